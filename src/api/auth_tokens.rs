@@ -1,0 +1,89 @@
+//! `GET` and `POST /auth-tokens/`, `DELETE /auth-tokens/{id}/`.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+
+use super::body::Body;
+use crate::auth::{Auth, AuthTokenRequest, CurrentUser};
+use crate::clock::rfc3339;
+use crate::domain::Invalid;
+use crate::error::{Error, Result};
+use crate::models::AuthToken;
+
+#[derive(Deserialize)]
+struct Request {
+    name: Option<String>,
+    expires_in_days: Option<i64>,
+}
+
+/// An auth token as its user sees it: never the token itself, which is not stored.
+#[derive(Serialize)]
+struct AuthTokenView {
+    id: i64,
+    /// `null`: made by a login.
+    name: Option<String>,
+    first_characters: String,
+    created_at: String,
+    last_used_at: Option<String>,
+    expires_at: Option<String>,
+    /// Whether it is the one that this request came with.
+    current: bool,
+}
+
+impl AuthTokenView {
+    fn new(stored: AuthToken, current_id: i64) -> Self {
+        AuthTokenView {
+            id: stored.id,
+            name: stored.name,
+            first_characters: stored.first_characters,
+            created_at: rfc3339(stored.created_at),
+            last_used_at: stored.last_used_at.map(rfc3339),
+            expires_at: stored.expires_at.map(rfc3339),
+            current: stored.id == current_id,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List {
+    auth_tokens: Vec<AuthTokenView>,
+}
+
+#[derive(Serialize)]
+struct Made<'a> {
+    /// Shown this once.
+    token: &'a str,
+    #[serde(flatten)]
+    view: AuthTokenView,
+}
+
+pub(super) async fn list(auth: web::Data<Auth>, current: CurrentUser) -> Result<HttpResponse> {
+    let stored = auth.auth_tokens(&current).await?;
+    let auth_tokens =
+        stored.into_iter().map(|stored| AuthTokenView::new(stored, current.auth_token.id)).collect();
+    Ok(HttpResponse::Ok().json(List { auth_tokens }))
+}
+
+pub(super) async fn create(auth: web::Data<Auth>, current: CurrentUser, body: Body) -> Result<HttpResponse> {
+    let unreadable = || {
+        Error::Invalid(Invalid::new(
+            "body",
+            "give JSON with \"name\" and, if wanted, a whole number \"expires_in_days\"",
+        ))
+    };
+    let request: Request = body.json()?.ok_or_else(unreadable)?;
+    let request =
+        AuthTokenRequest::parse(request.name.as_deref(), request.expires_in_days).map_err(Error::Invalid)?;
+    let made = auth.make_auth_token(current.user.id, request).await?;
+    let view = AuthTokenView::new(made.stored, current.auth_token.id);
+    Ok(HttpResponse::Created().json(Made { token: made.plain.expose(), view }))
+}
+
+pub(super) async fn revoke(
+    auth: web::Data<Auth>,
+    current: CurrentUser,
+    path: web::Path<String>,
+) -> Result<HttpResponse> {
+    auth.revoke_auth_token(&current, super::id(&path)?).await?;
+    Ok(HttpResponse::NoContent().finish())
+}

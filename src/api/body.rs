@@ -1,0 +1,156 @@
+//! Request bodies: read with a bound on size and time, never decompressed, and parsed as strict JSON.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web::{self, BytesMut};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// The longest body.
+const MOST_BYTES: usize = 512 * 1024;
+
+/// How long a body may take to arrive; actix itself has no such limit.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyTimeout(pub Duration);
+
+/// A request body that was read, or why it could not be. It never fails as an extractor: what comes first, the
+/// body's fault or another, is for the handler to say.
+pub(super) struct Body(Result<BytesMut>);
+
+impl Body {
+    /// The body as `T`. `Ok(None)`: it is no such JSON.
+    ///
+    /// # Errors
+    /// Those of reading it: too large, too slow, not JSON by its content type.
+    pub(super) fn json<T: DeserializeOwned>(self) -> Result<Option<T>> {
+        Ok(parse(&self.0?))
+    }
+
+    /// The body as it came.
+    pub(super) fn bytes(self) -> Result<BytesMut> {
+        self.0
+    }
+}
+
+/// Strict JSON. serde_json skips unknown fields without looking inside their strings, so what it would not see is
+/// looked for first: bad UTF-8, lone surrogates, and U+0000.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    if text.contains("\\u") {
+        let value: Value = serde_json::from_str(text).ok()?;
+        if holds_nul(&value) {
+            return None;
+        }
+    }
+    serde_json::from_str(text).ok()
+}
+
+/// serde_json bounds the depth to 128, so this recursion is bounded too.
+fn holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(values) => values.iter().any(holds_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
+        _ => false,
+    }
+}
+
+impl FromRequest for Body {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let checked = check_head(request);
+        let limit =
+            request.app_data::<web::Data<BodyTimeout>>().map_or(Duration::from_secs(15), |limit| limit.0);
+        let mut payload = payload.take();
+        Box::pin(async move {
+            if let Err(error) = checked {
+                return Ok(Body(Err(error)));
+            }
+            let read = tokio::time::timeout(limit, read(&mut payload)).await;
+            Ok(Body(read.unwrap_or(Err(Error::RequestTimeout))))
+        })
+    }
+}
+
+/// What the head alone tells.
+fn check_head(request: &HttpRequest) -> Result<()> {
+    let headers = request.headers();
+    let mut types = headers.get_all(header::CONTENT_TYPE);
+    match (types.next(), types.next()) {
+        (None, _) => {}
+        (Some(one), None) if one.to_str().is_ok_and(is_json) => {}
+        _ => return Err(Error::UnsupportedMediaType),
+    }
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(Error::UnsupportedMediaType);
+    }
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    match length.and_then(|length| length.parse::<usize>().ok()) {
+        Some(length) if length > MOST_BYTES => Err(Error::BodyTooLarge),
+        _ => Ok(()),
+    }
+}
+
+fn is_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence.is_empty() || essence == "application/json" || essence.ends_with("+json")
+}
+
+async fn read(payload: &mut Payload) -> Result<BytesMut> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        // The client sent a broken chunk or went away: there is nobody left to tell in detail.
+        let chunk =
+            chunk.map_err(|_| Error::Invalid(crate::domain::Invalid::new("body", "it was cut short")))?;
+        if body.len() + chunk.len() > MOST_BYTES {
+            return Err(Error::BodyTooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct One {
+        message: Option<String>,
+    }
+
+    fn message(text: &str) -> Option<Option<String>> {
+        parse::<One>(text.as_bytes()).map(|one| one.message)
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_but_must_be_sound() {
+        assert_eq!(message(r#"{"message":"hi","more":[1,"ü\u00fc"]}"#), Some(Some("hi".into())));
+        assert_eq!(message(r#"{"message":"hi","more":"\ud800"}"#), None);
+        assert_eq!(message(r#"{"message":"hi","more":{"a":["\u0000"]}}"#), None);
+        assert_eq!(parse::<One>(b"{\"message\":\"hi\",\"more\":\"\xff\"}"), None);
+        assert_eq!(message(r#"{"message":"hi","message":"ho"}"#), None);
+        assert_eq!(message(&format!("{{\"message\":\"hi\",\"more\":{}", "[".repeat(100_000))), None);
+    }
+
+    #[test]
+    fn json_by_any_of_its_names() {
+        for good in ["application/json", "Application/JSON; charset=utf-8", "application/ld+json", ""] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! `POST /login/`.
+
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::body::Body;
+use super::client::ClientAddress;
+use crate::auth::{Auth, LogIn};
+use crate::error::Result;
+
+/// A value of a wrong type is told apart from an unreadable body: the contract has a text for each field.
+#[derive(Default, Deserialize)]
+struct Request {
+    username: Option<Value>,
+    password: Option<Value>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    message: &'a str,
+    token: &'a str,
+}
+
+pub(super) async fn create(auth: web::Data<Auth>, from: ClientAddress, body: Body) -> Result<HttpResponse> {
+    let request: Request = body.json()?.unwrap_or_default();
+    let (username, password) = (request.username, request.password);
+    let log_in = LogIn {
+        from: from.0,
+        username: username.as_ref().and_then(Value::as_str),
+        password: password.as_ref().and_then(Value::as_str),
+    };
+    let token = auth.log_in(log_in).await?;
+    Ok(HttpResponse::Ok().json(Answer { message: "Login successful", token: token.expose() }))
+}

@@ -1,0 +1,29 @@
+//! `POST /logout/`.
+
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::body::Body;
+use crate::auth::{Auth, CurrentUser};
+use crate::domain::Invalid;
+use crate::error::{Error, Result};
+
+#[derive(Deserialize)]
+struct Request {
+    #[serde(default)]
+    everywhere: bool,
+}
+
+/// An empty body means this auth token alone.
+pub(super) async fn create(auth: web::Data<Auth>, current: CurrentUser, body: Body) -> Result<HttpResponse> {
+    let everywhere = match body.bytes()? {
+        bytes if bytes.is_empty() => false,
+        bytes => match super::body::parse::<Request>(&bytes) {
+            Some(request) => request.everywhere,
+            None => return Err(Error::Invalid(Invalid::new("everywhere", "give true or false"))),
+        },
+    };
+    auth.log_out(&current, everywhere).await?;
+    Ok(HttpResponse::Ok().json(json!({ "message": "Logged out" })))
+}

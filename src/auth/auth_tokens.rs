@@ -1,0 +1,88 @@
+//! Auth tokens that a user makes on purpose, with a name.
+
+use chrono::{NaiveDateTime, TimeDelta};
+
+use super::{Auth, CurrentUser};
+use crate::clock;
+use crate::db::{DbConnection, Scope};
+use crate::domain::{Invalid, PlainToken};
+use crate::error::{Error, Result};
+use crate::models::{AuthToken, NewAuthToken};
+
+/// Named auth tokens that a user may have alive at once.
+const NAMED_TOKENS: i64 = 100;
+/// Characters of a name.
+const NAME_LENGTH: usize = 100;
+/// The longest life that can be asked for, in days; without one it lives for ever.
+const LONGEST_LIFE_DAYS: i64 = 36_500;
+
+/// A named auth token to be made.
+#[derive(Clone, Debug)]
+pub struct AuthTokenRequest {
+    name: String,
+    lifetime: Option<TimeDelta>,
+}
+
+impl AuthTokenRequest {
+    pub fn parse(name: Option<&str>, expires_in_days: Option<i64>) -> Result<AuthTokenRequest, Invalid> {
+        let name = name.map(str::trim).unwrap_or_default();
+        if name.is_empty() || name.chars().count() > NAME_LENGTH || name.chars().any(char::is_control) {
+            return Err(Invalid::new("name", "give it as text of 1 to 100 characters"));
+        }
+        let lifetime = match expires_in_days {
+            None => None,
+            Some(days @ 1..=LONGEST_LIFE_DAYS) => Some(TimeDelta::days(days)),
+            Some(_) => return Err(Invalid::new("expires_in_days", "give a whole number from 1 to 36500")),
+        };
+        Ok(AuthTokenRequest { name: name.to_owned(), lifetime })
+    }
+}
+
+/// An auth token that was just made: the only time that its plain text is known.
+#[derive(Debug)]
+pub struct MadeAuthToken {
+    pub stored: AuthToken,
+    pub plain: PlainToken,
+}
+
+impl Auth {
+    pub async fn make_auth_token(&self, user_id: i64, request: AuthTokenRequest) -> Result<MadeAuthToken> {
+        let now = clock::now();
+        let plain = PlainToken::generate()?;
+        let new = NewAuthToken {
+            user_id,
+            digest: plain.digest().as_bytes().to_vec(),
+            first_characters: plain.first_characters().to_owned(),
+            name: Some(request.name),
+            created_at: now,
+            expires_at: request.lifetime.map(|lifetime| now + lifetime),
+        };
+        let job = move |conn: &mut DbConnection| {
+            if AuthToken::count_named(conn, user_id, now)? >= NAMED_TOKENS {
+                return Ok(None);
+            }
+            Ok(Some(new.insert(conn)?))
+        };
+        match self.db.write(Scope::user(user_id), job).await? {
+            Some(stored) => Ok(MadeAuthToken { stored, plain }),
+            None => {
+                Err(Error::Invalid(Invalid::new("name", "there are 100 named auth tokens: revoke one first")))
+            }
+        }
+    }
+
+    /// The user's live auth tokens, newest first.
+    pub async fn auth_tokens(&self, current: &CurrentUser) -> Result<Vec<AuthToken>> {
+        let (user_id, now): (i64, NaiveDateTime) = (current.user.id, clock::now());
+        self.db.read(move |conn| Ok(AuthToken::live_of(conn, user_id, now)?)).await
+    }
+
+    pub async fn revoke_auth_token(&self, current: &CurrentUser, id: i64) -> Result<()> {
+        let (user_id, now) = (current.user.id, clock::now());
+        let revoked = self
+            .db
+            .write(Scope::user(user_id), move |conn| Ok(AuthToken::revoke(conn, user_id, id, now)?))
+            .await?;
+        if revoked { Ok(()) } else { Err(Error::NotFound) }
+    }
+}

@@ -1,0 +1,92 @@
+//! Who sends a request: the credentials it carries, and the user they belong to.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, web};
+
+use super::Auth;
+use crate::clock;
+use crate::domain::{TokenDigest, presented_token};
+use crate::error::{Error, Result};
+use crate::models::{AuthToken, User};
+
+/// What the `Authorization` header holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// There is no header.
+    Absent,
+    /// There is one, or more than one, that holds no auth token.
+    Unreadable,
+    Token(TokenDigest),
+}
+
+impl Credentials {
+    pub fn of(request: &HttpRequest) -> Credentials {
+        let mut values = request.headers().get_all(header::AUTHORIZATION);
+        let Some(value) = values.next() else { return Credentials::Absent };
+        if values.next().is_some() {
+            return Credentials::Unreadable;
+        }
+        let digest = value.to_str().ok().and_then(presented_token).and_then(TokenDigest::of);
+        digest.map_or(Credentials::Unreadable, Credentials::Token)
+    }
+
+    /// The auth token of the header, or what `otherwise` has where there is no header.
+    pub fn or(self, otherwise: impl FnOnce() -> Option<TokenDigest>) -> Result<TokenDigest> {
+        match self {
+            Credentials::Token(digest) => Ok(digest),
+            Credentials::Absent => otherwise().ok_or(Error::Unauthorized),
+            Credentials::Unreadable => Err(Error::Unauthorized),
+        }
+    }
+}
+
+impl FromRequest for Credentials {
+    type Error = Error;
+    type Future = std::future::Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Ok(Credentials::of(request)))
+    }
+}
+
+/// The active user whose auth token the request carries. A handler that takes it cannot be reached without.
+#[derive(Clone, Debug)]
+pub struct CurrentUser {
+    pub user: User,
+    pub auth_token: AuthToken,
+}
+
+impl FromRequest for CurrentUser {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let credentials = Credentials::of(request);
+        let auth = request.app_data::<web::Data<Auth>>().cloned();
+        Box::pin(async move {
+            let auth = auth.ok_or_else(|| Error::Internal("no Auth in the app's data".to_owned()))?;
+            auth.current_user(credentials.or(|| None)?).await
+        })
+    }
+}
+
+impl Auth {
+    /// The user of a live auth token, read from the database each time: a token that was revoked a moment ago, on
+    /// whichever node, is refused.
+    pub async fn current_user(&self, digest: TokenDigest) -> Result<CurrentUser> {
+        let now = clock::now();
+        let found = self.db.read(move |conn| Ok(User::find_by_auth_token(conn, digest, now)?)).await?;
+        let (user, auth_token) = found.ok_or(Error::Unauthorized)?;
+        self.last_uses.record(digest, now);
+        Ok(CurrentUser { user, auth_token })
+    }
+
+    /// Notes that an auth token was used where the user was not read: the charge finds its payer by itself.
+    pub fn used(&self, digest: TokenDigest) {
+        self.last_uses.record(digest, clock::now());
+    }
+}

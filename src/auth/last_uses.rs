@@ -1,0 +1,54 @@
+//! When each auth token was last used, gathered in memory and written down once a minute: a write for each
+//! request would cost more than the request.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::NaiveDateTime;
+
+use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
+use crate::domain::TokenDigest;
+use crate::models::AuthToken;
+
+/// Auth tokens that may be remembered between two writes; the uses of further ones are not recorded.
+const BOUND: usize = 100_000;
+
+#[derive(Debug, Default)]
+pub struct LastUses {
+    seen: Mutex<HashMap<TokenDigest, NaiveDateTime>>,
+}
+
+impl LastUses {
+    pub fn record(&self, auth_token: TokenDigest, now: NaiveDateTime) {
+        let mut seen = self.lock();
+        if seen.len() < BOUND || seen.contains_key(&auth_token) {
+            seen.insert(auth_token, now);
+        }
+    }
+
+    /// Writes them all down, in the second lane. What cannot be written is lost: it is information for people,
+    /// not for decisions.
+    pub async fn write(&self, db: &Db) {
+        let mut uses: Vec<(TokenDigest, NaiveDateTime)> = self.lock().drain().collect();
+        // In one order on all nodes, so that they never wait for each other's rows in a circle.
+        uses.sort_unstable_by_key(|(digest, _)| *digest.as_bytes());
+        for chunk in uses.chunks(usize::try_from(BULK_ROWS).unwrap_or(1)) {
+            let chunk = chunk.to_vec();
+            let job = move |conn: &mut DbConnection| {
+                for (digest, used_at) in &chunk {
+                    AuthToken::touch(conn, *digest, *used_at)?;
+                }
+                Ok(())
+            };
+            if let Err(error) = db.write_bulk(Scope::none(), job).await {
+                log::warn!("when auth tokens were last used could not be written down: {error}");
+                return;
+            }
+        }
+    }
+
+    /// Nothing panics half-way through a change of the map.
+    fn lock(&self) -> MutexGuard<'_, HashMap<TokenDigest, NaiveDateTime>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

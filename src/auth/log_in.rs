@@ -1,0 +1,114 @@
+//! Log-in and log-out.
+
+use std::net::IpAddr;
+
+use super::password_hash::Verified;
+use super::{Auth, CurrentUser};
+use crate::clock;
+use crate::db::{DbConnection, Scope};
+use crate::domain::{LoginName, Password, PlainToken};
+use crate::error::{Error, Result};
+use crate::models::{AuthToken, NewAuthToken, User};
+
+/// How many auth tokens made by logins a user has at most; the least recently used one goes.
+const LOGIN_TOKENS: i64 = 20;
+
+/// A log-in as it came; `None` where the body held no text for it.
+#[derive(Debug)]
+pub struct LogIn<'a> {
+    pub from: IpAddr,
+    pub username: Option<&'a str>,
+    pub password: Option<&'a str>,
+}
+
+impl Auth {
+    /// Checks the password and makes an auth token.
+    ///
+    /// An unknown name costs the same time as a wrong password. The status is the same, too; whether the text is,
+    /// the setting says.
+    pub async fn log_in(&self, log_in: LogIn<'_>) -> Result<PlainToken> {
+        let name = log_in.username.and_then(|name| LoginName::parse(name).ok());
+        let account = name.as_ref().map_or("", LoginName::canonical);
+        self.throttle
+            .check_login(log_in.from, account)
+            .map_err(|wait| Error::TooManyRequests(wait.seconds()))?;
+        let name = name.ok_or_else(|| self.refusal(Error::InvalidUsername))?;
+        let found =
+            self.db.read(move |conn| Ok(User::find_by_name(conn, name.as_str(), name.canonical())?)).await?;
+        let password = log_in.password.and_then(|password| Password::parse(password).ok());
+        let verified = self.verify(password.clone(), found.as_ref()).await?;
+        let Some(user) = found else { return Err(self.refusal(Error::InvalidUsername)) };
+        let (Some(password), true) = (password, user.is_active && verified != Verified::No) else {
+            log::info!("log-in refused for user {}", user.id);
+            return Err(self.refusal(Error::InvalidPassword));
+        };
+        let new_hash = match verified {
+            Verified::YesUpgrade => Some(self.hasher.hash(password).await?),
+            _ => None,
+        };
+        self.make_login_token(user, new_hash).await
+    }
+
+    /// Does the same work whether or not there is a user, or a password that can be right.
+    async fn verify(&self, password: Option<Password>, user: Option<&User>) -> Result<Verified> {
+        let stored = user.filter(|_| password.is_some()).map(|user| user.password.clone());
+        let password = match password {
+            Some(password) => password,
+            None => Password::parse("-").map_err(|_| Error::Internal("a stand-in password".to_owned()))?,
+        };
+        Ok(self.hasher.verify(password, stored).await?)
+    }
+
+    async fn make_login_token(&self, user: User, new_hash: Option<String>) -> Result<PlainToken> {
+        let now = clock::now();
+        let plain = PlainToken::generate()?;
+        let expires_at = self.rules.auth_token_lifetime.map(|lifetime| now + lifetime);
+        let new = NewAuthToken {
+            user_id: user.id,
+            digest: plain.digest().as_bytes().to_vec(),
+            first_characters: plain.first_characters().to_owned(),
+            name: None,
+            created_at: now,
+            expires_at,
+        };
+        let job = move |conn: &mut DbConnection| {
+            // The password was checked outside this transaction: it may have been changed since.
+            let fresh = User::find(conn, user.id)?;
+            let unchanged = fresh.is_some_and(|fresh| {
+                fresh.is_active
+                    && (fresh.password == user.password || Some(&fresh.password) == new_hash.as_ref())
+            });
+            if !unchanged {
+                return Ok(false);
+            }
+            if let Some(new_hash) = &new_hash {
+                User::upgrade_password(conn, user.id, &user.password, new_hash)?;
+            }
+            User::set_last_login(conn, user.id, now)?;
+            new.insert(conn)?;
+            AuthToken::prune_logins(conn, user.id, LOGIN_TOKENS, now)?;
+            Ok(true)
+        };
+        let made = self.db.write(Scope::user(user.id), job).await?;
+        if made { Ok(plain) } else { Err(self.refusal(Error::InvalidPassword)) }
+    }
+
+    /// What a failed log-in is told.
+    fn refusal(&self, error: Error) -> Error {
+        if self.rules.unified_login_errors { Error::InvalidCredentials } else { error }
+    }
+
+    /// Ends the auth token that the request came with, or all of the user's.
+    pub async fn log_out(&self, current: &CurrentUser, everywhere: bool) -> Result<()> {
+        let (user_id, token_id, now) = (current.user.id, current.auth_token.id, clock::now());
+        let job = move |conn: &mut DbConnection| {
+            if everywhere {
+                AuthToken::revoke_all(conn, user_id, None, now)?;
+            } else {
+                AuthToken::revoke(conn, user_id, token_id, now)?;
+            }
+            Ok(())
+        };
+        self.db.write(Scope::user(user_id), job).await
+    }
+}

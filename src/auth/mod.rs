@@ -1,0 +1,64 @@
+//! Who somebody is: registration, log-in, auth tokens, passwords.
+//!
+//! [`Auth`] has the business verbs, each in a file of its own; [`CurrentUser`] is the extractor by which a handler
+//! says that it needs a user.
+
+mod auth_tokens;
+mod current_user;
+mod hasher;
+mod last_uses;
+mod log_in;
+mod own_records;
+pub mod password_hash;
+mod passwords;
+mod register;
+
+pub use auth_tokens::{AuthTokenRequest, MadeAuthToken};
+pub use current_user::{Credentials, CurrentUser};
+pub use hasher::Hasher;
+pub use last_uses::LastUses;
+pub use log_in::LogIn;
+pub(crate) use passwords::{parse_new_password, set_password};
+pub use register::{NewSuperuser, make_superuser};
+
+use chrono::TimeDelta;
+
+use crate::db::Db;
+use crate::throttle::Throttle;
+
+/// What the settings say about accounts.
+#[derive(Clone, Debug)]
+pub struct AccountRules {
+    /// Tokens of a new user.
+    pub opening_tokens: i64,
+    pub registration_open: bool,
+    /// Whether a failed log-in hides which of name and password was wrong.
+    pub unified_login_errors: bool,
+    /// How long a login's auth token lives; `None`: for ever.
+    pub auth_token_lifetime: Option<TimeDelta>,
+}
+
+/// The accounts of this server.
+pub struct Auth {
+    pub(crate) db: Db,
+    pub(crate) hasher: Hasher,
+    pub(crate) throttle: Throttle,
+    pub(crate) rules: AccountRules,
+    pub(crate) last_uses: LastUses,
+}
+
+impl Auth {
+    pub fn new(db: Db, hasher: Hasher, throttle: Throttle, rules: AccountRules) -> Auth {
+        Auth { db, hasher, throttle, rules, last_uses: LastUses::default() }
+    }
+
+    /// Drops what the throttles need no longer.
+    pub fn housekeeping(&self) {
+        self.throttle.housekeeping();
+    }
+
+    /// Writes down which auth tokens were used.
+    pub async fn write_last_uses(&self) {
+        self.last_uses.write(&self.db).await;
+    }
+}

@@ -1,0 +1,66 @@
+//! Changing a password ends every other way in.
+
+use std::net::IpAddr;
+
+use super::password_hash::Verified;
+use super::{Auth, CurrentUser};
+use crate::clock;
+use crate::db::{Db, DbConnection, Scope};
+use crate::domain::{Invalid, NewPassword, Password};
+use crate::error::{Error, Result};
+use crate::models::{AuthToken, User};
+
+impl Auth {
+    /// Changes the user's own password, which takes the old one, and ends all other auth tokens.
+    pub async fn change_password(
+        &self,
+        current: CurrentUser,
+        from: IpAddr,
+        old: Option<&str>,
+        new: Option<&str>,
+    ) -> Result<()> {
+        let CurrentUser { user, auth_token } = current;
+        let wrong = || Error::Invalid(Invalid::new("old_password", "it is not this user's password"));
+        let account = user.username_canonical.as_str();
+        self.throttle.check_login(from, account).map_err(|wait| Error::TooManyRequests(wait.seconds()))?;
+        let old = old.and_then(|old| Password::parse(old).ok()).ok_or_else(wrong)?;
+        let new = new.ok_or_else(|| Invalid::new("new_password", "give it as text"));
+        let new = new.and_then(|new| parse_new_password(new, &user)).map_err(Error::Invalid)?;
+        if self.hasher.verify(old, Some(user.password.clone())).await? == Verified::No {
+            return Err(wrong());
+        }
+        let hash = self.hasher.hash(new).await?;
+        let old_hash = user.password.clone();
+        let changed = set_password(&self.db, user.id, hash, Some(old_hash), Some(auth_token.id)).await?;
+        if changed { Ok(()) } else { Err(wrong()) }
+    }
+}
+
+/// The rules for new passwords, for a stored user.
+pub(crate) fn parse_new_password(password: &str, user: &User) -> Result<NewPassword, Invalid> {
+    NewPassword::parse_for(password, &user.username_canonical)
+        .map_err(|invalid| Invalid::new("new_password", invalid.reason))
+}
+
+/// Stores a hash and ends the user's auth tokens, but for `keep`. With `old_hash`, only if that is still the
+/// stored one. Answers whether it was done.
+pub(crate) async fn set_password(
+    db: &Db,
+    user_id: i64,
+    hash: String,
+    old_hash: Option<String>,
+    keep: Option<i64>,
+) -> Result<bool> {
+    let now = clock::now();
+    let job = move |conn: &mut DbConnection| {
+        let Some(fresh) = User::find(conn, user_id)? else { return Ok(false) };
+        // A second run of this job finds its own hash, which nobody else can have made.
+        if fresh.password != hash && old_hash.as_ref().is_some_and(|old| *old != fresh.password) {
+            return Ok(false);
+        }
+        User::set_password(conn, user_id, &hash)?;
+        AuthToken::revoke_all(conn, user_id, keep, now)?;
+        Ok(true)
+    };
+    db.write(Scope::user(user_id), job).await
+}

@@ -1,0 +1,72 @@
+//! Registration, and how a superuser is made.
+
+use std::net::IpAddr;
+
+use super::Auth;
+use crate::clock;
+use crate::db::{Db, Scope};
+use crate::domain::{Invalid, NewPassword, OperationId, Username};
+use crate::error::{Error, Result};
+use crate::metering::{NewAccount, OpenedAccount, open_account};
+
+impl Auth {
+    /// Makes a user with the opening balance. `username` and `password` as they came; `None` where the body held
+    /// no text for them.
+    pub async fn register(&self, from: IpAddr, username: Option<&str>, password: Option<&str>) -> Result<()> {
+        if !self.rules.registration_open {
+            return Err(Error::RegistrationClosed);
+        }
+        self.throttle.check_registration(from).map_err(|wait| Error::TooManyRequests(wait.seconds()))?;
+        let (username, password) = parse(username, password).map_err(Error::InvalidRegistration)?;
+        let new = NewAccount {
+            username,
+            password_hash: self.hasher.hash(password).await?,
+            tokens: self.rules.opening_tokens,
+            is_superuser: false,
+            operation_id: OperationId::generate(),
+            now: clock::now(),
+        };
+        open(&self.db, new).await.map(|_| ())
+    }
+}
+
+/// A superuser to be made on the command line.
+#[derive(Debug)]
+pub struct NewSuperuser {
+    pub username: Username,
+    pub password_hash: String,
+    pub tokens: i64,
+}
+
+/// Makes a superuser; answers the id.
+pub async fn make_superuser(db: &Db, new: NewSuperuser) -> Result<i64> {
+    let NewSuperuser { username, password_hash, tokens } = new;
+    let operation_id = OperationId::generate();
+    let new =
+        NewAccount { username, password_hash, tokens, is_superuser: true, operation_id, now: clock::now() };
+    open(db, new).await
+}
+
+async fn open(db: &Db, new: NewAccount) -> Result<i64> {
+    match db.write(Scope::none(), move |conn| Ok(open_account(conn, &new)?)).await {
+        Ok(OpenedAccount::Opened(id)) => Ok(id),
+        Ok(OpenedAccount::NameTaken) => Err(Error::UsernameTaken),
+        // Somebody took the name between the look and the insert, on another node.
+        Err(error) if error.is_unique_violation() => Err(Error::UsernameTaken),
+        Err(error) => Err(error),
+    }
+}
+
+fn parse(username: Option<&str>, password: Option<&str>) -> Result<(Username, NewPassword), Vec<Invalid>> {
+    let missing = |field| Invalid::new(field, "give it as text");
+    let username = username.ok_or_else(|| missing("username")).and_then(Username::parse);
+    match (username, password) {
+        (Ok(username), Some(password)) => match NewPassword::parse(password, &username) {
+            Ok(password) => Ok((username, password)),
+            Err(invalid) => Err(vec![invalid]),
+        },
+        (Ok(_), None) => Err(vec![missing("password")]),
+        (Err(invalid), Some(_)) => Err(vec![invalid]),
+        (Err(invalid), None) => Err(vec![invalid, missing("password")]),
+    }
+}

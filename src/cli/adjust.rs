@@ -1,0 +1,57 @@
+//! `tollgate adjust USER AMOUNT --note …`.
+
+use super::{Refusal, block_on, explain, find_user, open_existing};
+use crate::clock;
+use crate::config::Config;
+use crate::db::Scope;
+use crate::domain::OperationId;
+use crate::metering::{Adjusted, Adjustment, adjust};
+
+/// The most tokens that one adjustment gives or takes: a slip of the finger should not make billions.
+const MOST: i64 = 1_000_000_000_000;
+/// Characters of a note.
+const NOTE_LENGTH: usize = 500;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The user's name
+    user: String,
+    /// Tokens to give; with a minus, to take
+    #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-MOST..=MOST))]
+    amount: i64,
+    /// The reason, which the user sees on the statement
+    #[arg(long, value_name = "TEXT")]
+    note: String,
+}
+
+pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
+    if args.amount == 0 {
+        return Err("the amount is 0: give how many tokens to give, or with a minus to take".to_owned());
+    }
+    let note = args.note.trim();
+    if note.is_empty() || note.chars().count() > NOTE_LENGTH || note.contains('\0') {
+        return Err(format!("give a --note of 1 to {NOTE_LENGTH} characters: the reason, for the statement"));
+    }
+    let db = open_existing(config)?;
+    let user = find_user(&db, &args.user)?;
+    let adjustment = Adjustment {
+        user_id: user.id,
+        amount: args.amount,
+        note: note.to_owned(),
+        actor_id: None,
+        operation_id: OperationId::generate(),
+        now: clock::now(),
+    };
+    let job = move |conn: &mut crate::db::DbConnection| Ok(adjust(conn, &adjustment)?);
+    match block_on(async { db.write(Scope::user(user.id), job).await.map_err(explain) })? {
+        Adjusted::Done { balance } => {
+            println!("{}: {:+} tokens, balance {balance}", user.username, args.amount);
+            Ok(())
+        }
+        Adjusted::OutOfRange { balance } => Err(format!(
+            "{} has {balance} tokens: with {:+} the balance would be out of range; nothing was changed",
+            user.username, args.amount
+        )),
+        Adjusted::NoSuchUser => Err(format!("there is no user {:?} any more", args.user)),
+    }
+}

@@ -1,0 +1,28 @@
+//! `tollgate changepassword`: the way back in for who forgot the password.
+
+use super::passwords::PasswordSource;
+use super::{Refusal, block_on, explain, find_user, open_existing};
+use crate::auth::{parse_new_password, password_hash, set_password};
+use crate::config::Config;
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Whose password
+    #[arg(long)]
+    username: String,
+    #[command(flatten)]
+    password: PasswordSource,
+}
+
+pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
+    let db = open_existing(config)?;
+    let user = find_user(&db, &args.username)?;
+    let password = args.password.read()?;
+    let password =
+        parse_new_password(&password, &user).map_err(|invalid| format!("password: {}", invalid.reason))?;
+    let hash = password_hash::hash(password.as_ref(), config.accounts.bcrypt_cost)
+        .map_err(|error| format!("cannot hash the password: {error}"))?;
+    block_on(async { set_password(&db, user.id, hash, None, None).await.map_err(explain) })?;
+    println!("Password of {} changed; all auth tokens of the user have ended", user.username);
+    Ok(())
+}

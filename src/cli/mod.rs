@@ -1,0 +1,131 @@
+//! The command line: one file a command. Exit codes: 0 good, 1 refused or wrong, 2 bad usage (clap's own).
+
+mod adjust;
+mod changepassword;
+mod createsuperuser;
+mod migrate;
+mod passwords;
+mod serve;
+mod verify;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::db::Db;
+use crate::error::Error;
+use crate::models::User;
+
+/// Tollgate: a metered chat server. It sells chat messages against a prepaid token balance.
+///
+/// Without a command it serves. Settings may stand before or after the command; each has an environment variable,
+/// and a flag beats its variable.
+#[derive(Parser, Debug)]
+#[command(version, max_term_width = 120, after_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    config: Config,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  tollgate                                        serve on 127.0.0.1:8000, with tollgate.db beside you
+  tollgate createsuperuser                        make the first administrator
+  tollgate adjust ada 500 --note 'March top-up'   give tokens, also while a server runs
+  tollgate --database-url postgres://tollgate@db/tollgate verify
+
+Exit codes: 0 good, 1 refused or wrong, 2 bad usage.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve the API (the default): migrates the database first, drains on SIGTERM and SIGINT
+    Serve,
+    /// Make a superuser; asks on the terminal for what is not given
+    Createsuperuser(createsuperuser::Args),
+    /// Change a user's password, which ends the user's auth tokens; asks on the terminal
+    Changepassword(changepassword::Args),
+    /// Give a user tokens, or take some, through the ledger; also while a server runs
+    Adjust(adjust::Args),
+    /// Prove that every balance equals its ledger; names what is wrong and exits 1
+    Verify,
+    /// Apply the database migrations that are missing (serve does so by itself)
+    Migrate(migrate::Args),
+}
+
+/// Why a command did not do what it was told; the text is for the person at the terminal.
+type Refusal = String;
+
+pub fn run(cli: Cli) -> ExitCode {
+    start_logging(&cli.config.log);
+    let config = &cli.config;
+    let outcome = match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(config),
+        Command::Createsuperuser(args) => createsuperuser::run(config, args),
+        Command::Changepassword(args) => changepassword::run(config, args),
+        Command::Adjust(args) => adjust::run(config, args),
+        Command::Verify => verify::run(config),
+        Command::Migrate(args) => migrate::run(config, &args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => {
+            eprintln!("tollgate: {refusal}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Lines with time and level on standard error.
+fn start_logging(filter: &str) {
+    let mut builder = env_logger::Builder::new();
+    // actix tells of each worker's start and end; who wants that names the module in the filter.
+    builder.filter_module("actix_server", log::LevelFilter::Warn);
+    builder.parse_filters(filter).format_timestamp_millis().format_target(false);
+    if builder.try_init().is_err() {
+        eprintln!("tollgate: a logger is already set");
+    }
+}
+
+/// Opens the database that the settings name, migrated.
+fn open(config: &Config) -> Result<Db, Refusal> {
+    let db = Db::open(&config.db_options()).map_err(explain)?;
+    for name in db.migrate().map_err(|error| error.to_string())? {
+        log::info!("migrated the database: {name}");
+    }
+    Ok(db)
+}
+
+/// Opens a database that must be there already: a mistyped path must not make a new one.
+fn open_existing(config: &Config) -> Result<Db, Refusal> {
+    if let crate::db::DatabaseUrl::Sqlite(path) = &config.database.database_url
+        && !path.exists()
+    {
+        return Err(format!("there is no database {}: check --database-url", path.display()));
+    }
+    open(config)
+}
+
+/// Runs the asynchronous part of a command.
+fn block_on<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| format!("cannot start the runtime: {error}"))?.block_on(work)
+}
+
+fn find_user(db: &Db, name: &str) -> Result<User, Refusal> {
+    let canonical = crate::domain::canonical_of(name);
+    let found = db.read_blocking(|conn| Ok(User::find_by_name(conn, name, &canonical)?)).map_err(explain)?;
+    found.ok_or_else(|| format!("there is no user {name:?}"))
+}
+
+/// An error with what the log would say of it.
+fn explain(error: Error) -> Refusal {
+    match error {
+        Error::Unavailable(why) | Error::Internal(why) => why,
+        Error::Database(error) => error.to_string(),
+        error => error.to_string(),
+    }
+}

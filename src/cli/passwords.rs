@@ -1,0 +1,50 @@
+//! How a command gets a password: asked for on the terminal without echo, twice, or read from standard input.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use clap::Args;
+
+use super::Refusal;
+
+#[derive(Args, Debug)]
+pub(super) struct PasswordSource {
+    /// Read the password from the first line of standard input instead of asking
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+impl PasswordSource {
+    pub(super) fn read(&self) -> Result<String, Refusal> {
+        if self.password_stdin {
+            return line("a password");
+        }
+        if !io::stdin().is_terminal() {
+            return Err("there is no terminal to ask for the password: use --password-stdin".to_owned());
+        }
+        let ask = |prompt: &str| {
+            rpassword::prompt_password(prompt).map_err(|error| format!("no password: {error}"))
+        };
+        let first = ask("Password: ")?;
+        if first != ask("Password (again): ")? {
+            return Err("the two passwords differ; nothing was changed".to_owned());
+        }
+        Ok(first)
+    }
+}
+
+/// Asks for a line on the terminal.
+pub(super) fn ask(what: &str) -> Result<String, Refusal> {
+    if !io::stdin().is_terminal() {
+        return Err(format!("there is no terminal to ask for the {what}: give it as --{what}"));
+    }
+    print!("{what}: ");
+    io::stdout().flush().map_err(|error| error.to_string())?;
+    line(what)
+}
+
+fn line(what: &str) -> Result<String, Refusal> {
+    let mut text = String::new();
+    io::stdin().lock().read_line(&mut text).map_err(|error| format!("cannot read {what}: {error}"))?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
+}

@@ -1,0 +1,62 @@
+//! `tollgate serve`, and `tollgate` alone.
+
+use tokio::runtime::Builder;
+
+use super::{Refusal, explain, open};
+use crate::config::Config;
+use crate::db::{Db, ServeLock};
+use crate::models::User;
+use crate::server::{self, Services};
+
+/// bcrypt below this is too cheap for passwords of people.
+const LEAST_BCRYPT_COST: u32 = 10;
+
+pub(super) fn run(config: &Config) -> Result<(), Refusal> {
+    let lock = ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?;
+    raise_open_files_limit(config.listen.max_connections);
+    let db = open(config)?;
+    log::info!("tollgate {} with {}", env!("CARGO_PKG_VERSION"), db.url());
+    warn(config, &db)?;
+    // Holds are settled on a runtime of their own, which goes on when the server's workers end.
+    let background = Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("background")
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start the runtime: {error}"))?;
+    let services = Services::new(config, db, background.handle().clone());
+    let served = actix_web::rt::System::new().block_on(server::serve(config, services));
+    background.shutdown_background();
+    drop(lock);
+    served.map_err(|error| format!("cannot serve on {}: {error}", config.listen.bind))
+}
+
+fn warn(config: &Config, db: &Db) -> Result<(), Refusal> {
+    if config.accounts.bcrypt_cost < LEAST_BCRYPT_COST {
+        log::warn!(
+            "--bcrypt-cost {} is for tests: passwords are easily guessed",
+            config.accounts.bcrypt_cost
+        );
+    }
+    if !db.read_blocking(|conn| Ok(User::any_superuser(conn)?)).map_err(explain)? {
+        log::info!("there is no superuser yet: make one with `tollgate createsuperuser`");
+    }
+    Ok(())
+}
+
+/// Each connection needs a file handle, and the usual soft limit of 1024 is far below the bound on connections.
+fn raise_open_files_limit(connections: u32) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = u64::from(connections) + 128;
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let raised = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    let set = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
+    if set.is_err() || raised < wanted {
+        log::warn!(
+            "--max-connections {connections} needs {wanted} open files, and the limit is {raised}: see ulimit -n"
+        );
+    }
+}

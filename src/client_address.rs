@@ -1,0 +1,191 @@
+//! Whose request it is when a proxy stands in between: `X-Forwarded-For`, believed only as far as trusted proxies wrote it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use ipnet::{IpNet, Ipv4Net};
+
+/// The proxies whose word about the client is taken (`--trusted-proxies`). The default trusts nobody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+/// An element of the list that is neither an address nor a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not an IP address or network; write for example 10.0.0.1 or 10.0.0.0/8, separated by commas"
+)]
+pub struct InvalidProxy(String);
+
+impl FromStr for TrustedProxies {
+    type Err = InvalidProxy;
+
+    fn from_str(list: &str) -> Result<TrustedProxies, InvalidProxy> {
+        TrustedProxies::parse(list)
+    }
+}
+
+impl TrustedProxies {
+    /// Reads addresses and networks (CIDR) separated by commas; an empty text is an empty list.
+    pub fn parse(list: &str) -> Result<TrustedProxies, InvalidProxy> {
+        elements(list)
+            .map(|text| network(text).ok_or_else(|| InvalidProxy(text.to_owned())))
+            .collect::<Result<_, _>>()
+            .map(TrustedProxies)
+    }
+
+    /// The client's address. `forwarded_for` holds the values of all `X-Forwarded-For` lines in their order.
+    ///
+    /// Each proxy appends the address that it was called from, so the list is read from its end, from the peer outwards,
+    /// as long as trusted proxies wrote it: the first address that is not a trusted proxy is the client, and what
+    /// stands before it is the client's own invention. An element that is no address ends the walk at the last one that
+    /// was read. IPv4 inside IPv6 counts as IPv4.
+    pub fn client<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a str>) -> IpAddr {
+        let mut nearest = peer.to_canonical();
+        if !self.trusts(nearest) {
+            return nearest;
+        }
+        let forwarded: Vec<&str> = forwarded_for.flat_map(elements).collect();
+        for element in forwarded.into_iter().rev() {
+            let Some(address) = address(element) else {
+                return nearest;
+            };
+            nearest = address;
+            if !self.trusts(nearest) {
+                return nearest;
+            }
+        }
+        nearest
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// The elements of a comma-separated list; empty ones are skipped (RFC 9110, section 5.6.1.2).
+fn elements(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|element| !element.is_empty())
+}
+
+/// `10.0.0.0/8` or a single address, IPv4 inside IPv6 as IPv4, so that it meets the form that addresses are compared in.
+fn network(text: &str) -> Option<IpNet> {
+    let network = match text.parse::<IpNet>() {
+        Ok(network) => network,
+        Err(_) => IpNet::from(text.parse::<IpAddr>().ok()?),
+    };
+    match (network.addr().to_canonical(), network.prefix_len()) {
+        (IpAddr::V4(inside), bits @ 96..) if network.addr().is_ipv6() => {
+            Ipv4Net::new(inside, bits - 96).ok().map(IpNet::V4)
+        }
+        _ => Some(network),
+    }
+}
+
+/// An address as proxies write it: bare, with a port, or in brackets with or without one.
+fn address(element: &str) -> Option<IpAddr> {
+    let bare = element.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let address = match bare {
+        Some(inside) => IpAddr::V6(inside.parse().ok()?),
+        None => {
+            element.parse().or_else(|_| element.parse::<SocketAddr>().map(|with_port| with_port.ip())).ok()?
+        }
+    };
+    Some(address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(proxies: &str, peer: &str, forwarded_for: &[&str]) -> String {
+        let proxies = TrustedProxies::parse(proxies).unwrap();
+        proxies.client(peer.parse().unwrap(), forwarded_for.iter().copied()).to_string()
+    }
+
+    #[test]
+    fn an_untrusted_peer_is_the_client_whatever_it_says() {
+        assert_eq!(client("", "192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.0/8", "192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
+        assert_eq!(client("10.0.0.0/8", "::ffff:192.0.2.1", &["198.51.100.7"]), "192.0.2.1");
+    }
+
+    #[test]
+    fn the_last_untrusted_address_is_the_client() {
+        assert_eq!(client("10.0.0.1", "10.0.0.1", &["198.51.100.7"]), "198.51.100.7");
+        assert_eq!(
+            client("10.0.0.1", "10.0.0.1", &["203.0.113.9, 198.51.100.7"]),
+            "198.51.100.7",
+            "the first is made up"
+        );
+        assert_eq!(
+            client("10.0.0.0/8", "10.0.0.1", &["203.0.113.9, 198.51.100.7, 10.2.3.4"]),
+            "198.51.100.7"
+        );
+        assert_eq!(client("10.0.0.0/8", "::ffff:10.0.0.1", &["::ffff:198.51.100.7"]), "198.51.100.7");
+    }
+
+    #[test]
+    fn several_lines_are_one_list() {
+        assert_eq!(
+            client("10.0.0.0/8", "10.0.0.1", &["203.0.113.9", "198.51.100.7", "10.2.3.4,10.2.3.5"]),
+            "198.51.100.7"
+        );
+    }
+
+    #[test]
+    fn without_an_untrusted_address_the_farthest_proxy_is_the_client() {
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &[]), "10.0.0.1");
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &["", " , "]), "10.0.0.1");
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &["10.0.0.3, 10.0.0.2"]), "10.0.0.3");
+    }
+
+    #[test]
+    fn an_unreadable_element_ends_the_walk() {
+        for unreadable in [
+            "unknown",
+            "198.51.100.7.example",
+            "_hidden",
+            "\"198.51.100.7\"",
+            "[198.51.100.7]",
+            "1.2.3.4:99999",
+        ] {
+            let line = format!("203.0.113.9, {unreadable}, 10.0.0.2");
+            assert_eq!(client("10.0.0.0/8", "10.0.0.1", &[&line]), "10.0.0.2", "{unreadable}");
+            assert_eq!(client("10.0.0.0/8", "10.0.0.1", &[unreadable]), "10.0.0.1", "{unreadable}");
+        }
+    }
+
+    #[test]
+    fn ports_and_brackets_are_understood() {
+        for (element, expected) in [
+            ("198.51.100.7:4711", "198.51.100.7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("[2001:db8::7]:4711", "2001:db8::7"),
+            ("[::ffff:198.51.100.7]:80", "198.51.100.7"),
+        ] {
+            assert_eq!(client("fd00::/8, 10.0.0.1", "fd00::1", &[element]), expected, "{element}");
+        }
+    }
+
+    #[test]
+    fn a_list_holds_addresses_and_networks_of_both_kinds() {
+        let list = " 10.0.0.1 ,192.168.0.0/16,::1, fd00::/8,::ffff:172.16.0.0/108, ::ffff:127.0.0.1";
+        let proxies: TrustedProxies = list.parse().unwrap();
+        for trusted in ["10.0.0.1", "192.168.7.7", "::1", "fd12::1", "172.31.255.255", "127.0.0.1"] {
+            assert!(proxies.trusts(trusted.parse().unwrap()), "{trusted}");
+        }
+        for other in ["10.0.0.2", "192.169.0.0", "::2", "fe80::1", "172.32.0.0", "127.0.0.2"] {
+            assert!(!proxies.trusts(other.parse().unwrap()), "{other}");
+        }
+        assert_eq!(TrustedProxies::parse(" , ").unwrap(), TrustedProxies::default());
+    }
+
+    #[test]
+    fn an_error_names_the_bad_element() {
+        for bad in ["10.0.0.256", "10.0.0.0/33", "localhost", "10.0.0.1:80", "*"] {
+            let error = TrustedProxies::parse(&format!("10.0.0.1, {bad}")).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("{bad:?} is not")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Connections: what one is, how it is set up, and when it is thrown away.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use super::url::DatabaseUrl;
+use crate::error::{Error, Result};
+
+/// One connection to either database. Queries are written once and run on both; where one database truly needs
+/// a statement of its own, match on the variant.
+#[derive(diesel::MultiConnection)]
+pub enum DbConnection {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+/// What a connection is for, which decides how it is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The pool: short queries that change nothing.
+    Read,
+    /// One long read, without time limits.
+    Snapshot,
+    /// A writer.
+    Write,
+    /// Migrations: no time limits.
+    Migrate,
+}
+
+/// Makes connections. It is r2d2's manager of the read pool, too.
+///
+/// `MultiConnection`'s own `establish` is not used: it tries one database after the other and hides the reason
+/// for which it failed, and it would make an SQLite file out of a mistyped scheme.
+#[derive(Clone, Debug)]
+pub(super) struct Connector {
+    pub(super) url: DatabaseUrl,
+    purpose: Purpose,
+}
+
+/// A connection and what tells whether it is still good.
+pub(super) struct Session {
+    connection: DbConnection,
+    file: Option<FileId>,
+    broken: bool,
+}
+
+/// Which file an SQLite connection has open: a path may come to name another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    fn of(path: &Path) -> Option<FileId> {
+        let metadata = fs::metadata(path).ok()?;
+        Some(FileId { device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+impl Connector {
+    pub(super) fn new(url: DatabaseUrl, purpose: Purpose) -> Connector {
+        Connector { url, purpose }
+    }
+
+    /// Connects; the error says why it could not.
+    pub(super) fn connect_with_reason(&self) -> Result<Session> {
+        let made = match &self.url {
+            DatabaseUrl::Sqlite(path) => self.connect_sqlite(path),
+            DatabaseUrl::Postgres(url) => self.connect_postgres(url),
+        };
+        made.map_err(|reason| Error::Unavailable(format!("cannot open {}: {reason}", self.url)))
+    }
+
+    fn connect_sqlite(&self, path: &Path) -> Result<Session, String> {
+        let file = FileId::of(path).ok_or_else(|| format!("there is no file {}", path.display()))?;
+        let mut connection =
+            SqliteConnection::establish(&DatabaseUrl::sqlite_uri(path)).map_err(|error| error.to_string())?;
+        // busy_timeout comes first, since the others may meet a lock. FULL: a commit is on the disk before it is
+        // answered; NORMAL would lose the last ones with the power. recursive_triggers lets INSERT OR REPLACE
+        // fire the trigger that keeps the ledger append-only. A PRAGMA each, since one may stop a batch.
+        let mut pragmas = vec![
+            "busy_timeout = 5000",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "recursive_triggers = ON",
+        ];
+        match self.purpose {
+            Purpose::Read | Purpose::Snapshot => pragmas.push("query_only = ON"),
+            // Fewer, larger checkpoints: a page that many chats change is copied once instead of many times.
+            Purpose::Write => pragmas.extend(["cache_size = -8000", "wal_autocheckpoint = 4000"]),
+            Purpose::Migrate => {}
+        }
+        for pragma in pragmas {
+            connection.batch_execute(&format!("PRAGMA {pragma}")).map_err(|error| error.to_string())?;
+        }
+        Ok(Session { connection: DbConnection::Sqlite(connection), file: Some(file), broken: false })
+    }
+
+    fn connect_postgres(&self, url: &str) -> Result<Session, String> {
+        let mut connection =
+            PgConnection::establish(&with_time_limits(url)).map_err(|error| explain(error.to_string()))?;
+        // A cluster may be set to answer a COMMIT before it is on the disk; for money that is not good enough.
+        // Stronger settings (remote_apply) stay as they are.
+        connection
+            .batch_execute(
+                "SET TIME ZONE 'UTC'; SET client_min_messages = warning;
+                 SELECT set_config('synchronous_commit', 'on', false)
+                 WHERE current_setting('synchronous_commit') IN ('off', 'local')",
+            )
+            .map_err(|error| error.to_string())?;
+        let limits = match self.purpose {
+            Purpose::Read => "SET default_transaction_read_only = on; SET statement_timeout = '10s'",
+            Purpose::Write => {
+                "SET lock_timeout = '5s'; SET statement_timeout = '10s';
+                 SET idle_in_transaction_session_timeout = '30s'"
+            }
+            Purpose::Snapshot | Purpose::Migrate => "",
+        };
+        connection.batch_execute(limits).map_err(|error| error.to_string())?;
+        Ok(Session { connection: DbConnection::Postgres(connection), file: None, broken: false })
+    }
+}
+
+/// Adds limits to the address where it has none of its own, so that a server that is gone without a word is
+/// noticed after seconds, not hours.
+fn with_time_limits(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in [
+        ("connect_timeout", "5"),
+        ("keepalives_idle", "10"),
+        ("keepalives_interval", "5"),
+        ("keepalives_count", "3"),
+        ("tcp_user_timeout", "15000"),
+        ("application_name", "tollgate"),
+    ] {
+        if !url.contains(&format!("{name}=")) {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            url.push_str(&format!("{separator}{name}={value}"));
+        }
+    }
+    url
+}
+
+/// Adds to libpq's words what the operator can do.
+fn explain(reason: String) -> String {
+    if reason.contains("SSL support is not compiled in") {
+        return format!(
+            "{reason} (this binary was built without TLS to PostgreSQL: build it with --features pg-tls)"
+        );
+    }
+    reason
+}
+
+impl Session {
+    pub(super) fn connection(&mut self) -> &mut DbConnection {
+        &mut self.connection
+    }
+
+    pub(super) fn into_connection(self) -> DbConnection {
+        self.connection
+    }
+
+    /// The connection must not be used again.
+    pub(super) fn mark_broken(&mut self) {
+        self.broken = true;
+    }
+
+    /// Whether the path still names the file that this connection has open. SQLite itself would go on writing
+    /// into a file that was moved or deleted, and its chats would be gone at the next start.
+    pub(super) fn still_names(&self, url: &DatabaseUrl) -> bool {
+        match url {
+            DatabaseUrl::Sqlite(path) => self.file.is_some() && self.file == FileId::of(path),
+            DatabaseUrl::Postgres(_) => true,
+        }
+    }
+}
+
+impl r2d2::ManageConnection for Connector {
+    type Connection = Session;
+    type Error = Error;
+
+    fn connect(&self) -> Result<Session> {
+        self.connect_with_reason()
+    }
+
+    /// Called at each checkout, so it is no query: a dead PostgreSQL connection is found by the read itself.
+    /// Reads go on where an SQLite file was moved away, until there is another one at its path.
+    fn is_valid(&self, session: &mut Session) -> Result<()> {
+        let DatabaseUrl::Sqlite(path) = &self.url else { return Ok(()) };
+        match FileId::of(path) {
+            Some(id) if session.file != Some(id) => {
+                Err(Error::Unavailable(format!("{} is another file now", path.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.broken || std::thread::panicking()
+    }
+}
+
+/// r2d2 tells its troubles to the log; a database that is away would fill it with errors.
+#[derive(Debug)]
+pub(super) struct LogQuietly;
+
+impl r2d2::HandleError<Error> for LogQuietly {
+    fn handle_error(&self, error: Error) {
+        match error {
+            Error::Unavailable(why) => log::debug!("read pool: {why}"),
+            error => log::debug!("read pool: {error}"),
+        }
+    }
+}
+
+/// Whether PostgreSQL, or the way to it, went away under the connection.
+pub(super) fn is_disconnect(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)
+        | DieselError::DatabaseError(DatabaseErrorKind::UnableToSendCommand, _) => true,
+        DieselError::DatabaseError(_, information) => {
+            let message = information.message();
+            ["terminating connection", "server closed the connection", "no connection to the server"]
+                .iter()
+                .any(|text| message.contains(text))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_limits_are_added_but_never_override() {
+        let url = with_time_limits("postgres://u@h/d?connect_timeout=60");
+        assert!(url.starts_with("postgres://u@h/d?connect_timeout=60&keepalives_idle=10&"), "{url}");
+        assert!(with_time_limits("postgres://u@h/d").starts_with("postgres://u@h/d?connect_timeout=5&"));
+    }
+}

@@ -1,0 +1,183 @@
+//! Migrations, embedded in the binary, run at start.
+//!
+//! All that are missing run in one transaction under a lock (diesel takes none), so that several nodes may start
+//! at once and a start that is killed leaves nothing half done. The table `compatibility` says which is the
+//! oldest binary that can work with the database: a migration that breaks older ones raises it.
+
+use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
+use diesel::migration::{Migration, MigrationSource};
+use diesel::prelude::*;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::DbConnection;
+use crate::error::Error;
+use crate::schema::compatibility;
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// Any number that no other program uses for its advisory locks: "tollgate" in ASCII.
+const POSTGRES_LOCK: i64 = 0x746f_6c6c_6761_7465;
+
+type Transactions = <DbConnection as Connection>::TransactionManager;
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    #[error("{}", match .0 { Error::Unavailable(why) => why.clone(), error => error.to_string() })]
+    Connect(Error),
+    #[error(
+        "this database needs tollgate {needed} or newer, and this is {here}: \
+         start the newer binary, or restore the backup from before the upgrade"
+    )]
+    TooOld { needed: String, here: &'static str },
+    #[error("migrating the database failed, and nothing was changed: {0}")]
+    Failed(AnyError),
+}
+
+/// A migration and whether the database has it.
+#[derive(Debug)]
+pub struct MigrationState {
+    pub name: String,
+    pub applied: bool,
+}
+
+/// Applies what is missing; answers the names.
+pub(super) fn up(conn: &mut DbConnection) -> Result<Vec<String>, MigrationError> {
+    locked(conn, |conn| {
+        check_compatibility(conn)?;
+        let applied = match conn {
+            DbConnection::Postgres(conn) => run_pending(conn, POSTGRES),
+            DbConnection::Sqlite(conn) => run_pending(conn, SQLITE),
+        };
+        applied.map_err(MigrationError::Failed)
+    })
+}
+
+/// Takes the newest one back.
+pub(super) fn down(conn: &mut DbConnection) -> Result<Option<String>, MigrationError> {
+    locked(conn, |conn| {
+        check_compatibility(conn)?;
+        let reverted = match conn {
+            DbConnection::Postgres(conn) => revert_last(conn, POSTGRES),
+            DbConnection::Sqlite(conn) => revert_last(conn, SQLITE),
+        };
+        reverted.map_err(MigrationError::Failed)
+    })
+}
+
+pub(super) fn state(conn: &mut DbConnection) -> Result<Vec<MigrationState>, MigrationError> {
+    check_compatibility(conn)?;
+    let states = match conn {
+        DbConnection::Postgres(conn) => states(conn, POSTGRES),
+        DbConnection::Sqlite(conn) => states(conn, SQLITE),
+    };
+    states.map_err(MigrationError::Failed)
+}
+
+/// Runs `body` in a transaction that only one process at a time can be in.
+fn locked<T>(
+    conn: &mut DbConnection,
+    body: impl FnOnce(&mut DbConnection) -> Result<T, MigrationError>,
+) -> Result<T, MigrationError> {
+    let failed = |error: diesel::result::Error| MigrationError::Failed(error.into());
+    match conn {
+        DbConnection::Sqlite(conn) => {
+            AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE").map_err(failed)?;
+        }
+        DbConnection::Postgres(_) => {
+            Transactions::begin_transaction(conn).map_err(failed)?;
+            conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({POSTGRES_LOCK})")).map_err(failed)?;
+        }
+    }
+    match body(conn) {
+        Ok(value) => {
+            Transactions::commit_transaction(conn).map_err(failed)?;
+            Ok(value)
+        }
+        Err(error) => {
+            // The connection is dropped by the caller; a ROLLBACK that fails changes nothing.
+            let _ = Transactions::rollback_transaction(conn);
+            Err(error)
+        }
+    }
+}
+
+fn run_pending<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
+    conn: &mut C,
+    source: EmbeddedMigrations,
+) -> Result<Vec<String>, AnyError> {
+    let pending = conn.pending_migrations(source)?;
+    conn.run_migrations(&pending)?;
+    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+}
+
+fn revert_last<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
+    conn: &mut C,
+    source: EmbeddedMigrations,
+) -> Result<Option<String>, AnyError> {
+    if conn.applied_migrations()?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(conn.revert_last_migration(source)?.to_string()))
+}
+
+fn states<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
+    conn: &mut C,
+    source: EmbeddedMigrations,
+) -> Result<Vec<MigrationState>, AnyError> {
+    let applied = conn.applied_migrations()?;
+    let mut migrations: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
+    migrations.sort_by(|a, b| a.name().version().cmp(&b.name().version()));
+    let states = migrations.iter().map(|migration| MigrationState {
+        name: migration.name().to_string(),
+        applied: applied.contains(&migration.name().version().as_owned()),
+    });
+    Ok(states.collect())
+}
+
+/// Refuses to work with a database that only newer binaries understand. A database that is empty has no such
+/// table yet.
+fn check_compatibility(conn: &mut DbConnection) -> Result<(), MigrationError> {
+    let exists = match conn {
+        DbConnection::Sqlite(_) => "SELECT count(*) AS n FROM sqlite_master WHERE name = 'compatibility'",
+        DbConnection::Postgres(_) => {
+            "SELECT count(*) AS n FROM pg_class WHERE oid = to_regclass('compatibility')"
+        }
+    };
+    let failed = |error: diesel::result::Error| MigrationError::Failed(error.into());
+    if diesel::sql_query(exists).get_result::<Count>(conn).map_err(failed)?.n == 0 {
+        return Ok(());
+    }
+    let needed: Option<String> =
+        compatibility::table.select(compatibility::oldest_binary).first(conn).optional().map_err(failed)?;
+    let here = env!("CARGO_PKG_VERSION");
+    match needed {
+        Some(needed) if release(&needed) > release(here) => Err(MigrationError::TooOld { needed, here }),
+        _ => Ok(()),
+    }
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    n: i64,
+}
+
+/// The numbers of `major.minor.patch`, to be compared. A text that is none counts as newer than all.
+fn release(version: &str) -> [u64; 3] {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(u64::MAX));
+    [(); 3].map(|()| numbers.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_compare_as_numbers() {
+        assert!(release("0.10.0") > release("0.9.9"));
+        assert!(release("1.0") < release("1.0.1"));
+        assert!(release("who knows") > release("99.0.0"));
+    }
+}

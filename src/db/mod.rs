@@ -1,0 +1,183 @@
+//! The door to the database: [`Db::read`] for queries, [`Db::write`] for everything that changes something.
+//!
+//! Reads take a pooled connection. Writes go through a queue to a writer, which commits many of them at once
+//! (see [`writer`]); nobody else ever writes, so nobody ever meets "database is locked" from within.
+
+mod connection;
+mod migrate;
+mod serve_lock;
+mod url;
+pub mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use connection::DbConnection;
+pub use migrate::{MigrationError, MigrationState};
+pub use serve_lock::{ServeLock, ServeLockError};
+pub use url::{DatabaseUrl, DatabaseUrlError};
+pub use writer::{Scope, SetCommand};
+
+use crate::error::{Error, Result};
+use connection::{Connector, Purpose};
+use writer::{Lane, Writers};
+
+/// Rows that one job of the second lane may touch, so that a chat never waits long behind it.
+pub const BULK_ROWS: i64 = 200;
+
+/// How long a request waits for a read connection before it is answered 503.
+const POOL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How to reach the database; see the settings of the same names.
+#[derive(Clone, Debug)]
+pub struct DbOptions {
+    pub url: DatabaseUrl,
+    pub read_connections: u32,
+    pub pg_writers: usize,
+}
+
+/// A handle on the database, cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    connector: Connector,
+    readers: r2d2::Pool<Connector>,
+    writers: Writers,
+}
+
+impl Db {
+    /// Opens the database, making an SQLite file that is not there yet. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] with the database's own words when it cannot be reached.
+    pub fn open(options: &DbOptions) -> Result<Db> {
+        options
+            .url
+            .create_if_missing()
+            .map_err(|error| Error::Unavailable(format!("{}: {error}", options.url)))?;
+        let connector = Connector::new(options.url.clone(), Purpose::Read);
+        // The first connection is made here, so that a wrong address or password is told at once and in full.
+        connector.connect_with_reason()?;
+        let readers = r2d2::Pool::builder()
+            .max_size(options.read_connections)
+            .min_idle(Some(1))
+            .connection_timeout(POOL_TIMEOUT)
+            .error_handler(Box::new(connection::LogQuietly))
+            .build_unchecked(connector.clone());
+        let count = if options.url.is_postgres() { options.pg_writers.max(1) } else { 1 };
+        let writers = Writers::start(&Connector::new(options.url.clone(), Purpose::Write), count);
+        Ok(Db { inner: Arc::new(Inner { connector, readers, writers }) })
+    }
+
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.inner.connector.url
+    }
+
+    /// Runs `job` on a pooled connection, on a thread that may block. It must only read.
+    ///
+    /// A connection that turns out to be dead (PostgreSQL was restarted) is thrown away and the job run once more.
+    ///
+    /// # Errors
+    /// Those of the job; [`Error::Unavailable`] when no connection is free in time.
+    pub async fn read<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+    {
+        let inner = self.inner.clone();
+        tokio::task::spawn_blocking(move || inner.read(&job))
+            .await
+            .map_err(|error| Error::Internal(format!("a read panicked: {error}")))?
+    }
+
+    /// Like [`Db::read`], for callers that may block: the command line.
+    pub fn read_blocking<T>(&self, job: impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
+        self.inner.read(&job)
+    }
+
+    /// Queues `job` for a writer and waits until it is committed.
+    ///
+    /// The job runs inside a transaction, together with others; `scope` names the users whose rows it changes.
+    /// `Ok` means: commit what I wrote. `Err` means: undo what I wrote; so a refusal that wrote nothing is best
+    /// returned inside `Ok`, as it then costs the others of its batch nothing. The job may run again, even after
+    /// a COMMIT whose outcome is unknown: it must have no effect but on the database, and must find what it has
+    /// already done by its operation id or another value that is unique to it.
+    ///
+    /// # Errors
+    /// Those of the job; [`Error::Unavailable`] when it is not confirmed that the job was committed.
+    pub async fn write<T, F>(&self, scope: Scope, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+    {
+        self.inner.writers.job(Lane::Main, scope, job).await
+    }
+
+    /// Like [`Db::write`], but in the second lane, where bulk work waits so that chats do not. A job there
+    /// touches at most [`BULK_ROWS`] rows.
+    pub async fn write_bulk<T, F>(&self, scope: Scope, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+    {
+        self.inner.writers.job(Lane::Bulk, scope, job).await
+    }
+
+    /// Queues a command that can run together with others of its kind; see [`SetCommand`].
+    pub async fn write_set<C: SetCommand>(&self, command: C) -> Result<C::Answer> {
+        self.inner.writers.set(command).await
+    }
+
+    /// Opens a connection of its own, outside the pool, that only reads: for `verify`, which holds one snapshot
+    /// for long. Blocks.
+    pub fn reader(&self) -> Result<DbConnection> {
+        let connector = Connector::new(self.url().clone(), Purpose::Snapshot);
+        Ok(connector.connect_with_reason()?.into_connection())
+    }
+
+    /// Applies the migrations that are missing. Blocks. Safe when several nodes do it at once.
+    pub fn migrate(&self) -> Result<Vec<String>, MigrationError> {
+        migrate::up(&mut self.migrator()?)
+    }
+
+    /// Takes the newest migration back. Blocks. Answers its name, or `None` when there is none left.
+    pub fn migrate_down(&self) -> Result<Option<String>, MigrationError> {
+        migrate::down(&mut self.migrator()?)
+    }
+
+    /// Which migrations are applied. Blocks.
+    pub fn migration_state(&self) -> Result<Vec<MigrationState>, MigrationError> {
+        migrate::state(&mut self.migrator()?)
+    }
+
+    fn migrator(&self) -> Result<DbConnection, MigrationError> {
+        let connector = Connector::new(self.url().clone(), Purpose::Migrate);
+        Ok(connector.connect_with_reason().map_err(MigrationError::Connect)?.into_connection())
+    }
+}
+
+impl Inner {
+    fn read<T>(&self, job: &impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
+        let mut session = self.session()?;
+        match job(session.connection()) {
+            Err(Error::Database(error)) if connection::is_disconnect(&error) => {
+                session.mark_broken();
+                drop(session);
+                let mut session = self.session()?;
+                job(session.connection()).inspect_err(|_| session.mark_broken())
+            }
+            Err(error @ Error::Database(_)) if !error.is_constraint_violation() => {
+                session.mark_broken();
+                Err(error)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn session(&self) -> Result<r2d2::PooledConnection<Connector>> {
+        self.readers.get().map_err(|error| Error::Unavailable(format!("no read connection: {error}")))
+    }
+}

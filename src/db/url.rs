@@ -1,0 +1,127 @@
+//! `DATABASE_URL`: which database, picked by the scheme.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// Where the database is. Prints itself without the password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DatabaseUrlError {
+    #[error("it is empty: give a file's path, or sqlite://PATH, or postgres://USER@HOST/DATABASE")]
+    Empty,
+    #[error("unknown scheme \"{0}\": use a file's path, sqlite://PATH or postgres://USER@HOST/DATABASE")]
+    UnknownScheme(String),
+    #[error("a database in memory would be lost at exit and differ for each connection: give a file's path")]
+    InMemory,
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = DatabaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let path = match text.split_once("://") {
+            Some(("postgres" | "postgresql", _)) => return Ok(DatabaseUrl::Postgres(text.to_owned())),
+            Some(("sqlite", path)) => path,
+            Some((scheme, _)) => return Err(DatabaseUrlError::UnknownScheme(scheme.to_owned())),
+            None => text.strip_prefix("sqlite:").unwrap_or(text),
+        };
+        match path {
+            "" => Err(DatabaseUrlError::Empty),
+            _ if path.contains(":memory:") => Err(DatabaseUrlError::InMemory),
+            path => Ok(DatabaseUrl::Sqlite(PathBuf::from(path))),
+        }
+    }
+}
+
+impl DatabaseUrl {
+    pub fn is_postgres(&self) -> bool {
+        matches!(self, DatabaseUrl::Postgres(_))
+    }
+
+    /// Makes an SQLite file that is not there yet, readable by its owner alone; SQLite gives the files beside
+    /// it (`-wal`, `-shm`) the same mode. Later opens never make one, so that a file that vanished is noticed.
+    pub fn create_if_missing(&self) -> io::Result<()> {
+        let DatabaseUrl::Sqlite(path) = self else { return Ok(()) };
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The path of an SQLite file as a URI that opens but never creates it.
+    pub(super) fn sqlite_uri(path: &Path) -> String {
+        let mut uri = String::from("file:");
+        for byte in path.to_string_lossy().bytes() {
+            match byte {
+                b'?' | b'#' | b'%' | 0x80.. => uri.push_str(&format!("%{byte:02X}")),
+                byte => uri.push(char::from(byte)),
+            }
+        }
+        uri + "?mode=rw"
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DatabaseUrl::Sqlite(path) => write!(f, "{}", path.display()),
+            DatabaseUrl::Postgres(text) => match url::Url::parse(text) {
+                // The query may hold a password too.
+                Ok(mut url) => {
+                    let _ = url.set_password(url.password().map(|_| "***"));
+                    url.set_query(None);
+                    write!(f, "{url}")
+                }
+                Err(_) => write!(f, "postgres://***"),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_picks_the_database() {
+        let sqlite = |path: &str| Ok(DatabaseUrl::Sqlite(PathBuf::from(path)));
+        assert_eq!("tollgate.db".parse(), sqlite("tollgate.db"));
+        assert_eq!("sqlite://data/t.db".parse(), sqlite("data/t.db"));
+        assert_eq!("sqlite:///srv/t.db".parse(), sqlite("/srv/t.db"));
+        assert_eq!("sqlite:t.db".parse(), sqlite("t.db"));
+        assert!("postgresql://u@h/d".parse::<DatabaseUrl>().is_ok_and(|url| url.is_postgres()));
+        assert_eq!(
+            "mysql://u@h/d".parse::<DatabaseUrl>(),
+            Err(DatabaseUrlError::UnknownScheme("mysql".into()))
+        );
+        assert_eq!("".parse::<DatabaseUrl>(), Err(DatabaseUrlError::Empty));
+        assert_eq!("sqlite://:memory:".parse::<DatabaseUrl>(), Err(DatabaseUrlError::InMemory));
+    }
+
+    #[test]
+    fn a_password_is_never_printed() {
+        let url: DatabaseUrl = "postgres://u:secret@h/d?password=secret&sslmode=require".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://u:***@h/d");
+        assert!(!format!("{url:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_path_with_marks_of_a_uri_stays_a_path() {
+        assert_eq!(DatabaseUrl::sqlite_uri(Path::new("a?b#c%é.db")), "file:a%3Fb%23c%25%C3%A9.db?mode=rw");
+    }
+}

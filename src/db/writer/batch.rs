@@ -1,0 +1,291 @@
+//! How a batch is run.
+//!
+//! A batch runs bare, without savepoints, as nearly every job succeeds or refuses without having written. What
+//! happens when a job fails depends on whose doing it is:
+//!
+//! | what happened | the failing job | the others |
+//! | --- | --- | --- |
+//! | the job broke a constraint, or undid itself | gets its error | rolled back, then run again with a savepoint around each |
+//! | the job panicked | 500 | rolled back, then each is run again by itself |
+//! | deadlock or serialization failure (PostgreSQL) | run again by itself | run again by themselves |
+//! | any other database error, or a savepoint that fails | 503 | 503 |
+//! | COMMIT failed on PostgreSQL: outcome unknown | looked up, run again if absent | the same |
+//! | COMMIT failed on SQLite: rolled back | 503 | 503 |
+//!
+//! In all rows but the first the connection is thrown away, as nobody knows what it is in the middle of: on a full
+//! disk SQLite itself rolls back the whole transaction, and jobs that said ok are gone. Nobody is answered
+//! before COMMIT has returned.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::{Array, BigInt};
+
+use super::job::Queued;
+use crate::db::DbConnection;
+use crate::db::connection::{Connector, Session, is_disconnect};
+use crate::error::{Error, Result};
+
+type Jobs = Vec<Box<dyn Queued>>;
+type Transactions = <DbConnection as Connection>::TransactionManager;
+
+/// A writer: its connection, when it has one.
+pub(super) struct Writer {
+    connector: Connector,
+    session: Option<Session>,
+}
+
+/// Why a transaction came to nothing.
+enum Failure {
+    /// The job at this place failed by its own doing.
+    Own(usize, Error),
+    /// The job at this place panicked.
+    Panicked(usize),
+    /// PostgreSQL chose this transaction to make way for another.
+    MakeWay,
+    /// COMMIT was sent and gave no clear answer.
+    Unknown(String),
+    /// Nothing was committed, and trying again would hardly help.
+    Database(String),
+}
+
+impl Writer {
+    pub(super) fn new(connector: Connector) -> Writer {
+        Writer { connector, session: None }
+    }
+
+    /// Runs a batch and answers everybody in it.
+    pub(super) fn run(&mut self, batch: Jobs) {
+        let mut jobs = grouped(batch);
+        match self.transaction(&mut jobs, |conn, jobs| run_bare(conn, jobs, false)) {
+            Ok(()) => answer(jobs),
+            Err(Failure::Own(_, error)) if jobs.len() == 1 && jobs[0].callers() == 1 => {
+                refuse_one(jobs, error)
+            }
+            Err(Failure::Own(..)) => self.run_with_savepoints(split(jobs)),
+            Err(Failure::Panicked(place)) if jobs[place].callers() == 1 => {
+                jobs.remove(place).refuse(Error::Internal("a job panicked".to_owned()));
+                self.run_alone(split(jobs), false);
+            }
+            Err(Failure::Panicked(_) | Failure::MakeWay) => self.run_alone(split(jobs), false),
+            Err(Failure::Unknown(why)) => {
+                log::warn!("a COMMIT had an unknown outcome ({why}): looking up what was committed");
+                self.run_alone(split(jobs), true);
+            }
+            Err(Failure::Database(why)) => refuse_all(jobs, &why),
+        }
+    }
+
+    /// Runs each job inside a savepoint; a job that fails by its own doing is answered so and loses only itself.
+    fn run_with_savepoints(&mut self, mut jobs: Jobs) {
+        let mut failed: Vec<(usize, Error)> = Vec::new();
+        let outcome = self.transaction(&mut jobs, |conn, jobs| {
+            failed.clear();
+            for (place, job) in jobs.iter_mut().enumerate() {
+                Transactions::begin_transaction(conn).map_err(database)?;
+                match run_one(conn, job, place, false) {
+                    Ok(()) => Transactions::commit_transaction(conn).map_err(database)?,
+                    Err(Failure::Own(place, error)) => {
+                        Transactions::rollback_transaction(conn).map_err(database)?;
+                        failed.push((place, error));
+                    }
+                    Err(failure) => return Err(failure),
+                }
+            }
+            Ok(())
+        });
+        match outcome {
+            Ok(()) => {
+                for (place, error) in failed.into_iter().rev() {
+                    jobs.remove(place).refuse(error);
+                }
+                answer(jobs);
+            }
+            Err(Failure::Unknown(_)) => self.run_alone(jobs, true),
+            Err(Failure::Own(..) | Failure::Panicked(_) | Failure::MakeWay) => self.run_alone(jobs, false),
+            Err(Failure::Database(why)) => refuse_all(jobs, &why),
+        }
+    }
+
+    /// Runs each job in a transaction of its own, until the database itself fails: then the rest is refused.
+    fn run_alone(&mut self, jobs: Jobs, again: bool) {
+        let mut broken: Option<String> = None;
+        for job in jobs {
+            match &broken {
+                Some(why) => refuse_all(vec![job], why),
+                None => broken = self.run_single(job, again),
+            }
+        }
+    }
+
+    /// Answers why the database failed, if it did.
+    fn run_single(&mut self, job: Box<dyn Queued>, again: bool) -> Option<String> {
+        let mut jobs = vec![job];
+        let mut tries_left = 2;
+        loop {
+            tries_left -= 1;
+            match self.transaction(&mut jobs, |conn, jobs| run_bare(conn, jobs, again)) {
+                Ok(()) => answer(jobs),
+                // The first try may have waited for, and then lost to, the very commit that was in doubt: then a
+                // second look finds what the job has already done.
+                Err(Failure::Own(..)) if again && tries_left > 0 => continue,
+                Err(Failure::MakeWay) if tries_left > 0 => continue,
+                Err(Failure::Own(_, error)) => refuse_one(jobs, error),
+                Err(Failure::Panicked(_)) => refuse_one(jobs, Error::Internal("a job panicked".to_owned())),
+                Err(Failure::MakeWay) => {
+                    refuse_all(jobs, "PostgreSQL let other transactions go first, twice")
+                }
+                Err(Failure::Unknown(why) | Failure::Database(why)) => {
+                    refuse_all(jobs, &why);
+                    return Some(why);
+                }
+            }
+            return None;
+        }
+    }
+
+    /// One transaction: BEGIN, `body`, COMMIT. Whatever went wrong, there is no transaction open afterwards.
+    fn transaction(
+        &mut self,
+        jobs: &mut Jobs,
+        body: impl FnOnce(&mut DbConnection, &mut Jobs) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut session = self.begin()?;
+        let conn = session.connection();
+        if let Err(failure) = body(conn, jobs) {
+            // Only after a job's own failure is the connection known to be sound.
+            let rolled_back = Transactions::rollback_transaction(conn).is_ok();
+            if rolled_back && matches!(failure, Failure::Own(..)) {
+                self.session = Some(session);
+            }
+            return Err(failure);
+        }
+        match Transactions::commit_transaction(conn) {
+            Ok(()) => {
+                self.session = Some(session);
+                Ok(())
+            }
+            // PostgreSQL says so before it commits anything.
+            Err(error) if makes_way(&error) => Err(Failure::MakeWay),
+            Err(error) if self.connector.url.is_postgres() => Err(Failure::Unknown(error.to_string())),
+            Err(error) => {
+                let _ = Transactions::rollback_transaction(conn);
+                Err(Failure::Database(format!("COMMIT failed: {error}")))
+            }
+        }
+    }
+
+    /// Begins a transaction, on a new connection if the last one is gone: nothing has run yet, so that is safe.
+    fn begin(&mut self) -> Result<Session, Failure> {
+        if let Some(mut session) = self.session.take()
+            && session.still_names(&self.connector.url)
+        {
+            match begin_on(session.connection()) {
+                Ok(()) => return Ok(session),
+                Err(error) if is_disconnect(&error) => {
+                    log::info!("the database closed a connection: {error}")
+                }
+                Err(error) => return Err(Failure::Database(format!("BEGIN failed: {error}"))),
+            }
+        }
+        let mut session = self.connector.connect_with_reason().map_err(|error| match error {
+            Error::Unavailable(why) => Failure::Database(why),
+            error => Failure::Database(error.to_string()),
+        })?;
+        begin_on(session.connection())
+            .map_err(|error| Failure::Database(format!("BEGIN failed: {error}")))?;
+        Ok(session)
+    }
+}
+
+/// BEGIN IMMEDIATE takes SQLite's write lock at once, which `busy_timeout` waits for; a transaction that reads first
+/// would fail at once, whatever the time-out, when another process wrote in between.
+fn begin_on(conn: &mut DbConnection) -> QueryResult<()> {
+    match conn {
+        DbConnection::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
+        conn @ DbConnection::Postgres(_) => Transactions::begin_transaction(conn),
+    }
+}
+
+fn run_bare(conn: &mut DbConnection, jobs: &mut Jobs, again: bool) -> Result<(), Failure> {
+    lock_users(conn, jobs).map_err(database)?;
+    jobs.iter_mut().enumerate().try_for_each(|(place, job)| run_one(conn, job, place, again))
+}
+
+fn run_one(
+    conn: &mut DbConnection,
+    job: &mut Box<dyn Queued>,
+    place: usize,
+    again: bool,
+) -> Result<(), Failure> {
+    match catch_unwind(AssertUnwindSafe(|| job.run(conn, again))) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if error.is_constraint_violation() => Err(Failure::Own(place, error)),
+        Ok(Err(Error::Database(error))) => Err(database(error)),
+        Ok(Err(error)) => Err(Failure::Own(place, error)),
+        Err(_) => Err(Failure::Panicked(place)),
+    }
+}
+
+/// Locks the rows of all users that the jobs change, in the order of their ids, so that no two transactions wait
+/// for each other in a circle. SQLite has one writer at a time and needs no such thing.
+fn lock_users(conn: &mut DbConnection, jobs: &Jobs) -> QueryResult<()> {
+    let DbConnection::Postgres(conn) = conn else { return Ok(()) };
+    let mut ids: Vec<i64> = jobs.iter().flat_map(|job| job.scope()).copied().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    diesel::sql_query("SELECT 1 FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+        .bind::<Array<BigInt>, _>(ids)
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Commands of one set become one job.
+fn grouped(batch: Jobs) -> Jobs {
+    let mut jobs: Jobs = Vec::new();
+    for job in batch {
+        let left_over = jobs.iter_mut().try_fold(job, |job, group| group.absorb(job));
+        jobs.extend(left_over);
+    }
+    jobs
+}
+
+fn split(jobs: Jobs) -> Jobs {
+    jobs.into_iter().flat_map(|job| job.split()).collect()
+}
+
+fn answer(jobs: Jobs) {
+    jobs.into_iter().for_each(|job| job.answer());
+}
+
+fn refuse_one(jobs: Jobs, error: Error) {
+    let mut error = Some(error);
+    for job in jobs {
+        job.refuse(error.take().unwrap_or_else(|| Error::Internal("one error for several jobs".to_owned())));
+    }
+}
+
+fn refuse_all(jobs: Jobs, why: &str) {
+    for job in split(jobs) {
+        job.refuse(Error::Unavailable(why.to_owned()));
+    }
+}
+
+fn database(error: DieselError) -> Failure {
+    if makes_way(&error) { Failure::MakeWay } else { Failure::Database(error.to_string()) }
+}
+
+fn makes_way(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
+            information.message() == "deadlock detected"
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,93 @@
+//! `Idempotency-Key`: the name that a client gives to a request, and the digest by which the same request is known.
+
+use sha2::{Digest, Sha256};
+
+use super::Invalid;
+
+/// The most characters of a key.
+pub const MAX_CHARACTERS: usize = 255;
+
+/// The value of an `Idempotency-Key` header: 1 to 255 visible ASCII characters, taken as they are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    pub fn parse(text: &str) -> Result<IdempotencyKey, Invalid> {
+        if (1..=MAX_CHARACTERS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Ok(IdempotencyKey(text.to_owned()));
+        }
+        let reason = format!(
+            "Send 1 to {MAX_CHARACTERS} visible ASCII characters, for example a new UUID for each request."
+        );
+        Err(Invalid::new("Idempotency-Key", reason))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a request asked for, as a SHA-256: two requests under one key are the same request if this is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Digests the path and the parsed fields in the order given. Each part is preceded by its length, so that no two
+    /// different lists give the same bytes.
+    pub fn of(path: &str, fields: &[(&str, &str)]) -> Fingerprint {
+        let mut digest = Sha256::new();
+        let parts = fields.iter().flat_map(|(name, value)| [*name, *value]);
+        for part in std::iter::once(path).chain(parts) {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part.as_bytes());
+        }
+        Fingerprint(digest.finalize().into())
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_1_to_255_visible_ascii_characters() {
+        let longest = "k".repeat(255);
+        for key in ["!", "~", "\"quoted\"", "3f1c-77", longest.as_str()] {
+            assert_eq!(IdempotencyKey::parse(key).unwrap().as_str(), key);
+        }
+        let too_long = "k".repeat(256);
+        for key in ["", " ", "a b", "a\t", "é", "\u{7f}", "a\0", too_long.as_str()] {
+            assert_eq!(IdempotencyKey::parse(key).unwrap_err().field, "Idempotency-Key", "{key:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_request_has_the_same_fingerprint() {
+        let fields = [("message", "hello"), ("model", "dummy")];
+        assert_eq!(Fingerprint::of("/chat/", &fields), Fingerprint::of("/chat/", &fields));
+    }
+
+    #[test]
+    fn different_requests_never_share_one() {
+        let requests: [(&str, &[(&str, &str)]); 9] = [
+            ("/chat/", &[]),
+            ("/chat/", &[("", "")]),
+            ("/chat/", &[("message", "ab")]),
+            ("/chat/", &[("message", "a"), ("b", "")]),
+            ("/chat/", &[("messagea", "b")]),
+            ("/chat/", &[("message", "b"), ("message", "a")]),
+            ("/chat/", &[("message", "a"), ("message", "b")]),
+            ("/chat/message", &[("", "ab")]),
+            ("/v1/chat/completions", &[("message", "ab")]),
+        ];
+        for (i, (path, fields)) in requests.iter().enumerate() {
+            for (other_path, other_fields) in requests.iter().skip(i + 1) {
+                assert_ne!(Fingerprint::of(path, fields), Fingerprint::of(other_path, other_fields), "{i}");
+            }
+        }
+    }
+}

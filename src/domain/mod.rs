@@ -1,0 +1,32 @@
+//! Values that can only be made by `parse()`: whoever holds one knows that it obeys the rules.
+
+mod auth_token;
+mod common_passwords;
+mod idempotency_key;
+mod message;
+mod operation_id;
+mod password;
+mod username;
+
+pub use auth_token::{NoRandomness, PlainToken, TokenDigest, presented_token};
+pub use idempotency_key::{Fingerprint, IdempotencyKey};
+pub use message::Message;
+pub use operation_id::OperationId;
+pub use password::{NewPassword, Password};
+pub use username::{LoginName, Username, canonical_of};
+
+/// Why a value was refused, for the field it came in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct Invalid {
+    /// The field's name, as the client wrote it.
+    pub field: &'static str,
+    /// A sentence for the person: what is wrong, and what would be right. Never holds a secret.
+    pub reason: String,
+}
+
+impl Invalid {
+    pub fn new(field: &'static str, reason: impl Into<String>) -> Invalid {
+        Invalid { field, reason: reason.into() }
+    }
+}

@@ -1,0 +1,147 @@
+//! Passwords: the strict form for a new one, and the lenient one for logging in.
+
+use std::fmt;
+
+use super::common_passwords::is_common;
+use super::{Invalid, Username, canonical_of};
+
+/// The fewest characters of a new password (Django's `MinimumLengthValidator`).
+pub const MIN_CHARACTERS: usize = 8;
+/// The most bytes of any password, so that nobody makes the server digest megabytes.
+pub const MAX_BYTES: usize = 1024;
+
+/// A password that somebody logs in with: nothing is known of it but that it can be hashed.
+#[derive(Clone)]
+pub struct Password(String);
+
+impl Password {
+    /// Takes 1 to 1024 bytes without U+0000, where bcrypt implementations disagree about the rest.
+    pub fn parse(text: &str) -> Result<Password, Invalid> {
+        if text.is_empty() {
+            return Err(invalid("Enter a password."));
+        }
+        if text.len() > MAX_BYTES {
+            return Err(invalid(format!("Use at most {MAX_BYTES} bytes.")));
+        }
+        if text.contains('\0') {
+            return Err(invalid("Leave out the character U+0000."));
+        }
+        Ok(Password(text.to_owned()))
+    }
+
+    /// The password itself, for hashing only.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(redacted)")
+    }
+}
+
+/// A password that may be set.
+#[derive(Clone, Debug)]
+pub struct NewPassword(Password);
+
+impl NewPassword {
+    /// Wants at least 8 characters and at most 1024 bytes, none of the most common passwords (Django's
+    /// `CommonPasswordValidator`), and something else than the username.
+    pub fn parse(text: &str, username: &Username) -> Result<NewPassword, Invalid> {
+        NewPassword::parse_for(text, username.canonical())
+    }
+
+    /// The same for the canonical name of a stored user, who may have an imported name that no new user could have.
+    pub fn parse_for(text: &str, canonical_username: &str) -> Result<NewPassword, Invalid> {
+        let password = Password::parse(text)?;
+        if text.chars().count() < MIN_CHARACTERS {
+            return Err(invalid(format!("Use at least {MIN_CHARACTERS} characters.")));
+        }
+        if canonical_of(text) == canonical_username {
+            return Err(invalid("Choose a password that is not the username."));
+        }
+        if is_common(text) {
+            return Err(invalid("Choose another password: this one is among the most common."));
+        }
+        Ok(NewPassword(password))
+    }
+}
+
+impl AsRef<Password> for NewPassword {
+    fn as_ref(&self) -> &Password {
+        &self.0
+    }
+}
+
+impl From<NewPassword> for Password {
+    fn from(new: NewPassword) -> Password {
+        new.0
+    }
+}
+
+fn invalid(reason: impl Into<String>) -> Invalid {
+    Invalid::new("password", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new_password(text: &str) -> Result<NewPassword, Invalid> {
+        NewPassword::parse(text, &Username::parse("Lovelace.1815").unwrap())
+    }
+
+    fn reason(text: &str) -> String {
+        new_password(text).unwrap_err().reason
+    }
+
+    #[test]
+    fn a_new_password_has_eight_characters_to_1024_bytes() {
+        assert!(reason("xk7-qpz").contains("at least 8 characters"));
+        assert!(new_password("xk7-qpzw").is_ok());
+        // Characters count, not bytes: these are seven in fourteen bytes, then eight.
+        assert!(reason("ééééééé").contains("at least 8"));
+        assert!(new_password("éèéèéèéè").is_ok());
+        assert!(new_password(&"xy".repeat(512)).is_ok());
+        assert!(reason(&"x".repeat(1025)).contains("at most 1024 bytes"));
+    }
+
+    #[test]
+    fn common_passwords_and_the_username_are_refused() {
+        assert!(reason("password1").contains("most common"));
+        assert!(reason(" PASSWORD1 ").contains("most common"));
+        assert!(reason("lovelace.1815").contains("username"));
+        assert!(reason("ＬＯＶＥＬＡＣＥ.1815").contains("username"));
+        assert!(new_password("lovelace.1815!").is_ok());
+    }
+
+    #[test]
+    fn logging_in_takes_any_password_that_can_be_hashed() {
+        assert_eq!(Password::parse("1").unwrap().expose(), "1");
+        assert!(Password::parse(&"x".repeat(1024)).is_ok());
+        assert!(Password::parse(&"x".repeat(1025)).is_err());
+        assert!(Password::parse("").is_err());
+        assert!(Password::parse("a\0bcdefgh").is_err());
+        assert!(new_password("a\0bcdefgh").is_err());
+    }
+
+    #[test]
+    fn debug_output_and_refusals_never_show_a_password() {
+        assert_eq!(format!("{:?}", Password::parse("hunter2").unwrap()), "Password(redacted)");
+        assert_eq!(
+            format!("{:?}", new_password("hunter2-hunter2").unwrap()),
+            "NewPassword(Password(redacted))"
+        );
+        for text in ["hunter2", "password1", "lovelace.1815", "hunter2\0"] {
+            assert!(!format!("{:?}", new_password(text)).contains(text));
+        }
+    }
+
+    #[test]
+    fn a_new_password_serves_as_a_password() {
+        let new = new_password("xk7-qpzw").unwrap();
+        assert_eq!(new.as_ref().expose(), "xk7-qpzw");
+        assert_eq!(Password::from(new).expose(), "xk7-qpzw");
+    }
+}

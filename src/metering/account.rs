@@ -1,0 +1,69 @@
+//! A new user, with its opening balance and the ledger entry for it.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use super::entry::NewEntry;
+use crate::db::DbConnection;
+use crate::domain::{OperationId, Username};
+use crate::models::{EntryKind, LedgerEntry, User};
+use crate::schema::users;
+
+/// A user to be made.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    pub username: Username,
+    /// As Django writes it: `algorithm$…`.
+    pub password_hash: String,
+    /// The opening balance, in tokens.
+    pub tokens: i64,
+    pub is_superuser: bool,
+    pub operation_id: OperationId,
+    pub now: NaiveDateTime,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OpenedAccount {
+    /// With the id of the user.
+    Opened(i64),
+    /// Somebody has this name; nothing was written.
+    NameTaken,
+}
+
+/// Makes the user and its opening entry. A second run of the same operation finds what the first one did.
+pub fn open_account(conn: &mut DbConnection, new: &NewAccount) -> QueryResult<OpenedAccount> {
+    if let Some(entry) = LedgerEntry::find_by_operation(conn, new.operation_id.as_bytes())? {
+        return Ok(OpenedAccount::Opened(entry.user_id));
+    }
+    let canonical = new.username.canonical();
+    if User::find_by_name(conn, new.username.as_str(), canonical)?.is_some() {
+        return Ok(OpenedAccount::NameTaken);
+    }
+    let id: i64 = diesel::insert_into(users::table)
+        .values((
+            users::username.eq(new.username.as_str()),
+            users::username_canonical.eq(canonical),
+            users::password.eq(&new.password_hash),
+            users::tokens.eq(new.tokens),
+            users::is_active.eq(true),
+            users::is_staff.eq(new.is_superuser),
+            users::is_superuser.eq(new.is_superuser),
+            users::date_joined.eq(new.now),
+            users::version.eq(0),
+        ))
+        .returning(users::id)
+        .get_result(conn)?;
+    NewEntry {
+        user_id: id,
+        amount: new.tokens,
+        balance_after: new.tokens,
+        kind: EntryKind::Opening,
+        chat_id: None,
+        actor_id: None,
+        note: "",
+        operation_id: new.operation_id,
+        now: new.now,
+    }
+    .insert(conn)?;
+    Ok(OpenedAccount::Opened(id))
+}

@@ -1,0 +1,196 @@
+//! The charge: who pays is found, the balance goes down by one guarded statement, and the chat and its ledger
+//! entry are written, all in one transaction. Charges are nearly all the writes there are, so they are a set
+//! command: on PostgreSQL a batch of them is one statement (see `charge_set`).
+
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+
+use super::charge_set;
+use super::entry::NewEntry;
+use crate::db::{DbConnection, SetCommand};
+use crate::domain::{Fingerprint, IdempotencyKey, OperationId, TokenDigest};
+use crate::error::Result;
+use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, User};
+use crate::schema::{auth_tokens, chats, users};
+
+/// A chat to be charged.
+#[derive(Clone, Debug)]
+pub struct Charge {
+    /// Whose auth token it is pays.
+    pub auth_token: TokenDigest,
+    pub message: String,
+    pub model: &'static str,
+    /// Tokens.
+    pub price: i64,
+    /// The answer, where there is one already: then the chat is complete at once. Else it is a hold.
+    pub response: Option<String>,
+    /// How long a hold may last before the sweeper refunds it.
+    pub hold_for: Duration,
+    pub key: Option<(IdempotencyKey, Fingerprint)>,
+    pub operation_id: OperationId,
+    pub now: NaiveDateTime,
+}
+
+/// What came of a charge. All but [`Verdict::Charged`] have written nothing.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    Charged(Charged),
+    /// The auth token is unknown, revoked or expired, or its user is deactivated.
+    Unauthorized,
+    Insufficient {
+        balance: i64,
+    },
+    /// The idempotency key has an answer already.
+    Replay {
+        chat: Box<Chat>,
+        balance: i64,
+    },
+    /// The first request with this idempotency key is still being answered.
+    InFlight,
+    /// The idempotency key was used for another request.
+    KeyReused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charged {
+    pub chat_id: i64,
+    pub user_id: i64,
+    /// The balance after the charge.
+    pub balance: i64,
+}
+
+impl SetCommand for Charge {
+    type Answer = Verdict;
+
+    /// Nearly every user has one auth token in use, so sharing out by it shares out the users.
+    fn shard(&self) -> usize {
+        let [a, b, ..] = self.auth_token.as_bytes();
+        usize::from(u16::from_be_bytes([*a, *b]))
+    }
+
+    fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> Result<Vec<Verdict>> {
+        if again {
+            return charges.iter().map(|charge| charge.run_again(conn)).collect();
+        }
+        match conn {
+            DbConnection::Sqlite(_) => charges.iter().map(|charge| charge.run_single(conn)).collect(),
+            DbConnection::Postgres(_) => charge_set::run(conn, charges),
+        }
+    }
+}
+
+impl Charge {
+    /// Looks first whether an earlier COMMIT has written this charge. Locking the payer's row waits for a
+    /// COMMIT that may still be under way.
+    fn run_again(&self, conn: &mut DbConnection) -> Result<Verdict> {
+        if let DbConnection::Postgres(conn) = conn {
+            diesel::sql_query(
+                "SELECT 1 FROM users WHERE id = (SELECT user_id FROM auth_tokens WHERE digest = $1) FOR NO KEY UPDATE",
+            )
+            .bind::<diesel::sql_types::Binary, _>(self.auth_token.as_bytes().as_slice())
+            .execute(conn)?;
+        }
+        if let Some(entry) = LedgerEntry::find_by_operation(conn, self.operation_id.as_bytes())?
+            && let Some(chat_id) = entry.chat_id
+        {
+            let (user_id, balance) = (entry.user_id, entry.balance_after);
+            return Ok(Verdict::Charged(Charged { chat_id, user_id, balance }));
+        }
+        self.run_single(conn)
+    }
+
+    /// One charge, in four statements (more with an idempotency key).
+    fn run_single(&self, conn: &mut DbConnection) -> Result<Verdict> {
+        if let Some((key, fingerprint)) = &self.key {
+            let Some((payer, _)) = User::find_by_auth_token(conn, self.auth_token, self.now)? else {
+                return Ok(Verdict::Unauthorized);
+            };
+            if let Some(stored) = StoredKey::find(conn, payer.id, key.as_str())? {
+                return seen_before(conn, &stored, fingerprint, payer.tokens);
+            }
+        }
+        let Some((user_id, balance)) = self.debit(conn)? else {
+            let payer = User::find_by_auth_token(conn, self.auth_token, self.now)?;
+            return Ok(payer.map_or(Verdict::Unauthorized, |(payer, _)| Verdict::Insufficient {
+                balance: payer.tokens,
+            }));
+        };
+        let chat_id = self.insert_chat(conn, user_id)?;
+        NewEntry {
+            user_id,
+            amount: -self.price,
+            balance_after: balance,
+            kind: EntryKind::Charge,
+            chat_id: Some(chat_id),
+            actor_id: None,
+            note: "",
+            operation_id: self.operation_id,
+            now: self.now,
+        }
+        .insert(conn)?;
+        if let Some((key, fingerprint)) = &self.key {
+            let (key, fingerprint) = (key.as_str().to_owned(), fingerprint.as_bytes().to_vec());
+            StoredKey { user_id, key, fingerprint, chat_id, created_at: self.now }.insert(conn)?;
+        }
+        Ok(Verdict::Charged(Charged { chat_id, user_id, balance }))
+    }
+
+    /// The guarded debit: it changes a row only if its balance suffices. Finding the payer by the auth token is
+    /// part of the statement, so nobody is charged by a token that was revoked a moment ago.
+    fn debit(&self, conn: &mut DbConnection) -> QueryResult<Option<(i64, i64)>> {
+        let payer = auth_tokens::table
+            .filter(auth_tokens::digest.eq(self.auth_token.as_bytes().as_slice()))
+            .filter(auth_tokens::revoked_at.is_null())
+            .filter(auth_tokens::expires_at.is_null().or(auth_tokens::expires_at.gt(self.now)))
+            .select(auth_tokens::user_id)
+            .single_value();
+        let target = users::table
+            .filter(users::id.nullable().eq(payer))
+            .filter(users::is_active.eq(true))
+            .filter(users::tokens.ge(self.price));
+        diesel::update(target)
+            .set(users::tokens.eq(users::tokens - self.price))
+            .returning((users::id, users::tokens))
+            .get_result(conn)
+            .optional()
+    }
+
+    fn insert_chat(&self, conn: &mut DbConnection, user_id: i64) -> QueryResult<i64> {
+        let state = if self.response.is_some() { ChatState::Complete } else { ChatState::Pending };
+        let finished_at = self.response.is_some().then_some(self.now);
+        let deadline = self.response.is_none().then(|| self.now + self.hold_for);
+        diesel::insert_into(chats::table)
+            .values((
+                chats::user_id.eq(user_id),
+                chats::message.eq(&self.message),
+                chats::response.eq(self.response.as_deref()),
+                chats::model.eq(self.model),
+                chats::state.eq(state.as_str()),
+                chats::charge.eq(self.price),
+                chats::origin.eq("live"),
+                chats::created_at.eq(self.now),
+                chats::finished_at.eq(finished_at),
+                chats::deadline.eq(deadline),
+            ))
+            .returning(chats::id)
+            .get_result(conn)
+    }
+}
+
+/// What a request gets whose idempotency key is known.
+pub(super) fn seen_before(
+    conn: &mut DbConnection,
+    stored: &StoredKey,
+    fingerprint: &Fingerprint,
+    balance: i64,
+) -> Result<Verdict> {
+    if stored.fingerprint != fingerprint.as_bytes() {
+        return Ok(Verdict::KeyReused);
+    }
+    Ok(match Chat::find(conn, stored.chat_id)? {
+        Some(chat) if chat.state != ChatState::Pending => Verdict::Replay { chat: Box::new(chat), balance },
+        _ => Verdict::InFlight,
+    })
+}

@@ -1,0 +1,162 @@
+//! A batch of charges on PostgreSQL, as one set-based statement: `charge_set.sql`.
+//!
+//! It is a query type of its own, not `sql_query`, so that diesel prepares it once and PostgreSQL plans it once.
+
+use chrono::NaiveDateTime;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamp};
+
+use super::charge::{Charge, Charged, Verdict, seen_before};
+use crate::db::DbConnection;
+use crate::error::{Error, Result};
+use crate::models::StoredKey;
+
+const SQL: &str = include_str!("charge_set.sql");
+
+/// Runs the charges, one statement for each price among them (in the statement a window function decides which of
+/// one user's charges fit, which needs them to be equal).
+pub(super) fn run(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Verdict>> {
+    let mut verdicts: Vec<Option<Verdict>> = vec![None; charges.len()];
+    let mut places: Vec<usize> = (0..charges.len()).collect();
+    places.sort_by_key(|place| charges[*place].price);
+    for of_one_price in places.chunk_by(|a, b| charges[*a].price == charges[*b].price) {
+        let chunk: Vec<&Charge> = of_one_price.iter().map(|place| charges[*place]).collect();
+        let rows = execute(conn, &chunk)?;
+        for (place, row) in of_one_price.iter().zip(rows) {
+            verdicts[*place] = Some(verdict(conn, charges[*place], row)?);
+        }
+    }
+    let complete: Option<Vec<Verdict>> = verdicts.into_iter().collect();
+    complete.ok_or_else(|| Error::Internal("a set of charges gave too few rows".to_owned()))
+}
+
+fn execute(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Row>> {
+    let DbConnection::Postgres(conn) = conn else {
+        return Err(Error::Internal("the set-based charge is for PostgreSQL".to_owned()));
+    };
+    let rows: Vec<Row> = Statement::new(charges).load(conn)?;
+    // The rows are locked before they are changed, so these can only differ by a defect. Then nothing may stay.
+    if rows.first().is_some_and(|row| row.debited != row.payers) {
+        return Err(Error::Internal("a set of charges debited the wrong number of users".to_owned()));
+    }
+    Ok(rows)
+}
+
+fn verdict(conn: &mut DbConnection, charge: &Charge, row: Row) -> Result<Verdict> {
+    let (Some(user_id), Some(tokens)) = (row.payer_id, row.tokens) else { return Ok(Verdict::Unauthorized) };
+    if let (Some(chat_id), Some(balance)) = (row.chat_id, row.balance_after) {
+        return Ok(Verdict::Charged(Charged { chat_id, user_id, balance }));
+    }
+    match &charge.key {
+        // The same key stands earlier in this very batch. What that came to is in the database now.
+        Some(_) if row.repeated => {
+            let mut single = execute(conn, &[charge])?;
+            single.pop().map_or(Ok(Verdict::Unauthorized), |row| verdict(conn, charge, row))
+        }
+        Some((key, fingerprint)) if row.seen_chat_id.is_some() => {
+            match StoredKey::find(conn, user_id, key.as_str())? {
+                Some(stored) => seen_before(conn, &stored, fingerprint, tokens),
+                None => Ok(Verdict::InFlight),
+            }
+        }
+        _ => Ok(Verdict::Insufficient { balance: tokens }),
+    }
+}
+
+/// A row of the answer, in the order of the charges.
+#[derive(Queryable)]
+struct Row {
+    payer_id: Option<i64>,
+    /// The payer's balance before the batch.
+    tokens: Option<i64>,
+    seen_chat_id: Option<i64>,
+    repeated: bool,
+    chat_id: Option<i64>,
+    balance_after: Option<i64>,
+    debited: i64,
+    payers: i64,
+}
+
+struct Statement<'a> {
+    price: i64,
+    now: NaiveDateTime,
+    digests: Vec<&'a [u8]>,
+    messages: Vec<&'a str>,
+    models: Vec<&'a str>,
+    responses: Vec<Option<&'a str>>,
+    hold_seconds: Vec<i64>,
+    operation_ids: Vec<&'a [u8]>,
+    keys: Vec<Option<&'a str>>,
+    fingerprints: Vec<Option<&'a [u8]>>,
+}
+
+impl<'a> Statement<'a> {
+    fn new(charges: &[&'a Charge]) -> Self {
+        Statement {
+            price: charges.first().map_or(0, |charge| charge.price),
+            now: charges.iter().map(|charge| charge.now).max().unwrap_or_default(),
+            digests: charges.iter().map(|c| c.auth_token.as_bytes().as_slice()).collect(),
+            messages: charges.iter().map(|c| c.message.as_str()).collect(),
+            models: charges.iter().map(|c| c.model).collect(),
+            responses: charges.iter().map(|c| c.response.as_deref()).collect(),
+            hold_seconds: charges
+                .iter()
+                .map(|c| i64::try_from(c.hold_for.as_secs()).unwrap_or(i64::MAX))
+                .collect(),
+            operation_ids: charges.iter().map(|c| c.operation_id.as_bytes().as_slice()).collect(),
+            keys: charges.iter().map(|c| c.key.as_ref().map(|(key, _)| key.as_str())).collect(),
+            fingerprints: charges
+                .iter()
+                .map(|c| c.key.as_ref().map(|(_, f)| f.as_bytes().as_slice()))
+                .collect(),
+        }
+    }
+}
+
+impl QueryFragment<Pg> for Statement<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let mut number = 0;
+        let mut rest = SQL;
+        while let Some((before, after)) = rest.split_once('$') {
+            out.push_sql(before);
+            number += 1;
+            match number {
+                1 => out.push_bind_param::<BigInt, _>(&self.price)?,
+                2 => out.push_bind_param::<Timestamp, _>(&self.now)?,
+                3 => out.push_bind_param::<Array<Binary>, _>(&self.digests)?,
+                4 => out.push_bind_param::<Array<Text>, _>(&self.messages)?,
+                5 => out.push_bind_param::<Array<Text>, _>(&self.models)?,
+                6 => out.push_bind_param::<Array<Nullable<Text>>, _>(&self.responses)?,
+                7 => out.push_bind_param::<Array<BigInt>, _>(&self.hold_seconds)?,
+                8 => out.push_bind_param::<Array<Binary>, _>(&self.operation_ids)?,
+                9 => out.push_bind_param::<Array<Nullable<Text>>, _>(&self.keys)?,
+                _ => out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.fingerprints)?,
+            }
+            rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        }
+        out.push_sql(rest);
+        Ok(())
+    }
+}
+
+impl QueryId for Statement<'_> {
+    type QueryId = Statement<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for Statement<'_> {
+    type SqlType = (
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        Bool,
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        BigInt,
+        BigInt,
+    );
+}
+
+impl RunQueryDsl<PgConnection> for Statement<'_> {}

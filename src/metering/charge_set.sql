@@ -1,0 +1,59 @@
+-- A batch of charges of one price as one statement. Each parameter stands here once, in order; the arrays have an
+-- element for each charge.
+WITH given AS (
+    SELECT $1::bigint AS price, $2::timestamp AS now
+), input AS (
+    SELECT * FROM unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::text[], $10::bytea[])
+        WITH ORDINALITY
+        AS i (digest, message, model, response, hold_seconds, operation_id, key, fingerprint, place)
+), bearer AS (
+    SELECT input.*, t.user_id
+    FROM input CROSS JOIN given
+    LEFT JOIN auth_tokens t ON t.digest = input.digest AND t.revoked_at IS NULL
+        AND (t.expires_at IS NULL OR t.expires_at > given.now)
+), payer AS MATERIALIZED (
+    -- Locked in the order of the ids, so that two nodes never wait for each other in a circle. A row that is locked
+    -- is read in its newest version.
+    SELECT id, tokens FROM users
+    WHERE id = ANY (ARRAY(SELECT user_id FROM bearer WHERE user_id IS NOT NULL)) AND is_active
+    ORDER BY id FOR NO KEY UPDATE
+), request AS (
+    SELECT bearer.*, payer.id AS payer_id, payer.tokens, seen.chat_id AS seen_chat_id,
+        bearer.key IS NOT NULL AND row_number() OVER (PARTITION BY payer.id, bearer.key ORDER BY place) > 1 AS repeated
+    FROM bearer
+    LEFT JOIN payer ON payer.id = bearer.user_id
+    LEFT JOIN idempotency_keys seen ON seen.user_id = payer.id AND seen.key = bearer.key
+), queue AS (
+    -- All charges here have one price, so the first so many of a user's fit and no others.
+    SELECT request.*,
+        request.tokens - given.price * row_number() OVER (PARTITION BY payer_id ORDER BY place) AS balance_after
+    FROM request CROSS JOIN given
+    WHERE payer_id IS NOT NULL AND seen_chat_id IS NULL AND NOT repeated
+), accepted AS MATERIALIZED (
+    SELECT queue.*, nextval('chats_id_seq') AS chat_id FROM queue WHERE balance_after >= 0 ORDER BY place
+), debit AS (
+    UPDATE users SET tokens = users.tokens - total.tokens
+    FROM (SELECT payer_id, count(*) * (SELECT price FROM given) AS tokens FROM accepted GROUP BY payer_id) total
+    WHERE users.id = total.payer_id AND users.tokens >= total.tokens
+    RETURNING users.id
+), chat AS (
+    INSERT INTO chats (id, user_id, message, response, model, state, charge, origin, created_at, finished_at, deadline)
+    SELECT chat_id, payer_id, message, response, model,
+        CASE WHEN response IS NULL THEN 'pending' ELSE 'complete' END,
+        given.price, 'live', given.now,
+        CASE WHEN response IS NOT NULL THEN given.now END,
+        CASE WHEN response IS NULL THEN (clock_timestamp() AT TIME ZONE 'UTC') + make_interval(secs => hold_seconds) END
+    FROM accepted CROSS JOIN given ORDER BY place
+), entry AS (
+    INSERT INTO ledger_entries (user_id, amount, balance_after, kind, chat_id, operation_id, created_at)
+    SELECT payer_id, -given.price, balance_after, 'charge', chat_id, operation_id, given.now
+    FROM accepted CROSS JOIN given ORDER BY place
+), remembered AS (
+    INSERT INTO idempotency_keys (user_id, key, fingerprint, chat_id, created_at)
+    SELECT payer_id, key, fingerprint, chat_id, given.now
+    FROM accepted CROSS JOIN given WHERE key IS NOT NULL
+)
+SELECT request.payer_id, request.tokens, request.seen_chat_id, request.repeated, accepted.chat_id, accepted.balance_after,
+    (SELECT count(*) FROM debit) AS debited,
+    (SELECT count(DISTINCT payer_id) FROM accepted) AS payers
+FROM request LEFT JOIN accepted USING (place) ORDER BY place

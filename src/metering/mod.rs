@@ -1,0 +1,29 @@
+//! The only code that changes a balance. An auditor can read this folder alone.
+//!
+//! - [`open_account`]: a new user with its opening balance;
+//! - [`Charge`]: the debit, one guarded statement, with its ledger entry and its chat in the same transaction;
+//! - [`end_hold`], [`sweep`]: how a charge whose chat is pending ends: settled, or refunded;
+//! - [`adjust`]: an administrator's change;
+//! - [`Toll`]: the life of a chat, from the charge to the answer;
+//! - [`verify`]: the proof that balances equal the ledger.
+//!
+//! Every change of `users.tokens` is in one transaction with a ledger entry that has the balance after it. Each
+//! entry has an [`OperationId`](crate::domain::OperationId), made before the transaction: when the outcome of a
+//! COMMIT is unknown, it tells whether the operation was done.
+
+mod account;
+mod adjust;
+mod charge;
+mod charge_set;
+mod entry;
+mod hold;
+mod sweep;
+mod toll;
+pub mod verify;
+
+pub use account::{NewAccount, OpenedAccount, open_account};
+pub use adjust::{Adjusted, Adjustment, adjust};
+pub use charge::{Charge, Charged, Verdict};
+pub use hold::{Ended, Ending, end_hold};
+pub use sweep::{forget_idempotency_keys, sweep};
+pub use toll::{ChatRequest, Prices, Receipt, Toll};

@@ -1,0 +1,72 @@
+//! The sweeper: refunds holds whose deadline is past, as after a crash, and forgets old idempotency keys. It runs
+//! on every node; two at once do no harm, as each hold is ended by one statement that only one of them wins.
+
+use chrono::{NaiveDateTime, TimeDelta};
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Timestamp;
+
+use super::hold::{Ended, Ending, end_hold};
+use crate::clock;
+use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
+use crate::domain::OperationId;
+use crate::error::Result;
+use crate::models::{ChatState, StoredKey};
+use crate::schema::chats::dsl;
+
+/// Why a swept chat failed.
+const REASON: &str = "no answer before the deadline";
+
+/// How long an idempotency key is kept.
+const KEEP_KEYS: TimeDelta = TimeDelta::hours(24);
+
+/// Refunds all holds whose deadline is past; answers how many.
+pub async fn sweep(db: &Db) -> Result<usize> {
+    let mut refunded = 0;
+    loop {
+        let overdue = db.read(|conn| Ok(overdue(conn, clock::now(), BULK_ROWS)?)).await?;
+        let found = overdue.len();
+        for (chat_id, user_id) in overdue {
+            let operation_id = OperationId::generate();
+            let job = move |conn: &mut DbConnection| {
+                let ending = Ending::Failed { reason: REASON };
+                Ok(end_hold(conn, chat_id, &ending, operation_id, clock::now())?)
+            };
+            let ended = db.write_bulk(Scope::user(user_id), job).await?;
+            refunded += usize::from(matches!(ended, Ended::Now { .. }));
+        }
+        if found < usize::try_from(BULK_ROWS).unwrap_or(usize::MAX) {
+            return Ok(refunded);
+        }
+    }
+}
+
+/// Holds past their deadline, with the user of each. On PostgreSQL the database's clock decides, since the nodes'
+/// may differ.
+fn overdue(conn: &mut DbConnection, now: NaiveDateTime, most: i64) -> QueryResult<Vec<(i64, i64)>> {
+    let holds = dsl::chats
+        .filter(dsl::state.eq(ChatState::Pending.as_str()))
+        .order(dsl::deadline)
+        .limit(most)
+        .select((dsl::id, dsl::user_id));
+    match conn {
+        DbConnection::Postgres(conn) => {
+            let now = sql::<Timestamp>("(clock_timestamp() AT TIME ZONE 'UTC')");
+            holds.filter(dsl::deadline.assume_not_null().lt(now)).load(conn)
+        }
+        DbConnection::Sqlite(conn) => holds.filter(dsl::deadline.lt(now)).load(conn),
+    }
+}
+
+/// Forgets the idempotency keys that are older than 24 hours; answers how many.
+pub async fn forget_idempotency_keys(db: &Db) -> Result<usize> {
+    let mut forgotten = 0;
+    loop {
+        let job = |conn: &mut DbConnection| Ok(StoredKey::forget(conn, clock::now() - KEEP_KEYS, BULK_ROWS)?);
+        let count = db.write_bulk(Scope::none(), job).await?;
+        forgotten += count;
+        if count < usize::try_from(BULK_ROWS).unwrap_or(usize::MAX) {
+            return Ok(forgotten);
+        }
+    }
+}

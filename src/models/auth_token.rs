@@ -1,0 +1,119 @@
+//! `auth_tokens`: only digests are stored.
+
+use chrono::NaiveDateTime;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Timestamp};
+
+use crate::db::DbConnection;
+use crate::domain::TokenDigest;
+use crate::schema::auth_tokens::{self, dsl};
+
+#[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
+#[diesel(table_name = auth_tokens)]
+pub struct AuthToken {
+    pub id: i64,
+    pub user_id: i64,
+    pub digest: Vec<u8>,
+    pub first_characters: String,
+    /// `None`: made by a login.
+    pub name: Option<String>,
+    pub created_at: NaiveDateTime,
+    /// To the minute: uses are written down in batches.
+    pub last_used_at: Option<NaiveDateTime>,
+    pub expires_at: Option<NaiveDateTime>,
+    pub revoked_at: Option<NaiveDateTime>,
+}
+
+#[derive(Clone, Debug, Insertable)]
+#[diesel(table_name = auth_tokens)]
+pub struct NewAuthToken {
+    pub user_id: i64,
+    pub digest: Vec<u8>,
+    pub first_characters: String,
+    pub name: Option<String>,
+    pub created_at: NaiveDateTime,
+    pub expires_at: Option<NaiveDateTime>,
+}
+
+impl NewAuthToken {
+    /// Stores it, or finds it where an earlier try of the same job has already done so.
+    pub fn insert(&self, conn: &mut DbConnection) -> QueryResult<AuthToken> {
+        let stored = dsl::auth_tokens
+            .filter(dsl::digest.eq(&self.digest))
+            .select(AuthToken::as_select())
+            .first(conn)
+            .optional()?;
+        match stored {
+            Some(stored) => Ok(stored),
+            None => diesel::insert_into(dsl::auth_tokens).values(self.clone()).get_result(conn),
+        }
+    }
+}
+
+impl AuthToken {
+    /// The live ones of a user, newest first.
+    pub fn live_of(conn: &mut DbConnection, user_id: i64, now: NaiveDateTime) -> QueryResult<Vec<AuthToken>> {
+        live(user_id, now).order(dsl::id.desc()).select(AuthToken::as_select()).load(conn)
+    }
+
+    pub fn count_named(conn: &mut DbConnection, user_id: i64, now: NaiveDateTime) -> QueryResult<i64> {
+        live(user_id, now).filter(dsl::name.is_not_null()).count().get_result(conn)
+    }
+
+    /// Removes the least recently used live login-made ones beyond the first `keep`.
+    pub fn prune_logins(
+        conn: &mut DbConnection,
+        user_id: i64,
+        keep: i64,
+        now: NaiveDateTime,
+    ) -> QueryResult<usize> {
+        let last_use = sql::<Nullable<Timestamp>>("coalesce(last_used_at, created_at)");
+        let surplus: Vec<i64> = live(user_id, now)
+            .filter(dsl::name.is_null())
+            .order((last_use.desc(), dsl::id.desc()))
+            .offset(keep)
+            // SQLite has no OFFSET without a LIMIT.
+            .limit(1000)
+            .select(dsl::id)
+            .load(conn)?;
+        diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(surplus))).execute(conn)
+    }
+
+    /// Whether there was a live one to revoke.
+    pub fn revoke(conn: &mut DbConnection, user_id: i64, id: i64, now: NaiveDateTime) -> QueryResult<bool> {
+        let target = dsl::auth_tokens
+            .filter(dsl::id.eq(id))
+            .filter(dsl::user_id.eq(user_id))
+            .filter(dsl::revoked_at.is_null());
+        Ok(diesel::update(target).set(dsl::revoked_at.eq(now)).execute(conn)? == 1)
+    }
+
+    /// Revokes all of a user's, but for the one with the id `keep`.
+    pub fn revoke_all(
+        conn: &mut DbConnection,
+        user_id: i64,
+        keep: Option<i64>,
+        now: NaiveDateTime,
+    ) -> QueryResult<usize> {
+        let target = dsl::auth_tokens
+            .filter(dsl::user_id.eq(user_id))
+            .filter(dsl::revoked_at.is_null())
+            .filter(dsl::id.ne(keep.unwrap_or(-1)));
+        diesel::update(target).set(dsl::revoked_at.eq(now)).execute(conn)
+    }
+
+    /// Writes a use down, unless a later one already is.
+    pub fn touch(conn: &mut DbConnection, digest: TokenDigest, used_at: NaiveDateTime) -> QueryResult<usize> {
+        let target = dsl::auth_tokens
+            .filter(dsl::digest.eq(digest.as_bytes().as_slice()))
+            .filter(dsl::last_used_at.is_null().or(dsl::last_used_at.lt(used_at)));
+        diesel::update(target).set(dsl::last_used_at.eq(used_at)).execute(conn)
+    }
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn live(user_id: i64, now: NaiveDateTime) -> _ {
+    let unexpired = dsl::expires_at.is_null().or(dsl::expires_at.gt(now));
+    dsl::auth_tokens.filter(dsl::user_id.eq(user_id)).filter(dsl::revoked_at.is_null()).filter(unexpired)
+}

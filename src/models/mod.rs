@@ -1,0 +1,21 @@
+//! One file a table: the row, what is inserted, and its queries as associated functions. The connection comes
+//! first and the caller owns the transaction. Nothing here changes a balance: that is `metering`'s.
+
+mod auth_token;
+mod chat;
+mod idempotency_key;
+mod ledger_entry;
+mod user;
+
+pub use auth_token::{AuthToken, NewAuthToken};
+pub use chat::{Chat, ChatState};
+pub use idempotency_key::StoredKey;
+pub use ledger_entry::{EntryKind, LedgerEntry};
+pub use user::User;
+
+/// A place in a list that is shown newest first: at most `limit` rows with an id below `before`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keyset {
+    pub limit: i64,
+    pub before: Option<i64>,
+}

@@ -1,0 +1,98 @@
+//! `users`.
+
+use chrono::NaiveDateTime;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use crate::db::DbConnection;
+use crate::domain::TokenDigest;
+use crate::models::AuthToken;
+use crate::schema::users;
+
+/// A row of `users`. It is never serialised; each API resource says itself what it shows.
+#[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
+#[diesel(table_name = users)]
+pub struct User {
+    pub id: i64,
+    pub username: String,
+    /// What makes the name unique: its NFKC form in lower case.
+    pub username_canonical: String,
+    /// The hash, as Django writes it.
+    pub password: String,
+    /// The balance.
+    pub tokens: i64,
+    pub is_active: bool,
+    pub is_staff: bool,
+    pub is_superuser: bool,
+    pub date_joined: NaiveDateTime,
+    pub last_login: Option<NaiveDateTime>,
+    /// Goes up with each edit by a person, to find edits that cross; a debit leaves it alone.
+    pub version: i64,
+}
+
+impl User {
+    pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<User>> {
+        users::table.find(id).select(User::as_select()).first(conn).optional()
+    }
+
+    /// The user, and what is held for the user's pending chats, in tokens; it is already taken off the balance.
+    pub fn find_with_held(conn: &mut DbConnection, id: i64) -> QueryResult<Option<(User, i64)>> {
+        let held = sql::<BigInt>(
+            "(SELECT CAST(coalesce(sum(charge), 0) AS BIGINT) FROM chats
+              WHERE chats.user_id = users.id AND chats.state = 'pending')",
+        );
+        users::table.find(id).select((User::as_select(), held)).first(conn).optional()
+    }
+
+    /// The user with this name as stored or, without regard to case, in its canonical form; the former first, so
+    /// that imported names which differ only in case each find their own.
+    pub fn find_by_name(conn: &mut DbConnection, name: &str, canonical: &str) -> QueryResult<Option<User>> {
+        let mut found: Vec<User> = users::table
+            .filter(users::username_canonical.eq_any([name, canonical]))
+            .select(User::as_select())
+            .load(conn)?;
+        let exact = found.iter().position(|user| user.username == name).unwrap_or(0);
+        Ok((exact < found.len()).then(|| found.swap_remove(exact)))
+    }
+
+    /// The active user whose live auth token this is: the one indexed read that decides who somebody is.
+    pub fn find_by_auth_token(
+        conn: &mut DbConnection,
+        digest: TokenDigest,
+        now: NaiveDateTime,
+    ) -> QueryResult<Option<(User, AuthToken)>> {
+        use crate::schema::auth_tokens as t;
+        t::table
+            .inner_join(users::table)
+            .filter(t::digest.eq(digest.as_bytes().as_slice()))
+            .filter(t::revoked_at.is_null())
+            .filter(t::expires_at.is_null().or(t::expires_at.gt(now)))
+            .filter(users::is_active.eq(true))
+            .select((User::as_select(), AuthToken::as_select()))
+            .first(conn)
+            .optional()
+    }
+
+    pub fn any_superuser(conn: &mut DbConnection) -> QueryResult<bool> {
+        let superusers = users::table.filter(users::is_superuser.eq(true)).filter(users::is_active.eq(true));
+        diesel::select(diesel::dsl::exists(superusers)).get_result(conn)
+    }
+
+    /// Stores a password hash made for the one that was there, so that a change in between is not undone.
+    pub fn upgrade_password(conn: &mut DbConnection, id: i64, old: &str, new: &str) -> QueryResult<usize> {
+        diesel::update(users::table.filter(users::id.eq(id)).filter(users::password.eq(old)))
+            .set(users::password.eq(new))
+            .execute(conn)
+    }
+
+    pub fn set_password(conn: &mut DbConnection, id: i64, hash: &str) -> QueryResult<usize> {
+        diesel::update(users::table.find(id))
+            .set((users::password.eq(hash), users::version.eq(users::version + 1)))
+            .execute(conn)
+    }
+
+    pub fn set_last_login(conn: &mut DbConnection, id: i64, now: NaiveDateTime) -> QueryResult<usize> {
+        diesel::update(users::table.find(id)).set(users::last_login.eq(now)).execute(conn)
+    }
+}

@@ -1,0 +1,60 @@
+//! Pages for people: the front page, and the files that pages use. The admin panel will have a module of its own.
+
+use actix_web::http::header;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use rust_embed::Embed;
+
+use crate::api::{get, resource};
+use crate::error::{Error, Result};
+use crate::server::Manners;
+
+/// Pages have no scripts, and nothing from elsewhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+pub fn routes(config: &mut ServiceConfig) {
+    resource(config, "/static/{file}", vec![get(file)]);
+    config.service(web::resource("/").route(web::get().to(front)).default_service(web::to(only_get)));
+}
+
+async fn only_get() -> Result<&'static str> {
+    Err(Error::MethodNotAllowed("GET".to_owned()))
+}
+
+#[derive(Template)]
+#[template(path = "front.html")]
+struct Front<'a> {
+    version: &'a str,
+    address: &'a str,
+}
+
+/// Says what this is and how to begin, to whoever opens the address in a browser.
+async fn front(request: HttpRequest) -> Result<HttpResponse> {
+    let host =
+        request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8000");
+    let https = request.app_data::<web::Data<Manners>>().is_some_and(|manners| manners.https);
+    let address = format!("{}://{host}", if https { "https" } else { "http" });
+    page(&Front { version: env!("CARGO_PKG_VERSION"), address: &address })
+}
+
+fn page(template: &impl Template) -> Result<HttpResponse> {
+    let html = template.render().map_err(|error| Error::Internal(format!("a template failed: {error}")))?;
+    Ok(HttpResponse::Ok()
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .body(html))
+}
+
+/// The folder `static/`: inside the binary, or, in a debug build, read from disk at each request.
+#[derive(Embed)]
+#[folder = "static/"]
+struct Static;
+
+async fn file(path: web::Path<String>) -> Result<HttpResponse> {
+    let file = Static::get(&path).ok_or(Error::NotFound)?;
+    Ok(HttpResponse::Ok()
+        .content_type(file.metadata.mimetype())
+        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
+        .body(file.data.into_owned()))
+}

@@ -1,0 +1,52 @@
+//! The built-in dummy model: `Response to <message>`. It can be made slow, or made to fail, so that people can try
+//! their own error handling; then it takes the same way as an upstream does, through a hold.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::Reason;
+
+/// Beyond its own delay.
+const MARGIN: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dummy {
+    /// How long it takes to answer.
+    pub delay: Duration,
+    /// How many of 100 messages it fails to answer, at random.
+    pub failures_percent: u8,
+}
+
+impl Dummy {
+    pub(super) fn answer_at_once(&self, message: &str) -> Option<String> {
+        (self.delay.is_zero() && self.failures_percent == 0).then(|| text(message))
+    }
+
+    pub(super) async fn answer(&self, message: &str) -> Result<String, Reason> {
+        tokio::time::sleep(self.delay).await;
+        let fails = rand::rng().random_range(0..100) < self.failures_percent;
+        if fails { Err("the dummy was told to fail") } else { Ok(text(message)) }
+    }
+
+    pub(super) fn time_limit(&self) -> Duration {
+        self.delay + MARGIN
+    }
+}
+
+fn text(message: &str) -> String {
+    format!("Response to {message}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_quick_and_reliable_dummy_answers_at_once() {
+        let quick = Dummy::default();
+        assert_eq!(quick.answer_at_once("hi").as_deref(), Some("Response to hi"));
+        assert_eq!(Dummy { delay: Duration::from_millis(1), ..quick }.answer_at_once("hi"), None);
+        assert_eq!(Dummy { failures_percent: 1, ..quick }.answer_at_once("hi"), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! What the server does on the side, each at its own pace. Every node does all of it; none of it does harm twice.
+
+use std::path::Path;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+
+use super::Services;
+use crate::config::Config;
+use crate::db::{Db, DbConnection, Scope};
+use crate::metering;
+
+/// Between two looks for holds past their deadline.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+const EVERY_MINUTE: Duration = Duration::from_secs(60);
+const EVERY_HOUR: Duration = Duration::from_secs(3600);
+
+/// Runs until it is dropped.
+pub(super) async fn run(services: Services, config: Config) {
+    tokio::join!(sweep(&services), minutely(&services, &config), hourly(&services.db));
+}
+
+async fn sweep(services: &Services) {
+    let mut pace = tokio::time::interval(SWEEP_EVERY);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        pace.tick().await;
+        match metering::sweep(&services.db).await {
+            Ok(0) => {}
+            Ok(count) => log::warn!("refunded {count} holds that were past their deadline"),
+            Err(error) => log::warn!("holds could not be swept: {error}"),
+        }
+    }
+}
+
+async fn minutely(services: &Services, config: &Config) {
+    let mut pace = tokio::time::interval(EVERY_MINUTE);
+    loop {
+        pace.tick().await;
+        services.auth.write_last_uses().await;
+        services.auth.housekeeping();
+        if let Some(folder) = config.data_folder() {
+            warn_of_little_space(&folder, config.listen.min_free_disk);
+        }
+    }
+}
+
+async fn hourly(db: &Db) {
+    let mut pace = tokio::time::interval(EVERY_HOUR);
+    loop {
+        pace.tick().await;
+        match metering::forget_idempotency_keys(db).await {
+            Ok(0) => {}
+            Ok(count) => log::info!("forgot {count} idempotency keys older than a day"),
+            Err(error) => log::warn!("old idempotency keys could not be deleted: {error}"),
+        }
+        if let Err(error) = db.write_bulk(Scope::none(), optimize).await {
+            log::warn!("PRAGMA optimize failed: {error}");
+        }
+    }
+}
+
+/// Lets SQLite bring its statistics up to date; PostgreSQL does so by itself.
+fn optimize(conn: &mut DbConnection) -> crate::error::Result<()> {
+    match conn {
+        DbConnection::Sqlite(conn) => Ok(conn.batch_execute("PRAGMA optimize")?),
+        DbConnection::Postgres(_) => Ok(()),
+    }
+}
+
+fn warn_of_little_space(folder: &Path, least_mib: u64) {
+    match rustix::fs::statvfs(folder) {
+        Ok(disk) => {
+            let free_mib = disk.f_bavail.saturating_mul(disk.f_frsize) / (1024 * 1024);
+            if free_mib < least_mib {
+                log::warn!("little disk space: {free_mib} MiB free in {}; make room", folder.display());
+            }
+        }
+        Err(error) => log::warn!("cannot tell the free disk space of {}: {error}", folder.display()),
+    }
+}

@@ -1,0 +1,171 @@
+//! The HTTP server: what it is made of ([`Services`]), its routes, which the tests mount too, and its life from
+//! the first request to the last settled hold.
+
+mod housekeeping;
+mod manners;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::{Condition, from_fn};
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, HttpServer};
+use chrono::TimeDelta;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::api::{self, BodyTimeout, Readiness};
+use crate::auth::{AccountRules, Auth, Hasher};
+use crate::client_address::TrustedProxies;
+use crate::config::{Config, LoginErrors, Registration, Switch};
+use crate::db::Db;
+use crate::metering::Toll;
+use crate::pages;
+use crate::throttle::Throttle;
+
+pub use manners::{Manners, manners};
+
+/// How long open holds may take to be answered once the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(7);
+/// When actix cuts the connections that are left, in seconds: after the holds had their time.
+const SHUTDOWN_TIMEOUT: u64 = 9;
+/// Log-ins and registrations that may wait for a core to hash on, for each core.
+const WAITING_PER_CORE: usize = 32;
+/// Connections that the kernel keeps for us until they are accepted.
+const BACKLOG: u32 = 2048;
+/// How long an idle connection is kept for its next request.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Everything that handlers use. Made once, shared by all workers.
+#[derive(Clone)]
+pub struct Services {
+    pub db: Data<Db>,
+    pub auth: Data<Auth>,
+    pub toll: Data<Toll>,
+    pub readiness: Data<Readiness>,
+    body_timeout: Data<BodyTimeout>,
+    proxies: Data<TrustedProxies>,
+    manners: Data<Manners>,
+}
+
+impl Services {
+    /// `runtime` is where holds are settled: it must outlive the server.
+    pub fn new(config: &Config, db: Db, runtime: Handle) -> Services {
+        let cores = cores();
+        let hasher = Hasher::new(config.accounts.bcrypt_cost, cores, cores * WAITING_PER_CORE);
+        let days = config.accounts.auth_token_days;
+        let rules = AccountRules {
+            opening_tokens: config.metering.opening_tokens,
+            registration_open: config.accounts.registration == Registration::Open,
+            unified_login_errors: config.accounts.login_errors == LoginErrors::Unified,
+            auth_token_lifetime: (days > 0).then(|| TimeDelta::days(i64::from(days))),
+        };
+        let throttle = Throttle::new(config.accounts.throttle == Switch::On);
+        let toll = Toll::new(db.clone(), config.responder(), config.prices(), runtime);
+        Services {
+            auth: Data::new(Auth::new(db.clone(), hasher, throttle, rules)),
+            db: Data::new(db),
+            toll: Data::new(toll),
+            readiness: Data::new(Readiness::default()),
+            body_timeout: Data::new(BodyTimeout(Duration::from_secs(config.listen.body_timeout))),
+            proxies: Data::new(config.listen.trusted_proxies.clone()),
+            manners: Data::new(Manners { https: config.is_https() }),
+        }
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// All routes with what they need: the whole of the server but its manners.
+pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config
+            .app_data(services.db)
+            .app_data(services.auth)
+            .app_data(services.toll)
+            .app_data(services.readiness)
+            .app_data(services.body_timeout)
+            .app_data(services.proxies)
+            .app_data(services.manners)
+            .configure(api::routes)
+            .configure(pages::routes)
+            .default_service(web::to(api::not_found));
+    }
+}
+
+/// Serves until it is told to stop, then drains.
+pub async fn serve(config: &Config, services: Services) -> io::Result<()> {
+    let app = services.clone();
+    let origins = config.listen.cors_origins.clone();
+    let workers = config.listen.workers.map_or_else(cores, usize::from);
+    let connections = usize::try_from(config.listen.max_connections).unwrap_or(usize::MAX);
+    let server = HttpServer::new(move || {
+        App::new()
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .wrap(from_fn(manners))
+            .configure(routes(app.clone()))
+    })
+    .workers(workers)
+    .backlog(BACKLOG)
+    .max_connections((connections / workers).max(1))
+    .client_request_timeout(Duration::from_secs(config.listen.head_timeout))
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(SHUTDOWN_TIMEOUT)
+    .disable_signals()
+    .bind(config.listen.bind)?;
+    let addresses: Vec<SocketAddr> = server.addrs();
+    let server = server.run();
+    let stopper = actix_web::rt::spawn(stop_on_signal(server.handle(), services.clone())?);
+    let keeper = actix_web::rt::spawn(housekeeping::run(services.clone(), config.clone()));
+    for address in addresses {
+        log::info!("listening on http://{address}");
+    }
+    server.await?;
+    keeper.abort();
+    // A server that ended by itself has something wrong with it, and nobody waits for its holds.
+    if services.readiness.is_draining() {
+        let _ = stopper.await;
+    }
+    services.auth.write_last_uses().await;
+    log::info!("stopped");
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT, then: readiness off, no new connections, requests and holds finish.
+fn stop_on_signal(server: ServerHandle, services: Services) -> io::Result<impl Future<Output = ()>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        log::info!("told to stop: finishing what is in flight");
+        services.readiness.drain();
+        tokio::join!(server.stop(true), services.toll.drain(DRAIN));
+    })
+}
+
+/// What browsers of other origins may do: nothing, unless the settings name them. No cookies, ever.
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "DELETE"])
+        .allowed_headers(["Authorization", "Content-Type", "Accept", "Idempotency-Key"])
+        .expose_headers([
+            "X-Tokens-Charged",
+            "X-Tokens-Remaining",
+            "X-Chat-Id",
+            "X-Request-Id",
+            "Idempotency-Replayed",
+            "Retry-After",
+        ])
+        .max_age(3600);
+    if origins.iter().any(|origin| origin == "*") {
+        return cors.send_wildcard().allow_any_origin();
+    }
+    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}

@@ -1,0 +1,1 @@
+//! The integration tests: one binary, so that it is linked once and starts one PostgreSQL cluster.
