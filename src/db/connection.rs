@@ -121,7 +121,7 @@ impl Connector {
                 "SET lock_timeout = '5s'; SET statement_timeout = '10s';
                  SET idle_in_transaction_session_timeout = '30s'"
             }
-            Purpose::Snapshot | Purpose::Migrate => "",
+            Purpose::Snapshot | Purpose::Migrate => "SET statement_timeout = 0",
         };
         connection.batch_execute(limits).map_err(|error| error.to_string())?;
         Ok(Session { connection: DbConnection::Postgres(connection), file: None, broken: false })
