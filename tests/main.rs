@@ -1,1 +1,9 @@
 //! The integration tests: one binary, so that it is linked once and starts one PostgreSQL cluster.
+
+mod api;
+mod blackbox;
+mod cli;
+mod db;
+mod house;
+mod metering;
+mod support;

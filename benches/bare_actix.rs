@@ -1,0 +1,43 @@
+//! The baseline of `GET /tokens/`: a bare Actix handler that answers with the same body, without middleware,
+//! without a database. What the server does on top of it is what the ratio shows.
+//!
+//! `bare_actix PORT` runs until it is killed; port 0 picks a free one.
+
+use std::process::ExitCode;
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+
+const USAGE: &str = "usage: bare_actix PORT (0 picks a free one); it runs until it is killed";
+
+async fn tokens() -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(r#"{"tokens":4000}"#)
+}
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    // `cargo bench` adds `--bench`. It gives no port, and a server that never ends is not what it is after.
+    let Some(port) = std::env::args().skip(1).find(|argument| argument != "--bench") else {
+        eprintln!("{USAGE}");
+        return ExitCode::SUCCESS;
+    };
+    let Ok(port) = port.parse::<u16>() else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match serve(port).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bare_actix: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(port: u16) -> std::io::Result<()> {
+    let server =
+        HttpServer::new(|| App::new().route("/tokens/", web::get().to(tokens))).bind(("127.0.0.1", port))?;
+    for address in server.addrs() {
+        eprintln!("listening on http://{address}");
+    }
+    server.run().await
+}

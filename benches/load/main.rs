@@ -1,0 +1,66 @@
+//! The load client of the benches: what wrk cannot do. It makes users, sends chats at a fixed rate and tells how
+//! long each took from the moment when it was due, and times the server's start. Results are `name value unit` lines.
+
+mod http;
+mod paced;
+mod setup;
+mod start;
+
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const USAGE: &str = "usage:
+  load setup URL COUNT FILE                       register and log in COUNT users; their auth tokens go to FILE
+  load rate URL FILE RATE CONNECTIONS SECONDS     RATE chats a second, however long the answers take
+  load max URL FILE CONNECTIONS SECONDS           as many chats as the connections get answered
+  load start BINARY DIRECTORY RUNS                median time from exec to the first answer, on an empty database";
+
+fn main() -> ExitCode {
+    // `cargo bench` adds `--bench` and gives no command: then there is nothing to do.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        [] => {
+            eprintln!("{USAGE}");
+            Ok(())
+        }
+        ["setup", url, count, file] => parse(count).and_then(|count| setup::run(url, count, file)),
+        ["rate", url, file, rate, connections, seconds] => send(url, file, Some(rate), connections, seconds),
+        ["max", url, file, connections, seconds] => send(url, file, None, connections, seconds),
+        ["start", binary, directory, runs] => {
+            parse(runs).and_then(|runs| start::run(binary, directory, runs))
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("load: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<usize> {
+    text.parse().map_err(|error| format!("{text}: {error}").into())
+}
+
+fn send(url: &str, file: &str, rate: Option<&str>, connections: &str, seconds: &str) -> Result<()> {
+    let load = paced::Load {
+        address: http::address(url)?,
+        requests: paced::chat_requests(file)?,
+        interval: match rate {
+            Some(rate) => Duration::from_secs(1).div_f64(rate.parse::<f64>()?.max(1.0)),
+            None => Duration::ZERO,
+        },
+        connections: parse(connections)?,
+        length: Duration::from_secs_f64(seconds.parse()?),
+    };
+    load.run()?.print()
+}

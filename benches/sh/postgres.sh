@@ -1,0 +1,78 @@
+# A throwaway PostgreSQL cluster with its default settings, fsync among them, and pgbench on it.
+# Sourced by scripts/bench.
+# shellcheck shell=bash disable=SC2154
+
+pg_bin=""
+pg_home=""    # the cluster's folder while it runs
+pg_sockets="" # where it listens; it has no TCP port that could be taken
+pg_as=()      # runs a command as the user who may run PostgreSQL
+
+# The newest one installed; Debian keeps its binaries out of the PATH.
+find_postgres() {
+    local found
+    for found in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V -r) "$(dirname "$(command -v postgres || true)")"; do
+        if [ -x "$found/initdb" ] && [ -x "$found/pgbench" ]; then
+            pg_bin=$found
+            return 0
+        fi
+    done
+    return 1
+}
+
+start_cluster() {
+    say "making a PostgreSQL cluster"
+    pg_home=$data/postgres
+    pg_sockets=$(mktemp -d /tmp/tollgate-bench.XXXXXX)
+    rm -rf "$pg_home"
+    mkdir -p "$pg_home"
+    # PostgreSQL refuses to run as root.
+    if [ "$(id -u)" -eq 0 ]; then
+        local owner=nobody
+        if id postgres >/dev/null 2>&1; then owner=postgres; fi
+        pg_as=(setpriv "--reuid=$owner" "--regid=$(id -g "$owner")" --clear-groups)
+        chown "$owner" "$pg_home" "$pg_sockets"
+        "${pg_as[@]}" test -w "$pg_home" || die "$owner cannot write to $pg_home: set BENCH_DATA to a folder it can reach"
+    fi
+    (cd "$pg_home" && "${pg_as[@]}" "$pg_bin/initdb" -D "$pg_home/data" -U bench -A trust -E UTF8 --locale=C.UTF-8) \
+        >"$data/initdb.log" 2>&1 || die "initdb failed; its log is $data/initdb.log"
+    (cd "$pg_home" && "${pg_as[@]}" "$pg_bin/pg_ctl" -s -w -D "$pg_home/data" -l "$pg_home/log" \
+        -o "-c listen_addresses='' -c unix_socket_directories='$pg_sockets'" start) ||
+        die "PostgreSQL does not start; its log is $pg_home/log"
+    export PGHOST=$pg_sockets PGUSER=bench
+}
+
+# Stops by the process id in the cluster's own folder.
+stop_cluster() {
+    [ -n "$pg_home" ] || return 0
+    if [ -f "$pg_home/data/postmaster.pid" ]; then
+        (cd "$pg_home" && "${pg_as[@]}" "$pg_bin/pg_ctl" -s -w -m fast -D "$pg_home/data" stop) || true
+    fi
+    rm -rf "$pg_home" "$pg_sockets"
+    pg_home=""
+}
+
+# The four statements as one, at several numbers of clients; the best counts.
+measure_pgbench() {
+    local psql=("$pg_bin/psql" -qX -v ON_ERROR_STOP=1 -d baseline) migration clients rate
+    "$pg_bin/createdb" baseline
+    for migration in migrations/postgres/*/up.sql; do "${psql[@]}" -f "$migration"; done
+    "${psql[@]}" -f benches/sql/postgres/users.sql
+    figure[pgbench_best]=0
+    run_pgbench 8 "$warm_up" >/dev/null
+    for clients in $pg_clients; do
+        say "pgbench with $clients clients"
+        take "" run_pgbench "$clients" "$seconds"
+        rate=${figure[pgbench_$clients]}
+        if awk -v a="$rate" -v b="${figure[pgbench_best]}" 'BEGIN { exit !(a > b) }'; then
+            figure[pgbench_best]=$rate
+            figure[pgbench_best_clients]=$clients
+        fi
+    done
+}
+
+run_pgbench() {
+    local output
+    output=$("$pg_bin/pgbench" -n -M prepared -c "$1" -j "$(($1 < 2 ? 1 : 2))" -T "$2" \
+        -f benches/sql/postgres/chat.sql baseline 2>&1) || die "pgbench failed: $output"
+    sed -n "s/^tps = \([0-9.]*\).*/pgbench_$1 \1 chats\/s/p" <<<"$output"
+}

@@ -1,0 +1,115 @@
+# What every part of scripts/bench uses: messages, programs, the build, figures. Sourced, never run.
+# shellcheck shell=bash
+
+children=() # the process ids of what was started and not yet stopped
+
+say() { echo "bench: $1" >&2; }
+
+die() {
+    say "$1"
+    exit "${2:-1}"
+}
+
+need_programs() {
+    local packages=()
+    command -v wrk >/dev/null || packages+=(wrk)
+    if [[ " $* " == *" postgres "* ]] && ! find_postgres; then packages+=(postgresql); fi
+    [ ${#packages[@]} -gt 0 ] || return 0
+
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        as_root=(sudo -n)
+        sudo -n true 2>/dev/null || die "missing: ${packages[*]}. Install them, or run this as root or with sudo."
+    fi
+    command -v apt-get >/dev/null || die "missing: ${packages[*]}. There is no apt-get here to install them with."
+    say "installing Debian packages: ${packages[*]}"
+    "${as_root[@]}" apt-get update -q >&2
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >&2
+    command -v wrk >/dev/null || die "wrk is still missing"
+    if [[ " $* " == *" postgres "* ]]; then find_postgres || die "PostgreSQL is still missing"; fi
+}
+
+# Builds the server and the bench binaries; their names have a hash in them, which only cargo knows.
+build() {
+    say "building"
+    local messages name
+    messages=$(cargo build --release --bin tollgate --bench raw_sqlite --bench bare_actix --bench load \
+        --message-format=json-render-diagnostics)
+    for name in tollgate raw_sqlite bare_actix load; do
+        local path
+        path=$(grep "\"name\":\"$name\"" <<<"$messages" | grep -o '"executable":"[^"]*"' | tail -n 1 | cut -d '"' -f 4)
+        [ -x "$path" ] || die "cargo built no $name"
+        case $name in
+            tollgate) server=$path ;;
+            *) printf -v "$name" '%s' "$path" ;;
+        esac
+    done
+}
+
+# A disk in memory makes a sync free, and every figure a fairy tale.
+prepare_data() {
+    mkdir -p "$data"
+    data=$(cd "$data" && pwd)
+    case $(stat -f -c %T "$data") in
+        tmpfs | ramfs) die "$data is in memory: set BENCH_DATA to a folder on a disk" ;;
+    esac
+    rm -f "$data"/*.db* "$data"/*.log "$data"/tokens.txt
+}
+
+# take PREFIX COMMAND...: runs it and keeps its "name value unit" lines as figures; it may print others.
+take() {
+    local prefix=$1 output name value unit
+    shift
+    output=$("$@") || die "failed: $*"
+    while read -r name value unit; do
+        [[ $value =~ ^[0-9]+(\.[0-9]+)?$ && $name =~ ^[a-z_0-9]+$ ]] || continue
+        name=$prefix${name#"$prefix"}
+        figure[$name]=$value
+        echo "    $name $value $unit" >&2
+    done <<<"$output"
+}
+
+# Starts a command with its output in a file; its process id is in $started, and it is stopped at the end.
+start_in_background() {
+    local log=$1
+    shift
+    "$@" >"$log" 2>&1 </dev/null &
+    started=$!
+    children+=("$started")
+}
+
+# Prints the URL once the server says that it listens.
+wait_until_listening() {
+    local pid=$1 log=$2 url
+    for _ in $(seq 300); do
+        url=$(grep -a -m 1 -o 'listening on http://[^ ]*' "$log" | cut -d ' ' -f 3 || true)
+        if [ -n "$url" ]; then
+            echo "$url"
+            return
+        fi
+        kill -0 "$pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    tail -n 5 "$log" >&2
+    die "it does not listen; its log is $log"
+}
+
+# Asks a process to stop and waits for it; the result is its exit code.
+stop() {
+    local pid=$1 code=0 index
+    kill -TERM "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || code=$?
+    for index in "${!children[@]}"; do
+        [ "${children[index]}" != "$pid" ] || unset 'children[index]'
+    done
+    return "$code"
+}
+
+clean_up() {
+    local pid
+    for pid in "${children[@]}"; do
+        kill -TERM "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    stop_cluster
+}

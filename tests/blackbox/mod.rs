@@ -1,0 +1,3 @@
+//! The real binary as a process: killed, stopped, starved of its disk and its database, and sent nonsense.
+
+mod first_steps;

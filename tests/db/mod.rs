@@ -1,0 +1,1 @@
+//! The writer, migrations and the schema.

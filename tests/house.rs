@@ -1,0 +1,1 @@
+//! What keeps the house in order: rules of the structure that the compiler does not check.

@@ -1,0 +1,1 @@
+//! Money: races, random histories, and what `verify` finds.

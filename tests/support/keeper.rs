@@ -1,0 +1,76 @@
+//! What must not outlive the tests. A test process can die without running a single `Drop` (a kill, a crash, a
+//! static that is never dropped), so a small shell waits on a pipe whose other end only this process has. When
+//! the pipe closes, for whatever reason, the shell ends the processes and removes the directories it was told of.
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+const SCRIPT: &str = r#"
+trap '' INT TERM HUP
+processes=
+while read -r order value; do
+    case $order in
+    watch) processes="$processes $value" ;;
+    forget)
+        kept=
+        for process in $processes; do
+            [ "${process#*:}" = "$value" ] || kept="$kept $process"
+        done
+        processes=$kept
+        ;;
+    remove) set -- "$@" "$value" ;;
+    esac
+done
+for process in $processes; do kill -s "${process%:*}" "${process#*:}"; done
+tries=0
+for process in $processes; do
+    while [ $tries -lt 100 ] && kill -0 "${process#*:}"; do
+        tries=$((tries + 1))
+        sleep 0.1
+    done
+done
+for directory in "$@"; do
+    umount "$directory"
+    rm -rf "$directory"
+done
+"#;
+
+static KEEPER: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
+
+/// Ends process `pid` with `signal` (`KILL`, `QUIT`) if this process dies first.
+pub fn watch(pid: u32, signal: &str) {
+    tell(&format!("watch {signal}:{pid}"));
+}
+
+/// The process has ended: its number may soon be another's.
+pub fn forget(pid: u32) {
+    tell(&format!("forget {pid}"));
+}
+
+/// Unmounts and removes `directory` if this process dies without having done so.
+pub fn remove(directory: &Path) {
+    tell(&format!("remove {}", directory.display()));
+}
+
+fn tell(order: &str) {
+    let keeper = KEEPER.get_or_init(start);
+    let mut pipe = keeper.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    writeln!(pipe, "{order}").expect("the keeper of the test processes is gone");
+}
+
+/// It gets a process group of its own, so that Ctrl-C ends the tests and not what cleans up after them; and no
+/// output, as whoever reads ours would wait for its end.
+fn start() -> Mutex<ChildStdin> {
+    let mut shell = Command::new("sh")
+        .args(["-c", SCRIPT, "keeper"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("cannot run sh");
+    Mutex::new(shell.stdin.take().expect("the pipe was asked for"))
+}
