@@ -16,9 +16,15 @@ report() {
     for measure in "$@"; do "rows_$measure"; done
 }
 
+# The commit, and whether the files differ from it. The results of the run before don't count: they are no code.
+describe_commit() {
+    local commit changes
+    commit=$(git describe --always 2>/dev/null) || commit="none"
+    changes=$(git status --porcelain -- . ':!benches/results.md' 2>/dev/null) || changes=""
+    echo "$commit${changes:+-dirty}"
+}
+
 stamp() {
-    local commit
-    commit=$(git describe --always --dirty 2>/dev/null || echo "no commit")
     echo "- Commit $commit, $(date -u '+%Y-%m-%d %H:%M UTC'), $(rustc --version | cut -d ' ' -f 1-2)"
     echo "- $(nproc) cores, $(uname -srm), load average before the runs: $1"
     [ -z "$pg_bin" ] || echo "- $("$pg_bin/postgres" --version), default settings"
@@ -64,7 +70,7 @@ ratio_row() {
     ratio=$(awk -v a="${figure[$2]}" -v b="${figure[$3]}" 'BEGIN { printf "%.2f", a / b }')
     if [ -n "${5:-}" ]; then
         to_reach="$5${6:+, aim $6}"
-        reached=$(awk -v a="${figure[$2]}" -v b="${figure[$3]}" -v c="$5" 'BEGIN { print a / b >= c ? "yes" : "**no**" }')
+        reached=$(awk -v a="${figure[$2]}" -v b="${figure[$3]}" -v c="$5" 'BEGIN { print (a / b >= c ? "yes" : "**no**") }')
     fi
     echo "| $1 | $(whole "${figure[$2]}")/s | $4: $(whole "${figure[$3]}")/s | $ratio | $to_reach | $reached |"
 }
@@ -73,7 +79,7 @@ ratio_row() {
 limit_row() {
     local reached=""
     if [ -n "${4:-}" ]; then
-        reached=$(awk -v a="${figure[$2]}" -v b="$4" 'BEGIN { print a < b ? "yes" : "**no**" }')
+        reached=$(awk -v a="${figure[$2]}" -v b="$4" 'BEGIN { print (a < b ? "yes" : "**no**") }')
     fi
     echo "| $1 | ${figure[$2]} $3 | | | ${4:+below $4 $3} | $reached |"
 }

@@ -1,116 +1,224 @@
-//! A small blocking HTTP/1.1 client. It keeps its connection, and lets a test send what no proper client would.
+//! A small HTTP/1.1 client over a plain socket. It keeps connections alive, retries nothing, sends whatever bytes
+//! a test wants, and tells an answer that never began from one that was cut in the middle.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::fmt;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// How long the server may take to send something.
+/// Longer than the server may take for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// An answer, read to its end.
-#[derive(Clone, Debug)]
+/// A connection to the server, made again when the server has closed it between two requests.
+pub struct Client {
+    address: SocketAddr,
+    connection: Option<BufReader<TcpStream>>,
+}
+
+#[derive(Debug)]
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
 }
 
-impl Answer {
-    /// The first header of that name, which is given in lower case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
+/// Why there is no answer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The server does not take the connection.
+    Refused,
+    /// The connection ended before the first byte of an answer.
+    NoAnswer,
+    /// The answer began, and did not end.
+    HalfAnswer(String),
+    /// Nothing came within [`PATIENCE`].
+    Late,
+}
 
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {}", self.text()))
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The contract's `{"error": …}`.
-    #[track_caller]
-    pub fn error(&self) -> String {
-        self.json()["error"].as_str().unwrap_or_else(|| panic!("no error in {}", self.text())).to_owned()
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
-}
 
-/// One connection to the server.
-pub struct Client {
-    stream: BufReader<TcpStream>,
+    /// The text of an error in the contract's shape: JSON, an object with the one key `error`.
+    pub fn error(&self) -> String {
+        let kind = self.header("content-type").unwrap_or_default();
+        assert!(kind.starts_with("application/json"), "an error that is not JSON: {self:?}");
+        let body = self.json();
+        assert_eq!(body.as_object().map(|keys| keys.len()), Some(1), "more than the error: {self:?}");
+        body["error"].as_str().unwrap_or_else(|| panic!("no text of an error: {self:?}")).to_owned()
+    }
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> io::Result<Client> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_nodelay(true)?;
-        Ok(Client { stream: BufReader::new(stream) })
+    pub fn new(address: SocketAddr) -> Client {
+        Client { address, connection: None }
     }
 
-    /// Sends a request with a JSON body, if any, and reads the answer.
-    pub fn request(
+    /// Sends a request with a body of JSON and reads the answer.
+    pub fn post(&mut self, path: &str, token: Option<&str>, body: &Value) -> Result<Answer, Broken> {
+        let authorization = token.map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("Content-Type", "application/json")];
+        headers.extend(authorization.as_deref().map(|value| ("Authorization", value)));
+        self.send("POST", path, &headers, body.to_string().as_bytes())
+    }
+
+    pub fn get(&mut self, path: &str, token: &str) -> Result<Answer, Broken> {
+        self.send("GET", path, &[("Authorization", &format!("Bearer {token}"))], b"")
+    }
+
+    pub fn send(
         &mut self,
         method: &str,
         path: &str,
         headers: &[(&str, &str)],
-        body: Option<&str>,
-    ) -> io::Result<Answer> {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: tollgate.test\r\n");
+        body: &[u8],
+    ) -> Result<Answer, Broken> {
+        let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.address);
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
-        if let Some(body) = body {
-            request
-                .push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+        if !body.is_empty() || method == "POST" {
+            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
         }
         request.push_str("\r\n");
-        request.push_str(body.unwrap_or_default());
-        self.send(request.as_bytes())?;
-        self.receive()
+        let mut bytes = request.into_bytes();
+        bytes.extend_from_slice(body);
+        self.raw(&bytes)
     }
 
-    /// Sends bytes as they are.
-    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.get_mut().write_all(bytes)
+    /// Sends these bytes, whatever they are, and reads one answer.
+    pub fn raw(&mut self, bytes: &[u8]) -> Result<Answer, Broken> {
+        self.raw_in_parts(std::iter::once(bytes))
     }
 
-    /// Reads one answer. An answer that is cut short is an `UnexpectedEof` error.
-    pub fn receive(&mut self) -> io::Result<Answer> {
-        let status_line = self.line()?;
-        let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let status = status.ok_or_else(|| broken(format!("status line {status_line:?}")))?;
-        let mut headers = Vec::new();
-        loop {
-            let line = self.line()?;
-            match line.split_once(':') {
-                Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.trim().to_owned())),
-                None if line.is_empty() => break,
-                None => return Err(broken(format!("header line {line:?}"))),
+    /// Sends the parts one by one, as slowly as the iterator yields them, and reads one answer.
+    pub fn raw_in_parts<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) -> Result<Answer, Broken> {
+        let mut connection = self.connect()?;
+        for part in parts {
+            // A server may answer, and close, before it has read everything: the answer is still to be read.
+            if connection.get_mut().write_all(part).is_err() {
+                break;
             }
         }
-        let mut answer = Answer { status, headers, body: Vec::new() };
-        if let Some(length) = answer.header("content-length").and_then(|length| length.parse().ok()) {
-            answer.body = vec![0; length];
-            self.stream.read_exact(&mut answer.body)?;
+        let answer = read_answer(&mut connection)?;
+        if !answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+            self.connection = Some(connection);
         }
         Ok(answer)
     }
 
-    fn line(&mut self) -> io::Result<String> {
-        let mut line = String::new();
-        self.stream.read_line(&mut line)?;
-        match line.strip_suffix('\n') {
-            Some(line) => Ok(line.trim_end_matches('\r').to_owned()),
-            None => Err(io::ErrorKind::UnexpectedEof.into()),
+    fn connect(&mut self) -> Result<BufReader<TcpStream>, Broken> {
+        if let Some(connection) = self.connection.take()
+            && still_open(connection.get_ref())
+        {
+            return Ok(connection);
         }
+        let stream = TcpStream::connect(self.address).map_err(|_| Broken::Refused)?;
+        let prepared = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
+        prepared.and_then(|()| stream.set_write_timeout(Some(PATIENCE))).map_err(|_| Broken::NoAnswer)?;
+        Ok(BufReader::new(stream))
     }
 }
 
-fn broken(what: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
+/// An idle connection that the server has closed, or on which it sent something unasked, is not used again.
+fn still_open(stream: &TcpStream) -> bool {
+    let mut byte = [0];
+    let looked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut byte));
+    let idle = matches!(looked, Err(error) if error.kind() == ErrorKind::WouldBlock);
+    idle && stream.set_nonblocking(false).is_ok()
+}
+
+fn read_answer(connection: &mut BufReader<TcpStream>) -> Result<Answer, Broken> {
+    match connection.fill_buf() {
+        Ok([]) => return Err(Broken::NoAnswer),
+        Ok(_) => {}
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            return Err(Broken::Late);
+        }
+        Err(_) => return Err(Broken::NoAnswer),
+    }
+    let status_line = read_line(connection)?;
+    let status: u16 = status_line
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3)?.parse().ok())
+        .ok_or_else(|| Broken::HalfAnswer(format!("not a status line: {status_line:?}")))?;
+    let mut headers = Vec::new();
+    loop {
+        let line = read_line(connection)?;
+        if line.is_empty() {
+            break;
+        }
+        let (name, value) = line
+            .split_once(':')
+            .ok_or_else(|| Broken::HalfAnswer(format!("not a header: {line:?}")))?;
+        headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+    if status == 100 {
+        return read_answer(connection);
+    }
+    let mut answer = Answer { status, headers, body: Vec::new() };
+    answer.body = read_body(connection, &answer)?;
+    Ok(answer)
+}
+
+fn read_body(connection: &mut BufReader<TcpStream>, answer: &Answer) -> Result<Vec<u8>, Broken> {
+    let mut body = Vec::new();
+    if answer.status == 204 || answer.status == 304 {
+        return Ok(body);
+    }
+    if answer.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+        loop {
+            let size = read_line(connection)?;
+            let size = u64::from_str_radix(&size, 16)
+                .map_err(|_| Broken::HalfAnswer(format!("not the size of a chunk: {size:?}")))?;
+            read_exactly(connection, size, &mut body)?;
+            read_line(connection)?;
+            if size == 0 {
+                return Ok(body);
+            }
+        }
+    }
+    match answer.header("content-length").map(str::parse) {
+        Some(Ok(length)) => read_exactly(connection, length, &mut body)?,
+        Some(Err(_)) => return Err(Broken::HalfAnswer("an unreadable Content-Length".to_owned())),
+        None => {
+            connection.read_to_end(&mut body).map_err(|error| Broken::HalfAnswer(error.to_string()))?;
+        }
+    }
+    Ok(body)
+}
+
+fn read_exactly(connection: &mut BufReader<TcpStream>, length: u64, body: &mut Vec<u8>) -> Result<(), Broken> {
+    match connection.take(length).read_to_end(body) {
+        Ok(read) if read as u64 == length => Ok(()),
+        Ok(read) => Err(Broken::HalfAnswer(format!("{read} of {length} bytes of the body"))),
+        Err(error) => Err(Broken::HalfAnswer(error.to_string())),
+    }
+}
+
+fn read_line(connection: &mut BufReader<TcpStream>) -> Result<String, Broken> {
+    let mut line = Vec::new();
+    match connection.read_until(b'\n', &mut line) {
+        Ok(_) if line.ends_with(b"\r\n") => Ok(String::from_utf8_lossy(&line[..line.len() - 2]).into_owned()),
+        Ok(_) => Err(Broken::HalfAnswer(format!("cut after {:?}", String::from_utf8_lossy(&line)))),
+        Err(error) => Err(Broken::HalfAnswer(error.to_string())),
+    }
 }

@@ -9,6 +9,8 @@ pub mod server;
 pub mod temporary;
 pub mod wait;
 
+use std::path::Path;
+
 use tempfile::TempDir;
 
 /// Which database a test runs on. Most run on both.
@@ -21,44 +23,44 @@ pub enum On {
 /// A fresh, empty database that goes away with its test.
 pub struct TestDatabase {
     url: String,
-    place: Place,
-}
-
-enum Place {
-    Sqlite(TempDir),
-    Postgres(postgres::TestPostgres),
+    on: On,
+    _directory: Option<TempDir>,
+    _postgres: Option<postgres::TestPostgres>,
 }
 
 impl TestDatabase {
     /// `None`: this machine has no such database; the test says so and returns.
     pub fn create(on: On) -> Option<TestDatabase> {
         match on {
-            On::Sqlite => Some(TestDatabase::in_directory(temporary::directory())),
+            On::Sqlite => {
+                let directory = temporary::directory();
+                let database = TestDatabase::sqlite_in(directory.path());
+                Some(TestDatabase { _directory: Some(directory), ..database })
+            }
             On::Postgres => postgres::database().map(TestDatabase::from),
         }
     }
 
-    /// An SQLite file in a directory of the test's own choice.
-    pub fn in_directory(directory: TempDir) -> TestDatabase {
-        let url =
-            directory.path().join("tollgate.db").to_str().expect("a temporary path in UTF-8").to_owned();
-        TestDatabase { url, place: Place::Sqlite(directory) }
+    /// An SQLite file in a directory that the test itself looks after.
+    pub fn sqlite_in(directory: &Path) -> TestDatabase {
+        let file = directory.join("tollgate.db");
+        let url = file.to_str().expect("the path of temporary files must be UTF-8").to_owned();
+        TestDatabase { url, on: On::Sqlite, _directory: None, _postgres: None }
     }
 
+    /// What `--database-url` takes; on SQLite the path of the file.
     pub fn url(&self) -> &str {
         &self.url
     }
 
     pub fn on(&self) -> On {
-        match self.place {
-            Place::Sqlite(_) => On::Sqlite,
-            Place::Postgres(_) => On::Postgres,
-        }
+        self.on
     }
 }
 
 impl From<postgres::TestPostgres> for TestDatabase {
     fn from(database: postgres::TestPostgres) -> TestDatabase {
-        TestDatabase { url: database.url().to_owned(), place: Place::Postgres(database) }
+        let url = database.url().to_owned();
+        TestDatabase { url, on: On::Postgres, _directory: None, _postgres: Some(database) }
     }
 }

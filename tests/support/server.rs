@@ -1,188 +1,273 @@
-//! The real binary, run as an operator would, on a port of its own.
+//! The real binary as a process of its own, on a free port of 127.0.0.1, and its commands.
 
-use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::http::{Answer, Client};
 use super::{TestDatabase, keeper, temporary, wait};
 
-/// How long a server may take to start. Other tests run at the same time.
-const START: Duration = Duration::from_secs(60);
-/// How long it may take to stop, beyond the ten seconds that it promises.
-const STOP: Duration = Duration::from_secs(20);
+const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 
-/// A password that every test user has.
-pub const PASSWORD: &str = "correct horse battery";
+/// What every user of these tests has for a password.
+pub const PASSWORD: &str = "a plain pass phrase 7";
 
+/// How a server is to be started.
+pub struct Launch {
+    words: Vec<String>,
+}
+
+/// A running server. Dropping it kills it.
 pub struct Server {
     process: Child,
-    address: SocketAddr,
-    log: PathBuf,
+    address: Option<SocketAddr>,
+    log: Arc<Mutex<String>>,
+    log_reader: Option<JoinHandle<()>>,
     _directory: TempDir,
 }
 
-/// The binary with the settings that tests share, on a clean environment.
-pub fn tollgate(database_url: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command
-        .env_clear()
-        .env("DATABASE_URL", database_url)
-        .env("TOLLGATE_BCRYPT_COST", "4")
-        .stdin(Stdio::null());
-    command
+/// A line of `GET /chats/`.
+#[derive(Clone, Debug)]
+pub struct StoredChat {
+    pub id: i64,
+    pub message: String,
+    pub state: String,
+}
+
+impl Launch {
+    pub fn on(database: &TestDatabase) -> Launch {
+        let words = [BINARY, "serve", "--bind", "127.0.0.1:0", "--bcrypt-cost", "4", "--throttle", "off"];
+        let words = words.into_iter().chain(["--database-url", database.url()]);
+        Launch { words: words.map(str::to_owned).collect() }
+    }
+
+    pub fn flags(mut self, flags: &[&str]) -> Launch {
+        self.words.extend(flags.iter().map(|flag| flag.to_string()));
+        self
+    }
+
+    /// Runs it by way of another program that ends up as the server: `strace -D`, or `sh` with an `exec`.
+    pub fn under(mut self, wrapper: &[&str]) -> Launch {
+        self.words.splice(0..0, wrapper.iter().map(|word| word.to_string()));
+        self
+    }
+
+    /// Starts the process and waits for nothing.
+    pub fn spawn(self) -> Server {
+        let directory = temporary::directory();
+        let mut process = Command::new(&self.words[0])
+            .args(&self.words[1..])
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("RUST_BACKTRACE", "1")
+            .current_dir(directory.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot run {}: {error}", self.words[0]));
+        keeper::watch(process.id(), "KILL");
+        let log = Arc::new(Mutex::new(String::new()));
+        let log_reader = process.stderr.take().map(|stderr| collect(stderr, log.clone()));
+        Server { process, address: None, log, log_reader, _directory: directory }
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn start(self) -> Server {
+        let mut server = self.spawn();
+        server.wait_until_ready();
+        server
+    }
+}
+
+/// The log goes through a pipe, not into a file, so that a limit on the size of files does not touch it.
+fn collect(stderr: ChildStderr, log: Arc<Mutex<String>>) -> JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(stderr);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            log.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    })
+}
+
+/// The address in the line that says `listening on http://127.0.0.1:PORT`.
+fn listening_address(log: &str) -> Option<SocketAddr> {
+    let rest = log.split_once("listening on http://")?.1;
+    let (address, _) = rest.split_once(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')?;
+    Some(address.parse().unwrap_or_else(|_| panic!("not an address: {address}")))
 }
 
 impl Server {
-    /// Starts `serve` with more flags and waits until it is ready.
     pub fn start(database: &TestDatabase, flags: &[&str]) -> Server {
-        Server::start_by(tollgate(database.url()), flags)
+        Launch::on(database).flags(flags).start()
     }
 
-    /// Starts what `command` runs, which must end up as `tollgate serve`: under strace, or with limits set.
-    pub fn start_by(command: Command, flags: &[&str]) -> Server {
-        Server::try_start_by(command, flags).unwrap_or_else(|log| panic!("the server did not start:\n{log}"))
-    }
-
-    /// Like [`Server::start_by`]; the error is the log of a process that ended before it listened.
-    pub fn try_start_by(mut command: Command, flags: &[&str]) -> Result<Server, String> {
-        let directory = temporary::directory();
-        let log = directory.path().join("log");
-        let process = command
-            .args(["--bind", "127.0.0.1:0", "--throttle", "off"])
-            .args(flags)
-            .stdout(Stdio::null())
-            .stderr(File::create(&log).unwrap())
-            .spawn()
-            .unwrap();
-        keeper::watch(process.id(), "KILL");
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut server = Server { process, address: nowhere, log, _directory: directory };
-        let address = wait::until("the server's address", START, || match server.listening() {
-            Some(address) => Some(Some(address)),
-            None => server.process.try_wait().unwrap().map(|_| None),
+    /// Waits until it listens; `None`: it has ended before.
+    pub fn listening_or_dead(&mut self) -> Option<SocketAddr> {
+        let (process, log) = (&mut self.process, &self.log);
+        self.address = wait::until("the server's start", Duration::from_secs(30), || {
+            let ended = process.try_wait().unwrap().is_some();
+            let address = listening_address(&log.lock().unwrap());
+            (ended || address.is_some()).then_some(address.filter(|_| !ended))
         });
-        server.address = address.ok_or_else(|| server.log())?;
-        wait::until("readiness", START, || {
-            let answer = server.client().request("GET", "/readyz", &[], None).ok()?;
-            (answer.status == 200).then_some(())
-        });
-        Ok(server)
-    }
-
-    fn listening(&self) -> Option<SocketAddr> {
-        let log = self.log();
-        let (_, rest) = log.split_once("listening on http://")?;
-        let (address, _) = rest.split_once('\n')?;
-        address.trim().parse().ok()
-    }
-
-    pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The id of the process that was started; under strace that is strace.
+    pub fn wait_until_ready(&mut self) {
+        let address = self.listening_or_dead();
+        assert!(address.is_some(), "the server did not start:\n{}", self.log());
+        wait::until("GET /readyz", Duration::from_secs(30), || self.is_ready().then_some(()));
+    }
+
+    pub fn is_ready(&self) -> bool {
+        let answer = self.client().send("GET", "/readyz", &[("Connection", "close")], b"");
+        answer.is_ok_and(|answer| answer.status == 200)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address.expect("the server has not been waited for")
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// A new connection.
-    #[track_caller]
-    pub fn client(&self) -> Client {
-        Client::connect(self.address).unwrap()
+    /// Everything that the server has logged so far; all of it once it has ended.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
-    /// Everything that was logged so far.
-    pub fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    pub fn client(&self) -> Client {
+        Client::new(self.address())
     }
 
     pub fn signal(&self, signal: Signal) {
-        if let Some(pid) = Pid::from_raw(self.process.id() as i32) {
-            let _ = kill_process(pid, signal);
+        let pid = Pid::from_raw(self.pid() as i32).expect("a process has a number above zero");
+        kill_process(pid, signal).expect("the server must still be there");
+    }
+
+    /// Kills it on the spot, as `kill -9` does.
+    pub fn kill9(&mut self) {
+        // A test may have arranged for the server to die by itself.
+        let _ = self.process.kill();
+        self.reap(Duration::from_secs(10));
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Waits for its end, at most this long.
+    pub fn wait(&mut self, limit: Duration) -> ExitStatus {
+        self.reap(limit)
+    }
+
+    fn reap(&mut self, limit: Duration) -> ExitStatus {
+        let process = &mut self.process;
+        let status = wait::until("the server's end", limit, || process.try_wait().unwrap());
+        keeper::forget(process.id());
+        if let Some(reader) = self.log_reader.take() {
+            let _ = reader.join();
         }
-    }
-
-    /// Kills it without a word and waits until it is gone.
-    pub fn kill(&mut self) {
-        self.signal(Signal::KILL);
-        let _ = self.process.wait();
-        keeper::forget(self.process.id());
-    }
-
-    /// Waits until it has ended.
-    pub fn wait(&mut self) -> ExitStatus {
-        let status = wait::until("the server's end", STOP, || self.process.try_wait().unwrap());
-        keeper::forget(self.process.id());
         status
     }
 
-    /// Sends one request on a connection of its own.
-    #[track_caller]
-    pub fn send(&self, method: &str, path: &str, token: Option<&str>, body: Option<&str>) -> Answer {
-        let bearer = token.map(|token| format!("Bearer {token}"));
-        let headers: Vec<_> = bearer.iter().map(|value| ("Authorization", value.as_str())).collect();
-        self.client().request(method, path, &headers, body).unwrap()
+    pub fn register(&self, name: &str) {
+        let body = json!({"username": name, "password": PASSWORD});
+        let answer = self.client().post("/register/", None, &body).unwrap();
+        assert_eq!(answer.status, 201, "{answer:?}\n{}", self.log());
     }
 
-    /// Registers a user with [`PASSWORD`] and logs in; answers the auth token.
-    #[track_caller]
+    /// Logs in and answers the auth token.
+    pub fn login(&self, name: &str) -> String {
+        let body = json!({"username": name, "password": PASSWORD});
+        let answer = self.client().post("/login/", None, &body).unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}\n{}", self.log());
+        answer.json()["token"].as_str().expect("a login answers a token").to_owned()
+    }
+
+    /// Registers somebody, logs them in, and answers the auth token.
     pub fn user(&self, name: &str) -> String {
-        let body = serde_json::json!({ "username": name, "password": PASSWORD }).to_string();
-        let registered = self.send("POST", "/register/", None, Some(&body));
-        assert_eq!(registered.status, 201, "{}", registered.text());
-        let answer = self.send("POST", "/login/", None, Some(&body));
-        answer.json()["token"].as_str().expect("a token").to_owned()
+        self.register(name);
+        self.login(name)
     }
 
-    #[track_caller]
     pub fn chat(&self, token: &str, message: &str) -> Answer {
-        let body = serde_json::json!({ "message": message }).to_string();
-        self.send("POST", "/chat/", Some(token), Some(&body))
+        self.client().post("/chat/", Some(token), &json!({"message": message})).unwrap()
     }
 
-    #[track_caller]
     pub fn tokens(&self, token: &str) -> i64 {
-        let answer = self.send("GET", "/tokens/", Some(token), None);
-        answer.json()["tokens"].as_i64().unwrap_or_else(|| panic!("no balance in {}", answer.text()))
+        let answer = self.client().get("/tokens/", token).unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}\n{}", self.log());
+        answer.json()["tokens"].as_i64().expect("a balance is a whole number")
     }
 
-    /// All messages in the user's history, newest first, over all pages.
-    #[track_caller]
-    pub fn messages(&self, token: &str) -> Vec<String> {
-        let mut messages = Vec::new();
-        let mut next = Some("/chats/?limit=200".to_owned());
-        while let Some(path) = next {
-            let page = self.send("GET", &path, Some(token), None).json();
-            let chats = page["chats"].as_array().expect("a list of chats").clone();
-            messages.extend(chats.iter().map(|chat| chat["message"].as_str().unwrap_or_default().to_owned()));
-            next = page["next"].as_str().map(str::to_owned);
+    /// All chats of a user, newest first, page by page.
+    pub fn history(&self, token: &str) -> Vec<StoredChat> {
+        let mut client = self.client();
+        let mut chats: Vec<StoredChat> = Vec::new();
+        let mut next = Some("/chats/?limit=100".to_owned());
+        while let Some(page) = next {
+            let answer = client.get(&page, token).unwrap();
+            assert_eq!(answer.status, 200, "{answer:?}\n{}", self.log());
+            let body = answer.json();
+            let rows = body["chats"].as_array().expect("a page has chats");
+            chats.extend(rows.iter().map(|row| StoredChat {
+                id: row["id"].as_i64().expect("a chat has an id"),
+                message: row["message"].as_str().expect("a chat has a message").to_owned(),
+                state: row["state"].as_str().expect("a chat has a state").to_owned(),
+            }));
+            next = body["next"].as_str().map(str::to_owned);
+            assert!(next.is_none() || !rows.is_empty(), "an empty page that has a next one");
         }
-        messages
+        chats
+    }
+
+    /// The messages of a user, newest first.
+    pub fn messages(&self, token: &str) -> Vec<String> {
+        self.history(token).into_iter().map(|chat| chat.message).collect()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.process.try_wait().ok().flatten().is_none() {
-            self.kill();
+        if matches!(self.process.try_wait(), Ok(None)) {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
         }
+        keeper::forget(self.process.id());
     }
 }
 
-/// What `tollgate verify` says of the database.
-pub fn verify(database: &TestDatabase) -> Output {
-    tollgate(database.url()).arg("verify").output().unwrap()
+/// Runs a command of the binary, with nothing on its standard input.
+pub fn tollgate(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).env_clear().stdin(Stdio::null()).output().unwrap()
 }
 
-#[track_caller]
+/// Runs `tollgate verify`.
+pub fn verify(database: &TestDatabase) -> Output {
+    tollgate(&["verify", "--database-url", database.url()])
+}
+
+/// Every balance equals its ledger, and every chat has its charge.
 pub fn assert_verified(database: &TestDatabase) {
     let output = verify(database);
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "verify found:\n{out}{err}");
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "verify found damage: {}", String::from_utf8_lossy(&said));
 }

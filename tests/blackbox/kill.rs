@@ -1,0 +1,138 @@
+//! `kill -9` at any moment loses no acknowledged chat and no token.
+
+use std::time::Duration;
+
+use rstest::rstest;
+use serde_json::json;
+
+use super::load::{self, Load, Outcome, RICH, Sent};
+use crate::support::dice::Dice;
+use crate::support::http::Broken;
+use crate::support::server::{Launch, Server, assert_verified};
+use crate::support::{On, TestDatabase, require, wait};
+
+const USERS: usize = 4;
+
+/// Makes the thread that answers take its time before each piece it sends, to the client as to PostgreSQL, so that
+/// a kill at a random moment often falls between COMMIT and the answer.
+const SLOW_TO_ANSWER: [&str; 8] = [
+    "strace",
+    "-D",
+    "-f",
+    "--seccomp-bpf",
+    "-qqq",
+    "--trace=sendto,sendmsg,writev",
+    "--inject=sendto,sendmsg,writev:delay_enter=15000",
+    "-o/dev/null",
+];
+
+/// Makes the process die inside the `when`th sync of a thread: on SQLite the commit is written then, and not answered.
+fn dies_at_sync(when: u32) -> [String; 8] {
+    let inject = format!("--inject=fsync,fdatasync:signal=KILL:when={when}");
+    ["strace", "-D", "-f", "--seccomp-bpf", "-qqq", "--trace=fsync,fdatasync", &inject, "-o/dev/null"]
+        .map(str::to_owned)
+}
+
+/// After a kill: starts again on the same database and looks through the books, before and after every unanswered
+/// message was sent again. Answers how many had been stored without an answer.
+fn recover(database: &TestDatabase, tokens: &[String], sent: &mut [Sent]) -> usize {
+    assert!(sent.iter().all(|one| !matches!(one.outcome, Outcome::Refused(_))), "{sent:?}");
+    assert_verified(database);
+    let server = Server::start(database, &RICH);
+    load::assert_books(&server, tokens, sent);
+    let replayed = load::retry_unanswered(&server, sent);
+    load::assert_books(&server, tokens, sent);
+    drop(server);
+    assert_verified(database);
+    replayed
+}
+
+#[rstest]
+fn a_kill_under_load_loses_no_acknowledged_chat_and_no_token(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(database) = TestDatabase::create(on) else { return };
+    let mut dice = Dice::new();
+    let mut sent = Vec::new();
+    let mut server = Server::start(&database, &RICH);
+    let tokens = load::users(&server, "user", USERS);
+    for round in 0..if require::long() { 40 } else { 10 } {
+        let load = Load::start(&server, &tokens, &format!("round{round}"));
+        load.await_acknowledged(dice.pick(1..150));
+        // Without this the kill would always come just after an answer.
+        std::thread::sleep(Duration::from_micros(dice.pick(0..5_000)));
+        server.kill9();
+        let mut round = load.stop();
+        assert!(round.iter().any(|one| matches!(one.outcome, Outcome::Broken(_))), "nobody noticed the kill");
+        assert_verified(&database);
+        server = Server::start(&database, &RICH);
+        load::assert_books(&server, &tokens, &round);
+        load::retry_unanswered(&server, &mut round);
+        sent.extend(round);
+    }
+    load::assert_books(&server, &tokens, &sent);
+    server.kill9();
+    assert_verified(&database);
+}
+
+#[rstest]
+fn a_kill_between_commit_and_answer_charges_once_and_the_retry_is_free(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    if require::program("strace").is_none() {
+        return require::missing("strace", "on Debian: apt-get install strace");
+    }
+    let Some(database) = TestDatabase::create(on) else { return };
+    let mut dice = Dice::new();
+    let tokens = load::users(&Server::start(&database, &RICH), "user", USERS);
+    let mut stored_unanswered = 0;
+    for round in 0..if require::long() { 15 } else { 4 } {
+        let mut server = Launch::on(&database).flags(&RICH).under(&SLOW_TO_ANSWER).start();
+        let load = Load::start(&server, &tokens, &format!("round{round}"));
+        load.await_acknowledged(dice.pick(2..20));
+        std::thread::sleep(Duration::from_micros(dice.pick(0..30_000)));
+        server.kill9();
+        stored_unanswered += recover(&database, &tokens, &mut load.stop());
+    }
+    assert!(stored_unanswered > 0, "no kill fell between COMMIT and the answer: this test has tested nothing");
+}
+
+#[test]
+fn a_death_inside_the_sync_of_a_commit_leaves_the_chat_whole_or_absent() {
+    if require::program("strace").is_none() {
+        return require::missing("strace", "on Debian: apt-get install strace");
+    }
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    let tokens = load::users(&Server::start(&database, &RICH), "user", USERS);
+    let mut stored_unanswered = 0;
+    for when in [1, 2, 3, 7, 20] {
+        let wrapper = dies_at_sync(when);
+        let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+        let mut server = Launch::on(&database).flags(&RICH).under(&wrapper).spawn();
+        // The start syncs too (the checkpoint of what was left): then it dies there, and has to start afterwards.
+        if let Some(address) = server.listening_or_dead() {
+            let load = Load::start_at(address, &tokens, &format!("death{when}"));
+            server.wait(Duration::from_secs(30));
+            stored_unanswered += recover(&database, &tokens, &mut load.stop());
+        }
+    }
+    assert!(stored_unanswered > 0, "no death fell between COMMIT and the answer: this test has tested nothing");
+}
+
+#[rstest]
+fn a_kill_leaves_a_hold_as_a_hold(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(database) = TestDatabase::create(on) else { return };
+    let mut server = Server::start(&database, &["--dummy-delay", "60000"]);
+    let token = server.user("ada");
+    let mut client = server.client();
+    let waiting = token.clone();
+    let request = std::thread::spawn(move || client.post("/chat/", Some(&waiting), &json!({"message": "Hello"})));
+    wait::until("the hold", Duration::from_secs(10), || (server.tokens(&token) == 3900).then_some(()));
+    server.kill9();
+    assert_eq!(request.join().unwrap().err(), Some(Broken::NoAnswer));
+    assert_verified(&database);
+    let server = Server::start(&database, &[]);
+    assert_eq!(server.tokens(&token), 3900, "the sweeper refunds it, but only when its deadline is past");
+    let states: Vec<String> = server.history(&token).into_iter().map(|chat| chat.state).collect();
+    assert_eq!(states, ["pending"]);
+    assert_eq!(server.chat(&token, "Next").status, 201);
+    assert_verified(&database);
+}
