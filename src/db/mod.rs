@@ -68,7 +68,8 @@ impl Db {
             .error_handler(Box::new(connection::LogQuietly))
             .build_unchecked(connector.clone());
         let count = if options.url.is_postgres() { options.pg_writers.max(1) } else { 1 };
-        let writers = Writers::start(&Connector::new(options.url.clone(), Purpose::Write), count);
+        let writers = Writers::start(&Connector::new(options.url.clone(), Purpose::Write), count)
+            .map_err(|error| Error::Unavailable(format!("cannot start a writer: {error}")))?;
         Ok(Db { inner: Arc::new(Inner { connector, readers, writers }) })
     }
 

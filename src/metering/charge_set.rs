@@ -21,6 +21,9 @@ pub(super) fn run(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Ve
     let mut verdicts: Vec<Option<Verdict>> = vec![None; charges.len()];
     let mut places: Vec<usize> = (0..charges.len()).collect();
     places.sort_by_key(|place| charges[*place].price);
+    if charges.iter().any(|charge| charge.price != charges[0].price) {
+        lock_payers(conn, charges)?;
+    }
     for of_one_price in places.chunk_by(|a, b| charges[*a].price == charges[*b].price) {
         let chunk: Vec<&Charge> = of_one_price.iter().map(|place| charges[*place]).collect();
         let rows = execute(conn, &chunk)?;
@@ -32,11 +35,28 @@ pub(super) fn run(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Ve
     complete.ok_or_else(|| Error::Internal("a set of charges gave too few rows".to_owned()))
 }
 
+/// Locks all payers in the order of their ids. A single statement does so by itself, but each of several would begin
+/// at the lowest id again.
+fn lock_payers(conn: &mut DbConnection, charges: &[&Charge]) -> Result<()> {
+    let digests: Vec<&[u8]> = charges.iter().map(|charge| charge.auth_token.as_bytes().as_slice()).collect();
+    diesel::sql_query(
+        "SELECT 1 FROM users WHERE id IN (SELECT user_id FROM auth_tokens WHERE digest = ANY ($1))
+         ORDER BY id FOR NO KEY UPDATE",
+    )
+    .bind::<Array<Binary>, _>(digests)
+    .execute(postgres(conn)?)?;
+    Ok(())
+}
+
+fn postgres(conn: &mut DbConnection) -> Result<&mut PgConnection> {
+    match conn {
+        DbConnection::Postgres(conn) => Ok(conn),
+        DbConnection::Sqlite(_) => Err(Error::Internal("the set-based charge is for PostgreSQL".to_owned())),
+    }
+}
+
 fn execute(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Row>> {
-    let DbConnection::Postgres(conn) = conn else {
-        return Err(Error::Internal("the set-based charge is for PostgreSQL".to_owned()));
-    };
-    let rows: Vec<Row> = Statement::new(charges).load(conn)?;
+    let rows: Vec<Row> = Statement::new(charges).load(postgres(conn)?)?;
     // The rows are locked before they are changed, so these can only differ by a defect. Then nothing may stay.
     if rows.first().is_some_and(|row| row.debited != row.payers) {
         return Err(Error::Internal("a set of charges debited the wrong number of users".to_owned()));

@@ -57,8 +57,22 @@ impl Writer {
     }
 
     /// Runs a batch and answers everybody in it.
+    ///
+    /// On PostgreSQL each set of commands gets a transaction of its own: it locks its users in the order of their
+    /// ids, and together with the locks of other jobs that would be no order any more.
     pub(super) fn run(&mut self, batch: Jobs) {
-        let mut jobs = grouped(batch);
+        let jobs = grouped(batch);
+        if !self.connector.url.is_postgres() {
+            return self.run_together(jobs);
+        }
+        let (sets, others): (Jobs, Jobs) = jobs.into_iter().partition(|job| job.is_set());
+        sets.into_iter().for_each(|set| self.run_together(vec![set]));
+        if !others.is_empty() {
+            self.run_together(others);
+        }
+    }
+
+    fn run_together(&mut self, mut jobs: Jobs) {
         match self.transaction(&mut jobs, |conn, jobs| run_bare(conn, jobs, false)) {
             Ok(()) => answer(jobs),
             Err(Failure::Own(_, error)) if jobs.len() == 1 && jobs[0].callers() == 1 => {

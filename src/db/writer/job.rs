@@ -31,6 +31,9 @@ pub(super) trait Queued: Any + Send {
     /// Runs it, inside the writer's transaction.
     fn run(&mut self, conn: &mut DbConnection, again: bool) -> Result<()>;
 
+    /// Whether it is a set of commands, which locks the rows that it changes itself.
+    fn is_set(&self) -> bool;
+
     /// Takes in `other` if both are commands of the same set, else gives it back.
     fn absorb(&mut self, other: Box<dyn Queued>) -> Option<Box<dyn Queued>>;
 
@@ -75,6 +78,10 @@ where
         Ok(())
     }
 
+    fn is_set(&self) -> bool {
+        false
+    }
+
     fn absorb(&mut self, other: Box<dyn Queued>) -> Option<Box<dyn Queued>> {
         Some(other)
     }
@@ -111,9 +118,12 @@ impl<C: SetCommand> SetJob<C> {
 }
 
 impl<C: SetCommand> Queued for SetJob<C> {
-    /// A set locks the rows that it changes itself.
     fn scope(&self) -> &[i64] {
         &[]
+    }
+
+    fn is_set(&self) -> bool {
+        true
     }
 
     fn run(&mut self, conn: &mut DbConnection, again: bool) -> Result<()> {

@@ -12,6 +12,8 @@ mod batch;
 mod job;
 mod queue;
 
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -62,22 +64,16 @@ pub(super) struct Writers {
 }
 
 impl Writers {
-    pub(super) fn start(connector: &Connector, count: usize) -> Writers {
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn start(connector: &Connector, count: usize) -> io::Result<Writers> {
         let queues: Vec<_> = (0..count).map(|_| Arc::new(Queue::new(QUEUE_BOUND))).collect();
         for (number, queue) in queues.iter().enumerate() {
             let (queue, connector) = (queue.clone(), connector.clone());
-            let run = move || {
-                let mut writer = batch::Writer::new(connector);
-                while let Some(batch) = queue.take(BATCH) {
-                    writer.run(batch);
-                }
-            };
-            let started = std::thread::Builder::new().name(format!("writer-{number}")).spawn(run);
-            if let Err(error) = started {
-                log::error!("cannot start a writer: {error}");
-            }
+            let name = format!("writer-{number}");
+            std::thread::Builder::new().name(name).spawn(move || write_until_closed(&queue, &connector))?;
         }
-        Writers { queues, next: AtomicUsize::new(0) }
+        Ok(Writers { queues, next: AtomicUsize::new(0) })
     }
 
     pub(super) async fn job<T, F>(&self, lane: Lane, scope: Scope, job: F) -> Result<T>
@@ -111,6 +107,18 @@ impl Drop for Writers {
     fn drop(&mut self) {
         for queue in &self.queues {
             queue.close();
+        }
+    }
+}
+
+/// The life of a writer's thread. Jobs that panic are caught where they run; should the writer itself panic, the
+/// callers of that batch are told 503, and a new writer goes on with the queue.
+fn write_until_closed(queue: &Queue, connector: &Connector) {
+    let mut writer = batch::Writer::new(connector.clone());
+    while let Some(batch) = queue.take(BATCH) {
+        if catch_unwind(AssertUnwindSafe(|| writer.run(batch))).is_err() {
+            log::error!("a writer panicked; its batch is not confirmed");
+            writer = batch::Writer::new(connector.clone());
         }
     }
 }
