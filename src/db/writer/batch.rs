@@ -8,7 +8,7 @@
 //! | the job broke a constraint, or undid itself | gets its error | rolled back, then run again with a savepoint around each |
 //! | the job panicked | 500 | rolled back, then each is run again by itself |
 //! | deadlock or serialization failure (PostgreSQL) | run again by itself | run again by themselves |
-//! | any other database error, or a savepoint that fails | 503 | 503 |
+//! | any other database error, even one that the job keeps to itself (PostgreSQL), or a savepoint that fails | 503 | 503 |
 //! | COMMIT failed on PostgreSQL: outcome unknown | looked up, run again if absent | the same |
 //! | COMMIT failed on SQLite: rolled back | 503 | 503 |
 //!
@@ -18,18 +18,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager};
-use diesel::prelude::*;
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{Array, BigInt};
+use diesel::connection::TransactionManager;
+use diesel::result::Error as DieselError;
 
 use super::job::Queued;
+use super::transaction::{Transactions, begin_on, commit_on, lock_users, makes_way};
 use crate::db::DbConnection;
 use crate::db::connection::{Connector, Session, is_disconnect};
 use crate::error::{Error, Result};
 
 type Jobs = Vec<Box<dyn Queued>>;
-type Transactions = <DbConnection as Connection>::TransactionManager;
 
 /// A writer: its connection, when it has one.
 pub(super) struct Writer {
@@ -97,6 +95,7 @@ impl Writer {
         let mut failed: Vec<(usize, Error)> = Vec::new();
         let outcome = self.transaction(&mut jobs, |conn, jobs| {
             failed.clear();
+            lock_users(conn, users_of(jobs)).map_err(database)?;
             for (place, job) in jobs.iter_mut().enumerate() {
                 Transactions::begin_transaction(conn).map_err(database)?;
                 match run_one(conn, job, place, false) {
@@ -176,16 +175,19 @@ impl Writer {
             }
             return Err(failure);
         }
-        match Transactions::commit_transaction(conn) {
+        match commit_on(conn) {
             Ok(()) => {
                 self.session = Some(session);
                 Ok(())
             }
             // PostgreSQL says so before it commits anything.
             Err(error) if makes_way(&error) => Err(Failure::MakeWay),
-            Err(error) if self.connector.url.is_postgres() => Err(Failure::Unknown(error.to_string())),
             Err(error) => {
-                let _ = Transactions::rollback_transaction(conn);
+                // A transaction that can still be rolled back has not been committed.
+                let rolled_back = Transactions::rollback_transaction(conn).is_ok();
+                if self.connector.url.is_postgres() && !rolled_back {
+                    return Err(Failure::Unknown(error.to_string()));
+                }
                 Err(Failure::Database(format!("COMMIT failed: {error}")))
             }
         }
@@ -214,17 +216,8 @@ impl Writer {
     }
 }
 
-/// BEGIN IMMEDIATE takes SQLite's write lock at once, which `busy_timeout` waits for; a transaction that reads first
-/// would fail at once, whatever the time-out, when another process wrote in between.
-fn begin_on(conn: &mut DbConnection) -> QueryResult<()> {
-    match conn {
-        DbConnection::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
-        conn @ DbConnection::Postgres(_) => Transactions::begin_transaction(conn),
-    }
-}
-
 fn run_bare(conn: &mut DbConnection, jobs: &mut Jobs, again: bool) -> Result<(), Failure> {
-    lock_users(conn, jobs).map_err(database)?;
+    lock_users(conn, users_of(jobs)).map_err(database)?;
     jobs.iter_mut().enumerate().try_for_each(|(place, job)| run_one(conn, job, place, again))
 }
 
@@ -243,20 +236,8 @@ fn run_one(
     }
 }
 
-/// Locks the rows of all users that the jobs change, in the order of their ids, so that no two transactions wait
-/// for each other in a circle. SQLite has one writer at a time and needs no such thing.
-fn lock_users(conn: &mut DbConnection, jobs: &Jobs) -> QueryResult<()> {
-    let DbConnection::Postgres(conn) = conn else { return Ok(()) };
-    let mut ids: Vec<i64> = jobs.iter().flat_map(|job| job.scope()).copied().collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    ids.sort_unstable();
-    ids.dedup();
-    diesel::sql_query("SELECT 1 FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
-        .bind::<Array<BigInt>, _>(ids)
-        .execute(conn)?;
-    Ok(())
+fn users_of(jobs: &Jobs) -> Vec<i64> {
+    jobs.iter().flat_map(|job| job.scope()).copied().collect()
 }
 
 /// Commands of one set become one job.
@@ -292,14 +273,4 @@ fn refuse_all(jobs: Jobs, why: &str) {
 
 fn database(error: DieselError) -> Failure {
     if makes_way(&error) { Failure::MakeWay } else { Failure::Database(error.to_string()) }
-}
-
-fn makes_way(error: &DieselError) -> bool {
-    match error {
-        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
-        DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
-            information.message() == "deadlock detected"
-        }
-        _ => false,
-    }
 }

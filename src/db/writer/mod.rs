@@ -3,7 +3,8 @@
 //!
 //! - [`queue`]: the bounded queue of one writer, with its two lanes;
 //! - [`job`]: what waits there: jobs, and sets of commands that can run as one statement;
-//! - [`batch`]: how a batch is run, and what happens to the others when one fails.
+//! - [`batch`]: how a batch is run, and what happens to the others when one fails;
+//! - [`transaction`]: the statements around it.
 //!
 //! SQLite has one writer. PostgreSQL has a few, with the users shared out among them, so that two writers
 //! seldom meet at one row.
@@ -11,6 +12,7 @@
 mod batch;
 mod job;
 mod queue;
+mod transaction;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

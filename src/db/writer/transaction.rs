@@ -1,0 +1,54 @@
+//! The statements around a batch: BEGIN, the locks, COMMIT, and what PostgreSQL says when it picks a victim.
+
+use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
+use diesel::prelude::*;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::sql_types::{Array, BigInt};
+
+use crate::db::DbConnection;
+
+pub(super) type Transactions = <DbConnection as Connection>::TransactionManager;
+
+/// BEGIN IMMEDIATE takes SQLite's write lock at once, which `busy_timeout` waits for; a transaction that reads first
+/// would fail at once, whatever the time-out, when another process wrote in between.
+pub(super) fn begin_on(conn: &mut DbConnection) -> QueryResult<()> {
+    match conn {
+        DbConnection::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
+        conn @ DbConnection::Postgres(_) => Transactions::begin_transaction(conn),
+    }
+}
+
+/// Locks the rows of all users that the jobs change, in the order of their ids, so that no two transactions wait
+/// for each other in a circle. SQLite has one writer at a time and needs no such thing.
+pub(super) fn lock_users(conn: &mut DbConnection, mut ids: Vec<i64>) -> QueryResult<()> {
+    let DbConnection::Postgres(conn) = conn else { return Ok(()) };
+    if ids.is_empty() {
+        return Ok(());
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    diesel::sql_query("SELECT 1 FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+        .bind::<Array<BigInt>, _>(ids)
+        .execute(conn)?;
+    Ok(())
+}
+
+/// COMMIT. Where a statement has failed and its error was ignored, PostgreSQL takes COMMIT for ROLLBACK and calls that a
+/// success; the SELECT, which travels in the same message, fails there and keeps everybody from being told so.
+pub(super) fn commit_on(conn: &mut DbConnection) -> QueryResult<()> {
+    match conn {
+        conn @ DbConnection::Sqlite(_) => Transactions::commit_transaction(conn),
+        DbConnection::Postgres(conn) => conn.batch_execute("SELECT 1; COMMIT"),
+    }
+}
+
+/// Whether PostgreSQL undid a transaction for the sake of another: it may well succeed when it is run again.
+pub(super) fn makes_way(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
+            information.message() == "deadlock detected"
+        }
+        _ => false,
+    }
+}
