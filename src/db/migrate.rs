@@ -116,10 +116,13 @@ fn revert_last<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
     conn: &mut C,
     source: EmbeddedMigrations,
 ) -> Result<Option<String>, AnyError> {
-    if conn.applied_migrations()?.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(conn.revert_last_migration(source)?.to_string()))
+    // The newest comes first.
+    let Some(newest) = conn.applied_migrations()?.into_iter().next() else { return Ok(None) };
+    let migrations: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
+    let migration = migrations.iter().find(|migration| migration.name().version().as_owned() == newest);
+    let migration = migration.ok_or_else(|| format!("this binary does not know migration {newest}"))?;
+    conn.revert_migration(migration)?;
+    Ok(Some(migration.name().to_string()))
 }
 
 fn states<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
