@@ -1,1 +1,11 @@
 //! The writer, migrations and the schema.
+
+mod eight;
+mod guards;
+mod migrations;
+mod plans;
+mod queue;
+mod schema;
+mod unknown_commit;
+mod writer;
+mod writer_on_postgres;

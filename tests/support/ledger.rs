@@ -163,6 +163,19 @@ pub fn count(conn: &mut DbConnection, query: &str) -> i64 {
     diesel::sql_query(query).get_result::<Count>(conn).unwrap().n
 }
 
+#[derive(QueryableByName)]
+struct Line {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    line: String,
+}
+
+/// What a query says that answers rows of one text named `line`.
+#[track_caller]
+pub fn lines(conn: &mut DbConnection, query: &str) -> Vec<String> {
+    let rows: Vec<Line> = diesel::sql_query(query).load(conn).unwrap();
+    rows.into_iter().map(|row| row.line).collect()
+}
+
 pub fn new_account(name: &str, tokens: i64) -> NewAccount {
     NewAccount {
         username: Username::parse(name).unwrap(),

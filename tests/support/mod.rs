@@ -6,10 +6,12 @@ pub mod http;
 mod keeper;
 pub mod ledger;
 pub mod postgres;
+pub mod proxy;
 pub mod require;
 pub mod server;
 pub mod temporary;
 pub mod wait;
+pub mod writer;
 
 use std::path::Path;
 

@@ -1,0 +1,103 @@
+//! A batch of eight jobs, of which the fifth meets something.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tollgate::db::{DbConnection, Scope};
+use tollgate::error::Result;
+use tollgate::metering::adjust;
+
+use crate::support::On;
+use crate::support::ledger::{Account, Ledger, adjustment, run_adjustment, status};
+use crate::support::writer::{HeldWriter, Queued, queue};
+
+/// Each job gives its own user one token; the users begin with none. So a balance of 1 says that the user's job was
+/// committed, and once.
+pub struct Eight {
+    pub ledger: Ledger,
+    pub accounts: Vec<Account>,
+    runs: Arc<[AtomicUsize; 8]>,
+}
+
+/// What the fifth job does after it has given its token. It is told how many times it has run, from 1.
+pub type Fifth = Box<dyn Fn(&mut DbConnection, usize) -> Result<()> + Send>;
+
+impl Eight {
+    pub async fn create(on: On) -> Option<Eight> {
+        let ledger = Ledger::with_writers(on, 1)?;
+        let mut accounts = Vec::new();
+        for number in 1..=8 {
+            accounts.push(ledger.user(&format!("user{number}"), 0).await);
+        }
+        Some(Eight { ledger, accounts, runs: Arc::default() })
+    }
+
+    /// Runs the eight as one batch.
+    pub async fn run(
+        &self,
+        fifth: impl Fn(&mut DbConnection, usize) -> Result<()> + Send + 'static,
+    ) -> Outcome {
+        self.run_all(4, Box::new(fifth)).await
+    }
+
+    /// Runs the eight with something special at another place.
+    pub async fn run_all(&self, place: usize, special: Fifth) -> Outcome {
+        let held = HeldWriter::hold(&self.ledger.db);
+        let mut special = Some(special);
+        let queued: Vec<_> =
+            (0..8).map(|number| self.job(number, special.take_if(|_| number == place))).collect();
+        held.release().await;
+        let answers = futures_util::future::join_all(queued).await;
+        let runs = self.runs.each_ref().map(|runs| runs.swap(0, Ordering::SeqCst));
+        let stored = self.stored();
+        Outcome { statuses: std::array::from_fn(|place| status(&answers[place])), runs, stored, answers }
+    }
+
+    fn job(&self, number: usize, special: Option<Fifth>) -> Queued<()> {
+        let (db, runs) = (self.ledger.db.clone(), self.runs.clone());
+        let adjustment = adjustment(self.accounts[number].id, 1);
+        queue(async move {
+            let scope = Scope::user(adjustment.user_id);
+            let job = move |conn: &mut DbConnection| {
+                let run = runs[number].fetch_add(1, Ordering::SeqCst) + 1;
+                adjust(conn, &adjustment)?;
+                special.as_ref().map_or(Ok(()), |special| special(conn, run))
+            };
+            db.write(scope, job).await
+        })
+    }
+
+    pub fn stored(&self) -> [i64; 8] {
+        std::array::from_fn(|place| self.ledger.balance(self.accounts[place].id))
+    }
+
+    /// The writer goes on as if nothing had been, and the money is right.
+    pub async fn assert_recovered(&self) {
+        let before = self.stored();
+        for account in &self.accounts {
+            run_adjustment(&self.ledger.db, adjustment(account.id, 1)).await.unwrap();
+        }
+        assert_eq!(self.stored(), before.map(|tokens| tokens + 1));
+        self.ledger.assert_sound();
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What each caller was answered.
+    pub statuses: [u16; 8],
+    /// How many times each job ran.
+    pub runs: [usize; 8],
+    pub stored: [i64; 8],
+    pub answers: Vec<Result<()>>,
+}
+
+impl Outcome {
+    #[track_caller]
+    pub fn assert(&self, statuses: [u16; 8], runs: [usize; 8]) {
+        assert_eq!((self.statuses, self.runs), (statuses, runs), "statuses and runs: {:?}", self.answers);
+        let done = statuses.map(|status| i64::from(status == 200));
+        assert_eq!(self.stored, done, "exactly those are stored who were told so");
+    }
+}

@@ -1,0 +1,192 @@
+//! Every query of a request is served by an index: all that the service sends to SQLite while it is used is written
+//! down by diesel's instrumentation and explained.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
+use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
+use tollgate::auth::{AccountRules, Auth, AuthTokenRequest, Hasher, LogIn};
+use tollgate::db::{Db, DbConnection};
+use tollgate::metering::{Charge, ChatRequest, forget_idempotency_keys, sweep};
+use tollgate::models::Keyset;
+use tollgate::throttle::Throttle;
+
+use crate::support::ledger::{adjustment, hold, key, open, raw, request, run_adjustment, toll};
+use crate::support::{On, TestDatabase};
+
+/// What was sent to each database that is watched, by a part of its address.
+static SENT: Mutex<Option<HashMap<String, BTreeSet<String>>>> = Mutex::new(None);
+
+/// Every connection of this test process gets one; it writes down only what goes to a database that is watched.
+#[derive(Default)]
+struct Recorder {
+    database: Option<String>,
+}
+
+impl Instrumentation for Recorder {
+    fn on_connection_event(&mut self, event: InstrumentationEvent<'_>) {
+        let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sent) = sent.as_mut() else { return };
+        match event {
+            InstrumentationEvent::StartEstablishConnection { url, .. } => {
+                self.database = sent.keys().find(|database| url.contains(*database)).cloned();
+            }
+            InstrumentationEvent::StartQuery { query, .. } => {
+                if let Some(statements) = self.database.as_ref().and_then(|database| sent.get_mut(database)) {
+                    statements.insert(query.to_string());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn watch(database: &TestDatabase) {
+    let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
+    sent.get_or_insert_default().insert(database.url().to_owned(), BTreeSet::new());
+    drop(sent);
+    set_default_instrumentation(|| Some(Box::new(Recorder::default()))).unwrap();
+}
+
+fn sent_to(database: &TestDatabase) -> BTreeSet<String> {
+    let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
+    sent.as_mut().and_then(|sent| sent.remove(database.url())).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_query_of_the_service_reads_a_whole_table() {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    open(database.url(), 1).migrate().unwrap();
+    watch(&database);
+    use_everything(open(database.url(), 1)).await;
+    let sent = sent_to(&database);
+    for part in [
+        "username_canonical` IN",
+        "`auth_tokens`.`digest` = ?",
+        "ORDER BY `chats`.`id` DESC",
+        "ORDER BY `ledger_entries`.`id` DESC",
+        "chats.state = 'pending'",
+        "`chats`.`deadline` < ?",
+        "`ledger_entries`.`operation_id` = ?",
+        "`idempotency_keys`.`key` = ?",
+        "`idempotency_keys`.`created_at` < ?",
+    ] {
+        assert!(
+            sent.iter().any(|statement| statement.contains(part)),
+            "nothing was sent with {part}: {sent:#?}"
+        );
+    }
+    let mut conn = raw(On::Sqlite, database.url());
+    let verbs = ["SELECT", "UPDATE", "DELETE", "INSERT"];
+    // What diesel makes of an empty list, `WHERE (1=0)`, reads nothing whatever the plan says.
+    let statements = sent.iter().filter(|statement| {
+        verbs.iter().any(|verb| statement.starts_with(verb)) && !statement.contains("(1=0)")
+    });
+    for statement in statements {
+        for step in explain(&mut conn, statement) {
+            // SQLite plans a look for children that a new parent could save, and skips it as long as none is orphaned.
+            let skipped = statement.starts_with("INSERT INTO `users`") && step == "SCAN ledger_entries";
+            assert!(skipped || !reads_a_whole_table(&step), "{step}: {statement}");
+            let is_page = ["chats", "ledger_entries"]
+                .iter()
+                .any(|table| statement.contains(&format!("ORDER BY `{table}`.`id` DESC")));
+            let sorts_a_page = is_page && step.contains("TEMP B-TREE");
+            assert!(!sorts_a_page, "{step}: {statement}");
+        }
+    }
+}
+
+fn reads_a_whole_table(step: &str) -> bool {
+    let tables = ["users", "auth_tokens", "chats", "ledger_entries", "idempotency_keys"];
+    step.strip_prefix("SCAN ")
+        .is_some_and(|rest| tables.iter().any(|table| rest.split_whitespace().next() == Some(*table)))
+}
+
+/// The steps of SQLite's plan. Texts are bound as they were sent, since a partial index is used only where the
+/// parameter says what the index is about; all else is left NULL.
+fn explain(conn: &mut DbConnection, statement: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+    let (sql, binds) = statement.split_once(" -- binds: ").unwrap_or((statement, "[]"));
+    let DbConnection::Sqlite(conn) = conn else { panic!("only SQLite explains so") };
+    let mut query = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).into_boxed();
+    for bind in texts(binds) {
+        query = query.bind::<Nullable<Text>, _>(bind);
+    }
+    let steps: Vec<Step> = query.load(conn).unwrap_or_else(|error| panic!("{error}: {statement}"));
+    steps.into_iter().map(|step| step.detail).collect()
+}
+
+/// Of `["pending", 7, [1, 2]]` the texts, and `None` for everything else.
+fn texts(binds: &str) -> Vec<Option<String>> {
+    let inner = binds.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or("");
+    let (mut parts, mut depth, mut quoted) = (vec![String::new()], 0, false);
+    for character in inner.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            '[' | '(' if !quoted => depth += 1,
+            ']' | ')' if !quoted => depth -= 1,
+            _ => {}
+        }
+        match parts.last_mut() {
+            Some(part) if character != ',' || quoted || depth > 0 => part.push(character),
+            _ => parts.push(String::new()),
+        }
+    }
+    if inner.is_empty() {
+        return Vec::new();
+    }
+    let text = |part: &String| Some(part.trim().strip_prefix('"')?.strip_suffix('"')?.to_owned());
+    parts.iter().map(text).collect()
+}
+
+/// What users and the server itself do in a day.
+async fn use_everything(db: Db) {
+    let rules = AccountRules {
+        opening_tokens: 4000,
+        registration_open: true,
+        unified_login_errors: false,
+        auth_token_lifetime: None,
+    };
+    let auth = Auth::new(db.clone(), Hasher::new(4, 1, 10), Throttle::new(false), rules);
+    let from = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let (name, password) = (Some("ada"), Some("correct horse battery"));
+    auth.register(from, name, password).await.unwrap();
+    auth.register(from, name, password).await.unwrap_err();
+    let plain = auth.log_in(LogIn { from, username: name, password }).await.unwrap();
+    let current = auth.current_user(plain.digest()).await.unwrap();
+    let at_once = toll(&db, Duration::ZERO);
+    let receipt = at_once.chat(request(plain.digest(), "hi")).await.unwrap();
+    for _ in 0..2 {
+        let keyed = ChatRequest { key: Some(key("one", "hi")), ..request(plain.digest(), "hi") };
+        at_once.chat(keyed).await.unwrap();
+    }
+    toll(&db, Duration::from_millis(1)).chat(request(plain.digest(), "hi")).await.unwrap();
+    db.write_set(Charge { hold_for: Duration::ZERO, ..hold(plain.digest()) }).await.unwrap();
+    assert_eq!(sweep(&db).await.unwrap(), 1);
+    forget_idempotency_keys(&db).await.unwrap();
+    run_adjustment(&db, adjustment(current.user.id, -1_000_000)).await.unwrap();
+    run_adjustment(&db, adjustment(current.user.id, 1)).await.unwrap();
+
+    for before in [None, Some(1000)] {
+        auth.chats(&current, Keyset { limit: 20, before }).await.unwrap();
+        auth.ledger(&current, Keyset { limit: 20, before }).await.unwrap();
+    }
+    auth.chat(&current, receipt.chat_id).await.unwrap();
+    auth.profile(current.clone()).await.unwrap();
+    let wanted = AuthTokenRequest::parse(Some("a script"), Some(7)).unwrap();
+    let made = auth.make_auth_token(current.user.id, wanted).await.unwrap();
+    auth.auth_tokens(&current).await.unwrap();
+    auth.revoke_auth_token(&current, made.stored.id).await.unwrap();
+    auth.write_last_uses().await;
+    auth.change_password(current.clone(), from, password, Some("another good password")).await.unwrap();
+    auth.log_out(&current, false).await.unwrap();
+    auth.log_out(&current, true).await.unwrap();
+}

@@ -1,0 +1,177 @@
+//! A COMMIT with an unknown outcome: PostgreSQL went away before it answered. Everything that was done is found by its
+//! operation id, and everything that was not is done; nothing is done twice.
+
+use futures_util::future::join_all;
+use tollgate::auth::{NewSuperuser, make_superuser};
+use tollgate::clock;
+use tollgate::db::{Db, DbConnection, Scope};
+use tollgate::domain::{OperationId, Username};
+use tollgate::error::{Error, Result};
+use tollgate::metering::{Adjusted, Charge, Ended, Ending, Verdict, end_hold};
+
+use super::eight::Eight;
+use crate::support::On;
+use crate::support::ledger::{Account, Ledger, adjustment, charge, charged, hold, key, open, run_adjustment};
+use crate::support::proxy::Proxy;
+use crate::support::writer::{HeldWriter, queue};
+
+/// Ends the connection in the first COMMIT only: a sequence does not go back with its transaction.
+const DIE_IN_FIRST_COMMIT: &str = "
+    CREATE SEQUENCE commits;
+    CREATE FUNCTION die_once() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF nextval('commits') = 1 THEN
+            PERFORM pg_terminate_backend(pg_backend_pid());
+            PERFORM pg_sleep(10);
+        END IF;
+        RETURN NULL;
+    END;
+    $$;
+    CREATE CONSTRAINT TRIGGER die_once AFTER INSERT ON ledger_entries DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION die_once()";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dying_commit_did_not_do_is_done_then() {
+    let Some(eight) = Eight::create(On::Postgres).await else { return };
+    eight.ledger.sql(DIE_IN_FIRST_COMMIT);
+    let outcome = eight.run(|_, _| Ok(())).await;
+    outcome.assert([200; 8], [2; 8]);
+    eight.assert_recovered().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charges_that_a_dying_commit_did_not_do_are_done_then() {
+    let Some(ledger) = Ledger::with_writers(On::Postgres, 1) else { return };
+    let ada = ledger.user("ada", 4000).await;
+    ledger.sql(DIE_IN_FIRST_COMMIT);
+    let verdicts = charge_together(&ledger.db, (0..8).map(|_| charge(ada.auth_token)).collect()).await;
+    let balances: Vec<i64> = verdicts.into_iter().map(|verdict| charged(verdict.unwrap()).balance).collect();
+    assert_eq!(balances, [3900, 3800, 3700, 3600, 3500, 3400, 3300, 3200]);
+    assert_eq!(ledger.balance(ada.id), 3200);
+    ledger.assert_sound();
+}
+
+/// Runs the charges as one batch.
+async fn charge_together(db: &Db, charges: Vec<Charge>) -> Vec<Result<Verdict>> {
+    let held = HeldWriter::hold(db);
+    let queued: Vec<_> = charges
+        .into_iter()
+        .map(|charge| {
+            let db = db.clone();
+            queue(async move { db.write_set(charge).await })
+        })
+        .collect();
+    held.release().await;
+    join_all(queued).await
+}
+
+/// The job that holds the writer commits, too: the batch behind it has the second COMMIT.
+const THE_BATCH: u32 = 2;
+
+/// A database behind a proxy that can lose the answer to a COMMIT, and two users in it.
+struct Scene {
+    ledger: Ledger,
+    proxy: Proxy,
+    /// The way through the proxy, with one writer.
+    db: Db,
+    ada: Account,
+    bob: Account,
+}
+
+impl Scene {
+    async fn create() -> Option<Scene> {
+        let ledger = Ledger::create(On::Postgres)?;
+        let proxy = Proxy::start(ledger.url());
+        let db = open(&proxy.url(ledger.url()), 1);
+        let (ada, bob) = (ledger.user("ada", 4000).await, ledger.user("bob", 50).await);
+        Some(Scene { ledger, proxy, db, ada, bob })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charges_that_were_committed_but_not_confirmed_are_found_and_not_done_twice() {
+    let Some(Scene { ledger, proxy, db, ada, bob }) = Scene::create().await else { return };
+    let keyed = |charge| Charge { key: Some(key("one", "hi")), ..charge };
+    let charges = vec![
+        charge(ada.auth_token),
+        keyed(charge(ada.auth_token)),
+        charge(bob.auth_token),
+        hold(ada.auth_token),
+        keyed(charge(ada.auth_token)),
+    ];
+    proxy.lose_commit(THE_BATCH);
+    let verdicts = charge_together(&db, charges).await.into_iter().map(|verdict| verdict.unwrap());
+    assert!(proxy.has_lost_it());
+    let verdicts: Vec<Verdict> = verdicts.collect();
+    let [plain, keyed, poor, held, repeated] = verdicts.try_into().unwrap();
+    let paid = [plain, keyed, held].map(|verdict| charged(verdict));
+    assert!(matches!(poor, Verdict::Insufficient { balance: 50 }), "{poor:?}");
+    assert!(matches!(&repeated, Verdict::Replay { chat, .. } if chat.id == paid[1].chat_id), "{repeated:?}");
+    let stored: Vec<i64> = ledger.chats(ada.id).iter().map(|chat| chat.id).collect();
+    assert_eq!(stored, paid.map(|charged| charged.chat_id));
+    assert_eq!(paid.map(|charged| charged.balance), [3900, 3800, 3700]);
+    assert_eq!((ledger.balance(ada.id), ledger.balance(bob.id)), (3700, 50));
+    ledger.assert_sound();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn charges_that_cannot_be_looked_up_are_503_and_done_once() {
+    let Some(Scene { ledger, proxy, db, ada, .. }) = Scene::create().await else { return };
+    proxy.lose_commit_and_refuse(THE_BATCH);
+    let verdicts = charge_together(&db, (0..3).map(|_| charge(ada.auth_token)).collect()).await;
+    for verdict in &verdicts {
+        assert!(matches!(verdict, Err(Error::Unavailable(_))), "{verdict:?}");
+    }
+    assert_eq!(ledger.balance(ada.id), 3700, "they were committed, and that was not confirmed");
+    proxy.accept_again();
+    let next = charged(db.write_set(charge(ada.auth_token)).await.unwrap());
+    assert_eq!(next.balance, 3600);
+    ledger.assert_sound();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_else_that_was_committed_but_not_confirmed_is_found_and_not_done_twice() {
+    let Some(Scene { ledger, proxy, db, ada, bob }) = Scene::create().await else { return };
+    let mut holds = Vec::new();
+    for _ in 0..2 {
+        holds.push(charged(db.write_set(hold(ada.auth_token)).await.unwrap()).chat_id);
+    }
+    let held = HeldWriter::hold(&db);
+    let adjustments = [(ada, 70), (bob, -20), (bob, -1000), (ada, 5)].map(|(account, amount)| {
+        let (db, adjustment) = (db.clone(), adjustment(account.id, amount));
+        queue(async move { run_adjustment(&db, adjustment).await })
+    });
+    let registrations = ["eve", "Ada", "mallory"].map(|name| {
+        let db = db.clone();
+        queue(async move { register(&db, name).await })
+    });
+    let refunded = queue(end(db.clone(), ada, holds[0], Ending::Failed { reason: "a test" }));
+    let settled = queue(end(db.clone(), ada, holds[1], Ending::Complete { response: "yes".to_owned() }));
+    proxy.lose_commit(THE_BATCH);
+    held.release().await;
+
+    let adjusted: Vec<Adjusted> = join_all(adjustments).await.into_iter().map(|a| a.unwrap()).collect();
+    let done = |balance| Adjusted::Done { balance };
+    assert_eq!(adjusted, [done(3870), done(30), Adjusted::OutOfRange { balance: 30 }, done(3875)]);
+    let ids = join_all(registrations).await;
+    assert!(matches!(ids[1], Err(Error::UsernameTaken)), "{ids:?}");
+    assert!(ids[0].is_ok() && ids[2].is_ok(), "{ids:?}");
+    assert_eq!(refunded.await.unwrap(), Ended::Now { balance: 3975 });
+    assert_eq!(settled.await.unwrap(), Ended::AlreadyComplete);
+    assert!(proxy.has_lost_it());
+    assert_eq!((ledger.balance(ada.id), ledger.balance(bob.id)), (3975, 30));
+    assert_eq!((ledger.count("users"), ledger.entries(ada.id).len()), (4, 6));
+    ledger.assert_sound();
+}
+
+async fn register(db: &Db, name: &str) -> Result<i64> {
+    let username = Username::parse(name).unwrap();
+    make_superuser(db, NewSuperuser { username, password_hash: "!".to_owned(), tokens: 10 }).await
+}
+
+async fn end(db: Db, account: Account, chat_id: i64, ending: Ending) -> Result<Ended> {
+    let operation_id = OperationId::generate();
+    let job =
+        move |conn: &mut DbConnection| Ok(end_hold(conn, chat_id, &ending, operation_id, clock::now())?);
+    db.write(Scope::user(account.id), job).await
+}

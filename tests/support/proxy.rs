@@ -1,0 +1,116 @@
+//! A proxy before PostgreSQL that can lose the answer to a COMMIT: the commit is done, and nobody hears of it.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+#[derive(Default)]
+struct Orders {
+    /// Counts down with each COMMIT; the one that makes it 0 is lost.
+    commits_left: AtomicU32,
+    refuse: AtomicBool,
+    refuse_then: AtomicBool,
+}
+
+impl Orders {
+    fn loses_this_commit(&self) -> bool {
+        let count_down = |left: u32| left.checked_sub(1);
+        self.commits_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down) == Ok(1)
+    }
+}
+
+pub struct Proxy {
+    address: SocketAddr,
+    orders: Arc<Orders>,
+}
+
+impl Proxy {
+    /// Starts one before the database at `url`; it lasts as long as the test process.
+    pub fn start(url: &str) -> Proxy {
+        let server: SocketAddr = host_of(url).parse().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let orders = Arc::new(Orders::default());
+        let shared = orders.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if !shared.refuse.load(Ordering::SeqCst) {
+                    forward(client, TcpStream::connect(server).unwrap(), shared.clone());
+                }
+            }
+        });
+        Proxy { address, orders }
+    }
+
+    /// The way to the same database through the proxy.
+    pub fn url(&self, url: &str) -> String {
+        url.replace(host_of(url), &self.address.to_string())
+    }
+
+    /// The COMMIT with this number, counted from 1 and from now, reaches the server, and its answer is lost with the
+    /// connection.
+    pub fn lose_commit(&self, number: u32) {
+        self.orders.commits_left.store(number, Ordering::SeqCst);
+    }
+
+    /// Like [`Proxy::lose_commit`], and after it nobody gets through any more.
+    pub fn lose_commit_and_refuse(&self, number: u32) {
+        self.orders.refuse_then.store(true, Ordering::SeqCst);
+        self.lose_commit(number);
+    }
+
+    pub fn accept_again(&self) {
+        self.orders.refuse_then.store(false, Ordering::SeqCst);
+        self.orders.refuse.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether the COMMIT that was to be lost has come by.
+    pub fn has_lost_it(&self) -> bool {
+        self.orders.commits_left.load(Ordering::SeqCst) == 0
+    }
+}
+
+/// `127.0.0.1:5432` of `postgres://postgres@127.0.0.1:5432/test`.
+fn host_of(url: &str) -> &str {
+    let (_, rest) = url.split_once('@').expect("a user in the address");
+    rest.split_once('/').expect("a database in the address").0
+}
+
+fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
+    let cut = Arc::new(AtomicBool::new(false));
+    let (from_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    let from_server_is_cut = cut.clone();
+    let watched = orders.clone();
+    std::thread::spawn(move || {
+        copy(from_client, to_server, |bytes| {
+            let is_commit = bytes.windows(7).any(|window| window == b"COMMIT\0");
+            if is_commit && watched.loses_this_commit() {
+                cut.store(true, Ordering::SeqCst);
+            }
+            true
+        })
+    });
+    // libpq waits for each answer before it sends more, so what comes after a COMMIT is the answer to it.
+    std::thread::spawn(move || {
+        copy(server, client, |_| {
+            let is_cut = from_server_is_cut.load(Ordering::SeqCst);
+            if is_cut && orders.refuse_then.load(Ordering::SeqCst) {
+                orders.refuse.store(true, Ordering::SeqCst);
+            }
+            !is_cut
+        })
+    });
+}
+
+/// Copies until one side ends or `pass` says no; then neither side hears anything any more.
+fn copy(mut from: TcpStream, mut to: TcpStream, pass: impl Fn(&[u8]) -> bool) {
+    let mut buffer = [0; 65_536];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if !pass(&buffer[..count]) || to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}

@@ -1,0 +1,60 @@
+//! What it takes to know what is in a batch: a writer that is held, and writes that are surely queued behind it.
+
+use std::pin::Pin;
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+
+use tollgate::db::{Db, DbConnection, Scope};
+use tollgate::error::Result;
+
+/// A write that waits in the queue, to be awaited later.
+pub type Queued<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+/// A writer that is busy with a job of ours until it is released.
+pub struct HeldWriter {
+    release: mpsc::Sender<()>,
+    job: Queued<()>,
+}
+
+impl HeldWriter {
+    /// Waits until the writer is in the job. There must be only one writer.
+    pub fn hold(db: &Db) -> HeldWriter {
+        let (entered, wait_for_entry) = mpsc::channel();
+        let (release, wait_for_release) = mpsc::channel::<()>();
+        let db = db.clone();
+        let job = queue(async move {
+            let job = move |_: &mut DbConnection| {
+                let _ = entered.send(());
+                // The end of the test releases it, too.
+                let _ = wait_for_release.recv();
+                Ok(())
+            };
+            db.write(Scope::none(), job).await
+        });
+        wait_for_entry.recv().expect("the writer runs the job");
+        HeldWriter { release, job }
+    }
+
+    /// Lets the writer go on: what was queued meanwhile is its next batch.
+    pub async fn release(self) {
+        drop(self.release);
+        self.job.await.unwrap();
+    }
+}
+
+/// Polls a write once, which puts it into the queue.
+#[track_caller]
+pub fn queue<T>(write: impl Future<Output = Result<T>> + Send + 'static) -> Queued<T> {
+    let mut write: Queued<T> = Box::pin(write);
+    assert!(is_waiting(&mut write), "it was answered before it could run");
+    write
+}
+
+/// Whether it has no answer yet. A write that has one must not be asked again.
+pub fn is_waiting<T>(write: &mut Queued<T>) -> bool {
+    poll(write).is_pending()
+}
+
+pub fn poll<T>(write: &mut Queued<T>) -> Poll<Result<T>> {
+    write.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
