@@ -150,7 +150,7 @@ fn check_compatibility(conn: &mut DbConnection) -> Result<(), MigrationError> {
         return Ok(());
     }
     let needed: Option<String> =
-        compatibility::table.select(compatibility::oldest_binary).first(conn).optional().map_err(failed)?;
+        compatibility::table.select(compatibility::oldest_binary).get_result(conn).optional().map_err(failed)?;
     let here = env!("CARGO_PKG_VERSION");
     match needed {
         Some(needed) if release(&needed) > release(here) => Err(MigrationError::TooOld { needed, here }),
