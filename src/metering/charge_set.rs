@@ -6,7 +6,7 @@ use chrono::NaiveDateTime;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamp};
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamp};
 
 use super::charge::{Charge, Charged, Verdict, seen_before};
 use crate::db::DbConnection;
@@ -15,28 +15,26 @@ use crate::models::StoredKey;
 
 const SQL: &str = include_str!("charge_set.sql");
 
-/// Runs the charges, one statement for each price among them (in the statement a window function decides which of
-/// one user's charges fit, which needs them to be equal).
+/// Runs the charges in their order, one statement for each run of charges of one price (in the statement a window
+/// function decides which of one user's charges fit, which needs them to be equal).
 pub(super) fn run(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Verdict>> {
-    let mut verdicts: Vec<Option<Verdict>> = vec![None; charges.len()];
-    let mut places: Vec<usize> = (0..charges.len()).collect();
-    places.sort_by_key(|place| charges[*place].price);
-    if charges.iter().any(|charge| charge.price != charges[0].price) {
+    let keyed = charges.iter().any(|charge| charge.key.is_some());
+    if keyed || charges.iter().any(|charge| charge.price != charges[0].price) {
         lock_payers(conn, charges)?;
     }
-    for of_one_price in places.chunk_by(|a, b| charges[*a].price == charges[*b].price) {
-        let chunk: Vec<&Charge> = of_one_price.iter().map(|place| charges[*place]).collect();
-        let rows = execute(conn, &chunk)?;
-        for (place, row) in of_one_price.iter().zip(rows) {
-            verdicts[*place] = Some(verdict(conn, charges[*place], row)?);
+    let mut verdicts = Vec::with_capacity(charges.len());
+    for of_one_price in charges.chunk_by(|a, b| a.price == b.price) {
+        let rows = execute(conn, of_one_price)?;
+        for (charge, row) in of_one_price.iter().zip(rows) {
+            verdicts.push(verdict(conn, charge, row)?);
         }
     }
-    let complete: Option<Vec<Verdict>> = verdicts.into_iter().collect();
-    complete.ok_or_else(|| Error::Internal("a set of charges gave too few rows".to_owned()))
+    Ok(verdicts)
 }
 
-/// Locks all payers in the order of their ids. A single statement does so by itself, but each of several would begin
-/// at the lowest id again.
+/// Locks all payers in the order of their ids, before anything else. A single statement does so by itself, but each
+/// of several would begin at the lowest id again; and a statement that has to wait for a row still reads all other
+/// tables as they were before the wait, so that it would miss an idempotency key that was committed meanwhile.
 fn lock_payers(conn: &mut DbConnection, charges: &[&Charge]) -> Result<()> {
     let digests: Vec<&[u8]> = charges.iter().map(|charge| charge.auth_token.as_bytes().as_slice()).collect();
     diesel::sql_query(
@@ -65,36 +63,33 @@ fn execute(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Row>> {
 }
 
 fn verdict(conn: &mut DbConnection, charge: &Charge, row: Row) -> Result<Verdict> {
-    let (Some(user_id), Some(tokens)) = (row.payer_id, row.tokens) else { return Ok(Verdict::Unauthorized) };
-    if let (Some(chat_id), Some(balance)) = (row.chat_id, row.balance_after) {
+    let (Some(user_id), Some(balance)) = (row.payer_id, row.balance) else {
+        return Ok(Verdict::Unauthorized);
+    };
+    if let Some(chat_id) = row.chat_id {
         return Ok(Verdict::Charged(Charged { chat_id, user_id, balance }));
     }
-    match &charge.key {
-        // The same key stands earlier in this very batch. What that came to is in the database now.
-        Some(_) if row.repeated => {
-            let mut single = execute(conn, &[charge])?;
-            single.pop().map_or(Ok(Verdict::Unauthorized), |row| verdict(conn, charge, row))
+    if let Some((key, fingerprint)) = &charge.key {
+        // The key was seen in an earlier batch, or stands earlier in this one and was paid for.
+        if let Some(stored) = StoredKey::find(conn, user_id, key.as_str())? {
+            return seen_before(conn, &stored, fingerprint, balance);
         }
-        Some((key, fingerprint)) if row.seen_chat_id.is_some() => {
-            match StoredKey::find(conn, user_id, key.as_str())? {
-                Some(stored) => seen_before(conn, &stored, fingerprint, tokens),
-                None => Ok(Verdict::InFlight),
-            }
+        // It was forgotten in this very moment, after its 24 hours: another try will find it gone.
+        if row.seen_chat_id.is_some() {
+            return Ok(Verdict::InFlight);
         }
-        _ => Ok(Verdict::Insufficient { balance: tokens }),
     }
+    Ok(Verdict::Insufficient { balance })
 }
 
 /// A row of the answer, in the order of the charges.
 #[derive(Queryable)]
 struct Row {
     payer_id: Option<i64>,
-    /// The payer's balance before the batch.
-    tokens: Option<i64>,
+    /// The payer's balance when this charge had its turn.
+    balance: Option<i64>,
     seen_chat_id: Option<i64>,
-    repeated: bool,
     chat_id: Option<i64>,
-    balance_after: Option<i64>,
     debited: i64,
     payers: i64,
 }
@@ -167,16 +162,7 @@ impl QueryId for Statement<'_> {
 }
 
 impl Query for Statement<'_> {
-    type SqlType = (
-        Nullable<BigInt>,
-        Nullable<BigInt>,
-        Nullable<BigInt>,
-        Bool,
-        Nullable<BigInt>,
-        Nullable<BigInt>,
-        BigInt,
-        BigInt,
-    );
+    type SqlType = (Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, BigInt, BigInt);
 }
 
 impl RunQueryDsl<PgConnection> for Statement<'_> {}

@@ -53,7 +53,10 @@ WITH given AS (
     SELECT payer_id, key, fingerprint, chat_id, given.now
     FROM accepted CROSS JOIN given WHERE key IS NOT NULL
 )
-SELECT request.payer_id, request.tokens, request.seen_chat_id, request.repeated, accepted.chat_id, accepted.balance_after,
+-- Each is told the balance as it was when its turn came, whether it was charged or refused.
+SELECT request.payer_id,
+    request.tokens - given.price * count(accepted.chat_id) OVER (PARTITION BY request.payer_id ORDER BY place) AS balance,
+    request.seen_chat_id, accepted.chat_id,
     (SELECT count(*) FROM debit) AS debited,
     (SELECT count(DISTINCT payer_id) FROM accepted) AS payers
-FROM request LEFT JOIN accepted USING (place) ORDER BY place
+FROM request CROSS JOIN given LEFT JOIN accepted USING (place) ORDER BY place

@@ -1,1 +1,7 @@
 //! Money: races, random histories, and what `verify` finds.
+
+mod charge_set;
+mod histories;
+mod idempotency;
+mod races;
+mod races_of_nodes;

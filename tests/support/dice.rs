@@ -5,17 +5,22 @@ use std::ops::Range;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+/// A seed, which is printed and taken back from `TOLLGATE_TEST_SEED`.
+pub fn seed() -> u64 {
+    let seed = match std::env::var("TOLLGATE_TEST_SEED") {
+        Ok(text) => text.parse().expect("TOLLGATE_TEST_SEED must be a number"),
+        Err(_) => rand::random(),
+    };
+    println!("to play this again: TOLLGATE_TEST_SEED={seed}");
+    seed
+}
+
 /// Random numbers from a seed that is printed, and taken back from `TOLLGATE_TEST_SEED`.
 pub struct Dice(StdRng);
 
 impl Dice {
     pub fn new() -> Dice {
-        let seed = match std::env::var("TOLLGATE_TEST_SEED") {
-            Ok(text) => text.parse().expect("TOLLGATE_TEST_SEED must be a number"),
-            Err(_) => rand::random(),
-        };
-        println!("to play this again: TOLLGATE_TEST_SEED={seed}");
-        Dice(StdRng::seed_from_u64(seed))
+        Dice(StdRng::seed_from_u64(seed()))
     }
 
     pub fn pick(&mut self, range: Range<u64>) -> u64 {

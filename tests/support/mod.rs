@@ -1,8 +1,10 @@
 //! What the tests share: databases, the real server as a process of its own, and a small HTTP client.
 
 pub mod dice;
+pub mod gate;
 pub mod http;
 mod keeper;
+pub mod ledger;
 pub mod postgres;
 pub mod require;
 pub mod server;

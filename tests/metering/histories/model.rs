@@ -1,0 +1,133 @@
+//! The model: what should be true, in plain arithmetic, without a database.
+
+use std::collections::HashMap;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Pending,
+    Complete,
+    Failed,
+}
+
+#[derive(Clone, Debug)]
+pub struct ModelChat {
+    pub user: usize,
+    pub price: i64,
+    pub message: u8,
+    pub state: State,
+    pub response: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct ModelUser {
+    pub revoked: bool,
+    pub balance: i64,
+    /// Kind, amount and balance after it.
+    pub entries: Vec<(&'static str, i64, i64)>,
+    /// Which chat a key stands for.
+    pub keys: HashMap<u8, usize>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    pub users: Vec<ModelUser>,
+    pub chats: Vec<ModelChat>,
+}
+
+/// What a charge should come to; a chat is named by its place in the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    Charged { chat: usize, balance: i64 },
+    Unauthorized,
+    Insufficient { balance: i64 },
+    Replay { chat: usize, balance: i64 },
+    InFlight,
+    KeyReused,
+}
+
+/// What the end of a hold should come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectedEnd {
+    Now { balance: i64 },
+    AlreadyRefunded,
+    AlreadyComplete,
+}
+
+impl Model {
+    pub fn register(&mut self, tokens: i64) {
+        self.users.push(ModelUser::default());
+        self.enter(self.users.len() - 1, "opening", tokens);
+    }
+
+    pub fn chat(&mut self, user: usize, price: i64, key: Option<u8>, message: u8, hold: bool) -> Expected {
+        let payer = &self.users[user];
+        let balance = payer.balance;
+        if payer.revoked {
+            return Expected::Unauthorized;
+        }
+        if let Some(&chat) = key.and_then(|key| payer.keys.get(&key)) {
+            return match &self.chats[chat] {
+                seen if seen.message != message => Expected::KeyReused,
+                seen if seen.state == State::Pending => Expected::InFlight,
+                _ => Expected::Replay { chat, balance },
+            };
+        }
+        if balance < price {
+            return Expected::Insufficient { balance };
+        }
+        let chat = self.chats.len();
+        let (state, response) = if hold {
+            (State::Pending, None)
+        } else {
+            (State::Complete, Some(format!("Response to {message}")))
+        };
+        self.chats.push(ModelChat { user, price, message, state, response });
+        if let Some(key) = key {
+            self.users[user].keys.insert(key, chat);
+        }
+        Expected::Charged { chat, balance: self.enter(user, "charge", -price) }
+    }
+
+    pub fn settle(&mut self, chat: usize, response: &str) -> ExpectedEnd {
+        let ended = &mut self.chats[chat];
+        match ended.state {
+            State::Pending => {
+                ended.state = State::Complete;
+                ended.response = Some(response.to_owned());
+                ExpectedEnd::Now { balance: self.users[self.chats[chat].user].balance }
+            }
+            State::Complete => ExpectedEnd::AlreadyComplete,
+            // It comes too late to be paid for, but what it brings is kept.
+            State::Failed => {
+                ended.response.get_or_insert_with(|| response.to_owned());
+                ExpectedEnd::AlreadyRefunded
+            }
+        }
+    }
+
+    pub fn refund(&mut self, chat: usize) -> ExpectedEnd {
+        let ended = &mut self.chats[chat];
+        match ended.state {
+            State::Pending => {
+                ended.state = State::Failed;
+                let (user, price) = (ended.user, ended.price);
+                self.users[user].keys.retain(|_, of| *of != chat);
+                ExpectedEnd::Now { balance: self.enter(user, "refund", price) }
+            }
+            State::Complete => ExpectedEnd::AlreadyComplete,
+            State::Failed => ExpectedEnd::AlreadyRefunded,
+        }
+    }
+
+    /// The balance after it, or `None` where it would fall below 0.
+    pub fn adjust(&mut self, user: usize, amount: i64) -> Option<i64> {
+        (self.users[user].balance + amount >= 0).then(|| self.enter(user, "adjustment", amount))
+    }
+
+    fn enter(&mut self, user: usize, kind: &'static str, amount: i64) -> i64 {
+        let user = &mut self.users[user];
+        user.balance += amount;
+        user.entries.push((kind, amount, user.balance));
+        user.balance
+    }
+}

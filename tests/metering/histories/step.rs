@@ -1,0 +1,68 @@
+//! What may happen next. Numbers pick among what is there by then, so that every sequence makes sense, also when
+//! steps are left out of it.
+
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    Register {
+        tokens: i64,
+    },
+    /// With the name of somebody who is there.
+    RegisterAgain {
+        user: usize,
+    },
+    Chat {
+        user: usize,
+        price: i64,
+        key: Option<u8>,
+        message: u8,
+        hold: bool,
+    },
+    Settle {
+        chat: usize,
+    },
+    Refund {
+        chat: usize,
+    },
+    Adjust {
+        user: usize,
+        amount: i64,
+    },
+    /// The deadline of a hold passes, and the sweeper comes by.
+    Sweep {
+        chat: usize,
+    },
+    /// Something is done once more, as after a COMMIT whose outcome was unknown.
+    Repeat {
+        operation: usize,
+    },
+    Revoke {
+        user: usize,
+    },
+}
+
+pub fn any() -> impl Strategy<Value = Step> {
+    let place = || 0..1000usize;
+    prop_oneof![
+        1 => prop_oneof![Just(0), Just(4000), 1..500i64].prop_map(|tokens| Step::Register { tokens }),
+        1 => place().prop_map(|user| Step::RegisterAgain { user }),
+        8 => chat(),
+        3 => place().prop_map(|chat| Step::Settle { chat }),
+        3 => place().prop_map(|chat| Step::Refund { chat }),
+        2 => (place(), -600..600i64).prop_map(|(user, amount)| Step::Adjust {
+            user,
+            amount: if amount == 0 { 1 } else { amount },
+        }),
+        1 => place().prop_map(|chat| Step::Sweep { chat }),
+        4 => place().prop_map(|operation| Step::Repeat { operation }),
+        1 => (0..3000usize).prop_map(|user| Step::Revoke { user }),
+    ]
+}
+
+fn chat() -> impl Strategy<Value = Step> {
+    let price = prop_oneof![4 => Just(100), 1 => Just(0), 1 => 1..300i64];
+    let key = prop_oneof![2 => Just(None), 3 => (0..4u8).prop_map(Some)];
+    (0..1000usize, price, key, 0..2u8, proptest::bool::ANY)
+        .prop_map(|(user, price, key, message, hold)| Step::Chat { user, price, key, message, hold })
+}

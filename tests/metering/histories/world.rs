@@ -1,0 +1,292 @@
+//! The world beside the model: each step is taken in both, and they must agree.
+
+use std::time::Duration;
+
+use tollgate::clock;
+use tollgate::db::{DbConnection, Scope, SetCommand};
+use tollgate::domain::{OperationId, TokenDigest};
+use tollgate::metering::{
+    Adjusted, Adjustment, Charge, Ended, Ending, NewAccount, OpenedAccount, Verdict, end_hold, open_account,
+    sweep,
+};
+
+use super::model::{Expected, ExpectedEnd, Model, State};
+use super::step::Step;
+use crate::support::ledger::{Ledger, adjustment, key, new_account, revoke_all, run_adjustment};
+
+pub struct World<'a> {
+    ledger: &'a Ledger,
+    model: Model,
+    users: Vec<(i64, String, TokenDigest)>,
+    /// The id of each of the model's chats.
+    chats: Vec<i64>,
+    done: Vec<Operation>,
+}
+
+/// Something that was asked for under an operation id, and what it wrote, if anything.
+#[derive(Clone)]
+enum Operation {
+    Register { new: NewAccount, id: i64 },
+    Chat { user: usize, charge: Box<Charge>, key: Option<u8>, message: u8, written: Option<(i64, i64)> },
+    End { chat: usize, ending: Ending, operation_id: OperationId, written: Option<i64> },
+    Adjust { user: usize, adjustment: Adjustment, written: Option<i64> },
+}
+
+type Outcome = Result<(), String>;
+
+impl<'a> World<'a> {
+    pub async fn new(ledger: &'a Ledger) -> World<'a> {
+        let model = Model::default();
+        let mut world = World { ledger, model, users: Vec::new(), chats: Vec::new(), done: Vec::new() };
+        world.register(4000).await.expect("the first user");
+        world
+    }
+
+    pub async fn take(&mut self, step: &Step) -> Outcome {
+        let user = |place: usize, of: &Self| place % of.users.len();
+        let chat = |place: usize, of: &Self| (!of.chats.is_empty()).then(|| place % of.chats.len().max(1));
+        match *step {
+            Step::Register { tokens } => self.register(tokens).await,
+            Step::RegisterAgain { user: place } => self.register_again(user(place, self)).await,
+            Step::Chat { user: place, price, key, message, hold } => {
+                self.chat(user(place, self), price, key, message, hold).await
+            }
+            Step::Settle { chat: place } => match chat(place, self) {
+                Some(chat) => self.end(chat, Ending::Complete { response: format!("{step:?}") }).await,
+                None => Ok(()),
+            },
+            Step::Refund { chat: place } => match chat(place, self) {
+                Some(chat) => self.end(chat, Ending::Failed { reason: "a test" }).await,
+                None => Ok(()),
+            },
+            Step::Adjust { user: place, amount } => self.adjust(user(place, self), amount).await,
+            Step::Sweep { chat: place } => match chat(place, self) {
+                Some(chat) => self.sweep(chat).await,
+                None => Ok(()),
+            },
+            Step::Repeat { operation } if self.done.is_empty() => panic!("{operation}: nothing was done yet"),
+            Step::Repeat { operation } => self.repeat(operation % self.done.len()).await,
+            // Most numbers name nobody, so that the user is seldom shut out for the rest of the history.
+            Step::Revoke { user: place } if place < self.users.len() => {
+                revoke_all(&self.ledger.db, self.users[place].0).await;
+                self.model.users[place].revoked = true;
+                Ok(())
+            }
+            Step::Revoke { .. } => Ok(()),
+        }
+    }
+
+    async fn register(&mut self, tokens: i64) -> Outcome {
+        let name = format!("user{}", OperationId::generate());
+        let new = new_account(&name, tokens);
+        let opened = self.open(new.clone()).await;
+        let OpenedAccount::Opened(id) = opened else { return Err(format!("{name}: {opened:?}")) };
+        self.users.push((id, name, self.ledger.auth_token(id).await));
+        self.done.push(Operation::Register { new, id });
+        self.model.register(tokens);
+        Ok(())
+    }
+
+    async fn register_again(&self, user: usize) -> Outcome {
+        let opened = self.open(new_account(&self.users[user].1.to_uppercase(), 4000)).await;
+        agree(opened, OpenedAccount::NameTaken)
+    }
+
+    async fn open(&self, new: NewAccount) -> OpenedAccount {
+        self.ledger.db.write(Scope::none(), move |conn| Ok(open_account(conn, &new)?)).await.unwrap()
+    }
+
+    async fn chat(&mut self, user: usize, price: i64, name: Option<u8>, message: u8, hold: bool) -> Outcome {
+        let text = message.to_string();
+        let charge = Charge {
+            auth_token: self.users[user].2,
+            message: text.clone(),
+            model: "dummy",
+            price,
+            response: (!hold).then(|| format!("Response to {message}")),
+            hold_for: Duration::from_secs(3600),
+            key: name.map(|name| key(&name.to_string(), &text)),
+            operation_id: OperationId::generate(),
+            now: clock::now(),
+        };
+        let verdict = self.ledger.db.write_set(charge.clone()).await.unwrap();
+        let written = self.agree_on_charge(user, &charge, name, message, verdict)?;
+        self.done.push(Operation::Chat { user, charge: Box::new(charge), key: name, message, written });
+        Ok(())
+    }
+
+    /// Asks the model for the same charge; answers the chat's id and the balance if it was paid.
+    fn agree_on_charge(
+        &mut self,
+        user: usize,
+        charge: &Charge,
+        key: Option<u8>,
+        message: u8,
+        verdict: Verdict,
+    ) -> Result<Option<(i64, i64)>, String> {
+        let expected = self.model.chat(user, charge.price, key, message, charge.response.is_none());
+        let written = match &verdict {
+            Verdict::Charged(charged) => {
+                self.chats.push(charged.chat_id);
+                Some((charged.chat_id, charged.balance))
+            }
+            _ => None,
+        };
+        let place = |id| self.chats.iter().position(|known| *known == id).unwrap_or(usize::MAX);
+        let found = match verdict {
+            Verdict::Charged(done) => Expected::Charged { chat: place(done.chat_id), balance: done.balance },
+            Verdict::Unauthorized => Expected::Unauthorized,
+            Verdict::Insufficient { balance } => Expected::Insufficient { balance },
+            Verdict::Replay { chat, balance } => Expected::Replay { chat: place(chat.id), balance },
+            Verdict::InFlight => Expected::InFlight,
+            Verdict::KeyReused => Expected::KeyReused,
+        };
+        agree(found, expected).map(|()| written)
+    }
+
+    async fn end(&mut self, chat: usize, ending: Ending) -> Outcome {
+        let operation_id = OperationId::generate();
+        let ended = self.run_end(chat, &ending, operation_id).await;
+        self.agree_on_end(chat, &ending, ended)?;
+        let written = match (&ending, ended) {
+            (Ending::Failed { .. }, Ended::Now { balance }) => Some(balance),
+            _ => None,
+        };
+        self.done.push(Operation::End { chat, ending, operation_id, written });
+        Ok(())
+    }
+
+    async fn run_end(&self, chat: usize, ending: &Ending, operation_id: OperationId) -> Ended {
+        let (chat_id, user) = (self.chats[chat], self.model.chats[chat].user);
+        let (scope, ending) = (Scope::user(self.users[user].0), ending.clone());
+        let job =
+            move |conn: &mut DbConnection| Ok(end_hold(conn, chat_id, &ending, operation_id, clock::now())?);
+        self.ledger.db.write(scope, job).await.unwrap()
+    }
+
+    fn agree_on_end(&mut self, chat: usize, ending: &Ending, ended: Ended) -> Outcome {
+        let expected = match ending {
+            Ending::Complete { response } => self.model.settle(chat, response),
+            Ending::Failed { .. } => self.model.refund(chat),
+        };
+        let expected = match expected {
+            ExpectedEnd::Now { balance } => Ended::Now { balance },
+            ExpectedEnd::AlreadyRefunded => Ended::AlreadyRefunded,
+            ExpectedEnd::AlreadyComplete => Ended::AlreadyComplete,
+        };
+        agree(ended, expected)
+    }
+
+    async fn adjust(&mut self, user: usize, amount: i64) -> Outcome {
+        let adjustment = adjustment(self.users[user].0, amount);
+        let adjusted = run_adjustment(&self.ledger.db, adjustment.clone()).await.unwrap();
+        let written = self.agree_on_adjustment(user, amount, adjusted)?;
+        self.done.push(Operation::Adjust { user, adjustment, written });
+        Ok(())
+    }
+
+    fn agree_on_adjustment(
+        &mut self,
+        user: usize,
+        amount: i64,
+        adjusted: Adjusted,
+    ) -> Result<Option<i64>, String> {
+        let balance = self.model.users[user].balance;
+        let written = self.model.adjust(user, amount);
+        let expected = written.map_or(Adjusted::OutOfRange { balance }, |balance| Adjusted::Done { balance });
+        agree(adjusted, expected).map(|()| written)
+    }
+
+    async fn sweep(&mut self, chat: usize) -> Outcome {
+        let id = self.chats[chat];
+        self.ledger.sql(&format!(
+            "UPDATE chats SET deadline = '2020-01-01 00:00:00' WHERE id = {id} AND state = 'pending'"
+        ));
+        let was_pending = self.model.chats[chat].state == State::Pending;
+        if was_pending {
+            self.model.refund(chat);
+        }
+        agree(sweep(&self.ledger.db).await.unwrap(), usize::from(was_pending))
+    }
+
+    /// Does something once more under its operation id. What it wrote is found and not done again; what wrote
+    /// nothing is judged anew.
+    async fn repeat(&mut self, place: usize) -> Outcome {
+        let mut operation = self.done[place].clone();
+        let outcome = match &mut operation {
+            Operation::Register { new, id } => {
+                agree(self.open(new.clone()).await, OpenedAccount::Opened(*id))
+            }
+            Operation::Chat { user, charge, key, message, written } => {
+                let again = charge.clone();
+                let job = move |conn: &mut DbConnection| Charge::run(conn, &[&again], true);
+                let mut verdicts = self.ledger.db.write(Scope::none(), job).await.unwrap();
+                let verdict = verdicts.pop().ok_or("no verdict")?;
+                match (*written, &verdict) {
+                    (Some(before), Verdict::Charged(now)) => agree((now.chat_id, now.balance), before),
+                    (Some(before), other) => Err(format!("{other:?} instead of {before:?} again")),
+                    (None, _) => {
+                        *written = self.agree_on_charge(*user, charge, *key, *message, verdict)?;
+                        Ok(())
+                    }
+                }
+            }
+            Operation::End { chat, ending, operation_id, written } => {
+                let ended = self.run_end(*chat, ending, *operation_id).await;
+                match *written {
+                    Some(balance) => agree(ended, Ended::Now { balance }),
+                    None => self.agree_on_end(*chat, ending, ended),
+                }
+            }
+            Operation::Adjust { user, adjustment, written } => {
+                let adjusted = run_adjustment(&self.ledger.db, adjustment.clone()).await.unwrap();
+                match *written {
+                    Some(balance) => agree(adjusted, Adjusted::Done { balance }),
+                    None => {
+                        *written = self.agree_on_adjustment(*user, adjustment.amount, adjusted)?;
+                        Ok(())
+                    }
+                }
+            }
+        };
+        self.done[place] = operation;
+        outcome
+    }
+
+    /// Everything that is stored, against the model.
+    pub fn compare(&self) -> Outcome {
+        for (user, (id, name, _)) in self.model.users.iter().zip(&self.users) {
+            agree(self.ledger.balance(*id), user.balance)
+                .map_err(|why| format!("balance of {name}: {why}"))?;
+            let entries: Vec<_> = self.ledger.entries(*id);
+            let found: Vec<_> =
+                entries.iter().map(|e| (e.kind.as_str(), e.amount, e.balance_after)).collect();
+            agree(found, user.entries.clone()).map_err(|why| format!("ledger of {name}: {why}"))?;
+            let of_user = |place: &usize| self.users[self.model.chats[*place].user].0 == *id;
+            let places: Vec<usize> = (0..self.chats.len()).filter(of_user).collect();
+            let expected: Vec<_> = places.iter().map(|place| self.expected_chat(*place)).collect();
+            let found: Vec<_> = self
+                .ledger
+                .chats(*id)
+                .into_iter()
+                .map(|chat| (chat.id, chat.message, chat.charge, chat.state.as_str(), chat.response))
+                .collect();
+            agree(found, expected).map_err(|why| format!("chats of {name}: {why}"))?;
+        }
+        Ok(())
+    }
+
+    fn expected_chat(&self, place: usize) -> (i64, String, i64, &'static str, Option<String>) {
+        let chat = &self.model.chats[place];
+        let state = match chat.state {
+            State::Pending => "pending",
+            State::Complete => "complete",
+            State::Failed => "failed",
+        };
+        (self.chats[place], chat.message.to_string(), chat.price, state, chat.response.clone())
+    }
+}
+
+fn agree<T: std::fmt::Debug + PartialEq>(found: T, expected: T) -> Outcome {
+    if found == expected { Ok(()) } else { Err(format!("found {found:?}, expected {expected:?}")) }
+}

@@ -1,0 +1,62 @@
+//! A gate that transactions on PostgreSQL stop at when they commit, so that a test can look around at that moment.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use tollgate::db::DbConnection;
+
+use super::ledger::{Ledger, count};
+use super::wait;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Each transaction that has written a ledger entry waits at COMMIT for a lock that this connection holds: a
+/// deferred trigger is the first thing that a COMMIT does.
+const SET_UP: &str = "
+    CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM pg_advisory_xact_lock_shared(4711);
+        RETURN NULL;
+    END;
+    $$;
+    CREATE CONSTRAINT TRIGGER gate AFTER INSERT ON ledger_entries DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION wait_at_gate();
+    SELECT pg_advisory_lock(4711)";
+
+pub struct Gate {
+    keeper: DbConnection,
+}
+
+impl Ledger {
+    /// Shuts the gate. Whoever waits there for five seconds runs into the writers' `lock_timeout`.
+    pub fn gate(&self) -> Gate {
+        let mut keeper = self.raw();
+        keeper.batch_execute(SET_UP).unwrap();
+        Gate { keeper }
+    }
+}
+
+impl Gate {
+    /// Waits until so many transactions are in COMMIT.
+    pub fn wait_for_commits(&mut self, wanted: i64) {
+        self.wait_for(wanted, "locktype = 'advisory'");
+    }
+
+    /// Waits until so many transactions wait for a row that another one has changed.
+    pub fn wait_for_row_waits(&mut self, wanted: i64) {
+        self.wait_for(wanted, "locktype IN ('transactionid', 'tuple')");
+    }
+
+    fn wait_for(&mut self, wanted: i64, which: &str) {
+        let query = format!(
+            "SELECT count(*) AS n FROM pg_locks JOIN pg_stat_activity USING (pid)
+             WHERE NOT granted AND datname = current_database() AND {which}"
+        );
+        wait::until(which, PATIENCE, || (count(&mut self.keeper, &query) >= wanted).then_some(()));
+    }
+
+    /// Lets everybody through, and whoever comes later.
+    pub fn open(mut self) {
+        self.keeper.batch_execute("SELECT pg_advisory_unlock(4711)").unwrap();
+    }
+}

@@ -1,0 +1,245 @@
+//! A database with its schema, for tests that call the library itself and not the server.
+
+use std::time::Duration;
+
+use actix_web::ResponseError;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use tokio::runtime::Handle;
+use tollgate::clock;
+use tollgate::db::{Db, DbConnection, DbOptions, Scope};
+use tollgate::domain::{
+    Fingerprint, IdempotencyKey, Message, OperationId, PlainToken, TokenDigest, Username,
+};
+use tollgate::error::Result;
+use tollgate::metering::{
+    Adjusted, Adjustment, Charge, ChatRequest, NewAccount, OpenedAccount, Prices, Toll, Verdict, adjust,
+    open_account, verify,
+};
+use tollgate::models::{AuthToken, Chat, Keyset, LedgerEntry, NewAuthToken, User};
+use tollgate::responder::{Dummy, Responder};
+
+use super::{On, TestDatabase};
+
+/// What a chat costs in these tests.
+pub const PRICE: i64 = 100;
+
+/// One node and its database, which goes away with it.
+pub struct Ledger {
+    pub db: Db,
+    database: TestDatabase,
+}
+
+/// A user and one of the user's auth tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Account {
+    pub id: i64,
+    pub auth_token: TokenDigest,
+}
+
+impl Ledger {
+    /// `None`: this machine has no such database.
+    pub fn create(on: On) -> Option<Ledger> {
+        Ledger::with_writers(on, 2)
+    }
+
+    /// With so many writers on PostgreSQL: one, where a test must know what is in a batch.
+    pub fn with_writers(on: On, pg_writers: usize) -> Option<Ledger> {
+        let database = TestDatabase::create(on)?;
+        let db = open(database.url(), pg_writers);
+        db.migrate().unwrap();
+        Some(Ledger { db, database })
+    }
+
+    /// Another node on the same database; on SQLite that is another process, such as a command.
+    pub fn node(&self) -> Db {
+        open(self.database.url(), 2)
+    }
+
+    pub fn url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// A connection that may do anything, past everything that Tollgate does to one.
+    pub fn raw(&self) -> DbConnection {
+        raw(self.database.on(), self.database.url())
+    }
+
+    #[track_caller]
+    pub fn sql(&self, statements: &str) {
+        self.raw().batch_execute(statements).unwrap();
+    }
+
+    /// Makes a user with one auth token.
+    pub async fn user(&self, name: &str, tokens: i64) -> Account {
+        let new = new_account(name, tokens);
+        let opened = self.db.write(Scope::none(), move |conn| Ok(open_account(conn, &new)?)).await.unwrap();
+        let OpenedAccount::Opened(id) = opened else { panic!("the name {name} is taken") };
+        Account { id, auth_token: self.auth_token(id).await }
+    }
+
+    /// One more auth token for a user.
+    pub async fn auth_token(&self, user_id: i64) -> TokenDigest {
+        let plain = PlainToken::generate().unwrap();
+        let new = NewAuthToken {
+            user_id,
+            digest: plain.digest().as_bytes().to_vec(),
+            first_characters: plain.first_characters().to_owned(),
+            name: None,
+            created_at: clock::now(),
+            expires_at: None,
+        };
+        self.db.write(Scope::user(user_id), move |conn| Ok(new.insert(conn)?)).await.unwrap();
+        plain.digest()
+    }
+
+    #[track_caller]
+    pub fn balance(&self, user_id: i64) -> i64 {
+        let user = self.db.read_blocking(|conn| Ok(User::find(conn, user_id)?)).unwrap();
+        user.expect("the user is there").tokens
+    }
+
+    /// A user's whole statement, oldest first.
+    pub fn entries(&self, user_id: i64) -> Vec<LedgerEntry> {
+        let mut entries =
+            self.db.read_blocking(|conn| Ok(LedgerEntry::page_of(conn, user_id, EVERYTHING)?)).unwrap();
+        entries.reverse();
+        entries
+    }
+
+    /// A user's whole history, oldest first.
+    pub fn chats(&self, user_id: i64) -> Vec<Chat> {
+        let mut chats = self.db.read_blocking(|conn| Ok(Chat::page_of(conn, user_id, EVERYTHING)?)).unwrap();
+        chats.reverse();
+        chats
+    }
+
+    #[track_caller]
+    pub fn count(&self, table: &str) -> i64 {
+        count(&mut self.raw(), &format!("SELECT count(*) AS n FROM {table}"))
+    }
+
+    /// `verify` finds nothing wrong.
+    #[track_caller]
+    pub fn assert_sound(&self) {
+        let findings = verify::verify(&self.db).unwrap();
+        assert!(findings.len() > 10, "verify has lost its checks");
+        let wrong: Vec<_> = findings.iter().filter(|finding| !finding.faults.is_empty()).collect();
+        assert!(wrong.is_empty(), "verify found {wrong:#?}");
+    }
+}
+
+const EVERYTHING: Keyset = Keyset { limit: 1_000_000, before: None };
+
+pub fn open(url: &str, pg_writers: usize) -> Db {
+    let options = DbOptions { url: url.parse().unwrap(), read_connections: 4, pg_writers };
+    Db::open(&options).unwrap()
+}
+
+pub fn raw(on: On, url: &str) -> DbConnection {
+    match on {
+        On::Sqlite => {
+            let mut connection = SqliteConnection::establish(url).unwrap();
+            connection
+                .batch_execute(
+                    "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON",
+                )
+                .unwrap();
+            DbConnection::Sqlite(connection)
+        }
+        On::Postgres => DbConnection::Postgres(PgConnection::establish(url).unwrap()),
+    }
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    n: i64,
+}
+
+/// What a query says that answers one number named `n`.
+#[track_caller]
+pub fn count(conn: &mut DbConnection, query: &str) -> i64 {
+    diesel::sql_query(query).get_result::<Count>(conn).unwrap().n
+}
+
+pub fn new_account(name: &str, tokens: i64) -> NewAccount {
+    NewAccount {
+        username: Username::parse(name).unwrap(),
+        password_hash: "!".to_owned(),
+        tokens,
+        is_superuser: false,
+        operation_id: OperationId::generate(),
+        now: clock::now(),
+    }
+}
+
+/// A charge of [`PRICE`] that is answered at once.
+pub fn charge(auth_token: TokenDigest) -> Charge {
+    Charge {
+        auth_token,
+        message: "hi".to_owned(),
+        model: "dummy",
+        price: PRICE,
+        response: Some("Response to hi".to_owned()),
+        hold_for: Duration::from_secs(3600),
+        key: None,
+        operation_id: OperationId::generate(),
+        now: clock::now(),
+    }
+}
+
+/// A charge of [`PRICE`] whose answer is still to come.
+pub fn hold(auth_token: TokenDigest) -> Charge {
+    Charge { response: None, ..charge(auth_token) }
+}
+
+/// The key with the digest of a request for `message`.
+pub fn key(key: &str, message: &str) -> (IdempotencyKey, Fingerprint) {
+    (IdempotencyKey::parse(key).unwrap(), Fingerprint::of("/chat/", &[("message", message)]))
+}
+
+pub fn adjustment(user_id: i64, amount: i64) -> Adjustment {
+    Adjustment {
+        user_id,
+        amount,
+        note: "a test".to_owned(),
+        actor_id: None,
+        operation_id: OperationId::generate(),
+        now: clock::now(),
+    }
+}
+
+pub async fn run_adjustment(db: &Db, adjustment: Adjustment) -> Result<Adjusted> {
+    let scope = Scope::user(adjustment.user_id);
+    db.write(scope, move |conn| Ok(adjust(conn, &adjustment)?)).await
+}
+
+pub async fn revoke_all(db: &Db, user_id: i64) {
+    let job = move |conn: &mut DbConnection| Ok(AuthToken::revoke_all(conn, user_id, None, clock::now())?);
+    db.write(Scope::user(user_id), job).await.unwrap();
+}
+
+/// The chat that a charge made.
+#[track_caller]
+pub fn charged(verdict: Verdict) -> tollgate::metering::Charged {
+    match verdict {
+        Verdict::Charged(charged) => charged,
+        other => panic!("not charged but {other:?}"),
+    }
+}
+
+/// A toll with a dummy that takes `delay` to answer.
+pub fn toll(db: &Db, delay: Duration) -> Toll {
+    let responder = Responder::Dummy(Dummy { delay, failures_percent: 0 });
+    Toll::new(db.clone(), responder, Prices { chat: PRICE }, Handle::current())
+}
+
+pub fn request(auth_token: TokenDigest, message: &str) -> ChatRequest {
+    ChatRequest { auth_token, message: Message::parse(message.to_owned()).unwrap(), key: None }
+}
+
+/// The status that a client would read.
+pub fn status<T>(outcome: &Result<T>) -> u16 {
+    outcome.as_ref().map_or_else(|error| error.status_code().as_u16(), |_| 200)
+}
