@@ -92,7 +92,10 @@ fn a_kill_between_commit_and_answer_charges_once_and_the_retry_is_free(
         server.kill9();
         stored_unanswered += recover(&database, &tokens, &mut load.stop());
     }
-    assert!(stored_unanswered > 0, "no kill fell between COMMIT and the answer: this test has tested nothing");
+    assert!(
+        stored_unanswered > 0,
+        "no kill fell between COMMIT and the answer: this test has tested nothing"
+    );
 }
 
 #[test]
@@ -114,7 +117,10 @@ fn a_death_inside_the_sync_of_a_commit_leaves_the_chat_whole_or_absent() {
             stored_unanswered += recover(&database, &tokens, &mut load.stop());
         }
     }
-    assert!(stored_unanswered > 0, "no death fell between COMMIT and the answer: this test has tested nothing");
+    assert!(
+        stored_unanswered > 0,
+        "no death fell between COMMIT and the answer: this test has tested nothing"
+    );
 }
 
 #[rstest]
@@ -124,7 +130,8 @@ fn a_kill_leaves_a_hold_as_a_hold(#[values(On::Sqlite, On::Postgres)] on: On) {
     let token = server.user("ada");
     let mut client = server.client();
     let waiting = token.clone();
-    let request = std::thread::spawn(move || client.post("/chat/", Some(&waiting), &json!({"message": "Hello"})));
+    let request =
+        std::thread::spawn(move || client.post("/chat/", Some(&waiting), &json!({"message": "Hello"})));
     wait::until("the hold", Duration::from_secs(10), || (server.tokens(&token) == 3900).then_some(()));
     server.kill9();
     assert_eq!(request.join().unwrap().err(), Some(Broken::NoAnswer));

@@ -1,3 +1,5 @@
 //! The real binary as a process: killed, stopped, starved of its disk and its database, and sent nonsense.
 
 mod first_steps;
+mod load;
+mod stop;

@@ -166,9 +166,8 @@ fn read_answer(connection: &mut BufReader<TcpStream>) -> Result<Answer, Broken> 
         if line.is_empty() {
             break;
         }
-        let (name, value) = line
-            .split_once(':')
-            .ok_or_else(|| Broken::HalfAnswer(format!("not a header: {line:?}")))?;
+        let (name, value) =
+            line.split_once(':').ok_or_else(|| Broken::HalfAnswer(format!("not a header: {line:?}")))?;
         headers.push((name.to_owned(), value.trim().to_owned()));
     }
     if status == 100 {
@@ -206,7 +205,11 @@ fn read_body(connection: &mut BufReader<TcpStream>, answer: &Answer) -> Result<V
     Ok(body)
 }
 
-fn read_exactly(connection: &mut BufReader<TcpStream>, length: u64, body: &mut Vec<u8>) -> Result<(), Broken> {
+fn read_exactly(
+    connection: &mut BufReader<TcpStream>,
+    length: u64,
+    body: &mut Vec<u8>,
+) -> Result<(), Broken> {
     match connection.take(length).read_to_end(body) {
         Ok(read) if read as u64 == length => Ok(()),
         Ok(read) => Err(Broken::HalfAnswer(format!("{read} of {length} bytes of the body"))),
