@@ -1,5 +1,6 @@
 //! The real binary as a process: killed, stopped, starved of its disk and its database, and sent nonsense.
 
 mod first_steps;
+mod hold;
 mod load;
 mod stop;
