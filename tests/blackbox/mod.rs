@@ -3,4 +3,6 @@
 mod first_steps;
 mod hold;
 mod load;
+mod malformed;
+mod malformed_heads;
 mod stop;
