@@ -188,7 +188,10 @@ impl Config {
     pub fn db_options(&self) -> DbOptions {
         DbOptions {
             url: self.database.database_url.clone(),
-            read_connections: self.database.read_connections.unwrap_or_else(|| self.default_read_connections()),
+            read_connections: self
+                .database
+                .read_connections
+                .unwrap_or_else(|| self.default_read_connections()),
             pg_writers: usize::from(self.database.pg_writers),
         }
     }

@@ -7,6 +7,7 @@ mod connection;
 mod migrate;
 mod reader;
 mod serve_lock;
+mod statement;
 mod url;
 pub mod writer;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 pub use connection::DbConnection;
 pub use migrate::{MigrationError, MigrationState};
 pub use serve_lock::{ServeLock, ServeLockError};
+pub use statement::{Bind, Statement};
 pub use url::{DatabaseUrl, DatabaseUrlError};
 pub use writer::{Scope, SetCommand};
 

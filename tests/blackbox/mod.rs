@@ -3,10 +3,14 @@
 mod durability;
 mod first_steps;
 mod full_disk;
+mod hold;
 mod kill;
 mod load;
 mod locked_database;
 mod lost_postgres;
+mod malformed;
+mod malformed_heads;
+mod stop;
 
 use crate::support::http::Answer;
 
@@ -17,8 +21,3 @@ fn assert_unavailable(answer: &Answer) {
     assert!(wait.is_some_and(|seconds| seconds > 0), "no Retry-After: {answer:?}");
     assert!(!answer.error().is_empty());
 }
-mod hold;
-mod load;
-mod malformed;
-mod malformed_heads;
-mod stop;
