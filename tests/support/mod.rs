@@ -25,6 +25,7 @@ pub enum On {
 /// A fresh, empty database that goes away with its test.
 pub struct TestDatabase {
     url: String,
+    on: On,
     _directory: Option<TempDir>,
     _postgres: Option<postgres::TestPostgres>,
 }
@@ -46,18 +47,22 @@ impl TestDatabase {
     pub fn sqlite_in(directory: &Path) -> TestDatabase {
         let file = directory.join("tollgate.db");
         let url = file.to_str().expect("the path of temporary files must be UTF-8").to_owned();
-        TestDatabase { url, _directory: None, _postgres: None }
+        TestDatabase { url, on: On::Sqlite, _directory: None, _postgres: None }
     }
 
     /// What `--database-url` takes; on SQLite the path of the file.
     pub fn url(&self) -> &str {
         &self.url
     }
+
+    pub fn on(&self) -> On {
+        self.on
+    }
 }
 
 impl From<postgres::TestPostgres> for TestDatabase {
     fn from(database: postgres::TestPostgres) -> TestDatabase {
         let url = database.url().to_owned();
-        TestDatabase { url, _directory: None, _postgres: Some(database) }
+        TestDatabase { url, on: On::Postgres, _directory: None, _postgres: Some(database) }
     }
 }
