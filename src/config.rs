@@ -91,10 +91,10 @@ pub struct Database {
         default_value = "tollgate.db"
     )]
     pub database_url: DatabaseUrl,
-    /// Connections that only read
-    #[arg(global = true, long, env = "TOLLGATE_READ_CONNECTIONS", value_name = "COUNT", default_value_t = 8,
+    /// Connections that only read, each with a thread [default: SQLite: one a core; PostgreSQL: 8]
+    #[arg(global = true, long, env = "TOLLGATE_READ_CONNECTIONS", value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub read_connections: u32,
+    pub read_connections: Option<u32>,
     /// Connections that write, on PostgreSQL (SQLite has one)
     #[arg(global = true, long, env = "TOLLGATE_PG_WRITERS", value_name = "COUNT", default_value_t = 2,
           value_parser = clap::value_parser!(u16).range(1..=64))]
@@ -188,9 +188,22 @@ impl Config {
     pub fn db_options(&self) -> DbOptions {
         DbOptions {
             url: self.database.database_url.clone(),
-            read_connections: self.database.read_connections,
+            read_connections: self
+                .database
+                .read_connections
+                .unwrap_or_else(|| self.default_read_connections()),
             pg_writers: usize::from(self.database.pg_writers),
         }
+    }
+
+    /// Reading SQLite takes a core, not a wait for another machine: more threads than cores only get in each
+    /// other's way.
+    fn default_read_connections(&self) -> u32 {
+        if self.database.database_url.is_postgres() {
+            return 8;
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        u32::try_from(cores.max(2)).unwrap_or(2)
     }
 
     pub fn prices(&self) -> Prices {

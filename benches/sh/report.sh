@@ -1,14 +1,13 @@
 # The figures as a Markdown page with the stamp of when, where and of what. Sourced by scripts/bench.
 # shellcheck shell=bash disable=SC2154
 
-# report LOAD_BEFORE MEASURES...
+# report MEASURES...
 report() {
     echo "# Results"
     echo
     echo "Written by \`scripts/bench\`; [README.md](README.md) says how to read it."
     echo
-    stamp "$1"
-    shift
+    stamp
     echo
     echo "| measure | Tollgate | baseline | ratio | to reach | reached |"
     echo "| --- | --- | --- | --- | --- | --- |"
@@ -26,7 +25,7 @@ describe_commit() {
 
 stamp() {
     echo "- Commit $commit, $(date -u '+%Y-%m-%d %H:%M UTC'), $(rustc --version | cut -d ' ' -f 1-2)"
-    echo "- $(nproc) cores, $(uname -srm), load average before the runs: $1"
+    echo "- $(nproc) cores, $(uname -srm); other processes took at most $others % of them just before a measure"
     [ -z "$pg_bin" ] || echo "- $("$pg_bin/postgres" --version), default settings"
     echo "- Runs of $seconds s, $connections connections, $threads wrk threads, $users users; load generator on the same machine"
     [ ${#server_flags[@]} -eq 0 ] || echo "- The server's flags: ${server_flags[*]}"

@@ -56,6 +56,18 @@ prepare_data() {
     rm -f "$data"/*.db* "$data"/*.log "$data"/tokens.txt
 }
 
+# What share of the cores others use, for two seconds in which nothing of ours runs; the largest is kept in $others.
+watch_others() {
+    local share
+    share=$({ head -n 1 /proc/stat && sleep 2 && head -n 1 /proc/stat; } | awk '
+        # user nice system idle iowait irq softirq steal
+        { all = 0; for (i = 2; i <= 9; i++) all += $i; idle = $5 + $6 }
+        NR == 1 { all_before = all; idle_before = idle }
+        END { printf "%d", 100 - 100 * (idle - idle_before) / (all - all_before) }')
+    if [ "$share" -gt "$others" ]; then others=$share; fi
+    [ "$share" -lt 10 ] || say "other processes use $share % of the cores: the figures will be off"
+}
+
 # take PREFIX COMMAND...: runs it and keeps its "name value unit" lines as figures; it may print others.
 take() {
     local prefix=$1 output name value unit

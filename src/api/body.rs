@@ -40,11 +40,15 @@ impl Body {
     }
 }
 
-/// Strict JSON. serde_json skips unknown fields without looking inside their strings, so what it would not see is
-/// looked for first: bad UTF-8, lone surrogates, and U+0000.
+/// More brackets than this may be deeper than serde_json's bound of 128.
+const FEW_BRACKETS: usize = 100;
+
+/// Strict JSON. serde_json skips unknown fields without looking inside their strings, and to any depth, so what it
+/// would not see is looked for first: bad UTF-8, lone surrogates, U+0000, and a bottomless nest.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let text = std::str::from_utf8(bytes).ok()?;
-    if text.contains("\\u") {
+    let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+    if text.contains("\\u") || brackets > FEW_BRACKETS {
         let value: Value = serde_json::from_str(text).ok()?;
         if holds_nul(&value) {
             return None;
@@ -141,7 +145,12 @@ mod tests {
         assert_eq!(message(r#"{"message":"hi","more":{"a":["\u0000"]}}"#), None);
         assert_eq!(parse::<One>(b"{\"message\":\"hi\",\"more\":\"\xff\"}"), None);
         assert_eq!(message(r#"{"message":"hi","message":"ho"}"#), None);
-        assert_eq!(message(&format!("{{\"message\":\"hi\",\"more\":{}", "[".repeat(100_000))), None);
+        for closed in [0, 100_000] {
+            let nest = "[".repeat(100_000) + &"]".repeat(closed);
+            assert_eq!(message(&format!(r#"{{"message":"hi","more":{nest}}}"#)), None);
+        }
+        let many = "[],".repeat(1000);
+        assert_eq!(message(&format!(r#"{{"message":"hi","more":[{many}{{}}]}}"#)), Some(Some("hi".into())));
     }
 
     #[test]

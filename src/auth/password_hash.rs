@@ -254,6 +254,13 @@ mod tests {
     }
 
     #[test]
+    fn a_bcrypt_past_the_highest_cost_is_not_run() {
+        let of_cost = |cost| format!("$2b${cost}$NPtj0ig8xz5Wg8whtXk4Nu5FSmFGTrs.1vZoIq08QssqBr52adfi.");
+        assert_eq!(check_bcrypt(b"x", &of_cost("04")).bcrypt_cost, Some(4));
+        assert_eq!(check_bcrypt(b"x", &of_cost("17")).bcrypt_cost, None);
+    }
+
+    #[test]
     fn a_no_takes_at_least_as_long_as_for_an_unknown_name() {
         const COST: u32 = 10;
         let time = |work: &dyn Fn()| {

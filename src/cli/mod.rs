@@ -84,6 +84,8 @@ fn start_logging(filter: &str) {
     let mut builder = env_logger::Builder::new();
     // actix tells of each worker's start and end; who wants that names the module in the filter.
     builder.filter_module("actix_server", log::LevelFilter::Warn);
+    // It calls each request that is no HTTP an error of ours: any passing scanner could fill the log.
+    builder.filter_module("actix_http", log::LevelFilter::Off);
     builder.parse_filters(filter).format_timestamp_millis().format_target(false);
     if builder.try_init().is_err() {
         eprintln!("tollgate: a logger is already set");

@@ -152,8 +152,11 @@ fn check_compatibility(conn: &mut DbConnection) -> Result<(), MigrationError> {
     if diesel::sql_query(exists).get_result::<Count>(conn).map_err(failed)?.n == 0 {
         return Ok(());
     }
-    let needed: Option<String> =
-        compatibility::table.select(compatibility::oldest_binary).first(conn).optional().map_err(failed)?;
+    let needed: Option<String> = compatibility::table
+        .select(compatibility::oldest_binary)
+        .get_result(conn)
+        .optional()
+        .map_err(failed)?;
     let here = env!("CARGO_PKG_VERSION");
     match needed {
         Some(needed) if release(&needed) > release(here) => Err(MigrationError::TooOld { needed, here }),

@@ -5,7 +5,9 @@
 
 mod connection;
 mod migrate;
+mod reader;
 mod serve_lock;
+mod statement;
 mod url;
 pub mod writer;
 
@@ -15,11 +17,13 @@ use std::time::Duration;
 pub use connection::DbConnection;
 pub use migrate::{MigrationError, MigrationState};
 pub use serve_lock::{ServeLock, ServeLockError};
+pub use statement::{Bind, Statement};
 pub use url::{DatabaseUrl, DatabaseUrlError};
 pub use writer::{Scope, SetCommand};
 
 use crate::error::{Error, Result};
 use connection::{Connector, Purpose};
+use reader::{Lease, Pool, Readers};
 use writer::{Lane, Writers};
 
 /// Rows that one job of the second lane may touch, so that a chat never waits long behind it.
@@ -43,8 +47,9 @@ pub struct Db {
 }
 
 struct Inner {
-    connector: Connector,
-    readers: r2d2::Pool<Connector>,
+    url: DatabaseUrl,
+    pool: Pool,
+    readers: Readers,
     writers: Writers,
 }
 
@@ -61,23 +66,25 @@ impl Db {
         let connector = Connector::new(options.url.clone(), Purpose::Read);
         // The first connection is made here, so that a wrong address or password is told at once and in full.
         connector.connect_with_reason()?;
-        let readers = r2d2::Pool::builder()
+        let pool = r2d2::Pool::builder()
             .max_size(options.read_connections)
             .min_idle(Some(1))
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(connection::LogQuietly))
-            .build_unchecked(connector.clone());
+            .build_unchecked(connector);
         let count = if options.url.is_postgres() { options.pg_writers.max(1) } else { 1 };
-        let writers = Writers::start(&Connector::new(options.url.clone(), Purpose::Write), count)
-            .map_err(|error| Error::Unavailable(format!("cannot start a writer: {error}")))?;
-        Ok(Db { inner: Arc::new(Inner { connector, readers, writers }) })
+        let writers =
+            Writers::start(&Connector::new(options.url.clone(), Purpose::Write), count).map_err(no_thread)?;
+        let threads = usize::try_from(options.read_connections).unwrap_or(1);
+        let readers = Readers::start(&pool, threads).map_err(no_thread)?;
+        Ok(Db { inner: Arc::new(Inner { url: options.url.clone(), pool, readers, writers }) })
     }
 
     pub fn url(&self) -> &DatabaseUrl {
-        &self.inner.connector.url
+        &self.inner.url
     }
 
-    /// Runs `job` on a pooled connection, on a thread that may block. It must only read.
+    /// Runs `job` on a pooled connection, on a thread of its own kind (see [`reader`]). It must only read.
     ///
     /// A connection that turns out to be dead (PostgreSQL was restarted) is thrown away and the job run once more.
     ///
@@ -88,15 +95,12 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
     {
-        let inner = self.inner.clone();
-        tokio::task::spawn_blocking(move || inner.read(&job))
-            .await
-            .map_err(|error| Error::Internal(format!("a read panicked: {error}")))?
+        self.inner.readers.read(job).await
     }
 
     /// Like [`Db::read`], for callers that may block: the command line.
     pub fn read_blocking<T>(&self, job: impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
-        self.inner.read(&job)
+        Lease::new(&self.inner.pool).read(&job)
     }
 
     /// Queues `job` for a writer and waits until it is committed.
@@ -160,25 +164,6 @@ impl Db {
     }
 }
 
-impl Inner {
-    fn read<T>(&self, job: &impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
-        let mut session = self.session()?;
-        match job(session.connection()) {
-            Err(Error::Database(error)) if connection::is_disconnect(&error) => {
-                session.mark_broken();
-                drop(session);
-                let mut session = self.session()?;
-                job(session.connection()).inspect_err(|_| session.mark_broken())
-            }
-            Err(error @ Error::Database(_)) if !error.is_constraint_violation() => {
-                session.mark_broken();
-                Err(error)
-            }
-            outcome => outcome,
-        }
-    }
-
-    fn session(&self) -> Result<r2d2::PooledConnection<Connector>> {
-        self.readers.get().map_err(|error| Error::Unavailable(format!("no read connection: {error}")))
-    }
+fn no_thread(error: std::io::Error) -> Error {
+    Error::Unavailable(format!("cannot start a thread for the database: {error}"))
 }

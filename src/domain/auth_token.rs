@@ -68,6 +68,7 @@ impl TokenDigest {
         possible.then(|| TokenDigest::of_bytes(bytes))
     }
 
+    /// The digest as it is stored.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

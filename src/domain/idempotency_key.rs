@@ -12,6 +12,7 @@ pub const MAX_CHARACTERS: usize = 255;
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
+    /// Refuses anything but 1 to 255 characters from `!` to `~`.
     pub fn parse(text: &str) -> Result<IdempotencyKey, Invalid> {
         if (1..=MAX_CHARACTERS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Ok(IdempotencyKey(text.to_owned()));
@@ -22,6 +23,7 @@ impl IdempotencyKey {
         Err(Invalid::new("Idempotency-Key", reason))
     }
 
+    /// The key as it was sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -44,6 +46,7 @@ impl Fingerprint {
         Fingerprint(digest.finalize().into())
     }
 
+    /// The digest as it is stored.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

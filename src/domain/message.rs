@@ -11,6 +11,7 @@ const MAX_BYTES: usize = MAX_CHARACTERS * 4;
 pub struct Message(String);
 
 impl Message {
+    /// Refuses what is too long, blank or holds U+0000; the text itself is never changed.
     pub fn parse(text: String) -> Result<Message, Invalid> {
         // Characters are counted only if the bytes leave a doubt: this runs once a chat, and most are short.
         let bytes = text.len();
@@ -26,10 +27,12 @@ impl Message {
         Ok(Message(text))
     }
 
+    /// The text as it was sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
+    /// The text as it was sent, without a copy.
     pub fn into_string(self) -> String {
         self.0
     }

@@ -25,6 +25,7 @@ impl OperationId {
         OperationId(((milliseconds << 80) | (random >> 48)).to_be_bytes())
     }
 
+    /// The id as it is stored.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }

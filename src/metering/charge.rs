@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary};
 
 use super::charge_set;
 use super::entry::NewEntry;
-use crate::db::{DbConnection, SetCommand};
+use crate::db::{Bind, DbConnection, SetCommand, Statement};
 use crate::domain::{Fingerprint, IdempotencyKey, OperationId, TokenDigest};
 use crate::error::Result;
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, User};
-use crate::schema::{auth_tokens, chats, users};
 
 /// A chat to be charged.
 #[derive(Clone, Debug)]
@@ -89,7 +89,7 @@ impl Charge {
             diesel::sql_query(
                 "SELECT 1 FROM users WHERE id = (SELECT user_id FROM auth_tokens WHERE digest = $1) FOR NO KEY UPDATE",
             )
-            .bind::<diesel::sql_types::Binary, _>(self.auth_token.as_bytes().as_slice())
+            .bind::<Binary, _>(self.auth_token.as_bytes().as_slice())
             .execute(conn)?;
         }
         if let Some(entry) = LedgerEntry::find_by_operation(conn, self.operation_id.as_bytes())?
@@ -140,42 +140,48 @@ impl Charge {
     /// The guarded debit: it changes a row only if its balance suffices. Finding the payer by the auth token is
     /// part of the statement, so nobody is charged by a token that was revoked a moment ago.
     fn debit(&self, conn: &mut DbConnection) -> QueryResult<Option<(i64, i64)>> {
-        let payer = auth_tokens::table
-            .filter(auth_tokens::digest.eq(self.auth_token.as_bytes().as_slice()))
-            .filter(auth_tokens::revoked_at.is_null())
-            .filter(auth_tokens::expires_at.is_null().or(auth_tokens::expires_at.gt(self.now)))
-            .select(auth_tokens::user_id)
-            .single_value();
-        let target = users::table
-            .filter(users::id.nullable().eq(payer))
-            .filter(users::is_active.eq(true))
-            .filter(users::tokens.ge(self.price));
-        diesel::update(target)
-            .set(users::tokens.eq(users::tokens - self.price))
-            .returning((users::id, users::tokens))
-            .get_result(conn)
-            .optional()
+        struct Debit;
+        let statement = Statement::<Debit, (BigInt, BigInt)>::new(
+            "UPDATE users SET tokens = tokens - ?
+             WHERE id = (SELECT user_id FROM auth_tokens
+                         WHERE digest = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?))
+               AND is_active AND tokens >= ?
+             RETURNING id, tokens",
+            vec![
+                Bind::Integer(self.price),
+                Bind::Bytes(self.auth_token.as_bytes()),
+                Bind::Time(self.now),
+                Bind::Integer(self.price),
+            ],
+        );
+        match conn {
+            DbConnection::Sqlite(conn) => statement.get_result(conn).optional(),
+            DbConnection::Postgres(conn) => statement.get_result(conn).optional(),
+        }
     }
 
     fn insert_chat(&self, conn: &mut DbConnection, user_id: i64) -> QueryResult<i64> {
+        struct InsertChat;
         let state = if self.response.is_some() { ChatState::Complete } else { ChatState::Pending };
-        let finished_at = self.response.is_some().then_some(self.now);
-        let deadline = self.response.is_none().then(|| self.now + self.hold_for);
-        diesel::insert_into(chats::table)
-            .values((
-                chats::user_id.eq(user_id),
-                chats::message.eq(&self.message),
-                chats::response.eq(self.response.as_deref()),
-                chats::model.eq(self.model),
-                chats::state.eq(state.as_str()),
-                chats::charge.eq(self.price),
-                chats::origin.eq("live"),
-                chats::created_at.eq(self.now),
-                chats::finished_at.eq(finished_at),
-                chats::deadline.eq(deadline),
-            ))
-            .returning(chats::id)
-            .get_result(conn)
+        let statement = Statement::<InsertChat, BigInt>::new(
+            "INSERT INTO chats (user_id, message, response, model, state, charge, origin, created_at, finished_at, deadline)
+             VALUES (?, ?, ?, ?, ?, ?, 'live', ?, ?, ?) RETURNING id",
+            vec![
+                Bind::Integer(user_id),
+                Bind::Text(&self.message),
+                Bind::MaybeText(self.response.as_deref()),
+                Bind::Text(self.model),
+                Bind::Text(state.as_str()),
+                Bind::Integer(self.price),
+                Bind::Time(self.now),
+                Bind::MaybeTime(self.response.is_some().then_some(self.now)),
+                Bind::MaybeTime(self.response.is_none().then(|| self.now + self.hold_for)),
+            ],
+        );
+        match conn {
+            DbConnection::Sqlite(conn) => statement.get_result(conn),
+            DbConnection::Postgres(conn) => statement.get_result(conn),
+        }
     }
 }
 

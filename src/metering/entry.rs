@@ -3,10 +3,9 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::db::DbConnection;
+use crate::db::{Bind, DbConnection, Statement};
 use crate::domain::OperationId;
 use crate::models::EntryKind;
-use crate::schema::ledger_entries;
 
 pub(super) struct NewEntry<'a> {
     pub user_id: i64,
@@ -23,20 +22,27 @@ pub(super) struct NewEntry<'a> {
 
 impl NewEntry<'_> {
     pub(super) fn insert(&self, conn: &mut DbConnection) -> QueryResult<()> {
-        use ledger_entries::dsl as e;
-        diesel::insert_into(e::ledger_entries)
-            .values((
-                e::user_id.eq(self.user_id),
-                e::amount.eq(self.amount),
-                e::balance_after.eq(self.balance_after),
-                e::kind.eq(self.kind.as_str()),
-                e::chat_id.eq(self.chat_id),
-                e::actor_id.eq(self.actor_id),
-                e::note.eq(self.note),
-                e::operation_id.eq(self.operation_id.as_bytes().as_slice()),
-                e::created_at.eq(self.now),
-            ))
-            .execute(conn)
-            .map(|_| ())
+        struct InsertEntry;
+        let statement = Statement::<InsertEntry>::new(
+            "INSERT INTO ledger_entries
+                 (user_id, amount, balance_after, kind, chat_id, actor_id, note, operation_id, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            vec![
+                Bind::Integer(self.user_id),
+                Bind::Integer(self.amount),
+                Bind::Integer(self.balance_after),
+                Bind::Text(self.kind.as_str()),
+                Bind::MaybeInteger(self.chat_id),
+                Bind::MaybeInteger(self.actor_id),
+                Bind::Text(self.note),
+                Bind::Bytes(self.operation_id.as_bytes()),
+                Bind::Time(self.now),
+            ],
+        );
+        match conn {
+            DbConnection::Sqlite(conn) => statement.execute(conn),
+            DbConnection::Postgres(conn) => statement.execute(conn),
+        }
+        .map(|_| ())
     }
 }

@@ -65,7 +65,7 @@ pub fn end_hold(
             Ok(Ended::Now { balance })
         }
         (Some((user_id, _)), Ending::Complete { .. }) => {
-            let balance = users::table.find(user_id).select(users::tokens).first(conn)?;
+            let balance = users::table.find(user_id).select(users::tokens).get_result(conn)?;
             Ok(Ended::Now { balance })
         }
         (None, _) => already_ended(conn, chat_id, ending, operation_id),

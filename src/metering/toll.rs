@@ -135,12 +135,19 @@ impl Toll {
         told.await.unwrap_or_else(|_| Err(Error::Unavailable("the task of a hold was lost".to_owned())))
     }
 
-    /// Waits for the holds that are open, `patience` at most; those left are refunded at once.
-    pub async fn drain(&self, patience: Duration) {
-        self.inner.holds.close();
-        if tokio::time::timeout(patience, self.inner.holds.wait()).await.is_err() {
-            self.inner.hurry.cancel();
+    /// Waits until `served`, the last request's end, and then until no hold is open, `patience` at most in all;
+    /// the holds left then, and those that begin later still, are refunded at once. A request that is arriving
+    /// when the server is told to stop may yet begin a hold, so none can be waited for on their own.
+    pub async fn drain(&self, patience: Duration, served: impl Future<Output = ()>) {
+        let drained = async {
+            served.await;
+            self.inner.holds.close();
             self.inner.holds.wait().await;
+        };
+        tokio::pin!(drained);
+        if tokio::time::timeout(patience, &mut drained).await.is_err() {
+            self.inner.hurry.cancel();
+            drained.await;
         }
     }
 }

@@ -42,7 +42,7 @@ impl NewAuthToken {
         let stored = dsl::auth_tokens
             .filter(dsl::digest.eq(&self.digest))
             .select(AuthToken::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional()?;
         match stored {
             Some(stored) => Ok(stored),

@@ -70,11 +70,16 @@ pub struct Chat {
 
 impl Chat {
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Chat>> {
-        dsl::chats.find(id).select(Chat::as_select()).first(conn).optional()
+        dsl::chats.find(id).select(Chat::as_select()).get_result(conn).optional()
     }
 
     pub fn find_of(conn: &mut DbConnection, user_id: i64, id: i64) -> QueryResult<Option<Chat>> {
-        dsl::chats.find(id).filter(dsl::user_id.eq(user_id)).select(Chat::as_select()).first(conn).optional()
+        dsl::chats
+            .find(id)
+            .filter(dsl::user_id.eq(user_id))
+            .select(Chat::as_select())
+            .get_result(conn)
+            .optional()
     }
 
     /// A user's history, newest first.

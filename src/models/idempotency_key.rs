@@ -18,7 +18,7 @@ pub struct StoredKey {
 
 impl StoredKey {
     pub fn find(conn: &mut DbConnection, user_id: i64, key: &str) -> QueryResult<Option<StoredKey>> {
-        dsl::idempotency_keys.find((user_id, key)).select(StoredKey::as_select()).first(conn).optional()
+        dsl::idempotency_keys.find((user_id, key)).select(StoredKey::as_select()).get_result(conn).optional()
     }
 
     pub fn insert(self, conn: &mut DbConnection) -> QueryResult<usize> {

@@ -76,7 +76,7 @@ impl LedgerEntry {
         dsl::ledger_entries
             .filter(dsl::operation_id.eq(operation_id))
             .select(LedgerEntry::as_select())
-            .first(conn)
+            .get_result(conn)
             .optional()
     }
 

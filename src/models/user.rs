@@ -33,7 +33,7 @@ pub struct User {
 
 impl User {
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<User>> {
-        users::table.find(id).select(User::as_select()).first(conn).optional()
+        users::table.find(id).select(User::as_select()).get_result(conn).optional()
     }
 
     /// The user, and what is held for the user's pending chats, in tokens; it is already taken off the balance.
@@ -42,7 +42,7 @@ impl User {
             "(SELECT CAST(coalesce(sum(charge), 0) AS BIGINT) FROM chats
               WHERE chats.user_id = users.id AND chats.state = 'pending')",
         );
-        users::table.find(id).select((User::as_select(), held)).first(conn).optional()
+        users::table.find(id).select((User::as_select(), held)).get_result(conn).optional()
     }
 
     /// The user with this name as stored or, without regard to case, in its canonical form; the former first, so
@@ -70,7 +70,7 @@ impl User {
             .filter(t::expires_at.is_null().or(t::expires_at.gt(now)))
             .filter(users::is_active.eq(true))
             .select((User::as_select(), AuthToken::as_select()))
-            .first(conn)
+            .get_result(conn)
             .optional()
     }
 

@@ -146,9 +146,7 @@ fn stop_on_signal(server: ServerHandle, services: Services) -> io::Result<impl F
         }
         log::info!("told to stop: finishing what is in flight");
         services.readiness.drain();
-        tokio::join!(server.stop(true), services.toll.drain(DRAIN));
-        // A request that came in at the last moment may have opened one more hold.
-        services.toll.drain(Duration::ZERO).await;
+        services.toll.drain(DRAIN, server.stop(true)).await;
     })
 }
 

@@ -26,11 +26,11 @@ const SLOW_TO_ANSWER: [&str; 8] = [
     "-o/dev/null",
 ];
 
-/// Makes the process die inside the `when`th sync of a thread: on SQLite the commit is written then, and not answered.
-fn dies_at_sync(when: u32) -> [String; 8] {
+/// Makes the process die in the `when`th sync of a thread: on SQLite the commit is written then, and not answered.
+/// (With --seccomp-bpf, strace miscounts `when`.)
+fn dies_at_sync(when: u32) -> [String; 7] {
     let inject = format!("--inject=fsync,fdatasync:signal=KILL:when={when}");
-    ["strace", "-D", "-f", "--seccomp-bpf", "-qqq", "--trace=fsync,fdatasync", &inject, "-o/dev/null"]
-        .map(str::to_owned)
+    ["strace", "-D", "-f", "-qqq", "--trace=fsync,fdatasync", &inject, "-o/dev/null"].map(str::to_owned)
 }
 
 /// After a kill: starts again on the same database and looks through the books, before and after every unanswered
@@ -92,7 +92,10 @@ fn a_kill_between_commit_and_answer_charges_once_and_the_retry_is_free(
         server.kill9();
         stored_unanswered += recover(&database, &tokens, &mut load.stop());
     }
-    assert!(stored_unanswered > 0, "no kill fell between COMMIT and the answer: this test has tested nothing");
+    assert!(
+        stored_unanswered > 0,
+        "no kill fell between COMMIT and the answer: this test has tested nothing"
+    );
 }
 
 #[test]
@@ -103,18 +106,23 @@ fn a_death_inside_the_sync_of_a_commit_leaves_the_chat_whole_or_absent() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let tokens = load::users(&Server::start(&database, &RICH), "user", USERS);
     let mut stored_unanswered = 0;
-    for when in [1, 2, 3, 7, 20] {
+    for when in [1, 2, 3, 5, 8, 13, 21] {
         let wrapper = dies_at_sync(when);
         let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
         let mut server = Launch::on(&database).flags(&RICH).under(&wrapper).spawn();
-        // The start syncs too (the checkpoint of what was left): then it dies there, and has to start afterwards.
+        // The start syncs too, and a small number dies there.
+        let mut sent = Vec::new();
         if let Some(address) = server.listening_or_dead() {
             let load = Load::start_at(address, &tokens, &format!("death{when}"));
             server.wait(Duration::from_secs(30));
-            stored_unanswered += recover(&database, &tokens, &mut load.stop());
+            sent = load.stop();
         }
+        stored_unanswered += recover(&database, &tokens, &mut sent);
     }
-    assert!(stored_unanswered > 0, "no death fell between COMMIT and the answer: this test has tested nothing");
+    assert!(
+        stored_unanswered > 0,
+        "no death fell between COMMIT and the answer: this test has tested nothing"
+    );
 }
 
 #[rstest]
@@ -124,7 +132,8 @@ fn a_kill_leaves_a_hold_as_a_hold(#[values(On::Sqlite, On::Postgres)] on: On) {
     let token = server.user("ada");
     let mut client = server.client();
     let waiting = token.clone();
-    let request = std::thread::spawn(move || client.post("/chat/", Some(&waiting), &json!({"message": "Hello"})));
+    let request =
+        std::thread::spawn(move || client.post("/chat/", Some(&waiting), &json!({"message": "Hello"})));
     wait::until("the hold", Duration::from_secs(10), || (server.tokens(&token) == 3900).then_some(()));
     server.kill9();
     assert_eq!(request.join().unwrap().err(), Some(Broken::NoAnswer));

@@ -172,7 +172,12 @@ pub fn assert_books(server: &Server, tokens: &[String], sent: &[Sent]) -> usize 
         }
         for one in sent.iter().filter(|one| one.token == *token) {
             if let Outcome::Acknowledged(id) = one.outcome {
-                assert_eq!(ids.get(one.message.as_str()), Some(&id), "acknowledged and lost: {}", one.message);
+                assert_eq!(
+                    ids.get(one.message.as_str()),
+                    Some(&id),
+                    "acknowledged and lost: {}",
+                    one.message
+                );
             }
         }
         assert_eq!(server.tokens(token), OPENING - PRICE * history.len() as i64);

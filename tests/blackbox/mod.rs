@@ -1,3 +1,23 @@
 //! The real binary as a process: killed, stopped, starved of its disk and its database, and sent nonsense.
 
+mod durability;
 mod first_steps;
+mod full_disk;
+mod hold;
+mod kill;
+mod load;
+mod locked_database;
+mod lost_postgres;
+mod malformed;
+mod malformed_heads;
+mod stop;
+
+use crate::support::http::Answer;
+
+/// A 503 in the contract's shape, which says when to try again.
+fn assert_unavailable(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{answer:?}");
+    let wait: Option<u64> = answer.header("Retry-After").and_then(|seconds| seconds.parse().ok());
+    assert!(wait.is_some_and(|seconds| seconds > 0), "no Retry-After: {answer:?}");
+    assert!(!answer.error().is_empty());
+}

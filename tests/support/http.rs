@@ -17,7 +17,7 @@ pub struct Client {
     connection: Option<BufReader<TcpStream>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,

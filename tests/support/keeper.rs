@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 const SCRIPT: &str = r#"
@@ -38,7 +38,7 @@ for directory in "$@"; do
 done
 "#;
 
-static KEEPER: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
+static KEEPER: OnceLock<Mutex<Child>> = OnceLock::new();
 
 /// Ends process `pid` with `signal` (`KILL`, `QUIT`) if this process dies first.
 pub fn watch(pid: u32, signal: &str) {
@@ -57,14 +57,15 @@ pub fn remove(directory: &Path) {
 
 fn tell(order: &str) {
     let keeper = KEEPER.get_or_init(start);
-    let mut pipe = keeper.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut shell = keeper.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let pipe = shell.stdin.as_mut().expect("the pipe was asked for");
     writeln!(pipe, "{order}").expect("the keeper of the test processes is gone");
 }
 
 /// It gets a process group of its own, so that Ctrl-C ends the tests and not what cleans up after them; and no
 /// output, as whoever reads ours would wait for its end.
-fn start() -> Mutex<ChildStdin> {
-    let mut shell = Command::new("sh")
+fn start() -> Mutex<Child> {
+    let shell = Command::new("sh")
         .args(["-c", SCRIPT, "keeper"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -72,5 +73,5 @@ fn start() -> Mutex<ChildStdin> {
         .process_group(0)
         .spawn()
         .expect("cannot run sh");
-    Mutex::new(shell.stdin.take().expect("the pipe was asked for"))
+    Mutex::new(shell)
 }

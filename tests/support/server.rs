@@ -139,10 +139,6 @@ impl Server {
         self.address.expect("the server has not been waited for")
     }
 
-    pub fn url(&self) -> String {
-        format!("http://{}", self.address())
-    }
-
     pub fn pid(&self) -> u32 {
         self.process.id()
     }

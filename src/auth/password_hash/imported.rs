@@ -16,8 +16,6 @@ const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
 const MAX_ARGON2_MEMORY: u32 = 256 * 1024;
 /// Kibibytes times passes; Django writes 204,800.
 const MAX_ARGON2_WORK: u32 = 2 * 1024 * 1024;
-/// Django writes 8.
-const MAX_ARGON2_LANES: u32 = 64;
 /// Block size and parallelism, each; Django writes 8 and 5.
 const MAX_SCRYPT_FACTOR: u32 = 64;
 /// Bytes (128·N·r); Django writes 16 MiB.
@@ -54,7 +52,8 @@ pub(super) fn argon2(password: &[u8], stored: &str) -> Option<bool> {
     let [memory, passes, lanes] = parts(params, ',')?;
     let memory = number(memory.strip_prefix("m=")?).filter(|n| *n <= MAX_ARGON2_MEMORY)?;
     let passes = number(passes.strip_prefix("t=")?)?;
-    let lanes = number(lanes.strip_prefix("p=")?).filter(|n| *n <= MAX_ARGON2_LANES)?;
+    let lanes = number(lanes.strip_prefix("p=")?)?;
+    // Lanes need no bound of their own: they share the memory out, and run one after another.
     memory.checked_mul(passes).filter(|work| *work <= MAX_ARGON2_WORK)?;
     let salt = STANDARD_NO_PAD.decode(salt).ok()?;
     let expected = STANDARD_NO_PAD.decode(hash).ok().filter(|hash| HASH_BYTES.contains(&hash.len()))?;
@@ -125,6 +124,7 @@ mod tests {
         assert_eq!(pbkdf2_sha256(PASSWORD, &PBKDF2.replacen("1000", "1000000000", 1)), None);
         assert_eq!(pbkdf2_sha256(PASSWORD, &PBKDF2.replacen("1000", "99999999999999999999", 1)), None);
         assert_eq!(argon2(PASSWORD, &ARGON2.replace("m=1024", "m=4194304")), None);
+        assert_eq!(argon2(PASSWORD, &ARGON2.replace("m=1024,t=2", "m=262145,t=1")), None);
         assert_eq!(argon2(PASSWORD, &ARGON2.replace("t=2", "t=1000000")), None);
         assert_eq!(argon2(PASSWORD, &ARGON2.replace("t=2", "t=4294967295")), None);
         assert_eq!(argon2(PASSWORD, &ARGON2.replace("p=2", "p=4294967295")), None);

@@ -1,0 +1,133 @@
+//! A disk that is full: chats get a 503 and cost nothing, reads go on, and when there is room again everything
+//! works without a restart.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::assert_unavailable;
+use crate::support::server::{Launch, Server, assert_verified};
+use crate::support::{On, TestDatabase, require, temporary, wait};
+
+/// The longest message that is allowed: with the dummy's response, 64 kB a chat.
+fn long_message() -> String {
+    "x".repeat(32_000)
+}
+
+/// Chats until the first refusal, which must be a 503. Answers how many were acknowledged.
+fn chat_until_full(server: &Server, token: &str, message: &str) -> i64 {
+    let mut client = server.client();
+    for acknowledged in 0..30 {
+        let answer = client.post("/chat/", Some(token), &json!({"message": message})).unwrap();
+        if answer.status != 201 {
+            assert_unavailable(&answer);
+            return acknowledged;
+        }
+    }
+    panic!("thirty chats fitted: the disk was not full")
+}
+
+/// While the disk is full: refusals stay clean and cost nothing, reads work.
+fn assert_lives_on(server: &Server, token: &str, acknowledged: i64) {
+    for _ in 0..5 {
+        assert_unavailable(&server.chat(token, &long_message()));
+        assert_eq!(server.tokens(token), 4000 - 100 * acknowledged);
+    }
+    assert_eq!(server.history(token).len() as i64, acknowledged);
+    let anonymous = server.client().send("GET", "/healthz", &[], b"").unwrap();
+    assert_eq!(anonymous.status, 200, "{anonymous:?}");
+}
+
+fn assert_recovers(server: &Server, token: &str, acknowledged: i64) {
+    let answer = wait::until("chats to work again", Duration::from_secs(20), || {
+        let answer = server.chat(token, "Again");
+        assert!(matches!(answer.status, 201 | 503), "{answer:?}");
+        (answer.status == 201).then_some(answer)
+    });
+    let remaining = (3900 - 100 * acknowledged).to_string();
+    assert_eq!(answer.header("X-Tokens-Remaining"), Some(remaining.as_str()));
+    assert_eq!(server.history(token).len() as i64, acknowledged + 1);
+    // Others can register and log in again.
+    server.user("bob");
+}
+
+#[test]
+fn files_that_may_not_grow_give_503s_and_all_is_well_when_they_may() {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    // SIGXFSZ would kill the server; ignored, it makes the write fail, as a full disk does. 2048 blocks are 1 MiB.
+    let script = r#"trap '' XFSZ; ulimit -S -f 2048; exec "$@""#;
+    let server = Launch::on(&database).under(&["sh", "-c", script, "sh"]).start();
+    let token = server.user("ada");
+    let acknowledged = chat_until_full(&server, &token, &long_message());
+    assert_lives_on(&server, &token, acknowledged);
+    assert_verified(&database);
+    let pid = Pid::from_raw(server.pid() as i32).unwrap();
+    let old = prlimit(Some(pid), Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
+    assert_eq!(old.current, Some(1024 * 1024));
+    assert_recovers(&server, &token, acknowledged);
+    drop(server);
+    assert_verified(&database);
+}
+
+/// A file system of its own, in memory, of 8 MiB.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<SmallDisk> {
+        let directory = temporary::directory();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=8m", "tollgate-test"]).arg(directory.path());
+        let mounted = mount.stdin(Stdio::null()).stderr(Stdio::null()).status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            require::skipped(
+                "mounting a file system is not allowed here; the test with a limit on files covers it",
+            );
+            return None;
+        }
+        Some(SmallDisk(directory))
+    }
+
+    /// Takes all room but `free` bytes, and answers the file that takes it.
+    fn fill(&self, free: u64) -> PathBuf {
+        let path = self.0.path().join("filler");
+        let mut filler = File::create(&path).unwrap();
+        while filler.write_all(&[0; 16 * 1024]).is_ok() {}
+        let taken = filler.metadata().unwrap().len();
+        filler.set_len(taken - free).unwrap();
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_gives_503s_and_all_is_well_when_there_is_room_again() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let database = TestDatabase::sqlite_in(disk.0.path());
+    let server = Launch::on(&database).start();
+    let token = server.user("ada");
+    let filler = disk.fill(512 * 1024);
+    let acknowledged = chat_until_full(&server, &token, &long_message());
+    assert!(acknowledged > 0, "the disk was full before the first chat");
+    // Now there is no room for a single page more, except in the files that are there: short chats fill those.
+    let rest = disk.0.path().join("rest");
+    let mut more = File::create(&rest).unwrap();
+    while more.write_all(&[0; 4096]).is_ok() {}
+    let acknowledged = acknowledged + chat_until_full(&server, &token, "Short");
+    assert_lives_on(&server, &token, acknowledged);
+    std::fs::remove_file(filler).unwrap();
+    std::fs::remove_file(rest).unwrap();
+    assert_recovers(&server, &token, acknowledged);
+    drop(server);
+    assert_verified(&database);
+}

@@ -1,0 +1,62 @@
+//! PostgreSQL goes away under load and comes back.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::assert_unavailable;
+use super::load::{self, Load, Outcome, RICH};
+use crate::support::postgres::Cluster;
+use crate::support::server::{Server, assert_verified};
+use crate::support::{TestDatabase, require, wait};
+
+#[test]
+fn a_lost_postgresql_gives_503s_loses_nothing_and_is_found_again() {
+    let Some(cluster) = Cluster::start(&[]) else { return };
+    let database = TestDatabase::from(cluster.database());
+    let server = Server::start(&database, &RICH);
+    let tokens = load::users(&server, "user", 4);
+    for round in 0..if require::long() { 6 } else { 2 } {
+        let load = Load::start(&server, &tokens, &format!("round{round}"));
+        load.await_acknowledged(100);
+        cluster.stop_immediately();
+        load.await_refused(20);
+        assert_tells_the_truth(&server, &tokens[0]);
+        cluster.start_again();
+        load.await_acknowledged(100);
+        let mut sent = load.stop();
+        for one in &sent {
+            let fair = matches!(one.outcome, Outcome::Acknowledged(_) | Outcome::Refused(503));
+            assert!(fair, "{one:?}\n{}", server.log());
+            assert!(one.took < Duration::from_secs(20), "it hung: {one:?}");
+        }
+        load::assert_books(&server, &tokens, &sent);
+        // A 503 means: not confirmed. The key finds out.
+        load::retry_unanswered(&server, &mut sent);
+        load::assert_books(&server, &tokens, &sent);
+        assert_verified(&database);
+    }
+}
+
+/// While the database is away: alive, not ready, and every door answers 503.
+fn assert_tells_the_truth(server: &Server, token: &str) {
+    let mut client = server.client();
+    assert_eq!(client.send("GET", "/healthz", &[], b"").unwrap().status, 200);
+    wait::until("readiness to go off", Duration::from_secs(10), || (!server.is_ready()).then_some(()));
+    assert_unavailable(&client.get("/tokens/", token).unwrap());
+    assert_unavailable(&client.get("/chats/", token).unwrap());
+    let body = json!({"username": "user0", "password": "some other pass phrase"});
+    assert_unavailable(&client.post("/login/", None, &body).unwrap());
+    assert_unavailable(&client.post("/register/", None, &body).unwrap());
+}
+
+#[test]
+fn a_server_whose_postgresql_is_not_there_refuses_to_start_and_says_why() {
+    let Some(cluster) = Cluster::start(&[]) else { return };
+    let database = TestDatabase::from(cluster.database());
+    cluster.stop_immediately();
+    let mut server = crate::support::server::Launch::on(&database).spawn();
+    let status = server.wait(Duration::from_secs(30));
+    assert_eq!(status.code(), Some(1), "{}", server.log());
+    assert!(server.log().contains("onnection refused"), "{}", server.log());
+}
