@@ -44,6 +44,10 @@ impl Body {
 /// looked for first: bad UTF-8, lone surrogates, and U+0000.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let text = std::str::from_utf8(bytes).ok()?;
+    // Requests are objects, but serde would also fill a struct from an array, by position.
+    if !text.trim_ascii_start().starts_with('{') {
+        return None;
+    }
     if text.contains("\\u") {
         let value: Value = serde_json::from_str(text).ok()?;
         if holds_nul(&value) {
@@ -142,6 +146,12 @@ mod tests {
         assert_eq!(parse::<One>(b"{\"message\":\"hi\",\"more\":\"\xff\"}"), None);
         assert_eq!(message(r#"{"message":"hi","message":"ho"}"#), None);
         assert_eq!(message(&format!("{{\"message\":\"hi\",\"more\":{}", "[".repeat(100_000))), None);
+    }
+
+    #[test]
+    fn an_array_is_no_request() {
+        assert_eq!(message(r#" {"message":"hi"}"#), Some(Some("hi".into())));
+        assert_eq!(message(r#"["hi"]"#), None);
     }
 
     #[test]
