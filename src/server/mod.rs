@@ -161,7 +161,8 @@ pub fn cors(origins: &[String]) -> Condition<Cors> {
             "Retry-After",
         ])
         .max_age(3600);
-    let cors = if origins.iter().any(|origin| origin == "*") {
+    let origins: Vec<&str> = origins.iter().map(String::as_str).filter(|origin| !origin.is_empty()).collect();
+    let cors = if origins.iter().any(|origin| *origin == "*") {
         cors.send_wildcard().allow_any_origin()
     } else {
         origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
