@@ -1,7 +1,6 @@
 //! What no table of the contract mentions gets an error in the contract's shape all the same.
 
 use rstest::rstest;
-use serde_json::json;
 
 use crate::support::On;
 use crate::support::app::{GUEST, TestApp};
@@ -113,14 +112,4 @@ async fn a_draining_server_is_alive_and_not_ready(#[values(On::Sqlite, On::Postg
     let refused = app.get("/readyz", GUEST).await;
     refused.assert_error(503, "Service unavailable");
     assert!(refused.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
-}
-
-/// A proxy may know no better than to ask for a page of a path that is only for POST; a body then changes nothing.
-#[rstest]
-#[actix_web::test]
-async fn a_get_with_a_body_reads_as_one_without(#[values(On::Sqlite, On::Postgres)] on: On) {
-    let Some(app) = TestApp::spawn(on).await else { return };
-    let token = app.user("ada").await;
-    let get = app.request("GET", "/balance/").bearer(&token).json(&json!({ "message": "Hello" }));
-    get.send().await.assert(200, r#"{"tokens":4000}"#);
 }
