@@ -15,11 +15,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img
 
 pub fn routes(config: &mut ServiceConfig) {
     resource(config, "/static/{file}", vec![get(file)]);
-    config.service(web::resource("/").route(web::get().to(front)).default_service(web::to(only_get)));
-}
-
-async fn only_get() -> Result<&'static str> {
-    Err(Error::MethodNotAllowed("GET".to_owned()))
+    resource(config, "", vec![get(front)]);
 }
 
 #[derive(Template)]

@@ -3,13 +3,13 @@
 
 use std::time::Instant;
 
+use actix_web::ResponseError;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, ResponseError};
 use rand::RngExt;
 
 use crate::api::client_of;
@@ -40,12 +40,15 @@ pub async fn manners<B: MessageBody + 'static>(
     let wants_problem = wants_problem(request.headers());
     let https = request.app_data::<Data<Manners>>().is_some_and(|manners| manners.https);
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
-        request.into_response(HttpResponse::from_error(Error::HeadTooLarge)).map_into_boxed_body()
+        request.error_response(Error::HeadTooLarge)
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    if let Some(error) = response.response().error() {
-        response = shaped(response.request().clone(), error, wants_problem).unwrap_or(response);
+    if let Some(error) = response.response().error()
+        && let Some(mut shaped) = shaped(response.request().clone(), error, wants_problem)
+    {
+        keep_cors(response.headers(), shaped.headers_mut());
+        response = shaped;
     }
     add_headers(response.headers_mut(), &id, https);
     write_line(&response, &id, started);
@@ -77,6 +80,15 @@ fn shaped(
             ours.log();
             let body = if wants_problem { ours.problem() } else { ours.error_response() };
             Some(ServiceResponse::new(request, body))
+        }
+    }
+}
+
+/// What browsers were allowed stays allowed, or a page of another origin could not read the error.
+fn keep_cors(from: &HeaderMap, to: &mut HeaderMap) {
+    for (name, value) in from {
+        if name.as_str().starts_with("access-control-") || name == header::VARY {
+            to.append(name.clone(), value.clone());
         }
     }
 }

@@ -105,10 +105,7 @@ pub async fn serve(config: &Config, services: Services) -> io::Result<()> {
     let workers = config.listen.workers.map_or_else(cores, usize::from);
     let connections = usize::try_from(config.listen.max_connections).unwrap_or(usize::MAX);
     let server = HttpServer::new(move || {
-        App::new()
-            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
-            .wrap(from_fn(manners))
-            .configure(routes(app.clone()))
+        App::new().wrap(cors(&origins)).wrap(from_fn(manners)).configure(routes(app.clone()))
     })
     .workers(workers)
     .backlog(BACKLOG)
@@ -151,7 +148,7 @@ fn stop_on_signal(server: ServerHandle, services: Services) -> io::Result<impl F
 }
 
 /// What browsers of other origins may do: nothing, unless the settings name them. No cookies, ever.
-fn cors(origins: &[String]) -> Cors {
+pub fn cors(origins: &[String]) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "DELETE"])
         .allowed_headers(["Authorization", "Content-Type", "Accept", "Idempotency-Key"])
@@ -164,8 +161,11 @@ fn cors(origins: &[String]) -> Cors {
             "Retry-After",
         ])
         .max_age(3600);
-    if origins.iter().any(|origin| origin == "*") {
-        return cors.send_wildcard().allow_any_origin();
-    }
-    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+    let origins: Vec<&str> = origins.iter().map(String::as_str).filter(|origin| !origin.is_empty()).collect();
+    let cors = if origins.iter().any(|origin| *origin == "*") {
+        cors.send_wildcard().allow_any_origin()
+    } else {
+        origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+    };
+    Condition::new(!origins.is_empty(), cors)
 }
