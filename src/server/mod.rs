@@ -162,7 +162,7 @@ pub fn cors(origins: &[String]) -> Condition<Cors> {
         ])
         .max_age(3600);
     let origins: Vec<&str> = origins.iter().map(String::as_str).filter(|origin| !origin.is_empty()).collect();
-    let cors = if origins.iter().any(|origin| *origin == "*") {
+    let cors = if origins.contains(&"*") {
         cors.send_wildcard().allow_any_origin()
     } else {
         origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
