@@ -118,9 +118,7 @@ fn is_json(content_type: &str) -> bool {
 async fn read(payload: &mut Payload) -> Result<BytesMut> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        // The client sent a broken chunk or went away: there is nobody left to tell in detail.
-        let chunk =
-            chunk.map_err(|_| Error::Invalid(crate::domain::Invalid::new("body", "it was cut short")))?;
+        let chunk = chunk.map_err(|_| Error::BodyCutShort)?;
         if body.len() + chunk.len() > MOST_BYTES {
             return Err(Error::BodyTooLarge);
         }

@@ -9,6 +9,10 @@ use actix_web::{FromRequest, HttpRequest, web};
 use crate::client_address::TrustedProxies;
 use crate::error::{Error, Result};
 
+/// Whether clients reach the server over https, by way of a proxy: `--public-url` tells.
+#[derive(Clone, Copy, Debug)]
+pub struct Https(pub bool);
+
 /// The client's address, for throttles and the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientAddress(pub IpAddr);

@@ -8,7 +8,7 @@ use diesel::sql_types::Timestamp;
 
 use super::hold::{Ended, Ending, end_hold};
 use crate::clock;
-use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
+use crate::db::{Db, DbConnection, Scope};
 use crate::domain::OperationId;
 use crate::error::Result;
 use crate::models::{ChatState, StoredKey};
@@ -65,13 +65,5 @@ fn overdue(conn: &mut DbConnection, now: NaiveDateTime, most: i64) -> QueryResul
 
 /// Forgets the idempotency keys that are older than 24 hours; answers how many.
 pub async fn forget_idempotency_keys(db: &Db) -> Result<usize> {
-    let mut forgotten = 0;
-    loop {
-        let job = |conn: &mut DbConnection| Ok(StoredKey::forget(conn, clock::now() - KEEP_KEYS, BULK_ROWS)?);
-        let count = db.write_bulk(Scope::none(), job).await?;
-        forgotten += count;
-        if count < usize::try_from(BULK_ROWS).unwrap_or(usize::MAX) {
-            return Ok(forgotten);
-        }
-    }
+    db.write_in_parts(|conn, most| Ok(StoredKey::forget(conn, clock::now() - KEEP_KEYS, most)?)).await
 }

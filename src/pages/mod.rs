@@ -6,9 +6,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use rust_embed::Embed;
 
-use crate::api::{get, resource};
+use crate::api::{Https, get, resource};
 use crate::error::{Error, Result};
-use crate::server::Manners;
 
 /// Pages have no scripts, and nothing from elsewhere.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
@@ -29,7 +28,7 @@ struct Front<'a> {
 async fn front(request: HttpRequest) -> Result<HttpResponse> {
     let host =
         request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8000");
-    let https = request.app_data::<web::Data<Manners>>().is_some_and(|manners| manners.https);
+    let https = request.app_data::<web::Data<Https>>().is_some_and(|https| https.0);
     let address = format!("{}://{host}", if https { "https" } else { "http" });
     page(&Front { version: env!("CARGO_PKG_VERSION"), address: &address })
 }
