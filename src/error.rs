@@ -7,7 +7,6 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use serde::Serialize;
 
-use crate::auth::password_hash::HashError;
 use crate::domain::{Invalid, NoRandomness};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -274,15 +273,6 @@ impl ResponseError for Error {
 
     fn error_response(&self) -> HttpResponse {
         self.response().json(serde_json::json!({ "error": self.to_string() }))
-    }
-}
-
-impl From<HashError> for Error {
-    fn from(error: HashError) -> Self {
-        match error {
-            HashError::Busy => Error::Unavailable(error.to_string()),
-            HashError::Failed(why) => Error::Internal(why),
-        }
     }
 }
 

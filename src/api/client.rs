@@ -9,6 +9,12 @@ use actix_web::{FromRequest, HttpRequest, web};
 use crate::client_address::TrustedProxies;
 use crate::error::{Error, Result};
 
+/// How clients reach the server, as the settings say: behind a proxy, a request does not show it.
+#[derive(Clone, Copy, Debug)]
+pub struct Scheme {
+    pub https: bool,
+}
+
 /// The client's address, for throttles and the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientAddress(pub IpAddr);

@@ -6,9 +6,8 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use rust_embed::Embed;
 
-use crate::api::{get, resource};
+use crate::api::{Scheme, get, resource};
 use crate::error::{Error, Result};
-use crate::server::Manners;
 
 /// Pages have no scripts, and nothing from elsewhere.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
@@ -33,7 +32,7 @@ struct Front<'a> {
 async fn front(request: HttpRequest) -> Result<HttpResponse> {
     let host =
         request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8000");
-    let https = request.app_data::<web::Data<Manners>>().is_some_and(|manners| manners.https);
+    let https = request.app_data::<web::Data<Scheme>>().is_some_and(|scheme| scheme.https);
     let address = format!("{}://{host}", if https { "https" } else { "http" });
     page(&Front { version: env!("CARGO_PKG_VERSION"), address: &address })
 }

@@ -12,7 +12,7 @@ use actix_web::web::Data;
 use actix_web::{HttpResponse, ResponseError};
 use rand::RngExt;
 
-use crate::api::client_of;
+use crate::api::{Scheme, client_of};
 use crate::error::Error;
 
 /// The longest request line and headers together, in bytes.
@@ -23,13 +23,6 @@ const SHOWN_SEGMENT: usize = 16;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// What the manners depend on.
-#[derive(Clone, Copy, Debug)]
-pub struct Manners {
-    /// Clients reach the server over https.
-    pub https: bool,
-}
-
 /// The middleware around everything.
 pub async fn manners<B: MessageBody + 'static>(
     request: ServiceRequest,
@@ -38,7 +31,7 @@ pub async fn manners<B: MessageBody + 'static>(
     let started = Instant::now();
     let id = format!("{:016x}", rand::rng().random::<u64>());
     let wants_problem = wants_problem(request.headers());
-    let https = request.app_data::<Data<Manners>>().is_some_and(|manners| manners.https);
+    let https = request.app_data::<Data<Scheme>>().is_some_and(|scheme| scheme.https);
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
         request.into_response(HttpResponse::from_error(Error::HeadTooLarge)).map_into_boxed_body()
     } else {

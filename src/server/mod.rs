@@ -17,7 +17,7 @@ use chrono::TimeDelta;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::api::{self, BodyTimeout, Readiness};
+use crate::api::{self, BodyTimeout, Readiness, Scheme};
 use crate::auth::{AccountRules, Auth, Hasher};
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, LoginErrors, Registration, Switch};
@@ -26,7 +26,7 @@ use crate::metering::Toll;
 use crate::pages;
 use crate::throttle::Throttle;
 
-pub use manners::{Manners, manners};
+pub use manners::manners;
 
 /// How long open holds may take to be answered once the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(7);
@@ -48,7 +48,7 @@ pub struct Services {
     pub readiness: Data<Readiness>,
     body_timeout: Data<BodyTimeout>,
     proxies: Data<TrustedProxies>,
-    manners: Data<Manners>,
+    scheme: Data<Scheme>,
 }
 
 impl Services {
@@ -72,7 +72,7 @@ impl Services {
             readiness: Data::new(Readiness::default()),
             body_timeout: Data::new(BodyTimeout(Duration::from_secs(config.listen.body_timeout))),
             proxies: Data::new(config.listen.trusted_proxies.clone()),
-            manners: Data::new(Manners { https: config.is_https() }),
+            scheme: Data::new(Scheme { https: config.is_https() }),
         }
     }
 }
@@ -91,7 +91,7 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.readiness)
             .app_data(services.body_timeout)
             .app_data(services.proxies)
-            .app_data(services.manners)
+            .app_data(services.scheme)
             .configure(api::routes)
             .configure(pages::routes)
             .default_service(web::to(api::not_found));
