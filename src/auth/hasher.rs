@@ -7,7 +7,6 @@ use tokio::sync::Semaphore;
 
 use super::password_hash::{self, HashError, Verified};
 use crate::domain::Password;
-use crate::error::Error;
 
 /// Hashes and verifies passwords. Cheap to clone; all clones share the same bounds. Make one for the whole server,
 /// outside the function that makes an application for each worker.
@@ -66,16 +65,6 @@ impl Hasher {
             work()
         });
         blocking.await.map_err(failed)
-    }
-}
-
-/// Too many hashes at once are a 503; a hash that fails is a defect, or a machine without randomness.
-impl From<HashError> for Error {
-    fn from(error: HashError) -> Self {
-        match error {
-            HashError::Busy => Error::Unavailable(error.to_string()),
-            HashError::Failed(why) => Error::Internal(why),
-        }
     }
 }
 

@@ -15,6 +15,7 @@ use bcrypt::HashParts;
 use sha2::{Digest, Sha256};
 
 use crate::domain::Password;
+use crate::error::Error;
 
 /// The dearest bcrypt that is ever run, in doublings; the setting `--bcrypt-cost` ends there, and a stored hash beyond it
 /// counts as unreadable, or one imported row could keep a core busy for minutes.
@@ -32,6 +33,15 @@ pub enum HashError {
     /// The hashing itself failed: no random bytes, a cost out of range, or the server is stopping.
     #[error("hashing a password failed: {0}")]
     Failed(String),
+}
+
+impl From<HashError> for Error {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Busy => Error::Unavailable(error.to_string()),
+            HashError::Failed(why) => Error::Internal(why),
+        }
+    }
 }
 
 /// What a check of a password found.

@@ -1,0 +1,199 @@
+//! What keeps the house in order: rules of the structure that the compiler does not check.
+
+mod source;
+
+use std::path::Path;
+
+use source::{Source, below, root, texts_of_the_repository};
+
+/// Who may use whom: a module uses those of its own row and of the rows after it.
+const LAYERS: [&[&str]; 6] = [
+    &["main", "cli", "server", "config"],
+    &["api", "pages", "admin"],
+    &["auth", "metering", "responder"],
+    &["models"],
+    &["db", "schema"],
+    &["domain", "error", "clock", "client_address", "throttle"],
+];
+
+fn layer(module: &str) -> usize {
+    let place = LAYERS.iter().position(|layer| layer.contains(&module));
+    place.unwrap_or_else(|| panic!("the module {module} has no layer yet: give it one in tests/house/mod.rs"))
+}
+
+#[test]
+fn uses_point_downwards_only() {
+    // `lib` only names the modules.
+    for source in below("src").into_iter().filter(|source| source.module() != "lib") {
+        let own = layer(source.module());
+        for used in source.code.split("crate::").skip(1) {
+            let used: String = used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            // `crate::{a, b}` would hide what is used.
+            assert!(!used.is_empty(), "{}: name each module after crate:: in a use of its own", source.path);
+            let is_allowed = used == source.module() || layer(&used) >= own;
+            assert!(is_allowed, "{} uses crate::{used}, which lies above it", source.path);
+        }
+    }
+}
+
+#[test]
+fn handlers_know_nothing_of_diesel() {
+    for folder in ["src/api", "src/pages", "src/admin"] {
+        for source in below(folder) {
+            assert!(
+                !source.code.contains("diesel"),
+                "{} uses diesel: the query belongs in models",
+                source.path
+            );
+        }
+    }
+}
+
+/// What changes a balance or writes the ledger, in lower case and without blanks, in Diesel's words and in SQL.
+const MOVES_MONEY: [&str; 16] = [
+    "tokens.eq(",
+    "users::tokens+",
+    "users::tokens-",
+    "settokens=",
+    ",tokens=tokens",
+    "insert_into(users",
+    "insert_into(dsl::users",
+    "insertintousers",
+    "insert_into(ledger_entries",
+    "insert_into(dsl::ledger_entries",
+    "intoledger_entries",
+    "updateledger_entries",
+    "update(ledger_entries",
+    "deletefromledger_entries",
+    "deletefromusers",
+    "truncateledger_entries",
+];
+
+#[test]
+fn only_metering_moves_money() {
+    let mut seen_in_metering = 0;
+    for source in below("src") {
+        let dense = source.dense();
+        let found: Vec<_> = MOVES_MONEY.iter().filter(|pattern| dense.contains(**pattern)).collect();
+        if source.path.starts_with("src/metering/") {
+            seen_in_metering += found.len();
+        } else {
+            assert!(found.is_empty(), "{} moves money ({found:?}): that belongs in metering", source.path);
+        }
+    }
+    // Were it written in another way there, it could be elsewhere, too.
+    assert!(seen_in_metering >= 5, "the patterns no longer match what metering itself does");
+}
+
+/// The same by another road: a struct that is written to a table of money as a whole.
+#[test]
+fn no_struct_outside_metering_is_written_to_users_or_the_ledger() {
+    for source in below("src").into_iter().filter(|source| !source.path.starts_with("src/metering/")) {
+        for derived in source.dense().split("#[derive(").skip(1) {
+            let (derives, rest) = derived.split_once(")]").unwrap_or_default();
+            let writes = derives.contains("insertable") || derives.contains("aschangeset");
+            let head = rest.split('{').next().unwrap_or_default();
+            let fields = rest.split('}').next().unwrap_or_default();
+            let ledger = head.contains("table_name=ledger_entries");
+            let balance = head.contains("table_name=users") && fields.contains("tokens:");
+            assert!(!(writes && (ledger || balance)), "{} writes {head}", source.path);
+        }
+    }
+}
+
+/// After start-up nothing may end a thread; a defect is `Error::Internal`.
+#[test]
+fn nothing_panics_on_purpose() {
+    let panics = [
+        ".unwrap()",
+        ".unwrap_err()",
+        ".expect(",
+        ".expect_err(",
+        "panic!",
+        "todo!",
+        "unimplemented!",
+        "unreachable!",
+        "dbg!",
+    ];
+    // This one runs while the crate is compiled.
+    let in_a_constant =
+        r#"_ => panic!("an allowance of nothing; this stops the build, as all of them are constants")"#;
+    for source in below("src").into_iter().filter(|source| source.path != "src/main.rs") {
+        let code = source.code.replace(in_a_constant, "");
+        for word in panics {
+            assert!(!code.contains(word), "{} has {word}", source.path);
+        }
+    }
+}
+
+#[test]
+fn no_template_switches_escaping_off() {
+    let templates = texts_of_the_repository().into_iter().filter(|(path, _)| path.starts_with("templates/"));
+    let mut count = 0;
+    for (path, text) in templates {
+        count += 1;
+        let dense: String = text.split_whitespace().collect();
+        for off in ["|safe", "|escape(", "|e(", "autoescape"] {
+            assert!(!dense.contains(off), "{path} has {off}");
+        }
+    }
+    assert!(count > 0, "there are no templates where this test looks");
+}
+
+#[test]
+fn a_file_has_at_most_300_lines() {
+    for source in below("src").iter().chain(&below("tests")) {
+        let lines = source.text.lines().count();
+        assert!(lines <= 300, "{} has {lines} lines", source.path);
+    }
+}
+
+#[test]
+fn a_function_has_at_most_70_lines() {
+    for source in below("src").iter().chain(&below("tests")) {
+        for (name, lines) in source.functions() {
+            assert!(lines <= 70, "{} in {} has {lines} lines", name, source.path);
+        }
+    }
+}
+
+#[test]
+fn a_tests_name_is_a_sentence() {
+    for source in below("src").iter().chain(&below("tests")) {
+        for name in source.tests() {
+            assert!(name.matches('_').count() >= 2, "{name} in {} is no sentence", source.path);
+        }
+    }
+}
+
+/// The repository stands alone: it names nothing of the machines that it was written on.
+#[test]
+fn nothing_names_another_place_of_some_machine() {
+    // Put together here, so that this file does not hold them.
+    let places = [["..", "/shared"], ["/wo", "rk/"], ["/ro", "ot/"], ["/ho", "me/"], ["/Us", "ers/"]]
+        .map(|parts| parts.concat());
+    let texts = texts_of_the_repository();
+    assert!(texts.len() > 100, "only {} files were looked at", texts.len());
+    for (path, text) in texts {
+        for (number, line) in text.lines().enumerate() {
+            let found = places.iter().find(|place| line.contains(place.as_str()));
+            assert!(found.is_none(), "{path}:{} names {found:?}", number + 1);
+        }
+    }
+}
+
+#[test]
+fn the_rules_look_at_the_whole_house() {
+    let paths: Vec<String> = below("src").into_iter().map(|source| source.path).collect();
+    for file in ["src/main.rs", "src/metering/charge.rs", "src/db/writer/batch.rs", "src/api/chat.rs"] {
+        assert!(paths.iter().any(|path| path == file), "{file} is not looked at");
+    }
+    assert!(Path::new(&root()).join("Cargo.toml").exists());
+    let example = Source::parse(
+        "src/models/x.rs".to_owned(),
+        "//! crate::api\nfn f() {\n    // crate::cli\n    g(\"a // b\"); // crate::api\n}\n#[cfg(test)]\nmod tests {\n    use crate::cli;\n}\n"
+            .to_owned(),
+    );
+    assert_eq!(example.code.trim(), "fn f() {\n    \n    g(\"a // b\"); \n}");
+    assert_eq!(example.functions(), [("f".to_owned(), 4)]);
+}
