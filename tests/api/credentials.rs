@@ -21,7 +21,7 @@ const ROUTES: [(&str, &str, &str); 12] = [
     (
         "POST",
         "/password/",
-        r#"{"old_password":"correct horse battery","new_password":"other horse battery"}"#,
+        r#"{"old_password":"a plain pass phrase 7","new_password":"other horse battery"}"#,
     ),
     ("POST", "/logout/", ""),
 ];

@@ -141,9 +141,7 @@ async fn a_body_of_unknown_length_is_cut_off_too() {
     let mut client = server.client();
     let (length, rest) = (512 * 1024 + 1, "x".repeat(512 * 1024));
     let head = format!("POST /chat/ HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n");
-    client
-        .send(format!("{head}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n\"{rest}\r\n").as_bytes())
-        .unwrap();
-    client.receive().unwrap().assert_error(413, "Request body too large");
+    let request = format!("{head}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n\"{rest}\r\n");
+    client.raw(request.as_bytes()).unwrap().assert_error(413, "Request body too large");
     assert_eq!(server.tokens(&token), 4000);
 }

@@ -36,6 +36,6 @@ CREATE TABLE auth_tokens (
     revoked_at TIMESTAMP
 );
 -- Those that ended stay for a while, and must not slow down the look at a user's live ones.
-CREATE INDEX auth_tokens_live_by_user ON auth_tokens (user_id, id) WHERE revoked_at IS NULL;
+CREATE INDEX auth_tokens_by_user ON auth_tokens (user_id, revoked_at, id);
 CREATE INDEX auth_tokens_revoked ON auth_tokens (revoked_at) WHERE revoked_at IS NOT NULL;
 CREATE INDEX auth_tokens_expiring ON auth_tokens (expires_at) WHERE expires_at IS NOT NULL;
