@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use diesel::connection::SimpleConnection;
 use tollgate::db::{DbConnection, Scope};
 use tollgate::error::Result;
 use tollgate::metering::adjust;
 
 use crate::support::On;
-use crate::support::ledger::{Account, Ledger, adjustment, run_adjustment, status};
+use crate::support::ledger::{Account, Ledger, adjustment, count, run_adjustment, status};
 use crate::support::writer::{HeldWriter, Queued, queue};
 
 /// Each job gives its own user one token; the users begin with none. So a balance of 1 says that the user's job was
@@ -50,7 +51,9 @@ impl Eight {
         let answers = futures_util::future::join_all(queued).await;
         let runs = self.runs.each_ref().map(|runs| runs.swap(0, Ordering::SeqCst));
         let stored = self.stored();
-        Outcome { statuses: std::array::from_fn(|place| status(&answers[place])), runs, stored, answers }
+        let kept_connection = self.ledger.db.write(Scope::none(), |conn| Ok(is_marked(conn))).await.unwrap();
+        let statuses = std::array::from_fn(|place| status(&answers[place]));
+        Outcome { statuses, runs, stored, kept_connection, answers }
     }
 
     fn job(&self, number: usize, special: Option<Fifth>) -> Queued<()> {
@@ -61,7 +64,11 @@ impl Eight {
             let job = move |conn: &mut DbConnection| {
                 let run = runs[number].fetch_add(1, Ordering::SeqCst) + 1;
                 adjust(conn, &adjustment)?;
-                special.as_ref().map_or(Ok(()), |special| special(conn, run))
+                let Some(special) = &special else { return Ok(()) };
+                if run == 1 {
+                    mark(conn);
+                }
+                special(conn, run)
             };
             db.write(scope, job).await
         })
@@ -82,6 +89,26 @@ impl Eight {
     }
 }
 
+/// Leaves something on the connection that no rollback takes away.
+fn mark(conn: &mut DbConnection) {
+    let mark = match conn {
+        DbConnection::Sqlite(_) => "PRAGMA cache_size = -1234",
+        DbConnection::Postgres(_) => "SELECT pg_advisory_lock(1234)",
+    };
+    conn.batch_execute(mark).unwrap();
+}
+
+fn is_marked(conn: &mut DbConnection) -> bool {
+    let query = match conn {
+        DbConnection::Sqlite(_) => "SELECT cache_size = -1234 AS n FROM pragma_cache_size",
+        DbConnection::Postgres(_) => {
+            "SELECT count(*) AS n FROM pg_locks
+             WHERE locktype = 'advisory' AND objid = 1234 AND pid = pg_backend_pid()"
+        }
+    };
+    count(conn, query) == 1
+}
+
 /// What became of a batch.
 #[derive(Debug)]
 pub struct Outcome {
@@ -90,14 +117,24 @@ pub struct Outcome {
     /// How many times each job ran.
     pub runs: [usize; 8],
     pub stored: [i64; 8],
+    /// The writer goes on with the connection of the first run.
+    pub kept_connection: bool,
     pub answers: Vec<Result<()>>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    Kept,
+    ThrownAway,
+}
+
 impl Outcome {
+    /// Nobody knows what the connection is in the middle of, unless a job failed by its own doing.
     #[track_caller]
-    pub fn assert(&self, statuses: [u16; 8], runs: [usize; 8]) {
+    pub fn assert(&self, statuses: [u16; 8], runs: [usize; 8], connection: Connection) {
         assert_eq!((self.statuses, self.runs), (statuses, runs), "statuses and runs: {:?}", self.answers);
         let done = statuses.map(|status| i64::from(status == 200));
         assert_eq!(self.stored, done, "exactly those are stored who were told so");
+        assert_eq!(self.kept_connection, connection == Connection::Kept, "whether the connection was kept");
     }
 }

@@ -9,7 +9,7 @@ use tollgate::domain::{OperationId, Username};
 use tollgate::error::{Error, Result};
 use tollgate::metering::{Adjusted, Charge, Ended, Ending, Verdict, end_hold};
 
-use super::eight::Eight;
+use super::eight::{Connection, Eight};
 use crate::support::On;
 use crate::support::ledger::{Account, Ledger, adjustment, charge, charged, hold, key, open, run_adjustment};
 use crate::support::proxy::Proxy;
@@ -35,7 +35,7 @@ async fn what_a_dying_commit_did_not_do_is_done_then() {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
     eight.ledger.sql(DIE_IN_FIRST_COMMIT);
     let outcome = eight.run(|_, _| Ok(())).await;
-    outcome.assert([200; 8], [2; 8]);
+    outcome.assert([200; 8], [2; 8], Connection::ThrownAway);
     eight.assert_recovered().await;
 }
 

@@ -11,7 +11,7 @@ use tollgate::db::{DbConnection, Scope};
 use tollgate::error::{Error, Result};
 use tollgate::metering::adjust;
 
-use super::eight::Eight;
+use super::eight::{Connection, Eight};
 use crate::support::On;
 use crate::support::ledger::{adjustment, status};
 use crate::support::writer::{HeldWriter, queue};
@@ -31,7 +31,7 @@ fn execute(conn: &mut DbConnection, statements: &str) -> Result<()> {
 async fn a_job_that_refuses_inside_ok_costs_the_others_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(eight) = Eight::create(on).await else { return };
     let outcome = eight.run(|_, _| Ok(())).await;
-    outcome.assert([200; 8], [1; 8]);
+    outcome.assert([200; 8], [1; 8], Connection::Kept);
     eight.assert_recovered().await;
 }
 
@@ -43,7 +43,7 @@ async fn a_unique_violation_loses_only_its_own_job(#[values(On::Sqlite, On::Post
                  SELECT user_id, digest, first_characters, created_at FROM auth_tokens";
     let outcome = eight.run(|conn, _| execute(conn, taken)).await;
     assert!(outcome.answers[4].as_ref().is_err_and(Error::is_unique_violation), "{outcome:?}");
-    outcome.assert(FIFTH_500, [2, 2, 2, 2, 2, 1, 1, 1]);
+    outcome.assert(FIFTH_500, [2, 2, 2, 2, 2, 1, 1, 1], Connection::Kept);
     eight.assert_recovered().await;
 }
 
@@ -57,7 +57,8 @@ async fn a_job_that_undoes_itself_after_it_wrote_loses_only_itself(
     let outcome = eight.run_all(place, Box::new(|_, _| Err(Error::NotFound))).await;
     let mut statuses = [200; 8];
     statuses[place] = 404;
-    outcome.assert(statuses, std::array::from_fn(|other| if other <= place { 2 } else { 1 }));
+    let runs = std::array::from_fn(|other| if other <= place { 2 } else { 1 });
+    outcome.assert(statuses, runs, Connection::Kept);
     eight.assert_recovered().await;
 }
 
@@ -93,7 +94,7 @@ async fn a_panic_loses_only_its_own_job(#[values(On::Sqlite, On::Postgres)] on: 
     let Some(eight) = Eight::create(on).await else { return };
     let outcome = eight.run(|_, _| panic!("a job of a test panics on purpose")).await;
     assert!(matches!(outcome.answers[4], Err(Error::Internal(_))), "{outcome:?}");
-    outcome.assert(FIFTH_500, [2, 2, 2, 2, 1, 1, 1, 1]);
+    outcome.assert(FIFTH_500, [2, 2, 2, 2, 1, 1, 1, 1], Connection::ThrownAway);
     eight.assert_recovered().await;
 }
 
@@ -108,7 +109,7 @@ async fn a_full_disk_is_503_for_the_whole_batch_and_the_next_one_is_fine() {
     for answer in &outcome.answers {
         assert!(matches!(answer, Err(Error::Unavailable(why)) if why.contains("disk is full")), "{answer:?}");
     }
-    outcome.assert(ALL_503, ENDED_AT_FIFTH);
+    outcome.assert(ALL_503, ENDED_AT_FIFTH, Connection::ThrownAway);
     eight.assert_recovered().await;
 }
 
@@ -133,7 +134,7 @@ async fn any_other_database_error_is_503_for_the_whole_batch(
         Failing::AppendOnly => "UPDATE ledger_entries SET amount = 1000000",
     };
     let outcome = eight.run(move |conn, _| execute(conn, statement)).await;
-    outcome.assert(ALL_503, ENDED_AT_FIFTH);
+    outcome.assert(ALL_503, ENDED_AT_FIFTH, Connection::ThrownAway);
     eight.assert_recovered().await;
 }
 
@@ -167,7 +168,7 @@ async fn a_savepoint_that_fails_is_503_for_the_whole_batch(#[values(On::Sqlite, 
             execute(conn, "ROLLBACK")
         })
         .await;
-    outcome.assert(ALL_503, [2, 2, 2, 2, 2, 0, 0, 0]);
+    outcome.assert(ALL_503, [2, 2, 2, 2, 2, 0, 0, 0], Connection::ThrownAway);
     eight.assert_recovered().await;
 }
 
@@ -179,7 +180,7 @@ async fn a_commit_that_fails_on_sqlite_is_503_for_everybody_and_nobody_was_told_
                   INSERT INTO auth_tokens (user_id, digest, first_characters, created_at)
                   VALUES (999999, randomblob(32), 'tg_', '2020-01-01 00:00:00')";
     let outcome = eight.run(|conn, _| execute(conn, orphan)).await;
-    outcome.assert(ALL_503, [1; 8]);
+    outcome.assert(ALL_503, [1; 8], Connection::ThrownAway);
     eight.assert_recovered().await;
 }
 

@@ -9,7 +9,7 @@ use tollgate::db::{DbConnection, Scope};
 use tollgate::error::Error;
 use tollgate::metering::adjust;
 
-use super::eight::Eight;
+use super::eight::{Connection, Eight};
 use crate::support::ledger::{adjustment, count, status};
 use crate::support::writer::{HeldWriter, Queued, queue};
 use crate::support::{On, wait};
@@ -19,7 +19,7 @@ async fn a_connection_that_is_ended_is_503_for_the_whole_batch_and_the_next_one_
     let Some(eight) = Eight::create(On::Postgres).await else { return };
     let end = "SELECT pg_terminate_backend(pg_backend_pid()); SELECT pg_sleep(10)";
     let outcome = eight.run(|conn, _| Ok(conn.batch_execute(end)?)).await;
-    outcome.assert([503; 8], [1, 1, 1, 1, 1, 0, 0, 0]);
+    outcome.assert([503; 8], [1, 1, 1, 1, 1, 0, 0, 0], Connection::ThrownAway);
     eight.assert_recovered().await;
 }
 
@@ -43,7 +43,7 @@ async fn a_serialization_failure_is_run_again_and_nobody_notices() {
     let outcome = eight
         .run(|conn, run| if run == 1 { Ok(conn.batch_execute(SERIALIZATION_FAILURE)?) } else { Ok(()) })
         .await;
-    outcome.assert([200; 8], [2, 2, 2, 2, 2, 1, 1, 1]);
+    outcome.assert([200; 8], [2, 2, 2, 2, 2, 1, 1, 1], Connection::ThrownAway);
     eight.assert_recovered().await;
 }
 
@@ -52,7 +52,11 @@ async fn a_job_that_has_to_make_way_for_ever_is_503_alone() {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
     let outcome = eight.run(|conn, _| Ok(conn.batch_execute(SERIALIZATION_FAILURE)?)).await;
     assert!(matches!(outcome.answers[4], Err(Error::Unavailable(_))));
-    outcome.assert([200, 200, 200, 200, 503, 200, 200, 200], [2, 2, 2, 2, 3, 1, 1, 1]);
+    outcome.assert(
+        [200, 200, 200, 200, 503, 200, 200, 200],
+        [2, 2, 2, 2, 3, 1, 1, 1],
+        Connection::ThrownAway,
+    );
     eight.assert_recovered().await;
 }
 
@@ -89,7 +93,7 @@ async fn the_victim_of_a_deadlock_is_run_again_and_nobody_notices() {
         })
         .await;
     other.join().unwrap();
-    outcome.assert([200; 8], [2, 2, 2, 2, 2, 1, 1, 1]);
+    outcome.assert([200; 8], [2, 2, 2, 2, 2, 1, 1, 1], Connection::ThrownAway);
     eight.assert_recovered().await;
 }
 
