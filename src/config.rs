@@ -25,7 +25,8 @@ pub struct Config {
     #[command(flatten)]
     pub answers: Answers,
     /// What is logged to standard error: a level (error, warn, info, debug, trace), or env_logger's filter syntax
-    #[arg(global = true, long, env = "TOLLGATE_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(global = true, long, env = "TOLLGATE_LOG", value_name = "FILTER", default_value = "info",
+          value_parser = log_filter)]
     pub log: String,
 }
 
@@ -234,6 +235,12 @@ impl Config {
     pub fn is_https(&self) -> bool {
         self.listen.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
+}
+
+/// env_logger itself only warns of what it cannot read, and leaves it out.
+fn log_filter(text: &str) -> Result<String, String> {
+    env_filter::Builder::new().try_parse(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 fn public_url(text: &str) -> Result<url::Url, String> {
