@@ -164,7 +164,8 @@ fn a_body_of_another_type_or_that_is_compressed_is_refused() {
     // The head of a gzip file, which is refused unread.
     let gzip: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03";
     let json = ("Content-Type", "application/json");
-    let cases: [(&[(&str, &str)], &[u8]); 8] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Headers, &[u8]); 8] = [
         (&[("Content-Type", "text/plain")], good),
         (&[("Content-Type", "application/x-www-form-urlencoded")], b"message=Hello"),
         (&[("Content-Type", "multipart/form-data; boundary=x")], good),

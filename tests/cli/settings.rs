@@ -20,7 +20,7 @@ const SETTINGS: [(&str, &str, &str, &str); 24] = [
     ("--body-timeout", "TOLLGATE_BODY_TIMEOUT", "15", "soon"),
     ("--min-free-disk", "TOLLGATE_MIN_FREE_DISK", "512", "-1"),
     ("--database-url", "DATABASE_URL", "tollgate.db", "mysql://root@db/tollgate"),
-    ("--read-connections", "TOLLGATE_READ_CONNECTIONS", "8", "0"),
+    ("--read-connections", "TOLLGATE_READ_CONNECTIONS", "", "0"),
     ("--pg-writers", "TOLLGATE_PG_WRITERS", "2", "65"),
     ("--opening-tokens", "TOLLGATE_OPENING_TOKENS", "4000", "-1"),
     ("--chat-price", "TOLLGATE_CHAT_PRICE", "100", "1.5"),
