@@ -25,7 +25,8 @@ pub struct Config {
     #[command(flatten)]
     pub answers: Answers,
     /// What is logged to standard error: a level (error, warn, info, debug, trace), or env_logger's filter syntax
-    #[arg(global = true, long, env = "TOLLGATE_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(global = true, long, env = "TOLLGATE_LOG", value_name = "FILTER", default_value = "info",
+          value_parser = log_filter)]
     pub log: String,
 }
 
@@ -55,7 +56,8 @@ pub struct Listen {
     )]
     pub trusted_proxies: TrustedProxies,
     /// Origins whose pages may call the API from a browser, comma-separated, or * for all [default: none]
-    #[arg(global = true, long, env = "TOLLGATE_CORS_ORIGINS", value_name = "LIST", value_delimiter = ',')]
+    #[arg(global = true, long, env = "TOLLGATE_CORS_ORIGINS", value_name = "LIST", value_delimiter = ',',
+          value_parser = cors_origin)]
     pub cors_origins: Vec<String>,
     /// Threads that answer requests [default: one a core]
     #[arg(global = true, long, env = "TOLLGATE_WORKERS", value_name = "COUNT",
@@ -235,6 +237,12 @@ impl Config {
     }
 }
 
+/// env_logger itself only warns of what it cannot read, and leaves it out.
+fn log_filter(text: &str) -> Result<String, String> {
+    env_filter::Builder::new().try_parse(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
 fn public_url(text: &str) -> Result<url::Url, String> {
     let url = url::Url::parse(text).map_err(|error| format!("{error}: give it as https://HOST"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -244,4 +252,34 @@ fn public_url(text: &str) -> Result<url::Url, String> {
         return Err("it must have no path: Tollgate serves at the root of its host".to_owned());
     }
     Ok(url)
+}
+
+/// An origin as browsers send it. One that is written otherwise would never match, without a word. The empty text is
+/// the only element of an empty list.
+fn cors_origin(text: &str) -> Result<String, String> {
+    let wrong = || "give each as https://HOST or http://HOST:PORT, without a path, or * for all".to_owned();
+    if matches!(text, "" | "*") {
+        return Ok(text.to_owned());
+    }
+    let url = url::Url::parse(text).map_err(|_| wrong())?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let origin = format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default());
+    if origin == text && url.has_host() { Ok(origin) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_written_as_browsers_send_it() {
+        for good in ["", "*", "https://app.example", "http://localhost:5173", "tauri://localhost"] {
+            assert_eq!(cors_origin(good), Ok(good.to_owned()));
+        }
+        for bad in
+            ["app.example", "https://app.example/", "https://APP.example", "https://a.example:443", "null"]
+        {
+            assert!(cors_origin(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -47,6 +47,9 @@ pub enum Error {
     /// Holds the value of the `Allow` header.
     #[error("Method not allowed")]
     MethodNotAllowed(String),
+    /// The body ended before its end, or its chunks are broken.
+    #[error("Invalid body")]
+    BodyCutShort,
     /// The body did not arrive in time.
     #[error("Request timeout")]
     RequestTimeout,
@@ -114,6 +117,7 @@ impl Error {
             Error::Invalid(_) => "invalid-field",
             Error::NotFound => "not-found",
             Error::MethodNotAllowed(_) => "method-not-allowed",
+            Error::BodyCutShort => "invalid-body",
             Error::RequestTimeout => "request-timeout",
             Error::KeyInFlight => "idempotency-key-in-flight",
             Error::KeyReused => "idempotency-key-reused",
@@ -149,6 +153,7 @@ impl Error {
             }
             Error::NotFound => "Check the path and the id.",
             Error::MethodNotAllowed(allow) => return format!("Use one of these methods: {allow}."),
+            Error::BodyCutShort => "Send the whole body, as Content-Length or its chunks say.",
             Error::RequestTimeout => "Send the whole body without pauses.",
             Error::KeyInFlight => "Wait for the first answer, or send the same request again later.",
             Error::KeyReused => "Send the same request as before under this key, or use a new key.",
@@ -215,7 +220,7 @@ impl Error {
             Error::TooManyRequests(seconds) => {
                 response.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
-            Error::RequestTimeout | Error::BodyTooLarge | Error::HeadTooLarge => {
+            Error::BodyCutShort | Error::RequestTimeout | Error::BodyTooLarge | Error::HeadTooLarge => {
                 response.force_close();
             }
             _ if self.status_code() == StatusCode::SERVICE_UNAVAILABLE => {
@@ -252,6 +257,7 @@ impl ResponseError for Error {
             | Error::InvalidCredentials
             | Error::InvalidMessage(_)
             | Error::InsufficientTokens { .. }
+            | Error::BodyCutShort
             | Error::Invalid(_) => StatusCode::BAD_REQUEST,
             Error::Unauthorized | Error::TokenNotFound => StatusCode::UNAUTHORIZED,
             Error::RegistrationClosed => StatusCode::FORBIDDEN,

@@ -4,12 +4,12 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`server`], [`cli`], [`config`] | the HTTP server, the commands and the settings; they put the rest together |
+//! | [`server`], [`cli`], [`config`] | the HTTP server, the commands and every setting; they put the rest together |
 //! | [`api`], [`pages`] | one file a resource: extract, parse, one call, respond |
 //! | [`auth`], [`metering`], [`responder`] | who it is; what it costs (the only mover of money); what answers |
 //! | [`models`] | one file a table: rows and queries |
 //! | [`db`], [`schema`] | connections, migrations, reading, and the writer that commits in groups |
-//! | [`domain`], [`error`], [`clock`] | values made only by parsing, the one error type, time |
+//! | [`domain`], [`error`], [`clock`], [`throttle`], [`client_address`] | values made only by parsing, the one error type, time, limits, proxies |
 
 #![forbid(unsafe_code)]
 

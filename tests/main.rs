@@ -6,4 +6,5 @@ mod cli;
 mod db;
 mod house;
 mod metering;
+mod readme;
 mod support;

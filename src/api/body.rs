@@ -47,6 +47,10 @@ const FEW_BRACKETS: usize = 100;
 /// would not see is looked for first: bad UTF-8, lone surrogates, U+0000, and a bottomless nest.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let text = std::str::from_utf8(bytes).ok()?;
+    // Requests are objects, but serde would also fill a struct from an array, by position.
+    if !text.trim_ascii_start().starts_with('{') {
+        return None;
+    }
     let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
     if text.contains("\\u") || brackets > FEW_BRACKETS {
         let value: Value = serde_json::from_str(text).ok()?;
@@ -114,9 +118,7 @@ fn is_json(content_type: &str) -> bool {
 async fn read(payload: &mut Payload) -> Result<BytesMut> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        // The client sent a broken chunk or went away: there is nobody left to tell in detail.
-        let chunk =
-            chunk.map_err(|_| Error::Invalid(crate::domain::Invalid::new("body", "it was cut short")))?;
+        let chunk = chunk.map_err(|_| Error::BodyCutShort)?;
         if body.len() + chunk.len() > MOST_BYTES {
             return Err(Error::BodyTooLarge);
         }
@@ -151,6 +153,12 @@ mod tests {
         }
         let many = "[],".repeat(1000);
         assert_eq!(message(&format!(r#"{{"message":"hi","more":[{many}{{}}]}}"#)), Some(Some("hi".into())));
+    }
+
+    #[test]
+    fn an_array_is_no_request() {
+        assert_eq!(message(r#" {"message":"hi"}"#), Some(Some("hi".into())));
+        assert_eq!(message(r#"["hi"]"#), None);
     }
 
     #[test]

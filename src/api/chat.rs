@@ -36,6 +36,10 @@ pub(super) async fn create(
         _ => None,
     };
     let auth_token = credentials.or(in_body)?;
+    if let Err(error @ Error::BodyCutShort) = body {
+        // actix drops a handler at its next await when the body breaks: now is the only moment to answer.
+        return Err(error);
+    }
     let request = match parse(auth_token, body, &http) {
         Ok(request) => request,
         // 401 comes before every other refusal.

@@ -9,11 +9,9 @@ use actix_web::{FromRequest, HttpRequest, web};
 use crate::client_address::TrustedProxies;
 use crate::error::{Error, Result};
 
-/// How clients reach the server, as the settings say: behind a proxy, a request does not show it.
+/// Whether clients reach the server over https, by way of a proxy: `--public-url` tells.
 #[derive(Clone, Copy, Debug)]
-pub struct Scheme {
-    pub https: bool,
-}
+pub struct Https(pub bool);
 
 /// The client's address, for throttles and the log.
 #[derive(Clone, Copy, Debug)]

@@ -22,7 +22,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Handler, Responder, Route, guard};
 
 pub use body::BodyTimeout;
-pub use client::Scheme;
+pub use client::Https;
 pub(crate) use client::client_of;
 pub use health::Readiness;
 

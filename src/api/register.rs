@@ -2,23 +2,23 @@
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::body::Body;
 use super::client::ClientAddress;
 use crate::auth::Auth;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-#[derive(Deserialize)]
+/// A value of a wrong type is that field's fault, which an error may name, and not the whole body's.
+#[derive(Default, Deserialize)]
 struct Request {
-    username: Option<String>,
-    password: Option<String>,
+    username: Option<Value>,
+    password: Option<Value>,
 }
 
 pub(super) async fn create(auth: web::Data<Auth>, from: ClientAddress, body: Body) -> Result<HttpResponse> {
-    let Some(Request { username, password }) = body.json()? else {
-        return Err(Error::InvalidRegistration(Vec::new()));
-    };
-    auth.register(from.0, username.as_deref(), password.as_deref()).await?;
+    let Request { username, password } = body.json()?.unwrap_or_default();
+    let username = username.as_ref().and_then(Value::as_str);
+    auth.register(from.0, username, password.as_ref().and_then(Value::as_str)).await?;
     Ok(HttpResponse::Created().json(json!({ "message": "User created successfully" })))
 }

@@ -4,7 +4,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 
 use super::{Auth, CurrentUser};
 use crate::clock;
-use crate::db::{DbConnection, Scope};
+use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{Invalid, PlainToken};
 use crate::error::{Error, Result};
 use crate::models::{AuthToken, NewAuthToken};
@@ -15,6 +15,9 @@ const NAMED_TOKENS: i64 = 100;
 const NAME_LENGTH: usize = 100;
 /// The longest life that can be asked for, in days; without one it lives for ever.
 const LONGEST_LIFE_DAYS: i64 = 36_500;
+
+/// How long an auth token that ended is kept, for those who ask what it was.
+const KEEP_ENDED: TimeDelta = TimeDelta::days(30);
 
 /// A named auth token to be made.
 #[derive(Clone, Debug)]
@@ -58,6 +61,9 @@ impl Auth {
             expires_at: request.lifetime.map(|lifetime| now + lifetime),
         };
         let job = move |conn: &mut DbConnection| {
+            if let Some(stored) = AuthToken::find_by_digest(conn, &new.digest)? {
+                return Ok(Some(stored));
+            }
             if AuthToken::count_named(conn, user_id, now)? >= NAMED_TOKENS {
                 return Ok(None);
             }
@@ -85,4 +91,9 @@ impl Auth {
             .await?;
         if revoked { Ok(()) } else { Err(Error::NotFound) }
     }
+}
+
+/// Deletes the auth tokens that were revoked or expired more than 30 days ago; answers how many.
+pub async fn forget_auth_tokens(db: &Db) -> Result<usize> {
+    db.write_in_parts(|conn, most| Ok(AuthToken::forget(conn, clock::now() - KEEP_ENDED, most)?)).await
 }

@@ -61,6 +61,11 @@ impl Auth {
 
     async fn make_login_token(&self, user: User, new_hash: Option<String>) -> Result<PlainToken> {
         let now = clock::now();
+        let logins = self.db.read(move |conn| Ok(AuthToken::count_logins(conn, user.id, now)?)).await?;
+        if logins >= LOGIN_TOKENS {
+            // One has to go, the least recently used: the uses of the last minute count, too.
+            self.write_last_uses().await;
+        }
         let plain = PlainToken::generate()?;
         let expires_at = self.rules.auth_token_lifetime.map(|lifetime| now + lifetime);
         let new = NewAuthToken {
@@ -85,8 +90,8 @@ impl Auth {
                 User::upgrade_password(conn, user.id, &user.password, new_hash)?;
             }
             User::set_last_login(conn, user.id, now)?;
-            new.insert(conn)?;
-            AuthToken::prune_logins(conn, user.id, LOGIN_TOKENS, now)?;
+            let made = new.insert(conn)?;
+            AuthToken::prune_logins(conn, user.id, made.id, LOGIN_TOKENS, now)?;
             Ok(true)
         };
         let made = self.db.write(Scope::user(user.id), job).await?;

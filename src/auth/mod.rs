@@ -13,7 +13,7 @@ pub mod password_hash;
 mod passwords;
 mod register;
 
-pub use auth_tokens::{AuthTokenRequest, MadeAuthToken};
+pub use auth_tokens::{AuthTokenRequest, MadeAuthToken, forget_auth_tokens};
 pub use current_user::{Credentials, CurrentUser};
 pub use hasher::Hasher;
 pub use last_uses::LastUses;

@@ -1,6 +1,6 @@
 //! `tollgate migrate [--status | --down]`.
 
-use super::{Refusal, explain};
+use super::{Refusal, explain, open_existing};
 use crate::config::Config;
 use crate::db::{Db, ServeLock};
 
@@ -20,7 +20,10 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
         true => Some(ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?),
         false => None,
     };
-    let db = Db::open(&config.db_options()).map_err(explain)?;
+    let db = match args.status || args.down {
+        true => open_existing(config)?,
+        false => Db::open(&config.db_options()).map_err(explain)?,
+    };
     if args.status {
         for state in db.migration_state().map_err(|error| error.to_string())? {
             println!("[{}] {}", if state.applied { 'x' } else { ' ' }, state.name);

@@ -101,14 +101,24 @@ fn open(config: &Config) -> Result<Db, Refusal> {
     Ok(db)
 }
 
-/// Opens a database that must be there already: a mistyped path must not make a new one.
+/// Opens a database that must be there already, with all its migrations: a mistyped path must not make a new one, and
+/// a newer binary must not change the tables under a server that runs.
+fn open_migrated(config: &Config) -> Result<Db, Refusal> {
+    let db = open_existing(config)?;
+    let states = db.migration_state().map_err(|error| error.to_string())?;
+    match states.iter().filter(|state| !state.applied).count() {
+        0 => Ok(db),
+        missing => Err(format!("{} lacks {missing} migrations: run `tollgate migrate`", db.url())),
+    }
+}
+
 fn open_existing(config: &Config) -> Result<Db, Refusal> {
     if let crate::db::DatabaseUrl::Sqlite(path) = &config.database.database_url
         && !path.exists()
     {
         return Err(format!("there is no database {}: check --database-url", path.display()));
     }
-    open(config)
+    Db::open(&config.db_options()).map_err(explain)
 }
 
 /// Runs the asynchronous part of a command.

@@ -1,11 +1,11 @@
 //! `tollgate verify`.
 
-use super::{Refusal, explain, open_existing};
+use super::{Refusal, explain, open_migrated};
 use crate::config::Config;
 use crate::metering::verify;
 
 pub(super) fn run(config: &Config) -> Result<(), Refusal> {
-    let db = open_existing(config)?;
+    let db = open_migrated(config)?;
     let findings = verify::verify(&db).map_err(explain)?;
     let mut wrong = 0;
     for finding in findings {

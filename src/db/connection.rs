@@ -111,6 +111,7 @@ impl Connector {
         connection
             .batch_execute(
                 "SET TIME ZONE 'UTC'; SET client_min_messages = warning;
+                 SET default_transaction_isolation = 'read committed';
                  SELECT set_config('synchronous_commit', 'on', false)
                  WHERE current_setting('synchronous_commit') IN ('off', 'local')",
             )

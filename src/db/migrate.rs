@@ -44,6 +44,10 @@ pub struct MigrationState {
 
 /// Applies what is missing; answers the names.
 pub(super) fn up(conn: &mut DbConnection) -> Result<Vec<String>, MigrationError> {
+    // Nearly every start finds nothing to do, and should not wait for a lock that a busy server holds.
+    if state(conn)?.iter().all(|migration| migration.applied) {
+        return Ok(Vec::new());
+    }
     locked(conn, |conn| {
         check_compatibility(conn)?;
         let applied = match conn {
@@ -68,9 +72,10 @@ pub(super) fn down(conn: &mut DbConnection) -> Result<Option<String>, MigrationE
 
 pub(super) fn state(conn: &mut DbConnection) -> Result<Vec<MigrationState>, MigrationError> {
     check_compatibility(conn)?;
+    let recorded = has_table(conn, "__diesel_schema_migrations")?;
     let states = match conn {
-        DbConnection::Postgres(conn) => states(conn, POSTGRES),
-        DbConnection::Sqlite(conn) => states(conn, SQLITE),
+        DbConnection::Postgres(conn) => states(conn, POSTGRES, recorded),
+        DbConnection::Sqlite(conn) => states(conn, SQLITE, recorded),
     };
     states.map_err(MigrationError::Failed)
 }
@@ -125,11 +130,13 @@ fn revert_last<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
     Ok(Some(migration.name().to_string()))
 }
 
+/// `recorded`: there is a record of what is applied. Diesel would make an empty one just for being asked.
 fn states<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
     conn: &mut C,
     source: EmbeddedMigrations,
+    recorded: bool,
 ) -> Result<Vec<MigrationState>, AnyError> {
-    let applied = conn.applied_migrations()?;
+    let applied = if recorded { conn.applied_migrations()? } else { Vec::new() };
     let mut migrations: Vec<Box<dyn Migration<DB>>> = source.migrations()?;
     migrations.sort_by(|a, b| a.name().version().cmp(&b.name().version()));
     let states = migrations.iter().map(|migration| MigrationState {
@@ -142,16 +149,10 @@ fn states<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
 /// Refuses to work with a database that only newer binaries understand. A database that is empty has no such
 /// table yet.
 fn check_compatibility(conn: &mut DbConnection) -> Result<(), MigrationError> {
-    let exists = match conn {
-        DbConnection::Sqlite(_) => "SELECT count(*) AS n FROM sqlite_master WHERE name = 'compatibility'",
-        DbConnection::Postgres(_) => {
-            "SELECT count(*) AS n FROM pg_class WHERE oid = to_regclass('compatibility')"
-        }
-    };
-    let failed = |error: diesel::result::Error| MigrationError::Failed(error.into());
-    if diesel::sql_query(exists).get_result::<Count>(conn).map_err(failed)?.n == 0 {
+    if !has_table(conn, "compatibility")? {
         return Ok(());
     }
+    let failed = |error: diesel::result::Error| MigrationError::Failed(error.into());
     let needed: Option<String> = compatibility::table
         .select(compatibility::oldest_binary)
         .get_result(conn)
@@ -162,6 +163,18 @@ fn check_compatibility(conn: &mut DbConnection) -> Result<(), MigrationError> {
         Some(needed) if release(&needed) > release(here) => Err(MigrationError::TooOld { needed, here }),
         _ => Ok(()),
     }
+}
+
+fn has_table(conn: &mut DbConnection, name: &str) -> Result<bool, MigrationError> {
+    let query = match conn {
+        DbConnection::Sqlite(_) => format!("SELECT count(*) AS n FROM sqlite_master WHERE name = '{name}'"),
+        DbConnection::Postgres(_) => {
+            format!("SELECT count(*) AS n FROM pg_class WHERE oid = to_regclass('{name}')")
+        }
+    };
+    let count: Count =
+        diesel::sql_query(query).get_result(conn).map_err(|error| MigrationError::Failed(error.into()))?;
+    Ok(count.n > 0)
 }
 
 #[derive(QueryableByName)]

@@ -1,7 +1,7 @@
 //! The door to the database: [`Db::read`] for queries, [`Db::write`] for everything that changes something.
 //!
 //! Reads take a pooled connection. Writes go through a queue to a writer, which commits many of them at once
-//! (see [`writer`]); nobody else ever writes, so nobody ever meets "database is locked" from within.
+//! (see [`writer`]). No other code of the server writes, so it never meets "database is locked" from within.
 
 mod connection;
 mod migrate;
@@ -13,6 +13,8 @@ pub mod writer;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
 
 pub use connection::DbConnection;
 pub use migrate::{MigrationError, MigrationState};
@@ -131,9 +133,34 @@ impl Db {
         self.inner.writers.job(Lane::Bulk, scope, job).await
     }
 
+    /// Runs `part` in the second lane until it finds less than the rows that it may touch, which it is given. It
+    /// answers how many it touched; this, how many there were in all.
+    pub async fn write_in_parts<F>(&self, part: F) -> Result<usize>
+    where
+        F: Fn(&mut DbConnection, i64) -> Result<usize> + Send + Copy + 'static,
+    {
+        let mut touched = 0;
+        loop {
+            let count = self.write_bulk(Scope::none(), move |conn| part(conn, BULK_ROWS)).await?;
+            touched += count;
+            if count < usize::try_from(BULK_ROWS).unwrap_or(usize::MAX) {
+                return Ok(touched);
+            }
+        }
+    }
+
     /// Queues a command that can run together with others of its kind; see [`SetCommand`].
     pub async fn write_set<C: SetCommand>(&self, command: C) -> Result<C::Answer> {
         self.inner.writers.set(command).await
+    }
+
+    /// Lets SQLite bring its statistics up to date; PostgreSQL does so by itself.
+    pub async fn optimize(&self) -> Result<()> {
+        let job = |conn: &mut DbConnection| match conn {
+            DbConnection::Sqlite(conn) => Ok(conn.batch_execute("PRAGMA optimize")?),
+            DbConnection::Postgres(_) => Ok(()),
+        };
+        self.write_bulk(Scope::none(), job).await
     }
 
     /// Opens a connection of its own, outside the pool, that only reads: for `verify`, which holds one snapshot

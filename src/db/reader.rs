@@ -149,12 +149,15 @@ impl<'a> Lease<'a> {
     }
 
     /// Runs a read. Where the connection turns out to be dead (PostgreSQL was restarted), it is thrown away and the
-    /// read run once more.
+    /// read run again; all that were idle may be dead, and one of them is tried after the other.
     pub(super) fn read<T>(&mut self, job: &impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
-        match self.attempt(job) {
-            Err(Error::Database(error)) if is_disconnect(&error) => self.attempt(job),
-            outcome => outcome,
+        for _ in 0..self.pool.max_size() {
+            match self.attempt(job) {
+                Err(Error::Database(error)) if is_disconnect(&error) => {}
+                outcome => return outcome,
+            }
         }
+        self.attempt(job)
     }
 
     fn attempt<T>(&mut self, job: &impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {

@@ -29,7 +29,8 @@ impl ServeLock {
     /// the locks that SQLite holds on it. On PostgreSQL many nodes may serve, and there is nothing to lock.
     pub fn take(url: &DatabaseUrl) -> Result<ServeLock, ServeLockError> {
         let DatabaseUrl::Sqlite(database) = url else { return Ok(ServeLock { _file: None }) };
-        let mut path = database.clone().into_os_string();
+        // By its true name, so that a link to it is no second database.
+        let mut path = database.canonicalize().unwrap_or_else(|_| database.clone()).into_os_string();
         path.push("-lock");
         let path = PathBuf::from(path);
         let file = OpenOptions::new()

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
+use diesel::result::Error as DieselError;
 use diesel::sql_types::{BigInt, Binary};
 
 use super::charge_set;
 use super::entry::NewEntry;
 use crate::db::{Bind, DbConnection, SetCommand, Statement};
 use crate::domain::{Fingerprint, IdempotencyKey, OperationId, TokenDigest};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, User};
 
 /// A chat to be charged.
@@ -74,10 +75,14 @@ impl SetCommand for Charge {
         if again {
             return charges.iter().map(|charge| charge.run_again(conn)).collect();
         }
-        match conn {
-            DbConnection::Sqlite(_) => charges.iter().map(|charge| charge.run_single(conn)).collect(),
-            DbConnection::Postgres(_) => charge_set::run(conn, charges),
-        }
+        run_set(conn, charges)
+    }
+}
+
+fn run_set(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Verdict>> {
+    match conn {
+        DbConnection::Sqlite(_) => charges.iter().map(|charge| charge.run_single(conn)).collect(),
+        DbConnection::Postgres(_) => charge_set::run(conn, charges),
     }
 }
 
@@ -98,10 +103,11 @@ impl Charge {
             let (user_id, balance) = (entry.user_id, entry.balance_after);
             return Ok(Verdict::Charged(Charged { chat_id, user_id, balance }));
         }
-        self.run_single(conn)
+        let verdict = run_set(conn, &[self])?.pop();
+        verdict.ok_or_else(|| Error::Internal("a charge gave no verdict".to_owned()))
     }
 
-    /// One charge, in four statements (more with an idempotency key).
+    /// One charge on SQLite, in four statements (more with an idempotency key).
     fn run_single(&self, conn: &mut DbConnection) -> Result<Verdict> {
         if let Some((key, fingerprint)) = &self.key {
             let Some((payer, _)) = User::find_by_auth_token(conn, self.auth_token, self.now)? else {
@@ -154,10 +160,7 @@ impl Charge {
                 Bind::Integer(self.price),
             ],
         );
-        match conn {
-            DbConnection::Sqlite(conn) => statement.get_result(conn).optional(),
-            DbConnection::Postgres(conn) => statement.get_result(conn).optional(),
-        }
+        statement.get_result(sqlite(conn)?).optional()
     }
 
     fn insert_chat(&self, conn: &mut DbConnection, user_id: i64) -> QueryResult<i64> {
@@ -178,9 +181,15 @@ impl Charge {
                 Bind::MaybeTime(self.response.is_none().then(|| self.now + self.hold_for)),
             ],
         );
-        match conn {
-            DbConnection::Sqlite(conn) => statement.get_result(conn),
-            DbConnection::Postgres(conn) => statement.get_result(conn),
+        statement.get_result(sqlite(conn)?)
+    }
+}
+
+fn sqlite(conn: &mut DbConnection) -> QueryResult<&mut SqliteConnection> {
+    match conn {
+        DbConnection::Sqlite(conn) => Ok(conn),
+        DbConnection::Postgres(_) => {
+            Err(DieselError::QueryBuilderError("a single charge is for SQLite".into()))
         }
     }
 }

@@ -54,7 +54,7 @@ fn postgres(conn: &mut DbConnection) -> Result<&mut PgConnection> {
 }
 
 fn execute(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Row>> {
-    let rows: Vec<Row> = Statement::new(charges).load(postgres(conn)?)?;
+    let rows: Vec<Row> = ChargeSet::new(charges).load(postgres(conn)?)?;
     // The rows are locked before they are changed, so these can only differ by a defect. Then nothing may stay.
     if rows.first().is_some_and(|row| row.debited != row.payers) {
         return Err(Error::Internal("a set of charges debited the wrong number of users".to_owned()));
@@ -94,7 +94,7 @@ struct Row {
     payers: i64,
 }
 
-struct Statement<'a> {
+struct ChargeSet<'a> {
     price: i64,
     now: NaiveDateTime,
     digests: Vec<&'a [u8]>,
@@ -107,9 +107,9 @@ struct Statement<'a> {
     fingerprints: Vec<Option<&'a [u8]>>,
 }
 
-impl<'a> Statement<'a> {
+impl<'a> ChargeSet<'a> {
     fn new(charges: &[&'a Charge]) -> Self {
-        Statement {
+        ChargeSet {
             price: charges.first().map_or(0, |charge| charge.price),
             now: charges.iter().map(|charge| charge.now).max().unwrap_or_default(),
             digests: charges.iter().map(|c| c.auth_token.as_bytes().as_slice()).collect(),
@@ -130,7 +130,7 @@ impl<'a> Statement<'a> {
     }
 }
 
-impl QueryFragment<Pg> for Statement<'_> {
+impl QueryFragment<Pg> for ChargeSet<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         let mut number = 0;
         let mut rest = SQL;
@@ -156,13 +156,13 @@ impl QueryFragment<Pg> for Statement<'_> {
     }
 }
 
-impl QueryId for Statement<'_> {
-    type QueryId = Statement<'static>;
+impl QueryId for ChargeSet<'_> {
+    type QueryId = ChargeSet<'static>;
     const HAS_STATIC_QUERY_ID: bool = true;
 }
 
-impl Query for Statement<'_> {
+impl Query for ChargeSet<'_> {
     type SqlType = (Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, BigInt, BigInt);
 }
 
-impl RunQueryDsl<PgConnection> for Statement<'_> {}
+impl RunQueryDsl<PgConnection> for ChargeSet<'_> {}

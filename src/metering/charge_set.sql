@@ -34,7 +34,9 @@ WITH given AS (
 ), debit AS (
     UPDATE users SET tokens = users.tokens - total.tokens
     FROM (SELECT payer_id, count(*) * (SELECT price FROM given) AS tokens FROM accepted GROUP BY payer_id) total
-    WHERE users.id = total.payer_id AND users.tokens >= total.tokens
+    -- No guard on the balance here: this would test the row as it was before the wait for its lock. The window
+    -- function has decided on the locked row, and the CHECK on the column stands behind it.
+    WHERE users.id = total.payer_id
     RETURNING users.id
 ), chat AS (
     INSERT INTO chats (id, user_id, message, response, model, state, charge, origin, created_at, finished_at, deadline)

@@ -8,7 +8,7 @@ use diesel::sql_types::Timestamp;
 
 use super::hold::{Ended, Ending, end_hold};
 use crate::clock;
-use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
+use crate::db::{Db, DbConnection, Scope};
 use crate::domain::OperationId;
 use crate::error::Result;
 use crate::models::{ChatState, StoredKey};
@@ -20,25 +20,30 @@ const REASON: &str = "no answer before the deadline";
 /// How long an idempotency key is kept.
 const KEEP_KEYS: TimeDelta = TimeDelta::hours(24);
 
-/// Refunds all holds whose deadline is past; answers how many.
+/// Holds that one sweep ends, at most; the next one comes soon.
+const HOLDS_A_SWEEP: i64 = 5000;
+
+/// Refunds the holds whose deadline is past; answers how many. A hold that cannot be ended (its ledger was damaged, say)
+/// is told to the log, and does not keep the others waiting.
 pub async fn sweep(db: &Db) -> Result<usize> {
     let mut refunded = 0;
-    loop {
-        let overdue = db.read(|conn| Ok(overdue(conn, clock::now(), BULK_ROWS)?)).await?;
-        let found = overdue.len();
-        for (chat_id, user_id) in overdue {
-            let operation_id = OperationId::generate();
-            let job = move |conn: &mut DbConnection| {
-                let ending = Ending::Failed { reason: REASON };
-                Ok(end_hold(conn, chat_id, &ending, operation_id, clock::now())?)
-            };
-            let ended = db.write_bulk(Scope::user(user_id), job).await?;
-            refunded += usize::from(matches!(ended, Ended::Now { .. }));
-        }
-        if found < usize::try_from(BULK_ROWS).unwrap_or(usize::MAX) {
-            return Ok(refunded);
+    let overdue = db.read(|conn| Ok(overdue(conn, clock::now(), HOLDS_A_SWEEP)?)).await?;
+    for (chat_id, user_id) in overdue {
+        let operation_id = OperationId::generate();
+        let job = move |conn: &mut DbConnection| {
+            let ending = Ending::Failed { reason: REASON };
+            Ok(end_hold(conn, chat_id, &ending, operation_id, clock::now())?)
+        };
+        match db.write_bulk(Scope::user(user_id), job).await {
+            Ok(Ended::Now { .. }) => refunded += 1,
+            Ok(_) => {}
+            Err(error) => {
+                log::error!("chat {chat_id}: its hold is past its deadline and could not be refunded");
+                error.log();
+            }
         }
     }
+    Ok(refunded)
 }
 
 /// Holds past their deadline, with the user of each. On PostgreSQL the database's clock decides, since the nodes'
@@ -60,13 +65,5 @@ fn overdue(conn: &mut DbConnection, now: NaiveDateTime, most: i64) -> QueryResul
 
 /// Forgets the idempotency keys that are older than 24 hours; answers how many.
 pub async fn forget_idempotency_keys(db: &Db) -> Result<usize> {
-    let mut forgotten = 0;
-    loop {
-        let job = |conn: &mut DbConnection| Ok(StoredKey::forget(conn, clock::now() - KEEP_KEYS, BULK_ROWS)?);
-        let count = db.write_bulk(Scope::none(), job).await?;
-        forgotten += count;
-        if count < usize::try_from(BULK_ROWS).unwrap_or(usize::MAX) {
-            return Ok(forgotten);
-        }
-    }
+    db.write_in_parts(|conn, most| Ok(StoredKey::forget(conn, clock::now() - KEEP_KEYS, most)?)).await
 }

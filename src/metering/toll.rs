@@ -84,53 +84,25 @@ impl Toll {
     /// [`Error::Unavailable`] when it is not known what was done.
     pub async fn chat(&self, request: ChatRequest) -> Result<Receipt> {
         let message = request.message.into_string();
-        let response = self.inner.responder.answer_at_once(&message);
         let charge = Charge {
             auth_token: request.auth_token,
-            message: message.clone(),
+            response: self.inner.responder.answer_at_once(&message),
+            message,
             model: self.inner.responder.model(),
             price: self.inner.prices.chat,
-            response: response.clone(),
             hold_for: self.inner.responder.time_limit() + GRACE,
             key: request.key,
             operation_id: OperationId::generate(),
             now: clock::now(),
         };
-        let price = charge.price;
-        let charged = match self.inner.db.write_set(charge).await? {
-            Verdict::Charged(charged) => charged,
-            Verdict::Unauthorized => return Err(Error::Unauthorized),
-            Verdict::Insufficient { balance } => return Err(Error::InsufficientTokens { balance, price }),
-            Verdict::InFlight => return Err(Error::KeyInFlight),
-            Verdict::KeyReused => return Err(Error::KeyReused),
-            Verdict::Replay { chat, balance } => {
-                return Ok(Receipt {
-                    chat_id: chat.id,
-                    message: chat.message,
-                    response: chat.response.unwrap_or_default(),
-                    charged: chat.charge,
-                    remaining: balance,
-                    replayed: true,
-                });
-            }
-        };
-        let response = match response {
-            Some(response) => response,
-            None => self.answer_hold(charged, message.clone()).await?,
-        };
-        let Charged { chat_id, balance, .. } = charged;
-        Ok(Receipt { chat_id, message, response, charged: price, remaining: balance, replayed: false })
-    }
-
-    /// Starts the task that ends the hold, and waits for what it has to say. The task goes on without us.
-    async fn answer_hold(&self, charged: Charged, message: String) -> Result<String> {
+        if charge.response.is_some() {
+            return self.inner.charge_and_answer(charge).await;
+        }
+        // From before the charge until the hold has ended it is the task's work: the client may leave at any moment,
+        // and then the answer is found in the history or by the key.
         let (tell, told) = oneshot::channel();
         let inner = self.inner.clone();
-        let task = async move {
-            let outcome = inner.answer_and_settle(charged, message).await;
-            // The client may be gone; then the answer is found in the history or by the key.
-            let _ = tell.send(outcome);
-        };
+        let task = async move { tell.send(inner.charge_and_answer(charge).await) };
         self.inner.holds.spawn_on(task, &self.inner.runtime);
         told.await.unwrap_or_else(|_| Err(Error::Unavailable("the task of a hold was lost".to_owned())))
     }
@@ -153,10 +125,37 @@ impl Toll {
 }
 
 impl Inner {
-    async fn answer_and_settle(&self, charged: Charged, message: String) -> Result<String> {
+    async fn charge_and_answer(&self, charge: Charge) -> Result<Receipt> {
+        let (message, price, at_once) = (charge.message.clone(), charge.price, charge.response.clone());
+        let charged = match self.db.write_set(charge).await? {
+            Verdict::Charged(charged) => charged,
+            Verdict::Unauthorized => return Err(Error::Unauthorized),
+            Verdict::Insufficient { balance } => return Err(Error::InsufficientTokens { balance, price }),
+            Verdict::InFlight => return Err(Error::KeyInFlight),
+            Verdict::KeyReused => return Err(Error::KeyReused),
+            Verdict::Replay { chat, balance } => {
+                return Ok(Receipt {
+                    chat_id: chat.id,
+                    message: chat.message,
+                    response: chat.response.unwrap_or_default(),
+                    charged: chat.charge,
+                    remaining: balance,
+                    replayed: true,
+                });
+            }
+        };
+        let response = match at_once {
+            Some(response) => response,
+            None => self.answer_and_settle(charged, &message).await?,
+        };
+        let Charged { chat_id, balance, .. } = charged;
+        Ok(Receipt { chat_id, message, response, charged: price, remaining: balance, replayed: false })
+    }
+
+    async fn answer_and_settle(&self, charged: Charged, message: &str) -> Result<String> {
         let limit = self.responder.time_limit();
         let answered = tokio::select! {
-            answered = tokio::time::timeout(limit, self.responder.answer(&message)) => {
+            answered = tokio::time::timeout(limit, self.responder.answer(message)) => {
                 answered.unwrap_or(Err("it took too long"))
             }
             () = self.hurry.cancelled() => Err("the server was stopped"),

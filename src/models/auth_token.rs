@@ -39,12 +39,7 @@ pub struct NewAuthToken {
 impl NewAuthToken {
     /// Stores it, or finds it where an earlier try of the same job has already done so.
     pub fn insert(&self, conn: &mut DbConnection) -> QueryResult<AuthToken> {
-        let stored = dsl::auth_tokens
-            .filter(dsl::digest.eq(&self.digest))
-            .select(AuthToken::as_select())
-            .get_result(conn)
-            .optional()?;
-        match stored {
+        match AuthToken::find_by_digest(conn, &self.digest)? {
             Some(stored) => Ok(stored),
             None => diesel::insert_into(dsl::auth_tokens).values(self.clone()).get_result(conn),
         }
@@ -61,18 +56,33 @@ impl AuthToken {
         live(user_id, now).filter(dsl::name.is_not_null()).count().get_result(conn)
     }
 
-    /// Removes the least recently used live login-made ones beyond the first `keep`.
+    /// The one with this digest, whatever has become of it.
+    pub fn find_by_digest(conn: &mut DbConnection, digest: &[u8]) -> QueryResult<Option<AuthToken>> {
+        dsl::auth_tokens
+            .filter(dsl::digest.eq(digest))
+            .select(AuthToken::as_select())
+            .get_result(conn)
+            .optional()
+    }
+
+    pub fn count_logins(conn: &mut DbConnection, user_id: i64, now: NaiveDateTime) -> QueryResult<i64> {
+        live(user_id, now).filter(dsl::name.is_null()).count().get_result(conn)
+    }
+
+    /// Removes the least recently used live login-made ones beyond the first `keep`, of which `newest` is one.
     pub fn prune_logins(
         conn: &mut DbConnection,
         user_id: i64,
+        newest: i64,
         keep: i64,
         now: NaiveDateTime,
     ) -> QueryResult<usize> {
         let last_use = sql::<Nullable<Timestamp>>("coalesce(last_used_at, created_at)");
         let surplus: Vec<i64> = live(user_id, now)
             .filter(dsl::name.is_null())
+            .filter(dsl::id.ne(newest))
             .order((last_use.desc(), dsl::id.desc()))
-            .offset(keep)
+            .offset(keep - 1)
             // SQLite has no OFFSET without a LIMIT.
             .limit(1000)
             .select(dsl::id)
@@ -80,12 +90,12 @@ impl AuthToken {
         diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(surplus))).execute(conn)
     }
 
-    /// Whether there was a live one to revoke.
+    /// Whether there was a live one to revoke, or an earlier try of the same job, at the same `now`, has revoked it.
     pub fn revoke(conn: &mut DbConnection, user_id: i64, id: i64, now: NaiveDateTime) -> QueryResult<bool> {
         let target = dsl::auth_tokens
             .filter(dsl::id.eq(id))
             .filter(dsl::user_id.eq(user_id))
-            .filter(dsl::revoked_at.is_null());
+            .filter(dsl::revoked_at.is_null().or(dsl::revoked_at.eq(now)));
         Ok(diesel::update(target).set(dsl::revoked_at.eq(now)).execute(conn)? == 1)
     }
 
@@ -101,6 +111,14 @@ impl AuthToken {
             .filter(dsl::revoked_at.is_null())
             .filter(dsl::id.ne(keep.unwrap_or(-1)));
         diesel::update(target).set(dsl::revoked_at.eq(now)).execute(conn)
+    }
+
+    /// Deletes up to `most` that ended before `time`; answers how many there were.
+    pub fn forget(conn: &mut DbConnection, time: NaiveDateTime, most: i64) -> QueryResult<usize> {
+        let ended = dsl::revoked_at.lt(time).or(dsl::expires_at.lt(time));
+        let ids: Vec<i64> =
+            dsl::auth_tokens.filter(ended.assume_not_null()).limit(most).select(dsl::id).load(conn)?;
+        diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(ids))).execute(conn)
     }
 
     /// Writes a use down, unless a later one already is.

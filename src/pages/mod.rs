@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use rust_embed::Embed;
 
-use crate::api::{Scheme, get, resource};
+use crate::api::{Https, get, resource};
 use crate::error::{Error, Result};
 
 /// Pages have no scripts, and nothing from elsewhere.
@@ -14,11 +14,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img
 
 pub fn routes(config: &mut ServiceConfig) {
     resource(config, "/static/{file}", vec![get(file)]);
-    config.service(web::resource("/").route(web::get().to(front)).default_service(web::to(only_get)));
-}
-
-async fn only_get() -> Result<&'static str> {
-    Err(Error::MethodNotAllowed("GET".to_owned()))
+    resource(config, "", vec![get(front)]);
 }
 
 #[derive(Template)]
@@ -32,7 +28,7 @@ struct Front<'a> {
 async fn front(request: HttpRequest) -> Result<HttpResponse> {
     let host =
         request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8000");
-    let https = request.app_data::<web::Data<Scheme>>().is_some_and(|scheme| scheme.https);
+    let https = request.app_data::<web::Data<Https>>().is_some_and(|https| https.0);
     let address = format!("{}://{host}", if https { "https" } else { "http" });
     page(&Front { version: env!("CARGO_PKG_VERSION"), address: &address })
 }

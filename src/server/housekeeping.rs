@@ -3,11 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
-
 use super::Services;
+use crate::auth;
 use crate::config::Config;
-use crate::db::{Db, DbConnection, Scope};
+use crate::db::Db;
 use crate::metering;
 
 /// Between two looks for holds past their deadline.
@@ -54,17 +53,14 @@ async fn hourly(db: &Db) {
             Ok(count) => log::info!("forgot {count} idempotency keys older than a day"),
             Err(error) => log::warn!("old idempotency keys could not be deleted: {error}"),
         }
-        if let Err(error) = db.write_bulk(Scope::none(), optimize).await {
+        match auth::forget_auth_tokens(db).await {
+            Ok(0) => {}
+            Ok(count) => log::info!("forgot {count} auth tokens that ended long ago"),
+            Err(error) => log::warn!("auth tokens that ended could not be deleted: {error}"),
+        }
+        if let Err(error) = db.optimize().await {
             log::warn!("PRAGMA optimize failed: {error}");
         }
-    }
-}
-
-/// Lets SQLite bring its statistics up to date; PostgreSQL does so by itself.
-fn optimize(conn: &mut DbConnection) -> crate::error::Result<()> {
-    match conn {
-        DbConnection::Sqlite(conn) => Ok(conn.batch_execute("PRAGMA optimize")?),
-        DbConnection::Postgres(_) => Ok(()),
     }
 }
 

@@ -3,23 +3,20 @@
 
 use std::time::Instant;
 
+use actix_web::ResponseError;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpResponse, ResponseError};
 use rand::RngExt;
 
-use crate::api::{Scheme, client_of};
+use crate::api::{Https, client_of};
 use crate::error::Error;
 
 /// The longest request line and headers together, in bytes.
 const MOST_HEAD_BYTES: usize = 16 * 1024;
-
-/// Characters of a path segment that are shown in the log: an auth token that somebody put there is longer.
-const SHOWN_SEGMENT: usize = 16;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -31,14 +28,17 @@ pub async fn manners<B: MessageBody + 'static>(
     let started = Instant::now();
     let id = format!("{:016x}", rand::rng().random::<u64>());
     let wants_problem = wants_problem(request.headers());
-    let https = request.app_data::<Data<Scheme>>().is_some_and(|scheme| scheme.https);
+    let https = request.app_data::<Data<Https>>().is_some_and(|https| https.0);
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
-        request.into_response(HttpResponse::from_error(Error::HeadTooLarge)).map_into_boxed_body()
+        request.error_response(Error::HeadTooLarge)
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
-    if let Some(error) = response.response().error() {
-        response = shaped(response.request().clone(), error, wants_problem).unwrap_or(response);
+    if let Some(error) = response.response().error()
+        && let Some(mut shaped) = shaped(response.request().clone(), error, wants_problem)
+    {
+        keep_cors(response.headers(), shaped.headers_mut());
+        response = shaped;
     }
     add_headers(response.headers_mut(), &id, https);
     write_line(&response, &id, started);
@@ -70,6 +70,15 @@ fn shaped(
             ours.log();
             let body = if wants_problem { ours.problem() } else { ours.error_response() };
             Some(ServiceResponse::new(request, body))
+        }
+    }
+}
+
+/// What browsers were allowed stays allowed, or a page of another origin could not read the error.
+fn keep_cors(from: &HeaderMap, to: &mut HeaderMap) {
+    for (name, value) in from {
+        if name.as_str().starts_with("access-control-") || name == header::VARY {
+            to.append(name.clone(), value.clone());
         }
     }
 }
@@ -116,25 +125,23 @@ fn write_line(response: &ServiceResponse<BoxBody>, id: &str, started: Instant) {
     log::info!(
         "{} {} {} {:.1} ms, from {}, id {id}",
         request.method(),
-        shown_path(request.path()),
+        shown_path(request.path(), request.match_pattern().as_deref()),
         response.status().as_u16(),
         started.elapsed().as_secs_f64() * 1000.0,
         client_of(request),
     );
 }
 
-/// The path without its query, cut so that neither a secret nor a forged line gets into the log.
-fn shown_path(path: &str) -> String {
-    let mut shown = String::new();
-    for segment in path.split_inclusive('/').take(6) {
-        let clean = segment.chars().all(|c| c.is_ascii_graphic());
-        if clean && segment.len() <= SHOWN_SEGMENT {
-            shown.push_str(segment);
-        } else {
-            shown.push_str("(…)/");
-        }
-    }
-    shown
+/// The path as the table of routes has it, with the ids that are numbers. Whatever else stands in a path, or is no
+/// path of ours, may be a secret that somebody put in the wrong place, or a forged line.
+fn shown_path(path: &str, pattern: Option<&str>) -> String {
+    let Some(pattern) = pattern else { return "(no such path)".to_owned() };
+    let is_number = |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
+    let segments = pattern
+        .split('/')
+        .zip(path.split('/'))
+        .map(|(known, segment)| if known.starts_with('{') && is_number(segment) { segment } else { known });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]
@@ -143,9 +150,8 @@ mod tests {
 
     #[test]
     fn a_path_is_shown_without_what_may_be_a_secret() {
-        assert_eq!(shown_path("/auth-tokens/17/"), "/auth-tokens/17/");
-        assert_eq!(shown_path("/chat/tg_0123456789abcdefghij"), "/chat/(…)/");
-        assert_eq!(shown_path("/a\u{1b}[31m"), "/(…)/");
-        assert_eq!(shown_path(&"/x".repeat(100)), "/x/x/x/x/x/");
+        assert_eq!(shown_path("/auth-tokens/17/", Some("/auth-tokens/{id}/")), "/auth-tokens/17/");
+        assert_eq!(shown_path("/chats/my-secret", Some("/chats/{id}")), "/chats/{id}");
+        assert_eq!(shown_path("/tg_0123456789abcdefghij", None), "(no such path)");
     }
 }

@@ -16,8 +16,9 @@ use actix_web::{App, HttpServer};
 use chrono::TimeDelta;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, timeout_at};
 
-use crate::api::{self, BodyTimeout, Readiness, Scheme};
+use crate::api::{self, BodyTimeout, Https, Readiness};
 use crate::auth::{AccountRules, Auth, Hasher};
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, LoginErrors, Registration, Switch};
@@ -31,7 +32,9 @@ pub use manners::manners;
 /// How long open holds may take to be answered once the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(7);
 /// When actix cuts the connections that are left, in seconds: after the holds had their time.
-const SHUTDOWN_TIMEOUT: u64 = 9;
+const SHUTDOWN_TIMEOUT: u64 = 8;
+/// When the process ends, whatever is left to do: 10 s are promised.
+const LAST_MOMENT: Duration = Duration::from_secs(9);
 /// Log-ins and registrations that may wait for a core to hash on, for each core.
 const WAITING_PER_CORE: usize = 32;
 /// Connections that the kernel keeps for us until they are accepted.
@@ -48,7 +51,7 @@ pub struct Services {
     pub readiness: Data<Readiness>,
     body_timeout: Data<BodyTimeout>,
     proxies: Data<TrustedProxies>,
-    scheme: Data<Scheme>,
+    https: Data<Https>,
 }
 
 impl Services {
@@ -72,7 +75,7 @@ impl Services {
             readiness: Data::new(Readiness::default()),
             body_timeout: Data::new(BodyTimeout(Duration::from_secs(config.listen.body_timeout))),
             proxies: Data::new(config.listen.trusted_proxies.clone()),
-            scheme: Data::new(Scheme { https: config.is_https() }),
+            https: Data::new(Https(config.is_https())),
         }
     }
 }
@@ -91,7 +94,7 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.readiness)
             .app_data(services.body_timeout)
             .app_data(services.proxies)
-            .app_data(services.scheme)
+            .app_data(services.https)
             .configure(api::routes)
             .configure(pages::routes)
             .default_service(web::to(api::not_found));
@@ -105,10 +108,7 @@ pub async fn serve(config: &Config, services: Services) -> io::Result<()> {
     let workers = config.listen.workers.map_or_else(cores, usize::from);
     let connections = usize::try_from(config.listen.max_connections).unwrap_or(usize::MAX);
     let server = HttpServer::new(move || {
-        App::new()
-            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
-            .wrap(from_fn(manners))
-            .configure(routes(app.clone()))
+        App::new().wrap(cors(&origins)).wrap(from_fn(manners)).configure(routes(app.clone()))
     })
     .workers(workers)
     .backlog(BACKLOG)
@@ -131,7 +131,6 @@ pub async fn serve(config: &Config, services: Services) -> io::Result<()> {
     if services.readiness.is_draining() {
         let _ = stopper.await;
     }
-    services.auth.write_last_uses().await;
     log::info!("stopped");
     Ok(())
 }
@@ -145,13 +144,21 @@ fn stop_on_signal(server: ServerHandle, services: Services) -> io::Result<impl F
             _ = interrupt.recv() => {}
         }
         log::info!("told to stop: finishing what is in flight");
+        let last_moment = Instant::now() + LAST_MOMENT;
         services.readiness.drain();
-        services.toll.drain(DRAIN, server.stop(true)).await;
+        let finish = async {
+            services.toll.drain(DRAIN, server.stop(true)).await;
+            services.auth.write_last_uses().await;
+        };
+        // A database that hangs must not keep the process: whatever ends it next would kill it anyway.
+        if timeout_at(last_moment, finish).await.is_err() {
+            log::error!("the database did not answer in time: open holds are left to the sweeper");
+        }
     })
 }
 
 /// What browsers of other origins may do: nothing, unless the settings name them. No cookies, ever.
-fn cors(origins: &[String]) -> Cors {
+pub fn cors(origins: &[String]) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "DELETE"])
         .allowed_headers(["Authorization", "Content-Type", "Accept", "Idempotency-Key"])
@@ -164,8 +171,11 @@ fn cors(origins: &[String]) -> Cors {
             "Retry-After",
         ])
         .max_age(3600);
-    if origins.iter().any(|origin| origin == "*") {
-        return cors.send_wildcard().allow_any_origin();
-    }
-    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+    let origins: Vec<&str> = origins.iter().map(String::as_str).filter(|origin| !origin.is_empty()).collect();
+    let cors = if origins.contains(&"*") {
+        cors.send_wildcard().allow_any_origin()
+    } else {
+        origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+    };
+    Condition::new(!origins.is_empty(), cors)
 }

@@ -1,1 +1,19 @@
 //! The JSON API over the real routes.
+
+mod auth_tokens;
+mod contract;
+mod cors;
+mod credentials;
+mod errors;
+mod headers;
+mod history;
+mod holds;
+mod idempotency;
+mod imported_users;
+mod log_in;
+mod log_out;
+mod messages;
+mod password;
+mod problems;
+mod registration;
+mod throttles;

@@ -21,3 +21,8 @@ fn assert_unavailable(answer: &Answer) {
     assert!(wait.is_some_and(|seconds| seconds > 0), "no Retry-After: {answer:?}");
     assert!(!answer.error().is_empty());
 }
+mod logs;
+mod malformed;
+mod malformed_heads;
+mod stop;
+mod two_servers;

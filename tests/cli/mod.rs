@@ -1,1 +1,77 @@
 //! The commands, run as an operator runs them.
+
+mod adjust;
+mod changepassword;
+mod createsuperuser;
+mod damage;
+mod migrate;
+mod settings;
+mod sql;
+mod terminal;
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::TestDatabase;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
+
+/// How long a command may take on a busy machine. What it says must fit into a pipe meanwhile.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a command said, and how it ended.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Said {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Said {
+    #[track_caller]
+    fn assert_good(&self) {
+        assert_eq!(self.code, Some(0), "{self:?}");
+    }
+
+    /// It ended with this code, and said why.
+    #[track_caller]
+    fn assert_refused(&self, code: i32, why: &str) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        assert!(self.err.contains(why), "{why:?} is not in {self:?}");
+    }
+}
+
+/// Runs a command to its end, with `input` on its standard input. One that does not end, because it serves, is ended.
+fn finish(command: &mut Command, input: &str) -> Said {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    // A command that refuses at once may have closed it already.
+    let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
+    let deadline = Instant::now() + PATIENCE;
+    while process.try_wait().unwrap().is_none() {
+        if Instant::now() > deadline {
+            process.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    process.wait_with_output().unwrap().into()
+}
+
+/// Runs a command on a database, with `input` on its standard input.
+fn run_with(database: &TestDatabase, words: &[&str], input: &str) -> Said {
+    let mut command = Command::new(BINARY);
+    command.env_clear().args(words).args(["--database-url", database.url(), "--bcrypt-cost", "4"]);
+    finish(&mut command, input)
+}
+
+fn run(database: &TestDatabase, words: &[&str]) -> Said {
+    run_with(database, words, "")
+}

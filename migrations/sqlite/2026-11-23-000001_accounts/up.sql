@@ -21,6 +21,8 @@ CREATE TABLE users (
     version BIGINT NOT NULL DEFAULT 0
 );
 
+CREATE INDEX users_superusers ON users (id) WHERE is_superuser;
+
 CREATE TABLE auth_tokens (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
     user_id BIGINT NOT NULL REFERENCES users (id) ON DELETE RESTRICT,
@@ -33,4 +35,7 @@ CREATE TABLE auth_tokens (
     expires_at TIMESTAMP,
     revoked_at TIMESTAMP
 );
-CREATE INDEX auth_tokens_by_user ON auth_tokens (user_id, id);
+-- Those that ended stay for a while, and must not slow down the look at a user's live ones.
+CREATE INDEX auth_tokens_by_user ON auth_tokens (user_id, revoked_at, id);
+CREATE INDEX auth_tokens_revoked ON auth_tokens (revoked_at) WHERE revoked_at IS NOT NULL;
+CREATE INDEX auth_tokens_expiring ON auth_tokens (expires_at) WHERE expires_at IS NOT NULL;

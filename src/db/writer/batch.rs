@@ -59,7 +59,7 @@ impl Writer {
     /// On PostgreSQL each set of commands gets a transaction of its own: it locks its users in the order of their
     /// ids, and together with the locks of other jobs that would be no order any more.
     pub(super) fn run(&mut self, batch: Jobs) {
-        let jobs = grouped(batch);
+        let jobs = grouped(waiting(batch));
         if !self.connector.url.is_postgres() {
             return self.run_together(jobs);
         }
@@ -125,7 +125,8 @@ impl Writer {
     /// Runs each job in a transaction of its own, until the database itself fails: then the rest is refused.
     fn run_alone(&mut self, jobs: Jobs, again: bool) {
         let mut broken: Option<String> = None;
-        for job in jobs {
+        // What may be committed already has to be looked up, whoever waits.
+        for job in if again { jobs } else { waiting(jobs) } {
             match &broken {
                 Some(why) => refuse_all(vec![job], why),
                 None => broken = self.run_single(job, again),
@@ -238,6 +239,11 @@ fn run_one(
 
 fn users_of(jobs: &Jobs) -> Vec<i64> {
     jobs.iter().flat_map(|job| job.scope()).copied().collect()
+}
+
+/// Without the jobs that nobody waits for any more: while the database hung, their callers were told 503.
+fn waiting(jobs: Jobs) -> Jobs {
+    jobs.into_iter().filter_map(|mut job| job.keep_waiting().then_some(job)).collect()
 }
 
 /// Commands of one set become one job.

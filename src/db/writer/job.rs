@@ -1,6 +1,7 @@
 //! What waits in a writer's queue.
 
 use std::any::Any;
+use std::mem::take;
 
 use tokio::sync::oneshot;
 
@@ -27,6 +28,10 @@ pub trait SetCommand: Send + Sync + Sized + 'static {
 pub(super) trait Queued: Any + Send {
     /// The users whose rows it changes.
     fn scope(&self) -> &[i64];
+
+    /// Lets go of callers who no longer wait: they were told that nothing is confirmed, and what has not run for them
+    /// should not. Answers whether anybody is left.
+    fn keep_waiting(&mut self) -> bool;
 
     /// Runs it, inside the writer's transaction.
     fn run(&mut self, conn: &mut DbConnection, again: bool) -> Result<()>;
@@ -70,6 +75,10 @@ where
 {
     fn scope(&self) -> &[i64] {
         &self.scope
+    }
+
+    fn keep_waiting(&mut self) -> bool {
+        !self.reply.is_closed()
     }
 
     fn run(&mut self, conn: &mut DbConnection, _again: bool) -> Result<()> {
@@ -124,6 +133,12 @@ impl<C: SetCommand> Queued for SetJob<C> {
 
     fn is_set(&self) -> bool {
         true
+    }
+
+    fn keep_waiting(&mut self) -> bool {
+        let pairs = take(&mut self.commands).into_iter().zip(take(&mut self.replies));
+        (self.commands, self.replies) = pairs.filter(|(_, reply)| !reply.is_closed()).unzip();
+        !self.commands.is_empty()
     }
 
     fn run(&mut self, conn: &mut DbConnection, again: bool) -> Result<()> {

@@ -68,6 +68,13 @@ pub(super) const COMMON: &[Check] = &[
               WHERE (state = 'failed' AND total <> 0) OR (state = 'pending' AND total <> -charge)",
     },
     Check {
+        claim: "a complete chat was not refunded",
+        sql: "SELECT 'chat ' || c.id AS subject,
+                     'is complete, but ledger entry ' || e.id || ' gave back ' || e.amount AS fault
+              FROM chats c JOIN ledger_entries e ON e.chat_id = c.id AND e.kind = 'refund'
+              WHERE c.state = 'complete' AND e.actor_id IS NULL",
+    },
+    Check {
         claim: "ledger entries belong to users and chats that exist, and to the chat's own user",
         sql: "SELECT 'ledger entry ' || e.id AS subject,
                      'of user ' || e.user_id || ' names chat ' || coalesce(CAST(e.chat_id AS TEXT), '-') || ' of user '

@@ -1,0 +1,115 @@
+//! What no table of the contract mentions gets an error in the contract's shape all the same.
+
+use rstest::rstest;
+
+use crate::support::On;
+use crate::support::app::{GUEST, TestApp};
+
+/// Every path of the server, with what `Allow` says.
+const PATHS: [(&str, &str); 16] = [
+    ("/chat", "POST"),
+    ("/tokens", "GET, HEAD"),
+    ("/balance", "GET, HEAD"),
+    ("/register", "POST"),
+    ("/login", "POST"),
+    ("/logout", "POST"),
+    ("/me", "GET, HEAD"),
+    ("/chats", "GET, HEAD"),
+    ("/chats/1", "GET, HEAD"),
+    ("/ledger", "GET, HEAD"),
+    ("/auth-tokens", "GET, HEAD, POST"),
+    ("/auth-tokens/1", "DELETE"),
+    ("/password", "POST"),
+    ("/healthz", "GET, HEAD"),
+    ("/readyz", "GET, HEAD"),
+    ("/static/tollgate.css", "GET, HEAD"),
+];
+
+/// No database has a say in these, so they run on one.
+#[actix_web::test]
+async fn another_method_gets_405_with_those_that_are_allowed() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    let token = app.user("ada").await;
+    for (path, allow) in PATHS {
+        for slash in ["", "/"] {
+            for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"] {
+                if allow.split(", ").any(|allowed| allowed == method) {
+                    continue;
+                }
+                for token in [GUEST, &token] {
+                    let request = app.request(method, &format!("{path}{slash}")).bearer(token);
+                    let answer = request.send().await;
+                    assert_eq!(answer.status, 405, "{method} {path}{slash}: {}", answer.text());
+                    answer.assert_error(405, "Method not allowed").assert_header("allow", allow);
+                }
+            }
+        }
+    }
+    let front = app.request("POST", "/").send().await;
+    front.assert_error(405, "Method not allowed").assert_header("allow", "GET, HEAD");
+    assert_eq!(app.balance(&token).await, 4000);
+}
+
+#[actix_web::test]
+async fn a_path_that_is_none_gets_404() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    let token = app.user("ada").await;
+    for path in [
+        "/nothing",
+        "/chat/1/",
+        "/chat//",
+        "//chat/",
+        "/CHAT/",
+        "/chats/1/2/",
+        "/static/",
+        "/static/../Cargo.toml",
+        "/static//etc/passwd",
+        "/index.html",
+        "/%ff",
+        "/%00",
+    ] {
+        for method in ["GET", "POST", "DELETE", "HEAD"] {
+            let answer = app.request(method, path).bearer(&token).body("{}").send().await;
+            assert_eq!((answer.status, path), (404, path), "{method}: {}", answer.text());
+            answer.assert_error(404, "Not found");
+        }
+    }
+    for file in ["nothing.css", "..%2fCargo.toml", "%2e%2e%2fCargo.toml", "%2fetc%2fpasswd", "%00", "."] {
+        app.get(&format!("/static/{file}"), GUEST).await.assert_error(404, "Not found");
+    }
+}
+
+#[actix_web::test]
+async fn a_head_beyond_16_kib_is_refused() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    let token = app.user("ada").await;
+    let chat = || app.request("POST", "/chat/").bearer(&token).body(r#"{"message":"Hello"}"#);
+    chat().header("X-Long", &"x".repeat(15_000)).send().await.assert_status(201);
+    let refused = chat().header("X-Long", &"x".repeat(16_384)).send().await;
+    refused.assert_error(431, "Request header fields too large");
+    let mut many = chat();
+    for number in 0..90 {
+        many = many.header(&format!("X-Number-{number}"), &"x".repeat(200));
+    }
+    many.send().await.assert_error(431, "Request header fields too large");
+    let path = format!("/balance/?{}", "x".repeat(16_384));
+    app.get(&path, &token).await.assert_error(431, "Request header fields too large");
+    assert_eq!(app.balance(&token).await, 3900);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_draining_server_is_alive_and_not_ready(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    for path in ["/healthz", "/healthz/"] {
+        app.get(path, GUEST).await.assert(200, r#"{"status":"alive"}"#);
+    }
+    for path in ["/readyz", "/readyz/"] {
+        app.get(path, GUEST).await.assert(200, r#"{"status":"ready"}"#);
+    }
+    app.services.readiness.drain();
+    app.get("/healthz", GUEST).await.assert_status(200);
+    let refused = app.get("/readyz", GUEST).await;
+    refused.assert_error(503, "Service unavailable");
+    assert!(refused.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
+}

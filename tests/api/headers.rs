@@ -1,0 +1,135 @@
+//! Headers that every answer has, and the pages for people.
+
+use std::collections::HashSet;
+
+use crate::support::app::{GUEST, TestApp};
+use crate::support::server::{PASSWORD, Server};
+use crate::support::{On, TestDatabase};
+
+/// Requests of every kind: answered, refused, unknown, malformed, a page, a file.
+const REQUESTS: [(&str, &str, u16); 10] = [
+    ("GET", "/balance/", 200),
+    ("POST", "/chat/", 400),
+    ("GET", "/tokens/x", 404),
+    ("GET", "/nothing", 404),
+    ("DELETE", "/chat/", 405),
+    ("OPTIONS", "/chat/", 405),
+    ("GET", "/chats/?limit=0", 400),
+    ("GET", "/", 200),
+    ("GET", "/static/tollgate.css", 200),
+    ("GET", "/healthz", 200),
+];
+
+#[actix_web::test]
+async fn security_headers_are_on_everything() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    let token = app.user("ada").await;
+    for accept in ["*/*", "application/problem+json"] {
+        for (method, path, status) in REQUESTS {
+            let answer = app.request(method, path).bearer(&token).header("Accept", accept).send().await;
+            answer.assert_status(status);
+            for (name, value) in [
+                ("x-content-type-options", "nosniff"),
+                ("x-frame-options", "DENY"),
+                ("referrer-policy", "same-origin"),
+                ("cross-origin-resource-policy", "same-origin"),
+            ] {
+                assert_eq!(answer.header(name), Some(value), "{name} of {method} {path}");
+            }
+            let policy = answer.header("content-security-policy").unwrap();
+            assert!(
+                policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+                "{path}"
+            );
+            let cached = answer.header("cache-control");
+            assert_eq!(cached == Some("no-store"), path != "/static/tollgate.css", "{path}: {cached:?}");
+            for absent in ["strict-transport-security", "access-control-allow-origin", "set-cookie", "server"]
+            {
+                assert_eq!(answer.header(absent), None, "{path}");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn every_answer_has_a_request_id_of_its_own() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    let mut ids = HashSet::new();
+    for (method, path, _) in REQUESTS.repeat(5) {
+        let answer = app.request(method, path).header("X-Request-Id", "mine").send().await;
+        let id = answer.header("x-request-id").unwrap().to_owned();
+        assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        assert!(ids.insert(id.clone()), "{id} twice");
+    }
+}
+
+#[actix_web::test]
+async fn hsts_is_sent_where_the_public_url_is_https() {
+    for (url, expected) in [("https://chat.example", Some("max-age=31536000")), ("http://chat.example", None)]
+    {
+        let Some(app) = TestApp::spawn_with(On::Sqlite, &["--public-url", url]).await else { return };
+        for path in ["/", "/balance/", "/nothing"] {
+            assert_eq!(
+                app.get(path, GUEST).await.header("strict-transport-security"),
+                expected,
+                "{url} {path}"
+            );
+        }
+    }
+}
+
+#[actix_web::test]
+async fn the_front_page_says_how_to_begin_without_any_script() {
+    let Some(app) = TestApp::spawn_with(On::Sqlite, &["--public-url", "https://chat.example"]).await else {
+        return;
+    };
+    let page = app.request("GET", "/").header("Host", "chat.example").send().await;
+    page.assert_status(200).assert_header("content-type", "text/html; charset=utf-8");
+    let html = page.text();
+    assert!(html.contains("curl https://chat.example/register/"), "{html}");
+    assert!(!html.contains("<script") && !html.contains("style="), "{html}");
+    let policy = page.header("content-security-policy").unwrap();
+    for part in ["style-src 'self'", "base-uri 'none'", "form-action 'self'"] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert!(!policy.contains("script-src") && !policy.contains("unsafe"), "{policy}");
+    // What the page names is there, of its own type, and may be kept for a while.
+    assert!(html.contains("href=\"/static/tollgate.css\""), "{html}");
+    let file = app.get("/static/tollgate.css", GUEST).await;
+    file.assert_status(200).assert_header("content-type", "text/css");
+    file.assert_header("cache-control", "public, max-age=300");
+}
+
+/// The client sends the Host header, so it may hold anything.
+#[actix_web::test]
+async fn the_front_page_escapes_the_host() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    let page = app.request("GET", "/").header("Host", "\"><img src=x>'").send().await;
+    assert!(!page.text().contains("<img"), "{}", page.text());
+}
+
+/// Over a socket, since it is the HTTP layer that drops the body of a HEAD.
+#[actix_web::test]
+async fn head_is_get_without_the_body() {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    let server = Server::start(&database, &[]);
+    let token = server.user("ada");
+    let client = reqwest::Client::new();
+    for (path, status) in
+        [("/tokens/", 200), ("/me", 200), ("/chats/", 200), ("/", 200), ("/healthz", 200), ("/x", 404)]
+    {
+        let send = |method: reqwest::Method| {
+            let url = format!("http://{}{path}", server.address());
+            client.request(method, url).bearer_auth(&token).send()
+        };
+        let get = send(reqwest::Method::GET).await.unwrap();
+        let head = send(reqwest::Method::HEAD).await.unwrap();
+        assert_eq!((head.status().as_u16(), get.status().as_u16()), (status, status), "{path}");
+        for name in ["content-type", "content-length", "content-security-policy", "cache-control"] {
+            assert_eq!(head.headers().get(name), get.headers().get(name), "{name} of {path}");
+        }
+        assert!(head.text().await.unwrap().is_empty() && !get.text().await.unwrap().is_empty(), "{path}");
+    }
+    let log = server.log();
+    assert!(!log.contains(&token) && !log.contains(PASSWORD), "{log}");
+}

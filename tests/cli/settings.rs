@@ -1,0 +1,160 @@
+//! Settings: where they come from, what they refuse, and which database they pick.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use super::{BINARY, Said, finish, run};
+use crate::support::server::Server;
+use crate::support::{On, TestDatabase, temporary};
+
+/// Every setting: flag, variable, what `--help` says of its default, and a value that it refuses.
+const SETTINGS: [(&str, &str, &str, &str); 24] = [
+    ("--bind", "TOLLGATE_BIND", "127.0.0.1:8000", "nowhere"),
+    ("--public-url", "TOLLGATE_PUBLIC_URL", "", "ftp://chat.example"),
+    ("--trusted-proxies", "TOLLGATE_TRUSTED_PROXIES", "none", "10.0.0.0/99"),
+    ("--cors-origins", "TOLLGATE_CORS_ORIGINS", "none", ""),
+    ("--workers", "TOLLGATE_WORKERS", "one a core", "0"),
+    ("--max-connections", "TOLLGATE_MAX_CONNECTIONS", "8192", "1"),
+    ("--head-timeout", "TOLLGATE_HEAD_TIMEOUT", "5", "0"),
+    ("--body-timeout", "TOLLGATE_BODY_TIMEOUT", "15", "soon"),
+    ("--min-free-disk", "TOLLGATE_MIN_FREE_DISK", "512", "-1"),
+    ("--database-url", "DATABASE_URL", "tollgate.db", "mysql://root@db/tollgate"),
+    ("--read-connections", "TOLLGATE_READ_CONNECTIONS", "8", "0"),
+    ("--pg-writers", "TOLLGATE_PG_WRITERS", "2", "65"),
+    ("--opening-tokens", "TOLLGATE_OPENING_TOKENS", "4000", "-1"),
+    ("--chat-price", "TOLLGATE_CHAT_PRICE", "100", "1.5"),
+    ("--bcrypt-cost", "TOLLGATE_BCRYPT_COST", "12", "3"),
+    ("--throttle", "TOLLGATE_THROTTLE", "on", "maybe"),
+    ("--registration", "TOLLGATE_REGISTRATION", "open", "ajar"),
+    ("--login-errors", "TOLLGATE_LOGIN_ERRORS", "distinct", "vague"),
+    ("--auth-token-days", "TOLLGATE_AUTH_TOKEN_DAYS", "0", "-1"),
+    ("--responder", "TOLLGATE_RESPONDER", "dummy", "oracle"),
+    ("--dummy-delay", "TOLLGATE_DUMMY_DELAY", "0", "600001"),
+    ("--dummy-failures", "TOLLGATE_DUMMY_FAILURES", "0", "101"),
+    ("--log", "TOLLGATE_LOG", "info", "tollgate=loud"),
+    ("--bcrypt-cost", "TOLLGATE_BCRYPT_COST", "12", "17"),
+];
+
+/// Runs the binary in an empty directory with these variables.
+fn tollgate_in(directory: &Path, words: &[&str], variables: &[(&str, &str)]) -> Said {
+    let mut command = Command::new(BINARY);
+    command.env_clear().envs(variables.iter().copied()).args(words).current_dir(directory);
+    finish(&mut command, "")
+}
+
+fn is_empty(directory: &Path) -> bool {
+    std::fs::read_dir(directory).unwrap().next().is_none()
+}
+
+#[test]
+fn a_bad_value_stops_the_start_and_is_named_wherever_it_comes_from() {
+    let directory = temporary::directory();
+    for (flag, variable, _, bad) in SETTINGS.into_iter().filter(|(_, _, _, bad)| !bad.is_empty()) {
+        let by_flag = tollgate_in(directory.path(), &["serve", &format!("{flag}={bad}")], &[]);
+        let by_variable = tollgate_in(directory.path(), &["serve"], &[(variable, bad)]);
+        for said in [by_flag, by_variable] {
+            said.assert_refused(2, flag);
+            assert!(said.err.contains(bad), "{bad:?} is not in {said:?}");
+        }
+    }
+    tollgate_in(directory.path(), &["serve", "--no-such-setting", "1"], &[])
+        .assert_refused(2, "--no-such-setting");
+    tollgate_in(directory.path(), &["no-such-command"], &[]).assert_refused(2, "no-such-command");
+    assert!(is_empty(directory.path()), "a start that was refused left a file");
+}
+
+#[test]
+fn the_help_tells_of_every_setting_and_command() {
+    let directory = temporary::directory();
+    for words in [["--help"].as_slice(), &["serve", "--help"]] {
+        let help = tollgate_in(directory.path(), words, &[]);
+        help.assert_good();
+        for (flag, variable, default, _) in SETTINGS {
+            let (_, about) = help.out.split_once(&format!("{flag} <")).unwrap_or_else(|| panic!("no {flag}"));
+            let about = about.split("\n      --").next().unwrap();
+            assert!(about.contains(variable), "{variable} is not in {about}");
+            assert!(
+                default.is_empty() || about.contains(&format!("default: {default}]")),
+                "{default:?}: {about}"
+            );
+        }
+    }
+    let help = tollgate_in(directory.path(), &["--help"], &[]).out;
+    for command in ["serve", "createsuperuser", "changepassword", "adjust", "verify", "migrate"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} is not in {help}");
+    }
+    assert!(help.contains("Exit codes: 0 good, 1 refused or wrong, 2 bad usage"), "{help}");
+    let secret = [("DATABASE_URL", "postgres://u:a-secret@h/d")];
+    let help = tollgate_in(directory.path(), &["--help"], &secret);
+    assert!(!help.out.contains("a-secret"), "{help:?}");
+}
+
+#[test]
+fn the_scheme_picks_the_database_and_a_flag_beats_its_variable() {
+    let directory = temporary::directory();
+    let file = |name: &str| directory.path().join(name);
+    let path = |name: &str| file(name).to_str().unwrap().to_owned();
+    for (url, name) in [
+        (path("plain.db"), "plain.db"),
+        ("relative.db".to_owned(), "relative.db"),
+        (format!("sqlite://{}", path("scheme.db")), "scheme.db"),
+        ("sqlite:short.db".to_owned(), "short.db"),
+        (path("odd %41?#ü.db"), "odd %41?#ü.db"),
+    ] {
+        tollgate_in(directory.path(), &["migrate"], &[("DATABASE_URL", &url)]).assert_good();
+        assert!(file(name).metadata().is_ok_and(|file| file.len() > 0), "{url} made no {name}");
+    }
+    let words = ["migrate", "--database-url", "flag.db"];
+    tollgate_in(directory.path(), &words, &[("DATABASE_URL", "variable.db")]).assert_good();
+    assert!(file("flag.db").exists() && !file("variable.db").exists());
+    for bad in ["", "mysql://root@db/d", "http://localhost", ":memory:", "sqlite://"] {
+        tollgate_in(directory.path(), &["migrate"], &[("DATABASE_URL", bad)])
+            .assert_refused(2, "--database-url");
+    }
+    let Some(postgres) = TestDatabase::create(On::Postgres) else { return };
+    let other_scheme = postgres.url().replacen("postgres://", "postgresql://", 1);
+    tollgate_in(directory.path(), &["migrate"], &[("DATABASE_URL", &other_scheme)]).assert_good();
+    assert_eq!(run(&postgres, &["migrate"]).out, "the database is up to date\n");
+}
+
+#[test]
+fn a_postgres_that_is_not_there_is_told_without_its_password() {
+    let directory = temporary::directory();
+    // Port 1 is nobody's.
+    let variables = [("DATABASE_URL", "postgres://u:a-secret@127.0.0.1:1/d?password=a-secret")];
+    for words in [["serve"].as_slice(), &["verify"], &["migrate"]] {
+        let said = tollgate_in(directory.path(), words, &variables);
+        said.assert_refused(1, "127.0.0.1");
+        assert!(!format!("{said:?}").contains("a-secret"), "{said:?}");
+    }
+}
+
+#[test]
+fn a_mistyped_path_makes_no_database() {
+    let directory = temporary::directory();
+    for words in [
+        ["verify"].as_slice(),
+        &["adjust", "ada", "1", "--note", "a reason"],
+        &["changepassword", "--username", "ada", "--password-stdin"],
+        &["migrate", "--status"],
+        &["migrate", "--down"],
+    ] {
+        let said = tollgate_in(directory.path(), words, &[("DATABASE_URL", "tolgate.db")]);
+        said.assert_refused(1, "there is no database tolgate.db");
+        assert!(is_empty(directory.path()), "{words:?} made a file");
+    }
+}
+
+#[test]
+fn an_sqlite_database_is_its_owners_alone() {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    let server = Server::start(&database, &[]);
+    server.user("ada");
+    for suffix in ["", "-wal", "-shm", "-lock"] {
+        let file = format!("{}{suffix}", database.url());
+        let mode =
+            std::fs::metadata(&file).unwrap_or_else(|error| panic!("{file}: {error}")).permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file} has mode {mode:o}");
+    }
+}

@@ -1,0 +1,277 @@
+//! The whole server in the test's own process: the real routes and manners, on a database of the test's own. It
+//! speaks the language of the contract, so that a test reads like the sentence that it is named by.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, to_bytes};
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::test::{TestRequest, init_service};
+use actix_web::{App, Error};
+use clap::{CommandFactory, FromArgMatches, Parser};
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+use futures_util::future::LocalBoxFuture;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use tollgate::config::Config;
+use tollgate::db::Db;
+use tollgate::server::{self, Services, manners};
+
+pub use super::http::Answer;
+use super::server::PASSWORD;
+use super::{On, TestDatabase};
+
+/// In the place of an auth token: the request carries none.
+pub const GUEST: &str = "";
+
+/// Which flags make a [`Config`], without the environment of whoever runs the tests.
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    config: Config,
+}
+
+type Routes = Box<dyn Fn(TestRequest) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>>>;
+
+/// A server without a socket. The database is declared last: it is dropped once nobody uses it any more.
+pub struct TestApp {
+    routes: Routes,
+    pub services: Services,
+    database: TestDatabase,
+}
+
+impl TestApp {
+    /// Cheap hashes, no throttles, all else as it is by default. `None`: this machine has no such database.
+    pub async fn spawn(on: On) -> Option<TestApp> {
+        TestApp::spawn_with(on, &[]).await
+    }
+
+    pub async fn spawn_with(on: On, flags: &[&str]) -> Option<TestApp> {
+        let database = TestDatabase::create(on)?;
+        let config = config(database.url(), flags);
+        let db = Db::open(&config.db_options()).unwrap();
+        db.migrate().unwrap();
+        let services = Services::new(&config, db, Handle::current());
+        let app = App::new()
+            .wrap(server::cors(&config.listen.cors_origins))
+            .wrap(from_fn(manners))
+            .configure(server::routes(services.clone()));
+        let service = init_service(app).await;
+        let routes: Routes =
+            Box::new(move |request: TestRequest| Box::pin(service.call(request.to_request())));
+        Some(TestApp { routes, services, database })
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> Request<'_> {
+        let inner = TestRequest::with_uri(path)
+            .method(Method::from_str(method).unwrap())
+            .peer_addr(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)));
+        Request { app: self, inner }
+    }
+
+    pub async fn get(&self, path: &str, token: &str) -> Answer {
+        self.request("GET", path).bearer(token).send().await
+    }
+
+    pub async fn post(&self, path: &str, token: &str, body: Value) -> Answer {
+        self.request("POST", path).bearer(token).json(&body).send().await
+    }
+
+    pub async fn delete(&self, path: &str, token: &str) -> Answer {
+        self.request("DELETE", path).bearer(token).send().await
+    }
+
+    /// Registers somebody with [`PASSWORD`].
+    pub async fn register(&self, name: &str) -> Answer {
+        self.post("/register/", GUEST, json!({ "username": name, "password": PASSWORD })).await
+    }
+
+    pub async fn log_in(&self, name: &str, password: &str) -> Answer {
+        self.post("/login/", GUEST, json!({ "username": name, "password": password })).await
+    }
+
+    /// Another auth token of a registered user.
+    pub async fn token(&self, name: &str) -> String {
+        let answer = self.log_in(name, PASSWORD).await;
+        answer.json()["token"].as_str().unwrap_or_else(|| panic!("no token in {}", answer.text())).to_owned()
+    }
+
+    /// Registers somebody and logs in; answers the auth token.
+    pub async fn user(&self, name: &str) -> String {
+        let answer = self.register(name).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        self.token(name).await
+    }
+
+    pub async fn chat(&self, token: &str, message: &str) -> Answer {
+        self.post("/chat/", token, json!({ "message": message })).await
+    }
+
+    pub async fn chat_with_key(&self, token: &str, message: &str, key: &str) -> Answer {
+        self.keyed_chat(token, message, key).send().await
+    }
+
+    /// The same, not sent yet.
+    pub fn keyed_chat(&self, token: &str, message: &str, key: &str) -> Request<'_> {
+        let request = self.request("POST", "/chat/").bearer(token).header("Idempotency-Key", key);
+        request.json(&json!({ "message": message }))
+    }
+
+    /// The balance, as its user sees it.
+    pub async fn balance(&self, token: &str) -> i64 {
+        let answer = self.get("/balance/", token).await;
+        answer.json()["tokens"].as_i64().unwrap_or_else(|| panic!("no balance in {}", answer.text()))
+    }
+
+    /// Changes the database behind the server's back, as an import, an administrator or time would.
+    #[track_caller]
+    pub fn sql(&self, statement: &str) {
+        match self.database.on() {
+            On::Sqlite => self.sqlite().batch_execute(statement).unwrap(),
+            On::Postgres => self.postgres().batch_execute(statement).unwrap(),
+        }
+    }
+
+    /// The one text that a query finds, which must be called `value`.
+    #[track_caller]
+    pub fn text(&self, query: &str) -> Option<String> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = Nullable<Text>)]
+            value: Option<String>,
+        }
+        let query = diesel::sql_query(query);
+        let row: Row = match self.database.on() {
+            On::Sqlite => query.get_result(&mut self.sqlite()).unwrap(),
+            On::Postgres => query.get_result(&mut self.postgres()).unwrap(),
+        };
+        row.value
+    }
+
+    /// How many rows `FROM …` has.
+    #[track_caller]
+    pub fn count(&self, from: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = BigInt)]
+            value: i64,
+        }
+        let query = diesel::sql_query(format!("SELECT count(*) AS value FROM {from}"));
+        let row: Row = match self.database.on() {
+            On::Sqlite => query.get_result(&mut self.sqlite()).unwrap(),
+            On::Postgres => query.get_result(&mut self.postgres()).unwrap(),
+        };
+        row.value
+    }
+
+    fn sqlite(&self) -> SqliteConnection {
+        let mut connection = SqliteConnection::establish(self.database.url()).unwrap();
+        connection.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
+        connection
+    }
+
+    fn postgres(&self) -> PgConnection {
+        PgConnection::establish(self.database.url()).unwrap()
+    }
+}
+
+fn config(database_url: &str, flags: &[&str]) -> Config {
+    let defaults = ["--database-url", database_url, "--bcrypt-cost", "4", "--throttle", "off"];
+    // A flag of the test stands in the place of the default: clap takes none twice.
+    let defaults = defaults.chunks(2).filter(|pair| !flags.contains(&pair[0])).flatten();
+    let arguments = ["tollgate"].iter().chain(defaults).chain(flags);
+    let command = Flags::command().mut_args(|argument| argument.env(None::<&str>));
+    let matches = command.try_get_matches_from(arguments).unwrap();
+    Flags::from_arg_matches(&matches).unwrap().config
+}
+
+/// A request that is being made.
+#[must_use = "it is sent by send()"]
+pub struct Request<'a> {
+    app: &'a TestApp,
+    inner: TestRequest,
+}
+
+impl Request<'_> {
+    /// The auth token, if it is not [`GUEST`].
+    pub fn bearer(self, token: &str) -> Self {
+        if token.is_empty() { self } else { self.header("Authorization", &format!("Bearer {token}")) }
+    }
+
+    /// Adds a header, also a second one of the same name.
+    pub fn header(self, name: &str, value: &str) -> Self {
+        Request { inner: self.inner.append_header((name, value)), ..self }
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.header("Content-Type", "application/json").body(body.to_string())
+    }
+
+    /// A body as it is, without a content type.
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        Request { inner: self.inner.set_payload(body.into()), ..self }
+    }
+
+    /// The address that the connection comes from.
+    pub fn from(self, peer: &str) -> Self {
+        let address: IpAddr = peer.parse().unwrap();
+        Request { inner: self.inner.peer_addr(SocketAddr::from((address, 40_000))), ..self }
+    }
+
+    /// Sends it. The answer owes nothing to the app, so that it can be awaited on a task of its own.
+    pub fn send(self) -> LocalBoxFuture<'static, Answer> {
+        let response = (self.app.routes)(self.inner);
+        Box::pin(async move {
+            let (_, response) = response.await.unwrap().into_parts();
+            let status = response.status().as_u16();
+            let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+            let headers = response.headers().iter();
+            let headers = headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
+            let body = to_bytes(response.into_body()).await.unwrap().to_vec();
+            Answer { status, headers, body }
+        })
+    }
+}
+
+impl Answer {
+    /// The status and the body to the byte.
+    #[track_caller]
+    pub fn assert(&self, status: u16, body: &str) -> &Self {
+        assert_eq!((self.status, self.text().as_str()), (status, body));
+        self
+    }
+
+    /// The status and the contract's `{"error": …}` to the byte.
+    #[track_caller]
+    pub fn assert_error(&self, status: u16, error: &str) -> &Self {
+        self.assert(status, &json!({ "error": error }).to_string());
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        self
+    }
+
+    #[track_caller]
+    pub fn assert_status(&self, status: u16) -> &Self {
+        assert_eq!(self.status, status, "{}", self.text());
+        self
+    }
+
+    #[track_caller]
+    pub fn assert_header(&self, name: &str, value: &str) -> &Self {
+        assert_eq!(self.header(name), Some(value), "{name}");
+        self
+    }
+}
+
+/// Repeats a request until its answer satisfies, for what another task is about to do.
+pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !condition().await {
+        assert!(began.elapsed().as_secs() < 30, "waited in vain for {what}");
+        tokio::task::yield_now().await;
+    }
+}
