@@ -24,7 +24,8 @@ fn any_history_gives_the_balances_ledger_and_chats_of_the_model(#[values(On::Sql
     let runtime = Runtime::new().unwrap();
     let config = Config {
         cases: if require::long() { 200 } else { 25 },
-        max_shrink_iters: 400,
+        max_shrink_iters: 4000,
+        max_shrink_time: 60_000,
         failure_persistence: None,
         ..Config::default()
     };
