@@ -7,10 +7,12 @@ mod hold;
 mod kill;
 mod load;
 mod locked_database;
+mod logs;
 mod lost_postgres;
 mod malformed;
 mod malformed_heads;
 mod stop;
+mod two_servers;
 
 use crate::support::http::Answer;
 
@@ -21,8 +23,3 @@ fn assert_unavailable(answer: &Answer) {
     assert!(wait.is_some_and(|seconds| seconds > 0), "no Retry-After: {answer:?}");
     assert!(!answer.error().is_empty());
 }
-mod logs;
-mod malformed;
-mod malformed_heads;
-mod stop;
-mod two_servers;
