@@ -19,7 +19,8 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
         true => open_existing(config)?,
         false => Db::open(&config.db_options()).map_err(explain)?,
     };
-    // A server that runs on the file would go on with tables that are gone.
+    // A server that runs on the file would go on with tables that are gone. The lock is a file beside the database,
+    // so it is taken once that is known to be there.
     let _lock = match args.down {
         true => Some(ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?),
         false => None,

@@ -20,7 +20,7 @@ const SETTINGS: [(&str, &str, &str, &str); 24] = [
     ("--body-timeout", "TOLLGATE_BODY_TIMEOUT", "15", "soon"),
     ("--min-free-disk", "TOLLGATE_MIN_FREE_DISK", "512", "-1"),
     ("--database-url", "DATABASE_URL", "tollgate.db", "mysql://root@db/tollgate"),
-    ("--read-connections", "TOLLGATE_READ_CONNECTIONS", "", "0"),
+    ("--read-connections", "TOLLGATE_READ_CONNECTIONS", "SQLite: one a core; PostgreSQL: 8", "0"),
     ("--pg-writers", "TOLLGATE_PG_WRITERS", "2", "65"),
     ("--opening-tokens", "TOLLGATE_OPENING_TOKENS", "4000", "-1"),
     ("--chat-price", "TOLLGATE_CHAT_PRICE", "100", "1.5"),
@@ -72,7 +72,8 @@ fn the_help_tells_of_every_setting_and_command() {
         help.assert_good();
         for (flag, variable, default, _) in SETTINGS {
             let (_, about) = help.out.split_once(&format!("{flag} <")).unwrap_or_else(|| panic!("no {flag}"));
-            let about = about.split("\n      --").next().unwrap();
+            let about: Vec<&str> = about.split("\n      --").next().unwrap().split_whitespace().collect();
+            let about = about.join(" ");
             assert!(about.contains(variable), "{variable} is not in {about}");
             assert!(
                 default.is_empty() || about.contains(&format!("default: {default}]")),
