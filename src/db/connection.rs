@@ -119,7 +119,9 @@ impl Connector {
         let limits = match self.purpose {
             Purpose::Read => "SET default_transaction_read_only = on; SET statement_timeout = '10s'",
             Purpose::Write => {
-                "SET lock_timeout = '5s'; SET statement_timeout = '10s';
+                // A batch of charges is planned once: for each batch anew, it would take longer than running it.
+                "SET plan_cache_mode = force_generic_plan; SET jit = off;
+                 SET lock_timeout = '5s'; SET statement_timeout = '10s';
                  SET idle_in_transaction_session_timeout = '30s'"
             }
             Purpose::Snapshot | Purpose::Migrate => "SET statement_timeout = 0",
