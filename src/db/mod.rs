@@ -3,6 +3,7 @@
 //! Reads take a pooled connection. Writes go through a queue to a writer, which commits many of them at once
 //! (see [`writer`]). No other code of the server writes, so it never meets "database is locked" from within.
 
+mod checkpointer;
 mod connection;
 mod migrate;
 mod reader;
@@ -24,6 +25,7 @@ pub use url::{DatabaseUrl, DatabaseUrlError};
 pub use writer::{Scope, SetCommand};
 
 use crate::error::{Error, Result};
+use checkpointer::Checkpointer;
 use connection::{Connector, Purpose};
 use reader::{Lease, Pool, Readers};
 use writer::{Lane, Writers};
@@ -53,6 +55,7 @@ struct Inner {
     pool: Pool,
     readers: Readers,
     writers: Writers,
+    _checkpointer: Option<Checkpointer>,
 }
 
 impl Db {
@@ -79,7 +82,12 @@ impl Db {
             Writers::start(&Connector::new(options.url.clone(), Purpose::Write), count).map_err(no_thread)?;
         let threads = usize::try_from(options.read_connections).unwrap_or(1);
         let readers = Readers::start(&pool, threads).map_err(no_thread)?;
-        Ok(Db { inner: Arc::new(Inner { url: options.url.clone(), pool, readers, writers }) })
+        let checkpointer = match options.url.is_postgres() {
+            true => None,
+            false => Some(Connector::new(options.url.clone(), Purpose::Write)),
+        };
+        let _checkpointer = checkpointer.map(Checkpointer::start).transpose().map_err(no_thread)?;
+        Ok(Db { inner: Arc::new(Inner { url: options.url.clone(), pool, readers, writers, _checkpointer }) })
     }
 
     pub fn url(&self) -> &DatabaseUrl {
