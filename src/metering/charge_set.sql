@@ -32,11 +32,11 @@ WITH given AS (
 ), accepted AS MATERIALIZED (
     SELECT queue.*, nextval('chats_id_seq') AS chat_id FROM queue WHERE balance_after >= 0 ORDER BY place
 ), debit AS (
-    UPDATE users SET tokens = users.tokens - total.tokens
-    FROM (SELECT payer_id, count(*) * (SELECT price FROM given) AS tokens FROM accepted GROUP BY payer_id) total
-    -- No guard on the balance here: this would test the row as it was before the wait for its lock. The window
-    -- function has decided on the locked row, and the CHECK on the column stands behind it.
-    WHERE users.id = total.payer_id
+    -- The new balance is reckoned from the locked row, not from `users.tokens`: this statement reads the row as it was
+    -- before it waited for the lock, and the CHECK would refuse a balance that was too low then.
+    UPDATE users SET tokens = left_over.tokens
+    FROM (SELECT payer_id, min(balance_after) AS tokens FROM accepted GROUP BY payer_id) left_over
+    WHERE users.id = left_over.payer_id
     RETURNING users.id
 ), chat AS (
     INSERT INTO chats (id, user_id, message, response, model, state, charge, origin, created_at, finished_at, deadline)

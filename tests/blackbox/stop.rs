@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
 use rstest::rstest;
 use rustix::process::Signal;
 use serde_json::json;
@@ -179,4 +181,22 @@ fn nobody_is_told_that_the_server_is_ready_once_it_stops_though_a_chat_is_still_
     }
     assert_eq!(chat.join().unwrap().unwrap().status, 201);
     assert_stops_well(&mut server, told);
+}
+
+/// Whoever told it to stop would kill it next: what cannot be written is left to the sweeper.
+#[test]
+fn a_database_that_hangs_does_not_keep_the_server_from_stopping() {
+    let Some(database) = TestDatabase::create(On::Postgres) else { return };
+    let mut server = Server::start(&database, &["--dummy-delay", "2000"]);
+    let token = server.user("ada");
+    let chat = chat_in_flight(server.address(), &token);
+    wait_for_hold(&server, &token);
+    let mut keeper = PgConnection::establish(database.url()).unwrap();
+    keeper.batch_execute("BEGIN; LOCK TABLE users, chats, auth_tokens IN ACCESS EXCLUSIVE MODE").unwrap();
+    let told = Instant::now();
+    server.signal(Signal::TERM);
+    assert_stops_well(&mut server, told);
+    keeper.batch_execute("ROLLBACK").unwrap();
+    assert!(chat.join().unwrap().is_err(), "nobody could be answered");
+    assert_verified(&database);
 }

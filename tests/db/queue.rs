@@ -152,3 +152,22 @@ async fn what_was_answered_is_there_for_other_connections_at_once(
         assert_eq!(crate::support::ledger::count(&mut raw, &tokens), expected);
     }
 }
+
+/// While a database hangs, callers are told 503 and go. When it is back, they must not be charged after all.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_waits_for_any_more_is_not_done(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(ledger) = Ledger::with_writers(on, 1) else { return };
+    let ada = ledger.user("ada", 4000).await;
+    let held = HeldWriter::hold(&ledger.db);
+    let (db, charge_of_who_leaves) = (ledger.db.clone(), charge(ada.auth_token));
+    drop(queue(async move { db.write_set(charge_of_who_leaves).await }));
+    let (db, gift) = (ledger.db.clone(), adjustment(ada.id, 7));
+    drop(queue(async move { run_adjustment(&db, gift).await }));
+    let (db, charge_of_who_stays) = (ledger.db.clone(), charge(ada.auth_token));
+    let stays = queue(async move { db.write_set(charge_of_who_stays).await });
+    held.release().await;
+    stays.await.unwrap();
+    assert_eq!(ledger.balance(ada.id), 3900);
+    assert_eq!(ledger.count("chats"), 1);
+}

@@ -135,3 +135,24 @@ async fn batches_of_two_nodes_on_the_same_users_all_succeed(#[values(On::Sqlite,
     }
     ledger.assert_sound();
 }
+
+/// The statement reads the users as they were before it waited; the row that it waited for, as it is then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_that_waits_while_the_balance_rises_is_paid_from_what_is_there_then() {
+    let Some(ledger) = Ledger::create(On::Postgres) else { return };
+    let ada = ledger.user("ada", 50).await;
+    let other = ledger.node();
+    let mut gate = ledger.gate();
+    let gift = tokio::spawn({
+        let db = ledger.db.clone();
+        async move { run_adjustment(&db, adjustment(ada.id, 500)).await }
+    });
+    gate.wait_for_commits(1);
+    let chat = tokio::spawn(async move { other.write_set(charge(ada.auth_token)).await });
+    gate.wait_for_row_waits(1);
+    gate.open();
+    gift.await.unwrap().unwrap();
+    assert_eq!(charged(chat.await.unwrap().unwrap()).balance, 550 - PRICE);
+    assert_eq!(ledger.balance(ada.id), 550 - PRICE);
+    ledger.assert_sound();
+}
