@@ -102,13 +102,14 @@ fn broken_values() -> Vec<Vec<u8>> {
 #[rstest]
 fn a_message_that_is_not_sound_text_in_sound_json_is_refused(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(scene) = Scene::new(on, &[]) else { return };
-    let more: [&[u8]; 6] = [
+    let more: [&[u8]; 7] = [
         b"{}",
         br#"{"message":"   "}"#,
         br#"{"message":"a"} x"#,
         br#"{"message":"a","message":"b"}"#,
         br#"{"message":"a",}"#,
         br#"{"message":"a","more":"\ud800"}"#,
+        br#"{"message":"a","more":[{"b":"\u0000"}]}"#,
     ];
     let mut bodies = no_object();
     bodies.push(b"[]".to_vec());

@@ -30,6 +30,7 @@ impl Terminal {
             .env("SHELL", "/bin/sh")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let shown = Arc::new(Mutex::new(String::new()));
@@ -71,6 +72,14 @@ impl Terminal {
     fn end(mut self) -> (ExitStatus, String) {
         let status = wait::until("the command's end", PATIENCE, || self.process.try_wait().unwrap());
         (status, self.shown())
+    }
+}
+
+/// The terminal ends with `script`, and whatever still runs on it is hung up.
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
