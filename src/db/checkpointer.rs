@@ -13,7 +13,7 @@ use diesel::sql_types::Integer;
 use super::connection::{Connector, Session};
 
 /// Between two checkpoints while there is writing.
-const BUSY_PAUSE: Duration = Duration::from_millis(20);
+const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks while there is none.
 const IDLE_PAUSE: Duration = Duration::from_millis(500);
 
