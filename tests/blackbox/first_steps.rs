@@ -1,9 +1,11 @@
 //! The plainest use of all.
 
+use std::time::Duration;
+
 use rstest::rstest;
 
 use crate::support::server::{Server, assert_verified};
-use crate::support::{On, TestDatabase};
+use crate::support::{On, TestDatabase, wait};
 
 #[rstest]
 fn a_user_registers_logs_in_chats_and_sees_the_balance_fall(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -19,4 +21,13 @@ fn a_user_registers_logs_in_chats_and_sees_the_balance_fall(#[values(On::Sqlite,
     assert_eq!(server.messages(&token), ["Hello"]);
     drop(server);
     assert_verified(&database);
+}
+
+#[test]
+fn little_free_disk_is_warned_of() {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    let server = Server::start(&database, &["--min-free-disk", "1000000000000"]);
+    wait::until("the warning", Duration::from_secs(10), || {
+        server.log().contains("little disk space").then_some(())
+    });
 }
