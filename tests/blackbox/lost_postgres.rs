@@ -1,14 +1,16 @@
 //! PostgreSQL goes away under load and comes back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
 use serde_json::json;
 
 use super::assert_unavailable;
 use super::load::{self, Load, Outcome, RICH};
 use crate::support::postgres::Cluster;
 use crate::support::server::{Server, assert_verified};
-use crate::support::{TestDatabase, require, wait};
+use crate::support::{On, TestDatabase, require, wait};
 
 #[test]
 fn a_lost_postgresql_gives_503s_loses_nothing_and_is_found_again() {
@@ -59,4 +61,26 @@ fn a_server_whose_postgresql_is_not_there_refuses_to_start_and_says_why() {
     let status = server.wait(Duration::from_secs(30));
     assert_eq!(status.code(), Some(1), "{}", server.log());
     assert!(server.log().contains("onnection refused"), "{}", server.log());
+}
+
+/// The one read connection waits for a lock, and whoever comes next waits for the connection.
+#[test]
+fn reads_that_get_no_connection_are_503s_in_time_and_come_back() {
+    let Some(database) = TestDatabase::create(On::Postgres) else { return };
+    let server = Server::start(&database, &["--read-connections", "1"]);
+    let token = server.user("ada");
+    let mut keeper = PgConnection::establish(database.url()).unwrap();
+    keeper.batch_execute("BEGIN; LOCK TABLE users IN ACCESS EXCLUSIVE MODE").unwrap();
+    let asked = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| assert_unavailable(&server.client().get("/tokens/", &token).unwrap()));
+        }
+    });
+    assert!(asked.elapsed() < Duration::from_secs(20), "it hung for {:?}", asked.elapsed());
+    keeper.batch_execute("ROLLBACK").unwrap();
+    wait::until("reads to come back", Duration::from_secs(20), || {
+        let answer = server.client().get("/tokens/", &token).unwrap();
+        (answer.status == 200).then(|| assert_eq!(answer.json()["tokens"], 4000))
+    });
 }
