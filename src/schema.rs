@@ -1,6 +1,21 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    audit_log (id) {
+        id -> BigInt,
+        created_at -> Timestamp,
+        actor_id -> Nullable<BigInt>,
+        action -> Text,
+        object_kind -> Text,
+        object_id -> BigInt,
+        user_id -> Nullable<BigInt>,
+        changes -> Text,
+        note -> Text,
+        address -> Text,
+    }
+}
+
+diesel::table! {
     auth_tokens (id) {
         id -> BigInt,
         user_id -> BigInt,
@@ -11,6 +26,33 @@ diesel::table! {
         last_used_at -> Nullable<Timestamp>,
         expires_at -> Nullable<Timestamp>,
         revoked_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    bulk_failures (bulk_operation_id, object_id) {
+        bulk_operation_id -> BigInt,
+        object_id -> BigInt,
+        reason -> Text,
+    }
+}
+
+diesel::table! {
+    bulk_operations (id) {
+        id -> BigInt,
+        seed -> Binary,
+        actor_id -> BigInt,
+        kind -> Text,
+        amount -> BigInt,
+        note -> Text,
+        selection -> Text,
+        address -> Text,
+        ids -> Binary,
+        total -> BigInt,
+        position -> BigInt,
+        failed -> BigInt,
+        created_at -> Timestamp,
+        finished_at -> Nullable<Timestamp>,
     }
 }
 
@@ -34,9 +76,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    chats_to_follow (chat_id) {
+        chat_id -> BigInt,
+    }
+}
+
+diesel::table! {
     compatibility (id) {
         id -> BigInt,
         oldest_binary -> Text,
+    }
+}
+
+diesel::table! {
+    follower_marks (name) {
+        name -> Text,
+        position -> BigInt,
     }
 }
 
@@ -66,6 +121,45 @@ diesel::table! {
 }
 
 diesel::table! {
+    panel_settings (user_id) {
+        user_id -> BigInt,
+        time_zone -> Text,
+        page_size -> BigInt,
+        theme -> Text,
+    }
+}
+
+diesel::table! {
+    quarter_totals (quarter, kind) {
+        quarter -> Timestamp,
+        kind -> Text,
+        count -> BigInt,
+        amount -> BigInt,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> BigInt,
+        user_id -> BigInt,
+        digest -> Binary,
+        created_at -> Timestamp,
+        last_used_at -> Timestamp,
+        expires_at -> Timestamp,
+        address -> Text,
+        user_agent -> Text,
+        messages -> Text,
+    }
+}
+
+diesel::table! {
+    user_balances (user_id) {
+        user_id -> BigInt,
+        tokens -> BigInt,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> BigInt,
         username -> Text,
@@ -81,17 +175,40 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    verifications (id) {
+        id -> BigInt,
+        actor_id -> Nullable<BigInt>,
+        started_at -> Timestamp,
+        finished_at -> Nullable<Timestamp>,
+        damage -> Text,
+        failure -> Nullable<Text>,
+    }
+}
+
 diesel::joinable!(auth_tokens -> users (user_id));
 diesel::joinable!(chats -> users (user_id));
 diesel::joinable!(idempotency_keys -> chats (chat_id));
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(ledger_entries -> chats (chat_id));
+diesel::joinable!(sessions -> users (user_id));
+diesel::joinable!(user_balances -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    audit_log,
     auth_tokens,
+    bulk_failures,
+    bulk_operations,
     chats,
+    chats_to_follow,
     compatibility,
+    follower_marks,
     idempotency_keys,
     ledger_entries,
+    panel_settings,
+    quarter_totals,
+    sessions,
+    user_balances,
     users,
+    verifications,
 );

@@ -1,0 +1,44 @@
+-- What the panel looks things up in. A task in the background fills it by following the ids of users, chats and
+-- ledger entries, so that a charge does not pay for it.
+
+-- How far the follower has come in each table: the highest id behind it.
+CREATE TABLE follower_marks (
+    name TEXT PRIMARY KEY,
+    position BIGINT NOT NULL
+);
+INSERT INTO follower_marks (name, position) VALUES ('users', 0), ('chats', 0), ('ledger_entries', 0);
+
+-- Balances to sort and filter by, as they were after the last ledger entry that was followed.
+CREATE TABLE user_balances (
+    user_id BIGINT PRIMARY KEY REFERENCES users (id) ON DELETE RESTRICT,
+    tokens BIGINT NOT NULL
+);
+CREATE INDEX user_balances_by_tokens ON user_balances (tokens, user_id);
+
+-- Sums of each quarter of an hour (UTC), from which every time zone can make its days: ledger entries by kind
+-- (`opening`, `charge`, ...) and chats that ended without an answer (`failed`, `cancelled`).
+CREATE TABLE quarter_totals (
+    quarter TIMESTAMP NOT NULL,
+    kind TEXT COLLATE "C" NOT NULL,
+    count BIGINT NOT NULL,
+    amount BIGINT NOT NULL,
+    PRIMARY KEY (quarter, kind)
+);
+
+-- Chats that were still pending when the follower came by.
+CREATE TABLE chats_to_follow (
+    chat_id BIGINT PRIMARY KEY REFERENCES chats (id) ON DELETE RESTRICT
+);
+
+-- The terms of a chat or a user: words in lower case, and marks with an ASCII letter and `=` in front
+-- (src/search/terms.rs). They are made by Tollgate, not by a text search configuration.
+CREATE TABLE chat_search (
+    id BIGINT PRIMARY KEY,
+    terms TSVECTOR NOT NULL
+);
+CREATE INDEX chat_search_terms ON chat_search USING gin (terms) WITH (fastupdate = off);
+CREATE TABLE user_search (
+    id BIGINT PRIMARY KEY,
+    terms TSVECTOR NOT NULL
+);
+CREATE INDEX user_search_terms ON user_search USING gin (terms) WITH (fastupdate = off);

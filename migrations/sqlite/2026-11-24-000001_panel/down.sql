@@ -1,0 +1,13 @@
+DROP INDEX ledger_entries_by_actor;
+DROP INDEX ledger_entries_unusual;
+DROP INDEX chats_unusual;
+DROP INDEX users_staff;
+DROP INDEX users_inactive;
+DROP INDEX users_by_last_login;
+DROP INDEX users_by_joined;
+DROP TABLE verifications;
+DROP TABLE bulk_failures;
+DROP TABLE bulk_operations;
+DROP TABLE audit_log;
+DROP TABLE panel_settings;
+DROP TABLE sessions;
