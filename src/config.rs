@@ -142,6 +142,14 @@ pub struct Accounts {
     #[arg(global = true, long, env = "TOLLGATE_AUTH_TOKEN_DAYS", value_name = "DAYS", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=36_500))]
     pub auth_token_days: u32,
+    /// Minutes after which a session of the panel ends that is not used
+    #[arg(global = true, long, env = "TOLLGATE_SESSION_IDLE_MINUTES", value_name = "MINUTES", default_value_t = 60,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub session_idle_minutes: u32,
+    /// Hours after which a session of the panel ends, used or not
+    #[arg(global = true, long, env = "TOLLGATE_SESSION_HOURS", value_name = "HOURS", default_value_t = 12,
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub session_hours: u32,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -230,6 +238,11 @@ impl Config {
             }
             DatabaseUrl::Postgres(_) => None,
         }
+    }
+
+    /// The origin of `--public-url`, as browsers send it.
+    pub fn public_origin(&self) -> Option<String> {
+        self.listen.public_url.as_ref().map(|url| url.origin().ascii_serialization())
     }
 
     pub fn is_https(&self) -> bool {

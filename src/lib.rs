@@ -13,6 +13,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod administration;
 pub mod api;
 pub mod auth;
 pub mod cli;

@@ -50,7 +50,7 @@ impl Auth {
     }
 
     /// Does the same work whether or not there is a user, or a password that can be right.
-    async fn verify(&self, password: Option<Password>, user: Option<&User>) -> Result<Verified> {
+    pub(super) async fn verify(&self, password: Option<Password>, user: Option<&User>) -> Result<Verified> {
         let stored = user.filter(|_| password.is_some()).map(|user| user.password.clone());
         let password = match password {
             Some(password) => password,

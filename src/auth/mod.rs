@@ -5,6 +5,7 @@
 
 mod auth_tokens;
 mod current_user;
+mod first_run;
 mod hasher;
 mod last_uses;
 mod log_in;
@@ -12,14 +13,18 @@ mod own_records;
 pub mod password_hash;
 mod passwords;
 mod register;
+mod sessions;
 
 pub use auth_tokens::{AuthTokenRequest, MadeAuthToken, forget_auth_tokens};
 pub use current_user::{Credentials, CurrentUser};
+pub use first_run::FirstRun;
 pub use hasher::Hasher;
 pub use last_uses::LastUses;
 pub use log_in::LogIn;
 pub(crate) use passwords::{parse_new_password, set_password};
 pub use register::{NewSuperuser, make_superuser};
+pub(crate) use sessions::about_user;
+pub use sessions::{SignIn, SignedIn, forget_sessions};
 
 use chrono::TimeDelta;
 
@@ -36,6 +41,10 @@ pub struct AccountRules {
     pub unified_login_errors: bool,
     /// How long a login's auth token lives; `None`: for ever.
     pub auth_token_lifetime: Option<TimeDelta>,
+    /// How long a session of the panel may go unused.
+    pub session_idle: TimeDelta,
+    /// How long a session of the panel lasts at most.
+    pub session_lifetime: TimeDelta,
 }
 
 /// The accounts of this server.
@@ -45,11 +54,12 @@ pub struct Auth {
     pub(crate) throttle: Throttle,
     pub(crate) rules: AccountRules,
     pub(crate) last_uses: LastUses,
+    pub first_run: FirstRun,
 }
 
 impl Auth {
     pub fn new(db: Db, hasher: Hasher, throttle: Throttle, rules: AccountRules) -> Auth {
-        Auth { db, hasher, throttle, rules, last_uses: LastUses::default() }
+        Auth { db, hasher, throttle, rules, last_uses: LastUses::default(), first_run: FirstRun::default() }
     }
 
     /// Drops what the throttles need no longer.

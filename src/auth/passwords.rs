@@ -8,7 +8,7 @@ use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{Invalid, NewPassword, Password};
 use crate::error::{Error, Result};
-use crate::models::{AuthToken, User};
+use crate::models::{AuthToken, Session, User};
 
 impl Auth {
     /// Changes the user's own password, which takes the old one, and ends all other auth tokens.
@@ -42,7 +42,7 @@ pub(crate) fn parse_new_password(password: &str, user: &User) -> Result<NewPassw
         .map_err(|invalid| Invalid::new("new_password", invalid.reason))
 }
 
-/// Stores a hash and ends the user's auth tokens, but for `keep`. With `old_hash`, only if that is still the
+/// Stores a hash and ends the user's auth tokens, but for `keep`, and sessions. With `old_hash`, only if that is still the
 /// stored one. Answers whether it was done.
 pub(crate) async fn set_password(
     db: &Db,
@@ -63,6 +63,7 @@ pub(crate) async fn set_password(
         }
         User::set_password(conn, user_id, &hash)?;
         AuthToken::revoke_all(conn, user_id, keep, now)?;
+        Session::delete_all_of(conn, user_id, None)?;
         Ok(true)
     };
     db.write(Scope::user(user_id), job).await

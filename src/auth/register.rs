@@ -40,11 +40,12 @@ pub struct NewSuperuser {
 
 /// Makes a superuser; answers the id.
 pub async fn make_superuser(db: &Db, new: NewSuperuser) -> Result<i64> {
-    let NewSuperuser { username, password_hash, tokens } = new;
+    open(db, superuser_account(new.username, new.password_hash, new.tokens)).await
+}
+
+pub(super) fn superuser_account(username: Username, password_hash: String, tokens: i64) -> NewAccount {
     let operation_id = OperationId::generate();
-    let new =
-        NewAccount { username, password_hash, tokens, is_superuser: true, operation_id, now: clock::now() };
-    open(db, new).await
+    NewAccount { username, password_hash, tokens, is_superuser: true, operation_id, now: clock::now() }
 }
 
 async fn open(db: &Db, new: NewAccount) -> Result<i64> {
@@ -57,7 +58,11 @@ async fn open(db: &Db, new: NewAccount) -> Result<i64> {
     }
 }
 
-fn parse(username: Option<&str>, password: Option<&str>) -> Result<(Username, NewPassword), Vec<Invalid>> {
+/// The rules for a new name and its password.
+pub(super) fn parse(
+    username: Option<&str>,
+    password: Option<&str>,
+) -> Result<(Username, NewPassword), Vec<Invalid>> {
     let missing = |field| Invalid::new(field, "give it as text");
     let username = username.ok_or_else(|| missing("username")).and_then(Username::parse);
     match (username, password) {

@@ -16,7 +16,7 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     raise_open_files_limit(config.listen.max_connections);
     let db = open(config)?;
     log::info!("tollgate {} with {}", env!("CARGO_PKG_VERSION"), db.url());
-    warn(config, &db)?;
+    let has_superuser = warn(config, &db)?;
     // Holds are settled on a runtime of their own, which goes on when the server's workers end.
     let background = Builder::new_multi_thread()
         .worker_threads(1)
@@ -25,22 +25,39 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
     let services = Services::new(config, db, background.handle().clone());
+    if !has_superuser {
+        print_first_run_link(config, &services)?;
+    }
     let served = actix_web::rt::System::new().block_on(server::serve(config, services));
     background.shutdown_background();
     drop(lock);
     served.map_err(|error| format!("cannot serve on {}: {error}", config.listen.bind))
 }
 
-fn warn(config: &Config, db: &Db) -> Result<(), Refusal> {
+/// Says what the operator should know; answers whether there is a superuser.
+fn warn(config: &Config, db: &Db) -> Result<bool, Refusal> {
     if config.accounts.bcrypt_cost < LEAST_BCRYPT_COST {
         log::warn!(
             "--bcrypt-cost {} is for tests: passwords are easily guessed",
             config.accounts.bcrypt_cost
         );
     }
-    if !db.read_blocking(|conn| Ok(User::any_superuser(conn)?)).map_err(explain)? {
-        log::info!("there is no superuser yet: make one with `tollgate createsuperuser`");
+    let has_superuser = db.read_blocking(|conn| Ok(User::any_superuser(conn)?)).map_err(explain)?;
+    if !has_superuser {
+        log::info!("there is no superuser yet: make one with `tollgate createsuperuser`, or in a browser:");
     }
+    Ok(has_superuser)
+}
+
+/// Prints the link by which the first superuser is made. It goes to standard error whatever is logged, since it is
+/// for whoever sits there, once.
+fn print_first_run_link(config: &Config, services: &Services) -> Result<(), Refusal> {
+    let key = services.auth.first_run.make_key().map_err(explain)?;
+    let address = match &config.listen.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("http://{}", config.listen.bind),
+    };
+    eprintln!("\n    {address}/admin/first-run/{}/\n", key.expose());
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use diesel::connection::SimpleConnection;
 pub use connection::DbConnection;
 pub use migrate::{MigrationError, MigrationState};
 pub use serve_lock::{ServeLock, ServeLockError};
-pub use statement::{Bind, Statement};
+pub use statement::{Bind, DynamicStatement, Statement};
 pub use url::{DatabaseUrl, DatabaseUrlError};
 pub use writer::{Scope, SetCommand};
 

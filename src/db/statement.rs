@@ -51,25 +51,41 @@ where
     [u8]: ToSql<Binary, DB>,
     NaiveDateTime: ToSql<Timestamp, DB>,
 {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        let mut binds = self.binds.iter();
-        for (number, piece) in self.text.split('?').enumerate() {
-            if number > 0 {
-                match binds.next() {
-                    Some(Bind::Integer(value)) => out.push_bind_param::<BigInt, _>(value)?,
-                    Some(Bind::MaybeInteger(value)) => out.push_bind_param::<Nullable<BigInt>, _>(value)?,
-                    Some(Bind::Text(value)) => out.push_bind_param::<Text, _>(*value)?,
-                    Some(Bind::MaybeText(value)) => out.push_bind_param::<Nullable<Text>, _>(value)?,
-                    Some(Bind::Bytes(value)) => out.push_bind_param::<Binary, _>(*value)?,
-                    Some(Bind::Time(value)) => out.push_bind_param::<Timestamp, _>(value)?,
-                    Some(Bind::MaybeTime(value)) => out.push_bind_param::<Nullable<Timestamp>, _>(value)?,
-                    None => return Err(diesel::result::Error::QueryBuilderError("too few values".into())),
-                }
-            }
-            out.push_sql(piece);
-        }
-        Ok(())
+    fn walk_ast<'b>(&'b self, out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        walk(self.text, &self.binds, out)
     }
+}
+
+/// Writes the text with the values in their places.
+fn walk<'b, DB>(text: &str, binds: &'b [Bind<'_>], mut out: AstPass<'_, 'b, DB>) -> QueryResult<()>
+where
+    DB: Backend
+        + HasSqlType<BigInt>
+        + HasSqlType<Text>
+        + HasSqlType<diesel::sql_types::Binary>
+        + HasSqlType<Timestamp>,
+    i64: ToSql<BigInt, DB>,
+    str: ToSql<Text, DB>,
+    [u8]: ToSql<Binary, DB>,
+    NaiveDateTime: ToSql<Timestamp, DB>,
+{
+    let mut binds = binds.iter();
+    for (number, piece) in text.split('?').enumerate() {
+        if number > 0 {
+            match binds.next() {
+                Some(Bind::Integer(value)) => out.push_bind_param::<BigInt, _>(value)?,
+                Some(Bind::MaybeInteger(value)) => out.push_bind_param::<Nullable<BigInt>, _>(value)?,
+                Some(Bind::Text(value)) => out.push_bind_param::<Text, _>(*value)?,
+                Some(Bind::MaybeText(value)) => out.push_bind_param::<Nullable<Text>, _>(value)?,
+                Some(Bind::Bytes(value)) => out.push_bind_param::<Binary, _>(*value)?,
+                Some(Bind::Time(value)) => out.push_bind_param::<Timestamp, _>(value)?,
+                Some(Bind::MaybeTime(value)) => out.push_bind_param::<Nullable<Timestamp>, _>(value)?,
+                None => return Err(diesel::result::Error::QueryBuilderError("too few values".into())),
+            }
+        }
+        out.push_sql(piece);
+    }
+    Ok(())
 }
 
 impl<Id: 'static, Row: 'static> QueryId for Statement<'_, Id, Row> {
@@ -82,3 +98,49 @@ impl<Id, Row> Query for Statement<'_, Id, Row> {
 }
 
 impl<Id, Row, Conn> RunQueryDsl<Conn> for Statement<'_, Id, Row> {}
+
+/// A statement whose text is put together while the server runs, from pieces that are all in the source: whatever
+/// comes from outside is one of `binds`.
+#[derive(Debug)]
+pub struct DynamicStatement<'a, Row = ()> {
+    text: String,
+    binds: Vec<Bind<'a>>,
+    types: PhantomData<Row>,
+}
+
+impl<'a, Row> DynamicStatement<'a, Row> {
+    /// As for [`Statement`], `text` has a `?` for each of `binds`.
+    pub fn new(text: String, binds: Vec<Bind<'a>>) -> Self {
+        DynamicStatement { text, binds, types: PhantomData }
+    }
+}
+
+impl<Row, DB> QueryFragment<DB> for DynamicStatement<'_, Row>
+where
+    DB: Backend
+        + HasSqlType<BigInt>
+        + HasSqlType<Text>
+        + HasSqlType<diesel::sql_types::Binary>
+        + HasSqlType<Timestamp>,
+    i64: ToSql<BigInt, DB>,
+    str: ToSql<Text, DB>,
+    [u8]: ToSql<Binary, DB>,
+    NaiveDateTime: ToSql<Timestamp, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        // There are as many texts as there are ways to combine filters: none is kept prepared.
+        out.unsafe_to_cache_prepared();
+        walk(&self.text, &self.binds, out)
+    }
+}
+
+impl<Row> QueryId for DynamicStatement<'_, Row> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Row> Query for DynamicStatement<'_, Row> {
+    type SqlType = Row;
+}
+
+impl<Row, Conn> RunQueryDsl<Conn> for DynamicStatement<'_, Row> {}

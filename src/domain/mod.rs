@@ -6,6 +6,7 @@ mod idempotency_key;
 mod message;
 mod operation_id;
 mod password;
+mod session_secret;
 mod username;
 
 pub use auth_token::{NoRandomness, PlainToken, TokenDigest, presented_token};
@@ -13,6 +14,7 @@ pub use idempotency_key::{Fingerprint, IdempotencyKey};
 pub use message::Message;
 pub use operation_id::OperationId;
 pub use password::{NewPassword, Password};
+pub use session_secret::{CsrfToken, SessionSecret};
 pub use username::{LoginName, Username, canonical_of};
 
 /// Why a value was refused, for the field it came in.

@@ -1,16 +1,23 @@
 //! One file a table: the row, what is inserted, and its queries as associated functions. The connection comes
 //! first and the caller owns the transaction. Nothing here changes a balance: that is `metering`'s.
 
+mod audit_entry;
 mod auth_token;
 mod chat;
 mod idempotency_key;
 mod ledger_entry;
+pub mod list;
+mod panel_settings;
+mod session;
 mod user;
 
+pub use audit_entry::{AuditEntry, Change, NewAuditEntry};
 pub use auth_token::{AuthToken, NewAuthToken};
 pub use chat::{Chat, ChatState};
 pub use idempotency_key::StoredKey;
 pub use ledger_entry::{EntryKind, LedgerEntry};
+pub use panel_settings::PanelSettings;
+pub use session::{NewSession, Session};
 pub use user::User;
 
 /// A place in a list that is shown newest first: at most `limit` rows with an id below `before`.

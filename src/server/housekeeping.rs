@@ -53,6 +53,11 @@ async fn hourly(db: &Db) {
             Ok(count) => log::info!("forgot {count} idempotency keys older than a day"),
             Err(error) => log::warn!("old idempotency keys could not be deleted: {error}"),
         }
+        match auth::forget_sessions(db).await {
+            Ok(0) => {}
+            Ok(count) => log::info!("forgot {count} sessions that ended"),
+            Err(error) => log::warn!("sessions that ended could not be deleted: {error}"),
+        }
         match auth::forget_auth_tokens(db).await {
             Ok(0) => {}
             Ok(count) => log::info!("forgot {count} auth tokens that ended long ago"),

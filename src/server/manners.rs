@@ -12,6 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use rand::RngExt;
 
+use crate::admin::PageError;
 use crate::api::{Https, client_of};
 use crate::error::Error;
 
@@ -52,6 +53,10 @@ fn shaped(
     error: &actix_web::Error,
     wants_problem: bool,
 ) -> Option<ServiceResponse<BoxBody>> {
+    if let Some(page) = error.as_error::<PageError>() {
+        page.log();
+        return None;
+    }
     match error.as_error::<Error>() {
         Some(ours) => {
             ours.log();

@@ -18,6 +18,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
+use crate::admin::{self, PublicOrigin};
 use crate::api::{self, BodyTimeout, Https, Readiness};
 use crate::auth::{AccountRules, Auth, Hasher};
 use crate::client_address::TrustedProxies;
@@ -52,6 +53,7 @@ pub struct Services {
     body_timeout: Data<BodyTimeout>,
     proxies: Data<TrustedProxies>,
     https: Data<Https>,
+    public_origin: Data<PublicOrigin>,
 }
 
 impl Services {
@@ -64,6 +66,8 @@ impl Services {
             opening_tokens: config.metering.opening_tokens,
             registration_open: config.accounts.registration == Registration::Open,
             unified_login_errors: config.accounts.login_errors == LoginErrors::Unified,
+            session_idle: TimeDelta::minutes(i64::from(config.accounts.session_idle_minutes)),
+            session_lifetime: TimeDelta::hours(i64::from(config.accounts.session_hours)),
             auth_token_lifetime: (days > 0).then(|| TimeDelta::days(i64::from(days))),
         };
         let throttle = Throttle::new(config.accounts.throttle == Switch::On);
@@ -76,6 +80,7 @@ impl Services {
             body_timeout: Data::new(BodyTimeout(Duration::from_secs(config.listen.body_timeout))),
             proxies: Data::new(config.listen.trusted_proxies.clone()),
             https: Data::new(Https(config.is_https())),
+            public_origin: Data::new(PublicOrigin(config.public_origin())),
         }
     }
 }
@@ -95,8 +100,10 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.body_timeout)
             .app_data(services.proxies)
             .app_data(services.https)
+            .app_data(services.public_origin)
             .configure(api::routes)
             .configure(pages::routes)
+            .configure(admin::routes)
             .default_service(web::to(api::not_found));
     }
 }

@@ -150,6 +150,8 @@ fn texts(binds: &str) -> Vec<Option<String>> {
 /// What users and the server itself do in a day.
 async fn use_everything(db: Db) {
     let rules = AccountRules {
+        session_idle: chrono::TimeDelta::hours(1),
+        session_lifetime: chrono::TimeDelta::hours(12),
         opening_tokens: 4000,
         registration_open: true,
         unified_login_errors: false,

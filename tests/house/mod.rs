@@ -10,7 +10,7 @@ use source::{Source, below, root, texts_of_the_repository};
 const LAYERS: [&[&str]; 6] = [
     &["main", "cli", "server", "config"],
     &["api", "pages", "admin"],
-    &["auth", "metering", "responder"],
+    &["administration", "auth", "follower", "metering", "responder", "search"],
     &["models"],
     &["db", "schema"],
     &["domain", "error", "clock", "client_address", "throttle"],

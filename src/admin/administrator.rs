@@ -1,0 +1,185 @@
+//! Who uses the panel: the extractors by which a handler says whom it serves, and the session's cookie.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::http::{Method, header};
+use actix_web::{FromRequest, HttpRequest, web};
+
+use super::error::PageError;
+use super::list::Habits;
+use super::page::Message;
+use super::zone::Zone;
+use crate::administration::Actor;
+use crate::api::{Https, client_of};
+use crate::auth::{Auth, SignedIn};
+use crate::domain::{CsrfToken, SessionSecret, TokenDigest};
+use crate::error::{Error, Result};
+use crate::models::{PanelSettings, Session, User};
+
+/// A member of the staff who is signed in. Staff may look at everything; see [`Superuser`].
+#[derive(Clone, Debug)]
+pub(super) struct Administrator {
+    pub user: User,
+    pub session: Session,
+    pub settings: PanelSettings,
+    pub digest: TokenDigest,
+    pub csrf: CsrfToken,
+    /// What the page has to say, once.
+    pub messages: Vec<Message>,
+    pub zone: Zone,
+    pub theme: &'static str,
+    pub address: String,
+}
+
+/// An administrator who may change things.
+#[derive(Clone, Debug)]
+pub(super) struct Superuser(pub Administrator);
+
+impl Administrator {
+    async fn of(request: HttpRequest) -> Result<Administrator, PageError> {
+        let auth = auth_of(&request)?;
+        let secret = session_cookie(&request);
+        let digest = secret.as_ref().and_then(SessionSecret::digest);
+        let found = match digest {
+            Some(digest) => auth.signed_in(digest).await?,
+            None => None,
+        };
+        let (Some(SignedIn { user, session, settings }), Some(secret), Some(digest)) =
+            (found, secret, digest)
+        else {
+            return Err(guest(&request));
+        };
+        let messages: Vec<Message> = serde_json::from_str(&session.messages).unwrap_or_default();
+        if !messages.is_empty() && request.method() == Method::GET {
+            auth.leave_messages(session.id, "[]".to_owned()).await?;
+        }
+        Ok(Administrator {
+            csrf: secret.csrf_token(),
+            digest,
+            messages,
+            zone: Zone::parse(&settings.time_zone).unwrap_or(Zone::UTC),
+            theme: THEMES.into_iter().find(|theme| *theme == settings.theme).unwrap_or("auto"),
+            address: client_of(&request).to_string(),
+            user,
+            session,
+            settings,
+        })
+    }
+
+    pub fn actor(&self) -> Actor {
+        Actor { user_id: Some(self.user.id), address: self.address.clone() }
+    }
+
+    pub fn habits(&self) -> Habits {
+        Habits { zone: self.zone, page_size: self.settings.page_size }
+    }
+
+    pub fn may_change(&self) -> bool {
+        self.user.is_superuser
+    }
+
+    /// Leaves a message for the next page.
+    pub async fn tell(&self, auth: &Auth, message: Message) -> Result<()> {
+        self.tell_all(auth, &[message]).await
+    }
+
+    pub async fn tell_all(&self, auth: &Auth, messages: &[Message]) -> Result<()> {
+        let json = serde_json::to_string(messages).map_err(|error| Error::Internal(error.to_string()))?;
+        auth.leave_messages(self.session.id, json).await
+    }
+}
+
+/// What the panel may look like.
+pub(super) const THEMES: [&str; 3] = ["auto", "light", "dark"];
+
+type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, PageError>>>>;
+
+impl FromRequest for Administrator {
+    type Error = PageError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        Box::pin(Administrator::of(request.clone()))
+    }
+}
+
+impl FromRequest for Superuser {
+    type Error = PageError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let administrator = Administrator::of(request).await?;
+            if administrator.may_change() {
+                Ok(Superuser(administrator))
+            } else {
+                Err(PageError::Forbidden(
+                    "Only a superuser may change things; as staff you may look at everything.",
+                ))
+            }
+        })
+    }
+}
+
+pub(super) fn auth_of(request: &HttpRequest) -> Result<web::Data<Auth>, Error> {
+    let auth = request.app_data::<web::Data<Auth>>().cloned();
+    auth.ok_or_else(|| Error::Internal("no Auth in the app's data".to_owned()))
+}
+
+/// A guest who only looks is sent to sign in, and back; one who sends a form is told that it was not taken.
+fn guest(request: &HttpRequest) -> PageError {
+    if *request.method() == Method::GET || *request.method() == Method::HEAD {
+        let wanted = request.uri().path_and_query().map_or("/admin/", |wanted| wanted.as_str());
+        PageError::SignIn(wanted.to_owned())
+    } else {
+        PageError::Forbidden(
+            "You are not signed in, or the session has ended. Sign in and send the form again.",
+        )
+    }
+}
+
+fn is_https(request: &HttpRequest) -> bool {
+    request.app_data::<web::Data<Https>>().is_some_and(|https| https.0)
+}
+
+/// Under https the name's prefix makes browsers insist on Secure, the path `/` and this very host (RFC 6265bis).
+fn cookie_name(request: &HttpRequest) -> &'static str {
+    if is_https(request) { "__Host-tollgate_session" } else { "tollgate_session" }
+}
+
+/// The secret that the browser holds: a session's, or that of a guest who opened the sign-in page.
+pub(super) fn session_cookie(request: &HttpRequest) -> Option<SessionSecret> {
+    let cookie = request.cookie(cookie_name(request))?;
+    SessionSecret::presented(cookie.value())
+}
+
+/// The cookie that holds a secret until the browser is closed, or the session ends on the server.
+pub(super) fn cookie_with(request: &HttpRequest, secret: &SessionSecret) -> Cookie<'static> {
+    Cookie::build(cookie_name(request), secret.expose().to_owned())
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(is_https(request))
+        .finish()
+}
+
+pub(super) fn no_cookie(request: &HttpRequest) -> Cookie<'static> {
+    let mut cookie = Cookie::build(cookie_name(request), "")
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(is_https(request))
+        .finish();
+    cookie.make_removal();
+    cookie
+}
+
+/// The browser's name, as it says itself.
+pub(super) fn user_agent(request: &HttpRequest) -> String {
+    let value = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}

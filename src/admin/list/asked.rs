@@ -1,0 +1,284 @@
+//! What a list is asked for: the query string, read with the list's description at hand. What it does not know is
+//! left out, so that an old bookmark still shows something.
+
+use std::collections::BTreeMap;
+
+use chrono::{Days, Months, NaiveDate, NaiveDateTime};
+use url::form_urlencoded;
+
+use super::{Filter, FilterKind, List};
+use crate::admin::zone::Zone;
+use crate::db::DbConnection;
+use crate::domain::canonical_of;
+use crate::error::Result;
+use crate::models::User;
+use crate::models::list::{Condition, ListQuery, Position, SortKey, Start, Value};
+
+/// A list's query string, understood.
+#[derive(Clone, Debug)]
+pub(in crate::admin) struct Asked {
+    pub parameters: BTreeMap<String, String>,
+    /// The words to search for, trimmed.
+    pub words: String,
+    /// The name of the sort.
+    pub sort: &'static str,
+    pub key: SortKey,
+    pub descending: bool,
+    pub picked: Vec<Picked>,
+    pub start: Start,
+    pub page_size: i64,
+    pub wants_facets: bool,
+    pub now: NaiveDateTime,
+    pub zone: Zone,
+}
+
+/// A filter that is set.
+#[derive(Clone, Debug)]
+pub(in crate::admin) struct Picked {
+    pub name: &'static str,
+    pub label: &'static str,
+    /// As it stands in the query string.
+    pub value: String,
+    /// In words.
+    pub shown: String,
+    pub condition: Condition,
+}
+
+/// How an administrator sees lists.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::admin) struct Habits {
+    pub zone: Zone,
+    pub page_size: i64,
+}
+
+impl Asked {
+    /// Reads `query`. The connection is for finding the user whom a filter names.
+    pub fn read<R>(
+        list: &List<R>,
+        query: &str,
+        conn: &mut DbConnection,
+        habits: Habits,
+        now: NaiveDateTime,
+    ) -> Result<Asked> {
+        let parameters: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes())
+            .filter(|(name, value)| !value.trim().is_empty() && !name.contains('\0') && !value.contains('\0'))
+            .map(|(name, value)| (name.into_owned(), value.trim().to_owned()))
+            .collect();
+        let wanted = parameters.get("sort").map(String::as_str).unwrap_or_default();
+        let (name, turned) = wanted.strip_prefix('-').map_or((wanted, false), |name| (name, true));
+        let default = list.sorts.first();
+        let known = list.sorts.iter().find(|sort| sort.name == name);
+        let sort = known.or(default);
+        let key = sort.map_or(SortKey::Id, |sort| sort.key);
+        let descending = match known {
+            Some(_) => turned,
+            None => default.is_none_or(|sort| sort.descending_first),
+        };
+        let mut asked = Asked {
+            words: parameters.get("q").cloned().unwrap_or_default(),
+            sort: sort.map_or("", |sort| sort.name),
+            key,
+            descending,
+            picked: Vec::new(),
+            start: start(&parameters, key),
+            page_size: habits.page_size,
+            wants_facets: parameters.contains_key("facets"),
+            now,
+            zone: habits.zone,
+            parameters,
+        };
+        for filter in list.filters {
+            if let Some(picked) = asked.pick(filter, conn)? {
+                asked.picked.push(picked);
+            }
+        }
+        Ok(asked)
+    }
+
+    /// The query for the page that is asked for.
+    pub fn query<R>(&self, list: &List<R>) -> ListQuery {
+        ListQuery {
+            from: list.from,
+            id: list.id,
+            sort: self.key,
+            descending: self.descending,
+            conditions: self.conditions(),
+            among: None,
+            start: self.start.clone(),
+            page_size: self.page_size,
+        }
+    }
+
+    /// At most one condition leads beside a range of the order itself: with two, an index could serve only one, and
+    /// the walk would have no bound.
+    fn conditions(&self) -> Vec<Condition> {
+        let mut has_leader = false;
+        let conditions = self.picked.iter().map(|picked| {
+            let mut condition = picked.condition.clone();
+            condition.leads &= !has_leader;
+            has_leader |= condition.leads;
+            condition
+        });
+        conditions.collect()
+    }
+
+    /// The value of a filter that is set.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.picked.iter().find(|picked| picked.name == name).map(|picked| picked.value.as_str())
+    }
+
+    /// The same list with one parameter changed, from its first page on.
+    pub fn with(&self, name: &str, value: Option<&str>) -> String {
+        let changed = value.map(|value| (name, value));
+        let kept = self.parameters.iter().filter(|(key, _)| {
+            key.as_str() != name && !PLACES.contains(&key.as_str()) && !is_part_of(key, name)
+        });
+        let pairs = kept.map(|(key, value)| (key.as_str(), value.as_str())).chain(changed);
+        encode(pairs)
+    }
+
+    /// The same list at another place.
+    pub fn at(&self, place: &str, position: Option<&Position>) -> String {
+        let kept = self.parameters.iter().filter(|(key, _)| !PLACES.contains(&key.as_str()));
+        let text = position.map_or_else(|| "1".to_owned(), written);
+        let place = (!place.is_empty()).then_some((place, text.as_str()));
+        encode(kept.map(|(key, value)| (key.as_str(), value.as_str())).chain(place))
+    }
+
+    /// The whole query string again, to come back to this very page.
+    pub fn here(&self) -> String {
+        encode(self.parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+    }
+
+    fn pick(&self, filter: &'static Filter, conn: &mut DbConnection) -> Result<Option<Picked>> {
+        let picked = |value: String, shown: String, condition: Condition| Picked {
+            name: filter.name,
+            label: filter.label,
+            value,
+            shown,
+            condition,
+        };
+        if let FilterKind::Days(condition) = filter.kind {
+            return Ok(self.days(filter.name).map(|(value, shown, from, to)| {
+                picked(value, shown, condition(self, self.zone.start_of(from), self.zone.start_of(to)))
+            }));
+        }
+        let Some(value) = self.parameters.get(filter.name) else { return Ok(None) };
+        Ok(match filter.kind {
+            FilterKind::Choice(choices) => choices
+                .iter()
+                .find(|choice| choice.value == value)
+                .map(|choice| picked(value.clone(), choice.label.to_owned(), (choice.condition)(self))),
+            FilterKind::User(condition) => {
+                let user = find_user(conn, value)?;
+                let shown =
+                    user.as_ref().map_or_else(|| format!("{value} (unknown)"), |user| user.username.clone());
+                let id = user.map_or(-1, |user| user.id);
+                Some(picked(value.clone(), shown, condition(id)))
+            }
+            FilterKind::Word(condition) => Some(picked(value.clone(), value.clone(), condition(value))),
+            FilterKind::Days(_) => None,
+        })
+    }
+
+    /// A range of days: a preset under the filter's name, or `NAME_from` and `NAME_to`. Up to, not including, the
+    /// second day.
+    fn days(&self, name: &str) -> Option<(String, String, NaiveDate, NaiveDate)> {
+        let today = self.zone.date_of(self.now);
+        let tomorrow = today + Days::new(1);
+        let value = self.parameters.get(name).map(String::as_str).unwrap_or_default();
+        if let Some((_, label)) = DAY_PRESETS.iter().find(|(preset, _)| *preset == value) {
+            let from = match value {
+                "today" => today,
+                "7days" => today - Days::new(6),
+                "month" => first_of_month(today),
+                _ => NaiveDate::from_yo_opt(chrono::Datelike::year(&today), 1).unwrap_or(today),
+            };
+            return Some((value.to_owned(), (*label).to_owned(), from, tomorrow));
+        }
+        let day = |end: &str| {
+            let text = self.parameters.get(&format!("{name}_{end}"))?;
+            text.parse::<NaiveDate>().ok().filter(|day| FIRST_DAY.is_none_or(|first| *day >= first))
+        };
+        let (from, to) = (day("from"), day("to"));
+        let shown = match (from, to) {
+            (Some(from), Some(to)) => format!("{from} to {to}"),
+            (Some(from), None) => format!("since {from}"),
+            (None, Some(to)) => format!("until {to}"),
+            (None, None) => return None,
+        };
+        let from = from.or(FIRST_DAY)?;
+        let to = to
+            .and_then(|to| to.checked_add_days(Days::new(1)))
+            .or_else(|| tomorrow.checked_add_months(Months::new(12)))?;
+        Some((String::new(), shown, from, to))
+    }
+}
+
+/// Ranges of days on offer: as in the query string, and in words.
+pub(super) const DAY_PRESETS: [(&str, &str); 4] =
+    [("today", "Today"), ("7days", "Past 7 days"), ("month", "This month"), ("year", "This year")];
+
+/// Before anything was ever recorded; also what every time zone can still reckon with.
+const FIRST_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(1970, 1, 2);
+
+/// The parameters that say which page of a list is shown.
+const PLACES: [&str; 4] = ["after", "before", "last", "facets"];
+
+fn is_part_of(key: &str, name: &str) -> bool {
+    key.strip_prefix(name).is_some_and(|rest| rest == "_from" || rest == "_to")
+}
+
+fn first_of_month(day: NaiveDate) -> NaiveDate {
+    chrono::Datelike::with_day(&day, 1).unwrap_or(day)
+}
+
+fn find_user(conn: &mut DbConnection, text: &str) -> Result<Option<User>> {
+    if let Some(user) = User::find_by_name(conn, text, &canonical_of(text))? {
+        return Ok(Some(user));
+    }
+    match text.trim_start_matches('#').parse() {
+        Ok(id) => Ok(User::find(conn, id)?),
+        Err(_) => Ok(None),
+    }
+}
+
+fn encode<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+/// A position as it stands in the query string: the key, `~`, the id.
+fn written(position: &Position) -> String {
+    let key = match &position.key {
+        None => return position.id.to_string(),
+        Some(Value::Integer(number)) => number.to_string(),
+        Some(Value::Text(text)) => text.clone(),
+        Some(Value::Time(time)) => time.format(TIME).to_string(),
+    };
+    format!("{key}~{}", position.id)
+}
+
+const TIME: &str = "%Y-%m-%dT%H:%M:%S%.f";
+
+fn start(parameters: &BTreeMap<String, String>, key: SortKey) -> Start {
+    let position = |name: &str| parameters.get(name).and_then(|text| position(text, key));
+    match (position("after"), position("before")) {
+        (Some(position), _) => Start::After(position),
+        (None, Some(position)) => Start::Before(position),
+        (None, None) if parameters.contains_key("last") => Start::Last,
+        (None, None) => Start::First,
+    }
+}
+
+fn position(text: &str, key: SortKey) -> Option<Position> {
+    if key == SortKey::Id {
+        return Some(Position { key: None, id: text.parse().ok()? });
+    }
+    let (value, id) = text.rsplit_once('~')?;
+    let value = match key {
+        SortKey::Integer(_) => Value::Integer(value.parse().ok()?),
+        SortKey::Time(_) => Value::Time(NaiveDateTime::parse_from_str(value, TIME).ok()?),
+        SortKey::Text(_) | SortKey::Id => Value::Text(value.to_owned()),
+    };
+    Some(Position { key: Some(value), id: id.parse().ok()? })
+}

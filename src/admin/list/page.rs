@@ -1,0 +1,97 @@
+//! Fetching a page of a list: ids by the index, then the rows.
+
+use super::{Asked, FilterKind, List, Searched};
+use crate::db::DbConnection;
+use crate::error::Result;
+use crate::models::list::{Count, ListQuery, Page};
+
+/// What a list's page shows.
+#[derive(Debug)]
+pub(in crate::admin) struct Found<R> {
+    /// In the list's order.
+    pub rows: Vec<R>,
+    pub page: Page,
+    /// `None`: a search that does not count.
+    pub count: Option<Count>,
+    /// For each filter with choices, how many rows each would show; only on demand.
+    pub facets: Vec<(&'static str, Vec<Count>)>,
+}
+
+/// Reads the page. Each part of it has a bound on its work.
+pub(in crate::admin) fn fetch<R>(list: &List<R>, asked: &Asked, conn: &mut DbConnection) -> Result<Found<R>> {
+    let mut query = asked.query(list);
+    if let Searched::Page(page) = search(list, asked, &mut query, conn)? {
+        return Ok(Found { rows: rows(list, &page, conn)?, page, count: None, facets: Vec::new() });
+    }
+    let count = query.clone().count(conn)?;
+    let facets = if asked.wants_facets { facets(list, asked, &query, conn)? } else { Vec::new() };
+    let page = query.page(conn)?;
+    Ok(Found { rows: rows(list, &page, conn)?, page, count: Some(count), facets })
+}
+
+/// The ids of everything that is asked for, on all pages, in the list's order; `None` if there are more than `most`.
+pub(in crate::admin) fn all_ids<R>(
+    list: &List<R>,
+    asked: &Asked,
+    conn: &mut DbConnection,
+    most: i64,
+) -> Result<Option<Vec<i64>>> {
+    let mut query = asked.query(list);
+    match search(list, asked, &mut query, conn)? {
+        Searched::Narrowed => Ok(query.all_ids(conn, most)?),
+        Searched::Page(_) => Ok(None),
+    }
+}
+
+fn search<R>(
+    list: &List<R>,
+    asked: &Asked,
+    query: &mut ListQuery,
+    conn: &mut DbConnection,
+) -> Result<Searched> {
+    match &list.search {
+        Some(search) => (search.find)(conn, asked, query),
+        None => Ok(Searched::Narrowed),
+    }
+}
+
+fn rows<R>(list: &List<R>, page: &Page, conn: &mut DbConnection) -> Result<Vec<R>> {
+    let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
+    let mut loaded = (list.load)(conn, &ids)?;
+    // A row that went away between the two reads is left out.
+    let place = |row: &R| ids.iter().position(|id| *id == (list.id_of)(row));
+    loaded.sort_by_key(place);
+    Ok(loaded)
+}
+
+fn facets<R>(
+    list: &List<R>,
+    asked: &Asked,
+    query: &ListQuery,
+    conn: &mut DbConnection,
+) -> Result<Vec<(&'static str, Vec<Count>)>> {
+    let mut facets = Vec::new();
+    for filter in list.filters {
+        let FilterKind::Choice(choices) = filter.kind else { continue };
+        let mut counts = Vec::new();
+        for choice in choices {
+            let mut other = query.clone();
+            other.conditions = asked
+                .picked
+                .iter()
+                .filter(|picked| picked.name != filter.name)
+                .map(|picked| picked.condition.clone())
+                .chain([(choice.condition)(asked)])
+                .collect();
+            // As in the list itself, one condition leads.
+            let mut has_leader = false;
+            for condition in &mut other.conditions {
+                condition.leads &= !has_leader;
+                has_leader |= condition.leads;
+            }
+            counts.push(other.count(conn)?);
+        }
+        facets.push((filter.name, counts));
+    }
+    Ok(facets)
+}

@@ -1,0 +1,269 @@
+//! A list as its template shows it: every text and every link is ready.
+
+use super::asked::DAY_PRESETS;
+use super::{Asked, Cell, FilterKind, Found, List};
+use crate::models::list::Count;
+
+/// Everything that `templates/admin/list.html` shows.
+pub(in crate::admin) struct ListView {
+    pub path: &'static str,
+    pub one: &'static str,
+    pub many: &'static str,
+    /// The query string of this very page, to come back to.
+    pub here: String,
+    pub words: String,
+    pub search_help: Option<&'static str>,
+    /// The other parameters, for the search form and the forms of filters.
+    pub kept: Vec<(String, String)>,
+    pub tabs: Vec<Link>,
+    pub filters: Vec<FilterView>,
+    pub chips: Vec<Chip>,
+    pub clear: String,
+    pub facets: Option<String>,
+    pub count: String,
+    pub heads: Vec<Head>,
+    pub rows: Vec<Row>,
+    pub actions: &'static [(&'static str, &'static str)],
+    pub first: Option<String>,
+    pub previous: Option<String>,
+    pub next: Option<String>,
+    pub last: Option<String>,
+    /// Where the bound ended the walk: the link that looks further.
+    pub look_further: Option<String>,
+    pub empty: &'static str,
+    /// There are filters or words that hide rows.
+    pub is_narrowed: bool,
+    /// What else there is to know about these rows.
+    pub notes: Vec<String>,
+}
+
+pub(in crate::admin) struct Link {
+    pub label: String,
+    pub href: String,
+    pub is_current: bool,
+}
+
+pub(in crate::admin) struct FilterView {
+    pub name: &'static str,
+    pub label: &'static str,
+    pub choices: Vec<Link>,
+    /// What is typed into it, where one types.
+    pub text: Option<String>,
+    pub is_user: bool,
+    /// From and to, where it is a range of days.
+    pub days: Option<(String, String)>,
+    pub is_set: bool,
+    /// The other parameters of its form.
+    pub kept: Vec<(String, String)>,
+}
+
+/// An active filter and the list without it.
+pub(in crate::admin) struct Chip {
+    pub label: String,
+    pub value: String,
+    pub without: String,
+}
+
+pub(in crate::admin) struct Head {
+    pub label: &'static str,
+    pub is_number: bool,
+    /// Where a click leads, if one can sort by it.
+    pub href: Option<String>,
+    /// `ascending` or `descending`, if this is the order.
+    pub order: Option<&'static str>,
+}
+
+pub(in crate::admin) struct Row {
+    pub id: i64,
+    pub label: String,
+    pub cells: Vec<(&'static str, bool, Cell)>,
+}
+
+impl ListView {
+    pub fn new<R>(list: &List<R>, asked: &Asked, found: &Found<R>) -> ListView {
+        let page = &found.page;
+        let first = found.page.rows.first();
+        let last = found.page.rows.last();
+        let link = |place: &str, position| format!("?{}", asked.at(place, position));
+        // Where the bound ended the walk, there may be more, but not behind the last row that is shown.
+        let look_further = page.looked_until.as_ref().map(|position| {
+            let place = if matches!(
+                asked.start,
+                crate::models::list::Start::Before(_) | crate::models::list::Start::Last
+            ) {
+                "before"
+            } else {
+                "after"
+            };
+            link(place, Some(position))
+        });
+        ListView {
+            path: list.path,
+            one: list.one,
+            many: list.many,
+            here: asked.here(),
+            words: asked.words.clone(),
+            search_help: list.search.as_ref().map(|search| search.help),
+            kept: kept(asked, &["q"]),
+            tabs: tabs(list, asked),
+            filters: list.filters.iter().map(|filter| filter_view(filter, asked, found)).collect(),
+            chips: chips(asked),
+            clear: cleared(asked),
+            facets: (!asked.wants_facets && list.has_choices())
+                .then(|| format!("?{}&facets=1", asked.here())),
+            count: count_in_words(list, found.count, found.rows.len()),
+            heads: heads(list, asked),
+            rows: found.rows.iter().map(|row| list.row(row)).collect(),
+            actions: list.actions,
+            first: page.has_previous.then(|| link("", None)),
+            previous: first.filter(|_| page.has_previous).map(|row| link("before", Some(row))),
+            next: last
+                .filter(|_| page.has_next && page.looked_until.is_none())
+                .map(|row| link("after", Some(row))),
+            last: (page.has_next && page.looked_until.is_none()).then(|| link("last", None)),
+            look_further,
+            empty: list.empty,
+            is_narrowed: !asked.picked.is_empty() || !asked.words.is_empty(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl<R> List<R> {
+    fn has_choices(&self) -> bool {
+        self.filters.iter().any(|filter| matches!(filter.kind, FilterKind::Choice(_)))
+    }
+
+    fn row(&self, row: &R) -> Row {
+        let cells = self.columns.iter().map(|column| (column.label, column.is_number, (column.cell)(row)));
+        Row { id: (self.id_of)(row), label: (self.label_of)(row), cells: cells.collect() }
+    }
+}
+
+/// A capped number as people read it.
+pub(in crate::admin) fn capped(count: Count) -> String {
+    let number = crate::admin::format::tokens(count.number);
+    if count.at_least { format!("{number}+") } else { number }
+}
+
+fn count_in_words<R>(list: &List<R>, count: Option<Count>, shown: usize) -> String {
+    match count {
+        Some(count) if count.number == 1 && !count.at_least => format!("1 {}", list.one),
+        Some(count) => format!("{} {}", capped(count), list.many),
+        None if shown == 1 => format!("1 {} on this page", list.one),
+        None => format!("{shown} {} on this page", list.many),
+    }
+}
+
+fn kept(asked: &Asked, without: &[&str]) -> Vec<(String, String)> {
+    let is_kept = |name: &str| {
+        !["after", "before", "last", "facets"].contains(&name)
+            && !without.iter().any(|other| {
+                name == *other
+                    || name.strip_prefix(other).is_some_and(|rest| ["_from", "_to"].contains(&rest))
+            })
+    };
+    asked
+        .parameters
+        .iter()
+        .filter(|(name, _)| is_kept(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+fn tabs<R>(list: &List<R>, asked: &Asked) -> Vec<Link> {
+    let here = {
+        let mut here = kept(asked, &["sort", "q"]);
+        here.sort();
+        here
+    };
+    let tab = |(label, query): &(&'static str, &'static str)| {
+        let mut pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .filter(|(name, _)| name != "sort")
+            .collect();
+        pairs.sort();
+        Link { label: (*label).to_owned(), href: format!("{}?{query}", list.path), is_current: pairs == here }
+    };
+    list.tabs.iter().map(tab).collect()
+}
+
+fn chips(asked: &Asked) -> Vec<Chip> {
+    let mut chips: Vec<Chip> = asked
+        .picked
+        .iter()
+        .map(|picked| Chip {
+            label: picked.label.to_owned(),
+            value: picked.shown.clone(),
+            without: format!("?{}", asked.with(picked.name, None)),
+        })
+        .collect();
+    if !asked.words.is_empty() {
+        let without = format!("?{}", asked.with("q", None));
+        chips.push(Chip { label: "Search".to_owned(), value: asked.words.clone(), without });
+    }
+    chips
+}
+
+/// The list without filters and words; the order stays.
+fn cleared(asked: &Asked) -> String {
+    match asked.parameters.get("sort") {
+        Some(sort) => format!(
+            "?{}",
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("sort", sort).finish()
+        ),
+        None => "?".to_owned(),
+    }
+}
+
+fn heads<R>(list: &List<R>, asked: &Asked) -> Vec<Head> {
+    let head = |column: &super::Column<R>| {
+        let sort = column.sort.and_then(|name| list.sorts.iter().find(|sort| sort.name == name));
+        let is_order = sort.is_some_and(|sort| sort.name == asked.sort);
+        let href = sort.map(|sort| {
+            let descending = if is_order { !asked.descending } else { sort.descending_first };
+            let value = if descending { format!("-{}", sort.name) } else { sort.name.to_owned() };
+            format!("?{}", asked.with("sort", Some(&value)))
+        });
+        let order = is_order.then_some(if asked.descending { "descending" } else { "ascending" });
+        Head { label: column.label, is_number: column.is_number, href, order }
+    };
+    list.columns.iter().map(head).collect()
+}
+
+fn filter_view<R>(filter: &'static super::Filter, asked: &Asked, found: &Found<R>) -> FilterView {
+    let value = asked.value(filter.name);
+    let counts = found.facets.iter().find(|(name, _)| *name == filter.name).map(|(_, counts)| counts);
+    let choice = |label: &str, this: &str, count: Option<&Count>| Link {
+        label: count.map_or_else(|| label.to_owned(), |count| format!("{label} ({})", capped(*count))),
+        href: format!("?{}", asked.with(filter.name, (!this.is_empty()).then_some(this))),
+        is_current: value.unwrap_or_default() == this && (value.is_some() || this.is_empty()),
+    };
+    let mut choices = Vec::new();
+    match filter.kind {
+        FilterKind::Choice(all) => {
+            choices.push(choice("Any", "", None));
+            for (place, one) in all.iter().enumerate() {
+                choices.push(choice(one.label, one.value, counts.and_then(|counts| counts.get(place))));
+            }
+        }
+        FilterKind::Days(_) => {
+            choices.push(choice("Any time", "", None));
+            choices.extend(DAY_PRESETS.iter().map(|(preset, label)| choice(label, preset, None)));
+        }
+        FilterKind::User(_) | FilterKind::Word(_) => {}
+    }
+    let parameter = |name: String| asked.parameters.get(&name).cloned().unwrap_or_default();
+    let is_typed = matches!(filter.kind, FilterKind::User(_) | FilterKind::Word(_));
+    FilterView {
+        name: filter.name,
+        label: filter.label,
+        choices,
+        text: is_typed.then(|| value.unwrap_or_default().to_owned()),
+        is_user: matches!(filter.kind, FilterKind::User(_)),
+        days: matches!(filter.kind, FilterKind::Days(_))
+            .then(|| (parameter(format!("{}_from", filter.name)), parameter(format!("{}_to", filter.name)))),
+        is_set: value.is_some(),
+        kept: kept(asked, &[filter.name]),
+    }
+}

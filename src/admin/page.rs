@@ -1,0 +1,163 @@
+//! The frame that every page of the panel shares, and how a page becomes an answer.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use askama::Template;
+use serde::{Deserialize, Serialize};
+
+use super::administrator::Administrator;
+use super::zone::Zone;
+use crate::error::{Error, Result};
+
+/// Everything from here, nothing inline.
+pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
+     img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// The places of the navigation: what each is called and where it is.
+const PLACES: [(&str, &str); 8] = [
+    ("Home", "/admin/"),
+    ("Users", "/admin/users/"),
+    ("Chats", "/admin/chats/"),
+    ("Holds", "/admin/holds/"),
+    ("Auth tokens", "/admin/auth-tokens/"),
+    ("Ledger", "/admin/ledger/"),
+    ("Bulk operations", "/admin/bulk-operations/"),
+    ("History", "/admin/history/"),
+];
+
+/// What stands around the content of a page.
+pub(super) struct Frame {
+    pub title: String,
+    pub administrator: String,
+    pub places: Vec<Place>,
+    /// The way from home to this page: a label and, but for the page itself, a link.
+    pub breadcrumbs: Vec<(String, Option<String>)>,
+    pub messages: Vec<Message>,
+    pub csrf: String,
+    /// `auto`, `light` or `dark`.
+    pub theme: &'static str,
+    pub zone: Zone,
+    pub version: &'static str,
+    /// What the search box on top holds.
+    pub search: String,
+}
+
+pub(super) struct Place {
+    pub label: &'static str,
+    pub href: &'static str,
+    pub is_current: bool,
+}
+
+/// What a page says once, after something was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Message {
+    pub level: Level,
+    pub text: String,
+    /// Where the thing is that it is about: a label and a link.
+    pub link: Option<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    Success,
+    Warning,
+    Error,
+}
+
+impl Level {
+    pub fn class(self) -> &'static str {
+        match self {
+            Level::Success => "success",
+            Level::Warning => "warning",
+            Level::Error => "error",
+        }
+    }
+
+    /// What comes before the text for those who see no colours.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Success => "Done",
+            Level::Warning => "Note",
+            Level::Error => "Error",
+        }
+    }
+}
+
+impl Message {
+    pub fn success(text: impl Into<String>) -> Message {
+        Message { level: Level::Success, text: text.into(), link: None }
+    }
+
+    pub fn warning(text: impl Into<String>) -> Message {
+        Message { level: Level::Warning, text: text.into(), link: None }
+    }
+
+    pub fn error(text: impl Into<String>) -> Message {
+        Message { level: Level::Error, text: text.into(), link: None }
+    }
+
+    pub fn link(mut self, label: impl Into<String>, href: impl Into<String>) -> Message {
+        self.link = Some((label.into(), href.into()));
+        self
+    }
+}
+
+impl Frame {
+    /// The frame of a page; `way` leads from home to it, and its last element is the page itself.
+    pub fn new(administrator: &Administrator, way: &[(&str, &str)]) -> Frame {
+        let here = way.first().map_or("/admin/", |(_, href)| href);
+        let href = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
+        let places = PLACES.iter().map(|(label, place)| Place {
+            label,
+            href: place,
+            is_current: href(here) == *place,
+        });
+        let mut breadcrumbs = vec![("Home".to_owned(), Some("/admin/".to_owned()))];
+        for (number, (label, href)) in way.iter().enumerate() {
+            let is_last = number + 1 == way.len();
+            breadcrumbs.push(((*label).to_owned(), (!is_last).then(|| (*href).to_owned())));
+        }
+        Frame {
+            title: way.last().map_or_else(|| "Home".to_owned(), |(label, _)| (*label).to_owned()),
+            administrator: administrator.user.username.clone(),
+            places: places.collect(),
+            breadcrumbs: if way.is_empty() { Vec::new() } else { breadcrumbs },
+            messages: administrator.messages.clone(),
+            csrf: administrator.csrf.expose().to_owned(),
+            theme: administrator.theme,
+            zone: administrator.zone,
+            version: env!("CARGO_PKG_VERSION"),
+            search: String::new(),
+        }
+    }
+
+    /// A moment in the administrator's time zone.
+    pub fn time(&self, utc: &chrono::NaiveDateTime) -> String {
+        self.zone.show(*utc)
+    }
+
+    /// The same for machines (RFC 3339).
+    pub fn machine_time(&self, utc: &chrono::NaiveDateTime) -> String {
+        utc.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+}
+
+/// An answer with a page in it.
+pub(super) fn page(template: &impl Template) -> Result<HttpResponse> {
+    page_with(StatusCode::OK, template)
+}
+
+pub(super) fn page_with(status: StatusCode, template: &impl Template) -> Result<HttpResponse> {
+    let html = template.render().map_err(|error| Error::Internal(format!("a template failed: {error}")))?;
+    Ok(HttpResponse::build(status)
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .body(html))
+}
+
+/// Sends the browser to another page of the panel, with GET (303 See Other).
+pub(super) fn go(to: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, to.to_owned())).finish()
+}

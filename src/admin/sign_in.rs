@@ -1,0 +1,233 @@
+//! Signing in and out, and the page of the first-run link.
+
+use actix_web::http::header;
+use actix_web::web::{Data, Path, Query};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use serde::Deserialize;
+
+use super::administrator::{Administrator, cookie_with, no_cookie, session_cookie, user_agent};
+use super::error::PageError;
+use super::form::Form;
+use super::page::{go, page_with};
+use crate::api::client_of;
+use crate::auth::{Auth, SignIn};
+use crate::domain::SessionSecret;
+use crate::error::Error;
+
+#[derive(Deserialize)]
+pub(super) struct Next {
+    #[serde(default)]
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "admin/sign_in.html")]
+struct SignInPage<'a> {
+    csrf: String,
+    next: &'a str,
+    username: &'a str,
+    error: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "admin/first_run.html")]
+struct FirstRunPage<'a> {
+    csrf: String,
+    key: &'a str,
+    username: &'a str,
+    /// A field and what is wrong with it.
+    errors: Vec<(&'static str, String)>,
+}
+
+pub(super) async fn show(request: HttpRequest, query: Query<Next>) -> Result<HttpResponse, PageError> {
+    let secret = guest_secret(&request)?;
+    let page = SignInPage {
+        csrf: secret.csrf_token().expose().to_owned(),
+        next: safe_next(&query.next),
+        username: "",
+        error: None,
+    };
+    answer(&request, actix_web::http::StatusCode::OK, &page, &secret)
+}
+
+pub(super) async fn sign_in(
+    request: HttpRequest,
+    form: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let next = safe_next(form.text("next"));
+    let old = session_cookie(&request);
+    let agent = user_agent(&request);
+    let sign_in = SignIn {
+        from: client_of(&request),
+        user_agent: &agent,
+        username: form.text("username"),
+        password: form.raw("password"),
+        old: old.as_ref().and_then(SessionSecret::digest),
+    };
+    match auth.sign_in(sign_in).await {
+        Ok(secret) => {
+            let mut response = go(next);
+            response.add_cookie(&cookie_with(&request, &secret)).map_err(internal)?;
+            Ok(response)
+        }
+        Err(error @ (Error::InvalidCredentials | Error::TooManyRequests(_))) => {
+            let (status, text) = match &error {
+                Error::TooManyRequests(seconds) => (
+                    actix_web::http::StatusCode::TOO_MANY_REQUESTS,
+                    format!("Too many tries from here. Wait {seconds} s, then try again."),
+                ),
+                _ => (
+                    actix_web::http::StatusCode::FORBIDDEN,
+                    "The name or the password is wrong, or this account may not use the panel.".to_owned(),
+                ),
+            };
+            let secret = guest_secret(&request)?;
+            let csrf = secret.csrf_token().expose().to_owned();
+            let page = SignInPage { csrf, next, username: form.text("username"), error: Some(text) };
+            let mut response = answer(&request, status, &page, &secret)?;
+            if let Error::TooManyRequests(seconds) = error {
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            }
+            Ok(response)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) async fn sign_out(
+    request: HttpRequest,
+    administrator: Administrator,
+    _form: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    auth.sign_out(administrator.user.id, administrator.digest, administrator.actor()).await?;
+    let mut response = go("/admin/sign-in/");
+    response.add_cookie(&no_cookie(&request)).map_err(internal)?;
+    Ok(response)
+}
+
+pub(super) async fn show_first_run(
+    request: HttpRequest,
+    key: Path<String>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    if !auth.first_run_is_open(&key).await? {
+        return Err(used_up());
+    }
+    let secret = guest_secret(&request)?;
+    let csrf = secret.csrf_token().expose().to_owned();
+    let page = FirstRunPage { csrf, key: &key, username: "", errors: Vec::new() };
+    without_referrer(answer(&request, actix_web::http::StatusCode::OK, &page, &secret)?)
+}
+
+pub(super) async fn first_run(
+    request: HttpRequest,
+    key: Path<String>,
+    form: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    if !auth.first_run_is_open(&key).await? {
+        return Err(used_up());
+    }
+    let (username, password) = (form.text("username"), form.raw("password"));
+    let errors = if form.raw("again") == password {
+        let (from, agent) = (client_of(&request), user_agent(&request));
+        match auth.make_first_superuser(&key, from, &agent, username, password).await {
+            Ok(secret) => {
+                let mut response = go("/admin/");
+                response.add_cookie(&cookie_with(&request, &secret)).map_err(internal)?;
+                return without_referrer(response);
+            }
+            Err(Error::InvalidRegistration(invalid)) => {
+                invalid.into_iter().map(|invalid| (invalid.field, invalid.reason)).collect()
+            }
+            Err(Error::UsernameTaken) => vec![("username", "this name is taken: choose another".to_owned())],
+            Err(Error::NotFound) => return Err(used_up()),
+            Err(error) => return Err(error.into()),
+        }
+    } else {
+        vec![("again", "the two passwords differ: type the same one twice".to_owned())]
+    };
+    let secret = guest_secret(&request)?;
+    let csrf = secret.csrf_token().expose().to_owned();
+    let page = FirstRunPage { csrf, key: &key, username, errors };
+    without_referrer(answer(&request, actix_web::http::StatusCode::BAD_REQUEST, &page, &secret)?)
+}
+
+fn used_up() -> PageError {
+    PageError::Missing("open first-run link: it works once, until the server restarts", "/admin/sign-in/")
+}
+
+/// The secret that ties the form to this browser: its session's, or a new one for a guest.
+fn guest_secret(request: &HttpRequest) -> Result<SessionSecret, PageError> {
+    match session_cookie(request) {
+        Some(secret) => Ok(secret),
+        None => Ok(SessionSecret::generate()?),
+    }
+}
+
+fn answer(
+    request: &HttpRequest,
+    status: actix_web::http::StatusCode,
+    template: &impl Template,
+    secret: &SessionSecret,
+) -> Result<HttpResponse, PageError> {
+    let mut response = page_with(status, template)?;
+    if session_cookie(request).is_none() {
+        response.add_cookie(&cookie_with(request, secret)).map_err(internal)?;
+    }
+    Ok(response)
+}
+
+/// The address of this page is a secret while the link is open.
+fn without_referrer(mut response: HttpResponse) -> Result<HttpResponse, PageError> {
+    let value = header::HeaderValue::from_static("no-referrer");
+    response.headers_mut().insert(header::REFERRER_POLICY, value);
+    Ok(response)
+}
+
+fn internal(error: impl std::fmt::Display) -> Error {
+    Error::Internal(error.to_string())
+}
+
+/// Where to go after signing in: a page of the panel, whatever was asked for.
+fn safe_next(next: &str) -> &str {
+    let path = next.split(['?', '#']).next().unwrap_or_default();
+    let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let stays = !path.contains("//") && !path.contains("/.") && !path.to_ascii_lowercase().contains("%2");
+    if next.starts_with("/admin/") && is_plain && stays { next } else { "/admin/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::safe_next;
+
+    #[test]
+    fn the_way_on_never_leaves_the_panel() {
+        for good in ["/admin/", "/admin/users/?q=ada&sort=-joined", "/admin/chats/17/"] {
+            assert_eq!(safe_next(good), good);
+        }
+        for bad in [
+            "",
+            "/",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example/admin/",
+            "javascript:alert(1)",
+            "/admin",
+            "/admin2/",
+            "/admin/../chats/",
+            "/admin/./",
+            "/admin//evil.example",
+            "/admin/\\evil",
+            "/admin/\r\nX: y",
+            "/admin/%2e%2e/",
+            "/admin/é",
+            " /admin/",
+        ] {
+            assert_eq!(safe_next(bad), "/admin/", "{bad:?}");
+        }
+    }
+}

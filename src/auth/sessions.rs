@@ -1,0 +1,184 @@
+//! The panel's sessions: signing in and out, and who may stay.
+
+use std::net::IpAddr;
+
+use chrono::{NaiveDateTime, TimeDelta};
+
+use super::Auth;
+use super::password_hash::Verified;
+use crate::administration::{Action, Actor, Deed, ObjectKind};
+use crate::clock;
+use crate::db::{Db, DbConnection, Scope};
+use crate::domain::{LoginName, Password, SessionSecret, TokenDigest};
+use crate::error::{Error, Result};
+use crate::models::{NewSession, PanelSettings, Session, User};
+
+/// Between two notes that a session is in use.
+const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(1);
+/// Characters of a browser's name that are kept.
+const USER_AGENT_LENGTH: usize = 200;
+
+/// A sign-in as it came.
+#[derive(Debug)]
+pub struct SignIn<'a> {
+    pub from: IpAddr,
+    pub user_agent: &'a str,
+    pub username: &'a str,
+    pub password: &'a str,
+    /// The session that the browser had, which ends.
+    pub old: Option<TokenDigest>,
+}
+
+/// Whoever is signed in, with what each page needs.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    pub user: User,
+    pub session: Session,
+    pub settings: PanelSettings,
+}
+
+impl Auth {
+    /// Checks the password of a member of the staff and begins a session, always a new one. A wrong name, a wrong
+    /// password, a user who is deactivated or not staff: all take the same time and get the same answer.
+    pub async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<SessionSecret> {
+        let name = LoginName::parse(sign_in.username).ok();
+        let account = name.as_ref().map_or("", LoginName::canonical);
+        let throttled = |wait: crate::throttle::RetryAfter| Error::TooManyRequests(wait.seconds());
+        self.throttle.check_panel_sign_in(sign_in.from).map_err(throttled)?;
+        self.throttle.check_login(sign_in.from, account).map_err(throttled)?;
+        let found = match name {
+            Some(name) => {
+                let read = move |conn: &mut DbConnection| {
+                    Ok(User::find_by_name(conn, name.as_str(), name.canonical())?)
+                };
+                self.db.read(read).await?
+            }
+            None => None,
+        };
+        let password = Password::parse(sign_in.password).ok();
+        let verified = self.verify(password, found.as_ref()).await?;
+        let may = found.filter(|user| user.is_active && (user.is_staff || user.is_superuser));
+        let (Some(user), true) = (may, verified != Verified::No) else {
+            log::info!("a sign-in to the panel was refused, from {}", sign_in.from);
+            return Err(Error::InvalidCredentials);
+        };
+        self.begin_session(user, sign_in.from, sign_in.user_agent, sign_in.old).await
+    }
+
+    /// Begins a session of a user whose password was just checked, or made.
+    pub(super) async fn begin_session(
+        &self,
+        user: User,
+        from: IpAddr,
+        user_agent: &str,
+        old: Option<TokenDigest>,
+    ) -> Result<SessionSecret> {
+        let now = clock::now();
+        let secret = SessionSecret::generate()?;
+        let digest =
+            secret.digest().ok_or_else(|| Error::Internal("a secret without a digest".to_owned()))?;
+        let new = NewSession {
+            user_id: user.id,
+            digest: digest.as_bytes().to_vec(),
+            created_at: now,
+            last_used_at: now,
+            expires_at: now + self.rules.session_lifetime,
+            address: from.to_string(),
+            user_agent: user_agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect(),
+        };
+        let actor = Actor { user_id: Some(user.id), address: from.to_string() };
+        let job = move |conn: &mut DbConnection| {
+            if Session::exists(conn, &new.digest)? {
+                return Ok(true);
+            }
+            // The password was checked outside this transaction: it may have been changed since.
+            let fresh = User::find(conn, user.id)?;
+            if !fresh.is_some_and(|fresh| fresh.is_active && fresh.password == user.password) {
+                return Ok(false);
+            }
+            if let Some(old) = old {
+                Session::delete(conn, old)?;
+            }
+            new.insert(conn)?;
+            User::set_last_login(conn, user.id, now)?;
+            actor.record(conn, &about_user(Action::SignIn, user.id), now)?;
+            Ok(true)
+        };
+        let begun = self.db.write(Scope::user(user.id), job).await?;
+        if begun { Ok(secret) } else { Err(Error::InvalidCredentials) }
+    }
+
+    /// Who a session's secret belongs to, read from the database each time: a session that was ended a moment ago, on
+    /// whichever node, is over.
+    pub async fn signed_in(&self, digest: TokenDigest) -> Result<Option<SignedIn>> {
+        let now = clock::now();
+        let idle_since = now - self.rules.session_idle;
+        let read = move |conn: &mut DbConnection| {
+            let Some((session, user)) = Session::find_live(conn, digest, idle_since, now)? else {
+                return Ok(None);
+            };
+            let settings = PanelSettings::of(conn, user.id)?;
+            Ok(Some(SignedIn { user, session, settings }))
+        };
+        let found = self.db.read(read).await?;
+        if let Some(signed_in) = &found
+            && now - signed_in.session.last_used_at > TOUCH_EVERY
+        {
+            let id = signed_in.session.id;
+            self.db.write(Scope::none(), move |conn| Ok(Session::touch(conn, id, now)?)).await?;
+        }
+        Ok(found)
+    }
+
+    /// Ends a session on the server.
+    pub async fn sign_out(&self, user_id: i64, secret: TokenDigest, actor: Actor) -> Result<()> {
+        let now = clock::now();
+        let job = move |conn: &mut DbConnection| {
+            if Session::delete(conn, secret)? > 0 {
+                actor.record(conn, &about_user(Action::SignOut, user_id), now)?;
+            }
+            Ok(())
+        };
+        self.db.write(Scope::user(user_id), job).await
+    }
+
+    /// A user's live sessions, the latest first.
+    pub async fn sessions_of(&self, user_id: i64) -> Result<Vec<Session>> {
+        let now = clock::now();
+        let idle_since = now - self.rules.session_idle;
+        self.db.read(move |conn| Ok(Session::live_of(conn, user_id, idle_since, now)?)).await
+    }
+
+    /// Ends all sessions of a user but `keep`; answers how many there were.
+    pub async fn sign_out_others(&self, user_id: i64, keep: i64, actor: Actor) -> Result<usize> {
+        let now = clock::now();
+        let job = move |conn: &mut DbConnection| {
+            let ended = Session::delete_all_of(conn, user_id, Some(keep))?;
+            if ended > 0 {
+                let deed = Deed { note: "the other sessions", ..about_user(Action::SignOut, user_id) };
+                actor.record(conn, &deed, now)?;
+            }
+            Ok(ended)
+        };
+        self.db.write(Scope::user(user_id), job).await
+    }
+
+    /// What the next page of a session says.
+    pub async fn leave_messages(&self, session_id: i64, messages: String) -> Result<()> {
+        self.db
+            .write(Scope::none(), move |conn| Ok(Session::set_messages(conn, session_id, &messages)?))
+            .await
+            .map(|_| ())
+    }
+}
+
+/// A deed about a user with nothing else to tell.
+pub(crate) fn about_user(action: Action, user_id: i64) -> Deed<'static> {
+    Deed { action, kind: ObjectKind::User, id: user_id, user_id: Some(user_id), changes: &[], note: "" }
+}
+
+/// Deletes the sessions that are past their end; answers how many.
+pub async fn forget_sessions(db: &Db) -> Result<usize> {
+    let now: NaiveDateTime = clock::now();
+    db.write_in_parts(move |conn, most| Ok(Session::forget(conn, now, most)?)).await
+}

@@ -1,0 +1,46 @@
+//! `panel_settings`: how an administrator likes the panel.
+
+use diesel::prelude::*;
+
+use crate::db::DbConnection;
+use crate::schema::panel_settings::{self, dsl};
+
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = panel_settings)]
+pub struct PanelSettings {
+    pub user_id: i64,
+    /// A name of the tz database.
+    pub time_zone: String,
+    /// Rows on a page of a list.
+    pub page_size: i64,
+    /// `auto`, `light` or `dark`.
+    pub theme: String,
+}
+
+impl PanelSettings {
+    /// What there is without a row.
+    pub fn default_of(user_id: i64) -> PanelSettings {
+        PanelSettings { user_id, time_zone: "UTC".to_owned(), page_size: 50, theme: "auto".to_owned() }
+    }
+
+    pub fn of(conn: &mut DbConnection, user_id: i64) -> QueryResult<PanelSettings> {
+        let found = dsl::panel_settings
+            .find(user_id)
+            .select(PanelSettings::as_select())
+            .get_result(conn)
+            .optional()?;
+        Ok(found.unwrap_or_else(|| PanelSettings::default_of(user_id)))
+    }
+
+    pub fn store(&self, conn: &mut DbConnection) -> QueryResult<usize> {
+        let changed = diesel::update(dsl::panel_settings.find(self.user_id)).set(self).execute(conn)?;
+        if changed > 0 {
+            return Ok(changed);
+        }
+        diesel::insert_into(dsl::panel_settings).values(self).execute(conn)
+    }
+
+    pub fn delete(conn: &mut DbConnection, user_id: i64) -> QueryResult<usize> {
+        diesel::delete(dsl::panel_settings.find(user_id)).execute(conn)
+    }
+}
