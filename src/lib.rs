@@ -5,8 +5,10 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`server`], [`cli`], [`config`] | the HTTP server, the commands and every setting; they put the rest together |
-//! | [`api`], [`pages`] | one file a resource: extract, parse, one call, respond |
+//! | [`api`], [`admin`], [`pages`] | one file a resource: extract, parse, one call, respond |
 //! | [`auth`], [`metering`], [`responder`] | who it is; what it costs (the only mover of money); what answers |
+//! | [`administration`] | what administrators do, with the history of it |
+//! | [`follower`], [`search`] | what the panel looks things up in, filled in behind the charges |
 //! | [`models`] | one file a table: rows and queries |
 //! | [`db`], [`schema`] | connections, migrations, reading, and the writer that commits in groups |
 //! | [`domain`], [`error`], [`clock`], [`throttle`], [`client_address`] | values made only by parsing, the one error type, time, limits, proxies |
@@ -24,10 +26,12 @@ pub mod config;
 pub mod db;
 pub mod domain;
 pub mod error;
+pub mod follower;
 pub mod metering;
 pub mod models;
 pub mod pages;
 pub mod responder;
 pub mod schema;
+pub mod search;
 pub mod server;
 pub mod throttle;

@@ -14,6 +14,7 @@ use url::form_urlencoded;
 use super::administrator::session_cookie;
 use super::error::PageError;
 use crate::api::BodyTimeout;
+use crate::domain::OperationId;
 use crate::error::Error;
 
 /// The longest form, in bytes: a page of ticked rows is far below.
@@ -44,16 +45,16 @@ impl Form {
         self.0.iter().any(|(field, _)| field == name)
     }
 
+    /// The operation that the form is for, made with it, so that sending it twice does one thing.
+    pub fn operation(&self) -> Result<OperationId, PageError> {
+        OperationId::parse(self.text("operation"))
+            .ok_or(PageError::Forbidden("The form is incomplete, so nothing was done. Open it again."))
+    }
+
     /// All numbers of a field that stands there many times.
     pub fn numbers(&self, name: &str) -> Vec<i64> {
         let values = self.0.iter().filter(|(field, _)| field == name);
         values.filter_map(|(_, value)| value.parse().ok()).collect()
-    }
-
-    /// Fields for hidden inputs, all but `csrf` and those named.
-    pub fn others(&self, without: &[&str]) -> Vec<(String, String)> {
-        let kept = self.0.iter().filter(|(name, _)| name != "csrf" && !without.contains(&name.as_str()));
-        kept.cloned().collect()
     }
 }
 

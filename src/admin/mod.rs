@@ -4,12 +4,26 @@
 //! and reads a body only as a [`form::Form`], which checks that it comes from a page of ours.
 
 mod administrator;
+mod auth_tokens;
+mod bulk;
+mod chats;
 mod error;
+mod fields;
 mod form;
 mod format;
+mod history;
+mod holds;
+mod home;
+mod ledger;
 mod list;
+mod names;
 mod page;
+mod search;
+mod settings;
 mod sign_in;
+mod table;
+mod users;
+mod verb;
 mod zone;
 
 pub use error::PageError;
@@ -23,11 +37,69 @@ use crate::error::{Error, Result};
 
 /// The table of routes, below `/admin`.
 pub fn routes(config: &mut ServiceConfig) {
+    resource(config, "/admin", vec![get(home::show)]);
+    resource(config, "/admin/verify", vec![post(home::verify)]);
+    resource(config, "/admin/search", vec![get(search::show)]);
     resource(config, "/admin/sign-in", vec![get(sign_in::show), post(sign_in::sign_in)]);
     resource(config, "/admin/sign-out", vec![post(sign_in::sign_out)]);
     resource(config, "/admin/first-run/{key}", vec![get(sign_in::show_first_run), post(sign_in::first_run)]);
+    resource(config, "/admin/settings", vec![get(settings::show), post(settings::store)]);
+    resource(config, "/admin/settings/sign-out-others", vec![post(settings::sign_out_others)]);
+    resource(config, "/admin/password", vec![get(settings::show_password), post(settings::change_password)]);
+    routes_of_users(config);
+    routes_of_chats(config);
     // The rest of the panel is nowhere else.
     config.service(web::resource("/admin/{rest:.*}").default_service(web::to(not_found)));
+}
+
+fn routes_of_users(config: &mut ServiceConfig) {
+    resource(config, "/admin/users", vec![get(users::list)]);
+    resource(config, "/admin/users/add", vec![get(users::show_add), post(users::add)]);
+    resource(config, "/admin/users/selected", vec![post(bulk::selected_users)]);
+    resource(config, "/admin/users/bulk-adjust", vec![post(bulk::adjust)]);
+    resource(config, "/admin/users/{id}", vec![get(users::show)]);
+    resource(config, "/admin/users/{id}/edit", vec![get(users::show_edit), post(users::edit)]);
+    resource(config, "/admin/users/{id}/adjust", vec![get(users::show_adjust), post(users::adjust)]);
+    resource(
+        config,
+        "/admin/users/{id}/password",
+        vec![get(users::show_password), post(users::set_password)],
+    );
+    resource(
+        config,
+        "/admin/users/{id}/deactivate",
+        vec![get(users::show_deactivate), post(users::deactivate)],
+    );
+    resource(
+        config,
+        "/admin/users/{id}/reactivate",
+        vec![get(users::show_reactivate), post(users::reactivate)],
+    );
+    resource(config, "/admin/users/{id}/log-out", vec![get(users::show_log_out), post(users::log_out)]);
+    resource(config, "/admin/users/{id}/anonymise", vec![get(users::show_anonymise), post(users::anonymise)]);
+    resource(config, "/admin/users/{id}/history", vec![get(history::of_user)]);
+    resource(config, "/admin/auth-tokens", vec![get(auth_tokens::list)]);
+    resource(config, "/admin/auth-tokens/add", vec![get(auth_tokens::show_add), post(auth_tokens::add)]);
+    resource(config, "/admin/auth-tokens/selected", vec![post(bulk::selected_tokens)]);
+    resource(config, "/admin/auth-tokens/bulk-revoke", vec![post(bulk::revoke)]);
+    resource(config, "/admin/auth-tokens/{id}", vec![get(auth_tokens::show_edit), post(auth_tokens::edit)]);
+    let revoke = vec![get(auth_tokens::show_revoke), post(auth_tokens::revoke)];
+    resource(config, "/admin/auth-tokens/{id}/revoke", revoke);
+    resource(config, "/admin/auth-tokens/{id}/history", vec![get(history::of_token)]);
+}
+
+fn routes_of_chats(config: &mut ServiceConfig) {
+    resource(config, "/admin/chats", vec![get(chats::list)]);
+    resource(config, "/admin/chats/{id}", vec![get(chats::show)]);
+    resource(config, "/admin/chats/{id}/refund", vec![get(chats::show_refund), post(chats::refund)]);
+    resource(config, "/admin/chats/{id}/release", vec![get(chats::show_release), post(chats::release)]);
+    resource(config, "/admin/chats/{id}/history", vec![get(history::of_chat)]);
+    resource(config, "/admin/holds", vec![get(holds::list)]);
+    resource(config, "/admin/ledger", vec![get(ledger::list)]);
+    resource(config, "/admin/bulk-operations", vec![get(bulk::list)]);
+    resource(config, "/admin/bulk-operations/{id}", vec![get(bulk::show)]);
+    resource(config, "/admin/bulk-operations/{id}/history", vec![get(history::of_bulk)]);
+    resource(config, "/admin/history", vec![get(history::list)]);
 }
 
 struct MethodRoute(&'static str, Route);
@@ -72,4 +144,11 @@ async fn not_found() -> Result<&'static str, PageError> {
 /// The id in a path.
 fn id(path: &web::Path<String>) -> Result<i64> {
     path.parse().map_err(|_| Error::NotFound)
+}
+
+/// The page of a list that somebody came from: its path with the query string that was carried along.
+fn back_to(path: &str, list: &str) -> Option<String> {
+    // Only what a query string of ours holds, so that it leads nowhere else.
+    let is_plain = list.bytes().all(|byte| byte.is_ascii_graphic() && !b"#\\\"<>".contains(&byte));
+    (!list.is_empty() && is_plain).then(|| format!("{path}?{list}"))
 }

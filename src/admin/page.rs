@@ -7,6 +7,7 @@ use askama::Template;
 use serde::{Deserialize, Serialize};
 
 use super::administrator::Administrator;
+use super::format;
 use super::zone::Zone;
 use crate::error::{Error, Result};
 
@@ -63,7 +64,6 @@ pub(super) struct Message {
 pub(super) enum Level {
     Success,
     Warning,
-    Error,
 }
 
 impl Level {
@@ -71,7 +71,6 @@ impl Level {
         match self {
             Level::Success => "success",
             Level::Warning => "warning",
-            Level::Error => "error",
         }
     }
 
@@ -80,7 +79,6 @@ impl Level {
         match self {
             Level::Success => "Done",
             Level::Warning => "Note",
-            Level::Error => "Error",
         }
     }
 }
@@ -92,10 +90,6 @@ impl Message {
 
     pub fn warning(text: impl Into<String>) -> Message {
         Message { level: Level::Warning, text: text.into(), link: None }
-    }
-
-    pub fn error(text: impl Into<String>) -> Message {
-        Message { level: Level::Error, text: text.into(), link: None }
     }
 
     pub fn link(mut self, label: impl Into<String>, href: impl Into<String>) -> Message {
@@ -131,6 +125,16 @@ impl Frame {
             version: env!("CARGO_PKG_VERSION"),
             search: String::new(),
         }
+    }
+
+    /// An amount, with thousands apart.
+    pub fn tokens(&self, amount: &i64) -> String {
+        format::tokens(*amount)
+    }
+
+    /// An amount that was given or taken, with its sign.
+    pub fn signed(&self, amount: &i64) -> String {
+        format::signed(*amount)
     }
 
     /// A moment in the administrator's time zone.

@@ -19,6 +19,8 @@ use crate::error::Error;
 pub(super) struct Next {
     #[serde(default)]
     next: String,
+    /// The password was just changed.
+    changed: Option<String>,
 }
 
 #[derive(Template)]
@@ -28,6 +30,7 @@ struct SignInPage<'a> {
     next: &'a str,
     username: &'a str,
     error: Option<String>,
+    note: &'a str,
 }
 
 #[derive(Template)]
@@ -47,6 +50,11 @@ pub(super) async fn show(request: HttpRequest, query: Query<Next>) -> Result<Htt
         next: safe_next(&query.next),
         username: "",
         error: None,
+        note: if query.changed.is_some() {
+            "The password was changed. Sign in with the new one."
+        } else {
+            ""
+        },
     };
     answer(&request, actix_web::http::StatusCode::OK, &page, &secret)
 }
@@ -85,7 +93,8 @@ pub(super) async fn sign_in(
             };
             let secret = guest_secret(&request)?;
             let csrf = secret.csrf_token().expose().to_owned();
-            let page = SignInPage { csrf, next, username: form.text("username"), error: Some(text) };
+            let page =
+                SignInPage { csrf, next, username: form.text("username"), error: Some(text), note: "" };
             let mut response = answer(&request, status, &page, &secret)?;
             if let Error::TooManyRequests(seconds) = error {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

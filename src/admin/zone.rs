@@ -28,6 +28,29 @@ impl Zone {
         self.0.from_utc_datetime(&utc).format("%Y-%m-%d %H:%M:%S").to_string()
     }
 
+    /// A moment as a form's field for a day and a time has it, to the minute.
+    pub fn to_field(self, utc: NaiveDateTime) -> String {
+        self.0.from_utc_datetime(&utc).format("%Y-%m-%dT%H:%M").to_string()
+    }
+
+    /// The same of a moment that there need not be.
+    pub fn to_field_of(self, utc: Option<NaiveDateTime>) -> String {
+        utc.map(|utc| self.to_field(utc)).unwrap_or_default()
+    }
+
+    /// What such a field holds, in UTC. `None`: it is no time, or the clocks skip it.
+    pub fn of_field(self, text: &str) -> Option<NaiveDateTime> {
+        let time = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
+        let years = 1970..=9998;
+        let year = chrono::Datelike::year(&time);
+        years
+            .contains(&year)
+            .then(|| self.0.from_local_datetime(&time).earliest())?
+            .map(|time| time.naive_utc())
+    }
+
     pub fn date_of(self, utc: NaiveDateTime) -> NaiveDate {
         self.0.from_utc_datetime(&utc).date_naive()
     }

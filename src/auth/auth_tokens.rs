@@ -50,6 +50,16 @@ pub struct MadeAuthToken {
 
 impl Auth {
     pub async fn make_auth_token(&self, user_id: i64, request: AuthTokenRequest) -> Result<MadeAuthToken> {
+        self.make_auth_token_and(user_id, request, |_, _| Ok(())).await
+    }
+
+    /// The same, with something else in its transaction.
+    pub(crate) async fn make_auth_token_and(
+        &self,
+        user_id: i64,
+        request: AuthTokenRequest,
+        and: impl Fn(&mut DbConnection, &AuthToken) -> Result<()> + Send + 'static,
+    ) -> Result<MadeAuthToken> {
         let now = clock::now();
         let plain = PlainToken::generate()?;
         let new = NewAuthToken {
@@ -67,7 +77,9 @@ impl Auth {
             if AuthToken::count_named(conn, user_id, now)? >= NAMED_TOKENS {
                 return Ok(None);
             }
-            Ok(Some(new.insert(conn)?))
+            let made = new.insert(conn)?;
+            and(conn, &made)?;
+            Ok(Some(made))
         };
         match self.db.write(Scope::user(user_id), job).await? {
             Some(stored) => Ok(MadeAuthToken { stored, plain }),

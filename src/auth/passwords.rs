@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::password_hash::Verified;
 use super::{Auth, CurrentUser};
+use crate::administration::{Actor, set_user_password};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{Invalid, NewPassword, Password};
@@ -20,20 +21,47 @@ impl Auth {
         new: Option<&str>,
     ) -> Result<()> {
         let CurrentUser { user, auth_token } = current;
-        let wrong = || Error::Invalid(Invalid::new("old_password", "it is not this user's password"));
+        let hash = self.check_and_hash(&user, from, old, new).await?;
+        let changed = set_password(&self.db, user.id, hash, Some(user.password), Some(auth_token.id)).await?;
+        if changed { Ok(()) } else { Err(wrong_old_password()) }
+    }
+
+    /// The same from the panel, where it ends everything, the session that it comes from, too.
+    pub async fn change_own_password(
+        &self,
+        user: User,
+        from: IpAddr,
+        actor: Actor,
+        old: &str,
+        new: &str,
+    ) -> Result<()> {
+        let hash = self.check_and_hash(&user, from, Some(old), Some(new)).await?;
+        let changed = set_user_password(&self.db, &actor, user.id, hash, Some(user.password)).await?;
+        if changed { Ok(()) } else { Err(wrong_old_password()) }
+    }
+
+    /// Checks the old password and the rules for the new one; answers the new one's hash.
+    async fn check_and_hash(
+        &self,
+        user: &User,
+        from: IpAddr,
+        old: Option<&str>,
+        new: Option<&str>,
+    ) -> Result<String> {
         let account = user.username_canonical.as_str();
         self.throttle.check_login(from, account).map_err(|wait| Error::TooManyRequests(wait.seconds()))?;
-        let old = old.and_then(|old| Password::parse(old).ok()).ok_or_else(wrong)?;
+        let old = old.and_then(|old| Password::parse(old).ok()).ok_or_else(wrong_old_password)?;
         let new = new.ok_or_else(|| Invalid::new("new_password", "give it as text"));
-        let new = new.and_then(|new| parse_new_password(new, &user)).map_err(Error::Invalid)?;
+        let new = new.and_then(|new| parse_new_password(new, user)).map_err(Error::Invalid)?;
         if self.hasher.verify(old, Some(user.password.clone())).await? == Verified::No {
-            return Err(wrong());
+            return Err(wrong_old_password());
         }
-        let hash = self.hasher.hash(new).await?;
-        let old_hash = user.password.clone();
-        let changed = set_password(&self.db, user.id, hash, Some(old_hash), Some(auth_token.id)).await?;
-        if changed { Ok(()) } else { Err(wrong()) }
+        Ok(self.hasher.hash(new).await?)
     }
+}
+
+fn wrong_old_password() -> Error {
+    Error::Invalid(Invalid::new("old_password", "it is not this user's password"))
 }
 
 /// The rules for new passwords, for a stored user.

@@ -3,6 +3,7 @@
 //! Reads take a pooled connection. Writes go through a queue to a writer, which commits many of them at once
 //! (see [`writer`]). No other code of the server writes, so it never meets "database is locked" from within.
 
+mod about;
 mod checkpointer;
 mod connection;
 mod migrate;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 
+pub use about::{About, about};
 pub use connection::DbConnection;
 pub use migrate::{MigrationError, MigrationState};
 pub use serve_lock::{ServeLock, ServeLockError};

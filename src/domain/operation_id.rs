@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rand::RngExt;
+use sha2::{Digest, Sha256};
 
 /// 128 bits: 48 of milliseconds since the epoch, big-endian, then 80 random ones. The layout is UUIDv7's (RFC 9562),
 /// for the same reason: new ids go to the end of the unique index and not each to another page of it.
@@ -23,6 +24,30 @@ impl OperationId {
     fn new(milliseconds: u128, random: u128) -> OperationId {
         // Shifting by 80 drops what does not fit into 48 bits, which begins in the year 10889.
         OperationId(((milliseconds << 80) | (random >> 48)).to_be_bytes())
+    }
+
+    /// One that a form carries, so that sending it twice is one operation; as [`OperationId::to_text`] wrote it.
+    pub fn parse(text: &str) -> Option<OperationId> {
+        u128::from_str_radix(text, 16)
+            .ok()
+            .filter(|_| text.len() == 32)
+            .map(|bits| OperationId(bits.to_be_bytes()))
+    }
+
+    /// As a form carries it: 32 hexadecimal digits.
+    pub fn to_text(self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.0))
+    }
+
+    /// The operation on one row of an operation on many. Whoever computes it again finds the same.
+    pub fn of_row(seed: &[u8], row: i64) -> OperationId {
+        let mut digest = Sha256::new();
+        digest.update(seed);
+        digest.update(row.to_be_bytes());
+        let whole: [u8; 32] = digest.finalize().into();
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(whole).for_each(|(to, from)| *to = from);
+        OperationId(bytes)
     }
 
     /// The id as it is stored.

@@ -38,6 +38,11 @@ impl Username {
         Ok(Username { shown, canonical })
     }
 
+    /// One that is stored already, and that need not obey the rules for new ones.
+    pub fn stored(name: &str, canonical: &str) -> Username {
+        Username { shown: name.to_owned(), canonical: canonical.to_owned() }
+    }
+
     /// The name as it is stored and shown: NFKC, in the letter case that the user chose.
     pub fn as_str(&self) -> &str {
         &self.shown

@@ -19,6 +19,8 @@ pub enum Ending {
     Complete { response: String },
     /// Not answered: the charge goes back. `reason` is a word of ours, shown to the user.
     Failed { reason: &'static str },
+    /// Given up by an administrator: the charge goes back, with the administrator's reason in the ledger.
+    Released { actor_id: Option<i64>, note: String },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,9 @@ pub enum Ended {
     NoSuchChat,
 }
 
+/// Why a chat failed that an administrator gave up.
+const RELEASED: &str = "released by an administrator";
+
 /// Ends a hold. A second run of the same operation finds what the first one did.
 pub fn end_hold(
     conn: &mut DbConnection,
@@ -47,6 +52,7 @@ pub fn end_hold(
     let (state, response, failure) = match ending {
         Ending::Complete { response } => (ChatState::Complete, Some(response.as_str()), None),
         Ending::Failed { reason } => (ChatState::Failed, None, Some(*reason)),
+        Ending::Released { .. } => (ChatState::Failed, None, Some(RELEASED)),
     };
     let ended: Option<(i64, i64)> = diesel::update(target)
         .set((
@@ -61,7 +67,11 @@ pub fn end_hold(
         .optional()?;
     match (ended, ending) {
         (Some((user_id, charge)), Ending::Failed { .. }) => {
-            let balance = give_back(conn, user_id, chat_id, charge, operation_id, now)?;
+            let balance = give_back(conn, (user_id, chat_id, charge), (None, ""), operation_id, now)?;
+            Ok(Ended::Now { balance })
+        }
+        (Some((user_id, charge)), Ending::Released { actor_id, note }) => {
+            let balance = give_back(conn, (user_id, chat_id, charge), (*actor_id, note), operation_id, now)?;
             Ok(Ended::Now { balance })
         }
         (Some((user_id, _)), Ending::Complete { .. }) => {
@@ -75,9 +85,8 @@ pub fn end_hold(
 /// The whole charge goes back, and the idempotency key is free for another try.
 fn give_back(
     conn: &mut DbConnection,
-    user_id: i64,
-    chat_id: i64,
-    charge: i64,
+    (user_id, chat_id, charge): (i64, i64, i64),
+    (actor_id, note): (Option<i64>, &str),
     operation_id: OperationId,
     now: NaiveDateTime,
 ) -> QueryResult<i64> {
@@ -91,8 +100,8 @@ fn give_back(
         balance_after: balance,
         kind: EntryKind::Refund,
         chat_id: Some(chat_id),
-        actor_id: None,
-        note: "",
+        actor_id,
+        note,
         operation_id,
         now,
     }

@@ -90,6 +90,29 @@ impl AuditEntry {
             .load(conn)
     }
 
+    /// The ids of the entries about what belongs to a user after `after`, the oldest first.
+    pub fn ids_of_user(
+        conn: &mut DbConnection,
+        user_id: i64,
+        after: i64,
+        most: i64,
+    ) -> QueryResult<Vec<i64>> {
+        dsl::audit_log
+            .filter(dsl::user_id.eq(user_id))
+            .filter(dsl::id.gt(after))
+            .order(dsl::id)
+            .limit(most)
+            .select(dsl::id)
+            .load(conn)
+    }
+
+    /// Removes the values and the notes; who did what and when stays.
+    pub fn blank(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<usize> {
+        diesel::update(dsl::audit_log.filter(dsl::id.eq_any(ids)))
+            .set((dsl::changes.eq("[]"), dsl::note.eq("")))
+            .execute(conn)
+    }
+
     /// What somebody did last.
     pub fn latest_by(conn: &mut DbConnection, actor_id: i64, most: i64) -> QueryResult<Vec<AuditEntry>> {
         dsl::audit_log

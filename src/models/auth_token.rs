@@ -52,6 +52,33 @@ impl AuthToken {
         live(user_id, now).order(dsl::id.desc()).select(AuthToken::as_select()).load(conn)
     }
 
+    pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<AuthToken>> {
+        dsl::auth_tokens.find(id).select(AuthToken::as_select()).get_result(conn).optional()
+    }
+
+    pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<AuthToken>> {
+        dsl::auth_tokens.filter(dsl::id.eq_any(ids)).select(AuthToken::as_select()).load(conn)
+    }
+
+    /// Sets name and end.
+    pub fn edit(
+        conn: &mut DbConnection,
+        id: i64,
+        name: Option<&str>,
+        expires_at: Option<NaiveDateTime>,
+    ) -> QueryResult<usize> {
+        diesel::update(dsl::auth_tokens.find(id))
+            .set((dsl::name.eq(name), dsl::expires_at.eq(expires_at)))
+            .execute(conn)
+    }
+
+    /// Deletes up to `most` of a user's; answers how many there were.
+    pub fn forget_of(conn: &mut DbConnection, user_id: i64, most: i64) -> QueryResult<usize> {
+        let own = dsl::auth_tokens.filter(dsl::user_id.eq(user_id));
+        let ids: Vec<i64> = own.limit(most).select(dsl::id).load(conn)?;
+        diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(ids))).execute(conn)
+    }
+
     pub fn count_named(conn: &mut DbConnection, user_id: i64, now: NaiveDateTime) -> QueryResult<i64> {
         live(user_id, now).filter(dsl::name.is_not_null()).count().get_result(conn)
     }

@@ -3,10 +3,11 @@
 use chrono::NaiveDateTime;
 use diesel::deserialize::{self, FromSql};
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
 
 use super::Keyset;
-use crate::db::DbConnection;
+use super::list::MOST_COUNTED;
+use crate::db::{DbConnection, DynamicStatement};
 use crate::schema::chats::{self, dsl};
 
 /// Where a chat is in its life. Only `pending` ever changes, and only once.
@@ -68,6 +69,15 @@ pub struct Chat {
     pub deadline: Option<NaiveDateTime>,
 }
 
+/// What is held for chats that are pending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenHolds {
+    pub number: i64,
+    pub tokens: i64,
+    /// Since when the oldest of them waits.
+    pub oldest: Option<NaiveDateTime>,
+}
+
 impl Chat {
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Chat>> {
         dsl::chats.find(id).select(Chat::as_select()).get_result(conn).optional()
@@ -80,6 +90,57 @@ impl Chat {
             .select(Chat::as_select())
             .get_result(conn)
             .optional()
+    }
+
+    /// Those after `after` up to `up_to`, in the order of their ids.
+    pub fn after(conn: &mut DbConnection, after: i64, up_to: i64, most: i64) -> QueryResult<Vec<Chat>> {
+        dsl::chats
+            .filter(dsl::id.gt(after))
+            .filter(dsl::id.le(up_to))
+            .order(dsl::id)
+            .limit(most)
+            .select(Chat::as_select())
+            .load(conn)
+    }
+
+    pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<Chat>> {
+        dsl::chats.filter(dsl::id.eq_any(ids)).select(Chat::as_select()).load(conn)
+    }
+
+    /// How much is held for chats that are pending, as far as counts go.
+    pub fn open_holds(conn: &mut DbConnection) -> QueryResult<OpenHolds> {
+        let text = format!(
+            "SELECT CAST(count(*) AS BIGINT), CAST(coalesce(sum(h.charge), 0) AS BIGINT), min(h.created_at)
+             FROM (SELECT charge, created_at FROM chats WHERE state <> 'complete' AND state = 'pending'
+                   ORDER BY id LIMIT {}) h",
+            MOST_COUNTED + 1
+        );
+        let row = DynamicStatement::<(BigInt, BigInt, Nullable<Timestamp>)>::new(text, Vec::new());
+        let (number, tokens, oldest): (i64, i64, Option<NaiveDateTime>) = row.get_result(conn)?;
+        Ok(OpenHolds { number, tokens, oldest })
+    }
+
+    pub fn has_pending(conn: &mut DbConnection, user_id: i64) -> QueryResult<bool> {
+        let pending = dsl::chats.filter(dsl::user_id.eq(user_id)).filter(dsl::state.eq("pending"));
+        diesel::select(diesel::dsl::exists(pending)).get_result(conn)
+    }
+
+    /// The ids of a user's chats after `after`, the oldest first.
+    pub fn ids_of(conn: &mut DbConnection, user_id: i64, after: i64, most: i64) -> QueryResult<Vec<i64>> {
+        dsl::chats
+            .filter(dsl::user_id.eq(user_id))
+            .filter(dsl::id.gt(after))
+            .order(dsl::id)
+            .limit(most)
+            .select(dsl::id)
+            .load(conn)
+    }
+
+    /// Removes what was said; that it was said, and what it cost, stays.
+    pub fn blank(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<usize> {
+        diesel::update(dsl::chats.filter(dsl::id.eq_any(ids)))
+            .set((dsl::message.eq(""), dsl::response.eq(None::<String>)))
+            .execute(conn)
     }
 
     /// A user's history, newest first.

@@ -30,6 +30,13 @@ impl StoredKey {
         diesel::delete(dsl::idempotency_keys.filter(dsl::chat_id.eq(chat_id))).execute(conn)
     }
 
+    /// Forgets up to `most` keys of a user; answers how many there were.
+    pub fn forget_of(conn: &mut DbConnection, user_id: i64, most: i64) -> QueryResult<usize> {
+        let own = dsl::idempotency_keys.filter(dsl::user_id.eq(user_id));
+        let chats: Vec<i64> = own.limit(most).select(dsl::chat_id).load(conn)?;
+        diesel::delete(dsl::idempotency_keys.filter(dsl::chat_id.eq_any(chats))).execute(conn)
+    }
+
     /// Forgets up to `most` keys that were made before `time`; answers how many there were.
     pub fn forget(conn: &mut DbConnection, time: NaiveDateTime, most: i64) -> QueryResult<usize> {
         let chats: Vec<i64> = dsl::idempotency_keys

@@ -80,6 +80,35 @@ impl LedgerEntry {
             .optional()
     }
 
+    /// What a chat cost and what went back for it, in the order in which it happened.
+    pub fn of_chat(conn: &mut DbConnection, chat_id: i64) -> QueryResult<Vec<LedgerEntry>> {
+        dsl::ledger_entries
+            .filter(dsl::chat_id.eq(chat_id))
+            .order(dsl::id)
+            .select(LedgerEntry::as_select())
+            .load(conn)
+    }
+
+    /// Those after `after` up to `up_to`, in the order of their ids.
+    pub fn after(
+        conn: &mut DbConnection,
+        after: i64,
+        up_to: i64,
+        most: i64,
+    ) -> QueryResult<Vec<LedgerEntry>> {
+        dsl::ledger_entries
+            .filter(dsl::id.gt(after))
+            .filter(dsl::id.le(up_to))
+            .order(dsl::id)
+            .limit(most)
+            .select(LedgerEntry::as_select())
+            .load(conn)
+    }
+
+    pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<LedgerEntry>> {
+        dsl::ledger_entries.filter(dsl::id.eq_any(ids)).select(LedgerEntry::as_select()).load(conn)
+    }
+
     /// A user's statement, newest first.
     pub fn page_of(conn: &mut DbConnection, user_id: i64, page: Keyset) -> QueryResult<Vec<LedgerEntry>> {
         dsl::ledger_entries

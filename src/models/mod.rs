@@ -3,22 +3,30 @@
 
 mod audit_entry;
 mod auth_token;
+mod bulk_operation;
 mod chat;
+mod follower;
 mod idempotency_key;
 mod ledger_entry;
 pub mod list;
+mod moments;
 mod panel_settings;
 mod session;
 mod user;
+mod verification;
 
 pub use audit_entry::{AuditEntry, Change, NewAuditEntry};
 pub use auth_token::{AuthToken, NewAuthToken};
-pub use chat::{Chat, ChatState};
+pub use bulk_operation::{BulkFailure, BulkOperation, NewBulkOperation};
+pub use chat::{Chat, ChatState, OpenHolds};
+pub use follower::{Mark, QuarterTotal, ToFollow, UserBalance};
 pub use idempotency_key::StoredKey;
 pub use ledger_entry::{EntryKind, LedgerEntry};
+pub use moments::first_id_since;
 pub use panel_settings::PanelSettings;
 pub use session::{NewSession, Session};
-pub use user::User;
+pub use user::{User, UserChanges};
+pub use verification::Verification;
 
 /// A place in a list that is shown newest first: at most `limit` rows with an id below `before`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

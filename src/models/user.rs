@@ -1,5 +1,7 @@
 //! `users`.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDateTime;
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -9,6 +11,17 @@ use crate::db::DbConnection;
 use crate::domain::TokenDigest;
 use crate::models::AuthToken;
 use crate::schema::users;
+
+/// What a person can edit of a user.
+#[derive(Clone, Debug, PartialEq, Eq, AsChangeset)]
+#[diesel(table_name = users)]
+pub struct UserChanges {
+    pub username: String,
+    pub username_canonical: String,
+    pub is_active: bool,
+    pub is_staff: bool,
+    pub is_superuser: bool,
+}
 
 /// A row of `users`. It is never serialised; each API resource says itself what it shows.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -72,6 +85,54 @@ impl User {
             .select((User::as_select(), AuthToken::as_select()))
             .get_result(conn)
             .optional()
+    }
+
+    pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<User>> {
+        users::table.filter(users::id.eq_any(ids)).select(User::as_select()).load(conn)
+    }
+
+    /// The names of users, by id.
+    pub fn names_of(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResult<HashMap<i64, String>> {
+        let names: Vec<(i64, String)> =
+            users::table.filter(users::id.eq_any(ids)).select((users::id, users::username)).load(conn)?;
+        Ok(names.into_iter().collect())
+    }
+
+    /// Id, canonical name and balance of those after `after` up to `up_to`, in the order of their ids.
+    pub fn names_after(
+        conn: &mut DbConnection,
+        after: i64,
+        up_to: i64,
+        most: i64,
+    ) -> QueryResult<Vec<(i64, String, i64)>> {
+        users::table
+            .filter(users::id.gt(after))
+            .filter(users::id.le(up_to))
+            .order(users::id)
+            .limit(most)
+            .select((users::id, users::username_canonical, users::tokens))
+            .load(conn)
+    }
+
+    /// The ids of all superusers who can sign in.
+    pub fn superusers(conn: &mut DbConnection) -> QueryResult<Vec<i64>> {
+        users::table
+            .filter(users::is_superuser.eq(true))
+            .filter(users::is_active.eq(true))
+            .limit(1000)
+            .select(users::id)
+            .load(conn)
+    }
+
+    pub fn set_staff(conn: &mut DbConnection, id: i64) -> QueryResult<usize> {
+        diesel::update(users::table.find(id)).set(users::is_staff.eq(true)).execute(conn)
+    }
+
+    /// Stores what a person edited, and that it was.
+    pub fn edit(conn: &mut DbConnection, id: i64, changes: &UserChanges) -> QueryResult<usize> {
+        diesel::update(users::table.find(id))
+            .set((changes, users::version.eq(users::version + 1)))
+            .execute(conn)
     }
 
     pub fn any_superuser(conn: &mut DbConnection) -> QueryResult<bool> {

@@ -7,6 +7,7 @@ use super::Services;
 use crate::auth;
 use crate::config::Config;
 use crate::db::Db;
+use crate::follower::Follower;
 use crate::metering;
 
 /// Between two looks for holds past their deadline.
@@ -16,7 +17,13 @@ const EVERY_HOUR: Duration = Duration::from_secs(3600);
 
 /// Runs until it is dropped.
 pub(super) async fn run(services: Services, config: Config) {
-    tokio::join!(sweep(&services), minutely(&services, &config), hourly(&services.db));
+    tokio::join!(
+        sweep(&services),
+        minutely(&services, &config),
+        hourly(&services.db),
+        services.bulk.work(&services.db),
+        Follower::default().run(&services.db),
+    );
 }
 
 async fn sweep(services: &Services) {

@@ -19,6 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
 use crate::admin::{self, PublicOrigin};
+use crate::administration::Bulk;
 use crate::api::{self, BodyTimeout, Https, Readiness};
 use crate::auth::{AccountRules, Auth, Hasher};
 use crate::client_address::TrustedProxies;
@@ -49,6 +50,7 @@ pub struct Services {
     pub db: Data<Db>,
     pub auth: Data<Auth>,
     pub toll: Data<Toll>,
+    pub bulk: Data<Bulk>,
     pub readiness: Data<Readiness>,
     body_timeout: Data<BodyTimeout>,
     proxies: Data<TrustedProxies>,
@@ -76,6 +78,7 @@ impl Services {
             auth: Data::new(Auth::new(db.clone(), hasher, throttle, rules)),
             db: Data::new(db),
             toll: Data::new(toll),
+            bulk: Data::new(Bulk::default()),
             readiness: Data::new(Readiness::default()),
             body_timeout: Data::new(BodyTimeout(Duration::from_secs(config.listen.body_timeout))),
             proxies: Data::new(config.listen.trusted_proxies.clone()),
@@ -96,6 +99,7 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.db)
             .app_data(services.auth)
             .app_data(services.toll)
+            .app_data(services.bulk)
             .app_data(services.readiness)
             .app_data(services.body_timeout)
             .app_data(services.proxies)

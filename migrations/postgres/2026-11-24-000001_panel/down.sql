@@ -1,3 +1,8 @@
+DROP INDEX auth_tokens_by_name;
+DROP INDEX auth_tokens_named;
+DROP INDEX auth_tokens_by_first_characters;
+ALTER TABLE auth_tokens ALTER COLUMN name TYPE TEXT COLLATE "default";
+ALTER TABLE auth_tokens ALTER COLUMN first_characters TYPE TEXT COLLATE "default";
 DROP INDEX ledger_entries_by_actor;
 DROP INDEX ledger_entries_unusual;
 DROP INDEX chats_unusual;

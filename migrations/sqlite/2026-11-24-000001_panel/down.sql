@@ -1,3 +1,6 @@
+DROP INDEX auth_tokens_by_name;
+DROP INDEX auth_tokens_named;
+DROP INDEX auth_tokens_by_first_characters;
 DROP INDEX ledger_entries_by_actor;
 DROP INDEX ledger_entries_unusual;
 DROP INDEX chats_unusual;

@@ -97,3 +97,6 @@ CREATE INDEX users_staff ON users (id) WHERE is_staff OR is_superuser;
 CREATE INDEX chats_unusual ON chats (state, id) WHERE state <> 'complete';
 CREATE INDEX ledger_entries_unusual ON ledger_entries (kind, id) WHERE kind <> 'charge';
 CREATE INDEX ledger_entries_by_actor ON ledger_entries (actor_id, id) WHERE actor_id IS NOT NULL;
+CREATE INDEX auth_tokens_by_first_characters ON auth_tokens (first_characters, id);
+CREATE INDEX auth_tokens_named ON auth_tokens (id) WHERE name IS NOT NULL;
+CREATE INDEX auth_tokens_by_name ON auth_tokens (name, id) WHERE name IS NOT NULL;

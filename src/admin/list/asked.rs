@@ -150,6 +150,14 @@ impl Asked {
         encode(self.parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
+    /// The words and the filters, for people.
+    pub fn in_words(&self) -> String {
+        let words = (!self.words.is_empty()).then(|| format!("search {}", self.words));
+        let filters =
+            self.picked.iter().map(|picked| format!("{} {}", picked.label.to_lowercase(), picked.shown));
+        words.into_iter().chain(filters).collect::<Vec<_>>().join(", ")
+    }
+
     fn pick(&self, filter: &'static Filter, conn: &mut DbConnection) -> Result<Option<Picked>> {
         let picked = |value: String, shown: String, condition: Condition| Picked {
             name: filter.name,
@@ -233,7 +241,8 @@ fn first_of_month(day: NaiveDate) -> NaiveDate {
     chrono::Datelike::with_day(&day, 1).unwrap_or(day)
 }
 
-fn find_user(conn: &mut DbConnection, text: &str) -> Result<Option<User>> {
+/// The user with a name, or with an id as in `#17`.
+pub(in crate::admin) fn find_user(conn: &mut DbConnection, text: &str) -> Result<Option<User>> {
     if let Some(user) = User::find_by_name(conn, text, &canonical_of(text))? {
         return Ok(Some(user));
     }

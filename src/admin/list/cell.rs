@@ -2,6 +2,8 @@
 
 use chrono::NaiveDateTime;
 
+use crate::models::Change;
+
 /// A value with its meaning; the template gives it its look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::admin) enum Cell {
@@ -25,7 +27,8 @@ pub(in crate::admin) enum Cell {
     /// Tokens that were given or taken.
     Signed(i64),
     Time(NaiveDateTime),
-    YesNo(bool),
+    /// Fields before and after.
+    Changes(Vec<Change>),
     Badge {
         text: String,
         tone: Tone,
@@ -65,6 +68,14 @@ impl Cell {
 
     pub fn badge(text: impl Into<String>, tone: Tone) -> Cell {
         Cell::Badge { text: text.into(), tone }
+    }
+
+    pub fn changes(changes: Vec<Change>) -> Cell {
+        if changes.is_empty() { Cell::Nothing } else { Cell::Changes(changes) }
+    }
+
+    pub fn code(text: &str) -> Cell {
+        if text.is_empty() { Cell::Nothing } else { Cell::Code(text.to_owned()) }
     }
 
     /// The text without what would break a line; at most 120 characters of it.

@@ -5,13 +5,15 @@
 
 mod asked;
 mod cell;
+mod dates;
 mod page;
 mod view;
 
-pub(super) use asked::{Asked, Habits, Picked};
+pub(super) use asked::{Asked, Habits, find_user};
 pub(super) use cell::{Cell, Tone};
-pub(super) use page::{Found, all_ids, fetch};
-pub(super) use view::ListView;
+pub(super) use dates::between_ids;
+pub(super) use page::{Found, all_ids, fetch, read};
+pub(super) use view::{ListView, capped};
 
 use chrono::NaiveDateTime;
 
@@ -92,8 +94,8 @@ pub(super) struct Choice {
 
 /// How a list is searched.
 pub(super) struct Search {
-    /// What can be typed, under the box.
-    pub help: &'static str,
+    /// What can be typed, under the box; `None`: there is no box, only filters that need the database.
+    pub help: Option<&'static str>,
     /// Narrows the query to what fits the words, or answers the page itself.
     pub find: fn(&mut DbConnection, &Asked, &mut ListQuery) -> Result<Searched>,
 }

@@ -1,7 +1,11 @@
 //! Fetching a page of a list: ids by the index, then the rows.
 
-use super::{Asked, FilterKind, List, Searched};
-use crate::db::DbConnection;
+use actix_web::HttpRequest;
+
+use super::{Asked, FilterKind, List, ListView, Searched};
+use crate::admin::administrator::Administrator;
+use crate::clock;
+use crate::db::{Db, DbConnection};
 use crate::error::Result;
 use crate::models::list::{Count, ListQuery, Page};
 
@@ -15,6 +19,27 @@ pub(in crate::admin) struct Found<R> {
     pub count: Option<Count>,
     /// For each filter with choices, how many rows each would show; only on demand.
     pub facets: Vec<(&'static str, Vec<Count>)>,
+}
+
+/// The page of a list that a request asks for. Only who may change things sees what can be done.
+pub(in crate::admin) async fn read<R: Send>(
+    list: &'static List<R>,
+    request: &HttpRequest,
+    administrator: &Administrator,
+    db: &Db,
+) -> Result<ListView> {
+    let (query, habits, now) = (request.query_string().to_owned(), administrator.habits(), clock::now());
+    let mut view = db
+        .read(move |conn| {
+            let asked = Asked::read(list, &query, conn, habits, now)?;
+            let found = fetch(list, &asked, conn)?;
+            Ok(ListView::new(list, &asked, &found))
+        })
+        .await?;
+    if !administrator.may_change() {
+        view.actions = &[];
+    }
+    Ok(view)
 }
 
 /// Reads the page. Each part of it has a bound on its work.

@@ -7,7 +7,6 @@ use crate::models::list::Count;
 /// Everything that `templates/admin/list.html` shows.
 pub(in crate::admin) struct ListView {
     pub path: &'static str,
-    pub one: &'static str,
     pub many: &'static str,
     /// The query string of this very page, to come back to.
     pub here: String,
@@ -52,7 +51,6 @@ pub(in crate::admin) struct FilterView {
     pub is_user: bool,
     /// From and to, where it is a range of days.
     pub days: Option<(String, String)>,
-    pub is_set: bool,
     /// The other parameters of its form.
     pub kept: Vec<(String, String)>,
 }
@@ -99,11 +97,10 @@ impl ListView {
         });
         ListView {
             path: list.path,
-            one: list.one,
             many: list.many,
             here: asked.here(),
             words: asked.words.clone(),
-            search_help: list.search.as_ref().map(|search| search.help),
+            search_help: list.search.as_ref().and_then(|search| search.help),
             kept: kept(asked, &["q"]),
             tabs: tabs(list, asked),
             filters: list.filters.iter().map(|filter| filter_view(filter, asked, found)).collect(),
@@ -263,7 +260,6 @@ fn filter_view<R>(filter: &'static super::Filter, asked: &Asked, found: &Found<R
         is_user: matches!(filter.kind, FilterKind::User(_)),
         days: matches!(filter.kind, FilterKind::Days(_))
             .then(|| (parameter(format!("{}_from", filter.name)), parameter(format!("{}_to", filter.name)))),
-        is_set: value.is_some(),
         kept: kept(asked, &[filter.name]),
     }
 }

@@ -25,6 +25,10 @@ pub enum Step {
     Refund {
         chat: usize,
     },
+    /// An administrator gives a hold up.
+    Release {
+        chat: usize,
+    },
     Adjust {
         user: usize,
         amount: i64,
@@ -50,6 +54,7 @@ pub fn any() -> impl Strategy<Value = Step> {
         8 => chat(),
         3 => place().prop_map(|chat| Step::Settle { chat }),
         3 => place().prop_map(|chat| Step::Refund { chat }),
+        1 => place().prop_map(|chat| Step::Release { chat }),
         2 => (place(), -600..600i64).prop_map(|(user, amount)| Step::Adjust {
             user,
             amount: if amount == 0 { 1 } else { amount },

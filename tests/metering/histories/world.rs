@@ -59,6 +59,13 @@ impl<'a> World<'a> {
                 Some(chat) => self.end(chat, Ending::Failed { reason: "a test" }).await,
                 None => Ok(()),
             },
+            Step::Release { chat: place } => match chat(place, self) {
+                Some(chat) => {
+                    let actor_id = self.users.first().map(|user| user.0);
+                    self.end(chat, Ending::Released { actor_id, note: "given up".to_owned() }).await
+                }
+                None => Ok(()),
+            },
             Step::Adjust { user: place, amount } => self.adjust(user(place, self), amount).await,
             Step::Sweep { chat: place } => match chat(place, self) {
                 Some(chat) => self.sweep(chat).await,
@@ -149,7 +156,7 @@ impl<'a> World<'a> {
         let ended = self.run_end(chat, &ending, operation_id).await;
         self.agree_on_end(chat, &ending, ended)?;
         let written = match (&ending, ended) {
-            (Ending::Failed { .. }, Ended::Now { balance }) => Some(balance),
+            (Ending::Failed { .. } | Ending::Released { .. }, Ended::Now { balance }) => Some(balance),
             _ => None,
         };
         self.done.push(Operation::End { chat, ending, operation_id, written });
@@ -167,7 +174,7 @@ impl<'a> World<'a> {
     fn agree_on_end(&mut self, chat: usize, ending: &Ending, ended: Ended) -> Outcome {
         let expected = match ending {
             Ending::Complete { response } => self.model.settle(chat, response),
-            Ending::Failed { .. } => self.model.refund(chat),
+            Ending::Failed { .. } | Ending::Released { .. } => self.model.refund(chat),
         };
         let expected = match expected {
             ExpectedEnd::Now { balance } => Ended::Now { balance },

@@ -1,0 +1,90 @@
+//! Adjusting many balances: the users that were ticked, or all that match.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+
+use super::path;
+use super::selection::Selection;
+use crate::admin::PageError;
+use crate::admin::administrator::Superuser;
+use crate::admin::fields::FormView;
+use crate::admin::form::Form;
+use crate::admin::list::Cell;
+use crate::admin::page::{Frame, Message, go};
+use crate::admin::users::{USERS, amount_field, reason_field};
+use crate::admin::verb::VerbPage;
+use crate::administration::{Bulk, BulkKind, BulkRequest, Reason, parse_amount};
+use crate::auth::Auth;
+use crate::domain::{Invalid, OperationId};
+
+const USERS_PATH: &str = "/admin/users/";
+
+fn form(selection: &Selection, operation: &str) -> FormView {
+    let form = FormView::default()
+        .hide("operation", operation)
+        .group("", "", vec![amount_field(), reason_field()])
+        .send_to("/admin/users/bulk-adjust/")
+        .button("", "Adjust all of them")
+        .cancel(selection.back(USERS_PATH));
+    selection.carry(form)
+}
+
+fn page(administrator: &Superuser, selection: &Selection, form: FormView) -> VerbPage {
+    let way = [("Users", USERS_PATH), ("Adjust balances", "")];
+    VerbPage::new(Frame::new(&administrator.0, &way), form)
+        .note(
+            "Each user gets the same amount. Who is chosen is fixed when you send this; the work is done in the \
+             background, user by user, and goes on after a restart. Where it cannot be done, the result says why.",
+        )
+        .fact("Chosen", Cell::Text(selection.words.clone()))
+}
+
+/// What was chosen in the list of users.
+pub(in crate::admin) async fn selected(
+    administrator: Superuser,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let selection = Selection::read(&USERS, &sent, &administrator.0, &auth.db).await?;
+    if selection.ids.is_empty() {
+        let message = Message::warning("No user was chosen: tick some, or choose all that match.");
+        administrator.0.tell(&auth, message).await?;
+        return Ok(go(&selection.back(USERS_PATH)));
+    }
+    page(&administrator, &selection, form(&selection, &OperationId::generate().to_text())).show()
+}
+
+pub(in crate::admin) async fn adjust(
+    administrator: Superuser,
+    sent: Form,
+    auth: Data<Auth>,
+    bulk: Data<Bulk>,
+) -> Result<HttpResponse, PageError> {
+    let seed = sent.operation()?;
+    if let Some(id) = bulk.find(&auth.db, seed).await? {
+        return Ok(go(&path(id)));
+    }
+    let selection = Selection::read(&USERS, &sent, &administrator.0, &auth.db).await?;
+    let view = form(&selection, sent.text("operation")).refill(&sent);
+    if !selection.is_as_expected(&sent) {
+        let view =
+            view.fault("Which users match has changed meanwhile: look at the number again, then send it.");
+        return page(&administrator, &selection, view).show();
+    }
+    let (amount, reason) = match (parse_amount(sent.text("amount")), Reason::parse(sent.text("reason"))) {
+        (Ok(amount), Ok(reason)) => (amount, reason),
+        (amount, reason) => {
+            let faults: Vec<Invalid> = amount.err().into_iter().chain(reason.err()).collect();
+            return page(&administrator, &selection, view.blame(&faults)).show();
+        }
+    };
+    let request = BulkRequest {
+        seed,
+        kind: BulkKind::Adjust(amount),
+        reason,
+        selection: selection.words.clone(),
+        ids: selection.ids,
+    };
+    let id = bulk.start(&auth.db, &administrator.0.actor(), request).await?;
+    Ok(go(&path(id)))
+}

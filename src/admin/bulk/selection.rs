@@ -1,0 +1,73 @@
+//! What was chosen in a list: the rows that were ticked, or all that match.
+
+use crate::admin::PageError;
+use crate::admin::administrator::Administrator;
+use crate::admin::fields::FormView;
+use crate::admin::form::Form;
+use crate::admin::format;
+use crate::admin::list::{Asked, List, all_ids};
+use crate::administration::MOST_ROWS;
+use crate::clock;
+use crate::db::Db;
+use crate::error::Error;
+
+/// Rows that were chosen.
+pub(in crate::admin) struct Selection {
+    pub ids: Vec<i64>,
+    /// What was chosen, in words.
+    pub words: String,
+    /// All that match, whichever those are.
+    is_all: bool,
+    /// The list's query string.
+    list: String,
+}
+
+impl Selection {
+    /// Reads a selection from the form of a list, or from the form that asked for more about it.
+    pub async fn read<R: Send>(
+        list: &'static List<R>,
+        sent: &Form,
+        administrator: &Administrator,
+        db: &Db,
+    ) -> Result<Selection, PageError> {
+        let query = sent.text("list").to_owned();
+        if !sent.has("all") {
+            let mut ids = sent.numbers("id");
+            ids.sort_unstable();
+            ids.dedup();
+            let words =
+                format!("{}, ticked one by one", format::counted(ids.len() as i64, list.one, list.many));
+            return Ok(Selection { ids, words, is_all: false, list: query });
+        }
+        let (habits, asked_for) = (administrator.habits(), query.clone());
+        let read = move |conn: &mut crate::db::DbConnection| {
+            let asked = Asked::read(list, &asked_for, conn, habits, clock::now())?;
+            Ok((all_ids(list, &asked, conn, MOST_ROWS)?, asked.in_words()))
+        };
+        let (ids, filters) = db.read(read).await?;
+        let ids = ids.ok_or(Error::BodyTooLarge)?;
+        let number = format::counted(ids.len() as i64, list.one, list.many);
+        let words =
+            if filters.is_empty() { format!("{number}: all") } else { format!("{number}: {filters}") };
+        Ok(Selection { ids, words, is_all: true, list: query })
+    }
+
+    /// Lets a form carry the selection on. All that match are counted, so that a change until then is seen.
+    pub fn carry(&self, mut form: FormView) -> FormView {
+        form = form.hide("list", &self.list);
+        if self.is_all {
+            return form.hide("all", "1").hide("expected", self.ids.len().to_string());
+        }
+        self.ids.iter().fold(form, |form, id| form.hide("id", id.to_string()))
+    }
+
+    /// Whether these are still as many as the form said.
+    pub fn is_as_expected(&self, sent: &Form) -> bool {
+        !self.is_all || sent.text("expected") == self.ids.len().to_string()
+    }
+
+    /// The list that it was chosen in.
+    pub fn back(&self, path: &str) -> String {
+        if self.list.is_empty() { path.to_owned() } else { format!("{path}?{}", self.list) }
+    }
+}

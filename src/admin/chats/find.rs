@@ -1,0 +1,86 @@
+//! How chats are found: by an index where one filter says enough, by the search table for everything else.
+
+use crate::admin::list::{Asked, Searched};
+use crate::db::DbConnection;
+use crate::error::Result;
+use crate::models::list::{Condition, ListQuery, Page, Position, Start, Value};
+use crate::search::{self, Place, Span, Term, Wanted, wanted_words};
+
+/// Narrows the query, or answers the page from the search table.
+pub(super) fn find(conn: &mut DbConnection, asked: &Asked, query: &mut ListQuery) -> Result<Searched> {
+    let id = asked.words.strip_prefix('#').and_then(|id| id.parse().ok());
+    if let Some(id) = id {
+        query.among = Some(vec![id]);
+        return Ok(Searched::Narrowed);
+    }
+    let words = wanted_words(&asked.words);
+    if !asked.words.is_empty() && words.is_empty() {
+        // Nothing but marks was typed: no chat has such a word.
+        query.among = Some(Vec::new());
+        return Ok(Searched::Narrowed);
+    }
+    let state = asked.value("state");
+    if state == Some("pending") {
+        // Those are few, and not in the search table until they end.
+        for word in &words {
+            let pattern = vec![Value::Text(format!("%{}%", word.as_str()))];
+            query.conditions.push(Condition::tested("lower(chats.message) LIKE ?", pattern));
+        }
+        return Ok(Searched::Narrowed);
+    }
+    let is_indexed = match asked.picked.as_slice() {
+        [] => true,
+        [picked] => picked.condition.leads || picked.value == "complete",
+        _ => false,
+    };
+    if words.is_empty() && is_indexed {
+        return Ok(Searched::Narrowed);
+    }
+    Ok(Searched::Page(page(conn, asked, wanted(asked, words))?))
+}
+
+/// What the words and the filters ask for.
+fn wanted(asked: &Asked, words: impl IntoIterator<Item = Term>) -> Wanted {
+    let mut wanted = Wanted::terms(words);
+    for picked in &asked.picked {
+        wanted = match (picked.name, picked.condition.values.as_slice()) {
+            ("user", [Value::Integer(id)]) => wanted.and(Term::user(*id)),
+            ("state", _) => wanted.and(Term::state(&picked.value)),
+            ("model", [Value::Text(model)]) => wanted.and(Term::model(model)),
+            ("date", [Value::Time(from), Value::Time(to)]) => wanted.between(*from, *to),
+            _ => wanted,
+        };
+    }
+    wanted
+}
+
+fn page(conn: &mut DbConnection, asked: &Asked, wanted: Wanted) -> Result<Page> {
+    let backwards = matches!(asked.start, Start::Before(_) | Start::Last);
+    let descending = asked.descending != backwards;
+    let from = match &asked.start {
+        Start::After(position) | Start::Before(position) => Some(position.id),
+        Start::First | Start::Last => None,
+    };
+    let limit = usize::try_from(asked.page_size).unwrap_or(usize::MAX);
+    let mut span = Span { above: 0, below: i64::MAX, descending, limit: limit.saturating_add(1) };
+    match from {
+        Some(id) if descending => span.below = id,
+        Some(id) => span.above = id,
+        None => {}
+    }
+    let mut hits = search::find(conn, Place::Chats, &wanted, span)?;
+    let goes_on = hits.ids.len() > limit || hits.looked_until.is_some();
+    hits.ids.truncate(limit);
+    if backwards {
+        hits.ids.reverse();
+    }
+    let (has_previous, has_next) =
+        if backwards { (goes_on, from.is_some()) } else { (from.is_some(), goes_on) };
+    let place = |id: i64| Position { key: None, id };
+    Ok(Page {
+        rows: hits.ids.into_iter().map(place).collect(),
+        has_previous,
+        has_next,
+        looked_until: hits.looked_until.map(place),
+    })
+}

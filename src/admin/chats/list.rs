@@ -1,0 +1,169 @@
+//! The list of chats.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::find::find;
+use super::path;
+use crate::admin::PageError;
+use crate::admin::administrator::Administrator;
+use crate::admin::format;
+use crate::admin::list::{
+    Cell, Choice, Column, Filter, FilterKind, List, ListView, Search, Sort, Tone, read,
+};
+use crate::admin::names::Named;
+use crate::admin::page::{Frame, page};
+use crate::db::{Db, DbConnection};
+use crate::error::Result;
+use crate::follower::{Followed, lag};
+use crate::models::list::{Condition, SortKey, Value};
+use crate::models::{Chat, ChatState};
+
+pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
+    path: "/admin/chats/",
+    title: "Chats",
+    one: "chat",
+    many: "chats",
+    from: "chats",
+    id: "chats.id",
+    columns: &[
+        Column { label: "Chat", sort: Some("id"), is_number: false, cell: main },
+        Column { label: "User", sort: None, is_number: false, cell: |chat| chat.user(chat.row.user_id) },
+        Column {
+            label: "Message",
+            sort: None,
+            is_number: false,
+            cell: |chat| Cell::excerpt(&chat.row.message),
+        },
+        Column {
+            label: "Response",
+            sort: None,
+            is_number: false,
+            cell: |chat| Cell::excerpt(chat.row.response.as_deref().unwrap_or_default()),
+        },
+        Column { label: "State", sort: None, is_number: false, cell: |chat| state(chat.row.state) },
+        Column { label: "Charge", sort: None, is_number: true, cell: |chat| Cell::Tokens(chat.row.charge) },
+        Column { label: "Model", sort: None, is_number: false, cell: |chat| Cell::code(&chat.row.model) },
+        Column { label: "When", sort: None, is_number: false, cell: |chat| Cell::Time(chat.row.created_at) },
+    ],
+    sorts: &[Sort { name: "id", key: SortKey::Id, descending_first: true }],
+    filters: &[
+        Filter {
+            name: "user",
+            label: "User",
+            kind: FilterKind::User(|id| Condition::leading("chats.user_id = ?", vec![Value::Integer(id)])),
+        },
+        Filter {
+            name: "state",
+            label: "State",
+            kind: FilterKind::Choice(&[
+                Choice {
+                    value: "complete",
+                    label: "Complete",
+                    condition: |_| Condition::tested("chats.state = 'complete'", vec![]),
+                },
+                Choice {
+                    value: "pending",
+                    label: "Pending",
+                    condition: |_| {
+                        Condition::leading("chats.state <> 'complete' AND chats.state = 'pending'", vec![])
+                    },
+                },
+                Choice {
+                    value: "failed",
+                    label: "Failed",
+                    condition: |_| {
+                        Condition::leading("chats.state <> 'complete' AND chats.state = 'failed'", vec![])
+                    },
+                },
+                Choice {
+                    value: "cancelled",
+                    label: "Cancelled",
+                    condition: |_| {
+                        Condition::leading("chats.state <> 'complete' AND chats.state = 'cancelled'", vec![])
+                    },
+                },
+            ]),
+        },
+        Filter {
+            name: "model",
+            label: "Model",
+            kind: FilterKind::Word(|model| {
+                Condition::tested("chats.model = ?", vec![Value::Text(model.to_owned())])
+            }),
+        },
+        Filter {
+            name: "date",
+            label: "When",
+            kind: FilterKind::Days(|_, from, to| {
+                let values = vec![Value::Time(from), Value::Time(to)];
+                Condition::tested("chats.created_at >= ? AND chats.created_at < ?", values)
+            }),
+        },
+    ],
+    tabs: &[
+        ("All", ""),
+        ("Today", "date=today"),
+        ("Failed", "state=failed"),
+        ("Cancelled", "state=cancelled"),
+    ],
+    search: Some(Search {
+        help: Some(
+            "Whole words of messages and responses; all of them must be there. #17 finds a chat by its id.",
+        ),
+        find,
+    }),
+    actions: &[],
+    load: |conn, ids| {
+        let chats = Chat::find_many(conn, ids)?;
+        named(conn, chats)
+    },
+    id_of: |chat| chat.row.id,
+    label_of: |chat| format!("chat {}", chat.row.id),
+    empty: "There are no chats yet. They come in by the API: see the front page for a first one.",
+};
+
+/// Chats with the names of their users.
+pub(in crate::admin) fn named(conn: &mut DbConnection, chats: Vec<Chat>) -> Result<Vec<Named<Chat>>> {
+    Named::all(conn, chats, |chat| [Some(chat.user_id), None])
+}
+
+pub(in crate::admin) fn main(chat: &Named<Chat>) -> Cell {
+    Cell::Main { text: format!("#{}", chat.row.id), href: path(chat.row.id) }
+}
+
+pub(in crate::admin) fn state(state: ChatState) -> Cell {
+    let tone = match state {
+        ChatState::Complete => Tone::Good,
+        ChatState::Pending => Tone::Plain,
+        ChatState::Failed => Tone::Bad,
+        ChatState::Cancelled => Tone::Warning,
+    };
+    Cell::badge(state.as_str(), tone)
+}
+
+#[derive(Template)]
+#[template(path = "admin/plain_list.html")]
+struct ChatsPage {
+    frame: Frame,
+    list: ListView,
+}
+
+pub(in crate::admin) async fn list(
+    request: HttpRequest,
+    administrator: Administrator,
+    db: Data<Db>,
+) -> Result<HttpResponse, PageError> {
+    let mut list = read(&CHATS, &request, &administrator, &db).await?;
+    if list.is_narrowed {
+        let behind = db.read(|conn| Ok(lag(conn, Followed::Chats)?)).await?;
+        if behind > 0 {
+            let behind = format::counted(behind, "chat is", "chats are");
+            list.notes
+                .push(format!("The search follows behind: the latest {behind} not found by words yet."));
+        }
+    }
+    let frame = Frame::new(&administrator, &[("Chats", "/admin/chats/")]);
+    page(&ChatsPage { frame, list }).map_err(PageError::from)
+}

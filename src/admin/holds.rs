@@ -1,0 +1,111 @@
+//! Holds: charges whose chats are still pending, and those past their deadline.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::PageError;
+use super::administrator::Administrator;
+use super::chats::{named, path};
+use super::list::{Cell, Choice, Column, Filter, FilterKind, List, ListView, Sort, read};
+use super::names::Named;
+use super::page::{Frame, page};
+use crate::db::Db;
+use crate::models::Chat;
+use crate::models::list::{Condition, SortKey, Value};
+
+/// What every hold fulfils; it stands in the list's source, so that no filter can take it away.
+const PENDING: &str =
+    "(SELECT id, user_id, deadline FROM chats WHERE state <> 'complete' AND state = 'pending') AS holds";
+
+pub(super) static HOLDS: List<Named<Chat>> = List {
+    path: "/admin/holds/",
+    title: "Holds",
+    one: "hold",
+    many: "holds",
+    from: PENDING,
+    id: "holds.id",
+    columns: &[
+        Column {
+            label: "Chat",
+            sort: Some("id"),
+            is_number: false,
+            cell: |hold| Cell::Main { text: format!("#{}", hold.row.id), href: path(hold.row.id) },
+        },
+        Column { label: "User", sort: None, is_number: false, cell: |hold| hold.user(hold.row.user_id) },
+        Column {
+            label: "Message",
+            sort: None,
+            is_number: false,
+            cell: |hold| Cell::excerpt(&hold.row.message),
+        },
+        Column { label: "Held", sort: None, is_number: true, cell: |hold| Cell::Tokens(hold.row.charge) },
+        Column { label: "Since", sort: None, is_number: false, cell: |hold| Cell::Time(hold.row.created_at) },
+        Column {
+            label: "Deadline",
+            sort: None,
+            is_number: false,
+            cell: |hold| Cell::time(hold.row.deadline),
+        },
+        Column {
+            label: "Release",
+            sort: None,
+            is_number: false,
+            cell: |hold| Cell::Link {
+                text: format!("Release #{}…", hold.row.id),
+                href: format!("{}release/", path(hold.row.id)),
+            },
+        },
+    ],
+    sorts: &[Sort { name: "id", key: SortKey::Id, descending_first: false }],
+    filters: &[
+        Filter {
+            name: "user",
+            label: "User",
+            kind: FilterKind::User(|id| Condition::tested("holds.user_id = ?", vec![Value::Integer(id)])),
+        },
+        Filter {
+            name: "overdue",
+            label: "Overdue",
+            kind: FilterKind::Choice(&[
+                Choice {
+                    value: "yes",
+                    label: "Yes",
+                    condition: |asked| Condition::tested("holds.deadline < ?", vec![Value::Time(asked.now)]),
+                },
+                Choice {
+                    value: "no",
+                    label: "No",
+                    condition: |asked| Condition::tested("holds.deadline >= ?", vec![Value::Time(asked.now)]),
+                },
+            ]),
+        },
+    ],
+    tabs: &[("Open", ""), ("Overdue", "overdue=yes")],
+    search: None,
+    actions: &[],
+    load: |conn, ids| {
+        let chats = Chat::find_many(conn, ids)?;
+        named(conn, chats)
+    },
+    id_of: |hold| hold.row.id,
+    label_of: |hold| format!("hold {}", hold.row.id),
+    empty: "No chat waits for its answer. A hold that is past its deadline is refunded by itself within seconds.",
+};
+
+#[derive(Template)]
+#[template(path = "admin/plain_list.html")]
+struct HoldsPage {
+    frame: Frame,
+    list: ListView,
+}
+
+pub(super) async fn list(
+    request: HttpRequest,
+    administrator: Administrator,
+    db: Data<Db>,
+) -> Result<HttpResponse, PageError> {
+    let list = read(&HOLDS, &request, &administrator, &db).await?;
+    let frame = Frame::new(&administrator, &[("Holds", "/admin/holds/")]);
+    page(&HoldsPage { frame, list }).map_err(PageError::from)
+}

@@ -1,0 +1,119 @@
+//! Adjusting one user's balance: a signed amount and a reason, with the balance before and after.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query};
+use serde::Deserialize;
+
+use super::{find, path};
+use crate::admin::administrator::Superuser;
+use crate::admin::fields::{Field, FormView, Kind};
+use crate::admin::form::Form;
+use crate::admin::list::Cell;
+use crate::admin::page::{Frame, Message, go};
+use crate::admin::verb::VerbPage;
+use crate::admin::{PageError, format, id};
+use crate::administration::{REASON_LENGTH, Reason, adjust_balance, parse_amount};
+use crate::auth::Auth;
+use crate::domain::{Invalid, OperationId};
+use crate::metering::Adjusted;
+use crate::models::User;
+
+/// What a link to the form may fill in.
+#[derive(Deserialize)]
+pub(in crate::admin) struct Preset {
+    #[serde(default)]
+    amount: String,
+    #[serde(default)]
+    reason: String,
+}
+
+fn form(user: &User, operation: &str) -> FormView {
+    FormView::default()
+        .hide("operation", operation)
+        .balance(user.tokens)
+        .group("", "", vec![amount_field(), reason_field()])
+        .button("", "Adjust balance")
+        .button("preview", "Show before and after")
+        .cancel(path(user.id))
+}
+
+pub(in crate::admin) fn amount_field() -> Field {
+    Field::new("amount", "Amount", Kind::Amount)
+        .required()
+        .most(30)
+        .help("Tokens with a sign: 500 gives them, -100 takes them.")
+}
+
+pub(in crate::admin) fn reason_field() -> Field {
+    Field::new("reason", "Reason", Kind::Text)
+        .required()
+        .most(REASON_LENGTH)
+        .help("One line, up to 200 characters. It stands on the user's statement for ever.")
+}
+
+fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
+    let here = path(user.id);
+    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Adjust balance", "")];
+    VerbPage::new(Frame::new(&administrator.0, &way), form)
+        .fact("User", Cell::Link { text: user.username.clone(), href: here })
+        .fact("Balance", Cell::Tokens(user.tokens))
+}
+
+pub(in crate::admin) async fn show_adjust(
+    administrator: Superuser,
+    place: Path<String>,
+    preset: Query<Preset>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    let form = form(&user, &OperationId::generate().to_text())
+        .set("amount", &preset.amount)
+        .set("reason", &preset.reason);
+    page(&administrator, &user, form).show()
+}
+
+pub(in crate::admin) async fn adjust(
+    administrator: Superuser,
+    place: Path<String>,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let operation_id = sent.operation()?;
+    let user = find(&auth.db, id(&place)?).await?;
+    let view = form(&user, sent.text("operation")).refill(&sent);
+    let parsed = (parse_amount(sent.text("amount")), Reason::parse(sent.text("reason")));
+    if let (true, (Ok(amount), _)) = (sent.has("preview"), &parsed) {
+        return page(&administrator, &user, view).preview(user.tokens, *amount).show();
+    }
+    let (amount, reason) = match parsed {
+        (Ok(amount), Ok(reason)) => (amount, reason),
+        (amount, reason) => {
+            let faults: Vec<Invalid> = amount.err().into_iter().chain(reason.err()).collect();
+            return page(&administrator, &user, view.blame(&faults)).show();
+        }
+    };
+    let actor = administrator.0.actor();
+    match adjust_balance(&auth.db, &actor, user.id, amount, &reason, operation_id).await? {
+        Adjusted::Done { balance } => {
+            let (before, after) = (format::tokens(balance - amount), format::tokens(balance));
+            let text = format!(
+                "The balance of {} went from {before} to {after} tokens ({}).",
+                user.username,
+                format::signed(amount)
+            );
+            let message = Message::success(text)
+                .link("Show the statement", format!("/admin/ledger/?user=%23{}", user.id));
+            administrator.0.tell(&auth, message).await?;
+            Ok(go(&path(user.id)))
+        }
+        Adjusted::OutOfRange { balance } => {
+            let reason = format!(
+                "the balance is {}: it can neither fall below 0 nor rise above what is allowed",
+                format::tokens(balance)
+            );
+            let view = view.blame(&[Invalid::new("amount", reason)]);
+            page(&administrator, &user, view).show()
+        }
+        Adjusted::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+    }
+}

@@ -1,0 +1,128 @@
+//! A user's own page: everything about one user in one place.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query};
+use askama::Template;
+
+use super::edit::From;
+use super::list::rights;
+use super::path;
+use crate::admin::administrator::Administrator;
+use crate::admin::auth_tokens::AUTH_TOKENS;
+use crate::admin::chats::CHATS;
+use crate::admin::history::{Told, tell};
+use crate::admin::ledger::LEDGER;
+use crate::admin::list::{Cell, Tone};
+use crate::admin::names::Named;
+use crate::admin::page::{Frame, page};
+use crate::admin::settings::sessions_table;
+use crate::admin::table::Table;
+use crate::admin::{PageError, back_to, id};
+use crate::admin::{auth_tokens, chats, ledger};
+use crate::auth::Auth;
+use crate::db::DbConnection;
+use crate::error::Result;
+use crate::models::{AuditEntry, AuthToken, Chat, Keyset, LedgerEntry, Session, User};
+
+/// Rows of each table; the rest is in the lists.
+const SHOWN: i64 = 10;
+
+#[derive(Template)]
+#[template(path = "admin/user.html")]
+struct UserPage {
+    frame: Frame,
+    user: User,
+    held: i64,
+    state: Cell,
+    rights: Cell,
+    last_login: Cell,
+    entries: Table,
+    chats: Table,
+    tokens: Table,
+    sessions: Table,
+    history: Vec<Told>,
+    may_change: bool,
+    /// The form, with the way back to the list.
+    edit: String,
+}
+
+/// What one read brings.
+struct Found {
+    user: User,
+    held: i64,
+    entries: Vec<Named<LedgerEntry>>,
+    chats: Vec<Named<Chat>>,
+    tokens: Vec<Named<AuthToken>>,
+    sessions: Vec<Session>,
+    history: Vec<Told>,
+}
+
+fn read(conn: &mut DbConnection, user_id: i64, now: chrono::NaiveDateTime) -> Result<Option<Found>> {
+    let Some((user, held)) = User::find_with_held(conn, user_id)? else { return Ok(None) };
+    let first = Keyset { limit: SHOWN, before: None };
+    let mut tokens = AuthToken::live_of(conn, user_id, now)?;
+    tokens.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
+    let history = AuditEntry::latest_of_user(conn, user_id, SHOWN)?;
+    let entries = LedgerEntry::page_of(conn, user_id, first)?;
+    let chats = Chat::page_of(conn, user_id, first)?;
+    Ok(Some(Found {
+        entries: ledger::named(conn, entries)?,
+        chats: chats::named(conn, chats)?,
+        tokens: auth_tokens::named(conn, tokens)?,
+        sessions: Session::live_of(conn, user_id, chrono::NaiveDateTime::MIN, now)?,
+        history: tell(conn, history)?,
+        user,
+        held,
+    }))
+}
+
+pub(in crate::admin) async fn show(
+    administrator: Administrator,
+    place: Path<String>,
+    from: Query<From>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let (user_id, now) = (id(&place)?, crate::clock::now());
+    let found = auth.db.read(move |conn| read(conn, user_id, now)).await?;
+    let Some(found) = found else { return Err(PageError::Missing("user", "/admin/users/")) };
+    let here = path(user_id);
+    let users = back_to("/admin/users/", &from.list);
+    let frame = Frame::new(
+        &administrator,
+        &[("Users", users.as_deref().unwrap_or("/admin/users/")), (&found.user.username, &here)],
+    );
+    let state = if found.user.is_active {
+        Cell::badge("active", Tone::Good)
+    } else {
+        Cell::badge("inactive", Tone::Warning)
+    };
+    page(&UserPage {
+        frame,
+        held: found.held,
+        state,
+        rights: rights(&found.user),
+        last_login: Cell::time(found.user.last_login),
+        entries: Table::of(&LEDGER, &found.entries, &["User"], "There are no entries."),
+        chats: Table::of(&CHATS, &found.chats, &["User"], "No chats yet."),
+        tokens: Table::of(
+            &AUTH_TOKENS,
+            &found.tokens,
+            &["User", "State", "Revoked"],
+            "No auth token is live.",
+        ),
+        sessions: sessions_table(&found.sessions, administrator.session.id),
+        history: found.history,
+        may_change: administrator.may_change(),
+        edit: edit_href(user_id, &from.list),
+        user: found.user,
+    })
+    .map_err(PageError::from)
+}
+
+fn edit_href(user_id: i64, list: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    match list {
+        "" => format!("{}edit/", path(user_id)),
+        list => format!("{}edit/?{}", path(user_id), query.append_pair("list", list).finish()),
+    }
+}

@@ -1,0 +1,193 @@
+//! Balances: one user's adjustment, a chat's refund, a hold's release. The money is `metering`'s; the history is ours.
+
+use super::{Action, Actor, Deed, ObjectKind};
+use crate::auth::about_user;
+use crate::clock;
+use crate::db::{Db, DbConnection, Scope};
+use crate::domain::{Invalid, OperationId};
+use crate::error::{Error, Result};
+use crate::metering::{self, Adjusted, Adjustment, Ended, Ending, Refund, Refunded};
+use crate::models::{Change, Chat, LedgerEntry};
+
+/// Characters of a reason.
+pub const REASON_LENGTH: usize = 200;
+
+/// Why an administrator moves tokens. It stands in the ledger for ever, where the user reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason(String);
+
+impl Reason {
+    pub fn parse(text: &str) -> Result<Reason, Invalid> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(Invalid::new("reason", "say why: the user sees it on the statement"));
+        }
+        if text.chars().count() > REASON_LENGTH || text.chars().any(char::is_control) {
+            return Err(Invalid::new("reason", "use one line of at most 200 characters"));
+        }
+        Ok(Reason(text.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Reads a signed amount of tokens as people write it: `500`, `+500`, `-1,000`.
+pub fn parse_amount(text: &str) -> Result<i64, Invalid> {
+    let invalid = || Invalid::new("amount", "give a whole number of tokens, such as 500 or -100");
+    let plain: String = text.trim().replace(['\u{2212}', '\u{2013}'], "-").replace([',', '_', ' '], "");
+    let amount: i64 = plain.parse().map_err(|_| invalid())?;
+    if amount == 0 {
+        return Err(Invalid::new("amount", "0 changes nothing: give a number above or below it"));
+    }
+    if amount.unsigned_abs() > 1 << 60 {
+        return Err(Invalid::new("amount", "that is more than any balance may be"));
+    }
+    Ok(amount)
+}
+
+/// Gives or takes tokens. Sending the same operation twice does it once.
+pub async fn adjust_balance(
+    db: &Db,
+    actor: &Actor,
+    user_id: i64,
+    amount: i64,
+    reason: &Reason,
+    operation_id: OperationId,
+) -> Result<Adjusted> {
+    let (actor, now) = (actor.clone(), clock::now());
+    let adjustment =
+        Adjustment { user_id, amount, note: reason.0.clone(), actor_id: actor.user_id, operation_id, now };
+    let job = move |conn: &mut DbConnection| adjust_and_record(conn, &actor, &adjustment);
+    db.write(Scope::user(user_id), job).await
+}
+
+/// The adjustment and its history, in the caller's transaction.
+pub(super) fn adjust_and_record(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    adjustment: &Adjustment,
+) -> Result<Adjusted> {
+    if let Some(entry) = LedgerEntry::find_by_operation(conn, adjustment.operation_id.as_bytes())? {
+        // The id of an operation came from a form: it must not be taken for another's.
+        let is_same = entry.user_id == adjustment.user_id && entry.amount == adjustment.amount;
+        let balance = entry.balance_after;
+        return if is_same { Ok(Adjusted::Done { balance }) } else { Err(reused()) };
+    }
+    let adjusted = metering::adjust(conn, adjustment)?;
+    if let Adjusted::Done { balance } = adjusted {
+        let changes = [Change::new("tokens", balance - adjustment.amount, balance)];
+        let deed = Deed {
+            changes: &changes,
+            note: &adjustment.note,
+            ..about_user(Action::Adjust, adjustment.user_id)
+        };
+        actor.record(conn, &deed, adjustment.now)?;
+    }
+    Ok(adjusted)
+}
+
+fn reused() -> Error {
+    Error::Invalid(Invalid::new("operation", "this form was already used for something else: open it again"))
+}
+
+/// Gives back what a chat cost, once.
+pub async fn refund_chat(
+    db: &Db,
+    actor: &Actor,
+    chat_id: i64,
+    reason: &Reason,
+    operation_id: OperationId,
+) -> Result<Refunded> {
+    let Some(chat) = db.read(move |conn| Ok(Chat::find(conn, chat_id)?)).await? else {
+        return Ok(Refunded::NoSuchChat);
+    };
+    let (actor, now, note) = (actor.clone(), clock::now(), reason.0.clone());
+    let actor_id =
+        actor.user_id.ok_or_else(|| Error::Internal("a refund needs an administrator".to_owned()))?;
+    let job = move |conn: &mut DbConnection| {
+        let again = LedgerEntry::find_by_operation(conn, operation_id.as_bytes())?;
+        if again.as_ref().is_some_and(|entry| entry.chat_id != Some(chat_id)) {
+            return Err(reused());
+        }
+        let refund = Refund { chat_id, note: note.clone(), actor_id, operation_id, now };
+        let refunded = metering::refund(conn, &refund)?;
+        if let (Refunded::Done { user_id, amount, balance }, None) = (refunded, again) {
+            let changes = [Change::new("tokens", balance - amount, balance)];
+            record_chat(conn, &actor, Action::Refund, chat_id, user_id, &changes, &note, now)?;
+        }
+        Ok(refunded)
+    };
+    db.write(Scope::user(chat.user_id), job).await
+}
+
+/// Ends a hold, whose charge goes back. Who comes second, be it the answer or the sweeper, finds it ended.
+pub async fn release_hold(
+    db: &Db,
+    actor: &Actor,
+    chat_id: i64,
+    reason: &Reason,
+    operation_id: OperationId,
+) -> Result<Ended> {
+    let Some(chat) = db.read(move |conn| Ok(Chat::find(conn, chat_id)?)).await? else {
+        return Ok(Ended::NoSuchChat);
+    };
+    let (actor, now, note) = (actor.clone(), clock::now(), reason.0.clone());
+    let job = move |conn: &mut DbConnection| {
+        let again = LedgerEntry::find_by_operation(conn, operation_id.as_bytes())?;
+        if again.as_ref().is_some_and(|entry| entry.chat_id != Some(chat_id)) {
+            return Err(reused());
+        }
+        let ending = Ending::Released { actor_id: actor.user_id, note: note.clone() };
+        let ended = metering::end_hold(conn, chat_id, &ending, operation_id, now)?;
+        if let (Ended::Now { balance }, None) = (ended, again) {
+            let changes = [
+                Change::new("state", "pending", "failed"),
+                Change::new("tokens", balance - chat.charge, balance),
+            ];
+            record_chat(conn, &actor, Action::Release, chat_id, chat.user_id, &changes, &note, now)?;
+        }
+        Ok(ended)
+    };
+    db.write(Scope::user(chat.user_id), job).await
+}
+
+#[allow(clippy::too_many_arguments, reason = "the parts of one history entry, named at both calls")]
+fn record_chat(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    action: Action,
+    chat_id: i64,
+    user_id: i64,
+    changes: &[Change],
+    note: &str,
+    now: chrono::NaiveDateTime,
+) -> Result<()> {
+    let deed = Deed { action, kind: ObjectKind::Chat, id: chat_id, user_id: Some(user_id), changes, note };
+    Ok(actor.record(conn, &deed, now)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_as_people_write_them() {
+        let read = |text: &str| parse_amount(text).ok();
+        assert_eq!(read(" +500 "), Some(500));
+        assert_eq!(read("-1,000"), Some(-1000));
+        assert_eq!(read("−100"), Some(-100), "with a minus sign from a text");
+        for bad in ["", "0", "5.5", "1e3", "--1", "ten", "9223372036854775807", "99999999999999999999"] {
+            assert_eq!(read(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_one_line_that_says_something() {
+        assert_eq!(Reason::parse("  a gift ").unwrap().as_str(), "a gift");
+        for bad in ["", "   ", "two\nlines", "a\u{0}b", &"x".repeat(201)] {
+            assert!(Reason::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

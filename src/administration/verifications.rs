@@ -1,0 +1,71 @@
+//! `verify` from the panel: it runs in the background, one at a time, and what it found is kept.
+
+use chrono::TimeDelta;
+
+use super::{Action, Actor, Deed, ObjectKind};
+use crate::clock;
+use crate::db::{Db, DbConnection, Scope};
+use crate::error::Result;
+use crate::metering::verify::verify;
+use crate::models::Verification;
+
+/// A run that has not ended after this is taken for dead.
+const DEAD_AFTER: TimeDelta = TimeDelta::hours(6);
+/// Faults that are kept.
+const MOST_FAULTS: usize = 100;
+
+/// Starts a run. `false`: one is still running.
+pub async fn start_verification(db: &Db, actor: &Actor) -> Result<bool> {
+    let (actor, now) = (actor.clone(), clock::now());
+    let job = move |conn: &mut DbConnection| {
+        let latest = Verification::latest(conn)?;
+        let runs =
+            latest.is_some_and(|latest| latest.finished_at.is_none() && now - latest.started_at < DEAD_AFTER);
+        if runs {
+            return Ok(None);
+        }
+        let id = Verification::start(conn, actor.user_id, now)?;
+        let deed = Deed {
+            action: Action::Start,
+            kind: ObjectKind::Verification,
+            id,
+            user_id: None,
+            changes: &[],
+            note: "",
+        };
+        actor.record(conn, &deed, now)?;
+        Ok(Some(id))
+    };
+    let Some(id) = db.write(Scope::none(), job).await? else { return Ok(false) };
+    let db = db.clone();
+    tokio::spawn(async move {
+        if let Err(error) = run(&db, id).await {
+            log::warn!("the result of a verification could not be stored: {error}");
+        }
+    });
+    Ok(true)
+}
+
+async fn run(db: &Db, id: i64) -> Result<()> {
+    let reader = db.clone();
+    let found = tokio::task::spawn_blocking(move || verify(&reader)).await;
+    let (damage, failure) = match found {
+        Ok(Ok(findings)) => (in_words(&findings), None),
+        Ok(Err(error)) => (String::new(), Some(error.to_string())),
+        Err(error) => (String::new(), Some(error.to_string())),
+    };
+    if !damage.is_empty() {
+        log::error!("verify found damage:\n{damage}");
+    }
+    let job = move |conn: &mut DbConnection| {
+        Ok(Verification::finish(conn, id, &damage, failure.as_deref(), clock::now())?)
+    };
+    db.write(Scope::none(), job).await.map(|_| ())
+}
+
+fn in_words(findings: &[crate::metering::verify::Finding]) -> String {
+    let faults = findings.iter().flat_map(|finding| {
+        finding.faults.iter().map(|fault| format!("{}: {}: {}", finding.claim, fault.subject, fault.fault))
+    });
+    faults.take(MOST_FAULTS).collect::<Vec<_>>().join("\n")
+}

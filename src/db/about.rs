@@ -1,0 +1,30 @@
+//! What the database says about itself, for the panel's page on health.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use super::{DbConnection, DynamicStatement};
+
+/// The database's kind, version and size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    pub kind: &'static str,
+    pub version: String,
+    /// Bytes.
+    pub size: i64,
+}
+
+pub fn about(conn: &mut DbConnection) -> QueryResult<About> {
+    let (kind, text) = match conn {
+        DbConnection::Sqlite(_) => (
+            "SQLite",
+            "SELECT sqlite_version(), page_count * page_size FROM pragma_page_count(), pragma_page_size()",
+        ),
+        DbConnection::Postgres(_) => {
+            ("PostgreSQL", "SELECT current_setting('server_version'), pg_database_size(current_database())")
+        }
+    };
+    let row = DynamicStatement::<(Text, BigInt)>::new(text.to_owned(), Vec::new());
+    let (version, size): (String, i64) = row.get_result(conn)?;
+    Ok(About { kind, version, size })
+}

@@ -1,0 +1,96 @@
+//! Follows users, chats and ledger entries by their ids, and keeps what the panel looks things up in: search terms,
+//! balances to sort by, sums to show. A charge pays nothing for it; the panel says how far it has come.
+//!
+//! Every node has a follower. A part of the work and the mark of how far it has come are one transaction, and the mark
+//! only moves from where the part began, so that two of them, or one that is killed, do nothing twice.
+
+mod part;
+mod settled;
+
+use std::time::Duration;
+
+use diesel::QueryResult;
+
+pub use part::Sum;
+use part::{follow_chats, follow_entries, follow_late_chats, follow_users};
+use settled::Settled;
+
+use crate::db::{Db, DbConnection};
+use crate::error::Result;
+use crate::models::Mark;
+
+/// Between two looks for something new.
+const PAUSE: Duration = Duration::from_millis(500);
+/// After an error.
+const LONG_PAUSE: Duration = Duration::from_secs(5);
+
+/// A table that is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Followed {
+    Users,
+    Chats,
+    LedgerEntries,
+}
+
+impl Followed {
+    pub const ALL: [Followed; 3] = [Followed::Users, Followed::Chats, Followed::LedgerEntries];
+
+    pub const fn table(self) -> &'static str {
+        match self {
+            Followed::Users => "users",
+            Followed::Chats => "chats",
+            Followed::LedgerEntries => "ledger_entries",
+        }
+    }
+}
+
+/// A follower with what it has seen of open transactions.
+#[derive(Debug, Default)]
+pub struct Follower {
+    settled: Settled,
+}
+
+impl Follower {
+    /// Goes on for ever.
+    pub async fn run(mut self, db: &Db) {
+        loop {
+            let pause = match self.round(db).await {
+                Ok(0) => PAUSE,
+                Ok(_) => Duration::ZERO,
+                Err(error) => {
+                    log::warn!("the panel's lists and searches fall behind: {error}");
+                    LONG_PAUSE
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// One part of each table; answers how many rows were followed.
+    pub async fn round(&mut self, db: &Db) -> Result<usize> {
+        let mut rows = 0;
+        for followed in Followed::ALL {
+            let (mark, seen) = db
+                .read(move |conn| {
+                    let mark = Mark::position(conn, followed.table())?;
+                    Ok((mark, settled::look(conn, followed)?))
+                })
+                .await?;
+            let up_to = self.settled.take_in(followed, seen);
+            if up_to > mark {
+                rows += match followed {
+                    Followed::Users => follow_users(db, mark, up_to).await?,
+                    Followed::Chats => follow_chats(db, mark, up_to).await?,
+                    Followed::LedgerEntries => follow_entries(db, mark, up_to).await?,
+                };
+            }
+        }
+        Ok(rows + follow_late_chats(db).await?)
+    }
+}
+
+/// How many ids the follower has yet to come to, at most.
+pub fn lag(conn: &mut DbConnection, followed: Followed) -> QueryResult<i64> {
+    let highest = settled::highest(conn, followed)?;
+    Ok((highest - Mark::position(conn, followed.table())?).max(0))
+}

@@ -1,0 +1,168 @@
+//! One part of the following: what is read is turned into rows outside of the writer, which then only inserts.
+
+use std::collections::BTreeMap;
+
+use chrono::{NaiveDateTime, Timelike};
+
+use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
+use crate::error::Result;
+use crate::models::{
+    Chat, ChatState, EntryKind, LedgerEntry, Mark, QuarterTotal, ToFollow, User, UserBalance,
+};
+use crate::search::{self, Place};
+
+/// Sums to be added to a quarter of an hour, by kind.
+#[derive(Clone, Debug, Default)]
+pub struct Sum(BTreeMap<(NaiveDateTime, &'static str), (i64, i64)>);
+
+impl Sum {
+    fn add(&mut self, at: NaiveDateTime, kind: &'static str, amount: i64) {
+        let (count, sum) = self.0.entry((quarter(at), kind)).or_default();
+        *count += 1;
+        *sum = sum.saturating_add(amount);
+    }
+
+    fn store(&self, conn: &mut DbConnection) -> Result<()> {
+        for ((quarter, kind), (count, amount)) in &self.0 {
+            QuarterTotal::add(conn, *quarter, kind, *count, *amount)?;
+        }
+        Ok(())
+    }
+}
+
+/// The quarter of an hour that a moment is in.
+fn quarter(at: NaiveDateTime) -> NaiveDateTime {
+    let minutes = at.minute() - at.minute() % 15;
+    at.with_nanosecond(0)
+        .and_then(|at| at.with_second(0))
+        .and_then(|at| at.with_minute(minutes))
+        .unwrap_or(at)
+}
+
+pub(super) async fn follow_users(db: &Db, mark: i64, up_to: i64) -> Result<usize> {
+    let users = db.read(move |conn| Ok(User::names_after(conn, mark, up_to, BULK_ROWS)?)).await?;
+    let count = users.len();
+    let next = if (count as i64) < BULK_ROWS { up_to } else { users.last().map_or(up_to, |(id, _, _)| *id) };
+    let rows: Vec<(i64, i64, String)> =
+        users.into_iter().map(|(id, name, tokens)| (id, tokens, search::name_terms(id, &name))).collect();
+    let job = move |conn: &mut DbConnection| {
+        if !Mark::advance(conn, "users", mark, next)? {
+            return Ok(0);
+        }
+        for (id, tokens, terms) in &rows {
+            search::insert(conn, Place::Users, *id, terms)?;
+            UserBalance::add(conn, *id, *tokens)?;
+        }
+        Ok(rows.len())
+    };
+    db.write_bulk(Scope::none(), job).await
+}
+
+pub(super) async fn follow_entries(db: &Db, mark: i64, up_to: i64) -> Result<usize> {
+    let entries = db.read(move |conn| Ok(LedgerEntry::after(conn, mark, up_to, BULK_ROWS)?)).await?;
+    let count = entries.len();
+    let next =
+        if (count as i64) < BULK_ROWS { up_to } else { entries.last().map_or(up_to, |entry| entry.id) };
+    let mut sums = Sum::default();
+    let mut balances = BTreeMap::new();
+    for entry in &entries {
+        sums.add(entry.created_at, entry.kind.as_str(), entry.amount);
+        if entry.kind == EntryKind::Adjustment {
+            let way = if entry.amount > 0 { "granted" } else { "taken" };
+            sums.add(entry.created_at, way, entry.amount);
+        }
+        // The ids of one user's entries ascend, so the last one has the balance.
+        balances.insert(entry.user_id, entry.balance_after);
+    }
+    let job = move |conn: &mut DbConnection| {
+        if !Mark::advance(conn, "ledger_entries", mark, next)? {
+            return Ok(0);
+        }
+        sums.store(conn)?;
+        for (user_id, tokens) in &balances {
+            UserBalance::set(conn, *user_id, *tokens)?;
+        }
+        Ok(count)
+    };
+    db.write_bulk(Scope::none(), job).await
+}
+
+/// A chat as it is stored for searching.
+struct Found {
+    id: i64,
+    terms: String,
+}
+
+fn found(chat: &Chat) -> Found {
+    let mut terms = search::words(&chat.message);
+    terms.extend(search::words(chat.response.as_deref().unwrap_or_default()));
+    // What was anonymised is found by nothing that was said.
+    let marks = search::marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model, chat.created_at);
+    Found { id: chat.id, terms: search::joined(terms.into_iter().chain(marks)) }
+}
+
+fn add_end(sums: &mut Sum, chat: &Chat) {
+    if matches!(chat.state, ChatState::Failed | ChatState::Cancelled) {
+        sums.add(chat.finished_at.unwrap_or(chat.created_at), chat.state.as_str(), 0);
+    }
+}
+
+pub(super) async fn follow_chats(db: &Db, mark: i64, up_to: i64) -> Result<usize> {
+    let chats = db.read(move |conn| Ok(Chat::after(conn, mark, up_to, BULK_ROWS)?)).await?;
+    let count = chats.len();
+    let next = if (count as i64) < BULK_ROWS { up_to } else { chats.last().map_or(up_to, |chat| chat.id) };
+    let (late, ended): (Vec<Chat>, Vec<Chat>) =
+        chats.into_iter().partition(|chat| chat.state == ChatState::Pending);
+    let mut sums = Sum::default();
+    ended.iter().for_each(|chat| add_end(&mut sums, chat));
+    let rows: Vec<Found> = ended.iter().map(found).collect();
+    let late: Vec<i64> = late.iter().map(|chat| chat.id).collect();
+    let job = move |conn: &mut DbConnection| {
+        if !Mark::advance(conn, "chats", mark, next)? {
+            return Ok(0);
+        }
+        for row in &rows {
+            search::insert(conn, Place::Chats, row.id, &row.terms)?;
+        }
+        for id in &late {
+            ToFollow::insert(conn, *id)?;
+        }
+        sums.store(conn)?;
+        Ok(count)
+    };
+    db.write_bulk(Scope::none(), job).await
+}
+
+/// The chats that were pending when the follower came by, and are no longer.
+pub(super) async fn follow_late_chats(db: &Db) -> Result<usize> {
+    let chats = db.read(|conn| Ok(ToFollow::ended(conn, BULK_ROWS)?)).await?;
+    if chats.is_empty() {
+        return Ok(0);
+    }
+    let job = move |conn: &mut DbConnection| {
+        let mut sums = Sum::default();
+        for chat in &chats {
+            // Another follower may have been here.
+            if ToFollow::delete(conn, chat.id)? {
+                let row = found(chat);
+                search::insert(conn, Place::Chats, row.id, &row.terms)?;
+                add_end(&mut sums, chat);
+            }
+        }
+        sums.store(conn)?;
+        Ok(chats.len())
+    };
+    db.write_bulk(Scope::none(), job).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quarter;
+
+    #[test]
+    fn a_quarter_begins_where_the_clock_strikes() {
+        let at = |text: &str| quarter(text.parse().unwrap()).to_string();
+        assert_eq!(at("2026-11-24T10:14:59.999999"), "2026-11-24 10:00:00");
+        assert_eq!(at("2026-11-24T10:45:00"), "2026-11-24 10:45:00");
+    }
+}

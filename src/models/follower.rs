@@ -1,0 +1,110 @@
+//! `follower_marks`, `user_balances`, `quarter_totals` and `chats_to_follow`: what the follower keeps.
+
+use chrono::NaiveDateTime;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use crate::db::{Bind, DbConnection, DynamicStatement};
+use crate::models::{Chat, ChatState};
+use crate::schema::{chats, chats_to_follow, follower_marks, quarter_totals};
+
+/// How far the follower has come in a table.
+#[derive(Debug)]
+pub struct Mark;
+
+impl Mark {
+    /// The highest id behind it.
+    pub fn position(conn: &mut DbConnection, table: &str) -> QueryResult<i64> {
+        follower_marks::table.find(table).select(follower_marks::position).get_result(conn)
+    }
+
+    /// Moves it, unless it is no longer at `from`.
+    pub fn advance(conn: &mut DbConnection, table: &str, from: i64, to: i64) -> QueryResult<bool> {
+        let target = follower_marks::table
+            .filter(follower_marks::name.eq(table))
+            .filter(follower_marks::position.eq(from));
+        Ok(diesel::update(target).set(follower_marks::position.eq(to)).execute(conn)? == 1)
+    }
+}
+
+/// A balance to sort by.
+#[derive(Debug)]
+pub struct UserBalance;
+
+impl UserBalance {
+    /// Unless the ledger's follower was faster.
+    pub fn add(conn: &mut DbConnection, user_id: i64, tokens: i64) -> QueryResult<usize> {
+        let text =
+            "INSERT INTO user_balances (user_id, tokens) VALUES (?, ?) ON CONFLICT (user_id) DO NOTHING";
+        let binds = vec![Bind::Integer(user_id), Bind::Integer(tokens)];
+        DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn)
+    }
+
+    pub fn set(conn: &mut DbConnection, user_id: i64, tokens: i64) -> QueryResult<usize> {
+        let text = "INSERT INTO user_balances (user_id, tokens) VALUES (?, ?)
+                    ON CONFLICT (user_id) DO UPDATE SET tokens = excluded.tokens";
+        let binds = vec![Bind::Integer(user_id), Bind::Integer(tokens)];
+        DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn)
+    }
+}
+
+/// A sum over some time.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable)]
+pub struct QuarterTotal {
+    pub kind: String,
+    pub count: i64,
+    pub amount: i64,
+}
+
+impl QuarterTotal {
+    pub fn add(
+        conn: &mut DbConnection,
+        quarter: NaiveDateTime,
+        kind: &str,
+        count: i64,
+        amount: i64,
+    ) -> QueryResult<usize> {
+        let text = "INSERT INTO quarter_totals (quarter, kind, count, amount) VALUES (?, ?, ?, ?)
+                    ON CONFLICT (quarter, kind) DO UPDATE SET count = quarter_totals.count + excluded.count,
+                                                              amount = quarter_totals.amount + excluded.amount";
+        let binds = vec![Bind::Time(quarter), Bind::Text(kind), Bind::Integer(count), Bind::Integer(amount)];
+        DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn)
+    }
+
+    /// The sums by kind since a moment, which is the beginning of a quarter.
+    pub fn since(conn: &mut DbConnection, from: NaiveDateTime) -> QueryResult<Vec<QuarterTotal>> {
+        let sum = |column: &str| sql::<BigInt>(&format!("CAST(sum({column}) AS BIGINT)"));
+        quarter_totals::table
+            .filter(quarter_totals::quarter.ge(from))
+            .group_by(quarter_totals::kind)
+            .select((quarter_totals::kind, sum("count"), sum("amount")))
+            .load(conn)
+    }
+}
+
+/// A chat that was pending when the follower came by.
+#[derive(Debug)]
+pub struct ToFollow;
+
+impl ToFollow {
+    pub fn insert(conn: &mut DbConnection, chat_id: i64) -> QueryResult<usize> {
+        diesel::insert_into(chats_to_follow::table).values(chats_to_follow::chat_id.eq(chat_id)).execute(conn)
+    }
+
+    /// Those that are no longer pending, the oldest first.
+    pub fn ended(conn: &mut DbConnection, most: i64) -> QueryResult<Vec<Chat>> {
+        let waiting = chats_to_follow::table.select(chats_to_follow::chat_id);
+        chats::table
+            .filter(chats::id.eq_any(waiting))
+            .filter(chats::state.ne(ChatState::Pending.as_str()))
+            .order(chats::id)
+            .limit(most)
+            .select(Chat::as_select())
+            .load(conn)
+    }
+
+    pub fn delete(conn: &mut DbConnection, chat_id: i64) -> QueryResult<bool> {
+        Ok(diesel::delete(chats_to_follow::table.find(chat_id)).execute(conn)? == 1)
+    }
+}

@@ -1,0 +1,32 @@
+//! Finding moments in tables whose ids and times ascend together.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Timestamp};
+
+use crate::db::{Bind, DbConnection, DynamicStatement};
+
+/// The first id whose row was added at or after a moment, in a table whose ids and `created_at` ascend together;
+/// `None`: all rows are older.
+pub fn first_id_since(
+    conn: &mut DbConnection,
+    table: &'static str,
+    moment: NaiveDateTime,
+) -> QueryResult<Option<i64>> {
+    let highest = format!("SELECT coalesce(max(id), 0) FROM {table}");
+    let highest: i64 = DynamicStatement::<BigInt>::new(highest, Vec::new()).get_result(conn)?;
+    let (mut low, mut high) = (0, highest + 1);
+    // All rows up to `low` are older, and those from `high` on are not. Ids may be missing in between.
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        let text = format!("SELECT id, created_at FROM {table} WHERE id >= ? AND id < ? ORDER BY id LIMIT 1");
+        let binds = vec![Bind::Integer(middle), Bind::Integer(high)];
+        let found = DynamicStatement::<(BigInt, Timestamp)>::new(text, binds);
+        let found: Option<(i64, NaiveDateTime)> = found.get_result(conn).optional()?;
+        match found {
+            Some((id, created_at)) if created_at < moment => low = id,
+            _ => high = middle,
+        }
+    }
+    Ok((high <= highest).then_some(high))
+}

@@ -1,0 +1,246 @@
+//! Finding chats and users by the words that people type. What is looked up is filled in by
+//! [`follower`](crate::follower), behind the charges, which pay nothing for it.
+//!
+//! A search goes through blocks of ids, from the newest: few at first, then ever more of them at once, until the page is
+//! full or its time is up. So a common word is answered from the first block, a rare one by the index, and nothing by
+//! going through everything.
+
+mod terms;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use chrono::NaiveDateTime;
+use diesel::QueryResult;
+use diesel::RunQueryDsl;
+use diesel::sql_types::BigInt;
+
+use terms::{LARGE_BLOCK, SMALL_BLOCK, range};
+pub use terms::{Term, marks, trigrams, wanted_words, words};
+
+use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
+
+/// How long one search may take before it says how far it has come.
+const TIME: Duration = Duration::from_millis(25);
+/// Blocks of ids that are looked through at once, at most.
+const MOST_BLOCKS: i64 = 32;
+
+/// What is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Chats,
+    Users,
+}
+
+impl Place {
+    const fn table(self) -> &'static str {
+        match self {
+            Place::Chats => "chat_search",
+            Place::Users => "user_search",
+        }
+    }
+}
+
+/// What must be found: all of the terms, and one of each group.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    all: Vec<Term>,
+    one_of: Vec<Vec<Term>>,
+}
+
+impl Wanted {
+    pub fn terms(terms: impl IntoIterator<Item = Term>) -> Wanted {
+        Wanted { all: terms.into_iter().collect(), one_of: Vec::new() }
+    }
+
+    /// Besides, it was from `from` to before `to`, both at a quarter of an hour.
+    pub fn between(mut self, from: NaiveDateTime, to: NaiveDateTime) -> Wanted {
+        self.one_of.push(range(from, to));
+        self
+    }
+
+    pub fn and(mut self, term: Term) -> Wanted {
+        self.all.push(term);
+        self
+    }
+}
+
+/// Which ids, and in which order.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    /// Only ids above this one.
+    pub above: i64,
+    /// Only ids below this one.
+    pub below: i64,
+    /// From the highest down.
+    pub descending: bool,
+    pub limit: usize,
+}
+
+/// What was found, in the order that was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hits {
+    pub ids: Vec<i64>,
+    /// The time was up here, and what lies beyond was not looked at.
+    pub looked_until: Option<i64>,
+}
+
+/// Searches within the time that one search has.
+pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) -> QueryResult<Hits> {
+    let started = Instant::now();
+    let mut hits = Hits::default();
+    if wanted.one_of.iter().any(Vec::is_empty) {
+        return Ok(hits);
+    }
+    let highest = mark(conn, place)?;
+    let (mut above, mut below) = (span.above.max(0), span.below.min(highest.saturating_add(1)));
+    let mut blocks = 1;
+    while hits.ids.len() < span.limit && below - above > 1 {
+        // The part that is looked at now ends where a block does.
+        let (from, to) = if span.descending {
+            let first = ((below - 1) >> SMALL_BLOCK) - (blocks - 1);
+            ((first << SMALL_BLOCK).max(above + 1), below)
+        } else {
+            let last = ((above + 1) >> SMALL_BLOCK) + blocks;
+            (above + 1, (last << SMALL_BLOCK).min(below))
+        };
+        let rest = span.limit - hits.ids.len();
+        hits.ids.extend(window(conn, place, wanted, (from, to), span.descending, rest)?);
+        if span.descending {
+            below = from;
+        } else {
+            above = to - 1;
+        }
+        if started.elapsed() > TIME && hits.ids.len() < span.limit && below - above > 1 {
+            hits.looked_until = Some(if span.descending { from } else { to - 1 });
+            break;
+        }
+        blocks = (blocks * 2).min(MOST_BLOCKS);
+    }
+    Ok(hits)
+}
+
+/// The ids from `from` to before `to` that fulfil it.
+fn window(
+    conn: &mut DbConnection,
+    place: Place,
+    wanted: &Wanted,
+    (from, to): (i64, i64),
+    descending: bool,
+    limit: usize,
+) -> QueryResult<Vec<i64>> {
+    let order = if descending { "DESC" } else { "ASC" };
+    let table = place.table();
+    let (text, query) = match conn {
+        DbConnection::Sqlite(_) => {
+            let text = format!(
+                "SELECT rowid FROM {table} WHERE {table} MATCH ? AND rowid >= ? AND rowid < ?
+                 ORDER BY rowid {order} LIMIT {limit}"
+            );
+            (text, expression(wanted, &[], "\"", " AND ", " OR "))
+        }
+        DbConnection::Postgres(_) => {
+            let text = format!(
+                "SELECT id FROM {table} WHERE terms @@ CAST(? AS tsquery) AND id >= ? AND id < ?
+                 ORDER BY id {order} LIMIT {limit}"
+            );
+            (text, expression(wanted, &blocks(from, to), "'", " & ", " | "))
+        }
+    };
+    let binds = vec![Bind::Text(&query), Bind::Integer(from), Bind::Integer(to)];
+    DynamicStatement::<BigInt>::new(text, binds).load(conn)
+}
+
+/// The marks of the blocks that hold the ids from `from` to before `to`: PostgreSQL's index knows no ranges of ids.
+fn blocks(from: i64, to: i64) -> Vec<Term> {
+    let bits = if (to - from) >> SMALL_BLOCK > MOST_BLOCKS / 2 { LARGE_BLOCK } else { SMALL_BLOCK };
+    ((from >> bits)..=((to - 1) >> bits)).map(|block| Term::block(block << bits, bits)).collect()
+}
+
+/// The query in the database's syntax. Terms hold nothing but letters, digits and `=`, so quotes suffice.
+fn expression(wanted: &Wanted, blocks: &[Term], quote: &str, and: &str, or: &str) -> String {
+    let quoted = |term: &Term| format!("{quote}{}{quote}", term.as_str());
+    let any = |terms: &[Term]| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(or));
+    let mut parts: Vec<String> = wanted.all.iter().map(quoted).collect();
+    parts.extend(wanted.one_of.iter().map(|terms| any(terms)));
+    if !blocks.is_empty() {
+        parts.push(any(blocks));
+    }
+    parts.join(and)
+}
+
+/// The highest id that the follower has behind it.
+fn mark(conn: &mut DbConnection, place: Place) -> QueryResult<i64> {
+    let name = match place {
+        Place::Chats => "chats",
+        Place::Users => "users",
+    };
+    let text = "SELECT position FROM follower_marks WHERE name = ?".to_owned();
+    DynamicStatement::<BigInt>::new(text, vec![Bind::Text(name)]).get_result(conn)
+}
+
+/// Stores the terms that a row is found by.
+pub(crate) fn insert(conn: &mut DbConnection, place: Place, id: i64, terms: &str) -> QueryResult<()> {
+    struct IntoChats;
+    struct IntoUsers;
+    let binds = vec![Bind::Integer(id), Bind::Text(terms)];
+    match conn {
+        DbConnection::Sqlite(conn) => match place {
+            Place::Chats => {
+                let text = "INSERT INTO chat_search (rowid, terms) VALUES (?, ?)";
+                Statement::<IntoChats>::new(text, binds).execute(conn)
+            }
+            Place::Users => {
+                let text = "INSERT INTO user_search (rowid, terms) VALUES (?, ?)";
+                Statement::<IntoUsers>::new(text, binds).execute(conn)
+            }
+        },
+        DbConnection::Postgres(conn) => match place {
+            Place::Chats => {
+                let text = "INSERT INTO chat_search (id, terms) VALUES (?, array_to_tsvector(string_to_array(?, ' ')))";
+                Statement::<IntoChats>::new(text, binds).execute(conn)
+            }
+            Place::Users => {
+                let text = "INSERT INTO user_search (id, terms) VALUES (?, array_to_tsvector(string_to_array(?, ' ')))";
+                Statement::<IntoUsers>::new(text, binds).execute(conn)
+            }
+        },
+    }
+    .map(|_| ())
+}
+
+/// The terms of a name, as [`insert`] takes them.
+pub(crate) fn name_terms(id: i64, canonical_name: &str) -> String {
+    let blocks = [Term::block(id, SMALL_BLOCK), Term::block(id, LARGE_BLOCK)];
+    joined(trigrams(canonical_name).into_iter().chain(blocks))
+}
+
+/// Terms with a blank between them.
+pub(crate) fn joined(terms: impl IntoIterator<Item = Term>) -> String {
+    let terms: BTreeSet<Term> = terms.into_iter().collect();
+    terms.iter().map(Term::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// A user is found by this name from now on. Where the follower has not come by yet, it will find the new name itself.
+pub fn index_user(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -> QueryResult<()> {
+    forget(conn, Place::Users, &[user_id])?;
+    if mark(conn, Place::Users)? < user_id {
+        return Ok(());
+    }
+    insert(conn, Place::Users, user_id, &name_terms(user_id, canonical_name))
+}
+
+/// Chats are no longer found by their words.
+pub fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<()> {
+    forget(conn, Place::Chats, ids)
+}
+
+fn forget(conn: &mut DbConnection, place: Place, ids: &[i64]) -> QueryResult<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let id = if matches!(conn, DbConnection::Sqlite(_)) { "rowid" } else { "id" };
+    let list: Vec<String> = ids.iter().map(i64::to_string).collect();
+    let text = format!("DELETE FROM {} WHERE {id} IN ({})", place.table(), list.join(","));
+    DynamicStatement::<()>::new(text, Vec::new()).execute(conn).map(|_| ())
+}
