@@ -210,13 +210,13 @@ pub(crate) fn insert(conn: &mut DbConnection, place: Place, id: i64, terms: &str
 }
 
 /// The terms of a name, as [`insert`] takes them.
-pub(crate) fn name_terms(id: i64, canonical_name: &str) -> String {
+pub fn name_terms(id: i64, canonical_name: &str) -> String {
     let blocks = [Term::block(id, SMALL_BLOCK), Term::block(id, LARGE_BLOCK)];
     joined(trigrams(canonical_name).into_iter().chain(blocks))
 }
 
 /// Terms with a blank between them.
-pub(crate) fn joined(terms: impl IntoIterator<Item = Term>) -> String {
+pub fn joined(terms: impl IntoIterator<Item = Term>) -> String {
     let terms: BTreeSet<Term> = terms.into_iter().collect();
     terms.iter().map(Term::as_str).collect::<Vec<_>>().join(" ")
 }
