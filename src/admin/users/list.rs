@@ -61,7 +61,7 @@ pub(in crate::admin) static USERS: List<User> = List {
     sorts: &[
         Sort { name: "joined", key: SortKey::Time("users.date_joined"), descending_first: true },
         Sort { name: "name", key: SortKey::Text("users.username_canonical"), descending_first: false },
-        Sort { name: "balance", key: SortKey::Integer("user_balances.tokens"), descending_first: true },
+        Sort { name: "balance", key: SortKey::Integer("user_balances.balance"), descending_first: true },
         Sort {
             name: "last_login",
             key: SortKey::Time("coalesce(users.last_login, '1970-01-01 00:00:00')"),
@@ -158,10 +158,10 @@ pub(in crate::admin) static USERS: List<User> = List {
 fn below(asked: &Asked, bound: i64) -> Condition {
     let values = vec![Value::Integer(bound)];
     if asked.sort == "balance" {
-        return Condition::leading("user_balances.tokens < ?", values);
+        return Condition::leading("user_balances.balance < ?", values);
     }
-    let gather = "SELECT user_balances.user_id FROM user_balances WHERE user_balances.tokens < ?";
-    Condition::gathered("user_balances.tokens < ?", values, gather)
+    let gather = "SELECT user_balances.user_id FROM user_balances WHERE user_balances.balance < ?";
+    Condition::gathered("user_balances.balance < ?", values, gather)
 }
 
 fn state(user: &User) -> Cell {
