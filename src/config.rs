@@ -154,6 +154,10 @@ pub struct Accounts {
     #[arg(global = true, long, env = "TOLLGATE_SESSION_HOURS", value_name = "HOURS", default_value_t = 12,
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub session_hours: u32,
+    /// Days after which the history of what administrators did is forgotten; 0: never
+    #[arg(global = true, long, env = "TOLLGATE_HISTORY_DAYS", value_name = "DAYS", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub history_days: u32,
 }
 
 #[derive(Args, Clone, Debug)]

@@ -159,7 +159,7 @@ fn show_all(asked: &Asked, count: Option<Count>) -> Option<(String, i64)> {
 
 fn tabs<R>(list: &List<R>, asked: &Asked) -> Vec<Link> {
     let here = {
-        let mut here = kept(asked, &["sort", "q"]);
+        let mut here = kept(asked, &["sort", "q", "rows", "sums"]);
         here.sort();
         here
     };
