@@ -110,6 +110,16 @@ impl ListView {
     }
 }
 
+impl ListView {
+    /// Takes a column away from whom it does not concern.
+    pub fn leave_out(&mut self, label: &str) {
+        self.heads.retain(|head| head.label != label);
+        for row in &mut self.rows {
+            row.cells.retain(|(column, _, _)| *column != label);
+        }
+    }
+}
+
 impl<R> List<R> {
     fn has_choices(&self) -> bool {
         self.filters.iter().any(|filter| matches!(filter.kind, FilterKind::Choice(_)))
