@@ -36,14 +36,14 @@ impl UserBalance {
     /// Unless the ledger's follower was faster.
     pub fn add(conn: &mut DbConnection, user_id: i64, tokens: i64) -> QueryResult<usize> {
         let text =
-            "INSERT INTO user_balances (user_id, tokens) VALUES (?, ?) ON CONFLICT (user_id) DO NOTHING";
+            "INSERT INTO user_balances (user_id, balance) VALUES (?, ?) ON CONFLICT (user_id) DO NOTHING";
         let binds = vec![Bind::Integer(user_id), Bind::Integer(tokens)];
         DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn)
     }
 
     pub fn set(conn: &mut DbConnection, user_id: i64, tokens: i64) -> QueryResult<usize> {
-        let text = "INSERT INTO user_balances (user_id, tokens) VALUES (?, ?)
-                    ON CONFLICT (user_id) DO UPDATE SET tokens = excluded.tokens";
+        let text = "INSERT INTO user_balances (user_id, balance) VALUES (?, ?)
+                    ON CONFLICT (user_id) DO UPDATE SET balance = excluded.balance";
         let binds = vec![Bind::Integer(user_id), Bind::Integer(tokens)];
         DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn)
     }
