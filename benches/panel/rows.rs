@@ -56,7 +56,7 @@ pub const TABLES: [Table; 10] = [
         columns: "id, seed, actor_id, kind, amount, note, selection, ids, total, position, created_at, finished_at",
         rows: bulk_operations,
     },
-    Table { name: "user_balances", columns: "user_id, tokens", rows: balances },
+    Table { name: "user_balances", columns: "user_id, balance", rows: balances },
     Table { name: "quarter_totals", columns: "quarter, kind, count, amount", rows: quarters },
     Table { name: "chats_to_follow", columns: "chat_id", rows: to_follow },
     Table { name: "user_search", columns: "id, terms", rows: user_terms },
@@ -116,7 +116,7 @@ fn auth_tokens(shape: &Shape, sink: Sink<'_>) -> Result<()> {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     const NAMES: [&str; 6] = ["ci", "laptop", "backup", "app", "phone", "script"];
     for id in 1..=shape.users {
-        let letters = |n| char::from(LETTERS[(mix(60 + n, id) % 64) as usize]);
+        let letters = |n: u64| char::from(LETTERS[(mix(60 + n, id) % 64) as usize]);
         let first: String = "tg_".chars().chain((0..7).map(letters)).collect();
         let chance = mix(67, id) % 100;
         let made = shape.moment(id, shape.users);

@@ -44,6 +44,7 @@ pub async fn what_goes(db: &Db, user_id: i64) -> Result<WhatGoes> {
             let query = ListQuery {
                 from,
                 id,
+                tests_on: None,
                 sort: SortKey::Id,
                 descending: false,
                 conditions,

@@ -21,7 +21,7 @@ pub use terms::{Term, marks, trigrams, wanted_words, words};
 use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
 
 /// How long one search may take before it says how far it has come.
-const TIME: Duration = Duration::from_millis(25);
+const TIME: Duration = Duration::from_millis(15);
 /// Blocks of ids that are looked through at once, at most.
 const MOST_BLOCKS: i64 = 32;
 
@@ -105,17 +105,22 @@ pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) 
             (above + 1, (last << SMALL_BLOCK).min(below))
         };
         let rest = span.limit - hits.ids.len();
+        let before = started.elapsed();
         hits.ids.extend(window(conn, place, wanted, (from, to), span.descending, rest)?);
         if span.descending {
             below = from;
         } else {
             above = to - 1;
         }
-        if started.elapsed() > TIME && hits.ids.len() < span.limit && below - above > 1 {
+        let now = started.elapsed();
+        if now > TIME && hits.ids.len() < span.limit && below - above > 1 {
             hits.looked_until = Some(if span.descending { from } else { to - 1 });
             break;
         }
-        blocks = (blocks * 2).min(MOST_BLOCKS);
+        // The next look may be twice as long as this one, if there is time for that.
+        if (now - before) * 2 < TIME.saturating_sub(now) {
+            blocks = (blocks * 2).min(MOST_BLOCKS);
+        }
     }
     Ok(hits)
 }

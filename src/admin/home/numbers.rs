@@ -97,6 +97,7 @@ pub(super) fn read(conn: &mut DbConnection, times: Times, holds: &OpenHolds) -> 
     let users = ListQuery {
         from: "users",
         id: "users.id",
+        tests_on: None,
         sort: SortKey::Id,
         descending: false,
         conditions: Vec::new(),

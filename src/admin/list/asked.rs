@@ -101,6 +101,7 @@ impl Asked {
         ListQuery {
             from: list.from,
             id: list.id,
+            tests_on: None,
             sort: self.key,
             descending: self.descending,
             conditions: self.conditions(),

@@ -9,6 +9,9 @@ use crate::db::{Db, DbConnection};
 use crate::error::Result;
 use crate::models::list::{Count, ListQuery, Page, SortKey, Start};
 
+/// Beyond this the count of one choice says "500+": there are many of them on one page.
+const MOST_COUNTED_EACH: i64 = 500;
+
 /// What a list's page shows.
 #[derive(Debug)]
 pub(in crate::admin) struct Found<R> {
@@ -51,9 +54,8 @@ pub(in crate::admin) fn fetch<R>(list: &List<R>, asked: &Asked, conn: &mut DbCon
     if let Searched::Page(page) = search(list, asked, &mut query, conn)? {
         return Ok(Found { rows: rows(list, &page, conn)?, page, count: None, total, facets: Vec::new() });
     }
-    let count = query.clone().count(conn)?;
     let facets = if asked.wants_facets { facets(list, asked, &query, conn)? } else { Vec::new() };
-    let page = query.page(conn)?;
+    let (page, count) = query.page_with_count(conn)?;
     Ok(Found { rows: rows(list, &page, conn)?, page, count: Some(count), total, facets })
 }
 
@@ -115,6 +117,8 @@ fn facets<R>(
                 .filter(|picked| picked.name != filter.name)
                 .map(|picked| picked.condition.clone())
                 .chain([(choice.condition)(asked)])
+                // What the words ask for comes after what was picked.
+                .chain(query.conditions.iter().skip(asked.picked.len()).cloned())
                 .collect();
             // As in the list itself, one condition leads.
             let mut has_leader = false;
@@ -122,7 +126,7 @@ fn facets<R>(
                 condition.leads &= !has_leader;
                 has_leader |= condition.leads;
             }
-            counts.push(other.count(conn)?);
+            counts.push(other.count_up_to(conn, MOST_COUNTED_EACH)?);
         }
         facets.push((filter.name, counts));
     }
