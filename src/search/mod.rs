@@ -20,8 +20,8 @@ pub use terms::{Term, marks, trigrams, wanted_words, words};
 
 use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
 
-/// How long one search may take before it says how far it has come.
-const TIME: Duration = Duration::from_millis(15);
+/// Ids that are looked at one by one before the index is asked: enough to fill a page with a common word.
+const FIRST_LOOK: i64 = 500;
 /// Blocks of ids that are looked through at once, at most.
 const MOST_BLOCKS: i64 = 32;
 
@@ -37,6 +37,15 @@ impl Place {
         match self {
             Place::Chats => "chat_search",
             Place::Users => "user_search",
+        }
+    }
+
+    /// How long one search may take before it says how far it has come. Users are found by a list that has its own
+    /// work to do afterwards.
+    const fn time(self) -> Duration {
+        match self {
+            Place::Chats => Duration::from_millis(15),
+            Place::Users => Duration::from_millis(6),
         }
     }
 }
@@ -94,35 +103,54 @@ pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) 
     }
     let highest = mark(conn, place)?;
     let (mut above, mut below) = (span.above.max(0), span.below.min(highest.saturating_add(1)));
-    let mut blocks = 1;
+    // None: one by one.
+    let mut blocks = 0;
     while hits.ids.len() < span.limit && below - above > 1 {
-        // The part that is looked at now ends where a block does.
-        let (from, to) = if span.descending {
-            let first = ((below - 1) >> SMALL_BLOCK) - (blocks - 1);
-            ((first << SMALL_BLOCK).max(above + 1), below)
-        } else {
-            let last = ((above + 1) >> SMALL_BLOCK) + blocks;
-            (above + 1, (last << SMALL_BLOCK).min(below))
-        };
+        let (from, to) = part(span.descending, above, below, blocks);
         let rest = span.limit - hits.ids.len();
         let before = started.elapsed();
-        hits.ids.extend(window(conn, place, wanted, (from, to), span.descending, rest)?);
+        let look = if blocks == 0 { Look::OneByOne } else { Look::ByIndex };
+        hits.ids.extend(window(conn, place, wanted, (from, to), span.descending, rest, look)?);
         if span.descending {
             below = from;
         } else {
             above = to - 1;
         }
         let now = started.elapsed();
-        if now > TIME && hits.ids.len() < span.limit && below - above > 1 {
+        if now > place.time() && hits.ids.len() < span.limit && below - above > 1 {
             hits.looked_until = Some(if span.descending { from } else { to - 1 });
             break;
         }
         // The next look may be twice as long as this one, if there is time for that.
-        if (now - before) * 2 < TIME.saturating_sub(now) {
-            blocks = (blocks * 2).min(MOST_BLOCKS);
+        if blocks == 0 || (now - before) * 2 < place.time().saturating_sub(now) {
+            blocks = (blocks * 2).clamp(1, MOST_BLOCKS);
         }
     }
     Ok(hits)
+}
+
+/// The part of the ids between `above` and `below` that is looked at next. It ends where a block does.
+fn part(descending: bool, above: i64, below: i64, blocks: i64) -> (i64, i64) {
+    match (descending, blocks) {
+        (true, 0) => ((below - FIRST_LOOK).max(above + 1), below),
+        (false, 0) => (above + 1, (above + 1 + FIRST_LOOK).min(below)),
+        (true, _) => {
+            let first = ((below - 1) >> SMALL_BLOCK) - (blocks - 1);
+            ((first << SMALL_BLOCK).max(above + 1), below)
+        }
+        (false, _) => {
+            let last = ((above + 1) >> SMALL_BLOCK) + blocks;
+            (above + 1, (last << SMALL_BLOCK).min(below))
+        }
+    }
+}
+
+/// How PostgreSQL finds the ids of a part. Left to choose, it takes words for more frequent than they are, and goes
+/// through a million rows for nothing. SQLite has only one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    OneByOne,
+    ByIndex,
 }
 
 /// The ids from `from` to before `to` that fulfil it.
@@ -133,6 +161,7 @@ fn window(
     (from, to): (i64, i64),
     descending: bool,
     limit: usize,
+    look: Look,
 ) -> QueryResult<Vec<i64>> {
     let order = if descending { "DESC" } else { "ASC" };
     let table = place.table();
@@ -145,14 +174,32 @@ fn window(
             (text, expression(wanted, &[], "\"", " AND ", " OR "))
         }
         DbConnection::Postgres(_) => {
-            let text = format!(
-                "SELECT id FROM {table} WHERE terms @@ CAST(? AS tsquery) AND id >= ? AND id < ?
-                 ORDER BY id {order} LIMIT {limit}"
-            );
-            (text, expression(wanted, &blocks(from, to), "'", " & ", " | "))
+            let rest = format!("ORDER BY id {order} LIMIT {limit}");
+            let (within, blocks) = match look {
+                Look::OneByOne => {
+                    (format!("SELECT id, terms FROM {table} WHERE id >= ? AND id < ?"), Vec::new())
+                }
+                Look::ByIndex => {
+                    (format!("SELECT id FROM {table} WHERE terms @@ CAST(? AS tsquery)"), blocks(from, to))
+                }
+            };
+            let text = match look {
+                Look::OneByOne => format!(
+                    "WITH part AS MATERIALIZED ({within})
+                     SELECT id FROM part WHERE terms @@ CAST(? AS tsquery) {rest}"
+                ),
+                Look::ByIndex => format!(
+                    "WITH part AS MATERIALIZED ({within}) SELECT id FROM part WHERE id >= ? AND id < ? {rest}"
+                ),
+            };
+            (text, expression(wanted, &blocks, "'", " & ", " | "))
         }
     };
-    let binds = vec![Bind::Text(&query), Bind::Integer(from), Bind::Integer(to)];
+    let is_query_last = look == Look::OneByOne && matches!(conn, DbConnection::Postgres(_));
+    let mut binds = vec![Bind::Text(&query), Bind::Integer(from), Bind::Integer(to)];
+    if is_query_last {
+        binds.rotate_left(1);
+    }
     DynamicStatement::<BigInt>::new(text, binds).load(conn)
 }
 

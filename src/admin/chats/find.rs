@@ -1,6 +1,6 @@
 //! How chats are found: by an index where one filter says enough, by the search table for everything else.
 
-use crate::admin::list::{Asked, Searched};
+use crate::admin::list::{Asked, Searched, between_ids, ids_of_days};
 use crate::db::DbConnection;
 use crate::error::Result;
 use crate::models::list::{Condition, ListQuery, Page, Position, Start, Value};
@@ -28,12 +28,14 @@ pub(super) fn find(conn: &mut DbConnection, asked: &Asked, query: &mut ListQuery
         }
         return Ok(Searched::Narrowed);
     }
-    let is_indexed = match asked.picked.as_slice() {
+    let others: Vec<_> = asked.picked.iter().filter(|picked| picked.name != "date").collect();
+    let is_indexed = match others.as_slice() {
         [] => true,
         [picked] => picked.condition.leads || picked.value == "complete",
         _ => false,
     };
     if words.is_empty() && is_indexed {
+        between_ids(conn, asked, query, "chats")?;
         return Ok(Searched::Narrowed);
     }
     Ok(Searched::Page(page(conn, asked, wanted(asked, words))?))
@@ -67,6 +69,10 @@ fn page(conn: &mut DbConnection, asked: &Asked, wanted: Wanted) -> Result<Page> 
         Some(id) if descending => span.below = id,
         Some(id) => span.above = id,
         None => {}
+    }
+    if let Some((first, end)) = ids_of_days(conn, asked, "chats")? {
+        span.above = span.above.max(first.saturating_sub(1));
+        span.below = span.below.min(end);
     }
     let mut hits = search::find(conn, Place::Chats, &wanted, span)?;
     let goes_on = hits.ids.len() > limit || hits.looked_until.is_some();

@@ -11,6 +11,8 @@
 mod query;
 mod walk;
 
+use std::borrow::Cow;
+
 use chrono::NaiveDateTime;
 
 use crate::db::Bind;
@@ -62,7 +64,7 @@ impl SortKey {
 /// What rows must fulfil. The texts are the source's own, with a `?` for each of `values`.
 #[derive(Clone, Debug)]
 pub struct Condition {
-    pub sql: &'static str,
+    pub sql: Cow<'static, str>,
     pub values: Vec<Value>,
     /// The index that is walked serves it.
     pub leads: bool,
@@ -73,15 +75,15 @@ pub struct Condition {
 impl Condition {
     /// One that is tested on each row.
     pub fn tested(sql: &'static str, values: Vec<Value>) -> Condition {
-        Condition { sql, values, leads: false, gather: None }
+        Condition { sql: Cow::Borrowed(sql), values, leads: false, gather: None }
     }
 
     pub fn leading(sql: &'static str, values: Vec<Value>) -> Condition {
-        Condition { sql, values, leads: true, gather: None }
+        Condition { sql: Cow::Borrowed(sql), values, leads: true, gather: None }
     }
 
     pub fn gathered(sql: &'static str, values: Vec<Value>, gather: &'static str) -> Condition {
-        Condition { sql, values, leads: false, gather: Some(gather) }
+        Condition { sql: Cow::Borrowed(sql), values, leads: false, gather: Some(gather) }
     }
 }
 

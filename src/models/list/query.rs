@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::walk::{Bounds, NO_VALUE};
+use super::walk::{Beyond, Bounds, NO_VALUE};
 use super::{Count, ListQuery, MOST_COUNTED, MOST_GATHERED, Page, Position, Start, Sums, Value};
 use crate::db::{DbConnection, DynamicStatement};
 
@@ -62,7 +62,7 @@ impl ListQuery {
 
     /// The same with a bound of its own.
     pub fn count_up_to(mut self, conn: &mut DbConnection, most: i64) -> QueryResult<Count> {
-        self.gather(conn)?;
+        self.gather_up_to(conn, most.min(MOST_GATHERED))?;
         self.count_gathered(conn, most)
     }
 
@@ -77,7 +77,7 @@ impl ListQuery {
             })?;
             return Ok(Count { number, at_least: end.is_some() });
         }
-        let (inner, binds) = self.inner("1", NO_VALUE, most + 1);
+        let (inner, binds) = self.inner("1", NO_VALUE, most + 1, Beyond::All);
         let text = format!("SELECT CAST(count(*) AS BIGINT) FROM ({inner}) w");
         let number: i64 = DynamicStatement::<BigInt>::new(text, binds).get_result(conn)?;
         Ok(Count { number: number.min(most), at_least: number > most })
@@ -87,7 +87,16 @@ impl ListQuery {
     /// may look at every row that there is.
     pub fn all_ids(mut self, conn: &mut DbConnection, most: i64) -> QueryResult<Option<Vec<i64>>> {
         self.start = Start::First;
-        let (inner, binds) = self.inner("0", NO_VALUE, i64::MAX);
+        // However many fulfil it, an index has them together.
+        let gathered =
+            self.conditions.iter_mut().find(|condition| !condition.leads && condition.gather.is_some());
+        if let Some((condition, select)) =
+            gathered.and_then(|condition| condition.gather.map(|select| (condition, select)))
+        {
+            condition.sql = format!("{} IN ({select})", self.id).into();
+            condition.leads = true;
+        }
+        let (inner, binds) = self.inner("0", NO_VALUE, i64::MAX, Beyond::All);
         let text = format!("SELECT w.id FROM ({inner}) w WHERE w.fits LIMIT {}", most.saturating_add(1));
         let ids: Vec<i64> = DynamicStatement::<BigInt>::new(text, binds).load(conn)?;
         Ok((ids.len() as i64 <= most).then_some(ids))
@@ -112,6 +121,10 @@ impl ListQuery {
 
     /// Replaces the first condition that few rows fulfil by the ids of those.
     fn gather(&mut self, conn: &mut DbConnection) -> QueryResult<()> {
+        self.gather_up_to(conn, MOST_GATHERED)
+    }
+
+    fn gather_up_to(&mut self, conn: &mut DbConnection, most: i64) -> QueryResult<()> {
         if self.among.is_some() {
             return Ok(());
         }
@@ -119,9 +132,9 @@ impl ListQuery {
             let condition = &self.conditions[place];
             let Some(select) = condition.gather.filter(|_| !condition.leads) else { continue };
             let binds = condition.values.iter().map(Value::bind).collect();
-            let text = format!("{select} LIMIT {}", MOST_GATHERED + 1);
+            let text = format!("{select} LIMIT {}", most + 1);
             let mut ids: Vec<i64> = DynamicStatement::<BigInt>::new(text, binds).load(conn)?;
-            if ids.len() as i64 <= MOST_GATHERED {
+            if ids.len() as i64 <= most {
                 ids.sort_unstable();
                 ids.dedup();
                 self.among = Some(ids);

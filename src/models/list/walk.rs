@@ -12,10 +12,10 @@ use crate::db::{Bind, DbConnection, DynamicStatement};
 /// Where nothing is to be summed up. PostgreSQL would take a bare 0 for 32 bits.
 pub(super) const NO_VALUE: &str = "CAST(0 AS BIGINT)";
 /// How long one walk goes on: a page takes two of them at most, and has 50 ms for everything.
-const TIME: Duration = Duration::from_millis(12);
+const TIME: Duration = Duration::from_millis(10);
 /// Rows of the first part; each is twice as long as the one before it, up to the longest.
 const FIRST_PART: i64 = 250;
-const LONGEST_PART: i64 = 2_000;
+const LONGEST_PART: i64 = 1_000;
 
 /// Where a walk ends, if it has not found enough before.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +37,14 @@ pub(super) struct Seen {
     pub fits: bool,
     /// Of the column that was asked for.
     pub value: i64,
+}
+
+/// Which rows come after a position: all of them, those with the same key, or those with a key beyond it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beyond {
+    All,
+    SameKey,
+    OtherKeys,
 }
 
 impl ListQuery {
@@ -77,9 +85,29 @@ impl ListQuery {
         }
     }
 
+    /// A part of the walk. SQLite finds a place among equal keys by an index only where the key is a column, not where it
+    /// is an expression, and not where the id is the rowid; so it is asked for those with the same key by themselves.
+    fn part(&self, conn: &mut DbConnection, column: &str, most: i64) -> QueryResult<Vec<Seen>> {
+        let has_key = self.start.position().is_some_and(|position| position.key.is_some());
+        if !has_key || self.among.is_some() || matches!(conn, DbConnection::Postgres(_)) {
+            return self.rows(conn, column, most, Beyond::All);
+        }
+        let mut seen = self.rows(conn, column, most, Beyond::SameKey)?;
+        if (seen.len() as i64) < most {
+            seen.extend(self.rows(conn, column, most - seen.len() as i64, Beyond::OtherKeys)?);
+        }
+        Ok(seen)
+    }
+
     /// The text that gives id, key, whether all tests are passed, and a column, of at most `most` rows in the walk's
     /// order.
-    pub(super) fn inner(&self, key: &str, column: &str, most: i64) -> (String, Vec<Bind<'_>>) {
+    pub(super) fn inner(
+        &self,
+        key: &str,
+        column: &str,
+        most: i64,
+        beyond: Beyond,
+    ) -> (String, Vec<Bind<'_>>) {
         let tests: Vec<&Condition> = self.conditions.iter().filter(|condition| !condition.leads).collect();
         let mut binds: Vec<Bind<'_>> =
             tests.iter().flat_map(|condition| condition.values.iter().map(Value::bind)).collect();
@@ -102,24 +130,11 @@ impl ListQuery {
                 format!("{} IN ({})", self.id, ids.join(","))
             });
         }
-        let upwards = self.descending == self.start.is_backwards();
-        if let Some(position) = self.start.position() {
-            let sign = if upwards { '>' } else { '<' };
-            match (self.sort.sql(), &position.key) {
-                (Some(sql), Some(key)) => {
-                    leads.push(format!("({sql}, {}) {sign} (?, ?)", self.id));
-                    binds.push(key.bind());
-                }
-                _ => leads.push(format!("{} {sign} ?", self.id)),
-            }
-            binds.push(Bind::Integer(position.id));
-        }
+        let (text, values) = self.place(beyond);
+        leads.extend(text);
+        binds.extend(values);
         let filter = if leads.is_empty() { String::new() } else { format!(" WHERE {}", leads.join(" AND ")) };
-        let direction = if upwards { "ASC" } else { "DESC" };
-        let order = match self.sort.sql() {
-            Some(sql) => format!("{sql} {direction}, {} {direction}", self.id),
-            None => format!("{} {direction}", self.id),
-        };
+        let order = self.order(beyond);
         let text = format!(
             "SELECT {} AS id, {key} AS k, ({fits}) AS fits, {column} AS v FROM {}{filter} ORDER BY {order} LIMIT {most}",
             self.id, self.from
@@ -127,8 +142,42 @@ impl ListQuery {
         (text, binds)
     }
 
-    fn part(&self, conn: &mut DbConnection, column: &str, most: i64) -> QueryResult<Vec<Seen>> {
-        let (text, binds) = self.inner(self.sort.sql().unwrap_or(NO_VALUE), column, most);
+    /// From where the walk goes on.
+    fn place(&self, beyond: Beyond) -> (Option<String>, Vec<Bind<'_>>) {
+        let Some(position) = self.start.position() else { return (None, Vec::new()) };
+        let (sign, id) = (if self.is_upwards() { '>' } else { '<' }, Bind::Integer(position.id));
+        match (self.sort.sql(), &position.key, beyond) {
+            (Some(sql), Some(key), Beyond::All) => {
+                (Some(format!("({sql}, {}) {sign} (?, ?)", self.id)), vec![key.bind(), id])
+            }
+            (Some(sql), Some(key), Beyond::SameKey) => {
+                (Some(format!("{sql} = ? AND {} {sign} ?", self.id)), vec![key.bind(), id])
+            }
+            (Some(sql), Some(key), Beyond::OtherKeys) => (Some(format!("{sql} {sign} ?")), vec![key.bind()]),
+            _ => (Some(format!("{} {sign} ?", self.id)), vec![id]),
+        }
+    }
+
+    fn order(&self, beyond: Beyond) -> String {
+        let direction = if self.is_upwards() { "ASC" } else { "DESC" };
+        match self.sort.sql().filter(|_| beyond != Beyond::SameKey) {
+            Some(sql) => format!("{sql} {direction}, {} {direction}", self.id),
+            None => format!("{} {direction}", self.id),
+        }
+    }
+
+    fn is_upwards(&self) -> bool {
+        self.descending == self.start.is_backwards()
+    }
+
+    fn rows(
+        &self,
+        conn: &mut DbConnection,
+        column: &str,
+        most: i64,
+        beyond: Beyond,
+    ) -> QueryResult<Vec<Seen>> {
+        let (text, binds) = self.inner(self.sort.sql().unwrap_or(NO_VALUE), column, most, beyond);
         let seen = |id: i64, key: Option<Value>, fits: Option<bool>, value: i64| {
             // A test of what is not there has no answer.
             Seen { position: Position { key, id }, fits: fits.unwrap_or(false), value }
