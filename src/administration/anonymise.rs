@@ -48,6 +48,7 @@ pub async fn what_goes(db: &Db, user_id: i64) -> Result<WhatGoes> {
                 sort: SortKey::Id,
                 descending: false,
                 conditions,
+                between: None,
                 among: None,
                 start: Start::First,
                 page_size: 1,

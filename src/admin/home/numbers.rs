@@ -101,6 +101,7 @@ pub(super) fn read(conn: &mut DbConnection, times: Times, holds: &OpenHolds) -> 
         sort: SortKey::Id,
         descending: false,
         conditions: Vec::new(),
+        between: None,
         among: None,
         start: Start::First,
         page_size: 1,

@@ -105,6 +105,7 @@ impl Asked {
             sort: self.key,
             descending: self.descending,
             conditions: self.conditions(),
+            between: None,
             among: None,
             start: self.start.clone(),
             page_size: self.page_size,

@@ -7,7 +7,7 @@ use super::Asked;
 use crate::db::DbConnection;
 use crate::error::Result;
 use crate::models::first_id_since;
-use crate::models::list::{Condition, ListQuery, Value};
+use crate::models::list::{ListQuery, Value};
 
 /// Clocks of nodes, and transactions that overtake each other, put rows out of order by less than this.
 const SLACK: TimeDelta = TimeDelta::minutes(5);
@@ -33,13 +33,7 @@ pub(in crate::admin) fn between_ids(
     query: &mut ListQuery,
     table: &'static str,
 ) -> Result<()> {
-    let Some((above, below)) = ids_of_days(conn, asked, table)? else { return Ok(()) };
-    let sql = match table {
-        "audit_log" => "audit_log.id >= ? AND audit_log.id < ?",
-        "chats" => "chats.id >= ? AND chats.id < ?",
-        _ => "ledger_entries.id >= ? AND ledger_entries.id < ?",
-    };
-    query.conditions.push(Condition::leading(sql, vec![Value::Integer(above), Value::Integer(below)]));
+    query.between = ids_of_days(conn, asked, table)?;
     Ok(())
 }
 

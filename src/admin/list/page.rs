@@ -66,7 +66,14 @@ pub(in crate::admin) fn fetch<R>(list: &List<R>, asked: &Asked, conn: &mut DbCon
 
 /// The same list without what narrows it down. Its ids alone are counted, whatever it is sorted by.
 fn everything(query: &ListQuery) -> ListQuery {
-    ListQuery { sort: SortKey::Id, conditions: Vec::new(), among: None, start: Start::First, ..query.clone() }
+    ListQuery {
+        sort: SortKey::Id,
+        conditions: Vec::new(),
+        between: None,
+        among: None,
+        start: Start::First,
+        ..query.clone()
+    }
 }
 
 /// The ids of everything that is asked for, on all pages, in the list's order; `None` if there are more than `most`.

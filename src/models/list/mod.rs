@@ -131,6 +131,8 @@ pub struct ListQuery {
     pub sort: SortKey,
     pub descending: bool,
     pub conditions: Vec<Condition>,
+    /// Only ids from the first to before the second, if they are given.
+    pub between: Option<(i64, i64)>,
     /// Only these ids, if any are given.
     pub among: Option<Vec<i64>>,
     pub start: Start,

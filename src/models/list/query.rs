@@ -10,9 +10,9 @@ use crate::db::{DbConnection, DynamicStatement};
 impl ListQuery {
     /// The page, and how many rows the whole list has, as far as that can be told within the bounds.
     pub fn page_with_count(mut self, conn: &mut DbConnection) -> QueryResult<(Page, Count)> {
-        self.gather(conn)?;
+        let is_gathered = self.gather(conn)?;
         if !self.has_tests() || self.start != Start::First {
-            let count = self.clone().count_gathered(conn, MOST_COUNTED)?;
+            let count = self.clone().count_gathered(conn, MOST_COUNTED, is_gathered)?;
             return Ok((self.page_gathered(conn)?, count));
         }
         // What is looked at to count has the first page in it.
@@ -62,12 +62,15 @@ impl ListQuery {
 
     /// The same with a bound of its own.
     pub fn count_up_to(mut self, conn: &mut DbConnection, most: i64) -> QueryResult<Count> {
-        self.gather_up_to(conn, most.min(MOST_GATHERED))?;
-        self.count_gathered(conn, most)
+        let is_gathered = self.gather_up_to(conn, most.min(MOST_GATHERED))?;
+        self.count_gathered(conn, most, is_gathered)
     }
 
-    fn count_gathered(mut self, conn: &mut DbConnection, most: i64) -> QueryResult<Count> {
+    fn count_gathered(mut self, conn: &mut DbConnection, most: i64, is_gathered: bool) -> QueryResult<Count> {
         self.start = Start::First;
+        if let (true, [], None, Some(ids)) = (is_gathered, &self.conditions[..], self.between, &self.among) {
+            return Ok(Count { number: ids.len() as i64, at_least: false });
+        }
         if self.has_tests() {
             let mut number = 0;
             let bounds = Bounds { most, ..Bounds::all() };
@@ -119,14 +122,14 @@ impl ListQuery {
         Ok(sums)
     }
 
-    /// Replaces the first condition that few rows fulfil by the ids of those.
-    fn gather(&mut self, conn: &mut DbConnection) -> QueryResult<()> {
+    /// Replaces the first condition that few rows fulfil by the ids of those; answers whether there was one.
+    fn gather(&mut self, conn: &mut DbConnection) -> QueryResult<bool> {
         self.gather_up_to(conn, MOST_GATHERED)
     }
 
-    fn gather_up_to(&mut self, conn: &mut DbConnection, most: i64) -> QueryResult<()> {
+    fn gather_up_to(&mut self, conn: &mut DbConnection, most: i64) -> QueryResult<bool> {
         if self.among.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         for place in 0..self.conditions.len() {
             let condition = &self.conditions[place];
@@ -139,10 +142,10 @@ impl ListQuery {
                 ids.dedup();
                 self.among = Some(ids);
                 self.conditions.remove(place);
-                return Ok(());
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     pub(super) fn has_tests(&self) -> bool {

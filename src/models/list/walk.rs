@@ -130,6 +130,7 @@ impl ListQuery {
                 format!("{} IN ({})", self.id, ids.join(","))
             });
         }
+        leads.extend(self.range());
         let (text, values) = self.place(beyond);
         leads.extend(text);
         binds.extend(values);
@@ -140,6 +141,20 @@ impl ListQuery {
             self.id, self.from
         );
         (text, binds)
+    }
+
+    /// The range of ids. In a list in the order of its ids it begins where the walk goes on: SQLite goes through the
+    /// index from the first of two bounds that it is given.
+    fn range(&self) -> Option<String> {
+        let (mut from, mut end) = self.between?;
+        if let (SortKey::Id, Some(position)) = (self.sort, self.start.position()) {
+            if self.is_upwards() {
+                from = from.max(position.id.saturating_add(1));
+            } else {
+                end = end.min(position.id);
+            }
+        }
+        Some(format!("{id} >= {from} AND {id} < {end}", id = self.id))
     }
 
     /// From where the walk goes on.
@@ -153,6 +168,7 @@ impl ListQuery {
             (Some(sql), Some(key), Beyond::SameKey) => {
                 (Some(format!("{sql} = ? AND {} {sign} ?", self.id)), vec![key.bind(), id])
             }
+            (None, _, _) if self.between.is_some() => (None, Vec::new()),
             (Some(sql), Some(key), Beyond::OtherKeys) => (Some(format!("{sql} {sign} ?")), vec![key.bind()]),
             _ => (Some(format!("{} {sign} ?", self.id)), vec![id]),
         }
