@@ -7,6 +7,7 @@ mod double_submits;
 mod first_run;
 mod forgery;
 mod routes;
+mod scripts;
 mod sessions;
 mod sign_in;
 mod world;
