@@ -4,7 +4,7 @@ pub mod app;
 pub mod dice;
 pub mod gate;
 pub mod http;
-mod keeper;
+pub mod keeper;
 pub mod ledger;
 pub mod postgres;
 pub mod proxy;

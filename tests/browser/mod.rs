@@ -1,0 +1,8 @@
+//! The panel in a real browser: headless Chromium, led by its chromedriver.
+
+mod chromium;
+mod demo;
+mod inspection;
+mod pages;
+mod tour;
+mod visitor;
