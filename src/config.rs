@@ -75,6 +75,10 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_BODY_TIMEOUT", value_name = "SECONDS", default_value_t = 15,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub body_timeout: u64,
+    /// What the panel is called, in its header and in the titles of its pages
+    #[arg(global = true, long, env = "TOLLGATE_SITE_TITLE", value_name = "TEXT", default_value = "Tollgate",
+          value_parser = site_title)]
+    pub site_title: String,
     /// Free disk space, in MiB, below which the log warns
     #[arg(global = true, long, env = "TOLLGATE_MIN_FREE_DISK", value_name = "MIB", default_value_t = 512)]
     pub min_free_disk: u64,
@@ -265,6 +269,11 @@ fn public_url(text: &str) -> Result<url::Url, String> {
         return Err("it must have no path: Tollgate serves at the root of its host".to_owned());
     }
     Ok(url)
+}
+
+fn site_title(text: &str) -> Result<String, String> {
+    let is_shown = (1..=60).contains(&text.trim().chars().count()) && !text.chars().any(char::is_control);
+    if is_shown { Ok(text.trim().to_owned()) } else { Err("give one line of 1 to 60 characters".to_owned()) }
 }
 
 /// An origin as browsers send it. One that is written otherwise would never match, without a word. The empty text is

@@ -59,14 +59,16 @@ function filterMenu() {
 function addCopyButtons(root) {
   if (!navigator.clipboard) return;
   for (const element of all("[data-copy]", root)) {
-    const copy = button("Copy", "copy quiet", async () => {
+    // In a table the stylesheet draws an icon into the empty button.
+    const label = element.closest("td") ? "" : "Copy";
+    const copy = button(label, "copy quiet", async () => {
       try {
         await navigator.clipboard.writeText(element.dataset.copy);
         copy.textContent = "Copied";
       } catch {
         copy.textContent = "Not allowed";
       }
-      setTimeout(() => { copy.textContent = "Copy"; }, 2000);
+      setTimeout(() => { copy.textContent = label; }, 2000);
     });
     copy.setAttribute("aria-label", `Copy ${element.dataset.copy}`);
     element.after(copy);

@@ -122,6 +122,30 @@ pub(in crate::admin) static USERS: List<User> = List {
             ]),
         },
         Filter {
+            name: "login",
+            label: "Last login",
+            kind: FilterKind::Choice(&[
+                Choice {
+                    value: "never",
+                    label: "Never",
+                    condition: |_| {
+                        // As the index has it.
+                        Condition::gathered(
+                            "coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
+                            vec![],
+                            "SELECT users.id FROM users
+                             WHERE coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
+                        )
+                    },
+                },
+                Choice {
+                    value: "ever",
+                    label: "Has logged in",
+                    condition: |_| Condition::tested("users.last_login IS NOT NULL", vec![]),
+                },
+            ]),
+        },
+        Filter {
             name: "joined",
             label: "Joined",
             kind: FilterKind::Days(|asked, from, to| {
