@@ -17,10 +17,11 @@ const RUN_AXE: &str = r#"
         rules: {'target-size': {enabled: true}},
         resultTypes: ['violations'],
     };
-    const told = (violation) => violation.nodes.map((node) =>
-        `${violation.id}: ${violation.help}\n    ${node.html.slice(0, 200)}\n    ${node.failureSummary}`);
+    const where = (node) => `\n    ${node.html.slice(0, 200)}\n    ${node.failureSummary}`;
+    const told = (violation) =>
+        `${violation.id}: ${violation.help}, ${violation.nodes.length} times, as in${violation.nodes.slice(0, 3).map(where).join('')}`;
     axe.run(document, options).then(
-        (results) => done({rules: results.passes.length, faults: results.violations.flatMap(told)}),
+        (results) => done({rules: results.passes.length, faults: results.violations.map(told)}),
         (error) => done({rules: 0, faults: [`axe-core broke down: ${error}`]}));
 "#;
 
@@ -36,7 +37,8 @@ const WHAT_STICKS_OUT: &str = r#"
     };
     const out = [...document.body.querySelectorAll('*')]
         .filter((element) => element.getBoundingClientRect().right > width + 0.5 && !isInside(element));
-    return [`the page is ${whole} px wide on ${width} px`, ...out.slice(0, 4).map((element) => element.outerHTML.slice(0, 160))];
+    const first = out.slice(0, 4).map((element) => element.outerHTML.slice(0, 160));
+    return [`the page is ${whole} px wide on ${width} px\n    ${first.join('\n    ')}`];
 "#;
 
 /// Faults of the pages that were looked at, each with where it is.

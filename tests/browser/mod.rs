@@ -3,6 +3,8 @@
 mod chromium;
 mod demo;
 mod inspection;
+mod keyboard;
 mod pages;
 mod tour;
 mod visitor;
+mod walk;

@@ -99,7 +99,10 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
         page("settings", "/admin/settings/", "Your sessions"),
         page("settings-errors", "/admin/settings/", FAULTS).fill("theme", "loud").press("Save").status(400),
         page("password", "/admin/password/", "Your password now"),
-        page("password-errors", "/admin/password/", FAULTS).fill("password", "a").press("Change password"),
+        page("password-errors", "/admin/password/", FAULTS)
+            .fill("password", "a")
+            .press("Change password")
+            .status(400),
         page("holds", "/admin/holds/", "Release #"),
         page("ledger", "/admin/ledger/", "Show sums"),
         page("ledger-sums", "/admin/ledger/?kind=adjustment&sums=1", "Entries summed up"),
@@ -163,19 +166,29 @@ fn a_user(demo: &Demo) -> Vec<Page> {
             .fill("amount", "-250")
             .fill("reason", "Credited twice")
             .press("Show before and after"),
-        page("user-adjust-errors", at("adjust/"), FAULTS).fill("amount", "a lot").press("Adjust balance"),
+        page("user-adjust-errors", at("adjust/"), FAULTS)
+            .fill("amount", "a lot")
+            .press("Adjust balance")
+            .status(400),
         page("user-adjust-too-much", at("adjust/"), "it can neither fall below 0")
             .fill("amount", "-9000000")
             .fill("reason", "Too much")
-            .press("Adjust balance"),
+            .press("Adjust balance")
+            .status(400),
         page("user-password", at("password/"), "Tell the user the new password"),
-        page("user-password-errors", at("password/"), FAULTS).fill("password", "a").press("Set password"),
+        page("user-password-errors", at("password/"), FAULTS)
+            .fill("password", "a")
+            .press("Set password")
+            .status(400),
         page("user-log-out", at("log-out/"), "All auth tokens and sessions of this user end"),
         page("user-deactivate", at("deactivate/"), "can neither log in nor send"),
         page("user-deactivate-oneself", "/admin/users/1/deactivate/", FAULTS).press("Deactivate").status(409),
         page("user-reactivate", format!("/admin/users/{}/reactivate/", demo.inactive), "can log in again"),
         page("user-anonymise", at("anonymise/"), "This cannot be undone"),
-        page("user-anonymise-errors", at("anonymise/"), FAULTS).fill("name", "x").press("Anonymise for ever"),
+        page("user-anonymise-errors", at("anonymise/"), FAULTS)
+            .fill("name", "x")
+            .press("Anonymise for ever")
+            .status(400),
         page("user-history", at("history/"), "History of"),
     ]
 }
@@ -192,13 +205,13 @@ fn chats(demo: &Demo) -> Vec<Page> {
         page("chat-failed", at(demo.failed, ""), "did not answer in time"),
         page("chat-pending", at(demo.hold, ""), "Release the hold"),
         page("chat-refund", at(demo.chat, "refund/"), "This is done once"),
-        page("chat-refund-errors", at(demo.chat, "refund/"), FAULTS).press("Refund"),
+        page("chat-refund-errors", at(demo.chat, "refund/"), FAULTS).press("Refund").status(400),
         page("chat-refund-again", at(demo.refunded, "refund/"), "was refunded before")
             .fill("reason", "Twice")
             .press("Refund")
             .status(409),
         page("hold-release", at(demo.hold, "release/"), "Past its deadline"),
-        page("hold-release-errors", at(demo.hold, "release/"), FAULTS).press("Release the hold"),
+        page("hold-release-errors", at(demo.hold, "release/"), FAULTS).press("Release the hold").status(400),
         page("chat-history", at(demo.refunded, "history/"), "left out half of the contract"),
     ]
 }
@@ -208,8 +221,8 @@ fn auth_tokens(demo: &Demo) -> Vec<Page> {
     vec![
         page("auth-tokens", "/admin/auth-tokens/", "Begins with"),
         page("auth-tokens-nothing", "/admin/auth-tokens/?q=zzzzzz", "No auth tokens match"),
-        page("auth-token", at(""), "In your time zone"),
-        page("auth-token-errors", at(""), FAULTS).fill("expires", "soon").press("Save").status(400),
+        page("auth-token", at(""), "Empty: never"),
+        page("auth-token-errors", at(""), FAULTS).fill("name", "x".repeat(101)).press("Save").status(400),
         page("auth-token-conflict", at(""), "Somebody else changed this")
             .fill("was_name", "Something else")
             .fill("name", "Kitchen")
@@ -221,7 +234,8 @@ fn auth_tokens(demo: &Demo) -> Vec<Page> {
         page("auth-token-add", "/admin/auth-tokens/add/", "Name of the auth token"),
         page("auth-token-add-errors", "/admin/auth-tokens/add/", FAULTS)
             .fill("user", "nobody at all")
-            .press("Make the auth token"),
+            .press("Make the auth token")
+            .status(400),
         page("auth-token-made", "/admin/auth-tokens/add/", "shown this once")
             .fill("user", demo.name)
             .fill("name", "Reading list")

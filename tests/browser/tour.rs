@@ -27,7 +27,7 @@ const SEND: &str = r#"
         if (!field) return `there is no field ${name}`;
         if (field.type === 'checkbox') field.checked = true;
         else if (field.tagName === 'SELECT') field.add(new Option(value, value, true, true));
-        else { field.type === 'datetime-local' && (field.type = 'text'); field.value = value; }
+        else field.value = value;
     }
     button.click();
     return null;

@@ -83,12 +83,6 @@ impl Visitor {
         self.driver().goto(&address).await.unwrap_or_else(|error| panic!("{path} does not open: {error}"));
     }
 
-    /// Goes on with another server, as nobody.
-    pub async fn move_to(&mut self, at: SocketAddr) {
-        self.forget_cookies().await;
-        self.origin = format!("http://{at}");
-    }
-
     pub async fn forget_cookies(&self) {
         self.chromium.tell("Network.clearBrowserCookies", json!({})).await;
     }
@@ -151,6 +145,12 @@ impl Visitor {
     pub async fn press(&self, label: &str) {
         let button = format!("//button[normalize-space()={}]", quoted(label));
         self.click(By::XPath(&button), label).await;
+    }
+
+    /// Follows a link of the navigation.
+    pub async fn go_to_place(&self, label: &str) {
+        let link = format!("//nav[@aria-label='Panel']//a[normalize-space()={}]", quoted(label));
+        self.click(By::XPath(&link), label).await;
     }
 
     /// Opens or shuts a `<details>` by its summary.
