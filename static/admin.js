@@ -46,6 +46,11 @@ function rememberOpen() {
   });
 }
 
+// On a phone the menu is a strip: the place where one is shall be in sight.
+function showPlace() {
+  document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+}
+
 function filterMenu() {
   for (const box of all("[data-filter]")) {
     const items = all("li", document.getElementById(box.dataset.filter));
@@ -219,6 +224,7 @@ function sendOnce() {
 
 showScripted(document);
 rememberOpen();
+showPlace();
 filterMenu();
 addCopyButtons(document);
 addShortcuts();

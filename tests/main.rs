@@ -7,5 +7,6 @@ mod cli;
 mod db;
 mod house;
 mod metering;
+mod panel;
 mod readme;
 mod support;

@@ -15,8 +15,8 @@ use super::{PageError, id};
 use crate::administration::{Action, ObjectKind};
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
-use crate::models::AuditEntry;
 use crate::models::list::{Condition, SortKey, Value};
+use crate::models::{AuditEntry, AuthToken, BulkOperation, Chat, User};
 
 /// Entries on the history page of one object; the list has the rest.
 const SHOWN: i64 = 200;
@@ -199,6 +199,16 @@ struct ObjectPage {
     object: String,
 }
 
+fn exists(conn: &mut DbConnection, kind: ObjectKind, id: i64) -> Result<bool> {
+    Ok(match kind {
+        ObjectKind::User => User::find(conn, id)?.is_some(),
+        ObjectKind::AuthToken => AuthToken::find(conn, id)?.is_some(),
+        ObjectKind::Chat => Chat::find(conn, id)?.is_some(),
+        ObjectKind::BulkOperation => BulkOperation::find(conn, id)?.is_some(),
+        ObjectKind::Session | ObjectKind::Verification => false,
+    })
+}
+
 async fn of_object(
     administrator: Administrator,
     place: Path<String>,
@@ -214,12 +224,18 @@ async fn of_object(
         } else {
             AuditEntry::latest_of_object(conn, kind.as_str(), object_id, SHOWN + 1)?
         };
-        tell(conn, entries)
+        // What is gone may still have a history; what never was has neither.
+        if entries.is_empty() && !exists(conn, kind, object_id)? {
+            return Ok(None);
+        }
+        tell(conn, entries).map(Some)
     };
-    let mut history = db.read(read).await?;
+    let path = kind_path(kind.as_str()).unwrap_or("/admin/");
+    let Some(mut history) = db.read(read).await? else {
+        return Err(PageError::Missing(kind.as_str(), path));
+    };
     let is_cut = history.len() as i64 > SHOWN;
     history.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
-    let path = kind_path(kind.as_str()).unwrap_or("/admin/");
     let here = format!("{path}{object_id}/");
     let object = format!("{} {object_id}", kind.as_str());
     let way = [(kind_label, path), (object.as_str(), here.as_str()), ("History", "")];

@@ -18,6 +18,9 @@ use crate::models::list::{Condition, SortKey, Value};
 const PENDING: &str =
     "(SELECT id, user_id, deadline FROM chats WHERE state <> 'complete' AND state = 'pending') AS holds";
 
+/// The column that leads to what only a superuser may do.
+const RELEASE: &str = "Release";
+
 pub(super) static HOLDS: List<Named<Chat>> = List {
     path: "/admin/holds/",
     title: "Holds",
@@ -48,7 +51,7 @@ pub(super) static HOLDS: List<Named<Chat>> = List {
             cell: |hold| Cell::time(hold.row.deadline),
         },
         Column {
-            label: "Release",
+            label: RELEASE,
             sort: None,
             is_number: false,
             cell: |hold| Cell::Link {
@@ -105,7 +108,10 @@ pub(super) async fn list(
     administrator: Administrator,
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
-    let list = read(&HOLDS, &request, &administrator, &db).await?;
+    let mut list = read(&HOLDS, &request, &administrator, &db).await?;
+    if !administrator.may_change() {
+        list.leave_out(RELEASE);
+    }
     let frame = Frame::new(&administrator, &[("Holds", "/admin/holds/")]);
     page(&HoldsPage { frame, list }).map_err(PageError::from)
 }

@@ -45,7 +45,17 @@ struct FirstRunPage<'a> {
     errors: Vec<(&'static str, String)>,
 }
 
-pub(super) async fn show(request: HttpRequest, query: Query<Next>) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(
+    request: HttpRequest,
+    query: Query<Next>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    // Who is signed in already goes on at once, as in Django's admin.
+    if let Some(digest) = session_cookie(&request).as_ref().and_then(SessionSecret::digest)
+        && auth.signed_in(digest).await?.is_some()
+    {
+        return Ok(go(safe_next(&query.next)));
+    }
     let secret = guest_secret(&request)?;
     let page = SignInPage {
         site: SiteTitle::of(&request),

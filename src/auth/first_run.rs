@@ -69,6 +69,7 @@ impl Auth {
         let hash = self.hasher.hash(password).await?;
         let account = superuser_account(username, hash, self.rules.opening_tokens);
         let job = move |conn: &mut DbConnection| {
+            User::lock_first_superuser(conn)?;
             if User::any_superuser(conn)? {
                 // An earlier run of this very job may have made it: its hash is nobody else's.
                 let own = User::find_by_name(conn, account.username.as_str(), account.username.canonical())?;

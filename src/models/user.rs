@@ -44,6 +44,9 @@ pub struct User {
     pub version: i64,
 }
 
+/// Any number that no other program uses for its advisory locks: "tollroot" in ASCII.
+const FIRST_SUPERUSER_LOCK: i64 = 0x746f_6c6c_726f_6f74;
+
 impl User {
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<User>> {
         users::table.find(id).select(User::as_select()).get_result(conn).optional()
@@ -138,6 +141,17 @@ impl User {
     pub fn any_superuser(conn: &mut DbConnection) -> QueryResult<bool> {
         let superusers = users::table.filter(users::is_superuser.eq(true)).filter(users::is_active.eq(true));
         diesel::select(diesel::dsl::exists(superusers)).get_result(conn)
+    }
+
+    /// Lets one transaction at a time look for a superuser and make the first one. SQLite has one writer anyway.
+    pub fn lock_first_superuser(conn: &mut DbConnection) -> QueryResult<()> {
+        match conn {
+            DbConnection::Sqlite(_) => Ok(()),
+            DbConnection::Postgres(conn) => {
+                let lock = format!("SELECT pg_advisory_xact_lock({FIRST_SUPERUSER_LOCK})");
+                diesel::sql_query(lock).execute(conn).map(|_| ())
+            }
+        }
     }
 
     /// Stores a password hash made for the one that was there, so that a change in between is not undone.

@@ -115,8 +115,12 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
     }
 }
 
-/// Serves until it is told to stop, then drains.
-pub async fn serve(config: &Config, services: Services) -> io::Result<()> {
+/// Serves until it is told to stop, then drains. `listening` is told the first address once connections are taken.
+pub async fn serve(
+    config: &Config,
+    services: Services,
+    listening: impl FnOnce(SocketAddr),
+) -> io::Result<()> {
     let app = services.clone();
     let origins = config.listen.cors_origins.clone();
     let workers = config.listen.workers.map_or_else(cores, usize::from);
@@ -136,9 +140,10 @@ pub async fn serve(config: &Config, services: Services) -> io::Result<()> {
     let server = server.run();
     let stopper = actix_web::rt::spawn(stop_on_signal(server.handle(), services.clone())?);
     let keeper = actix_web::rt::spawn(housekeeping::run(services.clone(), config.clone()));
-    for address in addresses {
+    for address in &addresses {
         log::info!("listening on http://{address}");
     }
+    addresses.first().copied().map(listening);
     server.await?;
     keeper.abort();
     // A server that ended by itself has something wrong with it, and nobody waits for its holds.

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What a command said, and how it ended.
 #[derive(Debug)]
-struct Said {
+pub struct Said {
     code: Option<i32>,
     out: String,
     err: String,
@@ -37,7 +37,7 @@ impl From<Output> for Said {
 
 impl Said {
     #[track_caller]
-    fn assert_good(&self) {
+    pub fn assert_good(&self) {
         assert_eq!(self.code, Some(0), "{self:?}");
     }
 
@@ -66,7 +66,7 @@ fn finish(command: &mut Command, input: &str) -> Said {
 }
 
 /// Runs a command on a database, with `input` on its standard input.
-fn run_with(database: &TestDatabase, words: &[&str], input: &str) -> Said {
+pub fn run_with(database: &TestDatabase, words: &[&str], input: &str) -> Said {
     let mut command = Command::new(BINARY);
     command.env_clear().args(words).args(["--database-url", database.url(), "--bcrypt-cost", "4"]);
     finish(&mut command, input)

@@ -52,6 +52,8 @@ impl TestApp {
     }
 
     pub async fn spawn_with(on: On, flags: &[&str]) -> Option<TestApp> {
+        // A test that fails shows what the server warned of.
+        let _ = env_logger::builder().is_test(true).filter_level(log::LevelFilter::Warn).try_init();
         let database = TestDatabase::create(on)?;
         let config = config(database.url(), flags);
         let db = Db::open(&config.db_options()).unwrap();
@@ -167,6 +169,10 @@ impl TestApp {
             On::Postgres => query.get_result(&mut self.postgres()).unwrap(),
         };
         row.value
+    }
+
+    pub fn database(&self) -> &TestDatabase {
+        &self.database
     }
 
     fn sqlite(&self) -> SqliteConnection {

@@ -3,9 +3,11 @@
 pub mod app;
 pub mod dice;
 pub mod gate;
+pub mod html;
 pub mod http;
 pub mod keeper;
 pub mod ledger;
+pub mod panel;
 pub mod postgres;
 pub mod proxy;
 pub mod require;

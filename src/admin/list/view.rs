@@ -110,6 +110,16 @@ impl ListView {
     }
 }
 
+impl ListView {
+    /// Takes a column away from whom it does not concern.
+    pub fn leave_out(&mut self, label: &str) {
+        self.heads.retain(|head| head.label != label);
+        for row in &mut self.rows {
+            row.cells.retain(|(column, _, _)| *column != label);
+        }
+    }
+}
+
 impl<R> List<R> {
     fn has_choices(&self) -> bool {
         self.filters.iter().any(|filter| matches!(filter.kind, FilterKind::Choice(_)))
@@ -159,7 +169,7 @@ fn show_all(asked: &Asked, count: Option<Count>) -> Option<(String, i64)> {
 
 fn tabs<R>(list: &List<R>, asked: &Asked) -> Vec<Link> {
     let here = {
-        let mut here = kept(asked, &["sort", "q"]);
+        let mut here = kept(asked, &["sort", "q", "rows", "sums"]);
         here.sort();
         here
     };

@@ -57,7 +57,12 @@ struct Found {
     history: Vec<Told>,
 }
 
-fn read(conn: &mut DbConnection, user_id: i64, now: chrono::NaiveDateTime) -> Result<Option<Found>> {
+fn read(
+    conn: &mut DbConnection,
+    user_id: i64,
+    idle_since: chrono::NaiveDateTime,
+    now: chrono::NaiveDateTime,
+) -> Result<Option<Found>> {
     let Some((user, held)) = User::find_with_held(conn, user_id)? else { return Ok(None) };
     let first = Keyset { limit: SHOWN, before: None };
     let mut tokens = AuthToken::live_of(conn, user_id, now)?;
@@ -69,7 +74,7 @@ fn read(conn: &mut DbConnection, user_id: i64, now: chrono::NaiveDateTime) -> Re
         entries: ledger::named(conn, entries)?,
         chats: chats::named(conn, chats)?,
         tokens: auth_tokens::named(conn, tokens)?,
-        sessions: Session::live_of(conn, user_id, chrono::NaiveDateTime::MIN, now)?,
+        sessions: Session::live_of(conn, user_id, idle_since, now)?,
         history: tell(conn, history)?,
         user,
         held,
@@ -83,7 +88,8 @@ pub(in crate::admin) async fn show(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let (user_id, now) = (id(&place)?, crate::clock::now());
-    let found = auth.db.read(move |conn| read(conn, user_id, now)).await?;
+    let idle_since = now - auth.rules.session_idle;
+    let found = auth.db.read(move |conn| read(conn, user_id, idle_since, now)).await?;
     let Some(found) = found else { return Err(PageError::Missing("user", "/admin/users/")) };
     let here = path(user_id);
     let users = back_to("/admin/users/", &from.list);

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::db::{Bind, DbConnection, DynamicStatement};
 
+/// In the place of a key, where the id alone is the order. PostgreSQL would take a bare 0 for 32 bits.
+const NO_KEY: &str = "CAST(0 AS BIGINT)";
+
 impl ListQuery {
     pub fn page(mut self, conn: &mut DbConnection) -> QueryResult<Page> {
         self.gather(conn)?;
@@ -145,7 +148,7 @@ impl ListQuery {
 
     /// The page's rows and one more, in the walk's direction.
     fn walk(&self, conn: &mut DbConnection) -> QueryResult<Vec<Position>> {
-        let (inner, binds) = self.inner(self.sort.sql().unwrap_or("0"), self.most_looked_at());
+        let (inner, binds) = self.inner(self.sort.sql().unwrap_or(NO_KEY), self.most_looked_at());
         let fits = if self.has_tests() { " WHERE w.fits" } else { "" };
         // The subquery's order is kept: neither database sorts what it only filters.
         let text = format!("SELECT w.id, w.k FROM ({inner}) w{fits} LIMIT {}", self.page_size + 1);
@@ -157,7 +160,7 @@ impl ListQuery {
         if !self.has_tests() || self.among.is_some() {
             return Ok(None);
         }
-        let (inner, binds) = self.inner(self.sort.sql().unwrap_or("0"), self.most_looked_at());
+        let (inner, binds) = self.inner(self.sort.sql().unwrap_or(NO_KEY), self.most_looked_at());
         let text = format!("SELECT w.id, w.k FROM ({inner}) w LIMIT 1 OFFSET {}", self.most_looked_at() - 1);
         Ok(self.load(conn, text, binds)?.pop())
     }

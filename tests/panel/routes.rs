@@ -1,0 +1,294 @@
+//! Every route of the panel, as each kind of visitor.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use rstest::rstest;
+use tollgate::domain::OperationId;
+
+use super::world::{World, furnish};
+use crate::support::On;
+use crate::support::app::TestApp;
+use crate::support::panel::{Browser, Page};
+
+/// Who gets through to a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum For {
+    /// There is no such method here.
+    Nobody,
+    Everybody,
+    /// Whoever is signed in.
+    Staff,
+    Superusers,
+}
+
+use For::{Everybody, Nobody, Staff, Superusers};
+
+/// All of them: the path, who may GET it, who may POST to it.
+const ROUTES: [(&str, For, For); 37] = [
+    ("/admin", Staff, Nobody),
+    ("/admin/verify", Nobody, Superusers),
+    ("/admin/search", Staff, Nobody),
+    ("/admin/sign-in", Everybody, Everybody),
+    ("/admin/sign-out", Nobody, Staff),
+    ("/admin/first-run/{key}", Everybody, Everybody),
+    ("/admin/settings", Staff, Staff),
+    ("/admin/settings/sign-out-others", Nobody, Staff),
+    ("/admin/password", Staff, Staff),
+    ("/admin/users", Staff, Nobody),
+    ("/admin/users/add", Superusers, Superusers),
+    ("/admin/users/selected", Nobody, Superusers),
+    ("/admin/users/bulk-adjust", Nobody, Superusers),
+    ("/admin/users/{id}", Staff, Nobody),
+    ("/admin/users/{id}/edit", Superusers, Superusers),
+    ("/admin/users/{id}/adjust", Superusers, Superusers),
+    ("/admin/users/{id}/password", Superusers, Superusers),
+    ("/admin/users/{id}/deactivate", Superusers, Superusers),
+    ("/admin/users/{id}/reactivate", Superusers, Superusers),
+    ("/admin/users/{id}/log-out", Superusers, Superusers),
+    ("/admin/users/{id}/anonymise", Superusers, Superusers),
+    ("/admin/users/{id}/history", Staff, Nobody),
+    ("/admin/auth-tokens", Staff, Nobody),
+    ("/admin/auth-tokens/add", Superusers, Superusers),
+    ("/admin/auth-tokens/selected", Nobody, Superusers),
+    ("/admin/auth-tokens/bulk-revoke", Nobody, Superusers),
+    ("/admin/auth-tokens/{id}", Staff, Superusers),
+    ("/admin/auth-tokens/{id}/revoke", Superusers, Superusers),
+    ("/admin/auth-tokens/{id}/history", Staff, Nobody),
+    ("/admin/chats", Staff, Nobody),
+    ("/admin/chats/{id}", Staff, Nobody),
+    ("/admin/chats/{id}/refund", Superusers, Superusers),
+    ("/admin/chats/{id}/release", Superusers, Superusers),
+    ("/admin/chats/{id}/history", Staff, Nobody),
+    ("/admin/holds", Staff, Nobody),
+    ("/admin/ledger", Staff, Nobody),
+    ("/admin/bulk-operations", Staff, Nobody),
+];
+
+/// The rest, which would make one table too long to be read.
+const MORE: [(&str, For, For); 5] = [
+    ("/admin/settings/theme", Nobody, Staff),
+    ("/admin/users/suggest", Staff, Nobody),
+    ("/admin/bulk-operations/{id}", Staff, Nobody),
+    ("/admin/bulk-operations/{id}/history", Staff, Nobody),
+    ("/admin/history", Staff, Nobody),
+];
+
+fn routes() -> impl Iterator<Item = (&'static str, For, For)> {
+    ROUTES.into_iter().chain(MORE)
+}
+
+/// The route with ids of things that are there, and a key that opens nothing.
+fn path(route: &str, world: &World) -> String {
+    let id = match route.split('/').nth(2) {
+        Some("users") => world.user,
+        Some("auth-tokens") => world.auth_token,
+        Some("chats") if route.ends_with("release") => world.hold,
+        Some("chats") => world.chat,
+        _ => world.bulk,
+    };
+    route.replace("{id}", &id.to_string()).replace("{key}", "k")
+}
+
+/// Where forms are sent to, in an order that leaves what the later ones are about.
+pub(super) fn posts(world: &World) -> Vec<String> {
+    let posts = routes().filter(|(_, _, posts)| *posts != Nobody);
+    posts.map(|(route, _, _)| format!("{}/", path(route, world))).collect()
+}
+
+async fn post(browser: &Browser<'_>, path: &str) -> Page {
+    let form = browser.bare_form(path).await;
+    browser.send(&form.with(&[("operation", &OperationId::generate().to_text())])).await
+}
+
+#[test]
+fn this_table_has_every_route_that_the_panel_has() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let source = fs::read_to_string(format!("{root}/src/admin/mod.rs")).unwrap();
+    let table = source.split("struct MethodRoute").next().unwrap_or_default();
+    let is_path = |text: &&str| text.starts_with("/admin/") || *text == "/admin";
+    let paths: BTreeSet<&str> =
+        table.split('"').filter(is_path).filter(|text| !text.contains("{rest")).collect();
+    let listed: BTreeSet<&str> = routes().map(|(path, _, _)| path).collect();
+    assert_eq!(paths, listed);
+    assert_eq!(listed.len(), routes().count(), "a route stands there twice");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_guest_is_sent_to_sign_in_and_changes_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (world, _) = furnish(&app, "root").await;
+    for (route, get, posts) in routes() {
+        let path = path(route, &world);
+        let guest = Browser::guest(&app);
+        for wanted in [format!("{path}/"), path.clone(), format!("{path}/?q=x")] {
+            let page = guest.get(&wanted).await;
+            match get {
+                Nobody => _ = page.assert_status(405),
+                Everybody if route.contains("first-run") => _ = page.assert_status(404),
+                Everybody => _ = page.assert_status(200),
+                Staff | Superusers => {
+                    page.assert_status(303);
+                    let next: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
+                    let home = ["/admin", "/admin/"].contains(&wanted.as_str());
+                    let to = if home {
+                        "/admin/sign-in/".to_owned()
+                    } else {
+                        format!("/admin/sign-in/?next={next}")
+                    };
+                    assert_eq!(page.location(), to);
+                }
+            }
+        }
+        if posts != Nobody {
+            let page = post(&guest, &format!("{path}/")).await;
+            let expected = if route.contains("first-run") { 404 } else { 403 };
+            page.assert_status(expected);
+        }
+    }
+}
+
+#[rstest]
+#[actix_web::test]
+async fn staff_may_look_at_everything_and_change_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (world, _) = furnish(&app, "root").await;
+    let staff = app.staff("grace").await;
+    app.catch_up().await;
+    let before = app.count("audit_log");
+    for (route, get, posts) in routes() {
+        let path = path(route, &world);
+        for path in [format!("{path}/"), path.clone()] {
+            let page = staff.get(&path).await;
+            match get {
+                Nobody => _ = page.assert_status(405),
+                Superusers => _ = page.assert_status(403).assert_shows(&["Not allowed"]),
+                Everybody if route.contains("first-run") => _ = page.assert_status(404),
+                // Who is signed in goes on to the panel.
+                Everybody => _ = page.assert_status(303),
+                Staff => _ = page.assert_status(200),
+            }
+            if get == Staff {
+                assert_offers_no_change(&page);
+            }
+            if posts == Superusers {
+                post(&staff, &path).await.assert_status(403);
+            }
+        }
+    }
+    assert_eq!(app.count("audit_log"), before, "something was done");
+    app.assert_sound();
+}
+
+/// No form that changes more than one's own things, and no link to the page of one.
+fn assert_offers_no_change(page: &Page) {
+    let own = ["/admin/settings/", "/admin/settings/sign-out-others/", "/admin/password/", "/admin/password"];
+    let superusers: Vec<&str> = routes()
+        .filter(|(_, get, _)| *get == Superusers)
+        .filter_map(|(path, _, _)| path.rsplit('/').next())
+        .collect();
+    for link in page.links() {
+        let last = link.split('?').next().unwrap_or_default().trim_end_matches('/');
+        let last = last.rsplit('/').next().unwrap_or_default();
+        let is_forbidden = superusers.contains(&last) && !link.starts_with("/admin/password");
+        assert!(!is_forbidden, "{} offers {link}", page.path);
+    }
+    for form in page.posting_forms() {
+        let is_own = own.contains(&form.action.as_str());
+        assert!(is_own || form.buttons.is_empty(), "{} offers {form:?}", page.path);
+        assert!(is_own || form.boxes.is_empty(), "{} has boxes: {form:?}", page.path);
+    }
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_superuser_gets_through_to_every_page_and_every_form(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (world, root) = furnish(&app, "root").await;
+    for (route, get, _) in routes() {
+        let path = path(route, &world);
+        for path in [format!("{path}/"), path.clone()] {
+            let expected = match get {
+                Nobody => 405,
+                Everybody if route.contains("first-run") => 404,
+                Everybody => 303,
+                _ => 200,
+            };
+            root.get(&path).await.assert_status(expected);
+            let head = root.request("HEAD", &path).send().await;
+            assert_eq!(head.status, expected, "HEAD {path}");
+        }
+    }
+    for (route, _, _) in routes().filter(|(_, _, posts)| *posts != Nobody) {
+        let path = path(route, &world);
+        // Signing out, and what ends sessions, must not keep the others from being tried.
+        let browser = Browser::signed_in(&app, "root").await;
+        let page = post(&browser, &format!("{path}/")).await;
+        let is_taken = match route {
+            "/admin/sign-in" => {
+                page.status() == 403 && page.text().contains("The name or the password is wrong")
+            }
+            "/admin/first-run/{key}" => page.status() == 404,
+            _ => [200, 201, 303, 400, 409].contains(&page.status()),
+        };
+        assert!(is_taken, "POST {path}: {} {}", page.status(), page.text());
+    }
+    app.assert_sound();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn any_other_method_is_refused_with_those_that_are_allowed(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (world, root) = furnish(&app, "root").await;
+    for (route, get, posts) in routes() {
+        let methods = [(get, "GET, HEAD"), (posts, "POST")].into_iter().filter(|(who, _)| *who != Nobody);
+        let allow = methods.map(|(_, methods)| methods).collect::<Vec<_>>().join(", ");
+        for method in ["PUT", "PATCH", "DELETE", "OPTIONS"] {
+            let answer = root.request(method, &path(route, &world)).send().await;
+            answer.assert_status(405).assert_header("allow", &allow);
+            answer.assert_header("content-type", "text/html; charset=utf-8");
+        }
+    }
+    for path in
+        ["/admin/nowhere/", "/admin/users/x/", "/admin/users/17/nowhere", "/admin//", "/admin/users/99999/"]
+    {
+        let page = root.get(path).await;
+        page.assert_status(404).assert_shows(&["Not found", "To the panel's home page"]);
+    }
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_page_about_nothing_says_so(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    for (route, get, _) in routes().filter(|(route, _, _)| route.contains("{id}")) {
+        for id in ["987654321", "0", "-1", "9223372036854775808", "1%00", "seventeen"] {
+            let expected = if get == Nobody { 405 } else { 404 };
+            root.get(&route.replace("{id}", id)).await.assert_status(expected);
+        }
+    }
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_plain_user_never_gets_in_and_whoever_loses_the_rights_is_out(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    app.user("ada").await;
+    let plain = Browser::guest(&app);
+    plain.sign_in("ada").await.assert_status(403);
+    plain.get("/admin/").await.assert_status(303);
+    for loss in ["is_staff = FALSE", "is_staff = TRUE, is_active = FALSE"] {
+        app.sql("DELETE FROM sessions");
+        app.sql("UPDATE users SET is_staff = TRUE, is_active = TRUE WHERE username = 'ada'");
+        let staff = Browser::signed_in(&app, "ada").await;
+        staff.get("/admin/users/").await.assert_status(200);
+        app.sql(&format!("UPDATE users SET {loss} WHERE username = 'ada'"));
+        staff.get("/admin/users/").await.assert_status(303);
+        post(&staff, "/admin/sign-out/").await.assert_status(403);
+    }
+}

@@ -1,0 +1,251 @@
+//! Sessions: how they begin, what they look like, and everything that ends them.
+
+use rstest::rstest;
+
+use crate::cli::run_with;
+use crate::support::On;
+use crate::support::app::TestApp;
+use crate::support::panel::Browser;
+use crate::support::server::PASSWORD;
+
+const NEW: &str = "another fine phrase 8";
+
+#[rstest]
+#[actix_web::test]
+async fn a_sign_in_makes_a_new_session_and_ends_the_old_one(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    let guest = Browser::guest(&app);
+    guest.get("/admin/sign-in/").await;
+    let planted = guest.cookie();
+    guest.sign_in("root").await.assert_status(303);
+    assert_ne!(guest.cookie(), planted, "a cookie that somebody planted must not become a session");
+    let old = root.cookie();
+    root.sign_in("root").await.assert_status(303);
+    assert_ne!(root.cookie(), old);
+    let thief = Browser::guest(&app);
+    for cookie in [planted, old] {
+        thief.set_cookie(cookie);
+        thief.get("/admin/").await.assert_status(303);
+    }
+    assert_eq!(app.count("sessions"), 2);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_database_has_no_more_of_a_session_than_a_digest(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    let secret = root.cookie().unwrap().split_once('=').unwrap().1.to_owned();
+    let csrf = root.csrf().await;
+    let row = match on {
+        On::Sqlite => {
+            "SELECT hex(digest) || address || user_agent || messages AS value FROM sessions"
+        }
+        On::Postgres => {
+            "SELECT encode(digest, 'hex') || encode(digest, 'escape') || address || user_agent || messages AS value
+             FROM sessions"
+        }
+    };
+    let stored = app.text(row).unwrap();
+    assert!(stored.len() > 64, "{stored}");
+    for known in [&secret, &csrf] {
+        assert!(!stored.contains(known.as_str()), "{stored}");
+    }
+    // Whoever reads the database cannot make a cookie of it.
+    let digest = stored.get(..64).unwrap().to_ascii_lowercase();
+    let thief = Browser::guest(&app);
+    thief.set_cookie(Some(format!("tollgate_session={digest}")));
+    thief.get("/admin/").await.assert_status(303);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_session_ends_when_it_is_idle_and_in_any_case_in_the_end(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let flags = ["--session-idle-minutes", "10", "--session-hours", "2"];
+    let Some(app) = TestApp::spawn_with(on, &flags).await else { return };
+    let root = app.superuser("root").await;
+    let back = |column: &str, minutes: i64| match on {
+        On::Sqlite => format!(
+            "UPDATE sessions SET {column} = strftime('%Y-%m-%d %H:%M:%f', {column}, '-{minutes} minutes')"
+        ),
+        On::Postgres => {
+            format!("UPDATE sessions SET {column} = {column} - interval '{minutes} minutes'")
+        }
+    };
+    app.sql(&back("last_used_at", 9));
+    root.get("/admin/users/").await.assert_status(200);
+    app.sql(&back("last_used_at", 9));
+    root.get("/admin/users/").await.assert_status(200);
+    app.sql(&back("last_used_at", 11));
+    root.get("/admin/users/").await.assert_status(303);
+    root.sign_in("root").await.assert_status(303);
+    app.sql(&back("expires_at", 119));
+    root.get("/admin/users/").await.assert_status(200);
+    app.sql(&back("expires_at", 2));
+    root.get("/admin/users/").await.assert_status(303);
+    assert_eq!(app.count("sessions"), 1);
+    tollgate::auth::forget_sessions(&app.services.db).await.unwrap();
+    assert_eq!(app.count("sessions"), 0, "what is past its end is deleted");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn signing_out_ends_the_session_on_the_server(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    let other = Browser::signed_in(&app, "root").await;
+    let cookie = root.cookie();
+    let sign_out = root.bare_form("/admin/sign-out/").await;
+    let page = root.send(&sign_out).await;
+    assert_eq!((page.status(), page.location()), (303, "/admin/sign-in/"));
+    assert_eq!(root.cookie(), None, "the browser forgets it");
+    root.set_cookie(cookie);
+    root.get("/admin/").await.assert_status(303);
+    root.send(&sign_out).await.assert_status(403);
+    other.get("/admin/").await.assert_status(200);
+    assert_eq!(app.count("audit_log WHERE action = 'signed out'"), 1);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_others_can_be_signed_out(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    let grace = app.staff("grace").await;
+    let others = [Browser::signed_in(&app, "root").await, Browser::signed_in(&app, "root").await];
+    let settings = root.get("/admin/settings/").await;
+    settings.assert_shows(&["Your sessions", "(this one)", "Sign out others"]);
+    let forms = settings.posting_forms();
+    let form = forms.iter().find(|form| form.action.ends_with("sign-out-others/")).unwrap();
+    let answer = root.send(form).await;
+    root.follow(&answer)
+        .await
+        .assert_shows(&["2 other sessions were ended", "You are signed in nowhere else"]);
+    for other in others {
+        other.get("/admin/").await.assert_status(303);
+    }
+    grace.get("/admin/").await.assert_status(200);
+}
+
+/// Everything that must end all sessions of root, as another superuser does it, or root alone.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    OwnPassword,
+    PasswordByApi,
+    PasswordByAdministrator,
+    PasswordByCommand,
+    Deactivation,
+    LossOfRights,
+    LogOutEverywhere,
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_ends_a_session_ends_them_all(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+    #[values(
+        End::OwnPassword,
+        End::PasswordByApi,
+        End::PasswordByAdministrator,
+        End::PasswordByCommand,
+        End::Deactivation,
+        End::LossOfRights,
+        End::LogOutEverywhere
+    )]
+    end: End,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    let second = Browser::signed_in(&app, "root").await;
+    let boss = app.superuser("boss").await;
+    let token = app.token("root").await;
+    let user = format!("/admin/users/{}", app.id_of("root"));
+    let passwords = [("password", NEW), ("again", NEW)];
+    match end {
+        End::OwnPassword => {
+            let fields = [passwords[0], passwords[1], ("old_password", PASSWORD)];
+            let page = root.submit_and_follow("/admin/password/", &fields).await;
+            page.assert_shows(&["The password was changed. Sign in with the new one."]);
+        }
+        End::PasswordByApi => {
+            let body = serde_json::json!({ "old_password": PASSWORD, "new_password": NEW });
+            app.post("/password/", &token, body).await.assert_status(200);
+        }
+        End::PasswordByAdministrator => {
+            boss.submit(&format!("{user}/password/"), &passwords).await.assert_status(303);
+        }
+        End::PasswordByCommand => change_by_command(&app),
+        End::Deactivation => _ = boss.submit(&format!("{user}/deactivate/"), &[]).await.assert_status(303),
+        End::LossOfRights => {
+            let form = boss.get(&format!("{user}/edit/")).await.form().without("superuser").without("staff");
+            boss.send(&form).await.assert_status(303);
+        }
+        End::LogOutEverywhere => _ = boss.submit(&format!("{user}/log-out/"), &[]).await.assert_status(303),
+    }
+    for browser in [root, second] {
+        browser.get("/admin/").await.assert_status(303);
+    }
+    boss.get("/admin/").await.assert_status(200);
+    assert_eq!(app.count("sessions"), 1, "{end:?} leaves them in the database");
+    let lives = app.get("/balance/", &token).await.status == 200;
+    // The API keeps the auth token that the change came with, and rights of the panel are not about the API.
+    assert_eq!(lives, matches!(end, End::PasswordByApi | End::LossOfRights), "{end:?}");
+}
+
+fn change_by_command(app: &TestApp) {
+    let words = ["changepassword", "--password-stdin", "--username", "root"];
+    run_with(app.database(), &words, &format!("{NEW}\n")).assert_good();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_cookie_is_for_this_panel_and_no_script(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    app.superuser("root").await;
+    let browser = Browser::guest(&app);
+    for page in [browser.get("/admin/sign-in/").await, browser.sign_in("root").await] {
+        let cookie = page.answer.header("set-cookie").unwrap().to_owned();
+        for part in ["tollgate_session=", "HttpOnly", "SameSite=Strict", "Path=/"] {
+            assert!(cookie.contains(part), "{cookie} lacks {part}");
+        }
+        for part in ["Secure", "Domain", "Expires", "Max-Age"] {
+            assert!(!cookie.contains(part), "{cookie} has {part}");
+        }
+    }
+}
+
+#[rstest]
+#[actix_web::test]
+async fn under_https_the_cookie_is_bound_to_it_and_to_the_host(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn_with(on, &["--public-url", "https://chat.example"]).await else { return };
+    app.register("root").await.assert_status(201);
+    app.sql("UPDATE users SET is_superuser = TRUE");
+    let browser = Browser::at(&app, "https://chat.example");
+    let page = browser.sign_in("root").await;
+    let cookie = page.answer.header("set-cookie").unwrap().to_owned();
+    assert!(cookie.starts_with("__Host-tollgate_session="), "{cookie}");
+    for part in ["Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(part), "{cookie} lacks {part}");
+    }
+    assert!(!cookie.contains("Domain"), "{cookie}");
+    browser.get("/admin/").await.assert_status(200);
+    // The same secret under the name without the prefix could come from a neighbour host.
+    browser.set_cookie(browser.cookie().map(|cookie| cookie.replace("__Host-", "")));
+    browser.get("/admin/").await.assert_status(303);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_api_takes_no_session_and_the_panel_no_auth_token(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    let token = app.token("root").await;
+    root.request("GET", "/balance/").send().await.assert_error(401, "Unauthorized");
+    app.get("/admin/", &token).await.assert_status(303);
+    let guest = Browser::guest(&app);
+    guest.set_cookie(Some(format!("tollgate_session={token}")));
+    guest.get("/admin/").await.assert_status(303);
+}
