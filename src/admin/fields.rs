@@ -19,6 +19,8 @@ pub(super) struct FormView {
     pub action: String,
     /// The balance before, for a form that changes one.
     pub balance: Option<i64>,
+    /// Whose password is asked for, so that the browser keeps it with the right name.
+    pub account: String,
     /// The first button does something that cannot be undone.
     pub is_dangerous: bool,
 }
@@ -181,6 +183,11 @@ impl FormView {
 
     pub fn balance(mut self, tokens: i64) -> FormView {
         self.balance = Some(tokens);
+        self
+    }
+
+    pub fn account(mut self, username: &str) -> FormView {
+        self.account = username.to_owned();
         self
     }
 
