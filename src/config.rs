@@ -1,10 +1,14 @@
 //! Every setting once: flag, variable, default, unit. `tollgate --help` prints this file's texts.
 
+mod values;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+
+use values::{cors_origin, log_filter, public_url, site_title};
 
 use crate::client_address::TrustedProxies;
 use crate::db::{DatabaseUrl, DbOptions};
@@ -75,6 +79,10 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_BODY_TIMEOUT", value_name = "SECONDS", default_value_t = 15,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub body_timeout: u64,
+    /// What the panel is called, in its header and in the titles of its pages
+    #[arg(global = true, long, env = "TOLLGATE_SITE_TITLE", value_name = "TEXT", default_value = "Tollgate",
+          value_parser = site_title)]
+    pub site_title: String,
     /// Free disk space, in MiB, below which the log warns
     #[arg(global = true, long, env = "TOLLGATE_MIN_FREE_DISK", value_name = "MIB", default_value_t = 512)]
     pub min_free_disk: u64,
@@ -150,6 +158,10 @@ pub struct Accounts {
     #[arg(global = true, long, env = "TOLLGATE_SESSION_HOURS", value_name = "HOURS", default_value_t = 12,
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub session_hours: u32,
+    /// Days after which the history of what administrators did is forgotten; 0: never
+    #[arg(global = true, long, env = "TOLLGATE_HISTORY_DAYS", value_name = "DAYS", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub history_days: u32,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -247,52 +259,5 @@ impl Config {
 
     pub fn is_https(&self) -> bool {
         self.listen.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
-    }
-}
-
-/// env_logger itself only warns of what it cannot read, and leaves it out.
-fn log_filter(text: &str) -> Result<String, String> {
-    env_filter::Builder::new().try_parse(text).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
-}
-
-fn public_url(text: &str) -> Result<url::Url, String> {
-    let url = url::Url::parse(text).map_err(|error| format!("{error}: give it as https://HOST"))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err("give it as https://HOST or http://HOST:PORT".to_owned());
-    }
-    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("it must have no path: Tollgate serves at the root of its host".to_owned());
-    }
-    Ok(url)
-}
-
-/// An origin as browsers send it. One that is written otherwise would never match, without a word. The empty text is
-/// the only element of an empty list.
-fn cors_origin(text: &str) -> Result<String, String> {
-    let wrong = || "give each as https://HOST or http://HOST:PORT, without a path, or * for all".to_owned();
-    if matches!(text, "" | "*") {
-        return Ok(text.to_owned());
-    }
-    let url = url::Url::parse(text).map_err(|_| wrong())?;
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let origin = format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default());
-    if origin == text && url.has_host() { Ok(origin) } else { Err(wrong()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_origin_is_written_as_browsers_send_it() {
-        for good in ["", "*", "https://app.example", "http://localhost:5173", "tauri://localhost"] {
-            assert_eq!(cors_origin(good), Ok(good.to_owned()));
-        }
-        for bad in
-            ["app.example", "https://app.example/", "https://APP.example", "https://a.example:443", "null"]
-        {
-            assert!(cors_origin(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -155,7 +155,7 @@ diesel::table! {
 diesel::table! {
     user_balances (user_id) {
         user_id -> BigInt,
-        tokens -> BigInt,
+        balance -> BigInt,
     }
 }
 

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::error::PageError;
 use super::list::Habits;
-use super::page::Message;
+use super::page::{Message, SiteTitle};
 use super::zone::Zone;
 use crate::administration::Actor;
 use crate::api::{Https, client_of};
@@ -32,6 +32,10 @@ pub(super) struct Administrator {
     pub zone: Zone,
     pub theme: &'static str,
     pub address: String,
+    /// What the panel is called.
+    pub site: String,
+    /// The page that is asked for.
+    pub here: String,
 }
 
 /// An administrator who may change things.
@@ -63,6 +67,8 @@ impl Administrator {
             zone: Zone::parse(&settings.time_zone).unwrap_or(Zone::UTC),
             theme: THEMES.into_iter().find(|theme| *theme == settings.theme).unwrap_or("auto"),
             address: client_of(&request).to_string(),
+            site: SiteTitle::of(&request),
+            here: request.uri().path_and_query().map_or("/admin/", |here| here.as_str()).to_owned(),
             user,
             session,
             settings,

@@ -43,6 +43,7 @@ impl fmt::Display for PageError {
 #[derive(Template)]
 #[template(path = "admin/error.html")]
 struct ErrorPage<'a> {
+    site: &'static str,
     title: &'a str,
     status: u16,
     advice: String,
@@ -127,7 +128,13 @@ impl ResponseError for PageError {
             _ => ("To the panel's home page", "/admin/"),
         };
         let status = self.status_code();
-        let page = ErrorPage { title: self.title(), status: status.as_u16(), advice: self.advice(), way };
+        let page = ErrorPage {
+            site: "Tollgate",
+            title: self.title(),
+            status: status.as_u16(),
+            advice: self.advice(),
+            way,
+        };
         let html = page.render().unwrap_or_else(|_| self.title().to_owned());
         let mut response = HttpResponse::build(status);
         if let PageError::Error(error) = self {

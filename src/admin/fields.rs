@@ -19,6 +19,8 @@ pub(super) struct FormView {
     pub action: String,
     /// The balance before, for a form that changes one.
     pub balance: Option<i64>,
+    /// Whose password is asked for, so that the browser keeps it with the right name.
+    pub account: String,
     /// The first button does something that cannot be undone.
     pub is_dangerous: bool,
 }
@@ -28,6 +30,8 @@ pub(super) struct Group {
     pub title: &'static str,
     pub description: &'static str,
     pub fields: Vec<Field>,
+    /// Folded up at first, as long as nothing in it is wrong.
+    pub is_folded: bool,
 }
 
 #[derive(Debug)]
@@ -47,6 +51,8 @@ pub(super) enum Kind {
     Text,
     /// A text that is not completed by the browser: a name of somebody else.
     Plain,
+    /// The name of a user who is there: names are suggested while it is typed.
+    User,
     /// A number with a sign.
     Amount,
     /// A new one.
@@ -100,6 +106,10 @@ impl Field {
         self
     }
 
+    fn may_be_preset(&self) -> bool {
+        !matches!(self.kind, Kind::Password | Kind::OldPassword | Kind::ReadOnly)
+    }
+
     pub fn is_ticked(&self) -> bool {
         !self.value.is_empty()
     }
@@ -125,9 +135,29 @@ impl Field {
     }
 }
 
+impl Group {
+    /// Whether it is shown open.
+    pub fn is_open(&self) -> bool {
+        self.fields
+            .iter()
+            .any(|field| field.error.is_some() || (field.kind == Kind::Tick && field.is_ticked()))
+    }
+}
+
 impl FormView {
     pub fn group(mut self, title: &'static str, description: &'static str, fields: Vec<Field>) -> FormView {
-        self.groups.push(Group { title, description, fields });
+        self.groups.push(Group { title, description, fields, is_folded: false });
+        self
+    }
+
+    /// A group that is folded up at first.
+    pub fn folded_group(
+        mut self,
+        title: &'static str,
+        description: &'static str,
+        fields: Vec<Field>,
+    ) -> FormView {
+        self.groups.push(Group { title, description, fields, is_folded: true });
         self
     }
 
@@ -156,16 +186,24 @@ impl FormView {
         self
     }
 
+    pub fn account(mut self, username: &str) -> FormView {
+        self.account = username.to_owned();
+        self
+    }
+
     pub fn dangerous(mut self) -> FormView {
         self.is_dangerous = true;
         self
     }
 
-    /// Fills a field in.
-    pub fn set(mut self, name: &str, value: &str) -> FormView {
-        let fields = self.groups.iter_mut().flat_map(|group| &mut group.fields);
-        if let Some(field) = fields.into_iter().find(|field| field.name == name) {
-            field.value = value.to_owned();
+    /// Fills fields in from a query string, as links to a form do; never passwords.
+    pub fn preset(mut self, query: &str) -> FormView {
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            let fields = self.groups.iter_mut().flat_map(|group| &mut group.fields);
+            let wanted = fields.into_iter().find(|field| field.name == name && field.may_be_preset());
+            if let Some(field) = wanted.filter(|_| !value.contains('\0')) {
+                field.value = value.into_owned();
+            }
         }
         self
     }

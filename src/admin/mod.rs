@@ -28,6 +28,7 @@ mod zone;
 
 pub use error::PageError;
 pub use form::PublicOrigin;
+pub use page::SiteTitle;
 
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -44,6 +45,7 @@ pub fn routes(config: &mut ServiceConfig) {
     resource(config, "/admin/sign-out", vec![post(sign_in::sign_out)]);
     resource(config, "/admin/first-run/{key}", vec![get(sign_in::show_first_run), post(sign_in::first_run)]);
     resource(config, "/admin/settings", vec![get(settings::show), post(settings::store)]);
+    resource(config, "/admin/settings/theme", vec![post(settings::set_theme)]);
     resource(config, "/admin/settings/sign-out-others", vec![post(settings::sign_out_others)]);
     resource(config, "/admin/password", vec![get(settings::show_password), post(settings::change_password)]);
     routes_of_users(config);
@@ -55,6 +57,7 @@ pub fn routes(config: &mut ServiceConfig) {
 fn routes_of_users(config: &mut ServiceConfig) {
     resource(config, "/admin/users", vec![get(users::list)]);
     resource(config, "/admin/users/add", vec![get(users::show_add), post(users::add)]);
+    resource(config, "/admin/users/suggest", vec![get(users::suggest)]);
     resource(config, "/admin/users/selected", vec![post(bulk::selected_users)]);
     resource(config, "/admin/users/bulk-adjust", vec![post(bulk::adjust)]);
     resource(config, "/admin/users/{id}", vec![get(users::show)]);

@@ -1,19 +1,31 @@
 //! The frame that every page of the panel shares, and how a page becomes an answer.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde::{Deserialize, Serialize};
 
 use super::administrator::Administrator;
 use super::format;
 use super::zone::Zone;
+use crate::clock;
 use crate::error::{Error, Result};
 
 /// Everything from here, nothing inline.
 pub(super) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
      img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// What the panel is called (`--site-title`).
+#[derive(Clone, Debug)]
+pub struct SiteTitle(pub String);
+
+impl SiteTitle {
+    pub(super) fn of(request: &HttpRequest) -> String {
+        request.app_data::<Data<SiteTitle>>().map_or_else(|| "Tollgate".to_owned(), |title| title.0.clone())
+    }
+}
 
 /// The places of the navigation: what each is called and where it is.
 const PLACES: [(&str, &str); 8] = [
@@ -30,6 +42,8 @@ const PLACES: [(&str, &str); 8] = [
 /// What stands around the content of a page.
 pub(super) struct Frame {
     pub title: String,
+    /// What the panel is called.
+    pub site: String,
     pub administrator: String,
     pub places: Vec<Place>,
     /// The way from home to this page: a label and, but for the page itself, a link.
@@ -39,6 +53,8 @@ pub(super) struct Frame {
     /// `auto`, `light` or `dark`.
     pub theme: &'static str,
     pub zone: Zone,
+    /// The page's own address, to come back to after the theme was switched.
+    pub here: String,
     pub version: &'static str,
     /// What the search box on top holds.
     pub search: String,
@@ -115,6 +131,7 @@ impl Frame {
         }
         Frame {
             title: way.last().map_or_else(|| "Home".to_owned(), |(label, _)| (*label).to_owned()),
+            site: administrator.site.clone(),
             administrator: administrator.user.username.clone(),
             places: places.collect(),
             breadcrumbs: if way.is_empty() { Vec::new() } else { breadcrumbs },
@@ -122,6 +139,7 @@ impl Frame {
             csrf: administrator.csrf.expose().to_owned(),
             theme: administrator.theme,
             zone: administrator.zone,
+            here: administrator.here.clone(),
             version: env!("CARGO_PKG_VERSION"),
             search: String::new(),
         }
@@ -135,6 +153,11 @@ impl Frame {
     /// An amount that was given or taken, with its sign.
     pub fn signed(&self, amount: &i64) -> String {
         format::signed(*amount)
+    }
+
+    /// This moment as a field for a day and a time has it.
+    pub fn now_field(&self) -> String {
+        self.zone.to_field(clock::now())
     }
 
     /// A moment in the administrator's time zone.

@@ -12,6 +12,7 @@ use super::form::Form;
 use super::format;
 use super::list::Cell;
 use super::page::{Frame, Message, go, page_with};
+use super::sign_in::safe_next;
 use super::table::Table;
 use super::users::password_fields;
 use super::verb::VerbPage;
@@ -152,6 +153,18 @@ pub(super) async fn store(
     }
 }
 
+/// Switches the theme from the menu of any page, and goes back to that page.
+pub(super) async fn set_theme(
+    administrator: Administrator,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let theme = THEMES.into_iter().find(|theme| *theme == sent.text("theme")).unwrap_or("auto");
+    let settings = PanelSettings { theme: theme.to_owned(), ..administrator.settings.clone() };
+    store_settings(&auth.db, settings).await?;
+    Ok(go(safe_next(sent.text("here"))))
+}
+
 pub(super) async fn sign_out_others(
     administrator: Administrator,
     _sent: Form,
@@ -167,14 +180,14 @@ pub(super) async fn sign_out_others(
 
 fn password_page(administrator: &Administrator, form: FormView) -> VerbPage {
     let frame = Frame::new(administrator, &[("Change password", "/admin/password/")]);
-    VerbPage::new(frame, form).note(
+    VerbPage::new(frame, form.account(&administrator.user.username)).note(
         "All your sessions and auth tokens end with it, this one, too: sign in again with the new password.",
     )
 }
 
 fn password_form() -> FormView {
     let mut fields = vec![Field::new("old_password", "Your password now", Kind::OldPassword).required()];
-    fields.extend(password_fields());
+    fields.extend(password_fields(true));
     FormView::default().group("", "", fields).button("", "Change password").cancel("/admin/settings/")
 }
 

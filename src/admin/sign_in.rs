@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::administrator::{Administrator, cookie_with, no_cookie, session_cookie, user_agent};
 use super::error::PageError;
 use super::form::Form;
-use super::page::{go, page_with};
+use super::page::{SiteTitle, go, page_with};
 use crate::api::client_of;
 use crate::auth::{Auth, SignIn};
 use crate::domain::SessionSecret;
@@ -26,6 +26,7 @@ pub(super) struct Next {
 #[derive(Template)]
 #[template(path = "admin/sign_in.html")]
 struct SignInPage<'a> {
+    site: String,
     csrf: String,
     next: &'a str,
     username: &'a str,
@@ -36,6 +37,7 @@ struct SignInPage<'a> {
 #[derive(Template)]
 #[template(path = "admin/first_run.html")]
 struct FirstRunPage<'a> {
+    site: String,
     csrf: String,
     key: &'a str,
     username: &'a str,
@@ -43,9 +45,20 @@ struct FirstRunPage<'a> {
     errors: Vec<(&'static str, String)>,
 }
 
-pub(super) async fn show(request: HttpRequest, query: Query<Next>) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(
+    request: HttpRequest,
+    query: Query<Next>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    // Who is signed in already goes on at once, as in Django's admin.
+    if let Some(digest) = session_cookie(&request).as_ref().and_then(SessionSecret::digest)
+        && auth.signed_in(digest).await?.is_some()
+    {
+        return Ok(go(safe_next(&query.next)));
+    }
     let secret = guest_secret(&request)?;
     let page = SignInPage {
+        site: SiteTitle::of(&request),
         csrf: secret.csrf_token().expose().to_owned(),
         next: safe_next(&query.next),
         username: "",
@@ -93,8 +106,14 @@ pub(super) async fn sign_in(
             };
             let secret = guest_secret(&request)?;
             let csrf = secret.csrf_token().expose().to_owned();
-            let page =
-                SignInPage { csrf, next, username: form.text("username"), error: Some(text), note: "" };
+            let page = SignInPage {
+                site: SiteTitle::of(&request),
+                csrf,
+                next,
+                username: form.text("username"),
+                error: Some(text),
+                note: "",
+            };
             let mut response = answer(&request, status, &page, &secret)?;
             if let Error::TooManyRequests(seconds) = error {
                 response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
@@ -127,7 +146,8 @@ pub(super) async fn show_first_run(
     }
     let secret = guest_secret(&request)?;
     let csrf = secret.csrf_token().expose().to_owned();
-    let page = FirstRunPage { csrf, key: &key, username: "", errors: Vec::new() };
+    let site = SiteTitle::of(&request);
+    let page = FirstRunPage { site, csrf, key: &key, username: "", errors: Vec::new() };
     without_referrer(answer(&request, actix_web::http::StatusCode::OK, &page, &secret)?)
 }
 
@@ -161,7 +181,8 @@ pub(super) async fn first_run(
     };
     let secret = guest_secret(&request)?;
     let csrf = secret.csrf_token().expose().to_owned();
-    let page = FirstRunPage { csrf, key: &key, username, errors };
+    let site = SiteTitle::of(&request);
+    let page = FirstRunPage { site, csrf, key: &key, username, errors };
     without_referrer(answer(&request, actix_web::http::StatusCode::BAD_REQUEST, &page, &secret)?)
 }
 
@@ -202,7 +223,7 @@ fn internal(error: impl std::fmt::Display) -> Error {
 }
 
 /// Where to go after signing in: a page of the panel, whatever was asked for.
-fn safe_next(next: &str) -> &str {
+pub(super) fn safe_next(next: &str) -> &str {
     let path = next.split(['?', '#']).next().unwrap_or_default();
     let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let stays = !path.contains("//") && !path.contains("/.") && !path.to_ascii_lowercase().contains("%2");

@@ -21,6 +21,15 @@ impl Table {
         }
     }
 
+    /// One more column.
+    pub fn and(mut self, head: &'static str, cells: impl Iterator<Item = Cell>) -> Table {
+        self.heads.push((head, false));
+        for (row, cell) in self.rows.iter_mut().zip(cells) {
+            row.push(cell);
+        }
+        self
+    }
+
     pub fn label(&self, place: &usize) -> &'static str {
         self.heads.get(*place).map_or("", |head| head.0)
     }

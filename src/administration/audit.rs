@@ -1,10 +1,12 @@
 //! History: who did what to what, when and from where, with each field before and after.
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 use diesel::QueryResult;
 
-use crate::db::DbConnection;
-use crate::models::{Change, NewAuditEntry};
+use crate::clock;
+use crate::db::{Db, DbConnection};
+use crate::error::Result;
+use crate::models::{AuditEntry, Change, NewAuditEntry};
 
 /// Who does it, and from where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -139,4 +141,10 @@ impl Actor {
         };
         entry.insert(conn).map(|_| ())
     }
+}
+
+/// Deletes the history that is older than so many days; answers how many entries there were.
+pub async fn forget_history(db: &Db, days: u32) -> Result<usize> {
+    let before = clock::now() - TimeDelta::days(i64::from(days));
+    db.write_in_parts(move |conn, most| Ok(AuditEntry::forget(conn, before, most)?)).await
 }

@@ -1,10 +1,13 @@
 //! `tollgate serve`, and `tollgate` alone.
 
+use std::net::SocketAddr;
+
 use tokio::runtime::Builder;
 
 use super::{Refusal, explain, open};
 use crate::config::Config;
 use crate::db::{Db, ServeLock};
+use crate::domain::SessionSecret;
 use crate::models::User;
 use crate::server::{self, Services};
 
@@ -25,10 +28,13 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
     let services = Services::new(config, db, background.handle().clone());
-    if !has_superuser {
-        print_first_run_link(config, &services)?;
-    }
-    let served = actix_web::rt::System::new().block_on(server::serve(config, services));
+    let key = if has_superuser { None } else { Some(services.auth.first_run.make_key().map_err(explain)?) };
+    let listening = |address: SocketAddr| {
+        if let Some(key) = key {
+            print_first_run_link(config, address, &key);
+        }
+    };
+    let served = actix_web::rt::System::new().block_on(server::serve(config, services, listening));
     background.shutdown_background();
     drop(lock);
     served.map_err(|error| format!("cannot serve on {}: {error}", config.listen.bind))
@@ -42,23 +48,20 @@ fn warn(config: &Config, db: &Db) -> Result<bool, Refusal> {
             config.accounts.bcrypt_cost
         );
     }
-    let has_superuser = db.read_blocking(|conn| Ok(User::any_superuser(conn)?)).map_err(explain)?;
-    if !has_superuser {
-        log::info!("there is no superuser yet: make one with `tollgate createsuperuser`, or in a browser:");
-    }
-    Ok(has_superuser)
+    db.read_blocking(|conn| Ok(User::any_superuser(conn)?)).map_err(explain)
 }
 
 /// Prints the link by which the first superuser is made. It goes to standard error whatever is logged, since it is
 /// for whoever sits there, once.
-fn print_first_run_link(config: &Config, services: &Services) -> Result<(), Refusal> {
-    let key = services.auth.first_run.make_key().map_err(explain)?;
+fn print_first_run_link(config: &Config, listening: SocketAddr, key: &SessionSecret) {
     let address = match &config.listen.public_url {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => format!("http://{}", config.listen.bind),
+        // An address for all of the machine's own is none to open in a browser.
+        None if listening.ip().is_unspecified() => format!("http://127.0.0.1:{}", listening.port()),
+        None => format!("http://{listening}"),
     };
+    log::info!("there is no superuser yet: make one with `tollgate createsuperuser`, or in a browser:");
     eprintln!("\n    {address}/admin/first-run/{}/\n", key.expose());
-    Ok(())
 }
 
 /// Each connection needs a file handle, and the usual soft limit of 1024 is far below the bound on connections.

@@ -113,16 +113,6 @@ impl AuditEntry {
             .execute(conn)
     }
 
-    /// What somebody did last.
-    pub fn latest_by(conn: &mut DbConnection, actor_id: i64, most: i64) -> QueryResult<Vec<AuditEntry>> {
-        dsl::audit_log
-            .filter(dsl::actor_id.eq(actor_id))
-            .order(dsl::id.desc())
-            .limit(most)
-            .select(AuditEntry::as_select())
-            .load(conn)
-    }
-
     pub fn latest(conn: &mut DbConnection, most: i64) -> QueryResult<Vec<AuditEntry>> {
         dsl::audit_log.order(dsl::id.desc()).limit(most).select(AuditEntry::as_select()).load(conn)
     }

@@ -19,6 +19,14 @@ impl Mark {
         follower_marks::table.find(table).select(follower_marks::position).get_result(conn)
     }
 
+    /// Keeps the follower of a table away until the transaction has ended, or waits for it. Whoever changes what the
+    /// follower may just have read takes this first. (SQLite has one writer anyway.)
+    pub fn lock(conn: &mut DbConnection, table: &str) -> QueryResult<()> {
+        let DbConnection::Postgres(conn) = conn else { return Ok(()) };
+        let mark = follower_marks::table.find(table).select(follower_marks::position);
+        mark.for_update().get_result::<i64>(conn).map(|_| ())
+    }
+
     /// Moves it, unless it is no longer at `from`.
     pub fn advance(conn: &mut DbConnection, table: &str, from: i64, to: i64) -> QueryResult<bool> {
         let target = follower_marks::table
@@ -36,14 +44,14 @@ impl UserBalance {
     /// Unless the ledger's follower was faster.
     pub fn add(conn: &mut DbConnection, user_id: i64, tokens: i64) -> QueryResult<usize> {
         let text =
-            "INSERT INTO user_balances (user_id, tokens) VALUES (?, ?) ON CONFLICT (user_id) DO NOTHING";
+            "INSERT INTO user_balances (user_id, balance) VALUES (?, ?) ON CONFLICT (user_id) DO NOTHING";
         let binds = vec![Bind::Integer(user_id), Bind::Integer(tokens)];
         DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn)
     }
 
     pub fn set(conn: &mut DbConnection, user_id: i64, tokens: i64) -> QueryResult<usize> {
-        let text = "INSERT INTO user_balances (user_id, tokens) VALUES (?, ?)
-                    ON CONFLICT (user_id) DO UPDATE SET tokens = excluded.tokens";
+        let text = "INSERT INTO user_balances (user_id, balance) VALUES (?, ?)
+                    ON CONFLICT (user_id) DO UPDATE SET balance = excluded.balance";
         let binds = vec![Bind::Integer(user_id), Bind::Integer(tokens)];
         DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn)
     }

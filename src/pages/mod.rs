@@ -1,4 +1,4 @@
-//! Pages for people: the front page, and the files that pages use. The admin panel will have a module of its own.
+//! Pages for people: the front page, and the files that pages use.
 
 use actix_web::http::header;
 use actix_web::web::{self, ServiceConfig};

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Services;
+use crate::administration;
 use crate::auth;
 use crate::config::Config;
 use crate::db::Db;
+use crate::error::Result;
 use crate::follower::Follower;
 use crate::metering;
 
@@ -20,7 +22,7 @@ pub(super) async fn run(services: Services, config: Config) {
     tokio::join!(
         sweep(&services),
         minutely(&services, &config),
-        hourly(&services.db),
+        hourly(&services.db, config.accounts.history_days),
         services.bulk.work(&services.db),
         Follower::default().run(&services.db),
     );
@@ -51,28 +53,28 @@ async fn minutely(services: &Services, config: &Config) {
     }
 }
 
-async fn hourly(db: &Db) {
+async fn hourly(db: &Db, history_days: u32) {
     let mut pace = tokio::time::interval(EVERY_HOUR);
     loop {
         pace.tick().await;
-        match metering::forget_idempotency_keys(db).await {
-            Ok(0) => {}
-            Ok(count) => log::info!("forgot {count} idempotency keys older than a day"),
-            Err(error) => log::warn!("old idempotency keys could not be deleted: {error}"),
-        }
-        match auth::forget_sessions(db).await {
-            Ok(0) => {}
-            Ok(count) => log::info!("forgot {count} sessions that ended"),
-            Err(error) => log::warn!("sessions that ended could not be deleted: {error}"),
-        }
-        match auth::forget_auth_tokens(db).await {
-            Ok(0) => {}
-            Ok(count) => log::info!("forgot {count} auth tokens that ended long ago"),
-            Err(error) => log::warn!("auth tokens that ended could not be deleted: {error}"),
+        say("idempotency keys older than a day", metering::forget_idempotency_keys(db).await);
+        say("sessions that ended", auth::forget_sessions(db).await);
+        say("auth tokens that ended long ago", auth::forget_auth_tokens(db).await);
+        if history_days > 0 {
+            say("entries of the history", administration::forget_history(db, history_days).await);
         }
         if let Err(error) = db.optimize().await {
             log::warn!("PRAGMA optimize failed: {error}");
         }
+    }
+}
+
+/// Tells what was forgotten, or why it was not.
+fn say(what: &str, forgotten: Result<usize>) {
+    match forgotten {
+        Ok(0) => {}
+        Ok(count) => log::info!("forgot {count} {what}"),
+        Err(error) => log::warn!("{what} could not be deleted: {error}"),
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
-use crate::admin::{self, PublicOrigin};
+use crate::admin::{self, PublicOrigin, SiteTitle};
 use crate::administration::Bulk;
 use crate::api::{self, BodyTimeout, Https, Readiness};
 use crate::auth::{AccountRules, Auth, Hasher};
@@ -56,6 +56,7 @@ pub struct Services {
     proxies: Data<TrustedProxies>,
     https: Data<Https>,
     public_origin: Data<PublicOrigin>,
+    site_title: Data<SiteTitle>,
 }
 
 impl Services {
@@ -84,6 +85,7 @@ impl Services {
             proxies: Data::new(config.listen.trusted_proxies.clone()),
             https: Data::new(Https(config.is_https())),
             public_origin: Data::new(PublicOrigin(config.public_origin())),
+            site_title: Data::new(SiteTitle(config.listen.site_title.clone())),
         }
     }
 }
@@ -105,6 +107,7 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.proxies)
             .app_data(services.https)
             .app_data(services.public_origin)
+            .app_data(services.site_title)
             .configure(api::routes)
             .configure(pages::routes)
             .configure(admin::routes)
@@ -112,8 +115,12 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
     }
 }
 
-/// Serves until it is told to stop, then drains.
-pub async fn serve(config: &Config, services: Services) -> io::Result<()> {
+/// Serves until it is told to stop, then drains. `listening` is told the first address once connections are taken.
+pub async fn serve(
+    config: &Config,
+    services: Services,
+    listening: impl FnOnce(SocketAddr),
+) -> io::Result<()> {
     let app = services.clone();
     let origins = config.listen.cors_origins.clone();
     let workers = config.listen.workers.map_or_else(cores, usize::from);
@@ -133,9 +140,10 @@ pub async fn serve(config: &Config, services: Services) -> io::Result<()> {
     let server = server.run();
     let stopper = actix_web::rt::spawn(stop_on_signal(server.handle(), services.clone())?);
     let keeper = actix_web::rt::spawn(housekeeping::run(services.clone(), config.clone()));
-    for address in addresses {
+    for address in &addresses {
         log::info!("listening on http://{address}");
     }
+    addresses.first().copied().map(listening);
     server.await?;
     keeper.abort();
     // A server that ended by itself has something wrong with it, and nobody waits for its holds.

@@ -111,6 +111,12 @@ async fn no_text_becomes_a_part_of_any_page(#[values(On::Sqlite, On::Postgres)] 
             format!("?list=javascript:alert(1)&{evil}={evil}&x='onerror=1"),
         ] {
             let page = root.get(&format!("{path}{query}")).await;
+            // Names for the script are no page.
+            if path.ends_with("/suggest/") {
+                page.answer.assert_header("content-type", "application/json");
+                page.answer.assert_header("x-content-type-options", "nosniff");
+                continue;
+            }
             assert_harmless(&page);
             shown += usize::from(page.text().contains(EVIL));
         }
@@ -202,10 +208,12 @@ async fn a_browser_that_calls_itself_a_script_is_shown_by_its_name(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
-    let root = app.superuser("root").await;
-    let form = root.get("/admin/sign-in/").await.form().with(&[("username", "root"), ("password", PASSWORD)]);
+    app.superuser("root").await;
+    let guest = Browser::guest(&app);
+    let form =
+        guest.get("/admin/sign-in/").await.form().with(&[("username", "root"), ("password", PASSWORD)]);
     let long = format!("{EVIL}{}", "x".repeat(500));
-    root.sending(&form).header("User-Agent", &long).send().await.assert_status(303);
+    guest.sending(&form).header("User-Agent", &long).send().await.assert_status(303);
     assert_eq!(app.number("SELECT max(length(user_agent)) AS value FROM sessions"), 200);
     let page = Browser::signed_in(&app, "root").await.get("/admin/settings/").await;
     assert_harmless(&page);

@@ -5,7 +5,7 @@ pub mod dice;
 pub mod gate;
 pub mod html;
 pub mod http;
-mod keeper;
+pub mod keeper;
 pub mod ledger;
 pub mod panel;
 pub mod postgres;

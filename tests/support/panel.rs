@@ -112,7 +112,8 @@ impl<'a> Browser<'a> {
     }
 
     pub async fn sign_in_with(&self, name: &str, password: &str) -> Page {
-        let form = self.get("/admin/sign-in/").await.form();
+        let page = self.get("/admin/sign-in/").await;
+        let form = if page.status() == 303 { self.bare_form("/admin/sign-in/").await } else { page.form() };
         self.send(&form.with(&[("username", name), ("password", password)])).await
     }
 
@@ -185,8 +186,11 @@ impl<'a> Browser<'a> {
 
     /// The token that this session's forms carry.
     pub async fn csrf(&self) -> String {
+        // Who is signed in is not shown the page for it.
         let page = self.get("/admin/sign-in/").await;
-        page.form().field("csrf").unwrap().to_owned()
+        let page = if page.status() == 303 { self.get("/admin/settings/").await } else { page };
+        let csrf = page.forms().iter().find_map(|form| form.field("csrf").map(str::to_owned));
+        csrf.unwrap_or_else(|| panic!("no form on {}: {}", page.path, page.text()))
     }
 
     /// Goes where the link with this text leads.
@@ -278,13 +282,14 @@ impl Page {
         html::forms(&self.html()).into_iter().map(own).collect()
     }
 
-    /// The forms that change something, but for the one that signs out.
+    /// The forms that change something, but for those of the menu that every page has.
     pub fn posting_forms(&self) -> Vec<Form> {
+        let menu = ["/admin/sign-out/", "/admin/settings/theme/"];
         let forms = self.forms().into_iter();
-        forms.filter(|form| form.method == "post" && form.action != "/admin/sign-out/").collect()
+        forms.filter(|form| form.method == "post" && !menu.contains(&form.action.as_str())).collect()
     }
 
-    /// The first form that changes something, but for the one that signs out.
+    /// The first of them.
     #[track_caller]
     pub fn form(&self) -> Form {
         let form = self.posting_forms().into_iter().next();

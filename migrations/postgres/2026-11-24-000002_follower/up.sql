@@ -11,9 +11,9 @@ INSERT INTO follower_marks (name, position) VALUES ('users', 0), ('chats', 0), (
 -- Balances to sort and filter by, as they were after the last ledger entry that was followed.
 CREATE TABLE user_balances (
     user_id BIGINT PRIMARY KEY REFERENCES users (id) ON DELETE RESTRICT,
-    tokens BIGINT NOT NULL
+    balance BIGINT NOT NULL
 );
-CREATE INDEX user_balances_by_tokens ON user_balances (tokens, user_id);
+CREATE INDEX user_balances_by_balance ON user_balances (balance, user_id);
 
 -- Sums of each quarter of an hour (UTC), from which every time zone can make its days: ledger entries by kind
 -- (`opening`, `charge`, ...) and chats that ended without an answer (`failed`, `cancelled`).

@@ -1,11 +1,10 @@
 //! Making an auth token for a user. Its plain text is on the page that answers, and nowhere else, ever.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use serde::Deserialize;
 
 use super::path;
 use crate::admin::PageError;
@@ -20,13 +19,6 @@ use crate::auth::{Auth, AuthTokenRequest};
 use crate::domain::Invalid;
 use crate::error::Error;
 use crate::models::User;
-
-/// What a link to the form may fill in.
-#[derive(Deserialize)]
-pub(in crate::admin) struct Preset {
-    #[serde(default)]
-    user: String,
-}
 
 #[derive(Template)]
 #[template(path = "admin/made_auth_token.html")]
@@ -44,7 +36,7 @@ fn form() -> FormView {
             "",
             "",
             vec![
-                Field::new("user", "User", Kind::Plain)
+                Field::new("user", "User", Kind::User)
                     .required()
                     .most(254)
                     .help("The user's name, or #17 for an id."),
@@ -73,10 +65,10 @@ fn page(administrator: &Superuser, form: FormView) -> Result<HttpResponse, PageE
 }
 
 pub(in crate::admin) async fn show_add(
+    request: HttpRequest,
     administrator: Superuser,
-    preset: Query<Preset>,
 ) -> Result<HttpResponse, PageError> {
-    page(&administrator, form().set("user", &preset.user))
+    page(&administrator, form().preset(request.query_string()))
 }
 
 pub(in crate::admin) async fn add(

@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path};
+use actix_web::web::{Data, Path, Query};
 use askama::Template;
 use chrono::NaiveDateTime;
 
@@ -14,8 +14,9 @@ use crate::admin::form::Form;
 use crate::admin::history::{Told, tell};
 use crate::admin::list::Cell;
 use crate::admin::page::{Frame, Message, go, page_with};
+use crate::admin::users::From;
 use crate::admin::zone::Zone;
-use crate::admin::{PageError, id};
+use crate::admin::{PageError, back_to, id};
 use crate::administration::{ObjectKind, edit_auth_token};
 use crate::auth::{Auth, AuthTokenRequest};
 use crate::clock;
@@ -36,9 +37,10 @@ struct TokenPage {
     may_change: bool,
 }
 
-fn form(token: &AuthToken, zone: Zone) -> FormView {
+fn form(token: &AuthToken, zone: Zone, list: &str) -> FormView {
     let expires = token.expires_at.map(|expires| zone.to_field(expires)).unwrap_or_default();
     FormView::default()
+        .hide("list", list)
         .hide("was_name", token.name.clone().unwrap_or_default())
         .hide("was_expires", expires.clone())
         .group(
@@ -51,7 +53,7 @@ fn form(token: &AuthToken, zone: Zone) -> FormView {
                     .help("Without one it counts as made by a login, and goes when there are too many of those."),
                 Field::new("expires", "Expires", Kind::Moment)
                     .value(expires)
-                    .help("In your time zone. Empty: never."),
+                    .help("Empty: never."),
             ],
         )
         .button("", "Save")
@@ -105,10 +107,11 @@ async fn answer(
 pub(in crate::admin) async fn show_edit(
     administrator: Administrator,
     place: Path<String>,
+    from: Query<From>,
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let found = of(&auth.db, id(&place)?).await?;
-    let form = form(&found.0, administrator.zone);
+    let form = form(&found.0, administrator.zone, &from.list);
     answer(&administrator, &auth.db, found, form, Vec::new(), StatusCode::OK).await
 }
 
@@ -144,7 +147,10 @@ pub(in crate::admin) async fn edit(
     let administrator = administrator.0;
     let (token, user) = of(&auth.db, id(&place)?).await?;
     let zone = administrator.zone;
-    let view = form(&token, zone).refill(&sent).keep("was_name", &sent).keep("was_expires", &sent);
+    let view = form(&token, zone, sent.text("list"))
+        .refill(&sent)
+        .keep("was_name", &sent)
+        .keep("was_expires", &sent);
     let (name, expires) = match parse(&sent, zone) {
         Ok(parsed) => parsed,
         Err(faults) => {
@@ -163,14 +169,13 @@ pub(in crate::admin) async fn edit(
     match edit_auth_token(&auth.db, &administrator.actor(), shown_as, name, expires).await? {
         Some(true) => {
             let message = Message::success(format!("Auth token {}… was saved.", token.first_characters));
-            administrator
-                .tell(&auth, message.link("Show the user", super::super::users::path(user.id)))
-                .await?;
-            Ok(go(&path(token.id)))
+            administrator.tell(&auth, message.link("Show the auth token", path(token.id))).await?;
+            let list = back_to("/admin/auth-tokens/", sent.text("list"));
+            Ok(go(&list.unwrap_or_else(|| path(token.id))))
         }
         Some(false) => {
             let conflicts = conflicts(&token, &sent, zone);
-            let view = form(&token, zone).refill(&sent);
+            let view = form(&token, zone, sent.text("list")).refill(&sent);
             answer(&administrator, &auth.db, (token, user), view, conflicts, StatusCode::CONFLICT).await
         }
         None => {

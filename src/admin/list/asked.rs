@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{Days, Months, NaiveDate, NaiveDateTime};
+use chrono::NaiveDateTime;
 use url::form_urlencoded;
 
+use super::dates::days;
 use super::{Filter, FilterKind, List};
 use crate::admin::zone::Zone;
 use crate::db::DbConnection;
@@ -81,7 +82,7 @@ impl Asked {
             descending,
             picked: Vec::new(),
             start: start(&parameters, key),
-            page_size: habits.page_size,
+            page_size: rows_wanted(&parameters).unwrap_or(habits.page_size),
             wants_facets: parameters.contains_key("facets"),
             now,
             zone: habits.zone,
@@ -120,6 +121,11 @@ impl Asked {
             condition
         });
         conditions.collect()
+    }
+
+    /// Whether words or filters hide rows.
+    pub fn is_narrowed(&self) -> bool {
+        !self.picked.is_empty() || !self.words.is_empty()
     }
 
     /// The value of a filter that is set.
@@ -167,7 +173,7 @@ impl Asked {
             condition,
         };
         if let FilterKind::Days(condition) = filter.kind {
-            return Ok(self.days(filter.name).map(|(value, shown, from, to)| {
+            return Ok(days(self, filter.name).map(|(value, shown, from, to)| {
                 picked(value, shown, condition(self, self.zone.start_of(from), self.zone.start_of(to)))
             }));
         }
@@ -188,57 +194,21 @@ impl Asked {
             FilterKind::Days(_) => None,
         })
     }
-
-    /// A range of days: a preset under the filter's name, or `NAME_from` and `NAME_to`. Up to, not including, the
-    /// second day.
-    fn days(&self, name: &str) -> Option<(String, String, NaiveDate, NaiveDate)> {
-        let today = self.zone.date_of(self.now);
-        let tomorrow = today + Days::new(1);
-        let value = self.parameters.get(name).map(String::as_str).unwrap_or_default();
-        if let Some((_, label)) = DAY_PRESETS.iter().find(|(preset, _)| *preset == value) {
-            let from = match value {
-                "today" => today,
-                "7days" => today - Days::new(6),
-                "month" => first_of_month(today),
-                _ => NaiveDate::from_yo_opt(chrono::Datelike::year(&today), 1).unwrap_or(today),
-            };
-            return Some((value.to_owned(), (*label).to_owned(), from, tomorrow));
-        }
-        let day = |end: &str| {
-            let text = self.parameters.get(&format!("{name}_{end}"))?;
-            text.parse::<NaiveDate>().ok().filter(|day| FIRST_DAY.is_none_or(|first| *day >= first))
-        };
-        let (from, to) = (day("from"), day("to"));
-        let shown = match (from, to) {
-            (Some(from), Some(to)) => format!("{from} to {to}"),
-            (Some(from), None) => format!("since {from}"),
-            (None, Some(to)) => format!("until {to}"),
-            (None, None) => return None,
-        };
-        let from = from.or(FIRST_DAY)?;
-        let to = to
-            .and_then(|to| to.checked_add_days(Days::new(1)))
-            .or_else(|| tomorrow.checked_add_months(Months::new(12)))?;
-        Some((String::new(), shown, from, to))
-    }
 }
 
-/// Ranges of days on offer: as in the query string, and in words.
-pub(super) const DAY_PRESETS: [(&str, &str); 4] =
-    [("today", "Today"), ("7days", "Past 7 days"), ("month", "This month"), ("year", "This year")];
+/// How many rows one page is to have, where the list itself was asked to show more than is usual.
+fn rows_wanted(parameters: &BTreeMap<String, String>) -> Option<i64> {
+    parameters.get("rows")?.parse().ok().filter(|rows| (1..=MOST_ROWS_OF_A_PAGE).contains(rows))
+}
 
-/// Before anything was ever recorded; also what every time zone can still reckon with.
-const FIRST_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(1970, 1, 2);
+/// Rows of one page, whoever asks.
+pub(in crate::admin) const MOST_ROWS_OF_A_PAGE: i64 = 200;
 
 /// The parameters that say which page of a list is shown.
 const PLACES: [&str; 4] = ["after", "before", "last", "facets"];
 
 fn is_part_of(key: &str, name: &str) -> bool {
     key.strip_prefix(name).is_some_and(|rest| rest == "_from" || rest == "_to")
-}
-
-fn first_of_month(day: NaiveDate) -> NaiveDate {
-    chrono::Datelike::with_day(&day, 1).unwrap_or(day)
 }
 
 /// The user with a name, or with an id as in `#17`.

@@ -1,11 +1,12 @@
 //! Lists: one description in plain Rust makes a page with columns, sorting, filters, tabs, search, actions and keyset
 //! pagination. A new list is a `static List` of its own and a template of some ten lines.
 //!
-//! [`asked`] reads the query string, [`page`] fetches the rows, [`view`] is what the template shows.
+//! [`asked`] reads the query string, [`page`] fetches the rows, [`view`] and [`filters`] are what the template shows.
 
 mod asked;
 mod cell;
 mod dates;
+mod filters;
 mod page;
 mod view;
 

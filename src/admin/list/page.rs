@@ -7,7 +7,7 @@ use crate::admin::administrator::Administrator;
 use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
-use crate::models::list::{Count, ListQuery, Page};
+use crate::models::list::{Count, ListQuery, Page, SortKey, Start};
 
 /// What a list's page shows.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(in crate::admin) struct Found<R> {
     pub page: Page,
     /// `None`: a search that does not count.
     pub count: Option<Count>,
+    /// How many rows the list has without words and filters; `None`: it has none of those.
+    pub total: Option<Count>,
     /// For each filter with choices, how many rows each would show; only on demand.
     pub facets: Vec<(&'static str, Vec<Count>)>,
 }
@@ -45,13 +47,19 @@ pub(in crate::admin) async fn read<R: Send>(
 /// Reads the page. Each part of it has a bound on its work.
 pub(in crate::admin) fn fetch<R>(list: &List<R>, asked: &Asked, conn: &mut DbConnection) -> Result<Found<R>> {
     let mut query = asked.query(list);
+    let total = if asked.is_narrowed() { Some(everything(&query).count(conn)?) } else { None };
     if let Searched::Page(page) = search(list, asked, &mut query, conn)? {
-        return Ok(Found { rows: rows(list, &page, conn)?, page, count: None, facets: Vec::new() });
+        return Ok(Found { rows: rows(list, &page, conn)?, page, count: None, total, facets: Vec::new() });
     }
     let count = query.clone().count(conn)?;
     let facets = if asked.wants_facets { facets(list, asked, &query, conn)? } else { Vec::new() };
     let page = query.page(conn)?;
-    Ok(Found { rows: rows(list, &page, conn)?, page, count: Some(count), facets })
+    Ok(Found { rows: rows(list, &page, conn)?, page, count: Some(count), total, facets })
+}
+
+/// The same list without what narrows it down. Its ids alone are counted, whatever it is sorted by.
+fn everything(query: &ListQuery) -> ListQuery {
+    ListQuery { sort: SortKey::Id, conditions: Vec::new(), among: None, start: Start::First, ..query.clone() }
 }
 
 /// The ids of everything that is asked for, on all pages, in the list's order; `None` if there are more than `most`.

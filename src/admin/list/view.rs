@@ -1,6 +1,7 @@
 //! A list as its template shows it: every text and every link is ready.
 
-use super::asked::DAY_PRESETS;
+use super::asked::MOST_ROWS_OF_A_PAGE;
+use super::filters::{Chip, FilterView, chips, cleared, filter_view, kept};
 use super::{Asked, Cell, FilterKind, Found, List};
 use crate::models::list::Count;
 
@@ -20,6 +21,8 @@ pub(in crate::admin) struct ListView {
     pub clear: String,
     pub facets: Option<String>,
     pub count: String,
+    /// The link that shows all rows on one page, where that is possible, and how many they are.
+    pub show_all: Option<(String, i64)>,
     pub heads: Vec<Head>,
     pub rows: Vec<Row>,
     pub actions: &'static [(&'static str, &'static str)],
@@ -40,26 +43,6 @@ pub(in crate::admin) struct Link {
     pub label: String,
     pub href: String,
     pub is_current: bool,
-}
-
-pub(in crate::admin) struct FilterView {
-    pub name: &'static str,
-    pub label: &'static str,
-    pub choices: Vec<Link>,
-    /// What is typed into it, where one types.
-    pub text: Option<String>,
-    pub is_user: bool,
-    /// From and to, where it is a range of days.
-    pub days: Option<(String, String)>,
-    /// The other parameters of its form.
-    pub kept: Vec<(String, String)>,
-}
-
-/// An active filter and the list without it.
-pub(in crate::admin) struct Chip {
-    pub label: String,
-    pub value: String,
-    pub without: String,
 }
 
 pub(in crate::admin) struct Head {
@@ -108,9 +91,10 @@ impl ListView {
             clear: cleared(asked),
             facets: (!asked.wants_facets && list.has_choices())
                 .then(|| format!("?{}&facets=1", asked.here())),
-            count: count_in_words(list, found.count, found.rows.len()),
+            count: count_in_words(list, found),
+            show_all: show_all(asked, found.count),
             heads: heads(list, asked),
-            rows: found.rows.iter().map(|row| list.row(row)).collect(),
+            rows: found.rows.iter().map(|row| list.row(row, &asked.here())).collect(),
             actions: list.actions,
             first: page.has_previous.then(|| link("", None)),
             previous: first.filter(|_| page.has_previous).map(|row| link("before", Some(row))),
@@ -120,7 +104,7 @@ impl ListView {
             last: (page.has_next && page.looked_until.is_none()).then(|| link("last", None)),
             look_further,
             empty: list.empty,
-            is_narrowed: !asked.picked.is_empty() || !asked.words.is_empty(),
+            is_narrowed: asked.is_narrowed(),
             notes: Vec::new(),
         }
     }
@@ -141,8 +125,16 @@ impl<R> List<R> {
         self.filters.iter().any(|filter| matches!(filter.kind, FilterKind::Choice(_)))
     }
 
-    fn row(&self, row: &R) -> Row {
-        let cells = self.columns.iter().map(|column| (column.label, column.is_number, (column.cell)(row)));
+    /// A row whose main link carries the list's query string, so that one comes back to the same page of it.
+    fn row(&self, row: &R, here: &str) -> Row {
+        let cell = |column: &super::Column<R>| match (column.cell)(row) {
+            Cell::Main { text, href } if !here.is_empty() => {
+                let mut query = url::form_urlencoded::Serializer::new(String::new());
+                Cell::Main { text, href: format!("{href}?{}", query.append_pair("list", here).finish()) }
+            }
+            cell => cell,
+        };
+        let cells = self.columns.iter().map(|column| (column.label, column.is_number, cell(column)));
         Row { id: (self.id_of)(row), label: (self.label_of)(row), cells: cells.collect() }
     }
 }
@@ -153,34 +145,31 @@ pub(in crate::admin) fn capped(count: Count) -> String {
     if count.at_least { format!("{number}+") } else { number }
 }
 
-fn count_in_words<R>(list: &List<R>, count: Option<Count>, shown: usize) -> String {
-    match count {
+fn count_in_words<R>(list: &List<R>, found: &Found<R>) -> String {
+    let shown = found.rows.len();
+    let count = match found.count {
         Some(count) if count.number == 1 && !count.at_least => format!("1 {}", list.one),
         Some(count) => format!("{} {}", capped(count), list.many),
         None if shown == 1 => format!("1 {} on this page", list.one),
         None => format!("{shown} {} on this page", list.many),
+    };
+    match found.total {
+        Some(total) => format!("{count} ({} in total)", capped(total)),
+        None => count,
     }
 }
 
-fn kept(asked: &Asked, without: &[&str]) -> Vec<(String, String)> {
-    let is_kept = |name: &str| {
-        !["after", "before", "last", "facets"].contains(&name)
-            && !without.iter().any(|other| {
-                name == *other
-                    || name.strip_prefix(other).is_some_and(|rest| ["_from", "_to"].contains(&rest))
-            })
-    };
-    asked
-        .parameters
-        .iter()
-        .filter(|(name, _)| is_kept(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect()
+/// Where there are more rows than the page shows, but not too many for one page.
+fn show_all(asked: &Asked, count: Option<Count>) -> Option<(String, i64)> {
+    let number = count.filter(|count| !count.at_least)?.number;
+    let fits = number > asked.page_size && number <= MOST_ROWS_OF_A_PAGE;
+    let rows = MOST_ROWS_OF_A_PAGE.to_string();
+    fits.then(|| (format!("?{}", asked.with("rows", Some(&rows))), number))
 }
 
 fn tabs<R>(list: &List<R>, asked: &Asked) -> Vec<Link> {
     let here = {
-        let mut here = kept(asked, &["sort", "q"]);
+        let mut here = kept(asked, &["sort", "q", "rows", "sums"]);
         here.sort();
         here
     };
@@ -193,34 +182,6 @@ fn tabs<R>(list: &List<R>, asked: &Asked) -> Vec<Link> {
         Link { label: (*label).to_owned(), href: format!("{}?{query}", list.path), is_current: pairs == here }
     };
     list.tabs.iter().map(tab).collect()
-}
-
-fn chips(asked: &Asked) -> Vec<Chip> {
-    let mut chips: Vec<Chip> = asked
-        .picked
-        .iter()
-        .map(|picked| Chip {
-            label: picked.label.to_owned(),
-            value: picked.shown.clone(),
-            without: format!("?{}", asked.with(picked.name, None)),
-        })
-        .collect();
-    if !asked.words.is_empty() {
-        let without = format!("?{}", asked.with("q", None));
-        chips.push(Chip { label: "Search".to_owned(), value: asked.words.clone(), without });
-    }
-    chips
-}
-
-/// The list without filters and words; the order stays.
-fn cleared(asked: &Asked) -> String {
-    match asked.parameters.get("sort") {
-        Some(sort) => format!(
-            "?{}",
-            url::form_urlencoded::Serializer::new(String::new()).append_pair("sort", sort).finish()
-        ),
-        None => "?".to_owned(),
-    }
 }
 
 fn heads<R>(list: &List<R>, asked: &Asked) -> Vec<Head> {
@@ -236,40 +197,4 @@ fn heads<R>(list: &List<R>, asked: &Asked) -> Vec<Head> {
         Head { label: column.label, is_number: column.is_number, href, order }
     };
     list.columns.iter().map(head).collect()
-}
-
-fn filter_view<R>(filter: &'static super::Filter, asked: &Asked, found: &Found<R>) -> FilterView {
-    let value = asked.value(filter.name);
-    let counts = found.facets.iter().find(|(name, _)| *name == filter.name).map(|(_, counts)| counts);
-    let choice = |label: &str, this: &str, count: Option<&Count>| Link {
-        label: count.map_or_else(|| label.to_owned(), |count| format!("{label} ({})", capped(*count))),
-        href: format!("?{}", asked.with(filter.name, (!this.is_empty()).then_some(this))),
-        is_current: value.unwrap_or_default() == this && (value.is_some() || this.is_empty()),
-    };
-    let mut choices = Vec::new();
-    match filter.kind {
-        FilterKind::Choice(all) => {
-            choices.push(choice("Any", "", None));
-            for (place, one) in all.iter().enumerate() {
-                choices.push(choice(one.label, one.value, counts.and_then(|counts| counts.get(place))));
-            }
-        }
-        FilterKind::Days(_) => {
-            choices.push(choice("Any time", "", None));
-            choices.extend(DAY_PRESETS.iter().map(|(preset, label)| choice(label, preset, None)));
-        }
-        FilterKind::User(_) | FilterKind::Word(_) => {}
-    }
-    let parameter = |name: String| asked.parameters.get(&name).cloned().unwrap_or_default();
-    let is_typed = matches!(filter.kind, FilterKind::User(_) | FilterKind::Word(_));
-    FilterView {
-        name: filter.name,
-        label: filter.label,
-        choices,
-        text: is_typed.then(|| value.unwrap_or_default().to_owned()),
-        is_user: matches!(filter.kind, FilterKind::User(_)),
-        days: matches!(filter.kind, FilterKind::Days(_))
-            .then(|| (parameter(format!("{}_from", filter.name)), parameter(format!("{}_to", filter.name)))),
-        kept: kept(asked, &[filter.name]),
-    }
 }

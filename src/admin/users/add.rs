@@ -1,8 +1,8 @@
 //! Adding a user.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::path;
@@ -50,7 +50,7 @@ fn form(auth: &Auth, operation: &str) -> FormView {
             "The opening balance is an entry of the ledger, as for those who register themselves.",
             vec![Field::new("tokens", "Tokens", Kind::Amount).value(tokens).required()],
         )
-        .group("Rights", "Whoever has none uses the API only.", rights(false, false))
+        .folded_group("Rights", "Whoever has none uses the API only.", rights(false, false))
         .button("", "Save")
         .button("another", "Save and add another")
         .button("continue", "Save and continue")
@@ -69,10 +69,12 @@ pub(super) fn rights(is_staff: bool, is_superuser: bool) -> Vec<Field> {
 }
 
 pub(in crate::admin) async fn show_add(
+    request: HttpRequest,
     administrator: Superuser,
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
-    answer(&administrator, form(&auth, &OperationId::generate().to_text()), StatusCode::OK)
+    let form = form(&auth, &OperationId::generate().to_text()).preset(request.query_string());
+    answer(&administrator, form, StatusCode::OK)
 }
 
 /// What the form holds, or everything that is wrong with it.

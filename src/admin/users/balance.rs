@@ -1,8 +1,7 @@
 //! Adjusting one user's balance: a signed amount and a reason, with the balance before and after.
 
-use actix_web::HttpResponse;
-use actix_web::web::{Data, Path, Query};
-use serde::Deserialize;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::{find, path};
 use crate::admin::administrator::Superuser;
@@ -17,15 +16,6 @@ use crate::auth::Auth;
 use crate::domain::{Invalid, OperationId};
 use crate::metering::Adjusted;
 use crate::models::User;
-
-/// What a link to the form may fill in.
-#[derive(Deserialize)]
-pub(in crate::admin) struct Preset {
-    #[serde(default)]
-    amount: String,
-    #[serde(default)]
-    reason: String,
-}
 
 fn form(user: &User, operation: &str) -> FormView {
     FormView::default()
@@ -62,13 +52,11 @@ fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
 pub(in crate::admin) async fn show_adjust(
     administrator: Superuser,
     place: Path<String>,
-    preset: Query<Preset>,
+    request: HttpRequest,
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
-    let form = form(&user, &OperationId::generate().to_text())
-        .set("amount", &preset.amount)
-        .set("reason", &preset.reason);
+    let form = form(&user, &OperationId::generate().to_text()).preset(request.query_string());
     page(&administrator, &user, form).show()
 }
 

@@ -61,7 +61,7 @@ pub(in crate::admin) static USERS: List<User> = List {
     sorts: &[
         Sort { name: "joined", key: SortKey::Time("users.date_joined"), descending_first: true },
         Sort { name: "name", key: SortKey::Text("users.username_canonical"), descending_first: false },
-        Sort { name: "balance", key: SortKey::Integer("user_balances.tokens"), descending_first: true },
+        Sort { name: "balance", key: SortKey::Integer("user_balances.balance"), descending_first: true },
         Sort {
             name: "last_login",
             key: SortKey::Time("coalesce(users.last_login, '1970-01-01 00:00:00')"),
@@ -122,6 +122,30 @@ pub(in crate::admin) static USERS: List<User> = List {
             ]),
         },
         Filter {
+            name: "login",
+            label: "Last login",
+            kind: FilterKind::Choice(&[
+                Choice {
+                    value: "never",
+                    label: "Never",
+                    condition: |_| {
+                        // As the index has it.
+                        Condition::gathered(
+                            "coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
+                            vec![],
+                            "SELECT users.id FROM users
+                             WHERE coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
+                        )
+                    },
+                },
+                Choice {
+                    value: "ever",
+                    label: "Has logged in",
+                    condition: |_| Condition::tested("users.last_login IS NOT NULL", vec![]),
+                },
+            ]),
+        },
+        Filter {
             name: "joined",
             label: "Joined",
             kind: FilterKind::Days(|asked, from, to| {
@@ -158,10 +182,10 @@ pub(in crate::admin) static USERS: List<User> = List {
 fn below(asked: &Asked, bound: i64) -> Condition {
     let values = vec![Value::Integer(bound)];
     if asked.sort == "balance" {
-        return Condition::leading("user_balances.tokens < ?", values);
+        return Condition::leading("user_balances.balance < ?", values);
     }
-    let gather = "SELECT user_balances.user_id FROM user_balances WHERE user_balances.tokens < ?";
-    Condition::gathered("user_balances.tokens < ?", values, gather)
+    let gather = "SELECT user_balances.user_id FROM user_balances WHERE user_balances.balance < ?";
+    Condition::gathered("user_balances.balance < ?", values, gather)
 }
 
 fn state(user: &User) -> Cell {

@@ -8,6 +8,7 @@ mod list;
 mod password;
 mod show;
 mod state;
+mod suggest;
 
 pub(super) use add::{add, show_add};
 pub(super) use anonymise::{anonymise, show_anonymise};
@@ -17,6 +18,7 @@ pub(super) use list::{USERS, list};
 pub(super) use password::{password_fields, set_password, show_password};
 pub(super) use show::show;
 pub(super) use state::{deactivate, log_out, reactivate, show_deactivate, show_log_out, show_reactivate};
+pub(super) use suggest::suggest;
 
 use super::PageError;
 use crate::db::Db;

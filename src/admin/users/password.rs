@@ -12,20 +12,36 @@ use crate::admin::verb::VerbPage;
 use crate::admin::{PageError, id};
 use crate::administration::{parse_password_for, set_user_password};
 use crate::auth::Auth;
-use crate::domain::Invalid;
+use crate::domain::{Invalid, OperationId};
 use crate::models::User;
 
 fn form(user: &User) -> FormView {
-    FormView::default().group("", "", password_fields()).button("", "Set password").cancel(path(user.id))
+    let mut fields = password_fields(false);
+    fields.push(
+        Field::new("unusable", "No password at all", Kind::Tick).help(
+            "Nobody can log in with a password then; auth tokens that you make for the user still work.",
+        ),
+    );
+    let form = FormView::default().account(&user.username).group("", "", fields);
+    form.button("", "Set password").cancel(path(user.id))
 }
 
-pub(in crate::admin) fn password_fields() -> Vec<Field> {
-    vec![
+/// What Django stores for a password that nothing fits: `!` and random characters.
+fn unusable_hash() -> String {
+    format!("!{}", OperationId::generate().to_text())
+}
+
+/// A new password, twice. `required` by the browser, where the form has no other way.
+pub(in crate::admin) fn password_fields(required: bool) -> Vec<Field> {
+    let mut fields = [
         Field::new("password", "New password", Kind::Password)
-            .required()
             .help("At least 8 characters, not a common one, not the name."),
-        Field::new("again", "The new password again", Kind::Password).required(),
-    ]
+        Field::new("again", "The new password again", Kind::Password),
+    ];
+    for field in &mut fields {
+        field.is_required = required;
+    }
+    fields.into()
 }
 
 fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
@@ -53,20 +69,27 @@ pub(in crate::admin) async fn set_password(
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
     let again = |fault: Invalid| page(&administrator, &user, form(&user).blame(&[fault])).show();
-    if sent.raw("password") != sent.raw("again") {
-        return again(Invalid::new("again", "the two passwords differ: type the same one twice"));
-    }
-    let password = match parse_password_for(sent.raw("password"), &user) {
-        Ok(password) => password,
-        Err(fault) => return again(Invalid::new("password", fault.reason)),
+    let hash = if sent.has("unusable") {
+        if !sent.raw("password").is_empty() {
+            return again(Invalid::new("unusable", "leave the password empty, or do not tick this"));
+        }
+        unusable_hash()
+    } else {
+        if sent.raw("password") != sent.raw("again") {
+            return again(Invalid::new("again", "the two passwords differ: type the same one twice"));
+        }
+        match parse_password_for(sent.raw("password"), &user) {
+            Ok(password) => auth.hasher.hash(password).await.map_err(crate::error::Error::from)?,
+            Err(fault) => return again(Invalid::new("password", fault.reason)),
+        }
     };
-    let hash = auth.hasher.hash(password).await.map_err(crate::error::Error::from)?;
     set_user_password(&auth.db, &administrator.0.actor(), user.id, hash, None).await?;
     if user.id == administrator.0.user.id {
         // The own session has just ended, too.
         return Ok(go("/admin/sign-in/"));
     }
-    let text = format!("{} has a new password; all auth tokens and sessions have ended.", user.username);
+    let what = if sent.has("unusable") { "no password any more" } else { "a new password" };
+    let text = format!("{} has {what}; all auth tokens and sessions have ended.", user.username);
     administrator.0.tell(&auth, Message::success(text).link("Show the user", path(user.id))).await?;
     Ok(go(&path(user.id)))
 }

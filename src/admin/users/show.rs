@@ -110,12 +110,7 @@ pub(in crate::admin) async fn show(
         last_login: Cell::time(found.user.last_login),
         entries: Table::of(&LEDGER, &found.entries, &["User"], "There are no entries."),
         chats: Table::of(&CHATS, &found.chats, &["User"], "No chats yet."),
-        tokens: Table::of(
-            &AUTH_TOKENS,
-            &found.tokens,
-            &["User", "State", "Revoked"],
-            "No auth token is live.",
-        ),
+        tokens: tokens_table(&found.tokens, administrator.may_change()),
         sessions: sessions_table(&found.sessions, administrator.session.id),
         history: found.history,
         may_change: administrator.may_change(),
@@ -123,6 +118,19 @@ pub(in crate::admin) async fn show(
         user: found.user,
     })
     .map_err(PageError::from)
+}
+
+/// The live auth tokens, each with a link to revoke it for who may.
+fn tokens_table(tokens: &[Named<AuthToken>], may_change: bool) -> Table {
+    let table = Table::of(&AUTH_TOKENS, tokens, &["User", "State", "Revoked"], "No auth token is live.");
+    if !may_change {
+        return table;
+    }
+    let revoke = |token: &Named<AuthToken>| Cell::Link {
+        text: format!("Revoke {}…", token.row.first_characters),
+        href: format!("/admin/auth-tokens/{}/revoke/", token.row.id),
+    };
+    table.and("Revoke", tokens.iter().map(revoke))
 }
 
 fn edit_href(user_id: i64, list: &str) -> String {

@@ -1,0 +1,237 @@
+// What makes the panel handier. Every page works without it: nothing here is the only way to do something.
+"use strict";
+
+const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+// Storage may be switched off; then nothing is remembered.
+const remember = {
+  get(key) { try { return localStorage.getItem(key); } catch { return null; } },
+  set(key, value) { try { localStorage.setItem(key, value); } catch { /* not remembered */ } },
+};
+
+function button(label, className, onClick) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = className;
+  made.textContent = label;
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+// What is of use only with scripts appears, and what is of use only without them goes.
+function showScripted(root) {
+  for (const element of all(".scripted", root)) element.hidden = false;
+  for (const element of all(".unscripted", root)) element.hidden = true;
+}
+
+// Menus and filters stay as they were left.
+function rememberOpen() {
+  for (const details of all("details[data-remember]")) {
+    const key = `open ${details.dataset.remember} ${details.dataset.remember === "filters" ? location.pathname : ""}`;
+    const stored = remember.get(key);
+    if (stored !== null && !(details.open && details.dataset.remember === "filters")) details.open = stored === "yes";
+    details.addEventListener("toggle", () => remember.set(key, details.open ? "yes" : "no"));
+  }
+  // A menu that hangs over the page closes with Esc and with a click beside it.
+  const menus = all(".account, .buttons .menu");
+  document.addEventListener("click", (event) => {
+    for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of menus.filter((menu) => menu.open)) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    }
+  });
+}
+
+// On a phone the menu is a strip: the place where one is shall be in sight.
+function showPlace() {
+  document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+}
+
+function filterMenu() {
+  for (const box of all("[data-filter]")) {
+    const items = all("li", document.getElementById(box.dataset.filter));
+    box.addEventListener("input", () => {
+      const wanted = box.value.trim().toLowerCase();
+      for (const item of items) item.hidden = !item.textContent.toLowerCase().includes(wanted);
+    });
+  }
+}
+
+function addCopyButtons(root) {
+  if (!navigator.clipboard) return;
+  for (const element of all("[data-copy]", root)) {
+    // In a table the stylesheet draws an icon into the empty button.
+    const label = element.closest("td") ? "" : "Copy";
+    const copy = button(label, "copy quiet", async () => {
+      try {
+        await navigator.clipboard.writeText(element.dataset.copy);
+        copy.textContent = "Copied";
+      } catch {
+        copy.textContent = "Not allowed";
+      }
+      setTimeout(() => { copy.textContent = label; }, 2000);
+    });
+    copy.setAttribute("aria-label", `Copy ${element.dataset.copy}`);
+    element.after(copy);
+  }
+}
+
+// "/" goes to the search box, as in many programs.
+function addShortcuts() {
+  document.addEventListener("keydown", (event) => {
+    const isTyping = event.target.closest("input, select, textarea, [contenteditable]");
+    if (isTyping || event.ctrlKey || event.metaKey || event.altKey) return;
+    const target = document.querySelector(`[data-shortcut="${CSS.escape(event.key)}"]`);
+    if (!target) return;
+    event.preventDefault();
+    target.focus();
+    target.select();
+  });
+}
+
+// Ticking all rows of the page, or a range with the shift key, and the number of those that are ticked.
+function countSelected() {
+  for (const form of all("form.rows")) {
+    const boxes = all('input[name="id"]', form);
+    const everything = form.querySelector("[data-select-all]");
+    const matching = form.querySelector('input[name="all"]');
+    const said = form.querySelector("[data-selected]");
+    if (!everything || !said) continue;
+    let last = null;
+    const show = () => {
+      const ticked = boxes.filter((box) => box.checked).length;
+      everything.checked = ticked === boxes.length;
+      everything.indeterminate = ticked > 0 && ticked < boxes.length;
+      said.textContent = matching?.checked ? "All that match are selected" : `${ticked} of ${boxes.length} selected`;
+    };
+    everything.addEventListener("change", () => {
+      for (const box of boxes) box.checked = everything.checked;
+      show();
+    });
+    form.addEventListener("click", (event) => {
+      const place = boxes.indexOf(event.target);
+      if (place < 0) return;
+      if (event.shiftKey && last !== null) {
+        const [from, to] = [Math.min(last, place), Math.max(last, place)];
+        for (const box of boxes.slice(from, to + 1)) box.checked = boxes[place].checked;
+      }
+      last = place;
+      show();
+    });
+    matching?.addEventListener("change", show);
+    show();
+  }
+}
+
+// The balance after an adjustment, while its amount is typed. What counts is what the server reckons.
+function previewBalance() {
+  for (const form of all("form[data-balance]")) {
+    const amount = form.querySelector('input[name="amount"]');
+    const line = form.querySelector("[data-preview]");
+    if (!amount || !line) continue;
+    const show = () => {
+      const text = amount.value.replace(/[\u2212\u2013]/g, "-").replace(/[,_ ]/g, "");
+      if (!/^[+-]?\d{1,18}$/.test(text)) {
+        line.textContent = "Before and after stand here as soon as there is an amount.";
+        return;
+      }
+      const before = BigInt(form.dataset.balance);
+      const after = before + BigInt(text.replace(/^\+/, ""));
+      const written = (number) => number.toLocaleString("en-US");
+      line.textContent = after < 0n
+        ? `The balance is ${written(before)}: so much cannot be taken.`
+        : `The balance goes from ${written(before)} to ${written(after)} tokens.`;
+    };
+    amount.addEventListener("input", show);
+    show();
+  }
+}
+
+// Names of users are completed while they are typed.
+function suggestUsers() {
+  for (const input of all("input[data-suggest]")) {
+    const list = document.createElement("datalist");
+    list.id = `${input.id || input.name}-suggestions`;
+    input.after(list);
+    input.setAttribute("list", list.id);
+    let wanted = "";
+    input.addEventListener("input", async () => {
+      wanted = input.value.trim();
+      const asked = wanted;
+      if (asked.length < 2) return;
+      try {
+        const answer = await fetch(`${input.dataset.suggest}?q=${encodeURIComponent(asked)}`);
+        if (!answer.ok || asked !== wanted) return;
+        list.replaceChildren(...(await answer.json()).map((name) => new Option(name, name)));
+      } catch { /* no suggestions; the name can be typed in full */ }
+    });
+  }
+}
+
+// Days and times are filled in with one click, by the administrator's own clock.
+function addNowButtons() {
+  const now = document.body.dataset.now;
+  if (!now) return;
+  for (const input of all('input[type="date"], input[type="datetime-local"]')) {
+    const isDay = input.type === "date";
+    const fill = button(isDay ? "Today" : "Now", "copy quiet", () => {
+      input.value = isDay ? now.slice(0, 10) : now;
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    const label = input.labels?.[0]?.textContent.trim() ?? "";
+    fill.setAttribute("aria-label", `${label}: ${fill.textContent.toLowerCase()}`);
+    (input.closest(".filter-groups label") ?? input).after(fill);
+  }
+}
+
+// What goes on in the background is looked at again until it has ended.
+function refresh() {
+  for (const element of all("[data-refresh]")) {
+    const seconds = Number(element.dataset.refresh);
+    const again = async () => {
+      try {
+        const answer = await fetch(location.href);
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const fresh = answer.ok ? page.getElementById(element.id) : null;
+        if (!fresh) return;
+        element.replaceChildren(...fresh.childNodes);
+        showScripted(element);
+        addCopyButtons(element);
+        if ("refresh" in fresh.dataset) setTimeout(again, seconds * 1000);
+      } catch {
+        setTimeout(again, seconds * 5000);
+      }
+    };
+    setTimeout(again, seconds * 1000);
+  }
+}
+
+// A second click on a button that was pressed does nothing. (The server does not count on it.)
+function sendOnce() {
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented || event.target.method !== "post") return;
+    if (event.target.dataset.sent) event.preventDefault();
+    event.target.dataset.sent = "yes";
+  });
+  addEventListener("pageshow", () => {
+    for (const form of all("form[data-sent]")) delete form.dataset.sent;
+  });
+}
+
+showScripted(document);
+rememberOpen();
+showPlace();
+filterMenu();
+addCopyButtons(document);
+addShortcuts();
+countSelected();
+previewBalance();
+suggestUsers();
+addNowButtons();
+refresh();
+sendOnce();
+document.querySelector(".error-summary")?.focus();
