@@ -21,6 +21,8 @@ pub(in crate::admin) struct ListView {
     pub clear: String,
     pub facets: Option<String>,
     pub count: String,
+    /// How many match, for "all that match".
+    pub matching: String,
     /// The link that shows all rows on one page, where that is possible, and how many they are.
     pub show_all: Option<(String, i64)>,
     pub heads: Vec<Head>,
@@ -91,7 +93,8 @@ impl ListView {
             clear: cleared(asked),
             facets: (!asked.wants_facets && list.has_choices())
                 .then(|| format!("?{}&facets=1", asked.here())),
-            count: count_in_words(list, found),
+            count: with_total(matching(list, found), found),
+            matching: matching(list, found),
             show_all: show_all(asked, found.count),
             heads: heads(list, asked),
             rows: found.rows.iter().map(|row| list.row(row, &asked.here())).collect(),
@@ -145,17 +148,20 @@ pub(in crate::admin) fn capped(count: Count) -> String {
     if count.at_least { format!("{number}+") } else { number }
 }
 
-fn count_in_words<R>(list: &List<R>, found: &Found<R>) -> String {
+fn matching<R>(list: &List<R>, found: &Found<R>) -> String {
     let shown = found.rows.len();
-    let count = match found.count {
+    match found.count {
         Some(count) if count.number == 1 && !count.at_least => format!("1 {}", list.one),
         Some(count) => format!("{} {}", capped(count), list.many),
         None if shown == 1 => format!("1 {} on this page", list.one),
         None => format!("{shown} {} on this page", list.many),
-    };
+    }
+}
+
+fn with_total<R>(matching: String, found: &Found<R>) -> String {
     match found.total {
-        Some(total) => format!("{count} ({} in total)", capped(total)),
-        None => count,
+        Some(total) => format!("{matching} ({} in total)", capped(total)),
+        None => matching,
     }
 }
 
