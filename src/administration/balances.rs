@@ -88,7 +88,7 @@ pub(super) fn adjust_and_record(
     Ok(adjusted)
 }
 
-fn reused() -> Error {
+pub(super) fn reused() -> Error {
     Error::Invalid(Invalid::new("operation", "this form was already used for something else: open it again"))
 }
 
