@@ -10,7 +10,7 @@ use crate::domain::{OperationId, Username};
 use crate::error::{Error, Result};
 use crate::models::list::{Condition, Count, ListQuery, SortKey, Start, Value};
 use crate::models::{
-    AuditEntry, AuthToken, Change, Chat, PanelSettings, Session, StoredKey, User, UserChanges,
+    AuditEntry, AuthToken, Change, Chat, Mark, PanelSettings, Session, StoredKey, User, UserChanges,
 };
 use crate::search;
 
@@ -144,8 +144,10 @@ pub(super) async fn remove_texts(db: &Db, user_id: i64) -> Result<()> {
         let Some(last) = ids.last().copied() else { break };
         after = last;
         let job = move |conn: &mut DbConnection| {
+            // Before the texts, or the follower could read them and store their words afterwards.
+            Mark::lock(conn, "chats")?;
             Chat::blank(conn, &ids)?;
-            Ok(search::forget_chats(conn, &ids)?)
+            search::forget_words(conn, &ids)
         };
         db.write_bulk(Scope::none(), job).await?;
     }

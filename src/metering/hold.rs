@@ -124,7 +124,11 @@ fn already_ended(
         return Ok(Ended::AlreadyComplete);
     }
     if let Ending::Complete { response } = ending {
-        let late = chats::table.filter(chats::id.eq(chat_id)).filter(chats::response.is_null());
+        // A chat whose message was removed with its user's name keeps nothing any more.
+        let late = chats::table
+            .filter(chats::id.eq(chat_id))
+            .filter(chats::response.is_null())
+            .filter(chats::message.ne(""));
         diesel::update(late).set(chats::response.eq(response)).execute(conn)?;
     }
     Ok(Ended::AlreadyRefunded)

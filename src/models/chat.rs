@@ -143,6 +143,12 @@ impl Chat {
             .execute(conn)
     }
 
+    /// Those of `ids` whose texts were removed. (No message is empty from the beginning.)
+    pub fn blanked_among(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<i64>> {
+        let blanked = dsl::chats.filter(dsl::id.eq_any(ids)).filter(dsl::message.eq(""));
+        blanked.select(dsl::id).load(conn)
+    }
+
     /// A user's history, newest first.
     pub fn page_of(conn: &mut DbConnection, user_id: i64, page: Keyset) -> QueryResult<Vec<Chat>> {
         dsl::chats

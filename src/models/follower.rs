@@ -19,6 +19,14 @@ impl Mark {
         follower_marks::table.find(table).select(follower_marks::position).get_result(conn)
     }
 
+    /// Keeps the follower of a table away until the transaction has ended, or waits for it. Whoever changes what the
+    /// follower may just have read takes this first. (SQLite has one writer anyway.)
+    pub fn lock(conn: &mut DbConnection, table: &str) -> QueryResult<()> {
+        let DbConnection::Postgres(conn) = conn else { return Ok(()) };
+        let mark = follower_marks::table.find(table).select(follower_marks::position);
+        mark.for_update().get_result::<i64>(conn).map(|_| ())
+    }
+
     /// Moves it, unless it is no longer at `from`.
     pub fn advance(conn: &mut DbConnection, table: &str, from: i64, to: i64) -> QueryResult<bool> {
         let target = follower_marks::table
