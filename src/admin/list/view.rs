@@ -3,7 +3,7 @@
 use super::asked::MOST_ROWS_OF_A_PAGE;
 use super::filters::{Chip, FilterView, chips, cleared, filter_view, kept};
 use super::{Asked, Cell, FilterKind, Found, List};
-use crate::models::list::Count;
+use crate::models::list::{Count, Start};
 
 /// Everything that `templates/admin/list.html` shows.
 pub(in crate::admin) struct ListView {
@@ -69,17 +69,12 @@ impl ListView {
         let last = found.page.rows.last();
         let link = |place: &str, position| format!("?{}", asked.at(place, position));
         // Where the bound ended the walk, there may be more, but not behind the last row that is shown.
-        let look_further = page.looked_until.as_ref().map(|position| {
-            let place = if matches!(
-                asked.start,
-                crate::models::list::Start::Before(_) | crate::models::list::Start::Last
-            ) {
-                "before"
-            } else {
-                "after"
-            };
-            link(place, Some(position))
-        });
+        let is_backwards = matches!(asked.start, Start::Before(_) | Start::Last);
+        let ends_ahead = page.looked_until.is_some() && !is_backwards;
+        let look_further = page
+            .looked_until
+            .as_ref()
+            .map(|position| link(if is_backwards { "before" } else { "after" }, Some(position)));
         ListView {
             path: list.path,
             many: list.many,
@@ -91,7 +86,7 @@ impl ListView {
             filters: list.filters.iter().map(|filter| filter_view(filter, asked, found)).collect(),
             chips: chips(asked),
             clear: cleared(asked),
-            facets: (!asked.wants_facets && list.has_choices())
+            facets: (!asked.wants_facets && list.has_choices() && found.count.is_some())
                 .then(|| format!("?{}&facets=1", asked.here())),
             count: with_total(matching(list, found), found),
             matching: matching(list, found),
@@ -101,10 +96,8 @@ impl ListView {
             actions: list.actions,
             first: page.has_previous.then(|| link("", None)),
             previous: first.filter(|_| page.has_previous).map(|row| link("before", Some(row))),
-            next: last
-                .filter(|_| page.has_next && page.looked_until.is_none())
-                .map(|row| link("after", Some(row))),
-            last: (page.has_next && page.looked_until.is_none()).then(|| link("last", None)),
+            next: last.filter(|_| page.has_next && !ends_ahead).map(|row| link("after", Some(row))),
+            last: (page.has_next && !ends_ahead).then(|| link("last", None)),
             look_further,
             empty: list.empty,
             is_narrowed: asked.is_narrowed(),
