@@ -116,6 +116,17 @@ impl Visitor {
         }
     }
 
+    /// Opens a page again and again until it says this: lists and searches follow in the background.
+    pub async fn open_until(&self, path: &str, what: &str) {
+        let found = patiently(async || {
+            self.open(path).await;
+            self.text().await.contains(what).then_some(())
+        });
+        if found.await.is_none() {
+            panic!("{what:?} never stands on {path}:\n{}", self.text().await);
+        }
+    }
+
     /// Waits for an element by a CSS selector, and until it is displayed.
     pub async fn element(&self, css: &str) -> WebElement {
         self.displayed(By::Css(css), css).await
