@@ -1,8 +1,8 @@
 //! Up to which id nothing more can appear.
 //!
 //! SQLite has one writer, so ids appear in their order. On PostgreSQL a transaction draws its ids before it commits, and
-//! a later one may commit first. Each of ours has its transaction id before it draws one of these ids, since it locks or
-//! writes a user's row first. So what was visible together with a snapshot is settled once all transactions that were
+//! a later one may commit first. Each of ours has its transaction id before it draws one of these ids: it locks or writes
+//! a user's row first, and one that opens an account asks for its number. So what was visible together with a snapshot is settled once all transactions that were
 //! open then have ended.
 
 use diesel::QueryResult;

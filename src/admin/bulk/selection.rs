@@ -1,5 +1,7 @@
 //! What was chosen in a list: the rows that were ticked, or all that match.
 
+use sha2::{Digest, Sha256};
+
 use crate::admin::administrator::Administrator;
 use crate::admin::fields::FormView;
 use crate::admin::form::Form;
@@ -52,18 +54,29 @@ impl Selection {
         Ok(Selection { ids, words, is_all: true, list: query })
     }
 
-    /// Lets a form carry the selection on. All that match are counted, so that a change until then is seen.
+    /// Lets a form carry the selection on. Of all that match the form has a fingerprint: it is for those that were shown,
+    /// not for as many others.
     pub fn carry(&self, mut form: FormView) -> FormView {
         form = form.hide("list", &self.list);
         if self.is_all {
-            return form.hide("all", "1").hide("expected", self.ids.len().to_string());
+            return form.hide("all", "1").hide("expected", self.fingerprint());
         }
         self.ids.iter().fold(form, |form, id| form.hide("id", id.to_string()))
     }
 
-    /// Whether these are still as many as the form said.
+    /// Whether these are still the rows that the form was made for.
     pub fn is_as_expected(&self, sent: &Form) -> bool {
-        !self.is_all || sent.text("expected") == self.ids.len().to_string()
+        !self.is_all || sent.text("expected") == self.fingerprint()
+    }
+
+    /// The number of rows and a digest of which they are, in whatever order.
+    fn fingerprint(&self) -> String {
+        let mut ids = self.ids.clone();
+        ids.sort_unstable();
+        let mut digest = Sha256::new();
+        ids.iter().for_each(|id| digest.update(id.to_be_bytes()));
+        let start: String = digest.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{start}", ids.len())
     }
 
     /// The list that it was chosen in.
