@@ -177,7 +177,7 @@ async fn finish(db: &Db, operation: BulkOperation) -> Result<bool> {
     let ids: Arc<[i64]> = db.read(move |conn| Ok(BulkOperation::ids(conn, id)?)).await?.into();
     if kind == BulkKind::Anonymise {
         for user_id in ids.iter() {
-            anonymise::remove_texts(db, *user_id).await?;
+            anonymise::remove_texts(db, &operation, *user_id).await?;
         }
     }
     loop {

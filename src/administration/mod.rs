@@ -7,6 +7,7 @@ mod audit;
 mod auth_tokens;
 mod balances;
 mod bulk;
+mod names;
 mod settings;
 mod users;
 mod verifications;

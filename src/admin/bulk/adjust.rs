@@ -31,8 +31,9 @@ fn form(selection: &Selection, operation: &str) -> FormView {
 
 fn page(administrator: &Superuser, selection: &Selection, form: FormView) -> VerbPage {
     let way = [("Users", USERS_PATH), ("Adjust balances", "")];
-    VerbPage::new(Frame::new(&administrator.0, &way), form)
-        .note(
+    let page = VerbPage::new(Frame::new(&administrator.0, &way), form);
+    let page = selection.note.iter().fold(page, |page, note| page.note(note));
+    page.note(
             "Each user gets the same amount. Who is chosen is fixed when you send this; the work is done in the \
              background, user by user, and goes on after a restart. Where it cannot be done, the result says why.",
         )

@@ -7,17 +7,21 @@ use crate::admin::fields::FormView;
 use crate::admin::form::Form;
 use crate::admin::format;
 use crate::admin::list::{Asked, List, all_ids};
+use crate::admin::users::{balances_behind, by_balance};
 use crate::admin::{PageError, back_to};
 use crate::administration::MOST_ROWS;
 use crate::clock;
 use crate::db::Db;
 use crate::error::Error;
+use crate::follower::{Followed, lag};
 
 /// Rows that were chosen.
 pub(in crate::admin) struct Selection {
     pub ids: Vec<i64>,
     /// What was chosen, in words.
     pub words: String,
+    /// What else there is to know before it is confirmed.
+    pub note: Option<String>,
     /// All that match, whichever those are.
     is_all: bool,
     /// The list's query string.
@@ -39,19 +43,21 @@ impl Selection {
             ids.dedup();
             let words =
                 format!("{}, ticked one by one", format::counted(ids.len() as i64, list.one, list.many));
-            return Ok(Selection { ids, words, is_all: false, list: query });
+            return Ok(Selection { ids, words, note: None, is_all: false, list: query });
         }
         let (habits, asked_for) = (administrator.habits(), query.clone());
         let read = move |conn: &mut crate::db::DbConnection| {
             let asked = Asked::read(list, &asked_for, conn, habits, clock::now())?;
-            Ok((all_ids(list, &asked, conn, MOST_ROWS)?, asked.in_words()))
+            let behind = if by_balance(&asked_for) { lag(conn, Followed::LedgerEntries)? } else { 0 };
+            Ok((all_ids(list, &asked, conn, MOST_ROWS)?, asked.in_words(), behind))
         };
-        let (ids, filters) = db.read(read).await?;
+        let (ids, filters, behind) = db.read(read).await?;
         let ids = ids.ok_or(Error::BodyTooLarge)?;
         let number = format::counted(ids.len() as i64, list.one, list.many);
         let words =
             if filters.is_empty() { format!("{number}: all") } else { format!("{number}: {filters}") };
-        Ok(Selection { ids, words, is_all: true, list: query })
+        let note = (behind > 0).then(|| balances_behind(behind));
+        Ok(Selection { ids, words, note, is_all: true, list: query })
     }
 
     /// Lets a form carry the selection on. Of all that match the form has a fingerprint: it is for those that were shown,
