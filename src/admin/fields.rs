@@ -220,6 +220,14 @@ impl FormView {
         self
     }
 
+    /// Keeps a hidden field as it was sent: what the form was made from, so that a conflict is still found after a fault.
+    pub fn keep(mut self, name: &str, form: &Form) -> FormView {
+        for (_, value) in self.hidden.iter_mut().filter(|(hidden, _)| hidden == name) {
+            *value = form.text(name).to_owned();
+        }
+        self
+    }
+
     /// Marks what is wrong. What belongs to no field of this form stands on top alone.
     pub fn blame(mut self, errors: &[Invalid]) -> FormView {
         for error in errors {

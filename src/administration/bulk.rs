@@ -79,7 +79,12 @@ impl Bulk {
     pub async fn start(&self, db: &Db, actor: &Actor, request: BulkRequest) -> Result<i64> {
         let (actor, now) = (actor.clone(), clock::now());
         let job = move |conn: &mut DbConnection| insert(conn, &actor, &request, now);
-        let id = db.write(Scope::none(), job).await?;
+        let started = match db.write(Scope::none(), job.clone()).await {
+            // The same form was sent at the same moment: a second look finds what it has started.
+            Err(error) if error.is_unique_violation() => db.write(Scope::none(), job).await,
+            outcome => outcome,
+        };
+        let id = started?;
         self.started.notify_one();
         Ok(id)
     }

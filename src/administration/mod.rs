@@ -15,7 +15,9 @@ pub use anonymise::{Anonymised, WhatGoes, anonymise_user, what_goes};
 pub(crate) use audit::Deed;
 pub use audit::{Action, Actor, ObjectKind, forget_history};
 pub use auth_tokens::{edit_auth_token, make_auth_token, revoke_auth_token};
-pub use balances::{REASON_LENGTH, Reason, adjust_balance, parse_amount, refund_chat, release_hold};
+pub use balances::{
+    REASON_LENGTH, Reason, adjust_balance, parse_amount, refund_chat, release_hold, whole_number,
+};
 pub use bulk::{Bulk, BulkKind, BulkRequest, MOST_ROWS, finish_all};
 pub use settings::store_settings;
 pub use users::{

@@ -1,5 +1,6 @@
 //! What the tests share: databases, the real server as a process of its own, and a small HTTP client.
 
+mod administrators;
 pub mod app;
 pub mod dice;
 pub mod gate;

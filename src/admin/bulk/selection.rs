@@ -1,11 +1,11 @@
 //! What was chosen in a list: the rows that were ticked, or all that match.
 
-use crate::admin::PageError;
 use crate::admin::administrator::Administrator;
 use crate::admin::fields::FormView;
 use crate::admin::form::Form;
 use crate::admin::format;
 use crate::admin::list::{Asked, List, all_ids};
+use crate::admin::{PageError, back_to};
 use crate::administration::MOST_ROWS;
 use crate::clock;
 use crate::db::Db;
@@ -68,6 +68,6 @@ impl Selection {
 
     /// The list that it was chosen in.
     pub fn back(&self, path: &str) -> String {
-        if self.list.is_empty() { path.to_owned() } else { format!("{path}?{}", self.list) }
+        back_to(path, &self.list).unwrap_or_else(|| path.to_owned())
     }
 }
