@@ -39,6 +39,7 @@ pub fn open_account(conn: &mut DbConnection, new: &NewAccount) -> QueryResult<Op
     if User::find_by_name(conn, new.username.as_str(), canonical)?.is_some() {
         return Ok(OpenedAccount::NameTaken);
     }
+    User::before_insert(conn)?;
     let id: i64 = diesel::insert_into(users::table)
         .values((
             users::username.eq(new.username.as_str()),
