@@ -14,6 +14,9 @@ use crate::models::{
 };
 use crate::search;
 
+/// Entries of the history that are looked through for names.
+const MOST_NAMES: i64 = 10_000;
+
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anonymised {
@@ -100,7 +103,8 @@ pub async fn anonymise_user(
         User::edit(conn, user_id, &changes)?;
         // What Django stores for a password that nothing fits.
         User::set_password(conn, user_id, "!")?;
-        crate::models::BulkOperation::forget_name(conn, &stored.username)?;
+        let names = names_of(conn, &stored)?;
+        crate::models::BulkOperation::forget_names(conn, &names)?;
         search::index_user(conn, user_id, username.canonical())?;
         AuthToken::revoke_all(conn, user_id, None, now)?;
         Session::delete_all_of(conn, user_id, None)?;
@@ -116,6 +120,16 @@ pub async fn anonymise_user(
         bulk.start(db, actor, restart).await?;
     }
     Ok(done)
+}
+
+/// The user's name, and those before it that the history tells of.
+fn names_of(conn: &mut DbConnection, user: &User) -> Result<Vec<String>> {
+    let history = AuditEntry::latest_of_user(conn, user.id, MOST_NAMES)?;
+    let renamed = history.iter().flat_map(AuditEntry::changes).filter(|change| change.field == "username");
+    let mut names: Vec<String> = renamed.flat_map(|change| [change.before, change.after]).collect();
+    names.retain(|name| !name.is_empty());
+    names.push(user.username.clone());
+    Ok(names)
 }
 
 /// `anonymous-17`, or what is still free.

@@ -112,17 +112,20 @@ impl BulkOperation {
         diesel::update(bulk_operations::table.find(self.id)).set(counted).execute(conn).map(|_| ())
     }
 
-    /// Takes a name out of the words for what was chosen.
-    pub fn forget_name(conn: &mut DbConnection, name: &str) -> QueryResult<()> {
+    /// Takes names out of the words for what was chosen, also where only a part of one was searched for. How many rows
+    /// there were stays.
+    pub fn forget_names(conn: &mut DbConnection, names: &[String]) -> QueryResult<()> {
         let all: Vec<(i64, String)> = bulk_operations::table
             .select((bulk_operations::id, bulk_operations::selection))
             .order(bulk_operations::id.desc())
             .limit(10_000)
             .load(conn)?;
-        let name = name.to_lowercase();
-        for (id, _) in all.iter().filter(|(_, selection)| selection.to_lowercase().contains(&name)) {
+        let names: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+        for (id, selection) in all.iter().filter(|(_, selection)| tells_of(selection, &names)) {
+            let number = selection.split_once(": ").map_or("", |(number, _)| number);
+            let words = format!("{number}: a name that is gone").trim_start_matches(": ").to_owned();
             let target = bulk_operations::table.find(id);
-            diesel::update(target).set(bulk_operations::selection.eq("a name that is gone")).execute(conn)?;
+            diesel::update(target).set(bulk_operations::selection.eq(words)).execute(conn)?;
         }
         Ok(())
     }
@@ -142,4 +145,13 @@ impl BulkOperation {
             .select(BulkFailure::as_select())
             .load(conn)
     }
+}
+
+/// Whether the words for what was chosen have one of these names, or a word that was searched for and is in one.
+fn tells_of(selection: &str, names: &[String]) -> bool {
+    let selection = selection.to_lowercase();
+    let searched = selection.split_once("search ").map_or("", |(_, words)| words);
+    let mut words = searched.split([' ', ',']).filter(|word| word.chars().count() > 2);
+    names.iter().any(|name| selection.contains(name))
+        || words.any(|word| names.iter().any(|name| name.contains(word)))
 }
