@@ -52,7 +52,8 @@ pub(super) async fn forget_names(db: &Db, names: &[String], own: i64) -> Result<
         let Some((last, ..)) = texts.last() else { return Ok(()) };
         after = *last;
         for (id, selection, note) in texts.into_iter().filter(|(id, ..)| *id != own) {
-            let (in_selection, in_note) = (names_in(&selection, names), names_in(&note, names));
+            let in_selection = names_in(&selection, names) || was_searched(&selection, names);
+            let in_note = names_in(&note, names);
             if in_selection || in_note {
                 let job =
                     move |conn: &mut DbConnection| Ok(BulkOperation::blank(conn, id, in_selection, in_note)?);
@@ -60,6 +61,14 @@ pub(super) async fn forget_names(db: &Db, names: &[String], own: i64) -> Result<
             }
         }
     }
+}
+
+/// Whether a part of one of the names was searched for, to choose what stands in these words.
+fn was_searched(selection: &str, names: &[String]) -> bool {
+    let selection = selection.to_lowercase();
+    let searched = selection.split_once("search ").map_or("", |(_, words)| words);
+    let mut words = searched.split([' ', ',']).filter(|word| word.chars().count() > 2);
+    words.any(|word| names.iter().any(|name| name.contains(word)))
 }
 
 /// Whether one of the names, which are in lower case, stands in a text as a word of its own.

@@ -41,10 +41,7 @@ pub fn open_account(conn: &mut DbConnection, new: &NewAccount) -> QueryResult<Op
     if User::find_by_name(conn, new.username.as_str(), canonical)?.is_some() {
         return Ok(OpenedAccount::NameTaken);
     }
-    if let DbConnection::Postgres(conn) = conn {
-        // The follower counts on a transaction to have its number before it draws an id.
-        diesel::sql_query("SELECT pg_current_xact_id()").execute(conn)?;
-    }
+    User::before_insert(conn)?;
     let id: i64 = diesel::insert_into(users::table)
         .values((
             users::username.eq(new.username.as_str()),

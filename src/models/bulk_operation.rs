@@ -130,7 +130,10 @@ impl BulkOperation {
     pub fn blank(conn: &mut DbConnection, id: i64, selection: bool, note: bool) -> QueryResult<()> {
         let operation = || bulk_operations::table.find(id);
         if selection {
-            let gone = bulk_operations::selection.eq("a name that is gone");
+            let words: String = operation().select(bulk_operations::selection).get_result(conn)?;
+            // How many rows there were stays.
+            let number = words.split_once(": ").map_or(String::new(), |(number, _)| format!("{number}: "));
+            let gone = bulk_operations::selection.eq(format!("{number}a name that is gone"));
             diesel::update(operation()).set(gone).execute(conn)?;
         }
         if note {

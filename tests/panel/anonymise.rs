@@ -12,7 +12,7 @@ use crate::support::server::PASSWORD;
 const NAME: &str = "Wanda.Unmistakable";
 const SAID: &str = "xylophone quartz";
 
-/// Everything that the database stores as text, table by table. (SQLite's search tables keep no text: those are asked.)
+/// Everything that the database stores as text, table by table. (SQLite's search tables keep no text: those are asked.) (SQLite's search tables keep no text: those are asked.)
 fn dump(app: &TestApp, on: On) -> Vec<(String, String)> {
     let tables = [
         "users",
@@ -59,6 +59,12 @@ async fn leave_traces<'a>(app: &'a TestApp) -> (Browser<'a>, i64) {
     let wanda = Browser::signed_in(app, "wanda.before").await;
     let fields = [("page_size", "10"), ("time_zone", "Europe/Vienna"), ("theme", "dark")];
     wanda.submit("/admin/settings/", &fields).await.assert_status(303);
+    app.catch_up().await;
+    // Under a name that the user had before.
+    let list = root.get("/admin/users/?q=wanda").await.form().with(&[("all", "1")]);
+    let form = root.send(&list).await.form().with(&[("amount", "1"), ("reason", "x")]);
+    root.send(&form).await.assert_status(303);
+    finish_all(&app.services.db).await.unwrap();
     root.submit(&format!("{user}/edit/"), &[("username", NAME)]).await.assert_status(303);
     root.submit(&format!("{user}/adjust/"), &[("amount", "50"), ("reason", "for a good idea")])
         .await
@@ -103,7 +109,7 @@ async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sql
     page.assert_shows(&[
         "This cannot be undone",
         "Chats that lose their texts 2",
-        "Balance that stays 3,951",
+        "Balance that stays 3,952",
     ]);
     root.send(&page.form().with(&[("name", "wanda")])).await.assert_status(400).assert_shows(&["to confirm"]);
     root.send(&page.form().with(&[("name", NAME)])).await.assert_status(303);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
 use rstest::rstest;
 use tollgate::clock;
@@ -127,29 +128,44 @@ async fn two_followers_follow_everything_once_under_writes_and_restarts(
     assert_caught_up(&ledger);
 }
 
-/// On PostgreSQL a row with a lower id may become visible after one with a higher id.
+/// A chat of a user as the statements that a transaction of ours is made of.
+fn charge_of(account: Account, name: &str) -> String {
+    format!(
+        "UPDATE users SET tokens = 3900 WHERE id = {0};
+         INSERT INTO chats (user_id, message, response, model, state, charge, origin, created_at)
+         VALUES ({0}, 'hi', 'hi', 'dummy', 'complete', 100, 'live', now());
+         INSERT INTO ledger_entries (user_id, amount, balance_after, kind, chat_id, note, operation_id, created_at)
+         VALUES ({0}, -100, 3900, 'charge', currval('chats_id_seq'), '', decode(md5('{name}'), 'hex'), now());",
+        account.id
+    )
+}
+
+/// On PostgreSQL a row with a lower id may become visible after one with a higher id, whichever of the two transactions
+/// began first.
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_is_committed_late_is_not_passed_over() {
+async fn an_entry_that_is_committed_late_is_not_passed_over(#[values(true, false)] late_begins_first: bool) {
     let Some(ledger) = Ledger::create(On::Postgres) else { return };
     let (slow, fast) = (ledger.user("slow", 4000).await, ledger.user("fast", 4000).await);
     catch_up(&ledger.db).await;
-    let mut late = ledger.raw();
-    let entry = format!(
-        "BEGIN; UPDATE users SET tokens = 3900 WHERE id = {0};
-         INSERT INTO chats (user_id, message, response, model, state, charge, origin, created_at)
-         VALUES ({0}, 'late', 'late', 'dummy', 'complete', 100, 'live', now());
-         INSERT INTO ledger_entries (user_id, amount, balance_after, kind, chat_id, note, operation_id, created_at)
-         VALUES ({0}, -100, 3900, 'charge', currval('chats_id_seq'), '', decode(md5('late'), 'hex'), now())",
-        slow.id
-    );
-    diesel::connection::SimpleConnection::batch_execute(&mut late, &entry).unwrap();
+    let (mut late, mut early) = (ledger.raw(), ledger.raw());
+    let begin = "BEGIN; SELECT pg_current_xact_id()";
+    if late_begins_first {
+        late.batch_execute(begin).unwrap();
+        early.batch_execute(begin).unwrap();
+    } else {
+        early.batch_execute(begin).unwrap();
+        late.batch_execute(begin).unwrap();
+    }
+    late.batch_execute(&charge_of(slow, "late")).unwrap();
+    early.batch_execute(&charge_of(fast, "early")).unwrap();
+    early.batch_execute("COMMIT").unwrap();
     let mut follower = Follower::default();
     for _ in 0..5 {
-        ledger.db.write_set(charge(fast.auth_token)).await.unwrap();
         follower.round(&ledger.db).await.unwrap();
     }
-    diesel::connection::SimpleConnection::batch_execute(&mut late, "COMMIT").unwrap();
+    late.batch_execute("COMMIT").unwrap();
     catch_up(&ledger.db).await;
     assert_caught_up(&ledger);
-    assert_eq!(ledger.balance(slow.id), 3900);
+    assert_eq!((ledger.balance(slow.id), ledger.balance(fast.id)), (3900, 3900));
 }
