@@ -60,11 +60,16 @@ pub async fn adjust_balance(
     reason: &Reason,
     operation_id: OperationId,
 ) -> Result<Adjusted> {
-    let (actor, now) = (actor.clone(), clock::now());
-    let adjustment =
-        Adjustment { user_id, amount, note: reason.0.clone(), actor_id: actor.user_id, operation_id, now };
+    let (actor_id, now) = (actor.user_id, clock::now());
+    adjust(db, actor, Adjustment { user_id, amount, note: reason.0.clone(), actor_id, operation_id, now })
+        .await
+}
+
+/// An adjustment that was made out, with its history.
+pub async fn adjust(db: &Db, actor: &Actor, adjustment: Adjustment) -> Result<Adjusted> {
+    let (actor, scope) = (actor.clone(), Scope::user(adjustment.user_id));
     let job = move |conn: &mut DbConnection| adjust_and_record(conn, &actor, &adjustment);
-    db.write(Scope::user(user_id), job).await
+    db.write(scope, job).await
 }
 
 /// The adjustment and its history, in the caller's transaction.

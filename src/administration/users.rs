@@ -66,16 +66,15 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
     };
     let is_staff = new.is_staff || new.is_superuser;
     let job = move |conn: &mut DbConnection| {
-        let is_again = crate::models::LedgerEntry::find_by_operation(conn, account.operation_id.as_bytes())?;
         let id = match open_account(conn, &account)? {
             OpenedAccount::Opened(id) => id,
+            OpenedAccount::OpenedBefore(id) => {
+                let made = User::find(conn, id)?.map(|user| user.username_canonical);
+                let is_same = made.as_deref() == Some(account.username.canonical());
+                return if is_same { Ok(Some(id)) } else { Err(reused()) };
+            }
             OpenedAccount::NameTaken => return Ok(None),
         };
-        if is_again.is_some() {
-            let made = User::find(conn, id)?.map(|user| user.username_canonical);
-            let is_same = made.as_deref() == Some(account.username.canonical());
-            return if is_same { Ok(Some(id)) } else { Err(reused()) };
-        }
         if is_staff && !account.is_superuser {
             User::set_staff(conn, id)?;
         }

@@ -141,7 +141,8 @@ pub(super) async fn follow_chats(db: &Db, mark: i64, up_to: i64) -> Result<usize
     db.write_bulk(Scope::none(), job).await
 }
 
-/// The chats that were pending when the follower came by, and are no longer.
+/// The chats that were pending when the follower came by, and are no longer; and those that failed and got an answer
+/// after all.
 pub(super) async fn follow_late_chats(db: &Db) -> Result<usize> {
     let chats = db.read(|conn| Ok(ToFollow::ended(conn, BULK_ROWS)?)).await?;
     if chats.is_empty() {
@@ -149,11 +150,18 @@ pub(super) async fn follow_late_chats(db: &Db) -> Result<usize> {
     }
     let job = move |conn: &mut DbConnection| {
         Mark::lock(conn, "chats")?;
+        let ids: Vec<i64> = chats.iter().map(|chat| chat.id).collect();
+        let known = search::known_chats(conn, &ids)?;
+        search::forget_chats(conn, &known)?;
         let (mut sums, mut rows) = (Sum::default(), Vec::new());
         for chat in &chats {
-            // Another follower may have been here.
-            if ToFollow::delete(conn, chat.id)? {
+            // Another follower may have been here. (A row of its making is put back as it was.)
+            let is_mine = ToFollow::delete(conn, chat.id)?;
+            if is_mine || known.contains(&chat.id) {
                 rows.push(found(chat));
+            }
+            // One that was found before has had its end counted.
+            if is_mine && !known.contains(&chat.id) {
                 add_end(&mut sums, chat);
             }
         }

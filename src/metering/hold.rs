@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use super::entry::NewEntry;
 use crate::db::DbConnection;
 use crate::domain::OperationId;
-use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey};
+use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, ToFollow};
 use crate::schema::{chats, users};
 
 /// What a pending chat came to.
@@ -129,7 +129,10 @@ fn already_ended(
             .filter(chats::id.eq(chat_id))
             .filter(chats::response.is_null())
             .filter(chats::message.ne(""));
-        diesel::update(late).set(chats::response.eq(response)).execute(conn)?;
+        if diesel::update(late).set(chats::response.eq(response)).execute(conn)? == 1 {
+            // Its words are to be found, too.
+            ToFollow::insert(conn, chat_id)?;
+        }
     }
     Ok(Ended::AlreadyRefunded)
 }

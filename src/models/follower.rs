@@ -91,13 +91,15 @@ impl QuarterTotal {
     }
 }
 
-/// A chat that was pending when the follower came by.
+/// A chat that was pending when the follower came by, or got an answer after it had failed.
 #[derive(Debug)]
 pub struct ToFollow;
 
 impl ToFollow {
+    /// Lets the follower come to a chat once it is no longer pending, or once more.
     pub fn insert(conn: &mut DbConnection, chat_id: i64) -> QueryResult<usize> {
-        diesel::insert_into(chats_to_follow::table).values(chats_to_follow::chat_id.eq(chat_id)).execute(conn)
+        let text = "INSERT INTO chats_to_follow (chat_id) VALUES (?) ON CONFLICT (chat_id) DO NOTHING";
+        DynamicStatement::<()>::new(text.to_owned(), vec![Bind::Integer(chat_id)]).execute(conn)
     }
 
     /// Those that are no longer pending, the oldest first.

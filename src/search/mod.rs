@@ -16,7 +16,7 @@ use diesel::RunQueryDsl;
 use diesel::sql_types::BigInt;
 
 use terms::{LARGE_BLOCK, SMALL_BLOCK, range};
-pub use terms::{Term, marks, trigrams, wanted_words, words};
+pub use terms::{Term, are_too_many, marks, trigrams, wanted_words, words};
 
 use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
 use crate::error::Result;
@@ -251,14 +251,23 @@ fn marks_of(chat: &Chat) -> Vec<Term> {
 /// Chats are no longer found by their words. Those that the follower has not come to yet, it will store without: the
 /// caller has its mark locked.
 pub fn forget_words(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
-    let (list, id) = (listed(ids), id_column(conn));
-    let text = format!("SELECT {id} FROM chat_search WHERE {id} IN ({list})");
-    let known: Vec<i64> = DynamicStatement::<BigInt>::new(text, Vec::new()).load(conn)?;
-    forget(conn, Place::Chats, &known)?;
+    let known = known_chats(conn, ids)?;
+    forget_chats(conn, &known)?;
     for chat in Chat::find_many(conn, &known)? {
         insert(conn, Place::Chats, chat.id, &chat_marks(&chat))?;
     }
     Ok(())
+}
+
+/// Those of `ids` that are found by anything.
+pub(crate) fn known_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<i64>> {
+    let (list, id) = (listed(ids), id_column(conn));
+    let text = format!("SELECT {id} FROM chat_search WHERE {id} IN ({list})");
+    DynamicStatement::<BigInt>::new(text, Vec::new()).load(conn)
+}
+
+pub(crate) fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<()> {
+    forget(conn, Place::Chats, ids)
 }
 
 fn listed(ids: &[i64]) -> String {

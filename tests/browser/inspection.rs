@@ -10,19 +10,29 @@ const AXE: &str = include_str!("../../vendor/axe-core/axe.min.js");
 
 /// All rules for WCAG 2.2 AA, and what its makers think good besides. A rule that is off by itself is named.
 const RUN_AXE: &str = r#"
-    const done = arguments[0];
+    const [where, coloursOnly, done] = arguments;
     const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+    const runOnly = coloursOnly
+        ? {type: 'rule', values: ['color-contrast', 'link-in-text-block']}
+        : {type: 'tag', values: tags};
     const options = {
-        runOnly: {type: 'tag', values: tags},
-        rules: {'target-size': {enabled: true}},
+        runOnly,
+        rules: coloursOnly ? {} : {'target-size': {enabled: true}},
         resultTypes: ['violations'],
     };
-    const where = (node) => `\n    ${node.html.slice(0, 200)}\n    ${node.failureSummary}`;
+    const shown = (node) => `\n    ${node.html.slice(0, 200)}\n    ${node.failureSummary}`;
     const told = (violation) =>
-        `${violation.id}: ${violation.help}, ${violation.nodes.length} times, as in${violation.nodes.slice(0, 3).map(where).join('')}`;
-    axe.run(document, options).then(
+        `${violation.id}: ${violation.help}, ${violation.nodes.length} times, as in${violation.nodes.slice(0, 3).map(shown).join('')}`;
+    axe.run(where ? document.querySelector(where) : document, options).then(
         (results) => done({rules: results.passes.length, faults: results.violations.map(told)}),
         (error) => done({rules: 0, faults: [`axe-core broke down: ${error}`]}));
+"#;
+
+/// Numbers what is folded up.
+const MARK_FOLDED: &str = r#"
+    const folded = [...document.querySelectorAll('details:not([open])')];
+    folded.forEach((details, number) => { details.dataset.folded = number; });
+    return folded.length;
 "#;
 
 /// Whether the page is wider than the screen, and what sticks out. What scrolls inside itself may.
@@ -57,7 +67,35 @@ impl Faults {
 
     /// Runs axe-core on the page as it stands there. `how` it is looked at stands in what is found.
     pub async fn check_access(&mut self, visitor: &Visitor, page: &str, how: &str) {
-        let results = visitor.run_and_wait(&format!("{AXE};{RUN_AXE}"), vec![]).await;
+        self.run_axe(visitor, page, how, None, false).await;
+    }
+
+    /// The same for what is different in other colours.
+    pub async fn check_colours(&mut self, visitor: &Visitor, page: &str, how: &str) {
+        self.run_axe(visitor, page, how, None, true).await;
+    }
+
+    /// The same for what is folded up: one after the other, as a menu hides what is below it.
+    pub async fn check_folded(&mut self, visitor: &Visitor, page: &str, how: &str) {
+        let folded = visitor.run(MARK_FOLDED, vec![]).await.as_u64().unwrap_or_default();
+        for number in 0..folded {
+            let this = format!("[data-folded='{number}']");
+            visitor.run("document.querySelector(arguments[0]).open = true", vec![json!(this)]).await;
+            self.run_axe(visitor, page, how, Some(&this), false).await;
+            visitor.run("document.querySelector(arguments[0]).open = false", vec![json!(this)]).await;
+        }
+    }
+
+    async fn run_axe(
+        &mut self,
+        visitor: &Visitor,
+        page: &str,
+        how: &str,
+        within: Option<&str>,
+        colours_only: bool,
+    ) {
+        let results =
+            visitor.run_and_wait(&format!("{AXE};{RUN_AXE}"), vec![json!(within), json!(colours_only)]).await;
         assert!(results["rules"].as_u64() > Some(0) || !strings(&results["faults"]).is_empty(), "{results}");
         self.add(&format!("{page} ({how})"), strings(&results["faults"]));
         self.looks += 1;
@@ -70,11 +108,12 @@ impl Faults {
     }
 
     /// The console must be silent: no violation of the content security policy, no script that breaks, nothing that
-    /// does not load. An error page is told of there by its status, `status`.
+    /// does not load, but for the script where the test keeps it away. An error page is told of there by its status.
     pub async fn check_console(&mut self, visitor: &Visitor, page: &str, status: Option<u16>) {
         let expected = status.map(|status| format!("the server responded with a status of {status} "));
         let is_expected = |entry: &String| {
             expected.as_ref().is_some_and(|text| entry.contains("/admin/") && entry.contains(text.as_str()))
+                || entry.contains("/static/admin.js - Failed to load resource: net::ERR_BLOCKED_BY_CLIENT")
         };
         let entries = visitor.console().await.into_iter().filter(|entry| !is_expected(entry));
         self.add(page, entries.map(|entry| format!("the console says: {entry}")));

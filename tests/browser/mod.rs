@@ -5,6 +5,7 @@ mod demo;
 mod inspection;
 mod keyboard;
 mod pages;
+mod scripts;
 mod tour;
 mod visitor;
 mod walk;

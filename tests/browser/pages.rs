@@ -22,6 +22,8 @@ pub struct Page {
     pub says: &'static str,
     /// The status that the console tells of.
     pub status: Option<u16>,
+    /// What is folded up there, filters and menus, is looked at, too.
+    pub has_folded: bool,
 }
 
 fn page(name: &'static str, path: impl Into<String>, says: &'static str) -> Page {
@@ -33,6 +35,7 @@ fn page(name: &'static str, path: impl Into<String>, says: &'static str) -> Page
         button: None,
         says,
         status: None,
+        has_folded: false,
     }
 }
 
@@ -49,6 +52,11 @@ impl Page {
 
     fn status(mut self, status: u16) -> Page {
         self.status = Some(status);
+        self
+    }
+
+    fn folded(mut self) -> Page {
+        self.has_folded = true;
         self
     }
 
@@ -91,7 +99,7 @@ pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
 /// A server that is in use.
 pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
     let mut pages = vec![
-        page("home", "/admin/", "Recent actions"),
+        page("home", "/admin/", "Recent actions").folded(),
         page("search", "/admin/search/", "Type a part of a user's name"),
         page("search-results", "/admin/search/?q=amelia", "Results for"),
         page("search-by-id", "/admin/search/?q=3", "Results for"),
@@ -103,17 +111,17 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
             .fill("password", "a")
             .press("Change password")
             .status(400),
-        page("holds", "/admin/holds/", "Release #"),
-        page("ledger", "/admin/ledger/", "Show sums"),
+        page("holds", "/admin/holds/", "Release #").folded(),
+        page("ledger", "/admin/ledger/", "Show sums").folded(),
         page("ledger-sums", "/admin/ledger/?kind=adjustment&sums=1", "Entries summed up"),
-        page("bulk-operations", "/admin/bulk-operations/", "#1 adjust balances"),
+        page("bulk-operations", "/admin/bulk-operations/", "#1 adjust balances").folded(),
         page("bulk-operation", format!("/admin/bulk-operations/{}/", demo.bulk), "12 of 12 rows are done"),
         page(
             "bulk-operation-history",
             format!("/admin/bulk-operations/{}/history/", demo.bulk),
             "History of",
         ),
-        page("history", "/admin/history/", "To what"),
+        page("history", "/admin/history/", "To what").folded(),
         page(
             "history-filtered",
             "/admin/history/?action=adjusted+the+balance&date=7days",
@@ -130,12 +138,12 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
 
 fn users(demo: &Demo) -> Vec<Page> {
     vec![
-        page("users", "/admin/users/", "Last login"),
+        page("users", "/admin/users/", "Last login").folded(),
         page("users-filtered", "/admin/users/?q=ma&balance=low&facets=1", "Clear all filters"),
         page("users-nothing", "/admin/users/?q=zzzzzz", "No users match"),
         page("users-none-chosen", "/admin/users/", "No user was chosen").press("Go"),
         page("users-last", "/admin/users/?last=1", "‹ Previous"),
-        page("user-add", "/admin/users/add/", "The password again"),
+        page("user-add", "/admin/users/add/", "The password again").folded(),
         page("user-add-errors", "/admin/users/add/", FAULTS)
             .fill("username", demo.name)
             .fill("password", "password1")
@@ -152,7 +160,7 @@ fn users(demo: &Demo) -> Vec<Page> {
 fn a_user(demo: &Demo) -> Vec<Page> {
     let at = |rest: &str| format!("/admin/users/{}/{rest}", demo.user);
     vec![
-        page("user", at(""), "Held for pending chats"),
+        page("user", at(""), "Held for pending chats").folded(),
         page("user-inactive", format!("/admin/users/{}/", demo.inactive), "inactive"),
         page("user-edit", at("edit/"), "Only a hash is stored"),
         page("user-edit-errors", at("edit/"), FAULTS).fill("username", "two words").press("Save").status(400),
@@ -196,7 +204,7 @@ fn a_user(demo: &Demo) -> Vec<Page> {
 fn chats(demo: &Demo) -> Vec<Page> {
     let at = |chat: i64, rest: &str| format!("/admin/chats/{chat}/{rest}");
     vec![
-        page("chats", "/admin/chats/", "Response"),
+        page("chats", "/admin/chats/", "Response").folded(),
         page("chats-found", "/admin/chats/?q=photosynthesis", "Clear all filters"),
         page("chats-filtered", "/admin/chats/?state=failed&date=today", "Clear all filters"),
         page("chats-nothing", "/admin/chats/?q=zzzzzz", "No chats match"),
@@ -219,7 +227,7 @@ fn chats(demo: &Demo) -> Vec<Page> {
 fn auth_tokens(demo: &Demo) -> Vec<Page> {
     let at = |rest: &str| format!("/admin/auth-tokens/{}/{rest}", demo.token);
     vec![
-        page("auth-tokens", "/admin/auth-tokens/", "Begins with"),
+        page("auth-tokens", "/admin/auth-tokens/", "Begins with").folded(),
         page("auth-tokens-nothing", "/admin/auth-tokens/?q=zzzzzz", "No auth tokens match"),
         page("auth-token", at(""), "Empty: never"),
         page("auth-token-errors", at(""), FAULTS).fill("name", "x".repeat(101)).press("Save").status(400),

@@ -77,6 +77,12 @@ impl Visitor {
         self.chromium.tell("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
+    /// Nothing from such addresses is loaded.
+    pub async fn keep_away(&self, addresses: &str) {
+        self.chromium.tell("Network.enable", json!({})).await;
+        self.chromium.tell("Network.setBlockedURLs", json!({ "urls": [addresses] })).await;
+    }
+
     /// Opens a path of the server, or a whole address.
     pub async fn open(&self, path: &str) {
         let address = if path.starts_with('/') { format!("{}{path}", self.origin) } else { path.to_owned() };

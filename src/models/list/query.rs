@@ -45,6 +45,7 @@ impl ListQuery {
 
     /// The ids of all rows, up to `most`, in the list's order: what "all that match" are. `None`: there are more.
     pub fn all_ids(mut self, conn: &mut DbConnection, most: i64) -> QueryResult<Option<Vec<i64>>> {
+        self.gather(conn)?;
         self.start = Start::First;
         let (inner, binds) = self.inner("0", i64::MAX);
         let fits = if self.has_tests() { " WHERE w.fits" } else { "" };
