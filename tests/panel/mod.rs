@@ -8,6 +8,8 @@ mod double_submits;
 mod first_run;
 mod follower;
 mod forgery;
+mod headers;
+mod history;
 mod lists;
 mod pages;
 mod routes;
