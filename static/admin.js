@@ -9,6 +9,9 @@ const remember = {
   set(key, value) { try { localStorage.setItem(key, value); } catch { /* not remembered */ } },
 };
 
+// What nobody looks at as a page must not take the messages that are meant for the next page.
+const inBackground = { headers: { "X-Tollgate-Background": "1" } };
+
 function button(label, className, onClick) {
   const made = document.createElement("button");
   made.type = "button";
@@ -134,7 +137,8 @@ function previewBalance() {
     const line = form.querySelector("[data-preview]");
     if (!amount || !line) continue;
     const show = () => {
-      const text = amount.value.replace(/[\u2212\u2013]/g, "-").replace(/[,_ ]/g, "");
+      const typed = amount.value.trim().replace(/[\u2212\u2013]/g, "-");
+      const text = /^[+-]?\d{1,3}(,\d{3})+$/.test(typed) ? typed.replaceAll(",", "") : typed;
       if (!/^[+-]?\d{1,18}$/.test(text)) {
         line.textContent = "Before and after stand here as soon as there is an amount.";
         return;
@@ -164,7 +168,7 @@ function suggestUsers() {
       const asked = wanted;
       if (asked.length < 2) return;
       try {
-        const answer = await fetch(`${input.dataset.suggest}?q=${encodeURIComponent(asked)}`);
+        const answer = await fetch(`${input.dataset.suggest}?q=${encodeURIComponent(asked)}`, inBackground);
         if (!answer.ok || asked !== wanted) return;
         list.replaceChildren(...(await answer.json()).map((name) => new Option(name, name)));
       } catch { /* no suggestions; the name can be typed in full */ }
@@ -194,7 +198,7 @@ function refresh() {
     const seconds = Number(element.dataset.refresh);
     const again = async () => {
       try {
-        const answer = await fetch(location.href);
+        const answer = await fetch(location.href, inBackground);
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         const fresh = answer.ok ? page.getElementById(element.id) : null;
         if (!fresh) return;
@@ -216,6 +220,8 @@ function sendOnce() {
     if (event.defaultPrevented || event.target.method !== "post") return;
     if (event.target.dataset.sent) event.preventDefault();
     event.target.dataset.sent = "yes";
+    // Whoever stopped the request may send it again.
+    setTimeout(() => { delete event.target.dataset.sent; }, 5000);
   });
   addEventListener("pageshow", () => {
     for (const form of all("form[data-sent]")) delete form.dataset.sent;

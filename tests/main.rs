@@ -2,6 +2,7 @@
 
 mod api;
 mod blackbox;
+mod browser;
 mod cli;
 mod db;
 mod house;

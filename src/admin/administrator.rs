@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
@@ -57,8 +58,13 @@ impl Administrator {
             return Err(guest(&request));
         };
         let messages: Vec<Message> = serde_json::from_str(&session.messages).unwrap_or_default();
-        if !messages.is_empty() && request.method() == Method::GET {
-            auth.leave_messages(session.id, "[]".to_owned()).await?;
+        // Reading must go on while nothing can be written: the messages are then shown once more.
+        let is_seen = request.method() == Method::GET && !request.headers().contains_key(BACKGROUND);
+        if !messages.is_empty() && is_seen {
+            let cleared = auth.leave_messages(session.id, "[]".to_owned());
+            if !matches!(tokio::time::timeout(PATIENCE, cleared).await, Ok(Ok(()))) {
+                log::warn!("messages of a session could not be cleared");
+            }
         }
         Ok(Administrator {
             csrf: secret.csrf_token(),
@@ -68,7 +74,7 @@ impl Administrator {
             theme: THEMES.into_iter().find(|theme| *theme == settings.theme).unwrap_or("auto"),
             address: client_of(&request).to_string(),
             site: SiteTitle::of(&request),
-            here: request.uri().path_and_query().map_or("/admin/", |here| here.as_str()).to_owned(),
+            here: here(&request),
             user,
             session,
             settings,
@@ -96,6 +102,21 @@ impl Administrator {
         let json = serde_json::to_string(messages).map_err(|error| Error::Internal(error.to_string()))?;
         auth.leave_messages(self.session.id, json).await
     }
+}
+
+/// How long a page waits for what it writes on the side.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The script of the panel asks with it for what is no page that somebody sees.
+const BACKGROUND: &str = "x-tollgate-background";
+
+/// The page that is shown; for the answer to a form the page that it came from, which can be asked for again.
+fn here(request: &HttpRequest) -> String {
+    if *request.method() != Method::POST {
+        return request.uri().path_and_query().map_or("/admin/", |here| here.as_str()).to_owned();
+    }
+    let referrer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
+    let from = referrer.and_then(|referrer| url::Url::parse(referrer).ok());
+    from.map_or_else(|| "/admin/".to_owned(), |from| from[url::Position::BeforePath..].to_owned())
 }
 
 /// What the panel may look like.
@@ -142,9 +163,7 @@ fn guest(request: &HttpRequest) -> PageError {
         let wanted = request.uri().path_and_query().map_or("/admin/", |wanted| wanted.as_str());
         PageError::SignIn(wanted.to_owned())
     } else {
-        PageError::Forbidden(
-            "You are not signed in, or the session has ended. Sign in and send the form again.",
-        )
+        PageError::SessionEnded
     }
 }
 

@@ -15,8 +15,12 @@ use crate::error::Error;
 pub enum PageError {
     /// Not signed in; holds the page that was wanted.
     SignIn(String),
+    /// A form came from somebody who is not signed in, or no longer.
+    SessionEnded,
     /// Holds what to do instead.
     Forbidden(&'static str),
+    /// The query string cannot be read.
+    BadQuery,
     /// A thing that is not there: what it is, and where its kind is listed.
     Missing(&'static str, &'static str),
     Error(Error),
@@ -70,7 +74,11 @@ impl PageError {
     fn advice(&self) -> String {
         match self {
             PageError::SignIn(_) => "This page is for administrators.".to_owned(),
+            PageError::SessionEnded => {
+                "You are not signed in, or the session has ended. Sign in and send the form again.".to_owned()
+            }
             PageError::Forbidden(why) => (*why).to_owned(),
+            PageError::BadQuery => "The part of the address behind the question mark cannot be read.".to_owned(),
             PageError::Missing(what, _) => {
                 format!("There is no such {what}. It may have been removed, or the address is mistyped.")
             }
@@ -105,7 +113,8 @@ impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
             PageError::SignIn(_) => StatusCode::SEE_OTHER,
-            PageError::Forbidden(_) => StatusCode::FORBIDDEN,
+            PageError::SessionEnded | PageError::Forbidden(_) => StatusCode::FORBIDDEN,
+            PageError::BadQuery => StatusCode::BAD_REQUEST,
             PageError::Missing(..) => StatusCode::NOT_FOUND,
             PageError::Error(Error::Unauthorized | Error::InvalidCredentials) => StatusCode::FORBIDDEN,
             PageError::Error(error) => error.status_code(),
@@ -124,7 +133,7 @@ impl ResponseError for PageError {
         }
         let way = match self {
             PageError::Missing(_, list) => ("Back to the list", *list),
-            PageError::Forbidden(_) => ("Sign in", "/admin/sign-in/"),
+            PageError::SessionEnded => ("Sign in", "/admin/sign-in/"),
             _ => ("To the panel's home page", "/admin/"),
         };
         let status = self.status_code();

@@ -19,6 +19,8 @@ pub(super) struct FormView {
     pub action: String,
     /// The balance before, for a form that changes one.
     pub balance: Option<i64>,
+    /// Whose password is asked for, so that the browser keeps it with the right name.
+    pub account: String,
     /// The first button does something that cannot be undone.
     pub is_dangerous: bool,
 }
@@ -184,6 +186,11 @@ impl FormView {
         self
     }
 
+    pub fn account(mut self, username: &str) -> FormView {
+        self.account = username.to_owned();
+        self
+    }
+
     pub fn dangerous(mut self) -> FormView {
         self.is_dangerous = true;
         self
@@ -209,6 +216,14 @@ impl FormView {
                 Kind::ReadOnly => {}
                 _ => field.value = form.text(field.name).to_owned(),
             }
+        }
+        self
+    }
+
+    /// Keeps a hidden field as it was sent: what the form was made from, so that a conflict is still found after a fault.
+    pub fn keep(mut self, name: &str, form: &Form) -> FormView {
+        for (_, value) in self.hidden.iter_mut().filter(|(hidden, _)| hidden == name) {
+            *value = form.text(name).to_owned();
         }
         self
     }

@@ -137,7 +137,8 @@ fn resource(config: &mut ServiceConfig, path: &str, routes: Vec<MethodRoute>) {
     for route in routes {
         resource = resource.route(route.1);
     }
-    config.service(resource.default_service(web::to(refuse)));
+    let queries = web::QueryConfig::default().error_handler(|_, _| PageError::BadQuery.into());
+    config.service(resource.app_data(queries).default_service(web::to(refuse)));
 }
 
 async fn not_found() -> Result<&'static str, PageError> {

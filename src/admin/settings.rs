@@ -180,7 +180,7 @@ pub(super) async fn sign_out_others(
 
 fn password_page(administrator: &Administrator, form: FormView) -> VerbPage {
     let frame = Frame::new(administrator, &[("Change password", "/admin/password/")]);
-    VerbPage::new(frame, form).note(
+    VerbPage::new(frame, form.account(&administrator.user.username)).note(
         "All your sessions and auth tokens end with it, this one, too: sign in again with the new password.",
     )
 }

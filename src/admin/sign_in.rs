@@ -148,7 +148,7 @@ pub(super) async fn show_first_run(
     let csrf = secret.csrf_token().expose().to_owned();
     let site = SiteTitle::of(&request);
     let page = FirstRunPage { site, csrf, key: &key, username: "", errors: Vec::new() };
-    without_referrer(answer(&request, actix_web::http::StatusCode::OK, &page, &secret)?)
+    answer(&request, actix_web::http::StatusCode::OK, &page, &secret)
 }
 
 pub(super) async fn first_run(
@@ -167,7 +167,7 @@ pub(super) async fn first_run(
             Ok(secret) => {
                 let mut response = go("/admin/");
                 response.add_cookie(&cookie_with(&request, &secret)).map_err(internal)?;
-                return without_referrer(response);
+                return Ok(response);
             }
             Err(Error::InvalidRegistration(invalid)) => {
                 invalid.into_iter().map(|invalid| (invalid.field, invalid.reason)).collect()
@@ -183,7 +183,7 @@ pub(super) async fn first_run(
     let csrf = secret.csrf_token().expose().to_owned();
     let site = SiteTitle::of(&request);
     let page = FirstRunPage { site, csrf, key: &key, username, errors };
-    without_referrer(answer(&request, actix_web::http::StatusCode::BAD_REQUEST, &page, &secret)?)
+    answer(&request, actix_web::http::StatusCode::BAD_REQUEST, &page, &secret)
 }
 
 fn used_up() -> PageError {
@@ -208,13 +208,6 @@ fn answer(
     if session_cookie(request).is_none() {
         response.add_cookie(&cookie_with(request, secret)).map_err(internal)?;
     }
-    Ok(response)
-}
-
-/// The address of this page is a secret while the link is open.
-fn without_referrer(mut response: HttpResponse) -> Result<HttpResponse, PageError> {
-    let value = header::HeaderValue::from_static("no-referrer");
-    response.headers_mut().insert(header::REFERRER_POLICY, value);
     Ok(response)
 }
 

@@ -2,6 +2,7 @@
 //! never deleted.
 
 use super::bulk::{Bulk, BulkKind, BulkRequest, insert};
+use super::names::{forget_names, names_of};
 use super::{Action, Actor, Deed, Reason};
 use crate::auth::about_user;
 use crate::clock;
@@ -10,7 +11,8 @@ use crate::domain::{OperationId, Username};
 use crate::error::{Error, Result};
 use crate::models::list::{Condition, Count, ListQuery, SortKey, Start, Value};
 use crate::models::{
-    AuditEntry, AuthToken, Change, Chat, PanelSettings, Session, StoredKey, User, UserChanges,
+    AuditEntry, AuthToken, BulkOperation, Change, Chat, Mark, PanelSettings, Session, StoredKey, User,
+    UserChanges,
 };
 use crate::search;
 
@@ -80,7 +82,7 @@ pub async fn anonymise_user(
     let restart = request.clone();
     let job = move |conn: &mut DbConnection| {
         let Some(stored) = User::find(conn, user_id)? else { return Ok(Anonymised::NoSuchUser) };
-        if crate::models::BulkOperation::find_by_seed(conn, request.seed.as_bytes())?.is_some() {
+        if BulkOperation::find_by_seed(conn, request.seed.as_bytes())?.is_some() {
             return Ok(Anonymised::Started(insert(conn, &own_actor, &request, now)?));
         }
         if stored.is_superuser || stored.is_staff {
@@ -102,7 +104,6 @@ pub async fn anonymise_user(
         User::edit(conn, user_id, &changes)?;
         // What Django stores for a password that nothing fits.
         User::set_password(conn, user_id, "!")?;
-        crate::models::BulkOperation::forget_name(conn, &stored.username)?;
         search::index_user(conn, user_id, username.canonical())?;
         AuthToken::revoke_all(conn, user_id, None, now)?;
         Session::delete_all_of(conn, user_id, None)?;
@@ -110,6 +111,8 @@ pub async fn anonymise_user(
         let active = [Change::new("active", super::users::yes_no(stored.is_active), "no")];
         let deed = Deed { changes: &active, ..about_user(Action::Anonymise, user_id) };
         own_actor.record(conn, &deed, now)?;
+        // The worker has to know which name to look for; it forgets it when it is done.
+        let request = BulkRequest { selection: stored.username.clone(), ..request.clone() };
         Ok(Anonymised::Started(insert(conn, &own_actor, &request, now)?))
     };
     let done = db.write(Scope::user(user_id), job).await?;
@@ -139,21 +142,28 @@ fn free_name(conn: &mut DbConnection, user_id: i64) -> Result<Username> {
 
 /// Removes the texts of a user's chats and all else that tells who it was, in parts. Running it again, after a crash,
 /// finds less to do.
-pub(super) async fn remove_texts(db: &Db, user_id: i64) -> Result<()> {
+pub(super) async fn remove_texts(db: &Db, operation: &BulkOperation, user_id: i64) -> Result<()> {
     let mut after = 0;
     loop {
         let ids = db.read(move |conn| Ok(Chat::ids_of(conn, user_id, after, BULK_ROWS)?)).await?;
         let Some(last) = ids.last().copied() else { break };
         after = last;
         let job = move |conn: &mut DbConnection| {
+            // Before the texts, or the follower could read them and store their words afterwards.
+            Mark::lock(conn, "chats")?;
             Chat::blank(conn, &ids)?;
-            Ok(search::forget_chats(conn, &ids)?)
+            search::forget_words(conn, &ids)
         };
         db.write_bulk(Scope::none(), job).await?;
     }
     db.write_in_parts(move |conn, most| Ok(StoredKey::forget_of(conn, user_id, most)?)).await?;
     db.write_in_parts(move |conn, most| Ok(AuthToken::forget_of(conn, user_id, most)?)).await?;
-    forget_history(db, user_id).await
+    let names = names_of(db, user_id, &operation.selection).await?;
+    forget_names(db, &names, operation.id).await?;
+    forget_history(db, user_id).await?;
+    // This operation has the name, too: last of all, as a crash before it begins anew.
+    let id = operation.id;
+    db.write_bulk(Scope::none(), move |conn| Ok(BulkOperation::blank(conn, id, true, false)?)).await
 }
 
 /// Takes what was written about the user out of the history: who did what and when stays, the values go.

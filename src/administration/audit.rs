@@ -8,6 +8,9 @@ use crate::db::{Db, DbConnection};
 use crate::error::Result;
 use crate::models::{AuditEntry, Change, NewAuditEntry};
 
+/// The note on what was done by a command, by somebody whom the database does not know.
+pub(crate) const COMMAND_LINE: &str = "by the command line";
+
 /// Who does it, and from where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actor {

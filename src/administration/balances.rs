@@ -36,8 +36,12 @@ impl Reason {
 /// Reads a signed amount of tokens as people write it: `500`, `+500`, `-1,000`.
 pub fn parse_amount(text: &str) -> Result<i64, Invalid> {
     let invalid = || Invalid::new("amount", "give a whole number of tokens, such as 500 or -100");
-    let plain: String = text.trim().replace(['\u{2212}', '\u{2013}'], "-").replace([',', '_', ' '], "");
-    let amount: i64 = plain.parse().map_err(|_| invalid())?;
+    let text = text.trim().replace(['\u{2212}', '\u{2013}'], "-");
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => (-1, digits),
+        None => (1, text.strip_prefix('+').unwrap_or(&text)),
+    };
+    let amount = sign * whole_number(digits).ok_or_else(invalid)?;
     if amount == 0 {
         return Err(Invalid::new("amount", "0 changes nothing: give a number above or below it"));
     }
@@ -56,11 +60,16 @@ pub async fn adjust_balance(
     reason: &Reason,
     operation_id: OperationId,
 ) -> Result<Adjusted> {
-    let (actor, now) = (actor.clone(), clock::now());
-    let adjustment =
-        Adjustment { user_id, amount, note: reason.0.clone(), actor_id: actor.user_id, operation_id, now };
+    let (actor_id, now) = (actor.user_id, clock::now());
+    adjust(db, actor, Adjustment { user_id, amount, note: reason.0.clone(), actor_id, operation_id, now })
+        .await
+}
+
+/// An adjustment that was made out, with its history.
+pub async fn adjust(db: &Db, actor: &Actor, adjustment: Adjustment) -> Result<Adjusted> {
+    let (actor, scope) = (actor.clone(), Scope::user(adjustment.user_id));
     let job = move |conn: &mut DbConnection| adjust_and_record(conn, &actor, &adjustment);
-    db.write(Scope::user(user_id), job).await
+    db.write(scope, job).await
 }
 
 /// The adjustment and its history, in the caller's transaction.
@@ -88,7 +97,19 @@ pub(super) fn adjust_and_record(
     Ok(adjusted)
 }
 
-fn reused() -> Error {
+/// Digits, with or without commas between groups of three. A comma anywhere else is somebody's decimal point, which must
+/// not become a hundredfold.
+pub fn whole_number(text: &str) -> Option<i64> {
+    let mut groups = text.split(',');
+    let first = groups.next()?;
+    let is_grouped = text.contains(',');
+    let fits = !is_grouped || (first.len() <= 3 && groups.all(|group| group.len() == 3));
+    let digits = text.replace(',', "");
+    let is_plain = !first.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if fits && is_plain { digits.parse().ok() } else { None }
+}
+
+pub(super) fn reused() -> Error {
     Error::Invalid(Invalid::new("operation", "this form was already used for something else: open it again"))
 }
 
@@ -178,7 +199,25 @@ mod tests {
         assert_eq!(read(" +500 "), Some(500));
         assert_eq!(read("-1,000"), Some(-1000));
         assert_eq!(read("−100"), Some(-100), "with a minus sign from a text");
-        for bad in ["", "0", "5.5", "1e3", "--1", "ten", "9223372036854775807", "99999999999999999999"] {
+        assert_eq!(read("+1,234,567"), Some(1_234_567));
+        for bad in [
+            "",
+            "0",
+            "5.5",
+            "1,5",
+            "100,00",
+            "0,5",
+            ",500",
+            "1234,567",
+            "1,",
+            "+-5",
+            "1 000",
+            "1e3",
+            "--1",
+            "ten",
+            "9223372036854775807",
+            "99999999999999999999",
+        ] {
             assert_eq!(read(bad), None, "{bad:?}");
         }
     }

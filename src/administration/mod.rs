@@ -7,19 +7,22 @@ mod audit;
 mod auth_tokens;
 mod balances;
 mod bulk;
+mod names;
 mod settings;
 mod users;
 mod verifications;
 
 pub use anonymise::{Anonymised, WhatGoes, anonymise_user, what_goes};
-pub(crate) use audit::Deed;
 pub use audit::{Action, Actor, ObjectKind, forget_history};
+pub(crate) use audit::{COMMAND_LINE, Deed};
 pub use auth_tokens::{edit_auth_token, make_auth_token, revoke_auth_token};
-pub use balances::{REASON_LENGTH, Reason, adjust_balance, parse_amount, refund_chat, release_hold};
+pub use balances::{
+    REASON_LENGTH, Reason, adjust, adjust_balance, parse_amount, refund_chat, release_hold, whole_number,
+};
 pub use bulk::{Bulk, BulkKind, BulkRequest, MOST_ROWS, finish_all};
 pub use settings::store_settings;
 pub use users::{
     Edited, UserEdit, UserToAdd, add_user, edit_user, log_out_everywhere, parse_password_for, set_active,
     set_user_password,
 };
-pub use verifications::start_verification;
+pub use verifications::{end_interrupted_verifications, start_verification};

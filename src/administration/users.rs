@@ -2,6 +2,7 @@
 
 use chrono::NaiveDateTime;
 
+use super::balances::reused;
 use super::{Action, Actor, Deed, ObjectKind};
 use crate::auth::{about_user, parse_new_password};
 use crate::clock;
@@ -65,14 +66,15 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
     };
     let is_staff = new.is_staff || new.is_superuser;
     let job = move |conn: &mut DbConnection| {
-        let is_again = crate::models::LedgerEntry::find_by_operation(conn, account.operation_id.as_bytes())?;
         let id = match open_account(conn, &account)? {
             OpenedAccount::Opened(id) => id,
+            OpenedAccount::OpenedBefore(id) => {
+                let made = User::find(conn, id)?.map(|user| user.username_canonical);
+                let is_same = made.as_deref() == Some(account.username.canonical());
+                return if is_same { Ok(Some(id)) } else { Err(reused()) };
+            }
             OpenedAccount::NameTaken => return Ok(None),
         };
-        if is_again.is_some() {
-            return Ok(Some(id));
-        }
         if is_staff && !account.is_superuser {
             User::set_staff(conn, id)?;
         }
@@ -85,8 +87,12 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
         actor.record(conn, &Deed { changes: &changes, ..about_user(Action::Add, id) }, now)?;
         Ok(Some(id))
     };
-    match db.write(Scope::none(), job).await {
-        // Somebody took the name between the look and the insert, on another node.
+    let added = match db.write(Scope::none(), job.clone()).await {
+        // The same form or somebody else came between the look and the insert: a second look tells which.
+        Err(error) if error.is_unique_violation() => db.write(Scope::none(), job).await,
+        outcome => outcome,
+    };
+    match added {
         Err(error) if error.is_unique_violation() => Ok(None),
         outcome => outcome,
     }

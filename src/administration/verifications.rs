@@ -1,5 +1,7 @@
 //! `verify` from the panel: it runs in the background, one at a time, and what it found is kept.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use super::{Action, Actor, Deed, ObjectKind};
@@ -9,8 +11,11 @@ use crate::error::Result;
 use crate::metering::verify::verify;
 use crate::models::Verification;
 
-/// A run that has not ended after this is taken for dead.
+/// A run that has not ended after this is taken for dead: its node is gone.
 const DEAD_AFTER: TimeDelta = TimeDelta::hours(6);
+/// How often, and with which pauses, a result is tried to be stored.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_secs(15);
 /// Faults that are kept.
 const MOST_FAULTS: usize = 100;
 
@@ -60,7 +65,19 @@ async fn run(db: &Db, id: i64) -> Result<()> {
     let job = move |conn: &mut DbConnection| {
         Ok(Verification::finish(conn, id, &damage, failure.as_deref(), clock::now())?)
     };
+    for _ in 1..TRIES {
+        if db.write(Scope::none(), job.clone()).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
     db.write(Scope::none(), job).await.map(|_| ())
+}
+
+/// Ends the runs that a restart has cut off. (One that another node is still at stores its result all the same.)
+pub async fn end_interrupted_verifications(db: &Db) -> Result<usize> {
+    let why = "the server was restarted meanwhile";
+    db.write(Scope::none(), move |conn| Ok(Verification::interrupt(conn, why, clock::now())?)).await
 }
 
 fn in_words(findings: &[crate::metering::verify::Finding]) -> String {

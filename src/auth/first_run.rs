@@ -7,11 +7,13 @@ use subtle::ConstantTimeEq;
 
 use super::Auth;
 use super::register::{parse, superuser_account};
+use super::sessions::about_user;
+use crate::administration::{Action, Actor, Deed};
 use crate::db::{DbConnection, Scope};
 use crate::domain::{SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
 use crate::metering::{OpenedAccount, open_account};
-use crate::models::User;
+use crate::models::{Change, User};
 
 /// The key of the link that `serve` printed, if it did: its digest, in memory only, so that a restart ends it.
 #[derive(Debug, Default)]
@@ -68,6 +70,7 @@ impl Auth {
             parse(Some(username), Some(password)).map_err(Error::InvalidRegistration)?;
         let hash = self.hasher.hash(password).await?;
         let account = superuser_account(username, hash, self.rules.opening_tokens);
+        let actor = Actor { user_id: None, address: from.to_string() };
         let job = move |conn: &mut DbConnection| {
             User::lock_first_superuser(conn)?;
             if User::any_superuser(conn)? {
@@ -76,7 +79,20 @@ impl Auth {
                 return Ok(own.filter(|user| user.password == account.password_hash).map(Ok));
             }
             match open_account(conn, &account)? {
-                OpenedAccount::Opened(id) => Ok(User::find(conn, id)?.map(Ok)),
+                OpenedAccount::Opened(id) => {
+                    let changes = [
+                        Change::new("username", "", account.username.as_str()),
+                        Change::new("superuser", "", "yes"),
+                    ];
+                    let deed = Deed {
+                        changes: &changes,
+                        note: "by the first-run link",
+                        ..about_user(Action::Add, id)
+                    };
+                    actor.record(conn, &deed, account.now)?;
+                    Ok(User::find(conn, id)?.map(Ok))
+                }
+                OpenedAccount::OpenedBefore(id) => Ok(User::find(conn, id)?.map(Ok)),
                 OpenedAccount::NameTaken => Ok(Some(Err(()))),
             }
         };
@@ -87,6 +103,6 @@ impl Auth {
         };
         self.first_run.forget();
         log::info!("the first superuser, {}, was made by the first-run link", user.username);
-        self.begin_session(user, from, user_agent, None).await
+        self.begin_session(user, None, from, user_agent, None).await
     }
 }

@@ -21,7 +21,7 @@ pub use first_run::FirstRun;
 pub use hasher::Hasher;
 pub use last_uses::LastUses;
 pub use log_in::LogIn;
-pub(crate) use passwords::{parse_new_password, set_password};
+pub(crate) use passwords::parse_new_password;
 pub use register::{NewSuperuser, make_superuser};
 pub(crate) use sessions::about_user;
 pub use sessions::{SignIn, SignedIn, forget_sessions};

@@ -3,11 +3,14 @@
 use std::net::IpAddr;
 
 use super::Auth;
+use super::sessions::about_user;
+use crate::administration::{Action, Actor, COMMAND_LINE, Deed};
 use crate::clock;
-use crate::db::{Db, Scope};
+use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{Invalid, NewPassword, OperationId, Username};
 use crate::error::{Error, Result};
 use crate::metering::{NewAccount, OpenedAccount, open_account};
+use crate::models::Change;
 
 impl Auth {
     /// Makes a user with the opening balance. `username` and `password` as they came; `None` where the body held
@@ -40,7 +43,18 @@ pub struct NewSuperuser {
 
 /// Makes a superuser; answers the id.
 pub async fn make_superuser(db: &Db, new: NewSuperuser) -> Result<i64> {
-    open(db, superuser_account(new.username, new.password_hash, new.tokens)).await
+    let account = superuser_account(new.username, new.password_hash, new.tokens);
+    let job = move |conn: &mut DbConnection| {
+        let opened = open_account(conn, &account)?;
+        if let OpenedAccount::Opened(id) = opened {
+            let name = account.username.as_str();
+            let changes = [Change::new("username", "", name), Change::new("superuser", "", "yes")];
+            let deed = Deed { changes: &changes, note: COMMAND_LINE, ..about_user(Action::Add, id) };
+            Actor::default().record(conn, &deed, account.now)?;
+        }
+        Ok(opened)
+    };
+    opened(db.write(Scope::none(), job).await)
 }
 
 pub(super) fn superuser_account(username: Username, password_hash: String, tokens: i64) -> NewAccount {
@@ -49,8 +63,12 @@ pub(super) fn superuser_account(username: Username, password_hash: String, token
 }
 
 async fn open(db: &Db, new: NewAccount) -> Result<i64> {
-    match db.write(Scope::none(), move |conn| Ok(open_account(conn, &new)?)).await {
-        Ok(OpenedAccount::Opened(id)) => Ok(id),
+    opened(db.write(Scope::none(), move |conn| Ok(open_account(conn, &new)?)).await)
+}
+
+fn opened(outcome: Result<OpenedAccount>) -> Result<i64> {
+    match outcome {
+        Ok(OpenedAccount::Opened(id) | OpenedAccount::OpenedBefore(id)) => Ok(id),
         Ok(OpenedAccount::NameTaken) => Err(Error::UsernameTaken),
         // Somebody took the name between the look and the insert, on another node.
         Err(error) if error.is_unique_violation() => Err(Error::UsernameTaken),

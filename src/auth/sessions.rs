@@ -1,6 +1,7 @@
 //! The panel's sessions: signing in and out, and who may stay.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use chrono::{NaiveDateTime, TimeDelta};
 
@@ -15,6 +16,8 @@ use crate::models::{NewSession, PanelSettings, Session, User};
 
 /// Between two notes that a session is in use.
 const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(1);
+/// How long a request waits for that note.
+const TOUCH_PATIENCE: Duration = Duration::from_secs(1);
 /// Characters of a browser's name that are kept.
 const USER_AGENT_LENGTH: usize = 200;
 
@@ -56,19 +59,25 @@ impl Auth {
             None => None,
         };
         let password = Password::parse(sign_in.password).ok();
+        let password_given = password.clone();
         let verified = self.verify(password, found.as_ref()).await?;
         let may = found.filter(|user| user.is_active && (user.is_staff || user.is_superuser));
         let (Some(user), true) = (may, verified != Verified::No) else {
             log::info!("a sign-in to the panel was refused, from {}", sign_in.from);
             return Err(Error::InvalidCredentials);
         };
-        self.begin_session(user, sign_in.from, sign_in.user_agent, sign_in.old).await
+        let new_hash = match (verified, password_given) {
+            (Verified::YesUpgrade, Some(password)) => Some(self.hasher.hash(password).await?),
+            _ => None,
+        };
+        self.begin_session(user, new_hash, sign_in.from, sign_in.user_agent, sign_in.old).await
     }
 
-    /// Begins a session of a user whose password was just checked, or made.
+    /// Begins a session of a user whose password was just checked, or made. `new_hash` replaces a hash that is out of date.
     pub(super) async fn begin_session(
         &self,
         user: User,
+        new_hash: Option<String>,
         from: IpAddr,
         user_agent: &str,
         old: Option<TokenDigest>,
@@ -95,6 +104,9 @@ impl Auth {
             let fresh = User::find(conn, user.id)?;
             if !fresh.is_some_and(|fresh| fresh.is_active && fresh.password == user.password) {
                 return Ok(false);
+            }
+            if let Some(new_hash) = &new_hash {
+                User::upgrade_password(conn, user.id, &user.password, new_hash)?;
             }
             if let Some(old) = old {
                 Session::delete(conn, old)?;
@@ -125,7 +137,11 @@ impl Auth {
             && now - signed_in.session.last_used_at > TOUCH_EVERY
         {
             let id = signed_in.session.id;
-            self.db.write(Scope::none(), move |conn| Ok(Session::touch(conn, id, now)?)).await?;
+            let touched = self.db.write(Scope::none(), move |conn| Ok(Session::touch(conn, id, now)?));
+            // Reading must go on while nothing can be written; the next request tries again.
+            if !matches!(tokio::time::timeout(TOUCH_PATIENCE, touched).await, Ok(Ok(_))) {
+                log::warn!("the use of a session could not be noted");
+            }
         }
         Ok(found)
     }

@@ -1,11 +1,11 @@
 //! `tollgate adjust USER AMOUNT --note …`.
 
 use super::{Refusal, block_on, explain, find_user, open_migrated};
+use crate::administration::{Actor, adjust};
 use crate::clock;
 use crate::config::Config;
-use crate::db::Scope;
 use crate::domain::OperationId;
-use crate::metering::{Adjusted, Adjustment, adjust};
+use crate::metering::{Adjusted, Adjustment};
 
 /// The most tokens that one adjustment gives or takes: a slip of the finger should not make billions.
 const MOST: i64 = 1_000_000_000_000;
@@ -42,8 +42,7 @@ pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
         operation_id: OperationId::generate(),
         now: clock::now(),
     };
-    let job = move |conn: &mut crate::db::DbConnection| Ok(adjust(conn, &adjustment)?);
-    match block_on(async { db.write(Scope::user(user.id), job).await.map_err(explain) })? {
+    match block_on(async { adjust(&db, &Actor::default(), adjustment).await.map_err(explain) })? {
         Adjusted::Done { balance } => {
             println!("{}: {:+} tokens, balance {balance}", user.username, args.amount);
             Ok(())

@@ -2,7 +2,8 @@
 
 use super::passwords::PasswordSource;
 use super::{Refusal, block_on, explain, find_user, open_migrated};
-use crate::auth::{parse_new_password, password_hash, set_password};
+use crate::administration::{Actor, set_user_password};
+use crate::auth::{parse_new_password, password_hash};
 use crate::config::Config;
 
 #[derive(clap::Args, Debug)]
@@ -22,7 +23,8 @@ pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
         parse_new_password(&password, &user).map_err(|invalid| format!("password: {}", invalid.reason))?;
     let hash = password_hash::hash(password.as_ref(), config.accounts.bcrypt_cost)
         .map_err(|error| format!("cannot hash the password: {error}"))?;
-    block_on(async { set_password(&db, user.id, hash, None, None).await.map_err(explain) })?;
+    let actor = Actor::default();
+    block_on(async { set_user_password(&db, &actor, user.id, hash, None).await.map_err(explain) })?;
     println!("Password of {} changed; all auth tokens of the user have ended", user.username);
     Ok(())
 }

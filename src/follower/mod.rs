@@ -73,7 +73,7 @@ impl Follower {
             let (mark, seen) = db
                 .read(move |conn| {
                     let mark = Mark::position(conn, followed.table())?;
-                    Ok((mark, settled::look(conn, followed)?))
+                    Ok((mark, settled::look(conn, followed, mark)?))
                 })
                 .await?;
             let up_to = self.settled.take_in(followed, seen);

@@ -40,20 +40,20 @@ fn quarter(at: NaiveDateTime) -> NaiveDateTime {
 }
 
 pub(super) async fn follow_users(db: &Db, mark: i64, up_to: i64) -> Result<usize> {
-    let users = db.read(move |conn| Ok(User::names_after(conn, mark, up_to, BULK_ROWS)?)).await?;
-    let count = users.len();
-    let next = if (count as i64) < BULK_ROWS { up_to } else { users.last().map_or(up_to, |(id, _, _)| *id) };
-    let rows: Vec<(i64, i64, String)> =
-        users.into_iter().map(|(id, name, tokens)| (id, tokens, search::name_terms(id, &name))).collect();
     let job = move |conn: &mut DbConnection| {
+        Mark::lock(conn, "users")?;
+        // Read where nobody can be renamed meanwhile: an old name must not be found for ever.
+        let users = User::names_after(conn, mark, up_to, BULK_ROWS)?;
+        let is_all = (users.len() as i64) < BULK_ROWS;
+        let next = if is_all { up_to } else { users.last().map_or(up_to, |(id, _, _)| *id) };
         if !Mark::advance(conn, "users", mark, next)? {
             return Ok(0);
         }
-        for (id, tokens, terms) in &rows {
-            search::insert(conn, Place::Users, *id, terms)?;
+        for (id, name, tokens) in &users {
+            search::insert(conn, Place::Users, *id, &search::name_terms(*id, name))?;
             UserBalance::add(conn, *id, *tokens)?;
         }
-        Ok(rows.len())
+        Ok(users.len())
     };
     db.write_bulk(Scope::none(), job).await
 }
@@ -87,18 +87,28 @@ pub(super) async fn follow_entries(db: &Db, mark: i64, up_to: i64) -> Result<usi
     db.write_bulk(Scope::none(), job).await
 }
 
-/// A chat as it is stored for searching.
+/// A chat with the terms that it is found by.
 struct Found {
-    id: i64,
+    chat: Chat,
     terms: String,
 }
 
 fn found(chat: &Chat) -> Found {
-    let mut terms = search::words(&chat.message);
-    terms.extend(search::words(chat.response.as_deref().unwrap_or_default()));
-    // What was anonymised is found by nothing that was said.
-    let marks = search::marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model, chat.created_at);
-    Found { id: chat.id, terms: search::joined(terms.into_iter().chain(marks)) }
+    Found { chat: chat.clone(), terms: search::chat_terms(chat) }
+}
+
+/// Stores what chats are found by. One whose texts were removed since it was read is found by its marks alone.
+fn insert_found(conn: &mut DbConnection, rows: &[Found]) -> Result<()> {
+    let ids: Vec<i64> = rows.iter().map(|row| row.chat.id).collect();
+    let blanked = Chat::blanked_among(conn, &ids)?;
+    for row in rows {
+        if blanked.contains(&row.chat.id) {
+            search::insert(conn, Place::Chats, row.chat.id, &search::chat_marks(&row.chat))?;
+        } else {
+            search::insert(conn, Place::Chats, row.chat.id, &row.terms)?;
+        }
+    }
+    Ok(())
 }
 
 fn add_end(sums: &mut Sum, chat: &Chat) {
@@ -121,9 +131,7 @@ pub(super) async fn follow_chats(db: &Db, mark: i64, up_to: i64) -> Result<usize
         if !Mark::advance(conn, "chats", mark, next)? {
             return Ok(0);
         }
-        for row in &rows {
-            search::insert(conn, Place::Chats, row.id, &row.terms)?;
-        }
+        insert_found(conn, &rows)?;
         for id in &late {
             ToFollow::insert(conn, *id)?;
         }
@@ -133,22 +141,31 @@ pub(super) async fn follow_chats(db: &Db, mark: i64, up_to: i64) -> Result<usize
     db.write_bulk(Scope::none(), job).await
 }
 
-/// The chats that were pending when the follower came by, and are no longer.
+/// The chats that were pending when the follower came by, and are no longer; and those that failed and got an answer
+/// after all.
 pub(super) async fn follow_late_chats(db: &Db) -> Result<usize> {
     let chats = db.read(|conn| Ok(ToFollow::ended(conn, BULK_ROWS)?)).await?;
     if chats.is_empty() {
         return Ok(0);
     }
     let job = move |conn: &mut DbConnection| {
-        let mut sums = Sum::default();
+        Mark::lock(conn, "chats")?;
+        let ids: Vec<i64> = chats.iter().map(|chat| chat.id).collect();
+        let known = search::known_chats(conn, &ids)?;
+        search::forget_chats(conn, &known)?;
+        let (mut sums, mut rows) = (Sum::default(), Vec::new());
         for chat in &chats {
-            // Another follower may have been here.
-            if ToFollow::delete(conn, chat.id)? {
-                let row = found(chat);
-                search::insert(conn, Place::Chats, row.id, &row.terms)?;
+            // Another follower may have been here. (A row of its making is put back as it was.)
+            let is_mine = ToFollow::delete(conn, chat.id)?;
+            if is_mine || known.contains(&chat.id) {
+                rows.push(found(chat));
+            }
+            // One that was found before has had its end counted.
+            if is_mine && !known.contains(&chat.id) {
                 add_end(&mut sums, chat);
             }
         }
+        insert_found(conn, &rows)?;
         sums.store(conn)?;
         Ok(chats.len())
     };

@@ -1,16 +1,18 @@
 //! Up to which id nothing more can appear.
 //!
 //! SQLite has one writer, so ids appear in their order. On PostgreSQL a transaction draws its ids before it commits, and
-//! a later one may commit first. Each of ours has its transaction id before it draws one of these ids, since it locks or
-//! writes a user's row first. So what was visible together with a snapshot is settled once all transactions that were
-//! open then have ended.
+//! a later one may commit first. Each of ours has its transaction id before it draws one of these ids: it locks a user's
+//! row first, or takes the transaction id on purpose. So whoever may still bring an id below one that was visible has a
+//! transaction id below one that is drawn after that look, and what was visible is settled once all those have ended.
+//! (The snapshot's own bound would not do: it is the last transaction that has *ended*, and one that began later may have
+//! drawn its ids earlier.)
 
 use diesel::QueryResult;
 use diesel::RunQueryDsl;
 use diesel::sql_types::BigInt;
 
 use super::Followed;
-use crate::db::{DbConnection, DynamicStatement};
+use crate::db::{Bind, DbConnection, DynamicStatement};
 
 /// For each table the highest id that was visible, and the transaction id before which all must have ended.
 #[derive(Clone, Debug, Default)]
@@ -20,43 +22,46 @@ pub(super) struct Settled([(i64, i64); 3]);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     highest: i64,
-    /// The first transaction id that was not given out yet.
-    next_transaction: i64,
-    /// The oldest transaction that is still open.
-    oldest_open: i64,
+    /// `None`: ids appear in their order.
+    transactions: Option<Transactions>,
 }
 
-pub(super) fn look(conn: &mut DbConnection, followed: Followed) -> QueryResult<Seen> {
-    let table = followed.table();
-    let text = match conn {
-        DbConnection::Sqlite(_) => format!("SELECT coalesce(max(id), 0), 0, 0 FROM {table}"),
-        DbConnection::Postgres(_) => format!(
-            "SELECT coalesce(max(id), 0), CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT),
-                    CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)
-             FROM {table}"
-        ),
-    };
-    let row: (i64, i64, i64) =
-        DynamicStatement::<(BigInt, BigInt, BigInt)>::new(text, Vec::new()).get_result(conn)?;
-    Ok(Seen { highest: row.0, next_transaction: row.1, oldest_open: row.2 })
+#[derive(Clone, Copy, Debug)]
+struct Transactions {
+    /// All before this one have ended.
+    oldest_open: i64,
+    /// Whoever may still bring an id below the highest is before this one.
+    bound: i64,
+}
+
+/// Looks at a table in which `mark` is followed already: only for what is new is a transaction id drawn.
+pub(super) fn look(conn: &mut DbConnection, followed: Followed, mark: i64) -> QueryResult<Seen> {
+    if matches!(conn, DbConnection::Sqlite(_)) {
+        return Ok(Seen { highest: highest(conn, followed)?, transactions: None });
+    }
+    let text = format!(
+        "SELECT coalesce(max(id), 0), CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT),
+                CASE WHEN coalesce(max(id), 0) > ? THEN CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT) ELSE 0 END
+         FROM {}",
+        followed.table()
+    );
+    let row = DynamicStatement::<(BigInt, BigInt, BigInt)>::new(text, vec![Bind::Integer(mark)]);
+    let (highest, oldest_open, bound): (i64, i64, i64) = row.get_result(conn)?;
+    Ok(Seen { highest, transactions: Some(Transactions { oldest_open, bound }) })
 }
 
 impl Settled {
     /// Takes in what was seen; answers up to which id the table is settled.
     pub fn take_in(&mut self, followed: Followed, seen: Seen) -> i64 {
+        let Some(transactions) = seen.transactions else { return seen.highest };
         let place = Followed::ALL.iter().position(|other| *other == followed).unwrap_or_default();
         let Some(remembered) = self.0.get_mut(place) else { return 0 };
-        if seen.oldest_open >= seen.next_transaction {
-            // Nothing is open at all.
-            *remembered = (seen.highest, seen.next_transaction);
-            return seen.highest;
-        }
         let (highest, before) = *remembered;
-        if seen.oldest_open >= before {
-            *remembered = (seen.highest, seen.next_transaction);
-            return highest;
+        if transactions.oldest_open < before {
+            return 0;
         }
-        0
+        *remembered = (seen.highest, transactions.bound);
+        highest
     }
 }
 
@@ -69,18 +74,24 @@ pub(super) fn highest(conn: &mut DbConnection, followed: Followed) -> QueryResul
 mod tests {
     use super::*;
 
-    fn seen(highest: i64, oldest_open: i64, next_transaction: i64) -> Seen {
-        Seen { highest, next_transaction, oldest_open }
+    #[test]
+    fn an_id_is_settled_when_all_that_may_bring_a_lower_one_have_ended() {
+        let mut settled = Settled::default();
+        let mut look = |highest, oldest_open, bound| {
+            let transactions = Some(Transactions { oldest_open, bound });
+            settled.take_in(Followed::Chats, Seen { highest, transactions })
+        };
+        assert_eq!(look(10, 100, 103), 0, "100 may be open, and 102 have drawn 9");
+        assert_eq!(look(20, 102, 105), 0, "102 is open still");
+        assert_eq!(look(30, 103, 110), 10, "now none of them is");
+        assert_eq!(look(40, 109, 115), 0);
+        assert_eq!(look(40, 115, 0), 30);
+        assert_eq!(look(40, 115, 0), 40, "nothing new, so nobody is waited for");
     }
 
     #[test]
-    fn an_id_is_settled_when_all_that_were_open_with_it_have_ended() {
-        let mut settled = Settled::default();
-        let mut look = |highest, oldest, next| settled.take_in(Followed::Chats, seen(highest, oldest, next));
-        assert_eq!(look(10, 100, 100), 10, "nothing is open");
-        assert_eq!(look(20, 100, 105), 10, "transaction 100 may still bring an id below 20");
-        assert_eq!(look(30, 101, 110), 0, "those below 105 are not all done");
-        assert_eq!(look(40, 106, 115), 20, "now they are");
-        assert_eq!(look(40, 115, 115), 40);
+    fn where_there_is_one_writer_all_that_is_visible_is_settled() {
+        let seen = Seen { highest: 7, transactions: None };
+        assert_eq!(Settled::default().take_in(Followed::Chats, seen), 7);
     }
 }

@@ -26,6 +26,8 @@ pub struct NewAccount {
 pub enum OpenedAccount {
     /// With the id of the user.
     Opened(i64),
+    /// An earlier run of the same operation has opened the account of this user; nothing was written.
+    OpenedBefore(i64),
     /// Somebody has this name; nothing was written.
     NameTaken,
 }
@@ -33,12 +35,13 @@ pub enum OpenedAccount {
 /// Makes the user and its opening entry. A second run of the same operation finds what the first one did.
 pub fn open_account(conn: &mut DbConnection, new: &NewAccount) -> QueryResult<OpenedAccount> {
     if let Some(entry) = LedgerEntry::find_by_operation(conn, new.operation_id.as_bytes())? {
-        return Ok(OpenedAccount::Opened(entry.user_id));
+        return Ok(OpenedAccount::OpenedBefore(entry.user_id));
     }
     let canonical = new.username.canonical();
     if User::find_by_name(conn, new.username.as_str(), canonical)?.is_some() {
         return Ok(OpenedAccount::NameTaken);
     }
+    User::before_insert(conn)?;
     let id: i64 = diesel::insert_into(users::table)
         .values((
             users::username.eq(new.username.as_str()),

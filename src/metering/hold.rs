@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use super::entry::NewEntry;
 use crate::db::DbConnection;
 use crate::domain::OperationId;
-use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey};
+use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, ToFollow};
 use crate::schema::{chats, users};
 
 /// What a pending chat came to.
@@ -124,8 +124,15 @@ fn already_ended(
         return Ok(Ended::AlreadyComplete);
     }
     if let Ending::Complete { response } = ending {
-        let late = chats::table.filter(chats::id.eq(chat_id)).filter(chats::response.is_null());
-        diesel::update(late).set(chats::response.eq(response)).execute(conn)?;
+        // A chat whose message was removed with its user's name keeps nothing any more.
+        let late = chats::table
+            .filter(chats::id.eq(chat_id))
+            .filter(chats::response.is_null())
+            .filter(chats::message.ne(""));
+        if diesel::update(late).set(chats::response.eq(response)).execute(conn)? == 1 {
+            // Its words are to be found, too.
+            ToFollow::insert(conn, chat_id)?;
+        }
     }
     Ok(Ended::AlreadyRefunded)
 }

@@ -106,6 +106,16 @@ impl AuditEntry {
             .load(conn)
     }
 
+    /// Ids, values and notes of all entries after `after`, the oldest first.
+    pub fn texts_after(
+        conn: &mut DbConnection,
+        after: i64,
+        most: i64,
+    ) -> QueryResult<Vec<(i64, String, String)>> {
+        let later = dsl::audit_log.filter(dsl::id.gt(after)).order(dsl::id).limit(most);
+        later.select((dsl::id, dsl::changes, dsl::note)).load(conn)
+    }
+
     /// Removes the values and the notes; who did what and when stays.
     pub fn blank(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<usize> {
         diesel::update(dsl::audit_log.filter(dsl::id.eq_any(ids)))

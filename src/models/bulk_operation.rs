@@ -112,26 +112,43 @@ impl BulkOperation {
         diesel::update(bulk_operations::table.find(self.id)).set(counted).execute(conn).map(|_| ())
     }
 
-    /// Takes a name out of the words for what was chosen.
-    pub fn forget_name(conn: &mut DbConnection, name: &str) -> QueryResult<()> {
-        let all: Vec<(i64, String)> = bulk_operations::table
-            .select((bulk_operations::id, bulk_operations::selection))
-            .order(bulk_operations::id.desc())
-            .limit(10_000)
-            .load(conn)?;
-        let name = name.to_lowercase();
-        for (id, _) in all.iter().filter(|(_, selection)| selection.to_lowercase().contains(&name)) {
-            let target = bulk_operations::table.find(id);
-            diesel::update(target).set(bulk_operations::selection.eq("a name that is gone")).execute(conn)?;
+    /// Ids, what was chosen and notes of all after `after`, the oldest first.
+    pub fn texts_after(
+        conn: &mut DbConnection,
+        after: i64,
+        most: i64,
+    ) -> QueryResult<Vec<(i64, String, String)>> {
+        let later = bulk_operations::table.filter(bulk_operations::id.gt(after));
+        later
+            .order(bulk_operations::id)
+            .limit(most)
+            .select((bulk_operations::id, bulk_operations::selection, bulk_operations::note))
+            .load(conn)
+    }
+
+    /// Removes texts that hold a name which is to be forgotten.
+    pub fn blank(conn: &mut DbConnection, id: i64, selection: bool, note: bool) -> QueryResult<()> {
+        let operation = || bulk_operations::table.find(id);
+        if selection {
+            let words: String = operation().select(bulk_operations::selection).get_result(conn)?;
+            // How many rows there were stays.
+            let number = words.split_once(": ").map_or(String::new(), |(number, _)| format!("{number}: "));
+            let gone = bulk_operations::selection.eq(format!("{number}a name that is gone"));
+            diesel::update(operation()).set(gone).execute(conn)?;
+        }
+        if note {
+            diesel::update(operation()).set(bulk_operations::note.eq("")).execute(conn)?;
         }
         Ok(())
     }
 
+    /// Marks it as finished. Which rows were chosen is no longer needed: the history has an entry for each.
     pub fn finish(conn: &mut DbConnection, id: i64, now: NaiveDateTime) -> QueryResult<bool> {
         let target = bulk_operations::table
             .filter(bulk_operations::id.eq(id))
             .filter(bulk_operations::finished_at.is_null());
-        Ok(diesel::update(target).set(bulk_operations::finished_at.eq(now)).execute(conn)? == 1)
+        let finished = (bulk_operations::finished_at.eq(now), bulk_operations::ids.eq(Vec::new()));
+        Ok(diesel::update(target).set(finished).execute(conn)? == 1)
     }
 
     pub fn failures(conn: &mut DbConnection, id: i64, most: i64) -> QueryResult<Vec<BulkFailure>> {

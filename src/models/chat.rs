@@ -107,6 +107,13 @@ impl Chat {
         dsl::chats.filter(dsl::id.eq_any(ids)).select(Chat::as_select()).load(conn)
     }
 
+    /// Those that are pending, the latest first.
+    pub fn pending(conn: &mut DbConnection, most: i64) -> QueryResult<Vec<Chat>> {
+        // The index of unusual states is used where both parts stand.
+        let pending = dsl::chats.filter(dsl::state.ne("complete")).filter(dsl::state.eq("pending"));
+        pending.order(dsl::id.desc()).limit(most).select(Chat::as_select()).load(conn)
+    }
+
     /// How much is held for chats that are pending, as far as counts go.
     pub fn open_holds(conn: &mut DbConnection) -> QueryResult<OpenHolds> {
         let text = format!(
@@ -141,6 +148,12 @@ impl Chat {
         diesel::update(dsl::chats.filter(dsl::id.eq_any(ids)))
             .set((dsl::message.eq(""), dsl::response.eq(None::<String>)))
             .execute(conn)
+    }
+
+    /// Those of `ids` whose texts were removed. (No message is empty from the beginning.)
+    pub fn blanked_among(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<i64>> {
+        let blanked = dsl::chats.filter(dsl::id.eq_any(ids)).filter(dsl::message.eq(""));
+        blanked.select(dsl::id).load(conn)
     }
 
     /// A user's history, newest first.

@@ -19,6 +19,14 @@ impl Mark {
         follower_marks::table.find(table).select(follower_marks::position).get_result(conn)
     }
 
+    /// Keeps the follower of a table away until the transaction has ended, or waits for it. Whoever changes what the
+    /// follower may just have read takes this first. (SQLite has one writer anyway.)
+    pub fn lock(conn: &mut DbConnection, table: &str) -> QueryResult<()> {
+        let DbConnection::Postgres(conn) = conn else { return Ok(()) };
+        let mark = follower_marks::table.find(table).select(follower_marks::position);
+        mark.for_update().get_result::<i64>(conn).map(|_| ())
+    }
+
     /// Moves it, unless it is no longer at `from`.
     pub fn advance(conn: &mut DbConnection, table: &str, from: i64, to: i64) -> QueryResult<bool> {
         let target = follower_marks::table
@@ -83,13 +91,15 @@ impl QuarterTotal {
     }
 }
 
-/// A chat that was pending when the follower came by.
+/// A chat that was pending when the follower came by, or got an answer after it had failed.
 #[derive(Debug)]
 pub struct ToFollow;
 
 impl ToFollow {
+    /// Lets the follower come to a chat once it is no longer pending, or once more.
     pub fn insert(conn: &mut DbConnection, chat_id: i64) -> QueryResult<usize> {
-        diesel::insert_into(chats_to_follow::table).values(chats_to_follow::chat_id.eq(chat_id)).execute(conn)
+        let text = "INSERT INTO chats_to_follow (chat_id) VALUES (?) ON CONFLICT (chat_id) DO NOTHING";
+        DynamicStatement::<()>::new(text.to_owned(), vec![Bind::Integer(chat_id)]).execute(conn)
     }
 
     /// Those that are no longer pending, the oldest first.

@@ -143,6 +143,17 @@ impl User {
         diesel::select(diesel::dsl::exists(superusers)).get_result(conn)
     }
 
+    /// Gives the transaction its id before it draws one for a new user, which the panel's follower counts on. (What it
+    /// draws for chats and entries comes after a user's row was locked, which does the same.)
+    pub fn before_insert(conn: &mut DbConnection) -> QueryResult<()> {
+        match conn {
+            DbConnection::Sqlite(_) => Ok(()),
+            DbConnection::Postgres(conn) => {
+                diesel::sql_query("SELECT pg_current_xact_id()").execute(conn).map(|_| ())
+            }
+        }
+    }
+
     /// Lets one transaction at a time look for a superuser and make the first one. SQLite has one writer anyway.
     pub fn lock_first_superuser(conn: &mut DbConnection) -> QueryResult<()> {
         match conn {

@@ -36,6 +36,13 @@ impl Verification {
             .get_result(conn)
     }
 
+    /// Ends all that have not ended, with the reason why they could not be finished.
+    pub fn interrupt(conn: &mut DbConnection, why: &str, now: NaiveDateTime) -> QueryResult<usize> {
+        diesel::update(dsl::verifications.filter(dsl::finished_at.is_null()))
+            .set((dsl::finished_at.eq(now), dsl::failure.eq(why)))
+            .execute(conn)
+    }
+
     pub fn finish(
         conn: &mut DbConnection,
         id: i64,

@@ -16,9 +16,11 @@ use diesel::RunQueryDsl;
 use diesel::sql_types::BigInt;
 
 use terms::{LARGE_BLOCK, SMALL_BLOCK, range};
-pub use terms::{Term, marks, trigrams, wanted_words, words};
+pub use terms::{Term, are_too_many, marks, trigrams, wanted_words, words};
 
 use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
+use crate::error::Result;
+use crate::models::{Chat, Mark};
 
 /// Ids that are looked at one by one before the index is asked: enough to fill a page with a common word.
 const FIRST_LOOK: i64 = 500;
@@ -277,6 +279,7 @@ pub fn joined(terms: impl IntoIterator<Item = Term>) -> String {
 
 /// A user is found by this name from now on. Where the follower has not come by yet, it will find the new name itself.
 pub fn index_user(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -> QueryResult<()> {
+    Mark::lock(conn, "users")?;
     forget(conn, Place::Users, &[user_id])?;
     if mark(conn, Place::Users)? < user_id {
         return Ok(());
@@ -284,17 +287,59 @@ pub fn index_user(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -
     insert(conn, Place::Users, user_id, &name_terms(user_id, canonical_name))
 }
 
-/// Chats are no longer found by their words.
-pub fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<()> {
+/// What a chat is found by: the words of message and response, and its marks.
+pub(crate) fn chat_terms(chat: &Chat) -> String {
+    let said = [Some(&chat.message), chat.response.as_ref()].into_iter().flatten();
+    joined(said.flat_map(|text| words(text)).chain(marks_of(chat)))
+}
+
+/// The same without what was said.
+pub(crate) fn chat_marks(chat: &Chat) -> String {
+    joined(marks_of(chat))
+}
+
+fn marks_of(chat: &Chat) -> Vec<Term> {
+    marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model, chat.created_at)
+}
+
+/// Chats are no longer found by their words. Those that the follower has not come to yet, it will store without: the
+/// caller has its mark locked.
+pub fn forget_words(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
+    let known = known_chats(conn, ids)?;
+    forget_chats(conn, &known)?;
+    for chat in Chat::find_many(conn, &known)? {
+        insert(conn, Place::Chats, chat.id, &chat_marks(&chat))?;
+    }
+    Ok(())
+}
+
+/// Those of `ids` that are found by anything.
+pub(crate) fn known_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<i64>> {
+    let (list, id) = (listed(ids), id_column(conn));
+    let text = format!("SELECT {id} FROM chat_search WHERE {id} IN ({list})");
+    DynamicStatement::<BigInt>::new(text, Vec::new()).load(conn)
+}
+
+pub(crate) fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<()> {
     forget(conn, Place::Chats, ids)
+}
+
+fn listed(ids: &[i64]) -> String {
+    if ids.is_empty() {
+        "NULL".to_owned()
+    } else {
+        ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+    }
+}
+
+fn id_column(conn: &DbConnection) -> &'static str {
+    if matches!(conn, DbConnection::Sqlite(_)) { "rowid" } else { "id" }
 }
 
 fn forget(conn: &mut DbConnection, place: Place, ids: &[i64]) -> QueryResult<()> {
     if ids.is_empty() {
         return Ok(());
     }
-    let id = if matches!(conn, DbConnection::Sqlite(_)) { "rowid" } else { "id" };
-    let list: Vec<String> = ids.iter().map(i64::to_string).collect();
-    let text = format!("DELETE FROM {} WHERE {id} IN ({})", place.table(), list.join(","));
+    let text = format!("DELETE FROM {} WHERE {} IN ({})", place.table(), id_column(conn), listed(ids));
     DynamicStatement::<()>::new(text, Vec::new()).execute(conn).map(|_| ())
 }

@@ -93,6 +93,11 @@ pub fn wanted_words(text: &str) -> BTreeSet<Term> {
     words(text).into_iter().take(MOST_WORDS).collect()
 }
 
+/// Whether more was typed than is looked for.
+pub fn are_too_many(text: &str) -> bool {
+    words(text).len() > MOST_WORDS
+}
+
 /// Han, Kana, Hangul's neighbours and the scripts of South-East Asia that put no blanks between words.
 fn stands_alone(character: char) -> bool {
     matches!(character, '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}'

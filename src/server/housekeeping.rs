@@ -19,6 +19,9 @@ const EVERY_HOUR: Duration = Duration::from_secs(3600);
 
 /// Runs until it is dropped.
 pub(super) async fn run(services: Services, config: Config) {
+    if let Err(error) = administration::end_interrupted_verifications(&services.db).await {
+        log::warn!("verifications that were interrupted could not be ended: {error}");
+    }
     tokio::join!(
         sweep(&services),
         minutely(&services, &config),

@@ -109,9 +109,9 @@ fn add_headers(headers: &mut HeaderMap, id: &str, https: bool) {
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, fixed("DENY"));
-    if !headers.contains_key(header::REFERRER_POLICY) {
-        headers.insert(header::REFERRER_POLICY, fixed("same-origin"));
-    }
+    // Not `no-referrer`, not even for the first-run page, whose address is a secret: browsers would then send its form
+    // with `Origin: null`. Nothing goes to another origin either way.
+    headers.insert(header::REFERRER_POLICY, fixed("same-origin"));
     headers.insert(HeaderName::from_static("cross-origin-resource-policy"), fixed("same-origin"));
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, fixed("no-store"));

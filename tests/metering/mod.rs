@@ -5,3 +5,4 @@ mod histories;
 mod idempotency;
 mod races;
 mod races_of_nodes;
+mod refunds;

@@ -28,7 +28,7 @@ async fn the_link_makes_one_superuser_and_is_used_up(#[values(On::Sqlite, On::Po
     let browser = Browser::guest(&app);
     let page = browser.get(&link).await;
     page.assert_status(200).assert_shows(&["Create the first superuser"]);
-    page.answer.assert_header("referrer-policy", "no-referrer");
+    page.answer.assert_header("referrer-policy", "same-origin");
     let late = Browser::guest(&app);
     let late_form = filled(&late.get(&link).await.form());
     let planted = browser.cookie();
@@ -141,7 +141,7 @@ async fn what_is_wrong_is_said_and_the_link_stays_open(#[values(On::Sqlite, On::
         page.assert_status(400).assert_shows(&["Please correct this", shown]);
         assert_eq!(page.form().field("username"), Some(fields[0].1), "the input is kept");
         page.assert_hides(&[PASSWORD, "password1"]);
-        page.answer.assert_header("referrer-policy", "no-referrer");
+        page.answer.assert_header("referrer-policy", "same-origin");
     }
     assert_eq!(app.count("users WHERE is_superuser"), 0);
     browser.send(&form).await.assert_status(303);

@@ -34,7 +34,7 @@ fn full(path: &str, user: i64) -> Form {
 }
 
 /// What stands in the tables that a form could change.
-fn books(app: &TestApp) -> Vec<i64> {
+pub(super) fn books(app: &TestApp) -> Vec<i64> {
     [
         "SELECT count(*) AS value FROM users",
         "SELECT sum(version) + sum(tokens) AS value FROM users",

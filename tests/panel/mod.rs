@@ -1,8 +1,20 @@
 //! The admin panel over the real routes, in the place of a browser.
 
+mod anonymise;
+mod bulk;
+mod bulk_crash;
+mod conflicts;
+mod double_submits;
 mod first_run;
+mod follower;
 mod forgery;
+mod headers;
+mod history;
+mod lists;
+mod pages;
 mod routes;
+mod scripts;
+mod searches;
 mod sessions;
 mod sign_in;
 mod world;

@@ -90,6 +90,12 @@ fn path(route: &str, world: &World) -> String {
     route.replace("{id}", &id.to_string()).replace("{key}", "k")
 }
 
+/// All pages, but for those of guests.
+pub(super) fn gets(world: &World) -> Vec<String> {
+    let pages = routes().filter(|(_, get, _)| [Staff, Superusers].contains(get));
+    pages.map(|(route, _, _)| format!("{}/", path(route, world))).collect()
+}
+
 /// Where forms are sent to, in an order that leaves what the later ones are about.
 pub(super) fn posts(world: &World) -> Vec<String> {
     let posts = routes().filter(|(_, _, posts)| *posts != Nobody);

@@ -202,6 +202,19 @@ pub fn forms(html: &str) -> Vec<Form> {
     forms
 }
 
+/// The column of the first table whose head says `label`, from top to bottom.
+pub fn column(html: &str, label: &str) -> Vec<String> {
+    let table = html.split_once("<table").map_or("", |(_, rest)| rest);
+    let table = table.split_once("</table>").map_or(table, |(table, _)| table);
+    let mut rows = table.split("<tr").skip(1).map(|row| {
+        let row = row.replace("<th", "<td");
+        row.split("<td").skip(1).map(|cell| text(&format!("<td{cell}"))).collect::<Vec<_>>()
+    });
+    let heads = rows.next().unwrap_or_default();
+    let place = heads.iter().position(|head| head.trim_end_matches([' ', '↑', '↓']) == label);
+    place.map_or_else(Vec::new, |place| rows.filter_map(|row| row.get(place).cloned()).collect())
+}
+
 /// What is read, with single blanks.
 pub fn text(html: &str) -> String {
     let mut text = String::new();
@@ -226,5 +239,7 @@ fn pages_are_read_as_browsers_read_them() {
     let fields: Vec<_> = form.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(fields, [("a", "\"1'"), ("s", "y"), ("b", "1")]);
     assert_eq!((form.method.as_str(), form.buttons), ("post", vec!["go".to_owned()]));
+    let table = "<table><tr><th>A <span>↑</span><th>B</th></tr><tbody><tr><td>1</td><td><time>2</time></td></tr></tbody></table>";
+    assert_eq!((column(table, "A"), column(table, "B")), (vec!["1".to_owned()], vec!["2".to_owned()]));
     assert_eq!(text(html), "X Y Go 1 < 2 & <i>");
 }

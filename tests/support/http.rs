@@ -72,6 +72,10 @@ impl Client {
         Client { address, connection: None }
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sends a request with a body of JSON and reads the answer.
     pub fn post(&mut self, path: &str, token: Option<&str>, body: &Value) -> Result<Answer, Broken> {
         let authorization = token.map(|token| format!("Bearer {token}"));

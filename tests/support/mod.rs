@@ -1,11 +1,12 @@
 //! What the tests share: databases, the real server as a process of its own, and a small HTTP client.
 
+mod administrators;
 pub mod app;
 pub mod dice;
 pub mod gate;
 pub mod html;
 pub mod http;
-mod keeper;
+pub mod keeper;
 pub mod ledger;
 pub mod panel;
 pub mod postgres;

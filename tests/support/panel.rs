@@ -2,16 +2,11 @@
 //! and sends them as browsers do.
 
 use std::cell::RefCell;
-use std::time::Instant;
 
-use tollgate::db::DbConnection;
-use tollgate::domain::TokenDigest;
-use tollgate::follower::{Followed, Follower, lag};
 use url::form_urlencoded;
 
 use super::app::{Answer, Request, TestApp};
 use super::html::{self, Form, Piece, Tag};
-use super::ledger::{self, charged};
 use super::server::PASSWORD;
 
 pub const HOST: &str = "tollgate.test:8000";
@@ -29,71 +24,6 @@ pub struct Browser<'a> {
 pub struct Page {
     pub answer: Answer,
     pub path: String,
-}
-
-impl TestApp {
-    /// A browser that is signed in as a new superuser.
-    pub async fn superuser(&self, name: &str) -> Browser<'_> {
-        self.administrator(name, "is_superuser = TRUE, is_staff = TRUE").await
-    }
-
-    /// A browser that is signed in as a new member of the staff, who may only look.
-    pub async fn staff(&self, name: &str) -> Browser<'_> {
-        self.administrator(name, "is_staff = TRUE").await
-    }
-
-    async fn administrator(&self, name: &str, rights: &str) -> Browser<'_> {
-        self.register(name).await.assert_status(201);
-        self.sql(&format!("UPDATE users SET {rights} WHERE username = '{name}'"));
-        let browser = Browser::guest(self);
-        browser.sign_in(name).await.assert_status(303);
-        browser
-    }
-
-    /// The id of a user.
-    #[track_caller]
-    pub fn id_of(&self, name: &str) -> i64 {
-        let id = self.text(&format!("SELECT CAST(id AS TEXT) AS value FROM users WHERE username = '{name}'"));
-        id.unwrap().parse().unwrap()
-    }
-
-    /// One whole number, which a query must call `value`.
-    #[track_caller]
-    pub fn number(&self, query: &str) -> i64 {
-        let text = self.text(&format!("SELECT CAST(q.value AS TEXT) AS value FROM ({query}) q"));
-        text.unwrap_or_default().parse().unwrap_or_else(|_| panic!("no number: {query}"))
-    }
-
-    /// A chat that is still being answered; answers its id.
-    pub async fn hold(&self, token: &str) -> i64 {
-        let digest = TokenDigest::of(token).unwrap();
-        charged(self.services.db.write_set(ledger::hold(digest)).await.unwrap()).chat_id
-    }
-
-    /// Lets a follower go on until it has nothing left to do.
-    pub async fn catch_up(&self) {
-        let mut follower = Follower::default();
-        let began = Instant::now();
-        let lags = |conn: &mut DbConnection| {
-            let lags = Followed::ALL.map(|followed| lag(conn, followed));
-            Ok(lags.into_iter().sum::<Result<i64, _>>()?)
-        };
-        // Transactions of other tests hold it up on PostgreSQL for a moment.
-        while follower.round(&self.services.db).await.unwrap() > 0
-            || self.services.db.read(lags).await.unwrap() > 0
-        {
-            assert!(began.elapsed().as_secs() < 30, "the follower does not catch up");
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// `verify` finds nothing wrong.
-    #[track_caller]
-    pub fn assert_sound(&self) {
-        let findings = tollgate::metering::verify::verify(&self.services.db).unwrap();
-        let wrong: Vec<_> = findings.iter().filter(|finding| !finding.faults.is_empty()).collect();
-        assert!(wrong.is_empty(), "verify found {wrong:#?}");
-    }
 }
 
 impl<'a> Browser<'a> {

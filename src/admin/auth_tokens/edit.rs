@@ -148,6 +148,7 @@ pub(in crate::admin) async fn edit(
     let (token, user) = of(&auth.db, id(&place)?).await?;
     let zone = administrator.zone;
     let view = form(&token, zone, sent.text("list")).refill(&sent);
+    let view = view.keep("was_name", &sent).keep("was_expires", &sent);
     let (name, expires) = match parse(&sent, zone) {
         Ok(parsed) => parsed,
         Err(faults) => {

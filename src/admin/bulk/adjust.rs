@@ -3,8 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use super::path;
 use super::selection::Selection;
+use super::{again, path};
 use crate::admin::PageError;
 use crate::admin::administrator::Superuser;
 use crate::admin::fields::FormView;
@@ -31,8 +31,9 @@ fn form(selection: &Selection, operation: &str) -> FormView {
 
 fn page(administrator: &Superuser, selection: &Selection, form: FormView) -> VerbPage {
     let way = [("Users", USERS_PATH), ("Adjust balances", "")];
-    VerbPage::new(Frame::new(&administrator.0, &way), form)
-        .note(
+    let page = VerbPage::new(Frame::new(&administrator.0, &way), form);
+    let page = selection.note.iter().fold(page, |page, note| page.note(note));
+    page.note(
             "Each user gets the same amount. Who is chosen is fixed when you send this; the work is done in the \
              background, user by user, and goes on after a restart. Where it cannot be done, the result says why.",
         )
@@ -61,8 +62,8 @@ pub(in crate::admin) async fn adjust(
     bulk: Data<Bulk>,
 ) -> Result<HttpResponse, PageError> {
     let seed = sent.operation()?;
-    if let Some(id) = bulk.find(&auth.db, seed).await? {
-        return Ok(go(&path(id)));
+    if let Some(started) = bulk.find(&auth.db, seed).await? {
+        return again(&administrator, &auth, &started, &sent).await;
     }
     let selection = Selection::read(&USERS, &sent, &administrator.0, &auth.db).await?;
     let view = form(&selection, sent.text("operation")).refill(&sent);

@@ -11,6 +11,32 @@ pub(super) use list::list;
 pub(super) use revoke::{revoke, selected as selected_tokens};
 pub(super) use show::show;
 
+use actix_web::HttpResponse;
+
+use super::PageError;
+use super::administrator::Superuser;
+use super::form::Form;
+use super::page::{Message, go};
+use crate::administration::parse_amount;
+use crate::auth::Auth;
+use crate::models::BulkOperation;
+
+/// A form was sent again: it leads to what it has started, and says so where it was changed since.
+async fn again(
+    administrator: &Superuser,
+    auth: &Auth,
+    started: &BulkOperation,
+    sent: &Form,
+) -> Result<HttpResponse, PageError> {
+    let amount = parse_amount(sent.text("amount")).unwrap_or_default();
+    if amount != started.amount || sent.text("reason") != started.note {
+        let text = "This form had started the operation below before it was changed; nothing new was started. Begin \
+                    again in the list.";
+        administrator.0.tell(auth, Message::warning(text)).await?;
+    }
+    Ok(go(&path(started.id)))
+}
+
 /// Where a bulk operation's page is.
 fn path(id: i64) -> String {
     format!("/admin/bulk-operations/{id}/")

@@ -3,8 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
-use super::path;
 use super::selection::Selection;
+use super::{again, path};
 use crate::admin::PageError;
 use crate::admin::administrator::Superuser;
 use crate::admin::auth_tokens::AUTH_TOKENS;
@@ -63,8 +63,8 @@ pub(in crate::admin) async fn revoke(
     bulk: Data<Bulk>,
 ) -> Result<HttpResponse, PageError> {
     let seed = sent.operation()?;
-    if let Some(id) = bulk.find(&auth.db, seed).await? {
-        return Ok(go(&path(id)));
+    if let Some(started) = bulk.find(&auth.db, seed).await? {
+        return again(&administrator, &auth, &started, &sent).await;
     }
     let selection = Selection::read(&AUTH_TOKENS, &sent, &administrator.0, &auth.db).await?;
     let view = form(&selection, sent.text("operation")).refill(&sent);

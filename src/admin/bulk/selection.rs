@@ -1,21 +1,27 @@
 //! What was chosen in a list: the rows that were ticked, or all that match.
 
-use crate::admin::PageError;
+use sha2::{Digest, Sha256};
+
 use crate::admin::administrator::Administrator;
 use crate::admin::fields::FormView;
 use crate::admin::form::Form;
 use crate::admin::format;
 use crate::admin::list::{Asked, List, all_ids};
+use crate::admin::users::{balances_behind, by_balance};
+use crate::admin::{PageError, back_to};
 use crate::administration::MOST_ROWS;
 use crate::clock;
 use crate::db::Db;
 use crate::error::Error;
+use crate::follower::{Followed, lag};
 
 /// Rows that were chosen.
 pub(in crate::admin) struct Selection {
     pub ids: Vec<i64>,
     /// What was chosen, in words.
     pub words: String,
+    /// What else there is to know before it is confirmed.
+    pub note: Option<String>,
     /// All that match, whichever those are.
     is_all: bool,
     /// The list's query string.
@@ -37,37 +43,50 @@ impl Selection {
             ids.dedup();
             let words =
                 format!("{}, ticked one by one", format::counted(ids.len() as i64, list.one, list.many));
-            return Ok(Selection { ids, words, is_all: false, list: query });
+            return Ok(Selection { ids, words, note: None, is_all: false, list: query });
         }
         let (habits, asked_for) = (administrator.habits(), query.clone());
         let read = move |conn: &mut crate::db::DbConnection| {
             let asked = Asked::read(list, &asked_for, conn, habits, clock::now())?;
-            Ok((all_ids(list, &asked, conn, MOST_ROWS)?, asked.in_words()))
+            let behind = if by_balance(&asked_for) { lag(conn, Followed::LedgerEntries)? } else { 0 };
+            Ok((all_ids(list, &asked, conn, MOST_ROWS)?, asked.in_words(), behind))
         };
-        let (ids, filters) = db.read(read).await?;
+        let (ids, filters, behind) = db.read(read).await?;
         let ids = ids.ok_or(Error::BodyTooLarge)?;
         let number = format::counted(ids.len() as i64, list.one, list.many);
         let words =
             if filters.is_empty() { format!("{number}: all") } else { format!("{number}: {filters}") };
-        Ok(Selection { ids, words, is_all: true, list: query })
+        let note = (behind > 0).then(|| balances_behind(behind));
+        Ok(Selection { ids, words, note, is_all: true, list: query })
     }
 
-    /// Lets a form carry the selection on. All that match are counted, so that a change until then is seen.
+    /// Lets a form carry the selection on. Of all that match the form has a fingerprint: it is for those that were shown,
+    /// not for as many others.
     pub fn carry(&self, mut form: FormView) -> FormView {
         form = form.hide("list", &self.list);
         if self.is_all {
-            return form.hide("all", "1").hide("expected", self.ids.len().to_string());
+            return form.hide("all", "1").hide("expected", self.fingerprint());
         }
         self.ids.iter().fold(form, |form, id| form.hide("id", id.to_string()))
     }
 
-    /// Whether these are still as many as the form said.
+    /// Whether these are still the rows that the form was made for.
     pub fn is_as_expected(&self, sent: &Form) -> bool {
-        !self.is_all || sent.text("expected") == self.ids.len().to_string()
+        !self.is_all || sent.text("expected") == self.fingerprint()
+    }
+
+    /// The number of rows and a digest of which they are, in whatever order.
+    fn fingerprint(&self) -> String {
+        let mut ids = self.ids.clone();
+        ids.sort_unstable();
+        let mut digest = Sha256::new();
+        ids.iter().for_each(|id| digest.update(id.to_be_bytes()));
+        let start: String = digest.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{start}", ids.len())
     }
 
     /// The list that it was chosen in.
     pub fn back(&self, path: &str) -> String {
-        if self.list.is_empty() { path.to_owned() } else { format!("{path}?{}", self.list) }
+        back_to(path, &self.list).unwrap_or_else(|| path.to_owned())
     }
 }

@@ -19,6 +19,7 @@ use crate::error::Result;
 use crate::follower::{Followed, lag};
 use crate::models::list::{Condition, SortKey, Value};
 use crate::models::{Chat, ChatState};
+use crate::search::are_too_many;
 
 pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
     path: "/admin/chats/",
@@ -156,6 +157,9 @@ pub(in crate::admin) async fn list(
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
     let mut list = read(&CHATS, &request, &administrator, &db).await?;
+    if are_too_many(&list.words) {
+        list.notes.push("Only ten of these words are looked for.".to_owned());
+    }
     if list.is_narrowed {
         let behind = db.read(|conn| Ok(lag(conn, Followed::Chats)?)).await?;
         if behind > 0 {

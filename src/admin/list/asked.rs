@@ -258,8 +258,15 @@ fn position(text: &str, key: SortKey) -> Option<Position> {
     let (value, id) = text.rsplit_once('~')?;
     let value = match key {
         SortKey::Integer(_) => Value::Integer(value.parse().ok()?),
-        SortKey::Time(_) => Value::Time(NaiveDateTime::parse_from_str(value, TIME).ok()?),
+        SortKey::Time(_) => {
+            Value::Time(NaiveDateTime::parse_from_str(value, TIME).ok().filter(can_be_stored)?)
+        }
         SortKey::Text(_) | SortKey::Id => Value::Text(value.to_owned()),
     };
     Some(Position { key: Some(value), id: id.parse().ok()? })
+}
+
+/// Neither database could compare with a year of more digits.
+fn can_be_stored(time: &NaiveDateTime) -> bool {
+    (0..=9999).contains(&chrono::Datelike::year(time))
 }

@@ -44,6 +44,9 @@ pub(super) const DAY_PRESETS: [(&str, &str); 4] =
 /// Before anything was ever recorded; also what every time zone can still reckon with.
 const FIRST_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(1970, 1, 2);
 
+/// After it years have more digits than either database could compare with.
+const LAST_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(9999, 12, 30);
+
 /// A range of days: a preset under the filter's name, or `NAME_from` and `NAME_to`. Up to, not including, the
 /// second day.
 pub(super) fn days(asked: &Asked, name: &str) -> Option<(String, String, NaiveDate, NaiveDate)> {
@@ -61,7 +64,7 @@ pub(super) fn days(asked: &Asked, name: &str) -> Option<(String, String, NaiveDa
     }
     let day = |end: &str| {
         let text = asked.parameters.get(&format!("{name}_{end}"))?;
-        text.parse::<NaiveDate>().ok().filter(|day| FIRST_DAY.is_none_or(|first| *day >= first))
+        text.parse::<NaiveDate>().ok().filter(|day| FIRST_DAY <= Some(*day) && Some(*day) <= LAST_DAY)
     };
     let (from, to) = (day("from"), day("to"));
     let shown = match (from, to) {

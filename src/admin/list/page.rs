@@ -128,15 +128,10 @@ fn facets<R>(
                 break;
             }
             let mut other = query.clone();
-            other.conditions = asked
-                .picked
-                .iter()
-                .filter(|picked| picked.name != filter.name)
-                .map(|picked| picked.condition.clone())
-                .chain([(choice.condition)(asked)])
-                // What the words ask for comes after what was picked.
-                .chain(query.conditions.iter().skip(asked.picked.len()).cloned())
-                .collect();
+            // All conditions stay, also those of the search, but for this filter's own.
+            let own = asked.picked.iter().find(|picked| picked.name == filter.name);
+            other.conditions.retain(|condition| own.is_none_or(|own| !condition.is_same(&own.condition)));
+            other.conditions.push((choice.condition)(asked));
             // As in the list itself, one condition leads.
             let mut has_leader = false;
             for condition in &mut other.conditions {

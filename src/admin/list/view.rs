@@ -3,7 +3,7 @@
 use super::asked::MOST_ROWS_OF_A_PAGE;
 use super::filters::{Chip, FilterView, chips, cleared, filter_view, kept};
 use super::{Asked, Cell, FilterKind, Found, List};
-use crate::models::list::Count;
+use crate::models::list::{Count, Start};
 
 /// Everything that `templates/admin/list.html` shows.
 pub(in crate::admin) struct ListView {
@@ -21,6 +21,8 @@ pub(in crate::admin) struct ListView {
     pub clear: String,
     pub facets: Option<String>,
     pub count: String,
+    /// How many match, for "all that match".
+    pub matching: String,
     /// The link that shows all rows on one page, where that is possible, and how many they are.
     pub show_all: Option<(String, i64)>,
     pub heads: Vec<Head>,
@@ -67,17 +69,12 @@ impl ListView {
         let last = found.page.rows.last();
         let link = |place: &str, position| format!("?{}", asked.at(place, position));
         // Where the bound ended the walk, there may be more, but not behind the last row that is shown.
-        let look_further = page.looked_until.as_ref().map(|position| {
-            let place = if matches!(
-                asked.start,
-                crate::models::list::Start::Before(_) | crate::models::list::Start::Last
-            ) {
-                "before"
-            } else {
-                "after"
-            };
-            link(place, Some(position))
-        });
+        let is_backwards = matches!(asked.start, Start::Before(_) | Start::Last);
+        let ends_ahead = page.looked_until.is_some() && !is_backwards;
+        let look_further = page
+            .looked_until
+            .as_ref()
+            .map(|position| link(if is_backwards { "before" } else { "after" }, Some(position)));
         ListView {
             path: list.path,
             many: list.many,
@@ -89,19 +86,18 @@ impl ListView {
             filters: list.filters.iter().map(|filter| filter_view(filter, asked, found)).collect(),
             chips: chips(asked),
             clear: cleared(asked),
-            facets: (!asked.wants_facets && list.has_choices())
+            facets: (!asked.wants_facets && list.has_choices() && found.count.is_some())
                 .then(|| format!("?{}&facets=1", asked.here())),
-            count: count_in_words(list, found),
+            count: with_total(matching(list, found), found),
+            matching: matching(list, found),
             show_all: show_all(asked, found.count),
             heads: heads(list, asked),
             rows: found.rows.iter().map(|row| list.row(row, &asked.here())).collect(),
             actions: list.actions,
             first: page.has_previous.then(|| link("", None)),
             previous: first.filter(|_| page.has_previous).map(|row| link("before", Some(row))),
-            next: last
-                .filter(|_| page.has_next && page.looked_until.is_none())
-                .map(|row| link("after", Some(row))),
-            last: (page.has_next && page.looked_until.is_none()).then(|| link("last", None)),
+            next: last.filter(|_| page.has_next && !ends_ahead).map(|row| link("after", Some(row))),
+            last: (page.has_next && !ends_ahead).then(|| link("last", None)),
             look_further,
             empty: list.empty,
             is_narrowed: asked.is_narrowed(),
@@ -145,17 +141,20 @@ pub(in crate::admin) fn capped(count: Count) -> String {
     if count.at_least { format!("{number}+") } else { number }
 }
 
-fn count_in_words<R>(list: &List<R>, found: &Found<R>) -> String {
+fn matching<R>(list: &List<R>, found: &Found<R>) -> String {
     let shown = found.rows.len();
-    let count = match found.count {
+    match found.count {
         Some(count) if count.number == 1 && !count.at_least => format!("1 {}", list.one),
         Some(count) => format!("{} {}", capped(count), list.many),
         None if shown == 1 => format!("1 {} on this page", list.one),
         None => format!("{shown} {} on this page", list.many),
-    };
+    }
+}
+
+fn with_total<R>(matching: String, found: &Found<R>) -> String {
     match found.total {
-        Some(total) => format!("{count} ({} in total)", capped(total)),
-        None => count,
+        Some(total) => format!("{matching} ({} in total)", capped(total)),
+        None => matching,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::admin::administrator::Superuser;
 use crate::admin::fields::{Field, FormView, Kind};
 use crate::admin::form::Form;
 use crate::admin::page::{Frame, Message, go, page_with};
-use crate::administration::{UserToAdd, add_user};
+use crate::administration::{UserToAdd, add_user, whole_number};
 use crate::auth::Auth;
 use crate::domain::{Invalid, NewPassword, OperationId, Username};
 use crate::error::Result;
@@ -87,8 +87,7 @@ fn parse(form: &Form) -> Result<(Username, NewPassword, i64), Vec<Invalid>> {
     if form.raw("password") != form.raw("again") {
         faults.push(Invalid::new("again", "the two passwords differ: type the same one twice"));
     }
-    let tokens =
-        form.text("tokens").replace(',', "").parse().ok().filter(|tokens| (0..=1 << 60).contains(tokens));
+    let tokens = whole_number(form.text("tokens")).filter(|tokens| (0..=1 << 60).contains(tokens));
     if tokens.is_none() {
         faults.push(Invalid::new("tokens", "give a whole number of tokens, 0 or more"));
     }

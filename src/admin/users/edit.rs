@@ -112,7 +112,7 @@ pub(in crate::admin) async fn edit(
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
     let again = |fault: Invalid| {
-        let view = form(&user, sent.text("list")).refill(&sent).blame(&[fault]);
+        let view = form(&user, sent.text("list")).refill(&sent).keep("version", &sent).blame(&[fault]);
         answer(&administrator, &user, view, Vec::new(), StatusCode::BAD_REQUEST)
     };
     let username = match username(&sent, &user) {

@@ -243,6 +243,21 @@ pub(super) fn find_names(conn: &mut DbConnection, asked: &Asked, query: &mut Lis
     Ok(Searched::Narrowed)
 }
 
+/// Whether a list of users is filtered or sorted by balances, which the follower keeps.
+pub(in crate::admin) fn by_balance(query: &str) -> bool {
+    url::form_urlencoded::parse(query.as_bytes())
+        .any(|(name, value)| name == "balance" || (name == "sort" && value.ends_with("balance")))
+}
+
+/// What is said where that counts and the follower is behind.
+pub(in crate::admin) fn balances_behind(entries: i64) -> String {
+    let entries = format::counted(entries, "ledger entry", "ledger entries");
+    format!(
+        "Filters and sorting by balance are {entries} behind, and follow in the background. The balances that are \
+         shown are those of this moment."
+    )
+}
+
 #[derive(Template)]
 #[template(path = "admin/users.html")]
 struct UsersPage {
@@ -258,10 +273,14 @@ pub(in crate::admin) async fn list(
 ) -> Result<HttpResponse, PageError> {
     let frame = Frame::new(&administrator, &[("Users", "/admin/users/")]);
     let mut list = read(&USERS, &request, &administrator, &db).await?;
-    let behind = db.read(|conn| Ok(lag(conn, Followed::Users)?)).await?;
-    if behind > 0 {
-        let behind = format::counted(behind, "new user is", "new users are");
+    let (users, entries) =
+        db.read(|conn| Ok((lag(conn, Followed::Users)?, lag(conn, Followed::LedgerEntries)?))).await?;
+    if users > 0 {
+        let behind = format::counted(users, "new user is", "new users are");
         list.notes.push(format!("{behind} not in this list yet: it follows in the background."));
+    }
+    if entries > 0 && by_balance(request.query_string()) {
+        list.notes.push(balances_behind(entries));
     }
     page(&UsersPage { frame, list, may_change: administrator.may_change() }).map_err(PageError::from)
 }

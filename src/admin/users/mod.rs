@@ -14,7 +14,7 @@ pub(super) use add::{add, show_add};
 pub(super) use anonymise::{anonymise, show_anonymise};
 pub(super) use balance::{adjust, amount_field, reason_field, show_adjust};
 pub(super) use edit::{From, edit, show_edit};
-pub(super) use list::{USERS, list};
+pub(super) use list::{USERS, balances_behind, by_balance, list};
 pub(super) use password::{password_fields, set_password, show_password};
 pub(super) use show::show;
 pub(super) use state::{deactivate, log_out, reactivate, show_deactivate, show_log_out, show_reactivate};

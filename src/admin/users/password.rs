@@ -22,7 +22,8 @@ fn form(user: &User) -> FormView {
             "Nobody can log in with a password then; auth tokens that you make for the user still work.",
         ),
     );
-    FormView::default().group("", "", fields).button("", "Set password").cancel(path(user.id))
+    let form = FormView::default().account(&user.username).group("", "", fields);
+    form.button("", "Set password").cancel(path(user.id))
 }
 
 /// What Django stores for a password that nothing fits: `!` and random characters.

@@ -78,6 +78,11 @@ impl Condition {
         Condition { sql: Cow::Borrowed(sql), values, leads: false, gather: None }
     }
 
+    /// Whether it asks for the same; how it is served makes no difference.
+    pub fn is_same(&self, other: &Condition) -> bool {
+        self.sql == other.sql && self.values == other.values
+    }
+
     pub fn leading(sql: &'static str, values: Vec<Value>) -> Condition {
         Condition { sql: Cow::Borrowed(sql), values, leads: true, gather: None }
     }

@@ -89,6 +89,7 @@ impl ListQuery {
     /// The ids of all rows, up to `most`, in the list's order: what "all that match" are. `None`: there are more. It
     /// may look at every row that there is.
     pub fn all_ids(mut self, conn: &mut DbConnection, most: i64) -> QueryResult<Option<Vec<i64>>> {
+        self.gather(conn)?;
         self.start = Start::First;
         // However many fulfil it, an index has them together.
         let gathered =

@@ -222,7 +222,7 @@ impl<'a> World<'a> {
         let mut operation = self.done[place].clone();
         let outcome = match &mut operation {
             Operation::Register { new, id } => {
-                agree(self.open(new.clone()).await, OpenedAccount::Opened(*id))
+                agree(self.open(new.clone()).await, OpenedAccount::OpenedBefore(*id))
             }
             Operation::Chat { user, charge, key, message, written } => {
                 let again = charge.clone();

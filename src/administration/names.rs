@@ -1,0 +1,107 @@
+//! Finding a name that is to be forgotten in what administrators wrote: in notes, in values of the history, in what was
+//! chosen for bulk work.
+
+use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
+use crate::error::Result;
+use crate::models::{AuditEntry, BulkOperation};
+
+/// Rows that are looked at with one read.
+const LOOKED_AT: i64 = 2_000;
+
+/// All names that a user has had, as far as the history tells.
+pub(super) async fn names_of(db: &Db, user_id: i64, last_name: &str) -> Result<Vec<String>> {
+    let mut names = vec![last_name.to_lowercase()];
+    let mut after = 0;
+    loop {
+        let read = move |conn: &mut DbConnection| {
+            let ids = AuditEntry::ids_of_user(conn, user_id, after, BULK_ROWS)?;
+            Ok((ids.last().copied(), AuditEntry::find_many(conn, &ids)?))
+        };
+        let (last, entries) = db.read(read).await?;
+        let Some(last) = last else { break };
+        after = last;
+        for change in entries.iter().flat_map(AuditEntry::changes).filter(|change| change.field == "username")
+        {
+            names.extend([change.before.to_lowercase(), change.after.to_lowercase()]);
+        }
+    }
+    names.retain(|name| !name.is_empty() && !name.starts_with("anonymous-"));
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
+}
+
+/// Takes the names out of the whole history and of all bulk operations but `own`, which still needs to know one.
+pub(super) async fn forget_names(db: &Db, names: &[String], own: i64) -> Result<()> {
+    let mut after = 0;
+    loop {
+        let texts = db.read(move |conn| Ok(AuditEntry::texts_after(conn, after, LOOKED_AT)?)).await?;
+        let Some((last, ..)) = texts.last() else { break };
+        after = *last;
+        let has_name =
+            |(_, changes, note): &&(i64, String, String)| names_in(changes, names) || names_in(note, names);
+        let ids: Vec<i64> = texts.iter().filter(has_name).map(|(id, ..)| *id).collect();
+        for part in ids.chunks(usize::try_from(BULK_ROWS).unwrap_or(usize::MAX)) {
+            let part = part.to_vec();
+            db.write_bulk(Scope::none(), move |conn| Ok(AuditEntry::blank(conn, &part)?)).await?;
+        }
+    }
+    let mut after = 0;
+    loop {
+        let texts = db.read(move |conn| Ok(BulkOperation::texts_after(conn, after, LOOKED_AT)?)).await?;
+        let Some((last, ..)) = texts.last() else { return Ok(()) };
+        after = *last;
+        for (id, selection, note) in texts.into_iter().filter(|(id, ..)| *id != own) {
+            let in_selection = names_in(&selection, names) || was_searched(&selection, names);
+            let in_note = names_in(&note, names);
+            if in_selection || in_note {
+                let job =
+                    move |conn: &mut DbConnection| Ok(BulkOperation::blank(conn, id, in_selection, in_note)?);
+                db.write_bulk(Scope::none(), job).await?;
+            }
+        }
+    }
+}
+
+/// Whether a part of one of the names was searched for, to choose what stands in these words.
+fn was_searched(selection: &str, names: &[String]) -> bool {
+    let selection = selection.to_lowercase();
+    let searched = selection.split_once("search ").map_or("", |(_, words)| words);
+    let mut words = searched.split([' ', ',']).filter(|word| word.chars().count() > 2);
+    words.any(|word| names.iter().any(|name| name.contains(word)))
+}
+
+/// Whether one of the names, which are in lower case, stands in a text as a word of its own.
+fn names_in(text: &str, names: &[String]) -> bool {
+    let text = text.to_lowercase();
+    let is_of_a_name = |c: char| c.is_alphanumeric() || "@.+-_".contains(c);
+    names.iter().any(|name| {
+        text.match_indices(name.as_str()).any(|(start, found)| {
+            let before = text[..start].chars().next_back();
+            // A full stop may end the sentence that the name stands in.
+            let mut after = text[start + found.len()..].chars();
+            let ends = match after.next() {
+                Some('.') => after.next().is_none_or(|next| !is_of_a_name(next)),
+                next => next.is_none_or(|next| !is_of_a_name(next)),
+            };
+            before.is_none_or(|before| !is_of_a_name(before)) && ends
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_found_as_a_word_and_not_in_other_words() {
+        let names = ["ada".to_owned(), "ada.love".to_owned()];
+        for text in ["ada", "a gift for Ada.", "[{\"before\":\"ada\"}]", "ada, bob", "user ADA.love", "(ada)"]
+        {
+            assert!(names_in(text, &names), "{text}");
+        }
+        for text in ["", "adamant", "nevada", "ada.lovelace", "ada-2", "x@ada", "Bob"] {
+            assert!(!names_in(text, &names), "{text}");
+        }
+    }
+}

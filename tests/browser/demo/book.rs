@@ -1,0 +1,213 @@
+//! The statements that write the demonstration down. Ids are given here, so that what belongs together is known.
+
+use std::collections::HashMap;
+
+use chrono::NaiveDateTime;
+
+const CHARGE: i64 = 100;
+const OPENING: i64 = 4_000;
+/// Whoever does what administrators do, and from where.
+const ACTOR: i64 = 1;
+const ADDRESS: &str = "198.51.100.23";
+
+struct Account {
+    id: i64,
+    tokens: i64,
+}
+
+pub struct Book {
+    pub now: NaiveDateTime,
+    password: String,
+    statements: Vec<String>,
+    accounts: HashMap<String, Account>,
+    /// The user of each chat.
+    chats: Vec<String>,
+    tokens: i64,
+    bulks: i64,
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn change(field: &str, before: impl ToString, after: impl ToString) -> serde_json::Value {
+    serde_json::json!({"field": field, "before": before.to_string(), "after": after.to_string()})
+}
+
+impl Book {
+    pub fn new(now: NaiveDateTime, password: &str) -> Book {
+        Book {
+            now,
+            password: quoted(password),
+            statements: Vec::new(),
+            accounts: HashMap::new(),
+            chats: Vec::new(),
+            tokens: 0,
+            bulks: 0,
+        }
+    }
+
+    pub fn script(&mut self) -> String {
+        for account in self.accounts.values() {
+            let Account { id, tokens } = account;
+            self.statements.push(format!("UPDATE users SET tokens = {tokens} WHERE id = {id}"));
+        }
+        format!("BEGIN;\n{};\nCOMMIT;", self.statements.join(";\n"))
+    }
+
+    pub fn id(&self, name: &str) -> i64 {
+        self.accounts[name].id
+    }
+
+    pub fn balance(&self, name: &str) -> i64 {
+        self.accounts[name].tokens
+    }
+
+    fn write(&mut self, statement: String) {
+        self.statements.push(statement);
+    }
+
+    /// Moves tokens. `about` is the entry's chat, actor and note.
+    fn enter(&mut self, name: &str, minutes_ago: i64, kind: &str, amount: i64, about: &str) -> i64 {
+        let at = self.at(minutes_ago);
+        let account = self.accounts.get_mut(name).unwrap();
+        account.tokens += amount;
+        let Account { id, tokens } = *account;
+        self.write(format!(
+            "INSERT INTO ledger_entries (user_id, amount, balance_after, kind, created_at, operation_id, chat_id, actor_id, note)
+             VALUES ({id}, {amount}, {tokens}, '{kind}', {at}, randomblob(16), {about})"
+        ));
+        tokens
+    }
+
+    /// What stands in the history.
+    fn record(
+        &mut self,
+        minutes_ago: i64,
+        action: &str,
+        object: (&str, i64),
+        user: &str,
+        changes: &[serde_json::Value],
+        note: &str,
+    ) {
+        let (kind, id) = object;
+        let changes = quoted(&serde_json::to_string(changes).unwrap());
+        let (at, note) = (self.at(minutes_ago), quoted(note));
+        self.write(format!(
+            "INSERT INTO audit_log (created_at, actor_id, action, object_kind, object_id, user_id, changes, note, address)
+             VALUES ({at}, {ACTOR}, '{action}', '{kind}', {id}, {user}, {changes}, {note}, '{ADDRESS}')"
+        ));
+    }
+
+    pub fn join(&mut self, name: &str, minutes_ago: i64) {
+        let id = self.accounts.len() as i64 + 1;
+        let (at, password) = (self.at(minutes_ago), self.password.clone());
+        self.accounts.insert(name.to_owned(), Account { id, tokens: 0 });
+        self.write(format!(
+            "INSERT INTO users (id, username, username_canonical, password, tokens, date_joined)
+             VALUES ({id}, '{name}', '{name}', {password}, {OPENING}, {at})"
+        ));
+        self.enter(name, minutes_ago, "opening", OPENING, "NULL, NULL, ''");
+    }
+
+    pub fn promote(&mut self, name: &str, rights: &str) {
+        self.write(format!("UPDATE users SET {rights} WHERE username = '{name}'"));
+    }
+
+    /// Each chat also shows that its user was there.
+    pub fn chat(&mut self, name: &str, minutes_ago: i64, talk: (&str, &str), state: &str) -> i64 {
+        self.chats.push(name.to_owned());
+        let (id, user, at) = (self.chats.len() as i64, self.id(name), self.at(minutes_ago));
+        let (message, mut response) = (quoted(talk.0), quoted(talk.1));
+        let (mut finished, mut deadline, mut failure) = (at.clone(), "NULL".to_owned(), "NULL");
+        match state {
+            "pending" => {
+                (finished, response) = ("NULL".to_owned(), "NULL".to_owned());
+                deadline = self.at(minutes_ago - 24 * 60);
+            }
+            "failed" => (response, failure) = ("NULL".to_owned(), "'the upstream did not answer in time'"),
+            "cancelled" => failure = "'the client left'",
+            _ => {}
+        }
+        let (prompt, completion) = (talk.0.len() / 4 + 8, talk.1.len() / 4);
+        self.write(format!(
+            "INSERT INTO chats (id, user_id, message, response, model, state, charge, prompt_tokens, completion_tokens,
+                                failure, origin, created_at, finished_at, deadline)
+             VALUES ({id}, {user}, {message}, {response}, 'llama-3.1-8b', '{state}', {CHARGE}, {prompt}, {completion},
+                     {failure}, 'live', {at}, {finished}, {deadline})"
+        ));
+        self.enter(name, minutes_ago, "charge", -CHARGE, &format!("{id}, NULL, ''"));
+        if state == "failed" {
+            self.enter(name, minutes_ago, "refund", CHARGE, &format!("{id}, NULL, ''"));
+        }
+        self.write(format!("UPDATE users SET last_login = {at} WHERE id = {user}"));
+        id
+    }
+
+    pub fn adjust(&mut self, name: &str, minutes_ago: i64, amount: i64, reason: &str) {
+        let about = format!("NULL, {ACTOR}, {}", quoted(reason));
+        let after = self.enter(name, minutes_ago, "adjustment", amount, &about);
+        let id = self.id(name);
+        let changes = [change("tokens", after - amount, after)];
+        self.record(minutes_ago, "adjusted the balance", ("user", id), &id.to_string(), &changes, reason);
+    }
+
+    pub fn refund(&mut self, chat: i64, minutes_ago: i64, reason: &str) {
+        let name = self.chats[chat as usize - 1].clone();
+        let about = format!("{chat}, {ACTOR}, {}", quoted(reason));
+        let after = self.enter(&name, minutes_ago, "refund", CHARGE, &about);
+        let user = self.id(&name).to_string();
+        let changes = [change("tokens", after - CHARGE, after)];
+        self.record(minutes_ago, "refunded", ("chat", chat), &user, &changes, reason);
+    }
+
+    /// `None`: made by a login.
+    pub fn token(&mut self, name: &str, minutes_ago: i64, label: Option<&str>, is_revoked: bool) -> i64 {
+        self.tokens += 1;
+        let (id, user, at) = (self.tokens, self.id(name), self.at(minutes_ago));
+        let (shown, used) = (label.map_or("NULL".to_owned(), quoted), self.at(minutes_ago / 2));
+        let revoked = if is_revoked { self.at(minutes_ago - 1) } else { "NULL".to_owned() };
+        let expires = if label.is_some() { self.at(minutes_ago - 90 * 24 * 60) } else { "NULL".to_owned() };
+        let first = format!("tg_{:07}", (id * 7_919_351) % 10_000_000);
+        self.write(format!(
+            "INSERT INTO auth_tokens (id, user_id, digest, first_characters, name, created_at, last_used_at, expires_at, revoked_at)
+             VALUES ({id}, {user}, randomblob(32), '{first}', {shown}, {at}, {used}, {expires}, {revoked})"
+        ));
+        if is_revoked {
+            let changes = [change("revoked", "", revoked.trim_matches('\''))];
+            self.record(minutes_ago - 1, "revoked", ("auth token", id), &user.to_string(), &changes, "");
+        }
+        id
+    }
+
+    pub fn deactivate(&mut self, name: &str, minutes_ago: i64) {
+        let id = self.id(name);
+        self.write(format!("UPDATE users SET is_active = FALSE WHERE id = {id}"));
+        let changes = [change("active", "yes", "no")];
+        self.record(minutes_ago, "deactivated", ("user", id), &id.to_string(), &changes, "");
+    }
+
+    /// One adjustment for many. The last of them could not be done.
+    pub fn bulk(&mut self, names: &[&str], minutes_ago: i64, amount: i64, reason: &str) -> i64 {
+        self.bulks += 1;
+        let (id, total) = (self.bulks, names.len());
+        let (done, last) = names.split_at(total - 1);
+        for name in done {
+            self.adjust(name, minutes_ago, amount, reason);
+        }
+        let ids: String = names.iter().map(|name| format!("{:016x}", self.id(name))).collect();
+        let (started, finished) = (self.at(minutes_ago), self.at(minutes_ago - 1));
+        let (note, failed) = (quoted(reason), self.id(last[0]));
+        self.write(format!(
+            "INSERT INTO bulk_operations (id, seed, actor_id, kind, amount, note, selection, address, ids, total, position, failed, created_at, finished_at)
+             VALUES ({id}, randomblob(16), {ACTOR}, 'adjust balances', {amount}, {note}, '{total} users, ticked one by one', '{ADDRESS}',
+                     X'{ids}', {total}, {total}, 1, {started}, {finished})"
+        ));
+        self.write(format!(
+            "INSERT INTO bulk_failures (bulk_operation_id, object_id, reason)
+             VALUES ({id}, {failed}, 'the balance would rise above what is allowed')"
+        ));
+        self.record(minutes_ago, "started", ("bulk operation", id), "NULL", &[], reason);
+        id
+    }
+}

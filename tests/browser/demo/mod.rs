@@ -1,0 +1,160 @@
+//! A database that looks lived-in: people who joined over two months, what they asked, what it cost, and what the
+//! administrators did about it. It is written in the order of time, as it would have happened, and `verify` finds
+//! nothing to complain about.
+
+mod book;
+mod people;
+
+use chrono::TimeDelta;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+
+use crate::support::server::{PASSWORD, tollgate};
+use crate::support::{On, TestDatabase};
+
+use book::Book;
+use people::{ADMINISTRATORS, PEOPLE, REASONS, TALK, TOKEN_NAMES};
+
+pub const SUPERUSER: &str = ADMINISTRATORS[0];
+pub const STAFF: &str = ADMINISTRATORS[1];
+
+/// What the pages are about.
+pub struct Demo {
+    pub database: TestDatabase,
+    /// A user with a bit of everything, and the name.
+    pub user: i64,
+    pub name: &'static str,
+    pub inactive: i64,
+    pub chat: i64,
+    pub failed: i64,
+    pub refunded: i64,
+    pub hold: i64,
+    pub token: i64,
+    pub revoked: i64,
+    pub bulk: i64,
+}
+
+/// Random enough, and the same each time.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % bound
+    }
+}
+
+/// Something that happens, so many minutes ago.
+enum Deed {
+    Join(usize),
+    Chat(usize, usize),
+    Adjust(usize, usize),
+    Token(usize, usize),
+}
+
+/// Everything but the special cases, in the order of time.
+fn deeds() -> Vec<(i64, Deed)> {
+    let mut chance = Chance(7);
+    let mut deeds = Vec::new();
+    for person in 0..PEOPLE.len() {
+        let joined = (PEOPLE.len() - person) as i64 * 1400 + 300;
+        deeds.push((joined, Deed::Join(person)));
+        let mut since_then =
+            |least: i64| joined - least - chance.below((joined - least - 60) as usize) as i64;
+        // Nobody writes as much as the first few.
+        let chats = [26, 14, 9, 5, 3, 2, 1, 7][person % 8] / if person < 16 { 1 } else { 2 };
+        for number in 0..chats {
+            deeds.push((since_then(20), Deed::Chat(person, (person * 7 + number * 3) % TALK.len())));
+        }
+        if person % 4 == 0 {
+            deeds.push((since_then(60), Deed::Adjust(person, person / 4 % REASONS.len())));
+        }
+        if person % 3 != 2 {
+            deeds.push((since_then(30), Deed::Token(person, person % (TOKEN_NAMES.len() * 2))));
+        }
+    }
+    deeds.sort_by_key(|(minutes_ago, _)| -minutes_ago);
+    deeds
+}
+
+impl Demo {
+    pub fn write() -> Option<Demo> {
+        let database = TestDatabase::create(On::Sqlite)?;
+        let migrated = tollgate(&["migrate", "--database-url", database.url()]);
+        assert!(migrated.status.success(), "{migrated:?}");
+        let mut book = Book::new(tollgate::clock::now(), &hash());
+        for name in ADMINISTRATORS {
+            book.join(name, 62 * 24 * 60);
+        }
+        book.promote(SUPERUSER, "is_staff = TRUE, is_superuser = TRUE");
+        book.promote(STAFF, "is_staff = TRUE");
+        for (minutes_ago, deed) in deeds() {
+            match deed {
+                Deed::Join(person) => book.join(PEOPLE[person], minutes_ago),
+                Deed::Chat(person, talk) => {
+                    book.chat(PEOPLE[person], minutes_ago, TALK[talk], "complete");
+                }
+                Deed::Adjust(person, reason) => {
+                    let (amount, reason) = REASONS[reason];
+                    book.adjust(PEOPLE[person], minutes_ago, amount, reason);
+                }
+                Deed::Token(person, name) => {
+                    book.token(PEOPLE[person], minutes_ago, TOKEN_NAMES.get(name).copied(), false);
+                }
+            }
+        }
+        let demo = finish(&mut book, database);
+        let mut connection = SqliteConnection::establish(demo.database.url()).unwrap();
+        connection.batch_execute(&book.script()).unwrap();
+        Some(demo)
+    }
+}
+
+/// What the pages show one by one.
+fn finish(book: &mut Book, database: TestDatabase) -> Demo {
+    let name = PEOPLE[0];
+    let bulk = book.bulk(&PEOPLE[16..28], 60, 200, "Thanks for taking part in the survey");
+    let chat = book.chat(name, 58, TALK[5], "complete");
+    let refunded = book.chat(name, 55, TALK[7], "complete");
+    book.refund(refunded, 50, "The summary left out half of the contract");
+    book.adjust(name, 48, 500, "Apology for the wrong summary");
+    let token = book.token(name, 47, Some("Kitchen tablet"), false);
+    let revoked = book.token(name, 46, Some("Old laptop"), true);
+    let failed = book.chat(PEOPLE[2], 40, TALK[9], "failed");
+    book.chat(PEOPLE[3], 38, TALK[12], "cancelled");
+    book.adjust(PEOPLE[4], 33, -book.balance(PEOPLE[4]), "Account closed at her own wish, paid out");
+    book.deactivate(PEOPLE[4], 32);
+    for (person, amount) in [(10, -2_900), (22, -3_500), (34, -3_000)] {
+        book.adjust(PEOPLE[person], 30, amount, "Moved to the team's account");
+    }
+    let hold = book.chat(PEOPLE[1], 2, TALK[16], "pending");
+    Demo {
+        database,
+        user: book.id(name),
+        name,
+        inactive: book.id(PEOPLE[4]),
+        chat,
+        failed,
+        refunded,
+        hold,
+        token,
+        revoked,
+        bulk,
+    }
+}
+
+impl Book {
+    /// When something happened.
+    fn at(&self, minutes_ago: i64) -> String {
+        // Not on the full minute.
+        let seconds = TimeDelta::seconds(minutes_ago * 60 - minutes_ago % 53);
+        format!("'{}'", (self.now - seconds).format("%Y-%m-%d %H:%M:%S%.6f"))
+    }
+}
+
+/// Everybody's password, hashed cheaply.
+fn hash() -> String {
+    use sha2::{Digest, Sha256};
+    let digest: String = Sha256::digest(PASSWORD).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("bcrypt_sha256${}", bcrypt::hash(digest, 4).unwrap())
+}

@@ -1,0 +1,136 @@
+//! What must hold for every page: axe-core finds nothing, the console is silent, nothing sticks out to the side.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::visitor::{Screen, Visitor};
+
+const AXE: &str = include_str!("../../vendor/axe-core/axe.min.js");
+
+/// All rules for WCAG 2.2 AA, and what its makers think good besides. A rule that is off by itself is named.
+const RUN_AXE: &str = r#"
+    const [where, coloursOnly] = arguments;
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+    const runOnly = coloursOnly
+        ? {type: 'rule', values: ['color-contrast', 'link-in-text-block']}
+        : {type: 'tag', values: tags};
+    const options = {
+        runOnly,
+        rules: coloursOnly ? {} : {'target-size': {enabled: true}},
+        resultTypes: ['violations'],
+    };
+    const shown = (node) => `\n    ${node.html.slice(0, 200)}\n    ${node.failureSummary}`;
+    const told = (violation) =>
+        `${violation.id}: ${violation.help}, ${violation.nodes.length} times, as in${violation.nodes.slice(0, 3).map(shown).join('')}`;
+    return axe.run(where ? document.querySelector(where) : document, options).then(
+        (results) => ({rules: results.passes.length, faults: results.violations.map(told)}),
+        (error) => ({rules: 0, faults: [`axe-core broke down: ${error}`]}));
+"#;
+
+/// Numbers what is folded up.
+const MARK_FOLDED: &str = r#"
+    const folded = [...document.querySelectorAll('details:not([open])')];
+    folded.forEach((details, number) => { details.dataset.folded = number; });
+    return folded.length;
+"#;
+
+/// Whether the page is wider than the screen, and what sticks out. What scrolls inside itself may.
+const WHAT_STICKS_OUT: &str = r#"
+    const width = arguments[0];
+    const whole = Math.max(document.documentElement.scrollWidth, document.body.scrollWidth);
+    if (whole <= width) return [];
+    const isInside = (element) => {
+        for (let above = element.parentElement; above && above !== document.body; above = above.parentElement)
+            if (getComputedStyle(above).overflowX !== 'visible') return true;
+        return false;
+    };
+    const out = [...document.body.querySelectorAll('*')]
+        .filter((element) => element.getBoundingClientRect().right > width + 0.5 && !isInside(element));
+    const first = out.slice(0, 4).map((element) => element.outerHTML.slice(0, 160));
+    return [`the page is ${whole} px wide on ${width} px\n    ${first.join('\n    ')}`];
+"#;
+
+/// Faults of the pages that were looked at, each with where it is.
+#[derive(Default)]
+pub struct Faults {
+    found: BTreeMap<String, Vec<String>>,
+    looks: usize,
+}
+
+impl Faults {
+    fn add(&mut self, page: &str, faults: impl IntoIterator<Item = String>) {
+        for fault in faults {
+            self.found.entry(fault).or_default().push(page.to_owned());
+        }
+    }
+
+    /// Runs axe-core on the page as it stands there. `how` it is looked at stands in what is found.
+    pub async fn check_access(&mut self, visitor: &Visitor, page: &str, how: &str) {
+        self.run_axe(visitor, page, how, None, false).await;
+    }
+
+    /// The same for what is different in other colours.
+    pub async fn check_colours(&mut self, visitor: &Visitor, page: &str, how: &str) {
+        self.run_axe(visitor, page, how, None, true).await;
+    }
+
+    /// The same for what is folded up: one after the other, as a menu hides what is below it.
+    pub async fn check_folded(&mut self, visitor: &Visitor, page: &str, how: &str) {
+        let folded = visitor.run(MARK_FOLDED, vec![]).await.as_u64().unwrap_or_default();
+        for number in 0..folded {
+            let this = format!("[data-folded='{number}']");
+            visitor.run("document.querySelector(arguments[0]).open = true", vec![json!(this)]).await;
+            self.run_axe(visitor, page, how, Some(&this), false).await;
+            visitor.run("document.querySelector(arguments[0]).open = false", vec![json!(this)]).await;
+        }
+    }
+
+    async fn run_axe(
+        &mut self,
+        visitor: &Visitor,
+        page: &str,
+        how: &str,
+        within: Option<&str>,
+        colours_only: bool,
+    ) {
+        if visitor.run("return typeof axe === 'undefined'", vec![]).await == json!(true) {
+            visitor.run(AXE, vec![]).await;
+        }
+        let results = visitor.run(RUN_AXE, vec![json!(within), json!(colours_only)]).await;
+        assert!(results["rules"].as_u64() > Some(0) || !strings(&results["faults"]).is_empty(), "{results}");
+        self.add(&format!("{page} ({how})"), strings(&results["faults"]));
+        self.looks += 1;
+    }
+
+    /// The page must not scroll to the side (WCAG 1.4.10).
+    pub async fn check_width(&mut self, visitor: &Visitor, page: &str, screen: Screen) {
+        let found = visitor.run(WHAT_STICKS_OUT, vec![json!(screen.width())]).await;
+        self.add(page, strings(&found));
+    }
+
+    /// The console must be silent: no violation of the content security policy, no script that breaks, nothing that
+    /// does not load, but for the script where the test keeps it away. An error page is told of there by its status.
+    pub async fn check_console(&mut self, visitor: &Visitor, page: &str, status: Option<u16>) {
+        let expected = status.map(|status| format!("the server responded with a status of {status} "));
+        let is_expected = |entry: &String| {
+            expected.as_ref().is_some_and(|text| entry.contains("/admin/") && entry.contains(text.as_str()))
+                || entry.contains("/static/admin.js - Failed to load resource: net::ERR_BLOCKED_BY_CLIENT")
+        };
+        let entries = visitor.console().await.into_iter().filter(|entry| !is_expected(entry));
+        self.add(page, entries.map(|entry| format!("the console says: {entry}")));
+    }
+
+    /// Ends the test, with everything that was found.
+    pub fn judge(self, at_least: usize) {
+        assert!(self.looks >= at_least, "only {} pages were looked at", self.looks);
+        let told = |(fault, pages): (&String, &Vec<String>)| format!("on {}: {fault}", pages.join(", "));
+        let found: Vec<String> = self.found.iter().map(told).collect();
+        assert!(found.is_empty(), "{} faults:\n\n{}", found.len(), found.join("\n\n"));
+    }
+}
+
+fn strings(list: &Value) -> Vec<String> {
+    let list = list.as_array().unwrap_or_else(|| panic!("no list: {list}"));
+    list.iter().map(|text| text.as_str().unwrap_or_default().to_owned()).collect()
+}

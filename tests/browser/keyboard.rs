@@ -1,0 +1,78 @@
+//! The panel by keyboard alone.
+
+use serde_json::{Value, json};
+use thirtyfour::prelude::*;
+
+use super::demo::{Demo, SUPERUSER};
+use super::visitor::{Screen, Visitor};
+use crate::support::server::Server;
+
+/// Where the focus is, in a word.
+const FOCUS: &str = r#"
+    const element = document.activeElement;
+    if (element.matches('.skip')) return 'skip link';
+    if (element.id === 'search-all') return 'search of everything';
+    if (element.id === 'q') return 'search';
+    if (element.closest('.filters')) return 'filters';
+    if (element.closest('.table')) return 'table';
+    return element.id || element.tagName;
+"#;
+
+async fn at_the_users(server: &Server) -> Option<Visitor> {
+    let visitor = Visitor::arrive(server.address(), true, Screen::Wide).await?;
+    visitor.sign_in(SUPERUSER).await;
+    visitor.open("/admin/users/").await;
+    Some(visitor)
+}
+
+async fn focus(visitor: &Visitor) -> String {
+    visitor.run(FOCUS, vec![]).await.as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn the_first_tab_leads_past_the_navigation() {
+    let Some(demo) = Demo::write() else { return };
+    let server = Server::start(&demo.database, &[]);
+    let Some(visitor) = at_the_users(&server).await else { return };
+    visitor.type_keys(Key::Tab + "").await;
+    assert_eq!(focus(&visitor).await, "skip link");
+    let seen = visitor.element(".skip").await.rect().await.unwrap();
+    assert!(seen.y >= 0.0 && seen.height >= 24.0, "{seen:?}");
+    visitor.type_keys(Key::Enter + "").await;
+    assert_eq!(focus(&visitor).await, "content");
+    visitor.type_keys(Key::Tab + "").await;
+    let is_inside = visitor.run("return !!document.activeElement.closest('main')", vec![]).await;
+    assert_eq!(is_inside, Value::Bool(true));
+}
+
+#[tokio::test]
+async fn tab_comes_by_the_search_and_the_filters_before_the_table() {
+    let Some(demo) = Demo::write() else { return };
+    let server = Server::start(&demo.database, &[]);
+    let Some(visitor) = at_the_users(&server).await else { return };
+    let mut way = Vec::new();
+    while way.last().is_none_or(|place| place != "table") {
+        assert!(way.len() < 60, "no table: {way:?}");
+        visitor.type_keys(Key::Tab + "").await;
+        way.push(focus(&visitor).await);
+        let is_seen = "return document.activeElement.matches(':focus-visible')
+                       && getComputedStyle(document.activeElement).outlineStyle !== 'none'";
+        assert_eq!(visitor.run(is_seen, vec![]).await, Value::Bool(true), "the focus is not seen: {way:?}");
+    }
+    let place = |wanted: &str| way.iter().position(|place| place == wanted);
+    let order = ["skip link", "search of everything", "search", "filters", "table"].map(place);
+    assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{way:?}");
+}
+
+#[tokio::test]
+async fn a_slash_goes_to_the_search_but_is_typed_in_a_field() {
+    let Some(demo) = Demo::write() else { return };
+    let server = Server::start(&demo.database, &[]);
+    let Some(visitor) = at_the_users(&server).await else { return };
+    visitor.type_keys("/").await;
+    assert_eq!(focus(&visitor).await, "search of everything");
+    visitor.type_keys("a/b").await;
+    let typed = visitor.run("return document.activeElement.value", vec![]).await;
+    assert_eq!(typed, json!("a/b"));
+    assert_eq!(visitor.console().await, Vec::<String>::new());
+}

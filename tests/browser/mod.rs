@@ -1,0 +1,11 @@
+//! The panel in a real browser: headless Chromium, led by its chromedriver.
+
+mod chromium;
+mod demo;
+mod inspection;
+mod keyboard;
+mod pages;
+mod scripts;
+mod tour;
+mod visitor;
+mod walk;

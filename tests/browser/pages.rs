@@ -1,0 +1,282 @@
+//! Every page of the panel, in every state that looks different: the one list of them.
+
+use super::demo::Demo;
+
+/// Who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    Guest,
+    Superuser,
+    Staff,
+}
+
+/// A page: how to get there, and a text that only it has.
+pub struct Page {
+    pub name: &'static str,
+    pub who: Who,
+    pub path: String,
+    /// What is filled in, by the fields' names; hidden ones, too.
+    pub fields: Vec<(&'static str, String)>,
+    /// The button that is pressed then.
+    pub button: Option<&'static str>,
+    pub says: &'static str,
+    /// The status that the console tells of.
+    pub status: Option<u16>,
+    /// What is folded up there, filters and menus, is looked at, too.
+    pub has_folded: bool,
+}
+
+fn page(name: &'static str, path: impl Into<String>, says: &'static str) -> Page {
+    Page {
+        name,
+        who: Who::Superuser,
+        path: path.into(),
+        fields: Vec::new(),
+        button: None,
+        says,
+        status: None,
+        has_folded: false,
+    }
+}
+
+impl Page {
+    fn fill(mut self, name: &'static str, value: impl Into<String>) -> Page {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    fn press(mut self, button: &'static str) -> Page {
+        self.button = Some(button);
+        self
+    }
+
+    fn status(mut self, status: u16) -> Page {
+        self.status = Some(status);
+        self
+    }
+
+    fn folded(mut self) -> Page {
+        self.has_folded = true;
+        self
+    }
+
+    fn seen_by(mut self, who: Who) -> Page {
+        self.who = who;
+        self
+    }
+}
+
+/// What the form says on top.
+const FAULTS: &str = "Please correct this";
+
+/// Before there is a superuser; `link` leads to where the first one is made.
+pub fn before_the_first(link: &str) -> Vec<Page> {
+    let faults =
+        page("first-run-errors", link, FAULTS).fill("username", "two words").press("Create and sign in");
+    let pages = vec![
+        page("first-run", link, "Create the first superuser"),
+        faults.fill("password", "short").fill("again", "other").status(400),
+    ];
+    pages.into_iter().map(|page| page.seen_by(Who::Guest)).collect()
+}
+
+/// A server that nobody has used yet; the first superuser was made by the link.
+pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
+    vec![
+        page("first-run-used", link, "There is no such open first-run link").status(404),
+        page("empty-home", "/admin/", "Verify the ledger now"),
+        page("empty-users", "/admin/users/?active=no", "No users match"),
+        page("empty-user", "/admin/users/1/", "No auth token is live"),
+        page("empty-chats", "/admin/chats/", "There are no chats yet"),
+        page("empty-holds", "/admin/holds/", "No chat waits for its answer"),
+        page("empty-auth-tokens", "/admin/auth-tokens/", "0 auth tokens"),
+        page("empty-ledger", "/admin/ledger/?kind=refund", "0 entries"),
+        page("empty-bulk-operations", "/admin/bulk-operations/", "0 bulk operations"),
+        page("empty-history", "/admin/history/?date_to=2020-01-01", "0 entries"),
+    ]
+}
+
+/// A server that is in use.
+pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
+    let mut pages = vec![
+        page("home", "/admin/", "Recent actions").folded(),
+        page("search", "/admin/search/", "Type a part of a user's name"),
+        page("search-results", "/admin/search/?q=amelia", "Results for"),
+        page("search-by-id", "/admin/search/?q=3", "Results for"),
+        page("search-nothing", "/admin/search/?q=zzzzzz", "Nothing was found"),
+        page("settings", "/admin/settings/", "Your sessions"),
+        page("settings-errors", "/admin/settings/", FAULTS).fill("theme", "loud").press("Save").status(400),
+        page("password", "/admin/password/", "Your password now"),
+        page("password-errors", "/admin/password/", FAULTS)
+            .fill("password", "a")
+            .press("Change password")
+            .status(400),
+        page("holds", "/admin/holds/", "Release #").folded(),
+        page("ledger", "/admin/ledger/", "Show sums").folded(),
+        page("ledger-sums", "/admin/ledger/?kind=adjustment&sums=1", "Entries summed up"),
+        page("bulk-operations", "/admin/bulk-operations/", "#1 adjust balances").folded(),
+        page("bulk-operation", format!("/admin/bulk-operations/{}/", demo.bulk), "12 of 12 rows are done"),
+        page(
+            "bulk-operation-history",
+            format!("/admin/bulk-operations/{}/history/", demo.bulk),
+            "History of",
+        ),
+        page("history", "/admin/history/", "To what").folded(),
+        page(
+            "history-filtered",
+            "/admin/history/?action=adjusted+the+balance&date=7days",
+            "Clear all filters",
+        ),
+    ];
+    pages.extend(users(demo));
+    pages.extend(a_user(demo));
+    pages.extend(chats(demo));
+    pages.extend(auth_tokens(demo));
+    pages.extend(errors(demo));
+    pages
+}
+
+fn users(demo: &Demo) -> Vec<Page> {
+    vec![
+        page("users", "/admin/users/", "Last login").folded(),
+        page("users-filtered", "/admin/users/?q=ma&balance=low&facets=1", "Clear all filters"),
+        page("users-nothing", "/admin/users/?q=zzzzzz", "No users match"),
+        page("users-none-chosen", "/admin/users/", "No user was chosen").press("Go"),
+        page("users-last", "/admin/users/?last=1", "‹ Previous"),
+        page("user-add", "/admin/users/add/", "The password again").folded(),
+        page("user-add-errors", "/admin/users/add/", FAULTS)
+            .fill("username", demo.name)
+            .fill("password", "password1")
+            .fill("again", "another")
+            .fill("tokens", "many")
+            .press("Save")
+            .status(400),
+        page("users-bulk-adjust", "/admin/users/?balance=low", "Adjust all of them")
+            .fill("all", "1")
+            .press("Go"),
+    ]
+}
+
+fn a_user(demo: &Demo) -> Vec<Page> {
+    let at = |rest: &str| format!("/admin/users/{}/{rest}", demo.user);
+    vec![
+        page("user", at(""), "Held for pending chats").folded(),
+        page("user-inactive", format!("/admin/users/{}/", demo.inactive), "inactive"),
+        page("user-edit", at("edit/"), "Only a hash is stored"),
+        page("user-edit-errors", at("edit/"), FAULTS).fill("username", "two words").press("Save").status(400),
+        page("user-edit-conflict", at("edit/"), "Somebody else changed this")
+            .fill("version", "-1")
+            .fill("username", "amelia.hart-lund")
+            .press("Save")
+            .status(409),
+        page("user-adjust", at("adjust/"), "Show before and after"),
+        page("user-adjust-preview", at("adjust/"), "Balance after")
+            .fill("amount", "-250")
+            .fill("reason", "Credited twice")
+            .press("Show before and after"),
+        page("user-adjust-errors", at("adjust/"), FAULTS)
+            .fill("amount", "a lot")
+            .press("Adjust balance")
+            .status(400),
+        page("user-adjust-too-much", at("adjust/"), "it can neither fall below 0")
+            .fill("amount", "-9000000")
+            .fill("reason", "Too much")
+            .press("Adjust balance")
+            .status(400),
+        page("user-password", at("password/"), "Tell the user the new password"),
+        page("user-password-errors", at("password/"), FAULTS)
+            .fill("password", "a")
+            .press("Set password")
+            .status(400),
+        page("user-log-out", at("log-out/"), "All auth tokens and sessions of this user end"),
+        page("user-deactivate", at("deactivate/"), "can neither log in nor send"),
+        page("user-deactivate-oneself", "/admin/users/1/deactivate/", FAULTS).press("Deactivate").status(409),
+        page("user-reactivate", format!("/admin/users/{}/reactivate/", demo.inactive), "can log in again"),
+        page("user-anonymise", at("anonymise/"), "This cannot be undone"),
+        page("user-anonymise-errors", at("anonymise/"), FAULTS)
+            .fill("name", "x")
+            .press("Anonymise for ever")
+            .status(400),
+        page("user-history", at("history/"), "History of"),
+    ]
+}
+
+fn chats(demo: &Demo) -> Vec<Page> {
+    let at = |chat: i64, rest: &str| format!("/admin/chats/{chat}/{rest}");
+    vec![
+        page("chats", "/admin/chats/", "Response").folded(),
+        page("chats-found", "/admin/chats/?q=photosynthesis", "Clear all filters"),
+        page("chats-filtered", "/admin/chats/?state=failed&date=today", "Clear all filters"),
+        page("chats-nothing", "/admin/chats/?q=zzzzzz", "No chats match"),
+        page("chat", at(demo.chat, ""), "borrow of moved value"),
+        page("chat-refunded", at(demo.refunded, ""), "left out half of the contract"),
+        page("chat-failed", at(demo.failed, ""), "did not answer in time"),
+        page("chat-pending", at(demo.hold, ""), "Release the hold"),
+        page("chat-refund", at(demo.chat, "refund/"), "This is done once"),
+        page("chat-refund-errors", at(demo.chat, "refund/"), FAULTS).press("Refund").status(400),
+        page("chat-refund-again", at(demo.refunded, "refund/"), "was refunded before")
+            .fill("reason", "Twice")
+            .press("Refund")
+            .status(409),
+        page("hold-release", at(demo.hold, "release/"), "Past its deadline"),
+        page("hold-release-errors", at(demo.hold, "release/"), FAULTS).press("Release the hold").status(400),
+        page("chat-history", at(demo.refunded, "history/"), "left out half of the contract"),
+    ]
+}
+
+fn auth_tokens(demo: &Demo) -> Vec<Page> {
+    let at = |rest: &str| format!("/admin/auth-tokens/{}/{rest}", demo.token);
+    vec![
+        page("auth-tokens", "/admin/auth-tokens/", "Begins with").folded(),
+        page("auth-tokens-nothing", "/admin/auth-tokens/?q=zzzzzz", "No auth tokens match"),
+        page("auth-token", at(""), "Empty: never"),
+        page("auth-token-errors", at(""), FAULTS).fill("name", "x".repeat(101)).press("Save").status(400),
+        page("auth-token-conflict", at(""), "Somebody else changed this")
+            .fill("was_name", "Something else")
+            .fill("name", "Kitchen")
+            .press("Save")
+            .status(409),
+        page("auth-token-revoked", format!("/admin/auth-tokens/{}/", demo.revoked), "revoked"),
+        page("auth-token-revoke", at("revoke/"), "is refused from now on"),
+        page("auth-token-history", format!("/admin/auth-tokens/{}/history/", demo.revoked), "History of"),
+        page("auth-token-add", "/admin/auth-tokens/add/", "Name of the auth token"),
+        page("auth-token-add-errors", "/admin/auth-tokens/add/", FAULTS)
+            .fill("user", "nobody at all")
+            .press("Make the auth token")
+            .status(400),
+        page("auth-token-made", "/admin/auth-tokens/add/", "shown this once")
+            .fill("user", demo.name)
+            .fill("name", "Reading list")
+            .press("Make the auth token"),
+        page("auth-tokens-bulk-revoke", "/admin/auth-tokens/?state=live", "Revoke all of them")
+            .fill("all", "1")
+            .press("Go"),
+    ]
+}
+
+fn errors(demo: &Demo) -> Vec<Page> {
+    let forged = page("error-forged-form", "/admin/settings/", "does not belong to your session");
+    let mut pages = vec![
+        page("error-no-such-page", "/admin/nowhere/", "There is nothing at this address").status(404),
+        page("error-no-such-user", "/admin/users/987654/", "There is no such user").status(404),
+        forged.fill("csrf", "forged").press("Save").status(403),
+    ];
+    let staff = [
+        page("staff-users", "/admin/users/", "Last login"),
+        page("staff-user", format!("/admin/users/{}/", demo.user), "Held for pending chats"),
+        page("staff-auth-token", format!("/admin/auth-tokens/{}/", demo.token), "Begins with"),
+        page("error-not-allowed", "/admin/users/add/", "Only a superuser may change things").status(403),
+    ];
+    pages.extend(staff.into_iter().map(|page| page.seen_by(Who::Staff)));
+    let guest = [
+        page("sign-in", "/admin/sign-in/", "For administrators"),
+        page("sign-in-errors", "/admin/sign-in/", "The name or the password is wrong")
+            .fill("username", demo.name)
+            .fill("password", "wrong")
+            .press("Sign in")
+            .status(403),
+        page("sign-in-changed", "/admin/sign-in/?changed=1", "The password was changed"),
+    ];
+    pages.extend(guest.into_iter().map(|page| page.seen_by(Who::Guest)));
+    pages
+}

@@ -1,0 +1,100 @@
+//! What the script adds to pages that work without it, and the theme that an administrator chooses.
+
+use serde_json::{Value, json};
+use thirtyfour::prelude::*;
+
+use super::demo::{Demo, SUPERUSER};
+use super::inspection::Faults;
+use super::visitor::{Screen, Visitor, patiently};
+use crate::support::server::Server;
+
+async fn signed_in(server: &Server) -> Option<Visitor> {
+    let visitor = Visitor::arrive(server.address(), true, Screen::Wide).await?;
+    visitor.sign_in(SUPERUSER).await;
+    Some(visitor)
+}
+
+#[tokio::test]
+async fn rows_are_ticked_all_at_once_and_by_the_range() {
+    let Some(demo) = Demo::write() else { return };
+    let server = Server::start(&demo.database, &[]);
+    let Some(visitor) = signed_in(&server).await else { return };
+    visitor.open_until("/admin/users/", "60 users").await;
+    visitor.element("[data-select-all]").await.click().await.unwrap();
+    visitor.sees("50 of 50 selected").await;
+    visitor.element("[data-select-all]").await.click().await.unwrap();
+    visitor.sees("0 of 50 selected").await;
+    let click = "const boxes = document.querySelectorAll('input[name=\"id\"]');
+                 boxes[2].click();
+                 boxes[6].dispatchEvent(new MouseEvent('click', {bubbles: true, shiftKey: true}));";
+    visitor.run(click, vec![]).await;
+    visitor.sees("5 of 50 selected").await;
+    visitor.press("Go").await;
+    visitor.sees("5 users, ticked one by one").await;
+    assert_eq!(visitor.console().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn names_of_users_are_suggested_while_they_are_typed() {
+    let Some(demo) = Demo::write() else { return };
+    let server = Server::start(&demo.database, &[]);
+    let Some(visitor) = signed_in(&server).await else { return };
+    visitor.open_until("/admin/users/", "60 users").await;
+    visitor.open("/admin/auth-tokens/add/").await;
+    visitor.fill(&[("user", "amel")]).await;
+    let options = "return [...document.querySelectorAll('datalist option')].map((option) => option.value)";
+    let suggested = patiently(async || {
+        let names = visitor.run(options, vec![]).await;
+        (names == json!([demo.name])).then_some(())
+    });
+    assert!(suggested.await.is_some(), "{}", visitor.run(options, vec![]).await);
+    assert_eq!(visitor.console().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_menu_is_filtered_and_closes_with_escape() {
+    let Some(demo) = Demo::write() else { return };
+    let server = Server::start(&demo.database, &[]);
+    let Some(visitor) = signed_in(&server).await else { return };
+    visitor.element("[data-filter]").await.send_keys("led").await.unwrap();
+    let places = "return [...document.querySelectorAll('#places li:not([hidden])')].map((li) => li.textContent.trim())";
+    assert_eq!(visitor.run(places, vec![]).await, json!(["Ledger"]));
+    visitor.unfold(SUPERUSER).await;
+    visitor.sees("Sign out").await;
+    visitor.type_keys(Key::Escape + "").await;
+    let is_open = "return document.querySelector('.account').open";
+    assert_eq!(visitor.run(is_open, vec![]).await, Value::Bool(false));
+    let focused = visitor.run("return document.activeElement.textContent.trim()", vec![]).await;
+    assert_eq!(focused, json!(SUPERUSER), "the focus is lost");
+}
+
+#[tokio::test]
+async fn a_verification_is_started_and_its_end_is_shown_without_a_reload() {
+    let Some(demo) = Demo::write() else { return };
+    let server = Server::start(&demo.database, &[]);
+    let Some(visitor) = signed_in(&server).await else { return };
+    visitor.press("Verify the ledger now").await;
+    visitor.sees("the ledger is in order").await;
+    assert_eq!(visitor.console().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_chosen_theme_wins_over_the_systems() {
+    let Some(demo) = Demo::write() else { return };
+    let server = Server::start(&demo.database, &[]);
+    let Some(visitor) = signed_in(&server).await else { return };
+    let mut faults = Faults::default();
+    let ground = "return getComputedStyle(document.body).backgroundColor";
+    let light = visitor.run(ground, vec![]).await;
+    for (theme, system) in [("Dark", "light"), ("Light", "dark")] {
+        visitor.prefer(system).await;
+        visitor.open("/admin/settings/").await;
+        visitor.element("#theme").await.send_keys(theme).await.unwrap();
+        visitor.press("Save").await;
+        visitor.sees("Your settings were saved.").await;
+        let is_light = visitor.run(ground, vec![]).await == light;
+        assert_eq!(is_light, theme == "Light", "{theme} on a system that is {system}");
+        faults.check_access(&visitor, "settings", &format!("{theme} on {system}")).await;
+    }
+    faults.judge(2);
+}

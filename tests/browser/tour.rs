@@ -1,0 +1,195 @@
+//! A tour of every page: accessible, silent in the console, and as wide as the screen. With a folder in
+//! `TOLLGATE_SCREENSHOTS` it also takes pictures: `scripts/screenshots`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rstest::rstest;
+use serde_json::json;
+
+use super::demo::{Demo, STAFF, SUPERUSER};
+use super::inspection::Faults;
+use super::pages::{Page, Who, before_the_first, of_a_busy_server, of_a_fresh_server};
+use super::visitor::{Screen, Visitor, patiently};
+use crate::support::server::{PASSWORD, Server, assert_verified};
+use crate::support::{On, TestDatabase, wait};
+
+/// Fills in a form of the page and sends it by a button, whatever the browser thinks of what was filled in. The
+/// test is about what the server then shows.
+const SEND: &str = r#"
+    const [fields, label] = arguments;
+    for (const form of document.forms) form.noValidate = true;
+    const buttons = [...document.querySelectorAll('main button')];
+    const button = buttons.find((button) => button.textContent.trim() === label);
+    if (!button) return `there is no button ${label}`;
+    for (const [name, value] of fields) {
+        const field = button.form.elements.namedItem(name);
+        if (!field) return `there is no field ${name}`;
+        if (field.type === 'checkbox') field.checked = true;
+        else if (field.tagName === 'SELECT') field.add(new Option(value, value, true, true));
+        else field.value = value;
+    }
+    button.click();
+    return null;
+"#;
+
+/// What is looked at, and what was found wrong.
+struct Tour {
+    visitor: Visitor,
+    screen: Screen,
+    /// The script is kept away: the pages are looked at as they come, in one colour.
+    is_plain: bool,
+    faults: Faults,
+    pictures: Option<PathBuf>,
+    who: Who,
+}
+
+/// The link that the server prints while there is no superuser.
+pub fn first_run_link(server: &Server) -> String {
+    wait::until("the first-run link", Duration::from_secs(10), || {
+        let log = server.log();
+        let (_, link) = log.split_once("/admin/first-run/")?;
+        let (key, _) = link.split_once("/\n")?;
+        Some(format!("/admin/first-run/{key}/"))
+    })
+}
+
+impl Tour {
+    async fn start(server: &Server, has_scripts: bool, screen: Screen) -> Option<Tour> {
+        // In a browser that blocks all scripts axe-core would not run either.
+        let visitor = Visitor::arrive(server.address(), true, screen).await?;
+        if !has_scripts {
+            visitor.keep_away("*/static/admin.js").await;
+        }
+        let pictures = std::env::var_os("TOLLGATE_SCREENSHOTS").map(PathBuf::from).filter(|_| has_scripts);
+        if let Some(folder) = &pictures {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        Some(Tour {
+            visitor,
+            screen,
+            is_plain: !has_scripts,
+            faults: Faults::default(),
+            pictures,
+            who: Who::Guest,
+        })
+    }
+
+    /// Signs in as somebody else, or out.
+    async fn become_who(&mut self, who: Who) {
+        match who {
+            _ if who == self.who => return,
+            Who::Guest => self.visitor.forget_cookies().await,
+            Who::Superuser => self.visitor.sign_in(SUPERUSER).await,
+            Who::Staff => self.visitor.sign_in(STAFF).await,
+        }
+        self.who = who;
+    }
+
+    async fn show(&mut self, pages: &[Page]) {
+        for page in pages {
+            self.become_who(page.who).await;
+            self.go_to(page).await;
+            self.look_at(page).await;
+        }
+    }
+
+    async fn go_to(&self, page: &Page) {
+        // What the page before has said is not this one's.
+        self.visitor.console().await;
+        self.visitor.open(&page.path).await;
+        if let Some(button) = page.button {
+            let answer = self.visitor.run(SEND, vec![json!(page.fields), json!(button)]).await;
+            assert!(answer.is_null(), "{}: {answer}", page.name);
+        }
+        self.visitor.sees(page.says).await;
+    }
+
+    async fn look_at(&mut self, page: &Page) {
+        let (visitor, faults) = (&self.visitor, &mut self.faults);
+        let schemes: &[&str] = if self.is_plain { &["light"] } else { &["light", "dark"] };
+        for scheme in schemes.iter().copied() {
+            visitor.prefer(scheme).await;
+            let how = format!("{:?}, {scheme}", self.screen);
+            if scheme == "light" {
+                faults.check_access(visitor, page.name, &how).await;
+            } else {
+                faults.check_colours(visitor, page.name, &how).await;
+            }
+            let shown = match (self.screen, scheme) {
+                (Screen::Wide, _) => Some(scheme),
+                (_, "light") => Some("phone"),
+                _ => None,
+            };
+            if let (Some(folder), Some(shown)) = (&self.pictures, shown) {
+                visitor.picture(&Path::new(folder).join(format!("{}-{shown}.png", page.name))).await;
+            }
+        }
+        if page.has_folded && !self.is_plain {
+            faults.check_folded(visitor, page.name, "unfolded, dark").await;
+            visitor.prefer("light").await;
+            faults.check_folded(visitor, page.name, "unfolded, light").await;
+        }
+        visitor.prefer("light").await;
+        faults.check_width(visitor, page.name, self.screen).await;
+        if self.screen == Screen::Phone {
+            visitor.look_with(Screen::Narrow).await;
+            faults.check_width(visitor, page.name, Screen::Narrow).await;
+            visitor.look_with(self.screen).await;
+        }
+        faults.check_console(visitor, page.name, page.status).await;
+    }
+}
+
+/// Waits until what is searched and counted has come from the background.
+async fn wait_for_the_follower(visitor: &Visitor) {
+    visitor.sign_in(SUPERUSER).await;
+    let caught_up = patiently(async || {
+        visitor.open("/admin/chats/?q=photosynthesis").await;
+        let chats = visitor.text().await;
+        visitor.open("/admin/users/").await;
+        let users = visitor.text().await;
+        let is_behind = chats.contains("follows behind") || users.contains("not in this list yet");
+        (!is_behind).then_some(())
+    });
+    assert!(caught_up.await.is_some(), "the follower does not come after");
+}
+
+#[rstest]
+#[case::wide(Screen::Wide, true)]
+#[case::phone(Screen::Phone, true)]
+#[case::without_scripts(Screen::Phone, false)]
+#[tokio::test]
+async fn every_page_of_a_busy_server_is_accessible(#[case] screen: Screen, #[case] has_scripts: bool) {
+    let Some(demo) = Demo::write() else { return };
+    assert_verified(&demo.database);
+    let server = Server::start(&demo.database, &[]);
+    let Some(mut tour) = Tour::start(&server, has_scripts, screen).await else { return };
+    wait_for_the_follower(&tour.visitor).await;
+    let pages = of_a_busy_server(&demo);
+    tour.show(&pages).await;
+    tour.faults.judge(pages.len());
+    drop(server);
+    assert_verified(&demo.database);
+}
+
+#[rstest]
+#[case::wide(Screen::Wide)]
+#[case::phone(Screen::Phone)]
+#[tokio::test]
+async fn every_page_of_a_fresh_server_is_accessible(#[case] screen: Screen) {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    let server = Server::start(&database, &[]);
+    let link = first_run_link(&server);
+    let Some(mut tour) = Tour::start(&server, true, screen).await else { return };
+    let before = before_the_first(&link);
+    tour.show(&before).await;
+    tour.visitor.open(&link).await;
+    tour.visitor.fill(&[("username", SUPERUSER), ("password", PASSWORD), ("again", PASSWORD)]).await;
+    tour.visitor.press("Create and sign in").await;
+    tour.visitor.sees("Recent actions").await;
+    tour.who = Who::Superuser;
+    let after = of_a_fresh_server(&link);
+    tour.show(&after).await;
+    tour.faults.judge(before.len() + after.len());
+}

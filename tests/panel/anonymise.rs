@@ -1,0 +1,187 @@
+//! Anonymising a user: who it was and what was said is nowhere any more, and every amount is.
+
+use rstest::rstest;
+use tollgate::administration::finish_all;
+use tollgate::metering::{Ended, Ending, end_hold};
+
+use crate::support::On;
+use crate::support::app::TestApp;
+use crate::support::panel::Browser;
+use crate::support::server::PASSWORD;
+
+const NAME: &str = "Wanda.Unmistakable";
+const SAID: &str = "xylophone quartz";
+
+/// Everything that the database stores as text, table by table. (SQLite's search tables keep no text: those are asked.) (SQLite's search tables keep no text: those are asked.)
+fn dump(app: &TestApp, on: On) -> Vec<(String, String)> {
+    let tables = [
+        "users",
+        "auth_tokens",
+        "chats",
+        "idempotency_keys",
+        "sessions",
+        "audit_log",
+        "bulk_operations",
+        "bulk_failures",
+        "panel_settings",
+        "verifications",
+        "chat_search",
+        "user_search",
+        "user_balances",
+    ];
+    let text = |table: &str| match on {
+        On::Postgres => format!("SELECT string_agg(CAST(t AS TEXT), ' ') AS value FROM {table} t"),
+        On::Sqlite => {
+            let columns = app.text(&format!(
+                "SELECT group_concat('coalesce(CAST(\"' || name || '\" AS TEXT), '''')', ' || '' '' || ') AS value
+                 FROM pragma_table_info('{table}') WHERE name NOT IN ('digest', 'seed', 'ids', 'fingerprint')"
+            ));
+            format!("SELECT group_concat({}, ' ') AS value FROM {table}", columns.unwrap())
+        }
+    };
+    tables.map(|table| (table.to_owned(), app.text(&text(table)).unwrap_or_default())).to_vec()
+}
+
+/// The user has used everything that leaves a trace, and administrators have, too.
+async fn leave_traces<'a>(app: &'a TestApp) -> (Browser<'a>, i64) {
+    let token = app.user(NAME).await;
+    app.chat(&token, SAID).await.assert_status(201);
+    app.chat_with_key(&token, SAID, "unmistakable-key").await.assert_status(201);
+    let named = app.post("/auth-tokens/", &token, serde_json::json!({ "name": "wanda's laptop" })).await;
+    named.assert_status(201);
+    app.services.auth.write_last_uses().await;
+    let root = app.superuser("root").await;
+    let id = app.id_of(NAME);
+    let user = format!("/admin/users/{id}");
+    root.submit(&format!("{user}/edit/"), &[("username", "wanda.before"), ("staff", "1")])
+        .await
+        .assert_status(303);
+    let wanda = Browser::signed_in(app, "wanda.before").await;
+    let fields = [("page_size", "10"), ("time_zone", "Europe/Vienna"), ("theme", "dark")];
+    wanda.submit("/admin/settings/", &fields).await.assert_status(303);
+    app.catch_up().await;
+    // Under a name that the user had before.
+    let list = root.get("/admin/users/?q=wanda").await.form().with(&[("all", "1")]);
+    let form = root.send(&list).await.form().with(&[("amount", "1"), ("reason", "x")]);
+    root.send(&form).await.assert_status(303);
+    finish_all(&app.services.db).await.unwrap();
+    root.submit(&format!("{user}/edit/"), &[("username", NAME)]).await.assert_status(303);
+    root.submit(&format!("{user}/adjust/"), &[("amount", "50"), ("reason", "for a good idea")])
+        .await
+        .assert_status(303);
+    let chat = app.number("SELECT min(id) AS value FROM chats");
+    root.submit(&format!("/admin/chats/{chat}/refund/"), &[("reason", "wanda was unhappy")])
+        .await
+        .assert_status(303);
+    app.catch_up().await;
+    let list = root.get("/admin/users/?q=unmistakable").await.form().with(&[("all", "1")]);
+    let form = root.send(&list).await.form().with(&[("amount", "1"), ("reason", "x")]);
+    root.send(&form).await.assert_status(303);
+    let tokens = root.get(&format!("/admin/auth-tokens/?user={NAME}")).await.form().with(&[("all", "1")]);
+    let form = root.send(&tokens).await.form().with(&[("reason", "x")]);
+    root.send(&form).await.assert_status(303);
+    finish_all(&app.services.db).await.unwrap();
+    app.log_in(NAME, PASSWORD).await.assert_status(200);
+    let edit = root.get(&format!("{user}/edit/")).await.form().without("staff");
+    root.send(&edit).await.assert_status(303);
+    app.catch_up().await;
+    (root, id)
+}
+
+#[rstest]
+#[actix_web::test]
+async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (root, id) = leave_traces(&app).await;
+    let traces = |words: &[&str]| -> Vec<String> {
+        let dump = dump(&app, on).into_iter();
+        let has = |text: &str| words.iter().any(|word| text.to_lowercase().contains(word));
+        dump.filter(|(_, text)| has(text)).map(|(table, _)| table).collect()
+    };
+    let words = ["wanda", "unmistakable", "xylophone", "quartz", "vienna"];
+    let before = traces(&words);
+    for table in ["users", "auth_tokens", "chats", "audit_log", "bulk_operations", "idempotency_keys"] {
+        assert!(before.iter().any(|trace| trace == table), "the test leaves no trace in {table}: {before:?}");
+    }
+    let entries = app.count(&format!("ledger_entries WHERE user_id = {id}"));
+    let tokens = app.number(&format!("SELECT tokens AS value FROM users WHERE id = {id}"));
+    let page = root.get(&format!("/admin/users/{id}/anonymise/")).await;
+    page.assert_shows(&[
+        "This cannot be undone",
+        "Chats that lose their texts 2",
+        "Balance that stays 3,952",
+    ]);
+    root.send(&page.form().with(&[("name", "wanda")])).await.assert_status(400).assert_shows(&["to confirm"]);
+    root.send(&page.form().with(&[("name", NAME)])).await.assert_status(303);
+    // At once, before the worker comes: nobody gets in, and the name is gone.
+    app.log_in(NAME, PASSWORD).await.assert_error(400, "Invalid username");
+    root.get(&format!("/admin/users/{id}/")).await.assert_shows(&[&format!("anonymous-{id}"), "inactive"]);
+    finish_all(&app.services.db).await.unwrap();
+    app.catch_up().await;
+    // Reasons in the ledger stay, as the page says.
+    assert_eq!(traces(&words), [""; 0], "{:#?}", dump(&app, on));
+    for table in ["sessions", "auth_tokens", "idempotency_keys"] {
+        assert_eq!(app.count(&format!("{table} WHERE user_id = {id}")), 0, "{table}");
+    }
+    assert_eq!(app.count(&format!("ledger_entries WHERE user_id = {id}")), entries);
+    assert_eq!(app.number(&format!("SELECT tokens AS value FROM users WHERE id = {id}")), tokens);
+    assert_eq!(app.count(&format!("audit_log WHERE user_id = {id} AND action = 'anonymised'")), 1);
+    app.assert_sound();
+    root.get("/admin/users/?q=unmistakable").await.assert_shows(&["0 users"]);
+    root.get("/admin/chats/?q=xylophone").await.assert_shows(&["0 chats on this page"]);
+    root.get(&format!("/admin/users/?q=anonymous-{id}")).await.assert_shows(&["1 user"]);
+    root.get("/admin/chats/?date=today&state=complete").await.assert_shows(&["2 chats"]);
+    // The name is free for somebody else.
+    app.register(NAME).await.assert_status(201);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_the_follower_comes_to_late_is_not_found_either(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let token = app.user(NAME).await;
+    app.chat(&token, SAID).await.assert_status(201);
+    let root = app.superuser("root").await;
+    let id = app.id_of(NAME);
+    root.submit(&format!("/admin/users/{id}/anonymise/"), &[("name", NAME)]).await.assert_status(303);
+    finish_all(&app.services.db).await.unwrap();
+    app.catch_up().await;
+    root.get("/admin/chats/?q=xylophone").await.assert_shows(&["0 chats on this page"]);
+    root.get("/admin/users/?q=wanda").await.assert_shows(&["0 users"]);
+    root.get("/admin/users/?q=anonymous").await.assert_shows(&["1 user"]);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn open_holds_and_rights_stand_in_the_way(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let token = app.user("ada").await;
+    let hold = app.hold(&token).await;
+    let root = app.superuser("root").await;
+    app.staff("grace").await;
+    let anonymise = |name: &str| format!("/admin/users/{}/anonymise/", app.id_of(name));
+    for name in ["grace", "root"] {
+        let page = root.submit(&anonymise(name), &[("name", name)]).await;
+        page.assert_status(409).assert_shows(&["take the staff rights first"]);
+    }
+    let page = root.submit(&anonymise("ada"), &[("name", "ada")]).await;
+    page.assert_status(409).assert_shows(&["wait for them, or release the holds first"]);
+    assert_eq!(app.count("users WHERE username IN ('ada', 'grace', 'root') AND is_active"), 3);
+    assert_eq!(app.count("bulk_operations"), 0);
+    app.get("/balance/", &token).await.assert_status(200);
+
+    let release = format!("/admin/chats/{hold}/release/");
+    root.submit(&release, &[("reason", "it hangs")]).await.assert_status(303);
+    root.submit(&anonymise("ada"), &[("name", "ada")]).await.assert_status(303);
+    finish_all(&app.services.db).await.unwrap();
+    // The answer comes after all: it is not kept.
+    let late = move |conn: &mut tollgate::db::DbConnection| {
+        let ending = Ending::Complete { response: SAID.to_owned() };
+        let now = tollgate::clock::now();
+        Ok(end_hold(conn, hold, &ending, tollgate::domain::OperationId::generate(), now)?)
+    };
+    let ended = app.services.db.write(tollgate::db::Scope::none(), late).await.unwrap();
+    assert_eq!(ended, Ended::AlreadyRefunded);
+    assert_eq!(app.count("chats WHERE response IS NOT NULL OR message <> ''"), 0);
+    app.assert_sound();
+}

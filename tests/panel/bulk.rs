@@ -1,0 +1,221 @@
+//! Work on many rows: what was chosen, what is done, and what could not be done.
+
+use rstest::rstest;
+use tollgate::administration::finish_all;
+
+use crate::support::On;
+use crate::support::app::TestApp;
+use crate::support::ledger;
+use crate::support::panel::Browser;
+
+/// So many users, named `user-0` and so on, and a superuser.
+async fn crowd(app: &TestApp, number: usize) -> Browser<'_> {
+    for number in 0..number {
+        app.register(&format!("user-{number}")).await.assert_status(201);
+    }
+    let root = app.superuser("root").await;
+    app.catch_up().await;
+    root
+}
+
+const GIFT: [(&str, &str); 2] = [("amount", "25"), ("reason", "a gift")];
+
+/// How many users have got the gift, each exactly once.
+fn gifts(app: &TestApp) -> i64 {
+    let entries = app.count("ledger_entries WHERE kind = 'adjustment' AND amount = 25");
+    let users =
+        app.number("SELECT count(DISTINCT user_id) AS value FROM ledger_entries WHERE kind = 'adjustment'");
+    let told = app.number(
+        "SELECT count(DISTINCT user_id) AS value FROM audit_log WHERE action = 'adjusted the balance'",
+    );
+    assert_eq!(
+        (users, told),
+        (entries, entries),
+        "one entry of the ledger and one of the history for each row"
+    );
+    entries
+}
+
+#[rstest]
+#[actix_web::test]
+async fn all_that_match_are_those_that_matched_when_it_was_confirmed(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = crowd(&app, 30).await;
+    root.submit("/admin/settings/", &[("page_size", "10")]).await.assert_status(303);
+    // From the second page of the list: still all that match, not those from there on.
+    let first = root.get("/admin/users/?q=user&sort=name").await;
+    let second = root.click(&first, "Next ›").await;
+    let confirm = root.send(&second.form().with(&[("all", "1")])).await;
+    confirm.assert_shows(&["30 users: search user"]);
+    assert_eq!(confirm.form().field("expected"), Some("30"));
+    let done = root.send(&confirm.form().with(&GIFT)).await;
+    // Who comes now was not chosen, and who is renamed was.
+    app.register("user-late").await.assert_status(201);
+    app.sql("UPDATE users SET username = 'gone', username_canonical = 'gone' WHERE username = 'user-3'");
+    root.follow(&done).await.assert_shows(&[
+        "0 of 30 rows are done",
+        "Chosen 30 users: search user",
+        "running",
+    ]);
+    finish_all(&app.services.db).await.unwrap();
+    let page = root.follow(&done).await;
+    page.assert_shows(&[
+        "30 of 30 rows are done: finished",
+        "Amount for each +25",
+        "Reason a gift",
+        "By root",
+    ]);
+    page.assert_shows(&["Nothing has failed"]);
+    assert_eq!(gifts(&app), 30);
+    assert_eq!(app.number("SELECT tokens AS value FROM users WHERE username = 'user-late'"), 4000);
+    assert_eq!(app.number("SELECT tokens AS value FROM users WHERE username = 'gone'"), 4025);
+    assert_eq!(app.count("audit_log WHERE action = 'started' AND note = 'a gift'"), 1);
+    app.assert_sound();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_rows_that_are_ticked_are_done_and_no_others(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = crowd(&app, 4).await;
+    let list = root.get("/admin/users/?q=user").await;
+    let ids = ["user-1", "user-2"].map(|name| app.id_of(name));
+    // One of them twice, and one that there is not.
+    let form =
+        ids.iter().fold(list.form(), |form, id| form.tick("id", id)).tick("id", ids[0]).tick("id", 999_999);
+    let confirm = root.send(&form).await;
+    confirm.assert_shows(&["3 users, ticked one by one"]);
+    let cancel = confirm.link("Cancel");
+    assert_eq!(cancel, "/admin/users/?q=user", "the way back keeps the filters");
+    let done = root.send(&confirm.form().with(&GIFT)).await;
+    finish_all(&app.services.db).await.unwrap();
+    let page = root.follow(&done).await;
+    page.assert_shows(&[
+        "3 of 3 rows are done",
+        "finished with failures",
+        "there is no such user",
+        "user 999999",
+    ]);
+    assert_eq!(gifts(&app), 2);
+    for id in ids {
+        assert_eq!(app.count(&format!("ledger_entries WHERE user_id = {id} AND amount = 25")), 1);
+    }
+    app.assert_sound();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_cannot_be_done_is_named_with_the_reason(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = crowd(&app, 3).await;
+    let token = app.token("user-1").await;
+    app.chat(&token, "Hello").await.assert_status(201);
+    let confirm = root.send(&root.get("/admin/users/?q=user").await.form().with(&[("all", "1")])).await;
+    let done = root.send(&confirm.form().with(&[("amount", "-4000"), ("reason", "the end")])).await;
+    finish_all(&app.services.db).await.unwrap();
+    let page = root.follow(&done).await;
+    page.assert_shows(&["3 of 3 rows are done", "Failed 1", "user-1 the balance would leave its range"]);
+    assert_eq!(app.balance(&token).await, 3900);
+    assert_eq!(app.count("users WHERE tokens = 0"), 2);
+    root.get("/admin/bulk-operations/?state=failures")
+        .await
+        .assert_shows(&["1 bulk operation", "finished with failures"]);
+    app.assert_sound();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn if_more_match_than_were_shown_it_is_asked_again(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = crowd(&app, 2).await;
+    let confirm = root.send(&root.get("/admin/users/?q=user").await.form().with(&[("all", "1")])).await;
+    app.register("user-late").await.assert_status(201);
+    app.catch_up().await;
+    let asked = root.send(&confirm.form().with(&GIFT)).await;
+    asked.assert_status(400).assert_shows(&["has changed meanwhile", "3 users: search user"]);
+    assert_eq!(app.count("bulk_operations"), 0);
+    assert_eq!(asked.form().field("amount"), Some("25"), "the input is kept");
+    root.send(&asked.form()).await.assert_status(303);
+    finish_all(&app.services.db).await.unwrap();
+    assert_eq!(gifts(&app), 3);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn nothing_chosen_is_nothing_done(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = crowd(&app, 1).await;
+    let page = root.send(&root.get("/admin/users/?q=user").await.form()).await;
+    assert_eq!(page.location(), "/admin/users/?q=user");
+    root.follow(&page).await.assert_shows(&["No user was chosen"]);
+    // Where it leads back to is the list, whatever was sent as its query.
+    for list in ["q=a\r\nSet-Cookie: x=y", "q=\u{e9}", "//evil.example", "q=<script>"] {
+        for path in ["/admin/users/selected/", "/admin/auth-tokens/selected/"] {
+            let form = root.bare_form(path).await.with(&[("list", list)]);
+            let page = root.send(&form).await;
+            page.assert_status(303);
+            assert!(page.location().starts_with(&path.replace("selected/", "")), "{}", page.location());
+            assert!(page.location().is_ascii() && page.answer.header("set-cookie").is_none());
+        }
+    }
+    let confirm = root.send(&root.get("/admin/users/").await.form().with(&[("all", "1")])).await;
+    for (fields, fault) in [
+        ([("amount", "0"), ("reason", "x")], "0 changes nothing"),
+        ([("amount", "ten"), ("reason", "x")], "give a whole number"),
+        ([("amount", "5"), ("reason", "  ")], "say why"),
+    ] {
+        let page = root.send(&confirm.form().with(&fields)).await;
+        page.assert_status(400).assert_shows(&[fault]);
+    }
+    assert_eq!(app.count("bulk_operations"), 0);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn auth_tokens_are_revoked_in_bulk(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = crowd(&app, 2).await;
+    let (one, two) = (app.token("user-0").await, app.token("user-0").await);
+    let other = app.token("user-1").await;
+    let form = root.get("/admin/auth-tokens/?user=user-0").await.form().with(&[("all", "1")]);
+    let confirm = root.send(&form).await;
+    confirm.assert_shows(&["2 auth tokens: user user-0", "This cannot be undone"]);
+    root.send(&confirm.form().with(&[("reason", "they leaked")])).await.assert_status(303);
+    finish_all(&app.services.db).await.unwrap();
+    for token in [one, two] {
+        app.get("/balance/", &token).await.assert_status(401);
+    }
+    assert_eq!(app.balance(&other).await, 4000);
+    assert_eq!(app.count("audit_log WHERE action = 'revoked' AND note = 'they leaked'"), 2);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn two_workers_at_once_do_each_row_once(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = crowd(&app, 5).await;
+    app.services.db.write(tollgate::db::Scope::none(), many).await.unwrap();
+    app.catch_up().await;
+    let confirm = root.send(&root.get("/admin/users/?q=user").await.form().with(&[("all", "1")])).await;
+    let done = root.send(&confirm.form().with(&GIFT)).await;
+    let node = ledger::open(app.database().url(), 2);
+    let (here, there, again) =
+        futures_util::join!(finish_all(&app.services.db), finish_all(&node), finish_all(&app.services.db));
+    here.unwrap();
+    there.unwrap();
+    again.unwrap();
+    root.follow(&done).await.assert_shows(&["705 of 705 rows are done: finished", "Nothing has failed"]);
+    assert_eq!(gifts(&app), 705);
+    app.assert_sound();
+}
+
+/// 700 users at once.
+fn many(conn: &mut tollgate::db::DbConnection) -> tollgate::error::Result<()> {
+    for number in 0..700 {
+        let new = ledger::new_account(&format!("user-of-many-{number}"), 10);
+        tollgate::metering::open_account(conn, &new)?;
+    }
+    Ok(())
+}

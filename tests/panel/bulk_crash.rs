@@ -1,0 +1,110 @@
+//! A server that dies in the middle of a bulk operation, and two that work on it at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rstest::rstest;
+use tollgate::administration::{Actor, Bulk, BulkKind, BulkRequest, Reason};
+use tollgate::clock;
+use tollgate::db::{Db, DbConnection, Scope};
+use tollgate::domain::OperationId;
+use tollgate::metering::{OpenedAccount, open_account};
+
+use crate::support::ledger::{count, new_account, open, raw};
+use crate::support::server::{Server, assert_verified};
+use crate::support::{On, TestDatabase, require, wait};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A multiple of 200.
+fn users() -> usize {
+    if require::long() { 5_000 } else { 2_000 }
+}
+
+/// A database with many users, all of whom are to get 25 tokens.
+async fn prepare(database: &TestDatabase) -> Db {
+    let db = open(database.url(), 2);
+    db.migrate().unwrap();
+    let mut ids = Vec::new();
+    for part in 0..users() / 200 {
+        let names: Arc<[_]> =
+            (0..200).map(|number| new_account(&format!("user-{part}-{number}"), 100)).collect();
+        let job = move |conn: &mut DbConnection| {
+            let mut ids = Vec::new();
+            for new in names.iter() {
+                let OpenedAccount::Opened(id) = open_account(conn, new)? else { panic!("the name is taken") };
+                ids.push(id);
+            }
+            Ok(ids)
+        };
+        ids.extend(db.write_bulk(Scope::none(), job).await.unwrap());
+    }
+    let actor = Actor { user_id: ids.first().copied(), address: "192.0.2.1".to_owned() };
+    let request = BulkRequest {
+        seed: OperationId::generate(),
+        kind: BulkKind::Adjust(25),
+        reason: Reason::parse("a gift").unwrap(),
+        selection: format!("{} users: all", ids.len()),
+        ids,
+    };
+    Bulk::default().start(&db, &actor, request).await.unwrap();
+    db
+}
+
+fn position(conn: &mut DbConnection) -> i64 {
+    count(conn, "SELECT position AS n FROM bulk_operations")
+}
+
+fn assert_done_exactly_once(conn: &mut DbConnection, database: &TestDatabase) {
+    let all = users() as i64;
+    for (query, expected) in [
+        ("SELECT count(*) AS n FROM bulk_operations WHERE finished_at IS NOT NULL AND failed = 0", 1),
+        ("SELECT count(*) AS n FROM ledger_entries WHERE kind = 'adjustment'", all),
+        ("SELECT count(DISTINCT user_id) AS n FROM ledger_entries WHERE kind = 'adjustment'", all),
+        ("SELECT count(*) AS n FROM audit_log WHERE action = 'adjusted the balance'", all),
+        ("SELECT count(*) AS n FROM users WHERE tokens = 125", all),
+    ] {
+        assert_eq!(count(conn, query), expected, "{query}");
+    }
+    assert_verified(database);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn after_kills_in_the_middle_a_bulk_adjustment_is_done_exactly_once(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(database) = TestDatabase::create(on) else { return };
+    drop(prepare(&database).await);
+    let mut conn = raw(on, database.url());
+    let began = clock::now();
+    for part in 1..=3 {
+        let mut server = Server::start(&database, &[]);
+        let wanted = part * users() as i64 / 5;
+        wait::until("some of it", PATIENCE, || (position(&mut conn) >= wanted).then_some(()));
+        server.kill9();
+        let reached = position(&mut conn);
+        assert!(reached < users() as i64, "it was over before the kill: this test has tested nothing");
+        let entries = count(&mut conn, "SELECT count(*) AS n FROM ledger_entries WHERE kind = 'adjustment'");
+        assert_eq!(entries, reached, "what is noted as done is what is done");
+        assert_verified(&database);
+    }
+    let server = Server::start(&database, &[]);
+    wait::until("the end", PATIENCE, || server.log().contains("bulk operation 1 is finished").then_some(()));
+    println!("it took {}", clock::now() - began);
+    assert_done_exactly_once(&mut conn, &database);
+}
+
+#[actix_web::test]
+async fn two_servers_share_a_bulk_adjustment_and_one_of_them_may_die() {
+    let Some(database) = TestDatabase::create(On::Postgres) else { return };
+    drop(prepare(&database).await);
+    let mut conn = raw(On::Postgres, database.url());
+    let (mut one, other) = (Server::start(&database, &[]), Server::start(&database, &[]));
+    wait::until("some of it", PATIENCE, || (position(&mut conn) >= 400).then_some(()));
+    one.kill9();
+    wait::until("the end", PATIENCE, || (position(&mut conn) >= users() as i64).then_some(()));
+    let is_finished = |server: &Server| server.log().contains("bulk operation 1 is finished");
+    wait::until("the note of it", PATIENCE, || (is_finished(&one) || is_finished(&other)).then_some(()));
+    assert_done_exactly_once(&mut conn, &database);
+}

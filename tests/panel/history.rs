@@ -1,0 +1,168 @@
+//! The history: whatever is done is written down with it, and what is not done is not.
+
+use rstest::rstest;
+
+use super::forgery::books;
+use super::world::furnish;
+use crate::support::On;
+use crate::support::app::TestApp;
+use crate::support::html::Form;
+use crate::support::panel::Browser;
+use crate::support::server::PASSWORD;
+
+/// The latest entry, but for when it was: what was done by whom to what, from where, why, and each field.
+#[track_caller]
+fn latest(app: &TestApp) -> String {
+    let row = "SELECT coalesce(CAST(actor_id AS TEXT), '-') || ' ' || action || ' ' || object_kind || ' ' ||
+                      CAST(object_id AS TEXT) || ' of ' || coalesce(CAST(user_id AS TEXT), '-') || ' from ' || address ||
+                      ' (' || note || ') ' || changes AS value
+               FROM audit_log ORDER BY id DESC LIMIT 1";
+    app.text(row).unwrap()
+}
+
+fn change(field: &str, before: &str, after: &str) -> String {
+    format!(r#"{{"field":"{field}","before":"{before}","after":"{after}"}}"#)
+}
+
+#[rstest]
+#[actix_web::test]
+async fn each_action_is_told_with_actor_address_reason_and_fields(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (world, _) = furnish(&app, "root").await;
+    let root = Browser::signed_in(&app, "root").await;
+    let me = app.id_of("root");
+    let (user, chat, hold) = (world.user, world.chat, world.hold);
+    assert_eq!(latest(&app), format!("{me} signed in user {me} of {me} from 127.0.0.1 () []"));
+    let page = |rest: &str| format!("/admin/users/{user}/{rest}/");
+    root.submit(&page("edit"), &[("username", "ada2"), ("staff", "1")]).await.assert_status(303);
+    let fields = [change("username", "ada", "ada2"), change("staff", "no", "yes")].join(",");
+    assert_eq!(latest(&app), format!("{me} changed user {user} of {user} from 127.0.0.1 () [{fields}]"));
+    root.submit(&page("adjust"), &[("amount", "5"), ("reason", "a gift")]).await.assert_status(303);
+    let fields = change("tokens", "3805", "3810");
+    assert_eq!(
+        latest(&app),
+        format!("{me} adjusted the balance user {user} of {user} from 127.0.0.1 (a gift) [{fields}]")
+    );
+    root.submit(&format!("/admin/chats/{chat}/refund/"), &[("reason", "sorry")]).await.assert_status(303);
+    let fields = change("tokens", "3810", "3910");
+    assert_eq!(
+        latest(&app),
+        format!("{me} refunded chat {chat} of {user} from 127.0.0.1 (sorry) [{fields}]")
+    );
+    root.submit(&format!("/admin/chats/{hold}/release/"), &[("reason", "it hangs")]).await.assert_status(303);
+    let fields = [change("state", "pending", "failed"), change("tokens", "3910", "4010")].join(",");
+    assert_eq!(
+        latest(&app),
+        format!("{me} released chat {hold} of {user} from 127.0.0.1 (it hangs) [{fields}]")
+    );
+    let token = format!("/admin/auth-tokens/{}/", world.auth_token);
+    root.submit(&token, &[("name", "script")]).await.assert_status(303);
+    let fields = change("name", "", "script");
+    let about = format!("auth token {} of {user} from 127.0.0.1 ()", world.auth_token);
+    assert_eq!(latest(&app), format!("{me} changed {about} [{fields}]"));
+    root.submit(&format!("{token}revoke/"), &[]).await.assert_status(303);
+    assert!(
+        latest(&app).starts_with(&format!("{me} revoked {about} [{{\"field\":\"revoked\"")),
+        "{}",
+        latest(&app)
+    );
+    let made = root.submit("/admin/auth-tokens/add/", &[("user", "ada2"), ("name", "other")]).await;
+    made.assert_status(201);
+    assert!(latest(&app).contains(&change("name", "", "other")), "{}", latest(&app));
+    let passwords = [("password", PASSWORD), ("again", PASSWORD)];
+    root.submit(&page("password"), &passwords).await.assert_status(303);
+    assert_eq!(latest(&app), format!("{me} set the password user {user} of {user} from 127.0.0.1 () []"));
+    root.submit(&page("deactivate"), &[]).await.assert_status(303);
+    let fields = change("active", "yes", "no");
+    assert_eq!(latest(&app), format!("{me} deactivated user {user} of {user} from 127.0.0.1 () [{fields}]"));
+    root.submit(&page("reactivate"), &[]).await.assert_status(303);
+    let fields = change("active", "no", "yes");
+    assert_eq!(latest(&app), format!("{me} reactivated user {user} of {user} from 127.0.0.1 () [{fields}]"));
+    app.log_in("ada2", PASSWORD).await.assert_status(200);
+    root.submit(&page("log-out"), &[]).await.assert_status(303);
+    let fields = [change("auth tokens revoked", "", "1"), change("sessions ended", "", "0")].join(",");
+    assert_eq!(
+        latest(&app),
+        format!("{me} logged out everywhere user {user} of {user} from 127.0.0.1 () [{fields}]")
+    );
+    // It is read on the page of the user, on that of the object, and in the list of all.
+    for path in [page("history"), "/admin/history/".to_owned(), format!("/admin/users/{user}/")] {
+        root.get(&path).await.assert_shows(&["logged out everywhere", "root", "127.0.0.1"]);
+    }
+    let told = root.get(&format!("/admin/chats/{chat}/history/")).await;
+    told.assert_shows(&["root refunded: chat", "sorry", "tokens: before 3810", "after 3910"]);
+    assert!(
+        !app.text("SELECT CAST(count(*) AS TEXT) AS value FROM audit_log WHERE changes LIKE '%bcrypt%'")
+            .is_some_and(|n| n != "0")
+    );
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_is_refused_leaves_no_trace(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (world, root) = furnish(&app, "root").await;
+    app.register("bob").await.assert_status(201);
+    let before = books(&app);
+    for (path, fields, status) in [
+        (format!("/admin/users/{}/adjust/", world.user), [("amount", "-5000"), ("reason", "x")], 400),
+        (format!("/admin/users/{}/adjust/", world.user), [("amount", "5"), ("reason", "")], 400),
+        (format!("/admin/users/{}/edit/", world.user), [("username", "BOB"), ("staff", "1")], 400),
+        (format!("/admin/users/{}/password/", world.user), [("password", "short"), ("again", "short")], 400),
+        (format!("/admin/users/{}/password/", world.user), [("password", PASSWORD), ("again", "x")], 400),
+        (format!("/admin/chats/{}/release/", world.chat), [("reason", "x"), ("x", "x")], 409),
+        (format!("/admin/chats/{}/refund/", world.hold), [("reason", "x"), ("x", "x")], 409),
+        ("/admin/auth-tokens/add/".to_owned(), [("user", "nobody"), ("name", "x")], 400),
+        ("/admin/users/add/".to_owned(), [("username", "bob"), ("password", PASSWORD)], 400),
+        ("/admin/password/".to_owned(), [("old_password", "wrong"), ("password", PASSWORD)], 400),
+    ] {
+        root.submit(&path, &fields).await.assert_status(status);
+    }
+    assert_eq!(books(&app), before);
+}
+
+const REFUSE_ON_SQLITE: &str =
+    "CREATE TRIGGER refuse BEFORE INSERT ON audit_log BEGIN SELECT raise(ABORT, 'no'); END";
+const REFUSE_ON_POSTGRES: &str = "
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END; $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON audit_log FOR EACH ROW EXECUTE FUNCTION refuse()";
+
+/// The change and its history are one transaction: without the one there is not the other.
+#[rstest]
+#[actix_web::test]
+async fn what_cannot_be_written_down_is_not_done(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (world, root) = furnish(&app, "root").await;
+    let page = |rest: &str| format!("/admin/users/{}/{rest}/", world.user);
+    let mut forms: Vec<Form> = Vec::new();
+    for (path, fields) in [
+        (page("edit"), vec![("username", "ada2"), ("staff", "1")]),
+        (page("adjust"), vec![("amount", "5"), ("reason", "x")]),
+        (page("password"), vec![("password", PASSWORD), ("again", PASSWORD)]),
+        (page("deactivate"), vec![]),
+        (page("log-out"), vec![]),
+        (format!("/admin/chats/{}/refund/", world.chat), vec![("reason", "x")]),
+        (format!("/admin/chats/{}/release/", world.hold), vec![("reason", "x")]),
+        (format!("/admin/auth-tokens/{}/", world.auth_token), vec![("name", "x")]),
+        (format!("/admin/auth-tokens/{}/revoke/", world.auth_token), vec![]),
+        ("/admin/auth-tokens/add/".to_owned(), vec![("user", "ada"), ("name", "x")]),
+        (
+            "/admin/users/add/".to_owned(),
+            vec![("username", "new"), ("password", PASSWORD), ("again", PASSWORD)],
+        ),
+    ] {
+        forms.push(root.get(&path).await.form().with(&fields));
+    }
+    let before = books(&app);
+    app.sql(if on == On::Sqlite { REFUSE_ON_SQLITE } else { REFUSE_ON_POSTGRES });
+    for form in &forms {
+        let answer = root.send(form).await;
+        assert!(answer.status() >= 500, "{}: {} {}", form.action, answer.status(), answer.text());
+        assert_eq!(books(&app), before, "{}", form.action);
+    }
+    Browser::guest(&app).sign_in("root").await.assert_hides(&["Sign out"]);
+    assert_eq!(books(&app), before);
+    app.assert_sound();
+}
