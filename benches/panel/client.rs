@@ -47,6 +47,7 @@ pub fn run(url: &str, pid: &str, shape: &Shape, file: &str) -> Result<()> {
             }
         }
     }
+    let after = memory(pid)?;
     for list in CHOSEN {
         let page = Page {
             group: "All that match, on all pages (a form; it looks at everything and has no limit)",
@@ -56,7 +57,7 @@ pub fn run(url: &str, pid: &str, shape: &Shape, file: &str) -> Result<()> {
         };
         write_line(&mut lines, &page, &browser.time_choice(list)?)?;
     }
-    writeln!(lines, "memory\t\t\t0\t{before:.1}\t{:.1}\t", memory(pid)?)?;
+    writeln!(lines, "memory\t\t\t{before:.1}\t{after:.1}\t{:.1}\t", memory(pid)?)?;
     fs::write(file, lines)?;
     Ok(())
 }

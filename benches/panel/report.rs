@@ -43,10 +43,10 @@ pub fn print(sqlite: &str, postgres: &str) -> Result<()> {
     let both = |of: &dyn Fn(&[Line]) -> String| (of(&sqlite), of(&postgres));
     let memory = |lines: &[Line]| {
         let line = lines.iter().find(|line| line.group == "memory");
-        line.map_or(String::new(), |line| format!("{} → {} MB", line.median, line.worst))
+        line.map_or(String::new(), |line| format!("{} → {} → {} MB", line.best, line.median, line.worst))
     };
     let row = |label: &str, (a, b): (String, String)| println!("| {label} | {a} | {b} |");
-    row("the server's memory before and after", both(&memory));
+    row("the server's memory before, after the pages, after choosing all", both(&memory));
     sqlite.retain(|line| line.group != "memory");
     postgres.retain(|line| line.group != "memory");
     let both = |of: &dyn Fn(&[Line]) -> String| (of(&sqlite), of(&postgres));

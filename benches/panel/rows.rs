@@ -284,7 +284,7 @@ fn chat_terms(shape: &Shape, sink: Sink<'_>) -> Result<()> {
         if chat.state == "complete" {
             terms.extend(words("Response to"));
         }
-        terms.extend(marks(chat.id, chat.user_id, chat.state, chat.model, chat.at));
+        terms.extend(marks(chat.id, chat.user_id, chat.state, chat.model));
         Some(vec![Cell::Integer(chat.id), text(tollgate::search::joined(terms))])
     })
 }

@@ -10,14 +10,13 @@ mod terms;
 
 use std::time::{Duration, Instant};
 
-use chrono::NaiveDateTime;
 use diesel::QueryResult;
 use diesel::RunQueryDsl;
 use diesel::sql_types::BigInt;
 
 pub(crate) use store::{chat_marks, chat_terms, forget_chats, insert, known_chats};
 pub use store::{forget_words, index_user, joined, name_terms};
-use terms::{LARGE_BLOCK, SMALL_BLOCK, range};
+use terms::{LARGE_BLOCK, SMALL_BLOCK};
 pub use terms::{Term, are_too_many, marks, trigrams, wanted_words, words};
 
 use crate::db::{Bind, DbConnection, DynamicStatement};
@@ -52,26 +51,17 @@ impl Place {
     }
 }
 
-/// What must be found: all of the terms, and one of each group.
+/// What must be found: all of the terms.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    all: Vec<Term>,
-    one_of: Vec<Vec<Term>>,
-}
+pub struct Wanted(Vec<Term>);
 
 impl Wanted {
     pub fn terms(terms: impl IntoIterator<Item = Term>) -> Wanted {
-        Wanted { all: terms.into_iter().collect(), one_of: Vec::new() }
-    }
-
-    /// Besides, it was from `from` to before `to`, both at a quarter of an hour.
-    pub fn between(mut self, from: NaiveDateTime, to: NaiveDateTime) -> Wanted {
-        self.one_of.push(range(from, to));
-        self
+        Wanted(terms.into_iter().collect())
     }
 
     pub fn and(mut self, term: Term) -> Wanted {
-        self.all.push(term);
+        self.0.push(term);
         self
     }
 }
@@ -100,9 +90,6 @@ pub struct Hits {
 pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) -> QueryResult<Hits> {
     let started = Instant::now();
     let mut hits = Hits::default();
-    if wanted.one_of.iter().any(Vec::is_empty) {
-        return Ok(hits);
-    }
     let highest = mark(conn, place)?;
     let (mut above, mut below) = (span.above.max(0), span.below.min(highest.saturating_add(1)));
     // None: one by one.
@@ -217,8 +204,7 @@ fn blocks(from: i64, to: i64) -> Vec<Term> {
 fn expression(wanted: &Wanted, blocks: &[Term], quote: &str, and: &str, or: &str) -> String {
     let quoted = |term: &Term| format!("{quote}{}{quote}", term.as_str());
     let any = |terms: &[Term]| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(or));
-    let mut parts: Vec<String> = wanted.all.iter().map(quoted).collect();
-    parts.extend(wanted.one_of.iter().map(|terms| any(terms)));
+    let mut parts: Vec<String> = wanted.0.iter().map(quoted).collect();
     if !blocks.is_empty() {
         parts.push(any(blocks));
     }

@@ -76,7 +76,7 @@ pub(crate) fn chat_marks(chat: &Chat) -> String {
 }
 
 fn marks_of(chat: &Chat) -> Vec<Term> {
-    marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model, chat.created_at)
+    marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model)
 }
 
 /// Chats are no longer found by their words. Those that the follower has not come to yet, it will store without: the

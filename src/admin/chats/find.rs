@@ -54,7 +54,6 @@ fn wanted(asked: &Asked, words: impl IntoIterator<Item = Term>) -> Wanted {
             ("user", [Value::Integer(id)]) => wanted.and(Term::user(*id)),
             ("state", _) => wanted.and(Term::state(&picked.value)),
             ("model", [Value::Text(model)]) => wanted.and(Term::model(model)),
-            ("date", [Value::Time(from), Value::Time(to)]) => wanted.between(*from, *to),
             _ => wanted,
         };
     }
@@ -82,6 +81,11 @@ fn page(conn: &mut DbConnection, asked: &Asked, wanted: Wanted) -> Result<Page> 
     let mut hits = search::find(conn, Place::Chats, &wanted, span)?;
     let goes_on = hits.ids.len() > limit || hits.looked_until.is_some();
     hits.ids.truncate(limit);
+    if let Some([Value::Time(from), Value::Time(to)]) = asked.values_of("date") {
+        // Those near the edges may be of another day.
+        let fit = Chat::sent_between(conn, &hits.ids, *from, *to)?;
+        hits.ids.retain(|id| fit.contains(id));
+    }
     if backwards {
         hits.ids.reverse();
     }

@@ -135,6 +135,12 @@ impl Asked {
         self.picked.iter().find(|picked| picked.name == name).map(|picked| picked.value.as_str())
     }
 
+    /// What the condition of a filter that is set compares with.
+    pub fn values_of(&self, name: &str) -> Option<&[Value]> {
+        let picked = self.picked.iter().find(|picked| picked.name == name)?;
+        Some(&picked.condition.values)
+    }
+
     /// The same list with one parameter changed, from its first page on.
     pub fn with(&self, name: &str, value: Option<&str>) -> String {
         let changed = value.map(|value| (name, value));

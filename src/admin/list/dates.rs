@@ -19,8 +19,7 @@ pub(in crate::admin) fn ids_of_days(
     asked: &Asked,
     table: &'static str,
 ) -> Result<Option<(i64, i64)>> {
-    let Some(picked) = asked.picked.iter().find(|picked| picked.name == "date") else { return Ok(None) };
-    let [Value::Time(from), Value::Time(to)] = picked.condition.values.as_slice() else { return Ok(None) };
+    let Some([Value::Time(from), Value::Time(to)]) = asked.values_of("date") else { return Ok(None) };
     let above = first_id_since(conn, table, *from - SLACK)?.unwrap_or(i64::MAX);
     let below = first_id_since(conn, table, *to + SLACK)?.unwrap_or(i64::MAX);
     Ok(Some((above, below)))
