@@ -204,15 +204,9 @@ impl Visitor {
     }
 
     /// Runs a script of the test's own, which neither the content security policy nor a browser without scripts
-    /// keeps away.
+    /// keeps away, and waits for a promise that it returns.
     pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
         let answer = self.driver().execute(script, arguments).await;
-        answer.unwrap_or_else(|error| panic!("a script failed: {error}\n{script:.300}")).json().clone()
-    }
-
-    /// The same for a script that answers through its last argument.
-    pub async fn run_and_wait(&self, script: &str, arguments: Vec<Value>) -> Value {
-        let answer = self.driver().execute_async(script, arguments).await;
         answer.unwrap_or_else(|error| panic!("a script failed: {error}\n{script:.300}")).json().clone()
     }
 

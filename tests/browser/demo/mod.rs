@@ -113,6 +113,7 @@ impl Demo {
 /// What the pages show one by one.
 fn finish(book: &mut Book, database: TestDatabase) -> Demo {
     let name = PEOPLE[0];
+    let bulk = book.bulk(&PEOPLE[16..28], 60, 200, "Thanks for taking part in the survey");
     let chat = book.chat(name, 58, TALK[5], "complete");
     let refunded = book.chat(name, 55, TALK[7], "complete");
     book.refund(refunded, 50, "The summary left out half of the contract");
@@ -126,7 +127,6 @@ fn finish(book: &mut Book, database: TestDatabase) -> Demo {
     for (person, amount) in [(10, -2_900), (22, -3_500), (34, -3_000)] {
         book.adjust(PEOPLE[person], 30, amount, "Moved to the team's account");
     }
-    let bulk = book.bulk(&PEOPLE[16..28], 24, 200, "Thanks for taking part in the survey");
     let hold = book.chat(PEOPLE[1], 2, TALK[16], "pending");
     Demo {
         database,
