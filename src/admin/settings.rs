@@ -63,10 +63,10 @@ fn form(settings: &PanelSettings) -> FormView {
 /// Sessions as a table; the one with the id `own` is marked.
 pub(super) fn sessions_table(sessions: &[Session], own: i64) -> Table {
     let row = |session: &Session| {
-        let browser = if session.id == own {
-            Cell::Text(format!("{} (this one)", session.user_agent))
-        } else {
-            Cell::excerpt(&session.user_agent)
+        let this = if session.id == own { " (this one)" } else { "" };
+        let browser = match session.user_agent.trim() {
+            "" => Cell::Text(format!("unnamed{this}")),
+            name => Cell::Text(format!("{name}{this}")),
         };
         vec![
             browser,

@@ -3,6 +3,7 @@
 mod eight;
 mod guards;
 mod migrations;
+mod panel_plans;
 mod plans;
 mod queue;
 mod schema;

@@ -45,14 +45,14 @@ impl Instrumentation for Recorder {
     }
 }
 
-fn watch(database: &TestDatabase) {
+pub(super) fn watch(database: &TestDatabase) {
     let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
     sent.get_or_insert_default().insert(database.url().to_owned(), BTreeSet::new());
     drop(sent);
     set_default_instrumentation(|| Some(Box::new(Recorder::default()))).unwrap();
 }
 
-fn sent_to(database: &TestDatabase) -> BTreeSet<String> {
+pub(super) fn sent_to(database: &TestDatabase) -> BTreeSet<String> {
     let mut sent = SENT.lock().unwrap_or_else(PoisonError::into_inner);
     sent.as_mut().and_then(|sent| sent.remove(database.url())).unwrap_or_default()
 }
@@ -108,7 +108,7 @@ fn reads_a_whole_table(step: &str) -> bool {
 
 /// The steps of SQLite's plan. Texts are bound as they were sent, since a partial index is used only where the
 /// parameter says what the index is about; all else is left NULL.
-fn explain(conn: &mut DbConnection, statement: &str) -> Vec<String> {
+pub(super) fn explain(conn: &mut DbConnection, statement: &str) -> Vec<String> {
     #[derive(QueryableByName)]
     struct Step {
         #[diesel(sql_type = Text)]

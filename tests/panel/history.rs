@@ -93,10 +93,7 @@ async fn each_action_is_told_with_actor_address_reason_and_fields(
     }
     let told = root.get(&format!("/admin/chats/{chat}/history/")).await;
     told.assert_shows(&["root refunded: chat", "sorry", "tokens: before 3810", "after 3910"]);
-    assert!(
-        !app.text("SELECT CAST(count(*) AS TEXT) AS value FROM audit_log WHERE changes LIKE '%bcrypt%'")
-            .is_some_and(|n| n != "0")
-    );
+    assert_eq!(app.count("audit_log WHERE changes LIKE '%bcrypt%'"), 0, "no hash is told");
 }
 
 #[rstest]

@@ -52,9 +52,13 @@ impl TestApp {
     }
 
     pub async fn spawn_with(on: On, flags: &[&str]) -> Option<TestApp> {
+        Some(TestApp::spawn_on(TestDatabase::create(on)?, flags).await)
+    }
+
+    /// On a database that the test has already done something to.
+    pub async fn spawn_on(database: TestDatabase, flags: &[&str]) -> TestApp {
         // A test that fails shows what the server warned of.
         let _ = env_logger::builder().is_test(true).filter_level(log::LevelFilter::Warn).try_init();
-        let database = TestDatabase::create(on)?;
         let config = config(database.url(), flags);
         let db = Db::open(&config.db_options()).unwrap();
         db.migrate().unwrap();
@@ -66,7 +70,7 @@ impl TestApp {
         let service = init_service(app).await;
         let routes: Routes =
             Box::new(move |request: TestRequest| Box::pin(service.call(request.to_request())));
-        Some(TestApp { routes, services, database })
+        TestApp { routes, services, database }
     }
 
     pub fn request(&self, method: &str, path: &str) -> Request<'_> {

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use tollgate::metering::Refunded;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Pending,
@@ -16,6 +18,8 @@ pub struct ModelChat {
     pub message: u8,
     pub state: State,
     pub response: Option<String>,
+    /// An administrator gave back what it cost.
+    pub given_back: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -81,7 +85,7 @@ impl Model {
         } else {
             (State::Complete, Some(format!("Response to {message}")))
         };
-        self.chats.push(ModelChat { user, price, message, state, response });
+        self.chats.push(ModelChat { user, price, message, state, response, given_back: false });
         if let Some(key) = key {
             self.users[user].keys.insert(key, chat);
         }
@@ -116,6 +120,22 @@ impl Model {
             }
             State::Complete => ExpectedEnd::AlreadyComplete,
             State::Failed => ExpectedEnd::AlreadyRefunded,
+        }
+    }
+
+    /// The balance after it, or why nothing is given back.
+    pub fn give_back(&mut self, chat: usize) -> Result<i64, Refunded> {
+        let asked = &mut self.chats[chat];
+        match asked.state {
+            State::Pending => Err(Refunded::Pending),
+            State::Failed => Err(Refunded::AlreadyRefunded),
+            State::Complete if asked.given_back => Err(Refunded::AlreadyRefunded),
+            State::Complete if asked.price == 0 => Err(Refunded::NothingToRefund),
+            State::Complete => {
+                asked.given_back = true;
+                let (user, price) = (asked.user, asked.price);
+                Ok(self.enter(user, "refund", price))
+            }
         }
     }
 

@@ -29,6 +29,10 @@ pub enum Step {
     Release {
         chat: usize,
     },
+    /// An administrator gives back what an answered chat cost.
+    GiveBack {
+        chat: usize,
+    },
     Adjust {
         user: usize,
         amount: i64,
@@ -55,6 +59,7 @@ pub fn any() -> impl Strategy<Value = Step> {
         3 => place().prop_map(|chat| Step::Settle { chat }),
         3 => place().prop_map(|chat| Step::Refund { chat }),
         1 => place().prop_map(|chat| Step::Release { chat }),
+        2 => place().prop_map(|chat| Step::GiveBack { chat }),
         2 => (place(), -600..600i64).prop_map(|(user, amount)| Step::Adjust {
             user,
             amount: if amount == 0 { 1 } else { amount },

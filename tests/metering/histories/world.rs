@@ -1,5 +1,8 @@
 //! The world beside the model: each step is taken in both, and they must agree.
 
+mod compare;
+mod refunds;
+
 use std::time::Duration;
 
 use tollgate::clock;
@@ -30,6 +33,7 @@ enum Operation {
     Chat { user: usize, charge: Box<Charge>, key: Option<u8>, message: u8, written: Option<(i64, i64)> },
     End { chat: usize, ending: Ending, operation_id: OperationId, written: Option<i64> },
     Adjust { user: usize, adjustment: Adjustment, written: Option<i64> },
+    GiveBack { chat: usize, operation_id: OperationId, written: Option<i64> },
 }
 
 type Outcome = Result<(), String>;
@@ -64,6 +68,10 @@ impl<'a> World<'a> {
                     let actor_id = self.users.first().map(|user| user.0);
                     self.end(chat, Ending::Released { actor_id, note: "given up".to_owned() }).await
                 }
+                None => Ok(()),
+            },
+            Step::GiveBack { chat: place } => match chat(place, self) {
+                Some(chat) => self.give_back(chat).await,
                 None => Ok(()),
             },
             Step::Adjust { user: place, amount } => self.adjust(user(place, self), amount).await,
@@ -255,42 +263,13 @@ impl<'a> World<'a> {
                     }
                 }
             }
+            Operation::GiveBack { chat, operation_id, written } => {
+                *written = self.repeat_give_back(*chat, *operation_id, *written).await?;
+                Ok(())
+            }
         };
         self.done[place] = operation;
         outcome
-    }
-
-    /// Everything that is stored, against the model.
-    pub fn compare(&self) -> Outcome {
-        for (user, (id, name, _)) in self.model.users.iter().zip(&self.users) {
-            agree(self.ledger.balance(*id), user.balance)
-                .map_err(|why| format!("balance of {name}: {why}"))?;
-            let entries: Vec<_> = self.ledger.entries(*id);
-            let found: Vec<_> =
-                entries.iter().map(|e| (e.kind.as_str(), e.amount, e.balance_after)).collect();
-            agree(found, user.entries.clone()).map_err(|why| format!("ledger of {name}: {why}"))?;
-            let of_user = |place: &usize| self.users[self.model.chats[*place].user].0 == *id;
-            let places: Vec<usize> = (0..self.chats.len()).filter(of_user).collect();
-            let expected: Vec<_> = places.iter().map(|place| self.expected_chat(*place)).collect();
-            let found: Vec<_> = self
-                .ledger
-                .chats(*id)
-                .into_iter()
-                .map(|chat| (chat.id, chat.message, chat.charge, chat.state.as_str(), chat.response))
-                .collect();
-            agree(found, expected).map_err(|why| format!("chats of {name}: {why}"))?;
-        }
-        Ok(())
-    }
-
-    fn expected_chat(&self, place: usize) -> (i64, String, i64, &'static str, Option<String>) {
-        let chat = &self.model.chats[place];
-        let state = match chat.state {
-            State::Pending => "pending",
-            State::Complete => "complete",
-            State::Failed => "failed",
-        };
-        (self.chats[place], chat.message.to_string(), chat.price, state, chat.response.clone())
     }
 }
 
