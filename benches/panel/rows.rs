@@ -18,10 +18,13 @@ pub enum Cell {
     Time(NaiveDateTime),
 }
 
+/// Takes a row.
+pub type Sink<'a> = &'a mut dyn FnMut(&[Cell]) -> Result<()>;
+
 pub struct Table {
     pub name: &'static str,
     pub columns: &'static str,
-    pub rows: fn(&Shape, &mut dyn FnMut(&[Cell]) -> Result<()>) -> Result<()>,
+    pub rows: fn(&Shape, Sink<'_>) -> Result<()>,
 }
 
 /// In an order in which each row finds those that it refers to.
@@ -65,8 +68,6 @@ pub const TABLES: [Table; 10] = [
 /// Made by itself, since SQLite calls its id by another name.
 pub const CHAT_SEARCH: Table = Table { name: "chat_search", columns: "id, terms", rows: chat_terms };
 
-type Sink<'a> = &'a mut dyn FnMut(&[Cell]) -> Result<()>;
-
 fn text(value: impl Into<String>) -> Cell {
     Cell::Text(value.into())
 }
@@ -106,7 +107,7 @@ fn users(shape: &Shape, sink: Sink<'_>) -> Result<()> {
             Cell::Truth(is_admin),
             Cell::Truth(id <= 5),
             Cell::Time(joined),
-            maybe((mix(52, id) % 5 > 0).then_some(login), Cell::Time),
+            maybe((!mix(52, id).is_multiple_of(5)).then_some(login), Cell::Time),
         ])?;
     }
     Ok(())
@@ -122,7 +123,7 @@ fn auth_tokens(shape: &Shape, sink: Sink<'_>) -> Result<()> {
         let made = shape.moment(id, shape.users);
         let name = (chance < 10).then(|| format!("{}-{}", NAMES[(mix(68, id) % 6) as usize], id % 1000));
         let expires = (chance < 12).then(|| made + TimeDelta::days((mix(69, id) % 700) as i64));
-        let revoked = (mix(70, id) % 10 == 0).then(|| made + TimeDelta::hours(1));
+        let revoked = mix(70, id).is_multiple_of(10).then(|| made + TimeDelta::hours(1));
         sink(&[
             Cell::Integer(id),
             Cell::Integer(1 + (mix(71, id) % shape.users as u64) as i64),
@@ -130,7 +131,7 @@ fn auth_tokens(shape: &Shape, sink: Sink<'_>) -> Result<()> {
             text(first),
             maybe(name, Cell::Text),
             Cell::Time(made),
-            maybe((chance % 2 == 0).then_some(made), Cell::Time),
+            maybe(chance.is_multiple_of(2).then_some(made), Cell::Time),
             maybe(expires, Cell::Time),
             maybe(revoked, Cell::Time),
         ])?;

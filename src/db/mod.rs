@@ -143,6 +143,12 @@ impl Db {
         self.inner.writers.job(Lane::Bulk, scope, job).await
     }
 
+    /// How many writes that somebody waits for were begun so far: whoever works in the background sees by it how busy
+    /// the writers are.
+    pub fn writes_so_far(&self) -> u64 {
+        self.inner.writers.main_jobs()
+    }
+
     /// Runs `part` in the second lane until it finds less than the rows that it may touch, which it is given. It
     /// answers how many it touched; this, how many there were in all.
     pub async fn write_in_parts<F>(&self, part: F) -> Result<usize>

@@ -7,7 +7,7 @@
 mod part;
 mod settled;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 
@@ -21,6 +21,11 @@ use crate::models::Mark;
 
 /// Between two looks for something new.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Between two parts while many write. Without it following took a quarter of the chats that SQLite could do, and more on
+/// PostgreSQL; with it, it falls behind under full load, and catches up afterwards.
+const BUSY_PAUSE: Duration = Duration::from_millis(150);
+/// Writes a second that are many.
+const BUSY: f64 = 200.0;
 /// After an error.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 
@@ -53,9 +58,15 @@ pub struct Follower {
 impl Follower {
     /// Goes on for ever.
     pub async fn run(mut self, db: &Db) {
+        let (mut since, mut writes) = (Instant::now(), db.writes_so_far());
         loop {
-            let pause = match self.round(db).await {
+            let round = self.round(db).await;
+            let rate =
+                db.writes_so_far().saturating_sub(writes) as f64 / since.elapsed().as_secs_f64().max(0.001);
+            (since, writes) = (Instant::now(), db.writes_so_far());
+            let pause = match round {
                 Ok(0) => PAUSE,
+                Ok(_) if rate > BUSY => BUSY_PAUSE,
                 Ok(_) => Duration::ZERO,
                 Err(error) => {
                     log::warn!("the panel's lists and searches fall behind: {error}");

@@ -5,7 +5,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use crate::db::{Bind, DbConnection, DynamicStatement};
+use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
 use crate::models::{Chat, ChatState};
 use crate::schema::{chats, chats_to_follow, follower_marks, quarter_totals};
 
@@ -50,10 +50,15 @@ impl UserBalance {
     }
 
     pub fn set(conn: &mut DbConnection, user_id: i64, tokens: i64) -> QueryResult<usize> {
+        struct SetBalance;
         let text = "INSERT INTO user_balances (user_id, balance) VALUES (?, ?)
                     ON CONFLICT (user_id) DO UPDATE SET balance = excluded.balance";
         let binds = vec![Bind::Integer(user_id), Bind::Integer(tokens)];
-        DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn)
+        // Prepared once: there is one for each chat.
+        match conn {
+            DbConnection::Sqlite(conn) => Statement::<SetBalance>::new(text, binds).execute(conn),
+            DbConnection::Postgres(conn) => Statement::<SetBalance>::new(text, binds).execute(conn),
+        }
     }
 }
 

@@ -96,6 +96,11 @@ impl Writers {
         confirmed(answer).await
     }
 
+    /// How many jobs of the main lane were begun so far.
+    pub(super) fn main_jobs(&self) -> u64 {
+        self.queues.iter().map(|queue| queue.taken()).sum()
+    }
+
     fn push(&self, lane: Lane, shard: Option<usize>, job: Box<dyn Queued>) -> Result<()> {
         let number = shard.unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed));
         match self.queues.get(number % self.queues.len().max(1)) {

@@ -30,6 +30,8 @@ struct State {
     main: VecDeque<Box<dyn Queued>>,
     bulk: VecDeque<Box<dyn Queued>>,
     turns_since_bulk: u32,
+    /// Jobs of the main lane that were taken so far.
+    taken: u64,
     closed: bool,
 }
 
@@ -67,6 +69,7 @@ impl Queue {
             if !state.main.is_empty() {
                 state.turns_since_bulk = state.turns_since_bulk.saturating_add(1);
                 let count = state.main.len().min(most);
+                state.taken = state.taken.saturating_add(count as u64);
                 return Some(state.main.drain(..count).collect());
             }
             if state.closed {
@@ -74,6 +77,11 @@ impl Queue {
             }
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// How many jobs of the main lane were taken so far.
+    pub(super) fn taken(&self) -> u64 {
+        self.lock().taken
     }
 
     /// No more work will come; the writer ends when it has done what is here.

@@ -12,7 +12,7 @@ use crate::db::{Bind, DbConnection, DynamicStatement};
 /// Where nothing is to be summed up. PostgreSQL would take a bare 0 for 32 bits.
 pub(super) const NO_VALUE: &str = "CAST(0 AS BIGINT)";
 /// How long one walk goes on: a page takes two of them at most, and has 50 ms for everything.
-const TIME: Duration = Duration::from_millis(10);
+const TIME: Duration = Duration::from_millis(8);
 /// Rows of the first part; each is twice as long as the one before it, up to the longest.
 const FIRST_PART: i64 = 250;
 const LONGEST_PART: i64 = 1_000;
