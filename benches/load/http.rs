@@ -14,7 +14,18 @@ pub struct Connection {
 
 pub struct Response<'a> {
     pub status: u16,
+    head: &'a [u8],
     pub body: &'a [u8],
+}
+
+impl Response<'_> {
+    /// The cookie that it sets, as it is sent back.
+    pub fn cookie(&self) -> Option<String> {
+        let head = std::str::from_utf8(self.head).ok()?;
+        let mut lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
+        let (_, value) = lines.find(|(name, _)| name.eq_ignore_ascii_case("set-cookie"))?;
+        value.trim().split(';').next().map(str::to_owned)
+    }
 }
 
 /// The address in `http://HOST:PORT`.
@@ -59,11 +70,11 @@ impl Connection {
         while self.buffer.len() < head + length {
             self.read_more()?;
         }
-        Ok(Response { status, body: &self.buffer[head..head + length] })
+        Ok(Response { status, head: &self.buffer[..head], body: &self.buffer[head..head + length] })
     }
 
     fn read_more(&mut self) -> io::Result<()> {
-        let mut piece = [0; 4096];
+        let mut piece = [0; 65536];
         match self.stream.read(&mut piece)? {
             0 => Err(ErrorKind::UnexpectedEof.into()),
             count => {

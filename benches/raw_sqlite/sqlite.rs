@@ -58,6 +58,22 @@ impl Database {
         Ok(Statement { handle, database: PhantomData })
     }
 
+    /// The first column of each row of a statement, as text.
+    pub fn texts(&self, sql: &str) -> Result<Vec<String>> {
+        let statement = self.prepare(sql)?;
+        let mut texts = Vec::new();
+        // SAFETY: the statement is live; the text is copied before the next step.
+        unsafe {
+            while ffi::sqlite3_step(statement.handle) == ffi::SQLITE_ROW {
+                let text = ffi::sqlite3_column_text(statement.handle, 0);
+                if !text.is_null() {
+                    texts.push(CStr::from_ptr(text.cast()).to_string_lossy().into_owned());
+                }
+            }
+        }
+        Ok(texts)
+    }
+
     fn check(&self, code: c_int) -> Result<()> {
         // SAFETY: the connection is open.
         if code == ffi::SQLITE_OK { Ok(()) } else { Err(unsafe { message(self.handle) }.into()) }
@@ -75,6 +91,11 @@ impl Statement<'_> {
     pub fn bind_i64(&self, index: c_int, value: i64) -> Result<&Self> {
         // SAFETY: the statement is live; SQLite checks the index.
         self.check(unsafe { ffi::sqlite3_bind_int64(self.handle, index, value) })
+    }
+
+    pub fn bind_null(&self, index: c_int) -> Result<&Self> {
+        // SAFETY: the statement is live; SQLite checks the index.
+        self.check(unsafe { ffi::sqlite3_bind_null(self.handle, index) })
     }
 
     pub fn bind_text(&self, index: c_int, value: &str) -> Result<&Self> {

@@ -20,34 +20,55 @@ find_postgres() {
 }
 
 start_cluster() {
-    say "making a PostgreSQL cluster"
-    pg_home=$data/postgres
+    rm -rf "$data/postgres"
+    make_cluster "$data/postgres"
+    run_cluster
+}
+
+# open_cluster FOLDER: one that was made before.
+open_cluster() {
+    pg_home=$1
     pg_sockets=$(mktemp -d /tmp/tollgate-bench.XXXXXX)
-    rm -rf "$pg_home"
-    mkdir -p "$pg_home"
     # PostgreSQL refuses to run as root.
     if [ "$(id -u)" -eq 0 ]; then
         local owner=nobody
         if id postgres >/dev/null 2>&1; then owner=postgres; fi
         pg_as=(setpriv "--reuid=$owner" "--regid=$(id -g "$owner")" --clear-groups)
         chown "$owner" "$pg_home" "$pg_sockets"
-        "${pg_as[@]}" test -w "$pg_home" || die "$owner cannot write to $pg_home: set BENCH_DATA to a folder it can reach"
+        "${pg_as[@]}" test -w "$pg_home" || die "$owner cannot write to $pg_home: choose a folder that it can reach"
     fi
+}
+
+make_cluster() {
+    say "making a PostgreSQL cluster"
+    rm -rf "$1"
+    mkdir -p "$1"
+    open_cluster "$1"
     (cd "$pg_home" && "${pg_as[@]}" "$pg_bin/initdb" -D "$pg_home/data" -U bench -A trust -E UTF8 --locale=C.UTF-8) \
-        >"$data/initdb.log" 2>&1 || die "initdb failed; its log is $data/initdb.log"
-    (cd "$pg_home" && "${pg_as[@]}" "$pg_bin/pg_ctl" -s -w -D "$pg_home/data" -l "$pg_home/log" \
-        -o "-c listen_addresses='' -c unix_socket_directories='$pg_sockets'" start) ||
+        >"$1.initdb.log" 2>&1 || die "initdb failed; its log is $1.initdb.log"
+}
+
+# run_cluster [OPTION...]
+run_cluster() {
+    (cd "$pg_home" && "${pg_as[@]}" "$pg_bin/pg_ctl" -s -w -t 300 -D "$pg_home/data" -l "$pg_home/log" \
+        -o "-c listen_addresses='' -c unix_socket_directories='$pg_sockets' $*" start) ||
         die "PostgreSQL does not start; its log is $pg_home/log"
     export PGHOST=$pg_sockets PGUSER=bench
 }
 
-# Stops by the process id in the cluster's own folder.
-stop_cluster() {
+# Stops by the process id in the cluster's own folder; its data stay.
+halt_cluster() {
     [ -n "$pg_home" ] || return 0
     if [ -f "$pg_home/data/postmaster.pid" ]; then
-        (cd "$pg_home" && "${pg_as[@]}" "$pg_bin/pg_ctl" -s -w -m fast -D "$pg_home/data" stop) || true
+        (cd "$pg_home" && "${pg_as[@]}" "$pg_bin/pg_ctl" -s -w -t 300 -m fast -D "$pg_home/data" stop) || true
     fi
-    rm -rf "$pg_home" "$pg_sockets"
+}
+
+# Only the cluster of this run goes; that of the panel is kept.
+stop_cluster() {
+    halt_cluster
+    [ -z "$pg_sockets" ] || rm -rf "$pg_sockets"
+    [ "$pg_home" != "$data/postgres" ] || rm -rf "$pg_home"
     pg_home=""
 }
 

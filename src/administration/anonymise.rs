@@ -46,9 +46,11 @@ pub async fn what_goes(db: &Db, user_id: i64) -> Result<WhatGoes> {
             let query = ListQuery {
                 from,
                 id,
+                tests_on: None,
                 sort: SortKey::Id,
                 descending: false,
                 conditions,
+                between: None,
                 among: None,
                 start: Start::First,
                 page_size: 1,

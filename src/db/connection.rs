@@ -117,7 +117,11 @@ impl Connector {
             )
             .map_err(|error| error.to_string())?;
         let limits = match self.purpose {
-            Purpose::Read => "SET default_transaction_read_only = on; SET statement_timeout = '10s'",
+            Purpose::Read => {
+                // What is read is found by indexes: compiling a query, or starting a process to help with it, takes longer.
+                "SET default_transaction_read_only = on; SET statement_timeout = '10s';
+                 SET jit = off; SET max_parallel_workers_per_gather = 0"
+            }
             Purpose::Write => {
                 // A batch of charges is planned once: for each batch anew, it would take longer than running it.
                 "SET plan_cache_mode = force_generic_plan; SET jit = off;

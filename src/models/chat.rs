@@ -114,6 +114,21 @@ impl Chat {
         pending.order(dsl::id.desc()).limit(most).select(Chat::as_select()).load(conn)
     }
 
+    /// Which of these were sent from one moment to before another.
+    pub fn sent_between(
+        conn: &mut DbConnection,
+        ids: &[i64],
+        from: NaiveDateTime,
+        to: NaiveDateTime,
+    ) -> QueryResult<Vec<i64>> {
+        dsl::chats
+            .filter(dsl::id.eq_any(ids))
+            .filter(dsl::created_at.ge(from))
+            .filter(dsl::created_at.lt(to))
+            .select(dsl::id)
+            .load(conn)
+    }
+
     /// How much is held for chats that are pending, as far as counts go.
     pub fn open_holds(conn: &mut DbConnection) -> QueryResult<OpenHolds> {
         let text = format!(

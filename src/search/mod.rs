@@ -5,25 +5,24 @@
 //! full or its time is up. So a common word is answered from the first block, a rare one by the index, and nothing by
 //! going through everything.
 
+mod store;
 mod terms;
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use chrono::NaiveDateTime;
 use diesel::QueryResult;
 use diesel::RunQueryDsl;
 use diesel::sql_types::BigInt;
 
-use terms::{LARGE_BLOCK, SMALL_BLOCK, range};
+pub(crate) use store::{chat_marks, chat_terms, forget_chats, insert, known_chats};
+pub use store::{forget_words, index_user, joined, name_terms};
+use terms::{LARGE_BLOCK, SMALL_BLOCK};
 pub use terms::{Term, are_too_many, marks, trigrams, wanted_words, words};
 
-use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
-use crate::error::Result;
-use crate::models::{Chat, Mark};
+use crate::db::{Bind, DbConnection, DynamicStatement};
 
-/// How long one search may take before it says how far it has come.
-const TIME: Duration = Duration::from_millis(25);
+/// Ids that are looked at one by one before the index is asked: enough to fill a page with a common word.
+const FIRST_LOOK: i64 = 500;
 /// Blocks of ids that are looked through at once, at most.
 const MOST_BLOCKS: i64 = 32;
 
@@ -41,28 +40,28 @@ impl Place {
             Place::Users => "user_search",
         }
     }
+
+    /// How long one search may take before it says how far it has come. Users are found by a list that has its own
+    /// work to do afterwards.
+    const fn time(self) -> Duration {
+        match self {
+            Place::Chats => Duration::from_millis(15),
+            Place::Users => Duration::from_millis(6),
+        }
+    }
 }
 
-/// What must be found: all of the terms, and one of each group.
+/// What must be found: all of the terms.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    all: Vec<Term>,
-    one_of: Vec<Vec<Term>>,
-}
+pub struct Wanted(Vec<Term>);
 
 impl Wanted {
     pub fn terms(terms: impl IntoIterator<Item = Term>) -> Wanted {
-        Wanted { all: terms.into_iter().collect(), one_of: Vec::new() }
-    }
-
-    /// Besides, it was from `from` to before `to`, both at a quarter of an hour.
-    pub fn between(mut self, from: NaiveDateTime, to: NaiveDateTime) -> Wanted {
-        self.one_of.push(range(from, to));
-        self
+        Wanted(terms.into_iter().collect())
     }
 
     pub fn and(mut self, term: Term) -> Wanted {
-        self.all.push(term);
+        self.0.push(term);
         self
     }
 }
@@ -91,35 +90,56 @@ pub struct Hits {
 pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) -> QueryResult<Hits> {
     let started = Instant::now();
     let mut hits = Hits::default();
-    if wanted.one_of.iter().any(Vec::is_empty) {
-        return Ok(hits);
-    }
     let highest = mark(conn, place)?;
     let (mut above, mut below) = (span.above.max(0), span.below.min(highest.saturating_add(1)));
-    let mut blocks = 1;
+    // None: one by one.
+    let mut blocks = 0;
     while hits.ids.len() < span.limit && below - above > 1 {
-        // The part that is looked at now ends where a block does.
-        let (from, to) = if span.descending {
-            let first = ((below - 1) >> SMALL_BLOCK) - (blocks - 1);
-            ((first << SMALL_BLOCK).max(above + 1), below)
-        } else {
-            let last = ((above + 1) >> SMALL_BLOCK) + blocks;
-            (above + 1, (last << SMALL_BLOCK).min(below))
-        };
+        let (from, to) = part(span.descending, above, below, blocks);
         let rest = span.limit - hits.ids.len();
-        hits.ids.extend(window(conn, place, wanted, (from, to), span.descending, rest)?);
+        let before = started.elapsed();
+        let look = if blocks == 0 { Look::OneByOne } else { Look::ByIndex };
+        hits.ids.extend(window(conn, place, wanted, (from, to), span.descending, rest, look)?);
         if span.descending {
             below = from;
         } else {
             above = to - 1;
         }
-        if started.elapsed() > TIME && hits.ids.len() < span.limit && below - above > 1 {
+        let now = started.elapsed();
+        if now > place.time() && hits.ids.len() < span.limit && below - above > 1 {
             hits.looked_until = Some(if span.descending { from } else { to - 1 });
             break;
         }
-        blocks = (blocks * 2).min(MOST_BLOCKS);
+        // The next look may be twice as long as this one, if there is time for that.
+        if blocks == 0 || (now - before) * 2 < place.time().saturating_sub(now) {
+            blocks = (blocks * 2).clamp(1, MOST_BLOCKS);
+        }
     }
     Ok(hits)
+}
+
+/// The part of the ids between `above` and `below` that is looked at next. It ends where a block does.
+fn part(descending: bool, above: i64, below: i64, blocks: i64) -> (i64, i64) {
+    match (descending, blocks) {
+        (true, 0) => ((below - FIRST_LOOK).max(above + 1), below),
+        (false, 0) => (above + 1, (above + 1 + FIRST_LOOK).min(below)),
+        (true, _) => {
+            let first = ((below - 1) >> SMALL_BLOCK) - (blocks - 1);
+            ((first << SMALL_BLOCK).max(above + 1), below)
+        }
+        (false, _) => {
+            let last = ((above + 1) >> SMALL_BLOCK) + blocks;
+            (above + 1, (last << SMALL_BLOCK).min(below))
+        }
+    }
+}
+
+/// How PostgreSQL finds the ids of a part. Left to choose, it takes words for more frequent than they are, and goes
+/// through a million rows for nothing. SQLite has only one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    OneByOne,
+    ByIndex,
 }
 
 /// The ids from `from` to before `to` that fulfil it.
@@ -130,6 +150,7 @@ fn window(
     (from, to): (i64, i64),
     descending: bool,
     limit: usize,
+    look: Look,
 ) -> QueryResult<Vec<i64>> {
     let order = if descending { "DESC" } else { "ASC" };
     let table = place.table();
@@ -139,21 +160,41 @@ fn window(
                 "SELECT rowid FROM {table} WHERE {table} MATCH ? AND rowid >= ? AND rowid < ?
                  ORDER BY rowid {order} LIMIT {limit}"
             );
-            (text, expression(wanted, &[], "\"", " AND ", " OR "))
+            // The blocks make it skip to them: by the range alone, a search for words that never stand together goes
+            // through all that they are in before it looks at the range.
+            (text, expression(wanted, &blocks(from, to), "\"", " AND ", " OR "))
         }
         DbConnection::Postgres(_) => {
-            let text = format!(
-                "SELECT id FROM {table} WHERE terms @@ CAST(? AS tsquery) AND id >= ? AND id < ?
-                 ORDER BY id {order} LIMIT {limit}"
-            );
-            (text, expression(wanted, &blocks(from, to), "'", " & ", " | "))
+            let rest = format!("ORDER BY id {order} LIMIT {limit}");
+            let (within, blocks) = match look {
+                Look::OneByOne => {
+                    (format!("SELECT id, terms FROM {table} WHERE id >= ? AND id < ?"), Vec::new())
+                }
+                Look::ByIndex => {
+                    (format!("SELECT id FROM {table} WHERE terms @@ CAST(? AS tsquery)"), blocks(from, to))
+                }
+            };
+            let text = match look {
+                Look::OneByOne => format!(
+                    "WITH part AS MATERIALIZED ({within})
+                     SELECT id FROM part WHERE terms @@ CAST(? AS tsquery) {rest}"
+                ),
+                Look::ByIndex => format!(
+                    "WITH part AS MATERIALIZED ({within}) SELECT id FROM part WHERE id >= ? AND id < ? {rest}"
+                ),
+            };
+            (text, expression(wanted, &blocks, "'", " & ", " | "))
         }
     };
-    let binds = vec![Bind::Text(&query), Bind::Integer(from), Bind::Integer(to)];
+    let is_query_last = look == Look::OneByOne && matches!(conn, DbConnection::Postgres(_));
+    let mut binds = vec![Bind::Text(&query), Bind::Integer(from), Bind::Integer(to)];
+    if is_query_last {
+        binds.rotate_left(1);
+    }
     DynamicStatement::<BigInt>::new(text, binds).load(conn)
 }
 
-/// The marks of the blocks that hold the ids from `from` to before `to`: PostgreSQL's index knows no ranges of ids.
+/// The marks of the blocks that hold the ids from `from` to before `to`: neither index knows ranges of ids.
 fn blocks(from: i64, to: i64) -> Vec<Term> {
     let bits = if (to - from) >> SMALL_BLOCK > MOST_BLOCKS / 2 { LARGE_BLOCK } else { SMALL_BLOCK };
     ((from >> bits)..=((to - 1) >> bits)).map(|block| Term::block(block << bits, bits)).collect()
@@ -163,8 +204,7 @@ fn blocks(from: i64, to: i64) -> Vec<Term> {
 fn expression(wanted: &Wanted, blocks: &[Term], quote: &str, and: &str, or: &str) -> String {
     let quoted = |term: &Term| format!("{quote}{}{quote}", term.as_str());
     let any = |terms: &[Term]| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(or));
-    let mut parts: Vec<String> = wanted.all.iter().map(quoted).collect();
-    parts.extend(wanted.one_of.iter().map(|terms| any(terms)));
+    let mut parts: Vec<String> = wanted.0.iter().map(quoted).collect();
     if !blocks.is_empty() {
         parts.push(any(blocks));
     }
@@ -179,113 +219,4 @@ fn mark(conn: &mut DbConnection, place: Place) -> QueryResult<i64> {
     };
     let text = "SELECT position FROM follower_marks WHERE name = ?".to_owned();
     DynamicStatement::<BigInt>::new(text, vec![Bind::Text(name)]).get_result(conn)
-}
-
-/// Stores the terms that a row is found by.
-pub(crate) fn insert(conn: &mut DbConnection, place: Place, id: i64, terms: &str) -> QueryResult<()> {
-    struct IntoChats;
-    struct IntoUsers;
-    let binds = vec![Bind::Integer(id), Bind::Text(terms)];
-    match conn {
-        DbConnection::Sqlite(conn) => match place {
-            Place::Chats => {
-                let text = "INSERT INTO chat_search (rowid, terms) VALUES (?, ?)";
-                Statement::<IntoChats>::new(text, binds).execute(conn)
-            }
-            Place::Users => {
-                let text = "INSERT INTO user_search (rowid, terms) VALUES (?, ?)";
-                Statement::<IntoUsers>::new(text, binds).execute(conn)
-            }
-        },
-        DbConnection::Postgres(conn) => match place {
-            Place::Chats => {
-                let text = "INSERT INTO chat_search (id, terms) VALUES (?, array_to_tsvector(string_to_array(?, ' ')))";
-                Statement::<IntoChats>::new(text, binds).execute(conn)
-            }
-            Place::Users => {
-                let text = "INSERT INTO user_search (id, terms) VALUES (?, array_to_tsvector(string_to_array(?, ' ')))";
-                Statement::<IntoUsers>::new(text, binds).execute(conn)
-            }
-        },
-    }
-    .map(|_| ())
-}
-
-/// The terms of a name, as [`insert`] takes them.
-pub(crate) fn name_terms(id: i64, canonical_name: &str) -> String {
-    let blocks = [Term::block(id, SMALL_BLOCK), Term::block(id, LARGE_BLOCK)];
-    joined(trigrams(canonical_name).into_iter().chain(blocks))
-}
-
-/// Terms with a blank between them.
-pub(crate) fn joined(terms: impl IntoIterator<Item = Term>) -> String {
-    let terms: BTreeSet<Term> = terms.into_iter().collect();
-    terms.iter().map(Term::as_str).collect::<Vec<_>>().join(" ")
-}
-
-/// A user is found by this name from now on. Where the follower has not come by yet, it will find the new name itself.
-pub fn index_user(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -> QueryResult<()> {
-    Mark::lock(conn, "users")?;
-    forget(conn, Place::Users, &[user_id])?;
-    if mark(conn, Place::Users)? < user_id {
-        return Ok(());
-    }
-    insert(conn, Place::Users, user_id, &name_terms(user_id, canonical_name))
-}
-
-/// What a chat is found by: the words of message and response, and its marks.
-pub(crate) fn chat_terms(chat: &Chat) -> String {
-    let said = [Some(&chat.message), chat.response.as_ref()].into_iter().flatten();
-    joined(said.flat_map(|text| words(text)).chain(marks_of(chat)))
-}
-
-/// The same without what was said.
-pub(crate) fn chat_marks(chat: &Chat) -> String {
-    joined(marks_of(chat))
-}
-
-fn marks_of(chat: &Chat) -> Vec<Term> {
-    marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model, chat.created_at)
-}
-
-/// Chats are no longer found by their words. Those that the follower has not come to yet, it will store without: the
-/// caller has its mark locked.
-pub fn forget_words(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
-    let known = known_chats(conn, ids)?;
-    forget_chats(conn, &known)?;
-    for chat in Chat::find_many(conn, &known)? {
-        insert(conn, Place::Chats, chat.id, &chat_marks(&chat))?;
-    }
-    Ok(())
-}
-
-/// Those of `ids` that are found by anything.
-pub(crate) fn known_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<i64>> {
-    let (list, id) = (listed(ids), id_column(conn));
-    let text = format!("SELECT {id} FROM chat_search WHERE {id} IN ({list})");
-    DynamicStatement::<BigInt>::new(text, Vec::new()).load(conn)
-}
-
-pub(crate) fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<()> {
-    forget(conn, Place::Chats, ids)
-}
-
-fn listed(ids: &[i64]) -> String {
-    if ids.is_empty() {
-        "NULL".to_owned()
-    } else {
-        ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
-    }
-}
-
-fn id_column(conn: &DbConnection) -> &'static str {
-    if matches!(conn, DbConnection::Sqlite(_)) { "rowid" } else { "id" }
-}
-
-fn forget(conn: &mut DbConnection, place: Place, ids: &[i64]) -> QueryResult<()> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let text = format!("DELETE FROM {} WHERE {} IN ({})", place.table(), id_column(conn), listed(ids));
-    DynamicStatement::<()>::new(text, Vec::new()).execute(conn).map(|_| ())
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{Datelike, Days, Months, NaiveDateTime, TimeDelta, Timelike};
 use unicode_normalization::UnicodeNormalization;
 
 /// Characters of a term; a longer word is found by its beginning.
@@ -39,17 +38,6 @@ impl Term {
     pub fn model(model: &str) -> Term {
         let hex: String = model.bytes().take(100).map(|byte| format!("{byte:02x}")).collect();
         Term::mark('m', hex)
-    }
-
-    /// The time (UTC) in which something was, in one of the units that ranges are put together of.
-    fn time(unit: Unit, at: NaiveDateTime) -> Term {
-        match unit {
-            Unit::Year => Term::mark('y', at.format("%Y")),
-            Unit::Month => Term::mark('n', at.format("%Y%m")),
-            Unit::Day => Term::mark('d', at.format("%Y%m%d")),
-            Unit::Hour => Term::mark('h', at.format("%Y%m%d%H")),
-            Unit::Quarter => Term::mark('q', format!("{}{}", at.format("%Y%m%d%H"), at.minute() / 15)),
-        }
     }
 
     /// The block of ids that an id is in, of `1 << bits` each.
@@ -116,59 +104,12 @@ pub fn trigrams(name: &str) -> BTreeSet<Term> {
     characters.windows(3).map(spelt).collect()
 }
 
-/// A piece of time. All time zones differ from UTC by quarters of an hour, so ranges of their days are made of these.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unit {
-    Year,
-    Month,
-    Day,
-    Hour,
-    Quarter,
-}
-
-impl Unit {
-    /// The largest first.
-    const ALL: [Unit; 5] = [Unit::Year, Unit::Month, Unit::Day, Unit::Hour, Unit::Quarter];
-
-    /// The end of the unit that begins here; `None`: none begins here.
-    fn end(self, at: NaiveDateTime) -> Option<NaiveDateTime> {
-        let quarter_hour = at.minute().is_multiple_of(15);
-        let (hour, day) = (at.minute() == 0, at.minute() == 0 && at.hour() == 0);
-        match self {
-            Unit::Year if day && at.ordinal() == 1 => at.checked_add_months(Months::new(12)),
-            Unit::Month if day && at.day() == 1 => at.checked_add_months(Months::new(1)),
-            Unit::Day if day => at.checked_add_days(Days::new(1)),
-            Unit::Hour if hour => at.checked_add_signed(TimeDelta::hours(1)),
-            Unit::Quarter if quarter_hour => at.checked_add_signed(TimeDelta::minutes(15)),
-            _ => None,
-        }
-    }
-}
-
 /// What a chat is found by besides its words.
-pub fn marks(id: i64, user_id: i64, state: &str, model: &str, created_at: NaiveDateTime) -> Vec<Term> {
+pub fn marks(id: i64, user_id: i64, state: &str, model: &str) -> Vec<Term> {
     let mut marks = vec![Term::user(user_id), Term::state(state), Term::model(model)];
-    marks.extend(Unit::ALL.map(|unit| Term::time(unit, created_at)));
     marks.extend([Term::block(id, SMALL_BLOCK), Term::block(id, LARGE_BLOCK)]);
     marks
 }
-
-/// The marks of the time from `from` to before `to`, both at a quarter of an hour, as few as there can be: whole years,
-/// months, days, hours, quarters.
-pub fn range(from: NaiveDateTime, to: NaiveDateTime) -> Vec<Term> {
-    let mut terms = Vec::new();
-    let mut at = from;
-    while at < to && terms.len() < MOST_OF_A_RANGE {
-        let units = Unit::ALL.iter().filter_map(|unit| Some((*unit, unit.end(at)?)));
-        let Some((unit, end)) = units.into_iter().find(|(_, end)| *end <= to) else { break };
-        terms.push(Term::time(unit, at));
-        at = end;
-    }
-    terms
-}
-
-/// No range has more: 3 quarters, 23 hours, 30 days and 11 months at either end, and the years between.
-const MOST_OF_A_RANGE: usize = 300;
 
 #[cfg(test)]
 mod tests {
@@ -187,35 +128,6 @@ mod tests {
         );
         assert_eq!(shown(words("東京 tower")), ["tower", "京", "東"]);
         assert_eq!(shown(words("AND OR \"NEAR\" -x* u=5 :*")), ["5", "and", "near", "or", "u", "x"]);
-    }
-
-    #[test]
-    fn a_range_is_made_of_few_marks() {
-        let at = |text: &str| format!("{text}:00").parse::<NaiveDateTime>().unwrap();
-        let range = |from, to| shown(range(at(from), at(to)));
-        assert_eq!(range("2026-11-24T00:00", "2026-11-25T00:00"), ["d=20261124"]);
-        assert_eq!(
-            range("2024-12-31T00:00", "2026-02-02T00:00"),
-            ["d=20241231", "y=2025", "n=202601", "d=20260201"]
-        );
-        assert_eq!(
-            range("2026-01-01T22:45", "2026-01-02T01:15"),
-            ["q=20260101223", "h=2026010123", "h=2026010200", "q=20260102010"]
-        );
-        assert_eq!(range("2026-01-02T00:00", "2026-01-02T00:00"), [""; 0]);
-    }
-
-    proptest! {
-        #[test]
-        fn a_range_has_exactly_the_chats_in_it(from in 0..40_000i64, length in 0..40_000i64, probe in -5_000..90_000i64) {
-            let zero = "2024-02-20T00:00:00".parse::<NaiveDateTime>().unwrap();
-            let at = |quarters: i64| zero + TimeDelta::minutes(15 * quarters);
-            let (start, end, moment) = (at(from), at(from + length), at(probe) + TimeDelta::seconds(899));
-            let terms = range(start, end);
-            let marks = marks(1, 1, "complete", "dummy", moment);
-            let hits = marks.iter().filter(|mark| terms.contains(mark)).count();
-            prop_assert_eq!(hits, usize::from(moment >= start && moment < end));
-        }
     }
 
     #[test]

@@ -169,9 +169,9 @@ pub(in crate::admin) fn find_tokens(
                OR (auth_tokens.name IS NOT NULL AND auth_tokens.name >= ? AND auth_tokens.name < ?)";
     let gather = "SELECT auth_tokens.id FROM auth_tokens
                   WHERE auth_tokens.first_characters >= ? AND auth_tokens.first_characters < ?
-                  UNION SELECT auth_tokens.id FROM auth_tokens
+                  UNION ALL SELECT auth_tokens.id FROM auth_tokens
                   WHERE auth_tokens.name IS NOT NULL AND auth_tokens.name >= ? AND auth_tokens.name < ?";
-    query.conditions.insert(0, Condition::gathered(sql, values, gather));
+    query.conditions.push(Condition::gathered(sql, values, gather));
     Ok(Searched::Narrowed)
 }
 

@@ -1,6 +1,6 @@
 //! How chats are found: by an index where one filter says enough, by the search table for everything else.
 
-use crate::admin::list::{Asked, Searched};
+use crate::admin::list::{Asked, Searched, between_ids, ids_of_days};
 use crate::db::DbConnection;
 use crate::error::Result;
 use crate::models::Chat;
@@ -33,12 +33,14 @@ pub(super) fn find(conn: &mut DbConnection, asked: &Asked, query: &mut ListQuery
         }
         return Ok(Searched::Narrowed);
     }
-    let is_indexed = match asked.picked.as_slice() {
+    let others: Vec<_> = asked.picked.iter().filter(|picked| picked.name != "date").collect();
+    let is_indexed = match others.as_slice() {
         [] => true,
         [picked] => picked.condition.leads || picked.value == "complete",
         _ => false,
     };
     if words.is_empty() && is_indexed {
+        between_ids(conn, asked, query, "chats")?;
         return Ok(Searched::Narrowed);
     }
     Ok(Searched::Page(page(conn, asked, wanted(asked, words))?))
@@ -52,7 +54,6 @@ fn wanted(asked: &Asked, words: impl IntoIterator<Item = Term>) -> Wanted {
             ("user", [Value::Integer(id)]) => wanted.and(Term::user(*id)),
             ("state", _) => wanted.and(Term::state(&picked.value)),
             ("model", [Value::Text(model)]) => wanted.and(Term::model(model)),
-            ("date", [Value::Time(from), Value::Time(to)]) => wanted.between(*from, *to),
             _ => wanted,
         };
     }
@@ -73,9 +74,18 @@ fn page(conn: &mut DbConnection, asked: &Asked, wanted: Wanted) -> Result<Page> 
         Some(id) => span.above = id,
         None => {}
     }
+    if let Some((first, end)) = ids_of_days(conn, asked, "chats")? {
+        span.above = span.above.max(first.saturating_sub(1));
+        span.below = span.below.min(end);
+    }
     let mut hits = search::find(conn, Place::Chats, &wanted, span)?;
     let goes_on = hits.ids.len() > limit || hits.looked_until.is_some();
     hits.ids.truncate(limit);
+    if let Some([Value::Time(from), Value::Time(to)]) = asked.values_of("date") {
+        // Those near the edges may be of another day.
+        let fit = Chat::sent_between(conn, &hits.ids, *from, *to)?;
+        hits.ids.retain(|id| fit.contains(id));
+    }
     if backwards {
         hits.ids.reverse();
     }

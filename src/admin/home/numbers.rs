@@ -97,9 +97,11 @@ pub(super) fn read(conn: &mut DbConnection, times: Times, holds: &OpenHolds) -> 
     let users = ListQuery {
         from: "users",
         id: "users.id",
+        tests_on: None,
         sort: SortKey::Id,
         descending: false,
         conditions: Vec::new(),
+        between: None,
         among: None,
         start: Start::First,
         page_size: 1,

@@ -101,9 +101,11 @@ impl Asked {
         ListQuery {
             from: list.from,
             id: list.id,
+            tests_on: None,
             sort: self.key,
             descending: self.descending,
             conditions: self.conditions(),
+            between: None,
             among: None,
             start: self.start.clone(),
             page_size: self.page_size,
@@ -131,6 +133,12 @@ impl Asked {
     /// The value of a filter that is set.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.picked.iter().find(|picked| picked.name == name).map(|picked| picked.value.as_str())
+    }
+
+    /// What the condition of a filter that is set compares with.
+    pub fn values_of(&self, name: &str) -> Option<&[Value]> {
+        let picked = self.picked.iter().find(|picked| picked.name == name)?;
+        Some(&picked.condition.values)
     }
 
     /// The same list with one parameter changed, from its first page on.

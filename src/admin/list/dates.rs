@@ -7,10 +7,23 @@ use super::Asked;
 use crate::db::DbConnection;
 use crate::error::Result;
 use crate::models::first_id_since;
-use crate::models::list::{Condition, ListQuery, Value};
+use crate::models::list::{ListQuery, Value};
 
 /// Clocks of nodes, and transactions that overtake each other, put rows out of order by less than this.
 const SLACK: TimeDelta = TimeDelta::minutes(5);
+
+/// The ids of the days that the filter `date` asks for: from one to before another; `None`: it is not set. Rows near the
+/// edges may be of another day.
+pub(in crate::admin) fn ids_of_days(
+    conn: &mut DbConnection,
+    asked: &Asked,
+    table: &'static str,
+) -> Result<Option<(i64, i64)>> {
+    let Some([Value::Time(from), Value::Time(to)]) = asked.values_of("date") else { return Ok(None) };
+    let above = first_id_since(conn, table, *from - SLACK)?.unwrap_or(i64::MAX);
+    let below = first_id_since(conn, table, *to + SLACK)?.unwrap_or(i64::MAX);
+    Ok(Some((above, below)))
+}
 
 /// Bounds the walk to the ids of the days that the filter `date` asks for. Its own condition still decides at the edges.
 pub(in crate::admin) fn between_ids(
@@ -19,15 +32,7 @@ pub(in crate::admin) fn between_ids(
     query: &mut ListQuery,
     table: &'static str,
 ) -> Result<()> {
-    let Some(picked) = asked.picked.iter().find(|picked| picked.name == "date") else { return Ok(()) };
-    let [Value::Time(from), Value::Time(to)] = picked.condition.values.as_slice() else { return Ok(()) };
-    let above = first_id_since(conn, table, *from - SLACK)?.unwrap_or(i64::MAX);
-    let below = first_id_since(conn, table, *to + SLACK)?.unwrap_or(i64::MAX);
-    let sql = match table {
-        "audit_log" => "audit_log.id >= ? AND audit_log.id < ?",
-        _ => "ledger_entries.id >= ? AND ledger_entries.id < ?",
-    };
-    query.conditions.push(Condition::leading(sql, vec![Value::Integer(above), Value::Integer(below)]));
+    query.between = ids_of_days(conn, asked, table)?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ mod view;
 
 pub(super) use asked::{Asked, Habits, find_user};
 pub(super) use cell::{Cell, Tone};
-pub(super) use dates::between_ids;
+pub(super) use dates::{between_ids, ids_of_days};
 pub(super) use page::{Found, all_ids, fetch, read};
 pub(super) use view::{ListView, capped};
 

@@ -1,5 +1,7 @@
 //! Fetching a page of a list: ids by the index, then the rows.
 
+use std::time::{Duration, Instant};
+
 use actix_web::HttpRequest;
 
 use super::{Asked, FilterKind, List, ListView, Searched};
@@ -8,6 +10,12 @@ use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
 use crate::models::list::{Count, ListQuery, Page, SortKey, Start};
+
+/// Beyond this the count of one choice says "500+": there are many of them on one page.
+const MOST_COUNTED_EACH: i64 = 500;
+
+/// How long is counted for the choices of one page.
+const TIME_OF_FACETS: Duration = Duration::from_millis(12);
 
 /// What a list's page shows.
 #[derive(Debug)]
@@ -51,15 +59,21 @@ pub(in crate::admin) fn fetch<R>(list: &List<R>, asked: &Asked, conn: &mut DbCon
     if let Searched::Page(page) = search(list, asked, &mut query, conn)? {
         return Ok(Found { rows: rows(list, &page, conn)?, page, count: None, total, facets: Vec::new() });
     }
-    let count = query.clone().count(conn)?;
     let facets = if asked.wants_facets { facets(list, asked, &query, conn)? } else { Vec::new() };
-    let page = query.page(conn)?;
+    let (page, count) = query.page_with_count(conn)?;
     Ok(Found { rows: rows(list, &page, conn)?, page, count: Some(count), total, facets })
 }
 
 /// The same list without what narrows it down. Its ids alone are counted, whatever it is sorted by.
 fn everything(query: &ListQuery) -> ListQuery {
-    ListQuery { sort: SortKey::Id, conditions: Vec::new(), among: None, start: Start::First, ..query.clone() }
+    ListQuery {
+        sort: SortKey::Id,
+        conditions: Vec::new(),
+        between: None,
+        among: None,
+        start: Start::First,
+        ..query.clone()
+    }
 }
 
 /// The ids of everything that is asked for, on all pages, in the list's order; `None` if there are more than `most`.
@@ -103,11 +117,16 @@ fn facets<R>(
     query: &ListQuery,
     conn: &mut DbConnection,
 ) -> Result<Vec<(&'static str, Vec<Count>)>> {
+    let until = Instant::now() + TIME_OF_FACETS;
     let mut facets = Vec::new();
     for filter in list.filters {
         let FilterKind::Choice(choices) = filter.kind else { continue };
         let mut counts = Vec::new();
         for choice in choices {
+            // The rest of the choices stand there without a number.
+            if Instant::now() > until {
+                break;
+            }
             let mut other = query.clone();
             // All conditions stay, also those of the search, but for this filter's own.
             let own = asked.picked.iter().find(|picked| picked.name == filter.name);
@@ -119,7 +138,7 @@ fn facets<R>(
                 condition.leads &= !has_leader;
                 has_leader |= condition.leads;
             }
-            counts.push(other.count(conn)?);
+            counts.push(other.count_up_to(conn, MOST_COUNTED_EACH)?);
         }
         facets.push((filter.name, counts));
     }

@@ -26,8 +26,7 @@ pub(in crate::admin) static USERS: List<User> = List {
     title: "Users",
     one: "user",
     many: "users",
-    // Balances are sorted by what the follower keeps, so that a debit has no index to write.
-    from: "users JOIN user_balances ON user_balances.user_id = users.id",
+    from: "users",
     id: "users.id",
     columns: &[
         Column {
@@ -184,8 +183,9 @@ fn below(asked: &Asked, bound: i64) -> Condition {
     if asked.sort == "balance" {
         return Condition::leading("user_balances.balance < ?", values);
     }
+    let sql = "(SELECT b.balance FROM user_balances b WHERE b.user_id = users.id) < ?";
     let gather = "SELECT user_balances.user_id FROM user_balances WHERE user_balances.balance < ?";
-    Condition::gathered("user_balances.balance < ?", values, gather)
+    Condition::gathered(sql, values, gather)
 }
 
 fn state(user: &User) -> Cell {
@@ -202,6 +202,12 @@ pub(super) fn rights(user: &User) -> Cell {
 
 /// Looks for each word in the names. A word of one or two characters is looked for where names begin.
 pub(super) fn find_names(conn: &mut DbConnection, asked: &Asked, query: &mut ListQuery) -> Result<Searched> {
+    if asked.sort == "balance" {
+        // By what the follower keeps, so that a debit has no index to write.
+        query.from = "user_balances";
+        query.id = "user_balances.user_id";
+        query.tests_on = Some("users WHERE users.id = user_balances.user_id");
+    }
     let words: Vec<String> = asked.words.split_whitespace().take(5).map(canonical_of).collect();
     let mut terms = Vec::new();
     for word in &words {

@@ -1,13 +1,17 @@
 //! Lists of any size, a page at a time: which ids stand on a page, in which order.
 //!
 //! A [`ListQuery`] walks one index, from the place where the last page ended (keyset pagination; the id ends every
-//! order, so that it is stable), and never looks at more than [`MOST_LOOKED_AT`] rows. Conditions come in three kinds:
+//! order, so that it is stable), and never looks at more than [`MOST_LOOKED_AT`] rows, nor longer than a page may take.
+//! Conditions come in three kinds:
 //!
 //! * one that *leads* is served by the index that is walked: all rows that are looked at fulfil it;
 //! * one that can be *gathered* has an index of its own: if few rows fulfil it, the list is sorted out of those;
 //! * any other is tested on each row that is looked at. Where the bound ends the walk, the answer says so.
 
 mod query;
+mod walk;
+
+use std::borrow::Cow;
 
 use chrono::NaiveDateTime;
 
@@ -16,7 +20,7 @@ use crate::db::Bind;
 /// Rows that one page looks at, at most.
 pub const MOST_LOOKED_AT: i64 = 10_000;
 /// Ids that are gathered, at most, to be sorted by something else.
-pub const MOST_GATHERED: i64 = 4_000;
+pub const MOST_GATHERED: i64 = 2_000;
 /// Beyond this a count says "10,000+".
 pub const MOST_COUNTED: i64 = 10_000;
 
@@ -60,7 +64,7 @@ impl SortKey {
 /// What rows must fulfil. The texts are the source's own, with a `?` for each of `values`.
 #[derive(Clone, Debug)]
 pub struct Condition {
-    pub sql: &'static str,
+    pub sql: Cow<'static, str>,
     pub values: Vec<Value>,
     /// The index that is walked serves it.
     pub leads: bool,
@@ -71,7 +75,7 @@ pub struct Condition {
 impl Condition {
     /// One that is tested on each row.
     pub fn tested(sql: &'static str, values: Vec<Value>) -> Condition {
-        Condition { sql, values, leads: false, gather: None }
+        Condition { sql: Cow::Borrowed(sql), values, leads: false, gather: None }
     }
 
     /// Whether it asks for the same; how it is served makes no difference.
@@ -80,11 +84,11 @@ impl Condition {
     }
 
     pub fn leading(sql: &'static str, values: Vec<Value>) -> Condition {
-        Condition { sql, values, leads: true, gather: None }
+        Condition { sql: Cow::Borrowed(sql), values, leads: true, gather: None }
     }
 
     pub fn gathered(sql: &'static str, values: Vec<Value>, gather: &'static str) -> Condition {
-        Condition { sql, values, leads: false, gather: Some(gather) }
+        Condition { sql: Cow::Borrowed(sql), values, leads: false, gather: Some(gather) }
     }
 }
 
@@ -126,9 +130,14 @@ pub struct ListQuery {
     pub from: &'static str,
     /// The column of the id, with its table's name.
     pub id: &'static str,
+    /// Where the conditions that are tested find their columns, if that is not `from`: a table and how its row is found,
+    /// such as `users WHERE users.id = user_balances.user_id`. A join would let the planner walk something else.
+    pub tests_on: Option<&'static str>,
     pub sort: SortKey,
     pub descending: bool,
     pub conditions: Vec<Condition>,
+    /// Only ids from the first to before the second, if they are given.
+    pub between: Option<(i64, i64)>,
     /// Only these ids, if any are given.
     pub among: Option<Vec<i64>>,
     pub start: Start,

@@ -1,0 +1,290 @@
+//! The rows of each table.
+
+use std::collections::BTreeSet;
+
+use chrono::{NaiveDateTime, TimeDelta};
+use tollgate::search::{Term, marks, name_terms, words};
+
+use crate::Result;
+use crate::shape::{ADMINISTRATORS, Event, Shape, mix, unit};
+use crate::words::{message, username};
+
+pub enum Cell {
+    Null,
+    Integer(i64),
+    Truth(bool),
+    Text(String),
+    Bytes(Vec<u8>),
+    Time(NaiveDateTime),
+}
+
+pub struct Table {
+    pub name: &'static str,
+    pub columns: &'static str,
+    pub rows: fn(&Shape, &mut dyn FnMut(&[Cell]) -> Result<()>) -> Result<()>,
+}
+
+/// In an order in which each row finds those that it refers to.
+pub const TABLES: [Table; 10] = [
+    Table {
+        name: "users",
+        columns: "id, username, username_canonical, password, tokens, is_active, is_staff, is_superuser, date_joined, last_login",
+        rows: users,
+    },
+    Table {
+        name: "auth_tokens",
+        columns: "id, user_id, digest, first_characters, name, created_at, last_used_at, expires_at, revoked_at",
+        rows: auth_tokens,
+    },
+    Table {
+        name: "chats",
+        columns: "id, user_id, message, response, model, state, charge, failure, origin, created_at, finished_at, deadline",
+        rows: chats,
+    },
+    Table {
+        name: "ledger_entries",
+        columns: "id, user_id, amount, balance_after, kind, chat_id, actor_id, note, operation_id, created_at",
+        rows: entries,
+    },
+    Table {
+        name: "audit_log",
+        columns: "id, created_at, actor_id, action, object_kind, object_id, user_id, changes, note, address",
+        rows: history,
+    },
+    Table {
+        name: "bulk_operations",
+        columns: "id, seed, actor_id, kind, amount, note, selection, ids, total, position, created_at, finished_at",
+        rows: bulk_operations,
+    },
+    Table { name: "user_balances", columns: "user_id, balance", rows: balances },
+    Table { name: "quarter_totals", columns: "quarter, kind, count, amount", rows: quarters },
+    Table { name: "chats_to_follow", columns: "chat_id", rows: to_follow },
+    Table { name: "user_search", columns: "id, terms", rows: user_terms },
+];
+
+/// Made by itself, since SQLite calls its id by another name.
+pub const CHAT_SEARCH: Table = Table { name: "chat_search", columns: "id, terms", rows: chat_terms };
+
+type Sink<'a> = &'a mut dyn FnMut(&[Cell]) -> Result<()>;
+
+fn text(value: impl Into<String>) -> Cell {
+    Cell::Text(value.into())
+}
+
+fn maybe<T>(value: Option<T>, cell: fn(T) -> Cell) -> Cell {
+    value.map_or(Cell::Null, cell)
+}
+
+/// Sixteen or thirty-two bytes: a number in the order of ids, then something that looks random.
+fn bytes(purpose: u64, id: i64, length: usize) -> Vec<u8> {
+    let mut bytes = id.to_be_bytes().to_vec();
+    for part in 0.. {
+        if bytes.len() >= length {
+            break;
+        }
+        bytes.extend(mix(purpose + part, id).to_be_bytes());
+    }
+    bytes
+}
+
+fn users(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    let outcome = shape.play(&mut |_| {});
+    for id in 1..=shape.users {
+        let joined = shape.joined_at(id);
+        let rest = (shape.end - joined).num_seconds().max(1) as f64;
+        let login = joined + TimeDelta::seconds((rest * unit(50, id)) as i64);
+        let name = username(shape, id);
+        let is_admin = id <= ADMINISTRATORS;
+        sink(&[
+            Cell::Integer(id),
+            text(name.clone()),
+            text(name),
+            // Nobody can sign in with it.
+            text("!"),
+            Cell::Integer(outcome.balances[id as usize]),
+            Cell::Truth(is_admin || mix(51, id) % 100 >= 2),
+            Cell::Truth(is_admin),
+            Cell::Truth(id <= 5),
+            Cell::Time(joined),
+            maybe((mix(52, id) % 5 > 0).then_some(login), Cell::Time),
+        ])?;
+    }
+    Ok(())
+}
+
+fn auth_tokens(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const NAMES: [&str; 6] = ["ci", "laptop", "backup", "app", "phone", "script"];
+    for id in 1..=shape.users {
+        let letters = |n: u64| char::from(LETTERS[(mix(60 + n, id) % 64) as usize]);
+        let first: String = "tg_".chars().chain((0..7).map(letters)).collect();
+        let chance = mix(67, id) % 100;
+        let made = shape.moment(id, shape.users);
+        let name = (chance < 10).then(|| format!("{}-{}", NAMES[(mix(68, id) % 6) as usize], id % 1000));
+        let expires = (chance < 12).then(|| made + TimeDelta::days((mix(69, id) % 700) as i64));
+        let revoked = (mix(70, id) % 10 == 0).then(|| made + TimeDelta::hours(1));
+        sink(&[
+            Cell::Integer(id),
+            Cell::Integer(1 + (mix(71, id) % shape.users as u64) as i64),
+            Cell::Bytes(bytes(72, id, 32)),
+            text(first),
+            maybe(name, Cell::Text),
+            Cell::Time(made),
+            maybe((chance % 2 == 0).then_some(made), Cell::Time),
+            maybe(expires, Cell::Time),
+            maybe(revoked, Cell::Time),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Plays everything, and gives what `row` makes of it to the sink.
+fn played(shape: &Shape, sink: Sink<'_>, row: impl Fn(Event) -> Option<Vec<Cell>>) -> Result<()> {
+    let mut outcome = Ok(());
+    shape.play(&mut |event| {
+        if outcome.is_ok()
+            && let Some(cells) = row(event)
+        {
+            outcome = sink(&cells);
+        }
+    });
+    outcome
+}
+
+fn chats(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    let row = |event| {
+        let Event::Chat(chat) = event else { return None };
+        let message = message(shape, chat.id);
+        let response = (chat.state == "complete").then(|| format!("Response to {message}"));
+        let is_pending = chat.state == "pending";
+        Some(vec![
+            Cell::Integer(chat.id),
+            Cell::Integer(chat.user_id),
+            text(message),
+            maybe(response, Cell::Text),
+            text(chat.model),
+            text(chat.state),
+            Cell::Integer(100),
+            maybe((chat.state == "failed").then(|| "upstream_timeout".to_owned()), Cell::Text),
+            text("live"),
+            Cell::Time(chat.at),
+            maybe((!is_pending).then_some(chat.at), Cell::Time),
+            // Far away, so that no sweeper ends it while the pages are timed.
+            maybe(is_pending.then(|| shape.end + TimeDelta::days(3650)), Cell::Time),
+        ])
+    };
+    played(shape, sink, row)
+}
+
+fn entries(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    let row = |event| {
+        let Event::Entry(entry) = event else { return None };
+        Some(vec![
+            Cell::Integer(entry.id),
+            Cell::Integer(entry.user_id),
+            Cell::Integer(entry.amount),
+            Cell::Integer(entry.balance_after),
+            text(entry.kind),
+            maybe(entry.chat_id, Cell::Integer),
+            maybe(entry.actor_id, Cell::Integer),
+            text(if entry.kind == "adjustment" { "paid by invoice" } else { "" }),
+            Cell::Bytes(bytes(73, entry.id, 16)),
+            Cell::Time(entry.at),
+        ])
+    };
+    played(shape, sink, row)
+}
+
+fn history(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    let count = shape.users / 10;
+    for id in 1..=count {
+        let user = 1 + (mix(80, id) % shape.users as u64) as i64;
+        let (action, kind) = match mix(81, id) % 100 {
+            0..80 => ("adjusted the balance", "user"),
+            80..90 => ("signed in", "session"),
+            90..95 => ("changed", "user"),
+            95..99 => ("revoked", "auth token"),
+            _ => ("refunded", "chat"),
+        };
+        let changes = r#"[{"field":"balance","before":"40","after":"5040"}]"#;
+        sink(&[
+            Cell::Integer(id),
+            Cell::Time(shape.moment(id, count)),
+            Cell::Integer(1 + (mix(82, id) % 3) as i64),
+            text(action),
+            text(kind),
+            Cell::Integer(user),
+            Cell::Integer(user),
+            text(changes),
+            text("paid by invoice"),
+            text("192.0.2.17"),
+        ])?;
+    }
+    Ok(())
+}
+
+fn bulk_operations(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    const COUNT: i64 = 500;
+    for id in 1..=COUNT {
+        let at = shape.moment(id, COUNT);
+        sink(&[
+            Cell::Integer(id),
+            Cell::Bytes(bytes(83, id, 16)),
+            Cell::Integer(1),
+            text("adjust"),
+            Cell::Integer(500),
+            text("goodwill"),
+            text("10 ticked users"),
+            Cell::Bytes((31..41i64).flat_map(i64::to_be_bytes).collect()),
+            Cell::Integer(10),
+            Cell::Integer(10),
+            Cell::Time(at),
+            Cell::Time(at),
+        ])?;
+    }
+    Ok(())
+}
+
+fn balances(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    let outcome = shape.play(&mut |_| {});
+    for id in 1..=shape.users {
+        sink(&[Cell::Integer(id), Cell::Integer(outcome.balances[id as usize])])?;
+    }
+    Ok(())
+}
+
+fn quarters(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    for ((quarter, kind), (count, amount)) in shape.play(&mut |_| {}).quarters {
+        sink(&[Cell::Time(quarter), text(kind), Cell::Integer(count), Cell::Integer(amount)])?;
+    }
+    Ok(())
+}
+
+fn to_follow(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    played(shape, sink, |event| match event {
+        Event::Chat(chat) if chat.state == "pending" => Some(vec![Cell::Integer(chat.id)]),
+        _ => None,
+    })
+}
+
+fn user_terms(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    for id in 1..=shape.users {
+        sink(&[Cell::Integer(id), text(name_terms(id, &username(shape, id)))])?;
+    }
+    Ok(())
+}
+
+fn chat_terms(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    played(shape, sink, |event| {
+        let Event::Chat(chat) = event else { return None };
+        if chat.state == "pending" {
+            return None;
+        }
+        let mut terms: BTreeSet<Term> = words(&message(shape, chat.id));
+        if chat.state == "complete" {
+            terms.extend(words("Response to"));
+        }
+        terms.extend(marks(chat.id, chat.user_id, chat.state, chat.model));
+        Some(vec![Cell::Integer(chat.id), text(tollgate::search::joined(terms))])
+    })
+}

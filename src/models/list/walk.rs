@@ -1,0 +1,231 @@
+//! The walk along an index: a part of the list after the other, until there is enough or a bound is reached.
+
+use std::time::{Duration, Instant};
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamp};
+
+use super::{Condition, ListQuery, MOST_LOOKED_AT, Position, SortKey, Start, Value};
+use crate::db::{Bind, DbConnection, DynamicStatement};
+
+/// Where nothing is to be summed up. PostgreSQL would take a bare 0 for 32 bits.
+pub(super) const NO_VALUE: &str = "CAST(0 AS BIGINT)";
+/// How long one walk goes on: a page takes two of them at most, and has 50 ms for everything.
+const TIME: Duration = Duration::from_millis(10);
+/// Rows of the first part; each is twice as long as the one before it, up to the longest.
+const FIRST_PART: i64 = 250;
+const LONGEST_PART: i64 = 1_000;
+
+/// Where a walk ends, if it has not found enough before.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub most: i64,
+    pub until: Instant,
+}
+
+impl Bounds {
+    pub fn all() -> Bounds {
+        Bounds { most: MOST_LOOKED_AT, until: Instant::now() + TIME }
+    }
+}
+
+/// A row that was looked at.
+pub(super) struct Seen {
+    pub position: Position,
+    /// It fulfils all conditions.
+    pub fits: bool,
+    /// Of the column that was asked for.
+    pub value: i64,
+}
+
+/// Which rows come after a position: all of them, those with the same key, or those with a key beyond it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Beyond {
+    All,
+    SameKey,
+    OtherKeys,
+}
+
+impl ListQuery {
+    /// Shows each row to `look`, in the walk's direction, until that has enough. Answers the last row that was looked
+    /// at, if it was a bound that ended the walk.
+    pub(super) fn walk(
+        &self,
+        conn: &mut DbConnection,
+        bounds: Bounds,
+        column: &str,
+        mut look: impl FnMut(Seen) -> bool,
+    ) -> QueryResult<Option<Position>> {
+        let mut rest = self.clone();
+        let mut looked_at = 0;
+        // What is gathered would be sorted anew for each part; it is small.
+        let mut size = match &self.among {
+            Some(ids) => ids.len() as i64 + 1,
+            None if self.has_tests() => FIRST_PART.max(self.page_size + 1),
+            None => self.page_size + 1,
+        };
+        loop {
+            size = if self.among.is_some() { size } else { size.min(bounds.most - looked_at) };
+            let seen = rest.part(conn, column, size)?;
+            let count = seen.len() as i64;
+            let last = seen.last().map(|row| row.position.clone());
+            for row in seen {
+                if !look(row) {
+                    return Ok(None);
+                }
+            }
+            looked_at += count;
+            let Some(last) = last.filter(|_| count == size) else { return Ok(None) };
+            if looked_at >= bounds.most || Instant::now() > bounds.until {
+                return Ok(Some(last));
+            }
+            rest.start = if self.start.is_backwards() { Start::Before(last) } else { Start::After(last) };
+            size = (size * 2).min(LONGEST_PART);
+        }
+    }
+
+    /// A part of the walk. SQLite finds a place among equal keys by an index only where the key is a column, not where it
+    /// is an expression, and not where the id is the rowid; so it is asked for those with the same key by themselves.
+    fn part(&self, conn: &mut DbConnection, column: &str, most: i64) -> QueryResult<Vec<Seen>> {
+        let has_key = self.start.position().is_some_and(|position| position.key.is_some());
+        if !has_key || self.among.is_some() || matches!(conn, DbConnection::Postgres(_)) {
+            return self.rows(conn, column, most, Beyond::All);
+        }
+        let mut seen = self.rows(conn, column, most, Beyond::SameKey)?;
+        if (seen.len() as i64) < most {
+            seen.extend(self.rows(conn, column, most - seen.len() as i64, Beyond::OtherKeys)?);
+        }
+        Ok(seen)
+    }
+
+    /// The text that gives id, key, whether all tests are passed, and a column, of at most `most` rows in the walk's
+    /// order.
+    pub(super) fn inner(
+        &self,
+        key: &str,
+        column: &str,
+        most: i64,
+        beyond: Beyond,
+    ) -> (String, Vec<Bind<'_>>) {
+        let tests: Vec<&Condition> = self.conditions.iter().filter(|condition| !condition.leads).collect();
+        let mut binds: Vec<Bind<'_>> =
+            tests.iter().flat_map(|condition| condition.values.iter().map(Value::bind)).collect();
+        let tests: Vec<String> = tests.iter().map(|condition| format!("({})", condition.sql)).collect();
+        let fits = match (tests.is_empty(), self.tests_on) {
+            (true, _) => "1 = 1".to_owned(),
+            (false, None) => tests.join(" AND "),
+            (false, Some(other)) => format!("SELECT {} FROM {other}", tests.join(" AND ")),
+        };
+        let mut leads: Vec<String> = Vec::new();
+        for condition in self.conditions.iter().filter(|condition| condition.leads) {
+            leads.push(format!("({})", condition.sql));
+            binds.extend(condition.values.iter().map(Value::bind));
+        }
+        if let Some(ids) = &self.among {
+            let ids: Vec<String> = ids.iter().map(i64::to_string).collect();
+            leads.push(if ids.is_empty() {
+                "1 = 0".to_owned()
+            } else {
+                format!("{} IN ({})", self.id, ids.join(","))
+            });
+        }
+        leads.extend(self.range());
+        let (text, values) = self.place(beyond);
+        leads.extend(text);
+        binds.extend(values);
+        let filter = if leads.is_empty() { String::new() } else { format!(" WHERE {}", leads.join(" AND ")) };
+        let order = self.order(beyond);
+        let text = format!(
+            "SELECT {} AS id, {key} AS k, ({fits}) AS fits, {column} AS v FROM {}{filter} ORDER BY {order} LIMIT {most}",
+            self.id, self.from
+        );
+        (text, binds)
+    }
+
+    /// The range of ids. In a list in the order of its ids it begins where the walk goes on: SQLite goes through the
+    /// index from the first of two bounds that it is given.
+    fn range(&self) -> Option<String> {
+        let (mut from, mut end) = self.between?;
+        if let (SortKey::Id, Some(position)) = (self.sort, self.start.position()) {
+            if self.is_upwards() {
+                from = from.max(position.id.saturating_add(1));
+            } else {
+                end = end.min(position.id);
+            }
+        }
+        Some(format!("{id} >= {from} AND {id} < {end}", id = self.id))
+    }
+
+    /// From where the walk goes on.
+    fn place(&self, beyond: Beyond) -> (Option<String>, Vec<Bind<'_>>) {
+        let Some(position) = self.start.position() else { return (None, Vec::new()) };
+        let (sign, id) = (if self.is_upwards() { '>' } else { '<' }, Bind::Integer(position.id));
+        match (self.sort.sql(), &position.key, beyond) {
+            (Some(sql), Some(key), Beyond::All) => {
+                (Some(format!("({sql}, {}) {sign} (?, ?)", self.id)), vec![key.bind(), id])
+            }
+            (Some(sql), Some(key), Beyond::SameKey) => {
+                (Some(format!("{sql} = ? AND {} {sign} ?", self.id)), vec![key.bind(), id])
+            }
+            (None, _, _) if self.between.is_some() => (None, Vec::new()),
+            (Some(sql), Some(key), Beyond::OtherKeys) => (Some(format!("{sql} {sign} ?")), vec![key.bind()]),
+            _ => (Some(format!("{} {sign} ?", self.id)), vec![id]),
+        }
+    }
+
+    fn order(&self, beyond: Beyond) -> String {
+        let direction = if self.is_upwards() { "ASC" } else { "DESC" };
+        match self.sort.sql().filter(|_| beyond != Beyond::SameKey) {
+            Some(sql) => format!("{sql} {direction}, {} {direction}", self.id),
+            None => format!("{} {direction}", self.id),
+        }
+    }
+
+    fn is_upwards(&self) -> bool {
+        self.descending == self.start.is_backwards()
+    }
+
+    fn rows(
+        &self,
+        conn: &mut DbConnection,
+        column: &str,
+        most: i64,
+        beyond: Beyond,
+    ) -> QueryResult<Vec<Seen>> {
+        let (text, binds) = self.inner(self.sort.sql().unwrap_or(NO_VALUE), column, most, beyond);
+        let seen = |id: i64, key: Option<Value>, fits: Option<bool>, value: i64| {
+            // A test of what is not there has no answer.
+            Seen { position: Position { key, id }, fits: fits.unwrap_or(false), value }
+        };
+        type Row<K> = (BigInt, K, Nullable<Bool>, BigInt);
+        Ok(match self.sort {
+            SortKey::Id => {
+                let rows: Vec<(i64, i64, Option<bool>, i64)> =
+                    DynamicStatement::<Row<BigInt>>::new(text, binds).load(conn)?;
+                rows.into_iter().map(|(id, _, fits, value)| seen(id, None, fits, value)).collect()
+            }
+            SortKey::Integer(_) => {
+                let rows: Vec<(i64, i64, Option<bool>, i64)> =
+                    DynamicStatement::<Row<BigInt>>::new(text, binds).load(conn)?;
+                rows.into_iter()
+                    .map(|(id, key, fits, value)| seen(id, Some(Value::Integer(key)), fits, value))
+                    .collect()
+            }
+            SortKey::Text(_) => {
+                let rows: Vec<(i64, String, Option<bool>, i64)> =
+                    DynamicStatement::<Row<Text>>::new(text, binds).load(conn)?;
+                rows.into_iter()
+                    .map(|(id, key, fits, value)| seen(id, Some(Value::Text(key)), fits, value))
+                    .collect()
+            }
+            SortKey::Time(_) => {
+                let rows: Vec<(i64, NaiveDateTime, Option<bool>, i64)> =
+                    DynamicStatement::<Row<Timestamp>>::new(text, binds).load(conn)?;
+                rows.into_iter()
+                    .map(|(id, key, fits, value)| seen(id, Some(Value::Time(key)), fits, value))
+                    .collect()
+            }
+        })
+    }
+}

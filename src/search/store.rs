@@ -1,0 +1,122 @@
+//! What rows are found by: stored by the follower, and taken away again.
+
+use std::collections::BTreeSet;
+
+use diesel::QueryResult;
+use diesel::RunQueryDsl;
+use diesel::sql_types::BigInt;
+
+use super::terms::{LARGE_BLOCK, SMALL_BLOCK, Term, marks, trigrams, words};
+use super::{Place, mark};
+use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
+use crate::error::Result;
+use crate::models::{Chat, Mark};
+
+/// Stores the terms that a row is found by.
+pub(crate) fn insert(conn: &mut DbConnection, place: Place, id: i64, terms: &str) -> QueryResult<()> {
+    struct IntoChats;
+    struct IntoUsers;
+    let binds = vec![Bind::Integer(id), Bind::Text(terms)];
+    match conn {
+        DbConnection::Sqlite(conn) => match place {
+            Place::Chats => {
+                let text = "INSERT INTO chat_search (rowid, terms) VALUES (?, ?)";
+                Statement::<IntoChats>::new(text, binds).execute(conn)
+            }
+            Place::Users => {
+                let text = "INSERT INTO user_search (rowid, terms) VALUES (?, ?)";
+                Statement::<IntoUsers>::new(text, binds).execute(conn)
+            }
+        },
+        DbConnection::Postgres(conn) => match place {
+            Place::Chats => {
+                let text = "INSERT INTO chat_search (id, terms) VALUES (?, array_to_tsvector(string_to_array(?, ' ')))";
+                Statement::<IntoChats>::new(text, binds).execute(conn)
+            }
+            Place::Users => {
+                let text = "INSERT INTO user_search (id, terms) VALUES (?, array_to_tsvector(string_to_array(?, ' ')))";
+                Statement::<IntoUsers>::new(text, binds).execute(conn)
+            }
+        },
+    }
+    .map(|_| ())
+}
+
+/// The terms of a name, as [`insert`] takes them.
+pub fn name_terms(id: i64, canonical_name: &str) -> String {
+    let blocks = [Term::block(id, SMALL_BLOCK), Term::block(id, LARGE_BLOCK)];
+    joined(trigrams(canonical_name).into_iter().chain(blocks))
+}
+
+/// Terms with a blank between them.
+pub fn joined(terms: impl IntoIterator<Item = Term>) -> String {
+    let terms: BTreeSet<Term> = terms.into_iter().collect();
+    terms.iter().map(Term::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// A user is found by this name from now on. Where the follower has not come by yet, it will find the new name itself.
+pub fn index_user(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -> QueryResult<()> {
+    Mark::lock(conn, "users")?;
+    forget(conn, Place::Users, &[user_id])?;
+    if mark(conn, Place::Users)? < user_id {
+        return Ok(());
+    }
+    insert(conn, Place::Users, user_id, &name_terms(user_id, canonical_name))
+}
+
+/// What a chat is found by: the words of message and response, and its marks.
+pub(crate) fn chat_terms(chat: &Chat) -> String {
+    let said = [Some(&chat.message), chat.response.as_ref()].into_iter().flatten();
+    joined(said.flat_map(|text| words(text)).chain(marks_of(chat)))
+}
+
+/// The same without what was said.
+pub(crate) fn chat_marks(chat: &Chat) -> String {
+    joined(marks_of(chat))
+}
+
+fn marks_of(chat: &Chat) -> Vec<Term> {
+    marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model)
+}
+
+/// Chats are no longer found by their words. Those that the follower has not come to yet, it will store without: the
+/// caller has its mark locked.
+pub fn forget_words(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
+    let known = known_chats(conn, ids)?;
+    forget_chats(conn, &known)?;
+    for chat in Chat::find_many(conn, &known)? {
+        insert(conn, Place::Chats, chat.id, &chat_marks(&chat))?;
+    }
+    Ok(())
+}
+
+/// Those of `ids` that are found by anything.
+pub(crate) fn known_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<i64>> {
+    let (list, id) = (listed(ids), id_column(conn));
+    let text = format!("SELECT {id} FROM chat_search WHERE {id} IN ({list})");
+    DynamicStatement::<BigInt>::new(text, Vec::new()).load(conn)
+}
+
+pub(crate) fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<()> {
+    forget(conn, Place::Chats, ids)
+}
+
+fn listed(ids: &[i64]) -> String {
+    if ids.is_empty() {
+        "NULL".to_owned()
+    } else {
+        ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+    }
+}
+
+fn id_column(conn: &DbConnection) -> &'static str {
+    if matches!(conn, DbConnection::Sqlite(_)) { "rowid" } else { "id" }
+}
+
+fn forget(conn: &mut DbConnection, place: Place, ids: &[i64]) -> QueryResult<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let text = format!("DELETE FROM {} WHERE {} IN ({})", place.table(), id_column(conn), listed(ids));
+    DynamicStatement::<()>::new(text, Vec::new()).execute(conn).map(|_| ())
+}
