@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 
 use super::administrator::Administrator;
 use super::list::{
-    Cell, Choice, Column, Filter, FilterKind, List, ListView, Search, Searched, Sort, between_ids, read,
+    Cell, Choice, Column, Filter, FilterKind, List, Search, Searched, Sort, between_ids, read,
 };
 use super::names::Named;
 use super::page::{Frame, page};
@@ -172,13 +172,6 @@ pub(super) static HISTORY: List<Named<AuditEntry>> = List {
     empty: "Nothing was done in the panel yet. Whatever administrators change is written down here.",
 };
 
-#[derive(Template)]
-#[template(path = "admin/plain_list.html")]
-struct HistoryPage {
-    frame: Frame,
-    list: ListView,
-}
-
 pub(super) async fn list(
     request: HttpRequest,
     administrator: Administrator,
@@ -186,7 +179,7 @@ pub(super) async fn list(
 ) -> Result<HttpResponse, PageError> {
     let list = read(&HISTORY, &request, &administrator, &db).await?;
     let frame = Frame::new(&administrator, &[("History", "/admin/history/")]);
-    page(&HistoryPage { frame, list }).map_err(PageError::from)
+    list.show(frame)
 }
 
 #[derive(Template)]

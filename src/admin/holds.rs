@@ -2,14 +2,13 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use askama::Template;
 
 use super::PageError;
 use super::administrator::Administrator;
 use super::chats::{named, path};
-use super::list::{Cell, Choice, Column, Filter, FilterKind, List, ListView, Sort, read};
+use super::list::{Cell, Choice, Column, Filter, FilterKind, List, Sort, read};
 use super::names::Named;
-use super::page::{Frame, page};
+use super::page::Frame;
 use crate::db::Db;
 use crate::models::Chat;
 use crate::models::list::{Condition, SortKey, Value};
@@ -96,13 +95,6 @@ pub(super) static HOLDS: List<Named<Chat>> = List {
     empty: "No chat waits for its answer. A hold that is past its deadline is refunded by itself within seconds.",
 };
 
-#[derive(Template)]
-#[template(path = "admin/plain_list.html")]
-struct HoldsPage {
-    frame: Frame,
-    list: ListView,
-}
-
 pub(super) async fn list(
     request: HttpRequest,
     administrator: Administrator,
@@ -113,5 +105,5 @@ pub(super) async fn list(
         list.leave_out(RELEASE);
     }
     let frame = Frame::new(&administrator, &[("Holds", "/admin/holds/")]);
-    page(&HoldsPage { frame, list }).map_err(PageError::from)
+    list.show(frame)
 }

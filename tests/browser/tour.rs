@@ -147,7 +147,7 @@ async fn wait_for_the_follower(visitor: &Visitor) {
     let caught_up = patiently(async || {
         visitor.open("/admin/chats/?q=photosynthesis").await;
         let chats = visitor.text().await;
-        visitor.open("/admin/users/").await;
+        visitor.open("/admin/users/?sort=balance").await;
         let users = visitor.text().await;
         let is_behind = chats.contains("follows behind") || users.contains("not in this list yet");
         (!is_behind).then_some(())

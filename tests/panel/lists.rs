@@ -227,7 +227,7 @@ async fn each_administrator_has_a_page_size_and_a_time_zone(#[values(On::Sqlite,
     let here = root.get(&query.replace("-15", "-14")).await;
     assert_eq!(joined(&here), "2026-07-14 22:30:00");
     assert_eq!(column(&grace.get("/admin/users/").await.html(), "Name").len(), 10);
-    assert_eq!(column(&root.get("/admin/users/").await.html(), "Name").len(), 17);
+    assert_eq!(column(&root.get("/admin/users/").await.html(), "Name").len(), 18);
     for wrong in [("page_size", "0"), ("page_size", "201"), ("time_zone", "Mars/Olympus"), ("theme", "pink")]
     {
         grace
@@ -244,7 +244,7 @@ async fn an_empty_list_says_what_to_do(#[values(On::Sqlite, On::Postgres)] on: O
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     for (path, text) in [
-        ("/admin/users/", "1 new user is not in this list yet"),
+        ("/admin/users/?sort=balance", "1 new user is not in this list yet"),
         ("/admin/chats/", "There are no chats yet. They come in by the API"),
         ("/admin/holds/", "No chat waits for its answer"),
         ("/admin/auth-tokens/", "There are no auth tokens yet"),

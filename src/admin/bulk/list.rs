@@ -2,14 +2,13 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use askama::Template;
 
 use super::path;
 use crate::admin::PageError;
 use crate::admin::administrator::Administrator;
-use crate::admin::list::{Cell, Choice, Column, Filter, FilterKind, List, ListView, Sort, Tone, read};
+use crate::admin::list::{Cell, Choice, Column, Filter, FilterKind, List, Sort, Tone, read};
 use crate::admin::names::Named;
-use crate::admin::page::{Frame, page};
+use crate::admin::page::Frame;
 use crate::db::Db;
 use crate::models::BulkOperation;
 use crate::models::list::{Condition, SortKey};
@@ -96,13 +95,6 @@ pub(super) fn state(operation: &BulkOperation) -> Cell {
     }
 }
 
-#[derive(Template)]
-#[template(path = "admin/plain_list.html")]
-struct BulkOperationsPage {
-    frame: Frame,
-    list: ListView,
-}
-
 pub(in crate::admin) async fn list(
     request: HttpRequest,
     administrator: Administrator,
@@ -110,5 +102,5 @@ pub(in crate::admin) async fn list(
 ) -> Result<HttpResponse, PageError> {
     let list = read(&BULK_OPERATIONS, &request, &administrator, &db).await?;
     let frame = Frame::new(&administrator, &[("Bulk operations", "/admin/bulk-operations/")]);
-    page(&BulkOperationsPage { frame, list }).map_err(PageError::from)
+    list.show(frame)
 }

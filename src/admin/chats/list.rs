@@ -2,18 +2,15 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use askama::Template;
 
 use super::find::find;
 use super::path;
 use crate::admin::PageError;
 use crate::admin::administrator::Administrator;
 use crate::admin::format;
-use crate::admin::list::{
-    Cell, Choice, Column, Filter, FilterKind, List, ListView, Search, Sort, Tone, read,
-};
+use crate::admin::list::{Cell, Choice, Column, Filter, FilterKind, List, Search, Sort, Tone, read};
 use crate::admin::names::Named;
-use crate::admin::page::{Frame, page};
+use crate::admin::page::Frame;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
 use crate::follower::{Followed, lag};
@@ -144,13 +141,6 @@ pub(in crate::admin) fn state(state: ChatState) -> Cell {
     Cell::badge(state.as_str(), tone)
 }
 
-#[derive(Template)]
-#[template(path = "admin/plain_list.html")]
-struct ChatsPage {
-    frame: Frame,
-    list: ListView,
-}
-
 pub(in crate::admin) async fn list(
     request: HttpRequest,
     administrator: Administrator,
@@ -169,5 +159,5 @@ pub(in crate::admin) async fn list(
         }
     }
     let frame = Frame::new(&administrator, &[("Chats", "/admin/chats/")]);
-    page(&ChatsPage { frame, list }).map_err(PageError::from)
+    list.show(frame)
 }

@@ -1,8 +1,13 @@
 //! A list as its template shows it: every text and every link is ready.
 
+use actix_web::HttpResponse;
+use askama::Template;
+
 use super::asked::MOST_ROWS_OF_A_PAGE;
 use super::filters::{Chip, FilterView, chips, cleared, filter_view, kept};
 use super::{Asked, Cell, FilterKind, Found, List};
+use crate::admin::PageError;
+use crate::admin::page::{Frame, page};
 use crate::models::list::{Count, Start};
 
 /// Everything that `templates/admin/list.html` shows.
@@ -62,7 +67,20 @@ pub(in crate::admin) struct Row {
     pub cells: Vec<(&'static str, bool, Cell)>,
 }
 
+/// A list with nothing on its page but the list.
+#[derive(Template)]
+#[template(path = "admin/plain_list.html")]
+struct PlainPage {
+    frame: Frame,
+    list: ListView,
+}
+
 impl ListView {
+    /// The page of a list that needs no more than every list has.
+    pub fn show(self, frame: Frame) -> Result<HttpResponse, PageError> {
+        page(&PlainPage { frame, list: self }).map_err(PageError::from)
+    }
+
     pub fn new<R>(list: &List<R>, asked: &Asked, found: &Found<R>) -> ListView {
         let page = &found.page;
         let first = found.page.rows.first();

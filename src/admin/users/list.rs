@@ -275,7 +275,8 @@ pub(in crate::admin) async fn list(
     let mut list = read(&USERS, &request, &administrator, &db).await?;
     let (users, entries) =
         db.read(|conn| Ok((lag(conn, Followed::Users)?, lag(conn, Followed::LedgerEntries)?))).await?;
-    if users > 0 {
+    let is_followed = by_balance(request.query_string()) || !list.words.is_empty();
+    if users > 0 && is_followed {
         let behind = format::counted(users, "new user is", "new users are");
         list.notes.push(format!("{behind} not in this list yet: it follows in the background."));
     }
