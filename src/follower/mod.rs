@@ -15,15 +15,17 @@ pub use part::Sum;
 use part::{follow_chats, follow_entries, follow_late_chats, follow_users};
 use settled::Settled;
 
-use crate::db::{Db, DbConnection};
+use crate::db::{BULK_ROWS, Db, DbConnection};
 use crate::error::Result;
 use crate::models::Mark;
 
 /// Between two looks for something new.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Between two parts while many write. Without it following took a quarter of the chats that SQLite could do, and more on
-/// PostgreSQL; with it, it falls behind under full load, and catches up afterwards.
-const BUSY_PAUSE: Duration = Duration::from_millis(150);
+/// Between two parts while many write, and how many rows those have. Left to itself, following took a quarter of the
+/// chats that SQLite could do, and more on PostgreSQL; like this it falls behind under full load, and catches up
+/// afterwards, and no chat waits long behind a part.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
+const BUSY_ROWS: i64 = 50;
 /// Writes a second that are many.
 const BUSY: f64 = 200.0;
 /// After an error.
@@ -50,9 +52,17 @@ impl Followed {
 }
 
 /// A follower with what it has seen of open transactions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Follower {
     settled: Settled,
+    /// Rows of the next parts.
+    rows: i64,
+}
+
+impl Default for Follower {
+    fn default() -> Follower {
+        Follower { settled: Settled::default(), rows: BULK_ROWS }
+    }
 }
 
 impl Follower {
@@ -64,9 +74,11 @@ impl Follower {
             let rate =
                 db.writes_so_far().saturating_sub(writes) as f64 / since.elapsed().as_secs_f64().max(0.001);
             (since, writes) = (Instant::now(), db.writes_so_far());
+            let is_busy = rate > BUSY;
+            self.rows = if is_busy { BUSY_ROWS } else { BULK_ROWS };
             let pause = match round {
                 Ok(0) => PAUSE,
-                Ok(_) if rate > BUSY => BUSY_PAUSE,
+                Ok(_) if is_busy => BUSY_PAUSE,
                 Ok(_) => Duration::ZERO,
                 Err(error) => {
                     log::warn!("the panel's lists and searches fall behind: {error}");
@@ -90,9 +102,9 @@ impl Follower {
             let up_to = self.settled.take_in(followed, seen);
             if up_to > mark {
                 rows += match followed {
-                    Followed::Users => follow_users(db, mark, up_to).await?,
-                    Followed::Chats => follow_chats(db, mark, up_to).await?,
-                    Followed::LedgerEntries => follow_entries(db, mark, up_to).await?,
+                    Followed::Users => follow_users(db, mark, up_to, self.rows).await?,
+                    Followed::Chats => follow_chats(db, mark, up_to, self.rows).await?,
+                    Followed::LedgerEntries => follow_entries(db, mark, up_to, self.rows).await?,
                 };
             }
         }

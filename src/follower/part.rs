@@ -39,18 +39,20 @@ fn quarter(at: NaiveDateTime) -> NaiveDateTime {
         .unwrap_or(at)
 }
 
-pub(super) async fn follow_users(db: &Db, mark: i64, up_to: i64) -> Result<usize> {
+pub(super) async fn follow_users(db: &Db, mark: i64, up_to: i64, most: i64) -> Result<usize> {
     let job = move |conn: &mut DbConnection| {
         Mark::lock(conn, "users")?;
         // Read where nobody can be renamed meanwhile: an old name must not be found for ever.
-        let users = User::names_after(conn, mark, up_to, BULK_ROWS)?;
-        let is_all = (users.len() as i64) < BULK_ROWS;
+        let users = User::names_after(conn, mark, up_to, most)?;
+        let is_all = (users.len() as i64) < most;
         let next = if is_all { up_to } else { users.last().map_or(up_to, |(id, _, _)| *id) };
         if !Mark::advance(conn, "users", mark, next)? {
             return Ok(0);
         }
-        for (id, name, tokens) in &users {
-            search::insert(conn, Place::Users, *id, &search::name_terms(*id, name))?;
+        let rows: Vec<(i64, String)> =
+            users.iter().map(|(id, name, _)| (*id, search::name_terms(*id, name))).collect();
+        search::insert(conn, Place::Users, &rows)?;
+        for (id, _, tokens) in &users {
             UserBalance::add(conn, *id, *tokens)?;
         }
         Ok(users.len())
@@ -58,11 +60,10 @@ pub(super) async fn follow_users(db: &Db, mark: i64, up_to: i64) -> Result<usize
     db.write_bulk(Scope::none(), job).await
 }
 
-pub(super) async fn follow_entries(db: &Db, mark: i64, up_to: i64) -> Result<usize> {
-    let entries = db.read(move |conn| Ok(LedgerEntry::after(conn, mark, up_to, BULK_ROWS)?)).await?;
+pub(super) async fn follow_entries(db: &Db, mark: i64, up_to: i64, most: i64) -> Result<usize> {
+    let entries = db.read(move |conn| Ok(LedgerEntry::after(conn, mark, up_to, most)?)).await?;
     let count = entries.len();
-    let next =
-        if (count as i64) < BULK_ROWS { up_to } else { entries.last().map_or(up_to, |entry| entry.id) };
+    let next = if (count as i64) < most { up_to } else { entries.last().map_or(up_to, |entry| entry.id) };
     let mut sums = Sum::default();
     let mut balances = BTreeMap::new();
     for entry in &entries {
@@ -79,9 +80,7 @@ pub(super) async fn follow_entries(db: &Db, mark: i64, up_to: i64) -> Result<usi
             return Ok(0);
         }
         sums.store(conn)?;
-        for (user_id, tokens) in &balances {
-            UserBalance::set(conn, *user_id, *tokens)?;
-        }
+        UserBalance::set(conn, &balances)?;
         Ok(count)
     };
     db.write_bulk(Scope::none(), job).await
@@ -101,14 +100,12 @@ fn found(chat: &Chat) -> Found {
 fn insert_found(conn: &mut DbConnection, rows: &[Found]) -> Result<()> {
     let ids: Vec<i64> = rows.iter().map(|row| row.chat.id).collect();
     let blanked = Chat::blanked_among(conn, &ids)?;
-    for row in rows {
-        if blanked.contains(&row.chat.id) {
-            search::insert(conn, Place::Chats, row.chat.id, &search::chat_marks(&row.chat))?;
-        } else {
-            search::insert(conn, Place::Chats, row.chat.id, &row.terms)?;
-        }
-    }
-    Ok(())
+    let terms = |row: &Found| match blanked.contains(&row.chat.id) {
+        true => search::chat_marks(&row.chat),
+        false => row.terms.clone(),
+    };
+    let rows: Vec<(i64, String)> = rows.iter().map(|row| (row.chat.id, terms(row))).collect();
+    Ok(search::insert(conn, Place::Chats, &rows)?)
 }
 
 fn add_end(sums: &mut Sum, chat: &Chat) {
@@ -117,10 +114,10 @@ fn add_end(sums: &mut Sum, chat: &Chat) {
     }
 }
 
-pub(super) async fn follow_chats(db: &Db, mark: i64, up_to: i64) -> Result<usize> {
-    let chats = db.read(move |conn| Ok(Chat::after(conn, mark, up_to, BULK_ROWS)?)).await?;
+pub(super) async fn follow_chats(db: &Db, mark: i64, up_to: i64, most: i64) -> Result<usize> {
+    let chats = db.read(move |conn| Ok(Chat::after(conn, mark, up_to, most)?)).await?;
     let count = chats.len();
-    let next = if (count as i64) < BULK_ROWS { up_to } else { chats.last().map_or(up_to, |chat| chat.id) };
+    let next = if (count as i64) < most { up_to } else { chats.last().map_or(up_to, |chat| chat.id) };
     let (late, ended): (Vec<Chat>, Vec<Chat>) =
         chats.into_iter().partition(|chat| chat.state == ChatState::Pending);
     let mut sums = Sum::default();

@@ -1,5 +1,7 @@
 //! `follower_marks`, `user_balances`, `quarter_totals` and `chats_to_follow`: what the follower keeps.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDateTime;
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -49,15 +51,30 @@ impl UserBalance {
         DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn)
     }
 
-    pub fn set(conn: &mut DbConnection, user_id: i64, tokens: i64) -> QueryResult<usize> {
-        struct SetBalance;
-        let text = "INSERT INTO user_balances (user_id, balance) VALUES (?, ?)
-                    ON CONFLICT (user_id) DO UPDATE SET balance = excluded.balance";
-        let binds = vec![Bind::Integer(user_id), Bind::Integer(tokens)];
-        // Prepared once: there is one for each chat.
+    /// Balances by user.
+    pub fn set(conn: &mut DbConnection, balances: &BTreeMap<i64, i64>) -> QueryResult<()> {
         match conn {
-            DbConnection::Sqlite(conn) => Statement::<SetBalance>::new(text, binds).execute(conn),
-            DbConnection::Postgres(conn) => Statement::<SetBalance>::new(text, binds).execute(conn),
+            DbConnection::Sqlite(conn) => balances.iter().try_for_each(|(user_id, balance)| {
+                struct SetBalance;
+                let text = "INSERT INTO user_balances (user_id, balance) VALUES (?, ?)
+                            ON CONFLICT (user_id) DO UPDATE SET balance = excluded.balance";
+                let binds = vec![Bind::Integer(*user_id), Bind::Integer(*balance)];
+                Statement::<SetBalance>::new(text, binds).execute(conn).map(|_| ())
+            }),
+            // All at once: the way to the server and back takes longer than storing a row.
+            DbConnection::Postgres(conn) => {
+                let listed = |numbers: Vec<&i64>| {
+                    numbers.into_iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+                };
+                let (users, values) =
+                    (listed(balances.keys().collect()), listed(balances.values().collect()));
+                let text = "INSERT INTO user_balances (user_id, balance)
+                            SELECT * FROM unnest(CAST(string_to_array(?, ',') AS BIGINT[]),
+                                                 CAST(string_to_array(?, ',') AS BIGINT[]))
+                            ON CONFLICT (user_id) DO UPDATE SET balance = excluded.balance";
+                let binds = vec![Bind::Text(&users), Bind::Text(&values)];
+                DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn).map(|_| ())
+            }
         }
     }
 }

@@ -12,34 +12,39 @@ use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
 use crate::error::Result;
 use crate::models::{Chat, Mark};
 
-/// Stores the terms that a row is found by.
-pub(crate) fn insert(conn: &mut DbConnection, place: Place, id: i64, terms: &str) -> QueryResult<()> {
-    struct IntoChats;
-    struct IntoUsers;
-    let binds = vec![Bind::Integer(id), Bind::Text(terms)];
+/// Stores the terms that rows are found by.
+pub(crate) fn insert(conn: &mut DbConnection, place: Place, rows: &[(i64, String)]) -> QueryResult<()> {
     match conn {
-        DbConnection::Sqlite(conn) => match place {
-            Place::Chats => {
-                let text = "INSERT INTO chat_search (rowid, terms) VALUES (?, ?)";
-                Statement::<IntoChats>::new(text, binds).execute(conn)
-            }
-            Place::Users => {
-                let text = "INSERT INTO user_search (rowid, terms) VALUES (?, ?)";
-                Statement::<IntoUsers>::new(text, binds).execute(conn)
-            }
-        },
-        DbConnection::Postgres(conn) => match place {
-            Place::Chats => {
-                let text = "INSERT INTO chat_search (id, terms) VALUES (?, array_to_tsvector(string_to_array(?, ' ')))";
-                Statement::<IntoChats>::new(text, binds).execute(conn)
-            }
-            Place::Users => {
-                let text = "INSERT INTO user_search (id, terms) VALUES (?, array_to_tsvector(string_to_array(?, ' ')))";
-                Statement::<IntoUsers>::new(text, binds).execute(conn)
-            }
-        },
+        DbConnection::Sqlite(conn) => rows.iter().try_for_each(|(id, terms)| {
+            struct IntoChats;
+            struct IntoUsers;
+            let binds = vec![Bind::Integer(*id), Bind::Text(terms)];
+            let inserted = match place {
+                Place::Chats => {
+                    let text = "INSERT INTO chat_search (rowid, terms) VALUES (?, ?)";
+                    Statement::<IntoChats>::new(text, binds).execute(conn)
+                }
+                Place::Users => {
+                    let text = "INSERT INTO user_search (rowid, terms) VALUES (?, ?)";
+                    Statement::<IntoUsers>::new(text, binds).execute(conn)
+                }
+            };
+            inserted.map(|_| ())
+        }),
+        // All at once: the way to the server and back takes longer than storing a row. A line for each, its id first.
+        DbConnection::Postgres(conn) => {
+            let lines: Vec<String> = rows.iter().map(|(id, terms)| format!("{id} {terms}")).collect();
+            let lines = lines.join("\n");
+            let text = format!(
+                "INSERT INTO {} (id, terms)
+                 SELECT CAST(line[1] AS BIGINT), array_to_tsvector(array_remove(line[2:], ''))
+                 FROM (SELECT string_to_array(text, ' ') AS line
+                       FROM unnest(string_to_array(?, chr(10))) AS text) AS lines",
+                place.table()
+            );
+            DynamicStatement::<()>::new(text, vec![Bind::Text(&lines)]).execute(conn).map(|_| ())
+        }
     }
-    .map(|_| ())
 }
 
 /// The terms of a name, as [`insert`] takes them.
@@ -61,7 +66,7 @@ pub fn index_user(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -
     if mark(conn, Place::Users)? < user_id {
         return Ok(());
     }
-    insert(conn, Place::Users, user_id, &name_terms(user_id, canonical_name))
+    insert(conn, Place::Users, &[(user_id, name_terms(user_id, canonical_name))])
 }
 
 /// What a chat is found by: the words of message and response, and its marks.
@@ -85,7 +90,7 @@ pub fn forget_words(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
     let known = known_chats(conn, ids)?;
     forget_chats(conn, &known)?;
     for chat in Chat::find_many(conn, &known)? {
-        insert(conn, Place::Chats, chat.id, &chat_marks(&chat))?;
+        insert(conn, Place::Chats, &[(chat.id, chat_marks(&chat))])?;
     }
     Ok(())
 }
