@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Between two parts while many write, and how many rows those have. Left to itself, following took a quarter of the
 /// chats that SQLite could do, and more on PostgreSQL; like this it falls behind under full load, and catches up
 /// afterwards, and no chat waits long behind a part.
-const BUSY_PAUSE: Duration = Duration::from_millis(50);
-const BUSY_ROWS: i64 = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(150);
+const BUSY_ROWS: i64 = 100;
 /// Writes a second that are many.
 const BUSY: f64 = 200.0;
 /// After an error.
