@@ -13,8 +13,8 @@ use crate::db::{Bind, DbConnection, DynamicStatement};
 pub(super) const NO_VALUE: &str = "CAST(0 AS BIGINT)";
 /// How long one walk goes on: a page takes two of them at most, and has 50 ms for everything.
 const TIME: Duration = Duration::from_millis(8);
-/// Rows of the first part; each is twice as long as the one before it, up to the longest.
-const FIRST_PART: i64 = 250;
+/// Rows of the first part, and of the longest. Rows that nobody has read for long come from the disk, one by one.
+const FIRST_PART: i64 = 100;
 const LONGEST_PART: i64 = 1_000;
 
 /// Where a walk ends, if it has not found enough before.
@@ -62,11 +62,12 @@ impl ListQuery {
         // What is gathered would be sorted anew for each part; it is small.
         let mut size = match &self.among {
             Some(ids) => ids.len() as i64 + 1,
-            None if self.has_tests() => FIRST_PART.max(self.page_size + 1),
+            None if self.has_tests() => FIRST_PART,
             None => self.page_size + 1,
         };
         loop {
             size = if self.among.is_some() { size } else { size.min(bounds.most - looked_at) };
+            let begun = Instant::now();
             let seen = rest.part(conn, column, size)?;
             let count = seen.len() as i64;
             let last = seen.last().map(|row| row.position.clone());
@@ -77,11 +78,15 @@ impl ListQuery {
             }
             looked_at += count;
             let Some(last) = last.filter(|_| count == size) else { return Ok(None) };
-            if looked_at >= bounds.most || Instant::now() > bounds.until {
+            let (now, took) = (Instant::now(), begun.elapsed());
+            if looked_at >= bounds.most || now > bounds.until {
                 return Ok(Some(last));
             }
             rest.start = if self.start.is_backwards() { Start::Before(last) } else { Start::After(last) };
-            size = (size * 2).min(LONGEST_PART);
+            // The next part may be twice as long as this one, if there is time for that.
+            if took * 2 < bounds.until.saturating_duration_since(now) {
+                size = (size * 2).min(LONGEST_PART);
+            }
         }
     }
 
