@@ -48,6 +48,7 @@ pub enum SortKey {
     /// By the id alone.
     Id,
     Integer(&'static str),
+    /// A text that is unique.
     Text(&'static str),
     Time(&'static str),
 }

@@ -94,7 +94,8 @@ impl ListQuery {
     /// is an expression, and not where the id is the rowid; so it is asked for those with the same key by themselves.
     fn part(&self, conn: &mut DbConnection, column: &str, most: i64) -> QueryResult<Vec<Seen>> {
         let has_key = self.start.position().is_some_and(|position| position.key.is_some());
-        if !has_key || self.among.is_some() || matches!(conn, DbConnection::Postgres(_)) {
+        let is_one_range = !has_key || self.has_unique_key() || self.among.is_some();
+        if is_one_range || matches!(conn, DbConnection::Postgres(_)) {
             return self.rows(conn, column, most, Beyond::All);
         }
         let mut seen = self.rows(conn, column, most, Beyond::SameKey)?;
@@ -167,6 +168,9 @@ impl ListQuery {
         let Some(position) = self.start.position() else { return (None, Vec::new()) };
         let (sign, id) = (if self.is_upwards() { '>' } else { '<' }, Bind::Integer(position.id));
         match (self.sort.sql(), &position.key, beyond) {
+            (Some(sql), Some(key), Beyond::All) if self.has_unique_key() => {
+                (Some(format!("{sql} {sign} ?")), vec![key.bind()])
+            }
             (Some(sql), Some(key), Beyond::All) => {
                 (Some(format!("({sql}, {}) {sign} (?, ?)", self.id)), vec![key.bind(), id])
             }
@@ -182,9 +186,16 @@ impl ListQuery {
     fn order(&self, beyond: Beyond) -> String {
         let direction = if self.is_upwards() { "ASC" } else { "DESC" };
         match self.sort.sql().filter(|_| beyond != Beyond::SameKey) {
+            // With the id, which its index does not have, PostgreSQL would sort.
+            Some(sql) if self.has_unique_key() => format!("{sql} {direction}"),
             Some(sql) => format!("{sql} {direction}, {} {direction}", self.id),
             None => format!("{} {direction}", self.id),
         }
+    }
+
+    /// The texts that are sorted by are names, and no two rows have the same: the order is stable without the id.
+    fn has_unique_key(&self) -> bool {
+        matches!(self.sort, SortKey::Text(_))
     }
 
     fn is_upwards(&self) -> bool {
