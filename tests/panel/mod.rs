@@ -17,4 +17,5 @@ mod scripts;
 mod searches;
 mod sessions;
 mod sign_in;
+mod small_things;
 mod world;

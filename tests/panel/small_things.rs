@@ -1,0 +1,125 @@
+//! What an administrator meets only now and then: each small, and each easily lost.
+
+use rstest::rstest;
+use serde_json::json;
+use tollgate::administration::{end_interrupted_verifications, finish_all};
+
+use crate::cli::run_with;
+use crate::support::On;
+use crate::support::app::{GUEST, TestApp};
+use crate::support::panel::Browser;
+use crate::support::server::PASSWORD;
+
+#[rstest]
+#[actix_web::test]
+async fn a_user_without_a_password_cannot_log_in(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    app.user("ada").await;
+    let root = app.superuser("root").await;
+    let path = format!("/admin/users/{}/password/", app.id_of("ada"));
+    let both = [("unusable", "1"), ("password", "another fine phrase 8"), ("again", "another fine phrase 8")];
+    root.submit(&path, &both).await.assert_status(400).assert_shows(&["leave the password empty"]);
+    app.log_in("ada", PASSWORD).await.assert_status(200);
+    root.submit(&path, &[("unusable", "1")]).await.assert_status(303);
+    for guess in [PASSWORD, "", "!"] {
+        app.log_in("ada", guess).await.assert_error(400, "Invalid password");
+    }
+    let edit = root.get(&path.replace("password", "edit")).await;
+    edit.assert_shows(&["unusable: nobody can log in with a password"]);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_bulk_form_that_was_used_and_changed_since_starts_nothing_and_says_so(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    app.user("ada").await;
+    let root = app.superuser("root").await;
+    app.catch_up().await;
+    let chosen = root.get("/admin/users/").await.form().tick("id", app.id_of("ada"));
+    let form = root.send(&chosen).await.form().with(&[("amount", "5"), ("reason", "a gift")]);
+    let started = root.send(&form).await;
+    let again = root.send(&form).await;
+    assert_eq!((again.status(), again.location()), (303, started.location()));
+    root.follow(&again).await.assert_hides(&["nothing new was started"]);
+    let changed = root.send(&form.with(&[("amount", "50")])).await;
+    root.follow(&changed).await.assert_shows(&["nothing new was started"]);
+    finish_all(&app.services.db).await.unwrap();
+    assert_eq!(app.number("SELECT sum(amount) AS value FROM ledger_entries WHERE kind = 'adjustment'"), 5);
+    app.assert_sound();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_verification_that_a_restart_cut_off_does_not_block_the_next(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    app.sql("INSERT INTO verifications (started_at) VALUES ('2026-11-24 10:00:00')");
+    app.sql("UPDATE verifications SET started_at = CURRENT_TIMESTAMP");
+    root.get("/admin/").await.assert_shows(&["running"]);
+    assert_eq!(end_interrupted_verifications(&app.services.db).await.unwrap(), 1);
+    root.get("/admin/").await.assert_shows(&["could not be finished", "the server was restarted meanwhile"]);
+    let form = root.bare_form("/admin/verify/").await;
+    root.send(&form).await.assert_status(303);
+    root.get("/admin/").await.assert_shows(&["is being verified in the background"]);
+    assert_eq!(app.count("verifications"), 2);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_commands_do_stands_in_the_history(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    app.user("ada").await;
+    let input = format!("{PASSWORD}\n");
+    let made = ["createsuperuser", "--username", "boss", "--password-stdin"];
+    run_with(app.database(), &made, &input).assert_good();
+    run_with(app.database(), &["adjust", "ada", "7", "--note", "a prize"], "").assert_good();
+    run_with(app.database(), &["changepassword", "--username", "ada", "--password-stdin"], &input)
+        .assert_good();
+    for action in ["added", "adjusted the balance", "set the password"] {
+        let entry = format!("audit_log WHERE action = '{action}' AND actor_id IS NULL");
+        assert_eq!(app.count(&entry), 1, "{action}");
+    }
+    let boss = Browser::signed_in(&app, "boss").await;
+    boss.get("/admin/history/").await.assert_shows(&["the server", "a prize", "by the command line"]);
+    app.assert_sound();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn signing_in_renews_a_hash_that_is_out_of_date(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    app.superuser("root").await;
+    let hash = "pbkdf2_sha256$1000$5By61V7XgGTqtQX9JRyJhB$ack4TfrFxCSCQhOluGVlzTMByi533SUweuTPr+ZygN8=";
+    app.sql(&format!("UPDATE users SET password = '{hash}' WHERE username = 'root'"));
+    let browser = Browser::guest(&app);
+    browser.sign_in_with("root", "correct horse").await.assert_status(303);
+    let stored = app.text("SELECT password AS value FROM users WHERE username = 'root'").unwrap();
+    assert!(stored.starts_with("bcrypt_sha256$"), "{stored}");
+    browser.get("/admin/").await.assert_status(200);
+    Browser::guest(&app).sign_in_with("root", "correct horse").await.assert_status(303);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_asks_in_the_background_takes_no_message(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    let theme = root.bare_form("/admin/settings/theme/").await;
+    let theme = theme.with(&[("theme", "dark"), ("here", "//evil.example/")]);
+    assert_eq!(root.send(&theme).await.location(), "/admin/", "it goes back into the panel only");
+    root.submit("/admin/settings/", &[("page_size", "25")]).await.assert_status(303);
+    let quiet = root.request("GET", "/admin/").header("X-Tollgate-Background", "1");
+    assert_eq!(quiet.send().await.status, 200);
+    root.get("/admin/").await.assert_shows(&["Your settings were saved"]);
+    root.get("/admin/").await.assert_hides(&["Your settings were saved"]);
+    app.post("/register/", GUEST, json!({ "username": "ada", "password": PASSWORD }))
+        .await
+        .assert_status(201);
+    let form = root.get("/admin/users/add/?username=new.one&tokens=70&password=x").await.form();
+    let held = ["username", "tokens", "password"].map(|name| form.field(name));
+    assert_eq!(held, [Some("new.one"), Some("70"), Some("")], "never a password");
+}
