@@ -3,6 +3,10 @@
 use rstest::rstest;
 use serde_json::json;
 use tollgate::administration::{end_interrupted_verifications, finish_all};
+use tollgate::clock;
+use tollgate::db::{DbConnection, Scope};
+use tollgate::domain::OperationId;
+use tollgate::metering::{Ending, end_hold};
 
 use crate::cli::run_with;
 use crate::support::On;
@@ -122,4 +126,51 @@ async fn what_asks_in_the_background_takes_no_message(#[values(On::Sqlite, On::P
     let form = root.get("/admin/users/add/?username=new.one&tokens=70&password=x").await.form();
     let held = ["username", "tokens", "password"].map(|name| form.field(name));
     assert_eq!(held, [Some("new.one"), Some("70"), Some("")], "never a password");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn an_answer_that_comes_after_a_release_is_found_by_its_words(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let token = app.user("ada").await;
+    let chat_id = app.hold(&token).await;
+    let root = app.superuser("root").await;
+    let release = format!("/admin/chats/{chat_id}/release/");
+    root.submit(&release, &[("reason", "it hangs")]).await.assert_status(303);
+    app.catch_up().await;
+    root.get("/admin/chats/?q=albatross").await.assert_shows(&["0 chats on this page"]);
+    let job = move |conn: &mut DbConnection| {
+        let late = Ending::Complete { response: "an albatross, at last".to_owned() };
+        Ok(end_hold(conn, chat_id, &late, OperationId::generate(), clock::now())?)
+    };
+    app.services.db.write(Scope::none(), job).await.unwrap();
+    app.catch_up().await;
+    root.get("/admin/chats/?q=albatross").await.assert_shows(&["1 chat on this page"]);
+    let failed = app.number("SELECT sum(count) AS value FROM quarter_totals WHERE kind = 'failed'");
+    assert_eq!(failed, 1, "it has failed once, however often the follower comes by");
+    app.assert_sound();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn counts_of_choices_are_of_what_was_searched_for(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    for name in ["ada", "adam", "bob"] {
+        app.register(name).await.assert_status(201);
+    }
+    let root = app.superuser("root").await;
+    app.catch_up().await;
+    app.log_in("adam", PASSWORD).await.assert_status(200);
+    let list = root.get("/admin/users/?q=ada&facets=1").await;
+    list.assert_shows(&["Never (1)", "Has logged in (1)", "2 users (4 in total)"]);
+    root.get("/admin/users/?q=ad&facets=1").await.assert_shows(&["Never (1)", "Has logged in (1)"]);
+    root.get("/admin/users/?login=never").await.assert_shows(&["2 users", "Last login: Never"]);
+    root.submit("/admin/settings/", &[("page_size", "10")]).await.assert_status(303);
+    for number in 0..8 {
+        app.register(&format!("more-{number}")).await.assert_status(201);
+    }
+    let list = root.get("/admin/users/").await;
+    root.click(&list, "Show all 12").await.assert_shows(&["ada", "adam", "bob", "root", "more-7"]);
 }
