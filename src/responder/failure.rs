@@ -1,0 +1,73 @@
+//! Why there is no answer.
+
+use std::time::Duration;
+
+/// A few words of ours, stored with the chat and shown to its user; never an upstream's text.
+pub type Reason = &'static str;
+
+/// Why there is no answer, or none to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The dummy was told to fail.
+    ToldToFail,
+    /// No connection could be made.
+    Unreachable,
+    /// The connection broke before the answer began.
+    ConnectionLost,
+    /// Nothing came within the time limit for the first byte.
+    NoFirstByte,
+    /// Nothing more came within the time limit between two parts.
+    Stalled,
+    /// It was not finished within the total time limit.
+    TooLong,
+    /// The answer ended, or its connection broke, before its end.
+    CutShort,
+    /// A part was no JSON, or not of the protocol.
+    Unreadable,
+    /// The upstream told of an error amid the answer.
+    ErrorInAnswer,
+    /// A status of success, but no stream of events.
+    NoStream,
+    /// The answer went on beyond all bounds.
+    Endless,
+    /// 401 or 403: our key is not accepted.
+    KeyRefused,
+    /// Another 4xx: the request was not accepted, as a message too long for the model is not.
+    RequestRefused,
+    /// 429.
+    RateLimited,
+    /// 5xx.
+    ServerError,
+    /// As many calls as may be are in flight, and no place became free in time.
+    Busy,
+    /// Calls have failed again and again, so none is made for a while: so long.
+    Resting(Duration),
+    /// This server was told to stop.
+    Stopped,
+}
+
+impl Failure {
+    /// What is stored and shown.
+    pub fn reason(self) -> Reason {
+        match self {
+            Failure::ToldToFail => "the dummy was told to fail",
+            Failure::Unreachable => "the model could not be reached",
+            Failure::ConnectionLost => "the connection to the model was lost",
+            Failure::NoFirstByte => "the model did not begin to answer in time",
+            Failure::Stalled => "the model fell silent",
+            Failure::TooLong => "it took too long",
+            Failure::CutShort => "the answer was cut short",
+            Failure::Unreadable => "the answer could not be read",
+            Failure::ErrorInAnswer => "the model told of an error",
+            Failure::NoStream => "what came was not an answer",
+            Failure::Endless => "the answer had no end",
+            Failure::KeyRefused => "the model did not accept this server",
+            Failure::RequestRefused => "the model did not accept the request",
+            Failure::RateLimited => "the model has too many requests",
+            Failure::ServerError => "the model had an error",
+            Failure::Busy => "too many calls are in flight",
+            Failure::Resting(_) => "the model failed too often and is given a rest",
+            Failure::Stopped => "the server was stopped",
+        }
+    }
+}
