@@ -1,19 +1,24 @@
 //! What answers a message. The toll asks for an answer that is there at once, and else waits for one.
 
+mod answer;
 mod dummy;
+mod failure;
+mod question;
+mod usage;
 
 use std::time::Duration;
 
+pub use answer::{Answer, Piece};
 pub use dummy::Dummy;
+pub use failure::{Failure, Reason};
+pub use question::{Question, message_of};
+pub use usage::{Usage, estimate};
 
 /// What answers messages. An upstream LLM will be another variant.
 #[derive(Clone, Debug)]
 pub enum Responder {
     Dummy(Dummy),
 }
-
-/// Why there is no answer: a few words of ours, stored with the chat and shown to its user.
-pub type Reason = &'static str;
 
 impl Responder {
     /// The answer, where it takes no waiting: then the charge and the answer share one transaction.
