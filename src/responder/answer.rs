@@ -26,6 +26,11 @@ impl Piece {
         self.delta.get("content").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// How many bytes of the answer it brings.
+    pub fn bytes(&self) -> i64 {
+        delta_bytes(&self.delta)
+    }
+
     /// Whether it brings something of the answer: not only who speaks, or why it ends.
     pub fn brings_something(&self) -> bool {
         self.delta.iter().any(|(name, value)| name != "role" && !is_nothing(value))

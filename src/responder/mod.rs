@@ -3,6 +3,7 @@
 mod answer;
 mod dummy;
 mod failure;
+mod openai;
 mod question;
 mod usage;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 pub use answer::{Answer, Piece};
 pub use dummy::Dummy;
 pub use failure::{Failure, Reason};
+pub use openai::{Answering, BreakerState, Health, Permit, Upstream, UpstreamKey, UpstreamSettings};
 pub use question::{Question, message_of};
 pub use usage::{Usage, estimate};
 
