@@ -107,3 +107,13 @@ async fn nobody_waits_for_a_place_for_long() {
     let _permit = upstream.admit().await.unwrap();
     assert_eq!(in_time("an end of the patience", upstream.admit()).await.unwrap_err(), Failure::Busy);
 }
+
+/// To a client that begins with TLS this upstream says nothing, so that the connection is never made.
+#[tokio::test]
+async fn a_connection_that_is_not_made_in_time_is_given_up() {
+    let scripted = ScriptedUpstream::start();
+    let base_url = scripted.url().replace("http://", "https://").parse().unwrap();
+    let bounds = UpstreamSettings { base_url, connect_timeout: SHORT, ..settings(&scripted) };
+    assert_eq!(hear(&Upstream::new(bounds).unwrap()).await, bad("", Failure::Unreachable));
+    assert_eq!(scripted.requests().len(), 0);
+}

@@ -159,6 +159,26 @@ async fn five_failures_in_a_row_open_the_breaker() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_place_learns_that_the_breaker_has_opened() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = Upstream::new(UpstreamSettings { calls: 1, waiting: 1, ..settings(&scripted) }).unwrap();
+    for _ in 0..4 {
+        scripted.next(status(500, &[], ""));
+        hear(&upstream).await;
+    }
+    let signal = Signal::default();
+    scripted.next([head(), text("a"), signal.step(), Step::End]);
+    let (fifth, waited) = tokio::join!(hear(&upstream), async {
+        signal.reached().await;
+        let (waited, ()) = tokio::join!(in_time("its turn", upstream.admit()), async { signal.release() });
+        waited
+    });
+    assert_eq!(fifth, bad("a", Failure::CutShort));
+    assert!(matches!(waited, Err(Failure::Resting(_))), "{waited:?}");
+    assert_eq!((upstream.health().in_flight, upstream.health().waiting), (0, 0));
+}
+
+#[tokio::test]
 async fn refused_requests_and_rate_limits_never_open_the_breaker() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);

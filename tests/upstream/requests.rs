@@ -51,6 +51,18 @@ async fn connections_are_used_again() {
 }
 
 #[tokio::test]
+async fn a_connection_that_the_upstream_closed_meanwhile_costs_no_call() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = client(&scripted);
+    for _ in 0..3 {
+        assert_eq!(hear(&upstream).await.end, Ok(()));
+        scripted.refuse().await;
+        scripted.accept().await;
+    }
+    assert_eq!(scripted.requests().len(), 3);
+}
+
+#[tokio::test]
 async fn the_key_is_shown_nowhere() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
