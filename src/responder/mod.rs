@@ -14,7 +14,7 @@ pub use answer::{Answer, Piece};
 pub use dummy::Dummy;
 pub use failure::{Failure, Reason};
 pub use offer::Offer;
-pub use openai::{BreakerState, Health, Permit, Upstream, UpstreamKey, UpstreamSettings};
+pub use openai::{Answering as UpstreamAnswering, BreakerState, Health, Permit, Upstream, UpstreamKey, UpstreamSettings};
 pub use question::{Question, message_of};
 pub use usage::{Usage, estimate};
 
@@ -38,7 +38,7 @@ pub enum Place {
 pub enum Answering {
     /// The dummy's, which comes in one part.
     Dummy(Option<Piece>),
-    Upstream(Box<openai::Answering>),
+    Upstream(Box<UpstreamAnswering>),
 }
 
 impl Responder {
