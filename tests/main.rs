@@ -9,4 +9,5 @@ mod house;
 mod metering;
 mod panel;
 mod readme;
+mod sdk;
 mod support;

@@ -19,7 +19,7 @@ if refusal=$(llm -m tollgate --key "$EMPTY_KEY" 'Say hello.' 2>&1); then
     exit 1
 fi
 case $refusal in
-*insufficient_quota*) ;;
+*402*) ;;
 *)
     echo "this does not say why: $refusal" >&2
     exit 1
