@@ -72,6 +72,10 @@ diesel::table! {
         created_at -> Timestamp,
         finished_at -> Nullable<Timestamp>,
         deadline -> Nullable<Timestamp>,
+        conversation_id -> Nullable<BigInt>,
+        answer_extras -> Nullable<Text>,
+        usage_estimated -> Nullable<Bool>,
+        first_byte_at -> Nullable<Timestamp>,
     }
 }
 
@@ -85,6 +89,16 @@ diesel::table! {
     compatibility (id) {
         id -> BigInt,
         oldest_binary -> Text,
+    }
+}
+
+diesel::table! {
+    conversations (id) {
+        id -> BigInt,
+        user_id -> BigInt,
+        title -> Text,
+        created_at -> Timestamp,
+        deleted_at -> Nullable<Timestamp>,
     }
 }
 
@@ -117,6 +131,18 @@ diesel::table! {
         note -> Text,
         operation_id -> Binary,
         created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    models (id) {
+        id -> BigInt,
+        name -> Text,
+        is_withdrawn -> Bool,
+        base_price -> Nullable<BigInt>,
+        prompt_price -> Nullable<BigInt>,
+        completion_price -> Nullable<BigInt>,
+        version -> BigInt,
     }
 }
 
@@ -172,6 +198,8 @@ diesel::table! {
         date_joined -> Timestamp,
         last_login -> Nullable<Timestamp>,
         version -> BigInt,
+        concurrent_chats -> Nullable<BigInt>,
+        requests_per_minute -> Nullable<BigInt>,
     }
 }
 
@@ -187,7 +215,9 @@ diesel::table! {
 }
 
 diesel::joinable!(auth_tokens -> users (user_id));
+diesel::joinable!(chats -> conversations (conversation_id));
 diesel::joinable!(chats -> users (user_id));
+diesel::joinable!(conversations -> users (user_id));
 diesel::joinable!(idempotency_keys -> chats (chat_id));
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(ledger_entries -> chats (chat_id));
@@ -202,9 +232,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     chats,
     chats_to_follow,
     compatibility,
+    conversations,
     follower_marks,
     idempotency_keys,
     ledger_entries,
+    models,
     panel_settings,
     quarter_totals,
     sessions,

@@ -11,3 +11,4 @@ mod panel;
 mod readme;
 mod sdk;
 mod support;
+mod upstream;

@@ -67,6 +67,13 @@ pub struct Chat {
     pub created_at: NaiveDateTime,
     pub finished_at: Option<NaiveDateTime>,
     pub deadline: Option<NaiveDateTime>,
+    pub conversation_id: Option<i64>,
+    /// What the answer has besides its text, as JSON.
+    pub answer_extras: Option<String>,
+    /// Whether the usage was counted by us, not by the upstream.
+    pub usage_estimated: Option<bool>,
+    /// When the first part of the answer came.
+    pub first_byte_at: Option<NaiveDateTime>,
 }
 
 /// What is held for chats that are pending.

@@ -42,6 +42,10 @@ pub struct User {
     pub last_login: Option<NaiveDateTime>,
     /// Goes up with each edit by a person, to find edits that cross; a debit leaves it alone.
     pub version: i64,
+    /// How many chats may be answered at once; `None`: as many as the settings say.
+    pub concurrent_chats: Option<i64>,
+    /// How many requests for an answer a minute may have; `None`: as many as the settings say.
+    pub requests_per_minute: Option<i64>,
 }
 
 /// Any number that no other program uses for its advisory locks: "tollroot" in ASCII.

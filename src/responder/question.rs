@@ -41,7 +41,8 @@ impl Question {
     /// The bytes of everything that the model reads.
     fn prompt_bytes(&self) -> i64 {
         let messages = self.messages.iter().map(json_bytes);
-        let read = ["tools", "functions", "response_format"].iter().filter_map(|name| self.options.get(*name));
+        let read =
+            ["tools", "functions", "response_format"].iter().filter_map(|name| self.options.get(*name));
         messages.chain(read.map(json_bytes)).fold(0, i64::saturating_add)
     }
 }
@@ -66,6 +67,6 @@ mod tests {
         assert!(plain >= 64 + 2);
         question.options.insert("tools".into(), serde_json::json!([{ "type": "function" }]));
         question.options.insert("temperature".into(), serde_json::json!(0.5));
-        assert_eq!(question.prompt_bound(), plain + 23);
+        assert_eq!(question.prompt_bound(), plain + 21);
     }
 }

@@ -61,7 +61,10 @@ pub struct Services {
 
 impl Services {
     /// `runtime` is where holds are settled: it must outlive the server.
-    pub fn new(config: &Config, db: Db, runtime: Handle) -> Services {
+    ///
+    /// # Errors
+    /// What the settings lack.
+    pub fn new(config: &Config, db: Db, runtime: Handle) -> Result<Services, String> {
         let cores = cores();
         let hasher = Hasher::new(config.accounts.bcrypt_cost, cores, cores * WAITING_PER_CORE);
         let days = config.accounts.auth_token_days;
@@ -71,11 +74,12 @@ impl Services {
             unified_login_errors: config.accounts.login_errors == LoginErrors::Unified,
             session_idle: TimeDelta::minutes(i64::from(config.accounts.session_idle_minutes)),
             session_lifetime: TimeDelta::hours(i64::from(config.accounts.session_hours)),
+            requests_per_minute: config.limits.requests_per_minute,
             auth_token_lifetime: (days > 0).then(|| TimeDelta::days(i64::from(days))),
         };
         let throttle = Throttle::new(config.accounts.throttle == Switch::On);
-        let toll = Toll::new(db.clone(), config.responder(), config.prices(), runtime);
-        Services {
+        let toll = Toll::new(db.clone(), config.responder()?, config.prices(), runtime);
+        Ok(Services {
             auth: Data::new(Auth::new(db.clone(), hasher, throttle, rules)),
             db: Data::new(db),
             toll: Data::new(toll),
@@ -86,7 +90,7 @@ impl Services {
             https: Data::new(Https(config.is_https())),
             public_origin: Data::new(PublicOrigin(config.public_origin())),
             site_title: Data::new(SiteTitle(config.listen.site_title.clone())),
-        }
+        })
     }
 }
 
@@ -133,6 +137,8 @@ pub async fn serve(
     .max_connections((connections / workers).max(1))
     .client_request_timeout(Duration::from_secs(config.listen.head_timeout))
     .keep_alive(KEEP_ALIVE)
+    // A client that closes its connection has left, also while nothing is being written to it: see docs/decisions.md.
+    .h1_allow_half_closed(false)
     .shutdown_timeout(SHUTDOWN_TIMEOUT)
     .disable_signals()
     .bind(config.listen.bind)?;
@@ -179,7 +185,7 @@ fn stop_on_signal(server: ServerHandle, services: Services) -> io::Result<impl F
 /// What browsers of other origins may do: nothing, unless the settings name them. No cookies, ever.
 pub fn cors(origins: &[String]) -> Condition<Cors> {
     let cors = Cors::default()
-        .allowed_methods(["GET", "POST", "DELETE"])
+        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
         .allowed_headers(["Authorization", "Content-Type", "Accept", "Idempotency-Key"])
         .expose_headers([
             "X-Tokens-Charged",

@@ -65,9 +65,9 @@ async fn write(ledger: &Ledger, writer: i64) {
 
 async fn end(db: &Db, chat_id: i64, is_answered: bool) {
     let ending = if is_answered {
-        Ending::Complete { response: "an answer".to_owned() }
+        Ending::answered("an answer".to_owned())
     } else {
-        Ending::Failed { reason: "failed" }
+        Ending::failed("failed")
     };
     let (id, now) = (OperationId::generate(), clock::now());
     let job = move |conn: &mut DbConnection| Ok(end_hold(conn, chat_id, &ending, id, now)?);

@@ -1,0 +1,88 @@
+//! What a chat costs, in whole tokens of the balance.
+
+use crate::models::Model;
+use crate::responder::{Question, Usage};
+
+/// The price of a chat with one model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Price {
+    /// So much for a message, whatever it takes.
+    Message(i64),
+    /// So much for a message, and so much for 1,000 tokens of the prompt and of the answer.
+    Usage { base: i64, prompt: i64, completion: i64 },
+}
+
+impl Price {
+    /// The price that a model has, or else the settings' price of a message.
+    pub fn of(model: &Model, message_price: i64) -> Price {
+        match (model.base_price, model.prompt_price, model.completion_price) {
+            (Some(base), Some(prompt), Some(completion)) => Price::Usage { base, prompt, completion },
+            _ => Price::Message(message_price),
+        }
+    }
+
+    /// What is held before the call: the most that it can cost, by the upper bounds of prompt and answer.
+    pub fn hold(self, question: &Question) -> i64 {
+        let (prompt_tokens, completion_tokens) = (question.prompt_bound(), i64::from(question.max_output));
+        self.total(prompt_tokens, completion_tokens)
+    }
+
+    /// What it costs in the end. `None`: what was held, as the price is that of a message.
+    pub fn settled(self, usage: Usage) -> Option<i64> {
+        match self {
+            Price::Message(_) => None,
+            Price::Usage { .. } => Some(self.total(usage.prompt_tokens, usage.completion_tokens)),
+        }
+    }
+
+    /// The two parts by usage are summed before they are rounded up to a whole token, once.
+    fn total(self, prompt_tokens: i64, completion_tokens: i64) -> i64 {
+        match self {
+            Price::Message(price) => price,
+            Price::Usage { base, prompt, completion } => {
+                let by_usage = i128::from(prompt_tokens.max(0)) * i128::from(prompt)
+                    + i128::from(completion_tokens.max(0)) * i128::from(completion);
+                let total = i128::from(base) + by_usage.div_euclid(1000) + i128::from(by_usage % 1000 > 0);
+                i64::try_from(total).unwrap_or(i64::MAX)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(prompt_tokens: i64, completion_tokens: i64) -> Usage {
+        Usage { prompt_tokens, completion_tokens, estimated: false }
+    }
+
+    #[test]
+    fn a_message_costs_the_same_whatever_it_takes() {
+        assert_eq!(Price::Message(100).hold(&Question::default()), 100);
+        assert_eq!(Price::Message(100).settled(usage(1_000_000, 1_000_000)), None);
+    }
+
+    #[test]
+    fn usage_is_summed_and_then_rounded_up_once() {
+        let price = Price::Usage { base: 5, prompt: 10, completion: 30 };
+        for (prompt, completion, cost) in
+            [(0, 0, 5), (1, 0, 6), (50, 16, 6), (50, 17, 7), (1000, 1000, 45), (1001, 1000, 46), (-7, -7, 5)]
+        {
+            assert_eq!(price.settled(usage(prompt, completion)), Some(cost), "{prompt}, {completion}");
+        }
+    }
+
+    #[test]
+    fn the_hold_is_the_price_of_the_upper_bounds() {
+        let question = Question::of_message("m", "hello", 1000);
+        let price = Price::Usage { base: 1, prompt: 1000, completion: 2000 };
+        assert_eq!(price.hold(&question), 1 + question.prompt_bound() + 2000);
+    }
+
+    #[test]
+    fn no_number_is_too_large() {
+        let price = Price::Usage { base: i64::MAX, prompt: i64::MAX, completion: i64::MAX };
+        assert_eq!(price.settled(usage(i64::MAX, i64::MAX)), Some(i64::MAX));
+    }
+}

@@ -1,0 +1,76 @@
+//! `models`: what is offered for the upstream's models, and what each costs.
+
+use diesel::prelude::*;
+
+use crate::db::DbConnection;
+use crate::schema::models::{self, dsl};
+
+/// A model, and its price. The three prices are there together, or not at all: then the settings' price of a message
+/// holds.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Identifiable)]
+#[diesel(table_name = models)]
+pub struct Model {
+    pub id: i64,
+    /// As clients and the upstream call it.
+    pub name: String,
+    /// Not offered, although the settings name it.
+    pub is_withdrawn: bool,
+    /// Tokens for each message.
+    pub base_price: Option<i64>,
+    /// Tokens for 1,000 tokens of the prompt.
+    pub prompt_price: Option<i64>,
+    /// Tokens for 1,000 tokens of the answer.
+    pub completion_price: Option<i64>,
+    /// Goes up with each edit, to find edits that cross.
+    pub version: i64,
+}
+
+/// What a person can edit of a model.
+#[derive(Clone, Debug, PartialEq, Eq, AsChangeset)]
+#[diesel(table_name = models, treat_none_as_null = true)]
+pub struct ModelChanges {
+    pub is_withdrawn: bool,
+    pub base_price: Option<i64>,
+    pub prompt_price: Option<i64>,
+    pub completion_price: Option<i64>,
+}
+
+impl Model {
+    pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Model>> {
+        dsl::models.find(id).select(Model::as_select()).get_result(conn).optional()
+    }
+
+    pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<Model>> {
+        dsl::models.filter(dsl::name.eq(name)).select(Model::as_select()).get_result(conn).optional()
+    }
+
+    /// All of them, in the order of their names: there are as many as settings ever named.
+    pub fn all(conn: &mut DbConnection) -> QueryResult<Vec<Model>> {
+        dsl::models.order(dsl::name).select(Model::as_select()).load(conn)
+    }
+
+    /// A model that has no row yet: on offer, at the settings' price.
+    pub fn unpriced(name: String) -> Model {
+        let (base_price, prompt_price, completion_price) = (None, None, None);
+        Model { id: 0, name, is_withdrawn: false, base_price, prompt_price, completion_price, version: 0 }
+    }
+
+    /// Adds those that are not there yet, at the settings' price.
+    pub fn add_missing(conn: &mut DbConnection, names: &[String]) -> QueryResult<()> {
+        for name in names {
+            if Model::find_by_name(conn, name)?.is_none() {
+                let values = (dsl::name.eq(name), dsl::is_withdrawn.eq(false), dsl::version.eq(0));
+                diesel::insert_into(dsl::models).values(values).execute(conn)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes a model that is still as it was at `version`; answers whether it was.
+    pub fn edit(conn: &mut DbConnection, id: i64, version: i64, changes: &ModelChanges) -> QueryResult<bool> {
+        let target = dsl::models.filter(dsl::id.eq(id)).filter(dsl::version.eq(version));
+        let changed =
+            diesel::update(target).set((changes, dsl::version.eq(dsl::version + 1))).execute(conn)?;
+        Ok(changed == 1)
+    }
+}
