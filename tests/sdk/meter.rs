@@ -37,7 +37,8 @@ fn the_books_have_the_usage_that_the_model_counted() {
 
     let question = json!({"message": "Say good night.", "stream": true});
     let stream = server.client().post("/chat/", Some(&token), &question).unwrap();
-    assert_eq!(stream.header("content-type"), Some("text/event-stream"), "{stream:?}");
+    let kind = stream.header("content-type").unwrap_or_default();
+    assert!(kind.starts_with("text/event-stream"), "{stream:?}");
     let events = events(&stream.text());
     let (done, deltas) = events.split_last().expect("a stream has events");
     assert!(deltas.len() > 1 && deltas.iter().all(|(name, _)| name == "delta"), "{events:?}");
