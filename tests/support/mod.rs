@@ -8,6 +8,7 @@ pub mod html;
 pub mod http;
 pub mod keeper;
 pub mod ledger;
+pub mod model;
 pub mod panel;
 pub mod postgres;
 pub mod proxy;
