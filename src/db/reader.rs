@@ -148,6 +148,11 @@ impl<'a> Lease<'a> {
         Lease { pool, session: None, none: None }
     }
 
+    /// With a connection that is free at this moment.
+    pub(super) fn at_once(pool: &'a Pool) -> Option<Lease<'a>> {
+        Some(Lease { pool, session: Some(pool.try_get()?), none: None })
+    }
+
     /// Runs a read. Where the connection turns out to be dead (PostgreSQL was restarted), it is thrown away and the
     /// read run again; all that were idle may be dead, and one of them is tried after the other.
     pub(super) fn read<T>(&mut self, job: &impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {

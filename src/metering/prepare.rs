@@ -106,7 +106,7 @@ impl Inner {
     /// The models that the settings name and that are not withdrawn, in the settings' order.
     pub(super) async fn on_offer(&self, offer: &Offer) -> Result<Vec<Model>> {
         let names = offer.models.clone();
-        let stored = self.db.read(|conn| Ok(Model::all(conn)?)).await?;
+        let stored = self.db.read_few(|conn| Ok(Model::all(conn)?)).await?;
         let row = |name: String| {
             let row = stored.iter().find(|model| model.name == name);
             row.cloned().unwrap_or_else(|| Model::unpriced(name))
