@@ -40,9 +40,9 @@ struct Heard {
 
 impl Inner {
     /// All of it.
-    pub(super) async fn serve(&self, request: ChatRequest, mut client: Client) {
+    pub(super) async fn serve(&self, mut request: ChatRequest, mut client: Client) {
         let let_in = tokio::select! {
-            let_in = self.let_in(&request) => let_in,
+            let_in = self.let_in(&mut request) => let_in,
             // Nothing is charged yet.
             () = client.left() => return,
         };
@@ -79,7 +79,7 @@ impl Inner {
 
     /// What comes before the charge. Where no place is free, only a retry that its key makes known goes on, for it needs
     /// none.
-    async fn let_in(&self, request: &ChatRequest) -> Result<(Prepared, Result<Place, Failure>)> {
+    async fn let_in(&self, request: &mut ChatRequest) -> Result<(Prepared, Result<Place, Failure>)> {
         let prepared = self.prepare(request).await?;
         let place = self.responder.admit().await;
         match place {

@@ -31,7 +31,7 @@ impl Inner {
     /// # Errors
     /// [`Error::ModelNotFound`] when the model is not on offer; that there is no such conversation. An auth token that is
     /// no good is told first.
-    pub(super) async fn prepare(&self, request: &ChatRequest) -> Result<Prepared> {
+    pub(super) async fn prepare(&self, request: &mut ChatRequest) -> Result<Prepared> {
         let conversation_id = match request.prompt {
             Prompt::Conversation(id) => Some(id),
             _ => None,
@@ -45,12 +45,13 @@ impl Inner {
         };
         let model = self.model(offer, request).await?;
         let price = Price::of(&model, self.prices.chat);
-        let question = match &request.prompt {
+        let question = match &mut request.prompt {
             Prompt::Message | Prompt::Conversation(_) => {
                 offer.question(&model.name, &request.message, &earlier)
             }
             Prompt::Whole(question) => {
-                let mut question = question.clone();
+                // It may be large, and nobody else needs it.
+                let mut question = std::mem::take(question);
                 question.max_output = match question.max_output {
                     0 => offer.max_output,
                     wanted => wanted.min(offer.max_output),

@@ -52,8 +52,26 @@ pub fn message_of(role: &str, content: &str) -> Value {
     serde_json::json!({ "role": role, "content": content })
 }
 
+/// How long a value is as JSON, without making a text of it, which may be as large as a body.
 fn json_bytes(value: &Value) -> i64 {
-    i64::try_from(value.to_string().len()).unwrap_or(i64::MAX)
+    let mut counter = Counter(0);
+    match serde_json::to_writer(&mut counter, value) {
+        Ok(()) => counter.0,
+        Err(_) => i64::MAX,
+    }
+}
+
+struct Counter(i64);
+
+impl std::io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.saturating_add(i64::try_from(bytes.len()).unwrap_or(i64::MAX));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::admin::{self, PublicOrigin, SiteTitle};
 use crate::administration::Bulk;
-use crate::api::{self, BodyTimeout, Https, Readiness};
+use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness};
 use crate::auth::{AccountRules, Auth, Hasher};
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, LoginErrors, Registration, Switch};
@@ -53,6 +53,7 @@ pub struct Services {
     pub bulk: Data<Bulk>,
     pub readiness: Data<Readiness>,
     body_timeout: Data<BodyTimeout>,
+    large_bodies: Data<LargeBodies>,
     proxies: Data<TrustedProxies>,
     https: Data<Https>,
     public_origin: Data<PublicOrigin>,
@@ -86,6 +87,7 @@ impl Services {
             bulk: Data::new(Bulk::default()),
             readiness: Data::new(Readiness::default()),
             body_timeout: Data::new(BodyTimeout(Duration::from_secs(config.listen.body_timeout))),
+            large_bodies: Data::new(LargeBodies::default()),
             proxies: Data::new(config.listen.trusted_proxies.clone()),
             https: Data::new(Https(config.is_https())),
             public_origin: Data::new(PublicOrigin(config.public_origin())),
@@ -108,6 +110,7 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.bulk)
             .app_data(services.readiness)
             .app_data(services.body_timeout)
+            .app_data(services.large_bodies)
             .app_data(services.proxies)
             .app_data(services.https)
             .app_data(services.public_origin)
