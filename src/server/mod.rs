@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
-use crate::admin::{self, PublicOrigin, SiteTitle};
+use crate::admin::{self, MessagePrice, PublicOrigin, SiteTitle, UserLimitDefaults};
 use crate::administration::Bulk;
 use crate::api::{self, BodyTimeout, Https, Readiness};
 use crate::auth::{AccountRules, Auth, Hasher};
@@ -57,6 +57,8 @@ pub struct Services {
     https: Data<Https>,
     public_origin: Data<PublicOrigin>,
     site_title: Data<SiteTitle>,
+    message_price: Data<MessagePrice>,
+    user_limits: Data<UserLimitDefaults>,
 }
 
 impl Services {
@@ -86,6 +88,8 @@ impl Services {
             https: Data::new(Https(config.is_https())),
             public_origin: Data::new(PublicOrigin(config.public_origin())),
             site_title: Data::new(SiteTitle(config.listen.site_title.clone())),
+            message_price: Data::new(MessagePrice(config.metering.chat_price)),
+            user_limits: Data::new(UserLimitDefaults { concurrent_chats: 32, requests_per_minute: 600 }),
         }
     }
 }
@@ -108,6 +112,8 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.https)
             .app_data(services.public_origin)
             .app_data(services.site_title)
+            .app_data(services.message_price)
+            .app_data(services.user_limits)
             .configure(api::routes)
             .configure(pages::routes)
             .configure(admin::routes)

@@ -41,7 +41,15 @@ pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
             cell: |chat| Cell::excerpt(chat.row.response.as_deref().unwrap_or_default()),
         },
         Column { label: "State", sort: None, is_number: false, cell: |chat| state(chat.row.state) },
+        Column {
+            label: "Why",
+            sort: None,
+            is_number: false,
+            cell: |chat| Cell::excerpt(chat.row.failure.as_deref().unwrap_or_default()),
+        },
         Column { label: "Charge", sort: None, is_number: true, cell: |chat| Cell::Tokens(chat.row.charge) },
+        Column { label: "Usage", sort: None, is_number: true, cell: |chat| usage(&chat.row) },
+        Column { label: "Took", sort: None, is_number: true, cell: |chat| took(&chat.row) },
         Column { label: "Model", sort: None, is_number: false, cell: |chat| Cell::code(&chat.row.model) },
         Column { label: "When", sort: None, is_number: false, cell: |chat| Cell::Time(chat.row.created_at) },
     ],
@@ -92,6 +100,13 @@ pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
             }),
         },
         Filter {
+            name: "reason",
+            label: "Why it failed",
+            kind: FilterKind::Word(|reason| {
+                Condition::tested("chats.failure = ?", vec![Value::Text(reason.to_owned())])
+            }),
+        },
+        Filter {
             name: "date",
             label: "When",
             kind: FilterKind::Days(|_, from, to| {
@@ -139,6 +154,23 @@ pub(in crate::admin) fn state(state: ChatState) -> Cell {
         ChatState::Cancelled => Tone::Warning,
     };
     Cell::badge(state.as_str(), tone)
+}
+
+/// Tokens of the prompt and of the answer, as a model counts them.
+fn usage(chat: &Chat) -> Cell {
+    match (chat.prompt_tokens, chat.completion_tokens) {
+        (None, None) => Cell::Nothing,
+        (prompt, answer) => {
+            let number = |tokens: Option<i64>| tokens.map_or_else(|| "?".to_owned(), format::tokens);
+            let about = if chat.usage_estimated == Some(true) { "about " } else { "" };
+            Cell::Text(format!("{about}{} + {}", number(prompt), number(answer)))
+        }
+    }
+}
+
+/// From the message to the end of the answer.
+fn took(chat: &Chat) -> Cell {
+    chat.finished_at.map_or(Cell::Nothing, |finished| Cell::Text(format::span(finished - chat.created_at)))
 }
 
 pub(in crate::admin) async fn list(

@@ -1,0 +1,45 @@
+//! Models: what is on offer, what each costs, and a page for each to change that.
+
+mod edit;
+mod form;
+mod list;
+
+pub(super) use edit::{edit, show};
+pub(super) use list::list;
+
+use super::format;
+use super::list::{Cell, Tone};
+use crate::metering::Price;
+use crate::models::Model;
+
+/// What a message costs where a model has no price of its own (`--chat-price`).
+#[derive(Clone, Copy, Debug)]
+pub struct MessagePrice(pub i64);
+
+/// Where a model's page is.
+fn path(id: i64) -> String {
+    format!("/admin/models/{id}/")
+}
+
+/// A price as people say it.
+fn in_words(price: Price) -> String {
+    match price {
+        Price::Message(tokens) => {
+            format!("{} a message (the settings' price)", format::counted(tokens, "token", "tokens"))
+        }
+        Price::Usage { base, prompt, completion } => format!(
+            "base {} + {} per 1,000 prompt tokens + {} per 1,000 answer tokens",
+            format::tokens(base),
+            format::tokens(prompt),
+            format::tokens(completion)
+        ),
+    }
+}
+
+fn state(model: &Model) -> Cell {
+    if model.is_withdrawn {
+        Cell::badge("withdrawn", Tone::Warning)
+    } else {
+        Cell::badge("on offer", Tone::Good)
+    }
+}
