@@ -1,5 +1,6 @@
 //! Every setting once: flag, variable, default, unit. `tollgate --help` prints this file's texts.
 
+mod upstream;
 mod values;
 
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+pub use upstream::{Limits, UpstreamArgs};
 use values::{cors_origin, log_filter, public_url, site_title};
 
 use crate::client_address::TrustedProxies;
@@ -27,7 +29,11 @@ pub struct Config {
     #[command(flatten)]
     pub accounts: Accounts,
     #[command(flatten)]
+    pub limits: Limits,
+    #[command(flatten)]
     pub answers: Answers,
+    #[command(flatten)]
+    pub upstream: UpstreamArgs,
     /// What is logged to standard error: a level (error, warn, info, debug, trace), or env_logger's filter syntax
     #[arg(global = true, long, env = "TOLLGATE_LOG", value_name = "FILTER", default_value = "info",
           value_parser = log_filter)]
@@ -204,6 +210,8 @@ pub enum LoginErrors {
 pub enum ResponderName {
     /// `Response to <message>`
     Dummy,
+    /// An LLM behind any server that speaks the OpenAI protocol
+    Openai,
 }
 
 impl Config {
@@ -229,16 +237,21 @@ impl Config {
     }
 
     pub fn prices(&self) -> Prices {
-        Prices { chat: self.metering.chat_price }
+        Prices { chat: self.metering.chat_price, concurrent_chats: self.limits.concurrent_chats }
     }
 
-    pub fn responder(&self) -> Responder {
-        match self.answers.responder {
+    /// What answers messages.
+    ///
+    /// # Errors
+    /// What the settings of an upstream lack.
+    pub fn responder(&self) -> Result<Responder, String> {
+        Ok(match self.answers.responder {
             ResponderName::Dummy => Responder::Dummy(Dummy {
                 delay: Duration::from_millis(self.answers.dummy_delay),
                 failures_percent: self.answers.dummy_failures,
             }),
-        }
+            ResponderName::Openai => Responder::Upstream(self.upstream.offer()?),
+        })
     }
 
     /// The folder whose file system fills up with an SQLite database.

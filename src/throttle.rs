@@ -2,6 +2,7 @@
 //! node only and in bounded memory. No account is ever locked: whoever guesses slows down themselves, not the owner.
 
 mod limiter;
+mod per_user;
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -10,6 +11,8 @@ use sha2::{Digest, Sha256};
 
 pub use limiter::RetryAfter;
 use limiter::{Allowance, Limiter};
+pub use per_user::Allowed;
+use per_user::PerUser;
 
 /// The most keys that one limiter remembers; at this bound it takes a few megabytes.
 const MAX_KEYS: usize = 50_000;
@@ -26,6 +29,7 @@ pub struct Throttle<C: Clock + Clone = DefaultClock> {
     login_by_account: Limiter<AccountKey, C>,
     registration: Limiter<IpAddr, C>,
     panel_sign_in: Limiter<IpAddr, C>,
+    messages: PerUser<C>,
 }
 
 impl Throttle {
@@ -42,7 +46,8 @@ impl<C: Clock + Clone> Throttle<C> {
             login_by_address: Limiter::new(LOGIN_BY_ADDRESS, MAX_KEYS, clock.clone()),
             login_by_account: Limiter::new(LOGIN_BY_ACCOUNT, MAX_KEYS, clock.clone()),
             registration: Limiter::new(REGISTRATION, MAX_KEYS, clock.clone()),
-            panel_sign_in: Limiter::new(PANEL_SIGN_IN, MAX_KEYS, clock),
+            panel_sign_in: Limiter::new(PANEL_SIGN_IN, MAX_KEYS, clock.clone()),
+            messages: PerUser::new(clock),
         }
     }
 
@@ -67,12 +72,23 @@ impl<C: Clock + Clone> Throttle<C> {
         if self.enabled { self.panel_sign_in.check(origin(address)) } else { Ok(()) }
     }
 
+    /// Whether anything is counted at all.
+    pub fn is_on(&self) -> bool {
+        self.enabled
+    }
+
+    /// Counts a message of a user who may send `limit` a minute.
+    pub fn check_message(&self, user_id: i64, limit: u32) -> Result<Allowed, RetryAfter> {
+        self.messages.check(user_id, limit)
+    }
+
     /// Forgets everybody whose allowance is whole again, and gives the memory back. Call it every minute or so.
     pub fn housekeeping(&self) {
         self.login_by_address.forget_idle();
         self.login_by_account.forget_idle();
         self.registration.forget_idle();
         self.panel_sign_in.forget_idle();
+        self.messages.forget_idle();
     }
 }
 

@@ -10,3 +10,4 @@ mod metering;
 mod panel;
 mod readme;
 mod support;
+mod upstream;

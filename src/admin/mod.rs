@@ -29,7 +29,7 @@ mod zone;
 
 pub use error::PageError;
 pub use form::PublicOrigin;
-pub use models::MessagePrice;
+pub use models::ModelSettings;
 pub use page::SiteTitle;
 pub use users::UserLimitDefaults;
 

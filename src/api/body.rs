@@ -14,8 +14,11 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// The longest body.
+/// The longest body, usually.
 const MOST_BYTES: usize = 512 * 1024;
+
+/// The longest body under `/v1`, where a whole conversation is sent each time, perhaps with pictures.
+pub(super) const MOST_BYTES_OF_V1: usize = 8 * 1024 * 1024;
 
 /// How long a body may take to arrive; actix itself has no such limit.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +26,9 @@ pub struct BodyTimeout(pub Duration);
 
 /// A request body that was read, or why it could not be. It never fails as an extractor: what comes first, the
 /// body's fault or another, is for the handler to say.
-pub(super) struct Body(Result<BytesMut>);
+pub(super) struct Body<const MOST: usize = MOST_BYTES>(Result<BytesMut>);
 
-impl Body {
+impl<const MOST: usize> Body<MOST> {
     /// The body as `T`. `Ok(None)`: it is no such JSON.
     ///
     /// # Errors
@@ -71,12 +74,12 @@ fn holds_nul(value: &Value) -> bool {
     }
 }
 
-impl FromRequest for Body {
+impl<const MOST: usize> FromRequest for Body<MOST> {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let checked = check_head(request);
+        let checked = check_head(request, MOST);
         let limit =
             request.app_data::<web::Data<BodyTimeout>>().map_or(Duration::from_secs(15), |limit| limit.0);
         let mut payload = payload.take();
@@ -84,14 +87,14 @@ impl FromRequest for Body {
             if let Err(error) = checked {
                 return Ok(Body(Err(error)));
             }
-            let read = tokio::time::timeout(limit, read(&mut payload)).await;
+            let read = tokio::time::timeout(limit, read(&mut payload, MOST)).await;
             Ok(Body(read.unwrap_or(Err(Error::RequestTimeout))))
         })
     }
 }
 
 /// What the head alone tells.
-fn check_head(request: &HttpRequest) -> Result<()> {
+fn check_head(request: &HttpRequest, most: usize) -> Result<()> {
     let headers = request.headers();
     let mut types = headers.get_all(header::CONTENT_TYPE);
     match (types.next(), types.next()) {
@@ -105,7 +108,7 @@ fn check_head(request: &HttpRequest) -> Result<()> {
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     match length.and_then(|length| length.parse::<usize>().ok()) {
-        Some(length) if length > MOST_BYTES => Err(Error::BodyTooLarge),
+        Some(length) if length > most => Err(Error::BodyTooLarge),
         _ => Ok(()),
     }
 }
@@ -115,11 +118,11 @@ fn is_json(content_type: &str) -> bool {
     essence.is_empty() || essence == "application/json" || essence.ends_with("+json")
 }
 
-async fn read(payload: &mut Payload) -> Result<BytesMut> {
+async fn read(payload: &mut Payload, most: usize) -> Result<BytesMut> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::BodyCutShort)?;
-        if body.len() + chunk.len() > MOST_BYTES {
+        if body.len() + chunk.len() > most {
             return Err(Error::BodyTooLarge);
         }
         body.extend_from_slice(&chunk);

@@ -1,20 +1,27 @@
 //! `POST /chat/`: what Tollgate is for.
 
+use actix_web::http::header;
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::body::Body;
+use super::event_stream::{self, Opened, event};
+use super::idempotency::key_of;
+use super::receipt::{add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
-use crate::domain::{Fingerprint, IdempotencyKey, Invalid, Message, TokenDigest};
+use crate::domain::{Fingerprint, Invalid, Message, TokenDigest};
 use crate::error::{Error, Result};
-use crate::metering::{ChatRequest, Toll};
+use crate::metering::{ChatRequest, Event, Prompt, Toll};
 
-/// A value of a wrong type must not hide the other field: the contract has an order of checks.
+/// A value of a wrong type must not hide the other fields: the contract has an order of checks.
 #[derive(Default, Deserialize)]
 struct Request {
     message: Option<Value>,
     token: Option<Value>,
+    conversation_id: Option<Value>,
+    stream: Option<Value>,
 }
 
 #[derive(Serialize)]
@@ -40,45 +47,110 @@ pub(super) async fn create(
         // actix drops a handler at its next await when the body breaks: now is the only moment to answer.
         return Err(error);
     }
-    let request = match parse(auth_token, body, &http) {
-        Ok(request) => request,
+    let (request, in_parts) = match parse(auth_token, body, &http) {
+        Ok(parsed) => parsed,
         // 401 comes before every other refusal.
         Err(error) => return Err(auth.current_user(auth_token).await.err().unwrap_or(error)),
     };
+    auth.check_message(auth_token).await?;
+    if in_parts {
+        let opened = event_stream::open(&toll, request).await?;
+        auth.used(auth_token);
+        return Ok(stream(opened));
+    }
     let receipt = toll.chat(request).await?;
     auth.used(auth_token);
     let mut response = HttpResponse::Created();
-    response
-        .insert_header(("X-Tokens-Charged", receipt.charged))
-        .insert_header(("X-Tokens-Remaining", receipt.remaining))
-        .insert_header(("X-Chat-Id", receipt.chat_id));
-    if receipt.replayed {
-        response.insert_header(("Idempotency-Replayed", "true"));
-    }
-    Ok(response.json(Answer { message: &receipt.message, response: &receipt.response }))
+    add_receipt(&mut response, &receipt);
+    let text = receipt.answer.text().unwrap_or_default();
+    Ok(response.json(Answer { message: &receipt.message, response: text }))
 }
 
-fn parse(auth_token: TokenDigest, body: Result<Option<Request>>, http: &HttpRequest) -> Result<ChatRequest> {
-    let Some(Value::String(message)) = body?.unwrap_or_default().message else {
+/// The request, and whether its answer is wanted part by part.
+fn parse(
+    auth_token: TokenDigest,
+    body: Result<Option<Request>>,
+    http: &HttpRequest,
+) -> Result<(ChatRequest, bool)> {
+    let request = body?.unwrap_or_default();
+    let Some(Value::String(message)) = request.message else {
         return Err(Error::InvalidMessage(Invalid::new("message", "give JSON with \"message\" as text")));
     };
     let message = Message::parse(message).map_err(Error::InvalidMessage)?;
-    let fingerprint = Fingerprint::of("/chat/", &[("message", message.as_str())]);
-    let key = idempotency_key(http)?.map(|key| (key, fingerprint));
-    Ok(ChatRequest { auth_token, message, key })
+    let in_parts = match request.stream {
+        None | Some(Value::Null) => accepts_events(http),
+        Some(Value::Bool(wanted)) => wanted,
+        Some(_) => return Err(Error::Invalid(Invalid::new("stream", "give true or false"))),
+    };
+    let conversation_id = match request.conversation_id {
+        None | Some(Value::Null) => None,
+        Some(id) => Some(id.as_i64().ok_or_else(|| {
+            Error::Invalid(Invalid::new("conversation_id", "give the id of one of your conversations"))
+        })?),
+    };
+    let key = key_of(http)?.map(|key| (key, fingerprint(message.as_str(), conversation_id)));
+    let prompt = conversation_id.map_or(Prompt::Message, Prompt::Conversation);
+    Ok((ChatRequest { auth_token, message: message.into_string(), prompt, key }, in_parts))
 }
 
-fn idempotency_key(http: &HttpRequest) -> Result<Option<IdempotencyKey>> {
-    let invalid = || {
-        Error::Invalid(Invalid::new("Idempotency-Key", "give it once, as 1 to 255 visible ASCII characters"))
-    };
-    let mut values = http.headers().get_all("idempotency-key");
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => {
-            let key = value.to_str().ok().and_then(|key| IdempotencyKey::parse(key).ok());
-            key.map(Some).ok_or_else(invalid)
+fn fingerprint(message: &str, conversation_id: Option<i64>) -> Fingerprint {
+    match conversation_id {
+        None => Fingerprint::of("/chat/", &[("message", message)]),
+        Some(id) => {
+            Fingerprint::of("/chat/", &[("message", message), ("conversation_id", &id.to_string())])
         }
-        _ => Err(invalid()),
+    }
+}
+
+fn accepts_events(http: &HttpRequest) -> bool {
+    let mut accepted = http.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    accepted.any(|value| value.split(',').any(is_events))
+}
+
+fn is_events(media_range: &str) -> bool {
+    let essence = media_range.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("text/event-stream")
+}
+
+/// `delta`, again and again, and then `done` or `error`.
+fn stream(opened: Opened) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    add_start(&mut response, &opened.stream.started);
+    event_stream::respond(response, opened, write)
+}
+
+fn write(what: Event) -> Bytes {
+    match what {
+        Event::Piece(piece) if piece.text().is_empty() => Bytes::new(),
+        Event::Piece(piece) => event(Some("delta"), &json!({ "text": piece.text() })),
+        Event::Done(receipt) => event(
+            Some("done"),
+            &json!({
+                "chat_id": receipt.chat_id,
+                "message": receipt.message,
+                "response": receipt.answer.text().unwrap_or_default(),
+                "charged": receipt.charged,
+                "remaining": receipt.remaining,
+            }),
+        ),
+        Event::Failed(error) => {
+            error.log();
+            event(Some("error"), &json!({ "error": error.to_string() }))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_asked_for_by_their_media_type() {
+        for yes in ["text/event-stream", "TEXT/Event-Stream; charset=utf-8"] {
+            assert!(is_events(yes), "{yes}");
+        }
+        for no in ["*/*", "application/json", "text/event-streams"] {
+            assert!(!is_events(no), "{no}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::models::Chat;
 
 /// A chat as its user sees it.
 #[derive(Serialize)]
-struct ChatView {
+pub(super) struct ChatView {
     id: i64,
     message: String,
     response: Option<String>,
@@ -20,12 +20,31 @@ struct ChatView {
     /// Tokens that were taken; what went back stands in the ledger.
     charged: i64,
     failure: Option<String>,
+    conversation_id: Option<i64>,
+    /// What the model counted; `null`: nothing.
+    usage: Option<UsageView>,
     created_at: String,
     finished_at: Option<String>,
 }
 
+#[derive(Serialize)]
+struct UsageView {
+    prompt_tokens: i64,
+    completion_tokens: i64,
+    /// Counted by this server, since the model did not say.
+    estimated: bool,
+}
+
 impl From<Chat> for ChatView {
     fn from(chat: Chat) -> Self {
+        let usage = match (chat.prompt_tokens, chat.completion_tokens) {
+            (Some(prompt_tokens), Some(completion_tokens)) => Some(UsageView {
+                prompt_tokens,
+                completion_tokens,
+                estimated: chat.usage_estimated.unwrap_or(false),
+            }),
+            _ => None,
+        };
         ChatView {
             id: chat.id,
             message: chat.message,
@@ -34,6 +53,8 @@ impl From<Chat> for ChatView {
             state: chat.state.as_str(),
             charged: chat.charge,
             failure: chat.failure,
+            conversation_id: chat.conversation_id,
+            usage,
             created_at: rfc3339(chat.created_at),
             finished_at: chat.finished_at.map(rfc3339),
         }

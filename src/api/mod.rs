@@ -8,14 +8,19 @@ mod body;
 mod chat;
 mod chats;
 mod client;
+mod conversations;
+mod event_stream;
 mod health;
+mod idempotency;
 mod ledger;
 mod log_in;
 mod log_out;
 mod me;
 mod page;
 mod password;
+mod receipt;
 mod register;
+mod v1;
 
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -36,6 +41,13 @@ pub fn routes(config: &mut ServiceConfig) {
     resource(config, "/register", vec![post(register::create)]);
     resource(config, "/login", vec![post(log_in::create)]);
     resource(config, "/logout", vec![post(log_out::create)]);
+    resource(config, "/v1/chat/completions", vec![post(v1::completions::create)]);
+    resource(config, "/v1/models", vec![get(v1::models::list)]);
+    // Names of models may have slashes in them.
+    resource(config, "/v1/models/{id:.+}", vec![get(v1::models::show)]);
+    resource(config, "/conversations", vec![get(conversations::list), post(conversations::create)]);
+    let of_one = vec![get(conversations::show), patch(conversations::rename), delete(conversations::delete)];
+    resource(config, "/conversations/{id}", of_one);
     resource(config, "/me", vec![get(me::show)]);
     resource(config, "/chats", vec![get(chats::list)]);
     resource(config, "/chats/{id}", vec![get(chats::show)]);
@@ -70,6 +82,15 @@ where
     F::Output: Responder + 'static,
 {
     MethodRoute { methods: "POST", route: web::method(Method::POST).to(handler) }
+}
+
+fn patch<F, Args>(handler: F) -> MethodRoute
+where
+    F: Handler<Args>,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    MethodRoute { methods: "PATCH", route: web::method(Method::PATCH).to(handler) }
 }
 
 fn delete<F, Args>(handler: F) -> MethodRoute

@@ -4,10 +4,12 @@
 //! says that it needs a user.
 
 mod auth_tokens;
+mod conversations;
 mod current_user;
 mod first_run;
 mod hasher;
 mod last_uses;
+mod limits;
 mod log_in;
 mod own_records;
 pub mod password_hash;
@@ -16,6 +18,7 @@ mod register;
 mod sessions;
 
 pub use auth_tokens::{AuthTokenRequest, MadeAuthToken, forget_auth_tokens};
+pub use conversations::Title;
 pub use current_user::{Credentials, CurrentUser};
 pub use first_run::FirstRun;
 pub use hasher::Hasher;
@@ -45,6 +48,8 @@ pub struct AccountRules {
     pub session_idle: TimeDelta,
     /// How long a session of the panel lasts at most.
     pub session_lifetime: TimeDelta,
+    /// Messages in a minute, to this node, of a user who has no limit of their own.
+    pub requests_per_minute: u32,
 }
 
 /// The accounts of this server.
@@ -54,12 +59,14 @@ pub struct Auth {
     pub(crate) throttle: Throttle,
     pub(crate) rules: AccountRules,
     pub(crate) last_uses: LastUses,
+    limits: limits::KnownLimits,
     pub first_run: FirstRun,
 }
 
 impl Auth {
     pub fn new(db: Db, hasher: Hasher, throttle: Throttle, rules: AccountRules) -> Auth {
-        Auth { db, hasher, throttle, rules, last_uses: LastUses::default(), first_run: FirstRun::default() }
+        let (last_uses, limits, first_run) = Default::default();
+        Auth { db, hasher, throttle, rules, last_uses, limits, first_run }
     }
 
     /// Drops what the throttles need no longer.

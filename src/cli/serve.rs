@@ -27,7 +27,7 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
-    let services = Services::new(config, db, background.handle().clone());
+    let services = Services::new(config, db, background.handle().clone())?;
     let key = if has_superuser { None } else { Some(services.auth.first_run.make_key().map_err(explain)?) };
     let listening = |address: SocketAddr| {
         if let Some(key) = key {

@@ -35,9 +35,42 @@ pub(super) fn cors_origin(text: &str) -> Result<String, String> {
     if origin == text && url.has_host() { Ok(origin) } else { Err(wrong()) }
 }
 
+/// The base URL of an upstream. Its path is taken as it is, so a forgotten /v1 is told here and not by each call.
+pub(super) fn upstream_url(text: &str) -> Result<url::Url, String> {
+    let url =
+        url::Url::parse(text).map_err(|error| format!("{error}: give it as http://HOST:PORT/v1"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err("give it as http://HOST:PORT/v1 or https://HOST/v1".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("give the key by --upstream-key-file, not in the URL".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.path().trim_end_matches('/').ends_with("/v1") {
+        return Err("it must end in /v1".to_owned());
+    }
+    Ok(url)
+}
+
+/// A model's name, as it stands in paths and lists. The empty text is the only element of an empty list.
+pub(super) fn model_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let is_sound = name.len() <= 200 && name.chars().all(|c| c.is_ascii_graphic() && c != ',');
+    if is_sound { Ok(name.to_owned()) } else { Err("give names of up to 200 visible ASCII characters".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_url_of_an_upstream_ends_in_v1_and_holds_no_key() {
+        for good in ["http://127.0.0.1:8081/v1", "https://llm.example/v1/", "https://llm.example/api/v1"] {
+            assert!(upstream_url(good).is_ok(), "{good}");
+        }
+        for bad in ["http://127.0.0.1:8081", "ftp://a/v1", "https://a/v1?key=b", "https://u:p@a/v1", "/v1"] {
+            assert!(upstream_url(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn an_origin_is_written_as_browsers_send_it() {

@@ -1,5 +1,6 @@
 //! `Idempotency-Key`: the name that a client gives to a request, and the digest by which the same request is known.
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::Invalid;
@@ -46,9 +47,43 @@ impl Fingerprint {
         Fingerprint(digest.finalize().into())
     }
 
+    /// Digests the path and a parsed request. The order of an object's fields makes no difference.
+    pub fn of_json(path: &str, request: &Value) -> Fingerprint {
+        let mut text = String::new();
+        write_sorted(request, &mut text);
+        Fingerprint::of(path, &[("json", &text)])
+    }
+
     /// The digest as it is stored.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// JSON with the fields of each object in the order of their names. Requests are parsed with a bounded depth.
+fn write_sorted(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(name, _)| *name);
+            text.push('{');
+            for (name, value) in fields {
+                text.push_str(&Value::from(name.as_str()).to_string());
+                text.push(':');
+                write_sorted(value, text);
+                text.push(',');
+            }
+            text.push('}');
+        }
+        Value::Array(values) => {
+            text.push('[');
+            for value in values {
+                write_sorted(value, text);
+                text.push(',');
+            }
+            text.push(']');
+        }
+        other => text.push_str(&other.to_string()),
     }
 }
 
@@ -72,6 +107,14 @@ mod tests {
     fn the_same_request_has_the_same_fingerprint() {
         let fields = [("message", "hello"), ("model", "dummy")];
         assert_eq!(Fingerprint::of("/chat/", &fields), Fingerprint::of("/chat/", &fields));
+    }
+
+    #[test]
+    fn the_order_of_fields_makes_no_difference_and_that_of_a_list_does() {
+        let of = |text: &str| Fingerprint::of_json("/", &serde_json::from_str(text).unwrap());
+        assert_eq!(of(r#"{"a":{"c":1,"d":[2]},"b":null}"#), of(r#"{"b":null,"a":{"d":[2],"c":1}}"#));
+        assert_ne!(of(r#"{"a":[1,2]}"#), of(r#"{"a":[2,1]}"#));
+        assert_ne!(of(r#"{"a":"1"}"#), of(r#"{"a":1}"#));
     }
 
     #[test]

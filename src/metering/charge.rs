@@ -22,13 +22,16 @@ pub struct Charge {
     /// Whose auth token it is pays.
     pub auth_token: TokenDigest,
     pub message: String,
-    pub model: &'static str,
-    /// Tokens.
+    pub model: String,
+    /// Tokens taken now: the price, or the most that it can cost.
     pub price: i64,
     /// The answer, where there is one already: then the chat is complete at once. Else it is a hold.
     pub response: Option<String>,
     /// How long a hold may last before the sweeper refunds it.
     pub hold_for: Duration,
+    /// How many holds a user may have who has no limit of their own.
+    pub concurrent_chats: i64,
+    pub conversation_id: Option<i64>,
     pub key: Option<(IdempotencyKey, Fingerprint)>,
     pub operation_id: OperationId,
     pub now: NaiveDateTime,
@@ -43,6 +46,8 @@ pub enum Verdict {
     Insufficient {
         balance: i64,
     },
+    /// The user has as many holds as may be.
+    TooManyHolds,
     /// The idempotency key has an answer already.
     Replay {
         chat: Box<Chat>,
@@ -117,6 +122,9 @@ impl Charge {
                 return seen_before(conn, &stored, fingerprint, payer.tokens);
             }
         }
+        if self.is_hold() && self.too_many_holds(conn)? {
+            return Ok(Verdict::TooManyHolds);
+        }
         let Some((user_id, balance)) = self.debit(conn)? else {
             let payer = User::find_by_auth_token(conn, self.auth_token, self.now)?;
             return Ok(payer.map_or(Verdict::Unauthorized, |(payer, _)| Verdict::Insufficient {
@@ -143,6 +151,32 @@ impl Charge {
         Ok(Verdict::Charged(Charged { chat_id, user_id, balance }))
     }
 
+    /// Whether it has no answer yet.
+    pub(super) fn is_hold(&self) -> bool {
+        self.response.is_none()
+    }
+
+    /// Whether the payer has enough for this, but as many holds as may be.
+    fn too_many_holds(&self, conn: &mut DbConnection) -> QueryResult<bool> {
+        struct CountHolds;
+        let statement = Statement::<CountHolds, BigInt>::new(
+            "SELECT count(*) FROM users
+             WHERE id = (SELECT user_id FROM auth_tokens
+                         WHERE digest = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?))
+               AND is_active AND tokens >= ?
+               AND (SELECT count(*) FROM chats WHERE user_id = users.id AND state = 'pending')
+                   >= coalesce(concurrent_chats, ?)",
+            vec![
+                Bind::Bytes(self.auth_token.as_bytes()),
+                Bind::Time(self.now),
+                Bind::Integer(self.price),
+                Bind::Integer(self.concurrent_chats),
+            ],
+        );
+        let users: i64 = statement.get_result(sqlite(conn)?)?;
+        Ok(users > 0)
+    }
+
     /// The guarded debit: it changes a row only if its balance suffices. Finding the payer by the auth token is
     /// part of the statement, so nobody is charged by a token that was revoked a moment ago.
     fn debit(&self, conn: &mut DbConnection) -> QueryResult<Option<(i64, i64)>> {
@@ -165,20 +199,22 @@ impl Charge {
 
     fn insert_chat(&self, conn: &mut DbConnection, user_id: i64) -> QueryResult<i64> {
         struct InsertChat;
-        let state = if self.response.is_some() { ChatState::Complete } else { ChatState::Pending };
+        let state = if self.is_hold() { ChatState::Pending } else { ChatState::Complete };
         let statement = Statement::<InsertChat, BigInt>::new(
-            "INSERT INTO chats (user_id, message, response, model, state, charge, origin, created_at, finished_at, deadline)
-             VALUES (?, ?, ?, ?, ?, ?, 'live', ?, ?, ?) RETURNING id",
+            "INSERT INTO chats (user_id, message, response, model, state, charge, origin, created_at, finished_at, deadline,
+                                conversation_id)
+             VALUES (?, ?, ?, ?, ?, ?, 'live', ?, ?, ?, ?) RETURNING id",
             vec![
                 Bind::Integer(user_id),
                 Bind::Text(&self.message),
                 Bind::MaybeText(self.response.as_deref()),
-                Bind::Text(self.model),
+                Bind::Text(&self.model),
                 Bind::Text(state.as_str()),
                 Bind::Integer(self.price),
                 Bind::Time(self.now),
                 Bind::MaybeTime(self.response.is_some().then_some(self.now)),
-                Bind::MaybeTime(self.response.is_none().then(|| self.now + self.hold_for)),
+                Bind::MaybeTime(self.is_hold().then(|| self.now + self.hold_for)),
+                Bind::MaybeInteger(self.conversation_id),
             ],
         );
         statement.get_result(sqlite(conn)?)

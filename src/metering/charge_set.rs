@@ -15,26 +15,31 @@ use crate::models::StoredKey;
 
 const SQL: &str = include_str!("charge_set.sql");
 
-/// Runs the charges in their order, one statement for each run of charges of one price (in the statement a window
-/// function decides which of one user's charges fit, which needs them to be equal).
+/// Runs the charges in their order, one statement for each run of charges of one kind and price (in the statement a
+/// window function decides which of one user's charges fit, which needs them to be equal).
 pub(super) fn run(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Verdict>> {
-    let keyed = charges.iter().any(|charge| charge.key.is_some());
-    if keyed || charges.iter().any(|charge| charge.price != charges[0].price) {
+    let looks_elsewhere = charges.iter().any(|charge| charge.key.is_some() || charge.is_hold());
+    if looks_elsewhere || !charges.iter().all(|charge| alike(charge, charges[0])) {
         lock_payers(conn, charges)?;
     }
     let mut verdicts = Vec::with_capacity(charges.len());
-    for of_one_price in charges.chunk_by(|a, b| a.price == b.price) {
-        let rows = execute(conn, of_one_price)?;
-        for (charge, row) in of_one_price.iter().zip(rows) {
+    for equal in charges.chunk_by(|a, b| alike(a, b)) {
+        let rows = execute(conn, equal)?;
+        for (charge, row) in equal.iter().zip(rows) {
             verdicts.push(verdict(conn, charge, row)?);
         }
     }
     Ok(verdicts)
 }
 
+/// Whether they can share a statement.
+fn alike(a: &Charge, b: &Charge) -> bool {
+    (a.price, a.is_hold(), a.concurrent_chats) == (b.price, b.is_hold(), b.concurrent_chats)
+}
+
 /// Locks all payers in the order of their ids, before anything else. A single statement does so by itself, but each
 /// of several would begin at the lowest id again; and a statement that has to wait for a row still reads all other
-/// tables as they were before the wait, so that it would miss an idempotency key that was committed meanwhile.
+/// tables as they were before the wait, so that it would miss an idempotency key or a hold that was committed meanwhile.
 fn lock_payers(conn: &mut DbConnection, charges: &[&Charge]) -> Result<()> {
     let digests: Vec<&[u8]> = charges.iter().map(|charge| charge.auth_token.as_bytes().as_slice()).collect();
     diesel::sql_query(
@@ -79,6 +84,10 @@ fn verdict(conn: &mut DbConnection, charge: &Charge, row: Row) -> Result<Verdict
             return Ok(Verdict::InFlight);
         }
     }
+    // Of those that are refused, some could have been paid.
+    if charge.is_hold() && balance >= charge.price {
+        return Ok(Verdict::TooManyHolds);
+    }
     Ok(Verdict::Insufficient { balance })
 }
 
@@ -105,6 +114,9 @@ struct ChargeSet<'a> {
     operation_ids: Vec<&'a [u8]>,
     keys: Vec<Option<&'a str>>,
     fingerprints: Vec<Option<&'a [u8]>>,
+    conversation_ids: Vec<Option<i64>>,
+    /// `None`: they are no holds.
+    concurrent_chats: Option<i64>,
 }
 
 impl<'a> ChargeSet<'a> {
@@ -114,7 +126,7 @@ impl<'a> ChargeSet<'a> {
             now: charges.iter().map(|charge| charge.now).max().unwrap_or_default(),
             digests: charges.iter().map(|c| c.auth_token.as_bytes().as_slice()).collect(),
             messages: charges.iter().map(|c| c.message.as_str()).collect(),
-            models: charges.iter().map(|c| c.model).collect(),
+            models: charges.iter().map(|c| c.model.as_str()).collect(),
             responses: charges.iter().map(|c| c.response.as_deref()).collect(),
             hold_seconds: charges
                 .iter()
@@ -126,6 +138,8 @@ impl<'a> ChargeSet<'a> {
                 .iter()
                 .map(|c| c.key.as_ref().map(|(_, f)| f.as_bytes().as_slice()))
                 .collect(),
+            conversation_ids: charges.iter().map(|c| c.conversation_id).collect(),
+            concurrent_chats: charges.first().filter(|c| c.is_hold()).map(|c| c.concurrent_chats),
         }
     }
 }
@@ -147,7 +161,9 @@ impl QueryFragment<Pg> for ChargeSet<'_> {
                 7 => out.push_bind_param::<Array<BigInt>, _>(&self.hold_seconds)?,
                 8 => out.push_bind_param::<Array<Binary>, _>(&self.operation_ids)?,
                 9 => out.push_bind_param::<Array<Nullable<Text>>, _>(&self.keys)?,
-                _ => out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.fingerprints)?,
+                10 => out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.fingerprints)?,
+                11 => out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.conversation_ids)?,
+                _ => out.push_bind_param::<Nullable<BigInt>, _>(&self.concurrent_chats)?,
             }
             rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
         }

@@ -1,11 +1,12 @@
--- A batch of charges of one price as one statement. Each parameter stands here once, in order; the arrays have an
+-- A batch of charges of one kind and price as one statement. Each parameter stands here once, in order; the arrays have an
 -- element for each charge.
 WITH given AS (
     SELECT $1::bigint AS price, $2::timestamp AS now
 ), input AS (
-    SELECT * FROM unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::text[], $10::bytea[])
+    SELECT * FROM unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::text[], $10::bytea[],
+        $11::bigint[])
         WITH ORDINALITY
-        AS i (digest, message, model, response, hold_seconds, operation_id, key, fingerprint, place)
+        AS i (digest, message, model, response, hold_seconds, operation_id, key, fingerprint, conversation_id, place)
 ), bearer AS (
     SELECT input.*, t.user_id
     FROM input CROSS JOIN given
@@ -14,11 +15,11 @@ WITH given AS (
 ), payer AS MATERIALIZED (
     -- Locked in the order of the ids, so that two nodes never wait for each other in a circle. A row that is locked
     -- is read in its newest version.
-    SELECT id, tokens FROM users
+    SELECT id, tokens, concurrent_chats FROM users
     WHERE id = ANY (ARRAY(SELECT user_id FROM bearer WHERE user_id IS NOT NULL)) AND is_active
     ORDER BY id FOR NO KEY UPDATE
 ), request AS (
-    SELECT bearer.*, payer.id AS payer_id, payer.tokens, seen.chat_id AS seen_chat_id,
+    SELECT bearer.*, payer.id AS payer_id, payer.tokens, payer.concurrent_chats, seen.chat_id AS seen_chat_id,
         bearer.key IS NOT NULL AND row_number() OVER (PARTITION BY payer.id, bearer.key ORDER BY place) > 1 AS repeated
     FROM bearer
     LEFT JOIN payer ON payer.id = bearer.user_id
@@ -26,11 +27,20 @@ WITH given AS (
 ), queue AS (
     -- All charges here have one price, so the first so many of a user's fit and no others.
     SELECT request.*,
-        request.tokens - given.price * row_number() OVER (PARTITION BY payer_id ORDER BY place) AS balance_after
+        request.tokens - given.price * row_number() OVER (PARTITION BY payer_id ORDER BY place) AS balance_after,
+        row_number() OVER (PARTITION BY payer_id ORDER BY place) AS turn
     FROM request CROSS JOIN given
     WHERE payer_id IS NOT NULL AND seen_chat_id IS NULL AND NOT repeated
+), most AS (
+    -- Of holds, how many a user may have who has no limit of their own; NULL: these are none.
+    SELECT $12::bigint AS holds
 ), accepted AS MATERIALIZED (
-    SELECT queue.*, nextval('chats_id_seq') AS chat_id FROM queue WHERE balance_after >= 0 ORDER BY place
+    SELECT queue.*, nextval('chats_id_seq') AS chat_id FROM queue CROSS JOIN most
+    WHERE balance_after >= 0 AND (
+        most.holds IS NULL
+        OR turn + (SELECT count(*) FROM chats WHERE chats.user_id = payer_id AND chats.state = 'pending')
+            <= coalesce(concurrent_chats, most.holds))
+    ORDER BY place
 ), debit AS (
     -- The new balance is reckoned from the locked row, not from `users.tokens`: this statement reads the row as it was
     -- before it waited for the lock, and the CHECK would refuse a balance that was too low then.
@@ -39,12 +49,14 @@ WITH given AS (
     WHERE users.id = left_over.payer_id
     RETURNING users.id
 ), chat AS (
-    INSERT INTO chats (id, user_id, message, response, model, state, charge, origin, created_at, finished_at, deadline)
+    INSERT INTO chats (id, user_id, message, response, model, state, charge, origin, created_at, finished_at, deadline,
+        conversation_id)
     SELECT chat_id, payer_id, message, response, model,
         CASE WHEN response IS NULL THEN 'pending' ELSE 'complete' END,
         given.price, 'live', given.now,
         CASE WHEN response IS NOT NULL THEN given.now END,
-        CASE WHEN response IS NULL THEN (clock_timestamp() AT TIME ZONE 'UTC') + make_interval(secs => hold_seconds) END
+        CASE WHEN response IS NULL THEN (clock_timestamp() AT TIME ZONE 'UTC') + make_interval(secs => hold_seconds) END,
+        conversation_id
     FROM accepted CROSS JOIN given ORDER BY place
 ), entry AS (
     INSERT INTO ledger_entries (user_id, amount, balance_after, kind, chat_id, operation_id, created_at)

@@ -10,17 +10,39 @@ use super::entry::NewEntry;
 use crate::db::DbConnection;
 use crate::domain::OperationId;
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, ToFollow};
+use crate::responder::{Reason, Usage};
 use crate::schema::{chats, users};
 
 /// What a pending chat came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Answered: the charge stays.
-    Complete { response: String },
-    /// Not answered: the charge goes back. `reason` is a word of ours, shown to the user.
-    Failed { reason: &'static str },
+    /// Answered: the charge stays, but for what a price by usage gives back.
+    Complete { arrived: Arrived, cost: Option<i64> },
+    /// The client left amid the answer: what arrived is paid for.
+    Cancelled { arrived: Arrived, cost: Option<i64> },
+    /// The client left before the answer began: the charge goes back.
+    LeftEarly,
+    /// Not answered, or not to the end: the charge goes back. `reason` is a word of ours, shown to the user.
+    Failed { reason: Reason, arrived: Arrived },
     /// Given up by an administrator: the charge goes back, with the administrator's reason in the ledger.
     Released { actor_id: Option<i64>, note: String },
+}
+
+/// What has arrived of an answer when its hold ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    pub text: Option<String>,
+    /// What it has besides the text, as JSON.
+    pub extras: Option<String>,
+    pub usage: Option<Usage>,
+    pub first_byte_at: Option<NaiveDateTime>,
+}
+
+impl Arrived {
+    /// An answer of text alone.
+    pub fn text(text: impl Into<String>) -> Arrived {
+        Arrived { text: Some(text.into()), ..Arrived::default() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +53,77 @@ pub enum Ended {
     },
     /// Somebody else had, and the charge is back: what the answer brings is kept, and nothing is charged.
     AlreadyRefunded,
-    /// It was complete before.
+    /// It was complete, or paid for though its client had left, before.
     AlreadyComplete,
     NoSuchChat,
 }
 
 /// Why a chat failed that an administrator gave up.
-const RELEASED: &str = "released by an administrator";
+const RELEASED: Reason = "released by an administrator";
+
+/// Why a chat was cancelled.
+const LEFT: Reason = "the client left";
+
+/// What happens to the charge.
+enum Money<'a> {
+    Stays,
+    /// So much goes back, as it cost less than what was held.
+    Settles(i64),
+    GoesBack {
+        actor_id: Option<i64>,
+        note: &'a str,
+    },
+}
+
+impl Ending {
+    /// Answered with text, at the price of a message.
+    pub fn answered(text: impl Into<String>) -> Ending {
+        Ending::Complete { arrived: Arrived::text(text), cost: None }
+    }
+
+    /// Not answered at all.
+    pub fn failed(reason: Reason) -> Ending {
+        Ending::Failed { reason, arrived: Arrived::default() }
+    }
+
+    fn state(&self) -> ChatState {
+        match self {
+            Ending::Complete { .. } => ChatState::Complete,
+            Ending::Cancelled { .. } | Ending::LeftEarly => ChatState::Cancelled,
+            Ending::Failed { .. } | Ending::Released { .. } => ChatState::Failed,
+        }
+    }
+
+    fn failure(&self) -> Option<Reason> {
+        match self {
+            Ending::Complete { .. } => None,
+            Ending::Cancelled { .. } | Ending::LeftEarly => Some(LEFT),
+            Ending::Failed { reason, .. } => Some(reason),
+            Ending::Released { .. } => Some(RELEASED),
+        }
+    }
+
+    fn arrived(&self) -> Option<&Arrived> {
+        match self {
+            Ending::Complete { arrived, .. }
+            | Ending::Cancelled { arrived, .. }
+            | Ending::Failed { arrived, .. } => Some(arrived),
+            Ending::LeftEarly | Ending::Released { .. } => None,
+        }
+    }
+
+    /// Never below nothing, and never above what was taken.
+    fn money(&self, charge: i64) -> Money<'_> {
+        match self {
+            Ending::Complete { cost, .. } | Ending::Cancelled { cost, .. } => {
+                let rest = charge - cost.unwrap_or(charge).clamp(0, charge);
+                if rest > 0 { Money::Settles(rest) } else { Money::Stays }
+            }
+            Ending::LeftEarly | Ending::Failed { .. } => Money::GoesBack { actor_id: None, note: "" },
+            Ending::Released { actor_id, note } => Money::GoesBack { actor_id: *actor_id, note },
+        }
+    }
+}
 
 /// Ends a hold. A second run of the same operation finds what the first one did.
 pub fn end_hold(
@@ -47,67 +133,69 @@ pub fn end_hold(
     operation_id: OperationId,
     now: NaiveDateTime,
 ) -> QueryResult<Ended> {
-    let target =
-        chats::table.filter(chats::id.eq(chat_id)).filter(chats::state.eq(ChatState::Pending.as_str()));
-    let (state, response, failure) = match ending {
-        Ending::Complete { response } => (ChatState::Complete, Some(response.as_str()), None),
-        Ending::Failed { reason } => (ChatState::Failed, None, Some(*reason)),
-        Ending::Released { .. } => (ChatState::Failed, None, Some(RELEASED)),
+    let Some((user_id, charge)) = leave_pending(conn, chat_id, ending, now)? else {
+        return already_ended(conn, chat_id, ending, operation_id);
     };
-    let ended: Option<(i64, i64)> = diesel::update(target)
-        .set((
-            chats::state.eq(state.as_str()),
-            chats::response.eq(response),
-            chats::failure.eq(failure),
-            chats::finished_at.eq(Some(now)),
-            chats::deadline.eq(None::<NaiveDateTime>),
-        ))
-        .returning((chats::user_id, chats::charge))
-        .get_result(conn)
-        .optional()?;
-    match (ended, ending) {
-        (Some((user_id, charge)), Ending::Failed { .. }) => {
-            let balance = give_back(conn, (user_id, chat_id, charge), (None, ""), operation_id, now)?;
-            Ok(Ended::Now { balance })
-        }
-        (Some((user_id, charge)), Ending::Released { actor_id, note }) => {
-            let balance = give_back(conn, (user_id, chat_id, charge), (*actor_id, note), operation_id, now)?;
-            Ok(Ended::Now { balance })
-        }
-        (Some((user_id, _)), Ending::Complete { .. }) => {
+    let (kind, amount, actor_id, note) = match ending.money(charge) {
+        Money::Stays => {
             let balance = users::table.find(user_id).select(users::tokens).get_result(conn)?;
-            Ok(Ended::Now { balance })
+            return Ok(Ended::Now { balance });
         }
-        (None, _) => already_ended(conn, chat_id, ending, operation_id),
-    }
-}
-
-/// The whole charge goes back, and the idempotency key is free for another try.
-fn give_back(
-    conn: &mut DbConnection,
-    (user_id, chat_id, charge): (i64, i64, i64),
-    (actor_id, note): (Option<i64>, &str),
-    operation_id: OperationId,
-    now: NaiveDateTime,
-) -> QueryResult<i64> {
+        Money::Settles(rest) => (EntryKind::Settlement, rest, None, ""),
+        Money::GoesBack { actor_id, note } => {
+            // Another try may have the key.
+            StoredKey::free(conn, chat_id)?;
+            (EntryKind::Refund, charge, actor_id, note)
+        }
+    };
     let balance = diesel::update(users::table.find(user_id))
-        .set(users::tokens.eq(users::tokens + charge))
+        .set(users::tokens.eq(users::tokens + amount))
         .returning(users::tokens)
         .get_result(conn)?;
+    let chat_id = Some(chat_id);
     NewEntry {
         user_id,
-        amount: charge,
+        amount,
         balance_after: balance,
-        kind: EntryKind::Refund,
-        chat_id: Some(chat_id),
+        kind,
+        chat_id,
         actor_id,
         note,
         operation_id,
         now,
     }
     .insert(conn)?;
-    StoredKey::free(conn, chat_id)?;
-    Ok(balance)
+    Ok(Ended::Now { balance })
+}
+
+/// Takes the chat out of `pending`, with what arrived; answers whose it is and what was charged. `None`: it was not
+/// pending any more.
+fn leave_pending(
+    conn: &mut DbConnection,
+    chat_id: i64,
+    ending: &Ending,
+    now: NaiveDateTime,
+) -> QueryResult<Option<(i64, i64)>> {
+    let nothing = Arrived::default();
+    let arrived = ending.arrived().unwrap_or(&nothing);
+    let pending =
+        chats::table.filter(chats::id.eq(chat_id)).filter(chats::state.eq(ChatState::Pending.as_str()));
+    diesel::update(pending)
+        .set((
+            chats::state.eq(ending.state().as_str()),
+            chats::failure.eq(ending.failure()),
+            chats::finished_at.eq(Some(now)),
+            chats::deadline.eq(None::<NaiveDateTime>),
+            chats::response.eq(arrived.text.as_deref()),
+            chats::answer_extras.eq(arrived.extras.as_deref()),
+            chats::prompt_tokens.eq(arrived.usage.map(|usage| usage.prompt_tokens)),
+            chats::completion_tokens.eq(arrived.usage.map(|usage| usage.completion_tokens)),
+            chats::usage_estimated.eq(arrived.usage.map(|usage| usage.estimated)),
+            chats::first_byte_at.eq(arrived.first_byte_at),
+        ))
+        .returning((chats::user_id, chats::charge))
+        .get_result(conn)
+        .optional()
 }
 
 fn already_ended(
@@ -120,19 +208,41 @@ fn already_ended(
         return Ok(Ended::Now { balance: entry.balance_after });
     }
     let Some(chat) = Chat::find(conn, chat_id)? else { return Ok(Ended::NoSuchChat) };
-    if chat.state == ChatState::Complete {
+    let was_paid_for = match chat.state {
+        ChatState::Complete => true,
+        // One whose client left early was refunded.
+        ChatState::Cancelled => !LedgerEntry::of_chat(conn, chat_id)?.iter().any(|e| e.kind == EntryKind::Refund),
+        _ => false,
+    };
+    if was_paid_for {
         return Ok(Ended::AlreadyComplete);
     }
-    if let Ending::Complete { response } = ending {
-        // A chat whose message was removed with its user's name keeps nothing any more.
-        let late = chats::table
-            .filter(chats::id.eq(chat_id))
-            .filter(chats::response.is_null())
-            .filter(chats::message.ne(""));
-        if diesel::update(late).set(chats::response.eq(response)).execute(conn)? == 1 {
-            // Its words are to be found, too.
-            ToFollow::insert(conn, chat_id)?;
-        }
+    if let Some(arrived) = ending.arrived() {
+        keep_late_answer(conn, chat_id, arrived)?;
     }
     Ok(Ended::AlreadyRefunded)
+}
+
+/// Keeps an answer that came when the charge was back already, for nothing.
+fn keep_late_answer(conn: &mut DbConnection, chat_id: i64, arrived: &Arrived) -> QueryResult<()> {
+    if arrived.text.is_none() && arrived.extras.is_none() {
+        return Ok(());
+    }
+    // A chat whose message was removed with its user's name keeps nothing any more.
+    let late = chats::table
+        .filter(chats::id.eq(chat_id))
+        .filter(chats::response.is_null())
+        .filter(chats::message.ne(""));
+    let kept = diesel::update(late)
+        .set((
+            chats::response.eq(arrived.text.as_deref()),
+            chats::answer_extras.eq(arrived.extras.as_deref()),
+            chats::first_byte_at.eq(arrived.first_byte_at),
+        ))
+        .execute(conn)?;
+    if kept == 1 {
+        // Its words are to be found, too.
+        ToFollow::insert(conn, chat_id)?;
+    }
+    Ok(())
 }

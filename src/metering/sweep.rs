@@ -31,7 +31,7 @@ pub async fn sweep(db: &Db) -> Result<usize> {
     for (chat_id, user_id) in overdue {
         let operation_id = OperationId::generate();
         let job = move |conn: &mut DbConnection| {
-            let ending = Ending::Failed { reason: REASON };
+            let ending = Ending::failed(REASON);
             Ok(end_hold(conn, chat_id, &ending, operation_id, clock::now())?)
         };
         match db.write_bulk(Scope::user(user_id), job).await {

@@ -1,74 +1,84 @@
 //! The life of a chat: charge, answer, settle.
 //!
 //! Where the responder has its answer at once, the chat is charged and complete in one transaction. Else the
-//! charge is a hold, and a task that outlives the connection waits for the answer and ends the hold: a client that
-//! goes away changes nothing about what is written. Nobody ever waits for a responder inside a transaction.
+//! charge is a hold, and a task that outlives the connection waits for the answer and ends the hold ([`super::answering`]).
+//! Nobody ever waits for a responder inside a transaction.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::charge::{Charge, Charged, Verdict};
-use super::hold::{Ended, Ending, end_hold};
+use super::chat_stream::{ChatStream, Client};
+use super::prepare::Prepared;
+use super::receipt::Receipt;
 use crate::clock;
-use crate::db::{Db, DbConnection, Scope};
-use crate::domain::{Fingerprint, IdempotencyKey, Message, OperationId, TokenDigest};
+use crate::db::{Db, Scope};
+use crate::domain::{Fingerprint, IdempotencyKey, OperationId, TokenDigest};
 use crate::error::{Error, Result};
-use crate::responder::Responder;
+use crate::models::Model;
+use crate::responder::{Answer, DUMMY, Health, Question, Responder, Usage};
 
-/// What things cost, in tokens.
+/// What things cost, and how much of them one user may have at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Prices {
+    /// Tokens for a message, where a model has no price of its own.
     pub chat: i64,
+    /// How many chats of one user may be answered at once, where the user has no limit of their own.
+    pub concurrent_chats: i64,
 }
 
-/// A message that somebody wants answered.
+/// What somebody wants answered.
 #[derive(Clone, Debug)]
 pub struct ChatRequest {
     pub auth_token: TokenDigest,
-    pub message: Message,
+    /// What is stored as the chat's message.
+    pub message: String,
+    pub prompt: Prompt,
     /// With the digest of the request, by which another request under the same key is told apart.
     pub key: Option<(IdempotencyKey, Fingerprint)>,
 }
 
-/// A chat that was paid for and answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Receipt {
-    pub chat_id: i64,
-    pub message: String,
-    pub response: String,
-    /// Tokens taken for it, now or, if replayed, then.
-    pub charged: i64,
-    /// The balance after it; if replayed, the balance now.
-    pub remaining: i64,
-    /// The answer is that of an earlier request with the same idempotency key; nothing was charged now.
-    pub replayed: bool,
+/// What the responder is to read.
+#[derive(Clone, Debug)]
+pub enum Prompt {
+    /// The message alone.
+    Message,
+    /// The message, after what was said before it in this conversation.
+    Conversation(i64),
+    /// All of this. Its `max_output` is what the client wants at most; 0: as much as there may be.
+    Whole(Question),
 }
 
 /// How long a hold lasts beyond the responder's own time limit, before the sweeper takes it for lost.
 const GRACE: Duration = Duration::from_secs(120);
 
-/// The longest pause between two tries to settle while the database is away.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
 /// Takes the toll, then lets the message through to the responder. Cheap to clone.
 #[derive(Clone)]
 pub struct Toll {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    db: Db,
-    responder: Responder,
-    prices: Prices,
+pub(super) struct Inner {
+    pub db: Db,
+    pub responder: Responder,
+    pub prices: Prices,
     /// Holds are settled here: on a runtime that outlives the server's workers.
     runtime: Handle,
     holds: TaskTracker,
-    hurry: CancellationToken,
+    /// Cancelled when the server was told to stop and can wait no longer.
+    pub hurry: CancellationToken,
+}
+
+/// How a request was let in.
+pub(super) enum Entry {
+    /// It is paid for and answered, now or before.
+    Answered(Box<Receipt>),
+    /// It is paid for, and waits for its answer.
+    Held(Charged),
 }
 
 impl Toll {
@@ -77,34 +87,66 @@ impl Toll {
         Toll { inner: Arc::new(Inner { db, responder, prices, runtime, holds, hurry }) }
     }
 
-    /// Charges the message and answers it.
+    /// Charges the message and answers it. Whoever gives up waiting changes nothing: the answer is finished, stored, and
+    /// found in the history or by the key.
     ///
     /// # Errors
-    /// The contract's refusals, which have charged nothing; [`Error::ResponderFailed`] when it was refunded;
+    /// The contract's refusals, which have charged nothing; [`Error::ResponderFailed`] and its like when it was refunded;
     /// [`Error::Unavailable`] when it is not known what was done.
     pub async fn chat(&self, request: ChatRequest) -> Result<Receipt> {
-        let message = request.message.into_string();
-        let charge = Charge {
-            auth_token: request.auth_token,
-            response: self.inner.responder.answer_at_once(&message),
-            message,
-            model: self.inner.responder.model(),
-            price: self.inner.prices.chat,
-            hold_for: self.inner.responder.time_limit() + GRACE,
-            key: request.key,
-            operation_id: OperationId::generate(),
-            now: clock::now(),
-        };
-        if charge.response.is_some() {
-            return self.inner.charge_and_answer(charge).await;
+        if let Some(charge) = self.inner.charge_with_answer(&request) {
+            return match self.inner.charge(charge).await? {
+                Entry::Answered(receipt) => Ok(*receipt),
+                Entry::Held(_) => Err(Error::Internal("a chat with its answer became a hold".to_owned())),
+            };
         }
-        // From before the charge until the hold has ended it is the task's work: the client may leave at any moment,
-        // and then the answer is found in the history or by the key.
-        let (tell, told) = oneshot::channel();
+        let (client, receipt) = Client::waiting();
+        self.begin(request, client);
+        receipt.await.unwrap_or_else(|_| Err(Error::Unavailable("the task of a hold was lost".to_owned())))
+    }
+
+    /// Charges the message and answers it part by part. Dropping the stream is leaving: it cancels the call.
+    ///
+    /// # Errors
+    /// As [`Toll::chat`], as far as they are known before the answer begins; later ones are in the stream.
+    pub async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
+        if self.inner.charge_with_answer(&request).is_some() {
+            return self.chat(request).await.map(ChatStream::of);
+        }
+        let (client, opening) = Client::streaming();
+        self.begin(request, client);
+        opening.opened().await
+    }
+
+    /// From before the charge until the hold has ended it is the task's work.
+    fn begin(&self, request: ChatRequest, client: Client) {
         let inner = self.inner.clone();
-        let task = async move { tell.send(inner.charge_and_answer(charge).await) };
-        self.inner.holds.spawn_on(task, &self.inner.runtime);
-        told.await.unwrap_or_else(|_| Err(Error::Unavailable("the task of a hold was lost".to_owned())))
+        self.inner.holds.spawn_on(async move { inner.serve(request, client).await }, &self.inner.runtime);
+    }
+
+    /// The names of the models on offer, the one that answers `POST /chat/` first.
+    pub async fn models(&self) -> Result<Vec<String>> {
+        match &self.inner.responder {
+            Responder::Dummy(_) => Ok(vec![DUMMY.to_owned()]),
+            Responder::Upstream(offer) => {
+                let on_offer = self.inner.on_offer(offer).await?;
+                Ok(on_offer.into_iter().map(|model| model.name).collect())
+            }
+        }
+    }
+
+    /// Notes the models that the settings name, so that administrators can give them a price.
+    pub async fn note_models(&self) -> Result<()> {
+        let names = self.inner.responder.models().to_vec();
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.inner.db.write(Scope::none(), move |conn| Ok(Model::add_missing(conn, &names)?)).await
+    }
+
+    /// How the upstream does; `None`: the dummy answers.
+    pub fn upstream_health(&self) -> Option<Health> {
+        self.inner.responder.health()
     }
 
     /// Waits until `served`, the last request's end, and then until no hold is open, `patience` at most in all;
@@ -125,76 +167,61 @@ impl Toll {
 }
 
 impl Inner {
-    async fn charge_and_answer(&self, charge: Charge) -> Result<Receipt> {
-        let (message, price, at_once) = (charge.message.clone(), charge.price, charge.response.clone());
-        let charged = match self.db.write_set(charge).await? {
-            Verdict::Charged(charged) => charged,
-            Verdict::Unauthorized => return Err(Error::Unauthorized),
-            Verdict::Insufficient { balance } => return Err(Error::InsufficientTokens { balance, price }),
-            Verdict::InFlight => return Err(Error::KeyInFlight),
-            Verdict::KeyReused => return Err(Error::KeyReused),
-            Verdict::Replay { chat, balance } => {
-                return Ok(Receipt {
-                    chat_id: chat.id,
-                    message: chat.message,
-                    response: chat.response.unwrap_or_default(),
-                    charged: chat.charge,
-                    remaining: balance,
-                    replayed: true,
-                });
-            }
-        };
-        let response = match at_once {
-            Some(response) => response,
-            None => self.answer_and_settle(charged, &message).await?,
-        };
-        let Charged { chat_id, balance, .. } = charged;
-        Ok(Receipt { chat_id, message, response, charged: price, remaining: balance, replayed: false })
+    /// The charge, where the answer takes no waiting and nothing has to be looked up first.
+    fn charge_with_answer(&self, request: &ChatRequest) -> Option<Charge> {
+        if matches!(request.prompt, Prompt::Conversation(_)) {
+            return None;
+        }
+        let response = self.responder.answer_at_once(&request.message)?;
+        let prepared = Prepared::dummy(self.prices.chat);
+        Some(Charge { response: Some(response), ..self.new_charge(request, &prepared) })
     }
 
-    async fn answer_and_settle(&self, charged: Charged, message: &str) -> Result<String> {
-        let limit = self.responder.time_limit();
-        let answered = tokio::select! {
-            answered = tokio::time::timeout(limit, self.responder.answer(message)) => {
-                answered.unwrap_or(Err("it took too long"))
-            }
-            () = self.hurry.cancelled() => Err("the server was stopped"),
-        };
-        let ending = match &answered {
-            Ok(response) => Ending::Complete { response: response.clone() },
-            Err(reason) => Ending::Failed { reason },
-        };
-        match (self.end(charged, ending).await?, answered) {
-            (Ended::AlreadyRefunded | Ended::NoSuchChat, _) => {
-                Err(Error::ResponderFailed("it took too long"))
-            }
-            (_, Ok(response)) => Ok(response),
-            (_, Err(reason)) => Err(Error::ResponderFailed(reason)),
+    pub(super) fn new_charge(&self, request: &ChatRequest, prepared: &Prepared) -> Charge {
+        Charge {
+            auth_token: request.auth_token,
+            message: request.message.clone(),
+            model: prepared.question.model.clone(),
+            price: prepared.price.hold(&prepared.question),
+            response: None,
+            hold_for: self.responder.time_limit() + GRACE,
+            concurrent_chats: self.prices.concurrent_chats,
+            conversation_id: prepared.conversation_id,
+            key: request.key.clone(),
+            operation_id: OperationId::generate(),
+            now: clock::now(),
         }
     }
 
-    /// Ends the hold; tries again while the database is away, until the sweeper may have taken the hold for lost.
-    async fn end(&self, charged: Charged, ending: Ending) -> Result<Ended> {
-        let operation_id = OperationId::generate();
-        let give_up = tokio::time::Instant::now() + GRACE;
-        let mut pause = Duration::from_millis(100);
-        loop {
-            let ending = ending.clone();
-            let job = move |conn: &mut DbConnection| {
-                Ok(end_hold(conn, charged.chat_id, &ending, operation_id, clock::now())?)
-            };
-            let outcome = self.db.write(Scope::user(charged.user_id), job).await;
-            let Err(error) = outcome else { return outcome };
-            let out_of_time = tokio::time::Instant::now() + pause > give_up || self.hurry.is_cancelled();
-            if out_of_time {
-                log::error!(
-                    "chat {}: its hold could not be ended and is left to the sweeper",
-                    charged.chat_id
-                );
-                return Err(error);
+    /// Charges; what comes of it is an entry or one of the contract's refusals.
+    pub(super) async fn charge(&self, charge: Charge) -> Result<Entry> {
+        let (message, model, price) = (charge.message.clone(), charge.model.clone(), charge.price);
+        let (response, now) = (charge.response.clone(), charge.now);
+        match self.db.write_set(charge).await? {
+            Verdict::Charged(charged) => {
+                let Some(response) = response else { return Ok(Entry::Held(charged)) };
+                let answer = Answer::of_text(&response);
+                Ok(Entry::Answered(Box::new(Receipt {
+                    chat_id: charged.chat_id,
+                    model,
+                    usage: Usage::counted(&message, &answer),
+                    message,
+                    answer,
+                    charged: price,
+                    remaining: charged.balance,
+                    replayed: false,
+                    created_at: now,
+                })))
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            Verdict::Unauthorized => Err(Error::Unauthorized),
+            Verdict::Insufficient { balance } => Err(Error::InsufficientTokens { balance, price }),
+            Verdict::TooManyHolds => Err(Error::TooManyChats),
+            Verdict::InFlight => Err(Error::KeyInFlight),
+            Verdict::KeyReused => Err(Error::KeyReused),
+            Verdict::Replay { chat, balance } => {
+                let charged = self.cost_of(chat.id).await?;
+                Ok(Entry::Answered(Box::new(Receipt::replayed(*chat, charged, balance))))
+            }
         }
     }
 }

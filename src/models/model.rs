@@ -49,6 +49,12 @@ impl Model {
         dsl::models.order(dsl::name).select(Model::as_select()).load(conn)
     }
 
+    /// A model that has no row yet: on offer, at the settings' price.
+    pub fn unpriced(name: String) -> Model {
+        let (base_price, prompt_price, completion_price) = (None, None, None);
+        Model { id: 0, name, is_withdrawn: false, base_price, prompt_price, completion_price, version: 0 }
+    }
+
     /// Adds those that are not there yet, at the settings' price.
     pub fn add_missing(conn: &mut DbConnection, names: &[String]) -> QueryResult<()> {
         for name in names {

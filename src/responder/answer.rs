@@ -26,6 +26,11 @@ impl Piece {
         self.delta.get("content").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// How many bytes of the answer it brings.
+    pub fn bytes(&self) -> i64 {
+        delta_bytes(&self.delta)
+    }
+
     /// Whether it brings something of the answer: not only who speaks, or why it ends.
     pub fn brings_something(&self) -> bool {
         self.delta.iter().any(|(name, value)| name != "role" && !is_nothing(value))
@@ -100,7 +105,7 @@ impl Answer {
     pub fn add(&mut self, piece: &Piece) {
         if piece.brings_something() {
             self.pieces += 1;
-            self.bytes = self.bytes.saturating_add(delta_bytes(&piece.delta));
+            self.bytes = self.bytes.saturating_add(piece.bytes());
         }
         merge_fields(&mut self.message, &piece.delta);
         self.message.remove("role");
@@ -110,6 +115,12 @@ impl Answer {
         if let Some(logprobs) = &piece.logprobs {
             merge(self.logprobs.get_or_insert(Value::Null), logprobs);
         }
+    }
+
+    /// All of it as one part.
+    pub fn as_piece(&self) -> Piece {
+        let (finish_reason, logprobs) = (self.finish_reason.clone(), self.logprobs.clone());
+        Piece { delta: self.message.clone(), finish_reason, logprobs }
     }
 
     /// The text of it. It may have none, but tool calls.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::Reason;
+use super::Failure;
 
 /// Beyond its own delay.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -23,10 +23,10 @@ impl Dummy {
         (self.delay.is_zero() && self.failures_percent == 0).then(|| text(message))
     }
 
-    pub(super) async fn answer(&self, message: &str) -> Result<String, Reason> {
+    pub(super) async fn answer(&self, message: &str) -> Result<String, Failure> {
         tokio::time::sleep(self.delay).await;
         let fails = rand::rng().random_range(0..100) < self.failures_percent;
-        if fails { Err("the dummy was told to fail") } else { Ok(text(message)) }
+        if fails { Err(Failure::ToldToFail) } else { Ok(text(message)) }
     }
 
     pub(super) fn time_limit(&self) -> Duration {

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use crate::error::Error;
+
+/// When to try again where all places are taken, in seconds.
+const RETRY_AFTER_BUSY: u64 = 2;
+
 /// A few words of ours, stored with the chat and shown to its user; never an upstream's text.
 pub type Reason = &'static str;
 
@@ -68,6 +73,18 @@ impl Failure {
             Failure::Busy => "too many calls are in flight",
             Failure::Resting(_) => "the model failed too often and is given a rest",
             Failure::Stopped => "the server was stopped",
+        }
+    }
+}
+
+/// What the client is told.
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        match failure {
+            Failure::Busy => Error::Busy(RETRY_AFTER_BUSY),
+            Failure::Resting(rest) => Error::Busy(rest.as_secs() + 1),
+            Failure::RequestRefused => Error::RequestRefused,
+            failure => Error::ResponderFailed(failure.reason()),
         }
     }
 }

@@ -1,8 +1,10 @@
-//! What answers a message. The toll asks for an answer that is there at once, and else waits for one.
+//! What answers a message. The toll asks for an answer that is there at once, and else waits for one, part by part.
 
 mod answer;
 mod dummy;
 mod failure;
+mod offer;
+mod openai;
 mod question;
 mod usage;
 
@@ -11,13 +13,32 @@ use std::time::Duration;
 pub use answer::{Answer, Piece};
 pub use dummy::Dummy;
 pub use failure::{Failure, Reason};
+pub use offer::Offer;
+pub use openai::{Answering as UpstreamAnswering, BreakerState, Health, Permit, Upstream, UpstreamKey, UpstreamSettings};
 pub use question::{Question, message_of};
 pub use usage::{Usage, estimate};
 
-/// What answers messages. An upstream LLM will be another variant.
+/// What answers messages.
 #[derive(Clone, Debug)]
 pub enum Responder {
     Dummy(Dummy),
+    Upstream(Offer),
+}
+
+/// The name of the dummy where a model has one.
+pub const DUMMY: &str = "dummy";
+
+/// A place among the calls in flight. The dummy needs none.
+pub enum Place {
+    Dummy,
+    Upstream(Permit),
+}
+
+/// An answer under way. Dropping it cancels the call.
+pub enum Answering {
+    /// The dummy's, which comes in one part.
+    Dummy(Option<Piece>),
+    Upstream(Box<UpstreamAnswering>),
 }
 
 impl Responder {
@@ -25,20 +46,35 @@ impl Responder {
     pub fn answer_at_once(&self, message: &str) -> Option<String> {
         match self {
             Responder::Dummy(dummy) => dummy.answer_at_once(message),
+            Responder::Upstream(_) => None,
         }
     }
 
-    /// The answer. Whoever calls this bounds it by [`Responder::time_limit`].
-    pub async fn answer(&self, message: &str) -> Result<String, Reason> {
+    /// Waits for a place among the calls in flight, for a short time.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`] and [`Failure::Resting`]: there is none.
+    pub async fn admit(&self) -> Result<Place, Failure> {
         match self {
-            Responder::Dummy(dummy) => dummy.answer(message).await,
+            Responder::Dummy(_) => Ok(Place::Dummy),
+            Responder::Upstream(offer) => offer.upstream.admit().await.map(Place::Upstream),
         }
     }
 
-    /// What is stored with the chat as its model.
-    pub fn model(&self) -> &'static str {
-        match self {
-            Responder::Dummy(_) => "dummy",
+    /// Asks; answers once there is the beginning of an answer. Whoever calls this bounds it, and the rest of the answer,
+    /// by [`Responder::time_limit`].
+    pub async fn ask(&self, place: Place, message: &str, question: &Question) -> Result<Answering, Failure> {
+        match (self, place) {
+            (Responder::Upstream(offer), Place::Upstream(permit)) => {
+                let answering = offer.upstream.ask(permit, question).await?;
+                Ok(Answering::Upstream(Box::new(answering)))
+            }
+            (Responder::Dummy(dummy), _) => {
+                let text = dummy.answer(message).await?;
+                let piece = Piece { finish_reason: Some("stop".to_owned()), ..Piece::of_text(&text) };
+                Ok(Answering::Dummy(Some(piece)))
+            }
+            (Responder::Upstream(_), Place::Dummy) => Err(Failure::Unreachable),
         }
     }
 
@@ -46,6 +82,41 @@ impl Responder {
     pub fn time_limit(&self) -> Duration {
         match self {
             Responder::Dummy(dummy) => dummy.time_limit(),
+            Responder::Upstream(offer) => offer.upstream.time_limit(),
+        }
+    }
+
+    /// The models on offer, the one that answers where none is asked for first.
+    pub fn models(&self) -> &[String] {
+        match self {
+            Responder::Dummy(_) => &[],
+            Responder::Upstream(offer) => &offer.models,
+        }
+    }
+
+    /// How the upstream does, where there is one.
+    pub fn health(&self) -> Option<Health> {
+        match self {
+            Responder::Dummy(_) => None,
+            Responder::Upstream(offer) => Some(offer.upstream.health()),
+        }
+    }
+}
+
+impl Answering {
+    /// The next part; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<Piece>, Failure> {
+        match self {
+            Answering::Dummy(piece) => Ok(piece.take()),
+            Answering::Upstream(answering) => answering.next().await,
+        }
+    }
+
+    /// What the upstream has counted, as far as it said.
+    pub fn usage(&self) -> Option<Usage> {
+        match self {
+            Answering::Dummy(_) => None,
+            Answering::Upstream(answering) => answering.usage(),
         }
     }
 }

@@ -67,6 +67,6 @@ mod tests {
         assert!(plain >= 64 + 2);
         question.options.insert("tools".into(), serde_json::json!([{ "type": "function" }]));
         question.options.insert("temperature".into(), serde_json::json!(0.5));
-        assert_eq!(question.prompt_bound(), plain + 23);
+        assert_eq!(question.prompt_bound(), plain + 21);
     }
 }

@@ -1,5 +1,7 @@
 //! What an LLM counts.
 
+use super::answer::Answer;
+
 /// Tokens of an LLM that a chat took; not those of the balance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -17,6 +19,13 @@ impl Usage {
     pub fn reported(prompt_tokens: i64, completion_tokens: i64) -> Option<Usage> {
         let sound = (0..=MOST).contains(&prompt_tokens) && (0..=MOST).contains(&completion_tokens);
         sound.then_some(Usage { prompt_tokens, completion_tokens, estimated: false })
+    }
+
+    /// Counted by us, from a message and its answer as texts.
+    pub fn counted(message: &str, answer: &Answer) -> Usage {
+        let bytes = |text: &str| estimate(i64::try_from(text.len()).unwrap_or(i64::MAX));
+        let completion_tokens = bytes(answer.text().unwrap_or_default());
+        Usage { prompt_tokens: bytes(message), completion_tokens, estimated: true }
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) async fn run(services: Services, config: Config) {
     if let Err(error) = administration::end_interrupted_verifications(&services.db).await {
         log::warn!("verifications that were interrupted could not be ended: {error}");
     }
+    if let Err(error) = services.toll.note_models().await {
+        log::warn!("the models on offer could not be noted for the panel: {error}");
+    }
     tokio::join!(
         sweep(&services),
         minutely(&services, &config),

@@ -28,7 +28,7 @@ pub async fn manners<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
     let id = format!("{:016x}", rand::rng().random::<u64>());
-    let wants_problem = wants_problem(request.headers());
+    let shape = Shape::of(&request);
     let https = request.app_data::<Data<Https>>().is_some_and(|https| https.0);
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
         request.error_response(Error::HeadTooLarge)
@@ -36,9 +36,9 @@ pub async fn manners<B: MessageBody + 'static>(
         next.call(request).await?.map_into_boxed_body()
     };
     if let Some(error) = response.response().error()
-        && let Some(mut shaped) = shaped(response.request().clone(), error, wants_problem)
+        && let Some(mut shaped) = shaped(response.request().clone(), error, shape)
     {
-        keep_cors(response.headers(), shaped.headers_mut());
+        keep_headers(response.headers(), shaped.headers_mut());
         response = shaped;
     }
     add_headers(response.headers_mut(), &id, https);
@@ -46,12 +46,43 @@ pub async fn manners<B: MessageBody + 'static>(
     Ok(response)
 }
 
+/// What an error looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// The old contract's, which errors have by themselves.
+    Contract,
+    /// RFC 9457.
+    Problem,
+    /// That of the OpenAI protocol, on all of its paths.
+    OpenAi,
+}
+
+impl Shape {
+    fn of(request: &ServiceRequest) -> Shape {
+        if request.path() == "/v1" || request.path().starts_with("/v1/") {
+            Shape::OpenAi
+        } else if wants_problem(request.headers()) {
+            Shape::Problem
+        } else {
+            Shape::Contract
+        }
+    }
+
+    fn response(self, error: &Error) -> actix_web::HttpResponse {
+        match self {
+            Shape::Contract => error.error_response(),
+            Shape::Problem => error.problem(),
+            Shape::OpenAi => error.openai_response(),
+        }
+    }
+}
+
 /// Logs what the operator has to know of an error, and gives it the shape that the client asked for. `None`: it
 /// has that shape already.
 fn shaped(
     request: actix_web::HttpRequest,
     error: &actix_web::Error,
-    wants_problem: bool,
+    shape: Shape,
 ) -> Option<ServiceResponse<BoxBody>> {
     if let Some(page) = error.as_error::<PageError>() {
         page.log();
@@ -60,7 +91,7 @@ fn shaped(
     match error.as_error::<Error>() {
         Some(ours) => {
             ours.log();
-            wants_problem.then(|| ServiceResponse::new(request, ours.problem()))
+            (shape != Shape::Contract).then(|| ServiceResponse::new(request, shape.response(ours)))
         }
         // An error of actix itself: its own body is plain text, and may say more than it should.
         None => {
@@ -73,16 +104,18 @@ fn shaped(
                 _ => Error::Internal(error.to_string()),
             };
             ours.log();
-            let body = if wants_problem { ours.problem() } else { ours.error_response() };
-            Some(ServiceResponse::new(request, body))
+            Some(ServiceResponse::new(request, shape.response(&ours)))
         }
     }
 }
 
-/// What browsers were allowed stays allowed, or a page of another origin could not read the error.
-fn keep_cors(from: &HeaderMap, to: &mut HeaderMap) {
+/// What browsers were allowed stays allowed, or a page of another origin could not read the error; and so does what is
+/// left of a limit.
+fn keep_headers(from: &HeaderMap, to: &mut HeaderMap) {
     for (name, value) in from {
-        if name.as_str().starts_with("access-control-") || name == header::VARY {
+        let name_text = name.as_str();
+        let is_kept = name_text.starts_with("access-control-") || name_text.starts_with("x-ratelimit-");
+        if is_kept || name == header::VARY {
             to.append(name.clone(), value.clone());
         }
     }

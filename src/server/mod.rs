@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
-use crate::admin::{self, MessagePrice, PublicOrigin, SiteTitle, UserLimitDefaults};
+use crate::admin::{self, ModelSettings, PublicOrigin, SiteTitle, UserLimitDefaults};
 use crate::administration::Bulk;
 use crate::api::{self, BodyTimeout, Https, Readiness};
 use crate::auth::{AccountRules, Auth, Hasher};
@@ -57,13 +57,16 @@ pub struct Services {
     https: Data<Https>,
     public_origin: Data<PublicOrigin>,
     site_title: Data<SiteTitle>,
-    message_price: Data<MessagePrice>,
+    model_settings: Data<ModelSettings>,
     user_limits: Data<UserLimitDefaults>,
 }
 
 impl Services {
     /// `runtime` is where holds are settled: it must outlive the server.
-    pub fn new(config: &Config, db: Db, runtime: Handle) -> Services {
+    ///
+    /// # Errors
+    /// What the settings lack.
+    pub fn new(config: &Config, db: Db, runtime: Handle) -> Result<Services, String> {
         let cores = cores();
         let hasher = Hasher::new(config.accounts.bcrypt_cost, cores, cores * WAITING_PER_CORE);
         let days = config.accounts.auth_token_days;
@@ -73,11 +76,14 @@ impl Services {
             unified_login_errors: config.accounts.login_errors == LoginErrors::Unified,
             session_idle: TimeDelta::minutes(i64::from(config.accounts.session_idle_minutes)),
             session_lifetime: TimeDelta::hours(i64::from(config.accounts.session_hours)),
+            requests_per_minute: config.limits.requests_per_minute,
             auth_token_lifetime: (days > 0).then(|| TimeDelta::days(i64::from(days))),
         };
         let throttle = Throttle::new(config.accounts.throttle == Switch::On);
-        let toll = Toll::new(db.clone(), config.responder(), config.prices(), runtime);
-        Services {
+        let responder = config.responder()?;
+        let named = responder.models().to_vec();
+        let toll = Toll::new(db.clone(), responder, config.prices(), runtime);
+        Ok(Services {
             auth: Data::new(Auth::new(db.clone(), hasher, throttle, rules)),
             db: Data::new(db),
             toll: Data::new(toll),
@@ -88,9 +94,16 @@ impl Services {
             https: Data::new(Https(config.is_https())),
             public_origin: Data::new(PublicOrigin(config.public_origin())),
             site_title: Data::new(SiteTitle(config.listen.site_title.clone())),
-            message_price: Data::new(MessagePrice(config.metering.chat_price)),
-            user_limits: Data::new(UserLimitDefaults { concurrent_chats: 32, requests_per_minute: 600 }),
-        }
+            model_settings: Data::new(ModelSettings {
+                message_price: config.metering.chat_price,
+                max_output: config.upstream.upstream_max_output,
+                named,
+            }),
+            user_limits: Data::new(UserLimitDefaults {
+                concurrent_chats: config.limits.concurrent_chats,
+                requests_per_minute: i64::from(config.limits.requests_per_minute),
+            }),
+        })
     }
 }
 
@@ -112,7 +125,7 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.https)
             .app_data(services.public_origin)
             .app_data(services.site_title)
-            .app_data(services.message_price)
+            .app_data(services.model_settings)
             .app_data(services.user_limits)
             .configure(api::routes)
             .configure(pages::routes)
@@ -139,6 +152,8 @@ pub async fn serve(
     .max_connections((connections / workers).max(1))
     .client_request_timeout(Duration::from_secs(config.listen.head_timeout))
     .keep_alive(KEEP_ALIVE)
+    // A client that closes its connection has left, also while nothing is being written to it: see docs/decisions.md.
+    .h1_allow_half_closed(false)
     .shutdown_timeout(SHUTDOWN_TIMEOUT)
     .disable_signals()
     .bind(config.listen.bind)?;
@@ -185,7 +200,7 @@ fn stop_on_signal(server: ServerHandle, services: Services) -> io::Result<impl F
 /// What browsers of other origins may do: nothing, unless the settings name them. No cookies, ever.
 pub fn cors(origins: &[String]) -> Condition<Cors> {
     let cors = Cors::default()
-        .allowed_methods(["GET", "POST", "DELETE"])
+        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
         .allowed_headers(["Authorization", "Content-Type", "Accept", "Idempotency-Key"])
         .expose_headers([
             "X-Tokens-Charged",

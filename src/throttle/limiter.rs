@@ -34,7 +34,7 @@ impl RetryAfter {
         self.0
     }
 
-    fn at_least(wait: Duration) -> RetryAfter {
+    pub(super) fn at_least(wait: Duration) -> RetryAfter {
         let started = u64::from(wait.subsec_nanos() > 0);
         RetryAfter((wait.as_secs() + started).max(1))
     }

@@ -153,6 +153,7 @@ async fn use_everything(db: Db) {
         session_idle: chrono::TimeDelta::hours(1),
         session_lifetime: chrono::TimeDelta::hours(12),
         opening_tokens: 4000,
+        requests_per_minute: 600,
         registration_open: true,
         unified_login_errors: false,
         auth_token_lifetime: None,

@@ -145,8 +145,8 @@ async fn everything_else_that_was_committed_but_not_confirmed_is_found_and_not_d
         let db = db.clone();
         queue(async move { register(&db, name).await })
     });
-    let refunded = queue(end(db.clone(), ada, holds[0], Ending::Failed { reason: "a test" }));
-    let settled = queue(end(db.clone(), ada, holds[1], Ending::Complete { response: "yes".to_owned() }));
+    let refunded = queue(end(db.clone(), ada, holds[0], Ending::failed("a test")));
+    let settled = queue(end(db.clone(), ada, holds[1], Ending::answered("yes".to_owned())));
     proxy.lose_commit(THE_BATCH);
     held.release().await;
 

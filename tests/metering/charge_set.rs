@@ -75,10 +75,12 @@ impl Scene {
         Charge {
             auth_token: self.accounts[place].auth_token,
             message: ask.message.to_owned(),
-            model: "dummy",
+            model: "dummy".to_owned(),
             price: ask.price,
             response: (!ask.hold).then(|| format!("Response to {}", ask.message)),
             hold_for: Duration::from_secs(3600),
+            concurrent_chats: crate::support::ledger::CONCURRENT_CHATS,
+            conversation_id: None,
             key: ask.key.map(|name| key(name, ask.message)),
             operation_id: OperationId::generate(),
             now: clock::now(),
@@ -99,6 +101,7 @@ impl Scene {
             }
             Verdict::Unauthorized => "unauthorized".to_owned(),
             Verdict::Insufficient { balance } => format!("insufficient: {balance}"),
+            Verdict::TooManyHolds => "too many holds".to_owned(),
             Verdict::Replay { chat, balance } => {
                 let (place, message) = place(chat.user_id, chat.id);
                 format!("replay of chat {place} ({message}), leaves {balance}")

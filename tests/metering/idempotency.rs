@@ -66,12 +66,12 @@ async fn a_refund_frees_the_key_and_an_answer_does_not(#[values(On::Sqlite, On::
     let first = charged(pay(&ledger, hold(ada.auth_token), "one", "hi").await);
     let meanwhile = pay(&ledger, hold(ada.auth_token), "one", "hi").await;
     assert!(matches!(meanwhile, Verdict::InFlight), "{meanwhile:?}");
-    end(&ledger, ada, first.chat_id, Ending::Failed { reason: "a test" }).await;
+    end(&ledger, ada, first.chat_id, Ending::failed("a test")).await;
     assert_eq!(ledger.balance(ada.id), 4000);
 
     let second = charged(pay(&ledger, hold(ada.auth_token), "one", "hi").await);
     assert_ne!(second.chat_id, first.chat_id);
-    end(&ledger, ada, second.chat_id, Ending::Complete { response: "hello".to_owned() }).await;
+    end(&ledger, ada, second.chat_id, Ending::answered("hello".to_owned())).await;
     let third = pay(&ledger, hold(ada.auth_token), "one", "hi").await;
     let Verdict::Replay { chat, balance: 3900 } = third else { panic!("{third:?}") };
     assert_eq!((chat.id, chat.response.as_deref()), (second.chat_id, Some("hello")));

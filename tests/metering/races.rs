@@ -84,7 +84,7 @@ async fn one_key_at_once_is_one_charge_and_the_others_get_its_answer(
     let receipts: Vec<_> = join_all(chats).await.into_iter().map(|r| r.unwrap().unwrap()).collect();
     assert_eq!(receipts.iter().filter(|receipt| !receipt.replayed).count(), 1);
     let same = |receipt: &tollgate::metering::Receipt| {
-        (receipt.chat_id, receipt.response.as_str(), receipt.remaining)
+        (receipt.chat_id, receipt.answer.text().unwrap_or_default(), receipt.remaining)
             == (receipts[0].chat_id, "Response to Hello", 3900)
     };
     assert!(receipts.iter().all(same), "{receipts:?}");
@@ -164,8 +164,8 @@ async fn a_hold_that_several_end_at_once_is_ended_by_one_of_them(#[values(On::Sq
         // Its deadline is now, so the sweeper may take it as well.
         let overdue = tollgate::metering::Charge { hold_for: Duration::ZERO, ..hold(ada.auth_token) };
         let chat_id = charged(ledger.db.write_set(overdue).await.unwrap()).chat_id;
-        let complete = Ending::Complete { response: format!("answer {round}") };
-        let failed = Ending::Failed { reason: "a test" };
+        let complete = Ending::answered(format!("answer {round}"));
+        let failed = Ending::failed("a test");
         let (swept, settled, again, refunded) = tokio::join!(
             sweep(&other),
             end(&ledger.db, ada, chat_id, complete.clone()),

@@ -83,7 +83,7 @@ async fn whoever_comes_first_a_chat_is_refunded_at_most_once(#[values(On::Sqlite
         let is_hold = dice.pick(0..2) == 0;
         let new = if is_hold { hold(ada.auth_token) } else { charge(ada.auth_token) };
         let id = chat(&ledger, new).await;
-        let answer = Ending::Complete { response: "an answer".to_owned() };
+        let answer = Ending::answered("an answer".to_owned());
         let given_up = Ending::Released { actor_id: Some(ada.id), note: "a test".to_owned() };
         let endings = if dice.pick(0..2) == 0 { [answer, given_up] } else { [given_up, answer] };
         let [first, second] = endings;

@@ -188,7 +188,7 @@ async fn open_holds_and_rights_stand_in_the_way(#[values(On::Sqlite, On::Postgre
     finish_all(&app.services.db).await.unwrap();
     // The answer comes after all: it is not kept.
     let late = move |conn: &mut tollgate::db::DbConnection| {
-        let ending = Ending::Complete { response: SAID.to_owned() };
+        let ending = Ending::answered(SAID.to_owned());
         let now = tollgate::clock::now();
         Ok(end_hold(conn, hold, &ending, tollgate::domain::OperationId::generate(), now)?)
     };

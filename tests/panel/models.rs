@@ -6,6 +6,16 @@ use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::panel::Browser;
 
+/// An upstream that cannot be reached.
+pub(super) const UPSTREAM: [&str; 6] = [
+    "--responder",
+    "openai",
+    "--upstream-url",
+    "http://127.0.0.1:9/v1",
+    "--upstream-models",
+    "small-1,big/2?",
+];
+
 /// Two models, both at the settings' price; answers where their pages are.
 fn two_models(app: &TestApp) -> [String; 2] {
     app.sql("INSERT INTO models (name) VALUES ('small-1'), ('big/2?')");
@@ -35,7 +45,7 @@ async fn where_no_model_is_known_the_page_says_how_to_get_one(#[values(On::Sqlit
     two_models(&app);
     let page = root.get("/admin/models/").await;
     page.assert_hides(&["the built-in dummy"]);
-    page.assert_shows(&["small-1 on offer 100 tokens a message (the settings' price)"]);
+    page.assert_shows(&["small-1 not in the settings 100 tokens a message (the settings' price)"]);
 }
 
 #[rstest]
@@ -43,7 +53,14 @@ async fn where_no_model_is_known_the_page_says_how_to_get_one(#[values(On::Sqlit
 async fn a_price_is_set_and_taken_back_and_the_history_tells_of_it(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
-    let Some(app) = TestApp::spawn_with(on, &["--chat-price", "7"]).await else { return };
+    let Some(app) = TestApp::spawn_with(
+        on,
+        &[&UPSTREAM[..], &["--chat-price", "7", "--upstream-max-output", "1000"]].concat(),
+    )
+    .await
+    else {
+        return;
+    };
     let root = app.superuser("root").await;
     let [small, big] = two_models(&app);
     root.get(&small).await.assert_shows(&["7 tokens a message (the settings' price)"]);

@@ -6,6 +6,7 @@ use tollgate::db::DbConnection;
 use tollgate::domain::OperationId;
 use tollgate::metering::{Ending, end_hold};
 
+use super::models::UPSTREAM;
 use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::panel::Page;
@@ -14,7 +15,7 @@ use crate::support::panel::Page;
 async fn failed(app: &TestApp, token: &str, reason: &'static str) -> i64 {
     let chat = app.hold(token).await;
     let end = move |conn: &mut DbConnection| {
-        let (ending, now) = (Ending::Failed { reason }, clock::now());
+        let (ending, now) = (Ending::failed(reason), clock::now());
         Ok(end_hold(conn, chat, &ending, OperationId::generate(), now)?)
     };
     app.services.db.write(tollgate::db::Scope::none(), end).await.unwrap();
@@ -158,4 +159,28 @@ async fn a_chat_that_failed_or_waits_says_so_on_its_page(#[values(On::Sqlite, On
         "UPDATE chats SET state = 'cancelled', failure = 'the client left', deadline = NULL WHERE id = {hold}"
     ));
     root.get(&format!("/admin/chats/{hold}/")).await.assert_shows(&["Why it ended the client left"]);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_home_page_tells_how_the_upstream_does(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    root.get("/admin/").await.assert_hides(&["Upstream"]);
+    let Some(app) = TestApp::spawn_with(on, &UPSTREAM).await else { return };
+    let (root, token) = (app.superuser("root").await, app.user("ada").await);
+    root.get("/admin/").await.assert_shows(&["Upstream State not called yet Failures in a row 0"]);
+    let answer = app.chat(&token, "Hello").await;
+    assert!(answer.status >= 500, "{}", answer.text());
+    let home = root.get("/admin/").await;
+    home.assert_shows(&[
+        "Upstream State failing",
+        "Why the model could not be reached",
+        "Calls in flight 0 Calls waiting 0",
+    ]);
+    assert_eq!(
+        section(&home, FAILURES).map(|text| text.trim().to_owned()),
+        Some("1 the model could not be reached".to_owned())
+    );
+    app.assert_sound();
 }

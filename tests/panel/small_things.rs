@@ -142,7 +142,7 @@ async fn an_answer_that_comes_after_a_release_is_found_by_its_words(
     app.catch_up().await;
     root.get("/admin/chats/?q=albatross").await.assert_shows(&["0 chats on this page"]);
     let job = move |conn: &mut DbConnection| {
-        let late = Ending::Complete { response: "an albatross, at last".to_owned() };
+        let late = Ending::answered("an albatross, at last".to_owned());
         Ok(end_hold(conn, chat_id, &late, OperationId::generate(), clock::now())?)
     };
     app.services.db.write(Scope::none(), job).await.unwrap();

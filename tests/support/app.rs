@@ -62,7 +62,7 @@ impl TestApp {
         let config = config(database.url(), flags);
         let db = Db::open(&config.db_options()).unwrap();
         db.migrate().unwrap();
-        let services = Services::new(&config, db, Handle::current());
+        let services = Services::new(&config, db, Handle::current()).unwrap();
         let app = App::new()
             .wrap(server::cors(&config.listen.cors_origins))
             .wrap(from_fn(manners))

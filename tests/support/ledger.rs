@@ -9,11 +9,11 @@ use tokio::runtime::Handle;
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, DbOptions, Scope};
 use tollgate::domain::{
-    Fingerprint, IdempotencyKey, Message, OperationId, PlainToken, TokenDigest, Username,
+    Fingerprint, IdempotencyKey, OperationId, PlainToken, TokenDigest, Username,
 };
 use tollgate::error::Result;
 use tollgate::metering::{
-    Adjusted, Adjustment, Charge, ChatRequest, NewAccount, OpenedAccount, Prices, Toll, Verdict, adjust,
+    Adjusted, Adjustment, Charge, ChatRequest, NewAccount, OpenedAccount, Prices, Prompt, Toll, Verdict, adjust,
     open_account, verify,
 };
 use tollgate::models::{AuthToken, Chat, Keyset, LedgerEntry, NewAuthToken, User};
@@ -23,6 +23,9 @@ use super::{On, TestDatabase};
 
 /// What a chat costs in these tests.
 pub const PRICE: i64 = 100;
+
+/// More chats at once than any of these tests begins, unless it is about that.
+pub const CONCURRENT_CHATS: i64 = 1_000_000;
 
 /// One node and its database, which goes away with it.
 pub struct Ledger {
@@ -192,10 +195,12 @@ pub fn charge(auth_token: TokenDigest) -> Charge {
     Charge {
         auth_token,
         message: "hi".to_owned(),
-        model: "dummy",
+        model: "dummy".to_owned(),
         price: PRICE,
         response: Some("Response to hi".to_owned()),
         hold_for: Duration::from_secs(3600),
+        concurrent_chats: CONCURRENT_CHATS,
+        conversation_id: None,
         key: None,
         operation_id: OperationId::generate(),
         now: clock::now(),
@@ -245,11 +250,11 @@ pub fn charged(verdict: Verdict) -> tollgate::metering::Charged {
 /// A toll with a dummy that takes `delay` to answer.
 pub fn toll(db: &Db, delay: Duration) -> Toll {
     let responder = Responder::Dummy(Dummy { delay, failures_percent: 0 });
-    Toll::new(db.clone(), responder, Prices { chat: PRICE }, Handle::current())
+    Toll::new(db.clone(), responder, Prices { chat: PRICE, concurrent_chats: CONCURRENT_CHATS }, Handle::current())
 }
 
 pub fn request(auth_token: TokenDigest, message: &str) -> ChatRequest {
-    ChatRequest { auth_token, message: Message::parse(message.to_owned()).unwrap(), key: None }
+    ChatRequest { auth_token, message: message.to_owned(), prompt: Prompt::Message, key: None }
 }
 
 /// The status that a client would read.

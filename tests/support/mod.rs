@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod require;
 pub mod server;
 pub mod temporary;
+pub mod upstream;
 pub mod wait;
 pub mod writer;
 

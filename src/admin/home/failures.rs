@@ -1,12 +1,12 @@
 //! Why chats failed in the last 24 hours, and how the upstream does.
 
-use chrono::NaiveDateTime;
 use url::form_urlencoded;
 
 use crate::admin::format;
 use crate::admin::list::{Cell, Tone};
 use crate::models::FailuresByReason;
 use crate::models::list::MOST_COUNTED;
+use crate::responder::{BreakerState, Health};
 
 /// A reason, how many chats failed by it, and the list of those.
 pub(super) struct Failures {
@@ -29,7 +29,7 @@ impl Failures {
             (reason, count, format!("/admin/chats/?{query}"))
         });
         let note = if found.is_cut {
-            format!("More failed: these are the reasons of the latest {}.", format::tokens(MOST_COUNTED + 1))
+            format!("More than {} failed: these are the reasons of the latest.", format::tokens(MOST_COUNTED))
         } else {
             String::new()
         };
@@ -37,40 +37,25 @@ impl Failures {
     }
 }
 
-/// How the upstream does, as this node sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamHealth {
-    /// Of the circuit breaker: `closed`, `open` or `half-open`.
-    pub state: &'static str,
-    pub failures_in_a_row: u32,
-    /// When, and why.
-    pub last_failure: Option<(NaiveDateTime, String)>,
-    pub last_success: Option<NaiveDateTime>,
-    /// Calls that are being answered.
-    pub in_flight: usize,
-    /// Calls that wait for a place.
-    pub waiting: usize,
-}
-
-impl UpstreamHealth {
-    pub(super) fn facts(&self) -> Vec<(&'static str, Cell)> {
-        let state = match self.state {
-            "closed" if self.failures_in_a_row == 0 => Cell::badge("well", Tone::Good),
-            "closed" => Cell::badge("failing", Tone::Warning),
-            "half-open" => Cell::badge("being tried again", Tone::Warning),
-            _ => Cell::badge("given a rest", Tone::Bad),
-        };
-        let count = |number: usize| Cell::Text(format::tokens(i64::try_from(number).unwrap_or(i64::MAX)));
-        let mut facts = vec![
-            ("State", state),
-            ("Failures in a row", Cell::Text(format::tokens(self.failures_in_a_row.into()))),
-            ("Last answer", Cell::time(self.last_success)),
-            ("Last failure", Cell::time(self.last_failure.as_ref().map(|(at, _)| *at))),
-        ];
-        if let Some((_, why)) = &self.last_failure {
-            facts.push(("Why", Cell::Text(why.clone())));
-        }
-        facts.extend([("Calls in flight", count(self.in_flight)), ("Calls waiting", count(self.waiting))]);
-        facts
+/// How the upstream does, as this node has seen it.
+pub(super) fn upstream(health: &Health) -> Vec<(&'static str, Cell)> {
+    let state = match health.state {
+        BreakerState::Closed if health.failures_in_a_row > 0 => Cell::badge("failing", Tone::Warning),
+        BreakerState::Closed if health.last_success.is_none() => Cell::badge("not called yet", Tone::Plain),
+        BreakerState::Closed => Cell::badge("well", Tone::Good),
+        BreakerState::HalfOpen => Cell::badge("being tried again", Tone::Warning),
+        BreakerState::Open => Cell::badge("failed too often: given a rest", Tone::Bad),
+    };
+    let count = |number: usize| Cell::Text(format::tokens(i64::try_from(number).unwrap_or(i64::MAX)));
+    let mut facts = vec![
+        ("State", state),
+        ("Failures in a row", Cell::Text(format::tokens(health.failures_in_a_row.into()))),
+        ("Last good answer", Cell::time(health.last_success)),
+        ("Last failure", Cell::time(health.last_failure.map(|(at, _)| at))),
+    ];
+    if let Some((_, why)) = health.last_failure {
+        facts.push(("Why", Cell::Text(why.to_owned())));
     }
+    facts.extend([("Calls in flight", count(health.in_flight)), ("Calls waiting", count(health.waiting))]);
+    facts
 }

@@ -20,8 +20,9 @@ use crate::clock;
 use crate::db::{About, Db, DbConnection, about};
 use crate::error::Result as TollgateResult;
 use crate::follower::{Followed, lag};
+use crate::metering::Toll;
 use crate::models::{AuditEntry, Chat, FailuresByReason, OpenHolds, Verification};
-use failures::{Failures, UpstreamHealth};
+use failures::{Failures, upstream};
 use numbers::{Numbers, Times};
 
 /// Entries of the history that are shown.
@@ -101,12 +102,11 @@ fn health(found: &Found) -> Vec<(&'static str, Cell)> {
     ]
 }
 
-/// How the upstream does; `None`: the dummy answers.
-fn upstream_health() -> Option<UpstreamHealth> {
-    None
-}
-
-pub(super) async fn show(administrator: Administrator, db: Data<Db>) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(
+    administrator: Administrator,
+    db: Data<Db>,
+    toll: Data<Toll>,
+) -> Result<HttpResponse, PageError> {
     let times = Times::of(administrator.zone, clock::now());
     let found = db.read(move |conn| read(conn, times)).await?;
     let verification = found.verification.as_ref();
@@ -119,7 +119,7 @@ pub(super) async fn show(administrator: Administrator, db: Data<Db>) -> Result<H
         damage: failure.unwrap_or(damage),
         numbers: found.numbers,
         failures: Failures::new(found.failures),
-        upstream: upstream_health().map(|upstream| upstream.facts()).unwrap_or_default(),
+        upstream: toll.upstream_health().map(|health| upstream(&health)).unwrap_or_default(),
         history: found.history,
         own: administrator.user.id,
         may_change: administrator.may_change(),

@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 
 use super::form::{conflicts, example, form, parse};
-use super::{MessagePrice, in_words, path, state};
+use super::{ModelSettings, in_words, path, state};
 use crate::admin::administrator::{Administrator, Superuser};
 use crate::admin::fields::{FormView, Kind};
 use crate::admin::form::Form;
@@ -32,15 +32,16 @@ struct ModelPage {
     may_change: bool,
 }
 
-fn facts(model: &Model, message_price: i64) -> Vec<(&'static str, Cell)> {
-    let price = Price::of(model, message_price);
-    let mut facts = vec![("State", state(model)), ("Price", Cell::Text(in_words(price)))];
-    if let Some((cost, held)) = example(price) {
+fn facts(model: &Model, settings: &ModelSettings) -> Vec<(&'static str, Cell)> {
+    let price = Price::of(model, settings.message_price);
+    let mut facts = vec![("State", state(model, settings)), ("Price", Cell::Text(in_words(price)))];
+    if let Some((cost, held)) = example(price, settings.max_output) {
         let text = format!(
-            "a prompt of 1,000 tokens and an answer of 500 cost {}; held before: {}, if the prompt has 4,000 bytes and \
-             the answer may have 1,000 tokens",
+            "a prompt of 1,000 tokens and an answer of 500 cost {}; held before: {}, which the most would cost that a \
+             prompt of 4,000 bytes and an answer of {} tokens can come to",
             format::tokens(cost),
-            format::tokens(held)
+            format::tokens(held),
+            format::tokens(settings.max_output.into())
         );
         facts.push(("For example", Cell::Text(text)));
     }
@@ -57,7 +58,7 @@ async fn find(db: &Db, id: i64) -> Result<Model, PageError> {
 struct Desk<'a> {
     administrator: &'a Administrator,
     db: &'a Db,
-    message_price: i64,
+    settings: &'a ModelSettings,
 }
 
 impl Desk<'_> {
@@ -81,7 +82,7 @@ impl Desk<'_> {
         let shown = ModelPage {
             frame: Frame::new(self.administrator, &way),
             form,
-            facts: facts(&model, self.message_price),
+            facts: facts(&model, self.settings),
             conflicts,
             history,
             may_change: self.administrator.may_change(),
@@ -95,11 +96,11 @@ pub(in crate::admin) async fn show(
     administrator: Administrator,
     place: Path<String>,
     db: Data<Db>,
-    message_price: Data<MessagePrice>,
+    settings: Data<ModelSettings>,
 ) -> Result<HttpResponse, PageError> {
     let model = find(&db, id(&place)?).await?;
     let form = form(&model);
-    let desk = Desk { administrator: &administrator, db: &db, message_price: message_price.0 };
+    let desk = Desk { administrator: &administrator, db: &db, settings: &settings };
     desk.answer(model, form, Vec::new(), StatusCode::OK).await
 }
 
@@ -108,10 +109,10 @@ pub(in crate::admin) async fn edit(
     place: Path<String>,
     sent: Form,
     auth: Data<Auth>,
-    message_price: Data<MessagePrice>,
+    settings: Data<ModelSettings>,
 ) -> Result<HttpResponse, PageError> {
     let administrator = administrator.0;
-    let desk = Desk { administrator: &administrator, db: &auth.db, message_price: message_price.0 };
+    let desk = Desk { administrator: &administrator, db: &auth.db, settings: &settings };
     let model = find(&auth.db, id(&place)?).await?;
     let wanted = match parse(&sent) {
         Ok(wanted) => wanted,

@@ -92,12 +92,12 @@ pub(super) fn conflicts(stored: &Model, wanted: &ModelChanges) -> Vec<(&'static 
     conflicts
 }
 
-/// A chat that everybody can picture, and what it costs: two sentences.
-pub(super) fn example(price: Price) -> Option<(i64, i64)> {
+/// A chat that everybody can picture: what it costs in the end, and what is held before. `None`: always the same.
+pub(super) fn example(price: Price, max_output: u32) -> Option<(i64, i64)> {
     use crate::responder::Usage;
     let of = |prompt_tokens, completion_tokens| {
         price.settled(Usage { prompt_tokens, completion_tokens, estimated: false })
     };
     // A token is about four bytes, and none is shorter than one: so many tokens the prompt could have at most.
-    Some((of(1_000, 500)?, of(4_000, 1_000)?))
+    Some((of(1_000, 500)?, of(4_000, i64::from(max_output))?))
 }

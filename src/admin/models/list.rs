@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use askama::Template;
 
-use super::{MessagePrice, in_words, path, state};
+use super::{ModelSettings, in_words, path, state};
 use crate::admin::PageError;
 use crate::admin::administrator::Administrator;
 use crate::admin::list::Cell;
@@ -21,12 +21,12 @@ struct ModelsPage {
     models: Table,
 }
 
-fn table(models: &[Model], message_price: i64) -> Table {
+fn table(models: &[Model], settings: &ModelSettings) -> Table {
     let row = |model: &Model| {
         vec![
             Cell::Main { text: model.name.clone(), href: path(model.id) },
-            state(model),
-            Cell::Text(in_words(Price::of(model, message_price))),
+            state(model, settings),
+            Cell::Text(in_words(Price::of(model, settings.message_price))),
         ]
     };
     Table {
@@ -39,9 +39,9 @@ fn table(models: &[Model], message_price: i64) -> Table {
 pub(in crate::admin) async fn list(
     administrator: Administrator,
     db: Data<Db>,
-    message_price: Data<MessagePrice>,
+    settings: Data<ModelSettings>,
 ) -> Result<HttpResponse, PageError> {
     let models = db.read(|conn| Ok(Model::all(conn)?)).await?;
     let frame = Frame::new(&administrator, &[("Models", "/admin/models/")]);
-    page(&ModelsPage { frame, models: table(&models, message_price.0) }).map_err(PageError::from)
+    page(&ModelsPage { frame, models: table(&models, &settings) }).map_err(PageError::from)
 }

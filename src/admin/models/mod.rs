@@ -12,9 +12,16 @@ use super::list::{Cell, Tone};
 use crate::metering::Price;
 use crate::models::Model;
 
-/// What a message costs where a model has no price of its own (`--chat-price`).
-#[derive(Clone, Copy, Debug)]
-pub struct MessagePrice(pub i64);
+/// What the settings say of models.
+#[derive(Clone, Debug)]
+pub struct ModelSettings {
+    /// What a message costs where a model has no price of its own (`--chat-price`).
+    pub message_price: i64,
+    /// The most tokens of an answer (`--upstream-max-output`).
+    pub max_output: u32,
+    /// The models that are named (`--upstream-models`); none, where the dummy answers.
+    pub named: Vec<String>,
+}
 
 /// Where a model's page is.
 fn path(id: i64) -> String {
@@ -36,8 +43,10 @@ fn in_words(price: Price) -> String {
     }
 }
 
-fn state(model: &Model) -> Cell {
-    if model.is_withdrawn {
+fn state(model: &Model, settings: &ModelSettings) -> Cell {
+    if !settings.named.contains(&model.name) {
+        Cell::badge("not in the settings", Tone::Plain)
+    } else if model.is_withdrawn {
         Cell::badge("withdrawn", Tone::Warning)
     } else {
         Cell::badge("on offer", Tone::Good)

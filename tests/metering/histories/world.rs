@@ -56,11 +56,11 @@ impl<'a> World<'a> {
                 self.chat(user(place, self), price, key, message, hold).await
             }
             Step::Settle { chat: place } => match chat(place, self) {
-                Some(chat) => self.end(chat, Ending::Complete { response: format!("{step:?}") }).await,
+                Some(chat) => self.end(chat, Ending::answered(format!("{step:?}"))).await,
                 None => Ok(()),
             },
             Step::Refund { chat: place } => match chat(place, self) {
-                Some(chat) => self.end(chat, Ending::Failed { reason: "a test" }).await,
+                Some(chat) => self.end(chat, Ending::failed("a test")).await,
                 None => Ok(()),
             },
             Step::Release { chat: place } => match chat(place, self) {
@@ -116,10 +116,12 @@ impl<'a> World<'a> {
         let charge = Charge {
             auth_token: self.users[user].2,
             message: text.clone(),
-            model: "dummy",
+            model: "dummy".to_owned(),
             price,
             response: (!hold).then(|| format!("Response to {message}")),
             hold_for: Duration::from_secs(3600),
+            concurrent_chats: crate::support::ledger::CONCURRENT_CHATS,
+            conversation_id: None,
             key: name.map(|name| key(&name.to_string(), &text)),
             operation_id: OperationId::generate(),
             now: clock::now(),
@@ -155,6 +157,7 @@ impl<'a> World<'a> {
             Verdict::Replay { chat, balance } => Expected::Replay { chat: place(chat.id), balance },
             Verdict::InFlight => Expected::InFlight,
             Verdict::KeyReused => Expected::KeyReused,
+            Verdict::TooManyHolds => return Err("refused for too many holds".into()),
         };
         agree(found, expected).map(|()| written)
     }
@@ -181,8 +184,8 @@ impl<'a> World<'a> {
 
     fn agree_on_end(&mut self, chat: usize, ending: &Ending, ended: Ended) -> Outcome {
         let expected = match ending {
-            Ending::Complete { response } => self.model.settle(chat, response),
-            Ending::Failed { .. } | Ending::Released { .. } => self.model.refund(chat),
+            Ending::Complete { arrived, .. } | Ending::Cancelled { arrived, .. } => self.model.settle(chat, arrived.text.as_deref().unwrap_or_default()),
+            Ending::Failed { .. } | Ending::Released { .. } | Ending::LeftEarly => self.model.refund(chat),
         };
         let expected = match expected {
             ExpectedEnd::Now { balance } => Ended::Now { balance },

@@ -1,0 +1,25 @@
+//! What an answered chat cost, in the headers of its answer.
+
+use actix_web::HttpResponseBuilder;
+
+use crate::metering::{Receipt, Started};
+
+/// Adds `X-Tokens-Charged`, `X-Tokens-Remaining` and `X-Chat-Id`.
+pub(super) fn add_receipt(response: &mut HttpResponseBuilder, receipt: &Receipt) {
+    add(response, [receipt.charged, receipt.remaining, receipt.chat_id], receipt.replayed);
+}
+
+/// The same for a stream, as far as it is known when it begins: what a price by usage gives back stands in the end.
+pub(super) fn add_start(response: &mut HttpResponseBuilder, started: &Started) {
+    add(response, [started.charged, started.remaining, started.chat_id], started.replayed);
+}
+
+fn add(response: &mut HttpResponseBuilder, [charged, remaining, chat_id]: [i64; 3], replayed: bool) {
+    response
+        .insert_header(("X-Tokens-Charged", charged))
+        .insert_header(("X-Tokens-Remaining", remaining))
+        .insert_header(("X-Chat-Id", chat_id));
+    if replayed {
+        response.insert_header(("Idempotency-Replayed", "true"));
+    }
+}

@@ -1,0 +1,120 @@
+//! `POST /v1/chat/completions`.
+
+use std::time::Duration;
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Map, Value};
+
+use super::super::body::{Body, MOST_BYTES_OF_V1};
+use super::super::event_stream;
+use super::super::idempotency::key_of;
+use super::super::receipt::{add_receipt, add_start};
+use super::request::CompletionRequest;
+use super::write::{Chunks, completion};
+use crate::auth::{Auth, Credentials};
+use crate::domain::{Invalid, TokenDigest};
+use crate::error::{Error, Result};
+use crate::metering::{ChatRequest, Prompt, Toll};
+use crate::throttle::Allowed;
+
+pub(in crate::api) async fn create(
+    auth: web::Data<Auth>,
+    toll: web::Data<Toll>,
+    credentials: Credentials,
+    body: Body<MOST_BYTES_OF_V1>,
+    http: HttpRequest,
+) -> Result<HttpResponse> {
+    let auth_token = credentials.or(|| None)?;
+    let body = body.json::<Map<String, Value>>();
+    if let Err(error @ Error::BodyCutShort) = body {
+        // actix drops a handler at its next await when the body breaks: now is the only moment to answer.
+        return Err(error);
+    }
+    let request = match parse(auth_token, body, &http) {
+        Ok(request) => request,
+        // 401 comes before every other refusal.
+        Err(error) => return Err(auth.current_user(auth_token).await.err().unwrap_or(error)),
+    };
+    let allowed = auth.check_message(auth_token).await?;
+    let answered = answer(&toll, request).await;
+    if answered.is_ok() {
+        auth.used(auth_token);
+    }
+    let mut response = answered.unwrap_or_else(HttpResponse::from_error);
+    if let Some(allowed) = allowed {
+        add_limits(&mut response, allowed);
+    }
+    Ok(response)
+}
+
+type Parsed = (ChatRequest, bool, bool);
+
+fn parse(
+    auth_token: TokenDigest,
+    body: Result<Option<Map<String, Value>>>,
+    http: &HttpRequest,
+) -> Result<Parsed> {
+    let unreadable = || Error::Invalid(Invalid::new("body", "give a JSON object"));
+    let request = CompletionRequest::parse(body?.ok_or_else(unreadable)?)?;
+    let key = key_of(http)?.map(|key| (key, request.fingerprint()));
+    let CompletionRequest { question, message, in_parts, include_usage } = request;
+    let prompt = Prompt::Whole(question);
+    Ok((ChatRequest { auth_token, message, prompt, key }, in_parts, include_usage))
+}
+
+async fn answer(toll: &Toll, (request, in_parts, include_usage): Parsed) -> Result<HttpResponse> {
+    let mut response = HttpResponse::Ok();
+    if in_parts {
+        let opened = event_stream::open(toll, request).await?;
+        add_start(&mut response, &opened.stream.started);
+        let mut chunks = Chunks::new(&opened.stream.started, include_usage);
+        return Ok(event_stream::respond(response, opened, move |event| chunks.write(event)));
+    }
+    let receipt = toll.chat(request).await?;
+    add_receipt(&mut response, &receipt);
+    Ok(response.json(completion(&receipt)))
+}
+
+/// The headers by which clients of the protocol pace themselves.
+fn add_limits(response: &mut HttpResponse, allowed: Allowed) {
+    let values = [
+        ("x-ratelimit-limit-requests", allowed.limit.to_string()),
+        ("x-ratelimit-remaining-requests", allowed.remaining.to_string()),
+        ("x-ratelimit-reset-requests", span(allowed.reset)),
+    ];
+    for (name, value) in values {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+/// A duration as Go writes it, which is how the protocol has it: `12ms`, `1.64s`, `6m0s`.
+fn span(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let (minutes, rest) = (millis / 60_000, millis % 60_000);
+    let seconds = match rest % 1000 {
+        0 => format!("{}", rest / 1000),
+        part => format!("{}.{}", rest / 1000, format!("{part:03}").trim_end_matches('0')),
+    };
+    match (millis, minutes) {
+        (..1000, _) => format!("{millis}ms"),
+        (_, 0) => format!("{seconds}s"),
+        _ => format!("{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_is_written_as_go_does() {
+        for (millis, text) in
+            [(0, "0ms"), (12, "12ms"), (1000, "1s"), (1640, "1.64s"), (60_000, "1m0s"), (366_005, "6m6.005s")]
+        {
+            assert_eq!(span(Duration::from_millis(millis)), text);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `GET /v1/models` and `GET /v1/models/{id}`: the models on offer.
+
+use actix_web::{HttpResponse, web};
+use serde_json::{Value, json};
+
+use crate::auth::CurrentUser;
+use crate::error::{Error, Result};
+use crate::metering::Toll;
+
+pub(in crate::api) async fn list(toll: web::Data<Toll>, _: CurrentUser) -> Result<HttpResponse> {
+    let models: Vec<Value> = toll.models().await?.iter().map(|name| view(name)).collect();
+    Ok(HttpResponse::Ok().json(json!({ "object": "list", "data": models })))
+}
+
+pub(in crate::api) async fn show(
+    toll: web::Data<Toll>,
+    _: CurrentUser,
+    path: web::Path<String>,
+) -> Result<HttpResponse> {
+    let name = path.into_inner();
+    if toll.models().await?.contains(&name) {
+        return Ok(HttpResponse::Ok().json(view(&name)));
+    }
+    Err(Error::ModelNotFound(name))
+}
+
+/// When a model was made is not known here.
+fn view(name: &str) -> Value {
+    json!({ "id": name, "object": "model", "created": 0, "owned_by": "tollgate" })
+}

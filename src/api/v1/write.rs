@@ -1,0 +1,134 @@
+//! Answers in the protocol's words: `chat.completion`, and `chat.completion.chunk` for each part of a stream.
+
+use actix_web::web::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::super::event_stream::event;
+use crate::metering::{Event, Receipt, Started};
+use crate::responder::{Piece, Usage};
+
+/// An answer as a whole.
+pub(super) fn completion(receipt: &Receipt) -> Value {
+    let mut message = receipt.answer.message().clone();
+    message.insert("role".to_owned(), "assistant".into());
+    message.entry("content").or_insert(Value::Null);
+    // The places of tool calls matter only while they come in parts.
+    if let Some(Value::Array(calls)) = message.get_mut("tool_calls") {
+        for call in calls.iter_mut().filter_map(Value::as_object_mut) {
+            call.remove("index");
+        }
+    }
+    let choice = json!({
+        "index": 0,
+        "message": message,
+        "logprobs": receipt.answer.logprobs,
+        "finish_reason": receipt.answer.finish_reason.as_deref().unwrap_or("stop"),
+    });
+    json!({
+        "id": id(receipt.chat_id),
+        "object": "chat.completion",
+        "created": receipt.created_at.and_utc().timestamp(),
+        "model": receipt.model,
+        "choices": [choice],
+        "usage": usage(receipt.usage),
+    })
+}
+
+fn id(chat_id: i64) -> String {
+    format!("chatcmpl-{chat_id}")
+}
+
+fn usage(usage: Usage) -> Value {
+    json!({
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+    })
+}
+
+/// Writes the events of one stream.
+pub(super) struct Chunks {
+    /// What is the same in each chunk.
+    head: Map<String, Value>,
+    include_usage: bool,
+    said_who: bool,
+    said_why: bool,
+}
+
+impl Chunks {
+    pub fn new(started: &Started, include_usage: bool) -> Chunks {
+        let created = started.created_at.and_utc().timestamp();
+        let mut head = Map::new();
+        head.insert("id".to_owned(), id(started.chat_id).into());
+        head.insert("object".to_owned(), "chat.completion.chunk".into());
+        head.insert("created".to_owned(), created.into());
+        head.insert("model".to_owned(), started.model.clone().into());
+        Chunks { head, include_usage, said_who: false, said_why: false }
+    }
+
+    /// What an event comes to; some come to nothing.
+    pub fn write(&mut self, what: Event) -> Bytes {
+        match what {
+            Event::Piece(piece) => self.piece(piece),
+            Event::Done(receipt) => self.end(&receipt),
+            // No `[DONE]` after it, and no clean end without it: a client must not take half an answer for a whole one.
+            Event::Failed(error) => {
+                error.log();
+                event(None, &error.openai_body())
+            }
+        }
+    }
+
+    fn piece(&mut self, piece: Piece) -> Bytes {
+        let mut delta = piece.delta;
+        delta.remove("role");
+        delta.retain(|_, value| !value.is_null());
+        if delta.is_empty() && piece.finish_reason.is_none() && piece.logprobs.is_none() {
+            return Bytes::new();
+        }
+        number_tool_calls(&mut delta);
+        if !self.said_who {
+            self.said_who = true;
+            delta.insert("role".to_owned(), "assistant".into());
+        }
+        self.said_why |= piece.finish_reason.is_some();
+        self.chunk(delta, piece.finish_reason.as_deref(), piece.logprobs)
+    }
+
+    fn end(&mut self, receipt: &Receipt) -> Bytes {
+        let mut text = Vec::new();
+        if !self.said_why {
+            let reason = receipt.answer.finish_reason.as_deref().unwrap_or("stop");
+            text.extend_from_slice(&self.chunk(Map::new(), Some(reason), None));
+        }
+        if self.include_usage {
+            let mut chunk = self.head.clone();
+            chunk.insert("choices".to_owned(), json!([]));
+            chunk.insert("usage".to_owned(), usage(receipt.usage));
+            text.extend_from_slice(&event(None, &chunk));
+        }
+        text.extend_from_slice(b"data: [DONE]\n\n");
+        text.into()
+    }
+
+    fn chunk(&self, delta: Map<String, Value>, finish_reason: Option<&str>, logprobs: Option<Value>) -> Bytes {
+        let mut chunk = self.head.clone();
+        let choice =
+            json!({ "index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason });
+        chunk.insert("choices".to_owned(), json!([choice]));
+        if self.include_usage {
+            chunk.insert("usage".to_owned(), Value::Null);
+        }
+        event(None, &chunk)
+    }
+}
+
+/// In a stream each tool call has its place; one that came whole may have none.
+fn number_tool_calls(delta: &mut Map<String, Value>) {
+    let Some(Value::Array(calls)) = delta.get_mut("tool_calls") else { return };
+    for (place, call) in calls.iter_mut().enumerate() {
+        if let Some(call) = call.as_object_mut() {
+            call.entry("index").or_insert_with(|| place.into());
+        }
+    }
+}

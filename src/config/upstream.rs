@@ -1,0 +1,141 @@
+//! The settings of an upstream LLM, and of what one user may have of it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use url::Url;
+
+use super::values::{model_name, upstream_url};
+use crate::responder::{Offer, Upstream, UpstreamKey, UpstreamSettings};
+
+/// The variable that may hold the key; a flag would show it to everybody who lists the processes.
+const KEY_VARIABLE: &str = "TOLLGATE_UPSTREAM_KEY";
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Limits of a user")]
+pub struct Limits {
+    /// Chats of one user that may be answered at once, on all nodes together
+    #[arg(global = true, long, env = "TOLLGATE_CONCURRENT_CHATS", value_name = "COUNT", default_value_t = 32,
+          value_parser = clap::value_parser!(i64).range(0..=1_000_000))]
+    pub concurrent_chats: i64,
+    /// Messages that one user may send in a minute, to each node
+    #[arg(global = true, long, env = "TOLLGATE_REQUESTS_PER_MINUTE", value_name = "COUNT", default_value_t = 600,
+          value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub requests_per_minute: u32,
+}
+
+/// With `--responder openai`.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Upstream (with --responder openai)")]
+pub struct UpstreamArgs {
+    /// Base URL of an OpenAI-compatible LLM server, ending in /v1
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_URL", value_name = "URL", value_parser = upstream_url)]
+    pub upstream_url: Option<Url>,
+    /// Models on offer, comma-separated, as the upstream calls them; the first answers /chat/
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_MODELS", value_name = "LIST", value_delimiter = ',',
+          value_parser = model_name)]
+    pub upstream_models: Vec<String>,
+    /// File with the upstream's API key; or set the variable TOLLGATE_UPSTREAM_KEY to the key itself [default: none]
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_KEY_FILE", value_name = "FILE")]
+    pub upstream_key_file: Option<PathBuf>,
+    /// What the model is told before each message to /chat/ [default: nothing]
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_SYSTEM_PROMPT", value_name = "TEXT")]
+    pub upstream_system_prompt: Option<String>,
+    /// Tokens that an answer may have; a client may ask for fewer
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_MAX_OUTPUT", value_name = "TOKENS", default_value_t = 1024,
+          value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub upstream_max_output: u32,
+    /// Tokens of a conversation that the model is told again with each message, counted as a quarter of the bytes
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_CONTEXT", value_name = "TOKENS", default_value_t = 4096,
+          value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
+    pub upstream_context: u32,
+    /// Seconds that connecting may take
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_CONNECT_TIMEOUT", value_name = "SECONDS", default_value_t = 5,
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub upstream_connect_timeout: u64,
+    /// Seconds until the answer must begin
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_FIRST_BYTE_TIMEOUT", value_name = "SECONDS",
+          default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub upstream_first_byte_timeout: u64,
+    /// Seconds of silence amid an answer
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_IDLE_TIMEOUT", value_name = "SECONDS", default_value_t = 30,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub upstream_idle_timeout: u64,
+    /// Seconds that an answer may take in all
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_TOTAL_TIMEOUT", value_name = "SECONDS", default_value_t = 300,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub upstream_total_timeout: u64,
+    /// Calls that may be in flight at once, from this node
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_CALLS", value_name = "COUNT", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub upstream_calls: u32,
+    /// Messages that may wait for a call to end; further ones get 503
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_WAITING", value_name = "COUNT", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub upstream_waiting: u32,
+    /// Seconds that a message may wait for a call to end
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_PATIENCE", value_name = "SECONDS", default_value_t = 5,
+          value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub upstream_patience: u64,
+}
+
+impl UpstreamArgs {
+    /// The upstream and what is offered of it.
+    ///
+    /// # Errors
+    /// What is missing or cannot be read, and the setting that says it.
+    pub fn offer(&self) -> Result<Offer, String> {
+        let base_url = self
+            .upstream_url
+            .clone()
+            .ok_or("--responder openai needs --upstream-url, for example http://127.0.0.1:8081/v1")?;
+        let mut models: Vec<String> = Vec::new();
+        for name in self.upstream_models.iter().filter(|name| !name.is_empty()) {
+            if !models.contains(name) {
+                models.push(name.clone());
+            }
+        }
+        if models.is_empty() {
+            return Err("--responder openai needs --upstream-models, the names of the models on offer".to_owned());
+        }
+        let upstream = Upstream::new(UpstreamSettings {
+            base_url,
+            key: self.key()?,
+            connect_timeout: Duration::from_secs(self.upstream_connect_timeout),
+            first_byte_timeout: Duration::from_secs(self.upstream_first_byte_timeout),
+            idle_timeout: Duration::from_secs(self.upstream_idle_timeout),
+            total_timeout: Duration::from_secs(self.upstream_total_timeout),
+            calls: usize::try_from(self.upstream_calls).unwrap_or(usize::MAX),
+            waiting: usize::try_from(self.upstream_waiting).unwrap_or(usize::MAX),
+            patience: Duration::from_secs(self.upstream_patience),
+        })?;
+        Ok(Offer {
+            upstream,
+            models,
+            system_prompt: self.upstream_system_prompt.clone().filter(|prompt| !prompt.trim().is_empty()),
+            max_output: self.upstream_max_output,
+            context_tokens: i64::from(self.upstream_context),
+        })
+    }
+
+    /// The key from its file, or else from its variable.
+    fn key(&self) -> Result<Option<UpstreamKey>, String> {
+        let text = match &self.upstream_key_file {
+            Some(file) => Some(read_key(file)?),
+            None => std::env::var(KEY_VARIABLE).ok(),
+        };
+        let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        text.map(|text| UpstreamKey::parse(&text)).transpose()
+    }
+}
+
+fn read_key(file: &Path) -> Result<String, String> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("--upstream-key-file: cannot read {shown}: {error}"))?;
+    if text.trim().is_empty() {
+        return Err(format!("--upstream-key-file: {shown} is empty: write the upstream's API key into it"));
+    }
+    Ok(text)
+}

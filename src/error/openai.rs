@@ -1,0 +1,102 @@
+//! An error as clients of the OpenAI protocol read it: `{"error": {"message", "type", "param", "code"}}`.
+//!
+//! Their libraries decide by the status whether to try again; `x-should-retry` overrules it.
+
+use actix_web::http::header::HeaderName;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, ResponseError};
+use serde_json::{Value, json};
+
+use super::Error;
+
+/// Read by OpenAI's own libraries.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+impl Error {
+    /// The answer to a request under `/v1`.
+    pub fn openai_response(&self) -> HttpResponse {
+        let mut response = self.response();
+        response.status(self.openai_status());
+        if let Error::InsufficientTokens { .. } | Error::RequestRefused = self {
+            response.insert_header((SHOULD_RETRY, "false"));
+        }
+        response.insert_header((header::CONTENT_TYPE, "application/json"));
+        response.body(self.openai_body().to_string())
+    }
+
+    /// The body, which also ends a stream that broke.
+    pub fn openai_body(&self) -> Value {
+        json!({ "error": {
+            "message": self.openai_message(),
+            "type": self.openai_type(),
+            "param": self.openai_param(),
+            "code": self.openai_code(),
+        } })
+    }
+
+    /// Where the old contract has a status of its own, that of the protocol: 402 is retried by no client that was tried.
+    fn openai_status(&self) -> StatusCode {
+        match self {
+            Error::InsufficientTokens { .. } => StatusCode::PAYMENT_REQUIRED,
+            _ => self.status_code(),
+        }
+    }
+
+    fn openai_message(&self) -> String {
+        let fields = self.fields().iter().map(|field| format!("{}: {}.", field.field, field.reason));
+        match self {
+            Error::Invalid(_) | Error::InvalidMessage(_) => fields.collect::<Vec<_>>().join(" "),
+            Error::ModelNotFound(name) => format!("The model `{name}` does not exist. {}", self.detail()),
+            _ => format!("{self}. {}", self.detail()),
+        }
+    }
+
+    fn openai_type(&self) -> &'static str {
+        match self {
+            Error::InsufficientTokens { .. } => "insufficient_quota",
+            Error::Unauthorized | Error::TokenNotFound => "authentication_error",
+            Error::TooManyRequests(_) | Error::TooManyChats => "rate_limit_error",
+            _ if self.status_code().is_server_error() => "server_error",
+            _ => "invalid_request_error",
+        }
+    }
+
+    fn openai_param(&self) -> Option<&'static str> {
+        match self {
+            Error::Invalid(field) => Some(field.field),
+            Error::ModelNotFound(_) => Some("model"),
+            _ => None,
+        }
+    }
+
+    fn openai_code(&self) -> String {
+        match self {
+            Error::InsufficientTokens { .. } => "insufficient_quota".to_owned(),
+            Error::Unauthorized | Error::TokenNotFound => "invalid_api_key".to_owned(),
+            Error::TooManyRequests(_) | Error::TooManyChats => "rate_limit_exceeded".to_owned(),
+            // What the protocol has no code for has ours.
+            _ => self.slug().replace('-', "_"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_balance_is_402_and_not_to_be_tried_again() {
+        let response = Error::InsufficientTokens { balance: 3, price: 100 }.openai_response();
+        assert_eq!(response.status(), 402);
+        assert_eq!(response.headers().get("x-should-retry").unwrap(), "false");
+        assert!(response.headers().get("retry-after").is_none());
+    }
+
+    #[test]
+    fn a_model_that_is_not_there_is_named() {
+        let body = Error::ModelNotFound("gpt-9".to_owned()).openai_body();
+        assert_eq!(body["error"]["code"], "model_not_found");
+        assert_eq!(body["error"]["param"], "model");
+        assert!(body["error"]["message"].as_str().unwrap().starts_with("The model `gpt-9` does not exist."));
+    }
+}

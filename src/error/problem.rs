@@ -1,0 +1,127 @@
+//! An error as RFC 9457 has it, `application/problem+json`, and the advice that both it and `/v1` give.
+
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use super::Error;
+use crate::domain::Invalid;
+
+const UNCONFIRMED: &str =
+    "It is not confirmed whether this was done. Look, or send it again with the same Idempotency-Key.";
+
+impl Error {
+    /// The last part of the problem's `type`: it never changes.
+    pub(super) fn slug(&self) -> &'static str {
+        match self {
+            Error::InvalidRegistration(_) => "invalid-registration",
+            Error::UsernameTaken => "username-taken",
+            Error::RegistrationClosed => "registration-closed",
+            Error::InvalidUsername => "invalid-username",
+            Error::InvalidPassword => "invalid-password",
+            Error::InvalidCredentials => "invalid-credentials",
+            Error::Unauthorized | Error::TokenNotFound => "unauthorized",
+            Error::InvalidMessage(_) => "invalid-message",
+            Error::InsufficientTokens { .. } => "insufficient-tokens",
+            Error::Invalid(_) => "invalid-field",
+            Error::NotFound => "not-found",
+            Error::MethodNotAllowed(_) => "method-not-allowed",
+            Error::BodyCutShort => "invalid-body",
+            Error::RequestTimeout => "request-timeout",
+            Error::KeyInFlight => "idempotency-key-in-flight",
+            Error::KeyReused => "idempotency-key-reused",
+            Error::BodyTooLarge => "body-too-large",
+            Error::UnsupportedMediaType => "unsupported-media-type",
+            Error::HeadTooLarge => "head-too-large",
+            Error::TooManyRequests(_) => "too-many-requests",
+            Error::TooManyChats => "too-many-chats",
+            Error::ModelNotFound(_) => "model-not-found",
+            Error::Busy(_) => "busy",
+            Error::RequestRefused => "request-refused",
+            Error::ResponderFailed(_) => "responder-failed",
+            Error::Unavailable(_) => "unavailable",
+            Error::Database(_) if self.is_constraint_violation() => "internal",
+            Error::Database(_) => "unavailable",
+            Error::Internal(_) => "internal",
+        }
+    }
+
+    /// What the client can do about it.
+    pub(super) fn detail(&self) -> String {
+        let text = match self {
+            Error::InvalidRegistration(_) => {
+                "Correct the fields that `errors` names and send the request again."
+            }
+            Error::UsernameTaken => "Choose another username; letter case makes no difference.",
+            Error::RegistrationClosed => "Ask an administrator of this server for an account.",
+            Error::InvalidUsername | Error::InvalidPassword | Error::InvalidCredentials => {
+                "Check the username and the password; a deactivated user cannot log in."
+            }
+            Error::Unauthorized | Error::TokenNotFound => {
+                "Send a valid auth token as `Authorization: Bearer <token>`; POST /login/ makes one."
+            }
+            Error::InvalidMessage(_) | Error::Invalid(_) => "Correct the field that `errors` names.",
+            Error::InsufficientTokens { balance, price } => {
+                return format!("This costs {price} tokens and the balance is {balance}: ask for a top-up.");
+            }
+            Error::NotFound => "Check the path and the id.",
+            Error::MethodNotAllowed(allow) => return format!("Use one of these methods: {allow}."),
+            Error::BodyCutShort => "Send the whole body, as Content-Length or its chunks say.",
+            Error::RequestTimeout => "Send the whole body without pauses.",
+            Error::KeyInFlight => "Wait for the first answer, or send the same request again later.",
+            Error::KeyReused => "Send the same request as before under this key, or use a new key.",
+            Error::BodyTooLarge => "Send at most 512 KiB (8 MiB to /v1).",
+            Error::UnsupportedMediaType => "Send JSON, uncompressed, as `Content-Type: application/json`.",
+            Error::HeadTooLarge => "Send at most 16 KiB of request line and headers.",
+            Error::TooManyRequests(seconds) => return format!("Wait {seconds} s, then try again."),
+            Error::TooManyChats => "Wait for an answer to one of your chats, then try again.",
+            Error::ModelNotFound(_) => "Ask for one of the models that GET /v1/models lists.",
+            Error::Busy(seconds) => return format!("Nothing was charged. Try again in {seconds} s."),
+            Error::RequestRefused => {
+                "Nothing was charged in the end. Send less text, or fewer and other options."
+            }
+            Error::ResponderFailed(_) => "Nothing was charged in the end. Try again later.",
+            Error::Unavailable(_) => UNCONFIRMED,
+            Error::Database(_) if !self.is_constraint_violation() => UNCONFIRMED,
+            Error::Database(_) | Error::Internal(_) => "Report the X-Request-Id to the server's operator.",
+        };
+        text.to_owned()
+    }
+
+    /// The fields at fault.
+    pub(super) fn fields(&self) -> &[Invalid] {
+        match self {
+            Error::InvalidRegistration(fields) => fields,
+            Error::InvalidMessage(field) | Error::Invalid(field) => std::slice::from_ref(field),
+            _ => &[],
+        }
+    }
+
+    /// The error as RFC 9457 has it, for a client that asks for `application/problem+json`.
+    pub fn problem(&self) -> HttpResponse {
+        #[derive(Serialize)]
+        struct FieldProblem<'a> {
+            field: &'a str,
+            detail: &'a str,
+        }
+        #[derive(Serialize)]
+        struct Problem<'a> {
+            r#type: String,
+            title: String,
+            status: u16,
+            detail: String,
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            errors: Vec<FieldProblem<'a>>,
+        }
+        let errors =
+            self.fields().iter().map(|f| FieldProblem { field: f.field, detail: &f.reason }).collect();
+        let problem = Problem {
+            r#type: format!("urn:tollgate:problem:{}", self.slug()),
+            title: self.to_string(),
+            status: self.status_code().as_u16(),
+            detail: self.detail(),
+            errors,
+        };
+        let body = serde_json::to_string(&problem).unwrap_or_default();
+        self.response().content_type("application/problem+json").body(body)
+    }
+}

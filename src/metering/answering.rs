@@ -1,0 +1,237 @@
+//! The task of a chat whose answer takes time: it waits for a place among the calls, charges, hears the answer and ends
+//! the hold. It belongs to no connection; what a client that leaves changes is only what the charge matrix says.
+
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+
+use super::charge::Charged;
+use super::chat_stream::Client;
+use super::hold::{Arrived, Ended, Ending, end_hold};
+use super::prepare::Prepared;
+use super::receipt::Receipt;
+use super::toll::{ChatRequest, Entry, Inner};
+use crate::clock;
+use crate::db::{DbConnection, Scope};
+use crate::domain::OperationId;
+use crate::error::{Error, Result};
+use crate::responder::{Answer, Failure, Place, Usage};
+
+/// How long the client waits for its hold to be settled before it is told that this is not confirmed.
+const CLIENT_PATIENCE: Duration = Duration::from_secs(15);
+
+/// The longest pause between two tries to settle while the database is away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How the hearing of an answer ended.
+enum End {
+    Finished,
+    Left,
+    Failed(Failure),
+}
+
+/// What was heard.
+#[derive(Default)]
+struct Heard {
+    answer: Answer,
+    usage: Option<Usage>,
+    first_byte_at: Option<NaiveDateTime>,
+}
+
+impl Inner {
+    /// All of it.
+    pub(super) async fn serve(&self, request: ChatRequest, mut client: Client) {
+        let let_in = tokio::select! {
+            let_in = self.let_in(&request) => let_in,
+            // Nothing is charged yet.
+            () = client.left() => return,
+        };
+        let (prepared, place) = match let_in {
+            Ok(let_in) => let_in,
+            Err(error) => return client.finish(Err(error)).await,
+        };
+        let charge = self.new_charge(&request, &prepared);
+        let (price, now) = (charge.price, charge.now);
+        let charged = match self.charge(charge).await {
+            Ok(Entry::Held(charged)) => charged,
+            Ok(Entry::Answered(receipt)) => return client.finish(Ok(*receipt)).await,
+            Err(error) => return client.finish(Err(error)).await,
+        };
+        client.start(charged, &prepared.question.model, price, now);
+        let mut heard = Heard::default();
+        let end = match place {
+            Ok(place) => self.hear(place, &request.message, &prepared, &client, &mut heard).await,
+            Err(failure) => End::Failed(failure),
+        };
+        let receipt = Receipt {
+            chat_id: charged.chat_id,
+            message: request.message,
+            model: prepared.question.model.clone(),
+            answer: Answer::default(),
+            usage: Usage::default(),
+            charged: price,
+            remaining: charged.balance,
+            replayed: false,
+            created_at: now,
+        };
+        self.finish(charged, &prepared, heard, end, receipt, client).await;
+    }
+
+    /// What comes before the charge. Where no place is free, only a retry that its key makes known goes on, for it needs
+    /// none.
+    async fn let_in(&self, request: &ChatRequest) -> Result<(Prepared, Result<Place, Failure>)> {
+        let prepared = self.prepare(request).await?;
+        let place = self.responder.admit().await;
+        match place {
+            Err(failure) if !self.is_known(request).await? => Err(failure.into()),
+            place => Ok((prepared, place)),
+        }
+    }
+
+    /// Hears the answer to its end, or until the client leaves, the time is up, or the server must stop. What is dropped
+    /// here cancels the call.
+    async fn hear(
+        &self,
+        place: Place,
+        message: &str,
+        prepared: &Prepared,
+        client: &Client,
+        heard: &mut Heard,
+    ) -> End {
+        let listening = self.listen(place, message, prepared, client, heard);
+        tokio::select! {
+            biased;
+            () = self.hurry.cancelled() => End::Failed(Failure::Stopped),
+            () = client.left() => End::Left,
+            end = tokio::time::timeout(self.responder.time_limit(), listening) => {
+                end.unwrap_or(End::Failed(Failure::TooLong))
+            }
+        }
+    }
+
+    async fn listen(
+        &self,
+        place: Place,
+        message: &str,
+        prepared: &Prepared,
+        client: &Client,
+        heard: &mut Heard,
+    ) -> End {
+        let mut answering = match self.responder.ask(place, message, &prepared.question).await {
+            Ok(answering) => answering,
+            Err(failure) => return End::Failed(failure),
+        };
+        loop {
+            match answering.next().await {
+                Ok(Some(piece)) => {
+                    heard.answer.add(&piece);
+                    heard.usage = answering.usage();
+                    heard.first_byte_at.get_or_insert_with(clock::now);
+                    if !client.send(piece).await {
+                        return End::Left;
+                    }
+                }
+                Ok(None) => {
+                    heard.usage = answering.usage();
+                    return End::Finished;
+                }
+                Err(failure) => return End::Failed(failure),
+            }
+        }
+    }
+
+    /// Ends the hold and tells the client; if the database is away for long, the client first.
+    async fn finish(
+        &self,
+        charged: Charged,
+        prepared: &Prepared,
+        heard: Heard,
+        end: End,
+        mut receipt: Receipt,
+        mut client: Client,
+    ) {
+        let usage = heard.usage.unwrap_or_else(|| Usage {
+            prompt_tokens: prepared.question.prompt_estimate(),
+            completion_tokens: heard.answer.tokens_estimate(),
+            estimated: true,
+        });
+        let cost = prepared.price.settled(usage);
+        receipt.usage = usage;
+        receipt.charged = cost.unwrap_or(receipt.charged).clamp(0, receipt.charged);
+        let ending = ending(&end, &heard, usage, cost);
+        receipt.answer = heard.answer;
+        let ended = self.end(charged, ending);
+        tokio::pin!(ended);
+        match tokio::time::timeout(CLIENT_PATIENCE, &mut ended).await {
+            Ok(ended) => client.finish(outcome(ended, end, receipt)).await,
+            Err(_) => {
+                let error = "the database is away: the hold is settled when it is back";
+                client.finish(Err(Error::Unavailable(error.to_owned()))).await;
+                let _ = ended.await;
+            }
+        }
+    }
+
+    /// Ends the hold; tries again while the database is away, for as long as this process lives.
+    async fn end(&self, charged: Charged, ending: Ending) -> Result<Ended> {
+        let operation_id = OperationId::generate();
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let ending = ending.clone();
+            let job = move |conn: &mut DbConnection| {
+                Ok(end_hold(conn, charged.chat_id, &ending, operation_id, clock::now())?)
+            };
+            let outcome = self.db.write(Scope::user(charged.user_id), job).await;
+            let Err(error) = outcome else { return outcome };
+            if self.hurry.is_cancelled() || !is_passing(&error) {
+                log::error!(
+                    "chat {}: its hold could not be ended and is left to the sweeper",
+                    charged.chat_id
+                );
+                return Err(error);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.hurry.cancelled() => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+/// Whether another try may succeed: not where the row itself is at fault.
+fn is_passing(error: &Error) -> bool {
+    matches!(error, Error::Unavailable(_) | Error::Database(_)) && !error.is_constraint_violation()
+}
+
+/// The row of the charge matrix that it is.
+fn ending(end: &End, heard: &Heard, usage: Usage, cost: Option<i64>) -> Ending {
+    let arrived = || Arrived {
+        text: heard.answer.text().map(str::to_owned),
+        extras: heard.answer.extras(),
+        usage: Some(usage),
+        first_byte_at: heard.first_byte_at,
+    };
+    match end {
+        End::Finished => Ending::Complete { arrived: arrived(), cost },
+        End::Left if heard.answer.has_begun() => Ending::Cancelled { arrived: arrived(), cost },
+        End::Left => Ending::LeftEarly,
+        End::Failed(failure) if heard.answer.has_begun() => {
+            Ending::Failed { reason: failure.reason(), arrived: arrived() }
+        }
+        End::Failed(failure) => Ending::failed(failure.reason()),
+    }
+}
+
+/// What the client is told.
+fn outcome(ended: Result<Ended>, end: End, receipt: Receipt) -> Result<Receipt> {
+    match (ended?, end) {
+        (Ended::AlreadyRefunded | Ended::NoSuchChat, _) => {
+            Err(Error::ResponderFailed(Failure::TooLong.reason()))
+        }
+        (_, End::Failed(failure)) => Err(failure.into()),
+        (_, End::Left) => Err(Error::ResponderFailed("the client left")),
+        (Ended::Now { balance }, End::Finished) => Ok(Receipt { remaining: balance, ..receipt }),
+        (Ended::AlreadyComplete, End::Finished) => Ok(receipt),
+    }
+}

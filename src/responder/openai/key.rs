@@ -1,0 +1,56 @@
+//! The secret that the upstream knows this server by.
+
+use std::fmt;
+
+use reqwest::header::HeaderValue;
+
+/// The upstream's API key. It is shown nowhere, and sent in one header only.
+#[derive(Clone)]
+pub struct UpstreamKey(HeaderValue);
+
+impl UpstreamKey {
+    /// Takes what a file or a variable has, blanks around it left out. What is wrong is said without the key.
+    pub fn parse(text: &str) -> Result<UpstreamKey, String> {
+        let key = text.trim();
+        if key.is_empty() {
+            return Err("the upstream's key is empty".to_owned());
+        }
+        let is_sound = key.bytes().all(|byte| byte.is_ascii_graphic());
+        let header = HeaderValue::from_str(&format!("Bearer {key}")).ok().filter(|_| is_sound);
+        let mut header = header.ok_or("the upstream's key has characters that no header can carry")?;
+        header.set_sensitive(true);
+        Ok(UpstreamKey(header))
+    }
+
+    /// The value of `Authorization`, marked so that whoever prints headers leaves it out.
+    pub(super) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl fmt::Debug for UpstreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UpstreamKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_trimmed_and_never_shown() {
+        let key = UpstreamKey::parse(" sk-secret\n").unwrap();
+        assert_eq!(key.header(), "Bearer sk-secret");
+        assert!(key.header().is_sensitive());
+        assert!(!format!("{key:?} {:?}", key.header()).contains("secret"));
+    }
+
+    #[test]
+    fn what_no_header_can_carry_is_refused_without_being_told() {
+        for text in ["", " \n", "sk secret", "sk\nsecret", "s\u{e9}cret", "sk\0secret"] {
+            let error = UpstreamKey::parse(text).unwrap_err();
+            assert!(!error.contains("secret") && !error.contains("cret"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! Server-sent events, taken apart as their bytes arrive.
+
+/// The longest line, and the longest event.
+pub(super) const MOST: usize = 1 << 20;
+
+/// A line, or an event, that is longer than any could be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooLong;
+
+/// The events of one stream. It works on bytes: a chunk may end anywhere, inside a UTF-8 character, too.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    /// What has arrived; the lines before `start` are done with, and up to `looked` there is no end of a line.
+    buffer: Vec<u8>,
+    start: usize,
+    looked: usize,
+    /// The last line ended with `\r`: a `\n` that follows belongs to it.
+    after_return: bool,
+    /// The first line is past, which may begin with a byte order mark.
+    begun: bool,
+    /// The data of the event that is being read, or was just given away.
+    data: Vec<u8>,
+    given: bool,
+}
+
+impl Events {
+    /// Takes in what has arrived.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.start);
+        self.looked -= self.start;
+        self.start = 0;
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The data of the next whole event, if there is one. An event without data is none.
+    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, TooLong> {
+        self.forget_given();
+        while let Some((from, to)) = self.next_line()? {
+            if self.take_line(from, to)? {
+                self.given = true;
+                return Ok(Some(&self.data));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The data of the last event of a stream that has ended without the empty line after it.
+    pub(super) fn rest(&mut self) -> Result<Option<&[u8]>, TooLong> {
+        self.forget_given();
+        let (from, to) = (self.start, self.buffer.len());
+        self.start = to;
+        self.looked = to;
+        if from < to {
+            self.take_line(from, to)?;
+        }
+        self.given = true;
+        Ok(Some(&self.data[..]).filter(|data| !data.is_empty()))
+    }
+
+    fn forget_given(&mut self) {
+        if std::mem::take(&mut self.given) {
+            self.data.clear();
+        }
+    }
+
+    /// Where the next whole line lies in the buffer, without its end.
+    fn next_line(&mut self) -> Result<Option<(usize, usize)>, TooLong> {
+        if self.after_return && self.start < self.buffer.len() {
+            self.after_return = false;
+            if self.buffer[self.start] == b'\n' {
+                self.start += 1;
+            }
+        }
+        self.looked = self.looked.max(self.start);
+        let end = self.buffer[self.looked..].iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let to = end.map_or(self.buffer.len(), |end| self.looked + end);
+        if to - self.start > MOST {
+            return Err(TooLong);
+        }
+        self.looked = to;
+        if end.is_none() {
+            return Ok(None);
+        }
+        let from = self.start;
+        // Whether a `\n` follows may not be known yet, and waiting for it would hold the event back.
+        self.after_return = self.buffer[to] == b'\r';
+        self.start = to + 1;
+        Ok(Some((from, to)))
+    }
+
+    /// Whether the line ends an event.
+    fn take_line(&mut self, from: usize, to: usize) -> Result<bool, TooLong> {
+        let mut line = &self.buffer[from..to];
+        if !std::mem::replace(&mut self.begun, true) {
+            line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
+        }
+        if line.is_empty() {
+            return Ok(!self.data.is_empty());
+        }
+        // A comment begins with a colon: a field without a name.
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (name, value) = colon.map_or((line, &b""[..]), |colon| (&line[..colon], &line[colon + 1..]));
+        if name != b"data" {
+            return Ok(false);
+        }
+        if !self.data.is_empty() {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+        if self.data.len() > MOST { Err(TooLong) } else { Ok(false) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn drain(events: &mut Events, found: &mut Vec<String>) -> Result<(), TooLong> {
+        while let Some(data) = events.next()? {
+            found.push(String::from_utf8_lossy(data).into_owned());
+        }
+        Ok(())
+    }
+
+    fn all(chunks: &[&[u8]]) -> Result<Vec<String>, TooLong> {
+        let (mut events, mut found) = (Events::default(), Vec::new());
+        for chunk in chunks {
+            events.push(chunk);
+            drain(&mut events, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    const ALL_SORTS: &str = "\u{feff}data: a\n\n: comment\r\nevent: x\r\nid: 7\r\ndata:b\r\ndata:  c\r\n\r\nretry: 1\rdata: \
+                             d\u{e9}\u{1f600}\r\rdata\n\ndata:\n\ndatum: no\n\ndata: e\n\ndata: unfinished\n";
+
+    #[test]
+    fn lines_may_end_in_any_way_and_events_have_several_data_lines() {
+        let wanted = ["a", "b\n c", "d\u{e9}\u{1f600}", "e"];
+        assert_eq!(all(&[ALL_SORTS.as_bytes()]).unwrap(), wanted);
+    }
+
+    #[test]
+    fn every_split_into_two_chunks_and_into_single_bytes_gives_the_same() {
+        let bytes = ALL_SORTS.as_bytes();
+        let whole = all(&[bytes]);
+        for at in 0..=bytes.len() {
+            assert_eq!(all(&[&bytes[..at], &bytes[at..]]), whole, "split at {at}");
+        }
+        assert_eq!(all(&bytes.chunks(1).collect::<Vec<_>>()), whole);
+    }
+
+    #[test]
+    fn an_event_is_given_as_soon_as_its_last_line_has_ended() {
+        assert_eq!(all(&[b"data: x\r\n\r"]).unwrap(), ["x"], "without waiting for what follows the \\r");
+        assert_eq!(all(&[b"data: x\r\n\r", b"\ndata: y\n\n"]).unwrap(), ["x", "y"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_one_at_the_very_beginning_only() {
+        assert_eq!(all(&["\u{feff}data: x\n\n\u{feff}data: y\n\n".as_bytes()]).unwrap(), ["x"]);
+    }
+
+    #[test]
+    fn a_line_has_at_most_a_mebibyte_whether_it_ends_or_not() {
+        let line = |length: usize| [b"data: ".to_vec(), vec![b'x'; length - 6]].concat();
+        assert_eq!(all(&[&line(MOST), b"\n\n"]).unwrap()[0].len(), MOST - 6);
+        assert_eq!(all(&[&line(MOST + 1)]), Err(TooLong));
+        assert_eq!(all(&[&line(MOST + 1), b"\n\n"]), Err(TooLong));
+        let whole = [line(MOST + 1), b"\n\n".to_vec()].concat();
+        assert_eq!(all(&[&whole]), Err(TooLong));
+        assert_eq!(
+            all(&[&line(MOST / 2), b"\n", &line(MOST / 2 + 30), b"\n\n"]),
+            Err(TooLong),
+            "in two lines"
+        );
+    }
+
+    #[test]
+    fn the_last_event_may_lack_its_end() {
+        for text in ["data: x\n\ndata: last", "data: x\n\ndata: last\n", "data: x\n\ndata: last\r"] {
+            let mut events = Events::default();
+            events.push(text.as_bytes());
+            let mut found = Vec::new();
+            drain(&mut events, &mut found).unwrap();
+            assert_eq!(found, ["x"]);
+            assert_eq!(events.rest().unwrap(), Some(&b"last"[..]));
+            assert_eq!(events.rest().unwrap(), None);
+        }
+        assert_eq!(Events::default().rest().unwrap(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_in_any_chunks_give_the_same_events(
+            pieces in proptest::collection::vec(
+                prop_oneof![
+                    Just(b"data: ".to_vec()), Just(b"\n".to_vec()), Just(b"\r".to_vec()), Just(b"\r\n".to_vec()),
+                    Just(b":".to_vec()), Just(b"data".to_vec()), Just(b"\xEF\xBB\xBF".to_vec()), any::<[u8; 3]>().prop_map(|bytes| bytes.to_vec()),
+                ], 0..40),
+        ) {
+            let chunks: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
+            prop_assert_eq!(all(&chunks), all(&[&pieces.concat()]));
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! An upstream that does what a test tells it to, byte by byte. It runs on a thread of its own, so that tests may block.
+
+mod connection;
+mod script;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+
+pub use script::{Signal, Step, answer, chunk, done, event, finish, head, role, status, text, usage};
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub path: String,
+    headers: Vec<(String, String)>,
+    /// `Null`: it was no JSON.
+    pub body: Value,
+    /// Which connection it came on, counted from 0.
+    pub connection: usize,
+    client_is_gone: bool,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    scripts: Mutex<VecDeque<Vec<Step>>>,
+    otherwise: Mutex<Vec<Step>>,
+    requests: watch::Sender<Vec<Request>>,
+}
+
+impl Shared {
+    fn next_script(&self) -> Vec<Step> {
+        let script = self.scripts.lock().unwrap().pop_front();
+        script.unwrap_or_else(|| self.otherwise.lock().unwrap().clone())
+    }
+}
+
+/// What is asked of the listener: to be there or not; it says when it is so.
+type Order = (bool, oneshot::Sender<()>);
+
+pub struct ScriptedUpstream {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    /// Dropping it stops the thread.
+    orders: Option<mpsc::UnboundedSender<Order>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl ScriptedUpstream {
+    /// Starts one that gives a good short answer (`Hello`) until it is told otherwise.
+    pub fn start() -> ScriptedUpstream {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        *shared.otherwise.lock().unwrap() = answer("Hello", 3, 2);
+        let (orders, to_obey) = mpsc::unbounded_channel();
+        let served = shared.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async { run(TcpListener::from_std(listener).unwrap(), served, to_obey).await });
+        });
+        ScriptedUpstream { address, shared, orders: Some(orders), thread: Some(thread) }
+    }
+
+    /// The base URL, as the settings take it.
+    pub fn url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// What it does at the next request that has no script yet.
+    pub fn next(&self, script: impl IntoIterator<Item = Step>) {
+        self.shared.scripts.lock().unwrap().push_back(script.into_iter().collect());
+    }
+
+    /// What it does at requests without a script.
+    pub fn otherwise(&self, script: impl IntoIterator<Item = Step>) {
+        *self.shared.otherwise.lock().unwrap() = script.into_iter().collect();
+    }
+
+    /// Closes its port and all connections.
+    pub async fn refuse(&self) {
+        self.order(false).await;
+    }
+
+    /// Opens its port again.
+    pub async fn accept(&self) {
+        self.order(true).await;
+    }
+
+    async fn order(&self, is_open: bool) {
+        let (done, is_done) = oneshot::channel();
+        self.orders.as_ref().unwrap().send((is_open, done)).unwrap();
+        is_done.await.unwrap();
+    }
+
+    /// All requests so far.
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.requests.borrow().clone()
+    }
+
+    /// Waits until the request with this number, counted from 0, has arrived.
+    pub async fn request(&self, number: usize) -> Request {
+        self.wait(&format!("request {number}"), |requests| requests.get(number).cloned()).await
+    }
+
+    /// Whether the client of a request has closed its connection, or broken it.
+    pub fn client_is_gone(&self, number: usize) -> bool {
+        self.shared.requests.borrow().get(number).is_some_and(|request| request.client_is_gone)
+    }
+
+    /// Waits until the client of a request has closed its connection, or broken it.
+    pub async fn until_client_is_gone(&self, number: usize) {
+        let is_gone =
+            |requests: &[Request]| requests.get(number).filter(|request| request.client_is_gone).map(drop);
+        self.wait(&format!("the client of request {number} to go"), is_gone).await;
+    }
+
+    async fn wait<T>(&self, what: &str, find: impl Fn(&[Request]) -> Option<T>) -> T {
+        let mut requests = self.shared.requests.subscribe();
+        let found = in_time(what, requests.wait_for(|requests| find(requests).is_some())).await;
+        find(&found.unwrap()).unwrap()
+    }
+}
+
+impl Drop for ScriptedUpstream {
+    fn drop(&mut self) {
+        self.orders = None;
+        let _ = self.thread.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+/// Fails the test when something that must happen does not.
+pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let result = tokio::time::timeout(PATIENCE, future).await;
+    result.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for {what}"))
+}
+
+async fn run(listener: TcpListener, shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<Order>) {
+    let address = listener.local_addr().unwrap();
+    let mut listener = Some(listener);
+    let mut connections = tokio::task::JoinSet::new();
+    let mut count = 0;
+    loop {
+        tokio::select! {
+            order = orders.recv() => {
+                let Some((is_open, done)) = order else { return };
+                listener = None;
+                if is_open {
+                    listener = Some(TcpListener::bind(address).await.unwrap());
+                } else {
+                    connections.shutdown().await;
+                }
+                let _ = done.send(());
+            }
+            Ok((stream, _)) = accept(listener.as_ref()) => {
+                connections.spawn(connection::serve(stream, count, shared.clone()));
+                count += 1;
+            }
+        }
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(tokio::net::TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}

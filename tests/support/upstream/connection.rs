@@ -1,0 +1,117 @@
+//! One connection of a scripted upstream.
+
+use std::io;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::{Request, Shared, Step};
+
+/// What comes of a script.
+enum Then {
+    NextRequest,
+    Close,
+    Reset,
+}
+
+/// Serves requests, one after the other, until one of both sides ends the connection.
+pub(super) async fn serve(stream: TcpStream, connection: usize, shared: Arc<Shared>) {
+    stream.set_nodelay(true).unwrap();
+    let (reader, mut writer) = stream.into_split();
+    let mut incoming = Incoming { reader, buffer: Vec::new() };
+    let mut numbers = Vec::new();
+    while let Some(mut request) = incoming.request().await {
+        request.connection = connection;
+        shared.requests.send_modify(|requests| {
+            numbers.push(requests.len());
+            requests.push(request);
+        });
+        let script = shared.next_script();
+        let then = tokio::select! {
+            biased;
+            then = perform(script, &mut writer) => then,
+            () = incoming.until_gone() => break,
+        };
+        match then {
+            Ok(Then::NextRequest) => {}
+            Ok(Then::Close) => return,
+            Ok(Then::Reset) => return writer.as_ref().set_zero_linger().unwrap(),
+            // It cannot be written to.
+            Err(_) => break,
+        }
+    }
+    shared
+        .requests
+        .send_modify(|requests| numbers.iter().for_each(|number| requests[*number].client_is_gone = true));
+}
+
+async fn perform(script: Vec<Step>, writer: &mut OwnedWriteHalf) -> io::Result<Then> {
+    for step in script {
+        match step {
+            Step::Raw(bytes) => writer.write_all(&bytes).await?,
+            Step::Chunk(bytes) => writer.write_all(&encoded(&bytes)).await?,
+            Step::Forever(bytes) => loop {
+                writer.write_all(&encoded(&bytes)).await?;
+                // Writing alone would never let the connection see that the client has gone.
+                tokio::task::yield_now().await;
+            },
+            Step::Wait(signal) => signal.wait().await,
+            Step::Hang => std::future::pending().await,
+            Step::End => writer.write_all(b"0\r\n\r\n").await?,
+            Step::Close => return Ok(Then::Close),
+            Step::Reset => return Ok(Then::Reset),
+        }
+    }
+    Ok(Then::NextRequest)
+}
+
+fn encoded(bytes: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat()
+}
+
+struct Incoming {
+    reader: OwnedReadHalf,
+    buffer: Vec<u8>,
+}
+
+impl Incoming {
+    /// The next request; `None`: the client has gone.
+    async fn request(&mut self) -> Option<Request> {
+        let head = loop {
+            match self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
+                Some(end) => break self.take(end + 4),
+                None => self.more().await?,
+            }
+        };
+        let head = String::from_utf8(head).unwrap();
+        let mut lines = head.split("\r\n");
+        let path = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let mut request = Request { path, headers, body: Value::Null, connection: 0, client_is_gone: false };
+        let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+        while self.buffer.len() < length {
+            self.more().await?;
+        }
+        request.body = serde_json::from_slice(&self.take(length)).unwrap_or_default();
+        Some(request)
+    }
+
+    fn take(&mut self, length: usize) -> Vec<u8> {
+        self.buffer.drain(..length).collect()
+    }
+
+    async fn more(&mut self) -> Option<()> {
+        match self.reader.read_buf(&mut self.buffer).await {
+            Ok(1..) => Some(()),
+            _ => None,
+        }
+    }
+
+    async fn until_gone(&mut self) {
+        while self.more().await.is_some() {}
+    }
+}

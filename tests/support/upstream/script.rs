@@ -1,0 +1,127 @@
+//! What a scripted upstream can do, and the parts of a proper answer.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::in_time;
+
+/// One thing to do. After the last one the connection waits for the next request, if the response has ended.
+#[derive(Clone)]
+pub enum Step {
+    /// Bytes exactly as they are, outside the chunked encoding: a head, or anything.
+    Raw(Vec<u8>),
+    /// A chunk of the body, sent in one piece.
+    Chunk(Vec<u8>),
+    /// The same chunk again and again, until the client has gone.
+    Forever(Vec<u8>),
+    /// Nothing until the test releases it; `Signal::step` makes one.
+    Wait(Signal),
+    /// Nothing, until the client has gone.
+    Hang,
+    /// The proper end of the body.
+    End,
+    /// The connection is closed as if all were well.
+    Close,
+    /// The connection is broken: the client gets a reset.
+    Reset,
+}
+
+/// Holds a script up at a place that the test chooses.
+#[derive(Clone)]
+pub struct Signal {
+    reached: Arc<Semaphore>,
+    released: Arc<Semaphore>,
+}
+
+impl Default for Signal {
+    fn default() -> Signal {
+        Signal { reached: Arc::new(Semaphore::new(0)), released: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+impl Signal {
+    /// The place in the script.
+    pub fn step(&self) -> Step {
+        Step::Wait(self.clone())
+    }
+
+    /// Waits until the script has come to it: all that stands before it is sent.
+    pub async fn reached(&self) {
+        in_time("a script to come to its signal", self.reached.acquire()).await.unwrap().forget();
+    }
+
+    /// Lets the script go on, once.
+    pub fn release(&self) {
+        self.released.add_permits(1);
+    }
+
+    pub(super) async fn wait(&self) {
+        self.reached.add_permits(1);
+        self.released.acquire().await.unwrap().forget();
+    }
+}
+
+/// The head of a stream of events.
+pub fn head() -> Step {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n";
+    Step::Raw(head.into())
+}
+
+/// An event with this data.
+pub fn event(data: &str) -> Step {
+    Step::Chunk(format!("data: {data}\n\n").into_bytes())
+}
+
+/// An event with a choice of this delta and reason.
+pub fn chunk(delta: Value, finish_reason: Option<&str>) -> Step {
+    let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish_reason });
+    let chunk = json!({ "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+        "choices": [choice] });
+    event(&chunk.to_string())
+}
+
+/// The first event: who speaks.
+pub fn role() -> Step {
+    chunk(json!({ "role": "assistant", "content": null }), None)
+}
+
+/// An event that brings text.
+pub fn text(text: &str) -> Step {
+    chunk(json!({ "content": text }), None)
+}
+
+/// The event that says why the answer ends.
+pub fn finish(reason: &str) -> Step {
+    chunk(json!({}), Some(reason))
+}
+
+/// The event that counts the tokens.
+pub fn usage(prompt_tokens: i64, completion_tokens: i64) -> Step {
+    let total_tokens = prompt_tokens.saturating_add(completion_tokens);
+    let usage = json!({ "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens,
+        "total_tokens": total_tokens });
+    event(&json!({ "object": "chat.completion.chunk", "choices": [], "usage": usage }).to_string())
+}
+
+/// The last event.
+pub fn done() -> Step {
+    event("[DONE]")
+}
+
+/// A whole proper answer, a word an event.
+pub fn answer(words: &str, prompt_tokens: i64, completion_tokens: i64) -> Vec<Step> {
+    let mut script = vec![head(), role()];
+    script.extend(words.split_inclusive(' ').map(text));
+    script.extend([finish("stop"), usage(prompt_tokens, completion_tokens), done(), Step::End]);
+    script
+}
+
+/// A response that comes as a whole.
+pub fn status(status: u16, headers: &[(&str, &str)], body: &str) -> Vec<Step> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let response = format!("HTTP/1.1 {status} Whatever\r\n{headers}content-length: {length}\r\n\r\n{body}");
+    vec![Step::Raw(response.into_bytes())]
+}

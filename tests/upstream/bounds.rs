@@ -1,0 +1,119 @@
+use super::*;
+use crate::support::upstream::{Signal, finish, head, role, text};
+
+#[tokio::test]
+async fn silence_before_the_first_byte_has_an_end() {
+    for script in [vec![Step::Hang], vec![head(), Step::Hang]] {
+        let scripted = ScriptedUpstream::start();
+        scripted.next(script);
+        let upstream =
+            Upstream::new(UpstreamSettings { first_byte_timeout: SHORT, ..settings(&scripted) }).unwrap();
+        assert_eq!(hear(&upstream).await, bad("", Failure::NoFirstByte));
+        scripted.until_client_is_gone(0).await;
+        assert_eq!(scripted.requests().len(), 1);
+        assert_eq!(upstream.health().in_flight, 0);
+    }
+}
+
+#[tokio::test]
+async fn silence_in_between_has_an_end() {
+    let scripted = ScriptedUpstream::start();
+    scripted.next([head(), text("a"), Step::Hang]);
+    let upstream = Upstream::new(UpstreamSettings { idle_timeout: SHORT, ..settings(&scripted) }).unwrap();
+    assert_eq!(hear(&upstream).await, bad("a", Failure::Stalled));
+    scripted.until_client_is_gone(0).await;
+}
+
+#[tokio::test]
+async fn any_bytes_end_the_silence() {
+    let scripted = ScriptedUpstream::start();
+    scripted.next([head(), Step::Forever(b": still here\n\n".to_vec())]);
+    let upstream = Upstream::new(UpstreamSettings { idle_timeout: SHORT, ..settings(&scripted) }).unwrap();
+    let mut answering = ask(&upstream).await.unwrap();
+    let waited = tokio::time::timeout(SHORT * 5, answering.next()).await;
+    assert!(waited.is_err(), "{waited:?}");
+}
+
+#[tokio::test]
+async fn asking_again_and_again_for_the_next_part_does_not_prolong_the_silence() {
+    let scripted = ScriptedUpstream::start();
+    scripted.next([head(), role(), Step::Hang]);
+    let idle_timeout = Duration::from_millis(200);
+    let upstream = Upstream::new(UpstreamSettings { idle_timeout, ..settings(&scripted) }).unwrap();
+    let mut answering = ask(&upstream).await.unwrap();
+    next(&mut answering).await.unwrap();
+    // As one does who sends a sign of life in between.
+    let impatient = async {
+        loop {
+            if let Ok(result) = tokio::time::timeout(Duration::from_millis(20), answering.next()).await {
+                return result;
+            }
+        }
+    };
+    assert_eq!(in_time("the silence to end", impatient).await, Err(Failure::Stalled));
+}
+
+#[tokio::test]
+async fn a_dropped_wait_for_the_next_part_loses_nothing() {
+    let scripted = ScriptedUpstream::start();
+    let signal = Signal::default();
+    let Step::Chunk(event) = text("whole") else { panic!("no chunk") };
+    let (first, second) = event.split_at(20);
+    scripted.next([
+        head(),
+        Step::Chunk(first.to_vec()),
+        signal.step(),
+        Step::Chunk(second.to_vec()),
+        finish("stop"),
+    ]);
+    let mut answering = ask(&client(&scripted)).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(1), answering.next()).await.is_err());
+    signal.release();
+    assert_eq!(next(&mut answering).await, Ok(Some(Piece::of_text("whole"))));
+}
+
+#[tokio::test]
+async fn no_more_calls_are_in_flight_than_may_be() {
+    let scripted = ScriptedUpstream::start();
+    let bounds = UpstreamSettings { calls: 1, waiting: 1, ..settings(&scripted) };
+    let upstream = Upstream::new(bounds).unwrap();
+    let signal = Signal::default();
+    scripted.next([head(), text("a"), signal.step(), finish("stop"), Step::End]);
+    let (first, ()) = tokio::join!(hear(&upstream), async {
+        signal.reached().await;
+        let second = tokio::spawn({
+            let upstream = upstream.clone();
+            async move { hear(&upstream).await }
+        });
+        while upstream.health().waiting == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(hear(&upstream).await, bad("", Failure::Busy));
+        assert_eq!((upstream.health().in_flight, upstream.health().waiting), (1, 1));
+        assert_eq!(scripted.requests().len(), 1);
+        signal.release();
+        assert_eq!(in_time("its turn", second).await.unwrap().text, "Hello");
+    });
+    assert_eq!(first.text, "a");
+    assert_eq!((upstream.health().in_flight, upstream.health().waiting), (0, 0));
+    assert_eq!(upstream.health().failures_in_a_row, 0, "being busy is no failure of the upstream");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_place_for_long() {
+    let scripted = ScriptedUpstream::start();
+    let bounds = UpstreamSettings { calls: 1, waiting: 1, patience: SHORT, ..settings(&scripted) };
+    let upstream = Upstream::new(bounds).unwrap();
+    let _permit = upstream.admit().await.unwrap();
+    assert_eq!(in_time("an end of the patience", upstream.admit()).await.unwrap_err(), Failure::Busy);
+}
+
+/// To a client that begins with TLS this upstream says nothing, so that the connection is never made.
+#[tokio::test]
+async fn a_connection_that_is_not_made_in_time_is_given_up() {
+    let scripted = ScriptedUpstream::start();
+    let base_url = scripted.url().replace("http://", "https://").parse().unwrap();
+    let bounds = UpstreamSettings { base_url, connect_timeout: SHORT, ..settings(&scripted) };
+    assert_eq!(hear(&Upstream::new(bounds).unwrap()).await, bad("", Failure::Unreachable));
+    assert_eq!(scripted.requests().len(), 0);
+}

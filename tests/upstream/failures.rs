@@ -1,0 +1,194 @@
+use serde_json::json;
+
+use super::*;
+use crate::support::upstream::{Signal, answer, chunk, event, finish, head, role, status, text, usage};
+
+#[tokio::test]
+async fn each_status_has_its_failure_and_none_of_its_text_is_kept() {
+    for (code, failure) in [
+        (400, Failure::RequestRefused),
+        (401, Failure::KeyRefused),
+        (402, Failure::RequestRefused),
+        (403, Failure::KeyRefused),
+        (404, Failure::RequestRefused),
+        (422, Failure::RequestRefused),
+        (500, Failure::ServerError),
+        (502, Failure::ServerError),
+        (504, Failure::ServerError),
+    ] {
+        let scripted = ScriptedUpstream::start();
+        scripted.next(status(
+            code,
+            &[("content-type", "application/json")],
+            r#"{"error":{"message":"gossip"}}"#,
+        ));
+        let upstream = client(&scripted);
+        assert_eq!(hear(&upstream).await, bad("", failure), "{code}");
+        assert_eq!(scripted.requests().len(), 1, "{code} is not retried");
+        assert!(!format!("{upstream:?}").contains("gossip"));
+        assert_eq!(upstream.health().in_flight, 0);
+    }
+}
+
+#[tokio::test]
+async fn the_body_of_an_error_may_be_endless_or_missing() {
+    for end in [Step::Forever(vec![b'x'; 8192]), Step::Hang, Step::Reset] {
+        let head = "HTTP/1.1 400 Bad\r\ntransfer-encoding: chunked\r\n\r\n";
+        assert_eq!(after([Step::Raw(head.into()), end]).await, bad("", Failure::RequestRefused));
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let scripted = ScriptedUpstream::start();
+    let elsewhere = format!("{}/elsewhere", scripted.url());
+    for code in [301, 302, 303, 307, 308] {
+        scripted.next(status(code, &[("location", &elsewhere)], ""));
+        assert_eq!(hear(&client(&scripted)).await, bad("", Failure::NoStream));
+    }
+    assert!(scripted.requests().iter().all(|request| request.path == "/v1/chat/completions"));
+    assert_eq!(scripted.requests().len(), 5);
+}
+
+#[tokio::test]
+async fn success_without_a_stream_is_no_answer() {
+    for headers in [&[("content-type", "text/html")][..], &[], &[("content-type", "text/event-streams")]] {
+        assert_eq!(after(status(200, headers, "data: [DONE]\n\n")).await, bad("", Failure::NoStream));
+    }
+    assert_eq!(after(status(204, &[], "")).await, bad("", Failure::NoStream));
+}
+
+#[tokio::test]
+async fn an_end_before_the_reason_is_too_early() {
+    for end in [Step::End, Step::Close, Step::Reset] {
+        let scripted = ScriptedUpstream::start();
+        let signal = Signal::default();
+        scripted.next([head(), role(), text("Hel"), usage(1, 1), signal.step(), end]);
+        let upstream = client(&scripted);
+        let mut answering = ask(&upstream).await.unwrap();
+        next(&mut answering).await.unwrap();
+        assert_eq!(next(&mut answering).await, Ok(Some(Piece::of_text("Hel"))));
+        signal.release();
+        assert_eq!(next(&mut answering).await, Err(Failure::CutShort));
+        assert_eq!(answering.usage(), Usage::reported(1, 1), "what was counted until then is known");
+        assert_eq!(upstream.health().in_flight, 0);
+        assert_eq!(upstream.health().failures_in_a_row, 1);
+    }
+    assert_eq!(after([head(), Step::End]).await, bad("", Failure::CutShort), "before anything came");
+    let half = Step::Chunk(br#"data: {"choices":[{"del"#.to_vec());
+    assert_eq!(
+        after([head(), text("a"), half, Step::End]).await,
+        bad("a", Failure::CutShort),
+        "amid an event"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_of_the_protocol_cannot_be_read() {
+    for data in ["nonsense", "[]", "{}", r#"{"choices":{}}"#, r#"{"choices":[{"delta":{"content":7}}]}"#] {
+        assert_eq!(
+            after([head(), text("a"), event(data), finish("stop")]).await,
+            bad("a", Failure::Unreadable)
+        );
+    }
+    let broken_utf8 = Step::Chunk(b"data: {\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]}\n\n".to_vec());
+    assert_eq!(after([head(), broken_utf8, Step::Hang]).await, bad("", Failure::Unreadable));
+    assert_eq!(
+        after([head(), Step::Forever(vec![b'x'; 8192])]).await,
+        bad("", Failure::Unreadable),
+        "no line ends"
+    );
+}
+
+#[tokio::test]
+async fn an_error_amid_the_answer_is_one_and_closes_the_connection() {
+    let scripted = ScriptedUpstream::start();
+    let error = json!({ "error": { "message": "gossip", "code": 500 } });
+    scripted.next([head(), text("a"), event(&error.to_string()), Step::Hang]);
+    assert_eq!(hear(&client(&scripted)).await, bad("a", Failure::ErrorInAnswer));
+    scripted.until_client_is_gone(0).await;
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut() {
+    // 64 KiB and 64 bytes for each of 10 tokens.
+    let most = (64 << 10) + 640;
+    let just = "x".repeat(most);
+    let fits = after([head(), text(&just), finish("stop"), Step::End]).await;
+    assert_eq!(fits, good(&just, None));
+    assert_eq!(after([head(), text(&just), text("y"), Step::Hang]).await, bad(&just, Failure::Endless));
+    let Step::Chunk(piece) = chunk(json!({ "reasoning": "x".repeat(1000) }), None) else {
+        panic!("no chunk")
+    };
+    let scripted = ScriptedUpstream::start();
+    scripted.next([head(), Step::Forever(piece)]);
+    assert_eq!(hear(&client(&scripted)).await, bad("", Failure::Endless));
+    scripted.until_client_is_gone(0).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_before_the_answer_is_lost_and_not_tried_again() {
+    for script in [vec![Step::Reset], vec![Step::Close], vec![head(), Step::Reset]] {
+        let scripted = ScriptedUpstream::start();
+        scripted.next(script);
+        assert_eq!(hear(&client(&scripted)).await, bad("", Failure::ConnectionLost));
+        assert_eq!(scripted.requests().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn five_failures_in_a_row_open_the_breaker() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = client(&scripted);
+    for _ in 0..4 {
+        scripted.next(status(500, &[], ""));
+        assert_eq!(hear(&upstream).await, bad("", Failure::ServerError));
+    }
+    hear(&upstream).await;
+    assert_eq!(upstream.health().failures_in_a_row, 0, "the good answer began the count anew");
+    for _ in 0..5 {
+        scripted.next([head(), text("a"), Step::End]);
+        assert_eq!(hear(&upstream).await, bad("a", Failure::CutShort));
+    }
+    let Err(Failure::Resting(rest)) = upstream.admit().await else { panic!("it is admitted") };
+    assert!(rest <= Duration::from_secs(5));
+    let health = upstream.health();
+    assert_eq!((health.state.as_str(), health.failures_in_a_row, health.in_flight), ("open", 5, 0));
+    assert_eq!(health.last_failure.unwrap().1, Failure::CutShort.reason());
+    assert_eq!(scripted.requests().len(), 10);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_learns_that_the_breaker_has_opened() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = Upstream::new(UpstreamSettings { calls: 1, waiting: 1, ..settings(&scripted) }).unwrap();
+    for _ in 0..4 {
+        scripted.next(status(500, &[], ""));
+        hear(&upstream).await;
+    }
+    let signal = Signal::default();
+    scripted.next([head(), text("a"), signal.step(), Step::End]);
+    let (fifth, waited) = tokio::join!(hear(&upstream), async {
+        signal.reached().await;
+        let (waited, ()) = tokio::join!(in_time("its turn", upstream.admit()), async { signal.release() });
+        waited
+    });
+    assert_eq!(fifth, bad("a", Failure::CutShort));
+    assert!(matches!(waited, Err(Failure::Resting(_))), "{waited:?}");
+    assert_eq!((upstream.health().in_flight, upstream.health().waiting), (0, 0));
+}
+
+#[tokio::test]
+async fn refused_requests_and_rate_limits_never_open_the_breaker() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = client(&scripted);
+    for code in [400, 429] {
+        scripted.otherwise(status(code, &[("retry-after", "60")], ""));
+        for _ in 0..6 {
+            assert!(hear(&upstream).await.end.is_err());
+        }
+    }
+    assert_eq!(upstream.health().state.as_str(), "closed");
+    scripted.otherwise(answer("Hello", 1, 1));
+    assert_eq!(hear(&upstream).await.end, Ok(()));
+}

@@ -1,0 +1,100 @@
+//! The client of an upstream, against one that does what it is told.
+
+mod answers;
+mod bounds;
+mod cancelling;
+mod failures;
+mod requests;
+mod retries;
+
+use std::time::Duration;
+
+use tollgate::responder::{
+    UpstreamAnswering, Failure, Piece, Question, Upstream, UpstreamKey, UpstreamSettings, Usage,
+};
+
+use crate::support::upstream::{ScriptedUpstream, Step, in_time};
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(50);
+
+fn settings(scripted: &ScriptedUpstream) -> UpstreamSettings {
+    UpstreamSettings {
+        base_url: scripted.url().parse().unwrap(),
+        key: Some(UpstreamKey::parse("sk-secret").unwrap()),
+        connect_timeout: LONG,
+        first_byte_timeout: LONG,
+        idle_timeout: LONG,
+        total_timeout: LONG,
+        calls: 100,
+        waiting: 0,
+        patience: LONG,
+    }
+}
+
+fn client(scripted: &ScriptedUpstream) -> Upstream {
+    Upstream::new(settings(scripted)).unwrap()
+}
+
+fn question() -> Question {
+    Question::of_message("m", "hi", 10)
+}
+
+/// Waits for a place and for the answer to begin.
+async fn ask(upstream: &Upstream) -> Result<UpstreamAnswering, Failure> {
+    let permit = upstream.admit().await?;
+    in_time("an answer to begin", upstream.ask(permit, &question())).await
+}
+
+async fn next(answering: &mut UpstreamAnswering) -> Result<Option<Piece>, Failure> {
+    in_time("the next part", answering.next()).await
+}
+
+/// All that came of one call.
+#[derive(Debug, PartialEq)]
+struct Heard {
+    text: String,
+    finish_reason: Option<String>,
+    usage: Option<Usage>,
+    end: Result<(), Failure>,
+}
+
+async fn hear(upstream: &Upstream) -> Heard {
+    let mut heard = Heard { text: String::new(), finish_reason: None, usage: None, end: Ok(()) };
+    let mut answering = match ask(upstream).await {
+        Ok(answering) => answering,
+        Err(failure) => return Heard { end: Err(failure), ..heard },
+    };
+    loop {
+        match next(&mut answering).await {
+            Ok(Some(piece)) => {
+                heard.text.push_str(piece.text());
+                heard.finish_reason = piece.finish_reason.or(heard.finish_reason);
+            }
+            Ok(None) => break,
+            Err(failure) => {
+                heard.end = Err(failure);
+                break;
+            }
+        }
+    }
+    heard.usage = answering.usage();
+    let again = next(&mut answering).await.map(|piece| assert_eq!(piece, None));
+    assert_eq!(again, heard.end, "an end stays as it is");
+    heard
+}
+
+/// What comes of one call when the upstream does this.
+async fn after(script: impl IntoIterator<Item = Step>) -> Heard {
+    let scripted = ScriptedUpstream::start();
+    scripted.next(script);
+    hear(&client(&scripted)).await
+}
+
+fn good(text: &str, usage: Option<Usage>) -> Heard {
+    Heard { text: text.to_owned(), finish_reason: Some("stop".to_owned()), usage, end: Ok(()) }
+}
+
+fn bad(text: &str, failure: Failure) -> Heard {
+    Heard { text: text.to_owned(), finish_reason: None, usage: None, end: Err(failure) }
+}

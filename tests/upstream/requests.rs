@@ -1,0 +1,83 @@
+use serde_json::json;
+
+use super::*;
+use crate::support::upstream::status;
+
+#[tokio::test]
+async fn a_request_has_all_that_it_needs_and_nothing_else() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = client(&scripted);
+    let mut question = question();
+    question.options.insert("temperature".into(), json!(0.5));
+    question.options.insert("n".into(), json!(3));
+    question.options.insert("stream".into(), json!(false));
+    let permit = upstream.admit().await.unwrap();
+    upstream.ask(permit, &question).await.unwrap();
+    let request = scripted.request(0).await;
+    assert_eq!(request.path, "/v1/chat/completions");
+    assert_eq!(request.header("authorization"), Some("Bearer sk-secret"));
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(request.header("user-agent"), Some(concat!("tollgate/", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(request.header("cookie"), None);
+    let wanted = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }], "max_tokens": 10,
+        "temperature": 0.5, "stream": true, "stream_options": { "include_usage": true } });
+    assert_eq!(request.body, wanted);
+}
+
+#[tokio::test]
+async fn without_a_key_none_is_sent_and_cookies_are_not_kept() {
+    let scripted = ScriptedUpstream::start();
+    let base_url = format!("{}/", scripted.url()).parse().unwrap();
+    let upstream = Upstream::new(UpstreamSettings { key: None, base_url, ..settings(&scripted) }).unwrap();
+    scripted.next(status(400, &[("set-cookie", "a=b")], ""));
+    hear(&upstream).await;
+    hear(&upstream).await;
+    for request in scripted.requests() {
+        assert_eq!(request.path, "/v1/chat/completions");
+        assert_eq!((request.header("authorization"), request.header("cookie")), (None, None));
+    }
+}
+
+/// A connection comes back a moment after its answer's end, so that not each call finds it.
+#[tokio::test]
+async fn connections_are_used_again() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = client(&scripted);
+    for _ in 0..20 {
+        assert_eq!(hear(&upstream).await.end, Ok(()));
+    }
+    let last = scripted.requests().into_iter().map(|request| request.connection).max();
+    assert!(last < Some(19), "each call had a connection of its own");
+}
+
+#[tokio::test]
+async fn a_connection_that_the_upstream_closed_meanwhile_costs_no_call() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = client(&scripted);
+    for _ in 0..3 {
+        assert_eq!(hear(&upstream).await.end, Ok(()));
+        scripted.refuse().await;
+        scripted.accept().await;
+    }
+    assert_eq!(scripted.requests().len(), 3);
+}
+
+#[tokio::test]
+async fn the_key_is_shown_nowhere() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = client(&scripted);
+    scripted.next(status(401, &[], ""));
+    assert_eq!(hear(&upstream).await, bad("", Failure::KeyRefused));
+    assert!(!format!("{:?} {upstream:?} {:?}", settings(&scripted), upstream.health()).contains("sk-secret"));
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_are_refused() {
+    let scripted = ScriptedUpstream::start();
+    assert!(Upstream::new(UpstreamSettings { calls: 0, ..settings(&scripted) }).is_err());
+    for base in ["ftp://localhost/v1", "http://user:pass@localhost/v1", "mailto:x"] {
+        let base_url = base.parse().unwrap();
+        assert!(Upstream::new(UpstreamSettings { base_url, ..settings(&scripted) }).is_err(), "{base}");
+    }
+    assert_eq!(client(&scripted).time_limit(), LONG);
+}
