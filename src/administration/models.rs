@@ -63,7 +63,7 @@ fn differences(stored: &Model, wanted: &ModelChanges) -> Vec<Change> {
         changes.push(Change::new("withdrawn", yes_no(stored.is_withdrawn), yes_no(wanted.is_withdrawn)));
     }
     for (field, before, after) in [
-        ("price of a message", stored.base_price, wanted.base_price),
+        ("base price", stored.base_price, wanted.base_price),
         ("price of 1,000 prompt tokens", stored.prompt_price, wanted.prompt_price),
         ("price of 1,000 answer tokens", stored.completion_price, wanted.completion_price),
     ] {

@@ -12,7 +12,7 @@ pub(super) fn chats(demo: &Demo) -> Vec<Page> {
         page("chats-nothing", "/admin/chats/?q=zzzzzz", "No chats match"),
         page("chat", at(demo.chat, ""), "borrow of moved value"),
         page("chat-refunded", at(demo.refunded, ""), "left out half of the contract"),
-        page("chat-failed", at(demo.failed, ""), "did not begin to answer in time"),
+        page("chat-failed", at(demo.failed, ""), "Why it failed"),
         page("chat-pending", at(demo.hold, ""), "Release the hold"),
         page("chat-settled", at(demo.settled, ""), "Settled by usage"),
         page("chats-by-reason", "/admin/chats/?state=failed&reason=the+model+had+an+error", "Why it failed:"),

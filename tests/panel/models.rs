@@ -71,8 +71,8 @@ async fn a_price_is_set_and_taken_back_and_the_history_tells_of_it(
         "Model small-1 was changed",
         "base 5 + 10 per 1,000 prompt tokens + 1,030 per 1,000 answer tokens",
         // 5 + 10 + 515, and 5 + 40 + 1,030.
-        "a prompt of 1,000 tokens and an answer of 500 cost 530; held before: 1,075",
-        "price of a message: before as the settings say",
+        "and an answer of 500 cost 530. Held before: 1,075, the most that it could come to with an answer of 1,000 tokens",
+        "base price: before as the settings say",
         "price of 1,000 answer tokens: before as the settings say → after 1030",
     ]);
     let form = page.form().with(&[("withdrawn", "1"), ("price", "message")]);
@@ -81,7 +81,7 @@ async fn a_price_is_set_and_taken_back_and_the_history_tells_of_it(
     root.get("/admin/models/").await.assert_shows(&["small-1 withdrawn 7 tokens a message"]);
     for path in ["/admin/history/".to_owned(), format!("{small}history/"), "/admin/".to_owned()] {
         let told = root.get(&path).await;
-        told.assert_shows(&["withdrawn: before no → after yes", "price of a message: before 5"]);
+        told.assert_shows(&["withdrawn: before no → after yes", "base price: before 5"]);
         assert!(told.links().contains(&small), "{path} does not lead to the model");
     }
     root.get(&format!("{big}history/")).await.assert_shows(&["Nothing was done yet"]);

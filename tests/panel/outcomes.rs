@@ -134,7 +134,7 @@ async fn a_chats_page_tells_model_usage_timing_and_what_it_cost(#[values(On::Sql
         "The answer's other parts",
     ]);
     page.assert_hides(&["<b>call</b>"]);
-    root.get("/admin/chats/").await.assert_shows(&["about 1,200 + 34 3.5 s small-1"]);
+    root.get("/admin/chats/").await.assert_shows(&["≈\u{a0}1,200\u{a0}+\u{a0}34 3.5 s"]);
     app.sql(&format!("UPDATE chats SET usage_estimated = FALSE WHERE id = {chat}"));
     root.get(&path).await.assert_hides(&["counted by us"]);
     root.submit(&format!("{path}refund/"), &[("reason", "sorry")]).await.assert_status(303);
@@ -151,7 +151,7 @@ async fn a_chat_that_failed_or_waits_says_so_on_its_page(#[values(On::Sqlite, On
     let chat = failed(&app, &token, "the model fell silent").await;
     let page = root.get(&format!("/admin/chats/{chat}/")).await;
     page.assert_shows(&["State failed", "Why it failed the model fell silent", "Cost in the end 0"]);
-    root.get("/admin/chats/").await.assert_shows(&["failed the model fell silent"]);
+    root.get("/admin/chats/").await.assert_shows(&["the model fell silent failed"]);
     let hold = app.hold(&token).await;
     let page = root.get(&format!("/admin/chats/{hold}/")).await;
     page.assert_shows(&["State pending", "Deadline", "Held −100"]);

@@ -35,23 +35,20 @@ pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
             cell: |chat| Cell::excerpt(&chat.row.message),
         },
         Column {
-            label: "Response",
+            label: "Response or reason",
             sort: None,
             is_number: false,
-            cell: |chat| Cell::excerpt(chat.row.response.as_deref().unwrap_or_default()),
+            cell: |chat| {
+                let shown = chat.row.response.as_deref().or(chat.row.failure.as_deref());
+                Cell::excerpt(shown.unwrap_or_default())
+            },
         },
         Column { label: "State", sort: None, is_number: false, cell: |chat| state(chat.row.state) },
-        Column {
-            label: "Why",
-            sort: None,
-            is_number: false,
-            cell: |chat| Cell::excerpt(chat.row.failure.as_deref().unwrap_or_default()),
-        },
         Column { label: "Charge", sort: None, is_number: true, cell: |chat| Cell::Tokens(chat.row.charge) },
-        Column { label: "Usage", sort: None, is_number: true, cell: |chat| usage(&chat.row) },
-        Column { label: "Took", sort: None, is_number: true, cell: |chat| took(&chat.row) },
         Column { label: "Model", sort: None, is_number: false, cell: |chat| Cell::code(&chat.row.model) },
         Column { label: "When", sort: None, is_number: false, cell: |chat| Cell::Time(chat.row.created_at) },
+        Column { label: "Usage", sort: None, is_number: true, cell: |chat| usage(&chat.row) },
+        Column { label: "Took", sort: None, is_number: true, cell: |chat| took(&chat.row) },
     ],
     sorts: &[Sort { name: "id", key: SortKey::Id, descending_first: true }],
     filters: &[
@@ -162,8 +159,8 @@ fn usage(chat: &Chat) -> Cell {
         (None, None) => Cell::Nothing,
         (prompt, answer) => {
             let number = |tokens: Option<i64>| tokens.map_or_else(|| "?".to_owned(), format::tokens);
-            let about = if chat.usage_estimated == Some(true) { "about " } else { "" };
-            Cell::Text(format!("{about}{} + {}", number(prompt), number(answer)))
+            let about = if chat.usage_estimated == Some(true) { "≈\u{a0}" } else { "" };
+            Cell::Text(format!("{about}{}\u{a0}+\u{a0}{}", number(prompt), number(answer)))
         }
     }
 }

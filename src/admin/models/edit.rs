@@ -37,8 +37,8 @@ fn facts(model: &Model, settings: &ModelSettings) -> Vec<(&'static str, Cell)> {
     let mut facts = vec![("State", state(model, settings)), ("Price", Cell::Text(in_words(price)))];
     if let Some((cost, held)) = example(price, settings.max_output) {
         let text = format!(
-            "a prompt of 1,000 tokens and an answer of 500 cost {}; held before: {}, which the most would cost that a \
-             prompt of 4,000 bytes and an answer of {} tokens can come to",
+            "A prompt of 1,000 tokens (about 4,000 bytes) and an answer of 500 cost {}. Held before: {}, the most that it \
+             could come to with an answer of {} tokens.",
             format::tokens(cost),
             format::tokens(held),
             format::tokens(settings.max_output.into())

@@ -24,7 +24,7 @@ pub(super) fn form(model: &Model) -> FormView {
         (BY_USAGE.to_owned(), "By usage: the three numbers below".to_owned()),
     ];
     let stored = [model.base_price, model.prompt_price, model.completion_price];
-    let mut price = vec![Field::new("price", "Price", Kind::Choice(kinds.to_vec())).value(kind)];
+    let mut price = vec![Field::new("price", "What is charged", Kind::Choice(kinds.to_vec())).value(kind)];
     for ((name, label), stored) in PARTS.into_iter().zip(stored) {
         let value = stored.map(|tokens| tokens.to_string()).unwrap_or_default();
         price.push(Field::new(name, label, Kind::Amount).value(value).most(30));

@@ -65,9 +65,9 @@ fn form(user: &User) -> FormView {
             "Whole numbers from 0, which is none at all, to 1,000,000. Empty: as the settings say.",
             vec![
                 field(CHATS, user.concurrent_chats)
-                    .help("Chats of this user that may be waiting for their answers at the same time."),
+                    .help("Chats of this user that may be answered at once, on all nodes together."),
                 field(REQUESTS, user.requests_per_minute)
-                    .help("Requests for an answer that this user may make in a minute."),
+                    .help("Messages that this user may send in a minute, to each node. A change is in force within 10 seconds."),
             ],
         )
         .button("", "Save")

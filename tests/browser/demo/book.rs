@@ -146,7 +146,7 @@ impl Book {
     pub fn edit_model(&mut self, id: i64, minutes_ago: i64) {
         let unset = "as the settings say";
         let changes = [
-            change("price of a message", unset, 5),
+            change("base price", unset, 5),
             change("price of 1,000 prompt tokens", unset, 10),
             change("price of 1,000 answer tokens", unset, 30),
         ];
