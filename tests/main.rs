@@ -9,5 +9,6 @@ mod house;
 mod metering;
 mod panel;
 mod readme;
+mod sdk;
 mod support;
 mod upstream;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 /// The longest body, usually.
-const MOST_BYTES: usize = 512 * 1024;
+pub(crate) const MOST_BYTES: usize = 512 * 1024;
 
 /// The longest body under `/v1`, where a whole conversation is sent each time, perhaps with pictures.
 pub(super) const MOST_BYTES_OF_V1: usize = 8 * 1024 * 1024;
@@ -108,7 +108,7 @@ fn check_head(request: &HttpRequest, most: usize) -> Result<()> {
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
     match length.and_then(|length| length.parse::<usize>().ok()) {
-        Some(length) if length > most => Err(Error::BodyTooLarge),
+        Some(length) if length > most => Err(Error::BodyTooLarge(most)),
         _ => Ok(()),
     }
 }
@@ -123,7 +123,7 @@ async fn read(payload: &mut Payload, most: usize) -> Result<BytesMut> {
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::BodyCutShort)?;
         if body.len() + chunk.len() > most {
-            return Err(Error::BodyTooLarge);
+            return Err(Error::BodyTooLarge(most));
         }
         body.extend_from_slice(&chunk);
     }

@@ -96,9 +96,7 @@ fn parse(
 fn fingerprint(message: &str, conversation_id: Option<i64>) -> Fingerprint {
     match conversation_id {
         None => Fingerprint::of("/chat/", &[("message", message)]),
-        Some(id) => {
-            Fingerprint::of("/chat/", &[("message", message), ("conversation_id", &id.to_string())])
-        }
+        Some(id) => Fingerprint::of("/chat/", &[("message", message), ("conversation_id", &id.to_string())]),
     }
 }
 

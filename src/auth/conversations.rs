@@ -69,8 +69,7 @@ impl Auth {
     /// Its chats stay in the history, where they were paid for.
     pub async fn delete_conversation(&self, current: &CurrentUser, id: i64) -> Result<()> {
         let (user_id, now) = (current.user.id, clock::now());
-        let job =
-            move |conn: &mut DbConnection| Ok(Conversation::delete(conn, user_id, id, now)?);
+        let job = move |conn: &mut DbConnection| Ok(Conversation::delete(conn, user_id, id, now)?);
         let deleted = self.db.write(Scope::user(user_id), job).await?;
         if deleted { Ok(()) } else { Err(Error::NotFound) }
     }

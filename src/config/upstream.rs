@@ -97,7 +97,9 @@ impl UpstreamArgs {
             }
         }
         if models.is_empty() {
-            return Err("--responder openai needs --upstream-models, the names of the models on offer".to_owned());
+            return Err(
+                "--responder openai needs --upstream-models, the names of the models on offer".to_owned()
+            );
         }
         let upstream = Upstream::new(UpstreamSettings {
             base_url,

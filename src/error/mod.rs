@@ -60,8 +60,9 @@ pub enum Error {
     KeyInFlight,
     #[error("This Idempotency-Key was used for another request")]
     KeyReused,
+    /// Holds how many bytes it may have.
     #[error("Request body too large")]
-    BodyTooLarge,
+    BodyTooLarge(usize),
     #[error("Unsupported media type")]
     UnsupportedMediaType,
     #[error("Request header fields too large")]
@@ -135,7 +136,7 @@ impl Error {
             Error::TooManyChats => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER_CHATS.to_string()));
             }
-            Error::BodyCutShort | Error::RequestTimeout | Error::BodyTooLarge | Error::HeadTooLarge => {
+            Error::BodyCutShort | Error::RequestTimeout | Error::BodyTooLarge(_) | Error::HeadTooLarge => {
                 response.force_close();
             }
             _ if self.status_code() == StatusCode::SERVICE_UNAVAILABLE => {
@@ -180,7 +181,7 @@ impl ResponseError for Error {
             Error::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Error::KeyInFlight => StatusCode::CONFLICT,
             Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Error::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Error::TooManyRequests(_) | Error::TooManyChats => StatusCode::TOO_MANY_REQUESTS,

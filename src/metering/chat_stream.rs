@@ -100,7 +100,11 @@ impl Opening {
 pub(super) enum Client {
     /// For the whole answer. It cannot leave: the answer is finished in any case.
     Waiting(Option<oneshot::Sender<Result<Receipt>>>),
-    Streaming { open: Option<oneshot::Sender<Result<Opened>>>, events: mpsc::Sender<Event>, left: CancellationToken },
+    Streaming {
+        open: Option<oneshot::Sender<Result<Opened>>>,
+        events: mpsc::Sender<Event>,
+        left: CancellationToken,
+    },
 }
 
 impl Client {

@@ -6,7 +6,7 @@ use crate::clock;
 use crate::db::DbConnection;
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
-use crate::models::{Conversation, LedgerEntry, EntryKind, Model, StoredKey, User};
+use crate::models::{Conversation, EntryKind, LedgerEntry, Model, StoredKey, User};
 use crate::responder::{DUMMY, Offer, Question, Responder};
 
 /// A question that is ready to be paid for and asked.

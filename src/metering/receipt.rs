@@ -28,11 +28,9 @@ impl Receipt {
     pub(super) fn replayed(chat: Chat, charged: i64, balance: i64) -> Receipt {
         let answer = Answer::stored(chat.response, chat.answer_extras.as_deref());
         let usage = match (chat.prompt_tokens, chat.completion_tokens) {
-            (Some(prompt_tokens), Some(completion_tokens)) => Usage {
-                prompt_tokens,
-                completion_tokens,
-                estimated: chat.usage_estimated.unwrap_or(false),
-            },
+            (Some(prompt_tokens), Some(completion_tokens)) => {
+                Usage { prompt_tokens, completion_tokens, estimated: chat.usage_estimated.unwrap_or(false) }
+            }
             _ => Usage::counted(&chat.message, &answer),
         };
         Receipt {

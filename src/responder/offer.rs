@@ -39,7 +39,8 @@ impl Offer {
             }
             turns.push((said, answer));
         }
-        let mut messages: Vec<Value> = system.map(|prompt| message_of("system", prompt)).into_iter().collect();
+        let mut messages: Vec<Value> =
+            system.map(|prompt| message_of("system", prompt)).into_iter().collect();
         for (said, answer) in turns.into_iter().rev() {
             messages.push(message_of("user", said));
             messages.push(message_of("assistant", answer));

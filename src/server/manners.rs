@@ -13,7 +13,7 @@ use actix_web::web::Data;
 use rand::RngExt;
 
 use crate::admin::PageError;
-use crate::api::{Https, client_of};
+use crate::api::{self, Https, client_of};
 use crate::error::Error;
 
 /// The longest request line and headers together, in bytes.
@@ -97,7 +97,7 @@ fn shaped(
         None => {
             let ours = match error.as_response_error().status_code() {
                 StatusCode::NOT_FOUND => Error::NotFound,
-                StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge,
+                StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge(api::MOST_BYTES),
                 status if status.is_client_error() => {
                     Error::Invalid(crate::domain::Invalid::new("request", "correct its form"))
                 }

@@ -12,8 +12,7 @@ use governor::{Quota, RateLimiter};
 
 use super::RetryAfter;
 
-type Buckets<C> =
-    RateLimiter<i64, DashMapStateStore<i64>, C, StateInformationMiddleware>;
+type Buckets<C> = RateLimiter<i64, DashMapStateStore<i64>, C, StateInformationMiddleware>;
 
 /// Token buckets of users, those of each limit together. There are as many limits as administrators ever set.
 pub(super) struct PerUser<C: Clock + Clone = DefaultClock> {

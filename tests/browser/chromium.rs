@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use thirtyfour::prelude::*;
 
 use crate::support::http::Client;
-use crate::support::{keeper, require, temporary, wait};
+use crate::support::{keeper, require, temporary, tls, wait};
 
 const REMEDY: &str = "on Debian: apt-get install chromium chromium-driver fonts-dejavu-core";
 
@@ -30,6 +30,7 @@ pub struct Chromium {
 impl Chromium {
     /// `None`: there is no Chromium here, and the test was told off for it.
     pub async fn start(with_scripts: bool) -> Option<Chromium> {
+        tls::set_up();
         let (Some(browser), Some(program)) = (browser_program(), require::program("chromedriver")) else {
             require::missing("Chromium or its chromedriver", REMEDY);
             return None;

@@ -10,7 +10,7 @@ mod retries;
 use std::time::Duration;
 
 use tollgate::responder::{
-    UpstreamAnswering, Failure, Piece, Question, Upstream, UpstreamKey, UpstreamSettings, Usage,
+    Failure, Piece, Question, Upstream, UpstreamAnswering, UpstreamKey, UpstreamSettings, Usage,
 };
 
 use crate::support::upstream::{ScriptedUpstream, Step, in_time};

@@ -51,7 +51,9 @@ impl CompletionRequest {
             _ => return Err(invalid("model", "name one of those that GET /v1/models lists")),
         };
         let messages = match body.remove("messages") {
-            Some(Value::Array(messages)) if !messages.is_empty() && messages.iter().all(is_message) => messages,
+            Some(Value::Array(messages)) if !messages.is_empty() && messages.iter().all(is_message) => {
+                messages
+            }
             _ => return Err(invalid("messages", "give a list of objects with \"role\" and \"content\"")),
         };
         if body.get("n").is_some_and(|n| !n.is_null() && n.as_u64() != Some(1)) {

@@ -111,7 +111,12 @@ impl Chunks {
         text.into()
     }
 
-    fn chunk(&self, delta: Map<String, Value>, finish_reason: Option<&str>, logprobs: Option<Value>) -> Bytes {
+    fn chunk(
+        &self,
+        delta: Map<String, Value>,
+        finish_reason: Option<&str>,
+        logprobs: Option<Value>,
+    ) -> Bytes {
         let mut chunk = self.head.clone();
         let choice =
             json!({ "index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason });

@@ -74,7 +74,11 @@ impl Answering {
         }
         let result = if self.is_done { Ok(None) } else { self.read().await };
         match result {
-            Ok(Some(_)) => {}
+            Ok(Some(_)) => {
+                if let Some(permit) = &mut self.permit {
+                    permit.began();
+                }
+            }
             Ok(None) => self.end(),
             Err(failure) => self.fail(failure),
         }

@@ -171,6 +171,18 @@ impl Memory {
 }
 
 impl Pass {
+    /// The answer has begun. Where it is a probe's, that is enough for other calls to be made again, or they would wait
+    /// for the end of an answer that may take minutes; if it fails after all, the rest goes on.
+    pub(super) fn began(&mut self) {
+        if !self.is_probe {
+            return;
+        }
+        self.is_probe = false;
+        let mut memory = self.breaker.memory();
+        memory.well(true);
+        memory.failures_in_a_row = FAILURES - 1;
+    }
+
     /// The answer came to its end.
     pub(super) fn succeeded(self, now: Moment) {
         let mut memory = self.breaker.memory();

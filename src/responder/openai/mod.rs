@@ -145,6 +145,10 @@ impl Upstream {
 }
 
 impl Permit {
+    fn began(&mut self) {
+        self.pass.began();
+    }
+
     fn succeeded(self) {
         self.pass.succeeded(Moment::now());
     }

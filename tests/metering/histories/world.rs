@@ -184,7 +184,9 @@ impl<'a> World<'a> {
 
     fn agree_on_end(&mut self, chat: usize, ending: &Ending, ended: Ended) -> Outcome {
         let expected = match ending {
-            Ending::Complete { arrived, .. } | Ending::Cancelled { arrived, .. } => self.model.settle(chat, arrived.text.as_deref().unwrap_or_default()),
+            Ending::Complete { arrived, .. } | Ending::Cancelled { arrived, .. } => {
+                self.model.settle(chat, arrived.text.as_deref().unwrap_or_default())
+            }
             Ending::Failed { .. } | Ending::Released { .. } | Ending::LeftEarly => self.model.refund(chat),
         };
         let expected = match expected {
