@@ -6,7 +6,7 @@ use super::pages::{FAULTS, Page, page};
 pub(super) fn chats(demo: &Demo) -> Vec<Page> {
     let at = |chat: i64, rest: &str| format!("/admin/chats/{chat}/{rest}");
     vec![
-        page("chats", "/admin/chats/", "Response").folded(),
+        page("chats", "/admin/chats/", "Outcome").folded(),
         page("chats-found", "/admin/chats/?q=photosynthesis", "Clear all filters"),
         page("chats-filtered", "/admin/chats/?state=failed&date=today", "Clear all filters"),
         page("chats-nothing", "/admin/chats/?q=zzzzzz", "No chats match"),

@@ -27,6 +27,7 @@ pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
     id: "chats.id",
     columns: &[
         Column { label: "Chat", sort: Some("id"), is_number: false, cell: main },
+        Column { label: "When", sort: None, is_number: false, cell: |chat| Cell::Time(chat.row.created_at) },
         Column { label: "User", sort: None, is_number: false, cell: |chat| chat.user(chat.row.user_id) },
         Column {
             label: "Message",
@@ -35,7 +36,7 @@ pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
             cell: |chat| Cell::excerpt(&chat.row.message),
         },
         Column {
-            label: "Response or reason",
+            label: "Outcome",
             sort: None,
             is_number: false,
             cell: |chat| {
@@ -46,7 +47,6 @@ pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
         Column { label: "State", sort: None, is_number: false, cell: |chat| state(chat.row.state) },
         Column { label: "Charge", sort: None, is_number: true, cell: |chat| Cell::Tokens(chat.row.charge) },
         Column { label: "Model", sort: None, is_number: false, cell: |chat| Cell::code(&chat.row.model) },
-        Column { label: "When", sort: None, is_number: false, cell: |chat| Cell::Time(chat.row.created_at) },
         Column { label: "Usage", sort: None, is_number: true, cell: |chat| usage(&chat.row) },
         Column { label: "Took", sort: None, is_number: true, cell: |chat| took(&chat.row) },
     ],

@@ -1,5 +1,6 @@
 //! Why chats failed in the last 24 hours, and how the upstream does.
 
+use chrono::NaiveDate;
 use url::form_urlencoded;
 
 use crate::admin::format;
@@ -16,17 +17,22 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    pub fn new(found: FailuresByReason) -> Failures {
+    /// `day` is the one that the last 24 hours began on.
+    pub fn new(found: FailuresByReason, day: NaiveDate) -> Failures {
+        let since = day.to_string();
         let reasons = found.reasons.into_iter().map(|(reason, count)| {
             let count = format::tokens(count);
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("state", "failed").append_pair("date_from", &since);
             if reason.is_empty() {
-                return ("no reason was stored".to_owned(), count, "/admin/chats/?state=failed".to_owned());
+                return (
+                    "no reason was stored".to_owned(),
+                    count,
+                    format!("/admin/chats/?{}", query.finish()),
+                );
             }
-            let query = form_urlencoded::Serializer::new(String::new())
-                .append_pair("state", "failed")
-                .append_pair("reason", &reason)
-                .finish();
-            (reason, count, format!("/admin/chats/?{query}"))
+            query.append_pair("reason", &reason);
+            (reason, count, format!("/admin/chats/?{}", query.finish()))
         });
         let note = if found.is_cut {
             format!("More than {} failed: these are the reasons of the latest.", format::tokens(MOST_COUNTED))

@@ -118,7 +118,7 @@ pub(super) async fn show(
         verification_runs: verification.is_some_and(|run| run.finished_at.is_none()),
         damage: failure.unwrap_or(damage),
         numbers: found.numbers,
-        failures: Failures::new(found.failures),
+        failures: Failures::new(found.failures, administrator.zone.date_of(times.day_ago)),
         upstream: toll.upstream_health().map(|health| upstream(&health)).unwrap_or_default(),
         history: found.history,
         own: administrator.user.id,
