@@ -48,12 +48,12 @@ async fn leave_traces<'a>(app: &'a TestApp) -> (Browser<'a>, i64) {
     let token = app.user(NAME).await;
     app.chat(&token, SAID).await.assert_status(201);
     app.chat_with_key(&token, SAID, "unmistakable-key").await.assert_status(201);
-    app.sql(&format!(
+    app.sql(
         "INSERT INTO conversations (user_id, title, created_at) SELECT id, 'wanda and the quartz', date_joined FROM users;
          INSERT INTO conversations (user_id, title, created_at, deleted_at) SELECT id, '', date_joined, date_joined FROM users;
-         UPDATE chats SET answer_extras = '{{\"message\":{{\"reasoning_content\":\"quartz\"}}}}', response = NULL
+         UPDATE chats SET answer_extras = '{\"message\":{\"reasoning_content\":\"quartz\"}}', response = NULL
          WHERE id = (SELECT max(id) FROM chats)"
-    ));
+    );
     let named = app.post("/auth-tokens/", &token, serde_json::json!({ "name": "wanda's laptop" })).await;
     named.assert_status(201);
     app.services.auth.write_last_uses().await;
