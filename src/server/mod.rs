@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
-use crate::admin::{self, PublicOrigin, SiteTitle};
+use crate::admin::{self, ModelSettings, PublicOrigin, SiteTitle, UserLimitDefaults};
 use crate::administration::Bulk;
 use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness};
 use crate::auth::{AccountRules, Auth, Hasher};
@@ -58,6 +58,8 @@ pub struct Services {
     https: Data<Https>,
     public_origin: Data<PublicOrigin>,
     site_title: Data<SiteTitle>,
+    model_settings: Data<ModelSettings>,
+    user_limits: Data<UserLimitDefaults>,
 }
 
 impl Services {
@@ -79,7 +81,9 @@ impl Services {
             auth_token_lifetime: (days > 0).then(|| TimeDelta::days(i64::from(days))),
         };
         let throttle = Throttle::new(config.accounts.throttle == Switch::On);
-        let toll = Toll::new(db.clone(), config.responder()?, config.prices(), runtime);
+        let responder = config.responder()?;
+        let named = responder.models().to_vec();
+        let toll = Toll::new(db.clone(), responder, config.prices(), runtime);
         Ok(Services {
             auth: Data::new(Auth::new(db.clone(), hasher, throttle, rules)),
             db: Data::new(db),
@@ -92,6 +96,15 @@ impl Services {
             https: Data::new(Https(config.is_https())),
             public_origin: Data::new(PublicOrigin(config.public_origin())),
             site_title: Data::new(SiteTitle(config.listen.site_title.clone())),
+            model_settings: Data::new(ModelSettings {
+                message_price: config.metering.chat_price,
+                max_output: config.upstream.upstream_max_output,
+                named,
+            }),
+            user_limits: Data::new(UserLimitDefaults {
+                concurrent_chats: config.limits.concurrent_chats,
+                requests_per_minute: i64::from(config.limits.requests_per_minute),
+            }),
         })
     }
 }
@@ -115,6 +128,8 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.https)
             .app_data(services.public_origin)
             .app_data(services.site_title)
+            .app_data(services.model_settings)
+            .app_data(services.user_limits)
             .configure(api::routes)
             .configure(pages::routes)
             .configure(admin::routes)
