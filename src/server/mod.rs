@@ -200,11 +200,30 @@ fn stop_on_signal(server: ServerHandle, services: Services) -> io::Result<impl F
     })
 }
 
+/// What pages of other origins may send: the contract's headers, and those that OpenAI's own library adds to each request.
+const ALLOWED_HEADERS: [&str; 15] = [
+    "Authorization",
+    "Content-Type",
+    "Accept",
+    "Idempotency-Key",
+    "OpenAI-Organization",
+    "OpenAI-Project",
+    "User-Agent",
+    "X-Stainless-Arch",
+    "X-Stainless-Lang",
+    "X-Stainless-OS",
+    "X-Stainless-Package-Version",
+    "X-Stainless-Retry-Count",
+    "X-Stainless-Runtime",
+    "X-Stainless-Runtime-Version",
+    "X-Stainless-Timeout",
+];
+
 /// What browsers of other origins may do: nothing, unless the settings name them. No cookies, ever.
 pub fn cors(origins: &[String]) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
-        .allowed_headers(["Authorization", "Content-Type", "Accept", "Idempotency-Key"])
+        .allowed_headers(ALLOWED_HEADERS)
         .expose_headers([
             "X-Tokens-Charged",
             "X-Tokens-Remaining",
@@ -212,6 +231,9 @@ pub fn cors(origins: &[String]) -> Condition<Cors> {
             "X-Request-Id",
             "Idempotency-Replayed",
             "Retry-After",
+            "X-RateLimit-Limit-Requests",
+            "X-RateLimit-Remaining-Requests",
+            "X-RateLimit-Reset-Requests",
         ])
         .max_age(3600);
     let origins: Vec<&str> = origins.iter().map(String::as_str).filter(|origin| !origin.is_empty()).collect();
