@@ -1,7 +1,7 @@
 //! The task of a chat whose answer takes time: it waits for a place among the calls, charges, hears the answer and ends
 //! the hold. It belongs to no connection; what a client that leaves changes is only what the charge matrix says.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
 
@@ -36,6 +36,17 @@ struct Heard {
     answer: Answer,
     usage: Option<Usage>,
     first_byte_at: Option<NaiveDateTime>,
+    /// How long the client has let its answer wait, without the part that it is being sent now.
+    held_up: Duration,
+    sending_since: Option<Instant>,
+}
+
+impl Heard {
+    /// Whether it was the client that used up most of this time. Else whoever reads slowly would have the answer for nothing.
+    fn was_held_up(&self, limit: Duration) -> bool {
+        let now = self.sending_since.map_or(Duration::ZERO, |since| since.elapsed());
+        (self.held_up + now) * 2 >= limit
+    }
 }
 
 impl Inner {
@@ -98,14 +109,18 @@ impl Inner {
         client: &Client,
         heard: &mut Heard,
     ) -> End {
+        let limit = self.responder.time_limit();
         let listening = self.listen(place, message, prepared, client, heard);
-        tokio::select! {
+        let end = tokio::select! {
             biased;
-            () = self.hurry.cancelled() => End::Failed(Failure::Stopped),
-            () = client.left() => End::Left,
-            end = tokio::time::timeout(self.responder.time_limit(), listening) => {
-                end.unwrap_or(End::Failed(Failure::TooLong))
-            }
+            () = self.hurry.cancelled() => Some(End::Failed(Failure::Stopped)),
+            () = client.left() => Some(End::Left),
+            end = tokio::time::timeout(limit, listening) => end.ok(),
+        };
+        match end {
+            Some(end) => end,
+            None if heard.was_held_up(limit) => End::Left,
+            None => End::Failed(Failure::TooLong),
         }
     }
 
@@ -127,7 +142,12 @@ impl Inner {
                     heard.answer.add(&piece);
                     heard.usage = answering.usage();
                     heard.first_byte_at.get_or_insert_with(clock::now);
-                    if !client.send(piece).await {
+                    let since = Instant::now();
+                    heard.sending_since = Some(since);
+                    let is_there = client.send(piece).await;
+                    heard.sending_since = None;
+                    heard.held_up += since.elapsed();
+                    if !is_there {
                         return End::Left;
                     }
                 }
