@@ -16,7 +16,7 @@ const LEAST_BCRYPT_COST: u32 = 10;
 
 pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     let lock = ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?;
-    raise_open_files_limit(config.listen.max_connections);
+    raise_open_files_limit(config.listen.max_connections, config.upstream.upstream_calls);
     let db = open(config)?;
     log::info!("tollgate {} with {}", env!("CARGO_PKG_VERSION"), db.url());
     let has_superuser = warn(config, &db)?;
@@ -64,11 +64,12 @@ fn print_first_run_link(config: &Config, listening: SocketAddr, key: &SessionSec
     eprintln!("\n    {address}/admin/first-run/{}/\n", key.expose());
 }
 
-/// Each connection needs a file handle, and the usual soft limit of 1024 is far below the bound on connections.
-fn raise_open_files_limit(connections: u32) {
+/// Each connection and each call of the upstream needs a file handle, and the usual soft limit of 1024 is far below the
+/// bound on connections.
+fn raise_open_files_limit(connections: u32, calls: u32) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let wanted = u64::from(connections) + 128;
+    let wanted = u64::from(connections) + u64::from(calls) + 128;
     if limit.current.is_none_or(|current| current >= wanted) {
         return;
     }
@@ -76,7 +77,8 @@ fn raise_open_files_limit(connections: u32) {
     let set = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
     if set.is_err() || raised < wanted {
         log::warn!(
-            "--max-connections {connections} needs {wanted} open files, and the limit is {raised}: see ulimit -n"
+            "--max-connections {connections} and --upstream-calls {calls} need {wanted} open files, and the limit is \
+             {raised}: see ulimit -n"
         );
     }
 }

@@ -155,6 +155,8 @@ pub async fn serve(
     .max_connections((connections / workers).max(1))
     .client_request_timeout(Duration::from_secs(config.listen.head_timeout))
     .keep_alive(KEEP_ALIVE)
+    // Else each part of a stream would wait until the client's machine has acknowledged the one before it.
+    .tcp_nodelay(true)
     // A client that closes its connection has left, also while nothing is being written to it: see docs/decisions.md.
     .h1_allow_half_closed(false)
     .shutdown_timeout(SHUTDOWN_TIMEOUT)
