@@ -233,6 +233,8 @@ pub fn cors(origins: &[String]) -> Condition<Cors> {
             "X-Request-Id",
             "Idempotency-Replayed",
             "Retry-After",
+            "X-Should-Retry",
+            "X-Chat-State",
             "X-RateLimit-Limit-Requests",
             "X-RateLimit-Remaining-Requests",
             "X-RateLimit-Reset-Requests",

@@ -29,11 +29,19 @@ pub(in crate::api) async fn create(
 ) -> Result<HttpResponse> {
     // Who it is comes first: nobody else may make the server read so much.
     let auth_token = credentials.or(|| None)?;
-    let body = large_body::json(&http, payload, &places).await?;
-    let request = parse(auth_token, body, &http)?;
-    let allowed = auth.check_message(auth_token).await?;
-    let mut response = answer(&toll, request).await.unwrap_or_else(HttpResponse::from_error);
-    if let Some(allowed) = allowed {
+    let counted = auth.count_message(auth_token).await?;
+    let answered = match counted.verdict {
+        Ok(()) => {
+            async {
+                let body = large_body::json(&http, payload, &places).await?;
+                answer(&toll, parse(auth_token, body, &http)?).await
+            }
+            .await
+        }
+        Err(error) => Err(error),
+    };
+    let mut response = answered.unwrap_or_else(HttpResponse::from_error);
+    if let Some(allowed) = counted.allowed {
         add_limits(&mut response, allowed);
     }
     Ok(response)
