@@ -187,6 +187,8 @@ impl Inner {
             Err(_) => {
                 let error = "the database is away: the hold is settled when it is back";
                 client.finish(Err(Error::Unavailable(error.to_owned()))).await;
+                // A stream ends when its sender is gone.
+                drop(client);
                 let _ = ended.await;
             }
         }
