@@ -216,6 +216,8 @@ impl Inner {
             () = out_of_patience => {
                 let error = "the database is away: the hold is settled when it is back";
                 client.finish(Err(Error::Unavailable(error.to_owned()))).await;
+                // A stream ends when its sender is gone.
+                drop(client);
                 let _ = ended.await;
             }
         }
