@@ -10,5 +10,6 @@ mod house;
 mod metering;
 mod panel;
 mod readme;
+mod sdk;
 mod support;
 mod upstream;

@@ -8,15 +8,25 @@ use crate::support::TestDatabase;
 use crate::support::server::{Server, assert_verified};
 
 /// The address that the README's commands name.
-const ADDRESS: &str = "127.0.0.1:8000";
+pub const ADDRESS: &str = "127.0.0.1:8000";
 
-/// The session: each command with the lines that it prints.
-fn session() -> Vec<(String, String)> {
+/// A section of the README.
+pub fn section(title: &str) -> &'static str {
     let readme = include_str!("../README.md");
-    let (_, rest) = readme.split_once("```console\n").expect("the README has a session");
-    let (block, _) = rest.split_once("```").expect("the session ends");
+    let (_, rest) = readme.split_once(&format!("\n## {title}\n")).expect("the README has that section");
+    rest.split("\n## ").next().unwrap_or_default()
+}
+
+/// The text of a section's first block of a language.
+pub fn block(section: &'static str, language: &str) -> &'static str {
+    let (_, rest) = section.split_once(&format!("```{language}\n")).expect("the section has such a block");
+    rest.split_once("```").expect("the block ends").0
+}
+
+/// The session of a section: each command with the lines that it prints.
+pub fn session(section: &'static str) -> Vec<(String, String)> {
     let mut steps: Vec<(String, String)> = Vec::new();
-    for line in block.lines() {
+    for line in block(section, "console").lines() {
         match line.strip_prefix("$ ") {
             Some(command) => steps.push((command.to_owned(), String::new())),
             None => steps.last_mut().expect("a command comes first").1.push_str(&format!("{line}\n")),
@@ -25,15 +35,11 @@ fn session() -> Vec<(String, String)> {
     steps
 }
 
-/// The commands share one shell, as they would on a terminal; a mark tells where the output of each ends.
-#[test]
-fn the_readmes_session_prints_what_it_shows() {
-    let database = TestDatabase::create(On::Sqlite).expect("SQLite is built in");
-    let mut server = Server::start(&database, &[]);
-    let steps = session();
-    assert!(steps.len() >= 8, "{steps:?}");
+/// What the commands print. They share one shell, as they would on a terminal; a mark tells where the output of each
+/// ends.
+pub fn run(steps: &[(String, String)], server: &Server) -> Vec<String> {
     let mut script = String::from("set -eo pipefail\n");
-    for (command, _) in &steps {
+    for (command, _) in steps {
         // Our answers end without a new line, as a terminal shows them; the README shows them on a line each.
         script.push_str(&format!("{command}\nprintf '\\n--\\n'\n"));
     }
@@ -41,7 +47,16 @@ fn the_readmes_session_prints_what_it_shows() {
     let output = Command::new("bash").args(["-c", &script]).output().expect("bash runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let printed = String::from_utf8(output.stdout).expect("text");
-    let printed: Vec<String> = printed.split("--\n").map(|part| part.trim().to_owned()).collect();
+    printed.split("--\n").map(|part| part.trim().to_owned()).collect()
+}
+
+#[test]
+fn the_readmes_session_prints_what_it_shows() {
+    let database = TestDatabase::create(On::Sqlite).expect("SQLite is built in");
+    let mut server = Server::start(&database, &[]);
+    let steps = session(section("First steps"));
+    assert!(steps.len() >= 8, "{steps:?}");
+    let printed = run(&steps, &server);
     for ((command, shown), printed) in steps.iter().zip(printed) {
         assert_eq!(printed, shown.trim(), "{command}");
     }

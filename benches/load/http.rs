@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as a load client needs: one connection that is kept, bodies with a Content-Length.
+//! As much of HTTP/1.1 as a load client needs: one connection that is kept, bodies with a Content-Length or in chunks.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -15,8 +15,19 @@ pub struct Connection {
 pub struct Response<'a> {
     pub status: u16,
     head: &'a [u8],
+    /// As it came: a body in chunks still has their lengths in it.
     pub body: &'a [u8],
 }
+
+/// How much of a body there is.
+#[derive(Clone, Copy)]
+enum Length {
+    Bytes(usize),
+    Chunks,
+}
+
+/// How the last chunk ends. Neither JSON nor events of JSON have this in them.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 impl Response<'_> {
     /// The cookie that it sets, as it is sent back.
@@ -58,8 +69,7 @@ impl Connection {
 
     /// Sends a request and waits for the whole answer.
     pub fn send(&mut self, request: &[u8]) -> io::Result<Response<'_>> {
-        self.stream.write_all(request)?;
-        self.buffer.clear();
+        self.begin(request)?;
         let (status, head, length) = loop {
             self.read_more()?;
             if let Some(end) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -67,10 +77,29 @@ impl Connection {
                 break (status, end + 4, length);
             }
         };
-        while self.buffer.len() < head + length {
-            self.read_more()?;
+        let end = loop {
+            match length {
+                Length::Bytes(count) if self.buffer.len() >= head + count => break head + count,
+                Length::Chunks if self.buffer.ends_with(LAST_CHUNK) => break self.buffer.len(),
+                _ => self.read_more()?,
+            }
+        };
+        Ok(Response { status, head: &self.buffer[..head], body: &self.buffer[head..end] })
+    }
+
+    /// Sends a request whose answer is read with [`Connection::more`].
+    pub fn begin(&mut self, request: &[u8]) -> io::Result<()> {
+        self.buffer.clear();
+        self.stream.write_all(request)
+    }
+
+    /// Waits for more of an answer in chunks, and gives all that came so far; `None`: that was all.
+    pub fn more(&mut self) -> io::Result<Option<&[u8]>> {
+        if self.buffer.ends_with(LAST_CHUNK) {
+            return Ok(None);
         }
-        Ok(Response { status, head: &self.buffer[..head], body: &self.buffer[head..head + length] })
+        self.read_more()?;
+        Ok(Some(&self.buffer))
     }
 
     fn read_more(&mut self) -> io::Result<()> {
@@ -86,14 +115,17 @@ impl Connection {
 }
 
 /// The status and the length of the body.
-fn parse_head(head: &[u8]) -> io::Result<(u16, usize)> {
-    let unreadable = || io::Error::other("not an HTTP/1.1 answer with a Content-Length");
+fn parse_head(head: &[u8]) -> io::Result<(u16, Length)> {
+    let unreadable = || io::Error::other("not an HTTP/1.1 answer with a length");
     let head = std::str::from_utf8(head).map_err(|_| unreadable())?;
     let mut lines = head.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());
-    let length = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse().ok());
+    let length = lines.filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => value.trim().parse().ok().map(Length::Bytes),
+            "transfer-encoding" => Some(Length::Chunks),
+            _ => None,
+        }
+    });
     Ok((status.ok_or_else(unreadable)?, length.ok_or_else(unreadable)?))
 }

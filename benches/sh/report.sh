@@ -47,6 +47,30 @@ rows_start() {
     limit_row "start to first answer, median of $starts" start_median ms 200
 }
 
+rows_upstream() {
+    local name each
+    for name in SQLite PostgreSQL; do
+        each=upstream_${name,,}_
+        added_row "added to a call, $calls/s on $name, p50" "${each}plain" "${each}direct" p50 1
+        added_row "the same, p99" "${each}plain" "${each}direct" p99 5
+        added_row "added to a streamed call, $calls/s on $name, p50" "${each}streamed" "${each}direct" p50 1
+        added_row "the same, p99" "${each}streamed" "${each}direct" p99 5
+    done
+    added_row "added to a chunk, $chunk_streams streams, p50" upstream_chunk upstream_chunk_direct p50 0.2
+    added_row "the same, p99" upstream_chunk upstream_chunk_direct p99
+    limit_row "memory with $(whole "${figure[upstream_hold_streams]}") open streams" upstream_hold_memory MB 150
+    limit_row "the same, peak" upstream_hold_memory_peak MB 150
+}
+
+# added_row WHAT PREFIX DIRECT PERCENTILE [BELOW]: what calls take more than those that go directly.
+added_row() {
+    local added=${figure[$2_added_$4]} reached=""
+    if [ -n "${5:-}" ]; then
+        reached=$(awk -v a="$added" -v b="$5" 'BEGIN { print (a < b ? "yes" : "**no**") }')
+    fi
+    echo "| $1 | $added ms (${figure[$2_$4]} ms) | the upstream directly: ${figure[$3_$4]} ms | | ${5:+below $5 ms} | $reached |"
+}
+
 rows_postgres() {
     ratio_row "chats on PostgreSQL" postgres_wrk_rate pgbench_best "pgbench, ${figure[pgbench_best_clients]} clients" 1.5 2
     latency_rows PostgreSQL postgres_

@@ -1,12 +1,13 @@
 # The server under test: start, users, load, memory, verify, stop. Sourced by scripts/bench.
 # shellcheck shell=bash disable=SC2154
 
-# start_server NAME DATABASE_URL
+# start_server NAME DATABASE_URL [FLAG...]
 start_server() {
     server_log=$data/$1.log
     database_url=$2
+    shift 2
     start_in_background "$server_log" "$server" serve --bind 127.0.0.1:0 --database-url "$database_url" \
-        --throttle off --bcrypt-cost 4 --opening-tokens 1000000000 "${server_flags[@]}"
+        --throttle off --bcrypt-cost 4 --opening-tokens 1000000000 "$@" "${server_flags[@]}"
     server_pid=$started
     server_url=$(wait_until_listening "$server_pid" "$server_log")
 }

@@ -13,7 +13,9 @@ die() {
 need_programs() {
     local packages=()
     command -v wrk >/dev/null || packages+=(wrk)
-    if [[ " $* " == *postgres* ]] && ! find_postgres; then packages+=(postgresql); fi
+    local wanted=""
+    if [[ " $* " == *postgres* || " $* " == *upstream* ]]; then wanted=postgresql; fi
+    if [ -n "$wanted" ] && ! find_postgres; then packages+=("$wanted"); fi
     [ ${#packages[@]} -gt 0 ] || return 0
 
     local as_root=()
@@ -26,16 +28,16 @@ need_programs() {
     "${as_root[@]}" apt-get update -q >&2
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >&2
     command -v wrk >/dev/null || die "wrk is still missing"
-    if [[ " $* " == *postgres* ]]; then find_postgres || die "PostgreSQL is still missing"; fi
+    if [ -n "$wanted" ]; then find_postgres || die "PostgreSQL is still missing"; fi
 }
 
 # Builds the server and the bench binaries; their names have a hash in them, which only cargo knows.
 build() {
     say "building"
     local messages name
-    messages=$(cargo build --release --bin tollgate --bench raw_sqlite --bench bare_actix --bench load --bench panel \
+    messages=$(cargo build --release --bin tollgate --bench raw_sqlite --bench bare_actix --bench load --bench panel --bench upstream \
         --message-format=json-render-diagnostics)
-    for name in tollgate raw_sqlite bare_actix load panel; do
+    for name in tollgate raw_sqlite bare_actix load panel upstream; do
         local path
         path=$(grep "\"name\":\"$name\"" <<<"$messages" | grep -o '"executable":"[^"]*"' | tail -n 1 | cut -d '"' -f 4)
         [ -x "$path" ] || die "cargo built no $name"
@@ -74,7 +76,7 @@ take() {
     shift
     output=$("$@") || die "failed: $*"
     while read -r name value unit; do
-        [[ $value =~ ^[0-9]+(\.[0-9]+)?$ && $name =~ ^[a-z_0-9]+$ ]] || continue
+        [[ $value =~ ^-?[0-9]+(\.[0-9]+)?$ && $name =~ ^[a-z_0-9]+$ ]] || continue
         name=$prefix${name#"$prefix"}
         figure[$name]=$value
         echo "    $name $value $unit" >&2

@@ -91,7 +91,7 @@ impl PageError {
                  try again; sending the same form a second time does no harm."
                     .to_owned()
             }
-            PageError::Error(Error::BodyTooLarge) => "Select fewer rows, or shorten the text.".to_owned(),
+            PageError::Error(Error::BodyTooLarge(_)) => "Select fewer rows, or shorten the text.".to_owned(),
             PageError::Error(Error::Invalid(invalid)) => format!("{}: {}.", invalid.field, invalid.reason),
             PageError::Error(error) if error.status_code().is_client_error() => format!("{error}."),
             PageError::Error(_) => {

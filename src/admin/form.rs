@@ -93,7 +93,7 @@ async fn read(payload: &mut Payload) -> Result<BytesMut, Error> {
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::BodyCutShort)?;
         if body.len() + chunk.len() > MOST_BYTES {
-            return Err(Error::BodyTooLarge);
+            return Err(Error::BodyTooLarge(MOST_BYTES));
         }
         body.extend_from_slice(&chunk);
     }
@@ -107,7 +107,7 @@ fn parse(body: &[u8]) -> Result<Form, PageError> {
     let fields: Vec<(String, String)> =
         form_urlencoded::parse(text.as_bytes()).into_owned().take(MOST_FIELDS + 1).collect();
     if fields.len() > MOST_FIELDS {
-        return Err(Error::BodyTooLarge.into());
+        return Err(Error::BodyTooLarge(MOST_BYTES).into());
     }
     if fields.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
         return Err(unreadable());

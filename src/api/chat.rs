@@ -96,9 +96,7 @@ fn parse(
 fn fingerprint(message: &str, conversation_id: Option<i64>) -> Fingerprint {
     match conversation_id {
         None => Fingerprint::of("/chat/", &[("message", message)]),
-        Some(id) => {
-            Fingerprint::of("/chat/", &[("message", message), ("conversation_id", &id.to_string())])
-        }
+        Some(id) => Fingerprint::of("/chat/", &[("message", message), ("conversation_id", &id.to_string())]),
     }
 }
 
@@ -135,7 +133,7 @@ fn write(what: Event) -> Bytes {
         ),
         Event::Failed(error) => {
             error.log();
-            event(Some("error"), &json!({ "error": error.to_string() }))
+            event(Some("error"), &json!({ "error": error.to_string(), "detail": error.detail() }))
         }
     }
 }

@@ -12,6 +12,7 @@ mod conversations;
 mod event_stream;
 mod health;
 mod idempotency;
+mod large_body;
 mod ledger;
 mod log_in;
 mod log_out;
@@ -27,9 +28,11 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Handler, Responder, Route, guard};
 
 pub use body::BodyTimeout;
+pub(crate) use body::MOST_BYTES;
 pub use client::Https;
 pub(crate) use client::client_of;
 pub use health::Readiness;
+pub use large_body::LargeBodies;
 
 use crate::error::{Error, Result};
 

@@ -14,15 +14,18 @@ use crate::server::{self, Services};
 /// bcrypt below this is too cheap for passwords of people.
 const LEAST_BCRYPT_COST: u32 = 10;
 
+/// Threads on which answers of upstreams are passed on; the rest of the cores is for requests and the database.
+const MOST_BACKGROUND: usize = 4;
+
 pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     let lock = ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?;
-    raise_open_files_limit(config.listen.max_connections);
+    raise_open_files_limit(config.listen.max_connections, config.upstream.upstream_calls);
     let db = open(config)?;
     log::info!("tollgate {} with {}", env!("CARGO_PKG_VERSION"), db.url());
     let has_superuser = warn(config, &db)?;
     // Holds are settled on a runtime of their own, which goes on when the server's workers end.
     let background = Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(std::thread::available_parallelism().map_or(1, usize::from).min(MOST_BACKGROUND))
         .thread_name("background")
         .enable_all()
         .build()
@@ -64,11 +67,12 @@ fn print_first_run_link(config: &Config, listening: SocketAddr, key: &SessionSec
     eprintln!("\n    {address}/admin/first-run/{}/\n", key.expose());
 }
 
-/// Each connection needs a file handle, and the usual soft limit of 1024 is far below the bound on connections.
-fn raise_open_files_limit(connections: u32) {
+/// Each connection and each call of the upstream needs a file handle, and the usual soft limit of 1024 is far below the
+/// bound on connections.
+fn raise_open_files_limit(connections: u32, calls: u32) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let wanted = u64::from(connections) + 128;
+    let wanted = u64::from(connections) + u64::from(calls) + 128;
     if limit.current.is_none_or(|current| current >= wanted) {
         return;
     }
@@ -76,7 +80,8 @@ fn raise_open_files_limit(connections: u32) {
     let set = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum });
     if set.is_err() || raised < wanted {
         log::warn!(
-            "--max-connections {connections} needs {wanted} open files, and the limit is {raised}: see ulimit -n"
+            "--max-connections {connections} and --upstream-calls {calls} need {wanted} open files, and the limit is \
+             {raised}: see ulimit -n"
         );
     }
 }

@@ -37,15 +37,15 @@ pub(super) fn cors_origin(text: &str) -> Result<String, String> {
 
 /// The base URL of an upstream. Its path is taken as it is, so a forgotten /v1 is told here and not by each call.
 pub(super) fn upstream_url(text: &str) -> Result<url::Url, String> {
-    let url =
-        url::Url::parse(text).map_err(|error| format!("{error}: give it as http://HOST:PORT/v1"))?;
+    let url = url::Url::parse(text).map_err(|error| format!("{error}: give it as http://HOST:PORT/v1"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err("give it as http://HOST:PORT/v1 or https://HOST/v1".to_owned());
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("give the key by --upstream-key-file, not in the URL".to_owned());
     }
-    if url.query().is_some() || url.fragment().is_some() || !url.path().trim_end_matches('/').ends_with("/v1") {
+    if url.query().is_some() || url.fragment().is_some() || !url.path().trim_end_matches('/').ends_with("/v1")
+    {
         return Err("it must end in /v1".to_owned());
     }
     Ok(url)
@@ -55,7 +55,11 @@ pub(super) fn upstream_url(text: &str) -> Result<url::Url, String> {
 pub(super) fn model_name(text: &str) -> Result<String, String> {
     let name = text.trim();
     let is_sound = name.len() <= 200 && name.chars().all(|c| c.is_ascii_graphic() && c != ',');
-    if is_sound { Ok(name.to_owned()) } else { Err("give names of up to 200 visible ASCII characters".to_owned()) }
+    if is_sound {
+        Ok(name.to_owned())
+    } else {
+        Err("give names of up to 200 visible ASCII characters".to_owned())
+    }
 }
 
 #[cfg(test)]

@@ -60,8 +60,9 @@ pub enum Error {
     KeyInFlight,
     #[error("This Idempotency-Key was used for another request")]
     KeyReused,
+    /// Holds how many bytes it may have.
     #[error("Request body too large")]
-    BodyTooLarge,
+    BodyTooLarge(usize),
     #[error("Unsupported media type")]
     UnsupportedMediaType,
     #[error("Request header fields too large")]
@@ -82,6 +83,9 @@ pub enum Error {
     /// What answers messages did not accept the request; the charge went back before this is sent.
     #[error("The model did not accept the request")]
     RequestRefused,
+    /// The client took nothing of its stream for so long that the answer was ended; what had arrived is charged.
+    #[error("The answer was read too slowly")]
+    ReadTooSlowly,
     /// What answers messages failed; the charge went back before this is sent.
     #[error("The message could not be answered")]
     ResponderFailed(&'static str),
@@ -135,7 +139,7 @@ impl Error {
             Error::TooManyChats => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER_CHATS.to_string()));
             }
-            Error::BodyCutShort | Error::RequestTimeout | Error::BodyTooLarge | Error::HeadTooLarge => {
+            Error::BodyCutShort | Error::RequestTimeout | Error::BodyTooLarge(_) | Error::HeadTooLarge => {
                 response.force_close();
             }
             _ if self.status_code() == StatusCode::SERVICE_UNAVAILABLE => {
@@ -177,10 +181,10 @@ impl ResponseError for Error {
             Error::RegistrationClosed => StatusCode::FORBIDDEN,
             Error::NotFound | Error::ModelNotFound(_) => StatusCode::NOT_FOUND,
             Error::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Error::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Error::RequestTimeout | Error::ReadTooSlowly => StatusCode::REQUEST_TIMEOUT,
             Error::KeyInFlight => StatusCode::CONFLICT,
             Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
-            Error::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Error::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Error::TooManyRequests(_) | Error::TooManyChats => StatusCode::TOO_MANY_REQUESTS,

@@ -29,7 +29,7 @@ impl Error {
             Error::RequestTimeout => "request-timeout",
             Error::KeyInFlight => "idempotency-key-in-flight",
             Error::KeyReused => "idempotency-key-reused",
-            Error::BodyTooLarge => "body-too-large",
+            Error::BodyTooLarge(_) => "body-too-large",
             Error::UnsupportedMediaType => "unsupported-media-type",
             Error::HeadTooLarge => "head-too-large",
             Error::TooManyRequests(_) => "too-many-requests",
@@ -37,6 +37,7 @@ impl Error {
             Error::ModelNotFound(_) => "model-not-found",
             Error::Busy(_) => "busy",
             Error::RequestRefused => "request-refused",
+            Error::ReadTooSlowly => "read-too-slowly",
             Error::ResponderFailed(_) => "responder-failed",
             Error::Unavailable(_) => "unavailable",
             Error::Database(_) if self.is_constraint_violation() => "internal",
@@ -46,7 +47,7 @@ impl Error {
     }
 
     /// What the client can do about it.
-    pub(super) fn detail(&self) -> String {
+    pub fn detail(&self) -> String {
         let text = match self {
             Error::InvalidRegistration(_) => {
                 "Correct the fields that `errors` names and send the request again."
@@ -69,7 +70,7 @@ impl Error {
             Error::RequestTimeout => "Send the whole body without pauses.",
             Error::KeyInFlight => "Wait for the first answer, or send the same request again later.",
             Error::KeyReused => "Send the same request as before under this key, or use a new key.",
-            Error::BodyTooLarge => "Send at most 512 KiB (8 MiB to /v1).",
+            Error::BodyTooLarge(most) => return format!("Send at most {} KiB.", most / 1024),
             Error::UnsupportedMediaType => "Send JSON, uncompressed, as `Content-Type: application/json`.",
             Error::HeadTooLarge => "Send at most 16 KiB of request line and headers.",
             Error::TooManyRequests(seconds) => return format!("Wait {seconds} s, then try again."),
@@ -78,6 +79,9 @@ impl Error {
             Error::Busy(seconds) => return format!("Nothing was charged. Try again in {seconds} s."),
             Error::RequestRefused => {
                 "Nothing was charged in the end. Send less text, or fewer and other options."
+            }
+            Error::ReadTooSlowly => {
+                "What had arrived is charged, and stands in your history. Read without long pauses."
             }
             Error::ResponderFailed(_) => "Nothing was charged in the end. Try again later.",
             Error::Unavailable(_) => UNCONFIRMED,

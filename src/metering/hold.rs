@@ -153,18 +153,8 @@ pub fn end_hold(
         .returning(users::tokens)
         .get_result(conn)?;
     let chat_id = Some(chat_id);
-    NewEntry {
-        user_id,
-        amount,
-        balance_after: balance,
-        kind,
-        chat_id,
-        actor_id,
-        note,
-        operation_id,
-        now,
-    }
-    .insert(conn)?;
+    NewEntry { user_id, amount, balance_after: balance, kind, chat_id, actor_id, note, operation_id, now }
+        .insert(conn)?;
     Ok(Ended::Now { balance })
 }
 
@@ -211,7 +201,9 @@ fn already_ended(
     let was_paid_for = match chat.state {
         ChatState::Complete => true,
         // One whose client left early was refunded.
-        ChatState::Cancelled => !LedgerEntry::of_chat(conn, chat_id)?.iter().any(|e| e.kind == EntryKind::Refund),
+        ChatState::Cancelled => {
+            !LedgerEntry::of_chat(conn, chat_id)?.iter().any(|e| e.kind == EntryKind::Refund)
+        }
         _ => false,
     };
     if was_paid_for {

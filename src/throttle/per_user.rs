@@ -12,8 +12,7 @@ use governor::{Quota, RateLimiter};
 
 use super::RetryAfter;
 
-type Buckets<C> =
-    RateLimiter<i64, DashMapStateStore<i64>, C, StateInformationMiddleware>;
+type Buckets<C> = RateLimiter<i64, DashMapStateStore<i64>, C, StateInformationMiddleware>;
 
 /// Token buckets of users, those of each limit together. There are as many limits as administrators ever set.
 pub(super) struct PerUser<C: Clock + Clone = DefaultClock> {
@@ -30,6 +29,13 @@ pub struct Allowed {
     pub remaining: u32,
     /// Until as many as ever may follow at once.
     pub reset: Duration,
+}
+
+impl Allowed {
+    /// Nothing is left of a limit.
+    pub fn none_of(limit: u32) -> Allowed {
+        Allowed { limit, remaining: 0, reset: Duration::from_secs(60) }
+    }
 }
 
 /// How long somebody waits who may do nothing at all.

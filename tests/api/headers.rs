@@ -114,6 +114,7 @@ async fn head_is_get_without_the_body() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let server = Server::start(&database, &[]);
     let token = server.user("ada");
+    crate::support::tls::set_up();
     let client = reqwest::Client::new();
     for (path, status) in
         [("/tokens/", 200), ("/me", 200), ("/chats/", 200), ("/", 200), ("/healthz", 200), ("/x", 404)]

@@ -2,6 +2,7 @@
 
 mod auth_tokens;
 mod contract;
+mod conversations;
 mod cors;
 mod credentials;
 mod errors;
@@ -16,4 +17,7 @@ mod messages;
 mod password;
 mod problems;
 mod registration;
+mod streams;
 mod throttles;
+mod upstream;
+mod v1;

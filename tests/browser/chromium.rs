@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use thirtyfour::prelude::*;
 
 use crate::support::http::Client;
-use crate::support::{keeper, require, temporary, wait};
+use crate::support::{keeper, require, temporary, tls, wait};
 
 const REMEDY: &str = "on Debian: apt-get install chromium chromium-driver fonts-dejavu-core";
 
@@ -30,6 +30,7 @@ pub struct Chromium {
 impl Chromium {
     /// `None`: there is no Chromium here, and the test was told off for it.
     pub async fn start(with_scripts: bool) -> Option<Chromium> {
+        tls::set_up();
         let (Some(browser), Some(program)) = (browser_program(), require::program("chromedriver")) else {
             require::missing("Chromium or its chromedriver", REMEDY);
             return None;
@@ -57,6 +58,8 @@ impl Chromium {
         let mut chromium =
             Chromium { driver: None, browser_pid: None, chromedriver, port, _directory: directory };
         let capabilities = capabilities(&browser, chromium._directory.path(), with_scripts);
+        // The server's own client has one installed; that of the driver finds none in this process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.unwrap();
         let pid = driver.capabilities().get("goog:processID").and_then(Value::as_u64);
         chromium.browser_pid = pid.and_then(|pid| u32::try_from(pid).ok());

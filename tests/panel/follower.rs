@@ -64,11 +64,8 @@ async fn write(ledger: &Ledger, writer: i64) {
 }
 
 async fn end(db: &Db, chat_id: i64, is_answered: bool) {
-    let ending = if is_answered {
-        Ending::answered("an answer".to_owned())
-    } else {
-        Ending::failed("failed")
-    };
+    let ending =
+        if is_answered { Ending::answered("an answer".to_owned()) } else { Ending::failed("failed") };
     let (id, now) = (OperationId::generate(), clock::now());
     let job = move |conn: &mut DbConnection| Ok(end_hold(conn, chat_id, &ending, id, now)?);
     db.write(Scope::none(), job).await.unwrap();

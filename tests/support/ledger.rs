@@ -8,13 +8,11 @@ use diesel::prelude::*;
 use tokio::runtime::Handle;
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, DbOptions, Scope};
-use tollgate::domain::{
-    Fingerprint, IdempotencyKey, OperationId, PlainToken, TokenDigest, Username,
-};
+use tollgate::domain::{Fingerprint, IdempotencyKey, OperationId, PlainToken, TokenDigest, Username};
 use tollgate::error::Result;
 use tollgate::metering::{
-    Adjusted, Adjustment, Charge, ChatRequest, NewAccount, OpenedAccount, Prices, Prompt, Toll, Verdict, adjust,
-    open_account, verify,
+    Adjusted, Adjustment, Charge, ChatRequest, NewAccount, OpenedAccount, Prices, Prompt, Toll, Verdict,
+    adjust, open_account, verify,
 };
 use tollgate::models::{AuthToken, Chat, Keyset, LedgerEntry, NewAuthToken, User};
 use tollgate::responder::{Dummy, Responder};
@@ -250,7 +248,12 @@ pub fn charged(verdict: Verdict) -> tollgate::metering::Charged {
 /// A toll with a dummy that takes `delay` to answer.
 pub fn toll(db: &Db, delay: Duration) -> Toll {
     let responder = Responder::Dummy(Dummy { delay, failures_percent: 0 });
-    Toll::new(db.clone(), responder, Prices { chat: PRICE, concurrent_chats: CONCURRENT_CHATS }, Handle::current())
+    Toll::new(
+        db.clone(),
+        responder,
+        Prices { chat: PRICE, concurrent_chats: CONCURRENT_CHATS },
+        Handle::current(),
+    )
 }
 
 pub fn request(auth_token: TokenDigest, message: &str) -> ChatRequest {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::support::upstream::{Signal, finish, head, role, text};
+use crate::support::upstream::{Signal, finish, head, role, status, text};
 
 #[tokio::test]
 async fn silence_before_the_first_byte_has_an_end() {
@@ -97,6 +97,21 @@ async fn no_more_calls_are_in_flight_than_may_be() {
     assert_eq!(first.text, "a");
     assert_eq!((upstream.health().in_flight, upstream.health().waiting), (0, 0));
     assert_eq!(upstream.health().failures_in_a_row, 0, "being busy is no failure of the upstream");
+}
+
+#[tokio::test]
+async fn a_resting_upstream_is_told_of_before_anybody_waits_for_a_place() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = Upstream::new(UpstreamSettings { calls: 2, waiting: 1, ..settings(&scripted) }).unwrap();
+    let _first = upstream.admit().await.unwrap();
+    scripted.otherwise(status(500, &[], ""));
+    for _ in 0..5 {
+        assert_eq!(hear(&upstream).await, bad("", Failure::ServerError));
+    }
+    let other = Upstream::new(UpstreamSettings { calls: 1, ..settings(&scripted) }).unwrap();
+    assert!(other.admit().await.is_ok(), "it rests for those only who saw it fail");
+    assert!(matches!(upstream.admit().await, Err(Failure::Resting(_))));
+    assert_eq!(upstream.health().in_flight, 1);
 }
 
 #[tokio::test]

@@ -8,9 +8,9 @@ async fn each_status_has_its_failure_and_none_of_its_text_is_kept() {
     for (code, failure) in [
         (400, Failure::RequestRefused),
         (401, Failure::KeyRefused),
-        (402, Failure::RequestRefused),
+        (402, Failure::Misconfigured),
         (403, Failure::KeyRefused),
-        (404, Failure::RequestRefused),
+        (404, Failure::Misconfigured),
         (422, Failure::RequestRefused),
         (500, Failure::ServerError),
         (502, Failure::ServerError),
@@ -105,8 +105,13 @@ async fn an_error_amid_the_answer_is_one_and_closes_the_connection() {
     let scripted = ScriptedUpstream::start();
     let error = json!({ "error": { "message": "gossip", "code": 500 } });
     scripted.next([head(), text("a"), event(&error.to_string()), Step::Hang]);
-    assert_eq!(hear(&client(&scripted)).await, bad("a", Failure::ErrorInAnswer));
+    let upstream = client(&scripted);
+    let mut answering = ask(&upstream).await.unwrap();
+    assert_eq!(next(&mut answering).await, Ok(Some(Piece::of_text("a"))));
+    assert_eq!(next(&mut answering).await, Err(Failure::ErrorInAnswer));
+    assert_eq!(upstream.health().in_flight, 0);
     scripted.until_client_is_gone(0).await;
+    assert_eq!(next(&mut answering).await, Err(Failure::ErrorInAnswer), "an end stays as it is");
 }
 
 #[tokio::test]
@@ -150,7 +155,9 @@ async fn five_failures_in_a_row_open_the_breaker() {
         scripted.next([head(), text("a"), Step::End]);
         assert_eq!(hear(&upstream).await, bad("a", Failure::CutShort));
     }
-    let Err(Failure::Resting(rest)) = upstream.admit().await else { panic!("it is admitted") };
+    let Err(Failure::Resting(rest)) = upstream.admit().await else {
+        panic!("it is admitted, or told otherwise")
+    };
     assert!(rest <= Duration::from_secs(5));
     let health = upstream.health();
     assert_eq!((health.state.as_str(), health.failures_in_a_row, health.in_flight), ("open", 5, 0));

@@ -10,7 +10,7 @@ mod retries;
 use std::time::Duration;
 
 use tollgate::responder::{
-    UpstreamAnswering, Failure, Piece, Question, Upstream, UpstreamKey, UpstreamSettings, Usage,
+    Failure, Piece, Question, Upstream, UpstreamAnswering, UpstreamKey, UpstreamSettings, Usage,
 };
 
 use crate::support::upstream::{ScriptedUpstream, Step, in_time};
@@ -22,6 +22,7 @@ fn settings(scripted: &ScriptedUpstream) -> UpstreamSettings {
     UpstreamSettings {
         base_url: scripted.url().parse().unwrap(),
         key: Some(UpstreamKey::parse("sk-secret").unwrap()),
+        output_limit: tollgate::responder::OutputLimit::default(),
         connect_timeout: LONG,
         first_byte_timeout: LONG,
         idle_timeout: LONG,

@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::support::upstream::status;
+use crate::support::upstream::{Signal, done, finish, head, status, text};
 
 #[tokio::test]
 async fn a_request_has_all_that_it_needs_and_nothing_else() {
@@ -48,6 +48,26 @@ async fn connections_are_used_again() {
     }
     let last = scripted.requests().into_iter().map(|request| request.connection).max();
     assert!(last < Some(19), "each call had a connection of its own");
+}
+
+/// The end of the response may come a moment after the end of the answer; one that is late is given another chance.
+#[tokio::test]
+async fn a_connection_whose_response_ends_a_little_late_is_used_again() {
+    for _ in 0..10 {
+        let scripted = ScriptedUpstream::start();
+        let upstream = client(&scripted);
+        let signal = Signal::default();
+        scripted.next([head(), text("a"), finish("stop"), done(), signal.step(), Step::End]);
+        assert_eq!(hear(&upstream).await.end, Ok(()));
+        signal.release();
+        for _ in 0..5 {
+            tokio::join!(hear(&upstream), hear(&upstream));
+        }
+        if scripted.requests()[1..].iter().any(|request| request.connection == 0) {
+            return;
+        }
+    }
+    panic!("it was closed each time");
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ impl Selection {
             Ok((all_ids(list, &asked, conn, MOST_ROWS)?, asked.in_words(), behind))
         };
         let (ids, filters, behind) = db.read(read).await?;
-        let ids = ids.ok_or(Error::BodyTooLarge)?;
+        let ids = ids.ok_or(Error::BodyTooLarge(0))?;
         let number = format::counted(ids.len() as i64, list.one, list.many);
         let words =
             if filters.is_empty() { format!("{number}: all") } else { format!("{number}: {filters}") };

@@ -171,6 +171,18 @@ impl Memory {
 }
 
 impl Pass {
+    /// The answer has begun. Where it is a probe's, that is enough for other calls to be made again, or they would wait
+    /// for the end of an answer that may take minutes; if it fails after all, the rest goes on.
+    pub(super) fn began(&mut self) {
+        if !self.is_probe {
+            return;
+        }
+        self.is_probe = false;
+        let mut memory = self.breaker.memory();
+        memory.well(true);
+        memory.failures_in_a_row = FAILURES - 1;
+    }
+
     /// The answer came to its end.
     pub(super) fn succeeded(self, now: Moment) {
         let mut memory = self.breaker.memory();
@@ -184,6 +196,8 @@ impl Pass {
         match failure {
             // What is wrong is the request.
             Failure::RequestRefused => memory.well(self.is_probe),
+            // One request may do that to one answer, and must not close the way for everybody.
+            Failure::Endless => memory.last_failure = Some((now.time, failure.reason())),
             Failure::RateLimited => memory.last_failure = Some((now.time, failure.reason())),
             Failure::Unreachable
             | Failure::ConnectionLost
@@ -193,8 +207,8 @@ impl Pass {
             | Failure::Unreadable
             | Failure::ErrorInAnswer
             | Failure::NoStream
-            | Failure::Endless
             | Failure::KeyRefused
+            | Failure::Misconfigured
             | Failure::ServerError => {
                 memory.last_failure = Some((now.time, failure.reason()));
                 memory.ill(self.is_probe, failure.reason(), now.instant);

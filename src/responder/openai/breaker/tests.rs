@@ -43,6 +43,22 @@ fn resting(seconds: u64) -> Failure {
 }
 
 #[test]
+fn the_beginning_of_a_probes_answer_lets_others_through_and_its_failure_ends_that() {
+    let mut world = World::new();
+    world.fail(5);
+    world.after(5.0);
+    let mut probe = world.admit().unwrap();
+    assert!(world.admit().is_err());
+    probe.began();
+    assert_eq!(world.state(), BreakerState::Closed);
+    let other = world.admit().unwrap();
+    probe.failed(Failure::CutShort, world.now);
+    assert_eq!(world.state(), BreakerState::Open);
+    other.succeeded(world.now);
+    assert_eq!(world.state(), BreakerState::Open, "from before the rest");
+}
+
+#[test]
 fn five_failures_in_a_row_open_it_for_five_seconds() {
     let mut world = World::new();
     world.fail(4);
@@ -105,8 +121,8 @@ fn what_counts_as_a_failure_and_what_does_not() {
         Unreadable,
         ErrorInAnswer,
         NoStream,
-        Endless,
         KeyRefused,
+        Misconfigured,
         ServerError,
     ];
     for failure in counted {
@@ -116,7 +132,7 @@ fn what_counts_as_a_failure_and_what_does_not() {
         assert_eq!(seen.failures_in_a_row, 1, "{failure:?}");
         assert_eq!(seen.last_failure, Some((world.now.time, failure.reason())));
     }
-    for failure in [RateLimited, TooLong, Busy, Resting(FIRST_REST), Stopped, ToldToFail] {
+    for failure in [RateLimited, Endless, TooLong, Busy, Resting(FIRST_REST), Stopped, ToldToFail] {
         let world = World::new();
         world.fail(3);
         world.end(failure);

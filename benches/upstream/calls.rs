@@ -1,0 +1,100 @@
+//! What the toll adds to a whole call. Calls are due at fixed times, as in the load client, and count from then. Rounds of
+//! calls that go directly and of those that go through the server take turns, so that what else the machine does
+//! hits both.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::Result;
+use crate::http::Connection;
+use crate::numbers::Times;
+use crate::serve::Pace;
+use crate::side::Side;
+
+const CONNECTIONS: usize = 16;
+/// Short beside what disturbs a machine, long beside a call.
+const ROUND: Duration = Duration::from_secs(2);
+
+/// One way to make a call, and how long it took each time.
+struct Way<'a> {
+    name: &'static str,
+    side: &'a Side,
+    requests: Vec<Vec<u8>>,
+    streamed: bool,
+    times: Vec<Duration>,
+}
+
+impl<'a> Way<'a> {
+    fn new(name: &'static str, side: &'a Side, streamed: bool) -> Way<'a> {
+        let requests = side.requests(Pace::AtOnce, streamed);
+        Way { name, side, requests, streamed, times: Vec::new() }
+    }
+}
+
+pub fn run(direct: &Side, toll: &Side, interval: Duration, seconds: usize) -> Result<()> {
+    let mut ways =
+        [Way::new("direct", direct, true), Way::new("plain", toll, false), Way::new("streamed", toll, true)];
+    let rounds = seconds.div_ceil(usize::try_from(ROUND.as_secs())?).max(1);
+    // What the first round takes is not counted.
+    for number in 0..=rounds {
+        for way in &mut ways {
+            let times = round(way, interval)?;
+            if number > 0 {
+                way.times.extend(times);
+            }
+        }
+    }
+    let length = ROUND.as_secs_f64() * rounds as f64;
+    let [direct, plain, streamed] = ways.map(|way| (way.name, Times::new(way.times)));
+    println!("calls_rate {:.0} calls/s", direct.1.count() as f64 / length);
+    for (name, times) in [&direct, &plain, &streamed] {
+        times.print(name);
+    }
+    for (name, times) in [&plain, &streamed] {
+        times.print_added(name, &direct.1);
+    }
+    Ok(())
+}
+
+/// A thread for each connection; they draw the due times from one counter.
+fn round(way: &Way<'_>, interval: Duration) -> Result<Vec<Duration>> {
+    let drawn = AtomicU32::new(0);
+    let start = Instant::now() + Duration::from_millis(100);
+    let shares: Vec<io::Result<Vec<Duration>>> = thread::scope(|scope| {
+        let connections: Vec<_> =
+            (0..CONNECTIONS).map(|_| scope.spawn(|| one_connection(way, start, interval, &drawn))).collect();
+        let died = || Err(io::Error::other("a thread died"));
+        connections.into_iter().map(|thread| thread.join().unwrap_or_else(|_| died())).collect()
+    });
+    let shares: io::Result<Vec<Vec<Duration>>> = shares.into_iter().collect();
+    Ok(shares?.concat())
+}
+
+fn one_connection(
+    way: &Way<'_>,
+    start: Instant,
+    interval: Duration,
+    drawn: &AtomicU32,
+) -> io::Result<Vec<Duration>> {
+    let mut connection = Connection::open(way.side.address)?;
+    let mut times = Vec::new();
+    loop {
+        let number = drawn.fetch_add(1, Ordering::Relaxed);
+        let due = start + interval * number;
+        if due >= start + ROUND {
+            return Ok(times);
+        }
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let request = &way.requests[number as usize % way.requests.len()];
+        let response = connection.send(request)?;
+        times.push(due.elapsed());
+        let end: &[u8] = if way.streamed { b"data: [DONE]\n\n" } else { b"\"finish_reason\":\"stop\"" };
+        let is_whole = response.body.windows(end.len()).any(|window| window == end);
+        if response.status != 200 || !is_whole {
+            let body = String::from_utf8_lossy(response.body);
+            return Err(io::Error::other(format!("{}: {} {body}", way.name, response.status)));
+        }
+    }
+}

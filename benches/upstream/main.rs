@@ -1,0 +1,71 @@
+//! What the toll adds to a call of an upstream: an upstream that answers at once or at a fixed pace, and a client that
+//! calls it directly and through the server. Results are `name value unit` lines.
+
+mod calls;
+mod chunks;
+mod hold;
+#[allow(dead_code)] // the chats' load client uses the rest of it
+#[path = "../load/http.rs"]
+mod http;
+mod numbers;
+mod serve;
+mod side;
+
+use std::error::Error;
+use std::fs;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use side::Side;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const USAGE: &str = "usage:
+  upstream serve                                       an upstream on a free port; it runs until it is killed
+  upstream calls UPSTREAM SERVER FILE RATE SECONDS     RATE calls a second, directly and through the server
+  upstream chunks UPSTREAM SERVER FILE COUNT SECONDS   COUNT streams, directly and through the server
+  upstream hold SERVER FILE COUNT PID                  COUNT streams at once, and the memory of the server then
+FILE has the users' auth tokens, one a line.";
+
+fn main() -> ExitCode {
+    // Sleeping threads wake up to 50 us late by default. Threads inherit the setting; where it cannot be set the
+    // figures are only that much worse.
+    let _ = fs::write("/proc/self/timerslack_ns", "1");
+    // `cargo bench` adds `--bench` and gives no command: then there is nothing to do.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => {
+            eprintln!("{USAGE}");
+            ExitCode::from(if arguments.is_empty() { 0 } else { 2 })
+        }
+        Err(error) => {
+            eprintln!("upstream: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether there was something to do.
+fn run(arguments: &[&str]) -> Result<bool> {
+    match *arguments {
+        ["serve"] => serve::run()?,
+        ["calls", upstream, server, file, rate, seconds] => {
+            let (direct, toll) = (Side::direct(upstream)?, Side::through(server, file)?);
+            let interval = Duration::from_secs(1).div_f64(rate.parse::<f64>()?.max(1.0));
+            calls::run(&direct, &toll, interval, parse(seconds)?)?;
+        }
+        ["chunks", upstream, server, file, count, seconds] => {
+            let (direct, toll) = (Side::direct(upstream)?, Side::through(server, file)?);
+            chunks::run(&direct, &toll, parse(count)?, parse(seconds)?)?;
+        }
+        ["hold", server, file, count, pid] => hold::run(&Side::through(server, file)?, parse(count)?, pid)?,
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+fn parse(text: &str) -> Result<usize> {
+    text.parse().map_err(|error| format!("{text}: {error}").into())
+}

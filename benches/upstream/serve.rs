@@ -1,0 +1,168 @@
+//! The upstream: it speaks as much of the OpenAI protocol as is streamed, and its answer has nothing to think about. A
+//! thread for each connection, and nothing shared between them.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How an answer comes. The model that is asked for says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// All of it in one piece, without waiting.
+    AtOnce,
+    /// A hundred chunks, one each 20 ms.
+    Paced,
+    /// Forty chunks, one each 250 ms: long enough that very many streams are open at once.
+    Slow,
+}
+
+const PACES: [Pace; 3] = [Pace::AtOnce, Pace::Paced, Pace::Slow];
+const WORDS_AT_ONCE: usize = 16;
+const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+/// Stands before the time at which a chunk was sent.
+const SENT: &str = "sent=";
+
+impl Pace {
+    pub fn model(self) -> &'static str {
+        match self {
+            Pace::AtOnce => "at-once",
+            Pace::Paced => "paced",
+            Pace::Slow => "slow",
+        }
+    }
+
+    /// How many chunks with text, and the time from one to the next.
+    pub fn chunks(self) -> (u32, Duration) {
+        match self {
+            Pace::AtOnce => (0, Duration::ZERO),
+            Pace::Paced => (100, Duration::from_millis(20)),
+            Pace::Slow => (40, Duration::from_millis(250)),
+        }
+    }
+}
+
+/// Nanoseconds by a clock that client and upstream share.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// When the chunks in a piece of a stream were sent. `text` begins where the last search ended; how much of it is done
+/// with is the second result.
+pub fn sent_times(text: &[u8]) -> (Vec<u64>, usize) {
+    let (mut times, mut done) = (Vec::new(), 0);
+    while let Some(at) = text[done..].windows(SENT.len()).position(|window| window == SENT.as_bytes()) {
+        let from = done + at + SENT.len();
+        let Some(length) = text[from..].iter().position(|byte| !byte.is_ascii_digit()) else { break };
+        times
+            .extend(std::str::from_utf8(&text[from..from + length]).ok().and_then(|n| n.parse::<u64>().ok()));
+        done = from + length;
+    }
+    (times, done)
+}
+
+/// Serves until it is killed.
+pub fn run() -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    eprintln!("listening on http://{}", listener.local_addr()?);
+    let at_once = whole_answer();
+    for stream in listener.incoming() {
+        let (stream, at_once) = (stream?, at_once.clone());
+        thread::Builder::new().stack_size(256 << 10).spawn(move || {
+            // A client that leaves ends its connection, and nothing else.
+            let _ = serve(stream, &at_once);
+        })?;
+    }
+    Ok(())
+}
+
+fn serve(mut stream: TcpStream, at_once: &[u8]) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut buffer = Vec::with_capacity(4096);
+    while let Some(request) = read_request(&mut stream, &mut buffer)? {
+        match pace_of(&request) {
+            Some(Pace::AtOnce) => stream.write_all(at_once)?,
+            Some(pace) => answer(&mut stream, pace)?,
+            None => stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?,
+        }
+    }
+    Ok(())
+}
+
+/// The next request, head and body; `None`: the client has closed the connection.
+fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<String>> {
+    let mut piece = [0; 16384];
+    loop {
+        if let Some(end) = end_of_request(buffer)? {
+            let request = buffer.drain(..end).collect();
+            return String::from_utf8(request).map(Some).map_err(io::Error::other);
+        }
+        match stream.read(&mut piece)? {
+            0 => return Ok(None),
+            count => buffer.extend_from_slice(&piece[..count]),
+        }
+    }
+}
+
+fn end_of_request(buffer: &[u8]) -> io::Result<Option<usize>> {
+    let Some(head) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+    let text = std::str::from_utf8(&buffer[..head]).map_err(io::Error::other)?.to_ascii_lowercase();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
+    let length: usize = length.and_then(|length| length.trim().parse().ok()).ok_or(ErrorKind::InvalidData)?;
+    Ok(Some(head + 4 + length).filter(|end| *end <= buffer.len()))
+}
+
+fn pace_of(request: &str) -> Option<Pace> {
+    PACES.into_iter().find(|pace| request.contains(&format!(r#""model":"{}""#, pace.model())))
+}
+
+fn whole_answer() -> Vec<u8> {
+    let mut answer = HEAD.to_owned() + &first(Pace::AtOnce);
+    for number in 0..WORDS_AT_ONCE {
+        answer += &text(Pace::AtOnce, &format!("word {number} "));
+    }
+    (answer + &last(Pace::AtOnce, WORDS_AT_ONCE)).into_bytes()
+}
+
+fn answer(stream: &mut TcpStream, pace: Pace) -> io::Result<()> {
+    let begun = Instant::now();
+    let (count, interval) = pace.chunks();
+    stream.write_all((HEAD.to_owned() + &first(pace)).as_bytes())?;
+    for number in 1..=count {
+        thread::sleep((begun + interval * number).saturating_duration_since(Instant::now()));
+        stream.write_all(text(pace, &format!("{SENT}{} ", now())).as_bytes())?;
+    }
+    stream.write_all(last(pace, usize::try_from(count).unwrap_or_default()).as_bytes())
+}
+
+fn first(pace: Pace) -> String {
+    let delta = r#"{"role":"assistant","content":""}"#;
+    event(&chunk(pace, &format!(r#"[{{"index":0,"delta":{delta},"finish_reason":null}}]"#), "null"))
+}
+
+fn text(pace: Pace, text: &str) -> String {
+    let delta = format!(r#"{{"content":"{text}"}}"#);
+    event(&chunk(pace, &format!(r#"[{{"index":0,"delta":{delta},"finish_reason":null}}]"#), "null"))
+}
+
+/// All that comes after the text, the end of the response included.
+fn last(pace: Pace, count: usize) -> String {
+    let reason = chunk(pace, r#"[{"index":0,"delta":{},"finish_reason":"stop"}]"#, "null");
+    let total = count + 13;
+    let numbers = format!(r#"{{"prompt_tokens":13,"completion_tokens":{count},"total_tokens":{total}}}"#);
+    event(&reason) + &event(&chunk(pace, "[]", &numbers)) + &event("[DONE]") + "0\r\n\r\n"
+}
+
+fn chunk(pace: Pace, choices: &str, usage: &str) -> String {
+    let model = pace.model();
+    format!(
+        r#"{{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1800000000,"model":"{model}","choices":{choices},"usage":{usage}}}"#
+    )
+}
+
+/// An event, in a chunk of its own.
+fn event(data: &str) -> String {
+    let event = format!("data: {data}\n\n");
+    format!("{:x}\r\n{event}\r\n", event.len())
+}

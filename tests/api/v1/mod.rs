@@ -1,0 +1,23 @@
+//! `/v1`: what clients of the OpenAI protocol see.
+
+mod completions;
+mod errors;
+mod limits;
+mod odd_answers;
+mod prices;
+mod streams;
+
+use serde_json::{Value, json};
+
+use crate::support::app::{Answer, TestApp};
+
+/// A short request, with further fields.
+fn question(more: Value) -> Value {
+    let mut body = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] });
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
+
+async fn complete(app: &TestApp, token: &str, more: Value) -> Answer {
+    app.post("/v1/chat/completions", token, question(more)).await
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# What somebody does who uses the program `llm` and nothing of ours: see check.py. Its settings are in LLM_USER_PATH.
+set -euo pipefail
+
+cat >"$LLM_USER_PATH/extra-openai-models.yaml" <<YAML
+- model_id: tollgate
+  model_name: smollm2-135m
+  api_base: $OPENAI_BASE_URL
+  api_key_name: tollgate
+YAML
+llm keys set tollgate --value "$OPENAI_API_KEY"
+ask() { llm -m tollgate -o max_tokens 12 -o temperature 0 "$@"; }
+[ -n "$(ask 'Say hello.')" ]
+[ -n "$(ask --no-stream --system 'You are terse.' 'Say hello.')" ]
+[ -n "$(ask --continue 'Say it again.')" ]
+
+if refusal=$(llm -m tollgate --key "$EMPTY_KEY" 'Say hello.' 2>&1); then
+    echo "this was to be refused: $refusal" >&2
+    exit 1
+fi
+case $refusal in
+*402*) ;;
+*)
+    echo "this does not say why: $refusal" >&2
+    exit 1
+    ;;
+esac
+
+# What it has written down of each answer.
+llm logs --json --count 0 | python3 -c '
+import json, sys
+answers = sorted(json.load(sys.stdin), key=lambda answer: answer["datetime_utc"])
+print(json.dumps([[answer["input_tokens"], answer["output_tokens"]] for answer in answers]))'

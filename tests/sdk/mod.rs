@@ -1,0 +1,100 @@
+//! OpenAI's SDKs, and what is made with them, against `/v1` with a real model behind it. They run as they come, with
+//! only base URL and key set; what they saw is then held against the books. It is the protocol that is looked at,
+//! never what the model says.
+
+mod meter;
+mod programs;
+mod readme;
+
+use serde_json::Value;
+
+use crate::support::ledger::{lines, raw};
+use crate::support::server::{Server, assert_verified, tollgate};
+use crate::support::{On, TestDatabase, model};
+use programs::{Program, Sdks};
+
+/// The usage of an answer: tokens of the prompt, and of the answer.
+type Usage = (i64, i64);
+
+/// What the books have for the usage of each chat, in the order of the questions.
+fn usage_on_the_books(database: &TestDatabase) -> Vec<Usage> {
+    let query = "SELECT coalesce(prompt_tokens, -1) || ' ' || coalesce(completion_tokens, -1) AS line
+                 FROM chats ORDER BY id";
+    let rows = lines(&mut raw(On::Sqlite, database.url()), query);
+    let parse = |row: &String| {
+        let (prompt, completion) = row.split_once(' ')?;
+        Some((prompt.parse().ok()?, completion.parse().ok()?))
+    };
+    rows.iter().map(|row| parse(row).expect("two numbers")).collect()
+}
+
+/// The amounts on a user's statement, by kind, newest first.
+fn statement(server: &Server, token: &str) -> Vec<(String, i64)> {
+    let answer = server.client().get("/ledger/?limit=200", token).unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let body = answer.json();
+    let entries = body["entries"].as_array().expect("a statement has entries");
+    let view = |entry: &Value| Some((entry["kind"].as_str()?.to_owned(), entry["amount"].as_i64()?));
+    entries.iter().map(|entry| view(entry).expect("a kind and an amount")).collect()
+}
+
+/// Runs one of this folder's programs. What it prints is the usage of each answer that it got, in order.
+fn assert_works_unchanged(sdks: Sdks, program: &str) {
+    let Some(place) = sdks.installed() else { return };
+    let Some(model) = model::shared() else { return };
+    let database = TestDatabase::create(On::Sqlite).expect("SQLite is built in");
+    let server = model.server(&database);
+    let (key, empty) = (server.user("ada"), server.user("grace"));
+    let note = ["--note", "nothing left"];
+    let adjust = ["adjust", "--database-url", database.url(), "grace", "-4000", note[0], note[1]];
+    assert!(tollgate(&adjust).status.success());
+
+    let before = model.tokens();
+    let printed = Program::new(sdks, &place, program, None)
+        .env("OPENAI_BASE_URL", &format!("http://{}/v1", server.address()))
+        .env("OPENAI_API_KEY", &key)
+        .env("EMPTY_KEY", &empty)
+        .run();
+    let seen: Vec<Option<Usage>> = serde_json::from_str(&printed).expect("the program prints what it saw");
+    assert!(seen.len() >= 2, "{printed}");
+
+    let books = usage_on_the_books(&database);
+    assert_eq!(books.len(), seen.len(), "the program saw {seen:?}, the books have {books:?}");
+    for (number, (seen, book)) in seen.iter().zip(&books).enumerate() {
+        assert!(seen.is_none_or(|seen| seen == *book), "answer {number}: {seen:?} and {book:?}");
+    }
+    let after = model.tokens();
+    let sum = |pick: fn(&Usage) -> i64| books.iter().map(pick).sum::<i64>();
+    let counted = (after.prompt - before.prompt, after.completion - before.completion);
+    assert_eq!((sum(|usage| usage.0), sum(|usage| usage.1)), counted, "the model counts otherwise");
+
+    // One charge an answer and none for what was refused.
+    let mut expected = vec![("charge".to_owned(), -100); seen.len()];
+    expected.push(("opening".to_owned(), 4000));
+    assert_eq!(statement(&server, &key), expected);
+    assert_eq!(server.tokens(&key), 4000 - 100 * seen.len() as i64);
+    let untouched = [("adjustment".to_owned(), -4000), ("opening".to_owned(), 4000)];
+    assert_eq!(statement(&server, &empty), untouched);
+    drop(server);
+    assert_verified(&database);
+}
+
+#[test]
+fn openais_python_sdk_works_unchanged() {
+    assert_works_unchanged(Sdks::Python, "check.py");
+}
+
+#[test]
+fn openais_javascript_sdk_works_unchanged() {
+    assert_works_unchanged(Sdks::Node, "check.mjs");
+}
+
+#[test]
+fn langchain_works_unchanged() {
+    assert_works_unchanged(Sdks::Python, "check_langchain.py");
+}
+
+#[test]
+fn the_program_llm_works_unchanged() {
+    assert_works_unchanged(Sdks::Python, "check_llm.sh");
+}
