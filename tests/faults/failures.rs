@@ -27,6 +27,14 @@ fn request_refused() -> Fault {
     fault
 }
 
+fn too_many_requests() -> Fault {
+    let mut fault = Fault::failed(refusal(429), "the model has too many requests").called(3);
+    if let Outcome::Failed { status, error, .. } = &mut fault.outcome {
+        (*status, *error) = (503, ["Too busy", "busy"]);
+    }
+    fault
+}
+
 #[rstest]
 #[case::resets(|| Fault::failed(vec![Step::Reset], "the connection to the model was lost"))]
 #[case::closes(|| Fault::failed(vec![Step::Close], "the connection to the model was lost"))]
@@ -48,7 +56,7 @@ fn request_refused() -> Fault {
     "the model told of an error").cancelled())]
 #[case::says_400(request_refused)]
 #[case::says_401(|| Fault::failed(refusal(401), "the model did not accept this server"))]
-#[case::says_429(|| Fault::failed(refusal(429), "the model has too many requests").called(3))]
+#[case::says_429(too_many_requests)]
 #[case::says_500(|| Fault::failed(refusal(500), "the model had an error"))]
 #[case::says_503(|| Fault::failed(refusal(503), "the model had an error").called(3))]
 #[case::says_200_with_html(|| Fault::failed(

@@ -3,6 +3,7 @@
 
 mod answers;
 mod ask;
+mod balances;
 mod breaker;
 mod clients;
 mod databases;
