@@ -26,7 +26,7 @@ async fn of_many_messages_at_once_on_a_balance_for_one_exactly_one_is_let_throug
     for number in 0..12 {
         let (token, tell) = (token.clone(), tell.clone());
         let way = WAYS[number % WAYS.len()];
-        thread::spawn(move || tell.send((way, way.ask(address, &token, None))));
+        thread::spawn(move || drop(tell.send((way, way.ask(address, &token, None)))));
     }
     for _ in 0..11 {
         let (way, got) = told.recv_timeout(PATIENCE).unwrap();

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::ask::Way;
 use super::world::{PATIENCE, Price, World};
-use crate::support::upstream::{Signal, Step, answer, done, finish, head, in_time, role, text, usage};
+use crate::support::upstream::{Signal, Step, answer, chunk, done, finish, head, in_time, role, text, usage};
 use crate::support::{On, wait};
 
 /// How a client leaves.
@@ -229,5 +230,26 @@ async fn a_client_that_stops_reading_is_held_in_bounded_memory_and_pays_for_what
     assert!(chat.response.starts_with("Helxxx"));
     assert_eq!(world.ledger("ada"), ["opening 4000", "charge -100"]);
     drop(stream);
+    world.close();
+}
+
+/// An upstream that thinks for long, or that only tells what it thinks, which `/chat/` does not pass on: the connection
+/// must not look dead.
+#[rstest]
+#[case::silence(Way::V1Stream, Vec::new())]
+#[case::thoughts(Way::ChatStream, vec![chunk(json!({ "reasoning_content": "hm" }), None)])]
+#[tokio::test]
+async fn a_silent_stream_is_kept_alive_by_comments(#[case] way: Way, #[case] thoughts: Vec<Step>) {
+    let Some(world) = World::start(On::Sqlite, &[]) else { return };
+    let signal = Signal::default();
+    let mut script = vec![head()];
+    script.extend(thoughts);
+    script.extend([signal.step(), text("Hello"), finish("stop"), usage(3, 2), done(), Step::End]);
+    world.upstream.next(script);
+    let mut stream = send(&world, way, &world.server.user("ada"), "key").await;
+    let began = read_until(&mut stream, ": keep-alive\n\n").await;
+    assert!(began.starts_with("HTTP/1.1 200 OK"), "{began}");
+    signal.release();
+    read_until(&mut stream, "Hello").await;
     world.close();
 }
