@@ -5,6 +5,7 @@ mod blackbox;
 mod browser;
 mod cli;
 mod db;
+mod faults;
 mod house;
 mod metering;
 mod panel;

@@ -1,5 +1,7 @@
 //! Numbers and sizes as people read them.
 
+use chrono::TimeDelta;
+
 /// An amount with thousands apart: `1,234,567`.
 pub(super) fn tokens(amount: i64) -> String {
     let digits = amount.unsigned_abs().to_string();
@@ -31,6 +33,16 @@ pub(super) fn bytes(size: u64) -> String {
     format!("{value:.places$} {}", UNITS.get(unit).unwrap_or(&"bytes"))
 }
 
+/// A span of time, to what one can picture: `840 ms`, `1.5 s`, `2 min 5 s`.
+pub(super) fn span(span: TimeDelta) -> String {
+    let milliseconds = span.num_milliseconds().max(0);
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
+        _ => format!("{} min {} s", tokens(milliseconds / 60_000), milliseconds / 1_000 % 60),
+    }
+}
+
 /// A number with the word for what is counted.
 pub(super) fn counted(number: i64, one: &str, many: &str) -> String {
     format!("{} {}", tokens(number), if number == 1 { one } else { many })
@@ -51,6 +63,14 @@ mod tests {
     #[test]
     fn what_was_given_has_a_plus() {
         assert_eq!([500, 0, -100].map(signed), ["+500", "0", "−100"]);
+    }
+
+    #[test]
+    fn spans_have_the_unit_that_fits() {
+        assert_eq!(
+            [-5, 0, 999, 1_000, 1_580, 59_999, 60_000, 3_725_000].map(|ms| span(TimeDelta::milliseconds(ms))),
+            ["0 ms", "0 ms", "999 ms", "1.0 s", "1.5 s", "59.9 s", "1 min 0 s", "62 min 5 s"]
+        );
     }
 
     #[test]

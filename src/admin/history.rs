@@ -16,7 +16,7 @@ use crate::administration::{Action, ObjectKind};
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
 use crate::models::list::{Condition, SortKey, Value};
-use crate::models::{AuditEntry, AuthToken, BulkOperation, Chat, User};
+use crate::models::{AuditEntry, AuthToken, BulkOperation, Chat, Model, User};
 
 /// Entries on the history page of one object; the list has the rest.
 const SHOWN: i64 = 200;
@@ -71,6 +71,7 @@ fn kind_path(kind: &str) -> Option<&'static str> {
         ObjectKind::AuthToken => Some("/admin/auth-tokens/"),
         ObjectKind::Chat => Some("/admin/chats/"),
         ObjectKind::BulkOperation => Some("/admin/bulk-operations/"),
+        ObjectKind::Model => Some("/admin/models/"),
         ObjectKind::Session | ObjectKind::Verification => None,
     }
 }
@@ -198,6 +199,7 @@ fn exists(conn: &mut DbConnection, kind: ObjectKind, id: i64) -> Result<bool> {
         ObjectKind::AuthToken => AuthToken::find(conn, id)?.is_some(),
         ObjectKind::Chat => Chat::find(conn, id)?.is_some(),
         ObjectKind::BulkOperation => BulkOperation::find(conn, id)?.is_some(),
+        ObjectKind::Model => Model::find(conn, id)?.is_some(),
         ObjectKind::Session | ObjectKind::Verification => false,
     })
 }
@@ -266,4 +268,12 @@ pub(super) async fn of_bulk(
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
     of_object(a, place, db, ObjectKind::BulkOperation, "Bulk operations").await
+}
+
+pub(super) async fn of_model(
+    a: Administrator,
+    place: Path<String>,
+    db: Data<Db>,
+) -> Result<HttpResponse, PageError> {
+    of_object(a, place, db, ObjectKind::Model, "Models").await
 }

@@ -16,6 +16,7 @@ mod holds;
 mod home;
 mod ledger;
 mod list;
+mod models;
 mod names;
 mod page;
 mod search;
@@ -28,7 +29,9 @@ mod zone;
 
 pub use error::PageError;
 pub use form::PublicOrigin;
+pub use models::ModelSettings;
 pub use page::SiteTitle;
+pub use users::UserLimitDefaults;
 
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
@@ -80,6 +83,7 @@ fn routes_of_users(config: &mut ServiceConfig) {
     );
     resource(config, "/admin/users/{id}/log-out", vec![get(users::show_log_out), post(users::log_out)]);
     resource(config, "/admin/users/{id}/anonymise", vec![get(users::show_anonymise), post(users::anonymise)]);
+    resource(config, "/admin/users/{id}/limits", vec![get(users::show_limits), post(users::limits)]);
     resource(config, "/admin/users/{id}/history", vec![get(history::of_user)]);
     resource(config, "/admin/auth-tokens", vec![get(auth_tokens::list)]);
     resource(config, "/admin/auth-tokens/add", vec![get(auth_tokens::show_add), post(auth_tokens::add)]);
@@ -98,6 +102,9 @@ fn routes_of_chats(config: &mut ServiceConfig) {
     resource(config, "/admin/chats/{id}/release", vec![get(chats::show_release), post(chats::release)]);
     resource(config, "/admin/chats/{id}/history", vec![get(history::of_chat)]);
     resource(config, "/admin/holds", vec![get(holds::list)]);
+    resource(config, "/admin/models", vec![get(models::list)]);
+    resource(config, "/admin/models/{id}", vec![get(models::show), post(models::edit)]);
+    resource(config, "/admin/models/{id}/history", vec![get(history::of_model)]);
     resource(config, "/admin/ledger", vec![get(ledger::list)]);
     resource(config, "/admin/bulk-operations", vec![get(bulk::list)]);
     resource(config, "/admin/bulk-operations/{id}", vec![get(bulk::show)]);

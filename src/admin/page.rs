@@ -28,11 +28,12 @@ impl SiteTitle {
 }
 
 /// The places of the navigation: what each is called and where it is.
-const PLACES: [(&str, &str); 8] = [
+const PLACES: [(&str, &str); 9] = [
     ("Home", "/admin/"),
     ("Users", "/admin/users/"),
     ("Chats", "/admin/chats/"),
     ("Holds", "/admin/holds/"),
+    ("Models", "/admin/models/"),
     ("Auth tokens", "/admin/auth-tokens/"),
     ("Ledger", "/admin/ledger/"),
     ("Bulk operations", "/admin/bulk-operations/"),

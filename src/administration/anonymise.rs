@@ -11,8 +11,8 @@ use crate::domain::{OperationId, Username};
 use crate::error::{Error, Result};
 use crate::models::list::{Condition, Count, ListQuery, SortKey, Start, Value};
 use crate::models::{
-    AuditEntry, AuthToken, BulkOperation, Change, Chat, Mark, PanelSettings, Session, StoredKey, User,
-    UserChanges,
+    AuditEntry, AuthToken, BulkOperation, Change, Chat, Conversation, Mark, PanelSettings, Session,
+    StoredKey, User, UserChanges,
 };
 use crate::search;
 
@@ -32,11 +32,15 @@ pub enum Anonymised {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WhatGoes {
     pub chats: Count,
+    pub conversations: Count,
     pub auth_tokens: Count,
     pub sessions: Count,
     /// These stay, without a name.
     pub ledger_entries: Count,
 }
+
+/// Those that were deleted before have no title any more.
+const LIVE_CONVERSATIONS: &str = "conversations.user_id = ? AND conversations.deleted_at IS NULL";
 
 /// Counts what goes, each number up to a bound.
 pub async fn what_goes(db: &Db, user_id: i64) -> Result<WhatGoes> {
@@ -59,6 +63,7 @@ pub async fn what_goes(db: &Db, user_id: i64) -> Result<WhatGoes> {
         };
         Ok(WhatGoes {
             chats: count("chats", "chats.id", "chats.user_id = ?")?,
+            conversations: count("conversations", "conversations.id", LIVE_CONVERSATIONS)?,
             auth_tokens: count("auth_tokens", "auth_tokens.id", "auth_tokens.user_id = ?")?,
             sessions: count("sessions", "sessions.id", "sessions.user_id = ?")?,
             ledger_entries: count("ledger_entries", "ledger_entries.id", "ledger_entries.user_id = ?")?,
@@ -156,6 +161,8 @@ pub(super) async fn remove_texts(db: &Db, operation: &BulkOperation, user_id: i6
         };
         db.write_bulk(Scope::none(), job).await?;
     }
+    let now = clock::now();
+    db.write_in_parts(move |conn, most| Ok(Conversation::delete_of(conn, user_id, most, now)?)).await?;
     db.write_in_parts(move |conn, most| Ok(StoredKey::forget_of(conn, user_id, most)?)).await?;
     db.write_in_parts(move |conn, most| Ok(AuthToken::forget_of(conn, user_id, most)?)).await?;
     let names = names_of(db, user_id, &operation.selection).await?;

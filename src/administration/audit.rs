@@ -29,16 +29,18 @@ pub enum ObjectKind {
     Session,
     BulkOperation,
     Verification,
+    Model,
 }
 
 impl ObjectKind {
-    pub const ALL: [ObjectKind; 6] = [
+    pub const ALL: [ObjectKind; 7] = [
         ObjectKind::User,
         ObjectKind::AuthToken,
         ObjectKind::Chat,
         ObjectKind::Session,
         ObjectKind::BulkOperation,
         ObjectKind::Verification,
+        ObjectKind::Model,
     ];
 
     /// As it is stored.
@@ -50,6 +52,7 @@ impl ObjectKind {
             ObjectKind::Session => "session",
             ObjectKind::BulkOperation => "bulk operation",
             ObjectKind::Verification => "verification",
+            ObjectKind::Model => "model",
         }
     }
 }

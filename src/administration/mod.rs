@@ -7,6 +7,8 @@ mod audit;
 mod auth_tokens;
 mod balances;
 mod bulk;
+mod limits;
+mod models;
 mod names;
 mod settings;
 mod users;
@@ -20,6 +22,8 @@ pub use balances::{
     REASON_LENGTH, Reason, adjust, adjust_balance, parse_amount, refund_chat, release_hold, whole_number,
 };
 pub use bulk::{Bulk, BulkKind, BulkRequest, MOST_ROWS, finish_all};
+pub use limits::{LimitsSet, MOST_LIMIT, set_limits};
+pub use models::{MOST_PRICE, ModelEdit, ModelEdited, edit_model};
 pub use settings::store_settings;
 pub use users::{
     Edited, UserEdit, UserToAdd, add_user, edit_user, log_out_everywhere, parse_password_for, set_active,

@@ -17,18 +17,15 @@ use crate::error::{Error, Result};
 /// The longest body, usually.
 pub(crate) const MOST_BYTES: usize = 512 * 1024;
 
-/// The longest body under `/v1`, where a whole conversation is sent each time, perhaps with pictures.
-pub(super) const MOST_BYTES_OF_V1: usize = 8 * 1024 * 1024;
-
 /// How long a body may take to arrive; actix itself has no such limit.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyTimeout(pub Duration);
 
 /// A request body that was read, or why it could not be. It never fails as an extractor: what comes first, the
 /// body's fault or another, is for the handler to say.
-pub(super) struct Body<const MOST: usize = MOST_BYTES>(Result<BytesMut>);
+pub(super) struct Body(Result<BytesMut>);
 
-impl<const MOST: usize> Body<MOST> {
+impl Body {
     /// The body as `T`. `Ok(None)`: it is no such JSON.
     ///
     /// # Errors
@@ -74,27 +71,30 @@ fn holds_nul(value: &Value) -> bool {
     }
 }
 
-impl<const MOST: usize> FromRequest for Body<MOST> {
+impl FromRequest for Body {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let checked = check_head(request, MOST);
-        let limit =
-            request.app_data::<web::Data<BodyTimeout>>().map_or(Duration::from_secs(15), |limit| limit.0);
+        let checked = check_head(request, MOST_BYTES);
+        let limit = time_limit(request);
         let mut payload = payload.take();
         Box::pin(async move {
             if let Err(error) = checked {
                 return Ok(Body(Err(error)));
             }
-            let read = tokio::time::timeout(limit, read(&mut payload, MOST)).await;
+            let read = tokio::time::timeout(limit, read(&mut payload, MOST_BYTES)).await;
             Ok(Body(read.unwrap_or(Err(Error::RequestTimeout))))
         })
     }
 }
 
+pub(super) fn time_limit(request: &HttpRequest) -> Duration {
+    request.app_data::<web::Data<BodyTimeout>>().map_or(Duration::from_secs(15), |limit| limit.0)
+}
+
 /// What the head alone tells.
-fn check_head(request: &HttpRequest, most: usize) -> Result<()> {
+pub(super) fn check_head(request: &HttpRequest, most: usize) -> Result<()> {
     let headers = request.headers();
     let mut types = headers.get_all(header::CONTENT_TYPE);
     match (types.next(), types.next()) {
@@ -118,7 +118,7 @@ fn is_json(content_type: &str) -> bool {
     essence.is_empty() || essence == "application/json" || essence.ends_with("+json")
 }
 
-async fn read(payload: &mut Payload, most: usize) -> Result<BytesMut> {
+pub(super) async fn read(payload: &mut Payload, most: usize) -> Result<BytesMut> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::BodyCutShort)?;

@@ -133,7 +133,7 @@ fn write(what: Event) -> Bytes {
         ),
         Event::Failed(error) => {
             error.log();
-            event(Some("error"), &json!({ "error": error.to_string() }))
+            event(Some("error"), &json!({ "error": error.to_string(), "detail": error.detail() }))
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::body::Body;
 use super::chats::ChatView;
 use super::page::{PageQuery, next_link};
-use crate::auth::{Auth, CurrentUser, Title};
+use crate::auth::{Auth, Credentials, CurrentUser, Title};
 use crate::clock::rfc3339;
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
@@ -47,7 +47,14 @@ struct Whole {
     next: Option<String>,
 }
 
-pub(super) async fn create(auth: web::Data<Auth>, current: CurrentUser, body: Body) -> Result<HttpResponse> {
+pub(super) async fn create(
+    auth: web::Data<Auth>,
+    credentials: Credentials,
+    current: CurrentUser,
+    body: Body,
+) -> Result<HttpResponse> {
+    // It writes as much as a message does, and costs nothing.
+    auth.check_message(credentials.or(|| None)?).await?;
     // A conversation needs no title, so it needs no body.
     let bytes = body.bytes()?;
     let title = if bytes.is_empty() { None } else { parse(&bytes)?.title };

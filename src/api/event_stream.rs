@@ -7,8 +7,9 @@ use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::stream;
 use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metering::{ChatRequest, ChatStream, Event, Toll};
 
 /// How long the first part is waited for before the head is sent: what fails until then is told by a status.
@@ -46,21 +47,45 @@ pub(super) fn respond(
         .insert_header((header::CONTENT_TYPE, "text/event-stream; charset=utf-8"))
         // Proxies of the nginx kind would keep the parts together.
         .insert_header(("X-Accel-Buffering", "no"));
-    let state = (opened.stream, opened.first, writer);
-    response.streaming(stream::unfold(state, |(mut stream, first, mut writer)| async move {
-        let event = match first {
-            Some(event) => event,
-            None => match tokio::time::timeout(KEEP_ALIVE_EVERY, stream.next()).await {
-                Ok(event) => event?,
-                Err(_) => {
-                    let comment = Bytes::from_static(KEEP_ALIVE);
-                    return Some((Ok::<_, actix_web::Error>(comment), (stream, None, writer)));
-                }
-            },
-        };
-        let bytes = writer(event);
-        Some((Ok(bytes), (stream, None, writer)))
+    let body = Body { stream: opened.stream, first: opened.first, has_ended: false };
+    response.streaming(stream::unfold((body, writer), |(mut body, mut writer)| async move {
+        let bytes = body.next(&mut writer).await?;
+        Some((bytes, (body, writer)))
     }))
+}
+
+/// A stream on its way to the client.
+struct Body {
+    stream: ChatStream,
+    first: Option<Event>,
+    /// The client was told how it ended.
+    has_ended: bool,
+}
+
+impl Body {
+    /// What is sent next; `None` after the end. Events that come to nothing are left out, but not for longer than a
+    /// connection may be silent.
+    async fn next(&mut self, writer: &mut impl FnMut(Event) -> Bytes) -> Option<Result<Bytes, Error>> {
+        let silent_until = Instant::now() + KEEP_ALIVE_EVERY;
+        loop {
+            let event = match self.first.take() {
+                Some(event) => Some(event),
+                None if self.has_ended => return None,
+                None => match timeout_at(silent_until, self.stream.next()).await {
+                    Ok(event) => event,
+                    Err(_) => return Some(Ok(Bytes::from_static(KEEP_ALIVE))),
+                },
+            };
+            // An end without a word must not look like a good one: an error here cuts the connection.
+            let cut = || Error::Internal("a stream ended without saying how".to_owned());
+            let Some(event) = event else { return Some(Err(cut())) };
+            self.has_ended = matches!(event, Event::Done(_) | Event::Failed(_));
+            let bytes = writer(event);
+            if !bytes.is_empty() {
+                return Some(Ok(bytes));
+            }
+        }
+    }
 }
 
 /// One event, with its name if it has one.

@@ -12,6 +12,7 @@ mod conversations;
 mod event_stream;
 mod health;
 mod idempotency;
+mod large_body;
 mod ledger;
 mod log_in;
 mod log_out;
@@ -31,6 +32,7 @@ pub(crate) use body::MOST_BYTES;
 pub use client::Https;
 pub(crate) use client::client_of;
 pub use health::Readiness;
+pub use large_body::LargeBodies;
 
 use crate::error::{Error, Result};
 

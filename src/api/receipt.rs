@@ -6,20 +6,29 @@ use crate::metering::{Receipt, Started};
 
 /// Adds `X-Tokens-Charged`, `X-Tokens-Remaining` and `X-Chat-Id`.
 pub(super) fn add_receipt(response: &mut HttpResponseBuilder, receipt: &Receipt) {
-    add(response, [receipt.charged, receipt.remaining, receipt.chat_id], receipt.replayed);
+    add(response, [receipt.charged, receipt.remaining, receipt.chat_id], receipt.replayed, receipt.is_whole);
 }
 
 /// The same for a stream, as far as it is known when it begins: what a price by usage gives back stands in the end.
 pub(super) fn add_start(response: &mut HttpResponseBuilder, started: &Started) {
-    add(response, [started.charged, started.remaining, started.chat_id], started.replayed);
+    add(response, [started.charged, started.remaining, started.chat_id], started.replayed, started.is_whole);
 }
 
-fn add(response: &mut HttpResponseBuilder, [charged, remaining, chat_id]: [i64; 3], replayed: bool) {
+fn add(
+    response: &mut HttpResponseBuilder,
+    [charged, remaining, chat_id]: [i64; 3],
+    replayed: bool,
+    is_whole: bool,
+) {
     response
         .insert_header(("X-Tokens-Charged", charged))
         .insert_header(("X-Tokens-Remaining", remaining))
         .insert_header(("X-Chat-Id", chat_id));
     if replayed {
         response.insert_header(("Idempotency-Replayed", "true"));
+    }
+    if !is_whole {
+        // The first client left amid the answer; what had arrived until then is all there is.
+        response.insert_header(("X-Chat-State", "cancelled"));
     }
 }

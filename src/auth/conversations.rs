@@ -10,6 +10,9 @@ use crate::models::{Chat, Conversation, Keyset};
 /// Characters of a title.
 const TITLE_LENGTH: usize = 200;
 
+/// Conversations that a user may have at once.
+const MOST: i64 = 1000;
+
 /// The title of a conversation: up to 200 characters on one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Title(String);
@@ -27,9 +30,16 @@ impl Title {
 impl Auth {
     pub async fn start_conversation(&self, current: &CurrentUser, title: Title) -> Result<Conversation> {
         let (user_id, now) = (current.user.id, clock::now());
-        self.db
-            .write(Scope::user(user_id), move |conn| Ok(Conversation::insert(conn, user_id, &title.0, now)?))
-            .await
+        let job = move |conn: &mut DbConnection| {
+            if Conversation::count_of(conn, user_id, MOST)? >= MOST {
+                return Ok(None);
+            }
+            Ok(Some(Conversation::insert(conn, user_id, &title.0, now)?))
+        };
+        let made = self.db.write(Scope::user(user_id), job).await?;
+        made.ok_or_else(|| {
+            Error::Invalid(Invalid::new("conversation", format!("you have {MOST}: delete one of them first")))
+        })
     }
 
     pub async fn conversations(&self, current: &CurrentUser, page: Keyset) -> Result<Vec<Conversation>> {

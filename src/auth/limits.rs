@@ -26,6 +26,14 @@ struct Known {
     since: Instant,
 }
 
+/// What came of counting a message.
+#[derive(Debug)]
+pub struct Counted {
+    /// `None`: throttles are off.
+    pub allowed: Option<Allowed>,
+    pub verdict: Result<()>,
+}
+
 /// The limits of those who were here lately, by auth token.
 #[derive(Default)]
 pub(super) struct KnownLimits(RwLock<HashMap<[u8; 32], Known>>);
@@ -46,20 +54,33 @@ impl KnownLimits {
 }
 
 impl Auth {
-    /// Counts a message. `Ok(None)`: throttles are off.
+    /// Counts a message.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`] and [`Error::Unauthorized`].
-    pub async fn check_message(&self, digest: TokenDigest) -> Result<Option<Allowed>> {
+    pub async fn check_message(&self, digest: TokenDigest) -> Result<()> {
+        self.count_message(digest).await?.verdict
+    }
+
+    /// Counts a message, and tells what is left also when there is nothing left.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`].
+    pub async fn count_message(&self, digest: TokenDigest) -> Result<Counted> {
         if !self.throttle.is_on() {
-            return Ok(None);
+            return Ok(Counted { allowed: None, verdict: Ok(()) });
         }
         let known = match self.limits.of(digest) {
             Some(known) => known,
             None => self.look_up_limit(digest).await?,
         };
-        let allowed = self.throttle.check_message(known.user_id, known.limit);
-        allowed.map(Some).map_err(|wait| Error::TooManyRequests(wait.seconds()))
+        Ok(match self.throttle.check_message(known.user_id, known.limit) {
+            Ok(allowed) => Counted { allowed: Some(allowed), verdict: Ok(()) },
+            Err(wait) => Counted {
+                allowed: Some(Allowed::none_of(known.limit)),
+                verdict: Err(Error::TooManyRequests(wait.seconds())),
+            },
+        })
     }
 
     async fn look_up_limit(&self, digest: TokenDigest) -> Result<Known> {

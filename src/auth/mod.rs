@@ -23,6 +23,7 @@ pub use current_user::{Credentials, CurrentUser};
 pub use first_run::FirstRun;
 pub use hasher::Hasher;
 pub use last_uses::LastUses;
+pub use limits::Counted;
 pub use log_in::LogIn;
 pub(crate) use passwords::parse_new_password;
 pub use register::{NewSuperuser, make_superuser};

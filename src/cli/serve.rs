@@ -14,6 +14,9 @@ use crate::server::{self, Services};
 /// bcrypt below this is too cheap for passwords of people.
 const LEAST_BCRYPT_COST: u32 = 10;
 
+/// Threads on which answers of upstreams are passed on; the rest of the cores is for requests and the database.
+const MOST_BACKGROUND: usize = 4;
+
 pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     let lock = ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?;
     raise_open_files_limit(config.listen.max_connections, config.upstream.upstream_calls);
@@ -22,7 +25,7 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     let has_superuser = warn(config, &db)?;
     // Holds are settled on a runtime of their own, which goes on when the server's workers end.
     let background = Builder::new_multi_thread()
-        .worker_threads(1)
+        .worker_threads(std::thread::available_parallelism().map_or(1, usize::from).min(MOST_BACKGROUND))
         .thread_name("background")
         .enable_all()
         .build()

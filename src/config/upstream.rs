@@ -7,7 +7,7 @@ use clap::Args;
 use url::Url;
 
 use super::values::{model_name, upstream_url};
-use crate::responder::{Offer, Upstream, UpstreamKey, UpstreamSettings};
+use crate::responder::{Offer, OutputLimit, Upstream, UpstreamKey, UpstreamSettings};
 
 /// The variable that may hold the key; a flag would show it to everybody who lists the processes.
 const KEY_VARIABLE: &str = "TOLLGATE_UPSTREAM_KEY";
@@ -46,6 +46,15 @@ pub struct UpstreamArgs {
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_MAX_OUTPUT", value_name = "TOKENS", default_value_t = 1024,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub upstream_max_output: u32,
+    /// The field of the protocol that bounds an answer's tokens
+    #[arg(
+        global = true,
+        long,
+        env = "TOLLGATE_UPSTREAM_LIMIT_FIELD",
+        value_name = "NAME",
+        default_value = "max_tokens"
+    )]
+    pub upstream_limit_field: OutputLimit,
     /// Tokens of a conversation that the model is told again with each message, counted as a quarter of the bytes
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_CONTEXT", value_name = "TOKENS", default_value_t = 4096,
           value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
@@ -104,6 +113,7 @@ impl UpstreamArgs {
         let upstream = Upstream::new(UpstreamSettings {
             base_url,
             key: self.key()?,
+            output_limit: self.upstream_limit_field,
             connect_timeout: Duration::from_secs(self.upstream_connect_timeout),
             first_byte_timeout: Duration::from_secs(self.upstream_first_byte_timeout),
             idle_timeout: Duration::from_secs(self.upstream_idle_timeout),

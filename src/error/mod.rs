@@ -83,6 +83,9 @@ pub enum Error {
     /// What answers messages did not accept the request; the charge went back before this is sent.
     #[error("The model did not accept the request")]
     RequestRefused,
+    /// The client took nothing of its stream for so long that the answer was ended; what had arrived is charged.
+    #[error("The answer was read too slowly")]
+    ReadTooSlowly,
     /// What answers messages failed; the charge went back before this is sent.
     #[error("The message could not be answered")]
     ResponderFailed(&'static str),
@@ -178,7 +181,7 @@ impl ResponseError for Error {
             Error::RegistrationClosed => StatusCode::FORBIDDEN,
             Error::NotFound | Error::ModelNotFound(_) => StatusCode::NOT_FOUND,
             Error::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Error::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Error::RequestTimeout | Error::ReadTooSlowly => StatusCode::REQUEST_TIMEOUT,
             Error::KeyInFlight => StatusCode::CONFLICT,
             Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Error::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

@@ -13,11 +13,18 @@ use super::Error;
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 impl Error {
-    /// The answer to a request under `/v1`.
-    pub fn openai_response(&self) -> HttpResponse {
+    /// The answer to a request under `/v1`. `has_key`: it has an `Idempotency-Key`, so that trying again cannot charge
+    /// twice.
+    pub fn openai_response(&self, has_key: bool) -> HttpResponse {
         let mut response = self.response();
         response.status(self.openai_status());
-        if let Error::InsufficientTokens { .. } | Error::RequestRefused = self {
+        let is_for_good = match self {
+            Error::InsufficientTokens { .. } | Error::RequestRefused => true,
+            // It may have been done, and a library that tries again by itself would have it done twice.
+            Error::Unavailable(_) | Error::Database(_) => !has_key,
+            _ => false,
+        };
+        if is_for_good {
             response.insert_header((SHOULD_RETRY, "false"));
         }
         response.insert_header((header::CONTENT_TYPE, "application/json"));
@@ -86,10 +93,21 @@ mod tests {
 
     #[test]
     fn an_empty_balance_is_402_and_not_to_be_tried_again() {
-        let response = Error::InsufficientTokens { balance: 3, price: 100 }.openai_response();
+        let response = Error::InsufficientTokens { balance: 3, price: 100 }.openai_response(true);
         assert_eq!(response.status(), 402);
         assert_eq!(response.headers().get("x-should-retry").unwrap(), "false");
         assert!(response.headers().get("retry-after").is_none());
+    }
+
+    #[test]
+    fn what_is_not_confirmed_is_tried_again_only_under_a_key() {
+        let error = Error::Unavailable("a test".to_owned());
+        for (has_key, told) in [(true, None), (false, Some("false"))] {
+            let response = error.openai_response(has_key);
+            let header = response.headers().get("x-should-retry").map(|value| value.to_str().unwrap());
+            assert_eq!((response.status().as_u16(), header), (503, told));
+        }
+        assert!(Error::Busy(2).openai_response(false).headers().get("x-should-retry").is_none());
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl Error {
             Error::ModelNotFound(_) => "model-not-found",
             Error::Busy(_) => "busy",
             Error::RequestRefused => "request-refused",
+            Error::ReadTooSlowly => "read-too-slowly",
             Error::ResponderFailed(_) => "responder-failed",
             Error::Unavailable(_) => "unavailable",
             Error::Database(_) if self.is_constraint_violation() => "internal",
@@ -46,7 +47,7 @@ impl Error {
     }
 
     /// What the client can do about it.
-    pub(super) fn detail(&self) -> String {
+    pub fn detail(&self) -> String {
         let text = match self {
             Error::InvalidRegistration(_) => {
                 "Correct the fields that `errors` names and send the request again."
@@ -78,6 +79,9 @@ impl Error {
             Error::Busy(seconds) => return format!("Nothing was charged. Try again in {seconds} s."),
             Error::RequestRefused => {
                 "Nothing was charged in the end. Send less text, or fewer and other options."
+            }
+            Error::ReadTooSlowly => {
+                "What had arrived is charged, and stands in your history. Read without long pauses."
             }
             Error::ResponderFailed(_) => "Nothing was charged in the end. Try again later.",
             Error::Unavailable(_) => UNCONFIRMED,

@@ -1,7 +1,7 @@
 //! The task of a chat whose answer takes time: it waits for a place among the calls, charges, hears the answer and ends
 //! the hold. It belongs to no connection; what a client that leaves changes is only what the charge matrix says.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
 
@@ -15,13 +15,20 @@ use crate::clock;
 use crate::db::{DbConnection, Scope};
 use crate::domain::OperationId;
 use crate::error::{Error, Result};
-use crate::responder::{Answer, Failure, Place, Usage};
+use crate::models::User;
+use crate::responder::{Answer, Failure, Place, Question, Usage};
 
 /// How long the client waits for its hold to be settled before it is told that this is not confirmed.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(15);
 
+/// And how long when the server stops.
+const LAST_PATIENCE: Duration = Duration::from_millis(500);
+
 /// The longest pause between two tries to settle while the database is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Tries to settle while the database is there: about two minutes.
+const MOST_TRIES: u32 = 30;
 
 /// How the hearing of an answer ended.
 enum End {
@@ -36,13 +43,42 @@ struct Heard {
     answer: Answer,
     usage: Option<Usage>,
     first_byte_at: Option<NaiveDateTime>,
+    /// How long the client has let its answer wait, without the part that it is being sent now.
+    held_up: Duration,
+    sending_since: Option<Instant>,
+}
+
+impl Heard {
+    /// What the upstream has counted, or else we. What it says before the end is not its last word: then what arrived
+    /// counts, if that is more.
+    fn used(&self, question: &Question, end: &End) -> Usage {
+        let counted = self.answer.tokens_estimate();
+        match (self.usage, end) {
+            (Some(usage), End::Finished) => usage,
+            (Some(usage), _) => {
+                let estimated = counted > usage.completion_tokens;
+                Usage { completion_tokens: usage.completion_tokens.max(counted), estimated, ..usage }
+            }
+            (None, _) => Usage {
+                prompt_tokens: question.prompt_estimate(),
+                completion_tokens: counted,
+                estimated: true,
+            },
+        }
+    }
+
+    /// Whether it was the client that used up most of this time. Else whoever reads slowly would have the answer for nothing.
+    fn was_held_up(&self, limit: Duration) -> bool {
+        let now = self.sending_since.map_or(Duration::ZERO, |since| since.elapsed());
+        (self.held_up + now) * 2 >= limit
+    }
 }
 
 impl Inner {
     /// All of it.
-    pub(super) async fn serve(&self, request: ChatRequest, mut client: Client) {
+    pub(super) async fn serve(&self, mut request: ChatRequest, mut client: Client) {
         let let_in = tokio::select! {
-            let_in = self.let_in(&request) => let_in,
+            let_in = self.let_in(&mut request) => let_in,
             // Nothing is charged yet.
             () = client.left() => return,
         };
@@ -72,20 +108,21 @@ impl Inner {
             charged: price,
             remaining: charged.balance,
             replayed: false,
+            is_whole: true,
             created_at: now,
         };
         self.finish(charged, &prepared, heard, end, receipt, client).await;
     }
 
-    /// What comes before the charge. Where no place is free, only a retry that its key makes known goes on, for it needs
-    /// none.
-    async fn let_in(&self, request: &ChatRequest) -> Result<(Prepared, Result<Place, Failure>)> {
+    /// What comes before the charge. A retry that its key makes known needs no place among the calls.
+    async fn let_in(&self, request: &mut ChatRequest) -> Result<(Prepared, Result<Place, Failure>)> {
         let prepared = self.prepare(request).await?;
-        let place = self.responder.admit().await;
-        match place {
-            Err(failure) if !self.is_known(request).await? => Err(failure.into()),
-            place => Ok((prepared, place)),
+        if prepared.is_known {
+            // Were the key forgotten in this very moment, the charge would be a hold, which then ends at once.
+            return Ok((prepared, Err(Failure::Busy)));
         }
+        let place = self.responder.admit().await?;
+        Ok((prepared, Ok(place)))
     }
 
     /// Hears the answer to its end, or until the client leaves, the time is up, or the server must stop. What is dropped
@@ -98,14 +135,18 @@ impl Inner {
         client: &Client,
         heard: &mut Heard,
     ) -> End {
+        let limit = self.responder.time_limit();
         let listening = self.listen(place, message, prepared, client, heard);
-        tokio::select! {
+        let end = tokio::select! {
             biased;
-            () = self.hurry.cancelled() => End::Failed(Failure::Stopped),
-            () = client.left() => End::Left,
-            end = tokio::time::timeout(self.responder.time_limit(), listening) => {
-                end.unwrap_or(End::Failed(Failure::TooLong))
-            }
+            () = self.hurry.cancelled() => Some(End::Failed(Failure::Stopped)),
+            () = client.left() => Some(End::Left),
+            end = tokio::time::timeout(limit, listening) => end.ok(),
+        };
+        match end {
+            Some(end) => end,
+            None if heard.was_held_up(limit) => End::Left,
+            None => End::Failed(Failure::TooLong),
         }
     }
 
@@ -127,7 +168,12 @@ impl Inner {
                     heard.answer.add(&piece);
                     heard.usage = answering.usage();
                     heard.first_byte_at.get_or_insert_with(clock::now);
-                    if !client.send(piece).await {
+                    let since = Instant::now();
+                    heard.sending_since = Some(since);
+                    let is_there = client.send(piece).await;
+                    heard.sending_since = None;
+                    heard.held_up += since.elapsed();
+                    if !is_there {
                         return End::Left;
                     }
                 }
@@ -150,11 +196,7 @@ impl Inner {
         mut receipt: Receipt,
         mut client: Client,
     ) {
-        let usage = heard.usage.unwrap_or_else(|| Usage {
-            prompt_tokens: prepared.question.prompt_estimate(),
-            completion_tokens: heard.answer.tokens_estimate(),
-            estimated: true,
-        });
+        let usage = heard.used(&prepared.question, &end);
         let cost = prepared.price.settled(usage);
         receipt.usage = usage;
         receipt.charged = cost.unwrap_or(receipt.charged).clamp(0, receipt.charged);
@@ -162,20 +204,31 @@ impl Inner {
         receipt.answer = heard.answer;
         let ended = self.end(charged, ending);
         tokio::pin!(ended);
-        match tokio::time::timeout(CLIENT_PATIENCE, &mut ended).await {
-            Ok(ended) => client.finish(outcome(ended, end, receipt)).await,
-            Err(_) => {
+        let out_of_patience = async {
+            tokio::select! {
+                () = tokio::time::sleep(CLIENT_PATIENCE) => {}
+                // The connection is cut soon.
+                () = self.hurry.cancelled() => tokio::time::sleep(LAST_PATIENCE).await,
+            }
+        };
+        tokio::select! {
+            ended = &mut ended => client.finish(outcome(ended, end, receipt)).await,
+            () = out_of_patience => {
                 let error = "the database is away: the hold is settled when it is back";
                 client.finish(Err(Error::Unavailable(error.to_owned()))).await;
+                // A stream ends when its sender is gone.
+                drop(client);
                 let _ = ended.await;
             }
         }
     }
 
-    /// Ends the hold; tries again while the database is away, for as long as this process lives.
+    /// Ends the hold; tries again while the database is away, for as long as this process lives, and for a while where it
+    /// is there but takes no writes.
     async fn end(&self, charged: Charged, ending: Ending) -> Result<Ended> {
         let operation_id = OperationId::generate();
         let mut pause = Duration::from_millis(100);
+        let mut tries = 0;
         loop {
             let ending = ending.clone();
             let job = move |conn: &mut DbConnection| {
@@ -183,7 +236,11 @@ impl Inner {
             };
             let outcome = self.db.write(Scope::user(charged.user_id), job).await;
             let Err(error) = outcome else { return outcome };
-            if self.hurry.is_cancelled() || !is_passing(&error) {
+            // What can be read is not away: then it may be this very write that fails, and takes others with it.
+            if self.db.read(|conn| Ok(User::find(conn, 0)?)).await.is_ok() {
+                tries += 1;
+            }
+            if self.hurry.is_cancelled() || !is_passing(&error) || tries >= MOST_TRIES {
                 log::error!(
                     "chat {}: its hold could not be ended and is left to the sweeper",
                     charged.chat_id
@@ -230,7 +287,8 @@ fn outcome(ended: Result<Ended>, end: End, receipt: Receipt) -> Result<Receipt> 
             Err(Error::ResponderFailed(Failure::TooLong.reason()))
         }
         (_, End::Failed(failure)) => Err(failure.into()),
-        (_, End::Left) => Err(Error::ResponderFailed("the client left")),
+        // Whoever reads this has not left, but was taken for one who had.
+        (_, End::Left) => Err(Error::ReadTooSlowly),
         (Ended::Now { balance }, End::Finished) => Ok(Receipt { remaining: balance, ..receipt }),
         (Ended::AlreadyComplete, End::Finished) => Ok(receipt),
     }

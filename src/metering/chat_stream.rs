@@ -36,6 +36,8 @@ pub struct Started {
     pub charged: i64,
     pub remaining: i64,
     pub replayed: bool,
+    /// See [`Receipt::is_whole`].
+    pub is_whole: bool,
     pub created_at: chrono::NaiveDateTime,
 }
 
@@ -56,6 +58,7 @@ impl ChatStream {
             charged: receipt.charged,
             remaining: receipt.remaining,
             replayed: receipt.replayed,
+            is_whole: receipt.is_whole,
             created_at: receipt.created_at,
         };
         let (sender, events) = mpsc::channel(2);
@@ -140,6 +143,7 @@ impl Client {
                 charged: price,
                 remaining: charged.balance,
                 replayed: false,
+                is_whole: true,
                 created_at,
             };
             let _ = open.send(Ok(Opened::Started(started)));

@@ -2,7 +2,7 @@
 
 use chrono::NaiveDateTime;
 
-use crate::models::Chat;
+use crate::models::{Chat, ChatState};
 use crate::responder::{Answer, Usage};
 
 /// A chat that was paid for and answered.
@@ -19,6 +19,8 @@ pub struct Receipt {
     pub remaining: i64,
     /// The answer is that of an earlier request with the same idempotency key; nothing was charged now.
     pub replayed: bool,
+    /// False: it was cut short, as its client left amid it; only a retry can find such a one.
+    pub is_whole: bool,
     /// When it was charged.
     pub created_at: NaiveDateTime,
 }
@@ -26,7 +28,12 @@ pub struct Receipt {
 impl Receipt {
     /// That of a chat that was answered before. `charged` is what it cost then.
     pub(super) fn replayed(chat: Chat, charged: i64, balance: i64) -> Receipt {
-        let answer = Answer::stored(chat.response, chat.answer_extras.as_deref());
+        let mut answer = Answer::stored(chat.response, chat.answer_extras.as_deref());
+        let is_whole = chat.state == ChatState::Complete;
+        if !is_whole {
+            // The protocol's word for an answer that could have gone on.
+            answer.finish_reason = Some("length".to_owned());
+        }
         let usage = match (chat.prompt_tokens, chat.completion_tokens) {
             (Some(prompt_tokens), Some(completion_tokens)) => {
                 Usage { prompt_tokens, completion_tokens, estimated: chat.usage_estimated.unwrap_or(false) }
@@ -42,6 +49,7 @@ impl Receipt {
             charged,
             remaining: balance,
             replayed: true,
+            is_whole,
             created_at: chat.created_at,
         }
     }

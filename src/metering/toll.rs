@@ -210,6 +210,7 @@ impl Inner {
                     charged: price,
                     remaining: charged.balance,
                     replayed: false,
+                    is_whole: true,
                     created_at: now,
                 })))
             }

@@ -5,9 +5,9 @@ use diesel::deserialize::{self, FromSql};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
 
-use super::Keyset;
 use super::list::MOST_COUNTED;
-use crate::db::{DbConnection, DynamicStatement};
+use super::{Keyset, first_id_since};
+use crate::db::{Bind, DbConnection, DynamicStatement};
 use crate::schema::chats::{self, dsl};
 
 /// Where a chat is in its life. Only `pending` ever changes, and only once.
@@ -85,6 +85,15 @@ pub struct OpenHolds {
     pub oldest: Option<NaiveDateTime>,
 }
 
+/// Why chats failed, the most frequent reason first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FailuresByReason {
+    /// A reason and how many chats failed by it.
+    pub reasons: Vec<(String, i64)>,
+    /// There are more than were looked at.
+    pub is_cut: bool,
+}
+
 impl Chat {
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Chat>> {
         dsl::chats.find(id).select(Chat::as_select()).get_result(conn).optional()
@@ -149,6 +158,31 @@ impl Chat {
         Ok(OpenHolds { number, tokens, oldest })
     }
 
+    /// Why chats failed that were sent since a moment: of the latest [`MOST_COUNTED`] of them.
+    pub fn failures_since(conn: &mut DbConnection, moment: NaiveDateTime) -> QueryResult<FailuresByReason> {
+        let Some(first) = first_id_since(conn, "chats", moment)? else {
+            return Ok(FailuresByReason::default());
+        };
+        // The index of unusual states is used where both parts stand.
+        let text = format!(
+            "SELECT coalesce(w.failure, ''), CAST(count(*) AS BIGINT) FROM
+                 (SELECT failure FROM chats WHERE state <> 'complete' AND state = 'failed' AND id >= ?
+                  ORDER BY id DESC LIMIT {}) w
+             GROUP BY 1 ORDER BY 2 DESC, 1",
+            MOST_COUNTED + 1
+        );
+        let binds = vec![Bind::Integer(first)];
+        let reasons: Vec<(String, i64)> = DynamicStatement::<(Text, BigInt)>::new(text, binds).load(conn)?;
+        let is_cut = reasons.iter().map(|(_, count)| count).sum::<i64>() > MOST_COUNTED;
+        Ok(FailuresByReason { reasons, is_cut })
+    }
+
+    /// Which of these failed for a reason.
+    pub fn failed_for(conn: &mut DbConnection, ids: &[i64], reason: &str) -> QueryResult<Vec<i64>> {
+        let failed = dsl::chats.filter(dsl::id.eq_any(ids)).filter(dsl::failure.eq(reason));
+        failed.select(dsl::id).load(conn)
+    }
+
     pub fn has_pending(conn: &mut DbConnection, user_id: i64) -> QueryResult<bool> {
         let pending = dsl::chats.filter(dsl::user_id.eq(user_id)).filter(dsl::state.eq("pending"));
         diesel::select(diesel::dsl::exists(pending)).get_result(conn)
@@ -168,7 +202,11 @@ impl Chat {
     /// Removes what was said; that it was said, and what it cost, stays.
     pub fn blank(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<usize> {
         diesel::update(dsl::chats.filter(dsl::id.eq_any(ids)))
-            .set((dsl::message.eq(""), dsl::response.eq(None::<String>)))
+            .set((
+                dsl::message.eq(""),
+                dsl::response.eq(None::<String>),
+                dsl::answer_extras.eq(None::<String>),
+            ))
             .execute(conn)
     }
 

@@ -68,6 +68,13 @@ impl Conversation {
         Ok(diesel::update(live).set((dsl::title.eq(""), dsl::deleted_at.eq(Some(now)))).execute(conn)? == 1)
     }
 
+    /// How many conversations a user has, as far as `most`.
+    pub fn count_of(conn: &mut DbConnection, user_id: i64, most: i64) -> QueryResult<i64> {
+        let live = dsl::conversations.filter(dsl::user_id.eq(user_id)).filter(dsl::deleted_at.is_null());
+        let ids: Vec<i64> = live.limit(most).select(dsl::id).load(conn)?;
+        Ok(i64::try_from(ids.len()).unwrap_or(i64::MAX))
+    }
+
     /// Deletes up to `most` conversations of a user; answers how many there were.
     pub fn delete_of(
         conn: &mut DbConnection,
@@ -93,18 +100,20 @@ impl Conversation {
             .load(conn)
     }
 
-    /// What was said in it and answered, newest first: message and answer of up to `most` chats.
+    /// What was said in it and answered before a chat, newest first: id, message and answer of up to `most` chats.
     pub fn answered(
         conn: &mut DbConnection,
         id: i64,
+        before: i64,
         most: i64,
-    ) -> QueryResult<Vec<(String, Option<String>)>> {
+    ) -> QueryResult<Vec<(i64, String, Option<String>)>> {
         chats::table
             .filter(chats::conversation_id.eq(id))
             .filter(chats::state.eq(ChatState::Complete.as_str()))
+            .filter(chats::id.lt(before))
             .order(chats::id.desc())
             .limit(most)
-            .select((chats::message, chats::response))
+            .select((chats::id, chats::message, chats::response))
             .load(conn)
     }
 }

@@ -20,7 +20,7 @@ mod verification;
 pub use audit_entry::{AuditEntry, Change, NewAuditEntry};
 pub use auth_token::{AuthToken, NewAuthToken};
 pub use bulk_operation::{BulkFailure, BulkOperation, NewBulkOperation};
-pub use chat::{Chat, ChatState, OpenHolds};
+pub use chat::{Chat, ChatState, FailuresByReason, OpenHolds};
 pub use conversation::Conversation;
 pub use follower::{Mark, QuarterTotal, ToFollow, UserBalance};
 pub use idempotency_key::StoredKey;
@@ -29,7 +29,7 @@ pub use model::{Model, ModelChanges};
 pub use moments::first_id_since;
 pub use panel_settings::PanelSettings;
 pub use session::{NewSession, Session};
-pub use user::{User, UserChanges};
+pub use user::{User, UserChanges, UserLimits};
 pub use verification::Verification;
 
 /// A place in a list that is shown newest first: at most `limit` rows with an id below `before`.

@@ -23,6 +23,14 @@ pub struct UserChanges {
     pub is_superuser: bool,
 }
 
+/// A user's own limits; `None`: those of the settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, AsChangeset)]
+#[diesel(table_name = users, treat_none_as_null = true)]
+pub struct UserLimits {
+    pub concurrent_chats: Option<i64>,
+    pub requests_per_minute: Option<i64>,
+}
+
 /// A row of `users`. It is never serialised; each API resource says itself what it shows.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = users)]
@@ -139,6 +147,13 @@ impl User {
     pub fn edit(conn: &mut DbConnection, id: i64, changes: &UserChanges) -> QueryResult<usize> {
         diesel::update(users::table.find(id))
             .set((changes, users::version.eq(users::version + 1)))
+            .execute(conn)
+    }
+
+    /// Stores the limits that a person set, and that it was.
+    pub fn set_limits(conn: &mut DbConnection, id: i64, limits: UserLimits) -> QueryResult<usize> {
+        diesel::update(users::table.find(id))
+            .set((limits, users::version.eq(users::version + 1)))
             .execute(conn)
     }
 

@@ -4,6 +4,9 @@ use serde_json::{Map, Value};
 
 use super::usage::estimate;
 
+/// Probabilities take up to a hundred times as much as the text that they are of: those of a longer answer are not stored.
+const MOST_WITH_LOGPROBS: i64 = 1024;
+
 /// A part of an answer: a choice of the protocol's `chat.completion.chunk`, without its index.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Piece {
@@ -95,7 +98,7 @@ impl Answer {
         if let Some(reason) = self.finish_reason.as_deref().filter(|reason| *reason != "stop") {
             extras.insert("finish_reason".to_owned(), reason.into());
         }
-        if let Some(logprobs) = &self.logprobs {
+        if let Some(logprobs) = self.logprobs.as_ref().filter(|_| self.bytes <= MOST_WITH_LOGPROBS) {
             extras.insert("logprobs".to_owned(), logprobs.clone());
         }
         (!extras.is_empty()).then(|| Value::from(extras).to_string())
@@ -149,21 +152,30 @@ impl Answer {
     }
 }
 
+/// The bytes of what the model wrote: text, and the names and arguments of tool calls, without what is only around them.
 fn delta_bytes(delta: &Map<String, Value>) -> i64 {
-    let sizes = delta.iter().filter(|(name, _)| *name != "role").map(|(_, value)| match value {
-        Value::Null => 0,
-        Value::String(text) => text.len(),
-        other => other.to_string().len(),
-    });
-    i64::try_from(sizes.sum::<usize>()).unwrap_or(i64::MAX)
+    let written = delta.iter().filter(|(name, _)| !is_around(name)).map(|(_, value)| text_bytes(value));
+    written.fold(0, i64::saturating_add)
+}
+
+fn text_bytes(value: &Value) -> i64 {
+    match value {
+        Value::String(text) => i64::try_from(text.len()).unwrap_or(i64::MAX),
+        Value::Array(values) => values.iter().map(text_bytes).fold(0, i64::saturating_add),
+        Value::Object(fields) => delta_bytes(fields),
+        _ => 0,
+    }
+}
+
+/// What says which one it is comes whole, in each part that has it; all other text goes on.
+fn is_around(name: &str) -> bool {
+    matches!(name, "role" | "index" | "id" | "type")
 }
 
 fn merge_fields(into: &mut Map<String, Value>, delta: &Map<String, Value>) {
     for (name, value) in delta {
-        // What says which one it is comes whole, in each part that has it; all other text goes on.
-        let is_whole = matches!(name.as_str(), "role" | "index" | "id" | "type");
         match into.get_mut(name) {
-            Some(old) if !is_whole => merge(old, value),
+            Some(old) if !is_around(name) => merge(old, value),
             _ if value.is_null() => {}
             _ => {
                 into.insert(name.clone(), first(value));
@@ -193,7 +205,8 @@ fn merge(into: &mut Value, part: &Value) {
         (Value::Array(into), Value::Array(part)) => {
             for element in part {
                 let index = element.get("index").filter(|index| index.is_number());
-                let same = into.iter_mut().find(|old| index.is_some() && old.get("index") == index);
+                let same =
+                    index.and_then(|index| into.iter_mut().find(|old| old.get("index") == Some(index)));
                 match same {
                     Some(old) => merge(old, element),
                     None => into.push(element.clone()),
@@ -248,6 +261,18 @@ mod tests {
         answer.add(&piece(json!({ "reasoning_content": "hm" })));
         let stored = Answer::stored(Some("hi".into()), answer.extras().as_deref());
         assert_eq!((stored.message(), stored.finish_reason.as_deref()), (answer.message(), Some("length")));
+    }
+
+    #[test]
+    fn of_a_tool_call_only_what_the_model_wrote_counts() {
+        let mut answer = Answer::default();
+        let around = json!({ "index": 0, "id": "call_0123456789abcdef", "type": "function" });
+        for arguments in ["{\"a\"", ":1}"] {
+            let mut call = around.clone();
+            call["function"] = json!({ "arguments": arguments });
+            answer.add(&piece(json!({ "role": "assistant", "content": null, "tool_calls": [call] })));
+        }
+        assert_eq!((answer.bytes(), answer.tokens_estimate()), (7, 2));
     }
 
     #[test]

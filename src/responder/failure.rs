@@ -7,6 +7,9 @@ use crate::error::Error;
 /// When to try again where all places are taken, in seconds.
 const RETRY_AFTER_BUSY: u64 = 2;
 
+/// And where the upstream itself has too many requests, after its own waits were of no use.
+const RETRY_AFTER_LIMITED: u64 = 5;
+
 /// A few words of ours, stored with the chat and shown to its user; never an upstream's text.
 pub type Reason = &'static str;
 
@@ -37,6 +40,8 @@ pub enum Failure {
     Endless,
     /// 401 or 403: our key is not accepted.
     KeyRefused,
+    /// 402, 404, 405 or 410: no credit, no such model, no such address.
+    Misconfigured,
     /// Another 4xx: the request was not accepted, as a message too long for the model is not.
     RequestRefused,
     /// 429.
@@ -67,6 +72,7 @@ impl Failure {
             Failure::NoStream => "what came was not an answer",
             Failure::Endless => "the answer had no end",
             Failure::KeyRefused => "the model did not accept this server",
+            Failure::Misconfigured => "the model is not there for this server",
             Failure::RequestRefused => "the model did not accept the request",
             Failure::RateLimited => "the model has too many requests",
             Failure::ServerError => "the model had an error",
@@ -83,6 +89,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::Busy => Error::Busy(RETRY_AFTER_BUSY),
             Failure::Resting(rest) => Error::Busy(rest.as_secs() + 1),
+            Failure::RateLimited => Error::Busy(RETRY_AFTER_LIMITED),
             Failure::RequestRefused => Error::RequestRefused,
             failure => Error::ResponderFailed(failure.reason()),
         }

@@ -13,9 +13,10 @@ use std::time::Duration;
 pub use answer::{Answer, Piece};
 pub use dummy::Dummy;
 pub use failure::{Failure, Reason};
-pub use offer::Offer;
+pub use offer::{Earlier, Offer, Room};
 pub use openai::{
-    Answering as UpstreamAnswering, BreakerState, Health, Permit, Upstream, UpstreamKey, UpstreamSettings,
+    Answering as UpstreamAnswering, BreakerState, Health, OutputLimit, Permit, Upstream, UpstreamKey,
+    UpstreamSettings,
 };
 pub use question::{Question, message_of};
 pub use usage::{Usage, estimate};

@@ -20,28 +20,45 @@ pub struct Offer {
     pub context_tokens: i64,
 }
 
+/// A message of a conversation with its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    pub said: String,
+    pub answer: String,
+}
+
+/// What is left of a model's context, in tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Room(i64);
+
 /// What template and brackets take of a model's context for each message.
 const A_MESSAGE: i64 = 4;
 
+fn tokens(text: &str) -> i64 {
+    A_MESSAGE + estimate(i64::try_from(text.len()).unwrap_or(i64::MAX))
+}
+
+impl Room {
+    /// Whether there is room for an earlier message with its answer; then it is taken.
+    pub fn takes(&mut self, earlier: &Earlier) -> bool {
+        self.0 -= tokens(&earlier.said) + tokens(&earlier.answer);
+        self.0 >= 0
+    }
+}
+
 impl Offer {
-    /// A message with what was said before it, newest first in `earlier`: as much of it as the context has room for, so
-    /// that the oldest is dropped first. The message itself is always there.
-    pub fn question(&self, model: &str, message: &str, earlier: &[(String, Option<String>)]) -> Question {
-        let cost = |text: &str| A_MESSAGE + estimate(i64::try_from(text.len()).unwrap_or(i64::MAX));
+    /// The room beside a message and the system's prompt, which are told in any case.
+    pub fn room(&self, message: &str) -> Room {
+        let system = self.system_prompt.as_deref().map_or(0, tokens);
+        Room(self.context_tokens - tokens(message) - system)
+    }
+
+    /// A message with what was said before it, newest first in `earlier`.
+    pub fn question(&self, model: &str, message: &str, earlier: &[Earlier]) -> Question {
         let system = self.system_prompt.as_deref();
-        let mut left = self.context_tokens - cost(message) - system.map_or(0, cost);
-        let mut turns = Vec::new();
-        for (said, answer) in earlier {
-            let answer = answer.as_deref().unwrap_or_default();
-            left -= cost(said) + cost(answer);
-            if left < 0 {
-                break;
-            }
-            turns.push((said, answer));
-        }
         let mut messages: Vec<Value> =
             system.map(|prompt| message_of("system", prompt)).into_iter().collect();
-        for (said, answer) in turns.into_iter().rev() {
+        for Earlier { said, answer } in earlier.iter().rev() {
             messages.push(message_of("user", said));
             messages.push(message_of("assistant", answer));
         }

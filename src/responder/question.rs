@@ -20,6 +20,13 @@ pub struct Question {
 /// Tokens that a model's template may add around the messages.
 const TEMPLATE: i64 = 64;
 
+/// Tokens that a picture or a recording may take beyond the bytes that stand for it, as an address is shorter than what it
+/// leads to.
+const A_MEDIUM: i64 = 2000;
+
+/// And how many it counts as where the upstream does not say.
+const A_USUAL_MEDIUM: i64 = 1000;
+
 impl Question {
     /// A message of one's own, with nothing before it.
     pub fn of_message(model: &str, message: &str, max_output: u32) -> Question {
@@ -30,12 +37,22 @@ impl Question {
     /// More tokens than the prompt can have: no token is shorter than a byte. What a model's template adds is covered by
     /// the names and brackets of the JSON, and by a little on top.
     pub fn prompt_bound(&self) -> i64 {
-        self.prompt_bytes().saturating_add(TEMPLATE)
+        let media = self.media().fold(0, |media: i64, _| media.saturating_add(A_MEDIUM));
+        self.prompt_bytes().saturating_add(TEMPLATE).saturating_add(media)
     }
 
     /// About how many tokens the prompt has, where the upstream does not say.
     pub fn prompt_estimate(&self) -> i64 {
-        estimate(self.prompt_bytes())
+        let (media, bytes) = self.media().map(json_bytes).fold((0_i64, 0_i64), |(media, all), bytes| {
+            (media.saturating_add(A_USUAL_MEDIUM), all.saturating_add(bytes))
+        });
+        estimate(self.prompt_bytes() - bytes).saturating_add(media)
+    }
+
+    /// The parts of messages that are no text.
+    fn media(&self) -> impl Iterator<Item = &Value> {
+        let parts = self.messages.iter().filter_map(|message| message.get("content")?.as_array());
+        parts.flatten().filter(|part| part.get("type").is_some_and(|kind| kind != "text"))
     }
 
     /// The bytes of everything that the model reads.
@@ -52,8 +69,26 @@ pub fn message_of(role: &str, content: &str) -> Value {
     serde_json::json!({ "role": role, "content": content })
 }
 
+/// How long a value is as JSON, without making a text of it, which may be as large as a body.
 fn json_bytes(value: &Value) -> i64 {
-    i64::try_from(value.to_string().len()).unwrap_or(i64::MAX)
+    let mut counter = Counter(0);
+    match serde_json::to_writer(&mut counter, value) {
+        Ok(()) => counter.0,
+        Err(_) => i64::MAX,
+    }
+}
+
+struct Counter(i64);
+
+impl std::io::Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.saturating_add(i64::try_from(bytes.len()).unwrap_or(i64::MAX));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -68,5 +103,18 @@ mod tests {
         question.options.insert("tools".into(), serde_json::json!([{ "type": "function" }]));
         question.options.insert("temperature".into(), serde_json::json!(0.5));
         assert_eq!(question.prompt_bound(), plain + 21);
+    }
+
+    #[test]
+    fn a_picture_is_more_than_its_address_and_less_than_its_bytes() {
+        let mut question = Question::of_message("m", "hi", 10);
+        let (bound, estimate) = (question.prompt_bound(), question.prompt_estimate());
+        let picture = |url: &str| serde_json::json!({ "type": "image_url", "image_url": { "url": url } });
+        let text = serde_json::json!({ "type": "text", "text": "hi" });
+        question.messages[0]["content"] = serde_json::json!([text, picture("https://a.example/b.png")]);
+        assert!(question.prompt_bound() > bound + 2000);
+        question.messages[0]["content"] = serde_json::json!([text, picture(&"x".repeat(100_000))]);
+        assert!(question.prompt_bound() > 100_000);
+        assert!((estimate + 1000..estimate + 1050).contains(&question.prompt_estimate()));
     }
 }

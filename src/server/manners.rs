@@ -54,13 +54,13 @@ enum Shape {
     /// RFC 9457.
     Problem,
     /// That of the OpenAI protocol, on all of its paths.
-    OpenAi,
+    OpenAi { has_key: bool },
 }
 
 impl Shape {
     fn of(request: &ServiceRequest) -> Shape {
         if request.path() == "/v1" || request.path().starts_with("/v1/") {
-            Shape::OpenAi
+            Shape::OpenAi { has_key: request.headers().contains_key("idempotency-key") }
         } else if wants_problem(request.headers()) {
             Shape::Problem
         } else {
@@ -72,7 +72,7 @@ impl Shape {
         match self {
             Shape::Contract => error.error_response(),
             Shape::Problem => error.problem(),
-            Shape::OpenAi => error.openai_response(),
+            Shape::OpenAi { has_key } => error.openai_response(has_key),
         }
     }
 }

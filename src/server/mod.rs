@@ -18,9 +18,9 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
-use crate::admin::{self, PublicOrigin, SiteTitle};
+use crate::admin::{self, ModelSettings, PublicOrigin, SiteTitle, UserLimitDefaults};
 use crate::administration::Bulk;
-use crate::api::{self, BodyTimeout, Https, Readiness};
+use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness};
 use crate::auth::{AccountRules, Auth, Hasher};
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, LoginErrors, Registration, Switch};
@@ -53,10 +53,13 @@ pub struct Services {
     pub bulk: Data<Bulk>,
     pub readiness: Data<Readiness>,
     body_timeout: Data<BodyTimeout>,
+    large_bodies: Data<LargeBodies>,
     proxies: Data<TrustedProxies>,
     https: Data<Https>,
     public_origin: Data<PublicOrigin>,
     site_title: Data<SiteTitle>,
+    model_settings: Data<ModelSettings>,
+    user_limits: Data<UserLimitDefaults>,
 }
 
 impl Services {
@@ -78,7 +81,9 @@ impl Services {
             auth_token_lifetime: (days > 0).then(|| TimeDelta::days(i64::from(days))),
         };
         let throttle = Throttle::new(config.accounts.throttle == Switch::On);
-        let toll = Toll::new(db.clone(), config.responder()?, config.prices(), runtime);
+        let responder = config.responder()?;
+        let named = responder.models().to_vec();
+        let toll = Toll::new(db.clone(), responder, config.prices(), runtime);
         Ok(Services {
             auth: Data::new(Auth::new(db.clone(), hasher, throttle, rules)),
             db: Data::new(db),
@@ -86,10 +91,20 @@ impl Services {
             bulk: Data::new(Bulk::default()),
             readiness: Data::new(Readiness::default()),
             body_timeout: Data::new(BodyTimeout(Duration::from_secs(config.listen.body_timeout))),
+            large_bodies: Data::new(LargeBodies::default()),
             proxies: Data::new(config.listen.trusted_proxies.clone()),
             https: Data::new(Https(config.is_https())),
             public_origin: Data::new(PublicOrigin(config.public_origin())),
             site_title: Data::new(SiteTitle(config.listen.site_title.clone())),
+            model_settings: Data::new(ModelSettings {
+                message_price: config.metering.chat_price,
+                max_output: config.upstream.upstream_max_output,
+                named,
+            }),
+            user_limits: Data::new(UserLimitDefaults {
+                concurrent_chats: config.limits.concurrent_chats,
+                requests_per_minute: i64::from(config.limits.requests_per_minute),
+            }),
         })
     }
 }
@@ -108,10 +123,13 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.bulk)
             .app_data(services.readiness)
             .app_data(services.body_timeout)
+            .app_data(services.large_bodies)
             .app_data(services.proxies)
             .app_data(services.https)
             .app_data(services.public_origin)
             .app_data(services.site_title)
+            .app_data(services.model_settings)
+            .app_data(services.user_limits)
             .configure(api::routes)
             .configure(pages::routes)
             .configure(admin::routes)
@@ -184,11 +202,30 @@ fn stop_on_signal(server: ServerHandle, services: Services) -> io::Result<impl F
     })
 }
 
+/// What pages of other origins may send: the contract's headers, and those that OpenAI's own library adds to each request.
+const ALLOWED_HEADERS: [&str; 15] = [
+    "Authorization",
+    "Content-Type",
+    "Accept",
+    "Idempotency-Key",
+    "OpenAI-Organization",
+    "OpenAI-Project",
+    "User-Agent",
+    "X-Stainless-Arch",
+    "X-Stainless-Lang",
+    "X-Stainless-OS",
+    "X-Stainless-Package-Version",
+    "X-Stainless-Retry-Count",
+    "X-Stainless-Runtime",
+    "X-Stainless-Runtime-Version",
+    "X-Stainless-Timeout",
+];
+
 /// What browsers of other origins may do: nothing, unless the settings name them. No cookies, ever.
 pub fn cors(origins: &[String]) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
-        .allowed_headers(["Authorization", "Content-Type", "Accept", "Idempotency-Key"])
+        .allowed_headers(ALLOWED_HEADERS)
         .expose_headers([
             "X-Tokens-Charged",
             "X-Tokens-Remaining",
@@ -196,6 +233,11 @@ pub fn cors(origins: &[String]) -> Condition<Cors> {
             "X-Request-Id",
             "Idempotency-Replayed",
             "Retry-After",
+            "X-Should-Retry",
+            "X-Chat-State",
+            "X-RateLimit-Limit-Requests",
+            "X-RateLimit-Remaining-Requests",
+            "X-RateLimit-Reset-Requests",
         ])
         .max_age(3600);
     let origins: Vec<&str> = origins.iter().map(String::as_str).filter(|origin| !origin.is_empty()).collect();

@@ -31,6 +31,13 @@ pub struct Allowed {
     pub reset: Duration,
 }
 
+impl Allowed {
+    /// Nothing is left of a limit.
+    pub fn none_of(limit: u32) -> Allowed {
+        Allowed { limit, remaining: 0, reset: Duration::from_secs(60) }
+    }
+}
+
 /// How long somebody waits who may do nothing at all.
 const NEVER: Duration = Duration::from_secs(3600);
 

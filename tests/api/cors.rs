@@ -42,14 +42,14 @@ async fn by_default_no_origin_is_allowed_anything() {
 async fn a_preflight_of_a_named_origin_is_granted() {
     let Some(app) = TestApp::spawn_with(On::Sqlite, &SETTING).await else { return };
     for origin in ["https://app.example", "http://localhost:5173"] {
-        for method in ["GET", "POST", "DELETE"] {
+        for method in ["GET", "POST", "PATCH", "DELETE"] {
             let answer = preflight(&app, origin, method).await;
             answer.assert(200, "").assert_header("access-control-allow-origin", origin);
             assert_eq!(answer.header("access-control-allow-credentials"), None, "no cookies, ever");
             let methods = answer.header("access-control-allow-methods").unwrap();
             assert!(methods.contains(method), "{methods}");
             let headers = answer.header("access-control-allow-headers").unwrap().to_lowercase();
-            for name in ["authorization", "content-type", "idempotency-key"] {
+            for name in ["authorization", "content-type", "idempotency-key", "x-stainless-retry-count"] {
                 assert!(headers.contains(name), "{headers}");
             }
             assert!(answer.header("vary").is_some() && answer.header("x-request-id").is_some());

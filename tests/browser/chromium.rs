@@ -58,6 +58,8 @@ impl Chromium {
         let mut chromium =
             Chromium { driver: None, browser_pid: None, chromedriver, port, _directory: directory };
         let capabilities = capabilities(&browser, chromium._directory.path(), with_scripts);
+        // The server's own client has one installed; that of the driver finds none in this process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.unwrap();
         let pid = driver.capabilities().get("goog:processID").and_then(Value::as_u64);
         chromium.browser_pid = pid.and_then(|pid| u32::try_from(pid).ok());

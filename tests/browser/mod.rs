@@ -1,5 +1,6 @@
 //! The panel in a real browser: headless Chromium, led by its chromedriver.
 
+mod chat_pages;
 mod chromium;
 mod demo;
 mod inspection;

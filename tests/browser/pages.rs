@@ -1,5 +1,6 @@
 //! Every page of the panel, in every state that looks different: the one list of them.
 
+use super::chat_pages::{chats, models};
 use super::demo::Demo;
 
 /// Who looks.
@@ -26,7 +27,7 @@ pub struct Page {
     pub has_folded: bool,
 }
 
-fn page(name: &'static str, path: impl Into<String>, says: &'static str) -> Page {
+pub(super) fn page(name: &'static str, path: impl Into<String>, says: &'static str) -> Page {
     Page {
         name,
         who: Who::Superuser,
@@ -40,22 +41,22 @@ fn page(name: &'static str, path: impl Into<String>, says: &'static str) -> Page
 }
 
 impl Page {
-    fn fill(mut self, name: &'static str, value: impl Into<String>) -> Page {
+    pub(super) fn fill(mut self, name: &'static str, value: impl Into<String>) -> Page {
         self.fields.push((name, value.into()));
         self
     }
 
-    fn press(mut self, button: &'static str) -> Page {
+    pub(super) fn press(mut self, button: &'static str) -> Page {
         self.button = Some(button);
         self
     }
 
-    fn status(mut self, status: u16) -> Page {
+    pub(super) fn status(mut self, status: u16) -> Page {
         self.status = Some(status);
         self
     }
 
-    fn folded(mut self) -> Page {
+    pub(super) fn folded(mut self) -> Page {
         self.has_folded = true;
         self
     }
@@ -67,7 +68,7 @@ impl Page {
 }
 
 /// What the form says on top.
-const FAULTS: &str = "Please correct this";
+pub(super) const FAULTS: &str = "Please correct this";
 
 /// Before there is a superuser; `link` leads to where the first one is made.
 pub fn before_the_first(link: &str) -> Vec<Page> {
@@ -88,6 +89,7 @@ pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
         page("empty-users", "/admin/users/?active=no", "No users match"),
         page("empty-user", "/admin/users/1/", "No auth token is live"),
         page("empty-chats", "/admin/chats/", "There are no chats yet"),
+        page("empty-models", "/admin/models/", "the built-in dummy answers"),
         page("empty-holds", "/admin/holds/", "No chat waits for its answer"),
         page("empty-auth-tokens", "/admin/auth-tokens/", "0 auth tokens"),
         page("empty-ledger", "/admin/ledger/?kind=refund", "0 entries"),
@@ -132,6 +134,7 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
     pages.extend(a_user(demo));
     pages.extend(chats(demo));
     pages.extend(auth_tokens(demo));
+    pages.extend(models(demo));
     pages.extend(errors(demo));
     pages
 }
@@ -183,6 +186,16 @@ fn a_user(demo: &Demo) -> Vec<Page> {
             .fill("reason", "Too much")
             .press("Adjust balance")
             .status(400),
+        page("user-limits", at("limits/"), "as the settings say"),
+        page("user-limits-errors", at("limits/"), FAULTS)
+            .fill("concurrent_chats", "many")
+            .press("Save")
+            .status(400),
+        page("user-limits-conflict", at("limits/"), "Somebody else changed this")
+            .fill("version", "-1")
+            .fill("requests_per_minute", "5")
+            .press("Save")
+            .status(409),
         page("user-password", at("password/"), "Tell the user the new password"),
         page("user-password-errors", at("password/"), FAULTS)
             .fill("password", "a")
@@ -198,29 +211,6 @@ fn a_user(demo: &Demo) -> Vec<Page> {
             .press("Anonymise for ever")
             .status(400),
         page("user-history", at("history/"), "History of"),
-    ]
-}
-
-fn chats(demo: &Demo) -> Vec<Page> {
-    let at = |chat: i64, rest: &str| format!("/admin/chats/{chat}/{rest}");
-    vec![
-        page("chats", "/admin/chats/", "Response").folded(),
-        page("chats-found", "/admin/chats/?q=photosynthesis", "Clear all filters"),
-        page("chats-filtered", "/admin/chats/?state=failed&date=today", "Clear all filters"),
-        page("chats-nothing", "/admin/chats/?q=zzzzzz", "No chats match"),
-        page("chat", at(demo.chat, ""), "borrow of moved value"),
-        page("chat-refunded", at(demo.refunded, ""), "left out half of the contract"),
-        page("chat-failed", at(demo.failed, ""), "did not answer in time"),
-        page("chat-pending", at(demo.hold, ""), "Release the hold"),
-        page("chat-refund", at(demo.chat, "refund/"), "This is done once"),
-        page("chat-refund-errors", at(demo.chat, "refund/"), FAULTS).press("Refund").status(400),
-        page("chat-refund-again", at(demo.refunded, "refund/"), "was refunded before")
-            .fill("reason", "Twice")
-            .press("Refund")
-            .status(409),
-        page("hold-release", at(demo.hold, "release/"), "Past its deadline"),
-        page("hold-release-errors", at(demo.hold, "release/"), FAULTS).press("Release the hold").status(400),
-        page("chat-history", at(demo.refunded, "history/"), "left out half of the contract"),
     ]
 }
 
@@ -264,6 +254,7 @@ fn errors(demo: &Demo) -> Vec<Page> {
     let staff = [
         page("staff-users", "/admin/users/", "Last login"),
         page("staff-user", format!("/admin/users/{}/", demo.user), "Held for pending chats"),
+        page("staff-model", format!("/admin/models/{}/", demo.model), "For example"),
         page("staff-auth-token", format!("/admin/auth-tokens/{}/", demo.token), "Begins with"),
         page("error-not-allowed", "/admin/users/add/", "Only a superuser may change things").status(403),
     ];

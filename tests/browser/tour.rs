@@ -33,6 +33,13 @@ const SEND: &str = r#"
     return null;
 "#;
 
+/// An upstream that nobody asks.
+const UPSTREAM: [&str; 3] = [
+    "--responder=openai",
+    "--upstream-url=http://127.0.0.1:9/v1",
+    "--upstream-models=llama-3.1-8b,qwen2.5-32b,gemma-2-9b",
+];
+
 /// What is looked at, and what was found wrong.
 struct Tour {
     visitor: Visitor,
@@ -163,7 +170,7 @@ async fn wait_for_the_follower(visitor: &Visitor) {
 async fn every_page_of_a_busy_server_is_accessible(#[case] screen: Screen, #[case] has_scripts: bool) {
     let Some(demo) = Demo::write() else { return };
     assert_verified(&demo.database);
-    let server = Server::start(&demo.database, &[]);
+    let server = Server::start(&demo.database, &UPSTREAM);
     let Some(mut tour) = Tour::start(&server, has_scripts, screen).await else { return };
     wait_for_the_follower(&tour.visitor).await;
     let pages = of_a_busy_server(&demo);

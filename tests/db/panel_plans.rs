@@ -9,7 +9,7 @@ use crate::support::{On, TestDatabase};
 /// The tables that grow with use.
 const LARGE: [&str; 6] = ["users", "auth_tokens", "chats", "ledger_entries", "audit_log", "user_balances"];
 
-const PAGES: [&str; 24] = [
+const PAGES: [&str; 27] = [
     "/admin/",
     "/admin/users/?sort=name",
     "/admin/users/?sort=-joined&last=1",
@@ -26,6 +26,9 @@ const PAGES: [&str; 24] = [
     "/admin/chats/",
     "/admin/chats/?user=ada",
     "/admin/chats/?state=failed",
+    "/admin/chats/?state=failed&reason=x",
+    "/admin/chats/?reason=x&user=ada&q=hello",
+    "/admin/models/",
     "/admin/chats/?q=hello&date=today",
     "/admin/chats/1/",
     "/admin/holds/?overdue=no",

@@ -3,6 +3,7 @@
 mod charge_set;
 mod histories;
 mod idempotency;
+mod limits;
 mod races;
 mod races_of_nodes;
 mod refunds;

@@ -12,12 +12,13 @@ use crate::support::server::PASSWORD;
 const NAME: &str = "Wanda.Unmistakable";
 const SAID: &str = "xylophone quartz";
 
-/// Everything that the database stores as text, table by table. (SQLite's search tables keep no text: those are asked.) (SQLite's search tables keep no text: those are asked.)
+/// Everything that the database stores as text, table by table. (SQLite's search tables keep no text: those are asked.)
 fn dump(app: &TestApp, on: On) -> Vec<(String, String)> {
     let tables = [
         "users",
         "auth_tokens",
         "chats",
+        "conversations",
         "idempotency_keys",
         "sessions",
         "audit_log",
@@ -47,6 +48,12 @@ async fn leave_traces<'a>(app: &'a TestApp) -> (Browser<'a>, i64) {
     let token = app.user(NAME).await;
     app.chat(&token, SAID).await.assert_status(201);
     app.chat_with_key(&token, SAID, "unmistakable-key").await.assert_status(201);
+    app.sql(
+        "INSERT INTO conversations (user_id, title, created_at) SELECT id, 'wanda and the quartz', date_joined FROM users;
+         INSERT INTO conversations (user_id, title, created_at, deleted_at) SELECT id, '', date_joined, date_joined FROM users;
+         UPDATE chats SET answer_extras = '{\"message\":{\"reasoning_content\":\"quartz\"}}', response = NULL
+         WHERE id = (SELECT max(id) FROM chats)"
+    );
     let named = app.post("/auth-tokens/", &token, serde_json::json!({ "name": "wanda's laptop" })).await;
     named.assert_status(201);
     app.services.auth.write_last_uses().await;
@@ -100,7 +107,9 @@ async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sql
     };
     let words = ["wanda", "unmistakable", "xylophone", "quartz", "vienna"];
     let before = traces(&words);
-    for table in ["users", "auth_tokens", "chats", "audit_log", "bulk_operations", "idempotency_keys"] {
+    for table in
+        ["users", "auth_tokens", "chats", "conversations", "audit_log", "bulk_operations", "idempotency_keys"]
+    {
         assert!(before.iter().any(|trace| trace == table), "the test leaves no trace in {table}: {before:?}");
     }
     let entries = app.count(&format!("ledger_entries WHERE user_id = {id}"));
@@ -109,6 +118,7 @@ async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sql
     page.assert_shows(&[
         "This cannot be undone",
         "Chats that lose their texts 2",
+        "Conversations that go 1",
         "Balance that stays 3,952",
     ]);
     root.send(&page.form().with(&[("name", "wanda")])).await.assert_status(400).assert_shows(&["to confirm"]);
@@ -120,6 +130,8 @@ async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sql
     app.catch_up().await;
     // Reasons in the ledger stay, as the page says.
     assert_eq!(traces(&words), [""; 0], "{:#?}", dump(&app, on));
+    assert_eq!(app.count("conversations WHERE deleted_at IS NULL"), 0);
+    assert_eq!(app.count("chats WHERE answer_extras IS NOT NULL"), 0);
     for table in ["sessions", "auth_tokens", "idempotency_keys"] {
         assert_eq!(app.count(&format!("{table} WHERE user_id = {id}")), 0, "{table}");
     }

@@ -3,7 +3,7 @@
 use rstest::rstest;
 use tollgate::domain::OperationId;
 
-use super::routes::posts;
+use super::route_table::posts;
 use super::world::furnish;
 use crate::support::On;
 use crate::support::app::{Answer, TestApp};
@@ -30,6 +30,12 @@ fn full(path: &str, user: i64) -> Form {
         ("time_zone", "Europe/Berlin"),
         ("page_size", "10"),
         ("theme", "dark"),
+        ("version", "0"),
+        ("price", "usage"),
+        ("base", "1"),
+        ("prompt", "1"),
+        ("answer", "1"),
+        ("concurrent_chats", "1"),
     ])
 }
 
@@ -45,6 +51,7 @@ pub(super) fn books(app: &TestApp) -> Vec<i64> {
         "SELECT count(*) AS value FROM bulk_operations",
         "SELECT count(*) AS value FROM verifications",
         "SELECT count(*) AS value FROM panel_settings",
+        "SELECT coalesce(sum(version), 0) AS value FROM models",
         "SELECT count(*) AS value FROM chats WHERE state = 'pending'",
     ]
     .map(|query| app.number(query))

@@ -3,7 +3,7 @@
 use rstest::rstest;
 use serde_json::json;
 
-use super::routes;
+use super::route_table;
 use super::world::furnish;
 use crate::support::app::TestApp;
 use crate::support::html::{Form, forms};
@@ -40,7 +40,7 @@ async fn every_page_may_load_nothing_but_our_own_and_is_kept_nowhere(
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     let (staff, guest) = (app.staff("grace").await, Browser::guest(&app));
-    for path in routes::gets(&world) {
+    for path in route_table::gets(&world) {
         for browser in [&root, &staff] {
             assert_guarded(&browser.get(&path).await.answer, &path);
         }
@@ -58,7 +58,7 @@ async fn every_page_may_load_nothing_but_our_own_and_is_kept_nowhere(
         assert_guarded(&root.get(path).await.answer, path);
     }
     assert_guarded(&guest.get("/admin/sign-in/").await.answer, "/admin/sign-in/");
-    for path in routes::posts(&world) {
+    for path in route_table::posts(&world) {
         let form = Form { action: path.clone(), ..Form::default() };
         assert_guarded(&root.send(&form).await.answer, &path);
     }

@@ -139,6 +139,8 @@ async fn what_cannot_be_written_down_is_not_done(#[values(On::Sqlite, On::Postgr
         (page("adjust"), vec![("amount", "5"), ("reason", "x")]),
         (page("password"), vec![("password", PASSWORD), ("again", PASSWORD)]),
         (page("deactivate"), vec![]),
+        (page("limits"), vec![("concurrent_chats", "1")]),
+        (format!("/admin/models/{}/", world.model), vec![("withdrawn", "1")]),
         (page("log-out"), vec![]),
         (format!("/admin/chats/{}/refund/", world.chat), vec![("reason", "x")]),
         (format!("/admin/chats/{}/release/", world.hold), vec![("reason", "x")]),

@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use super::routes;
+use super::route_table;
 use super::world::{World, furnish};
 use crate::support::On;
 use crate::support::app::TestApp;
@@ -99,7 +99,7 @@ async fn no_text_becomes_a_part_of_any_page(#[values(On::Sqlite, On::Postgres)] 
     poison(&app, &world, &root).await;
     let evil = quoted(EVIL);
     let mut shown = 0;
-    for path in routes::gets(&world) {
+    for path in route_table::gets(&world) {
         for query in [
             String::new(),
             format!(
@@ -136,7 +136,7 @@ async fn what_a_form_is_sent_back_with_is_text(#[values(On::Sqlite, On::Postgres
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     poison(&app, &world, &root).await;
-    for path in routes::posts(&world).into_iter().filter(|path| !path.contains("sign-out")) {
+    for path in route_table::posts(&world).into_iter().filter(|path| !path.contains("sign-out")) {
         let page = root.get(&path).await;
         let mut form = match page.posting_forms().into_iter().find(|form| form.action == path) {
             Some(form) => form,

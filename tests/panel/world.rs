@@ -10,9 +10,11 @@ pub struct World {
     pub chat: i64,
     pub hold: i64,
     pub bulk: i64,
+    pub model: i64,
 }
 
-/// The user ada has an auth token, a chat and a hold, and the superuser `name` has given her 5 tokens in bulk.
+/// The user ada has an auth token, a chat and a hold, and the superuser `name` has given her 5 tokens in bulk. A
+/// model is on offer.
 pub async fn furnish<'a>(app: &'a TestApp, name: &str) -> (World, Browser<'a>) {
     let token = app.user("ada").await;
     app.chat(&token, "Hello").await.assert_status(201);
@@ -25,12 +27,14 @@ pub async fn furnish<'a>(app: &'a TestApp, name: &str) -> (World, Browser<'a>) {
     let form = root.send(&form).await.form().with(&[("amount", "5"), ("reason", "a gift")]);
     root.send(&form).await.assert_status(303);
     tollgate::administration::finish_all(&app.services.db).await.unwrap();
+    app.sql("INSERT INTO models (name) VALUES ('small-1')");
     let world = World {
         user,
         auth_token: app.number("SELECT max(id) AS value FROM auth_tokens"),
         chat: app.number("SELECT min(id) AS value FROM chats"),
         hold,
         bulk: app.number("SELECT max(id) AS value FROM bulk_operations"),
+        model: app.number("SELECT max(id) AS value FROM models"),
     };
     (world, root)
 }

@@ -8,9 +8,9 @@ async fn each_status_has_its_failure_and_none_of_its_text_is_kept() {
     for (code, failure) in [
         (400, Failure::RequestRefused),
         (401, Failure::KeyRefused),
-        (402, Failure::RequestRefused),
+        (402, Failure::Misconfigured),
         (403, Failure::KeyRefused),
-        (404, Failure::RequestRefused),
+        (404, Failure::Misconfigured),
         (422, Failure::RequestRefused),
         (500, Failure::ServerError),
         (502, Failure::ServerError),

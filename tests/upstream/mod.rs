@@ -22,6 +22,7 @@ fn settings(scripted: &ScriptedUpstream) -> UpstreamSettings {
     UpstreamSettings {
         base_url: scripted.url().parse().unwrap(),
         key: Some(UpstreamKey::parse("sk-secret").unwrap()),
+        output_limit: tollgate::responder::OutputLimit::default(),
         connect_timeout: LONG,
         first_byte_timeout: LONG,
         idle_timeout: LONG,

@@ -34,12 +34,14 @@ pub(super) fn find(conn: &mut DbConnection, asked: &Asked, query: &mut ListQuery
         return Ok(Searched::Narrowed);
     }
     let others: Vec<_> = asked.picked.iter().filter(|picked| picked.name != "date").collect();
+    // Reasons are not in the search table: they are tested on what another filter leads to.
+    let has_reason = asked.value("reason").is_some();
     let is_indexed = match others.as_slice() {
         [] => true,
         [picked] => picked.condition.leads || picked.value == "complete",
         _ => false,
     };
-    if words.is_empty() && is_indexed {
+    if words.is_empty() && (is_indexed || has_reason) {
         between_ids(conn, asked, query, "chats")?;
         return Ok(Searched::Narrowed);
     }
@@ -85,6 +87,13 @@ fn page(conn: &mut DbConnection, asked: &Asked, wanted: Wanted) -> Result<Page> 
         // Those near the edges may be of another day.
         let fit = Chat::sent_between(conn, &hits.ids, *from, *to)?;
         hits.ids.retain(|id| fit.contains(id));
+    }
+    if let Some(reason) = asked.value("reason") {
+        let looked_until = hits.ids.last().copied();
+        let fit = Chat::failed_for(conn, &hits.ids, reason)?;
+        hits.ids.retain(|id| fit.contains(id));
+        // Further hits may have it.
+        hits.looked_until = looked_until.filter(|_| goes_on);
     }
     if backwards {
         hits.ids.reverse();

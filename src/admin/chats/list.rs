@@ -27,6 +27,7 @@ pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
     id: "chats.id",
     columns: &[
         Column { label: "Chat", sort: Some("id"), is_number: false, cell: main },
+        Column { label: "When", sort: None, is_number: false, cell: |chat| Cell::Time(chat.row.created_at) },
         Column { label: "User", sort: None, is_number: false, cell: |chat| chat.user(chat.row.user_id) },
         Column {
             label: "Message",
@@ -35,15 +36,19 @@ pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
             cell: |chat| Cell::excerpt(&chat.row.message),
         },
         Column {
-            label: "Response",
+            label: "Outcome",
             sort: None,
             is_number: false,
-            cell: |chat| Cell::excerpt(chat.row.response.as_deref().unwrap_or_default()),
+            cell: |chat| {
+                let shown = chat.row.response.as_deref().or(chat.row.failure.as_deref());
+                Cell::excerpt(shown.unwrap_or_default())
+            },
         },
         Column { label: "State", sort: None, is_number: false, cell: |chat| state(chat.row.state) },
         Column { label: "Charge", sort: None, is_number: true, cell: |chat| Cell::Tokens(chat.row.charge) },
         Column { label: "Model", sort: None, is_number: false, cell: |chat| Cell::code(&chat.row.model) },
-        Column { label: "When", sort: None, is_number: false, cell: |chat| Cell::Time(chat.row.created_at) },
+        Column { label: "Usage", sort: None, is_number: true, cell: |chat| usage(&chat.row) },
+        Column { label: "Took", sort: None, is_number: true, cell: |chat| took(&chat.row) },
     ],
     sorts: &[Sort { name: "id", key: SortKey::Id, descending_first: true }],
     filters: &[
@@ -89,6 +94,13 @@ pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
             label: "Model",
             kind: FilterKind::Word(|model| {
                 Condition::tested("chats.model = ?", vec![Value::Text(model.to_owned())])
+            }),
+        },
+        Filter {
+            name: "reason",
+            label: "Why it failed",
+            kind: FilterKind::Word(|reason| {
+                Condition::tested("chats.failure = ?", vec![Value::Text(reason.to_owned())])
             }),
         },
         Filter {
@@ -139,6 +151,23 @@ pub(in crate::admin) fn state(state: ChatState) -> Cell {
         ChatState::Cancelled => Tone::Warning,
     };
     Cell::badge(state.as_str(), tone)
+}
+
+/// Tokens of the prompt and of the answer, as a model counts them.
+fn usage(chat: &Chat) -> Cell {
+    match (chat.prompt_tokens, chat.completion_tokens) {
+        (None, None) => Cell::Nothing,
+        (prompt, answer) => {
+            let number = |tokens: Option<i64>| tokens.map_or_else(|| "?".to_owned(), format::tokens);
+            let about = if chat.usage_estimated == Some(true) { "≈\u{a0}" } else { "" };
+            Cell::Text(format!("{about}{}\u{a0}+\u{a0}{}", number(prompt), number(answer)))
+        }
+    }
+}
+
+/// From the message to the end of the answer.
+fn took(chat: &Chat) -> Cell {
+    chat.finished_at.map_or(Cell::Nothing, |finished| Cell::Text(format::span(finished - chat.created_at)))
 }
 
 pub(in crate::admin) async fn list(

@@ -1,5 +1,6 @@
 //! Chats: the list, a chat's own page with its ledger entries, refunding it, and releasing its hold.
 
+mod facts;
 mod find;
 mod list;
 mod refund;

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use askama::Template;
 
-use super::list::state;
+use super::facts::{Facts, cost, extras, facts, usage};
 use crate::admin::administrator::Administrator;
 use crate::admin::history::{Told, tell};
 use crate::admin::ledger::{LEDGER, named};
@@ -22,34 +22,15 @@ use crate::models::{AuditEntry, Chat, ChatState, EntryKind, LedgerEntry};
 struct ChatPage {
     frame: Frame,
     chat: Chat,
-    facts: Vec<(&'static str, Cell)>,
+    facts: Facts,
+    cost: Facts,
+    usage: Facts,
+    /// What the answer has besides its text: tool calls and the like, as JSON.
+    extras: String,
     entries: Table,
     history: Vec<Told>,
     may_refund: bool,
     may_release: bool,
-}
-
-fn facts(chat: &Chat, username: &str) -> Vec<(&'static str, Cell)> {
-    let number = |number: Option<i64>| number.map_or(Cell::Nothing, Cell::Tokens);
-    let mut facts = vec![
-        ("User", Cell::user(chat.user_id, Some(&username.to_owned()))),
-        ("State", state(chat.state)),
-        ("Charge", Cell::Tokens(chat.charge)),
-        ("Model", Cell::code(&chat.model)),
-        ("Sent", Cell::Time(chat.created_at)),
-        ("Finished", Cell::time(chat.finished_at)),
-        ("Prompt tokens", number(chat.prompt_tokens)),
-        ("Completion tokens", number(chat.completion_tokens)),
-        ("Origin", Cell::Text(chat.origin.clone())),
-        ("Id", Cell::Id(chat.id)),
-    ];
-    if chat.state == ChatState::Pending {
-        facts.push(("Deadline", Cell::time(chat.deadline)));
-    }
-    if let Some(failure) = &chat.failure {
-        facts.push(("Why it failed", Cell::Text(failure.clone())));
-    }
-    facts
 }
 
 pub(in crate::admin) async fn show(
@@ -66,16 +47,22 @@ pub(in crate::admin) async fn show(
         Ok((named(conn, entries)?, tell(conn, history)?))
     };
     let (entries, history) = db.read(read).await?;
-    let cost: i64 = entries.iter().map(|entry| -entry.row.amount).sum();
+    let paid: i64 = entries.iter().map(|entry| -entry.row.amount).sum();
     let refunded = entries.iter().any(|entry| entry.row.kind == EntryKind::Refund);
     let is_pending = chat.state == ChatState::Pending;
     let list = back_to("/admin/chats/", &from.list);
     let title = format!("Chat {chat_id}");
     let way = [("Chats", list.as_deref().unwrap_or("/admin/chats/")), (title.as_str(), "")];
     let frame = Frame::new(&administrator, &way);
+    let (reason, rest) = extras(&chat);
+    let mut usage = usage(&chat);
+    usage.extend(reason.map(|reason| ("Why the answer ended", Cell::code(&reason))));
     page(&ChatPage {
         frame,
         facts: facts(&chat, &user.username),
+        cost: cost(&chat, entries.iter().map(|entry| &entry.row)),
+        usage,
+        extras: rest,
         entries: Table::of(
             &LEDGER,
             &entries,
@@ -83,7 +70,7 @@ pub(in crate::admin) async fn show(
             "This chat has no ledger entries: it was imported.",
         ),
         history,
-        may_refund: administrator.may_change() && !is_pending && !refunded && cost > 0,
+        may_refund: administrator.may_change() && !is_pending && !refunded && paid > 0,
         may_release: administrator.may_change() && is_pending,
         chat,
     })

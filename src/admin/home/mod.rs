@@ -1,5 +1,6 @@
 //! The panel's home page: numbers, health, and what was done last.
 
+mod failures;
 mod numbers;
 
 use actix_web::HttpResponse;
@@ -19,7 +20,9 @@ use crate::clock;
 use crate::db::{About, Db, DbConnection, about};
 use crate::error::Result as TollgateResult;
 use crate::follower::{Followed, lag};
-use crate::models::{AuditEntry, Chat, OpenHolds, Verification};
+use crate::metering::Toll;
+use crate::models::{AuditEntry, Chat, FailuresByReason, OpenHolds, Verification};
+use failures::{Failures, upstream};
 use numbers::{Numbers, Times};
 
 /// Entries of the history that are shown.
@@ -30,6 +33,9 @@ const RECENT: i64 = 10;
 struct HomePage {
     frame: Frame,
     numbers: Numbers,
+    failures: Failures,
+    /// Empty: there is no upstream.
+    upstream: Vec<(&'static str, Cell)>,
     health: Vec<(&'static str, Cell)>,
     history: Vec<Told>,
     own: i64,
@@ -42,6 +48,7 @@ struct HomePage {
 /// What one read brings.
 struct Found {
     numbers: Numbers,
+    failures: FailuresByReason,
     about: About,
     holds: OpenHolds,
     behind: i64,
@@ -58,6 +65,7 @@ fn read(conn: &mut DbConnection, times: Times) -> TollgateResult<Found> {
     let history = AuditEntry::latest(conn, RECENT)?;
     Ok(Found {
         numbers: numbers::read(conn, times, &holds)?,
+        failures: Chat::failures_since(conn, times.day_ago)?,
         about: about(conn)?,
         holds,
         behind,
@@ -94,7 +102,11 @@ fn health(found: &Found) -> Vec<(&'static str, Cell)> {
     ]
 }
 
-pub(super) async fn show(administrator: Administrator, db: Data<Db>) -> Result<HttpResponse, PageError> {
+pub(super) async fn show(
+    administrator: Administrator,
+    db: Data<Db>,
+    toll: Data<Toll>,
+) -> Result<HttpResponse, PageError> {
     let times = Times::of(administrator.zone, clock::now());
     let found = db.read(move |conn| read(conn, times)).await?;
     let verification = found.verification.as_ref();
@@ -106,6 +118,8 @@ pub(super) async fn show(administrator: Administrator, db: Data<Db>) -> Result<H
         verification_runs: verification.is_some_and(|run| run.finished_at.is_none()),
         damage: failure.unwrap_or(damage),
         numbers: found.numbers,
+        failures: Failures::new(found.failures, administrator.zone.date_of(times.day_ago)),
+        upstream: toll.upstream_health().map(|health| upstream(&health)).unwrap_or_default(),
         history: found.history,
         own: administrator.user.id,
         may_change: administrator.may_change(),

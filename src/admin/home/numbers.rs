@@ -1,6 +1,6 @@
 //! The numbers of the home page, each with the list that it comes from.
 
-use chrono::{Days, NaiveDateTime};
+use chrono::{Days, NaiveDateTime, TimeDelta};
 
 use crate::admin::format;
 use crate::admin::list::capped;
@@ -10,17 +10,22 @@ use crate::error::Result;
 use crate::models::list::{Count, ListQuery, MOST_COUNTED, SortKey, Start};
 use crate::models::{OpenHolds, QuarterTotal};
 
-/// The moments from which is counted: midnight, and that of six days before, where the administrator is.
+/// The moments from which is counted: midnight, and that of six days before, where the administrator is; and 24 hours ago.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     today: NaiveDateTime,
     week: NaiveDateTime,
+    pub day_ago: NaiveDateTime,
 }
 
 impl Times {
     pub fn of(zone: Zone, now: NaiveDateTime) -> Times {
         let today = zone.date_of(now);
-        Times { today: zone.start_of(today), week: zone.start_of(today - Days::new(6)) }
+        Times {
+            today: zone.start_of(today),
+            week: zone.start_of(today - Days::new(6)),
+            day_ago: now - TimeDelta::hours(24),
+        }
     }
 }
 

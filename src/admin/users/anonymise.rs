@@ -39,8 +39,8 @@ fn page(administrator: &Superuser, user: &User, goes: &WhatGoes, form: FormView)
     let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Anonymise", "")];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note(
-            "This cannot be undone. The name, the password, the texts of all chats, the auth tokens, the sessions and \
-             what the history says about this user are removed. The account is deactivated.",
+            "This cannot be undone. The name, the password, the texts of all chats, the conversations, the auth tokens, the \
+             sessions and what the history says about this user are removed. The account is deactivated.",
         )
         .note(
             "The amounts stay: the ledger is never changed, so its entries remain under a name that says nothing. Reasons \
@@ -48,6 +48,7 @@ fn page(administrator: &Superuser, user: &User, goes: &WhatGoes, form: FormView)
         )
         .fact("User", Cell::Link { text: user.username.clone(), href: here })
         .fact("Chats that lose their texts", Cell::Text(capped(goes.chats)))
+        .fact("Conversations that go", Cell::Text(capped(goes.conversations)))
         .fact("Auth tokens that go", Cell::Text(capped(goes.auth_tokens)))
         .fact("Sessions that go", Cell::Text(capped(goes.sessions)))
         .fact("Ledger entries that stay", Cell::Text(capped(goes.ledger_entries)))

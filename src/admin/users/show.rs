@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::edit::From;
 use super::list::rights;
-use super::path;
+use super::{UserLimitDefaults, limits, path};
 use crate::admin::administrator::Administrator;
 use crate::admin::auth_tokens::AUTH_TOKENS;
 use crate::admin::chats::CHATS;
@@ -40,6 +40,7 @@ struct UserPage {
     chats: Table,
     tokens: Table,
     sessions: Table,
+    limits: Vec<(&'static str, Cell)>,
     history: Vec<Told>,
     may_change: bool,
     /// The form, with the way back to the list.
@@ -86,6 +87,7 @@ pub(in crate::admin) async fn show(
     place: Path<String>,
     from: Query<From>,
     auth: Data<Auth>,
+    defaults: Data<UserLimitDefaults>,
 ) -> Result<HttpResponse, PageError> {
     let (user_id, now) = (id(&place)?, crate::clock::now());
     let idle_since = now - auth.rules.session_idle;
@@ -112,6 +114,7 @@ pub(in crate::admin) async fn show(
         chats: Table::of(&CHATS, &found.chats, &["User"], "No chats yet."),
         tokens: tokens_table(&found.tokens, administrator.may_change()),
         sessions: sessions_table(&found.sessions, administrator.session.id),
+        limits: limits::facts(&found.user, **defaults),
         history: found.history,
         may_change: administrator.may_change(),
         edit: edit_href(user_id, &from.list),

@@ -6,13 +6,13 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value};
 
-use super::super::body::{Body, MOST_BYTES_OF_V1};
 use super::super::event_stream;
 use super::super::idempotency::key_of;
+use super::super::large_body::{self, LargeBodies};
 use super::super::receipt::{add_receipt, add_start};
 use super::request::CompletionRequest;
 use super::write::{Chunks, completion};
-use crate::auth::{Auth, Credentials};
+use crate::auth::{Auth, Credentials, CurrentUser};
 use crate::domain::{Invalid, TokenDigest};
 use crate::error::{Error, Result};
 use crate::metering::{ChatRequest, Prompt, Toll};
@@ -21,28 +21,27 @@ use crate::throttle::Allowed;
 pub(in crate::api) async fn create(
     auth: web::Data<Auth>,
     toll: web::Data<Toll>,
+    places: web::Data<LargeBodies>,
     credentials: Credentials,
-    body: Body<MOST_BYTES_OF_V1>,
+    _: CurrentUser,
     http: HttpRequest,
+    payload: web::Payload,
 ) -> Result<HttpResponse> {
+    // Who it is comes first: nobody else may make the server read so much.
     let auth_token = credentials.or(|| None)?;
-    let body = body.json::<Map<String, Value>>();
-    if let Err(error @ Error::BodyCutShort) = body {
-        // actix drops a handler at its next await when the body breaks: now is the only moment to answer.
-        return Err(error);
-    }
-    let request = match parse(auth_token, body, &http) {
-        Ok(request) => request,
-        // 401 comes before every other refusal.
-        Err(error) => return Err(auth.current_user(auth_token).await.err().unwrap_or(error)),
+    let counted = auth.count_message(auth_token).await?;
+    let answered = match counted.verdict {
+        Ok(()) => {
+            async {
+                let body = large_body::json(&http, payload, &places).await?;
+                answer(&toll, parse(auth_token, body, &http)?).await
+            }
+            .await
+        }
+        Err(error) => Err(error),
     };
-    let allowed = auth.check_message(auth_token).await?;
-    let answered = answer(&toll, request).await;
-    if answered.is_ok() {
-        auth.used(auth_token);
-    }
     let mut response = answered.unwrap_or_else(HttpResponse::from_error);
-    if let Some(allowed) = allowed {
+    if let Some(allowed) = counted.allowed {
         add_limits(&mut response, allowed);
     }
     Ok(response)
@@ -50,13 +49,9 @@ pub(in crate::api) async fn create(
 
 type Parsed = (ChatRequest, bool, bool);
 
-fn parse(
-    auth_token: TokenDigest,
-    body: Result<Option<Map<String, Value>>>,
-    http: &HttpRequest,
-) -> Result<Parsed> {
+fn parse(auth_token: TokenDigest, body: Option<Map<String, Value>>, http: &HttpRequest) -> Result<Parsed> {
     let unreadable = || Error::Invalid(Invalid::new("body", "give a JSON object"));
-    let request = CompletionRequest::parse(body?.ok_or_else(unreadable)?)?;
+    let request = CompletionRequest::parse(body.ok_or_else(unreadable)?)?;
     let key = key_of(http)?.map(|key| (key, request.fingerprint()));
     let CompletionRequest { question, message, in_parts, include_usage } = request;
     let prompt = Prompt::Whole(question);

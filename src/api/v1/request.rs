@@ -31,6 +31,9 @@ const PASSED_ON: [&str; 20] = [
     "verbosity",
 ];
 
+/// The most bytes of a model's name.
+const MODEL_LENGTH: usize = 200;
+
 /// The most characters of a message that the history keeps.
 const MESSAGE_LENGTH: usize = 32_000;
 
@@ -47,7 +50,7 @@ pub(super) struct CompletionRequest {
 impl CompletionRequest {
     pub fn parse(mut body: Map<String, Value>) -> Result<CompletionRequest> {
         let model = match body.remove("model") {
-            Some(Value::String(model)) if !model.is_empty() => model,
+            Some(Value::String(model)) if (1..=MODEL_LENGTH).contains(&model.len()) => model,
             _ => return Err(invalid("model", "name one of those that GET /v1/models lists")),
         };
         let messages = match body.remove("messages") {

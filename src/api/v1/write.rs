@@ -53,6 +53,8 @@ pub(super) struct Chunks {
     include_usage: bool,
     said_who: bool,
     said_why: bool,
+    /// Tool calls that came without a place of their own.
+    calls: usize,
 }
 
 impl Chunks {
@@ -63,7 +65,7 @@ impl Chunks {
         head.insert("object".to_owned(), "chat.completion.chunk".into());
         head.insert("created".to_owned(), created.into());
         head.insert("model".to_owned(), started.model.clone().into());
-        Chunks { head, include_usage, said_who: false, said_why: false }
+        Chunks { head, include_usage, said_who: false, said_why: false, calls: 0 }
     }
 
     /// What an event comes to; some come to nothing.
@@ -86,7 +88,7 @@ impl Chunks {
         if delta.is_empty() && piece.finish_reason.is_none() && piece.logprobs.is_none() {
             return Bytes::new();
         }
-        number_tool_calls(&mut delta);
+        self.number_tool_calls(&mut delta);
         if !self.said_who {
             self.said_who = true;
             delta.insert("role".to_owned(), "assistant".into());
@@ -126,14 +128,13 @@ impl Chunks {
         }
         event(None, &chunk)
     }
-}
 
-/// In a stream each tool call has its place; one that came whole may have none.
-fn number_tool_calls(delta: &mut Map<String, Value>) {
-    let Some(Value::Array(calls)) = delta.get_mut("tool_calls") else { return };
-    for (place, call) in calls.iter_mut().enumerate() {
-        if let Some(call) = call.as_object_mut() {
-            call.entry("index").or_insert_with(|| place.into());
+    /// In a stream each tool call has its place; one that came whole may have none, and then it is another one.
+    fn number_tool_calls(&mut self, delta: &mut Map<String, Value>) {
+        let Some(Value::Array(calls)) = delta.get_mut("tool_calls") else { return };
+        for call in calls.iter_mut().filter_map(Value::as_object_mut) {
+            call.entry("index").or_insert_with(|| self.calls.into());
+            self.calls += 1;
         }
     }
 }

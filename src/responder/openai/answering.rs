@@ -36,6 +36,8 @@ pub struct Answering {
     waiting_since: Option<Instant>,
     bytes_left: u64,
     has_reason: bool,
+    /// Something of the answer has come.
+    has_begun: bool,
     is_done: bool,
     usage: Option<Usage>,
     failure: Option<Failure>,
@@ -61,6 +63,7 @@ impl Answering {
             waiting_since: None,
             bytes_left: BYTES + BYTES_A_TOKEN * u64::from(max_output),
             has_reason: false,
+            has_begun: false,
             is_done: false,
             usage: None,
             failure: None,
@@ -138,6 +141,8 @@ impl Answering {
     /// Takes in what an event says, and gives the part of the answer in it.
     fn take(&mut self, said: Said) -> Result<Option<Piece>, Failure> {
         let (piece, usage) = match said {
+            // The word alone is no answer.
+            Said::Done if !self.has_begun && !self.has_reason => return Err(Failure::CutShort),
             Said::Done => {
                 self.is_done = true;
                 return Ok(None);
@@ -147,6 +152,7 @@ impl Answering {
         self.usage = usage.or(self.usage);
         let Some(piece) = piece else { return Ok(None) };
         self.has_reason |= piece.finish_reason.is_some();
+        self.has_begun |= piece.brings_something();
         let left = self.bytes_left.checked_sub(piece.bytes().max(0).unsigned_abs());
         self.bytes_left = left.ok_or(Failure::Endless)?;
         Ok(Some(piece))

@@ -196,6 +196,8 @@ impl Pass {
         match failure {
             // What is wrong is the request.
             Failure::RequestRefused => memory.well(self.is_probe),
+            // One request may do that to one answer, and must not close the way for everybody.
+            Failure::Endless => memory.last_failure = Some((now.time, failure.reason())),
             Failure::RateLimited => memory.last_failure = Some((now.time, failure.reason())),
             Failure::Unreachable
             | Failure::ConnectionLost
@@ -205,8 +207,8 @@ impl Pass {
             | Failure::Unreadable
             | Failure::ErrorInAnswer
             | Failure::NoStream
-            | Failure::Endless
             | Failure::KeyRefused
+            | Failure::Misconfigured
             | Failure::ServerError => {
                 memory.last_failure = Some((now.time, failure.reason()));
                 memory.ill(self.is_probe, failure.reason(), now.instant);

@@ -1,11 +1,13 @@
 //! One call of the upstream, up to the first byte of its answer.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Response, StatusCode, redirect};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
@@ -25,6 +27,7 @@ pub(super) struct Caller {
     client: Client,
     url: Url,
     authorization: Option<HeaderValue>,
+    limit: OutputLimit,
     first_byte_timeout: Duration,
 }
 
@@ -61,12 +64,13 @@ impl Caller {
             .map_err(|error| format!("the client for the upstream cannot be made: {error:?}"))?;
         let authorization = settings.key.as_ref().map(|key| key.header());
         let url = url_of_calls(&settings.base_url)?;
-        Ok(Caller { client, url, authorization, first_byte_timeout: settings.first_byte_timeout })
+        let (limit, first_byte_timeout) = (settings.output_limit, settings.first_byte_timeout);
+        Ok(Caller { client, url, authorization, limit, first_byte_timeout })
     }
 
     /// Asks, again where that is safe, and waits for the first byte of the answer.
     pub(super) async fn call(&self, question: &Question) -> Result<Begun, Failure> {
-        let body = Bytes::from(body_of(question).to_string());
+        let body = Bytes::from(body_of(question, self.limit));
         let attempts = self.attempts(body, Instant::now());
         timeout(self.first_byte_timeout, attempts).await.unwrap_or(Err(Failure::NoFirstByte))
     }
@@ -123,19 +127,54 @@ fn url_of_calls(base: &Url) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The request. Our own fields win over the client's: they are what the price was reckoned from.
-fn body_of(question: &Question) -> Value {
-    let mut body: Map<String, Value> = question.options.clone();
-    // Another name of `max_tokens`, which would win over it; and more answers than the one that is paid for.
-    for name in ["max_completion_tokens", "n"] {
-        body.remove(name);
+/// What the field is called that bounds the tokens of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum OutputLimit {
+    /// As nearly all servers have it
+    #[default]
+    MaxTokens,
+    /// As OpenAI's reasoning models want it
+    MaxCompletionTokens,
+}
+
+impl OutputLimit {
+    const fn name(self) -> &'static str {
+        match self {
+            OutputLimit::MaxTokens => "max_tokens",
+            OutputLimit::MaxCompletionTokens => "max_completion_tokens",
+        }
     }
-    body.insert("model".to_owned(), json!(question.model));
-    body.insert("messages".to_owned(), json!(question.messages));
-    body.insert("max_tokens".to_owned(), json!(question.max_output));
-    body.insert("stream".to_owned(), json!(true));
-    body.insert("stream_options".to_owned(), json!({ "include_usage": true }));
-    Value::Object(body)
+}
+
+/// Fields that are ours, and others that would win over them or ask for more answers than the one that is paid for.
+const OURS: [&str; 7] =
+    ["model", "messages", "max_tokens", "max_completion_tokens", "n", "stream", "stream_options"];
+
+/// The request. Our own fields win over the client's: they are what the price was reckoned from. Nothing is copied but
+/// into the text, as a conversation may be large.
+fn body_of(question: &Question, limit: OutputLimit) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Body<'a> {
+        #[serde(flatten)]
+        options: BTreeMap<&'a str, &'a Value>,
+        #[serde(flatten)]
+        limit: BTreeMap<&'a str, u32>,
+        model: &'a str,
+        messages: &'a [Value],
+        stream: bool,
+        stream_options: BTreeMap<&'a str, bool>,
+    }
+    let options = question.options.iter().map(|(name, value)| (name.as_str(), value));
+    let body = Body {
+        options: options.filter(|(name, _)| !OURS.contains(name)).collect(),
+        limit: BTreeMap::from([(limit.name(), question.max_output)]),
+        model: &question.model,
+        messages: &question.messages,
+        stream: true,
+        stream_options: BTreeMap::from([("include_usage", true)]),
+    };
+    serde_json::to_vec(&body).unwrap_or_default()
 }
 
 /// How a successful answer comes. `None`: it is no answer.
@@ -166,6 +205,7 @@ fn lost(error: reqwest::Error) -> Miss {
 async fn refusal(response: Response) -> Miss {
     let status = response.status();
     let failure = failure_of(status);
+    log::warn!("the upstream answered with status {}: {}", status.as_u16(), failure.reason());
     let can_retry = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     let advice = match can_retry {
         true => Advice::Again(asked_wait(response.headers(), clock::now())),
@@ -181,6 +221,8 @@ fn failure_of(status: StatusCode) -> Failure {
     match status.as_u16() {
         401 | 403 => Failure::KeyRefused,
         429 => Failure::RateLimited,
+        // No credit, no such model or address: no other request would fare better.
+        402 | 404 | 405 | 410 => Failure::Misconfigured,
         400..=499 => Failure::RequestRefused,
         500..=599 => Failure::ServerError,
         _ => Failure::NoStream,
@@ -199,6 +241,11 @@ async fn throw_away(mut response: Response) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    fn parsed(question: &Question, limit: OutputLimit) -> Value {
+        serde_json::from_slice(&body_of(question, limit)).unwrap()
+    }
 
     #[test]
     fn calls_go_below_the_base_with_or_without_its_last_slash() {
@@ -229,14 +276,17 @@ mod tests {
         }
         let wanted = json!({ "temperature": 0.5, "model": "m", "messages": [{ "role": "user", "content": "hi" }],
             "max_tokens": 7, "stream": true, "stream_options": { "include_usage": true } });
-        assert_eq!(body_of(&question), wanted);
+        assert_eq!(parsed(&question, OutputLimit::MaxTokens), wanted);
+        let other = parsed(&question, OutputLimit::MaxCompletionTokens);
+        assert_eq!((&other["max_completion_tokens"], other.get("max_tokens")), (&json!(7), None));
     }
 
     #[test]
     fn each_status_has_its_failure() {
         let failure = |status| failure_of(StatusCode::from_u16(status).unwrap());
         assert_eq!([401, 403].map(failure), [Failure::KeyRefused; 2]);
-        assert_eq!([400, 402, 404, 422].map(failure), [Failure::RequestRefused; 4]);
+        assert_eq!([400, 413, 415, 422].map(failure), [Failure::RequestRefused; 4]);
+        assert_eq!([402, 404, 405, 410].map(failure), [Failure::Misconfigured; 4]);
         assert_eq!([429].map(failure), [Failure::RateLimited]);
         assert_eq!([500, 503, 529].map(failure), [Failure::ServerError; 3]);
         assert_eq!([200, 204, 301, 302, 308].map(failure), [Failure::NoStream; 5]);

@@ -112,8 +112,36 @@ impl Choice {
         if !matches!(delta.get("content"), None | Some(Value::Null | Value::String(_))) {
             return Err(Failure::Unreadable);
         }
-        Ok(Piece { delta, finish_reason, logprobs: self.logprobs })
+        let finish_reason = finish_reason.map(storable);
+        let mut logprobs = self.logprobs;
+        logprobs.iter_mut().for_each(make_storable);
+        let delta = delta.into_iter().map(|(name, mut value)| {
+            make_storable(&mut value);
+            (storable(name), value)
+        });
+        Ok(Piece { delta: delta.collect(), finish_reason, logprobs })
     }
+}
+
+/// PostgreSQL stores no U+0000, and an answer that cannot be stored could never be settled. The depth is bounded by the
+/// parser.
+fn make_storable(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains('\0') => *text = storable(std::mem::take(text)),
+        Value::Array(values) => values.iter_mut().for_each(make_storable),
+        Value::Object(fields) => {
+            if fields.keys().any(|name| name.contains('\0')) {
+                *fields =
+                    std::mem::take(fields).into_iter().map(|(name, value)| (storable(name), value)).collect();
+            }
+            fields.values_mut().for_each(make_storable);
+        }
+        _ => {}
+    }
+}
+
+fn storable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
 /// The numbers, if they can be true.

@@ -21,6 +21,7 @@ use url::Url;
 
 pub use answering::Answering;
 pub use breaker::BreakerState;
+pub use call::OutputLimit;
 pub use key::UpstreamKey;
 
 use super::{Failure, Question, Reason};
@@ -35,6 +36,8 @@ pub struct UpstreamSettings {
     pub base_url: Url,
     /// What it knows us by; a local one often needs none.
     pub key: Option<UpstreamKey>,
+    /// What bounds an answer.
+    pub output_limit: OutputLimit,
     /// How long a connection may take.
     pub connect_timeout: Duration,
     /// How long all may take until the first byte of an answer, retries included.

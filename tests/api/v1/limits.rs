@@ -20,6 +20,9 @@ async fn a_user_has_so_many_messages_a_minute_on_all_paths(#[values(On::Sqlite, 
     app.chat(&token, "hi").await.assert_status(201);
     let refused = complete(&app, &token, json!({})).await;
     assert_eq!(refused.assert_status(429).json()["error"]["code"], "rate_limit_exceeded");
+    refused
+        .assert_header("x-ratelimit-limit-requests", "3")
+        .assert_header("x-ratelimit-remaining-requests", "0");
     assert!((1..=20).contains(&refused.header("retry-after").unwrap().parse::<u64>().unwrap()));
     let refused = app.chat(&token, "hi").await;
     refused.assert_error(429, "Too many requests");

@@ -3,6 +3,7 @@
 mod completions;
 mod errors;
 mod limits;
+mod odd_answers;
 mod prices;
 mod streams;
 

@@ -6,6 +6,13 @@ use chrono::NaiveDateTime;
 
 const CHARGE: i64 = 100;
 const OPENING: i64 = 4_000;
+/// Why chats fail.
+const REASONS: [&str; 2] = ["'the model did not begin to answer in time'", "'the model had an error'"];
+/// What answers have besides their texts.
+const EXTRAS: [&str; 2] = [
+    "NULL",
+    r#"'{"finish_reason":"tool_calls","message":{"tool_calls":[{"id":"call_1","type":"function","function":{"name":"look_up_recipe","arguments":"{\"dish\":\"risotto\"}"}}]}}'"#,
+];
 /// Whoever does what administrators do, and from where.
 const ACTOR: i64 = 1;
 const ADDRESS: &str = "198.51.100.23";
@@ -24,10 +31,16 @@ pub struct Book {
     chats: Vec<String>,
     tokens: i64,
     bulks: i64,
+    models: i64,
 }
 
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+/// About how many tokens a model counts.
+fn usage((message, response): (&str, &str)) -> (i64, i64) {
+    (message.len() as i64 / 4 + 8, response.len() as i64 / 4)
 }
 
 fn change(field: &str, before: impl ToString, after: impl ToString) -> serde_json::Value {
@@ -44,6 +57,7 @@ impl Book {
             chats: Vec::new(),
             tokens: 0,
             bulks: 0,
+            models: 0,
         }
     }
 
@@ -114,31 +128,90 @@ impl Book {
         self.write(format!("UPDATE users SET {rights} WHERE username = '{name}'"));
     }
 
+    /// A model; a price by usage is base, prompt and answer.
+    pub fn model(&mut self, name: &str, price: Option<[i64; 3]>, is_withdrawn: bool) -> i64 {
+        self.models += 1;
+        let id = self.models;
+        let price = price.map_or("NULL, NULL, NULL".to_owned(), |[base, prompt, answer]| {
+            format!("{base}, {prompt}, {answer}")
+        });
+        self.write(format!(
+            "INSERT INTO models (id, name, is_withdrawn, base_price, prompt_price, completion_price)
+             VALUES ({id}, '{name}', {is_withdrawn}, {price})"
+        ));
+        id
+    }
+
+    /// What was done to a model.
+    pub fn edit_model(&mut self, id: i64, minutes_ago: i64) {
+        let unset = "as the settings say";
+        let changes = [
+            change("base price", unset, 5),
+            change("price of 1,000 prompt tokens", unset, 10),
+            change("price of 1,000 answer tokens", unset, 30),
+        ];
+        self.record(minutes_ago, "changed", ("model", id), "NULL", &changes, "");
+        self.write(format!("UPDATE models SET version = version + 1 WHERE id = {id}"));
+    }
+
     /// Each chat also shows that its user was there.
     pub fn chat(&mut self, name: &str, minutes_ago: i64, talk: (&str, &str), state: &str) -> i64 {
+        self.charged(name, minutes_ago, talk, state, ("llama-3.1-8b", CHARGE))
+    }
+
+    /// One whose price is that of its usage: the rest of what was held went back.
+    pub fn chat_by_usage(&mut self, name: &str, minutes_ago: i64, talk: (&str, &str)) -> i64 {
+        const HELD: i64 = 38;
+        let id = self.charged(name, minutes_ago, talk, "complete", ("qwen2.5-32b", HELD));
+        let (prompt, completion) = usage(talk);
+        let back = HELD - 5 - (prompt * 10 + completion * 30 + 999) / 1000;
+        self.enter(name, minutes_ago, "settlement", back, &format!("{id}, NULL, ''"));
+        id
+    }
+
+    fn charged(
+        &mut self,
+        name: &str,
+        minutes_ago: i64,
+        talk: (&str, &str),
+        state: &str,
+        (model, charge): (&str, i64),
+    ) -> i64 {
         self.chats.push(name.to_owned());
         let (id, user, at) = (self.chats.len() as i64, self.id(name), self.at(minutes_ago));
         let (message, mut response) = (quoted(talk.0), quoted(talk.1));
-        let (mut finished, mut deadline, mut failure) = (at.clone(), "NULL".to_owned(), "NULL");
+        let (prompt, completion) = usage(talk);
+        let (first, last) = (120 + id * 37 % 400, 600 + id * 37 % 400 + completion * 18);
+        let (mut first, mut finished) = (self.at_and(minutes_ago, first), self.at_and(minutes_ago, last));
+        let (mut used, mut deadline) =
+            (format!("{prompt}, {completion}, {}", id % 5 == 0), "NULL".to_owned());
+        let mut failure = "NULL";
         match state {
             "pending" => {
-                (finished, response) = ("NULL".to_owned(), "NULL".to_owned());
+                (first, finished, response) = ("NULL".to_owned(), "NULL".to_owned(), "NULL".to_owned());
                 deadline = self.at(minutes_ago - 24 * 60);
             }
-            "failed" => (response, failure) = ("NULL".to_owned(), "'the upstream did not answer in time'"),
+            "failed" => {
+                (first, response) = ("NULL".to_owned(), "NULL".to_owned());
+                failure = REASONS[usize::from(id % 3 == 0)];
+            }
             "cancelled" => failure = "'the client left'",
             _ => {}
         }
-        let (prompt, completion) = (talk.0.len() / 4 + 8, talk.1.len() / 4);
+        if response == "NULL" {
+            used = "NULL, NULL, NULL".to_owned();
+        }
+        let extras = if state == "cancelled" { "NULL" } else { EXTRAS[usize::from(id % 7 == 0)] };
+        let extras = if response == "NULL" { "NULL" } else { extras };
         self.write(format!(
             "INSERT INTO chats (id, user_id, message, response, model, state, charge, prompt_tokens, completion_tokens,
-                                failure, origin, created_at, finished_at, deadline)
-             VALUES ({id}, {user}, {message}, {response}, 'llama-3.1-8b', '{state}', {CHARGE}, {prompt}, {completion},
-                     {failure}, 'live', {at}, {finished}, {deadline})"
+                                usage_estimated, failure, origin, created_at, first_byte_at, finished_at, deadline, answer_extras)
+             VALUES ({id}, {user}, {message}, {response}, '{model}', '{state}', {charge}, {used},
+                     {failure}, 'live', {at}, {first}, {finished}, {deadline}, {extras})"
         ));
-        self.enter(name, minutes_ago, "charge", -CHARGE, &format!("{id}, NULL, ''"));
+        self.enter(name, minutes_ago, "charge", -charge, &format!("{id}, NULL, ''"));
         if state == "failed" {
-            self.enter(name, minutes_ago, "refund", CHARGE, &format!("{id}, NULL, ''"));
+            self.enter(name, minutes_ago, "refund", charge, &format!("{id}, NULL, ''"));
         }
         self.write(format!("UPDATE users SET last_login = {at} WHERE id = {user}"));
         id

@@ -32,6 +32,8 @@ pub struct Demo {
     pub token: i64,
     pub revoked: i64,
     pub bulk: i64,
+    pub settled: i64,
+    pub model: i64,
 }
 
 /// Random enough, and the same each time.
@@ -92,7 +94,10 @@ impl Demo {
             match deed {
                 Deed::Join(person) => book.join(PEOPLE[person], minutes_ago),
                 Deed::Chat(person, talk) => {
-                    book.chat(PEOPLE[person], minutes_ago, TALK[talk], "complete");
+                    match talk % 4 {
+                        1 => book.chat_by_usage(PEOPLE[person], minutes_ago, TALK[talk]),
+                        _ => book.chat(PEOPLE[person], minutes_ago, TALK[talk], "complete"),
+                    };
                 }
                 Deed::Adjust(person, reason) => {
                     let (amount, reason) = REASONS[reason];
@@ -121,6 +126,14 @@ fn finish(book: &mut Book, database: TestDatabase) -> Demo {
     let token = book.token(name, 47, Some("Kitchen tablet"), false);
     let revoked = book.token(name, 46, Some("Old laptop"), true);
     let failed = book.chat(PEOPLE[2], 40, TALK[9], "failed");
+    for (person, minutes_ago) in [(5, 39), (6, 38), (8, 37), (9, 37), (11, 36)] {
+        book.chat(PEOPLE[person], minutes_ago, TALK[person], "failed");
+    }
+    let settled = book.chat_by_usage(PEOPLE[5], 35, TALK[5]);
+    book.model("llama-3.1-8b", None, false);
+    let model = book.model("qwen2.5-32b", Some([5, 10, 30]), false);
+    book.model("gemma-2-9b", None, true);
+    book.edit_model(model, 34);
     book.chat(PEOPLE[3], 38, TALK[12], "cancelled");
     book.adjust(PEOPLE[4], 33, -book.balance(PEOPLE[4]), "Account closed at her own wish, paid out");
     book.deactivate(PEOPLE[4], 32);
@@ -140,15 +153,23 @@ fn finish(book: &mut Book, database: TestDatabase) -> Demo {
         token,
         revoked,
         bulk,
+        settled,
+        model,
     }
 }
 
 impl Book {
     /// When something happened.
     fn at(&self, minutes_ago: i64) -> String {
+        self.at_and(minutes_ago, 0)
+    }
+
+    /// And so many milliseconds later.
+    fn at_and(&self, minutes_ago: i64, milliseconds: i64) -> String {
         // Not on the full minute.
         let seconds = TimeDelta::seconds(minutes_ago * 60 - minutes_ago % 53);
-        format!("'{}'", (self.now - seconds).format("%Y-%m-%d %H:%M:%S%.6f"))
+        let later = TimeDelta::milliseconds(milliseconds);
+        format!("'{}'", (self.now - seconds + later).format("%Y-%m-%d %H:%M:%S%.6f"))
     }
 }
 

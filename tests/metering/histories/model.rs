@@ -9,17 +9,22 @@ pub enum State {
     Pending,
     Complete,
     Failed,
+    /// The client left.
+    Cancelled,
 }
 
 #[derive(Clone, Debug)]
 pub struct ModelChat {
     pub user: usize,
+    /// What was taken at first.
     pub price: i64,
+    /// What it has cost by now.
+    pub cost: i64,
     pub message: u8,
     pub state: State,
     pub response: Option<String>,
-    /// An administrator gave back what it cost.
-    pub given_back: bool,
+    /// What it cost went back: it failed, its client left early, or an administrator gave it back.
+    pub is_refunded: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -85,41 +90,50 @@ impl Model {
         } else {
             (State::Complete, Some(format!("Response to {message}")))
         };
-        self.chats.push(ModelChat { user, price, message, state, response, given_back: false });
+        let cost = price;
+        self.chats.push(ModelChat { user, price, cost, message, state, response, is_refunded: false });
         if let Some(key) = key {
             self.users[user].keys.insert(key, chat);
         }
         Expected::Charged { chat, balance: self.enter(user, "charge", -price) }
     }
 
-    pub fn settle(&mut self, chat: usize, response: &str) -> ExpectedEnd {
+    /// The answer has come to its end, or to where its client left. `cost` is what a price by usage makes of it.
+    pub fn settle(&mut self, chat: usize, state: State, response: &str, cost: Option<i64>) -> ExpectedEnd {
         let ended = &mut self.chats[chat];
-        match ended.state {
-            State::Pending => {
-                ended.state = State::Complete;
-                ended.response = Some(response.to_owned());
-                ExpectedEnd::Now { balance: self.users[self.chats[chat].user].balance }
-            }
-            State::Complete => ExpectedEnd::AlreadyComplete,
-            // It comes too late to be paid for, but what it brings is kept.
-            State::Failed => {
-                ended.response.get_or_insert_with(|| response.to_owned());
-                ExpectedEnd::AlreadyRefunded
-            }
+        if ended.state != State::Pending {
+            return self.too_late(chat, Some(response));
         }
+        ended.state = state;
+        ended.response = Some(response.to_owned());
+        ended.cost = cost.unwrap_or(ended.price).clamp(0, ended.price);
+        let (user, rest) = (ended.user, ended.price - ended.cost);
+        let balance = if rest > 0 { self.enter(user, "settlement", rest) } else { self.users[user].balance };
+        ExpectedEnd::Now { balance }
     }
 
-    pub fn refund(&mut self, chat: usize) -> ExpectedEnd {
+    /// It failed, or its client left before the answer began.
+    pub fn refund(&mut self, chat: usize, state: State) -> ExpectedEnd {
+        let ended = &mut self.chats[chat];
+        if ended.state != State::Pending {
+            return self.too_late(chat, None);
+        }
+        (ended.state, ended.is_refunded) = (state, true);
+        let (user, price) = (ended.user, ended.price);
+        self.users[user].keys.retain(|_, of| *of != chat);
+        ExpectedEnd::Now { balance: self.enter(user, "refund", price) }
+    }
+
+    fn too_late(&mut self, chat: usize, response: Option<&str>) -> ExpectedEnd {
         let ended = &mut self.chats[chat];
         match ended.state {
-            State::Pending => {
-                ended.state = State::Failed;
-                let (user, price) = (ended.user, ended.price);
-                self.users[user].keys.retain(|_, of| *of != chat);
-                ExpectedEnd::Now { balance: self.enter(user, "refund", price) }
-            }
             State::Complete => ExpectedEnd::AlreadyComplete,
-            State::Failed => ExpectedEnd::AlreadyRefunded,
+            State::Cancelled if !ended.is_refunded => ExpectedEnd::AlreadyComplete,
+            // It comes too late to be paid for, but what it brings is kept.
+            _ => {
+                ended.response = ended.response.take().or(response.map(str::to_owned));
+                ExpectedEnd::AlreadyRefunded
+            }
         }
     }
 
@@ -128,13 +142,12 @@ impl Model {
         let asked = &mut self.chats[chat];
         match asked.state {
             State::Pending => Err(Refunded::Pending),
-            State::Failed => Err(Refunded::AlreadyRefunded),
-            State::Complete if asked.given_back => Err(Refunded::AlreadyRefunded),
-            State::Complete if asked.price == 0 => Err(Refunded::NothingToRefund),
-            State::Complete => {
-                asked.given_back = true;
-                let (user, price) = (asked.user, asked.price);
-                Ok(self.enter(user, "refund", price))
+            _ if asked.is_refunded => Err(Refunded::AlreadyRefunded),
+            _ if asked.cost == 0 => Err(Refunded::NothingToRefund),
+            _ => {
+                asked.is_refunded = true;
+                let (user, cost) = (asked.user, asked.cost);
+                Ok(self.enter(user, "refund", cost))
             }
         }
     }

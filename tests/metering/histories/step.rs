@@ -21,6 +21,17 @@ pub enum Step {
     },
     Settle {
         chat: usize,
+        /// By usage: what it costs in the end, if true at all.
+        cost: Option<i64>,
+    },
+    /// The client leaves amid the answer.
+    Leave {
+        chat: usize,
+        cost: Option<i64>,
+    },
+    /// The client leaves before the answer begins.
+    LeaveEarly {
+        chat: usize,
     },
     Refund {
         chat: usize,
@@ -56,7 +67,9 @@ pub fn any() -> impl Strategy<Value = Step> {
         1 => prop_oneof![Just(0), Just(4000), 1..500i64].prop_map(|tokens| Step::Register { tokens }),
         1 => place().prop_map(|user| Step::RegisterAgain { user }),
         8 => chat(),
-        3 => place().prop_map(|chat| Step::Settle { chat }),
+        4 => (place(), cost()).prop_map(|(chat, cost)| Step::Settle { chat, cost }),
+        2 => (place(), cost()).prop_map(|(chat, cost)| Step::Leave { chat, cost }),
+        2 => place().prop_map(|chat| Step::LeaveEarly { chat }),
         3 => place().prop_map(|chat| Step::Refund { chat }),
         1 => place().prop_map(|chat| Step::Release { chat }),
         2 => place().prop_map(|chat| Step::GiveBack { chat }),
@@ -68,6 +81,11 @@ pub fn any() -> impl Strategy<Value = Step> {
         4 => place().prop_map(|operation| Step::Repeat { operation }),
         1 => (0..3000usize).prop_map(|user| Step::Revoke { user }),
     ]
+}
+
+/// Also such as no usage should come to: they stay between nothing and what was taken.
+fn cost() -> impl Strategy<Value = Option<i64>> {
+    prop_oneof![2 => Just(None), 4 => (0..320i64).prop_map(Some), 1 => Just(Some(0)), 1 => Just(Some(i64::MAX)), 1 => Just(Some(-7))]
 }
 
 fn chat() -> impl Strategy<Value = Step> {

@@ -1,6 +1,7 @@
 //! The world beside the model: each step is taken in both, and they must agree.
 
 mod compare;
+mod ends;
 mod refunds;
 
 use std::time::Duration;
@@ -9,11 +10,11 @@ use tollgate::clock;
 use tollgate::db::{DbConnection, Scope, SetCommand};
 use tollgate::domain::{OperationId, TokenDigest};
 use tollgate::metering::{
-    Adjusted, Adjustment, Charge, Ended, Ending, NewAccount, OpenedAccount, Verdict, end_hold, open_account,
+    Adjusted, Adjustment, Arrived, Charge, Ended, Ending, NewAccount, OpenedAccount, Verdict, open_account,
     sweep,
 };
 
-use super::model::{Expected, ExpectedEnd, Model, State};
+use super::model::{Expected, Model, State};
 use super::step::Step;
 use crate::support::ledger::{Ledger, adjustment, key, new_account, revoke_all, run_adjustment};
 
@@ -55,21 +56,23 @@ impl<'a> World<'a> {
             Step::Chat { user: place, price, key, message, hold } => {
                 self.chat(user(place, self), price, key, message, hold).await
             }
-            Step::Settle { chat: place } => match chat(place, self) {
-                Some(chat) => self.end(chat, Ending::answered(format!("{step:?}"))).await,
-                None => Ok(()),
-            },
-            Step::Refund { chat: place } => match chat(place, self) {
-                Some(chat) => self.end(chat, Ending::failed("a test")).await,
-                None => Ok(()),
-            },
-            Step::Release { chat: place } => match chat(place, self) {
-                Some(chat) => {
-                    let actor_id = self.users.first().map(|user| user.0);
-                    self.end(chat, Ending::Released { actor_id, note: "given up".to_owned() }).await
-                }
-                None => Ok(()),
-            },
+            Step::Settle { chat: place, cost } => {
+                let arrived = Arrived::text(format!("{step:?}"));
+                self.end_if_any(chat(place, self), Ending::Complete { arrived, cost }).await
+            }
+            Step::Leave { chat: place, cost } => {
+                let arrived = Arrived::text(format!("{step:?}"));
+                self.end_if_any(chat(place, self), Ending::Cancelled { arrived, cost }).await
+            }
+            Step::LeaveEarly { chat: place } => self.end_if_any(chat(place, self), Ending::LeftEarly).await,
+            Step::Refund { chat: place } => {
+                self.end_if_any(chat(place, self), Ending::failed("a test")).await
+            }
+            Step::Release { chat: place } => {
+                let actor_id = self.users.first().map(|user| user.0);
+                let ending = Ending::Released { actor_id, note: "given up".to_owned() };
+                self.end_if_any(chat(place, self), ending).await
+            }
             Step::GiveBack { chat: place } => match chat(place, self) {
                 Some(chat) => self.give_back(chat).await,
                 None => Ok(()),
@@ -162,41 +165,6 @@ impl<'a> World<'a> {
         agree(found, expected).map(|()| written)
     }
 
-    async fn end(&mut self, chat: usize, ending: Ending) -> Outcome {
-        let operation_id = OperationId::generate();
-        let ended = self.run_end(chat, &ending, operation_id).await;
-        self.agree_on_end(chat, &ending, ended)?;
-        let written = match (&ending, ended) {
-            (Ending::Failed { .. } | Ending::Released { .. }, Ended::Now { balance }) => Some(balance),
-            _ => None,
-        };
-        self.done.push(Operation::End { chat, ending, operation_id, written });
-        Ok(())
-    }
-
-    async fn run_end(&self, chat: usize, ending: &Ending, operation_id: OperationId) -> Ended {
-        let (chat_id, user) = (self.chats[chat], self.model.chats[chat].user);
-        let (scope, ending) = (Scope::user(self.users[user].0), ending.clone());
-        let job =
-            move |conn: &mut DbConnection| Ok(end_hold(conn, chat_id, &ending, operation_id, clock::now())?);
-        self.ledger.db.write(scope, job).await.unwrap()
-    }
-
-    fn agree_on_end(&mut self, chat: usize, ending: &Ending, ended: Ended) -> Outcome {
-        let expected = match ending {
-            Ending::Complete { arrived, .. } | Ending::Cancelled { arrived, .. } => {
-                self.model.settle(chat, arrived.text.as_deref().unwrap_or_default())
-            }
-            Ending::Failed { .. } | Ending::Released { .. } | Ending::LeftEarly => self.model.refund(chat),
-        };
-        let expected = match expected {
-            ExpectedEnd::Now { balance } => Ended::Now { balance },
-            ExpectedEnd::AlreadyRefunded => Ended::AlreadyRefunded,
-            ExpectedEnd::AlreadyComplete => Ended::AlreadyComplete,
-        };
-        agree(ended, expected)
-    }
-
     async fn adjust(&mut self, user: usize, amount: i64) -> Outcome {
         let adjustment = adjustment(self.users[user].0, amount);
         let adjusted = run_adjustment(&self.ledger.db, adjustment.clone()).await.unwrap();
@@ -224,7 +192,7 @@ impl<'a> World<'a> {
         ));
         let was_pending = self.model.chats[chat].state == State::Pending;
         if was_pending {
-            self.model.refund(chat);
+            self.model.refund(chat, State::Failed);
         }
         agree(sweep(&self.ledger.db).await.unwrap(), usize::from(was_pending))
     }

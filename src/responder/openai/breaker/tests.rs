@@ -121,8 +121,8 @@ fn what_counts_as_a_failure_and_what_does_not() {
         Unreadable,
         ErrorInAnswer,
         NoStream,
-        Endless,
         KeyRefused,
+        Misconfigured,
         ServerError,
     ];
     for failure in counted {
@@ -132,7 +132,7 @@ fn what_counts_as_a_failure_and_what_does_not() {
         assert_eq!(seen.failures_in_a_row, 1, "{failure:?}");
         assert_eq!(seen.last_failure, Some((world.now.time, failure.reason())));
     }
-    for failure in [RateLimited, TooLong, Busy, Resting(FIRST_REST), Stopped, ToldToFail] {
+    for failure in [RateLimited, Endless, TooLong, Busy, Resting(FIRST_REST), Stopped, ToldToFail] {
         let world = World::new();
         world.fail(3);
         world.end(failure);

@@ -32,6 +32,7 @@ impl World<'_> {
             State::Pending => "pending",
             State::Complete => "complete",
             State::Failed => "failed",
+            State::Cancelled => "cancelled",
         };
         (self.chats[place], chat.message.to_string(), chat.price, state, chat.response.clone())
     }

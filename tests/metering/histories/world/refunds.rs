@@ -40,7 +40,7 @@ impl World<'_> {
 
     fn done_with(&self, chat: usize, balance: i64) -> Refunded {
         let chat = &self.model.chats[chat];
-        Refunded::Done { user_id: self.users[chat.user].0, amount: chat.price, balance }
+        Refunded::Done { user_id: self.users[chat.user].0, amount: chat.cost, balance }
     }
 
     fn agree_on_refund(&mut self, chat: usize, refunded: Refunded) -> Result<Option<i64>, String> {

@@ -1,0 +1,130 @@
+use rstest::rstest;
+use serde_json::json;
+
+use super::super::upstream::{data, spawn};
+use super::{complete, question};
+use crate::support::On;
+use crate::support::upstream::{Step, answer, chunk, done, finish, head, role, status, text};
+
+/// PostgreSQL stores no U+0000: an answer that has one must be settled all the same, and harm nobody else.
+#[rstest]
+#[actix_web::test]
+async fn a_character_that_no_database_stores_is_replaced(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some((app, upstream, token)) = spawn(on, &[]).await else { return };
+    let call = json!({ "index": 0, "id": "a\0", "function": { "name": "f", "arguments": "\0" } });
+    let parts =
+        [head(), text("a\0b"), chunk(json!({ "tool_calls": [call] }), None), finish("stop\0"), done()];
+    upstream.next(parts.into_iter().chain([Step::End]));
+    let answer = complete(&app, &token, json!({})).await;
+    let body = answer.assert_status(200).json();
+    assert_eq!(body["choices"][0]["message"]["content"], "a\u{fffd}b");
+    let chat = &app.get("/chats/", &token).await.json()["chats"][0];
+    assert_eq!((&chat["state"], &chat["response"]), (&json!("complete"), &json!("a\u{fffd}b")));
+}
+
+#[actix_web::test]
+async fn a_stream_that_only_says_that_it_is_done_is_no_answer() {
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
+    for script in [vec![head(), done(), Step::End], vec![head(), role(), done(), Step::End]] {
+        upstream.next(script);
+        complete(&app, &token, json!({})).await.assert_status(502);
+    }
+    // Nothing to say, but said so.
+    upstream.next([head(), role(), finish("stop"), done(), Step::End]);
+    complete(&app, &token, json!({})).await.assert_status(200);
+    assert_eq!(app.balance(&token).await, 3900);
+}
+
+#[rstest]
+#[case(402)]
+#[case(404)]
+#[actix_web::test]
+async fn what_is_the_operators_fault_is_not_told_as_the_clients(#[case] theirs: u16) {
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
+    upstream.next(status(theirs, &[], "pay first"));
+    let answer = complete(&app, &token, json!({})).await;
+    assert_eq!(answer.assert_status(502).json()["error"]["type"], "server_error");
+    assert_eq!(app.get("/readyz", "").await.json()["upstream"]["failures_in_a_row"], 1);
+}
+
+#[actix_web::test]
+async fn an_upstream_with_too_many_requests_means_trying_later() {
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
+    upstream.next(status(429, &[("retry-after", "300")], ""));
+    let answer = complete(&app, &token, json!({})).await;
+    answer.assert_status(503).assert_header("retry-after", "5");
+    assert_eq!(answer.json()["error"]["code"], "busy");
+    assert_eq!(app.balance(&token).await, 4000);
+}
+
+/// What a retry asks for was answered; neither the upstream nor today's prices have to do with it.
+#[rstest]
+#[actix_web::test]
+async fn a_known_retry_needs_no_upstream_no_model_and_no_balance(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some((app, upstream, token)) = spawn(on, &["--opening-tokens", "100"]).await else { return };
+    upstream.next(answer("Hello", 9, 3));
+    let ask = async |in_parts: bool| {
+        let request =
+            app.request("POST", "/v1/chat/completions").bearer(&token).header("Idempotency-Key", "one");
+        request.json(&question(json!({ "stream": in_parts }))).send().await
+    };
+    let first = ask(false).await.assert_status(200).json();
+    upstream.refuse().await;
+    app.sql("UPDATE models SET is_withdrawn = TRUE");
+    let again = ask(false).await;
+    assert_eq!(again.assert_header("idempotency-replayed", "true").json(), first);
+    assert_eq!(data(&ask(true).await)[0]["choices"][0]["delta"]["content"], "Hello");
+    complete(&app, &token, json!({})).await.assert_status(404);
+}
+
+/// Its client left amid it: nobody may take what arrived for a whole answer.
+#[actix_web::test]
+async fn a_retry_of_a_cancelled_chat_says_that_it_is_not_whole() {
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
+    upstream.next(answer("Hello", 9, 3));
+    let ask = async |path: &str, key: &str, body: serde_json::Value| {
+        app.request("POST", path).bearer(&token).header("Idempotency-Key", key).json(&body).send().await
+    };
+    ask("/v1/chat/completions", "one", question(json!({}))).await.assert_status(200);
+    ask("/chat/", "two", json!({ "message": "hi" })).await.assert_status(201);
+    app.sql("UPDATE chats SET state = 'cancelled'");
+    let again = ask("/v1/chat/completions", "one", question(json!({}))).await;
+    assert_eq!(
+        again.assert_header("x-chat-state", "cancelled").json()["choices"][0]["finish_reason"],
+        "length"
+    );
+    let again = ask("/chat/", "two", json!({ "message": "hi" })).await;
+    again.assert_status(201).assert_header("x-chat-state", "cancelled");
+}
+
+#[actix_web::test]
+async fn an_empty_balance_is_told_although_the_upstream_is_away() {
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &["--opening-tokens", "99"]).await else { return };
+    upstream.refuse().await;
+    for _ in 0..7 {
+        complete(&app, &token, json!({})).await.assert_status(402);
+        app.chat(&token, "hi").await.assert_error(400, "Insufficient tokens");
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[actix_web::test]
+async fn the_field_that_bounds_an_answer_can_be_chosen() {
+    let flags = ["--upstream-limit-field", "max_completion_tokens"];
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &flags).await else { return };
+    complete(&app, &token, json!({ "max_tokens": 7 })).await.assert_status(200);
+    let asked = &upstream.requests()[0].body;
+    assert_eq!((&asked["max_completion_tokens"], asked.get("max_tokens")), (&json!(7), None));
+}
+
+/// Models write an object's fields in the order in which its schema has them.
+#[actix_web::test]
+async fn the_order_of_fields_is_kept_on_the_way_to_the_model() {
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}],
+        "response_format":{"type":"json_schema","json_schema":{"schema":{"properties":{"z":{},"a":{}}}}}}"#;
+    app.request("POST", "/v1/chat/completions").bearer(&token).body(body).send().await.assert_status(200);
+    let properties = &upstream.requests()[0].body["response_format"]["json_schema"]["schema"]["properties"];
+    let names: Vec<_> = properties.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["z", "a"]);
+}

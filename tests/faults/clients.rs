@@ -1,0 +1,255 @@
+//! Clients that leave, or read slowly.
+
+use std::time::{Duration, Instant};
+
+use rstest::rstest;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::ask::Way;
+use super::world::{PATIENCE, Price, World};
+use crate::support::upstream::{Signal, Step, answer, chunk, done, finish, head, in_time, role, text, usage};
+use crate::support::{On, wait};
+
+/// How a client leaves.
+#[derive(Clone, Copy, Debug)]
+enum Leaving {
+    Closes,
+    Resets,
+}
+
+/// The promise is a second; the machine may be busy.
+const SOON: Duration = Duration::from_secs(5);
+
+async fn send(world: &World, way: Way, token: &str, key: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(world.server.address()).await.unwrap();
+    let body = way.body().to_string();
+    let head = format!(
+        "POST {} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nIdempotency-Key: {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        way.path(),
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    stream
+}
+
+/// Reads until this has come.
+async fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
+    let mut bytes = Vec::new();
+    while !String::from_utf8_lossy(&bytes).contains(wanted) {
+        let read = in_time(wanted, stream.read_buf(&mut bytes)).await.unwrap();
+        assert!(read > 0, "the end instead of {wanted}: {}", String::from_utf8_lossy(&bytes));
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn leave(stream: TcpStream, how: Leaving) {
+    if let Leaving::Resets = how {
+        stream.set_zero_linger().unwrap();
+    }
+    drop(stream);
+}
+
+/// Waits until the upstream's call is ended, and that is soon.
+async fn assert_cancelled_soon(world: &World, request: usize) {
+    let left = Instant::now();
+    world.upstream.until_client_is_gone(request).await;
+    assert!(left.elapsed() < SOON, "it took {:?} to end the call", left.elapsed());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_client_that_leaves_a_stream_before_its_first_byte_pays_nothing_and_ends_the_call(
+    #[values(Leaving::Closes, Leaving::Resets)] how: Leaving,
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(world) = World::start(on, &[]) else { return };
+    let scripts = [vec![Step::Hang], vec![head(), Step::Hang], vec![head(), role(), Step::Hang]];
+    let mut request = 0;
+    for (number, script) in scripts.into_iter().enumerate() {
+        for (way, price) in [(Way::ChatStream, Price::Message), (Way::V1Stream, Price::Usage)] {
+            world.price(price);
+            world.upstream.next(script.clone());
+            let user = format!("{way:?}-{number}");
+            let stream = send(&world, way, &world.server.user(&user), "key").await;
+            world.upstream.request(request).await;
+            leave(stream, how);
+            assert_cancelled_soon(&world, request).await;
+            let chat = world.ended(&user);
+            assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "the client left"));
+            assert_eq!((chat.response.as_str(), chat.usage.as_str()), ("-", ""));
+            assert_eq!(world.ledger(&user), price.refunded());
+            request += 1;
+        }
+    }
+    assert_eq!(world.upstream_health()["failures_in_a_row"], 0, "it is not the upstream's fault");
+    world.close();
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_client_that_leaves_amid_a_stream_pays_for_what_arrived_and_ends_the_call(
+    #[values(Leaving::Closes, Leaving::Resets)] how: Leaving,
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(world) = World::start(on, &[]) else { return };
+    let mut request = 0;
+    for way in [Way::ChatStream, Way::V1Stream] {
+        for price in [Price::Message, Price::Usage] {
+            world.price(price);
+            world.upstream.next([head(), role(), text("Hel"), Step::Hang]);
+            let user = format!("{way:?}-{price:?}");
+            let token = world.server.user(&user);
+            let mut stream = send(&world, way, &token, "key").await;
+            read_until(&mut stream, "Hel").await;
+            leave(stream, how);
+            assert_cancelled_soon(&world, request).await;
+            let chat = world.ended(&user);
+            assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "the client left"));
+            assert_eq!((chat.response.as_str(), chat.usage.as_str()), ("Hel", "9 1 counted"));
+            assert_eq!(world.ledger(&user), price.settled(9, 1));
+            let again = way.ask(world.server.address(), &token, Some("key"));
+            assert_eq!((again.text.as_str(), again.replayed), ("Hel", true), "what was paid for is found");
+            assert_eq!(world.ledger(&user), price.settled(9, 1));
+            request += 1;
+        }
+    }
+    world.close();
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_answer_that_its_client_did_not_wait_for_is_finished_and_found_by_its_key(
+    #[values(Leaving::Closes, Leaving::Resets)] how: Leaving,
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(world) = World::start(on, &[]) else { return };
+    for (way, price) in [(Way::Chat, Price::Usage), (Way::V1, Price::Message)] {
+        world.price(price);
+        let signal = Signal::default();
+        let rest = [text("lo"), finish("stop"), usage(3, 2), done(), Step::End];
+        world.upstream.next([head(), role(), text("Hel"), signal.step()].into_iter().chain(rest));
+        let user = format!("{way:?}");
+        let token = world.server.user(&user);
+        let stream = send(&world, way, &token, "key").await;
+        signal.reached().await;
+        leave(stream, how);
+        // The server has time to notice.
+        for _ in 0..5 {
+            assert_eq!(world.server.tokens(&token), 4000 - price.hold());
+        }
+        signal.release();
+        let chat = world.ended(&user);
+        assert_eq!((chat.state.as_str(), chat.response.as_str()), ("complete", "Hello"));
+        let again = way.ask(world.server.address(), &token, Some("key"));
+        assert_eq!((again.status, again.text.as_str(), again.replayed), (way.status(), "Hello", true));
+        assert_eq!(world.ledger(&user), price.settled(3, 2));
+    }
+    assert_eq!(world.upstream.requests().len(), 2);
+    world.close();
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_client_that_leaves_while_it_waits_for_a_free_place_is_not_charged(
+    #[values(Leaving::Closes, Leaving::Resets)] how: Leaving,
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let flags = ["--upstream-calls", "1", "--upstream-patience", "60"];
+    let Some(world) = World::start(on, &flags) else { return };
+    let signal = Signal::default();
+    let mut script = answer("Hello", 3, 2);
+    script.insert(1, signal.step());
+    world.upstream.next(script);
+    let first = send(&world, Way::ChatStream, &world.server.user("first"), "key").await;
+    signal.reached().await;
+    for (number, way) in [Way::ChatStream, Way::V1Stream].into_iter().enumerate() {
+        let user = format!("second{number}");
+        let second = send(&world, way, &world.server.user(&user), "key").await;
+        let waiting = |count: i64| {
+            wait::until("the queue", PATIENCE, || {
+                (world.upstream_health()["waiting"] == count).then_some(())
+            });
+        };
+        waiting(1);
+        leave(second, how);
+        waiting(0);
+        assert_eq!(world.ledger(&user), ["opening 4000"]);
+        assert!(world.chats(&user).is_empty());
+    }
+    signal.release();
+    assert_eq!(world.ended("first").state, "complete");
+    assert_eq!(world.upstream.requests().len(), 1);
+    drop(first);
+    world.close();
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_client_that_reads_a_byte_a_second_gets_all_of_its_answer(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(world) = World::start(on, &[]) else { return };
+    let token = world.server.user("ada");
+    let words = "word ".repeat(300) + "end";
+    world.upstream.next(answer(&words, 3, 2));
+    let mut stream = send(&world, Way::ChatStream, &token, "key").await;
+    for _ in 0..3 {
+        stream.read_exact(&mut [0]).await.unwrap();
+        // Slowness is what is tested.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let text = read_until(&mut stream, "event: done").await;
+    assert_eq!(text.matches("event: delta").count(), 301);
+    assert_eq!(world.ended("ada").response, words);
+    assert_eq!(world.ledger("ada"), ["opening 4000", "charge -100"]);
+    world.close();
+}
+
+/// Else whoever reads slowly enough would have the answer for nothing, as one that takes too long is refunded.
+#[rstest]
+#[tokio::test]
+async fn a_client_that_stops_reading_is_held_in_bounded_memory_and_pays_for_what_arrived(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let flags = ["--upstream-total-timeout", "4", "--upstream-max-output", "10000000"];
+    let Some(world) = World::start(on, &flags) else { return };
+    let token = world.server.user("ada");
+    let Step::Chunk(part) = text(&"x".repeat(20_000)) else { unreachable!("an event is a chunk") };
+    world.upstream.next([head(), role(), text("Hel"), Step::Forever(part)]);
+    let before = world.memory();
+    let mut stream = send(&world, Way::ChatStream, &token, "key").await;
+    read_until(&mut stream, "Hel").await;
+    world.upstream.until_client_is_gone(0).await;
+    let chat = world.ended("ada");
+    let grown = world.memory().saturating_sub(before);
+    assert!(grown < 60, "the server has grown by {grown} MiB");
+    assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "the client left"));
+    assert!(chat.response.starts_with("Helxxx"));
+    assert_eq!(world.ledger("ada"), ["opening 4000", "charge -100"]);
+    drop(stream);
+    world.close();
+}
+
+/// An upstream that thinks for long, or that only tells what it thinks, which `/chat/` does not pass on: the connection
+/// must not look dead.
+#[rstest]
+#[case::silence(Way::V1Stream, Vec::new())]
+#[case::thoughts(Way::ChatStream, vec![chunk(json!({ "reasoning_content": "hm" }), None)])]
+#[tokio::test]
+async fn a_silent_stream_is_kept_alive_by_comments(#[case] way: Way, #[case] thoughts: Vec<Step>) {
+    let Some(world) = World::start(On::Sqlite, &[]) else { return };
+    let signal = Signal::default();
+    let mut script = vec![head()];
+    script.extend(thoughts);
+    script.extend([signal.step(), text("Hello"), finish("stop"), usage(3, 2), done(), Step::End]);
+    world.upstream.next(script);
+    let mut stream = send(&world, way, &world.server.user("ada"), "key").await;
+    let began = read_until(&mut stream, ": keep-alive\n\n").await;
+    assert!(began.starts_with("HTTP/1.1 200 OK"), "{began}");
+    signal.release();
+    read_until(&mut stream, "Hello").await;
+    world.close();
+}

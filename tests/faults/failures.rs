@@ -1,0 +1,95 @@
+//! What becomes of a message when the upstream gives no answer, or none to its end.
+
+use rstest::rstest;
+
+use super::table::{Fault, Outcome};
+use super::world::{Price, World};
+use crate::support::On;
+use crate::support::upstream::{Step, event, head, role, status, text};
+
+const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
+const GOSSIP: &str = r#"{"error":{"message":"gossip","code":"gossip"}}"#;
+
+/// The beginning of an answer, and then this.
+fn begun(then: impl IntoIterator<Item = Step>) -> Vec<Step> {
+    [head(), role(), text("Hel")].into_iter().chain(then).collect()
+}
+
+fn refusal(code: u16) -> Vec<Step> {
+    status(code, &JSON, GOSSIP)
+}
+
+fn request_refused() -> Fault {
+    let mut fault = Fault::failed(refusal(400), "the model did not accept the request");
+    if let Outcome::Failed { status, error, .. } = &mut fault.outcome {
+        (*status, *error) = (400, ["The model did not accept the request", "request_refused"]);
+    }
+    fault
+}
+
+fn too_many_requests() -> Fault {
+    let mut fault = Fault::failed(refusal(429), "the model has too many requests").called(3);
+    if let Outcome::Failed { status, error, .. } = &mut fault.outcome {
+        (*status, *error) = (503, ["Too busy", "busy"]);
+    }
+    fault
+}
+
+#[rstest]
+#[case::resets(|| Fault::failed(vec![Step::Reset], "the connection to the model was lost"))]
+#[case::closes(|| Fault::failed(vec![Step::Close], "the connection to the model was lost"))]
+#[case::hangs(|| Fault::failed(vec![Step::Hang], "the model did not begin to answer in time")
+    .flags(&["--upstream-first-byte-timeout", "1"]).cancelled())]
+#[case::hangs_after_the_head(|| Fault::failed(vec![head(), Step::Hang], "the model did not begin to answer in time")
+    .flags(&["--upstream-first-byte-timeout", "1"]).cancelled())]
+#[case::stalls_after_the_role(|| Fault::failed(vec![head(), role(), Step::Hang], "the model fell silent").after("")
+    .flags(&["--upstream-idle-timeout", "1"]).cancelled())]
+#[case::stalls(|| Fault::failed(begun([Step::Hang]), "the model fell silent").after("Hel")
+    .flags(&["--upstream-idle-timeout", "1"]).cancelled())]
+#[case::is_cut(|| Fault::failed(begun([Step::Close]), "the answer was cut short").after("Hel"))]
+#[case::ends_before_the_reason(|| Fault::failed(begun([Step::End]), "the answer was cut short").after("Hel"))]
+#[case::sends_a_malformed_chunk(|| Fault::failed(begun([event("{\"choices\":[gossip"), Step::Hang]),
+    "the answer could not be read").after("Hel").cancelled())]
+#[case::sends_an_error_amid_the_answer(|| Fault::failed(begun([event(GOSSIP), Step::Hang]),
+    "the model told of an error").after("Hel").cancelled())]
+#[case::sends_an_error_first(|| Fault::failed(vec![head(), event(GOSSIP), Step::Hang],
+    "the model told of an error").cancelled())]
+#[case::says_400(request_refused)]
+#[case::says_401(|| Fault::failed(refusal(401), "the model did not accept this server"))]
+#[case::says_429(too_many_requests)]
+#[case::says_500(|| Fault::failed(refusal(500), "the model had an error"))]
+#[case::says_503(|| Fault::failed(refusal(503), "the model had an error").called(3))]
+#[case::says_200_with_html(|| Fault::failed(
+    status(200, &[("content-type", "text/html")], "<p>gossip</p>"), "what came was not an answer"))]
+#[case::never_ends(|| Fault::failed(
+    vec![head(), role(), Step::Forever(endless())], "the answer had no end").after(&"x".repeat(68_000)).cancelled())]
+#[case::comments_for_ever(|| Fault::failed(
+    begun([Step::Forever(b": gossip\n\n".to_vec())]), "it took too long").after("Hel")
+    .flags(&["--upstream-total-timeout", "2"]).cancelled())]
+fn whatever_fails_upstream_is_refunded_and_told_in_our_own_words(
+    #[case] fault: fn() -> Fault,
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    fault().check(on);
+}
+
+/// An answer of 50 tokens has 64 KiB and 64 bytes a token at most: 68 parts of these.
+fn endless() -> Vec<u8> {
+    match text(&"x".repeat(1000)) {
+        Step::Chunk(bytes) => bytes,
+        _ => unreachable!("an event is a chunk"),
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_upstream_that_takes_no_connection_is_tried_again_and_then_refunded(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(world) = World::start(on, &[]) else { return };
+    world.upstream.refuse().await;
+    // The breaker opens after five failures; these are four.
+    let fault = Fault::failed(Vec::new(), "the model could not be reached").called(0);
+    fault.check_at(&world, Price::Usage);
+    world.close();
+}

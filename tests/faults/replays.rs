@@ -1,0 +1,66 @@
+//! Idempotency keys across the ways to ask.
+
+use rstest::rstest;
+
+use super::ask::Way;
+use super::world::{Price, World};
+use crate::support::On;
+use crate::support::upstream::{Step, answer, head, role, status, text};
+
+#[rstest]
+fn an_answer_is_had_again_in_either_form_and_paid_for_once(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+    #[values(Price::Message, Price::Usage)] price: Price,
+) {
+    let Some(world) = World::start(on, &[]) else { return };
+    world.price(price);
+    world.upstream.otherwise(answer("Hello there", 3, 2));
+    let address = world.server.address();
+    for forms in [[Way::Chat, Way::ChatStream], [Way::V1, Way::V1Stream]] {
+        for (first, again) in [(forms[0], forms[1]), (forms[1], forms[0])] {
+            let user = format!("{first:?}");
+            let token = world.server.user(&user);
+            let paid = first.ask(address, &token, Some("key"));
+            assert_eq!((paid.text.as_str(), paid.is_whole, paid.replayed), ("Hello there", true, false));
+            for way in [again, first] {
+                let got = way.ask(address, &token, Some("key"));
+                assert_eq!(got.status, way.status());
+                assert_eq!((got.text.as_str(), got.is_whole, got.replayed), ("Hello there", true, true));
+                assert_eq!(got.usage, way.is_v1().then_some((3, 2)));
+                if way != Way::V1Stream {
+                    assert_eq!(got.charged, Some(price.cost(3, 2)), "{way:?}");
+                }
+            }
+            assert_eq!(world.ledger(&user), price.settled(3, 2));
+            assert_eq!(world.chats(&user).len(), 1);
+        }
+    }
+    assert_eq!(world.upstream.requests().len(), 4, "an answer that is there is not asked for");
+    world.close();
+}
+
+#[rstest]
+fn a_refund_frees_the_key_whether_the_failure_came_as_a_status_or_in_the_stream(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(world) = World::start(on, &[]) else { return };
+    let address = world.server.address();
+    for (way, again) in [(Way::Chat, Way::ChatStream), (Way::ChatStream, Way::Chat), (Way::V1Stream, Way::V1)]
+    {
+        let user = format!("{way:?}");
+        let token = world.server.user(&user);
+        let broken = match way.is_stream() {
+            true => vec![head(), role(), text("Hel"), Step::Close],
+            false => status(500, &[], "gossip"),
+        };
+        world.upstream.next(broken);
+        let failed = way.ask(address, &token, Some("key"));
+        assert!(failed.error.is_some() && !failed.is_whole, "{failed:?}");
+        let got = again.ask(address, &token, Some("key"));
+        assert_eq!((got.text.as_str(), got.is_whole, got.replayed), ("Hello", true, false));
+        assert_eq!(world.ledger(&user), ["opening 4000", "charge -100", "refund 100", "charge -100"]);
+        let states: Vec<String> = world.chats(&user).into_iter().map(|chat| chat.state).collect();
+        assert_eq!(states, ["failed", "complete"]);
+    }
+    world.close();
+}

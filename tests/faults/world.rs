@@ -1,0 +1,193 @@
+//! The real server before a scripted upstream, and what is stored of it all.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+
+use crate::support::ledger::{lines, raw};
+use crate::support::server::{Server, assert_verified};
+use crate::support::upstream::ScriptedUpstream;
+use crate::support::{On, TestDatabase, wait};
+
+/// In each text of the upstream that nobody must ever see.
+pub const GOSSIP: &str = "gossip";
+
+/// What every chat of these tests says. As JSON of the protocol it has 33 bytes: 97 tokens at most, 9 as we count.
+pub const MESSAGE: &str = "Hello";
+
+pub const PATIENCE: Duration = Duration::from_secs(25);
+
+/// How the model is paid for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Price {
+    /// 100 a message.
+    Message,
+    /// 7 a message, 1 a token of the prompt, 2 a token of the answer, which has 50 at most.
+    Usage,
+}
+
+impl Price {
+    /// What is taken before the call.
+    pub fn hold(self) -> i64 {
+        match self {
+            Price::Message => 100,
+            Price::Usage => 7 + 97 + 2 * 50,
+        }
+    }
+
+    /// What it costs in the end.
+    pub fn cost(self, prompt_tokens: i64, completion_tokens: i64) -> i64 {
+        match self {
+            Price::Message => 100,
+            Price::Usage => (7 + prompt_tokens + 2 * completion_tokens).min(self.hold()),
+        }
+    }
+
+    /// The ledger of somebody whose one chat was settled.
+    pub fn settled(self, prompt_tokens: i64, completion_tokens: i64) -> Vec<String> {
+        let rest = self.hold() - self.cost(prompt_tokens, completion_tokens);
+        let mut entries = vec!["opening 4000".to_owned(), format!("charge -{}", self.hold())];
+        entries.extend((rest > 0).then(|| format!("settlement {rest}")));
+        entries
+    }
+
+    /// The ledger of somebody whose one chat was refunded.
+    pub fn refunded(self) -> Vec<String> {
+        let hold = self.hold();
+        vec!["opening 4000".to_owned(), format!("charge -{hold}"), format!("refund {hold}")]
+    }
+}
+
+/// The one chat of a user, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub state: String,
+    pub failure: String,
+    /// Prompt, completion, and whether we counted.
+    pub usage: String,
+    pub response: String,
+}
+
+pub struct World {
+    pub server: Server,
+    pub upstream: ScriptedUpstream,
+    pub database: TestDatabase,
+}
+
+impl World {
+    /// `None`: this machine has no such database.
+    pub fn start(on: On, flags: &[&str]) -> Option<World> {
+        Some(World::start_on(TestDatabase::create(on)?, flags))
+    }
+
+    pub fn start_on(database: TestDatabase, flags: &[&str]) -> World {
+        let upstream = ScriptedUpstream::start();
+        let url = upstream.url();
+        // A flag of the test stands in the place of the default: clap takes none twice.
+        let defaults = upstream_flags(&url);
+        let defaults = defaults.chunks(2).filter(|pair| !flags.contains(&pair[0])).flatten().copied();
+        let all: Vec<&str> = defaults.chain(flags.iter().copied()).collect();
+        let server = Server::start(&database, &all);
+        let world = World { server, upstream, database };
+        wait::until("the model's row", PATIENCE, || {
+            (world.lines("SELECT name AS line FROM models") == ["m"]).then_some(())
+        });
+        world
+    }
+
+    /// Another node with the same upstream, or the same one after its end.
+    pub fn node(&self) -> Server {
+        Server::start(&self.database, &upstream_flags(&self.upstream.url()))
+    }
+
+    pub fn price(&self, price: Price) {
+        let [base, prompt, completion] = match price {
+            Price::Message => ["NULL"; 3],
+            Price::Usage => ["7", "1000", "2000"],
+        };
+        self.sql(&format!(
+            "UPDATE models SET base_price = {base}, prompt_price = {prompt}, completion_price = {completion}"
+        ));
+    }
+
+    pub fn sql(&self, statement: &str) {
+        raw(self.database.on(), self.database.url()).batch_execute(statement).unwrap();
+    }
+
+    /// How much memory the server has, in MiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+
+    fn lines(&self, query: &str) -> Vec<String> {
+        lines(&mut raw(self.database.on(), self.database.url()), query)
+    }
+
+    /// Kind and amount of each of a user's entries, oldest first.
+    pub fn ledger(&self, user: &str) -> Vec<String> {
+        self.lines(&format!(
+            "SELECT kind || ' ' || CAST(amount AS text) AS line FROM ledger_entries JOIN users ON users.id = user_id
+             WHERE username = '{user}' ORDER BY ledger_entries.id"
+        ))
+    }
+
+    /// All chats of a user, oldest first.
+    pub fn chats(&self, user: &str) -> Vec<Stored> {
+        let rows = self.lines(&format!(
+            "SELECT state || '|' || coalesce(failure, '') || '|' ||
+                    coalesce(CAST(prompt_tokens AS text) || ' ' || CAST(completion_tokens AS text), '') ||
+                    CASE WHEN usage_estimated THEN ' counted' ELSE '' END || '|' || coalesce(response, '-') AS line
+             FROM chats JOIN users ON users.id = user_id WHERE username = '{user}' ORDER BY chats.id"
+        ));
+        let stored = |row: &String| {
+            let mut fields = row.splitn(4, '|').map(str::to_owned);
+            let mut next = || fields.next().unwrap();
+            Stored { state: next(), failure: next(), usage: next(), response: next() }
+        };
+        rows.iter().map(stored).collect()
+    }
+
+    /// Waits until the user's one chat is no hold any more.
+    pub fn ended(&self, user: &str) -> Stored {
+        wait::until("the end of the hold", PATIENCE, || {
+            let chats = self.chats(user);
+            assert!(chats.len() <= 1, "{chats:?}");
+            chats.into_iter().next().filter(|chat| chat.state != "pending")
+        })
+    }
+
+    pub fn wait_for_hold(&self, user: &str) {
+        wait::until("the hold", PATIENCE, || (!self.chats(user).is_empty()).then_some(()));
+    }
+
+    /// The deadline of all holds passes.
+    pub fn expire_holds(&self) {
+        self.sql("UPDATE chats SET deadline = '2020-01-01 00:00:00' WHERE state = 'pending'");
+    }
+
+    /// What a request for readiness says of the upstream.
+    pub fn upstream_health(&self) -> serde_json::Value {
+        let answer = self.server.client().send("GET", "/readyz", &[("Connection", "close")], b"").unwrap();
+        assert_eq!(answer.status, 200, "an upstream in trouble is no reason to send nothing here");
+        answer.json()["upstream"].clone()
+    }
+
+    pub fn wait_until_gone(&self, request: usize) {
+        wait::until("the call to be ended", PATIENCE, || self.upstream.client_is_gone(request).then_some(()));
+    }
+
+    /// The end: the books are sound, and the log has nothing that the upstream said.
+    pub fn close(self) {
+        let World { mut server, upstream, database } = self;
+        server.kill9();
+        assert!(!server.log().contains(GOSSIP), "{}", server.log());
+        drop(upstream);
+        assert_verified(&database);
+    }
+}
+
+fn upstream_flags(url: &str) -> [&str; 8] {
+    ["--responder", "openai", "--upstream-url", url, "--upstream-models", "m", "--upstream-max-output", "50"]
+}

@@ -1,0 +1,99 @@
+//! A user's own limits, in the place of those that the settings have.
+
+use rstest::rstest;
+
+use crate::support::On;
+use crate::support::app::TestApp;
+use crate::support::panel::Browser;
+
+fn stored(app: &TestApp) -> String {
+    app.text(
+        "SELECT coalesce(CAST(concurrent_chats AS TEXT), '-') || ' ' || coalesce(CAST(requests_per_minute AS TEXT), '-')
+                || ' ' || CAST(version AS TEXT) AS value FROM users WHERE username = 'ada'",
+    )
+    .unwrap()
+}
+
+async fn ada<'a>(app: &'a TestApp) -> (Browser<'a>, String) {
+    app.user("ada").await;
+    (app.superuser("root").await, format!("/admin/users/{}/", app.id_of("ada")))
+}
+
+#[rstest]
+#[actix_web::test]
+async fn limits_are_set_one_by_one_and_cleared_again(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (root, user) = ada(&app).await;
+    let limits = format!("{user}limits/");
+    let page = root.get(&user).await;
+    page.assert_shows(&[
+        "Chats at once 32, as the settings say",
+        "Requests a minute 600, as the settings say",
+    ]);
+    assert_eq!(page.link("Change limits"), limits);
+    let page = root.submit_and_follow(&limits, &[("concurrent_chats", "0")]).await;
+    page.assert_shows(&[
+        "The limits of ada were changed",
+        "Chats at once 0: none at all (the settings say 32)",
+        "Requests a minute 600, as the settings say",
+        "chats at once: before as the settings say → after 0",
+    ]);
+    assert_eq!(stored(&app), "0 - 1");
+    let page = root.submit_and_follow(&limits, &[("requests_per_minute", "1,000,000")]).await;
+    page.assert_shows(&["Chats at once 0: none", "Requests a minute 1,000,000 (the settings say 600)"]);
+    assert_eq!(stored(&app), "0 1000000 2");
+    let both = [("concurrent_chats", ""), ("requests_per_minute", "")];
+    let page = root.submit_and_follow(&limits, &both).await;
+    page.assert_shows(&[
+        "Chats at once 32, as the settings say",
+        "requests a minute: before 1000000 → after as the settings say",
+    ]);
+    assert_eq!(stored(&app), "- - 3");
+    let page = root.submit_and_follow(&limits, &both).await;
+    page.assert_shows(&["Nothing was changed for ada"]);
+    let about_ada = format!("audit_log WHERE action = 'changed' AND user_id = {}", app.id_of("ada"));
+    assert_eq!(app.count(&about_ada), 3);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_is_no_limit_is_refused(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (root, user) = ada(&app).await;
+    for wrong in ["-1", "1000001", "1.5", "many", "99999999999999999999"] {
+        for field in ["concurrent_chats", "requests_per_minute"] {
+            let page = root.submit(&format!("{user}limits/"), &[(field, wrong)]).await;
+            page.assert_status(400).assert_shows(&["give a whole number from 0 to 1,000,000, or nothing"]);
+            assert_eq!(page.form().field(field), Some(wrong), "the input is kept");
+        }
+    }
+    assert_eq!(stored(&app), "- - 0");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn limits_that_somebody_else_set_meanwhile_are_shown(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (one, user) = ada(&app).await;
+    let other = Browser::signed_in(&app, "root").await;
+    let limits = format!("{user}limits/");
+    let slow = one.get(&limits).await.form().with(&[("concurrent_chats", "4")]);
+    other
+        .submit(&limits, &[("concurrent_chats", "8"), ("requests_per_minute", "9")])
+        .await
+        .assert_status(303);
+    let page = one.send(&slow).await;
+    page.assert_status(409).assert_shows(&[
+        "Somebody else changed this while you were editing",
+        "Chats at once 8 4",
+        "Requests a minute 9 as the settings say",
+    ]);
+    assert_eq!(stored(&app), "8 9 1", "nothing was saved");
+    one.send(&page.form()).await.assert_status(303);
+    assert_eq!(stored(&app), "4 - 2");
+    // An edit of the name made before does not take the limits back.
+    let edit = one.get(&format!("{user}edit/")).await.form().with(&[("staff", "1")]);
+    other.submit(&limits, &[("requests_per_minute", "5")]).await.assert_status(303);
+    one.send(&edit).await.assert_status(409);
+    assert_eq!(stored(&app), "4 5 3");
+}

@@ -1,0 +1,168 @@
+//! Models in the panel: what is on offer, what it costs, and who changed that.
+
+use rstest::rstest;
+
+use crate::support::On;
+use crate::support::app::TestApp;
+use crate::support::panel::Browser;
+
+/// An upstream that cannot be reached.
+pub(super) const UPSTREAM: [&str; 6] = [
+    "--responder",
+    "openai",
+    "--upstream-url",
+    "http://127.0.0.1:9/v1",
+    "--upstream-models",
+    "small-1,big/2?",
+];
+
+/// Two models, both at the settings' price; answers where their pages are.
+fn two_models(app: &TestApp) -> [String; 2] {
+    app.sql("INSERT INTO models (name) VALUES ('small-1'), ('big/2?')");
+    ["small-1", "big/2?"].map(|name| {
+        let id = app.number(&format!("SELECT id AS value FROM models WHERE name = '{name}'"));
+        format!("/admin/models/{id}/")
+    })
+}
+
+fn stored(app: &TestApp, name: &str) -> String {
+    let number = |column: &str| format!("coalesce(CAST({column} AS TEXT), '-')");
+    let columns =
+        ["base_price", "prompt_price", "completion_price", "version"].map(number).join(" || ' ' || ");
+    let state = "CASE WHEN is_withdrawn THEN 'withdrawn ' ELSE 'on offer ' END";
+    app.text(&format!("SELECT {state} || {columns} AS value FROM models WHERE name = '{name}'")).unwrap()
+}
+
+const PRICE: [(&str, &str); 4] = [("price", "usage"), ("base", "5"), ("prompt", "10"), ("answer", "1,030")];
+
+#[rstest]
+#[actix_web::test]
+async fn where_no_model_is_known_the_page_says_how_to_get_one(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    let page = root.get("/admin/models/").await;
+    page.assert_shows(&["the built-in dummy answers every message", "--responder openai"]);
+    two_models(&app);
+    let page = root.get("/admin/models/").await;
+    page.assert_hides(&["the built-in dummy"]);
+    page.assert_shows(&["small-1 not in the settings 100 tokens a message (the settings' price)"]);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_price_is_set_and_taken_back_and_the_history_tells_of_it(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn_with(
+        on,
+        &[&UPSTREAM[..], &["--chat-price", "7", "--upstream-max-output", "1000"]].concat(),
+    )
+    .await
+    else {
+        return;
+    };
+    let root = app.superuser("root").await;
+    let [small, big] = two_models(&app);
+    root.get(&small).await.assert_shows(&["7 tokens a message (the settings' price)"]);
+    let page = root.submit_and_follow(&small, &PRICE).await;
+    assert_eq!(stored(&app, "small-1"), "on offer 5 10 1030 1");
+    assert_eq!(stored(&app, "big/2?"), "on offer - - - 0", "another model was changed, too");
+    page.assert_shows(&[
+        "Model small-1 was changed",
+        "base 5 + 10 per 1,000 prompt tokens + 1,030 per 1,000 answer tokens",
+        // 5 + 10 + 515, and 5 + 40 + 1,030.
+        "and an answer of 500 cost 530. Held before: 1,075, the most that it could come to with an answer of 1,000 tokens",
+        "base price: before as the settings say",
+        "price of 1,000 answer tokens: before as the settings say → after 1030",
+    ]);
+    let form = page.form().with(&[("withdrawn", "1"), ("price", "message")]);
+    root.send(&form).await.assert_status(303);
+    assert_eq!(stored(&app, "small-1"), "withdrawn - - - 2");
+    root.get("/admin/models/").await.assert_shows(&["small-1 withdrawn 7 tokens a message"]);
+    for path in ["/admin/history/".to_owned(), format!("{small}history/"), "/admin/".to_owned()] {
+        let told = root.get(&path).await;
+        told.assert_shows(&["withdrawn: before no → after yes", "base price: before 5"]);
+        assert!(told.links().contains(&small), "{path} does not lead to the model");
+    }
+    root.get(&format!("{big}history/")).await.assert_shows(&["Nothing was done yet"]);
+    assert_eq!(app.count("audit_log WHERE object_kind = 'model' AND user_id IS NULL"), 2);
+    let chats = root.get(&big).await.link("Its chats");
+    root.get(&chats).await.assert_shows(&["Model: big/2?"]);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_is_no_price_is_refused_at_its_field(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    let [small, _] = two_models(&app);
+    for wrong in ["", "-1", "1.5", "1,5", "1000000000001", "99999999999999999999", "ten"] {
+        let page = root
+            .submit(&small, &[("price", "usage"), ("base", "5"), ("prompt", wrong), ("answer", "1")])
+            .await;
+        page.assert_status(400).assert_shows(&[
+            "Please correct this For 1,000 prompt tokens: give a whole number from 0 to 1,000,000,000,000",
+        ]);
+        assert_eq!(page.form().field("prompt"), Some(wrong), "the input is kept");
+        assert_eq!(page.form().field("base"), Some("5"));
+    }
+    root.submit(&small, &[("price", "free")])
+        .await
+        .assert_status(400)
+        .assert_shows(&["choose one of the two"]);
+    assert_eq!(stored(&app, "small-1"), "on offer - - - 0");
+    assert_eq!(app.count("audit_log WHERE object_kind = 'model'"), 0);
+    let limits = [("price", "usage"), ("base", "0"), ("prompt", "0"), ("answer", "1000000000000")];
+    root.submit(&small, &limits).await.assert_status(303);
+    assert_eq!(stored(&app, "small-1"), "on offer 0 0 1000000000000 1");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_second_of_two_edits_of_a_model_is_shown_what_the_first_did(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let one = app.superuser("root").await;
+    let other = Browser::signed_in(&app, "root").await;
+    let [small, _] = two_models(&app);
+    let slow = one.get(&small).await.form().with(&[("withdrawn", "1"), ("base", "9")]);
+    other.submit(&small, &PRICE).await.assert_status(303);
+    // A fault in between does not hide it.
+    let faulty = one.send(&slow.with(&[("price", "usage")])).await;
+    faulty.assert_status(400);
+    let page = one.send(&faulty.form().with(&[("prompt", "10"), ("answer", "3")])).await;
+    page.assert_status(409).assert_shows(&[
+        "Somebody else changed this while you were editing",
+        "Withdrawn no yes",
+        "For each message 5 9",
+        "For 1,000 answer tokens 1030 3",
+    ]);
+    page.assert_hides(&["<th scope=\"row\">For 1,000 prompt tokens</th>"]);
+    assert_eq!(stored(&app, "small-1"), "on offer 5 10 1030 1", "nothing was saved");
+    // Sending that page again is meant to overwrite.
+    one.send(&page.form()).await.assert_status(303);
+    assert_eq!(stored(&app, "small-1"), "withdrawn 9 10 3 2");
+    // Who wants what is there already does not conflict.
+    let same = other.get(&small).await.form().with(&[("version", "0")]);
+    let done = other.send(&same).await;
+    other.follow(&done).await.assert_shows(&["Nothing was changed for small-1"]);
+    assert_eq!(app.count("audit_log WHERE object_kind = 'model'"), 2);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn staff_may_look_at_models_and_not_change_them(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    let grace = app.staff("grace").await;
+    let [small, _] = two_models(&app);
+    let page = grace.get(&small).await;
+    page.assert_status(200).assert_shows(&["100 tokens a message"]);
+    assert!(page.posting_forms().is_empty(), "there is a form");
+    let mut form = root.get(&small).await.form().with(&PRICE);
+    form.fields.retain(|(name, _)| name != "csrf");
+    let csrf = grace.csrf().await;
+    grace.send(&form.with(&[("csrf", &csrf)])).await.assert_status(403);
+    assert_eq!(stored(&app, "small-1"), "on offer - - - 0");
+}

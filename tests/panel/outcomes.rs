@@ -1,0 +1,186 @@
+//! What came of chats: model, usage, timing, cost and reasons, on their pages and on the home page.
+
+use rstest::rstest;
+use tollgate::clock;
+use tollgate::db::DbConnection;
+use tollgate::domain::OperationId;
+use tollgate::metering::{Ending, end_hold};
+
+use super::models::UPSTREAM;
+use crate::support::On;
+use crate::support::app::TestApp;
+use crate::support::panel::Page;
+
+/// A chat that failed for a reason.
+async fn failed(app: &TestApp, token: &str, reason: &'static str) -> i64 {
+    let chat = app.hold(token).await;
+    let end = move |conn: &mut DbConnection| {
+        let (ending, now) = (Ending::failed(reason), clock::now());
+        Ok(end_hold(conn, chat, &ending, OperationId::generate(), now)?)
+    };
+    app.services.db.write(tollgate::db::Scope::none(), end).await.unwrap();
+    chat
+}
+
+/// The part of the home page that stands under this head.
+fn section(page: &Page, head: &str) -> Option<String> {
+    let text = page.text();
+    let (_, rest) = text.split_once(head)?;
+    Some(rest.split("Recent actions").next().unwrap_or_default().to_owned())
+}
+
+const FAILURES: &str = "Failures by reason, in the last 24 hours";
+
+#[rstest]
+#[actix_web::test]
+async fn the_home_page_counts_why_chats_failed_in_the_last_day(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let token = app.user("ada").await;
+    let root = app.superuser("root").await;
+    app.chat(&token, "Hello").await.assert_status(201);
+    app.hold(&token).await;
+    assert_eq!(section(&root.get("/admin/").await, FAILURES), None, "nothing failed");
+    let old = failed(&app, &token, "the model fell silent").await;
+    app.sql(&format!("UPDATE chats SET created_at = '2024-01-01 00:00:00' WHERE id <= {old}"));
+    assert_eq!(section(&root.get("/admin/").await, FAILURES), None, "that was long ago");
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        silent.push(failed(&app, &token, "the model fell silent").await);
+    }
+    failed(&app, &token, "the model had an error").await;
+    let home = root.get("/admin/").await;
+    assert_eq!(
+        section(&home, FAILURES).map(|text| text.trim().to_owned()),
+        Some("2 the model fell silent 1 the model had an error".to_owned())
+    );
+    // Each leads to the list of those that failed by it.
+    let list = root.click(&home, "the model fell silent").await;
+    list.assert_shows(&["2 chats (", "State: Failed", "Why it failed: the model fell silent"]);
+    for chat in silent {
+        let is_there = list.links().iter().any(|link| link.starts_with(&format!("/admin/chats/{chat}/")));
+        assert!(is_there, "{chat} is not in the list");
+    }
+    list.assert_hides(&["the model had an error"]);
+    app.assert_sound();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn chats_are_found_by_reason_together_with_words_and_others(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (ada, bob) = (app.user("ada").await, app.user("bob").await);
+    let root = app.superuser("root").await;
+    let silent = failed(&app, &ada, "the model fell silent").await;
+    let other = failed(&app, &ada, "the model had an error").await;
+    let theirs = failed(&app, &bob, "the model fell silent").await;
+    app.catch_up().await;
+    let found = async |query: &str| {
+        let page = root.get(&format!("/admin/chats/?reason=the+model+fell+silent&{query}")).await;
+        let links = page.assert_status(200).links();
+        [silent, other, theirs]
+            .map(|chat| links.iter().any(|link| link.starts_with(&format!("/admin/chats/{chat}/"))))
+    };
+    assert_eq!(found("").await, [true, false, true]);
+    assert_eq!(found("user=ada").await, [true, false, false]);
+    assert_eq!(found("user=ada&state=failed&date=today").await, [true, false, false]);
+    assert_eq!(found("user=ada&state=complete").await, [false; 3]);
+    assert_eq!(found("q=hi").await, [true, false, true]);
+    assert_eq!(found("q=nothing").await, [false; 3]);
+    let cut = root.get("/admin/chats/?reason=the+model+had+an+error&q=hi&rows=1").await;
+    cut.assert_shows(&["Nothing among the rows that were looked at"]);
+    root.click(&cut, "Look further").await.assert_shows(&["the model had an error"]);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_chats_page_tells_model_usage_timing_and_what_it_cost(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let token = app.user("ada").await;
+    let root = app.superuser("root").await;
+    app.chat(&token, "Hello").await.assert_status(201);
+    let chat = app.number("SELECT max(id) AS value FROM chats");
+    let path = format!("/admin/chats/{chat}/");
+    root.get(&path).await.assert_shows(&["Usage None is known", "Charged −100", "Cost in the end 100"]);
+    let user = app.id_of("ada");
+    app.sql(&format!(
+        "INSERT INTO conversations (id, user_id, title, created_at) VALUES (4711, {user}, 'x', '2026-01-01 00:00:00')"
+    ));
+    let extras = r#"{"finish_reason":"tool_calls","message":{"tool_calls":[{"id":"<b>call</b>"}]}}"#;
+    app.sql(&format!(
+        "UPDATE chats SET model = 'small-1', prompt_tokens = 1200, completion_tokens = 34, usage_estimated = TRUE,
+                created_at = '2026-01-01 10:00:00', first_byte_at = '2026-01-01 10:00:00.250',
+                finished_at = '2026-01-01 10:00:03.500', conversation_id = 4711, answer_extras = '{extras}' WHERE id = {chat}"
+    ));
+    // As a price by usage would settle it.
+    app.sql(&format!(
+        "INSERT INTO ledger_entries (user_id, amount, balance_after, kind, chat_id, note, operation_id, created_at)
+         VALUES ({user}, 60, 3960, 'settlement', {chat}, '', {}, '2026-01-01 10:00:03')",
+        if on == On::Sqlite { "randomblob(16)" } else { "decode('00112233445566778899aabbccddeeff', 'hex')" }
+    ));
+    app.sql(&format!("UPDATE users SET tokens = 3960 WHERE id = {user}"));
+    let page = root.get(&path).await;
+    page.assert_shows(&[
+        "State complete",
+        "Model small-1",
+        "First part of the answer after 250 ms",
+        "End after 3.5 s",
+        "Conversation 4711",
+        "Prompt tokens 1,200 (counted by us",
+        "Answer tokens 34 (counted by us",
+        "Why the answer ended tool_calls",
+        "Charged −100 Settled by usage +60 Cost in the end 40",
+        "The answer's other parts",
+    ]);
+    page.assert_hides(&["<b>call</b>"]);
+    root.get("/admin/chats/").await.assert_shows(&["≈ 1,200 + 34 3.5 s"]);
+    app.sql(&format!("UPDATE chats SET usage_estimated = FALSE WHERE id = {chat}"));
+    root.get(&path).await.assert_hides(&["counted by us"]);
+    root.submit(&format!("{path}refund/"), &[("reason", "sorry")]).await.assert_status(303);
+    root.get(&path).await.assert_shows(&["Settled by usage +60 Refunded +40 Cost in the end 0"]);
+    app.assert_sound();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_chat_that_failed_or_waits_says_so_on_its_page(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let token = app.user("ada").await;
+    let root = app.superuser("root").await;
+    let chat = failed(&app, &token, "the model fell silent").await;
+    let page = root.get(&format!("/admin/chats/{chat}/")).await;
+    page.assert_shows(&["State failed", "Why it failed the model fell silent", "Cost in the end 0"]);
+    root.get("/admin/chats/").await.assert_shows(&["the model fell silent failed"]);
+    let hold = app.hold(&token).await;
+    let page = root.get(&format!("/admin/chats/{hold}/")).await;
+    page.assert_shows(&["State pending", "Deadline", "Held −100"]);
+    app.sql(&format!(
+        "UPDATE chats SET state = 'cancelled', failure = 'the client left', deadline = NULL WHERE id = {hold}"
+    ));
+    root.get(&format!("/admin/chats/{hold}/")).await.assert_shows(&["Why it ended the client left"]);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_home_page_tells_how_the_upstream_does(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    root.get("/admin/").await.assert_hides(&["Upstream"]);
+    let Some(app) = TestApp::spawn_with(on, &UPSTREAM).await else { return };
+    let (root, token) = (app.superuser("root").await, app.user("ada").await);
+    root.get("/admin/").await.assert_shows(&["Upstream State not called yet Failures in a row 0"]);
+    let answer = app.chat(&token, "Hello").await;
+    assert!(answer.status >= 500, "{}", answer.text());
+    let home = root.get("/admin/").await;
+    home.assert_shows(&[
+        "Upstream State failing",
+        "Why the model could not be reached",
+        "Calls in flight 0 Calls waiting 0",
+    ]);
+    assert_eq!(
+        section(&home, FAILURES).map(|text| text.trim().to_owned()),
+        Some("1 the model could not be reached".to_owned())
+    );
+    app.assert_sound();
+}
