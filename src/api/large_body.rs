@@ -40,6 +40,13 @@ impl Default for LargeBodies {
     }
 }
 
+/// Whether a body may be larger than usual, by what its head says. One in chunks may become as large as it likes.
+pub(super) fn may_be_large(request: &HttpRequest) -> bool {
+    let length = request.headers().get("content-length").and_then(|length| length.to_str().ok());
+    let is_small = |length: usize| length <= MOST_BYTES;
+    !length.and_then(|length| length.parse().ok()).is_some_and(is_small)
+}
+
 /// Reads and parses the body of a request. `Ok(None)`: it is no such JSON.
 ///
 /// # Errors
@@ -53,11 +60,7 @@ where
     T: DeserializeOwned + Send + 'static,
 {
     check_head(request, MOST_BYTES_OF_V1)?;
-    let length = request.headers().get("content-length").and_then(|length| length.to_str().ok());
-    // A body in chunks may become as large as it likes.
-    let is_small =
-        length.and_then(|length| length.parse().ok()).is_some_and(|length: usize| length <= MOST_BYTES);
-    let (_place, limit) = if is_small {
+    let (_place, limit) = if !may_be_large(request) {
         (None, time_limit(request))
     } else {
         let place = timeout(PATIENCE, places.0.acquire()).await.map_err(|_| Error::Busy(RETRY_AFTER))?;

@@ -41,15 +41,31 @@ fn alike(a: &Charge, b: &Charge) -> bool {
 /// of several would begin at the lowest id again; and a statement that has to wait for a row still reads all other
 /// tables as they were before the wait, so that it would miss an idempotency key or a hold that was committed meanwhile.
 fn lock_payers(conn: &mut DbConnection, charges: &[&Charge]) -> Result<()> {
-    let digests: Vec<&[u8]> = charges.iter().map(|charge| charge.auth_token.as_bytes().as_slice()).collect();
-    diesel::sql_query(
-        "SELECT 1 FROM users WHERE id IN (SELECT user_id FROM auth_tokens WHERE digest = ANY ($1))
-         ORDER BY id FOR NO KEY UPDATE",
-    )
-    .bind::<Array<Binary>, _>(digests)
-    .execute(postgres(conn)?)?;
+    let digests = charges.iter().map(|charge| charge.auth_token.as_bytes().as_slice()).collect();
+    LockPayers { digests }.execute(postgres(conn)?)?;
     Ok(())
 }
+
+/// A query type of its own for the same reason as [`ChargeSet`]: each hold runs it.
+struct LockPayers<'a> {
+    digests: Vec<&'a [u8]>,
+}
+
+impl QueryFragment<Pg> for LockPayers<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT 1 FROM users WHERE id IN (SELECT user_id FROM auth_tokens WHERE digest = ANY (");
+        out.push_bind_param::<Array<Binary>, _>(&self.digests)?;
+        out.push_sql(")) ORDER BY id FOR NO KEY UPDATE");
+        Ok(())
+    }
+}
+
+impl QueryId for LockPayers<'_> {
+    type QueryId = LockPayers<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl RunQueryDsl<PgConnection> for LockPayers<'_> {}
 
 fn postgres(conn: &mut DbConnection) -> Result<&mut PgConnection> {
     match conn {

@@ -5,9 +5,10 @@
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
 use super::entry::NewEntry;
-use crate::db::DbConnection;
+use crate::db::{Bind, DbConnection, Statement};
 use crate::domain::OperationId;
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, ToFollow};
 use crate::responder::{Reason, Usage};
@@ -133,14 +134,11 @@ pub fn end_hold(
     operation_id: OperationId,
     now: NaiveDateTime,
 ) -> QueryResult<Ended> {
-    let Some((user_id, charge)) = leave_pending(conn, chat_id, ending, now)? else {
+    let Some(Left { user_id, charge, balance }) = leave_pending(conn, chat_id, ending, now)? else {
         return already_ended(conn, chat_id, ending, operation_id);
     };
     let (kind, amount, actor_id, note) = match ending.money(charge) {
-        Money::Stays => {
-            let balance = users::table.find(user_id).select(users::tokens).get_result(conn)?;
-            return Ok(Ended::Now { balance });
-        }
+        Money::Stays => return Ok(Ended::Now { balance }),
         Money::Settles(rest) => (EntryKind::Settlement, rest, None, ""),
         Money::GoesBack { actor_id, note } => {
             // Another try may have the key.
@@ -158,34 +156,49 @@ pub fn end_hold(
     Ok(Ended::Now { balance })
 }
 
-/// Takes the chat out of `pending`, with what arrived; answers whose it is and what was charged. `None`: it was not
-/// pending any more.
+/// What was known of a chat when it was pending.
+struct Left {
+    user_id: i64,
+    charge: i64,
+    /// The user's balance, in which nothing of this ending is yet.
+    balance: i64,
+}
+
+/// Takes the chat out of `pending`, with what arrived. `None`: it was not pending any more.
 fn leave_pending(
     conn: &mut DbConnection,
     chat_id: i64,
     ending: &Ending,
     now: NaiveDateTime,
-) -> QueryResult<Option<(i64, i64)>> {
+) -> QueryResult<Option<Left>> {
+    struct LeavePending;
     let nothing = Arrived::default();
     let arrived = ending.arrived().unwrap_or(&nothing);
-    let pending =
-        chats::table.filter(chats::id.eq(chat_id)).filter(chats::state.eq(ChatState::Pending.as_str()));
-    diesel::update(pending)
-        .set((
-            chats::state.eq(ending.state().as_str()),
-            chats::failure.eq(ending.failure()),
-            chats::finished_at.eq(Some(now)),
-            chats::deadline.eq(None::<NaiveDateTime>),
-            chats::response.eq(arrived.text.as_deref()),
-            chats::answer_extras.eq(arrived.extras.as_deref()),
-            chats::prompt_tokens.eq(arrived.usage.map(|usage| usage.prompt_tokens)),
-            chats::completion_tokens.eq(arrived.usage.map(|usage| usage.completion_tokens)),
-            chats::usage_estimated.eq(arrived.usage.map(|usage| usage.estimated)),
-            chats::first_byte_at.eq(arrived.first_byte_at),
-        ))
-        .returning((chats::user_id, chats::charge))
-        .get_result(conn)
-        .optional()
+    let usage = arrived.usage;
+    let statement = Statement::<LeavePending, (BigInt, BigInt, BigInt)>::new(
+        "UPDATE chats SET state = ?, failure = ?, finished_at = ?, deadline = NULL, response = ?, answer_extras = ?,
+             prompt_tokens = ?, completion_tokens = ?,
+             usage_estimated = CASE ? WHEN 1 THEN TRUE WHEN 0 THEN FALSE END, first_byte_at = ?
+         WHERE id = ? AND state = 'pending'
+         RETURNING user_id, charge, (SELECT tokens FROM users WHERE users.id = chats.user_id)",
+        vec![
+            Bind::Text(ending.state().as_str()),
+            Bind::MaybeText(ending.failure()),
+            Bind::Time(now),
+            Bind::MaybeText(arrived.text.as_deref()),
+            Bind::MaybeText(arrived.extras.as_deref()),
+            Bind::MaybeInteger(usage.map(|usage| usage.prompt_tokens)),
+            Bind::MaybeInteger(usage.map(|usage| usage.completion_tokens)),
+            Bind::MaybeInteger(usage.map(|usage| i64::from(usage.estimated))),
+            Bind::MaybeTime(arrived.first_byte_at),
+            Bind::Integer(chat_id),
+        ],
+    );
+    let left: Option<(i64, i64, i64)> = match conn {
+        DbConnection::Sqlite(conn) => statement.get_result(conn).optional()?,
+        DbConnection::Postgres(conn) => statement.get_result(conn).optional()?,
+    };
+    Ok(left.map(|(user_id, charge, balance)| Left { user_id, charge, balance }))
 }
 
 fn already_ended(

@@ -98,7 +98,8 @@ impl Inner {
             }
             Ok(found)
         };
-        self.db.read(read).await
+        // A conversation may be long; all else is a few rows.
+        if conversation_id.is_some() { self.db.read(read).await } else { self.db.read_few(read).await }
     }
 
     /// The models that the settings name and that are not withdrawn, in the settings' order.

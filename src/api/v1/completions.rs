@@ -12,7 +12,7 @@ use super::super::large_body::{self, LargeBodies};
 use super::super::receipt::{add_receipt, add_start};
 use super::request::CompletionRequest;
 use super::write::{Chunks, completion};
-use crate::auth::{Auth, Credentials, CurrentUser};
+use crate::auth::{Auth, Credentials};
 use crate::domain::{Invalid, TokenDigest};
 use crate::error::{Error, Result};
 use crate::metering::{ChatRequest, Prompt, Toll};
@@ -23,23 +23,33 @@ pub(in crate::api) async fn create(
     toll: web::Data<Toll>,
     places: web::Data<LargeBodies>,
     credentials: Credentials,
-    _: CurrentUser,
     http: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse> {
-    // Who it is comes first: nobody else may make the server read so much.
     let auth_token = credentials.or(|| None)?;
+    if large_body::may_be_large(&http) {
+        // Who it is comes first: nobody else may make the server read so much.
+        auth.current_user(auth_token).await?;
+    }
     let counted = auth.count_message(auth_token).await?;
     let answered = match counted.verdict {
         Ok(()) => {
-            async {
-                let body = large_body::json(&http, payload, &places).await?;
-                answer(&toll, parse(auth_token, body, &http)?).await
+            let body = large_body::json(&http, payload, &places).await;
+            if let Err(error @ Error::BodyCutShort) = body {
+                // actix drops a handler at its next await when the body breaks: now is the only moment to answer.
+                return Err(error);
             }
-            .await
+            match body.and_then(|body| parse(auth_token, body, &http)) {
+                Ok(request) => answer(&toll, request).await,
+                // 401 comes before every other refusal.
+                Err(error) => Err(auth.current_user(auth_token).await.err().unwrap_or(error)),
+            }
         }
         Err(error) => Err(error),
     };
+    if answered.is_ok() {
+        auth.used(auth_token);
+    }
     let mut response = answered.unwrap_or_else(HttpResponse::from_error);
     if let Some(allowed) = counted.allowed {
         add_limits(&mut response, allowed);
