@@ -14,8 +14,11 @@ use crate::server::{self, Services};
 /// bcrypt below this is too cheap for passwords of people.
 const LEAST_BCRYPT_COST: u32 = 10;
 
-/// Threads on which answers of upstreams are passed on; the rest of the cores is for requests and the database.
-const MOST_BACKGROUND: usize = 4;
+/// Threads on which answers of upstreams are passed on: half of the cores, as the rest is for requests and the database. A
+/// call is passed between fewer threads, and is quicker, where there is one.
+fn background_threads() -> usize {
+    (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1)
+}
 
 pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     let lock = ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?;
@@ -25,7 +28,7 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     let has_superuser = warn(config, &db)?;
     // Holds are settled on a runtime of their own, which goes on when the server's workers end.
     let background = Builder::new_multi_thread()
-        .worker_threads(std::thread::available_parallelism().map_or(1, usize::from).min(MOST_BACKGROUND))
+        .worker_threads(background_threads())
         .thread_name("background")
         .enable_all()
         .build()
