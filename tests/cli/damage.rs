@@ -20,6 +20,7 @@ const CHARGED: &str = "every live chat has its charge";
 const ONCE: &str = "a chat has at most one charge, one settlement and one refund";
 const NO_MORE_BACK: &str = "no more goes back for a chat than was charged";
 const FAILED_FREE: &str = "a failed chat costs nothing, and a pending one has nothing given back";
+const SETTLED: &str = "only a chat that was answered is settled";
 const BELONGS: &str = "ledger entries belong to users and chats that exist, and to the chat's own user";
 const KEYS: &str = "idempotency keys name chats of their own user";
 const OVERDUE: &str = "no hold is past its deadline";
@@ -106,6 +107,11 @@ fn another_entry(on: On, values: &str) -> String {
     "UPDATE chats SET state = 'failed' WHERE id = 1",
     FAILED_FREE,
     "chat 1 is failed, but 100 of its charge of 100 stay taken"
+)]
+#[case(
+    "UPDATE ledger_entries SET kind = 'settlement' WHERE id = 5",
+    SETTLED,
+    "chat 2 is failed, but ledger entry 5 settles it"
 )]
 #[case(
     "UPDATE chats SET state = 'pending', deadline = '2999-01-01 00:00:00' WHERE id = 2",

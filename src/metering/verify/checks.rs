@@ -75,6 +75,13 @@ pub(super) const COMMON: &[Check] = &[
               WHERE c.state = 'complete' AND e.actor_id IS NULL",
     },
     Check {
+        claim: "only a chat that was answered is settled",
+        sql: "SELECT 'chat ' || c.id AS subject,
+                     'is ' || c.state || ', but ledger entry ' || e.id || ' settles it' AS fault
+              FROM ledger_entries e JOIN chats c ON c.id = e.chat_id
+              WHERE e.kind = 'settlement' AND c.state NOT IN ('complete', 'cancelled')",
+    },
+    Check {
         claim: "ledger entries belong to users and chats that exist, and to the chat's own user",
         sql: "SELECT 'ledger entry ' || e.id AS subject,
                      'of user ' || e.user_id || ' names chat ' || coalesce(CAST(e.chat_id AS TEXT), '-') || ' of user '
