@@ -28,7 +28,7 @@ start_cluster() {
 # open_cluster FOLDER: one that was made before.
 open_cluster() {
     pg_home=$1
-    pg_sockets=$(mktemp -d /tmp/tollgate-bench.XXXXXX)
+    pg_sockets=$(mktemp -d -t tollgate-bench.XXXXXX)
     # PostgreSQL refuses to run as root.
     if [ "$(id -u)" -eq 0 ]; then
         local owner=nobody

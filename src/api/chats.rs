@@ -3,10 +3,10 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::page::{PageQuery, next_link};
+use super::page;
 use crate::auth::{Auth, CurrentUser};
 use crate::clock::rfc3339;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::models::Chat;
 
 /// A chat as its user sees it.
@@ -61,22 +61,13 @@ impl From<Chat> for ChatView {
     }
 }
 
-#[derive(Serialize)]
-struct Page {
-    chats: Vec<ChatView>,
-    next: Option<String>,
-}
-
 pub(super) async fn list(
     auth: web::Data<Auth>,
     current: CurrentUser,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let page = PageQuery::parse(request.query_string()).map_err(Error::Invalid)?;
-    let chats = auth.chats(&current, page).await?;
-    let ids: Vec<i64> = chats.iter().map(|chat| chat.id).collect();
-    let chats = chats.into_iter().map(ChatView::from).collect();
-    Ok(HttpResponse::Ok().json(Page { chats, next: next_link("/chats/", page, &ids) }))
+    let fetch = async |page| auth.chats(&current, page).await;
+    page::list::<Chat, ChatView>(&request, ("chats", "/chats/"), |chat| chat.id, fetch).await
 }
 
 pub(super) async fn show(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::body::Body;
 use super::chats::ChatView;
-use super::page::{PageQuery, next_link};
+use super::page::{self, PageQuery, next_link};
 use crate::auth::{Auth, Credentials, CurrentUser, Title};
 use crate::clock::rfc3339;
 use crate::domain::Invalid;
@@ -30,12 +30,6 @@ impl From<Conversation> for ConversationView {
         let created_at = rfc3339(conversation.created_at);
         ConversationView { id: conversation.id, title: conversation.title, created_at }
     }
-}
-
-#[derive(Serialize)]
-struct Page {
-    conversations: Vec<ConversationView>,
-    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -68,11 +62,9 @@ pub(super) async fn list(
     current: CurrentUser,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let page = PageQuery::parse(request.query_string()).map_err(Error::Invalid)?;
-    let conversations = auth.conversations(&current, page).await?;
-    let ids: Vec<i64> = conversations.iter().map(|conversation| conversation.id).collect();
-    let conversations = conversations.into_iter().map(ConversationView::from).collect();
-    Ok(HttpResponse::Ok().json(Page { conversations, next: next_link("/conversations/", page, &ids) }))
+    let fetch = async |page| auth.conversations(&current, page).await;
+    let place = ("conversations", "/conversations/");
+    page::list::<Conversation, ConversationView>(&request, place, |conversation| conversation.id, fetch).await
 }
 
 pub(super) async fn show(

@@ -3,10 +3,10 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::page::{PageQuery, next_link};
+use super::page;
 use crate::auth::{Auth, CurrentUser};
 use crate::clock::rfc3339;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::models::{EntryKind, LedgerEntry};
 
 /// A ledger entry as its user sees it: who the administrator was is not shown, only that there was one.
@@ -38,20 +38,11 @@ impl From<LedgerEntry> for EntryView {
     }
 }
 
-#[derive(Serialize)]
-struct Page {
-    entries: Vec<EntryView>,
-    next: Option<String>,
-}
-
 pub(super) async fn list(
     auth: web::Data<Auth>,
     current: CurrentUser,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let page = PageQuery::parse(request.query_string()).map_err(Error::Invalid)?;
-    let entries = auth.ledger(&current, page).await?;
-    let ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
-    let entries = entries.into_iter().map(EntryView::from).collect();
-    Ok(HttpResponse::Ok().json(Page { entries, next: next_link("/ledger/", page, &ids) }))
+    let fetch = async |page| auth.ledger(&current, page).await;
+    page::list::<LedgerEntry, EntryView>(&request, ("entries", "/ledger/"), |entry| entry.id, fetch).await
 }

@@ -1,8 +1,11 @@
 //! Keyset pages: `?limit=&before=`, newest first.
 
-use serde::Deserialize;
+use actix_web::{HttpRequest, HttpResponse};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::domain::Invalid;
+use crate::error::{Error, Result};
 use crate::models::Keyset;
 
 /// Rows of a page where the request does not say.
@@ -34,6 +37,23 @@ impl PageQuery {
         };
         Ok(Keyset { limit, before })
     }
+}
+
+/// Answers a list: a page of what `fetch` finds, each row as `View` shows it, under `name`, and the link to the next page.
+pub(super) async fn list<Row, View>(
+    request: &HttpRequest,
+    (name, path): (&str, &str),
+    id: impl Fn(&Row) -> i64,
+    fetch: impl AsyncFnOnce(Keyset) -> Result<Vec<Row>>,
+) -> Result<HttpResponse>
+where
+    View: From<Row> + Serialize,
+{
+    let page = PageQuery::parse(request.query_string()).map_err(Error::Invalid)?;
+    let rows = fetch(page).await?;
+    let ids: Vec<i64> = rows.iter().map(id).collect();
+    let views: Vec<View> = rows.into_iter().map(View::from).collect();
+    Ok(HttpResponse::Ok().json(json!({ name: views, "next": next_link(path, page, &ids) })))
 }
 
 /// The link to the next page, where there may be one: the page was full.
