@@ -8,6 +8,7 @@ mod migrate;
 mod settings;
 mod sql;
 mod terminal;
+mod upstream;
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

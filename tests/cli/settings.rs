@@ -9,7 +9,7 @@ use crate::support::server::Server;
 use crate::support::{On, TestDatabase, temporary};
 
 /// Every setting: flag, variable, what `--help` says of its default, and a value that it refuses.
-const SETTINGS: [(&str, &str, &str, &str); 24] = [
+const SETTINGS: [(&str, &str, &str, &str); 40] = [
     ("--bind", "TOLLGATE_BIND", "127.0.0.1:8000", "nowhere"),
     ("--public-url", "TOLLGATE_PUBLIC_URL", "", "ftp://chat.example"),
     ("--trusted-proxies", "TOLLGATE_TRUSTED_PROXIES", "none", "10.0.0.0/99"),
@@ -32,6 +32,22 @@ const SETTINGS: [(&str, &str, &str, &str); 24] = [
     ("--responder", "TOLLGATE_RESPONDER", "dummy", "oracle"),
     ("--dummy-delay", "TOLLGATE_DUMMY_DELAY", "0", "600001"),
     ("--dummy-failures", "TOLLGATE_DUMMY_FAILURES", "0", "101"),
+    ("--concurrent-chats", "TOLLGATE_CONCURRENT_CHATS", "32", "-1"),
+    ("--requests-per-minute", "TOLLGATE_REQUESTS_PER_MINUTE", "600", "many"),
+    ("--upstream-url", "TOLLGATE_UPSTREAM_URL", "", "http://llm.example"),
+    ("--upstream-models", "TOLLGATE_UPSTREAM_MODELS", "", "a b"),
+    ("--upstream-key-file", "TOLLGATE_UPSTREAM_KEY_FILE", "none", ""),
+    ("--upstream-system-prompt", "TOLLGATE_UPSTREAM_SYSTEM_PROMPT", "nothing", ""),
+    ("--upstream-max-output", "TOLLGATE_UPSTREAM_MAX_OUTPUT", "1024", "0"),
+    ("--upstream-limit-field", "TOLLGATE_UPSTREAM_LIMIT_FIELD", "max_tokens", "tokens"),
+    ("--upstream-context", "TOLLGATE_UPSTREAM_CONTEXT", "4096", "-1"),
+    ("--upstream-connect-timeout", "TOLLGATE_UPSTREAM_CONNECT_TIMEOUT", "5", "0"),
+    ("--upstream-first-byte-timeout", "TOLLGATE_UPSTREAM_FIRST_BYTE_TIMEOUT", "60", "0"),
+    ("--upstream-idle-timeout", "TOLLGATE_UPSTREAM_IDLE_TIMEOUT", "30", "0"),
+    ("--upstream-total-timeout", "TOLLGATE_UPSTREAM_TOTAL_TIMEOUT", "300", "0"),
+    ("--upstream-calls", "TOLLGATE_UPSTREAM_CALLS", "64", "0"),
+    ("--upstream-waiting", "TOLLGATE_UPSTREAM_WAITING", "64", "-1"),
+    ("--upstream-patience", "TOLLGATE_UPSTREAM_PATIENCE", "5", "0"),
     ("--log", "TOLLGATE_LOG", "info", "tollgate=loud"),
     ("--bcrypt-cost", "TOLLGATE_BCRYPT_COST", "12", "17"),
 ];
