@@ -134,3 +134,23 @@ async fn the_same_message_elsewhere_is_another_request() {
     let again = ask(json!({ "message": "hi", "conversation_id": id })).await;
     again.assert_status(201).assert_header("idempotency-replayed", "true");
 }
+
+#[actix_web::test]
+async fn a_user_has_so_many_conversations_at_most_and_makes_them_at_the_pace_of_messages() {
+    let Some(app) =
+        TestApp::spawn_with(On::Sqlite, &["--throttle", "on", "--requests-per-minute", "3"]).await
+    else {
+        return;
+    };
+    let token = app.user("ada").await;
+    let first = start(&app, &token, "first").await;
+    app.sql(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 999)
+         INSERT INTO conversations (user_id, title, created_at)
+         SELECT user_id, i, created_at FROM conversations, n WHERE id = {first}"
+    ));
+    app.post("/conversations/", &token, json!({})).await.assert_error(400, "Invalid conversation");
+    app.delete(&format!("/conversations/{first}/"), &token).await.assert_status(204);
+    app.post("/conversations/", &token, json!({})).await.assert_status(201);
+    app.post("/conversations/", &token, json!({})).await.assert_error(429, "Too many requests");
+}
