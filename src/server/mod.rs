@@ -195,9 +195,10 @@ fn stop_on_signal(server: ServerHandle, services: Services) -> io::Result<impl F
             services.toll.drain(DRAIN, server.stop(true)).await;
             services.auth.write_last_uses().await;
         };
-        // A database that hangs must not keep the process: whatever ends it next would kill it anyway.
+        // Neither a database that hangs nor a client that does not read may keep the process: whatever ends it next would
+        // kill it anyway.
         if timeout_at(last_moment, finish).await.is_err() {
-            log::error!("the database did not answer in time: open holds are left to the sweeper");
+            log::error!("not all was finished in time: holds that are still open are left to the sweeper");
         }
     })
 }
