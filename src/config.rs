@@ -1,18 +1,22 @@
 //! Every setting once: flag, variable, default, unit. `tollgate --help` prints this file's texts.
 
+mod accounts;
+mod database;
+mod listen;
 mod upstream;
 mod values;
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+pub use accounts::{Accounts, LoginErrors, Registration, Switch};
+pub use database::Database;
+pub use listen::Listen;
 pub use upstream::{Limits, UpstreamArgs};
-use values::{cors_origin, log_filter, public_url, site_title};
+use values::log_filter;
 
-use crate::client_address::TrustedProxies;
 use crate::db::{DatabaseUrl, DbOptions};
 use crate::metering::Prices;
 use crate::responder::{Dummy, Responder};
@@ -41,83 +45,6 @@ pub struct Config {
 }
 
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Serving")]
-pub struct Listen {
-    /// Address and port to listen on
-    #[arg(
-        global = true,
-        long,
-        env = "TOLLGATE_BIND",
-        value_name = "ADDRESS:PORT",
-        default_value = "127.0.0.1:8000"
-    )]
-    pub bind: SocketAddr,
-    /// The address that clients use, when it is not --bind (behind a proxy); https:// turns on Secure cookies and HSTS
-    #[arg(global = true, long, env = "TOLLGATE_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
-    pub public_url: Option<url::Url>,
-    /// Proxies whose X-Forwarded-For is believed: addresses and networks, comma-separated [default: none]
-    #[arg(
-        global = true,
-        long,
-        env = "TOLLGATE_TRUSTED_PROXIES",
-        value_name = "LIST",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub trusted_proxies: TrustedProxies,
-    /// Origins whose pages may call the API from a browser, comma-separated, or * for all [default: none]
-    #[arg(global = true, long, env = "TOLLGATE_CORS_ORIGINS", value_name = "LIST", value_delimiter = ',',
-          value_parser = cors_origin)]
-    pub cors_origins: Vec<String>,
-    /// Threads that answer requests [default: one a core]
-    #[arg(global = true, long, env = "TOLLGATE_WORKERS", value_name = "COUNT",
-          value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub workers: Option<u16>,
-    /// Connections that may be open at once; further ones wait to be accepted
-    #[arg(global = true, long, env = "TOLLGATE_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 8192,
-          value_parser = clap::value_parser!(u32).range(2..))]
-    pub max_connections: u32,
-    /// Seconds that a request's head may take to arrive
-    #[arg(global = true, long, env = "TOLLGATE_HEAD_TIMEOUT", value_name = "SECONDS", default_value_t = 5,
-          value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub head_timeout: u64,
-    /// Seconds that a request's body may take to arrive
-    #[arg(global = true, long, env = "TOLLGATE_BODY_TIMEOUT", value_name = "SECONDS", default_value_t = 15,
-          value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub body_timeout: u64,
-    /// What the panel is called, in its header and in the titles of its pages
-    #[arg(global = true, long, env = "TOLLGATE_SITE_TITLE", value_name = "TEXT", default_value = "Tollgate",
-          value_parser = site_title)]
-    pub site_title: String,
-    /// Free disk space, in MiB, below which the log warns
-    #[arg(global = true, long, env = "TOLLGATE_MIN_FREE_DISK", value_name = "MIB", default_value_t = 512)]
-    pub min_free_disk: u64,
-}
-
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Database")]
-pub struct Database {
-    /// A file for SQLite (a path, or sqlite://PATH), or postgres://USER:PASSWORD@HOST/DATABASE
-    #[arg(
-        global = true,
-        long,
-        env = "DATABASE_URL",
-        hide_env_values = true,
-        value_name = "URL",
-        default_value = "tollgate.db"
-    )]
-    pub database_url: DatabaseUrl,
-    /// Connections that only read, each with a thread [default: SQLite: one a core; PostgreSQL: 8]
-    #[arg(global = true, long, env = "TOLLGATE_READ_CONNECTIONS", value_name = "COUNT",
-          value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub read_connections: Option<u32>,
-    /// Connections that write, on PostgreSQL (SQLite has one)
-    #[arg(global = true, long, env = "TOLLGATE_PG_WRITERS", value_name = "COUNT", default_value_t = 2,
-          value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub pg_writers: u16,
-}
-
-#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Metering")]
 pub struct Metering {
     /// Tokens that a new user gets
@@ -128,46 +55,6 @@ pub struct Metering {
     #[arg(global = true, long, env = "TOLLGATE_CHAT_PRICE", value_name = "TOKENS", default_value_t = 100,
           value_parser = clap::value_parser!(i64).range(0..=1_000_000_000_000))]
     pub chat_price: i64,
-}
-
-#[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Accounts")]
-pub struct Accounts {
-    /// Cost of bcrypt for new password hashes: each step doubles the work
-    #[arg(global = true, long, env = "TOLLGATE_BCRYPT_COST", value_name = "COST", default_value_t = 12,
-          value_parser = clap::value_parser!(u32).range(4..=16))]
-    pub bcrypt_cost: u32,
-    /// Throttles on log-in, registration and sign-in; off switches every throttle and rate limit off
-    #[arg(global = true, long, env = "TOLLGATE_THROTTLE", value_name = "SWITCH", default_value = "on")]
-    pub throttle: Switch,
-    /// Whether anybody may register over the API
-    #[arg(global = true, long, env = "TOLLGATE_REGISTRATION", value_name = "MODE", default_value = "open")]
-    pub registration: Registration,
-    /// Whether a failed log-in says which of name and password was wrong (as the old services did)
-    #[arg(
-        global = true,
-        long,
-        env = "TOLLGATE_LOGIN_ERRORS",
-        value_name = "MODE",
-        default_value = "distinct"
-    )]
-    pub login_errors: LoginErrors,
-    /// Days after which a login's auth token expires; 0: never
-    #[arg(global = true, long, env = "TOLLGATE_AUTH_TOKEN_DAYS", value_name = "DAYS", default_value_t = 0,
-          value_parser = clap::value_parser!(u32).range(0..=36_500))]
-    pub auth_token_days: u32,
-    /// Minutes after which a session of the panel ends that is not used
-    #[arg(global = true, long, env = "TOLLGATE_SESSION_IDLE_MINUTES", value_name = "MINUTES", default_value_t = 60,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub session_idle_minutes: u32,
-    /// Hours after which a session of the panel ends, used or not
-    #[arg(global = true, long, env = "TOLLGATE_SESSION_HOURS", value_name = "HOURS", default_value_t = 12,
-          value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    pub session_hours: u32,
-    /// Days after which the history of what administrators did is forgotten; 0: never
-    #[arg(global = true, long, env = "TOLLGATE_HISTORY_DAYS", value_name = "DAYS", default_value_t = 0,
-          value_parser = clap::value_parser!(u32).range(0..=36_500))]
-    pub history_days: u32,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -184,26 +71,6 @@ pub struct Answers {
     #[arg(global = true, long, env = "TOLLGATE_DUMMY_FAILURES", value_name = "PERCENT", default_value_t = 0,
           value_parser = clap::value_parser!(u8).range(0..=100))]
     pub dummy_failures: u8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    On,
-    Off,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Registration {
-    Open,
-    Closed,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LoginErrors {
-    /// `Invalid username` or `Invalid password`
-    Distinct,
-    /// `Invalid username or password` for both
-    Unified,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

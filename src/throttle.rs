@@ -1,6 +1,7 @@
 //! Throttles against guessing and flooding: token buckets for each address, and for each address with an account, on this
 //! node only and in bounded memory. No account is ever locked: whoever guesses slows down themselves, not the owner.
 
+mod fair_semaphore;
 mod limiter;
 mod per_user;
 
@@ -9,6 +10,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use governor::clock::{Clock, DefaultClock};
 use sha2::{Digest, Sha256};
 
+pub use fair_semaphore::{Bounds, FairPermit, FairSemaphore, Full};
 pub use limiter::RetryAfter;
 use limiter::{Allowance, Limiter};
 pub use per_user::Allowed;

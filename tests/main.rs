@@ -11,5 +11,6 @@ mod metering;
 mod panel;
 mod readme;
 mod sdk;
+mod storms;
 mod support;
 mod upstream;

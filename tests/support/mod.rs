@@ -3,11 +3,14 @@
 mod administrators;
 pub mod app;
 pub mod dice;
+pub mod figures;
 pub mod gate;
+pub mod honest;
 pub mod html;
 pub mod http;
 pub mod keeper;
 pub mod ledger;
+pub mod memory;
 pub mod model;
 pub mod panel;
 pub mod postgres;

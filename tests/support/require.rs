@@ -29,3 +29,8 @@ pub fn program(name: &str) -> Option<PathBuf> {
 pub fn long() -> bool {
     std::env::var("TOLLGATE_TEST_LONG").is_ok_and(|value| value == "1")
 }
+
+/// Whether the versions that take minutes are wanted: `scripts/proofs` sets it.
+pub fn proofs() -> bool {
+    std::env::var("TOLLGATE_TEST_PROOFS").is_ok_and(|value| value == "1")
+}

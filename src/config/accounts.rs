@@ -1,0 +1,63 @@
+//! The settings of accounts: passwords, log-ins, sessions.
+
+use clap::{Args, ValueEnum};
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Accounts")]
+pub struct Accounts {
+    /// Cost of bcrypt for new password hashes: each step doubles the work
+    #[arg(global = true, long, env = "TOLLGATE_BCRYPT_COST", value_name = "COST", default_value_t = 12,
+          value_parser = clap::value_parser!(u32).range(4..=16))]
+    pub bcrypt_cost: u32,
+    /// Throttles on log-in, registration and sign-in; off switches every throttle and rate limit off
+    #[arg(global = true, long, env = "TOLLGATE_THROTTLE", value_name = "SWITCH", default_value = "on")]
+    pub throttle: Switch,
+    /// Whether anybody may register over the API
+    #[arg(global = true, long, env = "TOLLGATE_REGISTRATION", value_name = "MODE", default_value = "open")]
+    pub registration: Registration,
+    /// Whether a failed log-in says which of name and password was wrong (as the old services did)
+    #[arg(
+        global = true,
+        long,
+        env = "TOLLGATE_LOGIN_ERRORS",
+        value_name = "MODE",
+        default_value = "distinct"
+    )]
+    pub login_errors: LoginErrors,
+    /// Days after which a login's auth token expires; 0: never
+    #[arg(global = true, long, env = "TOLLGATE_AUTH_TOKEN_DAYS", value_name = "DAYS", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub auth_token_days: u32,
+    /// Minutes after which a session of the panel ends that is not used
+    #[arg(global = true, long, env = "TOLLGATE_SESSION_IDLE_MINUTES", value_name = "MINUTES", default_value_t = 60,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub session_idle_minutes: u32,
+    /// Hours after which a session of the panel ends, used or not
+    #[arg(global = true, long, env = "TOLLGATE_SESSION_HOURS", value_name = "HOURS", default_value_t = 12,
+          value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub session_hours: u32,
+    /// Days after which the history of what administrators did is forgotten; 0: never
+    #[arg(global = true, long, env = "TOLLGATE_HISTORY_DAYS", value_name = "DAYS", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub history_days: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Registration {
+    Open,
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LoginErrors {
+    /// `Invalid username` or `Invalid password`
+    Distinct,
+    /// `Invalid username or password` for both
+    Unified,
+}

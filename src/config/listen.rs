@@ -1,0 +1,62 @@
+//! The settings of the HTTP server.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+
+use super::values::{cors_origin, public_url, site_title};
+use crate::client_address::TrustedProxies;
+
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Serving")]
+pub struct Listen {
+    /// Address and port to listen on
+    #[arg(
+        global = true,
+        long,
+        env = "TOLLGATE_BIND",
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:8000"
+    )]
+    pub bind: SocketAddr,
+    /// The address that clients use, when it is not --bind (behind a proxy); https:// turns on Secure cookies and HSTS
+    #[arg(global = true, long, env = "TOLLGATE_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub public_url: Option<url::Url>,
+    /// Proxies whose X-Forwarded-For is believed: addresses and networks, comma-separated [default: none]
+    #[arg(
+        global = true,
+        long,
+        env = "TOLLGATE_TRUSTED_PROXIES",
+        value_name = "LIST",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub trusted_proxies: TrustedProxies,
+    /// Origins whose pages may call the API from a browser, comma-separated, or * for all [default: none]
+    #[arg(global = true, long, env = "TOLLGATE_CORS_ORIGINS", value_name = "LIST", value_delimiter = ',',
+          value_parser = cors_origin)]
+    pub cors_origins: Vec<String>,
+    /// Threads that answer requests [default: one a core]
+    #[arg(global = true, long, env = "TOLLGATE_WORKERS", value_name = "COUNT",
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Connections that may be open at once; further ones wait to be accepted
+    #[arg(global = true, long, env = "TOLLGATE_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 8192,
+          value_parser = clap::value_parser!(u32).range(2..))]
+    pub max_connections: u32,
+    /// Seconds that a request's head may take to arrive
+    #[arg(global = true, long, env = "TOLLGATE_HEAD_TIMEOUT", value_name = "SECONDS", default_value_t = 5,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub head_timeout: u64,
+    /// Seconds that a request's body may take to arrive
+    #[arg(global = true, long, env = "TOLLGATE_BODY_TIMEOUT", value_name = "SECONDS", default_value_t = 15,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub body_timeout: u64,
+    /// What the panel is called, in its header and in the titles of its pages
+    #[arg(global = true, long, env = "TOLLGATE_SITE_TITLE", value_name = "TEXT", default_value = "Tollgate",
+          value_parser = site_title)]
+    pub site_title: String,
+    /// Free disk space, in MiB, below which the log warns
+    #[arg(global = true, long, env = "TOLLGATE_MIN_FREE_DISK", value_name = "MIB", default_value_t = 512)]
+    pub min_free_disk: u64,
+}

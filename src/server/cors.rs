@@ -1,0 +1,51 @@
+//! CORS: what pages of other origins may do.
+
+use actix_cors::Cors;
+use actix_web::middleware::Condition;
+
+/// What pages of other origins may send: the contract's headers, and those that OpenAI's own library adds to each request.
+const ALLOWED_HEADERS: [&str; 15] = [
+    "Authorization",
+    "Content-Type",
+    "Accept",
+    "Idempotency-Key",
+    "OpenAI-Organization",
+    "OpenAI-Project",
+    "User-Agent",
+    "X-Stainless-Arch",
+    "X-Stainless-Lang",
+    "X-Stainless-OS",
+    "X-Stainless-Package-Version",
+    "X-Stainless-Retry-Count",
+    "X-Stainless-Runtime",
+    "X-Stainless-Runtime-Version",
+    "X-Stainless-Timeout",
+];
+
+/// What browsers of other origins may do: nothing, unless the settings name them. No cookies, ever.
+pub fn cors(origins: &[String]) -> Condition<Cors> {
+    let cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
+        .allowed_headers(ALLOWED_HEADERS)
+        .expose_headers([
+            "X-Tokens-Charged",
+            "X-Tokens-Remaining",
+            "X-Chat-Id",
+            "X-Request-Id",
+            "Idempotency-Replayed",
+            "Retry-After",
+            "X-Should-Retry",
+            "X-Chat-State",
+            "X-RateLimit-Limit-Requests",
+            "X-RateLimit-Remaining-Requests",
+            "X-RateLimit-Reset-Requests",
+        ])
+        .max_age(3600);
+    let origins: Vec<&str> = origins.iter().map(String::as_str).filter(|origin| !origin.is_empty()).collect();
+    let cors = if origins.contains(&"*") {
+        cors.send_wildcard().allow_any_origin()
+    } else {
+        origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+    };
+    Condition::new(!origins.is_empty(), cors)
+}

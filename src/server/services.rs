@@ -1,0 +1,111 @@
+//! What handlers use, and the routes that use it.
+
+use std::time::Duration;
+
+use actix_web::web::{self, Data, ServiceConfig};
+use chrono::TimeDelta;
+use tokio::runtime::Handle;
+
+use super::cores;
+use crate::admin::{self, ModelSettings, PublicOrigin, SiteTitle, UserLimitDefaults};
+use crate::administration::Bulk;
+use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness};
+use crate::auth::{AccountRules, Auth, Hasher};
+use crate::client_address::TrustedProxies;
+use crate::config::{Config, LoginErrors, Registration, Switch};
+use crate::db::Db;
+use crate::metering::Toll;
+use crate::pages;
+use crate::throttle::Throttle;
+
+/// Log-ins and registrations that may wait for a core to hash on, for each core.
+const WAITING_PER_CORE: usize = 32;
+
+/// Everything that handlers use. Made once, shared by all workers.
+#[derive(Clone)]
+pub struct Services {
+    pub db: Data<Db>,
+    pub auth: Data<Auth>,
+    pub toll: Data<Toll>,
+    pub bulk: Data<Bulk>,
+    pub readiness: Data<Readiness>,
+    body_timeout: Data<BodyTimeout>,
+    large_bodies: Data<LargeBodies>,
+    proxies: Data<TrustedProxies>,
+    https: Data<Https>,
+    public_origin: Data<PublicOrigin>,
+    site_title: Data<SiteTitle>,
+    model_settings: Data<ModelSettings>,
+    user_limits: Data<UserLimitDefaults>,
+}
+
+impl Services {
+    /// `runtime` is where holds are settled: it must outlive the server.
+    ///
+    /// # Errors
+    /// What the settings lack.
+    pub fn new(config: &Config, db: Db, runtime: Handle) -> Result<Services, String> {
+        let cores = cores();
+        let hasher = Hasher::new(config.accounts.bcrypt_cost, cores, cores * WAITING_PER_CORE);
+        let days = config.accounts.auth_token_days;
+        let rules = AccountRules {
+            opening_tokens: config.metering.opening_tokens,
+            registration_open: config.accounts.registration == Registration::Open,
+            unified_login_errors: config.accounts.login_errors == LoginErrors::Unified,
+            session_idle: TimeDelta::minutes(i64::from(config.accounts.session_idle_minutes)),
+            session_lifetime: TimeDelta::hours(i64::from(config.accounts.session_hours)),
+            requests_per_minute: config.limits.requests_per_minute,
+            auth_token_lifetime: (days > 0).then(|| TimeDelta::days(i64::from(days))),
+        };
+        let throttle = Throttle::new(config.accounts.throttle == Switch::On);
+        let responder = config.responder()?;
+        let named = responder.models().to_vec();
+        let toll = Toll::new(db.clone(), responder, config.prices(), runtime);
+        Ok(Services {
+            auth: Data::new(Auth::new(db.clone(), hasher, throttle, rules)),
+            db: Data::new(db),
+            toll: Data::new(toll),
+            bulk: Data::new(Bulk::default()),
+            readiness: Data::new(Readiness::default()),
+            body_timeout: Data::new(BodyTimeout(Duration::from_secs(config.listen.body_timeout))),
+            large_bodies: Data::new(LargeBodies::default()),
+            proxies: Data::new(config.listen.trusted_proxies.clone()),
+            https: Data::new(Https(config.is_https())),
+            public_origin: Data::new(PublicOrigin(config.public_origin())),
+            site_title: Data::new(SiteTitle(config.listen.site_title.clone())),
+            model_settings: Data::new(ModelSettings {
+                message_price: config.metering.chat_price,
+                max_output: config.upstream.upstream_max_output,
+                named,
+            }),
+            user_limits: Data::new(UserLimitDefaults {
+                concurrent_chats: config.limits.concurrent_chats,
+                requests_per_minute: i64::from(config.limits.requests_per_minute),
+            }),
+        })
+    }
+}
+
+/// All routes with what they need: the whole of the server but its manners.
+pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
+    move |config| {
+        config
+            .app_data(services.db)
+            .app_data(services.auth)
+            .app_data(services.toll)
+            .app_data(services.bulk)
+            .app_data(services.readiness)
+            .app_data(services.body_timeout)
+            .app_data(services.large_bodies)
+            .app_data(services.proxies)
+            .app_data(services.https)
+            .app_data(services.public_origin)
+            .app_data(services.site_title)
+            .app_data(services.model_settings)
+            .app_data(services.user_limits)
+            .configure(api::routes)
+            .configure(pages::routes)
+            .configure(admin::routes)
+            .default_service(web::to(api::not_found));
+    }
+}

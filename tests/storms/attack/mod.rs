@@ -1,0 +1,1 @@
+//! Attacks on availability: hostile clients, users who pay nothing, hostile upstreams.

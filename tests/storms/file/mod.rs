@@ -1,0 +1,1 @@
+//! The SQLite file: moved, replaced, deleted, linked, copied, backed up and restored.

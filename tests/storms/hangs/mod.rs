@@ -1,0 +1,1 @@
+//! PostgreSQL: one party hangs instead of failing.

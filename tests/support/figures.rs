@@ -1,0 +1,14 @@
+//! Figures that a test measures for people to read: printed, and appended to the file that `scripts/proofs` names.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+
+/// Reports what the calling test measured. `what` names the case in a few words; no `|` in either.
+pub fn report(what: &str, figures: &str) {
+    println!("FIGURES: {what}: {figures}");
+    let Some(file) = std::env::var_os("TOLLGATE_TEST_FIGURES") else { return };
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or("a test");
+    let mut file = OpenOptions::new().append(true).create(true).open(file).expect("the file of figures");
+    writeln!(file, "| {what} | {figures} | `{test}` |").expect("the file of figures takes a line");
+}

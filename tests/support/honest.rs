@@ -1,0 +1,108 @@
+//! An honest user beside a storm: sends a chat each second and times the answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::http::Client;
+use super::server::Server;
+
+const EVERY: Duration = Duration::from_secs(1);
+/// How soon a chat must be answered.
+const PROMPT: Duration = Duration::from_secs(1);
+/// The share of chats, in percent, that must be answered that soon.
+const SHARE: usize = 99;
+
+/// A user who chats until the storm is over.
+pub struct HonestUser {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<Attempt>>,
+}
+
+/// What became of one chat.
+#[derive(Debug)]
+struct Attempt {
+    /// The status, or why there was none.
+    outcome: Result<u16, String>,
+    took: Duration,
+}
+
+/// What the honest user saw.
+#[derive(Debug)]
+pub struct Report {
+    attempts: Vec<Attempt>,
+}
+
+impl HonestUser {
+    pub fn start(server: &Server, token: &str) -> HonestUser {
+        HonestUser::start_at(server.address(), token)
+    }
+
+    pub fn start_at(address: SocketAddr, token: &str) -> HonestUser {
+        let (stop, token) = (Arc::new(AtomicBool::new(false)), token.to_owned());
+        let told = stop.clone();
+        let thread = std::thread::spawn(move || chat_until_told(address, &token, &told));
+        HonestUser { stop, thread }
+    }
+
+    /// Ends the chatting.
+    pub fn stop(self) -> Report {
+        self.stop.store(true, Ordering::Relaxed);
+        Report { attempts: self.thread.join().expect("the honest user panicked") }
+    }
+}
+
+fn chat_until_told(address: SocketAddr, token: &str, told: &AtomicBool) -> Vec<Attempt> {
+    let mut client = Client::new(address);
+    let mut attempts = Vec::new();
+    let begun = Instant::now();
+    while !told.load(Ordering::Relaxed) {
+        // Due times are fixed beforehand, so that a slow answer does not thin out the load.
+        let due = begun + EVERY * u32::try_from(attempts.len()).unwrap_or(u32::MAX);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let message = format!("honest message {}", attempts.len());
+        let answer = client.post("/chat/", Some(token), &json!({ "message": message }));
+        let took = Instant::now().saturating_duration_since(due);
+        attempts.push(Attempt { outcome: answer.map(|a| a.status).map_err(|e| e.to_string()), took });
+    }
+    attempts
+}
+
+impl Report {
+    pub fn sent(&self) -> usize {
+        self.attempts.len()
+    }
+
+    /// Chats that were answered with 201 within a second.
+    pub fn prompt(&self) -> usize {
+        let is_prompt = |attempt: &&Attempt| attempt.outcome == Ok(201) && attempt.took <= PROMPT;
+        self.attempts.iter().filter(is_prompt).count()
+    }
+
+    pub fn slowest(&self) -> Duration {
+        self.attempts.iter().map(|attempt| attempt.took).max().unwrap_or_default()
+    }
+
+    /// Fails unless 99 of 100 chats were answered within a second.
+    #[track_caller]
+    pub fn assert_undisturbed(&self) {
+        let late: Vec<_> = self
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.outcome != Ok(201) || attempt.took > PROMPT)
+            .collect();
+        assert!(self.sent() > 0, "the honest user has sent nothing");
+        let is_enough = self.prompt() * 100 >= self.sent() * SHARE;
+        assert!(is_enough, "{} of {} chats were disturbed: {late:?}", late.len(), self.sent());
+    }
+
+    /// For the figures of a storm.
+    pub fn summary(&self) -> String {
+        let slowest = self.slowest().as_millis();
+        format!("honest user: {} of {} within 1 s, slowest {slowest} ms", self.prompt(), self.sent())
+    }
+}
