@@ -5,9 +5,13 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net};
 
+/// A list of addresses and networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks(Vec<IpNet>);
+
 /// The proxies whose word about the client is taken (`--trusted-proxies`). The default trusts nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies(Networks);
 
 /// An element of the list that is neither an address nor a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +19,26 @@ pub struct TrustedProxies(Vec<IpNet>);
     "{0:?} is not an IP address or network; write for example 10.0.0.1 or 10.0.0.0/8, separated by commas"
 )]
 pub struct InvalidProxy(String);
+
+impl FromStr for Networks {
+    type Err = InvalidProxy;
+
+    /// Reads addresses and networks (CIDR) separated by commas; an empty text is an empty list.
+    fn from_str(list: &str) -> Result<Networks, InvalidProxy> {
+        elements(list)
+            .map(|text| network(text).ok_or_else(|| InvalidProxy(text.to_owned())))
+            .collect::<Result<_, _>>()
+            .map(Networks)
+    }
+}
+
+impl Networks {
+    /// Whether the address is in the list, IPv4 inside IPv6 as IPv4.
+    pub fn contain(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
 
 impl FromStr for TrustedProxies {
     type Err = InvalidProxy;
@@ -27,10 +51,12 @@ impl FromStr for TrustedProxies {
 impl TrustedProxies {
     /// Reads addresses and networks (CIDR) separated by commas; an empty text is an empty list.
     pub fn parse(list: &str) -> Result<TrustedProxies, InvalidProxy> {
-        elements(list)
-            .map(|text| network(text).ok_or_else(|| InvalidProxy(text.to_owned())))
-            .collect::<Result<_, _>>()
-            .map(TrustedProxies)
+        list.parse().map(TrustedProxies)
+    }
+
+    /// The addresses of the proxies.
+    pub fn networks(&self) -> &Networks {
+        &self.0
     }
 
     /// The client's address. `forwarded_for` holds the values of all `X-Forwarded-For` lines in their order.
@@ -58,7 +84,7 @@ impl TrustedProxies {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
+        self.0.contain(address)
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod fair_semaphore;
 mod limiter;
+mod memory;
 mod per_user;
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,6 +14,7 @@ use sha2::{Digest, Sha256};
 pub use fair_semaphore::{Bounds, FairPermit, FairSemaphore, Full};
 pub use limiter::RetryAfter;
 use limiter::{Allowance, Limiter};
+pub use memory::{Cut, Exhausted, MemoryBudget, MemoryShare};
 pub use per_user::Allowed;
 use per_user::PerUser;
 

@@ -90,7 +90,8 @@ fn parse(
     };
     let key = key_of(http)?.map(|key| (key, fingerprint(message.as_str(), conversation_id)));
     let prompt = conversation_id.map_or(Prompt::Message, Prompt::Conversation);
-    Ok((ChatRequest { auth_token, message: message.into_string(), prompt, key }, in_parts))
+    let message = message.into_string();
+    Ok((ChatRequest { auth_token, message, prompt, key, memory: None }, in_parts))
 }
 
 fn fingerprint(message: &str, conversation_id: Option<i64>) -> Fingerprint {

@@ -28,7 +28,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{Handler, Responder, Route, guard};
 
 pub use body::BodyTimeout;
-pub(crate) use body::MOST_BYTES;
+pub(crate) use body::{BodyReader, MOST_BYTES};
 pub use client::Https;
 pub(crate) use client::client_of;
 pub use health::Readiness;

@@ -80,6 +80,12 @@ pub enum Error {
     /// `Retry-After` in seconds.
     #[error("Too busy")]
     Busy(u64),
+    /// No memory is left for a large body, by `--memory-budget`.
+    #[error("Too many large requests")]
+    MemoryFull,
+    /// No place is left for a large body. Holds how many there are.
+    #[error("Too many large requests")]
+    TooManyLargeBodies(usize),
     /// What answers messages did not accept the request; the charge went back before this is sent.
     #[error("The model did not accept the request")]
     RequestRefused,
@@ -102,6 +108,8 @@ pub enum Error {
 
 /// How long a client should wait before it tries again after a 503, in seconds.
 const RETRY_AFTER_UNAVAILABLE: u64 = 2;
+/// And when large bodies take all places or memory.
+const RETRY_AFTER_LARGE: u64 = 5;
 /// And after as many chats as may be, as one of them may end at any moment.
 const RETRY_AFTER_CHATS: u64 = 1;
 
@@ -139,6 +147,9 @@ impl Error {
             Error::TooManyChats => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER_CHATS.to_string()));
             }
+            Error::MemoryFull | Error::TooManyLargeBodies(_) => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER_LARGE.to_string()));
+            }
             Error::BodyCutShort | Error::RequestTimeout | Error::BodyTooLarge(_) | Error::HeadTooLarge => {
                 response.force_close();
             }
@@ -158,7 +169,9 @@ impl Error {
             Error::Database(error) => log::error!("answered 500: {error}"),
             Error::Internal(why) => log::error!("answered 500: {why}"),
             Error::ResponderFailed(why) => log::warn!("the responder failed: {why}"),
-            Error::Busy(_) => log::warn!("answered 503: {self}"),
+            Error::Busy(_) | Error::MemoryFull | Error::TooManyLargeBodies(_) => {
+                log::warn!("answered 503: {self}");
+            }
             _ => {}
         }
     }
@@ -190,6 +203,7 @@ impl ResponseError for Error {
             Error::TooManyRequests(_) | Error::TooManyChats => StatusCode::TOO_MANY_REQUESTS,
             Error::ResponderFailed(_) => StatusCode::BAD_GATEWAY,
             Error::Database(_) if self.is_constraint_violation() => StatusCode::INTERNAL_SERVER_ERROR,
+            Error::MemoryFull | Error::TooManyLargeBodies(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Busy(_) | Error::Unavailable(_) | Error::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -36,6 +36,8 @@ impl Error {
             Error::TooManyChats => "too-many-chats",
             Error::ModelNotFound(_) => "model-not-found",
             Error::Busy(_) => "busy",
+            Error::MemoryFull => "memory-full",
+            Error::TooManyLargeBodies(_) => "too-many-large-bodies",
             Error::RequestRefused => "request-refused",
             Error::ReadTooSlowly => "read-too-slowly",
             Error::ResponderFailed(_) => "responder-failed",
@@ -76,6 +78,15 @@ impl Error {
             Error::TooManyRequests(seconds) => return format!("Wait {seconds} s, then try again."),
             Error::TooManyChats => "Wait for an answer to one of your chats, then try again.",
             Error::ModelNotFound(_) => "Ask for one of the models that GET /v1/models lists.",
+            Error::MemoryFull => {
+                "Nothing was charged. Large requests and responses take all of --memory-budget. Try again in 5 s."
+            }
+            Error::TooManyLargeBodies(places) => {
+                return format!(
+                    "Nothing was charged. At most {places} large bodies are read at once, shared out fairly among users. Try \
+                     again in 5 s."
+                );
+            }
             Error::Busy(seconds) => return format!("Nothing was charged. Try again in {seconds} s."),
             Error::RequestRefused => {
                 "Nothing was charged in the end. Send less text, or fewer and other options."

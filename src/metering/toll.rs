@@ -21,6 +21,7 @@ use crate::domain::{Fingerprint, IdempotencyKey, OperationId, TokenDigest};
 use crate::error::{Error, Result};
 use crate::models::Model;
 use crate::responder::{Answer, DUMMY, Health, Question, Responder, Usage};
+use crate::throttle::MemoryShare;
 
 /// What things cost, and how much of them one user may have at once.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,8 @@ pub struct ChatRequest {
     pub prompt: Prompt,
     /// With the digest of the request, by which another request under the same key is told apart.
     pub key: Option<(IdempotencyKey, Fingerprint)>,
+    /// The memory that a large prompt takes until it is answered.
+    pub memory: Option<Arc<MemoryShare>>,
 }
 
 /// What the responder is to read.

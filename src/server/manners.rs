@@ -12,6 +12,7 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use rand::RngExt;
 
+use super::connections::Exchange;
 use crate::admin::PageError;
 use crate::api::{self, Https, client_of};
 use crate::error::Error;
@@ -27,6 +28,7 @@ pub async fn manners<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
+    let exchange = Exchange::begin(&request);
     let id = format!("{:016x}", rand::rng().random::<u64>());
     let shape = Shape::of(&request);
     let https = request.app_data::<Data<Https>>().is_some_and(|https| https.0);
@@ -43,7 +45,7 @@ pub async fn manners<B: MessageBody + 'static>(
     }
     add_headers(response.headers_mut(), &id, https);
     write_line(&response, &id, started);
-    Ok(response)
+    Ok(exchange.respond(response))
 }
 
 /// What an error looks like.

@@ -16,7 +16,7 @@ use crate::config::{Config, LoginErrors, Registration, Switch};
 use crate::db::Db;
 use crate::metering::Toll;
 use crate::pages;
-use crate::throttle::Throttle;
+use crate::throttle::{MemoryBudget, Throttle};
 
 /// Log-ins and registrations that may wait for a core to hash on, for each core.
 const WAITING_PER_CORE: usize = 32;
@@ -29,6 +29,7 @@ pub struct Services {
     pub toll: Data<Toll>,
     pub bulk: Data<Bulk>,
     pub readiness: Data<Readiness>,
+    pub memory: Data<MemoryBudget>,
     body_timeout: Data<BodyTimeout>,
     large_bodies: Data<LargeBodies>,
     proxies: Data<TrustedProxies>,
@@ -67,6 +68,7 @@ impl Services {
             toll: Data::new(toll),
             bulk: Data::new(Bulk::default()),
             readiness: Data::new(Readiness::default()),
+            memory: Data::new(MemoryBudget::new(config.listen.memory_budget * 1024 * 1024)),
             body_timeout: Data::new(BodyTimeout(Duration::from_secs(config.listen.body_timeout))),
             large_bodies: Data::new(LargeBodies::default()),
             proxies: Data::new(config.listen.trusted_proxies.clone()),
@@ -95,6 +97,7 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.toll)
             .app_data(services.bulk)
             .app_data(services.readiness)
+            .app_data(services.memory)
             .app_data(services.body_timeout)
             .app_data(services.large_bodies)
             .app_data(services.proxies)

@@ -9,15 +9,20 @@ use crate::support::server::Server;
 use crate::support::{On, TestDatabase, temporary};
 
 /// Every setting: flag, variable, what `--help` says of its default, and a value that it refuses.
-const SETTINGS: [(&str, &str, &str, &str); 40] = [
+const SETTINGS: [(&str, &str, &str, &str); 45] = [
     ("--bind", "TOLLGATE_BIND", "127.0.0.1:8000", "nowhere"),
     ("--public-url", "TOLLGATE_PUBLIC_URL", "", "ftp://chat.example"),
     ("--trusted-proxies", "TOLLGATE_TRUSTED_PROXIES", "none", "10.0.0.0/99"),
     ("--cors-origins", "TOLLGATE_CORS_ORIGINS", "none", ""),
     ("--workers", "TOLLGATE_WORKERS", "one a core", "0"),
     ("--max-connections", "TOLLGATE_MAX_CONNECTIONS", "8192", "1"),
+    ("--max-connections-per-address", "TOLLGATE_MAX_CONNECTIONS_PER_ADDRESS", "256", "0"),
+    ("--unlimited-addresses", "TOLLGATE_UNLIMITED_ADDRESSES", "127.0.0.0/8,::1", "everybody"),
+    ("--memory-budget", "TOLLGATE_MEMORY_BUDGET", "96", "15"),
     ("--head-timeout", "TOLLGATE_HEAD_TIMEOUT", "5", "0"),
     ("--body-timeout", "TOLLGATE_BODY_TIMEOUT", "15", "soon"),
+    ("--keep-alive-timeout", "TOLLGATE_KEEP_ALIVE_TIMEOUT", "75", "0"),
+    ("--write-timeout", "TOLLGATE_WRITE_TIMEOUT", "30", "0"),
     ("--min-free-disk", "TOLLGATE_MIN_FREE_DISK", "512", "-1"),
     ("--database-url", "DATABASE_URL", "tollgate.db", "mysql://root@db/tollgate"),
     ("--read-connections", "TOLLGATE_READ_CONNECTIONS", "SQLite: one a core; PostgreSQL: 8", "0"),

@@ -257,7 +257,7 @@ pub fn toll(db: &Db, delay: Duration) -> Toll {
 }
 
 pub fn request(auth_token: TokenDigest, message: &str) -> ChatRequest {
-    ChatRequest { auth_token, message: message.to_owned(), prompt: Prompt::Message, key: None }
+    ChatRequest { auth_token, message: message.to_owned(), prompt: Prompt::Message, key: None, memory: None }
 }
 
 /// The status that a client would read.

@@ -41,11 +41,18 @@ impl Request {
 struct Shared {
     scripts: Mutex<VecDeque<Vec<Step>>>,
     otherwise: Mutex<Vec<Step>>,
+    /// For requests whose body has this text in it.
+    for_text: Mutex<Option<(String, Vec<Step>)>>,
     requests: watch::Sender<Vec<Request>>,
 }
 
 impl Shared {
-    fn next_script(&self) -> Vec<Step> {
+    fn next_script(&self, body: &Value) -> Vec<Step> {
+        if let Some((wanted, script)) = &*self.for_text.lock().unwrap()
+            && body.to_string().contains(wanted)
+        {
+            return script.clone();
+        }
         let script = self.scripts.lock().unwrap().pop_front();
         script.unwrap_or_else(|| self.otherwise.lock().unwrap().clone())
     }
@@ -87,6 +94,11 @@ impl ScriptedUpstream {
     /// What it does at the next request that has no script yet.
     pub fn next(&self, script: impl IntoIterator<Item = Step>) {
         self.shared.scripts.lock().unwrap().push_back(script.into_iter().collect());
+    }
+
+    /// What is done with every request whose body has this text in it.
+    pub fn for_text(&self, wanted: &str, script: impl IntoIterator<Item = Step>) {
+        *self.shared.for_text.lock().unwrap() = Some((wanted.to_owned(), script.into_iter().collect()));
     }
 
     /// What it does at requests without a script.

@@ -1,1 +1,7 @@
 //! Attacks on availability: hostile clients, users who pay nothing, hostile upstreams.
+
+mod addresses;
+mod half_open;
+mod held_memory;
+mod lifetimes;
+mod storm;

@@ -25,11 +25,11 @@ pub(super) async fn serve(stream: TcpStream, connection: usize, shared: Arc<Shar
     let mut numbers = Vec::new();
     while let Some(mut request) = incoming.request().await {
         request.connection = connection;
+        let script = shared.next_script(&request.body);
         shared.requests.send_modify(|requests| {
             numbers.push(requests.len());
             requests.push(request);
         });
-        let script = shared.next_script();
         let then = tokio::select! {
             biased;
             then = perform(script, &mut writer) => then,

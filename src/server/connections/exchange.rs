@@ -1,0 +1,144 @@
+//! One request and its response, as the middleware sees them.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use actix_http::ConnectionType;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
+use actix_web::http::{Method, header};
+use actix_web::web::Bytes;
+
+use super::framing::Body;
+use super::{Connection, RESPONSE_BYTES_PER_SECOND};
+use crate::throttle::MemoryShare;
+
+/// A response up to this length is written at once.
+const SHORT: u64 = 32 * 1024;
+/// A longer one is handed to the dispatcher in parts, or the dispatcher would copy all of it.
+const PART: usize = 16 * 1024;
+
+/// A request that is being handled. Dropping it, as when a handler fails, ends the connection.
+pub(in crate::server) struct Exchange {
+    connection: Option<Rc<Connection>>,
+    keep_alive: bool,
+}
+
+impl Exchange {
+    /// Begins when the head has come. Where there is no connection, as in tests of the routes, it does nothing.
+    pub fn begin(request: &ServiceRequest) -> Exchange {
+        let connection = request.conn_data::<Rc<Connection>>().cloned();
+        if let Some(connection) = &connection {
+            connection.begin(body_of(request.head()));
+        }
+        let keep_alive = request.head().connection_type() == ConnectionType::KeepAlive;
+        Exchange { connection, keep_alive }
+    }
+
+    /// The response, which from now on tells the connection how far it is.
+    pub fn respond(mut self, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+        let Some(connection) = self.connection.take() else { return response };
+        if !connection.has_whole_request() {
+            // actix-http would wait for the rest without a limit: docs/decisions.md.
+            response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+        }
+        let keep = self.keep_alive && response.response().head().keep_alive();
+        let limit = match response.response().body().size() {
+            BodySize::None | BodySize::Sized(..=SHORT) => {
+                connection.finish(keep);
+                return response;
+            }
+            BodySize::Sized(length) => {
+                connection.limits.write + Duration::from_secs(length / RESPONSE_BYTES_PER_SECOND)
+            }
+            BodySize::Stream => connection.limits.exchange,
+        };
+        connection.respond(limit);
+        response.map_body(|_, body| BoxBody::new(Outgoing::new(body, connection, keep)))
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.finish(false);
+        }
+    }
+}
+
+/// What follows a head, by the rules of actix-http's decoder.
+fn body_of(head: &RequestHead) -> Body {
+    let text = |name| head.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    if head.headers().contains_key(header::TRANSFER_ENCODING) {
+        Body::Chunked
+    } else if text(header::UPGRADE).is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")) {
+        Body::Endless
+    } else if let Some(length) = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()) {
+        Body::Known(length)
+    } else if head.method == Method::CONNECT {
+        Body::Endless
+    } else {
+        Body::None
+    }
+}
+
+/// A long response on its way to the client.
+struct Outgoing {
+    body: Inner,
+    size: BodySize,
+    connection: Rc<Connection>,
+    keep: bool,
+}
+
+enum Inner {
+    /// What is left of it, and the memory of all of it.
+    Whole(Bytes, MemoryShare),
+    Stream(BoxBody),
+}
+
+impl Outgoing {
+    fn new(body: BoxBody, connection: Rc<Connection>, keep: bool) -> Outgoing {
+        let size = body.size();
+        let body = match body.try_into_bytes() {
+            Ok(bytes) => {
+                let mut share = connection.budget.share(Some(connection.cut().clone()));
+                share.add(bytes.len() as u64);
+                Inner::Whole(bytes, share)
+            }
+            Err(stream) => Inner::Stream(stream),
+        };
+        Outgoing { body, size, connection, keep }
+    }
+}
+
+impl MessageBody for Outgoing {
+    type Error = Box<dyn std::error::Error>;
+
+    fn size(&self) -> BodySize {
+        self.size
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        match &mut self.get_mut().body {
+            Inner::Whole(rest, share) => {
+                if rest.is_empty() {
+                    return Poll::Ready(None);
+                }
+                let part = rest.split_to(rest.len().min(PART));
+                share.progress(part.len() as u64);
+                Poll::Ready(Some(Ok(part)))
+            }
+            Inner::Stream(stream) => {
+                Poll::Ready(ready!(Pin::new(stream).poll_next(cx)).map(|part| part.map_err(Into::into)))
+            }
+        }
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.connection.finish(self.keep);
+    }
+}
