@@ -1,1 +1,4 @@
 //! Attacks on availability: hostile clients, users who pay nothing, hostile upstreams.
+
+mod log_ins;
+mod reads;
