@@ -9,6 +9,7 @@ mod limiter;
 mod network;
 mod per_user;
 mod recent;
+mod retry_after;
 mod stopwatch;
 mod turns;
 
@@ -19,11 +20,11 @@ pub use attempts::Attempt;
 use attempts::{AccountKey, Attempts, account_key};
 use by_address::ByAddress;
 pub use fair_semaphore::{Bounds, FairPermit, FairSemaphore, Full};
-pub use limiter::RetryAfter;
 use limiter::{Allowance, Limiter};
 pub use per_user::Allowed;
 use per_user::PerUser;
 use recent::Recent;
+pub use retry_after::RetryAfter;
 use stopwatch::Stopwatch;
 pub use turns::{Lane, NoTurn, Turn, Turns};
 

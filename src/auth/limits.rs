@@ -32,11 +32,13 @@ pub(super) struct Known {
     /// Messages a minute.
     limit: u32,
     since: Instant,
+    /// Until when the limit is in force.
+    fresh_until: Instant,
 }
 
 impl Known {
     fn is_fresh(&self) -> bool {
-        self.since.elapsed() < FRESH
+        Instant::now() < self.fresh_until
     }
 }
 
@@ -128,7 +130,7 @@ impl Auth {
         let now = clock::now();
         let found = self.db.read(move |conn| Ok(User::find_by_auth_token(conn, digest, now)?)).await?;
         match found {
-            Some((user, _)) => Ok(self.remember(digest, &user)),
+            Some((user, _)) => Ok(self.remember(digest, &user, FRESH)),
             None => Err(self.refuse(Some(digest), from)),
         }
     }
@@ -164,7 +166,7 @@ impl Auth {
         if is_counted {
             return Ok(());
         }
-        let known = self.remember(digest, user);
+        let known = self.remember(digest, user, FRESH);
         self.throttle.check_unpaid(known.user_id, kind).map_err(Error::TooManyRequests)
     }
 
@@ -184,18 +186,19 @@ impl Auth {
         self.throttle.look_guest(from).map_err(Error::TooManyRequests)
     }
 
-    fn remember(&self, digest: TokenDigest, user: &User) -> Known {
+    fn remember(&self, digest: TokenDigest, user: &User, fresh_for: Duration) -> Known {
         let own = user.requests_per_minute.map(|own| u32::try_from(own).unwrap_or(u32::MAX));
         let limit = own.unwrap_or(self.rules.requests_per_minute);
-        let known = Known { user_id: user.id, limit, since: Instant::now() };
+        let now = Instant::now();
+        let known = Known { user_id: user.id, limit, since: now, fresh_until: now + fresh_for };
         self.limits.remember(digest, known);
         known
     }
 
-    /// A new auth token is known at once.
+    /// A new auth token is known at once. The user's limit is still looked up when it is used.
     pub(super) fn welcome(&self, digest: TokenDigest, user: &User) {
         if self.throttle.is_on() {
-            self.remember(digest, user);
+            self.remember(digest, user, Duration::ZERO);
         }
     }
 }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
-use super::MAX_KEYS;
 use super::by_address::ByAddress;
-use super::limiter::{Allowance, Limiter, RetryAfter};
+use super::limiter::{Allowance, Limiter};
 use super::network::Network;
 use super::stopwatch::Stopwatch;
+use super::{MAX_KEYS, RetryAfter};
 
 const BY_ADDRESS: Allowance = Allowance::new(10, Duration::from_secs(6));
 const BY_ACCOUNT: Allowance = Allowance::new(5, Duration::from_secs(60));

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::MAX_KEYS;
-use super::limiter::{Allowance, Limiter, RetryAfter};
+use super::limiter::{Allowance, Limiter};
 use super::network::Network;
 use super::stopwatch::Stopwatch;
+use super::{MAX_KEYS, RetryAfter};
 
 pub(super) struct ByAddress {
     limiter: Limiter<Network>,
