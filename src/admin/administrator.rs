@@ -1,6 +1,7 @@
 //! Who uses the panel: the extractors by which a handler says whom it serves, and the session's cookie.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::page::{Message, SiteTitle};
 use super::zone::Zone;
 use crate::administration::Actor;
 use crate::api::{Https, client_of};
-use crate::auth::{Auth, SignedIn};
+use crate::auth::{Auth, Guest, SignedIn};
 use crate::domain::{CsrfToken, SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
 use crate::models::{PanelSettings, Session, User};
@@ -33,6 +34,7 @@ pub(super) struct Administrator {
     pub zone: Zone,
     pub theme: &'static str,
     pub address: String,
+    pub from: IpAddr,
     /// What the panel is called.
     pub site: String,
     /// The page that is asked for.
@@ -49,8 +51,11 @@ impl Administrator {
         let secret = session_cookie(&request);
         let digest = secret.as_ref().and_then(SessionSecret::digest);
         let found = match digest {
-            Some(digest) => auth.signed_in(digest).await?,
-            None => None,
+            Some(digest) => auth.admit_session(digest, &request).await?,
+            None => {
+                Guest::extract(&request).await?;
+                None
+            }
         };
         let (Some(SignedIn { user, session, settings }), Some(secret), Some(digest)) =
             (found, secret, digest)
@@ -73,6 +78,7 @@ impl Administrator {
             zone: Zone::parse(&settings.time_zone).unwrap_or(Zone::UTC),
             theme: THEMES.into_iter().find(|theme| *theme == settings.theme).unwrap_or("auto"),
             address: client_of(&request).to_string(),
+            from: client_of(&request),
             site: SiteTitle::of(&request),
             here: here(&request),
             user,

@@ -85,7 +85,7 @@ impl PageError {
             PageError::Error(Error::NotFound) => {
                 "There is nothing at this address. Check it, or find the thing in its list.".to_owned()
             }
-            PageError::Error(Error::TooManyRequests(seconds)) => format!("Wait {seconds} s, then try again."),
+            PageError::Error(error @ (Error::TooManyRequests(_) | Error::PasswordQueueFull(_))) => error.detail(),
             PageError::Error(Error::Unavailable(_) | Error::Database(_)) => {
                 "The database did not answer in time, so it is not confirmed whether this was done. Look before you \
                  try again; sending the same form a second time does no harm."

@@ -2,7 +2,7 @@
 
 use actix_web::http::header;
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
@@ -11,7 +11,7 @@ use super::error::PageError;
 use super::form::Form;
 use super::page::{SiteTitle, go, page_with};
 use crate::api::client_of;
-use crate::auth::{Auth, SignIn};
+use crate::auth::{Auth, Guest, SignIn};
 use crate::domain::SessionSecret;
 use crate::error::Error;
 
@@ -51,10 +51,14 @@ pub(super) async fn show(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     // Who is signed in already goes on at once, as in Django's admin.
-    if let Some(digest) = session_cookie(&request).as_ref().and_then(SessionSecret::digest)
-        && auth.signed_in(digest).await?.is_some()
-    {
-        return Ok(go(safe_next(&query.next)));
+    match session_cookie(&request).as_ref().and_then(SessionSecret::digest) {
+        Some(digest) if auth.admit_session(digest, &request).await?.is_some() => {
+            return Ok(go(safe_next(&query.next)));
+        }
+        Some(_) => {}
+        None => {
+            Guest::extract(&request).await?;
+        }
     }
     let secret = guest_secret(&request)?;
     let page = SignInPage {
@@ -95,9 +99,9 @@ pub(super) async fn sign_in(
         }
         Err(error @ (Error::InvalidCredentials | Error::TooManyRequests(_))) => {
             let (status, text) = match &error {
-                Error::TooManyRequests(seconds) => (
+                Error::TooManyRequests(retry) => (
                     actix_web::http::StatusCode::TOO_MANY_REQUESTS,
-                    format!("Too many tries from here. Wait {seconds} s, then try again."),
+                    format!("Too many tries from here. Wait {} s, then try again.", retry.seconds()),
                 ),
                 _ => (
                     actix_web::http::StatusCode::FORBIDDEN,
@@ -115,8 +119,8 @@ pub(super) async fn sign_in(
                 note: "",
             };
             let mut response = answer(&request, status, &page, &secret)?;
-            if let Error::TooManyRequests(seconds) = error {
-                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            if let Error::TooManyRequests(retry) = error {
+                response.headers_mut().insert(header::RETRY_AFTER, retry.seconds().into());
             }
             Ok(response)
         }
@@ -140,7 +144,9 @@ pub(super) async fn show_first_run(
     request: HttpRequest,
     key: Path<String>,
     auth: Data<Auth>,
+    guest: Result<Guest, Error>,
 ) -> Result<HttpResponse, PageError> {
+    guest?;
     if !auth.first_run_is_open(&key).await? {
         return Err(used_up());
     }
@@ -156,7 +162,9 @@ pub(super) async fn first_run(
     key: Path<String>,
     form: Form,
     auth: Data<Auth>,
+    guest: Result<Guest, Error>,
 ) -> Result<HttpResponse, PageError> {
+    guest?;
     if !auth.first_run_is_open(&key).await? {
         return Err(used_up());
     }

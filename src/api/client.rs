@@ -1,12 +1,12 @@
 //! Where a request comes from: the peer's address, or what a trusted proxy says of it.
 
 use std::future::{Ready, ready};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 
-use crate::client_address::TrustedProxies;
+use crate::client_address::client_of;
 use crate::error::{Error, Result};
 
 /// Whether clients reach the server over https, by way of a proxy: `--public-url` tells.
@@ -24,11 +24,4 @@ impl FromRequest for ClientAddress {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Ok(ClientAddress(client_of(request))))
     }
-}
-
-pub(crate) fn client_of(request: &HttpRequest) -> IpAddr {
-    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let Some(proxies) = request.app_data::<web::Data<TrustedProxies>>() else { return peer };
-    let forwarded = request.headers().get_all("x-forwarded-for");
-    proxies.client(peer, forwarded.filter_map(|line| line.to_str().ok()))
 }

@@ -2,10 +2,11 @@
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::body::Body;
 use super::client::ClientAddress;
+use super::text::short;
 use crate::auth::{Auth, CurrentUser};
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
@@ -25,7 +26,8 @@ pub(super) async fn change(
     let unreadable =
         || Error::Invalid(Invalid::new("body", "give JSON with \"old_password\" and \"new_password\""));
     let request: Request = body.json()?.ok_or_else(unreadable)?;
-    let (old, new) = (request.old_password.as_deref(), request.new_password.as_deref());
-    auth.change_password(current, from.0, old, new).await?;
+    let text = |text: Option<String>| short(text.map(Value::String));
+    let (old, new) = (text(request.old_password), text(request.new_password));
+    auth.change_password(current, from.0, old.as_deref(), new.as_deref()).await?;
     Ok(HttpResponse::Ok().json(json!({ "message": "Password changed" })))
 }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::body::Body;
 use super::client::ClientAddress;
+use super::text::short;
 use crate::auth::Auth;
 use crate::error::Result;
 
@@ -18,7 +19,7 @@ struct Request {
 
 pub(super) async fn create(auth: web::Data<Auth>, from: ClientAddress, body: Body) -> Result<HttpResponse> {
     let Request { username, password } = body.json()?.unwrap_or_default();
-    let username = username.as_ref().and_then(Value::as_str);
-    auth.register(from.0, username, password.as_ref().and_then(Value::as_str)).await?;
+    let (username, password) = (short(username), short(password));
+    auth.register(from.0, username.as_deref(), password.as_deref()).await?;
     Ok(HttpResponse::Created().json(json!({ "message": "User created successfully" })))
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq;
 
 use super::Auth;
+use super::hasher::Place;
 use super::register::{parse, superuser_account};
 use super::sessions::about_user;
 use crate::administration::{Action, Actor, Deed};
@@ -14,6 +15,7 @@ use crate::domain::{SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
 use crate::metering::{OpenedAccount, open_account};
 use crate::models::{Change, User};
+use crate::throttle::Lane;
 
 /// The key of the link that `serve` printed, if it did: its digest, in memory only, so that a restart ends it.
 #[derive(Debug, Default)]
@@ -68,7 +70,7 @@ impl Auth {
         }
         let (username, password) =
             parse(Some(username), Some(password)).map_err(Error::InvalidRegistration)?;
-        let hash = self.hasher.hash(password).await?;
+        let hash = self.hasher.hash(Place { lane: Lane::Panel, from }, password).await?;
         let account = superuser_account(username, hash, self.rules.opening_tokens);
         let actor = Actor { user_id: None, address: from.to_string() };
         let job = move |conn: &mut DbConnection| {

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::hasher::Place;
 use super::password_hash::Verified;
 use super::{Auth, CurrentUser};
 use crate::clock;
@@ -9,9 +10,13 @@ use crate::db::{DbConnection, Scope};
 use crate::domain::{LoginName, Password, PlainToken};
 use crate::error::{Error, Result};
 use crate::models::{AuthToken, NewAuthToken, User};
+use crate::throttle::Lane;
 
 /// How many auth tokens made by logins a user has at most; the least recently used one goes.
 const LOGIN_TOKENS: i64 = 20;
+
+/// Of how many of the oldest and of the latest users the hashes are looked at.
+const HASHES_TO_LEARN_FROM: i64 = 200;
 
 /// A log-in as it came; `None` where the body held no text for it.
 #[derive(Debug)]
@@ -29,34 +34,60 @@ impl Auth {
     pub async fn log_in(&self, log_in: LogIn<'_>) -> Result<PlainToken> {
         let name = log_in.username.and_then(|name| LoginName::parse(name).ok());
         let account = name.as_ref().map_or("", LoginName::canonical);
-        self.throttle
-            .check_login(log_in.from, account)
-            .map_err(|wait| Error::TooManyRequests(wait.seconds()))?;
+        let account = account.to_owned();
+        let attempt = self.throttle.begin_login(log_in.from, &account).await;
+        let attempt = attempt.map_err(Error::TooManyRequests)?;
+        let place = self.place(Lane::Open, log_in.from, &account);
         let name = name.ok_or_else(|| self.refusal(Error::InvalidUsername))?;
         let found =
             self.db.read(move |conn| Ok(User::find_by_name(conn, name.as_str(), name.canonical())?)).await?;
         let password = log_in.password.and_then(|password| Password::parse(password).ok());
-        let verified = self.verify(password.clone(), found.as_ref()).await?;
+        let verified = self.verify(place, password.clone(), found.as_ref()).await?;
         let Some(user) = found else { return Err(self.refusal(Error::InvalidUsername)) };
         let (Some(password), true) = (password, user.is_active && verified != Verified::No) else {
             log::info!("log-in refused for user {}", user.id);
             return Err(self.refusal(Error::InvalidPassword));
         };
+        attempt.succeeded();
+        self.throttle.note_sign_in(log_in.from, &account);
         let new_hash = match verified {
-            Verified::YesUpgrade => Some(self.hasher.hash(password).await?),
+            Verified::YesUpgrade => Some(self.hasher.hash(place, password).await?),
             _ => None,
         };
         self.make_login_token(user, new_hash).await
     }
 
+    /// Whose turn a password is: an account that has signed in from the address before does not wait behind strangers.
+    pub(super) fn place(&self, lane: Lane, from: IpAddr, account: &str) -> Place {
+        let lane = if self.throttle.has_signed_in(from, account) { Lane::Known } else { lane };
+        Place { lane, from }
+    }
+
     /// Does the same work whether or not there is a user, or a password that can be right.
-    pub(super) async fn verify(&self, password: Option<Password>, user: Option<&User>) -> Result<Verified> {
+    pub(super) async fn verify(
+        &self,
+        place: Place,
+        password: Option<Password>,
+        user: Option<&User>,
+    ) -> Result<Verified> {
+        self.learn_usual_cost().await?;
         let stored = user.filter(|_| password.is_some()).map(|user| user.password.clone());
         let password = match password {
             Some(password) => password,
             None => Password::parse("-").map_err(|_| Error::Internal("a stand-in password".to_owned()))?,
         };
-        Ok(self.hasher.verify(password, stored).await?)
+        Ok(self.hasher.verify(place, password, stored).await?)
+    }
+
+    /// Looks once at some stored hashes, so that the first unknown name already takes as long as a wrong password.
+    async fn learn_usual_cost(&self) -> Result<()> {
+        let learn = async || {
+            let stored =
+                self.db.read(|conn| Ok(User::some_password_hashes(conn, HASHES_TO_LEARN_FROM)?)).await?;
+            stored.iter().for_each(|stored| self.hasher.usual_cost().learn(stored));
+            Ok(())
+        };
+        self.usual_cost_learnt.get_or_try_init(learn).await.map(|()| ())
     }
 
     async fn make_login_token(&self, user: User, new_hash: Option<String>) -> Result<PlainToken> {
@@ -76,8 +107,10 @@ impl Auth {
             created_at: now,
             expires_at,
         };
+        let checked = user.clone();
         let job = move |conn: &mut DbConnection| {
             // The password was checked outside this transaction: it may have been changed since.
+            let user = &checked;
             let fresh = User::find(conn, user.id)?;
             let unchanged = fresh.is_some_and(|fresh| {
                 fresh.is_active
@@ -95,7 +128,11 @@ impl Auth {
             Ok(true)
         };
         let made = self.db.write(Scope::user(user.id), job).await?;
-        if made { Ok(plain) } else { Err(self.refusal(Error::InvalidPassword)) }
+        if !made {
+            return Err(self.refusal(Error::InvalidPassword));
+        }
+        self.welcome(plain.digest(), &user);
+        Ok(plain)
     }
 
     /// What a failed log-in is told.

@@ -16,6 +16,7 @@ pub mod password_hash;
 mod passwords;
 mod register;
 mod sessions;
+mod usual_cost;
 
 pub use auth_tokens::{AuthTokenRequest, MadeAuthToken, forget_auth_tokens};
 pub use conversations::Title;
@@ -23,7 +24,7 @@ pub use current_user::{Credentials, CurrentUser};
 pub use first_run::FirstRun;
 pub use hasher::Hasher;
 pub use last_uses::LastUses;
-pub use limits::Counted;
+pub use limits::{Counted, Guest};
 pub use log_in::LogIn;
 pub(crate) use passwords::parse_new_password;
 pub use register::{NewSuperuser, make_superuser};
@@ -31,6 +32,7 @@ pub(crate) use sessions::about_user;
 pub use sessions::{SignIn, SignedIn, forget_sessions};
 
 use chrono::TimeDelta;
+use tokio::sync::OnceCell;
 
 use crate::db::Db;
 use crate::throttle::Throttle;
@@ -61,13 +63,15 @@ pub struct Auth {
     pub(crate) rules: AccountRules,
     pub(crate) last_uses: LastUses,
     limits: limits::KnownLimits,
+    /// Set once stored hashes were looked at.
+    usual_cost_learnt: OnceCell<()>,
     pub first_run: FirstRun,
 }
 
 impl Auth {
     pub fn new(db: Db, hasher: Hasher, throttle: Throttle, rules: AccountRules) -> Auth {
-        let (last_uses, limits, first_run) = Default::default();
-        Auth { db, hasher, throttle, rules, last_uses, limits, first_run }
+        let (last_uses, limits, usual_cost_learnt, first_run) = Default::default();
+        Auth { db, hasher, throttle, rules, last_uses, limits, usual_cost_learnt, first_run }
     }
 
     /// Drops what the throttles need no longer.

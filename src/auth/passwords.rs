@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::hasher::Place;
 use super::password_hash::Verified;
 use super::{Auth, CurrentUser};
 use crate::administration::{Actor, set_user_password};
@@ -10,6 +11,7 @@ use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{Invalid, NewPassword, Password};
 use crate::error::{Error, Result};
 use crate::models::{AuthToken, Session, User};
+use crate::throttle::Lane;
 
 impl Auth {
     /// Changes the user's own password, which takes the old one, and ends all other auth tokens.
@@ -49,14 +51,21 @@ impl Auth {
         new: Option<&str>,
     ) -> Result<String> {
         let account = user.username_canonical.as_str();
-        self.throttle.check_login(from, account).map_err(|wait| Error::TooManyRequests(wait.seconds()))?;
+        let attempt = self.throttle.begin_login(from, account).await.map_err(Error::TooManyRequests)?;
+        let place = Place { lane: Lane::Known, from };
         let old = old.and_then(|old| Password::parse(old).ok()).ok_or_else(wrong_old_password)?;
         let new = new.ok_or_else(|| Invalid::new("new_password", "give it as text"));
         let new = new.and_then(|new| parse_new_password(new, user)).map_err(Error::Invalid)?;
-        if self.hasher.verify(old, Some(user.password.clone())).await? == Verified::No {
+        if self.hasher.verify(place, old, Some(user.password.clone())).await? == Verified::No {
             return Err(wrong_old_password());
         }
-        Ok(self.hasher.hash(new).await?)
+        attempt.succeeded();
+        Ok(self.hasher.hash(place, new).await?)
+    }
+
+    /// Hashes a password that somebody who is signed in sets for another user.
+    pub async fn hash_for_another(&self, password: NewPassword, from: IpAddr) -> Result<String> {
+        Ok(self.hasher.hash(Place { lane: Lane::Known, from }, password).await?)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::Auth;
+use super::hasher::Place;
 use super::sessions::about_user;
 use crate::administration::{Action, Actor, COMMAND_LINE, Deed};
 use crate::clock;
@@ -11,6 +12,7 @@ use crate::domain::{Invalid, NewPassword, OperationId, Username};
 use crate::error::{Error, Result};
 use crate::metering::{NewAccount, OpenedAccount, open_account};
 use crate::models::Change;
+use crate::throttle::Lane;
 
 impl Auth {
     /// Makes a user with the opening balance. `username` and `password` as they came; `None` where the body held
@@ -19,11 +21,11 @@ impl Auth {
         if !self.rules.registration_open {
             return Err(Error::RegistrationClosed);
         }
-        self.throttle.check_registration(from).map_err(|wait| Error::TooManyRequests(wait.seconds()))?;
+        self.throttle.check_registration(from).map_err(Error::TooManyRequests)?;
         let (username, password) = parse(username, password).map_err(Error::InvalidRegistration)?;
         let new = NewAccount {
             username,
-            password_hash: self.hasher.hash(password).await?,
+            password_hash: self.hasher.hash(Place { lane: Lane::Open, from }, password).await?,
             tokens: self.rules.opening_tokens,
             is_superuser: false,
             operation_id: OperationId::generate(),

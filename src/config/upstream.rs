@@ -23,6 +23,10 @@ pub struct Limits {
     #[arg(global = true, long, env = "TOLLGATE_REQUESTS_PER_MINUTE", value_name = "COUNT", default_value_t = 600,
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub requests_per_minute: u32,
+    /// Requests that read, of one user in a minute, to each node; each 8 KiB of an answer count as one more
+    #[arg(global = true, long, env = "TOLLGATE_READS_PER_MINUTE", value_name = "COUNT", default_value_t = 6000,
+          value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub reads_per_minute: u32,
 }
 
 /// With `--responder openai`.

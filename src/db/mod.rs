@@ -110,6 +110,19 @@ impl Db {
         self.inner.readers.read(job).await
     }
 
+    /// Like [`Db::read`], for lists, searches and whatever else takes long: users take turns at it, and a thread is left
+    /// for look-ups.
+    ///
+    /// # Errors
+    /// As [`Db::read`]; [`Error::TooManyRequests`] and [`Error::Busy`] where too many wait.
+    pub async fn read_in_turn<T, F>(&self, user_id: i64, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+    {
+        self.inner.readers.read_in_turn(user_id, job).await
+    }
+
     /// Like [`Db::read`], for a look-up of a few rows that a request cannot go on without. On SQLite, whose readers wait
     /// for no writer, it runs right here if a connection is free: handing it over takes several times as long.
     ///

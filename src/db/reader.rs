@@ -2,6 +2,8 @@
 //!
 //! A query may block, so a request hands it to such a thread. Handing over costs more than a look-up by an index
 //! does; so under load a thread takes several reads at once, with one connection for all of them.
+//!
+//! Lists and searches take far longer than look-ups. Users take turns at them, and one thread is left for look-ups.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,6 +16,7 @@ use tokio::sync::oneshot;
 use super::DbConnection;
 use super::connection::{Connector, is_disconnect};
 use crate::error::{Error, Result};
+use crate::throttle::{Bounds, FairPermit, FairSemaphore, Full, RetryAfter};
 
 /// Reads that a thread takes at once, at most.
 const MOST_AT_ONCE: usize = 16;
@@ -22,11 +25,19 @@ const QUEUE_BOUND: usize = 8192;
 /// How long anybody waits for a read, whatever has become of the database.
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
+/// Long reads that may wait, of all users and of one.
+const MOST_LONG: usize = 4096;
+const MOST_LONG_OF_ONE: usize = 64;
+/// When to try again where so many wait.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
 pub(super) type Pool = r2d2::Pool<Connector>;
 
 /// The threads that read. Dropping it ends them when their queue is empty.
 pub(super) struct Readers {
     queue: Arc<Queue>,
+    /// Turns at long reads, by user.
+    turns: FairSemaphore<i64>,
 }
 
 struct Queue {
@@ -38,7 +49,18 @@ struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Box<dyn Read>>,
+    /// As many as there are permits at most.
+    long: VecDeque<Box<dyn Read>>,
     closed: bool,
+}
+
+/// What a thread has just done, by which it takes look-ups and long reads alternately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// It never takes a long read.
+    LookUpsOnly,
+    LookUps,
+    LongRead,
 }
 
 /// A read with its caller.
@@ -49,6 +71,8 @@ trait Read: Send {
 struct Job<T, F> {
     job: F,
     reply: oneshot::Sender<Result<T>>,
+    /// Of a long read. It goes with the work, not with the caller, who may leave.
+    _turn: Option<FairPermit<i64>>,
 }
 
 impl<T: Send, F: Fn(&mut DbConnection) -> Result<T> + Send> Read for Job<T, F> {
@@ -67,14 +91,19 @@ impl Readers {
         let queue = Arc::new(Queue { state: Mutex::default(), arrived: Condvar::new(), threads });
         for number in 0..threads {
             let (queue, pool) = (queue.clone(), pool.clone());
+            // The first thread is for look-ups alone, if there is another.
+            let mut after = if number == 0 && threads > 1 { After::LookUpsOnly } else { After::LookUps };
             std::thread::Builder::new().name(format!("reader-{number}")).spawn(move || {
-                while let Some(reads) = queue.take() {
+                while let Some(reads) = queue.take(&mut after) {
                     let mut lease = Lease::new(&pool);
                     reads.into_iter().for_each(|read| read.run(&mut lease));
                 }
             })?;
         }
-        Ok(Readers { queue })
+        let permits = threads.saturating_sub(1).max(1);
+        let bounds =
+            Bounds { permits, waiting: MOST_LONG, waiting_per_key: MOST_LONG_OF_ONE, leave_room: false };
+        Ok(Readers { queue, turns: FairSemaphore::new(bounds) })
     }
 
     pub(super) async fn read<T, F>(&self, job: F) -> Result<T>
@@ -82,16 +111,48 @@ impl Readers {
         T: Send + 'static,
         F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
     {
+        tokio::time::timeout(ANSWER_WITHIN, self.hand_over(job, None))
+            .await
+            .unwrap_or_else(|_| Err(too_late()))
+    }
+
+    /// Like [`Readers::read`], for reads that take long: users take turns.
+    ///
+    /// # Errors
+    /// Those of the read; [`Error::TooManyRequests`] and [`Error::Busy`] where too many wait.
+    pub(super) async fn read_in_turn<T, F>(&self, user_id: i64, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+    {
+        let read = async {
+            let turn = self.turns.acquire(user_id).await.map_err(|full| match full {
+                Full::Key => {
+                    Error::TooManyRequests(RetryAfter::new(RETRY_AFTER, "lists that one user reads at once"))
+                }
+                Full::All => Error::Busy(RETRY_AFTER.as_secs()),
+            })?;
+            self.hand_over(job, Some(turn)).await
+        };
+        tokio::time::timeout(ANSWER_WITHIN, read).await.unwrap_or_else(|_| Err(too_late()))
+    }
+
+    async fn hand_over<T, F>(&self, job: F, turn: Option<FairPermit<i64>>) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        if !self.queue.push(Box::new(Job { job, reply })) {
+        let is_long = turn.is_some();
+        if !self.queue.push(Box::new(Job { job, reply, _turn: turn }), is_long) {
             return Err(Error::Unavailable("too many reads are waiting".to_owned()));
         }
-        match tokio::time::timeout(ANSWER_WITHIN, answer).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(Error::Unavailable("a reader gave no answer".to_owned())),
-            Err(_) => Err(Error::Unavailable(format!("no read within {} s", ANSWER_WITHIN.as_secs()))),
-        }
+        answer.await.unwrap_or_else(|_| Err(Error::Unavailable("a reader gave no answer".to_owned())))
     }
+}
+
+fn too_late() -> Error {
+    Error::Unavailable(format!("no read within {} s", ANSWER_WITHIN.as_secs()))
 }
 
 impl Drop for Readers {
@@ -103,8 +164,15 @@ impl Drop for Readers {
 
 impl Queue {
     /// Whether there was room.
-    fn push(&self, read: Box<dyn Read>) -> bool {
+    fn push(&self, read: Box<dyn Read>, is_long: bool) -> bool {
         let mut state = self.lock();
+        if is_long {
+            state.long.push_back(read);
+            drop(state);
+            // Not each thread takes them: the one that is woken might go back to sleep.
+            self.arrived.notify_all();
+            return true;
+        }
         if state.waiting.len() >= QUEUE_BOUND {
             return false;
         }
@@ -114,11 +182,23 @@ impl Queue {
         true
     }
 
-    /// Waits for reads and takes a thread's share of them; `None` when the queue is closed and empty.
-    fn take(&self) -> Option<Vec<Box<dyn Read>>> {
+    /// Waits for reads and takes a thread's share of them, or one long read; `None` when the queue is closed and empty.
+    fn take(&self, after: &mut After) -> Option<Vec<Box<dyn Read>>> {
         let mut state = self.lock();
         loop {
+            let is_turn = match after {
+                After::LookUpsOnly => false,
+                After::LookUps => true,
+                After::LongRead => state.waiting.is_empty(),
+            };
+            if is_turn && let Some(long) = state.long.pop_front() {
+                *after = After::LongRead;
+                return Some(vec![long]);
+            }
             if !state.waiting.is_empty() {
+                if *after == After::LongRead {
+                    *after = After::LookUps;
+                }
                 let share = (state.waiting.len() / self.threads).clamp(1, MOST_AT_ONCE);
                 return Some(state.waiting.drain(..share).collect());
             }

@@ -2,6 +2,7 @@
 
 mod auth_token;
 mod common_passwords;
+mod decoration;
 mod idempotency_key;
 mod message;
 mod operation_id;

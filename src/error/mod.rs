@@ -5,11 +5,13 @@
 mod openai;
 mod problem;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::domain::{Invalid, NoRandomness};
+use crate::throttle::RetryAfter;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -67,9 +69,9 @@ pub enum Error {
     UnsupportedMediaType,
     #[error("Request header fields too large")]
     HeadTooLarge,
-    /// Throttled; `Retry-After` in seconds.
+    /// A limit was reached. Holds which one and when to try again.
     #[error("Too many requests")]
-    TooManyRequests(u64),
+    TooManyRequests(RetryAfter),
     /// The user has as many chats under way as may be.
     #[error("Too many requests")]
     TooManyChats,
@@ -86,6 +88,9 @@ pub enum Error {
     /// No place is left for a large body. Holds how many there are.
     #[error("Too many large requests")]
     TooManyLargeBodies(usize),
+    /// Too many passwords wait to be hashed; nothing was done. Holds `Retry-After` in seconds.
+    #[error("Too busy")]
+    PasswordQueueFull(u64),
     /// What answers messages did not accept the request; the charge went back before this is sent.
     #[error("The model did not accept the request")]
     RequestRefused,
@@ -105,6 +110,9 @@ pub enum Error {
     #[error("Internal server error")]
     Internal(String),
 }
+
+/// Which limit was reached, in words.
+const BOUND: HeaderName = HeaderName::from_static("x-ratelimit-bound");
 
 /// How long a client should wait before it tries again after a 503, in seconds.
 const RETRY_AFTER_UNAVAILABLE: u64 = 2;
@@ -141,7 +149,11 @@ impl Error {
             Error::MethodNotAllowed(allow) => {
                 response.insert_header((header::ALLOW, allow.as_str()));
             }
-            Error::TooManyRequests(seconds) | Error::Busy(seconds) => {
+            Error::TooManyRequests(retry) => {
+                response.insert_header((header::RETRY_AFTER, retry.seconds().to_string()));
+                response.insert_header((BOUND, retry.bound()));
+            }
+            Error::Busy(seconds) | Error::PasswordQueueFull(seconds) => {
                 response.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
             Error::TooManyChats => {
@@ -169,9 +181,10 @@ impl Error {
             Error::Database(error) => log::error!("answered 500: {error}"),
             Error::Internal(why) => log::error!("answered 500: {why}"),
             Error::ResponderFailed(why) => log::warn!("the responder failed: {why}"),
-            Error::Busy(_) | Error::MemoryFull | Error::TooManyLargeBodies(_) => {
-                log::warn!("answered 503: {self}");
-            }
+            Error::Busy(_)
+            | Error::MemoryFull
+            | Error::TooManyLargeBodies(_)
+            | Error::PasswordQueueFull(_) => log::warn!("answered 503: {}", self.detail()),
             _ => {}
         }
     }
@@ -203,8 +216,12 @@ impl ResponseError for Error {
             Error::TooManyRequests(_) | Error::TooManyChats => StatusCode::TOO_MANY_REQUESTS,
             Error::ResponderFailed(_) => StatusCode::BAD_GATEWAY,
             Error::Database(_) if self.is_constraint_violation() => StatusCode::INTERNAL_SERVER_ERROR,
-            Error::MemoryFull | Error::TooManyLargeBodies(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Error::Busy(_) | Error::Unavailable(_) | Error::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::MemoryFull
+            | Error::TooManyLargeBodies(_)
+            | Error::Busy(_)
+            | Error::PasswordQueueFull(_)
+            | Error::Unavailable(_)
+            | Error::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }

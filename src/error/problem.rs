@@ -38,6 +38,7 @@ impl Error {
             Error::Busy(_) => "busy",
             Error::MemoryFull => "memory-full",
             Error::TooManyLargeBodies(_) => "too-many-large-bodies",
+            Error::PasswordQueueFull(_) => "password-queue-full",
             Error::RequestRefused => "request-refused",
             Error::ReadTooSlowly => "read-too-slowly",
             Error::ResponderFailed(_) => "responder-failed",
@@ -75,7 +76,10 @@ impl Error {
             Error::BodyTooLarge(most) => return format!("Send at most {} KiB.", most / 1024),
             Error::UnsupportedMediaType => "Send JSON, uncompressed, as `Content-Type: application/json`.",
             Error::HeadTooLarge => "Send at most 16 KiB of request line and headers.",
-            Error::TooManyRequests(seconds) => return format!("Wait {seconds} s, then try again."),
+            Error::TooManyRequests(retry) => {
+                let (seconds, bound) = (retry.seconds(), retry.bound());
+                return format!("Wait {seconds} s, then try again. There were too many {bound}.");
+            }
             Error::TooManyChats => "Wait for an answer to one of your chats, then try again.",
             Error::ModelNotFound(_) => "Ask for one of the models that GET /v1/models lists.",
             Error::MemoryFull => {
@@ -88,6 +92,11 @@ impl Error {
                 );
             }
             Error::Busy(seconds) => return format!("Nothing was charged. Try again in {seconds} s."),
+            Error::PasswordQueueFull(seconds) => {
+                return format!(
+                    "Too many passwords are being checked. Nothing was done: try again in {seconds} s."
+                );
+            }
             Error::RequestRefused => {
                 "Nothing was charged in the end. Send less text, or fewer and other options."
             }

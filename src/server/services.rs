@@ -18,9 +18,6 @@ use crate::metering::Toll;
 use crate::pages;
 use crate::throttle::{MemoryBudget, Throttle};
 
-/// Log-ins and registrations that may wait for a core to hash on, for each core.
-const WAITING_PER_CORE: usize = 32;
-
 /// Everything that handlers use. Made once, shared by all workers.
 #[derive(Clone)]
 pub struct Services {
@@ -46,8 +43,7 @@ impl Services {
     /// # Errors
     /// What the settings lack.
     pub fn new(config: &Config, db: Db, runtime: Handle) -> Result<Services, String> {
-        let cores = cores();
-        let hasher = Hasher::new(config.accounts.bcrypt_cost, cores, cores * WAITING_PER_CORE);
+        let hasher = Hasher::new(config.accounts.bcrypt_cost, cores());
         let days = config.accounts.auth_token_days;
         let rules = AccountRules {
             opening_tokens: config.metering.opening_tokens,
@@ -58,7 +54,8 @@ impl Services {
             requests_per_minute: config.limits.requests_per_minute,
             auth_token_lifetime: (days > 0).then(|| TimeDelta::days(i64::from(days))),
         };
-        let throttle = Throttle::new(config.accounts.throttle == Switch::On);
+        let is_throttled = config.accounts.throttle == Switch::On;
+        let throttle = Throttle::new(is_throttled, config.limits.reads_per_minute);
         let responder = config.responder()?;
         let named = responder.models().to_vec();
         let toll = Toll::new(db.clone(), responder, config.prices(), runtime);

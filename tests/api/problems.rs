@@ -143,13 +143,15 @@ async fn problems_of_throttles_and_responders(#[values(On::Sqlite, On::Postgres)
     let answer = problem(app.request("POST", "/chat/").bearer(&token).body(r#"{"message":"Hello"}"#)).await;
     let detail = "Nothing was charged in the end. Try again later.";
     assert_problem(&answer, 502, "responder-failed", "The message could not be answered", detail, &[]);
-    for _ in 1..5 {
+    for _ in 0..5 {
         app.log_in("ada", "wrong").await.assert_status(400);
     }
     let log_in = json!({ "username": "ada", "password": "wrong" });
     let answer = problem(app.request("POST", "/login/").json(&log_in)).await;
     let seconds = answer.header("retry-after").unwrap();
-    let detail = format!("Wait {seconds} s, then try again.");
+    let detail = format!(
+        "Wait {seconds} s, then try again. There were too many log-ins to one account from one address."
+    );
     assert_problem(&answer, 429, "too-many-requests", "Too many requests", &detail, &[]);
 }
 

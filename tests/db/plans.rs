@@ -158,7 +158,7 @@ async fn use_everything(db: Db) {
         unified_login_errors: false,
         auth_token_lifetime: None,
     };
-    let auth = Auth::new(db.clone(), Hasher::new(4, 1, 10), Throttle::new(false), rules);
+    let auth = Auth::new(db.clone(), Hasher::new(4, 1), Throttle::new(false, 1), rules);
     let from = IpAddr::from(Ipv4Addr::LOCALHOST);
     let (name, password) = (Some("ada"), Some("correct horse battery"));
     auth.register(from, name, password).await.unwrap();
@@ -179,10 +179,10 @@ async fn use_everything(db: Db) {
     run_adjustment(&db, adjustment(current.user.id, 1)).await.unwrap();
 
     for before in [None, Some(1000)] {
-        auth.chats(&current, Keyset { limit: 20, before }).await.unwrap();
-        auth.ledger(&current, Keyset { limit: 20, before }).await.unwrap();
+        auth.chats(&current, Keyset { limit: 20, before }, |_| Ok(())).await.unwrap();
+        auth.ledger(&current, Keyset { limit: 20, before }, |_| Ok(())).await.unwrap();
     }
-    auth.chat(&current, receipt.chat_id).await.unwrap();
+    auth.chat(&current, receipt.chat_id, |_| Ok(())).await.unwrap();
     auth.profile(current.clone()).await.unwrap();
     let wanted = AuthTokenRequest::parse(Some("a script"), Some(7)).unwrap();
     let made = auth.make_auth_token(current.user.id, wanted).await.unwrap();

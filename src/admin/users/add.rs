@@ -116,7 +116,7 @@ pub(in crate::admin) async fn add(
     let name = username.as_str().to_owned();
     let new = UserToAdd {
         username,
-        password_hash: auth.hasher.hash(password).await.map_err(crate::error::Error::from)?,
+        password_hash: auth.hash_for_another(password, administrator.0.from).await?,
         tokens,
         is_staff: sent.has("staff"),
         is_superuser: sent.has("superuser"),

@@ -79,7 +79,7 @@ pub(in crate::admin) async fn set_password(
             return again(Invalid::new("again", "the two passwords differ: type the same one twice"));
         }
         match parse_password_for(sent.raw("password"), &user) {
-            Ok(password) => auth.hasher.hash(password).await.map_err(crate::error::Error::from)?,
+            Ok(password) => auth.hash_for_another(password, administrator.0.from).await?,
             Err(fault) => return again(Invalid::new("password", fault.reason)),
         }
     };

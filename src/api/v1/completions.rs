@@ -13,6 +13,7 @@ use super::super::receipt::{add_receipt, add_start};
 use super::request::CompletionRequest;
 use super::write::{Chunks, completion};
 use crate::auth::{Auth, Credentials};
+use crate::client_address::client_of;
 use crate::domain::{Invalid, TokenDigest};
 use crate::error::{Error, Result};
 use crate::metering::{ChatRequest, Prompt, Toll};
@@ -26,13 +27,14 @@ pub(in crate::api) async fn create(
     http: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse> {
-    let auth_token = credentials.or(|| None)?;
+    let from = client_of(&http);
+    let Ok(auth_token) = credentials.or(|| None) else { return Err(auth.refuse(None, from)) };
+    let counted = auth.count_message(auth_token, from).await?;
     let mut large_for = None;
-    if large_body::may_be_large(&http) {
+    if counted.verdict.is_ok() && large_body::may_be_large(&http) {
         // Who it is comes first: nobody else may make the server read so much.
         large_for = Some(auth.current_user(auth_token).await?.user.id);
     }
-    let counted = auth.count_message(auth_token).await?;
     let answered = match counted.verdict {
         Ok(()) => {
             let body = large_body::json(&http, payload, &places, large_for).await;

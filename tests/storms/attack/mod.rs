@@ -4,4 +4,6 @@ mod addresses;
 mod half_open;
 mod held_memory;
 mod lifetimes;
+mod log_ins;
+mod reads;
 mod storm;
