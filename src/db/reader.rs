@@ -2,12 +2,16 @@
 //!
 //! A query may block, so a request hands it to such a thread. Handing over costs more than a look-up by an index
 //! does; so under load a thread takes several reads at once, with one connection for all of them.
+//!
+//! A thread whose read takes long may hang with its connection. Another thread then takes its seat, and the reads that
+//! waited behind that one go back into the queue. The answer is still sent if it comes in time.
 
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -20,13 +24,33 @@ const MOST_AT_ONCE: usize = 16;
 /// Reads that may wait; one more is answered 503.
 const QUEUE_BOUND: usize = 8192;
 /// How long anybody waits for a read, whatever has become of the database.
-const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// After this time another thread takes over from one that still reads, on PostgreSQL.
+const RELIEVED_AFTER: Duration = Duration::from_millis(1500);
+/// Threads of one node that may hang at once. Each keeps a connection of the pool.
+pub(super) const MOST_ABANDONED: u32 = 8;
 
 pub(super) type Pool = r2d2::Pool<Connector>;
 
 /// The threads that read. Dropping it ends them when their queue is empty.
 pub(super) struct Readers {
     queue: Arc<Queue>,
+    pool: Pool,
+    seats: Vec<Mutex<Arc<Hand>>>,
+    /// How many threads hang.
+    abandoned: Arc<AtomicUsize>,
+}
+
+/// What a thread has taken from the queue.
+#[derive(Default)]
+struct Hand(Mutex<InHand>);
+
+#[derive(Default)]
+struct InHand {
+    reads: VecDeque<Box<dyn Read>>,
+    /// When the present read began.
+    since: Option<Instant>,
+    is_abandoned: bool,
 }
 
 struct Queue {
@@ -65,16 +89,51 @@ impl Readers {
     /// When the system gives no thread.
     pub(super) fn start(pool: &Pool, threads: usize) -> io::Result<Readers> {
         let queue = Arc::new(Queue { state: Mutex::default(), arrived: Condvar::new(), threads });
+        let mut readers = Readers { queue, pool: pool.clone(), seats: Vec::new(), abandoned: Arc::default() };
         for number in 0..threads {
-            let (queue, pool) = (queue.clone(), pool.clone());
-            std::thread::Builder::new().name(format!("reader-{number}")).spawn(move || {
-                while let Some(reads) = queue.take() {
-                    let mut lease = Lease::new(&pool);
-                    reads.into_iter().for_each(|read| read.run(&mut lease));
-                }
-            })?;
+            let hand = Arc::new(Hand::default());
+            readers.spawn(number, hand.clone())?;
+            readers.seats.push(Mutex::new(hand));
         }
-        Ok(Readers { queue })
+        Ok(readers)
+    }
+
+    fn spawn(&self, number: usize, hand: Arc<Hand>) -> io::Result<()> {
+        let (queue, pool, abandoned) = (self.queue.clone(), self.pool.clone(), self.abandoned.clone());
+        std::thread::Builder::new().name(format!("reader-{number}")).spawn(move || {
+            while let Some(reads) = queue.take() {
+                hand.lock().reads.extend(reads);
+                let mut lease = Lease::new(&pool);
+                while let Some(read) = hand.next() {
+                    read.run(&mut lease);
+                }
+                if hand.lock().is_abandoned {
+                    abandoned.fetch_sub(1, Ordering::AcqRel);
+                    return;
+                }
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Lets new threads take over from those that hang. The watchdog calls it all the time, on PostgreSQL.
+    pub(super) fn relieve(&self) {
+        for (number, seat) in self.seats.iter().enumerate() {
+            let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
+            let hangs = seat.lock().since.is_some_and(|since| since.elapsed() > RELIEVED_AFTER);
+            if !hangs || self.abandoned.load(Ordering::Acquire) >= MOST_ABANDONED as usize {
+                continue;
+            }
+            let successor = Arc::new(Hand::default());
+            if let Err(error) = self.spawn(number, successor.clone()) {
+                log::error!("no thread can take over from a reader that hangs: {error}");
+                continue;
+            }
+            let predecessor = std::mem::replace(&mut *seat, successor);
+            self.abandoned.fetch_add(1, Ordering::AcqRel);
+            log::warn!("reader-{number}: the database has not answered in time: another connection takes over");
+            self.queue.put_back(predecessor.abandon());
+        }
     }
 
     pub(super) async fn read<T, F>(&self, job: F) -> Result<T>
@@ -101,7 +160,38 @@ impl Drop for Readers {
     }
 }
 
+impl Hand {
+    /// The next read, if there is one for this thread.
+    fn next(&self) -> Option<Box<dyn Read>> {
+        let mut hand = self.lock();
+        let read = hand.reads.pop_front();
+        hand.since = read.as_ref().map(|_| Instant::now());
+        read
+    }
+
+    /// Takes away what has not begun.
+    fn abandon(&self) -> VecDeque<Box<dyn Read>> {
+        let mut hand = self.lock();
+        hand.is_abandoned = true;
+        std::mem::take(&mut hand.reads)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, InHand> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Queue {
+    /// Puts reads in front of all others.
+    fn put_back(&self, reads: VecDeque<Box<dyn Read>>) {
+        let mut state = self.lock();
+        for read in reads.into_iter().rev() {
+            state.waiting.push_front(read);
+        }
+        drop(state);
+        self.arrived.notify_all();
+    }
+
     /// Whether there was room.
     fn push(&self, read: Box<dyn Read>) -> bool {
         let mut state = self.lock();

@@ -59,7 +59,8 @@ pub async fn serve(
     .bind(config.listen.bind)?;
     let addresses: Vec<SocketAddr> = server.addrs();
     let server = server.run();
-    let stopper = actix_web::rt::spawn(stop_on_signal(server.handle(), services.clone())?);
+    let drain_delay = Duration::from_secs(config.listen.drain_delay);
+    let stopper = actix_web::rt::spawn(stop_on_signal(server.handle(), services.clone(), drain_delay)?);
     let keeper = actix_web::rt::spawn(housekeeping::run(services.clone(), config.clone()));
     for address in &addresses {
         log::info!("listening on http://{address}");
