@@ -119,6 +119,8 @@ impl Attempt {
         body: impl FnOnce(&mut DbConnection, &mut Jobs, Option<&Watch>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut session = self.begin()?;
+        // BEGIN may have waited for long, on SQLite for a lock: who was told 503 meanwhile is charged nothing.
+        jobs.retain_mut(|job| job.keep_waiting());
         let conn = session.connection();
         let mut ran = body(conn, jobs, self.watch.as_deref());
         // Another writer may have run the jobs by now: what this one did would be rejected anyway.

@@ -49,7 +49,7 @@ const BATCH: usize = 128;
 /// Jobs that may wait for a writer in one lane; one more is answered 503.
 const QUEUE_BOUND: usize = 4096;
 /// How long a request waits for a commit before it is answered that it is not confirmed.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(5);
+const CONFIRM_WITHIN: Duration = Duration::from_millis(5500);
 /// The same for bulk work, which nobody waits for.
 const CONFIRM_BULK_WITHIN: Duration = Duration::from_secs(20);
 /// Threads for jobs whose rows are locked, on PostgreSQL.
