@@ -24,11 +24,11 @@ use diesel::connection::SimpleConnection;
 pub use about::{About, about};
 pub use connection::DbConnection;
 pub use migrate::{MigrationError, MigrationState};
-pub use postgres::{HANGS_AFTER, clock_of};
+pub use postgres::{Exclusive, HANGS_AFTER, clock_of, exclusive};
 pub use serve_lock::{ServeLock, ServeLockError};
 pub use statement::{Bind, DynamicStatement, Statement};
 pub use url::{DatabaseUrl, DatabaseUrlError};
-pub use writer::{NotReady, Scope, SetCommand};
+pub use writer::{NotReady, Scope, SetCommand, lock_users};
 
 use crate::error::{Error, Result};
 use checkpointer::Checkpointer;

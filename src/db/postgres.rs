@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Integer, Text, Timestamp};
+use diesel::sql_types::{Bool, Integer, Text, Timestamp};
 
 use super::DbConnection;
 use super::connection::Purpose;
@@ -119,6 +119,35 @@ pub(super) fn terminate(connection: &mut DbConnection, backend: &Backend) -> Que
         .bind::<Text, _>(&backend.started)
         .execute(connection)
         .map(|_| ())
+}
+
+/// Work that one node does at a time. Each has a number of its own among the advisory locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exclusive {
+    /// Refunding holds past their deadline.
+    Sweep,
+    /// The bulk operation with this id.
+    Bulk(i64),
+}
+
+/// The first number of our advisory locks: "toll" in ASCII.
+const OURS: i32 = 0x746f_6c6c;
+
+/// Keeps other nodes from the same work until the transaction ends. `false`: another one is at it. (SQLite has one node.)
+pub fn exclusive(connection: &mut DbConnection, work: Exclusive) -> QueryResult<bool> {
+    #[derive(QueryableByName)]
+    struct Taken {
+        #[diesel(sql_type = Bool)]
+        taken: bool,
+    }
+    let DbConnection::Postgres(connection) = connection else { return Ok(true) };
+    let number = match work {
+        Exclusive::Sweep => 0,
+        Exclusive::Bulk(id) => i32::try_from(id % i64::from(i32::MAX)).unwrap_or(0) + 1,
+    };
+    let lock = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1, $2) AS taken");
+    let taken: Taken = lock.bind::<Integer, _>(OURS).bind::<Integer, _>(number).get_result(connection)?;
+    Ok(taken.taken)
 }
 
 /// The database's clock, in UTC; `None` on SQLite, which has this machine's.

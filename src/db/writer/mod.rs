@@ -34,6 +34,7 @@ use tokio::sync::oneshot;
 pub use job::SetCommand;
 pub use queue::Lane;
 pub use readiness::NotReady;
+pub use transaction::lock_users;
 
 use super::connection::{Connector, Purpose};
 use super::url::DatabaseUrl;

@@ -20,7 +20,7 @@ pub(super) fn begin_on(conn: &mut DbConnection) -> QueryResult<()> {
 
 /// Locks the rows of all users that the jobs change, in the order of their ids, so that no two transactions wait
 /// for each other in a circle. SQLite has one writer at a time and needs no such thing.
-pub(super) fn lock_users(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResult<()> {
+pub fn lock_users(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResult<()> {
     let DbConnection::Postgres(conn) = conn else { return Ok(()) };
     let ids = distinct(ids);
     if ids.is_empty() {
