@@ -17,7 +17,7 @@ pub use listen::Listen;
 pub use upstream::{Limits, UpstreamArgs};
 use values::log_filter;
 
-use crate::db::{DatabaseUrl, DbOptions};
+use crate::db::{DatabaseUrl, DbOptions, HANGS_AFTER};
 use crate::metering::Prices;
 use crate::responder::{Dummy, Responder};
 
@@ -90,6 +90,7 @@ impl Config {
                 .read_connections
                 .unwrap_or_else(|| self.default_read_connections()),
             pg_writers: usize::from(self.database.pg_writers),
+            hangs_after: HANGS_AFTER,
         }
     }
 

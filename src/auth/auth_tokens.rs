@@ -58,7 +58,7 @@ impl Auth {
         &self,
         user_id: i64,
         request: AuthTokenRequest,
-        and: impl Fn(&mut DbConnection, &AuthToken) -> Result<()> + Send + 'static,
+        and: impl Fn(&mut DbConnection, &AuthToken) -> Result<()> + Send + Sync + 'static,
     ) -> Result<MadeAuthToken> {
         let now = clock::now();
         let plain = PlainToken::generate()?;

@@ -79,6 +79,10 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_WRITE_TIMEOUT", value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub write_timeout: u64,
+    /// Seconds between a stop signal and the end of listening: /readyz is off, and requests are still served
+    #[arg(global = true, long, env = "TOLLGATE_DRAIN_DELAY", value_name = "SECONDS", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub drain_delay: u64,
     /// What the panel is called, in its header and in the titles of its pages
     #[arg(global = true, long, env = "TOLLGATE_SITE_TITLE", value_name = "TEXT", default_value = "Tollgate",
           value_parser = site_title)]

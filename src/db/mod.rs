@@ -6,11 +6,15 @@
 mod about;
 mod checkpointer;
 mod connection;
+mod lease;
 mod migrate;
+mod pooler;
+mod postgres;
 mod reader;
 mod serve_lock;
 mod statement;
 mod url;
+mod watchdog;
 pub mod writer;
 
 use std::sync::Arc;
@@ -21,15 +25,18 @@ use diesel::connection::SimpleConnection;
 pub use about::{About, about};
 pub use connection::DbConnection;
 pub use migrate::{MigrationError, MigrationState};
+pub use postgres::{Exclusive, HANGS_AFTER, clock_of, exclusive};
 pub use serve_lock::{ServeLock, ServeLockError};
 pub use statement::{Bind, DynamicStatement, Statement};
 pub use url::{DatabaseUrl, DatabaseUrlError};
-pub use writer::{Scope, SetCommand};
+pub use writer::{NotReady, Scope, SetCommand, lock_users};
 
 use crate::error::{Error, Result};
 use checkpointer::Checkpointer;
 use connection::{Connector, Purpose};
-use reader::{Lease, Pool, Readers};
+use lease::{Lease, Pool};
+use reader::Readers;
+use watchdog::Watchdog;
 use writer::{Lane, Writers};
 
 /// Rows that one job of the second lane may touch, so that a chat never waits long behind it.
@@ -44,6 +51,8 @@ pub struct DbOptions {
     pub url: DatabaseUrl,
     pub read_connections: u32,
     pub pg_writers: usize,
+    /// How long a writer on PostgreSQL may make no progress: [`HANGS_AFTER`], but for tests that hold one up.
+    pub hangs_after: Duration,
 }
 
 /// A handle on the database, cheap to clone.
@@ -55,9 +64,10 @@ pub struct Db {
 struct Inner {
     url: DatabaseUrl,
     pool: Pool,
-    readers: Readers,
-    writers: Writers,
+    readers: Arc<Readers>,
+    writers: Arc<Writers>,
     _checkpointer: Option<Checkpointer>,
+    _watchdog: Option<Watchdog>,
 }
 
 impl Db {
@@ -72,24 +82,34 @@ impl Db {
             .map_err(|error| Error::Unavailable(format!("{}: {error}", options.url)))?;
         let connector = Connector::new(options.url.clone(), Purpose::Read);
         // The first connection is made here, so that a wrong address or password is told at once and in full.
-        connector.connect_with_reason()?;
+        let first = connector.connect_with_reason()?;
+        if options.url.is_postgres() {
+            refuse_pooler(first, &connector)?;
+        }
+        // A thread that hangs keeps its connection.
+        let spare = if options.url.is_postgres() { reader::MOST_ABANDONED } else { 0 };
         let pool = r2d2::Pool::builder()
-            .max_size(options.read_connections)
+            .max_size(options.read_connections.saturating_add(spare))
             .min_idle(Some(1))
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(connection::LogQuietly))
             .build_unchecked(connector);
         let count = if options.url.is_postgres() { options.pg_writers.max(1) } else { 1 };
-        let writers =
-            Writers::start(&Connector::new(options.url.clone(), Purpose::Write), count).map_err(no_thread)?;
+        let writers = Writers::start(&options.url, count, options.hangs_after).map_err(no_thread)?;
         let threads = usize::try_from(options.read_connections).unwrap_or(1);
         let readers = Readers::start(&pool, threads).map_err(no_thread)?;
+        let (writers, readers) = (Arc::new(writers), Arc::new(readers));
         let checkpointer = match options.url.is_postgres() {
             true => None,
             false => Some(Connector::new(options.url.clone(), Purpose::Write)),
         };
         let _checkpointer = checkpointer.map(Checkpointer::start).transpose().map_err(no_thread)?;
-        Ok(Db { inner: Arc::new(Inner { url: options.url.clone(), pool, readers, writers, _checkpointer }) })
+        let _watchdog = match options.url.is_postgres() {
+            true => Some(Watchdog::start(writers.clone(), readers.clone()).map_err(no_thread)?),
+            false => None,
+        };
+        let url = options.url.clone();
+        Ok(Db { inner: Arc::new(Inner { url, pool, readers, writers, _checkpointer, _watchdog }) })
     }
 
     pub fn url(&self) -> &DatabaseUrl {
@@ -159,7 +179,7 @@ impl Db {
     pub async fn write<T, F>(&self, scope: Scope, job: F) -> Result<T>
     where
         T: Send + 'static,
-        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + Sync + 'static,
     {
         self.inner.writers.job(Lane::Main, scope, job).await
     }
@@ -169,9 +189,17 @@ impl Db {
     pub async fn write_bulk<T, F>(&self, scope: Scope, job: F) -> Result<T>
     where
         T: Send + 'static,
-        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + Sync + 'static,
     {
         self.inner.writers.job(Lane::Bulk, scope, job).await
+    }
+
+    /// Why a write that came now would not be done, if so. Takes at most 1.5 s.
+    pub async fn not_ready(&self) -> Option<NotReady> {
+        match &self.inner.url {
+            DatabaseUrl::Sqlite(path) if !path.exists() => Some(NotReady::File),
+            _ => self.inner.writers.not_ready().await,
+        }
     }
 
     /// How many writes that somebody waits for were begun so far: whoever works in the background sees by it how busy
@@ -184,7 +212,7 @@ impl Db {
     /// answers how many it touched; this, how many there were in all.
     pub async fn write_in_parts<F>(&self, part: F) -> Result<usize>
     where
-        F: Fn(&mut DbConnection, i64) -> Result<usize> + Send + Copy + 'static,
+        F: Fn(&mut DbConnection, i64) -> Result<usize> + Send + Sync + Copy + 'static,
     {
         let mut touched = 0;
         loop {
@@ -235,6 +263,23 @@ impl Db {
     fn migrator(&self) -> Result<DbConnection, MigrationError> {
         let connector = Connector::new(self.url().clone(), Purpose::Migrate);
         Ok(connector.connect_with_reason().map_err(MigrationError::Connect)?.into_connection())
+    }
+}
+
+/// # Errors
+/// [`Error::Unavailable`] with what to do when a pooler shares its connections between clients.
+fn refuse_pooler(first: connection::Session, connector: &Connector) -> Result<()> {
+    let second = connector.connect_with_reason()?.into_connection();
+    let (DbConnection::Postgres(mut first), DbConnection::Postgres(mut second)) =
+        (first.into_connection(), second)
+    else {
+        return Ok(());
+    };
+    let refused = |why: &str| Error::Unavailable(format!("cannot use {}: {why}", connector.url));
+    match pooler::shares_connections(&mut first, &mut second) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(refused(pooler::REFUSAL)),
+        Err(why) => Err(refused(&why)),
     }
 }
 

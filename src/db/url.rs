@@ -74,17 +74,32 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DatabaseUrl::Sqlite(path) => write!(f, "{}", path.display()),
-            DatabaseUrl::Postgres(text) => match url::Url::parse(text) {
-                // The query may hold a password too.
-                Ok(mut url) => {
-                    let _ = url.set_password(url.password().map(|_| "***"));
-                    url.set_query(None);
-                    write!(f, "{url}")
-                }
-                Err(_) => write!(f, "postgres://***"),
-            },
+            DatabaseUrl::Postgres(text) => f.write_str(&redacted(text)),
         }
     }
+}
+
+/// The address without its password and its query, which may hold one too. What cannot be told from a password is left
+/// out: somebody may have forgotten to encode an `@` or a `/` in it.
+fn redacted(text: &str) -> String {
+    let is_plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || "_.-%".contains(c));
+    let (scheme, rest) = text.split_once("://").unwrap_or(("postgres", ""));
+    let (user, rest) = match rest.rsplit_once('@') {
+        None => (String::new(), rest),
+        Some((user, rest)) => match user.split_once(':') {
+            None if is_plain(user) => (format!("{user}@"), rest),
+            Some((user, _)) if is_plain(user) => (format!("{user}:***@"), rest),
+            _ => ("***@".to_owned(), rest),
+        },
+    };
+    let rest = rest.split('?').next().unwrap_or_default();
+    let hosts = rest.split('/').next().unwrap_or_default();
+    // A password stands where a port should be if its `@` was forgotten.
+    let is_host = |host: &str| match host.rsplit_once(':') {
+        Some((_, port)) => host.ends_with(']') || port.bytes().all(|byte| byte.is_ascii_digit()),
+        None => true,
+    };
+    if hosts.split(',').all(is_host) { format!("{scheme}://{user}{rest}") } else { format!("{scheme}://***") }
 }
 
 impl fmt::Debug for DatabaseUrl {
@@ -118,6 +133,25 @@ mod tests {
         let url: DatabaseUrl = "postgres://u:secret@h/d?password=secret&sslmode=require".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://u:***@h/d");
         assert!(!format!("{url:?}").contains("secret"));
+        for text in [
+            "postgres://u:se/secret@h/d",
+            "postgres://u:@secret@h/d",
+            "postgres://u:x?secret@h/d",
+            "postgres://user:secret",
+            "postgres://user:secret/d",
+        ] {
+            let shown = text.parse::<DatabaseUrl>().unwrap().to_string();
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_address_may_name_several_hosts() {
+        let text = "postgres://u:secret@one:5432,two:5433/d?target_session_attrs=read-write";
+        let url: DatabaseUrl = text.parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://u:***@one:5432,two:5433/d");
+        let url: DatabaseUrl = "postgres://u@[::1]:5432,[fe80::1]/d".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://u@[::1]:5432,[fe80::1]/d");
     }
 
     #[test]

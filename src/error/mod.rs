@@ -100,6 +100,9 @@ pub enum Error {
     /// What answers messages failed; the charge went back before this is sent.
     #[error("The message could not be answered")]
     ResponderFailed(&'static str),
+    /// This node takes no requests now. Holds one fixed word for the reason.
+    #[error("Service unavailable")]
+    NotReady(&'static str),
     /// Not confirmed: the work may or may not have been done. The text inside goes to the log.
     #[error("Service unavailable")]
     Unavailable(String),
@@ -177,6 +180,7 @@ impl Error {
     pub fn log(&self) {
         match self {
             Error::Unavailable(why) => log::warn!("answered 503: {why}"),
+            Error::NotReady(why) => log::info!("not ready: {why}"),
             Error::Database(error) if !self.is_constraint_violation() => log::warn!("answered 503: {error}"),
             Error::Database(error) => log::error!("answered 500: {error}"),
             Error::Internal(why) => log::error!("answered 500: {why}"),
@@ -220,6 +224,7 @@ impl ResponseError for Error {
             | Error::TooManyLargeBodies(_)
             | Error::Busy(_)
             | Error::PasswordQueueFull(_)
+            | Error::NotReady(_)
             | Error::Unavailable(_)
             | Error::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
@@ -227,7 +232,11 @@ impl ResponseError for Error {
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.response().json(serde_json::json!({ "error": self.to_string() }))
+        let mut body = serde_json::json!({ "error": self.to_string() });
+        if let Error::NotReady(reason) = self {
+            body["reason"] = (*reason).into();
+        }
+        self.response().json(body)
     }
 }
 

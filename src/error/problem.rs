@@ -42,7 +42,7 @@ impl Error {
             Error::RequestRefused => "request-refused",
             Error::ReadTooSlowly => "read-too-slowly",
             Error::ResponderFailed(_) => "responder-failed",
-            Error::Unavailable(_) => "unavailable",
+            Error::NotReady(_) | Error::Unavailable(_) => "unavailable",
             Error::Database(_) if self.is_constraint_violation() => "internal",
             Error::Database(_) => "unavailable",
             Error::Internal(_) => "internal",
@@ -104,6 +104,9 @@ impl Error {
                 "What had arrived is charged, and stands in your history. Read without long pauses."
             }
             Error::ResponderFailed(_) => "Nothing was charged in the end. Try again later.",
+            Error::NotReady(reason) => {
+                return format!("This node takes no requests now ({reason}): send them to another one.");
+            }
             Error::Unavailable(_) => UNCONFIRMED,
             Error::Database(_) if !self.is_constraint_violation() => UNCONFIRMED,
             Error::Database(_) | Error::Internal(_) => "Report the X-Request-Id to the server's operator.",

@@ -184,7 +184,7 @@ fn leave_pending(
         vec![
             Bind::Text(ending.state().as_str()),
             Bind::MaybeText(ending.failure()),
-            Bind::Time(now),
+            Bind::Now(now),
             Bind::MaybeText(arrived.text.as_deref()),
             Bind::MaybeText(arrived.extras.as_deref()),
             Bind::MaybeInteger(usage.map(|usage| usage.prompt_tokens)),

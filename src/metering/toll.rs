@@ -199,7 +199,7 @@ impl Inner {
     /// Charges; what comes of it is an entry or one of the contract's refusals.
     pub(super) async fn charge(&self, charge: Charge) -> Result<Entry> {
         let (message, model, price) = (charge.message.clone(), charge.model.clone(), charge.price);
-        let (response, now) = (charge.response.clone(), charge.now);
+        let response = charge.response.clone();
         match self.db.write_set(charge).await? {
             Verdict::Charged(charged) => {
                 let Some(response) = response else { return Ok(Entry::Held(charged)) };
@@ -214,7 +214,7 @@ impl Inner {
                     remaining: charged.balance,
                     replayed: false,
                     is_whole: true,
-                    created_at: now,
+                    created_at: charged.created_at,
                 })))
             }
             Verdict::Unauthorized => Err(Error::Unauthorized),

@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::Services;
 use crate::administration;
 use crate::auth;
+use crate::clock;
 use crate::config::Config;
-use crate::db::Db;
+use crate::db::{Db, clock_of};
 use crate::error::Result;
 use crate::follower::Follower;
 use crate::metering;
@@ -53,6 +56,7 @@ async fn minutely(services: &Services, config: &Config) {
         pace.tick().await;
         services.auth.write_last_uses().await;
         services.auth.housekeeping();
+        warn_of_clocks(&services.db).await;
         if let Some(folder) = config.data_folder() {
             warn_of_little_space(&folder, config.listen.min_free_disk);
         }
@@ -81,6 +85,23 @@ fn say(what: &str, forgotten: Result<usize>) {
         Ok(0) => {}
         Ok(count) => log::info!("forgot {count} {what}"),
         Err(error) => log::warn!("{what} could not be deleted: {error}"),
+    }
+}
+
+/// The clocks of nodes and database may differ by so much: auth tokens and sessions end by the node's.
+const MOST_CLOCK_DIFFERENCE: TimeDelta = TimeDelta::seconds(5);
+
+async fn warn_of_clocks(db: &Db) {
+    let before = clock::now();
+    let Ok(Some(theirs)) = db.read(|conn| Ok(clock_of(conn)?)).await else { return };
+    let after = clock::now();
+    // The answer is from some moment in between.
+    let ahead = if theirs > after { theirs - after } else { (before - theirs).max(TimeDelta::zero()) };
+    if ahead > MOST_CLOCK_DIFFERENCE {
+        log::warn!(
+            "the clocks of this node and of the database differ by {} s: set both by NTP (see docs/postgresql.md)",
+            ahead.num_seconds()
+        );
     }
 }
 

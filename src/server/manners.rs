@@ -6,15 +6,15 @@ use std::time::Instant;
 use actix_web::ResponseError;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use rand::RngExt;
 
 use super::connections::Exchange;
 use crate::admin::PageError;
-use crate::api::{self, Https, client_of};
+use crate::api::{self, Https, Readiness, client_of};
 use crate::error::Error;
 
 /// The longest request line and headers together, in bytes.
@@ -32,6 +32,8 @@ pub async fn manners<B: MessageBody + 'static>(
     let id = format!("{:016x}", rand::rng().random::<u64>());
     let shape = Shape::of(&request);
     let https = request.app_data::<Data<Https>>().is_some_and(|https| https.0);
+    // A connection that is kept would only be closed in the middle of its next request.
+    let drains = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_draining());
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
         request.error_response(Error::HeadTooLarge)
     } else {
@@ -44,6 +46,9 @@ pub async fn manners<B: MessageBody + 'static>(
         response = shaped;
     }
     add_headers(response.headers_mut(), &id, https);
+    if drains {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     write_line(&response, &id, started);
     Ok(exchange.respond(response))
 }

@@ -10,6 +10,7 @@ mod stop;
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use actix_web::App;
 use actix_web::middleware::from_fn;
@@ -37,7 +38,8 @@ pub async fn serve(
     let (server, address) = connections::listen(config, workers, &services.memory, move || {
         App::new().wrap(cors(&origins)).wrap(from_fn(manners)).configure(routes(app.clone()))
     })?;
-    let stopper = actix_web::rt::spawn(stop_on_signal(server.handle(), services.clone())?);
+    let drain_delay = Duration::from_secs(config.listen.drain_delay);
+    let stopper = actix_web::rt::spawn(stop_on_signal(server.handle(), services.clone(), drain_delay)?);
     let keeper = actix_web::rt::spawn(housekeeping::run(services.clone(), config.clone()));
     log::info!("listening on http://{address}");
     listening(address);

@@ -127,8 +127,7 @@ async fn problems_of_http() {
     assert_problem(&answer, 400, "invalid-field", "Invalid limit", CORRECT, &["limit"]);
     app.services.readiness.drain();
     let answer = problem(app.request("GET", "/readyz")).await;
-    let detail =
-        "It is not confirmed whether this was done. Look, or send it again with the same Idempotency-Key.";
+    let detail = "This node takes no requests now (draining): send them to another one.";
     assert_problem(&answer, 503, "unavailable", "Service unavailable", detail, &[]);
     assert!(answer.header("retry-after").is_some());
 }

@@ -209,7 +209,7 @@ impl<'a> World<'a> {
                 let again = charge.clone();
                 let job = move |conn: &mut DbConnection| Charge::run(conn, &[&again], true);
                 let mut verdicts = self.ledger.db.write(Scope::none(), job).await.unwrap();
-                let verdict = verdicts.pop().ok_or("no verdict")?;
+                let verdict = verdicts.pop().flatten().ok_or("no verdict")?;
                 match (*written, &verdict) {
                     (Some(before), Verdict::Charged(now)) => agree((now.chat_id, now.balance), before),
                     (Some(before), other) => Err(format!("{other:?} instead of {before:?} again")),
