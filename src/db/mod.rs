@@ -7,6 +7,7 @@ mod about;
 mod checkpointer;
 mod connection;
 mod migrate;
+mod postgres_url;
 mod reader;
 mod serve_lock;
 mod statement;
