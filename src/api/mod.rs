@@ -29,8 +29,8 @@ use actix_web::{Handler, Responder, Route, guard};
 
 pub use body::BodyTimeout;
 pub(crate) use body::MOST_BYTES;
-pub use client::Https;
-pub(crate) use client::client_of;
+pub use client::{Https, StrictTransport};
+pub(crate) use client::{client_of, request_id_of};
 pub use health::Readiness;
 pub use large_body::LargeBodies;
 
