@@ -138,6 +138,15 @@ impl Config {
         self.listen.public_url.as_ref().map(|url| url.origin().ascii_serialization())
     }
 
+    /// The value of `Strict-Transport-Security`: one year, and only where clients use https.
+    pub fn strict_transport(&self) -> Option<&'static str> {
+        let value = match self.listen.hsts_include_subdomains {
+            Switch::On => "max-age=31536000; includeSubDomains",
+            Switch::Off => "max-age=31536000",
+        };
+        self.is_https().then_some(value)
+    }
+
     pub fn is_https(&self) -> bool {
         self.listen.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }

@@ -1,7 +1,5 @@
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    tollgate::cli::run(tollgate::cli::Cli::parse())
+    tollgate::cli::main()
 }

@@ -7,6 +7,7 @@ mod administrator;
 mod auth_tokens;
 mod bulk;
 mod chats;
+mod confirm;
 mod error;
 mod fields;
 mod form;

@@ -10,8 +10,8 @@ use super::administrator::{Administrator, cookie_with, no_cookie, session_cookie
 use super::error::PageError;
 use super::form::Form;
 use super::page::{SiteTitle, go, page_with};
-use crate::api::client_of;
-use crate::auth::{Auth, Guest, SignIn};
+use crate::api::{client_of, request_id_of};
+use crate::auth::{Auth, FirstSuperuser, Guest, SignIn};
 use crate::domain::SessionSecret;
 use crate::error::Error;
 
@@ -19,8 +19,6 @@ use crate::error::Error;
 pub(super) struct Next {
     #[serde(default)]
     next: String,
-    /// The password was just changed.
-    changed: Option<String>,
 }
 
 #[derive(Template)]
@@ -31,7 +29,6 @@ struct SignInPage<'a> {
     next: &'a str,
     username: &'a str,
     error: Option<String>,
-    note: &'a str,
 }
 
 #[derive(Template)]
@@ -67,11 +64,6 @@ pub(super) async fn show(
         next: safe_next(&query.next),
         username: "",
         error: None,
-        note: if query.changed.is_some() {
-            "The password was changed. Sign in with the new one."
-        } else {
-            ""
-        },
     };
     answer(&request, actix_web::http::StatusCode::OK, &page, &secret)
 }
@@ -86,6 +78,7 @@ pub(super) async fn sign_in(
     let agent = user_agent(&request);
     let sign_in = SignIn {
         from: client_of(&request),
+        request: request_id_of(&request),
         user_agent: &agent,
         username: form.text("username"),
         password: form.raw("password"),
@@ -116,7 +109,6 @@ pub(super) async fn sign_in(
                 next,
                 username: form.text("username"),
                 error: Some(text),
-                note: "",
             };
             let mut response = answer(&request, status, &page, &secret)?;
             if let Error::TooManyRequests(retry) = error {
@@ -170,8 +162,15 @@ pub(super) async fn first_run(
     }
     let (username, password) = (form.text("username"), form.raw("password"));
     let errors = if form.raw("again") == password {
-        let (from, agent) = (client_of(&request), user_agent(&request));
-        match auth.make_first_superuser(&key, from, &agent, username, password).await {
+        let agent = user_agent(&request);
+        let new = FirstSuperuser {
+            from: client_of(&request),
+            request: request_id_of(&request),
+            user_agent: &agent,
+            username,
+            password,
+        };
+        match auth.make_first_superuser(&key, new).await {
             Ok(secret) => {
                 let mut response = go("/admin/");
                 response.add_cookie(&cookie_with(&request, &secret)).map_err(internal)?;

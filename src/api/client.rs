@@ -4,14 +4,19 @@ use std::future::{Ready, ready};
 use std::net::IpAddr;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
 use crate::client_address::client_of;
+use crate::domain::RequestId;
 use crate::error::{Error, Result};
 
 /// Whether clients reach the server over https, by way of a proxy: `--public-url` tells.
 #[derive(Clone, Copy, Debug)]
 pub struct Https(pub bool);
+
+/// The value of `Strict-Transport-Security`, if the header is sent at all.
+#[derive(Clone, Copy, Debug)]
+pub struct StrictTransport(pub Option<&'static str>);
 
 /// The client's address, for throttles and the log.
 #[derive(Clone, Copy, Debug)]
@@ -24,4 +29,18 @@ impl FromRequest for ClientAddress {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Ok(ClientAddress(client_of(request))))
     }
+}
+
+impl FromRequest for RequestId {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(request_id_of(request)))
+    }
+}
+
+/// The id that the response carries in `X-Request-Id`.
+pub(crate) fn request_id_of(request: &HttpRequest) -> RequestId {
+    request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::generate)
 }

@@ -31,7 +31,8 @@ use actix_web::{Handler, Responder, Route, guard};
 pub(crate) use crate::client_address::client_of;
 pub use body::BodyTimeout;
 pub(crate) use body::{BodyReader, MOST_BYTES};
-pub use client::Https;
+pub(crate) use client::request_id_of;
+pub use client::{Https, StrictTransport};
 pub use health::Readiness;
 pub use large_body::LargeBodies;
 

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::body::Body;
 use super::client::ClientAddress;
 use super::text::short;
-use crate::auth::{Auth, CurrentUser};
-use crate::domain::Invalid;
+use crate::auth::{Auth, CurrentUser, PasswordChange};
+use crate::domain::{Invalid, RequestId};
 use crate::error::{Error, Result};
 
 #[derive(Deserialize)]
@@ -21,6 +21,7 @@ pub(super) async fn change(
     auth: web::Data<Auth>,
     current: CurrentUser,
     from: ClientAddress,
+    id: RequestId,
     body: Body,
 ) -> Result<HttpResponse> {
     let unreadable =
@@ -28,6 +29,7 @@ pub(super) async fn change(
     let request: Request = body.json()?.ok_or_else(unreadable)?;
     let text = |text: Option<String>| short(text.map(Value::String));
     let (old, new) = (text(request.old_password), text(request.new_password));
-    auth.change_password(current, from.0, old.as_deref(), new.as_deref()).await?;
+    let (old, new) = (old.as_deref(), new.as_deref());
+    auth.change_password(current, PasswordChange { from: from.0, request: id, old, new }).await?;
     Ok(HttpResponse::Ok().json(json!({ "message": "Password changed" })))
 }

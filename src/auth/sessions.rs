@@ -9,11 +9,12 @@ use chrono::{NaiveDateTime, TimeDelta};
 use super::Auth;
 use super::current_user::kind_of;
 use super::password_hash::Verified;
+use super::security_log::{Attempt, Refused};
 use crate::administration::{Action, Actor, Deed, ObjectKind};
 use crate::client_address::client_of;
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
-use crate::domain::{LoginName, Password, SessionSecret, TokenDigest};
+use crate::domain::{LoginName, Password, RequestId, SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
 use crate::models::{NewSession, PanelSettings, Session, User};
 use crate::throttle::Lane;
@@ -26,9 +27,9 @@ const TOUCH_PATIENCE: Duration = Duration::from_secs(1);
 const USER_AGENT_LENGTH: usize = 200;
 
 /// A sign-in as it came.
-#[derive(Debug)]
 pub struct SignIn<'a> {
     pub from: IpAddr,
+    pub request: RequestId,
     pub user_agent: &'a str,
     pub username: &'a str,
     pub password: &'a str,
@@ -48,6 +49,17 @@ impl Auth {
     /// Checks the password of a member of the staff and begins a session, always a new one. A wrong name, a wrong
     /// password, a user who is deactivated or not staff: all take the same time and get the same answer.
     pub async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<SessionSecret> {
+        let attempt = Attempt { what: "sign-in to the panel", from: sign_in.from, request: sign_in.request };
+        match self.try_sign_in(sign_in).await {
+            Ok((user_id, username, secret)) => {
+                attempt.succeeded(user_id, &username);
+                Ok(secret)
+            }
+            Err(refused) => Err(attempt.refused(refused)),
+        }
+    }
+
+    async fn try_sign_in(&self, sign_in: SignIn<'_>) -> Result<(i64, String, SessionSecret), Refused> {
         let name = LoginName::parse(sign_in.username).ok();
         let account = name.as_ref().map_or("", LoginName::canonical);
         let account = account.to_owned();
@@ -66,18 +78,30 @@ impl Auth {
         let password = Password::parse(sign_in.password).ok();
         let password_given = password.clone();
         let verified = self.verify(place, password, found.as_ref()).await?;
-        let may = found.filter(|user| user.is_active && (user.is_staff || user.is_superuser));
-        let (Some(user), true) = (may, verified != Verified::No) else {
-            log::info!("a sign-in to the panel was refused, from {}", sign_in.from);
-            return Err(Error::InvalidCredentials);
+        let refused = |why: String| Refused::new(why, Error::InvalidCredentials);
+        let Some(user) = found else { return Err(refused("no such user".to_owned())) };
+        let why = match user.id {
+            id if verified == Verified::No => Some(format!("wrong password of user {id}")),
+            id if !user.is_active => Some(format!("user {id} is deactivated")),
+            id if !(user.is_staff || user.is_superuser) => Some(format!("user {id} is not staff")),
+            _ => None,
         };
+        if let Some(why) = why {
+            return Err(refused(why));
+        }
         attempt.succeeded();
         self.throttle.note_sign_in(sign_in.from, &account);
         let new_hash = match (verified, password_given) {
             (Verified::YesUpgrade, Some(password)) => Some(self.hasher.hash(place, password).await?),
             _ => None,
         };
-        self.begin_session(user, new_hash, sign_in.from, sign_in.user_agent, sign_in.old).await
+        let (id, username) = (user.id, user.username.clone());
+        let begun = self.begin_session(user, new_hash, sign_in.from, sign_in.user_agent, sign_in.old).await;
+        match begun {
+            Ok(secret) => Ok((id, username, secret)),
+            Err(Error::InvalidCredentials) => Err(refused(format!("user {id} was changed meanwhile"))),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Begins a session of a user whose password was just checked, or made. `new_hash` replaces a hash that is out of date.

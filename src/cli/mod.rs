@@ -6,6 +6,7 @@ mod createsuperuser;
 mod migrate;
 mod passwords;
 mod serve;
+mod usage;
 mod verify;
 
 use std::future::Future;
@@ -59,7 +60,12 @@ enum Command {
 /// Why a command did not do what it was told; the text is for the person at the terminal.
 type Refusal = String;
 
-pub fn run(cli: Cli) -> ExitCode {
+/// The whole program.
+pub fn main() -> ExitCode {
+    usage::parse().map_or_else(|code| code, run)
+}
+
+fn run(cli: Cli) -> ExitCode {
     start_logging(&cli.config.log);
     let config = &cli.config;
     let outcome = match cli.command.unwrap_or(Command::Serve) {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::runtime::Builder;
 
 use super::{Refusal, explain, open};
-use crate::config::Config;
+use crate::config::{Config, Switch};
 use crate::db::{Db, ServeLock};
 use crate::domain::SessionSecret;
 use crate::models::User;
@@ -53,6 +53,9 @@ fn warn(config: &Config, db: &Db) -> Result<bool, Refusal> {
             "--bcrypt-cost {} is for tests: passwords are easily guessed",
             config.accounts.bcrypt_cost
         );
+    }
+    if config.listen.hsts_include_subdomains == Switch::On && !config.is_https() {
+        log::warn!("--hsts-include-subdomains has no effect: --public-url does not begin with https://");
     }
     db.read_blocking(|conn| Ok(User::any_superuser(conn)?)).map_err(explain)
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
+use super::Switch;
 use super::values::{cors_origin, public_url, site_title};
 use crate::client_address::{Networks, TrustedProxies};
 
@@ -20,8 +21,18 @@ pub struct Listen {
     )]
     pub bind: SocketAddr,
     /// The address that clients use, when it is not --bind (behind a proxy); https:// turns on Secure cookies and HSTS
-    #[arg(global = true, long, env = "TOLLGATE_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    #[arg(global = true, long, env = "TOLLGATE_PUBLIC_URL", hide_env_values = true, value_name = "URL",
+          value_parser = public_url)]
     pub public_url: Option<url::Url>,
+    /// Whether HSTS also covers the subdomains of the host in --public-url; only with https://
+    #[arg(
+        global = true,
+        long,
+        env = "TOLLGATE_HSTS_INCLUDE_SUBDOMAINS",
+        value_name = "SWITCH",
+        default_value = "off"
+    )]
+    pub hsts_include_subdomains: Switch,
     /// Proxies whose X-Forwarded-For is believed: addresses and networks, comma-separated [default: none]
     #[arg(
         global = true,
@@ -33,8 +44,8 @@ pub struct Listen {
     )]
     pub trusted_proxies: TrustedProxies,
     /// Origins whose pages may call the API from a browser, comma-separated, or * for all [default: none]
-    #[arg(global = true, long, env = "TOLLGATE_CORS_ORIGINS", value_name = "LIST", value_delimiter = ',',
-          value_parser = cors_origin)]
+    #[arg(global = true, long, env = "TOLLGATE_CORS_ORIGINS", hide_env_values = true, value_name = "LIST",
+          value_delimiter = ',', value_parser = cors_origin)]
     pub cors_origins: Vec<String>,
     /// Threads that answer requests [default: one a core]
     #[arg(global = true, long, env = "TOLLGATE_WORKERS", value_name = "COUNT",

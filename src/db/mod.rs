@@ -10,6 +10,7 @@ mod lease;
 mod migrate;
 mod pooler;
 mod postgres;
+mod postgres_url;
 mod reader;
 mod serve_lock;
 mod statement;

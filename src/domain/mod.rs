@@ -7,6 +7,7 @@ mod idempotency_key;
 mod message;
 mod operation_id;
 mod password;
+mod request_id;
 mod session_secret;
 mod username;
 
@@ -15,6 +16,7 @@ pub use idempotency_key::{Fingerprint, IdempotencyKey};
 pub use message::Message;
 pub use operation_id::OperationId;
 pub use password::{NewPassword, Password};
+pub use request_id::RequestId;
 pub use session_secret::{CsrfToken, SessionSecret};
 pub use username::{LoginName, Username, canonical_of};
 

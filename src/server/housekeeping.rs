@@ -18,6 +18,8 @@ use crate::metering;
 /// Between two looks for holds past their deadline.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const EVERY_MINUTE: Duration = Duration::from_secs(60);
+/// Between two looks for login tokens that went unused for too long.
+const EVERY_TEN_MINUTES: Duration = Duration::from_secs(600);
 const EVERY_HOUR: Duration = Duration::from_secs(3600);
 
 /// Runs until it is dropped.
@@ -31,6 +33,7 @@ pub(super) async fn run(services: Services, config: Config) {
     tokio::join!(
         sweep(&services),
         minutely(&services, &config),
+        end_idle_auth_tokens(&services.auth),
         hourly(&services.db, config.accounts.history_days),
         services.bulk.work(&services.db),
         Follower::default().run(&services.db),
@@ -59,6 +62,18 @@ async fn minutely(services: &Services, config: &Config) {
         warn_of_clocks(&services.db).await;
         if let Some(folder) = config.data_folder() {
             warn_of_little_space(&folder, config.listen.min_free_disk);
+        }
+    }
+}
+
+async fn end_idle_auth_tokens(auth: &auth::Auth) {
+    let mut pace = tokio::time::interval(EVERY_TEN_MINUTES);
+    loop {
+        pace.tick().await;
+        match auth.end_idle_auth_tokens().await {
+            Ok(0) => {}
+            Ok(count) => log::info!("ended {count} login tokens that were not used for too long"),
+            Err(error) => log::warn!("unused login tokens could not be ended: {error}"),
         }
     }
 }

@@ -3,18 +3,18 @@
 
 use std::time::Instant;
 
-use actix_web::ResponseError;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use rand::RngExt;
+use actix_web::{HttpMessage, ResponseError};
 
 use super::connections::Exchange;
 use crate::admin::PageError;
-use crate::api::{self, Https, Readiness, client_of};
+use crate::api::{self, Readiness, StrictTransport, client_of};
+use crate::domain::RequestId;
 use crate::error::Error;
 
 /// The longest request line and headers together, in bytes.
@@ -29,9 +29,11 @@ pub async fn manners<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
     let exchange = Exchange::begin(&request);
-    let id = format!("{:016x}", rand::rng().random::<u64>());
+    let id = RequestId::generate();
+    request.extensions_mut().insert(id);
+    let id = id.to_string();
     let shape = Shape::of(&request);
-    let https = request.app_data::<Data<Https>>().is_some_and(|https| https.0);
+    let transport = request.app_data::<Data<StrictTransport>>().and_then(|transport| transport.0);
     // A connection that is kept would only be closed in the middle of its next request.
     let drains = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_draining());
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
@@ -45,7 +47,7 @@ pub async fn manners<B: MessageBody + 'static>(
         keep_headers(response.headers(), shaped.headers_mut());
         response = shaped;
     }
-    add_headers(response.headers_mut(), &id, https);
+    add_headers(response.headers_mut(), &id, transport);
     if drains {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
@@ -142,7 +144,7 @@ fn head_bytes(request: &ServiceRequest) -> usize {
 }
 
 /// Answers hold balances and messages: nothing may keep them, frame them or guess at their type.
-fn add_headers(headers: &mut HeaderMap, id: &str, https: bool) {
+fn add_headers(headers: &mut HeaderMap, id: &str, strict_transport: Option<&'static str>) {
     let fixed = |value: &'static str| HeaderValue::from_static(value);
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
@@ -159,8 +161,8 @@ fn add_headers(headers: &mut HeaderMap, id: &str, https: bool) {
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, fixed("default-src 'none'; frame-ancestors 'none'"));
     }
-    if https {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, fixed("max-age=31536000"));
+    if let Some(value) = strict_transport {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, fixed(value));
     }
 }
 

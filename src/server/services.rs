@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::cores;
 use crate::admin::{self, ModelSettings, PublicOrigin, SiteTitle, UserLimitDefaults};
 use crate::administration::Bulk;
-use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness};
+use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness, StrictTransport};
 use crate::auth::{AccountRules, Auth, Hasher};
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, LoginErrors, Registration, Switch};
@@ -31,6 +31,7 @@ pub struct Services {
     large_bodies: Data<LargeBodies>,
     proxies: Data<TrustedProxies>,
     https: Data<Https>,
+    strict_transport: Data<StrictTransport>,
     public_origin: Data<PublicOrigin>,
     site_title: Data<SiteTitle>,
     model_settings: Data<ModelSettings>,
@@ -44,7 +45,6 @@ impl Services {
     /// What the settings lack.
     pub fn new(config: &Config, db: Db, runtime: Handle) -> Result<Services, String> {
         let hasher = Hasher::new(config.accounts.bcrypt_cost, cores());
-        let days = config.accounts.auth_token_days;
         let rules = AccountRules {
             opening_tokens: config.metering.opening_tokens,
             registration_open: config.accounts.registration == Registration::Open,
@@ -52,7 +52,8 @@ impl Services {
             session_idle: TimeDelta::minutes(i64::from(config.accounts.session_idle_minutes)),
             session_lifetime: TimeDelta::hours(i64::from(config.accounts.session_hours)),
             requests_per_minute: config.limits.requests_per_minute,
-            auth_token_lifetime: (days > 0).then(|| TimeDelta::days(i64::from(days))),
+            auth_token_lifetime: days_of(config.accounts.auth_token_days),
+            auth_token_idle: days_of(config.accounts.auth_token_idle_days),
         };
         let is_throttled = config.accounts.throttle == Switch::On;
         let throttle = Throttle::new(is_throttled, config.limits.reads_per_minute);
@@ -70,6 +71,7 @@ impl Services {
             large_bodies: Data::new(LargeBodies::default()),
             proxies: Data::new(config.listen.trusted_proxies.clone()),
             https: Data::new(Https(config.is_https())),
+            strict_transport: Data::new(StrictTransport(config.strict_transport())),
             public_origin: Data::new(PublicOrigin(config.public_origin())),
             site_title: Data::new(SiteTitle(config.listen.site_title.clone())),
             model_settings: Data::new(ModelSettings {
@@ -83,6 +85,11 @@ impl Services {
             }),
         })
     }
+}
+
+/// So many days; 0 stands for no limit.
+fn days_of(days: u32) -> Option<TimeDelta> {
+    (days > 0).then(|| TimeDelta::days(i64::from(days)))
 }
 
 /// All routes with what they need: the whole of the server but its manners.
@@ -99,6 +106,7 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.large_bodies)
             .app_data(services.proxies)
             .app_data(services.https)
+            .app_data(services.strict_transport)
             .app_data(services.public_origin)
             .app_data(services.site_title)
             .app_data(services.model_settings)

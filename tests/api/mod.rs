@@ -10,6 +10,7 @@ mod headers;
 mod history;
 mod holds;
 mod idempotency;
+mod idle_auth_tokens;
 mod imported_users;
 mod limits;
 mod log_in;

@@ -5,6 +5,7 @@ use rstest::rstest;
 use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::panel::Browser;
+use crate::support::server::PASSWORD;
 
 fn stored(app: &TestApp) -> String {
     app.text(
@@ -92,7 +93,8 @@ async fn limits_that_somebody_else_set_meanwhile_are_shown(#[values(On::Sqlite, 
     one.send(&page.form()).await.assert_status(303);
     assert_eq!(stored(&app), "4 - 2");
     // An edit of the name made before does not take the limits back.
-    let edit = one.get(&format!("{user}edit/")).await.form().with(&[("staff", "1")]);
+    let edit =
+        one.get(&format!("{user}edit/")).await.form().with(&[("staff", "1"), ("own_password", PASSWORD)]);
     other.submit(&limits, &[("requests_per_minute", "5")]).await.assert_status(303);
     one.send(&edit).await.assert_status(409);
     assert_eq!(stored(&app), "4 5 3");

@@ -9,6 +9,7 @@ use askama::Template;
 use super::path;
 use crate::admin::PageError;
 use crate::admin::administrator::Superuser;
+use crate::admin::confirm::{confirm, has_rights, own_password_field};
 use crate::admin::fields::{Field, FormView, Kind};
 use crate::admin::form::Form;
 use crate::admin::list::find_user;
@@ -45,6 +46,7 @@ fn form() -> FormView {
                     .most(100)
                     .help("What it is for, so that its owner knows it again."),
                 Field::new("days", "Expires after", Kind::Choice(lifetimes())).value("90"),
+                own_password_field("Only for a user who is staff or a superuser, such as yourself."),
             ],
         )
         .button("", "Make the auth token")
@@ -88,6 +90,11 @@ pub(in crate::admin) async fn add(
         faults.push(Invalid::new(field, fault.reason));
     });
     let (Some(user), Ok(request)) = (user, request) else { return again(&faults) };
+    if has_rights(&user)
+        && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
+    {
+        return again(&[fault]);
+    }
     match make_auth_token(&auth, &administrator.0.actor(), user.id, request).await {
         Ok(made) => {
             let here = path(made.stored.id);

@@ -8,6 +8,7 @@ use askama::Template;
 use super::path;
 use crate::admin::PageError;
 use crate::admin::administrator::Superuser;
+use crate::admin::confirm::{confirm, own_password_field};
 use crate::admin::fields::{Field, FormView, Kind};
 use crate::admin::form::Form;
 use crate::admin::page::{Frame, Message, go, page_with};
@@ -65,6 +66,7 @@ pub(super) fn rights(is_staff: bool, is_superuser: bool) -> Vec<Field> {
         Field::new("superuser", "Superuser", Kind::Tick)
             .ticked(is_superuser)
             .help("May also change everything."),
+        own_password_field("Needed only to give somebody rights."),
     ]
 }
 
@@ -113,6 +115,11 @@ pub(in crate::admin) async fn add(
         Ok(parsed) => parsed,
         Err(faults) => return again(&faults),
     };
+    if (sent.has("staff") || sent.has("superuser"))
+        && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
+    {
+        return again(&[fault]);
+    }
     let name = username.as_str().to_owned();
     let new = UserToAdd {
         username,

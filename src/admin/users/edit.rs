@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::add::rights;
 use super::{find, path};
 use crate::admin::administrator::Superuser;
+use crate::admin::confirm::confirm;
 use crate::admin::fields::{Field, FormView, Kind};
 use crate::admin::form::Form;
 use crate::admin::page::{Frame, Message, go, page_with};
@@ -119,6 +120,10 @@ pub(in crate::admin) async fn edit(
         Ok(username) => username,
         Err(fault) => return again(fault),
     };
+    let gives_rights = (sent.has("staff") && !user.is_staff) || (sent.has("superuser") && !user.is_superuser);
+    if gives_rights && let Some(fault) = confirm(&administrator.0, &sent, &auth).await? {
+        return again(fault);
+    }
     let edit = UserEdit {
         user_id: user.id,
         version: sent.text("version").parse().unwrap_or(-1),
