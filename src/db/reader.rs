@@ -94,10 +94,17 @@ impl Readers {
     }
 }
 
-impl Drop for Readers {
-    fn drop(&mut self) {
+impl Readers {
+    /// Takes no more reads. The threads end when their queue is empty.
+    pub(super) fn close(&self) {
         self.queue.lock().closed = true;
         self.queue.arrived.notify_all();
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -105,7 +112,7 @@ impl Queue {
     /// Whether there was room.
     fn push(&self, read: Box<dyn Read>) -> bool {
         let mut state = self.lock();
-        if state.waiting.len() >= QUEUE_BOUND {
+        if state.closed || state.waiting.len() >= QUEUE_BOUND {
             return false;
         }
         state.waiting.push_back(read);
@@ -173,10 +180,15 @@ impl<'a> Lease<'a> {
         let outcome = catch_unwind(AssertUnwindSafe(|| job(session.connection())))
             .unwrap_or_else(|_| Err(Error::Internal("a read panicked".to_owned())));
         match &outcome {
-            Err(Error::Database(_) | Error::Internal(_)) => session.mark_broken(),
-            _ => self.session = Some(session),
+            Err(Error::Database(_) | Error::Internal(_)) => {
+                session.mark_broken();
+                outcome.map_err(|error| session.explain(error))
+            }
+            _ => {
+                self.session = Some(session);
+                outcome
+            }
         }
-        outcome
     }
 
     fn connection(&mut self) -> Result<r2d2::PooledConnection<Connector>> {

@@ -22,9 +22,10 @@ use diesel::connection::TransactionManager;
 use diesel::result::Error as DieselError;
 
 use super::job::Queued;
-use super::transaction::{Transactions, begin_on, commit_on, lock_users, makes_way};
+use super::transaction::{NotBegun, Transactions, begin_in, commit_on, lock_users, makes_way};
 use crate::db::DbConnection;
-use crate::db::connection::{Connector, Session, is_disconnect};
+use crate::db::connection::Connector;
+use crate::db::session::Session;
 use crate::error::{Error, Result};
 
 type Jobs = Vec<Box<dyn Queued>>;
@@ -174,12 +175,17 @@ impl Writer {
             if rolled_back && matches!(failure, Failure::Own(..)) {
                 self.session = Some(session);
             }
-            return Err(failure);
+            return Err(match failure {
+                Failure::Database(why) => Failure::Database(self.connector.advise(why)),
+                failure => failure,
+            });
         }
         match commit_on(conn) {
             Ok(()) => {
+                // An SQLite file or log that was moved, deleted or overwritten has lost what was committed.
+                let is_there = session.check_commit();
                 self.session = Some(session);
-                Ok(())
+                is_there.map_err(Failure::Database)
             }
             // PostgreSQL says so before it commits anything.
             Err(error) if makes_way(&error) => Err(Failure::MakeWay),
@@ -196,24 +202,30 @@ impl Writer {
 
     /// Begins a transaction, on a new connection if the last one is gone: nothing has run yet, so that is safe.
     fn begin(&mut self) -> Result<Session, Failure> {
-        if let Some(mut session) = self.session.take()
-            && session.still_names(&self.connector.url)
-        {
-            match begin_on(session.connection()) {
+        let mut kept = self.session.take();
+        loop {
+            let is_new = kept.is_none();
+            let mut session = match kept.take() {
+                Some(session) => session,
+                None => self.connector.connect_with_reason().map_err(|error| match error {
+                    Error::Unavailable(why) => Failure::Database(why),
+                    error => Failure::Database(error.to_string()),
+                })?,
+            };
+            match begin_in(&mut session) {
                 Ok(()) => return Ok(session),
-                Err(error) if is_disconnect(&error) => {
-                    log::info!("the database closed a connection: {error}")
+                Err(NotBegun::Disconnected(why)) if !is_new => {
+                    log::info!("the database closed a connection: {why}")
                 }
-                Err(error) => return Err(Failure::Database(format!("BEGIN failed: {error}"))),
+                Err(NotBegun::Disconnected(why) | NotBegun::Broken(why)) => {
+                    return Err(Failure::Database(format!("BEGIN failed: {why}")));
+                }
+                Err(NotBegun::NotNow(why)) => {
+                    self.session = Some(session);
+                    return Err(Failure::Database(why));
+                }
             }
         }
-        let mut session = self.connector.connect_with_reason().map_err(|error| match error {
-            Error::Unavailable(why) => Failure::Database(why),
-            error => Failure::Database(error.to_string()),
-        })?;
-        begin_on(session.connection())
-            .map_err(|error| Failure::Database(format!("BEGIN failed: {error}")))?;
-        Ok(session)
     }
 }
 

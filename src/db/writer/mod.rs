@@ -110,11 +110,16 @@ impl Writers {
     }
 }
 
+impl Writers {
+    /// Takes no more work. Each thread ends, and closes its connection, when its queue is empty.
+    pub(super) fn close(&self) {
+        self.queues.iter().for_each(|queue| queue.close());
+    }
+}
+
 impl Drop for Writers {
     fn drop(&mut self) {
-        for queue in &self.queues {
-            queue.close();
-        }
+        self.close();
     }
 }
 
