@@ -168,6 +168,7 @@ pub(super) async fn remove_texts(db: &Db, operation: &BulkOperation, user_id: i6
     let names = names_of(db, user_id, &operation.selection).await?;
     forget_names(db, &names, operation.id).await?;
     forget_history(db, user_id).await?;
+    search::erase_forgotten(db).await?;
     // This operation has the name, too: last of all, as a crash before it begins anew.
     let id = operation.id;
     db.write_bulk(Scope::none(), move |conn| Ok(BulkOperation::blank(conn, id, true, false)?)).await

@@ -1,8 +1,7 @@
 //! `GET /healthz` (the process is alive) and `GET /readyz` (it can serve: send requests here).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
@@ -19,16 +18,21 @@ use crate::responder::Health;
 /// Whether the server takes new requests: not once it was told to stop. Migrations are done before it listens.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
-    draining: Arc<AtomicBool>,
+    draining: Arc<OnceLock<Instant>>,
 }
 
 impl Readiness {
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Release);
+        let _ = self.draining.set(Instant::now());
     }
 
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.draining.get().is_some()
+    }
+
+    /// When it was told to stop.
+    pub fn draining_since(&self) -> Option<Instant> {
+        self.draining.get().copied()
     }
 }
 

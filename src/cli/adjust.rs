@@ -1,6 +1,6 @@
 //! `tollgate adjust USER AMOUNT --note …`.
 
-use super::{Refusal, block_on, explain, find_user, open_migrated};
+use super::{Refusal, block_on, explain, find_user, open_migrated_to_change};
 use crate::administration::{Actor, adjust};
 use crate::clock;
 use crate::config::Config;
@@ -32,7 +32,7 @@ pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
     if note.is_empty() || note.chars().count() > NOTE_LENGTH || note.contains('\0') {
         return Err(format!("give a --note of 1 to {NOTE_LENGTH} characters: the reason, for the statement"));
     }
-    let db = open_migrated(config)?;
+    let db = open_migrated_to_change(config)?;
     let user = find_user(&db, &args.user)?;
     let adjustment = Adjustment {
         user_id: user.id,

@@ -1,7 +1,7 @@
 //! `tollgate changepassword`: the way back in for who forgot the password.
 
 use super::passwords::PasswordSource;
-use super::{Refusal, block_on, explain, find_user, open_migrated};
+use super::{Refusal, block_on, explain, find_user, open_migrated_to_change};
 use crate::administration::{Actor, Keep, set_user_password};
 use crate::auth::{parse_new_password, password_hash};
 use crate::config::Config;
@@ -16,7 +16,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
-    let db = open_migrated(config)?;
+    let db = open_migrated_to_change(config)?;
     let user = find_user(&db, &args.username)?;
     let password = args.password.read()?;
     let password =

@@ -1,6 +1,6 @@
 //! `tollgate migrate [--status | --down]`.
 
-use super::{Refusal, explain, open_existing};
+use super::{Refusal, explain, must_exist};
 use crate::config::Config;
 use crate::db::{Db, ServeLock};
 
@@ -15,16 +15,22 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
-    let db = match args.status || args.down {
-        true => open_existing(config)?,
-        false => Db::open(&config.db_options()).map_err(explain)?,
-    };
-    // A server that runs on the file would go on with tables that are gone. The lock is a file beside the database,
-    // so it is taken once that is known to be there.
-    let _lock = match args.down {
+    if args.status || args.down {
+        must_exist(config)?;
+    }
+    // A server that runs on the file would go on with tables that are gone. The lock is let go after the database, as
+    // closing it would drop SQLite's own locks.
+    let lock = match args.down {
         true => Some(ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?),
         false => None,
     };
+    let options = config.db_options();
+    let db = match (&lock, args.status) {
+        (Some(lock), _) => Db::open_to_serve(&options, lock),
+        (None, true) => Db::open(&options),
+        (None, false) => Db::open_to_change(&options),
+    };
+    let db = db.map_err(explain)?;
     if args.status {
         for state in db.migration_state().map_err(|error| error.to_string())? {
             println!("[{}] {}", if state.applied { 'x' } else { ' ' }, state.name);

@@ -1,10 +1,12 @@
 //! The command line: one file a command. Exit codes: 0 good, 1 refused or wrong, 2 bad usage (clap's own).
 
 mod adjust;
+mod backup;
 mod changepassword;
 mod createsuperuser;
 mod migrate;
 mod passwords;
+mod restore;
 mod serve;
 mod usage;
 mod verify;
@@ -37,6 +39,7 @@ Examples:
   tollgate                                        serve on 127.0.0.1:8000, with tollgate.db beside you
   tollgate createsuperuser                        make the first administrator
   tollgate adjust ada 500 --note 'March top-up'   give tokens, also while a server runs
+  tollgate backup tollgate-monday.db              copy the database, also while a server runs
   tollgate --database-url postgres://tollgate@db/tollgate verify
 
 Exit codes: 0 good, 1 refused or wrong, 2 bad usage.";
@@ -53,6 +56,10 @@ enum Command {
     Adjust(adjust::Args),
     /// Prove that every balance equals its ledger; names what is wrong and exits 1
     Verify,
+    /// Write a checked copy of the SQLite database to a file, also while a server runs
+    Backup(backup::Args),
+    /// Put a backup in the place of the SQLite database, which is kept under a name with the date; stop the server first
+    Restore(restore::Args),
     /// Apply the database migrations that are missing (serve does so by itself)
     Migrate(migrate::Args),
 }
@@ -74,6 +81,8 @@ fn run(cli: Cli) -> ExitCode {
         Command::Changepassword(args) => changepassword::run(config, args),
         Command::Adjust(args) => adjust::run(config, args),
         Command::Verify => verify::run(config),
+        Command::Backup(args) => backup::run(config, &args),
+        Command::Restore(args) => restore::run(config, &args),
         Command::Migrate(args) => migrate::run(config, &args),
     };
     match outcome {
@@ -98,9 +107,13 @@ fn start_logging(filter: &str) {
     }
 }
 
-/// Opens the database that the settings name, migrated.
+/// Opens the database that the settings name, migrated, for a command that changes something.
 fn open(config: &Config) -> Result<Db, Refusal> {
-    let db = Db::open(&config.db_options()).map_err(explain)?;
+    migrated(Db::open_to_change(&config.db_options()).map_err(explain)?)
+}
+
+/// Applies the migrations that are missing.
+fn migrated(db: Db) -> Result<Db, Refusal> {
     for name in db.migrate().map_err(|error| error.to_string())? {
         log::info!("migrated the database: {name}");
     }
@@ -110,7 +123,16 @@ fn open(config: &Config) -> Result<Db, Refusal> {
 /// Opens a database that must be there already, with all its migrations: a mistyped path must not make a new one, and
 /// a newer binary must not change the tables under a server that runs.
 fn open_migrated(config: &Config) -> Result<Db, Refusal> {
-    let db = open_existing(config)?;
+    check_migrated(open_existing(config)?)
+}
+
+/// The same for a command that changes something.
+fn open_migrated_to_change(config: &Config) -> Result<Db, Refusal> {
+    must_exist(config)?;
+    check_migrated(Db::open_to_change(&config.db_options()).map_err(explain)?)
+}
+
+fn check_migrated(db: Db) -> Result<Db, Refusal> {
     let states = db.migration_state().map_err(|error| error.to_string())?;
     match states.iter().filter(|state| !state.applied).count() {
         0 => Ok(db),
@@ -119,12 +141,17 @@ fn open_migrated(config: &Config) -> Result<Db, Refusal> {
 }
 
 fn open_existing(config: &Config) -> Result<Db, Refusal> {
-    if let crate::db::DatabaseUrl::Sqlite(path) = &config.database.database_url
-        && !path.exists()
-    {
-        return Err(format!("there is no database {}: check --database-url", path.display()));
-    }
+    must_exist(config)?;
     Db::open(&config.db_options()).map_err(explain)
+}
+
+fn must_exist(config: &Config) -> Result<(), Refusal> {
+    match config.database.database_url.sqlite_path() {
+        Some(path) if !path.exists() => {
+            Err(format!("there is no database {}: check --database-url", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Runs the asynchronous part of a command.

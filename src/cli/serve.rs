@@ -1,10 +1,11 @@
 //! `tollgate serve`, and `tollgate` alone.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 
-use super::{Refusal, explain, open};
+use super::{Refusal, explain, migrated};
 use crate::config::{Config, Switch};
 use crate::db::{Db, ServeLock};
 use crate::domain::SessionSecret;
@@ -23,7 +24,7 @@ fn background_threads() -> usize {
 pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     let lock = ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?;
     raise_open_files_limit(config.listen.max_connections, config.upstream.upstream_calls);
-    let db = open(config)?;
+    let db = migrated(Db::open_to_serve(&config.db_options(), &lock).map_err(explain)?)?;
     log::info!("tollgate {} with {}", env!("CARGO_PKG_VERSION"), db.url());
     let has_superuser = warn(config, &db)?;
     // Holds are settled on a runtime of their own, which goes on when the server's workers end.
@@ -33,17 +34,27 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
-    let services = Services::new(config, db, background.handle().clone())?;
+    let services = Services::new(config, db.clone(), background.handle().clone())?;
     let key = if has_superuser { None } else { Some(services.auth.first_run.make_key().map_err(explain)?) };
     let listening = |address: SocketAddr| {
         if let Some(key) = key {
             print_first_run_link(config, address, &key);
         }
     };
+    let readiness = services.readiness.clone();
     let served = actix_web::rt::System::new().block_on(server::serve(config, services, listening));
     background.shutdown_background();
+    let closed = db.close(close_until(readiness.draining_since()));
+    drop(db);
     drop(lock);
-    served.map_err(|error| format!("cannot serve on {}: {error}", config.listen.bind))
+    served.map_err(|error| format!("cannot serve on {}: {error}", config.listen.bind))?;
+    closed
+}
+
+/// When the database must be closed: ten seconds after the signal the process is to be gone.
+fn close_until(told: Option<Instant>) -> Instant {
+    let least = Instant::now() + Duration::from_millis(800);
+    told.map_or(least, |told| (told + Duration::from_millis(9_700)).max(least))
 }
 
 /// Says what the operator should know; answers whether there is a superuser.

@@ -1,25 +1,37 @@
-//! Checkpoints of SQLite's write-ahead log, on a thread of their own.
+//! The keeper of SQLite's write-ahead log: a thread that copies the log into the file, keeps it short, and looks after
+//! both files while nobody writes.
 //!
-//! A commit that finds the log too long copies it into the database file before it returns, and everybody who waits
-//! for that batch waits 20 ms more. Copying beside the writer, a little at a time, leaves it next to nothing to do.
+//! A commit that finds the log too long copies it before it returns, and everybody who waits for that batch waits 20 ms
+//! more. Copying beside the writer, a little at a time, leaves it next to nothing to do.
+//!
+//! Its connection is the first to be opened and the last to be closed, so the log that it has open is the log of all.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
 
-use super::connection::{Connector, Session};
+use super::DbConnection;
+use super::file::{Guard, close_last, follow, save};
+use super::session::Session;
 
 /// Between two checkpoints while there is writing.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks while there is none.
 const IDLE_PAUSE: Duration = Duration::from_millis(500);
+/// The size, in bytes, from which on a log is cut to nothing as soon as nobody writes.
+const LONG_LOG: u64 = 16 * 1024 * 1024;
+/// How long the last checkpoint may wait for a reader, in milliseconds.
+const LAST_WAIT: u32 = 500;
 
-/// The thread. Dropping it ends it.
+/// The thread.
 pub(super) struct Checkpointer {
     stop: Arc<Stop>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Default)]
@@ -37,23 +49,31 @@ struct Progress {
 }
 
 impl Checkpointer {
-    pub(super) fn start(connector: Connector) -> io::Result<Checkpointer> {
+    pub(super) fn start(session: Session, guard: Arc<Guard>) -> io::Result<Checkpointer> {
         let stop = Arc::new(Stop::default());
         let told = stop.clone();
-        thread::Builder::new().name("checkpointer".to_owned()).spawn(move || run(&connector, &told))?;
-        Ok(Checkpointer { stop })
+        let run = move || Keeper { session, guard, saved: None }.run(&told);
+        let thread = thread::Builder::new().name("checkpointer".to_owned()).spawn(run)?;
+        Ok(Checkpointer { stop, thread: Mutex::new(Some(thread)) })
     }
-}
 
-impl Drop for Checkpointer {
-    fn drop(&mut self) {
+    /// Tells it to copy what is left and to close its connection. Waits for that until `until`.
+    pub(super) fn end(&self, until: Instant) {
         *self.stop.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.stop.changed.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return };
+        while !thread.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+        if thread.is_finished() {
+            let _ = thread.join();
+        }
     }
 }
 
 impl Stop {
-    /// Waits; answers whether to stop.
+    /// Waits; returns whether to stop.
     fn wait(&self, pause: Duration) -> bool {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let told = self.changed.wait_timeout_while(told, pause, |told| !*told);
@@ -61,26 +81,46 @@ impl Stop {
     }
 }
 
-fn run(connector: &Connector, stop: &Stop) {
-    let mut session: Option<Session> = None;
-    let mut last = 0;
-    let mut pause = IDLE_PAUSE;
-    while !stop.wait(pause) {
-        // What cannot be copied now is copied later, or by the writer: no error matters here.
-        let log = checkpoint(connector, &mut session).unwrap_or(last);
-        pause = if log == last { IDLE_PAUSE } else { BUSY_PAUSE };
-        last = log;
-    }
+struct Keeper {
+    session: Session,
+    guard: Arc<Guard>,
+    /// After a fault: whether all could be saved.
+    saved: Option<bool>,
 }
 
-/// Copies what can be copied without anybody waiting (PASSIVE); answers how long the log is.
-fn checkpoint(connector: &Connector, kept: &mut Option<Session>) -> Option<i32> {
-    let mut session = match kept.take().filter(|session| session.still_names(&connector.url)) {
-        Some(session) => session,
-        None => connector.connect_with_reason().ok()?,
-    };
-    let progress: Progress =
-        diesel::sql_query("PRAGMA wal_checkpoint(PASSIVE)").get_result(session.connection()).ok()?;
-    *kept = Some(session);
-    Some(progress.log)
+impl Keeper {
+    fn run(mut self, stop: &Stop) {
+        let mut last = 0;
+        let mut pause = IDLE_PAUSE;
+        while !stop.wait(pause) {
+            // What cannot be copied now is copied later, or by the writer: no error matters here.
+            let log = self.checkpoint("PASSIVE").unwrap_or(last);
+            if log == last && self.guard.log_size() > LONG_LOG {
+                let _ = self.checkpoint("TRUNCATE");
+            }
+            pause = if log == last { IDLE_PAUSE } else { BUSY_PAUSE };
+            last = log;
+        }
+        let _ = self.session.connection().batch_execute(&format!("PRAGMA busy_timeout = {LAST_WAIT}"));
+        let _ = self.checkpoint("TRUNCATE");
+        close_last(&self.guard, self.session, self.saved == Some(true));
+    }
+
+    /// Copies what can be copied; returns how many frames the log has. Nothing is copied that is not certain to be right.
+    fn checkpoint(&mut self, mode: &str) -> Option<i32> {
+        let Keeper { session, guard, saved } = self;
+        let conn: &mut DbConnection = session.connection();
+        if guard.check_log(conn).is_err() {
+            match guard.fault() {
+                Some(fault) => {
+                    saved.get_or_insert_with(|| save(guard, fault, conn));
+                }
+                None => follow(conn),
+            }
+            return None;
+        }
+        let progress: Progress =
+            diesel::sql_query(format!("PRAGMA wal_checkpoint({mode})")).get_result(conn).ok()?;
+        Some(progress.log)
+    }
 }

@@ -1,15 +1,16 @@
 //! Connections: what one is, how it is set up, and when it is thrown away.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-use super::postgres::{self, Backend};
+use super::file::{Guard, advise, is_damage};
+use super::postgres;
+use super::session::{LOCK_WAIT, Session};
 use super::url::DatabaseUrl;
 use crate::error::{Error, Result};
 
@@ -34,45 +35,26 @@ pub(super) enum Purpose {
     Bulk,
     /// Migrations: no time limits.
     Migrate,
+    /// The keeper of SQLite's log, which never waits for anybody.
+    Keep,
 }
 
 /// Makes connections. It is r2d2's manager of the read pool, too.
 ///
 /// `MultiConnection`'s own `establish` is not used: it tries one database after the other and hides the reason
 /// for which it failed, and it would make an SQLite file out of a mistyped scheme.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Connector {
     pub(super) url: DatabaseUrl,
     purpose: Purpose,
+    /// Watches over an SQLite file.
+    guard: Option<Arc<Guard>>,
     patience: Duration,
 }
 
-/// A connection and what tells whether it is still good.
-pub(super) struct Session {
-    connection: DbConnection,
-    file: Option<FileId>,
-    broken: bool,
-    /// The server's end of a writer's connection, on PostgreSQL.
-    pub(super) backend: Option<Backend>,
-}
-
-/// Which file an SQLite connection has open: a path may come to name another one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct FileId {
-    device: u64,
-    inode: u64,
-}
-
-impl FileId {
-    fn of(path: &Path) -> Option<FileId> {
-        let metadata = fs::metadata(path).ok()?;
-        Some(FileId { device: metadata.dev(), inode: metadata.ino() })
-    }
-}
-
 impl Connector {
-    pub(super) fn new(url: DatabaseUrl, purpose: Purpose) -> Connector {
-        Connector { url, purpose, patience: postgres::HANGS_AFTER }
+    pub(super) fn new(url: DatabaseUrl, purpose: Purpose, guard: Option<Arc<Guard>>) -> Connector {
+        Connector { url, purpose, guard, patience: postgres::HANGS_AFTER }
     }
 
     /// With another time after which a connection counts as hanging.
@@ -82,17 +64,32 @@ impl Connector {
 
     /// Connects; the error says why it could not.
     pub(super) fn connect_with_reason(&self) -> Result<Session> {
-        let made = match &self.url {
-            DatabaseUrl::Sqlite(path) => self.connect_sqlite(path),
-            DatabaseUrl::Postgres(url) => self.connect_postgres(url),
-        };
-        made.map_err(|reason| Error::Unavailable(format!("cannot open {}: {reason}", self.url)))
+        match &self.url {
+            DatabaseUrl::Sqlite(path) => self.connect_sqlite(path).map_err(Error::Unavailable),
+            DatabaseUrl::Postgres(url) => self
+                .connect_postgres(url)
+                .map_err(|reason| Error::Unavailable(format!("cannot open {}: {reason}", self.url))),
+        }
+    }
+
+    /// An error of the database, with the SQLite file's name and what to do where that is damaged.
+    pub(super) fn advise(&self, why: String) -> String {
+        match self.url.sqlite_path() {
+            Some(path) if is_damage(&why) => advise(path, &why),
+            _ => why,
+        }
+    }
+
+    /// Whether an SQLite file may be read: it is the one that was opened.
+    pub(super) fn check_lately(&self) -> Result<()> {
+        self.guard.as_ref().map_or(Ok(()), |guard| guard.check_lately()).map_err(Error::Unavailable)
     }
 
     fn connect_sqlite(&self, path: &Path) -> Result<Session, String> {
-        let file = FileId::of(path).ok_or_else(|| format!("there is no file {}", path.display()))?;
+        let ticket = self.guard.as_ref().map(Guard::ticket).transpose()?;
+        let failed = |error: &dyn std::fmt::Display| advise(path, &error);
         let mut connection =
-            SqliteConnection::establish(&DatabaseUrl::sqlite_uri(path)).map_err(|error| error.to_string())?;
+            SqliteConnection::establish(&DatabaseUrl::sqlite_uri(path)).map_err(|error| failed(&error))?;
         // busy_timeout comes first, since the others may meet a lock. FULL: a commit is on the disk before it is
         // answered; NORMAL would lose the last ones with the power. recursive_triggers lets INSERT OR REPLACE
         // fire the trigger that keeps the ledger append-only. A PRAGMA each, since one may stop a batch.
@@ -106,20 +103,27 @@ impl Connector {
         match self.purpose {
             Purpose::Read | Purpose::Snapshot => pragmas.push("query_only = ON"),
             // Fewer, larger checkpoints: a page that many chats change is copied once instead of many times.
-            Purpose::Write | Purpose::Bulk => {
-                pragmas.extend(["cache_size = -8000", "wal_autocheckpoint = 4000"])
-            }
-            Purpose::Migrate => {}
+            // What is deleted is overwritten: a user who was anonymised is to be in no free part of the file. A log that a
+            // reader made long is cut when it begins anew.
+            Purpose::Write | Purpose::Bulk => pragmas.extend([
+                LOCK_WAIT,
+                "cache_size = -8000",
+                "wal_autocheckpoint = 4000",
+                "secure_delete = ON",
+                "journal_size_limit = 33554432",
+            ]),
+            Purpose::Migrate => pragmas.push("secure_delete = ON"),
+            Purpose::Keep => pragmas.extend(["wal_autocheckpoint = 0", "busy_timeout = 0"]),
         }
         for pragma in pragmas {
-            connection.batch_execute(&format!("PRAGMA {pragma}")).map_err(|error| error.to_string())?;
+            connection.batch_execute(&format!("PRAGMA {pragma}")).map_err(|error| failed(&error))?;
         }
-        Ok(Session {
-            connection: DbConnection::Sqlite(connection),
-            file: Some(file),
-            broken: false,
-            backend: None,
-        })
+        // It has the log open from its first look at the database on.
+        connection.batch_execute("SELECT count(*) FROM sqlite_master").map_err(|error| failed(&error))?;
+        if let Some(guard) = &self.guard {
+            guard.check()?;
+        }
+        Ok(Session::new(DbConnection::Sqlite(connection), ticket))
     }
 
     fn connect_postgres(&self, url: &str) -> Result<Session, String> {
@@ -128,31 +132,9 @@ impl Connector {
             Purpose::Write | Purpose::Bulk => postgres::backend(&mut connection),
             _ => None,
         };
-        Ok(Session { connection: DbConnection::Postgres(connection), file: None, broken: false, backend })
-    }
-}
-
-impl Session {
-    pub(super) fn connection(&mut self) -> &mut DbConnection {
-        &mut self.connection
-    }
-
-    pub(super) fn into_connection(self) -> DbConnection {
-        self.connection
-    }
-
-    /// The connection must not be used again.
-    pub(super) fn mark_broken(&mut self) {
-        self.broken = true;
-    }
-
-    /// Whether the path still names the file that this connection has open. SQLite itself would go on writing
-    /// into a file that was moved or deleted, and its chats would be gone at the next start.
-    pub(super) fn still_names(&self, url: &DatabaseUrl) -> bool {
-        match url {
-            DatabaseUrl::Sqlite(path) => self.file.is_some() && self.file == FileId::of(path),
-            DatabaseUrl::Postgres(_) => true,
-        }
+        let mut session = Session::new(DbConnection::Postgres(connection), None);
+        session.backend = backend;
+        Ok(session)
     }
 }
 
@@ -165,19 +147,12 @@ impl r2d2::ManageConnection for Connector {
     }
 
     /// Called at each checkout, so it is no query: a dead PostgreSQL connection is found by the read itself.
-    /// Reads go on where an SQLite file was moved away, until there is another one at its path.
-    fn is_valid(&self, session: &mut Session) -> Result<()> {
-        let DatabaseUrl::Sqlite(path) = &self.url else { return Ok(()) };
-        match FileId::of(path) {
-            Some(id) if session.file != Some(id) => {
-                Err(Error::Unavailable(format!("{} is another file now", path.display())))
-            }
-            _ => Ok(()),
-        }
+    fn is_valid(&self, _: &mut Session) -> Result<()> {
+        self.check_lately()
     }
 
     fn has_broken(&self, session: &mut Session) -> bool {
-        session.broken || std::thread::panicking()
+        session.is_broken() || std::thread::panicking()
     }
 }
 

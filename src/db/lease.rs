@@ -46,10 +46,15 @@ impl<'a> Lease<'a> {
         let outcome = catch_unwind(AssertUnwindSafe(|| job(session.connection())))
             .unwrap_or_else(|_| Err(Error::Internal("a read panicked".to_owned())));
         match &outcome {
-            Err(Error::Database(_) | Error::Internal(_)) => session.mark_broken(),
-            _ => self.session = Some(session),
+            Err(Error::Database(_) | Error::Internal(_)) => {
+                session.mark_broken();
+                outcome.map_err(|error| session.explain(error))
+            }
+            _ => {
+                self.session = Some(session);
+                outcome
+            }
         }
-        outcome
     }
 
     fn connection(&mut self) -> Result<r2d2::PooledConnection<Connector>> {

@@ -6,26 +6,30 @@
 mod about;
 mod checkpointer;
 mod connection;
+pub mod file;
 mod lease;
 mod migrate;
+mod open;
 mod pooler;
 mod postgres;
 mod postgres_url;
 mod reader;
 mod serve_lock;
+mod session;
 mod statement;
 mod url;
 mod watchdog;
 pub mod writer;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 
 pub use about::{About, about};
 pub use connection::DbConnection;
 pub use migrate::{MigrationError, MigrationState};
+pub use open::OwnConnection;
 pub use postgres::{Exclusive, HANGS_AFTER, clock_of, exclusive};
 pub use serve_lock::{ServeLock, ServeLockError};
 pub use statement::{Bind, DynamicStatement, Statement};
@@ -34,7 +38,8 @@ pub use writer::{NotReady, Scope, SetCommand, lock_users};
 
 use crate::error::{Error, Result};
 use checkpointer::Checkpointer;
-use connection::{Connector, Purpose};
+use connection::Purpose;
+use file::{Guard, Pace, PartialCopy};
 use lease::{Lease, Pool};
 use reader::Readers;
 use watchdog::Watchdog;
@@ -43,8 +48,8 @@ use writer::{Lane, Writers};
 /// Rows that one job of the second lane may touch, so that a chat never waits long behind it.
 pub const BULK_ROWS: i64 = 200;
 
-/// How long a request waits for a read connection before it is answered 503.
-const POOL_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a handle that is dropped waits for its threads.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How to reach the database; see the settings of the same names.
 #[derive(Clone, Debug)]
@@ -64,53 +69,28 @@ pub struct Db {
 
 struct Inner {
     url: DatabaseUrl,
-    pool: Pool,
+    /// `None` once it is closed.
+    pool: RwLock<Option<Pool>>,
     readers: Arc<Readers>,
     writers: Arc<Writers>,
-    _checkpointer: Option<Checkpointer>,
+    /// With SQLite.
+    file: Option<SqliteFile>,
+    /// With PostgreSQL.
     _watchdog: Option<Watchdog>,
 }
 
+struct SqliteFile {
+    guard: Arc<Guard>,
+    checkpointer: Checkpointer,
+}
+
 impl Db {
-    /// Opens the database, making an SQLite file that is not there yet. Blocks.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] with the database's own words when it cannot be reached.
-    pub fn open(options: &DbOptions) -> Result<Db> {
-        options
-            .url
-            .create_if_missing()
-            .map_err(|error| Error::Unavailable(format!("{}: {error}", options.url)))?;
-        let connector = Connector::new(options.url.clone(), Purpose::Read);
-        // The first connection is made here, so that a wrong address or password is told at once and in full.
-        let first = connector.connect_with_reason()?;
-        if options.url.is_postgres() {
-            refuse_pooler(first, &connector)?;
-        }
-        // A thread that hangs keeps its connection.
-        let spare = if options.url.is_postgres() { reader::MOST_ABANDONED } else { 0 };
-        let pool = r2d2::Pool::builder()
-            .max_size(options.read_connections.saturating_add(spare))
-            .min_idle(Some(1))
-            .connection_timeout(POOL_TIMEOUT)
-            .error_handler(Box::new(connection::LogQuietly))
-            .build_unchecked(connector);
-        let count = if options.url.is_postgres() { options.pg_writers.max(1) } else { 1 };
-        let writers = Writers::start(&options.url, count, options.hangs_after).map_err(no_thread)?;
-        let threads = usize::try_from(options.read_connections).unwrap_or(1);
-        let readers = Readers::start(&pool, threads).map_err(no_thread)?;
-        let (writers, readers) = (Arc::new(writers), Arc::new(readers));
-        let checkpointer = match options.url.is_postgres() {
-            true => None,
-            false => Some(Connector::new(options.url.clone(), Purpose::Write)),
-        };
-        let _checkpointer = checkpointer.map(Checkpointer::start).transpose().map_err(no_thread)?;
-        let _watchdog = match options.url.is_postgres() {
-            true => Some(Watchdog::start(writers.clone(), readers.clone()).map_err(no_thread)?),
-            false => None,
-        };
-        let url = options.url.clone();
-        Ok(Db { inner: Arc::new(Inner { url, pool, readers, writers, _checkpointer, _watchdog }) })
+    /// What is wrong with the SQLite file, if anything: then nothing is read or written until a restart.
+    pub fn fault(&self) -> Option<String> {
+        self.inner.check_file().err().map(|error| match error {
+            Error::Unavailable(why) => why,
+            error => error.to_string(),
+        })
     }
 
     pub fn url(&self) -> &DatabaseUrl {
@@ -128,20 +108,8 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
     {
+        self.inner.check_file()?;
         self.inner.readers.read(job).await
-    }
-
-    /// Like [`Db::read`], for lists, searches and whatever else takes long: users take turns at it, and a thread is left
-    /// for look-ups.
-    ///
-    /// # Errors
-    /// As [`Db::read`]; [`Error::TooManyRequests`] and [`Error::Busy`] where too many wait.
-    pub async fn read_in_turn<T, F>(&self, user_id: i64, job: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
-    {
-        self.inner.readers.read_in_turn(user_id, job).await
     }
 
     /// Like [`Db::read`], for a look-up of a few rows that a request cannot go on without. On SQLite, whose readers wait
@@ -155,16 +123,46 @@ impl Db {
         F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
     {
         if !self.inner.url.is_postgres()
-            && let Some(mut lease) = Lease::at_once(&self.inner.pool)
+            && let Some(pool) = self.inner.pool()
+            && let Some(mut lease) = Lease::at_once(&pool)
         {
+            self.inner.check_file()?;
             return lease.read(&job);
         }
         self.read(job).await
     }
 
+    /// Why a write that came now would not be done, if so. Takes at most 1.5 s.
+    pub async fn not_ready(&self) -> Option<NotReady> {
+        match self.fault() {
+            Some(why) => {
+                log::warn!("not ready: {why}");
+                Some(NotReady::File)
+            }
+            None => self.inner.writers.not_ready().await,
+        }
+    }
+
+    /// Like [`Db::read`], for lists, searches and whatever else takes long: users take turns at it, and a thread is left
+    /// for look-ups.
+    ///
+    /// # Errors
+    /// As [`Db::read`]; [`Error::TooManyRequests`] and [`Error::Busy`] where too many wait.
+    pub async fn read_in_turn<T, F>(&self, user_id: i64, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+    {
+        self.inner.check_file()?;
+        self.inner.readers.read_in_turn(user_id, job).await
+    }
+
     /// Like [`Db::read`], for callers that may block: the command line.
     pub fn read_blocking<T>(&self, job: impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
-        Lease::new(&self.inner.pool).read(&job)
+        self.inner.check_file()?;
+        let pool =
+            self.inner.pool().ok_or_else(|| Error::Unavailable("the database is closed".to_owned()))?;
+        Lease::new(&pool).read(&job)
     }
 
     /// Queues `job` for a writer and waits until it is committed.
@@ -193,14 +191,6 @@ impl Db {
         F: Fn(&mut DbConnection) -> Result<T> + Send + Sync + 'static,
     {
         self.inner.writers.job(Lane::Bulk, scope, job).await
-    }
-
-    /// Why a write that came now would not be done, if so. Takes at most 1.5 s.
-    pub async fn not_ready(&self) -> Option<NotReady> {
-        match &self.inner.url {
-            DatabaseUrl::Sqlite(path) if !path.exists() => Some(NotReady::File),
-            _ => self.inner.writers.not_ready().await,
-        }
     }
 
     /// How many writes that somebody waits for were begun so far: whoever works in the background sees by it how busy
@@ -241,49 +231,71 @@ impl Db {
 
     /// Opens a connection of its own, outside the pool, that only reads: for `verify`, which holds one snapshot
     /// for long. Blocks.
-    pub fn reader(&self) -> Result<DbConnection> {
-        let connector = Connector::new(self.url().clone(), Purpose::Snapshot);
-        Ok(connector.connect_with_reason()?.into_connection())
+    pub fn reader(&self) -> Result<OwnConnection> {
+        self.own_connection(Purpose::Snapshot)
+    }
+
+    /// Copies an SQLite database as it is at this moment, while others read and write it. Blocks.
+    ///
+    /// # Errors
+    /// What failed; [`Error::Unavailable`] says so in full.
+    pub fn copy_into(&self, copy: &mut PartialCopy, pace: &mut Pace<'_>) -> Result<()> {
+        let Some(file) = &self.inner.file else { return Ok(()) };
+        copy.fill_from_live(file.guard.path(), pace).map_err(unavailable)?;
+        // What was copied is of the file that was opened.
+        file.guard.check().map_err(Error::Unavailable)
     }
 
     /// Applies the migrations that are missing. Blocks. Safe when several nodes do it at once.
     pub fn migrate(&self) -> Result<Vec<String>, MigrationError> {
-        migrate::up(&mut self.migrator()?)
+        let mut conn = self.migrator()?;
+        migrate::up(&mut conn)
     }
 
     /// Takes the newest migration back. Blocks. Answers its name, or `None` when there is none left.
     pub fn migrate_down(&self) -> Result<Option<String>, MigrationError> {
-        migrate::down(&mut self.migrator()?)
+        let mut conn = self.migrator()?;
+        migrate::down(&mut conn)
     }
 
     /// Which migrations are applied. Blocks.
     pub fn migration_state(&self) -> Result<Vec<MigrationState>, MigrationError> {
-        migrate::state(&mut self.migrator()?)
+        let mut conn = self.migrator()?;
+        migrate::state(&mut conn)
     }
 
-    fn migrator(&self) -> Result<DbConnection, MigrationError> {
-        let connector = Connector::new(self.url().clone(), Purpose::Migrate);
-        Ok(connector.connect_with_reason().map_err(MigrationError::Connect)?.into_connection())
-    }
-}
-
-/// # Errors
-/// [`Error::Unavailable`] with what to do when a pooler shares its connections between clients.
-fn refuse_pooler(first: connection::Session, connector: &Connector) -> Result<()> {
-    let second = connector.connect_with_reason()?.into_connection();
-    let (DbConnection::Postgres(mut first), DbConnection::Postgres(mut second)) =
-        (first.into_connection(), second)
-    else {
-        return Ok(());
-    };
-    let refused = |why: &str| Error::Unavailable(format!("cannot use {}: {why}", connector.url));
-    match pooler::shares_connections(&mut first, &mut second) {
-        Ok(false) => Ok(()),
-        Ok(true) => Err(refused(pooler::REFUSAL)),
-        Err(why) => Err(refused(&why)),
+    fn migrator(&self) -> Result<OwnConnection, MigrationError> {
+        self.own_connection(Purpose::Migrate).map_err(MigrationError::Connect)
     }
 }
 
-fn no_thread(error: std::io::Error) -> Error {
-    Error::Unavailable(format!("cannot start a thread for the database: {error}"))
+impl Inner {
+    fn pool(&self) -> Option<Pool> {
+        self.pool.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn check_file(&self) -> Result<()> {
+        self.file.as_ref().map_or(Ok(()), |file| file.guard.check_lately()).map_err(Error::Unavailable)
+    }
+
+    fn close(&self, until: Instant) {
+        self.writers.close();
+        self.readers.close();
+        // The readers' threads hold clones: the connections close with the last one.
+        drop(self.pool.write().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(file) = &self.file {
+            file.guard.connections().close(1, until);
+            file.checkpointer.end(until);
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close(Instant::now() + CLOSE_WITHIN);
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> Error {
+    Error::Unavailable(error.to_string())
 }

@@ -68,7 +68,7 @@ fn settings(purpose: Purpose, patience: Duration) -> String {
             "SET jit = off; SET lock_timeout = '2s'; SET statement_timeout = '10s'; SET tcp_user_timeout = 1500;
              SET idle_in_transaction_session_timeout = {idle}"
         ),
-        Purpose::Snapshot | Purpose::Migrate => "SET statement_timeout = 0".to_owned(),
+        Purpose::Snapshot | Purpose::Migrate | Purpose::Keep => "SET statement_timeout = 0".to_owned(),
     };
     format!("{common} {own}")
 }

@@ -42,7 +42,8 @@ pub(super) struct Readers {
     queue: Arc<Queue>,
     /// Turns at long reads, by user.
     turns: FairSemaphore<i64>,
-    pool: Pool,
+    /// `None` once it is closed.
+    pool: Mutex<Option<Pool>>,
     seats: Vec<Mutex<Arc<Hand>>>,
     /// How many threads hang.
     abandoned: Arc<AtomicUsize>,
@@ -93,7 +94,7 @@ impl Readers {
             waiting_per_key: MOST_LONG_OF_ONE,
             leave_room: false,
         });
-        let (pool, abandoned) = (pool.clone(), Arc::default());
+        let (pool, abandoned) = (Mutex::new(Some(pool.clone())), Arc::default());
         let mut readers = Readers { queue, turns, pool, seats: Vec::new(), abandoned };
         for number in 0..threads {
             let hand = Arc::new(Hand::default());
@@ -104,7 +105,9 @@ impl Readers {
     }
 
     fn spawn(&self, number: usize, hand: Arc<Hand>) -> io::Result<()> {
-        let (queue, pool, abandoned) = (self.queue.clone(), self.pool.clone(), self.abandoned.clone());
+        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let pool = pool.ok_or_else(|| io::Error::other("the database is closed"))?;
+        let (queue, abandoned) = (self.queue.clone(), self.abandoned.clone());
         // The first thread is for look-ups alone, if there is another.
         let mut after = if number == 0 && queue.threads() > 1 { After::LookUpsOnly } else { After::LookUps };
         std::thread::Builder::new().name(format!("reader-{number}")).spawn(move || {
@@ -194,9 +197,17 @@ fn too_late() -> Error {
     Error::Unavailable(format!("no read within {} s", ANSWER_WITHIN.as_secs()))
 }
 
+impl Readers {
+    /// Takes no more reads. The threads end when their queue is empty.
+    pub(super) fn close(&self) {
+        self.queue.close();
+        drop(self.pool.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
 impl Drop for Readers {
     fn drop(&mut self) {
-        self.queue.close();
+        self.close();
     }
 }
 

@@ -1,17 +1,42 @@
 //! One `serve` for an SQLite file: a second one would have a writer of its own, and both would only wait for each
 //! other. Other commands may run beside it.
+//!
+//! There are two locks. One is on a file beside the database, found by its name. The other is on the database itself, so
+//! that it holds whatever name the file is reached by: a hard link, another mount of its folder. Both are `flock`, which
+//! has nothing to do with the `fcntl` locks of SQLite. But closing the descriptor of the database would drop those, so
+//! the lock is let go after the last connection.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use super::file::{
+    FileId, GenerationError, PlaceError, beside, check_before_open, check_place, check_presence, renew,
+    tighten_mode,
+};
 use super::url::DatabaseUrl;
+
+/// How long a server waits for the lock: another command holds it for a moment when it begins.
+const WAIT: Duration = Duration::from_secs(2);
 
 /// Held as long as it lives. The lock dies with the process, however that ends.
 #[derive(Debug)]
 pub struct ServeLock {
-    _file: Option<File>,
+    /// With SQLite.
+    held: Option<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    /// As SQLite finds it: without symbolic links.
+    path: PathBuf,
+    /// `None`: there is none, and a restore is about to make it.
+    database: Option<Arc<File>>,
+    _beside: File,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -20,30 +45,148 @@ pub enum ServeLockError {
         "another `tollgate serve` already serves {0}: stop it first, or give this one its own --database-url"
     )]
     Taken(PathBuf),
-    #[error("cannot lock {0}: {1}")]
+    #[error(
+        "a server runs on {0}, but on another file of that name: the file was replaced or moved under it. Restart the \
+         server first"
+    )]
+    OtherFile(PathBuf),
+    #[error("cannot lock {0}: {1}; SQLite needs a file system with locks, such as that of a local disk")]
     Io(PathBuf, io::Error),
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    #[error(transparent)]
+    Generation(#[from] GenerationError),
 }
 
 impl ServeLock {
-    /// Takes the lock, on a file beside the database: closing any file handle of the database itself would drop
-    /// the locks that SQLite holds on it. On PostgreSQL many nodes may serve, and there is nothing to lock.
+    /// Makes an SQLite file that is not there yet, checks the place where it is, and takes the lock. On PostgreSQL many
+    /// nodes may serve, and there is nothing to lock.
+    ///
+    /// # Errors
+    /// Who has the lock, or why the file must not be opened.
     pub fn take(url: &DatabaseUrl) -> Result<ServeLock, ServeLockError> {
-        let DatabaseUrl::Sqlite(database) = url else { return Ok(ServeLock { _file: None }) };
-        // By its true name, so that a link to it is no second database.
-        let mut path = database.canonicalize().unwrap_or_else(|_| database.clone()).into_os_string();
-        path.push("-lock");
-        let path = PathBuf::from(path);
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| ServeLockError::Io(path.clone(), error))?;
+        let Some(database) = url.sqlite_path() else { return Ok(ServeLock { held: None }) };
+        check_presence(&real(database))?;
+        url.create_if_missing().map_err(|error| ServeLockError::Io(database.to_owned(), error))?;
+        check_place(database)?;
+        tighten_mode(&real(database))?;
+        Ok(ServeLock { held: Some(lock(database, WAIT)?) })
+    }
+
+    /// Takes the lock of an SQLite file if no server holds it.
+    ///
+    /// # Errors
+    /// As [`ServeLock::take`], but for a lock that is taken.
+    pub(super) fn take_if_free(url: &DatabaseUrl) -> Result<Option<ServeLock>, ServeLockError> {
+        let Some(database) = url.sqlite_path() else { return Ok(None) };
+        check_presence(&real(database))?;
+        url.create_if_missing().map_err(|error| ServeLockError::Io(database.to_owned(), error))?;
+        check_place(database)?;
+        match lock(database, Duration::ZERO) {
+            Ok(held) => Ok(Some(ServeLock { held: Some(held) })),
+            Err(ServeLockError::Taken(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the lock for a restore: whatever state the database is in, and also where it is missing.
+    ///
+    /// # Errors
+    /// Who has the lock.
+    pub fn take_to_restore(url: &DatabaseUrl) -> Result<ServeLock, ServeLockError> {
+        let Some(database) = url.sqlite_path() else { return Ok(ServeLock { held: None }) };
+        match check_place(database) {
+            Ok(()) | Err(PlaceError::ManyNames(..)) => {}
+            Err(PlaceError::Io(_, error)) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(ServeLock { held: Some(lock(database, WAIT)?) })
+    }
+
+    /// The path of the locked database, without symbolic links.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.held.as_ref().map(|held| held.path.as_path())
+    }
+
+    /// Where a server runs on an SQLite file: whether it has this very file open.
+    ///
+    /// # Errors
+    /// When it has another one open.
+    pub(super) fn check_beside(url: &DatabaseUrl) -> Result<(), ServeLockError> {
+        let Some(database) = url.sqlite_path() else { return Ok(()) };
+        let path = beside(&real(database), "-lock");
+        let Ok(file) = File::open(&path) else { return Ok(()) };
+        if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+            return Ok(());
+        }
+        // The server may have ended, or begun, between the two looks.
+        let is_served = |_| {
+            let Ok(database) = File::open(database) else { return true };
+            let is_locked = matches!(database.try_lock_shared(), Err(TryLockError::WouldBlock));
+            if !is_locked {
+                thread::sleep(Duration::from_millis(50));
+            }
+            is_locked || !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+        };
+        if (0..5).any(is_served) { Ok(()) } else { Err(ServeLockError::OtherFile(database.to_owned())) }
+    }
+
+    /// The descriptor of the locked database. It must not be closed before the last connection.
+    pub(super) fn database(&self) -> Option<Arc<File>> {
+        self.held.as_ref()?.database.clone()
+    }
+
+    /// Checks that the log beside the file is its own, and gives the file a new generation.
+    ///
+    /// # Errors
+    /// Which files do not belong together.
+    pub(super) fn renew_generation(&self) -> Result<(), GenerationError> {
+        let Some(held) = &self.held else { return Ok(()) };
+        check_before_open(&held.path)?;
+        renew(&held.path)
+    }
+}
+
+fn real(database: &Path) -> PathBuf {
+    database.canonicalize().unwrap_or_else(|_| database.to_owned())
+}
+
+fn lock(database: &Path, wait: Duration) -> Result<Held, ServeLockError> {
+    // By its true name, so that a link to it is no second database.
+    let path = real(database);
+    let name = beside(&path, "-lock");
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error| ServeLockError::Io(path, error)
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false).mode(0o600);
+    let _beside = options.open(&name).map_err(failed(&name))?;
+    let until = Instant::now() + wait;
+    lock_within(&_beside, &name, database, until)?;
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Held { path, database: None, _beside });
+        }
+        opened => opened.map_err(failed(&path))?,
+    };
+    lock_within(&file, &path, database, until)?;
+    let locked = file.metadata().map_err(failed(&path))?;
+    if FileId::of(database) != Some(FileId::from(&locked)) {
+        return Err(ServeLockError::OtherFile(database.to_owned()));
+    }
+    Ok(Held { path, database: Some(Arc::new(file)), _beside })
+}
+
+fn lock_within(file: &File, path: &Path, database: &Path, until: Instant) -> Result<(), ServeLockError> {
+    loop {
         match file.try_lock() {
-            Ok(()) => Ok(ServeLock { _file: Some(file) }),
-            Err(TryLockError::WouldBlock) => Err(ServeLockError::Taken(database.clone())),
-            Err(TryLockError::Error(error)) => Err(ServeLockError::Io(path, error)),
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                thread::sleep(Duration::from_millis(20))
+            }
+            Err(TryLockError::WouldBlock) => return Err(ServeLockError::Taken(database.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(ServeLockError::Io(path.to_owned(), error)),
         }
     }
 }

@@ -70,6 +70,14 @@ impl DatabaseUrl {
         matches!(self, DatabaseUrl::Postgres(_))
     }
 
+    /// The path of an SQLite file.
+    pub fn sqlite_path(&self) -> Option<&Path> {
+        match self {
+            DatabaseUrl::Sqlite(path) => Some(path),
+            DatabaseUrl::Postgres(_) => None,
+        }
+    }
+
     /// Makes an SQLite file that is not there yet, readable by its owner alone; SQLite gives the files beside
     /// it (`-wal`, `-shm`) the same mode. Later opens never make one, so that a file that vanished is noticed.
     pub fn create_if_missing(&self) -> io::Result<()> {

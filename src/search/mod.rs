@@ -15,7 +15,7 @@ use diesel::RunQueryDsl;
 use diesel::sql_types::BigInt;
 
 pub(crate) use store::{chat_marks, chat_terms, forget_chats, insert, known_chats};
-pub use store::{forget_words, index_user, joined, name_terms};
+pub use store::{erase_forgotten, forget_words, index_user, joined, name_terms};
 use terms::{LARGE_BLOCK, SMALL_BLOCK};
 pub use terms::{Term, are_too_many, marks, trigrams, wanted_words, words};
 

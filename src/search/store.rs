@@ -8,7 +8,7 @@ use diesel::sql_types::BigInt;
 
 use super::terms::{LARGE_BLOCK, SMALL_BLOCK, Term, marks, trigrams, words};
 use super::{Place, mark};
-use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
+use crate::db::{Bind, Db, DbConnection, DynamicStatement, Scope, Statement};
 use crate::error::Result;
 use crate::models::{Chat, Mark};
 
@@ -104,6 +104,48 @@ pub(crate) fn known_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<V
 
 pub(crate) fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<()> {
     forget(conn, Place::Chats, ids)
+}
+
+/// Pages of the index that one job rewrites.
+const MERGED_PAGES: i64 = 200;
+
+/// Erases the words of what was forgotten. SQLite's index only notes that a row is gone, and has its words until the part
+/// that they are in is merged with another: so all parts are merged, a little at a time. Its statistics have samples of
+/// names. PostgreSQL has the words until the next VACUUM.
+pub async fn erase_forgotten(db: &Db) -> Result<()> {
+    if db.url().is_postgres() {
+        return Ok(());
+    }
+    for place in [Place::Chats, Place::Users] {
+        let mut pages = -MERGED_PAGES;
+        while db.write_bulk(Scope::none(), move |conn| Ok(merge(conn, place, pages)?)).await? {
+            // A number below zero begins; one above zero goes on.
+            pages = MERGED_PAGES;
+        }
+    }
+    db.write_bulk(Scope::none(), |conn| Ok(forget_samples(conn)?)).await
+}
+
+/// Merges some pages; returns whether there were any.
+fn merge(conn: &mut DbConnection, place: Place, pages: i64) -> QueryResult<bool> {
+    let changes = |conn: &mut DbConnection| -> QueryResult<i64> {
+        DynamicStatement::<BigInt>::new("SELECT total_changes()".to_owned(), Vec::new()).get_result(conn)
+    };
+    let before = changes(conn)?;
+    let table = place.table();
+    let text = format!("INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)");
+    DynamicStatement::<()>::new(text, vec![Bind::Integer(pages)]).execute(conn)?;
+    // The command itself counts as one.
+    Ok(changes(conn)? - before >= 2)
+}
+
+fn forget_samples(conn: &mut DbConnection) -> QueryResult<()> {
+    let text = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat4'";
+    let is_there: i64 = DynamicStatement::<BigInt>::new(text.to_owned(), Vec::new()).get_result(conn)?;
+    if is_there == 0 {
+        return Ok(());
+    }
+    DynamicStatement::<()>::new("DELETE FROM sqlite_stat4".to_owned(), Vec::new()).execute(conn).map(|_| ())
 }
 
 fn listed(ids: &[i64]) -> String {

@@ -5,7 +5,7 @@ mod first_steps;
 mod full_disk;
 mod hold;
 mod kill;
-mod load;
+pub mod load;
 mod locked_database;
 mod logs;
 mod lost_postgres;

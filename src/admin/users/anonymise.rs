@@ -46,6 +46,10 @@ fn page(administrator: &Superuser, user: &User, goes: &WhatGoes, form: FormView)
             "The amounts stay: the ledger is never changed, so its entries remain under a name that says nothing. Reasons \
              that were written into the ledger remain, too.",
         )
+        .note(
+            "Backups that were made before still hold all of it, and bring it back when they are restored: delete them when \
+             you no longer need them. On PostgreSQL the removed texts stay in the database's files until the next VACUUM.",
+        )
         .fact("User", Cell::Link { text: user.username.clone(), href: here })
         .fact("Chats that lose their texts", Cell::Text(capped(goes.chats)))
         .fact("Conversations that go", Cell::Text(capped(goes.conversations)))

@@ -62,14 +62,14 @@ impl Queue {
     /// Whether there was room.
     pub fn push(&self, read: Box<dyn Read>, is_long: bool) -> bool {
         let mut state = self.lock();
-        if is_long {
+        if is_long && !state.closed {
             state.long.push_back(read);
             drop(state);
             // Not each thread takes them: the one that is woken might go back to sleep.
             self.arrived.notify_all();
             return true;
         }
-        if state.waiting.len() >= QUEUE_BOUND {
+        if state.closed || state.waiting.len() >= QUEUE_BOUND {
             return false;
         }
         state.waiting.push_back(read);

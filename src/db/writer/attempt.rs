@@ -9,12 +9,13 @@ use diesel::result::Error as DieselError;
 use super::jobs::{Jobs, users_of};
 use super::pulse::Pulse;
 use super::transaction::{
-    Transactions, begin_on, commit_on, is_lock_timeout, lock_users, locked_among, makes_way,
+    NotBegun, Transactions, begin_in, commit_on, is_lock_timeout, lock_users, locked_among, makes_way,
 };
 use super::watch::Watch;
 use crate::db::DbConnection;
-use crate::db::connection::{Connector, Session, is_disconnect};
+use crate::db::connection::Connector;
 use crate::db::postgres::{self, Backend};
+use crate::db::session::Session;
 use crate::error::{Error, Result};
 
 /// Why a transaction came to nothing.
@@ -133,12 +134,17 @@ impl Attempt {
             if rolled_back && matches!(failure, Failure::Own(..) | Failure::Locked(_)) {
                 self.session = Some(session);
             }
-            return Err(failure);
+            return Err(match failure {
+                Failure::Database(why) => Failure::Database(self.connector.advise(why)),
+                failure => failure,
+            });
         }
         match commit_on(conn) {
             Ok(()) => {
+                // An SQLite file or log that was moved, deleted or overwritten has lost what was committed.
+                let is_there = session.check_commit();
                 self.session = Some(session);
-                Ok(())
+                is_there.map_err(Failure::Database)
             }
             // PostgreSQL says so before it commits anything.
             Err(error) if makes_way(&error) => Err(Failure::MakeWay),
@@ -157,21 +163,27 @@ impl Attempt {
 
     /// Begins a transaction, on a new connection if the last one is gone: nothing has run yet, so that is safe.
     fn begin(&mut self) -> Result<Session, Failure> {
-        if let Some(mut session) = self.session.take()
-            && session.still_names(&self.connector.url)
-        {
-            match begin_on(session.connection()) {
+        let mut kept = self.session.take();
+        loop {
+            let is_new = kept.is_none();
+            let mut session = match kept.take() {
+                Some(session) => session,
+                None => self.connect().map_err(Failure::Database)?,
+            };
+            match begin_in(&mut session) {
                 Ok(()) => return Ok(session),
-                Err(error) if is_disconnect(&error) => {
-                    log::info!("the database closed a connection: {error}")
+                Err(NotBegun::Disconnected(why)) if !is_new => {
+                    log::info!("the database closed a connection: {why}")
                 }
-                Err(error) => return Err(Failure::Database(format!("BEGIN failed: {error}"))),
+                Err(NotBegun::Disconnected(why) | NotBegun::Broken(why)) => {
+                    return Err(Failure::Database(format!("BEGIN failed: {why}")));
+                }
+                Err(NotBegun::NotNow(why)) => {
+                    self.session = Some(session);
+                    return Err(Failure::Database(why));
+                }
             }
         }
-        let mut session = self.connect().map_err(Failure::Database)?;
-        begin_on(session.connection())
-            .map_err(|error| Failure::Database(format!("BEGIN failed: {error}")))?;
-        Ok(session)
     }
 
     fn connect(&self) -> Result<Session, String> {

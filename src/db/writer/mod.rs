@@ -37,7 +37,6 @@ pub use readiness::NotReady;
 pub use transaction::lock_users;
 
 use super::connection::{Connector, Purpose};
-use super::url::DatabaseUrl;
 use super::{BULK_ROWS, DbConnection};
 use crate::error::{Error, Result};
 use job::{Job, Queued, SetJob};
@@ -97,31 +96,34 @@ impl Writers {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(url: &DatabaseUrl, count: usize, patience: Duration) -> io::Result<Writers> {
-        let connector = |purpose, patience| Connector::new(url.clone(), purpose).with_patience(patience);
-        let late = url.is_postgres().then(|| Arc::new(Late::default()));
-        let limit = url.is_postgres().then_some(patience);
+    pub(super) fn start(
+        connector: impl Fn(Purpose) -> Connector,
+        count: usize,
+        patience: Duration,
+    ) -> io::Result<Writers> {
+        let is_postgres = connector(Purpose::Write).url.is_postgres();
+        let late = is_postgres.then(|| Arc::new(Late::default()));
+        let limit = is_postgres.then_some(patience);
         let crew = Crew { late, ..Crew::default() };
         let mut seats = Vec::new();
         let queues: Vec<_> = (0..count).map(|_| Arc::new(Queue::new(QUEUE_BOUND))).collect();
         for (number, queue) in queues.iter().enumerate() {
             let source = Source::Queue(queue.clone());
-            let (name, connector) = (format!("writer-{number}"), connector(Purpose::Write, patience));
+            let (name, connector) = (format!("writer-{number}"), connector(Purpose::Write));
             seats.push(Seat::start(name, source, connector, crew.clone(), limit)?);
         }
         let mut bulk = None;
         if let Some(late) = &crew.late {
             for number in 0..LATE_WRITERS {
                 let source = Source::Late(late.clone());
-                let (name, connector) =
-                    (format!("late-writer-{number}"), connector(Purpose::Write, patience));
+                let (name, connector) = (format!("late-writer-{number}"), connector(Purpose::Write));
                 seats.push(Seat::start(name, source, connector, crew.clone(), limit)?);
             }
             let queue = Arc::new(Queue::new(QUEUE_BOUND));
             let source = Source::Queue(queue.clone());
             let patient = Crew { late: None, ..crew.clone() };
             let limit = limit.map(|limit| limit * BULK_PATIENCE);
-            let connector = connector(Purpose::Bulk, patience);
+            let connector = connector(Purpose::Bulk);
             seats.push(Seat::start("bulk-writer".to_owned(), source, connector, patient, limit)?);
             bulk = Some(queue);
         }
@@ -177,10 +179,17 @@ impl Writers {
     }
 }
 
-impl Drop for Writers {
-    fn drop(&mut self) {
+impl Writers {
+    /// Takes no more work. Each thread ends, and closes its connection, when its queue is empty.
+    pub(super) fn close(&self) {
         self.queues.iter().chain(&self.bulk).for_each(|queue| queue.close());
         self.crew.late.iter().for_each(|late| late.close());
+    }
+}
+
+impl Drop for Writers {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

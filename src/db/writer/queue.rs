@@ -44,7 +44,7 @@ impl Queue {
     /// Whether there was room.
     pub(super) fn push(&self, lane: Lane, job: Box<dyn Queued>) -> bool {
         let mut state = self.lock();
-        let bound = self.bound;
+        let bound = if state.closed { 0 } else { self.bound };
         let waiting = match lane {
             Lane::Main => &mut state.main,
             Lane::Bulk => &mut state.bulk,

@@ -7,11 +7,40 @@ use diesel::sql_types::{Array, BigInt};
 
 use crate::db::DbConnection;
 
+use crate::db::connection::is_disconnect;
+use crate::db::session::Session;
+
 pub(super) type Transactions = <DbConnection as Connection>::TransactionManager;
+
+/// Why there is no transaction.
+pub(super) enum NotBegun {
+    /// The connection is dead: another one may do.
+    Disconnected(String),
+    /// The connection must not be used again.
+    Broken(String),
+    /// The connection is good, and may serve later.
+    NotNow(String),
+}
+
+/// Begins a transaction. Where an SQLite file is not the one that was opened, there is none.
+pub(super) fn begin_in(session: &mut Session) -> Result<(), NotBegun> {
+    session.check().map_err(NotBegun::NotNow)?;
+    match begin_on(session.connection()) {
+        Ok(()) => {
+            session.note_unlocked();
+            Ok(())
+        }
+        Err(error) if session.is_locked_out(&error) => Err(NotBegun::NotNow(
+            "another program holds the write lock of the SQLite file: end it, or wait for it".to_owned(),
+        )),
+        Err(error) if is_disconnect(&error) => Err(NotBegun::Disconnected(error.to_string())),
+        Err(error) => Err(NotBegun::Broken(error.to_string())),
+    }
+}
 
 /// BEGIN IMMEDIATE takes SQLite's write lock at once, which `busy_timeout` waits for; a transaction that reads first
 /// would fail at once, whatever the time-out, when another process wrote in between.
-pub(super) fn begin_on(conn: &mut DbConnection) -> QueryResult<()> {
+fn begin_on(conn: &mut DbConnection) -> QueryResult<()> {
     match conn {
         DbConnection::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
         conn @ DbConnection::Postgres(_) => Transactions::begin_transaction(conn),

@@ -6,6 +6,9 @@ pub(super) struct Check {
     pub sql: &'static str,
 }
 
+/// What only a server that runs can see to.
+pub(super) const NO_LATE_HOLD: &str = "no hold is past its deadline";
+
 /// The same text on both databases.
 pub(super) const COMMON: &[Check] = &[
     Check {
@@ -102,7 +105,7 @@ pub(super) const COMMON: &[Check] = &[
 /// The sweeper looks every 5 s: a hold that is 15 s late was overlooked.
 pub(super) const SQLITE: &[Check] = &[
     Check {
-        claim: "no hold is past its deadline",
+        claim: NO_LATE_HOLD,
         sql: "SELECT 'chat ' || id AS subject, 'is pending, and its deadline was ' || deadline AS fault FROM chats
               WHERE state = 'pending' AND deadline < strftime('%Y-%m-%d %H:%M:%f', 'now', '-15 seconds')",
     },
@@ -138,7 +141,7 @@ pub(super) const SQLITE: &[Check] = &[
 
 pub(super) const POSTGRES: &[Check] = &[
     Check {
-        claim: "no hold is past its deadline",
+        claim: NO_LATE_HOLD,
         sql: "SELECT 'chat ' || id AS subject, 'is pending, and its deadline was ' || deadline AS fault FROM chats
               WHERE state = 'pending' AND deadline < (clock_timestamp() AT TIME ZONE 'UTC') - interval '15 seconds'",
     },

@@ -1,1 +1,106 @@
 //! The SQLite file: moved, replaced, deleted, linked, copied, backed up and restored.
+
+mod backups;
+mod foreign;
+mod locked;
+mod log_size;
+mod lost_log;
+mod modes;
+mod restores;
+mod rounds;
+mod second_server;
+mod stops;
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::time::Duration;
+
+use crate::support::TestDatabase;
+use crate::support::http::Answer;
+use crate::support::server::{Launch, Server, tollgate};
+
+/// The file beside the database whose name ends in `suffix`.
+fn beside(database: &TestDatabase, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", database.url()))
+}
+
+fn file(database: &TestDatabase) -> &Path {
+    Path::new(database.url())
+}
+
+/// The names in the folder of the database that are not locks or generations, in order.
+fn names(database: &TestDatabase) -> Vec<String> {
+    let folder = file(database).parent().expect("the database is in a folder");
+    let entries = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = entries
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| !name.ends_with("-lock") && !name.ends_with("-generation"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// Stops the server; it exits with 0, in time, and the file alone is the database.
+#[track_caller]
+fn stop_clean(server: &mut Server, database: &TestDatabase) {
+    server.terminate();
+    let status = server.wait(Duration::from_secs(20));
+    assert_eq!(status.code(), Some(0), "{}", server.log());
+    for suffix in ["-wal", "-shm", "-journal"] {
+        assert!(!beside(database, suffix).exists(), "{suffix} is left:\n{}", server.log());
+    }
+}
+
+/// Runs a command on the database.
+fn run(database: &TestDatabase, words: &[&str]) -> Output {
+    let mut all = words.to_vec();
+    all.extend(["--database-url", database.url()]);
+    tollgate(&all)
+}
+
+#[track_caller]
+fn assert_good(output: &Output) {
+    assert!(output.status.success(), "{}", said(output));
+}
+
+/// The command refused, and its message has all of `words`.
+#[track_caller]
+fn assert_refused(output: &Output, words: &[&str]) {
+    assert_eq!(output.status.code(), Some(1), "{}", said(output));
+    for word in words {
+        assert!(said(output).contains(word), "{word:?} is not in {}", said(output));
+    }
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr[..]].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
+}
+
+/// A server that is started now refuses, and its message has all of `words`.
+#[track_caller]
+fn assert_no_start(database: &TestDatabase, words: &[&str]) {
+    let mut server = Launch::on(database).spawn();
+    let status = server.wait(Duration::from_secs(30));
+    assert_eq!(status.code(), Some(1), "it started:\n{}", server.log());
+    for word in words {
+        assert!(server.log().contains(word), "{word:?} is not in:\n{}", server.log());
+    }
+}
+
+fn is_unavailable(answer: &Answer) -> bool {
+    assert!([200, 201, 503].contains(&answer.status), "{answer:?}");
+    answer.status == 503
+}
+
+/// Chats, reads and readiness all say 503.
+fn serves_nothing(server: &Server, token: &str) -> bool {
+    let balance = server.client().get("/tokens/", token).unwrap();
+    is_unavailable(&server.chat(token, "Refused")) && is_unavailable(&balance) && !server.is_ready()
+}
+
+/// Backs the database up into a new file of the folder, and returns its path.
+fn back_up(database: &TestDatabase, name: &str) -> PathBuf {
+    let target = file(database).with_file_name(name);
+    assert_good(&run(database, &["backup", target.to_str().unwrap()]));
+    target
+}

@@ -1,0 +1,109 @@
+//! `tollgate backup FILE`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::{Refusal, explain, open_existing};
+use crate::config::Config;
+use crate::db::file::{Pace, PartialCopy, Progress};
+use crate::db::{DatabaseUrl, Db, DbOptions, HANGS_AFTER};
+use crate::metering::verify;
+
+/// Between two lines about how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(2);
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Where to write the backup
+    file: PathBuf,
+    /// MiB a second to copy at most, so that a server has the disk, too; 0: no limit
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
+    rate: u64,
+    /// Replace FILE if it is there
+    #[arg(long)]
+    overwrite: bool,
+    /// Do not check the backup
+    #[arg(long)]
+    no_verify: bool,
+}
+
+pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
+    let Some(database) = config.database.database_url.sqlite_path() else {
+        return Err(
+            "the database is PostgreSQL: make a backup with pg_dump, which reads one snapshot while \
+                    servers run, and put it back with pg_restore"
+                .to_owned(),
+        );
+    };
+    let db = open_existing(config)?;
+    let mut copy =
+        PartialCopy::begin(database, &args.file, args.overwrite).map_err(|error| error.to_string())?;
+    let mut teller = Teller::new("copied");
+    let mut pace = Pace { rate: args.rate * 1024 * 1024, told: &mut |progress| teller.tell(progress) };
+    db.copy_into(&mut copy, &mut pace).map_err(explain)?;
+    drop(db);
+    teller.finish();
+    if !args.no_verify {
+        check(copy.path(), &copy)?;
+    }
+    copy.finish().map_err(|error| error.to_string())?;
+    println!("backup written to {}", args.file.display());
+    Ok(())
+}
+
+/// Whether a copy is whole, and its books are right.
+pub(super) fn check(path: &Path, copy: &PartialCopy) -> Result<(), Refusal> {
+    eprintln!("checking the copy");
+    copy.check().map_err(|error| error.to_string())?;
+    let url = DatabaseUrl::Sqlite(path.to_owned());
+    let options = DbOptions { url, read_connections: 1, pg_writers: 1, hangs_after: HANGS_AFTER };
+    let db = Db::open(&options).map_err(explain)?;
+    let states = db.migration_state().map_err(|error| error.to_string())?;
+    if states.iter().any(|state| !state.applied) {
+        eprintln!(
+            "it is of an older release: its books are checked by `tollgate verify` after the next start"
+        );
+        return Ok(());
+    }
+    let findings = verify::verify_at_rest(&db).map_err(explain)?;
+    match findings.iter().flat_map(|finding| &finding.faults).next() {
+        None => Ok(()),
+        Some(fault) => Err(format!(
+            "its books are wrong: {} {} (`tollgate verify` says more; --no-verify goes on all the same)",
+            fault.subject, fault.fault
+        )),
+    }
+}
+
+/// Says how far a copy is, on standard error, now and then.
+pub(super) struct Teller {
+    what: &'static str,
+    told: Instant,
+    last: Option<Progress>,
+}
+
+impl Teller {
+    pub(super) fn new(what: &'static str) -> Teller {
+        Teller { what, told: Instant::now(), last: None }
+    }
+
+    pub(super) fn tell(&mut self, progress: Progress) {
+        self.last = Some(progress);
+        if self.told.elapsed() >= TELL_EVERY {
+            self.told = Instant::now();
+            self.say(progress);
+        }
+    }
+
+    pub(super) fn finish(&self) {
+        if let Some(progress) = self.last {
+            self.say(progress);
+        }
+    }
+
+    fn say(&self, Progress { done, total }: Progress) {
+        let mib = |bytes: u64| bytes as f64 / (1024.0 * 1024.0);
+        let percent = (done * 100).checked_div(total).unwrap_or(100);
+        eprintln!("{} {:.1} of {:.1} MiB ({percent} %)", self.what, mib(done), mib(total));
+    }
+}

@@ -1,0 +1,51 @@
+//! `tollgate restore FILE`.
+
+use std::path::PathBuf;
+
+use super::Refusal;
+use super::backup::{Teller, check};
+use crate::config::Config;
+use crate::db::file::{Before, copy_candidate, replace};
+use crate::db::{ServeLock, ServeLockError};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// The backup
+    file: PathBuf,
+    /// Delete the database from before, instead of keeping it under a name with the date
+    #[arg(long)]
+    delete_old: bool,
+    /// Do not check the books of the backup; that it is a whole database of Tollgate is always checked
+    #[arg(long)]
+    no_verify: bool,
+}
+
+pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
+    let url = &config.database.database_url;
+    let Some(database) = url.sqlite_path() else {
+        return Err("the database is PostgreSQL: put a backup back with pg_restore, or with psql".to_owned());
+    };
+    // Held until the new file is in its place.
+    let lock = ServeLock::take_to_restore(url).map_err(|error| match error {
+        ServeLockError::Taken(_) => format!("a server runs on {}: stop it first", database.display()),
+        error => error.to_string(),
+    })?;
+    let real = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+    let mut teller = Teller::new("copied");
+    let candidate = copy_candidate(&real, &args.file, &mut |progress| teller.tell(progress))
+        .map_err(|error| error.to_string())?;
+    teller.finish();
+    let checked = match args.no_verify {
+        true => candidate.check().map_err(|error| error.to_string()),
+        false => check(candidate.path(), &candidate),
+    };
+    checked.map_err(|why| format!("{} is not restored: {why}", args.file.display()))?;
+    let before = replace(&lock, candidate, !args.delete_old).map_err(|error| error.to_string())?;
+    println!("{} is {} now", database.display(), args.file.display());
+    match before {
+        Before::KeptAs(kept) => println!("the database from before is {}", kept.display()),
+        Before::Deleted => println!("the database from before is deleted"),
+        Before::None => {}
+    }
+    Ok(())
+}

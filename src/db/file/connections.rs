@@ -1,0 +1,61 @@
+//! How many connections of this process have the database open.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::Guard;
+
+/// Counts them, and lets no more be opened once the database is being closed.
+#[derive(Default)]
+pub(in crate::db) struct Connections {
+    state: Mutex<State>,
+    closed_one: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    open: usize,
+    closing: bool,
+}
+
+impl Connections {
+    /// Whether there may be one more.
+    pub(super) fn add(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.open += usize::from(!state.closing);
+        !state.closing
+    }
+
+    fn remove(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.open = state.open.saturating_sub(1);
+        self.closed_one.notify_all();
+    }
+
+    /// Lets no more be opened, and waits until `rest` are left, at most until `until`.
+    pub(in crate::db) fn close(&self, rest: usize, until: Instant) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closing = true;
+        let time = until.saturating_duration_since(Instant::now());
+        let _ = self.closed_one.wait_timeout_while(state, time, |state| state.open > rest);
+    }
+}
+
+/// An open connection. While there is one, the log is in use.
+pub(in crate::db) struct Ticket(Arc<Guard>);
+
+impl Ticket {
+    pub(super) fn new(guard: Arc<Guard>) -> Ticket {
+        Ticket(guard)
+    }
+
+    pub(in crate::db) fn guard(&self) -> &Guard {
+        &self.0
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.connections().remove();
+    }
+}

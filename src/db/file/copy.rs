@@ -1,0 +1,289 @@
+//! Copies: of a database that is in use, for a backup, and of a backup, for a restore.
+//!
+//! A copy is made under a name of its own (`FILE.part`) and gets its real name when it is complete, checked and on the
+//! disk. Whatever goes wrong before leaves nothing behind.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+use super::generation::fresh;
+use super::paths::{refuse_in_use, refuse_own_files};
+use super::{advise, beside, sync_folder};
+use crate::db::url::DatabaseUrl;
+
+/// Bytes that are copied between two looks at the clock.
+const PIECE: u64 = 1024 * 1024;
+/// While a copy is made, the log keeps all that is written. From this size on, in bytes, the copy hurries.
+const LONGEST_LOG: u64 = 256 * 1024 * 1024;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    #[error("{0}: {1}")]
+    Io(PathBuf, io::Error),
+    #[error("{}", match .1.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DiskFull) => format!("there is no room for {}", .0.display()),
+        _ => advise(.0, .1),
+    })]
+    Sqlite(PathBuf, rusqlite::Error),
+    #[error("{0} is the database itself, or one of the files beside it: give another name")]
+    Itself(PathBuf),
+    #[error("{0} is not a regular file: give the path of a file")]
+    NotAFile(PathBuf),
+    #[error("{0} is there already: give another name, or --overwrite")]
+    Exists(PathBuf),
+    #[error("{0} is in use by a server, or by another `tollgate` that is writing it")]
+    InUse(PathBuf),
+    #[error("{0} is not an SQLite database")]
+    NotADatabase(PathBuf),
+    #[error("{0} is damaged: {1}")]
+    Damaged(PathBuf, String),
+    #[error(
+        "{0} has a log beside it ({1}), so it is only a part of a database that somebody copied while it was in use: \
+         take a copy that `tollgate backup` made"
+    )]
+    HasLog(PathBuf, PathBuf),
+    #[error("{0} is not a database of Tollgate")]
+    Foreign(PathBuf),
+}
+
+/// How far a copy is, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    pub done: u64,
+    pub total: u64,
+}
+
+/// How fast to copy, and whom to tell how far it is.
+pub struct Pace<'a> {
+    /// Bytes a second; 0: no limit.
+    pub rate: u64,
+    pub told: &'a mut dyn FnMut(Progress),
+}
+
+/// A copy that is being made. Dropping it removes it, unless it has got its real name.
+#[derive(Debug)]
+pub struct PartialCopy {
+    path: PathBuf,
+    target: PathBuf,
+    /// Locked, so that two never write one file.
+    file: File,
+    is_finished: bool,
+}
+
+impl PartialCopy {
+    /// Begins the backup of `database` to `target`.
+    ///
+    /// # Errors
+    /// Why nothing may be written there.
+    pub fn begin(database: &Path, target: &Path, overwrite: bool) -> Result<PartialCopy, CopyError> {
+        refuse_own_files(database, target)?;
+        if let Ok(metadata) = fs::symlink_metadata(target) {
+            if !metadata.is_file() {
+                return Err(CopyError::NotAFile(target.to_owned()));
+            }
+            if !overwrite {
+                return Err(CopyError::Exists(target.to_owned()));
+            }
+            refuse_in_use(target)?;
+        }
+        PartialCopy::at(beside(target, ".part"), target)
+    }
+
+    pub(super) fn at(path: PathBuf, target: &Path) -> Result<PartialCopy, CopyError> {
+        let failed = |error| CopyError::Io(path.clone(), error);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(CopyError::InUse(path)),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        // What an interrupted one has left.
+        file.set_len(0).map_err(failed)?;
+        remove_beside(&path);
+        Ok(PartialCopy { path, target: target.to_owned(), file, is_finished: false })
+    }
+
+    /// Where it is until it is finished.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Copies a database that may be in use, as it is at this moment.
+    ///
+    /// # Errors
+    /// When reading or writing fails.
+    pub(in crate::db) fn fill_from_live(
+        &mut self,
+        database: &Path,
+        pace: &mut Pace<'_>,
+    ) -> Result<(), CopyError> {
+        let from = |error| CopyError::Sqlite(database.to_owned(), error);
+        let to = |error| CopyError::Sqlite(self.path.clone(), error);
+        let source = open(database).map_err(from)?;
+        // One snapshot for the whole copy: a copy without one begins anew whenever somebody has written.
+        source
+            .execute_batch("PRAGMA query_only = ON; BEGIN; SELECT count(*) FROM sqlite_master")
+            .map_err(from)?;
+        let page: u32 = source.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(from)?;
+        let page = u64::from(page);
+        let mut target = open(&self.path).map_err(to)?;
+        target.execute_batch("PRAGMA synchronous = OFF").map_err(to)?;
+        target.query_row("PRAGMA journal_mode = OFF", [], |_| Ok(())).map_err(to)?;
+        let backup = Backup::new(&source, &mut target).map_err(to)?;
+        let pages = i32::try_from(PIECE / page.max(512)).unwrap_or(1);
+        let mut clock = Clock::start(pace.rate);
+        loop {
+            let step = backup.step(pages).map_err(to)?;
+            let progress = backup.progress();
+            let count = |pages: i32| u64::try_from(pages).unwrap_or(0) * page;
+            let total = count(progress.pagecount);
+            let done = total.saturating_sub(count(progress.remaining));
+            (pace.told)(Progress { done, total });
+            match step {
+                StepResult::Done => break,
+                StepResult::More => {
+                    clock.wait(done, fs::metadata(beside(database, "-wal")).map_or(0, |m| m.len()))
+                }
+                _ => thread::sleep(Duration::from_millis(20)),
+            }
+        }
+        drop(backup);
+        target.close().map_err(|(_, error)| to(error))?;
+        Ok(())
+    }
+
+    /// Copies a file that nobody has open.
+    ///
+    /// # Errors
+    /// When reading or writing fails.
+    pub(super) fn fill_from_file(
+        &mut self,
+        source: &Path,
+        told: &mut dyn FnMut(Progress),
+    ) -> Result<(), CopyError> {
+        let from = |error| CopyError::Io(source.to_owned(), error);
+        let mut reader = File::open(source).map_err(from)?;
+        let total = reader.metadata().map_err(from)?.len();
+        let (mut done, mut piece) = (0, vec![0; PIECE as usize]);
+        loop {
+            let count = reader.read(&mut piece).map_err(from)?;
+            let Some(read) = piece.get(..count).filter(|read| !read.is_empty()) else { return Ok(()) };
+            self.file.write_all(read).map_err(|error| CopyError::Io(self.path.clone(), error))?;
+            done += count as u64;
+            told(Progress { done, total });
+        }
+    }
+
+    /// Whether SQLite finds the copy whole, and it is one of Tollgate's.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self) -> Result<(), CopyError> {
+        let failed = |error| CopyError::Sqlite(self.path.clone(), error);
+        let connection = open(&self.path).map_err(failed)?;
+        let found: String =
+            connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(failed)?;
+        if found != "ok" {
+            return Err(CopyError::Damaged(self.path.clone(), found));
+        }
+        let tables = "SELECT count(*) FROM sqlite_master WHERE type = 'table'
+                      AND name IN ('users', 'chats', 'ledger_entries', 'compatibility', '__diesel_schema_migrations')";
+        match connection.query_row(tables, [], |row| row.get::<_, i32>(0)).map_err(failed)? {
+            5 => Ok(()),
+            _ => Err(CopyError::Foreign(self.path.clone())),
+        }
+    }
+
+    /// Gives the copy a generation of its own and makes it one file without a log, on the disk. Returns the generation.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub(super) fn seal(&mut self) -> Result<i32, CopyError> {
+        let failed = |error| CopyError::Sqlite(self.path.clone(), error);
+        let generation = fresh();
+        let connection = open(&self.path).map_err(failed)?;
+        connection.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).map_err(failed)?;
+        connection.execute_batch(&format!("PRAGMA user_version = {generation}")).map_err(failed)?;
+        connection.close().map_err(|(_, error)| failed(error))?;
+        remove_beside(&self.path);
+        self.file.sync_all().map_err(|error| CopyError::Io(self.path.clone(), error))?;
+        Ok(generation)
+    }
+
+    /// Gives it its real name.
+    ///
+    /// # Errors
+    /// When writing fails.
+    pub fn finish(mut self) -> Result<(), CopyError> {
+        self.seal()?;
+        self.rename()
+    }
+
+    pub(super) fn rename(&mut self) -> Result<(), CopyError> {
+        let failed = |error| CopyError::Io(self.target.clone(), error);
+        fs::rename(&self.path, &self.target).map_err(failed)?;
+        self.is_finished = true;
+        sync_folder(&self.target).map_err(failed)
+    }
+}
+
+impl Drop for PartialCopy {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let _ = fs::remove_file(&self.path);
+            remove_beside(&self.path);
+        }
+    }
+}
+
+/// Keeps a copy from taking the whole disk.
+struct Clock {
+    begun: Instant,
+    rate: u64,
+}
+
+impl Clock {
+    fn start(rate: u64) -> Clock {
+        Clock { begun: Instant::now(), rate }
+    }
+
+    /// Waits until `done` bytes are due.
+    fn wait(&mut self, done: u64, log: u64) {
+        if self.rate == 0 || done == 0 {
+            return;
+        }
+        if log > LONGEST_LOG {
+            log::warn!(
+                "the log has grown to {} MiB meanwhile: copying as fast as it goes",
+                log / (1024 * 1024)
+            );
+            self.rate = 0;
+            return;
+        }
+        let due = Duration::from_secs_f64(done as f64 / self.rate as f64);
+        thread::sleep(due.saturating_sub(self.begun.elapsed()));
+    }
+}
+
+pub(super) fn open(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(DatabaseUrl::sqlite_uri(path), flags)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    Ok(connection)
+}
+
+fn remove_beside(path: &Path) {
+    for suffix in ["-wal", "-shm", "-journal"] {
+        let _ = fs::remove_file(beside(path, suffix));
+    }
+}

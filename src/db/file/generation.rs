@@ -1,0 +1,287 @@
+//! Which log belongs to which file.
+//!
+//! SQLite takes whatever is named `tollgate.db-wal` for the log of `tollgate.db`. After a backup was put in the place of
+//! the file while its log stayed, that mixes two databases without a word. So each start, each backup and each restore
+//! gives the database a new random number, its *generation*. It is in the file's header (`user_version`) and in a file
+//! beside it (`tollgate.db-generation`). A log that has something in it is opened only where both are the same. A file
+//! without a log is opened whatever the file beside it says.
+//!
+//! Renewing takes two steps, and a power cut may fall between them; so the file beside the database first names both
+//! generations, the old and the new, and the new one alone once the header has it for sure:
+//!
+//! ```text
+//! generation 1835301 99120733
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rand::RngExt;
+use rusqlite::{Connection, OpenFlags};
+
+use super::{advise, beside, sync_folder};
+use crate::db::url::DatabaseUrl;
+
+/// A log up to this size, in bytes, has a header and nothing in it.
+pub(super) const EMPTY_LOG: u64 = 32;
+/// Where a database file has its `user_version`.
+const USER_VERSION: std::ops::Range<usize> = 60..64;
+/// The part of the header that is read here.
+pub(super) const HEADER: usize = 100;
+pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
+
+#[derive(Debug, thiserror::Error)]
+pub enum GenerationError {
+    #[error("cannot read or write {0}: {1}")]
+    Io(PathBuf, io::Error),
+    #[error("{}", advise(.0, .1))]
+    Sqlite(PathBuf, rusqlite::Error),
+    #[error(
+        "{log} is not the log of the {file} that is here now (the file has generation {found}, the log belongs to \
+         {expected}). Opening both would damage the database. If {file} was put here on purpose, as a backup that is \
+         restored: move {log} and {shm} away and start again; `tollgate restore` does all of that. If not: put the file \
+         back that belongs to the log"
+    )]
+    ForeignLog { file: PathBuf, log: PathBuf, shm: PathBuf, found: i32, expected: String },
+    #[error(
+        "{log} has changes that are not in {file}, and {sidecar}, which tells whether the two belong together, is \
+         missing. Copy {sidecar} from where the files come from. If you are sure that they belong together, \
+         run `echo generation {found} > {sidecar}`. If not, move {log} away"
+    )]
+    UnknownLog { file: PathBuf, log: PathBuf, sidecar: PathBuf, found: i32 },
+    #[error(
+        "{0} would be rolled back by {1}, which a database that Tollgate has served never leaves behind: that journal \
+         belongs to another file. Move it away and start again"
+    )]
+    ForeignJournal(PathBuf, PathBuf),
+    #[error(
+        "there is no {0}, but {1} is here, so the database was moved or deleted. Put it back, or restore a backup with \
+         `tollgate restore`. To begin with an empty database, move away everything named {0}-*"
+    )]
+    Gone(PathBuf, PathBuf),
+    #[error(
+        "{0} is missing because `tollgate restore` was interrupted: run it again. The database from before is {1}"
+    )]
+    InterruptedRestore(PathBuf, PathBuf),
+}
+
+/// The file beside the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sidecar {
+    /// Those that the file may have. There are several only while it is being renewed.
+    pub(super) generations: Vec<i32>,
+    /// A restore is under way, which keeps the database from before under this name.
+    pub(super) restoring: Option<PathBuf>,
+}
+
+impl Sidecar {
+    /// `None` where there is none, or one that says nothing.
+    pub(super) fn read(database: &Path) -> io::Result<Option<Sidecar>> {
+        let text = match fs::read(beside(database, "-generation")) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(Sidecar::parse(&text))
+    }
+
+    fn parse(text: &str) -> Option<Sidecar> {
+        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let numbers = value("generation")?.split_whitespace().map(str::parse);
+        let generations = numbers.collect::<Result<_, _>>().ok()?;
+        Some(Sidecar { generations, restoring: value("restoring").map(PathBuf::from) })
+    }
+
+    /// Writes it whole or not at all.
+    pub(super) fn write(&self, database: &Path) -> io::Result<()> {
+        let numbers: Vec<String> = self.generations.iter().map(i32::to_string).collect();
+        let mut text = format!("generation {}\n", numbers.join(" "));
+        if let Some(kept) = &self.restoring {
+            text.push_str(&format!("restoring {}\n", kept.display()));
+        }
+        let new = beside(database, "-generation.new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, beside(database, "-generation"))?;
+        sync_folder(database)
+    }
+}
+
+/// A new generation. 0 is that of a database which never had one.
+pub(super) fn fresh() -> i32 {
+    rand::rng().random_range(1..i32::MAX)
+}
+
+/// The generation in a header; 0 where the file is too short to have one.
+pub(super) fn generation_in(header: &[u8]) -> i32 {
+    let bytes = header.get(USER_VERSION).and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(0, i32::from_be_bytes)
+}
+
+/// What the file's own header says, without its log.
+///
+/// SQLite reads it (`immutable` makes it leave log and locks alone), as closing a descriptor of ours would drop the
+/// locks of other connections of this process.
+fn stored_generation(database: &Path) -> Result<i32, GenerationError> {
+    let failed = |error| GenerationError::Sqlite(database.to_owned(), error);
+    let uri = DatabaseUrl::sqlite_uri(database).replace("?mode=rw", "?mode=ro&immutable=1");
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
+    // A checkpoint that was cut short leaves a file that is shorter than its header says. The log has the rest.
+    connection.execute_batch("PRAGMA writable_schema = ON").map_err(failed)?;
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)
+}
+
+/// Whether a file is there and has something in it.
+fn has_content(path: &Path, empty: u64) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.len() > empty)
+}
+
+/// Checks that a missing database is really a new one: not one that was moved or deleted, or that a restore left out.
+///
+/// # Errors
+/// Says what is missing.
+pub(in crate::db) fn check_presence(database: &Path) -> Result<(), GenerationError> {
+    if database.exists() {
+        return Ok(());
+    }
+    let sidecar = Sidecar::read(database)
+        .map_err(|error| GenerationError::Io(beside(database, "-generation"), error))?;
+    match sidecar {
+        Some(Sidecar { restoring: Some(kept), .. }) => {
+            Err(GenerationError::InterruptedRestore(database.to_owned(), kept))
+        }
+        Some(_) => Err(GenerationError::Gone(database.to_owned(), beside(database, "-generation"))),
+        None if has_content(&beside(database, "-wal"), EMPTY_LOG) => {
+            Err(GenerationError::Gone(database.to_owned(), beside(database, "-wal")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks that the log beside the database is its own. To be called before SQLite opens the file.
+///
+/// # Errors
+/// Says which files do not belong together, and what to do.
+pub(in crate::db) fn check_before_open(database: &Path) -> Result<(), GenerationError> {
+    // A server that starts meanwhile renews both sides one after the other.
+    for _ in 0..4 {
+        match check_once(database) {
+            Err(GenerationError::ForeignLog { .. }) => thread::sleep(Duration::from_millis(100)),
+            outcome => return outcome,
+        }
+    }
+    check_once(database)
+}
+
+fn check_once(database: &Path) -> Result<(), GenerationError> {
+    let (log, sidecar_path) = (beside(database, "-wal"), beside(database, "-generation"));
+    let journal = beside(database, "-journal");
+    let has_log = has_content(&log, EMPTY_LOG);
+    if !has_log && !has_content(&journal, 0) {
+        return Ok(());
+    }
+    let found = stored_generation(database)?;
+    if has_content(&journal, 0) && found != 0 {
+        return Err(GenerationError::ForeignJournal(database.to_owned(), journal));
+    }
+    if !has_log {
+        return Ok(());
+    }
+    let file = database.to_owned();
+    match Sidecar::read(database).map_err(|error| GenerationError::Io(sidecar_path.clone(), error))? {
+        Some(sidecar) if sidecar.generations.contains(&found) => Ok(()),
+        Some(sidecar) => {
+            let expected: Vec<String> = sidecar.generations.iter().map(i32::to_string).collect();
+            let expected = expected.join(" or ");
+            Err(GenerationError::ForeignLog { file, log, shm: beside(database, "-shm"), found, expected })
+        }
+        // A database of a release that had no generations, or one whose first start was interrupted.
+        None if found == 0 => Ok(()),
+        None => Err(GenerationError::UnknownLog { file, log, sidecar: sidecar_path, found }),
+    }
+}
+
+/// Gives the database a new generation. The caller has checked the log, and holds the lock.
+///
+/// Where the disk is full, the old generation stays: serving what can be served matters more.
+///
+/// # Errors
+/// Only when the database cannot be opened at all.
+pub(in crate::db) fn renew(database: &Path) -> Result<(), GenerationError> {
+    let old = stored_generation(database)?;
+    let next = fresh();
+    let known = Sidecar::read(database).unwrap_or_default().unwrap_or_default();
+    // Those that an earlier start, killed half-way, has put into the log only.
+    let mut generations = known.generations;
+    if !generations.contains(&old) {
+        generations = vec![old];
+    }
+    generations.push(next);
+    if let Err(error) = (Sidecar { generations, restoring: None }).write(database) {
+        log::warn!("cannot write {}-generation: {error}; the old generation stays", database.display());
+        return Ok(());
+    }
+    match fold(database, Some(next)) {
+        Ok(true) => {
+            let settled = Sidecar { generations: vec![next], restoring: None };
+            settled.write(database).unwrap_or_else(|error| {
+                log::warn!("cannot write {}-generation: {error}", database.display());
+            });
+            Ok(())
+        }
+        // Another program reads the database: the next start finishes it.
+        Ok(false) => Ok(()),
+        Err(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.code == rusqlite::ErrorCode::DiskFull
+                || failure.code == rusqlite::ErrorCode::SystemIoFailure =>
+        {
+            log::warn!("{}: cannot renew its generation: {failure}", database.display());
+            Ok(())
+        }
+        Err(error) => Err(GenerationError::Sqlite(database.to_owned(), error)),
+    }
+}
+
+/// Copies the log into the file, after writing `generation` if there is one. Returns whether all of it was copied.
+pub(super) fn fold(database: &Path, generation: Option<i32>) -> Result<bool, rusqlite::Error> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(DatabaseUrl::sqlite_uri(database), flags)?;
+    connection.busy_timeout(Duration::from_secs(2))?;
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    connection.execute_batch("PRAGMA synchronous = FULL")?;
+    if let Some(generation) = generation {
+        connection.execute_batch(&format!("PRAGMA user_version = {generation}"))?;
+    }
+    let busy: i32 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    connection.close().map_err(|(_, error)| error)?;
+    Ok(busy == 0)
+}
+
+/// Reads the header of a file that no SQLite connection of this process has open.
+pub(super) fn read_header(path: &Path) -> io::Result<Vec<u8>> {
+    let mut header = Vec::with_capacity(HEADER);
+    File::open(path)?.take(HEADER as u64).read_to_end(&mut header)?;
+    Ok(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_beside_the_database_is_read_as_it_was_written() {
+        let parsed = Sidecar::parse("generation 7 8\nrestoring t.db-before\n");
+        let restoring = Some(PathBuf::from("t.db-before"));
+        assert_eq!(parsed, Some(Sidecar { generations: vec![7, 8], restoring }));
+        assert_eq!(Sidecar::parse("generation 7"), Some(Sidecar { generations: vec![7], restoring: None }));
+        assert_eq!(Sidecar::parse("something else"), None);
+    }
+}

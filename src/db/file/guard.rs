@@ -1,0 +1,284 @@
+//! Whether the files are still those that were opened.
+//!
+//! SQLite goes on writing into a file that was moved, deleted or replaced, and into a log that has no name any more; those
+//! chats would be gone at the next start. So the names, the header and the log are looked at before each batch and again
+//! between its COMMIT and its answers, and several times a second while nothing is written.
+//!
+//! A file that is only missing may come back. Everything else lasts until a restart: nobody knows what else was changed.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use super::connections::{Connections, Ticket};
+use super::fault::Fault;
+use super::generation::EMPTY_LOG;
+use super::header::{Held, Size};
+use super::log_check::{LogEnd, look_on};
+use super::{FileId, beside};
+use crate::db::DbConnection;
+
+/// How old a look may be that a read relies on, in milliseconds.
+const FRESH: u64 = 20;
+/// Watches over one database for as long as this process has it open.
+pub(in crate::db) struct Guard {
+    /// As it was given: where that is a symbolic link, what it leads to may change.
+    path: PathBuf,
+    /// Without symbolic links, which is where SQLite keeps the log.
+    real: PathBuf,
+    id: FileId,
+    held: Option<Held>,
+    log: OnceLock<Log>,
+    state: Mutex<State>,
+    faulty: AtomicBool,
+    born: Instant,
+    looked_at: AtomicU64,
+    connections: Connections,
+}
+
+struct Log {
+    file: File,
+    id: FileId,
+    index: FileId,
+}
+
+#[derive(Default)]
+struct State {
+    fault: Option<Fault>,
+    size: Size,
+    log_end: LogEnd,
+}
+
+impl Guard {
+    /// `held`: the descriptor of a server's lock. `None` where `path` names no file.
+    pub(in crate::db) fn new(path: &Path, real: &Path, held: Option<Arc<File>>) -> Option<Guard> {
+        let id = FileId::of(path)?;
+        let held = held.map(|file| Held::new(file, real));
+        Some(Guard {
+            path: path.to_owned(),
+            real: real.to_owned(),
+            id,
+            held,
+            log: OnceLock::new(),
+            state: Mutex::default(),
+            faulty: AtomicBool::new(false),
+            born: Instant::now(),
+            looked_at: AtomicU64::new(0),
+            connections: Connections::default(),
+        })
+    }
+
+    pub(in crate::db) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn real(&self) -> &Path {
+        &self.real
+    }
+
+    /// Allows one more connection.
+    ///
+    /// # Errors
+    /// Why there must be none.
+    pub(in crate::db) fn ticket(self: &Arc<Guard>) -> Result<Ticket, String> {
+        self.check()?;
+        if self.connections.add() {
+            Ok(Ticket::new(self.clone()))
+        } else {
+            Err(format!("{} is being closed", self.path.display()))
+        }
+    }
+
+    /// How many connections are open.
+    pub(in crate::db) fn connections(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// Takes note of the log that a first connection has opened.
+    ///
+    /// # Errors
+    /// Where it is gone already.
+    pub(in crate::db) fn watch_log(&self) -> Result<(), String> {
+        let (log, index) = (beside(&self.real, "-wal"), beside(&self.real, "-shm"));
+        let opened = File::open(&log).and_then(|file| Ok((FileId::from(&file.metadata()?), file)));
+        match (opened, FileId::of(&index)) {
+            (Ok((id, file)), Some(index)) => {
+                let _ = self.log.set(Log { file, id, index });
+                Ok(())
+            }
+            (Err(error), _) => Err(format!("cannot read {}: {error}", log.display())),
+            (_, None) => Err(format!("{} is missing", index.display())),
+        }
+    }
+
+    /// Looks at names, header and log.
+    ///
+    /// # Errors
+    /// What is wrong and what to do.
+    pub(in crate::db) fn check(&self) -> Result<(), String> {
+        self.check_name()?;
+        if !self.has_own_log() {
+            // The folder may have been moved between the two looks.
+            if let Err(error) = fs::metadata(&self.path) {
+                return Err(self.missing(&error));
+            }
+            return Err(self.latch(Fault::LogGone));
+        }
+        self.looked_at.store(self.now(), Ordering::Release);
+        Ok(())
+    }
+
+    /// The same without the log.
+    fn check_name(&self) -> Result<(), String> {
+        if let Some(fault) = self.fault() {
+            return Err(self.explain(fault));
+        }
+        match fs::metadata(&self.path) {
+            Ok(metadata) if FileId::from(&metadata) == self.id => {}
+            Ok(_) => return Err(self.latch(Fault::Replaced)),
+            Err(_) if self.held.as_ref().is_some_and(|held| held.names() == 0) => {
+                return Err(self.latch(Fault::Deleted));
+            }
+            Err(error) => return Err(self.missing(&error)),
+        }
+        if self.has_own_header() { Ok(()) } else { Err(self.latch(Fault::Overwritten)) }
+    }
+
+    /// Like [`Guard::check`], but a look of a few milliseconds ago will do.
+    pub(in crate::db) fn check_lately(&self) -> Result<(), String> {
+        let age = self.now().saturating_sub(self.looked_at.load(Ordering::Acquire));
+        if age <= FRESH && !self.faulty.load(Ordering::Acquire) { Ok(()) } else { self.check() }
+    }
+
+    /// Looks whether what was committed is in the log: before anybody is told so, and before the log is copied.
+    ///
+    /// # Errors
+    /// What is wrong and what to do.
+    pub(in crate::db) fn check_log(&self, conn: &mut DbConnection) -> Result<(), String> {
+        self.check()?;
+        let Some(log) = self.log.get() else { return Ok(()) };
+        let before = self.state().log_end;
+        match look_on(conn, &log.file, before) {
+            Ok(Some(end)) => {
+                self.state().log_end = end;
+                Ok(())
+            }
+            Ok(None) => Err(self.latch(Fault::LogDamaged)),
+            Err(error) => Err(super::advise(&self.path, &error)),
+        }
+    }
+
+    /// What lasts until a restart.
+    pub(in crate::db) fn fault(&self) -> Option<Fault> {
+        if !self.faulty.load(Ordering::Acquire) {
+            return None;
+        }
+        self.state().fault
+    }
+
+    /// To be called when all connections are closed: whether the file alone is the whole database.
+    ///
+    /// # Errors
+    /// What else belongs to it.
+    pub(in crate::db) fn check_closed(&self) -> Result<(), String> {
+        self.check_name()?;
+        let log = beside(&self.real, "-wal");
+        if fs::metadata(&log).map_or(0, |metadata| metadata.len()) == 0 {
+            return Ok(());
+        }
+        Err(format!(
+            "{file} alone is not the whole database: {log} belongs to it, as another program still reads the database, or \
+             there was no room to copy the log. Nothing is lost: the next start puts them together. Until then, never copy \
+             one without the other",
+            file = self.path.display(),
+            log = log.display()
+        ))
+    }
+
+    /// How many names the database's own file has, and the one that the system knows. For a server only.
+    pub(super) fn own_names(&self) -> Option<(u64, PathBuf)> {
+        let held = self.held.as_ref()?;
+        Some((held.names(), held.name()))
+    }
+
+    /// Whether log and index still have their names, or nothing has: then closing the last connection, which removes what
+    /// has those names, removes nothing of another's.
+    pub(super) fn names_no_other_log(&self) -> bool {
+        let Some(log) = self.log.get() else { return true };
+        let is_ours = |suffix: &str, own: FileId| {
+            FileId::of(&beside(&self.real, suffix)).is_none_or(|found| found == own)
+        };
+        is_ours("-wal", log.id) && is_ours("-shm", log.index)
+    }
+
+    /// Whether another log with something in it has the name of ours.
+    pub(super) fn has_other_log(&self) -> bool {
+        let Some(log) = self.log.get() else { return false };
+        fs::metadata(beside(&self.real, "-wal"))
+            .is_ok_and(|found| FileId::from(&found) != log.id && found.len() > EMPTY_LOG)
+    }
+
+    /// The size of the log, in bytes.
+    pub(in crate::db) fn log_size(&self) -> u64 {
+        self.log.get().and_then(|log| log.file.metadata().ok()).map_or(0, |metadata| metadata.len())
+    }
+
+    /// Removes log and index, if they are ours: all that they held is elsewhere.
+    pub(super) fn remove_own_log(&self) {
+        if self.names_no_other_log() {
+            let _ = fs::remove_file(beside(&self.real, "-wal"));
+            let _ = fs::remove_file(beside(&self.real, "-shm"));
+        }
+    }
+
+    fn has_own_log(&self) -> bool {
+        let Some(log) = self.log.get() else { return true };
+        FileId::of(&beside(&self.real, "-wal")) == Some(log.id)
+            && FileId::of(&beside(&self.real, "-shm")) == Some(log.index)
+    }
+
+    /// Whether the header is this server's, and file and header have not gone back in time.
+    fn has_own_header(&self) -> bool {
+        let Some(held) = &self.held else { return true };
+        let before = self.state().size;
+        let size = held.size_since(before);
+        self.state().size = size.unwrap_or(before);
+        size.is_some()
+    }
+
+    fn latch(&self, fault: Fault) -> String {
+        let mut state = self.state();
+        let first = state.fault.is_none();
+        let fault = *state.fault.get_or_insert(fault);
+        self.faulty.store(true, Ordering::Release);
+        drop(state);
+        let why = self.explain(fault);
+        if first {
+            log::error!("{why}");
+        }
+        why
+    }
+
+    fn missing(&self, error: &std::io::Error) -> String {
+        format!("{} is gone ({error}): put the same file back, or stop the server", self.path.display())
+    }
+
+    fn explain(&self, fault: Fault) -> String {
+        format!(
+            "{} {fault}. Nothing is read or written until a restart. To restore a backup: stop the server, run \
+             `tollgate restore BACKUP`, start it",
+            self.path.display()
+        )
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Nothing in here can panic half-way through a change, so a poisoned lock still guards sound state.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

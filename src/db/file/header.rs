@@ -1,0 +1,75 @@
+//! The file that a server holds open, as its own descriptor shows it: whether it is still what the server made of it.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::generation::{HEADER, MAGIC, Sidecar, generation_in};
+
+/// Where the header has the number of pages. A database never shrinks while it is served.
+const PAGES: std::ops::Range<usize> = 28..32;
+/// A checkpoint may be writing the first page at the very moment of a look.
+const LOOKS: usize = 3;
+
+/// A descriptor of the file, and the generations that the file may have.
+pub(super) struct Held {
+    file: Arc<File>,
+    generations: Vec<i32>,
+}
+
+/// How large the file was at the last look.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Size {
+    bytes: u64,
+    pages: u32,
+}
+
+impl Held {
+    /// `file`: the descriptor of the server's lock. `database`: the path, without symbolic links.
+    pub(super) fn new(file: Arc<File>, database: &Path) -> Held {
+        let known = Sidecar::read(database).unwrap_or_default().unwrap_or_default();
+        let mut generations = known.generations;
+        generations.push(header_of(&file).map_or(0, |header| generation_in(&header)));
+        Held { file, generations }
+    }
+
+    /// How large it is, unless it has become smaller, or has the header of another file.
+    pub(super) fn size_since(&self, before: Size) -> Option<Size> {
+        for look in 0..LOOKS {
+            if look > 0 {
+                thread::sleep(Duration::from_millis(1));
+            }
+            let (Some(header), Ok(metadata)) = (header_of(&self.file), self.file.metadata()) else {
+                continue;
+            };
+            let pages =
+                header.get(PAGES).and_then(|bytes| bytes.try_into().ok()).map_or(0, u32::from_be_bytes);
+            let size = Size { bytes: metadata.len(), pages };
+            let is_own = header.starts_with(MAGIC) && self.generations.contains(&generation_in(&header));
+            if is_own && size.bytes >= before.bytes && size.pages >= before.pages {
+                return Some(size);
+            }
+        }
+        None
+    }
+
+    /// How many names it has.
+    pub(super) fn names(&self) -> u64 {
+        self.file.metadata().map_or(1, |metadata| metadata.nlink())
+    }
+
+    /// Its name, as the system knows it.
+    pub(super) fn name(&self) -> PathBuf {
+        fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd())).unwrap_or_default()
+    }
+}
+
+fn header_of(file: &File) -> Option<[u8; HEADER]> {
+    let mut header = [0; HEADER];
+    file.read_exact_at(&mut header, 0).ok()?;
+    Some(header)
+}

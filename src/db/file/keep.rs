@@ -1,0 +1,114 @@
+//! Saving what only this process still has: a file or a log that was deleted while it was open lives on until it is
+//! closed.
+
+use std::mem;
+use std::path::Path;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+
+use super::fault::Fault;
+use super::generation::{Sidecar, fresh};
+use super::{Guard, free_name};
+use crate::db::DbConnection;
+use crate::db::session::Session;
+
+/// Saves what can be saved after `fault`, on a connection that was opened before it happened. Returns whether all that was
+/// answered is in one file now.
+pub(in crate::db) fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) -> bool {
+    let DbConnection::Sqlite(conn) = conn else { return false };
+    let file = guard.path().display();
+    let saved = match fault {
+        Fault::LogGone if guard.has_other_log() => {
+            // The next start must not take that log for ours.
+            save_aside(guard, conn).and_then(|what| disown(guard.real()).map(|()| what))
+        }
+        Fault::LogGone => copy_the_log(conn).map(|()| {
+            format!("what the log of {file} held was copied into the file: nothing that was answered is lost")
+        }),
+        Fault::Deleted => save_aside(guard, conn),
+        Fault::Replaced => match guard.own_names() {
+            Some((0, _)) | None => save_aside(guard, conn),
+            Some((_, name)) => copy_the_log(conn).map(|()| {
+                format!("the database that was served is {} now, with all that was answered", name.display())
+            }),
+        },
+        // File and log no longer belong together, whatever the header says: no later start may join them.
+        Fault::Overwritten => {
+            if let Err(why) = disown(guard.real()) {
+                log::error!("cannot write {file}-generation: {why}");
+            }
+            log::error!(
+                "{file}-wal belongs to the file that was overwritten, and must not be joined to this one: move it away"
+            );
+            return false;
+        }
+        Fault::LogDamaged => {
+            log::error!(
+                "chats that were answered shortly before may be lost with the log of {file}: compare it with the last \
+                 backup"
+            );
+            return false;
+        }
+    };
+    match &saved {
+        Ok(what) => log::error!("{what}"),
+        Err(why) => log::error!("what {file} held could not be saved: {why}"),
+    }
+    saved.is_ok()
+}
+
+/// The file has been moved away, or its folder: what the log holds goes with it.
+pub(in crate::db) fn follow(conn: &mut DbConnection) {
+    if let DbConnection::Sqlite(conn) = conn {
+        let _ = copy_the_log(conn);
+    }
+}
+
+/// Closes the last connection, which copies the log and removes it by its name. Where either would do harm, it is left
+/// open until the process ends.
+pub(in crate::db) fn close_last(guard: &Guard, session: Session, is_saved: bool) {
+    let fault = guard.fault();
+    if fault.is_some_and(Fault::forbids_copying) || !guard.names_no_other_log() {
+        mem::forget(session);
+        return;
+    }
+    drop(session);
+    // SQLite leaves the log where the file has another name.
+    if is_saved && matches!(fault, Some(Fault::Replaced | Fault::Deleted)) {
+        guard.remove_own_log();
+    }
+}
+
+fn copy_the_log(conn: &mut SqliteConnection) -> Result<(), String> {
+    #[derive(QueryableByName)]
+    struct Copied {
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        log: i32,
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        checkpointed: i32,
+    }
+    let copied: Copied = diesel::sql_query("PRAGMA wal_checkpoint(FULL)")
+        .get_result(conn)
+        .map_err(|error| error.to_string())?;
+    if copied.log == copied.checkpointed {
+        Ok(())
+    } else {
+        Err("a reader kept the log from being copied".to_owned())
+    }
+}
+
+/// Writes the database as this process sees it into a new file beside its place.
+fn save_aside(guard: &Guard, conn: &mut SqliteConnection) -> Result<String, String> {
+    let target = free_name(guard.real(), "-saved");
+    let text = target.to_string_lossy().replace('\'', "''");
+    conn.batch_execute(&format!("VACUUM INTO '{text}'")).map_err(|error| error.to_string())?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&target, mode).map_err(|error| error.to_string())?;
+    Ok(format!("the database that was served was saved as {}, with all that was answered", target.display()))
+}
+
+fn disown(database: &Path) -> Result<(), String> {
+    let nobodys = Sidecar { generations: vec![fresh()], restoring: None };
+    nobodys.write(database).map_err(|error| error.to_string())
+}

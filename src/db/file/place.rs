@@ -1,0 +1,97 @@
+//! Whether a path is a good place for an SQLite database.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statfs, statx};
+
+use super::beside;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    #[error("cannot look at {0}: {1}")]
+    Io(PathBuf, io::Error),
+    #[error("{0} is {1}, not a file: --database-url takes the path of the database file")]
+    NotAFile(PathBuf, &'static str),
+    #[error(
+        "{0} has {1} names (hard links). SQLite keeps its log beside the name that it is opened by, so two names would \
+         mean two logs and a damaged database: remove the other names (find them with `find -samefile {0}`), or make a \
+         copy with `tollgate backup`"
+    )]
+    ManyNames(PathBuf, u64),
+    #[error(
+        "{0} is a mount of a single file. SQLite keeps its log beside the file, and that log would not be in the mount: \
+         mount the folder that holds the database instead"
+    )]
+    MountedFile(PathBuf),
+    #[error(
+        "{0} is on a network file system ({1}), where SQLite's log and locks do not work: put the database on a local \
+         disk, or use PostgreSQL"
+    )]
+    NetworkFileSystem(PathBuf, &'static str),
+    #[error(
+        "{0} has mode {1:o} and belongs to somebody else, so others may read or change it: run `chmod 600 {0}` as its \
+         owner, or give it to the user that runs tollgate with `chown`"
+    )]
+    Open(PathBuf, u32),
+}
+
+/// File systems without the shared memory and the locks that SQLite's log needs, by the numbers that Linux gives them.
+const NETWORK: [(i64, &str); 4] =
+    [(0x6969, "NFS"), (0xFF53_4D42, "CIFS"), (0xFE53_4D42, "SMB"), (0x517B, "SMB")];
+
+/// Checks an existing database's path before it is opened.
+///
+/// # Errors
+/// Why SQLite must not open it there.
+pub(in crate::db) fn check_place(path: &Path) -> Result<(), PlaceError> {
+    let failed = |error: io::Error| PlaceError::Io(path.to_owned(), error);
+    let metadata = fs::metadata(path).map_err(failed)?;
+    let kind = metadata.file_type();
+    if !kind.is_file() {
+        let what = if kind.is_dir() {
+            "a folder"
+        } else if kind.is_block_device() || kind.is_char_device() {
+            "a device"
+        } else {
+            "a pipe or a socket"
+        };
+        return Err(PlaceError::NotAFile(path.to_owned(), what));
+    }
+    if metadata.nlink() > 1 {
+        return Err(PlaceError::ManyNames(path.to_owned(), metadata.nlink()));
+    }
+    let status = statx(CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS);
+    if status.is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)) {
+        return Err(PlaceError::MountedFile(path.to_owned()));
+    }
+    let system = statfs(path).map_err(|error| failed(error.into()))?;
+    // The type of the number differs from one architecture to the next.
+    let number = i64::try_from(system.f_type).unwrap_or(0);
+    match NETWORK.iter().find(|(known, _)| *known == number) {
+        Some((_, name)) => Err(PlaceError::NetworkFileSystem(path.to_owned(), name)),
+        None => Ok(()),
+    }
+}
+
+/// Takes from everybody but the owner what they may do with the database and the files beside it: a backup that was put
+/// back with `cp` may be readable by all.
+///
+/// # Errors
+/// When the mode cannot be changed, as the file belongs to somebody else.
+pub(in crate::db) fn tighten_mode(database: &Path) -> Result<(), PlaceError> {
+    for path in [database.to_owned(), beside(database, "-wal"), beside(database, "-shm")] {
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        let mode = metadata.mode() & 0o7777;
+        if mode & 0o077 == 0 {
+            continue;
+        }
+        if fs::set_permissions(&path, Permissions::from_mode(mode & 0o700)).is_err() {
+            return Err(PlaceError::Open(path, mode));
+        }
+        log::warn!("{} had mode {mode:o}: it is {:o} now, for its owner alone", path.display(), mode & 0o700);
+    }
+    Ok(())
+}

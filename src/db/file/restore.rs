@@ -1,0 +1,153 @@
+//! Putting another file in the database's place.
+//!
+//! The new file is copied beside the database and checked there, before anything is touched. Then the database from before
+//! is moved away, and the new one gets its name. In between the file of the generation says that a restore is under way,
+//! so that whatever is interrupted is either started as it was, started as restored, or refused by name; no start makes an
+//! empty database in the gap.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::copy::{CopyError, PartialCopy, Progress, open};
+use super::generation::{Sidecar, check_before_open};
+use super::paths::check_source;
+use super::{advise, beside, free_name, sync_folder};
+use crate::db::serve_lock::ServeLock;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    #[error("{0}: {1}")]
+    Io(PathBuf, io::Error),
+    #[error("another program has {0} open: end it first")]
+    InUse(PathBuf),
+}
+
+/// What became of the database from before.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Before {
+    /// There was none.
+    None,
+    Deleted,
+    KeptAs(PathBuf),
+}
+
+/// Copies `source` beside `database`, as what may come into its place. Nothing else is changed.
+///
+/// # Errors
+/// Why `source` is no backup, or what failed.
+pub fn copy_candidate(
+    database: &Path,
+    source: &Path,
+    told: &mut dyn FnMut(Progress),
+) -> Result<PartialCopy, CopyError> {
+    check_source(source, database)?;
+    let mut copy = PartialCopy::at(beside(database, "-restoring"), database)?;
+    copy.fill_from_file(source, told)?;
+    Ok(copy)
+}
+
+/// Puts `candidate` in the place of the database, whose lock the caller holds.
+///
+/// # Errors
+/// What failed. The message of the next start says what to do, if anything.
+pub fn replace(lock: &ServeLock, mut candidate: PartialCopy, keep: bool) -> Result<Before, RestoreError> {
+    let Some(database) = lock.path() else { return Ok(Before::None) };
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error| RestoreError::Io(path, error)
+    };
+    let sidecar_path = beside(database, "-generation");
+    let known = Sidecar::read(database).map_err(failed(&sidecar_path))?.unwrap_or_default();
+    let is_there = database.exists();
+    if is_there {
+        fold_alone(database)?;
+    }
+    let new = candidate.seal()?;
+    // A restore that was interrupted has moved the database away already, under this name.
+    let interrupted = known.restoring.clone().filter(|kept| !is_there && kept.exists());
+    let kept = interrupted.clone().unwrap_or_else(|| free_name(database, "-before-restore"));
+    let old = Sidecar { generations: known.generations.clone(), restoring: None };
+    let mut generations = known.generations;
+    generations.push(new);
+    let marked = Sidecar { generations, restoring: Some(kept.clone()) };
+    marked.write(database).map_err(failed(&sidecar_path))?;
+    let kept_something = move_away(database, &kept).map_err(failed(database))? || interrupted.is_some();
+    if beside(&kept, "-wal").exists() {
+        old.write(&kept).map_err(failed(&kept))?;
+    }
+    sync_folder(database).map_err(failed(database))?;
+    candidate.rename()?;
+    let settled = Sidecar { generations: vec![new], restoring: None };
+    settled.write(database).map_err(failed(&sidecar_path))?;
+    match (kept_something, keep) {
+        (false, _) => Ok(Before::None),
+        (true, true) => Ok(Before::KeptAs(kept)),
+        (true, false) => {
+            for path in ["", "-wal", "-journal", "-generation"].map(|suffix| beside(&kept, suffix)) {
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(RestoreError::Io(path, error));
+                    }
+                    _ => {}
+                }
+            }
+            Ok(Before::Deleted)
+        }
+    }
+}
+
+/// Copies the log into the database, if it is sound, so that one file has all of it. Where it is damaged, or its log is
+/// another's, both are kept as they are.
+///
+/// # Errors
+/// When another program has it open.
+fn fold_alone(database: &Path) -> Result<(), RestoreError> {
+    if let Err(error) = check_before_open(database) {
+        log::warn!("{error}");
+        return Ok(());
+    }
+    let folded = open(database).and_then(|connection| {
+        connection.busy_timeout(std::time::Duration::from_secs(1))?;
+        // Only the last program that has it open may leave the mode of the log.
+        let mode: String = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
+        connection.close().map_err(|(_, error)| error)?;
+        Ok(mode)
+    });
+    match folded {
+        Ok(mode) if mode == "delete" => Ok(()),
+        Ok(_) => Err(RestoreError::InUse(database.to_owned())),
+        Err(error) => match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                Err(RestoreError::InUse(database.to_owned()))
+            }
+            _ => {
+                log::warn!("{}: it is kept as it is", advise(database, &error));
+                Ok(())
+            }
+        },
+    }
+}
+
+/// Moves the database away, then what is beside it. Returns whether there was anything to keep.
+fn move_away(database: &Path, kept: &Path) -> io::Result<bool> {
+    let mut any = false;
+    for suffix in ["", "-wal", "-journal"] {
+        let path = beside(database, suffix);
+        match fs::metadata(&path) {
+            Ok(metadata) if suffix.is_empty() || metadata.len() > 0 => {
+                fs::rename(&path, beside(kept, suffix))?;
+                any = true;
+            }
+            Ok(_) => fs::remove_file(&path)?,
+            Err(_) => {}
+        }
+    }
+    // The index of the log is made anew from the log.
+    match fs::remove_file(beside(database, "-shm")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(any),
+    }
+}

@@ -1,0 +1,164 @@
+//! Opening the database and closing it again.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use super::checkpointer::Checkpointer;
+use super::connection::{Connector, LogQuietly, Purpose};
+use super::file::{self, Guard, Ticket};
+use super::pooler;
+use super::reader::{self, Readers};
+use super::session::Session;
+use super::watchdog::Watchdog;
+use super::writer::Writers;
+use super::{DatabaseUrl, Db, DbConnection, DbOptions, Inner, ServeLock, SqliteFile, unavailable};
+use crate::error::{Error, Result};
+
+/// How long a request waits for a read connection before it is answered 503.
+const POOL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection of its own, for one long read. The database is not closed before it.
+pub struct OwnConnection {
+    connection: DbConnection,
+    _ticket: Option<Ticket>,
+}
+
+impl std::ops::Deref for OwnConnection {
+    type Target = DbConnection;
+
+    fn deref(&self) -> &DbConnection {
+        &self.connection
+    }
+}
+
+impl std::ops::DerefMut for OwnConnection {
+    fn deref_mut(&mut self) -> &mut DbConnection {
+        &mut self.connection
+    }
+}
+
+impl Db {
+    /// Opens the database, making an SQLite file that is not there yet. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] with the database's own words when it cannot be reached, or says why an SQLite file must not
+    /// be opened.
+    pub fn open(options: &DbOptions) -> Result<Db> {
+        ServeLock::check_beside(&options.url).map_err(unavailable)?;
+        Db::open_under(options, None)
+    }
+
+    /// Like [`Db::open`], for a command that changes something: where no server runs, the SQLite file gets a new generation
+    /// first (see [`file`]), so that what the command writes is told from the log of an earlier copy.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub fn open_to_change(options: &DbOptions) -> Result<Db> {
+        if let Some(lock) = ServeLock::take_if_free(&options.url).map_err(unavailable)? {
+            lock.renew_generation().map_err(unavailable)?;
+        }
+        Db::open(options)
+    }
+
+    /// Like [`Db::open`], for a server: it holds the lock until the database is closed.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub fn open_to_serve(options: &DbOptions, lock: &ServeLock) -> Result<Db> {
+        lock.renew_generation().map_err(unavailable)?;
+        Db::open_under(options, Some(lock))
+    }
+
+    fn open_under(options: &DbOptions, lock: Option<&ServeLock>) -> Result<Db> {
+        let guard = options.url.sqlite_path().map(|path| open_file(path, lock)).transpose()?.map(Arc::new);
+        let connector = |purpose| Connector::new(options.url.clone(), purpose, guard.clone());
+        // The first connection is made here, so that a wrong address or password is told at once and in full. On SQLite the
+        // keeper of the log has it, and it is the last to be closed.
+        let file = match &guard {
+            Some(guard) => {
+                let session = connector(Purpose::Keep).connect_with_reason()?;
+                guard.watch_log().map_err(Error::Unavailable)?;
+                let checkpointer = Checkpointer::start(session, guard.clone()).map_err(no_thread)?;
+                Some(SqliteFile { guard: guard.clone(), checkpointer })
+            }
+            None => {
+                let first = connector(Purpose::Read).connect_with_reason()?;
+                refuse_pooler(first, &connector(Purpose::Read))?;
+                None
+            }
+        };
+        // A thread that hangs keeps its connection.
+        let spare = if options.url.is_postgres() { reader::MOST_ABANDONED } else { 0 };
+        let pool = r2d2::Pool::builder()
+            .max_size(options.read_connections.saturating_add(spare))
+            .min_idle(Some(1))
+            .connection_timeout(POOL_TIMEOUT)
+            .error_handler(Box::new(LogQuietly))
+            .build_unchecked(connector(Purpose::Read));
+        let count = if options.url.is_postgres() { options.pg_writers.max(1) } else { 1 };
+        let writer = |purpose| connector(purpose).with_patience(options.hangs_after);
+        let writers = Arc::new(Writers::start(writer, count, options.hangs_after).map_err(no_thread)?);
+        let threads = usize::try_from(options.read_connections).unwrap_or(1);
+        let readers = Arc::new(Readers::start(&pool, threads).map_err(no_thread)?);
+        let _watchdog = match options.url.is_postgres() {
+            true => Some(Watchdog::start(writers.clone(), readers.clone()).map_err(no_thread)?),
+            false => None,
+        };
+        let (url, pool) = (options.url.clone(), RwLock::new(Some(pool)));
+        Ok(Db { inner: Arc::new(Inner { url, pool, readers, writers, file, _watchdog }) })
+    }
+
+    /// Ends all threads when they have done what is queued, closes all connections, and leaves an SQLite database as one
+    /// file. Blocks, at most until `until`. Nothing can be read or written through any handle afterwards.
+    ///
+    /// # Errors
+    /// Says why the SQLite file alone is not the whole database.
+    pub fn close(&self, until: Instant) -> Result<(), String> {
+        self.inner.close(until);
+        self.inner.file.as_ref().map_or(Ok(()), |file| file.guard.check_closed())
+    }
+
+    pub(super) fn own_connection(&self, purpose: Purpose) -> Result<OwnConnection> {
+        let guard = self.inner.file.as_ref().map(|file| file.guard.clone());
+        let session = Connector::new(self.url().clone(), purpose, guard).connect_with_reason()?;
+        let (connection, _ticket) = session.into_parts();
+        Ok(OwnConnection { connection, _ticket })
+    }
+}
+
+/// Checks an SQLite file before SQLite opens it.
+fn open_file(path: &Path, lock: Option<&ServeLock>) -> Result<Guard> {
+    let real = || path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
+    file::check_presence(&real()).map_err(unavailable)?;
+    DatabaseUrl::Sqlite(path.to_owned())
+        .create_if_missing()
+        .map_err(|error| Error::Unavailable(format!("{}: {error}", path.display())))?;
+    file::check_place(path).map_err(unavailable)?;
+    let real = real();
+    file::tighten_mode(&real).map_err(unavailable)?;
+    file::check_before_open(&real).map_err(unavailable)?;
+    let held = lock.and_then(ServeLock::database);
+    Guard::new(path, &real, held)
+        .ok_or_else(|| Error::Unavailable(format!("there is no file {}", path.display())))
+}
+
+fn no_thread(error: std::io::Error) -> Error {
+    Error::Unavailable(format!("cannot start a thread for the database: {error}"))
+}
+
+/// # Errors
+/// [`Error::Unavailable`] with what to do when a pooler shares its connections between clients.
+fn refuse_pooler(first: Session, connector: &Connector) -> Result<()> {
+    let (first, _) = first.into_parts();
+    let (second, _) = connector.connect_with_reason()?.into_parts();
+    let (DbConnection::Postgres(mut first), DbConnection::Postgres(mut second)) = (first, second) else {
+        return Ok(());
+    };
+    let refused = |why: &str| Error::Unavailable(format!("cannot use {}: {why}", connector.url));
+    match pooler::shares_connections(&mut first, &mut second) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(refused(pooler::REFUSAL)),
+        Err(why) => Err(refused(&why)),
+    }
+}

@@ -1,0 +1,231 @@
+//! Another file in the place of the one that is served, and a log that belongs to another file.
+
+use std::fs::{self, OpenOptions};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use rstest::rstest;
+
+use super::{assert_no_start, assert_refused, back_up, beside, file, run, said, serves_nothing, stop_clean};
+use crate::blackbox::load::{self, Load, Outcome, RICH};
+use crate::support::figures;
+use crate::support::http::Answer;
+use crate::support::server::{Server, assert_verified};
+use crate::support::{On, TestDatabase, wait};
+
+/// Moves a copy over the file, as `mv` does.
+fn move_into_place(backup: &Path, database: &TestDatabase) {
+    let copy = backup.with_extension("copy");
+    fs::copy(backup, &copy).unwrap();
+    fs::rename(copy, database.url()).unwrap();
+}
+
+/// Writes a copy into the file, as `cp` does.
+fn copy_into_place(backup: &Path, database: &TestDatabase) {
+    fs::copy(backup, database.url()).unwrap();
+}
+
+fn cut_short(_: &Path, database: &TestDatabase) {
+    OpenOptions::new().write(true).open(database.url()).unwrap().set_len(8192).unwrap();
+}
+
+fn delete(_: &Path, database: &TestDatabase) {
+    fs::remove_file(database.url()).unwrap();
+}
+
+/// What an operator does to the file while it is served under load: from then on nothing is answered but 503, within a
+/// second, and a restart tells the truth.
+#[rstest]
+#[case::mv(move_into_place, "another one was put in its place")]
+#[case::cp(copy_into_place, "was overwritten")]
+#[case::truncate(cut_short, "was overwritten or cut short")]
+#[case::rm(delete, "was deleted")]
+fn a_file_that_is_changed_under_the_server_is_served_no_more(
+    #[case] handle: fn(&Path, &TestDatabase),
+    #[case] why: &str,
+) {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let server = Server::start(&database, &RICH);
+    let tokens = load::users(&server, "user", 3);
+    let before = Load::start(&server, &tokens, "before");
+    before.await_acknowledged(100);
+    before.stop();
+    let backup = back_up(&database, "backup.db");
+    let load = Load::start(&server, &tokens, "after");
+    load.await_acknowledged(100);
+    handle(&backup, &database);
+    let handled = Instant::now();
+    load.await_refused(10);
+    wait::until("a 503 to everything", Duration::from_secs(5), || {
+        serves_nothing(&server, &tokens[0]).then_some(())
+    });
+    let took = handled.elapsed();
+    let sent = load.stop();
+    let refused = sent.iter().filter(|one| matches!(one.outcome, Outcome::Refused(503))).count();
+    assert!(refused > 0, "{sent:?}");
+    let log = server.log();
+    assert!(log.contains(why) && log.contains("tollgate restore"), "{log}");
+    figures::report(
+        &format!("the file is changed under load ({why})"),
+        &format!("all 503 after {} ms", took.as_millis()),
+    );
+    // It lasts until a restart.
+    assert!(serves_nothing(&server, &tokens[0]));
+}
+
+#[test]
+fn a_backup_that_is_moved_into_place_is_served_after_a_clean_restart() {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let mut server = Server::start(&database, &[]);
+    let token = server.user("ada");
+    assert_eq!(server.chat(&token, "Before").status, 201);
+    let backup = back_up(&database, "backup.db");
+    assert_eq!(server.chat(&token, "After").status, 201);
+    move_into_place(&backup, &database);
+    wait::until("a 503", Duration::from_secs(5), || serves_nothing(&server, &token).then_some(()));
+    // What was answered is in a file of its own, although the old file has no name any more.
+    wait::until("the old database to be saved", Duration::from_secs(10), || {
+        server.log().contains("was saved as").then_some(())
+    });
+    let log = server.log();
+    let saved = log.split_once("was saved as ").unwrap().1.split_once(',').unwrap().0.to_owned();
+    server.terminate();
+    server.wait(Duration::from_secs(20));
+    assert!(!beside(&database, "-wal").exists(), "the log of the old file is left");
+    let mut server = Server::start(&database, &[]);
+    assert_eq!(server.messages(&token), ["Before"]);
+    stop_clean(&mut server, &database);
+    assert_verified(&database);
+    fs::rename(saved, database.url()).unwrap();
+    let server = Server::start(&database, &[]);
+    assert_eq!(server.messages(&token), ["After", "Before"]);
+    drop(server);
+    assert_verified(&database);
+}
+
+#[rstest]
+#[case::a_backup(move_into_place)]
+#[case::a_backup_by_cp(copy_into_place)]
+fn a_log_that_a_killed_server_left_is_not_joined_to_a_backup(#[case] handle: fn(&Path, &TestDatabase)) {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let mut server = Server::start(&database, &[]);
+    let token = server.user("ada");
+    assert_eq!(server.chat(&token, "Before").status, 201);
+    let backup = back_up(&database, "backup.db");
+    assert_eq!(server.chat(&token, "After").status, 201);
+    server.kill9();
+    handle(&backup, &database);
+    assert_no_start(&database, &["-wal is not the log of the", "move", "tollgate restore"]);
+    for words in [&["verify"][..], &["adjust", "ada", "1", "--note", "x"], &["migrate", "--status"]] {
+        assert_refused(&run(&database, words), &["-wal is not the log of the"]);
+    }
+    assert!(beside(&database, "-wal").exists(), "a log that may be needed was deleted");
+    // What the message says.
+    fs::rename(beside(&database, "-wal"), beside(&database, "-away")).unwrap();
+    let server = Server::start(&database, &[]);
+    assert_eq!(server.messages(&token), ["Before"]);
+    drop(server);
+    assert_verified(&database);
+}
+
+#[test]
+fn a_copy_from_after_a_clean_stop_is_not_joined_to_a_later_log() {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let mut server = Server::start(&database, &[]);
+    let token = server.user("ada");
+    assert_eq!(server.chat(&token, "Before").status, 201);
+    stop_clean(&mut server, &database);
+    let copy = file(&database).with_file_name("copy.db");
+    fs::copy(database.url(), &copy).unwrap();
+    // A command alone begins a log, too.
+    assert!(run(&database, &["adjust", "ada", "7", "--note", "x"]).status.success());
+    let mut server = Server::start(&database, &[]);
+    assert_eq!(server.chat(&token, "After").status, 201);
+    server.kill9();
+    fs::copy(&copy, database.url()).unwrap();
+    assert_no_start(&database, &["-wal is not the log of the"]);
+    for suffix in ["-wal", "-shm"] {
+        fs::remove_file(beside(&database, suffix)).unwrap();
+    }
+    // A lone file is served, whatever the file of the generation says.
+    let server = Server::start(&database, &[]);
+    assert_eq!(server.tokens(&token), 3900);
+}
+
+#[test]
+fn a_killed_servers_own_log_is_recovered_and_one_of_unknown_origin_is_asked_about() {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let mut server = Server::start(&database, &[]);
+    let token = server.user("ada");
+    assert_eq!(server.chat(&token, "Hello").status, 201);
+    server.kill9();
+    // Both files were copied elsewhere, and the third was forgotten.
+    let generation = fs::read(beside(&database, "-generation")).unwrap();
+    fs::remove_file(beside(&database, "-generation")).unwrap();
+    assert_no_start(&database, &["-generation", "echo generation"]);
+    fs::write(beside(&database, "-generation"), generation).unwrap();
+    let mut server = Server::start(&database, &[]);
+    assert_eq!(server.messages(&token), ["Hello"]);
+    stop_clean(&mut server, &database);
+}
+
+#[test]
+fn a_journal_beside_a_database_that_was_served_is_refused() {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    stop_clean(&mut Server::start(&database, &[]), &database);
+    fs::write(beside(&database, "-journal"), b"left by another program").unwrap();
+    assert_no_start(&database, &["-journal", "belongs to another file"]);
+}
+
+#[test]
+fn no_empty_database_is_made_in_the_place_of_one_that_is_gone() {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let mut server = Server::start(&database, &[]);
+    let token = server.user("ada");
+    stop_clean(&mut server, &database);
+    let away = file(&database).with_file_name("away.db");
+    fs::rename(database.url(), &away).unwrap();
+    assert_no_start(&database, &["was moved or deleted", "empty database"]);
+    assert!(!file(&database).exists());
+    fs::rename(away, database.url()).unwrap();
+    assert_eq!(Server::start(&database, &[]).tokens(&token), 4000);
+}
+
+#[test]
+fn a_folder_that_is_moved_away_and_back_is_served_again() {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let server = Server::start(&database, &[]);
+    let token = server.user("ada");
+    assert_eq!(server.chat(&token, "Before").status, 201);
+    let folder = file(&database).parent().unwrap();
+    let away = folder.with_extension("away");
+    fs::rename(folder, &away).unwrap();
+    wait::until("a 503", Duration::from_secs(5), || serves_nothing(&server, &token).then_some(()));
+    // What was answered has gone with it.
+    let elsewhere = TestDatabase::create(On::Sqlite).unwrap();
+    wait::until("the log to be copied", Duration::from_secs(10), || {
+        let moved = away.join(file(&database).file_name().unwrap());
+        fs::copy(moved, elsewhere.url()).unwrap();
+        let mut connection = SqliteConnection::establish(elsewhere.url()).unwrap();
+        let chats = diesel::sql_query("SELECT 1 FROM chats").execute(&mut connection);
+        (chats.is_ok_and(|chats| chats == 1)).then_some(())
+    });
+    fs::rename(&away, folder).unwrap();
+    let answer: Answer = wait::until("chats to work again", Duration::from_secs(10), || {
+        Some(server.chat(&token, "Again")).filter(|answer| answer.status == 201)
+    });
+    assert_eq!(answer.header("X-Tokens-Remaining"), Some("3800"));
+    assert_eq!(server.messages(&token), ["Again", "Before"]);
+}
+
+#[test]
+fn commands_do_not_touch_a_file_that_replaced_the_one_that_is_served() {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let server = Server::start(&database, &[]);
+    server.user("ada");
+    let backup = back_up(&database, "backup.db");
+    move_into_place(&backup, &database);
+    let output = run(&database, &["adjust", "ada", "5", "--note", "x"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+}

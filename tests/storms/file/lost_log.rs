@@ -1,0 +1,128 @@
+//! The log is deleted, moved, replaced or cut short under the server: nobody is answered for what is lost.
+
+use std::fs::{self, OpenOptions};
+use std::time::Duration;
+
+use rstest::rstest;
+
+use super::{beside, serves_nothing};
+use crate::blackbox::load::{self, Load, Outcome, RICH};
+use crate::support::server::{Server, assert_verified};
+use crate::support::{On, TestDatabase, figures, wait};
+
+fn delete_the_log(database: &TestDatabase) {
+    fs::remove_file(beside(database, "-wal")).unwrap();
+}
+
+fn delete_the_index(database: &TestDatabase) {
+    fs::remove_file(beside(database, "-shm")).unwrap();
+}
+
+fn delete_both(database: &TestDatabase) {
+    delete_the_log(database);
+    delete_the_index(database);
+}
+
+fn move_the_log(database: &TestDatabase) {
+    fs::rename(beside(database, "-wal"), beside(database, "-old")).unwrap();
+}
+
+fn replace_the_log(database: &TestDatabase) {
+    fs::write(beside(database, "-new"), b"").unwrap();
+    fs::rename(beside(database, "-new"), beside(database, "-wal")).unwrap();
+}
+
+/// Whatever was answered is there after a restart, as the process still had the log and copied it into the file.
+#[rstest]
+#[case::wal(delete_the_log)]
+#[case::shm(delete_the_index)]
+#[case::both(delete_both)]
+#[case::moved(move_the_log)]
+#[case::replaced_by_an_empty_one(replace_the_log)]
+fn a_log_that_is_deleted_under_load_takes_no_answered_chat_with_it(
+    #[case] handle: fn(&TestDatabase),
+    #[values(true, false)] is_killed: bool,
+) {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let mut server = Server::start(&database, &RICH);
+    let tokens = load::users(&server, "user", 4);
+    let load = Load::start(&server, &tokens, "lost");
+    load.await_acknowledged(150);
+    handle(&database);
+    load.await_refused(10);
+    wait::until("a 503 to everything", Duration::from_secs(5), || {
+        serves_nothing(&server, &tokens[0]).then_some(())
+    });
+    wait::until("the log to be saved", Duration::from_secs(10), || {
+        let log = server.log();
+        log.contains("was copied into the file").then_some(())
+    });
+    let sent = load.stop();
+    if is_killed {
+        server.kill9();
+    } else {
+        server.terminate();
+        server.wait(Duration::from_secs(20));
+    }
+    let server = Server::start(&database, &RICH);
+    load::assert_books(&server, &tokens, &sent);
+    drop(server);
+    assert_verified(&database);
+    let answered = sent.iter().filter(|one| matches!(one.outcome, Outcome::Acknowledged(_))).count();
+    figures::report("the log is deleted under load", &format!("{answered} chats answered, 0 lost"));
+}
+
+/// A log of another database in the place of ours must not be joined to the file, by nobody.
+#[test]
+fn another_databases_log_in_the_place_of_ours_is_never_joined_to_the_file() {
+    let (other, database) =
+        (TestDatabase::create(On::Sqlite).unwrap(), TestDatabase::create(On::Sqlite).unwrap());
+    let mut busy = Server::start(&other, &[]);
+    busy.user("bob");
+    busy.kill9();
+    let mut server = Server::start(&database, &RICH);
+    let tokens = load::users(&server, "user", 4);
+    let load = Load::start(&server, &tokens, "lost");
+    load.await_acknowledged(150);
+    fs::copy(beside(&other, "-wal"), beside(&database, "-new")).unwrap();
+    fs::rename(beside(&database, "-new"), beside(&database, "-wal")).unwrap();
+    load.await_refused(10);
+    wait::until("the database to be saved", Duration::from_secs(10), || {
+        server.log().contains("was saved as").then_some(())
+    });
+    let sent = load.stop();
+    server.terminate();
+    assert_eq!(server.wait(Duration::from_secs(20)).code(), Some(1), "{}", server.log());
+    super::assert_no_start(&database, &["-wal is not the log of the"]);
+    let log = server.log();
+    let saved = log.split_once("was saved as ").unwrap().1.split_once(',').unwrap().0;
+    super::assert_good(&super::run(&database, &["restore", saved]));
+    let server = Server::start(&database, &RICH);
+    load::assert_books(&server, &tokens, &sent);
+}
+
+/// What was in the log is gone, and nothing can bring it back; but nobody is answered after that, and what is left is a
+/// sound database.
+#[rstest]
+#[case::to_nothing(0)]
+#[case::in_the_middle(40_000)]
+fn a_log_that_is_cut_short_ends_the_answers_and_leaves_a_sound_database(#[case] size: u64) {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let mut server = Server::start(&database, &RICH);
+    let tokens = load::users(&server, "user", 4);
+    let load = Load::start(&server, &tokens, "cut");
+    load.await_acknowledged(150);
+    OpenOptions::new().write(true).open(beside(&database, "-wal")).unwrap().set_len(size).unwrap();
+    load.await_refused(10);
+    wait::until("a 503 to everything", Duration::from_secs(5), || {
+        serves_nothing(&server, &tokens[0]).then_some(())
+    });
+    load.stop();
+    assert!(server.log().contains("damaged log"), "{}", server.log());
+    server.terminate();
+    assert_eq!(server.wait(Duration::from_secs(20)).code(), Some(1), "{}", server.log());
+    let server = Server::start(&database, &RICH);
+    assert_eq!(server.chat(&tokens[0], "Again").status, 201);
+    drop(server);
+    assert_verified(&database);
+}
