@@ -41,8 +41,11 @@ const LONGEST_BODY: u64 = 8 * 1024 * 1024;
 const RESPONSE_BYTES_PER_SECOND: u64 = 4 * 1024;
 /// What a request may take beyond the total time of an upstream's answer, streams included.
 const EXCHANGE_MARGIN: Duration = Duration::from_secs(120);
-/// Bytes of a head that count towards no budget.
-const FREE_HEAD: u64 = 4 * 1024;
+/// actix-http's buffer for reading is this large at first. It grows with heads and bodies, never shrinks while the connection
+/// lasts, and only its growth counts towards the memory budget.
+const FIRST_BUFFER: u64 = 8 * 1024;
+/// Its largest size.
+const LARGEST_BUFFER: u64 = 128 * 1024;
 
 /// How long a connection may last in each of its stages. All are totals.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +109,9 @@ struct Wire {
     gated: Option<Waker>,
     /// Bytes of the current head, or of its body.
     received: u64,
-    head: Option<MemoryShare>,
+    /// How large the buffer has grown, as far as that is known here, and its share of the budget.
+    buffer: u64,
+    share: Option<MemoryShare>,
 }
 
 impl Connection {
@@ -181,7 +186,6 @@ impl Connection {
     fn finish(&self, keep: bool) {
         let now = Instant::now();
         let mut wire = self.wire.borrow_mut();
-        wire.head = None;
         wire.received = 0;
         if !keep || !wire.framing.is_whole() {
             self.slot.note(Stage::Unfinished, now);

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::registry::Stage;
-use super::{Connection, FREE_HEAD, Waiting};
+use super::{Connection, FIRST_BUFFER, LARGEST_BUFFER, Waiting};
 
 pub(super) struct Socket {
     stream: TcpStream,
@@ -129,8 +129,7 @@ impl Connection {
 
     fn note_passed(&self, wire: &mut super::Wire, passed: usize, was_between: bool) {
         let now = Instant::now();
-        let (before, passed) = (wire.received, passed as u64);
-        wire.received += passed;
+        wire.received += passed as u64;
         match self.waiting.get().0 {
             Waiting::NextRequest if was_between && !wire.framing.is_between() => {
                 self.wait_for(Waiting::NextHead, now);
@@ -139,10 +138,11 @@ impl Connection {
             Waiting::Request { .. } if wire.framing.is_whole() => self.slot.note(Stage::Busy, now),
             _ => self.slot.touch(now),
         }
-        let is_head = matches!(self.waiting.get().0, Waiting::FirstHead | Waiting::NextHead);
-        if is_head && wire.received > FREE_HEAD {
-            let share = wire.head.get_or_insert_with(|| self.budget.share(Some(self.cut().clone())));
-            share.add(wire.received - before.max(FREE_HEAD));
+        let buffer = wire.received.min(LARGEST_BUFFER);
+        if buffer > wire.buffer.max(FIRST_BUFFER) {
+            let share = wire.share.get_or_insert_with(|| self.budget.share(Some(self.cut().clone())));
+            share.add(buffer - wire.buffer);
+            wire.buffer = buffer;
         }
     }
 
