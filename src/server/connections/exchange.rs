@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use actix_http::ConnectionType;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -11,8 +10,8 @@ use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
 
+use super::Connection;
 use super::framing::Body;
-use super::{Connection, RESPONSE_BYTES_PER_SECOND};
 use crate::throttle::MemoryShare;
 
 /// A response up to this length is written at once. A longer one is handed to the dispatcher in parts of this length: it
@@ -40,22 +39,20 @@ impl Exchange {
     /// The response, which from now on tells the connection how far it is.
     pub fn respond(mut self, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         let Some(connection) = self.connection.take() else { return response };
-        if !connection.has_whole_request() {
-            // actix-http would wait for the rest without a limit: docs/decisions.md.
+        // For the rest of a body actix-http would wait without a limit: docs/decisions.md.
+        if !connection.has_whole_request() || connection.is_a_burden() {
             response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         }
         let keep = self.keep_alive && response.response().head().keep_alive();
-        let limit = match response.response().body().size() {
+        let length = match response.response().body().size() {
             BodySize::None | BodySize::Sized(..=SHORT) => {
                 connection.finish(keep);
                 return response;
             }
-            BodySize::Sized(length) => {
-                connection.limits.write + Duration::from_secs(length / RESPONSE_BYTES_PER_SECOND)
-            }
-            BodySize::Stream => connection.limits.exchange,
+            BodySize::Sized(length) => Some(length),
+            BodySize::Stream => None,
         };
-        connection.respond(limit);
+        connection.respond(length);
         response.map_body(|_, body| BoxBody::new(Outgoing::new(body, connection, keep)))
     }
 }

@@ -88,7 +88,7 @@ impl AsyncWrite for Socket {
 impl Connection {
     /// Whether more of the current request may be read. While a client takes nothing of its responses, no further
     /// request is read, or the responses would pile up.
-    fn may_read(&self) -> bool {
+    pub(super) fn may_read(&self) -> bool {
         let wire = self.wire.borrow();
         wire.framing.wants_more() && !(wire.framing.is_head() && self.stalled.get().is_some())
     }
@@ -114,7 +114,7 @@ impl Connection {
     }
 
     /// How many of these bytes are passed on now; the rest is carried.
-    fn pass_fresh(&self, bytes: &[u8]) -> usize {
+    pub(super) fn pass_fresh(&self, bytes: &[u8]) -> usize {
         if bytes.is_empty() {
             return 0;
         }
@@ -140,20 +140,22 @@ impl Connection {
         }
         let buffer = wire.received.min(LARGEST_BUFFER);
         if buffer > wire.buffer.max(FIRST_BUFFER) {
-            let share = wire.share.get_or_insert_with(|| self.budget.share(Some(self.cut().clone())));
+            let is_head = wire.framing.is_head();
+            let cut = is_head.then(|| self.cut().clone());
+            let share = wire.share.get_or_insert_with(|| self.budget.share(cut));
             share.add(buffer - wire.buffer);
             wire.buffer = buffer;
         }
     }
 
-    fn wrote(&self) {
+    pub(super) fn wrote(&self) {
         self.slot.touch(Instant::now());
         if self.stalled.take().is_some() {
             self.wire.borrow_mut().open();
         }
     }
 
-    fn stalls(&self) {
+    pub(super) fn stalls(&self) {
         if self.stalled.get().is_none() {
             self.stalled.set(Some(Instant::now()));
         }
