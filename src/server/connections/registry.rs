@@ -17,8 +17,10 @@ const PER_SITE: usize = 4;
 /// connection of it.
 const FREED_AT_ONCE: usize = 128;
 
-/// A connection that did something within so many milliseconds is fresh: its request may be on its way.
-const FRESH: u64 = 1000;
+/// A connection that did something within so many milliseconds is fresh: its request may be on its way. Less so where all
+/// places are taken, as by a flood, most of whose connections have just come.
+const FRESH_OF_ADDRESS: u64 = 1000;
+const FRESH_OF_ALL: u64 = 250;
 
 /// The most connections there may be.
 #[derive(Clone, Debug)]
@@ -33,7 +35,7 @@ pub(super) struct Bounds {
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Its client has not sent a whole request, or takes its time to end.
+    /// Its client has not sent a whole request, does not take its response, or takes its time to end.
     Unfinished,
     /// Between two requests.
     Idle,
@@ -127,8 +129,7 @@ impl Registry {
         }
         if state.count >= self.bounds.connections {
             let many = (self.bounds.connections / FREED_AT_ONCE).max(1);
-            // A flood: most of its connections have just come.
-            let order = Order { fresh_first: true, now: self.millis(Instant::now()) };
+            let order = Order { fresh: FRESH_OF_ALL, now: self.millis(Instant::now()) };
             if !state.free_of_largest(|_| true, many, order) {
                 return Err(Full::All(self.bounds.connections));
             }
@@ -139,7 +140,7 @@ impl Registry {
 
     fn make_room_for(&self, state: &mut State, network: Network) -> Result<(), Full> {
         let most = self.bounds.per_address;
-        let order = Order { fresh_first: false, now: self.millis(Instant::now()) };
+        let order = Order { fresh: FRESH_OF_ADDRESS, now: self.millis(Instant::now()) };
         if state.networks.get(&network).is_some_and(|of_network| of_network.len() >= most)
             && !state.free(network, 1, order)
         {
@@ -215,8 +216,8 @@ impl State {
         largest.into_iter().any(|(_, network)| self.free(network, most, order))
     }
 
-    /// Closes the idlest connections of a network: up to `most` unfinished ones, or else one idle one. Returns whether
-    /// there were any.
+    /// Closes the idlest connections of a network: up to `most` unfinished ones that are not fresh, or else one idle one, or
+    /// else one fresh one. Returns whether there were any.
     fn free(&mut self, network: Network, most: usize, order: Order) -> bool {
         let entries = self.networks.get(&network).into_iter().flat_map(HashMap::values);
         let mut idlest: Vec<(u8, u64, Arc<Entry>)> = entries
@@ -243,8 +244,8 @@ impl State {
 /// In which order connections are closed for others.
 #[derive(Clone, Copy, Debug)]
 struct Order {
-    /// Whether unfinished connections that have just come go before idle ones.
-    fresh_first: bool,
+    /// In milliseconds.
+    fresh: u64,
     /// Milliseconds since the registry was made.
     now: u64,
 }
@@ -252,11 +253,11 @@ struct Order {
 impl Order {
     /// The lowest is closed first; `None`: never.
     fn rank(self, stage: u8, active: u64) -> Option<u8> {
-        let is_fresh = self.now.saturating_sub(active) < FRESH;
+        let is_fresh = self.now.saturating_sub(active) < self.fresh;
         match stage {
             stage if stage == Stage::Busy as u8 => None,
             stage if stage == Stage::Idle as u8 => Some(1),
-            _ if is_fresh && !self.fresh_first => Some(2),
+            _ if is_fresh => Some(2),
             _ => Some(0),
         }
     }

@@ -149,15 +149,25 @@ impl Connection {
     }
 
     pub(super) fn wrote(&self) {
-        self.slot.touch(Instant::now());
-        if self.stalled.take().is_some() {
-            self.wire.borrow_mut().open();
+        let now = Instant::now();
+        if self.stalled.take().is_none() {
+            return self.slot.touch(now);
         }
+        let stage = match self.waiting.get().0 {
+            Waiting::Request { .. } | Waiting::Response(_) => Stage::Busy,
+            Waiting::NextRequest => Stage::Idle,
+            Waiting::FirstHead | Waiting::NextHead | Waiting::End => Stage::Unfinished,
+        };
+        self.slot.note(stage, now);
+        self.wire.borrow_mut().open();
     }
 
+    /// The client takes nothing for now. If it goes on like that, its connection is closed for others.
     pub(super) fn stalls(&self) {
         if self.stalled.get().is_none() {
-            self.stalled.set(Some(Instant::now()));
+            let now = Instant::now();
+            self.stalled.set(Some(now));
+            self.slot.note(Stage::Unfinished, now);
         }
     }
 }

@@ -7,7 +7,10 @@ use super::*;
 
 fn registry(connections: usize, per_address: usize, unlimited: &str) -> Arc<Registry> {
     let unlimited = [unlimited.parse().unwrap(), Networks::default()];
-    Arc::new(Registry::new(Bounds { connections, per_address, unlimited }))
+    let mut registry = Registry::new(Bounds { connections, per_address, unlimited });
+    // So that what happened just after the start was a while ago.
+    registry.started = registry.started.checked_sub(Duration::from_secs(10)).unwrap();
+    Arc::new(registry)
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -53,9 +56,9 @@ fn a_stale_unfinished_connection_goes_before_an_idle_one_and_a_fresh_one_after_i
     let fresh = slot(&registry, "192.0.2.1", Stage::Unfinished, 0);
     let idle = slot(&registry, "192.0.2.1", Stage::Idle, 0);
     let stale = slot(&registry, "192.0.2.1", Stage::Unfinished, 0);
-    let now = FRESH + 100;
+    let now = FRESH_OF_ADDRESS + 100;
     fresh.note(Stage::Unfinished, registry.started + Duration::from_millis(now));
-    let order = Order { fresh_first: false, now };
+    let order = Order { fresh: FRESH_OF_ADDRESS, now };
     let mut cut = Vec::new();
     for _ in 0..3 {
         assert!(registry.lock().free(Network::of(ip("192.0.2.1")), 1, order));
