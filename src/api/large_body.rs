@@ -18,7 +18,7 @@ use crate::throttle::{Bounds, Exhausted, FairSemaphore, MemoryShare};
 const MOST_BYTES_OF_V1: usize = 8 * 1024 * 1024;
 
 /// How many bodies above the usual bound may be under way at once. One user gets at most half of the places.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 8;
 
 /// Large bodies that may wait for a place, of all users and of one.
 const WAITING: usize = 256;
@@ -92,7 +92,7 @@ where
     if let Some(memory) = &mut memory {
         // The body has arrived. From here on there are two copies: its text and its values, then those and the request to
         // the upstream.
-        memory.keep();
+        memory.cut_by(None);
         memory.grow(bytes.len() as u64).await.map_err(|Exhausted| Error::MemoryFull)?;
     }
     let json = if bytes.len() <= MOST_BYTES {

@@ -89,7 +89,7 @@ fn print_first_run_link(config: &Config, listening: SocketAddr, key: &SessionSec
 fn raise_open_files_limit(connections: u32, calls: u32) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let wanted = u64::from(connections) + u64::from(calls) + 128;
+    let wanted = u64::from(connections) + u64::from(calls) + 256;
     if limit.current.is_none_or(|current| current >= wanted) {
         return;
     }

@@ -66,9 +66,11 @@ struct State {
 #[derive(Debug)]
 struct Holder {
     bytes: u64,
-    /// Bytes taken and given back since the beginning.
+    /// Bytes that the client has sent or taken since the beginning.
     moved: u64,
+    /// The beginning, without the time in which the holder waited for memory.
     since: Instant,
+    waits: bool,
     /// Closes the connection that holds the memory; `None`: nothing can.
     cut: Option<Cut>,
 }
@@ -76,7 +78,7 @@ struct Holder {
 impl Holder {
     fn is_slow(&self, now: Instant) -> bool {
         let age = now.saturating_duration_since(self.since);
-        age >= SETTLED && self.moved < SLOW * age.as_secs()
+        !self.waits && age >= SETTLED && self.moved < SLOW * age.as_secs()
     }
 }
 
@@ -91,13 +93,18 @@ impl MemoryBudget {
         self.0.lock().used
     }
 
+    /// Whether more than half of the budget is used.
+    pub fn is_tight(&self) -> bool {
+        self.used() > self.0.limit / 2
+    }
+
     /// A share that holds nothing yet. When memory runs out and this share is the largest slow one, its connection
     /// is cut.
     pub fn share(&self, cut: Option<Cut>) -> MemoryShare {
         let mut state = self.0.lock();
         let id = state.next_id;
         state.next_id += 1;
-        state.holders.insert(id, Holder { bytes: 0, moved: 0, since: Instant::now(), cut });
+        state.holders.insert(id, Holder { bytes: 0, moved: 0, since: Instant::now(), waits: false, cut });
         MemoryShare { shared: self.0.clone(), id }
     }
 }
@@ -115,6 +122,12 @@ impl State {
         if let Some(holder) = self.holders.get_mut(&id) {
             holder.bytes += bytes;
             holder.moved += bytes;
+        }
+    }
+
+    fn wait(&mut self, id: u64) {
+        if let Some(holder) = self.holders.get_mut(&id) {
+            holder.waits = true;
         }
     }
 
@@ -147,16 +160,20 @@ impl MemoryShare {
     /// # Errors
     /// [`Exhausted`]: nothing was freed in time.
     pub async fn grow(&mut self, bytes: u64) -> Result<(), Exhausted> {
+        let begun = Instant::now();
         let until = tokio::time::Instant::now() + PATIENCE;
+        let waiting = Waiting { share: self, begun };
         loop {
-            let mut freed = std::pin::pin!(self.shared.freed.notified());
+            let MemoryShare { shared, id } = waiting.share;
+            let mut freed = std::pin::pin!(shared.freed.notified());
             freed.as_mut().enable();
             {
-                let mut state = self.shared.lock();
-                if state.used.saturating_add(bytes) <= self.shared.limit {
-                    state.add(self.id, bytes);
+                let mut state = shared.lock();
+                if state.used.saturating_add(bytes) <= shared.limit {
+                    state.add(*id, bytes);
                     return Ok(());
                 }
+                state.wait(*id);
                 state.relieve();
             }
             if tokio::time::timeout_at(until, freed).await.is_err() {
@@ -181,10 +198,27 @@ impl MemoryShare {
         }
     }
 
-    /// From here on no connection holds this memory, so none is cut for it.
-    pub fn keep(&mut self) {
+    /// Which connection is cut when memory runs out and this share is slow; `None`: none is, as it is the server that
+    /// needs the memory.
+    pub fn cut_by(&mut self, cut: Option<Cut>) {
         if let Some(holder) = self.shared.lock().holders.get_mut(&self.id) {
-            holder.cut = None;
+            holder.cut = cut;
+        }
+    }
+}
+
+/// A share that waits for memory: that time is not the client's.
+struct Waiting<'a> {
+    share: &'a MemoryShare,
+    begun: Instant,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(holder) = self.share.shared.lock().holders.get_mut(&self.share.id)
+            && std::mem::take(&mut holder.waits)
+        {
+            holder.since += self.begun.elapsed();
         }
     }
 }
@@ -254,7 +288,7 @@ mod tests {
         let mut share = budget.share(Some(cut.clone()));
         share.add(10);
         age(&share, Duration::from_secs(60));
-        share.keep();
+        share.cut_by(None);
         assert_eq!(budget.share(None).grow(1).await, Err(Exhausted));
         assert!(!is_cut(&cut));
     }

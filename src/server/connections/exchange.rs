@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use actix_http::ConnectionType;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -11,14 +10,14 @@ use actix_web::dev::{RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
 
+use super::Connection;
 use super::framing::Body;
-use super::{Connection, RESPONSE_BYTES_PER_SECOND};
 use crate::throttle::MemoryShare;
 
-/// A response up to this length is written at once.
-const SHORT: u64 = 32 * 1024;
-/// A longer one is handed to the dispatcher in parts, or the dispatcher would copy all of it.
-const PART: usize = 16 * 1024;
+/// A response up to this length is written at once. A longer one is handed to the dispatcher in parts of this length: it
+/// would copy all of it into its buffer, which never shrinks.
+pub(super) const PART: usize = 4 * 1024;
+const SHORT: u64 = PART as u64;
 
 /// A request that is being handled. Dropping it, as when a handler fails, ends the connection.
 pub(in crate::server) struct Exchange {
@@ -40,22 +39,20 @@ impl Exchange {
     /// The response, which from now on tells the connection how far it is.
     pub fn respond(mut self, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         let Some(connection) = self.connection.take() else { return response };
-        if !connection.has_whole_request() {
-            // actix-http would wait for the rest without a limit: docs/decisions.md.
+        // For the rest of a body actix-http would wait without a limit: docs/decisions.md.
+        if !connection.has_whole_request() || connection.is_a_burden() {
             response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         }
         let keep = self.keep_alive && response.response().head().keep_alive();
-        let limit = match response.response().body().size() {
+        let length = match response.response().body().size() {
             BodySize::None | BodySize::Sized(..=SHORT) => {
                 connection.finish(keep);
                 return response;
             }
-            BodySize::Sized(length) => {
-                connection.limits.write + Duration::from_secs(length / RESPONSE_BYTES_PER_SECOND)
-            }
-            BodySize::Stream => connection.limits.exchange,
+            BodySize::Sized(length) => Some(length),
+            BodySize::Stream => None,
         };
-        connection.respond(limit);
+        connection.respond(length);
         response.map_body(|_, body| BoxBody::new(Outgoing::new(body, connection, keep)))
     }
 }
@@ -86,30 +83,29 @@ fn body_of(head: &RequestHead) -> Body {
 
 /// A long response on its way to the client.
 struct Outgoing {
-    body: Inner,
+    /// What came of it and is not written yet.
+    rest: Bytes,
+    /// Where more of it comes from.
+    stream: Option<BoxBody>,
     size: BodySize,
+    memory: Option<MemoryShare>,
     connection: Rc<Connection>,
     keep: bool,
-}
-
-enum Inner {
-    /// What is left of it, and the memory of all of it.
-    Whole(Bytes, MemoryShare),
-    Stream(BoxBody),
 }
 
 impl Outgoing {
     fn new(body: BoxBody, connection: Rc<Connection>, keep: bool) -> Outgoing {
         let size = body.size();
-        let body = match body.try_into_bytes() {
-            Ok(bytes) => {
-                let mut share = connection.budget.share(Some(connection.cut().clone()));
-                share.add(bytes.len() as u64);
-                Inner::Whole(bytes, share)
-            }
-            Err(stream) => Inner::Stream(stream),
+        let (rest, stream) = match body.try_into_bytes() {
+            Ok(bytes) => (bytes, None),
+            Err(stream) => (Bytes::new(), Some(stream)),
         };
-        Outgoing { body, size, connection, keep }
+        let memory = (!rest.is_empty()).then(|| {
+            let mut share = connection.budget.share(Some(connection.cut().clone()));
+            share.add(rest.len() as u64);
+            share
+        });
+        Outgoing { rest, stream, size, memory, connection, keep }
     }
 }
 
@@ -121,19 +117,20 @@ impl MessageBody for Outgoing {
     }
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        match &mut self.get_mut().body {
-            Inner::Whole(rest, share) => {
-                if rest.is_empty() {
-                    return Poll::Ready(None);
-                }
-                let part = rest.split_to(rest.len().min(PART));
-                share.progress(part.len() as u64);
-                Poll::Ready(Some(Ok(part)))
-            }
-            Inner::Stream(stream) => {
-                Poll::Ready(ready!(Pin::new(stream).poll_next(cx)).map(|part| part.map_err(Into::into)))
+        let outgoing = self.get_mut();
+        while outgoing.rest.is_empty() {
+            let Some(stream) = &mut outgoing.stream else { return Poll::Ready(None) };
+            match ready!(Pin::new(stream).poll_next(cx)) {
+                Some(Ok(bytes)) => outgoing.rest = bytes,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => return Poll::Ready(None),
             }
         }
+        let part = outgoing.rest.split_to(outgoing.rest.len().min(PART));
+        if let Some(share) = &outgoing.memory {
+            share.progress(part.len() as u64);
+        }
+        Poll::Ready(Some(Ok(part)))
     }
 }
 

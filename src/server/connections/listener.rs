@@ -20,6 +20,7 @@ use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::exchange::PART;
 use super::registry::{Bounds, Full, Registry};
 use super::wire::Socket;
 use super::{Connection, LINGER, Limits, guard};
@@ -30,6 +31,8 @@ use crate::throttle::MemoryBudget;
 const SHUTDOWN_TIMEOUT: u64 = 8;
 /// Connections that the kernel keeps for us until they are accepted.
 const BACKLOG: u32 = 2048;
+/// Connections beyond the bound, which are being rejected or closed.
+const SPARE: usize = 128;
 /// Rejected connections that are told why at once; further ones are just closed.
 const REJECTED_AT_ONCE: usize = 32;
 /// How long a rejected connection may take to read why.
@@ -66,8 +69,8 @@ where
     let shared = Shared::new(config, memory);
     let builder = Server::build()
         .workers(workers)
-        // The registry counts. This bound is of a worker, and would stop accepting.
-        .max_concurrent_connections(usize::MAX)
+        // The registry counts. Beyond it a few may wait to be rejected, or to be closed for others; then none is accepted.
+        .max_concurrent_connections((shared.registry.most() + SPARE).div_ceil(workers))
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
@@ -83,6 +86,7 @@ where
             .keep_alive(limits.keep_alive)
             .client_request_timeout(limits.head)
             .client_disconnect_timeout(LINGER)
+            .h1_write_buffer_size(PART)
             // A client that closes its connection has left, also while nothing is being written to it: docs/decisions.md.
             .h1_allow_half_closed(false)
             .local_addr(address)

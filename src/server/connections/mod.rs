@@ -41,8 +41,11 @@ const LONGEST_BODY: u64 = 8 * 1024 * 1024;
 const RESPONSE_BYTES_PER_SECOND: u64 = 4 * 1024;
 /// What a request may take beyond the total time of an upstream's answer, streams included.
 const EXCHANGE_MARGIN: Duration = Duration::from_secs(120);
-/// Bytes of a head that count towards no budget.
-const FREE_HEAD: u64 = 4 * 1024;
+/// actix-http's buffer for reading is this large at first. It grows with heads and bodies, never shrinks while the connection
+/// lasts, and only its growth counts towards the memory budget.
+const FIRST_BUFFER: u64 = 8 * 1024;
+/// Its largest size.
+const LARGEST_BUFFER: u64 = 128 * 1024;
 
 /// How long a connection may last in each of its stages. All are totals.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +55,7 @@ pub(super) struct Limits {
     keep_alive: Duration,
     /// Without the client taking a byte of what is written.
     write: Duration,
-    /// A request and its response, if the response is a stream.
+    /// A request from its head to the end of its response, if that is a stream, or to the beginning of it.
     exchange: Duration,
 }
 
@@ -106,7 +109,9 @@ struct Wire {
     gated: Option<Waker>,
     /// Bytes of the current head, or of its body.
     received: u64,
-    head: Option<MemoryShare>,
+    /// How large the buffer has grown, as far as that is known here, and its share of the budget.
+    buffer: u64,
+    share: Option<MemoryShare>,
 }
 
 impl Connection {
@@ -165,6 +170,15 @@ impl Connection {
         if !wire.framing.is_whole() {
             wire.open();
         }
+        // Its buffer is now the server's to empty.
+        if let Some(share) = &mut wire.share {
+            share.cut_by(None);
+        }
+    }
+
+    /// Whether the connection has a large buffer, and there is little memory.
+    fn is_a_burden(&self) -> bool {
+        self.wire.borrow().share.is_some() && self.budget.is_tight()
     }
 
     /// Whether the whole body of the current request has been passed on.
@@ -172,17 +186,26 @@ impl Connection {
         self.wire.borrow().framing.is_whole()
     }
 
-    /// A response is being sent.
-    fn respond(&self, limit: Duration) {
-        self.wait_for(Waiting::Response(limit), Instant::now());
+    /// A response of so many bytes is being sent; `None`: a stream, which has the time that is left of the whole request's.
+    fn respond(&self, length: Option<u64>) {
+        let (limit, since) = match length {
+            Some(length) => {
+                let more = Duration::from_secs(length / RESPONSE_BYTES_PER_SECOND);
+                (self.limits.write + more, Instant::now())
+            }
+            None => (self.limits.exchange, self.waiting.get().1),
+        };
+        self.wait_for(Waiting::Response(limit), since);
     }
 
     /// The response was written, or there is none. `keep`: another request may follow.
     fn finish(&self, keep: bool) {
         let now = Instant::now();
         let mut wire = self.wire.borrow_mut();
-        wire.head = None;
         wire.received = 0;
+        if let Some(share) = &mut wire.share {
+            share.cut_by(Some(self.cut().clone()));
+        }
         if !keep || !wire.framing.is_whole() {
             self.slot.note(Stage::Unfinished, now);
             return self.wait_for(Waiting::End, now);
@@ -232,3 +255,6 @@ async fn guard(connection: &Rc<Connection>, dispatcher: impl Future) {
         log::debug!("closed a connection from {}: {why}", connection.slot.peer());
     }
 }
+
+#[cfg(test)]
+mod tests;

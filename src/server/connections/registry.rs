@@ -17,6 +17,11 @@ const PER_SITE: usize = 4;
 /// connection of it.
 const FREED_AT_ONCE: usize = 128;
 
+/// A connection that did something within so many milliseconds is fresh: its request may be on its way. Less so where all
+/// places are taken, as by a flood, most of whose connections have just come.
+const FRESH_OF_ADDRESS: u64 = 1000;
+const FRESH_OF_ALL: u64 = 250;
+
 /// The most connections there may be.
 #[derive(Clone, Debug)]
 pub(super) struct Bounds {
@@ -27,10 +32,10 @@ pub(super) struct Bounds {
     pub unlimited: [Networks; 2],
 }
 
-/// What a connection is doing, the first to be closed first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Its client has not sent a whole request, or takes its time to end.
+    /// Its client has not sent a whole request, does not take its response, or takes its time to end.
     Unfinished,
     /// Between two requests.
     Idle,
@@ -123,11 +128,9 @@ impl Registry {
             self.make_room_for(&mut state, network)?;
         }
         if state.count >= self.bounds.connections {
-            let largest = state.networks.iter().max_by_key(|(_, of_network)| of_network.len());
-            let largest = largest.map(|(network, _)| *network);
-            let freed = largest
-                .is_some_and(|network| state.free(network, (self.bounds.connections / FREED_AT_ONCE).max(1)));
-            if !freed {
+            let many = (self.bounds.connections / FREED_AT_ONCE).max(1);
+            let order = Order { fresh: FRESH_OF_ALL, now: self.millis(Instant::now()) };
+            if !state.free_of_largest(|_| true, many, order) {
                 return Err(Full::All(self.bounds.connections));
             }
         }
@@ -137,20 +140,24 @@ impl Registry {
 
     fn make_room_for(&self, state: &mut State, network: Network) -> Result<(), Full> {
         let most = self.bounds.per_address;
+        let order = Order { fresh: FRESH_OF_ADDRESS, now: self.millis(Instant::now()) };
         if state.networks.get(&network).is_some_and(|of_network| of_network.len() >= most)
-            && !state.free(network, 1)
+            && !state.free(network, 1, order)
         {
             return Err(Full::Address(most));
         }
         let Some(site) = network.site() else { return Ok(()) };
-        if state.sites.get(&site).is_some_and(|count| *count >= most * PER_SITE) {
-            let of_site = state.networks.iter().filter(|(other, _)| other.site() == Some(site));
-            let largest = of_site.max_by_key(|(_, of_network)| of_network.len()).map(|(other, _)| *other);
-            if !largest.is_some_and(|largest| state.free(largest, 1)) {
-                return Err(Full::Address(most * PER_SITE));
-            }
+        if state.sites.get(&site).is_some_and(|count| *count >= most * PER_SITE)
+            && !state.free_of_largest(|other| other.site() == Some(site), 1, order)
+        {
+            return Err(Full::Address(most * PER_SITE));
         }
         Ok(())
+    }
+
+    /// How many connections there may be.
+    pub fn most(&self) -> usize {
+        self.bounds.connections
     }
 
     fn millis(&self, now: Instant) -> u64 {
@@ -201,29 +208,58 @@ impl State {
         }
     }
 
-    /// Closes the idlest connections of a network: up to `most` unfinished ones, or else one idle one. Returns whether
-    /// there were any.
-    fn free(&mut self, network: Network, most: usize) -> bool {
+    /// Closes the idlest connections of the largest network that has any, of those that are `meant`.
+    fn free_of_largest(&mut self, meant: impl Fn(Network) -> bool, most: usize, order: Order) -> bool {
+        let meant = self.networks.iter().filter(|(network, _)| meant(**network));
+        let mut largest: Vec<(usize, Network)> = meant.map(|(network, all)| (all.len(), *network)).collect();
+        largest.sort_unstable_by_key(|(count, _)| std::cmp::Reverse(*count));
+        largest.into_iter().any(|(_, network)| self.free(network, most, order))
+    }
+
+    /// Closes the idlest connections of a network: up to `most` unfinished ones that are not fresh, or else one idle one, or
+    /// else one fresh one. Returns whether there were any.
+    fn free(&mut self, network: Network, most: usize, order: Order) -> bool {
         let entries = self.networks.get(&network).into_iter().flat_map(HashMap::values);
         let mut idlest: Vec<(u8, u64, Arc<Entry>)> = entries
-            .map(|entry| {
-                let stage = entry.stage.load(Ordering::Relaxed);
-                (stage, entry.active.load(Ordering::Relaxed), entry.clone())
+            .filter_map(|entry| {
+                let active = entry.active.load(Ordering::Relaxed);
+                let rank = order.rank(entry.stage.load(Ordering::Relaxed), active)?;
+                Some((rank, active, entry.clone()))
             })
-            .filter(|(stage, ..)| *stage != Stage::Busy as u8)
             .collect();
-        let unfinished = idlest.iter().filter(|(stage, ..)| *stage == Stage::Unfinished as u8).count();
+        let unfinished = idlest.iter().filter(|(rank, ..)| *rank == 0).count();
         let count = most.min(unfinished).max(1).min(idlest.len());
         if count == 0 {
             return false;
         }
-        let key = |(stage, active, _): &(u8, u64, Arc<Entry>)| (*stage, *active);
-        idlest.select_nth_unstable_by_key(count - 1, key);
+        idlest.select_nth_unstable_by_key(count - 1, |(rank, active, _)| (*rank, *active));
         for (_, _, entry) in idlest.drain(..count) {
             entry.cut.cut();
             self.remove(network, entry.id);
         }
         true
+    }
+}
+
+/// In which order connections are closed for others.
+#[derive(Clone, Copy, Debug)]
+struct Order {
+    /// In milliseconds.
+    fresh: u64,
+    /// Milliseconds since the registry was made.
+    now: u64,
+}
+
+impl Order {
+    /// The lowest is closed first; `None`: never.
+    fn rank(self, stage: u8, active: u64) -> Option<u8> {
+        let is_fresh = self.now.saturating_sub(active) < self.fresh;
+        match stage {
+            stage if stage == Stage::Busy as u8 => None,
+            stage if stage == Stage::Idle as u8 => Some(1),
+            _ if is_fresh => Some(2),
+            _ => Some(0),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::registry::Stage;
-use super::{Connection, FREE_HEAD, Waiting};
+use super::{Connection, FIRST_BUFFER, LARGEST_BUFFER, Waiting};
 
 pub(super) struct Socket {
     stream: TcpStream,
@@ -88,7 +88,7 @@ impl AsyncWrite for Socket {
 impl Connection {
     /// Whether more of the current request may be read. While a client takes nothing of its responses, no further
     /// request is read, or the responses would pile up.
-    fn may_read(&self) -> bool {
+    pub(super) fn may_read(&self) -> bool {
         let wire = self.wire.borrow();
         wire.framing.wants_more() && !(wire.framing.is_head() && self.stalled.get().is_some())
     }
@@ -114,7 +114,7 @@ impl Connection {
     }
 
     /// How many of these bytes are passed on now; the rest is carried.
-    fn pass_fresh(&self, bytes: &[u8]) -> usize {
+    pub(super) fn pass_fresh(&self, bytes: &[u8]) -> usize {
         if bytes.is_empty() {
             return 0;
         }
@@ -129,8 +129,7 @@ impl Connection {
 
     fn note_passed(&self, wire: &mut super::Wire, passed: usize, was_between: bool) {
         let now = Instant::now();
-        let (before, passed) = (wire.received, passed as u64);
-        wire.received += passed;
+        wire.received += passed as u64;
         match self.waiting.get().0 {
             Waiting::NextRequest if was_between && !wire.framing.is_between() => {
                 self.wait_for(Waiting::NextHead, now);
@@ -139,23 +138,36 @@ impl Connection {
             Waiting::Request { .. } if wire.framing.is_whole() => self.slot.note(Stage::Busy, now),
             _ => self.slot.touch(now),
         }
-        let is_head = matches!(self.waiting.get().0, Waiting::FirstHead | Waiting::NextHead);
-        if is_head && wire.received > FREE_HEAD {
-            let share = wire.head.get_or_insert_with(|| self.budget.share(Some(self.cut().clone())));
-            share.add(wire.received - before.max(FREE_HEAD));
+        let buffer = wire.received.min(LARGEST_BUFFER);
+        if buffer > wire.buffer.max(FIRST_BUFFER) {
+            let is_head = wire.framing.is_head();
+            let cut = is_head.then(|| self.cut().clone());
+            let share = wire.share.get_or_insert_with(|| self.budget.share(cut));
+            share.add(buffer - wire.buffer);
+            wire.buffer = buffer;
         }
     }
 
-    fn wrote(&self) {
-        self.slot.touch(Instant::now());
-        if self.stalled.take().is_some() {
-            self.wire.borrow_mut().open();
+    pub(super) fn wrote(&self) {
+        let now = Instant::now();
+        if self.stalled.take().is_none() {
+            return self.slot.touch(now);
         }
+        let stage = match self.waiting.get().0 {
+            Waiting::Request { .. } | Waiting::Response(_) => Stage::Busy,
+            Waiting::NextRequest => Stage::Idle,
+            Waiting::FirstHead | Waiting::NextHead | Waiting::End => Stage::Unfinished,
+        };
+        self.slot.note(stage, now);
+        self.wire.borrow_mut().open();
     }
 
-    fn stalls(&self) {
+    /// The client takes nothing for now. If it goes on like that, its connection is closed for others.
+    pub(super) fn stalls(&self) {
         if self.stalled.get().is_none() {
-            self.stalled.set(Some(Instant::now()));
+            let now = Instant::now();
+            self.stalled.set(Some(now));
+            self.slot.note(Stage::Unfinished, now);
         }
     }
 }

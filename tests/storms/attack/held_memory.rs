@@ -46,7 +46,7 @@ fn large_bodies_of_known_users_stay_within_the_memory_budget() {
     let url = upstream.url();
     let flags = ["--responder", "openai", "--upstream-url", &url, "--upstream-models", "m"];
     let Some(storm) = Storm::begin(&flags) else { return };
-    let (count, tokens) = (size(200, 24), users(&storm.server, size(10, 4)));
+    let (count, tokens) = (size(200, 12), users(&storm.server, size(10, 3)));
     let statuses: Vec<Option<u16>> = std::thread::scope(|threads| {
         let senders: Vec<_> = (0..count)
             .map(|number| {
@@ -70,12 +70,12 @@ fn large_bodies_of_known_users_stay_within_the_memory_budget() {
 fn histories_that_are_not_read_stay_within_the_memory_budget() {
     let Some(storm) = Storm::begin(&[]) else { return };
     let token = storm.server.user("ada");
-    for _ in 0..size(40, 8) {
+    for _ in 0..size(40, 3) {
         assert_eq!(storm.server.chat(&token, &"\u{1f422}".repeat(32_000)).status, 201);
     }
     let request =
         format!("GET /chats/?limit=200 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
-    let streams = storm.connect(size(100, 20), |_| request.clone().into_bytes(), true);
+    let streams = storm.connect(size(100, 4), |_| request.clone().into_bytes(), true);
     let closed = storm.await_closed(&streams, Duration::from_secs(60));
     let figures = format!("{} connections, closed after {:.1} s", streams.len(), closed.as_secs_f64());
     storm.end("histories that are not read", &figures);

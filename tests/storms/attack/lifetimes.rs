@@ -62,19 +62,11 @@ struct Scene {
 }
 
 impl Scene {
-    fn new() -> Option<Scene> {
+    /// `limit`: of heads and of bodies, in seconds.
+    fn new(limit: &str) -> Option<Scene> {
         let database = TestDatabase::create(On::Sqlite)?;
-        let flags = [
-            "--head-timeout",
-            "1",
-            "--body-timeout",
-            "1",
-            "--keep-alive-timeout",
-            "4",
-            "--write-timeout",
-            "2",
-        ];
-        let server = Server::start(&database, &flags);
+        let flags = ["--head-timeout", limit, "--body-timeout", limit, "--keep-alive-timeout", "4"];
+        let server = Server::start(&database, &[&flags[..], &["--write-timeout", "2"]].concat());
         let token = server.user("ada");
         // A history of 2 MB.
         for _ in 0..8 {
@@ -180,7 +172,7 @@ fn lifetimes(server: SocketAddr, cases: Vec<Case>) -> Vec<(Case, f64)> {
 
 #[test]
 fn no_connection_outlives_its_limits_and_none_is_closed_before() {
-    let Some(scene) = Scene::new() else { return };
+    let Some(scene) = Scene::new("1") else { return };
     let cases = cases::all(&scene.token);
     let count = cases.len();
     let measured = lifetimes(scene.server.address(), cases);
@@ -201,7 +193,7 @@ fn no_connection_outlives_its_limits_and_none_is_closed_before() {
 /// The counterpart: clients that are only slow get what they came for.
 #[test]
 fn a_client_that_is_only_slow_is_served() {
-    let Some(scene) = Scene::new() else { return };
+    let Some(scene) = Scene::new("3") else { return };
     let head = format!("Host: a\r\nAuthorization: Bearer {}\r\n", scene.token);
     let (page, own) = std::thread::scope(|threads| {
         let reader = threads.spawn(|| {
@@ -229,7 +221,7 @@ fn a_client_that_is_only_slow_is_served() {
                 .map(|_| {
                     let size = request.len().div_ceil(6);
                     let parts = request.as_bytes().chunks(size);
-                    let parts = parts.inspect(|_| std::thread::sleep(Duration::from_millis(100)));
+                    let parts = parts.inspect(|_| std::thread::sleep(Duration::from_millis(200)));
                     client.raw_in_parts(parts).unwrap().status
                 })
                 .collect::<Vec<_>>()

@@ -7,7 +7,10 @@ use super::*;
 
 fn registry(connections: usize, per_address: usize, unlimited: &str) -> Arc<Registry> {
     let unlimited = [unlimited.parse().unwrap(), Networks::default()];
-    Arc::new(Registry::new(Bounds { connections, per_address, unlimited }))
+    let mut registry = Registry::new(Bounds { connections, per_address, unlimited });
+    // So that what happened just after the start was a while ago.
+    registry.started = registry.started.checked_sub(Duration::from_secs(10)).unwrap();
+    Arc::new(registry)
 }
 
 fn ip(text: &str) -> IpAddr {
@@ -48,12 +51,32 @@ fn at_its_bound_an_address_loses_its_idlest_connection_and_no_busy_one() {
 }
 
 #[test]
-fn an_unfinished_connection_goes_before_an_idle_one_however_fresh_it_is() {
-    let registry = registry(100, 2, "");
-    let idle = slot(&registry, "192.0.2.1", Stage::Idle, 1);
-    let unfinished = slot(&registry, "192.0.2.1", Stage::Unfinished, 1000);
-    let _third = registry.admit(ip("192.0.2.1")).unwrap();
-    assert_eq!((is_cut(&idle), is_cut(&unfinished)), (false, true));
+fn a_stale_unfinished_connection_goes_before_an_idle_one_and_a_fresh_one_after_it() {
+    let registry = registry(100, 3, "");
+    let fresh = slot(&registry, "192.0.2.1", Stage::Unfinished, 0);
+    let idle = slot(&registry, "192.0.2.1", Stage::Idle, 0);
+    let stale = slot(&registry, "192.0.2.1", Stage::Unfinished, 0);
+    let now = FRESH_OF_ADDRESS + 100;
+    fresh.note(Stage::Unfinished, registry.started + Duration::from_millis(now));
+    let order = Order { fresh: FRESH_OF_ADDRESS, now };
+    let mut cut = Vec::new();
+    for _ in 0..3 {
+        assert!(registry.lock().free(Network::of(ip("192.0.2.1")), 1, order));
+        cut.push([&stale, &idle, &fresh].map(is_cut));
+    }
+    assert_eq!(cut, [[true, false, false], [true, true, false], [true, true, true]]);
+    assert!(!registry.lock().free(Network::of(ip("192.0.2.1")), 1, order));
+}
+
+/// A proxy with many users has most connections, all of them busy.
+#[test]
+fn where_the_largest_network_is_all_busy_the_next_one_loses_a_connection() {
+    let registry = registry(5, 100, "");
+    let busy: Vec<Slot> = (0..3).map(|_| slot(&registry, "192.0.2.1", Stage::Busy, 1)).collect();
+    let idle = [slot(&registry, "192.0.2.2", Stage::Idle, 2), slot(&registry, "192.0.2.2", Stage::Idle, 1)];
+    let _next = registry.admit(ip("192.0.2.3")).unwrap();
+    assert!(!busy.iter().any(is_cut));
+    assert_eq!(idle.each_ref().map(is_cut), [false, true]);
 }
 
 #[test]
@@ -69,7 +92,8 @@ fn ipv6_counts_by_64_and_with_four_times_as_many_by_48() {
     }
     assert_eq!(registry.admit(ip("2001:db8:7:5::1")).unwrap_err(), Full::Address(8));
     busy[3].note(Stage::Idle, registry.started);
-    assert!(registry.admit(ip("2001:db8:7:5::1")).is_err(), "the largest network of the /48 has no idle one");
+    assert!(registry.admit(ip("2001:db8:7:5::1")).is_ok());
+    assert!(is_cut(&busy[3]));
     assert!(registry.admit(ip("2001:db8:8:5::1")).is_ok(), "another /48");
     busy.clear();
     assert_eq!(count(&registry), 0);
@@ -95,7 +119,8 @@ fn when_all_places_are_taken_whoever_has_most_loses_the_idlest() {
     let third = slot(&registry, "192.0.2.4", Stage::Busy, 3);
     assert_eq!(flood.iter().map(is_cut).collect::<Vec<_>>(), [true, false, false, false]);
     assert!(![&honest, &second, &third].into_iter().any(is_cut));
-    flood.iter().for_each(|slot| slot.note(Stage::Busy, registry.started));
+    let all = flood.iter().chain([&honest, &second]);
+    all.for_each(|slot| slot.note(Stage::Busy, registry.started));
     assert_eq!(registry.admit(ip("192.0.2.5")).unwrap_err(), Full::All(6));
     flood.clear();
     assert_eq!(count(&registry), 3);
