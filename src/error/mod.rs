@@ -150,6 +150,7 @@ impl Error {
             }
             Error::TooManyChats => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER_CHATS.to_string()));
+                response.insert_header((BOUND, "chats of one user at once"));
             }
             Error::BodyCutShort | Error::RequestTimeout | Error::BodyTooLarge(_) | Error::HeadTooLarge => {
                 response.force_close();
