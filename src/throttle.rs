@@ -89,7 +89,8 @@ impl Throttle {
     }
 
     /// Begins an attempt to log in: 10 at once, then 1 per 6 s for an address; 5 at once, then 1 per 60 s for an address
-    /// with an account. `account` is the canonical name, whether it exists or not. Where nothing is left while others from
+    /// with an account. `account` is the canonical name, whether it exists or not. Accounts that have signed in from the
+    /// address before have another such allowance together. Where nothing is left while others from
     /// the same address are being checked, it waits for them, since a success gives its allowance back.
     ///
     /// # Errors
@@ -110,7 +111,8 @@ impl Throttle {
         if !self.enabled {
             return Ok(Attempt::unthrottled());
         }
-        self.attempts.begin(from, account, is_panel).await
+        let is_known = self.has_signed_in(from, account);
+        self.attempts.begin(from, account, is_panel, is_known).await
     }
 
     /// Counts an attempt to register: 20 at once, then 1 per 60 s for an address.

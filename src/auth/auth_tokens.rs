@@ -14,6 +14,9 @@ use crate::models::{AuthToken, NewAuthToken, User};
 
 /// Named auth tokens that a user may have alive at once.
 const NAMED_TOKENS: i64 = 100;
+/// Auth tokens of a user that ended and are still kept: the latest ones, so that making and ending them does not fill the
+/// disk.
+pub(super) const ENDED_TOKENS: i64 = 100;
 /// Characters of a name.
 const NAME_LENGTH: usize = 100;
 /// The longest life that can be asked for, in days; without one it lives for ever.
@@ -96,6 +99,7 @@ impl Auth {
                 return Ok(None);
             }
             let made = new.insert(conn)?;
+            AuthToken::prune_ended(conn, user_id, ENDED_TOKENS, now)?;
             and(conn, &made)?;
             Ok(Some(made))
         };

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::auth_tokens::ENDED_TOKENS;
 use super::hasher::Place;
 use super::password_hash::Verified;
 use super::security_log::{Attempt, Refused};
@@ -107,9 +108,10 @@ impl Auth {
             let stored =
                 self.db.read(|conn| Ok(User::some_password_hashes(conn, HASHES_TO_LEARN_FROM)?)).await?;
             stored.iter().for_each(|stored| self.hasher.usual_cost().learn(stored));
-            Ok(())
+            Ok::<(), Error>(())
         };
-        self.usual_cost_learnt.get_or_try_init(learn).await.map(|()| ())
+        self.usual_cost_learnt.get_or_try_init(learn).await?;
+        Ok(())
     }
 
     /// `None`: the user was deactivated, or got another password, after the check.
@@ -148,6 +150,7 @@ impl Auth {
             User::set_last_login(conn, user.id, now)?;
             let made = new.insert(conn)?;
             AuthToken::prune_logins(conn, user.id, made.id, LOGIN_TOKENS, now)?;
+            AuthToken::prune_ended(conn, user.id, ENDED_TOKENS, now)?;
             Ok(true)
         };
         let made = self.db.write(Scope::user(user.id), job).await?;

@@ -161,6 +161,7 @@ impl Error {
             }
             Error::TooManyChats => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER_CHATS.to_string()));
+                response.insert_header((BOUND, "chats of one user at once"));
             }
             Error::MemoryFull | Error::TooManyLargeBodies(_) => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER_LARGE.to_string()));

@@ -117,6 +117,29 @@ impl AuthToken {
         diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(surplus))).execute(conn)
     }
 
+    /// Removes some of the earliest of a user's that have ended, beyond the latest `keep`.
+    pub fn prune_ended(
+        conn: &mut DbConnection,
+        user_id: i64,
+        keep: i64,
+        now: NaiveDateTime,
+    ) -> QueryResult<usize> {
+        let ended = dsl::revoked_at.is_not_null().or(dsl::expires_at.lt(now).assume_not_null());
+        let surplus: Vec<i64> = dsl::auth_tokens
+            .filter(dsl::user_id.eq(user_id))
+            .filter(ended)
+            .order(dsl::id.desc())
+            .offset(keep)
+            // SQLite has no OFFSET without a LIMIT.
+            .limit(100)
+            .select(dsl::id)
+            .load(conn)?;
+        if surplus.is_empty() {
+            return Ok(0);
+        }
+        diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(surplus))).execute(conn)
+    }
+
     /// Whether there was a live one to revoke, or an earlier try of the same job, at the same `now`, has revoked it.
     pub fn revoke(conn: &mut DbConnection, user_id: i64, id: i64, now: NaiveDateTime) -> QueryResult<bool> {
         let target = dsl::auth_tokens

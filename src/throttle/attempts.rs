@@ -32,14 +32,22 @@ pub(super) type AccountKey = [u8; 16];
 
 /// The allowances of log-ins, and who is being checked.
 pub(super) struct Attempts {
-    by_address: ByAddress,
+    strangers: Tries,
+    /// For accounts that have signed in from the same origin before, so that the guesses of their neighbours there, or in
+    /// the wider network, do not keep them out.
+    known: Tries,
     /// By origin and account.
     by_account: Limiter<AccountKey>,
-    panel: ByAddress,
     /// By account alone.
     returns: Limiter<AccountKey>,
     /// By origin. Only those from which somebody is being checked are in here.
     checking: Mutex<HashMap<Network, Checking>>,
+}
+
+/// Allowances by address.
+struct Tries {
+    by_address: ByAddress,
+    panel: ByAddress,
 }
 
 #[derive(Default)]
@@ -56,6 +64,7 @@ struct Subject {
     account: AccountKey,
     account_from: AccountKey,
     is_panel: bool,
+    is_known: bool,
 }
 
 /// Somebody who is being checked. Unless they succeed, their allowance is used up.
@@ -68,9 +77,9 @@ pub struct Attempt<'a> {
 impl Attempts {
     pub(super) fn new(clock: &Stopwatch) -> Attempts {
         Attempts {
-            by_address: ByAddress::new(BY_ADDRESS, "log-ins from one address", clock.clone()),
+            strangers: Tries::new(clock),
+            known: Tries::new(clock),
             by_account: Limiter::new(MAX_KEYS, clock.clone()),
-            panel: ByAddress::new(PANEL, "sign-ins to the panel from one address", clock.clone()),
             returns: Limiter::new(MAX_KEYS, clock.clone()),
             checking: Mutex::default(),
         }
@@ -81,9 +90,10 @@ impl Attempts {
         from: IpAddr,
         account: &str,
         is_panel: bool,
+        is_known: bool,
     ) -> Result<Attempt<'_>, RetryAfter> {
         let (account, account_from) = (account_key(None, account), account_key(Some(from), account));
-        let subject = Subject { from, account, account_from, is_panel };
+        let subject = Subject { from, account, account_from, is_panel, is_known };
         loop {
             let (ended, _waiting) = {
                 let mut checking = self.checking();
@@ -107,25 +117,31 @@ impl Attempts {
     /// Takes all allowances, or none of them. The caller holds the lock, so nobody comes in between.
     fn take(&self, subject: &Subject) -> Result<(), RetryAfter> {
         let Subject { from, account_from, is_panel, .. } = subject;
+        let tries = self.tries(subject);
         if *is_panel {
-            self.panel.look(*from)?;
+            tries.panel.look(*from)?;
         }
-        self.by_address.look(*from)?;
+        tries.by_address.look(*from)?;
         let left = self.by_account.take(account_from, BY_ACCOUNT, 1);
         left.map_err(|wait| RetryAfter::new(wait, BOUND_OF_ACCOUNT))?;
-        self.by_address.take(*from)?;
-        if *is_panel { self.panel.take(*from) } else { Ok(()) }
+        tries.by_address.take(*from)?;
+        if *is_panel { tries.panel.take(*from) } else { Ok(()) }
     }
 
     fn give_back(&self, subject: &Subject) {
         if self.returns.take(&subject.account, RETURNS, 1).is_err() {
             return;
         }
-        self.by_address.give_back(subject.from);
+        let tries = self.tries(subject);
+        tries.by_address.give_back(subject.from);
         self.by_account.give_back(&subject.account_from, BY_ACCOUNT, 1);
         if subject.is_panel {
-            self.panel.give_back(subject.from);
+            tries.panel.give_back(subject.from);
         }
+    }
+
+    fn tries(&self, subject: &Subject) -> &Tries {
+        if subject.is_known { &self.known } else { &self.strangers }
     }
 
     fn end(&self, from: IpAddr) {
@@ -139,15 +155,26 @@ impl Attempts {
     }
 
     pub(super) fn forget_idle(&self) {
-        self.by_address.forget_idle();
+        for tries in [&self.strangers, &self.known] {
+            tries.by_address.forget_idle();
+            tries.panel.forget_idle();
+        }
         self.by_account.forget_idle();
-        self.panel.forget_idle();
         self.returns.forget_idle();
     }
 
     /// Nothing under the lock can panic half-way through a change, so a poisoned one still guards sound state.
     fn checking(&self) -> MutexGuard<'_, HashMap<Network, Checking>> {
         self.checking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tries {
+    fn new(clock: &Stopwatch) -> Tries {
+        Tries {
+            by_address: ByAddress::new(BY_ADDRESS, "log-ins from one address", clock.clone()),
+            panel: ByAddress::new(PANEL, "sign-ins to the panel from one address", clock.clone()),
+        }
     }
 }
 

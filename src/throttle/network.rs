@@ -17,7 +17,7 @@ impl Network {
     fn around(address: IpAddr, length_v4: u8, length_v6: u8) -> Network {
         match address.to_canonical() {
             IpAddr::V4(v4) => {
-                let bits = u128::from(cut(v4.to_bits().into(), 32, length_v4));
+                let bits = cut(v4.to_bits().into(), 32, length_v4);
                 Network { is_v4: true, length: length_v4, bits }
             }
             IpAddr::V6(v6) => {

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn each_user_has_as_many_a_minute_as_their_own_limit_says() {
-        let clock = Stopwatch::start();
+        let clock = Stopwatch::standing_still();
         let users = PerUser::new(clock.clone());
         for remaining in [2, 1, 0] {
             let allowed = users.check(1, 3).unwrap();
@@ -76,12 +76,12 @@ mod tests {
 
     #[test]
     fn a_limit_of_nothing_lets_nothing_through() {
-        assert!(PerUser::new(Stopwatch::start()).check(1, 0).is_err());
+        assert!(PerUser::new(Stopwatch::standing_still()).check(1, 0).is_err());
     }
 
     #[test]
     fn whoever_has_been_idle_is_forgotten() {
-        let clock = Stopwatch::start();
+        let clock = Stopwatch::standing_still();
         let users = PerUser::new(clock.clone());
         users.check(1, 3).unwrap();
         users.forget_idle();

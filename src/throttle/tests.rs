@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 use super::*;
 
 fn throttle() -> (Throttle, Stopwatch) {
-    let clock = Stopwatch::start();
+    let clock = Stopwatch::standing_still();
     (Throttle::with_clock(true, 6000, &clock), clock)
 }
 
@@ -220,6 +220,27 @@ fn a_throttle_that_is_off_lets_everything_through() {
 fn the_real_clock_throttles_too() {
     let throttle = Throttle::new(true, 1);
     assert_eq!(passed(10, || sign_in(&throttle, "192.0.2.1")), 3);
+}
+
+#[test]
+fn strangers_keep_no_account_out_that_has_signed_in_from_there() {
+    let (throttle, _) = throttle();
+    for from in ["192.0.2.1", "2001:db8:1:1::1"] {
+        throttle.note_sign_in(ip(from), "ada");
+        let mut number = 0;
+        let guess = || {
+            number += 1;
+            // Of IPv6 the whole /48 guesses.
+            let from = from.replace(":1:1::", &format!(":1:{:x}::", number * 16));
+            log_in(&throttle, &from, &format!("name {number}")).and_then(|()| sign_in(&throttle, &from))
+        };
+        passed(1000, guess);
+        assert!(log_in(&throttle, from, "bob").is_err());
+        assert_eq!(log_in(&throttle, from, "ada"), Ok(()));
+        let panel = throttle.begin_panel_sign_in(ip(from), "ada").now_or_never();
+        assert!(panel.expect("nobody is being checked").is_ok());
+        assert_eq!(passed(10, || log_in(&throttle, from, "ada")), 3, "guesses at the account itself count");
+    }
 }
 
 #[test]

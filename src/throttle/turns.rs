@@ -233,11 +233,11 @@ impl State {
 
     fn latest_of_largest(&self, level: usize, path: &Path) -> Option<usize> {
         let (mut branch, mut is_other) = (path[level], false);
-        for below in level + 1..path.len() {
+        for (below, own) in path.iter().enumerate().skip(level + 1) {
             let parts = self.waiting.iter().filter(|waiter| waiter.path[below - 1] == branch);
             let largest = parts.map(|waiter| waiter.path[below]).max_by_key(|node| self.number(node))?;
-            is_other = is_other || self.number(&largest) > self.number(&path[below]) + 1;
-            branch = if is_other { largest } else { path[below] };
+            is_other = is_other || self.number(&largest) > self.number(own) + 1;
+            branch = if is_other { largest } else { *own };
         }
         let places = self.waiting.iter().enumerate().filter(|(_, waiter)| waiter.path[4] == branch);
         let latest = places.max_by_key(|(_, waiter)| waiter.arrival);

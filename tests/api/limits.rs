@@ -211,6 +211,22 @@ async fn a_class_behind_one_address_gets_in_at_once(#[values(On::Sqlite, On::Pos
     assert!((10..=12).contains(&tried), "{tried}");
 }
 
+/// A pupil who guesses exhausts the allowance of strangers at the school's address, and no more.
+#[rstest]
+#[actix_web::test]
+async fn a_neighbour_who_guesses_keeps_nobody_out_who_has_logged_in_there(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn_with(on, &ON).await else { return };
+    app.user("ada").await;
+    let log_in = async |name: &str, password: &str| app.log_in(name, password).await.status;
+    for number in 0..20 {
+        log_in(&format!("nobody-{number}"), "a guess").await;
+    }
+    assert_eq!(log_in("nobody", "a guess").await, 429);
+    assert_eq!(log_in("ada", PASSWORD).await, 200);
+}
+
 #[actix_web::test]
 async fn a_changed_password_gives_its_allowance_back() {
     let Some(app) = TestApp::spawn_with(On::Sqlite, &ON).await else { return };

@@ -136,7 +136,7 @@ fn log_in_all(server: &Server) -> Seen {
                 seen.log_ins += 1;
                 seen.slowest = seen.slowest.max(took);
             }
-            Err(answer) => println!("not let in: {answer:?}"),
+            Err(answer) => println!("not let in: {}", answer.status),
         }
     }
     seen
