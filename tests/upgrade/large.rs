@@ -7,7 +7,7 @@ use diesel::connection::SimpleConnection;
 use rstest::rstest;
 
 use super::dump::Dump;
-use crate::support::server::{Server, assert_verified, tollgate};
+use crate::support::server::{Server, tollgate};
 use crate::support::{On, figures, require};
 
 const USERS: i64 = 10_000;
@@ -116,7 +116,10 @@ fn a_million_chats_are_upgraded_without_a_long_lock(#[values(On::Sqlite, On::Pos
     assert_eq!(server.chat(&token, "hello").status, 201);
     server.terminate();
     assert!(server.wait(Duration::from_secs(20)).success(), "{}", server.log());
-    assert_verified(&dump.database);
+    // `verify` itself would take minutes here; the other tests run it.
+    let wrong = "SELECT count(*) FROM users u
+                 WHERE tokens <> (SELECT sum(amount) FROM ledger_entries l WHERE l.user_id = u.id)";
+    assert_eq!(dump.number(wrong), 0, "balances that are not the sums of their ledgers");
     let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
     let count =
         String::from_utf8_lossy(&migrated.stdout).lines().filter(|line| line.starts_with("applied ")).count();

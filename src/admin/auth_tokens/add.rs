@@ -41,7 +41,7 @@ fn form() -> FormView {
                     .required()
                     .most(254)
                     .help("The user's name, or #17 for an id."),
-                Field::new("name", "Name of the auth token", Kind::Text)
+                Field::new("name", "Name of the auth token", Kind::Plain)
                     .required()
                     .most(100)
                     .help("What it is for, so that its owner knows it again."),
@@ -61,7 +61,8 @@ fn lifetimes() -> Vec<(String, String)> {
 
 fn page(administrator: &Superuser, form: FormView) -> Result<HttpResponse, PageError> {
     let way = [("Auth tokens", "/admin/auth-tokens/"), ("Make an auth token", "")];
-    VerbPage::new(Frame::new(&administrator.0, &way), form)
+    // The password that may be asked for is the administrator's own.
+    VerbPage::new(Frame::new(&administrator.0, &way), form.account(&administrator.0.user.username))
         .note("The auth token is shown once, after this. Only its digest is stored.")
         .show()
 }

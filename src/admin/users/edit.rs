@@ -48,6 +48,8 @@ fn answer(
         &administrator.0,
         &[("Users", "/admin/users/"), (&user.username, &here), ("Edit user", "")],
     );
+    // The password that may be asked for is the administrator's own.
+    let form = form.account(&administrator.0.user.username);
     page_with(status, &EditPage { frame, form, conflicts }).map_err(PageError::from)
 }
 
