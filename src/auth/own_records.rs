@@ -19,7 +19,7 @@ impl Auth {
 
     pub async fn chat(&self, current: &CurrentUser, chat_id: i64) -> Result<Chat> {
         let id = current.user.id;
-        self.db.read(move |conn| Ok(Chat::find_of(conn, id, chat_id)?)).await?.ok_or(Error::NotFound)
+        self.db.read(move |conn| Ok(Chat::find_cut_of(conn, id, chat_id)?)).await?.ok_or(Error::NotFound)
     }
 
     pub async fn ledger(&self, current: &CurrentUser, page: Keyset) -> Result<Vec<LedgerEntry>> {
