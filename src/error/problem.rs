@@ -38,7 +38,7 @@ impl Error {
             Error::Busy(_) => "busy",
             Error::RequestRefused => "request-refused",
             Error::ReadTooSlowly => "read-too-slowly",
-            Error::ResponderFailed(_) => "responder-failed",
+            Error::ResponderFailed(_) | Error::PaidWithoutAnswer(_) => "responder-failed",
             Error::Unavailable(_) => "unavailable",
             Error::Database(_) if self.is_constraint_violation() => "internal",
             Error::Database(_) => "unavailable",
@@ -84,6 +84,12 @@ impl Error {
                 "What had arrived is charged, and stands in your history. Read without long pauses."
             }
             Error::ResponderFailed(_) => "Nothing was charged in the end. Try again later.",
+            Error::PaidWithoutAnswer(reason) => {
+                return format!(
+                    "The upstream has worked for it ({reason}): the prompt and what was written are charged and stand in \
+                     your history. To ask again, send it with another Idempotency-Key."
+                );
+            }
             Error::Unavailable(_) => UNCONFIRMED,
             Error::Database(_) if !self.is_constraint_violation() => UNCONFIRMED,
             Error::Database(_) | Error::Internal(_) => "Report the X-Request-Id to the server's operator.",

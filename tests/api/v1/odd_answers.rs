@@ -29,10 +29,13 @@ async fn a_stream_that_only_says_that_it_is_done_is_no_answer() {
         upstream.next(script);
         complete(&app, &token, json!({})).await.assert_status(502);
     }
-    // Nothing to say, but said so.
+    // Nothing to say, but said so: that is no answer either, and a price of a message goes back.
     upstream.next([head(), role(), finish("stop"), done(), Step::End]);
-    complete(&app, &token, json!({})).await.assert_status(200);
-    assert_eq!(app.balance(&token).await, 3900);
+    let answer = complete(&app, &token, json!({})).await;
+    assert_eq!(answer.assert_status(502).json()["error"]["code"], "responder_failed");
+    let chat = &app.get("/chats/", &token).await.json()["chats"][0];
+    assert_eq!((&chat["state"], &chat["failure"]), (&json!("failed"), &json!("the model wrote nothing")));
+    assert_eq!(app.balance(&token).await, 4000);
 }
 
 #[rstest]
