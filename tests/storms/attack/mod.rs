@@ -1,1 +1,3 @@
 //! Attacks on availability: hostile clients, users who pay nothing, hostile upstreams.
+
+mod upstreams;
