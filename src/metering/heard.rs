@@ -1,4 +1,4 @@
-//! What was heard of an answer, and what it comes to: the rows of the charge matrix.
+//! What arrived of an answer, and what it costs: the rows of the charge matrix.
 
 use std::time::{Duration, Instant};
 

@@ -21,7 +21,7 @@ pub(super) const VALUES_OF_AN_EVENT: usize = 10_000;
 /// The longest word for why an answer ended.
 pub(super) const MOST_OF_A_REASON: usize = 64;
 
-/// The bounds of one answer, all in bytes but `events`. An answer beyond them has no end, as far as we are concerned.
+/// The bounds of one answer, in bytes (`events`: a number). An answer that exceeds them fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerBounds {
     /// What the model wrote: text, arguments of tool calls, thoughts.
@@ -43,7 +43,7 @@ pub struct AnswerBounds {
 }
 
 impl AnswerBounds {
-    /// The bounds of an answer that may have so many tokens.
+    /// The bounds of an answer of at most `max_output` tokens.
     pub fn of(max_output: u32) -> AnswerBounds {
         let tokens = usize::try_from(max_output).unwrap_or(usize::MAX);
         let bytes =

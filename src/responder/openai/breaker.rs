@@ -1,9 +1,9 @@
-//! Stops calling a model that is down, so that nobody waits, and pays a hold, for another failure.
+//! Stops calls of a model that is down, so that nobody waits, and pays a hold, for another failure.
 //!
 //! A user can make a call fail in any way: a prompt that times out, options that crash the model, a gateway that turns
-//! either into a 503. So failures of calls alone never open a breaker: they only raise the suspicion, and our own probe
-//! ([`super::probe`]) decides. Where the probe cannot see what is wrong, as it does not generate anything, failures of
-//! many users over some time count, for a short rest.
+//! either into a 503. So failed calls alone do not open a breaker. They start our own probe ([`super::probe`]), and the
+//! probe decides. The probe generates nothing, so it cannot see every fault: failures of many users over some time also
+//! open the breaker, for a short rest.
 
 mod pass;
 
@@ -17,20 +17,20 @@ use crate::clock;
 use crate::responder::{Failure, Reason};
 pub(super) use pass::Pass;
 
-/// So many failures without an answer in between make us probe.
+/// Failures in a row that start a probe.
 const SUSPICIOUS: u32 = 5;
-/// The time from one probe to the next while calls fail and probes do not.
+/// The shortest time between two probes while calls fail and probes succeed.
 const BETWEEN_PROBES: Duration = Duration::from_secs(1);
-/// The rest after a failed probe. It doubles with each further one: a probe costs nobody anything, so rests are short.
+/// The rest after the first failed probe. It doubles with each further one. Probes are free, so rests are short.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(15);
 /// The longest rest that a probe's `Retry-After` may ask for.
 const LONGEST_ASKED_REST: Duration = Duration::from_secs(60);
-/// Where the probes are good, it takes failures of so many users, without an answer to anybody, for so long.
+/// While probes succeed, the breaker opens only after failures of this many users, over this time, without one answer.
 const MANY_USERS: usize = 5;
 const LONG: Duration = Duration::from_secs(10);
 const REST_FOR_MANY: Duration = Duration::from_secs(5);
-/// After so many failed probes in a row, a user's call may try, once in each rest: some servers answer calls, but not
+/// After this many failed probes in a row, one user's call may try in each rest: some servers answer calls but fail
 /// probes.
 const PROBES_ALONE: u32 = 5;
 
@@ -56,7 +56,7 @@ impl BreakerState {
     }
 }
 
-/// A moment by both clocks: one to reckon with, one to show.
+/// A moment by both clocks: one to calculate with, one to show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(super) instant: Instant,
@@ -82,9 +82,9 @@ pub(super) struct Seen {
 struct Rest {
     since: Instant,
     length: Duration,
-    /// Probes that have failed since it was opened. 0: the failures of many users opened it.
+    /// Failed probes since the breaker opened. 0: the failures of many users opened it.
     failed_probes: u32,
-    /// A user's call is trying.
+    /// A user's call tries already.
     is_tried: bool,
 }
 
@@ -94,11 +94,11 @@ impl Rest {
     }
 }
 
-/// Failures since the last sign that the model is well.
+/// Failures since the model last answered.
 #[derive(Debug, Default)]
 struct Streak {
     failures: u32,
-    /// Different users among them, as many as matter.
+    /// The different users among them, at most [`MANY_USERS`].
     users: Vec<i64>,
     since: Option<Instant>,
 }
@@ -112,7 +112,7 @@ impl Streak {
         }
     }
 
-    /// Whether it is too much to be the doing of a few.
+    /// Whether these are too many users, over too long a time, to be one person's doing.
     fn is_of_many(&self, now: Instant) -> bool {
         let has_lasted = self.since.is_some_and(|since| now.saturating_duration_since(since) >= LONG);
         has_lasted && self.users.len() >= MANY_USERS
@@ -123,7 +123,7 @@ impl Streak {
 struct Memory {
     rest: Option<Rest>,
     streak: Streak,
-    /// Somebody probes, now and until the breaker is closed.
+    /// A task probes, until the breaker is closed.
     is_watched: bool,
     last_probe: Option<Instant>,
     last_failure: Option<(NaiveDateTime, Reason)>,
@@ -137,7 +137,7 @@ pub(super) struct Breaker {
     memory: Mutex<Memory>,
 }
 
-/// What a failure asks for: whoever gets this must probe after that time, and tell [`Breaker::probed`].
+/// Whether a failure starts a probe. The caller must then probe after that time and report to [`Breaker::probed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watch {
     No,
@@ -149,7 +149,10 @@ impl Breaker {
         Breaker { model: model.to_owned(), memory: Mutex::default() }
     }
 
-    /// Whether a call would be made. Who is refused need not wait for a place first.
+    /// Checks whether a call would be made, before the caller waits for a place.
+    ///
+    /// # Errors
+    /// [`Failure::Resting`], with the time that is left.
     pub(super) fn check(&self, now: Instant) -> Result<(), Failure> {
         match self.memory().rest {
             Some(rest) if !rest.may_be_tried() => Err(Failure::Resting(rest.remaining(now))),
@@ -157,7 +160,10 @@ impl Breaker {
         }
     }
 
-    /// Leave to make a call for a user.
+    /// Permits a call for a user.
+    ///
+    /// # Errors
+    /// [`Failure::Resting`], with the time that is left.
     pub(super) fn admit(self: &Arc<Breaker>, user_id: i64, now: Instant) -> Result<Pass, Failure> {
         let mut memory = self.memory();
         let is_trial = match &mut memory.rest {
@@ -171,7 +177,7 @@ impl Breaker {
         Ok(Pass::new(self.clone(), user_id, is_trial))
     }
 
-    /// Takes in what a probe found. Returns when to probe again; `None`: not until a failure asks for it.
+    /// Takes the result of a probe. Returns when to probe again; `None`: not until a failure starts the next one.
     pub(super) fn probed(&self, result: Result<(), Ill>, now: Moment) -> Option<Duration> {
         let mut memory = self.memory();
         memory.last_probe = Some(now.instant);
@@ -179,7 +185,7 @@ impl Breaker {
         if let (Ok(()), Some(remaining)) = (result, remaining)
             && !remaining.is_zero()
         {
-            // Opened by many users while the probe was on its way.
+            // Failures of many users opened the breaker during the probe.
             return Some(remaining);
         }
         let (rest, ill) = match (memory.rest, result) {
@@ -191,7 +197,7 @@ impl Breaker {
                 memory.is_watched = false;
                 return None;
             }
-            // An answer has come since the failures that made us probe.
+            // A user was answered during the probe.
             (None, Err(_)) if memory.streak.failures == 0 => {
                 memory.is_watched = false;
                 return None;
@@ -252,7 +258,7 @@ impl Rest {
 }
 
 impl Memory {
-    /// The model is well, by the word of a call. A call from before the rest does not end it.
+    /// A call has shown that the model is well. A call from before the rest does not end it.
     fn well(&mut self, is_trial: bool) {
         if is_trial {
             self.rest = None;
@@ -263,7 +269,7 @@ impl Memory {
     }
 
     fn ill(&mut self, breaker: &Breaker, user_id: i64, now: Instant) -> Watch {
-        // A call from before the rest says nothing new, and one that tried must not prolong it.
+        // A call from before the rest says nothing new. A call that tried must not prolong the rest.
         if self.rest.is_some() {
             return Watch::No;
         }

@@ -5,11 +5,11 @@ use std::time::Duration;
 use crate::responder::Failure;
 use crate::throttle::{Bounds, FairPermit, FairSemaphore, Full};
 
-/// Of the requests that may wait, one user's may be this part.
+/// One user may have this part of the requests that may wait: a quarter.
 const PART_OF_ONE_USER: usize = 4;
 
-/// A bound on calls in flight. A user gets a place only while their calls are fewer than the free places, so that others
-/// find one, however long an answer takes. Nobody waits for long, and not too many wait.
+/// Bounds the calls in flight. A user gets a place only while they hold fewer than are free, so that other users find a
+/// place however long an answer takes. The number of waiting requests and their waiting time are bounded too.
 #[derive(Debug)]
 pub(super) struct Gate {
     places: FairSemaphore<i64>,
@@ -30,7 +30,7 @@ impl Gate {
         Gate { places, patience }
     }
 
-    /// A place for a user's call, after waiting where it must be.
+    /// Waits for a place for a user's call.
     pub(super) async fn enter(&self, user_id: i64) -> Result<Place, Failure> {
         match tokio::time::timeout(self.patience, self.places.acquire(user_id)).await {
             Ok(Ok(place)) => Ok(place),

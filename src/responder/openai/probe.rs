@@ -1,5 +1,5 @@
-//! The probe: our own request, which finds out whether an upstream is well. It generates nothing, costs nobody anything,
-//! and no user can influence it.
+//! The probe: our own request, which finds out whether an upstream is well. It generates nothing, is free, and no user can
+//! influence it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -27,9 +27,9 @@ pub(super) struct Ill {
 }
 
 impl Caller {
-    /// Asks for the list of models. Any answer shows that the upstream is well, but 5xx (without 501) and, where calls
-    /// were refused for the same, 401 and 403. Which models the list names does not matter: many servers answer calls
-    /// for models that they do not list.
+    /// Requests the list of models. Every status shows that the upstream is well, except 5xx (but 501 does) and, if
+    /// calls failed for the same reason, 401 and 403. The names in the list do not matter: many servers answer calls for
+    /// models that they do not list.
     async fn probe(&self, key_is_doubted: bool) -> Result<(), Ill> {
         let ill = |failure| Ill { failure, asked_wait: None };
         let answer = timeout(PATIENCE, self.models_request().send()).await;
@@ -52,7 +52,7 @@ impl Caller {
     }
 }
 
-/// Probes as a breaker has asked for, in the background, until it is closed or nobody has the upstream any more.
+/// Probes in the background, if a failure asks for it, until the breaker is closed or the upstream is dropped.
 pub(super) fn watch(upstream: &Arc<Inner>, breaker: Arc<Breaker>, watch: Watch) {
     let Watch::After(wait) = watch else { return };
     if let Ok(runtime) = Handle::try_current() {

@@ -131,3 +131,16 @@ async fn the_order_of_fields_is_kept_on_the_way_to_the_model() {
     let names: Vec<_> = properties.as_object().unwrap().keys().collect();
     assert_eq!(names, ["z", "a"]);
 }
+
+/// Libraries of the protocol retry a 502 by themselves. Each retry would be charged again.
+#[actix_web::test]
+async fn a_failure_that_is_charged_says_so_and_that_it_should_not_be_retried() {
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
+    app.sql("UPDATE models SET base_price = 7, prompt_price = 0, completion_price = 0");
+    upstream.next([head(), finish("stop"), done(), Step::End]);
+    let answer = complete(&app, &token, json!({})).await;
+    answer.assert_status(502).assert_header("x-should-retry", "false");
+    let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("the model wrote nothing") && message.contains("are charged"), "{message}");
+    assert_eq!(app.balance(&token).await, 3993);
+}

@@ -1,11 +1,11 @@
-//! Leave to make one call, and what the end of the call says about the model.
+//! The permission to make one call, and what the end of the call says about the model.
 
 use std::sync::Arc;
 
 use super::{Breaker, Moment, Watch};
 use crate::responder::Failure;
 
-/// Leave to make one call. Dropped without a word on how the call ended, it says nothing about the model.
+/// The permission to make one call. If it is dropped without a result, nothing is concluded about the model.
 #[derive(Debug)]
 pub(in super::super) struct Pass {
     breaker: Arc<Breaker>,
