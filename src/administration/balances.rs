@@ -144,7 +144,7 @@ pub async fn refund_chat(
     reason: &Reason,
     operation_id: OperationId,
 ) -> Result<Refunded> {
-    let Some(chat) = db.read(move |conn| Ok(Chat::find(conn, chat_id)?)).await? else {
+    let Some(chat) = db.read(move |conn| Ok(Chat::find_cut(conn, chat_id, 0)?)).await? else {
         return Ok(Refunded::NoSuchChat);
     };
     let (actor, now, note) = (actor.clone(), clock::now(), reason.0.clone());
@@ -174,7 +174,7 @@ pub async fn release_hold(
     reason: &Reason,
     operation_id: OperationId,
 ) -> Result<Ended> {
-    let Some(chat) = db.read(move |conn| Ok(Chat::find(conn, chat_id)?)).await? else {
+    let Some(chat) = db.read(move |conn| Ok(Chat::find_cut(conn, chat_id, 0)?)).await? else {
         return Ok(Ended::NoSuchChat);
     };
     let (actor, now, note) = (actor.clone(), clock::now(), reason.0.clone());

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::body::{BodyReader, MOST_BYTES, check_head, declared_length, parse};
-use crate::domain::Invalid;
+use crate::domain::{Invalid, has_more_values};
 use crate::error::{Error, Result};
 use crate::throttle::{Bounds, Exhausted, FairSemaphore, MemoryShare};
 
@@ -85,7 +85,7 @@ where
     };
     let body = BodyReader::new(request, most).read(&mut payload.into_inner()).await?;
     let (bytes, mut memory) = (body.bytes, body.memory);
-    if has_too_many_values(&bytes) {
+    if has_more_values(&bytes, MOST_VALUES) {
         let reason = format!("send at most {MOST_VALUES} objects, lists and elements");
         return Err(Error::Invalid(Invalid::new("body", reason)));
     }
@@ -103,35 +103,4 @@ where
         parsed.map_err(|error| Error::Unavailable(error.to_string()))?
     };
     Ok(Large { json, memory: memory.map(Arc::new) })
-}
-
-/// Whether JSON would take far more memory than its text does: a value of a few bytes becomes some hundred. What stands
-/// in strings does not count.
-fn has_too_many_values(text: &[u8]) -> bool {
-    let (mut in_string, mut is_escaped, mut values) = (false, false, 0);
-    for byte in text {
-        match (in_string, byte) {
-            (true, _) if is_escaped => is_escaped = false,
-            (true, b'\\') => is_escaped = true,
-            (_, b'"') => in_string = !in_string,
-            (false, b'{' | b'[' | b',') => values += 1,
-            _ => {}
-        }
-    }
-    values > MOST_VALUES
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_counted_outside_of_strings_only() {
-        let list = |value: &str, count: usize| format!("[{}]", vec![value; count].join(","));
-        assert!(!has_too_many_values(list("1", MOST_VALUES).as_bytes()));
-        assert!(has_too_many_values(list("1", MOST_VALUES + 1).as_bytes()));
-        assert!(has_too_many_values(list("{}", MOST_VALUES / 2 + 1).as_bytes()));
-        let text = format!(r#"{{"a":"\\\"{}"}}"#, "{[,".repeat(MOST_VALUES));
-        assert!(!has_too_many_values(text.as_bytes()));
-    }
 }

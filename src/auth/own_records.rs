@@ -33,7 +33,7 @@ impl Auth {
     ) -> Result<T> {
         let id = current.user.id;
         let read = move |conn: &mut DbConnection| {
-            Chat::find_of(conn, id, chat_id)?.map(&write).ok_or(Error::NotFound)?
+            Chat::find_cut_of(conn, id, chat_id)?.map(&write).ok_or(Error::NotFound)?
         };
         self.db.read_in_turn(id, read).await
     }

@@ -87,11 +87,11 @@ pub struct UpstreamArgs {
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_TOTAL_TIMEOUT", value_name = "SECONDS", default_value_t = 300,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub upstream_total_timeout: u64,
-    /// Calls that may be in flight at once, from this node
+    /// Calls that may be in flight at once, from this node; one user gets at most half of them
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_CALLS", value_name = "COUNT", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub upstream_calls: u32,
-    /// Messages that may wait for a call to end; further ones get 503
+    /// Messages that may wait for a call to end, a quarter of them of one user; further ones get 503 or 429
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_WAITING", value_name = "COUNT", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub upstream_waiting: u32,

@@ -103,6 +103,9 @@ pub enum Error {
     /// This node takes no requests now. Holds one fixed word for the reason.
     #[error("Service unavailable")]
     NotReady(&'static str),
+    /// The same, where the upstream has worked for it: the prompt and what was written are charged.
+    #[error("The message could not be answered")]
+    PaidWithoutAnswer(&'static str),
     /// Not confirmed: the work may or may not have been done. The text inside goes to the log.
     #[error("Service unavailable")]
     Unavailable(String),
@@ -185,7 +188,9 @@ impl Error {
             Error::Database(error) if !self.is_constraint_violation() => log::warn!("answered 503: {error}"),
             Error::Database(error) => log::error!("answered 500: {error}"),
             Error::Internal(why) => log::error!("answered 500: {why}"),
-            Error::ResponderFailed(why) => log::warn!("the responder failed: {why}"),
+            Error::ResponderFailed(why) | Error::PaidWithoutAnswer(why) => {
+                log::warn!("the responder failed: {why}")
+            }
             Error::Busy(_)
             | Error::MemoryFull
             | Error::TooManyLargeBodies(_)
@@ -219,7 +224,7 @@ impl ResponseError for Error {
             Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Error::TooManyRequests(_) | Error::TooManyChats => StatusCode::TOO_MANY_REQUESTS,
-            Error::ResponderFailed(_) => StatusCode::BAD_GATEWAY,
+            Error::ResponderFailed(_) | Error::PaidWithoutAnswer(_) => StatusCode::BAD_GATEWAY,
             Error::Database(_) if self.is_constraint_violation() => StatusCode::INTERNAL_SERVER_ERROR,
             Error::MemoryFull
             | Error::TooManyLargeBodies(_)

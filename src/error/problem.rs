@@ -41,7 +41,7 @@ impl Error {
             Error::PasswordQueueFull(_) => "password-queue-full",
             Error::RequestRefused => "request-refused",
             Error::ReadTooSlowly => "read-too-slowly",
-            Error::ResponderFailed(_) => "responder-failed",
+            Error::ResponderFailed(_) | Error::PaidWithoutAnswer(_) => "responder-failed",
             Error::NotReady(_) | Error::Unavailable(_) => "unavailable",
             Error::Database(_) if self.is_constraint_violation() => "internal",
             Error::Database(_) => "unavailable",
@@ -106,6 +106,12 @@ impl Error {
             Error::ResponderFailed(_) => "Nothing was charged in the end. Try again later.",
             Error::NotReady(reason) => {
                 return format!("This node takes no requests now ({reason}): send them to another one.");
+            }
+            Error::PaidWithoutAnswer(reason) => {
+                return format!(
+                    "The upstream has worked for it ({reason}): the prompt and what was written are charged and stand in \
+                     your history. To ask again, send it with another Idempotency-Key."
+                );
             }
             Error::Unavailable(_) => UNCONFIRMED,
             Error::Database(_) if !self.is_constraint_violation() => UNCONFIRMED,

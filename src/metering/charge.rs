@@ -14,7 +14,7 @@ use super::entry::NewEntry;
 use crate::db::{Bind, DbConnection, SetCommand, Statement};
 use crate::domain::{Fingerprint, IdempotencyKey, OperationId, TokenDigest};
 use crate::error::Result;
-use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, User};
+use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, MOST_READ, StoredKey, User};
 
 /// A chat to be charged.
 #[derive(Clone, Debug)]
@@ -230,7 +230,7 @@ pub(super) fn seen_before(
     if stored.fingerprint != fingerprint.as_bytes() {
         return Ok(Verdict::KeyReused);
     }
-    Ok(match Chat::find(conn, stored.chat_id)? {
+    Ok(match Chat::find_cut(conn, stored.chat_id, MOST_READ)? {
         Some(chat) if chat.state != ChatState::Pending => Verdict::Replay { chat: Box::new(chat), balance },
         _ => Verdict::InFlight,
     })

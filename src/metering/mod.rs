@@ -18,6 +18,7 @@ mod charge;
 mod charge_set;
 mod chat_stream;
 mod entry;
+mod heard;
 mod hold;
 mod prepare;
 mod price;

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::db::{Db, Scope};
 use crate::domain::{Fingerprint, IdempotencyKey, OperationId, TokenDigest};
 use crate::error::{Error, Result};
-use crate::models::Model;
+use crate::models::{ChatState, Model};
 use crate::responder::{Answer, DUMMY, Health, Question, Responder, Usage};
 use crate::throttle::MemoryShare;
 
@@ -176,7 +176,8 @@ impl Inner {
             return None;
         }
         let response = self.responder.answer_at_once(&request.message)?;
-        let prepared = Prepared::dummy(self.prices.chat);
+        // Whose it is, the charge finds out by itself.
+        let prepared = Prepared::dummy(0, self.prices.chat);
         Some(Charge { response: Some(response), ..self.new_charge(request, &prepared) })
     }
 
@@ -213,7 +214,7 @@ impl Inner {
                     charged: price,
                     remaining: charged.balance,
                     replayed: false,
-                    is_whole: true,
+                    state: ChatState::Complete,
                     created_at: charged.created_at,
                 })))
             }
@@ -224,7 +225,7 @@ impl Inner {
             Verdict::KeyReused => Err(Error::KeyReused),
             Verdict::Replay { chat, balance } => {
                 let charged = self.cost_of(chat.id).await?;
-                Ok(Entry::Answered(Box::new(Receipt::replayed(*chat, charged, balance))))
+                Ok(Entry::Answered(Box::new(Receipt::replayed(*chat, charged, balance)?)))
             }
         }
     }

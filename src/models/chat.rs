@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
 
 use super::list::MOST_COUNTED;
-use super::text::{Lengths, octet_length, part, part_of};
+use super::text::{Lengths, octet_length};
 use super::{Keyset, Rows, first_id_since};
 use crate::db::{Bind, DbConnection, DynamicStatement};
 use crate::schema::chats::{self, dsl};
@@ -49,9 +49,6 @@ where
             .ok_or_else(|| format!("unknown chat state {text}").into())
     }
 }
-
-/// Characters of a text that lists are given: they show 120, without what would break a line.
-const EXCERPT: i32 = 400;
 
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = chats)]
@@ -125,40 +122,6 @@ impl Chat {
 
     pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<Chat>> {
         dsl::chats.filter(dsl::id.eq_any(ids)).select(Chat::as_select()).load(conn)
-    }
-
-    /// The latest of a user, newest first, with no more of each text than a line of a list shows.
-    pub fn latest_cut(conn: &mut DbConnection, user_id: i64, most: i64) -> QueryResult<Vec<Chat>> {
-        let latest = dsl::chats.filter(dsl::user_id.eq(user_id)).order(dsl::id.desc()).limit(most);
-        let ids: Vec<i64> = latest.select(dsl::id).load(conn)?;
-        let mut chats = Chat::find_many_cut(conn, &ids)?;
-        chats.sort_by_key(|chat| -chat.id);
-        Ok(chats)
-    }
-
-    /// Those with these ids, in any order, with no more of each text than a line of a list shows.
-    pub fn find_many_cut(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<Chat>> {
-        let columns = (
-            dsl::id,
-            dsl::user_id,
-            part(dsl::message, 1, EXCERPT),
-            part_of(dsl::response, 1, EXCERPT),
-            dsl::model,
-            dsl::state,
-            dsl::charge,
-            dsl::prompt_tokens,
-            dsl::completion_tokens,
-            part_of(dsl::failure, 1, EXCERPT),
-            dsl::origin,
-            dsl::created_at,
-            dsl::finished_at,
-            dsl::deadline,
-            dsl::conversation_id,
-            part_of(dsl::answer_extras, 1, 0),
-            dsl::usage_estimated,
-            dsl::first_byte_at,
-        );
-        dsl::chats.filter(dsl::id.eq_any(ids)).select(columns).load(conn)
     }
 
     /// Those that are pending, the latest first.

@@ -1,13 +1,18 @@
 //! `conversations`: messages that belong together.
 
 use chrono::NaiveDateTime;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
 
 use super::text::{Lengths, octet_length};
 use super::{Chat, ChatState, Keyset, Rows};
 use crate::db::DbConnection;
 use crate::schema::chats;
 use crate::schema::conversations::{self, dsl};
+
+/// Characters of a message, and of its answer, that a model is told again. Older versions stored answers of any size.
+const MOST_TOLD: usize = 256 << 10;
 
 /// A conversation that was not deleted. Its messages are chats.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Identifiable)]
@@ -127,7 +132,11 @@ impl Conversation {
             .filter(chats::id.lt(before))
             .order(chats::id.desc())
             .limit(most)
-            .select((chats::id, chats::message, chats::response))
+            .select((
+                chats::id,
+                sql::<Text>(&format!("substr(chats.message, 1, {MOST_TOLD})")),
+                sql::<Nullable<Text>>(&format!("substr(chats.response, 1, {MOST_TOLD})")),
+            ))
             .load(conn)
     }
 }

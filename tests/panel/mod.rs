@@ -9,6 +9,7 @@ mod double_submits;
 mod first_run;
 mod follower;
 mod forgery;
+mod giants;
 mod headers;
 mod history;
 mod limits;

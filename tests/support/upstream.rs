@@ -6,6 +6,7 @@ mod script;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,16 +42,17 @@ impl Request {
 struct Shared {
     scripts: Mutex<VecDeque<Vec<Step>>>,
     otherwise: Mutex<Vec<Step>>,
-    /// For requests whose body has this text in it.
-    for_text: Mutex<Option<(String, Vec<Step>)>>,
+    /// For requests with a word in them.
+    marked: Mutex<Vec<(String, Vec<Step>)>>,
+    models: Mutex<Vec<Step>>,
+    probes: AtomicUsize,
     requests: watch::Sender<Vec<Request>>,
 }
 
 impl Shared {
     fn next_script(&self, body: &Value) -> Vec<Step> {
-        if let Some((wanted, script)) = &*self.for_text.lock().unwrap()
-            && body.to_string().contains(wanted)
-        {
+        let text = body.to_string();
+        if let Some((_, script)) = self.marked.lock().unwrap().iter().find(|(word, _)| text.contains(word)) {
             return script.clone();
         }
         let script = self.scripts.lock().unwrap().pop_front();
@@ -77,6 +79,8 @@ impl ScriptedUpstream {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         *shared.otherwise.lock().unwrap() = answer("Hello", 3, 2);
+        let list = r#"{"object":"list","data":[{"id":"m","object":"model"}]}"#;
+        *shared.models.lock().unwrap() = status(200, &[("content-type", "application/json")], list);
         let (orders, to_obey) = mpsc::unbounded_channel();
         let served = shared.clone();
         let thread = std::thread::spawn(move || {
@@ -96,14 +100,30 @@ impl ScriptedUpstream {
         self.shared.scripts.lock().unwrap().push_back(script.into_iter().collect());
     }
 
-    /// What is done with every request whose body has this text in it.
-    pub fn for_text(&self, wanted: &str, script: impl IntoIterator<Item = Step>) {
-        *self.shared.for_text.lock().unwrap() = Some((wanted.to_owned(), script.into_iter().collect()));
-    }
-
     /// What it does at requests without a script.
     pub fn otherwise(&self, script: impl IntoIterator<Item = Step>) {
         *self.shared.otherwise.lock().unwrap() = script.into_iter().collect();
+    }
+
+    /// What it does at requests with this word in them, whatever else it was told.
+    pub fn when(&self, word: &str, script: impl IntoIterator<Item = Step>) {
+        self.shared.marked.lock().unwrap().push((word.to_owned(), script.into_iter().collect()));
+    }
+
+    /// What it does when it is asked for the list of its models, by which it is probed. Else it has one.
+    pub fn models(&self, script: impl IntoIterator<Item = Step>) {
+        *self.shared.models.lock().unwrap() = script.into_iter().collect();
+    }
+
+    /// How often it was probed.
+    pub fn probes(&self) -> usize {
+        self.shared.probes.load(Ordering::Relaxed)
+    }
+
+    /// All calls and probes fail from now on.
+    pub fn break_down(&self) {
+        self.otherwise(status(500, &[], "gossip"));
+        self.models(status(500, &[], "gossip"));
     }
 
     /// Closes its port and all connections.
@@ -122,7 +142,7 @@ impl ScriptedUpstream {
         is_done.await.unwrap();
     }
 
-    /// All requests so far.
+    /// All requests so far, without probes.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.borrow().clone()
     }

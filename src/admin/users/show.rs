@@ -70,7 +70,7 @@ fn read(
     tokens.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
     let history = AuditEntry::latest_of_user(conn, user_id, SHOWN)?;
     let entries = LedgerEntry::page_of(conn, user_id, first)?;
-    let chats = Chat::latest_cut(conn, user_id, SHOWN)?;
+    let chats = Chat::excerpts_of(conn, user_id, first)?;
     Ok(Some(Found {
         entries: ledger::named(conn, entries)?,
         chats: chats::named(conn, chats)?,

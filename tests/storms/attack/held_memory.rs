@@ -100,7 +100,7 @@ fn a_thousand_streams_stay_within_the_memory_budget() {
     let tokens = users(&storm.server, count.div_ceil(25));
     // The honest user's calls come in between and end.
     let Step::Chunk(part) = text(&"x".repeat(500)) else { return };
-    upstream.for_text("without end", [head(), role(), Step::Chunk(part.repeat(20)), Step::Hang]);
+    upstream.when("without end", [head(), role(), Step::Chunk(part.repeat(20)), Step::Hang]);
     let body =
         json!({ "model": "m", "stream": true, "messages": [{ "role": "user", "content": "without end" }] })
             .to_string();

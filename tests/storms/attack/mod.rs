@@ -7,3 +7,4 @@ mod lifetimes;
 mod log_ins;
 mod reads;
 mod storm;
+mod upstreams;
