@@ -44,8 +44,13 @@ pub struct StoredChat {
 
 impl Launch {
     pub fn on(database: &TestDatabase) -> Launch {
+        Launch::at(database.url())
+    }
+
+    /// With the address of its database, which may lead through a proxy.
+    pub fn at(url: &str) -> Launch {
         let words = [BINARY, "serve", "--bind", "127.0.0.1:0", "--bcrypt-cost", "4", "--throttle", "off"];
-        let words = words.into_iter().chain(["--database-url", database.url()]);
+        let words = words.into_iter().chain(["--database-url", url]);
         Launch { words: words.map(str::to_owned).collect() }
     }
 

@@ -1,1 +1,8 @@
 //! PostgreSQL: one party hangs instead of failing.
+
+mod backends;
+mod crowd;
+mod locks;
+mod nodes;
+mod party;
+mod probe;
