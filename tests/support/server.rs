@@ -59,6 +59,13 @@ impl Launch {
         self
     }
 
+    /// On this port, which nobody else has.
+    pub fn bind(mut self, port: u16) -> Launch {
+        let place = self.words.iter().position(|word| word == "--bind").expect("it has a --bind");
+        self.words[place + 1] = format!("127.0.0.1:{port}");
+        self
+    }
+
     /// Runs it by way of another program that ends up as the server: `strace -D`, or `sh` with an `exec`.
     pub fn under(mut self, wrapper: &[&str]) -> Launch {
         self.words.splice(0..0, wrapper.iter().map(|word| word.to_string()));

@@ -5,4 +5,7 @@ mod crowd;
 mod locks;
 mod nodes;
 mod party;
+mod pooler;
 mod probe;
+mod readiness;
+mod rolling;
