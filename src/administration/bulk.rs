@@ -253,7 +253,9 @@ fn adjust_part(
     for (user_id, adjusted) in adjust_many(conn, &adjustment)? {
         match adjusted {
             Adjusted::Done { balance } => balances.push((user_id, balance)),
-            Adjusted::OutOfRange { .. } => operation.fail(conn, user_id, "the balance would leave its range")?,
+            Adjusted::OutOfRange { .. } => {
+                operation.fail(conn, user_id, "the balance would leave its range")?
+            }
             Adjusted::NoSuchUser => operation.fail(conn, user_id, "there is no such user")?,
         }
     }

@@ -106,13 +106,20 @@ impl Connector {
         match self.purpose {
             Purpose::Read | Purpose::Snapshot => pragmas.push("query_only = ON"),
             // Fewer, larger checkpoints: a page that many chats change is copied once instead of many times.
-            Purpose::Write | Purpose::Bulk => pragmas.extend(["cache_size = -8000", "wal_autocheckpoint = 4000"]),
+            Purpose::Write | Purpose::Bulk => {
+                pragmas.extend(["cache_size = -8000", "wal_autocheckpoint = 4000"])
+            }
             Purpose::Migrate => {}
         }
         for pragma in pragmas {
             connection.batch_execute(&format!("PRAGMA {pragma}")).map_err(|error| error.to_string())?;
         }
-        Ok(Session { connection: DbConnection::Sqlite(connection), file: Some(file), broken: false, backend: None })
+        Ok(Session {
+            connection: DbConnection::Sqlite(connection),
+            file: Some(file),
+            broken: false,
+            backend: None,
+        })
     }
 
     fn connect_postgres(&self, url: &str) -> Result<Session, String> {

@@ -255,7 +255,8 @@ impl Db {
 /// [`Error::Unavailable`] with what to do when a pooler shares its connections between clients.
 fn refuse_pooler(first: connection::Session, connector: &Connector) -> Result<()> {
     let second = connector.connect_with_reason()?.into_connection();
-    let (DbConnection::Postgres(mut first), DbConnection::Postgres(mut second)) = (first.into_connection(), second)
+    let (DbConnection::Postgres(mut first), DbConnection::Postgres(mut second)) =
+        (first.into_connection(), second)
     else {
         return Ok(());
     };

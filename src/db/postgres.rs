@@ -164,7 +164,8 @@ pub fn clock_of(connection: &mut DbConnection) -> QueryResult<Option<NaiveDateTi
         now: NaiveDateTime,
     }
     let DbConnection::Postgres(connection) = connection else { return Ok(None) };
-    let clock: Clock = diesel::sql_query("SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now").get_result(connection)?;
+    let clock: Clock =
+        diesel::sql_query("SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now").get_result(connection)?;
     Ok(Some(clock.now))
 }
 

@@ -131,7 +131,9 @@ impl Readers {
             }
             let predecessor = std::mem::replace(&mut *seat, successor);
             self.abandoned.fetch_add(1, Ordering::AcqRel);
-            log::warn!("reader-{number}: the database has not answered in time: another connection takes over");
+            log::warn!(
+                "reader-{number}: the database has not answered in time: another connection takes over"
+            );
             self.queue.put_back(predecessor.abandon());
         }
     }

@@ -23,11 +23,11 @@ const SQL: &str = include_str!("charge_set.sql");
 pub(super) fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> Result<Vec<Option<Verdict>>> {
     let looks_elsewhere = charges.iter().any(|charge| charge.key.is_some() || charge.is_hold());
     let is_mixed = !charges.iter().all(|charge| alike(charge, charges[0]));
-    let locked =
-        if again || looks_elsewhere || is_mixed { Some(lock_payers(conn, charges)?) } else { None };
+    let locked = if again || looks_elsewhere || is_mixed { Some(lock_payers(conn, charges)?) } else { None };
     // Looked up under the lock, which a COMMIT that is still under way holds.
     let done = if again { find_done(conn, charges)? } else { HashMap::new() };
-    let open: Vec<&Charge> = charges.iter().copied().filter(|charge| !done.contains_key(&id_of(charge))).collect();
+    let open: Vec<&Charge> =
+        charges.iter().copied().filter(|charge| !done.contains_key(&id_of(charge))).collect();
     let mut verdicts = Vec::with_capacity(open.len());
     for equal in open.chunk_by(|a, b| alike(a, b)) {
         let rows = execute(conn, equal, locked.as_deref())?;
@@ -78,7 +78,9 @@ struct LockPayers<'a> {
 
 impl QueryFragment<Pg> for LockPayers<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT id FROM users WHERE id IN (SELECT user_id FROM auth_tokens WHERE digest = ANY (");
+        out.push_sql(
+            "SELECT id FROM users WHERE id IN (SELECT user_id FROM auth_tokens WHERE digest = ANY (",
+        );
         out.push_bind_param::<Array<Binary>, _>(&self.digests)?;
         out.push_sql(")) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED");
         Ok(())

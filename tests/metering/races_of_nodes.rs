@@ -9,10 +9,10 @@ use tollgate::error::Error;
 use tollgate::metering::Verdict;
 
 use super::races::register;
-use crate::support::{On, wait};
 use crate::support::ledger::{
     Ledger, PRICE, adjustment, charge, charged, hold, key, request, run_adjustment, toll,
 };
+use crate::support::{On, wait};
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +62,9 @@ async fn a_key_sent_to_two_nodes_at_once_is_one_charge(#[values(On::Sqlite, On::
 /// Waits until a writer of this node has taken the one job that it was given. The writer finds the row locked, and tries
 /// again until it is free.
 fn wait_for_a_try(node: &Db) {
-    wait::until("the other node's try", Duration::from_secs(20), || (node.writes_so_far() == 1).then_some(()));
+    wait::until("the other node's try", Duration::from_secs(20), || {
+        (node.writes_so_far() == 1).then_some(())
+    });
 }
 
 /// The same moment, made by hand on PostgreSQL, where writers really meet at a row.

@@ -96,7 +96,8 @@ impl Proxy {
 
     /// Whether the COMMIT that was to be lost has come by.
     pub fn has_lost_it(&self) -> bool {
-        self.orders.commits_left.load(Ordering::SeqCst) == 0
+        let left = |counter: &AtomicU32| counter.load(Ordering::SeqCst);
+        left(&self.orders.commits_left) == 0 && left(&self.orders.more_losses) == 0
     }
 }
 

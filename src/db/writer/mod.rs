@@ -113,7 +113,8 @@ impl Writers {
         if let Some(late) = &crew.late {
             for number in 0..LATE_WRITERS {
                 let source = Source::Late(late.clone());
-                let (name, connector) = (format!("late-writer-{number}"), connector(Purpose::Write, patience));
+                let (name, connector) =
+                    (format!("late-writer-{number}"), connector(Purpose::Write, patience));
                 seats.push(Seat::start(name, source, connector, crew.clone(), limit)?);
             }
             let queue = Arc::new(Queue::new(QUEUE_BOUND));
@@ -124,7 +125,14 @@ impl Writers {
             seats.push(Seat::start("bulk-writer".to_owned(), source, connector, patient, limit)?);
             bulk = Some(queue);
         }
-        Ok(Writers { queues, bulk, seats, crew, next: AtomicUsize::new(0), readiness: readiness::State::default() })
+        Ok(Writers {
+            queues,
+            bulk,
+            seats,
+            crew,
+            next: AtomicUsize::new(0),
+            readiness: readiness::State::default(),
+        })
     }
 
     pub(super) async fn job<T, F>(&self, lane: Lane, scope: Scope, job: F) -> Result<T>

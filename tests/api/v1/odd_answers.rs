@@ -44,7 +44,11 @@ async fn what_is_the_operators_fault_is_not_told_as_the_clients(#[case] theirs: 
     upstream.next(status(theirs, &[], "pay first"));
     let answer = complete(&app, &token, json!({})).await;
     assert_eq!(answer.assert_status(502).json()["error"]["type"], "server_error");
-    assert_eq!(app.get("/readyz", &token).await.json()["upstream"], json!(null), "it is the administrators' business");
+    assert_eq!(
+        app.get("/readyz", &token).await.json()["upstream"],
+        json!(null),
+        "it is the administrators' business"
+    );
     app.sql("UPDATE users SET is_staff = TRUE");
     assert_eq!(app.get("/readyz", &token).await.json()["upstream"]["failures_in_a_row"], 1);
 }

@@ -68,7 +68,11 @@ fn a_stopped_backend_of_a_writer_costs_its_own_transaction_only(
         &format!("a writer's backend is stopped ({moment:?}) from second {when} for {} s", span().as_secs()),
         &format!("chats/s of {} of {USERS} users: {}", others.len(), row(&counts)),
     );
-    assert!(moment == Moment::InTransaction || stuck.is_empty(), "{stuck:?} got nothing\n{}", scene.server.log());
+    assert!(
+        moment == Moment::InTransaction || stuck.is_empty(),
+        "{stuck:?} got nothing\n{}",
+        scene.server.log()
+    );
     assert!(others.len() >= USERS / 2, "only {others:?} were served\n{}", scene.server.log());
     seen.assert_unbroken();
     assert!(seen.slowest() < ANSWER, "somebody waited for {:?}", seen.slowest());

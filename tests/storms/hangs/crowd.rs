@@ -72,7 +72,9 @@ impl Crowd {
     /// Ends it; what each user got.
     pub fn stop(self) -> Seen {
         self.stop.store(true, Ordering::Relaxed);
-        Seen(self.threads.into_iter().map(|thread| thread.join().expect("a user's thread panicked")).collect())
+        Seen(
+            self.threads.into_iter().map(|thread| thread.join().expect("a user's thread panicked")).collect(),
+        )
     }
 }
 
