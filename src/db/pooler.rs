@@ -5,6 +5,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Integer;
 
+use super::connection::is_disconnect;
+
 /// How often the connections are compared. A single round finds nearly every pooler.
 const ROUNDS: usize = 8;
 
@@ -54,7 +56,10 @@ fn process_of(connection: &mut PgConnection) -> Result<Option<i32>, String> {
 fn begin(connection: &mut PgConnection) -> Result<Option<()>, String> {
     match connection.batch_execute("BEGIN") {
         Ok(()) => Ok(Some(())),
-        Err(error) if error.to_string().contains("statement pooling mode") => Ok(None),
+        // PgBouncer says why, and closes the connection before libpq has read it.
+        Err(error) if is_disconnect(&error) || error.to_string().contains("statement pooling mode") => {
+            Ok(None)
+        }
         Err(error) => Err(error.to_string()),
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Backend {
 /// Connects and sets everything up; the error says why it could not.
 pub(super) fn connect(url: &str, purpose: Purpose, patience: Duration) -> Result<PgConnection, String> {
     let mut connection =
-        PgConnection::establish(&with_time_limits(url)).map_err(|error| explain(error.to_string()))?;
+        PgConnection::establish(&with_defaults(url, purpose)).map_err(|error| explain(error.to_string()))?;
     connection.batch_execute(&settings(purpose, patience)).map_err(|error| error.to_string())?;
     Ok(connection)
 }
@@ -73,8 +73,14 @@ fn settings(purpose: Purpose, patience: Duration) -> String {
     format!("{common} {own}")
 }
 
-/// Adds limits to the address where it has none of its own. `connect_timeout` counts for each host that it names.
-fn with_time_limits(url: &str) -> String {
+/// Adds limits and a name to the address where it has none of its own. `connect_timeout` counts for each host that it names.
+fn with_defaults(url: &str, purpose: Purpose) -> String {
+    let name = match purpose {
+        Purpose::Read => "tollgate-reader",
+        Purpose::Write => "tollgate-writer",
+        Purpose::Bulk => "tollgate-bulk",
+        Purpose::Snapshot | Purpose::Migrate => "tollgate",
+    };
     let mut url = url.to_owned();
     for (name, value) in [
         ("connect_timeout", "3"),
@@ -82,7 +88,7 @@ fn with_time_limits(url: &str) -> String {
         ("keepalives_interval", "2"),
         ("keepalives_count", "3"),
         ("tcp_user_timeout", "5000"),
-        ("application_name", "tollgate"),
+        ("application_name", name),
     ] {
         if !url.contains(&format!("{name}=")) {
             let separator = if url.contains('?') { '&' } else { '?' };
@@ -169,8 +175,9 @@ mod tests {
 
     #[test]
     fn time_limits_are_added_but_never_override() {
-        let url = with_time_limits("postgres://u@h/d?connect_timeout=60");
+        let with_defaults = |url| with_defaults(url, Purpose::Read);
+        let url = with_defaults("postgres://u@h/d?connect_timeout=60");
         assert!(url.starts_with("postgres://u@h/d?connect_timeout=60&keepalives_idle=5&"), "{url}");
-        assert!(with_time_limits("postgres://u@h/d").starts_with("postgres://u@h/d?connect_timeout=3&"));
+        assert!(with_defaults("postgres://u@h/d").starts_with("postgres://u@h/d?connect_timeout=3&"));
     }
 }

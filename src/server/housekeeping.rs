@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{NaiveDateTime, TimeDelta};
 
 use super::Services;
 use crate::administration;
@@ -109,15 +109,18 @@ const MOST_CLOCK_DIFFERENCE: TimeDelta = TimeDelta::seconds(5);
 async fn warn_of_clocks(db: &Db) {
     let before = clock::now();
     let Ok(Some(theirs)) = db.read(|conn| Ok(clock_of(conn)?)).await else { return };
-    let after = clock::now();
-    // The answer is from some moment in between.
-    let ahead = if theirs > after { theirs - after } else { (before - theirs).max(TimeDelta::zero()) };
-    if ahead > MOST_CLOCK_DIFFERENCE {
+    let difference = difference(before, theirs, clock::now());
+    if difference > MOST_CLOCK_DIFFERENCE {
         log::warn!(
             "the clocks of this node and of the database differ by {} s: set both by NTP (see docs/postgresql.md)",
-            ahead.num_seconds()
+            difference.num_seconds()
         );
     }
+}
+
+/// How far a clock is off that was read between two moments of ours, at least.
+fn difference(before: NaiveDateTime, theirs: NaiveDateTime, after: NaiveDateTime) -> TimeDelta {
+    if theirs > after { theirs - after } else { (before - theirs).max(TimeDelta::zero()) }
 }
 
 fn warn_of_little_space(folder: &Path, least_mib: u64) {
@@ -129,5 +132,17 @@ fn warn_of_little_space(folder: &Path, least_mib: u64) {
             }
         }
         Err(error) => log::warn!("cannot tell the free disk space of {}: {error}", folder.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_read_between_two_moments_may_show_any_time_between_them() {
+        let at = |seconds: i64| NaiveDateTime::default() + TimeDelta::seconds(seconds);
+        let off = |theirs| difference(at(100), at(theirs), at(103)).num_seconds();
+        assert_eq!([90, 99, 100, 102, 103, 104, 700].map(off), [10, 1, 0, 0, 0, 1, 597]);
     }
 }

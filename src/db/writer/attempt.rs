@@ -119,6 +119,9 @@ impl Attempt {
         jobs: &mut Jobs,
         body: impl FnOnce(&mut DbConnection, &mut Jobs, Option<&Watch>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        if !self.is_mine() {
+            return Err(Failure::Abandoned);
+        }
         let mut session = self.begin()?;
         // BEGIN may have waited for long, on SQLite for a lock: who was told 503 meanwhile is charged nothing.
         jobs.retain_mut(|job| job.keep_waiting());
