@@ -59,6 +59,10 @@ pub enum GenerationError {
     )]
     ForeignJournal(PathBuf, PathBuf),
     #[error(
+        "{0} is the SQLite database of another program: give Tollgate a file of its own (--database-url)"
+    )]
+    Foreign(PathBuf),
+    #[error(
         "there is no {0}, but {1} is here, so the database was moved or deleted. Put it back, or restore a backup with \
          `tollgate restore`. To begin with an empty database, move away everything named {0}-*"
     )]
@@ -129,13 +133,31 @@ pub(super) fn generation_in(header: &[u8]) -> i32 {
 /// locks of other connections of this process.
 fn stored_generation(database: &Path) -> Result<i32, GenerationError> {
     let failed = |error| GenerationError::Sqlite(database.to_owned(), error);
+    let connection = open_without_log(database).map_err(failed)?;
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)
+}
+
+/// Another program's database must not get our tables.
+fn check_is_ours(database: &Path) -> Result<(), GenerationError> {
+    let tables = "SELECT count(*), coalesce(sum(name = '__diesel_schema_migrations'), 0) FROM sqlite_master
+                  WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let found = open_without_log(database)
+        .and_then(|connection| connection.query_row(tables, [], |row| Ok((row.get(0)?, row.get(1)?))));
+    match found {
+        Ok((tables, ours)) if tables > 0 && ours == 0 => Err(GenerationError::Foreign(database.to_owned())),
+        // Whatever is wrong with it, the next who opens it says so.
+        Ok::<(i32, i32), _>(_) | Err(_) => Ok(()),
+    }
+}
+
+fn open_without_log(database: &Path) -> Result<Connection, rusqlite::Error> {
     let uri = DatabaseUrl::sqlite_uri(database).replace("?mode=rw", "?mode=ro&immutable=1");
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
+    let connection = Connection::open_with_flags(uri, flags)?;
     // A checkpoint that was cut short leaves a file that is shorter than its header says. The log has the rest.
-    connection.execute_batch("PRAGMA writable_schema = ON").map_err(failed)?;
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)
+    connection.execute_batch("PRAGMA writable_schema = ON")?;
+    Ok(connection)
 }
 
 /// Whether a file is there and has something in it.
@@ -170,6 +192,7 @@ pub(in crate::db) fn check_presence(database: &Path) -> Result<(), GenerationErr
 /// # Errors
 /// Says which files do not belong together, and what to do.
 pub(in crate::db) fn check_before_open(database: &Path) -> Result<(), GenerationError> {
+    check_is_ours(database)?;
     // A server that starts meanwhile renews both sides one after the other.
     for _ in 0..4 {
         match check_once(database) {
@@ -188,7 +211,7 @@ fn check_once(database: &Path) -> Result<(), GenerationError> {
         return Ok(());
     }
     let found = stored_generation(database)?;
-    if has_content(&journal, 0) && found != 0 {
+    if has_content(&journal, 0) && found != 0 && keeps_a_log(database)? {
         return Err(GenerationError::ForeignJournal(database.to_owned(), journal));
     }
     if !has_log {
@@ -263,6 +286,13 @@ pub(super) fn fold(database: &Path, generation: Option<i32>) -> Result<bool, rus
     let busy: i32 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     connection.close().map_err(|(_, error)| error)?;
     Ok(busy == 0)
+}
+
+/// Whether the header says that changes go into a log: then what is in the file needs no journal. Changing that mode itself
+/// takes a journal, which must be rolled back when that was interrupted.
+fn keeps_a_log(database: &Path) -> Result<bool, GenerationError> {
+    let header = read_header(database).map_err(|error| GenerationError::Io(database.to_owned(), error))?;
+    Ok(header.get(18..20) == Some(&[2, 2]))
 }
 
 /// Reads the header of a file that no SQLite connection of this process has open.
