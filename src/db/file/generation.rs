@@ -13,9 +13,8 @@
 //! generation 1835301 99120733
 //! ```
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -23,7 +22,8 @@ use std::time::Duration;
 use rand::RngExt;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{advise, beside, sync_folder};
+use super::sidecar::Sidecar;
+use super::{advise, beside};
 use crate::db::url::DatabaseUrl;
 
 /// A log up to this size, in bytes, has a header and nothing in it.
@@ -71,49 +71,6 @@ pub enum GenerationError {
         "{0} is missing because `tollgate restore` was interrupted: run it again. The database from before is {1}"
     )]
     InterruptedRestore(PathBuf, PathBuf),
-}
-
-/// The file beside the database.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sidecar {
-    /// Those that the file may have. There are several only while it is being renewed.
-    pub(super) generations: Vec<i32>,
-    /// A restore is under way, which keeps the database from before under this name.
-    pub(super) restoring: Option<PathBuf>,
-}
-
-impl Sidecar {
-    /// `None` where there is none, or one that says nothing.
-    pub(super) fn read(database: &Path) -> io::Result<Option<Sidecar>> {
-        let text = match fs::read(beside(database, "-generation")) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        Ok(Sidecar::parse(&text))
-    }
-
-    fn parse(text: &str) -> Option<Sidecar> {
-        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        let numbers = value("generation")?.split_whitespace().map(str::parse);
-        let generations = numbers.collect::<Result<_, _>>().ok()?;
-        Some(Sidecar { generations, restoring: value("restoring").map(PathBuf::from) })
-    }
-
-    /// Writes it whole or not at all.
-    pub(super) fn write(&self, database: &Path) -> io::Result<()> {
-        let numbers: Vec<String> = self.generations.iter().map(i32::to_string).collect();
-        let mut text = format!("generation {}\n", numbers.join(" "));
-        if let Some(kept) = &self.restoring {
-            text.push_str(&format!("restoring {}\n", kept.display()));
-        }
-        let new = beside(database, "-generation.new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, beside(database, "-generation"))?;
-        sync_folder(database)
-    }
 }
 
 /// A new generation. 0 is that of a database which never had one.
@@ -300,18 +257,4 @@ pub(super) fn read_header(path: &Path) -> io::Result<Vec<u8>> {
     let mut header = Vec::with_capacity(HEADER);
     File::open(path)?.take(HEADER as u64).read_to_end(&mut header)?;
     Ok(header)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_beside_the_database_is_read_as_it_was_written() {
-        let parsed = Sidecar::parse("generation 7 8\nrestoring t.db-before\n");
-        let restoring = Some(PathBuf::from("t.db-before"));
-        assert_eq!(parsed, Some(Sidecar { generations: vec![7, 8], restoring }));
-        assert_eq!(Sidecar::parse("generation 7"), Some(Sidecar { generations: vec![7], restoring: None }));
-        assert_eq!(Sidecar::parse("something else"), None);
-    }
 }

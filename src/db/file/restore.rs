@@ -10,8 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::copy::{CopyError, PartialCopy, Progress, open};
-use super::generation::{Sidecar, check_before_open};
+use super::generation::check_before_open;
 use super::paths::check_source;
+use super::sidecar::Sidecar;
 use super::{advise, beside, free_name, sync_folder};
 use crate::db::serve_lock::ServeLock;
 
