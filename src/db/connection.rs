@@ -10,7 +10,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use super::file::{Guard, advise, is_damage};
 use super::postgres;
-use super::session::{LOCK_WAIT, Session};
+use super::session::{LOCK_ATTEMPT, Session};
 use super::url::DatabaseUrl;
 use crate::error::{Error, Result};
 
@@ -106,7 +106,7 @@ impl Connector {
             // What is deleted is overwritten: a user who was anonymised is to be in no free part of the file. A log that a
             // reader made long is cut when it begins anew.
             Purpose::Write | Purpose::Bulk => pragmas.extend([
-                LOCK_WAIT,
+                LOCK_ATTEMPT,
                 "cache_size = -8000",
                 "wal_autocheckpoint = 4000",
                 "secure_delete = ON",

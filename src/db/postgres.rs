@@ -79,7 +79,7 @@ fn with_defaults(url: &str, purpose: Purpose) -> String {
         Purpose::Read => "tollgate-reader",
         Purpose::Write => "tollgate-writer",
         Purpose::Bulk => "tollgate-bulk",
-        Purpose::Snapshot | Purpose::Migrate => "tollgate",
+        Purpose::Snapshot | Purpose::Migrate | Purpose::Keep => "tollgate",
     };
     let mut url = url.to_owned();
     for (name, value) in [

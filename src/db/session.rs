@@ -1,6 +1,7 @@
 //! A connection with what is known about it.
 
-use diesel::connection::SimpleConnection;
+use std::time::{Duration, Instant};
+
 use diesel::result::Error as DieselError;
 
 use super::connection::DbConnection;
@@ -10,9 +11,9 @@ use crate::error::{Error, Result};
 
 /// How long a writer waits for another process that holds SQLite's write lock. With what comes on top, whoever asked is
 /// answered within 5 s.
-pub(super) const LOCK_WAIT: &str = "busy_timeout = 4300";
-/// The same while that process is known to hold it for longer.
-const SHORT_LOCK_WAIT: &str = "busy_timeout = 200";
+const LOCK_WAIT: Duration = Duration::from_millis(4_100);
+/// How long one attempt waits, in SQLite, whose own count of time falls behind on a busy machine.
+pub(super) const LOCK_ATTEMPT: &str = "busy_timeout = 200";
 
 /// A connection and what tells whether it is still good.
 pub(super) struct Session {
@@ -20,8 +21,8 @@ pub(super) struct Session {
     /// With SQLite. Dropped after the connection, which counts as open until then.
     ticket: Option<Ticket>,
     broken: bool,
-    /// Another process held the write lock for as long as we waited.
-    locked_out: bool,
+    /// Since when another process holds the write lock.
+    locked_since: Option<Instant>,
     /// The server's end of a writer's connection, on PostgreSQL.
     pub(super) backend: Option<Backend>,
 }
@@ -29,7 +30,7 @@ pub(super) struct Session {
 impl Session {
     /// `ticket`: with SQLite.
     pub(super) fn new(connection: DbConnection, ticket: Option<Ticket>) -> Session {
-        Session { connection, ticket, broken: false, locked_out: false, backend: None }
+        Session { connection, ticket, broken: false, locked_since: None, backend: None }
     }
 
     pub(super) fn connection(&mut self) -> &mut DbConnection {
@@ -64,17 +65,21 @@ impl Session {
         }
     }
 
-    /// Whether `error` says that another process holds SQLite's write lock. The connection is as good as before. Until the
-    /// lock is free, waiting for it again is no use: everybody who asked would wait anew.
-    pub(super) fn is_locked_out(&mut self, error: &DieselError) -> bool {
+    /// Whether `error` says that another process holds SQLite's write lock. The connection is as good as before.
+    pub(super) fn is_locked(&mut self, error: &DieselError) -> bool {
         let is_locked = matches!(self.connection, DbConnection::Sqlite(_))
             && matches!(error, DieselError::DatabaseError(_, information)
                         if information.message() == "database is locked");
-        if is_locked && !self.locked_out {
-            self.locked_out = true;
-            let _ = self.connection.batch_execute(&format!("PRAGMA {SHORT_LOCK_WAIT}"));
+        if is_locked {
+            self.locked_since.get_or_insert_with(Instant::now);
         }
         is_locked
+    }
+
+    /// Whether the write lock has been waited for long enough. Until it is free, waiting anew is no use: everybody who asks
+    /// would wait as long again.
+    pub(super) fn is_locked_for_long(&self) -> bool {
+        self.locked_since.is_some_and(|since| since.elapsed() >= LOCK_WAIT)
     }
 
     /// An error of a read, with the SQLite file's name and what to do where that is damaged.
@@ -89,9 +94,6 @@ impl Session {
 
     /// The write lock was free.
     pub(super) fn note_unlocked(&mut self) {
-        if self.locked_out {
-            self.locked_out = false;
-            let _ = self.connection.batch_execute(&format!("PRAGMA {LOCK_WAIT}"));
-        }
+        self.locked_since = None;
     }
 }

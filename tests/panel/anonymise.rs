@@ -200,3 +200,51 @@ async fn open_holds_and_rights_stand_in_the_way(#[values(On::Sqlite, On::Postgre
     assert_eq!(app.count("chats WHERE response IS NOT NULL OR message <> ''"), 0);
     app.assert_sound();
 }
+
+/// Not only do queries no longer find it: no byte of it is left in the file, in its free parts and in the search index.
+#[actix_web::test]
+async fn no_byte_of_what_was_said_is_left_in_the_sqlite_file() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    let mut others = Vec::new();
+    for number in 0..6 {
+        others.push(app.user(&format!("other{number}")).await);
+    }
+    // Among others, so that parts of the index are merged and pages are split before it is forgotten.
+    for number in 0..120 {
+        app.chat(&others[number / 30], &format!("word{number} {}", "other words ".repeat(number * 7 % 90)))
+            .await
+            .assert_status(201);
+        if number % 20 == 0 {
+            app.catch_up().await;
+        }
+    }
+    let (root, id) = leave_traces(&app).await;
+    for number in 0..60 {
+        app.chat(
+            &others[4 + number / 30],
+            &format!("later{number} {}", "more words ".repeat(number * 11 % 90)),
+        )
+        .await
+        .assert_status(201);
+        if number % 20 == 0 {
+            app.catch_up().await;
+        }
+    }
+    // The planner's statistics have samples of what is indexed.
+    app.sql("ANALYZE");
+    let page = root.get(&format!("/admin/users/{id}/anonymise/")).await;
+    page.assert_shows(&["Backups that were made before still hold all of it"]);
+    root.send(&page.form().with(&[("name", NAME)])).await.assert_status(303);
+    finish_all(&app.services.db).await.unwrap();
+    app.catch_up().await;
+    let db = &app.services.db;
+    db.close(std::time::Instant::now() + std::time::Duration::from_secs(10)).unwrap();
+    let path = db.url().to_string();
+    assert!(!std::path::Path::new(&format!("{path}-wal")).exists());
+    let bytes = std::fs::read(&path).unwrap().to_ascii_lowercase();
+    let has = |word: &str| bytes.windows(word.len()).filter(|part| *part == word.as_bytes()).count();
+    assert!(has("word100") > 0, "this looks at the wrong file");
+    for word in ["xylophone", "quartz", "unmistakable", "wanda.before", "wanda's laptop", "vienna"] {
+        assert_eq!(has(word), 0, "{word} is still in the file");
+    }
+}

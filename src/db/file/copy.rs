@@ -211,7 +211,8 @@ impl PartialCopy {
         let failed = |error| CopyError::Sqlite(self.path.clone(), error);
         let generation = fresh();
         let connection = open(&self.path).map_err(failed)?;
-        connection.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).map_err(failed)?;
+        // A start would have to change the mode with a journal, which a kill could leave behind.
+        connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(failed)?;
         connection.execute_batch(&format!("PRAGMA user_version = {generation}")).map_err(failed)?;
         connection.close().map_err(|(_, error)| failed(error))?;
         remove_beside(&self.path);

@@ -13,9 +13,8 @@
 //! generation 1835301 99120733
 //! ```
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -23,7 +22,8 @@ use std::time::Duration;
 use rand::RngExt;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{advise, beside, sync_folder};
+use super::sidecar::Sidecar;
+use super::{advise, beside};
 use crate::db::url::DatabaseUrl;
 
 /// A log up to this size, in bytes, has a header and nothing in it.
@@ -59,6 +59,10 @@ pub enum GenerationError {
     )]
     ForeignJournal(PathBuf, PathBuf),
     #[error(
+        "{0} is the SQLite database of another program: give Tollgate a file of its own (--database-url)"
+    )]
+    Foreign(PathBuf),
+    #[error(
         "there is no {0}, but {1} is here, so the database was moved or deleted. Put it back, or restore a backup with \
          `tollgate restore`. To begin with an empty database, move away everything named {0}-*"
     )]
@@ -67,49 +71,6 @@ pub enum GenerationError {
         "{0} is missing because `tollgate restore` was interrupted: run it again. The database from before is {1}"
     )]
     InterruptedRestore(PathBuf, PathBuf),
-}
-
-/// The file beside the database.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sidecar {
-    /// Those that the file may have. There are several only while it is being renewed.
-    pub(super) generations: Vec<i32>,
-    /// A restore is under way, which keeps the database from before under this name.
-    pub(super) restoring: Option<PathBuf>,
-}
-
-impl Sidecar {
-    /// `None` where there is none, or one that says nothing.
-    pub(super) fn read(database: &Path) -> io::Result<Option<Sidecar>> {
-        let text = match fs::read(beside(database, "-generation")) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        Ok(Sidecar::parse(&text))
-    }
-
-    fn parse(text: &str) -> Option<Sidecar> {
-        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        let numbers = value("generation")?.split_whitespace().map(str::parse);
-        let generations = numbers.collect::<Result<_, _>>().ok()?;
-        Some(Sidecar { generations, restoring: value("restoring").map(PathBuf::from) })
-    }
-
-    /// Writes it whole or not at all.
-    pub(super) fn write(&self, database: &Path) -> io::Result<()> {
-        let numbers: Vec<String> = self.generations.iter().map(i32::to_string).collect();
-        let mut text = format!("generation {}\n", numbers.join(" "));
-        if let Some(kept) = &self.restoring {
-            text.push_str(&format!("restoring {}\n", kept.display()));
-        }
-        let new = beside(database, "-generation.new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, beside(database, "-generation"))?;
-        sync_folder(database)
-    }
 }
 
 /// A new generation. 0 is that of a database which never had one.
@@ -129,13 +90,31 @@ pub(super) fn generation_in(header: &[u8]) -> i32 {
 /// locks of other connections of this process.
 fn stored_generation(database: &Path) -> Result<i32, GenerationError> {
     let failed = |error| GenerationError::Sqlite(database.to_owned(), error);
+    let connection = open_without_log(database).map_err(failed)?;
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)
+}
+
+/// Another program's database must not get our tables.
+fn check_is_ours(database: &Path) -> Result<(), GenerationError> {
+    let tables = "SELECT count(*), coalesce(sum(name = '__diesel_schema_migrations'), 0) FROM sqlite_master
+                  WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let found = open_without_log(database)
+        .and_then(|connection| connection.query_row(tables, [], |row| Ok((row.get(0)?, row.get(1)?))));
+    match found {
+        Ok((tables, ours)) if tables > 0 && ours == 0 => Err(GenerationError::Foreign(database.to_owned())),
+        // Whatever is wrong with it, the next who opens it says so.
+        Ok::<(i32, i32), _>(_) | Err(_) => Ok(()),
+    }
+}
+
+fn open_without_log(database: &Path) -> Result<Connection, rusqlite::Error> {
     let uri = DatabaseUrl::sqlite_uri(database).replace("?mode=rw", "?mode=ro&immutable=1");
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(uri, flags).map_err(failed)?;
+    let connection = Connection::open_with_flags(uri, flags)?;
     // A checkpoint that was cut short leaves a file that is shorter than its header says. The log has the rest.
-    connection.execute_batch("PRAGMA writable_schema = ON").map_err(failed)?;
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)
+    connection.execute_batch("PRAGMA writable_schema = ON")?;
+    Ok(connection)
 }
 
 /// Whether a file is there and has something in it.
@@ -170,6 +149,7 @@ pub(in crate::db) fn check_presence(database: &Path) -> Result<(), GenerationErr
 /// # Errors
 /// Says which files do not belong together, and what to do.
 pub(in crate::db) fn check_before_open(database: &Path) -> Result<(), GenerationError> {
+    check_is_ours(database)?;
     // A server that starts meanwhile renews both sides one after the other.
     for _ in 0..4 {
         match check_once(database) {
@@ -188,7 +168,7 @@ fn check_once(database: &Path) -> Result<(), GenerationError> {
         return Ok(());
     }
     let found = stored_generation(database)?;
-    if has_content(&journal, 0) && found != 0 {
+    if has_content(&journal, 0) && found != 0 && keeps_a_log(database)? {
         return Err(GenerationError::ForeignJournal(database.to_owned(), journal));
     }
     if !has_log {
@@ -265,23 +245,16 @@ pub(super) fn fold(database: &Path, generation: Option<i32>) -> Result<bool, rus
     Ok(busy == 0)
 }
 
+/// Whether the header says that changes go into a log: then what is in the file needs no journal. Changing that mode itself
+/// takes a journal, which must be rolled back when that was interrupted.
+fn keeps_a_log(database: &Path) -> Result<bool, GenerationError> {
+    let header = read_header(database).map_err(|error| GenerationError::Io(database.to_owned(), error))?;
+    Ok(header.get(18..20) == Some(&[2, 2]))
+}
+
 /// Reads the header of a file that no SQLite connection of this process has open.
 pub(super) fn read_header(path: &Path) -> io::Result<Vec<u8>> {
     let mut header = Vec::with_capacity(HEADER);
     File::open(path)?.take(HEADER as u64).read_to_end(&mut header)?;
     Ok(header)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_file_beside_the_database_is_read_as_it_was_written() {
-        let parsed = Sidecar::parse("generation 7 8\nrestoring t.db-before\n");
-        let restoring = Some(PathBuf::from("t.db-before"));
-        assert_eq!(parsed, Some(Sidecar { generations: vec![7, 8], restoring }));
-        assert_eq!(Sidecar::parse("generation 7"), Some(Sidecar { generations: vec![7], restoring: None }));
-        assert_eq!(Sidecar::parse("something else"), None);
-    }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::generation::{HEADER, MAGIC, Sidecar, generation_in};
+use super::generation::{HEADER, MAGIC, generation_in};
+use super::sidecar::Sidecar;
 
 /// Where the header has the number of pages. A database never shrinks while it is served.
 const PAGES: std::ops::Range<usize> = 28..32;

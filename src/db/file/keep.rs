@@ -8,7 +8,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use super::fault::Fault;
-use super::generation::{Sidecar, fresh};
+use super::generation::fresh;
+use super::sidecar::Sidecar;
 use super::{Guard, free_name};
 use crate::db::DbConnection;
 use crate::db::session::Session;
@@ -33,20 +34,22 @@ pub(in crate::db) fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) 
                 format!("the database that was served is {} now, with all that was answered", name.display())
             }),
         },
-        // File and log no longer belong together, whatever the header says: no later start may join them.
-        Fault::Overwritten => {
+        Fault::Overwritten | Fault::LogDamaged => {
+            // No later start may join file and log, whatever the header says.
             if let Err(why) = disown(guard.real()) {
                 log::error!("cannot write {file}-generation: {why}");
             }
             log::error!(
-                "{file}-wal belongs to the file that was overwritten, and must not be joined to this one: move it away"
-            );
-            return false;
-        }
-        Fault::LogDamaged => {
-            log::error!(
-                "chats that were answered shortly before may be lost with the log of {file}: compare it with the last \
-                 backup"
+                "{}",
+                match fault {
+                    Fault::Overwritten => format!(
+                        "{file}-wal belongs to the file that was overwritten, and must not be joined to this one: move it away"
+                    ),
+                    _ => format!(
+                        "{file}-wal must not be joined to {file} any more: move it away. The file alone has what was copied a \
+                     moment before; compare it with the last backup, as chats that were answered since may be lost"
+                    ),
+                }
             );
             return false;
         }

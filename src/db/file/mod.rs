@@ -1,7 +1,7 @@
 //! The SQLite file and the files beside it, as things that people move, replace, copy, delete and restore.
 //!
 //! - [`place`]: whether a path is a good place for a database: one name, one mount, a file system with locks, mode 0600;
-//! - [`generation`]: which log belongs to which file, checked before SQLite opens either;
+//! - [`generation`]: which log belongs to which file, checked before SQLite opens either; [`sidecar`] stores it;
 //! - [`guard`]: whether the files are still those that were opened, checked while the server runs;
 //! - [`fault`]: what can have become of them;
 //! - [`header`]: what a server sees of the file itself;
@@ -25,6 +25,7 @@ mod log_check;
 mod paths;
 mod place;
 mod restore;
+mod sidecar;
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};

@@ -17,9 +17,10 @@ pub(super) fn check_source(source: &Path, database: &Path) -> Result<(), CopyErr
         return Err(CopyError::NotAFile(source.to_owned()));
     }
     refuse_own_files(database, source)?;
-    let log = beside(source, "-wal");
-    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-        return Err(CopyError::HasLog(source.to_owned(), log));
+    for log in ["-wal", "-journal"].map(|suffix| beside(source, suffix)) {
+        if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            return Err(CopyError::HasLog(source.to_owned(), log));
+        }
     }
     refuse_in_use(source)?;
     let header = read_header(source).map_err(|error| CopyError::Io(source.to_owned(), error))?;

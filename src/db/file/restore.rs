@@ -10,8 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::copy::{CopyError, PartialCopy, Progress, open};
-use super::generation::{Sidecar, check_before_open};
+use super::generation::check_before_open;
 use super::paths::check_source;
+use super::sidecar::Sidecar;
 use super::{advise, beside, free_name, sync_folder};
 use crate::db::serve_lock::ServeLock;
 
@@ -111,13 +112,15 @@ fn fold_alone(database: &Path) -> Result<(), RestoreError> {
     }
     let folded = open(database).and_then(|connection| {
         connection.busy_timeout(std::time::Duration::from_secs(1))?;
-        // Only the last program that has it open may leave the mode of the log.
-        let mode: String = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
+        // Only who is alone with the database gets this lock.
+        connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
+        connection.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
+        let busy: i32 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         connection.close().map_err(|(_, error)| error)?;
-        Ok(mode)
+        Ok(busy)
     });
     match folded {
-        Ok(mode) if mode == "delete" => Ok(()),
+        Ok(0) => Ok(()),
         Ok(_) => Err(RestoreError::InUse(database.to_owned())),
         Err(error) => match error.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {

@@ -25,16 +25,22 @@ pub(super) enum NotBegun {
 /// Begins a transaction. Where an SQLite file is not the one that was opened, there is none.
 pub(super) fn begin_in(session: &mut Session) -> Result<(), NotBegun> {
     session.check().map_err(NotBegun::NotNow)?;
-    match begin_on(session.connection()) {
-        Ok(()) => {
-            session.note_unlocked();
-            Ok(())
-        }
-        Err(error) if session.is_locked_out(&error) => Err(NotBegun::NotNow(
-            "another program holds the write lock of the SQLite file: end it, or wait for it".to_owned(),
-        )),
-        Err(error) if is_disconnect(&error) => Err(NotBegun::Disconnected(error.to_string())),
-        Err(error) => Err(NotBegun::Broken(error.to_string())),
+    loop {
+        return match begin_on(session.connection()) {
+            Ok(()) => {
+                session.note_unlocked();
+                Ok(())
+            }
+            Err(error) if session.is_locked(&error) => {
+                if !session.is_locked_for_long() {
+                    continue;
+                }
+                let why = "another program holds the write lock of the SQLite file: end it, or wait for it";
+                Err(NotBegun::NotNow(why.to_owned()))
+            }
+            Err(error) if is_disconnect(&error) => Err(NotBegun::Disconnected(error.to_string())),
+            Err(error) => Err(NotBegun::Broken(error.to_string())),
+        };
     }
 }
 

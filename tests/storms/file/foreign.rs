@@ -192,6 +192,12 @@ fn no_empty_database_is_made_in_the_place_of_one_that_is_gone() {
     assert_eq!(Server::start(&database, &[]).tokens(&token), 4000);
 }
 
+#[derive(QueryableByName)]
+struct Stored {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    chats: i64,
+}
+
 #[test]
 fn a_folder_that_is_moved_away_and_back_is_served_again() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
@@ -208,8 +214,9 @@ fn a_folder_that_is_moved_away_and_back_is_served_again() {
         let moved = away.join(file(&database).file_name().unwrap());
         fs::copy(moved, elsewhere.url()).unwrap();
         let mut connection = SqliteConnection::establish(elsewhere.url()).unwrap();
-        let chats = diesel::sql_query("SELECT 1 FROM chats").execute(&mut connection);
-        (chats.is_ok_and(|chats| chats == 1)).then_some(())
+        let chats =
+            diesel::sql_query("SELECT count(*) AS chats FROM chats").get_result::<Stored>(&mut connection);
+        chats.is_ok_and(|stored| stored.chats == 1).then_some(())
     });
     fs::rename(&away, folder).unwrap();
     let answer: Answer = wait::until("chats to work again", Duration::from_secs(10), || {

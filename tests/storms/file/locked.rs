@@ -111,3 +111,15 @@ fn a_file_that_is_no_database_is_named() {
     assert_no_start(&database, &[database.url(), "is not an SQLite database"]);
     assert_refused(&run(&database, &["verify"]), &[database.url(), "is not an SQLite database"]);
 }
+
+#[test]
+fn another_programs_database_gets_no_tables_of_ours() {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let mut connection = SqliteConnection::establish(database.url()).unwrap();
+    connection.batch_execute("CREATE TABLE bookmarks (id INTEGER); PRAGMA user_version = 7").unwrap();
+    drop(connection);
+    let before = std::fs::read(database.url()).unwrap();
+    assert_no_start(&database, &[database.url(), "of another program"]);
+    assert_refused(&run(&database, &["migrate"]), &["of another program"]);
+    assert!(std::fs::read(database.url()).unwrap() == before, "it was changed");
+}

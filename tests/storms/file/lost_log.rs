@@ -3,6 +3,8 @@
 use std::fs::{self, OpenOptions};
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
 use rstest::rstest;
 
 use super::{beside, serves_nothing};
@@ -101,15 +103,19 @@ fn another_databases_log_in_the_place_of_ours_is_never_joined_to_the_file() {
     load::assert_books(&server, &tokens, &sent);
 }
 
-/// What was in the log is gone, and nothing can bring it back; but nobody is answered after that, and what is left is a
-/// sound database.
+/// What was in the log is gone, and nothing can bring it back; but nobody is answered after that, and no start joins what
+/// is left of the log to the file, which is a sound database by itself.
 #[rstest]
 #[case::to_nothing(0)]
+#[case::to_its_head(32)]
 #[case::in_the_middle(40_000)]
 fn a_log_that_is_cut_short_ends_the_answers_and_leaves_a_sound_database(#[case] size: u64) {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     let mut server = Server::start(&database, &RICH);
     let tokens = load::users(&server, "user", 4);
+    // While it reads, the log does not begin anew, so all of it is in use.
+    let mut reader = SqliteConnection::establish(database.url()).unwrap();
+    reader.batch_execute("BEGIN; SELECT count(*) FROM users").unwrap();
     let load = Load::start(&server, &tokens, "cut");
     load.await_acknowledged(150);
     OpenOptions::new().write(true).open(beside(&database, "-wal")).unwrap().set_len(size).unwrap();
@@ -118,9 +124,12 @@ fn a_log_that_is_cut_short_ends_the_answers_and_leaves_a_sound_database(#[case] 
         serves_nothing(&server, &tokens[0]).then_some(())
     });
     load.stop();
+    drop(reader);
     assert!(server.log().contains("damaged log"), "{}", server.log());
     server.terminate();
     assert_eq!(server.wait(Duration::from_secs(20)).code(), Some(1), "{}", server.log());
+    super::assert_no_start(&database, &["-wal is not the log of the"]);
+    fs::rename(beside(&database, "-wal"), beside(&database, "-away")).unwrap();
     let server = Server::start(&database, &RICH);
     assert_eq!(server.chat(&tokens[0], "Again").status, 201);
     drop(server);

@@ -121,6 +121,7 @@ fn a_stop_on_a_full_disk_keeps_the_log_and_says_so() {
     let filler = disk.path().join("filler");
     let mut full = fs::File::create(&filler).unwrap();
     while full.write_all(&[0; 4096]).is_ok() {}
+    drop(full);
     reader.batch_execute("ROLLBACK").unwrap();
     drop(reader);
     server.terminate();

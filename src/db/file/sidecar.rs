@@ -1,0 +1,65 @@
+//! The file beside the database that says which generation the log belongs to.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::{beside, sync_folder};
+
+/// The file beside the database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sidecar {
+    /// Those that the file may have. There are several only while it is being renewed.
+    pub(super) generations: Vec<i32>,
+    /// A restore is under way, which keeps the database from before under this name.
+    pub(super) restoring: Option<PathBuf>,
+}
+
+impl Sidecar {
+    /// `None` where there is none, or one that says nothing.
+    pub(super) fn read(database: &Path) -> io::Result<Option<Sidecar>> {
+        let text = match fs::read(beside(database, "-generation")) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(Sidecar::parse(&text))
+    }
+
+    fn parse(text: &str) -> Option<Sidecar> {
+        let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let numbers = value("generation")?.split_whitespace().map(str::parse);
+        let generations = numbers.collect::<Result<_, _>>().ok()?;
+        Some(Sidecar { generations, restoring: value("restoring").map(PathBuf::from) })
+    }
+
+    /// Writes it whole or not at all.
+    pub(super) fn write(&self, database: &Path) -> io::Result<()> {
+        let numbers: Vec<String> = self.generations.iter().map(i32::to_string).collect();
+        let mut text = format!("generation {}\n", numbers.join(" "));
+        if let Some(kept) = &self.restoring {
+            text.push_str(&format!("restoring {}\n", kept.display()));
+        }
+        let new = beside(database, "-generation.new");
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, beside(database, "-generation"))?;
+        sync_folder(database)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_beside_the_database_is_read_as_it_was_written() {
+        let parsed = Sidecar::parse("generation 7 8\nrestoring t.db-before\n");
+        let restoring = Some(PathBuf::from("t.db-before"));
+        assert_eq!(parsed, Some(Sidecar { generations: vec![7, 8], restoring }));
+        assert_eq!(Sidecar::parse("generation 7"), Some(Sidecar { generations: vec![7], restoring: None }));
+        assert_eq!(Sidecar::parse("something else"), None);
+    }
+}
