@@ -14,6 +14,8 @@ struct Orders {
     /// How many COMMITs after that one are lost, too.
     more_losses: AtomicU32,
     stalled: AtomicBool,
+    /// The next COMMIT does not get through, and nothing does from then on.
+    stall_at_commit: AtomicBool,
     refuse: AtomicBool,
     refuse_then: AtomicBool,
 }
@@ -74,9 +76,13 @@ impl Proxy {
         self.lose_commit(number);
     }
 
-    /// Passes nothing on any more, and closes nothing.
-    pub fn stall(&self) {
-        self.orders.stalled.store(true, Ordering::SeqCst);
+    /// Passes nothing on any more from the next COMMIT on, and closes nothing: that transaction stays open.
+    pub fn stall_at_commit(&self) {
+        self.orders.stall_at_commit.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_stalled(&self) -> bool {
+        self.orders.stalled.load(Ordering::SeqCst)
     }
 
     pub fn resume(&self) {
@@ -114,8 +120,11 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
     let watched = orders.clone();
     std::thread::spawn(move || {
         copy(from_client, to_server, |bytes| {
-            watched.wait_while_stalled();
             let is_commit = bytes.windows(7).any(|window| window == b"COMMIT\0");
+            if is_commit && watched.stall_at_commit.swap(false, Ordering::SeqCst) {
+                watched.stalled.store(true, Ordering::SeqCst);
+            }
+            watched.wait_while_stalled();
             if is_commit && watched.loses_this_commit() {
                 cut.store(true, Ordering::SeqCst);
             }

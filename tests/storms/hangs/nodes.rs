@@ -6,7 +6,7 @@ use super::crowd::{Chatter, Crowd, row};
 use crate::support::postgres::Cluster;
 use crate::support::proxy::Proxy;
 use crate::support::server::{Launch, Server, assert_verified};
-use crate::support::{TestDatabase, figures, require};
+use crate::support::{TestDatabase, figures, require, wait};
 
 const USERS: usize = 6;
 const RICH: [&str; 2] = ["--opening-tokens", "100000000"];
@@ -39,7 +39,8 @@ fn a_node_that_vanishes_in_a_transaction_delays_nobody_for_long() {
     let halves = tokens.split_at(USERS / 2);
     let crowd = Crowd::start([on(&first, halves.0), on(&second, halves.1)].concat());
     crowd.run_for(Duration::from_secs(3));
-    proxy.stall();
+    proxy.stall_at_commit();
+    wait::until("a transaction to stall", Duration::from_secs(10), || proxy.is_stalled().then_some(()));
     let from = crowd.now();
     crowd.run_for(span);
     let (to, seen) = (crowd.now(), crowd.stop());
