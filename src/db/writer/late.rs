@@ -150,8 +150,7 @@ impl Late {
         let now = Instant::now();
         state.quarantine.retain(|_, until| *until > now);
         self.quarantined.store(state.quarantine.len(), Ordering::Release);
-        let is_held = |job: &Box<dyn Queued>| job.keys().iter().any(|key| state.quarantine.contains_key(key));
-        batch.into_iter().partition(is_held)
+        batch.into_iter().partition(|job| job.keys().iter().any(|key| state.quarantine.contains_key(key)))
     }
 
     pub(super) fn close(&self) {
