@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Request {
     pub path: String,
     headers: Vec<(String, String)>,
-    /// `Null`: it was no JSON.
+    /// `Null`: it was no JSON, or very long.
     pub body: Value,
     /// Which connection it came on, counted from 0.
     pub connection: usize,

@@ -68,7 +68,8 @@ fn large_bodies_of_known_users_stay_within_the_memory_budget() {
 
 #[test]
 fn histories_that_are_not_read_stay_within_the_memory_budget() {
-    let Some(storm) = Storm::begin(&[]) else { return };
+    let limit = size(30, 5).to_string();
+    let Some(storm) = Storm::begin(&["--write-timeout", &limit]) else { return };
     let token = storm.server.user("ada");
     for _ in 0..size(40, 3) {
         assert_eq!(storm.server.chat(&token, &"\u{1f422}".repeat(32_000)).status, 201);
