@@ -141,19 +141,19 @@ async fn an_unknown_name_takes_as_long_as_stored_hashes_usually_do(
     app.register("old").await.assert_status(201);
     app.sql(&format!("UPDATE users SET password = '{}'", hash_of(PASSWORD, 12)));
     app.register("new").await.assert_status(201);
-    let time = async |name: &str| {
-        let mut fastest = Duration::MAX;
-        for _ in 0..3 {
+    // Each in turn, so that other work on the machine slows all of them down alike.
+    let mut fastest = [Duration::MAX; 3];
+    for _ in 0..4 {
+        for (name, fastest) in ["nobody", "old", "new"].into_iter().zip(&mut fastest) {
             let begun = Instant::now();
             app.log_in(name, "wrong").await.assert_status(400);
-            fastest = fastest.min(begun.elapsed());
+            *fastest = begun.elapsed().min(*fastest);
         }
-        fastest
-    };
-    let (unknown, old, new) = (time("nobody").await, time("old").await, time("new").await);
-    // The hashes take hundreds of milliseconds; one of the configured cost takes one.
+    }
+    let [unknown, old, new] = fastest;
+    // One of the configured cost would take a 256th of the time.
     for (name, took) in [("unknown", unknown), ("new", new)] {
-        assert!(took * 2 > old && took < old * 2, "{name}: {took:?} against {old:?}");
+        assert!(took * 16 > old, "{name}: {took:?} against {old:?}");
     }
 }
 

@@ -162,5 +162,6 @@ fn a_no_of_a_cheap_hash_takes_as_long_as_is_usual() {
     };
     let usual = (0..3).map(|_| time(&hash(&password(ASCII), 11).unwrap(), 11)).min().unwrap();
     let made_up = (0..3).map(|_| time(&cheap, 11)).min().unwrap();
-    assert!(made_up * 2 > usual && made_up < usual * 2, "{made_up:?} against {usual:?}");
+    // Without it, it would take a 128th of the time.
+    assert!(made_up * 8 > usual && made_up < usual * 8, "{made_up:?} against {usual:?}");
 }
