@@ -40,6 +40,8 @@ fn form(auth: &Auth, operation: &str) -> FormView {
                 Field::new("username", "Username", Kind::Plain).required().most(50).help(
                     "Letters, digits and @ . + - _, up to 50 characters. Letter case makes no difference.",
                 ),
+                // Before the new one: browsers take any other order for two forms in one.
+                own_password_field("Needed only to give somebody rights."),
                 Field::new("password", "Password", Kind::Password)
                     .required()
                     .help("At least 8 characters, not a common one, not the name."),
@@ -66,7 +68,6 @@ pub(super) fn rights(is_staff: bool, is_superuser: bool) -> Vec<Field> {
         Field::new("superuser", "Superuser", Kind::Tick)
             .ticked(is_superuser)
             .help("May also change everything."),
-        own_password_field("Needed only to give somebody rights."),
     ]
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::add::rights;
 use super::{find, path};
 use crate::admin::administrator::Superuser;
-use crate::admin::confirm::confirm;
+use crate::admin::confirm::{confirm, own_password_field};
 use crate::admin::fields::{Field, FormView, Kind};
 use crate::admin::form::Form;
 use crate::admin::page::{Frame, Message, go, page_with};
@@ -62,6 +62,7 @@ fn form(user: &User, list: &str) -> FormView {
             .ticked(user.is_active)
             .help("Who is not active can neither log in nor send anything. Unticking ends all auth tokens and sessions."),
     );
+    fields.push(own_password_field("Needed only to give somebody rights."));
     FormView::default()
         .hide("version", user.version.to_string())
         .hide("list", list)
