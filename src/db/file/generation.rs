@@ -23,7 +23,7 @@ use rand::RngExt;
 use rusqlite::{Connection, OpenFlags};
 
 use super::sidecar::Sidecar;
-use super::{advise, beside};
+use super::{FileId, advise, beside};
 use crate::db::url::DatabaseUrl;
 
 /// A log up to this size, in bytes, has a header and nothing in it.
@@ -47,6 +47,12 @@ pub enum GenerationError {
          back that belongs to the log"
     )]
     ForeignLog { file: PathBuf, log: PathBuf, shm: PathBuf, found: i32, expected: String },
+    #[error(
+        "{log} is the log of another file that was at {file} when it was served last: the one that is here now was put in its \
+         place. Opening both would damage the database. If it was put here on purpose, as a backup that is restored: move \
+         {log} and {shm} away and start again; `tollgate restore` does all of that. If not: put the other file back"
+    )]
+    ReplacedFile { file: PathBuf, log: PathBuf, shm: PathBuf },
     #[error(
         "{log} has changes that are not in {file}, and {sidecar}, which tells whether the two belong together, is \
          missing. Copy {sidecar} from where the files come from. If you are sure that they belong together, \
@@ -176,7 +182,14 @@ fn check_once(database: &Path) -> Result<(), GenerationError> {
     }
     let file = database.to_owned();
     match Sidecar::read(database).map_err(|error| GenerationError::Io(sidecar_path.clone(), error))? {
-        Some(sidecar) if sidecar.generations.contains(&found) => Ok(()),
+        Some(sidecar) if sidecar.generations.contains(&found) => match sidecar.files {
+            Some((own, own_log))
+                if FileId::inode_of(&log) == Some(own_log) && FileId::inode_of(database) != Some(own) =>
+            {
+                Err(GenerationError::ReplacedFile { file, log, shm: beside(database, "-shm") })
+            }
+            _ => Ok(()),
+        },
         Some(sidecar) => {
             let expected: Vec<String> = sidecar.generations.iter().map(i32::to_string).collect();
             let expected = expected.join(" or ");
@@ -204,13 +217,13 @@ pub(in crate::db) fn renew(database: &Path) -> Result<(), GenerationError> {
         generations = vec![old];
     }
     generations.push(next);
-    if let Err(error) = (Sidecar { generations, restoring: None }).write(database) {
+    if let Err(error) = (Sidecar { generations, ..Sidecar::default() }).write(database) {
         log::warn!("cannot write {}-generation: {error}; the old generation stays", database.display());
         return Ok(());
     }
     match fold(database, Some(next)) {
         Ok(true) => {
-            let settled = Sidecar { generations: vec![next], restoring: None };
+            let settled = Sidecar { generations: vec![next], ..Sidecar::default() };
             settled.write(database).unwrap_or_else(|error| {
                 log::warn!("cannot write {}-generation: {error}", database.display());
             });

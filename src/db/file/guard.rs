@@ -17,6 +17,7 @@ use super::fault::Fault;
 use super::generation::EMPTY_LOG;
 use super::header::{Held, Size};
 use super::log_check::{LogEnd, look_on};
+use super::sidecar::Sidecar;
 use super::{FileId, beside};
 use crate::db::DbConnection;
 
@@ -105,11 +106,25 @@ impl Guard {
         let opened = File::open(&log).and_then(|file| Ok((FileId::from(&file.metadata()?), file)));
         match (opened, FileId::of(&index)) {
             (Ok((id, file)), Some(index)) => {
+                if self.held.is_some() {
+                    self.note_files(id);
+                }
                 let _ = self.log.set(Log { file, id, index });
                 Ok(())
             }
             (Err(error), _) => Err(format!("cannot read {}: {error}", log.display())),
             (_, None) => Err(format!("{} is missing", index.display())),
+        }
+    }
+
+    /// Writes down which two files belong together, for a start after a crash.
+    fn note_files(&self, log: FileId) {
+        let noted = Sidecar::read(&self.real).and_then(|known| match known {
+            Some(known) => Sidecar { files: Some((self.id.inode, log.inode)), ..known }.write(&self.real),
+            None => Ok(()),
+        });
+        if let Err(error) = noted {
+            log::warn!("cannot write {}-generation: {error}", self.real.display());
         }
     }
 

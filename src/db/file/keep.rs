@@ -112,6 +112,6 @@ fn save_aside(guard: &Guard, conn: &mut SqliteConnection) -> Result<String, Stri
 }
 
 fn disown(database: &Path) -> Result<(), String> {
-    let nobodys = Sidecar { generations: vec![fresh()], restoring: None };
+    let nobodys = Sidecar { generations: vec![fresh()], ..Sidecar::default() };
     nobodys.write(database).map_err(|error| error.to_string())
 }

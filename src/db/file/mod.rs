@@ -55,6 +55,10 @@ impl FileId {
     pub(super) fn of(path: &Path) -> Option<FileId> {
         fs::metadata(path).ok().map(|metadata| FileId::from(&metadata))
     }
+
+    fn inode_of(path: &Path) -> Option<u64> {
+        FileId::of(path).map(|id| id.inode)
+    }
 }
 
 impl From<&Metadata> for FileId {

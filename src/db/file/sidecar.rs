@@ -12,6 +12,9 @@ use super::{beside, sync_folder};
 pub(super) struct Sidecar {
     /// Those that the file may have. There are several only while it is being renewed.
     pub(super) generations: Vec<i32>,
+    /// The numbers that the file system has for the file and its log, while a server has both open. A copy that another
+    /// program makes of a database that is served has its generation, too, but is another file.
+    pub(super) files: Option<(u64, u64)>,
     /// A restore is under way, which keeps the database from before under this name.
     pub(super) restoring: Option<PathBuf>,
 }
@@ -31,13 +34,18 @@ impl Sidecar {
         let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         let numbers = value("generation")?.split_whitespace().map(str::parse);
         let generations = numbers.collect::<Result<_, _>>().ok()?;
-        Some(Sidecar { generations, restoring: value("restoring").map(PathBuf::from) })
+        let files = value("files").and_then(|files| files.split_once(' '));
+        let files = files.and_then(|(file, log)| Some((file.parse().ok()?, log.trim().parse().ok()?)));
+        Some(Sidecar { generations, files, restoring: value("restoring").map(PathBuf::from) })
     }
 
     /// Writes it whole or not at all.
     pub(super) fn write(&self, database: &Path) -> io::Result<()> {
         let numbers: Vec<String> = self.generations.iter().map(i32::to_string).collect();
         let mut text = format!("generation {}\n", numbers.join(" "));
+        if let Some((file, log)) = self.files {
+            text.push_str(&format!("files {file} {log}\n"));
+        }
         if let Some(kept) = &self.restoring {
             text.push_str(&format!("restoring {}\n", kept.display()));
         }
@@ -56,10 +64,13 @@ mod tests {
 
     #[test]
     fn the_file_beside_the_database_is_read_as_it_was_written() {
-        let parsed = Sidecar::parse("generation 7 8\nrestoring t.db-before\n");
+        let parsed = Sidecar::parse("generation 7 8\nfiles 3 4\nrestoring t.db-before\n");
         let restoring = Some(PathBuf::from("t.db-before"));
-        assert_eq!(parsed, Some(Sidecar { generations: vec![7, 8], restoring }));
-        assert_eq!(Sidecar::parse("generation 7"), Some(Sidecar { generations: vec![7], restoring: None }));
+        assert_eq!(parsed, Some(Sidecar { generations: vec![7, 8], files: Some((3, 4)), restoring }));
+        assert_eq!(
+            Sidecar::parse("generation 7"),
+            Some(Sidecar { generations: vec![7], ..Sidecar::default() })
+        );
         assert_eq!(Sidecar::parse("something else"), None);
     }
 }

@@ -170,6 +170,44 @@ fn a_killed_servers_own_log_is_recovered_and_one_of_unknown_origin_is_asked_abou
     stop_clean(&mut server, &database);
 }
 
+/// What another program copies while the server runs (`.backup` of the sqlite3 shell) has the server's generation.
+#[test]
+fn a_copy_that_another_program_made_is_not_joined_to_the_log_of_a_killed_server() {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let mut server = Server::start(&database, &[]);
+    let token = server.user("ada");
+    assert_eq!(server.chat(&token, "Before").status, 201);
+    let copy = file(&database).with_file_name("copy.db");
+    let mut shell = SqliteConnection::establish(database.url()).unwrap();
+    diesel::sql_query(format!("VACUUM INTO '{}'", copy.display())).execute(&mut shell).unwrap();
+    drop(shell);
+    assert_eq!(server.chat(&token, "After").status, 201);
+    server.kill9();
+    fs::rename(&copy, database.url()).unwrap();
+    assert_no_start(&database, &["put in its place", "tollgate restore"]);
+    assert_refused(&run(&database, &["verify"]), &["put in its place"]);
+    fs::remove_file(beside(&database, "-wal")).unwrap();
+    let mut server = Server::start(&database, &[]);
+    assert_eq!(server.messages(&token), ["Before"]);
+    stop_clean(&mut server, &database);
+}
+
+#[test]
+fn a_killed_servers_files_that_are_copied_together_are_recovered_elsewhere() {
+    let (database, elsewhere) =
+        (TestDatabase::create(On::Sqlite).unwrap(), TestDatabase::create(On::Sqlite).unwrap());
+    let mut server = Server::start(&database, &[]);
+    let token = server.user("ada");
+    assert_eq!(server.chat(&token, "Hello").status, 201);
+    server.kill9();
+    for suffix in ["", "-wal", "-generation"] {
+        fs::copy(beside(&database, suffix), beside(&elsewhere, suffix)).unwrap();
+    }
+    let mut server = Server::start(&elsewhere, &[]);
+    assert_eq!(server.messages(&token), ["Hello"]);
+    stop_clean(&mut server, &elsewhere);
+}
+
 #[test]
 fn a_journal_beside_a_database_that_was_served_is_refused() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
