@@ -56,7 +56,7 @@ fn heads_that_never_end_are_closed_and_keep_nobody_out() {
 /// Responses are waiting, and nobody takes them.
 #[test]
 fn responses_that_are_not_read_keep_nobody_out() {
-    let most = size(8192, 400);
+    let most = size(8192, 60);
     let (setting, limit) = (most.to_string(), size(30, 5).to_string());
     let flags = ["--max-connections", &setting, "--write-timeout", &limit];
     let Some(storm) = Storm::begin(&flags) else { return };
