@@ -44,11 +44,11 @@ fn large_bodies_of_known_users_stay_within_the_memory_budget() {
     let url = upstream.url();
     let flags = ["--responder", "openai", "--upstream-url", &url, "--upstream-models", "m"];
     let Some(storm) = Storm::begin(&flags) else { return };
-    let (count, tokens) = (size(200, 6), users(&storm.server, size(10, 3)));
+    let (count, tokens) = (size(200, 2), users(&storm.server, size(10, 2)));
     // A server that is not optimised takes seconds for a large one.
-    let megabytes = size(8, 1);
+    let kibibytes = size(8192, 600);
     // Made once: it takes this machine long, and the honest user would wait.
-    let message = "x".repeat(megabytes * MEBIBYTE - 200);
+    let message = "x".repeat(kibibytes * 1024 - 200);
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{message}"}}]}}"#);
     let statuses: Vec<Option<u16>> = std::thread::scope(|threads| {
         let senders: Vec<_> = (0..count)
@@ -63,7 +63,7 @@ fn large_bodies_of_known_users_stay_within_the_memory_budget() {
     let (taken, told) = (with(200), with(503));
     assert!(taken > 0, "none was answered: {statuses:?}");
     let figures = format!(
-        "{count} bodies of {megabytes} MiB by {} users: {taken} answered, {told} told to come back",
+        "{count} bodies of {kibibytes} KiB by {} users: {taken} answered, {told} told to come back",
         tokens.len()
     );
     storm.end("large bodies", &figures);
