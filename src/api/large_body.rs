@@ -85,10 +85,6 @@ where
     };
     let body = BodyReader::new(request, most).read(&mut payload.into_inner()).await?;
     let (bytes, mut memory) = (body.bytes, body.memory);
-    if has_more_values(&bytes, MOST_VALUES) {
-        let reason = format!("send at most {MOST_VALUES} objects, lists and elements");
-        return Err(Error::Invalid(Invalid::new("body", reason)));
-    }
     if let Some(memory) = &mut memory {
         // The body has arrived. From here on there are two copies: its text and its values, then those and the request to
         // the upstream.
@@ -96,11 +92,19 @@ where
         memory.grow(bytes.len() as u64).await.map_err(|Exhausted| Error::MemoryFull)?;
     }
     let json = if bytes.len() <= MOST_BYTES {
-        parse(&bytes)
+        understand(&bytes)
     } else {
         // It takes tens of milliseconds, which others must not wait for.
-        let parsed = web::block(move || parse(&bytes)).await;
-        parsed.map_err(|error| Error::Unavailable(error.to_string()))?
+        let understood = web::block(move || understand(&bytes)).await;
+        understood.map_err(|error| Error::Unavailable(error.to_string()))?
     };
-    Ok(Large { json, memory: memory.map(Arc::new) })
+    Ok(Large { json: json?, memory: memory.map(Arc::new) })
+}
+
+fn understand<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<T>> {
+    if has_more_values(bytes, MOST_VALUES) {
+        let reason = format!("send at most {MOST_VALUES} objects, lists and elements");
+        return Err(Error::Invalid(Invalid::new("body", reason)));
+    }
+    Ok(parse(bytes))
 }

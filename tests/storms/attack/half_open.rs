@@ -56,12 +56,12 @@ fn heads_that_never_end_are_closed_and_keep_nobody_out() {
 /// Responses are waiting, and nobody takes them.
 #[test]
 fn responses_that_are_not_read_keep_nobody_out() {
-    let most = size(8192, 400);
+    let most = size(8192, 60);
     let (setting, limit) = (most.to_string(), size(30, 5).to_string());
     let flags = ["--max-connections", &setting, "--write-timeout", &limit];
     let Some(storm) = Storm::begin(&flags) else { return };
-    // 250 KB: more than the kernel takes for a client with a small buffer.
-    let pages = b"GET /static/tollgate.css HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10);
+    // 75 KB: more than the kernel takes for a client with a small buffer.
+    let pages = b"GET /static/tollgate.css HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3);
     let streams = storm.connect(most, |_| pages.clone(), true);
     assert!(storm.server.is_ready(), "a newcomer gets a place");
     let held = storm.held(&streams);
