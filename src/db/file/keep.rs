@@ -46,8 +46,8 @@ pub(in crate::db) fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) 
                         "{file}-wal belongs to the file that was overwritten, and must not be joined to this one: move it away"
                     ),
                     _ => format!(
-                        "{file}-wal must not be joined to {file} any more: move it away. The file alone has what was copied a \
-                     moment before; compare it with the last backup, as chats that were answered since may be lost"
+                        "{file}-wal must not be joined to {file} any more, and {file} alone may be damaged: restore a \
+                     backup with `tollgate restore`. If there is none, move {file}-wal away and see what `tollgate verify` says"
                     ),
                 }
             );
