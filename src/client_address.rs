@@ -1,13 +1,21 @@
 //! Whose request it is when a proxy stands in between: `X-Forwarded-For`, believed only as far as trusted proxies wrote it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
+use actix_web::{HttpRequest, web};
 use ipnet::{IpNet, Ipv4Net};
+
+/// A list of addresses and networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Networks(Vec<IpNet>);
+
+/// Proxies in a row that are believed.
+const MOST_PROXIES: usize = 32;
 
 /// The proxies whose word about the client is taken (`--trusted-proxies`). The default trusts nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies(Networks);
 
 /// An element of the list that is neither an address nor a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +23,33 @@ pub struct TrustedProxies(Vec<IpNet>);
     "{0:?} is not an IP address or network; write for example 10.0.0.1 or 10.0.0.0/8, separated by commas"
 )]
 pub struct InvalidProxy(String);
+
+impl FromStr for Networks {
+    type Err = InvalidProxy;
+
+    /// Reads addresses and networks (CIDR) separated by commas; an empty text is an empty list.
+    fn from_str(list: &str) -> Result<Networks, InvalidProxy> {
+        elements(list)
+            .map(|text| network(text).ok_or_else(|| InvalidProxy(text.to_owned())))
+            .collect::<Result<_, _>>()
+            .map(Networks)
+    }
+}
+
+impl Networks {
+    /// Whether the address is in the list, IPv4 inside IPv6 as IPv4.
+    pub fn contain(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// The address of the client that a request comes from.
+pub fn client_of(request: &HttpRequest) -> IpAddr {
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    let Some(proxies) = request.app_data::<web::Data<TrustedProxies>>() else { return peer };
+    proxies.client(peer, request.headers().get_all("x-forwarded-for").map(|line| line.as_bytes()))
+}
 
 impl FromStr for TrustedProxies {
     type Err = InvalidProxy;
@@ -27,26 +62,31 @@ impl FromStr for TrustedProxies {
 impl TrustedProxies {
     /// Reads addresses and networks (CIDR) separated by commas; an empty text is an empty list.
     pub fn parse(list: &str) -> Result<TrustedProxies, InvalidProxy> {
-        elements(list)
-            .map(|text| network(text).ok_or_else(|| InvalidProxy(text.to_owned())))
-            .collect::<Result<_, _>>()
-            .map(TrustedProxies)
+        list.parse().map(TrustedProxies)
     }
 
-    /// The client's address. `forwarded_for` holds the values of all `X-Forwarded-For` lines in their order.
+    /// The addresses of the proxies.
+    pub fn networks(&self) -> &Networks {
+        &self.0
+    }
+
+    /// The client's address. `forwarded_for` holds the values of all `X-Forwarded-For` lines in their order, as bytes:
+    /// whatever a client writes before a proxy's own addition must not hide that addition.
     ///
     /// Each proxy appends the address that it was called from, so the list is read from its end, from the peer outwards,
     /// as long as trusted proxies wrote it: the first address that is not a trusted proxy is the client, and what
     /// stands before it is the client's own invention. An element that is no address ends the walk at the last one that
-    /// was read. IPv4 inside IPv6 counts as IPv4.
-    pub fn client<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a str>) -> IpAddr {
+    /// was read, and so does the 32nd. IPv4 inside IPv6 counts as IPv4.
+    pub fn client<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a [u8]>) -> IpAddr {
         let mut nearest = peer.to_canonical();
         if !self.trusts(nearest) {
             return nearest;
         }
-        let forwarded: Vec<&str> = forwarded_for.flat_map(elements).collect();
-        for element in forwarded.into_iter().rev() {
-            let Some(address) = address(element) else {
+        let lines: Vec<&[u8]> = forwarded_for.collect();
+        let elements = lines.into_iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
+        let elements = elements.map(<[u8]>::trim_ascii).filter(|element| !element.is_empty());
+        for element in elements.take(MOST_PROXIES) {
+            let Some(address) = std::str::from_utf8(element).ok().and_then(address) else {
                 return nearest;
             };
             nearest = address;
@@ -58,7 +98,7 @@ impl TrustedProxies {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
+        self.0.contain(address)
     }
 }
 
@@ -99,7 +139,7 @@ mod tests {
 
     fn client(proxies: &str, peer: &str, forwarded_for: &[&str]) -> String {
         let proxies = TrustedProxies::parse(proxies).unwrap();
-        proxies.client(peer.parse().unwrap(), forwarded_for.iter().copied()).to_string()
+        proxies.client(peer.parse().unwrap(), forwarded_for.iter().map(|line| line.as_bytes())).to_string()
     }
 
     #[test]
@@ -153,6 +193,25 @@ mod tests {
             assert_eq!(client("10.0.0.0/8", "10.0.0.1", &[&line]), "10.0.0.2", "{unreadable}");
             assert_eq!(client("10.0.0.0/8", "10.0.0.1", &[unreadable]), "10.0.0.1", "{unreadable}");
         }
+    }
+
+    #[test]
+    fn what_is_not_text_hides_no_address_that_a_proxy_added() {
+        let proxies = TrustedProxies::parse("10.0.0.0/8").unwrap();
+        let client =
+            |lines: &[&[u8]]| proxies.client("10.0.0.1".parse().unwrap(), lines.iter().copied()).to_string();
+        assert_eq!(client(&[b"\xff\xfe, 198.51.100.7"]), "198.51.100.7", "added to the same line");
+        assert_eq!(client(&[b"\xff", b"198.51.100.7, 10.0.0.2"]), "198.51.100.7", "added as a line");
+        assert_eq!(client(&[b"203.0.113.9", b"\xff, 10.0.0.2"]), "10.0.0.2", "it ends the walk");
+        assert_eq!(client(&[b"203.0.113.9, \xc3\xa9"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_long_list_is_read_no_further_than_32_proxies() {
+        let line = format!("198.51.100.7{}", ", 10.0.0.2".repeat(31));
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &[&line]), "198.51.100.7");
+        let line = format!("198.51.100.7{}", ", 10.0.0.2".repeat(10_000));
+        assert_eq!(client("10.0.0.0/8", "10.0.0.1", &[&line]), "10.0.0.2");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub use listen::Listen;
 pub use upstream::{Limits, UpstreamArgs};
 use values::log_filter;
 
-use crate::db::{DatabaseUrl, DbOptions};
+use crate::db::{DatabaseUrl, DbOptions, HANGS_AFTER};
 use crate::metering::Prices;
 use crate::responder::{Dummy, Responder};
 
@@ -90,6 +90,7 @@ impl Config {
                 .read_connections
                 .unwrap_or_else(|| self.default_read_connections()),
             pg_writers: usize::from(self.database.pg_writers),
+            hangs_after: HANGS_AFTER,
         }
     }
 
@@ -135,6 +136,15 @@ impl Config {
     /// The origin of `--public-url`, as browsers send it.
     pub fn public_origin(&self) -> Option<String> {
         self.listen.public_url.as_ref().map(|url| url.origin().ascii_serialization())
+    }
+
+    /// The value of `Strict-Transport-Security`: one year, and only where clients use https.
+    pub fn strict_transport(&self) -> Option<&'static str> {
+        let value = match self.listen.hsts_include_subdomains {
+            Switch::On => "max-age=31536000; includeSubDomains",
+            Switch::Off => "max-age=31536000",
+        };
+        self.is_https().then_some(value)
     }
 
     pub fn is_https(&self) -> bool {

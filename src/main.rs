@@ -1,7 +1,9 @@
 use std::process::ExitCode;
 
-use clap::Parser;
+/// glibc's own allocator keeps what a storm of requests has taken: docs/decisions.md.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    tollgate::cli::run(tollgate::cli::Cli::parse())
+    tollgate::cli::main()
 }

@@ -1,77 +1,86 @@
-//! Throttles against guessing and flooding: token buckets for each address, and for each address with an account, on this
-//! node only and in bounded memory. No account is ever locked: whoever guesses slows down themselves, not the owner.
+//! Throttles against guessing and flooding: allowances that come back with time, for each address, address with account,
+//! and user, on this node only and in bounded memory. No account is ever locked: whoever guesses slows down themselves,
+//! not the owner. IPv6 counts by /64, and also by /56 and /48 with wider allowances.
 
+mod attempts;
+mod by_address;
 mod fair_semaphore;
 mod limiter;
+mod memory;
+mod network;
 mod per_user;
+mod recent;
+mod retry_after;
+mod stopwatch;
+mod turns;
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+use std::time::Duration;
 
-use governor::clock::{Clock, DefaultClock};
-use sha2::{Digest, Sha256};
-
+pub use attempts::Attempt;
+use attempts::{AccountKey, Attempts, account_key};
+use by_address::ByAddress;
 pub use fair_semaphore::{Bounds, FairPermit, FairSemaphore, Full};
-pub use limiter::RetryAfter;
 use limiter::{Allowance, Limiter};
+pub use memory::{Cut, Exhausted, MemoryBudget, MemoryShare};
 pub use per_user::Allowed;
 use per_user::PerUser;
+use recent::Recent;
+pub use retry_after::RetryAfter;
+use stopwatch::Stopwatch;
+pub use turns::{Lane, NoTurn, Turn, Turns};
 
 /// The most keys that one limiter remembers; at this bound it takes a few megabytes.
 const MAX_KEYS: usize = 50_000;
 
-const LOGIN_BY_ADDRESS: Allowance = Allowance { at_once: 10, seconds_for_one: 6 };
-const LOGIN_BY_ACCOUNT: Allowance = Allowance { at_once: 5, seconds_for_one: 60 };
-const REGISTRATION: Allowance = Allowance { at_once: 20, seconds_for_one: 60 };
-const PANEL_SIGN_IN: Allowance = Allowance { at_once: 3, seconds_for_one: 60 };
+const REGISTRATION: Allowance = Allowance::new(20, Duration::from_secs(60));
+/// Requests of guests. Hundreds behind one address may open pages, or come with an auth token that has ended.
+const GUEST: Allowance = Allowance::new(3_000, Duration::from_millis(20));
+/// What a user writes without paying: conversations, auth tokens, passwords, forms of the panel.
+const CHANGES: Allowance = Allowance::new(600, Duration::from_millis(100));
+
+/// Bytes of a response that count as one read more.
+const BYTES_OF_A_READ: usize = 8 * 1024;
+
+/// Kinds of requests that users pay nothing for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Read,
+    Change,
+}
 
 /// All throttles of this node. Make one for the whole server and share it.
-pub struct Throttle<C: Clock + Clone = DefaultClock> {
+pub struct Throttle {
     enabled: bool,
-    login_by_address: Limiter<IpAddr, C>,
-    login_by_account: Limiter<AccountKey, C>,
-    registration: Limiter<IpAddr, C>,
-    panel_sign_in: Limiter<IpAddr, C>,
-    messages: PerUser<C>,
+    attempts: Attempts,
+    registration: ByAddress,
+    guests: ByAddress,
+    messages: PerUser,
+    reads: Limiter<i64>,
+    read_allowance: Allowance,
+    changes: Limiter<i64>,
+    /// Accounts that have signed in from an origin.
+    signed_in: Recent<AccountKey>,
 }
 
 impl Throttle {
-    /// `enabled` false (`--throttle off`) lets everything through.
-    pub fn new(enabled: bool) -> Throttle {
-        Throttle::with_clock(enabled, DefaultClock::default())
+    /// `enabled` false (`--throttle off`) lets everything through. `reads_per_minute` are a user's, at least 1.
+    pub fn new(enabled: bool, reads_per_minute: u32) -> Throttle {
+        Throttle::with_clock(enabled, reads_per_minute, &Stopwatch::start())
     }
-}
 
-impl<C: Clock + Clone> Throttle<C> {
-    fn with_clock(enabled: bool, clock: C) -> Throttle<C> {
+    fn with_clock(enabled: bool, reads_per_minute: u32, clock: &Stopwatch) -> Throttle {
         Throttle {
             enabled,
-            login_by_address: Limiter::new(LOGIN_BY_ADDRESS, MAX_KEYS, clock.clone()),
-            login_by_account: Limiter::new(LOGIN_BY_ACCOUNT, MAX_KEYS, clock.clone()),
-            registration: Limiter::new(REGISTRATION, MAX_KEYS, clock.clone()),
-            panel_sign_in: Limiter::new(PANEL_SIGN_IN, MAX_KEYS, clock.clone()),
-            messages: PerUser::new(clock),
+            attempts: Attempts::new(clock),
+            registration: ByAddress::new(REGISTRATION, "registrations from one address", clock.clone()),
+            guests: ByAddress::new(GUEST, "requests of guests from one address", clock.clone()),
+            messages: PerUser::new(clock.clone()),
+            reads: Limiter::new(MAX_KEYS, clock.clone()),
+            read_allowance: Allowance::a_minute(reads_per_minute),
+            changes: Limiter::new(MAX_KEYS, clock.clone()),
+            signed_in: Recent::new(MAX_KEYS),
         }
-    }
-
-    /// Counts an attempt to log in: 10 at once, then 1 per 6 s for an address; then 5 at once and 1 per 60 s for an address
-    /// with an account. `account` is the canonical name, whether it exists or not.
-    pub fn check_login(&self, address: IpAddr, account: &str) -> Result<(), RetryAfter> {
-        if !self.enabled {
-            return Ok(());
-        }
-        let origin = origin(address);
-        self.login_by_address.check(origin)?;
-        self.login_by_account.check(account_key(origin, account))
-    }
-
-    /// Counts an attempt to register: 20 at once, then 1 per 60 s for an address.
-    pub fn check_registration(&self, address: IpAddr) -> Result<(), RetryAfter> {
-        if self.enabled { self.registration.check(origin(address)) } else { Ok(()) }
-    }
-
-    /// Counts an attempt to sign in to the panel: 3 at once, then 1 per 60 s for an address.
-    pub fn check_panel_sign_in(&self, address: IpAddr) -> Result<(), RetryAfter> {
-        if self.enabled { self.panel_sign_in.check(origin(address)) } else { Ok(()) }
     }
 
     /// Whether anything is counted at all.
@@ -79,139 +88,94 @@ impl<C: Clock + Clone> Throttle<C> {
         self.enabled
     }
 
+    /// Begins an attempt to log in: 10 at once, then 1 per 6 s for an address; 5 at once, then 1 per 60 s for an address
+    /// with an account. `account` is the canonical name, whether it exists or not. Accounts that have signed in from the
+    /// address before have another such allowance together. Where nothing is left while others from
+    /// the same address are being checked, it waits for them, since a success gives its allowance back.
+    ///
+    /// # Errors
+    /// Nothing is left.
+    pub async fn begin_login(&self, from: IpAddr, account: &str) -> Result<Attempt<'_>, RetryAfter> {
+        self.begin(from, account, false).await
+    }
+
+    /// The same for the panel, where an address has 3 at once, then 1 per 60 s, besides.
+    ///
+    /// # Errors
+    /// As for [`Throttle::begin_login`].
+    pub async fn begin_panel_sign_in(&self, from: IpAddr, account: &str) -> Result<Attempt<'_>, RetryAfter> {
+        self.begin(from, account, true).await
+    }
+
+    async fn begin(&self, from: IpAddr, account: &str, is_panel: bool) -> Result<Attempt<'_>, RetryAfter> {
+        if !self.enabled {
+            return Ok(Attempt::unthrottled());
+        }
+        let is_known = self.has_signed_in(from, account);
+        self.attempts.begin(from, account, is_panel, is_known).await
+    }
+
+    /// Counts an attempt to register: 20 at once, then 1 per 60 s for an address.
+    pub fn check_registration(&self, from: IpAddr) -> Result<(), RetryAfter> {
+        if self.enabled { self.registration.take(from) } else { Ok(()) }
+    }
+
+    /// Counts a request without a valid auth token or session: 3000 at once, then 50 a second for an address.
+    pub fn check_guest(&self, from: IpAddr) -> Result<(), RetryAfter> {
+        if self.enabled { self.guests.take(from) } else { Ok(()) }
+    }
+
+    /// Whether a request of a guest would still be let through.
+    pub fn look_guest(&self, from: IpAddr) -> Result<(), RetryAfter> {
+        if self.enabled { self.guests.look(from) } else { Ok(()) }
+    }
+
     /// Counts a message of a user who may send `limit` a minute.
     pub fn check_message(&self, user_id: i64, limit: u32) -> Result<Allowed, RetryAfter> {
         self.messages.check(user_id, limit)
     }
 
+    /// Counts a request that a user pays nothing for.
+    pub fn check_unpaid(&self, user_id: i64, kind: Kind) -> Result<(), RetryAfter> {
+        let (limiter, allowance, bound) = match kind {
+            Kind::Read => (&self.reads, self.read_allowance, "reads of one user in a minute"),
+            Kind::Change => (&self.changes, CHANGES, "changes by one user in a minute"),
+        };
+        if !self.enabled {
+            return Ok(());
+        }
+        limiter.take(&user_id, allowance, 1).map(|_| ()).map_err(|wait| RetryAfter::new(wait, bound))
+    }
+
+    /// Counts the bytes of a response: each 8 KiB are one read more, and they may be paid off later.
+    pub fn charge_bytes(&self, user_id: i64, bytes: usize) {
+        let units = u32::try_from(bytes / BYTES_OF_A_READ).unwrap_or(u32::MAX);
+        if self.enabled && units > 0 {
+            self.reads.charge(&user_id, self.read_allowance, units);
+        }
+    }
+
+    /// Notes that an account has signed in from an address.
+    pub fn note_sign_in(&self, from: IpAddr, account: &str) {
+        self.signed_in.note(account_key(Some(from), account));
+    }
+
+    /// Whether an account has signed in from this address before. Remembered on this node until it restarts, for the
+    /// latest 50,000.
+    pub fn has_signed_in(&self, from: IpAddr, account: &str) -> bool {
+        self.signed_in.knows(&account_key(Some(from), account))
+    }
+
     /// Forgets everybody whose allowance is whole again, and gives the memory back. Call it every minute or so.
     pub fn housekeeping(&self) {
-        self.login_by_address.forget_idle();
-        self.login_by_account.forget_idle();
+        self.attempts.forget_idle();
         self.registration.forget_idle();
-        self.panel_sign_in.forget_idle();
+        self.guests.forget_idle();
         self.messages.forget_idle();
+        self.reads.forget_idle();
+        self.changes.forget_idle();
     }
-}
-
-/// What counts as one origin: an IPv4 address, also when it is written inside IPv6, or an IPv6 network of 64 bits, which
-/// is the least that a single customer is given.
-fn origin(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
-        v4 => v4,
-    }
-}
-
-/// A digest of origin and account, so that long names take no more memory than short ones.
-type AccountKey = [u8; 16];
-
-fn account_key(origin: IpAddr, account: &str) -> AccountKey {
-    let mut digest = Sha256::new();
-    digest.update(origin.to_string());
-    digest.update([0]); // No address contains it.
-    digest.update(account);
-    let whole: [u8; 32] = digest.finalize().into();
-    let mut key = AccountKey::default();
-    key.iter_mut().zip(whole).for_each(|(to, from)| *to = from);
-    key
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use governor::clock::FakeRelativeClock;
-    use std::time::Duration;
-
-    fn throttle() -> (Throttle<FakeRelativeClock>, FakeRelativeClock) {
-        let clock = FakeRelativeClock::default();
-        (Throttle::with_clock(true, clock.clone()), clock)
-    }
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    fn wait(result: Result<(), RetryAfter>) -> Result<(), u64> {
-        result.map_err(RetryAfter::seconds)
-    }
-
-    fn passed(tries: u32, mut check: impl FnMut() -> Result<(), RetryAfter>) -> u32 {
-        (0..tries).map(|_| u32::from(check().is_ok())).sum()
-    }
-
-    #[test]
-    fn an_address_logs_in_ten_times_and_then_once_in_six_seconds() {
-        let (throttle, clock) = throttle();
-        let mut account = 0;
-        let mut log_in = || {
-            account += 1;
-            throttle.check_login(ip("192.0.2.1"), &format!("user{account}"))
-        };
-        assert_eq!(passed(15, &mut log_in), 10);
-        assert_eq!(wait(log_in()), Err(6));
-        clock.advance(Duration::from_millis(5_500));
-        assert_eq!(wait(log_in()), Err(1), "half a second is rounded up");
-        clock.advance(Duration::from_millis(500));
-        assert_eq!(passed(5, &mut log_in), 1);
-        clock.advance(Duration::from_secs(3600));
-        assert_eq!(passed(15, &mut log_in), 10);
-    }
-
-    #[test]
-    fn one_account_is_tried_five_times_and_then_once_a_minute_from_one_address_only() {
-        let (throttle, clock) = throttle();
-        let guess = || throttle.check_login(ip("192.0.2.1"), "ada");
-        assert_eq!(passed(8, guess), 5);
-        assert_eq!(throttle.check_login(ip("192.0.2.1"), "bob"), Ok(()));
-        assert_eq!(throttle.check_login(ip("192.0.2.2"), "ada"), Ok(()), "the owner gets in from elsewhere");
-        assert_eq!(wait(guess()), Err(60));
-        clock.advance(Duration::from_secs(59));
-        assert_eq!(wait(guess()), Err(1));
-        clock.advance(Duration::from_secs(1));
-        assert_eq!(passed(3, guess), 1);
-    }
-
-    #[test]
-    fn registration_and_the_panel_have_allowances_of_their_own() {
-        let (throttle, clock) = throttle();
-        let register = || throttle.check_registration(ip("192.0.2.1"));
-        let sign_in = || throttle.check_panel_sign_in(ip("192.0.2.1"));
-        assert_eq!((passed(30, register), passed(30, sign_in)), (20, 3));
-        assert_eq!((wait(register()), wait(sign_in())), (Err(60), Err(60)));
-        clock.advance(Duration::from_secs(120));
-        assert_eq!((passed(30, register), passed(30, sign_in)), (2, 2));
-        assert_eq!(throttle.check_login(ip("192.0.2.1"), "ada"), Ok(()));
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_origin_and_mapped_ipv4_is_ipv4() {
-        let (throttle, _) = throttle();
-        assert_eq!(passed(3, || throttle.check_panel_sign_in(ip("2001:db8::1"))), 3);
-        assert!(throttle.check_panel_sign_in(ip("2001:db8:0:0:ffff:ffff:ffff:ffff")).is_err());
-        assert!(throttle.check_panel_sign_in(ip("2001:db8:0:1::1")).is_ok());
-        assert_eq!(passed(3, || throttle.check_panel_sign_in(ip("192.0.2.1"))), 3);
-        assert!(throttle.check_panel_sign_in(ip("::ffff:192.0.2.1")).is_err());
-        assert!(throttle.check_panel_sign_in(ip("::ffff:192.0.2.2")).is_ok());
-    }
-
-    #[test]
-    fn a_throttle_that_is_off_lets_everything_through() {
-        let throttle = Throttle::new(false);
-        assert_eq!(passed(100, || throttle.check_login(ip("192.0.2.1"), "ada")), 100);
-        assert_eq!(passed(100, || throttle.check_registration(ip("192.0.2.1"))), 100);
-        assert_eq!(passed(100, || throttle.check_panel_sign_in(ip("192.0.2.1"))), 100);
-    }
-
-    #[test]
-    fn the_real_clock_throttles_too() {
-        let throttle = Throttle::new(true);
-        assert_eq!(passed(10, || throttle.check_panel_sign_in(ip("192.0.2.1"))), 3);
-    }
-
-    #[test]
-    fn address_and_account_cannot_be_shifted_into_each_other() {
-        assert_ne!(account_key(ip("192.0.2.1"), "1ada"), account_key(ip("192.0.2.11"), "ada"));
-        assert_eq!(account_key(ip("192.0.2.1"), "ada"), account_key(ip("192.0.2.1"), "ada"));
-    }
-}
+mod tests;

@@ -13,4 +13,5 @@ mod readme;
 mod sdk;
 mod storms;
 mod support;
+mod upgrade;
 mod upstream;

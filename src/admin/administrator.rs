@@ -1,6 +1,7 @@
 //! Who uses the panel: the extractors by which a handler says whom it serves, and the session's cookie.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -14,9 +15,9 @@ use super::list::Habits;
 use super::page::{Message, SiteTitle};
 use super::zone::Zone;
 use crate::administration::Actor;
-use crate::api::{Https, client_of};
-use crate::auth::{Auth, SignedIn};
-use crate::domain::{CsrfToken, SessionSecret, TokenDigest};
+use crate::api::{Https, client_of, request_id_of};
+use crate::auth::{Auth, Guest, SignedIn};
+use crate::domain::{CsrfToken, RequestId, SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
 use crate::models::{PanelSettings, Session, User};
 
@@ -32,7 +33,8 @@ pub(super) struct Administrator {
     pub messages: Vec<Message>,
     pub zone: Zone,
     pub theme: &'static str,
-    pub address: String,
+    pub from: IpAddr,
+    pub request: RequestId,
     /// What the panel is called.
     pub site: String,
     /// The page that is asked for.
@@ -49,8 +51,11 @@ impl Administrator {
         let secret = session_cookie(&request);
         let digest = secret.as_ref().and_then(SessionSecret::digest);
         let found = match digest {
-            Some(digest) => auth.signed_in(digest).await?,
-            None => None,
+            Some(digest) => auth.admit_session(digest, &request).await?,
+            None => {
+                Guest::extract(&request).await?;
+                None
+            }
         };
         let (Some(SignedIn { user, session, settings }), Some(secret), Some(digest)) =
             (found, secret, digest)
@@ -72,7 +77,8 @@ impl Administrator {
             messages,
             zone: Zone::parse(&settings.time_zone).unwrap_or(Zone::UTC),
             theme: THEMES.into_iter().find(|theme| *theme == settings.theme).unwrap_or("auto"),
-            address: client_of(&request).to_string(),
+            from: client_of(&request),
+            request: request_id_of(&request),
             site: SiteTitle::of(&request),
             here: here(&request),
             user,
@@ -82,7 +88,7 @@ impl Administrator {
     }
 
     pub fn actor(&self) -> Actor {
-        Actor { user_id: Some(self.user.id), address: self.address.clone() }
+        Actor { user_id: Some(self.user.id), address: self.from.to_string() }
     }
 
     pub fn habits(&self) -> Habits {
@@ -109,14 +115,25 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The script of the panel asks with it for what is no page that somebody sees.
 const BACKGROUND: &str = "x-tollgate-background";
 
-/// The page that is shown; for the answer to a form the page that it came from, which can be asked for again.
+/// The last parts of paths that only take forms.
+const POST_ONLY: [&str; 7] =
+    ["selected", "bulk-adjust", "bulk-revoke", "verify", "theme", "sign-out", "sign-out-others"];
+
+/// The page that is shown, or where a form came from: an address that can be asked for again.
 fn here(request: &HttpRequest) -> String {
     if *request.method() != Method::POST {
         return request.uri().path_and_query().map_or("/admin/", |here| here.as_str()).to_owned();
     }
     let referrer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
-    let from = referrer.and_then(|referrer| url::Url::parse(referrer).ok());
-    from.map_or_else(|| "/admin/".to_owned(), |from| from[url::Position::BeforePath..].to_owned())
+    let Some(from) = referrer.and_then(|referrer| url::Url::parse(referrer).ok()) else {
+        return "/admin/".to_owned();
+    };
+    let path = from.path().trim_end_matches('/');
+    match path.rsplit_once('/') {
+        // A page that answered a form: its list is the nearest that there is.
+        Some((list, last)) if POST_ONLY.contains(&last) => format!("{list}/"),
+        _ => from[url::Position::BeforePath..].to_owned(),
+    }
 }
 
 /// What the panel may look like.

@@ -57,6 +57,9 @@ struct ErrorPage<'a> {
 
 impl PageError {
     fn title(&self) -> &'static str {
+        if let PageError::Error(Error::PasswordQueueFull(_) | Error::Busy(_)) = self {
+            return "Too busy";
+        }
         match self.status_code() {
             StatusCode::SEE_OTHER => "Please sign in",
             StatusCode::FORBIDDEN => "Not allowed",
@@ -85,7 +88,9 @@ impl PageError {
             PageError::Error(Error::NotFound) => {
                 "There is nothing at this address. Check it, or find the thing in its list.".to_owned()
             }
-            PageError::Error(Error::TooManyRequests(seconds)) => format!("Wait {seconds} s, then try again."),
+            PageError::Error(
+                error @ (Error::TooManyRequests(_) | Error::PasswordQueueFull(_) | Error::Busy(_)),
+            ) => error.detail(),
             PageError::Error(Error::Unavailable(_) | Error::Database(_)) => {
                 "The database did not answer in time, so it is not confirmed whether this was done. Look before you \
                  try again; sending the same form a second time does no harm."

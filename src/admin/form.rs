@@ -6,14 +6,13 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::web::{self, BytesMut};
+use actix_web::web;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use futures_util::StreamExt;
 use url::form_urlencoded;
 
 use super::administrator::session_cookie;
 use super::error::PageError;
-use crate::api::BodyTimeout;
+use crate::api::BodyReader;
 use crate::domain::OperationId;
 use crate::error::Error;
 
@@ -66,15 +65,11 @@ impl FromRequest for Form {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             check_origin(&request)?;
-            let limit = request.app_data::<web::Data<BodyTimeout>>().map(|limit| limit.0);
-            let limit = limit.unwrap_or(std::time::Duration::from_secs(15));
-            let body = tokio::time::timeout(limit, read(&mut payload))
-                .await
-                .map_err(|_| Error::RequestTimeout)??;
+            let body = BodyReader::new(&request, MOST_BYTES).read(&mut payload).await?;
             if request.content_type() != "application/x-www-form-urlencoded" {
                 return Err(Error::UnsupportedMediaType.into());
             }
-            let form = parse(&body)?;
+            let form = parse(&body.bytes)?;
             let secret = session_cookie(&request);
             if secret.is_some_and(|secret| secret.csrf_token().is(form.raw("csrf"))) {
                 Ok(form)
@@ -86,18 +81,6 @@ impl FromRequest for Form {
             }
         })
     }
-}
-
-async fn read(payload: &mut Payload) -> Result<BytesMut, Error> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Error::BodyCutShort)?;
-        if body.len() + chunk.len() > MOST_BYTES {
-            return Err(Error::BodyTooLarge(MOST_BYTES));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 fn parse(body: &[u8]) -> Result<Form, PageError> {

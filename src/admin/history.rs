@@ -197,7 +197,7 @@ fn exists(conn: &mut DbConnection, kind: ObjectKind, id: i64) -> Result<bool> {
     Ok(match kind {
         ObjectKind::User => User::find(conn, id)?.is_some(),
         ObjectKind::AuthToken => AuthToken::find(conn, id)?.is_some(),
-        ObjectKind::Chat => Chat::find(conn, id)?.is_some(),
+        ObjectKind::Chat => Chat::find_cut(conn, id, 0)?.is_some(),
         ObjectKind::BulkOperation => BulkOperation::find(conn, id)?.is_some(),
         ObjectKind::Model => Model::find(conn, id)?.is_some(),
         ObjectKind::Session | ObjectKind::Verification => false,

@@ -87,7 +87,7 @@ pub(super) static HOLDS: List<Named<Chat>> = List {
     search: None,
     actions: &[],
     load: |conn, ids| {
-        let chats = Chat::find_many(conn, ids)?;
+        let chats = Chat::excerpts(conn, ids)?;
         named(conn, chats)
     },
     id_of: |hold| hold.row.id,

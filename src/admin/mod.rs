@@ -7,6 +7,7 @@ mod administrator;
 mod auth_tokens;
 mod bulk;
 mod chats;
+mod confirm;
 mod error;
 mod fields;
 mod form;
@@ -37,6 +38,7 @@ use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Responder, Route, guard};
 
+use crate::auth::Guest;
 use crate::error::{Error, Result};
 
 /// The table of routes, below `/admin`.
@@ -136,9 +138,9 @@ where
 /// One path, with and without its slash; another method gets 405 with `Allow`.
 fn resource(config: &mut ServiceConfig, path: &str, routes: Vec<MethodRoute>) {
     let allow = routes.iter().map(|route| route.0).collect::<Vec<_>>().join(", ");
-    let refuse = move || {
+    let refuse = move |guest: Result<Guest, Error>| {
         let allow = allow.clone();
-        async move { Err::<&'static str, PageError>(Error::MethodNotAllowed(allow).into()) }
+        async move { Err::<&'static str, PageError>(guest.err().unwrap_or(Error::MethodNotAllowed(allow)).into()) }
     };
     let mut resource = web::resource([format!("{path}/"), path.to_owned()]);
     for route in routes {
@@ -148,8 +150,8 @@ fn resource(config: &mut ServiceConfig, path: &str, routes: Vec<MethodRoute>) {
     config.service(resource.app_data(queries).default_service(web::to(refuse)));
 }
 
-async fn not_found() -> Result<&'static str, PageError> {
-    Err(Error::NotFound.into())
+async fn not_found(guest: Result<Guest, Error>) -> Result<&'static str, PageError> {
+    Err(guest.err().unwrap_or(Error::NotFound).into())
 }
 
 /// The id in a path.

@@ -91,8 +91,11 @@ pub(super) async fn show(
 ) -> Result<HttpResponse, PageError> {
     let words: String = words.q.trim().chars().filter(|c| *c != '\0').take(200).collect();
     let (habits, asked) = (administrator.habits(), words.clone());
-    let groups =
-        if words.is_empty() { Vec::new() } else { db.read(move |conn| read(conn, &asked, habits)).await? };
+    let groups = if words.is_empty() {
+        Vec::new()
+    } else {
+        db.read_in_turn(administrator.user.id, move |conn| read(conn, &asked, habits)).await?
+    };
     let mut frame = Frame::new(&administrator, &[("Search", "/admin/search/")]);
     frame.search = words.clone();
     page(&SearchPage { frame, words, groups }).map_err(PageError::from)

@@ -1,12 +1,12 @@
 //! An administrator's own settings, sessions and password.
 
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use super::PageError;
-use super::administrator::{Administrator, THEMES};
+use super::administrator::{Administrator, THEMES, cookie_with};
 use super::fields::{Field, FormView, Kind};
 use super::form::Form;
 use super::format;
@@ -18,7 +18,7 @@ use super::users::password_fields;
 use super::verb::VerbPage;
 use super::zone::Zone;
 use crate::administration::store_settings;
-use crate::auth::Auth;
+use crate::auth::{Auth, PasswordChange};
 use crate::domain::Invalid;
 use crate::error::Error;
 use crate::models::{PanelSettings, Session};
@@ -180,9 +180,8 @@ pub(super) async fn sign_out_others(
 
 fn password_page(administrator: &Administrator, form: FormView) -> VerbPage {
     let frame = Frame::new(administrator, &[("Change password", "/admin/password/")]);
-    VerbPage::new(frame, form.account(&administrator.user.username)).note(
-        "All your sessions and auth tokens end with it, this one, too: sign in again with the new password.",
-    )
+    VerbPage::new(frame, form.account(&administrator.user.username))
+        .note("All your other sessions and all your auth tokens end with it. This session goes on.")
 }
 
 fn password_form() -> FormView {
@@ -196,19 +195,30 @@ pub(super) async fn show_password(administrator: Administrator) -> Result<HttpRe
 }
 
 pub(super) async fn change_password(
+    request: HttpRequest,
     administrator: Administrator,
     sent: Form,
     auth: Data<Auth>,
-    request: actix_web::HttpRequest,
 ) -> Result<HttpResponse, PageError> {
     let again = |fault: Invalid| password_page(&administrator, password_form().blame(&[fault])).show();
     if sent.raw("password") != sent.raw("again") {
         return again(Invalid::new("again", "the two passwords differ: type the same one twice"));
     }
-    let from = crate::api::client_of(&request);
-    let (user, actor) = (administrator.user.clone(), administrator.actor());
-    match auth.change_own_password(user, from, actor, sent.raw("old_password"), sent.raw("password")).await {
-        Ok(()) => Ok(go("/admin/sign-in/?changed=1")),
+    let change = PasswordChange {
+        from: administrator.from,
+        request: administrator.request,
+        old: Some(sent.raw("old_password")),
+        new: Some(sent.raw("password")),
+    };
+    match auth.change_own_password(administrator.user.clone(), administrator.session.id, change).await {
+        Ok(secret) => {
+            let text = "Your password was changed. Your other sessions and your auth tokens have ended.";
+            administrator.tell(&auth, Message::success(text)).await?;
+            let mut response = go("/admin/settings/");
+            let cookie = response.add_cookie(&cookie_with(&request, &secret));
+            cookie.map_err(|error| Error::Internal(error.to_string()))?;
+            Ok(response)
+        }
         Err(Error::Invalid(fault)) => {
             let field = if fault.field == "new_password" { "password" } else { fault.field };
             again(Invalid::new(field, fault.reason))

@@ -2,7 +2,7 @@
 
 use actix_web::http::header;
 use actix_web::web::{Data, Path, Query};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use askama::Template;
 use serde::Deserialize;
 
@@ -10,8 +10,8 @@ use super::administrator::{Administrator, cookie_with, no_cookie, session_cookie
 use super::error::PageError;
 use super::form::Form;
 use super::page::{SiteTitle, go, page_with};
-use crate::api::client_of;
-use crate::auth::{Auth, SignIn};
+use crate::api::{client_of, request_id_of};
+use crate::auth::{Auth, FirstSuperuser, Guest, SignIn};
 use crate::domain::SessionSecret;
 use crate::error::Error;
 
@@ -19,8 +19,6 @@ use crate::error::Error;
 pub(super) struct Next {
     #[serde(default)]
     next: String,
-    /// The password was just changed.
-    changed: Option<String>,
 }
 
 #[derive(Template)]
@@ -31,7 +29,6 @@ struct SignInPage<'a> {
     next: &'a str,
     username: &'a str,
     error: Option<String>,
-    note: &'a str,
 }
 
 #[derive(Template)]
@@ -51,10 +48,14 @@ pub(super) async fn show(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     // Who is signed in already goes on at once, as in Django's admin.
-    if let Some(digest) = session_cookie(&request).as_ref().and_then(SessionSecret::digest)
-        && auth.signed_in(digest).await?.is_some()
-    {
-        return Ok(go(safe_next(&query.next)));
+    match session_cookie(&request).as_ref().and_then(SessionSecret::digest) {
+        Some(digest) if auth.admit_session(digest, &request).await?.is_some() => {
+            return Ok(go(safe_next(&query.next)));
+        }
+        Some(_) => {}
+        None => {
+            Guest::extract(&request).await?;
+        }
     }
     let secret = guest_secret(&request)?;
     let page = SignInPage {
@@ -63,11 +64,6 @@ pub(super) async fn show(
         next: safe_next(&query.next),
         username: "",
         error: None,
-        note: if query.changed.is_some() {
-            "The password was changed. Sign in with the new one."
-        } else {
-            ""
-        },
     };
     answer(&request, actix_web::http::StatusCode::OK, &page, &secret)
 }
@@ -82,6 +78,7 @@ pub(super) async fn sign_in(
     let agent = user_agent(&request);
     let sign_in = SignIn {
         from: client_of(&request),
+        request: request_id_of(&request),
         user_agent: &agent,
         username: form.text("username"),
         password: form.raw("password"),
@@ -95,9 +92,9 @@ pub(super) async fn sign_in(
         }
         Err(error @ (Error::InvalidCredentials | Error::TooManyRequests(_))) => {
             let (status, text) = match &error {
-                Error::TooManyRequests(seconds) => (
+                Error::TooManyRequests(retry) => (
                     actix_web::http::StatusCode::TOO_MANY_REQUESTS,
-                    format!("Too many tries from here. Wait {seconds} s, then try again."),
+                    format!("Too many tries from here. Wait {} s, then try again.", retry.seconds()),
                 ),
                 _ => (
                     actix_web::http::StatusCode::FORBIDDEN,
@@ -112,11 +109,10 @@ pub(super) async fn sign_in(
                 next,
                 username: form.text("username"),
                 error: Some(text),
-                note: "",
             };
             let mut response = answer(&request, status, &page, &secret)?;
-            if let Error::TooManyRequests(seconds) = error {
-                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            if let Error::TooManyRequests(retry) = error {
+                response.headers_mut().insert(header::RETRY_AFTER, retry.seconds().into());
             }
             Ok(response)
         }
@@ -140,7 +136,9 @@ pub(super) async fn show_first_run(
     request: HttpRequest,
     key: Path<String>,
     auth: Data<Auth>,
+    guest: Result<Guest, Error>,
 ) -> Result<HttpResponse, PageError> {
+    guest?;
     if !auth.first_run_is_open(&key).await? {
         return Err(used_up());
     }
@@ -156,14 +154,23 @@ pub(super) async fn first_run(
     key: Path<String>,
     form: Form,
     auth: Data<Auth>,
+    guest: Result<Guest, Error>,
 ) -> Result<HttpResponse, PageError> {
+    guest?;
     if !auth.first_run_is_open(&key).await? {
         return Err(used_up());
     }
     let (username, password) = (form.text("username"), form.raw("password"));
     let errors = if form.raw("again") == password {
-        let (from, agent) = (client_of(&request), user_agent(&request));
-        match auth.make_first_superuser(&key, from, &agent, username, password).await {
+        let agent = user_agent(&request);
+        let new = FirstSuperuser {
+            from: client_of(&request),
+            request: request_id_of(&request),
+            user_agent: &agent,
+            username,
+            password,
+        };
+        match auth.make_first_superuser(&key, new).await {
             Ok(secret) => {
                 let mut response = go("/admin/");
                 response.add_cookie(&cookie_with(&request, &secret)).map_err(internal)?;

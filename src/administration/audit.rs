@@ -134,7 +134,22 @@ impl Actor {
         deed: &Deed<'_>,
         now: NaiveDateTime,
     ) -> QueryResult<()> {
-        let entry = NewAuditEntry {
+        self.entry(deed, now).insert(conn).map(|_| ())
+    }
+
+    /// Writes many things down at once.
+    pub(crate) fn record_all(
+        &self,
+        conn: &mut DbConnection,
+        deeds: &[Deed<'_>],
+        now: NaiveDateTime,
+    ) -> QueryResult<()> {
+        let entries: Vec<_> = deeds.iter().map(|deed| self.entry(deed, now)).collect();
+        NewAuditEntry::insert_all(conn, &entries)
+    }
+
+    fn entry<'a>(&'a self, deed: &Deed<'a>, now: NaiveDateTime) -> NewAuditEntry<'a> {
+        NewAuditEntry {
             created_at: now,
             actor_id: self.user_id,
             action: deed.action.as_str(),
@@ -144,8 +159,7 @@ impl Actor {
             changes: serde_json::to_string(deed.changes).unwrap_or_else(|_| "[]".to_owned()),
             note: deed.note,
             address: &self.address,
-        };
-        entry.insert(conn).map(|_| ())
+        }
     }
 }
 

@@ -2,8 +2,7 @@
 
 use chrono::NaiveDateTime;
 
-use super::users::about_auth_token;
-use super::{Action, Actor, Deed};
+use super::{Action, Actor, Deed, ObjectKind};
 use crate::auth::{Auth, AuthTokenRequest, MadeAuthToken};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
@@ -66,9 +65,9 @@ pub async fn edit_auth_token(
     db.write(Scope::user(shown_as.user_id), job).await
 }
 
-/// Ends an auth token. `false`: it had ended before, or there is none.
-pub async fn revoke_auth_token(db: &Db, actor: &Actor, token: &AuthToken) -> Result<bool> {
-    let (actor, now, id, user_id) = (actor.clone(), clock::now(), token.id, token.user_id);
+/// Revokes an auth token of a user. Returns `false` if it had ended before, or there is none.
+pub async fn revoke_auth_token(db: &Db, actor: &Actor, user_id: i64, id: i64) -> Result<bool> {
+    let (actor, now) = (actor.clone(), clock::now());
     let job = move |conn: &mut DbConnection| revoke_and_record(conn, &actor, id, user_id, "", now);
     db.write(Scope::user(user_id), job).await
 }
@@ -97,4 +96,9 @@ pub(super) fn revoke_and_record(
 /// A moment as the history keeps it; none is no text.
 fn shown(time: Option<NaiveDateTime>) -> String {
     time.map_or_else(|| "never".to_owned(), clock::rfc3339)
+}
+
+/// Something about an auth token of a user, for the history.
+fn about_auth_token(action: Action, id: i64, user_id: i64) -> Deed<'static> {
+    Deed { action, kind: ObjectKind::AuthToken, id, user_id: Some(user_id), changes: &[], note: "" }
 }

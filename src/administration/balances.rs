@@ -6,7 +6,7 @@ use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{Invalid, OperationId};
 use crate::error::{Error, Result};
-use crate::metering::{self, Adjusted, Adjustment, Ended, Ending, Refund, Refunded};
+use crate::metering::{self, Adjusted, Adjustment, AdjustmentOfMany, Ended, Ending, Refund, Refunded};
 use crate::models::{Change, Chat, LedgerEntry};
 
 /// Characters of a reason.
@@ -97,6 +97,29 @@ pub(super) fn adjust_and_record(
     Ok(adjusted)
 }
 
+/// The history of one adjustment of many users, with the balance that each has now.
+pub(super) fn record_adjustments(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    adjustment: &AdjustmentOfMany,
+    balances: &[(i64, i64)],
+) -> Result<()> {
+    let changes: Vec<[Change; 1]> = balances
+        .iter()
+        .map(|(_, balance)| [Change::new("tokens", balance - adjustment.amount, balance)])
+        .collect();
+    let deeds: Vec<Deed<'_>> = balances
+        .iter()
+        .zip(&changes)
+        .map(|((user_id, _), changes)| Deed {
+            changes,
+            note: &adjustment.note,
+            ..about_user(Action::Adjust, *user_id)
+        })
+        .collect();
+    Ok(actor.record_all(conn, &deeds, adjustment.now)?)
+}
+
 /// Digits, with or without commas between groups of three. A comma anywhere else is somebody's decimal point, which must
 /// not become a hundredfold.
 pub fn whole_number(text: &str) -> Option<i64> {
@@ -121,7 +144,7 @@ pub async fn refund_chat(
     reason: &Reason,
     operation_id: OperationId,
 ) -> Result<Refunded> {
-    let Some(chat) = db.read(move |conn| Ok(Chat::find(conn, chat_id)?)).await? else {
+    let Some(chat) = db.read(move |conn| Ok(Chat::find_cut(conn, chat_id, 0)?)).await? else {
         return Ok(Refunded::NoSuchChat);
     };
     let (actor, now, note) = (actor.clone(), clock::now(), reason.0.clone());
@@ -151,7 +174,7 @@ pub async fn release_hold(
     reason: &Reason,
     operation_id: OperationId,
 ) -> Result<Ended> {
-    let Some(chat) = db.read(move |conn| Ok(Chat::find(conn, chat_id)?)).await? else {
+    let Some(chat) = db.read(move |conn| Ok(Chat::find_cut(conn, chat_id, 0)?)).await? else {
         return Ok(Ended::NoSuchChat);
     };
     let (actor, now, note) = (actor.clone(), clock::now(), reason.0.clone());

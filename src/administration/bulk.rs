@@ -2,7 +2,8 @@
 //!
 //! What was chosen is frozen when it is confirmed, in one row. A worker on every node does it part by part, in the second
 //! lane: a part and the note of how far it has come are one transaction, so that after a crash, or with two workers at
-//! once, each row is done exactly once. Each row has an operation id of its own, made of the operation's seed.
+//! once, each row is done exactly once. Each row has an operation id of its own, made of the operation's seed. On
+//! PostgreSQL one worker is at it at a time: the others would only wait for the same rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +11,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::auth_tokens::revoke_and_record;
-use super::balances::{Reason, adjust_and_record};
+use super::balances::{Reason, record_adjustments};
 use super::{Action, Actor, Deed, ObjectKind, anonymise};
 use crate::clock;
-use crate::db::{Db, DbConnection, Scope};
+use crate::db::{Db, DbConnection, Exclusive, Scope, exclusive};
 use crate::domain::OperationId;
 use crate::error::Result;
-use crate::metering::{Adjusted, Adjustment};
+use crate::metering::{Adjusted, AdjustmentOfMany, adjust_many};
 use crate::models::{AuthToken, BulkOperation, Change, NewBulkOperation};
 
 /// Rows of one part: few, so that the users' rows are not locked for long.
@@ -190,29 +191,75 @@ async fn finish(db: &Db, operation: BulkOperation) -> Result<bool> {
             let now = clock::now();
             return db.write_bulk(Scope::none(), move |conn| Ok(BulkOperation::finish(conn, id, now)?)).await;
         }
-        do_part(db, operation, kind, part).await?;
+        if do_part(db, operation, kind, part).await? == Part::Elsewhere {
+            return Ok(false);
+        }
     }
 }
 
-async fn do_part(db: &Db, operation: BulkOperation, kind: BulkKind, part: Vec<i64>) -> Result<()> {
-    // The rows of the users whose balances change are locked first, in the order of their ids.
-    let scope = if matches!(kind, BulkKind::Adjust(_)) { Scope::users(part.clone()) } else { Scope::none() };
+/// What became of an attempt at a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// It is done, by this node or another.
+    Done,
+    /// Another node is at it.
+    Elsewhere,
+}
+
+async fn do_part(db: &Db, operation: BulkOperation, kind: BulkKind, part: Vec<i64>) -> Result<Part> {
     let now = clock::now();
     let job = move |conn: &mut DbConnection| {
+        if !exclusive(conn, Exclusive::Bulk(operation.id))? {
+            return Ok(Part::Elsewhere);
+        }
         let from = operation.position;
         // Another worker, or a run of this job before this one, may have done this part.
         if !BulkOperation::advance(conn, operation.id, from, from + part.len() as i64)? {
-            return Ok(());
+            return Ok(Part::Done);
         }
         let actor = Actor { user_id: Some(operation.actor_id), address: operation.address.clone() };
+        if let BulkKind::Adjust(amount) = kind {
+            adjust_part(conn, &operation, amount, &actor, &part, now)?;
+            return Ok(Part::Done);
+        }
         for id in &part {
             if let Some(reason) = do_row(conn, &operation, kind, &actor, *id, now)? {
                 operation.fail(conn, *id, reason)?;
             }
         }
-        Ok(())
+        Ok(Part::Done)
     };
-    db.write_bulk(scope, job).await
+    db.write_bulk(Scope::none(), job).await
+}
+
+/// Adjusts the users of a part and writes it down.
+fn adjust_part(
+    conn: &mut DbConnection,
+    operation: &BulkOperation,
+    amount: i64,
+    actor: &Actor,
+    part: &[i64],
+    now: chrono::NaiveDateTime,
+) -> Result<()> {
+    let adjustment = AdjustmentOfMany {
+        user_ids: part.to_vec(),
+        amount,
+        note: operation.note.clone(),
+        actor_id: actor.user_id,
+        seed: operation.seed.clone(),
+        now,
+    };
+    let mut balances = Vec::new();
+    for (user_id, adjusted) in adjust_many(conn, &adjustment)? {
+        match adjusted {
+            Adjusted::Done { balance } => balances.push((user_id, balance)),
+            Adjusted::OutOfRange { .. } => {
+                operation.fail(conn, user_id, "the balance would leave its range")?
+            }
+            Adjusted::NoSuchUser => operation.fail(conn, user_id, "there is no such user")?,
+        }
+    }
+    record_adjustments(conn, actor, &adjustment, &balances)
 }
 
 /// Does one row; answers why it could not be done, if so.
@@ -224,25 +271,12 @@ fn do_row(
     id: i64,
     now: chrono::NaiveDateTime,
 ) -> Result<Option<&'static str>> {
-    let operation_id = OperationId::of_row(&operation.seed, id);
-    match kind {
-        BulkKind::Adjust(amount) => {
-            let note = operation.note.clone();
-            let actor_id = actor.user_id;
-            let adjustment = Adjustment { user_id: id, amount, note, actor_id, operation_id, now };
-            Ok(match adjust_and_record(conn, actor, &adjustment)? {
-                Adjusted::Done { .. } => None,
-                Adjusted::OutOfRange { .. } => Some("the balance would leave its range"),
-                Adjusted::NoSuchUser => Some("there is no such user"),
-            })
-        }
-        BulkKind::Revoke => {
-            let Some(token) = AuthToken::find(conn, id)? else {
-                return Ok(Some("there is no such auth token"));
-            };
-            let revoked = revoke_and_record(conn, actor, id, token.user_id, &operation.note, now)?;
-            Ok((!revoked).then_some("it had ended before"))
-        }
-        BulkKind::Anonymise => Ok(None),
+    if kind != BulkKind::Revoke {
+        return Ok(None);
     }
+    let Some(token) = AuthToken::find(conn, id)? else {
+        return Ok(Some("there is no such auth token"));
+    };
+    let revoked = revoke_and_record(conn, actor, id, token.user_id, &operation.note, now)?;
+    Ok((!revoked).then_some("it had ended before"))
 }

@@ -10,6 +10,7 @@ mod bulk;
 mod limits;
 mod models;
 mod names;
+mod passwords;
 mod settings;
 mod users;
 mod verifications;
@@ -24,9 +25,7 @@ pub use balances::{
 pub use bulk::{Bulk, BulkKind, BulkRequest, MOST_ROWS, finish_all};
 pub use limits::{LimitsSet, MOST_LIMIT, set_limits};
 pub use models::{MOST_PRICE, ModelEdit, ModelEdited, edit_model};
+pub use passwords::{Keep, parse_password_for, set_user_password};
 pub use settings::store_settings;
-pub use users::{
-    Edited, UserEdit, UserToAdd, add_user, edit_user, log_out_everywhere, parse_password_for, set_active,
-    set_user_password,
-};
+pub use users::{Edited, UserEdit, UserToAdd, add_user, edit_user, log_out_everywhere, set_active};
 pub use verifications::{end_interrupted_verifications, start_verification};

@@ -1,14 +1,14 @@
-//! Users: adding, editing, passwords, deactivating, and logging out everywhere.
+//! Users: adding, editing, deactivating, and logging out everywhere.
 
 use chrono::NaiveDateTime;
 
 use super::balances::reused;
-use super::{Action, Actor, Deed, ObjectKind};
-use crate::auth::{about_user, parse_new_password};
+use super::{Action, Actor, Deed};
+use crate::auth::about_user;
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{OperationId, Username};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metering::{NewAccount, OpenedAccount, open_account};
 use crate::models::{AuthToken, Change, Session, User, UserChanges};
 use crate::search;
@@ -250,44 +250,4 @@ pub async fn log_out_everywhere(db: &Db, actor: &Actor, user_id: i64) -> Result<
         Ok(ended)
     };
     db.write(Scope::user(user_id), job).await
-}
-
-/// Gives a user a password that was hashed before, which ends all auth tokens and sessions. With `old_hash`, only if that
-/// is still the stored one. Answers whether it was done.
-pub async fn set_user_password(
-    db: &Db,
-    actor: &Actor,
-    user_id: i64,
-    hash: String,
-    old_hash: Option<String>,
-) -> Result<bool> {
-    let (actor, now) = (actor.clone(), clock::now());
-    let job = move |conn: &mut DbConnection| {
-        let Some(stored) = User::find(conn, user_id)? else { return Err(Error::NotFound) };
-        // A second run of this job finds its own hash, which nobody else can have made.
-        if stored.password == hash {
-            return Ok(true);
-        }
-        if old_hash.as_ref().is_some_and(|old| *old != stored.password) {
-            return Ok(false);
-        }
-        User::set_password(conn, user_id, &hash)?;
-        log_out(conn, user_id, now)?;
-        actor.record(conn, &about_user(Action::SetPassword, user_id), now)?;
-        Ok(true)
-    };
-    db.write(Scope::user(user_id), job).await
-}
-
-/// The rules for a password that an administrator gives to a user.
-pub fn parse_password_for(
-    password: &str,
-    user: &User,
-) -> std::result::Result<crate::domain::NewPassword, crate::domain::Invalid> {
-    parse_new_password(password, user)
-}
-
-/// Something about an auth token of a user, for the history.
-pub(super) fn about_auth_token(action: Action, id: i64, user_id: i64) -> Deed<'static> {
-    Deed { action, kind: ObjectKind::AuthToken, id, user_id: Some(user_id), changes: &[], note: "" }
 }

@@ -4,6 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
+use super::client::ClientAddress;
 use crate::auth::{Auth, AuthTokenRequest, CurrentUser};
 use crate::clock::rfc3339;
 use crate::domain::Invalid;
@@ -64,7 +65,12 @@ pub(super) async fn list(auth: web::Data<Auth>, current: CurrentUser) -> Result<
     Ok(HttpResponse::Ok().json(List { auth_tokens }))
 }
 
-pub(super) async fn create(auth: web::Data<Auth>, current: CurrentUser, body: Body) -> Result<HttpResponse> {
+pub(super) async fn create(
+    auth: web::Data<Auth>,
+    current: CurrentUser,
+    from: ClientAddress,
+    body: Body,
+) -> Result<HttpResponse> {
     let unreadable = || {
         Error::Invalid(Invalid::new(
             "body",
@@ -74,7 +80,7 @@ pub(super) async fn create(auth: web::Data<Auth>, current: CurrentUser, body: Bo
     let request: Request = body.json()?.ok_or_else(unreadable)?;
     let request =
         AuthTokenRequest::parse(request.name.as_deref(), request.expires_in_days).map_err(Error::Invalid)?;
-    let made = auth.make_auth_token(current.user.id, request).await?;
+    let made = auth.make_own_auth_token(&current, from.0, request).await?;
     let view = AuthTokenView::new(made.stored, current.auth_token.id);
     Ok(HttpResponse::Created().json(Made { token: made.plain.expose(), view }))
 }
@@ -82,8 +88,9 @@ pub(super) async fn create(auth: web::Data<Auth>, current: CurrentUser, body: Bo
 pub(super) async fn revoke(
     auth: web::Data<Auth>,
     current: CurrentUser,
+    from: ClientAddress,
     path: web::Path<String>,
 ) -> Result<HttpResponse> {
-    auth.revoke_auth_token(&current, super::id(&path)?).await?;
+    auth.revoke_own_auth_token(&current, from.0, super::id(&path)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -11,19 +11,27 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, Result};
+use crate::throttle::{Cut, Exhausted, MemoryBudget, MemoryShare};
 
 /// The longest body, usually.
 pub(crate) const MOST_BYTES: usize = 512 * 1024;
 
-/// How long a body may take to arrive; actix itself has no such limit.
+/// Bodies up to this length count towards no budget.
+const FREE_BYTES: usize = 4 * 1024;
+
+/// A body has a second more for each of these bytes.
+const BYTES_PER_SECOND: usize = 64 * 1024;
+
+/// How long all of a body may take to arrive, before the time for its length; actix itself has no such limit.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyTimeout(pub Duration);
 
 /// A request body that was read, or why it could not be. It never fails as an extractor: what comes first, the
 /// body's fault or another, is for the handler to say.
-pub(super) struct Body(Result<BytesMut>);
+pub(super) struct Body(Result<HeldBody>);
 
 impl Body {
     /// The body as `T`. `Ok(None)`: it is no such JSON.
@@ -31,12 +39,12 @@ impl Body {
     /// # Errors
     /// Those of reading it: too large, too slow, not JSON by its content type.
     pub(super) fn json<T: DeserializeOwned>(self) -> Result<Option<T>> {
-        Ok(parse(&self.0?))
+        Ok(parse(&self.0?.bytes))
     }
 
     /// The body as it came.
     pub(super) fn bytes(self) -> Result<BytesMut> {
-        self.0
+        self.0.map(|body| body.bytes)
     }
 }
 
@@ -77,20 +85,15 @@ impl FromRequest for Body {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let checked = check_head(request, MOST_BYTES);
-        let limit = time_limit(request);
+        let reader = BodyReader::new(request, MOST_BYTES);
         let mut payload = payload.take();
         Box::pin(async move {
             if let Err(error) = checked {
                 return Ok(Body(Err(error)));
             }
-            let read = tokio::time::timeout(limit, read(&mut payload, MOST_BYTES)).await;
-            Ok(Body(read.unwrap_or(Err(Error::RequestTimeout))))
+            Ok(Body(reader.read(&mut payload).await))
         })
     }
-}
-
-pub(super) fn time_limit(request: &HttpRequest) -> Duration {
-    request.app_data::<web::Data<BodyTimeout>>().map_or(Duration::from_secs(15), |limit| limit.0)
 }
 
 /// What the head alone tells.
@@ -106,8 +109,7 @@ pub(super) fn check_head(request: &HttpRequest, most: usize) -> Result<()> {
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(Error::UnsupportedMediaType);
     }
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    match length.and_then(|length| length.parse::<usize>().ok()) {
+    match declared_length(request) {
         Some(length) if length > most => Err(Error::BodyTooLarge(most)),
         _ => Ok(()),
     }
@@ -118,16 +120,65 @@ fn is_json(content_type: &str) -> bool {
     essence.is_empty() || essence == "application/json" || essence.ends_with("+json")
 }
 
-pub(super) async fn read(payload: &mut Payload, most: usize) -> Result<BytesMut> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Error::BodyCutShort)?;
-        if body.len() + chunk.len() > most {
-            return Err(Error::BodyTooLarge(most));
+/// What the head says about the length of the body; `None`: it comes in chunks, or there is none.
+pub(super) fn declared_length(request: &HttpRequest) -> Option<usize> {
+    let length = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?;
+    length.parse().ok()
+}
+
+/// A body that has arrived, with the memory that it takes.
+pub(crate) struct HeldBody {
+    pub bytes: BytesMut,
+    pub memory: Option<MemoryShare>,
+}
+
+/// Reads a body with its bounds: on its length, on the time that all of it may take, and on the memory of all bodies.
+pub(crate) struct BodyReader {
+    most: usize,
+    limit: Duration,
+    declared: usize,
+    budget: Option<web::Data<MemoryBudget>>,
+    cut: Option<Cut>,
+}
+
+impl BodyReader {
+    /// `most`: the longest body, in bytes.
+    pub fn new(request: &HttpRequest, most: usize) -> BodyReader {
+        let limit =
+            request.app_data::<web::Data<BodyTimeout>>().map_or(Duration::from_secs(15), |limit| limit.0);
+        BodyReader {
+            most,
+            limit,
+            declared: declared_length(request).unwrap_or(0),
+            budget: request.app_data::<web::Data<MemoryBudget>>().cloned(),
+            cut: request.conn_data::<Cut>().cloned(),
         }
-        body.extend_from_slice(&chunk);
     }
-    Ok(body)
+
+    /// The body, or why it could not be read.
+    pub async fn read(self, payload: &mut Payload) -> Result<HeldBody> {
+        let begun = Instant::now();
+        let mut bytes = BytesMut::with_capacity(self.declared.min(self.most).min(FREE_BYTES));
+        let mut memory = None;
+        loop {
+            let seconds = bytes.len().max(self.declared) / BYTES_PER_SECOND;
+            let deadline = begun + self.limit + Duration::from_secs(seconds as u64);
+            let next = timeout_at(deadline, payload.next()).await.map_err(|_| Error::RequestTimeout)?;
+            let Some(chunk) = next else { return Ok(HeldBody { bytes, memory }) };
+            let chunk = chunk.map_err(|_| Error::BodyCutShort)?;
+            let length = bytes.len() + chunk.len();
+            if length > self.most {
+                return Err(Error::BodyTooLarge(self.most));
+            }
+            if length > FREE_BYTES
+                && let Some(budget) = &self.budget
+            {
+                let share = memory.get_or_insert_with(|| budget.share(self.cut.clone()));
+                share.grow(chunk.len() as u64).await.map_err(|Exhausted| Error::MemoryFull)?;
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::event_stream::{self, Opened, event};
 use super::idempotency::key_of;
 use super::receipt::{add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
+use crate::client_address::client_of;
 use crate::domain::{Fingerprint, Invalid, Message, TokenDigest};
 use crate::error::{Error, Result};
 use crate::metering::{ChatRequest, Event, Prompt, Toll};
@@ -42,17 +43,19 @@ pub(super) async fn create(
         Ok(Some(Request { token: Some(Value::String(token)), .. })) => TokenDigest::of(token),
         _ => None,
     };
-    let auth_token = credentials.or(in_body)?;
+    let from = client_of(&http);
+    let Ok(auth_token) = credentials.or(in_body) else { return Err(auth.refuse(None, from)) };
     if let Err(error @ Error::BodyCutShort) = body {
         // actix drops a handler at its next await when the body breaks: now is the only moment to answer.
         return Err(error);
     }
+    // What is refused counts too: it costs the server a look-up, and the client nothing.
+    auth.check_message(auth_token, from).await?;
     let (request, in_parts) = match parse(auth_token, body, &http) {
         Ok(parsed) => parsed,
         // 401 comes before every other refusal.
         Err(error) => return Err(auth.current_user(auth_token).await.err().unwrap_or(error)),
     };
-    auth.check_message(auth_token).await?;
     if in_parts {
         let opened = event_stream::open(&toll, request).await?;
         auth.used(auth_token);
@@ -90,7 +93,8 @@ fn parse(
     };
     let key = key_of(http)?.map(|key| (key, fingerprint(message.as_str(), conversation_id)));
     let prompt = conversation_id.map_or(Prompt::Message, Prompt::Conversation);
-    Ok((ChatRequest { auth_token, message: message.into_string(), prompt, key }, in_parts))
+    let message = message.into_string();
+    Ok((ChatRequest { auth_token, message, prompt, key, memory: None }, in_parts))
 }
 
 fn fingerprint(message: &str, conversation_id: Option<i64>) -> Fingerprint {

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::page;
+use super::page::{self, List, PageQuery};
 use crate::auth::{Auth, CurrentUser};
 use crate::clock::rfc3339;
 use crate::error::Result;
@@ -66,8 +66,10 @@ pub(super) async fn list(
     current: CurrentUser,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let fetch = async |page| auth.chats(&current, page).await;
-    page::list::<Chat, ChatView>(&request, ("chats", "/chats/"), |chat| chat.id, fetch).await
+    let page = PageQuery::of(&request)?;
+    let list = List { head: Vec::new(), name: "chats", path: "/chats/".to_owned(), page };
+    let write = move |rows| list.write::<_, ChatView>(rows, |chat: &Chat| chat.id);
+    page::answer(&auth, &current, auth.chats(&current, page, write).await?)
 }
 
 pub(super) async fn show(
@@ -75,6 +77,6 @@ pub(super) async fn show(
     current: CurrentUser,
     path: web::Path<String>,
 ) -> Result<HttpResponse> {
-    let chat = auth.chat(&current, super::id(&path)?).await?;
-    Ok(HttpResponse::Ok().json(ChatView::from(chat)))
+    let write = |chat| page::one(&ChatView::from(chat));
+    page::answer(&auth, &current, auth.chat(&current, super::id(&path)?, write).await?)
 }

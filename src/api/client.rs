@@ -1,17 +1,22 @@
 //! Where a request comes from: the peer's address, or what a trusted proxy says of it.
 
 use std::future::{Ready, ready};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 
-use crate::client_address::TrustedProxies;
+use crate::client_address::client_of;
+use crate::domain::RequestId;
 use crate::error::{Error, Result};
 
 /// Whether clients reach the server over https, by way of a proxy: `--public-url` tells.
 #[derive(Clone, Copy, Debug)]
 pub struct Https(pub bool);
+
+/// The value of `Strict-Transport-Security`, if the header is sent at all.
+#[derive(Clone, Copy, Debug)]
+pub struct StrictTransport(pub Option<&'static str>);
 
 /// The client's address, for throttles and the log.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +31,16 @@ impl FromRequest for ClientAddress {
     }
 }
 
-pub(crate) fn client_of(request: &HttpRequest) -> IpAddr {
-    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-    let Some(proxies) = request.app_data::<web::Data<TrustedProxies>>() else { return peer };
-    let forwarded = request.headers().get_all("x-forwarded-for");
-    proxies.client(peer, forwarded.filter_map(|line| line.to_str().ok()))
+impl FromRequest for RequestId {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(request_id_of(request)))
+    }
+}
+
+/// The id that the response carries in `X-Request-Id`.
+pub(crate) fn request_id_of(request: &HttpRequest) -> RequestId {
+    request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::generate)
 }

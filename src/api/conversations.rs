@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::body::Body;
 use super::chats::ChatView;
-use super::page::{self, PageQuery, next_link};
+use super::page::{self, List, PageQuery};
 use crate::auth::{Auth, Credentials, CurrentUser, Title};
+use crate::client_address::client_of;
 use crate::clock::rfc3339;
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
-use crate::models::Conversation;
+use crate::models::{Chat, Conversation};
 
 #[derive(Deserialize)]
 struct Request {
@@ -32,23 +33,15 @@ impl From<Conversation> for ConversationView {
     }
 }
 
-#[derive(Serialize)]
-struct Whole {
-    #[serde(flatten)]
-    conversation: ConversationView,
-    /// Newest first, a page of them.
-    chats: Vec<ChatView>,
-    next: Option<String>,
-}
-
 pub(super) async fn create(
     auth: web::Data<Auth>,
     credentials: Credentials,
     current: CurrentUser,
+    http: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse> {
     // It writes as much as a message does, and costs nothing.
-    auth.check_message(credentials.or(|| None)?).await?;
+    auth.check_message(credentials.or(|| None)?, client_of(&http)).await?;
     // A conversation needs no title, so it needs no body.
     let bytes = body.bytes()?;
     let title = if bytes.is_empty() { None } else { parse(&bytes)?.title };
@@ -62,9 +55,11 @@ pub(super) async fn list(
     current: CurrentUser,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let fetch = async |page| auth.conversations(&current, page).await;
-    let place = ("conversations", "/conversations/");
-    page::list::<Conversation, ConversationView>(&request, place, |conversation| conversation.id, fetch).await
+    let page = PageQuery::of(&request)?;
+    let list = List { head: Vec::new(), name: "conversations", path: "/conversations/".to_owned(), page };
+    let write =
+        move |rows| list.write::<_, ConversationView>(rows, |conversation: &Conversation| conversation.id);
+    page::answer(&auth, &current, auth.conversations(&current, page, write).await?)
 }
 
 pub(super) async fn show(
@@ -73,12 +68,13 @@ pub(super) async fn show(
     path: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let page = PageQuery::parse(request.query_string()).map_err(Error::Invalid)?;
-    let (conversation, chats) = auth.conversation(&current, super::id(&path)?, page).await?;
-    let ids: Vec<i64> = chats.iter().map(|chat| chat.id).collect();
-    let next = next_link(&format!("/conversations/{}/", conversation.id), page, &ids);
-    let chats = chats.into_iter().map(ChatView::from).collect();
-    Ok(HttpResponse::Ok().json(Whole { conversation: conversation.into(), chats, next }))
+    let page = PageQuery::of(&request)?;
+    let write = move |conversation: Conversation, chats| {
+        let path = format!("/conversations/{}/", conversation.id);
+        let head = page::head(&ConversationView::from(conversation))?;
+        List { head, name: "chats", path, page }.write::<_, ChatView>(chats, |chat: &Chat| chat.id)
+    };
+    page::answer(&auth, &current, auth.conversation(&current, super::id(&path)?, page, write).await?)
 }
 
 pub(super) async fn rename(

@@ -1,16 +1,19 @@
 //! `GET /healthz` (the process is alive) and `GET /readyz` (it can serve: send requests here).
 
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::{HttpResponse, web};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::time::timeout;
 
+use crate::auth::{Auth, Credentials};
 use crate::clock::rfc3339;
-use crate::db::Db;
+use crate::db::{Db, NotReady};
 use crate::error::{Error, Result};
 use crate::metering::Toll;
 use crate::models::User;
+use crate::responder::Health;
 
 /// Whether the server takes new requests: not once it was told to stop. Migrations are done before it listens.
 #[derive(Clone, Debug, Default)]
@@ -37,27 +40,53 @@ pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "alive" }))
 }
 
-/// The status says whether this node works. An upstream that does not is told in the body only: another node has the same
-/// upstream, so sending requests there would help nobody.
+/// How long a read may take.
+const IN_TIME: Duration = Duration::from_millis(1500);
+
+/// Whether this node can read and write at this moment, within 2 s; a 503 has one fixed word for the reason. An upstream
+/// that does not answer is told to administrators only, and in the body only: another node has the same upstream, so
+/// sending requests there would help nobody.
 pub(super) async fn ready(
     readiness: web::Data<Readiness>,
     db: web::Data<Db>,
     toll: web::Data<Toll>,
+    auth: web::Data<Auth>,
+    credentials: Credentials,
 ) -> Result<HttpResponse> {
     if readiness.is_draining() {
-        return Err(Error::Unavailable("draining".to_owned()));
+        return Err(Error::NotReady(NotReady::Draining.word()));
     }
-    db.read(|conn| Ok(User::find(conn, 0)?)).await?;
-    let Some(health) = toll.upstream_health() else {
-        return Ok(HttpResponse::Ok().json(json!({ "status": "ready" })));
-    };
-    let upstream = json!({
+    let read = timeout(IN_TIME, db.read(|conn| Ok(User::find(conn, 0)?)));
+    let (read, trouble) = tokio::join!(read, db.not_ready());
+    if let Some(trouble) = trouble {
+        return Err(Error::NotReady(trouble.word()));
+    }
+    if !matches!(read, Ok(Ok(_))) {
+        return Err(Error::NotReady(NotReady::Database.word()));
+    }
+    let mut body = json!({ "status": "ready" });
+    if let Some(health) = toll.upstream_health()
+        && is_administrator(&auth, credentials).await
+    {
+        body["upstream"] = upstream(&health);
+    }
+    Ok(HttpResponse::Ok().json(body))
+}
+
+/// Whether the request carries the auth token of an administrator.
+async fn is_administrator(auth: &Auth, credentials: Credentials) -> bool {
+    let Credentials::Token(digest) = credentials else { return false };
+    let asked = timeout(IN_TIME, auth.current_user(digest)).await;
+    matches!(asked, Ok(Ok(current)) if current.user.is_staff || current.user.is_superuser)
+}
+
+fn upstream(health: &Health) -> Value {
+    json!({
         "breaker": health.state.as_str(),
         "failures_in_a_row": health.failures_in_a_row,
         "last_failure": health.last_failure.map(|(at, why)| json!({ "at": rfc3339(at), "reason": why })),
         "last_success_at": health.last_success.map(rfc3339),
         "in_flight": health.in_flight,
         "waiting": health.waiting,
-    });
-    Ok(HttpResponse::Ok().json(json!({ "status": "ready", "upstream": upstream })))
+    })
 }

@@ -1,113 +1,106 @@
 //! Large bodies, under `/v1`, where a whole conversation is sent each time, perhaps with pictures: read only for whom an
 //! auth token speaks, and a few at a time, so that they cannot fill the memory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::web::{self, BytesMut};
+use actix_web::web;
 use serde::de::DeserializeOwned;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::body::{MOST_BYTES, check_head, parse, read, time_limit};
-use crate::domain::Invalid;
+use super::body::{BodyReader, MOST_BYTES, check_head, declared_length, parse};
+use crate::domain::{Invalid, has_more_values};
 use crate::error::{Error, Result};
+use crate::throttle::{Bounds, Exhausted, FairSemaphore, MemoryShare};
 
 /// The longest body.
 const MOST_BYTES_OF_V1: usize = 8 * 1024 * 1024;
 
-/// How many bodies above the usual bound may be under way at once.
-const AT_ONCE: usize = 16;
+/// How many bodies above the usual bound may be under way at once. One user gets at most half of the places.
+const AT_ONCE: usize = 8;
+
+/// Large bodies that may wait for a place, of all users and of one.
+const WAITING: usize = 256;
+const WAITING_PER_USER: usize = 32;
 
 /// How long one waits for a place.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// When to try again after that, in seconds.
-const RETRY_AFTER: u64 = 5;
-
-/// A large body may take so many times as long to arrive.
-const SLOWER: u32 = 4;
 
 /// Objects, lists and elements of a body.
 const MOST_VALUES: usize = 20_000;
 
-/// The places for them.
+/// The places for large bodies, shared out fairly among users.
 #[derive(Debug)]
-pub struct LargeBodies(Semaphore);
+pub struct LargeBodies(FairSemaphore<i64>);
 
 impl Default for LargeBodies {
     fn default() -> LargeBodies {
-        LargeBodies(Semaphore::new(AT_ONCE))
+        LargeBodies(FairSemaphore::new(Bounds {
+            permits: AT_ONCE,
+            waiting: WAITING,
+            waiting_per_key: WAITING_PER_USER,
+            leave_room: true,
+        }))
     }
+}
+
+/// A parsed body, and the memory that it takes as long as it is held.
+pub(super) struct Large<T> {
+    /// `None`: it is no such JSON.
+    pub json: Option<T>,
+    pub memory: Option<Arc<MemoryShare>>,
 }
 
 /// Whether a body may be larger than usual, by what its head says. One in chunks may become as large as it likes.
 pub(super) fn may_be_large(request: &HttpRequest) -> bool {
-    let length = request.headers().get("content-length").and_then(|length| length.to_str().ok());
-    let is_small = |length: usize| length <= MOST_BYTES;
-    !length.and_then(|length| length.parse().ok()).is_some_and(is_small)
+    declared_length(request).is_none_or(|length| length > MOST_BYTES)
 }
 
-/// Reads and parses the body of a request. `Ok(None)`: it is no such JSON.
+/// Reads and parses the body of a request. `user_id` has a place among the large bodies; where it is `None`, the body must
+/// not be large.
 ///
 /// # Errors
-/// Those of reading it: too large, too slow, not JSON by its content type.
+/// Those of reading it: too large, too slow, no place or no memory left for it, not JSON by its content type.
 pub(super) async fn json<T>(
     request: &HttpRequest,
     payload: web::Payload,
     places: &LargeBodies,
-) -> Result<Option<T>>
+    user_id: Option<i64>,
+) -> Result<Large<T>>
 where
     T: DeserializeOwned + Send + 'static,
 {
-    check_head(request, MOST_BYTES_OF_V1)?;
-    let (_place, limit) = if !may_be_large(request) {
-        (None, time_limit(request))
-    } else {
-        let place = timeout(PATIENCE, places.0.acquire()).await.map_err(|_| Error::Busy(RETRY_AFTER))?;
-        (place.ok(), time_limit(request) * SLOWER)
+    let most = if user_id.is_some() { MOST_BYTES_OF_V1 } else { MOST_BYTES };
+    check_head(request, most)?;
+    let _place = match user_id {
+        None => None,
+        Some(user_id) => {
+            let full = Error::TooManyLargeBodies(AT_ONCE);
+            match timeout(PATIENCE, places.0.acquire(user_id)).await {
+                Ok(Ok(place)) => Some(place),
+                Ok(Err(_)) | Err(_) => return Err(full),
+            }
+        }
     };
-    let mut payload = payload.into_inner();
-    let whole = read(&mut payload, MOST_BYTES_OF_V1);
-    let bytes: BytesMut = timeout(limit, whole).await.unwrap_or(Err(Error::RequestTimeout))?;
-    if has_too_many_values(&bytes) {
+    let body = BodyReader::new(request, most).read(&mut payload.into_inner()).await?;
+    let (bytes, mut memory) = (body.bytes, body.memory);
+    if has_more_values(&bytes, MOST_VALUES) {
         let reason = format!("send at most {MOST_VALUES} objects, lists and elements");
         return Err(Error::Invalid(Invalid::new("body", reason)));
     }
-    if bytes.len() <= MOST_BYTES {
-        return Ok(parse(&bytes));
+    if let Some(memory) = &mut memory {
+        // The body has arrived. From here on there are two copies: its text and its values, then those and the request to
+        // the upstream.
+        memory.cut_by(None);
+        memory.grow(bytes.len() as u64).await.map_err(|Exhausted| Error::MemoryFull)?;
     }
-    // It takes tens of milliseconds, which others must not wait for.
-    let parsed = web::block(move || parse(&bytes)).await;
-    parsed.map_err(|error| Error::Unavailable(error.to_string()))
-}
-
-/// Whether JSON would take far more memory than its text does: a value of a few bytes becomes some hundred. What stands
-/// in strings does not count.
-fn has_too_many_values(text: &[u8]) -> bool {
-    let (mut in_string, mut is_escaped, mut values) = (false, false, 0);
-    for byte in text {
-        match (in_string, byte) {
-            (true, _) if is_escaped => is_escaped = false,
-            (true, b'\\') => is_escaped = true,
-            (_, b'"') => in_string = !in_string,
-            (false, b'{' | b'[' | b',') => values += 1,
-            _ => {}
-        }
-    }
-    values > MOST_VALUES
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_counted_outside_of_strings_only() {
-        let list = |value: &str, count: usize| format!("[{}]", vec![value; count].join(","));
-        assert!(!has_too_many_values(list("1", MOST_VALUES).as_bytes()));
-        assert!(has_too_many_values(list("1", MOST_VALUES + 1).as_bytes()));
-        assert!(has_too_many_values(list("{}", MOST_VALUES / 2 + 1).as_bytes()));
-        let text = format!(r#"{{"a":"\\\"{}"}}"#, "{[,".repeat(MOST_VALUES));
-        assert!(!has_too_many_values(text.as_bytes()));
-    }
+    let json = if bytes.len() <= MOST_BYTES {
+        parse(&bytes)
+    } else {
+        // It takes tens of milliseconds, which others must not wait for.
+        let parsed = web::block(move || parse(&bytes)).await;
+        parsed.map_err(|error| Error::Unavailable(error.to_string()))?
+    };
+    Ok(Large { json, memory: memory.map(Arc::new) })
 }

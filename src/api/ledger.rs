@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::page;
+use super::page::{self, List, PageQuery};
 use crate::auth::{Auth, CurrentUser};
 use crate::clock::rfc3339;
 use crate::error::Result;
@@ -43,6 +43,8 @@ pub(super) async fn list(
     current: CurrentUser,
     request: HttpRequest,
 ) -> Result<HttpResponse> {
-    let fetch = async |page| auth.ledger(&current, page).await;
-    page::list::<LedgerEntry, EntryView>(&request, ("entries", "/ledger/"), |entry| entry.id, fetch).await
+    let page = PageQuery::of(&request)?;
+    let list = List { head: Vec::new(), name: "entries", path: "/ledger/".to_owned(), page };
+    let write = move |rows| list.write::<_, EntryView>(rows, |entry: &LedgerEntry| entry.id);
+    page::answer(&auth, &current, auth.ledger(&current, page, write).await?)
 }

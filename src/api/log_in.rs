@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::body::Body;
 use super::client::ClientAddress;
+use super::text::short;
 use crate::auth::{Auth, LogIn};
+use crate::domain::RequestId;
 use crate::error::Result;
 
 /// A value of a wrong type is told apart from an unreadable body: the contract has a text for each field.
@@ -22,14 +24,16 @@ struct Answer<'a> {
     token: &'a str,
 }
 
-pub(super) async fn create(auth: web::Data<Auth>, from: ClientAddress, body: Body) -> Result<HttpResponse> {
-    let request: Request = body.json()?.unwrap_or_default();
-    let (username, password) = (request.username, request.password);
-    let log_in = LogIn {
-        from: from.0,
-        username: username.as_ref().and_then(Value::as_str),
-        password: password.as_ref().and_then(Value::as_str),
-    };
+pub(super) async fn create(
+    auth: web::Data<Auth>,
+    from: ClientAddress,
+    id: RequestId,
+    body: Body,
+) -> Result<HttpResponse> {
+    let Request { username, password } = body.json()?.unwrap_or_default();
+    let (username, password) = (short(username), short(password));
+    let log_in =
+        LogIn { from: from.0, request: id, username: username.as_deref(), password: password.as_deref() };
     let token = auth.log_in(log_in).await?;
     Ok(HttpResponse::Ok().json(Answer { message: "Login successful", token: token.expose() }))
 }

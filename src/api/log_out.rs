@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::body::Body;
+use super::client::ClientAddress;
 use crate::auth::{Auth, CurrentUser};
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
@@ -16,7 +17,12 @@ struct Request {
 }
 
 /// An empty body means this auth token alone.
-pub(super) async fn create(auth: web::Data<Auth>, current: CurrentUser, body: Body) -> Result<HttpResponse> {
+pub(super) async fn create(
+    auth: web::Data<Auth>,
+    current: CurrentUser,
+    from: ClientAddress,
+    body: Body,
+) -> Result<HttpResponse> {
     let everywhere = match body.bytes()? {
         bytes if bytes.is_empty() => false,
         bytes => match super::body::parse::<Request>(&bytes) {
@@ -24,6 +30,6 @@ pub(super) async fn create(auth: web::Data<Auth>, current: CurrentUser, body: Bo
             None => return Err(Error::Invalid(Invalid::new("everywhere", "give true or false"))),
         },
     };
-    auth.log_out(&current, everywhere).await?;
+    auth.log_out(&current, from.0, everywhere).await?;
     Ok(HttpResponse::Ok().json(json!({ "message": "Logged out" })))
 }

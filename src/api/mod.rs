@@ -21,19 +21,22 @@ mod page;
 mod password;
 mod receipt;
 mod register;
+mod text;
 mod v1;
 
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{Handler, Responder, Route, guard};
 
+pub(crate) use crate::client_address::client_of;
 pub use body::BodyTimeout;
-pub(crate) use body::MOST_BYTES;
-pub use client::Https;
-pub(crate) use client::client_of;
+pub(crate) use body::{BodyReader, MOST_BYTES};
+pub(crate) use client::request_id_of;
+pub use client::{Https, StrictTransport};
 pub use health::Readiness;
 pub use large_body::LargeBodies;
 
+use crate::auth::Guest;
 use crate::error::{Error, Result};
 
 /// The table of routes. The busiest stands first, since they are tried in turn.
@@ -108,7 +111,7 @@ where
 /// One path, with and without its slash.
 pub(crate) fn resource(config: &mut ServiceConfig, path: &str, routes: Vec<MethodRoute>) {
     let allow = routes.iter().map(|route| route.methods).collect::<Vec<_>>().join(", ");
-    let refuse = move || {
+    let refuse = move |_: Guest| {
         let allow = allow.clone();
         async move { Err::<&'static str, Error>(Error::MethodNotAllowed(allow)) }
     };
@@ -120,7 +123,7 @@ pub(crate) fn resource(config: &mut ServiceConfig, path: &str, routes: Vec<Metho
 }
 
 /// What a path that is in no table gets.
-pub async fn not_found() -> Result<&'static str> {
+pub async fn not_found(_: Guest) -> Result<&'static str> {
     Err(Error::NotFound)
 }
 

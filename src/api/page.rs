@@ -2,11 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
+use crate::auth::{Auth, CurrentUser};
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
-use crate::models::Keyset;
+use crate::models::{Keyset, PAGE_BYTES, Rows};
 
 /// Rows of a page where the request does not say.
 const DEFAULT_LIMIT: i64 = 50;
@@ -21,8 +21,13 @@ pub(super) struct PageQuery {
 }
 
 impl PageQuery {
+    /// The page that a request asks for.
+    pub(super) fn of(request: &HttpRequest) -> Result<Keyset> {
+        PageQuery::parse(request.query_string()).map_err(Error::Invalid)
+    }
+
     /// Parses the query of a request; unknown parameters are ignored.
-    pub(super) fn parse(query: &str) -> Result<Keyset, Invalid> {
+    fn parse(query: &str) -> Result<Keyset, Invalid> {
         let unreadable = |_| Invalid::new("query", "give each parameter once");
         let query = actix_web::web::Query::<PageQuery>::from_query(query).map_err(unreadable)?.into_inner();
         let limit = match query.limit.as_deref().map(str::parse) {
@@ -39,33 +44,84 @@ impl PageQuery {
     }
 }
 
-/// Answers a list: a page of what `fetch` finds, each row as `View` shows it, under `name`, and the link to the next page.
-pub(super) async fn list<Row, View>(
-    request: &HttpRequest,
-    (name, path): (&str, &str),
-    id: impl Fn(&Row) -> i64,
-    fetch: impl AsyncFnOnce(Keyset) -> Result<Vec<Row>>,
-) -> Result<HttpResponse>
-where
-    View: From<Row> + Serialize,
-{
-    let page = PageQuery::parse(request.query_string()).map_err(Error::Invalid)?;
-    let rows = fetch(page).await?;
-    let ids: Vec<i64> = rows.iter().map(id).collect();
-    let views: Vec<View> = rows.into_iter().map(View::from).collect();
-    Ok(HttpResponse::Ok().json(json!({ name: views, "next": next_link(path, page, &ids) })))
+/// A page of a list as it is written: at most about [`PAGE_BYTES`], whatever `limit` says, and at least one row.
+#[derive(Clone, Debug)]
+pub(super) struct List {
+    /// What stands before the rows; see [`head`].
+    pub head: Vec<u8>,
+    /// The field with the rows.
+    pub name: &'static str,
+    /// Where the next page is.
+    pub path: String,
+    pub page: Keyset,
 }
 
-/// The link to the next page, where there may be one: the page was full.
-pub(super) fn next_link(path: &str, page: Keyset, ids: &[i64]) -> Option<String> {
-    let full = i64::try_from(ids.len()).is_ok_and(|count| count >= page.limit);
-    let last = ids.last().filter(|_| full)?;
-    Some(format!("{path}?limit={}&before={last}", page.limit))
+impl List {
+    /// Writes the rows, each as `View` shows it, and the link to the next page, where there may be one. It runs where the
+    /// rows are read, so that no other request waits for it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`], by a defect.
+    pub(super) fn write<Row, View>(&self, rows: Rows<Row>, id: impl Fn(&Row) -> i64) -> Result<Vec<u8>>
+    where
+        View: From<Row> + Serialize,
+    {
+        let (mut body, mut last, mut has_more) = (self.head.clone(), None, rows.has_more);
+        if body.is_empty() {
+            body.push(b'{');
+        }
+        let begun = body.len();
+        body.extend_from_slice(format!("\"{}\":[", self.name).as_bytes());
+        for row in rows.rows {
+            let row_id = id(&row);
+            let json = one(&View::from(row))?;
+            if last.is_some() && body.len() - begun + json.len() > PAGE_BYTES {
+                has_more = true;
+                break;
+            }
+            if last.is_some() {
+                body.push(b',');
+            }
+            body.extend_from_slice(&json);
+            last = Some(row_id);
+        }
+        let next = last.filter(|_| has_more).map(|last| next_link(&self.path, self.page, last));
+        body.extend_from_slice(b"],\"next\":");
+        body.extend_from_slice(&one(&next)?);
+        body.push(b'}');
+        Ok(body)
+    }
+}
+
+/// The fields of an object, to be followed by the rows.
+pub(super) fn head(object: &impl Serialize) -> Result<Vec<u8>> {
+    let mut fields = one(object)?;
+    if fields.pop() == Some(b'}') && fields.len() > 1 {
+        fields.push(b',');
+    }
+    Ok(fields)
+}
+
+/// One object as JSON.
+pub(super) fn one(object: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(object)
+        .map_err(|error| Error::Internal(format!("an answer cannot be written: {error}")))
+}
+
+/// Answers what was written, and counts its bytes as reads.
+pub(super) fn answer(auth: &Auth, current: &CurrentUser, body: Vec<u8>) -> Result<HttpResponse> {
+    auth.count_bytes(current, body.len());
+    Ok(HttpResponse::Ok().content_type("application/json").body(body))
+}
+
+fn next_link(path: &str, page: Keyset, last: i64) -> String {
+    format!("{path}?limit={}&before={last}", page.limit)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
     #[test]
     fn a_page_has_a_default_and_a_bound() {
@@ -77,10 +133,38 @@ mod tests {
         }
     }
 
+    fn written(texts: &[String], has_more: bool) -> Value {
+        let rows: Vec<(i64, String)> =
+            (1..).zip(texts.iter().cloned()).map(|(id, text)| (100 - id, text)).collect();
+        let page = Keyset { limit: 2, before: None };
+        let list = List { head: Vec::new(), name: "chats", path: "/chats/".to_owned(), page };
+        let body = list.write::<_, (i64, String)>(Rows { rows, has_more }, |row| row.0).unwrap();
+        assert!(body.len() < PAGE_BYTES * 2);
+        serde_json::from_slice(&body).unwrap()
+    }
+
     #[test]
     fn a_page_that_is_not_full_is_the_last() {
-        let page = Keyset { limit: 2, before: None };
-        assert_eq!(next_link("/chats/", page, &[9, 4]).as_deref(), Some("/chats/?limit=2&before=4"));
-        assert_eq!(next_link("/chats/", page, &[9]), None);
+        let texts = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(written(&texts, true)["next"], "/chats/?limit=2&before=98");
+        assert_eq!(written(&texts, false), json!({ "chats": [[99, "a"], [98, "b"]], "next": null }));
+        assert_eq!(written(&[], false), json!({ "chats": [], "next": null }));
+    }
+
+    #[test]
+    fn a_page_ends_before_its_json_is_too_long_but_has_a_row() {
+        // Each character is six bytes of JSON.
+        let texts = vec!["\u{1}".repeat(100_000); 5];
+        let page = written(&texts, false);
+        assert_eq!(page["chats"].as_array().unwrap().len(), 1);
+        assert_eq!(page["next"], "/chats/?limit=2&before=99");
+        let huge = written(&["x".repeat(PAGE_BYTES + 7)], false);
+        assert_eq!((huge["chats"].as_array().unwrap().len(), &huge["next"]), (1, &Value::Null));
+    }
+
+    #[test]
+    fn rows_may_follow_the_fields_of_an_object() {
+        assert_eq!(head(&json!({ "id": 7 })).unwrap(), b"{\"id\":7,");
+        assert_eq!(head(&json!({})).unwrap(), b"{");
     }
 }

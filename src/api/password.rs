@@ -2,12 +2,13 @@
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::body::Body;
 use super::client::ClientAddress;
-use crate::auth::{Auth, CurrentUser};
-use crate::domain::Invalid;
+use super::text::short;
+use crate::auth::{Auth, CurrentUser, PasswordChange};
+use crate::domain::{Invalid, RequestId};
 use crate::error::{Error, Result};
 
 #[derive(Deserialize)]
@@ -20,12 +21,15 @@ pub(super) async fn change(
     auth: web::Data<Auth>,
     current: CurrentUser,
     from: ClientAddress,
+    id: RequestId,
     body: Body,
 ) -> Result<HttpResponse> {
     let unreadable =
         || Error::Invalid(Invalid::new("body", "give JSON with \"old_password\" and \"new_password\""));
     let request: Request = body.json()?.ok_or_else(unreadable)?;
-    let (old, new) = (request.old_password.as_deref(), request.new_password.as_deref());
-    auth.change_password(current, from.0, old, new).await?;
+    let text = |text: Option<String>| short(text.map(Value::String));
+    let (old, new) = (text(request.old_password), text(request.new_password));
+    let (old, new) = (old.as_deref(), new.as_deref());
+    auth.change_password(current, PasswordChange { from: from.0, request: id, old, new }).await?;
     Ok(HttpResponse::Ok().json(json!({ "message": "Password changed" })))
 }

@@ -3,22 +3,23 @@
 use actix_web::HttpResponseBuilder;
 
 use crate::metering::{Receipt, Started};
+use crate::models::ChatState;
 
 /// Adds `X-Tokens-Charged`, `X-Tokens-Remaining` and `X-Chat-Id`.
 pub(super) fn add_receipt(response: &mut HttpResponseBuilder, receipt: &Receipt) {
-    add(response, [receipt.charged, receipt.remaining, receipt.chat_id], receipt.replayed, receipt.is_whole);
+    add(response, [receipt.charged, receipt.remaining, receipt.chat_id], receipt.replayed, receipt.state);
 }
 
 /// The same for a stream, as far as it is known when it begins: what a price by usage gives back stands in the end.
 pub(super) fn add_start(response: &mut HttpResponseBuilder, started: &Started) {
-    add(response, [started.charged, started.remaining, started.chat_id], started.replayed, started.is_whole);
+    add(response, [started.charged, started.remaining, started.chat_id], started.replayed, started.state);
 }
 
 fn add(
     response: &mut HttpResponseBuilder,
     [charged, remaining, chat_id]: [i64; 3],
     replayed: bool,
-    is_whole: bool,
+    state: ChatState,
 ) {
     response
         .insert_header(("X-Tokens-Charged", charged))
@@ -27,8 +28,8 @@ fn add(
     if replayed {
         response.insert_header(("Idempotency-Replayed", "true"));
     }
-    if !is_whole {
-        // The first client left amid the answer; what had arrived until then is all there is.
-        response.insert_header(("X-Chat-State", "cancelled"));
+    if state != ChatState::Complete {
+        // The first client left, or the time was up; what had arrived until then is all there is.
+        response.insert_header(("X-Chat-State", state.as_str()));
     }
 }

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::body::Body;
 use super::client::ClientAddress;
+use super::text::short;
 use crate::auth::Auth;
+use crate::domain::RequestId;
 use crate::error::Result;
 
 /// A value of a wrong type is that field's fault, which an error may name, and not the whole body's.
@@ -16,9 +18,14 @@ struct Request {
     password: Option<Value>,
 }
 
-pub(super) async fn create(auth: web::Data<Auth>, from: ClientAddress, body: Body) -> Result<HttpResponse> {
+pub(super) async fn create(
+    auth: web::Data<Auth>,
+    from: ClientAddress,
+    id: RequestId,
+    body: Body,
+) -> Result<HttpResponse> {
     let Request { username, password } = body.json()?.unwrap_or_default();
-    let username = username.as_ref().and_then(Value::as_str);
-    auth.register(from.0, username, password.as_ref().and_then(Value::as_str)).await?;
+    let (username, password) = (short(username), short(password));
+    auth.register(from.0, id, username.as_deref(), password.as_deref()).await?;
     Ok(HttpResponse::Created().json(json!({ "message": "User created successfully" })))
 }

@@ -1,16 +1,22 @@
 //! Auth tokens that a user makes on purpose, with a name.
 
+use std::net::IpAddr;
+
 use chrono::{NaiveDateTime, TimeDelta};
 
 use super::{Auth, CurrentUser};
+use crate::administration::{Actor, make_auth_token, revoke_auth_token};
 use crate::clock;
-use crate::db::{Db, DbConnection, Scope};
+use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::domain::{Invalid, PlainToken};
 use crate::error::{Error, Result};
-use crate::models::{AuthToken, NewAuthToken};
+use crate::models::{AuthToken, NewAuthToken, User};
 
 /// Named auth tokens that a user may have alive at once.
 const NAMED_TOKENS: i64 = 100;
+/// Auth tokens of a user that ended and are still kept: the latest ones, so that making and ending them does not fill the
+/// disk.
+pub(super) const ENDED_TOKENS: i64 = 100;
 /// Characters of a name.
 const NAME_LENGTH: usize = 100;
 /// The longest life that can be asked for, in days; without one it lives for ever.
@@ -18,6 +24,11 @@ const LONGEST_LIFE_DAYS: i64 = 36_500;
 
 /// How long an auth token that ended is kept, for those who ask what it was.
 const KEEP_ENDED: TimeDelta = TimeDelta::days(30);
+
+/// How much longer than the setting says an auth token may go unused: uses of the last minutes may not be written yet.
+const IDLE_GRACE: TimeDelta = TimeDelta::minutes(5);
+/// Ids that one look for idle auth tokens goes through.
+const IDLE_RANGE: i64 = 2_000;
 
 /// A named auth token to be made.
 #[derive(Clone, Debug)]
@@ -49,16 +60,26 @@ pub struct MadeAuthToken {
 }
 
 impl Auth {
-    pub async fn make_auth_token(&self, user_id: i64, request: AuthTokenRequest) -> Result<MadeAuthToken> {
-        self.make_auth_token_and(user_id, request, |_, _| Ok(())).await
+    /// Makes an auth token for the user who asks. That of a member of the staff is recorded in the history: it belongs
+    /// to an account with rights.
+    pub async fn make_own_auth_token(
+        &self,
+        current: &CurrentUser,
+        from: IpAddr,
+        request: AuthTokenRequest,
+    ) -> Result<MadeAuthToken> {
+        match recorded_actor(&current.user, from) {
+            Some(actor) => make_auth_token(self, &actor, current.user.id, request).await,
+            None => self.make_auth_token_and(current.user.id, request, |_, _| Ok(())).await,
+        }
     }
 
-    /// The same, with something else in its transaction.
+    /// Makes an auth token and does something else in the same transaction.
     pub(crate) async fn make_auth_token_and(
         &self,
         user_id: i64,
         request: AuthTokenRequest,
-        and: impl Fn(&mut DbConnection, &AuthToken) -> Result<()> + Send + 'static,
+        and: impl Fn(&mut DbConnection, &AuthToken) -> Result<()> + Send + Sync + 'static,
     ) -> Result<MadeAuthToken> {
         let now = clock::now();
         let plain = PlainToken::generate()?;
@@ -78,6 +99,7 @@ impl Auth {
                 return Ok(None);
             }
             let made = new.insert(conn)?;
+            AuthToken::prune_ended(conn, user_id, ENDED_TOKENS, now)?;
             and(conn, &made)?;
             Ok(Some(made))
         };
@@ -95,14 +117,54 @@ impl Auth {
         self.db.read(move |conn| Ok(AuthToken::live_of(conn, user_id, now)?)).await
     }
 
-    pub async fn revoke_auth_token(&self, current: &CurrentUser, id: i64) -> Result<()> {
+    /// Revokes an auth token of the user who asks; recorded as in [`Auth::make_own_auth_token`].
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the user has no live one with this id.
+    pub async fn revoke_own_auth_token(&self, current: &CurrentUser, from: IpAddr, id: i64) -> Result<()> {
         let (user_id, now) = (current.user.id, clock::now());
-        let revoked = self
-            .db
-            .write(Scope::user(user_id), move |conn| Ok(AuthToken::revoke(conn, user_id, id, now)?))
-            .await?;
+        let revoked = match recorded_actor(&current.user, from) {
+            Some(actor) => revoke_auth_token(&self.db, &actor, user_id, id).await?,
+            None => {
+                let job = move |conn: &mut DbConnection| Ok(AuthToken::revoke(conn, user_id, id, now)?);
+                self.db.write(Scope::user(user_id), job).await?
+            }
+        };
         if revoked { Ok(()) } else { Err(Error::NotFound) }
     }
+
+    /// Revokes the auth tokens made by logins that went unused for longer than the setting allows. Returns how many.
+    ///
+    /// Uses are written down once a minute, so an auth token gets [`IDLE_GRACE`] more. Reading goes by ranges of ids,
+    /// and each write touches only a few rows, so chats never wait for it.
+    pub async fn end_idle_auth_tokens(&self) -> Result<usize> {
+        let Some(idle) = self.rules.auth_token_idle else { return Ok(0) };
+        let now = clock::now();
+        let unused_since = now - idle - IDLE_GRACE;
+        let (mut after, mut ended) = (0, 0);
+        loop {
+            let look = move |conn: &mut DbConnection| {
+                Ok(AuthToken::idle_logins(conn, after, IDLE_RANGE, unused_since)?)
+            };
+            let (last, idle) = self.db.read(look).await?;
+            for part in idle.chunks(usize::try_from(BULK_ROWS).unwrap_or(1)) {
+                let part = part.to_vec();
+                let end = move |conn: &mut DbConnection| {
+                    Ok(AuthToken::revoke_idle(conn, &part, unused_since, now)?)
+                };
+                ended += self.db.write_bulk(Scope::none(), end).await?;
+            }
+            let Some(last) = last else { return Ok(ended) };
+            after = last;
+        }
+    }
+}
+
+/// Who is recorded in the history for what somebody does to an own auth token; `None`: a user without rights, for whom
+/// the auth token's own row says enough, and who could fill the history for nothing.
+fn recorded_actor(user: &User, from: IpAddr) -> Option<Actor> {
+    let has_rights = user.is_staff || user.is_superuser;
+    has_rights.then(|| Actor { user_id: Some(user.id), address: from.to_string() })
 }
 
 /// Deletes the auth tokens that were revoked or expired more than 30 days ago; answers how many.

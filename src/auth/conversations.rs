@@ -5,7 +5,7 @@ use crate::clock;
 use crate::db::{DbConnection, Scope};
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
-use crate::models::{Chat, Conversation, Keyset};
+use crate::models::{Chat, Conversation, Keyset, PAGE_BYTES, Rows};
 
 /// Characters of a title.
 const TITLE_LENGTH: usize = 200;
@@ -42,24 +42,32 @@ impl Auth {
         })
     }
 
-    pub async fn conversations(&self, current: &CurrentUser, page: Keyset) -> Result<Vec<Conversation>> {
+    /// A page of the user's conversations, as `write` writes it.
+    pub async fn conversations<T: Send + 'static>(
+        &self,
+        current: &CurrentUser,
+        page: Keyset,
+        write: impl Fn(Rows<Conversation>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let id = current.user.id;
-        self.db.read(move |conn| Ok(Conversation::page_of(conn, id, page)?)).await
+        let read = move |conn: &mut DbConnection| write(page.rows(Conversation::page_of(conn, id, page)?));
+        self.db.read_in_turn(id, read).await
     }
 
-    /// A conversation with a page of its chats, newest first.
-    pub async fn conversation(
+    /// A conversation with a page of its chats, newest first, as `write` writes them.
+    pub async fn conversation<T: Send + 'static>(
         &self,
         current: &CurrentUser,
         id: i64,
         page: Keyset,
-    ) -> Result<(Conversation, Vec<Chat>)> {
+        write: impl Fn(Conversation, Rows<Chat>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let user_id = current.user.id;
         let read = move |conn: &mut DbConnection| {
             let conversation = Conversation::find_of(conn, user_id, id)?.ok_or(Error::NotFound)?;
-            Ok((conversation, Conversation::chats(conn, id, page)?))
+            write(conversation, Conversation::chats(conn, id, page, PAGE_BYTES)?)
         };
-        self.db.read(read).await
+        self.db.read_in_turn(user_id, read).await
     }
 
     pub async fn rename_conversation(

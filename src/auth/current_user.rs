@@ -1,17 +1,20 @@
 //! Who sends a request: the credentials it carries, and the user they belong to.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpRequest, web};
 
 use super::Auth;
+use crate::client_address::client_of;
 use crate::clock;
 use crate::domain::{TokenDigest, presented_token};
 use crate::error::{Error, Result};
 use crate::models::{AuthToken, User};
+use crate::throttle::Kind;
 
 /// What the `Authorization` header holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +70,31 @@ impl FromRequest for CurrentUser {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let credentials = Credentials::of(request);
         let auth = request.app_data::<web::Data<Auth>>().cloned();
+        let (kind, from) = (kind_of(request), client_of(request));
         Box::pin(async move {
             let auth = auth.ok_or_else(|| Error::Internal("no Auth in the app's data".to_owned()))?;
-            auth.current_user(credentials.or(|| None)?).await
+            let Ok(digest) = credentials.or(|| None) else { return Err(auth.refuse(None, from)) };
+            auth.admit(digest, kind, from).await
         })
     }
 }
 
+/// What a request that costs nothing counts as.
+pub(super) fn kind_of(request: &HttpRequest) -> Kind {
+    if matches!(*request.method(), Method::GET | Method::HEAD) { Kind::Read } else { Kind::Change }
+}
+
 impl Auth {
+    /// The user of a live auth token, if neither they nor their address have asked too often.
+    async fn admit(&self, digest: TokenDigest, kind: Kind, from: IpAddr) -> Result<CurrentUser> {
+        let counted = self.check_before(digest, kind, from)?;
+        match self.current_user(digest).await {
+            Ok(current) => self.check_after(counted, digest, &current.user, kind).map(|()| current),
+            Err(Error::Unauthorized) => Err(self.refuse(Some(digest), from)),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The user of a live auth token, read from the database each time: a token that was revoked a moment ago, on
     /// whichever node, is refused.
     pub async fn current_user(&self, digest: TokenDigest) -> Result<CurrentUser> {

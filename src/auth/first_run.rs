@@ -6,14 +6,27 @@ use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq;
 
 use super::Auth;
+use super::hasher::Place;
 use super::register::{parse, superuser_account};
+use super::security_log::{Attempt, Refused};
 use super::sessions::about_user;
 use crate::administration::{Action, Actor, Deed};
 use crate::db::{DbConnection, Scope};
-use crate::domain::{SessionSecret, TokenDigest};
+use crate::domain::{RequestId, SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
 use crate::metering::{OpenedAccount, open_account};
 use crate::models::{Change, User};
+use crate::throttle::Lane;
+
+/// The first superuser as the form has it.
+#[derive(Clone, Copy)]
+pub struct FirstSuperuser<'a> {
+    pub from: IpAddr,
+    pub request: RequestId,
+    pub user_agent: &'a str,
+    pub username: &'a str,
+    pub password: &'a str,
+}
 
 /// The key of the link that `serve` printed, if it did: its digest, in memory only, so that a restart ends it.
 #[derive(Debug, Default)]
@@ -55,20 +68,29 @@ impl Auth {
     ///
     /// # Errors
     /// `NotFound` where the link is used up; `InvalidRegistration` for a name or password that the rules refuse.
-    pub async fn make_first_superuser(
+    pub async fn make_first_superuser(&self, key: &str, new: FirstSuperuser<'_>) -> Result<SessionSecret> {
+        let attempt = Attempt { what: "first superuser", from: new.from, request: new.request };
+        match self.try_first_superuser(key, new).await {
+            Ok((user_id, username, secret)) => {
+                attempt.succeeded(user_id, &username);
+                Ok(secret)
+            }
+            Err(refused) => Err(attempt.refused(refused)),
+        }
+    }
+
+    async fn try_first_superuser(
         &self,
         key: &str,
-        from: IpAddr,
-        user_agent: &str,
-        username: &str,
-        password: &str,
-    ) -> Result<SessionSecret> {
+        new: FirstSuperuser<'_>,
+    ) -> Result<(i64, String, SessionSecret), Refused> {
+        let FirstSuperuser { from, user_agent, username, password, .. } = new;
         if !self.first_run_is_open(key).await? {
-            return Err(Error::NotFound);
+            return Err(Error::NotFound.into());
         }
         let (username, password) =
             parse(Some(username), Some(password)).map_err(Error::InvalidRegistration)?;
-        let hash = self.hasher.hash(password).await?;
+        let hash = self.hasher.hash(Place { lane: Lane::Panel, from }, password).await?;
         let account = superuser_account(username, hash, self.rules.opening_tokens);
         let actor = Actor { user_id: None, address: from.to_string() };
         let job = move |conn: &mut DbConnection| {
@@ -98,11 +120,11 @@ impl Auth {
         };
         let user = match self.db.write(Scope::none(), job).await? {
             Some(Ok(user)) => user,
-            Some(Err(())) => return Err(Error::UsernameTaken),
-            None => return Err(Error::NotFound),
+            Some(Err(())) => return Err(Error::UsernameTaken.into()),
+            None => return Err(Error::NotFound.into()),
         };
         self.first_run.forget();
-        log::info!("the first superuser, {}, was made by the first-run link", user.username);
-        self.begin_session(user, None, from, user_agent, None).await
+        let (id, username) = (user.id, user.username.clone());
+        Ok((id, username, self.begin_session(user, None, from, user_agent, None).await?))
     }
 }

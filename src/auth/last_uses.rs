@@ -26,13 +26,14 @@ impl LastUses {
         }
     }
 
-    /// Writes them all down, in the second lane. What cannot be written is lost: it is information for people,
-    /// not for decisions.
+    /// Writes them all down, in the second lane. What cannot be written now is kept for the next time: auth tokens that
+    /// seem unused may be ended.
     pub async fn write(&self, db: &Db) {
         let mut uses: Vec<(TokenDigest, NaiveDateTime)> = self.lock().drain().collect();
         // In one order on all nodes, so that they never wait for each other's rows in a circle.
         uses.sort_unstable_by_key(|(digest, _)| *digest.as_bytes());
-        for chunk in uses.chunks(usize::try_from(BULK_ROWS).unwrap_or(1)) {
+        let size = usize::try_from(BULK_ROWS).unwrap_or(1);
+        for (number, chunk) in uses.chunks(size).enumerate() {
             let chunk = chunk.to_vec();
             let job = move |conn: &mut DbConnection| {
                 for (digest, used_at) in &chunk {
@@ -42,7 +43,18 @@ impl LastUses {
             };
             if let Err(error) = db.write_bulk(Scope::none(), job).await {
                 log::warn!("when auth tokens were last used could not be written down: {error}");
+                self.put_back(&uses[number * size..]);
                 return;
+            }
+        }
+    }
+
+    /// Remembers uses again, unless there was a later one meanwhile.
+    fn put_back(&self, uses: &[(TokenDigest, NaiveDateTime)]) {
+        let mut seen = self.lock();
+        for (digest, used_at) in uses {
+            if seen.len() < BOUND {
+                seen.entry(*digest).or_insert(*used_at);
             }
         }
     }

@@ -1,29 +1,45 @@
-//! How many messages a minute a user may send. Whose auth token it is, is remembered for a few seconds for this purpose
-//! alone: who pays is decided by the charge, in the database, each time.
+//! How often a user, or a guest, may ask. Whose auth token or session it is, is remembered for a few seconds for this
+//! purpose alone: who pays and who gets in is decided in the database, each time.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+
 use super::Auth;
+use crate::client_address::client_of;
 use crate::clock;
 use crate::domain::TokenDigest;
 use crate::error::{Error, Result};
 use crate::models::User;
-use crate::throttle::Allowed;
+use crate::throttle::{Allowed, Kind};
 
-/// For how long a limit is remembered; so long it takes until a changed one is in force.
-const REMEMBERED: Duration = Duration::from_secs(10);
+/// For how long a user's limit is remembered; so long it takes until a changed one is in force.
+const FRESH: Duration = Duration::from_secs(10);
 
-/// Auth tokens that are remembered at most; at this bound they take a few megabytes.
+/// For how long it is remembered that an auth token was valid, so that the guests at its address cannot keep it out.
+const KNOWN: Duration = Duration::from_secs(3600);
+
+/// Auth tokens and sessions that are remembered at most; at this bound they take a few megabytes.
 const MOST_REMEMBERED: usize = 50_000;
 
 #[derive(Clone, Copy)]
-struct Known {
+pub(super) struct Known {
     user_id: i64,
     /// Messages a minute.
     limit: u32,
     since: Instant,
+    /// Until when the limit is in force.
+    fresh_until: Instant,
+}
+
+impl Known {
+    fn is_fresh(&self) -> bool {
+        Instant::now() < self.fresh_until
+    }
 }
 
 /// What came of counting a message.
@@ -34,22 +50,48 @@ pub struct Counted {
     pub verdict: Result<()>,
 }
 
-/// The limits of those who were here lately, by auth token.
+/// Those who were here lately, by the digest of their auth token or session.
 #[derive(Default)]
 pub(super) struct KnownLimits(RwLock<HashMap<[u8; 32], Known>>);
 
 impl KnownLimits {
     fn of(&self, digest: TokenDigest) -> Option<Known> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        known.get(digest.as_bytes()).copied().filter(|known| known.since.elapsed() < REMEMBERED)
+        known.get(digest.as_bytes()).copied().filter(|known| known.since.elapsed() < KNOWN)
     }
 
     fn remember(&self, digest: TokenDigest, limit: Known) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_REMEMBERED {
-            known.clear();
+        if known.len() >= MOST_REMEMBERED && !known.contains_key(digest.as_bytes()) {
+            // The older half goes.
+            let mut times: Vec<Instant> = known.values().map(|known| known.since).collect();
+            let (_, middle, _) = times.select_nth_unstable(MOST_REMEMBERED / 2);
+            let middle = *middle;
+            known.retain(|_, known| known.since > middle);
         }
         known.insert(*digest.as_bytes(), limit);
+    }
+
+    fn forget(&self, digest: TokenDigest) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(digest.as_bytes());
+    }
+}
+
+/// A request that nobody pays for, and that needs no auth token: a handler that takes it cannot be reached when its
+/// address has asked too often.
+#[derive(Clone, Copy, Debug)]
+pub struct Guest;
+
+impl FromRequest for Guest {
+    type Error = Error;
+    type Future = std::future::Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let checked = match request.app_data::<web::Data<Auth>>() {
+            Some(auth) => auth.throttle.check_guest(client_of(request)).map_err(Error::TooManyRequests),
+            None => Ok(()),
+        };
+        std::future::ready(checked.map(|()| Guest))
     }
 }
 
@@ -58,39 +100,108 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::TooManyRequests`] and [`Error::Unauthorized`].
-    pub async fn check_message(&self, digest: TokenDigest) -> Result<()> {
-        self.count_message(digest).await?.verdict
+    pub async fn check_message(&self, digest: TokenDigest, from: IpAddr) -> Result<()> {
+        self.count_message(digest, from).await?.verdict
     }
 
     /// Counts a message, and tells what is left also when there is nothing left.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`].
-    pub async fn count_message(&self, digest: TokenDigest) -> Result<Counted> {
+    /// [`Error::Unauthorized`], and [`Error::TooManyRequests`] for a guest.
+    pub async fn count_message(&self, digest: TokenDigest, from: IpAddr) -> Result<Counted> {
         if !self.throttle.is_on() {
             return Ok(Counted { allowed: None, verdict: Ok(()) });
         }
-        let known = match self.limits.of(digest) {
+        let known = match self.limits.of(digest).filter(Known::is_fresh) {
             Some(known) => known,
-            None => self.look_up_limit(digest).await?,
+            None => self.look_up_limit(digest, from).await?,
         };
         Ok(match self.throttle.check_message(known.user_id, known.limit) {
             Ok(allowed) => Counted { allowed: Some(allowed), verdict: Ok(()) },
-            Err(wait) => Counted {
+            Err(retry) => Counted {
                 allowed: Some(Allowed::none_of(known.limit)),
-                verdict: Err(Error::TooManyRequests(wait.seconds())),
+                verdict: Err(Error::TooManyRequests(retry)),
             },
         })
     }
 
-    async fn look_up_limit(&self, digest: TokenDigest) -> Result<Known> {
+    async fn look_up_limit(&self, digest: TokenDigest, from: IpAddr) -> Result<Known> {
+        self.check_stranger(digest, from)?;
         let now = clock::now();
         let found = self.db.read(move |conn| Ok(User::find_by_auth_token(conn, digest, now)?)).await?;
-        let (user, _) = found.ok_or(Error::Unauthorized)?;
+        match found {
+            Some((user, _)) => Ok(self.remember(digest, &user, FRESH)),
+            None => Err(self.refuse(Some(digest), from)),
+        }
+    }
+
+    /// Before the database is asked who it is: counts the request if that is known already.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub(super) fn check_before(&self, digest: TokenDigest, kind: Kind, from: IpAddr) -> Result<IsCounted> {
+        if !self.throttle.is_on() {
+            return Ok(IsCounted(true));
+        }
+        match self.limits.of(digest) {
+            Some(known) if known.is_fresh() => {
+                let checked = self.throttle.check_unpaid(known.user_id, kind);
+                checked.map(|()| IsCounted(true)).map_err(Error::TooManyRequests)
+            }
+            _ => self.check_stranger(digest, from).map(|()| IsCounted(false)),
+        }
+    }
+
+    /// After the database has said who it is.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub(super) fn check_after(
+        &self,
+        IsCounted(is_counted): IsCounted,
+        digest: TokenDigest,
+        user: &User,
+        kind: Kind,
+    ) -> Result<()> {
+        if is_counted {
+            return Ok(());
+        }
+        let known = self.remember(digest, user, FRESH);
+        self.throttle.check_unpaid(known.user_id, kind).map_err(Error::TooManyRequests)
+    }
+
+    /// Counts a request without a valid auth token as one of a guest; returns how to answer it.
+    pub fn refuse(&self, digest: Option<TokenDigest>, from: IpAddr) -> Error {
+        if let Some(digest) = digest.filter(|_| self.throttle.is_on()) {
+            self.limits.forget(digest);
+        }
+        self.throttle.check_guest(from).map_or_else(Error::TooManyRequests, |()| Error::Unauthorized)
+    }
+
+    /// An auth token that is not known here is looked up only while its address has not sent too many bad ones.
+    fn check_stranger(&self, digest: TokenDigest, from: IpAddr) -> Result<()> {
+        if self.limits.of(digest).is_some() {
+            return Ok(());
+        }
+        self.throttle.look_guest(from).map_err(Error::TooManyRequests)
+    }
+
+    fn remember(&self, digest: TokenDigest, user: &User, fresh_for: Duration) -> Known {
         let own = user.requests_per_minute.map(|own| u32::try_from(own).unwrap_or(u32::MAX));
         let limit = own.unwrap_or(self.rules.requests_per_minute);
-        let known = Known { user_id: user.id, limit, since: Instant::now() };
+        let now = Instant::now();
+        let known = Known { user_id: user.id, limit, since: now, fresh_until: now + fresh_for };
         self.limits.remember(digest, known);
-        Ok(known)
+        known
+    }
+
+    /// A new auth token is known at once. The user's limit is still looked up when it is used.
+    pub(super) fn welcome(&self, digest: TokenDigest, user: &User) {
+        if self.throttle.is_on() {
+            self.remember(digest, user, Duration::ZERO);
+        }
     }
 }
+
+/// Whether a request was counted before the database was asked.
+pub(super) struct IsCounted(bool);

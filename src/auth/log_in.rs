@@ -2,21 +2,30 @@
 
 use std::net::IpAddr;
 
+use super::auth_tokens::ENDED_TOKENS;
+use super::hasher::Place;
 use super::password_hash::Verified;
+use super::security_log::{Attempt, Refused};
+use super::sessions::about_user;
 use super::{Auth, CurrentUser};
+use crate::administration::{Action, Actor, Deed};
 use crate::clock;
 use crate::db::{DbConnection, Scope};
-use crate::domain::{LoginName, Password, PlainToken};
+use crate::domain::{LoginName, Password, PlainToken, RequestId};
 use crate::error::{Error, Result};
-use crate::models::{AuthToken, NewAuthToken, User};
+use crate::models::{AuthToken, Change, NewAuthToken, User};
+use crate::throttle::Lane;
 
 /// How many auth tokens made by logins a user has at most; the least recently used one goes.
 const LOGIN_TOKENS: i64 = 20;
 
+/// Of how many of the oldest and of the latest users the hashes are looked at.
+const HASHES_TO_LEARN_FROM: i64 = 200;
+
 /// A log-in as it came; `None` where the body held no text for it.
-#[derive(Debug)]
 pub struct LogIn<'a> {
     pub from: IpAddr,
+    pub request: RequestId,
     pub username: Option<&'a str>,
     pub password: Option<&'a str>,
 }
@@ -24,42 +33,89 @@ pub struct LogIn<'a> {
 impl Auth {
     /// Checks the password and makes an auth token.
     ///
-    /// An unknown name costs the same time as a wrong password. The status is the same, too; whether the text is,
-    /// the setting says.
+    /// An unknown name takes as long as a wrong password. Both get the same status. The setting `--login-errors` says
+    /// whether both get the same text.
     pub async fn log_in(&self, log_in: LogIn<'_>) -> Result<PlainToken> {
+        let attempt = Attempt { what: "log-in", from: log_in.from, request: log_in.request };
+        match self.try_log_in(log_in).await {
+            Ok((user_id, username, token)) => {
+                attempt.succeeded(user_id, &username);
+                Ok(token)
+            }
+            Err(refused) => Err(attempt.refused(refused)),
+        }
+    }
+
+    async fn try_log_in(&self, log_in: LogIn<'_>) -> Result<(i64, String, PlainToken), Refused> {
         let name = log_in.username.and_then(|name| LoginName::parse(name).ok());
         let account = name.as_ref().map_or("", LoginName::canonical);
-        self.throttle
-            .check_login(log_in.from, account)
-            .map_err(|wait| Error::TooManyRequests(wait.seconds()))?;
-        let name = name.ok_or_else(|| self.refusal(Error::InvalidUsername))?;
+        let account = account.to_owned();
+        let attempt = self.throttle.begin_login(log_in.from, &account).await;
+        let attempt = attempt.map_err(Error::TooManyRequests)?;
+        let place = self.place(Lane::Open, log_in.from, &account);
+        let unknown = |why: &str| Refused::new(why, self.refusal(Error::InvalidUsername));
+        let wrong = |why: String| Refused::new(why, self.refusal(Error::InvalidPassword));
+        let name = name.ok_or_else(|| unknown("no readable name"))?;
         let found =
             self.db.read(move |conn| Ok(User::find_by_name(conn, name.as_str(), name.canonical())?)).await?;
         let password = log_in.password.and_then(|password| Password::parse(password).ok());
-        let verified = self.verify(password.clone(), found.as_ref()).await?;
-        let Some(user) = found else { return Err(self.refusal(Error::InvalidUsername)) };
-        let (Some(password), true) = (password, user.is_active && verified != Verified::No) else {
-            log::info!("log-in refused for user {}", user.id);
-            return Err(self.refusal(Error::InvalidPassword));
+        let verified = self.verify(place, password.clone(), found.as_ref()).await?;
+        let Some(user) = found else { return Err(unknown("no such user")) };
+        let Some(password) = password.filter(|_| verified != Verified::No) else {
+            return Err(wrong(format!("wrong password of user {}", user.id)));
         };
+        if !user.is_active {
+            return Err(wrong(format!("user {} is deactivated", user.id)));
+        }
+        attempt.succeeded();
+        self.throttle.note_sign_in(log_in.from, &account);
         let new_hash = match verified {
-            Verified::YesUpgrade => Some(self.hasher.hash(password).await?),
+            Verified::YesUpgrade => Some(self.hasher.hash(place, password).await?),
             _ => None,
         };
-        self.make_login_token(user, new_hash).await
+        let (id, username) = (user.id, user.username.clone());
+        match self.make_login_token(user, new_hash).await? {
+            Some(token) => Ok((id, username, token)),
+            None => Err(wrong(format!("user {id} was changed meanwhile"))),
+        }
+    }
+
+    /// Whose turn a password is: an account that has signed in from the address before does not wait behind strangers.
+    pub(super) fn place(&self, lane: Lane, from: IpAddr, account: &str) -> Place {
+        let lane = if self.throttle.has_signed_in(from, account) { Lane::Known } else { lane };
+        Place { lane, from }
     }
 
     /// Does the same work whether or not there is a user, or a password that can be right.
-    pub(super) async fn verify(&self, password: Option<Password>, user: Option<&User>) -> Result<Verified> {
+    pub(super) async fn verify(
+        &self,
+        place: Place,
+        password: Option<Password>,
+        user: Option<&User>,
+    ) -> Result<Verified> {
+        self.learn_usual_cost().await?;
         let stored = user.filter(|_| password.is_some()).map(|user| user.password.clone());
         let password = match password {
             Some(password) => password,
             None => Password::parse("-").map_err(|_| Error::Internal("a stand-in password".to_owned()))?,
         };
-        Ok(self.hasher.verify(password, stored).await?)
+        Ok(self.hasher.verify(place, password, stored).await?)
     }
 
-    async fn make_login_token(&self, user: User, new_hash: Option<String>) -> Result<PlainToken> {
+    /// Looks once at some stored hashes, so that the first unknown name already takes as long as a wrong password.
+    async fn learn_usual_cost(&self) -> Result<()> {
+        let learn = async || {
+            let stored =
+                self.db.read(|conn| Ok(User::some_password_hashes(conn, HASHES_TO_LEARN_FROM)?)).await?;
+            stored.iter().for_each(|stored| self.hasher.usual_cost().learn(stored));
+            Ok::<(), Error>(())
+        };
+        self.usual_cost_learnt.get_or_try_init(learn).await?;
+        Ok(())
+    }
+
+    /// `None`: the user was deactivated, or got another password, after the check.
+    async fn make_login_token(&self, user: User, new_hash: Option<String>) -> Result<Option<PlainToken>> {
         let now = clock::now();
         let logins = self.db.read(move |conn| Ok(AuthToken::count_logins(conn, user.id, now)?)).await?;
         if logins >= LOGIN_TOKENS {
@@ -76,8 +132,10 @@ impl Auth {
             created_at: now,
             expires_at,
         };
+        let checked = user.clone();
         let job = move |conn: &mut DbConnection| {
             // The password was checked outside this transaction: it may have been changed since.
+            let user = &checked;
             let fresh = User::find(conn, user.id)?;
             let unchanged = fresh.is_some_and(|fresh| {
                 fresh.is_active
@@ -92,25 +150,37 @@ impl Auth {
             User::set_last_login(conn, user.id, now)?;
             let made = new.insert(conn)?;
             AuthToken::prune_logins(conn, user.id, made.id, LOGIN_TOKENS, now)?;
+            AuthToken::prune_ended(conn, user.id, ENDED_TOKENS, now)?;
             Ok(true)
         };
         let made = self.db.write(Scope::user(user.id), job).await?;
-        if made { Ok(plain) } else { Err(self.refusal(Error::InvalidPassword)) }
+        if !made {
+            return Ok(None);
+        }
+        self.welcome(plain.digest(), &user);
+        Ok(Some(plain))
     }
 
-    /// What a failed log-in is told.
+    /// Returns the error for a failed log-in, unified if the setting says so.
     fn refusal(&self, error: Error) -> Error {
         if self.rules.unified_login_errors { Error::InvalidCredentials } else { error }
     }
 
-    /// Ends the auth token that the request came with, or all of the user's.
-    pub async fn log_out(&self, current: &CurrentUser, everywhere: bool) -> Result<()> {
+    /// Ends the auth token that the request came with, or all of the user's; the latter is recorded in the history.
+    pub async fn log_out(&self, current: &CurrentUser, from: IpAddr, everywhere: bool) -> Result<()> {
         let (user_id, token_id, now) = (current.user.id, current.auth_token.id, clock::now());
+        let actor = Actor { user_id: Some(user_id), address: from.to_string() };
         let job = move |conn: &mut DbConnection| {
-            if everywhere {
-                AuthToken::revoke_all(conn, user_id, None, now)?;
-            } else {
+            if !everywhere {
                 AuthToken::revoke(conn, user_id, token_id, now)?;
+                return Ok(());
+            }
+            let ended = AuthToken::revoke_all(conn, user_id, None, now)?;
+            // A second run of this job finds nothing left to end.
+            if ended > 0 {
+                let changes = [Change::new("auth tokens revoked", "", ended)];
+                let deed = Deed { changes: &changes, ..about_user(Action::LogOutEverywhere, user_id) };
+                actor.record(conn, &deed, now)?;
             }
             Ok(())
         };

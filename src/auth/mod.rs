@@ -15,22 +15,26 @@ mod own_records;
 pub mod password_hash;
 mod passwords;
 mod register;
+mod security_log;
 mod sessions;
+mod usual_cost;
 
 pub use auth_tokens::{AuthTokenRequest, MadeAuthToken, forget_auth_tokens};
 pub use conversations::Title;
 pub use current_user::{Credentials, CurrentUser};
-pub use first_run::FirstRun;
+pub use first_run::{FirstRun, FirstSuperuser};
 pub use hasher::Hasher;
 pub use last_uses::LastUses;
-pub use limits::Counted;
+pub use limits::{Counted, Guest};
 pub use log_in::LogIn;
+pub use passwords::PasswordChange;
 pub(crate) use passwords::parse_new_password;
 pub use register::{NewSuperuser, make_superuser};
 pub(crate) use sessions::about_user;
 pub use sessions::{SignIn, SignedIn, forget_sessions};
 
 use chrono::TimeDelta;
+use tokio::sync::OnceCell;
 
 use crate::db::Db;
 use crate::throttle::Throttle;
@@ -45,6 +49,8 @@ pub struct AccountRules {
     pub unified_login_errors: bool,
     /// How long a login's auth token lives; `None`: for ever.
     pub auth_token_lifetime: Option<TimeDelta>,
+    /// How long a login's auth token may go unused; `None`: for ever.
+    pub auth_token_idle: Option<TimeDelta>,
     /// How long a session of the panel may go unused.
     pub session_idle: TimeDelta,
     /// How long a session of the panel lasts at most.
@@ -61,13 +67,15 @@ pub struct Auth {
     pub(crate) rules: AccountRules,
     pub(crate) last_uses: LastUses,
     limits: limits::KnownLimits,
+    /// Set once stored hashes were looked at.
+    usual_cost_learnt: OnceCell<()>,
     pub first_run: FirstRun,
 }
 
 impl Auth {
     pub fn new(db: Db, hasher: Hasher, throttle: Throttle, rules: AccountRules) -> Auth {
-        let (last_uses, limits, first_run) = Default::default();
-        Auth { db, hasher, throttle, rules, last_uses, limits, first_run }
+        let (last_uses, limits, usual_cost_learnt, first_run) = Default::default();
+        Auth { db, hasher, throttle, rules, last_uses, limits, usual_cost_learnt, first_run }
     }
 
     /// Drops what the throttles need no longer.

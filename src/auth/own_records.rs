@@ -2,8 +2,9 @@
 //! nobody reaches what is another's.
 
 use super::{Auth, CurrentUser};
+use crate::db::DbConnection;
 use crate::error::{Error, Result};
-use crate::models::{Chat, Keyset, LedgerEntry, User};
+use crate::models::{Chat, Keyset, LedgerEntry, PAGE_BYTES, Rows, User};
 
 impl Auth {
     /// The user, read afresh in one statement with what is held, so that the two numbers agree.
@@ -12,18 +13,45 @@ impl Auth {
         self.db.read(move |conn| Ok(User::find_with_held(conn, id)?)).await?.ok_or(Error::Unauthorized)
     }
 
-    pub async fn chats(&self, current: &CurrentUser, page: Keyset) -> Result<Vec<Chat>> {
+    /// A page of the user's chats, as `write` writes it. Lists are read, and written, in turn with those of other users.
+    pub async fn chats<T: Send + 'static>(
+        &self,
+        current: &CurrentUser,
+        page: Keyset,
+        write: impl Fn(Rows<Chat>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let id = current.user.id;
-        self.db.read(move |conn| Ok(Chat::page_of(conn, id, page)?)).await
+        self.db.read_in_turn(id, move |conn| write(Chat::page_within(conn, id, page, PAGE_BYTES)?)).await
     }
 
-    pub async fn chat(&self, current: &CurrentUser, chat_id: i64) -> Result<Chat> {
+    /// One of the user's chats, as `write` writes it.
+    pub async fn chat<T: Send + 'static>(
+        &self,
+        current: &CurrentUser,
+        chat_id: i64,
+        write: impl Fn(Chat) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let id = current.user.id;
-        self.db.read(move |conn| Ok(Chat::find_of(conn, id, chat_id)?)).await?.ok_or(Error::NotFound)
+        let read = move |conn: &mut DbConnection| {
+            Chat::find_cut_of(conn, id, chat_id)?.map(&write).ok_or(Error::NotFound)?
+        };
+        self.db.read_in_turn(id, read).await
     }
 
-    pub async fn ledger(&self, current: &CurrentUser, page: Keyset) -> Result<Vec<LedgerEntry>> {
+    /// A page of the user's statement, as `write` writes it.
+    pub async fn ledger<T: Send + 'static>(
+        &self,
+        current: &CurrentUser,
+        page: Keyset,
+        write: impl Fn(Rows<LedgerEntry>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let id = current.user.id;
-        self.db.read(move |conn| Ok(LedgerEntry::page_of(conn, id, page)?)).await
+        let read = move |conn: &mut DbConnection| write(page.rows(LedgerEntry::page_of(conn, id, page)?));
+        self.db.read_in_turn(id, read).await
+    }
+
+    /// Counts the bytes of an answer to the user.
+    pub fn count_bytes(&self, current: &CurrentUser, bytes: usize) {
+        self.throttle.charge_bytes(current.user.id, bytes);
     }
 }

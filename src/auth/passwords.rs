@@ -1,98 +1,123 @@
-//! Changing a password ends every other way in.
+//! Changing one's own password, and proving that one still knows it. A change ends every other way in.
 
 use std::net::IpAddr;
 
+use super::hasher::Place;
 use super::password_hash::Verified;
+use super::security_log::{Attempt, Refused};
 use super::{Auth, CurrentUser};
-use crate::administration::{Actor, set_user_password};
-use crate::clock;
-use crate::db::{Db, DbConnection, Scope};
-use crate::domain::{Invalid, NewPassword, Password};
+use crate::administration::{Actor, Keep, set_user_password};
+use crate::domain::{Invalid, NewPassword, Password, RequestId, SessionSecret};
 use crate::error::{Error, Result};
-use crate::models::{AuthToken, Session, User};
+use crate::models::User;
+use crate::throttle::Lane;
+
+/// A change of one's own password as it came.
+#[derive(Clone, Copy)]
+pub struct PasswordChange<'a> {
+    pub from: IpAddr,
+    pub request: RequestId,
+    pub old: Option<&'a str>,
+    pub new: Option<&'a str>,
+}
 
 impl Auth {
-    /// Changes the user's own password, which takes the old one, and ends all other auth tokens.
-    pub async fn change_password(
-        &self,
-        current: CurrentUser,
-        from: IpAddr,
-        old: Option<&str>,
-        new: Option<&str>,
-    ) -> Result<()> {
+    /// Changes the user's own password, which takes the old one, and ends all other auth tokens and all sessions.
+    pub async fn change_password(&self, current: CurrentUser, change: PasswordChange<'_>) -> Result<()> {
         let CurrentUser { user, auth_token } = current;
-        let hash = self.check_and_hash(&user, from, old, new).await?;
-        let changed = set_password(&self.db, user.id, hash, Some(user.password), Some(auth_token.id)).await?;
-        if changed { Ok(()) } else { Err(wrong_old_password()) }
+        self.change_and_log(user, change, Keep::AuthToken(auth_token.id)).await
     }
 
-    /// The same from the panel, where it ends everything, the session that it comes from, too.
+    /// Changes the user's own password from the panel, and ends all auth tokens and all other sessions. The session that
+    /// the change came from goes on under the new secret that this returns.
     pub async fn change_own_password(
         &self,
         user: User,
-        from: IpAddr,
-        actor: Actor,
-        old: &str,
-        new: &str,
-    ) -> Result<()> {
-        let hash = self.check_and_hash(&user, from, Some(old), Some(new)).await?;
-        let changed = set_user_password(&self.db, &actor, user.id, hash, Some(user.password)).await?;
-        if changed { Ok(()) } else { Err(wrong_old_password()) }
+        session_id: i64,
+        change: PasswordChange<'_>,
+    ) -> Result<SessionSecret> {
+        let secret = SessionSecret::generate()?;
+        let digest =
+            secret.digest().ok_or_else(|| Error::Internal("a secret without a digest".to_owned()))?;
+        self.change_and_log(user, change, Keep::Session { id: session_id, digest }).await?;
+        Ok(secret)
     }
 
-    /// Checks the old password and the rules for the new one; answers the new one's hash.
-    async fn check_and_hash(
+    async fn change_and_log(&self, user: User, change: PasswordChange<'_>, keep: Keep) -> Result<()> {
+        let attempt = Attempt { what: "password change", from: change.from, request: change.request };
+        let (id, username) = (user.id, user.username.clone());
+        match self.change(user, change, keep).await {
+            Ok(()) => {
+                attempt.succeeded(id, &username);
+                Ok(())
+            }
+            Err(refused) => Err(attempt.refused(refused)),
+        }
+    }
+
+    async fn change(&self, user: User, change: PasswordChange<'_>, keep: Keep) -> Result<(), Refused> {
+        let account = user.username_canonical.as_str();
+        let attempt =
+            self.throttle.begin_login(change.from, account).await.map_err(Error::TooManyRequests)?;
+        let place = Place { lane: Lane::Known, from: change.from };
+        let wrong = || {
+            let invalid = Invalid::new("old_password", "it is not this user's password");
+            Refused::new(format!("wrong old password of user {}", user.id), Error::Invalid(invalid))
+        };
+        let old = change.old.and_then(|old| Password::parse(old).ok()).ok_or_else(wrong)?;
+        let new = change.new.ok_or_else(|| Invalid::new("new_password", "give it as text"));
+        let new = new.and_then(|new| parse_new_password(new, &user)).map_err(Error::Invalid)?;
+        if self.hasher.verify(place, old, Some(user.password.clone())).await? == Verified::No {
+            return Err(wrong());
+        }
+        attempt.succeeded();
+        let hash = self.hasher.hash(place, new).await?;
+        let actor = Actor { user_id: Some(user.id), address: change.from.to_string() };
+        let old_hash = Some(user.password.clone());
+        let changed = set_user_password(&self.db, &actor, user.id, hash, old_hash, keep).await?;
+        if changed { Ok(()) } else { Err(wrong()) }
+    }
+
+    /// Checks that whoever uses a session still knows its user's password: asked before something that could outlive
+    /// the session.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a wrong password; [`Error::TooManyRequests`].
+    pub async fn confirm_password(
         &self,
         user: &User,
         from: IpAddr,
-        old: Option<&str>,
-        new: Option<&str>,
-    ) -> Result<String> {
-        let account = user.username_canonical.as_str();
-        self.throttle.check_login(from, account).map_err(|wait| Error::TooManyRequests(wait.seconds()))?;
-        let old = old.and_then(|old| Password::parse(old).ok()).ok_or_else(wrong_old_password)?;
-        let new = new.ok_or_else(|| Invalid::new("new_password", "give it as text"));
-        let new = new.and_then(|new| parse_new_password(new, user)).map_err(Error::Invalid)?;
-        if self.hasher.verify(old, Some(user.password.clone())).await? == Verified::No {
-            return Err(wrong_old_password());
-        }
-        Ok(self.hasher.hash(new).await?)
+        request: RequestId,
+        given: &str,
+    ) -> Result<()> {
+        let attempt = Attempt { what: "confirmation by password", from, request };
+        self.try_confirm(user, from, given).await.map_err(|refused| attempt.refused(refused))
     }
-}
 
-fn wrong_old_password() -> Error {
-    Error::Invalid(Invalid::new("old_password", "it is not this user's password"))
+    async fn try_confirm(&self, user: &User, from: IpAddr, given: &str) -> Result<(), Refused> {
+        let attempt = self.throttle.begin_login(from, &user.username_canonical).await;
+        let attempt = attempt.map_err(Error::TooManyRequests)?;
+        let place = Place { lane: Lane::Known, from };
+        let verified = match Password::parse(given) {
+            Ok(password) => self.hasher.verify(place, password, Some(user.password.clone())).await?,
+            Err(_) => Verified::No,
+        };
+        if verified != Verified::No {
+            attempt.succeeded();
+            return Ok(());
+        }
+        let invalid = Invalid::new("own_password", "it is not your password");
+        Err(Refused::new(format!("wrong password of user {}", user.id), Error::Invalid(invalid)))
+    }
+
+    /// Hashes a password that somebody who is signed in sets for another user.
+    pub async fn hash_for_another(&self, password: NewPassword, from: IpAddr) -> Result<String> {
+        Ok(self.hasher.hash(Place { lane: Lane::Known, from }, password).await?)
+    }
 }
 
 /// The rules for new passwords, for a stored user.
 pub(crate) fn parse_new_password(password: &str, user: &User) -> Result<NewPassword, Invalid> {
     NewPassword::parse_for(password, &user.username_canonical)
         .map_err(|invalid| Invalid::new("new_password", invalid.reason))
-}
-
-/// Stores a hash and ends the user's auth tokens, but for `keep`, and sessions. With `old_hash`, only if that is still the
-/// stored one. Answers whether it was done.
-pub(crate) async fn set_password(
-    db: &Db,
-    user_id: i64,
-    hash: String,
-    old_hash: Option<String>,
-    keep: Option<i64>,
-) -> Result<bool> {
-    let now = clock::now();
-    let job = move |conn: &mut DbConnection| {
-        let Some(fresh) = User::find(conn, user_id)? else { return Ok(false) };
-        // A second run of this job finds its own hash, which nobody else can have made.
-        if fresh.password == hash {
-            return Ok(true);
-        }
-        if old_hash.as_ref().is_some_and(|old| *old != fresh.password) {
-            return Ok(false);
-        }
-        User::set_password(conn, user_id, &hash)?;
-        AuthToken::revoke_all(conn, user_id, keep, now)?;
-        Session::delete_all_of(conn, user_id, None)?;
-        Ok(true)
-    };
-    db.write(Scope::user(user_id), job).await
 }

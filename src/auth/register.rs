@@ -3,33 +3,58 @@
 use std::net::IpAddr;
 
 use super::Auth;
+use super::hasher::Place;
+use super::security_log::{Attempt, Refused};
 use super::sessions::about_user;
 use crate::administration::{Action, Actor, COMMAND_LINE, Deed};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
-use crate::domain::{Invalid, NewPassword, OperationId, Username};
+use crate::domain::{Invalid, NewPassword, OperationId, RequestId, Username};
 use crate::error::{Error, Result};
 use crate::metering::{NewAccount, OpenedAccount, open_account};
 use crate::models::Change;
+use crate::throttle::Lane;
 
 impl Auth {
     /// Makes a user with the opening balance. `username` and `password` as they came; `None` where the body held
     /// no text for them.
-    pub async fn register(&self, from: IpAddr, username: Option<&str>, password: Option<&str>) -> Result<()> {
-        if !self.rules.registration_open {
-            return Err(Error::RegistrationClosed);
+    pub async fn register(
+        &self,
+        from: IpAddr,
+        request: RequestId,
+        username: Option<&str>,
+        password: Option<&str>,
+    ) -> Result<()> {
+        let attempt = Attempt { what: "registration", from, request };
+        match self.try_register(from, username, password).await {
+            Ok((id, username)) => {
+                attempt.succeeded(id, username.as_str());
+                Ok(())
+            }
+            Err(refused) => Err(attempt.refused(refused)),
         }
-        self.throttle.check_registration(from).map_err(|wait| Error::TooManyRequests(wait.seconds()))?;
+    }
+
+    async fn try_register(
+        &self,
+        from: IpAddr,
+        username: Option<&str>,
+        password: Option<&str>,
+    ) -> Result<(i64, Username), Refused> {
+        if !self.rules.registration_open {
+            return Err(Error::RegistrationClosed.into());
+        }
+        self.throttle.check_registration(from).map_err(Error::TooManyRequests)?;
         let (username, password) = parse(username, password).map_err(Error::InvalidRegistration)?;
         let new = NewAccount {
-            username,
-            password_hash: self.hasher.hash(password).await?,
+            username: username.clone(),
+            password_hash: self.hasher.hash(Place { lane: Lane::Open, from }, password).await?,
             tokens: self.rules.opening_tokens,
             is_superuser: false,
             operation_id: OperationId::generate(),
             now: clock::now(),
         };
-        open(&self.db, new).await.map(|_| ())
+        Ok((open(&self.db, new).await?, username))
     }
 }
 

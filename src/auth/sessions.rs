@@ -3,16 +3,21 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use chrono::{NaiveDateTime, TimeDelta};
 
 use super::Auth;
+use super::current_user::kind_of;
 use super::password_hash::Verified;
+use super::security_log::{Attempt, Refused};
 use crate::administration::{Action, Actor, Deed, ObjectKind};
+use crate::client_address::client_of;
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
-use crate::domain::{LoginName, Password, SessionSecret, TokenDigest};
+use crate::domain::{LoginName, Password, RequestId, SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
 use crate::models::{NewSession, PanelSettings, Session, User};
+use crate::throttle::Lane;
 
 /// Between two notes that a session is in use.
 const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(1);
@@ -22,9 +27,9 @@ const TOUCH_PATIENCE: Duration = Duration::from_secs(1);
 const USER_AGENT_LENGTH: usize = 200;
 
 /// A sign-in as it came.
-#[derive(Debug)]
 pub struct SignIn<'a> {
     pub from: IpAddr,
+    pub request: RequestId,
     pub user_agent: &'a str,
     pub username: &'a str,
     pub password: &'a str,
@@ -44,11 +49,23 @@ impl Auth {
     /// Checks the password of a member of the staff and begins a session, always a new one. A wrong name, a wrong
     /// password, a user who is deactivated or not staff: all take the same time and get the same answer.
     pub async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<SessionSecret> {
+        let attempt = Attempt { what: "sign-in to the panel", from: sign_in.from, request: sign_in.request };
+        match self.try_sign_in(sign_in).await {
+            Ok((user_id, username, secret)) => {
+                attempt.succeeded(user_id, &username);
+                Ok(secret)
+            }
+            Err(refused) => Err(attempt.refused(refused)),
+        }
+    }
+
+    async fn try_sign_in(&self, sign_in: SignIn<'_>) -> Result<(i64, String, SessionSecret), Refused> {
         let name = LoginName::parse(sign_in.username).ok();
         let account = name.as_ref().map_or("", LoginName::canonical);
-        let throttled = |wait: crate::throttle::RetryAfter| Error::TooManyRequests(wait.seconds());
-        self.throttle.check_panel_sign_in(sign_in.from).map_err(throttled)?;
-        self.throttle.check_login(sign_in.from, account).map_err(throttled)?;
+        let account = account.to_owned();
+        let attempt = self.throttle.begin_panel_sign_in(sign_in.from, &account).await;
+        let attempt = attempt.map_err(Error::TooManyRequests)?;
+        let place = self.place(Lane::Panel, sign_in.from, &account);
         let found = match name {
             Some(name) => {
                 let read = move |conn: &mut DbConnection| {
@@ -60,17 +77,31 @@ impl Auth {
         };
         let password = Password::parse(sign_in.password).ok();
         let password_given = password.clone();
-        let verified = self.verify(password, found.as_ref()).await?;
-        let may = found.filter(|user| user.is_active && (user.is_staff || user.is_superuser));
-        let (Some(user), true) = (may, verified != Verified::No) else {
-            log::info!("a sign-in to the panel was refused, from {}", sign_in.from);
-            return Err(Error::InvalidCredentials);
-        };
-        let new_hash = match (verified, password_given) {
-            (Verified::YesUpgrade, Some(password)) => Some(self.hasher.hash(password).await?),
+        let verified = self.verify(place, password, found.as_ref()).await?;
+        let refused = |why: String| Refused::new(why, Error::InvalidCredentials);
+        let Some(user) = found else { return Err(refused("no such user".to_owned())) };
+        let why = match user.id {
+            id if verified == Verified::No => Some(format!("wrong password of user {id}")),
+            id if !user.is_active => Some(format!("user {id} is deactivated")),
+            id if !(user.is_staff || user.is_superuser) => Some(format!("user {id} is not staff")),
             _ => None,
         };
-        self.begin_session(user, new_hash, sign_in.from, sign_in.user_agent, sign_in.old).await
+        if let Some(why) = why {
+            return Err(refused(why));
+        }
+        attempt.succeeded();
+        self.throttle.note_sign_in(sign_in.from, &account);
+        let new_hash = match (verified, password_given) {
+            (Verified::YesUpgrade, Some(password)) => Some(self.hasher.hash(place, password).await?),
+            _ => None,
+        };
+        let (id, username) = (user.id, user.username.clone());
+        let begun = self.begin_session(user, new_hash, sign_in.from, sign_in.user_agent, sign_in.old).await;
+        match begun {
+            Ok(secret) => Ok((id, username, secret)),
+            Err(Error::InvalidCredentials) => Err(refused(format!("user {id} was changed meanwhile"))),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Begins a session of a user whose password was just checked, or made. `new_hash` replaces a hash that is out of date.
@@ -118,6 +149,28 @@ impl Auth {
         };
         let begun = self.db.write(Scope::user(user.id), job).await?;
         if begun { Ok(secret) } else { Err(Error::InvalidCredentials) }
+    }
+
+    /// Who is signed in, if neither they nor their address have asked too often. `Ok(None)`: nobody.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub async fn admit_session(
+        &self,
+        digest: TokenDigest,
+        request: &HttpRequest,
+    ) -> Result<Option<SignedIn>> {
+        let (kind, from) = (kind_of(request), client_of(request));
+        let counted = self.check_before(digest, kind, from)?;
+        let found = self.signed_in(digest).await?;
+        match &found {
+            Some(signed_in) => self.check_after(counted, digest, &signed_in.user, kind)?,
+            None => match self.refuse(Some(digest), from) {
+                Error::Unauthorized => {}
+                error => return Err(error),
+            },
+        }
+        Ok(found)
     }
 
     /// Who a session's secret belongs to, read from the database each time: a session that was ended a moment ago, on

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Refusal, explain, open_existing};
 use crate::config::Config;
 use crate::db::file::{Pace, PartialCopy, Progress};
-use crate::db::{DatabaseUrl, Db, DbOptions};
+use crate::db::{DatabaseUrl, Db, DbOptions, HANGS_AFTER};
 use crate::metering::verify;
 
 /// Between two lines about how far it is.
@@ -56,7 +56,8 @@ pub(super) fn check(path: &Path, copy: &PartialCopy) -> Result<(), Refusal> {
     eprintln!("checking the copy");
     copy.check().map_err(|error| error.to_string())?;
     let url = DatabaseUrl::Sqlite(path.to_owned());
-    let db = Db::open(&DbOptions { url, read_connections: 1, pg_writers: 1 }).map_err(explain)?;
+    let options = DbOptions { url, read_connections: 1, pg_writers: 1, hangs_after: HANGS_AFTER };
+    let db = Db::open(&options).map_err(explain)?;
     let states = db.migration_state().map_err(|error| error.to_string())?;
     if states.iter().any(|state| !state.applied) {
         eprintln!(

@@ -8,6 +8,7 @@ mod migrate;
 mod passwords;
 mod restore;
 mod serve;
+mod usage;
 mod verify;
 
 use std::future::Future;
@@ -66,7 +67,12 @@ enum Command {
 /// Why a command did not do what it was told; the text is for the person at the terminal.
 type Refusal = String;
 
-pub fn run(cli: Cli) -> ExitCode {
+/// The whole program.
+pub fn main() -> ExitCode {
+    usage::parse().map_or_else(|code| code, run)
+}
+
+fn run(cli: Cli) -> ExitCode {
     start_logging(&cli.config.log);
     let config = &cli.config;
     let outcome = match cli.command.unwrap_or(Command::Serve) {

@@ -1,6 +1,6 @@
 //! How a command gets a password: asked for on the terminal without echo, twice, or read from standard input.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use clap::Args;
 
@@ -42,9 +42,18 @@ pub(super) fn ask(what: &str) -> Result<String, Refusal> {
     line(what)
 }
 
+/// The longest line that is read, in bytes: four times the longest password.
+const MOST_BYTES: u64 = 4096;
+
+/// Reads one line. No error holds any of it.
 fn line(what: &str) -> Result<String, Refusal> {
-    let mut text = String::new();
-    io::stdin().lock().read_line(&mut text).map_err(|error| format!("cannot read {what}: {error}"))?;
+    let mut bytes = Vec::new();
+    let mut input = io::stdin().lock().take(MOST_BYTES + 1);
+    input.read_until(b'\n', &mut bytes).map_err(|error| format!("cannot read {what}: {error}"))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(format!("cannot read {what}: the line is longer than {MOST_BYTES} bytes"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| format!("cannot read {what}: it is not UTF-8"))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }

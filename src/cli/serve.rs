@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 
 use super::{Refusal, explain, migrated};
-use crate::config::Config;
+use crate::config::{Config, Switch};
 use crate::db::{Db, ServeLock};
 use crate::domain::SessionSecret;
 use crate::models::User;
@@ -65,6 +65,9 @@ fn warn(config: &Config, db: &Db) -> Result<bool, Refusal> {
             config.accounts.bcrypt_cost
         );
     }
+    if config.listen.hsts_include_subdomains == Switch::On && !config.is_https() {
+        log::warn!("--hsts-include-subdomains has no effect: --public-url does not begin with https://");
+    }
     db.read_blocking(|conn| Ok(User::any_superuser(conn)?)).map_err(explain)
 }
 
@@ -86,7 +89,7 @@ fn print_first_run_link(config: &Config, listening: SocketAddr, key: &SessionSec
 fn raise_open_files_limit(connections: u32, calls: u32) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
-    let wanted = u64::from(connections) + u64::from(calls) + 128;
+    let wanted = u64::from(connections) + u64::from(calls) + 256;
     if limit.current.is_none_or(|current| current >= wanted) {
         return;
     }

@@ -28,6 +28,10 @@ pub struct Accounts {
     #[arg(global = true, long, env = "TOLLGATE_AUTH_TOKEN_DAYS", value_name = "DAYS", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=36_500))]
     pub auth_token_days: u32,
+    /// Days without use after which a login's auth token ends; 0: never
+    #[arg(global = true, long, env = "TOLLGATE_AUTH_TOKEN_IDLE_DAYS", value_name = "DAYS", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub auth_token_idle_days: u32,
     /// Minutes after which a session of the panel ends that is not used
     #[arg(global = true, long, env = "TOLLGATE_SESSION_IDLE_MINUTES", value_name = "MINUTES", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use clap::Args;
 
+use super::Switch;
 use super::values::{cors_origin, public_url, site_title};
-use crate::client_address::TrustedProxies;
+use crate::client_address::{Networks, TrustedProxies};
 
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Serving")]
@@ -20,8 +21,18 @@ pub struct Listen {
     )]
     pub bind: SocketAddr,
     /// The address that clients use, when it is not --bind (behind a proxy); https:// turns on Secure cookies and HSTS
-    #[arg(global = true, long, env = "TOLLGATE_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    #[arg(global = true, long, env = "TOLLGATE_PUBLIC_URL", hide_env_values = true, value_name = "URL",
+          value_parser = public_url)]
     pub public_url: Option<url::Url>,
+    /// Whether HSTS also covers the subdomains of the host in --public-url; only with https://
+    #[arg(
+        global = true,
+        long,
+        env = "TOLLGATE_HSTS_INCLUDE_SUBDOMAINS",
+        value_name = "SWITCH",
+        default_value = "off"
+    )]
+    pub hsts_include_subdomains: Switch,
     /// Proxies whose X-Forwarded-For is believed: addresses and networks, comma-separated [default: none]
     #[arg(
         global = true,
@@ -33,25 +44,56 @@ pub struct Listen {
     )]
     pub trusted_proxies: TrustedProxies,
     /// Origins whose pages may call the API from a browser, comma-separated, or * for all [default: none]
-    #[arg(global = true, long, env = "TOLLGATE_CORS_ORIGINS", value_name = "LIST", value_delimiter = ',',
-          value_parser = cors_origin)]
+    #[arg(global = true, long, env = "TOLLGATE_CORS_ORIGINS", hide_env_values = true, value_name = "LIST",
+          value_delimiter = ',', value_parser = cors_origin)]
     pub cors_origins: Vec<String>,
     /// Threads that answer requests [default: one a core]
     #[arg(global = true, long, env = "TOLLGATE_WORKERS", value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
-    /// Connections that may be open at once; further ones wait to be accepted
+    /// Connections that may be open at once; a further one replaces an idle one, or gets 503 when all are busy
     #[arg(global = true, long, env = "TOLLGATE_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 8192,
           value_parser = clap::value_parser!(u32).range(2..))]
     pub max_connections: u32,
+    /// Connections of one address (IPv6: one /64, and four times as many of one /48); a further one replaces an idle one,
+    /// or gets 429 when all are busy
+    #[arg(global = true, long, env = "TOLLGATE_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT", default_value_t = 256,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections_per_address: u32,
+    /// Addresses and networks without a limit on their connections, comma-separated; so are --trusted-proxies
+    #[arg(
+        global = true,
+        long,
+        env = "TOLLGATE_UNLIMITED_ADDRESSES",
+        value_name = "LIST",
+        default_value = "127.0.0.0/8,::1"
+    )]
+    pub unlimited_addresses: Networks,
+    /// MiB that large heads, bodies and responses may take together; beyond it slow clients are closed, and large bodies
+    /// wait, then get 503
+    #[arg(global = true, long, env = "TOLLGATE_MEMORY_BUDGET", value_name = "MIB", default_value_t = 96,
+          value_parser = clap::value_parser!(u64).range(16..=1_000_000))]
+    pub memory_budget: u64,
     /// Seconds that a request's head may take to arrive
     #[arg(global = true, long, env = "TOLLGATE_HEAD_TIMEOUT", value_name = "SECONDS", default_value_t = 5,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub head_timeout: u64,
-    /// Seconds that a request's body may take to arrive
+    /// Seconds that a request's body may take to arrive, and 1 s more for each 64 KiB
     #[arg(global = true, long, env = "TOLLGATE_BODY_TIMEOUT", value_name = "SECONDS", default_value_t = 15,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub body_timeout: u64,
+    /// Seconds that a connection is kept for its next request
+    #[arg(global = true, long, env = "TOLLGATE_KEEP_ALIVE_TIMEOUT", value_name = "SECONDS", default_value_t = 75,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub keep_alive_timeout: u64,
+    /// Seconds that a client may take to read any part of a response
+    #[arg(global = true, long, env = "TOLLGATE_WRITE_TIMEOUT", value_name = "SECONDS", default_value_t = 30,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub write_timeout: u64,
+    /// Seconds between a stop signal and the end of listening: /readyz is off, and requests are still served
+    #[arg(global = true, long, env = "TOLLGATE_DRAIN_DELAY", value_name = "SECONDS", default_value_t = 0,
+          value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub drain_delay: u64,
     /// What the panel is called, in its header and in the titles of its pages
     #[arg(global = true, long, env = "TOLLGATE_SITE_TITLE", value_name = "TEXT", default_value = "Tollgate",
           value_parser = site_title)]

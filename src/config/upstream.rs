@@ -1,5 +1,6 @@
 //! The settings of an upstream LLM, and of what one user may have of it.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ pub struct Limits {
     #[arg(global = true, long, env = "TOLLGATE_REQUESTS_PER_MINUTE", value_name = "COUNT", default_value_t = 600,
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub requests_per_minute: u32,
+    /// Requests that read, of one user in a minute, to each node; each 8 KiB of an answer count as one more
+    #[arg(global = true, long, env = "TOLLGATE_READS_PER_MINUTE", value_name = "COUNT", default_value_t = 6000,
+          value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub reads_per_minute: u32,
 }
 
 /// With `--responder openai`.
@@ -30,14 +35,21 @@ pub struct Limits {
 #[command(next_help_heading = "Upstream (with --responder openai)")]
 pub struct UpstreamArgs {
     /// Base URL of an OpenAI-compatible LLM server, ending in /v1
-    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_URL", value_name = "URL", value_parser = upstream_url)]
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_URL", hide_env_values = true, value_name = "URL",
+          value_parser = upstream_url)]
     pub upstream_url: Option<Url>,
     /// Models on offer, comma-separated, as the upstream calls them; the first answers /chat/
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_MODELS", value_name = "LIST", value_delimiter = ',',
           value_parser = model_name)]
     pub upstream_models: Vec<String>,
     /// File with the upstream's API key; or set the variable TOLLGATE_UPSTREAM_KEY to the key itself [default: none]
-    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_KEY_FILE", value_name = "FILE")]
+    #[arg(
+        global = true,
+        long,
+        env = "TOLLGATE_UPSTREAM_KEY_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub upstream_key_file: Option<PathBuf>,
     /// What the model is told before each message to /chat/ [default: nothing]
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_SYSTEM_PROMPT", value_name = "TEXT")]
@@ -75,11 +87,11 @@ pub struct UpstreamArgs {
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_TOTAL_TIMEOUT", value_name = "SECONDS", default_value_t = 300,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub upstream_total_timeout: u64,
-    /// Calls that may be in flight at once, from this node
+    /// Calls that may be in flight at once, from this node; one user gets at most half of them
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_CALLS", value_name = "COUNT", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub upstream_calls: u32,
-    /// Messages that may wait for a call to end; further ones get 503
+    /// Messages that may wait for a call to end, a quarter of them of one user; further ones get 503 or 429
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_WAITING", value_name = "COUNT", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub upstream_waiting: u32,
@@ -135,19 +147,50 @@ impl UpstreamArgs {
     fn key(&self) -> Result<Option<UpstreamKey>, String> {
         let text = match &self.upstream_key_file {
             Some(file) => Some(read_key(file)?),
-            None => std::env::var(KEY_VARIABLE).ok(),
+            None => key_of_variable()?,
         };
         let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         text.map(|text| UpstreamKey::parse(&text)).transpose()
     }
 }
 
+/// The most bytes that a key's file may have.
+const MOST_KEY_BYTES: u64 = 16 * 1024;
+
+fn key_of_variable() -> Result<Option<String>, String> {
+    match std::env::var(KEY_VARIABLE) {
+        Ok(text) => Ok(Some(text)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        // The error's own text would show the key.
+        Err(std::env::VarError::NotUnicode(_)) => Err(format!("{KEY_VARIABLE} is not text")),
+    }
+}
+
+/// Reads the key's file. No error shows the file's content, nor its name where there is no such file: somebody may have
+/// given the key itself in its place.
 fn read_key(file: &Path) -> Result<String, String> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("--upstream-key-file: cannot read {shown}: {error}"))?;
+    let refused = |why: &str| format!("--upstream-key-file: {why}");
+    let cannot = |error: std::io::Error| {
+        refused(&format!(
+            "the file cannot be read ({}): give the path of a file that holds the key",
+            error.kind()
+        ))
+    };
+    // A named pipe would block, and a device need not end.
+    if !std::fs::metadata(file).map_err(cannot)?.is_file() {
+        return Err(refused("it is not a regular file: give the path of a file that holds the key"));
+    }
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(file).map_err(cannot)?;
+    opened.take(MOST_KEY_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > MOST_KEY_BYTES {
+        return Err(refused(
+            "the file is larger than 16 KiB: it must hold the upstream's API key and nothing else",
+        ));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| refused("the file is not text"))?;
     if text.trim().is_empty() {
-        return Err(format!("--upstream-key-file: {shown} is empty: write the upstream's API key into it"));
+        return Err(refused("the file is empty: write the upstream's API key into it"));
     }
     Ok(text)
 }

@@ -11,6 +11,9 @@ pub(super) fn public_url(text: &str) -> Result<url::Url, String> {
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
         return Err("give it as https://HOST or http://HOST:PORT".to_owned());
     }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("it must hold no user name and no password: it is shown to people".to_owned());
+    }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         return Err("it must have no path: Tollgate serves at the root of its host".to_owned());
     }

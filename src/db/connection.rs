@@ -2,12 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use super::file::{Guard, advise, is_damage};
+use super::postgres;
 use super::session::{LOCK_ATTEMPT, Session};
 use super::url::DatabaseUrl;
 use crate::error::{Error, Result};
@@ -29,6 +31,8 @@ pub(super) enum Purpose {
     Snapshot,
     /// A writer.
     Write,
+    /// A writer of bulk work, on PostgreSQL.
+    Bulk,
     /// Migrations: no time limits.
     Migrate,
     /// The keeper of SQLite's log, which never waits for anybody.
@@ -45,11 +49,17 @@ pub(super) struct Connector {
     purpose: Purpose,
     /// Watches over an SQLite file.
     guard: Option<Arc<Guard>>,
+    patience: Duration,
 }
 
 impl Connector {
     pub(super) fn new(url: DatabaseUrl, purpose: Purpose, guard: Option<Arc<Guard>>) -> Connector {
-        Connector { url, purpose, guard }
+        Connector { url, purpose, guard, patience: postgres::HANGS_AFTER }
+    }
+
+    /// With another time after which a connection counts as hanging.
+    pub(super) fn with_patience(self, patience: Duration) -> Connector {
+        Connector { patience, ..self }
     }
 
     /// Connects; the error says why it could not.
@@ -95,7 +105,7 @@ impl Connector {
             // Fewer, larger checkpoints: a page that many chats change is copied once instead of many times.
             // What is deleted is overwritten: a user who was anonymised is to be in no free part of the file. A log that a
             // reader made long is cut when it begins anew.
-            Purpose::Write => pragmas.extend([
+            Purpose::Write | Purpose::Bulk => pragmas.extend([
                 LOCK_ATTEMPT,
                 "cache_size = -8000",
                 "wal_autocheckpoint = 4000",
@@ -117,65 +127,15 @@ impl Connector {
     }
 
     fn connect_postgres(&self, url: &str) -> Result<Session, String> {
-        let mut connection =
-            PgConnection::establish(&with_time_limits(url)).map_err(|error| explain(error.to_string()))?;
-        // A cluster may be set to answer a COMMIT before it is on the disk; for money that is not good enough.
-        // Stronger settings (remote_apply) stay as they are.
-        connection
-            .batch_execute(
-                "SET TIME ZONE 'UTC'; SET client_min_messages = warning;
-                 SET default_transaction_isolation = 'read committed';
-                 SELECT set_config('synchronous_commit', 'on', false)
-                 WHERE current_setting('synchronous_commit') IN ('off', 'local')",
-            )
-            .map_err(|error| error.to_string())?;
-        let limits = match self.purpose {
-            Purpose::Read => {
-                // What is read is found by indexes: compiling a query, or starting a process to help with it, takes longer.
-                "SET default_transaction_read_only = on; SET statement_timeout = '10s';
-                 SET jit = off; SET max_parallel_workers_per_gather = 0"
-            }
-            Purpose::Write => {
-                // A batch of charges is planned once: for each batch anew, it would take longer than running it.
-                "SET plan_cache_mode = force_generic_plan; SET jit = off;
-                 SET lock_timeout = '5s'; SET statement_timeout = '10s';
-                 SET idle_in_transaction_session_timeout = '30s'"
-            }
-            Purpose::Snapshot | Purpose::Migrate | Purpose::Keep => "SET statement_timeout = 0",
+        let mut connection = postgres::connect(url, self.purpose, self.patience)?;
+        let backend = match self.purpose {
+            Purpose::Write | Purpose::Bulk => postgres::backend(&mut connection),
+            _ => None,
         };
-        connection.batch_execute(limits).map_err(|error| error.to_string())?;
-        Ok(Session::new(DbConnection::Postgres(connection), None))
+        let mut session = Session::new(DbConnection::Postgres(connection), None);
+        session.backend = backend;
+        Ok(session)
     }
-}
-
-/// Adds limits to the address where it has none of its own, so that a server that is gone without a word is
-/// noticed after seconds, not hours.
-fn with_time_limits(url: &str) -> String {
-    let mut url = url.to_owned();
-    for (name, value) in [
-        ("connect_timeout", "5"),
-        ("keepalives_idle", "10"),
-        ("keepalives_interval", "5"),
-        ("keepalives_count", "3"),
-        ("tcp_user_timeout", "15000"),
-        ("application_name", "tollgate"),
-    ] {
-        if !url.contains(&format!("{name}=")) {
-            let separator = if url.contains('?') { '&' } else { '?' };
-            url.push_str(&format!("{separator}{name}={value}"));
-        }
-    }
-    url
-}
-
-/// Adds to libpq's words what the operator can do.
-fn explain(reason: String) -> String {
-    if reason.contains("SSL support is not compiled in") {
-        return format!(
-            "{reason} (this binary was built without TLS to PostgreSQL: build it with --features pg-tls)"
-        );
-    }
-    reason
 }
 
 impl r2d2::ManageConnection for Connector {
@@ -221,17 +181,5 @@ pub(super) fn is_disconnect(error: &DieselError) -> bool {
                 .any(|text| message.contains(text))
         }
         _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn time_limits_are_added_but_never_override() {
-        let url = with_time_limits("postgres://u@h/d?connect_timeout=60");
-        assert!(url.starts_with("postgres://u@h/d?connect_timeout=60&keepalives_idle=10&"), "{url}");
-        assert!(with_time_limits("postgres://u@h/d").starts_with("postgres://u@h/d?connect_timeout=5&"));
     }
 }

@@ -7,13 +7,18 @@ mod about;
 mod checkpointer;
 mod connection;
 pub mod file;
+mod lease;
 mod migrate;
 mod open;
+mod pooler;
+mod postgres;
+mod postgres_url;
 mod reader;
 mod serve_lock;
 mod session;
 mod statement;
 mod url;
+mod watchdog;
 pub mod writer;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -25,16 +30,19 @@ pub use about::{About, about};
 pub use connection::DbConnection;
 pub use migrate::{MigrationError, MigrationState};
 pub use open::OwnConnection;
+pub use postgres::{Exclusive, HANGS_AFTER, clock_of, exclusive};
 pub use serve_lock::{ServeLock, ServeLockError};
 pub use statement::{Bind, DynamicStatement, Statement};
 pub use url::{DatabaseUrl, DatabaseUrlError};
-pub use writer::{Scope, SetCommand};
+pub use writer::{NotReady, Scope, SetCommand, lock_users};
 
 use crate::error::{Error, Result};
 use checkpointer::Checkpointer;
 use connection::Purpose;
 use file::{Guard, Pace, PartialCopy};
-use reader::{Lease, Pool, Readers};
+use lease::{Lease, Pool};
+use reader::Readers;
+use watchdog::Watchdog;
 use writer::{Lane, Writers};
 
 /// Rows that one job of the second lane may touch, so that a chat never waits long behind it.
@@ -49,6 +57,8 @@ pub struct DbOptions {
     pub url: DatabaseUrl,
     pub read_connections: u32,
     pub pg_writers: usize,
+    /// How long a writer on PostgreSQL may make no progress: [`HANGS_AFTER`], but for tests that hold one up.
+    pub hangs_after: Duration,
 }
 
 /// A handle on the database, cheap to clone.
@@ -61,10 +71,12 @@ struct Inner {
     url: DatabaseUrl,
     /// `None` once it is closed.
     pool: RwLock<Option<Pool>>,
-    readers: Readers,
-    writers: Writers,
+    readers: Arc<Readers>,
+    writers: Arc<Writers>,
     /// With SQLite.
     file: Option<SqliteFile>,
+    /// With PostgreSQL.
+    _watchdog: Option<Watchdog>,
 }
 
 struct SqliteFile {
@@ -120,6 +132,31 @@ impl Db {
         self.read(job).await
     }
 
+    /// Why a write that came now would not be done, if so. Takes at most 1.5 s.
+    pub async fn not_ready(&self) -> Option<NotReady> {
+        match self.fault() {
+            Some(why) => {
+                log::warn!("not ready: {why}");
+                Some(NotReady::File)
+            }
+            None => self.inner.writers.not_ready().await,
+        }
+    }
+
+    /// Like [`Db::read`], for lists, searches and whatever else takes long: users take turns at it, and a thread is left
+    /// for look-ups.
+    ///
+    /// # Errors
+    /// As [`Db::read`]; [`Error::TooManyRequests`] and [`Error::Busy`] where too many wait.
+    pub async fn read_in_turn<T, F>(&self, user_id: i64, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+    {
+        self.inner.check_file()?;
+        self.inner.readers.read_in_turn(user_id, job).await
+    }
+
     /// Like [`Db::read`], for callers that may block: the command line.
     pub fn read_blocking<T>(&self, job: impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
         self.inner.check_file()?;
@@ -141,7 +178,7 @@ impl Db {
     pub async fn write<T, F>(&self, scope: Scope, job: F) -> Result<T>
     where
         T: Send + 'static,
-        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + Sync + 'static,
     {
         self.inner.writers.job(Lane::Main, scope, job).await
     }
@@ -151,7 +188,7 @@ impl Db {
     pub async fn write_bulk<T, F>(&self, scope: Scope, job: F) -> Result<T>
     where
         T: Send + 'static,
-        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + Sync + 'static,
     {
         self.inner.writers.job(Lane::Bulk, scope, job).await
     }
@@ -166,7 +203,7 @@ impl Db {
     /// answers how many it touched; this, how many there were in all.
     pub async fn write_in_parts<F>(&self, part: F) -> Result<usize>
     where
-        F: Fn(&mut DbConnection, i64) -> Result<usize> + Send + Copy + 'static,
+        F: Fn(&mut DbConnection, i64) -> Result<usize> + Send + Sync + Copy + 'static,
     {
         let mut touched = 0;
         loop {

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use super::checkpointer::Checkpointer;
 use super::connection::{Connector, LogQuietly, Purpose};
 use super::file::{self, Guard, Ticket};
-use super::reader::Readers;
+use super::pooler;
+use super::reader::{self, Readers};
+use super::session::Session;
+use super::watchdog::Watchdog;
 use super::writer::Writers;
 use super::{DatabaseUrl, Db, DbConnection, DbOptions, Inner, ServeLock, SqliteFile, unavailable};
 use crate::error::{Error, Result};
@@ -80,22 +83,30 @@ impl Db {
                 Some(SqliteFile { guard: guard.clone(), checkpointer })
             }
             None => {
-                connector(Purpose::Read).connect_with_reason()?;
+                let first = connector(Purpose::Read).connect_with_reason()?;
+                refuse_pooler(first, &connector(Purpose::Read))?;
                 None
             }
         };
+        // A thread that hangs keeps its connection.
+        let spare = if options.url.is_postgres() { reader::MOST_ABANDONED } else { 0 };
         let pool = r2d2::Pool::builder()
-            .max_size(options.read_connections)
+            .max_size(options.read_connections.saturating_add(spare))
             .min_idle(Some(1))
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(LogQuietly))
             .build_unchecked(connector(Purpose::Read));
         let count = if options.url.is_postgres() { options.pg_writers.max(1) } else { 1 };
-        let writers = Writers::start(&connector(Purpose::Write), count).map_err(no_thread)?;
+        let writer = |purpose| connector(purpose).with_patience(options.hangs_after);
+        let writers = Arc::new(Writers::start(writer, count, options.hangs_after).map_err(no_thread)?);
         let threads = usize::try_from(options.read_connections).unwrap_or(1);
-        let readers = Readers::start(&pool, threads).map_err(no_thread)?;
-        let pool = RwLock::new(Some(pool));
-        Ok(Db { inner: Arc::new(Inner { url: options.url.clone(), pool, readers, writers, file }) })
+        let readers = Arc::new(Readers::start(&pool, threads).map_err(no_thread)?);
+        let _watchdog = match options.url.is_postgres() {
+            true => Some(Watchdog::start(writers.clone(), readers.clone()).map_err(no_thread)?),
+            false => None,
+        };
+        let (url, pool) = (options.url.clone(), RwLock::new(Some(pool)));
+        Ok(Db { inner: Arc::new(Inner { url, pool, readers, writers, file, _watchdog }) })
     }
 
     /// Ends all threads when they have done what is queued, closes all connections, and leaves an SQLite database as one
@@ -134,4 +145,20 @@ fn open_file(path: &Path, lock: Option<&ServeLock>) -> Result<Guard> {
 
 fn no_thread(error: std::io::Error) -> Error {
     Error::Unavailable(format!("cannot start a thread for the database: {error}"))
+}
+
+/// # Errors
+/// [`Error::Unavailable`] with what to do when a pooler shares its connections between clients.
+fn refuse_pooler(first: Session, connector: &Connector) -> Result<()> {
+    let (first, _) = first.into_parts();
+    let (second, _) = connector.connect_with_reason()?.into_parts();
+    let (DbConnection::Postgres(mut first), DbConnection::Postgres(mut second)) = (first, second) else {
+        return Ok(());
+    };
+    let refused = |why: &str| Error::Unavailable(format!("cannot use {}: {why}", connector.url));
+    match pooler::shares_connections(&mut first, &mut second) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(refused(pooler::REFUSAL)),
+        Err(why) => Err(refused(&why)),
+    }
 }

@@ -6,6 +6,7 @@ use diesel::result::Error as DieselError;
 
 use super::connection::DbConnection;
 use super::file::{Ticket, advise, is_damage};
+use super::postgres::Backend;
 use crate::error::{Error, Result};
 
 /// How long a writer waits for another process that holds SQLite's write lock. With what comes on top, whoever asked is
@@ -22,12 +23,14 @@ pub(super) struct Session {
     broken: bool,
     /// Since when another process holds the write lock.
     locked_since: Option<Instant>,
+    /// The server's end of a writer's connection, on PostgreSQL.
+    pub(super) backend: Option<Backend>,
 }
 
 impl Session {
     /// `ticket`: with SQLite.
     pub(super) fn new(connection: DbConnection, ticket: Option<Ticket>) -> Session {
-        Session { connection, ticket, broken: false, locked_since: None }
+        Session { connection, ticket, broken: false, locked_since: None, backend: None }
     }
 
     pub(super) fn connection(&mut self) -> &mut DbConnection {

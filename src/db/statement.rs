@@ -3,10 +3,12 @@
 //! Diesel prepares an UPDATE anew at each call, and builds the text of an INSERT to find it among the prepared ones; in
 //! the charge, which is nearly all that is ever written, both cost more than the statement itself.
 
+use std::any::TypeId;
 use std::marker::PhantomData;
 
 use chrono::NaiveDateTime;
 use diesel::backend::Backend;
+use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
@@ -22,6 +24,9 @@ pub enum Bind<'a> {
     Bytes(&'a [u8]),
     Time(NaiveDateTime),
     MaybeTime(Option<NaiveDateTime>),
+    /// The moment when the statement runs: by the database's own clock on PostgreSQL, whose nodes' clocks differ; this
+    /// time on SQLite.
+    Now(NaiveDateTime),
 }
 
 /// `text` has a `?` for each of `binds`, and no other. `Id` is a type that no other statement has: diesel knows a
@@ -42,6 +47,7 @@ impl<'a, Id, Row> Statement<'a, Id, Row> {
 impl<Id, Row, DB> QueryFragment<DB> for Statement<'_, Id, Row>
 where
     DB: Backend
+        + 'static
         + HasSqlType<BigInt>
         + HasSqlType<Text>
         + HasSqlType<diesel::sql_types::Binary>
@@ -60,6 +66,7 @@ where
 fn walk<'b, DB>(text: &str, binds: &'b [Bind<'_>], mut out: AstPass<'_, 'b, DB>) -> QueryResult<()>
 where
     DB: Backend
+        + 'static
         + HasSqlType<BigInt>
         + HasSqlType<Text>
         + HasSqlType<diesel::sql_types::Binary>
@@ -79,6 +86,10 @@ where
                 Some(Bind::MaybeText(value)) => out.push_bind_param::<Nullable<Text>, _>(value)?,
                 Some(Bind::Bytes(value)) => out.push_bind_param::<Binary, _>(*value)?,
                 Some(Bind::Time(value)) => out.push_bind_param::<Timestamp, _>(value)?,
+                Some(Bind::Now(_)) if TypeId::of::<DB>() == TypeId::of::<Pg>() => {
+                    out.push_sql("(clock_timestamp() AT TIME ZONE 'UTC')")
+                }
+                Some(Bind::Now(value)) => out.push_bind_param::<Timestamp, _>(value)?,
                 Some(Bind::MaybeTime(value)) => out.push_bind_param::<Nullable<Timestamp>, _>(value)?,
                 None => return Err(diesel::result::Error::QueryBuilderError("too few values".into())),
             }
@@ -118,6 +129,7 @@ impl<'a, Row> DynamicStatement<'a, Row> {
 impl<Row, DB> QueryFragment<DB> for DynamicStatement<'_, Row>
 where
     DB: Backend
+        + 'static
         + HasSqlType<BigInt>
         + HasSqlType<Text>
         + HasSqlType<diesel::sql_types::Binary>

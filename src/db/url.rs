@@ -7,6 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::postgres_url;
+
 /// Where the database is. Prints itself without the password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
@@ -18,8 +20,15 @@ pub enum DatabaseUrl {
 pub enum DatabaseUrlError {
     #[error("it is empty: give a file's path, or sqlite://PATH, or postgres://USER@HOST/DATABASE")]
     Empty,
-    #[error("unknown scheme \"{0}\": use a file's path, sqlite://PATH or postgres://USER@HOST/DATABASE")]
-    UnknownScheme(String),
+    #[error("its scheme is unknown: use a file's path, sqlite://PATH or postgres://USER@HOST/DATABASE")]
+    UnknownScheme,
+    #[error(
+        "it looks like the address of another database: use postgres://USER@HOST/DATABASE, or a file's path"
+    )]
+    NoPath,
+    /// What is wrong. It holds no part of the URL, which may be a part of the password.
+    #[error("{0}")]
+    Postgres(&'static str),
     #[error("a database in memory would be lost at exit and differ for each connection: give a file's path")]
     InMemory,
 }
@@ -29,17 +38,31 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let path = match text.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => return Ok(DatabaseUrl::Postgres(text.to_owned())),
+            Some(("postgres" | "postgresql", _)) => {
+                postgres_url::check(text).map_err(DatabaseUrlError::Postgres)?;
+                return Ok(DatabaseUrl::Postgres(text.to_owned()));
+            }
             Some(("sqlite", path)) => path,
-            Some((scheme, _)) => return Err(DatabaseUrlError::UnknownScheme(scheme.to_owned())),
+            Some(_) => return Err(DatabaseUrlError::UnknownScheme),
             None => text.strip_prefix("sqlite:").unwrap_or(text),
         };
         match path {
             "" => Err(DatabaseUrlError::Empty),
+            // A path is shown, and this may be a URL with a password that lost its scheme.
+            _ if has_credentials(path) => Err(DatabaseUrlError::NoPath),
             _ if path.contains(":memory:") => Err(DatabaseUrlError::InMemory),
             path => Ok(DatabaseUrl::Sqlite(PathBuf::from(path))),
         }
     }
+}
+
+/// Whether a path has the form `NAME:PASSWORD@`, or begins with a scheme.
+fn has_credentials(path: &str) -> bool {
+    let scheme = path.split_once(':').map_or("", |(scheme, _)| scheme);
+    let is_scheme =
+        scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'+');
+    let has_login = path.split_once(':').is_some_and(|(_, rest)| rest.contains('@'));
+    has_login || (is_scheme)
 }
 
 impl DatabaseUrl {
@@ -82,15 +105,7 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DatabaseUrl::Sqlite(path) => write!(f, "{}", path.display()),
-            DatabaseUrl::Postgres(text) => match url::Url::parse(text) {
-                // The query may hold a password too.
-                Ok(mut url) => {
-                    let _ = url.set_password(url.password().map(|_| "***"));
-                    url.set_query(None);
-                    write!(f, "{url}")
-                }
-                Err(_) => write!(f, "postgres://***"),
-            },
+            DatabaseUrl::Postgres(text) => f.write_str(&postgres_url::shown(text)),
         }
     }
 }
@@ -113,11 +128,13 @@ mod tests {
         assert_eq!("sqlite:///srv/t.db".parse(), sqlite("/srv/t.db"));
         assert_eq!("sqlite:t.db".parse(), sqlite("t.db"));
         assert!("postgresql://u@h/d".parse::<DatabaseUrl>().is_ok_and(|url| url.is_postgres()));
-        assert_eq!(
-            "mysql://u@h/d".parse::<DatabaseUrl>(),
-            Err(DatabaseUrlError::UnknownScheme("mysql".into()))
-        );
+        assert_eq!("mysql://u@h/d".parse::<DatabaseUrl>(), Err(DatabaseUrlError::UnknownScheme));
         assert_eq!("".parse::<DatabaseUrl>(), Err(DatabaseUrlError::Empty));
+        for address in
+            ["postgres:u:secret@h/d", "u:secret@h/d", "//u:secret@h/d", "mysql:d", "sqlite://u:s@h/d"]
+        {
+            assert_eq!(address.parse::<DatabaseUrl>(), Err(DatabaseUrlError::NoPath), "{address}");
+        }
         assert_eq!("sqlite://:memory:".parse::<DatabaseUrl>(), Err(DatabaseUrlError::InMemory));
     }
 
@@ -126,6 +143,28 @@ mod tests {
         let url: DatabaseUrl = "postgres://u:secret@h/d?password=secret&sslmode=require".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://u:***@h/d");
         assert!(!format!("{url:?}").contains("secret"));
+        for text in [
+            "postgres://u:se/secret@h/d",
+            "postgres://u:@secret@h/d",
+            "postgres://u:x?secret@h/d",
+            "postgres://user:secret",
+            "postgres://user:secret/d",
+        ] {
+            let shown = match text.parse::<DatabaseUrl>() {
+                Ok(url) => url.to_string(),
+                Err(error) => error.to_string(),
+            };
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_address_may_name_several_hosts() {
+        let text = "postgres://u:secret@one:5432,two:5433/d?target_session_attrs=read-write";
+        let url: DatabaseUrl = text.parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://u:***@one:5432,two:5433/d");
+        let url: DatabaseUrl = "postgres://u@[::1]:5432,[fe80::1]/d".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://u@[::1]:5432,[fe80::1]/d");
     }
 
     #[test]

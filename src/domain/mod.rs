@@ -2,18 +2,23 @@
 
 mod auth_token;
 mod common_passwords;
+mod decoration;
 mod idempotency_key;
+mod json_values;
 mod message;
 mod operation_id;
 mod password;
+mod request_id;
 mod session_secret;
 mod username;
 
 pub use auth_token::{NoRandomness, PlainToken, TokenDigest, presented_token};
 pub use idempotency_key::{Fingerprint, IdempotencyKey};
+pub use json_values::has_more_values;
 pub use message::Message;
 pub use operation_id::OperationId;
 pub use password::{NewPassword, Password};
+pub use request_id::RequestId;
 pub use session_secret::{CsrfToken, SessionSecret};
 pub use username::{LoginName, Username, canonical_of};
 

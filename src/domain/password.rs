@@ -3,10 +3,15 @@
 use std::fmt;
 
 use super::common_passwords::is_common;
+use super::decoration::{is_decorated, words_of};
 use super::{Invalid, Username, canonical_of};
 
 /// The fewest characters of a new password (Django's `MinimumLengthValidator`).
 pub const MIN_CHARACTERS: usize = 8;
+/// The name that is looked for in new passwords, as are usernames.
+const PRODUCT: &str = "tollgate";
+/// Characters of the shortest common password that is looked for inside another one.
+const SHORTEST_WORD: usize = 4;
 /// The most bytes of any password, so that nobody makes the server digest megabytes.
 pub const MAX_BYTES: usize = 1024;
 
@@ -46,8 +51,9 @@ impl fmt::Debug for Password {
 pub struct NewPassword(Password);
 
 impl NewPassword {
-    /// Wants at least 8 characters and at most 1024 bytes, none of the most common passwords (Django's
-    /// `CommonPasswordValidator`), and something else than the username.
+    /// Wants at least 8 characters and at most 1024 bytes, and none of the words that anybody would try first: the most
+    /// common passwords (Django's `CommonPasswordValidator`), the username, or the name of this server, also where digits
+    /// and signs stand around them or look-alikes in them.
     pub fn parse(text: &str, username: &Username) -> Result<NewPassword, Invalid> {
         NewPassword::parse_for(text, username.canonical())
     }
@@ -63,6 +69,19 @@ impl NewPassword {
         }
         if is_common(text) {
             return Err(invalid("Choose another password: this one is among the most common."));
+        }
+        if is_decorated(text, canonical_username) {
+            return Err(invalid("Choose another password: this one is the username with little around it."));
+        }
+        if is_decorated(text, PRODUCT) {
+            return Err(invalid(
+                "Choose another password: this one is the server's name with little around it.",
+            ));
+        }
+        if words_of(text).iter().any(|word| word.chars().count() >= SHORTEST_WORD && is_common(word)) {
+            return Err(invalid(
+                "Choose another password: this one is among the most common, with little around it.",
+            ));
         }
         Ok(NewPassword(password))
     }
@@ -113,7 +132,18 @@ mod tests {
         assert!(reason(" PASSWORD1 ").contains("most common"));
         assert!(reason("lovelace.1815").contains("username"));
         assert!(reason("ＬＯＶＥＬＡＣＥ.1815").contains("username"));
-        assert!(new_password("lovelace.1815!").is_ok());
+        for decorated in ["lovelace.1815!", "lovelace2026", "1Lovelace.1815", "l0v3lac3.1815"] {
+            assert!(reason(decorated).contains("username"), "{decorated}");
+        }
+        for decorated in ["tollgate2026", "T0llgate!", "tollgatetollgate1"] {
+            assert!(reason(decorated).contains("server's name"), "{decorated}");
+        }
+        for decorated in ["Sunshine2026!", "99dragon99", "p@ssw0rd123", "MONKEY!!!"] {
+            assert!(reason(decorated).contains("most common"), "{decorated}");
+        }
+        for good in ["lovelace and byron", "my tollgate is open", "xk7-qpzw", "dragonfly under glass 7"] {
+            assert!(new_password(good).is_ok(), "{good}");
+        }
     }
 
     #[test]

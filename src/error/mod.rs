@@ -5,11 +5,13 @@
 mod openai;
 mod problem;
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::domain::{Invalid, NoRandomness};
+use crate::throttle::RetryAfter;
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -67,9 +69,9 @@ pub enum Error {
     UnsupportedMediaType,
     #[error("Request header fields too large")]
     HeadTooLarge,
-    /// Throttled; `Retry-After` in seconds.
+    /// A limit was reached. Holds which one and when to try again.
     #[error("Too many requests")]
-    TooManyRequests(u64),
+    TooManyRequests(RetryAfter),
     /// The user has as many chats under way as may be.
     #[error("Too many requests")]
     TooManyChats,
@@ -80,6 +82,15 @@ pub enum Error {
     /// `Retry-After` in seconds.
     #[error("Too busy")]
     Busy(u64),
+    /// No memory is left for a large body, by `--memory-budget`.
+    #[error("Too many large requests")]
+    MemoryFull,
+    /// No place is left for a large body. Holds how many there are.
+    #[error("Too many large requests")]
+    TooManyLargeBodies(usize),
+    /// Too many passwords wait to be hashed; nothing was done. Holds `Retry-After` in seconds.
+    #[error("Too busy")]
+    PasswordQueueFull(u64),
     /// What answers messages did not accept the request; the charge went back before this is sent.
     #[error("The model did not accept the request")]
     RequestRefused,
@@ -89,6 +100,12 @@ pub enum Error {
     /// What answers messages failed; the charge went back before this is sent.
     #[error("The message could not be answered")]
     ResponderFailed(&'static str),
+    /// This node takes no requests now. Holds one fixed word for the reason.
+    #[error("Service unavailable")]
+    NotReady(&'static str),
+    /// The same, where the upstream has worked for it: the prompt and what was written are charged.
+    #[error("The message could not be answered")]
+    PaidWithoutAnswer(&'static str),
     /// Not confirmed: the work may or may not have been done. The text inside goes to the log.
     #[error("Service unavailable")]
     Unavailable(String),
@@ -100,8 +117,13 @@ pub enum Error {
     Internal(String),
 }
 
+/// Which limit was reached, in words.
+const BOUND: HeaderName = HeaderName::from_static("x-ratelimit-bound");
+
 /// How long a client should wait before it tries again after a 503, in seconds.
 const RETRY_AFTER_UNAVAILABLE: u64 = 2;
+/// And when large bodies take all places or memory.
+const RETRY_AFTER_LARGE: u64 = 5;
 /// And after as many chats as may be, as one of them may end at any moment.
 const RETRY_AFTER_CHATS: u64 = 1;
 
@@ -133,11 +155,19 @@ impl Error {
             Error::MethodNotAllowed(allow) => {
                 response.insert_header((header::ALLOW, allow.as_str()));
             }
-            Error::TooManyRequests(seconds) | Error::Busy(seconds) => {
+            Error::TooManyRequests(retry) => {
+                response.insert_header((header::RETRY_AFTER, retry.seconds().to_string()));
+                response.insert_header((BOUND, retry.bound()));
+            }
+            Error::Busy(seconds) | Error::PasswordQueueFull(seconds) => {
                 response.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
             Error::TooManyChats => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER_CHATS.to_string()));
+                response.insert_header((BOUND, "chats of one user at once"));
+            }
+            Error::MemoryFull | Error::TooManyLargeBodies(_) => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER_LARGE.to_string()));
             }
             Error::BodyCutShort | Error::RequestTimeout | Error::BodyTooLarge(_) | Error::HeadTooLarge => {
                 response.force_close();
@@ -154,11 +184,17 @@ impl Error {
     pub fn log(&self) {
         match self {
             Error::Unavailable(why) => log::warn!("answered 503: {why}"),
+            Error::NotReady(why) => log::info!("not ready: {why}"),
             Error::Database(error) if !self.is_constraint_violation() => log::warn!("answered 503: {error}"),
             Error::Database(error) => log::error!("answered 500: {error}"),
             Error::Internal(why) => log::error!("answered 500: {why}"),
-            Error::ResponderFailed(why) => log::warn!("the responder failed: {why}"),
-            Error::Busy(_) => log::warn!("answered 503: {self}"),
+            Error::ResponderFailed(why) | Error::PaidWithoutAnswer(why) => {
+                log::warn!("the responder failed: {why}")
+            }
+            Error::Busy(_)
+            | Error::MemoryFull
+            | Error::TooManyLargeBodies(_)
+            | Error::PasswordQueueFull(_) => log::warn!("answered 503: {}", self.detail()),
             _ => {}
         }
     }
@@ -188,15 +224,25 @@ impl ResponseError for Error {
             Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Error::TooManyRequests(_) | Error::TooManyChats => StatusCode::TOO_MANY_REQUESTS,
-            Error::ResponderFailed(_) => StatusCode::BAD_GATEWAY,
+            Error::ResponderFailed(_) | Error::PaidWithoutAnswer(_) => StatusCode::BAD_GATEWAY,
             Error::Database(_) if self.is_constraint_violation() => StatusCode::INTERNAL_SERVER_ERROR,
-            Error::Busy(_) | Error::Unavailable(_) | Error::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::MemoryFull
+            | Error::TooManyLargeBodies(_)
+            | Error::Busy(_)
+            | Error::PasswordQueueFull(_)
+            | Error::NotReady(_)
+            | Error::Unavailable(_)
+            | Error::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.response().json(serde_json::json!({ "error": self.to_string() }))
+        let mut body = serde_json::json!({ "error": self.to_string() });
+        if let Error::NotReady(reason) = self {
+            body["reason"] = (*reason).into();
+        }
+        self.response().json(body)
     }
 }
 

@@ -19,7 +19,7 @@ impl Error {
         let mut response = self.response();
         response.status(self.openai_status());
         let is_for_good = match self {
-            Error::InsufficientTokens { .. } | Error::RequestRefused => true,
+            Error::InsufficientTokens { .. } | Error::RequestRefused | Error::PaidWithoutAnswer(_) => true,
             // It may have been done, and a library that tries again by itself would have it done twice.
             Error::Unavailable(_) | Error::Database(_) => !has_key,
             _ => false,

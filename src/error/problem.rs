@@ -36,10 +36,13 @@ impl Error {
             Error::TooManyChats => "too-many-chats",
             Error::ModelNotFound(_) => "model-not-found",
             Error::Busy(_) => "busy",
+            Error::MemoryFull => "memory-full",
+            Error::TooManyLargeBodies(_) => "too-many-large-bodies",
+            Error::PasswordQueueFull(_) => "password-queue-full",
             Error::RequestRefused => "request-refused",
             Error::ReadTooSlowly => "read-too-slowly",
-            Error::ResponderFailed(_) => "responder-failed",
-            Error::Unavailable(_) => "unavailable",
+            Error::ResponderFailed(_) | Error::PaidWithoutAnswer(_) => "responder-failed",
+            Error::NotReady(_) | Error::Unavailable(_) => "unavailable",
             Error::Database(_) if self.is_constraint_violation() => "internal",
             Error::Database(_) => "unavailable",
             Error::Internal(_) => "internal",
@@ -73,10 +76,27 @@ impl Error {
             Error::BodyTooLarge(most) => return format!("Send at most {} KiB.", most / 1024),
             Error::UnsupportedMediaType => "Send JSON, uncompressed, as `Content-Type: application/json`.",
             Error::HeadTooLarge => "Send at most 16 KiB of request line and headers.",
-            Error::TooManyRequests(seconds) => return format!("Wait {seconds} s, then try again."),
+            Error::TooManyRequests(retry) => {
+                let (seconds, bound) = (retry.seconds(), retry.bound());
+                return format!("Wait {seconds} s, then try again. There were too many {bound}.");
+            }
             Error::TooManyChats => "Wait for an answer to one of your chats, then try again.",
             Error::ModelNotFound(_) => "Ask for one of the models that GET /v1/models lists.",
+            Error::MemoryFull => {
+                "Nothing was charged. Large requests and responses take all of --memory-budget. Try again in 5 s."
+            }
+            Error::TooManyLargeBodies(places) => {
+                return format!(
+                    "Nothing was charged. At most {places} large bodies are read at once, shared out fairly among users. Try \
+                     again in 5 s."
+                );
+            }
             Error::Busy(seconds) => return format!("Nothing was charged. Try again in {seconds} s."),
+            Error::PasswordQueueFull(seconds) => {
+                return format!(
+                    "Too many passwords are being checked. Nothing was done: try again in {seconds} s."
+                );
+            }
             Error::RequestRefused => {
                 "Nothing was charged in the end. Send less text, or fewer and other options."
             }
@@ -84,6 +104,15 @@ impl Error {
                 "What had arrived is charged, and stands in your history. Read without long pauses."
             }
             Error::ResponderFailed(_) => "Nothing was charged in the end. Try again later.",
+            Error::NotReady(reason) => {
+                return format!("This node takes no requests now ({reason}): send them to another one.");
+            }
+            Error::PaidWithoutAnswer(reason) => {
+                return format!(
+                    "The upstream has worked for it ({reason}): the prompt and what was written are charged and stand in \
+                     your history. To ask again, send it with another Idempotency-Key."
+                );
+            }
             Error::Unavailable(_) => UNCONFIRMED,
             Error::Database(_) if !self.is_constraint_violation() => UNCONFIRMED,
             Error::Database(_) | Error::Internal(_) => "Report the X-Request-Id to the server's operator.",

@@ -57,11 +57,16 @@ pub struct Follower {
     settled: Settled,
     /// Rows of the next parts.
     rows: i64,
+    /// Since when each table has had something new that was not settled.
+    held_up: [Option<Instant>; 3],
 }
+
+/// How long an open transaction may hold the follower up before the log names it.
+const HELD_UP: Duration = Duration::from_secs(60);
 
 impl Default for Follower {
     fn default() -> Follower {
-        Follower { settled: Settled::default(), rows: BULK_ROWS }
+        Follower { settled: Settled::default(), rows: BULK_ROWS, held_up: [None; 3] }
     }
 }
 
@@ -89,10 +94,25 @@ impl Follower {
         }
     }
 
+    /// Warns once a minute while something new is not settled.
+    async fn note(&mut self, db: &Db, place: usize, is_held_up: bool) {
+        let Some(since) = self.held_up.get_mut(place) else { return };
+        if !is_held_up {
+            *since = None;
+        } else if since.get_or_insert_with(Instant::now).elapsed() >= HELD_UP {
+            *since = Some(Instant::now());
+            let who = db.read(|conn| Ok(settled::oldest(conn)?)).await.ok().flatten();
+            log::warn!(
+                "the panel's lists and searches wait for an open transaction of {}: end it",
+                who.as_deref().unwrap_or("somebody")
+            );
+        }
+    }
+
     /// One part of each table; answers how many rows were followed.
     pub async fn round(&mut self, db: &Db) -> Result<usize> {
         let mut rows = 0;
-        for followed in Followed::ALL {
+        for (place, followed) in Followed::ALL.into_iter().enumerate() {
             let (mark, seen) = db
                 .read(move |conn| {
                     let mark = Mark::position(conn, followed.table())?;
@@ -100,6 +120,7 @@ impl Follower {
                 })
                 .await?;
             let up_to = self.settled.take_in(followed, seen);
+            self.note(db, place, seen.highest > mark && up_to <= mark).await;
             if up_to > mark {
                 rows += match followed {
                     Followed::Users => follow_users(db, mark, up_to, self.rows).await?,

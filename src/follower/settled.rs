@@ -4,12 +4,12 @@
 //! a later one may commit first. Each of ours has its transaction id before it draws one of these ids: it locks a user's
 //! row first, or takes the transaction id on purpose. So whoever may still bring an id below one that was visible has a
 //! transaction id below one that is drawn after that look, and what was visible is settled once all those have ended.
-//! (The snapshot's own bound would not do: it is the last transaction that has *ended*, and one that began later may have
-//! drawn its ids earlier.)
+//!
+//! Transactions of other databases of the cluster draw none of these ids. So the open ones are counted for this database
+//! alone, one by one, the prepared ones too: a snapshot knows only the oldest of the whole cluster.
 
-use diesel::QueryResult;
-use diesel::RunQueryDsl;
-use diesel::sql_types::BigInt;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 
 use super::Followed;
 use crate::db::{Bind, DbConnection, DynamicStatement};
@@ -21,18 +21,31 @@ pub(super) struct Settled([(i64, i64); 3]);
 /// What a look has shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    highest: i64,
+    pub highest: i64,
     /// `None`: ids appear in their order.
     transactions: Option<Transactions>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Transactions {
-    /// All before this one have ended.
+    /// All of this database before this one have ended.
     oldest_open: i64,
     /// Whoever may still bring an id below the highest is before this one.
     bound: i64,
 }
+
+/// The open transactions of this database that have an id. PostgreSQL lists the lower 32 bits; those that are missing are
+/// the ones of the id that is drawn next, or one less.
+const OPEN: &str = "
+    SELECT next.id + (CAST(CAST(open.xid AS TEXT) AS BIGINT) - next.id % 4294967296 + 6442450944) % 4294967296 - 2147483648
+        AS id, open.who
+    FROM (SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) AS id) next,
+        (SELECT backend_xid AS xid, format('process %s of %s (%s)', pid, usename, application_name) AS who
+         FROM pg_stat_activity
+         WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+         UNION ALL
+         SELECT transaction, format('prepared transaction %s of %s', quote_literal(gid), owner)
+         FROM pg_prepared_xacts WHERE database = current_database()) open";
 
 /// Looks at a table in which `mark` is followed already: only for what is new is a transaction id drawn.
 pub(super) fn look(conn: &mut DbConnection, followed: Followed, mark: i64) -> QueryResult<Seen> {
@@ -40,14 +53,24 @@ pub(super) fn look(conn: &mut DbConnection, followed: Followed, mark: i64) -> Qu
         return Ok(Seen { highest: highest(conn, followed)?, transactions: None });
     }
     let text = format!(
-        "SELECT coalesce(max(id), 0), CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT),
+        "SELECT coalesce(max(id), 0), (SELECT coalesce(min(id), ?) FROM ({OPEN}) o),
                 CASE WHEN coalesce(max(id), 0) > ? THEN CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT) ELSE 0 END
          FROM {}",
         followed.table()
     );
-    let row = DynamicStatement::<(BigInt, BigInt, BigInt)>::new(text, vec![Bind::Integer(mark)]);
+    let binds = vec![Bind::Integer(i64::MAX), Bind::Integer(mark)];
+    let row = DynamicStatement::<(BigInt, BigInt, BigInt)>::new(text, binds);
     let (highest, oldest_open, bound): (i64, i64, i64) = row.get_result(conn)?;
     Ok(Seen { highest, transactions: Some(Transactions { oldest_open, bound }) })
+}
+
+/// Who has the oldest open transaction of this database, in words; `None`: nobody has one.
+pub(super) fn oldest(conn: &mut DbConnection) -> QueryResult<Option<String>> {
+    if matches!(conn, DbConnection::Sqlite(_)) {
+        return Ok(None);
+    }
+    let text = format!("SELECT who FROM ({OPEN}) o ORDER BY id LIMIT 1");
+    DynamicStatement::<Text>::new(text, Vec::new()).get_result(conn).optional()
 }
 
 impl Settled {

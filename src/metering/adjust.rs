@@ -1,11 +1,15 @@
-//! An adjustment: an administrator gives or takes tokens, with a reason.
+//! An adjustment: an administrator gives or takes tokens, with a reason; one user's, or many users' alike.
+
+use std::collections::BTreeSet;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
 
 use super::entry::NewEntry;
 use crate::db::DbConnection;
 use crate::domain::OperationId;
+use crate::error::{Error, Result};
 use crate::models::{EntryKind, LedgerEntry, User};
 use crate::schema::users;
 
@@ -68,4 +72,80 @@ pub fn adjust(conn: &mut DbConnection, adjustment: &Adjustment) -> QueryResult<A
     }
     .insert(conn)?;
     Ok(Adjusted::Done { balance })
+}
+
+/// The same adjustment of many users. Their operation ids are made of `seed`.
+#[derive(Clone, Debug)]
+pub struct AdjustmentOfMany {
+    pub user_ids: Vec<i64>,
+    /// Signed tokens, not 0.
+    pub amount: i64,
+    pub note: String,
+    pub actor_id: Option<i64>,
+    pub seed: Vec<u8>,
+    pub now: NaiveDateTime,
+}
+
+impl AdjustmentOfMany {
+    fn of_one(&self, user_id: i64) -> Adjustment {
+        Adjustment {
+            user_id,
+            amount: self.amount,
+            note: self.note.clone(),
+            actor_id: self.actor_id,
+            operation_id: OperationId::of_row(&self.seed, user_id),
+            now: self.now,
+        }
+    }
+}
+
+/// Adjusts many users: on PostgreSQL in one statement. Returns what became of each. Unlike [`adjust`], it does not look
+/// whether it was done before: the caller makes sure of that in the same transaction.
+pub fn adjust_many(conn: &mut DbConnection, adjustment: &AdjustmentOfMany) -> Result<Vec<(i64, Adjusted)>> {
+    match conn {
+        DbConnection::Postgres(conn) => adjust_set(conn, adjustment),
+        DbConnection::Sqlite(_) => {
+            let adjust = |user_id: &i64| Ok((*user_id, adjust(conn, &adjustment.of_one(*user_id))?));
+            adjustment.user_ids.iter().map(adjust).collect()
+        }
+    }
+}
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    user_id: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    before: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    balance: Option<i64>,
+    #[diesel(sql_type = BigInt)]
+    moved: i64,
+    #[diesel(sql_type = BigInt)]
+    done: i64,
+}
+
+fn adjust_set(conn: &mut PgConnection, adjustment: &AdjustmentOfMany) -> Result<Vec<(i64, Adjusted)>> {
+    // A user that was chosen twice is adjusted once.
+    let ids: Vec<i64> = adjustment.user_ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let operation_ids: Vec<Vec<u8>> =
+        ids.iter().map(|id| OperationId::of_row(&adjustment.seed, *id).as_bytes().to_vec()).collect();
+    let rows: Vec<Row> = diesel::sql_query(include_str!("adjust_set.sql"))
+        .bind::<Array<BigInt>, _>(ids)
+        .bind::<Array<Binary>, _>(operation_ids)
+        .bind::<BigInt, _>(adjustment.amount.clamp(-MOST_TOKENS, MOST_TOKENS))
+        .bind::<BigInt, _>(MOST_TOKENS)
+        .bind::<Nullable<BigInt>, _>(adjustment.actor_id)
+        .bind::<Text, _>(&adjustment.note)
+        .load(conn)?;
+    // The rows are locked before they are changed, so these can only differ by a defect. Then nothing may stay.
+    if rows.first().is_some_and(|row| row.moved != row.done) {
+        return Err(Error::Internal("an adjustment changed the wrong number of users".to_owned()));
+    }
+    let adjusted = |row: Row| match (row.balance, row.before) {
+        (Some(balance), _) => (row.user_id, Adjusted::Done { balance }),
+        (None, Some(balance)) => (row.user_id, Adjusted::OutOfRange { balance }),
+        (None, None) => (row.user_id, Adjusted::NoSuchUser),
+    };
+    Ok(rows.into_iter().map(adjusted).collect())
 }

@@ -3,11 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::NaiveDateTime;
-
 use super::charge::Charged;
 use super::chat_stream::Client;
-use super::hold::{Arrived, Ended, Ending, end_hold};
+use super::heard::{End, Heard, told};
+use super::hold::{Ended, Ending, end_hold};
 use super::prepare::Prepared;
 use super::receipt::Receipt;
 use super::toll::{ChatRequest, Entry, Inner};
@@ -15,8 +14,8 @@ use crate::clock;
 use crate::db::{DbConnection, Scope};
 use crate::domain::OperationId;
 use crate::error::{Error, Result};
-use crate::models::User;
-use crate::responder::{Answer, Failure, Place, Question, Usage};
+use crate::models::{ChatState, User};
+use crate::responder::{Answer, AnswerBounds, Failure, Place, Usage};
 
 /// How long the client waits for its hold to be settled before it is told that this is not confirmed.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(15);
@@ -29,50 +28,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Tries to settle while the database is there: about two minutes.
 const MOST_TRIES: u32 = 30;
-
-/// How the hearing of an answer ended.
-enum End {
-    Finished,
-    Left,
-    Failed(Failure),
-}
-
-/// What was heard.
-#[derive(Default)]
-struct Heard {
-    answer: Answer,
-    usage: Option<Usage>,
-    first_byte_at: Option<NaiveDateTime>,
-    /// How long the client has let its answer wait, without the part that it is being sent now.
-    held_up: Duration,
-    sending_since: Option<Instant>,
-}
-
-impl Heard {
-    /// What the upstream has counted, or else we. What it says before the end is not its last word: then what arrived
-    /// counts, if that is more.
-    fn used(&self, question: &Question, end: &End) -> Usage {
-        let counted = self.answer.tokens_estimate();
-        match (self.usage, end) {
-            (Some(usage), End::Finished) => usage,
-            (Some(usage), _) => {
-                let estimated = counted > usage.completion_tokens;
-                Usage { completion_tokens: usage.completion_tokens.max(counted), estimated, ..usage }
-            }
-            (None, _) => Usage {
-                prompt_tokens: question.prompt_estimate(),
-                completion_tokens: counted,
-                estimated: true,
-            },
-        }
-    }
-
-    /// Whether it was the client that used up most of this time. Else whoever reads slowly would have the answer for nothing.
-    fn was_held_up(&self, limit: Duration) -> bool {
-        let now = self.sending_since.map_or(Duration::ZERO, |since| since.elapsed());
-        (self.held_up + now) * 2 >= limit
-    }
-}
 
 impl Inner {
     /// All of it.
@@ -108,7 +63,7 @@ impl Inner {
             charged: price,
             remaining: charged.balance,
             replayed: false,
-            is_whole: true,
+            state: ChatState::Complete,
             created_at: now,
         };
         self.finish(charged, &prepared, heard, end, receipt, client).await;
@@ -121,7 +76,7 @@ impl Inner {
             // Were the key forgotten in this very moment, the charge would be a hold, which then ends at once.
             return Ok((prepared, Err(Failure::Busy)));
         }
-        let place = self.responder.admit().await?;
+        let place = self.responder.admit(prepared.user_id, &prepared.question.model).await?;
         Ok((prepared, Ok(place)))
     }
 
@@ -158,6 +113,8 @@ impl Inner {
         client: &Client,
         heard: &mut Heard,
     ) -> End {
+        heard.prompt = place.prompt_mark();
+        let bounds = AnswerBounds::of(prepared.question.max_output);
         let mut answering = match self.responder.ask(place, message, &prepared.question).await {
             Ok(answering) => answering,
             Err(failure) => return End::Failed(failure),
@@ -165,9 +122,17 @@ impl Inner {
         loop {
             match answering.next().await {
                 Ok(Some(piece)) => {
-                    heard.answer.add(&piece);
+                    let added = heard.answer.add(&piece, &bounds);
                     heard.usage = answering.usage();
                     heard.first_byte_at.get_or_insert_with(clock::now);
+                    if added.is_err() {
+                        return End::Failed(Failure::Endless);
+                    }
+                    // Why the answer ends is told at its end. A client that was told before anything is written would take
+                    // nothing for an answer.
+                    if piece.finish_reason.is_some() && !heard.answer.has_begun() {
+                        continue;
+                    }
                     let since = Instant::now();
                     heard.sending_since = Some(since);
                     let is_there = client.send(piece).await;
@@ -179,7 +144,8 @@ impl Inner {
                 }
                 Ok(None) => {
                     heard.usage = answering.usage();
-                    return End::Finished;
+                    let has_begun = heard.answer.has_begun();
+                    return if has_begun { End::Finished } else { End::Failed(Failure::WroteNothing) };
                 }
                 Err(failure) => return End::Failed(failure),
             }
@@ -196,13 +162,9 @@ impl Inner {
         mut receipt: Receipt,
         mut client: Client,
     ) {
-        let usage = heard.used(&prepared.question, &end);
-        let cost = prepared.price.settled(usage);
-        receipt.usage = usage;
-        receipt.charged = cost.unwrap_or(receipt.charged).clamp(0, receipt.charged);
-        let ending = ending(&end, &heard, usage, cost);
-        receipt.answer = heard.answer;
-        let ended = self.end(charged, ending);
+        let outcome = heard.outcome(&prepared.question, prepared.price, receipt.charged, end);
+        (receipt.usage, receipt.charged, receipt.answer) = (outcome.usage, outcome.cost, heard.answer);
+        let ended = self.end(charged, outcome.ending);
         tokio::pin!(ended);
         let out_of_patience = async {
             tokio::select! {
@@ -212,7 +174,7 @@ impl Inner {
             }
         };
         tokio::select! {
-            ended = &mut ended => client.finish(outcome(ended, end, receipt)).await,
+            ended = &mut ended => client.finish(told(ended, end, receipt)).await,
             () = out_of_patience => {
                 let error = "the database is away: the hold is settled when it is back";
                 client.finish(Err(Error::Unavailable(error.to_owned()))).await;
@@ -259,37 +221,4 @@ impl Inner {
 /// Whether another try may succeed: not where the row itself is at fault.
 fn is_passing(error: &Error) -> bool {
     matches!(error, Error::Unavailable(_) | Error::Database(_)) && !error.is_constraint_violation()
-}
-
-/// The row of the charge matrix that it is.
-fn ending(end: &End, heard: &Heard, usage: Usage, cost: Option<i64>) -> Ending {
-    let arrived = || Arrived {
-        text: heard.answer.text().map(str::to_owned),
-        extras: heard.answer.extras(),
-        usage: Some(usage),
-        first_byte_at: heard.first_byte_at,
-    };
-    match end {
-        End::Finished => Ending::Complete { arrived: arrived(), cost },
-        End::Left if heard.answer.has_begun() => Ending::Cancelled { arrived: arrived(), cost },
-        End::Left => Ending::LeftEarly,
-        End::Failed(failure) if heard.answer.has_begun() => {
-            Ending::Failed { reason: failure.reason(), arrived: arrived() }
-        }
-        End::Failed(failure) => Ending::failed(failure.reason()),
-    }
-}
-
-/// What the client is told.
-fn outcome(ended: Result<Ended>, end: End, receipt: Receipt) -> Result<Receipt> {
-    match (ended?, end) {
-        (Ended::AlreadyRefunded | Ended::NoSuchChat, _) => {
-            Err(Error::ResponderFailed(Failure::TooLong.reason()))
-        }
-        (_, End::Failed(failure)) => Err(failure.into()),
-        // Whoever reads this has not left, but was taken for one who had.
-        (_, End::Left) => Err(Error::ReadTooSlowly),
-        (Ended::Now { balance }, End::Finished) => Ok(Receipt { remaining: balance, ..receipt }),
-        (Ended::AlreadyComplete, End::Finished) => Ok(receipt),
-    }
 }

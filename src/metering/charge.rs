@@ -7,14 +7,14 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel::result::Error as DieselError;
-use diesel::sql_types::{BigInt, Binary};
+use diesel::sql_types::BigInt;
 
 use super::charge_set;
 use super::entry::NewEntry;
 use crate::db::{Bind, DbConnection, SetCommand, Statement};
 use crate::domain::{Fingerprint, IdempotencyKey, OperationId, TokenDigest};
-use crate::error::{Error, Result};
-use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, User};
+use crate::error::Result;
+use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, MOST_READ, StoredKey, User};
 
 /// A chat to be charged.
 #[derive(Clone, Debug)]
@@ -34,6 +34,7 @@ pub struct Charge {
     pub conversation_id: Option<i64>,
     pub key: Option<(IdempotencyKey, Fingerprint)>,
     pub operation_id: OperationId,
+    /// This node's time. PostgreSQL takes its own.
     pub now: NaiveDateTime,
 }
 
@@ -65,6 +66,8 @@ pub struct Charged {
     pub user_id: i64,
     /// The balance after the charge.
     pub balance: i64,
+    /// When it was charged, by the database's clock on PostgreSQL.
+    pub created_at: NaiveDateTime,
 }
 
 impl SetCommand for Charge {
@@ -72,44 +75,31 @@ impl SetCommand for Charge {
 
     /// Nearly every user has one auth token in use, so sharing out by it shares out the users.
     fn shard(&self) -> usize {
-        let [a, b, ..] = self.auth_token.as_bytes();
-        usize::from(u16::from_be_bytes([*a, *b]))
+        let bytes = self.auth_token.as_bytes().iter().take(size_of::<usize>());
+        bytes.fold(0, |shard, byte| shard << 8 | usize::from(*byte))
     }
 
-    fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> Result<Vec<Verdict>> {
-        if again {
-            return charges.iter().map(|charge| charge.run_again(conn)).collect();
+    fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> Result<Vec<Option<Verdict>>> {
+        match conn {
+            DbConnection::Postgres(_) => charge_set::run(conn, charges, again),
+            // Nobody else holds a lock.
+            DbConnection::Sqlite(_) => {
+                charges.iter().map(|charge| charge.run_on_sqlite(conn, again).map(Some)).collect()
+            }
         }
-        run_set(conn, charges)
-    }
-}
-
-fn run_set(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Verdict>> {
-    match conn {
-        DbConnection::Sqlite(_) => charges.iter().map(|charge| charge.run_single(conn)).collect(),
-        DbConnection::Postgres(_) => charge_set::run(conn, charges),
     }
 }
 
 impl Charge {
-    /// Looks first whether an earlier COMMIT has written this charge. Locking the payer's row waits for a
-    /// COMMIT that may still be under way.
-    fn run_again(&self, conn: &mut DbConnection) -> Result<Verdict> {
-        if let DbConnection::Postgres(conn) = conn {
-            diesel::sql_query(
-                "SELECT 1 FROM users WHERE id = (SELECT user_id FROM auth_tokens WHERE digest = $1) FOR NO KEY UPDATE",
-            )
-            .bind::<Binary, _>(self.auth_token.as_bytes().as_slice())
-            .execute(conn)?;
-        }
-        if let Some(entry) = LedgerEntry::find_by_operation(conn, self.operation_id.as_bytes())?
+    fn run_on_sqlite(&self, conn: &mut DbConnection, again: bool) -> Result<Verdict> {
+        if again
+            && let Some(entry) = LedgerEntry::find_by_operation(conn, self.operation_id.as_bytes())?
             && let Some(chat_id) = entry.chat_id
         {
-            let (user_id, balance) = (entry.user_id, entry.balance_after);
-            return Ok(Verdict::Charged(Charged { chat_id, user_id, balance }));
+            let (user_id, balance, created_at) = (entry.user_id, entry.balance_after, entry.created_at);
+            return Ok(Verdict::Charged(Charged { chat_id, user_id, balance, created_at }));
         }
-        let verdict = run_set(conn, &[self])?.pop();
-        verdict.ok_or_else(|| Error::Internal("a charge gave no verdict".to_owned()))
+        self.run_single(conn)
     }
 
     /// One charge on SQLite, in four statements (more with an idempotency key).
@@ -148,7 +138,7 @@ impl Charge {
             let (key, fingerprint) = (key.as_str().to_owned(), fingerprint.as_bytes().to_vec());
             StoredKey { user_id, key, fingerprint, chat_id, created_at: self.now }.insert(conn)?;
         }
-        Ok(Verdict::Charged(Charged { chat_id, user_id, balance }))
+        Ok(Verdict::Charged(Charged { chat_id, user_id, balance, created_at: self.now }))
     }
 
     /// Whether it has no answer yet.
@@ -240,7 +230,7 @@ pub(super) fn seen_before(
     if stored.fingerprint != fingerprint.as_bytes() {
         return Ok(Verdict::KeyReused);
     }
-    Ok(match Chat::find(conn, stored.chat_id)? {
+    Ok(match Chat::find_cut(conn, stored.chat_id, MOST_READ)? {
         Some(chat) if chat.state != ChatState::Pending => Verdict::Replay { chat: Box::new(chat), balance },
         _ => Verdict::InFlight,
     })

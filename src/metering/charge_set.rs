@@ -2,34 +2,60 @@
 //!
 //! It is a query type of its own, not `sql_query`, so that diesel prepares it once and PostgreSQL plans it once.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDateTime;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text, Timestamp};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamp};
 
 use super::charge::{Charge, Charged, Verdict, seen_before};
 use crate::db::DbConnection;
 use crate::error::{Error, Result};
-use crate::models::StoredKey;
+use crate::models::{LedgerEntry, StoredKey};
 
 const SQL: &str = include_str!("charge_set.sql");
 
 /// Runs the charges in their order, one statement for each run of charges of one kind and price (in the statement a
-/// window function decides which of one user's charges fit, which needs them to be equal).
-pub(super) fn run(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Verdict>> {
+/// window function decides which of one user's charges fit, which needs them to be equal). `None`: another transaction
+/// has locked the payer's row. `again`: an earlier COMMIT may have done some of them, so those are looked up first.
+pub(super) fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> Result<Vec<Option<Verdict>>> {
     let looks_elsewhere = charges.iter().any(|charge| charge.key.is_some() || charge.is_hold());
-    if looks_elsewhere || !charges.iter().all(|charge| alike(charge, charges[0])) {
-        lock_payers(conn, charges)?;
-    }
-    let mut verdicts = Vec::with_capacity(charges.len());
-    for equal in charges.chunk_by(|a, b| alike(a, b)) {
-        let rows = execute(conn, equal)?;
+    let is_mixed = !charges.iter().all(|charge| alike(charge, charges[0]));
+    let locked = if again || looks_elsewhere || is_mixed { Some(lock_payers(conn, charges)?) } else { None };
+    // Looked up under the lock, which a COMMIT that is still under way holds.
+    let done = if again { find_done(conn, charges)? } else { HashMap::new() };
+    let open: Vec<&Charge> =
+        charges.iter().copied().filter(|charge| !done.contains_key(&id_of(charge))).collect();
+    let mut verdicts = Vec::with_capacity(open.len());
+    for equal in open.chunk_by(|a, b| alike(a, b)) {
+        let rows = execute(conn, equal, locked.as_deref())?;
         for (charge, row) in equal.iter().zip(rows) {
             verdicts.push(verdict(conn, charge, row)?);
         }
     }
-    Ok(verdicts)
+    let mut verdicts = verdicts.into_iter();
+    let verdict = |charge: &&Charge| match done.get(&id_of(charge)) {
+        Some(charged) => Some(Verdict::Charged(*charged)),
+        None => verdicts.next().flatten(),
+    };
+    Ok(charges.iter().map(verdict).collect())
+}
+
+fn id_of(charge: &Charge) -> Vec<u8> {
+    charge.operation_id.as_bytes().to_vec()
+}
+
+/// The charges that were committed, by their operation ids.
+fn find_done(conn: &mut DbConnection, charges: &[&Charge]) -> Result<HashMap<Vec<u8>, Charged>> {
+    let ids: Vec<Vec<u8>> = charges.iter().copied().map(id_of).collect();
+    let entries = LedgerEntry::find_by_operations(conn, &ids)?;
+    let charged = |entry: LedgerEntry| {
+        let (user_id, balance, created_at) = (entry.user_id, entry.balance_after, entry.created_at);
+        entry.chat_id.map(|chat_id| (entry.operation_id, Charged { chat_id, user_id, balance, created_at }))
+    };
+    Ok(entries.into_iter().filter_map(charged).collect())
 }
 
 /// Whether they can share a statement.
@@ -37,13 +63,12 @@ fn alike(a: &Charge, b: &Charge) -> bool {
     (a.price, a.is_hold(), a.concurrent_chats) == (b.price, b.is_hold(), b.concurrent_chats)
 }
 
-/// Locks all payers in the order of their ids, before anything else. A single statement does so by itself, but each
-/// of several would begin at the lowest id again; and a statement that has to wait for a row still reads all other
-/// tables as they were before the wait, so that it would miss an idempotency key or a hold that was committed meanwhile.
-fn lock_payers(conn: &mut DbConnection, charges: &[&Charge]) -> Result<()> {
+/// Locks all payers that can be locked, before anything else, and returns their ids. A single statement does so by
+/// itself, but it reads all other tables as they were when it began, so that it would miss an idempotency key or a hold
+/// that was committed a moment before it came to the row.
+fn lock_payers(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<i64>> {
     let digests = charges.iter().map(|charge| charge.auth_token.as_bytes().as_slice()).collect();
-    LockPayers { digests }.execute(postgres(conn)?)?;
-    Ok(())
+    Ok(LockPayers { digests }.load(postgres(conn)?)?)
 }
 
 /// A query type of its own for the same reason as [`ChargeSet`]: each hold runs it.
@@ -53,9 +78,11 @@ struct LockPayers<'a> {
 
 impl QueryFragment<Pg> for LockPayers<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("SELECT 1 FROM users WHERE id IN (SELECT user_id FROM auth_tokens WHERE digest = ANY (");
+        out.push_sql(
+            "SELECT id FROM users WHERE id IN (SELECT user_id FROM auth_tokens WHERE digest = ANY (",
+        );
         out.push_bind_param::<Array<Binary>, _>(&self.digests)?;
-        out.push_sql(")) ORDER BY id FOR NO KEY UPDATE");
+        out.push_sql(")) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED");
         Ok(())
     }
 }
@@ -63,6 +90,10 @@ impl QueryFragment<Pg> for LockPayers<'_> {
 impl QueryId for LockPayers<'_> {
     type QueryId = LockPayers<'static>;
     const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl Query for LockPayers<'_> {
+    type SqlType = BigInt;
 }
 
 impl RunQueryDsl<PgConnection> for LockPayers<'_> {}
@@ -74,8 +105,8 @@ fn postgres(conn: &mut DbConnection) -> Result<&mut PgConnection> {
     }
 }
 
-fn execute(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Row>> {
-    let rows: Vec<Row> = ChargeSet::new(charges).load(postgres(conn)?)?;
+fn execute(conn: &mut DbConnection, charges: &[&Charge], locked: Option<&[i64]>) -> Result<Vec<Row>> {
+    let rows: Vec<Row> = ChargeSet::new(charges, locked).load(postgres(conn)?)?;
     // The rows are locked before they are changed, so these can only differ by a defect. Then nothing may stay.
     if rows.first().is_some_and(|row| row.debited != row.payers) {
         return Err(Error::Internal("a set of charges debited the wrong number of users".to_owned()));
@@ -83,28 +114,31 @@ fn execute(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn verdict(conn: &mut DbConnection, charge: &Charge, row: Row) -> Result<Verdict> {
+fn verdict(conn: &mut DbConnection, charge: &Charge, row: Row) -> Result<Option<Verdict>> {
+    if row.is_locked {
+        return Ok(None);
+    }
     let (Some(user_id), Some(balance)) = (row.payer_id, row.balance) else {
-        return Ok(Verdict::Unauthorized);
+        return Ok(Some(Verdict::Unauthorized));
     };
-    if let Some(chat_id) = row.chat_id {
-        return Ok(Verdict::Charged(Charged { chat_id, user_id, balance }));
+    if let (Some(chat_id), Some(created_at)) = (row.chat_id, row.charged_at) {
+        return Ok(Some(Verdict::Charged(Charged { chat_id, user_id, balance, created_at })));
     }
     if let Some((key, fingerprint)) = &charge.key {
         // The key was seen in an earlier batch, or stands earlier in this one and was paid for.
         if let Some(stored) = StoredKey::find(conn, user_id, key.as_str())? {
-            return seen_before(conn, &stored, fingerprint, balance);
+            return seen_before(conn, &stored, fingerprint, balance).map(Some);
         }
         // It was forgotten in this very moment, after its 24 hours: another try will find it gone.
         if row.seen_chat_id.is_some() {
-            return Ok(Verdict::InFlight);
+            return Ok(Some(Verdict::InFlight));
         }
     }
     // Of those that are refused, some could have been paid.
     if charge.is_hold() && balance >= charge.price {
-        return Ok(Verdict::TooManyHolds);
+        return Ok(Some(Verdict::TooManyHolds));
     }
-    Ok(Verdict::Insufficient { balance })
+    Ok(Some(Verdict::Insufficient { balance }))
 }
 
 /// A row of the answer, in the order of the charges.
@@ -115,13 +149,17 @@ struct Row {
     balance: Option<i64>,
     seen_chat_id: Option<i64>,
     chat_id: Option<i64>,
+    charged_at: Option<NaiveDateTime>,
+    /// Another transaction has locked the payer's row.
+    is_locked: bool,
     debited: i64,
     payers: i64,
 }
 
 struct ChargeSet<'a> {
     price: i64,
-    now: NaiveDateTime,
+    /// The payers that were locked before; `None`: none were.
+    locked: Option<&'a [i64]>,
     digests: Vec<&'a [u8]>,
     messages: Vec<&'a str>,
     models: Vec<&'a str>,
@@ -136,10 +174,10 @@ struct ChargeSet<'a> {
 }
 
 impl<'a> ChargeSet<'a> {
-    fn new(charges: &[&'a Charge]) -> Self {
+    fn new(charges: &[&'a Charge], locked: Option<&'a [i64]>) -> Self {
         ChargeSet {
             price: charges.first().map_or(0, |charge| charge.price),
-            now: charges.iter().map(|charge| charge.now).max().unwrap_or_default(),
+            locked,
             digests: charges.iter().map(|c| c.auth_token.as_bytes().as_slice()).collect(),
             messages: charges.iter().map(|c| c.message.as_str()).collect(),
             models: charges.iter().map(|c| c.model.as_str()).collect(),
@@ -169,7 +207,7 @@ impl QueryFragment<Pg> for ChargeSet<'_> {
             number += 1;
             match number {
                 1 => out.push_bind_param::<BigInt, _>(&self.price)?,
-                2 => out.push_bind_param::<Timestamp, _>(&self.now)?,
+                2 => out.push_bind_param::<Nullable<Array<BigInt>>, _>(&self.locked)?,
                 3 => out.push_bind_param::<Array<Binary>, _>(&self.digests)?,
                 4 => out.push_bind_param::<Array<Text>, _>(&self.messages)?,
                 5 => out.push_bind_param::<Array<Text>, _>(&self.models)?,
@@ -194,7 +232,16 @@ impl QueryId for ChargeSet<'_> {
 }
 
 impl Query for ChargeSet<'_> {
-    type SqlType = (Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, BigInt, BigInt);
+    type SqlType = (
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        Nullable<BigInt>,
+        Nullable<Timestamp>,
+        Bool,
+        BigInt,
+        BigInt,
+    );
 }
 
 impl RunQueryDsl<PgConnection> for ChargeSet<'_> {}

@@ -1,7 +1,8 @@
 -- A batch of charges of one kind and price as one statement. Each parameter stands here once, in order; the arrays have an
--- element for each charge.
+-- element for each charge. All times are the database's: the nodes' clocks differ.
 WITH given AS (
-    SELECT $1::bigint AS price, $2::timestamp AS now
+    -- Where payers were locked before, only those may pay: what was read for the others may be out of date.
+    SELECT $1::bigint AS price, $2::bigint[] AS locked, clock_timestamp() AT TIME ZONE 'UTC' AS now
 ), input AS (
     SELECT * FROM unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::text[], $10::bytea[],
         $11::bigint[])
@@ -13,11 +14,12 @@ WITH given AS (
     LEFT JOIN auth_tokens t ON t.digest = input.digest AND t.revoked_at IS NULL
         AND (t.expires_at IS NULL OR t.expires_at > given.now)
 ), payer AS MATERIALIZED (
-    -- Locked in the order of the ids, so that two nodes never wait for each other in a circle. A row that is locked
-    -- is read in its newest version.
+    -- A row that another transaction has locked is skipped, so that its user alone waits. A row that is locked here is
+    -- read in its newest version.
     SELECT id, tokens, concurrent_chats FROM users
     WHERE id = ANY (ARRAY(SELECT user_id FROM bearer WHERE user_id IS NOT NULL)) AND is_active
-    ORDER BY id FOR NO KEY UPDATE
+        AND ((SELECT locked FROM given) IS NULL OR id = ANY ((SELECT locked FROM given)::bigint[]))
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 ), request AS (
     SELECT bearer.*, payer.id AS payer_id, payer.tokens, payer.concurrent_chats, seen.chat_id AS seen_chat_id,
         bearer.key IS NOT NULL AND row_number() OVER (PARTITION BY payer.id, bearer.key ORDER BY place) > 1 AS repeated
@@ -35,7 +37,9 @@ WITH given AS (
     -- Of holds, how many a user may have who has no limit of their own; NULL: these are none.
     SELECT $12::bigint AS holds
 ), accepted AS MATERIALIZED (
-    SELECT queue.*, nextval('chats_id_seq') AS chat_id FROM queue CROSS JOIN most
+    -- The time is taken with the id, so that the two ascend together, and after the lock.
+    SELECT queue.*, nextval('chats_id_seq') AS chat_id, clock_timestamp() AT TIME ZONE 'UTC' AS charged_at
+    FROM queue CROSS JOIN most
     WHERE balance_after >= 0 AND (
         most.holds IS NULL
         OR turn + (SELECT count(*) FROM chats WHERE chats.user_id = payer_id AND chats.state = 'pending')
@@ -53,24 +57,26 @@ WITH given AS (
         conversation_id)
     SELECT chat_id, payer_id, message, response, model,
         CASE WHEN response IS NULL THEN 'pending' ELSE 'complete' END,
-        given.price, 'live', given.now,
-        CASE WHEN response IS NOT NULL THEN given.now END,
-        CASE WHEN response IS NULL THEN (clock_timestamp() AT TIME ZONE 'UTC') + make_interval(secs => hold_seconds) END,
+        given.price, 'live', charged_at,
+        CASE WHEN response IS NOT NULL THEN charged_at END,
+        CASE WHEN response IS NULL THEN charged_at + make_interval(secs => hold_seconds) END,
         conversation_id
     FROM accepted CROSS JOIN given ORDER BY place
 ), entry AS (
     INSERT INTO ledger_entries (user_id, amount, balance_after, kind, chat_id, operation_id, created_at)
-    SELECT payer_id, -given.price, balance_after, 'charge', chat_id, operation_id, given.now
+    SELECT payer_id, -given.price, balance_after, 'charge', chat_id, operation_id, charged_at
     FROM accepted CROSS JOIN given ORDER BY place
 ), remembered AS (
     INSERT INTO idempotency_keys (user_id, key, fingerprint, chat_id, created_at)
-    SELECT payer_id, key, fingerprint, chat_id, given.now
-    FROM accepted CROSS JOIN given WHERE key IS NOT NULL
+    SELECT payer_id, key, fingerprint, chat_id, charged_at
+    FROM accepted WHERE key IS NOT NULL
 )
 -- Each is told the balance as it was when its turn came, whether it was charged or refused.
 SELECT request.payer_id,
     request.tokens - given.price * count(accepted.chat_id) OVER (PARTITION BY request.payer_id ORDER BY place) AS balance,
-    request.seen_chat_id, accepted.chat_id,
+    request.seen_chat_id, accepted.chat_id, accepted.charged_at,
+    CASE WHEN request.payer_id IS NULL AND request.user_id IS NOT NULL
+        THEN EXISTS (SELECT FROM users WHERE users.id = request.user_id AND users.is_active) ELSE false END AS is_locked,
     (SELECT count(*) FROM debit) AS debited,
     (SELECT count(DISTINCT payer_id) FROM accepted) AS payers
 FROM request CROSS JOIN given LEFT JOIN accepted USING (place) ORDER BY place

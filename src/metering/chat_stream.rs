@@ -1,18 +1,22 @@
 //! The way from the task that answers a chat to its client: at once, or part by part.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::charge::Charged;
 use super::receipt::Receipt;
 use crate::error::{Error, Result};
+use crate::models::ChatState;
 use crate::responder::Piece;
 
-/// Parts that may wait for a client that reads slowly. A part is a few hundred bytes, usually; when so many wait, the
-/// upstream is no longer read.
+/// Parts that may wait for a client that reads slowly. When so many wait, the upstream is no longer read.
 const PARTS_AHEAD: usize = 64;
+
+/// What these may take in memory, in KiB. A part is a few hundred bytes, usually.
+const KIB_AHEAD: u32 = 256;
 
 /// A client that takes nothing for so long has left.
 const SLOWEST_READER: Duration = Duration::from_secs(30);
@@ -36,16 +40,19 @@ pub struct Started {
     pub charged: i64,
     pub remaining: i64,
     pub replayed: bool,
-    /// See [`Receipt::is_whole`].
-    pub is_whole: bool,
+    /// See [`Receipt::state`].
+    pub state: ChatState,
     pub created_at: chrono::NaiveDateTime,
 }
+
+/// An event on its way, with the room that it takes.
+type Sent = (Event, Option<OwnedSemaphorePermit>);
 
 /// An answer part by part. Dropping it is leaving: the call is cancelled.
 #[derive(Debug)]
 pub struct ChatStream {
     pub started: Started,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<Sent>,
     _leaving: Option<DropGuard>,
 }
 
@@ -58,26 +65,26 @@ impl ChatStream {
             charged: receipt.charged,
             remaining: receipt.remaining,
             replayed: receipt.replayed,
-            is_whole: receipt.is_whole,
+            state: receipt.state,
             created_at: receipt.created_at,
         };
         let (sender, events) = mpsc::channel(2);
         // There is room for both.
-        let _ = sender.try_send(Event::Piece(receipt.answer.as_piece()));
-        let _ = sender.try_send(Event::Done(Box::new(receipt)));
+        let _ = sender.try_send((Event::Piece(receipt.answer.as_piece()), None));
+        let _ = sender.try_send((Event::Done(Box::new(receipt)), None));
         ChatStream { started, events, _leaving: None }
     }
 
     /// The next event; `None` after the last.
     pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
+        self.events.recv().await.map(|(event, _room)| event)
     }
 }
 
 /// The stream's end of a task that has not charged yet.
 pub(super) struct Opening {
     opened: oneshot::Receiver<Result<Opened>>,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<Sent>,
     leaving: DropGuard,
 }
 
@@ -105,7 +112,9 @@ pub(super) enum Client {
     Waiting(Option<oneshot::Sender<Result<Receipt>>>),
     Streaming {
         open: Option<oneshot::Sender<Result<Opened>>>,
-        events: mpsc::Sender<Event>,
+        events: mpsc::Sender<Sent>,
+        /// KiB of parts that may wait.
+        room: Arc<Semaphore>,
         left: CancellationToken,
     },
 }
@@ -121,7 +130,8 @@ impl Client {
         let (sender, events) = mpsc::channel(PARTS_AHEAD);
         let left = CancellationToken::new();
         let opening = Opening { opened, events, leaving: left.clone().drop_guard() };
-        (Client::Streaming { open: Some(open), events: sender, left }, opening)
+        let room = Arc::new(Semaphore::new(usize::try_from(KIB_AHEAD).unwrap_or(1)));
+        (Client::Streaming { open: Some(open), events: sender, room, left }, opening)
     }
 
     /// Ends when the client leaves, if ever.
@@ -143,7 +153,7 @@ impl Client {
                 charged: price,
                 remaining: charged.balance,
                 replayed: false,
-                is_whole: true,
+                state: ChatState::Complete,
                 created_at,
             };
             let _ = open.send(Ok(Opened::Started(started)));
@@ -154,9 +164,14 @@ impl Client {
     pub async fn send(&self, piece: Piece) -> bool {
         match self {
             Client::Waiting(_) => true,
-            Client::Streaming { events, .. } => {
-                let sent = events.send_timeout(Event::Piece(piece), SLOWEST_READER).await;
-                sent.is_ok()
+            Client::Streaming { events, room, .. } => {
+                // A part that is larger than all of the room waits until it has it for itself.
+                let kib = u32::try_from(piece.weight() >> 10).unwrap_or(KIB_AHEAD).clamp(1, KIB_AHEAD);
+                let sent = async {
+                    let room = room.clone().acquire_many_owned(kib).await.ok();
+                    events.send((Event::Piece(piece), room)).await.is_ok()
+                };
+                tokio::time::timeout(SLOWEST_READER, sent).await.unwrap_or(false)
             }
         }
     }
@@ -177,10 +192,11 @@ impl Client {
                     let _ = open.send(Err(error));
                 }
                 (None, Ok(receipt)) => {
-                    let _ = events.send_timeout(Event::Done(Box::new(receipt)), SLOWEST_READER).await;
+                    let done = (Event::Done(Box::new(receipt)), None);
+                    let _ = events.send_timeout(done, SLOWEST_READER).await;
                 }
                 (None, Err(error)) => {
-                    let _ = events.send_timeout(Event::Failed(error), SLOWEST_READER).await;
+                    let _ = events.send_timeout((Event::Failed(error), None), SLOWEST_READER).await;
                 }
             },
         }

@@ -17,6 +17,7 @@ pub(super) struct NewEntry<'a> {
     pub actor_id: Option<i64>,
     pub note: &'a str,
     pub operation_id: OperationId,
+    /// This node's time. PostgreSQL takes its own.
     pub now: NaiveDateTime,
 }
 
@@ -36,7 +37,7 @@ impl NewEntry<'_> {
                 Bind::MaybeInteger(self.actor_id),
                 Bind::Text(self.note),
                 Bind::Bytes(self.operation_id.as_bytes()),
-                Bind::Time(self.now),
+                Bind::Now(self.now),
             ],
         );
         match conn {

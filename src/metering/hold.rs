@@ -19,12 +19,13 @@ use crate::schema::{chats, users};
 pub enum Ending {
     /// Answered: the charge stays, but for what a price by usage gives back.
     Complete { arrived: Arrived, cost: Option<i64> },
-    /// The client left amid the answer: what arrived is paid for.
+    /// The client left when the upstream had the prompt or part of the answer was there: that is paid for.
     Cancelled { arrived: Arrived, cost: Option<i64> },
     /// The client left before the answer began: the charge goes back.
     LeftEarly,
-    /// Not answered, or not to the end: the charge goes back. `reason` is a word of ours, shown to the user.
-    Failed { reason: Reason, arrived: Arrived },
+    /// Not answered, or not to the end. The charge goes back, but for what the prompt and the part of the answer cost that
+    /// the upstream has worked for (`settled`, in tokens). `reason` is a word of ours, shown to the user.
+    Failed { reason: Reason, arrived: Arrived, settled: Option<i64> },
     /// Given up by an administrator: the charge goes back, with the administrator's reason in the ledger.
     Released { actor_id: Option<i64>, note: String },
 }
@@ -63,7 +64,7 @@ pub enum Ended {
 const RELEASED: Reason = "released by an administrator";
 
 /// Why a chat was cancelled.
-const LEFT: Reason = "the client left";
+pub(super) const LEFT: Reason = "the client left";
 
 /// What happens to the charge.
 enum Money<'a> {
@@ -84,7 +85,7 @@ impl Ending {
 
     /// Not answered at all.
     pub fn failed(reason: Reason) -> Ending {
-        Ending::Failed { reason, arrived: Arrived::default() }
+        Ending::Failed { reason, arrived: Arrived::default(), settled: None }
     }
 
     fn state(&self) -> ChatState {
@@ -118,6 +119,10 @@ impl Ending {
         match self {
             Ending::Complete { cost, .. } | Ending::Cancelled { cost, .. } => {
                 let rest = charge - cost.unwrap_or(charge).clamp(0, charge);
+                if rest > 0 { Money::Settles(rest) } else { Money::Stays }
+            }
+            Ending::Failed { settled: Some(cost), .. } if (*cost).min(charge) > 0 => {
+                let rest = charge - (*cost).min(charge);
                 if rest > 0 { Money::Settles(rest) } else { Money::Stays }
             }
             Ending::LeftEarly | Ending::Failed { .. } => Money::GoesBack { actor_id: None, note: "" },
@@ -184,7 +189,7 @@ fn leave_pending(
         vec![
             Bind::Text(ending.state().as_str()),
             Bind::MaybeText(ending.failure()),
-            Bind::Time(now),
+            Bind::Now(now),
             Bind::MaybeText(arrived.text.as_deref()),
             Bind::MaybeText(arrived.extras.as_deref()),
             Bind::MaybeInteger(usage.map(|usage| usage.prompt_tokens)),
@@ -210,14 +215,14 @@ fn already_ended(
     if let Some(entry) = LedgerEntry::find_by_operation(conn, operation_id.as_bytes())? {
         return Ok(Ended::Now { balance: entry.balance_after });
     }
-    let Some(chat) = Chat::find(conn, chat_id)? else { return Ok(Ended::NoSuchChat) };
+    let Some(chat) = Chat::find_cut(conn, chat_id, 0)? else { return Ok(Ended::NoSuchChat) };
     let was_paid_for = match chat.state {
         ChatState::Complete => true,
-        // One whose client left early was refunded.
-        ChatState::Cancelled => {
+        // Some of them were refunded.
+        ChatState::Cancelled | ChatState::Failed => {
             !LedgerEntry::of_chat(conn, chat_id)?.iter().any(|e| e.kind == EntryKind::Refund)
         }
-        _ => false,
+        ChatState::Pending => false,
     };
     if was_paid_for {
         return Ok(Ended::AlreadyComplete);

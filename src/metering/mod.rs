@@ -18,6 +18,7 @@ mod charge;
 mod charge_set;
 mod chat_stream;
 mod entry;
+mod heard;
 mod hold;
 mod prepare;
 mod price;
@@ -28,7 +29,7 @@ mod toll;
 pub mod verify;
 
 pub use account::{NewAccount, OpenedAccount, open_account};
-pub use adjust::{Adjusted, Adjustment, adjust};
+pub use adjust::{Adjusted, Adjustment, AdjustmentOfMany, adjust, adjust_many};
 pub use charge::{Charge, Charged, Verdict};
 pub use chat_stream::{ChatStream, Event, Started};
 pub use hold::{Arrived, Ended, Ending, end_hold};

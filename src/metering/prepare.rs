@@ -12,6 +12,8 @@ use crate::responder::{DUMMY, Earlier, Offer, Question, Responder};
 
 /// A question that is ready to be paid for and asked.
 pub(super) struct Prepared {
+    /// Who asks.
+    pub user_id: i64,
     pub question: Question,
     pub price: Price,
     pub conversation_id: Option<i64>,
@@ -21,6 +23,7 @@ pub(super) struct Prepared {
 
 /// What a read has found.
 struct Found {
+    user_id: i64,
     balance: i64,
     is_known: bool,
     /// Those that are stored.
@@ -33,9 +36,9 @@ const EARLIER_AT_ONCE: i64 = 20;
 
 impl Prepared {
     /// The dummy reads only the message, and costs what a message costs.
-    pub fn dummy(price: i64) -> Prepared {
+    pub fn dummy(user_id: i64, price: i64) -> Prepared {
         let question = Question { model: DUMMY.to_owned(), ..Question::default() };
-        Prepared { question, price: Price::Message(price), conversation_id: None, is_known: false }
+        Prepared { user_id, question, price: Price::Message(price), conversation_id: None, is_known: false }
     }
 }
 
@@ -51,14 +54,16 @@ impl Inner {
         };
         let found = self.look_up(request, conversation_id).await?;
         if found.is_known {
-            return Ok(Prepared { is_known: true, ..Prepared::dummy(self.prices.chat) });
+            return Ok(Prepared { is_known: true, ..Prepared::dummy(found.user_id, self.prices.chat) });
         }
         let prepared = match &self.responder {
-            Responder::Dummy(_) => Prepared { conversation_id, ..Prepared::dummy(self.prices.chat) },
+            Responder::Dummy(_) => {
+                Prepared { conversation_id, ..Prepared::dummy(found.user_id, self.prices.chat) }
+            }
             Responder::Upstream(offer) => {
                 let price = |model: &Model| Price::of(model, self.prices.chat);
                 let (question, price) = question(offer, request, &found, price)?;
-                Prepared { question, price, conversation_id, is_known: false }
+                Prepared { user_id: found.user_id, question, price, conversation_id, is_known: false }
             }
         };
         let price = prepared.price.hold(&prepared.question);
@@ -82,8 +87,13 @@ impl Inner {
                 Some(key) => StoredKey::find(conn, user.id, key.as_str())?,
                 None => None,
             };
-            let mut found =
-                Found { balance: user.tokens, is_known: known.is_some(), models: vec![], earlier: vec![] };
+            let mut found = Found {
+                user_id: user.id,
+                balance: user.tokens,
+                is_known: known.is_some(),
+                models: vec![],
+                earlier: vec![],
+            };
             if found.is_known {
                 return Ok(found);
             }

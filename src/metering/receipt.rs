@@ -2,8 +2,10 @@
 
 use chrono::NaiveDateTime;
 
+use super::hold::LEFT;
+use crate::error::{Error, Result};
 use crate::models::{Chat, ChatState};
-use crate::responder::{Answer, Usage};
+use crate::responder::{Answer, Failure, Reason, Usage};
 
 /// A chat that was paid for and answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,18 +21,25 @@ pub struct Receipt {
     pub remaining: i64,
     /// The answer is that of an earlier request with the same idempotency key; nothing was charged now.
     pub replayed: bool,
-    /// False: it was cut short, as its client left amid it; only a retry can find such a one.
-    pub is_whole: bool,
+    /// Complete; or cancelled or failed, where the part of the answer that is there was paid for: only a retry can find
+    /// such a one.
+    pub state: ChatState,
     /// When it was charged.
     pub created_at: NaiveDateTime,
 }
 
 impl Receipt {
-    /// That of a chat that was answered before. `charged` is what it cost then.
-    pub(super) fn replayed(chat: Chat, charged: i64, balance: i64) -> Receipt {
+    /// That of a chat that was paid for before. `charged` is what it cost then.
+    ///
+    /// # Errors
+    /// [`Error::PaidWithoutAnswer`]: nothing of an answer is there.
+    pub(super) fn replayed(chat: Chat, charged: i64, balance: i64) -> Result<Receipt> {
+        let has_answer = chat.response.is_some() || chat.answer_extras.is_some();
+        if !has_answer && chat.state != ChatState::Complete {
+            return Err(Error::PaidWithoutAnswer(reason_of(&chat)));
+        }
         let mut answer = Answer::stored(chat.response, chat.answer_extras.as_deref());
-        let is_whole = chat.state == ChatState::Complete;
-        if !is_whole {
+        if chat.state != ChatState::Complete {
             // The protocol's word for an answer that could have gone on.
             answer.finish_reason = Some("length".to_owned());
         }
@@ -40,7 +49,7 @@ impl Receipt {
             }
             _ => Usage::counted(&chat.message, &answer),
         };
-        Receipt {
+        Ok(Receipt {
             chat_id: chat.id,
             message: chat.message,
             model: chat.model,
@@ -49,8 +58,15 @@ impl Receipt {
             charged,
             remaining: balance,
             replayed: true,
-            is_whole,
+            state: chat.state,
             created_at: chat.created_at,
-        }
+        })
     }
+}
+
+/// Why a chat that was paid for has no answer, as it was stored.
+fn reason_of(chat: &Chat) -> Reason {
+    let reasons = [LEFT, Failure::TooLong.reason(), Failure::WroteNothing.reason()];
+    let stored = reasons.into_iter().find(|reason| chat.failure.as_deref() == Some(*reason));
+    stored.unwrap_or("it was not answered")
 }

@@ -45,7 +45,7 @@ pub fn refund(conn: &mut DbConnection, refund: &Refund) -> QueryResult<Refunded>
         let (user_id, amount, balance) = (entry.user_id, entry.amount, entry.balance_after);
         return Ok(Refunded::Done { user_id, amount, balance });
     }
-    let Some(chat) = Chat::find(conn, refund.chat_id)? else { return Ok(Refunded::NoSuchChat) };
+    let Some(chat) = Chat::find_cut(conn, refund.chat_id, 0)? else { return Ok(Refunded::NoSuchChat) };
     if chat.state == ChatState::Pending {
         return Ok(Refunded::Pending);
     }

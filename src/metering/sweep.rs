@@ -1,5 +1,6 @@
 //! The sweeper: refunds holds whose deadline is past, as after a crash, and forgets old idempotency keys. It runs
-//! on every node; two at once do no harm, as each hold is ended by one statement that only one of them wins.
+//! on every node, one at a time. Two at once would do no harm, as each hold is ended by one statement that only one of
+//! them wins, but they would only wait for each other.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::dsl::sql;
@@ -8,9 +9,9 @@ use diesel::sql_types::Timestamp;
 
 use super::hold::{Ended, Ending, end_hold};
 use crate::clock;
-use crate::db::{Db, DbConnection, Scope};
+use crate::db::{Db, DbConnection, Exclusive, Scope, exclusive, lock_users};
 use crate::domain::OperationId;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::{ChatState, StoredKey};
 use crate::schema::chats::dsl;
 
@@ -22,28 +23,79 @@ const KEEP_KEYS: TimeDelta = TimeDelta::hours(24);
 
 /// Holds that one sweep ends, at most; the next one comes soon.
 const HOLDS_A_SWEEP: i64 = 5000;
+/// Holds that are ended in one transaction.
+const PART: usize = 100;
 
-/// Refunds the holds whose deadline is past; answers how many. A hold that cannot be ended (its ledger was damaged, say)
-/// is told to the log, and does not keep the others waiting.
+/// A hold, and whose it is.
+type Hold = (i64, i64);
+
+/// Refunds the holds whose deadline is past; returns how many. On PostgreSQL one node does so at a time. A hold that
+/// cannot be ended (its ledger was damaged, say, or its user's row is locked) is told to the log, and does not keep the
+/// others waiting.
 pub async fn sweep(db: &Db) -> Result<usize> {
     let mut refunded = 0;
     let overdue = db.read(|conn| Ok(overdue(conn, clock::now(), HOLDS_A_SWEEP)?)).await?;
-    for (chat_id, user_id) in overdue {
-        let operation_id = OperationId::generate();
-        let job = move |conn: &mut DbConnection| {
-            let ending = Ending::failed(REASON);
-            Ok(end_hold(conn, chat_id, &ending, operation_id, clock::now())?)
-        };
-        match db.write_bulk(Scope::user(user_id), job).await {
-            Ok(Ended::Now { .. }) => refunded += 1,
-            Ok(_) => {}
-            Err(error) => {
-                log::error!("chat {chat_id}: its hold is past its deadline and could not be refunded");
-                error.log();
-            }
+    for part in overdue.chunks(PART) {
+        match end(db, part.to_vec()).await {
+            Ok(Some(count)) => refunded += count,
+            // Another node sweeps.
+            Ok(None) => return Ok(refunded),
+            Err(_) if part.len() > 1 => refunded += end_by_user(db, part).await,
+            Err(error) => tell(part, &error),
         }
     }
     Ok(refunded)
+}
+
+/// Ends each user's holds apart, and where that fails each hold.
+async fn end_by_user(db: &Db, part: &[Hold]) -> usize {
+    let mut refunded = 0;
+    let mut part = part.to_vec();
+    part.sort_unstable_by_key(|(_, user_id)| *user_id);
+    for of_one in part.chunk_by(|(_, one), (_, other)| one == other) {
+        match end(db, of_one.to_vec()).await {
+            Ok(count) => refunded += count.unwrap_or(0),
+            // It is the user's row that cannot be had.
+            Err(Error::Unavailable(why)) => tell(of_one, &Error::Unavailable(why)),
+            Err(_) => {
+                for hold in of_one {
+                    match end(db, vec![*hold]).await {
+                        Ok(count) => refunded += count.unwrap_or(0),
+                        Err(error) => tell(&[*hold], &error),
+                    }
+                }
+            }
+        }
+    }
+    refunded
+}
+
+/// Ends holds in one transaction; returns how many of them were still open. `None`: another node is at it.
+async fn end(db: &Db, part: Vec<Hold>) -> Result<Option<usize>> {
+    let users: Vec<i64> = part.iter().map(|(_, user_id)| *user_id).collect();
+    let part: Vec<(i64, OperationId)> =
+        part.into_iter().map(|(chat_id, _)| (chat_id, OperationId::generate())).collect();
+    let job = move |conn: &mut DbConnection| {
+        if !exclusive(conn, Exclusive::Sweep)? {
+            return Ok(None);
+        }
+        // Before the chats, as everybody else does.
+        lock_users(conn, users.clone())?;
+        let mut ended = 0;
+        for (chat_id, operation_id) in &part {
+            let outcome = end_hold(conn, *chat_id, &Ending::failed(REASON), *operation_id, clock::now())?;
+            ended += usize::from(matches!(outcome, Ended::Now { .. }));
+        }
+        Ok(Some(ended))
+    };
+    db.write_bulk(Scope::none(), job).await
+}
+
+fn tell(holds: &[Hold], error: &Error) {
+    for (chat_id, _) in holds {
+        log::error!("chat {chat_id}: its hold is past its deadline and could not be refunded");
+    }
+    error.log();
 }
 
 /// Holds past their deadline, with the user of each. On PostgreSQL the database's clock decides, since the nodes'

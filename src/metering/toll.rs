@@ -19,8 +19,9 @@ use crate::clock;
 use crate::db::{Db, Scope};
 use crate::domain::{Fingerprint, IdempotencyKey, OperationId, TokenDigest};
 use crate::error::{Error, Result};
-use crate::models::Model;
+use crate::models::{ChatState, Model};
 use crate::responder::{Answer, DUMMY, Health, Question, Responder, Usage};
+use crate::throttle::MemoryShare;
 
 /// What things cost, and how much of them one user may have at once.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,8 @@ pub struct ChatRequest {
     pub prompt: Prompt,
     /// With the digest of the request, by which another request under the same key is told apart.
     pub key: Option<(IdempotencyKey, Fingerprint)>,
+    /// The memory that a large prompt takes until it is answered.
+    pub memory: Option<Arc<MemoryShare>>,
 }
 
 /// What the responder is to read.
@@ -173,7 +176,8 @@ impl Inner {
             return None;
         }
         let response = self.responder.answer_at_once(&request.message)?;
-        let prepared = Prepared::dummy(self.prices.chat);
+        // Whose it is, the charge finds out by itself.
+        let prepared = Prepared::dummy(0, self.prices.chat);
         Some(Charge { response: Some(response), ..self.new_charge(request, &prepared) })
     }
 
@@ -196,7 +200,7 @@ impl Inner {
     /// Charges; what comes of it is an entry or one of the contract's refusals.
     pub(super) async fn charge(&self, charge: Charge) -> Result<Entry> {
         let (message, model, price) = (charge.message.clone(), charge.model.clone(), charge.price);
-        let (response, now) = (charge.response.clone(), charge.now);
+        let response = charge.response.clone();
         match self.db.write_set(charge).await? {
             Verdict::Charged(charged) => {
                 let Some(response) = response else { return Ok(Entry::Held(charged)) };
@@ -210,8 +214,8 @@ impl Inner {
                     charged: price,
                     remaining: charged.balance,
                     replayed: false,
-                    is_whole: true,
-                    created_at: now,
+                    state: ChatState::Complete,
+                    created_at: charged.created_at,
                 })))
             }
             Verdict::Unauthorized => Err(Error::Unauthorized),
@@ -221,7 +225,7 @@ impl Inner {
             Verdict::KeyReused => Err(Error::KeyReused),
             Verdict::Replay { chat, balance } => {
                 let charged = self.cost_of(chat.id).await?;
-                Ok(Entry::Answered(Box::new(Receipt::replayed(*chat, charged, balance))))
+                Ok(Entry::Answered(Box::new(Receipt::replayed(*chat, charged, balance)?)))
             }
         }
     }

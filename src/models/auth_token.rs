@@ -117,6 +117,29 @@ impl AuthToken {
         diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(surplus))).execute(conn)
     }
 
+    /// Removes some of the earliest of a user's that have ended, beyond the latest `keep`.
+    pub fn prune_ended(
+        conn: &mut DbConnection,
+        user_id: i64,
+        keep: i64,
+        now: NaiveDateTime,
+    ) -> QueryResult<usize> {
+        let ended = dsl::revoked_at.is_not_null().or(dsl::expires_at.lt(now).assume_not_null());
+        let surplus: Vec<i64> = dsl::auth_tokens
+            .filter(dsl::user_id.eq(user_id))
+            .filter(ended)
+            .order(dsl::id.desc())
+            .offset(keep)
+            // SQLite has no OFFSET without a LIMIT.
+            .limit(100)
+            .select(dsl::id)
+            .load(conn)?;
+        if surplus.is_empty() {
+            return Ok(0);
+        }
+        diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(surplus))).execute(conn)
+    }
+
     /// Whether there was a live one to revoke, or an earlier try of the same job, at the same `now`, has revoked it.
     pub fn revoke(conn: &mut DbConnection, user_id: i64, id: i64, now: NaiveDateTime) -> QueryResult<bool> {
         let target = dsl::auth_tokens
@@ -148,6 +171,32 @@ impl AuthToken {
         diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(ids))).execute(conn)
     }
 
+    /// Looks at up to `most` ids above `after`. Returns the last of them, and the live login-made ones that were not used
+    /// after `unused_since`. `None`: there are no further ids.
+    pub fn idle_logins(
+        conn: &mut DbConnection,
+        after: i64,
+        most: i64,
+        unused_since: NaiveDateTime,
+    ) -> QueryResult<(Option<i64>, Vec<i64>)> {
+        let range = dsl::auth_tokens.filter(dsl::id.gt(after)).order(dsl::id).select(dsl::id);
+        let ids: Vec<i64> = range.limit(most).load(conn)?;
+        let Some(last) = ids.last().copied() else { return Ok((None, Vec::new())) };
+        let idle = idle(unused_since).filter(dsl::id.gt(after)).filter(dsl::id.le(last));
+        Ok((Some(last), idle.select(dsl::id).load(conn)?))
+    }
+
+    /// Revokes those of `ids` that are still as [`AuthToken::idle_logins`] found them.
+    pub fn revoke_idle(
+        conn: &mut DbConnection,
+        ids: &[i64],
+        unused_since: NaiveDateTime,
+        now: NaiveDateTime,
+    ) -> QueryResult<usize> {
+        let target = idle(unused_since).filter(dsl::id.eq_any(ids));
+        diesel::update(target).set(dsl::revoked_at.eq(now)).execute(conn)
+    }
+
     /// Writes a use down, unless a later one already is.
     pub fn touch(conn: &mut DbConnection, digest: TokenDigest, used_at: NaiveDateTime) -> QueryResult<usize> {
         let target = dsl::auth_tokens
@@ -161,4 +210,12 @@ impl AuthToken {
 fn live(user_id: i64, now: NaiveDateTime) -> _ {
     let unexpired = dsl::expires_at.is_null().or(dsl::expires_at.gt(now));
     dsl::auth_tokens.filter(dsl::user_id.eq(user_id)).filter(dsl::revoked_at.is_null()).filter(unexpired)
+}
+
+/// Those made by a login that are not revoked and were last used, or made, before `unused_since`.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn idle(unused_since: NaiveDateTime) -> _ {
+    let never_used = dsl::last_used_at.is_null().and(dsl::created_at.lt(unused_since));
+    let is_idle = dsl::last_used_at.lt(unused_since).or(never_used);
+    dsl::auth_tokens.filter(dsl::name.is_null()).filter(dsl::revoked_at.is_null()).filter(is_idle)
 }

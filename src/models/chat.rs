@@ -6,7 +6,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text, Timestamp};
 
 use super::list::MOST_COUNTED;
-use super::{Keyset, first_id_since};
+use super::text::{Lengths, octet_length};
+use super::{Keyset, Rows, first_id_since};
 use crate::db::{Bind, DbConnection, DynamicStatement};
 use crate::schema::chats::{self, dsl};
 
@@ -225,5 +226,26 @@ impl Chat {
             .limit(page.limit)
             .select(Chat::as_select())
             .load(conn)
+    }
+
+    /// The same, but no more than fit in so many bytes, and at least one. What does not fit is not read.
+    pub fn page_within(
+        conn: &mut DbConnection,
+        user_id: i64,
+        page: Keyset,
+        bytes: usize,
+    ) -> QueryResult<Rows<Chat>> {
+        let lengths: Vec<Lengths> = dsl::chats
+            .filter(dsl::user_id.eq(user_id))
+            .filter(dsl::id.lt(page.before.unwrap_or(i64::MAX)))
+            .order(dsl::id.desc())
+            .limit(page.limit)
+            .select((
+                octet_length(dsl::message.nullable()),
+                octet_length(dsl::response),
+                octet_length(dsl::answer_extras),
+            ))
+            .load(conn)?;
+        page.fitting(&lengths, bytes, |page| Chat::page_of(conn, user_id, page))
     }
 }

@@ -1,12 +1,18 @@
 //! `conversations`: messages that belong together.
 
 use chrono::NaiveDateTime;
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Nullable, Text};
 
-use super::{Chat, ChatState, Keyset};
+use super::text::{Lengths, octet_length};
+use super::{Chat, ChatState, Keyset, Rows};
 use crate::db::DbConnection;
 use crate::schema::chats;
 use crate::schema::conversations::{self, dsl};
+
+/// Characters of a message, and of its answer, that a model is told again. Older versions stored answers of any size.
+const MOST_TOLD: usize = 256 << 10;
 
 /// A conversation that was not deleted. Its messages are chats.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Identifiable)]
@@ -89,15 +95,28 @@ impl Conversation {
             .execute(conn)
     }
 
-    /// Its chats, newest first.
-    pub fn chats(conn: &mut DbConnection, id: i64, page: Keyset) -> QueryResult<Vec<Chat>> {
-        chats::table
+    /// Its chats, newest first, no more than fit in so many bytes, and at least one.
+    pub fn chats(conn: &mut DbConnection, id: i64, page: Keyset, bytes: usize) -> QueryResult<Rows<Chat>> {
+        let lengths: Vec<Lengths> = chats::table
             .filter(chats::conversation_id.eq(id))
             .filter(chats::id.lt(page.before.unwrap_or(i64::MAX)))
             .order(chats::id.desc())
             .limit(page.limit)
-            .select(Chat::as_select())
-            .load(conn)
+            .select((
+                octet_length(chats::message.nullable()),
+                octet_length(chats::response),
+                octet_length(chats::answer_extras),
+            ))
+            .load(conn)?;
+        page.fitting(&lengths, bytes, |page| {
+            chats::table
+                .filter(chats::conversation_id.eq(id))
+                .filter(chats::id.lt(page.before.unwrap_or(i64::MAX)))
+                .order(chats::id.desc())
+                .limit(page.limit)
+                .select(Chat::as_select())
+                .load(conn)
+        })
     }
 
     /// What was said in it and answered before a chat, newest first: id, message and answer of up to `most` chats.
@@ -113,7 +132,11 @@ impl Conversation {
             .filter(chats::id.lt(before))
             .order(chats::id.desc())
             .limit(most)
-            .select((chats::id, chats::message, chats::response))
+            .select((
+                chats::id,
+                sql::<Text>(&format!("substr(chats.message, 1, {MOST_TOLD})")),
+                sql::<Nullable<Text>>(&format!("substr(chats.response, 1, {MOST_TOLD})")),
+            ))
             .load(conn)
     }
 }

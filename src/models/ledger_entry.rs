@@ -80,6 +80,12 @@ impl LedgerEntry {
             .optional()
     }
 
+    /// The entries that operations have written, of those that were committed.
+    pub fn find_by_operations(conn: &mut DbConnection, ids: &[Vec<u8>]) -> QueryResult<Vec<LedgerEntry>> {
+        let found = dsl::ledger_entries.filter(dsl::operation_id.eq_any(ids));
+        found.select(LedgerEntry::as_select()).load(conn)
+    }
+
     /// What a chat cost and what went back for it, in the order in which it happened.
     pub fn of_chat(conn: &mut DbConnection, chat_id: i64) -> QueryResult<Vec<LedgerEntry>> {
         dsl::ledger_entries

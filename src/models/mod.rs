@@ -5,6 +5,7 @@ mod audit_entry;
 mod auth_token;
 mod bulk_operation;
 mod chat;
+mod chat_cut;
 mod conversation;
 mod follower;
 mod idempotency_key;
@@ -14,6 +15,7 @@ mod model;
 mod moments;
 mod panel_settings;
 mod session;
+mod text;
 mod user;
 mod verification;
 
@@ -21,6 +23,7 @@ pub use audit_entry::{AuditEntry, Change, NewAuditEntry};
 pub use auth_token::{AuthToken, NewAuthToken};
 pub use bulk_operation::{BulkFailure, BulkOperation, NewBulkOperation};
 pub use chat::{Chat, ChatState, FailuresByReason, OpenHolds};
+pub use chat_cut::{MOST_READ, TextSizes};
 pub use conversation::Conversation;
 pub use follower::{Mark, QuarterTotal, ToFollow, UserBalance};
 pub use idempotency_key::StoredKey;
@@ -31,6 +34,25 @@ pub use panel_settings::PanelSettings;
 pub use session::{NewSession, Session};
 pub use user::{User, UserChanges, UserLimits};
 pub use verification::Verification;
+
+/// Bytes of a page of a list, about.
+pub const PAGE_BYTES: usize = 1024 * 1024;
+
+/// Rows of a page.
+#[derive(Clone, Debug)]
+pub struct Rows<R> {
+    pub rows: Vec<R>,
+    /// There may be more of them, on the next page.
+    pub has_more: bool,
+}
+
+impl Keyset {
+    /// The rows of this page, which has more after it if it is full.
+    pub fn rows<R>(self, rows: Vec<R>) -> Rows<R> {
+        let has_more = i64::try_from(rows.len()).is_ok_and(|count| count >= self.limit);
+        Rows { rows, has_more }
+    }
+}
 
 /// A place in a list that is shown newest first: at most `limit` rows with an id below `before`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

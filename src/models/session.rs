@@ -90,6 +90,11 @@ impl Session {
         diesel::update(dsl::sessions.find(id)).set(dsl::last_used_at.eq(now)).execute(conn)
     }
 
+    /// Gives a session another secret: the old one opens nothing any more.
+    pub fn renew(conn: &mut DbConnection, id: i64, digest: TokenDigest) -> QueryResult<usize> {
+        diesel::update(dsl::sessions.find(id)).set(dsl::digest.eq(digest.as_bytes().to_vec())).execute(conn)
+    }
+
     pub fn set_messages(conn: &mut DbConnection, id: i64, messages: &str) -> QueryResult<usize> {
         diesel::update(dsl::sessions.find(id)).set(dsl::messages.eq(messages)).execute(conn)
     }

@@ -102,6 +102,15 @@ impl User {
             .optional()
     }
 
+    /// The password hashes of so many of the oldest users and as many of the latest.
+    pub fn some_password_hashes(conn: &mut DbConnection, most: i64) -> QueryResult<Vec<String>> {
+        // A range of ids, so that it is seen to walk the index.
+        let hashes = || users::table.select(users::password).filter(users::id.gt(0)).limit(most);
+        let mut found: Vec<String> = hashes().order(users::id).load(conn)?;
+        found.extend(hashes().order(users::id.desc()).load::<String>(conn)?);
+        Ok(found)
+    }
+
     pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<User>> {
         users::table.filter(users::id.eq_any(ids)).select(User::as_select()).load(conn)
     }

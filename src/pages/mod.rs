@@ -7,6 +7,7 @@ use askama::Template;
 use rust_embed::Embed;
 
 use crate::api::{Https, get, resource};
+use crate::auth::Guest;
 use crate::error::{Error, Result};
 
 /// Pages have no scripts, and nothing from elsewhere.
@@ -25,7 +26,7 @@ struct Front<'a> {
 }
 
 /// Says what this is and how to begin, to whoever opens the address in a browser.
-async fn front(request: HttpRequest) -> Result<HttpResponse> {
+async fn front(_: Guest, request: HttpRequest) -> Result<HttpResponse> {
     let host =
         request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8000");
     let https = request.app_data::<web::Data<Https>>().is_some_and(|https| https.0);
@@ -46,7 +47,7 @@ fn page(template: &impl Template) -> Result<HttpResponse> {
 #[folder = "static/"]
 struct Static;
 
-async fn file(path: web::Path<String>) -> Result<HttpResponse> {
+async fn file(_: Guest, path: web::Path<String>) -> Result<HttpResponse> {
     let file = Static::get(&path).ok_or(Error::NotFound)?;
     Ok(HttpResponse::Ok()
         .content_type(file.metadata.mimetype())

@@ -2,10 +2,23 @@
 
 use serde_json::{Map, Value};
 
+use super::bounds::AnswerBounds;
 use super::usage::estimate;
+use super::weight::{escaped_bytes, weight, weight_of_field, weight_of_fields};
+use crate::domain::has_more_values;
 
 /// Probabilities take up to a hundred times as much as the text that they are of: those of a longer answer are not stored.
 const MOST_WITH_LOGPROBS: i64 = 1024;
+
+/// Nor are they where they take more than this, in bytes of memory.
+const MOST_STORED_LOGPROBS: usize = 128 << 10;
+
+/// Of a list, so many of the last elements are looked through for the one that a part belongs to.
+const ELEMENTS_LOOKED_AT: usize = 256;
+
+/// The longest stored extras that are read, in bytes, and how many values they may have. Nothing that large is stored any more.
+const MOST_STORED_EXTRAS: usize = 16 << 20;
+const MOST_STORED_VALUES: usize = 100_000;
 
 /// A part of an answer: a choice of the protocol's `chat.completion.chunk`, without its index.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +40,11 @@ impl Piece {
     /// The text in it, if any.
     pub fn text(&self) -> &str {
         self.delta.get("content").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn weight(&self) -> usize {
+        weight_of_fields(&self.delta) + self.logprobs.as_ref().map_or(0, weight)
     }
 
     /// How many bytes of the answer it brings.
@@ -59,17 +77,28 @@ pub struct Answer {
     /// Parts that brought something: each is a token at least.
     pieces: i64,
     bytes: i64,
+    /// About how much memory all takes that is kept besides the text.
+    rest: usize,
+    logprobs_weight: usize,
 }
+
+/// What has arrived is more than an answer may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beyond;
 
 impl Answer {
     pub fn of_text(text: &str) -> Answer {
         let mut answer = Answer::default();
-        answer.add(&Piece { finish_reason: Some("stop".to_owned()), ..Piece::of_text(text) });
+        answer.take(&Piece { finish_reason: Some("stop".to_owned()), ..Piece::of_text(text) });
         answer
     }
 
     /// An answer as it was stored.
     pub fn stored(text: Option<String>, extras: Option<&str>) -> Answer {
+        let is_bounded = |extras: &&str| {
+            extras.len() <= MOST_STORED_EXTRAS && !has_more_values(extras.as_bytes(), MOST_STORED_VALUES)
+        };
+        let extras = extras.filter(is_bounded);
         let extras: Option<Map<String, Value>> = extras.and_then(|extras| serde_json::from_str(extras).ok());
         let mut extras = extras.unwrap_or_default();
         let finish_reason = match extras.remove("finish_reason") {
@@ -84,13 +113,13 @@ impl Answer {
         if let Some(text) = text {
             message.insert("content".to_owned(), text.into());
         }
-        Answer { message, finish_reason, logprobs, pieces: 0, bytes: 0 }
+        Answer { message, finish_reason, logprobs, ..Answer::default() }
     }
 
     /// What has to be stored besides the text, as JSON; `None`: nothing.
     pub fn extras(&self) -> Option<String> {
-        let mut message = self.message.clone();
-        message.remove("content");
+        let rest = self.message.iter().filter(|(name, _)| *name != "content");
+        let message: Map<String, Value> = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
         let mut extras = Map::new();
         if !message.is_empty() {
             extras.insert("message".to_owned(), message.into());
@@ -98,25 +127,49 @@ impl Answer {
         if let Some(reason) = self.finish_reason.as_deref().filter(|reason| *reason != "stop") {
             extras.insert("finish_reason".to_owned(), reason.into());
         }
-        if let Some(logprobs) = self.logprobs.as_ref().filter(|_| self.bytes <= MOST_WITH_LOGPROBS) {
+        let are_stored = self.bytes <= MOST_WITH_LOGPROBS && self.logprobs_weight <= MOST_STORED_LOGPROBS;
+        if let Some(logprobs) = self.logprobs.as_ref().filter(|_| are_stored) {
             extras.insert("logprobs".to_owned(), logprobs.clone());
         }
         (!extras.is_empty()).then(|| Value::from(extras).to_string())
     }
 
-    /// Takes a part in.
-    pub fn add(&mut self, piece: &Piece) {
+    /// Takes a part in, if the answer stays within its bounds. Log probabilities beyond theirs are left out of the whole;
+    /// where the rest is beyond its bound, only the text is kept.
+    ///
+    /// # Errors
+    /// There is more of it than may be.
+    pub fn add(&mut self, piece: &Piece, bounds: &AnswerBounds) -> Result<(), Beyond> {
+        self.take(piece);
+        if self.logprobs_weight > bounds.logprobs {
+            self.logprobs = None;
+        }
+        if self.rest > bounds.rest {
+            self.message.retain(|name, _| name == "content");
+            return Err(Beyond);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, piece: &Piece) {
         if piece.brings_something() {
             self.pieces += 1;
             self.bytes = self.bytes.saturating_add(piece.bytes());
         }
-        merge_fields(&mut self.message, &piece.delta);
-        self.message.remove("role");
+        for (name, value) in piece.delta.iter().filter(|(name, _)| *name != "role") {
+            let grown = merge_field(&mut self.message, name, value);
+            if name != "content" {
+                self.rest = self.rest.saturating_add(grown);
+            }
+        }
         if piece.finish_reason.is_some() {
             self.finish_reason.clone_from(&piece.finish_reason);
         }
-        if let Some(logprobs) = &piece.logprobs {
-            merge(self.logprobs.get_or_insert(Value::Null), logprobs);
+        // Those that are left out are not begun anew.
+        let are_left_out = self.logprobs.is_none() && self.logprobs_weight > 0;
+        if let Some(logprobs) = piece.logprobs.as_ref().filter(|_| !are_left_out) {
+            let grown = merge(self.logprobs.get_or_insert(Value::Null), logprobs);
+            self.logprobs_weight = self.logprobs_weight.saturating_add(grown);
         }
     }
 
@@ -172,14 +225,25 @@ fn is_around(name: &str) -> bool {
     matches!(name, "role" | "index" | "id" | "type")
 }
 
-fn merge_fields(into: &mut Map<String, Value>, delta: &Map<String, Value>) {
-    for (name, value) in delta {
-        match into.get_mut(name) {
-            Some(old) if !is_around(name) => merge(old, value),
-            _ if value.is_null() => {}
-            _ => {
-                into.insert(name.clone(), first(value));
-            }
+/// Adds the fields of a part to those of a value. Returns by how much its weight has grown.
+fn merge_fields(into: &mut Map<String, Value>, delta: &Map<String, Value>) -> usize {
+    delta.iter().map(|(name, value)| merge_field(into, name, value)).sum()
+}
+
+fn merge_field(into: &mut Map<String, Value>, name: &str, value: &Value) -> usize {
+    match into.get_mut(name) {
+        Some(old) if !is_around(name) => merge(old, value),
+        _ if value.is_null() => 0,
+        Some(old) => {
+            let before = weight(old);
+            *old = first(value);
+            weight(old).saturating_sub(before)
+        }
+        None => {
+            let value = first(value);
+            let grown = weight_of_field(name, &value);
+            into.insert(name.to_owned(), value);
+            grown
         }
     }
 }
@@ -197,94 +261,40 @@ fn first(value: &Value) -> Value {
 }
 
 /// Adds a part to a value: text goes on, objects field by field, elements of lists by their `index` where they have one.
-fn merge(into: &mut Value, part: &Value) {
+/// Returns by how much its weight has grown.
+fn merge(into: &mut Value, part: &Value) -> usize {
     match (into, part) {
-        (_, Value::Null) => {}
-        (Value::String(into), Value::String(part)) => into.push_str(part),
+        (_, Value::Null) => 0,
+        (Value::String(into), Value::String(part)) => {
+            into.push_str(part);
+            escaped_bytes(part)
+        }
         (Value::Object(into), Value::Object(part)) => merge_fields(into, part),
         (Value::Array(into), Value::Array(part)) => {
-            for element in part {
-                let index = element.get("index").filter(|index| index.is_number());
-                let same =
-                    index.and_then(|index| into.iter_mut().find(|old| old.get("index") == Some(index)));
-                match same {
-                    Some(old) => merge(old, element),
-                    None => into.push(element.clone()),
-                }
-            }
+            part.iter().map(|element| merge_element(into, element)).sum()
         }
-        (into, part) => *into = part.clone(),
+        (into, part) => {
+            let before = weight(into);
+            *into = part.clone();
+            weight(into).saturating_sub(before)
+        }
+    }
+}
+
+fn merge_element(into: &mut Vec<Value>, element: &Value) -> usize {
+    let index = element.get("index").filter(|index| index.is_number());
+    let same = index.and_then(|index| {
+        let mut last = into.iter_mut().rev().take(ELEMENTS_LOOKED_AT);
+        last.find(|old| old.get("index") == Some(index))
+    });
+    match same {
+        Some(old) => merge(old, element),
+        None => {
+            into.push(element.clone());
+            weight(element)
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn piece(delta: Value) -> Piece {
-        let Value::Object(delta) = delta else { panic!("no object") };
-        Piece { delta, ..Piece::default() }
-    }
-
-    #[test]
-    fn text_and_tool_calls_are_put_together_from_their_parts() {
-        let mut answer = Answer::default();
-        for delta in [
-            json!({ "role": "assistant", "content": null }),
-            json!({ "content": "Hel" }),
-            json!({ "content": "lo" }),
-            json!({ "tool_calls": [{ "index": 0, "id": "a", "type": "function", "function": { "name": "f", "arguments": "" } }] }),
-            json!({ "tool_calls": [{ "index": 0, "function": { "arguments": "{\"x\"" } }] }),
-            json!({ "tool_calls": [{ "index": 1, "id": "b", "type": "function", "function": { "name": "g", "arguments": "{}" } },
-                                   { "index": 0, "function": { "arguments": ":1}" } }] }),
-        ] {
-            answer.add(&piece(delta));
-        }
-        answer.add(&Piece { finish_reason: Some("tool_calls".into()), ..Piece::default() });
-        assert_eq!(answer.text(), Some("Hello"));
-        assert_eq!(
-            answer.message().get("tool_calls"),
-            Some(&json!([
-                { "index": 0, "id": "a", "type": "function", "function": { "name": "f", "arguments": "{\"x\":1}" } },
-                { "index": 1, "id": "b", "type": "function", "function": { "name": "g", "arguments": "{}" } },
-            ]))
-        );
-        assert_eq!(answer.pieces, 5, "the first part brings only the role");
-    }
-
-    #[test]
-    fn an_answer_is_stored_and_read_back() {
-        let mut answer = Answer::of_text("hi");
-        assert_eq!(answer.extras(), None, "text that simply ends needs nothing besides");
-        answer.finish_reason = Some("length".into());
-        answer.add(&piece(json!({ "reasoning_content": "hm" })));
-        let stored = Answer::stored(Some("hi".into()), answer.extras().as_deref());
-        assert_eq!((stored.message(), stored.finish_reason.as_deref()), (answer.message(), Some("length")));
-    }
-
-    #[test]
-    fn of_a_tool_call_only_what_the_model_wrote_counts() {
-        let mut answer = Answer::default();
-        let around = json!({ "index": 0, "id": "call_0123456789abcdef", "type": "function" });
-        for arguments in ["{\"a\"", ":1}"] {
-            let mut call = around.clone();
-            call["function"] = json!({ "arguments": arguments });
-            answer.add(&piece(json!({ "role": "assistant", "content": null, "tool_calls": [call] })));
-        }
-        assert_eq!((answer.bytes(), answer.tokens_estimate()), (7, 2));
-    }
-
-    #[test]
-    fn what_arrived_is_a_token_for_each_part_or_four_bytes() {
-        let mut answer = Answer::default();
-        for _ in 0..3 {
-            answer.add(&Piece::of_text("a"));
-        }
-        assert_eq!(answer.tokens_estimate(), 3);
-        answer.add(&Piece::of_text(&"b".repeat(97)));
-        assert_eq!(answer.tokens_estimate(), 25);
-        answer.add(&Piece::of_text(""));
-        assert_eq!(answer.tokens_estimate(), 25);
-    }
-}
+mod tests;

@@ -48,9 +48,13 @@ pub enum Failure {
     RateLimited,
     /// 5xx.
     ServerError,
+    /// The model ended its answer without having written anything.
+    WroteNothing,
     /// As many calls as may be are in flight, and no place became free in time.
     Busy,
-    /// Calls have failed again and again, so none is made for a while: so long.
+    /// As many calls of this user wait for a place as may.
+    TooManyOfUser,
+    /// The model is down, so no call is made for a while: so long.
     Resting(Duration),
     /// This server was told to stop.
     Stopped,
@@ -76,7 +80,9 @@ impl Failure {
             Failure::RequestRefused => "the model did not accept the request",
             Failure::RateLimited => "the model has too many requests",
             Failure::ServerError => "the model had an error",
+            Failure::WroteNothing => "the model wrote nothing",
             Failure::Busy => "too many calls are in flight",
+            Failure::TooManyOfUser => "too many of the user's calls wait",
             Failure::Resting(_) => "the model failed too often and is given a rest",
             Failure::Stopped => "the server was stopped",
         }
@@ -89,6 +95,7 @@ impl From<Failure> for Error {
         match failure {
             Failure::Busy => Error::Busy(RETRY_AFTER_BUSY),
             Failure::Resting(rest) => Error::Busy(rest.as_secs() + 1),
+            Failure::TooManyOfUser => Error::TooManyChats,
             Failure::RateLimited => Error::Busy(RETRY_AFTER_LIMITED),
             Failure::RequestRefused => Error::RequestRefused,
             failure => Error::ResponderFailed(failure.reason()),

@@ -1,22 +1,25 @@
 //! What answers a message. The toll asks for an answer that is there at once, and else waits for one, part by part.
 
 mod answer;
+mod bounds;
 mod dummy;
 mod failure;
 mod offer;
 mod openai;
 mod question;
 mod usage;
+mod weight;
 
 use std::time::Duration;
 
 pub use answer::{Answer, Piece};
+pub use bounds::AnswerBounds;
 pub use dummy::Dummy;
 pub use failure::{Failure, Reason};
 pub use offer::{Earlier, Offer, Room};
 pub use openai::{
-    Answering as UpstreamAnswering, BreakerState, Health, OutputLimit, Permit, Upstream, UpstreamKey,
-    UpstreamSettings,
+    Answering as UpstreamAnswering, BreakerState, Health, OutputLimit, Permit, PromptMark, Upstream,
+    UpstreamKey, UpstreamSettings,
 };
 pub use question::{Question, message_of};
 pub use usage::{Usage, estimate};
@@ -44,6 +47,16 @@ pub enum Answering {
     Upstream(Box<UpstreamAnswering>),
 }
 
+impl Place {
+    /// Tells, during the call, whether an upstream has its prompt. The dummy never has.
+    pub fn prompt_mark(&self) -> PromptMark {
+        match self {
+            Place::Dummy => PromptMark::default(),
+            Place::Upstream(permit) => permit.prompt_mark(),
+        }
+    }
+}
+
 impl Responder {
     /// The answer, where it takes no waiting: then the charge and the answer share one transaction.
     pub fn answer_at_once(&self, message: &str) -> Option<String> {
@@ -56,11 +69,11 @@ impl Responder {
     /// Waits for a place among the calls in flight, for a short time.
     ///
     /// # Errors
-    /// [`Failure::Busy`] and [`Failure::Resting`]: there is none.
-    pub async fn admit(&self) -> Result<Place, Failure> {
+    /// [`Failure::Busy`], [`Failure::TooManyOfUser`] and [`Failure::Resting`]: there is none.
+    pub async fn admit(&self, user_id: i64, model: &str) -> Result<Place, Failure> {
         match self {
             Responder::Dummy(_) => Ok(Place::Dummy),
-            Responder::Upstream(offer) => offer.upstream.admit().await.map(Place::Upstream),
+            Responder::Upstream(offer) => offer.upstream.admit(user_id, model).await.map(Place::Upstream),
         }
     }
 

@@ -94,7 +94,7 @@ pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) 
     let (mut above, mut below) = (span.above.max(0), span.below.min(highest.saturating_add(1)));
     // None: one by one.
     let mut blocks = 0;
-    while hits.ids.len() < span.limit && below - above > 1 {
+    while hits.ids.len() < span.limit && below.saturating_sub(above) > 1 {
         let (from, to) = part(span.descending, above, below, blocks);
         let rest = span.limit - hits.ids.len();
         let before = started.elapsed();
@@ -106,7 +106,7 @@ pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) 
             above = to - 1;
         }
         let now = started.elapsed();
-        if now > place.time() && hits.ids.len() < span.limit && below - above > 1 {
+        if now > place.time() && hits.ids.len() < span.limit && below.saturating_sub(above) > 1 {
             hits.looked_until = Some(if span.descending { from } else { to - 1 });
             break;
         }

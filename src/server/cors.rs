@@ -39,6 +39,7 @@ pub fn cors(origins: &[String]) -> Condition<Cors> {
             "X-RateLimit-Limit-Requests",
             "X-RateLimit-Remaining-Requests",
             "X-RateLimit-Reset-Requests",
+            "X-RateLimit-Bound",
         ])
         .max_age(3600);
     let origins: Vec<&str> = origins.iter().map(String::as_str).filter(|origin| !origin.is_empty()).collect();

@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::{NaiveDateTime, TimeDelta};
+
 use super::Services;
 use crate::administration;
 use crate::auth;
+use crate::clock;
 use crate::config::Config;
-use crate::db::Db;
+use crate::db::{Db, clock_of};
 use crate::error::Result;
 use crate::follower::Follower;
 use crate::metering;
@@ -15,6 +18,8 @@ use crate::metering;
 /// Between two looks for holds past their deadline.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const EVERY_MINUTE: Duration = Duration::from_secs(60);
+/// Between two looks for login tokens that went unused for too long.
+const EVERY_TEN_MINUTES: Duration = Duration::from_secs(600);
 const EVERY_HOUR: Duration = Duration::from_secs(3600);
 
 /// Runs until it is dropped.
@@ -28,6 +33,7 @@ pub(super) async fn run(services: Services, config: Config) {
     tokio::join!(
         sweep(&services),
         minutely(&services, &config),
+        end_idle_auth_tokens(&services.auth),
         hourly(&services.db, config.accounts.history_days),
         services.bulk.work(&services.db),
         Follower::default().run(&services.db),
@@ -53,8 +59,21 @@ async fn minutely(services: &Services, config: &Config) {
         pace.tick().await;
         services.auth.write_last_uses().await;
         services.auth.housekeeping();
+        warn_of_clocks(&services.db).await;
         if let Some(folder) = config.data_folder() {
             warn_of_little_space(&folder, config.listen.min_free_disk);
+        }
+    }
+}
+
+async fn end_idle_auth_tokens(auth: &auth::Auth) {
+    let mut pace = tokio::time::interval(EVERY_TEN_MINUTES);
+    loop {
+        pace.tick().await;
+        match auth.end_idle_auth_tokens().await {
+            Ok(0) => {}
+            Ok(count) => log::info!("ended {count} login tokens that were not used for too long"),
+            Err(error) => log::warn!("unused login tokens could not be ended: {error}"),
         }
     }
 }
@@ -84,6 +103,26 @@ fn say(what: &str, forgotten: Result<usize>) {
     }
 }
 
+/// The clocks of nodes and database may differ by so much: auth tokens and sessions end by the node's.
+const MOST_CLOCK_DIFFERENCE: TimeDelta = TimeDelta::seconds(5);
+
+async fn warn_of_clocks(db: &Db) {
+    let before = clock::now();
+    let Ok(Some(theirs)) = db.read(|conn| Ok(clock_of(conn)?)).await else { return };
+    let difference = difference(before, theirs, clock::now());
+    if difference > MOST_CLOCK_DIFFERENCE {
+        log::warn!(
+            "the clocks of this node and of the database differ by {} s: set both by NTP (see docs/postgresql.md)",
+            difference.num_seconds()
+        );
+    }
+}
+
+/// How far a clock is off that was read between two moments of ours, at least.
+fn difference(before: NaiveDateTime, theirs: NaiveDateTime, after: NaiveDateTime) -> TimeDelta {
+    if theirs > after { theirs - after } else { (before - theirs).max(TimeDelta::zero()) }
+}
+
 fn warn_of_little_space(folder: &Path, least_mib: u64) {
     match rustix::fs::statvfs(folder) {
         Ok(disk) => {
@@ -93,5 +132,17 @@ fn warn_of_little_space(folder: &Path, least_mib: u64) {
             }
         }
         Err(error) => log::warn!("cannot tell the free disk space of {}: {error}", folder.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_read_between_two_moments_may_show_any_time_between_them() {
+        let at = |seconds: i64| NaiveDateTime::default() + TimeDelta::seconds(seconds);
+        let off = |theirs| difference(at(100), at(theirs), at(103)).num_seconds();
+        assert_eq!([90, 99, 100, 102, 103, 104, 700].map(off), [10, 1, 0, 0, 0, 1, 597]);
     }
 }

@@ -3,17 +3,18 @@
 
 use std::time::Instant;
 
-use actix_web::ResponseError;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use rand::RngExt;
+use actix_web::{HttpMessage, ResponseError};
 
+use super::connections::Exchange;
 use crate::admin::PageError;
-use crate::api::{self, Https, client_of};
+use crate::api::{self, Readiness, StrictTransport, client_of};
+use crate::domain::RequestId;
 use crate::error::Error;
 
 /// The longest request line and headers together, in bytes.
@@ -27,9 +28,14 @@ pub async fn manners<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
-    let id = format!("{:016x}", rand::rng().random::<u64>());
+    let exchange = Exchange::begin(&request);
+    let id = RequestId::generate();
+    request.extensions_mut().insert(id);
+    let id = id.to_string();
     let shape = Shape::of(&request);
-    let https = request.app_data::<Data<Https>>().is_some_and(|https| https.0);
+    let transport = request.app_data::<Data<StrictTransport>>().and_then(|transport| transport.0);
+    // A connection that is kept would only be closed in the middle of its next request.
+    let drains = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_draining());
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
         request.error_response(Error::HeadTooLarge)
     } else {
@@ -41,9 +47,12 @@ pub async fn manners<B: MessageBody + 'static>(
         keep_headers(response.headers(), shaped.headers_mut());
         response = shaped;
     }
-    add_headers(response.headers_mut(), &id, https);
+    add_headers(response.headers_mut(), &id, transport);
+    if drains {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
     write_line(&response, &id, started);
-    Ok(response)
+    Ok(exchange.respond(response))
 }
 
 /// What an error looks like.
@@ -135,7 +144,7 @@ fn head_bytes(request: &ServiceRequest) -> usize {
 }
 
 /// Answers hold balances and messages: nothing may keep them, frame them or guess at their type.
-fn add_headers(headers: &mut HeaderMap, id: &str, https: bool) {
+fn add_headers(headers: &mut HeaderMap, id: &str, strict_transport: Option<&'static str>) {
     let fixed = |value: &'static str| HeaderValue::from_static(value);
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
@@ -152,8 +161,8 @@ fn add_headers(headers: &mut HeaderMap, id: &str, https: bool) {
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_SECURITY_POLICY, fixed("default-src 'none'; frame-ancestors 'none'"));
     }
-    if https {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, fixed("max-age=31536000"));
+    if let Some(value) = strict_transport {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, fixed(value));
     }
 }
 

@@ -9,17 +9,14 @@ use tokio::runtime::Handle;
 use super::cores;
 use crate::admin::{self, ModelSettings, PublicOrigin, SiteTitle, UserLimitDefaults};
 use crate::administration::Bulk;
-use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness};
+use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness, StrictTransport};
 use crate::auth::{AccountRules, Auth, Hasher};
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, LoginErrors, Registration, Switch};
 use crate::db::Db;
 use crate::metering::Toll;
 use crate::pages;
-use crate::throttle::Throttle;
-
-/// Log-ins and registrations that may wait for a core to hash on, for each core.
-const WAITING_PER_CORE: usize = 32;
+use crate::throttle::{MemoryBudget, Throttle};
 
 /// Everything that handlers use. Made once, shared by all workers.
 #[derive(Clone)]
@@ -29,10 +26,12 @@ pub struct Services {
     pub toll: Data<Toll>,
     pub bulk: Data<Bulk>,
     pub readiness: Data<Readiness>,
+    pub memory: Data<MemoryBudget>,
     body_timeout: Data<BodyTimeout>,
     large_bodies: Data<LargeBodies>,
     proxies: Data<TrustedProxies>,
     https: Data<Https>,
+    strict_transport: Data<StrictTransport>,
     public_origin: Data<PublicOrigin>,
     site_title: Data<SiteTitle>,
     model_settings: Data<ModelSettings>,
@@ -45,9 +44,7 @@ impl Services {
     /// # Errors
     /// What the settings lack.
     pub fn new(config: &Config, db: Db, runtime: Handle) -> Result<Services, String> {
-        let cores = cores();
-        let hasher = Hasher::new(config.accounts.bcrypt_cost, cores, cores * WAITING_PER_CORE);
-        let days = config.accounts.auth_token_days;
+        let hasher = Hasher::new(config.accounts.bcrypt_cost, cores());
         let rules = AccountRules {
             opening_tokens: config.metering.opening_tokens,
             registration_open: config.accounts.registration == Registration::Open,
@@ -55,9 +52,11 @@ impl Services {
             session_idle: TimeDelta::minutes(i64::from(config.accounts.session_idle_minutes)),
             session_lifetime: TimeDelta::hours(i64::from(config.accounts.session_hours)),
             requests_per_minute: config.limits.requests_per_minute,
-            auth_token_lifetime: (days > 0).then(|| TimeDelta::days(i64::from(days))),
+            auth_token_lifetime: days_of(config.accounts.auth_token_days),
+            auth_token_idle: days_of(config.accounts.auth_token_idle_days),
         };
-        let throttle = Throttle::new(config.accounts.throttle == Switch::On);
+        let is_throttled = config.accounts.throttle == Switch::On;
+        let throttle = Throttle::new(is_throttled, config.limits.reads_per_minute);
         let responder = config.responder()?;
         let named = responder.models().to_vec();
         let toll = Toll::new(db.clone(), responder, config.prices(), runtime);
@@ -67,10 +66,12 @@ impl Services {
             toll: Data::new(toll),
             bulk: Data::new(Bulk::default()),
             readiness: Data::new(Readiness::default()),
+            memory: Data::new(MemoryBudget::new(config.listen.memory_budget * 1024 * 1024)),
             body_timeout: Data::new(BodyTimeout(Duration::from_secs(config.listen.body_timeout))),
             large_bodies: Data::new(LargeBodies::default()),
             proxies: Data::new(config.listen.trusted_proxies.clone()),
             https: Data::new(Https(config.is_https())),
+            strict_transport: Data::new(StrictTransport(config.strict_transport())),
             public_origin: Data::new(PublicOrigin(config.public_origin())),
             site_title: Data::new(SiteTitle(config.listen.site_title.clone())),
             model_settings: Data::new(ModelSettings {
@@ -86,6 +87,11 @@ impl Services {
     }
 }
 
+/// So many days; 0 stands for no limit.
+fn days_of(days: u32) -> Option<TimeDelta> {
+    (days > 0).then(|| TimeDelta::days(i64::from(days)))
+}
+
 /// All routes with what they need: the whole of the server but its manners.
 pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
@@ -95,10 +101,12 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.toll)
             .app_data(services.bulk)
             .app_data(services.readiness)
+            .app_data(services.memory)
             .app_data(services.body_timeout)
             .app_data(services.large_bodies)
             .app_data(services.proxies)
             .app_data(services.https)
+            .app_data(services.strict_transport)
             .app_data(services.public_origin)
             .app_data(services.site_title)
             .app_data(services.model_settings)

@@ -5,29 +5,39 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Services;
 
 /// How long open holds may take to be answered once the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(7);
-/// When the process ends, whatever is left to do: 10 s are promised.
+/// When the process ends, whatever is left to do: 10 s are promised, from the end of `--drain-delay`.
 const LAST_MOMENT: Duration = Duration::from_secs(9);
 
-/// Waits for SIGTERM or SIGINT, then: readiness off, no new connections, requests and holds finish.
+/// Waits for SIGTERM or SIGINT, then: readiness off; after `delay`, in which whoever sends requests here can notice, no
+/// new connections; requests and holds finish.
 pub(super) fn stop_on_signal(
     server: ServerHandle,
     services: Services,
+    delay: Duration,
 ) -> io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        let mut told = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        told().await;
+        services.readiness.drain();
+        if !delay.is_zero() {
+            log::info!("told to stop: not ready any more, and listening for {} s", delay.as_secs());
+            // A second signal ends it.
+            let _ = timeout(delay, told()).await;
         }
         log::info!("told to stop: finishing what is in flight");
         let last_moment = Instant::now() + LAST_MOMENT;
-        services.readiness.drain();
         let finish = async {
             services.toll.drain(DRAIN, server.stop(true)).await;
             services.auth.write_last_uses().await;

@@ -1,167 +1,270 @@
-//! A token bucket for each key, in bounded memory.
+//! Allowances that come back with time, one for each key, in bounded memory.
+//!
+//! This is the generic cell rate algorithm: of each key only the moment is stored at which its allowance is whole again.
+//! Unlike the libraries at hand it can give an allowance back and take one afterwards, when the cost is known.
 
-use std::hash::Hash;
-use std::num::NonZeroU32;
-use std::sync::{PoisonError, RwLock};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
-use governor::state::keyed::DashMapStateStore;
-use governor::{Quota, RateLimiter};
+use super::stopwatch::{Stopwatch, nanos};
 
-/// How many at once, then one per how many seconds. Neither may be zero; zero would count as one, or as a minute.
+/// How many at once, then one in which time.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
-    pub(super) at_once: u32,
-    pub(super) seconds_for_one: u64,
+    at_once: u32,
+    /// Nanoseconds.
+    one_in: u64,
 }
 
 impl Allowance {
-    fn quota(&self) -> Quota {
-        let at_once = NonZeroU32::new(self.at_once).unwrap_or(NonZeroU32::MIN);
-        let one_per = Quota::with_period(Duration::from_secs(self.seconds_for_one));
-        one_per.unwrap_or(Quota::per_minute(NonZeroU32::MIN)).allow_burst(at_once)
-    }
-}
-
-/// After how many whole seconds, at least one, the same request may be tried again: the header `Retry-After`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryAfter(u64);
-
-impl RetryAfter {
-    /// Whole seconds, rounded up.
-    pub fn seconds(self) -> u64 {
-        self.0
+    pub(super) const fn new(at_once: u32, one_in: Duration) -> Allowance {
+        Allowance { at_once, one_in: one_in.as_nanos() as u64 }
     }
 
-    pub(super) fn at_least(wait: Duration) -> RetryAfter {
-        let started = u64::from(wait.subsec_nanos() > 0);
-        RetryAfter((wait.as_secs() + started).max(1))
-    }
-}
-
-type Buckets<K, C> = RateLimiter<K, DashMapStateStore<K>, C, NoOpMiddleware<<C as Clock>::Instant>>;
-
-/// The same allowance for each key, at most `max_keys` of them remembered.
-pub(super) struct Limiter<K: Hash + Eq + Clone, C: Clock> {
-    buckets: RwLock<Buckets<K, C>>,
-    quota: Quota,
-    max_keys: usize,
-    clock: C,
-}
-
-impl<K: Hash + Eq + Clone, C: Clock + Clone> Limiter<K, C> {
-    pub(super) fn new(allowance: Allowance, max_keys: usize, clock: C) -> Limiter<K, C> {
-        let quota = allowance.quota();
-        let buckets = RwLock::new(RateLimiter::dashmap_with_clock(quota, clock.clone()));
-        Limiter { buckets, quota, max_keys, clock }
+    /// As many a minute, which may be spent at once. `number` is at least 1.
+    pub(super) fn a_minute(number: u32) -> Allowance {
+        Allowance { at_once: number, one_in: nanos(Duration::from_secs(60)) / u64::from(number.max(1)) }
     }
 
-    pub(super) fn check(&self, key: K) -> Result<(), RetryAfter> {
-        let (result, keys) = self.read(|buckets| (buckets.check_key(&key), buckets.len()));
-        if keys > self.max_keys {
-            self.make_room();
-        }
-        result.map_err(|not_until| RetryAfter::at_least(not_until.wait_time_from(self.clock.now())))
-    }
-
-    /// Drops the idle keys; if hardly any were, starts anew. Somebody who has so many addresses is not stopped by
-    /// counting them, and turning away everybody who is not remembered yet would be a lock-out that anybody can
-    /// trigger: forgetting is the lesser harm. An eighth must become free, or else each new key would look through all.
-    fn make_room(&self) {
-        let enough = self.max_keys - self.max_keys / 8;
-        let keys = self.read(|buckets| {
-            buckets.retain_recent();
-            buckets.len()
-        });
-        if keys > enough {
-            let mut buckets = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
-            // Another thread may have been faster.
-            if buckets.len() > enough {
-                *buckets = RateLimiter::dashmap_with_clock(self.quota, self.clock.clone());
-            }
+    /// An allowance so many times as wide.
+    pub(super) fn for_width(self, width: u32) -> Allowance {
+        Allowance {
+            at_once: self.at_once.saturating_mul(width),
+            one_in: self.one_in / u64::from(width.max(1)),
         }
     }
 
+    fn cost(self, units: u32) -> u64 {
+        self.one_in.saturating_mul(units.into())
+    }
+
+    /// Nanoseconds until an empty allowance is whole again.
+    fn whole(self) -> u64 {
+        self.cost(self.at_once)
+    }
+}
+
+/// What is left of an allowance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    /// Units that may follow at once.
+    pub units: u32,
+    /// Until it is whole again.
+    pub whole_in: Duration,
+}
+
+/// Keys are spread over this many tables, so that cores rarely wait for each other.
+const TABLES: usize = 16;
+
+/// Allowances by key. The caller gives the allowance each time; it must be the same for the same key.
+pub(super) struct Limiter<K> {
+    /// By key the time at which its allowance is whole again.
+    tables: Vec<Mutex<HashMap<K, u64>>>,
+    most_in_table: usize,
+    hashes: RandomState,
+    clock: Stopwatch,
+}
+
+impl<K: Hash + Eq + Clone> Limiter<K> {
+    pub(super) fn new(max_keys: usize, clock: Stopwatch) -> Limiter<K> {
+        let tables = if max_keys < TABLES * TABLES { 1 } else { TABLES };
+        Limiter {
+            tables: (0..tables).map(|_| Mutex::default()).collect(),
+            most_in_table: (max_keys / tables).max(1),
+            hashes: RandomState::new(),
+            clock,
+        }
+    }
+
+    /// Takes `units`.
+    ///
+    /// # Errors
+    /// There are not as many left, and nothing was taken: how long to wait.
+    pub(super) fn take(&self, key: &K, allowance: Allowance, units: u32) -> Result<Left, Duration> {
+        let now = self.clock.now();
+        let mut table = self.table(key);
+        let whole_at = wait(table.get(key), allowance, units, now)?;
+        self.store(&mut table, key, whole_at, now);
+        let spent = whole_at.saturating_sub(now);
+        let units = allowance.whole().saturating_sub(spent) / allowance.one_in.max(1);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        Ok(Left { units, whole_in: Duration::from_nanos(spent) })
+    }
+
+    /// Whether `units` could be taken.
+    ///
+    /// # Errors
+    /// As for [`Limiter::take`].
+    pub(super) fn look(&self, key: &K, allowance: Allowance, units: u32) -> Result<(), Duration> {
+        wait(self.table(key).get(key), allowance, units, self.clock.now()).map(|_| ())
+    }
+
+    /// Takes `units` whether or not they are left: the key waits until the debt is paid, at most twice as long as its
+    /// whole allowance takes to come back.
+    pub(super) fn charge(&self, key: &K, allowance: Allowance, units: u32) {
+        let now = self.clock.now();
+        let mut table = self.table(key);
+        let since = table.get(key).map_or(now, |whole_at| now.max(*whole_at));
+        let most = now.saturating_add(allowance.whole().saturating_mul(2));
+        let whole_at = since.saturating_add(allowance.cost(units)).min(most.max(since));
+        self.store(&mut table, key, whole_at, now);
+    }
+
+    /// Gives `units` back that were taken before.
+    pub(super) fn give_back(&self, key: &K, allowance: Allowance, units: u32) {
+        let mut table = self.table(key);
+        if let Some(whole_at) = table.get_mut(key) {
+            *whole_at = whole_at.saturating_sub(allowance.cost(units));
+        }
+    }
+
+    /// Forgets the keys whose allowance is whole again, and gives the memory back.
     pub(super) fn forget_idle(&self) {
-        self.read(|buckets| {
-            buckets.retain_recent();
-            buckets.shrink_to_fit();
-        });
+        for table in &self.tables {
+            let (now, mut table) = (self.clock.now(), lock(table));
+            table.retain(|_, whole_at| *whole_at > now);
+            table.shrink_to_fit();
+        }
     }
 
-    /// A poisoned lock is used as it is: the only write under it replaces the whole value.
-    fn read<T>(&self, look: impl FnOnce(&Buckets<K, C>) -> T) -> T {
-        look(&self.buckets.read().unwrap_or_else(PoisonError::into_inner))
+    fn store(&self, table: &mut HashMap<K, u64>, key: &K, whole_at: u64, now: u64) {
+        if let Some(stored) = table.get_mut(key) {
+            *stored = whole_at;
+            return;
+        }
+        if table.len() >= self.most_in_table {
+            make_room(table, self.most_in_table, now);
+        }
+        table.insert(key.clone(), whole_at);
     }
+
+    fn table(&self, key: &K) -> MutexGuard<'_, HashMap<K, u64>> {
+        // There is at least one table, and the remainder is below their number.
+        let place = self.hashes.hash_one(key) as usize % self.tables.len();
+        lock(&self.tables[place])
+    }
+
+    #[cfg(test)]
+    pub(super) fn keys(&self) -> usize {
+        self.tables.iter().map(|table| lock(table).len()).sum()
+    }
+}
+
+/// Nothing under the lock can panic half-way through a change, so a poisoned one still guards sound state.
+fn lock<K>(table: &Mutex<HashMap<K, u64>>) -> MutexGuard<'_, HashMap<K, u64>> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// When the allowance is whole again after `units` were taken of it, or how long to wait for as many.
+fn wait(stored: Option<&u64>, allowance: Allowance, units: u32, now: u64) -> Result<u64, Duration> {
+    let since = stored.map_or(now, |whole_at| now.max(*whole_at));
+    let whole_at = since.saturating_add(allowance.cost(units));
+    match whole_at.saturating_sub(now).checked_sub(allowance.whole()) {
+        None | Some(0) => Ok(whole_at),
+        Some(too_much) => Err(Duration::from_nanos(too_much)),
+    }
+}
+
+/// Forgets the keys whose allowance is whole again; if hardly any are, those that have spent the least. So nobody can
+/// have an exhausted allowance forgotten by coming from many addresses, and nobody new is turned away. An eighth becomes
+/// free, or else each new key would look through all.
+fn make_room<K: Hash + Eq>(table: &mut HashMap<K, u64>, most: usize, now: u64) {
+    table.retain(|_, whole_at| *whole_at > now);
+    let enough = (most - most / 8).min(most - 1);
+    let Some(mut surplus) = table.len().checked_sub(enough).filter(|surplus| *surplus > 0) else { return };
+    let mut times: Vec<u64> = table.values().copied().collect();
+    let (_, edge, _) = times.select_nth_unstable(surplus - 1);
+    let edge = *edge;
+    table.retain(|_, whole_at| {
+        let goes = surplus > 0 && *whole_at <= edge;
+        surplus -= usize::from(goes);
+        !goes
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use governor::clock::FakeRelativeClock;
 
-    const THREE_A_MINUTE: Allowance = Allowance { at_once: 3, seconds_for_one: 60 };
+    const THREE_A_MINUTE: Allowance = Allowance::new(3, Duration::from_secs(60));
 
-    fn limiter(max_keys: usize) -> (Limiter<u32, FakeRelativeClock>, FakeRelativeClock) {
-        let clock = FakeRelativeClock::default();
-        // At its very beginning nothing counts as idle.
-        let limiter = Limiter::new(THREE_A_MINUTE, max_keys, clock.clone());
-        clock.advance(Duration::from_secs(1000));
-        (limiter, clock)
+    fn limiter(max_keys: usize) -> (Limiter<u32>, Stopwatch) {
+        let clock = Stopwatch::standing_still();
+        (Limiter::new(max_keys, clock.clone()), clock)
     }
 
-    fn keys(limiter: &Limiter<u32, FakeRelativeClock>) -> usize {
-        limiter.read(|buckets| buckets.len())
+    fn check(limiter: &Limiter<u32>, key: u32) -> bool {
+        limiter.take(&key, THREE_A_MINUTE, 1).is_ok()
     }
 
-    fn exhaust(limiter: &Limiter<u32, FakeRelativeClock>, key: u32) {
-        assert_eq!([(); 4].map(|()| limiter.check(key).is_ok()), [true, true, true, false]);
+    fn exhaust(limiter: &Limiter<u32>, key: u32) {
+        assert_eq!([(); 4].map(|()| check(limiter, key)), [true, true, true, false]);
     }
 
     #[test]
     fn housekeeping_forgets_the_idle_and_keeps_the_others() {
         let (limiter, clock) = limiter(1000);
         for key in 0..100 {
-            limiter.check(key).unwrap();
+            assert!(check(&limiter, key));
         }
-        clock.advance(Duration::from_secs(200));
+        clock.skip(Duration::from_secs(200));
         exhaust(&limiter, 7777);
-        assert_eq!(keys(&limiter), 101);
+        assert_eq!(limiter.keys(), 101);
         limiter.forget_idle();
-        assert_eq!(keys(&limiter), 1);
-        assert!(limiter.check(7777).is_err());
+        assert_eq!(limiter.keys(), 1);
+        assert!(!check(&limiter, 7777));
     }
 
     #[test]
     fn a_full_limiter_drops_the_idle_first() {
         let (limiter, clock) = limiter(80);
         for key in 0..79 {
-            limiter.check(key).unwrap();
+            assert!(check(&limiter, key));
         }
-        clock.advance(Duration::from_secs(200));
+        clock.skip(Duration::from_secs(200));
         exhaust(&limiter, 7777);
-        assert_eq!(keys(&limiter), 80, "as many as fit");
-        assert_eq!(limiter.check(8888), Ok(()));
-        assert_eq!(keys(&limiter), 2);
-        assert!(limiter.check(7777).is_err(), "still remembered");
+        assert_eq!(limiter.keys(), 80, "as many as fit");
+        assert!(check(&limiter, 8888));
+        assert_eq!(limiter.keys(), 2);
+        assert!(!check(&limiter, 7777), "still remembered");
     }
 
     #[test]
-    fn a_full_limiter_without_idle_keys_starts_anew_and_locks_nobody_out() {
+    fn many_addresses_lock_nobody_out_and_do_not_reset_an_exhausted_allowance() {
+        for max_keys in [1, 2, 80, 1000] {
+            let (limiter, _) = limiter(max_keys);
+            exhaust(&limiter, 7777);
+            for key in 10_000..60_000 {
+                assert!(check(&limiter, key));
+                assert!(limiter.keys() <= max_keys.max(1));
+            }
+            assert_eq!(check(&limiter, 7777), max_keys < 2, "{max_keys}");
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again() {
         let (limiter, _) = limiter(80);
-        exhaust(&limiter, 7777);
-        for key in 10_000..110_000 {
-            assert_eq!(limiter.check(key), Ok(()));
-            assert!(keys(&limiter) <= 80);
-        }
-        assert_eq!(limiter.check(7777), Ok(()));
+        exhaust(&limiter, 1);
+        limiter.give_back(&1, THREE_A_MINUTE, 1);
+        assert!(check(&limiter, 1) && !check(&limiter, 1));
+        limiter.give_back(&2, THREE_A_MINUTE, 1);
+        exhaust(&limiter, 2);
     }
 
     #[test]
-    fn a_wait_is_rounded_up_to_whole_seconds() {
-        let seconds =
-            [0, 1, 999, 1000, 1001].map(|ms| RetryAfter::at_least(Duration::from_millis(ms)).seconds());
-        assert_eq!(seconds, [1, 1, 1, 1, 2]);
+    fn what_is_charged_afterwards_makes_a_debt_with_a_bound() {
+        let (limiter, clock) = limiter(80);
+        limiter.charge(&1, THREE_A_MINUTE, 5);
+        assert!(!check(&limiter, 1));
+        clock.skip(Duration::from_secs(170));
+        assert!(!check(&limiter, 1));
+        clock.skip(Duration::from_secs(11));
+        assert!(check(&limiter, 1));
+        limiter.charge(&2, THREE_A_MINUTE, 1_000_000);
+        clock.skip(Duration::from_secs(6 * 60));
+        exhaust(&limiter, 2);
     }
 }

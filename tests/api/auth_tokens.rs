@@ -156,3 +156,24 @@ async fn the_last_use_is_written_down(#[values(On::Sqlite, On::Postgres)] on: On
     app.services.auth.write_last_uses().await;
     assert_eq!(app.count("auth_tokens WHERE last_used_at = '2199-01-01 00:00:00'"), 1);
 }
+
+/// Making auth tokens and ending them costs nothing, and must not fill the disk.
+#[rstest]
+#[actix_web::test]
+async fn of_those_that_ended_the_latest_100_are_kept(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let token = app.user("ada").await;
+    for number in 0..130 {
+        let made = app.post("/auth-tokens/", &token, json!({ "name": format!("number {number}") })).await;
+        let id = &made.json()["id"];
+        app.delete(&format!("/auth-tokens/{id}/"), &token).await.assert_status(204);
+    }
+    assert!((100..=101).contains(&app.count("auth_tokens WHERE revoked_at IS NOT NULL")));
+    assert_eq!(app.count("auth_tokens WHERE name = 'number 129'"), 1);
+    for _ in 0..5 {
+        let another = app.token("ada").await;
+        app.post("/logout/", &another, json!({})).await.assert_status(200);
+    }
+    assert!((100..=101).contains(&app.count("auth_tokens WHERE revoked_at IS NOT NULL")));
+    app.get("/balance/", &token).await.assert_status(200);
+}

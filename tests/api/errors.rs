@@ -110,6 +110,6 @@ async fn a_draining_server_is_alive_and_not_ready(#[values(On::Sqlite, On::Postg
     app.services.readiness.drain();
     app.get("/healthz", GUEST).await.assert_status(200);
     let refused = app.get("/readyz", GUEST).await;
-    refused.assert_error(503, "Service unavailable");
+    refused.assert(503, r#"{"error":"Service unavailable","reason":"draining"}"#);
     assert!(refused.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok()));
 }

@@ -65,14 +65,20 @@ async fn every_answer_has_a_request_id_of_its_own() {
 
 #[actix_web::test]
 async fn hsts_is_sent_where_the_public_url_is_https() {
-    for (url, expected) in [("https://chat.example", Some("max-age=31536000")), ("http://chat.example", None)]
-    {
-        let Some(app) = TestApp::spawn_with(On::Sqlite, &["--public-url", url]).await else { return };
+    let subdomains = Some("max-age=31536000; includeSubDomains");
+    for (url, switch, expected) in [
+        ("https://chat.example", "off", Some("max-age=31536000")),
+        ("https://chat.example", "on", subdomains),
+        ("http://chat.example", "off", None),
+        ("http://chat.example", "on", None),
+    ] {
+        let flags = ["--public-url", url, "--hsts-include-subdomains", switch];
+        let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
         for path in ["/", "/balance/", "/nothing"] {
             assert_eq!(
                 app.get(path, GUEST).await.header("strict-transport-security"),
                 expected,
-                "{url} {path}"
+                "{url} {switch} {path}"
             );
         }
     }

@@ -1,7 +1,11 @@
 //! Log-in: what it tells, and the auth tokens that it makes.
 
+use std::time::{Duration, Instant};
+
 use rstest::rstest;
 use serde_json::{Value, json};
+use tollgate::auth::password_hash;
+use tollgate::domain::Password;
 
 use crate::support::On;
 use crate::support::app::{GUEST, TestApp};
@@ -112,4 +116,47 @@ async fn of_more_than_20_logins_the_least_recently_used_goes(#[values(On::Sqlite
     tokens.push(app.token("ada").await);
     app.get("/balance/", &tokens[0]).await.assert_status(401);
     app.get("/balance/", &tokens[2]).await.assert_status(200);
+}
+
+/// Passwords of before the rules for new ones, or from an import.
+#[rstest]
+#[actix_web::test]
+async fn a_stored_password_that_no_new_one_could_be_still_logs_in(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    app.register("ada").await.assert_status(201);
+    app.sql(&format!("UPDATE users SET password = '{}'", hash_of("tollgate2026", 4)));
+    app.log_in("ada", "tollgate2026").await.assert_status(200);
+}
+
+/// Whoever guesses names must not tell by the time which there are: those hashed before `--bcrypt-cost` was lowered
+/// still take as long as they did.
+#[rstest]
+#[actix_web::test]
+async fn an_unknown_name_takes_as_long_as_stored_hashes_usually_do(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    app.register("old").await.assert_status(201);
+    app.sql(&format!("UPDATE users SET password = '{}'", hash_of(PASSWORD, 12)));
+    app.register("new").await.assert_status(201);
+    // Each in turn, so that other work on the machine slows all of them down alike.
+    let mut fastest = [Duration::MAX; 3];
+    for _ in 0..4 {
+        for (name, fastest) in ["nobody", "old", "new"].into_iter().zip(&mut fastest) {
+            let begun = Instant::now();
+            app.log_in(name, "wrong").await.assert_status(400);
+            *fastest = begun.elapsed().min(*fastest);
+        }
+    }
+    let [unknown, old, new] = fastest;
+    // One of the configured cost would take a 256th of the time.
+    for (name, took) in [("unknown", unknown), ("new", new)] {
+        assert!(took * 16 > old, "{name}: {took:?} against {old:?}");
+    }
+}
+
+fn hash_of(password: &str, cost: u32) -> String {
+    password_hash::hash(&Password::parse(password).unwrap(), cost).unwrap()
 }

@@ -127,8 +127,7 @@ async fn problems_of_http() {
     assert_problem(&answer, 400, "invalid-field", "Invalid limit", CORRECT, &["limit"]);
     app.services.readiness.drain();
     let answer = problem(app.request("GET", "/readyz")).await;
-    let detail =
-        "It is not confirmed whether this was done. Look, or send it again with the same Idempotency-Key.";
+    let detail = "This node takes no requests now (draining): send them to another one.";
     assert_problem(&answer, 503, "unavailable", "Service unavailable", detail, &[]);
     assert!(answer.header("retry-after").is_some());
 }
@@ -143,13 +142,15 @@ async fn problems_of_throttles_and_responders(#[values(On::Sqlite, On::Postgres)
     let answer = problem(app.request("POST", "/chat/").bearer(&token).body(r#"{"message":"Hello"}"#)).await;
     let detail = "Nothing was charged in the end. Try again later.";
     assert_problem(&answer, 502, "responder-failed", "The message could not be answered", detail, &[]);
-    for _ in 1..5 {
+    for _ in 0..5 {
         app.log_in("ada", "wrong").await.assert_status(400);
     }
     let log_in = json!({ "username": "ada", "password": "wrong" });
     let answer = problem(app.request("POST", "/login/").json(&log_in)).await;
     let seconds = answer.header("retry-after").unwrap();
-    let detail = format!("Wait {seconds} s, then try again.");
+    let detail = format!(
+        "Wait {seconds} s, then try again. There were too many log-ins to one account from one address."
+    );
     assert_problem(&answer, 429, "too-many-requests", "Too many requests", &detail, &[]);
 }
 

@@ -56,6 +56,15 @@ async fn a_new_password_is_long_rare_and_not_the_name(#[values(On::Sqlite, On::P
         ["", "xk7-qpz", &too_long, "password1", "PASSWORD1", " password1 ", "iloveyou", "lovelace.1815"]
             .into_iter()
             .chain(["LOVELACE.1815", "ｌｏｖｅｌａｃｅ.1815", "xk7\0qpzw"])
+            // With little around them.
+            .chain([
+                "tollgate2026",
+                "T0llgate!",
+                "lovelace.18156",
+                "!Lovelace.1815",
+                "P@ssw0rd2026",
+                "sunshine-2026",
+            ])
     {
         let answer = register("Lovelace.1815", password).await;
         assert_eq!((answer.status, password), (400, password));

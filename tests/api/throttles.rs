@@ -140,3 +140,32 @@ async fn switched_off_nothing_is_throttled() {
         log_in(&app, "name-0").send().await.assert_error(400, "Invalid password");
     }
 }
+
+/// A line that is no text must not hide the address that the proxy added, in the same line or in another one.
+#[actix_web::test]
+async fn bytes_that_are_no_text_in_x_forwarded_for_hide_nobody() {
+    let flags = [&ON[..], &["--trusted-proxies", "10.0.0.0/8"]].concat();
+    let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
+    for number in 0..10 {
+        let request = log_in(&app, &format!("name-{number}")).from("10.0.0.1");
+        let garbage = [&b"\xff\xfe, "[..], b"192.0.2.1"].concat();
+        request.bytes("X-Forwarded-For", &garbage).send().await.assert_status(400);
+    }
+    let request = log_in(&app, "other").from("10.0.0.1").bytes("X-Forwarded-For", b"\xff");
+    assert_throttled(&request.header("X-Forwarded-For", "192.0.2.1").send().await, 6);
+    log_in(&app, "other").from("10.0.0.1").send().await.assert_status(400);
+}
+
+#[actix_web::test]
+async fn a_customers_56_and_48_have_limits_of_their_own() {
+    let Some(app) = TestApp::spawn_with(On::Sqlite, &ON).await else { return };
+    let mut tried = 0;
+    for number in 0..64 {
+        let answer =
+            log_in(&app, &format!("name-{number}")).from(&format!("2001:db8:1:{number:x}::1")).send().await;
+        tried += u32::from(answer.status == 400);
+    }
+    assert!((40..=45).contains(&tried), "of one /56: {tried}");
+    log_in(&app, "other").from("2001:db8:1:100::1").send().await.assert_status(400);
+    log_in(&app, "other").from("2001:db8:2::1").send().await.assert_status(400);
+}

@@ -144,7 +144,7 @@ fn the_log_has_a_line_for_each_request_and_no_secret(
     let log = run.server.log();
     for answer in &run.answers {
         let id = answer.header("X-Request-Id").unwrap_or_else(|| panic!("no id: {answer:?}"));
-        let lines: Vec<&str> = log.lines().filter(|line| line.contains(id)).collect();
+        let lines: Vec<&str> = log.lines().filter(|line| line.ends_with(&format!(", id {id}"))).collect();
         assert_eq!(lines.len(), 1, "{id} in {log}");
         assert!(lines[0].contains(&format!(" {} ", answer.status)), "{} has another status", lines[0]);
     }

@@ -11,6 +11,7 @@ mod logs;
 mod lost_postgres;
 mod malformed;
 mod malformed_heads;
+mod security_log;
 mod stop;
 mod two_servers;
 

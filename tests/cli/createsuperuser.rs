@@ -38,6 +38,9 @@ fn a_weak_password_or_a_bad_name_makes_no_superuser(#[values(On::Sqlite, On::Pos
     }
     let name = |name| ["createsuperuser", "--password-stdin", "--username", name];
     run_with(&database, &name("lovelace"), "LoveLace\n").assert_refused(1, "not the username");
+    run_with(&database, &name("lovelace"), "lovelace1\n")
+        .assert_refused(1, "the username with little around it");
+    run_with(&database, &name("lovelace"), "tollgate2026\n").assert_refused(1, "the server's name");
     for bad in ["", "two words", &"x".repeat(51)] {
         run_with(&database, &name(bad), PASSWORD).assert_refused(1, "username: ");
     }

@@ -5,6 +5,7 @@ mod changepassword;
 mod createsuperuser;
 mod damage;
 mod migrate;
+mod secrets;
 mod settings;
 mod sql;
 mod terminal;
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct Said {
     code: Option<i32>,
-    out: String,
+    pub out: String,
     err: String,
 }
 
@@ -44,7 +45,7 @@ impl Said {
 
     /// It ended with this code, and said why.
     #[track_caller]
-    fn assert_refused(&self, code: i32, why: &str) {
+    pub fn assert_refused(&self, code: i32, why: &str) {
         assert_eq!(self.code, Some(code), "{self:?}");
         assert!(self.err.contains(why), "{why:?} is not in {self:?}");
     }
@@ -52,10 +53,15 @@ impl Said {
 
 /// Runs a command to its end, with `input` on its standard input. One that does not end, because it serves, is ended.
 fn finish(command: &mut Command, input: &str) -> Said {
+    finish_with(command, input.as_bytes())
+}
+
+/// Like [`finish`], with any bytes on its standard input.
+fn finish_with(command: &mut Command, input: &[u8]) -> Said {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();
     // A command that refuses at once may have closed it already.
-    let _ = process.stdin.take().unwrap().write_all(input.as_bytes());
+    let _ = process.stdin.take().unwrap().write_all(input);
     let deadline = Instant::now() + PATIENCE;
     while process.try_wait().unwrap().is_none() {
         if Instant::now() > deadline {

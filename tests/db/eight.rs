@@ -21,7 +21,7 @@ pub struct Eight {
 }
 
 /// What the fifth job does after it has given its token. It is told how many times it has run, from 1.
-pub type Fifth = Box<dyn Fn(&mut DbConnection, usize) -> Result<()> + Send>;
+pub type Fifth = Box<dyn Fn(&mut DbConnection, usize) -> Result<()> + Send + Sync>;
 
 impl Eight {
     pub async fn create(on: On) -> Option<Eight> {
@@ -36,7 +36,7 @@ impl Eight {
     /// Runs the eight as one batch.
     pub async fn run(
         &self,
-        fifth: impl Fn(&mut DbConnection, usize) -> Result<()> + Send + 'static,
+        fifth: impl Fn(&mut DbConnection, usize) -> Result<()> + Send + Sync + 'static,
     ) -> Outcome {
         self.run_all(4, Box::new(fifth)).await
     }

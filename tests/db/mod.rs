@@ -1,8 +1,10 @@
 //! The writer, migrations and the schema.
 
+mod clocks;
 mod eight;
 mod guards;
 mod migrations;
+mod other_databases;
 mod panel_plans;
 mod plans;
 mod queue;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
-use tollgate::auth::{AccountRules, Auth, AuthTokenRequest, Hasher, LogIn};
+use tollgate::auth::{AccountRules, Auth, AuthTokenRequest, Hasher, LogIn, PasswordChange};
 use tollgate::db::{Db, DbConnection};
+use tollgate::domain::RequestId;
 use tollgate::metering::{Charge, ChatRequest, forget_idempotency_keys, sweep};
 use tollgate::models::Keyset;
 use tollgate::throttle::Throttle;
@@ -157,13 +158,14 @@ async fn use_everything(db: Db) {
         registration_open: true,
         unified_login_errors: false,
         auth_token_lifetime: None,
+        auth_token_idle: Some(chrono::TimeDelta::days(1)),
     };
-    let auth = Auth::new(db.clone(), Hasher::new(4, 1, 10), Throttle::new(false), rules);
-    let from = IpAddr::from(Ipv4Addr::LOCALHOST);
+    let auth = Auth::new(db.clone(), Hasher::new(4, 1), Throttle::new(false, 1), rules);
+    let (from, id) = (IpAddr::from(Ipv4Addr::LOCALHOST), RequestId::generate());
     let (name, password) = (Some("ada"), Some("correct horse battery"));
-    auth.register(from, name, password).await.unwrap();
-    auth.register(from, name, password).await.unwrap_err();
-    let plain = auth.log_in(LogIn { from, username: name, password }).await.unwrap();
+    auth.register(from, id, name, password).await.unwrap();
+    auth.register(from, id, name, password).await.unwrap_err();
+    let plain = auth.log_in(LogIn { from, request: id, username: name, password }).await.unwrap();
     let current = auth.current_user(plain.digest()).await.unwrap();
     let at_once = toll(&db, Duration::ZERO);
     let receipt = at_once.chat(request(plain.digest(), "hi")).await.unwrap();
@@ -179,17 +181,19 @@ async fn use_everything(db: Db) {
     run_adjustment(&db, adjustment(current.user.id, 1)).await.unwrap();
 
     for before in [None, Some(1000)] {
-        auth.chats(&current, Keyset { limit: 20, before }).await.unwrap();
-        auth.ledger(&current, Keyset { limit: 20, before }).await.unwrap();
+        auth.chats(&current, Keyset { limit: 20, before }, |_| Ok(())).await.unwrap();
+        auth.ledger(&current, Keyset { limit: 20, before }, |_| Ok(())).await.unwrap();
     }
-    auth.chat(&current, receipt.chat_id).await.unwrap();
+    auth.chat(&current, receipt.chat_id, |_| Ok(())).await.unwrap();
     auth.profile(current.clone()).await.unwrap();
     let wanted = AuthTokenRequest::parse(Some("a script"), Some(7)).unwrap();
-    let made = auth.make_auth_token(current.user.id, wanted).await.unwrap();
+    let made = auth.make_own_auth_token(&current, from, wanted).await.unwrap();
     auth.auth_tokens(&current).await.unwrap();
-    auth.revoke_auth_token(&current, made.stored.id).await.unwrap();
+    auth.revoke_own_auth_token(&current, from, made.stored.id).await.unwrap();
     auth.write_last_uses().await;
-    auth.change_password(current.clone(), from, password, Some("another good password")).await.unwrap();
-    auth.log_out(&current, false).await.unwrap();
-    auth.log_out(&current, true).await.unwrap();
+    auth.end_idle_auth_tokens().await.unwrap();
+    let change = PasswordChange { from, request: id, old: password, new: Some("another good password") };
+    auth.change_password(current.clone(), change).await.unwrap();
+    auth.log_out(&current, from, false).await.unwrap();
+    auth.log_out(&current, from, true).await.unwrap();
 }

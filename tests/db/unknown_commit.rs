@@ -2,6 +2,7 @@
 //! operation id, and everything that was not is done; nothing is done twice.
 
 use futures_util::future::join_all;
+use rstest::rstest;
 use tollgate::auth::{NewSuperuser, make_superuser};
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, Scope};
@@ -111,6 +112,24 @@ async fn charges_that_were_committed_but_not_confirmed_are_found_and_not_done_tw
     assert_eq!(stored, paid.map(|charged| charged.chat_id));
     assert_eq!(paid.map(|charged| charged.balance), [3900, 3800, 3700]);
     assert_eq!((ledger.balance(ada.id), ledger.balance(bob.id)), (3700, 50));
+    ledger.assert_sound();
+}
+
+/// The connection is cut again while it is looked up what was committed, once and twice more.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lookup_that_is_cut_off_is_done_again_and_nothing_is_done_twice(#[values(2, 3, 4)] cuts: u32) {
+    let Some(Scene { ledger, proxy, db, ada, bob }) = Scene::create().await else { return };
+    let charges =
+        vec![charge(ada.auth_token), charge(bob.auth_token), hold(ada.auth_token), charge(ada.auth_token)];
+    proxy.lose_commits(THE_BATCH, cuts);
+    let verdicts: Vec<Verdict> =
+        charge_together(&db, charges).await.into_iter().map(|v| v.unwrap()).collect();
+    assert!(proxy.has_lost_it());
+    let [one, poor, two, three] = verdicts.try_into().unwrap();
+    assert_eq!([one, two, three].map(|verdict| charged(verdict).balance), [3900, 3800, 3700]);
+    assert!(matches!(poor, Verdict::Insufficient { balance: 50 }), "{poor:?}");
+    assert_eq!((ledger.balance(ada.id), ledger.count("chats")), (3700, 3));
     ledger.assert_sound();
 }
 

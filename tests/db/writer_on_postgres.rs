@@ -131,9 +131,10 @@ async fn a_batch_that_is_run_again_with_savepoints_still_locks_in_the_order_of_t
         }
         Err(Error::NotFound)
     };
+    let wait_for_first = Mutex::new(wait_for_first);
     let lets_the_node_go_first = move |run: usize| {
         if run == 2 {
-            let _ = wait_for_first.recv_timeout(PATIENCE / 4);
+            let _ = wait_for_first.lock().unwrap().recv_timeout(PATIENCE / 4);
         }
         Ok(())
     };
@@ -157,7 +158,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 fn adjust_then(
     eight: &Eight,
     user_id: i64,
-    then: Box<dyn Fn(usize) -> tollgate::error::Result<()> + Send>,
+    then: Box<dyn Fn(usize) -> tollgate::error::Result<()> + Send + Sync>,
 ) -> Queued<()> {
     let (db, adjustment) = (eight.ledger.db.clone(), adjustment(user_id, 1));
     let runs = AtomicUsize::new(0);

@@ -9,7 +9,9 @@ use tokio::net::TcpStream;
 
 use super::ask::Way;
 use super::world::{PATIENCE, Price, World};
-use crate::support::upstream::{Signal, Step, answer, chunk, done, finish, head, in_time, role, text, usage};
+use crate::support::upstream::{
+    Signal, Step, answer, chunk, done, finish, head, in_time, role, status, text, usage,
+};
 use crate::support::{On, wait};
 
 /// How a client leaves.
@@ -22,7 +24,7 @@ enum Leaving {
 /// The promise is a second; the machine may be busy.
 const SOON: Duration = Duration::from_secs(5);
 
-async fn send(world: &World, way: Way, token: &str, key: &str) -> TcpStream {
+pub(super) async fn send(world: &World, way: Way, token: &str, key: &str) -> TcpStream {
     let mut stream = TcpStream::connect(world.server.address()).await.unwrap();
     let body = way.body().to_string();
     let head = format!(
@@ -61,7 +63,7 @@ async fn assert_cancelled_soon(world: &World, request: usize) {
 
 #[rstest]
 #[tokio::test]
-async fn a_client_that_leaves_a_stream_before_its_first_byte_pays_nothing_and_ends_the_call(
+async fn a_client_that_leaves_a_stream_before_its_first_byte_ends_the_call_and_pays_for_the_prompt_by_usage(
     #[values(Leaving::Closes, Leaving::Resets)] how: Leaving,
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
@@ -69,22 +71,57 @@ async fn a_client_that_leaves_a_stream_before_its_first_byte_pays_nothing_and_en
     let scripts = [vec![Step::Hang], vec![head(), Step::Hang], vec![head(), role(), Step::Hang]];
     let mut request = 0;
     for (number, script) in scripts.into_iter().enumerate() {
-        for (way, price) in [(Way::ChatStream, Price::Message), (Way::V1Stream, Price::Usage)] {
-            world.price(price);
-            world.upstream.next(script.clone());
-            let user = format!("{way:?}-{number}");
-            let stream = send(&world, way, &world.server.user(&user), "key").await;
-            world.upstream.request(request).await;
-            leave(stream, how);
-            assert_cancelled_soon(&world, request).await;
-            let chat = world.ended(&user);
-            assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "the client left"));
-            assert_eq!((chat.response.as_str(), chat.usage.as_str()), ("-", ""));
-            assert_eq!(world.ledger(&user), price.refunded());
-            request += 1;
+        for price in [Price::Message, Price::Usage] {
+            for way in [Way::ChatStream, Way::V1Stream] {
+                world.price(price);
+                world.upstream.next(script.clone());
+                let user = format!("{way:?}-{price:?}-{number}");
+                let token = world.server.user(&user);
+                let stream = send(&world, way, &token, "key").await;
+                world.upstream.request(request).await;
+                leave(stream, how);
+                assert_cancelled_soon(&world, request).await;
+                let chat = world.ended(&user);
+                assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "the client left"));
+                let (usage, ledger) = match price {
+                    Price::Message => ("", price.refunded()),
+                    Price::Usage => ("9 0 counted", price.settled(9, 0)),
+                };
+                assert_eq!((chat.response.as_str(), chat.usage.as_str()), ("-", usage));
+                assert_eq!(world.ledger(&user), ledger);
+                request += 1;
+            }
         }
     }
     assert_eq!(world.upstream_health()["failures_in_a_row"], 0, "it is not the upstream's fault");
+    world.close();
+}
+
+/// An upstream that refuses a prompt for now has done nothing for it.
+#[rstest]
+#[tokio::test]
+async fn a_client_that_leaves_before_the_upstream_has_its_prompt_pays_nothing(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(world) = World::start(on, &[]) else { return };
+    world.price(Price::Usage);
+    for (request, way) in [Way::ChatStream, Way::V1Stream].into_iter().enumerate() {
+        let signal = Signal::default();
+        let mut script = status(503, &[("retry-after", "5")], "gossip");
+        script.push(signal.step());
+        world.upstream.next(script);
+        let user = format!("{way:?}");
+        let stream = send(&world, way, &world.server.user(&user), "key").await;
+        world.upstream.request(request).await;
+        signal.reached().await;
+        // The server logs the refusal once it has read it.
+        let refused = || world.server.log().matches("answered with status 503").count() > request;
+        wait::until("the refusal", PATIENCE, || refused().then_some(()));
+        leave(stream, Leaving::Closes);
+        assert_eq!(world.ended(&user).state, "cancelled");
+        signal.release();
+        assert_eq!(world.ledger(&user), Price::Usage.refunded());
+    }
     world.close();
 }
 
@@ -214,7 +251,7 @@ async fn a_client_that_reads_a_byte_a_second_gets_all_of_its_answer(
 async fn a_client_that_stops_reading_is_held_in_bounded_memory_and_pays_for_what_arrived(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
-    let flags = ["--upstream-total-timeout", "4", "--upstream-max-output", "10000000"];
+    let flags = ["--upstream-total-timeout", "8", "--upstream-max-output", "10000000"];
     let Some(world) = World::start(on, &flags) else { return };
     let token = world.server.user("ada");
     let Step::Chunk(part) = text(&"x".repeat(20_000)) else { unreachable!("an event is a chunk") };

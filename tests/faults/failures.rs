@@ -5,7 +5,7 @@ use rstest::rstest;
 use super::table::{Fault, Outcome};
 use super::world::{Price, World};
 use crate::support::On;
-use crate::support::upstream::{Step, event, head, role, status, text};
+use crate::support::upstream::{Step, done, event, finish, head, role, status, text, usage};
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 const GOSSIP: &str = r#"{"error":{"message":"gossip","code":"gossip"}}"#;
@@ -64,8 +64,17 @@ fn too_many_requests() -> Fault {
 #[case::never_ends(|| Fault::failed(
     vec![head(), role(), Step::Forever(endless())], "the answer had no end").after(&"x".repeat(68_000)).cancelled())]
 #[case::comments_for_ever(|| Fault::failed(
-    begun([Step::Forever(b": gossip\n\n".to_vec())]), "it took too long").after("Hel")
+    begun([Step::Drip(b": gossip\n\n".to_vec())]), "it took too long").after("Hel").settled(9, 1)
     .flags(&["--upstream-total-timeout", "2"]).cancelled())]
+#[case::floods_with_comments(|| Fault::failed(
+    begun([Step::Forever(b": gossip\n\n".repeat(1000))]), "the answer had no end").after("Hel").cancelled())]
+#[case::writes_nothing(|| Fault::failed(
+    vec![head(), role(), finish("stop"), usage(3, 7), done(), Step::End], "the model wrote nothing").after("").settled(3, 0))]
+#[case::writes_nothing_and_counts_nothing(|| Fault::failed(
+    vec![head(), finish("length"), done(), Step::End], "the model wrote nothing").settled(9, 0))]
+#[case::writes_nothing_at_once(|| Fault::failed(
+    status(200, &JSON, r#"{"choices":[{"message":{"role":"assistant","content":""}}],"usage":{"prompt_tokens":3,"completion_tokens":0}}"#),
+    "the model wrote nothing").settled(3, 0))]
 fn whatever_fails_upstream_is_refunded_and_told_in_our_own_words(
     #[case] fault: fn() -> Fault,
     #[values(On::Sqlite, On::Postgres)] on: On,

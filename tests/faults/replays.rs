@@ -5,7 +5,7 @@ use rstest::rstest;
 use super::ask::Way;
 use super::world::{Price, World};
 use crate::support::On;
-use crate::support::upstream::{Step, answer, head, role, status, text};
+use crate::support::upstream::{Step, answer, done, finish, head, role, status, text, usage};
 
 #[rstest]
 fn an_answer_is_had_again_in_either_form_and_paid_for_once(
@@ -62,5 +62,66 @@ fn a_refund_frees_the_key_whether_the_failure_came_as_a_status_or_in_the_stream(
         let states: Vec<String> = world.chats(&user).into_iter().map(|chat| chat.state).collect();
         assert_eq!(states, ["failed", "complete"]);
     }
+    world.close();
+}
+
+/// Money was taken, so a retry must not take it again without being told.
+#[rstest]
+fn a_failure_that_was_paid_for_keeps_its_key_and_a_retry_is_neither_charged_nor_answered_anew(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(world) = World::start(on, &["--upstream-total-timeout", "2"]) else { return };
+    let address = world.server.address();
+    let cases = [
+        (vec![head(), finish("stop"), usage(3, 0), done(), Step::End], "", (3, 0)),
+        (vec![head(), text("Hel"), Step::Hang], "Hel", (9, 1)),
+    ];
+    for (number, (script, partial, (prompt, completion))) in cases.into_iter().enumerate() {
+        for price in [Price::Message, Price::Usage] {
+            world.price(price);
+            for (way, again) in [(Way::Chat, Way::ChatStream), (Way::V1Stream, Way::V1)] {
+                let user = format!("{way:?}-{price:?}-{number}");
+                let token = world.server.user(&user);
+                world.upstream.next(script.clone());
+                let failed = way.ask(address, &token, Some("key"));
+                assert!(failed.error.is_some() && !failed.is_whole, "{failed:?}");
+                let called = world.upstream.requests().len();
+                let got = again.ask(address, &token, Some("key"));
+                let called = world.upstream.requests().len() - called;
+                if price == Price::Message {
+                    assert_eq!((got.text.as_str(), got.replayed, called), ("Hello", false, 1), "{user}");
+                    continue;
+                }
+                assert_eq!((got.text.as_str(), called), (partial, 0), "{user}: {got:?}");
+                match partial {
+                    "" => assert_eq!((got.status, got.error.is_some()), (502, true), "{user}"),
+                    _ => assert_eq!((got.status, got.replayed), (again.status(), true), "{user}"),
+                }
+                assert_eq!(world.ledger(&user), price.settled(prompt, completion), "{user}");
+                assert_eq!(world.chats(&user).len(), 1);
+            }
+        }
+    }
+    world.close();
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_prompt_that_was_paid_for_by_a_client_that_left_is_not_paid_for_again_under_its_key(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(world) = World::start(on, &[]) else { return };
+    world.price(Price::Usage);
+    let (address, token) = (world.server.address(), world.server.user("ada"));
+    world.upstream.next([Step::Hang]);
+    let stream = super::clients::send(&world, Way::V1Stream, &token, "key").await;
+    world.upstream.request(0).await;
+    drop(stream);
+    assert_eq!(world.ended("ada").state, "cancelled");
+    let got = Way::V1Stream.ask(address, &token, Some("key"));
+    assert_eq!((got.status, got.error.as_deref()), (502, Some("responder_failed")));
+    assert_eq!(world.ledger("ada"), Price::Usage.settled(9, 0));
+    let got = Way::V1Stream.ask(address, &token, Some("another-key"));
+    assert_eq!(got.text, "Hello", "{got:?}");
     world.close();
 }

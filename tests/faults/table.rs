@@ -34,6 +34,8 @@ pub enum Outcome {
         has_begun: bool,
         /// What had arrived.
         text: String,
+        /// With a price by usage, the tokens that are paid for nevertheless.
+        settled: Option<(i64, i64)>,
     },
 }
 
@@ -46,7 +48,14 @@ impl Fault {
     /// A failure that is told as 502.
     pub fn failed(script: Vec<Step>, reason: &'static str) -> Fault {
         let error = ["The message could not be answered", "responder_failed"];
-        let outcome = Outcome::Failed { status: 502, error, reason, has_begun: false, text: String::new() };
+        let outcome = Outcome::Failed {
+            status: 502,
+            error,
+            reason,
+            has_begun: false,
+            text: String::new(),
+            settled: None,
+        };
         Fault { script, flags: &[], calls: 1, is_cancelled: false, outcome }
     }
 
@@ -66,6 +75,14 @@ impl Fault {
     pub fn after(mut self, arrived: &str) -> Fault {
         if let Outcome::Failed { has_begun, text, .. } = &mut self.outcome {
             (*has_begun, *text) = (true, arrived.to_owned());
+        }
+        self
+    }
+
+    /// The upstream has worked for it: a price by usage takes what so many tokens cost.
+    pub fn settled(mut self, prompt_tokens: i64, completion_tokens: i64) -> Fault {
+        if let Outcome::Failed { settled, .. } = &mut self.outcome {
+            *settled = Some((prompt_tokens, completion_tokens));
         }
         self
     }
@@ -123,7 +140,7 @@ impl Fault {
                 let counted = if *counted { " counted" } else { "" };
                 assert_eq!(stored.usage, format!("{prompt} {completion}{counted}"), "{context}");
             }
-            Outcome::Failed { status, error, reason, has_begun, text } => {
+            Outcome::Failed { status, error, reason, has_begun, text, settled } => {
                 let error = error[usize::from(way.is_v1())];
                 let (status, arrived) = match way.is_stream() && *has_begun {
                     true => (200, text.as_str()),
@@ -131,7 +148,11 @@ impl Fault {
                 };
                 assert_eq!((got.status, got.error.as_deref()), (status, Some(error)), "{context}");
                 assert_eq!((got.text.as_str(), got.is_whole), (arrived, false), "{context}");
-                assert_eq!(world.ledger(user), price.refunded(), "{context}");
+                let ledger = match (price, settled) {
+                    (Price::Usage, Some((prompt, completion))) => price.settled(*prompt, *completion),
+                    _ => price.refunded(),
+                };
+                assert_eq!(world.ledger(user), ledger, "{context}");
                 assert_eq!(
                     (stored.state.as_str(), stored.failure.as_str()),
                     ("failed", *reason),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 
 use crate::support::ledger::{lines, raw};
-use crate::support::server::{Server, assert_verified};
+use crate::support::server::{PASSWORD, Server, assert_verified};
 use crate::support::upstream::ScriptedUpstream;
 use crate::support::{On, TestDatabase, wait};
 
@@ -167,9 +167,14 @@ impl World {
         self.sql("UPDATE chats SET deadline = '2020-01-01 00:00:00' WHERE state = 'pending'");
     }
 
-    /// What a request for readiness says of the upstream.
+    /// What an administrator's request for readiness says of the upstream.
     pub fn upstream_health(&self) -> serde_json::Value {
-        let answer = self.server.client().send("GET", "/readyz", &[("Connection", "close")], b"").unwrap();
+        let mut client = self.server.client();
+        let body = serde_json::json!({"username": "watcher", "password": PASSWORD});
+        client.post("/register/", None, &body).unwrap();
+        self.sql("UPDATE users SET is_staff = TRUE WHERE username = 'watcher'");
+        let token = self.server.login("watcher");
+        let answer = client.get("/readyz", &token).unwrap();
         assert_eq!(answer.status, 200, "an upstream in trouble is no reason to send nothing here");
         answer.json()["upstream"].clone()
     }

@@ -67,7 +67,7 @@ impl Scene {
             Charge::run(conn, &charges.iter().collect::<Vec<_>>(), false)
         };
         let verdicts = self.ledger.db.write(Scope::none(), job).await.unwrap();
-        verdicts.iter().map(|verdict| self.words(verdict)).collect()
+        verdicts.iter().map(|verdict| self.words(verdict.as_ref().expect("no row is locked"))).collect()
     }
 
     fn charge(&self, ask: &Ask) -> Charge {

@@ -4,6 +4,7 @@ mod charge_set;
 mod histories;
 mod idempotency;
 mod limits;
+mod many_rows;
 mod races;
 mod races_of_nodes;
 mod refunds;

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use rstest::rstest;
+use tollgate::db::Db;
 use tollgate::error::Error;
 use tollgate::metering::Verdict;
 
 use super::races::register;
-use crate::support::On;
 use crate::support::ledger::{
     Ledger, PRICE, adjustment, charge, charged, hold, key, request, run_adjustment, toll,
 };
+use crate::support::{On, wait};
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
@@ -58,6 +59,14 @@ async fn a_key_sent_to_two_nodes_at_once_is_one_charge(#[values(On::Sqlite, On::
     ledger.assert_sound();
 }
 
+/// Waits until a writer of this node has taken the one job that it was given. The writer finds the row locked, and tries
+/// again until it is free.
+fn wait_for_a_try(node: &Db) {
+    wait::until("the other node's try", Duration::from_secs(20), || {
+        (node.writes_so_far() == 1).then_some(())
+    });
+}
+
 /// The same moment, made by hand on PostgreSQL, where writers really meet at a row.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_another_node_commits_while_a_charge_waits_for_the_row_is_seen() {
@@ -72,10 +81,10 @@ async fn a_key_that_another_node_commits_while_a_charge_waits_for_the_row_is_see
     });
     gate.wait_for_commits(1);
     let second = tokio::spawn({
-        let (db, charge) = (other, with_key(hold(ada.auth_token)));
+        let (db, charge) = (other.clone(), with_key(hold(ada.auth_token)));
         async move { db.write_set(charge).await }
     });
-    gate.wait_for_row_waits(1);
+    wait_for_a_try(&other);
     gate.open();
     charged(first.await.unwrap().unwrap());
     let second = second.await.unwrap();
@@ -148,8 +157,9 @@ async fn a_charge_that_waits_while_the_balance_rises_is_paid_from_what_is_there_
         async move { run_adjustment(&db, adjustment(ada.id, 500)).await }
     });
     gate.wait_for_commits(1);
-    let chat = tokio::spawn(async move { other.write_set(charge(ada.auth_token)).await });
-    gate.wait_for_row_waits(1);
+    let (db, charge) = (other.clone(), charge(ada.auth_token));
+    let chat = tokio::spawn(async move { db.write_set(charge).await });
+    wait_for_a_try(&other);
     gate.open();
     gift.await.unwrap().unwrap();
     assert_eq!(charged(chat.await.unwrap().unwrap()).balance, 550 - PRICE);

@@ -60,9 +60,12 @@ async fn leave_traces<'a>(app: &'a TestApp) -> (Browser<'a>, i64) {
     let root = app.superuser("root").await;
     let id = app.id_of(NAME);
     let user = format!("/admin/users/{id}");
-    root.submit(&format!("{user}/edit/"), &[("username", "wanda.before"), ("staff", "1")])
-        .await
-        .assert_status(303);
+    root.submit(
+        &format!("{user}/edit/"),
+        &[("username", "wanda.before"), ("staff", "1"), ("own_password", PASSWORD)],
+    )
+    .await
+    .assert_status(303);
     let wanda = Browser::signed_in(app, "wanda.before").await;
     let fields = [("page_size", "10"), ("time_zone", "Europe/Vienna"), ("theme", "dark")];
     wanda.submit("/admin/settings/", &fields).await.assert_status(303);

@@ -5,6 +5,7 @@ use rstest::rstest;
 use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::panel::Browser;
+use crate::support::server::PASSWORD;
 
 /// A superuser in two browsers, and the edit page of the user ada.
 async fn two<'a>(app: &'a TestApp) -> (Browser<'a>, Browser<'a>, String) {
@@ -28,7 +29,7 @@ async fn the_second_of_two_edits_of_a_user_is_shown_field_by_field_what_the_firs
     app.user("ada").await;
     let (one, other, edit) = two(&app).await;
     let slow = one.get(&edit).await.form().with(&[("username", "ada.lovelace")]);
-    other.submit(&edit, &[("staff", "1")]).await.assert_status(303);
+    other.submit(&edit, &[("staff", "1"), ("own_password", PASSWORD)]).await.assert_status(303);
     let page = one.send(&slow).await;
     page.assert_status(409).assert_shows(&[
         "Somebody else changed this while you were editing",
@@ -54,7 +55,7 @@ async fn a_form_that_was_sent_back_for_a_fault_still_finds_the_conflict(
     let token = app.user("ada").await;
     let (one, other, edit) = two(&app).await;
     let slow = one.get(&edit).await.form();
-    other.submit(&edit, &[("staff", "1")]).await.assert_status(303);
+    other.submit(&edit, &[("staff", "1"), ("own_password", PASSWORD)]).await.assert_status(303);
     let faulty = one.send(&slow.with(&[("username", "a b")])).await;
     faulty.assert_status(400);
     let corrected = one.send(&faulty.form().with(&[("username", "ada2")])).await;
@@ -125,8 +126,8 @@ async fn two_who_want_the_same_do_not_conflict(#[values(On::Sqlite, On::Postgres
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let (one, other, edit) = two(&app).await;
-    let slow = one.get(&edit).await.form().with(&[("staff", "1")]);
-    other.submit(&edit, &[("staff", "1")]).await.assert_status(303);
+    let slow = one.get(&edit).await.form().with(&[("staff", "1"), ("own_password", PASSWORD)]);
+    other.submit(&edit, &[("staff", "1"), ("own_password", PASSWORD)]).await.assert_status(303);
     let done = one.send(&slow).await;
     one.follow(&done).await.assert_shows(&["Nothing was changed for ada"]);
     assert_eq!(app.count("audit_log WHERE action = 'changed'"), 1);

@@ -96,7 +96,12 @@ async fn a_user_is_added_once(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let fields = [("username", "New.User"), ("password", PASSWORD), ("again", PASSWORD), ("tokens", "70")];
-    let form = root.get("/admin/users/add/").await.form().with(&fields).with(&[("staff", "1")]);
+    let form = root
+        .get("/admin/users/add/")
+        .await
+        .form()
+        .with(&fields)
+        .with(&[("staff", "1"), ("own_password", PASSWORD)]);
     let there = send_many_times(&root, &form).await;
     assert_eq!(there, format!("/admin/users/{}/", app.id_of("New.User")));
     assert_eq!(app.count("users"), 2);

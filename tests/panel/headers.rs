@@ -121,7 +121,7 @@ fn the_log_has_no_secret_of_the_panel(#[values(On::Sqlite, On::Postgres)] on: On
     let page = send(&mut client, "GET", "/admin/auth-tokens/add/", &session, "");
     let form = forms(&page.text()).into_iter().find(|form| form.field("days").is_some()).unwrap();
     let csrf = form.field("csrf").unwrap().to_owned();
-    let form = form.with(&[("user", "root"), ("name", "for the log")]);
+    let form = form.with(&[("user", "root"), ("name", "for the log"), ("own_password", PASSWORD)]);
     let made = send(&mut client, "POST", "/admin/auth-tokens/add/", &session, &encoded(&form.fields));
     assert_eq!(made.status, 201, "{}", made.text());
     let text = made.text();

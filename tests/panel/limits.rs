@@ -5,6 +5,7 @@ use rstest::rstest;
 use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::panel::Browser;
+use crate::support::server::PASSWORD;
 
 fn stored(app: &TestApp) -> String {
     app.text(
@@ -92,8 +93,51 @@ async fn limits_that_somebody_else_set_meanwhile_are_shown(#[values(On::Sqlite, 
     one.send(&page.form()).await.assert_status(303);
     assert_eq!(stored(&app), "4 - 2");
     // An edit of the name made before does not take the limits back.
-    let edit = one.get(&format!("{user}edit/")).await.form().with(&[("staff", "1")]);
+    let edit =
+        one.get(&format!("{user}edit/")).await.form().with(&[("staff", "1"), ("own_password", PASSWORD)]);
     other.submit(&limits, &[("requests_per_minute", "5")]).await.assert_status(303);
     one.send(&edit).await.assert_status(409);
     assert_eq!(stored(&app), "4 5 3");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn an_administrator_has_the_limits_of_a_user_and_is_told_so(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let flags = ["--throttle", "on", "--reads-per-minute", "20"];
+    let Some(app) = TestApp::spawn_with(on, &flags).await else { return };
+    let root = app.superuser("root").await;
+    let mut pages = 0;
+    let page = loop {
+        let page = root.get("/admin/chats/").await;
+        if page.status() == 429 {
+            break page;
+        }
+        page.assert_status(200);
+        pages += 1;
+        assert!(pages < 40, "there is no limit");
+    };
+    page.assert_shows(&["too many reads of one user in a minute", "try again"]);
+    let wait: u64 = page.answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+}
+
+/// A list shows a line of each text, and does not read the rest.
+#[rstest]
+#[actix_web::test]
+async fn lists_of_chats_are_short_however_long_their_texts_are(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let token = app.user("ada").await;
+    let root = app.superuser("root").await;
+    for _ in 0..20 {
+        app.chat(&token, &format!("short {}", "\u{1F680}".repeat(31_000))).await.assert_status(201);
+    }
+    app.hold(&token).await;
+    for list in ["/admin/chats/", "/admin/holds/", "/admin/search/?q=1"] {
+        let page = root.get(list).await;
+        page.assert_status(200);
+        assert!(page.html().len() < 200_000, "{list} has {} bytes", page.html().len());
+    }
+    root.get("/admin/chats/").await.assert_shows(&["short \u{1F680}"]);
 }

@@ -6,6 +6,7 @@ use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::html::column;
 use crate::support::panel::{Browser, Page};
+use crate::support::server::PASSWORD;
 
 /// Sixteen users, of whom each combination of active, staff, few tokens and joined long ago is one.
 async fn combinations(app: &TestApp) -> Browser<'_> {
@@ -195,7 +196,7 @@ async fn an_edit_leads_back_to_the_list_with_its_filters(#[values(On::Sqlite, On
     let list = root.get("/admin/users/?q=user&sort=-name&staff=no").await;
     let user = root.click(&list, "user-0").await;
     let edit = root.click(&user, "Edit").await;
-    let saved = root.send(&edit.form().with(&[("staff", "1")])).await;
+    let saved = root.send(&edit.form().with(&[("staff", "1"), ("own_password", PASSWORD)])).await;
     let back = root.follow(&saved).await;
     back.assert_shows(&["User user-0 was changed", "Staff: No", "Search: user", "7 users"]);
     assert_eq!(column(&back.html(), "Name")[0], "user-9");

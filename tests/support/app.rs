@@ -8,6 +8,7 @@ use std::time::Instant;
 use actix_web::body::{BoxBody, to_bytes};
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::Method;
+use actix_web::http::header::HeaderValue;
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, init_service};
 use actix_web::{App, Error};
@@ -215,6 +216,12 @@ impl Request<'_> {
 
     /// Adds a header, also a second one of the same name.
     pub fn header(self, name: &str, value: &str) -> Self {
+        Request { inner: self.inner.append_header((name, value)), ..self }
+    }
+
+    /// Adds a header whose value need not be text.
+    pub fn bytes(self, name: &str, value: &[u8]) -> Self {
+        let value = HeaderValue::from_bytes(value).unwrap();
         Request { inner: self.inner.append_header((name, value)), ..self }
     }
 

@@ -28,7 +28,7 @@ pub struct Gate {
 }
 
 impl Ledger {
-    /// Shuts the gate. Whoever waits there for five seconds runs into the writers' `lock_timeout`.
+    /// Shuts the gate. Whoever waits there for long runs into the writers' `lock_timeout`.
     pub fn gate(&self) -> Gate {
         let mut keeper = self.raw();
         keeper.batch_execute(SET_UP).unwrap();
@@ -40,11 +40,6 @@ impl Gate {
     /// Waits until so many transactions are in COMMIT.
     pub fn wait_for_commits(&mut self, wanted: i64) {
         self.wait_for(wanted, "locktype = 'advisory'");
-    }
-
-    /// Waits until so many transactions wait for a row that another one has changed.
-    pub fn wait_for_row_waits(&mut self, wanted: i64) {
-        self.wait_for(wanted, "locktype IN ('transactionid', 'tuple')");
     }
 
     fn wait_for(&mut self, wanted: i64, which: &str) {

@@ -133,7 +133,9 @@ impl Ledger {
 const EVERYTHING: Keyset = Keyset { limit: 1_000_000, before: None };
 
 pub fn open(url: &str, pg_writers: usize) -> Db {
-    let options = DbOptions { url: url.parse().unwrap(), read_connections: 4, pg_writers };
+    let url = url.parse().unwrap();
+    // Many of these tests hold a writer up on purpose.
+    let options = DbOptions { url, read_connections: 4, pg_writers, hangs_after: Duration::from_secs(60) };
     Db::open(&options).unwrap()
 }
 
@@ -257,7 +259,7 @@ pub fn toll(db: &Db, delay: Duration) -> Toll {
 }
 
 pub fn request(auth_token: TokenDigest, message: &str) -> ChatRequest {
-    ChatRequest { auth_token, message: message.to_owned(), prompt: Prompt::Message, key: None }
+    ChatRequest { auth_token, message: message.to_owned(), prompt: Prompt::Message, key: None, memory: None }
 }
 
 /// The status that a client would read.

@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod require;
 pub mod server;
+pub mod sockets;
 pub mod temporary;
 pub mod tls;
 pub mod upstream;

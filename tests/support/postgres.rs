@@ -127,6 +127,11 @@ impl Cluster {
         self.run().unwrap_or_else(|why| panic!("PostgreSQL does not start again: {why}"));
     }
 
+    /// The number of the process that takes new connections.
+    pub fn pid(&self) -> u32 {
+        self.process.lock().unwrap().as_ref().expect("the cluster runs").id()
+    }
+
     /// Makes a fresh database.
     pub fn database(&self) -> TestPostgres {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);

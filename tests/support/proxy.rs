@@ -1,22 +1,38 @@
-//! A proxy before PostgreSQL that can lose the answer to a COMMIT: the commit is done, and nobody hears of it.
+//! A proxy before PostgreSQL that can lose the answer to a COMMIT (the commit is done, and nobody hears of it), and that
+//! can stall: it keeps all connections and passes nothing on.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 #[derive(Default)]
 struct Orders {
     /// Counts down with each COMMIT; the one that makes it 0 is lost.
     commits_left: AtomicU32,
+    /// How many COMMITs after that one are lost, too.
+    more_losses: AtomicU32,
+    stalled: AtomicBool,
+    /// The next COMMIT does not get through, and nothing does from then on.
+    stall_at_commit: AtomicBool,
     refuse: AtomicBool,
     refuse_then: AtomicBool,
 }
 
 impl Orders {
+    fn wait_while_stalled(&self) {
+        while self.stalled.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn loses_this_commit(&self) -> bool {
         let count_down = |left: u32| left.checked_sub(1);
-        self.commits_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down) == Ok(1)
+        match self.commits_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down) {
+            Ok(left) => left == 1,
+            Err(_) => self.more_losses.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down).is_ok(),
+        }
     }
 }
 
@@ -54,6 +70,25 @@ impl Proxy {
         self.orders.commits_left.store(number, Ordering::SeqCst);
     }
 
+    /// Like [`Proxy::lose_commit`], with so many COMMITs in a row.
+    pub fn lose_commits(&self, number: u32, in_a_row: u32) {
+        self.orders.more_losses.store(in_a_row - 1, Ordering::SeqCst);
+        self.lose_commit(number);
+    }
+
+    /// Passes nothing on any more from the next COMMIT on, and closes nothing: that transaction stays open.
+    pub fn stall_at_commit(&self) {
+        self.orders.stall_at_commit.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_stalled(&self) -> bool {
+        self.orders.stalled.load(Ordering::SeqCst)
+    }
+
+    pub fn resume(&self) {
+        self.orders.stalled.store(false, Ordering::SeqCst);
+    }
+
     /// Like [`Proxy::lose_commit`], and after it nobody gets through any more.
     pub fn lose_commit_and_refuse(&self, number: u32) {
         self.orders.refuse_then.store(true, Ordering::SeqCst);
@@ -67,7 +102,8 @@ impl Proxy {
 
     /// Whether the COMMIT that was to be lost has come by.
     pub fn has_lost_it(&self) -> bool {
-        self.orders.commits_left.load(Ordering::SeqCst) == 0
+        let left = |counter: &AtomicU32| counter.load(Ordering::SeqCst);
+        left(&self.orders.commits_left) == 0 && left(&self.orders.more_losses) == 0
     }
 }
 
@@ -85,6 +121,10 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
     std::thread::spawn(move || {
         copy(from_client, to_server, |bytes| {
             let is_commit = bytes.windows(7).any(|window| window == b"COMMIT\0");
+            if is_commit && watched.stall_at_commit.swap(false, Ordering::SeqCst) {
+                watched.stalled.store(true, Ordering::SeqCst);
+            }
+            watched.wait_while_stalled();
             if is_commit && watched.loses_this_commit() {
                 cut.store(true, Ordering::SeqCst);
             }
@@ -94,6 +134,7 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
     // libpq waits for each answer before it sends more, so what comes after a COMMIT is the answer to it.
     std::thread::spawn(move || {
         copy(server, client, |_| {
+            orders.wait_while_stalled();
             let is_cut = from_server_is_cut.load(Ordering::SeqCst);
             if is_cut && orders.refuse_then.load(Ordering::SeqCst) {
                 orders.refuse.store(true, Ordering::SeqCst);

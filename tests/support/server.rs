@@ -44,13 +44,31 @@ pub struct StoredChat {
 
 impl Launch {
     pub fn on(database: &TestDatabase) -> Launch {
+        Launch::at(database.url())
+    }
+
+    /// With the address of its database, which may lead through a proxy.
+    pub fn at(url: &str) -> Launch {
         let words = [BINARY, "serve", "--bind", "127.0.0.1:0", "--bcrypt-cost", "4", "--throttle", "off"];
-        let words = words.into_iter().chain(["--database-url", database.url()]);
+        let words = words.into_iter().chain(["--database-url", url]);
         Launch { words: words.map(str::to_owned).collect() }
     }
 
+    /// A flag with a default of the tests (`--throttle off`) takes its place: clap takes none twice.
     pub fn flags(mut self, flags: &[&str]) -> Launch {
+        for flag in flags.iter().filter(|flag| flag.starts_with("--")) {
+            if let Some(place) = self.words.iter().position(|word| word == flag) {
+                self.words.drain(place..place + 2);
+            }
+        }
         self.words.extend(flags.iter().map(|flag| flag.to_string()));
+        self
+    }
+
+    /// On this port, which nobody else has.
+    pub fn bind(mut self, port: u16) -> Launch {
+        let place = self.words.iter().position(|word| word == "--bind").expect("it has a --bind");
+        self.words[place + 1] = format!("127.0.0.1:{port}");
         self
     }
 

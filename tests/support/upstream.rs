@@ -6,6 +6,7 @@ mod script;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Request {
     pub path: String,
     headers: Vec<(String, String)>,
-    /// `Null`: it was no JSON.
+    /// `Null`: it was no JSON, or very long.
     pub body: Value,
     /// Which connection it came on, counted from 0.
     pub connection: usize,
@@ -41,11 +42,19 @@ impl Request {
 struct Shared {
     scripts: Mutex<VecDeque<Vec<Step>>>,
     otherwise: Mutex<Vec<Step>>,
+    /// For requests with a word in them.
+    marked: Mutex<Vec<(String, Vec<Step>)>>,
+    models: Mutex<Vec<Step>>,
+    probes: AtomicUsize,
     requests: watch::Sender<Vec<Request>>,
 }
 
 impl Shared {
-    fn next_script(&self) -> Vec<Step> {
+    fn next_script(&self, body: &Value) -> Vec<Step> {
+        let text = body.to_string();
+        if let Some((_, script)) = self.marked.lock().unwrap().iter().find(|(word, _)| text.contains(word)) {
+            return script.clone();
+        }
         let script = self.scripts.lock().unwrap().pop_front();
         script.unwrap_or_else(|| self.otherwise.lock().unwrap().clone())
     }
@@ -70,6 +79,8 @@ impl ScriptedUpstream {
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared::default());
         *shared.otherwise.lock().unwrap() = answer("Hello", 3, 2);
+        let list = r#"{"object":"list","data":[{"id":"m","object":"model"}]}"#;
+        *shared.models.lock().unwrap() = status(200, &[("content-type", "application/json")], list);
         let (orders, to_obey) = mpsc::unbounded_channel();
         let served = shared.clone();
         let thread = std::thread::spawn(move || {
@@ -94,6 +105,27 @@ impl ScriptedUpstream {
         *self.shared.otherwise.lock().unwrap() = script.into_iter().collect();
     }
 
+    /// What it does at requests with this word in them, whatever else it was told.
+    pub fn when(&self, word: &str, script: impl IntoIterator<Item = Step>) {
+        self.shared.marked.lock().unwrap().push((word.to_owned(), script.into_iter().collect()));
+    }
+
+    /// What it does when it is asked for the list of its models, by which it is probed. Else it has one.
+    pub fn models(&self, script: impl IntoIterator<Item = Step>) {
+        *self.shared.models.lock().unwrap() = script.into_iter().collect();
+    }
+
+    /// How often it was probed.
+    pub fn probes(&self) -> usize {
+        self.shared.probes.load(Ordering::Relaxed)
+    }
+
+    /// All calls and probes fail from now on.
+    pub fn break_down(&self) {
+        self.otherwise(status(500, &[], "gossip"));
+        self.models(status(500, &[], "gossip"));
+    }
+
     /// Closes its port and all connections.
     pub async fn refuse(&self) {
         self.order(false).await;
@@ -110,7 +142,7 @@ impl ScriptedUpstream {
         is_done.await.unwrap();
     }
 
-    /// All requests so far.
+    /// All requests so far, without probes.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.borrow().clone()
     }

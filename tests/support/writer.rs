@@ -1,7 +1,7 @@
 //! What it takes to know what is in a batch: a writer that is held, and writes that are surely queued behind it.
 
 use std::pin::Pin;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 
 use tollgate::db::{Db, DbConnection, Scope};
@@ -21,12 +21,12 @@ impl HeldWriter {
     pub fn hold(db: &Db) -> HeldWriter {
         let (entered, wait_for_entry) = mpsc::channel();
         let (release, wait_for_release) = mpsc::channel::<()>();
-        let db = db.clone();
+        let (db, wait_for_release) = (db.clone(), Mutex::new(wait_for_release));
         let job = queue(async move {
             let job = move |_: &mut DbConnection| {
                 let _ = entered.send(());
                 // The end of the test releases it, too.
-                let _ = wait_for_release.recv();
+                let _ = wait_for_release.lock().unwrap().recv();
                 Ok(())
             };
             db.write(Scope::none(), job).await

@@ -1,5 +1,5 @@
 use super::*;
-use crate::support::upstream::{Signal, finish, head, role, status, text};
+use crate::support::upstream::{Signal, finish, head, role, text};
 
 #[tokio::test]
 async fn silence_before_the_first_byte_has_an_end() {
@@ -27,7 +27,7 @@ async fn silence_in_between_has_an_end() {
 #[tokio::test]
 async fn any_bytes_end_the_silence() {
     let scripted = ScriptedUpstream::start();
-    scripted.next([head(), Step::Forever(b": still here\n\n".to_vec())]);
+    scripted.next([head(), Step::Drip(b": still here\n\n".to_vec())]);
     let upstream = Upstream::new(UpstreamSettings { idle_timeout: SHORT, ..settings(&scripted) }).unwrap();
     let mut answering = ask(&upstream).await.unwrap();
     let waited = tokio::time::timeout(SHORT * 5, answering.next()).await;
@@ -83,12 +83,13 @@ async fn no_more_calls_are_in_flight_than_may_be() {
         signal.reached().await;
         let second = tokio::spawn({
             let upstream = upstream.clone();
-            async move { hear(&upstream).await }
+            async move { hear_as(2, &upstream).await }
         });
         while upstream.health().waiting == 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(hear(&upstream).await, bad("", Failure::Busy));
+        assert_eq!(hear_as(3, &upstream).await, bad("", Failure::Busy));
+        assert_eq!(hear_as(2, &upstream).await, bad("", Failure::TooManyOfUser));
         assert_eq!((upstream.health().in_flight, upstream.health().waiting), (1, 1));
         assert_eq!(scripted.requests().len(), 1);
         signal.release();
@@ -100,17 +101,15 @@ async fn no_more_calls_are_in_flight_than_may_be() {
 }
 
 #[tokio::test]
-async fn a_resting_upstream_is_told_of_before_anybody_waits_for_a_place() {
+async fn a_resting_model_is_told_of_before_anybody_waits_for_a_place() {
     let scripted = ScriptedUpstream::start();
     let upstream = Upstream::new(UpstreamSettings { calls: 2, waiting: 1, ..settings(&scripted) }).unwrap();
-    let _first = upstream.admit().await.unwrap();
-    scripted.otherwise(status(500, &[], ""));
-    for _ in 0..5 {
-        assert_eq!(hear(&upstream).await, bad("", Failure::ServerError));
-    }
+    let _first = upstream.admit(2, "m").await.unwrap();
+    scripted.break_down();
+    breakers::fail_until_it_rests(&upstream).await;
     let other = Upstream::new(UpstreamSettings { calls: 1, ..settings(&scripted) }).unwrap();
-    assert!(other.admit().await.is_ok(), "it rests for those only who saw it fail");
-    assert!(matches!(upstream.admit().await, Err(Failure::Resting(_))));
+    assert!(other.admit(ADA, "m").await.is_ok(), "it rests for those only who saw it fail");
+    assert!(matches!(upstream.admit(ADA, "m").await, Err(Failure::Resting(_))));
     assert_eq!(upstream.health().in_flight, 1);
 }
 
@@ -119,8 +118,8 @@ async fn nobody_waits_for_a_place_for_long() {
     let scripted = ScriptedUpstream::start();
     let bounds = UpstreamSettings { calls: 1, waiting: 1, patience: SHORT, ..settings(&scripted) };
     let upstream = Upstream::new(bounds).unwrap();
-    let _permit = upstream.admit().await.unwrap();
-    assert_eq!(in_time("an end of the patience", upstream.admit()).await.unwrap_err(), Failure::Busy);
+    let _permit = upstream.admit(2, "m").await.unwrap();
+    assert_eq!(in_time("an end of the patience", upstream.admit(ADA, "m")).await.unwrap_err(), Failure::Busy);
 }
 
 /// To a client that begins with TLS this upstream says nothing, so that the connection is never made.

@@ -7,7 +7,7 @@ async fn dropping_a_call_before_its_answer_closes_the_connection() {
         let scripted = ScriptedUpstream::start();
         scripted.next(script);
         let upstream = client(&scripted);
-        let permit = upstream.admit().await.unwrap();
+        let permit = upstream.admit(ADA, "m").await.unwrap();
         assert_eq!(upstream.health().in_flight, 1);
         let question = question();
         tokio::select! {
@@ -44,7 +44,7 @@ async fn a_call_that_is_dropped_between_attempts_makes_no_further_one() {
     script.push(signal.step());
     scripted.next(script);
     let upstream = client(&scripted);
-    let permit = upstream.admit().await.unwrap();
+    let permit = upstream.admit(ADA, "m").await.unwrap();
     let question = question();
     tokio::select! {
         answer = upstream.ask(permit, &question) => panic!("{answer:?}"),

@@ -142,60 +142,17 @@ async fn a_connection_that_breaks_before_the_answer_is_lost_and_not_tried_again(
 }
 
 #[tokio::test]
-async fn five_failures_in_a_row_open_the_breaker() {
-    let scripted = ScriptedUpstream::start();
-    let upstream = client(&scripted);
-    for _ in 0..4 {
-        scripted.next(status(500, &[], ""));
-        assert_eq!(hear(&upstream).await, bad("", Failure::ServerError));
-    }
-    hear(&upstream).await;
-    assert_eq!(upstream.health().failures_in_a_row, 0, "the good answer began the count anew");
-    for _ in 0..5 {
-        scripted.next([head(), text("a"), Step::End]);
-        assert_eq!(hear(&upstream).await, bad("a", Failure::CutShort));
-    }
-    let Err(Failure::Resting(rest)) = upstream.admit().await else {
-        panic!("it is admitted, or told otherwise")
-    };
-    assert!(rest <= Duration::from_secs(5));
-    let health = upstream.health();
-    assert_eq!((health.state.as_str(), health.failures_in_a_row, health.in_flight), ("open", 5, 0));
-    assert_eq!(health.last_failure.unwrap().1, Failure::CutShort.reason());
-    assert_eq!(scripted.requests().len(), 10);
-}
-
-#[tokio::test]
-async fn who_waits_for_a_place_learns_that_the_breaker_has_opened() {
-    let scripted = ScriptedUpstream::start();
-    let upstream = Upstream::new(UpstreamSettings { calls: 1, waiting: 1, ..settings(&scripted) }).unwrap();
-    for _ in 0..4 {
-        scripted.next(status(500, &[], ""));
-        hear(&upstream).await;
-    }
-    let signal = Signal::default();
-    scripted.next([head(), text("a"), signal.step(), Step::End]);
-    let (fifth, waited) = tokio::join!(hear(&upstream), async {
-        signal.reached().await;
-        let (waited, ()) = tokio::join!(in_time("its turn", upstream.admit()), async { signal.release() });
-        waited
-    });
-    assert_eq!(fifth, bad("a", Failure::CutShort));
-    assert!(matches!(waited, Err(Failure::Resting(_))), "{waited:?}");
-    assert_eq!((upstream.health().in_flight, upstream.health().waiting), (0, 0));
-}
-
-#[tokio::test]
 async fn refused_requests_and_rate_limits_never_open_the_breaker() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
+    scripted.models(status(500, &[], ""));
     for code in [400, 429] {
         scripted.otherwise(status(code, &[("retry-after", "60")], ""));
         for _ in 0..6 {
             assert!(hear(&upstream).await.end.is_err());
         }
     }
-    assert_eq!(upstream.health().state.as_str(), "closed");
+    assert_eq!((upstream.health().state.as_str(), scripted.probes()), ("closed", 0));
     scripted.otherwise(answer("Hello", 1, 1));
     assert_eq!(hear(&upstream).await.end, Ok(()));
 }

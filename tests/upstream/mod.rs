@@ -2,8 +2,10 @@
 
 mod answers;
 mod bounds;
+mod breakers;
 mod cancelling;
 mod failures;
+mod floods;
 mod requests;
 mod retries;
 
@@ -37,13 +39,20 @@ fn client(scripted: &ScriptedUpstream) -> Upstream {
     Upstream::new(settings(scripted)).unwrap()
 }
 
+/// Who asks, where it does not matter.
+const ADA: i64 = 1;
+
 fn question() -> Question {
     Question::of_message("m", "hi", 10)
 }
 
 /// Waits for a place and for the answer to begin.
 async fn ask(upstream: &Upstream) -> Result<UpstreamAnswering, Failure> {
-    let permit = upstream.admit().await?;
+    ask_as(ADA, upstream).await
+}
+
+async fn ask_as(user_id: i64, upstream: &Upstream) -> Result<UpstreamAnswering, Failure> {
+    let permit = upstream.admit(user_id, "m").await?;
     in_time("an answer to begin", upstream.ask(permit, &question())).await
 }
 
@@ -61,8 +70,12 @@ struct Heard {
 }
 
 async fn hear(upstream: &Upstream) -> Heard {
+    hear_as(ADA, upstream).await
+}
+
+async fn hear_as(user_id: i64, upstream: &Upstream) -> Heard {
     let mut heard = Heard { text: String::new(), finish_reason: None, usage: None, end: Ok(()) };
-    let mut answering = match ask(upstream).await {
+    let mut answering = match ask_as(user_id, upstream).await {
         Ok(answering) => answering,
         Err(failure) => return Heard { end: Err(failure), ..heard },
     };

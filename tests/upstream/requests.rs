@@ -11,7 +11,7 @@ async fn a_request_has_all_that_it_needs_and_nothing_else() {
     question.options.insert("temperature".into(), json!(0.5));
     question.options.insert("n".into(), json!(3));
     question.options.insert("stream".into(), json!(false));
-    let permit = upstream.admit().await.unwrap();
+    let permit = upstream.admit(ADA, "m").await.unwrap();
     upstream.ask(permit, &question).await.unwrap();
     let request = scripted.request(0).await;
     assert_eq!(request.path, "/v1/chat/completions");

@@ -9,6 +9,7 @@ use askama::Template;
 use super::path;
 use crate::admin::PageError;
 use crate::admin::administrator::Superuser;
+use crate::admin::confirm::{confirm, has_rights, own_password_field};
 use crate::admin::fields::{Field, FormView, Kind};
 use crate::admin::form::Form;
 use crate::admin::list::find_user;
@@ -40,11 +41,12 @@ fn form() -> FormView {
                     .required()
                     .most(254)
                     .help("The user's name, or #17 for an id."),
-                Field::new("name", "Name of the auth token", Kind::Text)
+                Field::new("name", "Name of the auth token", Kind::Plain)
                     .required()
                     .most(100)
                     .help("What it is for, so that its owner knows it again."),
                 Field::new("days", "Expires after", Kind::Choice(lifetimes())).value("90"),
+                own_password_field("Only for a user who is staff or a superuser, such as yourself."),
             ],
         )
         .button("", "Make the auth token")
@@ -59,7 +61,8 @@ fn lifetimes() -> Vec<(String, String)> {
 
 fn page(administrator: &Superuser, form: FormView) -> Result<HttpResponse, PageError> {
     let way = [("Auth tokens", "/admin/auth-tokens/"), ("Make an auth token", "")];
-    VerbPage::new(Frame::new(&administrator.0, &way), form)
+    // The password that may be asked for is the administrator's own.
+    VerbPage::new(Frame::new(&administrator.0, &way), form.account(&administrator.0.user.username))
         .note("The auth token is shown once, after this. Only its digest is stored.")
         .show()
 }
@@ -88,6 +91,11 @@ pub(in crate::admin) async fn add(
         faults.push(Invalid::new(field, fault.reason));
     });
     let (Some(user), Ok(request)) = (user, request) else { return again(&faults) };
+    if has_rights(&user)
+        && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
+    {
+        return again(&[fault]);
+    }
     match make_auth_token(&auth, &administrator.0.actor(), user.id, request).await {
         Ok(made) => {
             let here = path(made.stored.id);

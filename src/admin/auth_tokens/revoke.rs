@@ -39,7 +39,7 @@ pub(in crate::admin) async fn revoke(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let (token, user) = of(&auth.db, id(&place)?).await?;
-    let revoked = revoke_auth_token(&auth.db, &administrator.0.actor(), &token).await?;
+    let revoked = revoke_auth_token(&auth.db, &administrator.0.actor(), user.id, token.id).await?;
     let message = if revoked {
         Message::success(format!("Auth token {}… of {} is revoked.", token.first_characters, user.username))
     } else {

@@ -126,7 +126,7 @@ pub(in crate::admin) static CHATS: List<Named<Chat>> = List {
     }),
     actions: &[],
     load: |conn, ids| {
-        let chats = Chat::find_many(conn, ids)?;
+        let chats = Chat::excerpts(conn, ids)?;
         named(conn, chats)
     },
     id_of: |chat| chat.row.id,

@@ -16,10 +16,13 @@ use super::PageError;
 use crate::db::{Db, DbConnection};
 use crate::models::{Chat, User};
 
-/// The chat of a page's address, and whose it is.
+/// Characters of a message, a response and what else is in an answer that a page shows.
+pub(super) const SHOWN: usize = 64 << 10;
+
+/// The chat of a page's address, its texts cut to [`SHOWN`] characters, and whose it is.
 async fn of(db: &Db, id: i64) -> Result<(Chat, User), PageError> {
     let read = move |conn: &mut DbConnection| {
-        let Some(chat) = Chat::find(conn, id)? else { return Ok(None) };
+        let Some(chat) = Chat::find_cut(conn, id, SHOWN)? else { return Ok(None) };
         let user = User::find(conn, chat.user_id)?;
         Ok(user.map(|user| (chat, user)))
     };

@@ -4,8 +4,10 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use askama::Template;
 
+use super::SHOWN;
 use super::facts::{Facts, cost, extras, facts, usage};
 use crate::admin::administrator::Administrator;
+use crate::admin::format;
 use crate::admin::history::{Told, tell};
 use crate::admin::ledger::{LEDGER, named};
 use crate::admin::list::Cell;
@@ -27,6 +29,8 @@ struct ChatPage {
     usage: Facts,
     /// What the answer has besides its text: tool calls and the like, as JSON.
     extras: String,
+    /// For each text that is cut, how much of it is shown; else empty.
+    cut: [String; 3],
     entries: Table,
     history: Vec<Told>,
     may_refund: bool,
@@ -44,9 +48,9 @@ pub(in crate::admin) async fn show(
     let read = move |conn: &mut DbConnection| {
         let entries = LedgerEntry::of_chat(conn, chat_id)?;
         let history = AuditEntry::latest_of_object(conn, ObjectKind::Chat.as_str(), chat_id, 20)?;
-        Ok((named(conn, entries)?, tell(conn, history)?))
+        Ok((named(conn, entries)?, tell(conn, history)?, Chat::text_sizes(conn, chat_id)?))
     };
-    let (entries, history) = db.read(read).await?;
+    let (entries, history, sizes) = db.read(read).await?;
     let paid: i64 = entries.iter().map(|entry| -entry.row.amount).sum();
     let refunded = entries.iter().any(|entry| entry.row.kind == EntryKind::Refund);
     let is_pending = chat.state == ChatState::Pending;
@@ -55,6 +59,11 @@ pub(in crate::admin) async fn show(
     let way = [("Chats", list.as_deref().unwrap_or("/admin/chats/")), (title.as_str(), "")];
     let frame = Frame::new(&administrator, &way);
     let (reason, rest) = extras(&chat);
+    let cut = [
+        cut_note(Some(&chat.message), sizes.message),
+        cut_note(chat.response.as_deref(), sizes.response),
+        cut_note(chat.answer_extras.as_deref(), sizes.extras),
+    ];
     let mut usage = usage(&chat);
     usage.extend(reason.map(|reason| ("Why the answer ended", Cell::code(&reason))));
     page(&ChatPage {
@@ -63,6 +72,7 @@ pub(in crate::admin) async fn show(
         cost: cost(&chat, entries.iter().map(|entry| &entry.row)),
         usage,
         extras: rest,
+        cut,
         entries: Table::of(
             &LEDGER,
             &entries,
@@ -75,4 +85,18 @@ pub(in crate::admin) async fn show(
         chat,
     })
     .map_err(PageError::from)
+}
+
+/// Says that a text is longer than what is shown of it.
+fn cut_note(shown: Option<&str>, size: i64) -> String {
+    let shown = shown.map_or(0, str::len);
+    let size = u64::try_from(size).unwrap_or_default();
+    if u64::try_from(shown).is_ok_and(|shown| shown >= size) {
+        return String::new();
+    }
+    format!(
+        "Only the first {} characters are shown of {}.",
+        format::tokens(i64::try_from(SHOWN).unwrap_or(i64::MAX)),
+        format::bytes(size)
+    )
 }

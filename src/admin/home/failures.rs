@@ -49,8 +49,8 @@ pub(super) fn upstream(health: &Health) -> Vec<(&'static str, Cell)> {
         BreakerState::Closed if health.failures_in_a_row > 0 => Cell::badge("failing", Tone::Warning),
         BreakerState::Closed if health.last_success.is_none() => Cell::badge("not called yet", Tone::Plain),
         BreakerState::Closed => Cell::badge("well", Tone::Good),
-        BreakerState::HalfOpen => Cell::badge("being tried again", Tone::Warning),
-        BreakerState::Open => Cell::badge("failed too often: given a rest", Tone::Bad),
+        BreakerState::HalfOpen => Cell::badge("being probed", Tone::Warning),
+        BreakerState::Open => Cell::badge("down: not called for now", Tone::Bad),
     };
     let count = |number: usize| Cell::Text(format::tokens(i64::try_from(number).unwrap_or(i64::MAX)));
     let mut facts = vec![
@@ -59,6 +59,11 @@ pub(super) fn upstream(health: &Health) -> Vec<(&'static str, Cell)> {
         ("Last good answer", Cell::time(health.last_success)),
         ("Last failure", Cell::time(health.last_failure.map(|(at, _)| at))),
     ];
+    if !health.resting.is_empty() {
+        let models: Vec<String> =
+            health.resting.iter().map(|(model, state)| format!("{model} ({})", state.as_str())).collect();
+        facts.push(("Models that are not called", Cell::Text(models.join(", "))));
+    }
     if let Some((_, why)) = health.last_failure {
         facts.push(("Why", Cell::Text(why.to_owned())));
     }

@@ -108,7 +108,7 @@ pub(super) async fn show(
     toll: Data<Toll>,
 ) -> Result<HttpResponse, PageError> {
     let times = Times::of(administrator.zone, clock::now());
-    let found = db.read(move |conn| read(conn, times)).await?;
+    let found = db.read_in_turn(administrator.user.id, move |conn| read(conn, times)).await?;
     let verification = found.verification.as_ref();
     let failure = verification.and_then(|run| run.failure.clone());
     let damage = verification.map(|run| run.damage.clone()).unwrap_or_default();

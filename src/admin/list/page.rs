@@ -40,7 +40,7 @@ pub(in crate::admin) async fn read<R: Send>(
 ) -> Result<ListView> {
     let (query, habits, now) = (request.query_string().to_owned(), administrator.habits(), clock::now());
     let mut view = db
-        .read(move |conn| {
+        .read_in_turn(administrator.user.id, move |conn| {
             let asked = Asked::read(list, &query, conn, habits, now)?;
             let found = fetch(list, &asked, conn)?;
             Ok(ListView::new(list, &asked, &found))

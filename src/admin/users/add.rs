@@ -8,6 +8,7 @@ use askama::Template;
 use super::path;
 use crate::admin::PageError;
 use crate::admin::administrator::Superuser;
+use crate::admin::confirm::{confirm, own_password_field};
 use crate::admin::fields::{Field, FormView, Kind};
 use crate::admin::form::Form;
 use crate::admin::page::{Frame, Message, go, page_with};
@@ -39,6 +40,8 @@ fn form(auth: &Auth, operation: &str) -> FormView {
                 Field::new("username", "Username", Kind::Plain).required().most(50).help(
                     "Letters, digits and @ . + - _, up to 50 characters. Letter case makes no difference.",
                 ),
+                // Before the new one: browsers take any other order for two forms in one.
+                own_password_field("Needed only to give somebody rights."),
                 Field::new("password", "Password", Kind::Password)
                     .required()
                     .help("At least 8 characters, not a common one, not the name."),
@@ -113,10 +116,15 @@ pub(in crate::admin) async fn add(
         Ok(parsed) => parsed,
         Err(faults) => return again(&faults),
     };
+    if (sent.has("staff") || sent.has("superuser"))
+        && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
+    {
+        return again(&[fault]);
+    }
     let name = username.as_str().to_owned();
     let new = UserToAdd {
         username,
-        password_hash: auth.hasher.hash(password).await.map_err(crate::error::Error::from)?,
+        password_hash: auth.hash_for_another(password, administrator.0.from).await?,
         tokens,
         is_staff: sent.has("staff"),
         is_superuser: sent.has("superuser"),

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::add::rights;
 use super::{find, path};
 use crate::admin::administrator::Superuser;
+use crate::admin::confirm::{confirm, own_password_field};
 use crate::admin::fields::{Field, FormView, Kind};
 use crate::admin::form::Form;
 use crate::admin::page::{Frame, Message, go, page_with};
@@ -47,6 +48,8 @@ fn answer(
         &administrator.0,
         &[("Users", "/admin/users/"), (&user.username, &here), ("Edit user", "")],
     );
+    // The password that may be asked for is the administrator's own.
+    let form = form.account(&administrator.0.user.username);
     page_with(status, &EditPage { frame, form, conflicts }).map_err(PageError::from)
 }
 
@@ -59,6 +62,7 @@ fn form(user: &User, list: &str) -> FormView {
             .ticked(user.is_active)
             .help("Who is not active can neither log in nor send anything. Unticking ends all auth tokens and sessions."),
     );
+    fields.push(own_password_field("Needed only to give somebody rights."));
     FormView::default()
         .hide("version", user.version.to_string())
         .hide("list", list)
@@ -119,6 +123,10 @@ pub(in crate::admin) async fn edit(
         Ok(username) => username,
         Err(fault) => return again(fault),
     };
+    let gives_rights = (sent.has("staff") && !user.is_staff) || (sent.has("superuser") && !user.is_superuser);
+    if gives_rights && let Some(fault) = confirm(&administrator.0, &sent, &auth).await? {
+        return again(fault);
+    }
     let edit = UserEdit {
         user_id: user.id,
         version: sent.text("version").parse().unwrap_or(-1),

@@ -5,12 +5,13 @@ use actix_web::web::{Data, Path};
 
 use super::{find, path};
 use crate::admin::administrator::Superuser;
+use crate::admin::confirm::{confirm, has_rights, own_password_field};
 use crate::admin::fields::{Field, FormView, Kind};
 use crate::admin::form::Form;
 use crate::admin::page::{Frame, Message, go};
 use crate::admin::verb::VerbPage;
 use crate::admin::{PageError, id};
-use crate::administration::{parse_password_for, set_user_password};
+use crate::administration::{Keep, parse_password_for, set_user_password};
 use crate::auth::Auth;
 use crate::domain::{Invalid, OperationId};
 use crate::models::User;
@@ -22,6 +23,12 @@ fn form(user: &User) -> FormView {
             "Nobody can log in with a password then; auth tokens that you make for the user still work.",
         ),
     );
+    if has_rights(user) {
+        fields.push(
+            own_password_field("This user may sign in to the panel, so it takes your own password.")
+                .required(),
+        );
+    }
     let form = FormView::default().account(&user.username).group("", "", fields);
     form.button("", "Set password").cancel(path(user.id))
 }
@@ -52,12 +59,18 @@ fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
     )
 }
 
+/// One's own password has a page of its own, which asks for the old one.
+const OWN: &str = "/admin/password/";
+
 pub(in crate::admin) async fn show_password(
     administrator: Superuser,
     place: Path<String>,
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
+    if user.id == administrator.0.user.id {
+        return Ok(go(OWN));
+    }
     page(&administrator, &user, form(&user)).show()
 }
 
@@ -68,7 +81,18 @@ pub(in crate::admin) async fn set_password(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
-    let again = |fault: Invalid| page(&administrator, &user, form(&user).blame(&[fault])).show();
+    if user.id == administrator.0.user.id {
+        let text = "Nothing was changed. Your own password is changed here, with the old one.";
+        administrator.0.tell(&auth, Message::warning(text)).await?;
+        return Ok(go(OWN));
+    }
+    let again =
+        |fault: Invalid| page(&administrator, &user, form(&user).refill(&sent).blame(&[fault])).show();
+    if has_rights(&user)
+        && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
+    {
+        return again(fault);
+    }
     let hash = if sent.has("unusable") {
         if !sent.raw("password").is_empty() {
             return again(Invalid::new("unusable", "leave the password empty, or do not tick this"));
@@ -79,15 +103,11 @@ pub(in crate::admin) async fn set_password(
             return again(Invalid::new("again", "the two passwords differ: type the same one twice"));
         }
         match parse_password_for(sent.raw("password"), &user) {
-            Ok(password) => auth.hasher.hash(password).await.map_err(crate::error::Error::from)?,
+            Ok(password) => auth.hash_for_another(password, administrator.0.from).await?,
             Err(fault) => return again(Invalid::new("password", fault.reason)),
         }
     };
-    set_user_password(&auth.db, &administrator.0.actor(), user.id, hash, None).await?;
-    if user.id == administrator.0.user.id {
-        // The own session has just ended, too.
-        return Ok(go("/admin/sign-in/"));
-    }
+    set_user_password(&auth.db, &administrator.0.actor(), user.id, hash, None, Keep::Nothing).await?;
     let what = if sent.has("unusable") { "no password any more" } else { "a new password" };
     let text = format!("{} has {what}; all auth tokens and sessions have ended.", user.username);
     administrator.0.tell(&auth, Message::success(text).link("Show the user", path(user.id))).await?;

@@ -70,7 +70,7 @@ fn read(
     tokens.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
     let history = AuditEntry::latest_of_user(conn, user_id, SHOWN)?;
     let entries = LedgerEntry::page_of(conn, user_id, first)?;
-    let chats = Chat::page_of(conn, user_id, first)?;
+    let chats = Chat::excerpts_of(conn, user_id, first)?;
     Ok(Some(Found {
         entries: ledger::named(conn, entries)?,
         chats: chats::named(conn, chats)?,
@@ -91,7 +91,8 @@ pub(in crate::admin) async fn show(
 ) -> Result<HttpResponse, PageError> {
     let (user_id, now) = (id(&place)?, crate::clock::now());
     let idle_since = now - auth.rules.session_idle;
-    let found = auth.db.read(move |conn| read(conn, user_id, idle_since, now)).await?;
+    let read = move |conn: &mut DbConnection| read(conn, user_id, idle_since, now);
+    let found = auth.db.read_in_turn(administrator.user.id, read).await?;
     let Some(found) = found else { return Err(PageError::Missing("user", "/admin/users/")) };
     let here = path(user_id);
     let users = back_to("/admin/users/", &from.list);

@@ -8,11 +8,12 @@ use serde_json::{Map, Value};
 
 use super::super::event_stream;
 use super::super::idempotency::key_of;
-use super::super::large_body::{self, LargeBodies};
+use super::super::large_body::{self, Large, LargeBodies};
 use super::super::receipt::{add_receipt, add_start};
 use super::request::CompletionRequest;
 use super::write::{Chunks, completion};
 use crate::auth::{Auth, Credentials};
+use crate::client_address::client_of;
 use crate::domain::{Invalid, TokenDigest};
 use crate::error::{Error, Result};
 use crate::metering::{ChatRequest, Prompt, Toll};
@@ -26,15 +27,17 @@ pub(in crate::api) async fn create(
     http: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse> {
-    let auth_token = credentials.or(|| None)?;
-    if large_body::may_be_large(&http) {
+    let from = client_of(&http);
+    let Ok(auth_token) = credentials.or(|| None) else { return Err(auth.refuse(None, from)) };
+    let counted = auth.count_message(auth_token, from).await?;
+    let mut large_for = None;
+    if counted.verdict.is_ok() && large_body::may_be_large(&http) {
         // Who it is comes first: nobody else may make the server read so much.
-        auth.current_user(auth_token).await?;
+        large_for = Some(auth.current_user(auth_token).await?.user.id);
     }
-    let counted = auth.count_message(auth_token).await?;
     let answered = match counted.verdict {
         Ok(()) => {
-            let body = large_body::json(&http, payload, &places).await;
+            let body = large_body::json(&http, payload, &places, large_for).await;
             if let Err(error @ Error::BodyCutShort) = body {
                 // actix drops a handler at its next await when the body breaks: now is the only moment to answer.
                 return Err(error);
@@ -59,13 +62,14 @@ pub(in crate::api) async fn create(
 
 type Parsed = (ChatRequest, bool, bool);
 
-fn parse(auth_token: TokenDigest, body: Option<Map<String, Value>>, http: &HttpRequest) -> Result<Parsed> {
+fn parse(auth_token: TokenDigest, body: Large<Map<String, Value>>, http: &HttpRequest) -> Result<Parsed> {
     let unreadable = || Error::Invalid(Invalid::new("body", "give a JSON object"));
-    let request = CompletionRequest::parse(body.ok_or_else(unreadable)?)?;
+    let request = CompletionRequest::parse(body.json.ok_or_else(unreadable)?)?;
     let key = key_of(http)?.map(|key| (key, request.fingerprint()));
     let CompletionRequest { question, message, in_parts, include_usage } = request;
     let prompt = Prompt::Whole(question);
-    Ok((ChatRequest { auth_token, message, prompt, key }, in_parts, include_usage))
+    let request = ChatRequest { auth_token, message, prompt, key, memory: body.memory };
+    Ok((request, in_parts, include_usage))
 }
 
 async fn answer(toll: &Toll, (request, in_parts, include_usage): Parsed) -> Result<HttpResponse> {

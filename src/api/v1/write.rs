@@ -1,37 +1,84 @@
 //! Answers in the protocol's words: `chat.completion`, and `chat.completion.chunk` for each part of a stream.
 
 use actix_web::web::Bytes;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::super::event_stream::event;
 use crate::metering::{Event, Receipt, Started};
 use crate::responder::{Piece, Usage};
 
-/// An answer as a whole.
-pub(super) fn completion(receipt: &Receipt) -> Value {
-    let mut message = receipt.answer.message().clone();
-    message.insert("role".to_owned(), "assistant".into());
-    message.entry("content").or_insert(Value::Null);
-    // The places of tool calls matter only while they come in parts.
-    if let Some(Value::Array(calls)) = message.get_mut("tool_calls") {
-        for call in calls.iter_mut().filter_map(Value::as_object_mut) {
-            call.remove("index");
+/// An answer as a whole. Nothing is copied but into its text, as it may be large.
+pub(super) fn completion(receipt: &Receipt) -> impl Serialize {
+    let answer = &receipt.answer;
+    Completion {
+        id: id(receipt.chat_id),
+        object: "chat.completion",
+        created: receipt.created_at.and_utc().timestamp(),
+        model: &receipt.model,
+        choices: [Choice {
+            index: 0,
+            message: Message(answer.message()),
+            logprobs: answer.logprobs.as_ref(),
+            finish_reason: answer.finish_reason.as_deref().unwrap_or("stop"),
+        }],
+        usage: usage(receipt.usage),
+    }
+}
+
+#[derive(Serialize)]
+struct Completion<'a> {
+    id: String,
+    object: &'static str,
+    created: i64,
+    model: &'a str,
+    choices: [Choice<'a>; 1],
+    usage: Value,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u8,
+    message: Message<'a>,
+    logprobs: Option<&'a Value>,
+    finish_reason: &'a str,
+}
+
+/// The protocol's message: with its role, and with a content if only as `null`.
+struct Message<'a>(&'a Map<String, Value>);
+
+impl Serialize for Message<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        for (name, value) in self.0 {
+            match value {
+                // The places of tool calls matter only while they come in parts.
+                Value::Array(calls) if name == "tool_calls" => {
+                    fields.serialize_entry(name, &calls.iter().map(WithoutIndex).collect::<Vec<_>>())?;
+                }
+                _ => fields.serialize_entry(name, value)?,
+            }
+        }
+        fields.serialize_entry("role", "assistant")?;
+        if !self.0.contains_key("content") {
+            fields.serialize_entry("content", &())?;
+        }
+        fields.end()
+    }
+}
+
+struct WithoutIndex<'a>(&'a Value);
+
+impl Serialize for WithoutIndex<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(fields) => {
+                serializer.collect_map(fields.iter().filter(|(name, _)| *name != "index"))
+            }
+            other => other.serialize(serializer),
         }
     }
-    let choice = json!({
-        "index": 0,
-        "message": message,
-        "logprobs": receipt.answer.logprobs,
-        "finish_reason": receipt.answer.finish_reason.as_deref().unwrap_or("stop"),
-    });
-    json!({
-        "id": id(receipt.chat_id),
-        "object": "chat.completion",
-        "created": receipt.created_at.and_utc().timestamp(),
-        "model": receipt.model,
-        "choices": [choice],
-        "usage": usage(receipt.usage),
-    })
 }
 
 fn id(chat_id: i64) -> String {

@@ -8,101 +8,116 @@
 //! | the job broke a constraint, or undid itself | gets its error | rolled back, then run again with a savepoint around each |
 //! | the job panicked | 500 | rolled back, then each is run again by itself |
 //! | deadlock or serialization failure (PostgreSQL) | run again by itself | run again by themselves |
+//! | another transaction has locked a user's row (PostgreSQL) | run later, in the slow lane | committed without it |
+//! | another transaction keeps another row locked (PostgreSQL) | run later, alone | run later, alone |
 //! | any other database error, even one that the job keeps to itself (PostgreSQL), or a savepoint that fails | 503 | 503 |
-//! | COMMIT failed on PostgreSQL: outcome unknown | looked up, run again if absent | the same |
+//! | COMMIT failed on PostgreSQL, or the connection hangs: outcome unknown | looked up, run again if absent | the same |
 //! | COMMIT failed on SQLite: rolled back | 503 | 503 |
 //!
-//! In all rows but the first the connection is thrown away, as nobody knows what it is in the middle of: on a full
-//! disk SQLite itself rolls back the whole transaction, and jobs that said ok are gone. Nobody is answered
-//! before COMMIT has returned.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! After a job's own failure and after a lock, the connection is kept. Otherwise it is thrown away, as nobody knows what
+//! it is in the middle of: on a full disk SQLite itself rolls back the whole transaction, and jobs that said ok are
+//! gone. Nobody is answered before COMMIT has returned.
 
 use diesel::connection::TransactionManager;
-use diesel::result::Error as DieselError;
 
-use super::job::Queued;
-use super::transaction::{NotBegun, Transactions, begin_in, commit_on, lock_users, makes_way};
-use crate::db::DbConnection;
-use crate::db::connection::Connector;
-use crate::db::session::Session;
-use crate::error::{Error, Result};
+use super::attempt::{Attempt, Failure, run_bare, set_aside};
+use super::jobs::{Jobs, answer, grouped, keys_of, refuse_all, refuse_one, split, waiting};
+use super::late::How;
+use super::seat::Crew;
+use super::transaction::Transactions;
+use crate::error::Error;
 
-type Jobs = Vec<Box<dyn Queued>>;
+/// How often a batch with an unknown outcome is looked up at once, each time on a new connection. What is still unknown
+/// then goes to the slow lane, on PostgreSQL.
+const LOOKS: u32 = 2;
 
-/// A writer: its connection, when it has one.
+/// A writer: its connection, when it has one, and what it shares with the other writers.
 pub(super) struct Writer {
-    connector: Connector,
-    session: Option<Session>,
-}
-
-/// Why a transaction came to nothing.
-enum Failure {
-    /// The job at this place failed by its own doing.
-    Own(usize, Error),
-    /// The job at this place panicked.
-    Panicked(usize),
-    /// PostgreSQL chose this transaction to make way for another.
-    MakeWay,
-    /// COMMIT was sent and gave no clear answer.
-    Unknown(String),
-    /// Nothing was committed, and trying again would hardly help.
-    Database(String),
+    attempt: Attempt,
+    crew: Crew,
 }
 
 impl Writer {
-    pub(super) fn new(connector: Connector) -> Writer {
-        Writer { connector, session: None }
+    pub(super) fn new(attempt: Attempt, crew: Crew) -> Writer {
+        Writer { attempt, crew }
     }
 
-    /// Runs a batch and answers everybody in it.
+    /// Ends a connection that hangs, so that the locks of its transaction are released.
+    pub(super) fn terminate(&mut self, backend: &crate::db::postgres::Backend) {
+        self.attempt.terminate(backend);
+    }
+
+    /// Runs a batch and answers everybody in it, or leaves the rest to the slow lane.
     ///
-    /// On PostgreSQL each set of commands gets a transaction of its own: it locks its users in the order of their
-    /// ids, and together with the locks of other jobs that would be no order any more.
-    pub(super) fn run(&mut self, batch: Jobs) {
-        let jobs = grouped(waiting(batch));
-        if !self.connector.url.is_postgres() {
-            return self.run_together(jobs);
+    /// On PostgreSQL each set of commands gets a transaction of its own, so that what locks rows besides the users' own
+    /// does not do so together with it.
+    pub(super) fn run(&mut self, batch: Jobs, how: How) {
+        let mut batch = waiting(batch);
+        if let (Some(late), false) = (&self.crew.late, how.alone) {
+            let (held, rest) = late.withdraw(batch);
+            batch = rest;
+            late.defer(held, How { alone: true, ..how });
         }
-        let (sets, others): (Jobs, Jobs) = jobs.into_iter().partition(|job| job.is_set());
-        sets.into_iter().for_each(|set| self.run_together(vec![set]));
-        if !others.is_empty() {
-            self.run_together(others);
+        if batch.is_empty() {
+            return;
         }
+        self.attempt.begin_batch(&batch);
+        let jobs = grouped(batch);
+        if self.attempt.is_postgres() {
+            let (sets, others): (Jobs, Jobs) = jobs.into_iter().partition(|job| job.is_set());
+            sets.into_iter().for_each(|set| self.run_together(vec![set], how, LOOKS));
+            if !others.is_empty() {
+                self.run_together(others, how, LOOKS);
+            }
+        } else {
+            self.run_together(jobs, how, LOOKS);
+        }
+        self.attempt.end_batch();
     }
 
-    fn run_together(&mut self, mut jobs: Jobs) {
-        match self.transaction(&mut jobs, |conn, jobs| run_bare(conn, jobs, false)) {
-            Ok(()) => answer(jobs),
-            Err(Failure::Own(_, error)) if jobs.len() == 1 && jobs[0].callers() == 1 => {
-                refuse_one(jobs, error)
+    fn run_together(&mut self, mut jobs: Jobs, how: How, looks_left: u32) {
+        let mut late = Vec::new();
+        let waits = self.crew.late.is_none();
+        let outcome = self.attempt.transaction(&mut jobs, |conn, jobs, watch| {
+            late = set_aside(conn, jobs, waits)?;
+            run_bare(conn, jobs, how.again, watch)
+        });
+        self.defer(late, how);
+        match outcome {
+            Ok(()) => {
+                if let (Some(late), true) = (&self.crew.late, how.alone) {
+                    late.acquit(&keys_of(&jobs));
+                }
+                let locked = answer(jobs);
+                self.defer(locked, how);
             }
-            Err(Failure::Own(..)) => self.run_with_savepoints(split(jobs)),
+            Err(Failure::Own(_, error)) if jobs.len() == 1 && jobs[0].callers() == 1 && !how.again => {
+                refuse_one(jobs, error);
+            }
+            Err(Failure::Own(..)) => self.run_with_savepoints(split(jobs), how),
             Err(Failure::Panicked(place)) if jobs[place].callers() == 1 => {
                 jobs.remove(place).refuse(Error::Internal("a job panicked".to_owned()));
-                self.run_alone(split(jobs), false);
+                self.run_alone(split(jobs), how);
             }
-            Err(Failure::Panicked(_) | Failure::MakeWay) => self.run_alone(split(jobs), false),
-            Err(Failure::Unknown(why)) => {
-                log::warn!("a COMMIT had an unknown outcome ({why}): looking up what was committed");
-                self.run_alone(split(jobs), true);
-            }
-            Err(Failure::Database(why)) => refuse_all(jobs, &why),
+            Err(Failure::Panicked(_) | Failure::MakeWay) => self.run_alone(split(jobs), how),
+            Err(failure) => self.put_off(jobs, how, failure, looks_left),
         }
     }
 
     /// Runs each job inside a savepoint; a job that fails by its own doing is answered so and loses only itself.
-    fn run_with_savepoints(&mut self, mut jobs: Jobs) {
+    fn run_with_savepoints(&mut self, mut jobs: Jobs, how: How) {
         let mut failed: Vec<(usize, Error)> = Vec::new();
-        let outcome = self.transaction(&mut jobs, |conn, jobs| {
+        let mut late = Vec::new();
+        let waits = self.crew.late.is_none();
+        let outcome = self.attempt.transaction(&mut jobs, |conn, jobs, watch| {
             failed.clear();
-            lock_users(conn, users_of(jobs)).map_err(database)?;
-            for (place, job) in jobs.iter_mut().enumerate() {
-                Transactions::begin_transaction(conn).map_err(database)?;
-                match run_one(conn, job, place, false) {
-                    Ok(()) => Transactions::commit_transaction(conn).map_err(database)?,
+            late = set_aside(conn, jobs, waits)?;
+            for place in 0..jobs.len() {
+                Transactions::begin_transaction(conn).map_err(Failure::of)?;
+                match super::attempt::run_one(conn, jobs, place, how.again, watch) {
+                    Ok(()) => Transactions::commit_transaction(conn).map_err(Failure::of)?,
                     Err(Failure::Own(place, error)) => {
-                        Transactions::rollback_transaction(conn).map_err(database)?;
+                        Transactions::rollback_transaction(conn).map_err(Failure::of)?;
                         failed.push((place, error));
                     }
                     Err(failure) => return Err(failure),
@@ -110,185 +125,129 @@ impl Writer {
             }
             Ok(())
         });
+        self.defer(late, how);
         match outcome {
             Ok(()) => {
+                let mut again = Vec::new();
                 for (place, error) in failed.into_iter().rev() {
-                    jobs.remove(place).refuse(error);
+                    let job = jobs.remove(place);
+                    // It may have lost to the very commit that was in doubt: then a second look finds it.
+                    if how.again { again.push(job) } else { job.refuse(error) }
                 }
-                answer(jobs);
+                let locked = answer(jobs);
+                self.defer(locked, how);
+                self.run_alone(again, how);
             }
-            Err(Failure::Unknown(_)) => self.run_alone(jobs, true),
-            Err(Failure::Own(..) | Failure::Panicked(_) | Failure::MakeWay) => self.run_alone(jobs, false),
-            Err(Failure::Database(why)) => refuse_all(jobs, &why),
+            Err(Failure::Own(..) | Failure::Panicked(_) | Failure::MakeWay) => self.run_alone(jobs, how),
+            Err(failure) => self.put_off(jobs, how, failure, LOOKS),
         }
     }
 
-    /// Runs each job in a transaction of its own, until the database itself fails: then the rest is refused.
-    fn run_alone(&mut self, jobs: Jobs, again: bool) {
-        let mut broken: Option<String> = None;
-        // What may be committed already has to be looked up, whoever waits.
-        for job in if again { jobs } else { waiting(jobs) } {
-            match &broken {
-                Some(why) => refuse_all(vec![job], why),
-                None => broken = self.run_single(job, again),
+    /// Runs each job in a transaction of its own, until the database itself fails: then the rest is put off, or refused.
+    fn run_alone(&mut self, jobs: Jobs, how: How) {
+        let mut jobs = waiting(jobs).into_iter();
+        while let Some(job) = jobs.next() {
+            if let Some(why) = self.run_single(job, how) {
+                let rest: Jobs = jobs.collect();
+                return match (&self.crew.late, how.again) {
+                    (Some(_), true) => self.defer(rest, how),
+                    _ => refuse_all(rest, &why),
+                };
             }
         }
     }
 
-    /// Answers why the database failed, if it did.
-    fn run_single(&mut self, job: Box<dyn Queued>, again: bool) -> Option<String> {
+    /// Returns why the database failed, if it did.
+    fn run_single(&mut self, job: Box<dyn super::job::Queued>, how: How) -> Option<String> {
         let mut jobs = vec![job];
         let mut tries_left = 2;
+        let waits = self.crew.late.is_none();
         loop {
             tries_left -= 1;
-            match self.transaction(&mut jobs, |conn, jobs| run_bare(conn, jobs, again)) {
-                Ok(()) => answer(jobs),
+            let mut late = Vec::new();
+            let outcome = self.attempt.transaction(&mut jobs, |conn, jobs, watch| {
+                late = set_aside(conn, jobs, waits)?;
+                run_bare(conn, jobs, how.again, watch)
+            });
+            self.defer(late, how);
+            match outcome {
+                Ok(()) => {
+                    let locked = answer(jobs);
+                    self.defer(locked, how);
+                }
                 // The first try may have waited for, and then lost to, the very commit that was in doubt: then a
                 // second look finds what the job has already done.
-                Err(Failure::Own(..)) if again && tries_left > 0 => continue,
+                Err(Failure::Own(..)) if how.again && tries_left > 0 => continue,
                 Err(Failure::MakeWay) if tries_left > 0 => continue,
                 Err(Failure::Own(_, error)) => refuse_one(jobs, error),
                 Err(Failure::Panicked(_)) => refuse_one(jobs, Error::Internal("a job panicked".to_owned())),
                 Err(Failure::MakeWay) => {
-                    refuse_all(jobs, "PostgreSQL let other transactions go first, twice")
+                    refuse_all(jobs, "PostgreSQL let other transactions go first, twice");
                 }
-                Err(Failure::Unknown(why) | Failure::Database(why)) => {
-                    refuse_all(jobs, &why);
+                Err(Failure::Unknown(why)) => {
+                    self.put_off(jobs, how, Failure::Unknown(why.clone()), 0);
                     return Some(why);
                 }
+                Err(Failure::Database(why)) => {
+                    self.put_off(jobs, how, Failure::Database(why.clone()), 0);
+                    return Some(why);
+                }
+                Err(failure) => self.put_off(jobs, how, failure, 0),
             }
             return None;
         }
     }
 
-    /// One transaction: BEGIN, `body`, COMMIT. Whatever went wrong, there is no transaction open afterwards.
-    fn transaction(
-        &mut self,
-        jobs: &mut Jobs,
-        body: impl FnOnce(&mut DbConnection, &mut Jobs) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let mut session = self.begin()?;
-        let conn = session.connection();
-        if let Err(failure) = body(conn, jobs) {
-            // Only after a job's own failure is the connection known to be sound.
-            let rolled_back = Transactions::rollback_transaction(conn).is_ok();
-            if rolled_back && matches!(failure, Failure::Own(..)) {
-                self.session = Some(session);
+    /// What happens to jobs whose transaction came to nothing through no doing of their own.
+    fn put_off(&mut self, jobs: Jobs, how: How, failure: Failure, looks_left: u32) {
+        match failure {
+            // Another writer has the twins of these jobs, and answers.
+            Failure::Abandoned => {}
+            Failure::Locked(place) => self.isolate(jobs, how, place),
+            Failure::Unknown(why) => {
+                log::warn!("a COMMIT had an unknown outcome ({why}): looking up what was committed");
+                self.look_again(jobs, why, looks_left);
             }
-            return Err(match failure {
-                Failure::Database(why) => Failure::Database(self.connector.advise(why)),
-                failure => failure,
-            });
-        }
-        match commit_on(conn) {
-            Ok(()) => {
-                // An SQLite file or log that was moved, deleted or overwritten has lost what was committed.
-                let is_there = session.check_commit();
-                self.session = Some(session);
-                is_there.map_err(Failure::Database)
-            }
-            // PostgreSQL says so before it commits anything.
-            Err(error) if makes_way(&error) => Err(Failure::MakeWay),
-            Err(error) => {
-                // A transaction that can still be rolled back has not been committed.
-                let rolled_back = Transactions::rollback_transaction(conn).is_ok();
-                if self.connector.url.is_postgres() && !rolled_back {
-                    return Err(Failure::Unknown(error.to_string()));
-                }
-                Err(Failure::Database(format!("COMMIT failed: {error}")))
-            }
+            Failure::Database(why) if how.again => self.look_again(jobs, why, looks_left),
+            Failure::Database(why) => refuse_all(jobs, &why),
+            Failure::Own(_, error) => refuse_one(split(jobs), error),
+            Failure::Panicked(_) | Failure::MakeWay => refuse_all(jobs, "it was run in vain"),
         }
     }
 
-    /// Begins a transaction, on a new connection if the last one is gone: nothing has run yet, so that is safe.
-    fn begin(&mut self) -> Result<Session, Failure> {
-        let mut kept = self.session.take();
-        loop {
-            let is_new = kept.is_none();
-            let mut session = match kept.take() {
-                Some(session) => session,
-                None => self.connector.connect_with_reason().map_err(|error| match error {
-                    Error::Unavailable(why) => Failure::Database(why),
-                    error => Failure::Database(error.to_string()),
-                })?,
-            };
-            match begin_in(&mut session) {
-                Ok(()) => return Ok(session),
-                Err(NotBegun::Disconnected(why)) if !is_new => {
-                    log::info!("the database closed a connection: {why}")
-                }
-                Err(NotBegun::Disconnected(why) | NotBegun::Broken(why)) => {
-                    return Err(Failure::Database(format!("BEGIN failed: {why}")));
-                }
-                Err(NotBegun::NotNow(why)) => {
-                    self.session = Some(session);
-                    return Err(Failure::Database(why));
-                }
-            }
+    /// Looks up, in one transaction, which of the jobs an earlier COMMIT has done, and runs the others.
+    fn look_again(&mut self, jobs: Jobs, why: String, looks_left: u32) {
+        let how = How { again: true, alone: false };
+        if looks_left > 0 {
+            self.run_together(jobs, how, looks_left - 1);
+        } else if self.crew.late.is_some() {
+            self.defer(jobs, how);
+        } else {
+            refuse_all(jobs, &why);
         }
     }
-}
 
-fn run_bare(conn: &mut DbConnection, jobs: &mut Jobs, again: bool) -> Result<(), Failure> {
-    lock_users(conn, users_of(jobs)).map_err(database)?;
-    jobs.iter_mut().enumerate().try_for_each(|(place, job)| run_one(conn, job, place, again))
-}
-
-fn run_one(
-    conn: &mut DbConnection,
-    job: &mut Box<dyn Queued>,
-    place: usize,
-    again: bool,
-) -> Result<(), Failure> {
-    match catch_unwind(AssertUnwindSafe(|| job.run(conn, again))) {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) if error.is_constraint_violation() => Err(Failure::Own(place, error)),
-        Ok(Err(Error::Database(error))) => Err(database(error)),
-        Ok(Err(error)) => Err(Failure::Own(place, error)),
-        Err(_) => Err(Failure::Panicked(place)),
+    /// A job ran into a lock that it could not skip. All of the batch go to the slow lane, each user's jobs apart.
+    fn isolate(&mut self, jobs: Jobs, how: How, place: Option<usize>) {
+        let Some(late) = &self.crew.late else {
+            return refuse_all(jobs, "another transaction kept the rows locked that this needs");
+        };
+        let culprit = place.filter(|place| jobs[*place].callers() == 1).map(|place| jobs[place].keys());
+        let keys = culprit.unwrap_or_else(|| keys_of(&jobs));
+        if keys.len() == 1 {
+            late.quarantine(&keys);
+        }
+        self.defer(jobs, How { alone: true, ..how });
     }
-}
 
-fn users_of(jobs: &Jobs) -> Vec<i64> {
-    jobs.iter().flat_map(|job| job.scope()).copied().collect()
-}
-
-/// Without the jobs that nobody waits for any more: while the database hung, their callers were told 503.
-fn waiting(jobs: Jobs) -> Jobs {
-    jobs.into_iter().filter_map(|mut job| job.keep_waiting().then_some(job)).collect()
-}
-
-/// Commands of one set become one job.
-fn grouped(batch: Jobs) -> Jobs {
-    let mut jobs: Jobs = Vec::new();
-    for job in batch {
-        let left_over = jobs.iter_mut().try_fold(job, |job, group| group.absorb(job));
-        jobs.extend(left_over);
+    /// Leaves jobs to the slow lane, unless they are another writer's by now.
+    fn defer(&self, jobs: Jobs, how: How) {
+        if jobs.is_empty() || !self.attempt.is_mine() {
+            return;
+        }
+        match &self.crew.late {
+            Some(late) => late.defer(jobs, how),
+            None => refuse_all(jobs, "another transaction kept the rows locked that this needs"),
+        }
     }
-    jobs
-}
-
-fn split(jobs: Jobs) -> Jobs {
-    jobs.into_iter().flat_map(|job| job.split()).collect()
-}
-
-fn answer(jobs: Jobs) {
-    jobs.into_iter().for_each(|job| job.answer());
-}
-
-fn refuse_one(jobs: Jobs, error: Error) {
-    let mut error = Some(error);
-    for job in jobs {
-        job.refuse(error.take().unwrap_or_else(|| Error::Internal("one error for several jobs".to_owned())));
-    }
-}
-
-fn refuse_all(jobs: Jobs, why: &str) {
-    for job in split(jobs) {
-        job.refuse(Error::Unavailable(why.to_owned()));
-    }
-}
-
-fn database(error: DieselError) -> Failure {
-    if makes_way(&error) { Failure::MakeWay } else { Failure::Database(error.to_string()) }
 }

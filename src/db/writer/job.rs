@@ -1,7 +1,8 @@
 //! What waits in a writer's queue.
 
 use std::any::Any;
-use std::mem::take;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
@@ -12,16 +13,24 @@ use crate::error::{Error, Result};
 pub trait SetCommand: Send + Sync + Sized + 'static {
     type Answer: Send + 'static;
 
-    /// Which writer takes it, modulo their number: commands that touch the same rows should go to the same one.
+    /// Which writer takes it, modulo their number. Commands that lock the same rows return the same number.
     fn shard(&self) -> usize;
 
-    /// Runs all commands, in this order, and answers each. An error fails them all; they are then run again one
-    /// by one. `again`: an earlier COMMIT of this very command had an unknown outcome, so look first whether it
-    /// was done.
+    /// Runs all commands, in this order, and returns an answer for each. `None`: another transaction has locked the
+    /// command's rows. It wrote nothing and is run again later. An error fails them all; they are then run again one
+    /// by one. `again`: an earlier COMMIT of these commands had an unknown outcome, so look first whether they were
+    /// done.
     ///
     /// # Errors
     /// A database error; a refusal is an `Answer`.
-    fn run(conn: &mut DbConnection, commands: &[&Self], again: bool) -> Result<Vec<Self::Answer>>;
+    fn run(conn: &mut DbConnection, commands: &[&Self], again: bool) -> Result<Vec<Option<Self::Answer>>>;
+}
+
+/// What tells the jobs that lock the same rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Key {
+    User(i64),
+    Shard(usize),
 }
 
 /// A job with its caller. It keeps its outcome until the writer says whether that was committed.
@@ -29,8 +38,14 @@ pub(super) trait Queued: Any + Send {
     /// The users whose rows it changes.
     fn scope(&self) -> &[i64];
 
+    /// Which rows it locks, as far as that is known.
+    fn keys(&self) -> Vec<Key>;
+
+    /// When the first of its callers asked.
+    fn since(&self) -> Instant;
+
     /// Lets go of callers who no longer wait: they were told that nothing is confirmed, and what has not run for them
-    /// should not. Answers whether anybody is left.
+    /// should not. Returns whether anybody is left.
     fn keep_waiting(&mut self) -> bool;
 
     /// Runs it, inside the writer's transaction.
@@ -48,42 +63,81 @@ pub(super) trait Queued: Any + Send {
     /// How many callers are in it.
     fn callers(&self) -> usize;
 
-    /// Tells the caller what the last run gave. Only after COMMIT.
-    fn answer(self: Box<Self>);
+    /// The same job for the same callers, to be run by another writer should this one hang. Each caller hears only the
+    /// first answer.
+    fn twin(&self) -> Box<dyn Queued>;
 
-    /// Tells the caller an error instead.
+    /// Tells the callers what the last run gave. Only after COMMIT. Returns the commands whose rows were locked.
+    fn answer(self: Box<Self>) -> Option<Box<dyn Queued>>;
+
+    /// Tells the callers an error instead.
     fn refuse(self: Box<Self>, error: Error);
 }
 
-pub(super) struct Job<T, F> {
+/// Work and who asked for it. A job and its twin share it.
+struct Asked<W, T> {
     scope: Vec<i64>,
-    job: F,
-    reply: oneshot::Sender<Result<T>>,
+    work: W,
+    since: Instant,
+    reply: Mutex<Option<oneshot::Sender<Result<T>>>>,
+}
+
+impl<W, T> Asked<W, T> {
+    fn new(scope: Vec<i64>, work: W, reply: oneshot::Sender<Result<T>>) -> Arc<Self> {
+        Arc::new(Asked { scope, work, since: Instant::now(), reply: Mutex::new(Some(reply)) })
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.reply().as_ref().is_some_and(|reply| !reply.is_closed())
+    }
+
+    /// A caller that has gone away is no longer interested: nothing is lost with the answer.
+    fn tell(&self, outcome: Result<T>) {
+        if let Some(reply) = self.reply().take() {
+            let _ = reply.send(outcome);
+        }
+    }
+
+    fn reply(&self) -> MutexGuard<'_, Option<oneshot::Sender<Result<T>>>> {
+        self.reply.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(super) struct Job<T, F> {
+    asked: Arc<Asked<F, T>>,
     outcome: Option<T>,
 }
 
 impl<T, F> Job<T, F> {
     pub(super) fn new(scope: Vec<i64>, job: F, reply: oneshot::Sender<Result<T>>) -> Self {
-        Job { scope, job, reply, outcome: None }
+        Job { asked: Asked::new(scope, job, reply), outcome: None }
     }
 }
 
 impl<T, F> Queued for Job<T, F>
 where
     T: Send + 'static,
-    F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+    F: Fn(&mut DbConnection) -> Result<T> + Send + Sync + 'static,
 {
     fn scope(&self) -> &[i64] {
-        &self.scope
+        &self.asked.scope
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        self.asked.scope.iter().copied().map(Key::User).collect()
+    }
+
+    fn since(&self) -> Instant {
+        self.asked.since
     }
 
     fn keep_waiting(&mut self) -> bool {
-        !self.reply.is_closed()
+        self.asked.is_waiting()
     }
 
     fn run(&mut self, conn: &mut DbConnection, _again: bool) -> Result<()> {
         self.outcome = None;
-        self.outcome = Some((self.job)(conn)?);
+        self.outcome = Some((self.asked.work)(conn)?);
         Ok(())
     }
 
@@ -103,26 +157,33 @@ where
         1
     }
 
-    fn answer(self: Box<Self>) {
-        // A caller that has gone away is no longer interested: nothing is lost with the answer.
-        let _ = self.reply.send(self.outcome.ok_or_else(no_outcome));
+    fn twin(&self) -> Box<dyn Queued> {
+        Box::new(Job { asked: self.asked.clone(), outcome: None })
+    }
+
+    fn answer(self: Box<Self>) -> Option<Box<dyn Queued>> {
+        self.asked.tell(self.outcome.ok_or_else(no_outcome));
+        None
     }
 
     fn refuse(self: Box<Self>, error: Error) {
-        let _ = self.reply.send(Err(error));
+        self.asked.tell(Err(error));
     }
 }
 
 /// Commands of one kind, each with its caller.
 pub(super) struct SetJob<C: SetCommand> {
-    commands: Vec<C>,
-    replies: Vec<oneshot::Sender<Result<C::Answer>>>,
-    outcomes: Vec<C::Answer>,
+    asked: Vec<Arc<Asked<C, C::Answer>>>,
+    outcomes: Vec<Option<C::Answer>>,
 }
 
 impl<C: SetCommand> SetJob<C> {
     pub(super) fn new(command: C, reply: oneshot::Sender<Result<C::Answer>>) -> Self {
-        SetJob { commands: vec![command], replies: vec![reply], outcomes: Vec::new() }
+        SetJob::of(vec![Asked::new(Vec::new(), command, reply)])
+    }
+
+    fn of(asked: Vec<Arc<Asked<C, C::Answer>>>) -> Self {
+        SetJob { asked, outcomes: Vec::new() }
     }
 }
 
@@ -131,19 +192,26 @@ impl<C: SetCommand> Queued for SetJob<C> {
         &[]
     }
 
+    fn keys(&self) -> Vec<Key> {
+        self.asked.iter().map(|asked| Key::Shard(asked.work.shard())).collect()
+    }
+
+    fn since(&self) -> Instant {
+        self.asked.iter().map(|asked| asked.since).min().unwrap_or_else(Instant::now)
+    }
+
     fn is_set(&self) -> bool {
         true
     }
 
     fn keep_waiting(&mut self) -> bool {
-        let pairs = take(&mut self.commands).into_iter().zip(take(&mut self.replies));
-        (self.commands, self.replies) = pairs.filter(|(_, reply)| !reply.is_closed()).unzip();
-        !self.commands.is_empty()
+        self.asked.retain(|asked| asked.is_waiting());
+        !self.asked.is_empty()
     }
 
     fn run(&mut self, conn: &mut DbConnection, again: bool) -> Result<()> {
         self.outcomes.clear();
-        let commands: Vec<&C> = self.commands.iter().collect();
+        let commands: Vec<&C> = self.asked.iter().map(|asked| &asked.work).collect();
         self.outcomes = C::run(conn, &commands, again)?;
         if self.outcomes.len() != commands.len() {
             return Err(Error::Internal("a set of commands gave the wrong number of answers".to_owned()));
@@ -156,33 +224,42 @@ impl<C: SetCommand> Queued for SetJob<C> {
             return Some(other);
         }
         if let Ok(other) = (other as Box<dyn Any>).downcast::<Self>() {
-            self.commands.extend(other.commands);
-            self.replies.extend(other.replies);
+            self.asked.extend(other.asked);
         }
         None
     }
 
     fn split(self: Box<Self>) -> Vec<Box<dyn Queued>> {
-        let pairs = self.commands.into_iter().zip(self.replies);
-        pairs.map(|(command, reply)| Box::new(SetJob::new(command, reply)) as Box<dyn Queued>).collect()
+        let single = |asked| Box::new(SetJob::of(vec![asked])) as Box<dyn Queued>;
+        self.asked.into_iter().map(single).collect()
     }
 
     fn callers(&self) -> usize {
-        self.commands.len()
+        self.asked.len()
     }
 
-    fn answer(self: Box<Self>) {
+    fn twin(&self) -> Box<dyn Queued> {
+        Box::new(SetJob::of(self.asked.clone()))
+    }
+
+    fn answer(self: Box<Self>) -> Option<Box<dyn Queued>> {
         let mut outcomes = self.outcomes.into_iter();
-        for reply in self.replies {
-            let _ = reply.send(outcomes.next().ok_or_else(no_outcome));
+        let mut locked = Vec::new();
+        for asked in self.asked {
+            match outcomes.next() {
+                Some(Some(outcome)) => asked.tell(Ok(outcome)),
+                Some(None) => locked.push(asked),
+                None => asked.tell(Err(no_outcome())),
+            }
         }
+        (!locked.is_empty()).then(|| Box::new(SetJob::of(locked)) as Box<dyn Queued>)
     }
 
     fn refuse(self: Box<Self>, error: Error) {
         let text = error.to_string();
         let mut first = Some(error);
-        for reply in self.replies {
-            let _ = reply.send(Err(first.take().unwrap_or_else(|| Error::Unavailable(text.clone()))));
+        for asked in self.asked {
+            asked.tell(Err(first.take().unwrap_or_else(|| Error::Unavailable(text.clone()))));
         }
     }
 }

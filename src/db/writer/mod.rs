@@ -2,20 +2,29 @@
 //! queued, up to a bound, run it in one transaction, commit once, and then answer all.
 //!
 //! - [`queue`]: the bounded queue of one writer, with its two lanes;
-//! - [`job`]: what waits there: jobs, and sets of commands that can run as one statement;
+//! - [`job`]: what waits there: jobs, and sets of commands that can run as one statement; [`jobs`]: many of them;
 //! - [`batch`]: how a batch is run, and what happens to the others when one fails;
-//! - [`transaction`]: the statements around it.
+//! - [`attempt`]: one transaction; [`transaction`]: the statements around it;
+//! - [`late`]: the slow lane, for jobs whose rows another transaction has locked;
+//! - [`seat`]: who takes over from a writer that hangs; [`watch`]: how that is noticed;
+//! - [`readiness`]: whether all of this works.
 //!
 //! SQLite has one writer. PostgreSQL has a few, with the users shared out among them, so that two writers
-//! seldom meet at one row.
+//! seldom meet at one row; one for bulk work, and two for the slow lane.
 
+mod attempt;
 mod batch;
 mod job;
+mod jobs;
+mod late;
+mod pulse;
 mod queue;
+mod readiness;
+mod seat;
 mod transaction;
+mod watch;
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -24,19 +33,29 @@ use tokio::sync::oneshot;
 
 pub use job::SetCommand;
 pub use queue::Lane;
+pub use readiness::NotReady;
+pub use transaction::lock_users;
 
-use super::connection::Connector;
+use super::connection::{Connector, Purpose};
 use super::{BULK_ROWS, DbConnection};
 use crate::error::{Error, Result};
 use job::{Job, Queued, SetJob};
+use late::Late;
 use queue::Queue;
+use seat::{Crew, Seat, Source};
 
 /// Jobs that a writer may commit at once.
 const BATCH: usize = 128;
 /// Jobs that may wait for a writer in one lane; one more is answered 503.
 const QUEUE_BOUND: usize = 4096;
-/// How long anybody waits for a commit before it is answered that it is not confirmed.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(20);
+/// How long a request waits for a commit before it is answered that it is not confirmed.
+const CONFIRM_WITHIN: Duration = Duration::from_millis(5500);
+/// The same for bulk work, which nobody waits for.
+const CONFIRM_BULK_WITHIN: Duration = Duration::from_secs(20);
+/// Threads for jobs whose rows are locked, on PostgreSQL.
+const LATE_WRITERS: usize = 2;
+/// How much longer a part of bulk work may take than a batch of requests.
+const BULK_PATIENCE: u32 = 8;
 
 const _: () = assert!(BULK_ROWS <= 200);
 
@@ -62,38 +81,79 @@ impl Scope {
 /// All writers of this process. Dropping it ends them when their queues are empty.
 pub(super) struct Writers {
     queues: Vec<Arc<Queue>>,
+    /// The queue of the writer for bulk work; `None`: it waits in the others' second lanes.
+    bulk: Option<Arc<Queue>>,
+    /// Of `queues`, in the same order; then of all others.
+    seats: Vec<Arc<Seat>>,
+    crew: Crew,
     next: AtomicUsize,
+    readiness: readiness::State,
 }
 
 impl Writers {
+    /// Starts `count` writers for requests, and on PostgreSQL those for bulk work and locked rows. A writer that makes no
+    /// progress for `patience` counts as hanging.
+    ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(connector: &Connector, count: usize) -> io::Result<Writers> {
+    pub(super) fn start(
+        connector: impl Fn(Purpose) -> Connector,
+        count: usize,
+        patience: Duration,
+    ) -> io::Result<Writers> {
+        let is_postgres = connector(Purpose::Write).url.is_postgres();
+        let late = is_postgres.then(|| Arc::new(Late::default()));
+        let limit = is_postgres.then_some(patience);
+        let crew = Crew { late, ..Crew::default() };
+        let mut seats = Vec::new();
         let queues: Vec<_> = (0..count).map(|_| Arc::new(Queue::new(QUEUE_BOUND))).collect();
         for (number, queue) in queues.iter().enumerate() {
-            let (queue, connector) = (queue.clone(), connector.clone());
-            let name = format!("writer-{number}");
-            std::thread::Builder::new().name(name).spawn(move || write_until_closed(&queue, &connector))?;
+            let source = Source::Queue(queue.clone());
+            let (name, connector) = (format!("writer-{number}"), connector(Purpose::Write));
+            seats.push(Seat::start(name, source, connector, crew.clone(), limit)?);
         }
-        Ok(Writers { queues, next: AtomicUsize::new(0) })
+        let mut bulk = None;
+        if let Some(late) = &crew.late {
+            for number in 0..LATE_WRITERS {
+                let source = Source::Late(late.clone());
+                let (name, connector) = (format!("late-writer-{number}"), connector(Purpose::Write));
+                seats.push(Seat::start(name, source, connector, crew.clone(), limit)?);
+            }
+            let queue = Arc::new(Queue::new(QUEUE_BOUND));
+            let source = Source::Queue(queue.clone());
+            let patient = Crew { late: None, ..crew.clone() };
+            let limit = limit.map(|limit| limit * BULK_PATIENCE);
+            let connector = connector(Purpose::Bulk);
+            seats.push(Seat::start("bulk-writer".to_owned(), source, connector, patient, limit)?);
+            bulk = Some(queue);
+        }
+        Ok(Writers {
+            queues,
+            bulk,
+            seats,
+            crew,
+            next: AtomicUsize::new(0),
+            readiness: readiness::State::default(),
+        })
     }
 
     pub(super) async fn job<T, F>(&self, lane: Lane, scope: Scope, job: F) -> Result<T>
     where
         T: Send + 'static,
-        F: Fn(&mut DbConnection) -> Result<T> + Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + Sync + 'static,
     {
         let shard = scope.0.first().and_then(|id| usize::try_from(*id).ok());
         let (reply, answer) = oneshot::channel();
         self.push(lane, shard, Box::new(Job::new(scope.0, job, reply)))?;
-        confirmed(answer).await
+        let limit = if lane == Lane::Bulk { CONFIRM_BULK_WITHIN } else { CONFIRM_WITHIN };
+        confirmed(answer, limit).await
     }
 
     pub(super) async fn set<C: SetCommand>(&self, command: C) -> Result<C::Answer> {
         let shard = Some(command.shard());
         let (reply, answer) = oneshot::channel();
         self.push(Lane::Main, shard, Box::new(SetJob::new(command, reply)))?;
-        confirmed(answer).await
+        confirmed(answer, CONFIRM_WITHIN).await
     }
 
     /// How many jobs of the main lane were begun so far.
@@ -101,9 +161,18 @@ impl Writers {
         self.queues.iter().map(|queue| queue.taken()).sum()
     }
 
+    /// Lets new threads take over from those that hang. The watchdog calls it all the time.
+    pub(super) fn relieve(&self) {
+        self.seats.iter().for_each(Seat::relieve);
+    }
+
     fn push(&self, lane: Lane, shard: Option<usize>, job: Box<dyn Queued>) -> Result<()> {
         let number = shard.unwrap_or_else(|| self.next.fetch_add(1, Ordering::Relaxed));
-        match self.queues.get(number % self.queues.len().max(1)) {
+        let queue = match (&self.bulk, lane) {
+            (Some(bulk), Lane::Bulk) => Some(bulk),
+            _ => self.queues.get(number % self.queues.len().max(1)),
+        };
+        match queue {
             Some(queue) if queue.push(lane, job) => Ok(()),
             _ => Err(Error::Unavailable("the writer's queue is full".to_owned())),
         }
@@ -113,7 +182,8 @@ impl Writers {
 impl Writers {
     /// Takes no more work. Each thread ends, and closes its connection, when its queue is empty.
     pub(super) fn close(&self) {
-        self.queues.iter().for_each(|queue| queue.close());
+        self.queues.iter().chain(&self.bulk).for_each(|queue| queue.close());
+        self.crew.late.iter().for_each(|late| late.close());
     }
 }
 
@@ -123,23 +193,11 @@ impl Drop for Writers {
     }
 }
 
-/// The life of a writer's thread. Jobs that panic are caught where they run; should the writer itself panic, the
-/// callers of that batch are told 503, and a new writer goes on with the queue.
-fn write_until_closed(queue: &Queue, connector: &Connector) {
-    let mut writer = batch::Writer::new(connector.clone());
-    while let Some(batch) = queue.take(BATCH) {
-        if catch_unwind(AssertUnwindSafe(|| writer.run(batch))).is_err() {
-            log::error!("a writer panicked; its batch is not confirmed");
-            writer = batch::Writer::new(connector.clone());
-        }
-    }
-}
-
 /// Waits for the writer's word, but not for ever: a database that hangs must not hang the clients.
-async fn confirmed<T>(answer: oneshot::Receiver<Result<T>>) -> Result<T> {
-    match tokio::time::timeout(CONFIRM_WITHIN, answer).await {
+async fn confirmed<T>(answer: oneshot::Receiver<Result<T>>, limit: Duration) -> Result<T> {
+    match tokio::time::timeout(limit, answer).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(Error::Unavailable("the writer gave no answer".to_owned())),
-        Err(_) => Err(Error::Unavailable(format!("no commit within {} s", CONFIRM_WITHIN.as_secs()))),
+        Err(_) => Err(Error::Unavailable(format!("no commit within {} s", limit.as_secs()))),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::job::Queued;
 
@@ -10,7 +11,7 @@ use super::job::Queued;
 pub enum Lane {
     /// Requests that somebody waits for.
     Main,
-    /// Bulk work: one job at a time, when the main lane is empty or after [`TURNS_BEFORE_BULK`] batches of it.
+    /// Bulk work. On PostgreSQL it has a writer of its own; on SQLite: one job at a time, when the main lane is empty or after [`TURNS_BEFORE_BULK`] batches of it.
     Bulk,
 }
 
@@ -77,6 +78,11 @@ impl Queue {
             }
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// How long the job has waited that is next in the main lane.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        self.lock().main.front().map(|job| job.since().elapsed())
     }
 
     /// How many jobs of the main lane were taken so far.

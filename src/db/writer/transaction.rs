@@ -55,17 +55,59 @@ fn begin_on(conn: &mut DbConnection) -> QueryResult<()> {
 
 /// Locks the rows of all users that the jobs change, in the order of their ids, so that no two transactions wait
 /// for each other in a circle. SQLite has one writer at a time and needs no such thing.
-pub(super) fn lock_users(conn: &mut DbConnection, mut ids: Vec<i64>) -> QueryResult<()> {
+pub fn lock_users(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResult<()> {
     let DbConnection::Postgres(conn) = conn else { return Ok(()) };
+    let ids = distinct(ids);
     if ids.is_empty() {
         return Ok(());
     }
-    ids.sort_unstable();
-    ids.dedup();
     diesel::sql_query("SELECT 1 FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
         .bind::<Array<BigInt>, _>(ids)
         .execute(conn)?;
     Ok(())
+}
+
+#[derive(QueryableByName)]
+struct Id {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+}
+
+/// Like [`lock_users`], but waits for nobody: returns the users whose rows another transaction has locked.
+pub(super) fn locked_among(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResult<Vec<i64>> {
+    let DbConnection::Postgres(conn) = conn else { return Ok(Vec::new()) };
+    let ids = distinct(ids);
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lock = "SELECT id FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
+    let free: Vec<Id> = diesel::sql_query(lock).bind::<Array<BigInt>, _>(&ids).load(conn)?;
+    let missing: Vec<i64> =
+        ids.into_iter().filter(|id| free.binary_search_by_key(id, |free| free.id).is_err()).collect();
+    if missing.is_empty() {
+        return Ok(missing);
+    }
+    // Some of them may not be there at all.
+    let locked: Vec<Id> = diesel::sql_query("SELECT id FROM users WHERE id = ANY($1)")
+        .bind::<Array<BigInt>, _>(missing)
+        .load(conn)?;
+    Ok(locked.into_iter().map(|locked| locked.id).collect())
+}
+
+fn distinct(mut ids: Vec<i64>) -> Vec<i64> {
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// Whether a statement waited in vain for a lock. The transaction can be rolled back, and the connection is sound.
+pub(super) fn is_lock_timeout(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
+            information.message() == "canceling statement due to lock timeout"
+        }
+        _ => false,
+    }
 }
 
 /// COMMIT. Where a statement has failed and its error was ignored, PostgreSQL takes COMMIT for ROLLBACK and calls that a

@@ -62,13 +62,16 @@ pub(super) const COMMON: &[Check] = &[
               FROM ledger_entries WHERE chat_id IS NOT NULL GROUP BY chat_id HAVING sum(amount) > 0",
     },
     Check {
-        claim: "a failed chat costs nothing, and a pending one has nothing given back",
+        claim: "a failed chat costs nothing, unless its upstream worked, and a pending one has nothing given back",
         sql: "SELECT 'chat ' || id AS subject, 'is ' || state || ', but ' || -total || ' of its charge of ' || charge
                      || ' stay taken' AS fault
               FROM (SELECT id, state, charge,
-                           coalesce((SELECT sum(amount) FROM ledger_entries e WHERE e.chat_id = chats.id), 0) AS total
+                           coalesce((SELECT sum(amount) FROM ledger_entries e WHERE e.chat_id = chats.id), 0) AS total,
+                           failure IN ('it took too long', 'the model wrote nothing') AND prompt_tokens IS NOT NULL
+                               AS worked
                     FROM chats WHERE origin = 'live' AND state IN ('failed', 'pending')) AS ended
-              WHERE (state = 'failed' AND total <> 0) OR (state = 'pending' AND total <> -charge)",
+              WHERE (state = 'failed' AND total <> 0 AND NOT coalesce(worked, FALSE))
+                 OR (state = 'pending' AND total <> -charge)",
     },
     Check {
         claim: "a complete chat was not refunded",
@@ -78,11 +81,13 @@ pub(super) const COMMON: &[Check] = &[
               WHERE c.state = 'complete' AND e.actor_id IS NULL",
     },
     Check {
-        claim: "only a chat that was answered is settled",
+        claim: "only a chat is settled that was answered, or that its upstream worked for",
         sql: "SELECT 'chat ' || c.id AS subject,
                      'is ' || c.state || ', but ledger entry ' || e.id || ' settles it' AS fault
               FROM ledger_entries e JOIN chats c ON c.id = e.chat_id
-              WHERE e.kind = 'settlement' AND c.state NOT IN ('complete', 'cancelled')",
+              WHERE e.kind = 'settlement' AND c.state NOT IN ('complete', 'cancelled')
+                AND NOT (c.state = 'failed' AND c.prompt_tokens IS NOT NULL
+                         AND coalesce(c.failure, '') IN ('it took too long', 'the model wrote nothing'))",
     },
     Check {
         claim: "ledger entries belong to users and chats that exist, and to the chat's own user",
@@ -157,3 +162,17 @@ pub(super) const POSTGRES: &[Check] = &[
                 AND to_regclass(guard.name) IS NULL",
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::responder::Failure;
+
+    #[test]
+    fn the_failures_that_are_settled_are_named_as_they_are_stored() {
+        for failure in [Failure::TooLong, Failure::WroteNothing] {
+            let named = COMMON.iter().filter(|check| check.sql.contains(&format!("'{}'", failure.reason())));
+            assert_eq!(named.count(), 2, "{failure:?}");
+        }
+    }
+}

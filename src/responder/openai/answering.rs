@@ -11,13 +11,10 @@ use super::Permit;
 use super::call::{Begun, Form};
 use super::chunk::{self, Said};
 use super::sse::{Events, TooLong};
-use crate::responder::{Failure, Piece, Usage};
+use crate::responder::{AnswerBounds, Failure, Piece, Usage};
 
-/// An answer has at most so many bytes, and so many more for each token that it may have.
-const BYTES: u64 = 64 << 10;
-const BYTES_A_TOKEN: u64 = 64;
-/// A whole answer that does not stream is read up to here.
-const MOST_OF_A_WHOLE: usize = 8 << 20;
+/// Each arrival counts as so many bytes on the wire at least.
+const LEAST_OF_AN_ARRIVAL: usize = 64;
 /// How long the end of the response may come after the end of the answer, for the connection to be used again.
 const LINGER: Duration = Duration::from_millis(100);
 
@@ -34,7 +31,11 @@ pub struct Answering {
     idle_timeout: Duration,
     /// Since when the upstream is waited for. It stays when `next` is dropped half-way and called again.
     waiting_since: Option<Instant>,
-    bytes_left: u64,
+    /// What is left of the answer's bounds: of text, of bytes on the wire, of events.
+    text_left: usize,
+    wire_left: u64,
+    events_left: u64,
+    bounds: AnswerBounds,
     has_reason: bool,
     /// Something of the answer has come.
     has_begun: bool,
@@ -52,16 +53,20 @@ enum Arrival {
 
 impl Answering {
     pub(super) fn new(begun: Begun, permit: Permit, idle_timeout: Duration, max_output: u32) -> Answering {
+        let bounds = AnswerBounds::of(max_output);
         Answering {
             form: begun.form,
             response: Some(begun.response),
             permit: Some(permit),
             first: Some(begun.first),
-            events: Events::default(),
+            events: Events::new(bounds.event),
             whole: Vec::new(),
             idle_timeout,
             waiting_since: None,
-            bytes_left: BYTES + BYTES_A_TOKEN * u64::from(max_output),
+            text_left: bounds.text,
+            wire_left: bounds.wire,
+            events_left: bounds.events,
+            bounds,
             has_reason: false,
             has_begun: false,
             is_done: false,
@@ -77,11 +82,7 @@ impl Answering {
         }
         let result = if self.is_done { Ok(None) } else { self.read().await };
         match result {
-            Ok(Some(_)) => {
-                if let Some(permit) = &mut self.permit {
-                    permit.began();
-                }
-            }
+            Ok(Some(_)) => {}
             Ok(None) => self.end(),
             Err(failure) => self.fail(failure),
         }
@@ -95,7 +96,10 @@ impl Answering {
 
     async fn read(&mut self) -> Result<Option<Piece>, Failure> {
         loop {
-            while let Some(data) = self.events.next().map_err(|TooLong| Failure::Unreadable)? {
+            // Many small events must not keep the thread from other calls.
+            tokio::task::coop::consume_budget().await;
+            if let Some(data) = self.events.next().map_err(|TooLong| Failure::Unreadable)? {
+                self.events_left = self.events_left.checked_sub(1).ok_or(Failure::Endless)?;
                 let said = chunk::read(data)?;
                 if let Some(piece) = self.take(said)? {
                     return Ok(Some(piece));
@@ -103,13 +107,10 @@ impl Answering {
                 if self.is_done {
                     return Ok(None);
                 }
+                continue;
             }
             match self.receive().await {
-                Arrival::Bytes(bytes) if self.form == Form::Events => self.events.push(&bytes),
-                Arrival::Bytes(bytes) if self.whole.len() + bytes.len() > MOST_OF_A_WHOLE => {
-                    return Err(Failure::Endless);
-                }
-                Arrival::Bytes(bytes) => self.whole.extend_from_slice(&bytes),
+                Arrival::Bytes(bytes) => self.push(&bytes)?,
                 Arrival::End => return self.last(),
                 // Everything is said after the reason: only the usage may be missing.
                 Arrival::Broken(_) if self.has_reason => self.is_done = true,
@@ -119,6 +120,24 @@ impl Answering {
                 return Ok(None);
             }
         }
+    }
+
+    /// Takes in bytes as they arrive, before anybody knows what they mean.
+    fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        // Each arrival takes work, however little it brings.
+        let counted = bytes.len().max(LEAST_OF_AN_ARRIVAL);
+        let left = self.wire_left.checked_sub(u64::try_from(counted).unwrap_or(u64::MAX));
+        match (left, self.form) {
+            (None, _) if self.has_reason => self.is_done = true,
+            (None, _) => return Err(Failure::Endless),
+            (Some(_), Form::Whole) if self.whole.len() + bytes.len() > self.bounds.whole => {
+                return Err(Failure::Endless);
+            }
+            (Some(_), Form::Whole) => self.whole.extend_from_slice(bytes),
+            (Some(_), Form::Events) => self.events.push(bytes),
+        }
+        self.wire_left = left.unwrap_or(0);
+        Ok(())
     }
 
     async fn receive(&mut self) -> Arrival {
@@ -150,12 +169,16 @@ impl Answering {
             Said::Part(piece, usage) => (piece, usage),
         };
         self.usage = usage.or(self.usage);
-        let Some(piece) = piece else { return Ok(None) };
+        let Some(mut piece) = piece else { return Ok(None) };
         self.has_reason |= piece.finish_reason.is_some();
         self.has_begun |= piece.brings_something();
-        let left = self.bytes_left.checked_sub(piece.bytes().max(0).unsigned_abs());
-        self.bytes_left = left.ok_or(Failure::Endless)?;
-        Ok(Some(piece))
+        let written = usize::try_from(piece.bytes()).unwrap_or(0);
+        self.text_left = self.text_left.checked_sub(written).ok_or(Failure::Endless)?;
+        if piece.weight() > self.bounds.part {
+            // They are what is heavy in an honest part.
+            piece.logprobs = None;
+        }
+        if piece.weight() > self.bounds.part { Err(Failure::Unreadable) } else { Ok(Some(piece)) }
     }
 
     /// The response has ended. What its last event says counts although the empty line after it is missing, but half

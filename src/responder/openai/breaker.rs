@@ -1,29 +1,48 @@
-//! Gives an upstream a rest that fails again and again, so that nobody waits, and pays a hold, for another failure.
+//! Stops calls of a model that is down, so that nobody waits, and pays a hold, for another failure.
+//!
+//! A user can make a call fail in any way: a prompt that times out, options that crash the model, a gateway that turns
+//! either into a 503. So failed calls alone do not open a breaker. They start our own probe ([`super::probe`]), and the
+//! probe decides. The probe generates nothing, so it cannot see every fault: failures of many users over some time also
+//! open the breaker, for a short rest.
+
+mod pass;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
 
+use super::probe::Ill;
 use crate::clock;
 use crate::responder::{Failure, Reason};
+pub(super) use pass::Pass;
 
-/// So many failures in a row open it.
-const FAILURES: u32 = 5;
-const FIRST_REST: Duration = Duration::from_secs(5);
-const LONGEST_REST: Duration = Duration::from_secs(60);
-/// Nobody knows how long a probe takes: who comes meanwhile is told to come back after this.
-const WHILE_PROBING: Duration = Duration::from_secs(1);
+/// Failures in a row that start a probe.
+const SUSPICIOUS: u32 = 5;
+/// The shortest time between two probes while calls fail and probes succeed.
+const BETWEEN_PROBES: Duration = Duration::from_secs(1);
+/// The rest after the first failed probe. It doubles with each further one. Probes are free, so rests are short.
+const FIRST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(15);
+/// The longest rest that a probe's `Retry-After` may ask for.
+const LONGEST_ASKED_REST: Duration = Duration::from_secs(60);
+/// While probes succeed, the breaker opens only after failures of this many users, over this time, without one answer.
+const MANY_USERS: usize = 5;
+const LONG: Duration = Duration::from_secs(10);
+const REST_FOR_MANY: Duration = Duration::from_secs(5);
+/// After this many failed probes in a row, one user's call may try in each rest: some servers answer calls but fail
+/// probes.
+const PROBES_ALONE: u32 = 5;
 
 /// Whether calls are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BreakerState {
     /// All calls are made.
     Closed,
+    /// The rest is over, and the probe that may end it is on its way.
+    HalfOpen,
     /// None is made.
     Open,
-    /// The rest is over: one call at a time finds out whether the upstream is well again.
-    HalfOpen,
 }
 
 impl BreakerState {
@@ -37,7 +56,7 @@ impl BreakerState {
     }
 }
 
-/// A moment by both clocks: one to reckon with, one to show.
+/// A moment by both clocks: one to calculate with, one to show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(super) instant: Instant,
@@ -50,7 +69,7 @@ impl Moment {
     }
 }
 
-/// What has been seen of the upstream.
+/// What has been seen of a model.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) state: BreakerState,
@@ -63,8 +82,10 @@ pub(super) struct Seen {
 struct Rest {
     since: Instant,
     length: Duration,
-    /// A probe is on its way.
-    probing: bool,
+    /// Failed probes since the breaker opened. 0: the failures of many users opened it.
+    failed_probes: u32,
+    /// A user's call tries already.
+    is_tried: bool,
 }
 
 impl Rest {
@@ -73,50 +94,140 @@ impl Rest {
     }
 }
 
+/// Failures since the model last answered.
+#[derive(Debug, Default)]
+struct Streak {
+    failures: u32,
+    /// The different users among them, at most [`MANY_USERS`].
+    users: Vec<i64>,
+    since: Option<Instant>,
+}
+
+impl Streak {
+    fn add(&mut self, user_id: i64, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        self.since.get_or_insert(now);
+        if self.users.len() < MANY_USERS && !self.users.contains(&user_id) {
+            self.users.push(user_id);
+        }
+    }
+
+    /// Whether these are too many users, over too long a time, to be one person's doing.
+    fn is_of_many(&self, now: Instant) -> bool {
+        let has_lasted = self.since.is_some_and(|since| now.saturating_duration_since(since) >= LONG);
+        has_lasted && self.users.len() >= MANY_USERS
+    }
+}
+
 #[derive(Debug, Default)]
 struct Memory {
     rest: Option<Rest>,
-    failures_in_a_row: u32,
+    streak: Streak,
+    /// A task probes, until the breaker is closed.
+    is_watched: bool,
+    last_probe: Option<Instant>,
     last_failure: Option<(NaiveDateTime, Reason)>,
     last_success: Option<NaiveDateTime>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Breaker(Mutex<Memory>);
-
-/// Leave to make one call. Dropped without a word on how the call ended, it says nothing about the upstream.
+/// The breaker of one model.
 #[derive(Debug)]
-pub(super) struct Pass {
-    breaker: Arc<Breaker>,
-    is_probe: bool,
+pub(super) struct Breaker {
+    model: String,
+    memory: Mutex<Memory>,
+}
+
+/// Whether a failure starts a probe. The caller must then probe after that time and report to [`Breaker::probed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watch {
+    No,
+    After(Duration),
 }
 
 impl Breaker {
-    /// Whether a call would be made. Who is refused need not wait for a place first.
+    pub(super) fn new(model: &str) -> Breaker {
+        Breaker { model: model.to_owned(), memory: Mutex::default() }
+    }
+
+    /// Checks whether a call would be made, before the caller waits for a place.
+    ///
+    /// # Errors
+    /// [`Failure::Resting`], with the time that is left.
     pub(super) fn check(&self, now: Instant) -> Result<(), Failure> {
         match self.memory().rest {
-            None => Ok(()),
-            Some(rest) if !rest.remaining(now).is_zero() => Err(Failure::Resting(rest.remaining(now))),
-            Some(rest) if rest.probing => Err(Failure::Resting(WHILE_PROBING)),
-            Some(_) => Ok(()),
+            Some(rest) if !rest.may_be_tried() => Err(Failure::Resting(rest.remaining(now))),
+            _ => Ok(()),
         }
     }
 
-    /// Leave to make a call; after a rest, it is the probe.
-    pub(super) fn admit(self: &Arc<Breaker>, now: Instant) -> Result<Pass, Failure> {
+    /// Permits a call for a user.
+    ///
+    /// # Errors
+    /// [`Failure::Resting`], with the time that is left.
+    pub(super) fn admit(self: &Arc<Breaker>, user_id: i64, now: Instant) -> Result<Pass, Failure> {
         let mut memory = self.memory();
-        let is_probe = match &mut memory.rest {
+        let is_trial = match &mut memory.rest {
             None => false,
-            Some(rest) if !rest.remaining(now).is_zero() => {
-                return Err(Failure::Resting(rest.remaining(now)));
-            }
-            Some(rest) if rest.probing => return Err(Failure::Resting(WHILE_PROBING)),
-            Some(rest) => {
-                rest.probing = true;
+            Some(rest) if rest.may_be_tried() => {
+                rest.is_tried = true;
                 true
             }
+            Some(rest) => return Err(Failure::Resting(rest.remaining(now))),
         };
-        Ok(Pass { breaker: self.clone(), is_probe })
+        Ok(Pass::new(self.clone(), user_id, is_trial))
+    }
+
+    /// Takes the result of a probe. Returns when to probe again; `None`: not until a failure starts the next one.
+    pub(super) fn probed(&self, result: Result<(), Ill>, now: Moment) -> Option<Duration> {
+        let mut memory = self.memory();
+        memory.last_probe = Some(now.instant);
+        let remaining = memory.rest.map(|rest| rest.remaining(now.instant));
+        if let (Ok(()), Some(remaining)) = (result, remaining)
+            && !remaining.is_zero()
+        {
+            // Failures of many users opened the breaker during the probe.
+            return Some(remaining);
+        }
+        let (rest, ill) = match (memory.rest, result) {
+            (_, Ok(())) => {
+                if memory.rest.take().is_some() {
+                    memory.streak = Streak::default();
+                    log::info!("model {}: the upstream is well again, calls are made as before", self.model);
+                }
+                memory.is_watched = false;
+                return None;
+            }
+            // A user was answered during the probe.
+            (None, Err(_)) if memory.streak.failures == 0 => {
+                memory.is_watched = false;
+                return None;
+            }
+            (rest, Err(ill)) => (rest, ill),
+        };
+        let failed_probes = rest.map_or(0, |rest| rest.failed_probes);
+        let usual = FIRST_REST.saturating_mul(2_u32.saturating_pow(failed_probes)).min(LONGEST_REST);
+        let length = usual.max(ill.asked_wait.unwrap_or_default().min(LONGEST_ASKED_REST));
+        let failed_probes = failed_probes.saturating_add(1);
+        memory.last_failure = Some((now.time, ill.failure.reason()));
+        self.rest(&mut memory, Rest { since: now.instant, length, failed_probes, is_tried: false });
+        Some(length)
+    }
+
+    fn rest(&self, memory: &mut Memory, rest: Rest) {
+        let (model, seconds, failures) = (&self.model, rest.length.as_secs(), memory.streak.failures);
+        let why = memory.last_failure.map_or("", |(_, reason)| reason);
+        log::warn!("model {model}: no calls for {seconds} s, as {failures} failed in a row and {why}");
+        memory.rest = Some(rest);
+    }
+
+    pub(super) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Whether the last failure was that our key is not accepted.
+    pub(super) fn key_is_doubted(&self) -> bool {
+        let last = self.memory().last_failure;
+        last.is_some_and(|(_, reason)| reason == Failure::KeyRefused.reason())
     }
 
     pub(super) fn seen(&self, now: Instant) -> Seen {
@@ -128,7 +239,7 @@ impl Breaker {
         };
         Seen {
             state,
-            failures_in_a_row: memory.failures_in_a_row,
+            failures_in_a_row: memory.streak.failures,
             last_failure: memory.last_failure,
             last_success: memory.last_success,
         }
@@ -136,101 +247,46 @@ impl Breaker {
 
     /// A poisoned lock is used as it is: nothing under it can leave the memory half changed.
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rest {
+    fn may_be_tried(&self) -> bool {
+        self.failed_probes >= PROBES_ALONE && !self.is_tried
     }
 }
 
 impl Memory {
-    /// The upstream is well: by the word of a probe, or of any call while there is no rest. A call from before the rest
-    /// is no proof that it is over.
-    fn well(&mut self, is_probe: bool) {
-        if is_probe && self.rest.take().is_some() {
-            log::info!("the upstream answers again: calls are made as before");
+    /// A call has shown that the model is well. A call from before the rest does not end it.
+    fn well(&mut self, is_trial: bool) {
+        if is_trial {
+            self.rest = None;
         }
         if self.rest.is_none() {
-            self.failures_in_a_row = 0;
+            self.streak = Streak::default();
         }
     }
 
-    fn ill(&mut self, is_probe: bool, reason: Reason, now: Instant) {
-        let length = match self.rest {
-            None => FIRST_REST,
-            Some(rest) if is_probe => (rest.length * 2).min(LONGEST_REST),
-            // A call from before the rest: what it says is known already.
-            Some(_) => return,
-        };
-        self.failures_in_a_row = self.failures_in_a_row.saturating_add(1);
-        if is_probe || self.failures_in_a_row >= FAILURES {
-            let (failures, seconds) = (self.failures_in_a_row, length.as_secs());
-            log::warn!(
-                "{failures} calls of the upstream failed in a row, now since {reason}: none is made for {seconds} s"
-            );
-            self.rest = Some(Rest { since: now, length, probing: false });
+    fn ill(&mut self, breaker: &Breaker, user_id: i64, now: Instant) -> Watch {
+        // A call from before the rest says nothing new. A call that tried must not prolong the rest.
+        if self.rest.is_some() {
+            return Watch::No;
         }
-    }
-}
-
-impl Pass {
-    /// The answer has begun. Where it is a probe's, that is enough for other calls to be made again, or they would wait
-    /// for the end of an answer that may take minutes; if it fails after all, the rest goes on.
-    pub(super) fn began(&mut self) {
-        if !self.is_probe {
-            return;
+        self.streak.add(user_id, now);
+        let was_watched = self.is_watched;
+        if self.streak.is_of_many(now) {
+            let rest = Rest { since: now, length: REST_FOR_MANY, failed_probes: 0, is_tried: false };
+            breaker.rest(self, rest);
+            self.is_watched = true;
+            return if was_watched { Watch::No } else { Watch::After(REST_FOR_MANY) };
         }
-        self.is_probe = false;
-        let mut memory = self.breaker.memory();
-        memory.well(true);
-        memory.failures_in_a_row = FAILURES - 1;
-    }
-
-    /// The answer came to its end.
-    pub(super) fn succeeded(self, now: Moment) {
-        let mut memory = self.breaker.memory();
-        memory.last_success = Some(now.time);
-        memory.well(self.is_probe);
-    }
-
-    /// There is no answer, or none to its end.
-    pub(super) fn failed(self, failure: Failure, now: Moment) {
-        let mut memory = self.breaker.memory();
-        match failure {
-            // What is wrong is the request.
-            Failure::RequestRefused => memory.well(self.is_probe),
-            // One request may do that to one answer, and must not close the way for everybody.
-            Failure::Endless => memory.last_failure = Some((now.time, failure.reason())),
-            Failure::RateLimited => memory.last_failure = Some((now.time, failure.reason())),
-            Failure::Unreachable
-            | Failure::ConnectionLost
-            | Failure::NoFirstByte
-            | Failure::Stalled
-            | Failure::CutShort
-            | Failure::Unreadable
-            | Failure::ErrorInAnswer
-            | Failure::NoStream
-            | Failure::KeyRefused
-            | Failure::Misconfigured
-            | Failure::ServerError => {
-                memory.last_failure = Some((now.time, failure.reason()));
-                memory.ill(self.is_probe, failure.reason(), now.instant);
-            }
-            // Our own doing.
-            Failure::ToldToFail
-            | Failure::TooLong
-            | Failure::Busy
-            | Failure::Resting(_)
-            | Failure::Stopped => {}
+        let is_soon = |probe| now.saturating_duration_since(probe) < BETWEEN_PROBES;
+        if was_watched || self.streak.failures < SUSPICIOUS || self.last_probe.is_some_and(is_soon) {
+            return Watch::No;
         }
-    }
-}
-
-impl Drop for Pass {
-    /// However the probe ended, its place is free; where its word opened or closed the breaker, it already was.
-    fn drop(&mut self) {
-        if self.is_probe
-            && let Some(rest) = &mut self.breaker.memory().rest
-        {
-            rest.probing = false;
-        }
+        self.is_watched = true;
+        Watch::After(Duration::ZERO)
     }
 }
 

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, redirect};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
 use super::UpstreamSettings;
+use super::prompt::{PromptBody, PromptMark};
 use super::retry::{Advice, Miss, asked_wait};
 use crate::clock;
 use crate::responder::{Failure, Question};
@@ -26,6 +27,7 @@ const PATIENCE_WITH_AN_ERROR: Duration = Duration::from_millis(250);
 pub(super) struct Caller {
     client: Client,
     url: Url,
+    models_url: Url,
     authorization: Option<HeaderValue>,
     limit: OutputLimit,
     first_byte_timeout: Duration,
@@ -63,25 +65,41 @@ impl Caller {
             .build()
             .map_err(|error| format!("the client for the upstream cannot be made: {error:?}"))?;
         let authorization = settings.key.as_ref().map(|key| key.header());
-        let url = url_of_calls(&settings.base_url)?;
+        let url = below(&settings.base_url, &["chat", "completions"])?;
+        let models_url = below(&settings.base_url, &["models"])?;
         let (limit, first_byte_timeout) = (settings.output_limit, settings.first_byte_timeout);
-        Ok(Caller { client, url, authorization, limit, first_byte_timeout })
+        Ok(Caller { client, url, models_url, authorization, limit, first_byte_timeout })
+    }
+
+    /// A request for the list of models.
+    pub(super) fn models_request(&self) -> RequestBuilder {
+        self.authorized(self.client.get(self.models_url.clone()).header(ACCEPT, "application/json"))
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.authorization {
+            Some(key) => request.header(AUTHORIZATION, key.clone()),
+            None => request,
+        }
     }
 
     /// Asks, again where that is safe, and waits for the first byte of the answer.
-    pub(super) async fn call(&self, question: &Question) -> Result<Begun, Failure> {
+    pub(super) async fn call(&self, question: &Question, mark: &PromptMark) -> Result<Begun, Failure> {
         let body = Bytes::from(body_of(question, self.limit));
-        let attempts = self.attempts(body, Instant::now());
+        let attempts = self.attempts(body, mark, Instant::now());
         timeout(self.first_byte_timeout, attempts).await.unwrap_or(Err(Failure::NoFirstByte))
     }
 
-    async fn attempts(&self, body: Bytes, begun: Instant) -> Result<Begun, Failure> {
+    async fn attempts(&self, body: Bytes, mark: &PromptMark, begun: Instant) -> Result<Begun, Failure> {
         let mut retries = 0;
         loop {
-            let miss = match self.attempt(body.clone()).await {
+            let body = PromptBody::new(body.clone(), mark.clone());
+            let miss = match self.attempt(body).await {
                 Ok(answer) => return Ok(answer),
                 Err(miss) => miss,
             };
+            // An upstream that failed has not worked for it, as far as the books go.
+            mark.set(false);
             let wait = miss.wait(retries).ok_or(miss.failure)?;
             if begun.elapsed().saturating_add(wait) >= self.first_byte_timeout {
                 return Err(miss.failure);
@@ -91,13 +109,10 @@ impl Caller {
         }
     }
 
-    async fn attempt(&self, body: Bytes) -> Result<Begun, Miss> {
-        let mut request = self.client.post(self.url.clone());
-        request = request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "text/event-stream");
-        if let Some(key) = &self.authorization {
-            request = request.header(AUTHORIZATION, key.clone());
-        }
-        let mut response = request.body(body).send().await.map_err(lost)?;
+    async fn attempt(&self, body: PromptBody) -> Result<Begun, Miss> {
+        let request = self.authorized(self.client.post(self.url.clone()));
+        let request = request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "text/event-stream");
+        let mut response = request.body(Body::wrap(body)).send().await.map_err(lost)?;
         let Some(form) = form_of(&response) else { return Err(refusal(response).await) };
         loop {
             match response.chunk().await {
@@ -110,8 +125,8 @@ impl Caller {
     }
 }
 
-/// The address of the calls.
-fn url_of_calls(base: &Url) -> Result<Url, String> {
+/// An address below the upstream's base URL.
+fn below(base: &Url, segments: &[&str]) -> Result<Url, String> {
     if !matches!(base.scheme(), "http" | "https") {
         return Err("the upstream's URL must begin with http:// or https://".to_owned());
     }
@@ -121,7 +136,7 @@ fn url_of_calls(base: &Url) -> Result<Url, String> {
     let mut url = base.clone();
     url.set_fragment(None);
     match url.path_segments_mut() {
-        Ok(mut path) => path.pop_if_empty().extend(["chat", "completions"]),
+        Ok(mut path) => path.pop_if_empty().extend(segments),
         Err(()) => return Err("the upstream's URL cannot have a path".to_owned()),
     };
     Ok(url)
@@ -155,7 +170,7 @@ const OURS: [&str; 7] =
 /// into the text, as a conversation may be large.
 fn body_of(question: &Question, limit: OutputLimit) -> Vec<u8> {
     #[derive(Serialize)]
-    struct Body<'a> {
+    struct Fields<'a> {
         #[serde(flatten)]
         options: BTreeMap<&'a str, &'a Value>,
         #[serde(flatten)]
@@ -166,7 +181,7 @@ fn body_of(question: &Question, limit: OutputLimit) -> Vec<u8> {
         stream_options: BTreeMap<&'a str, bool>,
     }
     let options = question.options.iter().map(|(name, value)| (name.as_str(), value));
-    let body = Body {
+    let fields = Fields {
         options: options.filter(|(name, _)| !OURS.contains(name)).collect(),
         limit: BTreeMap::from([(limit.name(), question.max_output)]),
         model: &question.model,
@@ -174,7 +189,7 @@ fn body_of(question: &Question, limit: OutputLimit) -> Vec<u8> {
         stream: true,
         stream_options: BTreeMap::from([("include_usage", true)]),
     };
-    serde_json::to_vec(&body).unwrap_or_default()
+    serde_json::to_vec(&fields).unwrap_or_default()
 }
 
 /// How a successful answer comes. `None`: it is no answer.
@@ -217,7 +232,7 @@ async fn refusal(response: Response) -> Miss {
     Miss { failure, advice }
 }
 
-fn failure_of(status: StatusCode) -> Failure {
+pub(super) fn failure_of(status: StatusCode) -> Failure {
     match status.as_u16() {
         401 | 403 => Failure::KeyRefused,
         429 => Failure::RateLimited,
@@ -229,7 +244,8 @@ fn failure_of(status: StatusCode) -> Failure {
     }
 }
 
-async fn throw_away(mut response: Response) {
+/// Reads a little of a body that nobody wants.
+pub(super) async fn throw_away(mut response: Response) {
     let mut left = MOST_OF_AN_ERROR;
     while let Ok(Some(bytes)) = response.chunk().await
         && let Some(less) = left.checked_sub(bytes.len())
@@ -239,56 +255,4 @@ async fn throw_away(mut response: Response) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn parsed(question: &Question, limit: OutputLimit) -> Value {
-        serde_json::from_slice(&body_of(question, limit)).unwrap()
-    }
-
-    #[test]
-    fn calls_go_below_the_base_with_or_without_its_last_slash() {
-        for base in ["http://h:1/v1", "http://h:1/v1/", "http://h:1/v1#x"] {
-            let url = url_of_calls(&Url::parse(base).unwrap()).unwrap();
-            assert_eq!(url.as_str(), "http://h:1/v1/chat/completions");
-        }
-        for base in ["ftp://h/v1", "mailto:h", "http://me:secret@h/v1"] {
-            let error = url_of_calls(&Url::parse(base).unwrap()).unwrap_err();
-            assert!(!error.contains("secret"));
-        }
-    }
-
-    #[test]
-    fn our_own_fields_win_over_options() {
-        let mut question = Question::of_message("m", "hi", 7);
-        for (name, value) in [
-            ("temperature", json!(0.5)),
-            ("n", json!(5)),
-            ("model", json!("dear")),
-            ("messages", json!([])),
-            ("max_tokens", json!(1_000_000)),
-            ("max_completion_tokens", json!(1_000_000)),
-            ("stream", json!(false)),
-            ("stream_options", json!({ "include_usage": false })),
-        ] {
-            question.options.insert(name.to_owned(), value);
-        }
-        let wanted = json!({ "temperature": 0.5, "model": "m", "messages": [{ "role": "user", "content": "hi" }],
-            "max_tokens": 7, "stream": true, "stream_options": { "include_usage": true } });
-        assert_eq!(parsed(&question, OutputLimit::MaxTokens), wanted);
-        let other = parsed(&question, OutputLimit::MaxCompletionTokens);
-        assert_eq!((&other["max_completion_tokens"], other.get("max_tokens")), (&json!(7), None));
-    }
-
-    #[test]
-    fn each_status_has_its_failure() {
-        let failure = |status| failure_of(StatusCode::from_u16(status).unwrap());
-        assert_eq!([401, 403].map(failure), [Failure::KeyRefused; 2]);
-        assert_eq!([400, 413, 415, 422].map(failure), [Failure::RequestRefused; 4]);
-        assert_eq!([402, 404, 405, 410].map(failure), [Failure::Misconfigured; 4]);
-        assert_eq!([429].map(failure), [Failure::RateLimited]);
-        assert_eq!([500, 503, 529].map(failure), [Failure::ServerError; 3]);
-        assert_eq!([200, 204, 301, 302, 308].map(failure), [Failure::NoStream; 5]);
-    }
-}
+mod tests;

@@ -4,6 +4,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
+use crate::domain::has_more_values;
+use crate::responder::bounds::{MOST_OF_A_REASON, VALUES_OF_AN_EVENT};
 use crate::responder::{Failure, Piece, Usage};
 
 /// What the data of an event says.
@@ -78,8 +80,8 @@ fn number(calls: &mut [Value]) {
 }
 
 fn parse(data: &[u8]) -> Result<Chunk<Value>, Failure> {
-    // serde would take a list for an object.
-    if data.first() != Some(&b'{') {
+    // serde would take a list for an object. Too many values would take far more memory than their bytes.
+    if data.first() != Some(&b'{') || has_more_values(data, VALUES_OF_AN_EVENT) {
         return Err(Failure::Unreadable);
     }
     let chunk = parse_as::<Value>(data).or_else(|| {
@@ -110,6 +112,9 @@ impl Choice {
             None => return Err(Failure::Unreadable),
         };
         if !matches!(delta.get("content"), None | Some(Value::Null | Value::String(_))) {
+            return Err(Failure::Unreadable);
+        }
+        if finish_reason.as_ref().is_some_and(|reason| reason.len() > MOST_OF_A_REASON) {
             return Err(Failure::Unreadable);
         }
         let finish_reason = finish_reason.map(storable);
@@ -208,6 +213,11 @@ mod tests {
             assert_eq!(read(data.as_bytes()), Err(Failure::Unreadable), "{data}");
         }
         assert_eq!(read(b"{\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]}"), Err(Failure::Unreadable));
+        let values = format!("{{\"choices\":[],\"x\":[{}0]}}", "0,".repeat(VALUES_OF_AN_EVENT));
+        assert_eq!(read(values.as_bytes()), Err(Failure::Unreadable));
+        let reason =
+            json!({ "choices": [{ "delta": {}, "finish_reason": "x".repeat(MOST_OF_A_REASON + 1) }] });
+        assert_eq!(said(reason), Err(Failure::Unreadable));
         assert_eq!(read("[".repeat(100_000).as_bytes()), Err(Failure::Unreadable));
         assert_eq!(read(format!("{{\"x\":{}", "[".repeat(100_000)).as_bytes()), Err(Failure::Unreadable));
     }

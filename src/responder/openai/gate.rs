@@ -1,67 +1,52 @@
-//! How many calls are in flight at once, and how many wait for a place.
+//! How many calls are in flight at once, and how many wait for a place. Both are fair by user.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use crate::responder::Failure;
+use crate::throttle::{Bounds, FairPermit, FairSemaphore, Full};
 
-/// A bound on calls in flight. Who came first goes first; nobody waits for long, and not too many wait.
+/// One user may have this part of the requests that may wait: a quarter.
+const PART_OF_ONE_USER: usize = 4;
+
+/// Bounds the calls in flight. A user gets a place only while they hold fewer than are free, so that other users find a
+/// place however long an answer takes. The number of waiting requests and their waiting time are bounded too.
 #[derive(Debug)]
 pub(super) struct Gate {
-    places: Arc<Semaphore>,
-    size: usize,
-    waiting: AtomicUsize,
-    may_wait: usize,
+    places: FairSemaphore<i64>,
     patience: Duration,
 }
 
 /// A place among the calls in flight; dropping it makes room for the next.
-pub(super) type Place = OwnedSemaphorePermit;
-
-/// One that waits. It leaves the count however the waiting ends, by being dropped, too.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
+pub(super) type Place = FairPermit<i64>;
 
 impl Gate {
     pub(super) fn new(size: usize, may_wait: usize, patience: Duration) -> Gate {
-        let size = size.min(Semaphore::MAX_PERMITS);
-        let places = Arc::new(Semaphore::new(size));
-        Gate { places, size, waiting: AtomicUsize::new(0), may_wait, patience }
+        let places = FairSemaphore::new(Bounds {
+            permits: size,
+            waiting: may_wait,
+            waiting_per_key: may_wait.div_ceil(PART_OF_ONE_USER),
+            leave_room: true,
+        });
+        Gate { places, patience }
     }
 
-    /// A place, after waiting where it must be.
-    pub(super) async fn enter(&self) -> Result<Place, Failure> {
-        // This overtakes nobody: a place that becomes free belongs to the first who waits from that moment on.
-        if let Ok(place) = self.places.clone().try_acquire_owned() {
-            return Ok(place);
+    /// Waits for a place for a user's call.
+    pub(super) async fn enter(&self, user_id: i64) -> Result<Place, Failure> {
+        match tokio::time::timeout(self.patience, self.places.acquire(user_id)).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(Full::Key)) => Err(Failure::TooManyOfUser),
+            Ok(Err(Full::All)) | Err(_) => Err(Failure::Busy),
         }
-        let _waiting = self.queue().ok_or(Failure::Busy)?;
-        let place = tokio::time::timeout(self.patience, self.places.clone().acquire_owned()).await;
-        place.ok().and_then(Result::ok).ok_or(Failure::Busy)
-    }
-
-    fn queue(&self) -> Option<Waiting<'_>> {
-        let one_more = |waiting: usize| (waiting < self.may_wait).then(|| waiting + 1);
-        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Waiting(&self.waiting))
     }
 
     /// How many calls are in flight.
     pub(super) fn in_flight(&self) -> usize {
-        self.size.saturating_sub(self.places.available_permits())
+        self.places.held()
     }
 
     /// How many wait for a place.
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.places.waiting()
     }
 }
 
@@ -76,8 +61,8 @@ mod tests {
     #[tokio::test]
     async fn who_waits_gets_the_next_place_and_the_first_goes_first() {
         let gate = Gate::new(1, 2, LONG);
-        let place = gate.enter().await.unwrap();
-        let (mut first, mut second) = (pin!(gate.enter()), pin!(gate.enter()));
+        let place = gate.enter(1).await.unwrap();
+        let (mut first, mut second) = (pin!(gate.enter(2)), pin!(gate.enter(3)));
         assert!(first.as_mut().now_or_never().is_none());
         assert!(second.as_mut().now_or_never().is_none());
         assert_eq!((gate.in_flight(), gate.waiting()), (1, 2));
@@ -87,7 +72,7 @@ mod tests {
         assert!(second.as_mut().now_or_never().is_none());
         drop(place);
         assert!(
-            gate.enter().now_or_never().unwrap_or(Err(Failure::Busy)).is_err(),
+            gate.enter(4).now_or_never().unwrap_or(Err(Failure::Busy)).is_err(),
             "a newcomer overtakes nobody"
         );
         let place = second.as_mut().now_or_never().unwrap().unwrap();
@@ -99,22 +84,36 @@ mod tests {
     #[tokio::test]
     async fn when_too_many_wait_the_next_is_refused_at_once() {
         let gate = Gate::new(1, 1, LONG);
-        let _place = gate.enter().await.unwrap();
-        let mut waiting = Box::pin(gate.enter());
+        let _place = gate.enter(1).await.unwrap();
+        let mut waiting = Box::pin(gate.enter(2));
         assert!(waiting.as_mut().now_or_never().is_none());
-        assert_eq!(gate.enter().now_or_never().unwrap().unwrap_err(), Failure::Busy);
+        assert_eq!(gate.enter(3).now_or_never().unwrap().unwrap_err(), Failure::Busy);
         drop(waiting);
         assert_eq!(gate.waiting(), 0, "who gives up no longer counts");
-        assert!(gate.enter().now_or_never().is_none(), "and another one may wait");
+        assert!(gate.enter(3).now_or_never().is_none(), "and another one may wait");
     }
 
     #[tokio::test]
     async fn patience_has_an_end() {
         let gate = Gate::new(1, 1, Duration::from_millis(1));
-        let place = gate.enter().await.unwrap();
-        assert_eq!(gate.enter().await.unwrap_err(), Failure::Busy);
+        let place = gate.enter(1).await.unwrap();
+        assert_eq!(gate.enter(2).await.unwrap_err(), Failure::Busy);
         assert_eq!(gate.waiting(), 0);
         drop(place);
-        assert!(gate.enter().await.is_ok(), "the place did not go to the one who gave up");
+        assert!(gate.enter(2).await.is_ok(), "the place did not go to the one who gave up");
+    }
+
+    #[tokio::test]
+    async fn one_user_can_fill_neither_the_places_nor_the_queue() {
+        let gate = Gate::new(64, 64, LONG);
+        let mut places: Vec<_> = (0..32).filter_map(|_| gate.enter(1).now_or_never()?.ok()).collect();
+        assert_eq!(places.len(), 32);
+        let mut waiting: Vec<_> = (0..16).map(|_| Box::pin(gate.enter(1))).collect();
+        assert!(waiting.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
+        assert_eq!(gate.enter(1).now_or_never().unwrap().unwrap_err(), Failure::TooManyOfUser);
+        places.extend((0..64).filter_map(|_| gate.enter(2).now_or_never()?.ok()));
+        for newcomer in 3..6 {
+            assert!(gate.enter(newcomer).now_or_never().is_some_and(|place| place.is_ok()));
+        }
     }
 }

@@ -4,6 +4,9 @@ use std::fmt;
 
 use reqwest::header::HeaderValue;
 
+/// The longest key. Servers refuse longer headers.
+const MOST_BYTES: usize = 4096;
+
 /// The upstream's API key. It is shown nowhere, and sent in one header only.
 #[derive(Clone)]
 pub struct UpstreamKey(HeaderValue);
@@ -14,6 +17,9 @@ impl UpstreamKey {
         let key = text.trim();
         if key.is_empty() {
             return Err("the upstream's key is empty".to_owned());
+        }
+        if key.len() > MOST_BYTES {
+            return Err("the upstream's key is longer than 4096 bytes".to_owned());
         }
         let is_sound = key.bytes().all(|byte| byte.is_ascii_graphic());
         let header = HeaderValue::from_str(&format!("Bearer {key}")).ok().filter(|_| is_sound);

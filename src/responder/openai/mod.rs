@@ -9,11 +9,14 @@ mod call;
 mod chunk;
 mod gate;
 mod key;
+mod probe;
+mod prompt;
 mod retry;
 mod sse;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
@@ -23,9 +26,10 @@ pub use answering::Answering;
 pub use breaker::BreakerState;
 pub use call::OutputLimit;
 pub use key::UpstreamKey;
+pub use prompt::PromptMark;
 
 use super::{Failure, Question, Reason};
-use breaker::{Breaker, Moment, Pass};
+use breaker::{Breaker, Moment, Pass, Seen};
 use call::Caller;
 use gate::{Gate, Place};
 
@@ -63,29 +67,33 @@ pub struct Upstream {
 struct Inner {
     caller: Caller,
     gate: Gate,
-    breaker: Arc<Breaker>,
+    /// By model; only those that were called are in here. Only models on offer are.
+    breakers: Mutex<BTreeMap<String, Arc<Breaker>>>,
     idle_timeout: Duration,
     total_timeout: Duration,
 }
 
 /// Leave to make one call, and the place for it. Dropping it makes room for another.
-#[derive(Debug)]
 pub struct Permit {
     pass: Pass,
+    upstream: Arc<Inner>,
+    prompt: PromptMark,
     _place: Place,
 }
 
 /// How the upstream is, as far as calls have shown.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Whether calls are made.
+    /// Whether calls are made: of its models, the one in the worst state.
     pub state: BreakerState,
-    /// Failures since the last good answer.
+    /// Failures since the last good answer: of its models, the most.
     pub failures_in_a_row: u32,
     /// When and why the last call failed; a refused request does not count.
     pub last_failure: Option<(NaiveDateTime, Reason)>,
     /// When the last answer came to its good end.
     pub last_success: Option<NaiveDateTime>,
+    /// The models that are not called, each with its state.
+    pub resting: Vec<(String, BreakerState)>,
     /// Calls in flight.
     pub in_flight: usize,
     /// Those that wait for a place.
@@ -101,25 +109,27 @@ impl Upstream {
         let inner = Inner {
             caller: Caller::new(&settings)?,
             gate: Gate::new(settings.calls, settings.waiting, settings.patience),
-            breaker: Arc::default(),
+            breakers: Mutex::default(),
             idle_timeout: settings.idle_timeout,
             total_timeout: settings.total_timeout,
         };
         Ok(Upstream { inner: Arc::new(inner) })
     }
 
-    /// Leave to make a call: at once, after waiting for a place, or not at all.
-    pub async fn admit(&self) -> Result<Permit, Failure> {
-        self.inner.breaker.check(Moment::now().instant)?;
-        let place = self.inner.gate.enter().await?;
+    /// Leave to call a model for a user: at once, after waiting for a place, or not at all. Only models on offer may be
+    /// asked for: each is remembered.
+    pub async fn admit(&self, user_id: i64, model: &str) -> Result<Permit, Failure> {
+        let breaker = self.inner.breaker(model);
+        breaker.check(Moment::now().instant)?;
+        let place = self.inner.gate.enter(user_id).await?;
         // Things may have changed while it waited.
-        let pass = self.inner.breaker.admit(Moment::now().instant)?;
-        Ok(Permit { pass, _place: place })
+        let pass = breaker.admit(user_id, Moment::now().instant)?;
+        Ok(Permit { pass, upstream: self.inner.clone(), prompt: PromptMark::default(), _place: place })
     }
 
     /// Asks, and waits until the answer begins. Dropping the future ends the call.
     pub async fn ask(&self, permit: Permit, question: &Question) -> Result<Answering, Failure> {
-        match self.inner.caller.call(question).await {
+        match self.inner.caller.call(question, &permit.prompt).await {
             Ok(begun) => Ok(Answering::new(begun, permit, self.inner.idle_timeout, question.max_output)),
             Err(failure) => {
                 permit.failed(failure);
@@ -130,12 +140,15 @@ impl Upstream {
 
     /// How it is.
     pub fn health(&self) -> Health {
-        let seen = self.inner.breaker.seen(Moment::now().instant);
+        let now = Moment::now().instant;
+        let seen: Vec<(String, Seen)> = self.inner.seen(now);
+        let resting = seen.iter().filter(|(_, seen)| seen.state != BreakerState::Closed);
         Health {
-            state: seen.state,
-            failures_in_a_row: seen.failures_in_a_row,
-            last_failure: seen.last_failure,
-            last_success: seen.last_success,
+            state: seen.iter().map(|(_, seen)| seen.state).max().unwrap_or(BreakerState::Closed),
+            failures_in_a_row: seen.iter().map(|(_, seen)| seen.failures_in_a_row).max().unwrap_or(0),
+            last_failure: seen.iter().filter_map(|(_, seen)| seen.last_failure).max_by_key(|(at, _)| *at),
+            last_success: seen.iter().filter_map(|(_, seen)| seen.last_success).max(),
+            resting: resting.map(|(model, seen)| (model.clone(), seen.state)).collect(),
             in_flight: self.inner.gate.in_flight(),
             waiting: self.inner.gate.waiting(),
         }
@@ -147,9 +160,27 @@ impl Upstream {
     }
 }
 
+impl Inner {
+    fn breaker(&self, model: &str) -> Arc<Breaker> {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(breaker) = breakers.get(model) {
+            return breaker.clone();
+        }
+        let breaker = Arc::new(Breaker::new(model));
+        breakers.insert(model.to_owned(), breaker.clone());
+        breaker
+    }
+
+    fn seen(&self, now: std::time::Instant) -> Vec<(String, Seen)> {
+        let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.values().map(|breaker| (breaker.model().to_owned(), breaker.seen(now))).collect()
+    }
+}
+
 impl Permit {
-    fn began(&mut self) {
-        self.pass.began();
+    /// Tells, during the call, whether the upstream has its prompt.
+    pub fn prompt_mark(&self) -> PromptMark {
+        self.prompt.clone()
     }
 
     fn succeeded(self) {
@@ -157,7 +188,15 @@ impl Permit {
     }
 
     fn failed(self, failure: Failure) {
-        self.pass.failed(failure, Moment::now());
+        let breaker = self.pass.breaker();
+        let watch = self.pass.failed(failure, Moment::now());
+        probe::watch(&self.upstream, breaker, watch);
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit").field("pass", &self.pass).finish_non_exhaustive()
     }
 }
 

@@ -1,15 +1,14 @@
 //! Server-sent events, taken apart as their bytes arrive.
 
-/// The longest line, and the longest event.
-pub(super) const MOST: usize = 1 << 20;
-
 /// A line, or an event, that is longer than any could be.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
 /// The events of one stream. It works on bytes: a chunk may end anywhere, inside a UTF-8 character, too.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Events {
+    /// The longest line, and the longest event, in bytes.
+    most: usize,
     /// What has arrived; the lines before `start` are done with, and up to `looked` there is no end of a line.
     buffer: Vec<u8>,
     start: usize,
@@ -24,6 +23,19 @@ pub(super) struct Events {
 }
 
 impl Events {
+    pub(super) fn new(most: usize) -> Events {
+        Events {
+            most,
+            buffer: Vec::new(),
+            start: 0,
+            looked: 0,
+            after_return: false,
+            begun: false,
+            data: Vec::new(),
+            given: false,
+        }
+    }
+
     /// Takes in what has arrived.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.start);
@@ -74,7 +86,7 @@ impl Events {
         self.looked = self.looked.max(self.start);
         let end = self.buffer[self.looked..].iter().position(|byte| matches!(byte, b'\n' | b'\r'));
         let to = end.map_or(self.buffer.len(), |end| self.looked + end);
-        if to - self.start > MOST {
+        if to - self.start > self.most {
             return Err(TooLong);
         }
         self.looked = to;
@@ -107,7 +119,7 @@ impl Events {
             self.data.push(b'\n');
         }
         self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
-        if self.data.len() > MOST { Err(TooLong) } else { Ok(false) }
+        if self.data.len() > self.most { Err(TooLong) } else { Ok(false) }
     }
 }
 
@@ -115,6 +127,8 @@ impl Events {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const MOST: usize = 1 << 20;
 
     fn drain(events: &mut Events, found: &mut Vec<String>) -> Result<(), TooLong> {
         while let Some(data) = events.next()? {
@@ -124,7 +138,7 @@ mod tests {
     }
 
     fn all(chunks: &[&[u8]]) -> Result<Vec<String>, TooLong> {
-        let (mut events, mut found) = (Events::default(), Vec::new());
+        let (mut events, mut found) = (Events::new(MOST), Vec::new());
         for chunk in chunks {
             events.push(chunk);
             drain(&mut events, &mut found)?;
@@ -180,7 +194,7 @@ mod tests {
     #[test]
     fn the_last_event_may_lack_its_end() {
         for text in ["data: x\n\ndata: last", "data: x\n\ndata: last\n", "data: x\n\ndata: last\r"] {
-            let mut events = Events::default();
+            let mut events = Events::new(MOST);
             events.push(text.as_bytes());
             let mut found = Vec::new();
             drain(&mut events, &mut found).unwrap();
@@ -188,7 +202,7 @@ mod tests {
             assert_eq!(events.rest().unwrap(), Some(&b"last"[..]));
             assert_eq!(events.rest().unwrap(), None);
         }
-        assert_eq!(Events::default().rest().unwrap(), None);
+        assert_eq!(Events::new(MOST).rest().unwrap(), None);
     }
 
     proptest! {

@@ -29,10 +29,13 @@ async fn a_stream_that_only_says_that_it_is_done_is_no_answer() {
         upstream.next(script);
         complete(&app, &token, json!({})).await.assert_status(502);
     }
-    // Nothing to say, but said so.
+    // Nothing to say, but said so: that is no answer either, and a price of a message goes back.
     upstream.next([head(), role(), finish("stop"), done(), Step::End]);
-    complete(&app, &token, json!({})).await.assert_status(200);
-    assert_eq!(app.balance(&token).await, 3900);
+    let answer = complete(&app, &token, json!({})).await;
+    assert_eq!(answer.assert_status(502).json()["error"]["code"], "responder_failed");
+    let chat = &app.get("/chats/", &token).await.json()["chats"][0];
+    assert_eq!((&chat["state"], &chat["failure"]), (&json!("failed"), &json!("the model wrote nothing")));
+    assert_eq!(app.balance(&token).await, 4000);
 }
 
 #[rstest]
@@ -44,7 +47,13 @@ async fn what_is_the_operators_fault_is_not_told_as_the_clients(#[case] theirs: 
     upstream.next(status(theirs, &[], "pay first"));
     let answer = complete(&app, &token, json!({})).await;
     assert_eq!(answer.assert_status(502).json()["error"]["type"], "server_error");
-    assert_eq!(app.get("/readyz", "").await.json()["upstream"]["failures_in_a_row"], 1);
+    assert_eq!(
+        app.get("/readyz", &token).await.json()["upstream"],
+        json!(null),
+        "it is the administrators' business"
+    );
+    app.sql("UPDATE users SET is_staff = TRUE");
+    assert_eq!(app.get("/readyz", &token).await.json()["upstream"]["failures_in_a_row"], 1);
 }
 
 #[actix_web::test]
@@ -127,4 +136,17 @@ async fn the_order_of_fields_is_kept_on_the_way_to_the_model() {
     let properties = &upstream.requests()[0].body["response_format"]["json_schema"]["schema"]["properties"];
     let names: Vec<_> = properties.as_object().unwrap().keys().collect();
     assert_eq!(names, ["z", "a"]);
+}
+
+/// Libraries of the protocol retry a 502 by themselves. Each retry would be charged again.
+#[actix_web::test]
+async fn a_failure_that_is_charged_says_so_and_that_it_should_not_be_retried() {
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
+    app.sql("UPDATE models SET base_price = 7, prompt_price = 0, completion_price = 0");
+    upstream.next([head(), finish("stop"), done(), Step::End]);
+    let answer = complete(&app, &token, json!({})).await;
+    answer.assert_status(502).assert_header("x-should-retry", "false");
+    let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("the model wrote nothing") && message.contains("are charged"), "{message}");
+    assert_eq!(app.balance(&token).await, 3993);
 }

@@ -112,6 +112,18 @@ impl Model {
         ExpectedEnd::Now { balance }
     }
 
+    /// The time was up amid the answer: `cost` is what is paid for nevertheless.
+    pub fn time_out(&mut self, chat: usize, response: &str, cost: Option<i64>) -> ExpectedEnd {
+        let was_pending = self.chats[chat].state == State::Pending;
+        let price = self.chats[chat].price;
+        if !was_pending || cost.is_some_and(|cost| cost.min(price) > 0) {
+            return self.settle(chat, State::Failed, response, cost);
+        }
+        let ended = self.refund(chat, State::Failed);
+        self.chats[chat].response = Some(response.to_owned());
+        ended
+    }
+
     /// It failed, or its client left before the answer began.
     pub fn refund(&mut self, chat: usize, state: State) -> ExpectedEnd {
         let ended = &mut self.chats[chat];
@@ -128,7 +140,7 @@ impl Model {
         let ended = &mut self.chats[chat];
         match ended.state {
             State::Complete => ExpectedEnd::AlreadyComplete,
-            State::Cancelled if !ended.is_refunded => ExpectedEnd::AlreadyComplete,
+            State::Cancelled | State::Failed if !ended.is_refunded => ExpectedEnd::AlreadyComplete,
             // It comes too late to be paid for, but what it brings is kept.
             _ => {
                 ended.response = ended.response.take().or(response.map(str::to_owned));

@@ -33,6 +33,11 @@ pub enum Step {
     LeaveEarly {
         chat: usize,
     },
+    /// The time is up amid the answer.
+    TimeOut {
+        chat: usize,
+        cost: Option<i64>,
+    },
     Refund {
         chat: usize,
     },
@@ -70,6 +75,7 @@ pub fn any() -> impl Strategy<Value = Step> {
         4 => (place(), cost()).prop_map(|(chat, cost)| Step::Settle { chat, cost }),
         2 => (place(), cost()).prop_map(|(chat, cost)| Step::Leave { chat, cost }),
         2 => place().prop_map(|chat| Step::LeaveEarly { chat }),
+        2 => (place(), cost()).prop_map(|(chat, cost)| Step::TimeOut { chat, cost }),
         3 => place().prop_map(|chat| Step::Refund { chat }),
         1 => place().prop_map(|chat| Step::Release { chat }),
         2 => place().prop_map(|chat| Step::GiveBack { chat }),

@@ -13,6 +13,7 @@ use tollgate::metering::{
     Adjusted, Adjustment, Arrived, Charge, Ended, Ending, NewAccount, OpenedAccount, Verdict, open_account,
     sweep,
 };
+use tollgate::responder::{Failure, Usage};
 
 use super::model::{Expected, Model, State};
 use super::step::Step;
@@ -65,6 +66,12 @@ impl<'a> World<'a> {
                 self.end_if_any(chat(place, self), Ending::Cancelled { arrived, cost }).await
             }
             Step::LeaveEarly { chat: place } => self.end_if_any(chat(place, self), Ending::LeftEarly).await,
+            Step::TimeOut { chat: place, cost } => {
+                let usage = Usage { prompt_tokens: 1, completion_tokens: 1, estimated: true };
+                let arrived = Arrived { usage: Some(usage), ..Arrived::text(format!("{step:?}")) };
+                let reason = Failure::TooLong.reason();
+                self.end_if_any(chat(place, self), Ending::Failed { reason, arrived, settled: cost }).await
+            }
             Step::Refund { chat: place } => {
                 self.end_if_any(chat(place, self), Ending::failed("a test")).await
             }
@@ -209,7 +216,7 @@ impl<'a> World<'a> {
                 let again = charge.clone();
                 let job = move |conn: &mut DbConnection| Charge::run(conn, &[&again], true);
                 let mut verdicts = self.ledger.db.write(Scope::none(), job).await.unwrap();
-                let verdict = verdicts.pop().ok_or("no verdict")?;
+                let verdict = verdicts.pop().flatten().ok_or("no verdict")?;
                 match (*written, &verdict) {
                     (Some(before), Verdict::Charged(now)) => agree((now.chat_id, now.balance), before),
                     (Some(before), other) => Err(format!("{other:?} instead of {before:?} again")),

@@ -1,1 +1,10 @@
 //! Attacks on availability: hostile clients, users who pay nothing, hostile upstreams.
+
+mod addresses;
+mod half_open;
+mod held_memory;
+mod lifetimes;
+mod log_ins;
+mod reads;
+mod storm;
+mod upstreams;

@@ -1,1 +1,11 @@
 //! PostgreSQL: one party hangs instead of failing.
+
+mod backends;
+mod crowd;
+mod locks;
+mod nodes;
+mod party;
+mod pooler;
+mod probe;
+mod readiness;
+mod rolling;

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,6 +11,9 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::{Request, Shared, Step};
+
+/// Bytes of a body that no test looks at.
+const LONG: usize = 1024 * 1024;
 
 /// What comes of a script.
 enum Then {
@@ -25,11 +30,17 @@ pub(super) async fn serve(stream: TcpStream, connection: usize, shared: Arc<Shar
     let mut numbers = Vec::new();
     while let Some(mut request) = incoming.request().await {
         request.connection = connection;
-        shared.requests.send_modify(|requests| {
-            numbers.push(requests.len());
-            requests.push(request);
-        });
-        let script = shared.next_script();
+        let script = if request.path.ends_with("/models") {
+            shared.probes.fetch_add(1, Ordering::Relaxed);
+            shared.models.lock().unwrap().clone()
+        } else {
+            let script = shared.next_script(&request.body);
+            shared.requests.send_modify(|requests| {
+                numbers.push(requests.len());
+                requests.push(request);
+            });
+            script
+        };
         let then = tokio::select! {
             biased;
             then = perform(script, &mut writer) => then,
@@ -52,11 +63,19 @@ async fn perform(script: Vec<Step>, writer: &mut OwnedWriteHalf) -> io::Result<T
     for step in script {
         match step {
             Step::Raw(bytes) => writer.write_all(&bytes).await?,
+            Step::RawForever(bytes) => loop {
+                writer.write_all(&bytes).await?;
+                tokio::task::yield_now().await;
+            },
             Step::Chunk(bytes) => writer.write_all(&encoded(&bytes)).await?,
             Step::Forever(bytes) => loop {
                 writer.write_all(&encoded(&bytes)).await?;
                 // Writing alone would never let the connection see that the client has gone.
                 tokio::task::yield_now().await;
+            },
+            Step::Drip(bytes) => loop {
+                writer.write_all(&encoded(&bytes)).await?;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             },
             Step::Wait(signal) => signal.wait().await,
             Step::Hang => std::future::pending().await,
@@ -96,7 +115,11 @@ impl Incoming {
         while self.buffer.len() < length {
             self.more().await?;
         }
-        request.body = serde_json::from_slice(&self.take(length)).unwrap_or_default();
+        let body = self.take(length);
+        // Reading a long one would keep the other connections waiting: nobody looks at it.
+        if body.len() < LONG {
+            request.body = serde_json::from_slice(&body).unwrap_or_default();
+        }
         Some(request)
     }
 

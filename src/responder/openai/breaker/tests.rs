@@ -6,9 +6,12 @@ struct World {
     now: Moment,
 }
 
+const WELL: Result<(), Ill> = Ok(());
+const ILL: Result<(), Ill> = Err(Ill { failure: Failure::Unreachable, asked_wait: None });
+
 impl World {
     fn new() -> World {
-        World { breaker: Arc::default(), now: Moment::now() }
+        World { breaker: Arc::new(Breaker::new("m")), now: Moment::now() }
     }
 
     fn after(&mut self, seconds: f64) {
@@ -16,17 +19,38 @@ impl World {
     }
 
     fn admit(&self) -> Result<Pass, Failure> {
-        self.breaker.admit(self.now.instant)
+        self.admit_as(1)
     }
 
-    fn fail(&self, times: usize) {
+    fn admit_as(&self, user_id: i64) -> Result<Pass, Failure> {
+        self.breaker.admit(user_id, self.now.instant)
+    }
+
+    /// Failures of one user. Returns what the last of them asks for.
+    fn fail(&self, times: usize) -> Watch {
+        let mut watch = Watch::No;
         for _ in 0..times {
-            self.end(Failure::ServerError);
+            watch = self.end(Failure::ServerError);
         }
+        watch
     }
 
-    fn end(&self, failure: Failure) {
-        self.admit().unwrap().failed(failure, self.now);
+    fn end(&self, failure: Failure) -> Watch {
+        self.admit().unwrap().failed(failure, self.now)
+    }
+
+    fn succeed(&self) {
+        self.admit().unwrap().succeeded(self.now);
+    }
+
+    fn probed(&self, result: Result<(), Ill>) -> Option<u64> {
+        self.breaker.probed(result, self.now).map(|wait| wait.as_secs())
+    }
+
+    /// Five failures and a failed probe.
+    fn open(&self) {
+        assert_eq!(self.fail(5), Watch::After(Duration::ZERO));
+        assert_eq!(self.probed(ILL), Some(1));
     }
 
     fn state(&self) -> BreakerState {
@@ -43,70 +67,156 @@ fn resting(seconds: u64) -> Failure {
 }
 
 #[test]
-fn the_beginning_of_a_probes_answer_lets_others_through_and_its_failure_ends_that() {
+fn five_failures_in_a_row_ask_for_a_probe_and_its_failure_opens_it() {
     let mut world = World::new();
-    world.fail(5);
-    world.after(5.0);
-    let mut probe = world.admit().unwrap();
-    assert!(world.admit().is_err());
-    probe.began();
-    assert_eq!(world.state(), BreakerState::Closed);
-    let other = world.admit().unwrap();
-    probe.failed(Failure::CutShort, world.now);
-    assert_eq!(world.state(), BreakerState::Open);
-    other.succeeded(world.now);
-    assert_eq!(world.state(), BreakerState::Open, "from before the rest");
-}
-
-#[test]
-fn five_failures_in_a_row_open_it_for_five_seconds() {
-    let mut world = World::new();
-    world.fail(4);
-    assert_eq!((world.state(), world.in_a_row()), (BreakerState::Closed, 4));
-    world.fail(1);
-    assert_eq!((world.state(), world.in_a_row()), (BreakerState::Open, 5));
-    assert_eq!(world.admit().unwrap_err(), resting(5));
-    world.after(4.0);
+    assert_eq!(world.fail(4), Watch::No);
+    assert_eq!(world.fail(1), Watch::After(Duration::ZERO));
+    assert_eq!((world.state(), world.in_a_row()), (BreakerState::Closed, 5), "calls are made meanwhile");
+    assert_eq!(world.fail(1), Watch::No, "one probe at a time");
+    assert_eq!(world.probed(ILL), Some(1));
+    assert_eq!((world.state(), world.in_a_row()), (BreakerState::Open, 6));
     assert_eq!(world.admit().unwrap_err(), resting(1));
     assert_eq!(world.breaker.check(world.now.instant), Err(resting(1)));
     world.after(1.0);
     assert_eq!(world.state(), BreakerState::HalfOpen);
-    assert_eq!(world.breaker.check(world.now.instant), Ok(()));
+    assert_eq!(world.admit().unwrap_err(), resting(0), "the probe is nobody's call");
+    assert_eq!(world.probed(WELL), None);
+    assert_eq!((world.state(), world.in_a_row()), (BreakerState::Closed, 0));
+    assert!(world.admit().is_ok());
 }
 
 #[test]
-fn each_failed_probe_doubles_the_rest_up_to_a_minute() {
+fn one_users_failures_open_nothing_while_probes_are_good() {
+    let mut world = World::new();
+    for _ in 0..100 {
+        let _ = world.fail(50);
+        world.probed(WELL);
+        assert_eq!(world.state(), BreakerState::Closed);
+        world.after(1.0);
+    }
+}
+
+#[test]
+fn probes_are_a_second_apart() {
     let mut world = World::new();
     world.fail(5);
-    for rest in [5, 10, 20, 40, 60, 60] {
+    world.probed(WELL);
+    assert_eq!(world.fail(100), Watch::No);
+    world.after(0.9);
+    assert_eq!(world.fail(1), Watch::No);
+    world.after(0.1);
+    assert_eq!(world.fail(1), Watch::After(Duration::ZERO));
+}
+
+#[test]
+fn failures_of_many_users_count_where_nobody_is_answered_for_long() {
+    let mut world = World::new();
+    let fail_as =
+        |world: &World, user_id| world.admit_as(user_id).unwrap().failed(Failure::Stalled, world.now);
+    for user_id in 1..=5 {
+        let _ = fail_as(&world, user_id);
+    }
+    world.probed(WELL);
+    world.after(9.9);
+    let _ = fail_as(&world, 1);
+    world.probed(WELL);
+    assert_eq!(world.state(), BreakerState::Closed);
+    world.after(0.1);
+    assert_eq!(fail_as(&world, 1), Watch::After(REST_FOR_MANY));
+    assert_eq!(world.admit().unwrap_err(), resting(5));
+    world.after(5.0);
+    assert_eq!(world.probed(WELL), None);
+    assert_eq!(world.state(), BreakerState::Closed);
+}
+
+#[test]
+fn failures_of_four_users_never_suffice_nor_those_between_which_somebody_is_answered() {
+    let mut world = World::new();
+    for second in 0..100 {
+        world.after(1.0);
+        let _ = world.admit_as(second % 4).unwrap().failed(Failure::Stalled, world.now);
+        world.probed(WELL);
+    }
+    assert_eq!(world.state(), BreakerState::Closed);
+    for second in 0..100 {
+        world.after(1.0);
+        let _ = world.admit_as(second).unwrap().failed(Failure::Stalled, world.now);
+        world.probed(WELL);
+        if second % 9 == 0 {
+            world.succeed();
+        }
+    }
+    assert_eq!(world.state(), BreakerState::Closed);
+}
+
+#[test]
+fn a_rest_that_many_opened_while_a_probe_was_on_its_way_is_not_ended_by_it() {
+    let mut world = World::new();
+    for user_id in 1..=5 {
+        let _ = world.admit_as(user_id).unwrap().failed(Failure::Stalled, world.now);
+    }
+    world.after(10.0);
+    assert_eq!(world.fail(1), Watch::No, "somebody probes already");
+    assert_eq!(world.state(), BreakerState::Open);
+    world.after(1.0);
+    assert_eq!(world.probed(WELL), Some(4));
+    assert_eq!(world.state(), BreakerState::Open);
+}
+
+#[test]
+fn each_failed_probe_doubles_the_rest_up_to_a_quarter_of_a_minute() {
+    let mut world = World::new();
+    world.open();
+    for (rest, next) in [(1, 2), (2, 4), (4, 8), (8, 15)] {
         assert_eq!(world.admit().unwrap_err(), resting(rest));
         world.after(rest as f64);
-        world.fail(1);
+        assert_eq!(world.probed(ILL), Some(next));
     }
-    world.after(60.0);
-    world.admit().unwrap().succeeded(world.now);
-    assert_eq!((world.state(), world.in_a_row()), (BreakerState::Closed, 0));
-    world.fail(5);
-    assert_eq!(world.admit().unwrap_err(), resting(5), "a success makes it begin anew");
+    world.after(15.0);
+    assert_eq!(world.probed(WELL), None);
+    world.after(1.0);
+    world.open();
 }
 
 #[test]
-fn there_is_one_probe_at_a_time_and_a_cancelled_one_frees_its_place() {
-    let mut world = World::new();
+fn a_probe_may_be_asked_for_patience_but_not_for_more_than_a_minute() {
+    for (asked, rest) in [(0, 1), (30, 30), (3600, 60)] {
+        let world = World::new();
+        world.fail(5);
+        let asked_wait = Some(Duration::from_secs(asked));
+        assert_eq!(world.probed(Err(Ill { failure: Failure::ServerError, asked_wait })), Some(rest));
+    }
+}
+
+#[test]
+fn an_answer_while_the_probe_is_on_its_way_weighs_more() {
+    let world = World::new();
     world.fail(5);
-    world.after(5.0);
-    let probe = world.admit().unwrap();
-    assert_eq!(world.admit().unwrap_err(), resting(1));
-    assert_eq!(world.breaker.check(world.now.instant), Err(resting(1)));
-    drop(probe);
-    assert_eq!((world.state(), world.in_a_row()), (BreakerState::HalfOpen, 5));
-    let probe = world.admit().unwrap();
-    assert!(world.admit().is_err());
-    probe.failed(Failure::RateLimited, world.now);
-    assert_eq!(world.state(), BreakerState::HalfOpen, "it said nothing of the upstream's health");
-    world.admit().unwrap().succeeded(world.now);
-    let both = (world.admit(), world.admit());
-    assert!(both.0.is_ok() && both.1.is_ok());
+    world.succeed();
+    assert_eq!(world.probed(ILL), None);
+    assert_eq!(world.state(), BreakerState::Closed);
+}
+
+#[test]
+fn after_many_failed_probes_one_call_in_each_rest_may_try_and_only_its_success_counts() {
+    let mut world = World::new();
+    world.open();
+    for _ in 1..PROBES_ALONE {
+        assert!(world.admit().is_err());
+        world.after(15.0);
+        world.probed(ILL);
+    }
+    assert_eq!(world.breaker.check(world.now.instant), Ok(()));
+    let trial = world.admit().unwrap();
+    assert_eq!(world.admit().unwrap_err(), resting(15));
+    assert_eq!(trial.failed(Failure::ServerError, world.now), Watch::No);
+    assert_eq!(world.admit().unwrap_err(), resting(15), "it neither ends nor prolongs the rest");
+    world.after(15.0);
+    world.probed(ILL);
+    world.succeed();
+    assert_eq!((world.state(), world.in_a_row()), (BreakerState::Closed, 0));
+    assert_eq!(world.probed(ILL), None, "nobody is failing any more");
+    assert_eq!(world.state(), BreakerState::Closed);
 }
 
 #[test]
@@ -127,15 +237,17 @@ fn what_counts_as_a_failure_and_what_does_not() {
     ];
     for failure in counted {
         let world = World::new();
-        world.end(failure);
+        let _ = world.end(failure);
         let seen = world.breaker.seen(world.now.instant);
         assert_eq!(seen.failures_in_a_row, 1, "{failure:?}");
         assert_eq!(seen.last_failure, Some((world.now.time, failure.reason())));
     }
-    for failure in [RateLimited, Endless, TooLong, Busy, Resting(FIRST_REST), Stopped, ToldToFail] {
+    let not_counted =
+        [RateLimited, Endless, WroteNothing, TooLong, Busy, TooManyOfUser, resting(1), Stopped, ToldToFail];
+    for failure in not_counted {
         let world = World::new();
         world.fail(3);
-        world.end(failure);
+        let _ = world.end(failure);
         assert_eq!(world.in_a_row(), 3, "{failure:?}");
     }
     let world = World::new();
@@ -148,31 +260,22 @@ fn what_counts_as_a_failure_and_what_does_not() {
 fn a_good_end_and_a_refused_request_begin_the_count_anew() {
     let world = World::new();
     world.fail(4);
-    world.admit().unwrap().succeeded(world.now);
+    world.succeed();
     assert_eq!(world.breaker.seen(world.now.instant).last_success, Some(world.now.time));
     world.fail(4);
-    world.end(Failure::RequestRefused);
-    world.fail(4);
+    let _ = world.end(Failure::RequestRefused);
+    assert_eq!(world.fail(4), Watch::No);
     assert_eq!(world.state(), BreakerState::Closed);
-}
-
-#[test]
-fn a_refused_request_proves_that_the_upstream_is_well_again() {
-    let mut world = World::new();
-    world.fail(5);
-    world.after(5.0);
-    world.end(Failure::RequestRefused);
-    assert_eq!((world.state(), world.in_a_row()), (BreakerState::Closed, 0));
 }
 
 #[test]
 fn calls_from_before_the_rest_neither_end_nor_prolong_it() {
     let mut world = World::new();
     let (good, bad) = (world.admit().unwrap(), world.admit().unwrap());
-    world.fail(5);
-    world.after(2.0);
-    bad.failed(Failure::CutShort, world.now);
+    world.open();
+    world.after(0.5);
+    assert_eq!(bad.failed(Failure::CutShort, world.now), Watch::No);
     good.succeeded(world.now);
     assert_eq!((world.state(), world.in_a_row()), (BreakerState::Open, 5));
-    assert_eq!(world.admit().unwrap_err(), resting(3));
+    assert_eq!(world.admit().unwrap_err(), Failure::Resting(Duration::from_millis(500)));
 }

@@ -3,7 +3,7 @@
 use tollgate::clock;
 use tollgate::db::{DbConnection, Scope};
 use tollgate::domain::OperationId;
-use tollgate::metering::{Ended, Ending, end_hold};
+use tollgate::metering::{Arrived, Ended, Ending, end_hold};
 
 use super::super::model::{ExpectedEnd, State};
 use super::{Operation, Outcome, World, agree};
@@ -46,6 +46,9 @@ impl World<'_> {
                 self.model.settle(chat, State::Cancelled, arrived.text.as_deref().unwrap_or_default(), *cost)
             }
             Ending::LeftEarly => self.model.refund(chat, State::Cancelled),
+            Ending::Failed { arrived: Arrived { text: Some(text), .. }, settled, .. } => {
+                self.model.time_out(chat, text, *settled)
+            }
             Ending::Failed { .. } | Ending::Released { .. } => self.model.refund(chat, State::Failed),
         };
         let expected = match expected {

@@ -1,0 +1,39 @@
+//! Asking for one's own password again. Whoever finds a signed-in browser must not be able to stay: what gives a lasting
+//! way into the panel, or a credential of somebody with rights, takes the password of the administrator who does it.
+
+use super::PageError;
+use super::administrator::Administrator;
+use super::fields::{Field, Kind};
+use super::form::Form;
+use crate::auth::Auth;
+use crate::domain::Invalid;
+use crate::error::Error;
+use crate::models::User;
+
+/// The field for one's own password; `help` says when it is needed.
+pub(super) fn own_password_field(help: &'static str) -> Field {
+    Field::new("own_password", "Your own password", Kind::OldPassword).help(help)
+}
+
+/// Whether a credential of this user opens the panel, or would be held by somebody with rights.
+pub(super) fn has_rights(user: &User) -> bool {
+    user.is_staff || user.is_superuser
+}
+
+/// Checks the own password that a form carries. Returns what is wrong with it, if anything.
+pub(super) async fn confirm(
+    administrator: &Administrator,
+    sent: &Form,
+    auth: &Auth,
+) -> Result<Option<Invalid>, PageError> {
+    let given = sent.raw("own_password");
+    if given.is_empty() {
+        return Ok(Some(Invalid::new("own_password", "this takes your own password, too")));
+    }
+    let Administrator { user, from, request, .. } = administrator;
+    match auth.confirm_password(user, *from, *request, given).await {
+        Ok(()) => Ok(None),
+        Err(Error::Invalid(invalid)) => Ok(Some(invalid)),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,105 @@
+//! The log's lines about log-ins, sign-ins, registrations and password changes: one for each attempt, with the id that
+//! its client has in `X-Request-Id`.
+//!
+//! A name is logged only once it has proved to be the user's own. A name that was merely typed is never logged, because
+//! people type passwords into the wrong field.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::domain::RequestId;
+use crate::error::Error;
+
+/// Characters of a name in the log. Imported names can be longer.
+const NAME_LENGTH: usize = 100;
+
+/// What somebody tries to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    /// The line begins with it.
+    pub what: &'static str,
+    pub from: IpAddr,
+    pub request: RequestId,
+}
+
+/// Why an attempt failed: for the log, and as the client reads it.
+#[derive(Debug)]
+pub(super) struct Refused {
+    why: String,
+    error: Error,
+}
+
+impl Refused {
+    /// `why` holds nothing that the client sent.
+    pub fn new(why: impl Into<String>, error: Error) -> Refused {
+        Refused { why: why.into(), error }
+    }
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Refused {
+        let why = match &error {
+            Error::TooManyRequests(_) => "too many attempts",
+            Error::Busy(_) => "the server is too busy",
+            Error::Invalid(_) | Error::InvalidRegistration(_) => "the rules for names and passwords",
+            Error::UsernameTaken => "the name is taken",
+            Error::RegistrationClosed => "registration is closed",
+            Error::NotFound => "the link is used up or wrong",
+            _ => "not confirmed",
+        };
+        Refused::new(why, error)
+    }
+}
+
+impl From<crate::domain::NoRandomness> for Refused {
+    fn from(error: crate::domain::NoRandomness) -> Refused {
+        Error::from(error).into()
+    }
+}
+
+impl From<super::password_hash::HashError> for Refused {
+    fn from(error: super::password_hash::HashError) -> Refused {
+        // Its text says nothing about the password.
+        Refused::new(error.to_string(), error.into())
+    }
+}
+
+impl Attempt {
+    pub fn succeeded(&self, user_id: i64, username: &str) {
+        let Attempt { what, from, request } = self;
+        log::info!("{what}: user {user_id} {}, from {from}, request {request}", Quoted(username));
+    }
+
+    /// Logs the reason and returns the error for the client.
+    pub fn refused(&self, refused: Refused) -> Error {
+        let Attempt { what, from, request } = self;
+        log::info!("{what} refused: {}, from {from}, request {request}", refused.why);
+        refused.error
+    }
+}
+
+/// A name that can neither end the line nor pretend to be another one.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(NAME_LENGTH) {
+            Some((end, _)) => write!(f, "{:?}…", &self.0[..end]),
+            None => write!(f, "{:?}", self.0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_forge_a_line_or_hide_its_end() {
+        let forged = "ada\n2026-01-01 INFO log-in: user 1 \"root\"\r\u{202e}\u{1b}[31m\u{2028}";
+        let shown = Quoted(forged).to_string();
+        assert!(shown.chars().all(|c| !c.is_control() && !"\u{202e}\u{2028}".contains(c)), "{shown}");
+        assert_eq!(Quoted("a\"b").to_string(), r#""a\"b""#);
+        assert_eq!(Quoted(&"x".repeat(5_000)).to_string().chars().count(), NAME_LENGTH + 3);
+    }
+}

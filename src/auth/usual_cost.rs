@@ -1,0 +1,64 @@
+//! What the stored password hashes cost, so that a name that does not exist takes as long as a wrong password. After
+//! `--bcrypt-cost` was lowered, the hashes of before still cost more.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::password_hash::{MAX_BCRYPT_COST, bcrypt_cost_of};
+
+/// One hash in so many must have a cost for it to be usual: a few dear ones, which were imported, must not make each
+/// unknown name dear.
+const ONE_IN: u64 = 20;
+
+/// Counts the stored hashes by their cost.
+#[derive(Debug)]
+pub(super) struct UsualCost {
+    configured: u32,
+    /// By cost, from 0 to the highest there is.
+    seen: [AtomicU64; MAX_BCRYPT_COST as usize + 1],
+}
+
+impl UsualCost {
+    pub(super) fn new(configured: u32) -> UsualCost {
+        UsualCost { configured, seen: Default::default() }
+    }
+
+    /// Counts a stored hash, if it is bcrypt.
+    pub(super) fn learn(&self, stored: &str) {
+        let cost = bcrypt_cost_of(stored).and_then(|cost| usize::try_from(cost).ok());
+        if let Some(seen) = cost.and_then(|cost| self.seen.get(cost)) {
+            seen.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The highest cost that is usual, at least the configured one.
+    pub(super) fn get(&self) -> u32 {
+        let seen = || (0..).zip(self.seen.iter().map(|seen| seen.load(Ordering::Relaxed)));
+        let all: u64 = seen().map(|(_, number)| number).sum();
+        let usual = seen().filter(|(_, number)| *number > 0 && number * ONE_IN >= all);
+        usual.map(|(cost, _)| cost).max().unwrap_or(0).max(self.configured)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(cost: u32) -> String {
+        format!("bcrypt_sha256$$2b${cost:02}$xVhoRsZd/E.R2tT65LbDaeJigbCtxsSKv.qfN8rGIFkCraUJ54cS6")
+    }
+
+    #[test]
+    fn the_highest_cost_that_is_usual_counts() {
+        let usual = UsualCost::new(10);
+        assert_eq!(usual.get(), 10);
+        (0..50).for_each(|_| usual.learn(&hash(12)));
+        assert_eq!(usual.get(), 12);
+        (0..100).for_each(|_| usual.learn(&hash(10)));
+        usual.learn(&hash(16));
+        usual.learn("pbkdf2_sha256$1000$salt$hash");
+        usual.learn("bcrypt_sha256$$2b$31$xVhoRsZd/E.R2tT65LbDaeJigbCtxsSKv.qfN8rGIFkCraUJ54cS6");
+        usual.learn("!unusable");
+        assert_eq!(usual.get(), 12, "one of 150 is not usual");
+        assert_eq!(UsualCost::new(14).get(), 14);
+    }
+}

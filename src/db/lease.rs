@@ -1,0 +1,70 @@
+//! A pooled connection for some reads.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::DbConnection;
+use super::connection::{Connector, is_disconnect};
+use crate::error::{Error, Result};
+
+pub(super) type Pool = r2d2::Pool<Connector>;
+
+/// A connection for some reads; another one where that turns out to be dead.
+pub(super) struct Lease<'a> {
+    pool: &'a Pool,
+    session: Option<r2d2::PooledConnection<Connector>>,
+    /// Why there is no connection: the reads that come after need not wait for one again.
+    none: Option<String>,
+}
+
+impl<'a> Lease<'a> {
+    pub(super) fn new(pool: &'a Pool) -> Lease<'a> {
+        Lease { pool, session: None, none: None }
+    }
+
+    /// With a connection that is free at this moment.
+    pub(super) fn at_once(pool: &'a Pool) -> Option<Lease<'a>> {
+        Some(Lease { pool, session: Some(pool.try_get()?), none: None })
+    }
+
+    /// Runs a read. Where the connection turns out to be dead (PostgreSQL was restarted), it is thrown away and the
+    /// read run again; all that were idle may be dead, and one of them is tried after the other.
+    pub(super) fn read<T>(&mut self, job: &impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
+        for _ in 0..self.pool.max_size() {
+            match self.attempt(job) {
+                Err(Error::Database(error)) if is_disconnect(&error) => {}
+                outcome => return outcome,
+            }
+        }
+        self.attempt(job)
+    }
+
+    fn attempt<T>(&mut self, job: &impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => self.connection()?,
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| job(session.connection())))
+            .unwrap_or_else(|_| Err(Error::Internal("a read panicked".to_owned())));
+        match &outcome {
+            Err(Error::Database(_) | Error::Internal(_)) => {
+                session.mark_broken();
+                outcome.map_err(|error| session.explain(error))
+            }
+            _ => {
+                self.session = Some(session);
+                outcome
+            }
+        }
+    }
+
+    fn connection(&mut self) -> Result<r2d2::PooledConnection<Connector>> {
+        if let Some(why) = &self.none {
+            return Err(Error::Unavailable(why.clone()));
+        }
+        self.pool.get().map_err(|error| {
+            let why = format!("no read connection: {error}");
+            self.none = Some(why.clone());
+            Error::Unavailable(why)
+        })
+    }
+}

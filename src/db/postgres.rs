@@ -1,0 +1,183 @@
+//! PostgreSQL: how a connection is set up, and how one that hangs is ended.
+//!
+//! Each connection has limits on both sides: a peer that is gone without a word is noticed after seconds, not hours, and
+//! a transaction whose node has vanished is ended by the server, so that its locks delay nobody for long.
+
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Bool, Integer, Text, Timestamp};
+
+use super::DbConnection;
+use super::connection::Purpose;
+
+/// How long a writer may make no progress within a batch: then its connection counts as hanging, and the server ends a
+/// transaction that has been idle for so long.
+pub const HANGS_AFTER: Duration = Duration::from_millis(1500);
+
+/// The server's end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub(super) struct Backend {
+    #[diesel(sql_type = Integer)]
+    pid: i32,
+    /// Tells it from a later process with the same number.
+    #[diesel(sql_type = Text)]
+    started: String,
+}
+
+/// Connects and sets everything up; the error says why it could not.
+pub(super) fn connect(url: &str, purpose: Purpose, patience: Duration) -> Result<PgConnection, String> {
+    let mut connection =
+        PgConnection::establish(&with_defaults(url, purpose)).map_err(|error| explain(error.to_string()))?;
+    connection.batch_execute(&settings(purpose, patience)).map_err(|error| error.to_string())?;
+    Ok(connection)
+}
+
+/// All settings of a session as one message.
+fn settings(purpose: Purpose, patience: Duration) -> String {
+    // A cluster may be set to answer a COMMIT before it is on the disk; for money that is not good enough. Stronger
+    // settings (remote_apply) stay as they are. Messages in English, where the role may choose, as some errors are known
+    // by their text alone. The keepalives are the server's own: they find a client that has vanished.
+    let common = "SET TIME ZONE 'UTC'; SET client_min_messages = warning;
+        SET default_transaction_isolation = 'read committed';
+        SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') IN ('off', 'local');
+        DO $$ BEGIN
+            PERFORM set_config('lc_messages', 'C', false);
+        EXCEPTION WHEN insufficient_privilege THEN NULL;
+        END $$;
+        SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;";
+    let (idle, lock) = (patience.as_millis(), patience.as_millis() / 5);
+    let own = match purpose {
+        // What is read is found by indexes: compiling a query, or starting a process to help with it, takes longer.
+        Purpose::Read => {
+            "SET default_transaction_read_only = on; SET statement_timeout = '5s';
+             SET jit = off; SET max_parallel_workers_per_gather = 0"
+                .to_owned()
+        }
+        // A batch of charges is planned once: for each batch anew, it would take longer than running it. Nobody waits long
+        // for a lock, as a batch holds the locks of many users. A writer never pauses within a transaction.
+        Purpose::Write => format!(
+            "SET plan_cache_mode = force_generic_plan; SET jit = off;
+             SET lock_timeout = {lock}; SET statement_timeout = '5s'; SET tcp_user_timeout = 1500;
+             SET idle_in_transaction_session_timeout = {idle}"
+        ),
+        Purpose::Bulk => format!(
+            "SET jit = off; SET lock_timeout = '2s'; SET statement_timeout = '10s'; SET tcp_user_timeout = 1500;
+             SET idle_in_transaction_session_timeout = {idle}"
+        ),
+        Purpose::Snapshot | Purpose::Migrate | Purpose::Keep => "SET statement_timeout = 0".to_owned(),
+    };
+    format!("{common} {own}")
+}
+
+/// Adds limits and a name to the address where it has none of its own. `connect_timeout` counts for each host that it names.
+fn with_defaults(url: &str, purpose: Purpose) -> String {
+    let name = match purpose {
+        Purpose::Read => "tollgate-reader",
+        Purpose::Write => "tollgate-writer",
+        Purpose::Bulk => "tollgate-bulk",
+        Purpose::Snapshot | Purpose::Migrate | Purpose::Keep => "tollgate",
+    };
+    let mut url = url.to_owned();
+    for (name, value) in [
+        ("connect_timeout", "3"),
+        ("keepalives_idle", "5"),
+        ("keepalives_interval", "2"),
+        ("keepalives_count", "3"),
+        ("tcp_user_timeout", "5000"),
+        ("application_name", name),
+    ] {
+        if !url.contains(&format!("{name}=")) {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            url.push_str(&format!("{separator}{name}={value}"));
+        }
+    }
+    url
+}
+
+/// Adds to libpq's words what the operator can do.
+fn explain(reason: String) -> String {
+    if reason.contains("SSL support is not compiled in") {
+        return format!(
+            "{reason} (this binary was built without TLS to PostgreSQL: build it with --features pg-tls)"
+        );
+    }
+    reason
+}
+
+/// The server's end of this connection; `None`: it cannot be told.
+pub(super) fn backend(connection: &mut PgConnection) -> Option<Backend> {
+    let own = "SELECT pid, CAST(backend_start AS TEXT) AS started FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+    diesel::sql_query(own).get_result(connection).ok()
+}
+
+/// Ends a connection from outside, and so its transaction and its locks. One that waits for a synchronous standby is left
+/// alone: ending it would make a commit visible that the standby does not have.
+pub(super) fn terminate(connection: &mut DbConnection, backend: &Backend) -> QueryResult<()> {
+    let DbConnection::Postgres(connection) = connection else { return Ok(()) };
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+               WHERE pid = $1 AND CAST(backend_start AS TEXT) = $2 AND wait_event IS DISTINCT FROM 'SyncRep'";
+    diesel::sql_query(end)
+        .bind::<Integer, _>(backend.pid)
+        .bind::<Text, _>(&backend.started)
+        .execute(connection)
+        .map(|_| ())
+}
+
+/// Work that one node does at a time. Each has a number of its own among the advisory locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exclusive {
+    /// Refunding holds past their deadline.
+    Sweep,
+    /// The bulk operation with this id.
+    Bulk(i64),
+}
+
+/// The first number of our advisory locks: "toll" in ASCII.
+const OURS: i32 = 0x746f_6c6c;
+
+/// Keeps other nodes from the same work until the transaction ends. `false`: another one is at it. (SQLite has one node.)
+pub fn exclusive(connection: &mut DbConnection, work: Exclusive) -> QueryResult<bool> {
+    #[derive(QueryableByName)]
+    struct Taken {
+        #[diesel(sql_type = Bool)]
+        taken: bool,
+    }
+    let DbConnection::Postgres(connection) = connection else { return Ok(true) };
+    let number = match work {
+        Exclusive::Sweep => 0,
+        Exclusive::Bulk(id) => i32::try_from(id % i64::from(i32::MAX)).unwrap_or(0) + 1,
+    };
+    let lock = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1, $2) AS taken");
+    let taken: Taken = lock.bind::<Integer, _>(OURS).bind::<Integer, _>(number).get_result(connection)?;
+    Ok(taken.taken)
+}
+
+/// The database's clock, in UTC; `None` on SQLite, which has this machine's.
+pub fn clock_of(connection: &mut DbConnection) -> QueryResult<Option<NaiveDateTime>> {
+    #[derive(QueryableByName)]
+    struct Clock {
+        #[diesel(sql_type = Timestamp)]
+        now: NaiveDateTime,
+    }
+    let DbConnection::Postgres(connection) = connection else { return Ok(None) };
+    let clock: Clock =
+        diesel::sql_query("SELECT clock_timestamp() AT TIME ZONE 'UTC' AS now").get_result(connection)?;
+    Ok(Some(clock.now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_limits_are_added_but_never_override() {
+        let with_defaults = |url| with_defaults(url, Purpose::Read);
+        let url = with_defaults("postgres://u@h/d?connect_timeout=60");
+        assert!(url.starts_with("postgres://u@h/d?connect_timeout=60&keepalives_idle=5&"), "{url}");
+        assert!(with_defaults("postgres://u@h/d").starts_with("postgres://u@h/d?connect_timeout=3&"));
+    }
+}

@@ -1,0 +1,199 @@
+//! The URL of a PostgreSQL database, checked before libpq sees it: libpq's errors about a URL quote pieces of it, and
+//! where a password is not encoded, a piece of the password looks like a host, a port or a database.
+
+/// What libpq reads out of a URL, by libpq's own rules.
+struct Parts<'a> {
+    /// Name and, if there is one, password.
+    user: Option<(&'a str, Option<&'a str>)>,
+    hosts: &'a str,
+    /// With its slash.
+    database: &'a str,
+    /// Behind its question mark.
+    query: &'a str,
+}
+
+fn parts(text: &str) -> Parts<'_> {
+    let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let end = rest.find(['@', '/']).filter(|end| rest[*end..].starts_with('@'));
+    let (user, rest) = match end {
+        Some(end) => {
+            let user = &rest[..end];
+            let user = user.split_once(':').map_or((user, None), |(name, password)| (name, Some(password)));
+            (Some(user), &rest[end + 1..])
+        }
+        None => (None, rest),
+    };
+    let (hosts, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (database, query) = rest.split_once('?').unwrap_or((rest, ""));
+    Parts { user, hosts, database, query }
+}
+
+const ENCODE: &str = "write special characters of user, password and database as % and two hexadecimal digits \
+                      (@ is %40, : is %3A, / is %2F, ? is %3F)";
+
+/// Says what is wrong, without any part of the URL.
+pub(super) fn check(text: &str) -> Result<(), &'static str> {
+    if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '#') || !is_encoded(text) {
+        return Err(ENCODE);
+    }
+    let Parts { user, hosts, database, query } = parts(text);
+    // Without a slash before it, a query that holds an @ is read as a login.
+    let login = user.map(|(name, password)| (name, password.unwrap_or_default()));
+    if login.is_some_and(|(name, password)| format!("{name}{password}").contains('?'))
+        || database.contains('@')
+    {
+        return Err(ENCODE);
+    }
+    if database.trim_start_matches('/').contains('/') || !hosts.split(',').all(is_host) {
+        return Err(ENCODE);
+    }
+    let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+    for parameter in parameters {
+        let name = parameter.split_once('=').map(|(name, _)| name);
+        if !name.is_some_and(|name| PARAMETERS.contains(&name)) {
+            return Err("a parameter after the ? is none of libpq's connection parameters");
+        }
+    }
+    Ok(())
+}
+
+/// Every % stands before two hexadecimal digits, and no character is U+0000.
+fn is_encoded(text: &str) -> bool {
+    text.split('%').skip(1).all(|after| {
+        let digits = after.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit) && digits != b"00")
+    })
+}
+
+/// A name or an address, and a port if there is one.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let Some((address, port)) = rest.split_once(']') else { return false };
+            if address.parse::<std::net::Ipv6Addr>().is_err() || !(port.is_empty() || port.starts_with(':')) {
+                return false;
+            }
+            ("", port.trim_start_matches(':'))
+        }
+        None => text.split_once(':').unwrap_or((text, "")),
+    };
+    let is_name = host.chars().all(|c| c.is_alphanumeric() || ".-_%~".contains(c));
+    is_name && (port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0))
+}
+
+/// The URL for people: without the password, and without the query, which may hold one, too.
+pub(super) fn shown(text: &str) -> String {
+    let Parts { user, hosts, database, .. } = parts(text);
+    let user = match user {
+        Some((name, Some(_))) => format!("{name}:***@"),
+        Some((name, None)) => format!("{name}@"),
+        None => String::new(),
+    };
+    format!("postgres://{user}{hosts}{database}")
+}
+
+/// All parameters that libpq knows in a URL (PostgreSQL 18).
+const PARAMETERS: [&str; 53] = [
+    "application_name",
+    "channel_binding",
+    "client_encoding",
+    "connect_timeout",
+    "dbname",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "host",
+    "hostaddr",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "max_protocol_version",
+    "min_protocol_version",
+    "oauth_client_id",
+    "oauth_client_secret",
+    "oauth_issuer",
+    "oauth_scope",
+    "options",
+    "passfile",
+    "password",
+    "port",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "requiressl",
+    "scram_client_key",
+    "scram_server_key",
+    "service",
+    "servicefile",
+    "ssl",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcert",
+    "sslcertmode",
+    "sslcompression",
+    "sslcrl",
+    "sslcrldir",
+    "sslkey",
+    "sslkeylogfile",
+    "sslmode",
+    "sslnegotiation",
+    "sslpassword",
+    "sslrootcert",
+    "sslsni",
+    "target_session_attrs",
+    "tcp_user_timeout",
+    "user",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_libpq_reads_as_a_whole_is_taken() {
+        for good in [
+            "postgres://",
+            "postgres://h",
+            "postgres://u@h/d",
+            "postgresql://u:p@h:5432/d?sslmode=require&application_name=t",
+            "postgres://u:p%40%2F%3A%25@h/d",
+            "postgres://u@h1:5432,h2:5433/d?target_session_attrs=read-write",
+            "postgres://u@[::1]:5432/d",
+            "postgres:///d?host=/run/postgresql&password=a@b",
+            "postgres://%2Frun%2Fpostgresql/d",
+        ] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn what_libpq_would_quote_is_refused_and_never_shown() {
+        for bad in [
+            "postgres://u:pa/secret@h/d",
+            "postgres://u:12/secret@h/d",
+            "postgres://u:pa@secret@h/d",
+            "postgres://u:pa%secret@h/d",
+            "postgres://u:pa%0@h/secret%zz",
+            "postgres://u:pa%00secret@h/d",
+            "postgres://u:pa#secret@h/d",
+            "postgres://u:pa?secret@h/d",
+            "postgres://h:1?password=a@secret",
+            "postgres://u:pa secret@h/d",
+            "postgres://u:pa\nsecret@h/d",
+            "postgres://h:secret/d",
+            "postgres://h:99999/d",
+            "postgres://h?password=a@secret",
+            "postgres://h/d?secret",
+            "postgres://h/d?secret=1",
+            "postgres://[secret]/d",
+            "postgres://h/d/secret",
+        ] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+        assert_eq!(shown("postgres://u:a-secret@h1:1,h2/d?password=b-secret"), "postgres://u:***@h1:1,h2/d");
+    }
+}

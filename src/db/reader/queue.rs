@@ -1,0 +1,112 @@
+//! The queue of reads: look-ups, and long reads that not every thread takes.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::Read;
+
+/// Reads that a thread takes at once, at most.
+const MOST_AT_ONCE: usize = 16;
+/// Reads that may wait; one more is answered 503.
+const QUEUE_BOUND: usize = 8192;
+
+pub(super) struct Queue {
+    state: Mutex<State>,
+    arrived: Condvar,
+    threads: usize,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Box<dyn Read>>,
+    /// As many as there are permits at most.
+    long: VecDeque<Box<dyn Read>>,
+    closed: bool,
+}
+
+/// What a thread has just done, by which it takes look-ups and long reads alternately.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// It never takes a long read.
+    LookUpsOnly,
+    LookUps,
+    LongRead,
+}
+
+impl Queue {
+    /// A queue for this number of threads.
+    pub fn new(threads: usize) -> Queue {
+        Queue { state: Mutex::default(), arrived: Condvar::new(), threads }
+    }
+
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Takes no more reads. The threads end when it is empty.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_all();
+    }
+
+    /// Puts reads in front of all others.
+    pub fn put_back(&self, reads: VecDeque<Box<dyn Read>>) {
+        let mut state = self.lock();
+        for read in reads.into_iter().rev() {
+            state.waiting.push_front(read);
+        }
+        drop(state);
+        self.arrived.notify_all();
+    }
+
+    /// Whether there was room.
+    pub fn push(&self, read: Box<dyn Read>, is_long: bool) -> bool {
+        let mut state = self.lock();
+        if is_long && !state.closed {
+            state.long.push_back(read);
+            drop(state);
+            // Not each thread takes them: the one that is woken might go back to sleep.
+            self.arrived.notify_all();
+            return true;
+        }
+        if state.closed || state.waiting.len() >= QUEUE_BOUND {
+            return false;
+        }
+        state.waiting.push_back(read);
+        drop(state);
+        self.arrived.notify_one();
+        true
+    }
+
+    /// Waits for reads and takes a thread's share of them, or one long read; `None` when the queue is closed and empty.
+    pub fn take(&self, after: &mut After) -> Option<Vec<Box<dyn Read>>> {
+        let mut state = self.lock();
+        loop {
+            let is_turn = match after {
+                After::LookUpsOnly => false,
+                After::LookUps => true,
+                After::LongRead => state.waiting.is_empty(),
+            };
+            if is_turn && let Some(long) = state.long.pop_front() {
+                *after = After::LongRead;
+                return Some(vec![long]);
+            }
+            if !state.waiting.is_empty() {
+                if *after == After::LongRead {
+                    *after = After::LookUps;
+                }
+                let share = (state.waiting.len() / self.threads).clamp(1, MOST_AT_ONCE);
+                return Some(state.waiting.drain(..share).collect());
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Nothing in here can panic half-way through a change, so a poisoned lock still guards sound state.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

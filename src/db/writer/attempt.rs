@@ -1,0 +1,255 @@
+//! One transaction of a writer, on its connection, under the eyes of the watchdog.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use diesel::connection::TransactionManager;
+use diesel::result::Error as DieselError;
+
+use super::jobs::{Jobs, users_of};
+use super::pulse::Pulse;
+use super::transaction::{
+    NotBegun, Transactions, begin_in, commit_on, is_lock_timeout, lock_users, locked_among, makes_way,
+};
+use super::watch::Watch;
+use crate::db::DbConnection;
+use crate::db::connection::Connector;
+use crate::db::postgres::{self, Backend};
+use crate::db::session::Session;
+use crate::error::{Error, Result};
+
+/// Why a transaction came to nothing.
+pub(super) enum Failure {
+    /// The job at this place failed by its own doing.
+    Own(usize, Error),
+    /// The job at this place panicked.
+    Panicked(usize),
+    /// PostgreSQL chose this transaction to make way for another.
+    MakeWay,
+    /// The job at this place, or some job, waited in vain for a lock.
+    Locked(Option<usize>),
+    /// COMMIT was sent and gave no clear answer.
+    Unknown(String),
+    /// Nothing was committed, and trying again would hardly help.
+    Database(String),
+    /// It took so long that the watchdog gave the batch to another writer.
+    Abandoned,
+}
+
+impl Failure {
+    pub(super) fn of(error: DieselError) -> Failure {
+        if makes_way(&error) {
+            Failure::MakeWay
+        } else if is_lock_timeout(&error) {
+            Failure::Locked(None)
+        } else {
+            Failure::Database(error.to_string())
+        }
+    }
+
+    fn at(self, place: usize) -> Failure {
+        if let Failure::Locked(_) = self { Failure::Locked(Some(place)) } else { self }
+    }
+}
+
+/// A writer's connection, and who watches it.
+pub(super) struct Attempt {
+    connector: Connector,
+    session: Option<Session>,
+    /// `None` on SQLite.
+    watch: Option<Arc<Watch>>,
+    pulse: Arc<Pulse>,
+}
+
+impl Attempt {
+    pub(super) fn new(connector: Connector, watch: Option<Arc<Watch>>, pulse: Arc<Pulse>) -> Attempt {
+        Attempt { connector, session: None, watch, pulse }
+    }
+
+    pub(super) fn is_postgres(&self) -> bool {
+        self.connector.url.is_postgres()
+    }
+
+    pub(super) fn begin_batch(&self, batch: &Jobs) {
+        if let Some(watch) = &self.watch {
+            watch.hold(batch.iter().map(|job| job.twin()).collect());
+        }
+    }
+
+    pub(super) fn end_batch(&self) {
+        if let Some(watch) = &self.watch {
+            watch.release();
+        }
+    }
+
+    /// Whether the batch has not been given to another writer.
+    pub(super) fn is_mine(&self) -> bool {
+        self.watch.as_ref().is_none_or(|watch| watch.touch())
+    }
+
+    pub(super) fn terminate(&mut self, backend: &Backend) {
+        match self.connect() {
+            Ok(mut session) => {
+                if let Err(error) = postgres::terminate(session.connection(), backend) {
+                    log::warn!("the hanging connection could not be ended: {error}");
+                }
+                self.session = Some(session);
+            }
+            Err(why) => log::warn!("the hanging connection could not be ended: {why}"),
+        }
+    }
+
+    /// One transaction: BEGIN, `body`, COMMIT. Whatever went wrong, there is no transaction open afterwards.
+    pub(super) fn transaction(
+        &mut self,
+        jobs: &mut Jobs,
+        body: impl FnOnce(&mut DbConnection, &mut Jobs, Option<&Watch>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let outcome = self.try_transaction(jobs, body);
+        if outcome.is_ok() {
+            self.pulse.beat();
+        } else if !self.is_mine() {
+            return Err(Failure::Abandoned);
+        }
+        outcome
+    }
+
+    fn try_transaction(
+        &mut self,
+        jobs: &mut Jobs,
+        body: impl FnOnce(&mut DbConnection, &mut Jobs, Option<&Watch>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        if !self.is_mine() {
+            return Err(Failure::Abandoned);
+        }
+        let mut session = self.begin()?;
+        // BEGIN may have waited for long, on SQLite for a lock: who was told 503 meanwhile is charged nothing.
+        jobs.retain_mut(|job| job.keep_waiting());
+        let conn = session.connection();
+        let mut ran = body(conn, jobs, self.watch.as_deref());
+        // Another writer may have run the jobs by now: what this one did would be rejected anyway.
+        if ran.is_ok() && !self.is_mine() {
+            ran = Err(Failure::Abandoned);
+        }
+        if let Err(failure) = ran {
+            // Only after a job's own failure, or a lock, is the connection known to be sound.
+            let rolled_back = Transactions::rollback_transaction(conn).is_ok();
+            if rolled_back && matches!(failure, Failure::Own(..) | Failure::Locked(_)) {
+                self.session = Some(session);
+            }
+            return Err(match failure {
+                Failure::Database(why) => Failure::Database(self.connector.advise(why)),
+                failure => failure,
+            });
+        }
+        match commit_on(conn) {
+            Ok(()) => {
+                // An SQLite file or log that was moved, deleted or overwritten has lost what was committed.
+                let is_there = session.check_commit();
+                self.session = Some(session);
+                is_there.map_err(Failure::Database)
+            }
+            // PostgreSQL says so before it commits anything.
+            Err(error) if makes_way(&error) => Err(Failure::MakeWay),
+            // So does it of a deferred trigger that waited in vain.
+            Err(error) if is_lock_timeout(&error) => Err(Failure::Locked(None)),
+            Err(error) => {
+                // A transaction that can still be rolled back has not been committed.
+                let rolled_back = Transactions::rollback_transaction(conn).is_ok();
+                if self.is_postgres() && !rolled_back {
+                    return Err(Failure::Unknown(error.to_string()));
+                }
+                Err(Failure::Database(format!("COMMIT failed: {error}")))
+            }
+        }
+    }
+
+    /// Begins a transaction, on a new connection if the last one is gone: nothing has run yet, so that is safe.
+    fn begin(&mut self) -> Result<Session, Failure> {
+        let mut kept = self.session.take();
+        loop {
+            let is_new = kept.is_none();
+            let mut session = match kept.take() {
+                Some(session) => session,
+                None => self.connect().map_err(Failure::Database)?,
+            };
+            match begin_in(&mut session) {
+                Ok(()) => return Ok(session),
+                Err(NotBegun::Disconnected(why)) if !is_new => {
+                    log::info!("the database closed a connection: {why}")
+                }
+                Err(NotBegun::Disconnected(why) | NotBegun::Broken(why)) => {
+                    return Err(Failure::Database(format!("BEGIN failed: {why}")));
+                }
+                Err(NotBegun::NotNow(why)) => {
+                    self.session = Some(session);
+                    return Err(Failure::Database(why));
+                }
+            }
+        }
+    }
+
+    fn connect(&self) -> Result<Session, String> {
+        if let Some(watch) = &self.watch {
+            watch.connecting(true);
+        }
+        let connected = self.connector.connect_with_reason();
+        if let Some(watch) = &self.watch {
+            watch.connecting(false);
+            watch.connected_to(connected.as_ref().ok().and_then(|session| session.backend.clone()));
+        }
+        connected.map_err(|error| match error {
+            Error::Unavailable(why) => why,
+            error => error.to_string(),
+        })
+    }
+}
+
+/// Locks the users of all jobs; takes out and returns the jobs with a user whose row another transaction has locked.
+/// `waits`: waits for those instead.
+pub(super) fn set_aside(conn: &mut DbConnection, jobs: &mut Jobs, waits: bool) -> Result<Jobs, Failure> {
+    let users = users_of(jobs);
+    if waits {
+        lock_users(conn, users).map_err(Failure::of)?;
+        return Ok(Vec::new());
+    }
+    let locked = locked_among(conn, users).map_err(Failure::of)?;
+    if locked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (late, ready) = std::mem::take(jobs)
+        .into_iter()
+        .partition(|job| job.scope().iter().any(|user| locked.contains(user)));
+    *jobs = ready;
+    Ok(late)
+}
+
+pub(super) fn run_bare(
+    conn: &mut DbConnection,
+    jobs: &mut Jobs,
+    again: bool,
+    watch: Option<&Watch>,
+) -> Result<(), Failure> {
+    (0..jobs.len()).try_for_each(|place| run_one(conn, jobs, place, again, watch))
+}
+
+pub(super) fn run_one(
+    conn: &mut DbConnection,
+    jobs: &mut Jobs,
+    place: usize,
+    again: bool,
+    watch: Option<&Watch>,
+) -> Result<(), Failure> {
+    let Some(job) = jobs.get_mut(place) else { return Ok(()) };
+    let ran = catch_unwind(AssertUnwindSafe(|| job.run(conn, again)));
+    if watch.is_some_and(|watch| !watch.touch()) {
+        return Err(Failure::Abandoned);
+    }
+    match ran {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if error.is_constraint_violation() => Err(Failure::Own(place, error)),
+        Ok(Err(Error::Database(error))) => Err(Failure::of(error).at(place)),
+        Ok(Err(error)) => Err(Failure::Own(place, error)),
+        Err(_) => Err(Failure::Panicked(place)),
+    }
+}

@@ -1,0 +1,106 @@
+//! Whether a chat that came now would be written: what `GET /readyz` tells.
+//!
+//! A queue with a commit a moment ago is fine. Into one without, a small write is sent the way that all others go, and it
+//! must be committed in time. So nothing is written for the sake of it while chats are, or while nobody asks.
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::{Instant, timeout_at};
+
+use super::Writers;
+use super::job::Job;
+use super::queue::Lane;
+use crate::db::DbConnection;
+use crate::error::{Error, Result};
+
+/// A commit counts for so long.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long the write may take, and how long the oldest job may wait.
+const IN_TIME: Duration = Duration::from_millis(1500);
+
+/// Why no chat can be written now. Each has a fixed word for monitors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReady {
+    /// The server was told to stop.
+    Draining,
+    /// The database refuses, or cannot be reached.
+    Database,
+    /// A writer has not committed in time.
+    Writer,
+    /// The database file is not the one that was opened.
+    File,
+}
+
+impl NotReady {
+    pub const fn word(self) -> &'static str {
+        match self {
+            NotReady::Draining => "draining",
+            NotReady::Database => "database",
+            NotReady::Writer => "writer",
+            NotReady::File => "file",
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct State {
+    /// One at a time tries to write, however many ask.
+    trial: Mutex<()>,
+}
+
+impl Writers {
+    /// Why no chat can be written now, if so. Takes at most 1.5 s.
+    pub(in crate::db) async fn not_ready(&self) -> Option<NotReady> {
+        let is_stuck = self.queues.iter().any(|queue| queue.oldest().is_some_and(|age| age > IN_TIME));
+        if is_stuck || self.crew.is_exhausted() {
+            return Some(NotReady::Writer);
+        }
+        let deadline = Instant::now() + IN_TIME;
+        let Ok(_trial) = timeout_at(deadline, self.readiness.trial.lock()).await else {
+            return Some(NotReady::Writer);
+        };
+        let mut answers = Vec::new();
+        for (queue, seat) in self.queues.iter().zip(&self.seats) {
+            if seat.pulse.is_within(FRESH) {
+                continue;
+            }
+            let (reply, answer) = oneshot::channel();
+            if !queue.push(Lane::Main, Box::new(Job::new(Vec::new(), write_something, reply))) {
+                return Some(NotReady::Writer);
+            }
+            answers.push(answer);
+        }
+        for answer in answers {
+            match timeout_at(deadline, answer).await {
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(error))) => {
+                    log::warn!("not ready: {}", why(&error));
+                    return Some(NotReady::Database);
+                }
+                Ok(Err(_)) | Err(_) => return Some(NotReady::Writer),
+            }
+        }
+        None
+    }
+}
+
+fn why(error: &Error) -> String {
+    if let Error::Unavailable(why) = error { why.clone() } else { error.to_string() }
+}
+
+/// Needs what a charge needs, the tables' locks and the disk, and leaves nothing behind.
+fn write_something(conn: &mut DbConnection) -> Result<()> {
+    let write = match conn {
+        DbConnection::Postgres(_) => {
+            "LOCK TABLE users, chats, ledger_entries, idempotency_keys IN ROW EXCLUSIVE MODE;
+             SELECT pg_logical_emit_message(true, 'tollgate', 'ready')"
+        }
+        DbConnection::Sqlite(_) => {
+            "INSERT INTO follower_marks (name, position) VALUES ('a trial', 0);
+             DELETE FROM follower_marks WHERE name = 'a trial'"
+        }
+    };
+    Ok(conn.batch_execute(write)?)
+}

@@ -1,0 +1,164 @@
+//! A writer's seat: the work that a thread takes, and who takes over when that thread hangs.
+//!
+//! A call into libpq cannot be interrupted from another thread. So a thread whose connection hangs is left to itself: a
+//! new thread with a new connection takes its seat, ends the old connection from outside, and looks up what became of
+//! the batch. The old thread ends when its connection does. Whichever of the two learns first that a job was committed
+//! tells the caller; the operation ids keep both from doing it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+use std::{io, thread};
+
+use super::BATCH;
+use super::attempt::Attempt;
+use super::batch::Writer;
+use super::jobs::Jobs;
+use super::late::{How, Late};
+use super::pulse::Pulse;
+use super::queue::Queue;
+use super::watch::{Left, Watch};
+use crate::db::connection::Connector;
+
+/// Threads of one node that may hang at once. With more, the database itself hangs, and more connections would not help.
+const MOST_ABANDONED: usize = 8;
+/// How long a new connection may take: several hosts may be tried, with a limit each.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(10);
+
+/// What all writers of a node share.
+#[derive(Clone, Default)]
+pub(super) struct Crew {
+    /// The slow lane. `None` for writers that wait for locks: SQLite's, and the one for bulk work.
+    pub late: Option<Arc<Late>>,
+    /// How many threads hang.
+    pub abandoned: Arc<AtomicUsize>,
+}
+
+/// Where a writer's work comes from.
+#[derive(Clone)]
+pub(super) enum Source {
+    Queue(Arc<Queue>),
+    Late(Arc<Late>),
+}
+
+impl Source {
+    fn take(&self) -> Option<(Jobs, How)> {
+        match self {
+            Source::Queue(queue) => queue.take(BATCH).map(|jobs| (jobs, How::default())),
+            Source::Late(late) => late.take(BATCH),
+        }
+    }
+}
+
+pub(super) struct Seat {
+    name: String,
+    source: Source,
+    connector: Connector,
+    crew: Crew,
+    pub pulse: Arc<Pulse>,
+    /// How long the writer may make no progress; `None` on SQLite, where nobody could take over.
+    limit: Option<Duration>,
+    watch: Mutex<Option<Arc<Watch>>>,
+}
+
+impl Seat {
+    /// Starts the first thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn start(
+        name: String,
+        source: Source,
+        connector: Connector,
+        crew: Crew,
+        limit: Option<Duration>,
+    ) -> io::Result<Arc<Seat>> {
+        let (pulse, watch) = (Arc::new(Pulse::new()), Mutex::new(None));
+        let seat = Arc::new(Seat { name, source, connector, crew, pulse, limit, watch });
+        let (begin, begun) = mpsc::channel();
+        let watch = seat.spawn(begun)?;
+        *seat.watch() = watch;
+        // The thread waits for this, so it cannot have ended.
+        let _ = begin.send(Left { jobs: Vec::new(), backend: None });
+        Ok(seat)
+    }
+
+    /// Starts a thread that waits for what its predecessor left.
+    fn spawn(self: &Arc<Seat>, begun: mpsc::Receiver<Left>) -> io::Result<Option<Arc<Watch>>> {
+        let watch = self.limit.map(|_| Arc::new(Watch::default()));
+        let (seat, own) = (self.clone(), watch.clone());
+        thread::Builder::new().name(self.name.clone()).spawn(move || {
+            // The predecessor went on after all where nothing comes.
+            if let Ok(left) = begun.recv() {
+                seat.work(left, own);
+            }
+        })?;
+        Ok(watch)
+    }
+
+    /// The life of a thread. Jobs that panic are caught where they run; should the writer itself panic, the callers of
+    /// that batch are told 503, and a new writer goes on.
+    fn work(&self, left: Left, watch: Option<Arc<Watch>>) {
+        let new_writer = || {
+            let attempt = Attempt::new(self.connector.clone(), watch.clone(), self.pulse.clone());
+            Writer::new(attempt, self.crew.clone())
+        };
+        let mut writer = new_writer();
+        if let Some(backend) = &left.backend {
+            writer.terminate(backend);
+        }
+        let mut turn = Some((left.jobs, How { again: true, alone: false }));
+        while let Some((jobs, how)) = turn {
+            if catch_unwind(AssertUnwindSafe(|| writer.run(jobs, how))).is_err() {
+                log::error!("a writer panicked; its batch is not confirmed");
+                writer = new_writer();
+                watch.iter().for_each(|watch| watch.release());
+            }
+            if watch.as_ref().is_some_and(|watch| watch.is_abandoned()) {
+                self.crew.abandoned.fetch_sub(1, Ordering::AcqRel);
+                log::info!("{}: a connection that hung has ended", self.name);
+                return;
+            }
+            turn = self.source.take();
+        }
+    }
+
+    /// Lets a new thread take over if the one that sits here hangs.
+    pub(super) fn relieve(self: &Arc<Seat>) {
+        let Some((limit, watch)) = self.limit.zip(self.watch().clone()) else { return };
+        if !watch.is_overdue(limit, CONNECTS_WITHIN) {
+            return;
+        }
+        if self.crew.abandoned.load(Ordering::Acquire) >= MOST_ABANDONED {
+            return log::debug!("{}: hangs, and so do {MOST_ABANDONED} others", self.name);
+        }
+        let (begin, begun) = mpsc::channel();
+        let successor = match self.spawn(begun) {
+            Ok(successor) => successor,
+            Err(error) => return log::error!("{}: no thread can take over: {error}", self.name),
+        };
+        // It may have gone on in this very moment.
+        let Some(left) = watch.abandon(limit, CONNECTS_WITHIN) else { return };
+        self.crew.abandoned.fetch_add(1, Ordering::AcqRel);
+        log::warn!(
+            "{}: the database has not answered for {} ms: a new connection takes over and looks up {} jobs",
+            self.name,
+            limit.as_millis(),
+            left.jobs.iter().map(|job| job.callers()).sum::<usize>()
+        );
+        *self.watch() = successor;
+        let _ = begin.send(left);
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Option<Arc<Watch>>> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Crew {
+    /// Whether so many threads hang that no other takes over any more.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.abandoned.load(Ordering::Acquire) >= MOST_ABANDONED
+    }
+}

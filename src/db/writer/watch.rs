@@ -1,0 +1,105 @@
+//! What the watchdog sees of a writer: since when it has made no progress, and what it has in its hands.
+
+use std::mem::take;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::job::Queued;
+use crate::db::postgres::Backend;
+
+/// Shared by a writer's thread and the watchdog. A writer on SQLite has none: a second writer could do nothing there.
+#[derive(Default)]
+pub(super) struct Watch {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// When the writer last made progress with its batch; `None`: it has no batch.
+    since: Option<Instant>,
+    /// It waits for a new connection, which has a time limit of its own.
+    connecting: bool,
+    /// Twins of all jobs that the writer took and may not have answered yet.
+    twins: Vec<Box<dyn Queued>>,
+    backend: Option<Backend>,
+    abandoned: bool,
+}
+
+/// What an abandoned writer leaves behind.
+pub(super) struct Left {
+    /// Jobs whose outcome is unknown.
+    pub jobs: Vec<Box<dyn Queued>>,
+    /// The server's end of the connection that hangs.
+    pub backend: Option<Backend>,
+}
+
+impl Watch {
+    /// The writer begins with a batch.
+    pub(super) fn hold(&self, twins: Vec<Box<dyn Queued>>) {
+        let mut state = self.lock();
+        state.since = Some(Instant::now());
+        state.twins = twins;
+    }
+
+    /// The writer has answered everybody.
+    pub(super) fn release(&self) {
+        let twins = {
+            let mut state = self.lock();
+            state.since = None;
+            state.connecting = false;
+            take(&mut state.twins)
+        };
+        drop(twins);
+    }
+
+    /// The writer has made progress. Returns whether the batch is still its own.
+    pub(super) fn touch(&self) -> bool {
+        let mut state = self.lock();
+        if state.since.is_some() {
+            state.since = Some(Instant::now());
+        }
+        !state.abandoned
+    }
+
+    pub(super) fn connecting(&self, connecting: bool) {
+        let mut state = self.lock();
+        state.connecting = connecting;
+        if state.since.is_some() {
+            state.since = Some(Instant::now());
+        }
+    }
+
+    pub(super) fn connected_to(&self, backend: Option<Backend>) {
+        self.lock().backend = backend;
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
+    }
+
+    /// Whether the writer has made no progress for `limit`, or for `connect_limit` with a connection in the making.
+    pub(super) fn is_overdue(&self, limit: Duration, connect_limit: Duration) -> bool {
+        self.lock().is_overdue(limit, connect_limit)
+    }
+
+    /// Takes the batch away from the writer, unless it has gone on meanwhile.
+    pub(super) fn abandon(&self, limit: Duration, connect_limit: Duration) -> Option<Left> {
+        let mut state = self.lock();
+        if state.abandoned || !state.is_overdue(limit, connect_limit) {
+            return None;
+        }
+        state.abandoned = true;
+        Some(Left { jobs: take(&mut state.twins), backend: state.backend.take() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_overdue(&self, limit: Duration, connect_limit: Duration) -> bool {
+        let limit = if self.connecting { connect_limit } else { limit };
+        self.since.is_some_and(|since| since.elapsed() > limit)
+    }
+}

@@ -1,0 +1,31 @@
+//! How many values a JSON text has, counted before it is parsed: a value of a few bytes takes some hundred bytes of memory.
+
+/// Whether a JSON text has more than `most` objects, lists and elements. What stands in strings does not count.
+pub fn has_more_values(text: &[u8], most: usize) -> bool {
+    let (mut in_string, mut is_escaped, mut values) = (false, false, 0);
+    for byte in text {
+        match (in_string, byte) {
+            (true, _) if is_escaped => is_escaped = false,
+            (true, b'\\') => is_escaped = true,
+            (_, b'"') => in_string = !in_string,
+            (false, b'{' | b'[' | b',') => values += 1,
+            _ => {}
+        }
+    }
+    values > most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_counted_outside_of_strings_only() {
+        let list = |value: &str, count: usize| format!("[{}]", vec![value; count].join(","));
+        assert!(!has_more_values(list("1", 100).as_bytes(), 100));
+        assert!(has_more_values(list("1", 101).as_bytes(), 100));
+        assert!(has_more_values(list("{}", 51).as_bytes(), 100));
+        let text = format!(r#"{{"a":"\\\"{}"}}"#, "{[,".repeat(100));
+        assert!(!has_more_values(text.as_bytes(), 100));
+    }
+}

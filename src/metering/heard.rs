@@ -1,0 +1,120 @@
+//! What arrived of an answer, and what it costs: the rows of the charge matrix.
+
+use std::time::{Duration, Instant};
+
+use chrono::NaiveDateTime;
+
+use super::hold::{Arrived, Ended, Ending};
+use super::price::Price;
+use super::receipt::Receipt;
+use crate::error::{Error, Result};
+use crate::responder::{Answer, Failure, PromptMark, Question, Usage};
+
+/// How the hearing of an answer ended.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    Finished,
+    Left,
+    Failed(Failure),
+}
+
+/// What was heard.
+#[derive(Default)]
+pub(super) struct Heard {
+    pub answer: Answer,
+    pub usage: Option<Usage>,
+    pub first_byte_at: Option<NaiveDateTime>,
+    /// Whether the upstream has the prompt.
+    pub prompt: PromptMark,
+    /// How long the client has let its answer wait, without the part that it is being sent now.
+    pub held_up: Duration,
+    pub sending_since: Option<Instant>,
+}
+
+/// What a chat comes to.
+pub(super) struct Outcome {
+    pub ending: Ending,
+    pub usage: Usage,
+    /// What it costs in the end, where it is not refunded.
+    pub cost: i64,
+}
+
+impl Heard {
+    /// What the upstream has counted, or else we. What it says before the end is not its last word: then what arrived
+    /// counts, if that is more.
+    fn used(&self, question: &Question, end: End) -> Usage {
+        let counted = self.answer.tokens_estimate();
+        match (self.usage, end) {
+            (Some(usage), End::Finished | End::Failed(Failure::WroteNothing)) => usage,
+            (Some(usage), _) => {
+                let estimated = counted > usage.completion_tokens;
+                Usage { completion_tokens: usage.completion_tokens.max(counted), estimated, ..usage }
+            }
+            (None, _) => Usage {
+                prompt_tokens: question.prompt_estimate(),
+                completion_tokens: counted,
+                estimated: true,
+            },
+        }
+    }
+
+    /// Whether it was the client that used up most of this time. Else whoever reads slowly would have the answer for nothing.
+    pub fn was_held_up(&self, limit: Duration) -> bool {
+        let now = self.sending_since.map_or(Duration::ZERO, |since| since.elapsed());
+        (self.held_up + now) * 2 >= limit
+    }
+
+    /// The row of the charge matrix that it is. `held` is what was taken.
+    pub fn outcome(&self, question: &Question, price: Price, held: i64, end: End) -> Outcome {
+        let usage = self.used(question, end);
+        let has_begun = self.answer.has_begun();
+        let arrived = Arrived {
+            text: self.answer.text().filter(|_| has_begun).map(str::to_owned),
+            extras: self.answer.extras().filter(|_| has_begun),
+            usage: Some(usage),
+            first_byte_at: self.first_byte_at,
+        };
+        let cost = price.settled(usage);
+        // Nothing was written, whatever the upstream counted.
+        let prompt_cost = price.settled(Usage { completion_tokens: 0, ..usage });
+        let ending = match end {
+            End::Finished => Ending::Complete { arrived, cost },
+            End::Left if has_begun => Ending::Cancelled { arrived, cost },
+            End::Left => match prompt_cost.filter(|cost| *cost > 0 && self.prompt.is_sent()) {
+                Some(cost) => Ending::Cancelled { arrived, cost: Some(cost) },
+                None => Ending::LeftEarly,
+            },
+            End::Failed(failure) => {
+                let settled = match failure {
+                    Failure::WroteNothing => prompt_cost,
+                    Failure::TooLong if has_begun => cost,
+                    _ => None,
+                };
+                let is_kept = has_begun || settled.is_some();
+                let arrived = if is_kept { arrived } else { Arrived::default() };
+                Ending::Failed { reason: failure.reason(), arrived, settled }
+            }
+        };
+        let cost = match &ending {
+            Ending::Complete { cost, .. } | Ending::Cancelled { cost, .. } => cost.unwrap_or(held),
+            Ending::Failed { settled, .. } => settled.unwrap_or(0),
+            Ending::LeftEarly | Ending::Released { .. } => 0,
+        };
+        Outcome { ending, usage, cost: cost.clamp(0, held) }
+    }
+}
+
+/// What the client is told.
+pub(super) fn told(ended: Result<Ended>, end: End, receipt: Receipt) -> Result<Receipt> {
+    match (ended?, end) {
+        (Ended::AlreadyRefunded | Ended::NoSuchChat, _) => {
+            Err(Error::ResponderFailed(Failure::TooLong.reason()))
+        }
+        (_, End::Failed(failure)) if receipt.charged > 0 => Err(Error::PaidWithoutAnswer(failure.reason())),
+        (_, End::Failed(failure)) => Err(failure.into()),
+        // Whoever reads this has not left, but was taken for one who had.
+        (_, End::Left) => Err(Error::ReadTooSlowly),
+        (Ended::Now { balance }, End::Finished) => Ok(Receipt { remaining: balance, ..receipt }),
+        (Ended::AlreadyComplete, End::Finished) => Ok(receipt),
+    }
+}

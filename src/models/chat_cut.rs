@@ -1,0 +1,99 @@
+//! Chats with their texts cut. An answer is bounded before it is stored, but what older versions stored was not: rows of
+//! 44 MB are possible, and a page of them would take all the memory.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use super::{Chat, Keyset};
+use crate::db::DbConnection;
+use crate::schema::chats::dsl;
+
+/// Characters of each text that are read for one chat's own answer. No answer of this version has more, unless it has
+/// more than 64 bytes a token, 32,000 times.
+pub const MOST_READ: usize = 2 << 20;
+
+/// Characters of each text that are read for a list.
+const EXCERPT: usize = 1000;
+
+/// How long the texts of a chat are, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TextSizes {
+    pub message: i64,
+    pub response: i64,
+    pub extras: i64,
+}
+
+impl Chat {
+    /// A chat whose texts are cut after `most` characters.
+    pub fn find_cut(conn: &mut DbConnection, id: i64, most: usize) -> QueryResult<Option<Chat>> {
+        Ok(Chat::load_cut(conn, &[id], most)?.pop())
+    }
+
+    /// The same, if it is a user's own.
+    pub fn find_cut_of(conn: &mut DbConnection, user_id: i64, id: i64) -> QueryResult<Option<Chat>> {
+        Ok(Chat::find_cut(conn, id, MOST_READ)?.filter(|chat| chat.user_id == user_id))
+    }
+
+    /// Chats for a list, in any order, with the beginnings of their texts.
+    pub fn excerpts(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<Chat>> {
+        Chat::load_cut(conn, ids, EXCERPT)
+    }
+
+    /// A user's chats for a list, newest first, with the beginnings of their texts.
+    pub fn excerpts_of(conn: &mut DbConnection, user_id: i64, page: Keyset) -> QueryResult<Vec<Chat>> {
+        let ids: Vec<i64> = dsl::chats
+            .filter(dsl::user_id.eq(user_id))
+            .filter(dsl::id.lt(page.before.unwrap_or(i64::MAX)))
+            .order(dsl::id.desc())
+            .limit(page.limit)
+            .select(dsl::id)
+            .load(conn)?;
+        let mut chats = Chat::excerpts(conn, &ids)?;
+        chats.sort_by_key(|chat| std::cmp::Reverse(chat.id));
+        Ok(chats)
+    }
+
+    fn load_cut(conn: &mut DbConnection, ids: &[i64], most: usize) -> QueryResult<Vec<Chat>> {
+        let cut = |column: &str| format!("substr(chats.{column}, 1, {most})");
+        dsl::chats
+            .filter(dsl::id.eq_any(ids))
+            .select((
+                dsl::id,
+                dsl::user_id,
+                sql::<Text>(&cut("message")),
+                sql::<Nullable<Text>>(&cut("response")),
+                dsl::model,
+                dsl::state,
+                dsl::charge,
+                dsl::prompt_tokens,
+                dsl::completion_tokens,
+                dsl::failure,
+                dsl::origin,
+                dsl::created_at,
+                dsl::finished_at,
+                dsl::deadline,
+                dsl::conversation_id,
+                sql::<Nullable<Text>>(&cut("answer_extras")),
+                dsl::usage_estimated,
+                dsl::first_byte_at,
+            ))
+            .load(conn)
+    }
+
+    /// How long its texts are.
+    pub fn text_sizes(conn: &mut DbConnection, id: i64) -> QueryResult<TextSizes> {
+        let size = |column: &str| format!("CAST(coalesce(octet_length(chats.{column}), 0) AS BIGINT)");
+        let sizes: Option<(i64, i64, i64)> = dsl::chats
+            .find(id)
+            .select((
+                sql::<BigInt>(&size("message")),
+                sql::<BigInt>(&size("response")),
+                sql::<BigInt>(&size("answer_extras")),
+            ))
+            .get_result(conn)
+            .optional()?;
+        let (message, response, extras) = sizes.unwrap_or_default();
+        Ok(TextSizes { message, response, extras })
+    }
+}

@@ -1,0 +1,62 @@
+//! How large an answer may be, by the tokens that it may have.
+
+/// Bytes for each token of an answer: no text has more, even where each character is a token.
+const BYTES_A_TOKEN: usize = 64;
+
+/// Bytes of an event for each token: some upstreams send a whole answer as one event, with characters escaped.
+const EVENT_BYTES_A_TOKEN: usize = 128;
+
+/// Bytes of log probabilities that are kept for each token.
+const LOGPROBS_A_TOKEN: usize = 512;
+
+/// Bytes on the wire for each token: an event of its own, with the probabilities of twenty others.
+const WIRE_A_TOKEN: u64 = 4 << 10;
+
+/// No event is longer, however many tokens an answer may have.
+const LONGEST_EVENT: usize = 8 << 20;
+
+/// Objects, lists and elements of one event, or of an answer that comes as a whole.
+pub(super) const VALUES_OF_AN_EVENT: usize = 10_000;
+
+/// The longest word for why an answer ended.
+pub(super) const MOST_OF_A_REASON: usize = 64;
+
+/// The bounds of one answer, in bytes (`events`: a number). An answer that exceeds them fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerBounds {
+    /// What the model wrote: text, arguments of tool calls, thoughts.
+    pub text: usize,
+    /// All that is kept besides the text, in memory; as JSON it takes less.
+    pub rest: usize,
+    /// Log probabilities that are kept, in memory.
+    pub logprobs: usize,
+    /// One event, and one line.
+    pub event: usize,
+    /// A part, in memory.
+    pub part: usize,
+    /// A whole answer of an upstream that does not stream.
+    pub whole: usize,
+    /// The body of the response on the wire, whatever is in it.
+    pub wire: u64,
+    /// Events.
+    pub events: u64,
+}
+
+impl AnswerBounds {
+    /// The bounds of an answer of at most `max_output` tokens.
+    pub fn of(max_output: u32) -> AnswerBounds {
+        let tokens = usize::try_from(max_output).unwrap_or(usize::MAX);
+        let bytes =
+            |base_kib: usize, a_token: usize| (base_kib << 10).saturating_add(tokens.saturating_mul(a_token));
+        AnswerBounds {
+            text: bytes(64, BYTES_A_TOKEN),
+            rest: bytes(256, BYTES_A_TOKEN),
+            logprobs: bytes(256, LOGPROBS_A_TOKEN),
+            event: bytes(256, EVENT_BYTES_A_TOKEN).min(LONGEST_EVENT),
+            part: bytes(512, EVENT_BYTES_A_TOKEN).min(2 * LONGEST_EVENT),
+            whole: bytes(1024, EVENT_BYTES_A_TOKEN).min(2 * LONGEST_EVENT),
+            wire: (1 << 20) + WIRE_A_TOKEN * u64::from(max_output),
+            events: 1000 + 4 * u64::from(max_output),
+        }
+    }
+}

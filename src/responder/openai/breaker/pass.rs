@@ -1,0 +1,71 @@
+//! The permission to make one call, and what the end of the call says about the model.
+
+use std::sync::Arc;
+
+use super::{Breaker, Moment, Watch};
+use crate::responder::Failure;
+
+/// The permission to make one call. If it is dropped without a result, nothing is concluded about the model.
+#[derive(Debug)]
+pub(in super::super) struct Pass {
+    breaker: Arc<Breaker>,
+    user_id: i64,
+    /// It was given during a rest.
+    is_trial: bool,
+}
+
+impl Pass {
+    pub(super) fn new(breaker: Arc<Breaker>, user_id: i64, is_trial: bool) -> Pass {
+        Pass { breaker, user_id, is_trial }
+    }
+
+    pub(in super::super) fn breaker(&self) -> Arc<Breaker> {
+        self.breaker.clone()
+    }
+
+    /// The answer came to its end.
+    pub(in super::super) fn succeeded(self, now: Moment) {
+        let mut memory = self.breaker.memory();
+        memory.last_success = Some(now.time);
+        memory.well(self.is_trial);
+    }
+
+    /// There is no answer, or none to its end.
+    #[must_use]
+    pub(in super::super) fn failed(self, failure: Failure, now: Moment) -> Watch {
+        let mut memory = self.breaker.memory();
+        match failure {
+            // What is wrong is the request.
+            Failure::RequestRefused => {
+                memory.well(self.is_trial);
+                Watch::No
+            }
+            // The model answers: too much, too little, or that it has enough to do.
+            Failure::Endless | Failure::WroteNothing | Failure::RateLimited => {
+                memory.last_failure = Some((now.time, failure.reason()));
+                Watch::No
+            }
+            Failure::Unreachable
+            | Failure::ConnectionLost
+            | Failure::NoFirstByte
+            | Failure::Stalled
+            | Failure::CutShort
+            | Failure::Unreadable
+            | Failure::ErrorInAnswer
+            | Failure::NoStream
+            | Failure::KeyRefused
+            | Failure::Misconfigured
+            | Failure::ServerError => {
+                memory.last_failure = Some((now.time, failure.reason()));
+                memory.ill(&self.breaker, self.user_id, now.instant)
+            }
+            // Our own doing.
+            Failure::ToldToFail
+            | Failure::TooLong
+            | Failure::Busy
+            | Failure::TooManyOfUser
+            | Failure::Resting(_)
+            | Failure::Stopped => Watch::No,
+        }
+    }
+}

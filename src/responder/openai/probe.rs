@@ -1,0 +1,75 @@
+//! The probe: our own request, which finds out whether an upstream is well. It generates nothing, is free, and no user can
+//! influence it.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::Inner;
+use super::breaker::{Breaker, Moment, Watch};
+use super::call::{Caller, failure_of, throw_away};
+use super::retry::asked_wait;
+use crate::clock;
+use crate::responder::Failure;
+
+/// How long a probe may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A probe that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ill {
+    pub(super) failure: Failure,
+    /// How long the upstream asked to be left alone.
+    pub(super) asked_wait: Option<Duration>,
+}
+
+impl Caller {
+    /// Requests the list of models. Every status shows that the upstream is well, except 5xx (but 501 does) and, if
+    /// calls failed for the same reason, 401 and 403. The names in the list do not matter: many servers answer calls for
+    /// models that they do not list.
+    async fn probe(&self, key_is_doubted: bool) -> Result<(), Ill> {
+        let ill = |failure| Ill { failure, asked_wait: None };
+        let answer = timeout(PATIENCE, self.models_request().send()).await;
+        let response = match answer {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) if error.is_connect() => return Err(ill(Failure::Unreachable)),
+            Ok(Err(_)) => return Err(ill(Failure::ConnectionLost)),
+            Err(_) => return Err(ill(Failure::NoFirstByte)),
+        };
+        let status = response.status();
+        let is_ill = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => key_is_doubted,
+            StatusCode::NOT_IMPLEMENTED => false,
+            _ => status.is_server_error(),
+        };
+        let asked_wait = asked_wait(response.headers(), clock::now());
+        // The connection can be used again once the body is read; no more than a little of it is.
+        let _ = timeout(PATIENCE, throw_away(response)).await;
+        if is_ill { Err(Ill { failure: failure_of(status), asked_wait }) } else { Ok(()) }
+    }
+}
+
+/// Probes in the background, if a failure asks for it, until the breaker is closed or the upstream is dropped.
+pub(super) fn watch(upstream: &Arc<Inner>, breaker: Arc<Breaker>, watch: Watch) {
+    let Watch::After(wait) = watch else { return };
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(probe_until_closed(Arc::downgrade(upstream), breaker, wait));
+    }
+}
+
+async fn probe_until_closed(upstream: Weak<Inner>, breaker: Arc<Breaker>, mut wait: Duration) {
+    loop {
+        tokio::time::sleep(wait).await;
+        let Some(upstream) = upstream.upgrade() else { return };
+        let key_is_doubted = breaker.key_is_doubted();
+        let result = upstream.caller.probe(key_is_doubted).await;
+        drop(upstream);
+        match breaker.probed(result, Moment::now()) {
+            Some(next) => wait = next,
+            None => return,
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Whether an upstream has a prompt: what it works for is paid for, even when nobody waits for the answer any more.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+/// Tells whether the prompt of a call was sent. Its clones tell the same.
+#[derive(Clone, Debug, Default)]
+pub struct PromptMark(Arc<AtomicBool>);
+
+impl PromptMark {
+    /// Whether the upstream has the prompt, as far as is known: it was written to a connection, and not refused.
+    pub fn is_sent(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set(&self, is_sent: bool) {
+        self.0.store(is_sent, Ordering::Release);
+    }
+}
+
+/// The body of a request, which sets the mark when a connection takes it.
+pub(super) struct PromptBody {
+    bytes: Option<Bytes>,
+    mark: PromptMark,
+}
+
+impl PromptBody {
+    pub fn new(bytes: Bytes, mark: PromptMark) -> PromptBody {
+        PromptBody { bytes: Some(bytes), mark }
+    }
+}
+
+impl Body for PromptBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let bytes = self.bytes.take();
+        if bytes.is_some() {
+            self.mark.set(true);
+        }
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let length = self.bytes.as_ref().map_or(0, Bytes::len);
+        SizeHint::with_exact(u64::try_from(length).unwrap_or(u64::MAX))
+    }
+}

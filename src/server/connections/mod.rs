@@ -1,0 +1,260 @@
+//! Connections: how many there may be, and how long each may last, whatever its client sends, drips or leaves unread.
+//!
+//! A [`Connection`] passes on one request at a time ([`framing`]), so it knows at each moment what it waits for, and until
+//! when. [`guard`] drops the HTTP dispatcher at that deadline, so no defect of the dispatcher can hold a connection.
+
+mod exchange;
+mod framing;
+mod listener;
+mod registry;
+mod wire;
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use actix_web::web::BytesMut;
+use tokio::time::{Instant, sleep_until};
+
+pub(super) use exchange::Exchange;
+use framing::{Body, Framing};
+pub(super) use listener::listen;
+use registry::{Slot, Stage};
+
+use crate::config::Config;
+use crate::throttle::{Cut, MemoryBudget, MemoryShare};
+
+/// How long a client may go on sending after the last response, so that it reads the response before the connection
+/// is closed.
+const LINGER: Duration = Duration::from_secs(3);
+/// A deadline of this module comes so much later than the one that sends a response for the same reason.
+const AFTER_THE_RESPONSE: Duration = Duration::from_millis(500);
+/// A body may wait so long in front of its handler, for a place or for memory.
+const BODY_WAITS: Duration = Duration::from_secs(6);
+/// A second more for each of these bytes of a body, up to the longest body there is.
+const BODY_BYTES_PER_SECOND: u64 = 64 * 1024;
+const LONGEST_BODY: u64 = 8 * 1024 * 1024;
+/// A second more for each of these bytes of a response.
+const RESPONSE_BYTES_PER_SECOND: u64 = 4 * 1024;
+/// What a request may take beyond the total time of an upstream's answer, streams included.
+const EXCHANGE_MARGIN: Duration = Duration::from_secs(120);
+/// actix-http's buffer for reading is this large at first. It grows with heads and bodies, never shrinks while the connection
+/// lasts, and only its growth counts towards the memory budget.
+const FIRST_BUFFER: u64 = 8 * 1024;
+/// Its largest size.
+const LARGEST_BUFFER: u64 = 128 * 1024;
+
+/// How long a connection may last in each of its stages. All are totals.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    head: Duration,
+    body: Duration,
+    keep_alive: Duration,
+    /// Without the client taking a byte of what is written.
+    write: Duration,
+    /// A request from its head to the end of its response, if that is a stream, or to the beginning of it.
+    exchange: Duration,
+}
+
+impl Limits {
+    pub fn of(config: &Config) -> Limits {
+        let total = Duration::from_secs(config.upstream.upstream_total_timeout);
+        let total = total.max(Duration::from_millis(config.answers.dummy_delay));
+        Limits {
+            head: Duration::from_secs(config.listen.head_timeout),
+            body: Duration::from_secs(config.listen.body_timeout),
+            keep_alive: Duration::from_secs(config.listen.keep_alive_timeout),
+            write: Duration::from_secs(config.listen.write_timeout),
+            exchange: total + EXCHANGE_MARGIN,
+        }
+    }
+}
+
+/// What a connection waits for, since when.
+#[derive(Clone, Copy, Debug)]
+enum Waiting {
+    FirstHead,
+    NextRequest,
+    NextHead,
+    /// A response, and the body if it is not whole yet. Bytes of the body that are known to come.
+    Request {
+        declared: u64,
+    },
+    /// The client, to take a response, for at most so long.
+    Response(Duration),
+    /// The end: nothing more is answered on this connection.
+    End,
+}
+
+/// One connection, shared by its socket, the middleware and its guard, all on one thread.
+pub(super) struct Connection {
+    limits: Limits,
+    slot: Slot,
+    budget: MemoryBudget,
+    wire: RefCell<Wire>,
+    waiting: Cell<(Waiting, Instant)>,
+    /// Since when the client has taken nothing of what is written.
+    stalled: Cell<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct Wire {
+    framing: Framing,
+    /// Bytes that came behind the current request.
+    carried: BytesMut,
+    /// Who to wake when more may be passed on.
+    gated: Option<Waker>,
+    /// Bytes of the current head, or of its body.
+    received: u64,
+    /// How large the buffer has grown, as far as that is known here, and its share of the budget.
+    buffer: u64,
+    share: Option<MemoryShare>,
+}
+
+impl Connection {
+    fn new(limits: Limits, slot: Slot, budget: MemoryBudget) -> Connection {
+        let waiting = Cell::new((Waiting::FirstHead, Instant::now()));
+        Connection { limits, slot, budget, wire: RefCell::default(), waiting, stalled: Cell::new(None) }
+    }
+
+    fn cut(&self) -> &Cut {
+        self.slot.cut()
+    }
+
+    fn wait_for(&self, what: Waiting, now: Instant) {
+        self.waiting.set((what, now));
+    }
+
+    /// When the connection is closed if nothing happens, and why.
+    fn deadline(&self) -> (Instant, &'static str) {
+        let Limits { head, body, keep_alive, write, exchange } = self.limits;
+        let (waiting, since) = self.waiting.get();
+        let (limit, why) = match waiting {
+            Waiting::FirstHead => (head + AFTER_THE_RESPONSE, "no whole head in time"),
+            Waiting::NextHead => (head, "no whole head in time"),
+            Waiting::NextRequest => (keep_alive, "no further request in time"),
+            Waiting::Request { declared } => {
+                let wire = self.wire.borrow();
+                if wire.framing.is_whole() {
+                    (exchange, "no response in time")
+                } else {
+                    let bytes = declared.max(wire.received).min(LONGEST_BODY);
+                    let more = Duration::from_secs(bytes / BODY_BYTES_PER_SECOND);
+                    (body + more + BODY_WAITS, "no whole body in time")
+                }
+            }
+            Waiting::Response(limit) => (limit, "a response was not taken in time"),
+            Waiting::End if self.stalled.get().is_some() => (LINGER + write, "it did not end in time"),
+            Waiting::End => (LINGER + AFTER_THE_RESPONSE, "it did not end in time"),
+        };
+        let by_waiting = (since + limit, why);
+        match self.stalled.get().map(|since| since + write) {
+            Some(at) if at < by_waiting.0 => (at, "nothing of a response was taken in time"),
+            _ => by_waiting,
+        }
+    }
+
+    /// A head came and its request is being handled.
+    fn begin(&self, body: Body) {
+        let now = Instant::now();
+        let mut wire = self.wire.borrow_mut();
+        wire.framing.follow(body);
+        wire.received = 0;
+        let declared = if let Body::Known(length) = body { length } else { 0 };
+        self.wait_for(Waiting::Request { declared }, now);
+        let stage = if wire.framing.is_whole() { Stage::Busy } else { Stage::Unfinished };
+        self.slot.note(stage, now);
+        if !wire.framing.is_whole() {
+            wire.open();
+        }
+        // Its buffer is now the server's to empty.
+        if let Some(share) = &mut wire.share {
+            share.cut_by(None);
+        }
+    }
+
+    /// Whether the connection has a large buffer, and there is little memory.
+    fn is_a_burden(&self) -> bool {
+        self.wire.borrow().share.is_some() && self.budget.is_tight()
+    }
+
+    /// Whether the whole body of the current request has been passed on.
+    fn has_whole_request(&self) -> bool {
+        self.wire.borrow().framing.is_whole()
+    }
+
+    /// A response of so many bytes is being sent; `None`: a stream, which has the time that is left of the whole request's.
+    fn respond(&self, length: Option<u64>) {
+        let (limit, since) = match length {
+            Some(length) => {
+                let more = Duration::from_secs(length / RESPONSE_BYTES_PER_SECOND);
+                (self.limits.write + more, Instant::now())
+            }
+            None => (self.limits.exchange, self.waiting.get().1),
+        };
+        self.wait_for(Waiting::Response(limit), since);
+    }
+
+    /// The response was written, or there is none. `keep`: another request may follow.
+    fn finish(&self, keep: bool) {
+        let now = Instant::now();
+        let mut wire = self.wire.borrow_mut();
+        wire.received = 0;
+        if let Some(share) = &mut wire.share {
+            share.cut_by(Some(self.cut().clone()));
+        }
+        if !keep || !wire.framing.is_whole() {
+            self.slot.note(Stage::Unfinished, now);
+            return self.wait_for(Waiting::End, now);
+        }
+        wire.framing = Framing::default();
+        let has_more = wire.carried.iter().any(|byte| !matches!(byte, b'\r' | b'\n'));
+        self.slot.note(if has_more { Stage::Unfinished } else { Stage::Idle }, now);
+        self.wait_for(if has_more { Waiting::NextHead } else { Waiting::NextRequest }, now);
+        wire.open();
+    }
+}
+
+impl Wire {
+    /// Lets the dispatcher read again.
+    fn open(&mut self) {
+        if let Some(waker) = self.gated.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// Runs the dispatcher of a connection until it ends, but not beyond the connection's deadline.
+async fn guard(connection: &Rc<Connection>, dispatcher: impl Future) {
+    let mut dispatcher = pin!(dispatcher);
+    let mut alarm = pin!(sleep_until(connection.deadline().0));
+    let cut = poll_fn(|cx| {
+        if dispatcher.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        if connection.cut().poll(cx).is_ready() {
+            return Poll::Ready(Some("others needed its place or its memory"));
+        }
+        loop {
+            let (deadline, why) = connection.deadline();
+            // Re-armed only where it would ring too late: mostly it rings early, sees a later deadline and goes on.
+            if alarm.deadline() > deadline {
+                alarm.as_mut().reset(deadline);
+            }
+            match alarm.as_mut().poll(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(()) if alarm.deadline() >= deadline => return Poll::Ready(Some(why)),
+                Poll::Ready(()) => alarm.as_mut().reset(deadline),
+            }
+        }
+    });
+    if let Some(why) = cut.await {
+        log::debug!("closed a connection from {}: {why}", connection.slot.peer());
+    }
+}
+
+#[cfg(test)]
+mod tests;

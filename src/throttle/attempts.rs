@@ -1,0 +1,231 @@
+//! Attempts to log in. A failure uses up its allowance, a success gives it back. Whoever finds none left while others
+//! from the same address are being checked waits for them: a class that logs in at once gets in, and somebody who guesses
+//! gains nothing.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::Notify;
+
+use super::by_address::ByAddress;
+use super::limiter::{Allowance, Limiter};
+use super::network::Network;
+use super::stopwatch::Stopwatch;
+use super::{MAX_KEYS, RetryAfter};
+
+const BY_ADDRESS: Allowance = Allowance::new(10, Duration::from_secs(6));
+const BY_ACCOUNT: Allowance = Allowance::new(5, Duration::from_secs(60));
+const PANEL: Allowance = Allowance::new(3, Duration::from_secs(60));
+/// How many successes of one account give their allowance back.
+const RETURNS: Allowance = Allowance::new(30, Duration::from_secs(2));
+
+const BOUND_OF_ACCOUNT: &str = "log-ins to one account from one address";
+
+/// Attempts of one origin that may wait for others to be checked.
+const MOST_WAITING: usize = 32;
+
+/// A digest, so that long names take no more memory than short ones.
+pub(super) type AccountKey = [u8; 16];
+
+/// The allowances of log-ins, and who is being checked.
+pub(super) struct Attempts {
+    strangers: Tries,
+    /// For accounts that have signed in from the same origin before, so that the guesses of their neighbours there, or in
+    /// the wider network, do not keep them out.
+    known: Tries,
+    /// By origin and account.
+    by_account: Limiter<AccountKey>,
+    /// By account alone.
+    returns: Limiter<AccountKey>,
+    /// By origin. Only those from which somebody is being checked are in here.
+    checking: Mutex<HashMap<Network, Checking>>,
+}
+
+/// Allowances by address.
+struct Tries {
+    by_address: ByAddress,
+    panel: ByAddress,
+}
+
+#[derive(Default)]
+struct Checking {
+    number: usize,
+    waiting: usize,
+    ended: Arc<Notify>,
+}
+
+/// What an attempt takes its allowances for.
+#[derive(Clone, Copy)]
+struct Subject {
+    from: IpAddr,
+    account: AccountKey,
+    account_from: AccountKey,
+    is_panel: bool,
+    is_known: bool,
+}
+
+/// Somebody who is being checked. Unless they succeed, their allowance is used up.
+#[must_use = "dropping it counts as a failure"]
+pub struct Attempt<'a> {
+    /// `None`: throttles are off.
+    under_way: Option<(&'a Attempts, Subject)>,
+}
+
+impl Attempts {
+    pub(super) fn new(clock: &Stopwatch) -> Attempts {
+        Attempts {
+            strangers: Tries::new(clock),
+            known: Tries::new(clock),
+            by_account: Limiter::new(MAX_KEYS, clock.clone()),
+            returns: Limiter::new(MAX_KEYS, clock.clone()),
+            checking: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn begin(
+        &self,
+        from: IpAddr,
+        account: &str,
+        is_panel: bool,
+        is_known: bool,
+    ) -> Result<Attempt<'_>, RetryAfter> {
+        let (account, account_from) = (account_key(None, account), account_key(Some(from), account));
+        let subject = Subject { from, account, account_from, is_panel, is_known };
+        loop {
+            let (ended, _waiting) = {
+                let mut checking = self.checking();
+                let Err(wait) = self.take(&subject) else {
+                    checking.entry(Network::origin(from)).or_default().number += 1;
+                    return Ok(Attempt { under_way: Some((self, subject)) });
+                };
+                let others = checking.get_mut(&Network::origin(from));
+                let Some(others) = others.filter(|others| others.waiting < MOST_WAITING) else {
+                    return Err(wait);
+                };
+                others.waiting += 1;
+                // Whatever ends from now on is noticed, even before the first poll.
+                let ended = others.ended.clone();
+                (ended.clone().notified_owned(), Waiting { attempts: self, from, ended })
+            };
+            ended.await;
+        }
+    }
+
+    /// Takes all allowances, or none of them. The caller holds the lock, so nobody comes in between.
+    fn take(&self, subject: &Subject) -> Result<(), RetryAfter> {
+        let Subject { from, account_from, is_panel, .. } = subject;
+        let tries = self.tries(subject);
+        if *is_panel {
+            tries.panel.look(*from)?;
+        }
+        tries.by_address.look(*from)?;
+        let left = self.by_account.take(account_from, BY_ACCOUNT, 1);
+        left.map_err(|wait| RetryAfter::new(wait, BOUND_OF_ACCOUNT))?;
+        tries.by_address.take(*from)?;
+        if *is_panel { tries.panel.take(*from) } else { Ok(()) }
+    }
+
+    fn give_back(&self, subject: &Subject) {
+        if self.returns.take(&subject.account, RETURNS, 1).is_err() {
+            return;
+        }
+        let tries = self.tries(subject);
+        tries.by_address.give_back(subject.from);
+        self.by_account.give_back(&subject.account_from, BY_ACCOUNT, 1);
+        if subject.is_panel {
+            tries.panel.give_back(subject.from);
+        }
+    }
+
+    fn tries(&self, subject: &Subject) -> &Tries {
+        if subject.is_known { &self.known } else { &self.strangers }
+    }
+
+    fn end(&self, from: IpAddr) {
+        let (mut checking, origin) = (self.checking(), Network::origin(from));
+        let Some(of_origin) = checking.get_mut(&origin) else { return };
+        of_origin.number = of_origin.number.saturating_sub(1);
+        of_origin.ended.notify_waiters();
+        if of_origin.number == 0 {
+            checking.remove(&origin);
+        }
+    }
+
+    pub(super) fn forget_idle(&self) {
+        for tries in [&self.strangers, &self.known] {
+            tries.by_address.forget_idle();
+            tries.panel.forget_idle();
+        }
+        self.by_account.forget_idle();
+        self.returns.forget_idle();
+    }
+
+    /// Nothing under the lock can panic half-way through a change, so a poisoned one still guards sound state.
+    fn checking(&self) -> MutexGuard<'_, HashMap<Network, Checking>> {
+        self.checking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tries {
+    fn new(clock: &Stopwatch) -> Tries {
+        Tries {
+            by_address: ByAddress::new(BY_ADDRESS, "log-ins from one address", clock.clone()),
+            panel: ByAddress::new(PANEL, "sign-ins to the panel from one address", clock.clone()),
+        }
+    }
+}
+
+/// Leaves the line however the waiting ends.
+struct Waiting<'a> {
+    attempts: &'a Attempts,
+    from: IpAddr,
+    ended: Arc<Notify>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut checking = self.attempts.checking();
+        let others = checking.get_mut(&Network::origin(self.from));
+        // The line that this stood in may be gone, and another one may have formed.
+        if let Some(others) = others.filter(|others| Arc::ptr_eq(&others.ended, &self.ended)) {
+            others.waiting = others.waiting.saturating_sub(1);
+        }
+    }
+}
+
+impl Attempt<'_> {
+    pub(super) const fn unthrottled() -> Attempt<'static> {
+        Attempt { under_way: None }
+    }
+
+    /// Gives the allowance back, at most 30 times a minute for one account.
+    pub fn succeeded(self) {
+        if let Some((attempts, subject)) = &self.under_way {
+            attempts.give_back(subject);
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if let Some((attempts, subject)) = &self.under_way {
+            attempts.end(subject.from);
+        }
+    }
+}
+
+/// What stands for an account, together with an origin if there is one.
+pub(super) fn account_key(from: Option<IpAddr>, account: &str) -> AccountKey {
+    let mut digest = Sha256::new();
+    if let Some(from) = from {
+        digest.update(Network::origin(from).to_bytes());
+    }
+    digest.update(account);
+    let whole: [u8; 32] = digest.finalize().into();
+    let mut key = AccountKey::default();
+    key.iter_mut().zip(whole).for_each(|(to, from)| *to = from);
+    key
+}

@@ -1,0 +1,66 @@
+//! An allowance for each address, and wider ones for the IPv6 networks around it.
+
+use std::net::IpAddr;
+
+use super::limiter::{Allowance, Limiter};
+use super::network::Network;
+use super::stopwatch::Stopwatch;
+use super::{MAX_KEYS, RetryAfter};
+
+pub(super) struct ByAddress {
+    limiter: Limiter<Network>,
+    allowance: Allowance,
+    /// What there is too much of when it is exhausted.
+    bound: &'static str,
+}
+
+impl ByAddress {
+    pub(super) fn new(allowance: Allowance, bound: &'static str, clock: Stopwatch) -> ByAddress {
+        ByAddress { limiter: Limiter::new(MAX_KEYS, clock), allowance, bound }
+    }
+
+    /// Takes one of each allowance.
+    ///
+    /// # Errors
+    /// One of them is exhausted, and nothing was taken.
+    pub(super) fn take(&self, address: IpAddr) -> Result<(), RetryAfter> {
+        self.look_wider(address)?;
+        let origin = Network::origin(address);
+        let taken = self.limiter.take(&origin, self.allowance, 1);
+        taken.map_err(|wait| RetryAfter::new(wait, self.bound))?;
+        for network in Network::wider(address) {
+            self.limiter.charge(&network, self.allowance_of(network), 1);
+        }
+        Ok(())
+    }
+
+    /// Whether one could be taken.
+    pub(super) fn look(&self, address: IpAddr) -> Result<(), RetryAfter> {
+        self.look_wider(address)?;
+        let looked = self.limiter.look(&Network::origin(address), self.allowance, 1);
+        looked.map_err(|wait| RetryAfter::new(wait, self.bound))
+    }
+
+    /// Gives back what was taken.
+    pub(super) fn give_back(&self, address: IpAddr) {
+        for network in Network::wider(address).chain([Network::origin(address)]) {
+            self.limiter.give_back(&network, self.allowance_of(network), 1);
+        }
+    }
+
+    pub(super) fn forget_idle(&self) {
+        self.limiter.forget_idle();
+    }
+
+    fn look_wider(&self, address: IpAddr) -> Result<(), RetryAfter> {
+        for network in Network::wider(address) {
+            let looked = self.limiter.look(&network, self.allowance_of(network), 1);
+            looked.map_err(|wait| RetryAfter::new(wait, self.bound))?;
+        }
+        Ok(())
+    }
+
+    fn allowance_of(&self, network: Network) -> Allowance {
+        self.allowance.for_width(network.width())
+    }
+}

@@ -1,0 +1,290 @@
+//! Permits that origins take turns at, for work that only so many may do at once.
+//!
+//! There are turns within turns: the lanes take turns, in each lane the widest networks, in each of those the networks
+//! that one customer may have, down to the single address. So however many addresses a network has, it gets no more than
+//! its neighbour with one. Each turn is that of start-time fair queueing: a network that was just served comes after all
+//! others that wait, and one that is new comes before none of them twice.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::network::Network;
+
+/// Lanes get equal shares, whatever waits in the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// An account that has signed in from this origin before, or is signed in.
+    Known,
+    /// The panel's sign-in.
+    Panel,
+    /// Everybody else.
+    Open,
+}
+
+/// Requests of one lane that may wait.
+const MOST_IN_LANE: usize = 256;
+/// Requests of a network that has more than one customer.
+const MOST_OF_MANY: usize = 128;
+/// Requests of one customer: an IPv4 address, or an IPv6 /64, /56 or /48.
+const MOST_OF_ONE: usize = 32;
+/// Networks that are remembered, beyond those that wait.
+const MOST_REMEMBERED: usize = 4096;
+/// How long a request waits.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// There is no room for another request, or it has waited too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoTurn;
+
+/// Cheap to clone; clones share the permits.
+#[derive(Clone, Debug)]
+pub struct Turns(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    permits: usize,
+    state: Mutex<State>,
+}
+
+/// Leave to work. Dropping it passes the permit on.
+#[derive(Debug)]
+pub struct Turn(Option<Arc<Shared>>);
+
+/// Lane, then networks from the widest to the origin.
+type Path = [Node; 5];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Node {
+    lane: Lane,
+    /// `None`: the lane itself. The level is part of it: an IPv4 address stands on two of them.
+    network: Option<(u8, Network)>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    held: usize,
+    arrivals: u64,
+    /// The start of the lane that was served last.
+    served: u64,
+    waiting: Vec<Waiter>,
+    nodes: HashMap<Node, Standing>,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    path: Path,
+    arrival: u64,
+    grant: oneshot::Sender<Result<Turn, NoTurn>>,
+}
+
+/// Where a node stands among its neighbours: the lowest start comes next, then the lowest arrival.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    waiting: usize,
+    start: u64,
+    arrival: u64,
+    /// The start that it has after what it was served last.
+    finish: u64,
+    /// The start of its part that was served last.
+    served: u64,
+}
+
+impl Turns {
+    /// At least one permit.
+    pub fn new(permits: usize) -> Turns {
+        Turns(Arc::new(Shared { permits: permits.max(1), state: Mutex::default() }))
+    }
+
+    /// Waits for a permit, at most 20 s.
+    ///
+    /// # Errors
+    /// [`NoTurn`]: too many wait already, or a request of a network with fewer of them took the place.
+    pub async fn acquire(&self, lane: Lane, from: IpAddr) -> Result<Turn, NoTurn> {
+        let path = path(lane, from);
+        let granted = {
+            let mut state = self.0.lock();
+            if state.held < self.0.permits {
+                state.held += 1;
+                state.serve(&path);
+                return Ok(Turn(Some(self.0.clone())));
+            }
+            state.make_place(&path)?;
+            let (grant, granted) = oneshot::channel();
+            state.enter(path, grant);
+            granted
+        };
+        timeout(PATIENCE, granted).await.ok().and_then(Result::ok).unwrap_or(Err(NoTurn))
+    }
+
+    /// Permits that are held.
+    pub fn held(&self) -> usize {
+        self.0.lock().held
+    }
+
+    /// Requests that wait.
+    pub fn waiting(&self) -> usize {
+        let mut state = self.0.lock();
+        state.leave_closed();
+        state.waiting.len()
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.take() {
+            let mut state = shared.lock();
+            state.held = state.held.saturating_sub(1);
+            state.grant(&shared);
+        }
+    }
+}
+
+impl Shared {
+    /// Nothing under the lock can panic half-way through a change, so a poisoned one still guards sound state.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn enter(&mut self, path: Path, grant: oneshot::Sender<Result<Turn, NoTurn>>) {
+        self.arrivals += 1;
+        let arrival = self.arrivals;
+        let mut served_above = self.served;
+        for node in path {
+            let standing = self.nodes.entry(node).or_default();
+            if standing.waiting == 0 {
+                standing.start = standing.finish.max(served_above);
+                standing.arrival = arrival;
+            }
+            standing.waiting += 1;
+            served_above = standing.served;
+        }
+        self.waiting.push(Waiter { path, arrival, grant });
+    }
+
+    /// Hands free permits to those whose turn it is.
+    fn grant(&mut self, shared: &Arc<Shared>) {
+        while self.held < shared.permits {
+            self.leave_closed();
+            let next = (0..self.waiting.len()).min_by_key(|place| self.order(*place));
+            let Some(place) = next else { return };
+            let Some(waiter) = self.waiting.get(place) else { return };
+            let path = waiter.path;
+            self.serve(&path);
+            self.held += 1;
+            let waiter = self.waiting.swap_remove(place);
+            self.leave(&path);
+            if let Err(Ok(mut turn)) = waiter.grant.send(Ok(Turn(Some(shared.clone())))) {
+                // It gave up just now. The permit must not come back by being dropped, as the lock is held.
+                turn.0 = None;
+                self.held -= 1;
+            }
+        }
+    }
+
+    fn order(&self, place: usize) -> ([(u64, u64); 5], u64) {
+        let Some(waiter) = self.waiting.get(place) else { return ([(u64::MAX, 0); 5], u64::MAX) };
+        let standing = |node: Node| self.nodes.get(&node).map_or((0, 0), |s| (s.start, s.arrival));
+        (waiter.path.map(standing), waiter.arrival)
+    }
+
+    /// Counts a permit for each node of a path.
+    fn serve(&mut self, path: &Path) {
+        if self.nodes.len() > MOST_REMEMBERED {
+            self.nodes.retain(|_, standing| standing.waiting > 0);
+        }
+        self.arrivals += 1;
+        let (arrival, mut served_above, mut starts) = (self.arrivals, self.served, [0; 5]);
+        for (node, start) in path.iter().zip(&mut starts) {
+            let standing = self.nodes.entry(*node).or_default();
+            *start = if standing.waiting > 0 { standing.start } else { standing.finish.max(served_above) };
+            served_above = standing.served;
+            *standing = Standing { start: *start + 1, finish: *start + 1, arrival, ..*standing };
+        }
+        self.served = self.served.max(starts[0]);
+        for (node, start) in path.iter().zip(starts.iter().skip(1)) {
+            if let Some(standing) = self.nodes.get_mut(node) {
+                standing.served = standing.served.max(*start);
+            }
+        }
+    }
+
+    /// Finds room for a request: where a node is full, the latest request of its largest part gives way, if that part
+    /// still has more than the newcomer's own.
+    fn make_place(&mut self, path: &Path) -> Result<(), NoTurn> {
+        self.leave_closed();
+        for (level, node) in path.iter().enumerate() {
+            if self.number(node) >= node.most() {
+                let place = self.latest_of_largest(level, path).ok_or(NoTurn)?;
+                let loser = self.waiting.swap_remove(place);
+                self.leave(&loser.path);
+                // Whoever gave up meanwhile need not be told.
+                let _ = loser.grant.send(Err(NoTurn));
+            }
+        }
+        Ok(())
+    }
+
+    fn latest_of_largest(&self, level: usize, path: &Path) -> Option<usize> {
+        let (mut branch, mut is_other) = (path[level], false);
+        for (below, own) in path.iter().enumerate().skip(level + 1) {
+            let parts = self.waiting.iter().filter(|waiter| waiter.path[below - 1] == branch);
+            let largest = parts.map(|waiter| waiter.path[below]).max_by_key(|node| self.number(node))?;
+            is_other = is_other || self.number(&largest) > self.number(own) + 1;
+            branch = if is_other { largest } else { *own };
+        }
+        let places = self.waiting.iter().enumerate().filter(|(_, waiter)| waiter.path[4] == branch);
+        let latest = places.max_by_key(|(_, waiter)| waiter.arrival);
+        latest.filter(|_| is_other).map(|(place, _)| place)
+    }
+
+    fn number(&self, node: &Node) -> usize {
+        self.nodes.get(node).map_or(0, |standing| standing.waiting)
+    }
+
+    /// Removes the requests that gave up.
+    fn leave_closed(&mut self) {
+        let mut closed = Vec::new();
+        self.waiting.retain(|waiter| {
+            let is_closed = waiter.grant.is_closed();
+            closed.extend(is_closed.then_some(waiter.path));
+            !is_closed
+        });
+        closed.iter().for_each(|path| self.leave(path));
+    }
+
+    /// A request no longer waits.
+    fn leave(&mut self, path: &Path) {
+        for node in path {
+            if let Some(standing) = self.nodes.get_mut(node) {
+                standing.waiting = standing.waiting.saturating_sub(1);
+            }
+        }
+    }
+}
+
+impl Node {
+    /// How many of its requests may wait.
+    fn most(&self) -> usize {
+        match self.network {
+            None => MOST_IN_LANE,
+            Some((_, network)) if network.is_one_customer() => MOST_OF_ONE,
+            Some(_) => MOST_OF_MANY,
+        }
+    }
+}
+
+fn path(lane: Lane, from: IpAddr) -> Path {
+    let [a, b, c, d] = Network::nested(from);
+    let node = |network| Node { lane, network };
+    [node(None), node(Some((1, a))), node(Some((2, b))), node(Some((3, c))), node(Some((4, d)))]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! What users and guests may ask for without paying. That allowances come back with time is shown by unit tests, which
+//! have a clock of their own.
+
+use futures_util::future::join_all;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::On;
+use crate::support::app::{Answer, GUEST, TestApp};
+use crate::support::server::PASSWORD;
+
+const ON: [&str; 2] = ["--throttle", "on"];
+
+/// Rejected by this bound, with a time to wait.
+#[track_caller]
+fn assert_bound(answer: &Answer, bound: &str) {
+    answer.assert_error(429, "Too many requests").assert_header("x-ratelimit-bound", bound);
+    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!(wait >= 1);
+}
+
+/// What a user reads.
+const READS: [&str; 12] = [
+    "/tokens/",
+    "/balance/",
+    "/me/",
+    "/chats/",
+    "/chats/1/",
+    "/ledger/",
+    "/auth-tokens/",
+    "/conversations/",
+    "/conversations/1/",
+    "/v1/models",
+    "/v1/models/dummy",
+    "/chats/?limit=bad",
+];
+
+#[rstest]
+#[actix_web::test]
+async fn the_reads_of_a_user_have_one_limit_whatever_is_read_with_whichever_auth_token(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let flags = [&ON[..], &["--reads-per-minute", "12"]].concat();
+    let Some(app) = TestApp::spawn_with(on, &flags).await else { return };
+    let (first, other) = (app.user("ada").await, app.user("eve").await);
+    let second = app.token("ada").await;
+    for (number, path) in READS.iter().enumerate() {
+        let token = if number % 2 == 0 { &first } else { &second };
+        assert_ne!(app.get(path, token).await.status, 429, "{path}");
+    }
+    for path in READS.iter().filter(|path| !path.starts_with("/v1")) {
+        assert_bound(&app.get(path, &first).await, "reads of one user in a minute");
+        assert_bound(&app.get(path, &second).await, "reads of one user in a minute");
+    }
+    let of_v1 = app.get("/v1/models", &first).await;
+    of_v1.assert_status(429).assert_header("x-ratelimit-bound", "reads of one user in a minute");
+    assert!(of_v1.text().contains("There were too many reads of one user in a minute"));
+    app.get("/tokens/", &other).await.assert_status(200);
+    app.chat(&first, "what is paid for goes on").await.assert_status(201);
+}
+
+#[actix_web::test]
+async fn the_bytes_of_answers_count_as_reads() {
+    let flags = [&ON[..], &["--reads-per-minute", "100"]].concat();
+    let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
+    let token = app.user("ada").await;
+    for _ in 0..4 {
+        app.chat(&token, &"\u{1F680}".repeat(32_000)).await.assert_status(201);
+    }
+    app.get("/chats/", &token).await.assert_status(200);
+    assert_bound(&app.get("/tokens/", &token).await, "reads of one user in a minute");
+}
+
+/// Everything that a user can change without paying.
+fn changes() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        ("POST", "/auth-tokens/", json!({ "name": "x" })),
+        ("DELETE", "/auth-tokens/0/", Value::Null),
+        ("POST", "/conversations/", json!({})),
+        ("PATCH", "/conversations/0/", json!({ "title": "x" })),
+        ("DELETE", "/conversations/0/", Value::Null),
+        ("POST", "/password/", json!({ "old_password": "x", "new_password": "y" })),
+        ("POST", "/logout/", json!({})),
+    ]
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_a_user_changes_without_paying_has_one_limit(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn_with(on, &ON).await else { return };
+    let (token, other) = (app.user("ada").await, app.user("eve").await);
+    let mut counted = 0;
+    while app.delete("/auth-tokens/0/", &token).await.status != 429 {
+        counted += 1;
+        assert!(counted <= 700, "there is no limit");
+    }
+    assert!(counted >= 600, "{counted}");
+    for (method, path, body) in changes() {
+        let request = app.request(method, path).bearer(&token);
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let answer = request.send().await;
+        // Some come back while this goes on.
+        let is_bound = answer.status == 429;
+        assert!(is_bound || counted > 600, "{method} {path}: {}", answer.text());
+    }
+    app.delete("/auth-tokens/0/", &other).await.assert_status(404);
+    app.get("/tokens/", &other).await.assert_status(200);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn chats_that_are_refused_count_as_messages(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let flags = [&ON[..], &["--requests-per-minute", "4", "--opening-tokens", "100"]].concat();
+    let Some(app) = TestApp::spawn_with(on, &flags).await else { return };
+    for (name, path) in [("ada", "/chat/"), ("eve", "/v1/chat/completions")] {
+        let token = app.user(name).await;
+        for body in [json!({ "message": "" }), json!({ "messages": 7 }), json!({}), json!([])] {
+            app.post(path, &token, body).await.assert_status(400);
+        }
+        let answer = app.post(path, &token, json!({})).await;
+        answer.assert_status(429).assert_header("x-ratelimit-bound", "messages of one user in a minute");
+    }
+    let token = app.user("poor").await;
+    app.chat(&token, "the last one").await.assert_status(201);
+    for _ in 0..3 {
+        app.chat(&token, "no tokens left").await.assert_error(400, "Insufficient tokens");
+    }
+    assert_bound(&app.chat(&token, "no tokens left").await, "messages of one user in a minute");
+}
+
+/// What guests may ask for, or whoever comes with an auth token that is none.
+const OF_GUESTS: [(&str, &str); 12] = [
+    ("GET", "/"),
+    ("GET", "/static/tollgate.css"),
+    ("GET", "/no-such-path"),
+    ("DELETE", "/chat/"),
+    ("GET", "/admin/sign-in/"),
+    ("GET", "/admin/"),
+    ("GET", "/admin/no-such-page"),
+    ("DELETE", "/admin/"),
+    ("GET", "/admin/first-run/wrong/"),
+    ("GET", "/tokens/"),
+    ("POST", "/chat/"),
+    ("POST", "/v1/chat/completions"),
+];
+
+#[rstest]
+#[actix_web::test]
+async fn guests_have_a_limit_by_address_that_keeps_no_user_out(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn_with(on, &ON).await else { return };
+    let token = app.user("ada").await;
+    let from =
+        |method: &str, path: &str, token: &str| app.request(method, path).bearer(token).from("192.0.2.1");
+    let mut counted = 0;
+    while from("GET", "/no-such-path", GUEST).send().await.status != 429 {
+        counted += 1;
+        assert!(counted <= 4000, "there is no limit");
+    }
+    assert!(counted >= 3000, "{counted}");
+    // At 50 a second some come back, so the bound is reached again before each look.
+    for (method, path) in OF_GUESTS {
+        for token in [GUEST, "tg_no-such-token"] {
+            let mut rejected = false;
+            for _ in 0..200 {
+                rejected |= from(method, path, token).send().await.status == 429;
+            }
+            assert!(rejected, "{method} {path} {token}");
+        }
+    }
+    // Who has an auth token that was valid lately notices nothing, and neither do others elsewhere.
+    from("GET", "/tokens/", &token).send().await.assert_status(200);
+    app.request("GET", "/no-such-path").from("192.0.2.2").send().await.assert_status(404);
+    from("GET", "/healthz", GUEST).send().await.assert_status(200);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn an_auth_token_that_has_ended_is_a_guests(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn_with(on, &ON).await else { return };
+    let token = app.user("ada").await;
+    app.get("/tokens/", &token).await.assert_status(200);
+    app.post("/logout/", &token, json!({})).await.assert_status(200);
+    app.get("/tokens/", &token).await.assert_status(401);
+    app.chat(&token, "Hello").await.assert_status(401);
+}
+
+/// A class of 30 behind one address logs in at once, and once more in the next lesson.
+#[rstest]
+#[actix_web::test]
+async fn a_class_behind_one_address_gets_in_at_once(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn_with(on, &ON).await else { return };
+    for number in 0..30 {
+        let body = json!({ "username": format!("pupil-{number}"), "password": PASSWORD });
+        let request = app.request("POST", "/register/").json(&body);
+        request.from(&format!("198.51.100.{number}")).send().await.assert_status(201);
+    }
+    for _ in 0..2 {
+        let log_ins = (0..30).map(|number| {
+            let body = json!({ "username": format!("pupil-{number}"), "password": PASSWORD });
+            app.request("POST", "/login/").json(&body).from("192.0.2.1").send()
+        });
+        let statuses: Vec<u16> = join_all(log_ins).await.iter().map(|answer| answer.status).collect();
+        assert_eq!(statuses, [200; 30]);
+    }
+    // Whoever guesses has ten tries, as before.
+    let guesses = (0..30).map(|number| {
+        let body = json!({ "username": format!("pupil-{number}"), "password": "a guess" });
+        app.request("POST", "/login/").json(&body).from("192.0.2.1").send()
+    });
+    let tried = join_all(guesses).await.iter().filter(|answer| answer.status == 400).count();
+    assert!((10..=12).contains(&tried), "{tried}");
+}
+
+/// A pupil who guesses exhausts the allowance of strangers at the school's address, and no more.
+#[rstest]
+#[actix_web::test]
+async fn a_neighbour_who_guesses_keeps_nobody_out_who_has_logged_in_there(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn_with(on, &ON).await else { return };
+    app.user("ada").await;
+    let log_in = async |name: &str, password: &str| app.log_in(name, password).await.status;
+    for number in 0..20 {
+        log_in(&format!("nobody-{number}"), "a guess").await;
+    }
+    assert_eq!(log_in("nobody", "a guess").await, 429);
+    assert_eq!(log_in("ada", PASSWORD).await, 200);
+}
+
+#[actix_web::test]
+async fn a_changed_password_gives_its_allowance_back() {
+    let Some(app) = TestApp::spawn_with(On::Sqlite, &ON).await else { return };
+    let token = app.user("ada").await;
+    let mut old = PASSWORD.to_owned();
+    for number in 0..12 {
+        let new = format!("another pass phrase {number}");
+        let body = json!({ "old_password": old, "new_password": new });
+        app.post("/password/", &token, body).await.assert_status(200);
+        old = new;
+    }
+}

@@ -1,0 +1,101 @@
+//! Many connections of one address.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+
+use crate::support::server::Server;
+use crate::support::sockets::held;
+use crate::support::{On, TestDatabase, wait};
+
+const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+/// A chat that takes long, by a user of these tests.
+const SLOW: &str = "POST /chat/ HTTP/1.1\r\nHost: a\r\nContent-Length: 16\r\n";
+
+/// A server that counts the connections of loopback addresses, too.
+fn counting(database: &TestDatabase, flags: &[&str]) -> Server {
+    let bounds = ["--unlimited-addresses", "", "--max-connections-per-address", "4"];
+    Server::start(database, &[&bounds[..], flags].concat())
+}
+
+fn connect_from(from: Ipv4Addr, server: &Server) -> TcpStream {
+    let client = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&client, &SocketAddr::from((from, 0))).unwrap();
+    connect(&client, &server.address()).unwrap();
+    let stream = TcpStream::from(client);
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// Sends a request and reads the beginning of its response; empty: the connection was closed.
+fn ask(stream: &mut TcpStream, request: &[u8]) -> String {
+    let mut part = [0; 2048];
+    let read = stream.write_all(request).and_then(|()| stream.read(&mut part)).unwrap_or(0);
+    String::from_utf8_lossy(&part[..read]).into_owned()
+}
+
+#[test]
+fn a_school_behind_one_address_is_served_with_few_connections() {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    let server = counting(&database, &[]);
+    let school = Ipv4Addr::new(127, 0, 0, 2);
+    let mut pupils: Vec<TcpStream> = Vec::new();
+    for _ in 0..60 {
+        let mut pupil = connect_from(school, &server);
+        assert!(ask(&mut pupil, GET).starts_with("HTTP/1.1 200"));
+        pupils.push(pupil);
+    }
+    let of_school = || {
+        let held = held(server.address().port());
+        held.iter().filter(|client| client.ip() == school).count()
+    };
+    wait::until("the idlest to be closed", Duration::from_secs(10), || (of_school() <= 4).then_some(()));
+    assert_eq!(ask(&mut pupils[0], GET), "", "the first was the idlest");
+    assert!(ask(&mut pupils[59], GET).starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn an_address_whose_connections_are_all_busy_is_told_so_and_others_are_served() {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    let server = counting(&database, &["--dummy-delay", "60000"]);
+    let token = server.user("ada");
+    let greedy = Ipv4Addr::new(127, 0, 0, 3);
+    let chat = format!("{SLOW}Authorization: Bearer {token}\r\n\r\n{{\"message\":\"hi\"}}");
+    let mut busy: Vec<TcpStream> = Vec::new();
+    for number in 1..=4 {
+        let mut stream = connect_from(greedy, &server);
+        stream.write_all(chat.as_bytes()).unwrap();
+        busy.push(stream);
+        wait::until("the chat to begin", Duration::from_secs(20), || {
+            let me = server.client().get("/me/", &token).unwrap().json();
+            (me["held"] == 100 * number).then_some(())
+        });
+    }
+    let rejected = ask(&mut connect_from(greedy, &server), GET);
+    assert!(rejected.starts_with("HTTP/1.1 429 "), "{rejected}");
+    assert!(rejected.contains("\r\nRetry-After: 5\r\n"), "{rejected}");
+    assert!(rejected.contains("--max-connections-per-address"), "{rejected}");
+    let other = ask(&mut connect_from(Ipv4Addr::new(127, 0, 0, 4), &server), GET);
+    assert!(other.starts_with("HTTP/1.1 200"), "{other}");
+    // One ends, and there is a place again.
+    drop(busy.pop());
+    wait::until("the place to be free", Duration::from_secs(10), || {
+        ask(&mut connect_from(greedy, &server), GET).starts_with("HTTP/1.1 200").then_some(())
+    });
+}
+
+#[test]
+fn a_trusted_proxy_and_loopback_have_as_many_connections_as_there_are() {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    let flags = ["--max-connections-per-address", "4", "--trusted-proxies", "127.0.0.2"];
+    for (from, more) in [(1, &flags[..2]), (2, &["--unlimited-addresses", "127.0.0.9"])] {
+        let server = Server::start(&database, &[&flags[..], if from == 1 { &[] } else { more }].concat());
+        let mut own: Vec<TcpStream> =
+            (0..20).map(|_| connect_from(Ipv4Addr::new(127, 0, 0, from), &server)).collect();
+        for _ in 0..2 {
+            assert!(own.iter_mut().all(|stream| ask(stream, GET).starts_with("HTTP/1.1 200")));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Connections that begin something and never end it.
+
+use std::time::Duration;
+
+use super::storm::{Storm, size};
+use crate::support::wait;
+
+/// The limit on heads, and on what comes after a last response, with slack for a busy machine.
+const SOON: Duration = Duration::from_secs(15);
+
+#[test]
+fn requests_in_chunks_that_never_come_are_closed_and_keep_nobody_out() {
+    let Some(storm) = Storm::begin(&[]) else { return };
+    let count = size(8192, 600);
+    let heads = [
+        "GET /healthz HTTP/1.1\r\nHost: a\r\n",
+        "GET /tokens/ HTTP/1.1\r\nHost: a\r\n",
+        "POST /nowhere HTTP/1.1\r\nHost: a\r\n",
+        "DELETE /tokens/ HTTP/1.1\r\nHost: a\r\n",
+    ];
+    let request =
+        |number: usize| format!("{}Transfer-Encoding: chunked\r\n\r\n", heads[number % 4]).into_bytes();
+    let streams = storm.connect(count, request, false);
+    let closed = storm.await_closed(&streams, SOON);
+    storm.end(
+        "half-open chunked requests",
+        &format!(
+            "{} connections, the last closed {:.1} s after it came",
+            streams.len(),
+            closed.as_secs_f64()
+        ),
+    );
+}
+
+#[test]
+fn heads_that_never_end_are_closed_and_keep_nobody_out() {
+    let Some(storm) = Storm::begin(&[]) else { return };
+    let count = size(8192, 600);
+    // A few are as long as a head may be.
+    let half = |number: usize| {
+        let length = if number.is_multiple_of(16) { 100_000 } else { 100 };
+        format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX-Long: {}", "x".repeat(length)).into_bytes()
+    };
+    let streams = storm.connect(count, half, false);
+    let closed = storm.await_closed(&streams, SOON);
+    storm.end(
+        "half-sent heads",
+        &format!(
+            "{} connections, the last closed {:.1} s after it came",
+            streams.len(),
+            closed.as_secs_f64()
+        ),
+    );
+}
+
+/// Responses are waiting, and nobody takes them.
+#[test]
+fn responses_that_are_not_read_keep_nobody_out() {
+    let most = size(8192, 400);
+    let (setting, limit) = (most.to_string(), size(30, 5).to_string());
+    let flags = ["--max-connections", &setting, "--write-timeout", &limit];
+    let Some(storm) = Storm::begin(&flags) else { return };
+    // 250 KB: more than the kernel takes for a client with a small buffer.
+    let pages = b"GET /static/tollgate.css HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10);
+    let streams = storm.connect(most, |_| pages.clone(), true);
+    assert!(storm.server.is_ready(), "a newcomer gets a place");
+    let held = storm.held(&streams);
+    let closed = storm.await_closed(&streams, Duration::from_secs(90));
+    storm.end(
+        "responses that are not read",
+        &format!("{held} connections held, the last closed after {:.1} s", closed.as_secs_f64()),
+    );
+}
+
+/// More than there are places: whoever has most connections loses them first.
+#[test]
+fn a_flood_of_connections_takes_its_own_places_and_no_others() {
+    let most = size(8192, 400);
+    let setting = most.to_string();
+    let Some(storm) = Storm::begin(&["--max-connections", &setting, "--head-timeout", "60"]) else { return };
+    let streams = storm.connect(most * 5 / 4, |_| b"GET /".to_vec(), false);
+    let held = wait::until("the idlest to be closed", SOON, || {
+        let held = storm.held(&streams);
+        (held <= most).then_some(held)
+    });
+    assert!(held > most / 2, "{held} connections are held");
+    // A newcomer gets a place at once.
+    assert!(storm.server.is_ready());
+    let count = streams.len();
+    drop(streams);
+    storm.end("more connections than places", &format!("{count} connections, {most} places, {held} held"));
+}

@@ -1,0 +1,127 @@
+//! Clients that make the server hold as much as they can: large bodies, responses that they do not read, and streams.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::storm::{Storm, size};
+use crate::support::server::Server;
+use crate::support::upstream::{ScriptedUpstream, Step, answer, head, role, text};
+
+const MEBIBYTE: usize = 1024 * 1024;
+
+fn users(server: &Server, count: usize) -> Vec<String> {
+    (0..count).map(|number| server.user(&format!("user{number}"))).collect()
+}
+
+/// Sends a completion with so large a body, slowly, and returns the status, if any.
+fn send_slowly(server: &Server, token: &str, bytes: usize, pause: Duration) -> Option<u16> {
+    let message = "x".repeat(bytes - 200);
+    let body = json!({ "model": "m", "messages": [{ "role": "user", "content": message }] }).to_string();
+    let mut stream = TcpStream::connect(server.address()).ok()?;
+    stream.set_write_timeout(Some(Duration::from_secs(30))).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    for part in body.as_bytes().chunks(MEBIBYTE) {
+        if stream.write_all(part).is_err() {
+            break;
+        }
+        std::thread::sleep(pause);
+    }
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).ok()?;
+    std::str::from_utf8(start.get(9..12)?).ok()?.parse().ok()
+}
+
+#[test]
+fn large_bodies_of_known_users_stay_within_the_memory_budget() {
+    let upstream = ScriptedUpstream::start();
+    upstream.otherwise(answer("Hello", 3, 2));
+    let url = upstream.url();
+    let flags = ["--responder", "openai", "--upstream-url", &url, "--upstream-models", "m"];
+    let Some(storm) = Storm::begin(&flags) else { return };
+    let (count, tokens) = (size(200, 12), users(&storm.server, size(10, 3)));
+    let statuses: Vec<Option<u16>> = std::thread::scope(|threads| {
+        let senders: Vec<_> = (0..count)
+            .map(|number| {
+                let (server, token) = (&storm.server, &tokens[number % tokens.len()]);
+                threads.spawn(move || send_slowly(server, token, 8 * MEBIBYTE, Duration::from_millis(500)))
+            })
+            .collect();
+        senders.into_iter().map(|sender| sender.join().unwrap()).collect()
+    });
+    let with = |status: u16| statuses.iter().filter(|got| **got == Some(status)).count();
+    let (taken, told) = (with(200), with(503));
+    assert!(taken > 0, "none was answered: {statuses:?}");
+    let figures = format!(
+        "{count} bodies of 8 MiB by {} users: {taken} answered, {told} told to come back",
+        tokens.len()
+    );
+    storm.end("large bodies", &figures);
+}
+
+#[test]
+fn histories_that_are_not_read_stay_within_the_memory_budget() {
+    let limit = size(30, 5).to_string();
+    let Some(storm) = Storm::begin(&["--write-timeout", &limit]) else { return };
+    let token = storm.server.user("ada");
+    for _ in 0..size(40, 3) {
+        assert_eq!(storm.server.chat(&token, &"\u{1f422}".repeat(32_000)).status, 201);
+    }
+    let request =
+        format!("GET /chats/?limit=200 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let streams = storm.connect(size(100, 4), |_| request.clone().into_bytes(), true);
+    let closed = storm.await_closed(&streams, Duration::from_secs(60));
+    let figures = format!("{} connections, closed after {:.1} s", streams.len(), closed.as_secs_f64());
+    storm.end("histories that are not read", &figures);
+}
+
+#[test]
+fn a_thousand_streams_stay_within_the_memory_budget() {
+    let upstream = ScriptedUpstream::start();
+    let url = upstream.url();
+    let flags = [
+        "--responder",
+        "openai",
+        "--upstream-url",
+        &url,
+        "--upstream-models",
+        "m",
+        "--upstream-calls",
+        "2000",
+    ];
+    let Some(storm) = Storm::begin(&flags) else { return };
+    let count = size(1000, 100);
+    let tokens = users(&storm.server, count.div_ceil(25));
+    // The honest user's calls come in between and end.
+    let Step::Chunk(part) = text(&"x".repeat(500)) else { return };
+    upstream.when("without end", [head(), role(), Step::Chunk(part.repeat(20)), Step::Hang]);
+    let body =
+        json!({ "model": "m", "stream": true, "messages": [{ "role": "user", "content": "without end" }] })
+            .to_string();
+    let request = |number: usize| {
+        let token = &tokens[number % tokens.len()];
+        format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes()
+    };
+    let streams = storm.connect(count, request, false);
+    let begun = streams.iter().filter(|stream| has_begun(stream)).count();
+    assert_eq!(begun, count, "streams that began");
+    drop(streams);
+    storm.end("streams", &format!("{begun} streams at once"));
+}
+
+fn has_begun(mut stream: &TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).is_ok() && start.ends_with(b"200")
+}

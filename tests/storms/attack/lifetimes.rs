@@ -1,0 +1,237 @@
+//! No connection outlives its limits, whatever its client sends, drips or leaves unread; and none is closed before.
+
+mod cases;
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::server::Server;
+use crate::support::sockets::{connect_with_a_small_buffer, held};
+use crate::support::{On, TestDatabase};
+
+/// The limits of the server under test, in seconds.
+const HEAD: f64 = 1.0;
+const BODY: f64 = 1.0;
+const KEEP_ALIVE: f64 = 4.0;
+const WRITE: f64 = 2.0;
+/// How long the server goes on reading after its last response.
+const LINGER: f64 = 3.5;
+/// A busy machine notices late.
+const SLACK: f64 = 2.5;
+/// Longer than any limit.
+const END: Duration = Duration::from_secs(14);
+
+/// What a client does after it has sent its first bytes.
+#[derive(Clone, Debug)]
+enum Then {
+    Nothing,
+    /// Sends these bytes ten times a second.
+    Drip(Vec<u8>),
+    /// Sends these bytes a thousand times a second.
+    Flood(Vec<u8>),
+    /// Reads a byte each second.
+    Sip,
+    /// Says that it will send no more.
+    HalfClose,
+    /// Waits this long, and sends these bytes.
+    Later(Duration, Vec<u8>),
+}
+
+/// A hostile client, and how long its connection may last, in seconds.
+#[derive(Clone, Debug)]
+struct Case {
+    what: String,
+    first: Vec<u8>,
+    then: Then,
+    /// The client takes nothing by itself, so that a long response stays with the server.
+    is_deaf: bool,
+    at_least: f64,
+    at_most: f64,
+}
+
+struct Scene {
+    _database: TestDatabase,
+    server: Server,
+    token: String,
+}
+
+impl Scene {
+    /// `limit`: of heads and of bodies, in seconds.
+    fn new(limit: &str) -> Option<Scene> {
+        let database = TestDatabase::create(On::Sqlite)?;
+        let flags = ["--head-timeout", limit, "--body-timeout", limit, "--keep-alive-timeout", "4"];
+        let server = Server::start(&database, &[&flags[..], &["--write-timeout", "2"]].concat());
+        let token = server.user("ada");
+        // A history of 2 MB.
+        for _ in 0..8 {
+            assert_eq!(server.chat(&token, &"\u{1f422}".repeat(32_000)).status, 201);
+        }
+        // And last a response of 28 KB.
+        assert_eq!(server.chat(&token, &"\u{1f422}".repeat(3500)).status, 201);
+        Some(Scene { _database: database, server, token })
+    }
+}
+
+impl Case {
+    /// Connects and begins; the thread ends when told to.
+    fn start(
+        self,
+        server: SocketAddr,
+        told: Arc<AtomicBool>,
+    ) -> (SocketAddr, std::thread::JoinHandle<TcpStream>) {
+        let mut stream = match self.is_deaf {
+            true => connect_with_a_small_buffer(server),
+            false => TcpStream::connect(server).unwrap(),
+        };
+        stream.set_nodelay(true).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+        let own = stream.local_addr().unwrap();
+        let thread = std::thread::spawn(move || {
+            let _ = stream.write_all(&self.first);
+            self.then.act(&mut stream, &told);
+            stream
+        });
+        (own, thread)
+    }
+}
+
+impl Then {
+    /// Goes on whatever becomes of the connection.
+    fn act(&self, stream: &mut TcpStream, told: &AtomicBool) {
+        let pause = match self {
+            Then::Nothing => return,
+            Then::HalfClose => {
+                let _ = stream.shutdown(Shutdown::Write);
+                return;
+            }
+            Then::Later(wait, bytes) => {
+                std::thread::sleep(*wait);
+                let _ = stream.write_all(bytes);
+                return;
+            }
+            // Faster would only keep this machine busy.
+            Then::Flood(_) => Duration::from_millis(1),
+            Then::Drip(_) => Duration::from_millis(100),
+            Then::Sip => Duration::from_secs(1),
+        };
+        while !told.load(Ordering::Relaxed) {
+            match self {
+                Then::Sip => drop(stream.read(&mut [0])),
+                Then::Drip(bytes) | Then::Flood(bytes) => {
+                    if stream.write(bytes).is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock)
+                    {
+                        return;
+                    }
+                }
+                _ => return,
+            }
+            std::thread::sleep(pause);
+        }
+    }
+}
+
+/// How long the server held each of the connections, in seconds; those that it still held at the end lasted for ever.
+fn lifetimes(server: SocketAddr, cases: Vec<Case>) -> Vec<(Case, f64)> {
+    let told = Arc::new(AtomicBool::new(false));
+    let mut begun = HashMap::new();
+    let mut threads = Vec::new();
+    for case in cases {
+        let (own, thread) = case.clone().start(server, told.clone());
+        begun.insert(own, (case, Instant::now()));
+        threads.push(thread);
+    }
+    let last = Instant::now() + END;
+    let mut measured = Vec::new();
+    // The first look may come before a connection is accepted.
+    let mut seen = std::collections::HashSet::new();
+    while !begun.is_empty() && Instant::now() < last {
+        std::thread::sleep(Duration::from_millis(50));
+        let held = held(server.port());
+        seen.extend(held.iter().copied());
+        let now = Instant::now();
+        begun.retain(|own, (case, since)| {
+            let age = now.duration_since(*since);
+            let is_over = !held.contains(own) && (seen.contains(own) || age > Duration::from_secs(1));
+            if is_over {
+                measured.push((case.clone(), age.as_secs_f64()));
+            }
+            !is_over
+        });
+    }
+    told.store(true, Ordering::Relaxed);
+    threads.into_iter().for_each(|thread| drop(thread.join()));
+    measured.extend(begun.into_values().map(|(case, _)| (case, f64::INFINITY)));
+    measured
+}
+
+#[test]
+fn no_connection_outlives_its_limits_and_none_is_closed_before() {
+    let Some(scene) = Scene::new("1") else { return };
+    let cases = cases::all(&scene.token);
+    let count = cases.len();
+    let measured = lifetimes(scene.server.address(), cases);
+    assert_eq!(measured.len(), count);
+    let wrong: Vec<String> = measured
+        .iter()
+        .filter(|(case, lasted)| *lasted < case.at_least - 0.2 || *lasted > case.at_most + SLACK)
+        .map(|(case, lasted)| {
+            format!("{}: {lasted:.1} s, not {:.1} to {:.1} s", case.what, case.at_least, case.at_most)
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!(scene.server.chat(&scene.token, "still there?").status, 201);
+    let log = scene.server.log();
+    assert!(!log.contains("panicked"), "{log}");
+}
+
+/// The counterpart: clients that are only slow get what they came for.
+#[test]
+fn a_client_that_is_only_slow_is_served() {
+    let Some(scene) = Scene::new("3") else { return };
+    let head = format!("Host: a\r\nAuthorization: Bearer {}\r\n", scene.token);
+    let (page, own) = std::thread::scope(|threads| {
+        let reader = threads.spawn(|| {
+            let mut stream = connect_with_a_small_buffer(scene.server.address());
+            write!(stream, "GET /chats/?limit=200 HTTP/1.1\r\n{head}Connection: close\r\n\r\n").unwrap();
+            let (mut page, mut part) = (Vec::new(), vec![0; 64 * 1024]);
+            loop {
+                match stream.read(&mut part).unwrap() {
+                    0 => return page,
+                    read => page.extend_from_slice(&part[..read]),
+                }
+                // Slowness is what is tested.
+                if page.len() < 600_000 {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+        });
+        let writer = threads.spawn(|| {
+            // Each part in time, and each request of the connection anew.
+            let mut client = scene.server.client();
+            let body = json!({ "message": "slowly" }).to_string();
+            let request =
+                format!("POST /chat/ HTTP/1.1\r\n{head}Content-Length: {}\r\n\r\n{body}", body.len());
+            (0..3)
+                .map(|_| {
+                    let size = request.len().div_ceil(6);
+                    let parts = request.as_bytes().chunks(size);
+                    let parts = parts.inspect(|_| std::thread::sleep(Duration::from_millis(200)));
+                    client.raw_in_parts(parts).unwrap().status
+                })
+                .collect::<Vec<_>>()
+        });
+        (reader.join().unwrap(), writer.join().unwrap())
+    });
+    assert_eq!(own, [201, 201, 201]);
+    let text = String::from_utf8(page).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let page: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(body.len() > 500_000 && page["chats"].is_array());
+}

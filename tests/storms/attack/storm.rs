@@ -1,0 +1,118 @@
+//! What every storm of connections has: a server, an honest user beside it, and a watch over its memory.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::support::figures::report;
+use crate::support::honest::HonestUser;
+use crate::support::memory::{PeakMemory, resident_mb};
+use crate::support::server::Server;
+use crate::support::sockets::{connect_with_a_small_buffer, held, raise_open_files_limit};
+use crate::support::{On, TestDatabase, require, wait};
+
+/// The most memory that the server may take at any time, and a minute after a storm, in MB.
+const MOST_MB: u64 = 300;
+const AFTERWARDS_MB: u64 = 100;
+
+pub(super) struct Storm {
+    pub server: Server,
+    _database: TestDatabase,
+    honest: HonestUser,
+    peak: PeakMemory,
+    begun: Instant,
+}
+
+/// How large a storm is: as large as the issue at hand demands, or modest, beside other tests.
+pub(super) fn size(full: usize, modest: usize) -> usize {
+    if require::proofs() { full } else { modest }
+}
+
+impl Storm {
+    /// `None`: only the quick tests are wanted.
+    pub fn begin(flags: &[&str]) -> Option<Storm> {
+        if !require::long() {
+            require::skipped("storms are long");
+            return None;
+        }
+        raise_open_files_limit();
+        let database = TestDatabase::create(On::Sqlite)?;
+        let server = Server::start(&database, flags);
+        let honest = HonestUser::start(&server, &server.user("honest"));
+        let peak = PeakMemory::watch(server.pid());
+        Some(Storm { server, _database: database, honest, peak, begun: Instant::now() })
+    }
+
+    /// Opens so many connections and sends this on each. Those that the server does not take are left out.
+    pub fn connect(
+        &self,
+        count: usize,
+        first: impl Fn(usize) -> Vec<u8> + Sync,
+        is_deaf: bool,
+    ) -> Vec<TcpStream> {
+        use std::io::Write;
+        let address = self.server.address();
+        let open = |number: usize| -> Option<TcpStream> {
+            let mut stream = if is_deaf {
+                connect_with_a_small_buffer(address)
+            } else {
+                TcpStream::connect(address).ok()?
+            };
+            stream.set_write_timeout(Some(Duration::from_secs(5))).ok()?;
+            let _ = stream.write_all(&first(number));
+            Some(stream)
+        };
+        std::thread::scope(|threads| {
+            let parts: Vec<_> = (0..4)
+                .map(|part| {
+                    let open = &open;
+                    threads.spawn(move || (part..count).step_by(4).filter_map(open).collect::<Vec<_>>())
+                })
+                .collect();
+            parts.into_iter().flat_map(|part| part.join().unwrap()).collect()
+        })
+    }
+
+    /// How many of these connections the server holds.
+    pub fn held(&self, streams: &[TcpStream]) -> usize {
+        let held = held(self.server.address().port());
+        let own: Vec<SocketAddr> = streams.iter().filter_map(|stream| stream.local_addr().ok()).collect();
+        own.iter().filter(|address| held.contains(address)).count()
+    }
+
+    /// Waits until the server holds none of these connections.
+    pub fn await_closed(&self, streams: &[TcpStream], limit: Duration) -> Duration {
+        let begun = Instant::now();
+        wait::until("all connections of the storm to be closed", limit, || {
+            (self.held(streams) == 0).then_some(())
+        });
+        begun.elapsed()
+    }
+
+    /// Ends the storm: the honest user was undisturbed, and the memory stayed in its bounds.
+    pub fn end(self, what: &str, figures: &str) {
+        let afterwards = self.memory_afterwards();
+        let honest = self.honest.stop();
+        let (peak, seconds) = (self.peak.mb(), self.begun.elapsed().as_secs());
+        report(
+            what,
+            &format!(
+                "{figures}; memory: peak {peak} MB, {afterwards} MB afterwards; {seconds} s; {}",
+                honest.summary()
+            ),
+        );
+        assert!(peak < MOST_MB, "{what}: the server took {peak} MB");
+        honest.assert_undisturbed();
+        let log = self.server.log();
+        assert!(!log.contains("panicked"), "{log}");
+    }
+
+    /// The memory a minute later, or sooner if it is within its bound by then.
+    fn memory_afterwards(&self) -> u64 {
+        let patience = Duration::from_secs(if require::proofs() { 60 } else { 30 });
+        let pid = self.server.pid();
+        wait::until("the memory to be given back", patience, || {
+            let now = resident_mb(pid);
+            (now < AFTERWARDS_MB).then_some(now)
+        })
+    }
+}

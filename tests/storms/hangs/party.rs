@@ -1,0 +1,98 @@
+//! The parties that hang: processes of PostgreSQL, found and stopped at a chosen moment.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::{Integer, Nullable, Text};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::TestDatabase;
+
+/// In which moment a server process is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    Idle,
+    InTransaction,
+}
+
+/// A stopped process. It goes on when this is dropped.
+pub struct Stopped(i32);
+
+impl Stopped {
+    /// Stops a process of PostgreSQL that serves a connection with this name.
+    pub fn backend(database: &TestDatabase, name: &str, moment: Moment) -> Stopped {
+        let mut observer = PgConnection::establish(database.url()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline {
+            for pid in backends(&mut observer, name) {
+                let stopped = Stopped::process(pid);
+                // It may hold a lock of the whole cluster at this moment: then nobody can do anything.
+                if others_can_write(database) && state(&mut observer, pid) == Some(moment) {
+                    return stopped;
+                }
+                drop(stopped);
+                std::thread::sleep(Duration::from_millis(7));
+            }
+        }
+        panic!("no process of {name} was caught {moment:?}");
+    }
+
+    pub fn process(pid: i32) -> Stopped {
+        signal(pid, Signal::STOP);
+        Stopped(pid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        signal(self.0, Signal::CONT);
+    }
+}
+
+fn signal(pid: i32, signal: Signal) {
+    // It may have ended.
+    let _ = kill_process(Pid::from_raw(pid).expect("a process has a number above zero"), signal);
+}
+
+#[derive(QueryableByName)]
+struct Process {
+    #[diesel(sql_type = Integer)]
+    pid: i32,
+}
+
+#[derive(QueryableByName)]
+struct State {
+    #[diesel(sql_type = Nullable<Text>)]
+    state: Option<String>,
+}
+
+/// The processes that serve connections with this name.
+pub fn backends(observer: &mut PgConnection, name: &str) -> Vec<i32> {
+    let query = format!(
+        "SELECT pid FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = '{name}' ORDER BY backend_start"
+    );
+    let found: Vec<Process> = diesel::sql_query(query).load(observer).unwrap();
+    found.into_iter().map(|process| process.pid).collect()
+}
+
+fn state(observer: &mut PgConnection, pid: i32) -> Option<Moment> {
+    let query = format!("SELECT state FROM pg_stat_activity WHERE pid = {pid}");
+    let row: Option<State> = diesel::sql_query(query).get_result(observer).optional().unwrap();
+    match row?.state?.as_str() {
+        "idle" => Some(Moment::Idle),
+        "idle in transaction" => Some(Moment::InTransaction),
+        _ => None,
+    }
+}
+
+fn others_can_write(database: &TestDatabase) -> bool {
+    let (url, (tell, told)) = (database.url().to_owned(), mpsc::channel());
+    std::thread::spawn(move || {
+        let mut other = PgConnection::establish(&url).unwrap();
+        let _ = tell.send(other.batch_execute("SELECT pg_logical_emit_message(true, 'test', 'test')"));
+    });
+    matches!(told.recv_timeout(Duration::from_secs(1)), Ok(Ok(())))
+}

@@ -1,0 +1,144 @@
+//! A rolling restart of three nodes behind a proxy, under load. The proxies run with the files of `deploy/`.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rstest::rstest;
+use tempfile::TempDir;
+
+use super::crowd::{Crowd, row};
+use crate::support::http::Client;
+use crate::support::server::{Launch, Server, assert_verified};
+use crate::support::{On, TestDatabase, figures, keeper, require, temporary, wait};
+
+const USERS: usize = 6;
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Haproxy,
+    Nginx,
+}
+
+/// A proxy before the nodes. Dropping it ends it.
+struct Balancer {
+    process: Child,
+    port: u16,
+    _directory: TempDir,
+}
+
+impl Balancer {
+    /// Starts one with its file in `deploy/`, but for the ports. `None`: it is not installed.
+    fn start(kind: Kind, nodes: &[u16; 3]) -> Option<Balancer> {
+        let (name, text) = match kind {
+            Kind::Haproxy => ("haproxy", include_str!("../../../deploy/haproxy.cfg")),
+            Kind::Nginx => ("nginx", include_str!("../../../deploy/nginx.conf")),
+        };
+        let program = ["/usr/sbin", "/usr/local/sbin"].map(|folder| std::path::Path::new(folder).join(name));
+        let program =
+            require::program(name).or_else(|| program.into_iter().find(|program| program.is_file()));
+        let Some(program) = program else {
+            require::missing(name, &format!("install it, on Debian: apt-get install {name}"));
+            return None;
+        };
+        let port = free_port();
+        let ports = [(8001, nodes[0]), (8002, nodes[1]), (8003, nodes[2]), (8080, port)];
+        let text = ports.iter().fold(text.to_owned(), |text, (example, port)| {
+            let example = format!("127.0.0.1:{example}");
+            assert!(text.contains(&example), "the file has lost {example}");
+            text.replace(&example, &format!("127.0.0.1:{port}"))
+        });
+        let directory = temporary::directory();
+        let file = directory.path().join("config");
+        std::fs::write(&file, text).unwrap();
+        let mut command = Command::new(program);
+        match kind {
+            Kind::Haproxy => command.arg("-db").arg("-f").arg(&file),
+            Kind::Nginx => {
+                command.arg("-p").arg(directory.path()).arg("-c").arg(&file).args(["-g", "daemon off;"])
+            }
+        };
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        keeper::watch(process.id(), "TERM");
+        Some(Balancer { process, port, _directory: directory })
+    }
+
+    fn client(&self) -> Client {
+        Client::new(([127, 0, 0, 1], self.port).into())
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_raw(self.process.id() as i32).expect("a process has a number");
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.process.wait();
+        keeper::forget(self.process.id());
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn node(database: &TestDatabase, port: u16) -> Server {
+    let flags = ["--opening-tokens", "100000000", "--drain-delay", "4", "--trusted-proxies", "127.0.0.1"];
+    Launch::on(database).bind(port).flags(&flags).start()
+}
+
+#[rstest]
+fn a_rolling_restart_behind_a_proxy_breaks_no_request(#[values(Kind::Haproxy, Kind::Nginx)] kind: Kind) {
+    if !(require::proofs() || require::long() && matches!(kind, Kind::Haproxy)) {
+        return;
+    }
+    let rounds = if require::proofs() { 2 } else { 1 };
+    let Some(database) = TestDatabase::create(On::Postgres) else { return };
+    let ports = [free_port(), free_port(), free_port()];
+    let Some(balancer) = Balancer::start(kind, &ports) else { return };
+    let mut nodes: Vec<Server> = ports.iter().map(|port| node(&database, *port)).collect();
+    let tokens: Vec<String> = (0..USERS).map(|number| nodes[0].user(&format!("user{number}"))).collect();
+    let mut client = balancer.client();
+    wait::until("the proxy", Duration::from_secs(20), || {
+        client.send("GET", "/readyz", &[], b"").is_ok_and(|answer| answer.status == 200).then_some(())
+    });
+    let crowd = Crowd::at(client.address(), &tokens);
+    crowd.run_for(Duration::from_secs(1));
+    for place in (0..nodes.len()).cycle().take(nodes.len() * rounds) {
+        nodes[place].terminate();
+        assert!(nodes[place].wait(Duration::from_secs(16)).success(), "{}", nodes[place].log());
+        nodes[place] = node(&database, ports[place]);
+        // The proxy must have seen that it is back before the next one goes.
+        crowd.run_for(Duration::from_millis(2500));
+    }
+    let (end, seen) = (crowd.now(), crowd.stop());
+    let everybody: Vec<usize> = (0..USERS).collect();
+    let answered: usize = everybody.iter().map(|user| seen.count(*user, 201)).sum();
+    let sent: usize = seen.0.iter().map(Vec::len).sum();
+    figures::report(
+        &format!("{} nodes are restarted one after the other behind {kind:?}", nodes.len() * rounds),
+        &format!(
+            "{answered} of {sent} chats answered; by second: {}",
+            row(&seen.per_second(&everybody, Duration::ZERO, end))
+        ),
+    );
+    assert_eq!(answered, sent, "requests were broken");
+    assert_verified(&database);
+}
+
+#[test]
+fn a_second_signal_ends_the_drain_delay() {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    let mut server = Server::start(&database, &["--drain-delay", "60"]);
+    let token = server.user("ada");
+    let mut client = server.client();
+    server.terminate();
+    wait::until("readiness to end", Duration::from_secs(5), || (!server.is_ready()).then_some(()));
+    // It still serves, on new connections too, and keeps none.
+    for client in [&mut client, &mut server.client()] {
+        let answer = client.get("/tokens/", &token).unwrap();
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "{answer:?}");
+    }
+    server.terminate();
+    assert!(server.wait(Duration::from_secs(10)).success(), "{}", server.log());
+    assert!(server.log().contains("listening for 60 s"), "{}", server.log());
+}

@@ -1,0 +1,41 @@
+//! Sockets as the kernel sees them: which connections a server still holds, and clients with small buffers.
+
+use std::collections::HashSet;
+use std::net::{SocketAddr, TcpStream};
+
+use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
+
+/// The clients (IPv4) whose connections the server at this port still holds. A connection that it has closed does not
+/// count, whatever the kernel still has of it.
+pub fn held(port: u16) -> HashSet<SocketAddr> {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table of connections");
+    let rows = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (local, remote, inode) = (address(fields[1])?, address(fields[2])?, fields[9]);
+        let is_held = local.port() == port && remote.port() != 0 && inode != "0";
+        is_held.then_some(remote)
+    });
+    rows.collect()
+}
+
+/// `0100007F:1F90`, in the byte order of the machine.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (address, port) = text.split_once(':')?;
+    let address = u32::from_str_radix(address, 16).ok()?.to_ne_bytes();
+    Some(SocketAddr::from((address, u16::from_str_radix(port, 16).ok()?)))
+}
+
+/// Connects with a small buffer for what is received, so that little is taken without being read.
+pub fn connect_with_a_small_buffer(server: SocketAddr) -> TcpStream {
+    let client = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    sockopt::set_socket_recv_buffer_size(&client, 4096).unwrap();
+    connect(&client, &server).unwrap();
+    client.into()
+}
+
+/// Allows this process as many open files as the system lets it have.
+pub fn raise_open_files_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}

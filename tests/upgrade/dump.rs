@@ -1,0 +1,121 @@
+//! A database as a released version left it.
+
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+
+use diesel::connection::SimpleConnection;
+use flate2::read::GzDecoder;
+use serde_json::Value;
+use tollgate::db::DbConnection;
+
+use crate::support::ledger::{lines, raw};
+use crate::support::{On, TestDatabase};
+
+const SQLITE: &[u8] = include_bytes!("sqlite-e6659d3.db.gz");
+const POSTGRES: &str = include_str!("postgres-e6659d3.sql");
+/// What was in it: see `make_dumps.py`.
+const SQLITE_EXPECTED: &str = include_str!("sqlite-e6659d3.json");
+const POSTGRES_EXPECTED: &str = include_str!("postgres-e6659d3.json");
+
+pub struct Dump {
+    pub on: On,
+    pub database: TestDatabase,
+    pub expected: Value,
+}
+
+impl Dump {
+    /// Restores the dump. `None`: this machine has no such database.
+    pub fn restore(on: On) -> Option<Dump> {
+        let database = TestDatabase::create(on)?;
+        let expected = match on {
+            On::Sqlite => {
+                let mut options = std::fs::OpenOptions::new();
+                let mut file = options.write(true).create_new(true).mode(0o600).open(database.url()).unwrap();
+                std::io::copy(&mut GzDecoder::new(SQLITE).by_ref(), &mut file).unwrap();
+                SQLITE_EXPECTED
+            }
+            On::Postgres => {
+                raw(on, database.url()).batch_execute(POSTGRES).unwrap();
+                POSTGRES_EXPECTED
+            }
+        };
+        Some(Dump { on, database, expected: serde_json::from_str(expected).unwrap() })
+    }
+
+    pub fn conn(&self) -> DbConnection {
+        raw(self.on, self.database.url())
+    }
+
+    pub fn lines(&self, query: &str) -> Vec<String> {
+        lines(&mut self.conn(), query)
+    }
+
+    /// One number, which the query must call `line`.
+    pub fn number(&self, query: &str) -> i64 {
+        self.lines(&format!("SELECT CAST(({query}) AS TEXT) AS line"))[0].parse().unwrap()
+    }
+
+    /// The names of the tables whose rows must stay.
+    pub fn tables(&self) -> Vec<String> {
+        self.expected["rows"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    pub fn columns(&self, table: &str) -> Vec<String> {
+        self.lines(&match self.on {
+            On::Sqlite => format!("SELECT name AS line FROM pragma_table_info('{table}') ORDER BY cid"),
+            On::Postgres => format!(
+                "SELECT column_name::text AS line FROM information_schema.columns
+                 WHERE table_schema = 'public' AND table_name = '{table}' ORDER BY ordinal_position"
+            ),
+        })
+    }
+
+    /// All rows of these columns, as text, in one order.
+    pub fn rows(&self, table: &str, columns: &[String]) -> Vec<String> {
+        let value = |column: &String| match self.on {
+            On::Sqlite => format!("quote({column})"),
+            On::Postgres => format!("coalesce(quote_literal({column}::text), 'NULL')"),
+        };
+        let values: Vec<String> = columns.iter().map(value).collect();
+        self.lines(&format!("SELECT {} AS line FROM {table} ORDER BY 1", values.join(" || ' ' || ")))
+    }
+
+    /// Everything that must stay, by the columns that are there now.
+    pub fn everything(&self) -> Content {
+        // A migration that was taken back took its tables with it.
+        let tables = self.tables().into_iter().map(|table| (self.columns(&table), table));
+        let tables = tables.filter(|(columns, _)| !columns.is_empty()).map(|(columns, table)| {
+            let rows = self.rows(&table, &columns);
+            (table, columns, rows)
+        });
+        Content(tables.collect())
+    }
+
+    /// The migrations that the database has.
+    pub fn migrations(&self) -> Vec<String> {
+        self.lines("SELECT version AS line FROM __diesel_schema_migrations ORDER BY 1")
+    }
+
+    /// Takes migrations back until there is one to apply, so that a test of upgrading has something to do.
+    pub fn with_something_to_do(self) -> Dump {
+        let db = crate::support::ledger::open(self.database.url(), 1);
+        if db.migration_state().unwrap().iter().all(|migration| migration.applied) {
+            db.migrate_down().unwrap();
+        }
+        self
+    }
+}
+
+/// Tables with their columns and rows.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Content(Vec<(String, Vec<String>, Vec<String>)>);
+
+impl Content {
+    /// The same columns hold the same in the same rows now; columns may have been added.
+    #[track_caller]
+    pub fn assert_kept(&self, dump: &Dump) {
+        for (table, columns, rows) in &self.0 {
+            assert_eq!(&dump.rows(table, columns), rows, "{table} has changed");
+        }
+    }
+}

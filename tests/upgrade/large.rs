@@ -1,0 +1,139 @@
+//! How long an upgrade takes with a million chats, and how long anybody waits for it meanwhile.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use rstest::rstest;
+
+use super::dump::Dump;
+use crate::support::server::{Server, tollgate};
+use crate::support::{On, figures, require};
+
+const USERS: i64 = 10_000;
+const CHATS_EACH: i64 = 100;
+/// The longest that a read or a debit of somebody else may wait for an upgrade.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// An upgrade by commands ends within this.
+const LONGEST_UPGRADE: Duration = Duration::from_secs(120);
+
+/// Fills the old schema with users who have sent chats of one token each.
+fn fill(dump: &Dump) {
+    let random = match dump.on {
+        On::Sqlite => "randomblob(16)",
+        On::Postgres => "uuid_send(gen_random_uuid())",
+    };
+    let day = "'2026-11-28 12:00:00'";
+    let chats = USERS * CHATS_EACH;
+    let (users, each) = (numbers(dump.on, USERS), numbers(dump.on, chats));
+    // Ids far above those that the dump has. The chats of a user follow each other.
+    let owner = format!("1001 + (i - 1) / {CHATS_EACH}");
+    let turn = format!("(i - 1) % {CHATS_EACH} + 1");
+    let statements = [
+        format!(
+            "INSERT INTO users (id, username, username_canonical, password, tokens, date_joined)
+             {users} SELECT 1000 + i, 'many-' || i, 'many-' || i, '!', 4000 - {CHATS_EACH}, {day} FROM n"
+        ),
+        format!(
+            "INSERT INTO ledger_entries (id, user_id, amount, balance_after, kind, operation_id, created_at)
+             {users} SELECT 1000 + i, 1000 + i, 4000, 4000, 'opening', {random}, {day} FROM n"
+        ),
+        format!(
+            "INSERT INTO chats (id, user_id, message, response, model, state, charge, origin, created_at, finished_at)
+             {each} SELECT 1000 + i, {owner}, 'message number ' || i, 'Response to message number ' || i, 'dummy',
+                'complete', 1, 'live', {day}, {day} FROM n"
+        ),
+        format!(
+            "INSERT INTO ledger_entries (id, user_id, amount, balance_after, kind, chat_id, operation_id, created_at)
+             {each} SELECT 100000 + i, {owner}, -1, 4000 - ({turn}), 'charge', 1000 + i, {random}, {day} FROM n"
+        ),
+    ];
+    let mut conn = dump.conn();
+    for statement in statements {
+        conn.batch_execute(&statement).unwrap_or_else(|error| panic!("{error} in {statement}"));
+    }
+    if dump.on == On::Postgres {
+        conn.batch_execute(
+            "SELECT setval('chats_id_seq', (SELECT max(id) FROM chats));
+             SELECT setval('ledger_entries_id_seq', (SELECT max(id) FROM ledger_entries));
+             SELECT setval('users_id_seq', (SELECT max(id) FROM users)); ANALYZE",
+        )
+        .unwrap();
+    }
+}
+
+/// The numbers from 1 to `most`, as the table `n` with the column `i`.
+fn numbers(on: On, most: i64) -> String {
+    match on {
+        On::Sqlite => {
+            format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {most})")
+        }
+        On::Postgres => format!("WITH n(i) AS (SELECT generate_series(1::bigint, {most}::bigint))"),
+    }
+}
+
+/// What another node does all the time, until it is told to stop: reads, and locks a user's row as a debit does. Answers
+/// the longest that one of them took.
+fn others(dump: &Dump, stop: &AtomicBool) -> (Duration, Duration) {
+    let mut conn = dump.conn();
+    if dump.on == On::Sqlite {
+        conn.batch_execute("PRAGMA busy_timeout = 60000").unwrap();
+    }
+    let mut longest = (Duration::ZERO, Duration::ZERO);
+    while !stop.load(Ordering::Relaxed) {
+        let begun = Instant::now();
+        conn.batch_execute("SELECT id FROM chats WHERE user_id = 1001 ORDER BY id DESC LIMIT 20").unwrap();
+        longest.0 = longest.0.max(begun.elapsed());
+        let begun = Instant::now();
+        conn.batch_execute("UPDATE users SET last_login = last_login WHERE id = 1001").unwrap();
+        longest.1 = longest.1.max(begun.elapsed());
+        std::thread::yield_now();
+    }
+    longest
+}
+
+#[rstest]
+fn a_million_chats_are_upgraded_without_a_long_lock(#[values(On::Sqlite, On::Postgres)] on: On) {
+    if !require::proofs() {
+        return;
+    }
+    let Some(dump) = Dump::restore(on) else { return };
+    fill(&dump);
+    let stop = AtomicBool::new(false);
+    let begun = Instant::now();
+    let (migrated, took, (read, debit)) = std::thread::scope(|scope| {
+        let others = scope.spawn(|| others(&dump, &stop));
+        let migrated = tollgate(&["migrate", "--database-url", dump.database.url()]);
+        let took = begun.elapsed();
+        stop.store(true, Ordering::Relaxed);
+        (migrated, took, others.join().unwrap())
+    });
+    assert!(migrated.status.success(), "{migrated:?}");
+    let begun = Instant::now();
+    let mut server = Server::start(&dump.database, &[]);
+    let ready = begun.elapsed();
+    let token = server.user("newcomer");
+    assert_eq!(server.chat(&token, "hello").status, 201);
+    server.terminate();
+    assert!(server.wait(Duration::from_secs(20)).success(), "{}", server.log());
+    // `verify` itself would take minutes here; the other tests run it.
+    let wrong = "SELECT count(*) FROM users u
+                 WHERE tokens <> (SELECT sum(amount) FROM ledger_entries l WHERE l.user_id = u.id)";
+    assert_eq!(dump.number(wrong), 0, "balances that are not the sums of their ledgers");
+    let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
+    let count =
+        String::from_utf8_lossy(&migrated.stdout).lines().filter(|line| line.starts_with("applied ")).count();
+    figures::report(
+        &format!("upgrade from e6659d3 with 1,000,000 chats, {on:?}"),
+        &format!(
+            "{count} migrations in {}; longest wait of others meanwhile: read {}, debit {}; then start to ready {}",
+            seconds(took),
+            seconds(read),
+            seconds(debit),
+            seconds(ready)
+        ),
+    );
+    assert!(took < LONGEST_UPGRADE, "{took:?}");
+    assert!(read < LONGEST_WAIT && debit < LONGEST_WAIT, "read {read:?}, debit {debit:?}");
+    assert!(ready < LONGEST_WAIT, "the start took {ready:?}");
+}

@@ -1,0 +1,171 @@
+//! The breakers of the models: what opens them, whom they stop, and how they are closed again.
+
+use super::*;
+use crate::support::upstream::{Signal, answer, event, head, status, text};
+
+/// Calls that are given up by a test that waits for a breaker.
+const MOST_CALLS: usize = 1000;
+
+/// Fails as often as it takes for a broken-down upstream to be given a rest.
+pub(super) async fn fail_until_it_rests(upstream: &Upstream) -> usize {
+    for call in 0..MOST_CALLS {
+        if let Err(Failure::Resting(_)) = hear(upstream).await.end {
+            return call;
+        }
+    }
+    panic!("{MOST_CALLS} calls have failed, and more are made");
+}
+
+async fn until_state(upstream: &Upstream, wanted: &str) {
+    let wait = async {
+        while upstream.health().state.as_str() != wanted {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    in_time(wanted, wait).await;
+}
+
+/// The ways in which one user can make calls fail, again and again.
+fn failures() -> Vec<Vec<Step>> {
+    let broken = || [head(), text("a"), Step::End].to_vec();
+    let mut scripts: Vec<Vec<Step>> =
+        [401, 402, 403, 404, 405, 410, 500, 502, 504, 529].map(|code| status(code, &[], "")).to_vec();
+    // A long wait, so that it is not tried again.
+    scripts.push(status(503, &[("retry-after", "60")], ""));
+    scripts.extend([vec![Step::Reset], vec![head(), Step::Reset], vec![head(), Step::End], broken()]);
+    scripts.push(status(200, &[("content-type", "text/html")], ""));
+    scripts.push(vec![head(), event("nonsense")]);
+    scripts.push(vec![head(), event(r#"{"error":"x"}"#)]);
+    scripts
+}
+
+#[tokio::test]
+async fn whatever_one_user_makes_fail_stops_nobody_while_our_own_probe_finds_the_upstream_well() {
+    for script in failures() {
+        let scripted = ScriptedUpstream::start();
+        let upstream = client(&scripted);
+        scripted.otherwise(script);
+        for _ in 0..12 {
+            assert!(hear(&upstream).await.end.is_err());
+        }
+        let probed = async {
+            while scripted.probes() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        in_time("the probe", probed).await;
+        assert_eq!(upstream.health().state.as_str(), "closed", "{:?}", upstream.health());
+        scripted.next(answer("Hello", 3, 2));
+        assert_eq!(hear_as(2, &upstream).await.text, "Hello");
+        assert_eq!(upstream.health().failures_in_a_row, 0, "the good answer began the count anew");
+    }
+}
+
+#[tokio::test]
+async fn silence_and_stalls_of_one_user_stop_nobody() {
+    for script in [vec![Step::Hang], vec![head(), text("a"), Step::Hang]] {
+        let scripted = ScriptedUpstream::start();
+        let bounds =
+            UpstreamSettings { first_byte_timeout: SHORT, idle_timeout: SHORT, ..settings(&scripted) };
+        let upstream = Upstream::new(bounds).unwrap();
+        scripted.otherwise(script);
+        for _ in 0..8 {
+            assert!(hear(&upstream).await.end.is_err());
+        }
+        assert_eq!(upstream.health().state.as_str(), "closed");
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_is_down_is_given_a_rest_after_five_failures_and_called_again_when_a_probe_is_good() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = client(&scripted);
+    scripted.break_down();
+    for _ in 0..5 {
+        assert_eq!(hear(&upstream).await, bad("", Failure::ServerError));
+    }
+    until_state(&upstream, "open").await;
+    let Err(Failure::Resting(rest)) = upstream.admit(2, "m").await else { panic!("it is admitted") };
+    assert!(rest <= Duration::from_secs(1));
+    let health = upstream.health();
+    assert_eq!((health.failures_in_a_row, health.in_flight), (5, 0));
+    assert_eq!(health.last_failure.unwrap().1, Failure::ServerError.reason());
+    assert_eq!(health.resting.len(), 1);
+    let calls = scripted.requests().len();
+
+    scripted.otherwise(answer("Hello", 3, 2));
+    scripted.models(status(404, &[], ""));
+    until_state(&upstream, "closed").await;
+    assert_eq!(scripted.requests().len(), calls, "no user's call was needed to find that out");
+    assert_eq!(hear_as(2, &upstream).await.text, "Hello");
+    assert!(upstream.health().resting.is_empty());
+}
+
+#[tokio::test]
+async fn a_port_that_is_closed_is_found_out_by_the_probe_too() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = client(&scripted);
+    scripted.refuse().await;
+    let calls = futures_util::future::join_all((0..5).map(|user| hear_as(user, &upstream))).await;
+    assert!(calls.iter().all(|heard| heard.end == Err(Failure::Unreachable)));
+    until_state(&upstream, "open").await;
+    scripted.accept().await;
+    until_state(&upstream, "closed").await;
+}
+
+#[tokio::test]
+async fn a_model_that_rests_keeps_no_other_model_from_being_called() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = client(&scripted);
+    scripted.break_down();
+    fail_until_it_rests(&upstream).await;
+    assert!(matches!(upstream.admit(ADA, "m").await, Err(Failure::Resting(_))));
+    assert!(upstream.admit(ADA, "another").await.is_ok());
+    let health = upstream.health();
+    assert_eq!((health.state.as_str(), health.resting[0].0.as_str()), ("open", "m"), "the worst is shown");
+}
+
+#[tokio::test]
+async fn a_probe_has_our_key_and_no_secret_of_a_user_and_an_upstream_that_doubts_the_key_rests() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = client(&scripted);
+    scripted.otherwise(status(401, &[], ""));
+    scripted.models(status(401, &[], ""));
+    for _ in 0..5 {
+        assert_eq!(hear(&upstream).await, bad("", Failure::KeyRefused));
+    }
+    until_state(&upstream, "open").await;
+    // A key that may call models, but not list them.
+    scripted.otherwise(status(500, &[], ""));
+    let other = client(&scripted);
+    for _ in 0..8 {
+        assert_eq!(hear(&other).await, bad("", Failure::ServerError));
+    }
+    assert_eq!(other.health().state.as_str(), "closed");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_place_learns_that_the_breaker_has_opened() {
+    let scripted = ScriptedUpstream::start();
+    let upstream = Upstream::new(UpstreamSettings { calls: 1, waiting: 1, ..settings(&scripted) }).unwrap();
+    let (probe, call) = (Signal::default(), Signal::default());
+    scripted.break_down();
+    scripted.models([vec![probe.step()], status(500, &[], "")].concat());
+    for _ in 0..5 {
+        hear(&upstream).await;
+    }
+    probe.reached().await;
+    scripted.next([head(), text("a"), call.step(), Step::End]);
+    let (sixth, waited) = tokio::join!(hear(&upstream), async {
+        call.reached().await;
+        let (waited, ()) = tokio::join!(in_time("its turn", upstream.admit(2, "m")), async {
+            probe.release();
+            until_state(&upstream, "open").await;
+            call.release();
+        });
+        waited
+    });
+    assert_eq!(sixth, bad("a", Failure::CutShort));
+    assert!(matches!(waited, Err(Failure::Resting(_))), "{waited:?}");
+    assert_eq!((upstream.health().in_flight, upstream.health().waiting), (0, 0));
+}

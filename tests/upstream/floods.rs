@@ -1,0 +1,153 @@
+//! Answers that are small in text and large in everything else. What arrives is bounded before it is looked at.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::support::upstream::{chunk, event, finish, head, status, text, usage};
+
+/// Without an end, each time the same: many together, as one at a time takes long.
+fn forever(step: Step) -> Step {
+    let Step::Chunk(bytes) = step else { panic!("no chunk") };
+    many(&bytes)
+}
+
+fn many(bytes: &[u8]) -> Step {
+    Step::Forever(bytes.repeat(1 + 10_000 / bytes.len()))
+}
+
+fn stream(then: Step) -> Vec<Step> {
+    vec![head(), text("a"), then]
+}
+
+fn field(name: &str, value: Value) -> Step {
+    event(&json!({ "choices": [{ "delta": { "content": "" } }], name: value }).to_string())
+}
+
+async fn assert_ends(script: Vec<Step>, failure: Failure) {
+    let scripted = ScriptedUpstream::start();
+    scripted.next(script);
+    let heard = hear(&client(&scripted)).await;
+    assert_eq!(heard.end, Err(failure), "{heard:?}");
+    scripted.until_client_is_gone(0).await;
+}
+
+#[tokio::test]
+async fn a_stream_without_an_end_is_cut_whatever_it_is_made_of() {
+    let megabyte = "x".repeat(100_000);
+    for endless in [
+        many(b": comment\n\n"),
+        many(b"\n"),
+        many(b"\r\n\r\n"),
+        many(b"event: ping\nid: 1\n\n"),
+        forever(chunk(json!({}), None)),
+        forever(chunk(json!({ "role": "assistant" }), None)),
+        forever(chunk(json!({ "content": "" }), None)),
+        forever(event(r#"{"choices":[]}"#)),
+        forever(usage(1, 1)),
+        forever(field("unknown", json!(megabyte))),
+        forever(field("id", json!(megabyte))),
+        forever(field("usage", json!({ "prompt_tokens": 1, "completion_tokens": 1, "x": megabyte }))),
+        forever(chunk(json!({ "role": megabyte }), None)),
+        Step::Forever(b"\n".to_vec()),
+    ] {
+        assert_ends(stream(endless), Failure::Endless).await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_bounded_in_bytes_and_in_values() {
+    let too_long = "x".repeat(300_000);
+    let values = "0,".repeat(20_000) + "0";
+    let calls: Vec<Value> = (0..5000).map(|index| json!({ "index": index })).collect();
+    for event in [
+        event(&format!(r#"{{"choices":[],"x":"{too_long}"}}"#)),
+        event(&format!(r#"{{"choices":[],"x":[{values}]}}"#)),
+        event(&format!(r#"{{"choices":[],"usage":[{values}]}}"#)),
+        event(&format!(r#"{{"choices":[{values}]}}"#)),
+        event(&format!(r#"{{"choices":[{{"delta":{{"x":{}}}}}]}}"#, "[".repeat(100_000))),
+        chunk(json!({ "tool_calls": calls }), None),
+        finish(&"x".repeat(1000)),
+        finish(&too_long),
+        many(b"x"),
+        many(b"data: x\n"),
+    ] {
+        assert_ends(stream(event), Failure::Unreadable).await;
+    }
+}
+
+#[tokio::test]
+async fn heavy_log_probabilities_are_left_out_of_a_part_that_is_passed_on() {
+    let top: Vec<Value> =
+        (0..1500).map(|_| json!({ "token": "a", "logprob": -0.5, "bytes": [97] })).collect();
+    let choice = json!({ "delta": { "content": "b" }, "logprobs": { "content": top } });
+    let heard =
+        after([head(), event(&json!({ "choices": [choice] }).to_string()), finish("stop"), Step::End]).await;
+    assert_eq!(heard, good("b", None));
+}
+
+#[tokio::test]
+async fn what_floods_after_the_reason_costs_the_answer_nothing() {
+    let flood = many(b": comment\n\n");
+    assert_eq!(
+        after([head(), text("a"), finish("stop"), usage(3, 1), flood]).await,
+        good("a", Usage::reported(3, 1))
+    );
+}
+
+#[tokio::test]
+async fn a_whole_answer_is_bounded_in_bytes_and_in_values() {
+    const HEAD: &str =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    for endless in [" ".repeat(1000), "[".repeat(1000), "{\"a\":".repeat(1000)] {
+        let script = vec![Step::Raw(HEAD.into()), Step::Forever(endless.into_bytes())];
+        assert_ends(script, Failure::Endless).await;
+    }
+    let values = "0,".repeat(20_000) + "0";
+    let message = format!(r#"{{"choices":[{{"message":{{"content":"a","x":[{values}]}}}}]}}"#);
+    let heard = after(status(200, &[("content-type", "application/json")], &message)).await;
+    assert_eq!(heard, bad("", Failure::NoStream));
+}
+
+#[tokio::test]
+async fn heads_without_an_end_are_cut_and_retried_by_nobody() {
+    let header = format!("x: {}\r\n", "y".repeat(1000));
+    let flood = |start: &str, again: &str| {
+        vec![Step::Raw([start, again.repeat(2000).as_str()].concat().into_bytes())]
+    };
+    for mut script in [
+        flood("HTTP/1.1 200 OK\r\n", &header),
+        flood("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n", "a: b\r\n"),
+    ] {
+        script.push(Step::Hang);
+        assert_ends(script, Failure::ConnectionLost).await;
+    }
+    let scripted = ScriptedUpstream::start();
+    let continues = "HTTP/1.1 100 Continue\r\n\r\n".repeat(1000);
+    scripted.next([Step::RawForever(continues.into_bytes())]);
+    let upstream =
+        Upstream::new(UpstreamSettings { first_byte_timeout: SHORT, ..settings(&scripted) }).unwrap();
+    assert_eq!(hear(&upstream).await, bad("", Failure::NoFirstByte));
+}
+
+#[tokio::test]
+async fn trailers_and_sizes_of_chunks_without_an_end_are_cut() {
+    let trailers = "x: y\r\n".repeat(100_000);
+    let script = [head(), text("a"), Step::Raw(format!("0\r\n{trailers}").into_bytes()), Step::Hang];
+    assert_ends(script.to_vec(), Failure::CutShort).await;
+    let sizes = [head(), text("a"), Step::Raw(vec![b'1'; 100_000]), Step::Hang];
+    assert_ends(sizes.to_vec(), Failure::CutShort).await;
+    let extensions = format!("5;{}", "x".repeat(1_000_000));
+    let extensions = [head(), text("a"), Step::Raw(extensions.into_bytes()), Step::Hang];
+    assert_ends(extensions.to_vec(), Failure::CutShort).await;
+}
+
+/// Nothing is unpacked, so nothing small becomes large.
+#[tokio::test]
+async fn a_compressed_answer_is_not_unpacked() {
+    let bomb = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n\
+                transfer-encoding: chunked\r\n\r\n";
+    let scripted = ScriptedUpstream::start();
+    scripted.next([Step::Raw(bomb.into()), Step::Chunk(vec![0x1f, 0x8b, 8, 0]), Step::End]);
+    assert!(hear(&client(&scripted)).await.end.is_err());
+    assert_eq!(scripted.request(0).await.header("accept-encoding"), None);
+}
