@@ -60,6 +60,12 @@ pub enum GenerationError {
     )]
     UnknownLog { file: PathBuf, log: PathBuf, sidecar: PathBuf, found: i32 },
     #[error(
+        "a part of the log of {0} was lost while it was served, so {0} may be damaged: restore a backup with \
+         `tollgate restore`. If there is none, remove {0}-generation, move {0}-wal away if it is there, and see what \
+         `tollgate verify` says"
+    )]
+    Damaged(PathBuf),
+    #[error(
         "{0} would be rolled back by {1}, which a database that Tollgate has served never leaves behind: that journal \
          belongs to another file. Move it away and start again"
     )]
@@ -168,6 +174,12 @@ pub(in crate::db) fn check_before_open(database: &Path) -> Result<(), Generation
 
 fn check_once(database: &Path) -> Result<(), GenerationError> {
     let (log, sidecar_path) = (beside(database, "-wal"), beside(database, "-generation"));
+    let read = || Sidecar::read(database).map_err(|error| GenerationError::Io(sidecar_path.clone(), error));
+    if let Some(sidecar) = read()?.filter(|sidecar| sidecar.is_damaged)
+        && sidecar.generations.contains(&stored_generation(database)?)
+    {
+        return Err(GenerationError::Damaged(database.to_owned()));
+    }
     let journal = beside(database, "-journal");
     let has_log = has_content(&log, EMPTY_LOG);
     if !has_log && !has_content(&journal, 0) {
@@ -181,7 +193,7 @@ fn check_once(database: &Path) -> Result<(), GenerationError> {
         return Ok(());
     }
     let file = database.to_owned();
-    match Sidecar::read(database).map_err(|error| GenerationError::Io(sidecar_path.clone(), error))? {
+    match read()? {
         Some(sidecar) if sidecar.generations.contains(&found) => match sidecar.files {
             Some((own, own_log))
                 if FileId::inode_of(&log) == Some(own_log) && FileId::inode_of(database) != Some(own) =>

@@ -34,22 +34,19 @@ pub(in crate::db) fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) 
                 format!("the database that was served is {} now, with all that was answered", name.display())
             }),
         },
-        Fault::Overwritten | Fault::LogDamaged => {
+        Fault::Overwritten => {
             // No later start may join file and log, whatever the header says.
-            if let Err(why) = disown(guard.real()) {
-                log::error!("cannot write {file}-generation: {why}");
-            }
+            say_failure(guard, disown(guard.real()));
             log::error!(
-                "{}",
-                match fault {
-                    Fault::Overwritten => format!(
-                        "{file}-wal belongs to the file that was overwritten, and must not be joined to this one: move it away"
-                    ),
-                    _ => format!(
-                        "{file}-wal must not be joined to {file} any more: move it away. The file alone has what was copied a \
-                     moment before; compare it with the last backup, as chats that were answered since may be lost"
-                    ),
-                }
+                "{file}-wal belongs to the file that was overwritten, and must not be joined to this one: move it away"
+            );
+            return false;
+        }
+        Fault::LogDamaged => {
+            // No later start may serve the file, which lacks what is lost.
+            say_failure(guard, mark_damaged(guard.real()));
+            log::error!(
+                "{file} may be damaged, as a part of its log is lost: restore a backup with `tollgate restore`"
             );
             return false;
         }
@@ -109,6 +106,17 @@ fn save_aside(guard: &Guard, conn: &mut SqliteConnection) -> Result<String, Stri
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     std::fs::set_permissions(&target, mode).map_err(|error| error.to_string())?;
     Ok(format!("the database that was served was saved as {}, with all that was answered", target.display()))
+}
+
+fn mark_damaged(database: &Path) -> Result<(), String> {
+    let known = Sidecar::read(database).map_err(|error| error.to_string())?.unwrap_or_default();
+    Sidecar { is_damaged: true, ..known }.write(database).map_err(|error| error.to_string())
+}
+
+fn say_failure(guard: &Guard, written: Result<(), String>) {
+    if let Err(why) = written {
+        log::error!("cannot write {}-generation: {why}", guard.real().display());
+    }
 }
 
 fn disown(database: &Path) -> Result<(), String> {

@@ -70,10 +70,10 @@ pub fn replace(lock: &ServeLock, mut candidate: PartialCopy, keep: bool) -> Resu
     // A restore that was interrupted has moved the database away already, under this name.
     let interrupted = known.restoring.clone().filter(|kept| !is_there && kept.exists());
     let kept = interrupted.clone().unwrap_or_else(|| free_name(database, "-before-restore"));
-    let old = Sidecar { generations: known.generations.clone(), files: known.files, restoring: None };
+    let old = Sidecar { restoring: None, ..known.clone() };
     let mut generations = known.generations;
     generations.push(new);
-    let marked = Sidecar { generations, files: None, restoring: Some(kept.clone()) };
+    let marked = Sidecar { generations, restoring: Some(kept.clone()), ..Sidecar::default() };
     marked.write(database).map_err(failed(&sidecar_path))?;
     let kept_something = move_away(database, &kept).map_err(failed(database))? || interrupted.is_some();
     if beside(&kept, "-wal").exists() {

@@ -15,6 +15,8 @@ pub(super) struct Sidecar {
     /// The numbers that the file system has for the file and its log, while a server has both open. A copy that another
     /// program makes of a database that is served has its generation, too, but is another file.
     pub(super) files: Option<(u64, u64)>,
+    /// A part of the log is lost: the file with one of these generations is not the whole database, and may be damaged.
+    pub(super) is_damaged: bool,
     /// A restore is under way, which keeps the database from before under this name.
     pub(super) restoring: Option<PathBuf>,
 }
@@ -36,7 +38,8 @@ impl Sidecar {
         let generations = numbers.collect::<Result<_, _>>().ok()?;
         let files = value("files").and_then(|files| files.split_once(' '));
         let files = files.and_then(|(file, log)| Some((file.parse().ok()?, log.trim().parse().ok()?)));
-        Some(Sidecar { generations, files, restoring: value("restoring").map(PathBuf::from) })
+        let is_damaged = value("damaged").is_some();
+        Some(Sidecar { generations, files, is_damaged, restoring: value("restoring").map(PathBuf::from) })
     }
 
     /// Writes it whole or not at all.
@@ -45,6 +48,9 @@ impl Sidecar {
         let mut text = format!("generation {}\n", numbers.join(" "));
         if let Some((file, log)) = self.files {
             text.push_str(&format!("files {file} {log}\n"));
+        }
+        if self.is_damaged {
+            text.push_str("damaged yes\n");
         }
         if let Some(kept) = &self.restoring {
             text.push_str(&format!("restoring {}\n", kept.display()));
@@ -64,9 +70,12 @@ mod tests {
 
     #[test]
     fn the_file_beside_the_database_is_read_as_it_was_written() {
-        let parsed = Sidecar::parse("generation 7 8\nfiles 3 4\nrestoring t.db-before\n");
+        let parsed = Sidecar::parse("generation 7 8\nfiles 3 4\ndamaged yes\nrestoring t.db-before\n");
         let restoring = Some(PathBuf::from("t.db-before"));
-        assert_eq!(parsed, Some(Sidecar { generations: vec![7, 8], files: Some((3, 4)), restoring }));
+        assert_eq!(
+            parsed,
+            Some(Sidecar { generations: vec![7, 8], files: Some((3, 4)), is_damaged: true, restoring })
+        );
         assert_eq!(
             Sidecar::parse("generation 7"),
             Some(Sidecar { generations: vec![7], ..Sidecar::default() })
