@@ -122,7 +122,7 @@ impl MessageBody for Outgoing {
             let Some(stream) = &mut outgoing.stream else { return Poll::Ready(None) };
             match ready!(Pin::new(stream).poll_next(cx)) {
                 Some(Ok(bytes)) => outgoing.rest = bytes,
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }
         }
