@@ -19,8 +19,9 @@ const OPENING: &str = "every user has one opening entry";
 const CHARGED: &str = "every live chat has its charge";
 const ONCE: &str = "a chat has at most one charge, one settlement and one refund";
 const NO_MORE_BACK: &str = "no more goes back for a chat than was charged";
-const FAILED_FREE: &str = "a failed chat costs nothing, and a pending one has nothing given back";
-const SETTLED: &str = "only a chat that was answered is settled";
+const FAILED_FREE: &str =
+    "a failed chat costs nothing, unless its upstream worked, and a pending one has nothing given back";
+const SETTLED: &str = "only a chat is settled that was answered, or that its upstream worked for";
 const BELONGS: &str = "ledger entries belong to users and chats that exist, and to the chat's own user";
 const KEYS: &str = "idempotency keys name chats of their own user";
 const OVERDUE: &str = "no hold is past its deadline";
