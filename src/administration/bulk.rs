@@ -197,12 +197,12 @@ async fn finish(db: &Db, operation: BulkOperation) -> Result<bool> {
     }
 }
 
-/// What became of an attempt at a part.
+/// The outcome of an attempt at a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
-    /// It is done, by this node or another.
+    /// This node or another one has done it.
     Done,
-    /// Another node is at it.
+    /// Another node is working on it.
     Elsewhere,
 }
 
@@ -232,7 +232,7 @@ async fn do_part(db: &Db, operation: BulkOperation, kind: BulkKind, part: Vec<i6
     db.write_bulk(Scope::none(), job).await
 }
 
-/// Adjusts the users of a part and writes it down.
+/// Adjusts the users of a part and records it in the history.
 fn adjust_part(
     conn: &mut DbConnection,
     operation: &BulkOperation,
