@@ -44,7 +44,7 @@ pub(super) use guard::Guard;
 pub(super) use keep::{close_last, follow, save};
 pub(super) use place::{check_place, tighten_mode};
 
-/// Which file a path names, or a descriptor has open.
+/// The identity of the file that a path names, or that a descriptor has open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileId {
     device: u64,
@@ -63,20 +63,22 @@ impl From<&Metadata> for FileId {
     }
 }
 
-/// `tollgate.db-wal` and the like: the file beside `database` whose name ends in `suffix`.
+/// Returns the path of the file beside `database` whose name ends in `suffix`, such as `tollgate.db-wal`.
 pub fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(database);
     name.push(suffix);
     PathBuf::from(name)
 }
 
-/// Makes the names in the folder of `path` durable: a file that was made or renamed there stays so after a power cut.
+/// Makes the names in the folder of `path` durable: a file that was created or renamed there
+/// survives a power cut.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// A name for something that is kept beside the database, with the time in UTC: `tollgate.db-saved-20260131-235959`.
+/// Returns a free name beside the database for a file to keep, with the time in UTC:
+/// `tollgate.db-saved-20260131-235959`.
 pub(super) fn free_name(database: &Path, suffix: &str) -> PathBuf {
     let stamp = crate::clock::now().format("%Y%m%d-%H%M%S");
     let mut name = beside(database, &format!("{suffix}-{stamp}"));
@@ -88,12 +90,12 @@ pub(super) fn free_name(database: &Path, suffix: &str) -> PathBuf {
     name
 }
 
-/// Whether SQLite says that the file is not what it should be.
+/// Whether SQLite reports that the file is damaged.
 pub(super) fn is_damage(error: &str) -> bool {
     error.contains("malformed") || error.contains("not a database")
 }
 
-/// An error of SQLite with the name of the file and, where the file is damaged, with what to do.
+/// Adds the name of the file to an SQLite error and, if the file is damaged, advice.
 pub(super) fn advise(database: &Path, error: &impl std::fmt::Display) -> String {
     let (file, error) = (database.display(), error.to_string());
     if error.contains("malformed") {
