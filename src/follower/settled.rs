@@ -28,14 +28,14 @@ pub(super) struct Seen {
 
 #[derive(Clone, Copy, Debug)]
 struct Transactions {
-    /// All of this database before this one have ended.
+    /// All transactions of this database before this one have ended.
     oldest_open: i64,
     /// Whoever may still bring an id below the highest is before this one.
     bound: i64,
 }
 
-/// The open transactions of this database that have an id. PostgreSQL lists the lower 32 bits; those that are missing are
-/// the ones of the id that is drawn next, or one less.
+/// The open transactions of this database that have an id. PostgreSQL lists the lower 32 bits. The missing
+/// upper bits are those of the id that is drawn next, or one less.
 const OPEN: &str = "
     SELECT next.id + (CAST(CAST(open.xid AS TEXT) AS BIGINT) - next.id % 4294967296 + 6442450944) % 4294967296 - 2147483648
         AS id, open.who
@@ -64,7 +64,7 @@ pub(super) fn look(conn: &mut DbConnection, followed: Followed, mark: i64) -> Qu
     Ok(Seen { highest, transactions: Some(Transactions { oldest_open, bound }) })
 }
 
-/// Who has the oldest open transaction of this database, in words; `None`: nobody has one.
+/// Describes the oldest open transaction of this database. `None` if there is none.
 pub(super) fn oldest(conn: &mut DbConnection) -> QueryResult<Option<String>> {
     if matches!(conn, DbConnection::Sqlite(_)) {
         return Ok(None);
