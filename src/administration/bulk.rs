@@ -1,9 +1,10 @@
 //! Work on many rows: adjusting balances, revoking auth tokens, anonymising a user.
 //!
-//! What was chosen is frozen when it is confirmed, in one row. A worker on every node does it part by part, in the second
-//! lane: a part and the note of how far it has come are one transaction, so that after a crash, or with two workers at
-//! once, each row is done exactly once. Each row has an operation id of its own, made of the operation's seed. On
-//! PostgreSQL one worker is at it at a time: the others would only wait for the same rows.
+//! The chosen rows are frozen in one row when the operation is confirmed. A worker on every node does
+//! the work part by part, in the second lane. A part and the note of the progress are one
+//! transaction, so after a crash, or with two workers at once, each row is done exactly once. Each
+//! row has its own operation id, derived from the operation's seed. On PostgreSQL one worker at a
+//! time does the work: the others would only wait for the same rows.
 
 use std::sync::Arc;
 use std::time::Duration;

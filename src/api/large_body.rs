@@ -58,11 +58,11 @@ pub(super) fn may_be_large(request: &HttpRequest) -> bool {
     declared_length(request).is_none_or(|length| length > MOST_BYTES)
 }
 
-/// Reads and parses the body of a request. `user_id` has a place among the large bodies; where it is `None`, the body must
-/// not be large.
+/// Reads and parses the body of a request. `user_id` takes a place for a large body. If it is `None`, the body
+/// must not be large.
 ///
 /// # Errors
-/// Those of reading it: too large, too slow, no place or no memory left for it, not JSON by its content type.
+/// The body is too large or too slow, there is no place or memory for it, or its content type is not JSON.
 pub(super) async fn json<T>(
     request: &HttpRequest,
     payload: web::Payload,

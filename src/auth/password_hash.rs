@@ -4,8 +4,9 @@
 //! New hashes are Django's `BCryptSHA256PasswordHasher`: bcrypt of the lower-case hexadecimal SHA-256, so that bytes past
 //! bcrypt's 72nd count. What else an imported database may hold is in [`imported`].
 //!
-//! Saying no never takes less time than for a name that does not exist: what a check fell short of the usual bcrypt is
-//! made up for (as Django does since its ticket 20760). See [`super::usual_cost`] for what is usual.
+//! Rejecting a password never takes less time than rejecting a name that does not exist: a check that costs
+//! less than the usual bcrypt does the missing work (as Django does since its ticket 20760). See
+//! [`super::usual_cost`] for the usual cost.
 
 mod imported;
 

@@ -1,6 +1,6 @@
-//! The sweeper: refunds holds whose deadline is past, as after a crash, and forgets old idempotency keys. It runs
-//! on every node, one at a time. Two at once would do no harm, as each hold is ended by one statement that only one of
-//! them wins, but they would only wait for each other.
+//! The sweeper: refunds holds whose deadline is past, for example after a crash, and deletes old idempotency
+//! keys. It runs on every node, one at a time. Two at once would do no harm, since one statement ends each
+//! hold and only one of them succeeds, but they would only wait for each other.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::dsl::sql;

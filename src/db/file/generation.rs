@@ -1,13 +1,13 @@
-//! Which log belongs to which file.
+//! Checks which log belongs to which file.
 //!
-//! SQLite takes whatever is named `tollgate.db-wal` for the log of `tollgate.db`. After a backup was put in the place of
-//! the file while its log stayed, that mixes two databases without a word. So each start, each backup and each restore
-//! gives the database a new random number, its *generation*. It is in the file's header (`user_version`) and in a file
-//! beside it (`tollgate.db-generation`). A log that has something in it is opened only where both are the same. A file
-//! without a log is opened whatever the file beside it says.
+//! SQLite takes any file named `tollgate.db-wal` for the log of `tollgate.db`. If a backup replaces the file
+//! while its log stays, that silently mixes two databases. So each start, each backup and each restore gives
+//! the database a new random number, its *generation*. It is in the file's header (`user_version`) and in a
+//! file beside it (`tollgate.db-generation`). A log that is not empty is opened only if both are the same. A
+//! file without a log is opened whatever the file beside it says.
 //!
-//! Renewing takes two steps, and a power cut may fall between them; so the file beside the database first names both
-//! generations, the old and the new, and the new one alone once the header has it for sure:
+//! A power cut may interrupt a renewal between its two steps. So the file beside the database first names
+//! both generations, the old and the new. It names only the new one once the header certainly has it:
 //!
 //! ```text
 //! generation 1835301 99120733

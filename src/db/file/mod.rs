@@ -1,18 +1,21 @@
-//! The SQLite file and the files beside it, as things that people move, replace, copy, delete and restore.
+//! The SQLite file and the files beside it, which operators move, replace, copy, delete and restore.
 //!
-//! - [`place`]: whether a path is a good place for a database: one name, one mount, a file system with locks, mode 0600;
-//! - [`generation`]: which log belongs to which file, checked before SQLite opens either; [`sidecar`] stores it;
-//! - [`guard`]: whether the files are still those that were opened, checked while the server runs;
-//! - [`fault`]: what can have become of them;
-//! - [`header`]: what a server sees of the file itself;
-//! - [`connections`]: how many are open;
-//! - [`log_check`]: whether the log still holds what was committed to it;
-//! - [`keep`]: saving what only this process still has open;
-//! - [`copy`]: copying a database that is in use; [`paths`]: from where, and to where;
-//! - [`restore`]: putting another file in the database's place.
+//! - [`place`]: checks that a path is a suitable place for a database: one name, one mount, a file
+//!   system with locks, mode 0600;
+//! - [`generation`]: checks which log belongs to which file, before SQLite opens either;
+//!   [`sidecar`] stores it;
+//! - [`guard`]: checks that the files are still those that were opened, while the server runs;
+//! - [`fault`]: the faults that they can have;
+//! - [`header`]: checks of the file itself, for a server;
+//! - [`connections`]: counts the open connections;
+//! - [`log_check`]: checks that the log still has what was committed to it;
+//! - [`keep`]: saves data that only this process still has open;
+//! - [`copy`]: copies a database that is in use; [`paths`]: checks the paths that it copies from and to;
+//! - [`restore`]: replaces the database with another file.
 //!
-//! SQLite locks the file with `fcntl`, and a process loses those locks when it closes *any* descriptor of the file. So
-//! the only descriptor that we open ourselves is that of [`ServeLock`](super::ServeLock), which is closed last.
+//! SQLite locks the file with `fcntl`, and a process loses those locks when it closes *any* descriptor
+//! of the file. So the only descriptor that we open ourselves is that of
+//! [`ServeLock`](super::ServeLock), and it is closed last.
 
 mod connections;
 mod copy;

@@ -1,7 +1,7 @@
 //! How a batch is run.
 //!
-//! A batch runs bare, without savepoints, as nearly every job succeeds or refuses without having written. What
-//! happens when a job fails depends on whose doing it is:
+//! A batch runs without savepoints, as nearly every job either succeeds or rejects its request without having
+//! written. What happens when a job fails depends on the cause:
 //!
 //! | what happened | the failing job | the others |
 //! | --- | --- | --- |
@@ -14,9 +14,9 @@
 //! | COMMIT failed on PostgreSQL, or the connection hangs: outcome unknown | looked up, run again if absent | the same |
 //! | COMMIT failed on SQLite: rolled back | 503 | 503 |
 //!
-//! After a job's own failure and after a lock, the connection is kept. Otherwise it is thrown away, as nobody knows what
-//! it is in the middle of: on a full disk SQLite itself rolls back the whole transaction, and jobs that said ok are
-//! gone. Nobody is answered before COMMIT has returned.
+//! After a job's own failure and after a lock, the connection is kept. Otherwise it is dropped, as its state
+//! is unknown: on a full disk SQLite itself rolls back the whole transaction, and jobs that reported success
+//! are lost. No caller gets an answer before COMMIT has returned.
 
 use diesel::connection::TransactionManager;
 

@@ -1,16 +1,17 @@
-//! Group commit. A durable commit costs a disk sync, and SQLite has one writer; so writers take whatever is
-//! queued, up to a bound, run it in one transaction, commit once, and then answer all.
+//! Group commit. A durable commit costs a disk sync, and SQLite has one writer. So writers take whatever is
+//! queued, up to a limit, run it in one transaction, commit once, and then answer all callers.
 //!
 //! - [`queue`]: the bounded queue of one writer, with its two lanes;
-//! - [`job`]: what waits there: jobs, and sets of commands that can run as one statement; [`jobs`]: many of them;
+//! - [`job`]: the jobs in it, and sets of commands that can run as one statement; [`jobs`]:
+//!   operations on several jobs;
 //! - [`batch`]: how a batch is run, and what happens to the others when one fails;
 //! - [`attempt`]: one transaction; [`transaction`]: the statements around it;
 //! - [`late`]: the slow lane, for jobs whose rows another transaction has locked;
-//! - [`seat`]: who takes over from a writer that hangs; [`watch`]: how that is noticed;
-//! - [`readiness`]: whether all of this works.
+//! - [`seat`]: takes over from a writer that hangs; [`watch`]: notices that it hangs;
+//! - [`readiness`]: checks that all of this works.
 //!
-//! SQLite has one writer. PostgreSQL has a few, with the users shared out among them, so that two writers
-//! seldom meet at one row; one for bulk work, and two for the slow lane.
+//! SQLite has one writer. PostgreSQL has several for requests, one for bulk work, and two for the slow lane.
+//! Users are divided among the writers, so that two writers seldom meet at one row.
 
 mod attempt;
 mod batch;
