@@ -9,8 +9,8 @@ use super::{Chat, Keyset};
 use crate::db::DbConnection;
 use crate::schema::chats::dsl;
 
-/// The number of characters of each text that are read to show one chat. No answer of this version is longer,
-/// unless it has more than 64 bytes a token, 32,000 times.
+/// The number of characters of each text that are read to show one chat. An answer of this version can be
+/// longer only if it may have more than about 32,000 tokens, at 64 bytes each.
 pub const MOST_READ: usize = 2 << 20;
 
 /// The number of characters of each text that are read for a list.

@@ -55,7 +55,7 @@ const CONFIRM_WITHIN: Duration = Duration::from_millis(5500);
 const CONFIRM_BULK_WITHIN: Duration = Duration::from_secs(20);
 /// The number of threads for jobs whose rows are locked, on PostgreSQL.
 const LATE_WRITERS: usize = 2;
-/// How many times longer a part of bulk work may take than a batch of requests.
+/// How many times as long as a batch of requests a part of bulk work may take.
 const BULK_PATIENCE: u32 = 8;
 
 const _: () = assert!(BULK_ROWS <= 200);
