@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv4Net};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks(Vec<IpNet>);
 
-/// Proxies in a row that are believed.
+/// The number of proxies in a row that are trusted.
 const MOST_PROXIES: usize = 32;
 
 /// The proxies whose word about the client is taken (`--trusted-proxies`). The default trusts nobody.
@@ -27,7 +27,7 @@ pub struct InvalidProxy(String);
 impl FromStr for Networks {
     type Err = InvalidProxy;
 
-    /// Reads addresses and networks (CIDR) separated by commas; an empty text is an empty list.
+    /// Parses addresses and networks (CIDR) separated by commas. An empty text is an empty list.
     fn from_str(list: &str) -> Result<Networks, InvalidProxy> {
         elements(list)
             .map(|text| network(text).ok_or_else(|| InvalidProxy(text.to_owned())))
@@ -37,14 +37,14 @@ impl FromStr for Networks {
 }
 
 impl Networks {
-    /// Whether the address is in the list, IPv4 inside IPv6 as IPv4.
+    /// Whether the address is in the list. IPv4 inside IPv6 counts as IPv4.
     pub fn contain(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 }
 
-/// The address of the client that a request comes from.
+/// Returns the client's address of a request.
 pub fn client_of(request: &HttpRequest) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let Some(proxies) = request.app_data::<web::Data<TrustedProxies>>() else { return peer };
@@ -65,18 +65,18 @@ impl TrustedProxies {
         list.parse().map(TrustedProxies)
     }
 
-    /// The addresses of the proxies.
+    /// Returns the addresses of the proxies.
     pub fn networks(&self) -> &Networks {
         &self.0
     }
 
-    /// The client's address. `forwarded_for` holds the values of all `X-Forwarded-For` lines in their order, as bytes:
-    /// whatever a client writes before a proxy's own addition must not hide that addition.
+    /// Returns the client's address. `forwarded_for` has the values of all `X-Forwarded-For` lines in order,
+    /// as bytes: whatever a client writes before a proxy's own addition must not hide that addition.
     ///
-    /// Each proxy appends the address that it was called from, so the list is read from its end, from the peer outwards,
-    /// as long as trusted proxies wrote it: the first address that is not a trusted proxy is the client, and what
-    /// stands before it is the client's own invention. An element that is no address ends the walk at the last one that
-    /// was read, and so does the 32nd. IPv4 inside IPv6 counts as IPv4.
+    /// Each proxy appends the address of its caller. So the list is read from its end, starting at the peer,
+    /// while trusted proxies wrote it. The first address that is not a trusted proxy is the client, and
+    /// anything before it is the client's invention. An element that is not an address ends the search at the
+    /// last address that was read, and so does the 32nd. IPv4 inside IPv6 counts as IPv4.
     pub fn client<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a [u8]>) -> IpAddr {
         let mut nearest = peer.to_canonical();
         if !self.trusts(nearest) {

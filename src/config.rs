@@ -138,7 +138,7 @@ impl Config {
         self.listen.public_url.as_ref().map(|url| url.origin().ascii_serialization())
     }
 
-    /// The value of `Strict-Transport-Security`: one year, and only where clients use https.
+    /// Returns the value of `Strict-Transport-Security`: one year. `None` unless clients use https.
     pub fn strict_transport(&self) -> Option<&'static str> {
         let value = match self.listen.hsts_include_subdomains {
             Switch::On => "max-age=31536000; includeSubDomains",

@@ -1,6 +1,7 @@
-//! Throttles against guessing and flooding: allowances that come back with time, for each address, address with account,
-//! and user, on this node only and in bounded memory. No account is ever locked: whoever guesses slows down themselves,
-//! not the owner. IPv6 counts by /64, and also by /56 and /48 with wider allowances.
+//! Throttles against guessing and flooding: allowances that come back with time, for each address, for
+//! each address with an account, and for each user, on this node only and in bounded memory. No
+//! account is ever locked: a guesser slows down only themselves, not the owner. IPv6 counts by /64,
+//! and also by /56 and /48 with wider allowances.
 
 mod attempts;
 mod by_address;
@@ -34,15 +35,15 @@ pub use turns::{Lane, NoTurn, Turn, Turns};
 const MAX_KEYS: usize = 50_000;
 
 const REGISTRATION: Allowance = Allowance::new(20, Duration::from_secs(60));
-/// Requests of guests. Hundreds behind one address may open pages, or come with an auth token that has ended.
+/// Requests of guests. Hundreds of users behind one address may open pages, or send an ended auth token.
 const GUEST: Allowance = Allowance::new(3_000, Duration::from_millis(20));
-/// What a user writes without paying: conversations, auth tokens, passwords, forms of the panel.
+/// Changes that cost a user nothing: conversations, auth tokens, passwords, forms of the panel.
 const CHANGES: Allowance = Allowance::new(600, Duration::from_millis(100));
 
-/// Bytes of a response that count as one read more.
+/// The number of bytes of a response that count as one more read.
 const BYTES_OF_A_READ: usize = 8 * 1024;
 
-/// Kinds of requests that users pay nothing for.
+/// Kinds of requests that cost users nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Read,
@@ -59,12 +60,13 @@ pub struct Throttle {
     reads: Limiter<i64>,
     read_allowance: Allowance,
     changes: Limiter<i64>,
-    /// Accounts that have signed in from an origin.
+    /// Accounts that have signed in from each origin.
     signed_in: Recent<AccountKey>,
 }
 
 impl Throttle {
-    /// `enabled` false (`--throttle off`) lets everything through. `reads_per_minute` are a user's, at least 1.
+    /// With `enabled` false (`--throttle off`), everything is allowed. `reads_per_minute` is per
+    /// user, at least 1.
     pub fn new(enabled: bool, reads_per_minute: u32) -> Throttle {
         Throttle::with_clock(enabled, reads_per_minute, &Stopwatch::start())
     }
@@ -88,18 +90,20 @@ impl Throttle {
         self.enabled
     }
 
-    /// Begins an attempt to log in: 10 at once, then 1 per 6 s for an address; 5 at once, then 1 per 60 s for an address
-    /// with an account. `account` is the canonical name, whether it exists or not. Accounts that have signed in from the
-    /// address before have another such allowance together. Where nothing is left while others from
-    /// the same address are being checked, it waits for them, since a success gives its allowance back.
+    /// Begins an attempt to log in: 10 at once, then 1 per 6 s for an address; 5 at once, then 1
+    /// per 60 s for an address with an account. `account` is the canonical name, whether it exists
+    /// or not. Accounts that have signed in from the address before share another such allowance.
+    /// If the allowance is used up while others from the same address are being checked, it waits
+    /// for them, since a success gives its allowance back.
     ///
     /// # Errors
-    /// Nothing is left.
+    /// The allowance is used up.
     pub async fn begin_login(&self, from: IpAddr, account: &str) -> Result<Attempt<'_>, RetryAfter> {
         self.begin(from, account, false).await
     }
 
-    /// The same for the panel, where an address has 3 at once, then 1 per 60 s, besides.
+    /// Like [`Throttle::begin_login`], for the panel, with an additional limit of 3 at once, then 1
+    /// per 60 s for an address.
     ///
     /// # Errors
     /// As for [`Throttle::begin_login`].
@@ -125,17 +129,17 @@ impl Throttle {
         if self.enabled { self.guests.take(from) } else { Ok(()) }
     }
 
-    /// Whether a request of a guest would still be let through.
+    /// Checks whether a guest's request would still be allowed, without counting it.
     pub fn look_guest(&self, from: IpAddr) -> Result<(), RetryAfter> {
         if self.enabled { self.guests.look(from) } else { Ok(()) }
     }
 
-    /// Counts a message of a user who may send `limit` a minute.
+    /// Counts a message of a user whose limit is `limit` a minute.
     pub fn check_message(&self, user_id: i64, limit: u32) -> Result<Allowed, RetryAfter> {
         self.messages.check(user_id, limit)
     }
 
-    /// Counts a request that a user pays nothing for.
+    /// Counts a request that costs a user nothing.
     pub fn check_unpaid(&self, user_id: i64, kind: Kind) -> Result<(), RetryAfter> {
         let (limiter, allowance, bound) = match kind {
             Kind::Read => (&self.reads, self.read_allowance, "reads of one user in a minute"),
@@ -147,7 +151,7 @@ impl Throttle {
         limiter.take(&user_id, allowance, 1).map(|_| ()).map_err(|wait| RetryAfter::new(wait, bound))
     }
 
-    /// Counts the bytes of a response: each 8 KiB are one read more, and they may be paid off later.
+    /// Counts the bytes of a response: each 8 KiB count as one more read. The user may go into debt.
     pub fn charge_bytes(&self, user_id: i64, bytes: usize) {
         let units = u32::try_from(bytes / BYTES_OF_A_READ).unwrap_or(u32::MAX);
         if self.enabled && units > 0 {
@@ -160,13 +164,13 @@ impl Throttle {
         self.signed_in.note(account_key(Some(from), account));
     }
 
-    /// Whether an account has signed in from this address before. Remembered on this node until it restarts, for the
-    /// latest 50,000.
+    /// Whether an account has signed in from this address before. Each node remembers it until it
+    /// restarts, for the latest 50,000.
     pub fn has_signed_in(&self, from: IpAddr, account: &str) -> bool {
         self.signed_in.knows(&account_key(Some(from), account))
     }
 
-    /// Forgets everybody whose allowance is whole again, and gives the memory back. Call it every minute or so.
+    /// Forgets everybody whose allowance is full again, and frees the memory. Call it every minute or so.
     pub fn housekeeping(&self) {
         self.attempts.forget_idle();
         self.registration.forget_idle();

@@ -115,11 +115,11 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The script of the panel asks with it for what is no page that somebody sees.
 const BACKGROUND: &str = "x-tollgate-background";
 
-/// The last parts of paths that only take forms.
+/// The last segments of paths that only accept forms.
 const POST_ONLY: [&str; 7] =
     ["selected", "bulk-adjust", "bulk-revoke", "verify", "theme", "sign-out", "sign-out-others"];
 
-/// The page that is shown, or where a form came from: an address that can be asked for again.
+/// The path of the page that is shown, or of the page that sent a form. A GET of it works.
 fn here(request: &HttpRequest) -> String {
     if *request.method() != Method::POST {
         return request.uri().path_and_query().map_or("/admin/", |here| here.as_str()).to_owned();
@@ -130,7 +130,7 @@ fn here(request: &HttpRequest) -> String {
     };
     let path = from.path().trim_end_matches('/');
     match path.rsplit_once('/') {
-        // A page that answered a form: its list is the nearest that there is.
+        // For a page that responded to a form, use the nearest list.
         Some((list, last)) if POST_ONLY.contains(&last) => format!("{list}/"),
         _ => from[url::Position::BeforePath..].to_owned(),
     }

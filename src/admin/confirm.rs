@@ -1,5 +1,6 @@
-//! Asking for one's own password again. Whoever finds a signed-in browser must not be able to stay: what gives a lasting
-//! way into the panel, or a credential of somebody with rights, takes the password of the administrator who does it.
+//! Confirmation by one's own password. Somebody who finds a signed-in browser must not gain lasting access.
+//! So an action that gives access to the panel, or a credential of a user with rights, requires the password
+//! of the administrator who takes it.
 
 use super::PageError;
 use super::administrator::Administrator;
@@ -10,17 +11,18 @@ use crate::domain::Invalid;
 use crate::error::Error;
 use crate::models::User;
 
-/// The field for one's own password; `help` says when it is needed.
+/// The field for one's own password. `help` says when it is needed.
 pub(super) fn own_password_field(help: &'static str) -> Field {
     Field::new("own_password", "Your own password", Kind::OldPassword).help(help)
 }
 
-/// Whether a credential of this user opens the panel, or would be held by somebody with rights.
+/// Whether the user has rights, so that a credential of the user opens the panel or belongs to somebody with
+/// rights.
 pub(super) fn has_rights(user: &User) -> bool {
     user.is_staff || user.is_superuser
 }
 
-/// Checks the own password that a form carries. Returns what is wrong with it, if anything.
+/// Checks the administrator's own password in a form. Returns an error message if it is wrong.
 pub(super) async fn confirm(
     administrator: &Administrator,
     sent: &Form,

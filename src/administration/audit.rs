@@ -137,7 +137,7 @@ impl Actor {
         self.entry(deed, now).insert(conn).map(|_| ())
     }
 
-    /// Writes many things down at once.
+    /// Records many actions at once.
     pub(crate) fn record_all(
         &self,
         conn: &mut DbConnection,

@@ -65,7 +65,7 @@ pub async fn edit_auth_token(
     db.write(Scope::user(shown_as.user_id), job).await
 }
 
-/// Revokes an auth token of a user. Returns `false` if it had ended before, or there is none.
+/// Revokes an auth token of a user. Returns `false` if it had already ended or does not exist.
 pub async fn revoke_auth_token(db: &Db, actor: &Actor, user_id: i64, id: i64) -> Result<bool> {
     let (actor, now) = (actor.clone(), clock::now());
     let job = move |conn: &mut DbConnection| revoke_and_record(conn, &actor, id, user_id, "", now);
@@ -98,7 +98,7 @@ fn shown(time: Option<NaiveDateTime>) -> String {
     time.map_or_else(|| "never".to_owned(), clock::rfc3339)
 }
 
-/// Something about an auth token of a user, for the history.
+/// Builds a history entry about an auth token of a user.
 fn about_auth_token(action: Action, id: i64, user_id: i64) -> Deed<'static> {
     Deed { action, kind: ObjectKind::AuthToken, id, user_id: Some(user_id), changes: &[], note: "" }
 }

@@ -97,7 +97,7 @@ pub(super) fn adjust_and_record(
     Ok(adjusted)
 }
 
-/// The history of one adjustment of many users, with the balance that each has now.
+/// Records one adjustment of many users in the history, with each user's balance afterwards.
 pub(super) fn record_adjustments(
     conn: &mut DbConnection,
     actor: &Actor,

@@ -1,9 +1,10 @@
 //! Work on many rows: adjusting balances, revoking auth tokens, anonymising a user.
 //!
-//! What was chosen is frozen when it is confirmed, in one row. A worker on every node does it part by part, in the second
-//! lane: a part and the note of how far it has come are one transaction, so that after a crash, or with two workers at
-//! once, each row is done exactly once. Each row has an operation id of its own, made of the operation's seed. On
-//! PostgreSQL one worker is at it at a time: the others would only wait for the same rows.
+//! The chosen rows are frozen in one row when the operation is confirmed. A worker on every node does
+//! the work part by part, in the second lane. A part and the note of the progress are one
+//! transaction, so after a crash, or with two workers at once, each row is done exactly once. Each
+//! row has its own operation id, derived from the operation's seed. On PostgreSQL one worker at a
+//! time does the work: the others would only wait for the same rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -197,12 +198,12 @@ async fn finish(db: &Db, operation: BulkOperation) -> Result<bool> {
     }
 }
 
-/// What became of an attempt at a part.
+/// The outcome of an attempt at a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
-    /// It is done, by this node or another.
+    /// This node or another one has done it.
     Done,
-    /// Another node is at it.
+    /// Another node is working on it.
     Elsewhere,
 }
 
@@ -232,7 +233,7 @@ async fn do_part(db: &Db, operation: BulkOperation, kind: BulkKind, part: Vec<i6
     db.write_bulk(Scope::none(), job).await
 }
 
-/// Adjusts the users of a part and writes it down.
+/// Adjusts the users of a part and records it in the history.
 fn adjust_part(
     conn: &mut DbConnection,
     operation: &BulkOperation,

@@ -8,7 +8,7 @@ use crate::domain::{Invalid, NewPassword, TokenDigest};
 use crate::error::{Error, Result};
 use crate::models::{AuthToken, Session, User};
 
-/// What goes on after a password was set: the credential that an owner's change came with. Everything else ends.
+/// The credential that stays valid after a password change. All others end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
     Nothing,
@@ -21,8 +21,9 @@ pub enum Keep {
     },
 }
 
-/// Stores the hash of a new password, ends the user's auth tokens and sessions except `keep`, and records it in the
-/// history. With `old_hash`, only if that is still the stored one. Returns whether it was done.
+/// Stores the hash of a new password, ends the user's auth tokens and sessions except `keep`, and records it
+/// in the history. With `old_hash`, does so only if that is still the stored hash. Returns whether it was
+/// done.
 pub async fn set_user_password(
     db: &Db,
     actor: &Actor,
@@ -39,7 +40,7 @@ pub async fn set_user_password(
     };
     let job = move |conn: &mut DbConnection| {
         let Some(stored) = User::find(conn, user_id)? else { return Err(Error::NotFound) };
-        // A second run of this job finds its own hash, which nobody else can have made.
+        // A second run of this job finds its own hash, because nobody else can have made it.
         if stored.password == hash {
             return Ok(true);
         }
@@ -58,7 +59,7 @@ pub async fn set_user_password(
     db.write(Scope::user(user_id), job).await
 }
 
-/// The rules for a password that an administrator gives to a user.
+/// Checks a password that an administrator sets for a user against the password rules.
 pub fn parse_password_for(password: &str, user: &User) -> Result<NewPassword, Invalid> {
     parse_new_password(password, user)
 }

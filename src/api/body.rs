@@ -19,13 +19,13 @@ use crate::throttle::{Cut, Exhausted, MemoryBudget, MemoryShare};
 /// The longest body, usually.
 pub(crate) const MOST_BYTES: usize = 512 * 1024;
 
-/// Bodies up to this length count towards no budget.
+/// Bodies up to this length do not count towards the budget.
 const FREE_BYTES: usize = 4 * 1024;
 
-/// A body has a second more for each of these bytes.
+/// A body gets one more second for each of these bytes.
 const BYTES_PER_SECOND: usize = 64 * 1024;
 
-/// How long all of a body may take to arrive, before the time for its length; actix itself has no such limit.
+/// Time limit for a whole body to arrive, before the extra time for its length. actix has no such limit.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyTimeout(pub Duration);
 
@@ -120,19 +120,19 @@ fn is_json(content_type: &str) -> bool {
     essence.is_empty() || essence == "application/json" || essence.ends_with("+json")
 }
 
-/// What the head says about the length of the body; `None`: it comes in chunks, or there is none.
+/// Returns the length of the body by the head. `None` if the body is chunked or absent.
 pub(super) fn declared_length(request: &HttpRequest) -> Option<usize> {
     let length = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?;
     length.parse().ok()
 }
 
-/// A body that has arrived, with the memory that it takes.
+/// A body that has arrived, and its share of the memory budget.
 pub(crate) struct HeldBody {
     pub bytes: BytesMut,
     pub memory: Option<MemoryShare>,
 }
 
-/// Reads a body with its bounds: on its length, on the time that all of it may take, and on the memory of all bodies.
+/// Reads a body within its limits: on its length, on its total time, and on the memory of all bodies.
 pub(crate) struct BodyReader {
     most: usize,
     limit: Duration,
@@ -142,7 +142,7 @@ pub(crate) struct BodyReader {
 }
 
 impl BodyReader {
-    /// `most`: the longest body, in bytes.
+    /// `most` is the longest allowed body, in bytes.
     pub fn new(request: &HttpRequest, most: usize) -> BodyReader {
         let limit =
             request.app_data::<web::Data<BodyTimeout>>().map_or(Duration::from_secs(15), |limit| limit.0);
@@ -155,7 +155,7 @@ impl BodyReader {
         }
     }
 
-    /// The body, or why it could not be read.
+    /// Returns the body, or the error if it could not be read.
     pub async fn read(self, payload: &mut Payload) -> Result<HeldBody> {
         let begun = Instant::now();
         let mut bytes = BytesMut::with_capacity(self.declared.min(self.most).min(FREE_BYTES));

@@ -49,7 +49,7 @@ pub(super) async fn create(
         // actix drops a handler at its next await when the body breaks: now is the only moment to answer.
         return Err(error);
     }
-    // What is refused counts too: it costs the server a look-up, and the client nothing.
+    // A rejected message counts, too: it costs the server a look-up, and the client nothing.
     auth.check_message(auth_token, from).await?;
     let (request, in_parts) = match parse(auth_token, body, &http) {
         Ok(parsed) => parsed,

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug)]
 pub struct Https(pub bool);
 
-/// The value of `Strict-Transport-Security`, if the header is sent at all.
+/// The value of `Strict-Transport-Security`. `None` if the header is not sent.
 #[derive(Clone, Copy, Debug)]
 pub struct StrictTransport(pub Option<&'static str>);
 
@@ -40,7 +40,7 @@ impl FromRequest for RequestId {
     }
 }
 
-/// The id that the response carries in `X-Request-Id`.
+/// Returns the id that the response has in `X-Request-Id`.
 pub(crate) fn request_id_of(request: &HttpRequest) -> RequestId {
     request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::generate)
 }

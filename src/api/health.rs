@@ -30,7 +30,7 @@ impl Readiness {
         self.draining.get().is_some()
     }
 
-    /// When it was told to stop.
+    /// Returns the time of the stop signal, if there was one.
     pub fn draining_since(&self) -> Option<Instant> {
         self.draining.get().copied()
     }
@@ -40,12 +40,12 @@ pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "alive" }))
 }
 
-/// How long a read may take.
+/// Time limit for the trial read.
 const IN_TIME: Duration = Duration::from_millis(1500);
 
-/// Whether this node can read and write at this moment, within 2 s; a 503 has one fixed word for the reason. An upstream
-/// that does not answer is told to administrators only, and in the body only: another node has the same upstream, so
-/// sending requests there would help nobody.
+/// Whether this node can read and write now, within 2 s. A 503 has one fixed word for the reason. Only
+/// administrators see that an upstream does not answer, and only in the body: other nodes have the same
+/// upstream, so sending requests to them would not help.
 pub(super) async fn ready(
     readiness: web::Data<Readiness>,
     db: web::Data<Db>,
@@ -73,7 +73,7 @@ pub(super) async fn ready(
     Ok(HttpResponse::Ok().json(body))
 }
 
-/// Whether the request carries the auth token of an administrator.
+/// Whether the request has the auth token of an administrator.
 async fn is_administrator(auth: &Auth, credentials: Credentials) -> bool {
     let Credentials::Token(digest) = credentials else { return false };
     let asked = timeout(IN_TIME, auth.current_user(digest)).await;

@@ -17,10 +17,11 @@ use crate::throttle::{Bounds, Exhausted, FairSemaphore, MemoryShare};
 /// The longest body.
 const MOST_BYTES_OF_V1: usize = 8 * 1024 * 1024;
 
-/// How many bodies above the usual bound may be under way at once. One user gets at most half of the places.
+/// The number of bodies above the usual limit that may be in progress at once. One user gets at most half of
+/// them.
 const AT_ONCE: usize = 8;
 
-/// Large bodies that may wait for a place, of all users and of one.
+/// The number of large bodies that may wait for a place: of all users, and of one.
 const WAITING: usize = 256;
 const WAITING_PER_USER: usize = 32;
 
@@ -30,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Objects, lists and elements of a body.
 const MOST_VALUES: usize = 20_000;
 
-/// The places for large bodies, shared out fairly among users.
+/// The places for large bodies, shared fairly among users.
 #[derive(Debug)]
 pub struct LargeBodies(FairSemaphore<i64>);
 
@@ -45,9 +46,9 @@ impl Default for LargeBodies {
     }
 }
 
-/// A parsed body, and the memory that it takes as long as it is held.
+/// A parsed body and its share of the memory budget, held as long as the body.
 pub(super) struct Large<T> {
-    /// `None`: it is no such JSON.
+    /// `None` if the body is not JSON of the expected form.
     pub json: Option<T>,
     pub memory: Option<Arc<MemoryShare>>,
 }
@@ -57,11 +58,11 @@ pub(super) fn may_be_large(request: &HttpRequest) -> bool {
     declared_length(request).is_none_or(|length| length > MOST_BYTES)
 }
 
-/// Reads and parses the body of a request. `user_id` has a place among the large bodies; where it is `None`, the body must
-/// not be large.
+/// Reads and parses the body of a request. `user_id` takes a place for a large body. If it is `None`, the body
+/// must not be large.
 ///
 /// # Errors
-/// Those of reading it: too large, too slow, no place or no memory left for it, not JSON by its content type.
+/// The body is too large or too slow, there is no place or memory for it, or its content type is not JSON.
 pub(super) async fn json<T>(
     request: &HttpRequest,
     payload: web::Payload,
@@ -86,8 +87,8 @@ where
     let body = BodyReader::new(request, most).read(&mut payload.into_inner()).await?;
     let (bytes, mut memory) = (body.bytes, body.memory);
     if let Some(memory) = &mut memory {
-        // The body has arrived. From here on there are two copies: its text and its values, then those and the request to
-        // the upstream.
+        // The body has arrived. From here on there are two copies: first its text and its values, then the
+        // values and the request to the upstream.
         memory.cut_by(None);
         memory.grow(bytes.len() as u64).await.map_err(|Exhausted| Error::MemoryFull)?;
     }

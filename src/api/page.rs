@@ -21,7 +21,7 @@ pub(super) struct PageQuery {
 }
 
 impl PageQuery {
-    /// The page that a request asks for.
+    /// Returns the page that a request asks for.
     pub(super) fn of(request: &HttpRequest) -> Result<Keyset> {
         PageQuery::parse(request.query_string()).map_err(Error::Invalid)
     }
@@ -44,21 +44,21 @@ impl PageQuery {
     }
 }
 
-/// A page of a list as it is written: at most about [`PAGE_BYTES`], whatever `limit` says, and at least one row.
+/// A page of a list in JSON: at most about [`PAGE_BYTES`], whatever `limit` says, and at least one row.
 #[derive(Clone, Debug)]
 pub(super) struct List {
-    /// What stands before the rows; see [`head`].
+    /// The JSON before the rows; see [`head`].
     pub head: Vec<u8>,
-    /// The field with the rows.
+    /// The name of the field with the rows.
     pub name: &'static str,
-    /// Where the next page is.
+    /// The path of the next page.
     pub path: String,
     pub page: Keyset,
 }
 
 impl List {
-    /// Writes the rows, each as `View` shows it, and the link to the next page, where there may be one. It runs where the
-    /// rows are read, so that no other request waits for it.
+    /// Writes the rows, each in the form of `View`, and the link to the next page if there may be one. It
+    /// runs on the thread that reads the rows, so that no other request waits for it.
     ///
     /// # Errors
     /// [`Error::Internal`], by a defect.
@@ -93,7 +93,7 @@ impl List {
     }
 }
 
-/// The fields of an object, to be followed by the rows.
+/// Writes the fields of an object as JSON. The rows follow.
 pub(super) fn head(object: &impl Serialize) -> Result<Vec<u8>> {
     let mut fields = one(object)?;
     if fields.pop() == Some(b'}') && fields.len() > 1 {
@@ -102,13 +102,13 @@ pub(super) fn head(object: &impl Serialize) -> Result<Vec<u8>> {
     Ok(fields)
 }
 
-/// One object as JSON.
+/// Writes one object as JSON.
 pub(super) fn one(object: &impl Serialize) -> Result<Vec<u8>> {
     serde_json::to_vec(object)
         .map_err(|error| Error::Internal(format!("an answer cannot be written: {error}")))
 }
 
-/// Answers what was written, and counts its bytes as reads.
+/// Builds the response from the written JSON, and counts its bytes as reads.
 pub(super) fn answer(auth: &Auth, current: &CurrentUser, body: Vec<u8>) -> Result<HttpResponse> {
     auth.count_bytes(current, body.len());
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_page_ends_before_its_json_is_too_long_but_has_a_row() {
-        // Each character is six bytes of JSON.
+        // Each character takes six bytes of JSON.
         let texts = vec!["\u{1}".repeat(100_000); 5];
         let page = written(&texts, false);
         assert_eq!(page["chats"].as_array().unwrap().len(), 1);

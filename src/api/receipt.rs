@@ -29,7 +29,8 @@ fn add(
         response.insert_header(("Idempotency-Replayed", "true"));
     }
     if state != ChatState::Complete {
-        // The first client left, or the time was up; what had arrived until then is all there is.
+        // The first client disconnected, or the time limit expired. Only what had arrived until then is
+        // available.
         response.insert_header(("X-Chat-State", state.as_str()));
     }
 }

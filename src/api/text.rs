@@ -1,11 +1,13 @@
-//! A name or password in a body of JSON.
+//! A name or a password in a JSON body.
 
 use serde_json::Value;
 
-/// Bytes that are kept of a name or a password: more than either may have, so that one that is too long stays so.
+/// The number of bytes kept of a name or a password: more than either may have, so that one that is too long
+/// is still rejected.
 const MOST_BYTES: usize = 2048;
 
-/// A text, cut to 2 KiB so that a request that waits for its turn holds no more than that; `None`: it is no text.
+/// Returns the text, cut to 2 KiB so that a waiting request holds no more than that. `None` if the value is
+/// not a text.
 pub(super) fn short(value: Option<Value>) -> Option<String> {
     let Some(Value::String(text)) = value else { return None };
     Some(text[..text.floor_char_boundary(MOST_BYTES)].to_owned())

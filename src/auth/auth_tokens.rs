@@ -14,8 +14,8 @@ use crate::models::{AuthToken, NewAuthToken, User};
 
 /// Named auth tokens that a user may have alive at once.
 const NAMED_TOKENS: i64 = 100;
-/// Auth tokens of a user that ended and are still kept: the latest ones, so that making and ending them does not fill the
-/// disk.
+/// The number of ended auth tokens kept for each user. Only the latest are kept, so that making and ending
+/// auth tokens does not fill the disk.
 pub(super) const ENDED_TOKENS: i64 = 100;
 /// Characters of a name.
 const NAME_LENGTH: usize = 100;
@@ -25,9 +25,10 @@ const LONGEST_LIFE_DAYS: i64 = 36_500;
 /// How long an auth token that ended is kept, for those who ask what it was.
 const KEEP_ENDED: TimeDelta = TimeDelta::days(30);
 
-/// How much longer than the setting says an auth token may go unused: uses of the last minutes may not be written yet.
+/// Extra time that an auth token may go unused beyond the setting, because recent uses may not be written
+/// yet.
 const IDLE_GRACE: TimeDelta = TimeDelta::minutes(5);
-/// Ids that one look for idle auth tokens goes through.
+/// The number of ids that one query for idle auth tokens covers.
 const IDLE_RANGE: i64 = 2_000;
 
 /// A named auth token to be made.
@@ -60,8 +61,8 @@ pub struct MadeAuthToken {
 }
 
 impl Auth {
-    /// Makes an auth token for the user who asks. That of a member of the staff is recorded in the history: it belongs
-    /// to an account with rights.
+    /// Makes an auth token for the user who asks. For a member of the staff, the history records it, because
+    /// the account has rights.
     pub async fn make_own_auth_token(
         &self,
         current: &CurrentUser,
@@ -74,7 +75,7 @@ impl Auth {
         }
     }
 
-    /// Makes an auth token and does something else in the same transaction.
+    /// Makes an auth token and runs `and` in the same transaction.
     pub(crate) async fn make_auth_token_and(
         &self,
         user_id: i64,
@@ -117,10 +118,11 @@ impl Auth {
         self.db.read(move |conn| Ok(AuthToken::live_of(conn, user_id, now)?)).await
     }
 
-    /// Revokes an auth token of the user who asks; recorded as in [`Auth::make_own_auth_token`].
+    /// Revokes an auth token of the user who asks. The history records it as in
+    /// [`Auth::make_own_auth_token`].
     ///
     /// # Errors
-    /// [`Error::NotFound`] if the user has no live one with this id.
+    /// [`Error::NotFound`] if the user has no live auth token with this id.
     pub async fn revoke_own_auth_token(&self, current: &CurrentUser, from: IpAddr, id: i64) -> Result<()> {
         let (user_id, now) = (current.user.id, clock::now());
         let revoked = match recorded_actor(&current.user, from) {
@@ -133,10 +135,11 @@ impl Auth {
         if revoked { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// Revokes the auth tokens made by logins that went unused for longer than the setting allows. Returns how many.
+    /// Revokes the auth tokens made by logins that went unused for longer than the setting allows. Returns
+    /// their number.
     ///
-    /// Uses are written down once a minute, so an auth token gets [`IDLE_GRACE`] more. Reading goes by ranges of ids,
-    /// and each write touches only a few rows, so chats never wait for it.
+    /// Uses are written once a minute, so an auth token gets [`IDLE_GRACE`] more. The job reads ranges of
+    /// ids, and each write touches only a few rows, so chats never wait for it.
     pub async fn end_idle_auth_tokens(&self) -> Result<usize> {
         let Some(idle) = self.rules.auth_token_idle else { return Ok(0) };
         let now = clock::now();
@@ -160,8 +163,8 @@ impl Auth {
     }
 }
 
-/// Who is recorded in the history for what somebody does to an own auth token; `None`: a user without rights, for whom
-/// the auth token's own row says enough, and who could fill the history for nothing.
+/// Returns the actor to record in the history when users change their own auth tokens. `None` for a user
+/// without rights: the auth token's own row says enough, and such users could fill the history for nothing.
 fn recorded_actor(user: &User, from: IpAddr) -> Option<Actor> {
     let has_rights = user.is_staff || user.is_superuser;
     has_rights.then(|| Actor { user_id: Some(user.id), address: from.to_string() })

@@ -42,7 +42,7 @@ impl Auth {
         })
     }
 
-    /// A page of the user's conversations, as `write` writes it.
+    /// Returns a page of the user's conversations, written by `write`.
     pub async fn conversations<T: Send + 'static>(
         &self,
         current: &CurrentUser,
@@ -54,7 +54,7 @@ impl Auth {
         self.db.read_in_turn(id, read).await
     }
 
-    /// A conversation with a page of its chats, newest first, as `write` writes them.
+    /// Returns a conversation with a page of its chats, newest first, written by `write`.
     pub async fn conversation<T: Send + 'static>(
         &self,
         current: &CurrentUser,

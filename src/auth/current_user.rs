@@ -79,13 +79,13 @@ impl FromRequest for CurrentUser {
     }
 }
 
-/// What a request that costs nothing counts as.
+/// Returns the kind that a free request counts as.
 pub(super) fn kind_of(request: &HttpRequest) -> Kind {
     if matches!(*request.method(), Method::GET | Method::HEAD) { Kind::Read } else { Kind::Change }
 }
 
 impl Auth {
-    /// The user of a live auth token, if neither they nor their address have asked too often.
+    /// Returns the user of a live auth token, unless the user or the address has reached a limit.
     async fn admit(&self, digest: TokenDigest, kind: Kind, from: IpAddr) -> Result<CurrentUser> {
         let counted = self.check_before(digest, kind, from)?;
         match self.current_user(digest).await {

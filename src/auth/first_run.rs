@@ -18,7 +18,7 @@ use crate::metering::{OpenedAccount, open_account};
 use crate::models::{Change, User};
 use crate::throttle::Lane;
 
-/// The first superuser as the form has it.
+/// The first superuser, as entered in the form.
 #[derive(Clone, Copy)]
 pub struct FirstSuperuser<'a> {
     pub from: IpAddr,

@@ -1,5 +1,5 @@
-//! Password hashing kept in bounds: as many at once as there are cores, never on the async threads, and origins take
-//! turns. Never hold a database connection while waiting for it.
+//! Limits password hashing: one hash per core at a time, never on the async threads, and origins take turns.
+//! Never hold a database connection while waiting for it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Hasher {
     usual_cost: Arc<UsualCost>,
 }
 
-/// Whose turn a hash is.
+/// The lane and the origin that a hash counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     pub lane: Lane,
@@ -27,25 +27,26 @@ pub struct Place {
 }
 
 impl Hasher {
-    /// `bcrypt_cost` in doublings; `permits` hashes run at once, as many as there are cores (at least one).
+    /// `bcrypt_cost` is in doublings. `permits` is the number of hashes that run at once: the number of
+    /// cores, at least one.
     pub fn new(bcrypt_cost: u32, permits: usize) -> Hasher {
         let usual_cost = Arc::new(UsualCost::new(bcrypt_cost));
         Hasher { bcrypt_cost, turns: Turns::new(permits), usual_cost }
     }
 
-    /// What stored hashes usually cost.
+    /// Returns the usual cost of the stored hashes.
     pub(super) fn usual_cost(&self) -> &UsualCost {
         &self.usual_cost
     }
 
-    /// Hashes a password for storing. `Busy` if too many wait already.
+    /// Hashes a password for storing. Fails with `Busy` if too many already wait.
     pub async fn hash(&self, place: Place, password: impl Into<Password>) -> Result<String, HashError> {
         let (password, cost) = (password.into(), self.bcrypt_cost);
         self.run(place, move || password_hash::hash(&password, cost)).await?
     }
 
-    /// Checks a password. `None` stands for a name that does not exist: the same work, then `No`. `Busy` if too many wait
-    /// already.
+    /// Checks a password. `None` stands for a name that does not exist: it takes the same work and returns
+    /// `No`. Fails with `Busy` if too many already wait.
     pub async fn verify(
         &self,
         place: Place,
@@ -92,7 +93,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     const HERE: Place = Place { lane: Lane::Open, from: IpAddr::V4(Ipv4Addr::LOCALHOST) };
-    /// Requests of one address that may wait.
+    /// The number of requests of one address that may wait.
     const PLACES: usize = 32;
 
     /// A piece of work that tells when it has begun, and runs until it is let go.

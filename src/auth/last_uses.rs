@@ -26,8 +26,8 @@ impl LastUses {
         }
     }
 
-    /// Writes them all down, in the second lane. What cannot be written now is kept for the next time: auth tokens that
-    /// seem unused may be ended.
+    /// Writes all uses, in the second lane. Uses that cannot be written now are kept for the next time,
+    /// because auth tokens that seem unused may be revoked.
     pub async fn write(&self, db: &Db) {
         let mut uses: Vec<(TokenDigest, NaiveDateTime)> = self.lock().drain().collect();
         // In one order on all nodes, so that they never wait for each other's rows in a circle.
@@ -49,7 +49,7 @@ impl LastUses {
         }
     }
 
-    /// Remembers uses again, unless there was a later one meanwhile.
+    /// Puts uses back, except where a later use came in the meantime.
     fn put_back(&self, uses: &[(TokenDigest, NaiveDateTime)]) {
         let mut seen = self.lock();
         for (digest, used_at) in uses {

@@ -1,5 +1,5 @@
-//! How often a user, or a guest, may ask. Whose auth token or session it is, is remembered for a few seconds for this
-//! purpose alone: who pays and who gets in is decided in the database, each time.
+//! Request limits of users and guests. For this purpose alone, the user of an auth token or session is cached
+//! for a few seconds. The database still decides each time who pays and who has access.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,13 +17,14 @@ use crate::error::{Error, Result};
 use crate::models::User;
 use crate::throttle::{Allowed, Kind};
 
-/// For how long a user's limit is remembered; so long it takes until a changed one is in force.
+/// How long a user's limit is cached. A change takes effect within this time.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// For how long it is remembered that an auth token was valid, so that the guests at its address cannot keep it out.
+/// How long an auth token counts as recently valid. The guests at its address cannot lock out such an auth
+/// token.
 const KNOWN: Duration = Duration::from_secs(3600);
 
-/// Auth tokens and sessions that are remembered at most; at this bound they take a few megabytes.
+/// The number of auth tokens and sessions that are cached. At this limit they take a few megabytes.
 const MOST_REMEMBERED: usize = 50_000;
 
 #[derive(Clone, Copy)]
@@ -32,7 +33,7 @@ pub(super) struct Known {
     /// Messages a minute.
     limit: u32,
     since: Instant,
-    /// Until when the limit is in force.
+    /// When the cached limit expires.
     fresh_until: Instant,
 }
 
@@ -50,7 +51,7 @@ pub struct Counted {
     pub verdict: Result<()>,
 }
 
-/// Those who were here lately, by the digest of their auth token or session.
+/// Recent users, by the digest of their auth token or session.
 #[derive(Default)]
 pub(super) struct KnownLimits(RwLock<HashMap<[u8; 32], Known>>);
 
@@ -63,7 +64,7 @@ impl KnownLimits {
     fn remember(&self, digest: TokenDigest, limit: Known) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_REMEMBERED && !known.contains_key(digest.as_bytes()) {
-            // The older half goes.
+            // Drop the older half.
             let mut times: Vec<Instant> = known.values().map(|known| known.since).collect();
             let (_, middle, _) = times.select_nth_unstable(MOST_REMEMBERED / 2);
             let middle = *middle;
@@ -77,8 +78,8 @@ impl KnownLimits {
     }
 }
 
-/// A request that nobody pays for, and that needs no auth token: a handler that takes it cannot be reached when its
-/// address has asked too often.
+/// A request that costs nothing and needs no auth token. A handler that takes it rejects requests of an
+/// address that has reached its limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Guest;
 
@@ -104,7 +105,7 @@ impl Auth {
         self.count_message(digest, from).await?.verdict
     }
 
-    /// Counts a message, and tells what is left also when there is nothing left.
+    /// Counts a message, and returns what is left of the limit, even if nothing is left.
     ///
     /// # Errors
     /// [`Error::Unauthorized`], and [`Error::TooManyRequests`] for a guest.
@@ -135,7 +136,7 @@ impl Auth {
         }
     }
 
-    /// Before the database is asked who it is: counts the request if that is known already.
+    /// Runs before the database look-up: counts the request if its user is already known.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
@@ -152,7 +153,7 @@ impl Auth {
         }
     }
 
-    /// After the database has said who it is.
+    /// Runs after the database look-up: counts the request unless it was counted before.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
@@ -170,7 +171,7 @@ impl Auth {
         self.throttle.check_unpaid(known.user_id, kind).map_err(Error::TooManyRequests)
     }
 
-    /// Counts a request without a valid auth token as one of a guest; returns how to answer it.
+    /// Counts a request without a valid auth token as a guest's. Returns the error for it.
     pub fn refuse(&self, digest: Option<TokenDigest>, from: IpAddr) -> Error {
         if let Some(digest) = digest.filter(|_| self.throttle.is_on()) {
             self.limits.forget(digest);
@@ -178,7 +179,7 @@ impl Auth {
         self.throttle.check_guest(from).map_or_else(Error::TooManyRequests, |()| Error::Unauthorized)
     }
 
-    /// An auth token that is not known here is looked up only while its address has not sent too many bad ones.
+    /// Rejects an unknown auth token without a look-up if its address has sent too many invalid ones.
     fn check_stranger(&self, digest: TokenDigest, from: IpAddr) -> Result<()> {
         if self.limits.of(digest).is_some() {
             return Ok(());
@@ -195,7 +196,7 @@ impl Auth {
         known
     }
 
-    /// A new auth token is known at once. The user's limit is still looked up when it is used.
+    /// Makes a new auth token known at once. The user's limit is still looked up at its first use.
     pub(super) fn welcome(&self, digest: TokenDigest, user: &User) {
         if self.throttle.is_on() {
             self.remember(digest, user, Duration::ZERO);
@@ -203,5 +204,5 @@ impl Auth {
     }
 }
 
-/// Whether a request was counted before the database was asked.
+/// Whether a request was counted before the database look-up.
 pub(super) struct IsCounted(bool);

@@ -19,7 +19,7 @@ use crate::throttle::Lane;
 /// How many auth tokens made by logins a user has at most; the least recently used one goes.
 const LOGIN_TOKENS: i64 = 20;
 
-/// Of how many of the oldest and of the latest users the hashes are looked at.
+/// The number of oldest users, and of latest users, whose hashes are sampled.
 const HASHES_TO_LEARN_FROM: i64 = 200;
 
 /// A log-in as it came; `None` where the body held no text for it.
@@ -80,7 +80,8 @@ impl Auth {
         }
     }
 
-    /// Whose turn a password is: an account that has signed in from the address before does not wait behind strangers.
+    /// Returns the lane and the origin of a password check. An account that has signed in from the address
+    /// before does not wait behind strangers.
     pub(super) fn place(&self, lane: Lane, from: IpAddr, account: &str) -> Place {
         let lane = if self.throttle.has_signed_in(from, account) { Lane::Known } else { lane };
         Place { lane, from }
@@ -102,7 +103,8 @@ impl Auth {
         Ok(self.hasher.verify(place, password, stored).await?)
     }
 
-    /// Looks once at some stored hashes, so that the first unknown name already takes as long as a wrong password.
+    /// Samples some stored hashes once, so that even the first unknown name takes as long as a wrong
+    /// password.
     async fn learn_usual_cost(&self) -> Result<()> {
         let learn = async || {
             let stored =
@@ -114,7 +116,7 @@ impl Auth {
         Ok(())
     }
 
-    /// `None`: the user was deactivated, or got another password, after the check.
+    /// Returns `None` if the user was deactivated, or the password changed, after the check.
     async fn make_login_token(&self, user: User, new_hash: Option<String>) -> Result<Option<PlainToken>> {
         let now = clock::now();
         let logins = self.db.read(move |conn| Ok(AuthToken::count_logins(conn, user.id, now)?)).await?;
@@ -166,7 +168,7 @@ impl Auth {
         if self.rules.unified_login_errors { Error::InvalidCredentials } else { error }
     }
 
-    /// Ends the auth token that the request came with, or all of the user's; the latter is recorded in the history.
+    /// Ends the auth token of the request, or all of the user's. The history records the latter.
     pub async fn log_out(&self, current: &CurrentUser, from: IpAddr, everywhere: bool) -> Result<()> {
         let (user_id, token_id, now) = (current.user.id, current.auth_token.id, clock::now());
         let actor = Actor { user_id: Some(user_id), address: from.to_string() };

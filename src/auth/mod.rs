@@ -49,7 +49,7 @@ pub struct AccountRules {
     pub unified_login_errors: bool,
     /// How long a login's auth token lives; `None`: for ever.
     pub auth_token_lifetime: Option<TimeDelta>,
-    /// How long a login's auth token may go unused; `None`: for ever.
+    /// How long a login's auth token may go unused. `None` means no limit.
     pub auth_token_idle: Option<TimeDelta>,
     /// How long a session of the panel may go unused.
     pub session_idle: TimeDelta,
@@ -67,7 +67,7 @@ pub struct Auth {
     pub(crate) rules: AccountRules,
     pub(crate) last_uses: LastUses,
     limits: limits::KnownLimits,
-    /// Set once stored hashes were looked at.
+    /// Set after stored hashes were sampled.
     usual_cost_learnt: OnceCell<()>,
     pub first_run: FirstRun,
 }

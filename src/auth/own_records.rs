@@ -13,7 +13,7 @@ impl Auth {
         self.db.read(move |conn| Ok(User::find_with_held(conn, id)?)).await?.ok_or(Error::Unauthorized)
     }
 
-    /// A page of the user's chats, as `write` writes it. Lists are read, and written, in turn with those of other users.
+    /// Returns a page of the user's chats, written by `write`. Users take turns at reading and writing lists.
     pub async fn chats<T: Send + 'static>(
         &self,
         current: &CurrentUser,
@@ -24,7 +24,7 @@ impl Auth {
         self.db.read_in_turn(id, move |conn| write(Chat::page_within(conn, id, page, PAGE_BYTES)?)).await
     }
 
-    /// One of the user's chats, as `write` writes it.
+    /// Returns one of the user's chats, written by `write`.
     pub async fn chat<T: Send + 'static>(
         &self,
         current: &CurrentUser,
@@ -38,7 +38,7 @@ impl Auth {
         self.db.read_in_turn(id, read).await
     }
 
-    /// A page of the user's statement, as `write` writes it.
+    /// Returns a page of the user's statement, written by `write`.
     pub async fn ledger<T: Send + 'static>(
         &self,
         current: &CurrentUser,
@@ -50,7 +50,7 @@ impl Auth {
         self.db.read_in_turn(id, read).await
     }
 
-    /// Counts the bytes of an answer to the user.
+    /// Counts the bytes of a response for the user.
     pub fn count_bytes(&self, current: &CurrentUser, bytes: usize) {
         self.throttle.charge_bytes(current.user.id, bytes);
     }

@@ -4,8 +4,9 @@
 //! New hashes are Django's `BCryptSHA256PasswordHasher`: bcrypt of the lower-case hexadecimal SHA-256, so that bytes past
 //! bcrypt's 72nd count. What else an imported database may hold is in [`imported`].
 //!
-//! Saying no never takes less time than for a name that does not exist: what a check fell short of the usual bcrypt is
-//! made up for (as Django does since its ticket 20760). See [`super::usual_cost`] for what is usual.
+//! Rejecting a password never takes less time than rejecting a name that does not exist: a check that costs
+//! less than the usual bcrypt does the missing work (as Django does since its ticket 20760). See
+//! [`super::usual_cost`] for the usual cost.
 
 mod imported;
 
@@ -23,7 +24,7 @@ pub const MAX_BCRYPT_COST: u32 = 16;
 /// The longest stored hash that is looked at. Django's column has 128 characters.
 const MAX_STORED_BYTES: usize = 1024;
 const PREFIX: &str = "bcrypt_sha256$";
-/// When to try again after too many have waited, in seconds.
+/// `Retry-After` when too many passwords wait, in seconds.
 const RETRY_AFTER_BUSY: u64 = 5;
 
 /// Why a password could not be hashed or checked. Neither says anything about the password.
@@ -65,14 +66,14 @@ pub fn hash(password: &Password, bcrypt_cost: u32) -> Result<String, HashError> 
     hashed.map(|text| format!("{PREFIX}{text}")).map_err(|error| HashError::Failed(error.to_string()))
 }
 
-/// Checks a password against a stored hash. Anything that is no readable hash of a known algorithm within the bounds
-/// of [`imported`] is `No`; so is Django's unusable password, `!…`. A `No` always costs at least one bcrypt of
-/// `usual_cost`, and for bcrypt hashes that cost no more themselves exactly that.
+/// Checks a password against a stored hash. Returns `No` for anything that is not a readable hash of a known
+/// algorithm within the limits of [`imported`], including Django's unusable password, `!…`. A `No` always
+/// costs at least one bcrypt of `usual_cost`. For bcrypt hashes up to that cost, it costs exactly that.
 pub fn verify(password: &Password, stored: &str, bcrypt_cost: u32, usual_cost: u32) -> Verified {
     let checked = if stored.len() > MAX_STORED_BYTES { Checked::UNREADABLE } else { check(password, stored) };
     if !checked.correct {
         match checked.bcrypt_cost {
-            // 2^c for the check, and then 2^c + 2^(c+1) + … up to 2^(usual-1): 2^usual together.
+            // 2^c for the check, then 2^c + 2^(c+1) + … up to 2^(usual-1): together 2^usual.
             Some(cost) => (cost..usual_cost).for_each(|cost| spend_equal_time(password, cost)),
             None => spend_equal_time(password, usual_cost),
         }
@@ -89,7 +90,7 @@ pub fn spend_equal_time(password: &Password, bcrypt_cost: u32) {
     let _ = std::hint::black_box(discarded);
 }
 
-/// The cost of a stored hash, if it is bcrypt of a cost that is ever run.
+/// Returns the cost of a stored hash. `None` unless it is bcrypt with a cost that is ever run.
 pub fn bcrypt_cost_of(stored: &str) -> Option<u32> {
     let (algorithm, rest) = stored.split_once('$')?;
     let parts = matches!(algorithm, "bcrypt_sha256" | "bcrypt").then(|| HashParts::from_str(rest).ok());

@@ -1,4 +1,4 @@
-//! Changing one's own password, and proving that one still knows it. A change ends every other way in.
+//! Changing and confirming one's own password. A change ends all other access of the user.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::models::User;
 use crate::throttle::Lane;
 
-/// A change of one's own password as it came.
+/// A change of one's own password, as received.
 #[derive(Clone, Copy)]
 pub struct PasswordChange<'a> {
     pub from: IpAddr,
@@ -22,14 +22,15 @@ pub struct PasswordChange<'a> {
 }
 
 impl Auth {
-    /// Changes the user's own password, which takes the old one, and ends all other auth tokens and all sessions.
+    /// Changes the user's own password after checking the old one, and ends all other auth tokens and all
+    /// sessions.
     pub async fn change_password(&self, current: CurrentUser, change: PasswordChange<'_>) -> Result<()> {
         let CurrentUser { user, auth_token } = current;
         self.change_and_log(user, change, Keep::AuthToken(auth_token.id)).await
     }
 
-    /// Changes the user's own password from the panel, and ends all auth tokens and all other sessions. The session that
-    /// the change came from goes on under the new secret that this returns.
+    /// Changes the user's own password from the panel, and ends all auth tokens and all other sessions. The
+    /// current session continues under a new secret, which this returns.
     pub async fn change_own_password(
         &self,
         user: User,
@@ -78,8 +79,8 @@ impl Auth {
         if changed { Ok(()) } else { Err(wrong()) }
     }
 
-    /// Checks that whoever uses a session still knows its user's password: asked before something that could outlive
-    /// the session.
+    /// Checks that the person at a session knows its user's password. Call it before an action that could
+    /// outlive the session.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong password; [`Error::TooManyRequests`].
@@ -110,7 +111,7 @@ impl Auth {
         Err(Refused::new(format!("wrong password of user {}", user.id), Error::Invalid(invalid)))
     }
 
-    /// Hashes a password that somebody who is signed in sets for another user.
+    /// Hashes a password that a signed-in user sets for another user.
     pub async fn hash_for_another(&self, password: NewPassword, from: IpAddr) -> Result<String> {
         Ok(self.hasher.hash(Place { lane: Lane::Known, from }, password).await?)
     }

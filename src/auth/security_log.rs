@@ -10,19 +10,19 @@ use std::net::IpAddr;
 use crate::domain::RequestId;
 use crate::error::Error;
 
-/// Characters of a name in the log. Imported names can be longer.
+/// The number of characters of a name in the log. Imported names can be longer.
 const NAME_LENGTH: usize = 100;
 
-/// What somebody tries to do.
+/// What somebody tries to do, for the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
-    /// The line begins with it.
+    /// The beginning of the line.
     pub what: &'static str,
     pub from: IpAddr,
     pub request: RequestId,
 }
 
-/// Why an attempt failed: for the log, and as the client reads it.
+/// Why an attempt failed: one text for the log, and one for the client.
 #[derive(Debug)]
 pub(super) struct Refused {
     why: String,
@@ -30,7 +30,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// `why` holds nothing that the client sent.
+    /// `why` must not contain anything that the client sent.
     pub fn new(why: impl Into<String>, error: Error) -> Refused {
         Refused { why: why.into(), error }
     }
@@ -59,7 +59,7 @@ impl From<crate::domain::NoRandomness> for Refused {
 
 impl From<super::password_hash::HashError> for Refused {
     fn from(error: super::password_hash::HashError) -> Refused {
-        // Its text says nothing about the password.
+        // The error's text says nothing about the password.
         Refused::new(error.to_string(), error.into())
     }
 }
@@ -78,7 +78,7 @@ impl Attempt {
     }
 }
 
-/// A name that can neither end the line nor pretend to be another one.
+/// A name, quoted so that it can neither end the line nor imitate another name.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {

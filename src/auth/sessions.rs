@@ -151,7 +151,8 @@ impl Auth {
         if begun { Ok(secret) } else { Err(Error::InvalidCredentials) }
     }
 
-    /// Who is signed in, if neither they nor their address have asked too often. `Ok(None)`: nobody.
+    /// Returns the signed-in user, unless the user or the address has reached a limit. `Ok(None)` if nobody
+    /// is signed in.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].

@@ -1,19 +1,19 @@
-//! What the stored password hashes cost, so that a name that does not exist takes as long as a wrong password. After
-//! `--bcrypt-cost` was lowered, the hashes of before still cost more.
+//! The usual cost of the stored password hashes, so that a name that does not exist takes as long as a wrong
+//! password. After `--bcrypt-cost` is lowered, the earlier hashes still cost more.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::password_hash::{MAX_BCRYPT_COST, bcrypt_cost_of};
 
-/// One hash in so many must have a cost for it to be usual: a few dear ones, which were imported, must not make each
-/// unknown name dear.
+/// A cost is usual if at least one in this number of hashes has it. A few expensive imported hashes must not
+/// make every unknown name expensive.
 const ONE_IN: u64 = 20;
 
-/// Counts the stored hashes by their cost.
+/// Counts the stored hashes by cost.
 #[derive(Debug)]
 pub(super) struct UsualCost {
     configured: u32,
-    /// By cost, from 0 to the highest there is.
+    /// The number of hashes by cost, from 0 to the highest cost.
     seen: [AtomicU64; MAX_BCRYPT_COST as usize + 1],
 }
 
@@ -30,7 +30,7 @@ impl UsualCost {
         }
     }
 
-    /// The highest cost that is usual, at least the configured one.
+    /// Returns the highest usual cost, or the configured one if that is higher.
     pub(super) fn get(&self) -> u32 {
         let seen = || (0..).zip(self.seen.iter().map(|seen| seen.load(Ordering::Relaxed)));
         let all: u64 = seen().map(|(_, number)| number).sum();

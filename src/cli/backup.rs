@@ -9,17 +9,17 @@ use crate::db::file::{Pace, PartialCopy, Progress};
 use crate::db::{DatabaseUrl, Db, DbOptions, HANGS_AFTER};
 use crate::metering::verify;
 
-/// Between two lines about how far it is.
+/// Interval between two progress lines.
 const TELL_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// Where to write the backup
     file: PathBuf,
-    /// MiB a second to copy at most, so that a server has the disk, too; 0: no limit
+    /// Limit in MiB a second, which leaves the disk usable for a server; 0: no limit
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
     rate: u64,
-    /// Replace FILE if it is there
+    /// Replace FILE if it exists
     #[arg(long)]
     overwrite: bool,
     /// Do not check the backup
@@ -51,7 +51,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Whether a copy is whole, and its books are right.
+/// Checks that a copy is complete and that its books are right.
 pub(super) fn check(path: &Path, copy: &PartialCopy) -> Result<(), Refusal> {
     eprintln!("checking the copy");
     copy.check().map_err(|error| error.to_string())?;
@@ -75,7 +75,7 @@ pub(super) fn check(path: &Path, copy: &PartialCopy) -> Result<(), Refusal> {
     }
 }
 
-/// Says how far a copy is, on standard error, now and then.
+/// Prints the progress of a copy to standard error from time to time.
 pub(super) struct Teller {
     what: &'static str,
     told: Instant,

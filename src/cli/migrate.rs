@@ -18,8 +18,8 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
     if args.status || args.down {
         must_exist(config)?;
     }
-    // A server that runs on the file would go on with tables that are gone. The lock is let go after the database, as
-    // closing it would drop SQLite's own locks.
+    // A server that runs on the file would go on with tables that no longer exist. The lock is released after
+    // the database is closed, as closing the lock's descriptor would drop SQLite's own locks.
     let lock = match args.down {
         true => Some(ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?),
         false => None,

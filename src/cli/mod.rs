@@ -56,9 +56,10 @@ enum Command {
     Adjust(adjust::Args),
     /// Prove that every balance equals its ledger; names what is wrong and exits 1
     Verify,
-    /// Write a checked copy of the SQLite database to a file, also while a server runs
+    /// Write a checked copy of the SQLite database to a file, even while a server runs
     Backup(backup::Args),
-    /// Put a backup in the place of the SQLite database, which is kept under a name with the date; stop the server first
+    /// Replace the SQLite database with a backup, keeping the old one under a name with the date; stop the
+    /// server first
     Restore(restore::Args),
     /// Apply the database migrations that are missing (serve does so by itself)
     Migrate(migrate::Args),
@@ -67,7 +68,7 @@ enum Command {
 /// Why a command did not do what it was told; the text is for the person at the terminal.
 type Refusal = String;
 
-/// The whole program.
+/// Runs the whole program.
 pub fn main() -> ExitCode {
     usage::parse().map_or_else(|code| code, run)
 }
@@ -107,12 +108,12 @@ fn start_logging(filter: &str) {
     }
 }
 
-/// Opens the database that the settings name, migrated, for a command that changes something.
+/// Opens the configured database, migrated, for a command that changes data.
 fn open(config: &Config) -> Result<Db, Refusal> {
     migrated(Db::open_to_change(&config.db_options()).map_err(explain)?)
 }
 
-/// Applies the migrations that are missing.
+/// Applies the missing migrations.
 fn migrated(db: Db) -> Result<Db, Refusal> {
     for name in db.migrate().map_err(|error| error.to_string())? {
         log::info!("migrated the database: {name}");
@@ -126,7 +127,7 @@ fn open_migrated(config: &Config) -> Result<Db, Refusal> {
     check_migrated(open_existing(config)?)
 }
 
-/// The same for a command that changes something.
+/// Like [`open_migrated`], for a command that changes data.
 fn open_migrated_to_change(config: &Config) -> Result<Db, Refusal> {
     must_exist(config)?;
     check_migrated(Db::open_to_change(&config.db_options()).map_err(explain)?)

@@ -45,7 +45,7 @@ pub(super) fn ask(what: &str) -> Result<String, Refusal> {
 /// The longest line that is read, in bytes: four times the longest password.
 const MOST_BYTES: u64 = 4096;
 
-/// Reads one line. No error holds any of it.
+/// Reads one line. Errors do not contain any of it.
 fn line(what: &str) -> Result<String, Refusal> {
     let mut bytes = Vec::new();
     let mut input = io::stdin().lock().take(MOST_BYTES + 1);

@@ -12,10 +12,10 @@ use crate::db::{ServeLock, ServeLockError};
 pub(super) struct Args {
     /// The backup
     file: PathBuf,
-    /// Delete the database from before, instead of keeping it under a name with the date
+    /// Delete the old database instead of keeping it under a name with the date
     #[arg(long)]
     delete_old: bool,
-    /// Do not check the books of the backup; that it is a whole database of Tollgate is always checked
+    /// Do not check the books of the backup; the check that it is a complete database of Tollgate always runs
     #[arg(long)]
     no_verify: bool,
 }
@@ -25,7 +25,7 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
     let Some(database) = url.sqlite_path() else {
         return Err("the database is PostgreSQL: put a backup back with pg_restore, or with psql".to_owned());
     };
-    // Held until the new file is in its place.
+    // Held until the new file is in place.
     let lock = ServeLock::take_to_restore(url).map_err(|error| match error {
         ServeLockError::Taken(_) => format!("a server runs on {}: stop it first", database.display()),
         error => error.to_string(),

@@ -51,7 +51,7 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     closed
 }
 
-/// When the database must be closed: ten seconds after the signal the process is to be gone.
+/// Returns the deadline for closing the database: the process must exit within ten seconds of the signal.
 fn close_until(told: Option<Instant>) -> Instant {
     let least = Instant::now() + Duration::from_millis(800);
     told.map_or(least, |told| (told + Duration::from_millis(9_700)).max(least))

@@ -1,5 +1,5 @@
-//! Reading the command line. What clap says of a wrong value quotes the value; here it is left out where it may hold a
-//! password, since a service's errors end up in logs.
+//! Reads the command line. clap's errors quote a wrong value. Here values that may hold a password are
+//! removed, because a service's errors end up in logs.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,16 +10,16 @@ use clap::{CommandFactory, Parser};
 
 use super::Cli;
 
-/// Settings whose values may hold a secret, or in whose place somebody may give one.
+/// Settings whose values may hold a secret, or where somebody may enter one by mistake.
 const MAY_HOLD_SECRETS: [&str; 5] =
     ["--database-url", "--public-url", "--cors-origins", "--upstream-url", "--upstream-key-file"];
-/// The one setting that need not be text.
+/// The only setting whose value need not be valid text.
 const PATHS: [&str; 1] = ["upstream_key_file"];
-/// Shorter values would also be found in the words of the error itself.
+/// A shorter value would also match words of the error itself.
 const SHORTEST_SECRET: usize = 4;
 const NOT_SHOWN: &str = "(not shown)";
 
-/// Reads arguments and variables. What is wrong is printed, with clap's own exit code.
+/// Reads arguments and variables. Prints any error and returns clap's own exit code.
 pub(super) fn parse() -> Result<Cli, ExitCode> {
     if let Some((variable, flag)) = unreadable_variable() {
         eprintln!("error: {variable}, the variable of --{flag}, is not UTF-8 text");
@@ -28,7 +28,7 @@ pub(super) fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|mut error| {
         let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         if !error.use_stderr() {
-            // Help and version were asked for.
+            // Help or version was requested.
             let _ = error.print();
             return code;
         }
@@ -42,7 +42,7 @@ pub(super) fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
-/// A variable of ours that is not text: clap would not say which.
+/// Returns one of our variables that is not valid text. clap would not say which.
 fn unreadable_variable() -> Option<(String, String)> {
     let command = Cli::command();
     let mut arguments =
@@ -55,8 +55,8 @@ fn unreadable_variable() -> Option<(String, String)> {
     })
 }
 
-/// Everything on the command line that may be a secret: the values of those settings, and what looks like a URL or a
-/// login wherever it stands.
+/// Returns everything on the command line that may be a secret: the values of those settings, and anything
+/// that looks like a URL or a login.
 fn secrets(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
     let mut found = Vec::new();
     let mut is_value = false;
@@ -72,7 +72,7 @@ fn secrets(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
         is_value = of_setting && !argument.contains('=');
     }
     found.retain(|secret| secret.len() >= SHORTEST_SECRET && !MAY_HOLD_SECRETS.contains(&secret.as_str()));
-    // The longest first, so that no rest of a longer one is left.
+    // The longest first, so that no part of a longer secret remains.
     found.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     found
 }

@@ -32,7 +32,7 @@ pub struct Accounts {
     #[arg(global = true, long, env = "TOLLGATE_AUTH_TOKEN_IDLE_DAYS", value_name = "DAYS", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=36_500))]
     pub auth_token_idle_days: u32,
-    /// Minutes after which a session of the panel ends that is not used
+    /// Minutes after which an unused session of the panel ends
     #[arg(global = true, long, env = "TOLLGATE_SESSION_IDLE_MINUTES", value_name = "MINUTES", default_value_t = 60,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub session_idle_minutes: u32,
@@ -40,7 +40,7 @@ pub struct Accounts {
     #[arg(global = true, long, env = "TOLLGATE_SESSION_HOURS", value_name = "HOURS", default_value_t = 12,
           value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub session_hours: u32,
-    /// Days after which the history of what administrators did is forgotten; 0: never
+    /// Days after which the history of administrators' actions is deleted; 0: never
     #[arg(global = true, long, env = "TOLLGATE_HISTORY_DAYS", value_name = "DAYS", default_value_t = 0,
           value_parser = clap::value_parser!(u32).range(0..=36_500))]
     pub history_days: u32,

@@ -33,7 +33,8 @@ pub struct Listen {
         default_value = "off"
     )]
     pub hsts_include_subdomains: Switch,
-    /// Proxies whose X-Forwarded-For is believed: addresses and networks, comma-separated [default: none]
+    /// Trusted proxies, whose X-Forwarded-For is used: addresses and networks, comma-separated [default:
+    /// none]
     #[arg(
         global = true,
         long,
@@ -51,16 +52,17 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_WORKERS", value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
-    /// Connections that may be open at once; a further one replaces an idle one, or gets 503 when all are busy
+    /// Connections that may be open at once; one more replaces an idle one, or gets 503 when all are busy
     #[arg(global = true, long, env = "TOLLGATE_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 8192,
           value_parser = clap::value_parser!(u32).range(2..))]
     pub max_connections: u32,
-    /// Connections of one address (IPv6: one /64, and four times as many of one /48); a further one replaces an idle one,
-    /// or gets 429 when all are busy
+    /// Connections of one address (IPv6: one /64, and four times that for one /48); one more replaces an idle
+    /// one, or gets 429 when all are busy
     #[arg(global = true, long, env = "TOLLGATE_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT", default_value_t = 256,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections_per_address: u32,
-    /// Addresses and networks without a limit on their connections, comma-separated; so are --trusted-proxies
+    /// Addresses and networks without a limit on their connections, comma-separated; --trusted-proxies have
+    /// none either
     #[arg(
         global = true,
         long,
@@ -69,8 +71,8 @@ pub struct Listen {
         default_value = "127.0.0.0/8,::1"
     )]
     pub unlimited_addresses: Networks,
-    /// MiB that large heads, bodies and responses may take together; beyond it slow clients are closed, and large bodies
-    /// wait, then get 503
+    /// MiB that large heads, bodies and responses may take together; beyond it, slow clients are
+    /// disconnected, and large bodies wait, then get 503
     #[arg(global = true, long, env = "TOLLGATE_MEMORY_BUDGET", value_name = "MIB", default_value_t = 96,
           value_parser = clap::value_parser!(u64).range(16..=1_000_000))]
     pub memory_budget: u64,
@@ -94,7 +96,7 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_DRAIN_DELAY", value_name = "SECONDS", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub drain_delay: u64,
-    /// What the panel is called, in its header and in the titles of its pages
+    /// The name of the panel, in its header and in the titles of its pages
     #[arg(global = true, long, env = "TOLLGATE_SITE_TITLE", value_name = "TEXT", default_value = "Tollgate",
           value_parser = site_title)]
     pub site_title: String,

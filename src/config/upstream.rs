@@ -24,7 +24,7 @@ pub struct Limits {
     #[arg(global = true, long, env = "TOLLGATE_REQUESTS_PER_MINUTE", value_name = "COUNT", default_value_t = 600,
           value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub requests_per_minute: u32,
-    /// Requests that read, of one user in a minute, to each node; each 8 KiB of an answer count as one more
+    /// Reads of one user per minute, on each node; each 8 KiB of a response counts as one more
     #[arg(global = true, long, env = "TOLLGATE_READS_PER_MINUTE", value_name = "COUNT", default_value_t = 6000,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub reads_per_minute: u32,
@@ -91,7 +91,7 @@ pub struct UpstreamArgs {
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_CALLS", value_name = "COUNT", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub upstream_calls: u32,
-    /// Messages that may wait for a call to end, a quarter of them of one user; further ones get 503 or 429
+    /// Messages that may wait for a call to end, a quarter of them of one user; more get 503 or 429
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_WAITING", value_name = "COUNT", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub upstream_waiting: u32,
@@ -154,7 +154,7 @@ impl UpstreamArgs {
     }
 }
 
-/// The most bytes that a key's file may have.
+/// The largest size of a key's file, in bytes.
 const MOST_KEY_BYTES: u64 = 16 * 1024;
 
 fn key_of_variable() -> Result<Option<String>, String> {
@@ -166,8 +166,8 @@ fn key_of_variable() -> Result<Option<String>, String> {
     }
 }
 
-/// Reads the key's file. No error shows the file's content, nor its name where there is no such file: somebody may have
-/// given the key itself in its place.
+/// Reads the key's file. Errors do not contain the file's content. If the file does not exist, they do not
+/// contain its name either: somebody may have given the key itself in its place.
 fn read_key(file: &Path) -> Result<String, String> {
     let refused = |why: &str| format!("--upstream-key-file: {why}");
     let cannot = |error: std::io::Error| {
@@ -176,7 +176,7 @@ fn read_key(file: &Path) -> Result<String, String> {
             error.kind()
         ))
     };
-    // A named pipe would block, and a device need not end.
+    // A named pipe would block, and a device may never end.
     if !std::fs::metadata(file).map_err(cannot)?.is_file() {
         return Err(refused("it is not a regular file: give the path of a file that holds the key"));
     }

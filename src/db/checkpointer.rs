@@ -1,10 +1,11 @@
-//! The keeper of SQLite's write-ahead log: a thread that copies the log into the file, keeps it short, and looks after
-//! both files while nobody writes.
+//! The keeper of SQLite's write-ahead log: a thread that copies the log into the file, keeps it short, and
+//! watches both files while nobody writes.
 //!
-//! A commit that finds the log too long copies it before it returns, and everybody who waits for that batch waits 20 ms
-//! more. Copying beside the writer, a little at a time, leaves it next to nothing to do.
+//! A commit that finds the log too long copies it before it returns, so everybody in that batch
+//! waits 20 ms more. The keeper copies the log beside the writer, a little at a time, so the commit
+//! has almost nothing left to copy.
 //!
-//! Its connection is the first to be opened and the last to be closed, so the log that it has open is the log of all.
+//! The keeper's connection opens first and closes last, so all connections have the same log open.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -23,12 +24,12 @@ use super::session::Session;
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// Between two looks while there is none.
 const IDLE_PAUSE: Duration = Duration::from_millis(500);
-/// The size, in bytes, from which on a log is cut to nothing as soon as nobody writes.
+/// The size of a log, in bytes, above which it is truncated to zero length as soon as nobody writes.
 const LONG_LOG: u64 = 16 * 1024 * 1024;
 /// How long the last checkpoint may wait for a reader, in milliseconds.
 const LAST_WAIT: u32 = 500;
 
-/// The thread.
+/// The keeper's thread.
 pub(super) struct Checkpointer {
     stop: Arc<Stop>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -57,7 +58,7 @@ impl Checkpointer {
         Ok(Checkpointer { stop, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Tells it to copy what is left and to close its connection. Waits for that until `until`.
+    /// Tells the thread to copy the rest of the log and to close its connection. Waits for it until `until`.
     pub(super) fn end(&self, until: Instant) {
         *self.stop.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.stop.changed.notify_all();
@@ -73,7 +74,7 @@ impl Checkpointer {
 }
 
 impl Stop {
-    /// Waits; returns whether to stop.
+    /// Waits for `pause`. Returns whether to stop.
     fn wait(&self, pause: Duration) -> bool {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let told = self.changed.wait_timeout_while(told, pause, |told| !*told);
@@ -84,7 +85,7 @@ impl Stop {
 struct Keeper {
     session: Session,
     guard: Arc<Guard>,
-    /// After a fault: whether all could be saved.
+    /// After a fault: whether everything could be saved.
     saved: Option<bool>,
 }
 
@@ -93,7 +94,7 @@ impl Keeper {
         let mut last = 0;
         let mut pause = IDLE_PAUSE;
         while !stop.wait(pause) {
-            // What cannot be copied now is copied later, or by the writer: no error matters here.
+            // Errors do not matter here: the rest is copied later, or by the writer.
             let log = self.checkpoint("PASSIVE").unwrap_or(last);
             if log == last && self.guard.log_size() > LONG_LOG {
                 let _ = self.checkpoint("TRUNCATE");
@@ -106,7 +107,8 @@ impl Keeper {
         close_last(&self.guard, self.session, self.saved == Some(true));
     }
 
-    /// Copies what can be copied; returns how many frames the log has. Nothing is copied that is not certain to be right.
+    /// Copies as much of the log as possible. Returns the number of frames in the log. Copies nothing unless
+    /// it is certain to be right.
     fn checkpoint(&mut self, mode: &str) -> Option<i32> {
         let Keeper { session, guard, saved } = self;
         let conn: &mut DbConnection = session.connection();

@@ -31,7 +31,7 @@ pub(super) enum Purpose {
     Snapshot,
     /// A writer.
     Write,
-    /// A writer of bulk work, on PostgreSQL.
+    /// A writer for bulk work, on PostgreSQL.
     Bulk,
     /// Migrations: no time limits.
     Migrate,
@@ -47,7 +47,7 @@ pub(super) enum Purpose {
 pub(super) struct Connector {
     pub(super) url: DatabaseUrl,
     purpose: Purpose,
-    /// Watches over an SQLite file.
+    /// Watches an SQLite file.
     guard: Option<Arc<Guard>>,
     patience: Duration,
 }
@@ -57,7 +57,7 @@ impl Connector {
         Connector { url, purpose, guard, patience: postgres::HANGS_AFTER }
     }
 
-    /// With another time after which a connection counts as hanging.
+    /// Sets another time after which a connection counts as hanging.
     pub(super) fn with_patience(self, patience: Duration) -> Connector {
         Connector { patience, ..self }
     }
@@ -72,7 +72,7 @@ impl Connector {
         }
     }
 
-    /// An error of the database, with the SQLite file's name and what to do where that is damaged.
+    /// Adds the SQLite file's name, and advice, to a database error that reports damage.
     pub(super) fn advise(&self, why: String) -> String {
         match self.url.sqlite_path() {
             Some(path) if is_damage(&why) => advise(path, &why),
@@ -80,7 +80,7 @@ impl Connector {
         }
     }
 
-    /// Whether an SQLite file may be read: it is the one that was opened.
+    /// Checks that an SQLite file may be read, because it is still the one that was opened.
     pub(super) fn check_lately(&self) -> Result<()> {
         self.guard.as_ref().map_or(Ok(()), |guard| guard.check_lately()).map_err(Error::Unavailable)
     }
@@ -103,8 +103,8 @@ impl Connector {
         match self.purpose {
             Purpose::Read | Purpose::Snapshot => pragmas.push("query_only = ON"),
             // Fewer, larger checkpoints: a page that many chats change is copied once instead of many times.
-            // What is deleted is overwritten: a user who was anonymised is to be in no free part of the file. A log that a
-            // reader made long is cut when it begins anew.
+            // Deleted data is overwritten, so that no free part of the file has data of an anonymised user. A
+            // log that a reader made long is truncated when it restarts.
             Purpose::Write | Purpose::Bulk => pragmas.extend([
                 LOCK_ATTEMPT,
                 "cache_size = -8000",
@@ -118,7 +118,7 @@ impl Connector {
         for pragma in pragmas {
             connection.batch_execute(&format!("PRAGMA {pragma}")).map_err(|error| failed(&error))?;
         }
-        // It has the log open from its first look at the database on.
+        // From its first query on, the connection has the log open.
         connection.batch_execute("SELECT count(*) FROM sqlite_master").map_err(|error| failed(&error))?;
         if let Some(guard) = &self.guard {
             guard.check()?;

@@ -48,7 +48,7 @@ use writer::{Lane, Writers};
 /// Rows that one job of the second lane may touch, so that a chat never waits long behind it.
 pub const BULK_ROWS: i64 = 200;
 
-/// How long a handle that is dropped waits for its threads.
+/// How long dropping a handle waits for its threads.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How to reach the database; see the settings of the same names.
@@ -57,7 +57,7 @@ pub struct DbOptions {
     pub url: DatabaseUrl,
     pub read_connections: u32,
     pub pg_writers: usize,
-    /// How long a writer on PostgreSQL may make no progress: [`HANGS_AFTER`], but for tests that hold one up.
+    /// How long a writer on PostgreSQL may make no progress: [`HANGS_AFTER`], except in some tests.
     pub hangs_after: Duration,
 }
 
@@ -69,13 +69,13 @@ pub struct Db {
 
 struct Inner {
     url: DatabaseUrl,
-    /// `None` once it is closed.
+    /// `None` after it was closed.
     pool: RwLock<Option<Pool>>,
     readers: Arc<Readers>,
     writers: Arc<Writers>,
-    /// With SQLite.
+    /// Only with SQLite.
     file: Option<SqliteFile>,
-    /// With PostgreSQL.
+    /// Only with PostgreSQL.
     _watchdog: Option<Watchdog>,
 }
 
@@ -85,7 +85,7 @@ struct SqliteFile {
 }
 
 impl Db {
-    /// What is wrong with the SQLite file, if anything: then nothing is read or written until a restart.
+    /// Returns the SQLite file's fault, if any: nothing is then read or written until a restart.
     pub fn fault(&self) -> Option<String> {
         self.inner.check_file().err().map(|error| match error {
             Error::Unavailable(why) => why,
@@ -132,7 +132,7 @@ impl Db {
         self.read(job).await
     }
 
-    /// Why a write that came now would not be done, if so. Takes at most 1.5 s.
+    /// Returns why a write would fail now, or `None`. Takes at most 1.5 s.
     pub async fn not_ready(&self) -> Option<NotReady> {
         match self.fault() {
             Some(why) => {
@@ -143,11 +143,10 @@ impl Db {
         }
     }
 
-    /// Like [`Db::read`], for lists, searches and whatever else takes long: users take turns at it, and a thread is left
-    /// for look-ups.
+    /// Like [`Db::read`], for lists, searches and other long reads. They leave one thread for look-ups.
     ///
     /// # Errors
-    /// As [`Db::read`]; [`Error::TooManyRequests`] and [`Error::Busy`] where too many wait.
+    /// As [`Db::read`]; [`Error::TooManyRequests`] and [`Error::Busy`] if too many wait.
     pub async fn read_in_turn<T, F>(&self, user_id: i64, job: F) -> Result<T>
     where
         T: Send + 'static,
@@ -235,14 +234,14 @@ impl Db {
         self.own_connection(Purpose::Snapshot)
     }
 
-    /// Copies an SQLite database as it is at this moment, while others read and write it. Blocks.
+    /// Copies the current state of an SQLite database, while others read and write it. Blocks.
     ///
     /// # Errors
-    /// What failed; [`Error::Unavailable`] says so in full.
+    /// What failed; [`Error::Unavailable`] has the full reason.
     pub fn copy_into(&self, copy: &mut PartialCopy, pace: &mut Pace<'_>) -> Result<()> {
         let Some(file) = &self.inner.file else { return Ok(()) };
         copy.fill_from_live(file.guard.path(), pace).map_err(unavailable)?;
-        // What was copied is of the file that was opened.
+        // Check that the copy came from the file that was opened.
         file.guard.check().map_err(Error::Unavailable)
     }
 

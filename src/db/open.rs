@@ -1,4 +1,4 @@
-//! Opening the database and closing it again.
+//! Opens and closes the database.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
@@ -15,10 +15,10 @@ use super::writer::Writers;
 use super::{DatabaseUrl, Db, DbConnection, DbOptions, Inner, ServeLock, SqliteFile, unavailable};
 use crate::error::{Error, Result};
 
-/// How long a request waits for a read connection before it is answered 503.
+/// How long a request waits for a read connection before it gets a 503.
 const POOL_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A connection of its own, for one long read. The database is not closed before it.
+/// A separate connection for one long read. The database is not closed before it.
 pub struct OwnConnection {
     connection: DbConnection,
     _ticket: Option<Ticket>,
@@ -39,18 +39,19 @@ impl std::ops::DerefMut for OwnConnection {
 }
 
 impl Db {
-    /// Opens the database, making an SQLite file that is not there yet. Blocks.
+    /// Opens the database, and creates an SQLite file if it is missing. Blocks.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] with the database's own words when it cannot be reached, or says why an SQLite file must not
-    /// be opened.
+    /// [`Error::Unavailable`], with the database's own message if it cannot be reached, or with the reason
+    /// why an SQLite file must not be opened.
     pub fn open(options: &DbOptions) -> Result<Db> {
         ServeLock::check_beside(&options.url).map_err(unavailable)?;
         Db::open_under(options, None)
     }
 
-    /// Like [`Db::open`], for a command that changes something: where no server runs, the SQLite file gets a new generation
-    /// first (see [`file`]), so that what the command writes is told from the log of an earlier copy.
+    /// Like [`Db::open`], for a command that changes data. If no server runs, the SQLite file first
+    /// gets a new generation (see [`file`]), so that the log of an earlier copy does not match what
+    /// the command writes.
     ///
     /// # Errors
     /// As [`Db::open`].
@@ -61,7 +62,7 @@ impl Db {
         Db::open(options)
     }
 
-    /// Like [`Db::open`], for a server: it holds the lock until the database is closed.
+    /// Like [`Db::open`], for a server, which holds the lock until the database is closed.
     ///
     /// # Errors
     /// As [`Db::open`].
@@ -73,8 +74,8 @@ impl Db {
     fn open_under(options: &DbOptions, lock: Option<&ServeLock>) -> Result<Db> {
         let guard = options.url.sqlite_path().map(|path| open_file(path, lock)).transpose()?.map(Arc::new);
         let connector = |purpose| Connector::new(options.url.clone(), purpose, guard.clone());
-        // The first connection is made here, so that a wrong address or password is told at once and in full. On SQLite the
-        // keeper of the log has it, and it is the last to be closed.
+        // Open the first connection here, so that a wrong address or password is reported at once and in
+        // full. On SQLite it belongs to the keeper of the log and is the last to be closed.
         let file = match &guard {
             Some(guard) => {
                 let session = connector(Purpose::Keep).connect_with_reason()?;
@@ -109,8 +110,9 @@ impl Db {
         Ok(Db { inner: Arc::new(Inner { url, pool, readers, writers, file, _watchdog }) })
     }
 
-    /// Ends all threads when they have done what is queued, closes all connections, and leaves an SQLite database as one
-    /// file. Blocks, at most until `until`. Nothing can be read or written through any handle afterwards.
+    /// Ends all threads once they have finished the queued work, closes all connections, and leaves
+    /// an SQLite database as a single file. Blocks until `until` at most. Afterwards nothing can be
+    /// read or written through any handle.
     ///
     /// # Errors
     /// Says why the SQLite file alone is not the whole database.
@@ -148,7 +150,7 @@ fn no_thread(error: std::io::Error) -> Error {
 }
 
 /// # Errors
-/// [`Error::Unavailable`] with what to do when a pooler shares its connections between clients.
+/// [`Error::Unavailable`], with advice, if a pooler shares its connections between clients.
 fn refuse_pooler(first: Session, connector: &Connector) -> Result<()> {
     let (first, _) = first.into_parts();
     let (second, _) = connector.connect_with_reason()?.into_parts();

@@ -1,5 +1,6 @@
-//! Poolers that hand a connection to another client between two transactions (PgBouncer in transaction or statement
-//! mode). Settings of the session and prepared statements would be lost at random, so such a pooler is refused at start.
+//! Detects poolers that give a connection to another client between two transactions (PgBouncer in
+//! transaction or statement mode). A session would lose its settings and prepared statements at random, so
+//! the start fails behind such a pooler.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -13,13 +14,14 @@ const ROUNDS: usize = 8;
 pub(super) const REFUSAL: &str = "there is a pooler in between that does not keep a connection to itself (PgBouncer in \
      transaction or statement mode): set pool_mode = session for this database, or connect to PostgreSQL directly";
 
-/// Whether two connections share a server process, or one of them changes its own, which PostgreSQL itself never does.
+/// Whether two connections share a server process, or one of them changes its own. PostgreSQL
+/// itself never does either.
 ///
-/// `first` is idle while `second` has a transaction open: a pooler that shares would give `second` the process that
-/// `first` had a moment ago, or give `first` another one afterwards.
+/// `first` is idle while `second` has a transaction open. A pooler that shares connections then gives
+/// `second` the process that `first` had a moment ago, or gives `first` another one afterwards.
 ///
 /// # Errors
-/// What the database says, unless it says that transactions cannot be used (statement mode).
+/// The database's message, unless it says that transactions cannot be used (statement mode).
 pub(super) fn shares_connections(
     first: &mut PgConnection,
     second: &mut PgConnection,
@@ -42,12 +44,12 @@ pub(super) fn shares_connections(
     Ok(false)
 }
 
-/// The server process of a short transaction; `None`: there are no transactions.
+/// Returns the server process of a short transaction. `None` if transactions are not available.
 fn process_of(connection: &mut PgConnection) -> Result<Option<i32>, String> {
     if begin(connection)?.is_none() {
         return Ok(None);
     }
-    // Within a transaction even a pooler keeps the process, which the two messages of a query need.
+    // Inside a transaction even a pooler keeps the process. The two messages of a query need that.
     let process = process(connection)?;
     connection.batch_execute("COMMIT").map_err(|error| error.to_string())?;
     Ok(Some(process))
@@ -56,7 +58,7 @@ fn process_of(connection: &mut PgConnection) -> Result<Option<i32>, String> {
 fn begin(connection: &mut PgConnection) -> Result<Option<()>, String> {
     match connection.batch_execute("BEGIN") {
         Ok(()) => Ok(Some(())),
-        // PgBouncer says why, and closes the connection before libpq has read it.
+        // PgBouncer sends the reason and closes the connection before libpq has read it.
         Err(error) if is_disconnect(&error) || error.to_string().contains("statement pooling mode") => {
             Ok(None)
         }

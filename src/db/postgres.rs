@@ -1,7 +1,7 @@
-//! PostgreSQL: how a connection is set up, and how one that hangs is ended.
+//! PostgreSQL: sets up connections, and ends those that hang.
 //!
-//! Each connection has limits on both sides: a peer that is gone without a word is noticed after seconds, not hours, and
-//! a transaction whose node has vanished is ended by the server, so that its locks delay nobody for long.
+//! Each connection has limits on both sides. A peer that vanishes silently is noticed after seconds, not
+//! hours. The server ends a transaction whose node has vanished, so that its locks delay nobody for long.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use diesel::sql_types::{Bool, Integer, Text, Timestamp};
 use super::DbConnection;
 use super::connection::Purpose;
 
-/// How long a writer may make no progress within a batch: then its connection counts as hanging, and the server ends a
-/// transaction that has been idle for so long.
+/// How long a writer may make no progress within a batch before its connection counts as hanging. The server
+/// ends a transaction that has been idle for this time.
 pub const HANGS_AFTER: Duration = Duration::from_millis(1500);
 
-/// The server's end of a connection.
+/// The server's side of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
 pub(super) struct Backend {
     #[diesel(sql_type = Integer)]
     pid: i32,
-    /// Tells it from a later process with the same number.
+    /// Distinguishes it from a later process with the same number.
     #[diesel(sql_type = Text)]
     started: String,
 }
 
-/// Connects and sets everything up; the error says why it could not.
+/// Connects and sets up the session. The error says why it failed.
 pub(super) fn connect(url: &str, purpose: Purpose, patience: Duration) -> Result<PgConnection, String> {
     let mut connection =
         PgConnection::establish(&with_defaults(url, purpose)).map_err(|error| explain(error.to_string()))?;
@@ -35,11 +35,12 @@ pub(super) fn connect(url: &str, purpose: Purpose, patience: Duration) -> Result
     Ok(connection)
 }
 
-/// All settings of a session as one message.
+/// Returns all settings of a session as one message.
 fn settings(purpose: Purpose, patience: Duration) -> String {
-    // A cluster may be set to answer a COMMIT before it is on the disk; for money that is not good enough. Stronger
-    // settings (remote_apply) stay as they are. Messages in English, where the role may choose, as some errors are known
-    // by their text alone. The keepalives are the server's own: they find a client that has vanished.
+    // A cluster may be configured to answer a COMMIT before it is on the disk, which is not safe
+    // enough for money. Stronger settings (remote_apply) stay. Messages are in English if the role
+    // may choose, as some errors are recognised by their text. The keepalives are the server's own:
+    // they detect a client that has vanished.
     let common = "SET TIME ZONE 'UTC'; SET client_min_messages = warning;
         SET default_transaction_isolation = 'read committed';
         SELECT set_config('synchronous_commit', 'on', false)
@@ -51,14 +52,15 @@ fn settings(purpose: Purpose, patience: Duration) -> String {
         SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;";
     let (idle, lock) = (patience.as_millis(), patience.as_millis() / 5);
     let own = match purpose {
-        // What is read is found by indexes: compiling a query, or starting a process to help with it, takes longer.
+        // Reads use indexes: compiling a query, or starting a process to help with it, would take longer.
         Purpose::Read => {
             "SET default_transaction_read_only = on; SET statement_timeout = '5s';
              SET jit = off; SET max_parallel_workers_per_gather = 0"
                 .to_owned()
         }
-        // A batch of charges is planned once: for each batch anew, it would take longer than running it. Nobody waits long
-        // for a lock, as a batch holds the locks of many users. A writer never pauses within a transaction.
+        // Plan a batch of charges once: planning each one anew would take longer than running it.
+        // Nobody waits long for a lock, as a batch holds the locks of many users. A writer never
+        // pauses within a transaction.
         Purpose::Write => format!(
             "SET plan_cache_mode = force_generic_plan; SET jit = off;
              SET lock_timeout = {lock}; SET statement_timeout = '5s'; SET tcp_user_timeout = 1500;
@@ -73,7 +75,8 @@ fn settings(purpose: Purpose, patience: Duration) -> String {
     format!("{common} {own}")
 }
 
-/// Adds limits and a name to the address where it has none of its own. `connect_timeout` counts for each host that it names.
+/// Adds limits and a name to the address, unless it sets its own. `connect_timeout` applies to each
+/// host in the address.
 fn with_defaults(url: &str, purpose: Purpose) -> String {
     let name = match purpose {
         Purpose::Read => "tollgate-reader",
@@ -98,7 +101,7 @@ fn with_defaults(url: &str, purpose: Purpose) -> String {
     url
 }
 
-/// Adds to libpq's words what the operator can do.
+/// Adds advice for the operator to libpq's message.
 fn explain(reason: String) -> String {
     if reason.contains("SSL support is not compiled in") {
         return format!(
@@ -108,14 +111,14 @@ fn explain(reason: String) -> String {
     reason
 }
 
-/// The server's end of this connection; `None`: it cannot be told.
+/// Returns the server's side of this connection. `None` if it cannot be determined.
 pub(super) fn backend(connection: &mut PgConnection) -> Option<Backend> {
     let own = "SELECT pid, CAST(backend_start AS TEXT) AS started FROM pg_stat_activity WHERE pid = pg_backend_pid()";
     diesel::sql_query(own).get_result(connection).ok()
 }
 
-/// Ends a connection from outside, and so its transaction and its locks. One that waits for a synchronous standby is left
-/// alone: ending it would make a commit visible that the standby does not have.
+/// Ends a connection from outside, and with it its transaction and its locks. Does not end one that waits for
+/// a synchronous standby: that would make a commit visible that the standby does not have.
 pub(super) fn terminate(connection: &mut DbConnection, backend: &Backend) -> QueryResult<()> {
     let DbConnection::Postgres(connection) = connection else { return Ok(()) };
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -127,7 +130,7 @@ pub(super) fn terminate(connection: &mut DbConnection, backend: &Backend) -> Que
         .map(|_| ())
 }
 
-/// Work that one node does at a time. Each has a number of its own among the advisory locks.
+/// Work that only one node does at a time. Each kind has its own number among the advisory locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exclusive {
     /// Refunding holds past their deadline.
@@ -139,7 +142,8 @@ pub enum Exclusive {
 /// The first number of our advisory locks: "toll" in ASCII.
 const OURS: i32 = 0x746f_6c6c;
 
-/// Keeps other nodes from the same work until the transaction ends. `false`: another one is at it. (SQLite has one node.)
+/// Keeps other nodes from the same work until the transaction ends. Returns `false` if another node is doing
+/// it. (SQLite has one node.)
 pub fn exclusive(connection: &mut DbConnection, work: Exclusive) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Taken {
@@ -156,7 +160,7 @@ pub fn exclusive(connection: &mut DbConnection, work: Exclusive) -> QueryResult<
     Ok(taken.taken)
 }
 
-/// The database's clock, in UTC; `None` on SQLite, which has this machine's.
+/// Returns the time of the database's clock, in UTC. `None` on SQLite, which uses this machine's clock.
 pub fn clock_of(connection: &mut DbConnection) -> QueryResult<Option<NaiveDateTime>> {
     #[derive(QueryableByName)]
     struct Clock {

@@ -1,14 +1,14 @@
-//! The URL of a PostgreSQL database, checked before libpq sees it: libpq's errors about a URL quote pieces of it, and
-//! where a password is not encoded, a piece of the password looks like a host, a port or a database.
+//! Checks the URL of a PostgreSQL database before libpq sees it. libpq's errors about a URL quote pieces of
+//! it. If a password is not encoded, a piece of it looks like a host, a port or a database.
 
-/// What libpq reads out of a URL, by libpq's own rules.
+/// The parts that libpq reads from a URL, by libpq's own rules.
 struct Parts<'a> {
-    /// Name and, if there is one, password.
+    /// The name and, if present, the password.
     user: Option<(&'a str, Option<&'a str>)>,
     hosts: &'a str,
-    /// With its slash.
+    /// Starts with its slash.
     database: &'a str,
-    /// Behind its question mark.
+    /// Without its question mark.
     query: &'a str,
 }
 
@@ -31,13 +31,13 @@ fn parts(text: &str) -> Parts<'_> {
 const ENCODE: &str = "write special characters of user, password and database as % and two hexadecimal digits \
                       (@ is %40, : is %3A, / is %2F, ? is %3F)";
 
-/// Says what is wrong, without any part of the URL.
+/// Returns what is wrong, without any part of the URL.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
     if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '#') || !is_encoded(text) {
         return Err(ENCODE);
     }
     let Parts { user, hosts, database, query } = parts(text);
-    // Without a slash before it, a query that holds an @ is read as a login.
+    // Without a slash in front, a query that contains an @ is read as a login.
     let login = user.map(|(name, password)| (name, password.unwrap_or_default()));
     if login.is_some_and(|(name, password)| format!("{name}{password}").contains('?'))
         || database.contains('@')
@@ -57,7 +57,7 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Every % stands before two hexadecimal digits, and no character is U+0000.
+/// Whether two hexadecimal digits follow each %, and no character is U+0000.
 fn is_encoded(text: &str) -> bool {
     text.split('%').skip(1).all(|after| {
         let digits = after.as_bytes().get(..2);
@@ -81,7 +81,7 @@ fn is_host(text: &str) -> bool {
     is_name && (port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
-/// The URL for people: without the password, and without the query, which may hold one, too.
+/// Returns the URL for display, without the password and without the query, which may contain one.
 pub(super) fn shown(text: &str) -> String {
     let Parts { user, hosts, database, .. } = parts(text);
     let user = match user {

@@ -1,12 +1,13 @@
-//! Reading: a few threads that take what is queued and run it on pooled connections.
+//! Reading: a few threads take queued reads and run them on pooled connections.
 //!
-//! A query may block, so a request hands it to such a thread. Handing over costs more than a look-up by an index
-//! does; so under load a thread takes several reads at once, with one connection for all of them.
+//! A query may block, so a request hands it to such a thread. The hand-over costs more than a look-up by an
+//! index, so under load a thread takes several reads at once, with one connection for all of them.
 //!
-//! Lists and searches take far longer than look-ups. Users take turns at them, and one thread is left for look-ups.
+//! Lists and searches take far longer than look-ups. Users take turns at them, and one thread is
+//! left for look-ups.
 //!
-//! A thread whose read takes long may hang with its connection. Another thread then takes its seat, and the reads that
-//! waited behind that one go back into the queue. The answer is still sent if it comes in time.
+//! A thread whose read takes long may hang with its connection. Another thread then takes its seat, and the
+//! reads that waited behind it go back into the queue. The answer is still sent if it comes in time.
 
 mod queue;
 
@@ -26,15 +27,15 @@ use queue::{After, Queue};
 
 /// How long anybody waits for a read, whatever has become of the database.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-/// After this time another thread takes over from one that still reads, on PostgreSQL.
+/// On PostgreSQL, another thread takes over from one whose read takes longer than this.
 const RELIEVED_AFTER: Duration = Duration::from_millis(1500);
-/// Threads of one node that may hang at once. Each keeps a connection of the pool.
+/// The number of threads of one node that may hang at once. Each keeps a connection of the pool.
 pub(super) const MOST_ABANDONED: u32 = 8;
 
-/// Long reads that may wait, of all users and of one.
+/// The number of long reads that may wait: of all users, and of one.
 const MOST_LONG: usize = 4096;
 const MOST_LONG_OF_ONE: usize = 64;
-/// When to try again where so many wait.
+/// When to retry after too many reads wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The threads that read. Dropping it ends them when their queue is empty.
@@ -42,21 +43,21 @@ pub(super) struct Readers {
     queue: Arc<Queue>,
     /// Turns at long reads, by user.
     turns: FairSemaphore<i64>,
-    /// `None` once it is closed.
+    /// `None` after it was closed.
     pool: Mutex<Option<Pool>>,
     seats: Vec<Mutex<Arc<Hand>>>,
-    /// How many threads hang.
+    /// The number of threads that hang.
     abandoned: Arc<AtomicUsize>,
 }
 
-/// What a thread has taken from the queue.
+/// The reads that a thread has taken from the queue.
 #[derive(Default)]
 struct Hand(Mutex<InHand>);
 
 #[derive(Default)]
 struct InHand {
     reads: VecDeque<Box<dyn Read>>,
-    /// When the present read began.
+    /// When the current read began.
     since: Option<Instant>,
     is_abandoned: bool,
 }
@@ -69,7 +70,7 @@ trait Read: Send {
 struct Job<T, F> {
     job: F,
     reply: oneshot::Sender<Result<T>>,
-    /// Of a long read. It goes with the work, not with the caller, who may leave.
+    /// The turn of a long read. It belongs to the work, not to the caller, who may disconnect.
     _turn: Option<FairPermit<i64>>,
 }
 
@@ -108,7 +109,7 @@ impl Readers {
         let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let pool = pool.ok_or_else(|| io::Error::other("the database is closed"))?;
         let (queue, abandoned) = (self.queue.clone(), self.abandoned.clone());
-        // The first thread is for look-ups alone, if there is another.
+        // The first thread is only for look-ups, if there is another one.
         let mut after = if number == 0 && queue.threads() > 1 { After::LookUpsOnly } else { After::LookUps };
         std::thread::Builder::new().name(format!("reader-{number}")).spawn(move || {
             while let Some(reads) = queue.take(&mut after) {
@@ -126,7 +127,7 @@ impl Readers {
         Ok(())
     }
 
-    /// Lets new threads take over from those that hang. The watchdog calls it all the time, on PostgreSQL.
+    /// Lets new threads take over from those that hang. On PostgreSQL, the watchdog calls it continually.
     pub(super) fn relieve(&self) {
         for (number, seat) in self.seats.iter().enumerate() {
             let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,10 +159,10 @@ impl Readers {
             .unwrap_or_else(|_| Err(too_late()))
     }
 
-    /// Like [`Readers::read`], for reads that take long: users take turns.
+    /// Like [`Readers::read`], for long reads: users take turns.
     ///
     /// # Errors
-    /// Those of the read; [`Error::TooManyRequests`] and [`Error::Busy`] where too many wait.
+    /// Those of the read; [`Error::TooManyRequests`] and [`Error::Busy`] if too many wait.
     pub(super) async fn read_in_turn<T, F>(&self, user_id: i64, job: F) -> Result<T>
     where
         T: Send + 'static,
@@ -198,7 +199,7 @@ fn too_late() -> Error {
 }
 
 impl Readers {
-    /// Takes no more reads. The threads end when their queue is empty.
+    /// Accepts no more reads. The threads end when their queue is empty.
     pub(super) fn close(&self) {
         self.queue.close();
         drop(self.pool.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -212,7 +213,7 @@ impl Drop for Readers {
 }
 
 impl Hand {
-    /// The next read, if there is one for this thread.
+    /// Returns the next read for this thread, if any.
     fn next(&self) -> Option<Box<dyn Read>> {
         let mut hand = self.lock();
         let read = hand.reads.pop_front();
@@ -220,7 +221,7 @@ impl Hand {
         read
     }
 
-    /// Takes away what has not begun.
+    /// Removes and returns the reads that have not begun.
     fn abandon(&self) -> VecDeque<Box<dyn Read>> {
         let mut hand = self.lock();
         hand.is_abandoned = true;

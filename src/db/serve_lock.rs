@@ -1,10 +1,10 @@
-//! One `serve` for an SQLite file: a second one would have a writer of its own, and both would only wait for each
-//! other. Other commands may run beside it.
+//! One `serve` for each SQLite file: a second one would have its own writer, and both would only wait for
+//! each other. Other commands may run beside it.
 //!
-//! There are two locks. One is on a file beside the database, found by its name. The other is on the database itself, so
-//! that it holds whatever name the file is reached by: a hard link, another mount of its folder. Both are `flock`, which
-//! has nothing to do with the `fcntl` locks of SQLite. But closing the descriptor of the database would drop those, so
-//! the lock is let go after the last connection.
+//! There are two locks. One is on a file beside the database, found by its name. The other is on the database
+//! itself, so that it holds under any name of the file: a hard link, or another mount of its folder. Both are
+//! `flock`, which is independent of SQLite's `fcntl` locks. But closing the database's descriptor would drop
+//! the `fcntl` locks, so the lock is released after the last connection.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -20,21 +20,21 @@ use super::file::{
 };
 use super::url::DatabaseUrl;
 
-/// How long a server waits for the lock: another command holds it for a moment when it begins.
+/// How long a server waits for the lock. Another command holds it briefly when it begins.
 const WAIT: Duration = Duration::from_secs(2);
 
 /// Held as long as it lives. The lock dies with the process, however that ends.
 #[derive(Debug)]
 pub struct ServeLock {
-    /// With SQLite.
+    /// Only with SQLite.
     held: Option<Held>,
 }
 
 #[derive(Debug)]
 struct Held {
-    /// As SQLite finds it: without symbolic links.
+    /// The path that SQLite uses: without symbolic links.
     path: PathBuf,
-    /// `None`: there is none, and a restore is about to make it.
+    /// `None` if the database is missing and a restore is about to create it.
     database: Option<Arc<File>>,
     _beside: File,
 }
@@ -59,8 +59,8 @@ pub enum ServeLockError {
 }
 
 impl ServeLock {
-    /// Makes an SQLite file that is not there yet, checks the place where it is, and takes the lock. On PostgreSQL many
-    /// nodes may serve, and there is nothing to lock.
+    /// Creates an SQLite file if it is missing, checks its place, and takes the lock. On PostgreSQL many
+    /// nodes may serve, so there is nothing to lock.
     ///
     /// # Errors
     /// Who has the lock, or why the file must not be opened.
@@ -73,10 +73,10 @@ impl ServeLock {
         Ok(ServeLock { held: Some(lock(database, WAIT)?) })
     }
 
-    /// Takes the lock of an SQLite file if no server holds it.
+    /// Takes the lock of an SQLite file unless a server holds it.
     ///
     /// # Errors
-    /// As [`ServeLock::take`], but for a lock that is taken.
+    /// As [`ServeLock::take`], except for a lock that is already held.
     pub(super) fn take_if_free(url: &DatabaseUrl) -> Result<Option<ServeLock>, ServeLockError> {
         let Some(database) = url.sqlite_path() else { return Ok(None) };
         check_presence(&real(database))?;
@@ -89,7 +89,7 @@ impl ServeLock {
         }
     }
 
-    /// Takes the lock for a restore: whatever state the database is in, and also where it is missing.
+    /// Takes the lock for a restore, in any state of the database, even if it is missing.
     ///
     /// # Errors
     /// Who has the lock.
@@ -103,15 +103,15 @@ impl ServeLock {
         Ok(ServeLock { held: Some(lock(database, WAIT)?) })
     }
 
-    /// The path of the locked database, without symbolic links.
+    /// Returns the path of the locked database, without symbolic links.
     pub(super) fn path(&self) -> Option<&Path> {
         self.held.as_ref().map(|held| held.path.as_path())
     }
 
-    /// Where a server runs on an SQLite file: whether it has this very file open.
+    /// If a server runs on an SQLite file, checks that it has this same file open.
     ///
     /// # Errors
-    /// When it has another one open.
+    /// When it has another file open.
     pub(super) fn check_beside(url: &DatabaseUrl) -> Result<(), ServeLockError> {
         let Some(database) = url.sqlite_path() else { return Ok(()) };
         let path = beside(&real(database), "-lock");
@@ -119,7 +119,7 @@ impl ServeLock {
         if !matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
             return Ok(());
         }
-        // The server may have ended, or begun, between the two looks.
+        // The server may have ended, or started, between the two checks.
         let is_served = |_| {
             let Ok(database) = File::open(database) else { return true };
             let is_locked = matches!(database.try_lock_shared(), Err(TryLockError::WouldBlock));
@@ -131,12 +131,12 @@ impl ServeLock {
         if (0..5).any(is_served) { Ok(()) } else { Err(ServeLockError::OtherFile(database.to_owned())) }
     }
 
-    /// The descriptor of the locked database. It must not be closed before the last connection.
+    /// Returns the descriptor of the locked database. It must not be closed before the last connection.
     pub(super) fn database(&self) -> Option<Arc<File>> {
         self.held.as_ref()?.database.clone()
     }
 
-    /// Checks that the log beside the file is its own, and gives the file a new generation.
+    /// Checks that the log beside the file belongs to it, and gives the file a new generation.
     ///
     /// # Errors
     /// Which files do not belong together.
@@ -152,7 +152,7 @@ fn real(database: &Path) -> PathBuf {
 }
 
 fn lock(database: &Path, wait: Duration) -> Result<Held, ServeLockError> {
-    // By its true name, so that a link to it is no second database.
+    // Use the file's true name, so that a link to it is not a second database.
     let path = real(database);
     let name = beside(&path, "-lock");
     let failed = |path: &Path| {

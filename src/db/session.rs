@@ -1,4 +1,4 @@
-//! A connection with what is known about it.
+//! A connection and its state.
 
 use std::time::{Duration, Instant};
 
@@ -9,26 +9,26 @@ use super::file::{Ticket, advise, is_damage};
 use super::postgres::Backend;
 use crate::error::{Error, Result};
 
-/// How long a writer waits for another process that holds SQLite's write lock. With what comes on top, whoever asked is
-/// answered within 5 s.
+/// How long a writer waits for another process that holds SQLite's write lock. With everything else, callers
+/// get a response within 5 s.
 const LOCK_WAIT: Duration = Duration::from_millis(4_100);
-/// How long one attempt waits, in SQLite, whose own count of time falls behind on a busy machine.
+/// How long one attempt waits inside SQLite. SQLite's own timing falls behind on a busy machine.
 pub(super) const LOCK_ATTEMPT: &str = "busy_timeout = 200";
 
-/// A connection and what tells whether it is still good.
+/// A connection, and what is needed to know whether it is still good.
 pub(super) struct Session {
     connection: DbConnection,
-    /// With SQLite. Dropped after the connection, which counts as open until then.
+    /// Only with SQLite. Dropped after the connection, which counts as open until then.
     ticket: Option<Ticket>,
     broken: bool,
-    /// Since when another process holds the write lock.
+    /// Since when another process has held the write lock.
     locked_since: Option<Instant>,
-    /// The server's end of a writer's connection, on PostgreSQL.
+    /// The server's side of a writer's connection, on PostgreSQL.
     pub(super) backend: Option<Backend>,
 }
 
 impl Session {
-    /// `ticket`: with SQLite.
+    /// `ticket` is given with SQLite.
     pub(super) fn new(connection: DbConnection, ticket: Option<Ticket>) -> Session {
         Session { connection, ticket, broken: false, locked_since: None, backend: None }
     }
@@ -37,12 +37,12 @@ impl Session {
         &mut self.connection
     }
 
-    /// Lets go of everything but the connection, and of the ticket that keeps the database from being closed before it.
+    /// Splits off the connection, and the ticket that keeps the database open until the connection is closed.
     pub(super) fn into_parts(self) -> (DbConnection, Option<Ticket>) {
         (self.connection, self.ticket)
     }
 
-    /// The connection must not be used again.
+    /// Marks the connection as unusable.
     pub(super) fn mark_broken(&mut self) {
         self.broken = true;
     }
@@ -51,13 +51,13 @@ impl Session {
         self.broken
     }
 
-    /// Whether an SQLite file is still the one that this connection has open. SQLite itself would go on writing into a file
-    /// that was moved or deleted, and its chats would be gone at the next start.
+    /// Checks that an SQLite file is still the one that this connection has open. SQLite itself would keep
+    /// writing into a file that was moved or deleted, and its chats would be lost at the next start.
     pub(super) fn check(&self) -> Result<(), String> {
         self.ticket.as_ref().map_or(Ok(()), |ticket| ticket.guard().check())
     }
 
-    /// Whether what was committed is really there. Nobody is told so before.
+    /// Checks that what was committed is really there. Call it before any caller is answered.
     pub(super) fn check_commit(&mut self) -> Result<(), String> {
         match &self.ticket {
             Some(ticket) => ticket.guard().check_log(&mut self.connection),
@@ -65,7 +65,7 @@ impl Session {
         }
     }
 
-    /// Whether `error` says that another process holds SQLite's write lock. The connection is as good as before.
+    /// Whether `error` says that another process holds SQLite's write lock. The connection is still good.
     pub(super) fn is_locked(&mut self, error: &DieselError) -> bool {
         let is_locked = matches!(self.connection, DbConnection::Sqlite(_))
             && matches!(error, DieselError::DatabaseError(_, information)
@@ -76,13 +76,13 @@ impl Session {
         is_locked
     }
 
-    /// Whether the write lock has been waited for long enough. Until it is free, waiting anew is no use: everybody who asks
-    /// would wait as long again.
+    /// Whether a writer has waited long enough for the write lock. Until the lock is free, there is no point
+    /// in waiting again: every caller would wait as long.
     pub(super) fn is_locked_for_long(&self) -> bool {
         self.locked_since.is_some_and(|since| since.elapsed() >= LOCK_WAIT)
     }
 
-    /// An error of a read, with the SQLite file's name and what to do where that is damaged.
+    /// Adds the SQLite file's name, and advice, to a read error that reports damage.
     pub(super) fn explain(&self, error: Error) -> Error {
         match (error, &self.ticket) {
             (Error::Database(error), Some(ticket)) if is_damage(&error.to_string()) => {
@@ -92,7 +92,7 @@ impl Session {
         }
     }
 
-    /// The write lock was free.
+    /// Notes that the write lock was free.
     pub(super) fn note_unlocked(&mut self) {
         self.locked_since = None;
     }

@@ -24,8 +24,8 @@ pub enum Bind<'a> {
     Bytes(&'a [u8]),
     Time(NaiveDateTime),
     MaybeTime(Option<NaiveDateTime>),
-    /// The moment when the statement runs: by the database's own clock on PostgreSQL, whose nodes' clocks differ; this
-    /// time on SQLite.
+    /// The time at which the statement runs. On PostgreSQL it comes from the database's clock, because the
+    /// nodes' clocks differ. On SQLite it is this value.
     Now(NaiveDateTime),
 }
 

@@ -26,7 +26,7 @@ pub enum DatabaseUrlError {
         "it looks like the address of another database: use postgres://USER@HOST/DATABASE, or a file's path"
     )]
     NoPath,
-    /// What is wrong. It holds no part of the URL, which may be a part of the password.
+    /// What is wrong. It contains no part of the URL, since that may be part of the password.
     #[error("{0}")]
     Postgres(&'static str),
     #[error("a database in memory would be lost at exit and differ for each connection: give a file's path")]
@@ -48,7 +48,7 @@ impl FromStr for DatabaseUrl {
         };
         match path {
             "" => Err(DatabaseUrlError::Empty),
-            // A path is shown, and this may be a URL with a password that lost its scheme.
+            // Errors show a path, and this may be a URL with a password that lost its scheme.
             _ if has_credentials(path) => Err(DatabaseUrlError::NoPath),
             _ if path.contains(":memory:") => Err(DatabaseUrlError::InMemory),
             path => Ok(DatabaseUrl::Sqlite(PathBuf::from(path))),
@@ -70,7 +70,7 @@ impl DatabaseUrl {
         matches!(self, DatabaseUrl::Postgres(_))
     }
 
-    /// The path of an SQLite file.
+    /// Returns the path of an SQLite file.
     pub fn sqlite_path(&self) -> Option<&Path> {
         match self {
             DatabaseUrl::Sqlite(path) => Some(path),

@@ -1,4 +1,4 @@
-//! The watchdog of PostgreSQL's connections: lets new threads take over from those that hang.
+//! The watchdog of PostgreSQL's connections. It lets new threads take over from those that hang.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -7,17 +7,17 @@ use std::{io, thread};
 use super::reader::Readers;
 use super::writer::Writers;
 
-/// Between two looks.
+/// Interval between two checks.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The thread. Dropping it ends it.
+/// The watchdog's thread. Dropping this ends the thread.
 pub(super) struct Watchdog {
     stop: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Watchdog {
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub(super) fn start(writers: Arc<Writers>, readers: Arc<Readers>) -> io::Result<Watchdog> {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let told = stop.clone();

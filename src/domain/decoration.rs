@@ -1,13 +1,13 @@
-//! Passwords that are a word that anybody would try, with a little around it: `tollgate2026`, `P@ssw0rd!!`.
+//! Passwords that are a common word with a little around it: `tollgate2026`, `P@ssw0rd!!`.
 
 use std::collections::HashSet;
 
 use super::canonical_of;
 
-/// Characters around a word that make it no better.
+/// The number of characters around a word that do not make it a good password.
 const MOST_AROUND: usize = 10;
 
-/// What a letter may have been replaced by. A 1 stands for two letters.
+/// Look-alikes that may replace a letter. A 1 stands for two letters.
 const LOOK_ALIKES: [(char, char); 9] = [
     ('0', 'o'),
     ('1', 'l'),
@@ -20,8 +20,8 @@ const LOOK_ALIKES: [(char, char); 9] = [
     ('!', 'i'),
 ];
 
-/// The words that a password may be made of: itself, and itself without some of the digits and signs at its ends, as it
-/// is and with the letters that look-alikes stand for. In canonical form, none of them empty.
+/// Returns the words that a password may consist of: the password itself, and without some of the digits and
+/// signs at its ends, each as it is and with look-alikes replaced by letters. In canonical form, none empty.
 pub(super) fn words_of(password: &str) -> HashSet<String> {
     let whole = canonical_of(password.trim());
     let mut words = HashSet::new();
@@ -32,7 +32,7 @@ pub(super) fn words_of(password: &str) -> HashSet<String> {
     words
 }
 
-/// The text without so many of the digits and signs at its ends, for each number of them that makes it no better.
+/// Returns the text with each number of digits and signs removed from its ends, up to [`MOST_AROUND`] in all.
 fn cores(text: &str) -> Vec<&str> {
     let around = |text: &str| text.chars().take(MOST_AROUND).take_while(|c| is_decoration(*c)).count();
     let backwards: String = text.chars().rev().take(MOST_AROUND).collect();
@@ -55,8 +55,8 @@ fn cores(text: &str) -> Vec<&str> {
     cores
 }
 
-/// Whether a password is a name, once or again and again, with no more than digits and signs around it. `name` is in
-/// canonical form.
+/// Whether a password is a name, once or repeated, with only a few digits and signs around it.
+/// `name` is in canonical form.
 pub(super) fn is_decorated(password: &str, name: &str) -> bool {
     let core = name.trim_matches(is_decoration);
     let core = if core.is_empty() { name } else { core };
@@ -65,7 +65,7 @@ pub(super) fn is_decorated(password: &str, name: &str) -> bool {
     if words_of(password).iter().any(|word| is_name(word)) {
         return true;
     }
-    // A name may itself begin or end with what is cut off.
+    // A name may itself begin or end with characters that are removed.
     let whole = canonical_of(password.trim());
     let around = whole.split_once(name).filter(|_| !name.is_empty());
     around.is_some_and(|(before, after)| {

@@ -8,9 +8,9 @@ use super::{Invalid, Username, canonical_of};
 
 /// The fewest characters of a new password (Django's `MinimumLengthValidator`).
 pub const MIN_CHARACTERS: usize = 8;
-/// The name that is looked for in new passwords, as are usernames.
+/// A name that new passwords may not consist of, as with usernames.
 const PRODUCT: &str = "tollgate";
-/// Characters of the shortest common password that is looked for inside another one.
+/// The shortest common password that is searched for inside other passwords, in characters.
 const SHORTEST_WORD: usize = 4;
 /// The most bytes of any password, so that nobody makes the server digest megabytes.
 pub const MAX_BYTES: usize = 1024;
@@ -51,9 +51,9 @@ impl fmt::Debug for Password {
 pub struct NewPassword(Password);
 
 impl NewPassword {
-    /// Wants at least 8 characters and at most 1024 bytes, and none of the words that anybody would try first: the most
-    /// common passwords (Django's `CommonPasswordValidator`), the username, or the name of this server, also where digits
-    /// and signs stand around them or look-alikes in them.
+    /// Requires at least 8 characters and at most 1024 bytes. Rejects words that anybody would try first: the
+    /// most common passwords (Django's `CommonPasswordValidator`), the username, or the name of this server,
+    /// even with digits and signs around them or look-alikes in them.
     pub fn parse(text: &str, username: &Username) -> Result<NewPassword, Invalid> {
         NewPassword::parse_for(text, username.canonical())
     }

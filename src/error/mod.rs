@@ -69,7 +69,7 @@ pub enum Error {
     UnsupportedMediaType,
     #[error("Request header fields too large")]
     HeadTooLarge,
-    /// A limit was reached. Holds which one and when to try again.
+    /// A limit was reached. Holds the limit and when to retry.
     #[error("Too many requests")]
     TooManyRequests(RetryAfter),
     /// The user has as many chats under way as may be.
@@ -82,13 +82,13 @@ pub enum Error {
     /// `Retry-After` in seconds.
     #[error("Too busy")]
     Busy(u64),
-    /// No memory is left for a large body, by `--memory-budget`.
+    /// `--memory-budget` has no memory left for a large body.
     #[error("Too many large requests")]
     MemoryFull,
-    /// No place is left for a large body. Holds how many there are.
+    /// There is no place left for a large body. Holds the number of places.
     #[error("Too many large requests")]
     TooManyLargeBodies(usize),
-    /// Too many passwords wait to be hashed; nothing was done. Holds `Retry-After` in seconds.
+    /// Too many passwords wait to be hashed. Nothing was done. Holds `Retry-After` in seconds.
     #[error("Too busy")]
     PasswordQueueFull(u64),
     /// What answers messages did not accept the request; the charge went back before this is sent.
@@ -100,10 +100,11 @@ pub enum Error {
     /// What answers messages failed; the charge went back before this is sent.
     #[error("The message could not be answered")]
     ResponderFailed(&'static str),
-    /// This node takes no requests now. Holds one fixed word for the reason.
+    /// This node accepts no requests now. Holds one fixed word for the reason.
     #[error("Service unavailable")]
     NotReady(&'static str),
-    /// The same, where the upstream has worked for it: the prompt and what was written are charged.
+    /// The message got no answer, but the upstream has worked on it: the prompt and what was
+    /// written are charged.
     #[error("The message could not be answered")]
     PaidWithoutAnswer(&'static str),
     /// Not confirmed: the work may or may not have been done. The text inside goes to the log.
@@ -117,12 +118,12 @@ pub enum Error {
     Internal(String),
 }
 
-/// Which limit was reached, in words.
+/// The limit that was reached, in words.
 const BOUND: HeaderName = HeaderName::from_static("x-ratelimit-bound");
 
 /// How long a client should wait before it tries again after a 503, in seconds.
 const RETRY_AFTER_UNAVAILABLE: u64 = 2;
-/// And when large bodies take all places or memory.
+/// How long a client should wait when large bodies take all places or all memory, in seconds.
 const RETRY_AFTER_LARGE: u64 = 5;
 /// And after as many chats as may be, as one of them may end at any moment.
 const RETRY_AFTER_CHATS: u64 = 1;

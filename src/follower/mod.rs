@@ -57,11 +57,11 @@ pub struct Follower {
     settled: Settled,
     /// Rows of the next parts.
     rows: i64,
-    /// Since when each table has had something new that was not settled.
+    /// Since when each table has had new rows that are not settled.
     held_up: [Option<Instant>; 3],
 }
 
-/// How long an open transaction may hold the follower up before the log names it.
+/// How long an open transaction may hold up the follower before the log names it.
 const HELD_UP: Duration = Duration::from_secs(60);
 
 impl Default for Follower {
@@ -94,7 +94,7 @@ impl Follower {
         }
     }
 
-    /// Warns once a minute while something new is not settled.
+    /// Warns once a minute while new rows are not settled.
     async fn note(&mut self, db: &Db, place: usize, is_held_up: bool) {
         let Some(since) = self.held_up.get_mut(place) else { return };
         if !is_held_up {

@@ -1,12 +1,15 @@
-//! Up to which id nothing more can appear.
+//! Finds the id up to which no new rows can appear.
 //!
-//! SQLite has one writer, so ids appear in their order. On PostgreSQL a transaction draws its ids before it commits, and
-//! a later one may commit first. Each of ours has its transaction id before it draws one of these ids: it locks a user's
-//! row first, or takes the transaction id on purpose. So whoever may still bring an id below one that was visible has a
-//! transaction id below one that is drawn after that look, and what was visible is settled once all those have ended.
+//! SQLite has one writer, so ids appear in order. On PostgreSQL a transaction draws its ids before it
+//! commits, and a later one may commit first. Each of our transactions has its transaction id before it
+//! draws one of these ids: it locks a user's row first, or takes the transaction id on purpose. The follower
+//! reads the highest visible id, and then a transaction id as a bound. Every transaction that may still add
+//! a row below the visible id has a transaction id below the bound. Once all of those have ended, the rows
+//! up to the visible id are settled.
 //!
-//! Transactions of other databases of the cluster draw none of these ids. So the open ones are counted for this database
-//! alone, one by one, the prepared ones too: a snapshot knows only the oldest of the whole cluster.
+//! Transactions of the cluster's other databases draw none of these ids. So only this database's
+//! open transactions count, one by one, including prepared ones. A snapshot knows only the oldest
+//! of the whole cluster.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -28,14 +31,14 @@ pub(super) struct Seen {
 
 #[derive(Clone, Copy, Debug)]
 struct Transactions {
-    /// All of this database before this one have ended.
+    /// All transactions of this database before this one have ended.
     oldest_open: i64,
     /// Whoever may still bring an id below the highest is before this one.
     bound: i64,
 }
 
-/// The open transactions of this database that have an id. PostgreSQL lists the lower 32 bits; those that are missing are
-/// the ones of the id that is drawn next, or one less.
+/// The open transactions of this database that have an id. PostgreSQL lists the lower 32 bits. The missing
+/// upper bits are those of the id that is drawn next, or one less.
 const OPEN: &str = "
     SELECT next.id + (CAST(CAST(open.xid AS TEXT) AS BIGINT) - next.id % 4294967296 + 6442450944) % 4294967296 - 2147483648
         AS id, open.who
@@ -64,7 +67,7 @@ pub(super) fn look(conn: &mut DbConnection, followed: Followed, mark: i64) -> Qu
     Ok(Seen { highest, transactions: Some(Transactions { oldest_open, bound }) })
 }
 
-/// Who has the oldest open transaction of this database, in words; `None`: nobody has one.
+/// Describes the oldest open transaction of this database. `None` if there is none.
 pub(super) fn oldest(conn: &mut DbConnection) -> QueryResult<Option<String>> {
     if matches!(conn, DbConnection::Sqlite(_)) {
         return Ok(None);

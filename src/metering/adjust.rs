@@ -1,4 +1,5 @@
-//! An adjustment: an administrator gives or takes tokens, with a reason; one user's, or many users' alike.
+//! An adjustment: an administrator adds or removes tokens, with a reason, for one user or for many
+//! users alike.
 
 use std::collections::BTreeSet;
 
@@ -74,7 +75,7 @@ pub fn adjust(conn: &mut DbConnection, adjustment: &Adjustment) -> QueryResult<A
     Ok(Adjusted::Done { balance })
 }
 
-/// The same adjustment of many users. Their operation ids are made of `seed`.
+/// An adjustment of many users by the same amount. Their operation ids are derived from `seed`.
 #[derive(Clone, Debug)]
 pub struct AdjustmentOfMany {
     pub user_ids: Vec<i64>,
@@ -99,8 +100,8 @@ impl AdjustmentOfMany {
     }
 }
 
-/// Adjusts many users: on PostgreSQL in one statement. Returns what became of each. Unlike [`adjust`], it does not look
-/// whether it was done before: the caller makes sure of that in the same transaction.
+/// Adjusts many users: on PostgreSQL in one statement. Returns the outcome for each. Unlike [`adjust`], it
+/// does not check whether it was done before: the caller must do so in the same transaction.
 pub fn adjust_many(conn: &mut DbConnection, adjustment: &AdjustmentOfMany) -> Result<Vec<(i64, Adjusted)>> {
     match conn {
         DbConnection::Postgres(conn) => adjust_set(conn, adjustment),
@@ -138,7 +139,7 @@ fn adjust_set(conn: &mut PgConnection, adjustment: &AdjustmentOfMany) -> Result<
         .bind::<Nullable<BigInt>, _>(adjustment.actor_id)
         .bind::<Text, _>(&adjustment.note)
         .load(conn)?;
-    // The rows are locked before they are changed, so these can only differ by a defect. Then nothing may stay.
+    // The rows are locked before they are changed, so the counts differ only by a defect. Then roll back.
     if rows.first().is_some_and(|row| row.moved != row.done) {
         return Err(Error::Internal("an adjustment changed the wrong number of users".to_owned()));
     }

@@ -128,8 +128,8 @@ impl Inner {
                     if added.is_err() {
                         return End::Failed(Failure::Endless);
                     }
-                    // Why the answer ends is told at its end. A client that was told before anything is written would take
-                    // nothing for an answer.
+                    // The finish reason is sent at the end. A client that got it before any text would take
+                    // an empty answer for a good one.
                     if piece.finish_reason.is_some() && !heard.answer.has_begun() {
                         continue;
                     }

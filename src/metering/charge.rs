@@ -34,7 +34,7 @@ pub struct Charge {
     pub conversation_id: Option<i64>,
     pub key: Option<(IdempotencyKey, Fingerprint)>,
     pub operation_id: OperationId,
-    /// This node's time. PostgreSQL takes its own.
+    /// This node's time. PostgreSQL uses its own.
     pub now: NaiveDateTime,
 }
 
@@ -66,7 +66,7 @@ pub struct Charged {
     pub user_id: i64,
     /// The balance after the charge.
     pub balance: i64,
-    /// When it was charged, by the database's clock on PostgreSQL.
+    /// The time of the charge, on PostgreSQL by the database's clock.
     pub created_at: NaiveDateTime,
 }
 
@@ -82,7 +82,7 @@ impl SetCommand for Charge {
     fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> Result<Vec<Option<Verdict>>> {
         match conn {
             DbConnection::Postgres(_) => charge_set::run(conn, charges, again),
-            // Nobody else holds a lock.
+            // SQLite has one writer, so nobody else holds a lock.
             DbConnection::Sqlite(_) => {
                 charges.iter().map(|charge| charge.run_on_sqlite(conn, again).map(Some)).collect()
             }

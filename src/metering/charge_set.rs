@@ -17,14 +17,15 @@ use crate::models::{LedgerEntry, StoredKey};
 
 const SQL: &str = include_str!("charge_set.sql");
 
-/// Runs the charges in their order, one statement for each run of charges of one kind and price (in the statement a
-/// window function decides which of one user's charges fit, which needs them to be equal). `None`: another transaction
-/// has locked the payer's row. `again`: an earlier COMMIT may have done some of them, so those are looked up first.
+/// Runs the charges in order, one statement for each run of charges of the same kind and price. (A window
+/// function in the statement decides which of one user's charges fit, and needs equal prices.) `None` means
+/// that another transaction has locked the payer's row. With `again`, an earlier COMMIT may have done some of
+/// them, so those are looked up first.
 pub(super) fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> Result<Vec<Option<Verdict>>> {
     let looks_elsewhere = charges.iter().any(|charge| charge.key.is_some() || charge.is_hold());
     let is_mixed = !charges.iter().all(|charge| alike(charge, charges[0]));
     let locked = if again || looks_elsewhere || is_mixed { Some(lock_payers(conn, charges)?) } else { None };
-    // Looked up under the lock, which a COMMIT that is still under way holds.
+    // Looked up under the lock: a COMMIT that is still under way holds it.
     let done = if again { find_done(conn, charges)? } else { HashMap::new() };
     let open: Vec<&Charge> =
         charges.iter().copied().filter(|charge| !done.contains_key(&id_of(charge))).collect();
@@ -47,7 +48,7 @@ fn id_of(charge: &Charge) -> Vec<u8> {
     charge.operation_id.as_bytes().to_vec()
 }
 
-/// The charges that were committed, by their operation ids.
+/// Returns the charges that were committed, by their operation ids.
 fn find_done(conn: &mut DbConnection, charges: &[&Charge]) -> Result<HashMap<Vec<u8>, Charged>> {
     let ids: Vec<Vec<u8>> = charges.iter().copied().map(id_of).collect();
     let entries = LedgerEntry::find_by_operations(conn, &ids)?;
@@ -63,9 +64,9 @@ fn alike(a: &Charge, b: &Charge) -> bool {
     (a.price, a.is_hold(), a.concurrent_chats) == (b.price, b.is_hold(), b.concurrent_chats)
 }
 
-/// Locks all payers that can be locked, before anything else, and returns their ids. A single statement does so by
-/// itself, but it reads all other tables as they were when it began, so that it would miss an idempotency key or a hold
-/// that was committed a moment before it came to the row.
+/// Locks all payers that can be locked, before anything else, and returns their ids. A single statement would
+/// lock them by itself. But it reads all other tables as they were when it began, so it would miss an
+/// idempotency key or a hold that was committed just before it reached the row.
 fn lock_payers(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<i64>> {
     let digests = charges.iter().map(|charge| charge.auth_token.as_bytes().as_slice()).collect();
     Ok(LockPayers { digests }.load(postgres(conn)?)?)
@@ -150,7 +151,7 @@ struct Row {
     seen_chat_id: Option<i64>,
     chat_id: Option<i64>,
     charged_at: Option<NaiveDateTime>,
-    /// Another transaction has locked the payer's row.
+    /// Whether another transaction has locked the payer's row.
     is_locked: bool,
     debited: i64,
     payers: i64,
@@ -158,7 +159,7 @@ struct Row {
 
 struct ChargeSet<'a> {
     price: i64,
-    /// The payers that were locked before; `None`: none were.
+    /// The payers that were locked before. `None` if none were.
     locked: Option<&'a [i64]>,
     digests: Vec<&'a [u8]>,
     messages: Vec<&'a str>,

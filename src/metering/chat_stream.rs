@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::models::ChatState;
 use crate::responder::Piece;
 
-/// Parts that may wait for a client that reads slowly. When so many wait, the upstream is no longer read.
+/// The number of parts that may wait for a slow client. At this number, the upstream is no longer read.
 const PARTS_AHEAD: usize = 64;
 
-/// What these may take in memory, in KiB. A part is a few hundred bytes, usually.
+/// The memory that these parts may take, in KiB. A part usually has a few hundred bytes.
 const KIB_AHEAD: u32 = 256;
 
 /// A client that takes nothing for so long has left.
@@ -45,7 +45,7 @@ pub struct Started {
     pub created_at: chrono::NaiveDateTime,
 }
 
-/// An event on its way, with the room that it takes.
+/// An event on its way to the client, and its share of the room.
 type Sent = (Event, Option<OwnedSemaphorePermit>);
 
 /// An answer part by part. Dropping it is leaving: the call is cancelled.
@@ -113,7 +113,7 @@ pub(super) enum Client {
     Streaming {
         open: Option<oneshot::Sender<Result<Opened>>>,
         events: mpsc::Sender<Sent>,
-        /// KiB of parts that may wait.
+        /// The room for waiting parts, in KiB.
         room: Arc<Semaphore>,
         left: CancellationToken,
     },
@@ -165,7 +165,7 @@ impl Client {
         match self {
             Client::Waiting(_) => true,
             Client::Streaming { events, room, .. } => {
-                // A part that is larger than all of the room waits until it has it for itself.
+                // A part that is larger than all of the room waits until all of the room is free.
                 let kib = u32::try_from(piece.weight() >> 10).unwrap_or(KIB_AHEAD).clamp(1, KIB_AHEAD);
                 let sent = async {
                     let room = room.clone().acquire_many_owned(kib).await.ok();

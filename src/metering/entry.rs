@@ -17,7 +17,7 @@ pub(super) struct NewEntry<'a> {
     pub actor_id: Option<i64>,
     pub note: &'a str,
     pub operation_id: OperationId,
-    /// This node's time. PostgreSQL takes its own.
+    /// This node's time. PostgreSQL uses its own.
     pub now: NaiveDateTime,
 }
 

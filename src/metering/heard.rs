@@ -1,4 +1,4 @@
-//! What arrived of an answer, and what it costs: the rows of the charge matrix.
+//! What arrived of an answer, and its cost: the rows of the charge matrix.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::receipt::Receipt;
 use crate::error::{Error, Result};
 use crate::responder::{Answer, Failure, PromptMark, Question, Usage};
 
-/// How the hearing of an answer ended.
+/// How the answer ended for its task.
 #[derive(Clone, Copy)]
 pub(super) enum End {
     Finished,
@@ -18,7 +18,7 @@ pub(super) enum End {
     Failed(Failure),
 }
 
-/// What was heard.
+/// What has arrived of an answer.
 #[derive(Default)]
 pub(super) struct Heard {
     pub answer: Answer,
@@ -26,22 +26,22 @@ pub(super) struct Heard {
     pub first_byte_at: Option<NaiveDateTime>,
     /// Whether the upstream has the prompt.
     pub prompt: PromptMark,
-    /// How long the client has let its answer wait, without the part that it is being sent now.
+    /// How long the client has held up its answer, without the part that is being sent now.
     pub held_up: Duration,
     pub sending_since: Option<Instant>,
 }
 
-/// What a chat comes to.
+/// The outcome of a chat.
 pub(super) struct Outcome {
     pub ending: Ending,
     pub usage: Usage,
-    /// What it costs in the end, where it is not refunded.
+    /// The final cost, if the chat is not refunded.
     pub cost: i64,
 }
 
 impl Heard {
-    /// What the upstream has counted, or else we. What it says before the end is not its last word: then what arrived
-    /// counts, if that is more.
+    /// Returns the usage that the upstream counted, or our own estimate. A count before the end is not final:
+    /// then what arrived counts, if that is more.
     fn used(&self, question: &Question, end: End) -> Usage {
         let counted = self.answer.tokens_estimate();
         match (self.usage, end) {
@@ -58,13 +58,13 @@ impl Heard {
         }
     }
 
-    /// Whether it was the client that used up most of this time. Else whoever reads slowly would have the answer for nothing.
+    /// Whether the client used up most of this time. Otherwise a slow reader would get the answer for free.
     pub fn was_held_up(&self, limit: Duration) -> bool {
         let now = self.sending_since.map_or(Duration::ZERO, |since| since.elapsed());
         (self.held_up + now) * 2 >= limit
     }
 
-    /// The row of the charge matrix that it is. `held` is what was taken.
+    /// Maps the outcome to its row in the charge matrix. `held` is the amount that was taken.
     pub fn outcome(&self, question: &Question, price: Price, held: i64, end: End) -> Outcome {
         let usage = self.used(question, end);
         let has_begun = self.answer.has_begun();
@@ -104,7 +104,7 @@ impl Heard {
     }
 }
 
-/// What the client is told.
+/// Returns the result that the client gets.
 pub(super) fn told(ended: Result<Ended>, end: End, receipt: Receipt) -> Result<Receipt> {
     match (ended?, end) {
         (Ended::AlreadyRefunded | Ended::NoSuchChat, _) => {
@@ -112,7 +112,7 @@ pub(super) fn told(ended: Result<Ended>, end: End, receipt: Receipt) -> Result<R
         }
         (_, End::Failed(failure)) if receipt.charged > 0 => Err(Error::PaidWithoutAnswer(failure.reason())),
         (_, End::Failed(failure)) => Err(failure.into()),
-        // Whoever reads this has not left, but was taken for one who had.
+        // A client that gets this error has not disconnected, but was too slow and counted as disconnected.
         (_, End::Left) => Err(Error::ReadTooSlowly),
         (Ended::Now { balance }, End::Finished) => Ok(Receipt { remaining: balance, ..receipt }),
         (Ended::AlreadyComplete, End::Finished) => Ok(receipt),

@@ -19,12 +19,14 @@ use crate::schema::{chats, users};
 pub enum Ending {
     /// Answered: the charge stays, but for what a price by usage gives back.
     Complete { arrived: Arrived, cost: Option<i64> },
-    /// The client left when the upstream had the prompt or part of the answer was there: that is paid for.
+    /// The client disconnected after the upstream had the prompt or part of the answer had arrived.
+    /// Those are charged.
     Cancelled { arrived: Arrived, cost: Option<i64> },
     /// The client left before the answer began: the charge goes back.
     LeftEarly,
-    /// Not answered, or not to the end. The charge goes back, but for what the prompt and the part of the answer cost that
-    /// the upstream has worked for (`settled`, in tokens). `reason` is a word of ours, shown to the user.
+    /// There is no answer, or only part of one. The charge is refunded, except what the upstream
+    /// has worked for (`settled`, in tokens): the prompt and the part of the answer. `reason` is
+    /// our own wording, shown to the user.
     Failed { reason: Reason, arrived: Arrived, settled: Option<i64> },
     /// Given up by an administrator: the charge goes back, with the administrator's reason in the ledger.
     Released { actor_id: Option<i64>, note: String },

@@ -12,7 +12,7 @@ use crate::responder::{DUMMY, Earlier, Offer, Question, Responder};
 
 /// A question that is ready to be paid for and asked.
 pub(super) struct Prepared {
-    /// Who asks.
+    /// The user who asks.
     pub user_id: i64,
     pub question: Question,
     pub price: Price,

@@ -21,18 +21,18 @@ pub struct Receipt {
     pub remaining: i64,
     /// The answer is that of an earlier request with the same idempotency key; nothing was charged now.
     pub replayed: bool,
-    /// Complete; or cancelled or failed, where the part of the answer that is there was paid for: only a retry can find
-    /// such a one.
+    /// `Complete`. `Cancelled` or `Failed` for a partial answer that was charged; only an
+    /// idempotent replay returns one.
     pub state: ChatState,
     /// When it was charged.
     pub created_at: NaiveDateTime,
 }
 
 impl Receipt {
-    /// That of a chat that was paid for before. `charged` is what it cost then.
+    /// The receipt of a chat that was charged before. `charged` is what it cost then.
     ///
     /// # Errors
-    /// [`Error::PaidWithoutAnswer`]: nothing of an answer is there.
+    /// [`Error::PaidWithoutAnswer`] if no part of an answer exists.
     pub(super) fn replayed(chat: Chat, charged: i64, balance: i64) -> Result<Receipt> {
         let has_answer = chat.response.is_some() || chat.answer_extras.is_some();
         if !has_answer && chat.state != ChatState::Complete {
@@ -64,7 +64,7 @@ impl Receipt {
     }
 }
 
-/// Why a chat that was paid for has no answer, as it was stored.
+/// Returns the stored reason why a charged chat has no answer.
 fn reason_of(chat: &Chat) -> Reason {
     let reasons = [LEFT, Failure::TooLong.reason(), Failure::WroteNothing.reason()];
     let stored = reasons.into_iter().find(|reason| chat.failure.as_deref() == Some(*reason));

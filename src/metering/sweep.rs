@@ -1,6 +1,6 @@
-//! The sweeper: refunds holds whose deadline is past, as after a crash, and forgets old idempotency keys. It runs
-//! on every node, one at a time. Two at once would do no harm, as each hold is ended by one statement that only one of
-//! them wins, but they would only wait for each other.
+//! The sweeper: refunds holds whose deadline is past, for example after a crash, and deletes old idempotency
+//! keys. It runs on every node, one at a time. Two at once would do no harm, since one statement ends each
+//! hold and only one of them succeeds, but they would only wait for each other.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::dsl::sql;
@@ -23,15 +23,15 @@ const KEEP_KEYS: TimeDelta = TimeDelta::hours(24);
 
 /// Holds that one sweep ends, at most; the next one comes soon.
 const HOLDS_A_SWEEP: i64 = 5000;
-/// Holds that are ended in one transaction.
+/// The number of holds that are ended in one transaction.
 const PART: usize = 100;
 
-/// A hold, and whose it is.
+/// The ids of a hold and of its user.
 type Hold = (i64, i64);
 
-/// Refunds the holds whose deadline is past; returns how many. On PostgreSQL one node does so at a time. A hold that
-/// cannot be ended (its ledger was damaged, say, or its user's row is locked) is told to the log, and does not keep the
-/// others waiting.
+/// Refunds the holds whose deadline is past, and returns their number. On PostgreSQL one node at a time does
+/// so. If a hold cannot be ended (for example, its ledger is damaged or its user's row is locked), the log
+/// says so, and the other holds do not wait for it.
 pub async fn sweep(db: &Db) -> Result<usize> {
     let mut refunded = 0;
     let overdue = db.read(|conn| Ok(overdue(conn, clock::now(), HOLDS_A_SWEEP)?)).await?;
@@ -47,7 +47,7 @@ pub async fn sweep(db: &Db) -> Result<usize> {
     Ok(refunded)
 }
 
-/// Ends each user's holds apart, and where that fails each hold.
+/// Ends each user's holds separately. If that fails, ends each hold separately.
 async fn end_by_user(db: &Db, part: &[Hold]) -> usize {
     let mut refunded = 0;
     let mut part = part.to_vec();
@@ -55,7 +55,7 @@ async fn end_by_user(db: &Db, part: &[Hold]) -> usize {
     for of_one in part.chunk_by(|(_, one), (_, other)| one == other) {
         match end(db, of_one.to_vec()).await {
             Ok(count) => refunded += count.unwrap_or(0),
-            // It is the user's row that cannot be had.
+            // The user's row is not available.
             Err(Error::Unavailable(why)) => tell(of_one, &Error::Unavailable(why)),
             Err(_) => {
                 for hold in of_one {
@@ -70,7 +70,8 @@ async fn end_by_user(db: &Db, part: &[Hold]) -> usize {
     refunded
 }
 
-/// Ends holds in one transaction; returns how many of them were still open. `None`: another node is at it.
+/// Ends holds in one transaction. Returns the number that were still open. `None` if another node
+/// is sweeping.
 async fn end(db: &Db, part: Vec<Hold>) -> Result<Option<usize>> {
     let users: Vec<i64> = part.iter().map(|(_, user_id)| *user_id).collect();
     let part: Vec<(i64, OperationId)> =
@@ -79,7 +80,7 @@ async fn end(db: &Db, part: Vec<Hold>) -> Result<Option<usize>> {
         if !exclusive(conn, Exclusive::Sweep)? {
             return Ok(None);
         }
-        // Before the chats, as everybody else does.
+        // Lock users before chats, as everybody else does.
         lock_users(conn, users.clone())?;
         let mut ended = 0;
         for (chat_id, operation_id) in &part {

@@ -41,7 +41,7 @@ pub struct ChatRequest {
     pub prompt: Prompt,
     /// With the digest of the request, by which another request under the same key is told apart.
     pub key: Option<(IdempotencyKey, Fingerprint)>,
-    /// The memory that a large prompt takes until it is answered.
+    /// The memory that a large prompt takes until the answer has ended.
     pub memory: Option<Arc<MemoryShare>>,
 }
 
@@ -176,7 +176,7 @@ impl Inner {
             return None;
         }
         let response = self.responder.answer_at_once(&request.message)?;
-        // Whose it is, the charge finds out by itself.
+        // The charge itself finds the user.
         let prepared = Prepared::dummy(0, self.prices.chat);
         Some(Charge { response: Some(response), ..self.new_charge(request, &prepared) })
     }

@@ -58,7 +58,8 @@ impl NewAuditEntry<'_> {
         diesel::insert_into(dsl::audit_log).values(self).execute(conn)
     }
 
-    /// Inserts many: on PostgreSQL in one statement, as the way to the server and back takes longer than storing a row.
+    /// Inserts many entries: on PostgreSQL in one statement, as a round trip to the server takes
+    /// longer than storing a row.
     pub fn insert_all(conn: &mut DbConnection, entries: &[NewAuditEntry<'_>]) -> QueryResult<()> {
         match conn {
             DbConnection::Postgres(conn) => {

@@ -117,7 +117,7 @@ impl AuthToken {
         diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(surplus))).execute(conn)
     }
 
-    /// Removes some of the earliest of a user's that have ended, beyond the latest `keep`.
+    /// Deletes some of a user's earliest ended auth tokens, beyond the latest `keep`.
     pub fn prune_ended(
         conn: &mut DbConnection,
         user_id: i64,
@@ -171,8 +171,8 @@ impl AuthToken {
         diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(ids))).execute(conn)
     }
 
-    /// Looks at up to `most` ids above `after`. Returns the last of them, and the live login-made ones that were not used
-    /// after `unused_since`. `None`: there are no further ids.
+    /// Scans up to `most` ids above `after`. Returns the last of them, and the live login-made auth tokens
+    /// among them that were not used after `unused_since`. `None` if there are no further ids.
     pub fn idle_logins(
         conn: &mut DbConnection,
         after: i64,
@@ -212,7 +212,8 @@ fn live(user_id: i64, now: NaiveDateTime) -> _ {
     dsl::auth_tokens.filter(dsl::user_id.eq(user_id)).filter(dsl::revoked_at.is_null()).filter(unexpired)
 }
 
-/// Those made by a login that are not revoked and were last used, or made, before `unused_since`.
+/// Matches auth tokens made by a login that are not revoked and were last used, or made, before
+/// `unused_since`.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn idle(unused_since: NaiveDateTime) -> _ {
     let never_used = dsl::last_used_at.is_null().and(dsl::created_at.lt(unused_since));

@@ -228,7 +228,8 @@ impl Chat {
             .load(conn)
     }
 
-    /// The same, but no more than fit in so many bytes, and at least one. What does not fit is not read.
+    /// Returns a page of a user's chats, newest first: as many as fit in `bytes`, and at least one.
+    /// The rest is not read.
     pub fn page_within(
         conn: &mut DbConnection,
         user_id: i64,

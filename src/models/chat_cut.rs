@@ -1,5 +1,5 @@
-//! Chats with their texts cut. An answer is bounded before it is stored, but what older versions stored was not: rows of
-//! 44 MB are possible, and a page of them would take all the memory.
+//! Chats with their texts cut. Answers are limited before they are stored, but older versions had no limit:
+//! rows of 44 MB are possible, and a page of them would take all the memory.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -9,14 +9,14 @@ use super::{Chat, Keyset};
 use crate::db::DbConnection;
 use crate::schema::chats::dsl;
 
-/// Characters of each text that are read for one chat's own answer. No answer of this version has more, unless it has
-/// more than 64 bytes a token, 32,000 times.
+/// The number of characters of each text that are read to show one chat. An answer of this version can be
+/// longer only if it may have more than about 32,000 tokens, at 64 bytes each.
 pub const MOST_READ: usize = 2 << 20;
 
-/// Characters of each text that are read for a list.
+/// The number of characters of each text that are read for a list.
 const EXCERPT: usize = 1000;
 
-/// How long the texts of a chat are, in bytes.
+/// The lengths of a chat's texts, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TextSizes {
     pub message: i64,
@@ -25,22 +25,22 @@ pub struct TextSizes {
 }
 
 impl Chat {
-    /// A chat whose texts are cut after `most` characters.
+    /// Finds a chat. Its texts are cut after `most` characters.
     pub fn find_cut(conn: &mut DbConnection, id: i64, most: usize) -> QueryResult<Option<Chat>> {
         Ok(Chat::load_cut(conn, &[id], most)?.pop())
     }
 
-    /// The same, if it is a user's own.
+    /// Finds a chat of this user. Its texts are cut after `most` characters.
     pub fn find_cut_of(conn: &mut DbConnection, user_id: i64, id: i64) -> QueryResult<Option<Chat>> {
         Ok(Chat::find_cut(conn, id, MOST_READ)?.filter(|chat| chat.user_id == user_id))
     }
 
-    /// Chats for a list, in any order, with the beginnings of their texts.
+    /// Returns chats for a list, in any order, with the beginnings of their texts.
     pub fn excerpts(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<Chat>> {
         Chat::load_cut(conn, ids, EXCERPT)
     }
 
-    /// A user's chats for a list, newest first, with the beginnings of their texts.
+    /// Returns a user's chats for a list, newest first, with the beginnings of their texts.
     pub fn excerpts_of(conn: &mut DbConnection, user_id: i64, page: Keyset) -> QueryResult<Vec<Chat>> {
         let ids: Vec<i64> = dsl::chats
             .filter(dsl::user_id.eq(user_id))
@@ -81,7 +81,7 @@ impl Chat {
             .load(conn)
     }
 
-    /// How long its texts are.
+    /// Returns the lengths of a chat's texts.
     pub fn text_sizes(conn: &mut DbConnection, id: i64) -> QueryResult<TextSizes> {
         let size = |column: &str| format!("CAST(coalesce(octet_length(chats.{column}), 0) AS BIGINT)");
         let sizes: Option<(i64, i64, i64)> = dsl::chats

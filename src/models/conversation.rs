@@ -11,7 +11,8 @@ use crate::db::DbConnection;
 use crate::schema::chats;
 use crate::schema::conversations::{self, dsl};
 
-/// Characters of a message, and of its answer, that a model is told again. Older versions stored answers of any size.
+/// The number of characters of a message, and of its answer, that a model gets again. Older
+/// versions stored answers of any size.
 const MOST_TOLD: usize = 256 << 10;
 
 /// A conversation that was not deleted. Its messages are chats.
@@ -95,7 +96,7 @@ impl Conversation {
             .execute(conn)
     }
 
-    /// Its chats, newest first, no more than fit in so many bytes, and at least one.
+    /// Returns the conversation's chats, newest first: as many as fit in `bytes`, and at least one.
     pub fn chats(conn: &mut DbConnection, id: i64, page: Keyset, bytes: usize) -> QueryResult<Rows<Chat>> {
         let lengths: Vec<Lengths> = chats::table
             .filter(chats::conversation_id.eq(id))

@@ -80,7 +80,7 @@ impl LedgerEntry {
             .optional()
     }
 
-    /// The entries that operations have written, of those that were committed.
+    /// Returns the committed entries of these operations.
     pub fn find_by_operations(conn: &mut DbConnection, ids: &[Vec<u8>]) -> QueryResult<Vec<LedgerEntry>> {
         let found = dsl::ledger_entries.filter(dsl::operation_id.eq_any(ids));
         found.select(LedgerEntry::as_select()).load(conn)

@@ -35,19 +35,19 @@ pub use session::{NewSession, Session};
 pub use user::{User, UserChanges, UserLimits};
 pub use verification::Verification;
 
-/// Bytes of a page of a list, about.
+/// The approximate size of a page of a list, in bytes.
 pub const PAGE_BYTES: usize = 1024 * 1024;
 
-/// Rows of a page.
+/// The rows of a page.
 #[derive(Clone, Debug)]
 pub struct Rows<R> {
     pub rows: Vec<R>,
-    /// There may be more of them, on the next page.
+    /// Whether there may be more rows, on the next page.
     pub has_more: bool,
 }
 
 impl Keyset {
-    /// The rows of this page, which has more after it if it is full.
+    /// Builds the page from its rows. There may be more rows if the page is full.
     pub fn rows<R>(self, rows: Vec<R>) -> Rows<R> {
         let has_more = i64::try_from(rows.len()).is_ok_and(|count| count >= self.limit);
         Rows { rows, has_more }

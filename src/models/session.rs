@@ -90,7 +90,7 @@ impl Session {
         diesel::update(dsl::sessions.find(id)).set(dsl::last_used_at.eq(now)).execute(conn)
     }
 
-    /// Gives a session another secret: the old one opens nothing any more.
+    /// Gives a session a new secret. The old one no longer works.
     pub fn renew(conn: &mut DbConnection, id: i64, digest: TokenDigest) -> QueryResult<usize> {
         diesel::update(dsl::sessions.find(id)).set(dsl::digest.eq(digest.as_bytes().to_vec())).execute(conn)
     }

@@ -1,15 +1,16 @@
-//! Texts that may be long: SQL functions for them, and pages with no more of them than fit in memory.
+//! Long texts: SQL functions for them, and pages that fit in memory.
 
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Nullable, Text};
 
 use super::{Keyset, Rows};
 
-/// Bytes of the texts of a chat: message, response, and what else there is.
+/// The lengths of a chat's texts, in bytes: the message, the response, and the rest.
 pub(super) type Lengths = (Option<i32>, Option<i32>, Option<i32>);
 
 impl Keyset {
-    /// The rows of this page that fit in so many bytes, and at least one; `lengths` are those of the whole page.
+    /// Returns the rows of this page that fit in `bytes`, and at least one. `lengths` are those of
+    /// the whole page.
     pub(super) fn fitting<R>(
         self,
         lengths: &[Lengths],
@@ -26,25 +27,25 @@ impl Keyset {
         let limit = i64::try_from(number).unwrap_or(self.limit);
         let is_cut = number < lengths.len();
         let is_full = i64::try_from(lengths.len()).is_ok_and(|count| count >= self.limit);
-        // A limit of nothing would be one more query.
+        // A query with a limit of 0 would be a needless one.
         let rows = if number == 0 { Vec::new() } else { fetch(Keyset { limit, ..self })? };
         Ok(Rows { rows, has_more: is_cut || is_full })
     }
 }
 
 diesel::define_sql_function! {
-    /// How many bytes a text has, which is known without reading all of it.
+    /// Returns the length of a text in bytes, without reading all of it.
     fn octet_length(text: Nullable<Text>) -> Nullable<Integer>;
 }
 
 diesel::define_sql_function! {
-    /// A part of a text: from which character, counted from 1, and how many.
+    /// Returns a part of a text: `number` characters, starting at character `from`, counted from 1.
     #[sql_name = "substr"]
     fn part(text: Text, from: Integer, number: Integer) -> Text;
 }
 
 diesel::define_sql_function! {
-    /// The same of what may be NULL.
+    /// Like `part`, for a text that may be NULL.
     #[sql_name = "substr"]
     fn part_of(text: Nullable<Text>, from: Integer, number: Integer) -> Nullable<Text>;
 }

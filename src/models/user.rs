@@ -102,9 +102,9 @@ impl User {
             .optional()
     }
 
-    /// The password hashes of so many of the oldest users and as many of the latest.
+    /// Returns the password hashes of the `most` oldest and the `most` latest users.
     pub fn some_password_hashes(conn: &mut DbConnection, most: i64) -> QueryResult<Vec<String>> {
-        // A range of ids, so that it is seen to walk the index.
+        // A range of ids, so that a test can see that the query walks the index.
         let hashes = || users::table.select(users::password).filter(users::id.gt(0)).limit(most);
         let mut found: Vec<String> = hashes().order(users::id).load(conn)?;
         found.extend(hashes().order(users::id.desc()).load::<String>(conn)?);

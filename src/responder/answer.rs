@@ -10,13 +10,13 @@ use crate::domain::has_more_values;
 /// Probabilities take up to a hundred times as much as the text that they are of: those of a longer answer are not stored.
 const MOST_WITH_LOGPROBS: i64 = 1024;
 
-/// Nor are they where they take more than this, in bytes of memory.
+/// Log probabilities that take more memory than this, in bytes, are not stored either.
 const MOST_STORED_LOGPROBS: usize = 128 << 10;
 
-/// Of a list, so many of the last elements are looked through for the one that a part belongs to.
+/// The number of last elements of a list that are searched for the one that a part belongs to.
 const ELEMENTS_LOOKED_AT: usize = 256;
 
-/// The longest stored extras that are read, in bytes, and how many values they may have. Nothing that large is stored any more.
+/// Limits on the stored extras that are read, in bytes and in values. Nothing that large is stored now.
 const MOST_STORED_EXTRAS: usize = 16 << 20;
 const MOST_STORED_VALUES: usize = 100_000;
 
@@ -42,7 +42,7 @@ impl Piece {
         self.delta.get("content").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// About how many bytes of memory it takes.
+    /// Returns the approximate memory that it takes, in bytes.
     pub fn weight(&self) -> usize {
         weight_of_fields(&self.delta) + self.logprobs.as_ref().map_or(0, weight)
     }
@@ -77,12 +77,12 @@ pub struct Answer {
     /// Parts that brought something: each is a token at least.
     pieces: i64,
     bytes: i64,
-    /// About how much memory all takes that is kept besides the text.
+    /// The approximate memory of everything that is kept except the text.
     rest: usize,
     logprobs_weight: usize,
 }
 
-/// What has arrived is more than an answer may have.
+/// The answer has exceeded its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beyond;
 
@@ -134,11 +134,11 @@ impl Answer {
         (!extras.is_empty()).then(|| Value::from(extras).to_string())
     }
 
-    /// Takes a part in, if the answer stays within its bounds. Log probabilities beyond theirs are left out of the whole;
-    /// where the rest is beyond its bound, only the text is kept.
+    /// Adds a part if the answer stays within its limits. Log probabilities beyond their limit are dropped.
+    /// If the rest is beyond its limit, only the text is kept.
     ///
     /// # Errors
-    /// There is more of it than may be.
+    /// The answer exceeds its limits.
     pub fn add(&mut self, piece: &Piece, bounds: &AnswerBounds) -> Result<(), Beyond> {
         self.take(piece);
         if self.logprobs_weight > bounds.logprobs {
@@ -165,7 +165,7 @@ impl Answer {
         if piece.finish_reason.is_some() {
             self.finish_reason.clone_from(&piece.finish_reason);
         }
-        // Those that are left out are not begun anew.
+        // Log probabilities that were dropped do not start again.
         let are_left_out = self.logprobs.is_none() && self.logprobs_weight > 0;
         if let Some(logprobs) = piece.logprobs.as_ref().filter(|_| !are_left_out) {
             let grown = merge(self.logprobs.get_or_insert(Value::Null), logprobs);
@@ -225,7 +225,7 @@ fn is_around(name: &str) -> bool {
     matches!(name, "role" | "index" | "id" | "type")
 }
 
-/// Adds the fields of a part to those of a value. Returns by how much its weight has grown.
+/// Adds the fields of a part to those of a value. Returns how much its weight has grown.
 fn merge_fields(into: &mut Map<String, Value>, delta: &Map<String, Value>) -> usize {
     delta.iter().map(|(name, value)| merge_field(into, name, value)).sum()
 }
@@ -260,8 +260,8 @@ fn first(value: &Value) -> Value {
     }
 }
 
-/// Adds a part to a value: text goes on, objects field by field, elements of lists by their `index` where they have one.
-/// Returns by how much its weight has grown.
+/// Adds a part to a value: appends text, merges objects field by field, and merges elements of lists by their
+/// `index`, if any. Returns how much its weight has grown.
 fn merge(into: &mut Value, part: &Value) -> usize {
     match (into, part) {
         (_, Value::Null) => 0,

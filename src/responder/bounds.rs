@@ -1,32 +1,33 @@
-//! How large an answer may be, by the tokens that it may have.
+//! The limits of an answer, in proportion to the tokens that it may have.
 
-/// Bytes for each token of an answer: no text has more, even where each character is a token.
+/// Bytes of text for each token of an answer. No text has more, even if each character is a token.
 const BYTES_A_TOKEN: usize = 64;
 
-/// Bytes of an event for each token: some upstreams send a whole answer as one event, with characters escaped.
+/// Bytes of an event for each token. Some upstreams send a whole answer as one event, with escaped
+/// characters.
 const EVENT_BYTES_A_TOKEN: usize = 128;
 
 /// Bytes of log probabilities that are kept for each token.
 const LOGPROBS_A_TOKEN: usize = 512;
 
-/// Bytes on the wire for each token: an event of its own, with the probabilities of twenty others.
+/// Bytes on the wire for each token: a separate event, with the probabilities of twenty other tokens.
 const WIRE_A_TOKEN: u64 = 4 << 10;
 
-/// No event is longer, however many tokens an answer may have.
+/// The longest event, however many tokens an answer may have.
 const LONGEST_EVENT: usize = 8 << 20;
 
-/// Objects, lists and elements of one event, or of an answer that comes as a whole.
+/// The number of objects, lists and elements in one event, or in an answer that is not streamed.
 pub(super) const VALUES_OF_AN_EVENT: usize = 10_000;
 
-/// The longest word for why an answer ended.
+/// The longest text of a finish reason, in bytes.
 pub(super) const MOST_OF_A_REASON: usize = 64;
 
-/// The bounds of one answer, in bytes (`events`: a number). An answer that exceeds them fails.
+/// The limits of one answer, in bytes (`events`: a number). An answer that exceeds them fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerBounds {
-    /// What the model wrote: text, arguments of tool calls, thoughts.
+    /// The model's output: text, arguments of tool calls, thoughts.
     pub text: usize,
-    /// All that is kept besides the text, in memory; as JSON it takes less.
+    /// Everything else that is kept, in memory. As JSON it takes less.
     pub rest: usize,
     /// Log probabilities that are kept, in memory.
     pub logprobs: usize,
@@ -36,14 +37,14 @@ pub struct AnswerBounds {
     pub part: usize,
     /// A whole answer of an upstream that does not stream.
     pub whole: usize,
-    /// The body of the response on the wire, whatever is in it.
+    /// The body of the response on the wire, whatever it contains.
     pub wire: u64,
     /// Events.
     pub events: u64,
 }
 
 impl AnswerBounds {
-    /// The bounds of an answer of at most `max_output` tokens.
+    /// Returns the limits of an answer of at most `max_output` tokens.
     pub fn of(max_output: u32) -> AnswerBounds {
         let tokens = usize::try_from(max_output).unwrap_or(usize::MAX);
         let bytes =

@@ -48,13 +48,13 @@ pub enum Failure {
     RateLimited,
     /// 5xx.
     ServerError,
-    /// The model ended its answer without having written anything.
+    /// The model ended its answer without writing anything.
     WroteNothing,
     /// As many calls as may be are in flight, and no place became free in time.
     Busy,
-    /// As many calls of this user wait for a place as may.
+    /// Too many calls of this user already wait for a place.
     TooManyOfUser,
-    /// The model is down, so no call is made for a while: so long.
+    /// The model is down. The duration is the time until the next attempt.
     Resting(Duration),
     /// This server was told to stop.
     Stopped,

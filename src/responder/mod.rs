@@ -48,7 +48,8 @@ pub enum Answering {
 }
 
 impl Place {
-    /// Tells, during the call, whether an upstream has its prompt. The dummy never has.
+    /// Returns a mark that shows, during the call, whether an upstream has the prompt. The dummy
+    /// never has it.
     pub fn prompt_mark(&self) -> PromptMark {
         match self {
             Place::Dummy => PromptMark::default(),
@@ -66,10 +67,10 @@ impl Responder {
         }
     }
 
-    /// Waits for a place among the calls in flight, for a short time.
+    /// Waits briefly for a place among the calls in flight.
     ///
     /// # Errors
-    /// [`Failure::Busy`], [`Failure::TooManyOfUser`] and [`Failure::Resting`]: there is none.
+    /// [`Failure::Busy`], [`Failure::TooManyOfUser`] and [`Failure::Resting`] if there is none.
     pub async fn admit(&self, user_id: i64, model: &str) -> Result<Place, Failure> {
         match self {
             Responder::Dummy(_) => Ok(Place::Dummy),

@@ -1,15 +1,15 @@
-//! About how much memory JSON values take, which is far more than their text.
+//! The approximate memory of JSON values, which is far more than their text.
 
 use serde_json::{Map, Value};
 
-/// A value itself.
+/// Bytes of a value itself.
 const A_VALUE: usize = 72;
-/// What an object takes besides its fields.
+/// Bytes of an object without its fields.
 const AN_OBJECT: usize = 48;
-/// What a field takes besides its name and value.
+/// Bytes of a field without its name and value.
 const A_FIELD: usize = 40;
 
-/// About how many bytes a value takes in memory. Its JSON text is never longer.
+/// Returns the approximate memory of a value, in bytes. Its JSON text is never longer.
 pub(super) fn weight(value: &Value) -> usize {
     A_VALUE
         + match value {
@@ -20,7 +20,7 @@ pub(super) fn weight(value: &Value) -> usize {
         }
 }
 
-/// The same of an object's fields.
+/// Returns the approximate memory of an object's fields, in bytes.
 pub(super) fn weight_of_fields(fields: &Map<String, Value>) -> usize {
     fields.iter().map(|(name, value)| weight_of_field(name, value)).sum()
 }
@@ -29,7 +29,7 @@ pub(super) fn weight_of_field(name: &str, value: &Value) -> usize {
     A_FIELD + escaped_bytes(name) + weight(value)
 }
 
-/// The bytes of a text in JSON, without its quotation marks.
+/// Returns the length of a text in JSON, in bytes, without its quotation marks.
 pub(super) fn escaped_bytes(text: &str) -> usize {
     let more = text.bytes().map(|byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0C => 1,

@@ -106,12 +106,12 @@ pub(crate) fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<
     forget(conn, Place::Chats, ids)
 }
 
-/// Pages of the index that one job rewrites.
+/// The number of index pages that one job rewrites.
 const MERGED_PAGES: i64 = 200;
 
-/// Erases the words of what was forgotten. SQLite's index only notes that a row is gone, and has its words until the part
-/// that they are in is merged with another: so all parts are merged, a little at a time. Its statistics have samples of
-/// names. PostgreSQL has the words until the next VACUUM.
+/// Erases the words of deleted and anonymised rows. SQLite's index only notes that a row is gone, and keeps
+/// its words until their part is merged with another. So all parts are merged, a little at a time. SQLite's
+/// statistics have samples of names. PostgreSQL keeps the words until the next VACUUM.
 pub async fn erase_forgotten(db: &Db) -> Result<()> {
     if db.url().is_postgres() {
         return Ok(());
@@ -119,14 +119,14 @@ pub async fn erase_forgotten(db: &Db) -> Result<()> {
     for place in [Place::Chats, Place::Users] {
         let mut pages = -MERGED_PAGES;
         while db.write_bulk(Scope::none(), move |conn| Ok(merge(conn, place, pages)?)).await? {
-            // A number below zero begins; one above zero goes on.
+            // A negative number begins a merge; a positive one continues it.
             pages = MERGED_PAGES;
         }
     }
     db.write_bulk(Scope::none(), |conn| Ok(forget_samples(conn)?)).await
 }
 
-/// Merges some pages; returns whether there were any.
+/// Merges some pages. Returns whether there were any.
 fn merge(conn: &mut DbConnection, place: Place, pages: i64) -> QueryResult<bool> {
     let changes = |conn: &mut DbConnection| -> QueryResult<i64> {
         DynamicStatement::<BigInt>::new("SELECT total_changes()".to_owned(), Vec::new()).get_result(conn)
@@ -135,7 +135,7 @@ fn merge(conn: &mut DbConnection, place: Place, pages: i64) -> QueryResult<bool>
     let table = place.table();
     let text = format!("INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)");
     DynamicStatement::<()>::new(text, vec![Bind::Integer(pages)]).execute(conn)?;
-    // The command itself counts as one.
+    // The command itself counts as one change.
     Ok(changes(conn)? - before >= 2)
 }
 

@@ -21,10 +21,10 @@ impl Term {
         &self.0
     }
 
-    /// A mark: something other than a word that is known of a row.
+    /// A mark: a known fact about a row that is not a word.
     ///
-    /// Both databases take a term as one word only if it holds nothing but letters, digits and `=`, so the sign of a
-    /// negative number (which no stored row has) is spelt out.
+    /// Both databases take a term as one word only if it has nothing but letters, digits and `=`. So the sign
+    /// of a negative number (which no stored row has) is spelt out.
     fn mark(kind: char, value: impl std::fmt::Display) -> Term {
         Term(format!("{kind}={value}").replace('-', "minus"))
     }

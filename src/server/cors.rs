@@ -1,9 +1,10 @@
-//! CORS: what pages of other origins may do.
+//! CORS: the permissions of other origins' pages.
 
 use actix_cors::Cors;
 use actix_web::middleware::Condition;
 
-/// What pages of other origins may send: the contract's headers, and those that OpenAI's own library adds to each request.
+/// The headers that other origins' pages may send: the contract's, and those that OpenAI's own
+/// library adds to each request.
 const ALLOWED_HEADERS: [&str; 15] = [
     "Authorization",
     "Content-Type",
@@ -22,7 +23,7 @@ const ALLOWED_HEADERS: [&str; 15] = [
     "X-Stainless-Timeout",
 ];
 
-/// What browsers of other origins may do: nothing, unless the settings name them. No cookies, ever.
+/// Permits nothing to browsers of other origins, unless the settings name the origins. Never permits cookies.
 pub fn cors(origins: &[String]) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PATCH", "DELETE"])

@@ -18,7 +18,7 @@ use crate::metering;
 /// Between two looks for holds past their deadline.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const EVERY_MINUTE: Duration = Duration::from_secs(60);
-/// Between two looks for login tokens that went unused for too long.
+/// Interval between two searches for login tokens that went unused for too long.
 const EVERY_TEN_MINUTES: Duration = Duration::from_secs(600);
 const EVERY_HOUR: Duration = Duration::from_secs(3600);
 
@@ -103,7 +103,8 @@ fn say(what: &str, forgotten: Result<usize>) {
     }
 }
 
-/// The clocks of nodes and database may differ by so much: auth tokens and sessions end by the node's.
+/// The largest accepted difference between the clocks of node and database. Auth tokens and
+/// sessions end by the node's.
 const MOST_CLOCK_DIFFERENCE: TimeDelta = TimeDelta::seconds(5);
 
 async fn warn_of_clocks(db: &Db) {
@@ -118,7 +119,7 @@ async fn warn_of_clocks(db: &Db) {
     }
 }
 
-/// How far a clock is off that was read between two moments of ours, at least.
+/// Returns the least difference of a clock that was read between two times of ours.
 fn difference(before: NaiveDateTime, theirs: NaiveDateTime, after: NaiveDateTime) -> TimeDelta {
     if theirs > after { theirs - after } else { (before - theirs).max(TimeDelta::zero()) }
 }

@@ -34,7 +34,7 @@ pub async fn manners<B: MessageBody + 'static>(
     let id = id.to_string();
     let shape = Shape::of(&request);
     let transport = request.app_data::<Data<StrictTransport>>().and_then(|transport| transport.0);
-    // A connection that is kept would only be closed in the middle of its next request.
+    // If the connection were kept, it would be closed in the middle of its next request.
     let drains = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_draining());
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
         request.error_response(Error::HeadTooLarge)

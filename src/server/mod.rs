@@ -26,7 +26,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Serves until it is told to stop, then drains. `listening` is told the address once connections are taken.
+/// Serves until a stop signal, then drains. `listening` gets the address once connections are accepted.
 pub async fn serve(
     config: &Config,
     services: Services,

@@ -1,4 +1,4 @@
-//! What handlers use, and the routes that use it.
+//! The services that handlers use, and the routes.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::metering::Toll;
 use crate::pages;
 use crate::throttle::{MemoryBudget, Throttle};
 
-/// Everything that handlers use. Made once, shared by all workers.
+/// Everything that handlers use. Created once, shared by all workers.
 #[derive(Clone)]
 pub struct Services {
     pub db: Data<Db>,
@@ -39,10 +39,10 @@ pub struct Services {
 }
 
 impl Services {
-    /// `runtime` is where holds are settled: it must outlive the server.
+    /// `runtime` settles holds, so it must outlive the server.
     ///
     /// # Errors
-    /// What the settings lack.
+    /// What is missing in the settings.
     pub fn new(config: &Config, db: Db, runtime: Handle) -> Result<Services, String> {
         let hasher = Hasher::new(config.accounts.bcrypt_cost, cores());
         let rules = AccountRules {
@@ -87,12 +87,12 @@ impl Services {
     }
 }
 
-/// So many days; 0 stands for no limit.
+/// Converts days to a duration. 0 means no limit.
 fn days_of(days: u32) -> Option<TimeDelta> {
     (days > 0).then(|| TimeDelta::days(i64::from(days)))
 }
 
-/// All routes with what they need: the whole of the server but its manners.
+/// Configures all routes and what they need: the whole server except its middleware.
 pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
     move |config| {
         config

@@ -1,4 +1,4 @@
-//! The end of the server: what happens between SIGTERM and the exit.
+//! The end of the server, between SIGTERM and the exit.
 
 use std::io;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Services;
 
-/// How long open holds may take to be answered once the server was told to stop.
+/// How long open holds may take after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(7);
-/// When the process ends, whatever is left to do: 10 s are promised, from the end of `--drain-delay`.
+/// When the process ends, whatever is left to do. The promise is 10 s from the end of `--drain-delay`.
 const LAST_MOMENT: Duration = Duration::from_secs(9);
 
-/// Waits for SIGTERM or SIGINT, then: readiness off; after `delay`, in which whoever sends requests here can notice, no
-/// new connections; requests and holds finish.
+/// Waits for SIGTERM or SIGINT and turns readiness off. After `delay`, in which clients and proxies can
+/// notice, it accepts no new connections. Requests and holds finish.
 pub(super) fn stop_on_signal(
     server: ServerHandle,
     services: Services,
@@ -33,7 +33,7 @@ pub(super) fn stop_on_signal(
         services.readiness.drain();
         if !delay.is_zero() {
             log::info!("told to stop: not ready any more, and listening for {} s", delay.as_secs());
-            // A second signal ends it.
+            // A second signal ends the delay.
             let _ = timeout(delay, told()).await;
         }
         log::info!("told to stop: finishing what is in flight");
@@ -42,8 +42,8 @@ pub(super) fn stop_on_signal(
             services.toll.drain(DRAIN, server.stop(true)).await;
             services.auth.write_last_uses().await;
         };
-        // Neither a database that hangs nor a client that does not read may keep the process: whatever ends it next would
-        // kill it anyway.
+        // Neither a database that hangs nor a client that does not read may keep the process: a service
+        // manager would kill it anyway.
         if timeout_at(last_moment, finish).await.is_err() {
             log::error!("not all was finished in time: holds that are still open are left to the sweeper");
         }

@@ -1,6 +1,6 @@
-//! Attempts to log in. A failure uses up its allowance, a success gives it back. Whoever finds none left while others
-//! from the same address are being checked waits for them: a class that logs in at once gets in, and somebody who guesses
-//! gains nothing.
+//! Attempts to log in. A failure uses up its allowance, and a success gives it back. If none is left while
+//! others from the same address are being checked, an attempt waits for them: a class that logs in at once
+//! succeeds, and a guesser gains nothing.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -24,23 +24,23 @@ const RETURNS: Allowance = Allowance::new(30, Duration::from_secs(2));
 
 const BOUND_OF_ACCOUNT: &str = "log-ins to one account from one address";
 
-/// Attempts of one origin that may wait for others to be checked.
+/// The number of attempts of one origin that may wait for others to be checked.
 const MOST_WAITING: usize = 32;
 
 /// A digest, so that long names take no more memory than short ones.
 pub(super) type AccountKey = [u8; 16];
 
-/// The allowances of log-ins, and who is being checked.
+/// The allowances of log-ins, and the attempts that are being checked.
 pub(super) struct Attempts {
     strangers: Tries,
-    /// For accounts that have signed in from the same origin before, so that the guesses of their neighbours there, or in
-    /// the wider network, do not keep them out.
+    /// For accounts that have signed in from the same origin before, so that guesses of their neighbours
+    /// there, or in the wider network, do not lock them out.
     known: Tries,
     /// By origin and account.
     by_account: Limiter<AccountKey>,
     /// By account alone.
     returns: Limiter<AccountKey>,
-    /// By origin. Only those from which somebody is being checked are in here.
+    /// By origin. Only contains origins with an attempt that is being checked.
     checking: Mutex<HashMap<Network, Checking>>,
 }
 
@@ -57,7 +57,7 @@ struct Checking {
     ended: Arc<Notify>,
 }
 
-/// What an attempt takes its allowances for.
+/// The address and the account of an attempt.
 #[derive(Clone, Copy)]
 struct Subject {
     from: IpAddr,
@@ -67,10 +67,10 @@ struct Subject {
     is_known: bool,
 }
 
-/// Somebody who is being checked. Unless they succeed, their allowance is used up.
+/// An attempt that is being checked. Unless it succeeds, its allowance is used up.
 #[must_use = "dropping it counts as a failure"]
 pub struct Attempt<'a> {
-    /// `None`: throttles are off.
+    /// `None` if throttles are off.
     under_way: Option<(&'a Attempts, Subject)>,
 }
 
@@ -106,7 +106,7 @@ impl Attempts {
                     return Err(wait);
                 };
                 others.waiting += 1;
-                // Whatever ends from now on is noticed, even before the first poll.
+                // Subscribe here, so that attempts that end before the first poll are noticed, too.
                 let ended = others.ended.clone();
                 (ended.clone().notified_owned(), Waiting { attempts: self, from, ended })
             };
@@ -114,7 +114,8 @@ impl Attempts {
         }
     }
 
-    /// Takes all allowances, or none of them. The caller holds the lock, so nobody comes in between.
+    /// Takes all allowances, or none of them. The caller holds the lock, so nobody else can take
+    /// one in between.
     fn take(&self, subject: &Subject) -> Result<(), RetryAfter> {
         let Subject { from, account_from, is_panel, .. } = subject;
         let tries = self.tries(subject);
@@ -178,7 +179,7 @@ impl Tries {
     }
 }
 
-/// Leaves the line however the waiting ends.
+/// Leaves the queue however the waiting ends.
 struct Waiting<'a> {
     attempts: &'a Attempts,
     from: IpAddr,
@@ -189,7 +190,7 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut checking = self.attempts.checking();
         let others = checking.get_mut(&Network::origin(self.from));
-        // The line that this stood in may be gone, and another one may have formed.
+        // The queue of this attempt may be gone, and another one may have formed.
         if let Some(others) = others.filter(|others| Arc::ptr_eq(&others.ended, &self.ended)) {
             others.waiting = others.waiting.saturating_sub(1);
         }
@@ -217,7 +218,7 @@ impl Drop for Attempt<'_> {
     }
 }
 
-/// What stands for an account, together with an origin if there is one.
+/// Returns the key of an account, together with an origin if there is one.
 pub(super) fn account_key(from: Option<IpAddr>, account: &str) -> AccountKey {
     let mut digest = Sha256::new();
     if let Some(from) = from {

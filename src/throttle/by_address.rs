@@ -10,7 +10,7 @@ use super::{MAX_KEYS, RetryAfter};
 pub(super) struct ByAddress {
     limiter: Limiter<Network>,
     allowance: Allowance,
-    /// What there is too much of when it is exhausted.
+    /// The name of the limit, for the client.
     bound: &'static str,
 }
 
@@ -19,10 +19,10 @@ impl ByAddress {
         ByAddress { limiter: Limiter::new(MAX_KEYS, clock), allowance, bound }
     }
 
-    /// Takes one of each allowance.
+    /// Takes one from each allowance.
     ///
     /// # Errors
-    /// One of them is exhausted, and nothing was taken.
+    /// One of them is used up, and nothing was taken.
     pub(super) fn take(&self, address: IpAddr) -> Result<(), RetryAfter> {
         self.look_wider(address)?;
         let origin = Network::origin(address);
@@ -34,7 +34,7 @@ impl ByAddress {
         Ok(())
     }
 
-    /// Whether one could be taken.
+    /// Checks whether one could be taken.
     pub(super) fn look(&self, address: IpAddr) -> Result<(), RetryAfter> {
         self.look_wider(address)?;
         let looked = self.limiter.look(&Network::origin(address), self.allowance, 1);

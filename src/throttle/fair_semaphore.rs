@@ -1,4 +1,5 @@
-//! A semaphore that is fair by key: a user or an origin with many requests waits for its own requests, not others'.
+//! A semaphore that is fair by key: a user or an origin with many requests waits for its own
+//! requests, not for others'.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -6,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-/// The bounds of a [`FairSemaphore`].
+/// The limits of a [`FairSemaphore`].
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Permits that may be held at once, at least 1.
+    /// The number of permits that may be held at once, at least 1.
     pub permits: usize,
-    /// Requests that may wait, of all keys together.
+    /// The number of requests that may wait, of all keys together.
     pub waiting: usize,
-    /// Requests of one key that may wait.
+    /// The number of requests of one key that may wait.
     pub waiting_per_key: usize,
     /// Whether one key gets a permit only while it holds fewer than are free, so that newcomers find a free one: of
     /// 64 permits one key gets at most 32, two get 21 each, and so on. For permits that are held for long.
@@ -29,8 +30,8 @@ pub enum Full {
     All,
 }
 
-/// Permits for work that only so many may do at once. A free permit goes to the key that holds the fewest; among equals,
-/// keys take turns. Cheap to clone; clones share the permits.
+/// Permits for limited work. A free permit goes to the key that holds the fewest; among equals, keys take
+/// turns. Cheap to clone; clones share the permits.
 #[derive(Debug)]
 pub struct FairSemaphore<K> {
     shared: Arc<Shared<K>>,
@@ -52,7 +53,7 @@ struct Shared<K> {
 struct State<K> {
     held: usize,
     waiting: usize,
-    /// Only keys that hold or wait are in here.
+    /// Only contains keys that hold or wait.
     keys: HashMap<K, OfKey>,
     /// Keys with waiting requests, the one whose turn is next first.
     turns: VecDeque<K>,
@@ -65,7 +66,7 @@ struct OfKey {
     waiting: VecDeque<oneshot::Sender<()>>,
 }
 
-/// Leave to work. Dropping it passes the permit on.
+/// A permit. Dropping it passes the permit on.
 #[derive(Debug)]
 pub struct FairPermit<K: Eq + Hash + Clone> {
     shared: Arc<Shared<K>>,
@@ -81,7 +82,7 @@ impl<K: Eq + Hash + Clone> FairSemaphore<K> {
     /// Waits for a permit, as long as it takes. Dropping the future gives up.
     ///
     /// # Errors
-    /// At once, when too many wait already.
+    /// At once, if too many already wait.
     pub async fn acquire(&self, key: K) -> Result<FairPermit<K>, Full> {
         let waiting = match self.enter(&key)? {
             None => return Ok(self.permit(key)),
@@ -91,18 +92,18 @@ impl<K: Eq + Hash + Clone> FairSemaphore<K> {
         Ok(self.permit(key))
     }
 
-    /// A permit, if one is free for this key now and nobody waits.
+    /// Returns a permit if one is free for this key now and nobody waits.
     pub fn try_acquire(&self, key: K) -> Option<FairPermit<K>> {
         let taken = self.shared.lock().take_free(&self.shared.bounds, &key);
         taken.then(|| self.permit(key))
     }
 
-    /// Permits that are held.
+    /// Returns the number of permits that are held.
     pub fn held(&self) -> usize {
         self.shared.lock().held
     }
 
-    /// Requests that wait.
+    /// Returns the number of requests that wait.
     pub fn waiting(&self) -> usize {
         self.shared.lock().waiting
     }
@@ -135,7 +136,7 @@ impl<K: Eq + Hash + Clone> FairSemaphore<K> {
     }
 }
 
-/// A request in the queue. It leaves the queue however the waiting ends, by being dropped, too.
+/// A request in the queue. It leaves the queue however the waiting ends, even when it is dropped.
 struct Waiting<'a, K: Eq + Hash + Clone> {
     semaphore: &'a FairSemaphore<K>,
     key: &'a K,
@@ -144,9 +145,9 @@ struct Waiting<'a, K: Eq + Hash + Clone> {
 
 impl<K: Eq + Hash + Clone> Waiting<'_, K> {
     async fn wait(mut self) {
-        // The sender is never dropped while this waits, so there is no error to tell.
+        // The sender is never dropped while this waits, so there is no error to handle.
         let _ = (&mut self.granted).await;
-        // The permit is the caller's now: nothing is left to undo.
+        // The caller now has the permit, so there is nothing left to undo.
         self.granted.close();
     }
 }
@@ -157,12 +158,12 @@ impl<K: Eq + Hash + Clone> Drop for Waiting<'_, K> {
         let shared = &self.semaphore.shared;
         let mut state = shared.lock();
         match self.granted.try_recv() {
-            // Granted in this very moment, and nobody is there to take it.
+            // Granted just now, but nobody is there to take it.
             Ok(()) => state.release(&shared.bounds, self.key),
             Err(TryRecvError::Empty) => {
                 self.granted.close();
                 state.give_up(self.key);
-                // It may have been the one whose turn it was.
+                // This request may have been the next one.
                 state.grant(&shared.bounds);
             }
             Err(TryRecvError::Closed) => {}
@@ -190,7 +191,7 @@ impl<K: Eq + Hash + Clone> State<K> {
         free > 0 && (!bounds.leave_room || own == 0 || own < free)
     }
 
-    /// Takes a permit for a newcomer, which overtakes nobody who could have had it.
+    /// Takes a free permit for a newcomer, unless that overtakes a request that could have it.
     fn take_free(&mut self, bounds: &Bounds, key: &K) -> bool {
         let own_wait = self.keys.get(key).is_some_and(|of_key| !of_key.waiting.is_empty());
         let overtakes = self.turns.iter().any(|waiting| self.may_take(bounds, waiting));
@@ -211,7 +212,7 @@ impl<K: Eq + Hash + Clone> State<K> {
         self.grant(bounds);
     }
 
-    /// Hands free permits to those who wait: first to the key that holds the fewest, then in turn.
+    /// Grants free permits to waiting requests: first to the key that holds the fewest, then in turn.
     fn grant(&mut self, bounds: &Bounds) {
         loop {
             let held = |key: &K| self.keys.get(key).map_or(0, |of_key| of_key.held);

@@ -1,7 +1,8 @@
 //! Allowances that come back with time, one for each key, in bounded memory.
 //!
-//! This is the generic cell rate algorithm: of each key only the moment is stored at which its allowance is whole again.
-//! Unlike the libraries at hand it can give an allowance back and take one afterwards, when the cost is known.
+//! This is the generic cell rate algorithm: for each key it stores only the time at which its
+//! allowance is full again. Unlike the available libraries, it can give an allowance back, and
+//! charge one afterwards, when the cost is known.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use super::stopwatch::{Stopwatch, nanos};
 
-/// How many at once, then one in which time.
+/// How many units at once, then the time for each further unit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
     at_once: u32,
@@ -23,12 +24,12 @@ impl Allowance {
         Allowance { at_once, one_in: one_in.as_nanos() as u64 }
     }
 
-    /// As many a minute, which may be spent at once. `number` is at least 1.
+    /// An allowance of `number` a minute, all of which may be used at once. `number` is at least 1.
     pub(super) fn a_minute(number: u32) -> Allowance {
         Allowance { at_once: number, one_in: nanos(Duration::from_secs(60)) / u64::from(number.max(1)) }
     }
 
-    /// An allowance so many times as wide.
+    /// Returns an allowance that is `width` times as large.
     pub(super) fn for_width(self, width: u32) -> Allowance {
         Allowance {
             at_once: self.at_once.saturating_mul(width),
@@ -40,7 +41,7 @@ impl Allowance {
         self.one_in.saturating_mul(units.into())
     }
 
-    /// Nanoseconds until an empty allowance is whole again.
+    /// Returns the nanoseconds until an empty allowance is full again.
     fn whole(self) -> u64 {
         self.cost(self.at_once)
     }
@@ -49,18 +50,18 @@ impl Allowance {
 /// What is left of an allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Left {
-    /// Units that may follow at once.
+    /// Units that may be used at once.
     pub units: u32,
-    /// Until it is whole again.
+    /// The time until the allowance is full again.
     pub whole_in: Duration,
 }
 
 /// Keys are spread over this many tables, so that cores rarely wait for each other.
 const TABLES: usize = 16;
 
-/// Allowances by key. The caller gives the allowance each time; it must be the same for the same key.
+/// Allowances by key. The caller passes the allowance each time; it must be the same for the same key.
 pub(super) struct Limiter<K> {
-    /// By key the time at which its allowance is whole again.
+    /// For each key, the time at which its allowance is full again.
     tables: Vec<Mutex<HashMap<K, u64>>>,
     most_in_table: usize,
     hashes: RandomState,
@@ -81,7 +82,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     /// Takes `units`.
     ///
     /// # Errors
-    /// There are not as many left, and nothing was taken: how long to wait.
+    /// Too few units are left, and nothing was taken. The error is the time to wait.
     pub(super) fn take(&self, key: &K, allowance: Allowance, units: u32) -> Result<Left, Duration> {
         let now = self.clock.now();
         let mut table = self.table(key);
@@ -93,7 +94,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         Ok(Left { units, whole_in: Duration::from_nanos(spent) })
     }
 
-    /// Whether `units` could be taken.
+    /// Checks whether `units` could be taken.
     ///
     /// # Errors
     /// As for [`Limiter::take`].
@@ -101,8 +102,8 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         wait(self.table(key).get(key), allowance, units, self.clock.now()).map(|_| ())
     }
 
-    /// Takes `units` whether or not they are left: the key waits until the debt is paid, at most twice as long as its
-    /// whole allowance takes to come back.
+    /// Takes `units` even if fewer are left. The key then waits until the debt is paid, at most twice as long
+    /// as its whole allowance takes to come back.
     pub(super) fn charge(&self, key: &K, allowance: Allowance, units: u32) {
         let now = self.clock.now();
         let mut table = self.table(key);
@@ -112,7 +113,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         self.store(&mut table, key, whole_at, now);
     }
 
-    /// Gives `units` back that were taken before.
+    /// Gives back `units` that were taken before.
     pub(super) fn give_back(&self, key: &K, allowance: Allowance, units: u32) {
         let mut table = self.table(key);
         if let Some(whole_at) = table.get_mut(key) {
@@ -120,7 +121,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         }
     }
 
-    /// Forgets the keys whose allowance is whole again, and gives the memory back.
+    /// Forgets the keys whose allowance is full again, and frees the memory.
     pub(super) fn forget_idle(&self) {
         for table in &self.tables {
             let (now, mut table) = (self.clock.now(), lock(table));
@@ -157,7 +158,7 @@ fn lock<K>(table: &Mutex<HashMap<K, u64>>) -> MutexGuard<'_, HashMap<K, u64>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// When the allowance is whole again after `units` were taken of it, or how long to wait for as many.
+/// Returns the time at which the allowance is full again after taking `units`, or the time to wait for them.
 fn wait(stored: Option<&u64>, allowance: Allowance, units: u32, now: u64) -> Result<u64, Duration> {
     let since = stored.map_or(now, |whole_at| now.max(*whole_at));
     let whole_at = since.saturating_add(allowance.cost(units));
@@ -167,9 +168,9 @@ fn wait(stored: Option<&u64>, allowance: Allowance, units: u32, now: u64) -> Res
     }
 }
 
-/// Forgets the keys whose allowance is whole again; if hardly any are, those that have spent the least. So nobody can
-/// have an exhausted allowance forgotten by coming from many addresses, and nobody new is turned away. An eighth becomes
-/// free, or else each new key would look through all.
+/// Forgets the keys whose allowance is full again. If hardly any are, it forgets those that have spent the
+/// least. So nobody can have a used-up allowance forgotten by coming from many addresses, and no new key is
+/// rejected. It frees an eighth, so that not every new key searches all of them.
 fn make_room<K: Hash + Eq>(table: &mut HashMap<K, u64>, most: usize, now: u64) {
     table.retain(|_, whole_at| *whole_at > now);
     let enough = (most - most / 8).min(most - 1);

@@ -1,4 +1,5 @@
-//! One budget of bytes for what clients make the server hold: unfinished heads, bodies, and responses not yet taken.
+//! One budget of bytes for what clients make the server hold: unfinished heads, bodies, and
+//! responses not yet taken.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +38,7 @@ impl Cut {
         self.0.connection.wake();
     }
 
-    /// Ready once the connection is to close.
+    /// Ready when the connection must close.
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.connection.register(cx.waker());
         if self.0.is_cut.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
@@ -68,10 +69,10 @@ struct Holder {
     bytes: u64,
     /// Bytes that the client has sent or taken since the beginning.
     moved: u64,
-    /// The beginning, without the time in which the holder waited for memory.
+    /// When the share began, excluding the time for which it waited for memory.
     since: Instant,
     waits: bool,
-    /// Closes the connection that holds the memory; `None`: nothing can.
+    /// Closes the connection that holds the memory. `None` if it cannot be closed.
     cut: Option<Cut>,
 }
 
@@ -182,7 +183,7 @@ impl MemoryShare {
         }
     }
 
-    /// Takes bytes that are in memory already, over the limit if need be. Over the limit it cuts a slow connection.
+    /// Takes bytes that are already in memory, even over the limit. Over the limit it cuts a slow connection.
     pub fn add(&mut self, bytes: u64) {
         let mut state = self.shared.lock();
         state.add(self.id, bytes);
@@ -198,8 +199,8 @@ impl MemoryShare {
         }
     }
 
-    /// Which connection is cut when memory runs out and this share is slow; `None`: none is, as it is the server that
-    /// needs the memory.
+    /// Sets which connection is cut when memory runs out and this share is slow. `None` if none is, because
+    /// the server needs the memory.
     pub fn cut_by(&mut self, cut: Option<Cut>) {
         if let Some(holder) = self.shared.lock().holders.get_mut(&self.id) {
             holder.cut = cut;
@@ -207,7 +208,7 @@ impl MemoryShare {
     }
 }
 
-/// A share that waits for memory: that time is not the client's.
+/// A share that waits for memory. That time does not count against the client.
 struct Waiting<'a> {
     share: &'a MemoryShare,
     begun: Instant,

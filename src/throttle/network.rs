@@ -1,19 +1,19 @@
-//! Where requests come from: addresses and the networks around them. One customer has many IPv6 addresses, so the
-//! networks that are given to customers count as well.
+//! The origins of requests: addresses and the networks around them. One customer has many IPv6 addresses, so
+//! the networks that providers give to customers count as well.
 
 use std::net::IpAddr;
 
-/// An IPv4 or IPv6 network, or a single IPv4 address. IPv4 written inside IPv6 is IPv4.
+/// An IPv4 or IPv6 network, or a single IPv4 address. IPv4 inside IPv6 counts as IPv4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Network {
     is_v4: bool,
-    /// How many leading bits the addresses of the network share.
+    /// The number of leading bits that the network's addresses share.
     length: u8,
     bits: u128,
 }
 
 impl Network {
-    /// The network of an address with the prefix length for its kind.
+    /// Returns the network of an address with the prefix length for its kind.
     fn around(address: IpAddr, length_v4: u8, length_v6: u8) -> Network {
         match address.to_canonical() {
             IpAddr::V4(v4) => {
@@ -26,23 +26,25 @@ impl Network {
         }
     }
 
-    /// What counts as one origin: an IPv4 address, or an IPv6 network of 64 bits, the least that a customer gets.
+    /// Returns the network that counts as one origin: an IPv4 address, or an IPv6 /64, the smallest
+    /// network that a customer gets.
     pub(super) fn origin(address: IpAddr) -> Network {
         Network::around(address, 32, 64)
     }
 
-    /// The IPv6 networks around an origin that one customer may have, the narrower first. IPv4 has none.
+    /// Returns the IPv6 networks around an origin that one customer may have, the narrower first.
+    /// IPv4 has none.
     pub(super) fn wider(address: IpAddr) -> impl Iterator<Item = Network> {
         let lengths: &[u8] = if address.to_canonical().is_ipv6() { &[56, 48] } else { &[] };
         lengths.iter().map(move |length| Network::around(address, 32, *length))
     }
 
-    /// The networks that take turns, the widest first; the last is the origin.
+    /// Returns the networks that take turns, the widest first. The last is the origin.
     pub(super) fn nested(address: IpAddr) -> [Network; 4] {
         [(16, 32), (24, 48), (32, 56), (32, 64)].map(|(v4, v6)| Network::around(address, v4, v6))
     }
 
-    /// How many times the allowance of one origin the network has.
+    /// How many times the allowance of one origin the network gets.
     pub(super) fn width(self) -> u32 {
         match (self.is_v4, self.length) {
             (false, ..=48) => 16,
@@ -51,7 +53,7 @@ impl Network {
         }
     }
 
-    /// Whether it counts as one origin, so that it has the same bounds as a single address.
+    /// Whether it counts as one customer, with the same limits as a single address.
     pub(super) fn is_one_customer(self) -> bool {
         self.length >= if self.is_v4 { 32 } else { 48 }
     }
@@ -65,7 +67,7 @@ impl Network {
     }
 }
 
-/// The leading `keep` of `all` bits.
+/// Returns the leading `keep` of `all` bits.
 fn cut(bits: u128, all: u8, keep: u8) -> u128 {
     let away = u32::from(all.saturating_sub(keep));
     bits.checked_shr(away).unwrap_or(0).checked_shl(away).unwrap_or(0)

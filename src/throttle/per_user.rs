@@ -6,7 +6,7 @@ use super::limiter::{Allowance, Left, Limiter};
 use super::stopwatch::Stopwatch;
 use super::{MAX_KEYS, RetryAfter};
 
-/// Allowances of users. A limit that changes counts anew, so it is part of the key.
+/// Allowances of users. The limit is part of the key, so a changed limit counts anew.
 pub(super) struct PerUser(Limiter<(i64, u32)>);
 
 /// What is left to a user after a request, for `x-ratelimit-*`.

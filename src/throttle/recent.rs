@@ -1,18 +1,18 @@
-//! What was seen lately, in bounded memory.
+//! Recently seen keys, in bounded memory.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Keys in the order in which they were last seen. When there are too many, the half that was not seen for longest is
-/// forgotten.
+/// Keys in the order in which they were last seen. If there are too many, the half that was not
+/// seen for longest is forgotten.
 pub(super) struct Recent<K> {
     state: Mutex<State<K>>,
     most: usize,
 }
 
 struct State<K> {
-    /// By key when it was last seen, in numbers that only rise.
+    /// For each key, when it was last seen, as an ascending number.
     seen: HashMap<K, u64>,
     number: u64,
 }

@@ -1,9 +1,9 @@
-//! When to try again, and why.
+//! When to retry, and why.
 
 use std::time::Duration;
 
-/// After how many whole seconds, at least one, the same request may be tried again (`Retry-After`), and which bound
-/// rejected it.
+/// The time in whole seconds, at least one, after which to retry the same request (`Retry-After`),
+/// and the limit that rejected it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryAfter {
     seconds: u64,
@@ -11,7 +11,7 @@ pub struct RetryAfter {
 }
 
 impl RetryAfter {
-    /// `wait` is rounded up to whole seconds. `bound` says what there was too much of.
+    /// Rounds `wait` up to whole seconds. `bound` names the limit.
     pub fn new(wait: Duration, bound: &'static str) -> RetryAfter {
         let started = u64::from(wait.subsec_nanos() > 0);
         RetryAfter { seconds: (wait.as_secs() + started).max(1), bound }
@@ -21,7 +21,7 @@ impl RetryAfter {
         self.seconds
     }
 
-    /// What there was too much of, such as `log-ins from one address`.
+    /// Returns the name of the limit, such as `log-ins from one address`.
     pub fn bound(self) -> &'static str {
         self.bound
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Cheap to clone; clones show the same time.
 #[derive(Clone, Debug)]
 pub(super) struct Stopwatch {
-    /// `None`: it stands still, but for what is skipped.
+    /// `None` if it stands still, except for skipped time.
     begun: Option<Instant>,
     /// Nanoseconds that tests have skipped.
     skipped: Arc<AtomicU64>,

@@ -22,7 +22,7 @@ fn passed(tries: u32, mut check: impl FnMut() -> Result<(), RetryAfter>) -> u32 
     (0..tries).map(|_| u32::from(check().is_ok())).sum()
 }
 
-/// An attempt that fails, if it may be made.
+/// Makes an attempt that fails, if it is allowed.
 fn log_in(throttle: &Throttle, from: &str, account: &str) -> Result<(), RetryAfter> {
     throttle.begin_login(ip(from), account).now_or_never().expect("nobody is being checked").map(drop)
 }
@@ -125,7 +125,7 @@ fn a_success_gives_its_allowance_back_30_times_a_minute_for_one_account() {
 
 type Beginning<'a> = Pin<Box<dyn Future<Output = Result<Attempt<'a>, RetryAfter>> + 'a>>;
 
-/// Attempts that begin at once: those that may, and those that wait.
+/// Begins attempts at the same time. Returns those that are allowed, and those that wait.
 fn at_once(throttle: &Throttle, number: usize) -> (Vec<Attempt<'_>>, Vec<Beginning<'_>>) {
     let (mut begun, mut waiting) = (Vec::new(), Vec::new());
     for number in 0..number {
@@ -190,7 +190,7 @@ fn users_have_reads_and_changes_and_the_bytes_count() {
     assert_eq!(passed(7000, || throttle.check_unpaid(1, Kind::Read)), 6000);
     assert_eq!(passed(1000, || throttle.check_unpaid(1, Kind::Change)), 600);
     assert!(throttle.check_unpaid(2, Kind::Read).is_ok());
-    // 40 pages of 1 MiB are some 5,000 reads.
+    // 40 pages of 1 MiB are about 5,000 reads.
     for _ in 0..40 {
         throttle.charge_bytes(3, 1024 * 1024);
     }
@@ -199,7 +199,7 @@ fn users_have_reads_and_changes_and_the_bytes_count() {
     throttle.charge_bytes(3, 100 * 1024 * 1024);
     clock.skip(Duration::from_secs(60));
     assert!(throttle.check_unpaid(3, Kind::Read).is_err(), "the debt is not paid off yet");
-    // Somebody who polls ten times a second never meets the limit.
+    // A user who polls ten times a second never reaches the limit.
     for _ in 0..20_000 {
         clock.skip(Duration::from_millis(100));
         assert!(throttle.check_unpaid(4, Kind::Read).is_ok());
@@ -230,7 +230,7 @@ fn strangers_keep_no_account_out_that_has_signed_in_from_there() {
         let mut number = 0;
         let guess = || {
             number += 1;
-            // Of IPv6 the whole /48 guesses.
+            // With IPv6, the whole /48 guesses.
             let from = from.replace(":1:1::", &format!(":1:{:x}::", number * 16));
             log_in(&throttle, &from, &format!("name {number}")).and_then(|()| sign_in(&throttle, &from))
         };

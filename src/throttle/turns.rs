@@ -1,9 +1,9 @@
-//! Permits that origins take turns at, for work that only so many may do at once.
+//! Permits for limited work, at which origins take turns.
 //!
-//! There are turns within turns: the lanes take turns, in each lane the widest networks, in each of those the networks
-//! that one customer may have, down to the single address. So however many addresses a network has, it gets no more than
-//! its neighbour with one. Each turn is that of start-time fair queueing: a network that was just served comes after all
-//! others that wait, and one that is new comes before none of them twice.
+//! There are turns within turns: the lanes take turns, in each lane the widest networks, in each of those the
+//! networks that one customer may have, and so on down to the single address. So a network with many
+//! addresses gets no more than its neighbour with one. Each turn is start-time fair queueing: a network that
+//! was just served comes after all others that wait, and a new one never comes before another one twice.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -26,18 +26,18 @@ pub enum Lane {
     Open,
 }
 
-/// Requests of one lane that may wait.
+/// The number of requests of one lane that may wait.
 const MOST_IN_LANE: usize = 256;
-/// Requests of a network that has more than one customer.
+/// The number of waiting requests of a network that has more than one customer.
 const MOST_OF_MANY: usize = 128;
-/// Requests of one customer: an IPv4 address, or an IPv6 /64, /56 or /48.
+/// The number of waiting requests of one customer: an IPv4 address, or an IPv6 /64, /56 or /48.
 const MOST_OF_ONE: usize = 32;
-/// Networks that are remembered, beyond those that wait.
+/// The number of networks that are remembered in addition to those that wait.
 const MOST_REMEMBERED: usize = 4096;
 /// How long a request waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// There is no room for another request, or it has waited too long.
+/// There is no room for another request, or the request has waited too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoTurn;
 
@@ -51,7 +51,7 @@ struct Shared {
     state: Mutex<State>,
 }
 
-/// Leave to work. Dropping it passes the permit on.
+/// A permit. Dropping it passes the permit on.
 #[derive(Debug)]
 pub struct Turn(Option<Arc<Shared>>);
 
@@ -61,7 +61,7 @@ type Path = [Node; 5];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Node {
     lane: Lane,
-    /// `None`: the lane itself. The level is part of it: an IPv4 address stands on two of them.
+    /// `None` is the lane itself. The level is part of it, because an IPv4 address is on two levels.
     network: Option<(u8, Network)>,
 }
 
@@ -82,20 +82,20 @@ struct Waiter {
     grant: oneshot::Sender<Result<Turn, NoTurn>>,
 }
 
-/// Where a node stands among its neighbours: the lowest start comes next, then the lowest arrival.
+/// A node's place among its neighbours: the lowest start comes next, then the lowest arrival.
 #[derive(Clone, Copy, Debug, Default)]
 struct Standing {
     waiting: usize,
     start: u64,
     arrival: u64,
-    /// The start that it has after what it was served last.
+    /// The next start after its last turn.
     finish: u64,
-    /// The start of its part that was served last.
+    /// The start of its child that was served last.
     served: u64,
 }
 
 impl Turns {
-    /// At least one permit.
+    /// Creates `permits` permits, at least one.
     pub fn new(permits: usize) -> Turns {
         Turns(Arc::new(Shared { permits: permits.max(1), state: Mutex::default() }))
     }
@@ -103,7 +103,7 @@ impl Turns {
     /// Waits for a permit, at most 20 s.
     ///
     /// # Errors
-    /// [`NoTurn`]: too many wait already, or a request of a network with fewer of them took the place.
+    /// [`NoTurn`]: too many already wait, or a request of a network with fewer of them took the place.
     pub async fn acquire(&self, lane: Lane, from: IpAddr) -> Result<Turn, NoTurn> {
         let path = path(lane, from);
         let granted = {
@@ -121,12 +121,12 @@ impl Turns {
         timeout(PATIENCE, granted).await.ok().and_then(Result::ok).unwrap_or(Err(NoTurn))
     }
 
-    /// Permits that are held.
+    /// Returns the number of permits that are held.
     pub fn held(&self) -> usize {
         self.0.lock().held
     }
 
-    /// Requests that wait.
+    /// Returns the number of requests that wait.
     pub fn waiting(&self) -> usize {
         let mut state = self.0.lock();
         state.leave_closed();
@@ -168,7 +168,7 @@ impl State {
         self.waiting.push(Waiter { path, arrival, grant });
     }
 
-    /// Hands free permits to those whose turn it is.
+    /// Grants free permits in turn.
     fn grant(&mut self, shared: &Arc<Shared>) {
         while self.held < shared.permits {
             self.leave_closed();
@@ -181,7 +181,7 @@ impl State {
             let waiter = self.waiting.swap_remove(place);
             self.leave(&path);
             if let Err(Ok(mut turn)) = waiter.grant.send(Ok(Turn(Some(shared.clone())))) {
-                // It gave up just now. The permit must not come back by being dropped, as the lock is held.
+                // The request gave up just now. Dropping the permit must not release it, as the lock is held.
                 turn.0 = None;
                 self.held -= 1;
             }
@@ -215,8 +215,8 @@ impl State {
         }
     }
 
-    /// Finds room for a request: where a node is full, the latest request of its largest part gives way, if that part
-    /// still has more than the newcomer's own.
+    /// Makes room for a request. If a node is full, the latest request of its largest child loses its place,
+    /// if that child still has more than the newcomer's own.
     fn make_place(&mut self, path: &Path) -> Result<(), NoTurn> {
         self.leave_closed();
         for (level, node) in path.iter().enumerate() {
@@ -224,7 +224,7 @@ impl State {
                 let place = self.latest_of_largest(level, path).ok_or(NoTurn)?;
                 let loser = self.waiting.swap_remove(place);
                 self.leave(&loser.path);
-                // Whoever gave up meanwhile need not be told.
+                // A request that has given up need not be told.
                 let _ = loser.grant.send(Err(NoTurn));
             }
         }
@@ -259,7 +259,7 @@ impl State {
         closed.iter().for_each(|path| self.leave(path));
     }
 
-    /// A request no longer waits.
+    /// Notes that a request no longer waits.
     fn leave(&mut self, path: &Path) {
         for node in path {
             if let Some(standing) = self.nodes.get_mut(node) {
@@ -270,7 +270,7 @@ impl State {
 }
 
 impl Node {
-    /// How many of its requests may wait.
+    /// Returns how many of its requests may wait.
     fn most(&self) -> usize {
         match self.network {
             None => MOST_IN_LANE,

@@ -157,7 +157,7 @@ async fn the_last_use_is_written_down(#[values(On::Sqlite, On::Postgres)] on: On
     assert_eq!(app.count("auth_tokens WHERE last_used_at = '2199-01-01 00:00:00'"), 1);
 }
 
-/// Making auth tokens and ending them costs nothing, and must not fill the disk.
+/// Making and ending auth tokens costs nothing, so it must not fill the disk.
 #[rstest]
 #[actix_web::test]
 async fn of_those_that_ended_the_latest_100_are_kept(#[values(On::Sqlite, On::Postgres)] on: On) {

@@ -1,4 +1,4 @@
-//! `--auth-token-idle-days`: auth tokens made by logins end when nobody uses them.
+//! `--auth-token-idle-days`: unused auth tokens made by logins are revoked.
 
 use rstest::rstest;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::ledger::{self, charged};
 
-/// Moves every use and the making of all auth tokens into the past.
+/// Moves the creation and all uses of all auth tokens into the past.
 fn age(app: &TestApp, on: On, minutes: i64) {
     let back = |column: &str| match on {
         On::Sqlite => format!("{column} = strftime('%Y-%m-%d %H:%M:%f', {column}, '-{minutes} minutes')"),
@@ -30,12 +30,12 @@ async fn a_login_token_that_nobody_uses_ends_and_any_other_goes_on(
     let named = named["token"].as_str().unwrap();
     auth.write_last_uses().await;
     age(&app, on, 2 * DAY);
-    // A chat is a use, too.
+    // A chat counts as a use.
     app.chat(&used, "hello").await.assert_status(201);
     auth.write_last_uses().await;
     age(&app, on, DAY - 1);
     assert_eq!(auth.end_idle_auth_tokens().await.unwrap(), 0, "the three days are not over");
-    // A few minutes more are given, as uses are written with a delay.
+    // A few more minutes are allowed, as uses are written with a delay.
     age(&app, on, 10);
     assert_eq!(auth.end_idle_auth_tokens().await.unwrap(), 1);
     app.get("/balance/", &unused).await.assert_error(401, "Unauthorized");
@@ -65,7 +65,7 @@ async fn without_the_setting_no_auth_token_ends(#[values(On::Sqlite, On::Postgre
     assert_eq!(app.balance(&token).await, 4000);
 }
 
-/// More than one look and more than one write, with gaps between the ids.
+/// More than one read and more than one write, with gaps between the ids.
 #[rstest]
 #[actix_web::test]
 async fn many_idle_auth_tokens_end_in_parts(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -85,7 +85,7 @@ async fn many_idle_auth_tokens_end_in_parts(#[values(On::Sqlite, On::Postgres)] 
     assert_eq!(app.count("auth_tokens WHERE revoked_at IS NULL AND name IS NULL"), 0);
 }
 
-/// What could not be written down must not look unused later.
+/// A use that could not be written must not make the auth token look unused later.
 #[rstest]
 #[actix_web::test]
 async fn uses_that_cannot_be_written_are_kept_for_the_next_time(#[values(On::Sqlite, On::Postgres)] on: On) {

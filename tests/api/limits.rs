@@ -1,5 +1,5 @@
-//! What users and guests may ask for without paying. That allowances come back with time is shown by unit tests, which
-//! have a clock of their own.
+//! Limits on requests of users and guests that cost nothing. Unit tests, which have their own clock, show
+//! that allowances come back with time.
 
 use futures_util::future::join_all;
 use rstest::rstest;
@@ -11,7 +11,7 @@ use crate::support::server::PASSWORD;
 
 const ON: [&str; 2] = ["--throttle", "on"];
 
-/// Rejected by this bound, with a time to wait.
+/// Checks that this limit rejected the request, with a time to wait.
 #[track_caller]
 fn assert_bound(answer: &Answer, bound: &str) {
     answer.assert_error(429, "Too many requests").assert_header("x-ratelimit-bound", bound);
@@ -19,7 +19,7 @@ fn assert_bound(answer: &Answer, bound: &str) {
     assert!(wait >= 1);
 }
 
-/// What a user reads.
+/// All reads of a user.
 const READS: [&str; 12] = [
     "/tokens/",
     "/balance/",
@@ -71,7 +71,7 @@ async fn the_bytes_of_answers_count_as_reads() {
     assert_bound(&app.get("/tokens/", &token).await, "reads of one user in a minute");
 }
 
-/// Everything that a user can change without paying.
+/// All changes of a user that cost nothing.
 fn changes() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         ("POST", "/auth-tokens/", json!({ "name": "x" })),
@@ -99,7 +99,7 @@ async fn what_a_user_changes_without_paying_has_one_limit(#[values(On::Sqlite, O
         let request = app.request(method, path).bearer(&token);
         let request = if body.is_null() { request } else { request.json(&body) };
         let answer = request.send().await;
-        // Some come back while this goes on.
+        // Some of the allowance comes back meanwhile.
         let is_bound = answer.status == 429;
         assert!(is_bound || counted > 600, "{method} {path}: {}", answer.text());
     }
@@ -128,7 +128,7 @@ async fn chats_that_are_refused_count_as_messages(#[values(On::Sqlite, On::Postg
     assert_bound(&app.chat(&token, "no tokens left").await, "messages of one user in a minute");
 }
 
-/// What guests may ask for, or whoever comes with an auth token that is none.
+/// The requests of guests, and of clients with an invalid auth token.
 const OF_GUESTS: [(&str, &str); 12] = [
     ("GET", "/"),
     ("GET", "/static/tollgate.css"),
@@ -157,7 +157,7 @@ async fn guests_have_a_limit_by_address_that_keeps_no_user_out(#[values(On::Sqli
         assert!(counted <= 4000, "there is no limit");
     }
     assert!(counted >= 3000, "{counted}");
-    // At 50 a second some come back, so the bound is reached again before each look.
+    // At 50 a second some of the allowance comes back, so the limit is reached again before each check.
     for (method, path) in OF_GUESTS {
         for token in [GUEST, "tg_no-such-token"] {
             let mut rejected = false;
@@ -167,7 +167,7 @@ async fn guests_have_a_limit_by_address_that_keeps_no_user_out(#[values(On::Sqli
             assert!(rejected, "{method} {path} {token}");
         }
     }
-    // Who has an auth token that was valid lately notices nothing, and neither do others elsewhere.
+    // A user whose auth token was valid recently is not affected, and neither are clients elsewhere.
     from("GET", "/tokens/", &token).send().await.assert_status(200);
     app.request("GET", "/no-such-path").from("192.0.2.2").send().await.assert_status(404);
     from("GET", "/healthz", GUEST).send().await.assert_status(200);
@@ -202,7 +202,7 @@ async fn a_class_behind_one_address_gets_in_at_once(#[values(On::Sqlite, On::Pos
         let statuses: Vec<u16> = join_all(log_ins).await.iter().map(|answer| answer.status).collect();
         assert_eq!(statuses, [200; 30]);
     }
-    // Whoever guesses has ten tries, as before.
+    // A guesser has ten tries, as before.
     let guesses = (0..30).map(|number| {
         let body = json!({ "username": format!("pupil-{number}"), "password": "a guess" });
         app.request("POST", "/login/").json(&body).from("192.0.2.1").send()
@@ -211,7 +211,7 @@ async fn a_class_behind_one_address_gets_in_at_once(#[values(On::Sqlite, On::Pos
     assert!((10..=12).contains(&tried), "{tried}");
 }
 
-/// A pupil who guesses exhausts the allowance of strangers at the school's address, and no more.
+/// A pupil who guesses uses up only the allowance of strangers at the school's address.
 #[rstest]
 #[actix_web::test]
 async fn a_neighbour_who_guesses_keeps_nobody_out_who_has_logged_in_there(

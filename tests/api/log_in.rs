@@ -118,7 +118,7 @@ async fn of_more_than_20_logins_the_least_recently_used_goes(#[values(On::Sqlite
     app.get("/balance/", &tokens[2]).await.assert_status(200);
 }
 
-/// Passwords of before the rules for new ones, or from an import.
+/// Passwords from before the rules for new ones, or from an import.
 #[rstest]
 #[actix_web::test]
 async fn a_stored_password_that_no_new_one_could_be_still_logs_in(
@@ -130,8 +130,8 @@ async fn a_stored_password_that_no_new_one_could_be_still_logs_in(
     app.log_in("ada", "tollgate2026").await.assert_status(200);
 }
 
-/// Whoever guesses names must not tell by the time which there are: those hashed before `--bcrypt-cost` was lowered
-/// still take as long as they did.
+/// The time must not show which names exist: names hashed before `--bcrypt-cost` was lowered still
+/// take as long as they did.
 #[rstest]
 #[actix_web::test]
 async fn an_unknown_name_takes_as_long_as_stored_hashes_usually_do(

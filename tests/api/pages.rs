@@ -1,4 +1,4 @@
-//! Pages of lists: at most about 1 MiB, whatever `limit` says, and each leads to the next.
+//! Pages of lists: at most about 1 MiB, whatever `limit` says, and each links to the next.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::support::On;
 use crate::support::app::TestApp;
 
-/// A page may have one row more than it should, and a few fields.
+/// A page may exceed 1 MiB by one row and a few fields.
 const MOST: usize = 1024 * 1024 + 300_000;
 
-/// Follows the `next` links; answers the ids of all rows, and the number of pages.
+/// Follows the `next` links. Returns the ids of all rows, and the number of pages.
 async fn walk(app: &TestApp, token: &str, first: &str, list: &str) -> (Vec<i64>, usize) {
     let (mut ids, mut pages, mut next) = (Vec::new(), 0, Some(first.to_owned()));
     while let Some(path) = next {
@@ -27,7 +27,8 @@ async fn walk(app: &TestApp, token: &str, first: &str, list: &str) -> (Vec<i64>,
     (ids, pages)
 }
 
-/// Sends chats whose message and response have so many bytes each in JSON; answers their ids, newest first.
+/// Sends chats whose message and response each have this number of bytes in JSON. Returns their
+/// ids, newest first.
 async fn long_chats(app: &TestApp, token: &str, number: usize, message: &str, conversation: i64) -> Vec<i64> {
     let mut ids = Vec::new();
     for _ in 0..number {
@@ -43,7 +44,7 @@ async fn long_chats(app: &TestApp, token: &str, number: usize, message: &str, co
 #[actix_web::test]
 async fn a_page_ends_at_about_a_mebibyte_and_the_next_one_goes_on_there(
     #[values(On::Sqlite, On::Postgres)] on: On,
-    // Four bytes a character; and one byte that is six in JSON.
+    // Characters of four bytes, and characters of one byte that take six in JSON.
     #[values("\u{1F680}", "\u{1}")] character: &str,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -60,7 +61,7 @@ async fn a_page_ends_at_about_a_mebibyte_and_the_next_one_goes_on_there(
     assert_eq!((found, pages), (ids, 7), "a smaller limit still holds, and a full page has a next one");
 }
 
-/// A row of its own size: a stored response that is longer than a page.
+/// One row that exceeds a page: a stored response that is longer than that.
 #[rstest]
 #[actix_web::test]
 async fn a_row_that_is_longer_than_a_page_is_a_page_of_its_own(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -81,7 +82,7 @@ async fn a_statement_with_long_notes_ends_its_pages_too(#[values(On::Sqlite, On:
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let note = "\u{1F680}".repeat(10_000);
-    // As an import may bring them.
+    // As an import may write them.
     let operation = if on == On::Sqlite { "randomblob(16)" } else { "decode(md5(random()::text), 'hex')" };
     for _ in 0..40 {
         app.sql(&format!(

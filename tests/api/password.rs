@@ -66,7 +66,7 @@ async fn a_change_takes_the_old_password_and_a_sound_new_one(#[values(On::Sqlite
 async fn wrong_old_passwords_are_throttled_like_logins(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--throttle", "on"]).await else { return };
     let token = app.user("ada").await;
-    // The login has given its try back, so there are five at this account.
+    // The login has given its attempt back, so five are left for this account.
     for _ in 0..5 {
         let answer = app.post("/password/", &token, change("wrong", NEW)).await;
         answer.assert_error(400, "Invalid old_password");

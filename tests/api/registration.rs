@@ -56,7 +56,7 @@ async fn a_new_password_is_long_rare_and_not_the_name(#[values(On::Sqlite, On::P
         ["", "xk7-qpz", &too_long, "password1", "PASSWORD1", " password1 ", "iloveyou", "lovelace.1815"]
             .into_iter()
             .chain(["LOVELACE.1815", "ｌｏｖｅｌａｃｅ.1815", "xk7\0qpzw"])
-            // With little around them.
+            // Common passwords with a little around them.
             .chain([
                 "tollgate2026",
                 "T0llgate!",

@@ -141,7 +141,8 @@ async fn switched_off_nothing_is_throttled() {
     }
 }
 
-/// A line that is no text must not hide the address that the proxy added, in the same line or in another one.
+/// A line that is not valid text must not hide the address that the proxy added, in the same line
+/// or in another one.
 #[actix_web::test]
 async fn bytes_that_are_no_text_in_x_forwarded_for_hide_nobody() {
     let flags = [&ON[..], &["--trusted-proxies", "10.0.0.0/8"]].concat();

@@ -1,5 +1,5 @@
-//! The log tells who got in and why others did not, under the id that the client was answered with. It never holds a
-//! password, nor a name that somebody only typed.
+//! The log shows who logged in and why others failed, under the id in the response. It never has a password,
+//! or a name that was only typed.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -9,13 +9,13 @@ use crate::support::server::{PASSWORD, Server};
 use crate::support::{On, TestDatabase};
 
 const NEW: &str = "another pass phrase 9";
-/// A password in the field of a name, with what would forge a line.
+/// A password in the name field, with text that would forge a line.
 const TYPED: &str = "my secret phrase\n[2026-01-01T00:00:00.000Z INFO ] log-in: user 1 \"root\"";
 
-/// A server, and the line of the log that belongs to each answer.
+/// A server, and the log line that belongs to each response.
 struct Watched {
     server: Server,
-    /// The id of a request, and what the log must say about it.
+    /// The id of each request, and the text that the log must have for it.
     expected: Vec<(String, String)>,
 }
 
@@ -32,7 +32,7 @@ impl Watched {
         self.expected.push((id, says.to_owned()));
     }
 
-    /// Sends a form of the panel; answers the cookie afterwards.
+    /// Sends a form of the panel. Returns the cookie afterwards.
     fn form(&mut self, path: &str, cookie: Option<&str>, fields: &[(&str, &str)], says: &str) -> String {
         let mut client = self.server.client();
         let host = self.server.address().to_string();

@@ -109,7 +109,7 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
         page("settings", "/admin/settings/", "Your sessions"),
         page("settings-errors", "/admin/settings/", FAULTS).fill("theme", "loud").press("Save").status(400),
         page("password", "/admin/password/", "Your password now"),
-        // The second of the demo's people is staff.
+        // The second of the demo's users is a member of the staff.
         page("user-password-confirmed", "/admin/users/2/password/", "takes your own password"),
         page("password-errors", "/admin/password/", FAULTS)
             .fill("password", "a")

@@ -56,7 +56,7 @@ fn finish(command: &mut Command, input: &str) -> Said {
     finish_with(command, input.as_bytes())
 }
 
-/// Like [`finish`], with any bytes on its standard input.
+/// Like [`finish`], with arbitrary bytes on its standard input.
 fn finish_with(command: &mut Command, input: &[u8]) -> Said {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = command.spawn().unwrap();

@@ -8,7 +8,7 @@ use std::process::Command;
 use super::{BINARY, Said, finish, run_with};
 use crate::support::{On, TestDatabase, temporary};
 
-/// It has no character that would be encoded in a URL, and neither half of it is a word of ours.
+/// It has no character that a URL would encode, and neither half of it occurs in our own texts.
 const SECRET: &str = "zq7secretzq8";
 const HALVES: [&str; 2] = ["zq7", "zq8"];
 
@@ -21,7 +21,7 @@ const SETTINGS: [(&str, &str); 5] = [
     ("--upstream-key-file", "TOLLGATE_UPSTREAM_KEY_FILE"),
 ];
 
-/// Values in which `S` stands for the secret: URLs with every part wrong, or in the wrong place.
+/// Values in which `S` stands for the secret: URLs in which every part is wrong or misplaced.
 const VALUES: [&str; 44] = [
     "S",
     "mysql://u:S@h/d",
@@ -90,18 +90,18 @@ fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
 }
 
-/// The upstream's settings are read where an upstream is asked for.
+/// The upstream's settings are read only with the upstream's responder.
 const SERVE: [&str; 5] = ["serve", "--bind", "256.0.0.1:0", "--responder", "openai"];
 
 #[test]
 fn whatever_is_wrong_with_a_setting_its_secret_is_not_printed() {
     let directory = temporary::directory();
     for (flag, variable) in SETTINGS {
-        // The name of a database's file is no secret.
+        // The name of a database file is not secret.
         let is_path = |value: &&str| flag == "--database-url" && !value.contains(':');
         for value in VALUES.into_iter().filter(|value| !is_path(value)) {
             let value = value.replace('S', SECRET);
-            // A database's address is used by each command, and its error comes from libpq.
+            // Every command uses the database's address, and its error comes from libpq.
             let command = if flag == "--database-url" { &["verify"][..] } else { &SERVE[..] };
             let by_flag = [words(command), words(&[flag, &value])].concat();
             let joined = [words(command), words(&[&format!("{flag}={value}")])].concat();
@@ -199,7 +199,7 @@ fn a_key_file_is_a_small_regular_file() {
     let path = |name: &str| directory.path().join(name);
     std::fs::create_dir(path("folder")).unwrap();
     assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
-    // Sparse: nothing of it is on the disk.
+    // Sparse: it takes no space on the disk.
     std::fs::File::create(path("huge")).unwrap().set_len(1 << 40).unwrap();
     std::os::unix::fs::symlink(path("loop"), path("loop")).unwrap();
     let folder = path("folder");
@@ -237,7 +237,7 @@ fn a_password_on_standard_input_is_one_bounded_line_of_text() {
         said.assert_refused(1, why);
         assert!(!said.err.contains("zq7"), "{said:?}");
     }
-    // What never ends is not read to its end.
+    // An endless input is not read to its end.
     let said = std::process::Command::new("sh")
         .args(["-c", "yes | tr -d '\\n' | \"$0\" \"$@\"", BINARY])
         .args(create)

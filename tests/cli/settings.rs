@@ -78,7 +78,7 @@ fn a_bad_value_stops_the_start_and_is_named_wherever_it_comes_from() {
         let by_variable = tollgate_in(directory.path(), &["serve"], &[(variable, bad)]);
         for said in [by_flag, by_variable] {
             said.assert_refused(2, flag);
-            // `secrets.rs` is about those that may hold a password.
+            // `secrets.rs` covers settings that may hold a password.
             let shown = if flag.ends_with("-url") { "(not shown)" } else { bad };
             assert!(said.err.contains(shown), "{shown:?} is not in {said:?}");
         }

@@ -1,4 +1,4 @@
-//! Times on PostgreSQL are the database's, whatever the nodes' clocks show.
+//! Times on PostgreSQL come from the database, whatever the nodes' clocks show.
 
 use chrono::TimeDelta;
 use tollgate::clock;

@@ -1,4 +1,4 @@
-//! The follower waits for open transactions of its own database, prepared ones too, and for no others.
+//! The follower waits only for open transactions of its own database, prepared ones included.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn the_follower_waits_for_transactions_of_its_own_database_alone() {
     }
     assert_eq!(behind(&db).await, 0, "a transaction of another database holds it up");
 
-    // Prepared: nobody is connected any more, and it may still commit a lower id.
+    // Prepared: nobody is connected any more, but it may still commit a lower id.
     let prepared = format!("BEGIN; {}; PREPARE TRANSACTION 'a test'", NEW_USER.replace("NAME", "bob"));
     own.batch_execute(&prepared).unwrap();
     own.batch_execute(&NEW_USER.replace("NAME", "eve")).unwrap();

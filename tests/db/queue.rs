@@ -41,7 +41,7 @@ async fn a_full_queue_is_503_at_once_and_only_until_there_is_room(
     assert_eq!(ledger.balance(ada.id), 4001);
 }
 
-/// PostgreSQL has a writer for each of the two.
+/// PostgreSQL has separate writers for chats and for bulk work.
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgresql_chats_and_bulk_work_wait_for_each_other_not_at_all() {
     let Some(ledger) = Ledger::with_writers(On::Postgres, 1) else { return };

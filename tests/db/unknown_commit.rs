@@ -115,7 +115,7 @@ async fn charges_that_were_committed_but_not_confirmed_are_found_and_not_done_tw
     ledger.assert_sound();
 }
 
-/// The connection is cut again while it is looked up what was committed, once and twice more.
+/// The connection breaks again during the look-up of what was committed, once and then twice more.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lookup_that_is_cut_off_is_done_again_and_nothing_is_done_twice(#[values(2, 3, 4)] cuts: u32) {

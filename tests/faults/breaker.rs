@@ -1,4 +1,4 @@
-//! A model that is down is given a rest.
+//! The circuit breaker stops calls of a model that is down.
 
 use rstest::rstest;
 

@@ -97,7 +97,7 @@ async fn a_client_that_leaves_a_stream_before_its_first_byte_ends_the_call_and_p
     world.close();
 }
 
-/// An upstream that refuses a prompt for now has done nothing for it.
+/// An upstream that rejects a prompt for now has done no work for it.
 #[rstest]
 #[tokio::test]
 async fn a_client_that_leaves_before_the_upstream_has_its_prompt_pays_nothing(
@@ -114,7 +114,7 @@ async fn a_client_that_leaves_before_the_upstream_has_its_prompt_pays_nothing(
         let stream = send(&world, way, &world.server.user(&user), "key").await;
         world.upstream.request(request).await;
         signal.reached().await;
-        // The server logs the refusal once it has read it.
+        // The server logs the rejection once it has read it.
         let refused = || world.server.log().matches("answered with status 503").count() > request;
         wait::until("the refusal", PATIENCE, || refused().then_some(()));
         leave(stream, Leaving::Closes);

@@ -65,7 +65,7 @@ fn a_refund_frees_the_key_whether_the_failure_came_as_a_status_or_in_the_stream(
     world.close();
 }
 
-/// Money was taken, so a retry must not take it again without being told.
+/// The failure was charged, so a retry must not silently be charged again.
 #[rstest]
 fn a_failure_that_was_paid_for_keeps_its_key_and_a_retry_is_neither_charged_nor_answered_anew(
     #[values(On::Sqlite, On::Postgres)] on: On,

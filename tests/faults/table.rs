@@ -34,7 +34,7 @@ pub enum Outcome {
         has_begun: bool,
         /// What had arrived.
         text: String,
-        /// With a price by usage, the tokens that are paid for nevertheless.
+        /// With a price by usage, the tokens that are charged despite the failure.
         settled: Option<(i64, i64)>,
     },
 }
@@ -79,7 +79,7 @@ impl Fault {
         self
     }
 
-    /// The upstream has worked for it: a price by usage takes what so many tokens cost.
+    /// The upstream has worked on it: with a price by usage, this number of tokens is charged.
     pub fn settled(mut self, prompt_tokens: i64, completion_tokens: i64) -> Fault {
         if let Outcome::Failed { settled, .. } = &mut self.outcome {
             *settled = Some((prompt_tokens, completion_tokens));

@@ -167,7 +167,7 @@ impl World {
         self.sql("UPDATE chats SET deadline = '2020-01-01 00:00:00' WHERE state = 'pending'");
     }
 
-    /// What an administrator's request for readiness says of the upstream.
+    /// Returns the upstream's status in an administrator's readiness request.
     pub fn upstream_health(&self) -> serde_json::Value {
         let mut client = self.server.client();
         let body = serde_json::json!({"username": "watcher", "password": PASSWORD});

@@ -1,4 +1,4 @@
-//! Work on many rows: in parts, each of which is one transaction, by one node at a time.
+//! Work on many rows: in parts of one transaction each, by one node at a time.
 
 use diesel::connection::SimpleConnection;
 use rstest::rstest;
@@ -88,7 +88,7 @@ async fn a_bulk_adjustment_is_one_statement_for_each_part(#[values(On::Sqlite, O
     let both = tokio::join!(finish_all(&ledger.db), finish_all(&other));
     both.0.unwrap();
     both.1.unwrap();
-    // Either may have left it to the other.
+    // Each node may have left the work to the other.
     finish_all(&ledger.db).await.unwrap();
     assert_eq!(ledger.count("ledger_entries WHERE kind = 'adjustment' AND amount = -30"), 149);
     assert_eq!(ledger.count("audit_log WHERE action = 'adjusted the balance'"), 149);

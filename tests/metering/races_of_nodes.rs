@@ -59,8 +59,8 @@ async fn a_key_sent_to_two_nodes_at_once_is_one_charge(#[values(On::Sqlite, On::
     ledger.assert_sound();
 }
 
-/// Waits until a writer of this node has taken the one job that it was given. The writer finds the row locked, and tries
-/// again until it is free.
+/// Waits until a writer of this node has taken its one job. The writer finds the row locked, and
+/// retries until it is free.
 fn wait_for_a_try(node: &Db) {
     wait::until("the other node's try", Duration::from_secs(20), || {
         (node.writes_so_far() == 1).then_some(())

@@ -201,7 +201,8 @@ async fn open_holds_and_rights_stand_in_the_way(#[values(On::Sqlite, On::Postgre
     app.assert_sound();
 }
 
-/// Not only do queries no longer find it: no byte of it is left in the file, in its free parts and in the search index.
+/// Not only do queries no longer find the text: not a single byte of it is left in the file, its
+/// free parts or the search index.
 #[actix_web::test]
 async fn no_byte_of_what_was_said_is_left_in_the_sqlite_file() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
@@ -209,7 +210,7 @@ async fn no_byte_of_what_was_said_is_left_in_the_sqlite_file() {
     for number in 0..6 {
         others.push(app.user(&format!("other{number}")).await);
     }
-    // Among others, so that parts of the index are merged and pages are split before it is forgotten.
+    // Add other chats, so that parts of the index are merged and pages are split before anonymising.
     for number in 0..120 {
         app.chat(&others[number / 30], &format!("word{number} {}", "other words ".repeat(number * 7 % 90)))
             .await
@@ -230,7 +231,7 @@ async fn no_byte_of_what_was_said_is_left_in_the_sqlite_file() {
             app.catch_up().await;
         }
     }
-    // The planner's statistics have samples of what is indexed.
+    // The planner's statistics have samples of indexed values.
     app.sql("ANALYZE");
     let page = root.get(&format!("/admin/users/{id}/anonymise/")).await;
     page.assert_shows(&["Backups that were made before still hold all of it"]);

@@ -1,5 +1,5 @@
-//! Every link leads to a page, and every form to a route that takes it: from each page that the panel shows, also from
-//! those that answer a form.
+//! Every link leads to a page, and every form to a route that accepts it. This covers each page that the
+//! panel shows, including responses to forms.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -12,29 +12,29 @@ use crate::support::html::Form;
 use crate::support::panel::{Browser, ORIGIN, Page, encoded};
 use crate::support::server::PASSWORD;
 
-/// Addresses of one path with different queries that are looked at.
+/// The number of addresses of one path, with different queries, that are opened.
 const MOST_QUERIES: usize = 8;
 
-/// What was looked at so far.
+/// The progress of the crawl.
 struct Crawl<'a> {
     app: &'a TestApp,
     browser: Browser<'a>,
-    /// Addresses, and the page that leads there.
+    /// Addresses to open, each with the page that links to it.
     waiting: VecDeque<(String, String)>,
     seen: BTreeSet<String>,
     queries: BTreeMap<String, usize>,
-    /// A form for each action that the pages have, as it would be sent untouched.
+    /// One form for each action on the pages, with its initial values.
     forms: BTreeMap<String, Form>,
 }
 
-/// The path with `{id}` for each number.
+/// Replaces each number in a path by `{id}`.
 fn pattern(path: &str) -> String {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     let part = |part: &str| if part.parse::<i64>().is_ok() { "{id}".to_owned() } else { part.to_owned() };
     path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
-/// A link of a page as a whole address, without its fragment.
+/// Returns a link of a page as a full address, without its fragment.
 fn whole(page: &str, link: &str) -> String {
     let link = link.split('#').next().unwrap_or_default();
     let own = page.split('?').next().unwrap_or_default();
@@ -58,7 +58,7 @@ impl<'a> Crawl<'a> {
         }
     }
 
-    /// Opens everything that can be reached.
+    /// Opens everything that is reachable.
     async fn run(&mut self) {
         while let Some((path, from)) = self.waiting.pop_front() {
             let page = self.browser.get(&path).await;
@@ -69,9 +69,10 @@ impl<'a> Crawl<'a> {
         }
     }
 
-    /// Notes where a page leads, and tries each of its forms without the session's token: whoever takes it answers 403.
+    /// Notes where a page leads, and sends each of its forms without the session's token: the
+    /// form's route must return 403.
     async fn look_at(&mut self, page: &Page) {
-        // Places on the page itself are no addresses.
+        // Links within the page are not addresses.
         for link in page.links().into_iter().filter(|link| !link.starts_with('#')) {
             self.note(whole(&page.path, &link), page);
         }
@@ -100,12 +101,12 @@ impl<'a> Crawl<'a> {
         }
     }
 
-    /// Sends each form in earnest, and looks at the pages that answer: those with faults, those that ask again, and
-    /// those with a message.
+    /// Sends each form for real, and opens the pages that respond: those with errors, those that ask for
+    /// confirmation, and those with a message.
     async fn send_everything(&mut self, fields: &[(&str, &str)]) -> BTreeSet<u16> {
         let mut statuses = BTreeSet::new();
         for form in self.forms.clone().into_values() {
-            // What was done before may have ended the session.
+            // An earlier form may have ended the session.
             if self.browser.get("/admin/settings/").await.status() != 200 {
                 self.browser = Browser::signed_in(self.app, "root").await;
             }
@@ -145,7 +146,7 @@ async fn every_link_leads_to_a_page_and_every_form_is_taken(#[values(On::Sqlite,
     let (world, root) = furnish(&app, "root").await;
     app.sql("INSERT INTO verifications (started_at, finished_at) VALUES ('2026-01-01 00:00:00', '2026-01-01 00:00:00')");
     let mut crawl = Crawl::new(&app, root);
-    // Pages that nothing leads to in this world, and errors.
+    // Pages that no link leads to in this test, and errors.
     for path in ["/admin/search/?q=ada", "/admin/users/?q=nobody", "/admin/chats/?q=zzz&user=nobody"] {
         crawl.waiting.push_back((path.to_owned(), "the test".to_owned()));
     }
@@ -158,7 +159,7 @@ async fn every_link_leads_to_a_page_and_every_form_is_taken(#[values(On::Sqlite,
         assert!([404, 405].contains(&page.status()), "{path}");
         crawl.look_at(&page).await;
     }
-    // Once with nothing in them but what stands there, once with what is wrong, and once in earnest.
+    // Once with the initial values, once with wrong values, and once for real.
     let mut statuses = crawl.send_everything(&[]).await;
     let wrong =
         [("amount", "much"), ("username", "two words"), ("page_size", "0"), ("name", ""), ("user", "x")];

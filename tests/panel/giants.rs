@@ -1,14 +1,14 @@
-//! Chats whose texts are far larger than any that is stored today, as older versions stored whatever an upstream sent.
+//! Chats with texts far larger than any stored today: older versions stored whatever an upstream sent.
 
 use rstest::rstest;
 
 use crate::support::On;
 use crate::support::app::{Answer, TestApp};
 
-/// Bytes of the giant's response.
+/// The size of the giant's response, in bytes.
 const GIANT: usize = 20_000_000;
 
-/// A text of so many bytes, as an expression of SQL.
+/// An SQL expression for a text of this number of bytes.
 fn repeated(on: On, bytes: usize) -> String {
     match on {
         On::Sqlite => format!("replace(hex(zeroblob({})), '00', 'ab')", bytes / 2),

@@ -123,7 +123,7 @@ async fn an_administrator_has_the_limits_of_a_user_and_is_told_so(
     assert!((1..=60).contains(&wait), "{wait}");
 }
 
-/// A list shows a line of each text, and does not read the rest.
+/// A list shows one line of each text, and does not read the rest.
 #[rstest]
 #[actix_web::test]
 async fn lists_of_chats_are_short_however_long_their_texts_are(#[values(On::Sqlite, On::Postgres)] on: On) {

@@ -1,5 +1,5 @@
-//! What somebody who finds a signed-in browser must not be able to do: stay, or lock its owner out. It takes the owner's
-//! password.
+//! Somebody who finds a signed-in browser must not be able to keep access, or to lock its owner out: that
+//! requires the owner's password.
 
 use rstest::rstest;
 use serde_json::json;
@@ -53,7 +53,7 @@ async fn after_ones_own_change_only_the_session_that_it_came_from_goes_on_under_
     let page = root.submit_and_follow("/admin/password/", &fields).await;
     page.assert_status(200).assert_shows(&["Your password was changed", "You are signed in nowhere else"]);
     assert_ne!(root.cookie(), before);
-    // Forms of the session go on, too.
+    // Forms of the session still work.
     root.submit("/admin/settings/", &[("page_size", "10")]).await.assert_status(303);
     second.get("/admin/").await.assert_status(303);
     let thief = Browser::guest(&app);
@@ -68,7 +68,7 @@ async fn after_ones_own_change_only_the_session_that_it_came_from_goes_on_under_
     );
 }
 
-/// Forms that would give a lasting way into the panel, with everything in them but the own password.
+/// Forms that would give lasting access to the panel, complete except for the own password.
 async fn ways_to_stay(app: &TestApp, root: &Browser<'_>) -> Vec<Form> {
     let user = |name: &str| format!("/admin/users/{}", app.id_of(name));
     let new = [("username", "accomplice"), ("tokens", "0")];
@@ -106,7 +106,7 @@ async fn what_outlives_a_session_of_somebody_with_rights_takes_the_own_password(
         }
     }
     assert_eq!((app.count("audit_log"), app.count("users"), app.count("auth_tokens")), before);
-    // Each of them with it. Those that the one before made pointless are opened anew.
+    // Send each of them with the password. Those that an earlier one made pointless are opened again.
     for number in 0..ways_to_stay(&app, &root).await.len() {
         let form = ways_to_stay(&app, &root).await.remove(number).with(&[("own_password", PASSWORD)]);
         let form = if number == 6 { form.with(&[("username", "another")]) } else { form };

@@ -1,5 +1,5 @@
-//! Whatever stands in a query string, a list answers with a page: each parameter of each list, with values that match
-//! nothing, cannot be read, or are as large as may be.
+//! A list returns a page for any query string: each parameter of each list, with values that match nothing,
+//! cannot be parsed, or are as large as possible.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,11 @@ use crate::support::app::TestApp;
 use crate::support::dice::Dice;
 use crate::support::panel::{Browser, Page};
 
-/// Parameters that stand on no page as long as there are few rows.
+/// Parameters that do not appear on any page while there are few rows.
 const HIDDEN: [&str; 10] =
     ["q", "sort", "after", "before", "last", "rows", "facets", "sums", "list", "unknown"];
 
-/// Values as they stand in the query string.
+/// Values, as written in the query string.
 fn values() -> Vec<String> {
     let fixed = [
         "",
@@ -52,7 +52,7 @@ fn values() -> Vec<String> {
     fixed.into_iter().map(str::to_owned).chain(long).collect()
 }
 
-/// The parameters that a page's own links and forms have.
+/// Returns the parameters in a page's own links and forms.
 fn parameters(page: &Page) -> BTreeSet<String> {
     let queries = page.links().into_iter().filter_map(|link| Some(link.split_once('?')?.1.to_owned()));
     let names = queries.flat_map(|query| {
@@ -65,7 +65,7 @@ fn parameters(page: &Page) -> BTreeSet<String> {
     known.chain(HIDDEN.map(str::to_owned)).collect()
 }
 
-/// Whether a parameter may hold anything.
+/// Whether a parameter may have any value.
 fn is_free(name: &str) -> bool {
     let free = ["q", "sort", "after", "before", "rows", "user", "actor", "model", "reason"];
     free.contains(&name) || name.ends_with("_from") || name.ends_with("_to")
@@ -92,14 +92,14 @@ async fn no_value_of_any_parameter_of_any_page_is_an_error_of_the_server(
             page.html().contains("class=\"count\"") || path.contains("search") || path.contains("suggest");
         let names: Vec<String> = parameters(&page).into_iter().collect();
         if !is_list {
-            // It has no parameter of its own, so one of each value is enough.
+            // This page has no parameter of its own, so one of each value is enough.
             for value in &values {
                 assert_answered(&root, &path, &format!("q={value}&list={value}&{value}")).await;
             }
             continue;
         }
         for name in &names {
-            // A choice takes its own values only, so a few others are enough.
+            // A choice only accepts its own values, so a few others are enough.
             let step = if is_free(name) { 1 } else { 6 };
             for value in values.iter().step_by(step) {
                 assert_answered(&root, &path, &format!("{name}={value}")).await;
@@ -109,7 +109,7 @@ async fn no_value_of_any_parameter_of_any_page_is_an_error_of_the_server(
         for _ in 0..60 {
             let pairs = (0..dice.pick(2..6)).map(|_| {
                 let name = &names[dice.pick(0..names.len() as u64) as usize];
-                // The long ones together would be longer than a request may be.
+                // All of the long values together would exceed the length of a request.
                 format!("{name}={}", values[dice.pick(0..values.len() as u64 - 3) as usize])
             });
             let query = pairs.collect::<Vec<_>>().join("&");

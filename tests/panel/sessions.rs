@@ -130,8 +130,8 @@ async fn the_others_can_be_signed_out(#[values(On::Sqlite, On::Postgres)] on: On
     grace.get("/admin/").await.assert_status(200);
 }
 
-/// Everything that must end all sessions of root, as another superuser does it, or root alone. One's own password, changed
-/// in the panel, is in `own_account.rs`: it leaves the session that it came from.
+/// Everything that must end all sessions of root, done by another superuser, or by root if only root can.
+/// Changing one's own password in the panel is in `own_account.rs`: it keeps the current session.
 #[derive(Clone, Copy, Debug)]
 enum End {
     PasswordByApi,

@@ -219,7 +219,7 @@ impl Request<'_> {
         Request { inner: self.inner.append_header((name, value)), ..self }
     }
 
-    /// Adds a header whose value need not be text.
+    /// Adds a header whose value need not be valid text.
     pub fn bytes(self, name: &str, value: &[u8]) -> Self {
         let value = HeaderValue::from_bytes(value).unwrap();
         Request { inner: self.inner.append_header((name, value)), ..self }

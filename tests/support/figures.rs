@@ -1,9 +1,9 @@
-//! Figures that a test measures for people to read: printed, and appended to the file that `scripts/proofs` names.
+//! Figures that a test measures for readers: printed, and appended to the file that `scripts/proofs` names.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// Reports what the calling test measured. `what` names the case in a few words; no `|` in either.
+/// Reports the figures of the calling test. `what` names the case in a few words. Neither may contain `|`.
 pub fn report(what: &str, figures: &str) {
     println!("FIGURES: {what}: {figures}");
     let Some(file) = std::env::var_os("TOLLGATE_TEST_FIGURES") else { return };

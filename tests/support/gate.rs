@@ -28,7 +28,7 @@ pub struct Gate {
 }
 
 impl Ledger {
-    /// Shuts the gate. Whoever waits there for long runs into the writers' `lock_timeout`.
+    /// Closes the gate. A job that waits there for long runs into the writers' `lock_timeout`.
     pub fn gate(&self) -> Gate {
         let mut keeper = self.raw();
         keeper.batch_execute(SET_UP).unwrap();

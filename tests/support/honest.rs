@@ -14,7 +14,7 @@ use super::server::Server;
 const EVERY: Duration = Duration::from_secs(1);
 /// How soon a chat must be answered.
 const PROMPT: Duration = Duration::from_secs(1);
-/// The share of chats, in percent, that must be answered that soon.
+/// The percentage of chats that must be answered in this time.
 const SHARE: usize = 99;
 
 /// A user who chats until the storm is over.
@@ -23,15 +23,15 @@ pub struct HonestUser {
     thread: JoinHandle<Vec<Attempt>>,
 }
 
-/// What became of one chat.
+/// The outcome of one chat.
 #[derive(Debug)]
 struct Attempt {
-    /// The status, or why there was none.
+    /// The status, or why there is none.
     outcome: Result<u16, String>,
     took: Duration,
 }
 
-/// What the honest user saw.
+/// The results of the honest user.
 #[derive(Debug)]
 pub struct Report {
     attempts: Vec<Attempt>,
@@ -61,7 +61,7 @@ fn chat_until_told(address: SocketAddr, token: &str, told: &AtomicBool) -> Vec<A
     let mut attempts = Vec::new();
     let begun = Instant::now();
     while !told.load(Ordering::Relaxed) {
-        // Due times are fixed beforehand, so that a slow answer does not thin out the load.
+        // Due times are fixed in advance, so that a slow response does not reduce the load.
         let due = begun + EVERY * u32::try_from(attempts.len()).unwrap_or(u32::MAX);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let message = format!("honest message {}", attempts.len());
@@ -77,7 +77,7 @@ impl Report {
         self.attempts.len()
     }
 
-    /// Chats that were answered with 201 within a second.
+    /// Returns the number of chats with a 201 within a second.
     pub fn prompt(&self) -> usize {
         let is_prompt = |attempt: &&Attempt| attempt.outcome == Ok(201) && attempt.took <= PROMPT;
         self.attempts.iter().filter(is_prompt).count()
@@ -100,7 +100,7 @@ impl Report {
         assert!(is_enough, "{} of {} chats were disturbed: {late:?}", late.len(), self.sent());
     }
 
-    /// For the figures of a storm.
+    /// Returns a summary for the figures of a storm.
     pub fn summary(&self) -> String {
         let slowest = self.slowest().as_millis();
         format!("honest user: {} of {} within 1 s, slowest {slowest} ms", self.prompt(), self.sent())

@@ -134,7 +134,7 @@ const EVERYTHING: Keyset = Keyset { limit: 1_000_000, before: None };
 
 pub fn open(url: &str, pg_writers: usize) -> Db {
     let url = url.parse().unwrap();
-    // Many of these tests hold a writer up on purpose.
+    // Many of these tests hold up a writer on purpose.
     let options = DbOptions { url, read_connections: 4, pg_writers, hangs_after: Duration::from_secs(60) };
     Db::open(&options).unwrap()
 }

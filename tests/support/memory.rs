@@ -1,11 +1,11 @@
-//! How much memory a process takes.
+//! The memory of a process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// The resident memory of a process, in MB; 0 when it has ended.
+/// Returns the resident memory of a process, in MB. 0 if it has ended.
 pub fn resident_mb(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -13,7 +13,7 @@ pub fn resident_mb(pid: u32) -> u64 {
     kib.unwrap_or(0) / 1024
 }
 
-/// Watches for the highest resident memory of a process.
+/// Watches the peak resident memory of a process.
 pub struct PeakMemory {
     stop: Arc<AtomicBool>,
     peak: Arc<AtomicU64>,
@@ -33,7 +33,7 @@ impl PeakMemory {
         PeakMemory { stop, peak, thread: Some(thread) }
     }
 
-    /// The peak so far, in MB.
+    /// Returns the peak so far, in MB.
     pub fn mb(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
     }

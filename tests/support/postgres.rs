@@ -127,7 +127,7 @@ impl Cluster {
         self.run().unwrap_or_else(|why| panic!("PostgreSQL does not start again: {why}"));
     }
 
-    /// The number of the process that takes new connections.
+    /// Returns the id of the process that accepts new connections.
     pub fn pid(&self) -> u32 {
         self.process.lock().unwrap().as_ref().expect("the cluster runs").id()
     }

@@ -1,5 +1,5 @@
-//! A proxy before PostgreSQL that can lose the answer to a COMMIT (the commit is done, and nobody hears of it), and that
-//! can stall: it keeps all connections and passes nothing on.
+//! A proxy in front of PostgreSQL. It can lose the response to a COMMIT (the commit is done, but the client
+//! does not learn of it), and it can stall: it keeps all connections open and passes nothing on.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,10 +11,10 @@ use std::time::Duration;
 struct Orders {
     /// Counts down with each COMMIT; the one that makes it 0 is lost.
     commits_left: AtomicU32,
-    /// How many COMMITs after that one are lost, too.
+    /// The number of further COMMITs that are lost after that one.
     more_losses: AtomicU32,
     stalled: AtomicBool,
-    /// The next COMMIT does not get through, and nothing does from then on.
+    /// The next COMMIT does not get through, nor does anything after it.
     stall_at_commit: AtomicBool,
     refuse: AtomicBool,
     refuse_then: AtomicBool,
@@ -70,13 +70,13 @@ impl Proxy {
         self.orders.commits_left.store(number, Ordering::SeqCst);
     }
 
-    /// Like [`Proxy::lose_commit`], with so many COMMITs in a row.
+    /// Like [`Proxy::lose_commit`], for this number of COMMITs in a row.
     pub fn lose_commits(&self, number: u32, in_a_row: u32) {
         self.orders.more_losses.store(in_a_row - 1, Ordering::SeqCst);
         self.lose_commit(number);
     }
 
-    /// Passes nothing on any more from the next COMMIT on, and closes nothing: that transaction stays open.
+    /// From the next COMMIT on, passes nothing on and closes nothing, so that transaction stays open.
     pub fn stall_at_commit(&self) {
         self.orders.stall_at_commit.store(true, Ordering::SeqCst);
     }

@@ -30,7 +30,7 @@ pub fn long() -> bool {
     std::env::var("TOLLGATE_TEST_LONG").is_ok_and(|value| value == "1")
 }
 
-/// Whether the versions that take minutes are wanted: `scripts/proofs` sets it.
+/// Whether to run the versions that take minutes: `scripts/proofs` sets it.
 pub fn proofs() -> bool {
     std::env::var("TOLLGATE_TEST_PROOFS").is_ok_and(|value| value == "1")
 }

@@ -47,14 +47,14 @@ impl Launch {
         Launch::at(database.url())
     }
 
-    /// With the address of its database, which may lead through a proxy.
+    /// Launches with this address of the database, which may lead through a proxy.
     pub fn at(url: &str) -> Launch {
         let words = [BINARY, "serve", "--bind", "127.0.0.1:0", "--bcrypt-cost", "4", "--throttle", "off"];
         let words = words.into_iter().chain(["--database-url", url]);
         Launch { words: words.map(str::to_owned).collect() }
     }
 
-    /// A flag with a default of the tests (`--throttle off`) takes its place: clap takes none twice.
+    /// A flag replaces its default in the tests (`--throttle off`), since clap accepts no flag twice.
     pub fn flags(mut self, flags: &[&str]) -> Launch {
         for flag in flags.iter().filter(|flag| flag.starts_with("--")) {
             if let Some(place) = self.words.iter().position(|word| word == flag) {
@@ -65,7 +65,7 @@ impl Launch {
         self
     }
 
-    /// On this port, which nobody else has.
+    /// Listens on this port, which nobody else has.
     pub fn bind(mut self, port: u16) -> Launch {
         let place = self.words.iter().position(|word| word == "--bind").expect("it has a --bind");
         self.words[place + 1] = format!("127.0.0.1:{port}");

@@ -1,12 +1,13 @@
-//! Sockets as the kernel sees them: which connections a server still holds, and clients with small buffers.
+//! Sockets as the kernel sees them: the connections that a server still holds, and clients with
+//! small buffers.
 
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpStream};
 
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 
-/// The clients (IPv4) whose connections the server at this port still holds. A connection that it has closed does not
-/// count, whatever the kernel still has of it.
+/// Returns the clients (IPv4) whose connections the server at this port still holds. A connection that the
+/// server has closed does not count, even if the kernel still has some of it.
 pub fn held(port: u16) -> HashSet<SocketAddr> {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table of connections");
     let rows = table.lines().skip(1).filter_map(|line| {
@@ -25,7 +26,7 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::from((address, u16::from_str_radix(port, 16).ok()?)))
 }
 
-/// Connects with a small buffer for what is received, so that little is taken without being read.
+/// Connects with a small receive buffer, so that little is taken without being read.
 pub fn connect_with_a_small_buffer(server: SocketAddr) -> TcpStream {
     let client = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     sockopt::set_socket_recv_buffer_size(&client, 4096).unwrap();
@@ -33,7 +34,7 @@ pub fn connect_with_a_small_buffer(server: SocketAddr) -> TcpStream {
     client.into()
 }
 
-/// Allows this process as many open files as the system lets it have.
+/// Raises this process's limit on open files to the highest that the system allows.
 pub fn raise_open_files_limit() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let maximum = getrlimit(Resource::Nofile).maximum;

@@ -42,7 +42,7 @@ impl Request {
 struct Shared {
     scripts: Mutex<VecDeque<Vec<Step>>>,
     otherwise: Mutex<Vec<Step>>,
-    /// For requests with a word in them.
+    /// Scripts for requests that contain a word.
     marked: Mutex<Vec<(String, Vec<Step>)>>,
     models: Mutex<Vec<Step>>,
     probes: AtomicUsize,
@@ -105,22 +105,22 @@ impl ScriptedUpstream {
         *self.shared.otherwise.lock().unwrap() = script.into_iter().collect();
     }
 
-    /// What it does at requests with this word in them, whatever else it was told.
+    /// Sets the script for requests that contain this word. It takes precedence over all others.
     pub fn when(&self, word: &str, script: impl IntoIterator<Item = Step>) {
         self.shared.marked.lock().unwrap().push((word.to_owned(), script.into_iter().collect()));
     }
 
-    /// What it does when it is asked for the list of its models, by which it is probed. Else it has one.
+    /// Sets the script for requests of the list of models, which are the probes. By default it has a list.
     pub fn models(&self, script: impl IntoIterator<Item = Step>) {
         *self.shared.models.lock().unwrap() = script.into_iter().collect();
     }
 
-    /// How often it was probed.
+    /// Returns the number of probes.
     pub fn probes(&self) -> usize {
         self.shared.probes.load(Ordering::Relaxed)
     }
 
-    /// All calls and probes fail from now on.
+    /// Makes all calls and probes fail from now on.
     pub fn break_down(&self) {
         self.otherwise(status(500, &[], "gossip"));
         self.models(status(500, &[], "gossip"));
@@ -142,7 +142,7 @@ impl ScriptedUpstream {
         is_done.await.unwrap();
     }
 
-    /// All requests so far, without probes.
+    /// Returns all requests so far, without probes.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.requests.borrow().clone()
     }

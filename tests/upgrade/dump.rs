@@ -1,4 +1,4 @@
-//! A database as a released version left it.
+//! A database in the state of a released version.
 
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,7 +13,7 @@ use crate::support::{On, TestDatabase};
 
 const SQLITE: &[u8] = include_bytes!("sqlite-e6659d3.db.gz");
 const POSTGRES: &str = include_str!("postgres-e6659d3.sql");
-/// What was in it: see `make_dumps.py`.
+/// The dump's expected contents: see `make_dumps.py`.
 const SQLITE_EXPECTED: &str = include_str!("sqlite-e6659d3.json");
 const POSTGRES_EXPECTED: &str = include_str!("postgres-e6659d3.json");
 
@@ -24,7 +24,7 @@ pub struct Dump {
 }
 
 impl Dump {
-    /// Restores the dump. `None`: this machine has no such database.
+    /// Restores the dump. Returns `None` if this machine has no such database.
     pub fn restore(on: On) -> Option<Dump> {
         let database = TestDatabase::create(on)?;
         let expected = match on {
@@ -50,12 +50,12 @@ impl Dump {
         lines(&mut self.conn(), query)
     }
 
-    /// One number, which the query must call `line`.
+    /// Returns one number, in a column that the query must call `line`.
     pub fn number(&self, query: &str) -> i64 {
         self.lines(&format!("SELECT CAST(({query}) AS TEXT) AS line"))[0].parse().unwrap()
     }
 
-    /// The names of the tables whose rows must stay.
+    /// Returns the names of the tables whose rows must stay.
     pub fn tables(&self) -> Vec<String> {
         self.expected["rows"].as_object().unwrap().keys().cloned().collect()
     }
@@ -70,7 +70,7 @@ impl Dump {
         })
     }
 
-    /// All rows of these columns, as text, in one order.
+    /// Returns all rows of these columns, as text, in a fixed order.
     pub fn rows(&self, table: &str, columns: &[String]) -> Vec<String> {
         let value = |column: &String| match self.on {
             On::Sqlite => format!("quote({column})"),
@@ -80,9 +80,9 @@ impl Dump {
         self.lines(&format!("SELECT {} AS line FROM {table} ORDER BY 1", values.join(" || ' ' || ")))
     }
 
-    /// Everything that must stay, by the columns that are there now.
+    /// Returns everything that must stay, by the current columns.
     pub fn everything(&self) -> Content {
-        // A migration that was taken back took its tables with it.
+        // A migration that was reverted has dropped its tables.
         let tables = self.tables().into_iter().map(|table| (self.columns(&table), table));
         let tables = tables.filter(|(columns, _)| !columns.is_empty()).map(|(columns, table)| {
             let rows = self.rows(&table, &columns);
@@ -91,12 +91,12 @@ impl Dump {
         Content(tables.collect())
     }
 
-    /// The migrations that the database has.
+    /// Returns the migrations that the database has.
     pub fn migrations(&self) -> Vec<String> {
         self.lines("SELECT version AS line FROM __diesel_schema_migrations ORDER BY 1")
     }
 
-    /// Takes migrations back until there is one to apply, so that a test of upgrading has something to do.
+    /// Reverts migrations until there is one to apply, so that an upgrade has something to do.
     pub fn with_something_to_do(self) -> Dump {
         let db = crate::support::ledger::open(self.database.url(), 1);
         if db.migration_state().unwrap().iter().all(|migration| migration.applied) {
@@ -111,7 +111,7 @@ impl Dump {
 pub struct Content(Vec<(String, Vec<String>, Vec<String>)>);
 
 impl Content {
-    /// The same columns hold the same in the same rows now; columns may have been added.
+    /// Checks that the same columns have the same contents in the same rows. Columns may have been added.
     #[track_caller]
     pub fn assert_kept(&self, dump: &Dump) {
         for (table, columns, rows) in &self.0 {

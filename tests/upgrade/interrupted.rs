@@ -1,4 +1,4 @@
-//! An upgrade that is killed, that several nodes do at once, and one that this binary must not do.
+//! An upgrade that is killed, one that several nodes run at once, and one that this binary must reject.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -21,7 +21,7 @@ fn migrating(dump: &Dump, under: &[&str]) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Whether the upgrade was done; it was done as a whole or not at all, and nothing is lost either way.
+/// Returns whether the upgrade was done. It must be done as a whole or not at all, without losing anything.
 #[track_caller]
 fn assert_old_or_new(dump: &Dump, before: &Content, old: &[String]) -> bool {
     before.assert_kept(dump);
@@ -66,7 +66,7 @@ fn an_upgrade_of_sqlite_that_is_killed_is_done_as_a_whole_or_not_at_all() {
     assert!(outcomes[0] > 0, "none was killed before the commit: {outcomes:?}");
 }
 
-/// Killed when all is done but for the note of it: the database holds it up there.
+/// Killed when everything is done except recording it: the database holds it up there.
 #[test]
 fn an_upgrade_of_postgresql_that_is_killed_leaves_the_old_state() {
     let Some(dump) = Dump::restore(On::Postgres) else { return };
@@ -105,8 +105,9 @@ fn of_nodes_that_upgrade_at_once_one_does_it(#[values(On::Sqlite, On::Postgres)]
     assert_can_be_done_now(&dump, &before);
 }
 
-/// The dumps' version wrote down what it needs, and so does each later one that breaks it. What an older binary makes of
-/// that is shown by this one on a database that says it needs a newer one.
+/// The dumps' version recorded the oldest binary that may use the database, and so does each later version
+/// that locks out older binaries. This test shows what such a binary does: it runs this one on a database
+/// that requires a newer one.
 #[rstest]
 fn a_binary_that_is_too_old_refuses_and_changes_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(dump) = Dump::restore(on) else { return };

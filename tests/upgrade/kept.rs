@@ -1,4 +1,4 @@
-//! What an upgrade keeps: every row, and everything that people could do with it before.
+//! What an upgrade keeps: every row, and everything that users could do with it before.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ fn an_upgrade_keeps_every_row_and_verify_finds_nothing_wrong(#[values(On::Sqlite
     assert_eq!(again.out, "the database is up to date\n");
 }
 
-/// Balances, rights, limits, histories: as the old version's own database had them when the dump was made.
+/// Checks balances, rights, limits and histories against the old version's own data, recorded with the dump.
 fn assert_as_it_was_recorded(dump: &Dump) {
     for user in dump.expected["users"].as_array().unwrap() {
         let id = number(&user["id"]);
@@ -88,7 +88,7 @@ fn assert_as_it_was_recorded(dump: &Dump) {
     }
 }
 
-/// A server on the upgraded database, as its users meet it.
+/// A server on the upgraded database, for its users.
 struct Upgraded {
     dump: Dump,
     server: Server,
@@ -111,7 +111,8 @@ impl Upgraded {
         users.find(|user| user["username"] == name).unwrap_or_else(|| panic!("no user {name}"))
     }
 
-    /// The balance: two users get 7 more by the bulk operation in which the old server died.
+    /// Returns the expected balance. Two users get 7 more from the bulk operation during which the
+    /// old server died.
     fn balance(&self, name: &str) -> i64 {
         number(&self.user(name)["tokens"]) + if ["ada", "bob"].contains(&name) { 7 } else { 0 }
     }

@@ -1,4 +1,4 @@
-//! How long an upgrade takes with a million chats, and how long anybody waits for it meanwhile.
+//! How long an upgrade takes with a million chats, and how long others wait for it meanwhile.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -12,9 +12,9 @@ use crate::support::{On, figures, require};
 
 const USERS: i64 = 10_000;
 const CHATS_EACH: i64 = 100;
-/// The longest that a read or a debit of somebody else may wait for an upgrade.
+/// The longest time that another client's read or debit may wait for an upgrade.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// An upgrade by commands ends within this.
+/// Time limit for an upgrade by commands.
 const LONGEST_UPGRADE: Duration = Duration::from_secs(120);
 
 /// Fills the old schema with users who have sent chats of one token each.
@@ -26,7 +26,7 @@ fn fill(dump: &Dump) {
     let day = "'2026-11-28 12:00:00'";
     let chats = USERS * CHATS_EACH;
     let (users, each) = (numbers(dump.on, USERS), numbers(dump.on, chats));
-    // Ids far above those that the dump has. The chats of a user follow each other.
+    // Ids far above those of the dump. The chats of a user are consecutive.
     let owner = format!("1001 + (i - 1) / {CHATS_EACH}");
     let turn = format!("(i - 1) % {CHATS_EACH} + 1");
     let statements = [
@@ -72,8 +72,8 @@ fn numbers(on: On, most: i64) -> String {
     }
 }
 
-/// What another node does all the time, until it is told to stop: reads, and locks a user's row as a debit does. Answers
-/// the longest that one of them took.
+/// Acts as another node until told to stop: reads, and locks a user's row as a debit does. Returns
+/// the longest time of each.
 fn others(dump: &Dump, stop: &AtomicBool) -> (Duration, Duration) {
     let mut conn = dump.conn();
     if dump.on == On::Sqlite {
@@ -116,7 +116,7 @@ fn a_million_chats_are_upgraded_without_a_long_lock(#[values(On::Sqlite, On::Pos
     assert_eq!(server.chat(&token, "hello").status, 201);
     server.terminate();
     assert!(server.wait(Duration::from_secs(20)).success(), "{}", server.log());
-    // `verify` itself would take minutes here; the other tests run it.
+    // `verify` itself would take minutes here. The other tests run it.
     let wrong = "SELECT count(*) FROM users u
                  WHERE tokens <> (SELECT sum(amount) FROM ledger_entries l WHERE l.user_id = u.id)";
     assert_eq!(dump.number(wrong), 0, "balances that are not the sums of their ledgers");

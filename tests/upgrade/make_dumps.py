@@ -117,7 +117,7 @@ class Server:
         return self.call(status, "POST", "/chat/", token, {"message": message, **fields}, key)
 
     def leave(self, token, message, is_stream):
-        """Sends a message and leaves: amid the stream, or before the answer has begun."""
+        """Sends a message and leaves, during the stream or before the answer has begun."""
         body = json.dumps({"model": "small-1", "stream": is_stream, "messages": [{"role": "user", "content": message}]})
         client = socket.create_connection(("127.0.0.1", self.port))
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n"

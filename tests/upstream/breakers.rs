@@ -1,12 +1,12 @@
-//! The breakers of the models: what opens them, whom they stop, and how they are closed again.
+//! The circuit breakers of the models: what opens them, which calls they stop, and how they close again.
 
 use super::*;
 use crate::support::upstream::{Signal, answer, event, head, status, text};
 
-/// Calls that are given up by a test that waits for a breaker.
+/// The number of calls after which a test no longer waits for a breaker.
 const MOST_CALLS: usize = 1000;
 
-/// Fails as often as it takes for a broken-down upstream to be given a rest.
+/// Fails until the breaker of a broken-down upstream opens.
 pub(super) async fn fail_until_it_rests(upstream: &Upstream) -> usize {
     for call in 0..MOST_CALLS {
         if let Err(Failure::Resting(_)) = hear(upstream).await.end {
@@ -25,12 +25,12 @@ async fn until_state(upstream: &Upstream, wanted: &str) {
     in_time(wanted, wait).await;
 }
 
-/// The ways in which one user can make calls fail, again and again.
+/// The ways in which one user can repeatedly make calls fail.
 fn failures() -> Vec<Vec<Step>> {
     let broken = || [head(), text("a"), Step::End].to_vec();
     let mut scripts: Vec<Vec<Step>> =
         [401, 402, 403, 404, 405, 410, 500, 502, 504, 529].map(|code| status(code, &[], "")).to_vec();
-    // A long wait, so that it is not tried again.
+    // A long wait, so that it is not retried.
     scripts.push(status(503, &[("retry-after", "60")], ""));
     scripts.extend([vec![Step::Reset], vec![head(), Step::Reset], vec![head(), Step::End], broken()]);
     scripts.push(status(200, &[("content-type", "text/html")], ""));

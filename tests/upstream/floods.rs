@@ -1,11 +1,12 @@
-//! Answers that are small in text and large in everything else. What arrives is bounded before it is looked at.
+//! Answers that are small in text and large in everything else. Whatever arrives is limited before
+//! it is parsed.
 
 use serde_json::{Value, json};
 
 use super::*;
 use crate::support::upstream::{chunk, event, finish, head, status, text, usage};
 
-/// Without an end, each time the same: many together, as one at a time takes long.
+/// Repeats a step without an end: many steps at a time, as one at a time takes long.
 fn forever(step: Step) -> Step {
     let Step::Chunk(bytes) = step else { panic!("no chunk") };
     many(&bytes)
@@ -141,7 +142,7 @@ async fn trailers_and_sizes_of_chunks_without_an_end_are_cut() {
     assert_ends(extensions.to_vec(), Failure::CutShort).await;
 }
 
-/// Nothing is unpacked, so nothing small becomes large.
+/// Nothing is decompressed, so nothing small becomes large.
 #[tokio::test]
 async fn a_compressed_answer_is_not_unpacked() {
     let bomb = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n\

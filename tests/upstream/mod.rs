@@ -39,7 +39,7 @@ fn client(scripted: &ScriptedUpstream) -> Upstream {
     Upstream::new(settings(scripted)).unwrap()
 }
 
-/// Who asks, where it does not matter.
+/// The user who asks, where it does not matter.
 const ADA: i64 = 1;
 
 fn question() -> Question {

@@ -61,7 +61,7 @@ fn lifetimes() -> Vec<(String, String)> {
 
 fn page(administrator: &Superuser, form: FormView) -> Result<HttpResponse, PageError> {
     let way = [("Auth tokens", "/admin/auth-tokens/"), ("Make an auth token", "")];
-    // The password that may be asked for is the administrator's own.
+    // The administrator's own name, since the form may ask for the administrator's own password.
     VerbPage::new(Frame::new(&administrator.0, &way), form.account(&administrator.0.user.username))
         .note("The auth token is shown once, after this. Only its digest is stored.")
         .show()

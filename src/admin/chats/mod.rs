@@ -16,10 +16,10 @@ use super::PageError;
 use crate::db::{Db, DbConnection};
 use crate::models::{Chat, User};
 
-/// Characters of a message, a response and what else is in an answer that a page shows.
+/// The number of characters that a page shows of a message, of a response, and of the rest of an answer.
 pub(super) const SHOWN: usize = 64 << 10;
 
-/// The chat of a page's address, its texts cut to [`SHOWN`] characters, and whose it is.
+/// Returns the chat that the page's address names, with its texts cut to [`SHOWN`] characters, and its user.
 async fn of(db: &Db, id: i64) -> Result<(Chat, User), PageError> {
     let read = move |conn: &mut DbConnection| {
         let Some(chat) = Chat::find_cut(conn, id, SHOWN)? else { return Ok(None) };

@@ -29,7 +29,7 @@ struct ChatPage {
     usage: Facts,
     /// What the answer has besides its text: tool calls and the like, as JSON.
     extras: String,
-    /// For each text that is cut, how much of it is shown; else empty.
+    /// For each text that is cut, a note on how much is shown. Empty for a whole text.
     cut: [String; 3],
     entries: Table,
     history: Vec<Told>,
@@ -87,7 +87,7 @@ pub(in crate::admin) async fn show(
     .map_err(PageError::from)
 }
 
-/// Says that a text is longer than what is shown of it.
+/// Returns a note that a text is longer than the part shown, or an empty string.
 fn cut_note(shown: Option<&str>, size: i64) -> String {
     let shown = shown.map_or(0, str::len);
     let size = u64::try_from(size).unwrap_or_default();

@@ -48,7 +48,7 @@ fn answer(
         &administrator.0,
         &[("Users", "/admin/users/"), (&user.username, &here), ("Edit user", "")],
     );
-    // The password that may be asked for is the administrator's own.
+    // The administrator's own name, since the form may ask for the administrator's own password.
     let form = form.account(&administrator.0.user.username);
     page_with(status, &EditPage { frame, form, conflicts }).map_err(PageError::from)
 }

@@ -59,7 +59,7 @@ fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
     )
 }
 
-/// One's own password has a page of its own, which asks for the old one.
+/// The page for one's own password, which asks for the old one.
 const OWN: &str = "/admin/password/";
 
 pub(in crate::admin) async fn show_password(

@@ -9,7 +9,7 @@ use super::super::event_stream::event;
 use crate::metering::{Event, Receipt, Started};
 use crate::responder::{Piece, Usage};
 
-/// An answer as a whole. Nothing is copied but into its text, as it may be large.
+/// Writes a whole answer. Only its text is copied, since an answer may be large.
 pub(super) fn completion(receipt: &Receipt) -> impl Serialize {
     let answer = &receipt.answer;
     Completion {
@@ -45,7 +45,7 @@ struct Choice<'a> {
     finish_reason: &'a str,
 }
 
-/// The protocol's message: with its role, and with a content if only as `null`.
+/// A message of the protocol. It has a role, and a content that may be `null`.
 struct Message<'a>(&'a Map<String, Value>);
 
 impl Serialize for Message<'_> {
@@ -53,7 +53,7 @@ impl Serialize for Message<'_> {
         let mut fields = serializer.serialize_map(None)?;
         for (name, value) in self.0 {
             match value {
-                // The places of tool calls matter only while they come in parts.
+                // The index of a tool call matters only in a stream.
                 Value::Array(calls) if name == "tool_calls" => {
                     fields.serialize_entry(name, &calls.iter().map(WithoutIndex).collect::<Vec<_>>())?;
                 }

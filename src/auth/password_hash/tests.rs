@@ -6,8 +6,8 @@ const UNICODE: &str = "Pässwörter sind schön 密码 🔑";
 /// 82 bytes, past the 72 that bcrypt takes.
 const LONG: &str = "01234567890123456789012345678901234567890123456789012345678901234567890123456789é";
 
-/// Written by Django 5.2.19 with bcrypt 5.0.0 and argon2-cffi 25.1.0, at small costs. That bcrypt refuses more than
-/// 72 bytes, so the long password was cut for it by hand.
+/// Written by Django 5.2.19 with bcrypt 5.0.0 and argon2-cffi 25.1.0, at small costs. That bcrypt rejects
+/// more than 72 bytes, so the long password was cut for it by hand.
 const VECTORS: [(&str, &str); 16] = [
     (ASCII, "bcrypt_sha256$$2b$04$xVhoRsZd/E.R2tT65LbDaeJigbCtxsSKv.qfN8rGIFkCraUJ54cS6"),
     (ASCII, "bcrypt$$2b$04$NPtj0ig8xz5Wg8whtXk4Nu5FSmFGTrs.1vZoIq08QssqBr52adfi."),
@@ -49,7 +49,7 @@ fn password(text: &str) -> Password {
     Password::parse(text).unwrap()
 }
 
-/// Where the configured cost is the usual one.
+/// Verifies with the configured cost as the usual one.
 fn verify(password: &Password, stored: &str, bcrypt_cost: u32) -> Verified {
     super::verify(password, stored, bcrypt_cost, bcrypt_cost)
 }
@@ -147,7 +147,7 @@ fn a_no_takes_at_least_as_long_as_for_an_unknown_name() {
     let dear = "bcrypt_sha256$$2b$31$xVhoRsZd/E.R2tT65LbDaeJigbCtxsSKv.qfN8rGIFkCraUJ54cS6";
     for stored in VECTORS.map(|(_, stored)| stored).into_iter().chain(["!", "", "md5$a$b", dear]) {
         let taken = time(&|| assert_eq!(verify(&wrong, stored, COST), Verified::No));
-        // A quarter, because other work on the machine may have slowed down the measure above.
+        // A quarter, because other work on the machine may have slowed down the measurement above.
         assert!(taken * 4 > unknown, "{stored}: {taken:?} against {unknown:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! How many connections of this process have the database open.
+//! Counts the connections of this process to the database.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::Guard;
 
-/// Counts them, and lets no more be opened once the database is being closed.
+/// Counts open connections, and prevents new ones once the database is being closed.
 #[derive(Default)]
 pub(in crate::db) struct Connections {
     state: Mutex<State>,
@@ -19,7 +19,7 @@ struct State {
 }
 
 impl Connections {
-    /// Whether there may be one more.
+    /// Adds a connection. Returns `false` if no more are allowed.
     pub(super) fn add(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.open += usize::from(!state.closing);
@@ -32,7 +32,7 @@ impl Connections {
         self.closed_one.notify_all();
     }
 
-    /// Lets no more be opened, and waits until `rest` are left, at most until `until`.
+    /// Prevents new connections, and waits until only `rest` are left, or until `until`.
     pub(in crate::db) fn close(&self, rest: usize, until: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.closing = true;
@@ -41,7 +41,7 @@ impl Connections {
     }
 }
 
-/// An open connection. While there is one, the log is in use.
+/// An open connection. As long as it exists, the log is in use.
 pub(in crate::db) struct Ticket(Arc<Guard>);
 
 impl Ticket {

@@ -1,7 +1,7 @@
-//! Copies: of a database that is in use, for a backup, and of a backup, for a restore.
+//! Copies a database in use for a backup, and a backup for a restore.
 //!
-//! A copy is made under a name of its own (`FILE.part`) and gets its real name when it is complete, checked and on the
-//! disk. Whatever goes wrong before leaves nothing behind.
+//! A copy is written under a temporary name (`FILE.part`). It gets its real name once it is complete, checked
+//! and on the disk. A failure before that leaves nothing behind.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -18,9 +18,10 @@ use super::paths::{refuse_in_use, refuse_own_files};
 use super::{advise, beside, sync_folder};
 use crate::db::url::DatabaseUrl;
 
-/// Bytes that are copied between two looks at the clock.
+/// The number of bytes that are copied between two checks of the clock.
 const PIECE: u64 = 1024 * 1024;
-/// While a copy is made, the log keeps all that is written. From this size on, in bytes, the copy hurries.
+/// While a copy is made, the log keeps everything that is written. Above this size, in bytes, the
+/// copy hurries.
 const LONGEST_LOG: u64 = 256 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
@@ -53,26 +54,26 @@ pub enum CopyError {
     Foreign(PathBuf),
 }
 
-/// How far a copy is, in bytes.
+/// The progress of a copy, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     pub done: u64,
     pub total: u64,
 }
 
-/// How fast to copy, and whom to tell how far it is.
+/// The rate of a copy, and a callback for its progress.
 pub struct Pace<'a> {
-    /// Bytes a second; 0: no limit.
+    /// Bytes a second. 0 means no limit.
     pub rate: u64,
     pub told: &'a mut dyn FnMut(Progress),
 }
 
-/// A copy that is being made. Dropping it removes it, unless it has got its real name.
+/// An unfinished copy. Dropping it removes it, unless it has got its real name.
 #[derive(Debug)]
 pub struct PartialCopy {
     path: PathBuf,
     target: PathBuf,
-    /// Locked, so that two never write one file.
+    /// Locked, so that two processes never write the same file.
     file: File,
     is_finished: bool,
 }
@@ -81,7 +82,7 @@ impl PartialCopy {
     /// Begins the backup of `database` to `target`.
     ///
     /// # Errors
-    /// Why nothing may be written there.
+    /// The reason why the backup cannot be written there.
     pub fn begin(database: &Path, target: &Path, overwrite: bool) -> Result<PartialCopy, CopyError> {
         refuse_own_files(database, target)?;
         if let Ok(metadata) = fs::symlink_metadata(target) {
@@ -106,18 +107,18 @@ impl PartialCopy {
             Err(TryLockError::WouldBlock) => return Err(CopyError::InUse(path)),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        // What an interrupted one has left.
+        // Drop what an interrupted copy has left.
         file.set_len(0).map_err(failed)?;
         remove_beside(&path);
         Ok(PartialCopy { path, target: target.to_owned(), file, is_finished: false })
     }
 
-    /// Where it is until it is finished.
+    /// Returns the path of the unfinished copy.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Copies a database that may be in use, as it is at this moment.
+    /// Copies the current state of a database that may be in use.
     ///
     /// # Errors
     /// When reading or writing fails.
@@ -129,7 +130,7 @@ impl PartialCopy {
         let from = |error| CopyError::Sqlite(database.to_owned(), error);
         let to = |error| CopyError::Sqlite(self.path.clone(), error);
         let source = open(database).map_err(from)?;
-        // One snapshot for the whole copy: a copy without one begins anew whenever somebody has written.
+        // One snapshot for the whole copy. Without it, the copy restarts whenever somebody has written.
         source
             .execute_batch("PRAGMA query_only = ON; BEGIN; SELECT count(*) FROM sqlite_master")
             .map_err(from)?;
@@ -183,7 +184,7 @@ impl PartialCopy {
         }
     }
 
-    /// Whether SQLite finds the copy whole, and it is one of Tollgate's.
+    /// Checks that SQLite finds the copy intact, and that it is a database of Tollgate.
     ///
     /// # Errors
     /// What is wrong.
@@ -203,7 +204,8 @@ impl PartialCopy {
         }
     }
 
-    /// Gives the copy a generation of its own and makes it one file without a log, on the disk. Returns the generation.
+    /// Gives the copy its own generation and makes it a single file without a log, on the disk.
+    /// Returns the generation.
     ///
     /// # Errors
     /// When writing fails.
@@ -211,7 +213,7 @@ impl PartialCopy {
         let failed = |error| CopyError::Sqlite(self.path.clone(), error);
         let generation = fresh();
         let connection = open(&self.path).map_err(failed)?;
-        // A start would have to change the mode with a journal, which a kill could leave behind.
+        // Set the mode here. A start would need a journal to change it, which a kill could leave behind.
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(failed)?;
         connection.execute_batch(&format!("PRAGMA user_version = {generation}")).map_err(failed)?;
         connection.close().map_err(|(_, error)| failed(error))?;
@@ -220,7 +222,7 @@ impl PartialCopy {
         Ok(generation)
     }
 
-    /// Gives it its real name.
+    /// Gives the copy its real name.
     ///
     /// # Errors
     /// When writing fails.
@@ -246,7 +248,7 @@ impl Drop for PartialCopy {
     }
 }
 
-/// Keeps a copy from taking the whole disk.
+/// Limits the rate of a copy, so that it does not take the whole disk.
 struct Clock {
     begun: Instant,
     rate: u64,
@@ -257,7 +259,7 @@ impl Clock {
         Clock { begun: Instant::now(), rate }
     }
 
-    /// Waits until `done` bytes are due.
+    /// Waits until the time at which `done` bytes may have been copied.
     fn wait(&mut self, done: u64, log: u64) {
         if self.rate == 0 || done == 0 {
             return;

@@ -1,24 +1,24 @@
-//! What can become of the files under a running server.
+//! The faults that the files can have while a server runs.
 
 use std::fmt;
 
-/// What has become of the files.
+/// A fault of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::db) enum Fault {
-    /// Another file has the name.
+    /// The name belongs to another file.
     Replaced,
-    /// No file has the name, and the one that had it is deleted.
+    /// No file has the name, and the original file was deleted.
     Deleted,
-    /// Somebody wrote into the file: another file was copied over it, or it was cut short.
+    /// Another process wrote into the file: it copied another file over it, or truncated it.
     Overwritten,
     /// The log or its index was deleted, moved or replaced.
     LogGone,
-    /// The log was cut short or overwritten.
+    /// The log was truncated or overwritten.
     LogDamaged,
 }
 
 impl Fault {
-    /// Whether SQLite must not copy the log into the file any more: one of the two is not what it was.
+    /// Whether SQLite must no longer copy the log into the file, because one of the two is not the original.
     pub(super) fn forbids_copying(self) -> bool {
         matches!(self, Fault::Overwritten | Fault::LogDamaged)
     }

@@ -1,13 +1,13 @@
-//! Which log belongs to which file.
+//! Checks which log belongs to which file.
 //!
-//! SQLite takes whatever is named `tollgate.db-wal` for the log of `tollgate.db`. After a backup was put in the place of
-//! the file while its log stayed, that mixes two databases without a word. So each start, each backup and each restore
-//! gives the database a new random number, its *generation*. It is in the file's header (`user_version`) and in a file
-//! beside it (`tollgate.db-generation`). A log that has something in it is opened only where both are the same. A file
-//! without a log is opened whatever the file beside it says.
+//! SQLite takes any file named `tollgate.db-wal` for the log of `tollgate.db`. If a backup replaces the file
+//! while its log stays, that silently mixes two databases. So each start, each backup and each restore gives
+//! the database a new random number, its *generation*. It is in the file's header (`user_version`) and in a
+//! file beside it (`tollgate.db-generation`). A log that is not empty is opened only if both are the same. A
+//! file without a log is opened whatever the file beside it says.
 //!
-//! Renewing takes two steps, and a power cut may fall between them; so the file beside the database first names both
-//! generations, the old and the new, and the new one alone once the header has it for sure:
+//! A power cut may interrupt a renewal between its two steps. So the file beside the database first names
+//! both generations, the old and the new. It names only the new one once the header certainly has it:
 //!
 //! ```text
 //! generation 1835301 99120733
@@ -26,9 +26,9 @@ use super::sidecar::Sidecar;
 use super::{FileId, advise, beside};
 use crate::db::url::DatabaseUrl;
 
-/// A log up to this size, in bytes, has a header and nothing in it.
+/// A log up to this size, in bytes, has at most a header and no changes.
 pub(super) const EMPTY_LOG: u64 = 32;
-/// Where a database file has its `user_version`.
+/// The position of `user_version` in a database file.
 const USER_VERSION: std::ops::Range<usize> = 60..64;
 /// The part of the header that is read here.
 pub(super) const HEADER: usize = 100;
@@ -85,28 +85,28 @@ pub enum GenerationError {
     InterruptedRestore(PathBuf, PathBuf),
 }
 
-/// A new generation. 0 is that of a database which never had one.
+/// Returns a new generation. 0 belongs to a database that never had one.
 pub(super) fn fresh() -> i32 {
     rand::rng().random_range(1..i32::MAX)
 }
 
-/// The generation in a header; 0 where the file is too short to have one.
+/// Returns the generation in a header, or 0 if the header is too short to have one.
 pub(super) fn generation_in(header: &[u8]) -> i32 {
     let bytes = header.get(USER_VERSION).and_then(|bytes| bytes.try_into().ok());
     bytes.map_or(0, i32::from_be_bytes)
 }
 
-/// What the file's own header says, without its log.
+/// Returns the generation in the file's own header, without its log.
 ///
-/// SQLite reads it (`immutable` makes it leave log and locks alone), as closing a descriptor of ours would drop the
-/// locks of other connections of this process.
+/// SQLite reads it (`immutable` makes it ignore the log and the locks). Closing a descriptor of our own would
+/// drop the locks of this process's other connections.
 fn stored_generation(database: &Path) -> Result<i32, GenerationError> {
     let failed = |error| GenerationError::Sqlite(database.to_owned(), error);
     let connection = open_without_log(database).map_err(failed)?;
     connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)
 }
 
-/// Another program's database must not get our tables.
+/// Rejects another program's database, which must not get our tables.
 fn check_is_ours(database: &Path) -> Result<(), GenerationError> {
     let tables = "SELECT count(*), coalesce(sum(name = '__diesel_schema_migrations'), 0) FROM sqlite_master
                   WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
@@ -114,7 +114,7 @@ fn check_is_ours(database: &Path) -> Result<(), GenerationError> {
         .and_then(|connection| connection.query_row(tables, [], |row| Ok((row.get(0)?, row.get(1)?))));
     match found {
         Ok((tables, ours)) if tables > 0 && ours == 0 => Err(GenerationError::Foreign(database.to_owned())),
-        // Whatever is wrong with it, the next who opens it says so.
+        // On any other error, opening the database will report it.
         Ok::<(i32, i32), _>(_) | Err(_) => Ok(()),
     }
 }
@@ -124,17 +124,17 @@ fn open_without_log(database: &Path) -> Result<Connection, rusqlite::Error> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri, flags)?;
-    // A checkpoint that was cut short leaves a file that is shorter than its header says. The log has the rest.
+    // An interrupted checkpoint leaves a file that is shorter than its header says. The log has the rest.
     connection.execute_batch("PRAGMA writable_schema = ON")?;
     Ok(connection)
 }
 
-/// Whether a file is there and has something in it.
+/// Whether the file exists and is larger than `empty` bytes.
 fn has_content(path: &Path, empty: u64) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.len() > empty)
 }
 
-/// Checks that a missing database is really a new one: not one that was moved or deleted, or that a restore left out.
+/// Checks that a missing database is really new, and was not moved, deleted or left out by a restore.
 ///
 /// # Errors
 /// Says what is missing.
@@ -156,13 +156,13 @@ pub(in crate::db) fn check_presence(database: &Path) -> Result<(), GenerationErr
     }
 }
 
-/// Checks that the log beside the database is its own. To be called before SQLite opens the file.
+/// Checks that the log beside the database belongs to it. Call it before SQLite opens the file.
 ///
 /// # Errors
 /// Says which files do not belong together, and what to do.
 pub(in crate::db) fn check_before_open(database: &Path) -> Result<(), GenerationError> {
     check_is_ours(database)?;
-    // A server that starts meanwhile renews both sides one after the other.
+    // A server that starts at the same time renews both sides, one after the other.
     for _ in 0..4 {
         match check_once(database) {
             Err(GenerationError::ForeignLog { .. }) => thread::sleep(Duration::from_millis(100)),
@@ -213,9 +213,9 @@ fn check_once(database: &Path) -> Result<(), GenerationError> {
     }
 }
 
-/// Gives the database a new generation. The caller has checked the log, and holds the lock.
+/// Gives the database a new generation. The caller has checked the log and holds the lock.
 ///
-/// Where the disk is full, the old generation stays: serving what can be served matters more.
+/// On a full disk the old generation stays: it is more important to serve what can be served.
 ///
 /// # Errors
 /// Only when the database cannot be opened at all.
@@ -223,7 +223,7 @@ pub(in crate::db) fn renew(database: &Path) -> Result<(), GenerationError> {
     let old = stored_generation(database)?;
     let next = fresh();
     let known = Sidecar::read(database).unwrap_or_default().unwrap_or_default();
-    // Those that an earlier start, killed half-way, has put into the log only.
+    // Keep the generations that an earlier start wrote only to the log, because it was killed half-way.
     let mut generations = known.generations;
     if !generations.contains(&old) {
         generations = vec![old];
@@ -241,7 +241,7 @@ pub(in crate::db) fn renew(database: &Path) -> Result<(), GenerationError> {
             });
             Ok(())
         }
-        // Another program reads the database: the next start finishes it.
+        // Another program reads the database. The next start finishes this.
         Ok(false) => Ok(()),
         Err(rusqlite::Error::SqliteFailure(failure, _))
             if failure.code == rusqlite::ErrorCode::DiskFull
@@ -254,7 +254,8 @@ pub(in crate::db) fn renew(database: &Path) -> Result<(), GenerationError> {
     }
 }
 
-/// Copies the log into the file, after writing `generation` if there is one. Returns whether all of it was copied.
+/// Writes `generation`, if there is one, and copies the log into the file. Returns whether all of
+/// the log was copied.
 pub(super) fn fold(database: &Path, generation: Option<i32>) -> Result<bool, rusqlite::Error> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -270,14 +271,14 @@ pub(super) fn fold(database: &Path, generation: Option<i32>) -> Result<bool, rus
     Ok(busy == 0)
 }
 
-/// Whether the header says that changes go into a log: then what is in the file needs no journal. Changing that mode itself
-/// takes a journal, which must be rolled back when that was interrupted.
+/// Whether the header says that changes go into a log. Then the file's contents need no journal. Changing
+/// that mode itself takes a journal, which must be rolled back if it was interrupted.
 fn keeps_a_log(database: &Path) -> Result<bool, GenerationError> {
     let header = read_header(database).map_err(|error| GenerationError::Io(database.to_owned(), error))?;
     Ok(header.get(18..20) == Some(&[2, 2]))
 }
 
-/// Reads the header of a file that no SQLite connection of this process has open.
+/// Reads the header of a file that is not open in any SQLite connection of this process.
 pub(super) fn read_header(path: &Path) -> io::Result<Vec<u8>> {
     let mut header = Vec::with_capacity(HEADER);
     File::open(path)?.take(HEADER as u64).read_to_end(&mut header)?;

@@ -1,10 +1,11 @@
-//! Whether the files are still those that were opened.
+//! Checks that the files are still those that were opened.
 //!
-//! SQLite goes on writing into a file that was moved, deleted or replaced, and into a log that has no name any more; those
-//! chats would be gone at the next start. So the names, the header and the log are looked at before each batch and again
-//! between its COMMIT and its answers, and several times a second while nothing is written.
+//! SQLite keeps writing into a file that was moved, deleted or replaced, and into a log that no longer has a
+//! name. Those chats would be lost at the next start. So the names, the header and the log are checked before
+//! each batch, again between its COMMIT and its answers, and several times a second while nothing is written.
 //!
-//! A file that is only missing may come back. Everything else lasts until a restart: nobody knows what else was changed.
+//! A file that is only missing may come back. All other faults last until a restart, because nobody
+//! knows what else was changed.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -21,13 +22,13 @@ use super::sidecar::Sidecar;
 use super::{FileId, beside};
 use crate::db::DbConnection;
 
-/// How old a look may be that a read relies on, in milliseconds.
+/// The age of the latest check that is good enough for a read, in milliseconds.
 const FRESH: u64 = 20;
-/// Watches over one database for as long as this process has it open.
+/// Watches one database while this process has it open.
 pub(in crate::db) struct Guard {
-    /// As it was given: where that is a symbolic link, what it leads to may change.
+    /// The path as given. If it is a symbolic link, its target may change.
     path: PathBuf,
-    /// Without symbolic links, which is where SQLite keeps the log.
+    /// The path without symbolic links. SQLite keeps the log beside it.
     real: PathBuf,
     id: FileId,
     held: Option<Held>,
@@ -53,7 +54,7 @@ struct State {
 }
 
 impl Guard {
-    /// `held`: the descriptor of a server's lock. `None` where `path` names no file.
+    /// `held` is the descriptor of a server's lock. Returns `None` if `path` does not exist.
     pub(in crate::db) fn new(path: &Path, real: &Path, held: Option<Arc<File>>) -> Option<Guard> {
         let id = FileId::of(path)?;
         let held = held.map(|file| Held::new(file, real));
@@ -79,10 +80,10 @@ impl Guard {
         &self.real
     }
 
-    /// Allows one more connection.
+    /// Permits one more connection.
     ///
     /// # Errors
-    /// Why there must be none.
+    /// The reason why no connection is permitted.
     pub(in crate::db) fn ticket(self: &Arc<Guard>) -> Result<Ticket, String> {
         self.check()?;
         if self.connections.add() {
@@ -92,15 +93,15 @@ impl Guard {
         }
     }
 
-    /// How many connections are open.
+    /// Returns the count of open connections.
     pub(in crate::db) fn connections(&self) -> &Connections {
         &self.connections
     }
 
-    /// Takes note of the log that a first connection has opened.
+    /// Starts to watch the log that the first connection has opened.
     ///
     /// # Errors
-    /// Where it is gone already.
+    /// When the log is already gone.
     pub(in crate::db) fn watch_log(&self) -> Result<(), String> {
         let (log, index) = (beside(&self.real, "-wal"), beside(&self.real, "-shm"));
         let opened = File::open(&log).and_then(|file| Ok((FileId::from(&file.metadata()?), file)));
@@ -135,7 +136,7 @@ impl Guard {
     pub(in crate::db) fn check(&self) -> Result<(), String> {
         self.check_name()?;
         if !self.has_own_log() {
-            // The folder may have been moved between the two looks.
+            // The folder may have been moved between the two checks.
             if let Err(error) = fs::metadata(&self.path) {
                 return Err(self.missing(&error));
             }
@@ -145,7 +146,7 @@ impl Guard {
         Ok(())
     }
 
-    /// The same without the log.
+    /// Like [`Guard::check`], without the log.
     fn check_name(&self) -> Result<(), String> {
         if let Some(fault) = self.fault() {
             return Err(self.explain(fault));
@@ -161,13 +162,14 @@ impl Guard {
         if self.has_own_header() { Ok(()) } else { Err(self.latch(Fault::Overwritten)) }
     }
 
-    /// Like [`Guard::check`], but a look of a few milliseconds ago will do.
+    /// Like [`Guard::check`], but accepts a check from a few milliseconds ago.
     pub(in crate::db) fn check_lately(&self) -> Result<(), String> {
         let age = self.now().saturating_sub(self.looked_at.load(Ordering::Acquire));
         if age <= FRESH && !self.faulty.load(Ordering::Acquire) { Ok(()) } else { self.check() }
     }
 
-    /// Looks whether what was committed is in the log: before anybody is told so, and before the log is copied.
+    /// Checks that the log has what was committed. Call it before the callers are answered, and
+    /// before the log is copied.
     ///
     /// # Errors
     /// What is wrong and what to do.
@@ -185,7 +187,7 @@ impl Guard {
         }
     }
 
-    /// What lasts until a restart.
+    /// Returns the fault, which lasts until a restart.
     pub(in crate::db) fn fault(&self) -> Option<Fault> {
         if !self.faulty.load(Ordering::Acquire) {
             return None;
@@ -193,10 +195,10 @@ impl Guard {
         self.state().fault
     }
 
-    /// To be called when all connections are closed: whether the file alone is the whole database.
+    /// Checks that the file alone is the whole database. Call it when all connections are closed.
     ///
     /// # Errors
-    /// What else belongs to it.
+    /// What else belongs to the database.
     pub(in crate::db) fn check_closed(&self) -> Result<(), String> {
         self.check_name()?;
         let log = beside(&self.real, "-wal");
@@ -212,14 +214,15 @@ impl Guard {
         ))
     }
 
-    /// How many names the database's own file has, and the one that the system knows. For a server only.
+    /// Returns the number of names of the database's own file, and the name that the system knows.
+    /// Only for a server.
     pub(super) fn own_names(&self) -> Option<(u64, PathBuf)> {
         let held = self.held.as_ref()?;
         Some((held.names(), held.name()))
     }
 
-    /// Whether log and index still have their names, or nothing has: then closing the last connection, which removes what
-    /// has those names, removes nothing of another's.
+    /// Whether the log and the index still have their names, or no file has those names. Then closing the
+    /// last connection, which removes files by those names, removes none of another database.
     pub(super) fn names_no_other_log(&self) -> bool {
         let Some(log) = self.log.get() else { return true };
         let is_ours = |suffix: &str, own: FileId| {
@@ -228,19 +231,19 @@ impl Guard {
         is_ours("-wal", log.id) && is_ours("-shm", log.index)
     }
 
-    /// Whether another log with something in it has the name of ours.
+    /// Whether our log's name belongs to another log that is not empty.
     pub(super) fn has_other_log(&self) -> bool {
         let Some(log) = self.log.get() else { return false };
         fs::metadata(beside(&self.real, "-wal"))
             .is_ok_and(|found| FileId::from(&found) != log.id && found.len() > EMPTY_LOG)
     }
 
-    /// The size of the log, in bytes.
+    /// Returns the size of the log, in bytes.
     pub(in crate::db) fn log_size(&self) -> u64 {
         self.log.get().and_then(|log| log.file.metadata().ok()).map_or(0, |metadata| metadata.len())
     }
 
-    /// Removes log and index, if they are ours: all that they held is elsewhere.
+    /// Removes the log and the index if they are ours. Their contents must have been saved elsewhere.
     pub(super) fn remove_own_log(&self) {
         if self.names_no_other_log() {
             let _ = fs::remove_file(beside(&self.real, "-wal"));
@@ -254,7 +257,7 @@ impl Guard {
             && FileId::of(&beside(&self.real, "-shm")) == Some(log.index)
     }
 
-    /// Whether the header is this server's, and file and header have not gone back in time.
+    /// Whether the header is this server's, and neither the file nor the header has gone back in time.
     fn has_own_header(&self) -> bool {
         let Some(held) = &self.held else { return true };
         let before = self.state().size;

@@ -1,4 +1,5 @@
-//! The file that a server holds open, as its own descriptor shows it: whether it is still what the server made of it.
+//! Checks the file through the descriptor that a server holds open: whether it still is as the
+//! server left it.
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
@@ -11,9 +12,9 @@ use std::time::Duration;
 use super::generation::{HEADER, MAGIC, generation_in};
 use super::sidecar::Sidecar;
 
-/// Where the header has the number of pages. A database never shrinks while it is served.
+/// The position of the number of pages in the header. A database never shrinks while it is served.
 const PAGES: std::ops::Range<usize> = 28..32;
-/// A checkpoint may be writing the first page at the very moment of a look.
+/// The number of attempts, because a checkpoint may be writing the first page during a check.
 const LOOKS: usize = 3;
 
 /// A descriptor of the file, and the generations that the file may have.
@@ -22,7 +23,7 @@ pub(super) struct Held {
     generations: Vec<i32>,
 }
 
-/// How large the file was at the last look.
+/// The size of the file at the last check.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Size {
     bytes: u64,
@@ -30,7 +31,7 @@ pub(super) struct Size {
 }
 
 impl Held {
-    /// `file`: the descriptor of the server's lock. `database`: the path, without symbolic links.
+    /// `file` is the descriptor of the server's lock. `database` is the path, without symbolic links.
     pub(super) fn new(file: Arc<File>, database: &Path) -> Held {
         let known = Sidecar::read(database).unwrap_or_default().unwrap_or_default();
         let mut generations = known.generations;
@@ -38,7 +39,7 @@ impl Held {
         Held { file, generations }
     }
 
-    /// How large it is, unless it has become smaller, or has the header of another file.
+    /// Returns the size of the file. `None` if it has become smaller, or has another file's header.
     pub(super) fn size_since(&self, before: Size) -> Option<Size> {
         for look in 0..LOOKS {
             if look > 0 {
@@ -58,12 +59,12 @@ impl Held {
         None
     }
 
-    /// How many names it has.
+    /// Returns the number of names of the file.
     pub(super) fn names(&self) -> u64 {
         self.file.metadata().map_or(1, |metadata| metadata.nlink())
     }
 
-    /// Its name, as the system knows it.
+    /// Returns the file's name, as the system knows it.
     pub(super) fn name(&self) -> PathBuf {
         fs::read_link(format!("/proc/self/fd/{}", self.file.as_raw_fd())).unwrap_or_default()
     }

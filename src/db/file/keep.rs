@@ -1,5 +1,5 @@
-//! Saving what only this process still has: a file or a log that was deleted while it was open lives on until it is
-//! closed.
+//! Saves data that only this process still has: a file or a log that was deleted while open exists
+//! until it is closed.
 
 use std::mem;
 use std::path::Path;
@@ -14,14 +14,14 @@ use super::{Guard, free_name};
 use crate::db::DbConnection;
 use crate::db::session::Session;
 
-/// Saves what can be saved after `fault`, on a connection that was opened before it happened. Returns whether all that was
-/// answered is in one file now.
+/// Saves what it can after `fault`, on a connection that was opened before the fault. Returns whether
+/// everything that was answered is now in one file.
 pub(in crate::db) fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) -> bool {
     let DbConnection::Sqlite(conn) = conn else { return false };
     let file = guard.path().display();
     let saved = match fault {
         Fault::LogGone if guard.has_other_log() => {
-            // The next start must not take that log for ours.
+            // The next start must not take the other log for ours.
             save_aside(guard, conn).and_then(|what| disown(guard.real()).map(|()| what))
         }
         Fault::LogGone => copy_the_log(conn).map(|()| {
@@ -58,15 +58,15 @@ pub(in crate::db) fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) 
     saved.is_ok()
 }
 
-/// The file has been moved away, or its folder: what the log holds goes with it.
+/// The file or its folder has been moved away. Copies the log into the file, so that its contents go along.
 pub(in crate::db) fn follow(conn: &mut DbConnection) {
     if let DbConnection::Sqlite(conn) = conn {
         let _ = copy_the_log(conn);
     }
 }
 
-/// Closes the last connection, which copies the log and removes it by its name. Where either would do harm, it is left
-/// open until the process ends.
+/// Closes the last connection, which copies the log and removes it by its name. If either would do harm, it
+/// leaves the connection open until the process ends.
 pub(in crate::db) fn close_last(guard: &Guard, session: Session, is_saved: bool) {
     let fault = guard.fault();
     if fault.is_some_and(Fault::forbids_copying) || !guard.names_no_other_log() {
@@ -74,7 +74,7 @@ pub(in crate::db) fn close_last(guard: &Guard, session: Session, is_saved: bool)
         return;
     }
     drop(session);
-    // SQLite leaves the log where the file has another name.
+    // SQLite leaves the log if the file has another name.
     if is_saved && matches!(fault, Some(Fault::Replaced | Fault::Deleted)) {
         guard.remove_own_log();
     }
@@ -98,7 +98,7 @@ fn copy_the_log(conn: &mut SqliteConnection) -> Result<(), String> {
     }
 }
 
-/// Writes the database as this process sees it into a new file beside its place.
+/// Writes the database, as this process sees it, into a new file beside its place.
 fn save_aside(guard: &Guard, conn: &mut SqliteConnection) -> Result<String, String> {
     let target = free_name(guard.real(), "-saved");
     let text = target.to_string_lossy().replace('\'', "''");

@@ -1,8 +1,9 @@
-//! Whether the write-ahead log still holds what was committed to it.
+//! Checks that the write-ahead log still has what was committed to it.
 //!
-//! SQLite trusts its log: where somebody cut it short, it goes on writing behind the end, and copies the gap into the
-//! database at the next checkpoint. The log's index, in shared memory, knows how many frames there must be; so the first
-//! 32 bytes, the last frame, and the frame that was last before are looked at in the log itself.
+//! SQLite trusts its log. If somebody truncates it, SQLite keeps writing after the old end, and the
+//! next checkpoint copies the gap into the database. The log's index, in shared memory, knows how
+//! many frames there must be. So this reads the first 32 bytes, the last frame, and the previous
+//! last frame in the log itself.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -14,30 +15,31 @@ use crate::db::DbConnection;
 
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: u64 = 24;
-/// The first bytes of a log, but for the last bit, which tells the order of bytes in its checksums.
+/// The first bytes of a log, except the last bit, which gives the byte order of its checksums.
 const LOG_MAGIC: u32 = 0x377f_0682;
-/// Another process may begin the log anew between two looks.
+/// The number of attempts, because another process may restart the log between two checks.
 const LOOKS: usize = 3;
 
-/// Where the log ended when it was last looked at.
+/// The end of the log at the last check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LogEnd {
     frames: u64,
-    /// Each time the log is begun anew, it gets others.
+    /// Each restart of the log gives it new salts.
     salts: [u8; 8],
 }
 
-/// What `PRAGMA wal_checkpoint` answers.
+/// The result of `PRAGMA wal_checkpoint`.
 #[derive(QueryableByName)]
 struct Frames {
     #[diesel(sql_type = Integer)]
     log: i32,
 }
 
-/// Looks for the frames that the log must have. Returns where it ends now; `None`: something is missing.
+/// Checks that the log has the frames that it must have. Returns its current end, or `None` if
+/// something is missing.
 ///
 /// # Errors
-/// When SQLite cannot say how many there must be.
+/// When SQLite cannot say how many frames there must be.
 pub(super) fn look(conn: &mut SqliteConnection, log: &File, before: LogEnd) -> QueryResult<Option<LogEnd>> {
     for _ in 0..LOOKS {
         let frames: Frames = diesel::sql_query("PRAGMA wal_checkpoint(NOOP)").get_result(conn)?;
@@ -52,7 +54,7 @@ pub(super) fn look(conn: &mut SqliteConnection, log: &File, before: LogEnd) -> Q
     Ok(None)
 }
 
-/// The same on either kind of connection; a log is SQLite's.
+/// Like [`look`], on either kind of connection. Only SQLite has a log.
 pub(super) fn look_on(conn: &mut DbConnection, log: &File, before: LogEnd) -> QueryResult<Option<LogEnd>> {
     match conn {
         DbConnection::Sqlite(conn) => look(conn, log, before),

@@ -1,18 +1,21 @@
-//! The SQLite file and the files beside it, as things that people move, replace, copy, delete and restore.
+//! The SQLite file and the files beside it, which operators move, replace, copy, delete and restore.
 //!
-//! - [`place`]: whether a path is a good place for a database: one name, one mount, a file system with locks, mode 0600;
-//! - [`generation`]: which log belongs to which file, checked before SQLite opens either; [`sidecar`] stores it;
-//! - [`guard`]: whether the files are still those that were opened, checked while the server runs;
-//! - [`fault`]: what can have become of them;
-//! - [`header`]: what a server sees of the file itself;
-//! - [`connections`]: how many are open;
-//! - [`log_check`]: whether the log still holds what was committed to it;
-//! - [`keep`]: saving what only this process still has open;
-//! - [`copy`]: copying a database that is in use; [`paths`]: from where, and to where;
-//! - [`restore`]: putting another file in the database's place.
+//! - [`place`]: checks that a path is a suitable place for a database: one name, one mount, a file
+//!   system with locks, mode 0600;
+//! - [`generation`]: checks which log belongs to which file, before SQLite opens either;
+//!   [`sidecar`] stores it;
+//! - [`guard`]: checks that the files are still those that were opened, while the server runs;
+//! - [`fault`]: the faults that they can have;
+//! - [`header`]: checks of the file itself, for a server;
+//! - [`connections`]: counts the open connections;
+//! - [`log_check`]: checks that the log still has what was committed to it;
+//! - [`keep`]: saves data that only this process still has open;
+//! - [`copy`]: copies a database that is in use; [`paths`]: checks the paths that it copies from and to;
+//! - [`restore`]: replaces the database with another file.
 //!
-//! SQLite locks the file with `fcntl`, and a process loses those locks when it closes *any* descriptor of the file. So
-//! the only descriptor that we open ourselves is that of [`ServeLock`](super::ServeLock), which is closed last.
+//! SQLite locks the file with `fcntl`, and a process loses those locks when it closes *any* descriptor
+//! of the file. So the only descriptor that we open ourselves is that of
+//! [`ServeLock`](super::ServeLock), and it is closed last.
 
 mod connections;
 mod copy;
@@ -44,7 +47,7 @@ pub(super) use guard::Guard;
 pub(super) use keep::{close_last, follow, save};
 pub(super) use place::{check_place, tighten_mode};
 
-/// Which file a path names, or a descriptor has open.
+/// The identity of the file that a path names, or that a descriptor has open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileId {
     device: u64,
@@ -67,20 +70,22 @@ impl From<&Metadata> for FileId {
     }
 }
 
-/// `tollgate.db-wal` and the like: the file beside `database` whose name ends in `suffix`.
+/// Returns the path of the file beside `database` whose name ends in `suffix`, such as `tollgate.db-wal`.
 pub fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(database);
     name.push(suffix);
     PathBuf::from(name)
 }
 
-/// Makes the names in the folder of `path` durable: a file that was made or renamed there stays so after a power cut.
+/// Makes the names in the folder of `path` durable: a file that was created or renamed there
+/// survives a power cut.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// A name for something that is kept beside the database, with the time in UTC: `tollgate.db-saved-20260131-235959`.
+/// Returns a free name beside the database for a file to keep, with the time in UTC:
+/// `tollgate.db-saved-20260131-235959`.
 pub(super) fn free_name(database: &Path, suffix: &str) -> PathBuf {
     let stamp = crate::clock::now().format("%Y%m%d-%H%M%S");
     let mut name = beside(database, &format!("{suffix}-{stamp}"));
@@ -92,12 +97,12 @@ pub(super) fn free_name(database: &Path, suffix: &str) -> PathBuf {
     name
 }
 
-/// Whether SQLite says that the file is not what it should be.
+/// Whether SQLite reports that the file is damaged.
 pub(super) fn is_damage(error: &str) -> bool {
     error.contains("malformed") || error.contains("not a database")
 }
 
-/// An error of SQLite with the name of the file and, where the file is damaged, with what to do.
+/// Adds the name of the file to an SQLite error and, if the file is damaged, advice.
 pub(super) fn advise(database: &Path, error: &impl std::fmt::Display) -> String {
     let (file, error) = (database.display(), error.to_string());
     if error.contains("malformed") {

@@ -1,4 +1,4 @@
-//! From where a database may be copied, and to where.
+//! Checks the paths that a database may be copied from and to.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use super::copy::CopyError;
 use super::generation::{MAGIC, read_header};
 use super::{FileId, beside};
 
-/// The files that SQLite or Tollgate may have beside a database.
+/// The suffixes of files that SQLite or Tollgate may have beside a database.
 const BESIDE: [&str; 6] = ["-wal", "-shm", "-journal", "-lock", "-generation", "-restoring"];
 
-/// What is to be restored: a lone file that nobody has open.
+/// Checks that the file to restore is a single file that nobody has open.
 pub(super) fn check_source(source: &Path, database: &Path) -> Result<(), CopyError> {
     let metadata = fs::metadata(source).map_err(|error| CopyError::Io(source.to_owned(), error))?;
     if !metadata.is_file() {
@@ -27,7 +27,7 @@ pub(super) fn check_source(source: &Path, database: &Path) -> Result<(), CopyErr
     if header.starts_with(MAGIC) { Ok(()) } else { Err(CopyError::NotADatabase(source.to_owned())) }
 }
 
-/// A copy must not be written over the database, or taken from it.
+/// Rejects a path that is the database or one of its own files.
 pub(super) fn refuse_own_files(database: &Path, path: &Path) -> Result<(), CopyError> {
     let own = BESIDE.iter().map(|suffix| beside(database, suffix)).chain([database.to_owned()]);
     let (id, name) = (FileId::of(path), absolute(path));
@@ -35,14 +35,14 @@ pub(super) fn refuse_own_files(database: &Path, path: &Path) -> Result<(), CopyE
     if own.into_iter().any(is_own) { Err(CopyError::Itself(path.to_owned())) } else { Ok(()) }
 }
 
-/// A path with the true name of its folder.
+/// Returns the path with the true name of its folder.
 fn absolute(path: &Path) -> PathBuf {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     path.file_name().map_or(folder.clone(), |name| folder.join(name))
 }
 
-/// A file that a server has open, or that is being written.
+/// Rejects a file that a server has open, or that is being written.
 pub(super) fn refuse_in_use(path: &Path) -> Result<(), CopyError> {
     let file = File::open(path).map_err(|error| CopyError::Io(path.to_owned(), error))?;
     match file.try_lock_shared() {

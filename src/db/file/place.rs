@@ -1,4 +1,4 @@
-//! Whether a path is a good place for an SQLite database.
+//! Checks that a path is a suitable place for an SQLite database.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -38,14 +38,14 @@ pub enum PlaceError {
     Open(PathBuf, u32),
 }
 
-/// File systems without the shared memory and the locks that SQLite's log needs, by the numbers that Linux gives them.
+/// File systems without the shared memory and the locks that SQLite's log needs, by their Linux type numbers.
 const NETWORK: [(i64, &str); 4] =
     [(0x6969, "NFS"), (0xFF53_4D42, "CIFS"), (0xFE53_4D42, "SMB"), (0x517B, "SMB")];
 
 /// Checks an existing database's path before it is opened.
 ///
 /// # Errors
-/// Why SQLite must not open it there.
+/// The reason why SQLite must not open it there.
 pub(in crate::db) fn check_place(path: &Path) -> Result<(), PlaceError> {
     let failed = |error: io::Error| PlaceError::Io(path.to_owned(), error);
     let metadata = fs::metadata(path).map_err(failed)?;
@@ -68,7 +68,7 @@ pub(in crate::db) fn check_place(path: &Path) -> Result<(), PlaceError> {
         return Err(PlaceError::MountedFile(path.to_owned()));
     }
     let system = statfs(path).map_err(|error| failed(error.into()))?;
-    // The type of the number differs from one architecture to the next.
+    // The type of the number depends on the architecture.
     let number = i64::try_from(system.f_type).unwrap_or(0);
     match NETWORK.iter().find(|(known, _)| *known == number) {
         Some((_, name)) => Err(PlaceError::NetworkFileSystem(path.to_owned(), name)),
@@ -76,11 +76,11 @@ pub(in crate::db) fn check_place(path: &Path) -> Result<(), PlaceError> {
     }
 }
 
-/// Takes from everybody but the owner what they may do with the database and the files beside it: a backup that was put
-/// back with `cp` may be readable by all.
+/// Removes all rights on the database and the files beside it from everybody but the owner: a backup that was
+/// restored with `cp` may be readable by all.
 ///
 /// # Errors
-/// When the mode cannot be changed, as the file belongs to somebody else.
+/// When the mode cannot be changed, because the file belongs to somebody else.
 pub(in crate::db) fn tighten_mode(database: &Path) -> Result<(), PlaceError> {
     for path in [database.to_owned(), beside(database, "-wal"), beside(database, "-shm")] {
         let Ok(metadata) = fs::metadata(&path) else { continue };

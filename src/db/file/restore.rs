@@ -1,9 +1,9 @@
-//! Putting another file in the database's place.
+//! Replaces the database with another file.
 //!
-//! The new file is copied beside the database and checked there, before anything is touched. Then the database from before
-//! is moved away, and the new one gets its name. In between the file of the generation says that a restore is under way,
-//! so that whatever is interrupted is either started as it was, started as restored, or refused by name; no start makes an
-//! empty database in the gap.
+//! First the new file is copied beside the database and checked, before anything is changed. Then the old
+//! database is moved away, and the new one gets its name. In between, the generation's file says that a
+//! restore is under way. So after an interruption, a start either opens the old database, opens the restored
+//! one, or fails with a message that names the restore. No start creates an empty database in the gap.
 
 use std::fs;
 use std::io;
@@ -26,19 +26,19 @@ pub enum RestoreError {
     InUse(PathBuf),
 }
 
-/// What became of the database from before.
+/// The outcome for the old database.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Before {
-    /// There was none.
+    /// There was no old database.
     None,
     Deleted,
     KeptAs(PathBuf),
 }
 
-/// Copies `source` beside `database`, as what may come into its place. Nothing else is changed.
+/// Copies `source` beside `database`, as a candidate for its place. Changes nothing else.
 ///
 /// # Errors
-/// Why `source` is no backup, or what failed.
+/// Why `source` is not a backup, or what failed.
 pub fn copy_candidate(
     database: &Path,
     source: &Path,
@@ -50,10 +50,10 @@ pub fn copy_candidate(
     Ok(copy)
 }
 
-/// Puts `candidate` in the place of the database, whose lock the caller holds.
+/// Puts `candidate` in the place of the database. The caller holds the database's lock.
 ///
 /// # Errors
-/// What failed. The message of the next start says what to do, if anything.
+/// What failed. If anything needs to be done, the next start says so.
 pub fn replace(lock: &ServeLock, mut candidate: PartialCopy, keep: bool) -> Result<Before, RestoreError> {
     let Some(database) = lock.path() else { return Ok(Before::None) };
     let failed = |path: &Path| {
@@ -67,7 +67,7 @@ pub fn replace(lock: &ServeLock, mut candidate: PartialCopy, keep: bool) -> Resu
         fold_alone(database)?;
     }
     let new = candidate.seal()?;
-    // A restore that was interrupted has moved the database away already, under this name.
+    // An interrupted restore has already moved the database away, under this name.
     let interrupted = known.restoring.clone().filter(|kept| !is_there && kept.exists());
     let kept = interrupted.clone().unwrap_or_else(|| free_name(database, "-before-restore"));
     let old = Sidecar { restoring: None, ..known.clone() };
@@ -100,11 +100,11 @@ pub fn replace(lock: &ServeLock, mut candidate: PartialCopy, keep: bool) -> Resu
     }
 }
 
-/// Copies the log into the database, if it is sound, so that one file has all of it. Where it is damaged, or its log is
-/// another's, both are kept as they are.
+/// Copies the log into the database, if the log is sound, so that everything is in one file. If the database
+/// is damaged, or the log belongs to another database, both are kept as they are.
 ///
 /// # Errors
-/// When another program has it open.
+/// When another program has the database open.
 fn fold_alone(database: &Path) -> Result<(), RestoreError> {
     if let Err(error) = check_before_open(database) {
         log::warn!("{error}");
@@ -112,7 +112,7 @@ fn fold_alone(database: &Path) -> Result<(), RestoreError> {
     }
     let folded = open(database).and_then(|connection| {
         connection.busy_timeout(std::time::Duration::from_secs(1))?;
-        // Only who is alone with the database gets this lock.
+        // Only a process that is alone with the database gets this lock.
         connection.query_row("PRAGMA locking_mode = EXCLUSIVE", [], |_| Ok(()))?;
         connection.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
         let busy: i32 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
@@ -134,7 +134,7 @@ fn fold_alone(database: &Path) -> Result<(), RestoreError> {
     }
 }
 
-/// Moves the database away, then what is beside it. Returns whether there was anything to keep.
+/// Moves the database away, then the files beside it. Returns whether there was anything to keep.
 fn move_away(database: &Path, kept: &Path) -> io::Result<bool> {
     let mut any = false;
     for suffix in ["", "-wal", "-journal"] {
@@ -148,7 +148,7 @@ fn move_away(database: &Path, kept: &Path) -> io::Result<bool> {
             Err(_) => {}
         }
     }
-    // The index of the log is made anew from the log.
+    // SQLite rebuilds the log's index from the log.
     match fs::remove_file(beside(database, "-shm")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(any),

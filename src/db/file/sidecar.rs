@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::{beside, sync_folder};
 
-/// The file beside the database.
+/// The contents of the file beside the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sidecar {
-    /// Those that the file may have. There are several only while it is being renewed.
+    /// The generations that the database may have. There are several only while it is being renewed.
     pub(super) generations: Vec<i32>,
     /// The numbers that the file system has for the file and its log, while a server has both open. A copy that another
     /// program makes of a database that is served has its generation, too, but is another file.
@@ -22,7 +22,7 @@ pub(super) struct Sidecar {
 }
 
 impl Sidecar {
-    /// `None` where there is none, or one that says nothing.
+    /// Reads the file. `None` if it is missing or has no content.
     pub(super) fn read(database: &Path) -> io::Result<Option<Sidecar>> {
         let text = match fs::read(beside(database, "-generation")) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -42,7 +42,7 @@ impl Sidecar {
         Some(Sidecar { generations, files, is_damaged, restoring: value("restoring").map(PathBuf::from) })
     }
 
-    /// Writes it whole or not at all.
+    /// Writes the file atomically.
     pub(super) fn write(&self, database: &Path) -> io::Result<()> {
         let numbers: Vec<String> = self.generations.iter().map(i32::to_string).collect();
         let mut text = format!("generation {}\n", numbers.join(" "));

@@ -5,9 +5,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Read;
 
-/// Reads that a thread takes at once, at most.
+/// The largest number of reads that a thread takes at once.
 const MOST_AT_ONCE: usize = 16;
-/// Reads that may wait; one more is answered 503.
+/// The number of reads that may wait. One more gets a 503.
 const QUEUE_BOUND: usize = 8192;
 
 pub(super) struct Queue {
@@ -19,15 +19,15 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Box<dyn Read>>,
-    /// As many as there are permits at most.
+    /// At most as many as there are permits.
     long: VecDeque<Box<dyn Read>>,
     closed: bool,
 }
 
-/// What a thread has just done, by which it takes look-ups and long reads alternately.
+/// What a thread has just done. It alternates between look-ups and long reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
-    /// It never takes a long read.
+    /// The thread never takes a long read.
     LookUpsOnly,
     LookUps,
     LongRead,
@@ -43,7 +43,7 @@ impl Queue {
         self.threads
     }
 
-    /// Takes no more reads. The threads end when it is empty.
+    /// Accepts no more reads. The threads end when the queue is empty.
     pub fn close(&self) {
         self.lock().closed = true;
         self.arrived.notify_all();
@@ -59,13 +59,13 @@ impl Queue {
         self.arrived.notify_all();
     }
 
-    /// Whether there was room.
+    /// Queues a read. Returns `false` if the queue is full.
     pub fn push(&self, read: Box<dyn Read>, is_long: bool) -> bool {
         let mut state = self.lock();
         if is_long && !state.closed {
             state.long.push_back(read);
             drop(state);
-            // Not each thread takes them: the one that is woken might go back to sleep.
+            // Not every thread takes long reads: the one that is woken might go back to sleep.
             self.arrived.notify_all();
             return true;
         }
@@ -78,7 +78,8 @@ impl Queue {
         true
     }
 
-    /// Waits for reads and takes a thread's share of them, or one long read; `None` when the queue is closed and empty.
+    /// Waits for reads. Returns a thread's share of them, or one long read. `None` when the queue
+    /// is closed and empty.
     pub fn take(&self, after: &mut After) -> Option<Vec<Box<dyn Read>>> {
         let mut state = self.lock();
         loop {

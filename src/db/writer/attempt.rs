@@ -1,4 +1,4 @@
-//! One transaction of a writer, on its connection, under the eyes of the watchdog.
+//! One transaction of a writer, on its connection, supervised by the watchdog.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,19 +18,19 @@ use crate::db::postgres::{self, Backend};
 use crate::db::session::Session;
 use crate::error::{Error, Result};
 
-/// Why a transaction came to nothing.
+/// Why a transaction failed.
 pub(super) enum Failure {
-    /// The job at this place failed by its own doing.
+    /// The job at this place failed on its own.
     Own(usize, Error),
     /// The job at this place panicked.
     Panicked(usize),
-    /// PostgreSQL chose this transaction to make way for another.
+    /// PostgreSQL ended this transaction for a deadlock or a serialization failure.
     MakeWay,
-    /// The job at this place, or some job, waited in vain for a lock.
+    /// The job at this place (`None`: an unknown job) hit a lock timeout.
     Locked(Option<usize>),
     /// COMMIT was sent and gave no clear answer.
     Unknown(String),
-    /// Nothing was committed, and trying again would hardly help.
+    /// Nothing was committed, and a retry would hardly help.
     Database(String),
     /// It took so long that the watchdog gave the batch to another writer.
     Abandoned,
@@ -52,7 +52,7 @@ impl Failure {
     }
 }
 
-/// A writer's connection, and who watches it.
+/// A writer's connection and its supervision.
 pub(super) struct Attempt {
     connector: Connector,
     session: Option<Session>,
@@ -82,7 +82,7 @@ impl Attempt {
         }
     }
 
-    /// Whether the batch has not been given to another writer.
+    /// Whether the batch still belongs to this writer.
     pub(super) fn is_mine(&self) -> bool {
         self.watch.as_ref().is_none_or(|watch| watch.touch())
     }
@@ -99,7 +99,7 @@ impl Attempt {
         }
     }
 
-    /// One transaction: BEGIN, `body`, COMMIT. Whatever went wrong, there is no transaction open afterwards.
+    /// Runs one transaction: BEGIN, `body`, COMMIT. No transaction is open afterwards, whatever went wrong.
     pub(super) fn transaction(
         &mut self,
         jobs: &mut Jobs,
@@ -123,16 +123,17 @@ impl Attempt {
             return Err(Failure::Abandoned);
         }
         let mut session = self.begin()?;
-        // BEGIN may have waited for long, on SQLite for a lock: who was told 503 meanwhile is charged nothing.
+        // BEGIN may have waited for long, on SQLite for a lock. Callers who got a 503 meanwhile are
+        // not charged.
         jobs.retain_mut(|job| job.keep_waiting());
         let conn = session.connection();
         let mut ran = body(conn, jobs, self.watch.as_deref());
-        // Another writer may have run the jobs by now: what this one did would be rejected anyway.
+        // Another writer may have run the jobs by now, so this transaction would be rejected anyway.
         if ran.is_ok() && !self.is_mine() {
             ran = Err(Failure::Abandoned);
         }
         if let Err(failure) = ran {
-            // Only after a job's own failure, or a lock, is the connection known to be sound.
+            // The connection is known to be sound only after a job's own failure, or a lock timeout.
             let rolled_back = Transactions::rollback_transaction(conn).is_ok();
             if rolled_back && matches!(failure, Failure::Own(..) | Failure::Locked(_)) {
                 self.session = Some(session);
@@ -144,14 +145,14 @@ impl Attempt {
         }
         match commit_on(conn) {
             Ok(()) => {
-                // An SQLite file or log that was moved, deleted or overwritten has lost what was committed.
+                // If an SQLite file or log was moved, deleted or overwritten, the commit is lost.
                 let is_there = session.check_commit();
                 self.session = Some(session);
                 is_there.map_err(Failure::Database)
             }
-            // PostgreSQL says so before it commits anything.
+            // PostgreSQL reports this before it commits anything.
             Err(error) if makes_way(&error) => Err(Failure::MakeWay),
-            // So does it of a deferred trigger that waited in vain.
+            // PostgreSQL also reports a lock timeout of a deferred trigger before it commits.
             Err(error) if is_lock_timeout(&error) => Err(Failure::Locked(None)),
             Err(error) => {
                 // A transaction that can still be rolled back has not been committed.
@@ -164,7 +165,8 @@ impl Attempt {
         }
     }
 
-    /// Begins a transaction, on a new connection if the last one is gone: nothing has run yet, so that is safe.
+    /// Begins a transaction. If the last connection is gone, it opens a new one, which is safe
+    /// because nothing has run yet.
     fn begin(&mut self) -> Result<Session, Failure> {
         let mut kept = self.session.take();
         loop {
@@ -205,8 +207,8 @@ impl Attempt {
     }
 }
 
-/// Locks the users of all jobs; takes out and returns the jobs with a user whose row another transaction has locked.
-/// `waits`: waits for those instead.
+/// Locks the users of all jobs. Removes and returns the jobs whose user's row another transaction has locked.
+/// With `waits`, it waits for those rows instead.
 pub(super) fn set_aside(conn: &mut DbConnection, jobs: &mut Jobs, waits: bool) -> Result<Jobs, Failure> {
     let users = users_of(jobs);
     if waits {

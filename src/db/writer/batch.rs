@@ -1,7 +1,7 @@
 //! How a batch is run.
 //!
-//! A batch runs bare, without savepoints, as nearly every job succeeds or refuses without having written. What
-//! happens when a job fails depends on whose doing it is:
+//! A batch runs without savepoints, as nearly every job either succeeds or rejects its request without having
+//! written. What happens when a job fails depends on the cause:
 //!
 //! | what happened | the failing job | the others |
 //! | --- | --- | --- |
@@ -14,9 +14,9 @@
 //! | COMMIT failed on PostgreSQL, or the connection hangs: outcome unknown | looked up, run again if absent | the same |
 //! | COMMIT failed on SQLite: rolled back | 503 | 503 |
 //!
-//! After a job's own failure and after a lock, the connection is kept. Otherwise it is thrown away, as nobody knows what
-//! it is in the middle of: on a full disk SQLite itself rolls back the whole transaction, and jobs that said ok are
-//! gone. Nobody is answered before COMMIT has returned.
+//! After a job's own failure and after a lock, the connection is kept. Otherwise it is dropped, as its state
+//! is unknown: on a full disk SQLite itself rolls back the whole transaction, and jobs that reported success
+//! are lost. No caller gets an answer before COMMIT has returned.
 
 use diesel::connection::TransactionManager;
 
@@ -27,11 +27,11 @@ use super::seat::Crew;
 use super::transaction::Transactions;
 use crate::error::Error;
 
-/// How often a batch with an unknown outcome is looked up at once, each time on a new connection. What is still unknown
-/// then goes to the slow lane, on PostgreSQL.
+/// The number of times that a batch with an unknown outcome is looked up at once, each time on a new
+/// connection. On PostgreSQL, what is still unknown then goes to the slow lane.
 const LOOKS: u32 = 2;
 
-/// A writer: its connection, when it has one, and what it shares with the other writers.
+/// A writer: its connection, if it has one, and what it shares with the other writers.
 pub(super) struct Writer {
     attempt: Attempt,
     crew: Crew,
@@ -42,15 +42,15 @@ impl Writer {
         Writer { attempt, crew }
     }
 
-    /// Ends a connection that hangs, so that the locks of its transaction are released.
+    /// Ends a connection that hangs, which releases the locks of its transaction.
     pub(super) fn terminate(&mut self, backend: &crate::db::postgres::Backend) {
         self.attempt.terminate(backend);
     }
 
     /// Runs a batch and answers everybody in it, or leaves the rest to the slow lane.
     ///
-    /// On PostgreSQL each set of commands gets a transaction of its own, so that what locks rows besides the users' own
-    /// does not do so together with it.
+    /// On PostgreSQL each set of commands gets its own transaction, because it may lock more rows
+    /// than the users' own.
     pub(super) fn run(&mut self, batch: Jobs, how: How) {
         let mut batch = waiting(batch);
         if let (Some(late), false) = (&self.crew.late, how.alone) {
@@ -131,7 +131,8 @@ impl Writer {
                 let mut again = Vec::new();
                 for (place, error) in failed.into_iter().rev() {
                     let job = jobs.remove(place);
-                    // It may have lost to the very commit that was in doubt: then a second look finds it.
+                    // The job may have conflicted with the very commit whose outcome was unknown. A
+                    // second look-up then finds it.
                     if how.again { again.push(job) } else { job.refuse(error) }
                 }
                 let locked = answer(jobs);
@@ -143,7 +144,8 @@ impl Writer {
         }
     }
 
-    /// Runs each job in a transaction of its own, until the database itself fails: then the rest is put off, or refused.
+    /// Runs each job in its own transaction, until the database itself fails. Then the rest is
+    /// postponed or rejected.
     fn run_alone(&mut self, jobs: Jobs, how: How) {
         let mut jobs = waiting(jobs).into_iter();
         while let Some(job) = jobs.next() {
@@ -157,7 +159,7 @@ impl Writer {
         }
     }
 
-    /// Returns why the database failed, if it did.
+    /// Returns why the database failed, or `None`.
     fn run_single(&mut self, job: Box<dyn super::job::Queued>, how: How) -> Option<String> {
         let mut jobs = vec![job];
         let mut tries_left = 2;
@@ -198,10 +200,10 @@ impl Writer {
         }
     }
 
-    /// What happens to jobs whose transaction came to nothing through no doing of their own.
+    /// Handles jobs whose transaction failed through no fault of their own.
     fn put_off(&mut self, jobs: Jobs, how: How, failure: Failure, looks_left: u32) {
         match failure {
-            // Another writer has the twins of these jobs, and answers.
+            // Another writer has the twins of these jobs, and answers their callers.
             Failure::Abandoned => {}
             Failure::Locked(place) => self.isolate(jobs, how, place),
             Failure::Unknown(why) => {
@@ -215,7 +217,7 @@ impl Writer {
         }
     }
 
-    /// Looks up, in one transaction, which of the jobs an earlier COMMIT has done, and runs the others.
+    /// Looks up, in one transaction, which jobs an earlier COMMIT has done, and runs the others.
     fn look_again(&mut self, jobs: Jobs, why: String, looks_left: u32) {
         let how = How { again: true, alone: false };
         if looks_left > 0 {
@@ -227,7 +229,8 @@ impl Writer {
         }
     }
 
-    /// A job ran into a lock that it could not skip. All of the batch go to the slow lane, each user's jobs apart.
+    /// Handles a job that ran into a lock that it could not skip. The whole batch goes to the slow
+    /// lane, each user's jobs apart.
     fn isolate(&mut self, jobs: Jobs, how: How, place: Option<usize>) {
         let Some(late) = &self.crew.late else {
             return refuse_all(jobs, "another transaction kept the rows locked that this needs");
@@ -240,7 +243,7 @@ impl Writer {
         self.defer(jobs, How { alone: true, ..how });
     }
 
-    /// Leaves jobs to the slow lane, unless they are another writer's by now.
+    /// Leaves jobs to the slow lane, unless they now belong to another writer.
     fn defer(&self, jobs: Jobs, how: How) {
         if jobs.is_empty() || !self.attempt.is_mine() {
             return;

@@ -13,20 +13,21 @@ use crate::error::{Error, Result};
 pub trait SetCommand: Send + Sync + Sized + 'static {
     type Answer: Send + 'static;
 
-    /// Which writer takes it, modulo their number. Commands that lock the same rows return the same number.
+    /// The writer that takes it, modulo the number of writers. Commands that lock the same rows
+    /// return the same number.
     fn shard(&self) -> usize;
 
-    /// Runs all commands, in this order, and returns an answer for each. `None`: another transaction has locked the
-    /// command's rows. It wrote nothing and is run again later. An error fails them all; they are then run again one
-    /// by one. `again`: an earlier COMMIT of these commands had an unknown outcome, so look first whether they were
-    /// done.
+    /// Runs all commands in this order, and returns an answer for each. `None` means that another transaction
+    /// has locked the command's rows: the command wrote nothing and is run again later. An error fails all
+    /// commands, which are then run again one by one. With `again`, an earlier COMMIT of these commands had
+    /// an unknown outcome, so they are looked up first.
     ///
     /// # Errors
-    /// A database error; a refusal is an `Answer`.
+    /// A database error. A rejection is an `Answer`.
     fn run(conn: &mut DbConnection, commands: &[&Self], again: bool) -> Result<Vec<Option<Self::Answer>>>;
 }
 
-/// What tells the jobs that lock the same rows.
+/// Identifies jobs that lock the same rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     User(i64),
@@ -38,14 +39,14 @@ pub(super) trait Queued: Any + Send {
     /// The users whose rows it changes.
     fn scope(&self) -> &[i64];
 
-    /// Which rows it locks, as far as that is known.
+    /// Returns the rows that it locks, as far as known.
     fn keys(&self) -> Vec<Key>;
 
-    /// When the first of its callers asked.
+    /// Returns when the first of its callers asked.
     fn since(&self) -> Instant;
 
-    /// Lets go of callers who no longer wait: they were told that nothing is confirmed, and what has not run for them
-    /// should not. Returns whether anybody is left.
+    /// Drops callers who no longer wait: they were told that nothing is confirmed, so work that has not run
+    /// for them should not run. Returns whether any callers are left.
     fn keep_waiting(&mut self) -> bool;
 
     /// Runs it, inside the writer's transaction.
@@ -63,18 +64,19 @@ pub(super) trait Queued: Any + Send {
     /// How many callers are in it.
     fn callers(&self) -> usize;
 
-    /// The same job for the same callers, to be run by another writer should this one hang. Each caller hears only the
-    /// first answer.
+    /// Returns the same job for the same callers, for another writer to run if this one hangs. Each caller
+    /// gets only the first answer.
     fn twin(&self) -> Box<dyn Queued>;
 
-    /// Tells the callers what the last run gave. Only after COMMIT. Returns the commands whose rows were locked.
+    /// Sends the callers the result of the last run. Only after COMMIT. Returns the commands whose
+    /// rows were locked.
     fn answer(self: Box<Self>) -> Option<Box<dyn Queued>>;
 
-    /// Tells the callers an error instead.
+    /// Sends the callers an error instead.
     fn refuse(self: Box<Self>, error: Error);
 }
 
-/// Work and who asked for it. A job and its twin share it.
+/// Work and its caller. A job and its twin share it.
 struct Asked<W, T> {
     scope: Vec<i64>,
     work: W,
@@ -91,7 +93,7 @@ impl<W, T> Asked<W, T> {
         self.reply().as_ref().is_some_and(|reply| !reply.is_closed())
     }
 
-    /// A caller that has gone away is no longer interested: nothing is lost with the answer.
+    /// Sends the outcome. If the caller has gone, the answer is dropped.
     fn tell(&self, outcome: Result<T>) {
         if let Some(reply) = self.reply().take() {
             let _ = reply.send(outcome);

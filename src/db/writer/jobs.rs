@@ -1,4 +1,4 @@
-//! What a writer does with many jobs at once.
+//! Operations on several jobs at once.
 
 use super::job::{Key, Queued};
 use crate::error::Error;
@@ -9,7 +9,7 @@ pub(super) fn users_of(jobs: &Jobs) -> Vec<i64> {
     jobs.iter().flat_map(|job| job.scope()).copied().collect()
 }
 
-/// Which rows they lock, each once.
+/// Returns the rows that the jobs lock, without duplicates.
 pub(super) fn keys_of(jobs: &Jobs) -> Vec<Key> {
     let mut keys: Vec<Key> = Vec::new();
     for key in jobs.iter().flat_map(|job| job.keys()) {
@@ -20,12 +20,12 @@ pub(super) fn keys_of(jobs: &Jobs) -> Vec<Key> {
     keys
 }
 
-/// Without the jobs that nobody waits for any more: while the database hung, their callers were told 503.
+/// Drops jobs that nobody waits for any more, because their callers got a 503 while the database hung.
 pub(super) fn waiting(jobs: Jobs) -> Jobs {
     jobs.into_iter().filter_map(|mut job| job.keep_waiting().then_some(job)).collect()
 }
 
-/// Commands of one set become one job.
+/// Combines the commands of each set into one job.
 pub(super) fn grouped(batch: Jobs) -> Jobs {
     let mut jobs: Jobs = Vec::new();
     for job in batch {
@@ -39,7 +39,7 @@ pub(super) fn split(jobs: Jobs) -> Jobs {
     jobs.into_iter().flat_map(|job| job.split()).collect()
 }
 
-/// Answers all; returns the jobs whose rows were locked.
+/// Answers all callers. Returns the jobs whose rows were locked.
 pub(super) fn answer(jobs: Jobs) -> Jobs {
     jobs.into_iter().filter_map(|job| job.answer()).collect()
 }

@@ -1,11 +1,13 @@
-//! The slow lane of PostgreSQL's writers: jobs that another transaction's locks keep waiting.
+//! The slow lane of PostgreSQL's writers: jobs that wait for another transaction's locks.
 //!
-//! A writer never waits for a user's row. It skips what it cannot lock and leaves it here, so one locked row delays one
-//! user. Two threads try these jobs again and again until the lock is gone or the job is too old.
+//! A writer never waits for a user's row. It skips the rows that it cannot lock and leaves their
+//! jobs here, so one locked row delays one user. Two threads retry these jobs until the lock is
+//! gone or the job is too old.
 //!
-//! Rows other than users' rows (a chat, a conversation) cannot be skipped: the batch runs into `lock_timeout`. Its jobs
-//! are then run here *alone*, each user's apart. The user whose job runs into the time limit again is in quarantine: new
-//! jobs of that user come here at once, so the writers do not run into the same lock twice.
+//! Rows other than users' rows (a chat, a conversation) cannot be skipped: the batch runs into
+//! `lock_timeout`. Its jobs are then run here *alone*, each user's apart. If a user's job hits the
+//! time limit again, the user is in quarantine: new jobs of that user come here at once, so the
+//! writers do not run into the same lock twice.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,12 +19,12 @@ use crate::error::Error;
 
 type Jobs = Vec<Box<dyn Queued>>;
 
-/// Jobs that may wait here, and jobs of one user among them; one more is answered 503.
+/// The number of jobs that may wait here, in all and of one user. One more gets a 503.
 const MOST: usize = 4096;
 const MOST_OF_ONE: usize = 1024;
-/// After this time a job is answered 503, counted from when its caller asked.
+/// The age at which a job gets a 503, counted from its caller's request.
 const GIVE_UP: Duration = Duration::from_millis(4500);
-/// A job is tried again after a quarter of the time that it has waited, within these limits.
+/// A job is retried after a quarter of the time that it has waited, within these limits.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How long a user stays in quarantine after the last job that ran into a lock.
@@ -32,17 +34,17 @@ const QUARANTINE: Duration = Duration::from_secs(2);
 pub(super) struct Late {
     state: Mutex<State>,
     arrived: Condvar,
-    /// How many users are in quarantine, to be read without the lock.
+    /// The number of users in quarantine, readable without the lock.
     quarantined: AtomicUsize,
 }
 
 #[derive(Default)]
 struct State {
     waiting: Vec<Deferred>,
-    /// How many wait of each user.
+    /// The number of waiting jobs of each user.
     counts: HashMap<Key, usize>,
     quarantine: HashMap<Key, Instant>,
-    /// The last turn was for jobs that run alone.
+    /// Whether the last turn was for jobs that run alone.
     was_alone: bool,
     closed: bool,
 }
@@ -54,18 +56,18 @@ struct Deferred {
     how: How,
 }
 
-/// How deferred jobs are to be run.
+/// How to run deferred jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct How {
-    /// A COMMIT of it had an unknown outcome.
+    /// Whether an earlier COMMIT of it had an unknown outcome.
     pub again: bool,
-    /// Without other users' jobs.
+    /// Whether to run it without other users' jobs.
     pub alone: bool,
 }
 
 impl Late {
-    /// Takes in jobs that could not run now. Those that waited too long, and those for which there is no room, are
-    /// answered 503.
+    /// Takes jobs that could not run now. Those that waited too long, or for which there is no
+    /// room, get a 503.
     pub(super) fn defer(&self, jobs: Jobs, how: How) {
         let now = Instant::now();
         let mut refused = Vec::new();
@@ -93,7 +95,7 @@ impl Late {
         }
     }
 
-    /// Waits for jobs that are due and takes up to `most` that can run together; `None` when the lane is closed.
+    /// Waits for due jobs. Returns up to `most` that can run together. `None` when the lane is closed.
     pub(super) fn take(&self, most: usize) -> Option<(Jobs, How)> {
         loop {
             let mut state = self.lock();
@@ -130,7 +132,7 @@ impl Late {
         self.quarantined.store(state.quarantine.len(), Ordering::Release);
     }
 
-    /// Notes that jobs which ran alone were done.
+    /// Notes that jobs succeeded when they ran alone.
     pub(super) fn acquit(&self, keys: &[Key]) {
         if self.quarantined.load(Ordering::Acquire) > 0 {
             let mut state = self.lock();
@@ -141,7 +143,7 @@ impl Late {
         }
     }
 
-    /// Takes the jobs out of a batch that would run into a lock.
+    /// Removes the jobs that would run into a lock from a batch.
     pub(super) fn withdraw(&self, batch: Jobs) -> (Jobs, Jobs) {
         if self.quarantined.load(Ordering::Acquire) == 0 {
             return (Vec::new(), batch);
@@ -165,7 +167,7 @@ impl Late {
 }
 
 impl State {
-    /// Takes out the jobs that `is_wanted` names.
+    /// Removes the jobs for which `is_wanted` returns `true`.
     fn remove(&mut self, mut is_wanted: impl FnMut(&mut Deferred) -> bool) -> Vec<Deferred> {
         let mut removed = Vec::new();
         let mut place = 0;
@@ -187,7 +189,8 @@ impl State {
         removed
     }
 
-    /// The next jobs that can run together: many that need not run alone, or one user's that must. The two take turns.
+    /// Returns the next jobs that can run together: many that need not run alone, or one user's that must.
+    /// The two kinds take turns.
     fn turn(&mut self, now: Instant, most: usize) -> Option<(Jobs, How)> {
         let due = |alone: bool| {
             let mut due = self.waiting.iter().filter(|deferred| deferred.due <= now);
@@ -197,7 +200,7 @@ impl State {
         self.was_alone = how.alone;
         let mut left = most;
         let taken = self.remove(|deferred| {
-            // Jobs without a key may have nothing to do with each other.
+            // Jobs without a key may have nothing in common.
             let fits = !how.alone || (deferred.key == key && (key.is_some() || left == most));
             let is_taken = left > 0 && deferred.due <= now && deferred.how == how && fits;
             left -= usize::from(is_taken);

@@ -1,16 +1,17 @@
-//! Group commit. A durable commit costs a disk sync, and SQLite has one writer; so writers take whatever is
-//! queued, up to a bound, run it in one transaction, commit once, and then answer all.
+//! Group commit. A durable commit costs a disk sync, and SQLite has one writer. So writers take whatever is
+//! queued, up to a limit, run it in one transaction, commit once, and then answer all callers.
 //!
 //! - [`queue`]: the bounded queue of one writer, with its two lanes;
-//! - [`job`]: what waits there: jobs, and sets of commands that can run as one statement; [`jobs`]: many of them;
+//! - [`job`]: the jobs in it, and sets of commands that can run as one statement; [`jobs`]:
+//!   operations on several jobs;
 //! - [`batch`]: how a batch is run, and what happens to the others when one fails;
 //! - [`attempt`]: one transaction; [`transaction`]: the statements around it;
 //! - [`late`]: the slow lane, for jobs whose rows another transaction has locked;
-//! - [`seat`]: who takes over from a writer that hangs; [`watch`]: how that is noticed;
-//! - [`readiness`]: whether all of this works.
+//! - [`seat`]: takes over from a writer that hangs; [`watch`]: notices that it hangs;
+//! - [`readiness`]: checks that all of this works.
 //!
-//! SQLite has one writer. PostgreSQL has a few, with the users shared out among them, so that two writers
-//! seldom meet at one row; one for bulk work, and two for the slow lane.
+//! SQLite has one writer. PostgreSQL has several for requests, one for bulk work, and two for the slow lane.
+//! Users are divided among the writers, so that two writers seldom meet at one row.
 
 mod attempt;
 mod batch;
@@ -48,13 +49,13 @@ use seat::{Crew, Seat, Source};
 const BATCH: usize = 128;
 /// Jobs that may wait for a writer in one lane; one more is answered 503.
 const QUEUE_BOUND: usize = 4096;
-/// How long a request waits for a commit before it is answered that it is not confirmed.
+/// How long a request waits for a commit before it gets "not confirmed".
 const CONFIRM_WITHIN: Duration = Duration::from_millis(5500);
-/// The same for bulk work, which nobody waits for.
+/// How long bulk work, which nobody waits for, waits for a commit.
 const CONFIRM_BULK_WITHIN: Duration = Duration::from_secs(20);
-/// Threads for jobs whose rows are locked, on PostgreSQL.
+/// The number of threads for jobs whose rows are locked, on PostgreSQL.
 const LATE_WRITERS: usize = 2;
-/// How much longer a part of bulk work may take than a batch of requests.
+/// How many times as long as a batch of requests a part of bulk work may take.
 const BULK_PATIENCE: u32 = 8;
 
 const _: () = assert!(BULK_ROWS <= 200);
@@ -81,9 +82,9 @@ impl Scope {
 /// All writers of this process. Dropping it ends them when their queues are empty.
 pub(super) struct Writers {
     queues: Vec<Arc<Queue>>,
-    /// The queue of the writer for bulk work; `None`: it waits in the others' second lanes.
+    /// The queue of the writer for bulk work. `None` if bulk work waits in the others' second lanes.
     bulk: Option<Arc<Queue>>,
-    /// Of `queues`, in the same order; then of all others.
+    /// The seats of `queues`, in the same order, then all others.
     seats: Vec<Arc<Seat>>,
     crew: Crew,
     next: AtomicUsize,
@@ -91,11 +92,11 @@ pub(super) struct Writers {
 }
 
 impl Writers {
-    /// Starts `count` writers for requests, and on PostgreSQL those for bulk work and locked rows. A writer that makes no
-    /// progress for `patience` counts as hanging.
+    /// Starts `count` writers for requests, and on PostgreSQL those for bulk work and locked rows. A writer
+    /// that makes no progress for `patience` counts as hanging.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub(super) fn start(
         connector: impl Fn(Purpose) -> Connector,
         count: usize,
@@ -161,7 +162,7 @@ impl Writers {
         self.queues.iter().map(|queue| queue.taken()).sum()
     }
 
-    /// Lets new threads take over from those that hang. The watchdog calls it all the time.
+    /// Lets new threads take over from those that hang. The watchdog calls it continually.
     pub(super) fn relieve(&self) {
         self.seats.iter().for_each(Seat::relieve);
     }
@@ -180,7 +181,7 @@ impl Writers {
 }
 
 impl Writers {
-    /// Takes no more work. Each thread ends, and closes its connection, when its queue is empty.
+    /// Accepts no more work. Each thread ends, and closes its connection, when its queue is empty.
     pub(super) fn close(&self) {
         self.queues.iter().chain(&self.bulk).for_each(|queue| queue.close());
         self.crew.late.iter().for_each(|late| late.close());

@@ -1,11 +1,11 @@
-//! When the writers of one queue last committed.
+//! The time of the last commit of the writers of one queue.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 pub(super) struct Pulse {
     began: Instant,
-    /// Milliseconds after `began`; 0: nothing was committed yet.
+    /// Milliseconds after `began`. 0 means that nothing was committed yet.
     last: AtomicU64,
 }
 

@@ -11,7 +11,8 @@ use super::job::Queued;
 pub enum Lane {
     /// Requests that somebody waits for.
     Main,
-    /// Bulk work. On PostgreSQL it has a writer of its own; on SQLite: one job at a time, when the main lane is empty or after [`TURNS_BEFORE_BULK`] batches of it.
+    /// Bulk work. On PostgreSQL it has its own writer. On SQLite it runs one job at a time, when the main
+    /// lane is empty or after [`TURNS_BEFORE_BULK`] batches of it.
     Bulk,
 }
 
@@ -80,7 +81,7 @@ impl Queue {
         }
     }
 
-    /// How long the job has waited that is next in the main lane.
+    /// Returns the age of the next job in the main lane.
     pub(super) fn oldest(&self) -> Option<Duration> {
         self.lock().main.front().map(|job| job.since().elapsed())
     }

@@ -1,7 +1,8 @@
-//! Whether a chat that came now would be written: what `GET /readyz` tells.
+//! Whether a chat that came now would be written, as `GET /readyz` reports.
 //!
-//! A queue with a commit a moment ago is fine. Into one without, a small write is sent the way that all others go, and it
-//! must be committed in time. So nothing is written for the sake of it while chats are, or while nobody asks.
+//! A queue with a recent commit is fine. For a queue without one, a small write takes the path of
+//! all other writes, and must be committed in time. So this writes nothing while chats are written,
+//! or while nobody asks.
 
 use std::time::Duration;
 
@@ -15,17 +16,17 @@ use super::queue::Lane;
 use crate::db::DbConnection;
 use crate::error::{Error, Result};
 
-/// A commit counts for so long.
+/// How long a commit counts as recent.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long the write may take, and how long the oldest job may wait.
+/// How long the trial write may take, and how long the oldest job may wait.
 const IN_TIME: Duration = Duration::from_millis(1500);
 
-/// Why no chat can be written now. Each has a fixed word for monitors.
+/// Why no chat can be written now. Each reason has a fixed word for monitors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotReady {
-    /// The server was told to stop.
+    /// The server has received a stop signal.
     Draining,
-    /// The database refuses, or cannot be reached.
+    /// The database refuses connections or writes, or cannot be reached.
     Database,
     /// A writer has not committed in time.
     Writer,
@@ -46,12 +47,12 @@ impl NotReady {
 
 #[derive(Default)]
 pub(super) struct State {
-    /// One at a time tries to write, however many ask.
+    /// Permits one trial write at a time, whatever the number of requests.
     trial: Mutex<()>,
 }
 
 impl Writers {
-    /// Why no chat can be written now, if so. Takes at most 1.5 s.
+    /// Returns why no chat can be written now, or `None`. Takes at most 1.5 s.
     pub(in crate::db) async fn not_ready(&self) -> Option<NotReady> {
         let is_stuck = self.queues.iter().any(|queue| queue.oldest().is_some_and(|age| age > IN_TIME));
         if is_stuck || self.crew.is_exhausted() {
@@ -90,7 +91,7 @@ fn why(error: &Error) -> String {
     if let Error::Unavailable(why) = error { why.clone() } else { error.to_string() }
 }
 
-/// Needs what a charge needs, the tables' locks and the disk, and leaves nothing behind.
+/// Uses what a charge uses, the tables' locks and the disk, and leaves nothing behind.
 fn write_something(conn: &mut DbConnection) -> Result<()> {
     let write = match conn {
         DbConnection::Postgres(_) => {

@@ -1,9 +1,9 @@
-//! A writer's seat: the work that a thread takes, and who takes over when that thread hangs.
+//! A writer's seat: the work for a thread, and the succession when that thread hangs.
 //!
-//! A call into libpq cannot be interrupted from another thread. So a thread whose connection hangs is left to itself: a
-//! new thread with a new connection takes its seat, ends the old connection from outside, and looks up what became of
-//! the batch. The old thread ends when its connection does. Whichever of the two learns first that a job was committed
-//! tells the caller; the operation ids keep both from doing it.
+//! A call into libpq cannot be interrupted from another thread. So a thread with a hanging connection is
+//! abandoned. A new thread with a new connection takes its seat, ends the old connection from outside, and
+//! looks up what became of the batch. The old thread ends when its connection does. Whichever of the two
+//! first learns that a job was committed tells the caller. The operation ids prevent both from doing the job.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,9 +21,10 @@ use super::queue::Queue;
 use super::watch::{Left, Watch};
 use crate::db::connection::Connector;
 
-/// Threads of one node that may hang at once. With more, the database itself hangs, and more connections would not help.
+/// The number of threads of one node that may hang at once. If there are more, the database itself hangs, and
+/// more connections would not help.
 const MOST_ABANDONED: usize = 8;
-/// How long a new connection may take: several hosts may be tried, with a limit each.
+/// How long a new connection may take. It may try several hosts, each with its own limit.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What all writers of a node share.
@@ -31,11 +32,11 @@ const CONNECTS_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct Crew {
     /// The slow lane. `None` for writers that wait for locks: SQLite's, and the one for bulk work.
     pub late: Option<Arc<Late>>,
-    /// How many threads hang.
+    /// The number of threads that hang.
     pub abandoned: Arc<AtomicUsize>,
 }
 
-/// Where a writer's work comes from.
+/// The source of a writer's work.
 #[derive(Clone)]
 pub(super) enum Source {
     Queue(Arc<Queue>),
@@ -57,7 +58,7 @@ pub(super) struct Seat {
     connector: Connector,
     crew: Crew,
     pub pulse: Arc<Pulse>,
-    /// How long the writer may make no progress; `None` on SQLite, where nobody could take over.
+    /// How long the writer may make no progress. `None` on SQLite, where no other writer could take over.
     limit: Option<Duration>,
     watch: Mutex<Option<Arc<Watch>>>,
 }
@@ -66,7 +67,7 @@ impl Seat {
     /// Starts the first thread.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system cannot start a thread.
     pub(super) fn start(
         name: String,
         source: Source,
@@ -79,17 +80,17 @@ impl Seat {
         let (begin, begun) = mpsc::channel();
         let watch = seat.spawn(begun)?;
         *seat.watch() = watch;
-        // The thread waits for this, so it cannot have ended.
+        // The thread waits for this message, so it cannot have ended.
         let _ = begin.send(Left { jobs: Vec::new(), backend: None });
         Ok(seat)
     }
 
-    /// Starts a thread that waits for what its predecessor left.
+    /// Starts a thread that waits for its predecessor's work.
     fn spawn(self: &Arc<Seat>, begun: mpsc::Receiver<Left>) -> io::Result<Option<Arc<Watch>>> {
         let watch = self.limit.map(|_| Arc::new(Watch::default()));
         let (seat, own) = (self.clone(), watch.clone());
         thread::Builder::new().name(self.name.clone()).spawn(move || {
-            // The predecessor went on after all where nothing comes.
+            // If nothing comes, the predecessor went on after all.
             if let Ok(left) = begun.recv() {
                 seat.work(left, own);
             }
@@ -97,8 +98,8 @@ impl Seat {
         Ok(watch)
     }
 
-    /// The life of a thread. Jobs that panic are caught where they run; should the writer itself panic, the callers of
-    /// that batch are told 503, and a new writer goes on.
+    /// Runs a thread. Panics of jobs are caught where they run. If the writer itself panics, the callers of
+    /// that batch get a 503, and a new writer continues.
     fn work(&self, left: Left, watch: Option<Arc<Watch>>) {
         let new_writer = || {
             let attempt = Attempt::new(self.connector.clone(), watch.clone(), self.pulse.clone());
@@ -124,7 +125,7 @@ impl Seat {
         }
     }
 
-    /// Lets a new thread take over if the one that sits here hangs.
+    /// Lets a new thread take over if the current one hangs.
     pub(super) fn relieve(self: &Arc<Seat>) {
         let Some((limit, watch)) = self.limit.zip(self.watch().clone()) else { return };
         if !watch.is_overdue(limit, CONNECTS_WITHIN) {
@@ -138,7 +139,7 @@ impl Seat {
             Ok(successor) => successor,
             Err(error) => return log::error!("{}: no thread can take over: {error}", self.name),
         };
-        // It may have gone on in this very moment.
+        // The current thread may have gone on just now.
         let Some(left) = watch.abandon(limit, CONNECTS_WITHIN) else { return };
         self.crew.abandoned.fetch_add(1, Ordering::AcqRel);
         log::warn!(
@@ -157,7 +158,7 @@ impl Seat {
 }
 
 impl Crew {
-    /// Whether so many threads hang that no other takes over any more.
+    /// Whether so many threads hang that no other may take over.
     pub(super) fn is_exhausted(&self) -> bool {
         self.abandoned.load(Ordering::Acquire) >= MOST_ABANDONED
     }

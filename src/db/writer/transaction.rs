@@ -14,15 +14,15 @@ pub(super) type Transactions = <DbConnection as Connection>::TransactionManager;
 
 /// Why there is no transaction.
 pub(super) enum NotBegun {
-    /// The connection is dead: another one may do.
+    /// The connection is dead. Another one may work.
     Disconnected(String),
     /// The connection must not be used again.
     Broken(String),
-    /// The connection is good, and may serve later.
+    /// The connection is good and may work later.
     NotNow(String),
 }
 
-/// Begins a transaction. Where an SQLite file is not the one that was opened, there is none.
+/// Begins a transaction. Fails if an SQLite file is not the one that was opened.
 pub(super) fn begin_in(session: &mut Session) -> Result<(), NotBegun> {
     session.check().map_err(NotBegun::NotNow)?;
     loop {
@@ -73,7 +73,7 @@ struct Id {
     id: i64,
 }
 
-/// Like [`lock_users`], but waits for nobody: returns the users whose rows another transaction has locked.
+/// Like [`lock_users`], but does not wait: returns the users whose rows another transaction has locked.
 pub(super) fn locked_among(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResult<Vec<i64>> {
     let DbConnection::Postgres(conn) = conn else { return Ok(Vec::new()) };
     let ids = distinct(ids);
@@ -87,7 +87,7 @@ pub(super) fn locked_among(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResul
     if missing.is_empty() {
         return Ok(missing);
     }
-    // Some of them may not be there at all.
+    // Some of the users may not exist.
     let locked: Vec<Id> = diesel::sql_query("SELECT id FROM users WHERE id = ANY($1)")
         .bind::<Array<BigInt>, _>(missing)
         .load(conn)?;
@@ -100,7 +100,7 @@ fn distinct(mut ids: Vec<i64>) -> Vec<i64> {
     ids
 }
 
-/// Whether a statement waited in vain for a lock. The transaction can be rolled back, and the connection is sound.
+/// Whether a statement hit a lock timeout. The transaction can be rolled back, and the connection is sound.
 pub(super) fn is_lock_timeout(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {

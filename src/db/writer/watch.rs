@@ -1,4 +1,4 @@
-//! What the watchdog sees of a writer: since when it has made no progress, and what it has in its hands.
+//! The watchdog's view of a writer: the time of its last progress, and its current jobs.
 
 use std::mem::take;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use super::job::Queued;
 use crate::db::postgres::Backend;
 
-/// Shared by a writer's thread and the watchdog. A writer on SQLite has none: a second writer could do nothing there.
+/// Shared by a writer's thread and the watchdog. A writer on SQLite has none, because a second
+/// writer could do nothing there.
 #[derive(Default)]
 pub(super) struct Watch {
     state: Mutex<State>,
@@ -15,9 +16,9 @@ pub(super) struct Watch {
 
 #[derive(Default)]
 struct State {
-    /// When the writer last made progress with its batch; `None`: it has no batch.
+    /// When the writer last made progress with its batch. `None` if it has no batch.
     since: Option<Instant>,
-    /// It waits for a new connection, which has a time limit of its own.
+    /// Whether it waits for a new connection, which has its own time limit.
     connecting: bool,
     /// Twins of all jobs that the writer took and may not have answered yet.
     twins: Vec<Box<dyn Queued>>,
@@ -29,19 +30,19 @@ struct State {
 pub(super) struct Left {
     /// Jobs whose outcome is unknown.
     pub jobs: Vec<Box<dyn Queued>>,
-    /// The server's end of the connection that hangs.
+    /// The server's side of the connection that hangs.
     pub backend: Option<Backend>,
 }
 
 impl Watch {
-    /// The writer begins with a batch.
+    /// Notes that the writer begins a batch.
     pub(super) fn hold(&self, twins: Vec<Box<dyn Queued>>) {
         let mut state = self.lock();
         state.since = Some(Instant::now());
         state.twins = twins;
     }
 
-    /// The writer has answered everybody.
+    /// Notes that the writer has answered everybody.
     pub(super) fn release(&self) {
         let twins = {
             let mut state = self.lock();
@@ -52,7 +53,7 @@ impl Watch {
         drop(twins);
     }
 
-    /// The writer has made progress. Returns whether the batch is still its own.
+    /// Notes that the writer has made progress. Returns whether the batch still belongs to it.
     pub(super) fn touch(&self) -> bool {
         let mut state = self.lock();
         if state.since.is_some() {
@@ -77,12 +78,12 @@ impl Watch {
         self.lock().abandoned
     }
 
-    /// Whether the writer has made no progress for `limit`, or for `connect_limit` with a connection in the making.
+    /// Whether the writer has made no progress for `limit`, or for `connect_limit` while it connects.
     pub(super) fn is_overdue(&self, limit: Duration, connect_limit: Duration) -> bool {
         self.lock().is_overdue(limit, connect_limit)
     }
 
-    /// Takes the batch away from the writer, unless it has gone on meanwhile.
+    /// Takes the batch away from the writer, unless it has made progress meanwhile.
     pub(super) fn abandon(&self, limit: Duration, connect_limit: Duration) -> Option<Left> {
         let mut state = self.lock();
         if state.abandoned || !state.is_overdue(limit, connect_limit) {

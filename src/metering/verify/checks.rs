@@ -6,7 +6,7 @@ pub(super) struct Check {
     pub sql: &'static str,
 }
 
-/// What only a server that runs can see to.
+/// A claim that holds only while a server runs.
 pub(super) const NO_LATE_HOLD: &str = "no hold is past its deadline";
 
 /// The same text on both databases.

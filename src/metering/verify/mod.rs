@@ -43,7 +43,7 @@ pub fn verify(db: &Db) -> Result<Vec<Finding>> {
     verify_but(db, None)
 }
 
-/// The same for a database that nobody serves: nobody looks after the deadlines of its holds.
+/// Like [`verify`], for a database without a server, where nobody enforces the deadlines of holds.
 ///
 /// # Errors
 /// As [`verify`].

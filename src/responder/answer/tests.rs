@@ -67,7 +67,7 @@ fn what_arrived_is_a_token_for_each_part_or_four_bytes() {
     assert_eq!(answer.tokens_estimate(), 25);
 }
 
-/// So small that a test can go beyond it.
+/// Limits so low that a test can exceed them.
 fn narrow() -> AnswerBounds {
     AnswerBounds { rest: 10_000, logprobs: 10_000, ..AnswerBounds::of(10) }
 }

@@ -13,7 +13,7 @@ use super::chunk::{self, Said};
 use super::sse::{Events, TooLong};
 use crate::responder::{AnswerBounds, Failure, Piece, Usage};
 
-/// Each arrival counts as so many bytes on the wire at least.
+/// The number of bytes on the wire that each arrival counts as, at least.
 const LEAST_OF_AN_ARRIVAL: usize = 64;
 /// How long the end of the response may come after the end of the answer, for the connection to be used again.
 const LINGER: Duration = Duration::from_millis(100);
@@ -31,7 +31,7 @@ pub struct Answering {
     idle_timeout: Duration,
     /// Since when the upstream is waited for. It stays when `next` is dropped half-way and called again.
     waiting_since: Option<Instant>,
-    /// What is left of the answer's bounds: of text, of bytes on the wire, of events.
+    /// What is left of the answer's limits: on text, on bytes on the wire, and on events.
     text_left: usize,
     wire_left: u64,
     events_left: u64,
@@ -122,9 +122,9 @@ impl Answering {
         }
     }
 
-    /// Takes in bytes as they arrive, before anybody knows what they mean.
+    /// Counts and buffers bytes as they arrive, before they are parsed.
     fn push(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        // Each arrival takes work, however little it brings.
+        // Each arrival takes work, however few bytes it has.
         let counted = bytes.len().max(LEAST_OF_AN_ARRIVAL);
         let left = self.wire_left.checked_sub(u64::try_from(counted).unwrap_or(u64::MAX));
         match (left, self.form) {
@@ -175,7 +175,7 @@ impl Answering {
         let written = usize::try_from(piece.bytes()).unwrap_or(0);
         self.text_left = self.text_left.checked_sub(written).ok_or(Failure::Endless)?;
         if piece.weight() > self.bounds.part {
-            // They are what is heavy in an honest part.
+            // In an honest part, only these are large.
             piece.logprobs = None;
         }
         if piece.weight() > self.bounds.part { Err(Failure::Unreadable) } else { Ok(Some(piece)) }

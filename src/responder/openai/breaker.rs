@@ -1,9 +1,10 @@
-//! Stops calls of a model that is down, so that nobody waits, and pays a hold, for another failure.
+//! A circuit breaker. It stops calls of a model that is down, so that nobody waits, with tokens
+//! held, for a call that will fail.
 //!
-//! A user can make a call fail in any way: a prompt that times out, options that crash the model, a gateway that turns
-//! either into a 503. So failed calls alone do not open a breaker. They start our own probe ([`super::probe`]), and the
-//! probe decides. The probe generates nothing, so it cannot see every fault: failures of many users over some time also
-//! open the breaker, for a short rest.
+//! A user can make a call fail in any way: a prompt that times out, options that crash the model, a gateway
+//! that turns either into a 503. So failed calls alone do not open a breaker. They start our own probe
+//! ([`super::probe`]), and the probe decides. The probe generates nothing, so it cannot see every fault. So
+//! failures of many users over some time also open the breaker, for a short rest.
 
 mod pass;
 
@@ -26,7 +27,8 @@ const FIRST_REST: Duration = Duration::from_secs(1);
 const LONGEST_REST: Duration = Duration::from_secs(15);
 /// The longest rest that a probe's `Retry-After` may ask for.
 const LONGEST_ASKED_REST: Duration = Duration::from_secs(60);
-/// While probes succeed, the breaker opens only after failures of this many users, over this time, without one answer.
+/// While probes succeed, only failures of this many users, over this time, without one answer, open
+/// the breaker.
 const MANY_USERS: usize = 5;
 const LONG: Duration = Duration::from_secs(10);
 const REST_FOR_MANY: Duration = Duration::from_secs(5);
@@ -56,7 +58,7 @@ impl BreakerState {
     }
 }
 
-/// A moment by both clocks: one to calculate with, one to show.
+/// A time by both clocks: one to calculate with, one to show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(super) instant: Instant,
@@ -69,7 +71,7 @@ impl Moment {
     }
 }
 
-/// What has been seen of a model.
+/// The observed state of a model.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) state: BreakerState,
@@ -82,9 +84,9 @@ pub(super) struct Seen {
 struct Rest {
     since: Instant,
     length: Duration,
-    /// Failed probes since the breaker opened. 0: the failures of many users opened it.
+    /// The number of failed probes since the breaker opened. 0 if the failures of many users opened it.
     failed_probes: u32,
-    /// A user's call tries already.
+    /// Whether a user's call is already trying.
     is_tried: bool,
 }
 
@@ -123,7 +125,7 @@ impl Streak {
 struct Memory {
     rest: Option<Rest>,
     streak: Streak,
-    /// A task probes, until the breaker is closed.
+    /// Whether a task probes, until the breaker is closed.
     is_watched: bool,
     last_probe: Option<Instant>,
     last_failure: Option<(NaiveDateTime, Reason)>,
@@ -137,7 +139,8 @@ pub(super) struct Breaker {
     memory: Mutex<Memory>,
 }
 
-/// Whether a failure starts a probe. The caller must then probe after that time and report to [`Breaker::probed`].
+/// Whether a failure starts a probe. The caller must then probe after that time and report to
+/// [`Breaker::probed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Watch {
     No,
@@ -177,7 +180,7 @@ impl Breaker {
         Ok(Pass::new(self.clone(), user_id, is_trial))
     }
 
-    /// Takes the result of a probe. Returns when to probe again; `None`: not until a failure starts the next one.
+    /// Takes the result of a probe. Returns when to probe again. `None` means only after the next failure.
     pub(super) fn probed(&self, result: Result<(), Ill>, now: Moment) -> Option<Duration> {
         let mut memory = self.memory();
         memory.last_probe = Some(now.instant);
@@ -197,7 +200,7 @@ impl Breaker {
                 memory.is_watched = false;
                 return None;
             }
-            // A user was answered during the probe.
+            // A user got an answer during the probe.
             (None, Err(_)) if memory.streak.failures == 0 => {
                 memory.is_watched = false;
                 return None;
@@ -224,7 +227,7 @@ impl Breaker {
         &self.model
     }
 
-    /// Whether the last failure was that our key is not accepted.
+    /// Whether the last failure was that our key was rejected.
     pub(super) fn key_is_doubted(&self) -> bool {
         let last = self.memory().last_failure;
         last.is_some_and(|(_, reason)| reason == Failure::KeyRefused.reason())
@@ -258,7 +261,7 @@ impl Rest {
 }
 
 impl Memory {
-    /// A call has shown that the model is well. A call from before the rest does not end it.
+    /// Notes that a call has shown that the model works. A call from before the rest does not end the rest.
     fn well(&mut self, is_trial: bool) {
         if is_trial {
             self.rest = None;

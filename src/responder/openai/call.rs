@@ -71,7 +71,7 @@ impl Caller {
         Ok(Caller { client, url, models_url, authorization, limit, first_byte_timeout })
     }
 
-    /// A request for the list of models.
+    /// Builds a request for the list of models.
     pub(super) fn models_request(&self) -> RequestBuilder {
         self.authorized(self.client.get(self.models_url.clone()).header(ACCEPT, "application/json"))
     }
@@ -98,7 +98,7 @@ impl Caller {
                 Ok(answer) => return Ok(answer),
                 Err(miss) => miss,
             };
-            // An upstream that failed has not worked for it, as far as the books go.
+            // An upstream that failed counts as not having worked on the prompt.
             mark.set(false);
             let wait = miss.wait(retries).ok_or(miss.failure)?;
             if begun.elapsed().saturating_add(wait) >= self.first_byte_timeout {
@@ -125,7 +125,7 @@ impl Caller {
     }
 }
 
-/// An address below the upstream's base URL.
+/// Returns an address below the upstream's base URL.
 fn below(base: &Url, segments: &[&str]) -> Result<Url, String> {
     if !matches!(base.scheme(), "http" | "https") {
         return Err("the upstream's URL must begin with http:// or https://".to_owned());
@@ -244,7 +244,7 @@ pub(super) fn failure_of(status: StatusCode) -> Failure {
     }
 }
 
-/// Reads a little of a body that nobody wants.
+/// Reads and discards a little of a body.
 pub(super) async fn throw_away(mut response: Response) {
     let mut left = MOST_OF_AN_ERROR;
     while let Ok(Some(bytes)) = response.chunk().await

@@ -80,7 +80,7 @@ fn number(calls: &mut [Value]) {
 }
 
 fn parse(data: &[u8]) -> Result<Chunk<Value>, Failure> {
-    // serde would take a list for an object. Too many values would take far more memory than their bytes.
+    // serde would accept a list as an object. Too many values would take far more memory than their bytes.
     if data.first() != Some(&b'{') || has_more_values(data, VALUES_OF_AN_EVENT) {
         return Err(Failure::Unreadable);
     }

@@ -1,15 +1,16 @@
-//! How many calls are in flight at once, and how many wait for a place. Both are fair by user.
+//! Limits the calls in flight, and those that wait for a place. Both are fair by user.
 
 use std::time::Duration;
 
 use crate::responder::Failure;
 use crate::throttle::{Bounds, FairPermit, FairSemaphore, Full};
 
-/// One user may have this part of the requests that may wait: a quarter.
+/// One user may take one in this number of the waiting places: a quarter.
 const PART_OF_ONE_USER: usize = 4;
 
-/// Bounds the calls in flight. A user gets a place only while they hold fewer than are free, so that other users find a
-/// place however long an answer takes. The number of waiting requests and their waiting time are bounded too.
+/// Limits the calls in flight. A user gets a place only while they hold fewer than are free, so
+/// that other users find a place however long an answer takes. The number of waiting requests and
+/// their waiting time are limited too.
 #[derive(Debug)]
 pub(super) struct Gate {
     places: FairSemaphore<i64>,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use reqwest::header::HeaderValue;
 
-/// The longest key. Servers refuse longer headers.
+/// The longest key, in bytes. Servers reject longer headers.
 const MOST_BYTES: usize = 4096;
 
 /// The upstream's API key. It is shown nowhere, and sent in one header only.

@@ -67,7 +67,7 @@ pub struct Upstream {
 struct Inner {
     caller: Caller,
     gate: Gate,
-    /// By model; only those that were called are in here. Only models on offer are.
+    /// The breakers of the models that were called, by model. Only models on offer are called.
     breakers: Mutex<BTreeMap<String, Arc<Breaker>>>,
     idle_timeout: Duration,
     total_timeout: Duration,
@@ -84,9 +84,9 @@ pub struct Permit {
 /// How the upstream is, as far as calls have shown.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Whether calls are made: of its models, the one in the worst state.
+    /// Whether calls are made: the worst state of its models.
     pub state: BreakerState,
-    /// Failures since the last good answer: of its models, the most.
+    /// Failures since the last good answer: the largest number of its models.
     pub failures_in_a_row: u32,
     /// When and why the last call failed; a refused request does not count.
     pub last_failure: Option<(NaiveDateTime, Reason)>,
@@ -116,8 +116,8 @@ impl Upstream {
         Ok(Upstream { inner: Arc::new(inner) })
     }
 
-    /// Leave to call a model for a user: at once, after waiting for a place, or not at all. Only models on offer may be
-    /// asked for: each is remembered.
+    /// Permits a call of a model for a user: at once, after waiting for a place, or not at all. Only call it
+    /// with models on offer, because it remembers each model.
     pub async fn admit(&self, user_id: i64, model: &str) -> Result<Permit, Failure> {
         let breaker = self.inner.breaker(model);
         breaker.check(Moment::now().instant)?;
@@ -178,7 +178,7 @@ impl Inner {
 }
 
 impl Permit {
-    /// Tells, during the call, whether the upstream has its prompt.
+    /// Returns a mark that shows, during the call, whether the upstream has the prompt.
     pub fn prompt_mark(&self) -> PromptMark {
         self.prompt.clone()
     }

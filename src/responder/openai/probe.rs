@@ -1,5 +1,5 @@
-//! The probe: our own request, which finds out whether an upstream is well. It generates nothing, is free, and no user can
-//! influence it.
+//! The probe: our own request, which finds out whether an upstream works. It generates nothing, is free, and
+//! no user can influence it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -15,21 +15,21 @@ use super::retry::asked_wait;
 use crate::clock;
 use crate::responder::Failure;
 
-/// How long a probe may take.
+/// Time limit for a probe.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A probe that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ill {
     pub(super) failure: Failure,
-    /// How long the upstream asked to be left alone.
+    /// The wait that the upstream asked for.
     pub(super) asked_wait: Option<Duration>,
 }
 
 impl Caller {
-    /// Requests the list of models. Every status shows that the upstream is well, except 5xx (but 501 does) and, if
-    /// calls failed for the same reason, 401 and 403. The names in the list do not matter: many servers answer calls for
-    /// models that they do not list.
+    /// Requests the list of models. Every status shows that the upstream works, except 5xx other than 501
+    /// and, if calls failed for the same reason, 401 and 403. The names in the list do not matter: many
+    /// servers answer calls for models that they do not list.
     async fn probe(&self, key_is_doubted: bool) -> Result<(), Ill> {
         let ill = |failure| Ill { failure, asked_wait: None };
         let answer = timeout(PATIENCE, self.models_request().send()).await;
@@ -46,13 +46,14 @@ impl Caller {
             _ => status.is_server_error(),
         };
         let asked_wait = asked_wait(response.headers(), clock::now());
-        // The connection can be used again once the body is read; no more than a little of it is.
+        // The connection can be reused once the body is read. Read only a little of it.
         let _ = timeout(PATIENCE, throw_away(response)).await;
         if is_ill { Err(Ill { failure: failure_of(status), asked_wait }) } else { Ok(()) }
     }
 }
 
-/// Probes in the background, if a failure asks for it, until the breaker is closed or the upstream is dropped.
+/// Probes in the background, if a failure requires it, until the breaker is closed or the upstream
+/// is dropped.
 pub(super) fn watch(upstream: &Arc<Inner>, breaker: Arc<Breaker>, watch: Watch) {
     let Watch::After(wait) = watch else { return };
     if let Ok(runtime) = Handle::try_current() {

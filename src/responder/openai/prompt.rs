@@ -1,4 +1,5 @@
-//! Whether an upstream has a prompt: what it works for is paid for, even when nobody waits for the answer any more.
+//! Whether an upstream has a prompt. If so, its work is charged even when nobody waits for the
+//! answer any more.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,12 +10,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// Tells whether the prompt of a call was sent. Its clones tell the same.
+/// Shows whether the prompt of a call was sent. Its clones share the mark.
 #[derive(Clone, Debug, Default)]
 pub struct PromptMark(Arc<AtomicBool>);
 
 impl PromptMark {
-    /// Whether the upstream has the prompt, as far as is known: it was written to a connection, and not refused.
+    /// Whether the upstream has the prompt, as far as known: it was written to a connection and not rejected.
     pub fn is_sent(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }

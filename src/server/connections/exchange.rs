@@ -1,4 +1,4 @@
-//! One request and its response, as the middleware sees them.
+//! One request and its response, for the middleware.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,8 +14,8 @@ use super::Connection;
 use super::framing::Body;
 use crate::throttle::MemoryShare;
 
-/// A response up to this length is written at once. A longer one is handed to the dispatcher in parts of this length: it
-/// would copy all of it into its buffer, which never shrinks.
+/// A response up to this length is written at once. The dispatcher gets a longer one in parts of this length:
+/// otherwise it would copy all of it into its buffer, which never shrinks.
 pub(super) const PART: usize = 4 * 1024;
 const SHORT: u64 = PART as u64;
 
@@ -26,7 +26,7 @@ pub(in crate::server) struct Exchange {
 }
 
 impl Exchange {
-    /// Begins when the head has come. Where there is no connection, as in tests of the routes, it does nothing.
+    /// Begins after the head has arrived. Without a connection, as in tests of the routes, it does nothing.
     pub fn begin(request: &ServiceRequest) -> Exchange {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         if let Some(connection) = &connection {
@@ -36,10 +36,10 @@ impl Exchange {
         Exchange { connection, keep_alive }
     }
 
-    /// The response, which from now on tells the connection how far it is.
+    /// Wraps the response, which from now on reports its progress to the connection.
     pub fn respond(mut self, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         let Some(connection) = self.connection.take() else { return response };
-        // For the rest of a body actix-http would wait without a limit: docs/decisions.md.
+        // actix-http would wait for the rest of a body without a limit: docs/decisions.md.
         if !connection.has_whole_request() || connection.is_a_burden() {
             response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
         }
@@ -65,7 +65,7 @@ impl Drop for Exchange {
     }
 }
 
-/// What follows a head, by the rules of actix-http's decoder.
+/// Returns what follows a head, by the rules of actix-http's decoder.
 fn body_of(head: &RequestHead) -> Body {
     let text = |name| head.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if head.headers().contains_key(header::TRANSFER_ENCODING) {
@@ -83,9 +83,9 @@ fn body_of(head: &RequestHead) -> Body {
 
 /// A long response on its way to the client.
 struct Outgoing {
-    /// What came of it and is not written yet.
+    /// The part of the current chunk that is not written yet.
     rest: Bytes,
-    /// Where more of it comes from.
+    /// The source of the rest.
     stream: Option<BoxBody>,
     size: BodySize,
     memory: Option<MemoryShare>,

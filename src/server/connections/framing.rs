@@ -1,13 +1,13 @@
-//! Where a request ends in the bytes of a connection.
+//! Finds the end of each request in the bytes of a connection.
 //!
-//! actix-http parses the requests; this only finds their ends, so that a connection passes on one request at a time. What
-//! it does not understand it passes on, and actix-http rejects it.
+//! actix-http parses the requests. This only finds their ends, so that a connection passes on one request at
+//! a time. It passes on whatever it does not understand, and actix-http rejects it.
 
 /// What follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     None,
-    /// As many bytes.
+    /// This number of bytes.
     Known(u64),
     Chunked,
     /// Everything until the connection ends.
@@ -33,7 +33,7 @@ impl Default for Framing {
 }
 
 impl Framing {
-    /// The body of the head that was passed on.
+    /// Sets the body that follows the head that was passed on.
     pub fn follow(&mut self, body: Body) {
         *self = match body {
             Body::None | Body::Known(0) => Framing::Whole,
@@ -62,7 +62,7 @@ impl Framing {
         matches!(self, Framing::Head(_))
     }
 
-    /// Counts the bytes that belong to the current request, and takes them as passed on.
+    /// Returns the number of bytes that belong to the current request, and takes them as passed on.
     pub fn pass(&mut self, bytes: &[u8]) -> usize {
         match self {
             Framing::Head(head) => {
@@ -97,12 +97,12 @@ impl Framing {
 #[derive(Debug, Default)]
 pub(super) struct Head {
     has_begun: bool,
-    /// The current line has something in it.
+    /// Whether the current line is not empty.
     in_line: bool,
 }
 
 impl Head {
-    /// Bytes of this head, and whether it ends with them.
+    /// Returns the number of bytes of this head, and whether they complete it.
     fn pass(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut passed = 0;
         while let Some(line) = bytes.get(passed..).filter(|rest| !rest.is_empty()) {
@@ -123,14 +123,14 @@ impl Head {
     }
 }
 
-/// A body in chunks, read as actix-http reads it.
+/// A chunked body, read as actix-http reads it.
 #[derive(Debug)]
 pub(super) enum Chunks {
     Size {
         size: u64,
         has_digits: bool,
     },
-    /// The rest of a line with a size.
+    /// The rest of a line with a chunk's size.
     Extension {
         size: u64,
     },
@@ -140,7 +140,7 @@ pub(super) enum Chunks {
     Data(u64),
     DataCr,
     DataLf,
-    /// The beginning of a line after the last chunk.
+    /// The start of a line after the last chunk.
     LastLine,
     Trailer,
     TrailerLf,
@@ -210,7 +210,7 @@ impl Chunks {
 mod tests {
     use super::*;
 
-    /// Passes bytes in parts of this size; what was passed, and whether the request is whole.
+    /// Passes bytes in parts of this size. Returns what was passed, and whether the request is whole.
     fn passed(framing: &mut Framing, bytes: &[u8], part: usize) -> usize {
         let mut sum = 0;
         for part in bytes.chunks(part) {

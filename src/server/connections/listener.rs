@@ -1,6 +1,6 @@
-//! The server itself: it accepts connections, gives each a place, and runs actix-http's dispatcher on it.
+//! The server: it accepts connections, gives each a place, and runs actix-http's dispatcher on it.
 //!
-//! It does what `actix_web::HttpServer` does, which hides the sockets and would let no one watch over them.
+//! It replaces `actix_web::HttpServer`, which hides the sockets, so that nothing could supervise them.
 
 use std::future::Future;
 use std::io;
@@ -27,23 +27,23 @@ use super::{Connection, LINGER, Limits, guard};
 use crate::config::Config;
 use crate::throttle::MemoryBudget;
 
-/// When actix cuts the connections that are left, in seconds: after the holds had their time.
+/// When actix closes the remaining connections, in seconds: after the time for holds.
 const SHUTDOWN_TIMEOUT: u64 = 8;
-/// Connections that the kernel keeps for us until they are accepted.
+/// The number of connections that the kernel queues until they are accepted.
 const BACKLOG: u32 = 2048;
-/// Connections beyond the bound, which are being rejected or closed.
+/// The number of connections beyond the limit that are being rejected or closed.
 const SPARE: usize = 128;
-/// Rejected connections that are told why at once; further ones are just closed.
+/// The number of rejected connections that get a response at once. More of them are just closed.
 const REJECTED_AT_ONCE: usize = 32;
-/// How long a rejected connection may take to read why.
+/// How long a rejected connection may take to read its response.
 const REJECTION: Duration = Duration::from_secs(1);
 /// When a rejected client should try again, in seconds.
 const RETRY_AFTER: u32 = 5;
 
-/// Listens on the address of the settings. Returns the server and the address that it got.
+/// Listens on the configured address. Returns the server and its actual address.
 ///
 /// # Errors
-/// The address cannot be listened on.
+/// When it cannot listen on the address.
 pub(in crate::server) fn listen<F, I, S, B>(
     config: &Config,
     workers: usize,
@@ -63,13 +63,14 @@ where
     B: MessageBody + 'static,
 {
     let socket = std::net::TcpListener::bind(config.listen.bind)?;
-    // It listens already; this sets the length of the queue.
+    // The socket already listens; this sets the length of the queue.
     rustix::net::listen(&socket, i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
     let address = socket.local_addr()?;
     let shared = Shared::new(config, memory);
     let builder = Server::build()
         .workers(workers)
-        // The registry counts. Beyond it a few may wait to be rejected, or to be closed for others; then none is accepted.
+        // The registry counts connections. Beyond its limit, a few may wait to be rejected, or to replace
+        // others. Beyond those, none is accepted.
         .max_concurrent_connections((shared.registry.most() + SPARE).div_ceil(workers))
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
         .disable_signals();
@@ -87,7 +88,8 @@ where
             .client_request_timeout(limits.head)
             .client_disconnect_timeout(LINGER)
             .h1_write_buffer_size(PART)
-            // A client that closes its connection has left, also while nothing is being written to it: docs/decisions.md.
+            // A client that closes its connection has left, even while nothing is being written to
+            // it: docs/decisions.md.
             .h1_allow_half_closed(false)
             .local_addr(address)
             .on_connect_ext(|socket: &Socket, data| {
@@ -131,7 +133,7 @@ impl Shared {
 
     async fn reject(self, stream: TcpStream, why: Full) {
         if self.rejecting.fetch_add(1, Ordering::Relaxed) < REJECTED_AT_ONCE {
-            // Whether it is read is the client's business.
+            // It does not matter whether the client reads it.
             let _ = timeout(REJECTION, tell(stream, why)).await;
         }
         self.rejecting.fetch_sub(1, Ordering::Relaxed);
@@ -158,7 +160,7 @@ where
     }
 
     fn call(&self, stream: TcpStream) -> Self::Future {
-        // A connection without an address has ended already.
+        // A connection without an address has already ended.
         let Ok(peer) = stream.peer_addr() else { return Box::pin(async { Ok(()) }) };
         prepare(&stream, self.shared.limits.write);
         let Shared { limits, registry, memory, .. } = &self.shared;
@@ -182,9 +184,9 @@ where
 }
 
 fn prepare(stream: &TcpStream, write: Duration) {
-    // Else each part of a stream would wait until the client's machine has acknowledged the one before it.
+    // Otherwise each part of a stream would wait until the client has acknowledged the one before it.
     let nodelay = stream.set_nodelay(true);
-    // What the kernel still holds of a response has the same limit, also once the connection is closed.
+    // Data of a response in the kernel has the same time limit, even after the connection is closed.
     let millis = u32::try_from(write.as_millis()).unwrap_or(u32::MAX);
     let user_timeout = rustix::net::sockopt::set_tcp_user_timeout(stream, millis);
     if let Err(error) = nodelay.and(user_timeout.map_err(io::Error::from)) {
@@ -192,7 +194,7 @@ fn prepare(stream: &TcpStream, write: Duration) {
     }
 }
 
-/// Says which bound rejects a connection, and lets the client read it.
+/// Tells a rejected client which limit was reached, and lets it read the response.
 async fn tell(mut stream: TcpStream, why: Full) -> io::Result<()> {
     let (status, text) = match why {
         Full::Address(most) => (

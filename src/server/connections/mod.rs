@@ -1,7 +1,8 @@
-//! Connections: how many there may be, and how long each may last, whatever its client sends, drips or leaves unread.
+//! Connections: their number, and how long each may last, whatever its client sends, drips or leaves unread.
 //!
-//! A [`Connection`] passes on one request at a time ([`framing`]), so it knows at each moment what it waits for, and until
-//! when. [`guard`] drops the HTTP dispatcher at that deadline, so no defect of the dispatcher can hold a connection.
+//! A [`Connection`] passes on one request at a time ([`framing`]), so it always knows what it is
+//! waiting for, and until when. [`guard`] drops the HTTP dispatcher at that deadline, so no defect
+//! of the dispatcher can hold a connection.
 
 mod exchange;
 mod framing;
@@ -27,24 +28,24 @@ use registry::{Slot, Stage};
 use crate::config::Config;
 use crate::throttle::{Cut, MemoryBudget, MemoryShare};
 
-/// How long a client may go on sending after the last response, so that it reads the response before the connection
-/// is closed.
+/// How long a client may keep sending after the last response, so that it can read the response
+/// before the connection is closed.
 const LINGER: Duration = Duration::from_secs(3);
-/// A deadline of this module comes so much later than the one that sends a response for the same reason.
+/// How much later a deadline of this module comes than the one that sends a response for the same reason.
 const AFTER_THE_RESPONSE: Duration = Duration::from_millis(500);
-/// A body may wait so long in front of its handler, for a place or for memory.
+/// How long a body may wait for a place or for memory before its handler reads it.
 const BODY_WAITS: Duration = Duration::from_secs(6);
-/// A second more for each of these bytes of a body, up to the longest body there is.
+/// A body gets one more second for each of these bytes, up to the longest allowed body.
 const BODY_BYTES_PER_SECOND: u64 = 64 * 1024;
 const LONGEST_BODY: u64 = 8 * 1024 * 1024;
-/// A second more for each of these bytes of a response.
+/// A response gets one more second for each of these bytes.
 const RESPONSE_BYTES_PER_SECOND: u64 = 4 * 1024;
-/// What a request may take beyond the total time of an upstream's answer, streams included.
+/// The time that a request may take beyond the total time of an upstream's answer, including streams.
 const EXCHANGE_MARGIN: Duration = Duration::from_secs(120);
-/// actix-http's buffer for reading is this large at first. It grows with heads and bodies, never shrinks while the connection
-/// lasts, and only its growth counts towards the memory budget.
+/// The initial size of actix-http's read buffer. It grows with heads and bodies and never shrinks while the
+/// connection lasts. Only its growth counts towards the memory budget.
 const FIRST_BUFFER: u64 = 8 * 1024;
-/// Its largest size.
+/// The largest size of the read buffer.
 const LARGEST_BUFFER: u64 = 128 * 1024;
 
 /// How long a connection may last in each of its stages. All are totals.
@@ -53,9 +54,9 @@ pub(super) struct Limits {
     head: Duration,
     body: Duration,
     keep_alive: Duration,
-    /// Without the client taking a byte of what is written.
+    /// How long the client may take no byte of what is written.
     write: Duration,
-    /// A request from its head to the end of its response, if that is a stream, or to the beginning of it.
+    /// Time limit for a request, from its head to the start of its response, or to the end of a stream.
     exchange: Duration,
 }
 
@@ -73,19 +74,20 @@ impl Limits {
     }
 }
 
-/// What a connection waits for, since when.
+/// What a connection is waiting for.
 #[derive(Clone, Copy, Debug)]
 enum Waiting {
     FirstHead,
     NextRequest,
     NextHead,
-    /// A response, and the body if it is not whole yet. Bytes of the body that are known to come.
+    /// A response, and the rest of the body. `declared` is the number of bytes of the body that are
+    /// known to come.
     Request {
         declared: u64,
     },
-    /// The client, to take a response, for at most so long.
+    /// The client, which must take a response within this time.
     Response(Duration),
-    /// The end: nothing more is answered on this connection.
+    /// The end: no more requests are handled on this connection.
     End,
 }
 
@@ -103,13 +105,13 @@ pub(super) struct Connection {
 #[derive(Default)]
 struct Wire {
     framing: Framing,
-    /// Bytes that came behind the current request.
+    /// Bytes that followed the current request.
     carried: BytesMut,
-    /// Who to wake when more may be passed on.
+    /// The task to wake when more may be passed on.
     gated: Option<Waker>,
     /// Bytes of the current head, or of its body.
     received: u64,
-    /// How large the buffer has grown, as far as that is known here, and its share of the budget.
+    /// The known size of the buffer, and its share of the budget.
     buffer: u64,
     share: Option<MemoryShare>,
 }
@@ -128,7 +130,7 @@ impl Connection {
         self.waiting.set((what, now));
     }
 
-    /// When the connection is closed if nothing happens, and why.
+    /// When and why the connection is closed if nothing happens.
     fn deadline(&self) -> (Instant, &'static str) {
         let Limits { head, body, keep_alive, write, exchange } = self.limits;
         let (waiting, since) = self.waiting.get();
@@ -157,7 +159,7 @@ impl Connection {
         }
     }
 
-    /// A head came and its request is being handled.
+    /// Notes that a head has arrived and its request is being handled.
     fn begin(&self, body: Body) {
         let now = Instant::now();
         let mut wire = self.wire.borrow_mut();
@@ -170,13 +172,13 @@ impl Connection {
         if !wire.framing.is_whole() {
             wire.open();
         }
-        // Its buffer is now the server's to empty.
+        // From here on the server must empty the buffer, not the client.
         if let Some(share) = &mut wire.share {
             share.cut_by(None);
         }
     }
 
-    /// Whether the connection has a large buffer, and there is little memory.
+    /// Whether the connection has a large buffer while memory is scarce.
     fn is_a_burden(&self) -> bool {
         self.wire.borrow().share.is_some() && self.budget.is_tight()
     }
@@ -186,7 +188,8 @@ impl Connection {
         self.wire.borrow().framing.is_whole()
     }
 
-    /// A response of so many bytes is being sent; `None`: a stream, which has the time that is left of the whole request's.
+    /// Notes that a response of this length is being sent. `None` is a stream, which gets the rest
+    /// of the time for the request.
     fn respond(&self, length: Option<u64>) {
         let (limit, since) = match length {
             Some(length) => {
@@ -198,7 +201,7 @@ impl Connection {
         self.wait_for(Waiting::Response(limit), since);
     }
 
-    /// The response was written, or there is none. `keep`: another request may follow.
+    /// Notes that the response was written, or that there is none. With `keep`, another request may follow.
     fn finish(&self, keep: bool) {
         let now = Instant::now();
         let mut wire = self.wire.borrow_mut();
@@ -240,7 +243,8 @@ async fn guard(connection: &Rc<Connection>, dispatcher: impl Future) {
         }
         loop {
             let (deadline, why) = connection.deadline();
-            // Re-armed only where it would ring too late: mostly it rings early, sees a later deadline and goes on.
+            // Re-armed only if it would ring too late: usually it rings early, sees a later
+            // deadline and continues.
             if alarm.deadline() > deadline {
                 alarm.as_mut().reset(deadline);
             }

@@ -1,5 +1,5 @@
-//! Which connections there are. Each network has a share of them, and when all places are taken, whoever has most loses
-//! the idlest.
+//! The open connections. Each network has a share of them. When all places are taken, the network with the
+//! most loses its longest-idle one.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,31 +11,31 @@ use tokio::time::Instant;
 use crate::client_address::Networks;
 use crate::throttle::Cut;
 
-/// A /48 may have so many times as many connections as one of its /64.
+/// How many times as many connections a /48 may have as one of its /64 networks.
 const PER_SITE: usize = 4;
-/// When all places are taken, one in so many of them is freed at once, so that a flood is not searched through for each
-/// connection of it.
+/// When all places are taken, one in this number is freed at once. Otherwise each connection of a flood would
+/// need a search of its own.
 const FREED_AT_ONCE: usize = 128;
 
-/// A connection that did something within so many milliseconds is fresh: its request may be on its way. Less so where all
-/// places are taken, as by a flood, most of whose connections have just come.
+/// A connection that was active within this number of milliseconds is fresh: its request may be on its way.
+/// The time is shorter when all places are taken, as in a flood, where most connections are new.
 const FRESH_OF_ADDRESS: u64 = 1000;
 const FRESH_OF_ALL: u64 = 250;
 
-/// The most connections there may be.
+/// The limits on connections.
 #[derive(Clone, Debug)]
 pub(super) struct Bounds {
     pub connections: usize,
-    /// From one address, or one /64 of IPv6.
+    /// The limit for one address, or one /64 of IPv6.
     pub per_address: usize,
-    /// Without a bound of their own: proxies, and what `--unlimited-addresses` names.
+    /// Networks without a limit: proxies, and those in `--unlimited-addresses`.
     pub unlimited: [Networks; 2],
 }
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Its client has not sent a whole request, does not take its response, or takes its time to end.
+    /// Its client has not sent a whole request, does not take its response, or is slow to end.
     Unfinished,
     /// Between two requests.
     Idle,
@@ -43,7 +43,7 @@ pub(super) enum Stage {
     Busy,
 }
 
-/// Which bound rejects a connection.
+/// The limit that rejects a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
     /// All connections of this address are busy.
@@ -52,7 +52,7 @@ pub(super) enum Full {
     All(usize),
 }
 
-/// What counts as one address.
+/// A network that counts as one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Network {
     V4(u32),
@@ -68,7 +68,7 @@ impl Network {
         }
     }
 
-    /// The first 48 bits of IPv6.
+    /// Returns the first 48 bits of an IPv6 network.
     fn site(self) -> Option<u64> {
         match self {
             Network::V4(_) => None,
@@ -117,10 +117,10 @@ impl Registry {
         Registry { bounds, started: Instant::now(), state: Mutex::default() }
     }
 
-    /// Gives a new connection a place, which another one may lose.
+    /// Gives a new connection a place, for which another one may be closed.
     ///
     /// # Errors
-    /// When all connections that could lose theirs are busy.
+    /// When all connections that could be closed are busy.
     pub fn admit(self: &Arc<Registry>, peer: IpAddr) -> Result<Slot, Full> {
         let network = Network::of(peer);
         let mut state = self.lock();
@@ -155,7 +155,7 @@ impl Registry {
         Ok(())
     }
 
-    /// How many connections there may be.
+    /// Returns the largest number of connections.
     pub fn most(&self) -> usize {
         self.bounds.connections
     }
@@ -208,7 +208,8 @@ impl State {
         }
     }
 
-    /// Closes the idlest connections of the largest network that has any, of those that are `meant`.
+    /// Closes the longest-idle connections of the largest network that has any, among those for
+    /// which `meant` is true.
     fn free_of_largest(&mut self, meant: impl Fn(Network) -> bool, most: usize, order: Order) -> bool {
         let meant = self.networks.iter().filter(|(network, _)| meant(**network));
         let mut largest: Vec<(usize, Network)> = meant.map(|(network, all)| (all.len(), *network)).collect();
@@ -216,8 +217,8 @@ impl State {
         largest.into_iter().any(|(_, network)| self.free(network, most, order))
     }
 
-    /// Closes the idlest connections of a network: up to `most` unfinished ones that are not fresh, or else one idle one, or
-    /// else one fresh one. Returns whether there were any.
+    /// Closes the longest-idle connections of a network: up to `most` unfinished ones that are not fresh,
+    /// otherwise one idle one, otherwise one fresh one. Returns whether there were any.
     fn free(&mut self, network: Network, most: usize, order: Order) -> bool {
         let entries = self.networks.get(&network).into_iter().flat_map(HashMap::values);
         let mut idlest: Vec<(u8, u64, Arc<Entry>)> = entries
@@ -241,7 +242,7 @@ impl State {
     }
 }
 
-/// In which order connections are closed for others.
+/// The order in which connections are closed for others.
 #[derive(Clone, Copy, Debug)]
 struct Order {
     /// In milliseconds.
@@ -251,7 +252,7 @@ struct Order {
 }
 
 impl Order {
-    /// The lowest is closed first; `None`: never.
+    /// The connection with the lowest rank is closed first. `None` means never.
     fn rank(self, stage: u8, active: u64) -> Option<u8> {
         let is_fresh = self.now.saturating_sub(active) < self.fresh;
         match stage {

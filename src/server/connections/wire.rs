@@ -1,4 +1,4 @@
-//! The socket of a connection as the HTTP dispatcher sees it: it reads one request at a time.
+//! A connection's socket for the HTTP dispatcher. It reads one request at a time.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -24,17 +24,17 @@ impl Socket {
         Socket { stream, connection }
     }
 
-    /// Reads nothing, and tells only whether the client has gone.
+    /// Reads nothing. Only reports whether the client has disconnected.
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut byte = [MaybeUninit::uninit()];
         let peeked = self.stream.poll_peek(cx, &mut ReadBuf::uninit(&mut byte))?;
         match peeked {
-            // Nothing was read into the buffer: that is the end.
+            // Nothing was read into the buffer, so the connection has ended.
             Poll::Ready(0) => Poll::Ready(Ok(())),
             Poll::Ready(_) | Poll::Pending => {
                 let mut wire = self.connection.wire.borrow_mut();
                 if peeked.is_ready() || !wire.carried.is_empty() {
-                    // Bytes that are here already wake nobody.
+                    // Bytes that have already arrived wake nobody.
                     wire.gated = Some(cx.waker().clone());
                 }
                 Poll::Pending
@@ -86,14 +86,14 @@ impl AsyncWrite for Socket {
 }
 
 impl Connection {
-    /// Whether more of the current request may be read. While a client takes nothing of its responses, no further
-    /// request is read, or the responses would pile up.
+    /// Whether more of the current request may be read. While a client takes nothing of its responses, no
+    /// further request is read. Otherwise the responses would pile up.
     pub(super) fn may_read(&self) -> bool {
         let wire = self.wire.borrow();
         wire.framing.wants_more() && !(wire.framing.is_head() && self.stalled.get().is_some())
     }
 
-    /// Passes on what came behind the request before; `false`: there is none.
+    /// Passes on bytes that followed the previous request. Returns `false` if there are none.
     fn pass_carried(&self, buffer: &mut ReadBuf<'_>) -> bool {
         let mut wire = self.wire.borrow_mut();
         let wire = &mut *wire;
@@ -113,7 +113,7 @@ impl Connection {
         true
     }
 
-    /// How many of these bytes are passed on now; the rest is carried.
+    /// Returns how many of these bytes are passed on now. The rest is carried.
     pub(super) fn pass_fresh(&self, bytes: &[u8]) -> usize {
         if bytes.is_empty() {
             return 0;
@@ -162,7 +162,7 @@ impl Connection {
         self.wire.borrow_mut().open();
     }
 
-    /// The client takes nothing for now. If it goes on like that, its connection is closed for others.
+    /// Notes that the client takes nothing for now. If this lasts, its connection may be closed for others.
     pub(super) fn stalls(&self) {
         if self.stalled.get().is_none() {
             let now = Instant::now();

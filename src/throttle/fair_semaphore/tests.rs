@@ -8,7 +8,7 @@ type Waiter<'a> = Pin<Box<dyn Future<Output = Result<FairPermit<char>, Full>> + 
 
 const SHORT: Bounds = Bounds { permits: 1, waiting: 100, waiting_per_key: 10, leave_room: false };
 
-/// A request that waits already.
+/// A request that is already waiting.
 fn waiter(semaphore: &FairSemaphore<char>, key: char) -> Waiter<'_> {
     let mut waiter: Waiter<'_> = Box::pin(semaphore.acquire(key));
     assert!(waiter.as_mut().now_or_never().is_none(), "{key} got a permit at once");

@@ -10,7 +10,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// A request that waits already.
+/// A request that is already waiting.
 fn waiting<'a>(turns: &'a Turns, lane: Lane, from: &str) -> Waiting<'a> {
     let mut waiting: Waiting<'a> = Box::pin(turns.acquire(lane, ip(from)));
     assert!(waiting.as_mut().now_or_never().is_none(), "{from} has got a permit or was refused");
@@ -22,7 +22,7 @@ fn refused(turns: &Turns, lane: Lane, from: &str) -> bool {
     matches!(request.as_mut().now_or_never(), Some(Err(NoTurn)))
 }
 
-/// The order in which requests get the one permit, by their names.
+/// Returns the order in which requests get the only permit, by their names.
 fn order(turns: &Turns, held: Turn, mut requests: Vec<(&'static str, Waiting<'_>)>) -> Vec<&'static str> {
     let mut order = Vec::new();
     let mut held = Some(held);
@@ -88,7 +88,7 @@ async fn a_stream_of_new_addresses_does_not_overtake_those_who_wait() {
     let mut held = Some(taken(&turns).await);
     let mut class: Vec<_> = (0..10).map(|_| waiting(&turns, Lane::Open, "198.51.100.7")).collect();
     let mut rounds = 0;
-    // Each of three networks asks again as soon as it was served.
+    // Each of three networks asks again as soon as it has been served.
     let mut flood: Vec<_> =
         ["10.0.0.1", "11.0.0.1", "12.0.0.1"].map(|from| (from, waiting(&turns, Lane::Open, from))).into();
     while !class.is_empty() {

@@ -29,7 +29,7 @@ async fn a_stream_that_only_says_that_it_is_done_is_no_answer() {
         upstream.next(script);
         complete(&app, &token, json!({})).await.assert_status(502);
     }
-    // Nothing to say, but said so: that is no answer either, and a price of a message goes back.
+    // An explicitly empty answer is not an answer either, and a price per message is refunded.
     upstream.next([head(), role(), finish("stop"), done(), Step::End]);
     let answer = complete(&app, &token, json!({})).await;
     assert_eq!(answer.assert_status(502).json()["error"]["code"], "responder_failed");

@@ -112,7 +112,7 @@ impl Model {
         ExpectedEnd::Now { balance }
     }
 
-    /// The time was up amid the answer: `cost` is what is paid for nevertheless.
+    /// The time limit expires mid-answer. `cost` is charged nevertheless.
     pub fn time_out(&mut self, chat: usize, response: &str, cost: Option<i64>) -> ExpectedEnd {
         let was_pending = self.chats[chat].state == State::Pending;
         let price = self.chats[chat].price;

@@ -33,7 +33,7 @@ pub enum Step {
     LeaveEarly {
         chat: usize,
     },
-    /// The time is up amid the answer.
+    /// The time limit expires mid-answer.
     TimeOut {
         chat: usize,
         cost: Option<i64>,

@@ -1,4 +1,4 @@
-//! Many connections of one address.
+//! Many connections from one address.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -11,10 +11,10 @@ use crate::support::sockets::held;
 use crate::support::{On, TestDatabase, wait};
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
-/// A chat that takes long, by a user of these tests.
+/// A long chat, by a user of these tests.
 const SLOW: &str = "POST /chat/ HTTP/1.1\r\nHost: a\r\nContent-Length: 16\r\n";
 
-/// A server that counts the connections of loopback addresses, too.
+/// A server that also limits the connections of loopback addresses.
 fn counting(database: &TestDatabase, flags: &[&str]) -> Server {
     let bounds = ["--unlimited-addresses", "", "--max-connections-per-address", "4"];
     Server::start(database, &[&bounds[..], flags].concat())
@@ -29,7 +29,8 @@ fn connect_from(from: Ipv4Addr, server: &Server) -> TcpStream {
     stream
 }
 
-/// Sends a request and reads the beginning of its response; empty: the connection was closed.
+/// Sends a request and reads the beginning of its response. Returns an empty text if the connection
+/// was closed.
 fn ask(stream: &mut TcpStream, request: &[u8]) -> String {
     let mut part = [0; 2048];
     let read = stream.write_all(request).and_then(|()| stream.read(&mut part)).unwrap_or(0);
@@ -79,7 +80,7 @@ fn an_address_whose_connections_are_all_busy_is_told_so_and_others_are_served() 
     assert!(rejected.contains("--max-connections-per-address"), "{rejected}");
     let other = ask(&mut connect_from(Ipv4Addr::new(127, 0, 0, 4), &server), GET);
     assert!(other.starts_with("HTTP/1.1 200"), "{other}");
-    // One ends, and there is a place again.
+    // One ends, so there is a place again.
     drop(busy.pop());
     wait::until("the place to be free", Duration::from_secs(10), || {
         ask(&mut connect_from(greedy, &server), GET).starts_with("HTTP/1.1 200").then_some(())

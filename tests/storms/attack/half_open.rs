@@ -1,11 +1,11 @@
-//! Connections that begin something and never end it.
+//! Connections that begin something and never finish it.
 
 use std::time::Duration;
 
 use super::storm::{Storm, size};
 use crate::support::wait;
 
-/// The limit on heads, and on what comes after a last response, with slack for a busy machine.
+/// The limit on heads, and on the time after the last response, with slack for a busy machine.
 const SOON: Duration = Duration::from_secs(15);
 
 #[test]
@@ -53,7 +53,7 @@ fn heads_that_never_end_are_closed_and_keep_nobody_out() {
     );
 }
 
-/// Responses are waiting, and nobody takes them.
+/// Responses are waiting, but nobody reads them.
 #[test]
 fn responses_that_are_not_read_keep_nobody_out() {
     let most = size(8192, 60);
@@ -72,7 +72,7 @@ fn responses_that_are_not_read_keep_nobody_out() {
     );
 }
 
-/// More than there are places: whoever has most connections loses them first.
+/// More connections than places: the network with the most loses its connections first.
 #[test]
 fn a_flood_of_connections_takes_its_own_places_and_no_others() {
     let most = size(8192, 400);

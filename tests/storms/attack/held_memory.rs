@@ -1,4 +1,4 @@
-//! Clients that make the server hold as much as they can: large bodies, responses that they do not read, and streams.
+//! Clients that make the server hold as much memory as they can: large bodies, unread responses, and streams.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -102,7 +102,7 @@ fn a_thousand_streams_stay_within_the_memory_budget() {
     let Some(storm) = Storm::begin(&flags) else { return };
     let count = size(1000, 100);
     let tokens = users(&storm.server, count.div_ceil(25));
-    // The honest user's calls come in between and end.
+    // The honest user's calls come in between and complete.
     let Step::Chunk(part) = text(&"x".repeat(500)) else { return };
     upstream.when("without end", [head(), role(), Step::Chunk(part.repeat(20)), Step::Hang]);
     let body =

@@ -1,4 +1,5 @@
-//! No connection outlives its limits, whatever its client sends, drips or leaves unread; and none is closed before.
+//! No connection outlives its limits, whatever its client sends, drips or leaves unread. None is
+//! closed early.
 
 mod cases;
 
@@ -20,14 +21,14 @@ const HEAD: f64 = 1.0;
 const BODY: f64 = 1.0;
 const KEEP_ALIVE: f64 = 4.0;
 const WRITE: f64 = 2.0;
-/// How long the server goes on reading after its last response.
+/// How long the server keeps reading after its last response.
 const LINGER: f64 = 3.5;
-/// A busy machine notices late.
+/// A busy machine closes connections late.
 const SLACK: f64 = 2.5;
 /// Longer than any limit.
 const END: Duration = Duration::from_secs(14);
 
-/// What a client does after it has sent its first bytes.
+/// What a client does after its first bytes.
 #[derive(Clone, Debug)]
 enum Then {
     Nothing,
@@ -35,21 +36,21 @@ enum Then {
     Drip(Vec<u8>),
     /// Sends these bytes a thousand times a second.
     Flood(Vec<u8>),
-    /// Reads a byte each second.
+    /// Reads one byte a second.
     Sip,
-    /// Says that it will send no more.
+    /// Shuts down its sending side.
     HalfClose,
-    /// Waits this long, and sends these bytes.
+    /// Waits for this time, then sends these bytes.
     Later(Duration, Vec<u8>),
 }
 
-/// A hostile client, and how long its connection may last, in seconds.
+/// A hostile client, and the longest time that its connection may last, in seconds.
 #[derive(Clone, Debug)]
 struct Case {
     what: String,
     first: Vec<u8>,
     then: Then,
-    /// The client takes nothing by itself, so that a long response stays with the server.
+    /// Whether the client reads nothing by itself, so that a long response stays with the server.
     is_deaf: bool,
     at_least: f64,
     at_most: f64,
@@ -62,7 +63,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// `limit`: of heads and of bodies, in seconds.
+    /// `limit` is the limit on heads and on bodies, in seconds.
     fn new(limit: &str) -> Option<Scene> {
         let database = TestDatabase::create(On::Sqlite)?;
         let flags = ["--head-timeout", limit, "--body-timeout", limit, "--keep-alive-timeout", "4"];
@@ -72,14 +73,14 @@ impl Scene {
         for _ in 0..8 {
             assert_eq!(server.chat(&token, &"\u{1f422}".repeat(32_000)).status, 201);
         }
-        // And last a response of 28 KB.
+        // The last response has 28 KB.
         assert_eq!(server.chat(&token, &"\u{1f422}".repeat(3500)).status, 201);
         Some(Scene { _database: database, server, token })
     }
 }
 
 impl Case {
-    /// Connects and begins; the thread ends when told to.
+    /// Connects and begins. The thread ends when told to.
     fn start(
         self,
         server: SocketAddr,
@@ -102,7 +103,7 @@ impl Case {
 }
 
 impl Then {
-    /// Goes on whatever becomes of the connection.
+    /// Continues whatever happens to the connection.
     fn act(&self, stream: &mut TcpStream, told: &AtomicBool) {
         let pause = match self {
             Then::Nothing => return,
@@ -115,7 +116,7 @@ impl Then {
                 let _ = stream.write_all(bytes);
                 return;
             }
-            // Faster would only keep this machine busy.
+            // A higher rate would only keep this machine busy.
             Then::Flood(_) => Duration::from_millis(1),
             Then::Drip(_) => Duration::from_millis(100),
             Then::Sip => Duration::from_secs(1),
@@ -136,7 +137,8 @@ impl Then {
     }
 }
 
-/// How long the server held each of the connections, in seconds; those that it still held at the end lasted for ever.
+/// Returns how long the server held each connection, in seconds. Those that it still held at the
+/// end count as endless.
 fn lifetimes(server: SocketAddr, cases: Vec<Case>) -> Vec<(Case, f64)> {
     let told = Arc::new(AtomicBool::new(false));
     let mut begun = HashMap::new();
@@ -148,7 +150,7 @@ fn lifetimes(server: SocketAddr, cases: Vec<Case>) -> Vec<(Case, f64)> {
     }
     let last = Instant::now() + END;
     let mut measured = Vec::new();
-    // The first look may come before a connection is accepted.
+    // The first check may run before a connection is accepted.
     let mut seen = std::collections::HashSet::new();
     while !begun.is_empty() && Instant::now() < last {
         std::thread::sleep(Duration::from_millis(50));
@@ -190,7 +192,7 @@ fn no_connection_outlives_its_limits_and_none_is_closed_before() {
     assert!(!log.contains("panicked"), "{log}");
 }
 
-/// The counterpart: clients that are only slow get what they came for.
+/// The counterpart: clients that are merely slow get their responses.
 #[test]
 fn a_client_that_is_only_slow_is_served() {
     let Some(scene) = Scene::new("3") else { return };
@@ -205,14 +207,14 @@ fn a_client_that_is_only_slow_is_served() {
                     0 => return page,
                     read => page.extend_from_slice(&part[..read]),
                 }
-                // Slowness is what is tested.
+                // Slowness is tested here.
                 if page.len() < 600_000 {
                     std::thread::sleep(Duration::from_millis(10));
                 }
             }
         });
         let writer = threads.spawn(|| {
-            // Each part in time, and each request of the connection anew.
+            // Each part comes in time, and each request of the connection starts anew.
             let mut client = scene.server.client();
             let body = json!({ "message": "slowly" }).to_string();
             let request =

@@ -1,4 +1,4 @@
-//! Floods of log-ins, each within every throttle, beside honest people who log in.
+//! Floods of log-ins, each within every throttle, beside honest users who log in.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ use crate::support::panel::encoded;
 use crate::support::server::{Launch, PASSWORD, Server};
 use crate::support::{On, TestDatabase, require, wait};
 
-/// Clients of the flood at once; each comes from one address after the other.
+/// The number of simultaneous clients of the flood. Each uses one address after the other.
 const CLIENTS: usize = 48;
 const ADDRESSES: usize = 256;
 const PUPILS: usize = 30;
@@ -30,14 +30,14 @@ fn other(number: usize) -> String {
     format!("192.0.2.{}", number + 1)
 }
 
-/// Sends a body from an address, as a proxy tells it.
+/// Sends a body from an address, as a proxy reports it.
 fn post_from(client: &mut Client, from: &str, path: &str, name: &str, password: &str) -> Answer {
     let body = json!({ "username": name, "password": password }).to_string();
     let headers = [("Content-Type", "application/json"), ("X-Forwarded-For", from)];
     client.send("POST", path, &headers, body.as_bytes()).unwrap()
 }
 
-/// Logs in, and tells how long it took.
+/// Logs in. Returns how long it took.
 fn logs_in(address: SocketAddr, from: &str, name: &str) -> Result<Duration, Answer> {
     let (mut client, begun) = (Client::new(address), Instant::now());
     let answer = post_from(&mut client, from, "/login/", name, PASSWORD);
@@ -76,7 +76,7 @@ fn school(database: &TestDatabase) -> Server {
     server
 }
 
-/// Ends the threads of a scope also when a test fails in it.
+/// Ends the threads of a scope even if a test fails in it.
 pub(super) struct StopOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -85,7 +85,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// What those saw who logged in during a flood.
+/// The results of those who logged in during a flood.
 #[derive(Default)]
 struct Seen {
     flood: usize,
@@ -94,7 +94,8 @@ struct Seen {
     log_ins: usize,
 }
 
-/// Runs `honest` while addresses guess, each within its throttle. `address` gives that of a number.
+/// Runs `honest` while addresses guess, each within its throttle. `address` returns the address
+/// with a number.
 fn flooded(server: &Server, address: fn(usize) -> String, honest: impl FnOnce()) -> (usize, usize) {
     let (stop, sent, rejected) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let next = AtomicUsize::new(0);
@@ -184,8 +185,8 @@ fn logged_in(server: &Server, name: &str) -> String {
     answer.json()["token"].as_str().unwrap().to_owned()
 }
 
-/// Each address of the flood is a network of its own, so strangers have to wait. Whoever has signed in from the same
-/// address before does not, and the panel has a share of its own.
+/// Each address of the flood is a separate network, so strangers have to wait. An account that has signed in
+/// from the same address before does not wait, and the panel has its own share.
 #[test]
 fn whoever_has_signed_in_before_gets_in_during_a_flood_from_everywhere() {
     if !require::long() {

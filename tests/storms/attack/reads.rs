@@ -1,4 +1,4 @@
-//! One user asks for the longest pages there are, over and over, and leaves some of them unread.
+//! One user requests the longest possible pages again and again, and leaves some of them unread.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -16,11 +16,11 @@ use crate::support::memory::PeakMemory;
 use crate::support::server::{Launch, Server};
 use crate::support::{On, TestDatabase};
 
-/// Connections that ask and do not read.
+/// Connections that send requests and do not read.
 const UNREAD: usize = 100;
 /// Connections that read as fast as they can.
 const READERS: usize = 8;
-/// What a page may have: one row more than a mebibyte.
+/// The largest size of a page: one row more than a mebibyte.
 const MOST_OF_A_PAGE: usize = 1024 * 1024 + 300_000;
 const MOST_MB: u64 = 300;
 
@@ -36,7 +36,7 @@ fn server(database: &TestDatabase) -> (Server, String, String) {
     (server, greedy, honest)
 }
 
-/// Asks and reads nothing.
+/// Sends requests and reads nothing.
 fn ask(address: SocketAddr, token: &str) -> TcpStream {
     let mut connection = TcpStream::connect(address).unwrap();
     let head =
@@ -45,7 +45,7 @@ fn ask(address: SocketAddr, token: &str) -> TcpStream {
     connection
 }
 
-/// Reads pages until told to stop; counts them, and the rejections.
+/// Reads pages until told to stop. Returns the number of pages, and of rejections.
 fn read(address: SocketAddr, token: &str, stop: &AtomicBool, pages: &AtomicUsize, rejected: &AtomicUsize) {
     let mut client = Client::new(address);
     for list in LISTS.iter().cycle() {
@@ -62,7 +62,7 @@ fn read(address: SocketAddr, token: &str, stop: &AtomicBool, pages: &AtomicUsize
     }
 }
 
-/// How long `GET /tokens/` takes another user, as often as there is time for.
+/// Times `GET /tokens/` of another user, as often as the time allows.
 fn look_ups(address: SocketAddr, token: &str, time: Duration) -> Vec<Duration> {
     let (mut client, begun) = (Client::new(address), Instant::now());
     let mut took = Vec::new();
@@ -70,7 +70,7 @@ fn look_ups(address: SocketAddr, token: &str, time: Duration) -> Vec<Duration> {
         let sent = Instant::now();
         assert_eq!(client.get("/tokens/", token).unwrap().status, 200);
         took.push(sent.elapsed());
-        // Ten a second is what a client that polls does.
+        // A client that polls does so ten times a second.
         std::thread::sleep(Duration::from_millis(100));
     }
     took.sort();

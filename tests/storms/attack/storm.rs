@@ -1,4 +1,5 @@
-//! What every storm of connections has: a server, an honest user beside it, and a watch over its memory.
+//! The common parts of all storms of connections: a server, an honest user beside it, and a watch
+//! over its memory.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use crate::support::server::Server;
 use crate::support::sockets::{connect_with_a_small_buffer, held, raise_open_files_limit};
 use crate::support::{On, TestDatabase, require, wait};
 
-/// The most memory that the server may take at any time, and a minute after a storm, in MB.
+/// The limits on the server's memory at any time, and a minute after a storm, in MB.
 const MOST_MB: u64 = 300;
 const AFTERWARDS_MB: u64 = 100;
 
@@ -22,13 +23,13 @@ pub(super) struct Storm {
     begun: Instant,
 }
 
-/// How large a storm is: as large as the issue at hand demands, or modest, beside other tests.
+/// Returns the size of a storm: full size for the proofs, or a modest size beside other tests.
 pub(super) fn size(full: usize, modest: usize) -> usize {
     if require::proofs() { full } else { modest }
 }
 
 impl Storm {
-    /// `None`: only the quick tests are wanted.
+    /// Returns `None` if only the quick tests should run.
     pub fn begin(flags: &[&str]) -> Option<Storm> {
         if !require::long() {
             require::skipped("storms are long");
@@ -42,7 +43,8 @@ impl Storm {
         Some(Storm { server, _database: database, honest, peak, begun: Instant::now() })
     }
 
-    /// Opens so many connections and sends this on each. Those that the server does not take are left out.
+    /// Opens this number of connections and sends these bytes on each. Omits connections that the
+    /// server does not accept.
     pub fn connect(
         &self,
         count: usize,
@@ -72,7 +74,7 @@ impl Storm {
         })
     }
 
-    /// How many of these connections the server holds.
+    /// Returns how many of these connections the server holds.
     pub fn held(&self, streams: &[TcpStream]) -> usize {
         let held = held(self.server.address().port());
         let own: Vec<SocketAddr> = streams.iter().filter_map(|stream| stream.local_addr().ok()).collect();
@@ -88,7 +90,8 @@ impl Storm {
         begun.elapsed()
     }
 
-    /// Ends the storm: the honest user was undisturbed, and the memory stayed in its bounds.
+    /// Ends the storm. Checks that the honest user was undisturbed and that the memory stayed
+    /// within its limits.
     pub fn end(self, what: &str, figures: &str) {
         let afterwards = self.memory_afterwards();
         let honest = self.honest.stop();
@@ -106,7 +109,7 @@ impl Storm {
         assert!(!log.contains("panicked"), "{log}");
     }
 
-    /// The memory a minute later, or sooner if it is within its bound by then.
+    /// Returns the memory after a minute, or earlier if it is already within its limit.
     fn memory_afterwards(&self) -> u64 {
         let patience = Duration::from_secs(if require::proofs() { 60 } else { 30 });
         let pid = self.server.pid();

@@ -1,4 +1,4 @@
-//! Users who make an upstream fail, who hold its places, and upstreams that answer with anything.
+//! Users who make an upstream fail or take all of its calls, and upstreams that answer with anything.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -19,7 +19,7 @@ use crate::support::{On, TestDatabase, require, wait};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the server may take during a storm, in MB.
+/// The limit on the server's memory during a storm, in MB.
 const MOST_MEMORY: u64 = 300;
 
 struct Storm {
@@ -46,7 +46,7 @@ impl Storm {
         answer.map_or(0, |answer| answer.status)
     }
 
-    /// A stream that is begun and not read.
+    /// Begins a stream and does not read it.
     fn begin_stream(&self, token: &str, message: &str) -> TcpStream {
         let body = json!({ "message": message, "stream": true }).to_string();
         let mut stream = TcpStream::connect(self.server.address()).unwrap();
@@ -67,7 +67,7 @@ impl Storm {
     }
 }
 
-/// How long a storm lasts, in seconds: for a quick look, for all tests, for the proofs.
+/// Returns the length of a storm in seconds: for a quick test, for all tests, or for the proofs.
 fn seconds() -> u64 {
     match (require::proofs(), require::long()) {
         (true, _) => 60,
@@ -76,7 +76,7 @@ fn seconds() -> u64 {
     }
 }
 
-/// Words that make the upstream fail, as options and prompts do that a model cannot bear.
+/// Words that make the upstream fail, like options and prompts that crash a model.
 fn provoked() -> Vec<(&'static str, Vec<Step>)> {
     vec![
         ("provoke-500", status(500, &[], "")),
@@ -157,7 +157,7 @@ fn two_greedy_users_leave_places_for_others() {
     let honest = HonestUser::start(&storm.server, &ada);
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(seconds()) {
-        // Those that gave up come again.
+        // Those that gave up try again.
         streams.truncate(80);
         streams.extend(greedy.iter().map(|token| storm.begin_stream(token, "greedy")));
         thread::sleep(Duration::from_millis(100));
@@ -176,7 +176,7 @@ fn two_greedy_users_leave_places_for_others() {
     storm.close();
 }
 
-/// Answers that are as large as an upstream can make them, of every kind that was thought of.
+/// Answers as large as an upstream can make them, of every known kind.
 fn hostile() -> Vec<Vec<Step>> {
     let forever = |step: Step| match step {
         Step::Chunk(bytes) => Step::Forever(bytes.repeat(1 + 10_000 / bytes.len())),
@@ -224,7 +224,7 @@ fn hostile() -> Vec<Vec<Step>> {
     ]
 }
 
-/// Calls with such answers at once, from four users, half of whose clients do not read them.
+/// Simultaneous calls with such answers, from four users. Half of their clients do not read them.
 #[test]
 fn answers_of_any_size_are_held_in_bounded_memory() {
     let storm = Storm::start(&[]);
@@ -234,7 +234,7 @@ fn answers_of_any_size_are_held_in_bounded_memory() {
     }
     let users = [0, 1, 2, 3].map(|number| storm.server.user(&format!("user{number}")));
     let ada = storm.server.user("ada");
-    // A debug build beside other tests takes seconds for what a release build does at once.
+    // Beside other tests, a debug build takes seconds for what a release build does at once.
     let (calls, rounds) = if require::proofs() { (64, 6) } else { (scripts.len(), 1) };
     let memory = PeakMemory::watch(storm.server.pid());
     let honest = HonestUser::start(&storm.server, &ada);
@@ -267,7 +267,7 @@ fn answers_of_any_size_are_held_in_bounded_memory() {
     storm.close();
 }
 
-/// The largest response with all that belongs to it, in KB.
+/// Returns the size of the largest response with everything that belongs to it, in KB.
 fn largest_row(storm: &Storm) -> i64 {
     let query = "SELECT CAST(max(coalesce(octet_length(response), 0) + coalesce(octet_length(answer_extras), 0)) / 1000
                              AS text) AS line FROM chats";

@@ -1,4 +1,4 @@
-//! `tollgate backup`: while chats go on, and where it must not write.
+//! `tollgate backup`: during chats, and the places where it must not write.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -70,7 +70,7 @@ fn a_backup_is_written_nowhere_where_it_would_do_harm() {
     let folder = file(&database).parent().unwrap().to_str().unwrap();
     assert_refused(&run(&database, &["backup", folder]), &["is not a regular file"]);
     assert_refused(&run(&database, &["backup", &format!("{folder}/none/b.db")]), &["No such file"]);
-    // Another database that is being served.
+    // Another database that a server has open.
     let other = TestDatabase::create(On::Sqlite).unwrap();
     let _server = Server::start(&other, &[]);
     assert_refused(&run(&database, &["backup", "--overwrite", other.url()]), &["in use by a server"]);

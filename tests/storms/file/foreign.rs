@@ -1,4 +1,4 @@
-//! Another file in the place of the one that is served, and a log that belongs to another file.
+//! Another file in the place of the served one, and a log that belongs to another file.
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
@@ -34,8 +34,8 @@ fn delete(_: &Path, database: &TestDatabase) {
     fs::remove_file(database.url()).unwrap();
 }
 
-/// What an operator does to the file while it is served under load: from then on nothing is answered but 503, within a
-/// second, and a restart tells the truth.
+/// An operator changes the file while it is served under load. From then on every response is a 503, within a
+/// second, and a restart reports what is wrong.
 #[rstest]
 #[case::mv(move_into_place, "another one was put in its place")]
 #[case::cp(copy_into_place, "was overwritten")]
@@ -70,7 +70,7 @@ fn a_file_that_is_changed_under_the_server_is_served_no_more(
         &format!("the file is changed under load ({why})"),
         &format!("all 503 after {} ms", took.as_millis()),
     );
-    // It lasts until a restart.
+    // The fault lasts until a restart.
     assert!(serves_nothing(&server, &tokens[0]));
 }
 
@@ -84,7 +84,7 @@ fn a_backup_that_is_moved_into_place_is_served_after_a_clean_restart() {
     assert_eq!(server.chat(&token, "After").status, 201);
     move_into_place(&backup, &database);
     wait::until("a 503", Duration::from_secs(5), || serves_nothing(&server, &token).then_some(()));
-    // What was answered is in a file of its own, although the old file has no name any more.
+    // What was answered is in a separate file, although the old file no longer has a name.
     wait::until("the old database to be saved", Duration::from_secs(10), || {
         server.log().contains("was saved as").then_some(())
     });
@@ -121,7 +121,7 @@ fn a_log_that_a_killed_server_left_is_not_joined_to_a_backup(#[case] handle: fn(
         assert_refused(&run(&database, words), &["-wal is not the log of the"]);
     }
     assert!(beside(&database, "-wal").exists(), "a log that may be needed was deleted");
-    // What the message says.
+    // Do what the message says.
     fs::rename(beside(&database, "-wal"), beside(&database, "-away")).unwrap();
     let server = Server::start(&database, &[]);
     assert_eq!(server.messages(&token), ["Before"]);
@@ -138,7 +138,7 @@ fn a_copy_from_after_a_clean_stop_is_not_joined_to_a_later_log() {
     stop_clean(&mut server, &database);
     let copy = file(&database).with_file_name("copy.db");
     fs::copy(database.url(), &copy).unwrap();
-    // A command alone begins a log, too.
+    // A command alone also begins a log.
     assert!(run(&database, &["adjust", "ada", "7", "--note", "x"]).status.success());
     let mut server = Server::start(&database, &[]);
     assert_eq!(server.chat(&token, "After").status, 201);
@@ -148,7 +148,7 @@ fn a_copy_from_after_a_clean_stop_is_not_joined_to_a_later_log() {
     for suffix in ["-wal", "-shm"] {
         fs::remove_file(beside(&database, suffix)).unwrap();
     }
-    // A lone file is served, whatever the file of the generation says.
+    // A single file is served, whatever the generation's file says.
     let server = Server::start(&database, &[]);
     assert_eq!(server.tokens(&token), 3900);
 }
@@ -160,7 +160,7 @@ fn a_killed_servers_own_log_is_recovered_and_one_of_unknown_origin_is_asked_abou
     let token = server.user("ada");
     assert_eq!(server.chat(&token, "Hello").status, 201);
     server.kill9();
-    // Both files were copied elsewhere, and the third was forgotten.
+    // The file and the log were copied elsewhere, but not the generation's file.
     let generation = fs::read(beside(&database, "-generation")).unwrap();
     fs::remove_file(beside(&database, "-generation")).unwrap();
     assert_no_start(&database, &["-generation", "echo generation"]);
@@ -246,7 +246,7 @@ fn a_folder_that_is_moved_away_and_back_is_served_again() {
     let away = folder.with_extension("away");
     fs::rename(folder, &away).unwrap();
     wait::until("a 503", Duration::from_secs(5), || serves_nothing(&server, &token).then_some(()));
-    // What was answered has gone with it.
+    // The answered chats went with the moved file.
     let elsewhere = TestDatabase::create(On::Sqlite).unwrap();
     wait::until("the log to be copied", Duration::from_secs(10), || {
         let moved = away.join(file(&database).file_name().unwrap());

@@ -1,4 +1,4 @@
-//! The file is locked by another program, or damaged.
+//! Another program has locked the file, or the file is damaged.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -19,7 +19,7 @@ fn while_another_program_holds_the_lock_each_chat_gets_its_503_within_five_secon
     let token = server.user("ada");
     let mut lock = SqliteConnection::establish(database.url()).unwrap();
     lock.batch_execute("PRAGMA busy_timeout = 5000; BEGIN EXCLUSIVE").unwrap();
-    // They come at all times: before the first has waited in vain, and after.
+    // They come at all times: before the first wait has failed, and after.
     let begun = Instant::now();
     let chats: Vec<_> = [0, 500, 2000, 4000, 4500, 6000]
         .map(|due| {
@@ -65,7 +65,7 @@ fn while_another_program_holds_the_lock_each_chat_gets_its_503_within_five_secon
     assert_verified(&database);
 }
 
-/// Writes rubbish over the page on which the table of users begins.
+/// Overwrites the first page of the table of users with garbage.
 fn damage_users(database: &TestDatabase) {
     let mut connection = SqliteConnection::establish(database.url()).unwrap();
     #[derive(QueryableByName)]
@@ -99,7 +99,7 @@ fn a_damaged_database_is_named_with_the_way_back() {
     let log = server.log();
     assert!(log.contains(&format!("{} is damaged", database.url())), "{log}");
     assert!(log.contains("tollgate restore"), "{log}");
-    // And that is the way back.
+    // This recovers the database.
     assert!(run(&database, &["restore", backup.to_str().unwrap()]).status.success());
     assert_eq!(Server::start(&database, &[]).tokens(&token), 4000);
 }

@@ -1,4 +1,4 @@
-//! A long reader makes the log long; afterwards it is short again.
+//! A long reader makes the log long. Afterwards it is short again.
 
 use std::fs;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn a_log_that_a_long_reader_made_long_shrinks_when_the_reader_is_gone() {
     let longest = log_size(&database);
     reader.batch_execute("ROLLBACK").unwrap();
     drop(reader);
-    // Under load it is cut when it begins anew.
+    // Under load, the log is truncated when it restarts.
     wait::until("a shorter log under load", Duration::from_secs(60), || {
         (log_size(&database) <= 33 * MIB).then_some(())
     });

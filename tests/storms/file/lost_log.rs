@@ -1,4 +1,4 @@
-//! The log is deleted, moved, replaced or cut short under the server: nobody is answered for what is lost.
+//! The log is deleted, moved, replaced or truncated under the server: no lost chat is answered.
 
 use std::fs::{self, OpenOptions};
 use std::time::Duration;
@@ -34,7 +34,8 @@ fn replace_the_log(database: &TestDatabase) {
     fs::rename(beside(database, "-new"), beside(database, "-wal")).unwrap();
 }
 
-/// Whatever was answered is there after a restart, as the process still had the log and copied it into the file.
+/// Every answered chat is there after a restart, as the process still had the log and copied it
+/// into the file.
 #[rstest]
 #[case::wal(delete_the_log)]
 #[case::shm(delete_the_index)]
@@ -74,7 +75,7 @@ fn a_log_that_is_deleted_under_load_takes_no_answered_chat_with_it(
     figures::report("the log is deleted under load", &format!("{answered} chats answered, 0 lost"));
 }
 
-/// A log of another database in the place of ours must not be joined to the file, by nobody.
+/// No program may join another database's log, in the place of ours, to the file.
 #[test]
 fn another_databases_log_in_the_place_of_ours_is_never_joined_to_the_file() {
     let (other, database) =

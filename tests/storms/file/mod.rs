@@ -19,7 +19,7 @@ use crate::support::TestDatabase;
 use crate::support::http::Answer;
 use crate::support::server::{Launch, Server, tollgate};
 
-/// The file beside the database whose name ends in `suffix`.
+/// Returns the path of the file beside the database whose name ends in `suffix`.
 fn beside(database: &TestDatabase, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", database.url()))
 }
@@ -28,7 +28,7 @@ fn file(database: &TestDatabase) -> &Path {
     Path::new(database.url())
 }
 
-/// The names in the folder of the database that are not locks or generations, in order.
+/// Returns the names in the folder of the database, except locks and generations, in order.
 fn names(database: &TestDatabase) -> Vec<String> {
     let folder = file(database).parent().expect("the database is in a folder");
     let entries = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name());
@@ -40,7 +40,7 @@ fn names(database: &TestDatabase) -> Vec<String> {
     names
 }
 
-/// Stops the server; it exits with 0, in time, and the file alone is the database.
+/// Stops the server. Checks that it exits with 0, in time, and that the file alone is the database.
 #[track_caller]
 fn stop_clean(server: &mut Server, database: &TestDatabase) {
     server.terminate();
@@ -63,7 +63,7 @@ fn assert_good(output: &Output) {
     assert!(output.status.success(), "{}", said(output));
 }
 
-/// The command refused, and its message has all of `words`.
+/// Checks that the command failed, and that its message has all of `words`.
 #[track_caller]
 fn assert_refused(output: &Output, words: &[&str]) {
     assert_eq!(output.status.code(), Some(1), "{}", said(output));
@@ -76,7 +76,7 @@ fn said(output: &Output) -> String {
     [&output.stdout[..], &output.stderr[..]].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
 }
 
-/// A server that is started now refuses, and its message has all of `words`.
+/// Checks that a server does not start now, and that its message has all of `words`.
 #[track_caller]
 fn assert_no_start(database: &TestDatabase, words: &[&str]) {
     let mut server = Launch::on(database).spawn();
@@ -92,13 +92,13 @@ fn is_unavailable(answer: &Answer) -> bool {
     answer.status == 503
 }
 
-/// Chats, reads and readiness all say 503.
+/// Whether chats, reads and readiness all return 503.
 fn serves_nothing(server: &Server, token: &str) -> bool {
     let balance = server.client().get("/tokens/", token).unwrap();
     is_unavailable(&server.chat(token, "Refused")) && is_unavailable(&balance) && !server.is_ready()
 }
 
-/// Backs the database up into a new file of the folder, and returns its path.
+/// Backs up the database into a new file in its folder. Returns the path of the backup.
 fn back_up(database: &TestDatabase, name: &str) -> PathBuf {
     let target = file(database).with_file_name(name);
     assert_good(&run(database, &["backup", target.to_str().unwrap()]));

@@ -1,4 +1,4 @@
-//! A database that others may read, as after a restore with `cp`.
+//! A database that other users may read, as after a restore with `cp`.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -39,7 +39,7 @@ fn a_database_of_somebody_else_that_all_may_change_is_refused() {
     fs::set_permissions(database.url(), Permissions::from_mode(0o666)).unwrap();
     let folder = file(&database).parent().unwrap();
     fs::set_permissions(folder, Permissions::from_mode(0o777)).unwrap();
-    // Root may change every mode, so somebody else has to try.
+    // Root may change every mode, so another user has to try.
     if chown(database.url(), Some(1), Some(1)).is_err() {
         return require::skipped("giving a file to somebody else takes root");
     }

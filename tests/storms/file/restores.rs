@@ -1,4 +1,4 @@
-//! `tollgate restore`: what it refuses, what it keeps, and what a kill in the middle leaves.
+//! `tollgate restore`: what it rejects, what it keeps, and what a kill in the middle leaves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,8 @@ use crate::support::dice::Dice;
 use crate::support::server::{Launch, Server, assert_verified};
 use crate::support::{On, TestDatabase, require};
 
-/// A stopped database with one user, who has chatted before and after the backup, and the backup.
+/// Returns a stopped database, its backup, and the token of its only user, who has chatted before
+/// and after the backup.
 fn prepare() -> (TestDatabase, PathBuf, String) {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     let mut server = Server::start(&database, &[]);
@@ -74,7 +75,7 @@ fn a_restore_after_a_kill_keeps_the_log_with_the_database_that_it_belongs_to() {
 
 #[test]
 fn a_restore_repairs_what_no_start_accepts() {
-    // A backup that was moved into place beside the log of another database.
+    // A backup was moved into place beside the log of another database.
     let (database, backup, token) = prepare();
     let mut server = Server::start(&database, &[]);
     assert_eq!(server.chat(&token, "Last").status, 201);
@@ -83,12 +84,12 @@ fn a_restore_repairs_what_no_start_accepts() {
     assert_no_start(&database, &["-wal is not the log of the"]);
     assert_good(&restore(&database, &backup));
     assert_eq!(messages(&database, &token), ["Before"]);
-    // A database that is gone.
+    // The database is missing.
     fs::remove_file(database.url()).unwrap();
     assert_no_start(&database, &["was moved or deleted"]);
     assert_good(&restore(&database, &backup));
     assert_eq!(messages(&database, &token), ["Before"]);
-    // A new machine: nothing is there but the backup.
+    // A new machine, with only the backup.
     let elsewhere = TestDatabase::create(On::Sqlite).unwrap();
     assert_good(&restore(&elsewhere, &backup));
     assert_eq!(messages(&elsewhere, &token), ["Before"]);
@@ -114,7 +115,7 @@ fn a_restore_refuses_what_is_no_backup_and_leaves_everything_as_it_was() {
     let mut damaged = whole.clone();
     damaged[4096..20_000].fill(0xA5);
     check(&damaged, &["not restored"]);
-    // Sound, and of another program; of a later release; with books that are wrong.
+    // Sound, but of another program; of a later release; with books that are wrong.
     let change = |sql: &str| {
         fs::write(&bad, &whole).unwrap();
         let mut connection = SqliteConnection::establish(bad.to_str().unwrap()).unwrap();
@@ -139,7 +140,7 @@ fn a_restore_refuses_while_somebody_uses_the_database_or_the_backup() {
     let mut server = Server::start(&database, &[]);
     assert_refused(&restore(&database, &backup), &["a server runs on", "stop it first"]);
     assert_eq!(server.chat(&token, "Still").status, 201);
-    // The live file of another server is no backup, and neither is a file with a log.
+    // The live file of another server is not a backup, and neither is a file with a log.
     let other = TestDatabase::create(On::Sqlite).unwrap();
     assert_refused(&restore(&other, file(&database)), &["tollgate.db"]);
     server.kill9();
@@ -151,7 +152,8 @@ fn a_restore_refuses_while_somebody_uses_the_database_or_the_backup() {
     assert_eq!(messages(&database, &token), ["Still", "After", "Before"]);
 }
 
-/// `kill -9` at any moment of a restore: the next start has the old database or the new one, or says what to do.
+/// `kill -9` at any moment of a restore: the next start has the old database or the new one, or
+/// says what to do.
 #[test]
 fn a_restore_that_is_killed_at_any_moment_leaves_the_old_database_or_the_new_one() {
     let (database, backup, token) = prepare();
@@ -184,7 +186,7 @@ fn a_restore_that_is_killed_at_any_moment_leaves_the_old_database_or_the_new_one
             [mark, before] if mark == "Mark" && before == "Before" => old += 1,
             others => panic!("{others:?}"),
         }
-        // So that the next round can tell the old one from the new one.
+        // Lets the next round tell the old database from the new one.
         if server.messages(&token).len() == 1 {
             assert_eq!(server.chat(&token, "Mark").status, 201);
         }

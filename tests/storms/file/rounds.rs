@@ -1,4 +1,5 @@
-//! Rounds of load, backup, more load, an end, a restore and a start: each is sound, and has nothing from after the backup.
+//! Rounds of load, backup, more load, an end, a restore and a start: each is sound, and has nothing
+//! from after the backup.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ fn whatever_happens_after_a_backup_a_restore_brings_back_what_it_has() {
         let before = Load::start(&server, &tokens, &format!("before{round}"));
         before.await_acknowledged(150);
         let before = before.stop();
-        // What is under way while the backup is made may be in it or not.
+        // Chats during the backup may or may not be in it.
         let during = Load::start(&server, &tokens, &format!("during{round}"));
         let backup = back_up(&database, &format!("backup{round}.db"));
         let during = during.stop();
@@ -58,11 +59,11 @@ fn whatever_happens_after_a_backup_a_restore_brings_back_what_it_has() {
     figures::report("load, backup, load, end, restore, start", &format!("{rounds} of {rounds} rounds sound"));
 }
 
-/// What was sent while the backup was made, and is in it, stays in every later one.
+/// A chat during the backup that is in it stays in every later one.
 fn copy_of(one: &Sent) -> Sent {
     let outcome = match one.outcome {
         Outcome::Acknowledged(id) => Outcome::Acknowledged(id),
-        // Nobody was told that it is stored, and it may be all the same.
+        // Its client did not get a confirmation, but it may be stored all the same.
         _ => Outcome::Refused(503),
     };
     let (token, message, key) = (one.token.clone(), one.message.clone(), one.key.clone());

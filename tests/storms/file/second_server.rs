@@ -1,4 +1,4 @@
-//! A second server on one file is refused, by whatever name it reaches the file.
+//! A second server on one file fails to start, by whatever name it opens the file.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use super::{assert_no_start, assert_refused, file, run};
 use crate::support::server::{Server, assert_verified};
 use crate::support::{On, TestDatabase, require, temporary};
 
-/// A mount of a file or a folder at another place, for as long as it lives.
+/// A mount of a file or a folder at another place, until it is dropped.
 struct Mount(PathBuf);
 
 impl Mount {
@@ -29,7 +29,7 @@ impl Drop for Mount {
     }
 }
 
-/// The first server goes on, and its books are right.
+/// Checks that the first server continues, and that its books are right.
 #[track_caller]
 fn assert_goes_on(server: Server, token: &str, database: &TestDatabase) {
     assert_eq!(server.chat(token, "Hello").status, 201);
@@ -47,7 +47,7 @@ fn a_hard_link_is_no_second_database() {
     let link = TestDatabase::sqlite_in(elsewhere.path());
     fs::hard_link(database.url(), link.url()).unwrap();
     assert_no_start(&link, &["has 2 names", "tollgate backup"]);
-    // A command would begin a log of its own there.
+    // There, a command would begin a separate log.
     assert_refused(&run(&link, &["adjust", "ada", "5", "--note", "x"]), &["has 2 names"]);
     fs::remove_file(link.url()).unwrap();
     assert_goes_on(server, &token, &database);

@@ -1,4 +1,4 @@
-//! A clean stop leaves one file, and so does every command.
+//! A clean stop, and every command, leaves a single file.
 
 use std::fs;
 use std::io::Write;
@@ -26,7 +26,7 @@ fn after_a_stop_under_load_a_copy_of_the_file_alone_has_every_chat() {
         let load = Load::start(&server, &tokens, &format!("round{round}"));
         load.await_acknowledged(200);
         server.terminate();
-        // Twice is no reason to hurry.
+        // A second signal does not make it hurry.
         server.terminate();
         stop_clean(&mut server, &database);
         sent.extend(load.stop());

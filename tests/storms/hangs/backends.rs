@@ -1,4 +1,4 @@
-//! A server process of PostgreSQL that is stopped costs its own transaction, and nobody else anything for long.
+//! A stopped server process of PostgreSQL costs only its own transaction, and delays others only briefly.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,10 @@ use crate::support::server::{Server, assert_verified};
 use crate::support::{TestDatabase, figures, require};
 
 const USERS: usize = 8;
-/// How long the users of the stopped writer may get nothing: the watchdog looks after 1.5 s. (These are builds for
-/// debugging, beside other tests.)
+/// How long the users of the stopped writer may get nothing: the watchdog acts after 1.5 s. (These are debug
+/// builds, beside other tests.)
 const INTERRUPTION: Duration = Duration::from_millis(3500);
-/// Nobody waits longer for any answer.
+/// The longest wait for any response.
 const ANSWER: Duration = Duration::from_secs(7);
 const RICH: [&str; 2] = ["--opening-tokens", "100000000"];
 
@@ -58,7 +58,8 @@ fn a_stopped_backend_of_a_writer_costs_its_own_transaction_only(
     drop(stopped);
     crowd.run_for(Duration::from_secs(3));
     let (end, seen, probed) = (crowd.now(), crowd.stop(), probe.stop());
-    // Those whose row the stopped transaction holds wait for it; there are some only where it was in one.
+    // Users whose row the stopped transaction holds wait for it. There are some only if it was in a
+    // transaction.
     let stuck: Vec<usize> =
         (0..USERS).filter(|user| seen.longest_gap(&[*user], from, to) > INTERRUPTION).collect();
     let others: Vec<usize> = (0..USERS).filter(|user| !stuck.contains(user)).collect();
@@ -82,7 +83,7 @@ fn a_stopped_backend_of_a_writer_costs_its_own_transaction_only(
     assert_books(&scene, &seen);
 }
 
-/// What was acknowledged is stored, and nothing twice.
+/// Every acknowledged chat is stored, and none twice.
 fn assert_books(scene: &Scene, seen: &super::crowd::Seen) {
     assert_verified(&scene.database);
     for (user, token) in scene.tokens.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Users who chat all the time, and what each of them got in each second.
+//! Users who chat all the time, and the responses of each in each second.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::support::http::Client;
 
-/// Between two chats of one user.
+/// The pause between two chats of one user.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// One chat: when it was sent, how long its answer took, and the status, if there was one.
+/// One chat: when it was sent, how long its response took, and the status, if any.
 #[derive(Clone, Copy, Debug)]
 pub struct Chat {
     pub at: Duration,
@@ -33,7 +33,7 @@ pub struct Crowd {
     threads: Vec<JoinHandle<Vec<Chat>>>,
 }
 
-/// What a user sends, and where.
+/// A user's messages, and the server that gets them.
 #[derive(Clone)]
 pub struct Chatter {
     pub address: SocketAddr,
@@ -59,17 +59,17 @@ impl Crowd {
         Crowd::start(tokens.iter().map(chatter).collect())
     }
 
-    /// The time on the crowd's clock.
+    /// Returns the time on the crowd's clock.
     pub fn now(&self) -> Duration {
         self.begun.elapsed()
     }
 
-    /// Lets them chat for so long.
+    /// Lets the users chat for this time.
     pub fn run_for(&self, span: Duration) {
         std::thread::sleep(span);
     }
 
-    /// Ends it; what each user got.
+    /// Ends the chats. Returns each user's results.
     pub fn stop(self) -> Seen {
         self.stop.store(true, Ordering::Relaxed);
         Seen(
@@ -98,7 +98,7 @@ fn chat_until_told(chatter: &Chatter, begun: Instant, stop: &AtomicBool) -> Vec<
 pub struct Seen(pub Vec<Vec<Chat>>);
 
 impl Seen {
-    /// How many chats these users were answered 201 in each second from `from` to `to`.
+    /// Returns the number of these users' chats with a 201 in each second from `from` to `to`.
     pub fn per_second(&self, users: &[usize], from: Duration, to: Duration) -> Vec<usize> {
         let seconds = (to - from).as_secs() as usize;
         let mut counts = vec![0; seconds];
@@ -113,7 +113,7 @@ impl Seen {
         counts
     }
 
-    /// The longest time between `from` and `to` in which one of these users was not answered 201.
+    /// Returns the longest time between `from` and `to` in which one of these users did not get a 201.
     pub fn longest_gap(&self, users: &[usize], from: Duration, to: Duration) -> Duration {
         let gap_of = |user: &usize| {
             let done = self.0[*user].iter().filter(|chat| chat.status == Some(201)).map(Chat::answered_at);
@@ -128,17 +128,17 @@ impl Seen {
         users.iter().map(gap_of).max().unwrap_or_default()
     }
 
-    /// The longest that anybody waited for any answer.
+    /// Returns the longest wait for any response.
     pub fn slowest(&self) -> Duration {
         self.0.iter().flatten().map(|chat| chat.took).max().unwrap_or_default()
     }
 
-    /// How many chats of a user were answered so.
+    /// Returns the number of a user's chats with this status.
     pub fn count(&self, user: usize, status: u16) -> usize {
         self.0[user].iter().filter(|chat| chat.status == Some(status)).count()
     }
 
-    /// No request was broken off.
+    /// Checks that no request was broken off.
     #[track_caller]
     pub fn assert_unbroken(&self) {
         let broken = self.0.iter().flatten().filter(|chat| chat.status.is_none()).count();
@@ -146,7 +146,7 @@ impl Seen {
     }
 }
 
-/// The counts as a row of figures.
+/// Formats the counts as a row of figures.
 pub fn row(counts: &[usize]) -> String {
     counts.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
 }

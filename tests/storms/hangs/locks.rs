@@ -1,4 +1,4 @@
-//! What another transaction has locked delays those who need it, and nobody else.
+//! Another transaction's lock delays only those who need the locked rows.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ const USERS: usize = 8;
 /// The user whose rows are locked.
 const VICTIM: usize = 0;
 const RICH: [&str; 2] = ["--opening-tokens", "100000000"];
-/// How long the others may get nothing. (These are builds for debugging, beside other tests.)
+/// How long the others may get nothing. (These are debug builds, beside other tests.)
 const PAUSE: Duration = Duration::from_millis(1500);
 const ANSWER: Duration = Duration::from_secs(7);
 
@@ -47,7 +47,7 @@ impl Lock {
         }
     }
 
-    /// Whether it is in the short version: one of each kind.
+    /// Whether it belongs to the short version, which has one of each kind.
     fn is_in_short(self) -> bool {
         matches!(self, Lock::User | Lock::Conversation | Lock::Chats | Lock::AuthTokens)
     }
@@ -125,7 +125,7 @@ fn conversation(server: &Server, token: &str) -> i64 {
     answer.json()["id"].as_i64().expect("a conversation has an id")
 }
 
-/// Settling a hold and logging in write to the victim's row as a charge does.
+/// Settling a hold and logging in write to the victim's row, as a charge does.
 #[test]
 fn other_writes_of_a_user_whose_row_is_locked_delay_nobody_else_either() {
     if !require::long() {
@@ -154,7 +154,7 @@ fn other_writes_of_a_user_whose_row_is_locked_delay_nobody_else_either() {
     let others: Vec<usize> = (0..USERS).filter(|user| *user != VICTIM).collect();
     let gap = seen.longest_gap(&others, from, to);
     assert!(gap < PAUSE, "the others got nothing for {gap:?}\n{}", server.log());
-    // What was charged is settled or refunded.
+    // Every charge is settled or refunded.
     wait::until("the holds to end", Duration::from_secs(20), || {
         let mut raw = PgConnection::establish(database.url()).unwrap();
         let ended = raw.batch_execute(

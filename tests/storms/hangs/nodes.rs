@@ -1,4 +1,4 @@
-//! Three nodes on one PostgreSQL, one of which vanishes without a word.
+//! Three nodes on one PostgreSQL, one of which vanishes silently.
 
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ use crate::support::{TestDatabase, figures, require, wait};
 
 const USERS: usize = 6;
 const RICH: [&str; 2] = ["--opening-tokens", "100000000"];
-/// One vanished node delays nobody by more than 2 s. (A little more in builds for debugging, beside other tests.)
+/// One vanished node delays nobody by more than 2 s. (A little more in debug builds, beside other tests.)
 const DELAY: Duration = Duration::from_millis(2500);
 
-/// The path between one node and the database stalls in the middle of its transactions, and nobody closes anything. The
-/// other nodes serve the same users.
+/// The connection between one node and the database stalls in the middle of its transactions, and nobody
+/// closes anything. The other nodes serve the same users.
 #[test]
 fn a_node_that_vanishes_in_a_transaction_delays_nobody_for_long() {
     if !require::long() {

@@ -10,14 +10,14 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::TestDatabase;
 
-/// In which moment a server process is stopped.
+/// The moment at which a server process is stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     Idle,
     InTransaction,
 }
 
-/// A stopped process. It goes on when this is dropped.
+/// A stopped process. Dropping this resumes it.
 pub struct Stopped(i32);
 
 impl Stopped {
@@ -28,7 +28,7 @@ impl Stopped {
         while Instant::now() < deadline {
             for pid in backends(&mut observer, name) {
                 let stopped = Stopped::process(pid);
-                // It may hold a lock of the whole cluster at this moment: then nobody can do anything.
+                // It may hold a lock of the whole cluster at this moment, which would block everybody.
                 if others_can_write(database) && state(&mut observer, pid) == Some(moment) {
                     return stopped;
                 }
@@ -52,7 +52,7 @@ impl Drop for Stopped {
 }
 
 fn signal(pid: i32, signal: Signal) {
-    // It may have ended.
+    // The process may have ended.
     let _ = kill_process(Pid::from_raw(pid).expect("a process has a number above zero"), signal);
 }
 
@@ -68,7 +68,7 @@ struct State {
     state: Option<String>,
 }
 
-/// The processes that serve connections with this name.
+/// Returns the processes that serve connections with this name.
 pub fn backends(observer: &mut PgConnection, name: &str) -> Vec<i32> {
     let query = format!(
         "SELECT pid FROM pg_stat_activity

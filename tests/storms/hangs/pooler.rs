@@ -1,4 +1,5 @@
-//! PgBouncer between Tollgate and PostgreSQL: refused unless it keeps a connection to itself.
+//! PgBouncer between Tollgate and PostgreSQL: the start fails unless each client has its own server
+//! connection.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -17,7 +18,7 @@ struct Pooler {
 }
 
 impl Pooler {
-    /// `None`: it is not installed.
+    /// Returns `None` if it is not installed.
     fn start(database: &TestDatabase, mode: &str, size: u32) -> Option<Pooler> {
         let sbin = std::path::PathBuf::from("/usr/sbin/pgbouncer");
         let program = require::program("pgbouncer").or_else(|| sbin.is_file().then_some(sbin));
@@ -37,7 +38,7 @@ impl Pooler {
              pool_mode = {mode}\ndefault_pool_size = {size}\nmax_client_conn = 100\n"
         );
         std::fs::write(&file, text).unwrap();
-        // It refuses to run as root.
+        // PgBouncer does not run as root.
         let mut command = Command::new(program);
         if rustix::process::geteuid().is_root() {
             use std::os::unix::fs::PermissionsExt;
@@ -64,7 +65,7 @@ impl Drop for Pooler {
     }
 }
 
-/// Also while it has many idle connections, of which it gives any.
+/// Even while it has many idle connections and may use any of them.
 #[rstest]
 fn a_pooler_that_shares_its_connections_is_refused_at_start(
     #[values("transaction", "statement")] mode: &str,

@@ -1,4 +1,4 @@
-//! Asks `/readyz` all the time, as a load balancer does.
+//! Requests `/readyz` all the time, as a load balancer does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::http::Client;
 use crate::support::server::Server;
 
-/// `/readyz` answers within this time (2 s, and a little for builds for debugging beside other tests).
+/// `/readyz` responds within this time (2 s, and a little more for debug builds beside other tests).
 const IN_TIME: Duration = Duration::from_millis(2500);
 
 pub struct Probe {
@@ -16,12 +16,12 @@ pub struct Probe {
     thread: JoinHandle<Vec<Probed>>,
 }
 
-/// One answer.
+/// One response.
 #[derive(Clone, Debug)]
 pub struct Probed {
     pub took: Duration,
     pub status: u16,
-    /// The fixed word, if it was a 503.
+    /// The fixed word of a 503.
     pub reason: Option<String>,
 }
 
@@ -56,7 +56,7 @@ impl Probe {
 }
 
 impl Answers {
-    /// Each answer came in time.
+    /// Checks that each response came in time.
     #[track_caller]
     pub fn assert_in_time(&self) {
         let late: Vec<_> = self.0.iter().filter(|probed| probed.took > IN_TIME).collect();

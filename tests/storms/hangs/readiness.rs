@@ -1,4 +1,4 @@
-//! `/readyz` tells the truth about writing, within 2 s, with one word for the reason.
+//! `/readyz` reports within 2 s whether the node can write, with one word for the reason.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::{On, TestDatabase, wait};
 
 const IN_TIME: Duration = Duration::from_millis(2500);
 
-/// Readiness ends with this word, stays off, and is told in time.
+/// Checks that readiness ends with one of these words, stays off, and is reported in time.
 fn assert_not_ready(client: &mut Client, words: &[&str]) {
     let is_off = |probed: &Probed| probed.status == 503;
     wait::until("readiness to end", Duration::from_secs(5), || is_off(&ask(client)).then_some(()));
@@ -53,7 +53,7 @@ fn a_server_whose_postgresql_is_away_or_hangs_is_not_ready() {
     let server = Server::start(&database, &[]);
     let token = server.user("ada");
     let mut client = server.client();
-    // All at once, and new connections hang, too.
+    // All connections hang at once, and so do new ones.
     let mut observer = PgConnection::establish(database.url()).unwrap();
     let mut stopped: Vec<Stopped> = Vec::new();
     for name in ["tollgate-writer", "tollgate-bulk", "tollgate-reader"] {

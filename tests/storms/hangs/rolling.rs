@@ -20,7 +20,7 @@ enum Kind {
     Nginx,
 }
 
-/// A proxy before the nodes. Dropping it ends it.
+/// A proxy in front of the nodes. Dropping it ends it.
 struct Balancer {
     process: Child,
     port: u16,
@@ -28,7 +28,7 @@ struct Balancer {
 }
 
 impl Balancer {
-    /// Starts one with its file in `deploy/`, but for the ports. `None`: it is not installed.
+    /// Starts one with its file in `deploy/`, except for the ports. Returns `None` if it is not installed.
     fn start(kind: Kind, nodes: &[u16; 3]) -> Option<Balancer> {
         let (name, text) = match kind {
             Kind::Haproxy => ("haproxy", include_str!("../../../deploy/haproxy.cfg")),
@@ -107,7 +107,7 @@ fn a_rolling_restart_behind_a_proxy_breaks_no_request(#[values(Kind::Haproxy, Ki
         nodes[place].terminate();
         assert!(nodes[place].wait(Duration::from_secs(16)).success(), "{}", nodes[place].log());
         nodes[place] = node(&database, ports[place]);
-        // The proxy must have seen that it is back before the next one goes.
+        // The proxy must notice that this node is back before the next one stops.
         crowd.run_for(Duration::from_millis(2500));
     }
     let (end, seen) = (crowd.now(), crowd.stop());
@@ -133,7 +133,7 @@ fn a_second_signal_ends_the_drain_delay() {
     let mut client = server.client();
     server.terminate();
     wait::until("readiness to end", Duration::from_secs(5), || (!server.is_ready()).then_some(()));
-    // It still serves, on new connections too, and keeps none.
+    // The node still serves requests, on new connections too, and keeps no connection open.
     for client in [&mut client, &mut server.client()] {
         let answer = client.get("/tokens/", &token).unwrap();
         assert_eq!((answer.status, answer.header("connection")), (200, Some("close")), "{answer:?}");

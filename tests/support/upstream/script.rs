@@ -12,13 +12,13 @@ use super::in_time;
 pub enum Step {
     /// Bytes exactly as they are, outside the chunked encoding: a head, or anything.
     Raw(Vec<u8>),
-    /// The same again and again.
+    /// Sends the same bytes again and again.
     RawForever(Vec<u8>),
     /// A chunk of the body, sent in one piece.
     Chunk(Vec<u8>),
     /// The same chunk again and again, until the client has gone.
     Forever(Vec<u8>),
-    /// The same, but a hundred times a second and no faster.
+    /// Sends the same bytes again and again, a hundred times a second and no faster.
     Drip(Vec<u8>),
     /// Nothing until the test releases it; `Signal::step` makes one.
     Wait(Signal),

@@ -10,7 +10,7 @@ use crate::responder::Failure;
 pub(in super::super) struct Pass {
     breaker: Arc<Breaker>,
     user_id: i64,
-    /// It was given during a rest.
+    /// Whether it was given during a rest.
     is_trial: bool,
 }
 
@@ -23,24 +23,24 @@ impl Pass {
         self.breaker.clone()
     }
 
-    /// The answer came to its end.
+    /// The answer is complete.
     pub(in super::super) fn succeeded(self, now: Moment) {
         let mut memory = self.breaker.memory();
         memory.last_success = Some(now.time);
         memory.well(self.is_trial);
     }
 
-    /// There is no answer, or none to its end.
+    /// The answer is missing or incomplete.
     #[must_use]
     pub(in super::super) fn failed(self, failure: Failure, now: Moment) -> Watch {
         let mut memory = self.breaker.memory();
         match failure {
-            // What is wrong is the request.
+            // The request is at fault.
             Failure::RequestRefused => {
                 memory.well(self.is_trial);
                 Watch::No
             }
-            // The model answers: too much, too little, or that it has enough to do.
+            // The model responds: too much, too little, or that it is busy.
             Failure::Endless | Failure::WroteNothing | Failure::RateLimited => {
                 memory.last_failure = Some((now.time, failure.reason()));
                 Watch::No
@@ -59,7 +59,7 @@ impl Pass {
                 memory.last_failure = Some((now.time, failure.reason()));
                 memory.ill(&self.breaker, self.user_id, now.instant)
             }
-            // Our own doing.
+            // Caused by this server.
             Failure::ToldToFail
             | Failure::TooLong
             | Failure::Busy

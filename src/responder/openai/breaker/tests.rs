@@ -26,7 +26,7 @@ impl World {
         self.breaker.admit(user_id, self.now.instant)
     }
 
-    /// Failures of one user. Returns what the last of them asks for.
+    /// Reports failures of one user. Returns what the last of them requires.
     fn fail(&self, times: usize) -> Watch {
         let mut watch = Watch::No;
         for _ in 0..times {
@@ -47,7 +47,7 @@ impl World {
         self.breaker.probed(result, self.now).map(|wait| wait.as_secs())
     }
 
-    /// Five failures and a failed probe.
+    /// Opens the breaker: five failures and a failed probe.
     fn open(&self) {
         assert_eq!(self.fail(5), Watch::After(Duration::ZERO));
         assert_eq!(self.probed(ILL), Some(1));

@@ -1,4 +1,4 @@
-//! Who gets a place, and who loses one.
+//! Which connections get a place, and which lose one.
 
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::*;
 fn registry(connections: usize, per_address: usize, unlimited: &str) -> Arc<Registry> {
     let unlimited = [unlimited.parse().unwrap(), Networks::default()];
     let mut registry = Registry::new(Bounds { connections, per_address, unlimited });
-    // So that what happened just after the start was a while ago.
+    // Make the start a while ago, so that later events are not all fresh.
     registry.started = registry.started.checked_sub(Duration::from_secs(10)).unwrap();
     Arc::new(registry)
 }
@@ -17,7 +17,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// A connection that did something so many milliseconds after the start.
+/// A connection that was active this number of milliseconds after the start.
 fn slot(registry: &Arc<Registry>, peer: &str, stage: Stage, active: u64) -> Slot {
     let slot = registry.admit(ip(peer)).unwrap();
     slot.note(stage, registry.started + Duration::from_millis(active));
@@ -68,7 +68,7 @@ fn a_stale_unfinished_connection_goes_before_an_idle_one_and_a_fresh_one_after_i
     assert!(!registry.lock().free(Network::of(ip("192.0.2.1")), 1, order));
 }
 
-/// A proxy with many users has most connections, all of them busy.
+/// A proxy with many users has the most connections, all of them busy.
 #[test]
 fn where_the_largest_network_is_all_busy_the_next_one_loses_a_connection() {
     let registry = registry(5, 100, "");
@@ -126,7 +126,7 @@ fn when_all_places_are_taken_whoever_has_most_loses_the_idlest() {
     assert_eq!(count(&registry), 3);
 }
 
-/// Else each connection of a flood would be searched for among all of them.
+/// Otherwise each connection of a flood would need a search among all of them.
 #[test]
 fn a_flood_loses_many_unfinished_connections_at_once() {
     let registry = registry(1280, 10_000, "");

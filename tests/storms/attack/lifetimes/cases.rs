@@ -1,4 +1,4 @@
-//! What hostile clients do with a connection.
+//! The ways in which hostile clients use a connection.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ fn drip(bytes: &str) -> Then {
     Then::Drip(bytes.into())
 }
 
-/// All of them. The token is that of a user with a history of 2 MB.
+/// Returns all cases. The token belongs to a user with a history of 2 MB.
 pub(super) fn all(token: &str) -> Vec<Case> {
     let mut cases = heads();
     cases.extend(between_requests());
@@ -75,8 +75,8 @@ fn between_requests() -> Vec<Case> {
     ]
 }
 
-/// Heads without the lines on their bodies: answered before the body is read, with 200, 401, 404, 405 and 403, and after
-/// it, with 408.
+/// Heads without the lines about their bodies. The server responds before it reads the body, with 200, 401,
+/// 404, 405 and 403, or after it, with 408.
 fn requests(token: &str) -> Vec<(String, String)> {
     let by = |path: &str, method: &str, more: &str| format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{more}");
     let signed = format!("Authorization: Bearer {token}\r\n");
@@ -97,7 +97,7 @@ fn requests(token: &str) -> Vec<(String, String)> {
     .to_vec()
 }
 
-/// A request whose body does not come, or comes slowly.
+/// A request with a body that does not come, or comes slowly.
 fn bodies(request: &str, whose: &str) -> Vec<Case> {
     let chunked = format!("{request}Transfer-Encoding: chunked\r\n\r\n");
     let length = format!("{request}Content-Length: 100000\r\n\r\n");
