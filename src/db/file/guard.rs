@@ -4,8 +4,7 @@
 //! name. Those chats would be lost at the next start. So the names, the header and the log are checked before
 //! each batch, again between its COMMIT and its answers, and several times a second while nothing is written.
 //!
-//! A file that is only missing may come back. All other faults last until a restart, because nobody
-//! knows what else was changed.
+//! A file that is only missing may come back. All other faults last until a restart.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -129,7 +128,7 @@ impl Guard {
         }
     }
 
-    /// Looks at names, header and log.
+    /// Checks names, header and log.
     ///
     /// # Errors
     /// What is wrong and what to do.
@@ -168,8 +167,7 @@ impl Guard {
         if age <= FRESH && !self.faulty.load(Ordering::Acquire) { Ok(()) } else { self.check() }
     }
 
-    /// Checks that the log has what was committed. Call it before the callers are answered, and
-    /// before the log is copied.
+    /// Checks that the log has what was committed: before callers are answered, and before it is copied.
     ///
     /// # Errors
     /// What is wrong and what to do.
