@@ -68,8 +68,7 @@ pub(in crate::db) fn check_place(path: &Path) -> Result<(), PlaceError> {
         return Err(PlaceError::MountedFile(path.to_owned()));
     }
     let system = statfs(path).map_err(|error| failed(error.into()))?;
-    // The type of the number depends on the architecture.
-    let number = i64::try_from(system.f_type).unwrap_or(0);
+    let number = system.f_type;
     match NETWORK.iter().find(|(known, _)| *known == number) {
         Some((_, name)) => Err(PlaceError::NetworkFileSystem(path.to_owned(), name)),
         None => Ok(()),

@@ -58,7 +58,7 @@ fn no_command_leaves_a_log_behind() {
     for (words, is_good) in commands {
         let output = run(&database, words);
         assert_eq!(output.status.success(), is_good, "{words:?}: {}", super::said(&output));
-        assert_eq!(names(&database), [name.clone()], "after {words:?}");
+        assert_eq!(names(&database), std::slice::from_ref(&name), "after {words:?}");
     }
 }
 
