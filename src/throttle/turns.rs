@@ -219,15 +219,16 @@ impl State {
     /// still has more than the newcomer's own.
     fn make_place(&mut self, path: &Path) -> Result<(), NoTurn> {
         self.leave_closed();
-        for (level, node) in path.iter().enumerate() {
-            if self.number(node) >= node.most() {
-                let place = self.latest_of_largest(level, path).ok_or(NoTurn)?;
-                let loser = self.waiting.swap_remove(place);
-                self.leave(&loser.path);
-                // Whoever gave up meanwhile need not be told.
-                let _ = loser.grant.send(Err(NoTurn));
-            }
-        }
+        // A request that leaves the narrowest full node leaves all wider ones, too, so one victim makes room in all of
+        // them, and nobody gives way to a request that is refused itself.
+        let Some(level) = path.iter().rposition(|node| self.number(node) >= node.most()) else {
+            return Ok(());
+        };
+        let place = self.latest_of_largest(level, path).ok_or(NoTurn)?;
+        let loser = self.waiting.swap_remove(place);
+        self.leave(&loser.path);
+        // Whoever gave up meanwhile need not be told.
+        let _ = loser.grant.send(Err(NoTurn));
         Ok(())
     }
 
