@@ -91,7 +91,8 @@ impl Throttle {
     /// Begins an attempt to log in: 10 at once, then 1 per 6 s for an address; 5 at once, then 1 per 60 s for an address
     /// with an account. `account` is the canonical name, whether it exists or not. Accounts that have signed in from the
     /// address before have another such allowance together. Where nothing is left while others from
-    /// the same address are being checked, it waits for them, since a success gives its allowance back.
+    /// the same address are being checked, it waits for them, at most 20 s, since a success gives its allowance
+    /// back.
     ///
     /// # Errors
     /// Nothing is left.
