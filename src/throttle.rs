@@ -94,7 +94,7 @@ impl Throttle {
     /// per 60 s for an address with an account. `account` is the canonical name, whether it exists
     /// or not. Accounts that have signed in from the address before share another such allowance.
     /// If the allowance is used up while others from the same address are being checked, it waits
-    /// for them, since a success gives its allowance back.
+    /// for them, at most 20 s, since a success gives its allowance back.
     ///
     /// # Errors
     /// The allowance is used up.

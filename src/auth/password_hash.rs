@@ -70,12 +70,22 @@ pub fn hash(password: &Password, bcrypt_cost: u32) -> Result<String, HashError> 
 /// algorithm within the limits of [`imported`], including Django's unusable password, `!…`. A `No` always
 /// costs at least one bcrypt of `usual_cost`. For bcrypt hashes up to that cost, it costs exactly that.
 pub fn verify(password: &Password, stored: &str, bcrypt_cost: u32, usual_cost: u32) -> Verified {
+    verify_spending(password, stored, [bcrypt_cost, usual_cost], |cost| spend_equal_time(password, cost))
+}
+
+/// `spend` runs a bcrypt of the given cost whose result nobody needs.
+fn verify_spending(
+    password: &Password,
+    stored: &str,
+    [bcrypt_cost, usual_cost]: [u32; 2],
+    mut spend: impl FnMut(u32),
+) -> Verified {
     let checked = if stored.len() > MAX_STORED_BYTES { Checked::UNREADABLE } else { check(password, stored) };
     if !checked.correct {
         match checked.bcrypt_cost {
             // 2^c for the check, then 2^c + 2^(c+1) + … up to 2^(usual-1): together 2^usual.
-            Some(cost) => (cost..usual_cost).for_each(|cost| spend_equal_time(password, cost)),
-            None => spend_equal_time(password, usual_cost),
+            Some(cost) => (cost..usual_cost).for_each(spend),
+            None => spend(usual_cost),
         }
         return Verified::No;
     }
@@ -85,9 +95,12 @@ pub fn verify(password: &Password, stored: &str, bcrypt_cost: u32, usual_cost: u
 
 /// Does the work of checking a password against a hash of that cost, for a name that does not exist.
 pub fn spend_equal_time(password: &Password, bcrypt_cost: u32) {
-    let discarded = bcrypt::hash_with_salt(sha256_hex(password), bcrypt_cost, [0; 16]);
     // The optimiser must not find out that nobody looks at the result.
-    let _ = std::hint::black_box(discarded);
+    let _ = std::hint::black_box(unneeded(password, bcrypt_cost));
+}
+
+fn unneeded(password: &Password, bcrypt_cost: u32) -> Result<HashParts, bcrypt::BcryptError> {
+    bcrypt::hash_with_salt(sha256_hex(password), bcrypt_cost, [0; 16])
 }
 
 /// Returns the cost of a stored hash. `None` unless it is bcrypt with a cost that is ever run.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use super::by_address::ByAddress;
 use super::limiter::{Allowance, Limiter};
@@ -26,6 +27,8 @@ const BOUND_OF_ACCOUNT: &str = "log-ins to one account from one address";
 
 /// The number of attempts of one origin that may wait for others to be checked.
 const MOST_WAITING: usize = 32;
+/// The default of [`Attempts::patience`].
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A digest, so that long names take no more memory than short ones.
 pub(super) type AccountKey = [u8; 16];
@@ -42,6 +45,8 @@ pub(super) struct Attempts {
     returns: Limiter<AccountKey>,
     /// By origin. Only contains origins with an attempt that is being checked.
     checking: Mutex<HashMap<Network, Checking>>,
+    /// How long an attempt waits for others in all.
+    patience: Duration,
 }
 
 /// Allowances by address.
@@ -82,6 +87,7 @@ impl Attempts {
             by_account: Limiter::new(MAX_KEYS, clock.clone()),
             returns: Limiter::new(MAX_KEYS, clock.clone()),
             checking: Mutex::default(),
+            patience: PATIENCE,
         }
     }
 
@@ -94,6 +100,7 @@ impl Attempts {
     ) -> Result<Attempt<'_>, RetryAfter> {
         let (account, account_from) = (account_key(None, account), account_key(Some(from), account));
         let subject = Subject { from, account, account_from, is_panel, is_known };
+        let (until, mut is_late) = (Instant::now() + self.patience, false);
         loop {
             let (ended, _waiting) = {
                 let mut checking = self.checking();
@@ -102,7 +109,7 @@ impl Attempts {
                     return Ok(Attempt { under_way: Some((self, subject)) });
                 };
                 let others = checking.get_mut(&Network::origin(from));
-                let Some(others) = others.filter(|others| others.waiting < MOST_WAITING) else {
+                let Some(others) = others.filter(|others| others.waiting < MOST_WAITING && !is_late) else {
                     return Err(wait);
                 };
                 others.waiting += 1;
@@ -110,7 +117,7 @@ impl Attempts {
                 let ended = others.ended.clone();
                 (ended.clone().notified_owned(), Waiting { attempts: self, from, ended })
             };
-            ended.await;
+            is_late = timeout_at(until, ended).await.is_err();
         }
     }
 
@@ -229,4 +236,26 @@ pub(super) fn account_key(from: Option<IpAddr>, account: &str) -> AccountKey {
     let mut key = AccountKey::default();
     key.iter_mut().zip(whole).for_each(|(to, from)| *to = from);
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_has_waited_too_long_is_told_when_to_try_again() {
+        let clock = Stopwatch::standing_still();
+        let attempts = Attempts { patience: Duration::from_millis(20), ..Attempts::new(&clock) };
+        let from = "192.0.2.1".parse().unwrap();
+        let mut under_way = Vec::new();
+        for number in 0..10 {
+            under_way.push(attempts.begin(from, &format!("pupil {number}"), false, false).await.unwrap());
+        }
+        let late = attempts.begin(from, "one more", false, false).await;
+        assert_eq!(late.map(drop).map_err(RetryAfter::seconds), Err(6));
+        assert_eq!(attempts.checking().values().map(|others| others.waiting).sum::<usize>(), 0);
+        // Those that others waited for are checked all the same.
+        under_way.pop().unwrap().succeeded();
+        assert!(attempts.begin(from, "one more", false, false).await.is_ok());
+    }
 }

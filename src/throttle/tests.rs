@@ -140,8 +140,8 @@ fn at_once(throttle: &Throttle, number: usize) -> (Vec<Attempt<'_>>, Vec<Beginni
     (begun, waiting)
 }
 
-#[test]
-fn a_class_that_logs_in_at_once_gets_in() {
+#[tokio::test]
+async fn a_class_that_logs_in_at_once_gets_in() {
     let (throttle, _) = throttle();
     let (mut begun, mut waiting) = at_once(&throttle, 30);
     assert_eq!((begun.len(), waiting.len()), (10, 20));
@@ -160,8 +160,8 @@ fn a_class_that_logs_in_at_once_gets_in() {
     assert_eq!((succeeded, waiting.len()), (30, 0));
 }
 
-#[test]
-fn whoever_guesses_gains_nothing_by_waiting() {
+#[tokio::test]
+async fn whoever_guesses_gains_nothing_by_waiting() {
     let (throttle, _) = throttle();
     let (begun, mut waiting) = at_once(&throttle, 30);
     drop(begun);
@@ -172,8 +172,8 @@ fn whoever_guesses_gains_nothing_by_waiting() {
     assert_eq!(wait(log_in(&throttle, "192.0.2.1", "another")), Err(6));
 }
 
-#[test]
-fn so_many_of_one_address_wait_and_one_that_gives_up_leaves_its_place() {
+#[tokio::test]
+async fn so_many_of_one_address_wait_and_one_that_gives_up_leaves_its_place() {
     let (throttle, _) = throttle();
     let (_begun, mut waiting) = at_once(&throttle, 42);
     assert_eq!(waiting.len(), 32);

@@ -219,15 +219,16 @@ impl State {
     /// if that child still has more than the newcomer's own.
     fn make_place(&mut self, path: &Path) -> Result<(), NoTurn> {
         self.leave_closed();
-        for (level, node) in path.iter().enumerate() {
-            if self.number(node) >= node.most() {
-                let place = self.latest_of_largest(level, path).ok_or(NoTurn)?;
-                let loser = self.waiting.swap_remove(place);
-                self.leave(&loser.path);
-                // A request that has given up need not be told.
-                let _ = loser.grant.send(Err(NoTurn));
-            }
-        }
+        // A request that leaves the narrowest full node leaves all wider ones too. So one victim makes room in all
+        // of them, and nobody loses a place to a request that is rejected itself.
+        let Some(level) = path.iter().rposition(|node| self.number(node) >= node.most()) else {
+            return Ok(());
+        };
+        let place = self.latest_of_largest(level, path).ok_or(NoTurn)?;
+        let loser = self.waiting.swap_remove(place);
+        self.leave(&loser.path);
+        // A request that has given up need not be told.
+        let _ = loser.grant.send(Err(NoTurn));
         Ok(())
     }
 

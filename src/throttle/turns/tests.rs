@@ -142,6 +142,36 @@ async fn where_all_places_are_taken_the_largest_network_gives_way() {
 }
 
 #[tokio::test]
+async fn nobody_gives_way_to_a_request_that_is_refused_itself() {
+    let turns = Turns::new(1);
+    let _held = taken(&turns).await;
+    let _of_one: Vec<_> = (0..32).map(|_| waiting(&turns, Lane::Open, "192.0.2.1")).collect();
+    let mut largest: Vec<_> = (0..128).map(|n| waiting(&turns, Lane::Open, &format!("10.0.{n}.1"))).collect();
+    let mut rest: Vec<_> =
+        (0..96).map(|n| waiting(&turns, Lane::Open, &format!("{}.0.0.1", n + 11))).collect();
+    assert!(refused(&turns, Lane::Open, "192.0.2.1"), "the address has its 32");
+    let mut others = largest.iter_mut().chain(&mut rest);
+    assert!(others.all(|request| request.as_mut().now_or_never().is_none()));
+    assert_eq!(turns.waiting(), 256);
+}
+
+#[tokio::test]
+async fn where_the_lane_and_a_network_are_full_one_request_of_that_network_gives_way() {
+    let turns = Turns::new(1);
+    let _held = taken(&turns).await;
+    let mut own: Vec<_> =
+        (0..128).map(|n| waiting(&turns, Lane::Open, &format!("10.0.{}.1", n / 32))).collect();
+    let mut rest: Vec<_> =
+        (0..128).map(|n| waiting(&turns, Lane::Open, &format!("{}.0.0.1", n + 11))).collect();
+    let _newcomer = waiting(&turns, Lane::Open, "10.0.9.1");
+    let displaced = |requests: &mut Vec<Waiting<'_>>| {
+        requests.iter_mut().filter_map(|request| request.as_mut().now_or_never()).count()
+    };
+    assert_eq!((displaced(&mut own), displaced(&mut rest)), (1, 0));
+    assert_eq!(turns.waiting(), 256);
+}
+
+#[tokio::test]
 async fn a_request_that_gives_up_leaves_nothing_behind() {
     let turns = Turns::new(1);
     let held = taken(&turns).await;
