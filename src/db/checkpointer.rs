@@ -16,7 +16,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Integer;
 
 use super::DbConnection;
-use super::file::{Guard, close_last, follow, save};
+use super::file::{Guard, Rescue, close_last, follow};
 use super::session::Session;
 
 /// Between two checkpoints while there is writing.
@@ -25,8 +25,10 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 const IDLE_PAUSE: Duration = Duration::from_millis(500);
 /// The size, in bytes, from which on a log is cut to nothing as soon as nobody writes.
 const LONG_LOG: u64 = 16 * 1024 * 1024;
-/// How long the last checkpoint may wait for a reader, in milliseconds.
-const LAST_WAIT: u32 = 500;
+/// How long the last checkpoint may wait for a reader.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+/// What is left of the time for closing after the longest last wait.
+const SPARE: Duration = Duration::from_millis(500);
 
 /// The thread.
 pub(super) struct Checkpointer {
@@ -36,7 +38,8 @@ pub(super) struct Checkpointer {
 
 #[derive(Default)]
 struct Stop {
-    told: Mutex<bool>,
+    /// Until when to end, once it was told to.
+    told: Mutex<Option<Instant>>,
     changed: Condvar,
 }
 
@@ -52,14 +55,14 @@ impl Checkpointer {
     pub(super) fn start(session: Session, guard: Arc<Guard>) -> io::Result<Checkpointer> {
         let stop = Arc::new(Stop::default());
         let told = stop.clone();
-        let run = move || Keeper { session, guard, saved: None }.run(&told);
+        let run = move || Keeper { session, guard, rescue: Rescue::default() }.run(&told);
         let thread = thread::Builder::new().name("checkpointer".to_owned()).spawn(run)?;
         Ok(Checkpointer { stop, thread: Mutex::new(Some(thread)) })
     }
 
     /// Tells it to copy what is left and to close its connection. Waits for that until `until`.
     pub(super) fn end(&self, until: Instant) {
-        *self.stop.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.stop.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
         self.stop.changed.notify_all();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return };
@@ -73,10 +76,10 @@ impl Checkpointer {
 }
 
 impl Stop {
-    /// Waits; returns whether to stop.
-    fn wait(&self, pause: Duration) -> bool {
+    /// Waits; returns until when to stop, if so.
+    fn wait(&self, pause: Duration) -> Option<Instant> {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = self.changed.wait_timeout_while(told, pause, |told| !*told);
+        let told = self.changed.wait_timeout_while(told, pause, |told| told.is_none());
         *told.unwrap_or_else(PoisonError::into_inner).0
     }
 }
@@ -84,15 +87,17 @@ impl Stop {
 struct Keeper {
     session: Session,
     guard: Arc<Guard>,
-    /// After a fault: whether all could be saved.
-    saved: Option<bool>,
+    rescue: Rescue,
 }
 
 impl Keeper {
     fn run(mut self, stop: &Stop) {
         let mut last = 0;
         let mut pause = IDLE_PAUSE;
-        while !stop.wait(pause) {
+        let until = loop {
+            if let Some(until) = stop.wait(pause) {
+                break until;
+            }
             // What cannot be copied now is copied later, or by the writer: no error matters here.
             let log = self.checkpoint("PASSIVE").unwrap_or(last);
             if log == last && self.guard.log_size() > LONG_LOG {
@@ -100,21 +105,28 @@ impl Keeper {
             }
             pause = if log == last { IDLE_PAUSE } else { BUSY_PAUSE };
             last = log;
-        }
-        let _ = self.session.connection().batch_execute(&format!("PRAGMA busy_timeout = {LAST_WAIT}"));
+        };
+        self.wait_for_readers(until);
         let _ = self.checkpoint("TRUNCATE");
-        close_last(&self.guard, self.session, self.saved == Some(true));
+        close_last(&self.guard, self.session, &self.rescue);
+    }
+
+    /// Lets the last checkpoint wait: as long as there is time where the log would be lost.
+    fn wait_for_readers(&mut self, until: Instant) {
+        let left = until.saturating_duration_since(Instant::now()).saturating_sub(SPARE);
+        let must_save = self.guard.fault().is_some() && self.rescue.is_open();
+        let wait = if must_save { left.max(LAST_WAIT) } else { LAST_WAIT }.as_millis();
+        self.rescue.hurry();
+        let _ = self.session.connection().batch_execute(&format!("PRAGMA busy_timeout = {wait}"));
     }
 
     /// Copies what can be copied; returns how many frames the log has. Nothing is copied that is not certain to be right.
     fn checkpoint(&mut self, mode: &str) -> Option<i32> {
-        let Keeper { session, guard, saved } = self;
+        let Keeper { session, guard, rescue } = self;
         let conn: &mut DbConnection = session.connection();
         if guard.check_log(conn).is_err() {
             match guard.fault() {
-                Some(fault) => {
-                    saved.get_or_insert_with(|| save(guard, fault, conn));
-                }
+                Some(fault) => rescue.attempt(guard, fault, conn),
                 None => follow(conn),
             }
             return None;
