@@ -17,7 +17,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Integer;
 
 use super::DbConnection;
-use super::file::{Guard, close_last, follow, save};
+use super::file::{Guard, Rescue, close_last, follow};
 use super::session::Session;
 
 /// Between two checkpoints while there is writing.
@@ -26,8 +26,10 @@ const BUSY_PAUSE: Duration = Duration::from_millis(100);
 const IDLE_PAUSE: Duration = Duration::from_millis(500);
 /// The size of a log, in bytes, above which it is truncated to zero length as soon as nobody writes.
 const LONG_LOG: u64 = 16 * 1024 * 1024;
-/// How long the last checkpoint may wait for a reader, in milliseconds.
-const LAST_WAIT: u32 = 500;
+/// How long the last checkpoint may wait for a reader.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+/// What is left of the time for closing after the longest last wait.
+const SPARE: Duration = Duration::from_millis(500);
 
 /// The keeper's thread.
 pub(super) struct Checkpointer {
@@ -37,7 +39,8 @@ pub(super) struct Checkpointer {
 
 #[derive(Default)]
 struct Stop {
-    told: Mutex<bool>,
+    /// Until when to end, once it was told to.
+    told: Mutex<Option<Instant>>,
     changed: Condvar,
 }
 
@@ -53,14 +56,14 @@ impl Checkpointer {
     pub(super) fn start(session: Session, guard: Arc<Guard>) -> io::Result<Checkpointer> {
         let stop = Arc::new(Stop::default());
         let told = stop.clone();
-        let run = move || Keeper { session, guard, saved: None }.run(&told);
+        let run = move || Keeper { session, guard, rescue: Rescue::default() }.run(&told);
         let thread = thread::Builder::new().name("checkpointer".to_owned()).spawn(run)?;
         Ok(Checkpointer { stop, thread: Mutex::new(Some(thread)) })
     }
 
     /// Tells the thread to copy the rest of the log and to close its connection. Waits for it until `until`.
     pub(super) fn end(&self, until: Instant) {
-        *self.stop.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.stop.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
         self.stop.changed.notify_all();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return };
@@ -74,10 +77,10 @@ impl Checkpointer {
 }
 
 impl Stop {
-    /// Waits for `pause`. Returns whether to stop.
-    fn wait(&self, pause: Duration) -> bool {
+    /// Waits; returns until when to stop, if so.
+    fn wait(&self, pause: Duration) -> Option<Instant> {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = self.changed.wait_timeout_while(told, pause, |told| !*told);
+        let told = self.changed.wait_timeout_while(told, pause, |told| told.is_none());
         *told.unwrap_or_else(PoisonError::into_inner).0
     }
 }
@@ -85,38 +88,47 @@ impl Stop {
 struct Keeper {
     session: Session,
     guard: Arc<Guard>,
-    /// After a fault: whether everything could be saved.
-    saved: Option<bool>,
+    rescue: Rescue,
 }
 
 impl Keeper {
     fn run(mut self, stop: &Stop) {
         let mut last = 0;
         let mut pause = IDLE_PAUSE;
-        while !stop.wait(pause) {
-            // Errors do not matter here: the rest is copied later, or by the writer.
+        let until = loop {
+            if let Some(until) = stop.wait(pause) {
+                break until;
+            }
+            // What cannot be copied now is copied later, or by the writer: no error matters here.
             let log = self.checkpoint("PASSIVE").unwrap_or(last);
             if log == last && self.guard.log_size() > LONG_LOG {
                 let _ = self.checkpoint("TRUNCATE");
             }
             pause = if log == last { IDLE_PAUSE } else { BUSY_PAUSE };
             last = log;
-        }
-        let _ = self.session.connection().batch_execute(&format!("PRAGMA busy_timeout = {LAST_WAIT}"));
+        };
+        self.wait_for_readers(until);
         let _ = self.checkpoint("TRUNCATE");
-        close_last(&self.guard, self.session, self.saved == Some(true));
+        close_last(&self.guard, self.session, &self.rescue);
+    }
+
+    /// Lets the last checkpoint wait: as long as there is time where the log would be lost.
+    fn wait_for_readers(&mut self, until: Instant) {
+        let left = until.saturating_duration_since(Instant::now()).saturating_sub(SPARE);
+        let must_save = self.guard.fault().is_some() && self.rescue.is_open();
+        let wait = if must_save { left.max(LAST_WAIT) } else { LAST_WAIT }.as_millis();
+        self.rescue.hurry();
+        let _ = self.session.connection().batch_execute(&format!("PRAGMA busy_timeout = {wait}"));
     }
 
     /// Copies as much of the log as possible. Returns the number of frames in the log. Copies nothing unless
     /// it is certain to be right.
     fn checkpoint(&mut self, mode: &str) -> Option<i32> {
-        let Keeper { session, guard, saved } = self;
+        let Keeper { session, guard, rescue } = self;
         let conn: &mut DbConnection = session.connection();
         if guard.check_log(conn).is_err() {
             match guard.fault() {
-                Some(fault) => {
-                    saved.get_or_insert_with(|| save(guard, fault, conn));
-                }
+                Some(fault) => rescue.attempt(guard, fault, conn),
                 None => follow(conn),
             }
             return None;

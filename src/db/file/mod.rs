@@ -44,7 +44,7 @@ pub use restore::{Before, RestoreError, copy_candidate, replace};
 pub(super) use connections::Ticket;
 pub(super) use generation::{check_before_open, check_presence, renew};
 pub(super) use guard::Guard;
-pub(super) use keep::{close_last, follow, save};
+pub(super) use keep::{Rescue, close_last, follow};
 pub(super) use place::{check_place, tighten_mode};
 
 /// The identity of the file that a path names, or that a descriptor has open.
