@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, Result};
-use crate::throttle::{Cut, Exhausted, MemoryBudget, MemoryShare};
+use crate::throttle::{Cut, MemoryBudget, MemoryShare};
 
 /// The longest body, usually.
 pub(crate) const MOST_BYTES: usize = 512 * 1024;
@@ -139,6 +139,7 @@ pub(crate) struct BodyReader {
     declared: usize,
     budget: Option<web::Data<MemoryBudget>>,
     cut: Option<Cut>,
+    user_id: Option<i64>,
 }
 
 impl BodyReader {
@@ -152,7 +153,13 @@ impl BodyReader {
             declared: declared_length(request).unwrap_or(0),
             budget: request.app_data::<web::Data<MemoryBudget>>().cloned(),
             cut: request.conn_data::<Cut>().cloned(),
+            user_id: None,
         }
+    }
+
+    /// Counts the body towards the memory that this user may hold.
+    pub fn of(self, user_id: Option<i64>) -> BodyReader {
+        BodyReader { user_id, ..self }
     }
 
     /// Returns the body, or the error if it could not be read.
@@ -173,8 +180,15 @@ impl BodyReader {
             if length > FREE_BYTES
                 && let Some(budget) = &self.budget
             {
-                let share = memory.get_or_insert_with(|| budget.share(self.cut.clone()));
-                share.grow(chunk.len() as u64).await.map_err(|Exhausted| Error::MemoryFull)?;
+                let share = memory.get_or_insert_with(|| {
+                    let mut share = budget.share(self.cut.clone());
+                    if let Some(user_id) = self.user_id {
+                        share.belong_to(user_id);
+                    }
+                    share
+                });
+                share.progress(chunk.len() as u64);
+                share.grow(chunk.len() as u64).await?;
             }
             bytes.extend_from_slice(&chunk);
         }

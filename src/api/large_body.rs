@@ -1,5 +1,5 @@
 //! Large bodies, under `/v1`, where a whole conversation is sent each time, perhaps with pictures: read only for whom an
-//! auth token speaks, and a few at a time, so that they cannot fill the memory.
+//! auth token speaks, and parsed a few at a time, so that they cannot fill the memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use tokio::time::timeout;
 use super::body::{BodyReader, MOST_BYTES, check_head, declared_length, parse};
 use crate::domain::{Invalid, has_more_values};
 use crate::error::{Error, Result};
-use crate::throttle::{Bounds, Exhausted, FairSemaphore, MemoryShare};
+use crate::throttle::{Bounds, FairSemaphore, MemoryShare};
 
 /// The longest body.
 const MOST_BYTES_OF_V1: usize = 8 * 1024 * 1024;
 
-/// The number of bodies above the usual limit that may be in progress at once. One user gets at most half of
-/// them.
+/// The number of bodies above the usual limit that may be parsed at once. One user gets at most half of the
+/// places.
 const AT_ONCE: usize = 8;
 
 /// The number of large bodies that may wait for a place: of all users, and of one.
@@ -58,8 +58,7 @@ pub(super) fn may_be_large(request: &HttpRequest) -> bool {
     declared_length(request).is_none_or(|length| length > MOST_BYTES)
 }
 
-/// Reads and parses the body of a request. `user_id` takes a place for a large body. If it is `None`, the body
-/// must not be large.
+/// Reads and parses the body of a request. If `user_id` is `None`, the body must not be large.
 ///
 /// # Errors
 /// The body is too large or too slow, there is no place or memory for it, or its content type is not JSON.
@@ -74,24 +73,24 @@ where
 {
     let most = if user_id.is_some() { MOST_BYTES_OF_V1 } else { MOST_BYTES };
     check_head(request, most)?;
-    let _place = match user_id {
-        None => None,
-        Some(user_id) => {
-            let full = Error::TooManyLargeBodies(AT_ONCE);
-            match timeout(PATIENCE, places.0.acquire(user_id)).await {
-                Ok(Ok(place)) => Some(place),
-                Ok(Err(_)) | Err(_) => return Err(full),
-            }
-        }
-    };
-    let body = BodyReader::new(request, most).read(&mut payload.into_inner()).await?;
+    let body = BodyReader::new(request, most).of(user_id).read(&mut payload.into_inner()).await?;
     let (bytes, mut memory) = (body.bytes, body.memory);
     if let Some(memory) = &mut memory {
         // The body has arrived. From here on there are two copies: first its text and its values, then the
         // values and the request to the upstream.
         memory.cut_by(None);
-        memory.grow(bytes.len() as u64).await.map_err(|Exhausted| Error::MemoryFull)?;
+        memory.grow(bytes.len() as u64).await?;
     }
+    // Only now, as a place must not be held for as long as a client likes to send.
+    let _place = match user_id {
+        Some(user_id) if bytes.len() > MOST_BYTES => {
+            match timeout(PATIENCE, places.0.acquire(user_id)).await {
+                Ok(Ok(place)) => Some(place),
+                Ok(Err(_)) | Err(_) => return Err(Error::TooManyLargeBodies(AT_ONCE)),
+            }
+        }
+        _ => None,
+    };
     let json = if bytes.len() <= MOST_BYTES {
         understand(&bytes)
     } else {

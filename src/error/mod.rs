@@ -11,7 +11,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::domain::{Invalid, NoRandomness};
-use crate::throttle::RetryAfter;
+use crate::throttle::{Exhausted, RetryAfter};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -85,6 +85,9 @@ pub enum Error {
     /// `--memory-budget` has no memory left for a large body.
     #[error("Too many large requests")]
     MemoryFull,
+    /// The user's large requests take as much memory as one user may have.
+    #[error("Too many requests")]
+    UserMemoryFull,
     /// There is no place left for a large body. Holds the number of places.
     #[error("Too many large requests")]
     TooManyLargeBodies(usize),
@@ -167,6 +170,10 @@ impl Error {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER_CHATS.to_string()));
                 response.insert_header((BOUND, "chats of one user at once"));
             }
+            Error::UserMemoryFull => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER_LARGE.to_string()));
+                response.insert_header((BOUND, "bytes of one user's large requests at once"));
+            }
             Error::MemoryFull | Error::TooManyLargeBodies(_) => {
                 response.insert_header((header::RETRY_AFTER, RETRY_AFTER_LARGE.to_string()));
             }
@@ -224,7 +231,9 @@ impl ResponseError for Error {
             Error::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Error::TooManyRequests(_) | Error::TooManyChats => StatusCode::TOO_MANY_REQUESTS,
+            Error::TooManyRequests(_) | Error::TooManyChats | Error::UserMemoryFull => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Error::ResponderFailed(_) | Error::PaidWithoutAnswer(_) => StatusCode::BAD_GATEWAY,
             Error::Database(_) if self.is_constraint_violation() => StatusCode::INTERNAL_SERVER_ERROR,
             Error::MemoryFull
@@ -244,6 +253,15 @@ impl ResponseError for Error {
             body["reason"] = (*reason).into();
         }
         self.response().json(body)
+    }
+}
+
+impl From<Exhausted> for Error {
+    fn from(error: Exhausted) -> Self {
+        match error {
+            Exhausted::Budget => Error::MemoryFull,
+            Exhausted::User => Error::UserMemoryFull,
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl Error {
         match self {
             Error::InsufficientTokens { .. } => "insufficient_quota",
             Error::Unauthorized | Error::TokenNotFound => "authentication_error",
-            Error::TooManyRequests(_) | Error::TooManyChats => "rate_limit_error",
+            Error::TooManyRequests(_) | Error::TooManyChats | Error::UserMemoryFull => "rate_limit_error",
             _ if self.status_code().is_server_error() => "server_error",
             _ => "invalid_request_error",
         }

@@ -37,6 +37,7 @@ impl Error {
             Error::ModelNotFound(_) => "model-not-found",
             Error::Busy(_) => "busy",
             Error::MemoryFull => "memory-full",
+            Error::UserMemoryFull => "user-memory-full",
             Error::TooManyLargeBodies(_) => "too-many-large-bodies",
             Error::PasswordQueueFull(_) => "password-queue-full",
             Error::RequestRefused => "request-refused",
@@ -85,6 +86,7 @@ impl Error {
             Error::MemoryFull => {
                 "Nothing was charged. Large requests and responses take all of --memory-budget. Try again in 5 s."
             }
+            Error::UserMemoryFull => "Nothing was charged. Wait for your large requests, or send less.",
             Error::TooManyLargeBodies(places) => {
                 return format!(
                     "Nothing was charged. At most {places} large bodies are read at once, shared out fairly among users. Try \

@@ -16,10 +16,19 @@ const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(100) } else { D
 const SETTLED: Duration = Duration::from_secs(2);
 /// A holder that moves fewer bytes per second than this is slow.
 const SLOW: u64 = 128 * 1024;
+/// While a request waits, slow holders are looked for this often: one may become slow only then.
+const STEP: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 250 });
+/// One user gets at most the budget divided by this, unless a single request needs more.
+const USERS: u64 = 4;
 
-/// The budget is used up, and nothing was freed in time.
+/// Why a request gets no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exhausted;
+pub enum Exhausted {
+    /// The budget is used up, and not enough was freed in time.
+    Budget,
+    /// The user holds as much as one user may.
+    User,
+}
 
 /// Closes a connection from anywhere. Clones close the same connection.
 #[derive(Clone, Debug, Default)]
@@ -69,11 +78,15 @@ struct Holder {
     bytes: u64,
     /// Bytes that the client has sent or taken since the beginning.
     moved: u64,
+    /// The id of the user whose request it is, where that is known.
+    user: Option<i64>,
     /// When the share began, excluding the time for which it waited for memory.
     since: Instant,
     waits: bool,
     /// Closes the connection that holds the memory. `None` if it cannot be closed.
     cut: Option<Cut>,
+    /// The connection was told to close, so the bytes will soon be free.
+    is_cut: bool,
 }
 
 impl Holder {
@@ -105,7 +118,16 @@ impl MemoryBudget {
         let mut state = self.0.lock();
         let id = state.next_id;
         state.next_id += 1;
-        state.holders.insert(id, Holder { bytes: 0, moved: 0, since: Instant::now(), waits: false, cut });
+        let holder = Holder {
+            bytes: 0,
+            moved: 0,
+            user: None,
+            since: Instant::now(),
+            waits: false,
+            cut,
+            is_cut: false,
+        };
+        state.holders.insert(id, holder);
         MemoryShare { shared: self.0.clone(), id }
     }
 }
@@ -122,7 +144,29 @@ impl State {
         self.used += bytes;
         if let Some(holder) = self.holders.get_mut(&id) {
             holder.bytes += bytes;
-            holder.moved += bytes;
+        }
+    }
+
+    /// Returns what else has to be free for a share to take more bytes: as much as its user then holds, so that others
+    /// find room. A user who is alone may take everything with one request.
+    ///
+    /// # Errors
+    /// [`Exhausted::User`]: the user has several requests and would hold more than one user may.
+    fn room(&self, id: u64, bytes: u64, limit: u64) -> Result<u64, Exhausted> {
+        let Some(user) = self.holders.get(&id).and_then(|holder| holder.user) else { return Ok(0) };
+        let (mut own, mut is_alone, mut is_only) = (bytes, true, true);
+        for (other, holder) in &self.holders {
+            if holder.user == Some(user) {
+                own += holder.bytes;
+                is_only &= *other == id || holder.bytes == 0;
+            } else {
+                is_alone &= holder.user.is_none() || holder.bytes == 0;
+            }
+        }
+        match (is_only, is_alone) {
+            (false, _) if own > limit / USERS => Err(Exhausted::User),
+            (true, true) => Ok(0),
+            _ => Ok(own),
         }
     }
 
@@ -132,13 +176,18 @@ impl State {
         }
     }
 
-    /// Cuts the largest slow holder.
-    fn relieve(&mut self) {
+    /// Cuts slow holders, the largest first, until `bytes` more are free or soon will be.
+    fn relieve(&mut self, bytes: u64, limit: u64) {
         let now = Instant::now();
-        let slow = self.holders.values_mut().filter(|holder| holder.cut.is_some() && holder.is_slow(now));
-        if let Some(largest) = slow.max_by_key(|holder| holder.bytes)
-            && let Some(cut) = largest.cut.take()
-        {
+        let ending: u64 =
+            self.holders.values().filter(|holder| holder.is_cut).map(|holder| holder.bytes).sum();
+        let mut left = self.used.saturating_add(bytes).saturating_sub(ending);
+        while left > limit {
+            let slow = self.holders.values_mut().filter(|holder| holder.cut.is_some() && holder.is_slow(now));
+            let Some(largest) = slow.max_by_key(|holder| holder.bytes) else { return };
+            let Some(cut) = largest.cut.take() else { return };
+            largest.is_cut = true;
+            left = left.saturating_sub(largest.bytes);
             log::warn!(
                 "--memory-budget is used up: closed a slow connection that held {} bytes",
                 largest.bytes
@@ -156,10 +205,17 @@ pub struct MemoryShare {
 }
 
 impl MemoryShare {
+    /// From now on the share counts towards what this user may hold.
+    pub fn belong_to(&mut self, user_id: i64) {
+        if let Some(holder) = self.shared.lock().holders.get_mut(&self.id) {
+            holder.user = Some(user_id);
+        }
+    }
+
     /// Takes more bytes. While there are none left it cuts slow connections and waits for a few seconds.
     ///
     /// # Errors
-    /// [`Exhausted`]: nothing was freed in time.
+    /// Not enough was freed in time, or, at once, the user holds too much.
     pub async fn grow(&mut self, bytes: u64) -> Result<(), Exhausted> {
         let begun = Instant::now();
         let until = tokio::time::Instant::now() + PATIENCE;
@@ -170,29 +226,32 @@ impl MemoryShare {
             freed.as_mut().enable();
             {
                 let mut state = shared.lock();
-                if state.used.saturating_add(bytes) <= shared.limit {
+                let wanted = bytes.saturating_add(state.room(*id, bytes, shared.limit)?);
+                if state.used.saturating_add(wanted) <= shared.limit {
                     state.add(*id, bytes);
                     return Ok(());
                 }
                 state.wait(*id);
-                state.relieve();
+                state.relieve(wanted, shared.limit);
             }
-            if tokio::time::timeout_at(until, freed).await.is_err() {
-                return Err(Exhausted);
+            if tokio::time::Instant::now() >= until {
+                return Err(Exhausted::Budget);
             }
+            let next = until.min(tokio::time::Instant::now() + STEP);
+            // Freed or not, the next round looks again.
+            let _ = tokio::time::timeout_at(next, freed).await;
         }
     }
 
-    /// Takes bytes that are already in memory, even over the limit. Over the limit it cuts a slow connection.
+    /// Takes bytes that are already in memory, even over the limit. Over the limit it cuts slow connections. The
+    /// client has not taken them: see [`MemoryShare::progress`].
     pub fn add(&mut self, bytes: u64) {
         let mut state = self.shared.lock();
         state.add(self.id, bytes);
-        if state.used > self.shared.limit {
-            state.relieve();
-        }
+        state.relieve(0, self.shared.limit);
     }
 
-    /// Notes that the client has taken bytes, so that it does not count as slow. Frees nothing.
+    /// Notes that the client has sent or taken bytes, so that it does not count as slow. Frees nothing.
     pub fn progress(&self, bytes: u64) {
         if let Some(holder) = self.shared.lock().holders.get_mut(&self.id) {
             holder.moved += bytes;
@@ -236,61 +295,4 @@ impl Drop for MemoryShare {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn is_cut(cut: &Cut) -> bool {
-        cut.poll(&mut Context::from_waker(std::task::Waker::noop())).is_ready()
-    }
-
-    /// Makes a share look as old as a slow one.
-    fn age(share: &MemoryShare, by: Duration) {
-        let mut state = share.shared.lock();
-        let holder = state.holders.get_mut(&share.id).unwrap();
-        holder.since = holder.since.checked_sub(by).unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_share_waits_for_what_others_give_back() {
-        let budget = MemoryBudget::new(100);
-        let (mut first, mut second) = (budget.share(None), budget.share(None));
-        first.grow(70).await.unwrap();
-        assert_eq!(second.grow(40).await, Err(Exhausted));
-        assert_eq!(budget.used(), 70);
-        let (granted, ()) = tokio::join!(second.grow(40), async { drop(first) });
-        assert_eq!((granted, budget.used()), (Ok(()), 40));
-        drop(second);
-        assert_eq!(budget.used(), 0);
-    }
-
-    #[tokio::test]
-    async fn the_largest_slow_holder_is_cut_and_nobody_else() {
-        let budget = MemoryBudget::new(10 << 20);
-        let cuts = [Cut::default(), Cut::default(), Cut::default()];
-        let mut shares: Vec<_> = cuts.iter().map(|cut| budget.share(Some(cut.clone()))).collect();
-        for (share, mebibytes) in shares.iter_mut().zip([1, 3, 6]) {
-            share.grow(mebibytes << 20).await.unwrap();
-        }
-        // The third moves 6 MiB in 10 s, which is fast enough.
-        shares.iter().for_each(|share| age(share, Duration::from_secs(10)));
-        age(&shares[1], Duration::from_secs(60));
-        budget.share(None).add(1);
-        assert_eq!(cuts.each_ref().map(is_cut), [false, true, false]);
-        let mut fresh = budget.share(None);
-        age(&shares[0], Duration::from_secs(60));
-        fresh.add(1);
-        assert_eq!(cuts.each_ref().map(is_cut), [true, true, false], "each is cut once");
-    }
-
-    #[tokio::test]
-    async fn memory_that_no_connection_holds_any_more_cuts_none() {
-        let budget = MemoryBudget::new(10);
-        let cut = Cut::default();
-        let mut share = budget.share(Some(cut.clone()));
-        share.add(10);
-        age(&share, Duration::from_secs(60));
-        share.cut_by(None);
-        assert_eq!(budget.share(None).grow(1).await, Err(Exhausted));
-        assert!(!is_cut(&cut));
-    }
-}
+mod tests;

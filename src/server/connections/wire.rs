@@ -143,6 +143,7 @@ impl Connection {
             let is_head = wire.framing.is_head();
             let cut = is_head.then(|| self.cut().clone());
             let share = wire.share.get_or_insert_with(|| self.budget.share(cut));
+            share.progress(buffer - wire.buffer);
             share.add(buffer - wire.buffer);
             wire.buffer = buffer;
         }
