@@ -179,7 +179,10 @@ impl Auth {
     }
 
     /// An auth token that is not known here is looked up only while its address has not sent too many bad ones.
-    fn check_stranger(&self, digest: TokenDigest, from: IpAddr) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub fn check_stranger(&self, digest: TokenDigest, from: IpAddr) -> Result<()> {
         if self.limits.of(digest).is_some() {
             return Ok(());
         }
