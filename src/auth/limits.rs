@@ -179,8 +179,11 @@ impl Auth {
         self.throttle.check_guest(from).map_or_else(Error::TooManyRequests, |()| Error::Unauthorized)
     }
 
-    /// Rejects an unknown auth token without a look-up if its address has sent too many invalid ones.
-    fn check_stranger(&self, digest: TokenDigest, from: IpAddr) -> Result<()> {
+    /// An auth token that is not known here is looked up only while its address has not sent too many bad ones.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub fn check_stranger(&self, digest: TokenDigest, from: IpAddr) -> Result<()> {
         if self.limits.of(digest).is_some() {
             return Ok(());
         }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
+use scheduled_thread_pool::ScheduledThreadPool;
+
 use super::checkpointer::Checkpointer;
 use super::connection::{Connector, LogQuietly, Purpose};
 use super::file::{self, Guard, Ticket};
@@ -91,8 +93,10 @@ impl Db {
         };
         // A thread that hangs keeps its connection.
         let spare = if options.url.is_postgres() { reader::MOST_ABANDONED } else { 0 };
+        let most = options.read_connections.saturating_add(spare);
         let pool = r2d2::Pool::builder()
-            .max_size(options.read_connections.saturating_add(spare))
+            .max_size(most)
+            .thread_pool(connecting_threads(if options.url.is_postgres() { most } else { 1 }))
             .min_idle(Some(1))
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(LogQuietly))
@@ -143,6 +147,12 @@ fn open_file(path: &Path, lock: Option<&ServeLock>) -> Result<Guard> {
     let held = lock.and_then(ServeLock::database);
     Guard::new(path, &real, held)
         .ok_or_else(|| Error::Unavailable(format!("there is no file {}", path.display())))
+}
+
+/// The threads on which the pool connects: one for each connection, as each may hang, and one for the pool's own upkeep.
+fn connecting_threads(connections: u32) -> Arc<ScheduledThreadPool> {
+    let threads = usize::try_from(connections).unwrap_or(1).saturating_add(1);
+    Arc::new(ScheduledThreadPool::builder().num_threads(threads).thread_name_pattern("read-pool-{}").build())
 }
 
 fn no_thread(error: std::io::Error) -> Error {

@@ -21,10 +21,10 @@ pub const HANGS_AFTER: Duration = Duration::from_millis(1500);
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
 pub(super) struct Backend {
     #[diesel(sql_type = Integer)]
-    pid: i32,
-    /// Distinguishes it from a later process with the same number.
+    pub(super) pid: i32,
+    /// Tells it from a later process with the same number.
     #[diesel(sql_type = Text)]
-    started: String,
+    pub(super) started: String,
 }
 
 /// Connects and sets up the session. The error says why it failed.

@@ -59,19 +59,24 @@ struct InHand {
     reads: VecDeque<Box<dyn Read>>,
     /// When the current read began.
     since: Option<Instant>,
+    /// Of the present read, if that is a long one.
+    turn: Option<FairPermit<i64>>,
     is_abandoned: bool,
 }
 
 /// A read with its caller.
 trait Read: Send {
     fn run(self: Box<Self>, lease: &mut Lease<'_>);
+
+    /// Takes the permit of a long read.
+    fn take_turn(&mut self) -> Option<FairPermit<i64>>;
 }
 
 struct Job<T, F> {
     job: F,
     reply: oneshot::Sender<Result<T>>,
-    /// The turn of a long read. It belongs to the work, not to the caller, who may disconnect.
-    _turn: Option<FairPermit<i64>>,
+    /// Of a long read. It goes with the work, not with the caller, who may leave, and back when the thread hangs.
+    turn: Option<FairPermit<i64>>,
 }
 
 impl<T: Send, F: Fn(&mut DbConnection) -> Result<T> + Send> Read for Job<T, F> {
@@ -80,6 +85,10 @@ impl<T: Send, F: Fn(&mut DbConnection) -> Result<T> + Send> Read for Job<T, F> {
         if !self.reply.is_closed() {
             let _ = self.reply.send(lease.read(&self.job));
         }
+    }
+
+    fn take_turn(&mut self) -> Option<FairPermit<i64>> {
+        self.turn.take()
     }
 }
 
@@ -187,7 +196,7 @@ impl Readers {
     {
         let (reply, answer) = oneshot::channel();
         let is_long = turn.is_some();
-        if !self.queue.push(Box::new(Job { job, reply, _turn: turn }), is_long) {
+        if !self.queue.push(Box::new(Job { job, reply, turn }), is_long) {
             return Err(Error::Unavailable("too many reads are waiting".to_owned()));
         }
         answer.await.unwrap_or_else(|_| Err(Error::Unavailable("a reader gave no answer".to_owned())))
@@ -216,19 +225,45 @@ impl Hand {
     /// Returns the next read for this thread, if any.
     fn next(&self) -> Option<Box<dyn Read>> {
         let mut hand = self.lock();
-        let read = hand.reads.pop_front();
+        let mut read = hand.reads.pop_front();
         hand.since = read.as_ref().map(|_| Instant::now());
+        hand.turn = read.as_mut().and_then(|read| read.take_turn());
         read
     }
 
-    /// Removes and returns the reads that have not begun.
+    /// Takes away what has not begun, and gives another long read the turn of the one that hangs.
     fn abandon(&self) -> VecDeque<Box<dyn Read>> {
         let mut hand = self.lock();
         hand.is_abandoned = true;
+        hand.turn = None;
         std::mem::take(&mut hand.reads)
     }
 
     fn lock(&self) -> MutexGuard<'_, InHand> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_long_read_that_hangs_gives_its_turn_back() {
+        let bounds = Bounds { permits: 1, waiting: 1, waiting_per_key: 1, leave_room: false };
+        let turns = FairSemaphore::new(bounds);
+        let turn = turns.acquire(1).await.ok();
+        let (reply, _answer) = oneshot::channel();
+        let hand = Hand::default();
+        hand.lock().reads.push_back(Box::new(Job { job: |_: &mut DbConnection| Ok(()), reply, turn }));
+        let _hangs = hand.next();
+        let next = turns.acquire(2);
+        tokio::pin!(next);
+        let wait = Duration::from_millis(10);
+        assert!(tokio::time::timeout(wait, &mut next).await.is_err(), "there is one turn");
+        hand.abandon();
+        assert!(matches!(tokio::time::timeout(Duration::from_secs(5), next).await, Ok(Ok(_))));
     }
 }

@@ -42,13 +42,13 @@ impl Inner {
             Err(error) => return client.finish(Err(error)).await,
         };
         let charge = self.new_charge(&request, &prepared);
-        let (price, now) = (charge.price, charge.now);
+        let price = charge.price;
         let charged = match self.charge(charge).await {
             Ok(Entry::Held(charged)) => charged,
             Ok(Entry::Answered(receipt)) => return client.finish(Ok(*receipt)).await,
             Err(error) => return client.finish(Err(error)).await,
         };
-        client.start(charged, &prepared.question.model, price, now);
+        client.start(charged, &prepared.question.model, price, charged.created_at);
         let mut heard = Heard::default();
         let end = match place {
             Ok(place) => self.hear(place, &request.message, &prepared, &client, &mut heard).await,
@@ -64,7 +64,7 @@ impl Inner {
             remaining: charged.balance,
             replayed: false,
             state: ChatState::Complete,
-            created_at: now,
+            created_at: charged.created_at,
         };
         self.finish(charged, &prepared, heard, end, receipt, client).await;
     }

@@ -11,10 +11,10 @@ use super::pulse::Pulse;
 use super::transaction::{
     NotBegun, Transactions, begin_in, commit_on, is_lock_timeout, lock_users, locked_among, makes_way,
 };
-use super::watch::Watch;
+use super::watch::{Left, Watch};
 use crate::db::DbConnection;
 use crate::db::connection::Connector;
-use crate::db::postgres::{self, Backend};
+use crate::db::postgres;
 use crate::db::session::Session;
 use crate::error::{Error, Result};
 
@@ -87,15 +87,32 @@ impl Attempt {
         self.watch.as_ref().is_none_or(|watch| watch.touch())
     }
 
-    pub(super) fn terminate(&mut self, backend: &Backend) {
+    /// Takes over what another writer left: its jobs are in the hands of this one from now on, and its connection is ended.
+    pub(super) fn succeed(&mut self, left: &Left) {
+        self.begin_batch(&left.jobs);
+        if left.backends.is_empty() {
+            return;
+        }
+        if let Some(watch) = &self.watch {
+            watch.succeeds(left.backends.clone());
+        }
         match self.connect() {
             Ok(mut session) => {
-                if let Err(error) = postgres::terminate(session.connection(), backend) {
-                    log::warn!("the hanging connection could not be ended: {error}");
+                for backend in &left.backends {
+                    let ended = postgres::terminate(session.connection(), backend);
+                    if !self.is_mine() {
+                        return;
+                    }
+                    if let Err(error) = ended {
+                        log::warn!("the hanging connection could not be ended: {error}");
+                    }
                 }
                 self.session = Some(session);
             }
             Err(why) => log::warn!("the hanging connection could not be ended: {why}"),
+        }
+        if let Some(watch) = &self.watch {
+            watch.succeeds(Vec::new());
         }
     }
 

@@ -25,6 +25,7 @@ use super::jobs::{Jobs, answer, grouped, keys_of, refuse_all, refuse_one, split,
 use super::late::How;
 use super::seat::Crew;
 use super::transaction::Transactions;
+use super::watch::Left;
 use crate::error::Error;
 
 /// The number of times that a batch with an unknown outcome is looked up at once, each time on a new
@@ -42,9 +43,9 @@ impl Writer {
         Writer { attempt, crew }
     }
 
-    /// Ends a connection that hangs, which releases the locks of its transaction.
-    pub(super) fn terminate(&mut self, backend: &crate::db::postgres::Backend) {
-        self.attempt.terminate(backend);
+    /// Takes over from a writer that hangs, and ends its connection, so that the locks of its transaction are released.
+    pub(super) fn succeed(&mut self, left: &Left) {
+        self.attempt.succeed(left);
     }
 
     /// Runs a batch and answers everybody in it, or leaves the rest to the slow lane.
@@ -52,6 +53,9 @@ impl Writer {
     /// On PostgreSQL each set of commands gets its own transaction, because it may lock more rows
     /// than the users' own.
     pub(super) fn run(&mut self, batch: Jobs, how: How) {
+        if !self.attempt.is_mine() {
+            return;
+        }
         let mut batch = waiting(batch);
         if let (Some(late), false) = (&self.crew.late, how.alone) {
             let (held, rest) = late.withdraw(batch);
@@ -59,7 +63,7 @@ impl Writer {
             late.defer(held, How { alone: true, ..how });
         }
         if batch.is_empty() {
-            return;
+            return self.attempt.end_batch();
         }
         self.attempt.begin_batch(&batch);
         let jobs = grouped(batch);

@@ -29,6 +29,8 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How long a user stays in quarantine after the last job that ran into a lock.
 const QUARANTINE: Duration = Duration::from_secs(2);
+const TOO_OLD: &str =
+    "another transaction kept the rows locked that this needs, or a COMMIT could not be looked up in time";
 
 #[derive(Default)]
 pub(super) struct Late {
@@ -59,16 +61,20 @@ struct Deferred {
 /// How to run deferred jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct How {
-    /// Whether an earlier COMMIT of it had an unknown outcome.
+    /// They may have been done: a COMMIT had an unknown outcome, or another writer runs their twins.
     pub again: bool,
     /// Whether to run it without other users' jobs.
     pub alone: bool,
 }
 
 impl Late {
-    /// Takes jobs that could not run now. Those that waited too long, or for which there is no
-    /// room, get a 503.
+    /// Takes in jobs that could not run now. Those that waited too long, and those for which there is no room, are
+    /// answered 503.
+    ///
+    /// Whoever leaves them here still has their twins until its batch ends, and hands them to its successor should it hang.
+    /// So each looks first whether it was done.
     pub(super) fn defer(&self, jobs: Jobs, how: How) {
+        let how = How { again: true, ..how };
         let now = Instant::now();
         let mut refused = Vec::new();
         let mut state = self.lock();
@@ -77,7 +83,7 @@ impl Late {
             let key = job.keys().first().copied();
             let of_one = key.and_then(|key| state.counts.get(&key)).copied().unwrap_or(0);
             if age > GIVE_UP {
-                refused.push((job, too_old(how)));
+                refused.push((job, TOO_OLD));
             } else if state.waiting.len() >= MOST || of_one >= MOST_OF_ONE {
                 refused.push((job, "too many jobs wait for locked rows"));
             } else {
@@ -212,13 +218,6 @@ impl State {
 
 fn refuse(expired: Vec<Deferred>) {
     for deferred in expired {
-        deferred.job.refuse(Error::Unavailable(too_old(deferred.how).to_owned()));
-    }
-}
-
-fn too_old(how: How) -> &'static str {
-    match how.again {
-        true => "the outcome of a COMMIT could not be looked up in time",
-        false => "another transaction kept the rows locked that this needs",
+        deferred.job.refuse(Error::Unavailable(TOO_OLD.to_owned()));
     }
 }

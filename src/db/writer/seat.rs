@@ -80,8 +80,8 @@ impl Seat {
         let (begin, begun) = mpsc::channel();
         let watch = seat.spawn(begun)?;
         *seat.watch() = watch;
-        // The thread waits for this message, so it cannot have ended.
-        let _ = begin.send(Left { jobs: Vec::new(), backend: None });
+        // The thread waits for this, so it cannot have ended.
+        let _ = begin.send(Left { jobs: Vec::new(), backends: Vec::new() });
         Ok(seat)
     }
 
@@ -106,9 +106,7 @@ impl Seat {
             Writer::new(attempt, self.crew.clone())
         };
         let mut writer = new_writer();
-        if let Some(backend) = &left.backend {
-            writer.terminate(backend);
-        }
+        writer.succeed(&left);
         let mut turn = Some((left.jobs, How { again: true, alone: false }));
         while let Some((jobs, how)) = turn {
             if catch_unwind(AssertUnwindSafe(|| writer.run(jobs, how))).is_err() {
@@ -139,9 +137,13 @@ impl Seat {
             Ok(successor) => successor,
             Err(error) => return log::error!("{}: no thread can take over: {error}", self.name),
         };
-        // The current thread may have gone on just now.
-        let Some(left) = watch.abandon(limit, CONNECTS_WITHIN) else { return };
+        // The old thread takes itself off the count once it sees that it is abandoned: it must be on it before.
         self.crew.abandoned.fetch_add(1, Ordering::AcqRel);
+        // It may have gone on in this very moment.
+        let Some(left) = watch.abandon(limit, CONNECTS_WITHIN) else {
+            self.crew.abandoned.fetch_sub(1, Ordering::AcqRel);
+            return;
+        };
         log::warn!(
             "{}: the database has not answered for {} ms: a new connection takes over and looks up {} jobs",
             self.name,

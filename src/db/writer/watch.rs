@@ -23,6 +23,8 @@ struct State {
     /// Twins of all jobs that the writer took and may not have answered yet.
     twins: Vec<Box<dyn Queued>>,
     backend: Option<Backend>,
+    /// The servers' ends of connections that hung before this one, until they are ended.
+    predecessors: Vec<Backend>,
     abandoned: bool,
 }
 
@@ -30,8 +32,8 @@ struct State {
 pub(super) struct Left {
     /// Jobs whose outcome is unknown.
     pub jobs: Vec<Box<dyn Queued>>,
-    /// The server's side of the connection that hangs.
-    pub backend: Option<Backend>,
+    /// The server's ends of the connections that hang.
+    pub backends: Vec<Backend>,
 }
 
 impl Watch {
@@ -65,9 +67,16 @@ impl Watch {
     pub(super) fn connecting(&self, connecting: bool) {
         let mut state = self.lock();
         state.connecting = connecting;
-        if state.since.is_some() {
+        // A connection is watched even where there is no batch yet.
+        if connecting || state.since.is_some() {
             state.since = Some(Instant::now());
         }
+    }
+
+    /// Notes the connections that this writer is about to end: its successor does it should this one hang, too. An empty
+    /// list: they were ended.
+    pub(super) fn succeeds(&self, predecessors: Vec<Backend>) {
+        self.lock().predecessors = predecessors;
     }
 
     pub(super) fn connected_to(&self, backend: Option<Backend>) {
@@ -90,7 +99,9 @@ impl Watch {
             return None;
         }
         state.abandoned = true;
-        Some(Left { jobs: take(&mut state.twins), backend: state.backend.take() })
+        let mut backends = take(&mut state.predecessors);
+        backends.extend(state.backend.take());
+        Some(Left { jobs: take(&mut state.twins), backends })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -102,5 +113,36 @@ impl State {
     fn is_overdue(&self, limit: Duration, connect_limit: Duration) -> bool {
         let limit = if self.connecting { connect_limit } else { limit };
         self.since.is_some_and(|since| since.elapsed() > limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_connection_in_the_making_is_watched_before_the_first_batch() {
+        let watch = Watch::default();
+        assert!(!watch.is_overdue(Duration::ZERO, Duration::ZERO));
+        watch.connecting(true);
+        assert!(watch.is_overdue(LONG, Duration::ZERO));
+        watch.connecting(false);
+        assert!(watch.is_overdue(Duration::ZERO, LONG));
+        watch.release();
+        assert!(!watch.is_overdue(Duration::ZERO, Duration::ZERO));
+    }
+
+    #[test]
+    fn the_third_writer_learns_of_both_connections_that_hang() {
+        let backend = |pid| Backend { pid, started: "today".to_owned() };
+        let watch = Watch::default();
+        watch.hold(Vec::new());
+        watch.succeeds(vec![backend(1)]);
+        watch.connected_to(Some(backend(2)));
+        let left = watch.abandon(Duration::ZERO, LONG).unwrap();
+        assert_eq!(left.backends, [backend(1), backend(2)]);
+        assert!(watch.abandon(Duration::ZERO, LONG).is_none(), "only one writer takes over");
     }
 }
