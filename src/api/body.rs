@@ -20,7 +20,7 @@ use crate::throttle::{Cut, MemoryBudget, MemoryShare};
 pub(crate) const MOST_BYTES: usize = 512 * 1024;
 
 /// Bodies up to this length do not count towards the budget.
-const FREE_BYTES: usize = 4 * 1024;
+pub(super) const FREE_BYTES: usize = 4 * 1024;
 
 /// A body gets one more second for each of these bytes.
 const BYTES_PER_SECOND: usize = 64 * 1024;
@@ -40,6 +40,11 @@ impl Body {
     /// Those of reading it: too large, too slow, not JSON by its content type.
     pub(super) fn json<T: DeserializeOwned>(self) -> Result<Option<T>> {
         Ok(parse(&self.0?.bytes))
+    }
+
+    /// Takes the memory that the body counts towards the budget, if it is large enough to count.
+    pub(super) fn take_memory(&mut self) -> Option<MemoryShare> {
+        self.0.as_mut().ok()?.memory.take()
     }
 
     /// The body as it came.

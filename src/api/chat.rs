@@ -1,5 +1,7 @@
 //! `POST /chat/`: what Tollgate is for.
 
+use std::sync::Arc;
+
 use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -35,9 +37,10 @@ pub(super) async fn create(
     auth: web::Data<Auth>,
     toll: web::Data<Toll>,
     credentials: Credentials,
-    body: Body,
+    mut body: Body,
     http: HttpRequest,
 ) -> Result<HttpResponse> {
+    let memory = body.take_memory();
     let body = body.json::<Request>();
     let in_body = || match &body {
         Ok(Some(Request { token: Some(Value::String(token)), .. })) => TokenDigest::of(token),
@@ -51,11 +54,18 @@ pub(super) async fn create(
     }
     // A rejected message counts, too: it costs the server a look-up, and the client nothing.
     auth.check_message(auth_token, from).await?;
-    let (request, in_parts) = match parse(auth_token, body, &http) {
+    let (mut request, in_parts) = match parse(auth_token, body, &http) {
         Ok(parsed) => parsed,
         // 401 comes before every other refusal.
         Err(error) => return Err(auth.current_user(auth_token).await.err().unwrap_or(error)),
     };
+    if let Some(mut memory) = memory {
+        // The message is in memory until it is answered, however fast its client is.
+        memory.cut_by(None);
+        memory.belong_to(auth.current_user(auth_token).await?.user.id);
+        memory.grow(0).await?;
+        request.memory = Some(Arc::new(memory));
+    }
     if in_parts {
         let opened = event_stream::open(&toll, request).await?;
         auth.used(auth_token);
