@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use super::exchange::PART;
 use super::registry::{Bounds, Full, Registry};
 use super::wire::Socket;
-use super::{Connection, LINGER, Limits, guard};
+use super::{CLOCK_LAG, Connection, LINGER, Limits, guard};
 use crate::config::Config;
 use crate::throttle::MemoryBudget;
 
@@ -85,7 +85,7 @@ where
                 async move { stopping.notified().await }
             })
             .keep_alive(limits.keep_alive)
-            .client_request_timeout(limits.head)
+            .client_request_timeout(limits.head + CLOCK_LAG)
             .client_disconnect_timeout(LINGER)
             .h1_write_buffer_size(PART)
             // A client that closes its connection has left, even while nothing is being written to

@@ -31,6 +31,8 @@ use crate::throttle::{Cut, MemoryBudget, MemoryShare};
 /// How long a client may keep sending after the last response, so that it can read the response
 /// before the connection is closed.
 const LINGER: Duration = Duration::from_secs(3);
+/// actix-http takes its timers from a clock that it sets twice a second, so they may end half a second early.
+const CLOCK_LAG: Duration = Duration::from_millis(500);
 /// How much later a deadline of this module comes than the one that sends a response for the same reason.
 const AFTER_THE_RESPONSE: Duration = Duration::from_millis(500);
 /// How long a body may wait for a place or for memory before its handler reads it.
@@ -135,7 +137,7 @@ impl Connection {
         let Limits { head, body, keep_alive, write, exchange } = self.limits;
         let (waiting, since) = self.waiting.get();
         let (limit, why) = match waiting {
-            Waiting::FirstHead => (head + AFTER_THE_RESPONSE, "no whole head in time"),
+            Waiting::FirstHead => (head + CLOCK_LAG + AFTER_THE_RESPONSE, "no whole head in time"),
             Waiting::NextHead => (head, "no whole head in time"),
             Waiting::NextRequest => (keep_alive, "no further request in time"),
             Waiting::Request { declared } => {
