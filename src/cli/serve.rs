@@ -44,17 +44,18 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     let readiness = services.readiness.clone();
     let served = actix_web::rt::System::new().block_on(server::serve(config, services, listening));
     background.shutdown_background();
-    let closed = db.close(close_until(readiness.draining_since()));
+    let closed = db.close(close_until(readiness.finishing_since()));
     drop(db);
     drop(lock);
     served.map_err(|error| format!("cannot serve on {}: {error}", config.listen.bind))?;
     closed
 }
 
-/// Returns the deadline for closing the database: the process must exit within ten seconds of the signal.
-fn close_until(told: Option<Instant>) -> Instant {
+/// Returns the deadline for closing the database: the process must exit within ten seconds of the
+/// end of `--drain-delay`.
+fn close_until(delay_over: Option<Instant>) -> Instant {
     let least = Instant::now() + Duration::from_millis(800);
-    told.map_or(least, |told| (told + Duration::from_millis(9_700)).max(least))
+    delay_over.map_or(least, |over| (over + Duration::from_millis(9_700)).max(least))
 }
 
 /// Says what the operator should know; answers whether there is a superuser.

@@ -240,7 +240,7 @@ impl Db {
     /// What failed; [`Error::Unavailable`] has the full reason.
     pub fn copy_into(&self, copy: &mut PartialCopy, pace: &mut Pace<'_>) -> Result<()> {
         let Some(file) = &self.inner.file else { return Ok(()) };
-        copy.fill_from_live(file.guard.path(), pace).map_err(unavailable)?;
+        copy.fill_from_live(file.guard.real(), pace).map_err(unavailable)?;
         // Check that the copy came from the file that was opened.
         file.guard.check().map_err(Error::Unavailable)
     }

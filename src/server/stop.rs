@@ -37,6 +37,7 @@ pub(super) fn stop_on_signal(
             let _ = timeout(delay, told()).await;
         }
         log::info!("told to stop: finishing what is in flight");
+        services.readiness.finish();
         let last_moment = Instant::now() + LAST_MOMENT;
         let finish = async {
             services.toll.drain(DRAIN, server.stop(true)).await;

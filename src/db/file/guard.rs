@@ -75,7 +75,8 @@ impl Guard {
         &self.path
     }
 
-    pub(super) fn real(&self) -> &Path {
+    /// Where the file was when it was opened, without symbolic links: its log is beside that.
+    pub(in crate::db) fn real(&self) -> &Path {
         &self.real
     }
 

@@ -29,10 +29,14 @@ pub(super) fn check_source(source: &Path, database: &Path) -> Result<(), CopyErr
 
 /// Rejects a path that is the database or one of its own files.
 pub(super) fn refuse_own_files(database: &Path, path: &Path) -> Result<(), CopyError> {
-    let own = BESIDE.iter().map(|suffix| beside(database, suffix)).chain([database.to_owned()]);
+    // SQLite keeps its files beside the one that a symbolic link leads to.
+    let real = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+    let mut own = [database, real.as_path()].into_iter().flat_map(|database| {
+        BESIDE.iter().map(move |suffix| beside(database, suffix)).chain([database.to_owned()])
+    });
     let (id, name) = (FileId::of(path), absolute(path));
     let is_own = |own: PathBuf| absolute(&own) == name || (id.is_some() && FileId::of(&own) == id);
-    if own.into_iter().any(is_own) { Err(CopyError::Itself(path.to_owned())) } else { Ok(()) }
+    if own.any(is_own) { Err(CopyError::Itself(path.to_owned())) } else { Ok(()) }
 }
 
 /// Returns the path with the true name of its folder.
@@ -48,5 +52,29 @@ pub(super) fn refuse_in_use(path: &Path) -> Result<(), CopyError> {
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Err(CopyError::InUse(path.to_owned())),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::symlink;
+
+    use super::{CopyError, refuse_own_files};
+
+    #[test]
+    fn files_beside_what_a_link_leads_to_belong_to_the_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().join("real");
+        fs::create_dir(&real).unwrap();
+        File::create(real.join("a.db")).unwrap();
+        let link = folder.path().join("link.db");
+        symlink(real.join("a.db"), &link).unwrap();
+        for name in ["a.db", "a.db-wal", "a.db-generation"] {
+            let refused = refuse_own_files(&link, &real.join(name));
+            assert!(matches!(refused, Err(CopyError::Itself(_))), "{name}: {refused:?}");
+        }
+        assert!(refuse_own_files(&link, &folder.path().join("link.db-wal")).is_err());
+        refuse_own_files(&link, &real.join("b.db")).unwrap();
     }
 }

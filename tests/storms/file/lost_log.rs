@@ -34,6 +34,33 @@ fn replace_the_log(database: &TestDatabase) {
     fs::rename(beside(database, "-new"), beside(database, "-wal")).unwrap();
 }
 
+#[test]
+fn a_lost_log_is_saved_once_the_reader_that_kept_it_has_gone() {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let mut server = Server::start(&database, &RICH);
+    let token = server.user("ada");
+    let mut reader = SqliteConnection::establish(database.url()).unwrap();
+    reader.batch_execute("BEGIN; SELECT count(*) FROM users").unwrap();
+    for _ in 0..3 {
+        assert_eq!(server.chat(&token, "Hello").status, 201);
+    }
+    delete_the_log(&database);
+    wait::until("the first attempt to fail", Duration::from_secs(10), || {
+        server.log().contains("could not be saved yet").then_some(())
+    });
+    assert!(!server.log().contains("nothing that was answered is lost"), "{}", server.log());
+    reader.batch_execute("ROLLBACK").unwrap();
+    wait::until("the log to be saved", Duration::from_secs(10), || {
+        server.log().contains("nothing that was answered is lost").then_some(())
+    });
+    drop(reader);
+    server.kill9();
+    let server = Server::start(&database, &RICH);
+    assert_eq!(server.history(&token).len(), 3);
+    drop(server);
+    assert_verified(&database);
+}
+
 /// Every answered chat is there after a restart, as the process still had the log and copied it
 /// into the file.
 #[rstest]
