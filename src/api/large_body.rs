@@ -9,7 +9,7 @@ use actix_web::web;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::body::{BodyReader, MOST_BYTES, check_head, declared_length, parse};
+use super::body::{BodyReader, FREE_BYTES, MOST_BYTES, check_head, declared_length, parse};
 use crate::domain::{Invalid, has_more_values};
 use crate::error::{Error, Result};
 use crate::throttle::{Bounds, FairSemaphore, MemoryShare};
@@ -53,9 +53,10 @@ pub(super) struct Large<T> {
     pub memory: Option<Arc<MemoryShare>>,
 }
 
-/// Whether a body may be larger than usual, by what its head says. One in chunks may become as large as it likes.
+/// Whether a body may be so large that its memory counts, by what its head says. One in chunks may become as large as it
+/// likes.
 pub(super) fn may_be_large(request: &HttpRequest) -> bool {
-    declared_length(request).is_none_or(|length| length > MOST_BYTES)
+    declared_length(request).is_none_or(|length| length > FREE_BYTES)
 }
 
 /// Reads and parses the body of a request. If `user_id` is `None`, the body must not be large.
