@@ -98,10 +98,7 @@ impl Guard {
         &self.connections
     }
 
-    /// Starts to watch the log that the first connection has opened.
-    ///
-    /// # Errors
-    /// When the log is already gone.
+    /// Starts to watch the log that the first connection has opened. Fails if it is already gone.
     pub(in crate::db) fn watch_log(&self) -> Result<(), String> {
         let (log, index) = (beside(&self.real, "-wal"), beside(&self.real, "-shm"));
         let opened = File::open(&log).and_then(|file| Ok((FileId::from(&file.metadata()?), file)));
