@@ -84,7 +84,7 @@ where
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
             })
-            .keep_alive(limits.keep_alive)
+            .keep_alive(limits.keep_alive + CLOCK_LAG)
             .client_request_timeout(limits.head + CLOCK_LAG)
             .client_disconnect_timeout(LINGER)
             .h1_write_buffer_size(PART)

@@ -38,7 +38,8 @@ impl Lock {
             Lock::User => "SELECT 1 FROM users WHERE username = 'user0' FOR NO KEY UPDATE",
             Lock::UserAsForDeletion => "SELECT 1 FROM users WHERE username = 'user0' FOR UPDATE",
             Lock::Conversation => "SELECT 1 FROM conversations FOR UPDATE",
-            Lock::Chats => "SELECT 1 FROM chats FOR UPDATE",
+            // Without a chat of the victim's that is waiting to be settled.
+            Lock::Chats => "SELECT 1 FROM chats WHERE state = 'complete' FOR UPDATE",
             Lock::LedgerEntries => "SELECT 1 FROM ledger_entries FOR UPDATE",
             Lock::AuthTokens => "SELECT 1 FROM auth_tokens FOR UPDATE",
             Lock::Advisory => "SELECT pg_advisory_xact_lock(1), pg_advisory_xact_lock(1953459308, 0)",
