@@ -56,8 +56,9 @@ fn read(address: SocketAddr, token: &str, stop: &AtomicBool, pages: &AtomicUsize
         assert!(answer.body.len() <= MOST_OF_A_PAGE, "a page has {} bytes", answer.body.len());
         match answer.status {
             200 => pages.fetch_add(1, Ordering::Relaxed),
-            // 503: the user's own reads have waited for too long.
-            429 | 503 => rejected.fetch_add(1, Ordering::Relaxed),
+            429 => rejected.fetch_add(1, Ordering::Relaxed),
+            // The user's own reads have waited for too long.
+            503 => 0,
             status => panic!("{status}: {}", answer.text()),
         };
     }
