@@ -35,7 +35,7 @@ fn an_upgrade_keeps_every_row_and_verify_finds_nothing_wrong(#[values(On::Sqlite
     let verified = run_with(&dump.database, &["verify"], "");
     if missing > 0 {
         verified.assert_refused(1, &format!("lacks {missing} migrations: run `tollgate migrate`"));
-        assert_eq!(dump.everything(), before, "whoever only asks changes nothing");
+        assert_eq!(dump.everything(), before, "asking for the status changes nothing");
     }
     let migrated = run_with(&dump.database, &["migrate"], "");
     migrated.assert_good();

@@ -71,7 +71,7 @@ impl Late {
     /// Takes in jobs that could not run now. Those that waited too long, and those for which there is no room, are
     /// answered 503.
     ///
-    /// Whoever leaves them here still has their twins until its batch ends, and hands them to its successor should it hang.
+    /// The writer that leaves them here keeps their twins until its batch ends. If it hangs, its successor gets the twins.
     /// So each looks first whether it was done.
     pub(super) fn defer(&self, jobs: Jobs, how: How) {
         let how = How { again: true, ..how };
