@@ -34,7 +34,8 @@ fn receive(connection: &Connection, bytes: &[u8]) {
 #[test]
 fn each_stage_has_its_limit() {
     let connection = connection();
-    assert_eq!(left(&connection).0, 5);
+    // actix-http's own limit of 5 s answers 408 first, with a clock that may lag.
+    assert_eq!(left(&connection), (5 + 1, "no whole head in time"));
     receive(&connection, b"POST / HTTP/1.1\r\n\r\n");
     connection.begin(Body::Known(3));
     assert_eq!(left(&connection), (15 + 6, "no whole body in time"));
