@@ -78,6 +78,11 @@ impl Auth {
         Auth { db, hasher, throttle, rules, last_uses, limits, usual_cost_learnt, first_run }
     }
 
+    /// Returns the cost of the bcrypt that a log-in with an unknown name takes, in doublings.
+    pub fn cost_of_unknown_names(&self) -> u32 {
+        self.hasher.usual_cost().get()
+    }
+
     /// Drops what the throttles need no longer.
     pub fn housekeeping(&self) {
         self.throttle.housekeeping();

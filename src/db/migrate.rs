@@ -9,7 +9,8 @@ use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::DbConnection;
+use super::connection::Purpose;
+use super::{Db, DbConnection, OwnConnection, postgres};
 use crate::error::Error;
 use crate::schema::compatibility;
 
@@ -42,12 +43,39 @@ pub struct MigrationState {
     pub applied: bool,
 }
 
-/// Applies what is missing; answers the names.
-pub(super) fn up(conn: &mut DbConnection) -> Result<Vec<String>, MigrationError> {
-    // Nearly every start finds nothing to do, and should not wait for a lock that a busy server holds.
-    if state(conn)?.iter().all(|migration| migration.applied) {
-        return Ok(Vec::new());
+impl Db {
+    /// Applies the migrations that are missing, which may take long. Blocks. Safe when several nodes do it at
+    /// once.
+    pub fn migrate(&self) -> Result<Vec<String>, MigrationError> {
+        // Nearly every start finds nothing to do, and should not wait for a lock that a busy server holds.
+        if self.migration_state()?.iter().all(|migration| migration.applied) {
+            return Ok(Vec::new());
+        }
+        up(&mut *self.migrator()?)
     }
+
+    /// Takes the newest migration back. Blocks. Returns its name, or `None` if there is none left.
+    pub fn migrate_down(&self) -> Result<Option<String>, MigrationError> {
+        down(&mut *self.migrator()?)
+    }
+
+    /// Returns which migrations are applied. Blocks.
+    pub fn migration_state(&self) -> Result<Vec<MigrationState>, MigrationError> {
+        let db = self.clone();
+        let state = move || state(&mut *db.migrator()?);
+        if !self.url().is_postgres() {
+            return state();
+        }
+        postgres::in_time(state).map_err(|why| MigrationError::Connect(Error::Unavailable(why)))?
+    }
+
+    fn migrator(&self) -> Result<OwnConnection, MigrationError> {
+        self.own_connection(Purpose::Migrate).map_err(MigrationError::Connect)
+    }
+}
+
+/// Applies the migrations that are missing. Returns their names.
+fn up(conn: &mut DbConnection) -> Result<Vec<String>, MigrationError> {
     locked(conn, |conn| {
         check_compatibility(conn)?;
         let applied = match conn {
@@ -59,7 +87,7 @@ pub(super) fn up(conn: &mut DbConnection) -> Result<Vec<String>, MigrationError>
 }
 
 /// Takes the newest one back.
-pub(super) fn down(conn: &mut DbConnection) -> Result<Option<String>, MigrationError> {
+fn down(conn: &mut DbConnection) -> Result<Option<String>, MigrationError> {
     locked(conn, |conn| {
         check_compatibility(conn)?;
         let reverted = match conn {
@@ -70,7 +98,7 @@ pub(super) fn down(conn: &mut DbConnection) -> Result<Option<String>, MigrationE
     })
 }
 
-pub(super) fn state(conn: &mut DbConnection) -> Result<Vec<MigrationState>, MigrationError> {
+fn state(conn: &mut DbConnection) -> Result<Vec<MigrationState>, MigrationError> {
     check_compatibility(conn)?;
     let recorded = has_table(conn, "__diesel_schema_migrations")?;
     let states = match conn {

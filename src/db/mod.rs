@@ -244,28 +244,6 @@ impl Db {
         // Check that the copy came from the file that was opened.
         file.guard.check().map_err(Error::Unavailable)
     }
-
-    /// Applies the migrations that are missing. Blocks. Safe when several nodes do it at once.
-    pub fn migrate(&self) -> Result<Vec<String>, MigrationError> {
-        let mut conn = self.migrator()?;
-        migrate::up(&mut conn)
-    }
-
-    /// Takes the newest migration back. Blocks. Answers its name, or `None` when there is none left.
-    pub fn migrate_down(&self) -> Result<Option<String>, MigrationError> {
-        let mut conn = self.migrator()?;
-        migrate::down(&mut conn)
-    }
-
-    /// Which migrations are applied. Blocks.
-    pub fn migration_state(&self) -> Result<Vec<MigrationState>, MigrationError> {
-        let mut conn = self.migrator()?;
-        migrate::state(&mut conn)
-    }
-
-    fn migrator(&self) -> Result<OwnConnection, MigrationError> {
-        self.own_connection(Purpose::Migrate).map_err(MigrationError::Connect)
-    }
 }
 
 impl Inner {

@@ -9,12 +9,12 @@ use scheduled_thread_pool::ScheduledThreadPool;
 use super::checkpointer::Checkpointer;
 use super::connection::{Connector, LogQuietly, Purpose};
 use super::file::{self, Guard, Ticket};
-use super::pooler;
 use super::reader::{self, Readers};
-use super::session::Session;
 use super::watchdog::Watchdog;
 use super::writer::Writers;
-use super::{DatabaseUrl, Db, DbConnection, DbOptions, Inner, ServeLock, SqliteFile, unavailable};
+use super::{
+    DatabaseUrl, Db, DbConnection, DbOptions, Inner, ServeLock, SqliteFile, pooler, postgres, unavailable,
+};
 use crate::error::{Error, Result};
 
 /// How long a request waits for a read connection before it gets a 503.
@@ -86,8 +86,10 @@ impl Db {
                 Some(SqliteFile { guard: guard.clone(), checkpointer })
             }
             None => {
-                let first = connector(Purpose::Read).connect_with_reason()?;
-                refuse_pooler(first, &connector(Purpose::Read))?;
+                let connector = connector(Purpose::Read);
+                let cannot_open = format!("cannot open {}", options.url);
+                postgres::in_time(move || refuse_pooler(&connector))
+                    .map_err(|why| Error::Unavailable(format!("{cannot_open}: {why}")))??;
                 None
             }
         };
@@ -160,9 +162,10 @@ fn no_thread(error: std::io::Error) -> Error {
 }
 
 /// # Errors
-/// [`Error::Unavailable`], with advice, if a pooler shares its connections between clients.
-fn refuse_pooler(first: Session, connector: &Connector) -> Result<()> {
-    let (first, _) = first.into_parts();
+/// [`Error::Unavailable`], with advice, if PostgreSQL cannot be reached, or if a pooler shares its connections
+/// between clients.
+fn refuse_pooler(connector: &Connector) -> Result<()> {
+    let (first, _) = connector.connect_with_reason()?.into_parts();
     let (second, _) = connector.connect_with_reason()?.into_parts();
     let (DbConnection::Postgres(mut first), DbConnection::Postgres(mut second)) = (first, second) else {
         return Ok(());

@@ -3,6 +3,8 @@
 //! Each connection has limits on both sides. A peer that vanishes silently is noticed after seconds, not
 //! hours. The server ends a transaction whose node has vanished, so that its locks delay nobody for long.
 
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
@@ -16,6 +18,27 @@ use super::connection::Purpose;
 /// How long a writer may make no progress within a batch before its connection counts as hanging. The server
 /// ends a transaction that has been idle for this time.
 pub const HANGS_AFTER: Duration = Duration::from_millis(1500);
+
+/// How long the first steps with a database may take: connecting, perhaps to several hosts, and short queries.
+const FIRST_STEPS: Duration = Duration::from_secs(25);
+
+/// Runs the first steps with a database, so that a start ends even if PostgreSQL, or a proxy in front of it,
+/// takes the connection and never responds. (The time limits of libpq end with the handshake.)
+///
+/// # Errors
+/// Advice, if it took too long. The thread is then left to itself.
+pub(super) fn in_time<T: Send + 'static>(steps: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    let (tell, told) = mpsc::channel();
+    let thread = thread::Builder::new().name("first-steps".to_owned()).spawn(move || tell.send(steps()));
+    thread.map_err(|error| format!("cannot start a thread: {error}"))?;
+    told.recv_timeout(FIRST_STEPS).map_err(|_| {
+        format!(
+            "PostgreSQL, or a proxy in front of it, accepts connections and has not responded for {} s: \
+             check that it is running and that nothing on the way holds its messages back",
+            FIRST_STEPS.as_secs()
+        )
+    })
+}
 
 /// The server's side of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]

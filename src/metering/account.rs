@@ -34,11 +34,14 @@ pub enum OpenedAccount {
 
 /// Makes the user and its opening entry. A second run of the same operation finds what the first one did.
 pub fn open_account(conn: &mut DbConnection, new: &NewAccount) -> QueryResult<OpenedAccount> {
+    // The name first: on PostgreSQL another run may commit between two lookups, and whoever then sees its user
+    // must see its operation, too.
+    let canonical = new.username.canonical();
+    let is_taken = User::find_by_name(conn, new.username.as_str(), canonical)?.is_some();
     if let Some(entry) = LedgerEntry::find_by_operation(conn, new.operation_id.as_bytes())? {
         return Ok(OpenedAccount::OpenedBefore(entry.user_id));
     }
-    let canonical = new.username.canonical();
-    if User::find_by_name(conn, new.username.as_str(), canonical)?.is_some() {
+    if is_taken {
         return Ok(OpenedAccount::NameTaken);
     }
     User::before_insert(conn)?;

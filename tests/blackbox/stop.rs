@@ -127,6 +127,27 @@ fn a_chat_that_takes_too_long_is_refunded_before_the_server_stops(
     assert_refunded(&database, &token);
 }
 
+/// A chat in progress has the same time after the drain delay as without one.
+#[test]
+fn the_ten_seconds_for_an_exit_begin_when_the_drain_delay_ends() {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    let mut server = Server::start(&database, &["--dummy-delay", "60000", "--drain-delay", "3"]);
+    let token = server.user("ada");
+    let chat = chat_in_flight(server.address(), &token);
+    wait_for_hold(&server, &token);
+    let drained = Instant::now() + Duration::from_secs(3);
+    server.signal(Signal::TERM);
+    wait::until("readiness to end", Duration::from_secs(2), || (!server.is_ready()).then_some(()));
+    assert_eq!(server.tokens(&token), 3900, "it still serves requests");
+    assert_stops_well(&mut server, drained);
+    assert!(Instant::now() > drained, "it stopped before the delay was over");
+    match chat.join().unwrap() {
+        Ok(answer) => assert_eq!(answer.status, 502, "{answer:?}"),
+        Err(broken) => assert_eq!(broken, Broken::NoAnswer),
+    }
+    assert_refunded(&database, &token);
+}
+
 #[rstest]
 fn a_chat_whose_request_was_still_arriving_at_the_signal_is_refunded_too(
     #[values(On::Sqlite, On::Postgres)] on: On,

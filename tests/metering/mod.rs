@@ -1,5 +1,6 @@
 //! Money: races, random histories, and what `verify` finds.
 
+mod accounts;
 mod charge_set;
 mod histories;
 mod idempotency;

@@ -174,3 +174,36 @@ async fn nobody_reaches_an_auth_token_of_somebody_else(#[values(On::Sqlite, On::
     app.delete(&format!("/auth-tokens/{id}/"), &root).await.assert_status(404);
     assert_eq!(app.balance(&ada).await, 4000);
 }
+
+/// Somebody at a signed-in browser cannot guess the owner's password: guesses in any form count together, and
+/// with those at the sign-in.
+#[rstest]
+#[actix_web::test]
+async fn guesses_of_the_own_password_are_limited_like_log_ins(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn_with(on, &["--throttle", "on"]).await else { return };
+    app.user("ada").await;
+    let root = app.superuser("root").await;
+    let edit = format!("/admin/users/{}/edit/", app.id_of("ada"));
+    let staff = root.get(&edit).await.form().with(&[("staff", "1")]);
+    let change = root.get("/admin/password/").await.form().with(&NEW_TWICE);
+    let mut guesses = 0;
+    let limited = loop {
+        let with = |form: &Form, field| form.clone().with(&[(field, "a wrong guess")]);
+        let form =
+            if guesses % 2 == 0 { with(&staff, "own_password") } else { with(&change, "old_password") };
+        let page = root.send(&form).await;
+        if page.status() == 429 {
+            break page;
+        }
+        page.assert_status(400);
+        guesses += 1;
+        assert!(guesses < 20, "guesses have no limit");
+    };
+    assert!(guesses <= 5, "{guesses} guesses were checked");
+    assert!(limited.answer.header("retry-after").is_some());
+    // Not even the right password is checked any more.
+    root.send(&staff.with(&[("own_password", PASSWORD)])).await.assert_status(429);
+    root.send(&change.with(&[("old_password", PASSWORD)])).await.assert_status(429);
+    assert_eq!(app.count("users WHERE username = 'ada' AND is_staff"), 0);
+    root.get("/admin/").await.assert_status(200);
+}

@@ -1,10 +1,11 @@
 //! A proxy in front of PostgreSQL. It can lose the response to a COMMIT (the commit is done, but the client
-//! does not learn of it), and it can stall: it keeps all connections open and passes nothing on.
+//! does not learn of it), and it can stall: it keeps all connections open and passes nothing on. It can
+//! also let each new connection stop at a chosen point.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 #[derive(Default)]
@@ -18,11 +19,24 @@ struct Orders {
     stall_at_commit: AtomicBool,
     refuse: AtomicBool,
     refuse_then: AtomicBool,
+    /// New connections stop after one message fewer of their client. 0: they do not.
+    stop_at_message: AtomicU32,
+    /// The number of connections that have stopped at that point.
+    stopped: AtomicU32,
+    /// Both ends of each connection.
+    open: Mutex<Vec<TcpStream>>,
 }
 
 impl Orders {
     fn wait_while_stalled(&self) {
         while self.stalled.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn stop_here(&self) {
+        self.stopped.fetch_add(1, Ordering::SeqCst);
+        while self.stop_at_message.load(Ordering::SeqCst) != 0 {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -89,6 +103,26 @@ impl Proxy {
         self.orders.stalled.store(false, Ordering::SeqCst);
     }
 
+    /// Closes all connections. From now on, each new one passes on this number of messages of its client (a
+    /// query, or a part of the handshake) and then nothing more, but stays open.
+    pub fn stop_new_connections_after(&self, messages: u32) {
+        self.orders.stopped.store(0, Ordering::SeqCst);
+        self.orders.stop_at_message.store(messages + 1, Ordering::SeqCst);
+        for end in self.orders.open.lock().unwrap().drain(..) {
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// The number of connections that have stopped there so far.
+    pub fn stopped_connections(&self) -> u32 {
+        self.orders.stopped.load(Ordering::SeqCst)
+    }
+
+    /// The connections that have stopped go on, and new ones do not stop.
+    pub fn go_on(&self) {
+        self.orders.stop_at_message.store(0, Ordering::SeqCst);
+    }
+
     /// Like [`Proxy::lose_commit`], and after it nobody gets through any more.
     pub fn lose_commit_and_refuse(&self, number: u32) {
         self.orders.refuse_then.store(true, Ordering::SeqCst);
@@ -116,6 +150,8 @@ fn host_of(url: &str) -> &str {
 fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
     let cut = Arc::new(AtomicBool::new(false));
     let (from_client, to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    orders.open.lock().unwrap().extend([client.try_clone().unwrap(), server.try_clone().unwrap()]);
+    let mut messages_left = orders.stop_at_message.load(Ordering::SeqCst);
     let from_server_is_cut = cut.clone();
     let watched = orders.clone();
     std::thread::spawn(move || {
@@ -125,6 +161,10 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
                 watched.stalled.store(true, Ordering::SeqCst);
             }
             watched.wait_while_stalled();
+            if messages_left == 1 {
+                watched.stop_here();
+            }
+            messages_left = messages_left.saturating_sub(1);
             if is_commit && watched.loses_this_commit() {
                 cut.store(true, Ordering::SeqCst);
             }
@@ -145,7 +185,7 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
 }
 
 /// Copies until one side ends or `pass` says no; then neither side hears anything any more.
-fn copy(mut from: TcpStream, mut to: TcpStream, pass: impl Fn(&[u8]) -> bool) {
+fn copy(mut from: TcpStream, mut to: TcpStream, mut pass: impl FnMut(&[u8]) -> bool) {
     let mut buffer = [0; 65_536];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
         if !pass(&buffer[..count]) || to.write_all(&buffer[..count]).is_err() {

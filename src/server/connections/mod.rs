@@ -109,6 +109,8 @@ struct Wire {
     framing: Framing,
     /// Bytes that followed the current request.
     carried: BytesMut,
+    /// Their share of the budget, if they are many.
+    carried_share: Option<MemoryShare>,
     /// The task to wake when more may be passed on.
     gated: Option<Waker>,
     /// Bytes of the current head, or of its body.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::io::ReadBuf;
+
 use super::registry::{Bounds, Registry};
 use super::*;
 
@@ -113,4 +115,18 @@ fn one_request_is_passed_on_at_a_time() {
     assert_eq!(left(&connection).0, 5, "the next head has begun");
     connection.stalls();
     assert!(!connection.may_read(), "while the client takes no response");
+}
+
+#[test]
+fn bytes_behind_a_request_count_towards_the_memory_budget_until_they_are_passed_on() {
+    let connection = connection();
+    let mut bytes = b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nX: ".to_vec();
+    bytes.resize(18 + 60_000, b'x');
+    assert_eq!(connection.pass_fresh(&bytes), 18);
+    assert_eq!(connection.budget.used(), 60_000);
+    connection.begin(Body::None);
+    connection.finish(true);
+    let mut space = vec![0; 70_000];
+    assert!(connection.pass_carried(&mut ReadBuf::new(&mut space)));
+    assert_eq!(connection.budget.used(), 60_000, "as a head, and no longer twice");
 }

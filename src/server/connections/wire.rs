@@ -94,7 +94,7 @@ impl Connection {
     }
 
     /// Passes on bytes that followed the previous request. Returns `false` if there are none.
-    fn pass_carried(&self, buffer: &mut ReadBuf<'_>) -> bool {
+    pub(super) fn pass_carried(&self, buffer: &mut ReadBuf<'_>) -> bool {
         let mut wire = self.wire.borrow_mut();
         let wire = &mut *wire;
         let most = wire.carried.len().min(buffer.remaining());
@@ -108,6 +108,7 @@ impl Connection {
         wire.carried.advance(passed);
         if wire.carried.is_empty() {
             wire.carried = Default::default();
+            wire.carried_share = None;
         }
         self.note_passed(wire, passed, was_between);
         true
@@ -123,6 +124,11 @@ impl Connection {
         let was_between = wire.framing.is_between();
         let passed = wire.framing.pass(bytes);
         wire.carried.extend_from_slice(bytes.get(passed..).unwrap_or_default());
+        let carried = wire.carried.len() as u64;
+        if carried > FIRST_BUFFER {
+            let share = wire.carried_share.insert(self.budget.share(Some(self.cut().clone())));
+            share.add(carried);
+        }
         self.note_passed(wire, passed, was_between);
         passed
     }

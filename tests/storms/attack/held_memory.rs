@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use rstest::rstest;
 use serde_json::json;
 
 use super::storm::{Storm, size};
@@ -69,19 +70,30 @@ fn large_bodies_of_known_users_stay_within_the_memory_budget() {
     storm.end("large bodies", &figures);
 }
 
-#[test]
-fn histories_that_are_not_read_stay_within_the_memory_budget() {
+#[rstest]
+fn histories_that_are_not_read_stay_within_the_memory_budget(#[values(false, true)] many_users: bool) {
     let limit = size(30, 5).to_string();
     let Some(storm) = Storm::begin(&["--write-timeout", &limit]) else { return };
-    let token = storm.server.user("ada");
-    for _ in 0..size(40, 3) {
-        assert_eq!(storm.server.chat(&token, &"\u{1f422}".repeat(32_000)).status, 201);
+    let (accounts, count) = if many_users { (size(20, 2), size(1000, 8)) } else { (1, size(100, 4)) };
+    let tokens = users(&storm.server, accounts);
+    let long = "\u{1f422}".repeat(32_000);
+    for token in &tokens {
+        for _ in 0..size(40, 3) {
+            assert_eq!(storm.server.chat(token, &long).status, 201);
+        }
     }
-    let request =
-        format!("GET /chats/?limit=200 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n");
-    let streams = storm.connect(size(100, 4), |_| request.clone().into_bytes(), true);
-    let closed = storm.await_closed(&streams, Duration::from_secs(60));
-    let figures = format!("{} connections, closed after {:.1} s", streams.len(), closed.as_secs_f64());
+    let request = |number: usize| {
+        let token = &tokens[number % tokens.len()];
+        format!("GET /chats/?limit=200 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n")
+            .into_bytes()
+    };
+    let streams = storm.connect(count, request, true);
+    let closed = storm.await_closed(&streams, Duration::from_secs(90));
+    let figures = format!(
+        "{} connections of {accounts} users, closed after {:.1} s",
+        streams.len(),
+        closed.as_secs_f64()
+    );
     storm.end("histories that are not read", &figures);
 }
 

@@ -3,6 +3,7 @@
 mod addresses;
 mod half_open;
 mod held_memory;
+mod large_prompts;
 mod lifetimes;
 mod log_ins;
 mod reads;

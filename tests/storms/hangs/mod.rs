@@ -5,6 +5,7 @@ mod crowd;
 mod locks;
 mod nodes;
 mod party;
+mod points;
 mod pooler;
 mod probe;
 mod readiness;
