@@ -17,8 +17,8 @@ pub use listen::Listen;
 pub use upstream::{Limits, UpstreamArgs};
 use values::log_filter;
 
+use crate::chat::Prices;
 use crate::db::{DatabaseUrl, DbOptions, HANGS_AFTER};
-use crate::metering::Prices;
 use crate::responder::{Dummy, Responder};
 
 /// All settings. They may stand before or after a command.

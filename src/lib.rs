@@ -1,24 +1,41 @@
 //! Tollgate: a metered chat server. It sells chat messages against a prepaid token balance.
 //!
-//! The map, in the direction in which modules may use each other (`docs/architecture.md` has the reasons):
+//! The modules, from top to bottom. Each uses only those below it (`docs/architecture.md`).
 //!
-//! | module | what it holds |
+//! | module | what it contains |
 //! | --- | --- |
-//! | [`server`], [`cli`], [`config`] | the HTTP server, the commands and every setting; they put the rest together |
-//! | [`api`], [`admin`], [`pages`] | one file a resource: extract, parse, one call, respond |
-//! | [`auth`], [`metering`], [`responder`] | who it is; what it costs (the only mover of money); what answers |
-//! | [`administration`] | what administrators do, with the history of it |
-//! | [`follower`], [`search`] | what the panel looks things up in, filled in behind the charges |
-//! | [`models`] | one file a table: rows and queries |
-//! | [`db`], [`schema`] | connections, migrations, reading, and the writer that commits in groups |
-//! | [`domain`], [`error`], [`clock`], [`throttle`], [`client_address`] | values made only by parsing, the one error type, time, limits, proxies |
+//! | `main` | starts the command line |
+//! | [`cli`] | the commands; puts the parts together |
+//! | [`server`] | the HTTP server: sockets, middleware, housekeeping |
+//! | [`pages`] | the start page and the static files |
+//! | [`admin`] | the panel: lists, forms and pages for administrators |
+//! | [`api`] | the HTTP API, one file per resource: extract, parse, one call, respond |
+//! | [`config`] | every setting |
+//! | [`administration`] | what administrators do; each verb records itself in one transaction |
+//! | [`follower`] | fills in, behind the charges, what the panel looks things up in |
+//! | [`search`] | search terms and the index of them |
+//! | [`chat`] | the life of a chat: charge, answer, settle |
+//! | [`responder`] | what answers: the dummy, or an upstream |
+//! | [`auth`] | who somebody is: log-in, sessions, auth tokens, passwords |
+//! | [`audit`] | who did what to what; the panel shows it as History |
+//! | [`metering`] | what a chat costs; the only module that moves money |
+//! | [`models`] | one file per table: rows and queries |
+//! | [`db`] | connections, migrations, read and write, the SQLite file |
+//! | [`schema`] | the tables, as Diesel sees them |
+//! | [`error`] | the one error type and how it is rendered |
+//! | [`throttle`] | limits and fair queues |
+//! | [`domain`] | values that can only be made by parsing |
+//! | [`clock`] | the time |
+//! | [`client_address`] | the client behind trusted proxies |
 
 #![forbid(unsafe_code)]
 
 pub mod admin;
 pub mod administration;
 pub mod api;
+pub mod audit;
 pub mod auth;
+pub mod chat;
 pub mod cli;
 pub mod client_address;
 pub mod clock;

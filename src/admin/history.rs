@@ -12,7 +12,7 @@ use super::list::{
 use super::names::Named;
 use super::page::{Frame, page};
 use super::{PageError, id};
-use crate::administration::{Action, ObjectKind};
+use crate::audit::{Action, ObjectKind};
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
 use crate::models::list::{Condition, SortKey, Value};

@@ -1,10 +1,10 @@
 //! Anonymising a user: who it was and what was said goes, the amounts stay. The ledger is append-only, so a user is
 //! never deleted.
 
+use super::Reason;
 use super::bulk::{Bulk, BulkKind, BulkRequest, insert};
 use super::names::{forget_names, names_of};
-use super::{Action, Actor, Deed, Reason};
-use crate::auth::about_user;
+use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::domain::{OperationId, Username};
@@ -114,8 +114,8 @@ pub async fn anonymise_user(
         Session::delete_all_of(conn, user_id, None)?;
         PanelSettings::delete(conn, user_id)?;
         let active = [Change::new("active", super::users::yes_no(stored.is_active), "no")];
-        let deed = Deed { changes: &active, ..about_user(Action::Anonymise, user_id) };
-        own_actor.record(conn, &deed, now)?;
+        let event = Event { changes: &active, ..Event::about_user(Action::Anonymise, user_id) };
+        own_actor.record(conn, &event, now)?;
         // The worker has to know which name to look for; it forgets it when it is done.
         let request = BulkRequest { selection: stored.username.clone(), ..request.clone() };
         Ok(Anonymised::Started(insert(conn, &own_actor, &request, now)?))

@@ -1,7 +1,6 @@
 //! Balances: one user's adjustment, a chat's refund, a hold's release. The money is `metering`'s; the history is ours.
 
-use super::{Action, Actor, Deed, ObjectKind};
-use crate::auth::about_user;
+use crate::audit::{Action, Actor, Event, ObjectKind};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{Invalid, OperationId};
@@ -87,12 +86,12 @@ pub(super) fn adjust_and_record(
     let adjusted = metering::adjust(conn, adjustment)?;
     if let Adjusted::Done { balance } = adjusted {
         let changes = [Change::new("tokens", balance - adjustment.amount, balance)];
-        let deed = Deed {
+        let event = Event {
             changes: &changes,
             note: &adjustment.note,
-            ..about_user(Action::Adjust, adjustment.user_id)
+            ..Event::about_user(Action::Adjust, adjustment.user_id)
         };
-        actor.record(conn, &deed, adjustment.now)?;
+        actor.record(conn, &event, adjustment.now)?;
     }
     Ok(adjusted)
 }
@@ -108,16 +107,16 @@ pub(super) fn record_adjustments(
         .iter()
         .map(|(_, balance)| [Change::new("tokens", balance - adjustment.amount, balance)])
         .collect();
-    let deeds: Vec<Deed<'_>> = balances
+    let events: Vec<Event<'_>> = balances
         .iter()
         .zip(&changes)
-        .map(|((user_id, _), changes)| Deed {
+        .map(|((user_id, _), changes)| Event {
             changes,
             note: &adjustment.note,
-            ..about_user(Action::Adjust, *user_id)
+            ..Event::about_user(Action::Adjust, *user_id)
         })
         .collect();
-    Ok(actor.record_all(conn, &deeds, adjustment.now)?)
+    Ok(actor.record_all(conn, &events, adjustment.now)?)
 }
 
 /// Digits, with or without commas between groups of three. A comma anywhere else is somebody's decimal point, which must
@@ -208,8 +207,8 @@ fn record_chat(
     note: &str,
     now: chrono::NaiveDateTime,
 ) -> Result<()> {
-    let deed = Deed { action, kind: ObjectKind::Chat, id: chat_id, user_id: Some(user_id), changes, note };
-    Ok(actor.record(conn, &deed, now)?)
+    let event = Event { action, kind: ObjectKind::Chat, id: chat_id, user_id: Some(user_id), changes, note };
+    Ok(actor.record(conn, &event, now)?)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! A user's own limits, in the place of those that the settings have for everybody.
 
-use super::{Action, Actor, Deed};
-use crate::auth::about_user;
+use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::error::Result;
@@ -39,7 +38,11 @@ pub async fn set_limits(
             return Ok(LimitsSet::Conflict(Box::new(stored)));
         }
         User::set_limits(conn, user_id, wanted)?;
-        actor.record(conn, &Deed { changes: &changes, ..about_user(Action::Change, user_id) }, now)?;
+        actor.record(
+            conn,
+            &Event { changes: &changes, ..Event::about_user(Action::Change, user_id) },
+            now,
+        )?;
         Ok(LimitsSet::Done(changes))
     };
     db.write(Scope::user(user_id), job).await

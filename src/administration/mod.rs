@@ -3,29 +3,26 @@
 //! A verb takes the [`Actor`] who does it, answers refusals as values, and may be sent twice without harm.
 
 mod anonymise;
-mod audit;
 mod auth_tokens;
 mod balances;
 mod bulk;
+mod bulk_worker;
 mod limits;
 mod models;
 mod names;
-mod passwords;
 mod settings;
 mod users;
 mod verifications;
 
 pub use anonymise::{Anonymised, WhatGoes, anonymise_user, what_goes};
-pub use audit::{Action, Actor, ObjectKind, forget_history};
-pub(crate) use audit::{COMMAND_LINE, Deed};
-pub use auth_tokens::{edit_auth_token, make_auth_token, revoke_auth_token};
+pub use auth_tokens::edit_auth_token;
 pub use balances::{
     REASON_LENGTH, Reason, adjust, adjust_balance, parse_amount, refund_chat, release_hold, whole_number,
 };
-pub use bulk::{Bulk, BulkKind, BulkRequest, MOST_ROWS, finish_all};
+pub use bulk::{Bulk, BulkKind, BulkRequest, MOST_ROWS};
+pub use bulk_worker::{finish_all, work as work_on_bulk_operations};
 pub use limits::{LimitsSet, MOST_LIMIT, set_limits};
 pub use models::{MOST_PRICE, ModelEdit, ModelEdited, edit_model};
-pub use passwords::{Keep, parse_password_for, set_user_password};
 pub use settings::store_settings;
 pub use users::{Edited, UserEdit, UserToAdd, add_user, edit_user, log_out_everywhere, set_active};
 pub use verifications::{end_interrupted_verifications, start_verification};

@@ -1,7 +1,7 @@
 //! Models: taking one off the offer and putting it back, and what it costs.
 
 use super::users::yes_no;
-use super::{Action, Actor, Deed, ObjectKind};
+use crate::audit::{Action, Actor, Event, ObjectKind};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::error::Result;
@@ -43,7 +43,7 @@ pub async fn edit_model(db: &Db, actor: &Actor, edit: ModelEdit) -> Result<Model
             let stored = Model::find(conn, edit.model_id)?.unwrap_or(stored);
             return Ok(ModelEdited::Conflict(Box::new(stored)));
         }
-        let deed = Deed {
+        let event = Event {
             action: Action::Change,
             kind: ObjectKind::Model,
             id: stored.id,
@@ -51,7 +51,7 @@ pub async fn edit_model(db: &Db, actor: &Actor, edit: ModelEdit) -> Result<Model
             changes: &changes,
             note: "",
         };
-        actor.record(conn, &deed, now)?;
+        actor.record(conn, &event, now)?;
         Ok(ModelEdited::Done(changes))
     };
     db.write(Scope::none(), job).await

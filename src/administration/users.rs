@@ -3,8 +3,7 @@
 use chrono::NaiveDateTime;
 
 use super::balances::reused;
-use super::{Action, Actor, Deed};
-use crate::auth::about_user;
+use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{OperationId, Username};
@@ -84,7 +83,7 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
             Change::new("staff", "", yes_no(is_staff)),
             Change::new("superuser", "", yes_no(account.is_superuser)),
         ];
-        actor.record(conn, &Deed { changes: &changes, ..about_user(Action::Add, id) }, now)?;
+        actor.record(conn, &Event { changes: &changes, ..Event::about_user(Action::Add, id) }, now)?;
         Ok(Some(id))
     };
     let added = match db.write(Scope::none(), job.clone()).await {
@@ -153,7 +152,7 @@ fn apply(conn: &mut DbConnection, actor: &Actor, edit: &UserEdit, now: NaiveDate
         (false, true) if changes.len() == 1 => Action::Reactivate,
         _ => Action::Change,
     };
-    actor.record(conn, &Deed { changes: &changes, ..about_user(action, stored.id) }, now)?;
+    actor.record(conn, &Event { changes: &changes, ..Event::about_user(action, stored.id) }, now)?;
     Ok(Edited::Done(changes))
 }
 
@@ -230,7 +229,7 @@ pub async fn set_active(db: &Db, actor: &Actor, user_id: i64, is_active: bool) -
             log_out(conn, user_id, now)?;
         }
         let action = if is_active { Action::Reactivate } else { Action::Deactivate };
-        actor.record(conn, &Deed { changes: &changes, ..about_user(action, user_id) }, now)?;
+        actor.record(conn, &Event { changes: &changes, ..Event::about_user(action, user_id) }, now)?;
         Ok(Edited::Done(changes))
     };
     db.write(Scope::users(locked), job).await
@@ -244,8 +243,8 @@ pub async fn log_out_everywhere(db: &Db, actor: &Actor, user_id: i64) -> Result<
         if ended != (0, 0) {
             let changes =
                 [Change::new("auth tokens revoked", "", ended.0), Change::new("sessions ended", "", ended.1)];
-            let deed = Deed { changes: &changes, ..about_user(Action::LogOutEverywhere, user_id) };
-            actor.record(conn, &deed, now)?;
+            let event = Event { changes: &changes, ..Event::about_user(Action::LogOutEverywhere, user_id) };
+            actor.record(conn, &event, now)?;
         }
         Ok(ended)
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::{Action, Actor, Deed, ObjectKind};
+use crate::audit::{Action, Actor, Event, ObjectKind};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::error::Result;
@@ -30,7 +30,7 @@ pub async fn start_verification(db: &Db, actor: &Actor) -> Result<bool> {
             return Ok(None);
         }
         let id = Verification::start(conn, actor.user_id, now)?;
-        let deed = Deed {
+        let event = Event {
             action: Action::Start,
             kind: ObjectKind::Verification,
             id,
@@ -38,7 +38,7 @@ pub async fn start_verification(db: &Db, actor: &Actor) -> Result<bool> {
             changes: &[],
             note: "",
         };
-        actor.record(conn, &deed, now)?;
+        actor.record(conn, &event, now)?;
         Ok(Some(id))
     };
     let Some(id) = db.write(Scope::none(), job).await? else { return Ok(false) };

@@ -13,10 +13,10 @@ use super::event_stream::{self, Opened, event};
 use super::idempotency::key_of;
 use super::receipt::{add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
+use crate::chat::{ChatRequest, Event, Prompt, Toll};
 use crate::client_address::client_of;
 use crate::domain::{Fingerprint, Invalid, Message, TokenDigest};
 use crate::error::{Error, Result};
-use crate::metering::{ChatRequest, Event, Prompt, Toll};
 
 /// A value of a wrong type must not hide the other fields: the contract has an order of checks.
 #[derive(Default, Deserialize)]

@@ -9,8 +9,8 @@ use futures_util::stream;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
+use crate::chat::{ChatRequest, ChatStream, Event, Toll};
 use crate::error::{Error, Result};
-use crate::metering::{ChatRequest, ChatStream, Event, Toll};
 
 /// How long the first part is waited for before the head is sent: what fails until then is told by a status.
 const HEAD_WAITS: Duration = Duration::from_secs(5);

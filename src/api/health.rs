@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use tokio::time::{self, timeout, timeout_at};
 
 use crate::auth::{Auth, Credentials};
+use crate::chat::Toll;
 use crate::client_address::client_of;
 use crate::clock::rfc3339;
 use crate::db::{Db, NotReady};
 use crate::error::{Error, Result};
-use crate::metering::Toll;
 use crate::models::User;
 use crate::responder::Health;
 

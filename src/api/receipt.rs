@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponseBuilder;
 
-use crate::metering::{Receipt, Started};
+use crate::chat::{Receipt, Started};
 use crate::models::ChatState;
 
 /// Adds `X-Tokens-Charged`, `X-Tokens-Remaining` and `X-Chat-Id`.

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use chrono::{NaiveDateTime, TimeDelta};
 
 use super::{Auth, CurrentUser};
-use crate::administration::{Actor, make_auth_token, revoke_auth_token};
+use crate::audit::{Action, Actor, Event, time_text};
 use crate::clock;
 use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::domain::{Invalid, PlainToken};
 use crate::error::{Error, Result};
-use crate::models::{AuthToken, NewAuthToken, User};
+use crate::models::{AuthToken, Change, NewAuthToken, User};
 
 /// Named auth tokens that a user may have alive at once.
 const NAMED_TOKENS: i64 = 100;
@@ -69,18 +69,15 @@ impl Auth {
         from: IpAddr,
         request: AuthTokenRequest,
     ) -> Result<MadeAuthToken> {
-        match recorded_actor(&current.user, from) {
-            Some(actor) => make_auth_token(self, &actor, current.user.id, request).await,
-            None => self.make_auth_token_and(current.user.id, request, |_, _| Ok(())).await,
-        }
+        self.make_auth_token(recorded_actor(&current.user, from), current.user.id, request).await
     }
 
-    /// Makes an auth token and runs `and` in the same transaction.
-    pub(crate) async fn make_auth_token_and(
+    /// Makes an auth token for a user, and records it if there is an actor.
+    pub async fn make_auth_token(
         &self,
+        actor: Option<Actor>,
         user_id: i64,
         request: AuthTokenRequest,
-        and: impl Fn(&mut DbConnection, &AuthToken) -> Result<()> + Send + Sync + 'static,
     ) -> Result<MadeAuthToken> {
         let now = clock::now();
         let plain = PlainToken::generate()?;
@@ -101,7 +98,9 @@ impl Auth {
             }
             let made = new.insert(conn)?;
             AuthToken::prune_ended(conn, user_id, ENDED_TOKENS, now)?;
-            and(conn, &made)?;
+            if let Some(actor) = &actor {
+                record_made(conn, actor, &made)?;
+            }
             Ok(Some(made))
         };
         match self.db.write(Scope::user(user_id), job).await? {
@@ -124,14 +123,8 @@ impl Auth {
     /// # Errors
     /// [`Error::NotFound`] if the user has no live auth token with this id.
     pub async fn revoke_own_auth_token(&self, current: &CurrentUser, from: IpAddr, id: i64) -> Result<()> {
-        let (user_id, now) = (current.user.id, clock::now());
-        let revoked = match recorded_actor(&current.user, from) {
-            Some(actor) => revoke_auth_token(&self.db, &actor, user_id, id).await?,
-            None => {
-                let job = move |conn: &mut DbConnection| Ok(AuthToken::revoke(conn, user_id, id, now)?);
-                self.db.write(Scope::user(user_id), job).await?
-            }
-        };
+        let actor = recorded_actor(&current.user, from);
+        let revoked = revoke_auth_token(&self.db, actor, current.user.id, id).await?;
         if revoked { Ok(()) } else { Err(Error::NotFound) }
     }
 
@@ -161,6 +154,50 @@ impl Auth {
             after = last;
         }
     }
+}
+
+fn record_made(conn: &mut DbConnection, actor: &Actor, made: &AuthToken) -> Result<()> {
+    let changes = [
+        Change::new("name", "", made.name.as_deref().unwrap_or_default()),
+        Change::new("first characters", "", &made.first_characters),
+        Change::new("expires", "", time_text(made.expires_at)),
+    ];
+    let event = Event { changes: &changes, ..Event::about_auth_token(Action::Add, made.id, made.user_id) };
+    Ok(actor.record(conn, &event, made.created_at)?)
+}
+
+/// Revokes an auth token of a user, and records it if there is an actor. Returns `false` if it had already
+/// ended or does not exist.
+pub async fn revoke_auth_token(db: &Db, actor: Option<Actor>, user_id: i64, id: i64) -> Result<bool> {
+    let now = clock::now();
+    let job = move |conn: &mut DbConnection| match &actor {
+        Some(actor) => revoke_and_record(conn, actor, id, user_id, "", now),
+        None => Ok(AuthToken::revoke(conn, user_id, id, now)?),
+    };
+    db.write(Scope::user(user_id), job).await
+}
+
+/// Revokes an auth token of a user and records it, in the caller's transaction. Returns `false` if it had
+/// already ended or does not exist. A second run with the same `now` changes nothing.
+pub(crate) fn revoke_and_record(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    id: i64,
+    user_id: i64,
+    note: &str,
+    now: NaiveDateTime,
+) -> Result<bool> {
+    let Some(stored) = AuthToken::find(conn, id)? else { return Ok(false) };
+    if stored.revoked_at == Some(now) {
+        return Ok(true);
+    }
+    if !AuthToken::revoke(conn, user_id, id, now)? {
+        return Ok(false);
+    }
+    let changes = [Change::new("revoked", "", time_text(Some(now)))];
+    let event = Event { changes: &changes, note, ..Event::about_auth_token(Action::Revoke, id, user_id) };
+    actor.record(conn, &event, now)?;
+    Ok(true)
 }
 
 /// Returns the actor to record in the history when users change their own auth tokens. `None` for a user

@@ -9,8 +9,7 @@ use super::Auth;
 use super::hasher::Place;
 use super::register::{parse, superuser_account};
 use super::security_log::{Attempt, Refused};
-use super::sessions::about_user;
-use crate::administration::{Action, Actor, Deed};
+use crate::audit::{Action, Actor, Event};
 use crate::db::{DbConnection, Scope};
 use crate::domain::{RequestId, SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
@@ -106,12 +105,12 @@ impl Auth {
                         Change::new("username", "", account.username.as_str()),
                         Change::new("superuser", "", "yes"),
                     ];
-                    let deed = Deed {
+                    let event = Event {
                         changes: &changes,
                         note: "by the first-run link",
-                        ..about_user(Action::Add, id)
+                        ..Event::about_user(Action::Add, id)
                     };
-                    actor.record(conn, &deed, account.now)?;
+                    actor.record(conn, &event, account.now)?;
                     Ok(User::find(conn, id)?.map(Ok))
                 }
                 OpenedAccount::OpenedBefore(id) => Ok(User::find(conn, id)?.map(Ok)),

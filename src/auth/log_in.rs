@@ -6,9 +6,8 @@ use super::auth_tokens::ENDED_TOKENS;
 use super::hasher::Place;
 use super::password_hash::Verified;
 use super::security_log::{Attempt, Refused};
-use super::sessions::about_user;
 use super::{Auth, CurrentUser};
-use crate::administration::{Action, Actor, Deed};
+use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{DbConnection, Scope};
 use crate::domain::{LoginName, Password, PlainToken, RequestId};
@@ -181,8 +180,9 @@ impl Auth {
             // A second run of this job finds nothing left to end.
             if ended > 0 {
                 let changes = [Change::new("auth tokens revoked", "", ended)];
-                let deed = Deed { changes: &changes, ..about_user(Action::LogOutEverywhere, user_id) };
-                actor.record(conn, &deed, now)?;
+                let event =
+                    Event { changes: &changes, ..Event::about_user(Action::LogOutEverywhere, user_id) };
+                actor.record(conn, &event, now)?;
             }
             Ok(())
         };

@@ -19,7 +19,8 @@ mod security_log;
 mod sessions;
 mod usual_cost;
 
-pub use auth_tokens::{AuthTokenRequest, MadeAuthToken, forget_auth_tokens};
+pub(crate) use auth_tokens::revoke_and_record;
+pub use auth_tokens::{AuthTokenRequest, MadeAuthToken, forget_auth_tokens, revoke_auth_token};
 pub use conversations::Title;
 pub use current_user::{Credentials, CurrentUser};
 pub use first_run::{FirstRun, FirstSuperuser};
@@ -27,10 +28,8 @@ pub use hasher::Hasher;
 pub use last_uses::LastUses;
 pub use limits::{Counted, Guest};
 pub use log_in::LogIn;
-pub use passwords::PasswordChange;
-pub(crate) use passwords::parse_new_password;
+pub use passwords::{Keep, PasswordChange, parse_new_password, set_password};
 pub use register::{NewSuperuser, make_superuser};
-pub(crate) use sessions::about_user;
 pub use sessions::{SignIn, SignedIn, forget_sessions};
 
 use chrono::TimeDelta;

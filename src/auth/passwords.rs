@@ -1,4 +1,4 @@
-//! Changing and confirming one's own password. A change ends all other access of the user.
+//! Setting and confirming passwords. A new password ends the user's other auth tokens and sessions.
 
 use std::net::IpAddr;
 
@@ -6,10 +6,12 @@ use super::hasher::Place;
 use super::password_hash::Verified;
 use super::security_log::{Attempt, Refused};
 use super::{Auth, CurrentUser};
-use crate::administration::{Actor, Keep, set_user_password};
-use crate::domain::{Invalid, NewPassword, Password, RequestId, SessionSecret};
+use crate::audit::{Action, Actor, Event};
+use crate::clock;
+use crate::db::{Db, DbConnection, Scope};
+use crate::domain::{Invalid, NewPassword, Password, RequestId, SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
-use crate::models::User;
+use crate::models::{AuthToken, Session, User};
 use crate::throttle::Lane;
 
 /// A change of one's own password, as received.
@@ -19,6 +21,19 @@ pub struct PasswordChange<'a> {
     pub request: RequestId,
     pub old: Option<&'a str>,
     pub new: Option<&'a str>,
+}
+
+/// The credential that stays valid after a password change. All others end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    Nothing,
+    /// The auth token with this id.
+    AuthToken(i64),
+    /// The session with this id, under a new secret with this digest.
+    Session {
+        id: i64,
+        digest: TokenDigest,
+    },
 }
 
 impl Auth {
@@ -75,7 +90,7 @@ impl Auth {
         let hash = self.hasher.hash(place, new).await?;
         let actor = Actor { user_id: Some(user.id), address: change.from.to_string() };
         let old_hash = Some(user.password.clone());
-        let changed = set_user_password(&self.db, &actor, user.id, hash, old_hash, keep).await?;
+        let changed = set_password(&self.db, &actor, user.id, hash, old_hash, keep).await?;
         if changed { Ok(()) } else { Err(wrong()) }
     }
 
@@ -117,8 +132,46 @@ impl Auth {
     }
 }
 
-/// The rules for new passwords, for a stored user.
-pub(crate) fn parse_new_password(password: &str, user: &User) -> Result<NewPassword, Invalid> {
+/// Stores the hash of a new password, ends the user's auth tokens and sessions except `keep`, and records it
+/// in the history. With `old_hash`, does so only if that is still the stored hash. Returns whether it was
+/// done.
+pub async fn set_password(
+    db: &Db,
+    actor: &Actor,
+    user_id: i64,
+    hash: String,
+    old_hash: Option<String>,
+    keep: Keep,
+) -> Result<bool> {
+    let (actor, now) = (actor.clone(), clock::now());
+    let (auth_token, session) = match keep {
+        Keep::Nothing => (None, None),
+        Keep::AuthToken(id) => (Some(id), None),
+        Keep::Session { id, .. } => (None, Some(id)),
+    };
+    let job = move |conn: &mut DbConnection| {
+        let Some(stored) = User::find(conn, user_id)? else { return Err(Error::NotFound) };
+        // A second run of this job finds its own hash, because nobody else can have made it.
+        if stored.password == hash {
+            return Ok(true);
+        }
+        if old_hash.as_ref().is_some_and(|old| *old != stored.password) {
+            return Ok(false);
+        }
+        User::set_password(conn, user_id, &hash)?;
+        AuthToken::revoke_all(conn, user_id, auth_token, now)?;
+        Session::delete_all_of(conn, user_id, session)?;
+        if let Keep::Session { id, digest } = keep {
+            Session::renew(conn, id, digest)?;
+        }
+        actor.record(conn, &Event::about_user(Action::SetPassword, user_id), now)?;
+        Ok(true)
+    };
+    db.write(Scope::user(user_id), job).await
+}
+
+/// Checks a new password of a user against the password rules.
+pub fn parse_new_password(password: &str, user: &User) -> Result<NewPassword, Invalid> {
     NewPassword::parse_for(password, &user.username_canonical)
         .map_err(|invalid| Invalid::new("new_password", invalid.reason))
 }

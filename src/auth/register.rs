@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use super::Auth;
 use super::hasher::Place;
 use super::security_log::{Attempt, Refused};
-use super::sessions::about_user;
-use crate::administration::{Action, Actor, COMMAND_LINE, Deed};
+use crate::audit::{Action, Actor, COMMAND_LINE, Event};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{Invalid, NewPassword, OperationId, RequestId, Username};
@@ -74,8 +73,8 @@ pub async fn make_superuser(db: &Db, new: NewSuperuser) -> Result<i64> {
         if let OpenedAccount::Opened(id) = opened {
             let name = account.username.as_str();
             let changes = [Change::new("username", "", name), Change::new("superuser", "", "yes")];
-            let deed = Deed { changes: &changes, note: COMMAND_LINE, ..about_user(Action::Add, id) };
-            Actor::default().record(conn, &deed, account.now)?;
+            let event = Event { changes: &changes, note: COMMAND_LINE, ..Event::about_user(Action::Add, id) };
+            Actor::default().record(conn, &event, account.now)?;
         }
         Ok(opened)
     };

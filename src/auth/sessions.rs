@@ -10,7 +10,7 @@ use super::Auth;
 use super::current_user::kind_of;
 use super::password_hash::Verified;
 use super::security_log::{Attempt, Refused};
-use crate::administration::{Action, Actor, Deed, ObjectKind};
+use crate::audit::{Action, Actor, Event};
 use crate::client_address::client_of;
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
@@ -144,7 +144,7 @@ impl Auth {
             }
             new.insert(conn)?;
             User::set_last_login(conn, user.id, now)?;
-            actor.record(conn, &about_user(Action::SignIn, user.id), now)?;
+            actor.record(conn, &Event::about_user(Action::SignIn, user.id), now)?;
             Ok(true)
         };
         let begun = self.db.write(Scope::user(user.id), job).await?;
@@ -205,7 +205,7 @@ impl Auth {
         let now = clock::now();
         let job = move |conn: &mut DbConnection| {
             if Session::delete(conn, secret)? > 0 {
-                actor.record(conn, &about_user(Action::SignOut, user_id), now)?;
+                actor.record(conn, &Event::about_user(Action::SignOut, user_id), now)?;
             }
             Ok(())
         };
@@ -225,8 +225,9 @@ impl Auth {
         let job = move |conn: &mut DbConnection| {
             let ended = Session::delete_all_of(conn, user_id, Some(keep))?;
             if ended > 0 {
-                let deed = Deed { note: "the other sessions", ..about_user(Action::SignOut, user_id) };
-                actor.record(conn, &deed, now)?;
+                let event =
+                    Event { note: "the other sessions", ..Event::about_user(Action::SignOut, user_id) };
+                actor.record(conn, &event, now)?;
             }
             Ok(ended)
         };
@@ -240,11 +241,6 @@ impl Auth {
             .await
             .map(|_| ())
     }
-}
-
-/// A deed about a user with nothing else to tell.
-pub(crate) fn about_user(action: Action, user_id: i64) -> Deed<'static> {
-    Deed { action, kind: ObjectKind::User, id: user_id, user_id: Some(user_id), changes: &[], note: "" }
 }
 
 /// Deletes the sessions that are past their end; answers how many.

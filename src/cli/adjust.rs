@@ -1,7 +1,8 @@
 //! `tollgate adjust USER AMOUNT --note …`.
 
 use super::{Refusal, block_on, explain, find_user, open_migrated_to_change};
-use crate::administration::{Actor, adjust};
+use crate::administration::adjust;
+use crate::audit::Actor;
 use crate::clock;
 use crate::config::Config;
 use crate::domain::OperationId;

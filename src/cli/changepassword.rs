@@ -2,8 +2,8 @@
 
 use super::passwords::PasswordSource;
 use super::{Refusal, block_on, explain, find_user, open_migrated_to_change};
-use crate::administration::{Actor, Keep, set_user_password};
-use crate::auth::{parse_new_password, password_hash};
+use crate::audit::Actor;
+use crate::auth::{Keep, parse_new_password, password_hash, set_password};
 use crate::config::Config;
 
 #[derive(clap::Args, Debug)]
@@ -24,9 +24,7 @@ pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
     let hash = password_hash::hash(password.as_ref(), config.accounts.bcrypt_cost)
         .map_err(|error| format!("cannot hash the password: {error}"))?;
     let actor = Actor::default();
-    block_on(async {
-        set_user_password(&db, &actor, user.id, hash, None, Keep::Nothing).await.map_err(explain)
-    })?;
+    block_on(async { set_password(&db, &actor, user.id, hash, None, Keep::Nothing).await.map_err(explain) })?;
     println!("Password of {} changed; all auth tokens of the user have ended", user.username);
     Ok(())
 }

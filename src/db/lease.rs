@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::DbConnection;
-use super::connection::{Connector, is_disconnect};
+use super::connection::is_disconnect;
+use super::connector::Connector;
 use crate::error::{Error, Result};
 
 pub(super) type Pool = r2d2::Pool<Connector>;

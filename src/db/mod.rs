@@ -6,6 +6,7 @@
 mod about;
 mod checkpointer;
 mod connection;
+mod connector;
 pub mod file;
 mod lease;
 mod migrate;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::checkpointer::Checkpointer;
-use super::connection::{Connector, LogQuietly, Purpose};
+use super::connection::Purpose;
+use super::connector::{Connector, LogQuietly};
 use super::file::{self, Guard, Ticket};
 use super::reader::{self, Readers};
 use super::watchdog::Watchdog;

@@ -10,6 +10,7 @@ mod operation_id;
 mod password;
 mod request_id;
 mod session_secret;
+mod usage;
 mod username;
 
 pub use auth_token::{NoRandomness, PlainToken, TokenDigest, presented_token};
@@ -20,7 +21,11 @@ pub use operation_id::OperationId;
 pub use password::{NewPassword, Password};
 pub use request_id::RequestId;
 pub use session_secret::{CsrfToken, SessionSecret};
+pub use usage::{Usage, estimate};
 pub use username::{LoginName, Username, canonical_of};
+
+/// Why a chat failed: a few words of ours, stored with the chat and shown to its user. Never an upstream's text.
+pub type Reason = &'static str;
 
 /// Why a value was refused, for the field it came in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

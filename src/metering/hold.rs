@@ -9,9 +9,8 @@ use diesel::sql_types::BigInt;
 
 use super::entry::NewEntry;
 use crate::db::{Bind, DbConnection, Statement};
-use crate::domain::OperationId;
+use crate::domain::{OperationId, Reason, Usage};
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, ToFollow};
-use crate::responder::{Reason, Usage};
 use crate::schema::{chats, users};
 
 /// What a pending chat came to.
@@ -66,7 +65,7 @@ pub enum Ended {
 const RELEASED: Reason = "released by an administrator";
 
 /// Why a chat was cancelled.
-pub(super) const LEFT: Reason = "the client left";
+pub const LEFT: Reason = "the client left";
 
 /// What happens to the charge.
 enum Money<'a> {
@@ -141,7 +140,7 @@ pub fn end_hold(
     operation_id: OperationId,
     now: NaiveDateTime,
 ) -> QueryResult<Ended> {
-    let Some(Left { user_id, charge, balance }) = leave_pending(conn, chat_id, ending, now)? else {
+    let Some(Hold { user_id, charge, balance }) = leave_pending(conn, chat_id, ending, now)? else {
         return already_ended(conn, chat_id, ending, operation_id);
     };
     let (kind, amount, actor_id, note) = match ending.money(charge) {
@@ -164,7 +163,7 @@ pub fn end_hold(
 }
 
 /// What was known of a chat when it was pending.
-struct Left {
+struct Hold {
     user_id: i64,
     charge: i64,
     /// The user's balance, in which nothing of this ending is yet.
@@ -177,7 +176,7 @@ fn leave_pending(
     chat_id: i64,
     ending: &Ending,
     now: NaiveDateTime,
-) -> QueryResult<Option<Left>> {
+) -> QueryResult<Option<Hold>> {
     struct LeavePending;
     let nothing = Arrived::default();
     let arrived = ending.arrived().unwrap_or(&nothing);
@@ -205,7 +204,7 @@ fn leave_pending(
         DbConnection::Sqlite(conn) => statement.get_result(conn).optional()?,
         DbConnection::Postgres(conn) => statement.get_result(conn).optional()?,
     };
-    Ok(left.map(|(user_id, charge, balance)| Left { user_id, charge, balance }))
+    Ok(left.map(|(user_id, charge, balance)| Hold { user_id, charge, balance }))
 }
 
 fn already_ended(

@@ -4,7 +4,7 @@
 //! - [`Charge`]: the debit, one guarded statement, with its ledger entry and its chat in the same transaction;
 //! - [`end_hold`], [`sweep`]: how a charge whose chat is pending ends: settled, or refunded;
 //! - [`adjust`]: an administrator's change;
-//! - [`Toll`]: the life of a chat, from the charge to the answer, at a [`Price`];
+//! - [`Price`]: what a chat costs;
 //! - [`verify`]: the proof that balances equal the ledger.
 //!
 //! Every change of `users.tokens` is in one transaction with a ledger entry that has the balance after it. Each
@@ -13,28 +13,18 @@
 
 mod account;
 mod adjust;
-mod answering;
 mod charge;
-mod charge_set;
-mod chat_stream;
 mod entry;
-mod heard;
 mod hold;
-mod prepare;
 mod price;
-mod receipt;
 mod refund;
 mod sweep;
-mod toll;
 pub mod verify;
 
 pub use account::{NewAccount, OpenedAccount, open_account};
 pub use adjust::{Adjusted, Adjustment, AdjustmentOfMany, adjust, adjust_many};
 pub use charge::{Charge, Charged, Verdict};
-pub use chat_stream::{ChatStream, Event, Started};
-pub use hold::{Arrived, Ended, Ending, end_hold};
+pub use hold::{Arrived, Ended, Ending, LEFT, end_hold};
 pub use price::Price;
-pub use receipt::Receipt;
 pub use refund::{Refund, Refunded, refund};
 pub use sweep::{forget_idempotency_keys, sweep};
-pub use toll::{ChatRequest, Prices, Prompt, Toll};

@@ -1,7 +1,7 @@
 //! What a chat costs, in whole tokens of the balance.
 
+use crate::domain::Usage;
 use crate::models::Model;
-use crate::responder::{Question, Usage};
 
 /// The price of a chat with one model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +21,10 @@ impl Price {
         }
     }
 
-    /// What is held before the call: the most that it can cost, by the upper bounds of prompt and answer.
-    pub fn hold(self, question: &Question) -> i64 {
-        let (prompt_tokens, completion_tokens) = (question.prompt_bound(), i64::from(question.max_output));
-        self.total(prompt_tokens, completion_tokens)
+    /// Returns what is held before the call: the most that it can cost, by the upper bounds of the prompt and
+    /// of the answer, in tokens of the model.
+    pub fn hold(self, prompt_bound: i64, max_output: u32) -> i64 {
+        self.total(prompt_bound, i64::from(max_output))
     }
 
     /// What it costs in the end. `None`: what was held, as the price is that of a message.
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_message_costs_the_same_whatever_it_takes() {
-        assert_eq!(Price::Message(100).hold(&Question::default()), 100);
+        assert_eq!(Price::Message(100).hold(1_000_000, u32::MAX), 100);
         assert_eq!(Price::Message(100).settled(usage(1_000_000, 1_000_000)), None);
     }
 
@@ -75,9 +75,8 @@ mod tests {
 
     #[test]
     fn the_hold_is_the_price_of_the_upper_bounds() {
-        let question = Question::of_message("m", "hello", 1000);
         let price = Price::Usage { base: 1, prompt: 1000, completion: 2000 };
-        assert_eq!(price.hold(&question), 1 + question.prompt_bound() + 2000);
+        assert_eq!(price.hold(70, 1000), 1 + 70 + 2000);
     }
 
     #[test]

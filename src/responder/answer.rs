@@ -3,9 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::bounds::AnswerBounds;
-use super::usage::estimate;
 use super::weight::{escaped_bytes, weight, weight_of_field, weight_of_fields};
-use crate::domain::has_more_values;
+use crate::domain::{estimate, has_more_values};
 
 /// Probabilities take up to a hundred times as much as the text that they are of: those of a longer answer are not stored.
 const MOST_WITH_LOGPROBS: i64 = 1024;

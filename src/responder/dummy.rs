@@ -19,8 +19,13 @@ pub struct Dummy {
 }
 
 impl Dummy {
+    /// Whether its answers take no waiting.
+    pub(super) fn is_instant(&self) -> bool {
+        self.delay.is_zero() && self.failures_percent == 0
+    }
+
     pub(super) fn answer_at_once(&self, message: &str) -> Option<String> {
-        (self.delay.is_zero() && self.failures_percent == 0).then(|| text(message))
+        self.is_instant().then(|| text(message))
     }
 
     pub(super) async fn answer(&self, message: &str) -> Result<String, Failure> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::Reason;
 use crate::error::Error;
 
 /// When to try again where all places are taken, in seconds.
@@ -9,9 +10,6 @@ const RETRY_AFTER_BUSY: u64 = 2;
 
 /// And where the upstream itself has too many requests, after its own waits were of no use.
 const RETRY_AFTER_LIMITED: u64 = 5;
-
-/// A few words of ours, stored with the chat and shown to its user; never an upstream's text.
-pub type Reason = &'static str;
 
 /// Why there is no answer, or none to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

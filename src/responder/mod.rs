@@ -7,7 +7,6 @@ mod failure;
 mod offer;
 mod openai;
 mod question;
-mod usage;
 mod weight;
 
 use std::time::Duration;
@@ -15,14 +14,15 @@ use std::time::Duration;
 pub use answer::{Answer, Piece};
 pub use bounds::AnswerBounds;
 pub use dummy::Dummy;
-pub use failure::{Failure, Reason};
+pub use failure::Failure;
 pub use offer::{Earlier, Offer, Room};
 pub use openai::{
     Answering as UpstreamAnswering, BreakerState, Health, OutputLimit, Permit, PromptMark, Upstream,
     UpstreamKey, UpstreamSettings,
 };
 pub use question::{Question, message_of};
-pub use usage::{Usage, estimate};
+
+use crate::domain::Usage;
 
 /// What answers messages.
 #[derive(Clone, Debug)]
@@ -65,6 +65,11 @@ impl Responder {
             Responder::Dummy(dummy) => dummy.answer_at_once(message),
             Responder::Upstream(_) => None,
         }
+    }
+
+    /// Whether answers take no waiting.
+    pub fn is_instant(&self) -> bool {
+        matches!(self, Responder::Dummy(dummy) if dummy.is_instant())
     }
 
     /// Waits briefly for a place among the calls in flight.

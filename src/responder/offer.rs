@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::openai::Upstream;
 use super::question::{Question, message_of};
-use super::usage::estimate;
+use crate::domain::estimate;
 
 /// An upstream with what the settings say about its use.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::usage::estimate;
+use crate::domain::estimate;
 
 /// A conversation to be gone on with.
 #[derive(Clone, Debug, Default)]

@@ -7,6 +7,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 
 use super::Services;
 use crate::administration;
+use crate::audit;
 use crate::auth;
 use crate::clock;
 use crate::config::Config;
@@ -35,7 +36,7 @@ pub(super) async fn run(services: Services, config: Config) {
         minutely(&services, &config),
         end_idle_auth_tokens(&services.auth),
         hourly(&services.db, config.accounts.history_days),
-        services.bulk.work(&services.db),
+        administration::work_on_bulk_operations(&services.bulk, &services.db),
         Follower::default().run(&services.db),
     );
 }
@@ -86,7 +87,7 @@ async fn hourly(db: &Db, history_days: u32) {
         say("sessions that ended", auth::forget_sessions(db).await);
         say("auth tokens that ended long ago", auth::forget_auth_tokens(db).await);
         if history_days > 0 {
-            say("entries of the history", administration::forget_history(db, history_days).await);
+            say("entries of the history", audit::forget(db, history_days).await);
         }
         if let Err(error) = db.optimize().await {
             log::warn!("PRAGMA optimize failed: {error}");

@@ -11,10 +11,10 @@ use crate::admin::{self, ModelSettings, PublicOrigin, SiteTitle, UserLimitDefaul
 use crate::administration::Bulk;
 use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness, StrictTransport};
 use crate::auth::{AccountRules, Auth, Hasher};
+use crate::chat::Toll;
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, LoginErrors, Registration, Switch};
 use crate::db::Db;
-use crate::metering::Toll;
 use crate::pages;
 use crate::throttle::{MemoryBudget, Throttle};
 

@@ -10,9 +10,10 @@ use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_inst
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 use tollgate::auth::{AccountRules, Auth, AuthTokenRequest, Hasher, LogIn, PasswordChange};
+use tollgate::chat::ChatRequest;
 use tollgate::db::{Db, DbConnection};
 use tollgate::domain::RequestId;
-use tollgate::metering::{Charge, ChatRequest, forget_idempotency_keys, sweep};
+use tollgate::metering::{Charge, forget_idempotency_keys, sweep};
 use tollgate::models::Keyset;
 use tollgate::throttle::Throttle;
 

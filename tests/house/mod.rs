@@ -1,40 +1,11 @@
 //! What keeps the house in order: rules of the structure that the compiler does not check.
 
+mod layers;
 mod source;
 
 use std::path::Path;
 
 use source::{Source, below, root, texts_of_the_repository};
-
-/// Who may use whom: a module uses those of its own row and of the rows after it.
-const LAYERS: [&[&str]; 6] = [
-    &["main", "cli", "server", "config"],
-    &["api", "pages", "admin"],
-    &["administration", "auth", "follower", "metering", "responder", "search"],
-    &["models"],
-    &["db", "schema"],
-    &["domain", "error", "clock", "client_address", "throttle"],
-];
-
-fn layer(module: &str) -> usize {
-    let place = LAYERS.iter().position(|layer| layer.contains(&module));
-    place.unwrap_or_else(|| panic!("the module {module} has no layer yet: give it one in tests/house/mod.rs"))
-}
-
-#[test]
-fn uses_point_downwards_only() {
-    // `lib` only names the modules.
-    for source in below("src").into_iter().filter(|source| source.module() != "lib") {
-        let own = layer(source.module());
-        for used in source.code.split("crate::").skip(1) {
-            let used: String = used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-            // `crate::{a, b}` would hide what is used.
-            assert!(!used.is_empty(), "{}: name each module after crate:: in a use of its own", source.path);
-            let is_allowed = used == source.module() || layer(&used) >= own;
-            assert!(is_allowed, "{} uses crate::{used}, which lies above it", source.path);
-        }
-    }
-}
 
 #[test]
 fn handlers_know_nothing_of_diesel() {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[derive(Clone)]
 pub struct Source {
     /// From the root of the repository, with `/`.
     pub path: String,

@@ -1,6 +1,7 @@
 //! Opening an account twice with the same operation id.
 
-use tollgate::administration::{Actor, UserToAdd, add_user};
+use tollgate::administration::{UserToAdd, add_user};
+use tollgate::audit::Actor;
 use tollgate::domain::{OperationId, Username};
 
 use crate::support::On;

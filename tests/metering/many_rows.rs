@@ -2,7 +2,8 @@
 
 use diesel::connection::SimpleConnection;
 use rstest::rstest;
-use tollgate::administration::{Actor, Bulk, BulkKind, BulkRequest, Reason, finish_all};
+use tollgate::administration::{Bulk, BulkKind, BulkRequest, Reason, finish_all};
+use tollgate::audit::Actor;
 use tollgate::domain::OperationId;
 use tollgate::metering::sweep;
 

@@ -83,7 +83,7 @@ async fn one_key_at_once_is_one_charge_and_the_others_get_its_answer(
     });
     let receipts: Vec<_> = join_all(chats).await.into_iter().map(|r| r.unwrap().unwrap()).collect();
     assert_eq!(receipts.iter().filter(|receipt| !receipt.replayed).count(), 1);
-    let same = |receipt: &tollgate::metering::Receipt| {
+    let same = |receipt: &tollgate::chat::Receipt| {
         (receipt.chat_id, receipt.answer.text().unwrap_or_default(), receipt.remaining)
             == (receipts[0].chat_id, "Response to Hello", 3900)
     };

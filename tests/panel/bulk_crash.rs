@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rstest::rstest;
-use tollgate::administration::{Actor, Bulk, BulkKind, BulkRequest, Reason};
+use tollgate::administration::{Bulk, BulkKind, BulkRequest, Reason};
+use tollgate::audit::Actor;
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, Scope};
 use tollgate::domain::OperationId;

@@ -6,13 +6,13 @@ use actix_web::ResponseError;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tokio::runtime::Handle;
+use tollgate::chat::{ChatRequest, Prices, Prompt, Toll};
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, DbOptions, Scope};
 use tollgate::domain::{Fingerprint, IdempotencyKey, OperationId, PlainToken, TokenDigest, Username};
 use tollgate::error::Result;
 use tollgate::metering::{
-    Adjusted, Adjustment, Charge, ChatRequest, NewAccount, OpenedAccount, Prices, Prompt, Toll, Verdict,
-    adjust, open_account, verify,
+    Adjusted, Adjustment, Charge, NewAccount, OpenedAccount, Verdict, adjust, open_account, verify,
 };
 use tollgate::models::{AuthToken, Chat, Keyset, LedgerEntry, NewAuthToken, User};
 use tollgate::responder::{Dummy, Responder};

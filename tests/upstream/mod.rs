@@ -11,8 +11,9 @@ mod retries;
 
 use std::time::Duration;
 
+use tollgate::domain::Usage;
 use tollgate::responder::{
-    Failure, Piece, Question, Upstream, UpstreamAnswering, UpstreamKey, UpstreamSettings, Usage,
+    Failure, Piece, Question, Upstream, UpstreamAnswering, UpstreamKey, UpstreamSettings,
 };
 
 use crate::support::upstream::{ScriptedUpstream, Step, in_time};

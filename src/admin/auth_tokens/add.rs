@@ -15,7 +15,6 @@ use crate::admin::form::Form;
 use crate::admin::list::find_user;
 use crate::admin::page::{Frame, page_with};
 use crate::admin::verb::VerbPage;
-use crate::administration::make_auth_token;
 use crate::auth::{Auth, AuthTokenRequest};
 use crate::domain::Invalid;
 use crate::error::Error;
@@ -96,7 +95,7 @@ pub(in crate::admin) async fn add(
     {
         return again(&[fault]);
     }
-    match make_auth_token(&auth, &administrator.0.actor(), user.id, request).await {
+    match auth.make_auth_token(Some(administrator.0.actor()), user.id, request).await {
         Ok(made) => {
             let here = path(made.stored.id);
             let way = [("Auth tokens", "/admin/auth-tokens/"), ("The new auth token", here.as_str())];

@@ -11,8 +11,7 @@ use crate::admin::list::Cell;
 use crate::admin::page::{Frame, Message, go};
 use crate::admin::verb::VerbPage;
 use crate::admin::{PageError, id};
-use crate::administration::revoke_auth_token;
-use crate::auth::Auth;
+use crate::auth::{Auth, revoke_auth_token};
 
 pub(in crate::admin) async fn show_revoke(
     administrator: Superuser,
@@ -39,7 +38,7 @@ pub(in crate::admin) async fn revoke(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let (token, user) = of(&auth.db, id(&place)?).await?;
-    let revoked = revoke_auth_token(&auth.db, &administrator.0.actor(), user.id, token.id).await?;
+    let revoked = revoke_auth_token(&auth.db, Some(administrator.0.actor()), user.id, token.id).await?;
     let message = if revoked {
         Message::success(format!("Auth token {}… of {} is revoked.", token.first_characters, user.username))
     } else {

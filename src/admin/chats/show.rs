@@ -15,7 +15,7 @@ use crate::admin::page::{Frame, page};
 use crate::admin::table::Table;
 use crate::admin::users::From;
 use crate::admin::{PageError, back_to, id};
-use crate::administration::ObjectKind;
+use crate::audit::ObjectKind;
 use crate::db::{Db, DbConnection};
 use crate::models::{AuditEntry, Chat, ChatState, EntryKind, LedgerEntry};
 

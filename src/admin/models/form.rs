@@ -94,7 +94,7 @@ pub(super) fn conflicts(stored: &Model, wanted: &ModelChanges) -> Vec<(&'static 
 
 /// A chat that everybody can picture: what it costs in the end, and what is held before. `None`: always the same.
 pub(super) fn example(price: Price, max_output: u32) -> Option<(i64, i64)> {
-    use crate::responder::Usage;
+    use crate::domain::Usage;
     let of = |prompt_tokens, completion_tokens| {
         price.settled(Usage { prompt_tokens, completion_tokens, estimated: false })
     };

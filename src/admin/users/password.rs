@@ -11,8 +11,7 @@ use crate::admin::form::Form;
 use crate::admin::page::{Frame, Message, go};
 use crate::admin::verb::VerbPage;
 use crate::admin::{PageError, id};
-use crate::administration::{Keep, parse_password_for, set_user_password};
-use crate::auth::Auth;
+use crate::auth::{self, Auth, Keep};
 use crate::domain::{Invalid, OperationId};
 use crate::models::User;
 
@@ -102,12 +101,12 @@ pub(in crate::admin) async fn set_password(
         if sent.raw("password") != sent.raw("again") {
             return again(Invalid::new("again", "the two passwords differ: type the same one twice"));
         }
-        match parse_password_for(sent.raw("password"), &user) {
+        match auth::parse_new_password(sent.raw("password"), &user) {
             Ok(password) => auth.hash_for_another(password, administrator.0.from).await?,
             Err(fault) => return again(Invalid::new("password", fault.reason)),
         }
     };
-    set_user_password(&auth.db, &administrator.0.actor(), user.id, hash, None, Keep::Nothing).await?;
+    auth::set_password(&auth.db, &administrator.0.actor(), user.id, hash, None, Keep::Nothing).await?;
     let what = if sent.has("unusable") { "no password any more" } else { "a new password" };
     let text = format!("{} has {what}; all auth tokens and sessions have ended.", user.username);
     administrator.0.tell(&auth, Message::success(text).link("Show the user", path(user.id))).await?;

@@ -13,10 +13,10 @@ use super::super::receipt::{add_receipt, add_start};
 use super::request::CompletionRequest;
 use super::write::{Chunks, completion};
 use crate::auth::{Auth, Credentials};
+use crate::chat::{ChatRequest, Prompt, Toll};
 use crate::client_address::client_of;
 use crate::domain::{Invalid, TokenDigest};
 use crate::error::{Error, Result};
-use crate::metering::{ChatRequest, Prompt, Toll};
 use crate::throttle::Allowed;
 
 pub(in crate::api) async fn create(

@@ -4,8 +4,8 @@ use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
 
 use crate::auth::CurrentUser;
+use crate::chat::Toll;
 use crate::error::{Error, Result};
-use crate::metering::Toll;
 
 pub(in crate::api) async fn list(toll: web::Data<Toll>, _: CurrentUser) -> Result<HttpResponse> {
     let models: Vec<Value> = toll.models().await?.iter().map(|name| view(name)).collect();

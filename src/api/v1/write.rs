@@ -6,8 +6,9 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::super::event_stream::event;
-use crate::metering::{Event, Receipt, Started};
-use crate::responder::{Piece, Usage};
+use crate::chat::{Event, Receipt, Started};
+use crate::domain::Usage;
+use crate::responder::Piece;
 
 /// Writes a whole answer. Only its text is copied, since an answer may be large.
 pub(super) fn completion(receipt: &Receipt) -> impl Serialize {

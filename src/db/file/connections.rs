@@ -1,9 +1,7 @@
 //! Counts the connections of this process to the database.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Instant;
-
-use super::Guard;
 
 /// Counts open connections, and prevents new ones once the database is being closed.
 #[derive(Default)]
@@ -19,14 +17,14 @@ struct State {
 }
 
 impl Connections {
-    /// Adds a connection. Returns `false` if no more are allowed.
+    /// Counts a new connection. Returns `false` if no more are allowed.
     pub(super) fn add(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.open += usize::from(!state.closing);
         !state.closing
     }
 
-    fn remove(&self) {
+    pub(super) fn remove(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.open = state.open.saturating_sub(1);
         self.closed_one.notify_all();
@@ -38,24 +36,5 @@ impl Connections {
         state.closing = true;
         let time = until.saturating_duration_since(Instant::now());
         let _ = self.closed_one.wait_timeout_while(state, time, |state| state.open > rest);
-    }
-}
-
-/// An open connection. As long as it exists, the log is in use.
-pub(in crate::db) struct Ticket(Arc<Guard>);
-
-impl Ticket {
-    pub(super) fn new(guard: Arc<Guard>) -> Ticket {
-        Ticket(guard)
-    }
-
-    pub(in crate::db) fn guard(&self) -> &Guard {
-        &self.0
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.0.connections().remove();
     }
 }

@@ -4,7 +4,7 @@
 //! and on the disk. A failure before that leaves nothing behind.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use super::copy_error::CopyError;
 use super::generation::fresh;
 use super::paths::{refuse_in_use, refuse_own_files};
-use super::{advise, beside, sync_folder};
+use super::{beside, sync_folder};
 use crate::db::url::DatabaseUrl;
 
 /// The number of bytes that are copied between two checks of the clock.
@@ -23,36 +24,6 @@ const PIECE: u64 = 1024 * 1024;
 /// While a copy is made, the log keeps everything that is written. Above this size, in bytes, the
 /// copy hurries.
 const LONGEST_LOG: u64 = 256 * 1024 * 1024;
-
-#[derive(Debug, thiserror::Error)]
-pub enum CopyError {
-    #[error("{0}: {1}")]
-    Io(PathBuf, io::Error),
-    #[error("{}", match .1.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => format!("there is no room for {}", .0.display()),
-        _ => advise(.0, .1),
-    })]
-    Sqlite(PathBuf, rusqlite::Error),
-    #[error("{0} is the database itself, or one of the files beside it: give another name")]
-    Itself(PathBuf),
-    #[error("{0} is not a regular file: give the path of a file")]
-    NotAFile(PathBuf),
-    #[error("{0} is there already: give another name, or --overwrite")]
-    Exists(PathBuf),
-    #[error("{0} is in use by a server, or by another `tollgate` that is writing it")]
-    InUse(PathBuf),
-    #[error("{0} is not an SQLite database")]
-    NotADatabase(PathBuf),
-    #[error("{0} is damaged: {1}")]
-    Damaged(PathBuf, String),
-    #[error(
-        "{0} has a log beside it ({1}), so it is only a part of a database that somebody copied while it was in use: \
-         take a copy that `tollgate backup` made"
-    )]
-    HasLog(PathBuf, PathBuf),
-    #[error("{0} is not a database of Tollgate")]
-    Foreign(PathBuf),
-}
 
 /// The progress of a copy, in bytes.
 #[derive(Clone, Copy, Debug)]

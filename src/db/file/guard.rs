@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use super::connections::{Connections, Ticket};
+use super::connections::Connections;
 use super::fault::Fault;
 use super::generation::EMPTY_LOG;
 use super::header::{Held, Size};
@@ -87,7 +87,7 @@ impl Guard {
     pub(in crate::db) fn ticket(self: &Arc<Guard>) -> Result<Ticket, String> {
         self.check()?;
         if self.connections.add() {
-            Ok(Ticket::new(self.clone()))
+            Ok(Ticket(self.clone()))
         } else {
             Err(format!("{} is being closed", self.path.display()))
         }
@@ -294,5 +294,20 @@ impl Guard {
     /// Nothing in here can panic half-way through a change, so a poisoned lock still guards sound state.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An open connection. As long as it exists, the log is in use.
+pub(in crate::db) struct Ticket(Arc<Guard>);
+
+impl Ticket {
+    pub(in crate::db) fn guard(&self) -> &Guard {
+        &self.0
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.connections().remove();
     }
 }

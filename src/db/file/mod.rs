@@ -19,6 +19,7 @@
 
 mod connections;
 mod copy;
+mod copy_error;
 mod fault;
 mod generation;
 mod guard;
@@ -36,14 +37,14 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub use copy::{CopyError, Pace, PartialCopy, Progress};
+pub use copy::{Pace, PartialCopy, Progress};
+pub use copy_error::CopyError;
 pub use generation::GenerationError;
 pub use place::PlaceError;
 pub use restore::{Before, RestoreError, copy_candidate, replace};
 
-pub(super) use connections::Ticket;
 pub(super) use generation::{check_before_open, check_presence, renew};
-pub(super) use guard::Guard;
+pub(super) use guard::{Guard, Ticket};
 pub(super) use keep::{Rescue, close_last, follow};
 pub(super) use place::{check_place, tighten_mode};
 

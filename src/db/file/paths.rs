@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use super::copy::CopyError;
+use super::copy_error::CopyError;
 use super::generation::{MAGIC, read_header};
 use super::{FileId, beside};
 

@@ -9,7 +9,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::copy::{CopyError, PartialCopy, Progress, open};
+use super::copy::{PartialCopy, Progress, open};
+use super::copy_error::CopyError;
 use super::generation::check_before_open;
 use super::paths::check_source;
 use super::sidecar::Sidecar;

@@ -13,7 +13,7 @@ use super::transaction::{
 };
 use super::watch::{Left, Watch};
 use crate::db::DbConnection;
-use crate::db::connection::Connector;
+use crate::db::connector::Connector;
 use crate::db::postgres;
 use crate::db::session::Session;
 use crate::error::{Error, Result};

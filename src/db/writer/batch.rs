@@ -21,9 +21,9 @@
 use diesel::connection::TransactionManager;
 
 use super::attempt::{Attempt, Failure, run_bare, set_aside};
+use super::crew::Crew;
 use super::jobs::{Jobs, answer, grouped, keys_of, refuse_all, refuse_one, split, waiting};
 use super::late::How;
-use super::seat::Crew;
 use super::transaction::Transactions;
 use super::watch::Left;
 use crate::error::Error;

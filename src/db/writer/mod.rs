@@ -15,6 +15,7 @@
 
 mod attempt;
 mod batch;
+mod crew;
 mod job;
 mod jobs;
 mod late;
@@ -37,13 +38,15 @@ pub use queue::Lane;
 pub use readiness::NotReady;
 pub use transaction::lock_users;
 
-use super::connection::{Connector, Purpose};
+use super::connection::Purpose;
+use super::connector::Connector;
 use super::{BULK_ROWS, DbConnection};
 use crate::error::{Error, Result};
+use crew::Crew;
 use job::{Job, Queued, SetJob};
 use late::Late;
 use queue::Queue;
-use seat::{Crew, Seat, Source};
+use seat::{Seat, Source};
 
 /// Jobs that a writer may commit at once.
 const BATCH: usize = 128;

@@ -6,7 +6,7 @@
 //! first learns that a job was committed tells the caller. The operation ids prevent both from doing the job.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 use std::{io, thread};
@@ -14,27 +14,16 @@ use std::{io, thread};
 use super::BATCH;
 use super::attempt::Attempt;
 use super::batch::Writer;
+use super::crew::Crew;
 use super::jobs::Jobs;
 use super::late::{How, Late};
 use super::pulse::Pulse;
 use super::queue::Queue;
 use super::watch::{Left, Watch};
-use crate::db::connection::Connector;
+use crate::db::connector::Connector;
 
-/// The number of threads of one node that may hang at once. If there are more, the database itself hangs, and
-/// more connections would not help.
-const MOST_ABANDONED: usize = 8;
 /// How long a new connection may take. It may try several hosts, each with its own limit.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(10);
-
-/// What all writers of a node share.
-#[derive(Clone, Default)]
-pub(super) struct Crew {
-    /// The slow lane. `None` for writers that wait for locks: SQLite's, and the one for bulk work.
-    pub late: Option<Arc<Late>>,
-    /// The number of threads that hang.
-    pub abandoned: Arc<AtomicUsize>,
-}
 
 /// The source of a writer's work.
 #[derive(Clone)]
@@ -129,8 +118,8 @@ impl Seat {
         if !watch.is_overdue(limit, CONNECTS_WITHIN) {
             return;
         }
-        if self.crew.abandoned.load(Ordering::Acquire) >= MOST_ABANDONED {
-            return log::debug!("{}: hangs, and so do {MOST_ABANDONED} others", self.name);
+        if self.crew.is_exhausted() {
+            return log::debug!("{}: hangs, and so do all others that may", self.name);
         }
         let (begin, begun) = mpsc::channel();
         let successor = match self.spawn(begun) {
@@ -156,12 +145,5 @@ impl Seat {
 
     fn watch(&self) -> MutexGuard<'_, Option<Arc<Watch>>> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Crew {
-    /// Whether so many threads hang that no other may take over.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.abandoned.load(Ordering::Acquire) >= MOST_ABANDONED
     }
 }

@@ -11,7 +11,8 @@ use super::Permit;
 use super::call::{Begun, Form};
 use super::chunk::{self, Said};
 use super::sse::{Events, TooLong};
-use crate::responder::{AnswerBounds, Failure, Piece, Usage};
+use crate::domain::Usage;
+use crate::responder::{AnswerBounds, Failure, Piece};
 
 /// The number of bytes on the wire that each arrival counts as, at least.
 const LEAST_OF_AN_ARRIVAL: usize = 64;

@@ -13,10 +13,18 @@ use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
 
-use super::probe::Ill;
 use crate::clock;
-use crate::responder::{Failure, Reason};
+use crate::domain::Reason;
+use crate::responder::Failure;
 pub(super) use pass::Pass;
+
+/// A probe that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ill {
+    pub(super) failure: Failure,
+    /// The wait that the upstream asked for.
+    pub(super) asked_wait: Option<Duration>,
+}
 
 /// Failures in a row that start a probe.
 const SUSPICIOUS: u32 = 5;

@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Map, Value};
 
+use crate::domain::Usage;
 use crate::domain::has_more_values;
 use crate::responder::bounds::{MOST_OF_A_REASON, VALUES_OF_AN_EVENT};
-use crate::responder::{Failure, Piece, Usage};
+use crate::responder::{Failure, Piece};
 
 /// What the data of an event says.
 #[derive(Debug, PartialEq)]

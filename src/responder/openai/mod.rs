@@ -28,7 +28,8 @@ pub use call::OutputLimit;
 pub use key::UpstreamKey;
 pub use prompt::PromptMark;
 
-use super::{Failure, Question, Reason};
+use super::{Failure, Question};
+use crate::domain::Reason;
 use breaker::{Breaker, Moment, Pass, Seen};
 use call::Caller;
 use gate::{Gate, Place};

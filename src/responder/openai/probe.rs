@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::Inner;
-use super::breaker::{Breaker, Moment, Watch};
+use super::breaker::{Breaker, Ill, Moment, Watch};
 use super::call::{Caller, failure_of, throw_away};
 use super::retry::asked_wait;
 use crate::clock;
@@ -17,14 +17,6 @@ use crate::responder::Failure;
 
 /// Time limit for a probe.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A probe that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ill {
-    pub(super) failure: Failure,
-    /// The wait that the upstream asked for.
-    pub(super) asked_wait: Option<Duration>,
-}
 
 impl Caller {
     /// Requests the list of models. Every status shows that the upstream works, except 5xx other than 501

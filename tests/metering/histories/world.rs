@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use tollgate::clock;
 use tollgate::db::{DbConnection, Scope, SetCommand};
+use tollgate::domain::Usage;
 use tollgate::domain::{OperationId, TokenDigest};
 use tollgate::metering::{
     Adjusted, Adjustment, Arrived, Charge, Ended, Ending, NewAccount, OpenedAccount, Verdict, open_account,
     sweep,
 };
-use tollgate::responder::{Failure, Usage};
+use tollgate::responder::Failure;
 
 use super::model::{Expected, Model, State};
 use super::step::Step;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::charge::Charged;
 use super::receipt::Receipt;
 use crate::error::{Error, Result};
+use crate::metering::Charged;
 use crate::models::ChatState;
 use crate::responder::Piece;
 

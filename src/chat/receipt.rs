@@ -2,10 +2,11 @@
 
 use chrono::NaiveDateTime;
 
-use super::hold::LEFT;
+use crate::domain::{Reason, Usage};
 use crate::error::{Error, Result};
+use crate::metering::LEFT;
 use crate::models::{Chat, ChatState};
-use crate::responder::{Answer, Failure, Reason, Usage};
+use crate::responder::{Answer, Failure};
 
 /// A chat that was paid for and answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +48,7 @@ impl Receipt {
             (Some(prompt_tokens), Some(completion_tokens)) => {
                 Usage { prompt_tokens, completion_tokens, estimated: chat.usage_estimated.unwrap_or(false) }
             }
-            _ => Usage::counted(&chat.message, &answer),
+            _ => Usage::counted(&chat.message, answer.text().unwrap_or_default()),
         };
         Ok(Receipt {
             chat_id: chat.id,

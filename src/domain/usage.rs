@@ -1,6 +1,4 @@
-//! What an LLM counts.
-
-use super::answer::Answer;
+//! The tokens that a model counts.
 
 /// Tokens of an LLM that a chat took; not those of the balance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,9 +20,9 @@ impl Usage {
     }
 
     /// Counted by us, from a message and its answer as texts.
-    pub fn counted(message: &str, answer: &Answer) -> Usage {
+    pub fn counted(message: &str, answer: &str) -> Usage {
         let bytes = |text: &str| estimate(i64::try_from(text.len()).unwrap_or(i64::MAX));
-        let completion_tokens = bytes(answer.text().unwrap_or_default());
+        let completion_tokens = bytes(answer);
         Usage { prompt_tokens: bytes(message), completion_tokens, estimated: true }
     }
 }

@@ -1,4 +1,5 @@
-//! History: who did what to what, when and from where, with each field before and after.
+//! The audit log: who did what to what, when and from where, with each field before and after. The panel
+//! shows it as *History*.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::QueryResult;
@@ -116,7 +117,7 @@ impl Action {
 }
 
 /// What was done to what.
-pub(crate) struct Deed<'a> {
+pub(crate) struct Event<'a> {
     pub action: Action,
     pub kind: ObjectKind,
     pub id: i64,
@@ -126,45 +127,62 @@ pub(crate) struct Deed<'a> {
     pub note: &'a str,
 }
 
+impl Event<'_> {
+    /// An event about a user, without changes or a note.
+    pub(crate) const fn about_user(action: Action, id: i64) -> Event<'static> {
+        Event { action, kind: ObjectKind::User, id, user_id: Some(id), changes: &[], note: "" }
+    }
+
+    /// An event about an auth token of a user, without changes or a note.
+    pub(crate) const fn about_auth_token(action: Action, id: i64, user_id: i64) -> Event<'static> {
+        Event { action, kind: ObjectKind::AuthToken, id, user_id: Some(user_id), changes: &[], note: "" }
+    }
+}
+
 impl Actor {
-    /// Writes it down, in the caller's transaction.
+    /// Records an event, in the caller's transaction.
     pub(crate) fn record(
         &self,
         conn: &mut DbConnection,
-        deed: &Deed<'_>,
+        event: &Event<'_>,
         now: NaiveDateTime,
     ) -> QueryResult<()> {
-        self.entry(deed, now).insert(conn).map(|_| ())
+        self.entry(event, now).insert(conn).map(|_| ())
     }
 
-    /// Records many actions at once.
+    /// Records many events at once, in the caller's transaction.
     pub(crate) fn record_all(
         &self,
         conn: &mut DbConnection,
-        deeds: &[Deed<'_>],
+        events: &[Event<'_>],
         now: NaiveDateTime,
     ) -> QueryResult<()> {
-        let entries: Vec<_> = deeds.iter().map(|deed| self.entry(deed, now)).collect();
+        let entries: Vec<_> = events.iter().map(|event| self.entry(event, now)).collect();
         NewAuditEntry::insert_all(conn, &entries)
     }
 
-    fn entry<'a>(&'a self, deed: &Deed<'a>, now: NaiveDateTime) -> NewAuditEntry<'a> {
+    fn entry<'a>(&'a self, event: &Event<'a>, now: NaiveDateTime) -> NewAuditEntry<'a> {
         NewAuditEntry {
             created_at: now,
             actor_id: self.user_id,
-            action: deed.action.as_str(),
-            object_kind: deed.kind.as_str(),
-            object_id: deed.id,
-            user_id: deed.user_id,
-            changes: serde_json::to_string(deed.changes).unwrap_or_else(|_| "[]".to_owned()),
-            note: deed.note,
+            action: event.action.as_str(),
+            object_kind: event.kind.as_str(),
+            object_id: event.id,
+            user_id: event.user_id,
+            changes: serde_json::to_string(event.changes).unwrap_or_else(|_| "[]".to_owned()),
+            note: event.note,
             address: &self.address,
         }
     }
 }
 
-/// Deletes the history that is older than so many days; answers how many entries there were.
-pub async fn forget_history(db: &Db, days: u32) -> Result<usize> {
+/// Returns a time as it is recorded.
+pub(crate) fn time_text(time: Option<NaiveDateTime>) -> String {
+    time.map_or_else(|| "never".to_owned(), clock::rfc3339)
+}
+
+/// Deletes the entries that are older than this many days. Returns their number.
+pub async fn forget(db: &Db, days: u32) -> Result<usize> {
     let before = clock::now() - TimeDelta::days(i64::from(days));
     db.write_in_parts(move |conn, most| Ok(AuditEntry::forget(conn, before, most)?)).await
 }

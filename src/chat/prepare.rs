@@ -1,12 +1,13 @@
 //! What is looked up before a charge, in one read: who asks, the model with its price, and what was said before in a
 //! conversation.
 
-use super::price::Price;
-use super::toll::{ChatRequest, Inner, Prompt};
+use super::context::Context;
+use super::request::{ChatRequest, Prompt};
 use crate::clock;
 use crate::db::DbConnection;
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
+use crate::metering::Price;
 use crate::models::{Conversation, EntryKind, LedgerEntry, Model, StoredKey, User};
 use crate::responder::{DUMMY, Earlier, Offer, Question, Responder};
 
@@ -40,14 +41,19 @@ impl Prepared {
         let question = Question { model: DUMMY.to_owned(), ..Question::default() };
         Prepared { user_id, question, price: Price::Message(price), conversation_id: None, is_known: false }
     }
+
+    /// Returns what is held before the call, in tokens of the balance.
+    pub fn hold(&self) -> i64 {
+        self.price.hold(self.question.prompt_bound(), self.question.max_output)
+    }
 }
 
-impl Inner {
+impl Context {
     /// # Errors
     /// First that the auth token is no good; then that there is no such conversation, [`Error::ModelNotFound`] when the
     /// model is not on offer, and that the balance is too low, as the charge would find anyway. A retry that its key makes
     /// known is refused for none of these: what it asks for was answered.
-    pub(super) async fn prepare(&self, request: &mut ChatRequest) -> Result<Prepared> {
+    pub async fn prepare(&self, request: &mut ChatRequest) -> Result<Prepared> {
         let conversation_id = match request.prompt {
             Prompt::Conversation(id) => Some(id),
             _ => None,
@@ -66,7 +72,7 @@ impl Inner {
                 Prepared { user_id: found.user_id, question, price, conversation_id, is_known: false }
             }
         };
-        let price = prepared.price.hold(&prepared.question);
+        let price = prepared.hold();
         if found.balance < price {
             return Err(Error::InsufficientTokens { balance: found.balance, price });
         }
@@ -113,13 +119,13 @@ impl Inner {
     }
 
     /// The models that the settings name and that are not withdrawn, in the settings' order.
-    pub(super) async fn on_offer(&self, offer: &Offer) -> Result<Vec<Model>> {
+    pub async fn on_offer(&self, offer: &Offer) -> Result<Vec<Model>> {
         let stored = self.db.read_few(|conn| Ok(Model::all(conn)?)).await?;
         Ok(on_offer(offer, &stored))
     }
 
     /// What a chat cost when it was answered: later refunds are not counted.
-    pub(super) async fn cost_of(&self, chat_id: i64) -> Result<i64> {
+    pub async fn cost_of(&self, chat_id: i64) -> Result<i64> {
         let entries = self.db.read(move |conn| Ok(LedgerEntry::of_chat(conn, chat_id)?)).await?;
         let paid = entries.iter().filter(|entry| entry.kind != EntryKind::Refund);
         Ok(-paid.map(|entry| entry.amount).sum::<i64>())

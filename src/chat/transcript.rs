@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
 
-use super::hold::{Arrived, Ended, Ending};
-use super::price::Price;
 use super::receipt::Receipt;
+use crate::domain::Usage;
 use crate::error::{Error, Result};
-use crate::responder::{Answer, Failure, PromptMark, Question, Usage};
+use crate::metering::{Arrived, Ended, Ending, Price};
+use crate::responder::{Answer, Failure, PromptMark, Question};
 
 /// How the answer ended for its task.
 #[derive(Clone, Copy)]
@@ -20,7 +20,7 @@ pub(super) enum End {
 
 /// What has arrived of an answer.
 #[derive(Default)]
-pub(super) struct Heard {
+pub(super) struct Transcript {
     pub answer: Answer,
     pub usage: Option<Usage>,
     pub first_byte_at: Option<NaiveDateTime>,
@@ -39,7 +39,7 @@ pub(super) struct Outcome {
     pub cost: i64,
 }
 
-impl Heard {
+impl Transcript {
     /// Returns the usage that the upstream counted, or our own estimate. A count before the end is not final:
     /// then what arrived counts, if that is more.
     fn used(&self, question: &Question, end: End) -> Usage {
@@ -105,7 +105,7 @@ impl Heard {
 }
 
 /// Returns the result that the client gets.
-pub(super) fn told(ended: Result<Ended>, end: End, receipt: Receipt) -> Result<Receipt> {
+pub(super) fn result_for_client(ended: Result<Ended>, end: End, receipt: Receipt) -> Result<Receipt> {
     match (ended?, end) {
         (Ended::AlreadyRefunded | Ended::NoSuchChat, _) => {
             Err(Error::ResponderFailed(Failure::TooLong.reason()))

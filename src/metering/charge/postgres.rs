@@ -1,4 +1,4 @@
-//! A batch of charges on PostgreSQL, as one set-based statement: `charge_set.sql`.
+//! A batch of charges on PostgreSQL, as one set-based statement: `postgres.sql`.
 //!
 //! It is a query type of its own, not `sql_query`, so that diesel prepares it once and PostgreSQL plans it once.
 
@@ -10,12 +10,13 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamp};
 
-use super::charge::{Charge, Charged, Verdict, seen_before};
+use super::replay::seen_before;
+use super::types::{Charge, Charged, Verdict};
 use crate::db::DbConnection;
 use crate::error::{Error, Result};
 use crate::models::{LedgerEntry, StoredKey};
 
-const SQL: &str = include_str!("charge_set.sql");
+const SQL: &str = include_str!("postgres.sql");
 
 /// Runs the charges in order, one statement for each run of charges of the same kind and price. (A window
 /// function in the statement decides which of one user's charges fit, and needs equal prices.) `None` means

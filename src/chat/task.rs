@@ -1,21 +1,23 @@
-//! The task of a chat whose answer takes time: it waits for a place among the calls, charges, hears the answer and ends
+//! The task of a chat whose answer takes time: it waits for a place among the calls, charges, passes the answer on and ends
 //! the hold. It belongs to no connection; what a client that leaves changes is only what the charge matrix says.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::charge::Charged;
-use super::chat_stream::Client;
-use super::heard::{End, Heard, told};
-use super::hold::{Ended, Ending, end_hold};
+use super::admission::Admission;
+use super::context::Context;
 use super::prepare::Prepared;
 use super::receipt::Receipt;
-use super::toll::{ChatRequest, Entry, Inner};
+use super::request::ChatRequest;
+use super::stream::Client;
+use super::transcript::{End, Transcript, result_for_client};
 use crate::clock;
 use crate::db::{DbConnection, Scope};
-use crate::domain::OperationId;
+use crate::domain::{OperationId, Usage};
 use crate::error::{Error, Result};
+use crate::metering::{Charged, Ended, Ending, end_hold};
 use crate::models::{ChatState, User};
-use crate::responder::{Answer, AnswerBounds, Failure, Place, Usage};
+use crate::responder::{Answer, AnswerBounds, Failure, Place};
 
 /// How long the client waits for its hold to be settled before it is told that this is not confirmed.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(15);
@@ -29,29 +31,33 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Tries to settle while the database is there: about two minutes.
 const MOST_TRIES: u32 = 30;
 
-impl Inner {
-    /// All of it.
-    pub(super) async fn serve(&self, mut request: ChatRequest, mut client: Client) {
-        let let_in = tokio::select! {
-            let_in = self.let_in(&mut request) => let_in,
+/// Runs the whole task.
+pub(super) async fn run(context: Arc<Context>, request: ChatRequest, client: Client) {
+    context.run(request, client).await;
+}
+
+impl Context {
+    async fn run(&self, mut request: ChatRequest, mut client: Client) {
+        let ready = tokio::select! {
+            ready = self.get_ready(&mut request) => ready,
             // Nothing is charged yet.
             () = client.left() => return,
         };
-        let (prepared, place) = match let_in {
-            Ok(let_in) => let_in,
+        let (prepared, place) = match ready {
+            Ok(ready) => ready,
             Err(error) => return client.finish(Err(error)).await,
         };
         let charge = self.new_charge(&request, &prepared);
         let price = charge.price;
         let charged = match self.charge(charge).await {
-            Ok(Entry::Held(charged)) => charged,
-            Ok(Entry::Answered(receipt)) => return client.finish(Ok(*receipt)).await,
+            Ok(Admission::Held(charged)) => charged,
+            Ok(Admission::Answered(receipt)) => return client.finish(Ok(*receipt)).await,
             Err(error) => return client.finish(Err(error)).await,
         };
         client.start(charged, &prepared.question.model, price, charged.created_at);
-        let mut heard = Heard::default();
+        let mut transcript = Transcript::default();
         let end = match place {
-            Ok(place) => self.hear(place, &request.message, &prepared, &client, &mut heard).await,
+            Ok(place) => self.relay(place, &request.message, &prepared, &client, &mut transcript).await,
             Err(failure) => End::Failed(failure),
         };
         let receipt = Receipt {
@@ -66,11 +72,12 @@ impl Inner {
             state: ChatState::Complete,
             created_at: charged.created_at,
         };
-        self.finish(charged, &prepared, heard, end, receipt, client).await;
+        self.finish(charged, &prepared, transcript, end, receipt, client).await;
     }
 
-    /// What comes before the charge. A retry that its key makes known needs no place among the calls.
-    async fn let_in(&self, request: &mut ChatRequest) -> Result<(Prepared, Result<Place, Failure>)> {
+    /// Does what comes before the charge: looks things up and waits for a place among the calls. A retry that
+    /// its key makes known needs no place.
+    async fn get_ready(&self, request: &mut ChatRequest) -> Result<(Prepared, Result<Place, Failure>)> {
         let prepared = self.prepare(request).await?;
         if prepared.is_known {
             // Were the key forgotten in this very moment, the charge would be a hold, which then ends at once.
@@ -80,40 +87,40 @@ impl Inner {
         Ok((prepared, Ok(place)))
     }
 
-    /// Hears the answer to its end, or until the client leaves, the time is up, or the server must stop. What is dropped
+    /// Passes the answer on, to its end, or until the client leaves, the time is up, or the server must stop. What is dropped
     /// here cancels the call.
-    async fn hear(
+    async fn relay(
         &self,
         place: Place,
         message: &str,
         prepared: &Prepared,
         client: &Client,
-        heard: &mut Heard,
+        transcript: &mut Transcript,
     ) -> End {
         let limit = self.responder.time_limit();
-        let listening = self.listen(place, message, prepared, client, heard);
+        let relaying = self.relay_parts(place, message, prepared, client, transcript);
         let end = tokio::select! {
             biased;
             () = self.hurry.cancelled() => Some(End::Failed(Failure::Stopped)),
             () = client.left() => Some(End::Left),
-            end = tokio::time::timeout(limit, listening) => end.ok(),
+            end = tokio::time::timeout(limit, relaying) => end.ok(),
         };
         match end {
             Some(end) => end,
-            None if heard.was_held_up(limit) => End::Left,
+            None if transcript.was_held_up(limit) => End::Left,
             None => End::Failed(Failure::TooLong),
         }
     }
 
-    async fn listen(
+    async fn relay_parts(
         &self,
         place: Place,
         message: &str,
         prepared: &Prepared,
         client: &Client,
-        heard: &mut Heard,
+        transcript: &mut Transcript,
     ) -> End {
-        heard.prompt = place.prompt_mark();
+        transcript.prompt = place.prompt_mark();
         let bounds = AnswerBounds::of(prepared.question.max_output);
         let mut answering = match self.responder.ask(place, message, &prepared.question).await {
             Ok(answering) => answering,
@@ -122,29 +129,29 @@ impl Inner {
         loop {
             match answering.next().await {
                 Ok(Some(piece)) => {
-                    let added = heard.answer.add(&piece, &bounds);
-                    heard.usage = answering.usage();
-                    heard.first_byte_at.get_or_insert_with(clock::now);
+                    let added = transcript.answer.add(&piece, &bounds);
+                    transcript.usage = answering.usage();
+                    transcript.first_byte_at.get_or_insert_with(clock::now);
                     if added.is_err() {
                         return End::Failed(Failure::Endless);
                     }
                     // The finish reason is sent at the end. A client that got it before any text would take
                     // an empty answer for a good one.
-                    if piece.finish_reason.is_some() && !heard.answer.has_begun() {
+                    if piece.finish_reason.is_some() && !transcript.answer.has_begun() {
                         continue;
                     }
                     let since = Instant::now();
-                    heard.sending_since = Some(since);
+                    transcript.sending_since = Some(since);
                     let is_there = client.send(piece).await;
-                    heard.sending_since = None;
-                    heard.held_up += since.elapsed();
+                    transcript.sending_since = None;
+                    transcript.held_up += since.elapsed();
                     if !is_there {
                         return End::Left;
                     }
                 }
                 Ok(None) => {
-                    heard.usage = answering.usage();
-                    let has_begun = heard.answer.has_begun();
+                    transcript.usage = answering.usage();
+                    let has_begun = transcript.answer.has_begun();
                     return if has_begun { End::Finished } else { End::Failed(Failure::WroteNothing) };
                 }
                 Err(failure) => return End::Failed(failure),
@@ -157,13 +164,13 @@ impl Inner {
         &self,
         charged: Charged,
         prepared: &Prepared,
-        heard: Heard,
+        transcript: Transcript,
         end: End,
         mut receipt: Receipt,
         mut client: Client,
     ) {
-        let outcome = heard.outcome(&prepared.question, prepared.price, receipt.charged, end);
-        (receipt.usage, receipt.charged, receipt.answer) = (outcome.usage, outcome.cost, heard.answer);
+        let outcome = transcript.outcome(&prepared.question, prepared.price, receipt.charged, end);
+        (receipt.usage, receipt.charged, receipt.answer) = (outcome.usage, outcome.cost, transcript.answer);
         let ended = self.end(charged, outcome.ending);
         tokio::pin!(ended);
         let out_of_patience = async {
@@ -174,7 +181,7 @@ impl Inner {
             }
         };
         tokio::select! {
-            ended = &mut ended => client.finish(told(ended, end, receipt)).await,
+            ended = &mut ended => client.finish(result_for_client(ended, end, receipt)).await,
             () = out_of_patience => {
                 let error = "the database is away: the hold is settled when it is back";
                 client.finish(Err(Error::Unavailable(error.to_owned()))).await;

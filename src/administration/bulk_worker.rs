@@ -1,0 +1,163 @@
+//! The worker that does bulk operations, on every node, part by part, in the second lane.
+//!
+//! A part and its progress are one transaction, so after a crash, or with two workers at once, each row
+//! is done exactly once. Each row has its own operation id, derived from the operation's seed. On
+//! PostgreSQL one worker at a time does the work: the others would only wait for the same rows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::anonymise;
+use super::balances::record_adjustments;
+use super::bulk::{Bulk, BulkKind};
+use crate::audit::Actor;
+use crate::auth::revoke_and_record;
+use crate::clock;
+use crate::db::{Db, DbConnection, Exclusive, Scope, exclusive};
+use crate::error::Result;
+use crate::metering::{Adjusted, AdjustmentOfMany, adjust_many};
+use crate::models::{AuthToken, BulkOperation};
+
+/// Rows of one part: few, so that the users' rows are not locked for long.
+const PART: usize = 100;
+/// How often a worker looks for operations that another node has started, or left.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Runs the worker. Never returns.
+pub async fn work(bulk: &Bulk, db: &Db) {
+    loop {
+        if let Err(error) = finish_all(db).await {
+            log::warn!("bulk operations wait: {error}");
+        }
+        let _ = tokio::time::timeout(LOOK_EVERY, bulk.started.notified()).await;
+    }
+}
+
+/// Finishes all operations, the oldest first.
+pub async fn finish_all(db: &Db) -> Result<()> {
+    for operation in db.read(|conn| Ok(BulkOperation::unfinished(conn)?)).await? {
+        let id = operation.id;
+        match finish(db, operation).await {
+            Ok(true) => log::info!("bulk operation {id} is finished"),
+            Ok(false) => {}
+            // The others need not wait for it.
+            Err(error) => log::warn!("bulk operation {id} waits: {error}"),
+        }
+    }
+    Ok(())
+}
+
+/// Does the rest of an operation. Returns whether this call finished it.
+async fn finish(db: &Db, operation: BulkOperation) -> Result<bool> {
+    let id = operation.id;
+    let Some(kind) = BulkKind::of(&operation) else {
+        log::error!(
+            "bulk operation {id} is of an unknown kind: a newer version of tollgate has to finish it"
+        );
+        return Ok(false);
+    };
+    let ids: Arc<[i64]> = db.read(move |conn| Ok(BulkOperation::ids(conn, id)?)).await?.into();
+    if kind == BulkKind::Anonymise {
+        for user_id in ids.iter() {
+            anonymise::remove_texts(db, &operation, *user_id).await?;
+        }
+    }
+    loop {
+        let Some(operation) = db.read(move |conn| Ok(BulkOperation::find(conn, id)?)).await? else {
+            return Ok(false);
+        };
+        let from = usize::try_from(operation.position).unwrap_or(usize::MAX);
+        let part: Vec<i64> = ids.iter().skip(from).take(PART).copied().collect();
+        if part.is_empty() {
+            let now = clock::now();
+            return db.write_bulk(Scope::none(), move |conn| Ok(BulkOperation::finish(conn, id, now)?)).await;
+        }
+        if do_part(db, operation, kind, part).await? == Part::Elsewhere {
+            return Ok(false);
+        }
+    }
+}
+
+/// The outcome of an attempt at a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// This node or another one has done it.
+    Done,
+    /// Another node is working on it.
+    Elsewhere,
+}
+
+async fn do_part(db: &Db, operation: BulkOperation, kind: BulkKind, part: Vec<i64>) -> Result<Part> {
+    let now = clock::now();
+    let job = move |conn: &mut DbConnection| {
+        if !exclusive(conn, Exclusive::Bulk(operation.id))? {
+            return Ok(Part::Elsewhere);
+        }
+        let from = operation.position;
+        // Another worker, or a run of this job before this one, may have done this part.
+        if !BulkOperation::advance(conn, operation.id, from, from + part.len() as i64)? {
+            return Ok(Part::Done);
+        }
+        let actor = Actor { user_id: Some(operation.actor_id), address: operation.address.clone() };
+        if let BulkKind::Adjust(amount) = kind {
+            adjust_part(conn, &operation, amount, &actor, &part, now)?;
+            return Ok(Part::Done);
+        }
+        for id in &part {
+            if let Some(reason) = do_row(conn, &operation, kind, &actor, *id, now)? {
+                operation.fail(conn, *id, reason)?;
+            }
+        }
+        Ok(Part::Done)
+    };
+    db.write_bulk(Scope::none(), job).await
+}
+
+/// Adjusts the users of a part and records it in the history.
+fn adjust_part(
+    conn: &mut DbConnection,
+    operation: &BulkOperation,
+    amount: i64,
+    actor: &Actor,
+    part: &[i64],
+    now: chrono::NaiveDateTime,
+) -> Result<()> {
+    let adjustment = AdjustmentOfMany {
+        user_ids: part.to_vec(),
+        amount,
+        note: operation.note.clone(),
+        actor_id: actor.user_id,
+        seed: operation.seed.clone(),
+        now,
+    };
+    let mut balances = Vec::new();
+    for (user_id, adjusted) in adjust_many(conn, &adjustment)? {
+        match adjusted {
+            Adjusted::Done { balance } => balances.push((user_id, balance)),
+            Adjusted::OutOfRange { .. } => {
+                operation.fail(conn, user_id, "the balance would leave its range")?
+            }
+            Adjusted::NoSuchUser => operation.fail(conn, user_id, "there is no such user")?,
+        }
+    }
+    record_adjustments(conn, actor, &adjustment, &balances)
+}
+
+/// Does one row. Returns the reason if it cannot be done.
+fn do_row(
+    conn: &mut DbConnection,
+    operation: &BulkOperation,
+    kind: BulkKind,
+    actor: &Actor,
+    id: i64,
+    now: chrono::NaiveDateTime,
+) -> Result<Option<&'static str>> {
+    if kind != BulkKind::Revoke {
+        return Ok(None);
+    }
+    let Some(token) = AuthToken::find(conn, id)? else {
+        return Ok(Some("there is no such auth token"));
+    };
+    let revoked = revoke_and_record(conn, actor, id, token.user_id, &operation.note, now)?;
+    Ok((!revoked).then_some("it had ended before"))
+}

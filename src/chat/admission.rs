@@ -1,0 +1,95 @@
+//! Charging a request, which admits it to the responder.
+
+use std::time::Duration;
+
+use super::context::Context;
+use super::prepare::Prepared;
+use super::receipt::Receipt;
+use super::request::{ChatRequest, Prompt};
+use crate::clock;
+use crate::domain::{OperationId, Usage};
+use crate::error::{Error, Result};
+use crate::metering::{Charge, Charged, Verdict};
+use crate::models::ChatState;
+use crate::responder::Answer;
+
+/// How long a hold lasts beyond the responder's own time limit, before the sweeper takes it for lost.
+const GRACE: Duration = Duration::from_secs(120);
+
+/// A request that has paid.
+pub(super) enum Admission {
+    /// It is answered, now or before.
+    Answered(Box<Receipt>),
+    /// It waits for its answer.
+    Held(Charged),
+}
+
+impl Context {
+    /// Whether a request is answered at once, because nothing has to be looked up or waited for.
+    pub fn is_instant(&self, request: &ChatRequest) -> bool {
+        !matches!(request.prompt, Prompt::Conversation(_)) && self.responder.is_instant()
+    }
+
+    /// Returns the charge of a request that is answered at once. `None` if it is not.
+    pub fn instant_charge(&self, request: &ChatRequest) -> Option<Charge> {
+        if !self.is_instant(request) {
+            return None;
+        }
+        let response = self.responder.answer_at_once(&request.message)?;
+        // The charge itself finds the user.
+        let prepared = Prepared::dummy(0, self.prices.chat);
+        Some(Charge { response: Some(response), ..self.new_charge(request, &prepared) })
+    }
+
+    pub fn new_charge(&self, request: &ChatRequest, prepared: &Prepared) -> Charge {
+        Charge {
+            auth_token: request.auth_token,
+            message: request.message.clone(),
+            model: prepared.question.model.clone(),
+            price: prepared.hold(),
+            response: None,
+            hold_for: self.responder.time_limit() + GRACE,
+            concurrent_chats: self.prices.concurrent_chats,
+            conversation_id: prepared.conversation_id,
+            key: request.key.clone(),
+            operation_id: OperationId::generate(),
+            now: clock::now(),
+        }
+    }
+
+    /// Charges.
+    ///
+    /// # Errors
+    /// The contract's refusals, which have charged nothing.
+    pub async fn charge(&self, charge: Charge) -> Result<Admission> {
+        let (message, model, price) = (charge.message.clone(), charge.model.clone(), charge.price);
+        let response = charge.response.clone();
+        match self.db.write_set(charge).await? {
+            Verdict::Charged(charged) => {
+                let Some(response) = response else { return Ok(Admission::Held(charged)) };
+                let answer = Answer::of_text(&response);
+                Ok(Admission::Answered(Box::new(Receipt {
+                    chat_id: charged.chat_id,
+                    model,
+                    usage: Usage::counted(&message, answer.text().unwrap_or_default()),
+                    message,
+                    answer,
+                    charged: price,
+                    remaining: charged.balance,
+                    replayed: false,
+                    state: ChatState::Complete,
+                    created_at: charged.created_at,
+                })))
+            }
+            Verdict::Unauthorized => Err(Error::Unauthorized),
+            Verdict::Insufficient { balance } => Err(Error::InsufficientTokens { balance, price }),
+            Verdict::TooManyHolds => Err(Error::TooManyChats),
+            Verdict::InFlight => Err(Error::KeyInFlight),
+            Verdict::KeyReused => Err(Error::KeyReused),
+            Verdict::Replay { chat, balance } => {
+                let charged = self.cost_of(chat.id).await?;
+                Ok(Admission::Answered(Box::new(Receipt::replayed(*chat, charged, balance)?)))
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Makes connections and sets them up for their purpose.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+
+use super::connection::{DbConnection, Purpose};
+use super::file::{Guard, advise, is_damage};
+use super::postgres;
+use super::session::{LOCK_ATTEMPT, Session};
+use super::url::DatabaseUrl;
+use crate::error::{Error, Result};
+
+/// Makes connections. It is r2d2's manager of the read pool, too.
+///
+/// `MultiConnection`'s own `establish` is not used: it tries one database after the other and hides the reason
+/// for which it failed, and it would make an SQLite file out of a mistyped scheme.
+#[derive(Clone)]
+pub(super) struct Connector {
+    pub(super) url: DatabaseUrl,
+    purpose: Purpose,
+    /// Watches an SQLite file.
+    guard: Option<Arc<Guard>>,
+    patience: Duration,
+}
+
+impl Connector {
+    pub(super) fn new(url: DatabaseUrl, purpose: Purpose, guard: Option<Arc<Guard>>) -> Connector {
+        Connector { url, purpose, guard, patience: postgres::HANGS_AFTER }
+    }
+
+    /// Sets another time after which a connection counts as hanging.
+    pub(super) fn with_patience(self, patience: Duration) -> Connector {
+        Connector { patience, ..self }
+    }
+
+    /// Connects; the error says why it could not.
+    pub(super) fn connect_with_reason(&self) -> Result<Session> {
+        match &self.url {
+            DatabaseUrl::Sqlite(path) => self.connect_sqlite(path).map_err(Error::Unavailable),
+            DatabaseUrl::Postgres(url) => self
+                .connect_postgres(url)
+                .map_err(|reason| Error::Unavailable(format!("cannot open {}: {reason}", self.url))),
+        }
+    }
+
+    /// Adds the SQLite file's name, and advice, to a database error that reports damage.
+    pub(super) fn advise(&self, why: String) -> String {
+        match self.url.sqlite_path() {
+            Some(path) if is_damage(&why) => advise(path, &why),
+            _ => why,
+        }
+    }
+
+    /// Checks that an SQLite file may be read, because it is still the one that was opened.
+    pub(super) fn check_lately(&self) -> Result<()> {
+        self.guard.as_ref().map_or(Ok(()), |guard| guard.check_lately()).map_err(Error::Unavailable)
+    }
+
+    fn connect_sqlite(&self, path: &Path) -> Result<Session, String> {
+        let ticket = self.guard.as_ref().map(Guard::ticket).transpose()?;
+        let failed = |error: &dyn std::fmt::Display| advise(path, &error);
+        let mut connection =
+            SqliteConnection::establish(&DatabaseUrl::sqlite_uri(path)).map_err(|error| failed(&error))?;
+        // busy_timeout comes first, since the others may meet a lock. FULL: a commit is on the disk before it is
+        // answered; NORMAL would lose the last ones with the power. recursive_triggers lets INSERT OR REPLACE
+        // fire the trigger that keeps the ledger append-only. A PRAGMA each, since one may stop a batch.
+        let mut pragmas = vec![
+            "busy_timeout = 5000",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "recursive_triggers = ON",
+        ];
+        match self.purpose {
+            Purpose::Read | Purpose::Snapshot => pragmas.push("query_only = ON"),
+            // Fewer, larger checkpoints: a page that many chats change is copied once instead of many times.
+            // Deleted data is overwritten, so that no free part of the file has data of an anonymised user. A
+            // log that a reader made long is truncated when it restarts.
+            Purpose::Write | Purpose::Bulk => pragmas.extend([
+                LOCK_ATTEMPT,
+                "cache_size = -8000",
+                "wal_autocheckpoint = 4000",
+                "secure_delete = ON",
+                "journal_size_limit = 33554432",
+            ]),
+            Purpose::Migrate => pragmas.push("secure_delete = ON"),
+            Purpose::Keep => pragmas.extend(["wal_autocheckpoint = 0", "busy_timeout = 0"]),
+        }
+        for pragma in pragmas {
+            connection.batch_execute(&format!("PRAGMA {pragma}")).map_err(|error| failed(&error))?;
+        }
+        // From its first query on, the connection has the log open.
+        connection.batch_execute("SELECT count(*) FROM sqlite_master").map_err(|error| failed(&error))?;
+        if let Some(guard) = &self.guard {
+            guard.check()?;
+        }
+        Ok(Session::new(DbConnection::Sqlite(connection), ticket))
+    }
+
+    fn connect_postgres(&self, url: &str) -> Result<Session, String> {
+        let mut connection = postgres::connect(url, self.purpose, self.patience)?;
+        let backend = match self.purpose {
+            Purpose::Write | Purpose::Bulk => postgres::backend(&mut connection),
+            _ => None,
+        };
+        let mut session = Session::new(DbConnection::Postgres(connection), None);
+        session.backend = backend;
+        Ok(session)
+    }
+}
+
+impl r2d2::ManageConnection for Connector {
+    type Connection = Session;
+    type Error = Error;
+
+    fn connect(&self) -> Result<Session> {
+        self.connect_with_reason()
+    }
+
+    /// Called at each checkout, so it is no query: a dead PostgreSQL connection is found by the read itself.
+    fn is_valid(&self, _: &mut Session) -> Result<()> {
+        self.check_lately()
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.is_broken() || std::thread::panicking()
+    }
+}
+
+/// r2d2 tells its troubles to the log; a database that is away would fill it with errors.
+#[derive(Debug)]
+pub(super) struct LogQuietly;
+
+impl r2d2::HandleError<Error> for LogQuietly {
+    fn handle_error(&self, error: Error) {
+        match error {
+            Error::Unavailable(why) => log::debug!("read pool: {why}"),
+            error => log::debug!("read pool: {error}"),
+        }
+    }
+}

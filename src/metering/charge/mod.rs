@@ -1,0 +1,33 @@
+//! The charge: finds who pays, debits the balance by one guarded statement, and writes the chat and its ledger
+//! entry, all in one transaction. Nearly all writes are charges, so they are a set command: on PostgreSQL a
+//! batch of them is one statement.
+
+mod postgres;
+mod replay;
+mod sqlite;
+mod types;
+
+pub use types::{Charge, Charged, Verdict};
+
+use crate::db::{DbConnection, SetCommand};
+use crate::error::Result;
+
+impl SetCommand for Charge {
+    type Answer = Verdict;
+
+    /// Nearly every user has one auth token in use, so sharing out by it shares out the users.
+    fn shard(&self) -> usize {
+        let bytes = self.auth_token.as_bytes().iter().take(size_of::<usize>());
+        bytes.fold(0, |shard, byte| shard << 8 | usize::from(*byte))
+    }
+
+    fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> Result<Vec<Option<Verdict>>> {
+        match conn {
+            DbConnection::Postgres(_) => postgres::run(conn, charges, again),
+            // SQLite has one writer, so nobody else holds a lock.
+            DbConnection::Sqlite(_) => {
+                charges.iter().map(|charge| sqlite::run(conn, charge, again).map(Some)).collect()
+            }
+        }
+    }
+}
