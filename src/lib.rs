@@ -8,7 +8,7 @@
 //! | [`cli`] | the commands; puts the parts together |
 //! | [`server`] | the HTTP server: sockets, middleware, housekeeping |
 //! | [`pages`] | the start page and the static files |
-//! | [`admin`] | the panel: lists, forms and pages for administrators |
+//! | [`panel`] | the panel: lists, forms and pages for administrators |
 //! | [`api`] | the HTTP API, one file per resource: extract, parse, one call, respond |
 //! | [`config`] | every setting |
 //! | [`administration`] | what administrators do; each verb records itself in one transaction |
@@ -30,7 +30,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod admin;
 pub mod administration;
 pub mod api;
 pub mod audit;
@@ -47,6 +46,7 @@ pub mod follower;
 pub mod metering;
 pub mod models;
 pub mod pages;
+pub mod panel;
 pub mod responder;
 pub mod schema;
 pub mod search;

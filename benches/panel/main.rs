@@ -6,7 +6,6 @@ mod fill;
 #[allow(dead_code)] // the chats' load client uses the rest of it
 #[path = "../load/http.rs"]
 mod http;
-mod more_pages;
 mod pages;
 mod report;
 mod rows;

@@ -12,10 +12,10 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, ResponseError};
 
 use super::connections::Exchange;
-use crate::admin::PageError;
 use crate::api::{self, Readiness, StrictTransport, client_of};
 use crate::domain::RequestId;
 use crate::error::Error;
+use crate::panel::PageError;
 
 /// The longest request line and headers together, in bytes.
 const MOST_HEAD_BYTES: usize = 16 * 1024;
@@ -95,7 +95,8 @@ fn shaped(
 ) -> Option<ServiceResponse<BoxBody>> {
     if let Some(page) = error.as_error::<PageError>() {
         page.log();
-        return None;
+        let response = page.page_for(&request);
+        return Some(ServiceResponse::new(request, response.map_into_boxed_body()));
     }
     match error.as_error::<Error>() {
         Some(ours) => {

@@ -7,7 +7,6 @@ use chrono::TimeDelta;
 use tokio::runtime::Handle;
 
 use super::cores;
-use crate::admin::{self, ModelSettings, PublicOrigin, SiteTitle, UserLimitDefaults};
 use crate::administration::Bulk;
 use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness, StrictTransport};
 use crate::auth::{AccountRules, Auth, Hasher};
@@ -16,6 +15,7 @@ use crate::client_address::TrustedProxies;
 use crate::config::{Config, LoginErrors, Registration, Switch};
 use crate::db::Db;
 use crate::pages;
+use crate::panel::{self, ModelSettings, PublicOrigin, SiteTitle, UserLimitDefaults};
 use crate::throttle::{MemoryBudget, Throttle};
 
 /// Everything that handlers use. Created once, shared by all workers.
@@ -113,7 +113,7 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.user_limits)
             .configure(api::routes)
             .configure(pages::routes)
-            .configure(admin::routes)
+            .configure(panel::routes)
             .default_service(web::to(api::not_found));
     }
 }

@@ -9,7 +9,7 @@ use source::{Source, below, root, texts_of_the_repository};
 
 #[test]
 fn handlers_know_nothing_of_diesel() {
-    for folder in ["src/api", "src/pages", "src/admin"] {
+    for folder in ["src/api", "src/pages", "src/panel"] {
         for source in below(folder) {
             assert!(
                 !source.code.contains("diesel"),
@@ -111,11 +111,13 @@ fn no_template_switches_escaping_off() {
     assert!(count > 0, "there are no templates where this test looks");
 }
 
+/// A file is as long as its subject. One that was split for its length alone has a name that says nothing.
 #[test]
-fn a_file_has_at_most_300_lines() {
-    for source in below("src").iter().chain(&below("tests")) {
-        let lines = source.text.lines().count();
-        assert!(lines <= 300, "{} has {lines} lines", source.path);
+fn a_files_name_says_what_it_has() {
+    for source in ["src", "tests", "benches"].into_iter().flat_map(below) {
+        let name = source.path.rsplit('/').next().unwrap_or_default();
+        let is_rest = ["more_", "misc", "util"].iter().any(|start| name.starts_with(start));
+        assert!(!is_rest, "{} says nothing of its subject", source.path);
     }
 }
 
@@ -156,7 +158,8 @@ fn nothing_names_another_place_of_some_machine() {
 #[test]
 fn the_rules_look_at_the_whole_house() {
     let paths: Vec<String> = below("src").into_iter().map(|source| source.path).collect();
-    for file in ["src/main.rs", "src/metering/charge.rs", "src/db/writer/batch.rs", "src/api/chat.rs"] {
+    for file in ["src/main.rs", "src/metering/charge/sqlite.rs", "src/db/writer/batch.rs", "src/api/chat.rs"]
+    {
         assert!(paths.iter().any(|path| path == file), "{file} is not looked at");
     }
     assert!(Path::new(&root()).join("Cargo.toml").exists());

@@ -180,3 +180,19 @@ async fn counts_of_choices_are_of_what_was_searched_for(#[values(On::Sqlite, On:
     let list = root.get("/admin/users/").await;
     root.click(&list, "Show all 12").await.assert_shows(&["ada", "adam", "bob", "root", "more-7"]);
 }
+
+#[actix_web::test]
+async fn pages_of_errors_have_the_panels_own_name_too() {
+    let flags = ["--site-title", "Acme Chat"];
+    let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
+    let root = app.superuser("root").await;
+    for (path, status) in
+        [("/admin/users/999999/", 404), ("/admin/nowhere/", 404), ("/admin/users/?page=%ff%", 400)]
+    {
+        let page = root.get(path).await;
+        if page.status() == status {
+            page.assert_shows(&["Acme Chat"]).assert_hides(&["Tollgate"]);
+        }
+    }
+    root.get("/admin/users/999999/").await.assert_status(404).assert_shows(&["Acme Chat"]);
+}

@@ -1,0 +1,127 @@
+//! Making an auth token for a user. Its plain text is on the page that answers, and nowhere else, ever.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::path;
+use crate::auth::{Auth, AuthTokenRequest};
+use crate::domain::Invalid;
+use crate::error::Error;
+use crate::models::User;
+use crate::panel::kit::PageError;
+use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::confirm::{confirm, has_rights, own_password_field};
+use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::form::Form;
+use crate::panel::kit::list::find_user;
+use crate::panel::kit::page::{Frame, page_with};
+use crate::panel::kit::verb::VerbPage;
+
+#[derive(Template)]
+#[template(path = "admin/made_auth_token.html")]
+struct MadePage {
+    frame: Frame,
+    plain: String,
+    username: String,
+    user_id: i64,
+    id: i64,
+}
+
+fn form() -> FormView {
+    FormView::default()
+        .group(
+            "",
+            "",
+            vec![
+                Field::new("user", "User", Kind::User)
+                    .required()
+                    .most(254)
+                    .help("The user's name, or #17 for an id."),
+                Field::new("name", "Name of the auth token", Kind::Plain)
+                    .required()
+                    .most(100)
+                    .help("What it is for, so that its owner knows it again."),
+                Field::new("days", "Expires after", Kind::Choice(lifetimes())).value("90"),
+                own_password_field("Only for a user who is staff or a superuser, such as yourself."),
+            ],
+        )
+        .button("", "Make the auth token")
+        .cancel("/admin/auth-tokens/")
+}
+
+fn lifetimes() -> Vec<(String, String)> {
+    [("1", "a day"), ("7", "a week"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "never")]
+        .map(|(days, label)| (days.to_owned(), label.to_owned()))
+        .to_vec()
+}
+
+fn page(administrator: &Superuser, form: FormView) -> Result<HttpResponse, PageError> {
+    let way = [("Auth tokens", "/admin/auth-tokens/"), ("Make an auth token", "")];
+    // The administrator's own name, since the form may ask for the administrator's own password.
+    VerbPage::new(Frame::new(&administrator.0, &way), form.account(&administrator.0.user.username))
+        .note("The auth token is shown once, after this. Only its digest is stored.")
+        .show()
+}
+
+pub(in crate::panel) async fn show_add(
+    request: HttpRequest,
+    administrator: Superuser,
+) -> Result<HttpResponse, PageError> {
+    page(&administrator, form().preset(request.query_string()))
+}
+
+pub(in crate::panel) async fn add(
+    administrator: Superuser,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let again = |faults: &[Invalid]| page(&administrator, form().refill(&sent).blame(faults));
+    let mut faults = Vec::new();
+    let user = find(&auth, sent.text("user")).await?;
+    if user.is_none() {
+        faults.push(Invalid::new("user", "there is no such user"));
+    }
+    let days = Some(sent.text("days")).filter(|days| !days.is_empty()).map(|days| days.parse().unwrap_or(-1));
+    let request = AuthTokenRequest::parse(Some(sent.text("name")), days).map_err(|fault| {
+        let field = if fault.field == "expires_in_days" { "days" } else { fault.field };
+        faults.push(Invalid::new(field, fault.reason));
+    });
+    let (Some(user), Ok(request)) = (user, request) else { return again(&faults) };
+    if has_rights(&user)
+        && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
+    {
+        return again(&[fault]);
+    }
+    match auth.make_auth_token(Some(administrator.0.actor()), user.id, request).await {
+        Ok(made) => {
+            let here = path(made.stored.id);
+            let way = [("Auth tokens", "/admin/auth-tokens/"), ("The new auth token", here.as_str())];
+            let shown = MadePage {
+                frame: Frame::new(&administrator.0, &way),
+                plain: made.plain.expose().to_owned(),
+                username: user.username,
+                user_id: user.id,
+                id: made.stored.id,
+            };
+            let mut response = page_with(StatusCode::CREATED, &shown)?;
+            // Not even the browser's history may keep it.
+            response
+                .headers_mut()
+                .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+            Ok(response)
+        }
+        Err(Error::Invalid(fault)) => again(&[fault]),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn find(auth: &Auth, text: &str) -> Result<Option<User>, PageError> {
+    let text = text.to_owned();
+    if text.is_empty() || text.len() > 1024 {
+        return Ok(None);
+    }
+    Ok(auth.db.read(move |conn| find_user(conn, &text)).await?)
+}

@@ -1,0 +1,194 @@
+//! An auth token's own page: what is known of it, its name, and when it ends.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path, Query};
+use askama::Template;
+use chrono::NaiveDateTime;
+
+use super::list::state;
+use super::{of, path};
+use crate::administration::edit_auth_token;
+use crate::audit::ObjectKind;
+use crate::auth::{Auth, AuthTokenRequest};
+use crate::clock;
+use crate::db::Db;
+use crate::domain::Invalid;
+use crate::models::{AuditEntry, AuthToken, User};
+use crate::panel::history::{Told, tell};
+use crate::panel::kit::From;
+use crate::panel::kit::administrator::{Administrator, Superuser};
+use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::form::Form;
+use crate::panel::kit::list::Cell;
+use crate::panel::kit::message::Message;
+use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::zone::Zone;
+use crate::panel::kit::{PageError, back_to, id};
+
+#[derive(Template)]
+#[template(path = "admin/auth_token.html")]
+struct TokenPage {
+    frame: Frame,
+    form: FormView,
+    token: AuthToken,
+    facts: Vec<(&'static str, Cell)>,
+    conflicts: Vec<(&'static str, String, String)>,
+    history: Vec<Told>,
+    is_live: bool,
+    may_change: bool,
+}
+
+fn form(token: &AuthToken, zone: Zone, list: &str) -> FormView {
+    let expires = token.expires_at.map(|expires| zone.to_field(expires)).unwrap_or_default();
+    FormView::default()
+        .hide("list", list)
+        .hide("was_name", token.name.clone().unwrap_or_default())
+        .hide("was_expires", expires.clone())
+        .group(
+            "Change",
+            "",
+            vec![
+                Field::new("name", "Name", Kind::Text)
+                    .value(token.name.clone().unwrap_or_default())
+                    .most(100)
+                    .help("Without one it counts as made by a login, and goes when there are too many of those."),
+                Field::new("expires", "Expires", Kind::Moment)
+                    .value(expires)
+                    .help("Empty: never."),
+            ],
+        )
+        .button("", "Save")
+        .cancel("/admin/auth-tokens/")
+}
+
+fn facts(token: &AuthToken, user: &User) -> Vec<(&'static str, Cell)> {
+    vec![
+        ("Begins with", Cell::Code(token.first_characters.clone())),
+        ("User", Cell::user(user.id, Some(&user.username))),
+        ("State", state(token)),
+        ("Made", Cell::Time(token.created_at)),
+        ("Last used", Cell::time(token.last_used_at)),
+        ("Expires", Cell::time(token.expires_at)),
+        ("Revoked", Cell::time(token.revoked_at)),
+        ("Id", Cell::Id(token.id)),
+    ]
+}
+
+async fn answer(
+    administrator: &Administrator,
+    db: &Db,
+    (token, user): (AuthToken, User),
+    form: FormView,
+    conflicts: Vec<(&'static str, String, String)>,
+    status: StatusCode,
+) -> Result<HttpResponse, PageError> {
+    let id = token.id;
+    let history = db
+        .read(move |conn| {
+            let entries = AuditEntry::latest_of_object(conn, ObjectKind::AuthToken.as_str(), id, 20)?;
+            tell(conn, entries)
+        })
+        .await?;
+    let title = format!("Auth token {}…", token.first_characters);
+    let way = [("Auth tokens", "/admin/auth-tokens/"), (title.as_str(), "")];
+    let is_expired = token.expires_at.is_some_and(|expires| expires <= clock::now());
+    let shown = TokenPage {
+        frame: Frame::new(administrator, &way),
+        form,
+        facts: facts(&token, &user),
+        conflicts,
+        history,
+        is_live: token.revoked_at.is_none() && !is_expired,
+        may_change: administrator.may_change() && token.revoked_at.is_none(),
+        token,
+    };
+    page_with(status, &shown).map_err(PageError::from)
+}
+
+pub(in crate::panel) async fn show_edit(
+    administrator: Administrator,
+    place: Path<String>,
+    from: Query<From>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let found = of(&auth.db, id(&place)?).await?;
+    let form = form(&found.0, administrator.zone, &from.list);
+    answer(&administrator, &auth.db, found, form, Vec::new(), StatusCode::OK).await
+}
+
+/// The name and the end that were sent.
+fn parse(sent: &Form, zone: Zone) -> Result<(Option<String>, Option<NaiveDateTime>), Vec<Invalid>> {
+    let mut faults = Vec::new();
+    let name = match sent.text("name") {
+        "" => None,
+        name => {
+            let parsed = AuthTokenRequest::parse(Some(name), None);
+            parsed.map_err(|fault| faults.push(fault)).ok().map(|_| name.to_owned())
+        }
+    };
+    let expires = match sent.text("expires") {
+        "" => None,
+        text => {
+            let read = zone.of_field(text);
+            if read.is_none() {
+                faults.push(Invalid::new("expires", "give a day and a time, such as 2027-01-31T12:00"));
+            }
+            read
+        }
+    };
+    if faults.is_empty() { Ok((name, expires)) } else { Err(faults) }
+}
+
+pub(in crate::panel) async fn edit(
+    administrator: Superuser,
+    place: Path<String>,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let administrator = administrator.0;
+    let (token, user) = of(&auth.db, id(&place)?).await?;
+    let zone = administrator.zone;
+    let view = form(&token, zone, sent.text("list")).refill(&sent);
+    let view = view.keep("was_name", &sent).keep("was_expires", &sent);
+    let (name, expires) = match parse(&sent, zone) {
+        Ok(parsed) => parsed,
+        Err(faults) => {
+            let status = StatusCode::BAD_REQUEST;
+            return answer(&administrator, &auth.db, (token, user), view.blame(&faults), Vec::new(), status)
+                .await;
+        }
+    };
+    let mut shown_as = token.clone();
+    shown_as.name = Some(sent.text("was_name").to_owned()).filter(|name| !name.is_empty());
+    // The form has minutes only: what it did not change keeps its seconds.
+    let unchanged = |field: &str| zone.to_field_of(token.expires_at) == sent.text(field);
+    shown_as.expires_at =
+        if unchanged("was_expires") { token.expires_at } else { zone.of_field(sent.text("was_expires")) };
+    let expires = if unchanged("expires") { token.expires_at } else { expires };
+    match edit_auth_token(&auth.db, &administrator.actor(), shown_as, name, expires).await? {
+        Some(true) => {
+            let message = Message::success(format!("Auth token {}… was saved.", token.first_characters));
+            administrator.tell(&auth, message.link("Show the auth token", path(token.id))).await?;
+            let list = back_to("/admin/auth-tokens/", sent.text("list"));
+            Ok(go(&list.unwrap_or_else(|| path(token.id))))
+        }
+        Some(false) => {
+            let conflicts = conflicts(&token, &sent, zone);
+            let view = form(&token, zone, sent.text("list")).refill(&sent);
+            answer(&administrator, &auth.db, (token, user), view, conflicts, StatusCode::CONFLICT).await
+        }
+        None => {
+            let view = view.fault("This auth token was revoked: it cannot be changed any more.");
+            answer(&administrator, &auth.db, (token, user), view, Vec::new(), StatusCode::CONFLICT).await
+        }
+    }
+}
+
+fn conflicts(token: &AuthToken, sent: &Form, zone: Zone) -> Vec<(&'static str, String, String)> {
+    let all = [
+        ("Name", token.name.clone().unwrap_or_default(), sent.text("name").to_owned()),
+        ("Expires", zone.to_field_of(token.expires_at), sent.text("expires").to_owned()),
+    ];
+    all.into_iter().filter(|(_, now, yours)| now != yours).collect()
+}

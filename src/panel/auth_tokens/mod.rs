@@ -1,0 +1,30 @@
+//! Auth tokens: the list, making one (shown once), renaming, expiring, revoking.
+
+mod add;
+mod edit;
+mod list;
+mod revoke;
+
+pub(super) use add::{add, show_add};
+pub(super) use edit::{edit, show_edit};
+pub(super) use list::{AUTH_TOKENS, list, named};
+pub(super) use revoke::{revoke, show_revoke};
+
+use crate::db::{Db, DbConnection};
+use crate::models::{AuthToken, User};
+use crate::panel::kit::PageError;
+
+/// The auth token of a page's address, and whose it is.
+async fn of(db: &Db, id: i64) -> Result<(AuthToken, User), PageError> {
+    let read = move |conn: &mut DbConnection| {
+        let Some(token) = AuthToken::find(conn, id)? else { return Ok(None) };
+        let user = User::find(conn, token.user_id)?;
+        Ok(user.map(|user| (token, user)))
+    };
+    db.read(read).await?.ok_or(PageError::Missing("auth token", "/admin/auth-tokens/"))
+}
+
+/// Where an auth token's page is.
+pub(super) fn path(id: i64) -> String {
+    format!("/admin/auth-tokens/{id}/")
+}

@@ -1,0 +1,50 @@
+//! Revoking one auth token.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+
+use super::{of, path};
+use crate::auth::{Auth, revoke_auth_token};
+use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::fields::FormView;
+use crate::panel::kit::form::Form;
+use crate::panel::kit::list::Cell;
+use crate::panel::kit::message::Message;
+use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::verb::VerbPage;
+use crate::panel::kit::{PageError, id};
+
+pub(in crate::panel) async fn show_revoke(
+    administrator: Superuser,
+    place: Path<String>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let (token, user) = of(&auth.db, id(&place)?).await?;
+    let (title, here) = (format!("Auth token {}…", token.first_characters), path(token.id));
+    let way = [("Auth tokens", "/admin/auth-tokens/"), (title.as_str(), here.as_str()), ("Revoke", "")];
+    let form = FormView::default().dangerous().button("", "Revoke").cancel(here.clone());
+    VerbPage::new(Frame::new(&administrator.0, &way), form)
+        .note("Whatever uses this auth token is refused from now on. This cannot be undone; the user can make another.")
+        .fact("Auth token", Cell::Link { text: format!("{}…", token.first_characters), href: here.clone() })
+        .fact("Name", token.name.clone().map_or(Cell::Nothing, Cell::Text))
+        .fact("User", Cell::user(user.id, Some(&user.username)))
+        .fact("Last used", Cell::time(token.last_used_at))
+        .show()
+}
+
+pub(in crate::panel) async fn revoke(
+    administrator: Superuser,
+    place: Path<String>,
+    _sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let (token, user) = of(&auth.db, id(&place)?).await?;
+    let revoked = revoke_auth_token(&auth.db, Some(administrator.0.actor()), user.id, token.id).await?;
+    let message = if revoked {
+        Message::success(format!("Auth token {}… of {} is revoked.", token.first_characters, user.username))
+    } else {
+        Message::warning(format!("Auth token {}… had ended before.", token.first_characters))
+    };
+    administrator.0.tell(&auth, message.link("Show the auth token", path(token.id))).await?;
+    Ok(go(&super::super::users::path(user.id)))
+}

@@ -1,0 +1,92 @@
+//! What was chosen in a list: the rows that were ticked, or all that match.
+
+use sha2::{Digest, Sha256};
+
+use crate::administration::MOST_ROWS;
+use crate::clock;
+use crate::db::Db;
+use crate::error::Error;
+use crate::follower::{Followed, lag};
+use crate::panel::kit::administrator::Administrator;
+use crate::panel::kit::fields::FormView;
+use crate::panel::kit::form::Form;
+use crate::panel::kit::format;
+use crate::panel::kit::list::{Asked, List, all_ids};
+use crate::panel::kit::{PageError, back_to};
+use crate::panel::users::{balances_behind, by_balance};
+
+/// Rows that were chosen.
+pub(in crate::panel) struct Selection {
+    pub ids: Vec<i64>,
+    /// What was chosen, in words.
+    pub words: String,
+    /// What else there is to know before it is confirmed.
+    pub note: Option<String>,
+    /// All that match, whichever those are.
+    is_all: bool,
+    /// The list's query string.
+    list: String,
+}
+
+impl Selection {
+    /// Reads a selection from the form of a list, or from the form that asked for more about it.
+    pub async fn read<R: Send>(
+        list: &'static List<R>,
+        sent: &Form,
+        administrator: &Administrator,
+        db: &Db,
+    ) -> Result<Selection, PageError> {
+        let query = sent.text("list").to_owned();
+        if !sent.has("all") {
+            let mut ids = sent.numbers("id");
+            ids.sort_unstable();
+            ids.dedup();
+            let words =
+                format!("{}, ticked one by one", format::counted(ids.len() as i64, list.one, list.many));
+            return Ok(Selection { ids, words, note: None, is_all: false, list: query });
+        }
+        let (habits, asked_for) = (administrator.habits(), query.clone());
+        let read = move |conn: &mut crate::db::DbConnection| {
+            let asked = Asked::read(list, &asked_for, conn, habits, clock::now())?;
+            let behind = if by_balance(&asked_for) { lag(conn, Followed::LedgerEntries)? } else { 0 };
+            Ok((all_ids(list, &asked, conn, MOST_ROWS)?, asked.in_words(), behind))
+        };
+        let (ids, filters, behind) = db.read(read).await?;
+        let ids = ids.ok_or(Error::BodyTooLarge(0))?;
+        let number = format::counted(ids.len() as i64, list.one, list.many);
+        let words =
+            if filters.is_empty() { format!("{number}: all") } else { format!("{number}: {filters}") };
+        let note = (behind > 0).then(|| balances_behind(behind));
+        Ok(Selection { ids, words, note, is_all: true, list: query })
+    }
+
+    /// Lets a form carry the selection on. Of all that match the form has a fingerprint: it is for those that were shown,
+    /// not for as many others.
+    pub fn carry(&self, mut form: FormView) -> FormView {
+        form = form.hide("list", &self.list);
+        if self.is_all {
+            return form.hide("all", "1").hide("expected", self.fingerprint());
+        }
+        self.ids.iter().fold(form, |form, id| form.hide("id", id.to_string()))
+    }
+
+    /// Whether these are still the rows that the form was made for.
+    pub fn is_as_expected(&self, sent: &Form) -> bool {
+        !self.is_all || sent.text("expected") == self.fingerprint()
+    }
+
+    /// The number of rows and a digest of which they are, in whatever order.
+    fn fingerprint(&self) -> String {
+        let mut ids = self.ids.clone();
+        ids.sort_unstable();
+        let mut digest = Sha256::new();
+        ids.iter().for_each(|id| digest.update(id.to_be_bytes()));
+        let start: String = digest.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}-{start}", ids.len())
+    }
+
+    /// The list that it was chosen in.
+    pub fn back(&self, path: &str) -> String {
+        back_to(path, &self.list).unwrap_or_else(|| path.to_owned())
+    }
+}

@@ -1,0 +1,98 @@
+//! A bulk operation's page: how far it is, and what could not be done.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+use askama::Template;
+
+use super::list::state;
+use crate::administration::BulkKind;
+use crate::db::{Db, DbConnection};
+use crate::error::Result as TollgateResult;
+use crate::models::{BulkFailure, BulkOperation, User};
+use crate::panel::kit::administrator::Administrator;
+use crate::panel::kit::list::Cell;
+use crate::panel::kit::page::{Frame, page};
+use crate::panel::kit::table::Table;
+use crate::panel::kit::{PageError, id};
+
+/// Failures that are shown; further ones are only counted.
+const SHOWN: i64 = 500;
+
+#[derive(Template)]
+#[template(path = "admin/bulk_operation.html")]
+struct BulkPage {
+    frame: Frame,
+    operation: BulkOperation,
+    facts: Vec<(&'static str, Cell)>,
+    failures: Table,
+    is_cut: bool,
+}
+
+/// The failures with what they are about.
+fn failures(
+    conn: &mut DbConnection,
+    operation: &BulkOperation,
+) -> TollgateResult<(Vec<Vec<Cell>>, Option<String>)> {
+    let failures = BulkOperation::failures(conn, operation.id, SHOWN)?;
+    let is_of_users = operation.kind != BulkKind::Revoke.as_str();
+    let mut ids = vec![operation.actor_id];
+    if is_of_users {
+        ids.extend(failures.iter().map(|failure| failure.object_id));
+    }
+    let names = User::names_of(conn, ids)?;
+    let about = |failure: &BulkFailure| {
+        let id = failure.object_id;
+        if is_of_users {
+            Cell::user(id, names.get(&id))
+        } else {
+            Cell::Link { text: format!("auth token {id}"), href: format!("/admin/auth-tokens/{id}/") }
+        }
+    };
+    let rows =
+        failures.iter().map(|failure| vec![about(failure), Cell::Text(failure.reason.clone())]).collect();
+    Ok((rows, names.get(&operation.actor_id).cloned()))
+}
+
+fn facts(operation: &BulkOperation, actor: Option<&String>) -> Vec<(&'static str, Cell)> {
+    let mut facts = vec![
+        ("What", Cell::Text(operation.kind.clone())),
+        ("Chosen", Cell::Text(operation.selection.clone())),
+        ("Reason", Cell::Text(operation.note.clone())),
+        ("State", state(operation)),
+        ("Failed", Cell::Tokens(operation.failed)),
+        ("By", Cell::user(operation.actor_id, actor)),
+        ("Started", Cell::Time(operation.created_at)),
+        ("Finished", Cell::time(operation.finished_at)),
+    ];
+    if operation.amount != 0 {
+        facts.insert(1, ("Amount for each", Cell::Signed(operation.amount)));
+    }
+    facts
+}
+
+pub(in crate::panel) async fn show(
+    administrator: Administrator,
+    place: Path<String>,
+    db: Data<Db>,
+) -> Result<HttpResponse, PageError> {
+    let operation_id = id(&place)?;
+    let read = move |conn: &mut DbConnection| {
+        let Some(operation) = BulkOperation::find(conn, operation_id)? else { return Ok(None) };
+        let (rows, actor) = failures(conn, &operation)?;
+        Ok(Some((operation, rows, actor)))
+    };
+    let Some((operation, rows, actor)) = db.read(read).await? else {
+        return Err(PageError::Missing("bulk operation", "/admin/bulk-operations/"));
+    };
+    let title = format!("Bulk operation {operation_id}");
+    let way = [("Bulk operations", "/admin/bulk-operations/"), (title.as_str(), "")];
+    let frame = Frame::new(&administrator, &way);
+    let is_cut = operation.failed > SHOWN;
+    let failures = Table {
+        heads: vec![("Row", false), ("Why it could not be done", false)],
+        rows,
+        empty: "Nothing has failed.",
+    };
+    page(&BulkPage { frame, facts: facts(&operation, actor.as_ref()), failures, is_cut, operation })
+        .map_err(PageError::from)
+}

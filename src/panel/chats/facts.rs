@@ -1,0 +1,96 @@
+//! What is known of a chat besides its texts.
+
+use chrono::NaiveDateTime;
+use serde_json::Value;
+
+use super::list::state;
+use crate::models::{Chat, ChatState, EntryKind, LedgerEntry};
+use crate::panel::kit::format;
+use crate::panel::kit::list::Cell;
+
+pub(super) type Facts = Vec<(&'static str, Cell)>;
+
+/// Whose it is, what came of it, and how long that took.
+pub(super) fn facts(chat: &Chat, username: &str) -> Facts {
+    let mut facts =
+        vec![("User", Cell::user(chat.user_id, Some(&username.to_owned()))), ("State", state(chat.state))];
+    if let Some(failure) = &chat.failure {
+        let label = if chat.state == ChatState::Cancelled { "Why it ended" } else { "Why it failed" };
+        facts.push((label, Cell::Text(failure.clone())));
+    }
+    facts.extend([("Model", Cell::code(&chat.model)), ("Sent", Cell::Time(chat.created_at))]);
+    let after = |time: NaiveDateTime| Cell::Text(format!("after {}", format::span(time - chat.created_at)));
+    if let Some(first) = chat.first_byte_at {
+        facts.push(("First part of the answer", after(first)));
+    }
+    if let Some(finished) = chat.finished_at {
+        facts.push(("End", after(finished)));
+    }
+    facts.push(("Finished", Cell::time(chat.finished_at)));
+    if chat.state == ChatState::Pending {
+        facts.push(("Deadline", Cell::time(chat.deadline)));
+    }
+    if let Some(conversation) = chat.conversation_id {
+        facts.push(("Conversation", Cell::Id(conversation)));
+    }
+    facts.extend([("Origin", Cell::Text(chat.origin.clone())), ("Id", Cell::Id(chat.id))]);
+    facts
+}
+
+/// What the model counted.
+pub(super) fn usage(chat: &Chat) -> Facts {
+    let counted = match chat.usage_estimated {
+        Some(true) => " (counted by us, as the model did not say)",
+        _ => "",
+    };
+    let tokens = |label, number: Option<i64>| {
+        number.map(|number| (label, Cell::Text(format!("{}{counted}", format::tokens(number)))))
+    };
+    let both = [tokens("Prompt tokens", chat.prompt_tokens), tokens("Answer tokens", chat.completion_tokens)];
+    both.into_iter().flatten().collect()
+}
+
+/// What it cost in the end: what was taken, what went back, and the sum of them.
+pub(super) fn cost<'a>(chat: &Chat, entries: impl Iterator<Item = &'a LedgerEntry>) -> Facts {
+    let mut sums = [(EntryKind::Charge, 0), (EntryKind::Settlement, 0), (EntryKind::Refund, 0)];
+    let (mut any, mut total) = (false, 0);
+    for entry in entries {
+        any = true;
+        total += entry.amount;
+        for (_, sum) in sums.iter_mut().filter(|(kind, _)| *kind == entry.kind) {
+            *sum += entry.amount;
+        }
+    }
+    if !any {
+        return vec![("Charge", Cell::Tokens(chat.charge))];
+    }
+    let [(_, charge), (_, settlement), (_, refund)] = sums;
+    let held = if chat.state == ChatState::Pending { "Held" } else { "Charged" };
+    let mut facts = vec![(held, Cell::Signed(charge))];
+    if settlement != 0 {
+        facts.push(("Settled by usage", Cell::Signed(settlement)));
+    }
+    if refund != 0 {
+        facts.push(("Refunded", Cell::Signed(refund)));
+    }
+    facts.push(("Cost in the end", Cell::Tokens(-total)));
+    facts
+}
+
+/// Why the answer ended, for people, and whatever else it has besides its text, as JSON.
+pub(super) fn extras(chat: &Chat) -> (Option<String>, String) {
+    let Some(stored) = chat.answer_extras.as_deref() else { return (None, String::new()) };
+    let Ok(Value::Object(mut extras)) = serde_json::from_str(stored) else {
+        return (None, stored.to_owned());
+    };
+    let reason = match extras.remove("finish_reason") {
+        Some(Value::String(reason)) => Some(reason),
+        _ => None,
+    };
+    let rest = if extras.is_empty() {
+        String::new()
+    } else {
+        serde_json::to_string_pretty(&extras).unwrap_or_else(|_| stored.to_owned())
+    };
+    (reason, rest)
+}

@@ -1,0 +1,35 @@
+//! Chats: the list, a chat's own page with its ledger entries, refunding it, and releasing its hold.
+
+mod facts;
+mod find;
+mod list;
+mod refund;
+mod release;
+mod show;
+
+pub(super) use list::{CHATS, list, named};
+pub(super) use refund::{refund, show_refund};
+pub(super) use release::{release, show_release};
+pub(super) use show::show;
+
+use crate::db::{Db, DbConnection};
+use crate::models::{Chat, User};
+use crate::panel::kit::PageError;
+
+/// The number of characters that a page shows of a message, of a response, and of the rest of an answer.
+pub(super) const SHOWN: usize = 64 << 10;
+
+/// Returns the chat that the page's address names, with its texts cut to [`SHOWN`] characters, and its user.
+async fn of(db: &Db, id: i64) -> Result<(Chat, User), PageError> {
+    let read = move |conn: &mut DbConnection| {
+        let Some(chat) = Chat::find_cut(conn, id, SHOWN)? else { return Ok(None) };
+        let user = User::find(conn, chat.user_id)?;
+        Ok(user.map(|user| (chat, user)))
+    };
+    db.read(read).await?.ok_or(PageError::Missing("chat", "/admin/chats/"))
+}
+
+/// Where a chat's page is.
+pub(super) fn path(id: i64) -> String {
+    format!("/admin/chats/{id}/")
+}

@@ -1,0 +1,88 @@
+//! Releasing a hold: the charge of a chat that is still pending goes back, with a reason.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+
+use super::{of, path};
+use crate::administration::{Reason, release_hold};
+use crate::auth::Auth;
+use crate::domain::OperationId;
+use crate::metering::Ended;
+use crate::models::{Chat, User};
+use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::common_fields::reason_field;
+use crate::panel::kit::fields::FormView;
+use crate::panel::kit::form::Form;
+use crate::panel::kit::list::Cell;
+use crate::panel::kit::message::Message;
+use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::verb::VerbPage;
+use crate::panel::kit::{PageError, format, id};
+
+fn form(operation: &str) -> FormView {
+    FormView::default()
+        .hide("operation", operation)
+        .group("", "", vec![reason_field()])
+        .dangerous()
+        .button("", "Release the hold")
+        .cancel("/admin/holds/")
+}
+
+fn page(administrator: &Superuser, chat: &Chat, user: &User, form: FormView) -> VerbPage {
+    let (title, here) = (format!("Chat {}", chat.id), path(chat.id));
+    let way = [("Holds", "/admin/holds/"), (title.as_str(), here.as_str()), ("Release the hold", "")];
+    VerbPage::new(Frame::new(&administrator.0, &way), form)
+        .note(
+            "The chat is marked as failed and its charge goes back at once. An answer that comes later is kept and costs \
+             nothing. Past its deadline a hold is released by itself.",
+        )
+        .fact("Chat", Cell::Link { text: title, href: here.clone() })
+        .fact("User", Cell::user(user.id, Some(&user.username)))
+        .fact("Message", Cell::excerpt(&chat.message))
+        .fact("Charge", Cell::Tokens(chat.charge))
+        .fact("Sent", Cell::Time(chat.created_at))
+        .fact("Deadline", Cell::time(chat.deadline))
+}
+
+pub(in crate::panel) async fn show_release(
+    administrator: Superuser,
+    place: Path<String>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let (chat, user) = of(&auth.db, id(&place)?).await?;
+    page(&administrator, &chat, &user, form(&OperationId::generate().to_text())).show()
+}
+
+pub(in crate::panel) async fn release(
+    administrator: Superuser,
+    place: Path<String>,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let operation_id = sent.operation()?;
+    let (chat, user) = of(&auth.db, id(&place)?).await?;
+    let view = form(sent.text("operation")).refill(&sent);
+    let reason = match Reason::parse(sent.text("reason")) {
+        Ok(reason) => reason,
+        Err(fault) => return page(&administrator, &chat, &user, view.blame(&[fault])).show(),
+    };
+    let refuse = |why: &str| page(&administrator, &chat, &user, view.fault(why)).answer(StatusCode::CONFLICT);
+    match release_hold(&auth.db, &administrator.0.actor(), chat.id, &reason, operation_id).await? {
+        Ended::Now { balance } => {
+            let text = format!(
+                "The hold of chat {} was released: {} has {} tokens now.",
+                chat.id,
+                user.username,
+                format::tokens(balance)
+            );
+            administrator.0.tell(&auth, Message::success(text).link("Show the chat", path(chat.id))).await?;
+            Ok(go("/admin/holds/"))
+        }
+        Ended::AlreadyRefunded => refuse("The charge of this chat has gone back already: nothing was done."),
+        Ended::AlreadyComplete => {
+            refuse("This chat was answered meanwhile: refund it, if it should cost nothing.")
+        }
+        Ended::NoSuchChat => Err(PageError::Missing("chat", "/admin/chats/")),
+    }
+}

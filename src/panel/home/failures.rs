@@ -1,0 +1,72 @@
+//! Why chats failed in the last 24 hours, and how the upstream does.
+
+use chrono::NaiveDate;
+use url::form_urlencoded;
+
+use crate::models::FailuresByReason;
+use crate::models::list::MOST_COUNTED;
+use crate::panel::kit::format;
+use crate::panel::kit::list::{Cell, Tone};
+use crate::responder::{BreakerState, Health};
+
+/// A reason, how many chats failed by it, and the list of those.
+pub(super) struct Failures {
+    pub reasons: Vec<(String, String, String)>,
+    /// What is to be known of the numbers; empty: nothing.
+    pub note: String,
+}
+
+impl Failures {
+    /// `day` is the one that the last 24 hours began on.
+    pub fn new(found: FailuresByReason, day: NaiveDate) -> Failures {
+        let since = day.to_string();
+        let reasons = found.reasons.into_iter().map(|(reason, count)| {
+            let count = format::tokens(count);
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("state", "failed").append_pair("date_from", &since);
+            if reason.is_empty() {
+                return (
+                    "no reason was stored".to_owned(),
+                    count,
+                    format!("/admin/chats/?{}", query.finish()),
+                );
+            }
+            query.append_pair("reason", &reason);
+            (reason, count, format!("/admin/chats/?{}", query.finish()))
+        });
+        let note = if found.is_cut {
+            format!("More than {} failed: these are the reasons of the latest.", format::tokens(MOST_COUNTED))
+        } else {
+            String::new()
+        };
+        Failures { reasons: reasons.collect(), note }
+    }
+}
+
+/// How the upstream does, as this node has seen it.
+pub(super) fn upstream(health: &Health) -> Vec<(&'static str, Cell)> {
+    let state = match health.state {
+        BreakerState::Closed if health.failures_in_a_row > 0 => Cell::badge("failing", Tone::Warning),
+        BreakerState::Closed if health.last_success.is_none() => Cell::badge("not called yet", Tone::Plain),
+        BreakerState::Closed => Cell::badge("well", Tone::Good),
+        BreakerState::HalfOpen => Cell::badge("being probed", Tone::Warning),
+        BreakerState::Open => Cell::badge("down: not called for now", Tone::Bad),
+    };
+    let count = |number: usize| Cell::Text(format::tokens(i64::try_from(number).unwrap_or(i64::MAX)));
+    let mut facts = vec![
+        ("State", state),
+        ("Failures in a row", Cell::Text(format::tokens(health.failures_in_a_row.into()))),
+        ("Last good answer", Cell::time(health.last_success)),
+        ("Last failure", Cell::time(health.last_failure.map(|(at, _)| at))),
+    ];
+    if !health.resting.is_empty() {
+        let models: Vec<String> =
+            health.resting.iter().map(|(model, state)| format!("{model} ({})", state.as_str())).collect();
+        facts.push(("Models that are not called", Cell::Text(models.join(", "))));
+    }
+    if let Some((_, why)) = health.last_failure {
+        facts.push(("Why", Cell::Text(why.to_owned())));
+    }
+    facts.extend([("Calls in flight", count(health.in_flight)), ("Calls waiting", count(health.waiting))]);
+    facts
+}

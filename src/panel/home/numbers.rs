@@ -1,0 +1,121 @@
+//! The numbers of the home page, each with the list that it comes from.
+
+use chrono::{Days, NaiveDateTime, TimeDelta};
+
+use crate::db::DbConnection;
+use crate::error::Result;
+use crate::models::list::{Count, ListQuery, MOST_COUNTED, SortKey, Start};
+use crate::models::{OpenHolds, QuarterTotal};
+use crate::panel::kit::format;
+use crate::panel::kit::list::capped;
+use crate::panel::kit::zone::Zone;
+
+/// The moments from which is counted: midnight, and that of six days before, where the administrator is; and 24 hours ago.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    today: NaiveDateTime,
+    week: NaiveDateTime,
+    pub day_ago: NaiveDateTime,
+}
+
+impl Times {
+    pub fn of(zone: Zone, now: NaiveDateTime) -> Times {
+        let today = zone.date_of(now);
+        Times {
+            today: zone.start_of(today),
+            week: zone.start_of(today - Days::new(6)),
+            day_ago: now - TimeDelta::hours(24),
+        }
+    }
+}
+
+/// A number of today and of seven days, and where each comes from.
+pub(super) struct Number {
+    pub label: &'static str,
+    pub today: String,
+    pub week: String,
+    pub today_href: &'static str,
+    pub week_href: &'static str,
+}
+
+pub(super) struct Numbers {
+    pub flows: Vec<Number>,
+    pub users: String,
+    pub holds: String,
+    pub held: String,
+}
+
+/// The count and the sum of one kind.
+fn of<'a>(totals: &'a [QuarterTotal], kind: &str) -> (i64, i64) {
+    let found: Option<&'a QuarterTotal> = totals.iter().find(|total| total.kind == kind);
+    found.map_or((0, 0), |total| (total.count, total.amount))
+}
+
+/// What users have paid: charges without what a usage price gave back.
+fn spent(totals: &[QuarterTotal]) -> i64 {
+    -(of(totals, "charge").1 + of(totals, "settlement").1)
+}
+
+pub(super) fn read(conn: &mut DbConnection, times: Times, holds: &OpenHolds) -> Result<Numbers> {
+    let today = QuarterTotal::since(conn, times.today)?;
+    let week = QuarterTotal::since(conn, times.week)?;
+    let number = |label, read: fn(&[QuarterTotal]) -> i64, today_href, week_href| Number {
+        label,
+        today: format::tokens(read(&today)),
+        week: format::tokens(read(&week)),
+        today_href,
+        week_href,
+    };
+    let flows = vec![
+        number("Messages", |t| of(t, "charge").0, "/admin/chats/?date=today", "/admin/chats/?date=7days"),
+        number(
+            "Tokens spent",
+            spent,
+            "/admin/ledger/?kind=charge&date=today",
+            "/admin/ledger/?kind=charge&date=7days",
+        ),
+        number(
+            "Tokens granted",
+            |t| of(t, "granted").1,
+            "/admin/ledger/?kind=adjustment&date=today",
+            "/admin/ledger/?kind=adjustment&date=7days",
+        ),
+        number(
+            "Tokens refunded",
+            |t| of(t, "refund").1,
+            "/admin/ledger/?kind=refund&date=today",
+            "/admin/ledger/?kind=refund&date=7days",
+        ),
+        number(
+            "New users",
+            |t| of(t, "opening").0,
+            "/admin/users/?joined=today",
+            "/admin/users/?joined=7days",
+        ),
+        number(
+            "Chats that failed",
+            |t| of(t, "failed").0,
+            "/admin/chats/?state=failed&date=today",
+            "/admin/chats/?state=failed&date=7days",
+        ),
+    ];
+    let users = ListQuery {
+        from: "users",
+        id: "users.id",
+        tests_on: None,
+        sort: SortKey::Id,
+        descending: false,
+        conditions: Vec::new(),
+        between: None,
+        among: None,
+        start: Start::First,
+        page_size: 1,
+    };
+    let open = Count { number: holds.number.min(MOST_COUNTED), at_least: holds.number > MOST_COUNTED };
+    Ok(Numbers {
+        flows,
+        users: capped(users.count(conn)?),
+        holds: capped(open),
+        held: format::tokens(holds.tokens),
+    })
+}

@@ -1,0 +1,228 @@
+//! Who uses the panel: the extractors by which a handler says whom it serves, and the session's cookie.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::dev::Payload;
+use actix_web::http::{Method, header};
+use actix_web::{FromRequest, HttpRequest, web};
+
+use super::error::PageError;
+use super::list::Habits;
+use super::message::Message;
+use super::site::SiteTitle;
+use super::zone::Zone;
+use crate::api::{Https, client_of, request_id_of};
+use crate::audit::Actor;
+use crate::auth::{Auth, Guest, SignedIn};
+use crate::domain::{CsrfToken, RequestId, SessionSecret, TokenDigest};
+use crate::error::{Error, Result};
+use crate::models::{PanelSettings, Session, User};
+
+/// A member of the staff who is signed in. Staff may look at everything; see [`Superuser`].
+#[derive(Clone, Debug)]
+pub(in crate::panel) struct Administrator {
+    pub user: User,
+    pub session: Session,
+    pub settings: PanelSettings,
+    pub digest: TokenDigest,
+    pub csrf: CsrfToken,
+    /// What the page has to say, once.
+    pub messages: Vec<Message>,
+    pub zone: Zone,
+    pub theme: &'static str,
+    pub from: IpAddr,
+    pub request: RequestId,
+    /// What the panel is called.
+    pub site: String,
+    /// The page that is asked for.
+    pub here: String,
+}
+
+/// An administrator who may change things.
+#[derive(Clone, Debug)]
+pub(in crate::panel) struct Superuser(pub Administrator);
+
+impl Administrator {
+    async fn of(request: HttpRequest) -> Result<Administrator, PageError> {
+        let auth = auth_of(&request)?;
+        let secret = session_cookie(&request);
+        let digest = secret.as_ref().and_then(SessionSecret::digest);
+        let found = match digest {
+            Some(digest) => auth.admit_session(digest, &request).await?,
+            None => {
+                Guest::extract(&request).await?;
+                None
+            }
+        };
+        let (Some(SignedIn { user, session, settings }), Some(secret), Some(digest)) =
+            (found, secret, digest)
+        else {
+            return Err(guest(&request));
+        };
+        let messages: Vec<Message> = serde_json::from_str(&session.messages).unwrap_or_default();
+        // Reading must go on while nothing can be written: the messages are then shown once more.
+        let is_seen = request.method() == Method::GET && !request.headers().contains_key(BACKGROUND);
+        if !messages.is_empty() && is_seen {
+            let cleared = auth.leave_messages(session.id, "[]".to_owned());
+            if !matches!(tokio::time::timeout(PATIENCE, cleared).await, Ok(Ok(()))) {
+                log::warn!("messages of a session could not be cleared");
+            }
+        }
+        Ok(Administrator {
+            csrf: secret.csrf_token(),
+            digest,
+            messages,
+            zone: Zone::parse(&settings.time_zone).unwrap_or(Zone::UTC),
+            theme: THEMES.into_iter().find(|theme| *theme == settings.theme).unwrap_or("auto"),
+            from: client_of(&request),
+            request: request_id_of(&request),
+            site: SiteTitle::of(&request),
+            here: here(&request),
+            user,
+            session,
+            settings,
+        })
+    }
+
+    pub fn actor(&self) -> Actor {
+        Actor { user_id: Some(self.user.id), address: self.from.to_string() }
+    }
+
+    pub fn habits(&self) -> Habits {
+        Habits { zone: self.zone, page_size: self.settings.page_size }
+    }
+
+    pub fn may_change(&self) -> bool {
+        self.user.is_superuser
+    }
+
+    /// Leaves a message for the next page.
+    pub async fn tell(&self, auth: &Auth, message: Message) -> Result<()> {
+        self.tell_all(auth, &[message]).await
+    }
+
+    pub async fn tell_all(&self, auth: &Auth, messages: &[Message]) -> Result<()> {
+        let json = serde_json::to_string(messages).map_err(|error| Error::Internal(error.to_string()))?;
+        auth.leave_messages(self.session.id, json).await
+    }
+}
+
+/// How long a page waits for what it writes on the side.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The script of the panel asks with it for what is no page that somebody sees.
+const BACKGROUND: &str = "x-tollgate-background";
+
+/// The last segments of paths that only accept forms.
+const POST_ONLY: [&str; 7] =
+    ["selected", "bulk-adjust", "bulk-revoke", "verify", "theme", "sign-out", "sign-out-others"];
+
+/// The path of the page that is shown, or of the page that sent a form. A GET of it works.
+fn here(request: &HttpRequest) -> String {
+    if *request.method() != Method::POST {
+        return request.uri().path_and_query().map_or("/admin/", |here| here.as_str()).to_owned();
+    }
+    let referrer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
+    let Some(from) = referrer.and_then(|referrer| url::Url::parse(referrer).ok()) else {
+        return "/admin/".to_owned();
+    };
+    let path = from.path().trim_end_matches('/');
+    match path.rsplit_once('/') {
+        // For a page that responded to a form, use the nearest list.
+        Some((list, last)) if POST_ONLY.contains(&last) => format!("{list}/"),
+        _ => from[url::Position::BeforePath..].to_owned(),
+    }
+}
+
+/// What the panel may look like.
+pub(in crate::panel) const THEMES: [&str; 3] = ["auto", "light", "dark"];
+
+type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, PageError>>>>;
+
+impl FromRequest for Administrator {
+    type Error = PageError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        Box::pin(Administrator::of(request.clone()))
+    }
+}
+
+impl FromRequest for Superuser {
+    type Error = PageError;
+    type Future = Extracting<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let administrator = Administrator::of(request).await?;
+            if administrator.may_change() {
+                Ok(Superuser(administrator))
+            } else {
+                Err(PageError::Forbidden(
+                    "Only a superuser may change things; as staff you may look at everything.",
+                ))
+            }
+        })
+    }
+}
+
+pub(in crate::panel) fn auth_of(request: &HttpRequest) -> Result<web::Data<Auth>, Error> {
+    let auth = request.app_data::<web::Data<Auth>>().cloned();
+    auth.ok_or_else(|| Error::Internal("no Auth in the app's data".to_owned()))
+}
+
+/// A guest who only looks is sent to sign in, and back; one who sends a form is told that it was not taken.
+fn guest(request: &HttpRequest) -> PageError {
+    if *request.method() == Method::GET || *request.method() == Method::HEAD {
+        let wanted = request.uri().path_and_query().map_or("/admin/", |wanted| wanted.as_str());
+        PageError::SignIn(wanted.to_owned())
+    } else {
+        PageError::SessionEnded
+    }
+}
+
+fn is_https(request: &HttpRequest) -> bool {
+    request.app_data::<web::Data<Https>>().is_some_and(|https| https.0)
+}
+
+/// Under https the name's prefix makes browsers insist on Secure, the path `/` and this very host (RFC 6265bis).
+fn cookie_name(request: &HttpRequest) -> &'static str {
+    if is_https(request) { "__Host-tollgate_session" } else { "tollgate_session" }
+}
+
+/// The secret that the browser holds: a session's, or that of a guest who opened the sign-in page.
+pub(in crate::panel) fn session_cookie(request: &HttpRequest) -> Option<SessionSecret> {
+    let cookie = request.cookie(cookie_name(request))?;
+    SessionSecret::presented(cookie.value())
+}
+
+/// The cookie that holds a secret until the browser is closed, or the session ends on the server.
+pub(in crate::panel) fn cookie_with(request: &HttpRequest, secret: &SessionSecret) -> Cookie<'static> {
+    Cookie::build(cookie_name(request), secret.expose().to_owned())
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(is_https(request))
+        .finish()
+}
+
+pub(in crate::panel) fn no_cookie(request: &HttpRequest) -> Cookie<'static> {
+    let mut cookie = Cookie::build(cookie_name(request), "")
+        .path("/")
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .secure(is_https(request))
+        .finish();
+    cookie.make_removal();
+    cookie
+}
+
+/// The browser's name, as it says itself.
+pub(in crate::panel) fn user_agent(request: &HttpRequest) -> String {
+    let value = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().to_owned()
+}

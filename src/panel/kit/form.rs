@@ -1,0 +1,135 @@
+//! Forms: the only way by which a handler of the panel reads a body. Reading one checks where it comes from, so that no
+//! handler can forget it: the `Origin` must be ours, and the field `csrf` the token of the browser's own session.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::web;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use url::form_urlencoded;
+
+use super::administrator::session_cookie;
+use super::error::PageError;
+use crate::api::BodyReader;
+use crate::domain::OperationId;
+use crate::error::Error;
+
+/// The longest form, in bytes: a page of ticked rows is far below.
+const MOST_BYTES: usize = 512 * 1024;
+const MOST_FIELDS: usize = 5_000;
+
+/// The origin of `--public-url`; `None`: what the browser calls us by.
+#[derive(Clone, Debug)]
+pub struct PublicOrigin(pub Option<String>);
+
+/// The fields of a form that came from a page of ours.
+#[derive(Clone, Debug)]
+pub(in crate::panel) struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// A field's text without blanks around it; empty if there is none.
+    pub fn text(&self, name: &str) -> &str {
+        self.raw(name).trim()
+    }
+
+    /// A field's text as it is, for passwords.
+    pub fn raw(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
+    }
+
+    /// Whether a box is ticked, or a button was the one that was pressed.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(field, _)| field == name)
+    }
+
+    /// The operation that the form is for, made with it, so that sending it twice does one thing.
+    pub fn operation(&self) -> Result<OperationId, PageError> {
+        OperationId::parse(self.text("operation"))
+            .ok_or(PageError::Forbidden("The form is incomplete, so nothing was done. Open it again."))
+    }
+
+    /// All numbers of a field that stands there many times.
+    pub fn numbers(&self, name: &str) -> Vec<i64> {
+        let values = self.0.iter().filter(|(field, _)| field == name);
+        values.filter_map(|(_, value)| value.parse().ok()).collect()
+    }
+}
+
+impl FromRequest for Form {
+    type Error = PageError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            check_origin(&request)?;
+            let body = BodyReader::new(&request, MOST_BYTES).read(&mut payload).await?;
+            if request.content_type() != "application/x-www-form-urlencoded" {
+                return Err(Error::UnsupportedMediaType.into());
+            }
+            let form = parse(&body.bytes)?;
+            let secret = session_cookie(&request);
+            if secret.is_some_and(|secret| secret.csrf_token().is(form.raw("csrf"))) {
+                Ok(form)
+            } else {
+                Err(PageError::Forbidden(
+                    "This form does not belong to your session: it may have ended, or you signed in again. Nothing was \
+                     done. Go back, reload the page and send the form again.",
+                ))
+            }
+        })
+    }
+}
+
+fn parse(body: &[u8]) -> Result<Form, PageError> {
+    let unreadable = || PageError::Error(Error::BodyCutShort);
+    // Percent-decoding would replace what is no UTF-8; a form of ours never holds it.
+    let text = std::str::from_utf8(body).map_err(|_| unreadable())?;
+    let fields: Vec<(String, String)> =
+        form_urlencoded::parse(text.as_bytes()).into_owned().take(MOST_FIELDS + 1).collect();
+    if fields.len() > MOST_FIELDS {
+        return Err(Error::BodyTooLarge(MOST_BYTES).into());
+    }
+    if fields.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
+        return Err(unreadable());
+    }
+    Ok(Form(fields))
+}
+
+/// Browsers name the origin of each form that they send. Where one does not, it must say in another way that the form
+/// comes from here.
+fn check_origin(request: &HttpRequest) -> Result<(), PageError> {
+    let text =
+        |name: header::HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("null"));
+    let ours = our_origin(request);
+    let is_ours = match (text(header::ORIGIN), text(header::HeaderName::from_static("sec-fetch-site"))) {
+        (Some(origin), _) => ours.as_deref() == Some(origin),
+        (None, Some(site)) => site == "same-origin",
+        (None, None) => text(header::REFERER).and_then(origin_of).is_some_and(|origin| Some(origin) == ours),
+    };
+    if is_ours {
+        return Ok(());
+    }
+    log::warn!("a form from another origin was refused");
+    Err(PageError::Forbidden(
+        "This form came from another site, so nothing was done. If it is your own, the operator has to set \
+         --public-url to the address that browsers use.",
+    ))
+}
+
+fn our_origin(request: &HttpRequest) -> Option<String> {
+    let public = request.app_data::<web::Data<PublicOrigin>>().and_then(|origin| origin.0.clone());
+    public.or_else(|| {
+        let host = request.headers().get(header::HOST)?.to_str().ok()?;
+        origin_of(&format!("http://{host}"))
+    })
+}
+
+/// The origin of an address, as browsers write it.
+pub(in crate::panel) fn origin_of(address: &str) -> Option<String> {
+    let url = url::Url::parse(address).ok()?;
+    let origin = url.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
+}

@@ -1,0 +1,83 @@
+//! Numbers and sizes as people read them.
+
+use chrono::TimeDelta;
+
+/// An amount with thousands apart: `1,234,567`.
+pub(in crate::panel) fn tokens(amount: i64) -> String {
+    let digits = amount.unsigned_abs().to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    if amount < 0 { format!("\u{2212}{text}") } else { text }
+}
+
+/// An amount that was given or taken, with its sign: `+500`, `−100`.
+pub(in crate::panel) fn signed(amount: i64) -> String {
+    if amount > 0 { format!("+{}", tokens(amount)) } else { tokens(amount) }
+}
+
+/// A size in bytes, to three digits: `12.3 MB`.
+pub(in crate::panel) fn bytes(size: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "kB", "MB", "GB", "TB"];
+    let mut value = size as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let places = if unit == 0 || value >= 100.0 { 0 } else { 1 };
+    format!("{value:.places$} {}", UNITS.get(unit).unwrap_or(&"bytes"))
+}
+
+/// A span of time, to what one can picture: `840 ms`, `1.5 s`, `2 min 5 s`.
+pub(in crate::panel) fn span(span: TimeDelta) -> String {
+    let milliseconds = span.num_milliseconds().max(0);
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
+        _ => format!("{} min {} s", tokens(milliseconds / 60_000), milliseconds / 1_000 % 60),
+    }
+}
+
+/// A number with the word for what is counted.
+pub(in crate::panel) fn counted(number: i64, one: &str, many: &str) -> String {
+    format!("{} {}", tokens(number), if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        let shown: Vec<String> = [0, 7, 999, 1000, 123456, 1234567, -100, i64::MIN].map(tokens).to_vec();
+        let expected =
+            ["0", "7", "999", "1,000", "123,456", "1,234,567", "−100", "−9,223,372,036,854,775,808"];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn what_was_given_has_a_plus() {
+        assert_eq!([500, 0, -100].map(signed), ["+500", "0", "−100"]);
+    }
+
+    #[test]
+    fn spans_have_the_unit_that_fits() {
+        assert_eq!(
+            [-5, 0, 999, 1_000, 1_580, 59_999, 60_000, 3_725_000].map(|ms| span(TimeDelta::milliseconds(ms))),
+            ["0 ms", "0 ms", "999 ms", "1.0 s", "1.5 s", "59.9 s", "1 min 0 s", "62 min 5 s"]
+        );
+    }
+
+    #[test]
+    fn sizes_have_three_digits() {
+        assert_eq!(
+            [0, 999, 1000, 12_345, 678_000_000].map(bytes),
+            ["0 bytes", "999 bytes", "1.0 kB", "12.3 kB", "678 MB"]
+        );
+    }
+}

@@ -1,0 +1,280 @@
+//! What a list is asked for: the query string, read with the list's description at hand. What it does not know is
+//! left out, so that an old bookmark still shows something.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDateTime;
+use url::form_urlencoded;
+
+use super::days::days;
+use super::{Filter, FilterKind, List};
+use crate::db::DbConnection;
+use crate::domain::canonical_of;
+use crate::error::Result;
+use crate::models::User;
+use crate::models::list::{Condition, ListQuery, Position, SortKey, Start, Value};
+use crate::panel::kit::zone::Zone;
+
+/// A list's query string, understood.
+#[derive(Clone, Debug)]
+pub(in crate::panel) struct Asked {
+    pub parameters: BTreeMap<String, String>,
+    /// The words to search for, trimmed.
+    pub words: String,
+    /// The name of the sort.
+    pub sort: &'static str,
+    pub key: SortKey,
+    pub descending: bool,
+    pub picked: Vec<Picked>,
+    pub start: Start,
+    pub page_size: i64,
+    pub wants_facets: bool,
+    pub now: NaiveDateTime,
+    pub zone: Zone,
+}
+
+/// A filter that is set.
+#[derive(Clone, Debug)]
+pub(in crate::panel) struct Picked {
+    pub name: &'static str,
+    pub label: &'static str,
+    /// As it stands in the query string.
+    pub value: String,
+    /// In words.
+    pub shown: String,
+    pub condition: Condition,
+}
+
+/// How an administrator sees lists.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::panel) struct Habits {
+    pub zone: Zone,
+    pub page_size: i64,
+}
+
+impl Asked {
+    /// Reads `query`. The connection is for finding the user whom a filter names.
+    pub fn read<R>(
+        list: &List<R>,
+        query: &str,
+        conn: &mut DbConnection,
+        habits: Habits,
+        now: NaiveDateTime,
+    ) -> Result<Asked> {
+        let parameters: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes())
+            .filter(|(name, value)| !value.trim().is_empty() && !name.contains('\0') && !value.contains('\0'))
+            .map(|(name, value)| (name.into_owned(), value.trim().to_owned()))
+            .collect();
+        let wanted = parameters.get("sort").map(String::as_str).unwrap_or_default();
+        let (name, turned) = wanted.strip_prefix('-').map_or((wanted, false), |name| (name, true));
+        let default = list.sorts.first();
+        let known = list.sorts.iter().find(|sort| sort.name == name);
+        let sort = known.or(default);
+        let key = sort.map_or(SortKey::Id, |sort| sort.key);
+        let descending = match known {
+            Some(_) => turned,
+            None => default.is_none_or(|sort| sort.descending_first),
+        };
+        let mut asked = Asked {
+            words: parameters.get("q").cloned().unwrap_or_default(),
+            sort: sort.map_or("", |sort| sort.name),
+            key,
+            descending,
+            picked: Vec::new(),
+            start: start(&parameters, key),
+            page_size: rows_wanted(&parameters).unwrap_or(habits.page_size),
+            wants_facets: parameters.contains_key("facets"),
+            now,
+            zone: habits.zone,
+            parameters,
+        };
+        for filter in list.filters {
+            if let Some(picked) = asked.pick(filter, conn)? {
+                asked.picked.push(picked);
+            }
+        }
+        Ok(asked)
+    }
+
+    /// The query for the page that is asked for.
+    pub fn query<R>(&self, list: &List<R>) -> ListQuery {
+        ListQuery {
+            from: list.from,
+            id: list.id,
+            tests_on: None,
+            sort: self.key,
+            descending: self.descending,
+            conditions: self.conditions(),
+            between: None,
+            among: None,
+            start: self.start.clone(),
+            page_size: self.page_size,
+        }
+    }
+
+    /// At most one condition leads beside a range of the order itself: with two, an index could serve only one, and
+    /// the walk would have no bound.
+    fn conditions(&self) -> Vec<Condition> {
+        let mut has_leader = false;
+        let conditions = self.picked.iter().map(|picked| {
+            let mut condition = picked.condition.clone();
+            condition.leads &= !has_leader;
+            has_leader |= condition.leads;
+            condition
+        });
+        conditions.collect()
+    }
+
+    /// Whether words or filters hide rows.
+    pub fn is_narrowed(&self) -> bool {
+        !self.picked.is_empty() || !self.words.is_empty()
+    }
+
+    /// The value of a filter that is set.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.picked.iter().find(|picked| picked.name == name).map(|picked| picked.value.as_str())
+    }
+
+    /// What the condition of a filter that is set compares with.
+    pub fn values_of(&self, name: &str) -> Option<&[Value]> {
+        let picked = self.picked.iter().find(|picked| picked.name == name)?;
+        Some(&picked.condition.values)
+    }
+
+    /// The same list with one parameter changed, from its first page on.
+    pub fn with(&self, name: &str, value: Option<&str>) -> String {
+        let changed = value.map(|value| (name, value));
+        let kept = self.parameters.iter().filter(|(key, _)| {
+            key.as_str() != name && !PLACES.contains(&key.as_str()) && !is_part_of(key, name)
+        });
+        let pairs = kept.map(|(key, value)| (key.as_str(), value.as_str())).chain(changed);
+        encode(pairs)
+    }
+
+    /// The same list at another place.
+    pub fn at(&self, place: &str, position: Option<&Position>) -> String {
+        let kept = self.parameters.iter().filter(|(key, _)| !PLACES.contains(&key.as_str()));
+        let text = position.map_or_else(|| "1".to_owned(), written);
+        let place = (!place.is_empty()).then_some((place, text.as_str()));
+        encode(kept.map(|(key, value)| (key.as_str(), value.as_str())).chain(place))
+    }
+
+    /// The whole query string again, to come back to this very page.
+    pub fn here(&self) -> String {
+        encode(self.parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+    }
+
+    /// The words and the filters, for people.
+    pub fn in_words(&self) -> String {
+        let words = (!self.words.is_empty()).then(|| format!("search {}", self.words));
+        let filters =
+            self.picked.iter().map(|picked| format!("{} {}", picked.label.to_lowercase(), picked.shown));
+        words.into_iter().chain(filters).collect::<Vec<_>>().join(", ")
+    }
+
+    fn pick(&self, filter: &'static Filter, conn: &mut DbConnection) -> Result<Option<Picked>> {
+        let picked = |value: String, shown: String, condition: Condition| Picked {
+            name: filter.name,
+            label: filter.label,
+            value,
+            shown,
+            condition,
+        };
+        if let FilterKind::Days(condition) = filter.kind {
+            return Ok(days(&self.parameters, filter.name, self.zone.date_of(self.now)).map(
+                |(value, shown, from, to)| {
+                    picked(value, shown, condition(self, self.zone.start_of(from), self.zone.start_of(to)))
+                },
+            ));
+        }
+        let Some(value) = self.parameters.get(filter.name) else { return Ok(None) };
+        Ok(match filter.kind {
+            FilterKind::Choice(choices) => choices
+                .iter()
+                .find(|choice| choice.value == value)
+                .map(|choice| picked(value.clone(), choice.label.to_owned(), (choice.condition)(self))),
+            FilterKind::User(condition) => {
+                let user = find_user(conn, value)?;
+                let shown =
+                    user.as_ref().map_or_else(|| format!("{value} (unknown)"), |user| user.username.clone());
+                let id = user.map_or(-1, |user| user.id);
+                Some(picked(value.clone(), shown, condition(id)))
+            }
+            FilterKind::Word(condition) => Some(picked(value.clone(), value.clone(), condition(value))),
+            FilterKind::Days(_) => None,
+        })
+    }
+}
+
+/// How many rows one page is to have, where the list itself was asked to show more than is usual.
+fn rows_wanted(parameters: &BTreeMap<String, String>) -> Option<i64> {
+    parameters.get("rows")?.parse().ok().filter(|rows| (1..=MOST_ROWS_OF_A_PAGE).contains(rows))
+}
+
+/// Rows of one page, whoever asks.
+pub(in crate::panel) const MOST_ROWS_OF_A_PAGE: i64 = 200;
+
+/// The parameters that say which page of a list is shown.
+const PLACES: [&str; 4] = ["after", "before", "last", "facets"];
+
+fn is_part_of(key: &str, name: &str) -> bool {
+    key.strip_prefix(name).is_some_and(|rest| rest == "_from" || rest == "_to")
+}
+
+/// The user with a name, or with an id as in `#17`.
+pub(in crate::panel) fn find_user(conn: &mut DbConnection, text: &str) -> Result<Option<User>> {
+    if let Some(user) = User::find_by_name(conn, text, &canonical_of(text))? {
+        return Ok(Some(user));
+    }
+    match text.trim_start_matches('#').parse() {
+        Ok(id) => Ok(User::find(conn, id)?),
+        Err(_) => Ok(None),
+    }
+}
+
+fn encode<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+/// A position as it stands in the query string: the key, `~`, the id.
+fn written(position: &Position) -> String {
+    let key = match &position.key {
+        None => return position.id.to_string(),
+        Some(Value::Integer(number)) => number.to_string(),
+        Some(Value::Text(text)) => text.clone(),
+        Some(Value::Time(time)) => time.format(TIME).to_string(),
+    };
+    format!("{key}~{}", position.id)
+}
+
+const TIME: &str = "%Y-%m-%dT%H:%M:%S%.f";
+
+fn start(parameters: &BTreeMap<String, String>, key: SortKey) -> Start {
+    let position = |name: &str| parameters.get(name).and_then(|text| position(text, key));
+    match (position("after"), position("before")) {
+        (Some(position), _) => Start::After(position),
+        (None, Some(position)) => Start::Before(position),
+        (None, None) if parameters.contains_key("last") => Start::Last,
+        (None, None) => Start::First,
+    }
+}
+
+fn position(text: &str, key: SortKey) -> Option<Position> {
+    if key == SortKey::Id {
+        return Some(Position { key: None, id: text.parse().ok()? });
+    }
+    let (value, id) = text.rsplit_once('~')?;
+    let value = match key {
+        SortKey::Integer(_) => Value::Integer(value.parse().ok()?),
+        SortKey::Time(_) => {
+            Value::Time(NaiveDateTime::parse_from_str(value, TIME).ok().filter(can_be_stored)?)
+        }
+        SortKey::Text(_) | SortKey::Id => Value::Text(value.to_owned()),
+    };
+    Some(Position { key: Some(value), id: id.parse().ok()? })
+}
+
+/// Neither database could compare with a year of more digits.
+fn can_be_stored(time: &NaiveDateTime) -> bool {
+    (0..=9999).contains(&chrono::Datelike::year(time))
+}

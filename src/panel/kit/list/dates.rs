@@ -1,0 +1,37 @@
+//! Where a range of days begins and ends in a list that is in the order of its ids. Rows were added in the order
+//! of time, so the ids of a range are found by halving, and no index on the time is needed.
+
+use chrono::TimeDelta;
+
+use super::Asked;
+use crate::db::DbConnection;
+use crate::error::Result;
+use crate::models::first_id_since;
+use crate::models::list::{ListQuery, Value};
+
+/// Clocks of nodes, and transactions that overtake each other, put rows out of order by less than this.
+const SLACK: TimeDelta = TimeDelta::minutes(5);
+
+/// The ids of the days that the filter `date` asks for: from one to before another; `None`: it is not set. Rows near the
+/// edges may be of another day.
+pub(in crate::panel) fn ids_of_days(
+    conn: &mut DbConnection,
+    asked: &Asked,
+    table: &'static str,
+) -> Result<Option<(i64, i64)>> {
+    let Some([Value::Time(from), Value::Time(to)]) = asked.values_of("date") else { return Ok(None) };
+    let above = first_id_since(conn, table, *from - SLACK)?.unwrap_or(i64::MAX);
+    let below = first_id_since(conn, table, *to + SLACK)?.unwrap_or(i64::MAX);
+    Ok(Some((above, below)))
+}
+
+/// Bounds the walk to the ids of the days that the filter `date` asks for. Its own condition still decides at the edges.
+pub(in crate::panel) fn between_ids(
+    conn: &mut DbConnection,
+    asked: &Asked,
+    query: &mut ListQuery,
+    table: &'static str,
+) -> Result<()> {
+    query.between = ids_of_days(conn, asked, table)?;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Fetching a page of a list: ids by the index, then the rows.
+
+use std::time::{Duration, Instant};
+
+use actix_web::HttpRequest;
+
+use super::list_page::ListPage;
+use super::{Asked, FilterKind, List, ListView, Searched};
+use crate::clock;
+use crate::db::{Db, DbConnection};
+use crate::error::Result;
+use crate::models::list::{Count, ListQuery, Page, SortKey, Start};
+use crate::panel::kit::administrator::Administrator;
+
+/// Beyond this the count of one choice says "500+": there are many of them on one page.
+const MOST_COUNTED_EACH: i64 = 500;
+
+/// How long is counted for the choices of one page.
+const TIME_OF_FACETS: Duration = Duration::from_millis(12);
+
+/// The page of a list that a request asks for. Only who may change things sees what can be done.
+pub(in crate::panel) async fn read<R: Send>(
+    list: &'static List<R>,
+    request: &HttpRequest,
+    administrator: &Administrator,
+    db: &Db,
+) -> Result<ListView> {
+    let (query, habits, now) = (request.query_string().to_owned(), administrator.habits(), clock::now());
+    let mut view = db
+        .read_in_turn(administrator.user.id, move |conn| {
+            let asked = Asked::read(list, &query, conn, habits, now)?;
+            let found = fetch(list, &asked, conn)?;
+            Ok(ListView::new(list, &asked, &found))
+        })
+        .await?;
+    if !administrator.may_change() {
+        view.actions = &[];
+    }
+    Ok(view)
+}
+
+/// Reads the page. Each part of it has a bound on its work.
+pub(in crate::panel) fn fetch<R>(
+    list: &List<R>,
+    asked: &Asked,
+    conn: &mut DbConnection,
+) -> Result<ListPage<R>> {
+    let mut query = asked.query(list);
+    let total = if asked.is_narrowed() { Some(everything(&query).count(conn)?) } else { None };
+    if let Searched::Page(page) = search(list, asked, &mut query, conn)? {
+        return Ok(ListPage { rows: rows(list, &page, conn)?, page, count: None, total, facets: Vec::new() });
+    }
+    let facets = if asked.wants_facets { facets(list, asked, &query, conn)? } else { Vec::new() };
+    let (page, count) = query.page_with_count(conn)?;
+    Ok(ListPage { rows: rows(list, &page, conn)?, page, count: Some(count), total, facets })
+}
+
+/// The same list without what narrows it down. Its ids alone are counted, whatever it is sorted by.
+fn everything(query: &ListQuery) -> ListQuery {
+    ListQuery {
+        sort: SortKey::Id,
+        conditions: Vec::new(),
+        between: None,
+        among: None,
+        start: Start::First,
+        ..query.clone()
+    }
+}
+
+/// The ids of everything that is asked for, on all pages, in the list's order; `None` if there are more than `most`.
+pub(in crate::panel) fn all_ids<R>(
+    list: &List<R>,
+    asked: &Asked,
+    conn: &mut DbConnection,
+    most: i64,
+) -> Result<Option<Vec<i64>>> {
+    let mut query = asked.query(list);
+    match search(list, asked, &mut query, conn)? {
+        Searched::Narrowed => Ok(query.all_ids(conn, most)?),
+        Searched::Page(_) => Ok(None),
+    }
+}
+
+fn search<R>(
+    list: &List<R>,
+    asked: &Asked,
+    query: &mut ListQuery,
+    conn: &mut DbConnection,
+) -> Result<Searched> {
+    match &list.search {
+        Some(search) => (search.find)(conn, asked, query),
+        None => Ok(Searched::Narrowed),
+    }
+}
+
+fn rows<R>(list: &List<R>, page: &Page, conn: &mut DbConnection) -> Result<Vec<R>> {
+    let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
+    let mut loaded = (list.load)(conn, &ids)?;
+    // A row that went away between the two reads is left out.
+    let place = |row: &R| ids.iter().position(|id| *id == (list.id_of)(row));
+    loaded.sort_by_key(place);
+    Ok(loaded)
+}
+
+fn facets<R>(
+    list: &List<R>,
+    asked: &Asked,
+    query: &ListQuery,
+    conn: &mut DbConnection,
+) -> Result<Vec<(&'static str, Vec<Count>)>> {
+    let until = Instant::now() + TIME_OF_FACETS;
+    let mut facets = Vec::new();
+    for filter in list.filters {
+        let FilterKind::Choice(choices) = filter.kind else { continue };
+        let mut counts = Vec::new();
+        for choice in choices {
+            // The rest of the choices stand there without a number.
+            if Instant::now() > until {
+                break;
+            }
+            let mut other = query.clone();
+            // All conditions stay, also those of the search, but for this filter's own.
+            let own = asked.picked.iter().find(|picked| picked.name == filter.name);
+            other.conditions.retain(|condition| own.is_none_or(|own| !condition.is_same(&own.condition)));
+            other.conditions.push((choice.condition)(asked));
+            // As in the list itself, one condition leads.
+            let mut has_leader = false;
+            for condition in &mut other.conditions {
+                condition.leads &= !has_leader;
+                has_leader |= condition.leads;
+            }
+            counts.push(other.count_up_to(conn, MOST_COUNTED_EACH)?);
+        }
+        facets.push((filter.name, counts));
+    }
+    Ok(facets)
+}

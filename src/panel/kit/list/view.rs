@@ -1,0 +1,206 @@
+//! A list as its template shows it: every text and every link is ready.
+
+use actix_web::HttpResponse;
+use askama::Template;
+
+use super::asked::MOST_ROWS_OF_A_PAGE;
+use super::filters::{Chip, FilterView, chips, cleared, filter_view, kept};
+use super::link::{Link, capped};
+use super::{Asked, Cell, FilterKind, List, ListPage};
+use crate::models::list::{Count, Start};
+use crate::panel::kit::PageError;
+use crate::panel::kit::page::{Frame, page};
+
+/// Everything that `templates/admin/list.html` shows.
+pub(in crate::panel) struct ListView {
+    pub path: &'static str,
+    pub many: &'static str,
+    /// The query string of this very page, to come back to.
+    pub here: String,
+    pub words: String,
+    pub search_help: Option<&'static str>,
+    /// The other parameters, for the search form and the forms of filters.
+    pub kept: Vec<(String, String)>,
+    pub tabs: Vec<Link>,
+    pub filters: Vec<FilterView>,
+    pub chips: Vec<Chip>,
+    pub clear: String,
+    pub facets: Option<String>,
+    pub count: String,
+    /// How many match, for "all that match".
+    pub matching: String,
+    /// The link that shows all rows on one page, where that is possible, and how many they are.
+    pub show_all: Option<(String, i64)>,
+    pub heads: Vec<Head>,
+    pub rows: Vec<Row>,
+    pub actions: &'static [(&'static str, &'static str)],
+    pub first: Option<String>,
+    pub previous: Option<String>,
+    pub next: Option<String>,
+    pub last: Option<String>,
+    /// Where the bound ended the walk: the link that looks further.
+    pub look_further: Option<String>,
+    pub empty: &'static str,
+    /// There are filters or words that hide rows.
+    pub is_narrowed: bool,
+    /// What else there is to know about these rows.
+    pub notes: Vec<String>,
+}
+
+pub(in crate::panel) struct Head {
+    pub label: &'static str,
+    pub is_number: bool,
+    /// Where a click leads, if one can sort by it.
+    pub href: Option<String>,
+    /// `ascending` or `descending`, if this is the order.
+    pub order: Option<&'static str>,
+}
+
+pub(in crate::panel) struct Row {
+    pub id: i64,
+    pub label: String,
+    pub cells: Vec<(&'static str, bool, Cell)>,
+}
+
+/// A list with nothing on its page but the list.
+#[derive(Template)]
+#[template(path = "admin/plain_list.html")]
+struct PlainPage {
+    frame: Frame,
+    list: ListView,
+}
+
+impl ListView {
+    /// The page of a list that needs no more than every list has.
+    pub fn show(self, frame: Frame) -> Result<HttpResponse, PageError> {
+        page(&PlainPage { frame, list: self }).map_err(PageError::from)
+    }
+
+    pub fn new<R>(list: &List<R>, asked: &Asked, found: &ListPage<R>) -> ListView {
+        let page = &found.page;
+        let first = found.page.rows.first();
+        let last = found.page.rows.last();
+        let link = |place: &str, position| format!("?{}", asked.at(place, position));
+        // Where the bound ended the walk, there may be more, but not behind the last row that is shown.
+        let is_backwards = matches!(asked.start, Start::Before(_) | Start::Last);
+        let ends_ahead = page.looked_until.is_some() && !is_backwards;
+        let look_further = page
+            .looked_until
+            .as_ref()
+            .map(|position| link(if is_backwards { "before" } else { "after" }, Some(position)));
+        ListView {
+            path: list.path,
+            many: list.many,
+            here: asked.here(),
+            words: asked.words.clone(),
+            search_help: list.search.as_ref().and_then(|search| search.help),
+            kept: kept(asked, &["q"]),
+            tabs: tabs(list, asked),
+            filters: list.filters.iter().map(|filter| filter_view(filter, asked, found)).collect(),
+            chips: chips(asked),
+            clear: cleared(asked),
+            facets: (!asked.wants_facets && list.has_choices() && found.count.is_some())
+                .then(|| format!("?{}&facets=1", asked.here())),
+            count: with_total(matching(list, found), found),
+            matching: matching(list, found),
+            show_all: show_all(asked, found.count),
+            heads: heads(list, asked),
+            rows: found.rows.iter().map(|row| list.row(row, &asked.here())).collect(),
+            actions: list.actions,
+            first: page.has_previous.then(|| link("", None)),
+            previous: first.filter(|_| page.has_previous).map(|row| link("before", Some(row))),
+            next: last.filter(|_| page.has_next && !ends_ahead).map(|row| link("after", Some(row))),
+            last: (page.has_next && !ends_ahead).then(|| link("last", None)),
+            look_further,
+            empty: list.empty,
+            is_narrowed: asked.is_narrowed(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl ListView {
+    /// Takes a column away from whom it does not concern.
+    pub fn leave_out(&mut self, label: &str) {
+        self.heads.retain(|head| head.label != label);
+        for row in &mut self.rows {
+            row.cells.retain(|(column, _, _)| *column != label);
+        }
+    }
+}
+
+impl<R> List<R> {
+    fn has_choices(&self) -> bool {
+        self.filters.iter().any(|filter| matches!(filter.kind, FilterKind::Choice(_)))
+    }
+
+    /// A row whose main link carries the list's query string, so that one comes back to the same page of it.
+    fn row(&self, row: &R, here: &str) -> Row {
+        let cell = |column: &super::Column<R>| match (column.cell)(row) {
+            Cell::Main { text, href } if !here.is_empty() => {
+                let mut query = url::form_urlencoded::Serializer::new(String::new());
+                Cell::Main { text, href: format!("{href}?{}", query.append_pair("list", here).finish()) }
+            }
+            cell => cell,
+        };
+        let cells = self.columns.iter().map(|column| (column.label, column.is_number, cell(column)));
+        Row { id: (self.id_of)(row), label: (self.label_of)(row), cells: cells.collect() }
+    }
+}
+
+fn matching<R>(list: &List<R>, found: &ListPage<R>) -> String {
+    let shown = found.rows.len();
+    match found.count {
+        Some(count) if count.number == 1 && !count.at_least => format!("1 {}", list.one),
+        Some(count) => format!("{} {}", capped(count), list.many),
+        None if shown == 1 => format!("1 {} on this page", list.one),
+        None => format!("{shown} {} on this page", list.many),
+    }
+}
+
+fn with_total<R>(matching: String, found: &ListPage<R>) -> String {
+    match found.total {
+        Some(total) => format!("{matching} ({} in total)", capped(total)),
+        None => matching,
+    }
+}
+
+/// Where there are more rows than the page shows, but not too many for one page.
+fn show_all(asked: &Asked, count: Option<Count>) -> Option<(String, i64)> {
+    let number = count.filter(|count| !count.at_least)?.number;
+    let fits = number > asked.page_size && number <= MOST_ROWS_OF_A_PAGE;
+    let rows = MOST_ROWS_OF_A_PAGE.to_string();
+    fits.then(|| (format!("?{}", asked.with("rows", Some(&rows))), number))
+}
+
+fn tabs<R>(list: &List<R>, asked: &Asked) -> Vec<Link> {
+    let here = {
+        let mut here = kept(asked, &["sort", "q", "rows", "sums"]);
+        here.sort();
+        here
+    };
+    let tab = |(label, query): &(&'static str, &'static str)| {
+        let mut pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+            .into_owned()
+            .filter(|(name, _)| name != "sort")
+            .collect();
+        pairs.sort();
+        Link { label: (*label).to_owned(), href: format!("{}?{query}", list.path), is_current: pairs == here }
+    };
+    list.tabs.iter().map(tab).collect()
+}
+
+fn heads<R>(list: &List<R>, asked: &Asked) -> Vec<Head> {
+    let head = |column: &super::Column<R>| {
+        let sort = column.sort.and_then(|name| list.sorts.iter().find(|sort| sort.name == name));
+        let is_order = sort.is_some_and(|sort| sort.name == asked.sort);
+        let href = sort.map(|sort| {
+            let descending = if is_order { !asked.descending } else { sort.descending_first };
+            let value = if descending { format!("-{}", sort.name) } else { sort.name.to_owned() };
+            format!("?{}", asked.with("sort", Some(&value)))
+        });
+        let order = is_order.then_some(if asked.descending { "descending" } else { "ascending" });
+        Head { label: column.label, is_number: column.is_number, href, order }
+    };
+    list.columns.iter().map(head).collect()
+}

@@ -1,0 +1,25 @@
+//! What the pages of the panel are made of. The kit uses no page.
+
+pub(super) mod address;
+pub(super) mod administrator;
+pub(super) mod common_fields;
+pub(super) mod confirm;
+mod csp;
+mod error;
+pub(super) mod fields;
+pub(super) mod form;
+pub(super) mod format;
+pub(super) mod list;
+pub(super) mod message;
+pub(super) mod names;
+pub(super) mod page;
+pub(super) mod sessions;
+mod site;
+pub(super) mod table;
+pub(super) mod verb;
+pub(super) mod zone;
+
+pub(super) use address::{From, back_to, id};
+pub use error::PageError;
+pub use form::PublicOrigin;
+pub use site::SiteTitle;

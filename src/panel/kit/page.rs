@@ -1,0 +1,129 @@
+//! The frame that every page of the panel shares, and how a page becomes an answer.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header;
+use askama::Template;
+
+use super::administrator::Administrator;
+use super::csp::CONTENT_SECURITY_POLICY;
+use super::format;
+use super::message::Message;
+use super::zone::Zone;
+use crate::clock;
+use crate::error::{Error, Result};
+
+/// The places of the navigation: what each is called and where it is.
+const PLACES: [(&str, &str); 9] = [
+    ("Home", "/admin/"),
+    ("Users", "/admin/users/"),
+    ("Chats", "/admin/chats/"),
+    ("Holds", "/admin/holds/"),
+    ("Models", "/admin/models/"),
+    ("Auth tokens", "/admin/auth-tokens/"),
+    ("Ledger", "/admin/ledger/"),
+    ("Bulk operations", "/admin/bulk-operations/"),
+    ("History", "/admin/history/"),
+];
+
+/// What stands around the content of a page.
+pub(in crate::panel) struct Frame {
+    pub title: String,
+    /// What the panel is called.
+    pub site: String,
+    pub administrator: String,
+    pub places: Vec<Place>,
+    /// The way from home to this page: a label and, but for the page itself, a link.
+    pub breadcrumbs: Vec<(String, Option<String>)>,
+    pub messages: Vec<Message>,
+    pub csrf: String,
+    /// `auto`, `light` or `dark`.
+    pub theme: &'static str,
+    pub zone: Zone,
+    /// The page's own address, to come back to after the theme was switched.
+    pub here: String,
+    pub version: &'static str,
+    /// What the search box on top holds.
+    pub search: String,
+}
+
+pub(in crate::panel) struct Place {
+    pub label: &'static str,
+    pub href: &'static str,
+    pub is_current: bool,
+}
+
+impl Frame {
+    /// The frame of a page; `way` leads from home to it, and its last element is the page itself.
+    pub fn new(administrator: &Administrator, way: &[(&str, &str)]) -> Frame {
+        let here = way.first().map_or("/admin/", |(_, href)| href);
+        let href = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
+        let places = PLACES.iter().map(|(label, place)| Place {
+            label,
+            href: place,
+            is_current: href(here) == *place,
+        });
+        let mut breadcrumbs = vec![("Home".to_owned(), Some("/admin/".to_owned()))];
+        for (number, (label, href)) in way.iter().enumerate() {
+            let is_last = number + 1 == way.len();
+            breadcrumbs.push(((*label).to_owned(), (!is_last).then(|| (*href).to_owned())));
+        }
+        Frame {
+            title: way.last().map_or_else(|| "Home".to_owned(), |(label, _)| (*label).to_owned()),
+            site: administrator.site.clone(),
+            administrator: administrator.user.username.clone(),
+            places: places.collect(),
+            breadcrumbs: if way.is_empty() { Vec::new() } else { breadcrumbs },
+            messages: administrator.messages.clone(),
+            csrf: administrator.csrf.expose().to_owned(),
+            theme: administrator.theme,
+            zone: administrator.zone,
+            here: administrator.here.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            search: String::new(),
+        }
+    }
+
+    /// An amount, with thousands apart.
+    pub fn tokens(&self, amount: &i64) -> String {
+        format::tokens(*amount)
+    }
+
+    /// An amount that was given or taken, with its sign.
+    pub fn signed(&self, amount: &i64) -> String {
+        format::signed(*amount)
+    }
+
+    /// This moment as a field for a day and a time has it.
+    pub fn now_field(&self) -> String {
+        self.zone.to_field(clock::now())
+    }
+
+    /// A moment in the administrator's time zone.
+    pub fn time(&self, utc: &chrono::NaiveDateTime) -> String {
+        self.zone.show(*utc)
+    }
+
+    /// The same for machines (RFC 3339).
+    pub fn machine_time(&self, utc: &chrono::NaiveDateTime) -> String {
+        utc.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+}
+
+/// An answer with a page in it.
+pub(in crate::panel) fn page(template: &impl Template) -> Result<HttpResponse> {
+    page_with(StatusCode::OK, template)
+}
+
+pub(in crate::panel) fn page_with(status: StatusCode, template: &impl Template) -> Result<HttpResponse> {
+    let html = template.render().map_err(|error| Error::Internal(format!("a template failed: {error}")))?;
+    Ok(HttpResponse::build(status)
+        .content_type("text/html; charset=utf-8")
+        .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
+        .body(html))
+}
+
+/// Sends the browser to another page of the panel, with GET (303 See Other).
+pub(in crate::panel) fn go(to: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, to.to_owned())).finish()
+}

@@ -1,0 +1,34 @@
+//! Sessions as a table.
+
+use super::list::Cell;
+use super::table::Table;
+use crate::models::Session;
+
+/// Returns a table of sessions. The one with the id `own` is marked.
+pub(in crate::panel) fn sessions_table(sessions: &[Session], own: i64) -> Table {
+    let row = |session: &Session| {
+        let this = if session.id == own { " (this one)" } else { "" };
+        let browser = match session.user_agent.trim() {
+            "" => Cell::Text(format!("unnamed{this}")),
+            name => Cell::Text(format!("{name}{this}")),
+        };
+        vec![
+            browser,
+            Cell::code(&session.address),
+            Cell::Time(session.created_at),
+            Cell::Time(session.last_used_at),
+            Cell::Time(session.expires_at),
+        ]
+    };
+    Table {
+        heads: vec![
+            ("Browser", false),
+            ("From", false),
+            ("Signed in", false),
+            ("Last used", false),
+            ("Ends", false),
+        ],
+        rows: sessions.iter().map(row).collect(),
+        empty: "Nobody is signed in to the panel with this account.",
+    }
+}

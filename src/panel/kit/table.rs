@@ -1,0 +1,40 @@
+//! A few rows of a list on another page, with the columns that the list itself has.
+
+use super::list::{Cell, List};
+
+/// A table without sorting, filters or pages.
+pub(in crate::panel) struct Table {
+    pub heads: Vec<(&'static str, bool)>,
+    pub rows: Vec<Vec<Cell>>,
+    /// What stands there instead of no rows.
+    pub empty: &'static str,
+}
+
+impl Table {
+    /// Rows of a list, without the columns whose labels are named: those that say what the page is about.
+    pub fn of<R>(list: &List<R>, rows: &[R], without: &[&str], empty: &'static str) -> Table {
+        let columns: Vec<_> = list.columns.iter().filter(|column| !without.contains(&column.label)).collect();
+        Table {
+            heads: columns.iter().map(|column| (column.label, column.is_number)).collect(),
+            rows: rows.iter().map(|row| columns.iter().map(|column| (column.cell)(row)).collect()).collect(),
+            empty,
+        }
+    }
+
+    /// One more column.
+    pub fn and(mut self, head: &'static str, cells: impl Iterator<Item = Cell>) -> Table {
+        self.heads.push((head, false));
+        for (row, cell) in self.rows.iter_mut().zip(cells) {
+            row.push(cell);
+        }
+        self
+    }
+
+    pub fn label(&self, place: &usize) -> &'static str {
+        self.heads.get(*place).map_or("", |head| head.0)
+    }
+
+    pub fn is_number(&self, place: &usize) -> bool {
+        self.heads.get(*place).is_some_and(|head| head.1)
+    }
+}

@@ -1,0 +1,96 @@
+//! The administrator's time zone: the database has UTC, and people read and name days in their own.
+
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
+use chrono_tz::Tz;
+
+/// A time zone by its name in the tz database, such as `Europe/Berlin`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::panel) struct Zone(Tz);
+
+impl Zone {
+    pub const UTC: Zone = Zone(Tz::UTC);
+
+    pub fn parse(name: &str) -> Option<Zone> {
+        name.parse().ok().map(Zone)
+    }
+
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    /// All names, in alphabetical order.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())
+    }
+
+    /// A moment as it is written here, to the second.
+    pub fn show(self, utc: NaiveDateTime) -> String {
+        self.0.from_utc_datetime(&utc).format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// A moment as a form's field for a day and a time has it, to the minute.
+    pub fn to_field(self, utc: NaiveDateTime) -> String {
+        self.0.from_utc_datetime(&utc).format("%Y-%m-%dT%H:%M").to_string()
+    }
+
+    /// The same of a moment that there need not be.
+    pub fn to_field_of(self, utc: Option<NaiveDateTime>) -> String {
+        utc.map(|utc| self.to_field(utc)).unwrap_or_default()
+    }
+
+    /// What such a field holds, in UTC. `None`: it is no time, or the clocks skip it.
+    pub fn of_field(self, text: &str) -> Option<NaiveDateTime> {
+        let time = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
+            .iter()
+            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
+        let years = 1970..=9998;
+        let year = chrono::Datelike::year(&time);
+        years
+            .contains(&year)
+            .then(|| self.0.from_local_datetime(&time).earliest())?
+            .map(|time| time.naive_utc())
+    }
+
+    pub fn date_of(self, utc: NaiveDateTime) -> NaiveDate {
+        self.0.from_utc_datetime(&utc).date_naive()
+    }
+
+    /// The first moment of a day, in UTC. Where clocks skip midnight it is the first one that there is.
+    pub fn start_of(self, day: NaiveDate) -> NaiveDateTime {
+        let midnight = day.and_time(NaiveTime::MIN);
+        let quarters = (0..=8).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
+        let first = quarters.filter_map(|time| self.0.from_local_datetime(&time).earliest()).next();
+        first.map_or(midnight, |time| time.naive_utc())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utc(text: &str) -> NaiveDateTime {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn days_begin_where_the_zone_says() {
+        let berlin = Zone::parse("Europe/Berlin").unwrap();
+        let day = |text: &str| berlin.start_of(text.parse().unwrap());
+        assert_eq!(day("2026-01-15"), utc("2026-01-14T23:00:00"));
+        assert_eq!(day("2026-07-15"), utc("2026-07-14T22:00:00"));
+        assert_eq!(berlin.date_of(utc("2026-01-14T23:00:00")), "2026-01-15".parse().unwrap());
+        assert_eq!(berlin.show(utc("2026-07-14T22:00:01.5")), "2026-07-15 00:00:01");
+    }
+
+    #[test]
+    fn a_day_without_midnight_begins_at_its_first_moment() {
+        let cairo = Zone::parse("Africa/Cairo").unwrap();
+        assert_eq!(cairo.start_of("2024-04-26".parse().unwrap()), utc("2024-04-25T22:00:00"));
+    }
+
+    #[test]
+    fn an_unknown_name_is_no_zone() {
+        assert_eq!(Zone::parse("Mars/Olympus"), None);
+        assert_eq!(Zone::parse("UTC"), Some(Zone::UTC));
+    }
+}

@@ -1,0 +1,103 @@
+//! The form of a model: whether it is on offer, and its price.
+
+use crate::administration::{MOST_PRICE, whole_number};
+use crate::domain::Invalid;
+use crate::metering::Price;
+use crate::models::{Model, ModelChanges};
+use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::form::Form;
+
+/// The parts of a price by usage: the field, and what it is called.
+const PARTS: [(&str, &str); 3] = [
+    ("base", "For each message"),
+    ("prompt", "For 1,000 prompt tokens"),
+    ("answer", "For 1,000 answer tokens"),
+];
+
+const BY_MESSAGE: &str = "message";
+const BY_USAGE: &str = "usage";
+
+pub(super) fn form(model: &Model) -> FormView {
+    let kind = if model.base_price.is_some() { BY_USAGE } else { BY_MESSAGE };
+    let kinds = [
+        (BY_MESSAGE.to_owned(), "The settings' price of a message".to_owned()),
+        (BY_USAGE.to_owned(), "By usage: the three numbers below".to_owned()),
+    ];
+    let stored = [model.base_price, model.prompt_price, model.completion_price];
+    let mut price = vec![Field::new("price", "What is charged", Kind::Choice(kinds.to_vec())).value(kind)];
+    for ((name, label), stored) in PARTS.into_iter().zip(stored) {
+        let value = stored.map(|tokens| tokens.to_string()).unwrap_or_default();
+        price.push(Field::new(name, label, Kind::Amount).value(value).most(30));
+    }
+    FormView::default()
+        .hide("version", model.version.to_string())
+        .group(
+            "Offer",
+            "",
+            vec![
+                Field::new("withdrawn", "Withdrawn", Kind::Tick)
+                    .ticked(model.is_withdrawn)
+                    .help("New chats cannot ask for it, although the settings name it. Chats that are being answered go on."),
+            ],
+        )
+        .group(
+            "Price",
+            "In whole tokens of the balance, 0 to 1,000,000,000,000. By usage, the most that a chat can cost is held before \
+             it is sent on; what was not used goes back when it ends. It holds for chats that come after it was saved.",
+            price,
+        )
+        .button("", "Save")
+        .cancel("/admin/models/")
+}
+
+/// What was sent.
+pub(super) fn parse(sent: &Form) -> Result<ModelChanges, Vec<Invalid>> {
+    let is_withdrawn = sent.has("withdrawn");
+    match sent.text("price") {
+        BY_MESSAGE => {
+            let (base_price, prompt_price, completion_price) = (None, None, None);
+            return Ok(ModelChanges { is_withdrawn, base_price, prompt_price, completion_price });
+        }
+        BY_USAGE => {}
+        _ => return Err(vec![Invalid::new("price", "choose one of the two")]),
+    }
+    let mut faults = Vec::new();
+    let [base_price, prompt_price, completion_price] = PARTS.map(|(name, _)| {
+        let read = whole_number(sent.text(name)).filter(|tokens| *tokens <= MOST_PRICE);
+        if read.is_none() {
+            faults.push(Invalid::new(name, "give a whole number from 0 to 1,000,000,000,000"));
+        }
+        read
+    });
+    let wanted = ModelChanges { is_withdrawn, base_price, prompt_price, completion_price };
+    if faults.is_empty() { Ok(wanted) } else { Err(faults) }
+}
+
+/// A field, what is stored now, and what was sent, where they differ.
+pub(super) fn conflicts(stored: &Model, wanted: &ModelChanges) -> Vec<(&'static str, String, String)> {
+    let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
+    let number =
+        |price: Option<i64>| price.map_or_else(|| "as the settings say".to_owned(), |n| n.to_string());
+    let mut conflicts = Vec::new();
+    if stored.is_withdrawn != wanted.is_withdrawn {
+        conflicts.push(("Withdrawn", yes_no(stored.is_withdrawn), yes_no(wanted.is_withdrawn)));
+    }
+    let before = [stored.base_price, stored.prompt_price, stored.completion_price];
+    let after = [wanted.base_price, wanted.prompt_price, wanted.completion_price];
+    for ((_, label), (now, yours)) in PARTS.into_iter().zip(before.into_iter().zip(after)) {
+        if now != yours {
+            conflicts.push((label, number(now), number(yours)));
+        }
+    }
+    conflicts
+}
+
+/// A chat that everybody can picture: what it costs in the end, and what is held before. `None`: always the same.
+pub(super) fn example(price: Price, max_output: u32) -> Option<(i64, i64)> {
+    use crate::domain::Usage;
+    let of = |prompt_tokens, completion_tokens| {
+        price.settled(Usage { prompt_tokens, completion_tokens, estimated: false })
+    };
+    // A token is about four bytes, and none is shorter than one: so many tokens the prompt could have at most.
+    Some((of(1_000, 500)?, of(4_000, i64::from(max_output))?))
+}

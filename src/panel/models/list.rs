@@ -1,0 +1,47 @@
+//! The models, all on one page: there are as many as the settings ever named.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+use askama::Template;
+
+use super::{ModelSettings, in_words, path, state};
+use crate::db::Db;
+use crate::metering::Price;
+use crate::models::Model;
+use crate::panel::kit::PageError;
+use crate::panel::kit::administrator::Administrator;
+use crate::panel::kit::list::Cell;
+use crate::panel::kit::page::{Frame, page};
+use crate::panel::kit::table::Table;
+
+#[derive(Template)]
+#[template(path = "admin/models.html")]
+struct ModelsPage {
+    frame: Frame,
+    models: Table,
+}
+
+fn table(models: &[Model], settings: &ModelSettings) -> Table {
+    let row = |model: &Model| {
+        vec![
+            Cell::Main { text: model.name.clone(), href: path(model.id) },
+            state(model, settings),
+            Cell::Text(in_words(Price::of(model, settings.message_price))),
+        ]
+    };
+    Table {
+        heads: vec![("Model", false), ("State", false), ("Price in tokens of the balance", false)],
+        rows: models.iter().map(row).collect(),
+        empty: "There are no models.",
+    }
+}
+
+pub(in crate::panel) async fn list(
+    administrator: Administrator,
+    db: Data<Db>,
+    settings: Data<ModelSettings>,
+) -> Result<HttpResponse, PageError> {
+    let models = db.read(|conn| Ok(Model::all(conn)?)).await?;
+    let frame = Frame::new(&administrator, &[("Models", "/admin/models/")]);
+    page(&ModelsPage { frame, models: table(&models, &settings) }).map_err(PageError::from)
+}

@@ -1,0 +1,109 @@
+//! The search box on top of every page: users, chats, auth tokens and ledger entries at once.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Query};
+use askama::Template;
+use serde::Deserialize;
+
+use super::auth_tokens::AUTH_TOKENS;
+use super::chats::CHATS;
+use super::kit::administrator::Administrator;
+use super::kit::list::{Asked, Cell, Habits, List, fetch};
+use super::kit::page::{Frame, page};
+use super::kit::table::Table;
+use super::kit::{PageError, format};
+use super::ledger::LEDGER;
+use super::users::USERS;
+use crate::clock;
+use crate::db::{Db, DbConnection};
+use crate::error::Result as TollgateResult;
+
+/// Rows of each kind.
+const SHOWN: i64 = 5;
+
+#[derive(Deserialize)]
+pub(super) struct Words {
+    #[serde(default)]
+    q: String,
+}
+
+/// What was found of one kind.
+struct Group {
+    id: &'static str,
+    title: &'static str,
+    table: Table,
+    /// The list with the same words.
+    all: String,
+}
+
+#[derive(Template)]
+#[template(path = "admin/search.html")]
+struct SearchPage {
+    frame: Frame,
+    words: String,
+    groups: Vec<Group>,
+}
+
+fn group<R>(
+    conn: &mut DbConnection,
+    list: &'static List<R>,
+    id: &'static str,
+    words: &str,
+    habits: Habits,
+) -> TollgateResult<Group> {
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("q", words).finish();
+    let asked = Asked::read(list, &query, conn, Habits { page_size: SHOWN, ..habits }, clock::now())?;
+    let found = fetch(list, &asked, conn)?;
+    Ok(Group {
+        id,
+        title: list.title,
+        table: Table::of(list, &found.rows, &[], "Nothing was found."),
+        all: format!("{}?{query}", list.path),
+    })
+}
+
+fn read(conn: &mut DbConnection, words: &str, habits: Habits) -> TollgateResult<Vec<Group>> {
+    // A plain number is an id, wherever there is one; it may be a word or a part of a name, too.
+    let number = words.trim_start_matches('#').parse::<i64>().ok();
+    let as_id = number.map(|id| format!("#{id}"));
+    let mut groups = vec![
+        group(conn, &USERS, "users", words, habits)?,
+        group(conn, &CHATS, "chats", words, habits)?,
+        group(conn, &AUTH_TOKENS, "auth-tokens", words, habits)?,
+    ];
+    if let Some(id) = &as_id {
+        if !words.starts_with('#') {
+            let by_id = [
+                group(conn, &USERS, "user-by-id", id, habits)?,
+                group(conn, &CHATS, "chat-by-id", id, habits)?,
+            ];
+            groups.splice(0..0, by_id.into_iter().filter(|group| !group.table.rows.is_empty()));
+        }
+        groups.push(group(conn, &LEDGER, "ledger", id, habits)?);
+    }
+    Ok(groups)
+}
+
+pub(super) async fn show(
+    administrator: Administrator,
+    words: Query<Words>,
+    db: Data<Db>,
+) -> Result<HttpResponse, PageError> {
+    let words: String = words.q.trim().chars().filter(|c| *c != '\0').take(200).collect();
+    let (habits, asked) = (administrator.habits(), words.clone());
+    let groups = if words.is_empty() {
+        Vec::new()
+    } else {
+        db.read_in_turn(administrator.user.id, move |conn| read(conn, &asked, habits)).await?
+    };
+    let mut frame = Frame::new(&administrator, &[("Search", "/admin/search/")]);
+    frame.search = words.clone();
+    page(&SearchPage { frame, words, groups }).map_err(PageError::from)
+}
+
+impl Group {
+    fn count(&self) -> String {
+        let rows = self.table.rows.len() as i64;
+        if rows >= SHOWN { format!("the first {SHOWN}") } else { format::counted(rows, "hit", "hits") }
+    }
+}

@@ -1,0 +1,201 @@
+//! An administrator's own settings, sessions and password.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::kit::PageError;
+use super::kit::administrator::{Administrator, THEMES, cookie_with};
+use super::kit::common_fields::password_fields;
+use super::kit::fields::{Field, FormView, Kind};
+use super::kit::form::Form;
+use super::kit::format;
+use super::kit::list::Cell;
+use super::kit::message::Message;
+use super::kit::page::{Frame, go, page_with};
+use super::kit::sessions::sessions_table;
+use super::kit::table::Table;
+use super::kit::verb::VerbPage;
+use super::kit::zone::Zone;
+use super::sign_in::safe_next;
+use crate::administration::store_settings;
+use crate::auth::{Auth, PasswordChange};
+use crate::domain::Invalid;
+use crate::error::Error;
+use crate::models::PanelSettings;
+
+/// Rows on a page that are on offer.
+const PAGE_SIZES: [&str; 5] = ["10", "25", "50", "100", "200"];
+
+#[derive(Template)]
+#[template(path = "admin/settings.html")]
+struct SettingsPage {
+    frame: Frame,
+    form: FormView,
+    sessions: Table,
+    others: usize,
+}
+
+fn form(settings: &PanelSettings) -> FormView {
+    let plain = |value: &str| (value.to_owned(), value.to_owned());
+    let mut sizes: Vec<(String, String)> = PAGE_SIZES.iter().map(|size| plain(size)).collect();
+    let size = settings.page_size.to_string();
+    if !PAGE_SIZES.contains(&size.as_str()) {
+        sizes.push(plain(&size));
+    }
+    let themes = [("auto", "As the system has it"), ("light", "Light"), ("dark", "Dark")];
+    let themes = themes.map(|(value, label)| (value.to_owned(), label.to_owned())).to_vec();
+    FormView::default()
+        .group(
+            "How the panel looks",
+            "",
+            vec![
+                Field::new("time_zone", "Time zone", Kind::Choice(Zone::names().map(plain).collect()))
+                    .value(&settings.time_zone)
+                    .help("All times are shown in it, and days begin and end by it."),
+                Field::new("page_size", "Rows on a page", Kind::Choice(sizes)).value(size),
+                Field::new("theme", "Theme", Kind::Choice(themes)).value(&settings.theme),
+            ],
+        )
+        .send_to("/admin/settings/")
+        .button("", "Save")
+}
+
+async fn answer(
+    administrator: &Administrator,
+    auth: &Auth,
+    form: FormView,
+    status: StatusCode,
+) -> Result<HttpResponse, PageError> {
+    let sessions = auth.sessions_of(administrator.user.id).await?;
+    let shown = SettingsPage {
+        frame: Frame::new(administrator, &[("Settings and sessions", "/admin/settings/")]),
+        form,
+        others: sessions.len().saturating_sub(1),
+        sessions: sessions_table(&sessions, administrator.session.id),
+    };
+    page_with(status, &shown).map_err(PageError::from)
+}
+
+pub(super) async fn show(administrator: Administrator, auth: Data<Auth>) -> Result<HttpResponse, PageError> {
+    let form = form(&administrator.settings);
+    answer(&administrator, &auth, form, StatusCode::OK).await
+}
+
+fn parse(sent: &Form, user_id: i64) -> Result<PanelSettings, Vec<Invalid>> {
+    let mut faults = Vec::new();
+    let zone = Zone::parse(sent.text("time_zone"));
+    if zone.is_none() {
+        faults.push(Invalid::new("time_zone", "choose one of the list"));
+    }
+    let page_size = sent.text("page_size").parse().ok().filter(|size| (1..=200).contains(size));
+    if page_size.is_none() {
+        faults.push(Invalid::new("page_size", "choose from 1 to 200"));
+    }
+    let theme = THEMES.into_iter().find(|theme| *theme == sent.text("theme"));
+    if theme.is_none() {
+        faults.push(Invalid::new("theme", "choose one of the list"));
+    }
+    match (zone, page_size, theme) {
+        (Some(zone), Some(page_size), Some(theme)) => Ok(PanelSettings {
+            user_id,
+            time_zone: zone.name().to_owned(),
+            page_size,
+            theme: theme.to_owned(),
+        }),
+        _ => Err(faults),
+    }
+}
+
+pub(super) async fn store(
+    administrator: Administrator,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    match parse(&sent, administrator.user.id) {
+        Ok(settings) => {
+            store_settings(&auth.db, settings).await?;
+            administrator.tell(&auth, Message::success("Your settings were saved.")).await?;
+            Ok(go("/admin/settings/"))
+        }
+        Err(faults) => {
+            let form = form(&administrator.settings).refill(&sent).blame(&faults);
+            answer(&administrator, &auth, form, StatusCode::BAD_REQUEST).await
+        }
+    }
+}
+
+/// Switches the theme from the menu of any page, and goes back to that page.
+pub(super) async fn set_theme(
+    administrator: Administrator,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let theme = THEMES.into_iter().find(|theme| *theme == sent.text("theme")).unwrap_or("auto");
+    let settings = PanelSettings { theme: theme.to_owned(), ..administrator.settings.clone() };
+    store_settings(&auth.db, settings).await?;
+    Ok(go(safe_next(sent.text("here"))))
+}
+
+pub(super) async fn sign_out_others(
+    administrator: Administrator,
+    _sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let (user_id, keep) = (administrator.user.id, administrator.session.id);
+    let ended = auth.sign_out_others(user_id, keep, administrator.actor()).await?;
+    let text =
+        format!("{} ended.", format::counted(ended as i64, "other session was", "other sessions were"));
+    administrator.tell(&auth, Message::success(text)).await?;
+    Ok(go("/admin/settings/"))
+}
+
+fn password_page(administrator: &Administrator, form: FormView) -> VerbPage {
+    let frame = Frame::new(administrator, &[("Change password", "/admin/password/")]);
+    VerbPage::new(frame, form.account(&administrator.user.username))
+        .note("All your other sessions and all your auth tokens end with it. This session goes on.")
+}
+
+fn password_form() -> FormView {
+    let mut fields = vec![Field::new("old_password", "Your password now", Kind::OldPassword).required()];
+    fields.extend(password_fields(true));
+    FormView::default().group("", "", fields).button("", "Change password").cancel("/admin/settings/")
+}
+
+pub(super) async fn show_password(administrator: Administrator) -> Result<HttpResponse, PageError> {
+    password_page(&administrator, password_form()).show()
+}
+
+pub(super) async fn change_password(
+    request: HttpRequest,
+    administrator: Administrator,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let again = |fault: Invalid| password_page(&administrator, password_form().blame(&[fault])).show();
+    if sent.raw("password") != sent.raw("again") {
+        return again(Invalid::new("again", "the two passwords differ: type the same one twice"));
+    }
+    let change = PasswordChange {
+        from: administrator.from,
+        request: administrator.request,
+        old: Some(sent.raw("old_password")),
+        new: Some(sent.raw("password")),
+    };
+    match auth.change_own_password(administrator.user.clone(), administrator.session.id, change).await {
+        Ok(secret) => {
+            let text = "Your password was changed. Your other sessions and your auth tokens have ended.";
+            administrator.tell(&auth, Message::success(text)).await?;
+            let mut response = go("/admin/settings/");
+            let cookie = response.add_cookie(&cookie_with(&request, &secret));
+            cookie.map_err(|error| Error::Internal(error.to_string()))?;
+            Ok(response)
+        }
+        Err(Error::Invalid(fault)) => {
+            let field = if fault.field == "new_password" { "password" } else { fault.field };
+            again(Invalid::new(field, fault.reason))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,144 @@
+//! Adding a user.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+
+use super::path;
+use crate::administration::{UserToAdd, add_user, whole_number};
+use crate::auth::Auth;
+use crate::domain::{Invalid, NewPassword, OperationId, Username};
+use crate::error::Result;
+use crate::panel::kit::PageError;
+use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::confirm::{confirm, own_password_field};
+use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::form::Form;
+use crate::panel::kit::message::Message;
+use crate::panel::kit::page::{Frame, go, page_with};
+
+#[derive(Template)]
+#[template(path = "admin/form.html")]
+struct AddPage {
+    frame: Frame,
+    form: FormView,
+}
+
+fn answer(administrator: &Superuser, form: FormView, status: StatusCode) -> Result<HttpResponse, PageError> {
+    let frame = Frame::new(&administrator.0, &[("Users", "/admin/users/"), ("Add user", "")]);
+    page_with(status, &AddPage { frame, form }).map_err(PageError::from)
+}
+
+fn form(auth: &Auth, operation: &str) -> FormView {
+    let tokens = auth.rules.opening_tokens.to_string();
+    FormView::default()
+        .hide("operation", operation)
+        .group(
+            "Who",
+            "",
+            vec![
+                Field::new("username", "Username", Kind::Plain).required().most(50).help(
+                    "Letters, digits and @ . + - _, up to 50 characters. Letter case makes no difference.",
+                ),
+                // Before the new one: browsers take any other order for two forms in one.
+                own_password_field("Needed only to give somebody rights."),
+                Field::new("password", "Password", Kind::Password)
+                    .required()
+                    .help("At least 8 characters, not a common one, not the name."),
+                Field::new("again", "The password again", Kind::Password).required(),
+            ],
+        )
+        .group(
+            "Balance",
+            "The opening balance is an entry of the ledger, as for those who register themselves.",
+            vec![Field::new("tokens", "Tokens", Kind::Amount).value(tokens).required()],
+        )
+        .folded_group("Rights", "Whoever has none uses the API only.", rights(false, false))
+        .button("", "Save")
+        .button("another", "Save and add another")
+        .button("continue", "Save and continue")
+        .cancel("/admin/users/")
+}
+
+pub(super) fn rights(is_staff: bool, is_superuser: bool) -> Vec<Field> {
+    vec![
+        Field::new("staff", "Staff", Kind::Tick)
+            .ticked(is_staff)
+            .help("May sign in to this panel and look at everything."),
+        Field::new("superuser", "Superuser", Kind::Tick)
+            .ticked(is_superuser)
+            .help("May also change everything."),
+    ]
+}
+
+pub(in crate::panel) async fn show_add(
+    request: HttpRequest,
+    administrator: Superuser,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let form = form(&auth, &OperationId::generate().to_text()).preset(request.query_string());
+    answer(&administrator, form, StatusCode::OK)
+}
+
+/// What the form holds, or everything that is wrong with it.
+fn parse(form: &Form) -> Result<(Username, NewPassword, i64), Vec<Invalid>> {
+    let mut faults = Vec::new();
+    let username = Username::parse(form.text("username")).map_err(|fault| faults.push(fault)).ok();
+    let password = username.as_ref().and_then(|username| {
+        NewPassword::parse(form.raw("password"), username).map_err(|fault| faults.push(fault)).ok()
+    });
+    if form.raw("password") != form.raw("again") {
+        faults.push(Invalid::new("again", "the two passwords differ: type the same one twice"));
+    }
+    let tokens = whole_number(form.text("tokens")).filter(|tokens| (0..=1 << 60).contains(tokens));
+    if tokens.is_none() {
+        faults.push(Invalid::new("tokens", "give a whole number of tokens, 0 or more"));
+    }
+    match (username, password, tokens) {
+        (Some(username), Some(password), Some(tokens)) if faults.is_empty() => {
+            Ok((username, password, tokens))
+        }
+        _ => Err(faults),
+    }
+}
+
+pub(in crate::panel) async fn add(
+    administrator: Superuser,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let operation_id = sent.operation()?;
+    let again = |faults: &[Invalid]| {
+        let view = form(&auth, sent.text("operation")).refill(&sent).blame(faults);
+        answer(&administrator, view, StatusCode::BAD_REQUEST)
+    };
+    let (username, password, tokens) = match parse(&sent) {
+        Ok(parsed) => parsed,
+        Err(faults) => return again(&faults),
+    };
+    if (sent.has("staff") || sent.has("superuser"))
+        && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
+    {
+        return again(&[fault]);
+    }
+    let name = username.as_str().to_owned();
+    let new = UserToAdd {
+        username,
+        password_hash: auth.hash_for_another(password, administrator.0.from).await?,
+        tokens,
+        is_staff: sent.has("staff"),
+        is_superuser: sent.has("superuser"),
+        operation_id,
+    };
+    let Some(id) = add_user(&auth.db, &administrator.0.actor(), new).await? else {
+        return again(&[Invalid::new("username", "this name is taken: choose another")]);
+    };
+    let message = Message::success(format!("User {name} was added.")).link("Show the user", path(id));
+    administrator.0.tell(&auth, message).await?;
+    Ok(go(&match (sent.has("another"), sent.has("continue")) {
+        (true, _) => "/admin/users/add/".to_owned(),
+        (_, true) => format!("{}edit/", path(id)),
+        _ => path(id),
+    }))
+}

@@ -1,0 +1,111 @@
+//! Anonymising a user, behind a page that says what goes with it.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+
+use super::{find, path};
+use crate::administration::{Anonymised, Bulk, WhatGoes, anonymise_user, what_goes};
+use crate::auth::Auth;
+use crate::domain::{Invalid, OperationId};
+use crate::models::User;
+use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::form::Form;
+use crate::panel::kit::list::{Cell, capped};
+use crate::panel::kit::message::Message;
+use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::verb::VerbPage;
+use crate::panel::kit::{PageError, id};
+
+fn form(user: &User, operation: &str) -> FormView {
+    FormView::default()
+        .hide("operation", operation)
+        .group(
+            "",
+            "",
+            vec![
+                Field::new("name", "The user's name, to be sure", Kind::Plain)
+                    .required()
+                    .help("Type the name as it stands above."),
+            ],
+        )
+        .dangerous()
+        .button("", "Anonymise for ever")
+        .cancel(path(user.id))
+}
+
+fn page(administrator: &Superuser, user: &User, goes: &WhatGoes, form: FormView) -> VerbPage {
+    let here = path(user.id);
+    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Anonymise", "")];
+    VerbPage::new(Frame::new(&administrator.0, &way), form)
+        .note(
+            "This cannot be undone. The name, the password, the texts of all chats, the conversations, the auth tokens, the \
+             sessions and what the history says about this user are removed. The account is deactivated.",
+        )
+        .note(
+            "The amounts stay: the ledger is never changed, so its entries remain under a name that says nothing. Reasons \
+             that were written into the ledger remain, too.",
+        )
+        .note(
+            "Backups that were made before still hold all of it, and bring it back when they are restored: delete them when \
+             you no longer need them. On PostgreSQL the removed texts stay in the database's files until the next VACUUM.",
+        )
+        .fact("User", Cell::Link { text: user.username.clone(), href: here })
+        .fact("Chats that lose their texts", Cell::Text(capped(goes.chats)))
+        .fact("Conversations that go", Cell::Text(capped(goes.conversations)))
+        .fact("Auth tokens that go", Cell::Text(capped(goes.auth_tokens)))
+        .fact("Sessions that go", Cell::Text(capped(goes.sessions)))
+        .fact("Ledger entries that stay", Cell::Text(capped(goes.ledger_entries)))
+        .fact("Balance that stays", Cell::Tokens(user.tokens))
+}
+
+pub(in crate::panel) async fn show_anonymise(
+    administrator: Superuser,
+    place: Path<String>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    let goes = what_goes(&auth.db, user.id).await?;
+    page(&administrator, &user, &goes, form(&user, &OperationId::generate().to_text())).show()
+}
+
+pub(in crate::panel) async fn anonymise(
+    administrator: Superuser,
+    place: Path<String>,
+    sent: Form,
+    auth: Data<Auth>,
+    bulk: Data<Bulk>,
+) -> Result<HttpResponse, PageError> {
+    let operation_id = sent.operation()?;
+    let user = find(&auth.db, id(&place)?).await?;
+    let actor = administrator.0.actor();
+    let goes = what_goes(&auth.db, user.id).await?;
+    let view = form(&user, sent.text("operation"));
+    // A second run of the same form finds the name changed already.
+    let is_again = bulk.find(&auth.db, operation_id).await?.is_some();
+    if sent.text("name") != user.username && !is_again {
+        let fault = Invalid::new("name", format!("type {} to confirm", user.username));
+        return page(&administrator, &user, &goes, view.refill(&sent).blame(&[fault])).show();
+    }
+    match anonymise_user(&auth.db, &bulk, &actor, user.id, operation_id).await? {
+        Anonymised::Started(operation) => {
+            let message = Message::success(format!(
+                "User {} has no name any more; the texts are being removed in the background.",
+                user.id
+            ));
+            let href = format!("/admin/bulk-operations/{operation}/");
+            administrator.0.tell(&auth, message.link("Show how far it is", href)).await?;
+            Ok(go(&path(user.id)))
+        }
+        Anonymised::HoldsOpen => {
+            let view = view
+                .fault("Chats of this user are being answered: wait for them, or release the holds first.");
+            page(&administrator, &user, &goes, view).answer(StatusCode::CONFLICT)
+        }
+        Anonymised::Refused(why) => {
+            page(&administrator, &user, &goes, view.fault(why)).answer(StatusCode::CONFLICT)
+        }
+        Anonymised::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+    }
+}

@@ -1,0 +1,95 @@
+//! Adjusting one user's balance: a signed amount and a reason, with the balance before and after.
+
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::{find, path};
+use crate::administration::{Reason, adjust_balance, parse_amount};
+use crate::auth::Auth;
+use crate::domain::{Invalid, OperationId};
+use crate::metering::Adjusted;
+use crate::models::User;
+use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::common_fields::{amount_field, reason_field};
+use crate::panel::kit::fields::FormView;
+use crate::panel::kit::form::Form;
+use crate::panel::kit::list::Cell;
+use crate::panel::kit::message::Message;
+use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::verb::VerbPage;
+use crate::panel::kit::{PageError, format, id};
+
+fn form(user: &User, operation: &str) -> FormView {
+    FormView::default()
+        .hide("operation", operation)
+        .balance(user.tokens)
+        .group("", "", vec![amount_field(), reason_field()])
+        .button("", "Adjust balance")
+        .button("preview", "Show before and after")
+        .cancel(path(user.id))
+}
+
+fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
+    let here = path(user.id);
+    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Adjust balance", "")];
+    VerbPage::new(Frame::new(&administrator.0, &way), form)
+        .fact("User", Cell::Link { text: user.username.clone(), href: here })
+        .fact("Balance", Cell::Tokens(user.tokens))
+}
+
+pub(in crate::panel) async fn show_adjust(
+    administrator: Superuser,
+    place: Path<String>,
+    request: HttpRequest,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    let form = form(&user, &OperationId::generate().to_text()).preset(request.query_string());
+    page(&administrator, &user, form).show()
+}
+
+pub(in crate::panel) async fn adjust(
+    administrator: Superuser,
+    place: Path<String>,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let operation_id = sent.operation()?;
+    let user = find(&auth.db, id(&place)?).await?;
+    let view = form(&user, sent.text("operation")).refill(&sent);
+    let parsed = (parse_amount(sent.text("amount")), Reason::parse(sent.text("reason")));
+    if let (true, (Ok(amount), _)) = (sent.has("preview"), &parsed) {
+        return page(&administrator, &user, view).preview(user.tokens, *amount).show();
+    }
+    let (amount, reason) = match parsed {
+        (Ok(amount), Ok(reason)) => (amount, reason),
+        (amount, reason) => {
+            let faults: Vec<Invalid> = amount.err().into_iter().chain(reason.err()).collect();
+            return page(&administrator, &user, view.blame(&faults)).show();
+        }
+    };
+    let actor = administrator.0.actor();
+    match adjust_balance(&auth.db, &actor, user.id, amount, &reason, operation_id).await? {
+        Adjusted::Done { balance } => {
+            let (before, after) = (format::tokens(balance - amount), format::tokens(balance));
+            let text = format!(
+                "The balance of {} went from {before} to {after} tokens ({}).",
+                user.username,
+                format::signed(amount)
+            );
+            let message = Message::success(text)
+                .link("Show the statement", format!("/admin/ledger/?user=%23{}", user.id));
+            administrator.0.tell(&auth, message).await?;
+            Ok(go(&path(user.id)))
+        }
+        Adjusted::OutOfRange { balance } => {
+            let reason = format!(
+                "the balance is {}: it can neither fall below 0 nor rise above what is allowed",
+                format::tokens(balance)
+            );
+            let view = view.blame(&[Invalid::new("amount", reason)]);
+            page(&administrator, &user, view).show()
+        }
+        Adjusted::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+    }
+}

@@ -1,0 +1,177 @@
+//! Editing a user: name and rights. Two who edit at once see each other's changes, field by field.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path, Query};
+use askama::Template;
+
+use super::add::rights;
+use super::{find, path};
+use crate::administration::{Edited, UserEdit, edit_user};
+use crate::auth::Auth;
+use crate::domain::{Invalid, Username};
+use crate::error::Result;
+use crate::models::User;
+use crate::panel::kit::From;
+use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::confirm::{confirm, own_password_field};
+use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::form::Form;
+use crate::panel::kit::message::Message;
+use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::{PageError, back_to, id};
+
+#[derive(Template)]
+#[template(path = "admin/edit_user.html")]
+struct EditPage {
+    frame: Frame,
+    form: FormView,
+    /// A field, what is stored now, and what was sent; where somebody else was faster.
+    conflicts: Vec<(&'static str, String, String)>,
+}
+
+fn answer(
+    administrator: &Superuser,
+    user: &User,
+    form: FormView,
+    conflicts: Vec<(&'static str, String, String)>,
+    status: StatusCode,
+) -> Result<HttpResponse, PageError> {
+    let here = path(user.id);
+    let frame = Frame::new(
+        &administrator.0,
+        &[("Users", "/admin/users/"), (&user.username, &here), ("Edit user", "")],
+    );
+    // The administrator's own name, since the form may ask for the administrator's own password.
+    let form = form.account(&administrator.0.user.username);
+    page_with(status, &EditPage { frame, form, conflicts }).map_err(PageError::from)
+}
+
+fn form(user: &User, list: &str) -> FormView {
+    let (algorithm, masked) = shown_password(&user.password);
+    let mut fields = rights(user.is_staff, user.is_superuser);
+    fields.insert(
+        0,
+        Field::new("active", "Active", Kind::Tick)
+            .ticked(user.is_active)
+            .help("Who is not active can neither log in nor send anything. Unticking ends all auth tokens and sessions."),
+    );
+    fields.push(own_password_field("Needed only to give somebody rights."));
+    FormView::default()
+        .hide("version", user.version.to_string())
+        .hide("list", list)
+        .group(
+            "Who",
+            "",
+            vec![
+                Field::new("username", "Username", Kind::Plain)
+                    .value(&user.username)
+                    .required()
+                    .most(50)
+                    .help("Letters, digits and @ . + - _, up to 50 characters."),
+                Field::new("hash", "Password", Kind::ReadOnly)
+                    .value(format!("{algorithm}: {masked}"))
+                    .help("Only a hash is stored. Setting a new password has a page of its own."),
+            ],
+        )
+        .group("Rights", "", fields)
+        .button("", "Save")
+        .button("continue", "Save and continue")
+        .button("another", "Save and add another")
+        .cancel(path(user.id))
+}
+
+/// The algorithm of a hash, and enough of it to tell one from another.
+fn shown_password(hash: &str) -> (String, String) {
+    match hash.split_once('$') {
+        Some((algorithm, rest)) if !algorithm.is_empty() => {
+            let setting: String = rest.trim_start_matches('$').chars().take(6).collect();
+            (algorithm.to_owned(), format!("{setting}…"))
+        }
+        _ => ("unusable".to_owned(), "nobody can log in with a password".to_owned()),
+    }
+}
+
+pub(in crate::panel) async fn show_edit(
+    administrator: Superuser,
+    place: Path<String>,
+    from: Query<From>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    answer(&administrator, &user, form(&user, &from.list), Vec::new(), StatusCode::OK)
+}
+
+pub(in crate::panel) async fn edit(
+    administrator: Superuser,
+    place: Path<String>,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    let again = |fault: Invalid| {
+        let view = form(&user, sent.text("list")).refill(&sent).keep("version", &sent).blame(&[fault]);
+        answer(&administrator, &user, view, Vec::new(), StatusCode::BAD_REQUEST)
+    };
+    let username = match username(&sent, &user) {
+        Ok(username) => username,
+        Err(fault) => return again(fault),
+    };
+    let gives_rights = (sent.has("staff") && !user.is_staff) || (sent.has("superuser") && !user.is_superuser);
+    if gives_rights && let Some(fault) = confirm(&administrator.0, &sent, &auth).await? {
+        return again(fault);
+    }
+    let edit = UserEdit {
+        user_id: user.id,
+        version: sent.text("version").parse().unwrap_or(-1),
+        username,
+        is_active: sent.has("active"),
+        is_staff: sent.has("staff"),
+        is_superuser: sent.has("superuser"),
+    };
+    match edit_user(&auth.db, &administrator.0.actor(), edit).await? {
+        Edited::Done(changes) => {
+            let text = match changes.len() {
+                0 => format!("Nothing was changed for {}.", user.username),
+                _ => format!("User {} was changed.", sent.text("username")),
+            };
+            let message = Message::success(text).link("Show the user", path(user.id));
+            administrator.0.tell(&auth, message).await?;
+            Ok(go(&match (sent.has("another"), sent.has("continue")) {
+                (true, _) => "/admin/users/add/".to_owned(),
+                (_, true) => format!("{}edit/", path(user.id)),
+                _ => back_to("/admin/users/", sent.text("list")).unwrap_or_else(|| path(user.id)),
+            }))
+        }
+        Edited::Conflict(stored) => {
+            let conflicts = conflicts(&stored, &sent);
+            // Sending it again is meant to overwrite what is stored now.
+            let view = form(&stored, sent.text("list")).refill(&sent);
+            answer(&administrator, &stored, view, conflicts, StatusCode::CONFLICT)
+        }
+        Edited::NameTaken => again(Invalid::new("username", "this name is taken: choose another")),
+        Edited::Refused(why) => again(Invalid::new("rights", why)),
+        Edited::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+    }
+}
+
+/// A name that is kept as it is need not obey today's rules: imported users have others.
+fn username(sent: &Form, user: &User) -> Result<Username, Invalid> {
+    let text = sent.text("username");
+    if text == user.username {
+        Ok(Username::stored(&user.username, &user.username_canonical))
+    } else {
+        Username::parse(text)
+    }
+}
+
+fn conflicts(stored: &User, sent: &Form) -> Vec<(&'static str, String, String)> {
+    let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
+    let all = [
+        ("Username", stored.username.clone(), sent.text("username").to_owned()),
+        ("Active", yes_no(stored.is_active), yes_no(sent.has("active"))),
+        ("Staff", yes_no(stored.is_staff), yes_no(sent.has("staff"))),
+        ("Superuser", yes_no(stored.is_superuser), yes_no(sent.has("superuser"))),
+    ];
+    all.into_iter().filter(|(_, now, yours)| now != yours).collect()
+}

@@ -1,0 +1,159 @@
+//! A user's limits: what holds, and setting or clearing them.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+use askama::Template;
+
+use super::{find, path};
+use crate::administration::{LimitsSet, MOST_LIMIT, set_limits, whole_number};
+use crate::auth::Auth;
+use crate::domain::Invalid;
+use crate::error::Result;
+use crate::models::{User, UserLimits};
+use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::form::Form;
+use crate::panel::kit::list::Cell;
+use crate::panel::kit::message::Message;
+use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::{PageError, format, id};
+
+/// The limits that the settings have for whoever has none of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct UserLimitDefaults {
+    pub concurrent_chats: i64,
+    pub requests_per_minute: i64,
+}
+
+#[derive(Template)]
+#[template(path = "admin/edit_user.html")]
+struct LimitsPage {
+    frame: Frame,
+    form: FormView,
+    /// A field, what is stored now, and what was sent; where somebody else was faster.
+    conflicts: Vec<(&'static str, String, String)>,
+}
+
+const CHATS: (&str, &str) = ("concurrent_chats", "Chats at once");
+const REQUESTS: (&str, &str) = ("requests_per_minute", "Requests a minute");
+
+/// What holds for a user, for the user's page.
+pub(super) fn facts(user: &User, defaults: UserLimitDefaults) -> Vec<(&'static str, Cell)> {
+    vec![
+        (CHATS.1, Cell::Text(in_words(user.concurrent_chats, defaults.concurrent_chats))),
+        (REQUESTS.1, Cell::Text(in_words(user.requests_per_minute, defaults.requests_per_minute))),
+    ]
+}
+
+fn in_words(own: Option<i64>, default: i64) -> String {
+    match own {
+        None => format!("{}, as the settings say", format::tokens(default)),
+        Some(0) => format!("0: none at all (the settings say {})", format::tokens(default)),
+        Some(own) => format!("{} (the settings say {})", format::tokens(own), format::tokens(default)),
+    }
+}
+
+fn form(user: &User) -> FormView {
+    let field = |(name, label): (&'static str, &'static str), own: Option<i64>| {
+        let value = own.map(|limit| limit.to_string()).unwrap_or_default();
+        Field::new(name, label, Kind::Amount).value(value).most(30)
+    };
+    FormView::default()
+        .hide("version", user.version.to_string())
+        .group(
+            "",
+            "Whole numbers from 0, which is none at all, to 1,000,000. Empty: as the settings say.",
+            vec![
+                field(CHATS, user.concurrent_chats)
+                    .help("Chats of this user that may be answered at once, on all nodes together."),
+                field(REQUESTS, user.requests_per_minute)
+                    .help("Messages that this user may send in a minute, to each node. A change is in force within 10 seconds."),
+            ],
+        )
+        .button("", "Save")
+        .cancel(path(user.id))
+}
+
+fn answer(
+    administrator: &Superuser,
+    user: &User,
+    form: FormView,
+    conflicts: Vec<(&'static str, String, String)>,
+    status: StatusCode,
+) -> Result<HttpResponse, PageError> {
+    let here = path(user.id);
+    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Limits", "")];
+    let frame = Frame::new(&administrator.0, &way);
+    page_with(status, &LimitsPage { frame, form, conflicts }).map_err(PageError::from)
+}
+
+pub(in crate::panel) async fn show_limits(
+    administrator: Superuser,
+    place: Path<String>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    answer(&administrator, &user, form(&user), Vec::new(), StatusCode::OK)
+}
+
+fn parse(sent: &Form) -> Result<UserLimits, Vec<Invalid>> {
+    let mut faults = Vec::new();
+    let mut read = |name: &'static str| match sent.text(name) {
+        "" => None,
+        text => {
+            let limit = whole_number(text).filter(|limit| *limit <= MOST_LIMIT);
+            if limit.is_none() {
+                let reason = "give a whole number from 0 to 1,000,000, or nothing for what the settings say";
+                faults.push(Invalid::new(name, reason));
+            }
+            limit
+        }
+    };
+    let limits = UserLimits { concurrent_chats: read(CHATS.0), requests_per_minute: read(REQUESTS.0) };
+    if faults.is_empty() { Ok(limits) } else { Err(faults) }
+}
+
+pub(in crate::panel) async fn limits(
+    administrator: Superuser,
+    place: Path<String>,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    let wanted = match parse(&sent) {
+        Ok(wanted) => wanted,
+        Err(faults) => {
+            let view = form(&user).refill(&sent).keep("version", &sent).blame(&faults);
+            return answer(&administrator, &user, view, Vec::new(), StatusCode::BAD_REQUEST);
+        }
+    };
+    let version = sent.text("version").parse().unwrap_or(-1);
+    match set_limits(&auth.db, &administrator.0.actor(), user.id, version, wanted).await? {
+        LimitsSet::Done(changes) => {
+            let text = match changes.len() {
+                0 => format!("Nothing was changed for {}.", user.username),
+                _ => format!("The limits of {} were changed.", user.username),
+            };
+            administrator.0.tell(&auth, Message::success(text)).await?;
+            Ok(go(&path(user.id)))
+        }
+        LimitsSet::Conflict(stored) => {
+            let conflicts = conflicts(&stored, wanted);
+            // Sending it again is meant to overwrite what is stored now.
+            let view = form(&stored).refill(&sent);
+            answer(&administrator, &stored, view, conflicts, StatusCode::CONFLICT)
+        }
+        LimitsSet::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+    }
+}
+
+fn conflicts(stored: &User, wanted: UserLimits) -> Vec<(&'static str, String, String)> {
+    let shown = |limit: Option<i64>| limit.map_or_else(|| "as the settings say".to_owned(), format::tokens);
+    let all = [
+        (CHATS.1, stored.concurrent_chats, wanted.concurrent_chats),
+        (REQUESTS.1, stored.requests_per_minute, wanted.requests_per_minute),
+    ];
+    let differing = all.into_iter().filter(|(_, now, yours)| now != yours);
+    differing.map(|(label, now, yours)| (label, shown(now), shown(yours))).collect()
+}

@@ -1,0 +1,103 @@
+//! Setting a user's password, which ends everything that the old one opened.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path};
+
+use super::{find, path};
+use crate::auth::{self, Auth, Keep};
+use crate::domain::{Invalid, OperationId};
+use crate::models::User;
+use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::common_fields::password_fields;
+use crate::panel::kit::confirm::{confirm, has_rights, own_password_field};
+use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::form::Form;
+use crate::panel::kit::message::Message;
+use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::verb::VerbPage;
+use crate::panel::kit::{PageError, id};
+
+fn form(user: &User) -> FormView {
+    let mut fields = password_fields(false);
+    fields.push(
+        Field::new("unusable", "No password at all", Kind::Tick).help(
+            "Nobody can log in with a password then; auth tokens that you make for the user still work.",
+        ),
+    );
+    if has_rights(user) {
+        fields.push(
+            own_password_field("This user may sign in to the panel, so it takes your own password.")
+                .required(),
+        );
+    }
+    let form = FormView::default().account(&user.username).group("", "", fields);
+    form.button("", "Set password").cancel(path(user.id))
+}
+
+/// What Django stores for a password that nothing fits: `!` and random characters.
+fn unusable_hash() -> String {
+    format!("!{}", OperationId::generate().to_text())
+}
+
+fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
+    let here = path(user.id);
+    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Set password", "")];
+    VerbPage::new(Frame::new(&administrator.0, &way), form).note(
+        "All auth tokens and sessions of this user end with it. Tell the user the new password in person.",
+    )
+}
+
+/// The page for one's own password, which asks for the old one.
+const OWN: &str = "/admin/password/";
+
+pub(in crate::panel) async fn show_password(
+    administrator: Superuser,
+    place: Path<String>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    if user.id == administrator.0.user.id {
+        return Ok(go(OWN));
+    }
+    page(&administrator, &user, form(&user)).show()
+}
+
+pub(in crate::panel) async fn set_password(
+    administrator: Superuser,
+    place: Path<String>,
+    sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    if user.id == administrator.0.user.id {
+        let text = "Nothing was changed. Your own password is changed here, with the old one.";
+        administrator.0.tell(&auth, Message::warning(text)).await?;
+        return Ok(go(OWN));
+    }
+    let again =
+        |fault: Invalid| page(&administrator, &user, form(&user).refill(&sent).blame(&[fault])).show();
+    if has_rights(&user)
+        && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
+    {
+        return again(fault);
+    }
+    let hash = if sent.has("unusable") {
+        if !sent.raw("password").is_empty() {
+            return again(Invalid::new("unusable", "leave the password empty, or do not tick this"));
+        }
+        unusable_hash()
+    } else {
+        if sent.raw("password") != sent.raw("again") {
+            return again(Invalid::new("again", "the two passwords differ: type the same one twice"));
+        }
+        match auth::parse_new_password(sent.raw("password"), &user) {
+            Ok(password) => auth.hash_for_another(password, administrator.0.from).await?,
+            Err(fault) => return again(Invalid::new("password", fault.reason)),
+        }
+    };
+    auth::set_password(&auth.db, &administrator.0.actor(), user.id, hash, None, Keep::Nothing).await?;
+    let what = if sent.has("unusable") { "no password any more" } else { "a new password" };
+    let text = format!("{} has {what}; all auth tokens and sessions have ended.", user.username);
+    administrator.0.tell(&auth, Message::success(text).link("Show the user", path(user.id))).await?;
+    Ok(go(&path(user.id)))
+}

@@ -1,0 +1,146 @@
+//! A user's own page: everything about one user in one place.
+
+use actix_web::HttpResponse;
+use actix_web::web::{Data, Path, Query};
+use askama::Template;
+
+use super::list::rights;
+use super::{UserLimitDefaults, limits, path};
+use crate::auth::Auth;
+use crate::db::DbConnection;
+use crate::error::Result;
+use crate::models::{AuditEntry, AuthToken, Chat, Keyset, LedgerEntry, Session, User};
+use crate::panel::auth_tokens::AUTH_TOKENS;
+use crate::panel::chats::CHATS;
+use crate::panel::history::{Told, tell};
+use crate::panel::kit::From;
+use crate::panel::kit::administrator::Administrator;
+use crate::panel::kit::list::{Cell, Tone};
+use crate::panel::kit::names::Named;
+use crate::panel::kit::page::{Frame, page};
+use crate::panel::kit::sessions::sessions_table;
+use crate::panel::kit::table::Table;
+use crate::panel::kit::{PageError, back_to, id};
+use crate::panel::ledger::LEDGER;
+use crate::panel::{auth_tokens, chats, ledger};
+
+/// Rows of each table; the rest is in the lists.
+const SHOWN: i64 = 10;
+
+#[derive(Template)]
+#[template(path = "admin/user.html")]
+struct UserPage {
+    frame: Frame,
+    user: User,
+    held: i64,
+    state: Cell,
+    rights: Cell,
+    last_login: Cell,
+    entries: Table,
+    chats: Table,
+    tokens: Table,
+    sessions: Table,
+    limits: Vec<(&'static str, Cell)>,
+    history: Vec<Told>,
+    may_change: bool,
+    /// The form, with the way back to the list.
+    edit: String,
+}
+
+/// What one read brings.
+struct UserOverview {
+    user: User,
+    held: i64,
+    entries: Vec<Named<LedgerEntry>>,
+    chats: Vec<Named<Chat>>,
+    tokens: Vec<Named<AuthToken>>,
+    sessions: Vec<Session>,
+    history: Vec<Told>,
+}
+
+fn read(
+    conn: &mut DbConnection,
+    user_id: i64,
+    idle_since: chrono::NaiveDateTime,
+    now: chrono::NaiveDateTime,
+) -> Result<Option<UserOverview>> {
+    let Some((user, held)) = User::find_with_held(conn, user_id)? else { return Ok(None) };
+    let first = Keyset { limit: SHOWN, before: None };
+    let mut tokens = AuthToken::live_of(conn, user_id, now)?;
+    tokens.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
+    let history = AuditEntry::latest_of_user(conn, user_id, SHOWN)?;
+    let entries = LedgerEntry::page_of(conn, user_id, first)?;
+    let chats = Chat::excerpts_of(conn, user_id, first)?;
+    Ok(Some(UserOverview {
+        entries: ledger::named(conn, entries)?,
+        chats: chats::named(conn, chats)?,
+        tokens: auth_tokens::named(conn, tokens)?,
+        sessions: Session::live_of(conn, user_id, idle_since, now)?,
+        history: tell(conn, history)?,
+        user,
+        held,
+    }))
+}
+
+pub(in crate::panel) async fn show(
+    administrator: Administrator,
+    place: Path<String>,
+    from: Query<From>,
+    auth: Data<Auth>,
+    defaults: Data<UserLimitDefaults>,
+) -> Result<HttpResponse, PageError> {
+    let (user_id, now) = (id(&place)?, crate::clock::now());
+    let idle_since = now - auth.rules.session_idle;
+    let read = move |conn: &mut DbConnection| read(conn, user_id, idle_since, now);
+    let found = auth.db.read_in_turn(administrator.user.id, read).await?;
+    let Some(found) = found else { return Err(PageError::Missing("user", "/admin/users/")) };
+    let here = path(user_id);
+    let users = back_to("/admin/users/", &from.list);
+    let frame = Frame::new(
+        &administrator,
+        &[("Users", users.as_deref().unwrap_or("/admin/users/")), (&found.user.username, &here)],
+    );
+    let state = if found.user.is_active {
+        Cell::badge("active", Tone::Good)
+    } else {
+        Cell::badge("inactive", Tone::Warning)
+    };
+    page(&UserPage {
+        frame,
+        held: found.held,
+        state,
+        rights: rights(&found.user),
+        last_login: Cell::time(found.user.last_login),
+        entries: Table::of(&LEDGER, &found.entries, &["User"], "There are no entries."),
+        chats: Table::of(&CHATS, &found.chats, &["User"], "No chats yet."),
+        tokens: tokens_table(&found.tokens, administrator.may_change()),
+        sessions: sessions_table(&found.sessions, administrator.session.id),
+        limits: limits::facts(&found.user, **defaults),
+        history: found.history,
+        may_change: administrator.may_change(),
+        edit: edit_href(user_id, &from.list),
+        user: found.user,
+    })
+    .map_err(PageError::from)
+}
+
+/// The live auth tokens, each with a link to revoke it for who may.
+fn tokens_table(tokens: &[Named<AuthToken>], may_change: bool) -> Table {
+    let table = Table::of(&AUTH_TOKENS, tokens, &["User", "State", "Revoked"], "No auth token is live.");
+    if !may_change {
+        return table;
+    }
+    let revoke = |token: &Named<AuthToken>| Cell::Link {
+        text: format!("Revoke {}…", token.row.first_characters),
+        href: format!("/admin/auth-tokens/{}/revoke/", token.row.id),
+    };
+    table.and("Revoke", tokens.iter().map(revoke))
+}
+
+fn edit_href(user_id: i64, list: &str) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    match list {
+        "" => format!("{}edit/", path(user_id)),
+        list => format!("{}edit/?{}", path(user_id), query.append_pair("list", list).finish()),
+    }
+}

@@ -1,0 +1,127 @@
+//! Deactivating, reactivating, and logging out everywhere: each asks first.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+
+use super::{find, path};
+use crate::administration::{Edited, log_out_everywhere, set_active};
+use crate::auth::Auth;
+use crate::models::User;
+use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::fields::FormView;
+use crate::panel::kit::form::Form;
+use crate::panel::kit::list::Cell;
+use crate::panel::kit::message::Message;
+use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::verb::VerbPage;
+use crate::panel::kit::{PageError, format, id};
+
+const DEACTIVATE: &str = "Whoever is deactivated can neither log in nor send anything. All auth tokens and sessions \
+                          end at once and stay ended, the balance stays, and chats that are being answered are finished.";
+const REACTIVATE: &str =
+    "The user can log in again with the same password. Auth tokens that ended stay ended.";
+const LOG_OUT: &str = "All auth tokens and sessions of this user end at once. The user can log in again.";
+
+fn page(
+    administrator: &Superuser,
+    user: &User,
+    title: &'static str,
+    note: &'static str,
+    form: FormView,
+) -> VerbPage {
+    let here = path(user.id);
+    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), (title, "")];
+    VerbPage::new(Frame::new(&administrator.0, &way), form.button("", title).cancel(here.clone()))
+        .note(note)
+        .fact("User", Cell::Link { text: user.username.clone(), href: here })
+        .fact("Balance", Cell::Tokens(user.tokens))
+}
+
+pub(in crate::panel) async fn show_deactivate(
+    administrator: Superuser,
+    place: Path<String>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    page(&administrator, &user, "Deactivate", DEACTIVATE, FormView::default().dangerous()).show()
+}
+
+pub(in crate::panel) async fn show_reactivate(
+    administrator: Superuser,
+    place: Path<String>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    page(&administrator, &user, "Reactivate", REACTIVATE, FormView::default()).show()
+}
+
+pub(in crate::panel) async fn show_log_out(
+    administrator: Superuser,
+    place: Path<String>,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    page(&administrator, &user, "Log out everywhere", LOG_OUT, FormView::default()).show()
+}
+
+pub(in crate::panel) async fn deactivate(
+    administrator: Superuser,
+    place: Path<String>,
+    _sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    change(administrator, id(&place)?, auth, false).await
+}
+
+pub(in crate::panel) async fn reactivate(
+    administrator: Superuser,
+    place: Path<String>,
+    _sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    change(administrator, id(&place)?, auth, true).await
+}
+
+async fn change(
+    administrator: Superuser,
+    user_id: i64,
+    auth: Data<Auth>,
+    is_active: bool,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, user_id).await?;
+    match set_active(&auth.db, &administrator.0.actor(), user_id, is_active).await? {
+        Edited::Refused(why) => {
+            let form = FormView::default().dangerous().fault(why);
+            page(&administrator, &user, "Deactivate", DEACTIVATE, form).answer(StatusCode::CONFLICT)
+        }
+        Edited::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+        _ => {
+            let done = if is_active { "reactivated" } else { "deactivated" };
+            let message = Message::success(format!("{} is {done}.", user.username));
+            administrator.0.tell(&auth, message.link("Show the user", path(user_id))).await?;
+            Ok(go(&path(user_id)))
+        }
+    }
+}
+
+pub(in crate::panel) async fn log_out(
+    administrator: Superuser,
+    place: Path<String>,
+    _sent: Form,
+    auth: Data<Auth>,
+) -> Result<HttpResponse, PageError> {
+    let user = find(&auth.db, id(&place)?).await?;
+    let (tokens, sessions) = log_out_everywhere(&auth.db, &administrator.0.actor(), user.id).await?;
+    let text = format!(
+        "{} is logged out everywhere: {} and {} ended.",
+        user.username,
+        format::counted(tokens as i64, "auth token", "auth tokens"),
+        format::counted(sessions as i64, "session", "sessions")
+    );
+    if user.id == administrator.0.user.id {
+        return Ok(go("/admin/sign-in/"));
+    }
+    administrator.0.tell(&auth, Message::success(text).link("Show the user", path(user.id))).await?;
+    Ok(go(&path(user.id)))
+}
