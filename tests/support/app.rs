@@ -1,6 +1,7 @@
 //! The whole server in the test's own process: the real routes and manners, on a database of the test's own. It
 //! speaks the language of the contract, so that a test reads like the sentence that it is named by.
 
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Instant;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tollgate::config::Config;
 use tollgate::db::Db;
+use tollgate::metering::verify::verify_at_rest;
 use tollgate::server::{self, Services, manners};
 
 pub use super::http::Answer;
@@ -39,10 +41,12 @@ struct Flags {
 
 type Routes = Box<dyn Fn(TestRequest) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>>>;
 
-/// A server without a socket. The database is declared last: it is dropped once nobody uses it any more.
+/// A server without a socket. When it is dropped, its books must be sound. The database is declared last: it is
+/// dropped once nobody uses it any more.
 pub struct TestApp {
     routes: Routes,
     pub services: Services,
+    books_are_damaged: Cell<bool>,
     database: TestDatabase,
 }
 
@@ -71,7 +75,7 @@ impl TestApp {
         let service = init_service(app).await;
         let routes: Routes =
             Box::new(move |request: TestRequest| Box::pin(service.call(request.to_request())));
-        TestApp { routes, services, database }
+        TestApp { routes, services, books_are_damaged: Cell::new(false), database }
     }
 
     pub fn request(&self, method: &str, path: &str) -> Request<'_> {
@@ -176,6 +180,12 @@ impl TestApp {
         row.value
     }
 
+    /// Says that the test damages the books on purpose, or closes the database, so that they are not verified at its
+    /// end.
+    pub fn damages_its_books(&self) {
+        self.books_are_damaged.set(true);
+    }
+
     pub fn database(&self) -> &TestDatabase {
         &self.database
     }
@@ -188,6 +198,18 @@ impl TestApp {
 
     fn postgres(&self) -> PgConnection {
         PgConnection::establish(self.database.url()).unwrap()
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        if self.books_are_damaged.get() || std::thread::panicking() {
+            return;
+        }
+        // Nobody sweeps here, so a hold may be late.
+        let findings = verify_at_rest(&self.services.db).expect("the books cannot be verified");
+        let wrong: Vec<_> = findings.iter().filter(|finding| !finding.faults.is_empty()).collect();
+        assert!(wrong.is_empty(), "the test left unsound books: {wrong:#?}");
     }
 }
 
