@@ -5,8 +5,10 @@ use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{Invalid, OperationId};
 use crate::error::{Error, Result};
-use crate::metering::{self, Adjusted, Adjustment, AdjustmentOfMany, Ended, Ending, Refund, Refunded};
-use crate::models::{Change, Chat, LedgerEntry};
+use crate::metering::{
+    self, Adjusted, Adjustment, AdjustmentOfMany, Ended, Ending, MOST_TOKENS, Refund, Refunded,
+};
+use crate::models::{Change, Chat};
 
 /// Characters of a reason.
 pub const REASON_LENGTH: usize = 200;
@@ -44,7 +46,7 @@ pub fn parse_amount(text: &str) -> Result<i64, Invalid> {
     if amount == 0 {
         return Err(Invalid::new("amount", "0 changes nothing: give a number above or below it"));
     }
-    if amount.unsigned_abs() > 1 << 60 {
+    if !(-MOST_TOKENS..=MOST_TOKENS).contains(&amount) {
         return Err(Invalid::new("amount", "that is more than any balance may be"));
     }
     Ok(amount)
@@ -77,14 +79,8 @@ pub(super) fn adjust_and_record(
     actor: &Actor,
     adjustment: &Adjustment,
 ) -> Result<Adjusted> {
-    if let Some(entry) = LedgerEntry::find_by_operation(conn, adjustment.operation_id.as_bytes())? {
-        // The id of an operation came from a form: it must not be taken for another's.
-        let is_same = entry.user_id == adjustment.user_id && entry.amount == adjustment.amount;
-        let balance = entry.balance_after;
-        return if is_same { Ok(Adjusted::Done { balance }) } else { Err(reused()) };
-    }
     let adjusted = metering::adjust(conn, adjustment)?;
-    if let Adjusted::Done { balance } = adjusted {
+    if let Adjusted::Done { balance, is_new: true } = adjusted {
         let changes = [Change::new("tokens", balance - adjustment.amount, balance)];
         let event = Event {
             changes: &changes,
@@ -131,7 +127,8 @@ pub fn whole_number(text: &str) -> Option<i64> {
     if fits && is_plain { digits.parse().ok() } else { None }
 }
 
-pub(super) fn reused() -> Error {
+/// The error for a form whose operation id stands for another operation.
+pub fn reused() -> Error {
     Error::Invalid(Invalid::new("operation", "this form was already used for something else: open it again"))
 }
 
@@ -150,13 +147,9 @@ pub async fn refund_chat(
     let actor_id =
         actor.user_id.ok_or_else(|| Error::Internal("a refund needs an administrator".to_owned()))?;
     let job = move |conn: &mut DbConnection| {
-        let again = LedgerEntry::find_by_operation(conn, operation_id.as_bytes())?;
-        if again.as_ref().is_some_and(|entry| entry.chat_id != Some(chat_id)) {
-            return Err(reused());
-        }
         let refund = Refund { chat_id, note: note.clone(), actor_id, operation_id, now };
         let refunded = metering::refund(conn, &refund)?;
-        if let (Refunded::Done { user_id, amount, balance }, None) = (refunded, again) {
+        if let Refunded::Done { user_id, amount, balance, is_new: true } = refunded {
             let changes = [Change::new("tokens", balance - amount, balance)];
             record_chat(conn, &actor, Action::Refund, chat_id, user_id, &changes, &note, now)?;
         }
@@ -178,13 +171,9 @@ pub async fn release_hold(
     };
     let (actor, now, note) = (actor.clone(), clock::now(), reason.0.clone());
     let job = move |conn: &mut DbConnection| {
-        let again = LedgerEntry::find_by_operation(conn, operation_id.as_bytes())?;
-        if again.as_ref().is_some_and(|entry| entry.chat_id != Some(chat_id)) {
-            return Err(reused());
-        }
         let ending = Ending::Released { actor_id: actor.user_id, note: note.clone() };
         let ended = metering::end_hold(conn, chat_id, &ending, operation_id, now)?;
-        if let (Ended::Now { balance }, None) = (ended, again) {
+        if let Ended::Now { balance } = ended {
             let changes = [
                 Change::new("state", "pending", "failed"),
                 Change::new("tokens", balance - chat.charge, balance),

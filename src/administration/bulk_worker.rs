@@ -14,7 +14,7 @@ use crate::audit::Actor;
 use crate::auth::revoke_and_record;
 use crate::clock;
 use crate::db::{Db, DbConnection, Exclusive, Scope, exclusive};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metering::{Adjusted, AdjustmentOfMany, adjust_many};
 use crate::models::{AuthToken, BulkOperation};
 
@@ -133,11 +133,14 @@ fn adjust_part(
     let mut balances = Vec::new();
     for (user_id, adjusted) in adjust_many(conn, &adjustment)? {
         match adjusted {
-            Adjusted::Done { balance } => balances.push((user_id, balance)),
+            Adjusted::Done { balance, .. } => balances.push((user_id, balance)),
             Adjusted::OutOfRange { .. } => {
                 operation.fail(conn, user_id, "the balance would leave its range")?
             }
             Adjusted::NoSuchUser => operation.fail(conn, user_id, "there is no such user")?,
+            Adjusted::OtherOperation => {
+                return Err(Error::Internal("a row's operation id was taken".to_owned()));
+            }
         }
     }
     record_adjustments(conn, actor, &adjustment, &balances)

@@ -17,7 +17,8 @@ mod verifications;
 pub use anonymise::{Anonymised, WhatGoes, anonymise_user, what_goes};
 pub use auth_tokens::edit_auth_token;
 pub use balances::{
-    REASON_LENGTH, Reason, adjust, adjust_balance, parse_amount, refund_chat, release_hold, whole_number,
+    REASON_LENGTH, Reason, adjust, adjust_balance, parse_amount, refund_chat, release_hold, reused,
+    whole_number,
 };
 pub use bulk::{Bulk, BulkKind, BulkRequest, MOST_ROWS};
 pub use bulk_worker::{finish_all, work as work_on_bulk_operations};

@@ -107,14 +107,16 @@ impl Transcript {
 /// Returns the result that the client gets.
 pub(super) fn result_for_client(ended: Result<Ended>, end: End, receipt: Receipt) -> Result<Receipt> {
     match (ended?, end) {
-        (Ended::AlreadyRefunded | Ended::NoSuchChat, _) => {
+        (Ended::AlreadyRefunded | Ended::NoSuchChat | Ended::OtherOperation, _) => {
             Err(Error::ResponderFailed(Failure::TooLong.reason()))
         }
         (_, End::Failed(failure)) if receipt.charged > 0 => Err(Error::PaidWithoutAnswer(failure.reason())),
         (_, End::Failed(failure)) => Err(failure.into()),
         // A client that gets this error has not disconnected, but was too slow and counted as disconnected.
         (_, End::Left) => Err(Error::ReadTooSlowly),
-        (Ended::Now { balance }, End::Finished) => Ok(Receipt { remaining: balance, ..receipt }),
+        (Ended::Now { balance } | Ended::Earlier { balance }, End::Finished) => {
+            Ok(Receipt { remaining: balance, ..receipt })
+        }
         (Ended::AlreadyComplete, End::Finished) => Ok(receipt),
     }
 }

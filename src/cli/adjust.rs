@@ -44,7 +44,7 @@ pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
         now: clock::now(),
     };
     match block_on(async { adjust(&db, &Actor::default(), adjustment).await.map_err(explain) })? {
-        Adjusted::Done { balance } => {
+        Adjusted::Done { balance, .. } => {
             println!("{}: {:+} tokens, balance {balance}", user.username, args.amount);
             Ok(())
         }
@@ -52,6 +52,7 @@ pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
             "{} has {balance} tokens: with {:+} the balance would be out of range; nothing was changed",
             user.username, args.amount
         )),
+        Adjusted::OtherOperation => Err("the operation id was used before: try again".to_owned()),
         Adjusted::NoSuchUser => Err(format!("there is no user {:?} any more", args.user)),
     }
 }

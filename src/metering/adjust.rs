@@ -8,14 +8,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
 
 use super::entry::NewEntry;
+use super::operation::{Earlier, MOST_TOKENS, look_up};
 use crate::db::DbConnection;
 use crate::domain::OperationId;
 use crate::error::{Error, Result};
 use crate::models::{EntryKind, LedgerEntry, User};
 use crate::schema::users;
-
-/// No balance goes above this, so that no sum of a user's ledger leaves 64 bits.
-const MOST_TOKENS: i64 = 1 << 60;
 
 #[derive(Clone, Debug)]
 pub struct Adjustment {
@@ -34,7 +32,11 @@ pub struct Adjustment {
 pub enum Adjusted {
     Done {
         balance: i64,
+        /// `false`: an earlier run of the same operation has done it.
+        is_new: bool,
     },
+    /// The operation id stands for another operation; nothing was written.
+    OtherOperation,
     /// The balance would fall below 0, or rise above what is allowed; nothing was written.
     OutOfRange {
         balance: i64,
@@ -45,8 +47,12 @@ pub enum Adjusted {
 /// Changes the balance relative to what it is, so that a chat at the same moment is not undone. A second run of
 /// the same operation finds what the first one did.
 pub fn adjust(conn: &mut DbConnection, adjustment: &Adjustment) -> QueryResult<Adjusted> {
-    if let Some(entry) = LedgerEntry::find_by_operation(conn, adjustment.operation_id.as_bytes())? {
-        return Ok(Adjusted::Done { balance: entry.balance_after });
+    let (user_id, amount) = (adjustment.user_id, adjustment.amount);
+    let is_same = |entry: &LedgerEntry| entry.user_id == user_id && entry.amount == amount;
+    match look_up(conn, adjustment.operation_id, is_same)? {
+        Earlier::Nothing => {}
+        Earlier::Same(entry) => return Ok(Adjusted::Done { balance: entry.balance_after, is_new: false }),
+        Earlier::Other => return Ok(Adjusted::OtherOperation),
     }
     let amount = adjustment.amount.clamp(-MOST_TOKENS, MOST_TOKENS);
     let in_range = users::tokens.ge(-amount).and(users::tokens.le(MOST_TOKENS - amount.max(0)));
@@ -72,7 +78,7 @@ pub fn adjust(conn: &mut DbConnection, adjustment: &Adjustment) -> QueryResult<A
         now: adjustment.now,
     }
     .insert(conn)?;
-    Ok(Adjusted::Done { balance })
+    Ok(Adjusted::Done { balance, is_new: true })
 }
 
 /// An adjustment of many users by the same amount. Their operation ids are derived from `seed`.
@@ -144,7 +150,7 @@ fn adjust_set(conn: &mut PgConnection, adjustment: &AdjustmentOfMany) -> Result<
         return Err(Error::Internal("an adjustment changed the wrong number of users".to_owned()));
     }
     let adjusted = |row: Row| match (row.balance, row.before) {
-        (Some(balance), _) => (row.user_id, Adjusted::Done { balance }),
+        (Some(balance), _) => (row.user_id, Adjusted::Done { balance, is_new: true }),
         (None, Some(balance)) => (row.user_id, Adjusted::OutOfRange { balance }),
         (None, None) => (row.user_id, Adjusted::NoSuchUser),
     };

@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::entry::NewEntry;
+use super::operation::{Earlier, look_up};
 use crate::db::{Bind, DbConnection, Statement};
 use crate::domain::{OperationId, Reason, Usage};
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, ToFollow};
@@ -54,6 +55,12 @@ pub enum Ended {
     Now {
         balance: i64,
     },
+    /// An earlier run of the same operation ended it.
+    Earlier {
+        balance: i64,
+    },
+    /// The operation id stands for another operation; nothing was written.
+    OtherOperation,
     /// Somebody else had, and the charge is back: what the answer brings is kept, and nothing is charged.
     AlreadyRefunded,
     /// It was complete, or paid for though its client had left, before.
@@ -140,6 +147,12 @@ pub fn end_hold(
     operation_id: OperationId,
     now: NaiveDateTime,
 ) -> QueryResult<Ended> {
+    // A release comes from a form, whose id may have been used for something else.
+    if matches!(ending, Ending::Released { .. })
+        && let Earlier::Other = look_up(conn, operation_id, |entry| entry.chat_id == Some(chat_id))?
+    {
+        return Ok(Ended::OtherOperation);
+    }
     let Some(Hold { user_id, charge, balance }) = leave_pending(conn, chat_id, ending, now)? else {
         return already_ended(conn, chat_id, ending, operation_id);
     };
@@ -214,7 +227,7 @@ fn already_ended(
     operation_id: OperationId,
 ) -> QueryResult<Ended> {
     if let Some(entry) = LedgerEntry::find_by_operation(conn, operation_id.as_bytes())? {
-        return Ok(Ended::Now { balance: entry.balance_after });
+        return Ok(Ended::Earlier { balance: entry.balance_after });
     }
     let Some(chat) = Chat::find_cut(conn, chat_id, 0)? else { return Ok(Ended::NoSuchChat) };
     let was_paid_for = match chat.state {

@@ -4,6 +4,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use super::entry::NewEntry;
+use super::operation::{Earlier, look_up};
 use crate::db::DbConnection;
 use crate::domain::OperationId;
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry};
@@ -28,7 +29,11 @@ pub enum Refunded {
         /// What went back, in tokens.
         amount: i64,
         balance: i64,
+        /// `false`: an earlier run of the same operation has done it.
+        is_new: bool,
     },
+    /// The operation id stands for another operation; nothing was written.
+    OtherOperation,
     /// It had gone back before; nothing was written.
     AlreadyRefunded,
     /// It is a hold: release it instead.
@@ -41,9 +46,13 @@ pub enum Refunded {
 /// Gives back what a chat has cost until now. The chat and its answer stay as they are, and so does its idempotency
 /// key: the answer was given, and a retry gets it again. A second run of the same operation finds what the first did.
 pub fn refund(conn: &mut DbConnection, refund: &Refund) -> QueryResult<Refunded> {
-    if let Some(entry) = LedgerEntry::find_by_operation(conn, refund.operation_id.as_bytes())? {
-        let (user_id, amount, balance) = (entry.user_id, entry.amount, entry.balance_after);
-        return Ok(Refunded::Done { user_id, amount, balance });
+    match look_up(conn, refund.operation_id, |entry| entry.chat_id == Some(refund.chat_id))? {
+        Earlier::Nothing => {}
+        Earlier::Same(entry) => {
+            let (user_id, amount, balance) = (entry.user_id, entry.amount, entry.balance_after);
+            return Ok(Refunded::Done { user_id, amount, balance, is_new: false });
+        }
+        Earlier::Other => return Ok(Refunded::OtherOperation),
     }
     let Some(chat) = Chat::find_cut(conn, refund.chat_id, 0)? else { return Ok(Refunded::NoSuchChat) };
     if chat.state == ChatState::Pending {
@@ -73,5 +82,5 @@ pub fn refund(conn: &mut DbConnection, refund: &Refund) -> QueryResult<Refunded>
         now: refund.now,
     }
     .insert(conn)?;
-    Ok(Refunded::Done { user_id: chat.user_id, amount: cost, balance })
+    Ok(Refunded::Done { user_id: chat.user_id, amount: cost, balance, is_new: true })
 }

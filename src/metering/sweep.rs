@@ -85,7 +85,7 @@ async fn end(db: &Db, part: Vec<Hold>) -> Result<Option<usize>> {
         let mut ended = 0;
         for (chat_id, operation_id) in &part {
             let outcome = end_hold(conn, *chat_id, &Ending::failed(REASON), *operation_id, clock::now())?;
-            ended += usize::from(matches!(outcome, Ended::Now { .. }));
+            ended += usize::from(matches!(outcome, Ended::Now { .. } | Ended::Earlier { .. }));
         }
         Ok(Some(ended))
     };

@@ -170,12 +170,12 @@ async fn everything_else_that_was_committed_but_not_confirmed_is_found_and_not_d
     held.release().await;
 
     let adjusted: Vec<Adjusted> = join_all(adjustments).await.into_iter().map(|a| a.unwrap()).collect();
-    let done = |balance| Adjusted::Done { balance };
+    let done = |balance| Adjusted::Done { balance, is_new: false };
     assert_eq!(adjusted, [done(3870), done(30), Adjusted::OutOfRange { balance: 30 }, done(3875)]);
     let ids = join_all(registrations).await;
     assert!(matches!(ids[1], Err(Error::UsernameTaken)), "{ids:?}");
     assert!(ids[0].is_ok() && ids[2].is_ok(), "{ids:?}");
-    assert_eq!(refunded.await.unwrap(), Ended::Now { balance: 3975 });
+    assert_eq!(refunded.await.unwrap(), Ended::Earlier { balance: 3975 });
     assert_eq!(settled.await.unwrap(), Ended::AlreadyComplete);
     assert!(proxy.has_lost_it());
     assert_eq!((ledger.balance(ada.id), ledger.balance(bob.id)), (3975, 30));

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 
 use super::{of, path};
-use crate::administration::{Reason, refund_chat};
+use crate::administration::{Reason, refund_chat, reused};
 use crate::auth::Auth;
 use crate::domain::OperationId;
 use crate::metering::Refunded;
@@ -79,6 +79,7 @@ pub(in crate::panel) async fn refund(
         Refunded::AlreadyRefunded => refuse("This chat was refunded before: nothing was done."),
         Refunded::Pending => refuse("This chat is still being answered: release its hold instead."),
         Refunded::NothingToRefund => refuse("This chat cost nothing, so there is nothing to give back."),
+        Refunded::OtherOperation => Err(reused().into()),
         Refunded::NoSuchChat => Err(PageError::Missing("chat", "/admin/chats/")),
     }
 }

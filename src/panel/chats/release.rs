@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 
 use super::{of, path};
-use crate::administration::{Reason, release_hold};
+use crate::administration::{Reason, release_hold, reused};
 use crate::auth::Auth;
 use crate::domain::OperationId;
 use crate::metering::Ended;
@@ -69,7 +69,7 @@ pub(in crate::panel) async fn release(
     };
     let refuse = |why: &str| page(&administrator, &chat, &user, view.fault(why)).answer(StatusCode::CONFLICT);
     match release_hold(&auth.db, &administrator.0.actor(), chat.id, &reason, operation_id).await? {
-        Ended::Now { balance } => {
+        Ended::Now { balance } | Ended::Earlier { balance } => {
             let text = format!(
                 "The hold of chat {} was released: {} has {} tokens now.",
                 chat.id,
@@ -83,6 +83,7 @@ pub(in crate::panel) async fn release(
         Ended::AlreadyComplete => {
             refuse("This chat was answered meanwhile: refund it, if it should cost nothing.")
         }
+        Ended::OtherOperation => Err(reused().into()),
         Ended::NoSuchChat => Err(PageError::Missing("chat", "/admin/chats/")),
     }
 }

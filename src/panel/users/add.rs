@@ -10,6 +10,7 @@ use crate::administration::{UserToAdd, add_user, whole_number};
 use crate::auth::Auth;
 use crate::domain::{Invalid, NewPassword, OperationId, Username};
 use crate::error::Result;
+use crate::metering::MOST_TOKENS;
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Superuser;
 use crate::panel::kit::confirm::{confirm, own_password_field};
@@ -91,7 +92,7 @@ fn parse(form: &Form) -> Result<(Username, NewPassword, i64), Vec<Invalid>> {
     if form.raw("password") != form.raw("again") {
         faults.push(Invalid::new("again", "the two passwords differ: type the same one twice"));
     }
-    let tokens = whole_number(form.text("tokens")).filter(|tokens| (0..=1 << 60).contains(tokens));
+    let tokens = whole_number(form.text("tokens")).filter(|tokens| (0..=MOST_TOKENS).contains(tokens));
     if tokens.is_none() {
         faults.push(Invalid::new("tokens", "give a whole number of tokens, 0 or more"));
     }

@@ -4,7 +4,7 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::{find, path};
-use crate::administration::{Reason, adjust_balance, parse_amount};
+use crate::administration::{Reason, adjust_balance, parse_amount, reused};
 use crate::auth::Auth;
 use crate::domain::{Invalid, OperationId};
 use crate::metering::Adjusted;
@@ -70,7 +70,7 @@ pub(in crate::panel) async fn adjust(
     };
     let actor = administrator.0.actor();
     match adjust_balance(&auth.db, &actor, user.id, amount, &reason, operation_id).await? {
-        Adjusted::Done { balance } => {
+        Adjusted::Done { balance, .. } => {
             let (before, after) = (format::tokens(balance - amount), format::tokens(balance));
             let text = format!(
                 "The balance of {} went from {before} to {after} tokens ({}).",
@@ -90,6 +90,7 @@ pub(in crate::panel) async fn adjust(
             let view = view.blame(&[Invalid::new("amount", reason)]);
             page(&administrator, &user, view).show()
         }
+        Adjusted::OtherOperation => Err(reused().into()),
         Adjusted::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
     }
 }

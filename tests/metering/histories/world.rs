@@ -189,7 +189,8 @@ impl<'a> World<'a> {
     ) -> Result<Option<i64>, String> {
         let balance = self.model.users[user].balance;
         let written = self.model.adjust(user, amount);
-        let expected = written.map_or(Adjusted::OutOfRange { balance }, |balance| Adjusted::Done { balance });
+        let expected = written
+            .map_or(Adjusted::OutOfRange { balance }, |balance| Adjusted::Done { balance, is_new: true });
         agree(adjusted, expected).map(|()| written)
     }
 
@@ -230,14 +231,14 @@ impl<'a> World<'a> {
             Operation::End { chat, ending, operation_id, written } => {
                 let ended = self.run_end(*chat, ending, *operation_id).await;
                 match *written {
-                    Some(balance) => agree(ended, Ended::Now { balance }),
+                    Some(balance) => agree(ended, Ended::Earlier { balance }),
                     None => self.agree_on_end(*chat, ending, ended),
                 }
             }
             Operation::Adjust { user, adjustment, written } => {
                 let adjusted = run_adjustment(&self.ledger.db, adjustment.clone()).await.unwrap();
                 match *written {
-                    Some(balance) => agree(adjusted, Adjusted::Done { balance }),
+                    Some(balance) => agree(adjusted, Adjusted::Done { balance, is_new: false }),
                     None => {
                         *written = self.agree_on_adjustment(*user, adjustment.amount, adjusted)?;
                         Ok(())

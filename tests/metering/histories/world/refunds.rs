@@ -25,7 +25,7 @@ impl World<'_> {
     ) -> Result<Option<i64>, String> {
         let refunded = self.run_give_back(chat, operation_id).await;
         match written {
-            Some(balance) => agree(refunded, self.done_with(chat, balance)).map(|()| written),
+            Some(balance) => agree(refunded, self.done_with(chat, balance, false)).map(|()| written),
             None => self.agree_on_refund(chat, refunded),
         }
     }
@@ -38,14 +38,14 @@ impl World<'_> {
         self.ledger.db.write(Scope::user(user_id), job).await.unwrap()
     }
 
-    fn done_with(&self, chat: usize, balance: i64) -> Refunded {
+    fn done_with(&self, chat: usize, balance: i64, is_new: bool) -> Refunded {
         let chat = &self.model.chats[chat];
-        Refunded::Done { user_id: self.users[chat.user].0, amount: chat.cost, balance }
+        Refunded::Done { user_id: self.users[chat.user].0, amount: chat.cost, balance, is_new }
     }
 
     fn agree_on_refund(&mut self, chat: usize, refunded: Refunded) -> Result<Option<i64>, String> {
         match self.model.give_back(chat) {
-            Ok(balance) => agree(refunded, self.done_with(chat, balance)).map(|()| Some(balance)),
+            Ok(balance) => agree(refunded, self.done_with(chat, balance, true)).map(|()| Some(balance)),
             Err(why) => agree(refunded, why).map(|()| None),
         }
     }
