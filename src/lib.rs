@@ -12,8 +12,8 @@
 //! | [`api`] | the HTTP API, one file per resource: extract, parse, one call, respond |
 //! | [`config`] | every setting |
 //! | [`administration`] | what administrators do; each verb records itself in one transaction |
-//! | [`follower`] | fills in, behind the charges, what the panel looks things up in |
-//! | [`search`] | search terms and the index of them |
+//! | [`index`] | what the panel looks things up in, filled in behind the charges |
+//! | [`account`] | what belongs to a user: chats, statement, conversations |
 //! | [`chat`] | the life of a chat: charge, answer, settle |
 //! | [`responder`] | what answers: the dummy, or an upstream |
 //! | [`auth`] | who somebody is: log-in, sessions, auth tokens, passwords |
@@ -30,6 +30,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod account;
 pub mod administration;
 pub mod api;
 pub mod audit;
@@ -42,13 +43,12 @@ pub mod config;
 pub mod db;
 pub mod domain;
 pub mod error;
-pub mod follower;
+pub mod index;
 pub mod metering;
 pub mod models;
 pub mod pages;
 pub mod panel;
 pub mod responder;
 pub mod schema;
-pub mod search;
 pub mod server;
 pub mod throttle;

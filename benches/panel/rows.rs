@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{NaiveDateTime, TimeDelta};
-use tollgate::search::{Term, marks, name_terms, words};
+use tollgate::index::search::{Term, marks, name_terms, words};
 
 use crate::Result;
 use crate::shape::{ADMINISTRATORS, Event, Shape, mix, unit};
@@ -286,6 +286,6 @@ fn chat_terms(shape: &Shape, sink: Sink<'_>) -> Result<()> {
             terms.extend(words("Response to"));
         }
         terms.extend(marks(chat.id, chat.user_id, chat.state, chat.model));
-        Some(vec![Cell::Integer(chat.id), text(tollgate::search::joined(terms))])
+        Some(vec![Cell::Integer(chat.id), text(tollgate::index::search::joined(terms))])
     })
 }

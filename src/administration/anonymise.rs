@@ -9,12 +9,12 @@ use crate::clock;
 use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::domain::{OperationId, Username};
 use crate::error::{Error, Result};
+use crate::index::search;
 use crate::models::list::{Condition, Count, ListQuery, SortKey, Start, Value};
 use crate::models::{
     AuditEntry, AuthToken, BulkOperation, Change, Chat, Conversation, Mark, PanelSettings, Session,
     StoredKey, User, UserChanges,
 };
-use crate::search;
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

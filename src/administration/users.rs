@@ -8,9 +8,9 @@ use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{OperationId, Username};
 use crate::error::Result;
+use crate::index::search;
 use crate::metering::{NewAccount, OpenedAccount, open_account};
 use crate::models::{AuthToken, Change, Session, User, UserChanges};
-use crate::search;
 
 /// An edit of a user as it came from a form.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -69,7 +69,7 @@ pub(super) async fn list(
     let page = PageQuery::of(&request)?;
     let list = List { head: Vec::new(), name: "chats", path: "/chats/".to_owned(), page };
     let write = move |rows| list.write::<_, ChatView>(rows, |chat: &Chat| chat.id);
-    page::answer(&auth, &current, auth.chats(&current, page, write).await?)
+    page::answer(&auth, &current, current.chats(&auth.db, page, write).await?)
 }
 
 pub(super) async fn show(
@@ -78,5 +78,5 @@ pub(super) async fn show(
     path: web::Path<String>,
 ) -> Result<HttpResponse> {
     let write = |chat| page::one(&ChatView::from(chat));
-    page::answer(&auth, &current, auth.chat(&current, super::id(&path)?, write).await?)
+    page::answer(&auth, &current, current.chat(&auth.db, super::id(&path)?, write).await?)
 }

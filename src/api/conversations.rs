@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::body::Body;
 use super::chats::ChatView;
 use super::page::{self, List, PageQuery};
-use crate::auth::{Auth, Credentials, CurrentUser, Title};
+use crate::account::Title;
+use crate::auth::{Auth, Credentials, CurrentUser};
 use crate::client_address::client_of;
 use crate::clock::rfc3339;
 use crate::domain::Invalid;
@@ -46,7 +47,7 @@ pub(super) async fn create(
     let bytes = body.bytes()?;
     let title = if bytes.is_empty() { None } else { parse(&bytes)?.title };
     let title = Title::parse(title.as_deref().unwrap_or_default()).map_err(Error::Invalid)?;
-    let made = auth.start_conversation(&current, title).await?;
+    let made = current.start_conversation(&auth.db, title).await?;
     Ok(HttpResponse::Created().json(ConversationView::from(made)))
 }
 
@@ -59,7 +60,7 @@ pub(super) async fn list(
     let list = List { head: Vec::new(), name: "conversations", path: "/conversations/".to_owned(), page };
     let write =
         move |rows| list.write::<_, ConversationView>(rows, |conversation: &Conversation| conversation.id);
-    page::answer(&auth, &current, auth.conversations(&current, page, write).await?)
+    page::answer(&auth, &current, current.conversations(&auth.db, page, write).await?)
 }
 
 pub(super) async fn show(
@@ -74,7 +75,7 @@ pub(super) async fn show(
         let head = page::head(&ConversationView::from(conversation))?;
         List { head, name: "chats", path, page }.write::<_, ChatView>(chats, |chat: &Chat| chat.id)
     };
-    page::answer(&auth, &current, auth.conversation(&current, super::id(&path)?, page, write).await?)
+    page::answer(&auth, &current, current.conversation(&auth.db, super::id(&path)?, page, write).await?)
 }
 
 pub(super) async fn rename(
@@ -85,7 +86,7 @@ pub(super) async fn rename(
 ) -> Result<HttpResponse> {
     let title = parse(&body.bytes()?)?.title.ok_or_else(no_title)?;
     let title = Title::parse(&title).map_err(Error::Invalid)?;
-    let renamed = auth.rename_conversation(&current, super::id(&path)?, title).await?;
+    let renamed = current.rename_conversation(&auth.db, super::id(&path)?, title).await?;
     Ok(HttpResponse::Ok().json(ConversationView::from(renamed)))
 }
 
@@ -94,7 +95,7 @@ pub(super) async fn delete(
     current: CurrentUser,
     path: web::Path<String>,
 ) -> Result<HttpResponse> {
-    auth.delete_conversation(&current, super::id(&path)?).await?;
+    current.delete_conversation(&auth.db, super::id(&path)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

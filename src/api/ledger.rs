@@ -46,5 +46,5 @@ pub(super) async fn list(
     let page = PageQuery::of(&request)?;
     let list = List { head: Vec::new(), name: "entries", path: "/ledger/".to_owned(), page };
     let write = move |rows| list.write::<_, EntryView>(rows, |entry: &LedgerEntry| entry.id);
-    page::answer(&auth, &current, auth.ledger(&current, page, write).await?)
+    page::answer(&auth, &current, current.statement(&auth.db, page, write).await?)
 }

@@ -20,7 +20,7 @@ struct Me<'a> {
 }
 
 pub(super) async fn show(auth: web::Data<Auth>, current: CurrentUser) -> Result<HttpResponse> {
-    let (user, held) = auth.profile(current).await?;
+    let (user, held) = current.profile(&auth.db).await?;
     Ok(HttpResponse::Ok().json(Me {
         id: user.id,
         username: &user.username,

@@ -4,14 +4,12 @@
 //! says that it needs a user.
 
 mod auth_tokens;
-mod conversations;
 mod current_user;
 mod first_run;
 mod hasher;
 mod last_uses;
 mod limits;
 mod log_in;
-mod own_records;
 pub mod password_hash;
 mod passwords;
 mod register;
@@ -21,7 +19,6 @@ mod usual_cost;
 
 pub(crate) use auth_tokens::revoke_and_record;
 pub use auth_tokens::{AuthTokenRequest, MadeAuthToken, forget_auth_tokens, revoke_auth_token};
-pub use conversations::Title;
 pub use current_user::{Credentials, CurrentUser};
 pub use first_run::{FirstRun, FirstSuperuser};
 pub use hasher::Hasher;
@@ -80,6 +77,11 @@ impl Auth {
     /// Returns the cost of the bcrypt that a log-in with an unknown name takes, in doublings.
     pub fn cost_of_unknown_names(&self) -> u32 {
         self.hasher.usual_cost().get()
+    }
+
+    /// Counts the bytes of a response for the user.
+    pub fn count_bytes(&self, current: &CurrentUser, bytes: usize) {
+        self.throttle.charge_bytes(current.user.id, bytes);
     }
 
     /// Drops what the throttles need no longer.

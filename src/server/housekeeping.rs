@@ -13,7 +13,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::db::{Db, clock_of};
 use crate::error::Result;
-use crate::follower::Follower;
+use crate::index::follower::Follower;
 use crate::metering;
 
 /// Between two looks for holds past their deadline.

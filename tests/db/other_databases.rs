@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use tollgate::db::{Db, DbConnection};
-use tollgate::follower::{Followed, Follower, lag};
+use tollgate::index::follower::{Followed, Follower, lag};
 
 use crate::support::ledger::{count, open, raw};
 use crate::support::postgres::Cluster;

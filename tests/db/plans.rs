@@ -182,11 +182,11 @@ async fn use_everything(db: Db) {
     run_adjustment(&db, adjustment(current.user.id, 1)).await.unwrap();
 
     for before in [None, Some(1000)] {
-        auth.chats(&current, Keyset { limit: 20, before }, |_| Ok(())).await.unwrap();
-        auth.ledger(&current, Keyset { limit: 20, before }, |_| Ok(())).await.unwrap();
+        current.chats(&db, Keyset { limit: 20, before }, |_| Ok(())).await.unwrap();
+        current.statement(&db, Keyset { limit: 20, before }, |_| Ok(())).await.unwrap();
     }
-    auth.chat(&current, receipt.chat_id, |_| Ok(())).await.unwrap();
-    auth.profile(current.clone()).await.unwrap();
+    current.chat(&db, receipt.chat_id, |_| Ok(())).await.unwrap();
+    current.profile(&db).await.unwrap();
     let wanted = AuthTokenRequest::parse(Some("a script"), Some(7)).unwrap();
     let made = auth.make_own_auth_token(&current, from, wanted).await.unwrap();
     auth.auth_tokens(&current).await.unwrap();

@@ -9,7 +9,7 @@ use rstest::rstest;
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, Scope};
 use tollgate::domain::OperationId;
-use tollgate::follower::{Followed, Follower, lag};
+use tollgate::index::follower::{Followed, Follower, lag};
 use tollgate::metering::{Ending, end_hold};
 
 use crate::support::On;

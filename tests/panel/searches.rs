@@ -110,7 +110,7 @@ async fn users_are_found_by_any_part_of_their_names(#[values(On::Sqlite, On::Pos
         "DELETE FROM user_search WHERE id = 6"
     });
     let mut conn = crate::support::ledger::raw(on, app.database().url());
-    tollgate::search::index_user(&mut conn, 6, "100%!_sure").unwrap();
+    tollgate::index::search::index_user(&mut conn, 6, "100%!_sure").unwrap();
     for (words, expected) in [
         ("love", &["Ada.Lovelace"][..]),
         ("LOVELACE", &["Ada.Lovelace"]),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tollgate::db::DbConnection;
 use tollgate::domain::TokenDigest;
-use tollgate::follower::{Followed, Follower, lag};
+use tollgate::index::follower::{Followed, Follower, lag};
 
 use super::app::TestApp;
 use super::ledger::{self, charged};

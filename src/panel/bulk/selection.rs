@@ -6,7 +6,7 @@ use crate::administration::MOST_ROWS;
 use crate::clock;
 use crate::db::Db;
 use crate::error::Error;
-use crate::follower::{Followed, lag};
+use crate::index::follower::{Followed, lag};
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;

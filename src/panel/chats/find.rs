@@ -2,10 +2,10 @@
 
 use crate::db::DbConnection;
 use crate::error::Result;
+use crate::index::search::{self, Place, Span, Term, Wanted, wanted_words};
 use crate::models::Chat;
 use crate::models::list::{ListQuery, Page, Position, Start, Value};
 use crate::panel::kit::list::{Asked, Searched, between_ids, ids_of_days};
-use crate::search::{self, Place, Span, Term, Wanted, wanted_words};
 
 /// Pending chats whose words are looked at.
 const MOST_PENDING: i64 = 2_000;

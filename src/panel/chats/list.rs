@@ -7,7 +7,8 @@ use super::find::find;
 use super::path;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
-use crate::follower::{Followed, lag};
+use crate::index::follower::{Followed, lag};
+use crate::index::search::are_too_many;
 use crate::models::list::{Condition, SortKey, Value};
 use crate::models::{Chat, ChatState};
 use crate::panel::kit::PageError;
@@ -16,7 +17,6 @@ use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Choice, Column, Filter, FilterKind, List, Search, Sort, Tone, read};
 use crate::panel::kit::names::Named;
 use crate::panel::kit::page::Frame;
-use crate::search::are_too_many;
 
 pub(in crate::panel) static CHATS: List<Named<Chat>> = List {
     path: "/admin/chats/",

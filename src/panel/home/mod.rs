@@ -14,7 +14,7 @@ use crate::chat::Toll;
 use crate::clock;
 use crate::db::{About, Db, DbConnection, about};
 use crate::error::Result as TollgateResult;
-use crate::follower::{Followed, lag};
+use crate::index::follower::{Followed, lag};
 use crate::models::{AuditEntry, Chat, FailuresByReason, OpenHolds, Verification};
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::{Administrator, Superuser};

@@ -7,7 +7,8 @@ use askama::Template;
 use crate::db::{Db, DbConnection};
 use crate::domain::canonical_of;
 use crate::error::Result;
-use crate::follower::{Followed, lag};
+use crate::index::follower::{Followed, lag};
+use crate::index::search::{self, Place, Span, Wanted, trigrams};
 use crate::models::User;
 use crate::models::list::{Condition, ListQuery, MOST_GATHERED, SortKey, Value};
 use crate::panel::kit::administrator::Administrator;
@@ -16,7 +17,6 @@ use crate::panel::kit::list::{
 };
 use crate::panel::kit::page::{Frame, page};
 use crate::panel::kit::{PageError, format};
-use crate::search::{self, Place, Span, Wanted, trigrams};
 
 /// A balance below this is low: less than ten messages at the usual price.
 pub(super) const LOW: i64 = 1000;

@@ -6,10 +6,10 @@ use chrono::{NaiveDateTime, Timelike};
 
 use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::error::Result;
+use crate::index::search::{self, Place};
 use crate::models::{
     Chat, ChatState, EntryKind, LedgerEntry, Mark, QuarterTotal, ToFollow, User, UserBalance,
 };
-use crate::search::{self, Place};
 
 /// Sums to be added to a quarter of an hour, by kind.
 #[derive(Clone, Debug, Default)]

@@ -1,5 +1,5 @@
 //! Finding chats and users by the words that people type. What is looked up is filled in by
-//! [`follower`](crate::follower), behind the charges, which pay nothing for it.
+//! [`follower`](crate::index::follower), behind the charges, which pay nothing for it.
 //!
 //! A search goes through blocks of ids, from the newest: few at first, then ever more of them at once, until the page is
 //! full or its time is up. So a common word is answered from the first block, a rare one by the index, and nothing by

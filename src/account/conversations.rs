@@ -1,8 +1,8 @@
-//! A user's own conversations. Each query is bound to the user's id.
+//! A user's own conversations.
 
-use super::{Auth, CurrentUser};
+use crate::auth::CurrentUser;
 use crate::clock;
-use crate::db::{DbConnection, Scope};
+use crate::db::{Db, DbConnection, Scope};
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
 use crate::models::{Chat, Conversation, Keyset, PAGE_BYTES, Rows};
@@ -18,6 +18,8 @@ const MOST: i64 = 1000;
 pub struct Title(String);
 
 impl Title {
+    /// # Errors
+    /// The text is too long, or has control characters.
     pub fn parse(text: &str) -> Result<Title, Invalid> {
         let title = text.trim();
         if title.chars().count() > TITLE_LENGTH || title.chars().any(char::is_control) {
@@ -27,16 +29,20 @@ impl Title {
     }
 }
 
-impl Auth {
-    pub async fn start_conversation(&self, current: &CurrentUser, title: Title) -> Result<Conversation> {
-        let (user_id, now) = (current.user.id, clock::now());
+impl CurrentUser {
+    /// Starts a conversation.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the user has as many as are allowed.
+    pub async fn start_conversation(&self, db: &Db, title: Title) -> Result<Conversation> {
+        let (user_id, now) = (self.user.id, clock::now());
         let job = move |conn: &mut DbConnection| {
             if Conversation::count_of(conn, user_id, MOST)? >= MOST {
                 return Ok(None);
             }
             Ok(Some(Conversation::insert(conn, user_id, &title.0, now)?))
         };
-        let made = self.db.write(Scope::user(user_id), job).await?;
+        let made = db.write(Scope::user(user_id), job).await?;
         made.ok_or_else(|| {
             Error::Invalid(Invalid::new("conversation", format!("you have {MOST}: delete one of them first")))
         })
@@ -45,50 +51,52 @@ impl Auth {
     /// Returns a page of the user's conversations, written by `write`.
     pub async fn conversations<T: Send + 'static>(
         &self,
-        current: &CurrentUser,
+        db: &Db,
         page: Keyset,
         write: impl Fn(Rows<Conversation>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let id = current.user.id;
+        let id = self.user.id;
         let read = move |conn: &mut DbConnection| write(page.rows(Conversation::page_of(conn, id, page)?));
-        self.db.read_in_turn(id, read).await
+        db.read_in_turn(id, read).await
     }
 
     /// Returns a conversation with a page of its chats, newest first, written by `write`.
     pub async fn conversation<T: Send + 'static>(
         &self,
-        current: &CurrentUser,
+        db: &Db,
         id: i64,
         page: Keyset,
         write: impl Fn(Conversation, Rows<Chat>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let user_id = current.user.id;
+        let user_id = self.user.id;
         let read = move |conn: &mut DbConnection| {
             let conversation = Conversation::find_of(conn, user_id, id)?.ok_or(Error::NotFound)?;
             write(conversation, Conversation::chats(conn, id, page, PAGE_BYTES)?)
         };
-        self.db.read_in_turn(user_id, read).await
+        db.read_in_turn(user_id, read).await
     }
 
-    pub async fn rename_conversation(
-        &self,
-        current: &CurrentUser,
-        id: i64,
-        title: Title,
-    ) -> Result<Conversation> {
-        let user_id = current.user.id;
+    /// Renames a conversation.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the user has no such conversation.
+    pub async fn rename_conversation(&self, db: &Db, id: i64, title: Title) -> Result<Conversation> {
+        let user_id = self.user.id;
         let job = move |conn: &mut DbConnection| {
             Conversation::rename(conn, user_id, id, &title.0)?;
             Ok(Conversation::find_of(conn, user_id, id)?)
         };
-        self.db.write(Scope::user(user_id), job).await?.ok_or(Error::NotFound)
+        db.write(Scope::user(user_id), job).await?.ok_or(Error::NotFound)
     }
 
-    /// Its chats stay in the history, where they were paid for.
-    pub async fn delete_conversation(&self, current: &CurrentUser, id: i64) -> Result<()> {
-        let (user_id, now) = (current.user.id, clock::now());
+    /// Deletes a conversation. Its chats stay among the user's chats, because they were paid for.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the user has no such conversation.
+    pub async fn delete_conversation(&self, db: &Db, id: i64) -> Result<()> {
+        let (user_id, now) = (self.user.id, clock::now());
         let job = move |conn: &mut DbConnection| Ok(Conversation::delete(conn, user_id, id, now)?);
-        let deleted = self.db.write(Scope::user(user_id), job).await?;
+        let deleted = db.write(Scope::user(user_id), job).await?;
         if deleted { Ok(()) } else { Err(Error::NotFound) }
     }
 }

@@ -4,16 +4,16 @@
 //! Every node has a follower. A part of the work and the mark of how far it has come are one transaction, and the mark
 //! only moves from where the part began, so that two of them, or one that is killed, do nothing twice.
 
-mod part;
-mod settled;
+mod batches;
+mod watermark;
 
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
 
-pub use part::Sum;
-use part::{follow_chats, follow_entries, follow_late_chats, follow_users};
-use settled::Settled;
+pub use batches::Sum;
+use batches::{follow_chats, follow_entries, follow_late_chats, follow_users};
+use watermark::Settled;
 
 use crate::db::{BULK_ROWS, Db, DbConnection};
 use crate::error::Result;
@@ -101,7 +101,7 @@ impl Follower {
             *since = None;
         } else if since.get_or_insert_with(Instant::now).elapsed() >= HELD_UP {
             *since = Some(Instant::now());
-            let who = db.read(|conn| Ok(settled::oldest(conn)?)).await.ok().flatten();
+            let who = db.read(|conn| Ok(watermark::oldest(conn)?)).await.ok().flatten();
             log::warn!(
                 "the panel's lists and searches wait for an open transaction of {}: end it",
                 who.as_deref().unwrap_or("somebody")
@@ -116,7 +116,7 @@ impl Follower {
             let (mark, seen) = db
                 .read(move |conn| {
                     let mark = Mark::position(conn, followed.table())?;
-                    Ok((mark, settled::look(conn, followed, mark)?))
+                    Ok((mark, watermark::look(conn, followed, mark)?))
                 })
                 .await?;
             let up_to = self.settled.take_in(followed, seen);
@@ -135,6 +135,6 @@ impl Follower {
 
 /// How many ids the follower has yet to come to, at most.
 pub fn lag(conn: &mut DbConnection, followed: Followed) -> QueryResult<i64> {
-    let highest = settled::highest(conn, followed)?;
+    let highest = watermark::highest(conn, followed)?;
     Ok((highest - Mark::position(conn, followed.table())?).max(0))
 }
