@@ -99,6 +99,7 @@ async fn a_refusal_stores_nothing_under_the_key(#[values(On::Sqlite, On::Postgre
     assert_eq!(app.count("idempotency_keys"), 0);
     // A top-up, as an administrator makes it; the ledger is not what this test is about.
     app.sql("UPDATE users SET tokens = 100");
+    app.damages_its_books();
     let now_paid = app.chat_with_key(&token, "Another message", "key").await;
     now_paid.assert_status(201).assert_header("x-tokens-remaining", "0");
 }

@@ -32,6 +32,14 @@ fn import(app: &TestApp, name: &str, canonical: &str, hash: &str) {
         "INSERT INTO users (username, username_canonical, password, tokens, date_joined)
          VALUES ('{name}', '{canonical}', '{hash}', 700, '2019-05-04 03:02:01')"
     ));
+    let operation = match app.database().on() {
+        On::Sqlite => "randomblob(16)",
+        On::Postgres => "decode(md5(random()::text), 'hex')",
+    };
+    app.sql(&format!(
+        "INSERT INTO ledger_entries (user_id, amount, balance_after, kind, note, operation_id, created_at)
+         SELECT id, 700, 700, 'opening', '', {operation}, date_joined FROM users WHERE username = '{name}'"
+    ));
 }
 
 fn stored(app: &TestApp, name: &str) -> String {

@@ -1,7 +1,7 @@
 //! The pages about chats and models.
 
 use super::demo::Demo;
-use super::pages::{FAULTS, Page, page};
+use super::page::{FAULTS, Page, page};
 
 pub(super) fn chats(demo: &Demo) -> Vec<Page> {
     let at = |chat: i64, rest: &str| format!("/admin/chats/{chat}/{rest}");

@@ -5,6 +5,7 @@ mod chromium;
 mod demo;
 mod inspection;
 mod keyboard;
+mod page;
 mod pages;
 mod scripts;
 mod tour;

@@ -9,7 +9,8 @@ use serde_json::json;
 
 use super::demo::{Demo, STAFF, SUPERUSER};
 use super::inspection::Faults;
-use super::pages::{Page, Who, before_the_first, of_a_busy_server, of_a_fresh_server};
+use super::page::{Page, Who};
+use super::pages::{before_the_first, of_a_busy_server, of_a_fresh_server};
 use super::visitor::{Screen, Visitor, patiently};
 use crate::support::server::{PASSWORD, Server, assert_verified};
 use crate::support::{On, TestDatabase, wait};

@@ -1,0 +1,68 @@
+//! A page that the tour looks at, and the way there.
+
+/// Who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    Guest,
+    Superuser,
+    Staff,
+}
+
+/// A page: how to get there, and a text that only it has.
+pub struct Page {
+    pub name: &'static str,
+    pub who: Who,
+    pub path: String,
+    /// What is filled in, by the fields' names; hidden ones, too.
+    pub fields: Vec<(&'static str, String)>,
+    /// The button that is pressed then.
+    pub button: Option<&'static str>,
+    pub says: &'static str,
+    /// The status that the console tells of.
+    pub status: Option<u16>,
+    /// What is folded up there, filters and menus, is looked at, too.
+    pub has_folded: bool,
+}
+
+pub(super) fn page(name: &'static str, path: impl Into<String>, says: &'static str) -> Page {
+    Page {
+        name,
+        who: Who::Superuser,
+        path: path.into(),
+        fields: Vec::new(),
+        button: None,
+        says,
+        status: None,
+        has_folded: false,
+    }
+}
+
+impl Page {
+    pub(super) fn fill(mut self, name: &'static str, value: impl Into<String>) -> Page {
+        self.fields.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn press(mut self, button: &'static str) -> Page {
+        self.button = Some(button);
+        self
+    }
+
+    pub(super) fn status(mut self, status: u16) -> Page {
+        self.status = Some(status);
+        self
+    }
+
+    pub(super) fn folded(mut self) -> Page {
+        self.has_folded = true;
+        self
+    }
+
+    pub(super) fn seen_by(mut self, who: Who) -> Page {
+        self.who = who;
+        self
+    }
+}
+
+/// What the form says on top.
+pub(super) const FAULTS: &str = "Please correct this";
