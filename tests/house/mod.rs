@@ -1,6 +1,7 @@
 //! What keeps the house in order: rules of the structure that the compiler does not check.
 
 mod layers;
+mod prose;
 pub mod source;
 
 use std::path::Path;
