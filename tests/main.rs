@@ -5,6 +5,7 @@ mod blackbox;
 mod browser;
 mod cli;
 mod db;
+mod docs;
 mod faults;
 mod house;
 mod metering;

@@ -1,7 +1,8 @@
 //! What keeps the house in order: rules of the structure that the compiler does not check.
 
 mod layers;
-mod source;
+mod prose;
+pub mod source;
 
 use std::path::Path;
 
