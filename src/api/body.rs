@@ -145,6 +145,7 @@ pub(crate) struct BodyReader {
     budget: Option<web::Data<MemoryBudget>>,
     cut: Option<Cut>,
     user_id: Option<i64>,
+    copies: u64,
 }
 
 impl BodyReader {
@@ -159,6 +160,7 @@ impl BodyReader {
             budget: request.app_data::<web::Data<MemoryBudget>>().cloned(),
             cut: request.conn_data::<Cut>().cloned(),
             user_id: None,
+            copies: 1,
         }
     }
 
@@ -167,11 +169,26 @@ impl BodyReader {
         BodyReader { user_id, ..self }
     }
 
+    /// Counts each byte of the body this many times, because there will be as many copies of it.
+    pub fn copies(self, copies: u64) -> BodyReader {
+        BodyReader { copies, ..self }
+    }
+
+    /// Returns the number of bytes that a body must have memory for when this many have arrived. For a known user
+    /// that is all that the head declares. Otherwise many large bodies would each hold a part of the budget,
+    /// and none would arrive whole.
+    fn wanted(&self, arrived: usize) -> usize {
+        match self.user_id {
+            Some(_) => arrived.max(self.declared.min(self.most)),
+            None => arrived,
+        }
+    }
+
     /// Returns the body, or the error if it could not be read.
     pub async fn read(self, payload: &mut Payload) -> Result<HeldBody> {
         let begun = Instant::now();
         let mut bytes = BytesMut::with_capacity(self.declared.min(self.most).min(FREE_BYTES));
-        let mut memory = None;
+        let (mut memory, mut held) = (None, 0);
         loop {
             let seconds = bytes.len().max(self.declared) / BYTES_PER_SECOND;
             let deadline = begun + self.limit + Duration::from_secs(seconds as u64);
@@ -193,7 +210,11 @@ impl BodyReader {
                     share
                 });
                 share.progress(chunk.len() as u64);
-                share.grow(chunk.len() as u64).await?;
+                let wanted = self.copies * self.wanted(length) as u64;
+                if wanted > held {
+                    share.grow(wanted - held).await?;
+                    held = wanted;
+                }
             }
             bytes.extend_from_slice(&chunk);
         }

@@ -74,13 +74,13 @@ where
 {
     let most = if user_id.is_some() { MOST_BYTES_OF_V1 } else { MOST_BYTES };
     check_head(request, most)?;
-    let body = BodyReader::new(request, most).of(user_id).read(&mut payload.into_inner()).await?;
+    // There will be two copies: first its text and its values, then the values and the request to the upstream.
+    let reader = BodyReader::new(request, most).of(user_id).copies(2);
+    let body = reader.read(&mut payload.into_inner()).await?;
     let (bytes, mut memory) = (body.bytes, body.memory);
     if let Some(memory) = &mut memory {
-        // The body has arrived. From here on there are two copies: first its text and its values, then the
-        // values and the request to the upstream.
+        // The body has arrived, so its client can no longer be too slow.
         memory.cut_by(None);
-        memory.grow(bytes.len() as u64).await?;
     }
     // Only now, as a place must not be held for as long as a client likes to send.
     let _place = match user_id {

@@ -12,9 +12,9 @@ use tokio::sync::Notify;
 
 /// How long a request waits for memory before it is rejected.
 const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(5) };
-/// Only a holder that has held memory for this long can be slow.
+/// Only a holder that has held memory for this long can be slow. What it moves is counted in spans of this length.
 const SETTLED: Duration = Duration::from_secs(2);
-/// A holder that moves fewer bytes per second than this is slow.
+/// A holder that has lately moved fewer bytes per second than this is slow, however much it moved before.
 const SLOW: u64 = 128 * 1024;
 /// While a request waits, slow holders are looked for this often: one may become slow only then.
 const STEP: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 250 });
@@ -76,8 +76,9 @@ struct State {
 #[derive(Debug)]
 struct Holder {
     bytes: u64,
-    /// Bytes that the client has sent or taken since the beginning.
-    moved: u64,
+    /// Bytes that the client has sent or taken in this span of time, and in the one before.
+    moved: [u64; 2],
+    span_since: Instant,
     /// The id of the user whose request it is, where that is known.
     user: Option<i64>,
     /// When the share began, excluding the time for which it waited for memory.
@@ -90,9 +91,19 @@ struct Holder {
 }
 
 impl Holder {
-    fn is_slow(&self, now: Instant) -> bool {
+    fn is_slow(&mut self, now: Instant) -> bool {
+        self.turn_to(now);
         let age = now.saturating_duration_since(self.since);
-        !self.waits && age >= SETTLED && self.moved < SLOW * age.as_secs()
+        !self.waits && age >= SETTLED && self.moved.iter().sum::<u64>() < SLOW * SETTLED.as_secs()
+    }
+
+    /// Begins a new span if the current one is over.
+    fn turn_to(&mut self, now: Instant) {
+        let since = now.saturating_duration_since(self.span_since);
+        if since >= SETTLED {
+            self.moved = [0, if since < SETTLED * 2 { self.moved[0] } else { 0 }];
+            self.span_since = now;
+        }
     }
 }
 
@@ -118,11 +129,13 @@ impl MemoryBudget {
         let mut state = self.0.lock();
         let id = state.next_id;
         state.next_id += 1;
+        let now = Instant::now();
         let holder = Holder {
             bytes: 0,
-            moved: 0,
+            moved: [0, 0],
+            span_since: now,
             user: None,
-            since: Instant::now(),
+            since: now,
             waits: false,
             cut,
             is_cut: false,
@@ -183,7 +196,10 @@ impl State {
             self.holders.values().filter(|holder| holder.is_cut).map(|holder| holder.bytes).sum();
         let mut left = self.used.saturating_add(bytes).saturating_sub(ending);
         while left > limit {
-            let slow = self.holders.values_mut().filter(|holder| holder.cut.is_some() && holder.is_slow(now));
+            let slow = self
+                .holders
+                .values_mut()
+                .filter_map(|holder| (holder.cut.is_some() && holder.is_slow(now)).then_some(holder));
             let Some(largest) = slow.max_by_key(|holder| holder.bytes) else { return };
             let Some(cut) = largest.cut.take() else { return };
             largest.is_cut = true;
@@ -254,7 +270,8 @@ impl MemoryShare {
     /// Notes that the client has sent or taken bytes, so that it does not count as slow. Frees nothing.
     pub fn progress(&self, bytes: u64) {
         if let Some(holder) = self.shared.lock().holders.get_mut(&self.id) {
-            holder.moved += bytes;
+            holder.turn_to(Instant::now());
+            holder.moved[0] += bytes;
         }
     }
 
@@ -278,7 +295,9 @@ impl Drop for Waiting<'_> {
         if let Some(holder) = self.share.shared.lock().holders.get_mut(&self.share.id)
             && std::mem::take(&mut holder.waits)
         {
-            holder.since += self.begun.elapsed();
+            let waited = self.begun.elapsed();
+            holder.since += waited;
+            holder.span_since += waited;
         }
     }
 }

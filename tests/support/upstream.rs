@@ -32,6 +32,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether the client has not closed its connection.
+    pub fn is_open(&self) -> bool {
+        !self.client_is_gone
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())

@@ -27,7 +27,7 @@ const MOST_MB: u64 = 300;
 const LISTS: [&str; 2] = ["/chats/?limit=200", "/ledger/?limit=200"];
 
 fn server(database: &TestDatabase) -> (Server, String, String) {
-    let server = Launch::on(database).flags(&["--throttle", "on"]).start();
+    let server = Launch::on(database).flags(&["--throttle", "on", "--opening-tokens", "1000000"]).start();
     let (greedy, honest) = (server.user("greedy"), server.user("honest"));
     let long = "\u{1F680}".repeat(32_000);
     for _ in 0..40 {

@@ -37,7 +37,9 @@ impl Storm {
         }
         raise_open_files_limit();
         let database = TestDatabase::create(On::Sqlite)?;
-        let server = Server::start(&database, flags);
+        // Enough for a chat each second, however long the storm lasts.
+        let flags = [&["--opening-tokens", "1000000"], flags].concat();
+        let server = Server::start(&database, &flags);
         let honest = HonestUser::start(&server, &server.user("honest"));
         let peak = PeakMemory::watch(server.pid());
         Some(Storm { server, _database: database, honest, peak, begun: Instant::now() })
