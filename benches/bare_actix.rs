@@ -3,6 +3,15 @@
 //!
 //! `bare_actix PORT` runs until it is killed; port 0 picks a free one.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a measurement that cannot go on ends with a panic"
+)]
+
 use std::process::ExitCode;
 
 use actix_web::{App, HttpResponse, HttpServer, web};

@@ -1,5 +1,14 @@
 //! The integration tests: one binary, so that it is linked once and starts one PostgreSQL cluster.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a test fails by a panic"
+)]
+
 mod api;
 mod blackbox;
 mod browser;

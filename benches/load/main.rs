@@ -1,6 +1,15 @@
 //! The load client of the benches: what wrk cannot do. It makes users, sends chats at a fixed rate and tells how
 //! long each took from the moment when it was due, and times the server's start. Results are `name value unit` lines.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a measurement that cannot go on ends with a panic"
+)]
+
 #[allow(dead_code)] // the panel's client uses the rest of it
 mod http;
 mod paced;

@@ -1,6 +1,15 @@
 //! The panel on much data: fills a database of realistic shape, and times the panel's pages over HTTP.
 //! benches/README.md says how to read what comes out.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a measurement that cannot go on ends with a panic"
+)]
+
 mod client;
 mod fill;
 #[allow(dead_code)] // the chats' load client uses the rest of it

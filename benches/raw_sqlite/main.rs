@@ -3,6 +3,15 @@
 //!
 //! `raw_sqlite [SECONDS] [DIRECTORY]`, from the repository's root, prints `name value unit` lines.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a measurement that cannot go on ends with a panic"
+)]
+
 #[allow(dead_code)] // the fill for the panel uses the rest of it
 mod sqlite;
 

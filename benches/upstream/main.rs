@@ -1,6 +1,15 @@
 //! What the toll adds to a call of an upstream: an upstream that answers at once or at a fixed pace, and a client that
 //! calls it directly and through the server. Results are `name value unit` lines.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a measurement that cannot go on ends with a panic"
+)]
+
 mod calls;
 mod chunks;
 mod hold;
