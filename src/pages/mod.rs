@@ -6,16 +6,19 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use rust_embed::Embed;
 
-use crate::api::{Https, get, resource};
 use crate::auth::Guest;
 use crate::error::{Error, Result};
+use crate::http::{Https, Routes, get, resource};
 
 /// Pages have no scripts, and nothing from elsewhere.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+pub const ROUTES: Routes = &[("/static/{file}", &[get(|r| r.to(file))]), ("", &[get(|r| r.to(front))])];
+
 pub fn routes(config: &mut ServiceConfig) {
-    resource(config, "/static/{file}", vec![get(file)]);
-    resource(config, "", vec![get(front)]);
+    for (path, methods) in ROUTES {
+        config.service(resource::<Error>(path, methods));
+    }
 }
 
 #[derive(Template)]

@@ -11,10 +11,11 @@ use super::kit::SiteTitle;
 use super::kit::administrator::{Administrator, cookie_with, no_cookie, session_cookie, user_agent};
 use super::kit::form::Form;
 use super::kit::page::{go, page_with};
-use crate::api::{client_of, request_id_of};
 use crate::auth::{Auth, FirstSuperuser, Guest, SignIn};
+use crate::client_address::client_of;
 use crate::domain::SessionSecret;
 use crate::error::Error;
+use crate::http::request_id_of;
 
 #[derive(Deserialize)]
 pub(super) struct Next {

@@ -12,9 +12,10 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, ResponseError};
 
 use super::connections::Exchange;
-use crate::api::{self, Readiness, StrictTransport, client_of};
+use crate::client_address::client_of;
 use crate::domain::RequestId;
 use crate::error::Error;
+use crate::http::{MOST_BYTES, Readiness, StrictTransport};
 use crate::panel::PageError;
 
 /// The longest request line and headers together, in bytes.
@@ -107,7 +108,7 @@ fn shaped(
         None => {
             let ours = match error.as_response_error().status_code() {
                 StatusCode::NOT_FOUND => Error::NotFound,
-                StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge(api::MOST_BYTES),
+                StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge(MOST_BYTES),
                 status if status.is_client_error() => {
                     Error::Invalid(crate::domain::Invalid::new("request", "correct its form"))
                 }

@@ -8,12 +8,14 @@ use tokio::runtime::Handle;
 
 use super::cores;
 use crate::administration::Bulk;
-use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness, StrictTransport};
+use crate::api::{self, LargeBodies};
 use crate::auth::{AccountRules, Auth, Hasher};
 use crate::chat::Toll;
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, LoginErrors, Registration, Switch};
 use crate::db::Db;
+use crate::error::Error;
+use crate::http::{BodyTimeout, Https, Readiness, StrictTransport, not_found};
 use crate::pages;
 use crate::panel::{self, ModelSettings, PublicOrigin, SiteTitle, UserLimitDefaults};
 use crate::throttle::{MemoryBudget, Throttle};
@@ -114,6 +116,6 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .configure(api::routes)
             .configure(pages::routes)
             .configure(panel::routes)
-            .default_service(web::to(api::not_found));
+            .default_service(web::to(not_found::<Error>));
     }
 }

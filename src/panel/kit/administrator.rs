@@ -15,11 +15,12 @@ use super::list::Habits;
 use super::message::Message;
 use super::site::SiteTitle;
 use super::zone::Zone;
-use crate::api::{Https, client_of, request_id_of};
 use crate::audit::Actor;
 use crate::auth::{Auth, Guest, SignedIn};
+use crate::client_address::client_of;
 use crate::domain::{CsrfToken, RequestId, SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
+use crate::http::{Https, request_id_of};
 use crate::models::{PanelSettings, Session, User};
 
 /// A member of the staff who is signed in. Staff may look at everything; see [`Superuser`].

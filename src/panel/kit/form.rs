@@ -12,12 +12,10 @@ use url::form_urlencoded;
 
 use super::administrator::session_cookie;
 use super::error::PageError;
-use crate::api::BodyReader;
 use crate::domain::OperationId;
 use crate::error::Error;
+use crate::http::{BodyReader, MOST_BYTES};
 
-/// The longest form, in bytes: a page of ticked rows is far below.
-const MOST_BYTES: usize = 512 * 1024;
 const MOST_FIELDS: usize = 5_000;
 
 /// The origin of `--public-url`; `None`: what the browser calls us by.

@@ -1,4 +1,4 @@
-//! Where a request comes from: the peer's address, or what a trusted proxy says of it.
+//! What a request says of its client, and the id that it has here.
 
 use std::future::{Ready, ready};
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub struct StrictTransport(pub Option<&'static str>);
 
 /// The client's address, for throttles and the log.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ClientAddress(pub IpAddr);
+pub struct ClientAddress(pub IpAddr);
 
 impl FromRequest for ClientAddress {
     type Error = Error;
@@ -41,6 +41,6 @@ impl FromRequest for RequestId {
 }
 
 /// Returns the id that the response has in `X-Request-Id`.
-pub(crate) fn request_id_of(request: &HttpRequest) -> RequestId {
+pub fn request_id_of(request: &HttpRequest) -> RequestId {
     request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::generate)
 }
