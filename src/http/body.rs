@@ -9,6 +9,7 @@ use actix_web::web::{self, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
+use super::state::Site;
 use crate::error::{Error, Result};
 use crate::throttle::{Cut, MemoryBudget, MemoryShare};
 
@@ -20,10 +21,6 @@ pub const FREE_BYTES: usize = 4 * 1024;
 
 /// A body gets one more second for each of these bytes.
 const BYTES_PER_SECOND: usize = 64 * 1024;
-
-/// Time limit for a whole body to arrive, before the extra time for its length. actix has no such limit.
-#[derive(Clone, Copy, Debug)]
-pub struct BodyTimeout(pub Duration);
 
 /// Returns the length of the body by the head. `None` if the body is chunked or absent.
 pub fn declared_length(request: &HttpRequest) -> Option<usize> {
@@ -50,11 +47,9 @@ pub struct BodyReader {
 impl BodyReader {
     /// `most` is the longest allowed body, in bytes.
     pub fn new(request: &HttpRequest, most: usize) -> BodyReader {
-        let limit =
-            request.app_data::<web::Data<BodyTimeout>>().map_or(Duration::from_secs(15), |limit| limit.0);
         BodyReader {
             most,
-            limit,
+            limit: Site::of(request).body_timeout,
             declared: declared_length(request).unwrap_or(0),
             budget: request.app_data::<web::Data<MemoryBudget>>().cloned(),
             cut: request.conn_data::<Cut>().cloned(),

@@ -10,14 +10,6 @@ use crate::client_address::client_of;
 use crate::domain::RequestId;
 use crate::error::{Error, Result};
 
-/// Whether clients reach the server over https, by way of a proxy: `--public-url` tells.
-#[derive(Clone, Copy, Debug)]
-pub struct Https(pub bool);
-
-/// The value of `Strict-Transport-Security`. `None` if the header is not sent.
-#[derive(Clone, Copy, Debug)]
-pub struct StrictTransport(pub Option<&'static str>);
-
 /// The client's address, for throttles and the log.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub IpAddr);

@@ -18,9 +18,7 @@ mod settings;
 mod sign_in;
 mod users;
 
-pub use kit::{PageError, PublicOrigin, SiteTitle};
-pub use models::ModelSettings;
-pub use users::UserLimitDefaults;
+pub use kit::PageError;
 
 use actix_web::web::{self, QueryConfig, ServiceConfig};
 

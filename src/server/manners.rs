@@ -15,7 +15,7 @@ use super::connections::Exchange;
 use crate::client_address::client_of;
 use crate::domain::RequestId;
 use crate::error::Error;
-use crate::http::{MOST_BYTES, Readiness, StrictTransport};
+use crate::http::{MOST_BYTES, Readiness, Site};
 use crate::panel::PageError;
 
 /// The longest request line and headers together, in bytes.
@@ -34,7 +34,7 @@ pub async fn manners<B: MessageBody + 'static>(
     request.extensions_mut().insert(id);
     let id = id.to_string();
     let shape = Shape::of(&request);
-    let transport = request.app_data::<Data<StrictTransport>>().and_then(|transport| transport.0);
+    let transport = Site::of(request.request()).strict_transport;
     // If the connection were kept, it would be closed in the middle of its next request.
     let drains = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_draining());
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {

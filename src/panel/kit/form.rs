@@ -6,7 +6,6 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::web;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use url::form_urlencoded;
 
@@ -14,13 +13,9 @@ use super::administrator::session_cookie;
 use super::error::PageError;
 use crate::domain::OperationId;
 use crate::error::Error;
-use crate::http::{BodyReader, MOST_BYTES};
+use crate::http::{BodyReader, MOST_BYTES, Site};
 
 const MOST_FIELDS: usize = 5_000;
-
-/// The origin of `--public-url`; `None`: what the browser calls us by.
-#[derive(Clone, Debug)]
-pub struct PublicOrigin(pub Option<String>);
 
 /// The fields of a form that came from a page of ours.
 #[derive(Clone, Debug)]
@@ -118,8 +113,7 @@ fn check_origin(request: &HttpRequest) -> Result<(), PageError> {
 }
 
 fn our_origin(request: &HttpRequest) -> Option<String> {
-    let public = request.app_data::<web::Data<PublicOrigin>>().and_then(|origin| origin.0.clone());
-    public.or_else(|| {
+    Site::of(request).public_origin.clone().or_else(|| {
         let host = request.headers().get(header::HOST)?.to_str().ok()?;
         origin_of(&format!("http://{host}"))
     })
