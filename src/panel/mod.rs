@@ -18,7 +18,7 @@ mod settings;
 mod sign_in;
 mod users;
 
-pub use kit::PageError;
+pub use kit::{PageError, SECTIONS, Section};
 
 use actix_web::web::{self, QueryConfig, ServiceConfig};
 

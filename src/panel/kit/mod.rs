@@ -13,6 +13,7 @@ pub(super) mod list;
 pub(super) mod message;
 pub(super) mod names;
 pub(super) mod page;
+mod sections;
 pub(super) mod sessions;
 pub(super) mod table;
 pub(super) mod verb;
@@ -20,3 +21,4 @@ pub(super) mod zone;
 
 pub(super) use address::{From, back_to, id};
 pub use error::PageError;
+pub use sections::{SECTIONS, Section};
