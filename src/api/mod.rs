@@ -2,6 +2,8 @@
 //!
 //! Every path is served with and without its trailing slash. Another method gets 405 with `Allow`.
 
+mod admit;
+mod answer;
 mod auth_tokens;
 mod balance;
 mod body;
