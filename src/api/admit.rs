@@ -1,4 +1,4 @@
-//! Who sends a message, and whether it is one: what `/chat/` and `/v1/chat/completions` have in common.
+//! Who sends a message, and whether it is one. `/chat/` and `/v1/chat/completions` share this.
 
 use actix_web::HttpRequest;
 
@@ -7,7 +7,8 @@ use crate::client_address::client_of;
 use crate::domain::TokenDigest;
 use crate::error::{Error, Result};
 
-/// Returns the auth token of the `Authorization` header, or the one in the body if there is no header.
+/// Returns the auth token of the `Authorization` header, or the one in the body if there is no
+/// header.
 ///
 /// # Errors
 /// There is none. The request counts as a guest's.
@@ -27,8 +28,8 @@ impl<Body> Arrived<Body> {
     /// Call this right after reading the body.
     ///
     /// # Errors
-    /// [`Error::BodyCutShort`]: actix drops a handler at its next await if the body broke off, so this is the only moment
-    /// to respond.
+    /// [`Error::BodyCutShort`]: actix drops a handler at its next await if the body broke off, so
+    /// this is the only moment to respond.
     pub fn new(body: Result<Body>) -> Result<Arrived<Body>> {
         match body {
             Err(error @ Error::BodyCutShort) => Err(error),
@@ -39,8 +40,8 @@ impl<Body> Arrived<Body> {
     /// Returns the request that `parse` makes of the body.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] if the auth token is not valid, whatever else is wrong. Otherwise the error of reading or
-    /// parsing the body.
+    /// [`Error::Unauthorized`] if the auth token is not valid, whatever else is wrong. Otherwise the
+    /// error of reading or parsing the body.
     pub async fn admit<Request>(
         self,
         auth: &Auth,

@@ -34,7 +34,8 @@ pub struct HeldBody {
     pub memory: Option<MemoryShare>,
 }
 
-/// Reads a body within its limits: on its length, on its total time, and on the memory of all bodies.
+/// Reads a body within its limits: on its length, on its total time, and on the memory of all
+/// bodies.
 pub struct BodyReader {
     most: usize,
     limit: Duration,

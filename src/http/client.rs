@@ -1,4 +1,4 @@
-//! What a request says of its client, and the id that it has here.
+//! The client of a request, and the id of the request.
 
 use std::future::{Ready, ready};
 use std::net::IpAddr;

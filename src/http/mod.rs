@@ -1,5 +1,5 @@
-//! What the API, the panel and the pages share: tables of routes, bodies read within limits, and the settings of the
-//! site, and what a request says of its client.
+//! What the API, the panel and the pages share: routes as data, bodies read within limits, the
+//! settings of the site, and the client of a request.
 
 mod body;
 mod client;

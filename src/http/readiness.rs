@@ -3,7 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-/// Whether the server takes new requests: not once it was told to stop. Migrations are done before it listens.
+/// Whether the server takes new requests: not once it was told to stop. Migrations are done before
+/// it listens.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
     draining: Arc<OnceLock<()>>,

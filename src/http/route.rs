@@ -7,7 +7,8 @@ use actix_web::{Resource, Route, guard};
 use crate::auth::Guest;
 use crate::error::Error;
 
-/// A table of routes: each path, without a slash at its end, and its methods. Routes are tried in this order.
+/// A table of routes: each path, without a slash at its end, and its methods. Routes are tried in
+/// this order.
 pub type Routes = &'static [(&'static str, &'static [MethodRoute])];
 
 /// One method of a path, and its handler.
@@ -15,11 +16,12 @@ pub struct MethodRoute {
     /// The method's name, as `Allow` lists it.
     pub name: &'static str,
     route: fn() -> Route,
-    /// Each handler has a type of its own, which a table cannot name. So the handler is inside a function of one type.
+    /// Adds the handler. Each handler has a type of its own, which a table cannot name, so it is
+    /// inside a function.
     serve: fn(Route) -> Route,
 }
 
-/// GET and HEAD, for example `get(|route| route.to(show))`.
+/// GET and HEAD, for example `get(|r| r.to(show))`.
 pub const fn get(serve: fn(Route) -> Route) -> MethodRoute {
     let route = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
     MethodRoute { name: "GET, HEAD", route, serve }
@@ -37,8 +39,8 @@ pub const fn delete(serve: fn(Route) -> Route) -> MethodRoute {
     MethodRoute { name: "DELETE", route: || web::method(Method::DELETE), serve }
 }
 
-/// Serves one path of a table, with and without a slash at its end. Any other method gets a 405 with `Allow`. `E` is the
-/// form of errors in this part of the site.
+/// Serves one path of a table, with and without a slash at its end. Any other method gets a 405
+/// with `Allow`. `E` is the type of errors in this part of the site.
 pub fn resource<E>(path: &str, methods: &[MethodRoute]) -> Resource
 where
     E: From<Error> + Into<actix_web::Error> + 'static,

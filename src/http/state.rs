@@ -5,8 +5,8 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 
-/// The settings that handlers and the middleware read. The server makes it of the command line; handlers take it as
-/// `Data<Site>`.
+/// The settings that handlers and the middleware read. The server fills it from the command line;
+/// handlers take it as `Data<Site>`.
 #[derive(Clone, Debug)]
 pub struct Site {
     /// What the panel is called (`--site-title`).
@@ -17,7 +17,8 @@ pub struct Site {
     pub is_https: bool,
     /// The value of `Strict-Transport-Security`. `None` if the header is not sent.
     pub strict_transport: Option<&'static str>,
-    /// Time limit for a whole body to arrive, before the extra time for its length. actix has no such limit.
+    /// Time limit for a whole body to arrive, before the extra time for its length. actix has no
+    /// such limit.
     pub body_timeout: Duration,
     /// The price of a message where its model has no price of its own (`--chat-price`).
     pub message_price: i64,
@@ -25,9 +26,9 @@ pub struct Site {
     pub max_output: u32,
     /// The names of `--upstream-models`. Empty if the dummy answers.
     pub models: Vec<String>,
-    /// The chats at once of a user without a limit of their own.
+    /// The number of chats at once, for users without their own limit.
     pub concurrent_chats: i64,
-    /// The messages a minute of a user without a limit of their own.
+    /// The number of messages a minute, for users without their own limit.
     pub requests_per_minute: i64,
 }
 

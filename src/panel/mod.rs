@@ -24,7 +24,8 @@ use actix_web::web::{self, QueryConfig, ServiceConfig};
 
 use crate::http::{Routes, get, not_found, post, resource};
 
-/// The table of routes. A page of one thing stands behind those of its list, as `{id}` matches their names, too.
+/// The table of routes. `{id}` also matches words, so a path with a word is above the one with
+/// `{id}`.
 pub const ROUTES: Routes = &[
     ("/admin", &[get(|r| r.to(home::show))]),
     ("/admin/verify", &[post(|r| r.to(home::verify))]),

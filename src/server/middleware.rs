@@ -1,5 +1,6 @@
-//! What is the same for every request: an id, a bound on the head, security headers, errors in the format that the
-//! client asked for, and one line in the log. The line never has a password, an auth token or a message.
+//! What is the same for every request: an id, a bound on the head, security headers, errors in the
+//! format that the client asked for, and one line in the log. The line never has a password, an auth
+//! token or a message.
 
 use std::time::Instant;
 
@@ -87,8 +88,8 @@ impl ErrorFormat {
     }
 }
 
-/// Logs what the operator has to know of an error, and returns it in the format that the client asked for. `None`: it
-/// has that format already.
+/// Logs what the operator has to know of an error, and returns it in the format that the client
+/// asked for. `None`: it has that format already.
 fn formatted(
     request: actix_web::HttpRequest,
     error: &actix_web::Error,
