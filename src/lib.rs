@@ -16,6 +16,7 @@
 //! | [`account`] | what belongs to a user: chats, statement, conversations |
 //! | [`chat`] | the life of a chat: charge, answer, settle |
 //! | [`responder`] | what answers: the dummy, or an upstream |
+//! | [`http`] | what api, panel and pages share: routes as data, bodies within limits |
 //! | [`auth`] | who somebody is: log-in, sessions, auth tokens, passwords |
 //! | [`audit`] | who did what to what; the panel shows it as History |
 //! | [`metering`] | what a chat costs; the only module that moves money |
@@ -43,6 +44,7 @@ pub mod config;
 pub mod db;
 pub mod domain;
 pub mod error;
+pub mod http;
 pub mod index;
 pub mod metering;
 pub mod models;

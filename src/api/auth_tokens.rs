@@ -4,11 +4,11 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::body::Body;
-use super::client::ClientAddress;
 use crate::auth::{Auth, AuthTokenRequest, CurrentUser};
 use crate::clock::rfc3339;
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
+use crate::http::ClientAddress;
 use crate::models::AuthToken;
 
 #[derive(Deserialize)]

@@ -8,8 +8,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::admit::{Arrived, auth_token};
+use super::answer::{Answer, answer};
 use super::body::Body;
-use super::event_stream::{self, Opened, event};
+use super::event_stream::{self, event};
 use super::idempotency::key_of;
 use super::receipt::{add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
@@ -28,7 +30,7 @@ struct Request {
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct ChatResponse<'a> {
     message: &'a str,
     response: &'a str,
 }
@@ -37,28 +39,32 @@ pub(super) async fn create(
     auth: web::Data<Auth>,
     toll: web::Data<Toll>,
     credentials: Credentials,
-    mut body: Body,
+    body: Body,
     http: HttpRequest,
 ) -> Result<HttpResponse> {
+    let (request, in_parts) = admit(&auth, credentials, body, &http).await?;
+    let answer = answer(&auth, &toll, request, in_parts).await?;
+    Ok(respond(answer))
+}
+
+/// Returns the request, and whether its answer is wanted part by part.
+async fn admit(
+    auth: &Auth,
+    credentials: Credentials,
+    mut body: Body,
+    http: &HttpRequest,
+) -> Result<(ChatRequest, bool)> {
     let memory = body.take_memory();
     let body = body.json::<Request>();
     let in_body = || match &body {
         Ok(Some(Request { token: Some(Value::String(token)), .. })) => TokenDigest::of(token),
         _ => None,
     };
-    let from = client_of(&http);
-    let Ok(auth_token) = credentials.or(in_body) else { return Err(auth.refuse(None, from)) };
-    if let Err(error @ Error::BodyCutShort) = body {
-        // actix drops a handler at its next await when the body breaks: now is the only moment to answer.
-        return Err(error);
-    }
+    let auth_token = auth_token(auth, credentials, in_body, http)?;
+    let body = Arrived::new(body)?;
     // A rejected message counts, too: it costs the server a look-up, and the client nothing.
-    auth.check_message(auth_token, from).await?;
-    let (mut request, in_parts) = match parse(auth_token, body, &http) {
-        Ok(parsed) => parsed,
-        // 401 comes before every other refusal.
-        Err(error) => return Err(auth.current_user(auth_token).await.err().unwrap_or(error)),
-    };
+    auth.check_message(auth_token, client_of(http)).await?;
+    let (mut request, in_parts) = body.admit(auth, auth_token, |body| parse(auth_token, body, http)).await?;
     if let Some(mut memory) = memory {
         // The message is in memory until it is answered, however fast its client is.
         memory.cut_by(None);
@@ -66,26 +72,11 @@ pub(super) async fn create(
         memory.grow(0).await?;
         request.memory = Some(Arc::new(memory));
     }
-    if in_parts {
-        let opened = event_stream::open(&toll, request).await?;
-        auth.used(auth_token);
-        return Ok(stream(opened));
-    }
-    let receipt = toll.chat(request).await?;
-    auth.used(auth_token);
-    let mut response = HttpResponse::Created();
-    add_receipt(&mut response, &receipt);
-    let text = receipt.answer.text().unwrap_or_default();
-    Ok(response.json(Answer { message: &receipt.message, response: text }))
+    Ok((request, in_parts))
 }
 
-/// The request, and whether its answer is wanted part by part.
-fn parse(
-    auth_token: TokenDigest,
-    body: Result<Option<Request>>,
-    http: &HttpRequest,
-) -> Result<(ChatRequest, bool)> {
-    let request = body?.unwrap_or_default();
+fn parse(auth_token: TokenDigest, body: Option<Request>, http: &HttpRequest) -> Result<(ChatRequest, bool)> {
+    let request = body.unwrap_or_default();
     let Some(Value::String(message)) = request.message else {
         return Err(Error::InvalidMessage(Invalid::new("message", "give JSON with \"message\" as text")));
     };
@@ -124,13 +115,23 @@ fn is_events(media_range: &str) -> bool {
     essence.trim().eq_ignore_ascii_case("text/event-stream")
 }
 
-/// `delta`, again and again, and then `done` or `error`.
-fn stream(opened: Opened) -> HttpResponse {
-    let mut response = HttpResponse::Ok();
-    add_start(&mut response, &opened.stream.started);
-    event_stream::respond(response, opened, write)
+fn respond(answer: Answer) -> HttpResponse {
+    match answer {
+        Answer::Whole(receipt) => {
+            let mut response = HttpResponse::Created();
+            add_receipt(&mut response, &receipt);
+            let text = receipt.answer.text().unwrap_or_default();
+            response.json(ChatResponse { message: &receipt.message, response: text })
+        }
+        Answer::InParts(opened) => {
+            let mut response = HttpResponse::Ok();
+            add_start(&mut response, &opened.stream.started);
+            event_stream::respond(response, opened, write)
+        }
+    }
 }
 
+/// `delta`, again and again, and then `done` or `error`.
 fn write(what: Event) -> Bytes {
     match what {
         Event::Piece(piece) if piece.text().is_empty() => Bytes::new(),

@@ -1,7 +1,6 @@
 //! `GET /healthz` (the process is alive) and `GET /readyz` (it can serve: send requests here).
 
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -13,36 +12,9 @@ use crate::client_address::client_of;
 use crate::clock::rfc3339;
 use crate::db::{Db, NotReady};
 use crate::error::{Error, Result};
+use crate::http::Readiness;
 use crate::models::User;
 use crate::responder::Health;
-
-/// Whether the server takes new requests: not once it was told to stop. Migrations are done before it listens.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness {
-    draining: Arc<OnceLock<()>>,
-    /// When it began to finish what was in flight.
-    finishing: Arc<OnceLock<Instant>>,
-}
-
-impl Readiness {
-    pub fn drain(&self) {
-        let _ = self.draining.set(());
-    }
-
-    pub fn is_draining(&self) -> bool {
-        self.draining.get().is_some()
-    }
-
-    /// Takes note of the end of `--drain-delay`.
-    pub fn finish(&self) {
-        let _ = self.finishing.set(Instant::now());
-    }
-
-    /// Returns when `--drain-delay` ended, if there was a stop signal.
-    pub fn finishing_since(&self) -> Option<Instant> {
-        self.finishing.get().copied()
-    }
-}
 
 pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "alive" }))

@@ -9,9 +9,10 @@ use actix_web::web;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::body::{BodyReader, FREE_BYTES, MOST_BYTES, check_head, declared_length, parse};
+use super::body::{check_head, parse};
 use crate::domain::{Invalid, has_more_values};
 use crate::error::{Error, Result};
+use crate::http::{BodyReader, FREE_BYTES, MOST_BYTES, declared_length};
 use crate::throttle::{Bounds, FairSemaphore, MemoryShare};
 
 /// The longest body.

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::body::Body;
-use super::client::ClientAddress;
 use super::text::short;
 use crate::auth::{Auth, LogIn};
 use crate::domain::RequestId;
 use crate::error::Result;
+use crate::http::ClientAddress;
 
 /// A value of a wrong type is told apart from an unreadable body: the contract has a text for each field.
 #[derive(Default, Deserialize)]

@@ -5,10 +5,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::body::Body;
-use super::client::ClientAddress;
 use crate::auth::{Auth, CurrentUser};
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
+use crate::http::ClientAddress;
 
 #[derive(Deserialize)]
 struct Request {

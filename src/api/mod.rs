@@ -2,12 +2,13 @@
 //!
 //! Every path is served with and without its trailing slash. Another method gets 405 with `Allow`.
 
+mod admit;
+mod answer;
 mod auth_tokens;
 mod balance;
 mod body;
 mod chat;
 mod chats;
-mod client;
 mod conversations;
 mod event_stream;
 mod health;
@@ -24,107 +25,49 @@ mod register;
 mod text;
 mod v1;
 
-use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{Handler, Responder, Route, guard};
 
-pub(crate) use crate::client_address::client_of;
-pub use body::BodyTimeout;
-pub(crate) use body::{BodyReader, MOST_BYTES};
-pub(crate) use client::request_id_of;
-pub use client::{Https, StrictTransport};
-pub use health::Readiness;
 pub use large_body::LargeBodies;
 
-use crate::auth::Guest;
 use crate::error::{Error, Result};
+use crate::http::{Routes, delete, get, patch, post, resource};
 
 /// The table of routes. The busiest stands first, since they are tried in turn.
-pub fn routes(config: &mut ServiceConfig) {
-    resource(config, "/chat", vec![post(chat::create)]);
-    resource(config, "/tokens", vec![get(balance::tokens)]);
-    resource(config, "/balance", vec![get(balance::balance)]);
-    resource(config, "/register", vec![post(register::create)]);
-    resource(config, "/login", vec![post(log_in::create)]);
-    resource(config, "/logout", vec![post(log_out::create)]);
-    resource(config, "/v1/chat/completions", vec![post(v1::completions::create)]);
-    resource(config, "/v1/models", vec![get(v1::models::list)]);
+pub const ROUTES: Routes = &[
+    ("/chat", &[post(|r| r.to(chat::create))]),
+    ("/tokens", &[get(|r| r.to(balance::tokens))]),
+    ("/balance", &[get(|r| r.to(balance::balance))]),
+    ("/register", &[post(|r| r.to(register::create))]),
+    ("/login", &[post(|r| r.to(log_in::create))]),
+    ("/logout", &[post(|r| r.to(log_out::create))]),
+    ("/v1/chat/completions", &[post(|r| r.to(v1::completions::create))]),
+    ("/v1/models", &[get(|r| r.to(v1::models::list))]),
     // Names of models may have slashes in them.
-    resource(config, "/v1/models/{id:.+}", vec![get(v1::models::show)]);
-    resource(config, "/conversations", vec![get(conversations::list), post(conversations::create)]);
-    let of_one = vec![get(conversations::show), patch(conversations::rename), delete(conversations::delete)];
-    resource(config, "/conversations/{id}", of_one);
-    resource(config, "/me", vec![get(me::show)]);
-    resource(config, "/chats", vec![get(chats::list)]);
-    resource(config, "/chats/{id}", vec![get(chats::show)]);
-    resource(config, "/ledger", vec![get(ledger::list)]);
-    resource(config, "/auth-tokens", vec![get(auth_tokens::list), post(auth_tokens::create)]);
-    resource(config, "/auth-tokens/{id}", vec![delete(auth_tokens::revoke)]);
-    resource(config, "/password", vec![post(password::change)]);
-    resource(config, "/healthz", vec![get(health::alive)]);
-    resource(config, "/readyz", vec![get(health::ready)]);
-}
+    ("/v1/models/{id:.+}", &[get(|r| r.to(v1::models::show))]),
+    ("/conversations", &[get(|r| r.to(conversations::list)), post(|r| r.to(conversations::create))]),
+    (
+        "/conversations/{id}",
+        &[
+            get(|r| r.to(conversations::show)),
+            patch(|r| r.to(conversations::rename)),
+            delete(|r| r.to(conversations::delete)),
+        ],
+    ),
+    ("/me", &[get(|r| r.to(me::show))]),
+    ("/chats", &[get(|r| r.to(chats::list))]),
+    ("/chats/{id}", &[get(|r| r.to(chats::show))]),
+    ("/ledger", &[get(|r| r.to(ledger::list))]),
+    ("/auth-tokens", &[get(|r| r.to(auth_tokens::list)), post(|r| r.to(auth_tokens::create))]),
+    ("/auth-tokens/{id}", &[delete(|r| r.to(auth_tokens::revoke))]),
+    ("/password", &[post(|r| r.to(password::change))]),
+    ("/healthz", &[get(|r| r.to(health::alive))]),
+    ("/readyz", &[get(|r| r.to(health::ready))]),
+];
 
-/// A route and the methods that it serves, for `Allow`.
-pub(crate) struct MethodRoute {
-    methods: &'static str,
-    route: Route,
-}
-
-pub(crate) fn get<F, Args>(handler: F) -> MethodRoute
-where
-    F: Handler<Args>,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let get_or_head = guard::Any(guard::Get()).or(guard::Head());
-    MethodRoute { methods: "GET, HEAD", route: web::route().guard(get_or_head).to(handler) }
-}
-
-fn post<F, Args>(handler: F) -> MethodRoute
-where
-    F: Handler<Args>,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    MethodRoute { methods: "POST", route: web::method(Method::POST).to(handler) }
-}
-
-fn patch<F, Args>(handler: F) -> MethodRoute
-where
-    F: Handler<Args>,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    MethodRoute { methods: "PATCH", route: web::method(Method::PATCH).to(handler) }
-}
-
-fn delete<F, Args>(handler: F) -> MethodRoute
-where
-    F: Handler<Args>,
-    Args: actix_web::FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    MethodRoute { methods: "DELETE", route: web::method(Method::DELETE).to(handler) }
-}
-
-/// One path, with and without its slash.
-pub(crate) fn resource(config: &mut ServiceConfig, path: &str, routes: Vec<MethodRoute>) {
-    let allow = routes.iter().map(|route| route.methods).collect::<Vec<_>>().join(", ");
-    let refuse = move |_: Guest| {
-        let allow = allow.clone();
-        async move { Err::<&'static str, Error>(Error::MethodNotAllowed(allow)) }
-    };
-    let mut resource = web::resource([format!("{path}/"), path.to_owned()]);
-    for route in routes {
-        resource = resource.route(route.route);
+pub fn routes(config: &mut ServiceConfig) {
+    for (path, methods) in ROUTES {
+        config.service(resource::<Error>(path, methods));
     }
-    config.service(resource.default_service(web::to(refuse)));
-}
-
-/// What a path that is in no table gets.
-pub async fn not_found(_: Guest) -> Result<&'static str> {
-    Err(Error::NotFound)
 }
 
 /// The id in a path; a path without a number names nothing.

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::Body;
-use super::client::ClientAddress;
 use super::text::short;
 use crate::auth::{Auth, CurrentUser, PasswordChange};
 use crate::domain::{Invalid, RequestId};
 use crate::error::{Error, Result};
+use crate::http::ClientAddress;
 
 #[derive(Deserialize)]
 struct Request {

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::Body;
-use super::client::ClientAddress;
 use super::text::short;
 use crate::auth::Auth;
 use crate::domain::RequestId;
 use crate::error::Result;
+use crate::http::ClientAddress;
 
 /// A value of a wrong type is that field's fault, which an error may name, and not the whole body's.
 #[derive(Default, Deserialize)]

@@ -6,16 +6,19 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use rust_embed::Embed;
 
-use crate::api::{Https, get, resource};
 use crate::auth::Guest;
 use crate::error::{Error, Result};
+use crate::http::{Routes, Site, get, resource};
 
 /// Pages have no scripts, and nothing from elsewhere.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+pub const ROUTES: Routes = &[("/static/{file}", &[get(|r| r.to(file))]), ("", &[get(|r| r.to(front))])];
+
 pub fn routes(config: &mut ServiceConfig) {
-    resource(config, "/static/{file}", vec![get(file)]);
-    resource(config, "", vec![get(front)]);
+    for (path, methods) in ROUTES {
+        config.service(resource::<Error>(path, methods));
+    }
 }
 
 #[derive(Template)]
@@ -29,8 +32,8 @@ struct Front<'a> {
 async fn front(_: Guest, request: HttpRequest) -> Result<HttpResponse> {
     let host =
         request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8000");
-    let https = request.app_data::<web::Data<Https>>().is_some_and(|https| https.0);
-    let address = format!("{}://{host}", if https { "https" } else { "http" });
+    let is_https = Site::of(&request).is_https;
+    let address = format!("{}://{host}", if is_https { "https" } else { "http" });
     page(&Front { version: env!("CARGO_PKG_VERSION"), address: &address })
 }
 

@@ -18,126 +18,83 @@ mod settings;
 mod sign_in;
 mod users;
 
-pub use kit::{PageError, PublicOrigin, SiteTitle};
-pub use models::ModelSettings;
-pub use users::UserLimitDefaults;
+pub use kit::{PageError, SECTIONS, Section};
 
-use actix_web::http::Method;
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{FromRequest, Handler, Responder, Route, guard};
+use actix_web::web::{self, QueryConfig, ServiceConfig};
 
-use crate::auth::Guest;
-use crate::error::Error;
+use crate::http::{Routes, get, not_found, post, resource};
 
-/// The table of routes, below `/admin`.
-pub fn routes(config: &mut ServiceConfig) {
-    resource(config, "/admin", vec![get(home::show)]);
-    resource(config, "/admin/verify", vec![post(home::verify)]);
-    resource(config, "/admin/search", vec![get(search::show)]);
-    resource(config, "/admin/sign-in", vec![get(sign_in::show), post(sign_in::sign_in)]);
-    resource(config, "/admin/sign-out", vec![post(sign_in::sign_out)]);
-    resource(config, "/admin/first-run/{key}", vec![get(sign_in::show_first_run), post(sign_in::first_run)]);
-    resource(config, "/admin/settings", vec![get(settings::show), post(settings::store)]);
-    resource(config, "/admin/settings/theme", vec![post(settings::set_theme)]);
-    resource(config, "/admin/settings/sign-out-others", vec![post(settings::sign_out_others)]);
-    resource(config, "/admin/password", vec![get(settings::show_password), post(settings::change_password)]);
-    routes_of_users(config);
-    routes_of_chats(config);
-    // The rest of the panel is nowhere else.
-    config.service(web::resource("/admin/{rest:.*}").default_service(web::to(not_found)));
-}
-
-fn routes_of_users(config: &mut ServiceConfig) {
-    resource(config, "/admin/users", vec![get(users::list)]);
-    resource(config, "/admin/users/add", vec![get(users::show_add), post(users::add)]);
-    resource(config, "/admin/users/suggest", vec![get(users::suggest)]);
-    resource(config, "/admin/users/selected", vec![post(bulk::selected_users)]);
-    resource(config, "/admin/users/bulk-adjust", vec![post(bulk::adjust)]);
-    resource(config, "/admin/users/{id}", vec![get(users::show)]);
-    resource(config, "/admin/users/{id}/edit", vec![get(users::show_edit), post(users::edit)]);
-    resource(config, "/admin/users/{id}/adjust", vec![get(users::show_adjust), post(users::adjust)]);
-    resource(
-        config,
+/// The table of routes. `{id}` also matches words, so a path with a word is above the one with
+/// `{id}`.
+pub const ROUTES: Routes = &[
+    ("/admin", &[get(|r| r.to(home::show))]),
+    ("/admin/verify", &[post(|r| r.to(home::verify))]),
+    ("/admin/search", &[get(|r| r.to(search::show))]),
+    ("/admin/sign-in", &[get(|r| r.to(sign_in::show)), post(|r| r.to(sign_in::sign_in))]),
+    ("/admin/sign-out", &[post(|r| r.to(sign_in::sign_out))]),
+    ("/admin/first-run/{key}", &[get(|r| r.to(sign_in::show_first_run)), post(|r| r.to(sign_in::first_run))]),
+    ("/admin/settings", &[get(|r| r.to(settings::show)), post(|r| r.to(settings::store))]),
+    ("/admin/settings/theme", &[post(|r| r.to(settings::set_theme))]),
+    ("/admin/settings/sign-out-others", &[post(|r| r.to(settings::sign_out_others))]),
+    ("/admin/password", &[get(|r| r.to(settings::show_password)), post(|r| r.to(settings::change_password))]),
+    ("/admin/users", &[get(|r| r.to(users::list))]),
+    ("/admin/users/add", &[get(|r| r.to(users::show_add)), post(|r| r.to(users::add))]),
+    ("/admin/users/suggest", &[get(|r| r.to(users::suggest))]),
+    ("/admin/users/selected", &[post(|r| r.to(bulk::selected_users))]),
+    ("/admin/users/bulk-adjust", &[post(|r| r.to(bulk::adjust))]),
+    ("/admin/users/{id}", &[get(|r| r.to(users::show))]),
+    ("/admin/users/{id}/edit", &[get(|r| r.to(users::show_edit)), post(|r| r.to(users::edit))]),
+    ("/admin/users/{id}/adjust", &[get(|r| r.to(users::show_adjust)), post(|r| r.to(users::adjust))]),
+    (
         "/admin/users/{id}/password",
-        vec![get(users::show_password), post(users::set_password)],
-    );
-    resource(
-        config,
+        &[get(|r| r.to(users::show_password)), post(|r| r.to(users::set_password))],
+    ),
+    (
         "/admin/users/{id}/deactivate",
-        vec![get(users::show_deactivate), post(users::deactivate)],
-    );
-    resource(
-        config,
+        &[get(|r| r.to(users::show_deactivate)), post(|r| r.to(users::deactivate))],
+    ),
+    (
         "/admin/users/{id}/reactivate",
-        vec![get(users::show_reactivate), post(users::reactivate)],
-    );
-    resource(config, "/admin/users/{id}/log-out", vec![get(users::show_log_out), post(users::log_out)]);
-    resource(config, "/admin/users/{id}/anonymise", vec![get(users::show_anonymise), post(users::anonymise)]);
-    resource(config, "/admin/users/{id}/limits", vec![get(users::show_limits), post(users::limits)]);
-    resource(config, "/admin/users/{id}/history", vec![get(history::of_user)]);
-    resource(config, "/admin/auth-tokens", vec![get(auth_tokens::list)]);
-    resource(config, "/admin/auth-tokens/add", vec![get(auth_tokens::show_add), post(auth_tokens::add)]);
-    resource(config, "/admin/auth-tokens/selected", vec![post(bulk::selected_tokens)]);
-    resource(config, "/admin/auth-tokens/bulk-revoke", vec![post(bulk::revoke)]);
-    resource(config, "/admin/auth-tokens/{id}", vec![get(auth_tokens::show_edit), post(auth_tokens::edit)]);
-    let revoke = vec![get(auth_tokens::show_revoke), post(auth_tokens::revoke)];
-    resource(config, "/admin/auth-tokens/{id}/revoke", revoke);
-    resource(config, "/admin/auth-tokens/{id}/history", vec![get(history::of_token)]);
-}
+        &[get(|r| r.to(users::show_reactivate)), post(|r| r.to(users::reactivate))],
+    ),
+    ("/admin/users/{id}/log-out", &[get(|r| r.to(users::show_log_out)), post(|r| r.to(users::log_out))]),
+    (
+        "/admin/users/{id}/anonymise",
+        &[get(|r| r.to(users::show_anonymise)), post(|r| r.to(users::anonymise))],
+    ),
+    ("/admin/users/{id}/limits", &[get(|r| r.to(users::show_limits)), post(|r| r.to(users::limits))]),
+    ("/admin/users/{id}/history", &[get(|r| r.to(history::of_user))]),
+    ("/admin/auth-tokens", &[get(|r| r.to(auth_tokens::list))]),
+    ("/admin/auth-tokens/add", &[get(|r| r.to(auth_tokens::show_add)), post(|r| r.to(auth_tokens::add))]),
+    ("/admin/auth-tokens/selected", &[post(|r| r.to(bulk::selected_tokens))]),
+    ("/admin/auth-tokens/bulk-revoke", &[post(|r| r.to(bulk::revoke))]),
+    ("/admin/auth-tokens/{id}", &[get(|r| r.to(auth_tokens::show_edit)), post(|r| r.to(auth_tokens::edit))]),
+    (
+        "/admin/auth-tokens/{id}/revoke",
+        &[get(|r| r.to(auth_tokens::show_revoke)), post(|r| r.to(auth_tokens::revoke))],
+    ),
+    ("/admin/auth-tokens/{id}/history", &[get(|r| r.to(history::of_token))]),
+    ("/admin/chats", &[get(|r| r.to(chats::list))]),
+    ("/admin/chats/{id}", &[get(|r| r.to(chats::show))]),
+    ("/admin/chats/{id}/refund", &[get(|r| r.to(chats::show_refund)), post(|r| r.to(chats::refund))]),
+    ("/admin/chats/{id}/release", &[get(|r| r.to(chats::show_release)), post(|r| r.to(chats::release))]),
+    ("/admin/chats/{id}/history", &[get(|r| r.to(history::of_chat))]),
+    ("/admin/holds", &[get(|r| r.to(holds::list))]),
+    ("/admin/models", &[get(|r| r.to(models::list))]),
+    ("/admin/models/{id}", &[get(|r| r.to(models::show)), post(|r| r.to(models::edit))]),
+    ("/admin/models/{id}/history", &[get(|r| r.to(history::of_model))]),
+    ("/admin/ledger", &[get(|r| r.to(ledger::list))]),
+    ("/admin/bulk-operations", &[get(|r| r.to(bulk::list))]),
+    ("/admin/bulk-operations/{id}", &[get(|r| r.to(bulk::show))]),
+    ("/admin/bulk-operations/{id}/history", &[get(|r| r.to(history::of_bulk))]),
+    ("/admin/history", &[get(|r| r.to(history::list))]),
+];
 
-fn routes_of_chats(config: &mut ServiceConfig) {
-    resource(config, "/admin/chats", vec![get(chats::list)]);
-    resource(config, "/admin/chats/{id}", vec![get(chats::show)]);
-    resource(config, "/admin/chats/{id}/refund", vec![get(chats::show_refund), post(chats::refund)]);
-    resource(config, "/admin/chats/{id}/release", vec![get(chats::show_release), post(chats::release)]);
-    resource(config, "/admin/chats/{id}/history", vec![get(history::of_chat)]);
-    resource(config, "/admin/holds", vec![get(holds::list)]);
-    resource(config, "/admin/models", vec![get(models::list)]);
-    resource(config, "/admin/models/{id}", vec![get(models::show), post(models::edit)]);
-    resource(config, "/admin/models/{id}/history", vec![get(history::of_model)]);
-    resource(config, "/admin/ledger", vec![get(ledger::list)]);
-    resource(config, "/admin/bulk-operations", vec![get(bulk::list)]);
-    resource(config, "/admin/bulk-operations/{id}", vec![get(bulk::show)]);
-    resource(config, "/admin/bulk-operations/{id}/history", vec![get(history::of_bulk)]);
-    resource(config, "/admin/history", vec![get(history::list)]);
-}
-
-struct MethodRoute(&'static str, Route);
-
-fn get<F, Args>(handler: F) -> MethodRoute
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let get_or_head = guard::Any(guard::Get()).or(guard::Head());
-    MethodRoute("GET, HEAD", web::route().guard(get_or_head).to(handler))
-}
-
-fn post<F, Args>(handler: F) -> MethodRoute
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    MethodRoute("POST", web::method(Method::POST).to(handler))
-}
-
-/// One path, with and without its slash; another method gets 405 with `Allow`.
-fn resource(config: &mut ServiceConfig, path: &str, routes: Vec<MethodRoute>) {
-    let allow = routes.iter().map(|route| route.0).collect::<Vec<_>>().join(", ");
-    let refuse = move |guest: Result<Guest, Error>| {
-        let allow = allow.clone();
-        async move { Err::<&'static str, PageError>(guest.err().unwrap_or(Error::MethodNotAllowed(allow)).into()) }
-    };
-    let mut resource = web::resource([format!("{path}/"), path.to_owned()]);
-    for route in routes {
-        resource = resource.route(route.1);
+pub fn routes(config: &mut ServiceConfig) {
+    let queries = QueryConfig::default().error_handler(|_, _| PageError::BadQuery.into());
+    for (path, methods) in ROUTES {
+        config.service(resource::<PageError>(path, methods).app_data(queries.clone()));
     }
-    let queries = web::QueryConfig::default().error_handler(|_, _| PageError::BadQuery.into());
-    config.service(resource.app_data(queries).default_service(web::to(refuse)));
-}
-
-async fn not_found(guest: Result<Guest, Error>) -> Result<&'static str, PageError> {
-    Err(guest.err().unwrap_or(Error::NotFound).into())
+    // The rest of the panel is nowhere else.
+    config.service(web::resource("/admin/{rest:.*}").default_service(web::to(not_found::<PageError>)));
 }

@@ -7,14 +7,14 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::kit::PageError;
-use super::kit::SiteTitle;
 use super::kit::administrator::{Administrator, cookie_with, no_cookie, session_cookie, user_agent};
 use super::kit::form::Form;
 use super::kit::page::{go, page_with};
-use crate::api::{client_of, request_id_of};
 use crate::auth::{Auth, FirstSuperuser, Guest, SignIn};
+use crate::client_address::client_of;
 use crate::domain::SessionSecret;
 use crate::error::Error;
+use crate::http::{Site, request_id_of};
 
 #[derive(Deserialize)]
 pub(super) struct Next {
@@ -60,7 +60,7 @@ pub(super) async fn show(
     }
     let secret = guest_secret(&request)?;
     let page = SignInPage {
-        site: SiteTitle::of(&request),
+        site: Site::of(&request).title.clone(),
         csrf: secret.csrf_token().expose().to_owned(),
         next: safe_next(&query.next),
         username: "",
@@ -105,7 +105,7 @@ pub(super) async fn sign_in(
             let secret = guest_secret(&request)?;
             let csrf = secret.csrf_token().expose().to_owned();
             let page = SignInPage {
-                site: SiteTitle::of(&request),
+                site: Site::of(&request).title.clone(),
                 csrf,
                 next,
                 username: form.text("username"),
@@ -145,7 +145,7 @@ pub(super) async fn show_first_run(
     }
     let secret = guest_secret(&request)?;
     let csrf = secret.csrf_token().expose().to_owned();
-    let site = SiteTitle::of(&request);
+    let site = Site::of(&request).title.clone();
     let page = FirstRunPage { site, csrf, key: &key, username: "", errors: Vec::new() };
     answer(&request, actix_web::http::StatusCode::OK, &page, &secret)
 }
@@ -189,7 +189,7 @@ pub(super) async fn first_run(
     };
     let secret = guest_secret(&request)?;
     let csrf = secret.csrf_token().expose().to_owned();
-    let site = SiteTitle::of(&request);
+    let site = Site::of(&request).title.clone();
     let page = FirstRunPage { site, csrf, key: &key, username, errors };
     answer(&request, actix_web::http::StatusCode::BAD_REQUEST, &page, &secret)
 }

@@ -4,7 +4,7 @@
 mod connections;
 mod cors;
 mod housekeeping;
-mod manners;
+mod middleware;
 mod services;
 mod stop;
 
@@ -16,7 +16,7 @@ use actix_web::App;
 use actix_web::middleware::from_fn;
 
 pub use cors::cors;
-pub use manners::manners;
+pub use middleware::middleware;
 pub use services::{Services, routes};
 
 use crate::config::Config;
@@ -36,7 +36,7 @@ pub async fn serve(
     let origins = config.listen.cors_origins.clone();
     let workers = config.listen.workers.map_or_else(cores, usize::from);
     let (server, address) = connections::listen(config, workers, &services.memory, move || {
-        App::new().wrap(cors(&origins)).wrap(from_fn(manners)).configure(routes(app.clone()))
+        App::new().wrap(cors(&origins)).wrap(from_fn(middleware)).configure(routes(app.clone()))
     })?;
     let drain_delay = Duration::from_secs(config.listen.drain_delay);
     let stopper = actix_web::rt::spawn(stop_on_signal(server.handle(), services.clone(), drain_delay)?);

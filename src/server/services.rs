@@ -8,14 +8,16 @@ use tokio::runtime::Handle;
 
 use super::cores;
 use crate::administration::Bulk;
-use crate::api::{self, BodyTimeout, Https, LargeBodies, Readiness, StrictTransport};
+use crate::api::{self, LargeBodies};
 use crate::auth::{AccountRules, Auth, Hasher};
 use crate::chat::Toll;
 use crate::client_address::TrustedProxies;
 use crate::config::{Config, LoginErrors, Registration, Switch};
 use crate::db::Db;
+use crate::error::Error;
+use crate::http::{Readiness, Site, not_found};
 use crate::pages;
-use crate::panel::{self, ModelSettings, PublicOrigin, SiteTitle, UserLimitDefaults};
+use crate::panel;
 use crate::throttle::{MemoryBudget, Throttle};
 
 /// Everything that handlers use. Created once, shared by all workers.
@@ -27,15 +29,9 @@ pub struct Services {
     pub bulk: Data<Bulk>,
     pub readiness: Data<Readiness>,
     pub memory: Data<MemoryBudget>,
-    body_timeout: Data<BodyTimeout>,
     large_bodies: Data<LargeBodies>,
     proxies: Data<TrustedProxies>,
-    https: Data<Https>,
-    strict_transport: Data<StrictTransport>,
-    public_origin: Data<PublicOrigin>,
-    site_title: Data<SiteTitle>,
-    model_settings: Data<ModelSettings>,
-    user_limits: Data<UserLimitDefaults>,
+    site: Data<Site>,
 }
 
 impl Services {
@@ -58,7 +54,7 @@ impl Services {
         let is_throttled = config.accounts.throttle == Switch::On;
         let throttle = Throttle::new(is_throttled, config.limits.reads_per_minute);
         let responder = config.responder()?;
-        let named = responder.models().to_vec();
+        let site = site(config, responder.models().to_vec());
         let toll = Toll::new(db.clone(), responder, config.prices(), runtime);
         Ok(Services {
             auth: Data::new(Auth::new(db.clone(), hasher, throttle, rules)),
@@ -67,23 +63,26 @@ impl Services {
             bulk: Data::new(Bulk::default()),
             readiness: Data::new(Readiness::default()),
             memory: Data::new(MemoryBudget::new(config.listen.memory_budget * 1024 * 1024)),
-            body_timeout: Data::new(BodyTimeout(Duration::from_secs(config.listen.body_timeout))),
             large_bodies: Data::new(LargeBodies::default()),
             proxies: Data::new(config.listen.trusted_proxies.clone()),
-            https: Data::new(Https(config.is_https())),
-            strict_transport: Data::new(StrictTransport(config.strict_transport())),
-            public_origin: Data::new(PublicOrigin(config.public_origin())),
-            site_title: Data::new(SiteTitle(config.listen.site_title.clone())),
-            model_settings: Data::new(ModelSettings {
-                message_price: config.metering.chat_price,
-                max_output: config.upstream.upstream_max_output,
-                named,
-            }),
-            user_limits: Data::new(UserLimitDefaults {
-                concurrent_chats: config.limits.concurrent_chats,
-                requests_per_minute: i64::from(config.limits.requests_per_minute),
-            }),
+            site: Data::new(site),
         })
+    }
+}
+
+/// `models` has the names of the models on offer.
+fn site(config: &Config, models: Vec<String>) -> Site {
+    Site {
+        title: config.listen.site_title.clone(),
+        public_origin: config.public_origin(),
+        is_https: config.is_https(),
+        strict_transport: config.strict_transport(),
+        body_timeout: Duration::from_secs(config.listen.body_timeout),
+        message_price: config.metering.chat_price,
+        max_output: config.upstream.upstream_max_output,
+        models,
+        concurrent_chats: config.limits.concurrent_chats,
+        requests_per_minute: i64::from(config.limits.requests_per_minute),
     }
 }
 
@@ -102,18 +101,12 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.bulk)
             .app_data(services.readiness)
             .app_data(services.memory)
-            .app_data(services.body_timeout)
             .app_data(services.large_bodies)
             .app_data(services.proxies)
-            .app_data(services.https)
-            .app_data(services.strict_transport)
-            .app_data(services.public_origin)
-            .app_data(services.site_title)
-            .app_data(services.model_settings)
-            .app_data(services.user_limits)
+            .app_data(services.site)
             .configure(api::routes)
             .configure(pages::routes)
             .configure(panel::routes)
-            .default_service(web::to(api::not_found));
+            .default_service(web::to(not_found::<Error>));
     }
 }

@@ -1,18 +1,23 @@
 //! What no table of the contract mentions gets an error in the contract's shape all the same.
 
+use std::collections::BTreeMap;
+
 use rstest::rstest;
+use tollgate::{api, pages};
 
 use crate::support::On;
 use crate::support::app::{GUEST, TestApp};
 
-/// Every path of the server, with what `Allow` says.
-const PATHS: [(&str, &str); 16] = [
+/// Every path but the front page and those below `/v1`, with the value of `Allow`.
+const PATHS: [(&str, &str); 18] = [
     ("/chat", "POST"),
     ("/tokens", "GET, HEAD"),
     ("/balance", "GET, HEAD"),
     ("/register", "POST"),
     ("/login", "POST"),
     ("/logout", "POST"),
+    ("/conversations", "GET, HEAD, POST"),
+    ("/conversations/1", "GET, HEAD, PATCH, DELETE"),
     ("/me", "GET, HEAD"),
     ("/chats", "GET, HEAD"),
     ("/chats/1", "GET, HEAD"),
@@ -24,6 +29,20 @@ const PATHS: [(&str, &str); 16] = [
     ("/readyz", "GET, HEAD"),
     ("/static/tollgate.css", "GET, HEAD"),
 ];
+
+#[test]
+fn the_table_has_every_path_of_the_api_and_the_pages() {
+    let routes = api::ROUTES.iter().chain(pages::ROUTES);
+    let served = routes.filter(|(path, _)| !path.is_empty() && !path.starts_with("/v1/"));
+    let served: BTreeMap<String, String> = served
+        .map(|(path, methods)| {
+            let names: Vec<&str> = methods.iter().map(|method| method.name).collect();
+            (path.replace("{id}", "1").replace("{file}", "tollgate.css"), names.join(", "))
+        })
+        .collect();
+    let listed = PATHS.map(|(path, allow)| (path.to_owned(), allow.to_owned()));
+    assert_eq!(served, BTreeMap::from(listed));
+}
 
 /// No database has a say in these, so they run on one.
 #[actix_web::test]

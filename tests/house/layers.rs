@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, below, root};
 
 /// The modules of the crate from top to bottom. Each uses only those after it.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "main",
     "cli",
     "server",
@@ -18,6 +18,7 @@ const ORDER: [&str; 23] = [
     "account",
     "chat",
     "responder",
+    "http",
     "auth",
     "audit",
     "metering",

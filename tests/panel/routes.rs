@@ -1,12 +1,12 @@
 //! Every route of the panel, as each kind of visitor.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::BTreeMap;
 
 use rstest::rstest;
 use tollgate::domain::OperationId;
+use tollgate::panel::{ROUTES, SECTIONS};
 
-use super::route_table::For::{Everybody, Nobody, Staff, Superusers};
+use super::route_table::For::{self, Everybody, Nobody, Staff, Superusers};
 use super::route_table::{path, routes};
 use super::world::furnish;
 use crate::support::On;
@@ -20,15 +20,30 @@ async fn post(browser: &Browser<'_>, path: &str) -> Page {
 
 #[test]
 fn this_table_has_every_route_that_the_panel_has() {
-    let root = env!("CARGO_MANIFEST_DIR");
-    let source = fs::read_to_string(format!("{root}/src/admin/mod.rs")).unwrap();
-    let table = source.split("struct MethodRoute").next().unwrap_or_default();
-    let is_path = |text: &&str| text.starts_with("/admin/") || *text == "/admin";
-    let paths: BTreeSet<&str> =
-        table.split('"').filter(is_path).filter(|text| !text.contains("{rest")).collect();
-    let listed: BTreeSet<&str> = routes().map(|(path, _, _)| path).collect();
-    assert_eq!(paths, listed);
-    assert_eq!(listed.len(), routes().count(), "a route stands there twice");
+    let served = ROUTES.iter().map(|(path, methods)| {
+        let names: Vec<&str> = methods.iter().map(|method| method.name).collect();
+        (*path, names.join(", "))
+    });
+    let served: BTreeMap<&str, String> = served.collect();
+    let listed: BTreeMap<&str, String> =
+        routes().map(|(path, get, posts)| (path, allow(get, posts))).collect();
+    assert_eq!(served, listed);
+    assert_eq!((ROUTES.len(), routes().count()), (served.len(), listed.len()), "a route stands there twice");
+}
+
+#[test]
+fn each_section_of_the_navigation_is_a_page_of_the_table() {
+    for section in SECTIONS {
+        let path = section.path.trim_end_matches('/');
+        let page = routes().find(|(route, _, _)| *route == path);
+        assert!(page.is_some_and(|(_, get, _)| get == Staff), "{} leads to {path}", section.label);
+    }
+}
+
+/// The value of `Allow`.
+fn allow(get: For, posts: For) -> String {
+    let methods = [(get, "GET, HEAD"), (posts, "POST")].into_iter().filter(|(who, _)| *who != Nobody);
+    methods.map(|(_, methods)| methods).collect::<Vec<_>>().join(", ")
 }
 
 #[rstest]
@@ -160,8 +175,7 @@ async fn any_other_method_is_refused_with_those_that_are_allowed(#[values(On::Sq
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     for (route, get, posts) in routes() {
-        let methods = [(get, "GET, HEAD"), (posts, "POST")].into_iter().filter(|(who, _)| *who != Nobody);
-        let allow = methods.map(|(_, methods)| methods).collect::<Vec<_>>().join(", ");
+        let allow = allow(get, posts);
         for method in ["PUT", "PATCH", "DELETE", "OPTIONS"] {
             let answer = root.request(method, &path(route, &world)).send().await;
             answer.assert_status(405).assert_header("allow", &allow);

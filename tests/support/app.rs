@@ -1,4 +1,4 @@
-//! The whole server in the test's own process: the real routes and manners, on a database of the test's own. It
+//! The whole server in the test's own process: the real routes and middleware, on a database of the test's own. It
 //! speaks the language of the contract, so that a test reads like the sentence that it is named by.
 
 use std::cell::Cell;
@@ -23,7 +23,7 @@ use tokio::runtime::Handle;
 use tollgate::config::Config;
 use tollgate::db::Db;
 use tollgate::metering::verify::verify_at_rest;
-use tollgate::server::{self, Services, manners};
+use tollgate::server::{self, Services, middleware};
 
 pub use super::http::Answer;
 use super::server::PASSWORD;
@@ -70,7 +70,7 @@ impl TestApp {
         let services = Services::new(&config, db, Handle::current()).unwrap();
         let app = App::new()
             .wrap(server::cors(&config.listen.cors_origins))
-            .wrap(from_fn(manners))
+            .wrap(from_fn(middleware))
             .configure(server::routes(services.clone()));
         let service = init_service(app).await;
         let routes: Routes =

@@ -6,12 +6,14 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value};
 
-use super::super::event_stream;
-use super::super::idempotency::key_of;
-use super::super::large_body::{self, Large, LargeBodies};
-use super::super::receipt::{add_receipt, add_start};
 use super::request::CompletionRequest;
 use super::write::{Chunks, completion};
+use crate::api::admit::{Arrived, auth_token};
+use crate::api::answer::{Answer, answer};
+use crate::api::event_stream;
+use crate::api::idempotency::key_of;
+use crate::api::large_body::{self, Large, LargeBodies};
+use crate::api::receipt::{add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
 use crate::chat::{ChatRequest, Prompt, Toll};
 use crate::client_address::client_of;
@@ -27,66 +29,84 @@ pub(in crate::api) async fn create(
     http: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse> {
-    let from = client_of(&http);
-    let Ok(auth_token) = credentials.or(|| None) else { return Err(auth.refuse(None, from)) };
-    let counted = auth.count_message(auth_token, from).await?;
-    let mut large_for = None;
-    if counted.verdict.is_ok() && large_body::may_be_large(&http) {
-        // Who it is comes first: nobody else may make the server read so much.
-        large_for = Some(auth.current_user(auth_token).await?.user.id);
-    }
+    let auth_token = auth_token(&auth, credentials, || None, &http)?;
+    let counted = auth.count_message(auth_token, client_of(&http)).await?;
     let answered = match counted.verdict {
         Ok(()) => {
-            let body = large_body::json(&http, payload, &places, large_for).await;
-            if let Err(error @ Error::BodyCutShort) = body {
-                // actix drops a handler at its next await when the body breaks: now is the only moment to answer.
-                return Err(error);
-            }
-            match body.and_then(|body| parse(auth_token, body, &http)) {
-                Ok(request) => answer(&toll, request).await,
-                // 401 comes before every other refusal.
-                Err(error) => Err(auth.current_user(auth_token).await.err().unwrap_or(error)),
-            }
+            let body = read(&auth, auth_token, &places, &http, payload).await?;
+            complete(&auth, &toll, auth_token, body, &http).await
         }
         Err(error) => Err(error),
     };
-    if answered.is_ok() {
-        auth.used(auth_token);
-    }
-    let mut response = answered.unwrap_or_else(HttpResponse::from_error);
-    if let Some(allowed) = counted.allowed {
-        add_limits(&mut response, allowed);
-    }
-    Ok(response)
+    Ok(with_limits(answered, counted.allowed))
 }
 
-type Parsed = (ChatRequest, bool, bool);
+type Body = Large<Map<String, Value>>;
 
-fn parse(auth_token: TokenDigest, body: Large<Map<String, Value>>, http: &HttpRequest) -> Result<Parsed> {
+async fn read(
+    auth: &Auth,
+    auth_token: TokenDigest,
+    places: &LargeBodies,
+    http: &HttpRequest,
+    payload: web::Payload,
+) -> Result<Arrived<Body>> {
+    let large_for = if large_body::may_be_large(http) {
+        // Who it is comes first: nobody else may make the server read so much.
+        Some(auth.current_user(auth_token).await?.user.id)
+    } else {
+        None
+    };
+    Arrived::new(large_body::json(http, payload, places, large_for).await)
+}
+
+async fn complete(
+    auth: &Auth,
+    toll: &Toll,
+    auth_token: TokenDigest,
+    body: Arrived<Body>,
+    http: &HttpRequest,
+) -> Result<HttpResponse> {
+    let parsed = body.admit(auth, auth_token, |body| parse(auth_token, body, http)).await?;
+    let answer = answer(auth, toll, parsed.request, parsed.in_parts).await?;
+    Ok(respond(answer, parsed.include_usage))
+}
+
+struct Parsed {
+    request: ChatRequest,
+    in_parts: bool,
+    /// Whether a stream ends with the usage.
+    include_usage: bool,
+}
+
+fn parse(auth_token: TokenDigest, body: Body, http: &HttpRequest) -> Result<Parsed> {
     let unreadable = || Error::Invalid(Invalid::new("body", "give a JSON object"));
     let request = CompletionRequest::parse(body.json.ok_or_else(unreadable)?)?;
     let key = key_of(http)?.map(|key| (key, request.fingerprint()));
     let CompletionRequest { question, message, in_parts, include_usage } = request;
     let prompt = Prompt::Whole(question);
     let request = ChatRequest { auth_token, message, prompt, key, memory: body.memory };
-    Ok((request, in_parts, include_usage))
+    Ok(Parsed { request, in_parts, include_usage })
 }
 
-async fn answer(toll: &Toll, (request, in_parts, include_usage): Parsed) -> Result<HttpResponse> {
+fn respond(answer: Answer, include_usage: bool) -> HttpResponse {
     let mut response = HttpResponse::Ok();
-    if in_parts {
-        let opened = event_stream::open(toll, request).await?;
-        add_start(&mut response, &opened.stream.started);
-        let mut chunks = Chunks::new(&opened.stream.started, include_usage);
-        return Ok(event_stream::respond(response, opened, move |event| chunks.write(event)));
+    match answer {
+        Answer::Whole(receipt) => {
+            add_receipt(&mut response, &receipt);
+            response.json(completion(&receipt))
+        }
+        Answer::InParts(opened) => {
+            add_start(&mut response, &opened.stream.started);
+            let mut chunks = Chunks::new(&opened.stream.started, include_usage);
+            event_stream::respond(response, opened, move |event| chunks.write(event))
+        }
     }
-    let receipt = toll.chat(request).await?;
-    add_receipt(&mut response, &receipt);
-    Ok(response.json(completion(&receipt)))
 }
 
-/// The headers by which clients of the protocol pace themselves.
-fn add_limits(response: &mut HttpResponse, allowed: Allowed) {
+/// Adds the headers by which clients of the protocol pace themselves. `allowed` is `None` if there are no limits.
+fn with_limits(answered: Result<HttpResponse>, allowed: Option<Allowed>) -> HttpResponse {
+    let mut response = answered.unwrap_or_else(HttpResponse::from_error);
+    let Some(allowed) = allowed else { return response };
     let values = [
         ("x-ratelimit-limit-requests", allowed.limit.to_string()),
         ("x-ratelimit-remaining-requests", allowed.remaining.to_string()),
@@ -97,6 +117,7 @@ fn add_limits(response: &mut HttpResponse, allowed: Allowed) {
             response.headers_mut().insert(HeaderName::from_static(name), value);
         }
     }
+    response
 }
 
 /// A duration as Go writes it, which is how the protocol has it: `12ms`, `1.64s`, `6m0s`.

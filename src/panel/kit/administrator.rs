@@ -13,13 +13,13 @@ use actix_web::{FromRequest, HttpRequest, web};
 use super::error::PageError;
 use super::list::Habits;
 use super::message::Message;
-use super::site::SiteTitle;
 use super::zone::Zone;
-use crate::api::{Https, client_of, request_id_of};
 use crate::audit::Actor;
 use crate::auth::{Auth, Guest, SignedIn};
+use crate::client_address::client_of;
 use crate::domain::{CsrfToken, RequestId, SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
+use crate::http::{Site, request_id_of};
 use crate::models::{PanelSettings, Session, User};
 
 /// A member of the staff who is signed in. Staff may look at everything; see [`Superuser`].
@@ -80,7 +80,7 @@ impl Administrator {
             theme: THEMES.into_iter().find(|theme| *theme == settings.theme).unwrap_or("auto"),
             from: client_of(&request),
             request: request_id_of(&request),
-            site: SiteTitle::of(&request),
+            site: Site::of(&request).title.clone(),
             here: here(&request),
             user,
             session,
@@ -185,13 +185,9 @@ fn guest(request: &HttpRequest) -> PageError {
     }
 }
 
-fn is_https(request: &HttpRequest) -> bool {
-    request.app_data::<web::Data<Https>>().is_some_and(|https| https.0)
-}
-
 /// Under https the name's prefix makes browsers insist on Secure, the path `/` and this very host (RFC 6265bis).
 fn cookie_name(request: &HttpRequest) -> &'static str {
-    if is_https(request) { "__Host-tollgate_session" } else { "tollgate_session" }
+    if Site::of(request).is_https { "__Host-tollgate_session" } else { "tollgate_session" }
 }
 
 /// The secret that the browser holds: a session's, or that of a guest who opened the sign-in page.
@@ -206,7 +202,7 @@ pub(in crate::panel) fn cookie_with(request: &HttpRequest, secret: &SessionSecre
         .path("/")
         .http_only(true)
         .same_site(SameSite::Strict)
-        .secure(is_https(request))
+        .secure(Site::of(request).is_https)
         .finish()
 }
 
@@ -215,7 +211,7 @@ pub(in crate::panel) fn no_cookie(request: &HttpRequest) -> Cookie<'static> {
         .path("/")
         .http_only(true)
         .same_site(SameSite::Strict)
-        .secure(is_https(request))
+        .secure(Site::of(request).is_https)
         .finish();
     cookie.make_removal();
     cookie

@@ -8,8 +8,8 @@ use askama::Template;
 use url::form_urlencoded;
 
 use super::csp::CONTENT_SECURITY_POLICY;
-use super::site::{DEFAULT, SiteTitle};
 use crate::error::Error;
+use crate::http::Site;
 
 /// Why the panel does not show what was asked for.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl PageError {
 
     /// Returns the error's page, under the panel's own name.
     pub fn page_for(&self, request: &HttpRequest) -> HttpResponse {
-        self.page(&SiteTitle::of(request))
+        self.page(&Site::of(request).title)
     }
 
     /// What the operator has to know, if anything.
@@ -133,7 +133,7 @@ impl ResponseError for PageError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        self.page(DEFAULT)
+        self.page(&Site::default().title)
     }
 }
 

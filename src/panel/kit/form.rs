@@ -6,23 +6,16 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::web;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use url::form_urlencoded;
 
 use super::administrator::session_cookie;
 use super::error::PageError;
-use crate::api::BodyReader;
 use crate::domain::OperationId;
 use crate::error::Error;
+use crate::http::{BodyReader, MOST_BYTES, Site};
 
-/// The longest form, in bytes: a page of ticked rows is far below.
-const MOST_BYTES: usize = 512 * 1024;
 const MOST_FIELDS: usize = 5_000;
-
-/// The origin of `--public-url`; `None`: what the browser calls us by.
-#[derive(Clone, Debug)]
-pub struct PublicOrigin(pub Option<String>);
 
 /// The fields of a form that came from a page of ours.
 #[derive(Clone, Debug)]
@@ -120,8 +113,7 @@ fn check_origin(request: &HttpRequest) -> Result<(), PageError> {
 }
 
 fn our_origin(request: &HttpRequest) -> Option<String> {
-    let public = request.app_data::<web::Data<PublicOrigin>>().and_then(|origin| origin.0.clone());
-    public.or_else(|| {
+    Site::of(request).public_origin.clone().or_else(|| {
         let host = request.headers().get(header::HOST)?.to_str().ok()?;
         origin_of(&format!("http://{host}"))
     })

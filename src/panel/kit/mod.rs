@@ -13,13 +13,12 @@ pub(super) mod list;
 pub(super) mod message;
 pub(super) mod names;
 pub(super) mod page;
+mod sections;
 pub(super) mod sessions;
-mod site;
 pub(super) mod table;
 pub(super) mod verb;
 pub(super) mod zone;
 
 pub(super) use address::{From, back_to, id};
 pub use error::PageError;
-pub use form::PublicOrigin;
-pub use site::SiteTitle;
+pub use sections::{SECTIONS, Section};

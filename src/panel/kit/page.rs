@@ -9,22 +9,10 @@ use super::administrator::Administrator;
 use super::csp::CONTENT_SECURITY_POLICY;
 use super::format;
 use super::message::Message;
+use super::sections::SECTIONS;
 use super::zone::Zone;
 use crate::clock;
 use crate::error::{Error, Result};
-
-/// The places of the navigation: what each is called and where it is.
-const PLACES: [(&str, &str); 9] = [
-    ("Home", "/admin/"),
-    ("Users", "/admin/users/"),
-    ("Chats", "/admin/chats/"),
-    ("Holds", "/admin/holds/"),
-    ("Models", "/admin/models/"),
-    ("Auth tokens", "/admin/auth-tokens/"),
-    ("Ledger", "/admin/ledger/"),
-    ("Bulk operations", "/admin/bulk-operations/"),
-    ("History", "/admin/history/"),
-];
 
 /// What stands around the content of a page.
 pub(in crate::panel) struct Frame {
@@ -58,10 +46,10 @@ impl Frame {
     pub fn new(administrator: &Administrator, way: &[(&str, &str)]) -> Frame {
         let here = way.first().map_or("/admin/", |(_, href)| href);
         let href = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
-        let places = PLACES.iter().map(|(label, place)| Place {
-            label,
-            href: place,
-            is_current: href(here) == *place,
+        let places = SECTIONS.iter().map(|section| Place {
+            label: section.label,
+            href: section.path,
+            is_current: href(here) == section.path,
         });
         let mut breadcrumbs = vec![("Home".to_owned(), Some("/admin/".to_owned()))];
         for (number, (label, href)) in way.iter().enumerate() {

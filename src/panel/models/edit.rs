@@ -6,11 +6,12 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 
 use super::form::{conflicts, example, form, parse};
-use super::{ModelSettings, in_words, path, state};
+use super::{in_words, path, state};
 use crate::administration::{ModelEdit, ModelEdited, edit_model};
 use crate::audit::ObjectKind;
 use crate::auth::Auth;
 use crate::db::Db;
+use crate::http::Site;
 use crate::metering::Price;
 use crate::models::{AuditEntry, Model};
 use crate::panel::history::{Told, tell};
@@ -34,16 +35,16 @@ struct ModelPage {
     may_change: bool,
 }
 
-fn facts(model: &Model, settings: &ModelSettings) -> Vec<(&'static str, Cell)> {
-    let price = Price::of(model, settings.message_price);
-    let mut facts = vec![("State", state(model, settings)), ("Price", Cell::Text(in_words(price)))];
-    if let Some((cost, held)) = example(price, settings.max_output) {
+fn facts(model: &Model, site: &Site) -> Vec<(&'static str, Cell)> {
+    let price = Price::of(model, site.message_price);
+    let mut facts = vec![("State", state(model, site)), ("Price", Cell::Text(in_words(price)))];
+    if let Some((cost, held)) = example(price, site.max_output) {
         let text = format!(
             "A prompt of 1,000 tokens (about 4,000 bytes) and an answer of 500 cost {}. Held before: {}, the most that it \
              could come to with an answer of {} tokens.",
             format::tokens(cost),
             format::tokens(held),
-            format::tokens(settings.max_output.into())
+            format::tokens(site.max_output.into())
         );
         facts.push(("For example", Cell::Text(text)));
     }
@@ -60,7 +61,7 @@ async fn find(db: &Db, id: i64) -> Result<Model, PageError> {
 struct Desk<'a> {
     administrator: &'a Administrator,
     db: &'a Db,
-    settings: &'a ModelSettings,
+    site: &'a Site,
 }
 
 impl Desk<'_> {
@@ -84,7 +85,7 @@ impl Desk<'_> {
         let shown = ModelPage {
             frame: Frame::new(self.administrator, &way),
             form,
-            facts: facts(&model, self.settings),
+            facts: facts(&model, self.site),
             conflicts,
             history,
             may_change: self.administrator.may_change(),
@@ -98,11 +99,11 @@ pub(in crate::panel) async fn show(
     administrator: Administrator,
     place: Path<String>,
     db: Data<Db>,
-    settings: Data<ModelSettings>,
+    site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
     let model = find(&db, id(&place)?).await?;
     let form = form(&model);
-    let desk = Desk { administrator: &administrator, db: &db, settings: &settings };
+    let desk = Desk { administrator: &administrator, db: &db, site: &site };
     desk.answer(model, form, Vec::new(), StatusCode::OK).await
 }
 
@@ -111,10 +112,10 @@ pub(in crate::panel) async fn edit(
     place: Path<String>,
     sent: Form,
     auth: Data<Auth>,
-    settings: Data<ModelSettings>,
+    site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
     let administrator = administrator.0;
-    let desk = Desk { administrator: &administrator, db: &auth.db, settings: &settings };
+    let desk = Desk { administrator: &administrator, db: &auth.db, site: &site };
     let model = find(&auth.db, id(&place)?).await?;
     let wanted = match parse(&sent) {
         Ok(wanted) => wanted,

@@ -4,8 +4,9 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use askama::Template;
 
-use super::{ModelSettings, in_words, path, state};
+use super::{in_words, path, state};
 use crate::db::Db;
+use crate::http::Site;
 use crate::metering::Price;
 use crate::models::Model;
 use crate::panel::kit::PageError;
@@ -21,12 +22,12 @@ struct ModelsPage {
     models: Table,
 }
 
-fn table(models: &[Model], settings: &ModelSettings) -> Table {
+fn table(models: &[Model], site: &Site) -> Table {
     let row = |model: &Model| {
         vec![
             Cell::Main { text: model.name.clone(), href: path(model.id) },
-            state(model, settings),
-            Cell::Text(in_words(Price::of(model, settings.message_price))),
+            state(model, site),
+            Cell::Text(in_words(Price::of(model, site.message_price))),
         ]
     };
     Table {
@@ -39,9 +40,9 @@ fn table(models: &[Model], settings: &ModelSettings) -> Table {
 pub(in crate::panel) async fn list(
     administrator: Administrator,
     db: Data<Db>,
-    settings: Data<ModelSettings>,
+    site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
     let models = db.read(|conn| Ok(Model::all(conn)?)).await?;
     let frame = Frame::new(&administrator, &[("Models", "/admin/models/")]);
-    page(&ModelsPage { frame, models: table(&models, &settings) }).map_err(PageError::from)
+    page(&ModelsPage { frame, models: table(&models, &site) }).map_err(PageError::from)
 }

@@ -7,21 +7,11 @@ mod list;
 pub(super) use edit::{edit, show};
 pub(super) use list::list;
 
+use crate::http::Site;
 use crate::metering::Price;
 use crate::models::Model;
 use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Tone};
-
-/// What the settings say of models.
-#[derive(Clone, Debug)]
-pub struct ModelSettings {
-    /// What a message costs where a model has no price of its own (`--chat-price`).
-    pub message_price: i64,
-    /// The most tokens of an answer (`--upstream-max-output`).
-    pub max_output: u32,
-    /// The models that are named (`--upstream-models`); none, where the dummy answers.
-    pub named: Vec<String>,
-}
 
 /// Where a model's page is.
 fn path(id: i64) -> String {
@@ -43,8 +33,8 @@ fn in_words(price: Price) -> String {
     }
 }
 
-fn state(model: &Model, settings: &ModelSettings) -> Cell {
-    if !settings.named.contains(&model.name) {
+fn state(model: &Model, site: &Site) -> Cell {
+    if !site.models.contains(&model.name) {
         Cell::badge("not in the settings", Tone::Plain)
     } else if model.is_withdrawn {
         Cell::badge("withdrawn", Tone::Warning)

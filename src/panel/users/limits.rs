@@ -10,6 +10,7 @@ use crate::administration::{LimitsSet, MOST_LIMIT, set_limits, whole_number};
 use crate::auth::Auth;
 use crate::domain::Invalid;
 use crate::error::Result;
+use crate::http::Site;
 use crate::models::{User, UserLimits};
 use crate::panel::kit::administrator::Superuser;
 use crate::panel::kit::fields::{Field, FormView, Kind};
@@ -18,13 +19,6 @@ use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Frame, go, page_with};
 use crate::panel::kit::{PageError, format, id};
-
-/// The limits that the settings have for whoever has none of their own.
-#[derive(Clone, Copy, Debug)]
-pub struct UserLimitDefaults {
-    pub concurrent_chats: i64,
-    pub requests_per_minute: i64,
-}
 
 #[derive(Template)]
 #[template(path = "admin/edit_user.html")]
@@ -39,10 +33,10 @@ const CHATS: (&str, &str) = ("concurrent_chats", "Chats at once");
 const REQUESTS: (&str, &str) = ("requests_per_minute", "Requests a minute");
 
 /// What holds for a user, for the user's page.
-pub(super) fn facts(user: &User, defaults: UserLimitDefaults) -> Vec<(&'static str, Cell)> {
+pub(super) fn facts(user: &User, site: &Site) -> Vec<(&'static str, Cell)> {
     vec![
-        (CHATS.1, Cell::Text(in_words(user.concurrent_chats, defaults.concurrent_chats))),
-        (REQUESTS.1, Cell::Text(in_words(user.requests_per_minute, defaults.requests_per_minute))),
+        (CHATS.1, Cell::Text(in_words(user.concurrent_chats, site.concurrent_chats))),
+        (REQUESTS.1, Cell::Text(in_words(user.requests_per_minute, site.requests_per_minute))),
     ]
 }
 

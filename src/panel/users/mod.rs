@@ -15,7 +15,6 @@ pub(super) use add::{add, show_add};
 pub(super) use anonymise::{anonymise, show_anonymise};
 pub(super) use balance::{adjust, show_adjust};
 pub(super) use edit::{edit, show_edit};
-pub use limits::UserLimitDefaults;
 pub(super) use limits::{limits, show_limits};
 pub(super) use list::{USERS, balances_behind, by_balance, list};
 pub(super) use password::{set_password, show_password};

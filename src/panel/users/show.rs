@@ -5,10 +5,11 @@ use actix_web::web::{Data, Path, Query};
 use askama::Template;
 
 use super::list::rights;
-use super::{UserLimitDefaults, limits, path};
+use super::{limits, path};
 use crate::auth::Auth;
 use crate::db::DbConnection;
 use crate::error::Result;
+use crate::http::Site;
 use crate::models::{AuditEntry, AuthToken, Chat, Keyset, LedgerEntry, Session, User};
 use crate::panel::auth_tokens::AUTH_TOKENS;
 use crate::panel::chats::CHATS;
@@ -87,7 +88,7 @@ pub(in crate::panel) async fn show(
     place: Path<String>,
     from: Query<From>,
     auth: Data<Auth>,
-    defaults: Data<UserLimitDefaults>,
+    site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
     let (user_id, now) = (id(&place)?, crate::clock::now());
     let idle_since = now - auth.rules.session_idle;
@@ -115,7 +116,7 @@ pub(in crate::panel) async fn show(
         chats: Table::of(&CHATS, &found.chats, &["User"], "No chats yet."),
         tokens: tokens_table(&found.tokens, administrator.may_change()),
         sessions: sessions_table(&found.sessions, administrator.session.id),
-        limits: limits::facts(&found.user, **defaults),
+        limits: limits::facts(&found.user, &site),
         history: found.history,
         may_change: administrator.may_change(),
         edit: edit_href(user_id, &from.list),

@@ -1,4 +1,4 @@
-//! Where a request comes from: the peer's address, or what a trusted proxy says of it.
+//! The client of a request, and the id of the request.
 
 use std::future::{Ready, ready};
 use std::net::IpAddr;
@@ -10,17 +10,9 @@ use crate::client_address::client_of;
 use crate::domain::RequestId;
 use crate::error::{Error, Result};
 
-/// Whether clients reach the server over https, by way of a proxy: `--public-url` tells.
-#[derive(Clone, Copy, Debug)]
-pub struct Https(pub bool);
-
-/// The value of `Strict-Transport-Security`. `None` if the header is not sent.
-#[derive(Clone, Copy, Debug)]
-pub struct StrictTransport(pub Option<&'static str>);
-
 /// The client's address, for throttles and the log.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ClientAddress(pub IpAddr);
+pub struct ClientAddress(pub IpAddr);
 
 impl FromRequest for ClientAddress {
     type Error = Error;
@@ -41,6 +33,6 @@ impl FromRequest for RequestId {
 }
 
 /// Returns the id that the response has in `X-Request-Id`.
-pub(crate) fn request_id_of(request: &HttpRequest) -> RequestId {
+pub fn request_id_of(request: &HttpRequest) -> RequestId {
     request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::generate)
 }

@@ -1,5 +1,6 @@
-//! What is the same for every request: an id, a bound on the head, security headers, errors in the shape that the
-//! client asked for, and one line in the log. The line never holds a password, an auth token or a message.
+//! What is the same for every request: an id, a bound on the head, security headers, errors in the
+//! format that the client asked for, and one line in the log. The line never has a password, an auth
+//! token or a message.
 
 use std::time::Instant;
 
@@ -12,9 +13,10 @@ use actix_web::web::Data;
 use actix_web::{HttpMessage, ResponseError};
 
 use super::connections::Exchange;
-use crate::api::{self, Readiness, StrictTransport, client_of};
+use crate::client_address::client_of;
 use crate::domain::RequestId;
 use crate::error::Error;
+use crate::http::{MOST_BYTES, Readiness, Site};
 use crate::panel::PageError;
 
 /// The longest request line and headers together, in bytes.
@@ -23,7 +25,7 @@ const MOST_HEAD_BYTES: usize = 16 * 1024;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The middleware around everything.
-pub async fn manners<B: MessageBody + 'static>(
+pub async fn middleware<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
@@ -32,8 +34,8 @@ pub async fn manners<B: MessageBody + 'static>(
     let id = RequestId::generate();
     request.extensions_mut().insert(id);
     let id = id.to_string();
-    let shape = Shape::of(&request);
-    let transport = request.app_data::<Data<StrictTransport>>().and_then(|transport| transport.0);
+    let format = ErrorFormat::of(&request);
+    let transport = Site::of(request.request()).strict_transport;
     // If the connection were kept, it would be closed in the middle of its next request.
     let drains = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_draining());
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
@@ -42,10 +44,10 @@ pub async fn manners<B: MessageBody + 'static>(
         next.call(request).await?.map_into_boxed_body()
     };
     if let Some(error) = response.response().error()
-        && let Some(mut shaped) = shaped(response.request().clone(), error, shape)
+        && let Some(mut formatted) = formatted(response.request().clone(), error, format)
     {
-        keep_headers(response.headers(), shaped.headers_mut());
-        response = shaped;
+        keep_headers(response.headers(), formatted.headers_mut());
+        response = formatted;
     }
     add_headers(response.headers_mut(), &id, transport);
     if drains {
@@ -55,9 +57,9 @@ pub async fn manners<B: MessageBody + 'static>(
     Ok(exchange.respond(response))
 }
 
-/// What an error looks like.
+/// The format of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shape {
+enum ErrorFormat {
     /// The old contract's, which errors have by themselves.
     Contract,
     /// RFC 9457.
@@ -66,32 +68,32 @@ enum Shape {
     OpenAi { has_key: bool },
 }
 
-impl Shape {
-    fn of(request: &ServiceRequest) -> Shape {
+impl ErrorFormat {
+    fn of(request: &ServiceRequest) -> ErrorFormat {
         if request.path() == "/v1" || request.path().starts_with("/v1/") {
-            Shape::OpenAi { has_key: request.headers().contains_key("idempotency-key") }
+            ErrorFormat::OpenAi { has_key: request.headers().contains_key("idempotency-key") }
         } else if wants_problem(request.headers()) {
-            Shape::Problem
+            ErrorFormat::Problem
         } else {
-            Shape::Contract
+            ErrorFormat::Contract
         }
     }
 
     fn response(self, error: &Error) -> actix_web::HttpResponse {
         match self {
-            Shape::Contract => error.error_response(),
-            Shape::Problem => error.problem(),
-            Shape::OpenAi { has_key } => error.openai_response(has_key),
+            ErrorFormat::Contract => error.error_response(),
+            ErrorFormat::Problem => error.problem(),
+            ErrorFormat::OpenAi { has_key } => error.openai_response(has_key),
         }
     }
 }
 
-/// Logs what the operator has to know of an error, and gives it the shape that the client asked for. `None`: it
-/// has that shape already.
-fn shaped(
+/// Logs what the operator has to know of an error, and returns it in the format that the client
+/// asked for. `None`: it has that format already.
+fn formatted(
     request: actix_web::HttpRequest,
     error: &actix_web::Error,
-    shape: Shape,
+    format: ErrorFormat,
 ) -> Option<ServiceResponse<BoxBody>> {
     if let Some(page) = error.as_error::<PageError>() {
         page.log();
@@ -101,20 +103,20 @@ fn shaped(
     match error.as_error::<Error>() {
         Some(ours) => {
             ours.log();
-            (shape != Shape::Contract).then(|| ServiceResponse::new(request, shape.response(ours)))
+            (format != ErrorFormat::Contract).then(|| ServiceResponse::new(request, format.response(ours)))
         }
         // An error of actix itself: its own body is plain text, and may say more than it should.
         None => {
             let ours = match error.as_response_error().status_code() {
                 StatusCode::NOT_FOUND => Error::NotFound,
-                StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge(api::MOST_BYTES),
+                StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge(MOST_BYTES),
                 status if status.is_client_error() => {
                     Error::Invalid(crate::domain::Invalid::new("request", "correct its form"))
                 }
                 _ => Error::Internal(error.to_string()),
             };
             ours.log();
-            Some(ServiceResponse::new(request, shape.response(&ours)))
+            Some(ServiceResponse::new(request, format.response(&ours)))
         }
     }
 }

@@ -1,0 +1,56 @@
+//! Who sends a message, and whether it is one. `/chat/` and `/v1/chat/completions` share this.
+
+use actix_web::HttpRequest;
+
+use crate::auth::{Auth, Credentials};
+use crate::client_address::client_of;
+use crate::domain::TokenDigest;
+use crate::error::{Error, Result};
+
+/// Returns the auth token of the `Authorization` header, or the one in the body if there is no
+/// header.
+///
+/// # Errors
+/// There is none. The request counts as a guest's.
+pub(super) fn auth_token(
+    auth: &Auth,
+    credentials: Credentials,
+    in_body: impl FnOnce() -> Option<TokenDigest>,
+    http: &HttpRequest,
+) -> Result<TokenDigest> {
+    credentials.or(in_body).map_err(|_| auth.refuse(None, client_of(http)))
+}
+
+/// A body that has arrived, or an error that may wait until it is known who sends it.
+pub(super) struct Arrived<Body>(Result<Body>);
+
+impl<Body> Arrived<Body> {
+    /// Call this right after reading the body.
+    ///
+    /// # Errors
+    /// [`Error::BodyCutShort`]: actix drops a handler at its next await if the body broke off, so
+    /// this is the only moment to respond.
+    pub fn new(body: Result<Body>) -> Result<Arrived<Body>> {
+        match body {
+            Err(error @ Error::BodyCutShort) => Err(error),
+            body => Ok(Arrived(body)),
+        }
+    }
+
+    /// Returns the request that `parse` makes of the body.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] if the auth token is not valid, whatever else is wrong. Otherwise the
+    /// error of reading or parsing the body.
+    pub async fn admit<Request>(
+        self,
+        auth: &Auth,
+        auth_token: TokenDigest,
+        parse: impl FnOnce(Body) -> Result<Request>,
+    ) -> Result<Request> {
+        match self.0.and_then(parse) {
+            Ok(request) => Ok(request),
+            Err(error) => Err(auth.current_user(auth_token).await.err().unwrap_or(error)),
+        }
+    }
+}

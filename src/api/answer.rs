@@ -1,0 +1,24 @@
+//! The answer to a message, whole or part by part.
+
+use super::event_stream::{self, Opened};
+use crate::auth::Auth;
+use crate::chat::{ChatRequest, Receipt, Toll};
+use crate::error::Result;
+
+/// The answer to a message.
+pub(super) enum Answer {
+    Whole(Receipt),
+    InParts(Opened),
+}
+
+/// Charges a message and returns its answer: whole, or with `in_parts` as soon as it begins.
+pub(super) async fn answer(auth: &Auth, toll: &Toll, request: ChatRequest, in_parts: bool) -> Result<Answer> {
+    let auth_token = request.auth_token;
+    let answer = if in_parts {
+        Answer::InParts(event_stream::open(toll, request).await?)
+    } else {
+        Answer::Whole(toll.chat(request).await?)
+    };
+    auth.used(auth_token);
+    Ok(answer)
+}

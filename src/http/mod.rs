@@ -1,0 +1,14 @@
+//! What the API, the panel and the pages share: routes as data, bodies read within limits, the
+//! settings of the site, and the client of a request.
+
+mod body;
+mod client;
+mod readiness;
+mod route;
+mod state;
+
+pub use body::{BodyReader, FREE_BYTES, HeldBody, MOST_BYTES, declared_length};
+pub use client::{ClientAddress, request_id_of};
+pub use readiness::Readiness;
+pub use route::{MethodRoute, Routes, delete, get, not_found, patch, post, resource};
+pub use state::Site;

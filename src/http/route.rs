@@ -1,0 +1,66 @@
+//! Routes as data: a table is a constant, which tests read, too.
+
+use actix_web::http::Method;
+use actix_web::web;
+use actix_web::{Resource, Route, guard};
+
+use crate::auth::Guest;
+use crate::error::Error;
+
+/// A table of routes: each path, without a slash at its end, and its methods. Routes are tried in
+/// this order.
+pub type Routes = &'static [(&'static str, &'static [MethodRoute])];
+
+/// One method of a path, and its handler.
+pub struct MethodRoute {
+    /// The method's name, as `Allow` lists it.
+    pub name: &'static str,
+    route: fn() -> Route,
+    /// Adds the handler. Each handler has a type of its own, which a table cannot name, so it is
+    /// inside a function.
+    serve: fn(Route) -> Route,
+}
+
+/// GET and HEAD, for example `get(|r| r.to(show))`.
+pub const fn get(serve: fn(Route) -> Route) -> MethodRoute {
+    let route = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+    MethodRoute { name: "GET, HEAD", route, serve }
+}
+
+pub const fn post(serve: fn(Route) -> Route) -> MethodRoute {
+    MethodRoute { name: "POST", route: || web::method(Method::POST), serve }
+}
+
+pub const fn patch(serve: fn(Route) -> Route) -> MethodRoute {
+    MethodRoute { name: "PATCH", route: || web::method(Method::PATCH), serve }
+}
+
+pub const fn delete(serve: fn(Route) -> Route) -> MethodRoute {
+    MethodRoute { name: "DELETE", route: || web::method(Method::DELETE), serve }
+}
+
+/// Serves one path of a table, with and without a slash at its end. Any other method gets a 405
+/// with `Allow`. `E` is the type of errors in this part of the site.
+pub fn resource<E>(path: &str, methods: &[MethodRoute]) -> Resource
+where
+    E: From<Error> + Into<actix_web::Error> + 'static,
+{
+    let allow = methods.iter().map(|method| method.name).collect::<Vec<_>>().join(", ");
+    let refuse = move |guest: Result<Guest, Error>| {
+        let allow = allow.clone();
+        async move { refuse::<E>(guest, Error::MethodNotAllowed(allow)) }
+    };
+    let resource = web::resource([format!("{path}/"), path.to_owned()]);
+    let serve = |resource: Resource, method: &MethodRoute| resource.route((method.serve)((method.route)()));
+    methods.iter().fold(resource, serve).default_service(web::to(refuse))
+}
+
+/// Responds to a path that is in no table.
+pub async fn not_found<E: From<Error>>(guest: Result<Guest, Error>) -> Result<&'static str, E> {
+    refuse(guest, Error::NotFound)
+}
+
+/// The limit of the client's address comes first.
+fn refuse<E: From<Error>>(guest: Result<Guest, Error>, error: Error) -> Result<&'static str, E> {
+    Err(guest.err().unwrap_or(error).into())
+}

@@ -1,0 +1,57 @@
+//! The settings that handlers and the middleware read.
+
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::web::Data;
+
+/// The settings that handlers and the middleware read. The server fills it from the command line;
+/// handlers take it as `Data<Site>`.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// What the panel is called (`--site-title`).
+    pub title: String,
+    /// The origin of `--public-url`. `None`: the site is at the address that browsers use.
+    pub public_origin: Option<String>,
+    /// Whether clients use https, through a proxy (`--public-url` has the scheme).
+    pub is_https: bool,
+    /// The value of `Strict-Transport-Security`. `None` if the header is not sent.
+    pub strict_transport: Option<&'static str>,
+    /// Time limit for a whole body to arrive, before the extra time for its length. actix has no
+    /// such limit.
+    pub body_timeout: Duration,
+    /// The price of a message where its model has no price of its own (`--chat-price`).
+    pub message_price: i64,
+    /// The most tokens of an answer (`--upstream-max-output`).
+    pub max_output: u32,
+    /// The names of `--upstream-models`. Empty if the dummy answers.
+    pub models: Vec<String>,
+    /// The number of chats at once, for users without their own limit.
+    pub concurrent_chats: i64,
+    /// The number of messages a minute, for users without their own limit.
+    pub requests_per_minute: i64,
+}
+
+impl Default for Site {
+    fn default() -> Site {
+        Site {
+            title: "Tollgate".to_owned(),
+            public_origin: None,
+            is_https: false,
+            strict_transport: None,
+            body_timeout: Duration::from_secs(15),
+            message_price: 0,
+            max_output: 0,
+            models: Vec::new(),
+            concurrent_chats: 0,
+            requests_per_minute: 0,
+        }
+    }
+}
+
+impl Site {
+    /// Returns the settings of the server that a request came to.
+    pub fn of(request: &HttpRequest) -> Data<Site> {
+        request.app_data::<Data<Site>>().cloned().unwrap_or_default()
+    }
+}
