@@ -21,8 +21,8 @@ use crate::models::{AuditEntry, AuthToken, BulkOperation, Chat, Model, User};
 /// Entries on the history page of one object; the list has the rest.
 const SHOWN: i64 = 200;
 
-/// An entry as it is told.
-pub(super) struct Told {
+/// An audit entry as the history shows it.
+pub(super) struct HistoryLine {
     pub at: NaiveDateTime,
     pub actor: Cell,
     pub action: String,
@@ -32,10 +32,10 @@ pub(super) struct Told {
     pub changes: Cell,
 }
 
-/// Gives entries the names of whoever did it and of what it was done to.
-pub(super) fn tell(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<Vec<Told>> {
+/// Finds the names of actors and objects, and makes a line of each entry.
+pub(super) fn describe(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<Vec<HistoryLine>> {
     let named = named(conn, entries)?;
-    let told = named.iter().map(|entry| Told {
+    let lines = named.iter().map(|entry| HistoryLine {
         at: entry.row.created_at,
         actor: entry.actor(entry.row.actor_id),
         action: entry.row.action.clone(),
@@ -44,7 +44,7 @@ pub(super) fn tell(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<
         note: entry.row.note.clone(),
         changes: Cell::changes(entry.row.changes()),
     });
-    Ok(told.collect())
+    Ok(lines.collect())
 }
 
 fn named(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<Vec<Named<AuditEntry>>> {
@@ -76,7 +76,7 @@ fn kind_path(kind: &str) -> Option<&'static str> {
     }
 }
 
-const fn of_action(value: &'static str, condition: fn(&super::kit::list::Asked) -> Condition) -> Choice {
+const fn of_action(value: &'static str, condition: fn(&super::kit::list::ListParams) -> Condition) -> Choice {
     Choice { value, label: value, condition }
 }
 
@@ -158,8 +158,8 @@ pub(super) static HISTORY: List<Named<AuditEntry>> = List {
     ],
     search: Some(Search {
         help: None,
-        find: |conn, asked, query| {
-            between_ids(conn, asked, query, "audit_log")?;
+        find: |conn, params, query| {
+            between_ids(conn, params, query, "audit_log")?;
             Ok(Searched::Narrowed)
         },
     }),
@@ -187,7 +187,7 @@ pub(super) async fn list(
 #[template(path = "admin/history.html")]
 struct ObjectPage {
     frame: Frame,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
     /// There is more than is shown.
     is_cut: bool,
     object: String,
@@ -223,7 +223,7 @@ async fn of_object(
         if entries.is_empty() && !exists(conn, kind, object_id)? {
             return Ok(None);
         }
-        tell(conn, entries).map(Some)
+        describe(conn, entries).map(Some)
     };
     let path = kind_path(kind.as_str()).unwrap_or("/admin/");
     let Some(mut history) = db.read(read).await? else {

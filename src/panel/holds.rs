@@ -73,12 +73,16 @@ pub(super) static HOLDS: List<Named<Chat>> = List {
                 Choice {
                     value: "yes",
                     label: "Yes",
-                    condition: |asked| Condition::tested("holds.deadline < ?", vec![Value::Time(asked.now)]),
+                    condition: |params| {
+                        Condition::tested("holds.deadline < ?", vec![Value::Time(params.now)])
+                    },
                 },
                 Choice {
                     value: "no",
                     label: "No",
-                    condition: |asked| Condition::tested("holds.deadline >= ?", vec![Value::Time(asked.now)]),
+                    condition: |params| {
+                        Condition::tested("holds.deadline >= ?", vec![Value::Time(params.now)])
+                    },
                 },
             ]),
         },

@@ -7,7 +7,7 @@ use askama::Template;
 use super::kit::PageError;
 use super::kit::administrator::Administrator;
 use super::kit::list::{
-    Asked, Cell, Choice, Column, Filter, FilterKind, List, ListView, Search, Searched, Sort, Tone,
+    Cell, Choice, Column, Filter, FilterKind, List, ListParams, ListView, Search, Searched, Sort, Tone,
     between_ids, read,
 };
 use super::kit::names::Named;
@@ -137,12 +137,12 @@ fn chat(entry: &Named<LedgerEntry>) -> Cell {
     })
 }
 
-fn find(conn: &mut DbConnection, asked: &Asked, query: &mut ListQuery) -> Result<Searched> {
-    if !asked.words.is_empty() {
-        let id = asked.words.trim_start_matches('#').parse().ok();
+fn find(conn: &mut DbConnection, params: &ListParams, query: &mut ListQuery) -> Result<Searched> {
+    if !params.words.is_empty() {
+        let id = params.words.trim_start_matches('#').parse().ok();
         query.among = Some(id.into_iter().collect());
     }
-    between_ids(conn, asked, query, "ledger_entries")?;
+    between_ids(conn, params, query, "ledger_entries")?;
     Ok(Searched::Narrowed)
 }
 
@@ -165,10 +165,10 @@ pub(super) async fn list(
     let query = request.query_string().to_owned();
     let wants_sums = url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "sums");
     let sums = if wants_sums {
-        let habits = administrator.habits();
+        let preferences = administrator.preferences();
         db.read(move |conn| {
-            let asked = Asked::read(&LEDGER, &query, conn, habits, clock::now())?;
-            sums(conn, &asked).map(Some)
+            let params = ListParams::read(&LEDGER, &query, conn, preferences, clock::now())?;
+            sums(conn, &params).map(Some)
         })
         .await?
     } else {
@@ -179,8 +179,8 @@ pub(super) async fn list(
     page(&LedgerPage { frame, list, sums, sum_up }).map_err(PageError::from)
 }
 
-fn sums(conn: &mut DbConnection, asked: &Asked) -> Result<Sums> {
-    let mut query = asked.query(&LEDGER);
-    find(conn, asked, &mut query)?;
+fn sums(conn: &mut DbConnection, params: &ListParams) -> Result<Sums> {
+    let mut query = params.query(&LEDGER);
+    find(conn, params, &mut query)?;
     Ok(query.sums(conn, "ledger_entries.amount", MOST_SUMMED)?)
 }

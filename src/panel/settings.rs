@@ -116,7 +116,7 @@ pub(super) async fn store(
     match parse(&sent, administrator.user.id) {
         Ok(settings) => {
             store_settings(&auth.db, settings).await?;
-            administrator.tell(&auth, Message::success("Your settings were saved.")).await?;
+            administrator.leave_message(&auth, Message::success("Your settings were saved.")).await?;
             Ok(go("/admin/settings/"))
         }
         Err(faults) => {
@@ -147,7 +147,7 @@ pub(super) async fn sign_out_others(
     let ended = auth.sign_out_others(user_id, keep, administrator.actor()).await?;
     let text =
         format!("{} ended.", format::counted(ended as i64, "other session was", "other sessions were"));
-    administrator.tell(&auth, Message::success(text)).await?;
+    administrator.leave_message(&auth, Message::success(text)).await?;
     Ok(go("/admin/settings/"))
 }
 
@@ -186,7 +186,7 @@ pub(super) async fn change_password(
     match auth.change_own_password(administrator.user.clone(), administrator.session.id, change).await {
         Ok(secret) => {
             let text = "Your password was changed. Your other sessions and your auth tokens have ended.";
-            administrator.tell(&auth, Message::success(text)).await?;
+            administrator.leave_message(&auth, Message::success(text)).await?;
             let mut response = go("/admin/settings/");
             let cookie = response.add_cookie(&cookie_with(&request, &secret));
             cookie.map_err(|error| Error::Internal(error.to_string()))?;

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::db::Db;
 use crate::domain::Invalid;
 use crate::models::{AuditEntry, AuthToken, User};
-use crate::panel::history::{Told, tell};
+use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::{Administrator, Superuser};
 use crate::panel::kit::fields::{Field, FormView, Kind};
@@ -34,7 +34,7 @@ struct TokenPage {
     token: AuthToken,
     facts: Vec<(&'static str, Cell)>,
     conflicts: Vec<(&'static str, String, String)>,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
     is_live: bool,
     may_change: bool,
 }
@@ -87,7 +87,7 @@ async fn answer(
     let history = db
         .read(move |conn| {
             let entries = AuditEntry::latest_of_object(conn, ObjectKind::AuthToken.as_str(), id, 20)?;
-            tell(conn, entries)
+            describe(conn, entries)
         })
         .await?;
     let title = format!("Auth token {}…", token.first_characters);
@@ -169,7 +169,7 @@ pub(in crate::panel) async fn edit(
     match edit_auth_token(&auth.db, &administrator.actor(), shown_as, name, expires).await? {
         Some(true) => {
             let message = Message::success(format!("Auth token {}… was saved.", token.first_characters));
-            administrator.tell(&auth, message.link("Show the auth token", path(token.id))).await?;
+            administrator.leave_message(&auth, message.link("Show the auth token", path(token.id))).await?;
             let list = back_to("/admin/auth-tokens/", sent.text("list"));
             Ok(go(&list.unwrap_or_else(|| path(token.id))))
         }

@@ -13,7 +13,7 @@ use crate::models::list::{Condition, ListQuery, SortKey, Value};
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::{
-    Asked, Cell, Choice, Column, Filter, FilterKind, List, ListView, Search, Searched, Sort, Tone, read,
+    Cell, Choice, Column, Filter, FilterKind, List, ListParams, ListView, Search, Searched, Sort, Tone, read,
 };
 use crate::panel::kit::names::Named;
 use crate::panel::kit::page::{Frame, page};
@@ -140,28 +140,28 @@ pub(super) fn state(token: &AuthToken) -> Cell {
     }
 }
 
-fn live(asked: &Asked) -> Condition {
+fn live(params: &ListParams) -> Condition {
     let sql =
         "auth_tokens.revoked_at IS NULL AND (auth_tokens.expires_at IS NULL OR auth_tokens.expires_at > ?)";
-    Condition::tested(sql, vec![Value::Time(asked.now)])
+    Condition::tested(sql, vec![Value::Time(params.now)])
 }
 
-fn expired(asked: &Asked) -> Condition {
+fn expired(params: &ListParams) -> Condition {
     let sql = "auth_tokens.expires_at <= ?";
     let gather = "SELECT auth_tokens.id FROM auth_tokens WHERE auth_tokens.expires_at <= ?";
-    Condition::gathered(sql, vec![Value::Time(asked.now)], gather)
+    Condition::gathered(sql, vec![Value::Time(params.now)], gather)
 }
 
 /// Both the first characters and the names have an index, in the order of their bytes.
 pub(in crate::panel) fn find_tokens(
     _conn: &mut DbConnection,
-    asked: &Asked,
+    params: &ListParams,
     query: &mut ListQuery,
 ) -> Result<Searched> {
-    if asked.words.is_empty() {
+    if params.words.is_empty() {
         return Ok(Searched::Narrowed);
     }
-    let words: String = asked.words.chars().take(100).collect();
+    let words: String = params.words.chars().take(100).collect();
     let first: String = words.chars().take(10).collect();
     let range = |from: &str| [Value::Text(from.to_owned()), Value::Text(format!("{from}\u{10FFFF}"))];
     let values: Vec<Value> = range(&first).into_iter().chain(range(&words)).collect();

@@ -45,6 +45,6 @@ pub(in crate::panel) async fn revoke(
     } else {
         Message::warning(format!("Auth token {}… had ended before.", token.first_characters))
     };
-    administrator.0.tell(&auth, message.link("Show the auth token", path(token.id))).await?;
+    administrator.0.leave_message(&auth, message.link("Show the auth token", path(token.id))).await?;
     Ok(go(&super::super::users::path(user.id)))
 }

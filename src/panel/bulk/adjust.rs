@@ -51,7 +51,7 @@ pub(in crate::panel) async fn selected(
     let selection = Selection::read(&USERS, &sent, &administrator.0, &auth.db).await?;
     if selection.ids.is_empty() {
         let message = Message::warning("No user was chosen: tick some, or choose all that match.");
-        administrator.0.tell(&auth, message).await?;
+        administrator.0.leave_message(&auth, message).await?;
         return Ok(go(&selection.back(USERS_PATH)));
     }
     page(&administrator, &selection, form(&selection, &OperationId::generate().to_text())).show()

@@ -33,7 +33,7 @@ async fn again(
     if amount != started.amount || sent.text("reason") != started.note {
         let text = "This form had started the operation below before it was changed; nothing new was started. Begin \
                     again in the list.";
-        administrator.0.tell(auth, Message::warning(text)).await?;
+        administrator.0.leave_message(auth, Message::warning(text)).await?;
     }
     Ok(go(&path(started.id)))
 }

@@ -11,7 +11,7 @@ use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::format;
-use crate::panel::kit::list::{Asked, List, all_ids};
+use crate::panel::kit::list::{List, ListParams, all_ids};
 use crate::panel::kit::{PageError, back_to};
 use crate::panel::users::{balances_behind, by_balance};
 
@@ -45,11 +45,11 @@ impl Selection {
                 format!("{}, ticked one by one", format::counted(ids.len() as i64, list.one, list.many));
             return Ok(Selection { ids, words, note: None, is_all: false, list: query });
         }
-        let (habits, asked_for) = (administrator.habits(), query.clone());
+        let (preferences, list_query) = (administrator.preferences(), query.clone());
         let read = move |conn: &mut crate::db::DbConnection| {
-            let asked = Asked::read(list, &asked_for, conn, habits, clock::now())?;
-            let behind = if by_balance(&asked_for) { lag(conn, Followed::LedgerEntries)? } else { 0 };
-            Ok((all_ids(list, &asked, conn, MOST_ROWS)?, asked.in_words(), behind))
+            let params = ListParams::read(list, &list_query, conn, preferences, clock::now())?;
+            let behind = if by_balance(&list_query) { lag(conn, Followed::LedgerEntries)? } else { 0 };
+            Ok((all_ids(list, &params, conn, MOST_ROWS)?, params.in_words(), behind))
         };
         let (ids, filters, behind) = db.read(read).await?;
         let ids = ids.ok_or(Error::BodyTooLarge(0))?;

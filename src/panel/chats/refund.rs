@@ -73,7 +73,10 @@ pub(in crate::panel) async fn refund(
                 format::tokens(balance)
             );
             let statement = format!("/admin/ledger/?user=%23{}", user.id);
-            administrator.0.tell(&auth, Message::success(text).link("Show the statement", statement)).await?;
+            administrator
+                .0
+                .leave_message(&auth, Message::success(text).link("Show the statement", statement))
+                .await?;
             Ok(go(&path(chat.id)))
         }
         Refunded::AlreadyRefunded => refuse("This chat was refunded before: nothing was done."),

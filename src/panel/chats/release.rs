@@ -76,7 +76,10 @@ pub(in crate::panel) async fn release(
                 user.username,
                 format::tokens(balance)
             );
-            administrator.0.tell(&auth, Message::success(text).link("Show the chat", path(chat.id))).await?;
+            administrator
+                .0
+                .leave_message(&auth, Message::success(text).link("Show the chat", path(chat.id)))
+                .await?;
             Ok(go("/admin/holds/"))
         }
         Ended::AlreadyRefunded => refuse("The charge of this chat has gone back already: nothing was done."),

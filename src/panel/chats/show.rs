@@ -9,7 +9,7 @@ use super::facts::{Facts, cost, extras, facts, usage};
 use crate::audit::ObjectKind;
 use crate::db::{Db, DbConnection};
 use crate::models::{AuditEntry, Chat, ChatState, EntryKind, LedgerEntry};
-use crate::panel::history::{Told, tell};
+use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::format;
@@ -32,7 +32,7 @@ struct ChatPage {
     /// For each text that is cut, a note on how much is shown. Empty for a whole text.
     cut: [String; 3],
     entries: Table,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
     may_refund: bool,
     may_release: bool,
 }
@@ -48,7 +48,7 @@ pub(in crate::panel) async fn show(
     let read = move |conn: &mut DbConnection| {
         let entries = LedgerEntry::of_chat(conn, chat_id)?;
         let history = AuditEntry::latest_of_object(conn, ObjectKind::Chat.as_str(), chat_id, 20)?;
-        Ok((named(conn, entries)?, tell(conn, history)?, Chat::text_sizes(conn, chat_id)?))
+        Ok((named(conn, entries)?, describe(conn, history)?, Chat::text_sizes(conn, chat_id)?))
     };
     let (entries, history, sizes) = db.read(read).await?;
     let paid: i64 = entries.iter().map(|entry| -entry.row.amount).sum();

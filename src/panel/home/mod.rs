@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use askama::Template;
 
-use super::history::{Told, tell};
+use super::history::{HistoryLine, describe};
 use crate::administration::start_verification;
 use crate::auth::Auth;
 use crate::chat::Toll;
@@ -38,7 +38,7 @@ struct HomePage {
     /// Empty: there is no upstream.
     upstream: Vec<(&'static str, Cell)>,
     health: Vec<(&'static str, Cell)>,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
     own: i64,
     verification_runs: bool,
     /// What the last verification found, if it found anything.
@@ -54,7 +54,7 @@ struct Overview {
     holds: OpenHolds,
     behind: i64,
     verification: Option<Verification>,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
 }
 
 fn read(conn: &mut DbConnection, times: Times) -> TollgateResult<Overview> {
@@ -71,7 +71,7 @@ fn read(conn: &mut DbConnection, times: Times) -> TollgateResult<Overview> {
         holds,
         behind,
         verification: Verification::latest(conn)?,
-        history: tell(conn, history)?,
+        history: describe(conn, history)?,
     })
 }
 
@@ -140,6 +140,6 @@ pub(super) async fn verify(
     } else {
         Message::warning("A verification is running already.")
     };
-    administrator.0.tell(&auth, message).await?;
+    administrator.0.leave_message(&auth, message).await?;
     Ok(go("/admin/"))
 }

@@ -11,7 +11,7 @@ use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpRequest, web};
 
 use super::error::PageError;
-use super::list::Habits;
+use super::list::Preferences;
 use super::message::Message;
 use super::site::SiteTitle;
 use super::zone::Zone;
@@ -92,8 +92,8 @@ impl Administrator {
         Actor { user_id: Some(self.user.id), address: self.from.to_string() }
     }
 
-    pub fn habits(&self) -> Habits {
-        Habits { zone: self.zone, page_size: self.settings.page_size }
+    pub fn preferences(&self) -> Preferences {
+        Preferences { zone: self.zone, page_size: self.settings.page_size }
     }
 
     pub fn may_change(&self) -> bool {
@@ -101,11 +101,12 @@ impl Administrator {
     }
 
     /// Leaves a message for the next page.
-    pub async fn tell(&self, auth: &Auth, message: Message) -> Result<()> {
-        self.tell_all(auth, &[message]).await
+    pub async fn leave_message(&self, auth: &Auth, message: Message) -> Result<()> {
+        self.leave_messages(auth, &[message]).await
     }
 
-    pub async fn tell_all(&self, auth: &Auth, messages: &[Message]) -> Result<()> {
+    /// Leaves several messages for the next page.
+    pub async fn leave_messages(&self, auth: &Auth, messages: &[Message]) -> Result<()> {
         let json = serde_json::to_string(messages).map_err(|error| Error::Internal(error.to_string()))?;
         auth.leave_messages(self.session.id, json).await
     }

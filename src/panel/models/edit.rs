@@ -13,7 +13,7 @@ use crate::auth::Auth;
 use crate::db::Db;
 use crate::metering::Price;
 use crate::models::{AuditEntry, Model};
-use crate::panel::history::{Told, tell};
+use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::administrator::{Administrator, Superuser};
 use crate::panel::kit::fields::{FormView, Kind};
 use crate::panel::kit::form::Form;
@@ -30,7 +30,7 @@ struct ModelPage {
     model: Model,
     facts: Vec<(&'static str, Cell)>,
     conflicts: Vec<(&'static str, String, String)>,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
     may_change: bool,
 }
 
@@ -56,15 +56,15 @@ async fn find(db: &Db, id: i64) -> Result<Model, PageError> {
     found.ok_or(PageError::Missing("model", "/admin/models/"))
 }
 
-/// What every answer with this page needs.
-struct Desk<'a> {
+/// What each response with this page needs.
+struct ModelContext<'a> {
     administrator: &'a Administrator,
     db: &'a Db,
     settings: &'a ModelSettings,
 }
 
-impl Desk<'_> {
-    async fn answer(
+impl ModelContext<'_> {
+    async fn respond(
         &self,
         model: Model,
         form: FormView,
@@ -76,7 +76,7 @@ impl Desk<'_> {
             .db
             .read(move |conn| {
                 let entries = AuditEntry::latest_of_object(conn, ObjectKind::Model.as_str(), id, 20)?;
-                tell(conn, entries)
+                describe(conn, entries)
             })
             .await?;
         let title = format!("Model {}", model.name);
@@ -102,8 +102,8 @@ pub(in crate::panel) async fn show(
 ) -> Result<HttpResponse, PageError> {
     let model = find(&db, id(&place)?).await?;
     let form = form(&model);
-    let desk = Desk { administrator: &administrator, db: &db, settings: &settings };
-    desk.answer(model, form, Vec::new(), StatusCode::OK).await
+    let context = ModelContext { administrator: &administrator, db: &db, settings: &settings };
+    context.respond(model, form, Vec::new(), StatusCode::OK).await
 }
 
 pub(in crate::panel) async fn edit(
@@ -114,13 +114,13 @@ pub(in crate::panel) async fn edit(
     settings: Data<ModelSettings>,
 ) -> Result<HttpResponse, PageError> {
     let administrator = administrator.0;
-    let desk = Desk { administrator: &administrator, db: &auth.db, settings: &settings };
+    let context = ModelContext { administrator: &administrator, db: &auth.db, settings: &settings };
     let model = find(&auth.db, id(&place)?).await?;
     let wanted = match parse(&sent) {
         Ok(wanted) => wanted,
         Err(faults) => {
             let view = form(&model).refill(&sent).keep("version", &sent).blame(&faults);
-            return desk.answer(model, view, Vec::new(), StatusCode::BAD_REQUEST).await;
+            return context.respond(model, view, Vec::new(), StatusCode::BAD_REQUEST).await;
         }
     };
     let version = sent.text("version").parse().unwrap_or(-1);
@@ -131,14 +131,14 @@ pub(in crate::panel) async fn edit(
                 0 => format!("Nothing was changed for {}.", model.name),
                 _ => format!("Model {} was changed.", model.name),
             };
-            administrator.tell(&auth, Message::success(text)).await?;
+            administrator.leave_message(&auth, Message::success(text)).await?;
             Ok(go(&path(model.id)))
         }
         ModelEdited::Conflict(stored) => {
             let conflicts = conflicts(&stored, &wanted);
             // Sending it again is meant to overwrite what is stored now.
             let view = form(&stored).refill(&sent);
-            desk.answer(*stored, view, conflicts, StatusCode::CONFLICT).await
+            context.respond(*stored, view, conflicts, StatusCode::CONFLICT).await
         }
         ModelEdited::NoSuchModel => Err(PageError::Missing("model", "/admin/models/")),
     }

@@ -135,7 +135,7 @@ pub(in crate::panel) async fn add(
         return again(&[Invalid::new("username", "this name is taken: choose another")]);
     };
     let message = Message::success(format!("User {name} was added.")).link("Show the user", path(id));
-    administrator.0.tell(&auth, message).await?;
+    administrator.0.leave_message(&auth, message).await?;
     Ok(go(&match (sent.has("another"), sent.has("continue")) {
         (true, _) => "/admin/users/add/".to_owned(),
         (_, true) => format!("{}edit/", path(id)),

@@ -95,7 +95,7 @@ pub(in crate::panel) async fn anonymise(
                 user.id
             ));
             let href = format!("/admin/bulk-operations/{operation}/");
-            administrator.0.tell(&auth, message.link("Show how far it is", href)).await?;
+            administrator.0.leave_message(&auth, message.link("Show how far it is", href)).await?;
             Ok(go(&path(user.id)))
         }
         Anonymised::HoldsOpen => {

@@ -79,7 +79,7 @@ pub(in crate::panel) async fn adjust(
             );
             let message = Message::success(text)
                 .link("Show the statement", format!("/admin/ledger/?user=%23{}", user.id));
-            administrator.0.tell(&auth, message).await?;
+            administrator.0.leave_message(&auth, message).await?;
             Ok(go(&path(user.id)))
         }
         Adjusted::OutOfRange { balance } => {

@@ -136,7 +136,7 @@ pub(in crate::panel) async fn edit(
                 _ => format!("User {} was changed.", sent.text("username")),
             };
             let message = Message::success(text).link("Show the user", path(user.id));
-            administrator.0.tell(&auth, message).await?;
+            administrator.0.leave_message(&auth, message).await?;
             Ok(go(&match (sent.has("another"), sent.has("continue")) {
                 (true, _) => "/admin/users/add/".to_owned(),
                 (_, true) => format!("{}edit/", path(user.id)),

@@ -135,7 +135,7 @@ pub(in crate::panel) async fn limits(
                 0 => format!("Nothing was changed for {}.", user.username),
                 _ => format!("The limits of {} were changed.", user.username),
             };
-            administrator.0.tell(&auth, Message::success(text)).await?;
+            administrator.0.leave_message(&auth, Message::success(text)).await?;
             Ok(go(&path(user.id)))
         }
         LimitsSet::Conflict(stored) => {

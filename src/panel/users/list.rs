@@ -12,7 +12,7 @@ use crate::models::User;
 use crate::models::list::{Condition, ListQuery, MOST_GATHERED, SortKey, Value};
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::{
-    Asked, Cell, Choice, Column, Filter, FilterKind, List, ListView, Search, Searched, Sort, Tone, read,
+    Cell, Choice, Column, Filter, FilterKind, List, ListParams, ListView, Search, Searched, Sort, Tone, read,
 };
 use crate::panel::kit::page::{Frame, page};
 use crate::panel::kit::{PageError, format};
@@ -116,8 +116,8 @@ pub(in crate::panel) static USERS: List<User> = List {
             name: "balance",
             label: "Balance",
             kind: FilterKind::Choice(&[
-                Choice { value: "zero", label: "Zero", condition: |asked| below(asked, 1) },
-                Choice { value: "low", label: "Low (below 1,000)", condition: |asked| below(asked, LOW) },
+                Choice { value: "zero", label: "Zero", condition: |params| below(params, 1) },
+                Choice { value: "low", label: "Low (below 1,000)", condition: |params| below(params, LOW) },
             ]),
         },
         Filter {
@@ -147,10 +147,10 @@ pub(in crate::panel) static USERS: List<User> = List {
         Filter {
             name: "joined",
             label: "Joined",
-            kind: FilterKind::Days(|asked, from, to| {
+            kind: FilterKind::Days(|params, from, to| {
                 let values = vec![Value::Time(from), Value::Time(to)];
                 let condition = "users.date_joined >= ? AND users.date_joined < ?";
-                if asked.sort == "joined" {
+                if params.sort == "joined" {
                     return Condition::leading(condition, values);
                 }
                 let gather =
@@ -178,9 +178,9 @@ pub(in crate::panel) static USERS: List<User> = List {
 };
 
 /// Balances below a bound, by what the follower keeps.
-fn below(asked: &Asked, bound: i64) -> Condition {
+fn below(params: &ListParams, bound: i64) -> Condition {
     let values = vec![Value::Integer(bound)];
-    if asked.sort == "balance" {
+    if params.sort == "balance" {
         return Condition::leading("user_balances.balance < ?", values);
     }
     let sql = "(SELECT b.balance FROM user_balances b WHERE b.user_id = users.id) < ?";
@@ -201,14 +201,18 @@ pub(super) fn rights(user: &User) -> Cell {
 }
 
 /// Looks for each word in the names. A word of one or two characters is looked for where names begin.
-pub(super) fn find_names(conn: &mut DbConnection, asked: &Asked, query: &mut ListQuery) -> Result<Searched> {
-    if asked.sort == "balance" {
+pub(super) fn find_names(
+    conn: &mut DbConnection,
+    params: &ListParams,
+    query: &mut ListQuery,
+) -> Result<Searched> {
+    if params.sort == "balance" {
         // By what the follower keeps, so that a debit has no index to write.
         query.from = "user_balances";
         query.id = "user_balances.user_id";
         query.tests_on = Some("users WHERE users.id = user_balances.user_id");
     }
-    let words: Vec<String> = asked.words.split_whitespace().take(5).map(canonical_of).collect();
+    let words: Vec<String> = params.words.split_whitespace().take(5).map(canonical_of).collect();
     let mut terms = Vec::new();
     for word in &words {
         if let Some(id) = word.strip_prefix('#').and_then(|id| id.parse().ok()) {
@@ -220,7 +224,7 @@ pub(super) fn find_names(conn: &mut DbConnection, asked: &Asked, query: &mut Lis
             let condition = "users.username_canonical >= ? AND users.username_canonical < ?";
             let gather = "SELECT users.id FROM users
                           WHERE users.username_canonical >= ? AND users.username_canonical < ?";
-            query.conditions.push(match asked.sort {
+            query.conditions.push(match params.sort {
                 "name" if query.conditions.is_empty() => Condition::leading(condition, bounds),
                 _ => Condition::gathered(condition, bounds, gather),
             });

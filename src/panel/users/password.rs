@@ -71,7 +71,7 @@ pub(in crate::panel) async fn set_password(
     let user = find(&auth.db, id(&place)?).await?;
     if user.id == administrator.0.user.id {
         let text = "Nothing was changed. Your own password is changed here, with the old one.";
-        administrator.0.tell(&auth, Message::warning(text)).await?;
+        administrator.0.leave_message(&auth, Message::warning(text)).await?;
         return Ok(go(OWN));
     }
     let again =
@@ -98,6 +98,6 @@ pub(in crate::panel) async fn set_password(
     auth::set_password(&auth.db, &administrator.0.actor(), user.id, hash, None, Keep::Nothing).await?;
     let what = if sent.has("unusable") { "no password any more" } else { "a new password" };
     let text = format!("{} has {what}; all auth tokens and sessions have ended.", user.username);
-    administrator.0.tell(&auth, Message::success(text).link("Show the user", path(user.id))).await?;
+    administrator.0.leave_message(&auth, Message::success(text).link("Show the user", path(user.id))).await?;
     Ok(go(&path(user.id)))
 }

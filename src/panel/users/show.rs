@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::models::{AuditEntry, AuthToken, Chat, Keyset, LedgerEntry, Session, User};
 use crate::panel::auth_tokens::AUTH_TOKENS;
 use crate::panel::chats::CHATS;
-use crate::panel::history::{Told, tell};
+use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::{Cell, Tone};
@@ -41,7 +41,7 @@ struct UserPage {
     tokens: Table,
     sessions: Table,
     limits: Vec<(&'static str, Cell)>,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
     may_change: bool,
     /// The form, with the way back to the list.
     edit: String,
@@ -55,7 +55,7 @@ struct UserOverview {
     chats: Vec<Named<Chat>>,
     tokens: Vec<Named<AuthToken>>,
     sessions: Vec<Session>,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
 }
 
 fn read(
@@ -76,7 +76,7 @@ fn read(
         chats: chats::named(conn, chats)?,
         tokens: auth_tokens::named(conn, tokens)?,
         sessions: Session::live_of(conn, user_id, idle_since, now)?,
-        history: tell(conn, history)?,
+        history: describe(conn, history)?,
         user,
         held,
     }))

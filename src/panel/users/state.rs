@@ -99,7 +99,7 @@ async fn change(
         _ => {
             let done = if is_active { "reactivated" } else { "deactivated" };
             let message = Message::success(format!("{} is {done}.", user.username));
-            administrator.0.tell(&auth, message.link("Show the user", path(user_id))).await?;
+            administrator.0.leave_message(&auth, message.link("Show the user", path(user_id))).await?;
             Ok(go(&path(user_id)))
         }
     }
@@ -122,6 +122,6 @@ pub(in crate::panel) async fn log_out(
     if user.id == administrator.0.user.id {
         return Ok(go("/admin/sign-in/"));
     }
-    administrator.0.tell(&auth, Message::success(text).link("Show the user", path(user.id))).await?;
+    administrator.0.leave_message(&auth, Message::success(text).link("Show the user", path(user.id))).await?;
     Ok(go(&path(user.id)))
 }

@@ -1,9 +1,8 @@
 //! Lists: one description in plain Rust makes a page with columns, sorting, filters, tabs, search, actions and keyset
 //! pagination. A new list is a `static List` of its own and a template of some ten lines.
 //!
-//! [`asked`] reads the query string, [`page`] fetches the rows, [`view`] and [`filters`] are what the template shows.
+//! [`params`] reads the query string, [`page`] fetches the rows, [`view`] and [`filters`] are what the template shows.
 
-mod asked;
 mod cell;
 mod dates;
 mod days;
@@ -11,14 +10,15 @@ mod filters;
 mod link;
 mod list_page;
 mod page;
+mod params;
 mod view;
 
-pub(in crate::panel) use asked::{Asked, Habits, find_user};
 pub(in crate::panel) use cell::{Cell, Tone};
 pub(in crate::panel) use dates::{between_ids, ids_of_days};
 pub(in crate::panel) use link::capped;
 pub(in crate::panel) use list_page::ListPage;
 pub(in crate::panel) use page::{all_ids, fetch, read};
+pub(in crate::panel) use params::{ListParams, Preferences, find_user};
 pub(in crate::panel) use view::ListView;
 
 use chrono::NaiveDateTime;
@@ -85,7 +85,7 @@ pub(in crate::panel) enum FilterKind {
     /// One of a few.
     Choice(&'static [Choice]),
     /// A range of days in the administrator's time zone: from the first moment to before the last.
-    Days(fn(&Asked, NaiveDateTime, NaiveDateTime) -> Condition),
+    Days(fn(&ListParams, NaiveDateTime, NaiveDateTime) -> Condition),
     /// A user, by name or id.
     User(fn(i64) -> Condition),
     /// A word that is taken as it is, such as the name of a model.
@@ -95,7 +95,7 @@ pub(in crate::panel) enum FilterKind {
 pub(in crate::panel) struct Choice {
     pub value: &'static str,
     pub label: &'static str,
-    pub condition: fn(&Asked) -> Condition,
+    pub condition: fn(&ListParams) -> Condition,
 }
 
 /// How a list is searched.
@@ -103,7 +103,7 @@ pub(in crate::panel) struct Search {
     /// What can be typed, under the box; `None`: there is no box, only filters that need the database.
     pub help: Option<&'static str>,
     /// Narrows the query to what fits the words, or answers the page itself.
-    pub find: fn(&mut DbConnection, &Asked, &mut ListQuery) -> Result<Searched>,
+    pub find: fn(&mut DbConnection, &ListParams, &mut ListQuery) -> Result<Searched>,
 }
 
 /// What came of a search.
