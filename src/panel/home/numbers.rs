@@ -4,7 +4,7 @@ use chrono::{Days, NaiveDateTime, TimeDelta};
 
 use crate::db::DbConnection;
 use crate::error::Result;
-use crate::models::list::{Count, ListQuery, MOST_COUNTED, SortKey, Start};
+use crate::models::list::{Count, ListQuery, MOST_COUNTED};
 use crate::models::{OpenHolds, QuarterTotal};
 use crate::panel::kit::format;
 use crate::panel::kit::list::capped;
@@ -99,22 +99,10 @@ pub(super) fn read(conn: &mut DbConnection, times: Times, holds: &OpenHolds) -> 
             "/admin/chats/?state=failed&date=7days",
         ),
     ];
-    let users = ListQuery {
-        from: "users",
-        id: "users.id",
-        tests_on: None,
-        sort: SortKey::Id,
-        descending: false,
-        conditions: Vec::new(),
-        between: None,
-        among: None,
-        start: Start::First,
-        page_size: 1,
-    };
     let open = Count { number: holds.number.min(MOST_COUNTED), at_least: holds.number > MOST_COUNTED };
     Ok(Numbers {
         flows,
-        users: capped(users.count(conn)?),
+        users: capped(ListQuery::all("users", "users.id").count(conn)?),
         holds: capped(open),
         held: format::tokens(holds.tokens),
     })

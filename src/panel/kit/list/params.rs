@@ -100,16 +100,12 @@ impl ListParams {
     /// The query for the page that is asked for.
     pub fn query<R>(&self, list: &List<R>) -> ListQuery {
         ListQuery {
-            from: list.from,
-            id: list.id,
-            tests_on: None,
             sort: self.key,
             descending: self.descending,
             conditions: self.conditions(),
-            between: None,
-            among: None,
             start: self.start.clone(),
             page_size: self.page_size,
+            ..ListQuery::all(list.from, list.id)
         }
     }
 
