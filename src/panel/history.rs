@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 
 use super::kit::administrator::Administrator;
 use super::kit::list::{
-    Cell, Choice, Column, Filter, FilterKind, List, Search, Searched, Sort, between_ids, read,
+    Cell, Choice, Clause, Column, Filter, List, Rows, Searched, Sort, Tab, between_ids, read,
 };
 use super::kit::names::Named;
 use super::kit::page::{Frame, page};
@@ -15,7 +15,7 @@ use super::kit::{PageError, id};
 use crate::audit::{Action, ObjectKind};
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
-use crate::models::list::{Condition, SortKey, Value};
+use crate::models::list::SortKey;
 use crate::models::{AuditEntry, AuthToken, BulkOperation, Chat, Model, User};
 
 /// Entries on the history page of one object; the list has the rest.
@@ -76,102 +76,59 @@ fn kind_path(kind: &str) -> Option<&'static str> {
     }
 }
 
-const fn of_action(value: &'static str, condition: fn(&super::kit::list::ListParams) -> Condition) -> Choice {
-    Choice { value, label: value, condition }
-}
+const ROWS: Rows<Named<AuditEntry>> =
+    Rows { from: "audit_log", id: "audit_log.id", load, id_of: |e| e.row.id };
 
-fn action(action: Action) -> Condition {
-    Condition::leading("audit_log.action = ?", vec![Value::Text(action.as_str().to_owned())])
-}
+pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", "/admin/history/", ROWS)
+    .named("entry", "entries")
+    .columns(&[
+        Column::text("When", |e: &Named<AuditEntry>| Cell::Time(e.row.created_at)).sort("when"),
+        Column::text("Who", |e| e.actor(e.row.actor_id)),
+        Column::text("What", |e| Cell::Text(e.row.action.clone())),
+        Column::text("To what", object),
+        Column::text("Changes", |e| Cell::changes(e.row.changes())),
+        Column::text("Reason", |e| Cell::excerpt(&e.row.note)),
+        Column::text("From", |e| Cell::code(&e.row.address)),
+    ])
+    .sorts(&[Sort::descending("when", SortKey::Id)])
+    .filters(&[
+        Filter::user("actor", "Who did it", Clause::leading("audit_log.actor_id = ?")),
+        Filter::user("user", "Concerning user", Clause::leading("audit_log.user_id = ?")),
+        Filter::choice("action", "What was done").of(&ACTIONS),
+        Filter::days(
+            "date",
+            "When",
+            Clause::tested("audit_log.created_at >= ? AND audit_log.created_at < ?"),
+        ),
+    ])
+    .tabs(&[
+        Tab::new("All", ""),
+        Tab::new("Balances", "action=adjusted+the+balance"),
+        Tab::new("Sign-ins", "action=signed+in"),
+        Tab::new("Today", "date=today"),
+    ])
+    .narrowed_by(|conn, params, query| {
+        between_ids(conn, params, query, "audit_log")?;
+        Ok(Searched::Narrowed)
+    })
+    .empty("Nothing was done in the panel yet. Whatever administrators change is written down here.");
 
-pub(super) static HISTORY: List<Named<AuditEntry>> = List {
-    path: "/admin/history/",
-    title: "History",
-    one: "entry",
-    many: "entries",
-    from: "audit_log",
-    id: "audit_log.id",
-    columns: &[
-        Column {
-            label: "When",
-            sort: Some("when"),
-            is_number: false,
-            cell: |e| Cell::Time(e.row.created_at),
-        },
-        Column { label: "Who", sort: None, is_number: false, cell: |e| e.actor(e.row.actor_id) },
-        Column { label: "What", sort: None, is_number: false, cell: |e| Cell::Text(e.row.action.clone()) },
-        Column { label: "To what", sort: None, is_number: false, cell: object },
-        Column { label: "Changes", sort: None, is_number: false, cell: |e| Cell::changes(e.row.changes()) },
-        Column { label: "Reason", sort: None, is_number: false, cell: |e| Cell::excerpt(&e.row.note) },
-        Column { label: "From", sort: None, is_number: false, cell: |e| Cell::code(&e.row.address) },
-    ],
-    sorts: &[Sort { name: "when", key: SortKey::Id, descending_first: true }],
-    filters: &[
-        Filter {
-            name: "actor",
-            label: "Who did it",
-            kind: FilterKind::User(|id| {
-                Condition::leading("audit_log.actor_id = ?", vec![Value::Integer(id)])
-            }),
-        },
-        Filter {
-            name: "user",
-            label: "Concerning user",
-            kind: FilterKind::User(|id| {
-                Condition::leading("audit_log.user_id = ?", vec![Value::Integer(id)])
-            }),
-        },
-        Filter {
-            name: "action",
-            label: "What was done",
-            kind: FilterKind::Choice(&[
-                of_action(Action::Add.as_str(), |_| action(Action::Add)),
-                of_action(Action::Change.as_str(), |_| action(Action::Change)),
-                of_action(Action::SetPassword.as_str(), |_| action(Action::SetPassword)),
-                of_action(Action::Deactivate.as_str(), |_| action(Action::Deactivate)),
-                of_action(Action::Reactivate.as_str(), |_| action(Action::Reactivate)),
-                of_action(Action::Anonymise.as_str(), |_| action(Action::Anonymise)),
-                of_action(Action::Adjust.as_str(), |_| action(Action::Adjust)),
-                of_action(Action::Refund.as_str(), |_| action(Action::Refund)),
-                of_action(Action::Release.as_str(), |_| action(Action::Release)),
-                of_action(Action::Revoke.as_str(), |_| action(Action::Revoke)),
-                of_action(Action::SignIn.as_str(), |_| action(Action::SignIn)),
-                of_action(Action::SignOut.as_str(), |_| action(Action::SignOut)),
-                of_action(Action::LogOutEverywhere.as_str(), |_| action(Action::LogOutEverywhere)),
-                of_action(Action::Start.as_str(), |_| action(Action::Start)),
-            ]),
-        },
-        Filter {
-            name: "date",
-            label: "When",
-            kind: FilterKind::Days(|_, from, to| {
-                let values = vec![Value::Time(from), Value::Time(to)];
-                Condition::tested("audit_log.created_at >= ? AND audit_log.created_at < ?", values)
-            }),
-        },
-    ],
-    tabs: &[
-        ("All", ""),
-        ("Balances", "action=adjusted+the+balance"),
-        ("Sign-ins", "action=signed+in"),
-        ("Today", "date=today"),
-    ],
-    search: Some(Search {
-        help: None,
-        find: |conn, params, query| {
-            between_ids(conn, params, query, "audit_log")?;
-            Ok(Searched::Narrowed)
-        },
-    }),
-    actions: &[],
-    load: |conn, ids| {
-        let entries = AuditEntry::find_many(conn, ids)?;
-        named(conn, entries)
-    },
-    id_of: |entry| entry.row.id,
-    label_of: |entry| format!("entry {}", entry.row.id),
-    empty: "Nothing was done in the panel yet. Whatever administrators change is written down here.",
+/// A choice for each action there is.
+const ACTIONS: [Choice; Action::ALL.len()] = {
+    const DONE: Clause = Clause::leading("audit_log.action = ?");
+    let mut choices = [Choice::of("", DONE); Action::ALL.len()];
+    let mut place = 0;
+    while place < choices.len() {
+        choices[place] = Choice::of(Action::ALL[place].as_str(), DONE);
+        place += 1;
+    }
+    choices
 };
+
+fn load(conn: &mut DbConnection, ids: &[i64]) -> Result<Vec<Named<AuditEntry>>> {
+    let entries = AuditEntry::find_many(conn, ids)?;
+    named(conn, entries)
+}
 
 pub(super) async fn list(
     request: HttpRequest,

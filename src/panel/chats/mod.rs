@@ -7,7 +7,7 @@ mod refund;
 mod release;
 mod show;
 
-pub(super) use list::{CHATS, list, named};
+pub(super) use list::{CHATS, list, load, main, named};
 pub(super) use refund::{refund, show_refund};
 pub(super) use release::{release, show_release};
 pub(super) use show::show;

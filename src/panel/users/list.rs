@@ -12,7 +12,8 @@ use crate::models::User;
 use crate::models::list::{Condition, ListQuery, MOST_GATHERED, SortKey, Value};
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::{
-    Cell, Choice, Column, Filter, FilterKind, List, ListParams, ListView, Search, Searched, Sort, Tone, read,
+    BulkAction, Cell, Choice, Clause, Column, Filter, List, ListParams, ListView, Rows, Searched, Sort, Tab,
+    Tone, read,
 };
 use crate::panel::kit::page::{Frame, page};
 use crate::panel::kit::{PageError, format};
@@ -21,161 +22,82 @@ use crate::search::{self, Place, Span, Wanted, trigrams};
 /// A balance below this is low: less than ten messages at the usual price.
 pub(super) const LOW: i64 = 1000;
 
-pub(in crate::panel) static USERS: List<User> = List {
-    path: "/admin/users/",
-    title: "Users",
-    one: "user",
-    many: "users",
+pub(in crate::panel) static USERS: List<User> = List::new("Users", "/admin/users/", ROWS)
+    .named("user", "users")
+    .columns(&[
+        Column::text("Name", main).sort("name"),
+        Column::number("Balance", |user: &User| Cell::Tokens(user.tokens)).sort("balance"),
+        Column::text("State", state),
+        Column::text("Rights", rights),
+        Column::text("Joined", |user: &User| Cell::Time(user.date_joined)).sort("joined"),
+        Column::text("Last login", |user: &User| Cell::time(user.last_login)).sort("last_login"),
+        Column::number("Id", |user| Cell::Id(user.id)),
+    ])
+    .sorts(&[
+        Sort::descending("joined", SortKey::Time("users.date_joined")),
+        Sort::ascending("name", SortKey::Text("users.username_canonical")),
+        Sort::descending("balance", SortKey::Integer("user_balances.balance")),
+        Sort::descending("last_login", SortKey::Time("coalesce(users.last_login, '1970-01-01 00:00:00')")),
+    ])
+    .filters(&[
+        Filter::choice("active", "Active").of(&[
+            Choice::new("yes", "Yes", Clause::tested("users.is_active")),
+            Choice::new("no", "No", INACTIVE),
+        ]),
+        Filter::choice("staff", "Staff").of(&[
+            Choice::new("yes", "Yes", STAFF),
+            Choice::new("no", "No", Clause::tested("NOT (users.is_staff OR users.is_superuser)")),
+        ]),
+        Filter::choice("balance", "Balance").of(&[
+            Choice::by("zero", "Zero", |params| below(params, 1)),
+            Choice::by("low", "Low (below 1,000)", |params| below(params, LOW)),
+        ]),
+        Filter::choice("login", "Last login").of(&[
+            Choice::new("never", "Never", NEVER_LOGGED_IN),
+            Choice::new("ever", "Has logged in", Clause::tested("users.last_login IS NOT NULL")),
+        ]),
+        Filter::days("joined", "Joined", JOINED),
+    ])
+    .tabs(&[
+        Tab::new("All", ""),
+        Tab::new("Low balance", "balance=low&sort=balance"),
+        Tab::new("Inactive", "active=no"),
+        Tab::new("Staff", "staff=yes"),
+        Tab::new("New this week", "joined=7days"),
+    ])
+    .search("Any part of a name, or #17 for an id. Several words must all be in the name.", find_names)
+    .actions(&[BulkAction::new("adjust", "Adjust balances…")])
+    .labels(|user| user.username.clone())
+    .empty("There are no users yet. They register by the API, or you add one here.");
+
+const ROWS: Rows<User> = Rows {
     from: "users",
     id: "users.id",
-    columns: &[
-        Column {
-            label: "Name",
-            sort: Some("name"),
-            is_number: false,
-            cell: |user| Cell::Main { text: user.username.clone(), href: super::path(user.id) },
-        },
-        Column {
-            label: "Balance",
-            sort: Some("balance"),
-            is_number: true,
-            cell: |user| Cell::Tokens(user.tokens),
-        },
-        Column { label: "State", sort: None, is_number: false, cell: state },
-        Column { label: "Rights", sort: None, is_number: false, cell: rights },
-        Column {
-            label: "Joined",
-            sort: Some("joined"),
-            is_number: false,
-            cell: |user| Cell::Time(user.date_joined),
-        },
-        Column {
-            label: "Last login",
-            sort: Some("last_login"),
-            is_number: false,
-            cell: |user| Cell::time(user.last_login),
-        },
-        Column { label: "Id", sort: None, is_number: true, cell: |user| Cell::Id(user.id) },
-    ],
-    sorts: &[
-        Sort { name: "joined", key: SortKey::Time("users.date_joined"), descending_first: true },
-        Sort { name: "name", key: SortKey::Text("users.username_canonical"), descending_first: false },
-        Sort { name: "balance", key: SortKey::Integer("user_balances.balance"), descending_first: true },
-        Sort {
-            name: "last_login",
-            key: SortKey::Time("coalesce(users.last_login, '1970-01-01 00:00:00')"),
-            descending_first: true,
-        },
-    ],
-    filters: &[
-        Filter {
-            name: "active",
-            label: "Active",
-            kind: FilterKind::Choice(&[
-                Choice {
-                    value: "yes",
-                    label: "Yes",
-                    condition: |_| Condition::tested("users.is_active", vec![]),
-                },
-                Choice {
-                    value: "no",
-                    label: "No",
-                    condition: |_| {
-                        Condition::gathered(
-                            "NOT users.is_active",
-                            vec![],
-                            "SELECT users.id FROM users WHERE NOT users.is_active",
-                        )
-                    },
-                },
-            ]),
-        },
-        Filter {
-            name: "staff",
-            label: "Staff",
-            kind: FilterKind::Choice(&[
-                Choice {
-                    value: "yes",
-                    label: "Yes",
-                    condition: |_| {
-                        Condition::gathered(
-                            "(users.is_staff OR users.is_superuser)",
-                            vec![],
-                            "SELECT users.id FROM users WHERE users.is_staff OR users.is_superuser",
-                        )
-                    },
-                },
-                Choice {
-                    value: "no",
-                    label: "No",
-                    condition: |_| Condition::tested("NOT (users.is_staff OR users.is_superuser)", vec![]),
-                },
-            ]),
-        },
-        Filter {
-            name: "balance",
-            label: "Balance",
-            kind: FilterKind::Choice(&[
-                Choice { value: "zero", label: "Zero", condition: |params| below(params, 1) },
-                Choice { value: "low", label: "Low (below 1,000)", condition: |params| below(params, LOW) },
-            ]),
-        },
-        Filter {
-            name: "login",
-            label: "Last login",
-            kind: FilterKind::Choice(&[
-                Choice {
-                    value: "never",
-                    label: "Never",
-                    condition: |_| {
-                        // As the index has it.
-                        Condition::gathered(
-                            "coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
-                            vec![],
-                            "SELECT users.id FROM users
-                             WHERE coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
-                        )
-                    },
-                },
-                Choice {
-                    value: "ever",
-                    label: "Has logged in",
-                    condition: |_| Condition::tested("users.last_login IS NOT NULL", vec![]),
-                },
-            ]),
-        },
-        Filter {
-            name: "joined",
-            label: "Joined",
-            kind: FilterKind::Days(|params, from, to| {
-                let values = vec![Value::Time(from), Value::Time(to)];
-                let condition = "users.date_joined >= ? AND users.date_joined < ?";
-                if params.sort == "joined" {
-                    return Condition::leading(condition, values);
-                }
-                let gather =
-                    "SELECT users.id FROM users WHERE users.date_joined >= ? AND users.date_joined < ?";
-                Condition::gathered(condition, values, gather)
-            }),
-        },
-    ],
-    tabs: &[
-        ("All", ""),
-        ("Low balance", "balance=low&sort=balance"),
-        ("Inactive", "active=no"),
-        ("Staff", "staff=yes"),
-        ("New this week", "joined=7days"),
-    ],
-    search: Some(Search {
-        help: Some("Any part of a name, or #17 for an id. Several words must all be in the name."),
-        find: find_names,
-    }),
-    actions: &[("adjust", "Adjust balances…")],
     load: |conn, ids| Ok(User::find_many(conn, ids)?),
     id_of: |user| user.id,
-    label_of: |user| user.username.clone(),
-    empty: "There are no users yet. They register by the API, or you add one here.",
 };
+
+const INACTIVE: Clause =
+    Clause::gathered("NOT users.is_active", "SELECT users.id FROM users WHERE NOT users.is_active");
+const STAFF: Clause = Clause::gathered(
+    "(users.is_staff OR users.is_superuser)",
+    "SELECT users.id FROM users WHERE users.is_staff OR users.is_superuser",
+);
+// As the index has it.
+const NEVER_LOGGED_IN: Clause = Clause::gathered(
+    "coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
+    "SELECT users.id FROM users
+     WHERE coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
+);
+const JOINED: Clause = Clause::leading_by(
+    "joined",
+    "users.date_joined >= ? AND users.date_joined < ?",
+    "SELECT users.id FROM users WHERE users.date_joined >= ? AND users.date_joined < ?",
+);
+
+fn main(user: &User) -> Cell {
+    Cell::Main { text: user.username.clone(), href: super::path(user.id) }
+}
 
 /// Balances below a bound, by what the follower keeps.
 fn below(params: &ListParams, bound: i64) -> Condition {

@@ -96,9 +96,9 @@ fn search<R>(
 
 fn rows<R>(list: &List<R>, page: &Page, conn: &mut DbConnection) -> Result<Vec<R>> {
     let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
-    let mut loaded = (list.load)(conn, &ids)?;
+    let mut loaded = (list.rows.load)(conn, &ids)?;
     // A row that went away between the two reads is left out.
-    let place = |row: &R| ids.iter().position(|id| *id == (list.id_of)(row));
+    let place = |row: &R| ids.iter().position(|id| *id == (list.rows.id_of)(row));
     loaded.sort_by_key(place);
     Ok(loaded)
 }
@@ -123,7 +123,7 @@ fn facets<R>(
             // All conditions stay, also those of the search, but for this filter's own.
             let own = params.picked.iter().find(|picked| picked.name == filter.name);
             other.conditions.retain(|condition| own.is_none_or(|own| !condition.is_same(&own.condition)));
-            other.conditions.push((choice.condition)(params));
+            other.conditions.push(choice.condition(params));
             // As in the list itself, one condition leads.
             let mut has_leader = false;
             for condition in &mut other.conditions {

@@ -105,7 +105,7 @@ impl ListParams {
             conditions: self.conditions(),
             start: self.start.clone(),
             page_size: self.page_size,
-            ..ListQuery::all(list.from, list.id)
+            ..ListQuery::all(list.rows.from, list.rows.id)
         }
     }
 
@@ -177,10 +177,11 @@ impl ListParams {
             shown,
             condition,
         };
-        if let FilterKind::Days(condition) = filter.kind {
+        if let FilterKind::Days(clause) = filter.kind {
             return Ok(days(&self.pairs, filter.name, self.zone.date_of(self.now)).map(
                 |(value, shown, from, to)| {
-                    picked(value, shown, condition(self, self.zone.start_of(from), self.zone.start_of(to)))
+                    let moments = [from, to].map(|day| Value::Time(self.zone.start_of(day)));
+                    picked(value, shown, clause.with(self.sort, moments.into()))
                 },
             ));
         }
@@ -189,15 +190,18 @@ impl ListParams {
             FilterKind::Choice(choices) => choices
                 .iter()
                 .find(|choice| choice.value == value)
-                .map(|choice| picked(value.clone(), choice.label.to_owned(), (choice.condition)(self))),
-            FilterKind::User(condition) => {
+                .map(|choice| picked(value.clone(), choice.label.to_owned(), choice.condition(self))),
+            FilterKind::User(clause) => {
                 let user = find_user(conn, value)?;
                 let shown =
                     user.as_ref().map_or_else(|| format!("{value} (unknown)"), |user| user.username.clone());
                 let id = user.map_or(-1, |user| user.id);
-                Some(picked(value.clone(), shown, condition(id)))
+                Some(picked(value.clone(), shown, clause.with(self.sort, vec![Value::Integer(id)])))
             }
-            FilterKind::Word(condition) => Some(picked(value.clone(), value.clone(), condition(value))),
+            FilterKind::Word(clause) => {
+                let condition = clause.with(self.sort, vec![Value::Text(value.clone())]);
+                Some(picked(value.clone(), value.clone(), condition))
+            }
             FilterKind::Days(_) => None,
         })
     }

@@ -6,7 +6,7 @@ use askama::Template;
 use super::filters::{Chip, FilterView, chips, cleared, filter_view, kept};
 use super::link::{Link, capped};
 use super::params::MOST_ROWS_OF_A_PAGE;
-use super::{Cell, FilterKind, List, ListPage, ListParams};
+use super::{BulkAction, Cell, FilterKind, List, ListPage, ListParams, Tab};
 use crate::models::list::{Count, Start};
 use crate::panel::kit::PageError;
 use crate::panel::kit::page::{Frame, page};
@@ -33,7 +33,7 @@ pub(in crate::panel) struct ListView {
     pub show_all: Option<(String, i64)>,
     pub heads: Vec<Head>,
     pub rows: Vec<Row>,
-    pub actions: &'static [(&'static str, &'static str)],
+    pub actions: &'static [BulkAction],
     pub first: Option<String>,
     pub previous: Option<String>,
     pub next: Option<String>,
@@ -144,7 +144,9 @@ impl<R> List<R> {
             cell => cell,
         };
         let cells = self.columns.iter().map(|column| (column.label, column.is_number, cell(column)));
-        Row { id: (self.id_of)(row), label: (self.label_of)(row), cells: cells.collect() }
+        let id = (self.rows.id_of)(row);
+        let label = self.label_of.map_or_else(|| format!("{} {id}", self.one), |label_of| label_of(row));
+        Row { id, label, cells: cells.collect() }
     }
 }
 
@@ -179,7 +181,7 @@ fn tabs<R>(list: &List<R>, params: &ListParams) -> Vec<Link> {
         here.sort();
         here
     };
-    let tab = |(label, query): &(&'static str, &'static str)| {
+    let tab = |Tab { label, query }: &Tab| {
         let mut pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
             .into_owned()
             .filter(|(name, _)| name != "sort")
