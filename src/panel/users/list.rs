@@ -67,6 +67,7 @@ pub(in crate::panel) static USERS: List<User> = List::new("Users", "/admin/users
     ])
     .search("Any part of a name, or #17 for an id. Several words must all be in the name.", find_names)
     .actions(&[BulkAction::new("adjust", "Adjust balances…")])
+    .note(note)
     .labels(|user| user.username.clone())
     .empty("There are no users yet. They register by the API, or you add one here.");
 
@@ -170,18 +171,24 @@ pub(super) fn find_names(
 }
 
 /// Whether a list of users is filtered or sorted by balances, which the follower keeps.
-pub(in crate::panel) fn by_balance(query: &str) -> bool {
+fn by_balance(query: &str) -> bool {
     url::form_urlencoded::parse(query.as_bytes())
         .any(|(name, value)| name == "balance" || (name == "sort" && value.ends_with("balance")))
 }
 
-/// What is said where that counts and the follower is behind.
-pub(in crate::panel) fn balances_behind(entries: i64) -> String {
-    let entries = format::counted(entries, "ledger entry", "ledger entries");
-    format!(
-        "Filters and sorting by balance are {entries} behind, and follow in the background. The balances that are \
-         shown are those of this moment."
-    )
+/// Says so where balances decide which users match, and the follower is behind.
+fn note(conn: &mut DbConnection, query: &str) -> Result<Option<String>> {
+    if !by_balance(query) {
+        return Ok(None);
+    }
+    let behind = lag(conn, Followed::LedgerEntries)?;
+    let entries = format::counted(behind, "ledger entry", "ledger entries");
+    Ok((behind > 0).then(|| {
+        format!(
+            "Filters and sorting by balance are {entries} behind, and follow in the background. The balances that \
+             are shown are those of this moment."
+        )
+    }))
 }
 
 #[derive(Template)]
@@ -199,15 +206,13 @@ pub(in crate::panel) async fn list(
 ) -> Result<HttpResponse, PageError> {
     let frame = Frame::new(&administrator, &[("Users", "/admin/users/")]);
     let mut list = read(&USERS, &request, &administrator, &db).await?;
-    let (users, entries) =
-        db.read(|conn| Ok((lag(conn, Followed::Users)?, lag(conn, Followed::LedgerEntries)?))).await?;
+    let query = request.query_string().to_owned();
+    let (users, note) = db.read(move |conn| Ok((lag(conn, Followed::Users)?, note(conn, &query)?))).await?;
     let is_followed = by_balance(request.query_string()) || !list.words.is_empty();
     if users > 0 && is_followed {
         let behind = format::counted(users, "new user is", "new users are");
         list.notes.push(format!("{behind} not in this list yet: it follows in the background."));
     }
-    if entries > 0 && by_balance(request.query_string()) {
-        list.notes.push(balances_behind(entries));
-    }
+    list.notes.extend(note);
     page(&UsersPage { frame, list, may_change: administrator.may_change() }).map_err(PageError::from)
 }

@@ -3,8 +3,8 @@
 
 use super::Cell;
 use super::{
-    BulkAction, Choice, ChoiceTest, Clause, Column, Filter, FilterKind, Find, List, ListParams, Rows, Search,
-    Sort, Tab,
+    BulkAction, Choice, ChoiceTest, Clause, Column, Filter, FilterKind, Find, List, ListParams, Note, Rows,
+    Search, Sort, Tab,
 };
 use crate::models::list::{Condition, SortKey};
 
@@ -23,6 +23,7 @@ impl<R> List<R> {
             tabs: &[],
             search: None,
             actions: &[],
+            note: None,
             label_of: None,
             empty: "There is nothing yet.",
         }
@@ -71,6 +72,12 @@ impl<R> List<R> {
 
     pub const fn actions(mut self, actions: &'static [BulkAction]) -> List<R> {
         self.actions = actions;
+        self
+    }
+
+    /// What is to be known before something is done with all rows that match.
+    pub const fn note(mut self, note: Note) -> List<R> {
+        self.note = Some(note);
         self
     }
 

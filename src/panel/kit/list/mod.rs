@@ -47,6 +47,7 @@ pub(in crate::panel) struct List<R: 'static> {
     pub tabs: &'static [Tab],
     pub search: Option<Search>,
     pub actions: &'static [BulkAction],
+    pub note: Option<Note>,
     /// What a row is called, for the label of its check box; `None`: by its number.
     pub label_of: Option<fn(&R) -> String>,
     /// What to do where there are no rows at all.
@@ -141,6 +142,10 @@ impl Choice {
 
 /// Narrows the query to what fits the words, or finds the page itself.
 type Find = fn(&mut DbConnection, &ListParams, &mut ListQuery) -> Result<Searched>;
+
+/// Returns what is to be known of all rows that match a query string, such as that they are not up to
+/// date.
+type Note = fn(&mut DbConnection, &str) -> Result<Option<String>>;
 
 /// How a list is searched.
 pub(in crate::panel) struct Search {
