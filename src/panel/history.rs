@@ -10,7 +10,7 @@ use super::kit::list::{
     Cell, Choice, Clause, Column, Filter, List, Rows, Searched, Sort, Tab, between_ids, read,
 };
 use super::kit::names::Named;
-use super::kit::page::{Frame, page};
+use super::kit::page::{Crumb, Frame, page};
 use super::kit::{PageError, id};
 use crate::audit::{Action, ObjectKind};
 use crate::db::{Db, DbConnection};
@@ -136,7 +136,7 @@ pub(super) async fn list(
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
     let list = read(&HISTORY, &request, &administrator, &db).await?;
-    let frame = Frame::new(&administrator, &[("History", "/admin/history/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("History", "/admin/history/")]);
     list.show(frame)
 }
 
@@ -190,7 +190,8 @@ async fn of_object(
     history.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
     let here = format!("{path}{object_id}/");
     let object = format!("{} {object_id}", kind.as_str());
-    let way = [(kind_label, path), (object.as_str(), here.as_str()), ("History", "")];
+    let way =
+        [Crumb::new(kind_label, path), Crumb::new(object.as_str(), here.as_str()), Crumb::here("History")];
     let frame = Frame::new(&administrator, &way);
     page(&ObjectPage { frame, history, is_cut, object: object.clone() }).map_err(PageError::from)
 }

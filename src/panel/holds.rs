@@ -8,7 +8,7 @@ use super::kit::PageError;
 use super::kit::administrator::Administrator;
 use super::kit::list::{Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, read};
 use super::kit::names::Named;
-use super::kit::page::Frame;
+use super::kit::page::{Crumb, Frame};
 use crate::db::Db;
 use crate::models::Chat;
 use crate::models::list::SortKey;
@@ -62,6 +62,6 @@ pub(super) async fn list(
     if !administrator.may_change() {
         list.leave_out(RELEASE);
     }
-    let frame = Frame::new(&administrator, &[("Holds", "/admin/holds/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Holds", "/admin/holds/")]);
     list.show(frame)
 }

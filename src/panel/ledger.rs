@@ -11,7 +11,7 @@ use super::kit::list::{
     between_ids, read,
 };
 use super::kit::names::Named;
-use super::kit::page::{Frame, page};
+use super::kit::page::{Crumb, Frame, page};
 use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
@@ -130,7 +130,7 @@ pub(super) async fn list(
     } else {
         None
     };
-    let frame = Frame::new(&administrator, &[("Ledger", "/admin/ledger/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Ledger", "/admin/ledger/")]);
     let sum_up = format!("?{}&sums=1", list.here);
     page(&LedgerPage { frame, list, sums, sum_up }).map_err(PageError::from)
 }

@@ -13,7 +13,7 @@ use super::kit::form::Form;
 use super::kit::format;
 use super::kit::list::Cell;
 use super::kit::message::Message;
-use super::kit::page::{Frame, go, page_with};
+use super::kit::page::{Crumb, Frame, go, page_with};
 use super::kit::sessions::sessions_table;
 use super::kit::table::Table;
 use super::kit::verb::VerbPage;
@@ -70,7 +70,7 @@ async fn answer(
 ) -> Result<HttpResponse, PageError> {
     let sessions = auth.sessions_of(administrator.user.id).await?;
     let shown = SettingsPage {
-        frame: Frame::new(administrator, &[("Settings and sessions", "/admin/settings/")]),
+        frame: Frame::new(administrator, &[Crumb::new("Settings and sessions", "/admin/settings/")]),
         form,
         others: sessions.len().saturating_sub(1),
         sessions: sessions_table(&sessions, administrator.session.id),
@@ -152,7 +152,7 @@ pub(super) async fn sign_out_others(
 }
 
 fn password_page(administrator: &Administrator, form: FormView) -> VerbPage {
-    let frame = Frame::new(administrator, &[("Change password", "/admin/password/")]);
+    let frame = Frame::new(administrator, &[Crumb::new("Change password", "/admin/password/")]);
     VerbPage::new(frame, form.account(&administrator.user.username))
         .note("All your other sessions and all your auth tokens end with it. This session goes on.")
 }

@@ -17,7 +17,7 @@ use crate::panel::kit::confirm::{confirm, has_rights, own_password_field};
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::find_user;
-use crate::panel::kit::page::{Frame, page_with};
+use crate::panel::kit::page::{Crumb, Frame, page_with};
 use crate::panel::kit::verb::VerbPage;
 
 #[derive(Template)]
@@ -59,7 +59,7 @@ fn lifetimes() -> Vec<(String, String)> {
 }
 
 fn page(administrator: &Superuser, form: FormView) -> Result<HttpResponse, PageError> {
-    let way = [("Auth tokens", "/admin/auth-tokens/"), ("Make an auth token", "")];
+    let way = [Crumb::new("Auth tokens", "/admin/auth-tokens/"), Crumb::here("Make an auth token")];
     // The administrator's own name, since the form may ask for the administrator's own password.
     VerbPage::new(Frame::new(&administrator.0, &way), form.account(&administrator.0.user.username))
         .note("The auth token is shown once, after this. Only its digest is stored.")
@@ -98,7 +98,10 @@ pub(in crate::panel) async fn add(
     match auth.make_auth_token(Some(administrator.0.actor()), user.id, request).await {
         Ok(made) => {
             let here = path(made.stored.id);
-            let way = [("Auth tokens", "/admin/auth-tokens/"), ("The new auth token", here.as_str())];
+            let way = [
+                Crumb::new("Auth tokens", "/admin/auth-tokens/"),
+                Crumb::new("The new auth token", here.as_str()),
+            ];
             let shown = MadePage {
                 frame: Frame::new(&administrator.0, &way),
                 plain: made.plain.expose().to_owned(),

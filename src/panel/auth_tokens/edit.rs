@@ -18,11 +18,13 @@ use crate::models::{AuditEntry, AuthToken, User};
 use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::{Administrator, Superuser};
+use crate::panel::kit::conflict::Conflict;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::zone::Zone;
 use crate::panel::kit::{PageError, back_to, id};
 
@@ -32,8 +34,8 @@ struct TokenPage {
     frame: Frame,
     form: FormView,
     token: AuthToken,
-    facts: Vec<(&'static str, Cell)>,
-    conflicts: Vec<(&'static str, String, String)>,
+    facts: Vec<Fact>,
+    conflicts: Vec<Conflict>,
     history: Vec<HistoryLine>,
     is_live: bool,
     may_change: bool,
@@ -62,16 +64,16 @@ fn form(token: &AuthToken, zone: Zone, list: &str) -> FormView {
         .cancel("/admin/auth-tokens/")
 }
 
-fn facts(token: &AuthToken, user: &User) -> Vec<(&'static str, Cell)> {
+fn facts(token: &AuthToken, user: &User) -> Vec<Fact> {
     vec![
-        ("Begins with", Cell::Code(token.first_characters.clone())),
-        ("User", Cell::user(user.id, Some(&user.username))),
-        ("State", state(token)),
-        ("Made", Cell::Time(token.created_at)),
-        ("Last used", Cell::time(token.last_used_at)),
-        ("Expires", Cell::time(token.expires_at)),
-        ("Revoked", Cell::time(token.revoked_at)),
-        ("Id", Cell::Id(token.id)),
+        Fact::new("Begins with", Cell::Code(token.first_characters.clone())),
+        Fact::new("User", Cell::user(user.id, Some(&user.username))),
+        Fact::new("State", state(token)),
+        Fact::new("Made", Cell::Time(token.created_at)),
+        Fact::new("Last used", Cell::time(token.last_used_at)),
+        Fact::new("Expires", Cell::time(token.expires_at)),
+        Fact::new("Revoked", Cell::time(token.revoked_at)),
+        Fact::new("Id", Cell::Id(token.id)),
     ]
 }
 
@@ -80,7 +82,7 @@ async fn answer(
     db: &Db,
     (token, user): (AuthToken, User),
     form: FormView,
-    conflicts: Vec<(&'static str, String, String)>,
+    conflicts: Vec<Conflict>,
     status: StatusCode,
 ) -> Result<HttpResponse, PageError> {
     let id = token.id;
@@ -91,7 +93,7 @@ async fn answer(
         })
         .await?;
     let title = format!("Auth token {}…", token.first_characters);
-    let way = [("Auth tokens", "/admin/auth-tokens/"), (title.as_str(), "")];
+    let way = [Crumb::new("Auth tokens", "/admin/auth-tokens/"), Crumb::here(title.as_str())];
     let is_expired = token.expires_at.is_some_and(|expires| expires <= clock::now());
     let shown = TokenPage {
         frame: Frame::new(administrator, &way),
@@ -185,10 +187,10 @@ pub(in crate::panel) async fn edit(
     }
 }
 
-fn conflicts(token: &AuthToken, sent: &Form, zone: Zone) -> Vec<(&'static str, String, String)> {
+fn conflicts(token: &AuthToken, sent: &Form, zone: Zone) -> Vec<Conflict> {
     let all = [
-        ("Name", token.name.clone().unwrap_or_default(), sent.text("name").to_owned()),
-        ("Expires", zone.to_field_of(token.expires_at), sent.text("expires").to_owned()),
+        Conflict::new("Name", token.name.clone().unwrap_or_default(), sent.text("name").to_owned()),
+        Conflict::new("Expires", zone.to_field_of(token.expires_at), sent.text("expires").to_owned()),
     ];
-    all.into_iter().filter(|(_, now, yours)| now != yours).collect()
+    all.into_iter().filter(Conflict::differs).collect()
 }

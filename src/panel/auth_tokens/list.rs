@@ -17,7 +17,7 @@ use crate::panel::kit::list::{
     Tone, read,
 };
 use crate::panel::kit::names::Named;
-use crate::panel::kit::page::{Frame, page};
+use crate::panel::kit::page::{Crumb, Frame, page};
 
 pub(in crate::panel) static AUTH_TOKENS: List<Named<AuthToken>> =
     List::new("Auth tokens", "/admin/auth-tokens/", ROWS)
@@ -142,6 +142,6 @@ pub(in crate::panel) async fn list(
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
     let list = read(&AUTH_TOKENS, &request, &administrator, &db).await?;
-    let frame = Frame::new(&administrator, &[("Auth tokens", "/admin/auth-tokens/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Auth tokens", "/admin/auth-tokens/")]);
     page(&AuthTokensPage { frame, list, may_change: administrator.may_change() }).map_err(PageError::from)
 }

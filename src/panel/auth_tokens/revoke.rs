@@ -10,7 +10,7 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, id};
 
@@ -21,7 +21,11 @@ pub(in crate::panel) async fn show_revoke(
 ) -> Result<HttpResponse, PageError> {
     let (token, user) = of(&auth.db, id(&place)?).await?;
     let (title, here) = (format!("Auth token {}…", token.first_characters), path(token.id));
-    let way = [("Auth tokens", "/admin/auth-tokens/"), (title.as_str(), here.as_str()), ("Revoke", "")];
+    let way = [
+        Crumb::new("Auth tokens", "/admin/auth-tokens/"),
+        Crumb::new(title.as_str(), here.as_str()),
+        Crumb::here("Revoke"),
+    ];
     let form = FormView::default().dangerous().button("", "Revoke").cancel(here.clone());
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note("Whatever uses this auth token is refused from now on. This cannot be undone; the user can make another.")

@@ -15,7 +15,7 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::users::USERS;
 
@@ -32,7 +32,7 @@ fn form(selection: &Selection, operation: &str) -> FormView {
 }
 
 fn page(administrator: &Superuser, selection: &Selection, form: FormView) -> VerbPage {
-    let way = [("Users", USERS_PATH), ("Adjust balances", "")];
+    let way = [Crumb::new("Users", USERS_PATH), Crumb::here("Adjust balances")];
     let page = VerbPage::new(Frame::new(&administrator.0, &way), form);
     let page = selection.note.iter().fold(page, |page, note| page.note(note));
     page.note(

@@ -11,7 +11,7 @@ use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::{Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, Tone, read};
 use crate::panel::kit::names::Named;
-use crate::panel::kit::page::Frame;
+use crate::panel::kit::page::{Crumb, Frame};
 
 pub(in crate::panel) static BULK_OPERATIONS: List<Named<BulkOperation>> = List::new(
     "Bulk operations",
@@ -77,6 +77,6 @@ pub(in crate::panel) async fn list(
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
     let list = read(&BULK_OPERATIONS, &request, &administrator, &db).await?;
-    let frame = Frame::new(&administrator, &[("Bulk operations", "/admin/bulk-operations/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Bulk operations", "/admin/bulk-operations/")]);
     list.show(frame)
 }

@@ -15,7 +15,7 @@ use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::verb::VerbPage;
 
 const TOKENS_PATH: &str = "/admin/auth-tokens/";
@@ -36,7 +36,7 @@ fn form(selection: &Selection, operation: &str) -> FormView {
 }
 
 fn page(administrator: &Superuser, selection: &Selection, form: FormView) -> VerbPage {
-    let way = [("Auth tokens", TOKENS_PATH), ("Revoke auth tokens", "")];
+    let way = [Crumb::new("Auth tokens", TOKENS_PATH), Crumb::here("Revoke auth tokens")];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note("Whatever uses these auth tokens is refused from then on. This cannot be undone.")
         .fact("Chosen", Cell::Text(selection.words.clone()))

@@ -15,7 +15,7 @@ use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, Tone, read};
 use crate::panel::kit::names::Named;
-use crate::panel::kit::page::Frame;
+use crate::panel::kit::page::{Crumb, Frame};
 use crate::search::are_too_many;
 
 const ROWS: Rows<Named<Chat>> = Rows { from: "chats", id: "chats.id", load, id_of: |chat| chat.row.id };
@@ -128,6 +128,6 @@ pub(in crate::panel) async fn list(
                 .push(format!("The search follows behind: the latest {behind} not found by words yet."));
         }
     }
-    let frame = Frame::new(&administrator, &[("Chats", "/admin/chats/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Chats", "/admin/chats/")]);
     list.show(frame)
 }

@@ -16,7 +16,7 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, format, id};
 
@@ -30,7 +30,11 @@ fn form(chat: &Chat, operation: &str) -> FormView {
 
 fn page(administrator: &Superuser, chat: &Chat, user: &User, form: FormView) -> VerbPage {
     let (title, here) = (format!("Chat {}", chat.id), path(chat.id));
-    let way = [("Chats", "/admin/chats/"), (title.as_str(), here.as_str()), ("Refund", "")];
+    let way = [
+        Crumb::new("Chats", "/admin/chats/"),
+        Crumb::new(title.as_str(), here.as_str()),
+        Crumb::here("Refund"),
+    ];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note("What the chat cost goes back to the user's balance. The message and its response stay. This is done once.")
         .fact("Chat", Cell::Link { text: title, href: here.clone() })

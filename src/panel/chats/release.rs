@@ -16,7 +16,7 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, format, id};
 
@@ -31,7 +31,11 @@ fn form(operation: &str) -> FormView {
 
 fn page(administrator: &Superuser, chat: &Chat, user: &User, form: FormView) -> VerbPage {
     let (title, here) = (format!("Chat {}", chat.id), path(chat.id));
-    let way = [("Holds", "/admin/holds/"), (title.as_str(), here.as_str()), ("Release the hold", "")];
+    let way = [
+        Crumb::new("Holds", "/admin/holds/"),
+        Crumb::new(title.as_str(), here.as_str()),
+        Crumb::here("Release the hold"),
+    ];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note(
             "The chat is marked as failed and its charge goes back at once. An answer that comes later is kept and costs \

@@ -5,16 +5,17 @@ use actix_web::web::{Data, Path, Query};
 use askama::Template;
 
 use super::SHOWN;
-use super::facts::{Facts, cost, extras, facts, usage};
+use super::facts::{cost, extras, facts, usage};
 use crate::audit::ObjectKind;
 use crate::db::{Db, DbConnection};
 use crate::models::{AuditEntry, Chat, ChatState, EntryKind, LedgerEntry};
 use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::Administrator;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
 use crate::panel::kit::list::Cell;
-use crate::panel::kit::page::{Frame, page};
+use crate::panel::kit::page::{Crumb, Frame, page};
 use crate::panel::kit::table::Table;
 use crate::panel::kit::{PageError, back_to, id};
 use crate::panel::ledger::{LEDGER, named};
@@ -24,9 +25,9 @@ use crate::panel::ledger::{LEDGER, named};
 struct ChatPage {
     frame: Frame,
     chat: Chat,
-    facts: Facts,
-    cost: Facts,
-    usage: Facts,
+    facts: Vec<Fact>,
+    cost: Vec<Fact>,
+    usage: Vec<Fact>,
     /// What the answer has besides its text: tool calls and the like, as JSON.
     extras: String,
     /// For each text that is cut, a note on how much is shown. Empty for a whole text.
@@ -56,7 +57,7 @@ pub(in crate::panel) async fn show(
     let is_pending = chat.state == ChatState::Pending;
     let list = back_to("/admin/chats/", &from.list);
     let title = format!("Chat {chat_id}");
-    let way = [("Chats", list.as_deref().unwrap_or("/admin/chats/")), (title.as_str(), "")];
+    let way = [Crumb::new("Chats", list.as_deref().unwrap_or("/admin/chats/")), Crumb::here(title.as_str())];
     let frame = Frame::new(&administrator, &way);
     let (reason, rest) = extras(&chat);
     let cut = [
@@ -65,7 +66,7 @@ pub(in crate::panel) async fn show(
         cut_note(chat.answer_extras.as_deref(), sizes.extras),
     ];
     let mut usage = usage(&chat);
-    usage.extend(reason.map(|reason| ("Why the answer ended", Cell::code(&reason))));
+    usage.extend(reason.map(|reason| Fact::new("Why the answer ended", Cell::code(&reason))));
     page(&ChatPage {
         frame,
         facts: facts(&chat, &user.username),

@@ -18,6 +18,7 @@ use crate::follower::{Followed, lag};
 use crate::models::{AuditEntry, Chat, FailuresByReason, OpenHolds, Verification};
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::{Administrator, Superuser};
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Tone};
@@ -36,8 +37,8 @@ struct HomePage {
     numbers: Numbers,
     failures: Failures,
     /// Empty: there is no upstream.
-    upstream: Vec<(&'static str, Cell)>,
-    health: Vec<(&'static str, Cell)>,
+    upstream: Vec<Fact>,
+    health: Vec<Fact>,
     history: Vec<HistoryLine>,
     own: i64,
     verification_runs: bool,
@@ -85,7 +86,7 @@ fn verified(verification: Option<&Verification>) -> Cell {
     }
 }
 
-fn health(found: &Overview) -> Vec<(&'static str, Cell)> {
+fn health(found: &Overview) -> Vec<Fact> {
     let verification = found.verification.as_ref();
     let size = format::bytes(u64::try_from(found.about.size).unwrap_or_default());
     let behind = match found.behind {
@@ -93,13 +94,13 @@ fn health(found: &Overview) -> Vec<(&'static str, Cell)> {
         behind => Cell::Text(format!("{} behind", format::counted(behind, "row", "rows"))),
     };
     vec![
-        ("Tollgate", Cell::Text(env!("CARGO_PKG_VERSION").to_owned())),
-        ("Database", Cell::Text(format!("{} {}", found.about.kind, found.about.version))),
-        ("Size", Cell::Text(size)),
-        ("Lists and searches", behind),
-        ("Oldest hold since", Cell::time(found.holds.oldest)),
-        ("Last verification", verified(verification)),
-        ("Verified at", Cell::time(verification.and_then(|run| run.finished_at))),
+        Fact::new("Tollgate", Cell::Text(env!("CARGO_PKG_VERSION").to_owned())),
+        Fact::new("Database", Cell::Text(format!("{} {}", found.about.kind, found.about.version))),
+        Fact::new("Size", Cell::Text(size)),
+        Fact::new("Lists and searches", behind),
+        Fact::new("Oldest hold since", Cell::time(found.holds.oldest)),
+        Fact::new("Last verification", verified(verification)),
+        Fact::new("Verified at", Cell::time(verification.and_then(|run| run.finished_at))),
     ]
 }
 

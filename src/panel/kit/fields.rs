@@ -9,10 +9,9 @@ pub(in crate::panel) struct FormView {
     pub groups: Vec<Group>,
     /// What concerns no single field.
     pub faults: Vec<String>,
-    /// The buttons: a name (empty for the first) and a label.
-    pub buttons: Vec<(&'static str, &'static str)>,
+    pub buttons: Vec<Button>,
     /// Fields that are not seen.
-    pub hidden: Vec<(String, String)>,
+    pub hidden: Vec<Hidden>,
     /// The way out.
     pub cancel: String,
     /// Where it is sent; empty: to the page's own address.
@@ -23,6 +22,20 @@ pub(in crate::panel) struct FormView {
     pub account: String,
     /// The first button does something that cannot be undone.
     pub is_dangerous: bool,
+}
+
+#[derive(Debug)]
+pub(in crate::panel) struct Button {
+    /// Empty for the first.
+    pub name: &'static str,
+    pub label: &'static str,
+}
+
+/// A field that is not seen.
+#[derive(Debug)]
+pub(in crate::panel) struct Hidden {
+    pub name: String,
+    pub value: String,
 }
 
 #[derive(Debug)]
@@ -162,12 +175,12 @@ impl FormView {
     }
 
     pub fn button(mut self, name: &'static str, label: &'static str) -> FormView {
-        self.buttons.push((name, label));
+        self.buttons.push(Button { name, label });
         self
     }
 
     pub fn hide(mut self, name: &str, value: impl Into<String>) -> FormView {
-        self.hidden.push((name.to_owned(), value.into()));
+        self.hidden.push(Hidden { name: name.to_owned(), value: value.into() });
         self
     }
 
@@ -222,8 +235,8 @@ impl FormView {
 
     /// Keeps a hidden field as it was sent: what the form was made from, so that a conflict is still found after a fault.
     pub fn keep(mut self, name: &str, form: &Form) -> FormView {
-        for (_, value) in self.hidden.iter_mut().filter(|(hidden, _)| hidden == name) {
-            *value = form.text(name).to_owned();
+        for hidden in self.hidden.iter_mut().filter(|hidden| hidden.name == name) {
+            hidden.value = form.text(name).to_owned();
         }
         self
     }

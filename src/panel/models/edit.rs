@@ -15,11 +15,13 @@ use crate::metering::Price;
 use crate::models::{AuditEntry, Model};
 use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::administrator::{Administrator, Superuser};
+use crate::panel::kit::conflict::Conflict;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::fields::{FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::{PageError, format, id};
 
 #[derive(Template)]
@@ -28,15 +30,16 @@ struct ModelPage {
     frame: Frame,
     form: FormView,
     model: Model,
-    facts: Vec<(&'static str, Cell)>,
-    conflicts: Vec<(&'static str, String, String)>,
+    facts: Vec<Fact>,
+    conflicts: Vec<Conflict>,
     history: Vec<HistoryLine>,
     may_change: bool,
 }
 
-fn facts(model: &Model, settings: &ModelSettings) -> Vec<(&'static str, Cell)> {
+fn facts(model: &Model, settings: &ModelSettings) -> Vec<Fact> {
     let price = Price::of(model, settings.message_price);
-    let mut facts = vec![("State", state(model, settings)), ("Price", Cell::Text(in_words(price)))];
+    let mut facts =
+        vec![Fact::new("State", state(model, settings)), Fact::new("Price", Cell::Text(in_words(price)))];
     if let Some((cost, held)) = example(price, settings.max_output) {
         let text = format!(
             "A prompt of 1,000 tokens (about 4,000 bytes) and an answer of 500 cost {}. Held before: {}, the most that it \
@@ -45,9 +48,9 @@ fn facts(model: &Model, settings: &ModelSettings) -> Vec<(&'static str, Cell)> {
             format::tokens(held),
             format::tokens(settings.max_output.into())
         );
-        facts.push(("For example", Cell::Text(text)));
+        facts.push(Fact::new("For example", Cell::Text(text)));
     }
-    facts.push(("Id", Cell::Id(model.id)));
+    facts.push(Fact::new("Id", Cell::Id(model.id)));
     facts
 }
 
@@ -68,7 +71,7 @@ impl ModelContext<'_> {
         &self,
         model: Model,
         form: FormView,
-        conflicts: Vec<(&'static str, String, String)>,
+        conflicts: Vec<Conflict>,
         status: StatusCode,
     ) -> Result<HttpResponse, PageError> {
         let id = model.id;
@@ -80,7 +83,7 @@ impl ModelContext<'_> {
             })
             .await?;
         let title = format!("Model {}", model.name);
-        let way = [("Models", "/admin/models/"), (title.as_str(), "")];
+        let way = [Crumb::new("Models", "/admin/models/"), Crumb::here(title.as_str())];
         let shown = ModelPage {
             frame: Frame::new(self.administrator, &way),
             form,

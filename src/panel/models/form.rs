@@ -4,6 +4,7 @@ use crate::administration::{MOST_PRICE, whole_number};
 use crate::domain::Invalid;
 use crate::metering::Price;
 use crate::models::{Model, ModelChanges};
+use crate::panel::kit::conflict::Conflict;
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 
@@ -73,20 +74,20 @@ pub(super) fn parse(sent: &Form) -> Result<ModelChanges, Vec<Invalid>> {
     if faults.is_empty() { Ok(wanted) } else { Err(faults) }
 }
 
-/// A field, what is stored now, and what was sent, where they differ.
-pub(super) fn conflicts(stored: &Model, wanted: &ModelChanges) -> Vec<(&'static str, String, String)> {
+/// Returns the fields whose stored values differ from what was sent.
+pub(super) fn conflicts(stored: &Model, wanted: &ModelChanges) -> Vec<Conflict> {
     let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
     let number =
         |price: Option<i64>| price.map_or_else(|| "as the settings say".to_owned(), |n| n.to_string());
     let mut conflicts = Vec::new();
     if stored.is_withdrawn != wanted.is_withdrawn {
-        conflicts.push(("Withdrawn", yes_no(stored.is_withdrawn), yes_no(wanted.is_withdrawn)));
+        conflicts.push(Conflict::new("Withdrawn", yes_no(stored.is_withdrawn), yes_no(wanted.is_withdrawn)));
     }
     let before = [stored.base_price, stored.prompt_price, stored.completion_price];
     let after = [wanted.base_price, wanted.prompt_price, wanted.completion_price];
     for ((_, label), (now, yours)) in PARTS.into_iter().zip(before.into_iter().zip(after)) {
         if now != yours {
-            conflicts.push((label, number(now), number(yours)));
+            conflicts.push(Conflict::new(label, number(now), number(yours)));
         }
     }
     conflicts

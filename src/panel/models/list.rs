@@ -11,8 +11,8 @@ use crate::models::Model;
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::Cell;
-use crate::panel::kit::page::{Frame, page};
-use crate::panel::kit::table::Table;
+use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::table::{Table, TableHead};
 
 #[derive(Template)]
 #[template(path = "admin/models.html")]
@@ -30,7 +30,11 @@ fn table(models: &[Model], settings: &ModelSettings) -> Table {
         ]
     };
     Table {
-        heads: vec![("Model", false), ("State", false), ("Price in tokens of the balance", false)],
+        heads: vec![
+            TableHead::text("Model"),
+            TableHead::text("State"),
+            TableHead::text("Price in tokens of the balance"),
+        ],
         rows: models.iter().map(row).collect(),
         empty: "There are no models.",
     }
@@ -42,6 +46,6 @@ pub(in crate::panel) async fn list(
     settings: Data<ModelSettings>,
 ) -> Result<HttpResponse, PageError> {
     let models = db.read(|conn| Ok(Model::all(conn)?)).await?;
-    let frame = Frame::new(&administrator, &[("Models", "/admin/models/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Models", "/admin/models/")]);
     page(&ModelsPage { frame, models: table(&models, &settings) }).map_err(PageError::from)
 }

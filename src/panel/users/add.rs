@@ -16,7 +16,7 @@ use crate::panel::kit::confirm::{confirm, own_password_field};
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 
 #[derive(Template)]
 #[template(path = "admin/form.html")]
@@ -26,7 +26,8 @@ struct AddPage {
 }
 
 fn answer(administrator: &Superuser, form: FormView, status: StatusCode) -> Result<HttpResponse, PageError> {
-    let frame = Frame::new(&administrator.0, &[("Users", "/admin/users/"), ("Add user", "")]);
+    let frame =
+        Frame::new(&administrator.0, &[Crumb::new("Users", "/admin/users/"), Crumb::here("Add user")]);
     page_with(status, &AddPage { frame, form }).map_err(PageError::from)
 }
 

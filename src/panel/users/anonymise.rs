@@ -14,7 +14,7 @@ use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::{Cell, capped};
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, id};
 
@@ -37,7 +37,11 @@ fn form(user: &User, operation: &str) -> FormView {
 
 fn page(administrator: &Superuser, user: &User, goes: &WhatGoes, form: FormView) -> VerbPage {
     let here = path(user.id);
-    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Anonymise", "")];
+    let way = [
+        Crumb::new("Users", "/admin/users/"),
+        Crumb::new(user.username.as_str(), here.as_str()),
+        Crumb::here("Anonymise"),
+    ];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note(
             "This cannot be undone. The name, the password, the texts of all chats, the conversations, the auth tokens, the \

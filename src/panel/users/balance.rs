@@ -15,7 +15,7 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, format, id};
 
@@ -31,7 +31,11 @@ fn form(user: &User, operation: &str) -> FormView {
 
 fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
     let here = path(user.id);
-    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Adjust balance", "")];
+    let way = [
+        Crumb::new("Users", "/admin/users/"),
+        Crumb::new(user.username.as_str(), here.as_str()),
+        Crumb::here("Adjust balance"),
+    ];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .fact("User", Cell::Link { text: user.username.clone(), href: here })
         .fact("Balance", Cell::Tokens(user.tokens))

@@ -15,10 +15,11 @@ use crate::models::User;
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::Superuser;
 use crate::panel::kit::confirm::{confirm, own_password_field};
+use crate::panel::kit::conflict::Conflict;
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::{PageError, back_to, id};
 
 #[derive(Template)]
@@ -26,21 +27,20 @@ use crate::panel::kit::{PageError, back_to, id};
 struct EditPage {
     frame: Frame,
     form: FormView,
-    /// A field, what is stored now, and what was sent; where somebody else was faster.
-    conflicts: Vec<(&'static str, String, String)>,
+    conflicts: Vec<Conflict>,
 }
 
 fn answer(
     administrator: &Superuser,
     user: &User,
     form: FormView,
-    conflicts: Vec<(&'static str, String, String)>,
+    conflicts: Vec<Conflict>,
     status: StatusCode,
 ) -> Result<HttpResponse, PageError> {
     let here = path(user.id);
     let frame = Frame::new(
         &administrator.0,
-        &[("Users", "/admin/users/"), (&user.username, &here), ("Edit user", "")],
+        &[Crumb::new("Users", "/admin/users/"), Crumb::new(&user.username, &here), Crumb::here("Edit user")],
     );
     // The administrator's own name, since the form may ask for the administrator's own password.
     let form = form.account(&administrator.0.user.username);
@@ -165,13 +165,13 @@ fn username(sent: &Form, user: &User) -> Result<Username, Invalid> {
     }
 }
 
-fn conflicts(stored: &User, sent: &Form) -> Vec<(&'static str, String, String)> {
+fn conflicts(stored: &User, sent: &Form) -> Vec<Conflict> {
     let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
     let all = [
-        ("Username", stored.username.clone(), sent.text("username").to_owned()),
-        ("Active", yes_no(stored.is_active), yes_no(sent.has("active"))),
-        ("Staff", yes_no(stored.is_staff), yes_no(sent.has("staff"))),
-        ("Superuser", yes_no(stored.is_superuser), yes_no(sent.has("superuser"))),
+        Conflict::new("Username", stored.username.clone(), sent.text("username").to_owned()),
+        Conflict::new("Active", yes_no(stored.is_active), yes_no(sent.has("active"))),
+        Conflict::new("Staff", yes_no(stored.is_staff), yes_no(sent.has("staff"))),
+        Conflict::new("Superuser", yes_no(stored.is_superuser), yes_no(sent.has("superuser"))),
     ];
-    all.into_iter().filter(|(_, now, yours)| now != yours).collect()
+    all.into_iter().filter(Conflict::differs).collect()
 }

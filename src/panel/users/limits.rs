@@ -12,11 +12,13 @@ use crate::domain::Invalid;
 use crate::error::Result;
 use crate::models::{User, UserLimits};
 use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::conflict::Conflict;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::{PageError, format, id};
 
 /// The limits that the settings have for whoever has none of their own.
@@ -31,18 +33,17 @@ pub struct UserLimitDefaults {
 struct LimitsPage {
     frame: Frame,
     form: FormView,
-    /// A field, what is stored now, and what was sent; where somebody else was faster.
-    conflicts: Vec<(&'static str, String, String)>,
+    conflicts: Vec<Conflict>,
 }
 
 const CHATS: (&str, &str) = ("concurrent_chats", "Chats at once");
 const REQUESTS: (&str, &str) = ("requests_per_minute", "Requests a minute");
 
 /// What holds for a user, for the user's page.
-pub(super) fn facts(user: &User, defaults: UserLimitDefaults) -> Vec<(&'static str, Cell)> {
+pub(super) fn facts(user: &User, defaults: UserLimitDefaults) -> Vec<Fact> {
     vec![
-        (CHATS.1, Cell::Text(in_words(user.concurrent_chats, defaults.concurrent_chats))),
-        (REQUESTS.1, Cell::Text(in_words(user.requests_per_minute, defaults.requests_per_minute))),
+        Fact::new(CHATS.1, Cell::Text(in_words(user.concurrent_chats, defaults.concurrent_chats))),
+        Fact::new(REQUESTS.1, Cell::Text(in_words(user.requests_per_minute, defaults.requests_per_minute))),
     ]
 }
 
@@ -79,11 +80,15 @@ fn answer(
     administrator: &Superuser,
     user: &User,
     form: FormView,
-    conflicts: Vec<(&'static str, String, String)>,
+    conflicts: Vec<Conflict>,
     status: StatusCode,
 ) -> Result<HttpResponse, PageError> {
     let here = path(user.id);
-    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Limits", "")];
+    let way = [
+        Crumb::new("Users", "/admin/users/"),
+        Crumb::new(user.username.as_str(), here.as_str()),
+        Crumb::here("Limits"),
+    ];
     let frame = Frame::new(&administrator.0, &way);
     page_with(status, &LimitsPage { frame, form, conflicts }).map_err(PageError::from)
 }
@@ -148,12 +153,12 @@ pub(in crate::panel) async fn limits(
     }
 }
 
-fn conflicts(stored: &User, wanted: UserLimits) -> Vec<(&'static str, String, String)> {
+fn conflicts(stored: &User, wanted: UserLimits) -> Vec<Conflict> {
     let shown = |limit: Option<i64>| limit.map_or_else(|| "as the settings say".to_owned(), format::tokens);
     let all = [
         (CHATS.1, stored.concurrent_chats, wanted.concurrent_chats),
         (REQUESTS.1, stored.requests_per_minute, wanted.requests_per_minute),
     ];
     let differing = all.into_iter().filter(|(_, now, yours)| now != yours);
-    differing.map(|(label, now, yours)| (label, shown(now), shown(yours))).collect()
+    differing.map(|(label, now, yours)| Conflict::new(label, shown(now), shown(yours))).collect()
 }

@@ -15,7 +15,7 @@ use crate::panel::kit::list::{
     BulkAction, Cell, Choice, Clause, Column, Filter, List, ListParams, ListView, Rows, Searched, Sort, Tab,
     Tone, read,
 };
-use crate::panel::kit::page::{Frame, page};
+use crate::panel::kit::page::{Crumb, Frame, page};
 use crate::panel::kit::{PageError, format};
 use crate::search::{self, Place, Span, Wanted, trigrams};
 
@@ -204,7 +204,7 @@ pub(in crate::panel) async fn list(
     administrator: Administrator,
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
-    let frame = Frame::new(&administrator, &[("Users", "/admin/users/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Users", "/admin/users/")]);
     let mut list = read(&USERS, &request, &administrator, &db).await?;
     let query = request.query_string().to_owned();
     let (users, note) = db.read(move |conn| Ok((lag(conn, Followed::Users)?, note(conn, &query)?))).await?;

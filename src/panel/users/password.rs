@@ -13,7 +13,7 @@ use crate::panel::kit::confirm::{confirm, has_rights, own_password_field};
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, id};
 
@@ -41,7 +41,11 @@ fn unusable_hash() -> String {
 
 fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
     let here = path(user.id);
-    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Set password", "")];
+    let way = [
+        Crumb::new("Users", "/admin/users/"),
+        Crumb::new(user.username.as_str(), here.as_str()),
+        Crumb::here("Set password"),
+    ];
     VerbPage::new(Frame::new(&administrator.0, &way), form).note(
         "All auth tokens and sessions of this user end with it. Tell the user the new password in person.",
     )

@@ -15,9 +15,10 @@ use crate::panel::chats::CHATS;
 use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::Administrator;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::list::{Cell, Tone};
 use crate::panel::kit::names::Named;
-use crate::panel::kit::page::{Frame, page};
+use crate::panel::kit::page::{Crumb, Frame, page};
 use crate::panel::kit::sessions::sessions_table;
 use crate::panel::kit::table::Table;
 use crate::panel::kit::{PageError, back_to, id};
@@ -40,7 +41,7 @@ struct UserPage {
     chats: Table,
     tokens: Table,
     sessions: Table,
-    limits: Vec<(&'static str, Cell)>,
+    limits: Vec<Fact>,
     history: Vec<HistoryLine>,
     may_change: bool,
     /// The form, with the way back to the list.
@@ -98,7 +99,10 @@ pub(in crate::panel) async fn show(
     let users = back_to("/admin/users/", &from.list);
     let frame = Frame::new(
         &administrator,
-        &[("Users", users.as_deref().unwrap_or("/admin/users/")), (&found.user.username, &here)],
+        &[
+            Crumb::new("Users", users.as_deref().unwrap_or("/admin/users/")),
+            Crumb::new(&found.user.username, &here),
+        ],
     );
     let state = if found.user.is_active {
         Cell::badge("active", Tone::Good)

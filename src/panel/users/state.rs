@@ -13,7 +13,7 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, format, id};
 
@@ -31,7 +31,11 @@ fn page(
     form: FormView,
 ) -> VerbPage {
     let here = path(user.id);
-    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), (title, "")];
+    let way = [
+        Crumb::new("Users", "/admin/users/"),
+        Crumb::new(user.username.as_str(), here.as_str()),
+        Crumb::here(title),
+    ];
     VerbPage::new(Frame::new(&administrator.0, &way), form.button("", title).cancel(here.clone()))
         .note(note)
         .fact("User", Cell::Link { text: user.username.clone(), href: here })

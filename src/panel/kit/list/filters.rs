@@ -12,10 +12,23 @@ pub(in crate::panel) struct FilterView {
     /// What is typed into it, where one types.
     pub text: Option<String>,
     pub is_user: bool,
-    /// From and to, where it is a range of days.
-    pub days: Option<(String, String)>,
+    /// Where it is a range of days.
+    pub days: Option<DayFields>,
     /// The other parameters of its form.
-    pub kept: Vec<(String, String)>,
+    pub kept: Vec<Parameter>,
+}
+
+/// The fields of a range of days.
+pub(in crate::panel) struct DayFields {
+    pub from: String,
+    pub to: String,
+}
+
+/// A parameter of the query string.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::panel) struct Parameter {
+    pub name: String,
+    pub value: String,
 }
 
 /// An active filter and the list without it.
@@ -60,7 +73,7 @@ pub(super) fn cleared(params: &ListParams) -> String {
 }
 
 /// The parameters that stay, but for those named and the place in the list.
-pub(super) fn kept(params: &ListParams, without: &[&str]) -> Vec<(String, String)> {
+pub(super) fn kept(params: &ListParams, without: &[&str]) -> Vec<Parameter> {
     let is_kept = |name: &str| {
         !["after", "before", "last", "facets"].contains(&name)
             && !without.iter().any(|other| {
@@ -72,7 +85,7 @@ pub(super) fn kept(params: &ListParams, without: &[&str]) -> Vec<(String, String
         .pairs
         .iter()
         .filter(|(name, _)| is_kept(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
+        .map(|(name, value)| Parameter { name: name.clone(), value: value.clone() })
         .collect()
 }
 
@@ -82,7 +95,7 @@ pub(super) fn filter_view<R>(
     found: &ListPage<R>,
 ) -> FilterView {
     let value = params.value(filter.name);
-    let counts = found.facets.iter().find(|(name, _)| *name == filter.name).map(|(_, counts)| counts);
+    let counts = found.facets.iter().find(|facet| facet.filter == filter.name).map(|facet| &facet.counts);
     let choice = |label: &str, this: &str, count: Option<&Count>| Link {
         label: count.map_or_else(|| label.to_owned(), |count| format!("{label} ({})", capped(*count))),
         href: format!("?{}", params.with(filter.name, (!this.is_empty()).then_some(this))),
@@ -98,7 +111,7 @@ pub(super) fn filter_view<R>(
         }
         FilterKind::Days(_) => {
             choices.push(choice("Any time", "", None));
-            choices.extend(DAY_PRESETS.iter().map(|(preset, label)| choice(label, preset, None)));
+            choices.extend(DAY_PRESETS.iter().map(|preset| choice(preset.label, preset.value, None)));
         }
         FilterKind::User(_) | FilterKind::Word(_) => {}
     }
@@ -110,8 +123,10 @@ pub(super) fn filter_view<R>(
         choices,
         text: is_typed.then(|| value.unwrap_or_default().to_owned()),
         is_user: matches!(filter.kind, FilterKind::User(_)),
-        days: matches!(filter.kind, FilterKind::Days(_))
-            .then(|| (parameter(format!("{}_from", filter.name)), parameter(format!("{}_to", filter.name)))),
+        days: matches!(filter.kind, FilterKind::Days(_)).then(|| DayFields {
+            from: parameter(format!("{}_from", filter.name)),
+            to: parameter(format!("{}_to", filter.name)),
+        }),
         kept: kept(params, &[filter.name]),
     }
 }

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 
-use super::list_page::ListPage;
+use super::list_page::{Facet, ListPage};
 use super::{FilterKind, List, ListParams, ListView, Searched};
 use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
-use crate::models::list::{Count, ListQuery, Page, SortKey, Start};
+use crate::models::list::{ListQuery, Page, SortKey, Start};
 use crate::panel::kit::administrator::Administrator;
 
 /// Beyond this the count of one choice says "500+": there are many of them on one page.
@@ -108,7 +108,7 @@ fn facets<R>(
     params: &ListParams,
     query: &ListQuery,
     conn: &mut DbConnection,
-) -> Result<Vec<(&'static str, Vec<Count>)>> {
+) -> Result<Vec<Facet>> {
     let until = Instant::now() + TIME_OF_FACETS;
     let mut facets = Vec::new();
     for filter in list.filters {
@@ -132,7 +132,7 @@ fn facets<R>(
             }
             counts.push(other.count_up_to(conn, MOST_COUNTED_EACH)?);
         }
-        facets.push((filter.name, counts));
+        facets.push(Facet { filter: filter.name, counts });
     }
     Ok(facets)
 }

@@ -178,12 +178,10 @@ impl ListParams {
             condition,
         };
         if let FilterKind::Days(clause) = filter.kind {
-            return Ok(days(&self.pairs, filter.name, self.zone.date_of(self.now)).map(
-                |(value, shown, from, to)| {
-                    let moments = [from, to].map(|day| Value::Time(self.zone.start_of(day)));
-                    picked(value, shown, clause.with(self.sort, moments.into()))
-                },
-            ));
+            return Ok(days(&self.pairs, filter.name, self.zone.date_of(self.now)).map(|days| {
+                let moments = [days.from, days.to].map(|day| Value::Time(self.zone.start_of(day)));
+                picked(days.value, days.shown, clause.with(self.sort, moments.into()))
+            }));
         }
         let Some(value) = self.pairs.get(filter.name) else { return Ok(None) };
         Ok(match filter.kind {

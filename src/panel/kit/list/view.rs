@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use askama::Template;
 
-use super::filters::{Chip, FilterView, chips, cleared, filter_view, kept};
+use super::filters::{Chip, FilterView, Parameter, chips, cleared, filter_view, kept};
 use super::link::{Link, capped};
 use super::params::MOST_ROWS_OF_A_PAGE;
 use super::{BulkAction, Cell, FilterKind, List, ListPage, ListParams, Tab};
@@ -20,7 +20,7 @@ pub(in crate::panel) struct ListView {
     pub words: String,
     pub search_help: Option<&'static str>,
     /// The other parameters, for the search form and the forms of filters.
-    pub kept: Vec<(String, String)>,
+    pub kept: Vec<Parameter>,
     pub tabs: Vec<Link>,
     pub filters: Vec<FilterView>,
     pub chips: Vec<Chip>,
@@ -29,8 +29,8 @@ pub(in crate::panel) struct ListView {
     pub count: String,
     /// How many match, for "all that match".
     pub matching: String,
-    /// The link that shows all rows on one page, where that is possible, and how many they are.
-    pub show_all: Option<(String, i64)>,
+    /// Where all rows fit on one page.
+    pub show_all: Option<ShowAll>,
     pub heads: Vec<Head>,
     pub rows: Vec<Row>,
     pub actions: &'static [BulkAction],
@@ -59,7 +59,20 @@ pub(in crate::panel) struct Head {
 pub(in crate::panel) struct Row {
     pub id: i64,
     pub label: String,
-    pub cells: Vec<(&'static str, bool, Cell)>,
+    pub cells: Vec<RowCell>,
+}
+
+/// A cell, and the head of its column.
+pub(in crate::panel) struct RowCell {
+    pub label: &'static str,
+    pub is_number: bool,
+    pub cell: Cell,
+}
+
+/// The link that shows all rows on one page, and how many they are.
+pub(in crate::panel) struct ShowAll {
+    pub href: String,
+    pub number: i64,
 }
 
 /// A list with nothing on its page but the list.
@@ -124,7 +137,7 @@ impl ListView {
     pub fn leave_out(&mut self, label: &str) {
         self.heads.retain(|head| head.label != label);
         for row in &mut self.rows {
-            row.cells.retain(|(column, _, _)| *column != label);
+            row.cells.retain(|cell| cell.label != label);
         }
     }
 }
@@ -143,7 +156,11 @@ impl<R> List<R> {
             }
             cell => cell,
         };
-        let cells = self.columns.iter().map(|column| (column.label, column.is_number, cell(column)));
+        let cells = self.columns.iter().map(|column| RowCell {
+            label: column.label,
+            is_number: column.is_number,
+            cell: cell(column),
+        });
         let id = (self.rows.id_of)(row);
         let label = self.label_of.map_or_else(|| format!("{} {id}", self.one), |label_of| label_of(row));
         Row { id, label, cells: cells.collect() }
@@ -168,11 +185,11 @@ fn with_total<R>(matching: String, found: &ListPage<R>) -> String {
 }
 
 /// Where there are more rows than the page shows, but not too many for one page.
-fn show_all(params: &ListParams, count: Option<Count>) -> Option<(String, i64)> {
+fn show_all(params: &ListParams, count: Option<Count>) -> Option<ShowAll> {
     let number = count.filter(|count| !count.at_least)?.number;
     let fits = number > params.page_size && number <= MOST_ROWS_OF_A_PAGE;
     let rows = MOST_ROWS_OF_A_PAGE.to_string();
-    fits.then(|| (format!("?{}", params.with("rows", Some(&rows))), number))
+    fits.then(|| ShowAll { href: format!("?{}", params.with("rows", Some(&rows))), number })
 }
 
 fn tabs<R>(list: &List<R>, params: &ListParams) -> Vec<Link> {
@@ -182,9 +199,10 @@ fn tabs<R>(list: &List<R>, params: &ListParams) -> Vec<Link> {
         here
     };
     let tab = |Tab { label, query }: &Tab| {
-        let mut pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+        let mut pairs: Vec<Parameter> = url::form_urlencoded::parse(query.as_bytes())
             .into_owned()
             .filter(|(name, _)| name != "sort")
+            .map(|(name, value)| Parameter { name, value })
             .collect();
         pairs.sort();
         Link { label: (*label).to_owned(), href: format!("{}?{query}", list.path), is_current: pairs == here }
