@@ -11,6 +11,7 @@ use super::kit::list::{
 };
 use super::kit::names::Named;
 use super::kit::page::{Crumb, Frame, page};
+use super::kit::paths;
 use super::kit::{PageError, id};
 use crate::audit::{Action, ObjectKind};
 use crate::db::{Db, DbConnection};
@@ -67,11 +68,11 @@ fn object(entry: &Named<AuditEntry>) -> Cell {
 fn kind_path(kind: &str) -> Option<&'static str> {
     let kind = ObjectKind::ALL.into_iter().find(|known| known.as_str() == kind)?;
     match kind {
-        ObjectKind::User => Some("/admin/users/"),
-        ObjectKind::AuthToken => Some("/admin/auth-tokens/"),
-        ObjectKind::Chat => Some("/admin/chats/"),
-        ObjectKind::BulkOperation => Some("/admin/bulk-operations/"),
-        ObjectKind::Model => Some("/admin/models/"),
+        ObjectKind::User => Some(paths::USERS),
+        ObjectKind::AuthToken => Some(paths::AUTH_TOKENS),
+        ObjectKind::Chat => Some(paths::CHATS),
+        ObjectKind::BulkOperation => Some(paths::BULK_OPERATIONS),
+        ObjectKind::Model => Some(paths::MODELS),
         ObjectKind::Session | ObjectKind::Verification => None,
     }
 }
@@ -79,7 +80,7 @@ fn kind_path(kind: &str) -> Option<&'static str> {
 const ROWS: Rows<Named<AuditEntry>> =
     Rows { from: "audit_log", id: "audit_log.id", load, id_of: |e| e.row.id };
 
-pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", "/admin/history/", ROWS)
+pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", paths::HISTORY, ROWS)
     .named("entry", "entries")
     .columns(&[
         Column::text("When", |e: &Named<AuditEntry>| Cell::Time(e.row.created_at)).sort("when"),
@@ -136,7 +137,7 @@ pub(super) async fn list(
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
     let list = read(&HISTORY, &request, &administrator, &db).await?;
-    let frame = Frame::new(&administrator, &[Crumb::new("History", "/admin/history/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("History", paths::HISTORY)]);
     list.show(frame)
 }
 
@@ -182,7 +183,7 @@ async fn of_object(
         }
         describe(conn, entries).map(Some)
     };
-    let path = kind_path(kind.as_str()).unwrap_or("/admin/");
+    let path = kind_path(kind.as_str()).unwrap_or(paths::HOME);
     let Some(mut history) = db.read(read).await? else {
         return Err(PageError::Missing(kind.as_str(), path));
     };

@@ -3,12 +3,13 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::chats::{load, main, path};
+use super::chats::{load, main};
 use super::kit::PageError;
 use super::kit::administrator::Administrator;
 use super::kit::list::{Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, read};
 use super::kit::names::Named;
 use super::kit::page::{Crumb, Frame};
+use super::kit::paths;
 use crate::db::Db;
 use crate::models::Chat;
 use crate::models::list::SortKey;
@@ -22,7 +23,7 @@ const RELEASE: &str = "Release";
 
 const ROWS: Rows<Named<Chat>> = Rows { from: PENDING, id: "holds.id", load, id_of: |hold| hold.row.id };
 
-pub(super) static HOLDS: List<Named<Chat>> = List::new("Holds", "/admin/holds/", ROWS)
+pub(super) static HOLDS: List<Named<Chat>> = List::new("Holds", paths::HOLDS, ROWS)
     .named("hold", "holds")
     .columns(&[
         Column::text("Chat", main).sort("id"),
@@ -50,7 +51,7 @@ pub(super) static HOLDS: List<Named<Chat>> = List::new("Holds", "/admin/holds/",
 /// The link to the form that releases a hold.
 fn release(hold: &Named<Chat>) -> Cell {
     let id = hold.row.id;
-    Cell::Link { text: format!("Release #{id}…"), href: format!("{}release/", path(id)) }
+    Cell::Link { text: format!("Release #{id}…"), href: paths::release(id) }
 }
 
 pub(super) async fn list(
@@ -62,6 +63,6 @@ pub(super) async fn list(
     if !administrator.may_change() {
         list.leave_out(RELEASE);
     }
-    let frame = Frame::new(&administrator, &[Crumb::new("Holds", "/admin/holds/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Holds", paths::HOLDS)]);
     list.show(frame)
 }

@@ -12,6 +12,7 @@ use super::kit::list::{
 };
 use super::kit::names::Named;
 use super::kit::page::{Crumb, Frame, page};
+use super::kit::paths;
 use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
@@ -24,7 +25,7 @@ const MOST_SUMMED: i64 = 20_000;
 const ROWS: Rows<Named<LedgerEntry>> =
     Rows { from: "ledger_entries", id: "ledger_entries.id", load, id_of: |e| e.row.id };
 
-pub(super) static LEDGER: List<Named<LedgerEntry>> = List::new("Ledger", "/admin/ledger/", ROWS)
+pub(super) static LEDGER: List<Named<LedgerEntry>> = List::new("Ledger", paths::LEDGER, ROWS)
     .named("entry", "entries")
     .columns(&[
         Column::text("Entry", |e: &Named<LedgerEntry>| Cell::Id(e.row.id)).sort("id"),
@@ -87,10 +88,7 @@ fn kind(kind: EntryKind) -> Cell {
 }
 
 fn chat(entry: &Named<LedgerEntry>) -> Cell {
-    entry.row.chat_id.map_or(Cell::Nothing, |id| Cell::Link {
-        text: format!("#{id}"),
-        href: format!("/admin/chats/{id}/"),
-    })
+    entry.row.chat_id.map_or(Cell::Nothing, |id| Cell::Link { text: format!("#{id}"), href: paths::chat(id) })
 }
 
 fn find(conn: &mut DbConnection, params: &ListParams, query: &mut ListQuery) -> Result<Searched> {
@@ -130,7 +128,7 @@ pub(super) async fn list(
     } else {
         None
     };
-    let frame = Frame::new(&administrator, &[Crumb::new("Ledger", "/admin/ledger/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Ledger", paths::LEDGER)]);
     let sum_up = format!("?{}&sums=1", list.here);
     page(&LedgerPage { frame, list, sums, sum_up }).map_err(PageError::from)
 }

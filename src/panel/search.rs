@@ -10,6 +10,7 @@ use super::chats::CHATS;
 use super::kit::administrator::Administrator;
 use super::kit::list::{Cell, List, ListParams, Preferences, fetch};
 use super::kit::page::{Crumb, Frame, page};
+use super::kit::paths;
 use super::kit::table::Table;
 use super::kit::{PageError, format};
 use super::ledger::LEDGER;
@@ -97,7 +98,7 @@ pub(super) async fn show(
     } else {
         db.read_in_turn(administrator.user.id, move |conn| read(conn, &params, preferences)).await?
     };
-    let mut frame = Frame::new(&administrator, &[Crumb::new("Search", "/admin/search/")]);
+    let mut frame = Frame::new(&administrator, &[Crumb::new("Search", paths::SEARCH)]);
     frame.search = words.clone();
     page(&SearchPage { frame, words, groups }).map_err(PageError::from)
 }

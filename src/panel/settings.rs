@@ -14,6 +14,7 @@ use super::kit::format;
 use super::kit::list::Cell;
 use super::kit::message::Message;
 use super::kit::page::{Crumb, Frame, go, page_with};
+use super::kit::paths;
 use super::kit::sessions::sessions_table;
 use super::kit::table::Table;
 use super::kit::verb::VerbPage;
@@ -58,7 +59,7 @@ fn form(settings: &PanelSettings) -> FormView {
                 Field::new("theme", "Theme", Kind::Choice(themes)).value(&settings.theme),
             ],
         )
-        .send_to("/admin/settings/")
+        .send_to(paths::SETTINGS)
         .button("", "Save")
 }
 
@@ -70,7 +71,7 @@ async fn answer(
 ) -> Result<HttpResponse, PageError> {
     let sessions = auth.sessions_of(administrator.user.id).await?;
     let shown = SettingsPage {
-        frame: Frame::new(administrator, &[Crumb::new("Settings and sessions", "/admin/settings/")]),
+        frame: Frame::new(administrator, &[Crumb::new("Settings and sessions", paths::SETTINGS)]),
         form,
         others: sessions.len().saturating_sub(1),
         sessions: sessions_table(&sessions, administrator.session.id),
@@ -117,7 +118,7 @@ pub(super) async fn store(
         Ok(settings) => {
             store_settings(&auth.db, settings).await?;
             administrator.leave_message(&auth, Message::success("Your settings were saved.")).await?;
-            Ok(go("/admin/settings/"))
+            Ok(go(paths::SETTINGS))
         }
         Err(faults) => {
             let form = form(&administrator.settings).refill(&sent).blame(&faults);
@@ -148,11 +149,11 @@ pub(super) async fn sign_out_others(
     let text =
         format!("{} ended.", format::counted(ended as i64, "other session was", "other sessions were"));
     administrator.leave_message(&auth, Message::success(text)).await?;
-    Ok(go("/admin/settings/"))
+    Ok(go(paths::SETTINGS))
 }
 
 fn password_page(administrator: &Administrator, form: FormView) -> VerbPage {
-    let frame = Frame::new(administrator, &[Crumb::new("Change password", "/admin/password/")]);
+    let frame = Frame::new(administrator, &[Crumb::new("Change password", paths::PASSWORD)]);
     VerbPage::new(frame, form.account(&administrator.user.username))
         .note("All your other sessions and all your auth tokens end with it. This session goes on.")
 }
@@ -160,7 +161,7 @@ fn password_page(administrator: &Administrator, form: FormView) -> VerbPage {
 fn password_form() -> FormView {
     let mut fields = vec![Field::new("old_password", "Your password now", Kind::OldPassword).required()];
     fields.extend(password_fields(true));
-    FormView::default().group("", "", fields).button("", "Change password").cancel("/admin/settings/")
+    FormView::default().group("", "", fields).button("", "Change password").cancel(paths::SETTINGS)
 }
 
 pub(super) async fn show_password(administrator: Administrator) -> Result<HttpResponse, PageError> {
@@ -187,7 +188,7 @@ pub(super) async fn change_password(
         Ok(secret) => {
             let text = "Your password was changed. Your other sessions and your auth tokens have ended.";
             administrator.leave_message(&auth, Message::success(text)).await?;
-            let mut response = go("/admin/settings/");
+            let mut response = go(paths::SETTINGS);
             let cookie = response.add_cookie(&cookie_with(&request, &secret));
             cookie.map_err(|error| Error::Internal(error.to_string()))?;
             Ok(response)

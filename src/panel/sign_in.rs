@@ -11,6 +11,7 @@ use super::kit::SiteTitle;
 use super::kit::administrator::{Administrator, cookie_with, no_cookie, session_cookie, user_agent};
 use super::kit::form::Form;
 use super::kit::page::{go, page_with};
+use super::kit::paths;
 use crate::api::{client_of, request_id_of};
 use crate::auth::{Auth, FirstSuperuser, Guest, SignIn};
 use crate::domain::SessionSecret;
@@ -128,7 +129,7 @@ pub(super) async fn sign_out(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     auth.sign_out(administrator.user.id, administrator.digest, administrator.actor()).await?;
-    let mut response = go("/admin/sign-in/");
+    let mut response = go(paths::SIGN_IN);
     response.add_cookie(&no_cookie(&request)).map_err(internal)?;
     Ok(response)
 }
@@ -173,7 +174,7 @@ pub(super) async fn first_run(
         };
         match auth.make_first_superuser(&key, new).await {
             Ok(secret) => {
-                let mut response = go("/admin/");
+                let mut response = go(paths::HOME);
                 response.add_cookie(&cookie_with(&request, &secret)).map_err(internal)?;
                 return Ok(response);
             }
@@ -195,7 +196,7 @@ pub(super) async fn first_run(
 }
 
 fn used_up() -> PageError {
-    PageError::Missing("open first-run link: it works once, until the server restarts", "/admin/sign-in/")
+    PageError::Missing("open first-run link: it works once, until the server restarts", paths::SIGN_IN)
 }
 
 /// The secret that ties the form to this browser: its session's, or a new one for a guest.
@@ -228,7 +229,7 @@ pub(super) fn safe_next(next: &str) -> &str {
     let path = next.split(['?', '#']).next().unwrap_or_default();
     let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let stays = !path.contains("//") && !path.contains("/.") && !path.to_ascii_lowercase().contains("%2");
-    if next.starts_with("/admin/") && is_plain && stays { next } else { "/admin/" }
+    if next.starts_with(paths::HOME) && is_plain && stays { next } else { paths::HOME }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use askama::Template;
 use chrono::NaiveDateTime;
 
 use super::list::state;
-use super::{of, path};
+use super::of;
 use crate::administration::edit_auth_token;
 use crate::audit::ObjectKind;
 use crate::auth::{Auth, AuthTokenRequest};
@@ -25,6 +25,7 @@ use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Crumb, Frame, go, page_with};
+use crate::panel::kit::paths;
 use crate::panel::kit::zone::Zone;
 use crate::panel::kit::{PageError, back_to, id};
 
@@ -61,7 +62,7 @@ fn form(token: &AuthToken, zone: Zone, list: &str) -> FormView {
             ],
         )
         .button("", "Save")
-        .cancel("/admin/auth-tokens/")
+        .cancel(paths::AUTH_TOKENS)
 }
 
 fn facts(token: &AuthToken, user: &User) -> Vec<Fact> {
@@ -93,7 +94,7 @@ async fn answer(
         })
         .await?;
     let title = format!("Auth token {}…", token.first_characters);
-    let way = [Crumb::new("Auth tokens", "/admin/auth-tokens/"), Crumb::here(title.as_str())];
+    let way = [Crumb::new("Auth tokens", paths::AUTH_TOKENS), Crumb::here(title.as_str())];
     let is_expired = token.expires_at.is_some_and(|expires| expires <= clock::now());
     let shown = TokenPage {
         frame: Frame::new(administrator, &way),
@@ -171,9 +172,11 @@ pub(in crate::panel) async fn edit(
     match edit_auth_token(&auth.db, &administrator.actor(), shown_as, name, expires).await? {
         Some(true) => {
             let message = Message::success(format!("Auth token {}… was saved.", token.first_characters));
-            administrator.leave_message(&auth, message.link("Show the auth token", path(token.id))).await?;
-            let list = back_to("/admin/auth-tokens/", sent.text("list"));
-            Ok(go(&list.unwrap_or_else(|| path(token.id))))
+            administrator
+                .leave_message(&auth, message.link("Show the auth token", paths::auth_token(token.id)))
+                .await?;
+            let list = back_to(paths::AUTH_TOKENS, sent.text("list"));
+            Ok(go(&list.unwrap_or_else(|| paths::auth_token(token.id))))
         }
         Some(false) => {
             let conflicts = conflicts(&token, &sent, zone);

@@ -4,7 +4,6 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::path;
 use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
@@ -18,9 +17,10 @@ use crate::panel::kit::list::{
 };
 use crate::panel::kit::names::Named;
 use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::paths;
 
 pub(in crate::panel) static AUTH_TOKENS: List<Named<AuthToken>> =
-    List::new("Auth tokens", "/admin/auth-tokens/", ROWS)
+    List::new("Auth tokens", paths::AUTH_TOKENS, ROWS)
         .named("auth token", "auth tokens")
         .columns(&[
             Column::text("Begins with", main).sort("id"),
@@ -92,7 +92,7 @@ pub(in crate::panel) fn named(
 }
 
 fn main(token: &Named<AuthToken>) -> Cell {
-    Cell::Main { text: format!("{}…", token.row.first_characters), href: path(token.row.id) }
+    Cell::Main { text: format!("{}…", token.row.first_characters), href: paths::auth_token(token.row.id) }
 }
 
 pub(super) fn state(token: &AuthToken) -> Cell {
@@ -142,6 +142,6 @@ pub(in crate::panel) async fn list(
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
     let list = read(&AUTH_TOKENS, &request, &administrator, &db).await?;
-    let frame = Frame::new(&administrator, &[Crumb::new("Auth tokens", "/admin/auth-tokens/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Auth tokens", paths::AUTH_TOKENS)]);
     page(&AuthTokensPage { frame, list, may_change: administrator.may_change() }).map_err(PageError::from)
 }

@@ -3,7 +3,6 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::path;
 use crate::db::Db;
 use crate::models::BulkOperation;
 use crate::models::list::SortKey;
@@ -12,10 +11,11 @@ use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::{Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, Tone, read};
 use crate::panel::kit::names::Named;
 use crate::panel::kit::page::{Crumb, Frame};
+use crate::panel::kit::paths;
 
-pub(in crate::panel) static BULK_OPERATIONS: List<Named<BulkOperation>> = List::new(
+static OPERATIONS: List<Named<BulkOperation>> = List::new(
     "Bulk operations",
-    "/admin/bulk-operations/",
+    paths::BULK_OPERATIONS,
     ROWS,
 )
 .named("bulk operation", "bulk operations")
@@ -56,7 +56,10 @@ const ROWS: Rows<Named<BulkOperation>> = Rows {
 };
 
 fn main(bulk: &Named<BulkOperation>) -> Cell {
-    Cell::Main { text: format!("#{} {}", bulk.row.id, bulk.row.kind), href: path(bulk.row.id) }
+    Cell::Main {
+        text: format!("#{} {}", bulk.row.id, bulk.row.kind),
+        href: paths::bulk_operation(bulk.row.id),
+    }
 }
 
 fn amount(bulk: &Named<BulkOperation>) -> Cell {
@@ -76,7 +79,7 @@ pub(in crate::panel) async fn list(
     administrator: Administrator,
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
-    let list = read(&BULK_OPERATIONS, &request, &administrator, &db).await?;
-    let frame = Frame::new(&administrator, &[Crumb::new("Bulk operations", "/admin/bulk-operations/")]);
+    let list = read(&OPERATIONS, &request, &administrator, &db).await?;
+    let frame = Frame::new(&administrator, &[Crumb::new("Bulk operations", paths::BULK_OPERATIONS)]);
     list.show(frame)
 }

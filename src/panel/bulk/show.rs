@@ -13,6 +13,7 @@ use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::fact::Fact;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::paths;
 use crate::panel::kit::table::{Table, TableHead};
 use crate::panel::kit::{PageError, id};
 
@@ -46,7 +47,7 @@ fn failures(
         if is_of_users {
             Cell::user(id, names.get(&id))
         } else {
-            Cell::Link { text: format!("auth token {id}"), href: format!("/admin/auth-tokens/{id}/") }
+            Cell::Link { text: format!("auth token {id}"), href: paths::auth_token(id) }
         }
     };
     let rows =
@@ -83,10 +84,10 @@ pub(in crate::panel) async fn show(
         Ok(Some((operation, rows, actor)))
     };
     let Some((operation, rows, actor)) = db.read(read).await? else {
-        return Err(PageError::Missing("bulk operation", "/admin/bulk-operations/"));
+        return Err(PageError::Missing("bulk operation", paths::BULK_OPERATIONS));
     };
     let title = format!("Bulk operation {operation_id}");
-    let way = [Crumb::new("Bulk operations", "/admin/bulk-operations/"), Crumb::here(title.as_str())];
+    let way = [Crumb::new("Bulk operations", paths::BULK_OPERATIONS), Crumb::here(title.as_str())];
     let frame = Frame::new(&administrator, &way);
     let is_cut = operation.failed > SHOWN;
     let failures = Table {

@@ -4,7 +4,6 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::find::find;
-use super::path;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
 use crate::follower::{Followed, lag};
@@ -16,11 +15,12 @@ use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, Tone, read};
 use crate::panel::kit::names::Named;
 use crate::panel::kit::page::{Crumb, Frame};
+use crate::panel::kit::paths;
 use crate::search::are_too_many;
 
 const ROWS: Rows<Named<Chat>> = Rows { from: "chats", id: "chats.id", load, id_of: |chat| chat.row.id };
 
-pub(in crate::panel) static CHATS: List<Named<Chat>> = List::new("Chats", "/admin/chats/", ROWS)
+pub(in crate::panel) static CHATS: List<Named<Chat>> = List::new("Chats", paths::CHATS, ROWS)
     .named("chat", "chats")
     .columns(&[
         Column::text("Chat", main).sort("id"),
@@ -81,7 +81,7 @@ pub(in crate::panel) fn named(conn: &mut DbConnection, chats: Vec<Chat>) -> Resu
 }
 
 pub(in crate::panel) fn main(chat: &Named<Chat>) -> Cell {
-    Cell::Main { text: format!("#{}", chat.row.id), href: path(chat.row.id) }
+    Cell::Main { text: format!("#{}", chat.row.id), href: paths::chat(chat.row.id) }
 }
 
 pub(in crate::panel) fn state(state: ChatState) -> Cell {
@@ -128,6 +128,6 @@ pub(in crate::panel) async fn list(
                 .push(format!("The search follows behind: the latest {behind} not found by words yet."));
         }
     }
-    let frame = Frame::new(&administrator, &[Crumb::new("Chats", "/admin/chats/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Chats", paths::CHATS)]);
     list.show(frame)
 }

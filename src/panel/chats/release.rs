@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 
-use super::{of, path};
+use super::of;
 use crate::administration::{Reason, release_hold};
 use crate::auth::Auth;
 use crate::domain::OperationId;
@@ -17,6 +17,7 @@ use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Crumb, Frame, go};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, format, id};
 
@@ -26,13 +27,13 @@ fn form(operation: &str) -> FormView {
         .group("", "", vec![reason_field()])
         .dangerous()
         .button("", "Release the hold")
-        .cancel("/admin/holds/")
+        .cancel(paths::HOLDS)
 }
 
 fn page(administrator: &Superuser, chat: &Chat, user: &User, form: FormView) -> VerbPage {
-    let (title, here) = (format!("Chat {}", chat.id), path(chat.id));
+    let (title, here) = (format!("Chat {}", chat.id), paths::chat(chat.id));
     let way = [
-        Crumb::new("Holds", "/admin/holds/"),
+        Crumb::new("Holds", paths::HOLDS),
         Crumb::new(title.as_str(), here.as_str()),
         Crumb::here("Release the hold"),
     ];
@@ -82,14 +83,14 @@ pub(in crate::panel) async fn release(
             );
             administrator
                 .0
-                .leave_message(&auth, Message::success(text).link("Show the chat", path(chat.id)))
+                .leave_message(&auth, Message::success(text).link("Show the chat", paths::chat(chat.id)))
                 .await?;
-            Ok(go("/admin/holds/"))
+            Ok(go(paths::HOLDS))
         }
         Ended::AlreadyRefunded => refuse("The charge of this chat has gone back already: nothing was done."),
         Ended::AlreadyComplete => {
             refuse("This chat was answered meanwhile: refund it, if it should cost nothing.")
         }
-        Ended::NoSuchChat => Err(PageError::Missing("chat", "/admin/chats/")),
+        Ended::NoSuchChat => Err(PageError::Missing("chat", paths::CHATS)),
     }
 }

@@ -16,6 +16,7 @@ use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::paths;
 use crate::panel::kit::table::Table;
 use crate::panel::kit::{PageError, back_to, id};
 use crate::panel::ledger::{LEDGER, named};
@@ -55,9 +56,9 @@ pub(in crate::panel) async fn show(
     let paid: i64 = entries.iter().map(|entry| -entry.row.amount).sum();
     let refunded = entries.iter().any(|entry| entry.row.kind == EntryKind::Refund);
     let is_pending = chat.state == ChatState::Pending;
-    let list = back_to("/admin/chats/", &from.list);
+    let list = back_to(paths::CHATS, &from.list);
     let title = format!("Chat {chat_id}");
-    let way = [Crumb::new("Chats", list.as_deref().unwrap_or("/admin/chats/")), Crumb::here(title.as_str())];
+    let way = [Crumb::new("Chats", list.as_deref().unwrap_or(paths::CHATS)), Crumb::here(title.as_str())];
     let frame = Frame::new(&administrator, &way);
     let (reason, rest) = extras(&chat);
     let cut = [

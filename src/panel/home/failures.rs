@@ -8,6 +8,7 @@ use crate::models::list::MOST_COUNTED;
 use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Tone};
+use crate::panel::kit::paths;
 use crate::responder::{BreakerState, Health};
 
 /// A reason, how many chats failed by it, and the list of those.
@@ -38,7 +39,7 @@ impl Failures {
                 query.append_pair("reason", &reason);
                 reason
             };
-            FailureReason { reason: shown, count, href: format!("/admin/chats/?{}", query.finish()) }
+            FailureReason { reason: shown, count, href: format!("{}?{}", paths::CHATS, query.finish()) }
         });
         let note = if found.is_cut {
             format!("More than {} failed: these are the reasons of the latest.", format::tokens(MOST_COUNTED))

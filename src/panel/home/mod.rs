@@ -24,6 +24,7 @@ use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Tone};
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Frame, go, page};
+use crate::panel::kit::paths;
 use failures::{Failures, upstream};
 use numbers::{Numbers, Times};
 
@@ -142,5 +143,5 @@ pub(super) async fn verify(
         Message::warning("A verification is running already.")
     };
     administrator.0.leave_message(&auth, message).await?;
-    Ok(go("/admin/"))
+    Ok(go(paths::HOME))
 }

@@ -13,6 +13,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 use super::error::PageError;
 use super::list::Preferences;
 use super::message::Message;
+use super::paths;
 use super::site::SiteTitle;
 use super::zone::Zone;
 use crate::api::{Https, client_of, request_id_of};
@@ -124,11 +125,11 @@ const POST_ONLY: [&str; 7] =
 /// The path of the page that is shown, or of the page that sent a form. A GET of it works.
 fn here(request: &HttpRequest) -> String {
     if *request.method() != Method::POST {
-        return request.uri().path_and_query().map_or("/admin/", |here| here.as_str()).to_owned();
+        return request.uri().path_and_query().map_or(paths::HOME, |here| here.as_str()).to_owned();
     }
     let referrer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
     let Some(from) = referrer.and_then(|referrer| url::Url::parse(referrer).ok()) else {
-        return "/admin/".to_owned();
+        return paths::HOME.to_owned();
     };
     let path = from.path().trim_end_matches('/');
     match path.rsplit_once('/') {
@@ -179,7 +180,7 @@ pub(in crate::panel) fn auth_of(request: &HttpRequest) -> Result<web::Data<Auth>
 /// A guest who only looks is sent to sign in, and back; one who sends a form is told that it was not taken.
 fn guest(request: &HttpRequest) -> PageError {
     if *request.method() == Method::GET || *request.method() == Method::HEAD {
-        let wanted = request.uri().path_and_query().map_or("/admin/", |wanted| wanted.as_str());
+        let wanted = request.uri().path_and_query().map_or(paths::HOME, |wanted| wanted.as_str());
         PageError::SignIn(wanted.to_owned())
     } else {
         PageError::SessionEnded

@@ -15,6 +15,7 @@ pub(super) mod list;
 pub(super) mod message;
 pub(super) mod names;
 pub(super) mod page;
+pub(super) mod paths;
 pub(super) mod sessions;
 mod site;
 pub(super) mod table;

@@ -9,21 +9,22 @@ use super::administrator::Administrator;
 use super::csp::CONTENT_SECURITY_POLICY;
 use super::format;
 use super::message::Message;
+use super::paths;
 use super::zone::Zone;
 use crate::clock;
 use crate::error::{Error, Result};
 
 /// The places of the navigation: what each is called and where it is.
 const PLACES: [(&str, &str); 9] = [
-    ("Home", "/admin/"),
-    ("Users", "/admin/users/"),
-    ("Chats", "/admin/chats/"),
-    ("Holds", "/admin/holds/"),
-    ("Models", "/admin/models/"),
-    ("Auth tokens", "/admin/auth-tokens/"),
-    ("Ledger", "/admin/ledger/"),
-    ("Bulk operations", "/admin/bulk-operations/"),
-    ("History", "/admin/history/"),
+    ("Home", paths::HOME),
+    ("Users", paths::USERS),
+    ("Chats", paths::CHATS),
+    ("Holds", paths::HOLDS),
+    ("Models", paths::MODELS),
+    ("Auth tokens", paths::AUTH_TOKENS),
+    ("Ledger", paths::LEDGER),
+    ("Bulk operations", paths::BULK_OPERATIONS),
+    ("History", paths::HISTORY),
 ];
 
 /// What stands around the content of a page.
@@ -74,14 +75,14 @@ impl Crumb {
 impl Frame {
     /// The frame of a page; `way` leads from home to it, and its last element is the page itself.
     pub fn new(administrator: &Administrator, way: &[Crumb]) -> Frame {
-        let here = way.first().map_or("/admin/", |crumb| crumb.href.as_str());
+        let here = way.first().map_or(paths::HOME, |crumb| crumb.href.as_str());
         let href = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
         let places = PLACES.iter().map(|(label, place)| Place {
             label,
             href: place,
             is_current: href(here) == *place,
         });
-        let breadcrumbs = std::iter::once(Crumb::new("Home", "/admin/")).chain(way.iter().cloned());
+        let breadcrumbs = std::iter::once(Crumb::new("Home", paths::HOME)).chain(way.iter().cloned());
         Frame {
             title: way.last().map_or_else(|| "Home".to_owned(), |crumb| crumb.label.clone()),
             site: administrator.site.clone(),

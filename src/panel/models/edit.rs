@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 
 use super::form::{conflicts, example, form, parse};
-use super::{ModelSettings, in_words, path, state};
+use super::{ModelSettings, in_words, state};
 use crate::administration::{ModelEdit, ModelEdited, edit_model};
 use crate::audit::ObjectKind;
 use crate::auth::Auth;
@@ -22,6 +22,7 @@ use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Crumb, Frame, go, page_with};
+use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, format, id};
 
 #[derive(Template)]
@@ -56,7 +57,7 @@ fn facts(model: &Model, settings: &ModelSettings) -> Vec<Fact> {
 
 async fn find(db: &Db, id: i64) -> Result<Model, PageError> {
     let found = db.read(move |conn| Ok(Model::find(conn, id)?)).await?;
-    found.ok_or(PageError::Missing("model", "/admin/models/"))
+    found.ok_or(PageError::Missing("model", paths::MODELS))
 }
 
 /// What each response with this page needs.
@@ -83,7 +84,7 @@ impl ModelContext<'_> {
             })
             .await?;
         let title = format!("Model {}", model.name);
-        let way = [Crumb::new("Models", "/admin/models/"), Crumb::here(title.as_str())];
+        let way = [Crumb::new("Models", paths::MODELS), Crumb::here(title.as_str())];
         let shown = ModelPage {
             frame: Frame::new(self.administrator, &way),
             form,
@@ -135,7 +136,7 @@ pub(in crate::panel) async fn edit(
                 _ => format!("Model {} was changed.", model.name),
             };
             administrator.leave_message(&auth, Message::success(text)).await?;
-            Ok(go(&path(model.id)))
+            Ok(go(&paths::model(model.id)))
         }
         ModelEdited::Conflict(stored) => {
             let conflicts = conflicts(&stored, &wanted);
@@ -143,6 +144,6 @@ pub(in crate::panel) async fn edit(
             let view = form(&stored).refill(&sent);
             context.respond(*stored, view, conflicts, StatusCode::CONFLICT).await
         }
-        ModelEdited::NoSuchModel => Err(PageError::Missing("model", "/admin/models/")),
+        ModelEdited::NoSuchModel => Err(PageError::Missing("model", paths::MODELS)),
     }
 }

@@ -7,6 +7,7 @@ use crate::models::{Model, ModelChanges};
 use crate::panel::kit::conflict::Conflict;
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
+use crate::panel::kit::paths;
 
 /// The parts of a price by usage: the field, and what it is called.
 const PARTS: [(&str, &str); 3] = [
@@ -48,7 +49,7 @@ pub(super) fn form(model: &Model) -> FormView {
             price,
         )
         .button("", "Save")
-        .cancel("/admin/models/")
+        .cancel(paths::MODELS)
 }
 
 /// What was sent.

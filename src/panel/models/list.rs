@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use askama::Template;
 
-use super::{ModelSettings, in_words, path, state};
+use super::{ModelSettings, in_words, state};
 use crate::db::Db;
 use crate::metering::Price;
 use crate::models::Model;
@@ -12,6 +12,7 @@ use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::paths;
 use crate::panel::kit::table::{Table, TableHead};
 
 #[derive(Template)]
@@ -24,7 +25,7 @@ struct ModelsPage {
 fn table(models: &[Model], settings: &ModelSettings) -> Table {
     let row = |model: &Model| {
         vec![
-            Cell::Main { text: model.name.clone(), href: path(model.id) },
+            Cell::Main { text: model.name.clone(), href: paths::model(model.id) },
             state(model, settings),
             Cell::Text(in_words(Price::of(model, settings.message_price))),
         ]
@@ -46,6 +47,6 @@ pub(in crate::panel) async fn list(
     settings: Data<ModelSettings>,
 ) -> Result<HttpResponse, PageError> {
     let models = db.read(|conn| Ok(Model::all(conn)?)).await?;
-    let frame = Frame::new(&administrator, &[Crumb::new("Models", "/admin/models/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Models", paths::MODELS)]);
     page(&ModelsPage { frame, models: table(&models, &settings) }).map_err(PageError::from)
 }

@@ -23,11 +23,6 @@ pub struct ModelSettings {
     pub named: Vec<String>,
 }
 
-/// Where a model's page is.
-fn path(id: i64) -> String {
-    format!("/admin/models/{id}/")
-}
-
 /// A price as people say it.
 fn in_words(price: Price) -> String {
     match price {

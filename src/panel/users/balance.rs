@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{find, path};
+use super::find;
 use crate::administration::{Reason, adjust_balance, parse_amount};
 use crate::auth::Auth;
 use crate::domain::{Invalid, OperationId};
@@ -16,6 +16,7 @@ use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Crumb, Frame, go};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, format, id};
 
@@ -26,13 +27,13 @@ fn form(user: &User, operation: &str) -> FormView {
         .group("", "", vec![amount_field(), reason_field()])
         .button("", "Adjust balance")
         .button("preview", "Show before and after")
-        .cancel(path(user.id))
+        .cancel(paths::user(user.id))
 }
 
 fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
-    let here = path(user.id);
+    let here = paths::user(user.id);
     let way = [
-        Crumb::new("Users", "/admin/users/"),
+        Crumb::new("Users", paths::USERS),
         Crumb::new(user.username.as_str(), here.as_str()),
         Crumb::here("Adjust balance"),
     ];
@@ -81,10 +82,9 @@ pub(in crate::panel) async fn adjust(
                 user.username,
                 format::signed(amount)
             );
-            let message = Message::success(text)
-                .link("Show the statement", format!("/admin/ledger/?user=%23{}", user.id));
+            let message = Message::success(text).link("Show the statement", paths::statement(user.id));
             administrator.0.leave_message(&auth, message).await?;
-            Ok(go(&path(user.id)))
+            Ok(go(&paths::user(user.id)))
         }
         Adjusted::OutOfRange { balance } => {
             let reason = format!(
@@ -94,6 +94,6 @@ pub(in crate::panel) async fn adjust(
             let view = view.blame(&[Invalid::new("amount", reason)]);
             page(&administrator, &user, view).show()
         }
-        Adjusted::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+        Adjusted::NoSuchUser => Err(PageError::Missing("user", paths::USERS)),
     }
 }

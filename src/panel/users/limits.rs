@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use askama::Template;
 
-use super::{find, path};
+use super::find;
 use crate::administration::{LimitsSet, MOST_LIMIT, set_limits, whole_number};
 use crate::auth::Auth;
 use crate::domain::Invalid;
@@ -19,6 +19,7 @@ use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Crumb, Frame, go, page_with};
+use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, format, id};
 
 /// The limits that the settings have for whoever has none of their own.
@@ -73,7 +74,7 @@ fn form(user: &User) -> FormView {
             ],
         )
         .button("", "Save")
-        .cancel(path(user.id))
+        .cancel(paths::user(user.id))
 }
 
 fn answer(
@@ -83,9 +84,9 @@ fn answer(
     conflicts: Vec<Conflict>,
     status: StatusCode,
 ) -> Result<HttpResponse, PageError> {
-    let here = path(user.id);
+    let here = paths::user(user.id);
     let way = [
-        Crumb::new("Users", "/admin/users/"),
+        Crumb::new("Users", paths::USERS),
         Crumb::new(user.username.as_str(), here.as_str()),
         Crumb::here("Limits"),
     ];
@@ -141,7 +142,7 @@ pub(in crate::panel) async fn limits(
                 _ => format!("The limits of {} were changed.", user.username),
             };
             administrator.0.leave_message(&auth, Message::success(text)).await?;
-            Ok(go(&path(user.id)))
+            Ok(go(&paths::user(user.id)))
         }
         LimitsSet::Conflict(stored) => {
             let conflicts = conflicts(&stored, wanted);
@@ -149,7 +150,7 @@ pub(in crate::panel) async fn limits(
             let view = form(&stored).refill(&sent);
             answer(&administrator, &stored, view, conflicts, StatusCode::CONFLICT)
         }
-        LimitsSet::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+        LimitsSet::NoSuchUser => Err(PageError::Missing("user", paths::USERS)),
     }
 }
 

@@ -16,13 +16,14 @@ use crate::panel::kit::list::{
     Tone, read,
 };
 use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, format};
 use crate::search::{self, Place, Span, Wanted, trigrams};
 
 /// A balance below this is low: less than ten messages at the usual price.
 pub(super) const LOW: i64 = 1000;
 
-pub(in crate::panel) static USERS: List<User> = List::new("Users", "/admin/users/", ROWS)
+pub(in crate::panel) static USERS: List<User> = List::new("Users", paths::USERS, ROWS)
     .named("user", "users")
     .columns(&[
         Column::text("Name", main).sort("name"),
@@ -97,7 +98,7 @@ const JOINED: Clause = Clause::leading_by(
 );
 
 fn main(user: &User) -> Cell {
-    Cell::Main { text: user.username.clone(), href: super::path(user.id) }
+    Cell::Main { text: user.username.clone(), href: paths::user(user.id) }
 }
 
 /// Balances below a bound, by what the follower keeps.
@@ -204,7 +205,7 @@ pub(in crate::panel) async fn list(
     administrator: Administrator,
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
-    let frame = Frame::new(&administrator, &[Crumb::new("Users", "/admin/users/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Users", paths::USERS)]);
     let mut list = read(&USERS, &request, &administrator, &db).await?;
     let query = request.query_string().to_owned();
     let (users, note) = db.read(move |conn| Ok((lag(conn, Followed::Users)?, note(conn, &query)?))).await?;

@@ -26,14 +26,10 @@ pub(super) use suggest::suggest;
 use crate::db::Db;
 use crate::models::User;
 use crate::panel::kit::PageError;
+use crate::panel::kit::paths;
 
 /// The user of a page's address.
 pub(super) async fn find(db: &Db, id: i64) -> Result<User, PageError> {
     let found = db.read(move |conn| Ok(User::find(conn, id)?)).await?;
-    found.ok_or(PageError::Missing("user", "/admin/users/"))
-}
-
-/// Where a user's page is.
-pub(super) fn path(id: i64) -> String {
-    format!("/admin/users/{id}/")
+    found.ok_or(PageError::Missing("user", paths::USERS))
 }

@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path, Query};
 use askama::Template;
 
 use super::list::rights;
-use super::{UserLimitDefaults, limits, path};
+use super::{UserLimitDefaults, limits};
 use crate::auth::Auth;
 use crate::db::DbConnection;
 use crate::error::Result;
@@ -19,6 +19,7 @@ use crate::panel::kit::fact::Fact;
 use crate::panel::kit::list::{Cell, Tone};
 use crate::panel::kit::names::Named;
 use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::paths;
 use crate::panel::kit::sessions::sessions_table;
 use crate::panel::kit::table::Table;
 use crate::panel::kit::{PageError, back_to, id};
@@ -94,13 +95,13 @@ pub(in crate::panel) async fn show(
     let idle_since = now - auth.rules.session_idle;
     let read = move |conn: &mut DbConnection| read(conn, user_id, idle_since, now);
     let found = auth.db.read_in_turn(administrator.user.id, read).await?;
-    let Some(found) = found else { return Err(PageError::Missing("user", "/admin/users/")) };
-    let here = path(user_id);
-    let users = back_to("/admin/users/", &from.list);
+    let Some(found) = found else { return Err(PageError::Missing("user", paths::USERS)) };
+    let here = paths::user(user_id);
+    let users = back_to(paths::USERS, &from.list);
     let frame = Frame::new(
         &administrator,
         &[
-            Crumb::new("Users", users.as_deref().unwrap_or("/admin/users/")),
+            Crumb::new("Users", users.as_deref().unwrap_or(paths::USERS)),
             Crumb::new(&found.user.username, &here),
         ],
     );
@@ -136,7 +137,7 @@ fn tokens_table(tokens: &[Named<AuthToken>], may_change: bool) -> Table {
     }
     let revoke = |token: &Named<AuthToken>| Cell::Link {
         text: format!("Revoke {}…", token.row.first_characters),
-        href: format!("/admin/auth-tokens/{}/revoke/", token.row.id),
+        href: paths::revoke(token.row.id),
     };
     table.and("Revoke", tokens.iter().map(revoke))
 }
@@ -144,7 +145,7 @@ fn tokens_table(tokens: &[Named<AuthToken>], may_change: bool) -> Table {
 fn edit_href(user_id: i64, list: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     match list {
-        "" => format!("{}edit/", path(user_id)),
-        list => format!("{}edit/?{}", path(user_id), query.append_pair("list", list).finish()),
+        "" => paths::edit_user(user_id),
+        list => format!("{}?{}", paths::edit_user(user_id), query.append_pair("list", list).finish()),
     }
 }
