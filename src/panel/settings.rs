@@ -8,7 +8,7 @@ use askama::Template;
 use super::kit::PageError;
 use super::kit::administrator::{Administrator, THEMES, cookie_with};
 use super::kit::common_fields::password_fields;
-use super::kit::fields::{Field, FormView, Kind};
+use super::kit::fields::{Field, FieldChoice, FormView, Kind};
 use super::kit::form::Form;
 use super::kit::format;
 use super::kit::list::Cell;
@@ -39,14 +39,14 @@ struct SettingsPage {
 }
 
 fn form(settings: &PanelSettings) -> FormView {
-    let plain = |value: &str| (value.to_owned(), value.to_owned());
-    let mut sizes: Vec<(String, String)> = PAGE_SIZES.iter().map(|size| plain(size)).collect();
+    let plain = |value: &str| FieldChoice::new(value, value);
+    let mut sizes: Vec<FieldChoice> = PAGE_SIZES.iter().map(|size| plain(size)).collect();
     let size = settings.page_size.to_string();
     if !PAGE_SIZES.contains(&size.as_str()) {
         sizes.push(plain(&size));
     }
     let themes = [("auto", "As the system has it"), ("light", "Light"), ("dark", "Dark")];
-    let themes = themes.map(|(value, label)| (value.to_owned(), label.to_owned())).to_vec();
+    let themes = themes.map(|(value, label)| FieldChoice::new(value, label)).to_vec();
     FormView::default()
         .group(
             "How the panel looks",

@@ -14,7 +14,7 @@ use super::kit::page::{go, page_with};
 use super::kit::paths;
 use crate::api::{client_of, request_id_of};
 use crate::auth::{Auth, FirstSuperuser, Guest, SignIn};
-use crate::domain::SessionSecret;
+use crate::domain::{Invalid, SessionSecret};
 use crate::error::Error;
 
 #[derive(Deserialize)]
@@ -40,8 +40,7 @@ struct FirstRunPage<'a> {
     csrf: String,
     key: &'a str,
     username: &'a str,
-    /// A field and what is wrong with it.
-    errors: Vec<(&'static str, String)>,
+    errors: Vec<Invalid>,
 }
 
 pub(super) async fn show(
@@ -178,15 +177,13 @@ pub(super) async fn first_run(
                 response.add_cookie(&cookie_with(&request, &secret)).map_err(internal)?;
                 return Ok(response);
             }
-            Err(Error::InvalidRegistration(invalid)) => {
-                invalid.into_iter().map(|invalid| (invalid.field, invalid.reason)).collect()
-            }
-            Err(Error::UsernameTaken) => vec![("username", "this name is taken: choose another".to_owned())],
+            Err(Error::InvalidRegistration(invalid)) => invalid,
+            Err(Error::UsernameTaken) => vec![Invalid::new("username", "this name is taken: choose another")],
             Err(Error::NotFound) => return Err(used_up()),
             Err(error) => return Err(error.into()),
         }
     } else {
-        vec![("again", "the two passwords differ: type the same one twice".to_owned())]
+        vec![Invalid::new("again", "the two passwords differ: type the same one twice")]
     };
     let secret = guest_secret(&request)?;
     let csrf = secret.csrf_token().expose().to_owned();

@@ -8,8 +8,8 @@ use super::{Count, ListQuery, MOST_COUNTED, MOST_GATHERED, Page, Position, SortK
 use crate::db::{DbConnection, DynamicStatement};
 
 impl ListQuery {
-    /// Returns the query for all rows in the order of their ids. Its page has one row, which is enough for a
-    /// count.
+    /// Returns the query for all rows in the order of their ids. Its page has one row, which is enough
+    /// for a count.
     pub fn all(from: &'static str, id: &'static str) -> ListQuery {
         ListQuery {
             from,

@@ -13,7 +13,7 @@ use crate::models::User;
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Superuser;
 use crate::panel::kit::confirm::{confirm, has_rights, own_password_field};
-use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::fields::{Field, FieldChoice, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::find_user;
 use crate::panel::kit::page::{Crumb, Frame, page_with};
@@ -52,9 +52,9 @@ fn form() -> FormView {
         .cancel(paths::AUTH_TOKENS)
 }
 
-fn lifetimes() -> Vec<(String, String)> {
+fn lifetimes() -> Vec<FieldChoice> {
     [("1", "a day"), ("7", "a week"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "never")]
-        .map(|(days, label)| (days.to_owned(), label.to_owned()))
+        .map(|(days, label)| FieldChoice::new(days, label))
         .to_vec()
 }
 

@@ -13,37 +13,34 @@ use crate::panel::kit::names::Named;
 use crate::panel::kit::page::{Crumb, Frame};
 use crate::panel::kit::paths;
 
-static OPERATIONS: List<Named<BulkOperation>> = List::new(
-    "Bulk operations",
-    paths::BULK_OPERATIONS,
-    ROWS,
-)
-.named("bulk operation", "bulk operations")
-.columns(&[
-    Column::text("Operation", main).sort("id"),
-    Column::text("Chosen", |bulk| Cell::excerpt(&bulk.row.selection)),
-    Column::number("Amount", amount),
-    Column::number("Rows", |bulk| Cell::Tokens(bulk.row.total)),
-    Column::number("Failed", |bulk| Cell::Tokens(bulk.row.failed)),
-    Column::text("State", |bulk| state(&bulk.row)),
-    Column::text("Reason", |bulk| Cell::excerpt(&bulk.row.note)),
-    Column::text("By", |bulk| bulk.user(bulk.row.actor_id)),
-    Column::text("Started", |bulk| Cell::Time(bulk.row.created_at)),
-])
-.sorts(&[Sort::descending("id", SortKey::Id)])
-.filters(&[Filter::choice("state", "State").of(&[
-    Choice::new("running", "Running", Clause::leading("bulk_operations.finished_at IS NULL")),
-    Choice::new("finished", "Finished", Clause::tested("bulk_operations.finished_at IS NOT NULL")),
-    Choice::new("failures", "With failures", Clause::tested("bulk_operations.failed > 0")),
-])])
-.tabs(&[
-    Tab::new("All", ""),
-    Tab::new("Running", "state=running"),
-    Tab::new("With failures", "state=failures"),
-])
-.empty(
-    "There was none yet. Tick users or auth tokens in their lists, or choose all that match, to begin one.",
-);
+static OPERATIONS: List<Named<BulkOperation>> = List::new("Bulk operations", paths::BULK_OPERATIONS, ROWS)
+    .named("bulk operation", "bulk operations")
+    .columns(&[
+        Column::text("Operation", main).sort("id"),
+        Column::text("Chosen", |bulk| Cell::excerpt(&bulk.row.selection)),
+        Column::number("Amount", amount),
+        Column::number("Rows", |bulk| Cell::Tokens(bulk.row.total)),
+        Column::number("Failed", |bulk| Cell::Tokens(bulk.row.failed)),
+        Column::text("State", |bulk| state(&bulk.row)),
+        Column::text("Reason", |bulk| Cell::excerpt(&bulk.row.note)),
+        Column::text("By", |bulk| bulk.user(bulk.row.actor_id)),
+        Column::text("Started", |bulk| Cell::Time(bulk.row.created_at)),
+    ])
+    .sorts(&[Sort::descending("id", SortKey::Id)])
+    .filters(&[Filter::choice("state", "State").of(&[
+        Choice::new("running", "Running", Clause::leading("bulk_operations.finished_at IS NULL")),
+        Choice::new("finished", "Finished", Clause::tested("bulk_operations.finished_at IS NOT NULL")),
+        Choice::new("failures", "With failures", Clause::tested("bulk_operations.failed > 0")),
+    ])])
+    .tabs(&[
+        Tab::new("All", ""),
+        Tab::new("Running", "state=running"),
+        Tab::new("With failures", "state=failures"),
+    ])
+    .empty(
+        "There was none yet. Tick users or auth tokens in their lists, or choose all that match, to begin \
+         one.",
+    );
 
 const ROWS: Rows<Named<BulkOperation>> = Rows {
     from: "bulk_operations",

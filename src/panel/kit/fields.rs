@@ -73,12 +73,24 @@ pub(in crate::panel) enum Kind {
     /// The one that is known.
     OldPassword,
     Tick,
-    /// Values with their labels.
-    Choice(Vec<(String, String)>),
+    Choice(Vec<FieldChoice>),
     /// A day and a time.
     Moment,
     /// Shown, not asked.
     ReadOnly,
+}
+
+/// A value that a field offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::panel) struct FieldChoice {
+    pub value: String,
+    pub label: String,
+}
+
+impl FieldChoice {
+    pub fn new(value: &str, label: &str) -> FieldChoice {
+        FieldChoice { value: value.to_owned(), label: label.to_owned() }
+    }
 }
 
 impl Field {
@@ -143,7 +155,7 @@ impl Field {
         help.into_iter().chain(error).collect::<Vec<_>>().join(" ")
     }
 
-    pub fn choices(&self) -> &[(String, String)] {
+    pub fn choices(&self) -> &[FieldChoice] {
         if let Kind::Choice(choices) = &self.kind { choices } else { &[] }
     }
 }

@@ -1,4 +1,5 @@
-//! The paths of the panel's pages, as links and redirects need them. The route table has the same ones.
+//! The paths of the panel's pages, as links and redirects need them. The route table has the same
+//! ones.
 
 /// The home page; every other path begins with it.
 pub(in crate::panel) const HOME: &str = "/admin/";

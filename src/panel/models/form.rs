@@ -5,7 +5,7 @@ use crate::domain::Invalid;
 use crate::metering::Price;
 use crate::models::{Model, ModelChanges};
 use crate::panel::kit::conflict::Conflict;
-use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::fields::{Field, FieldChoice, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::paths;
 
@@ -22,8 +22,8 @@ const BY_USAGE: &str = "usage";
 pub(super) fn form(model: &Model) -> FormView {
     let kind = if model.base_price.is_some() { BY_USAGE } else { BY_MESSAGE };
     let kinds = [
-        (BY_MESSAGE.to_owned(), "The settings' price of a message".to_owned()),
-        (BY_USAGE.to_owned(), "By usage: the three numbers below".to_owned()),
+        FieldChoice::new(BY_MESSAGE, "The settings' price of a message"),
+        FieldChoice::new(BY_USAGE, "By usage: the three numbers below"),
     ];
     let stored = [model.base_price, model.prompt_price, model.completion_price];
     let mut price = vec![Field::new("price", "What is charged", Kind::Choice(kinds.to_vec())).value(kind)];

@@ -17,8 +17,11 @@ enum Service {
     Leading,
     /// By a `SELECT` of the ids with the same values.
     Gathered(&'static str),
-    /// The same, but it leads in the list that has the sort with this name.
-    LeadingBy(&'static str, &'static str),
+    /// The same, but it leads where the list is sorted by `sort`.
+    LeadingBy {
+        sort: &'static str,
+        select: &'static str,
+    },
 }
 
 impl Clause {
@@ -37,10 +40,10 @@ impl Clause {
         Clause { sql, service: Service::Gathered(select) }
     }
 
-    /// Served by the index that the list walks where it is sorted by `sort`, and by an index of its own
-    /// elsewhere.
+    /// Served by the index that the list walks where it is sorted by `sort`, and by an index of its
+    /// own elsewhere.
     pub const fn leading_by(sort: &'static str, sql: &'static str, select: &'static str) -> Clause {
-        Clause { sql, service: Service::LeadingBy(sort, select) }
+        Clause { sql, service: Service::LeadingBy { sort, select } }
     }
 
     /// Returns the condition for a list in the order `sort`.
@@ -48,8 +51,8 @@ impl Clause {
         match self.service {
             Service::Tested => Condition::tested(self.sql, values),
             Service::Leading => Condition::leading(self.sql, values),
-            Service::LeadingBy(by, _) if by == sort => Condition::leading(self.sql, values),
-            Service::Gathered(select) | Service::LeadingBy(_, select) => {
+            Service::LeadingBy { sort: by, .. } if by == sort => Condition::leading(self.sql, values),
+            Service::Gathered(select) | Service::LeadingBy { select, .. } => {
                 Condition::gathered(self.sql, values, select)
             }
         }

@@ -1,9 +1,9 @@
 //! Lists: one description in plain Rust makes a page with columns, sorting, filters, tabs, search,
-//! actions and keyset pagination. A new list is a `static List` of its own; [`builders`] has the parts of
-//! a description.
+//! actions and keyset pagination. A new list is a `static List` of its own; [`builders`] has the
+//! parts of a description.
 //!
-//! [`params`] reads the query string, [`page`] fetches the rows, [`view`] and [`filters`] are what the
-//! template shows.
+//! [`params`] reads the query string, [`page`] fetches the rows, [`view`] and [`filters`] are what
+//! the template shows.
 
 mod builders;
 mod cell;
@@ -143,8 +143,8 @@ impl Choice {
 /// Narrows the query to what fits the words, or finds the page itself.
 type Find = fn(&mut DbConnection, &ListParams, &mut ListQuery) -> Result<Searched>;
 
-/// Returns what is to be known of all rows that match a query string, such as that they are not up to
-/// date.
+/// Returns what is to be known of all rows that match a query string, such as that they are not up
+/// to date.
 type Note = fn(&mut DbConnection, &str) -> Result<Option<String>>;
 
 /// How a list is searched.

@@ -1,5 +1,5 @@
-//! The parameters of a list: its query string, read by the list's description. An unknown parameter is ignored, so
-//! that an old bookmark still shows something.
+//! The parameters of a list: its query string, read by the list's description. An unknown parameter
+//! is ignored, so that an old bookmark still shows something.
 
 use std::collections::BTreeMap;
 
