@@ -10,7 +10,7 @@ use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::domain::{OperationId, Username};
 use crate::error::{Error, Result};
 use crate::index::search;
-use crate::models::list::{Condition, Count, ListQuery, SortKey, Start, Value};
+use crate::models::list::{Condition, Count, ListQuery, Value};
 use crate::models::{
     AuditEntry, AuthToken, BulkOperation, Change, Chat, Conversation, Mark, PanelSettings, Session,
     StoredKey, User, UserChanges,
@@ -47,19 +47,7 @@ pub async fn what_goes(db: &Db, user_id: i64) -> Result<WhatGoes> {
     let read = move |conn: &mut DbConnection| {
         let mut count = |from: &'static str, id: &'static str, condition: &'static str| {
             let conditions = vec![Condition::leading(condition, vec![Value::Integer(user_id)])];
-            let query = ListQuery {
-                from,
-                id,
-                tests_on: None,
-                sort: SortKey::Id,
-                descending: false,
-                conditions,
-                between: None,
-                among: None,
-                start: Start::First,
-                page_size: 1,
-            };
-            query.count(conn)
+            ListQuery { conditions, ..ListQuery::all(from, id) }.count(conn)
         };
         Ok(WhatGoes {
             chats: count("chats", "chats.id", "chats.user_id = ?")?,

@@ -7,22 +7,23 @@ use chrono::NaiveDateTime;
 
 use super::kit::administrator::Administrator;
 use super::kit::list::{
-    Cell, Choice, Column, Filter, FilterKind, List, Search, Searched, Sort, between_ids, read,
+    Cell, Choice, Clause, Column, Filter, List, Rows, Searched, Sort, Tab, between_ids, read,
 };
 use super::kit::names::Named;
-use super::kit::page::{Frame, page};
+use super::kit::page::{Crumb, Frame, page};
+use super::kit::paths;
 use super::kit::{PageError, id};
 use crate::audit::{Action, ObjectKind};
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
-use crate::models::list::{Condition, SortKey, Value};
+use crate::models::list::SortKey;
 use crate::models::{AuditEntry, AuthToken, BulkOperation, Chat, Model, User};
 
 /// Entries on the history page of one object; the list has the rest.
 const SHOWN: i64 = 200;
 
-/// An entry as it is told.
-pub(super) struct Told {
+/// An audit entry as the history shows it.
+pub(super) struct HistoryLine {
     pub at: NaiveDateTime,
     pub actor: Cell,
     pub action: String,
@@ -32,10 +33,10 @@ pub(super) struct Told {
     pub changes: Cell,
 }
 
-/// Gives entries the names of whoever did it and of what it was done to.
-pub(super) fn tell(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<Vec<Told>> {
+/// Finds the names of actors and objects, and makes a line of each entry.
+pub(super) fn describe(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<Vec<HistoryLine>> {
     let named = named(conn, entries)?;
-    let told = named.iter().map(|entry| Told {
+    let lines = named.iter().map(|entry| HistoryLine {
         at: entry.row.created_at,
         actor: entry.actor(entry.row.actor_id),
         action: entry.row.action.clone(),
@@ -44,7 +45,7 @@ pub(super) fn tell(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<
         note: entry.row.note.clone(),
         changes: Cell::changes(entry.row.changes()),
     });
-    Ok(told.collect())
+    Ok(lines.collect())
 }
 
 fn named(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<Vec<Named<AuditEntry>>> {
@@ -67,111 +68,68 @@ fn object(entry: &Named<AuditEntry>) -> Cell {
 fn kind_path(kind: &str) -> Option<&'static str> {
     let kind = ObjectKind::ALL.into_iter().find(|known| known.as_str() == kind)?;
     match kind {
-        ObjectKind::User => Some("/admin/users/"),
-        ObjectKind::AuthToken => Some("/admin/auth-tokens/"),
-        ObjectKind::Chat => Some("/admin/chats/"),
-        ObjectKind::BulkOperation => Some("/admin/bulk-operations/"),
-        ObjectKind::Model => Some("/admin/models/"),
+        ObjectKind::User => Some(paths::USERS),
+        ObjectKind::AuthToken => Some(paths::AUTH_TOKENS),
+        ObjectKind::Chat => Some(paths::CHATS),
+        ObjectKind::BulkOperation => Some(paths::BULK_OPERATIONS),
+        ObjectKind::Model => Some(paths::MODELS),
         ObjectKind::Session | ObjectKind::Verification => None,
     }
 }
 
-const fn of_action(value: &'static str, condition: fn(&super::kit::list::Asked) -> Condition) -> Choice {
-    Choice { value, label: value, condition }
-}
+const ROWS: Rows<Named<AuditEntry>> =
+    Rows { from: "audit_log", id: "audit_log.id", load, id_of: |e| e.row.id };
 
-fn action(action: Action) -> Condition {
-    Condition::leading("audit_log.action = ?", vec![Value::Text(action.as_str().to_owned())])
-}
+pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", paths::HISTORY, ROWS)
+    .named("entry", "entries")
+    .columns(&[
+        Column::text("When", |e: &Named<AuditEntry>| Cell::Time(e.row.created_at)).sort("when"),
+        Column::text("Who", |e| e.actor(e.row.actor_id)),
+        Column::text("What", |e| Cell::Text(e.row.action.clone())),
+        Column::text("To what", object),
+        Column::text("Changes", |e| Cell::changes(e.row.changes())),
+        Column::text("Reason", |e| Cell::excerpt(&e.row.note)),
+        Column::text("From", |e| Cell::code(&e.row.address)),
+    ])
+    .sorts(&[Sort::descending("when", SortKey::Id)])
+    .filters(&[
+        Filter::user("actor", "Who did it", Clause::leading("audit_log.actor_id = ?")),
+        Filter::user("user", "Concerning user", Clause::leading("audit_log.user_id = ?")),
+        Filter::choice("action", "What was done").of(&ACTIONS),
+        Filter::days(
+            "date",
+            "When",
+            Clause::tested("audit_log.created_at >= ? AND audit_log.created_at < ?"),
+        ),
+    ])
+    .tabs(&[
+        Tab::new("All", ""),
+        Tab::new("Balances", "action=adjusted+the+balance"),
+        Tab::new("Sign-ins", "action=signed+in"),
+        Tab::new("Today", "date=today"),
+    ])
+    .narrowed_by(|conn, params, query| {
+        between_ids(conn, params, query, "audit_log")?;
+        Ok(Searched::Narrowed)
+    })
+    .empty("Nothing was done in the panel yet. Whatever administrators change is written down here.");
 
-pub(super) static HISTORY: List<Named<AuditEntry>> = List {
-    path: "/admin/history/",
-    title: "History",
-    one: "entry",
-    many: "entries",
-    from: "audit_log",
-    id: "audit_log.id",
-    columns: &[
-        Column {
-            label: "When",
-            sort: Some("when"),
-            is_number: false,
-            cell: |e| Cell::Time(e.row.created_at),
-        },
-        Column { label: "Who", sort: None, is_number: false, cell: |e| e.actor(e.row.actor_id) },
-        Column { label: "What", sort: None, is_number: false, cell: |e| Cell::Text(e.row.action.clone()) },
-        Column { label: "To what", sort: None, is_number: false, cell: object },
-        Column { label: "Changes", sort: None, is_number: false, cell: |e| Cell::changes(e.row.changes()) },
-        Column { label: "Reason", sort: None, is_number: false, cell: |e| Cell::excerpt(&e.row.note) },
-        Column { label: "From", sort: None, is_number: false, cell: |e| Cell::code(&e.row.address) },
-    ],
-    sorts: &[Sort { name: "when", key: SortKey::Id, descending_first: true }],
-    filters: &[
-        Filter {
-            name: "actor",
-            label: "Who did it",
-            kind: FilterKind::User(|id| {
-                Condition::leading("audit_log.actor_id = ?", vec![Value::Integer(id)])
-            }),
-        },
-        Filter {
-            name: "user",
-            label: "Concerning user",
-            kind: FilterKind::User(|id| {
-                Condition::leading("audit_log.user_id = ?", vec![Value::Integer(id)])
-            }),
-        },
-        Filter {
-            name: "action",
-            label: "What was done",
-            kind: FilterKind::Choice(&[
-                of_action(Action::Add.as_str(), |_| action(Action::Add)),
-                of_action(Action::Change.as_str(), |_| action(Action::Change)),
-                of_action(Action::SetPassword.as_str(), |_| action(Action::SetPassword)),
-                of_action(Action::Deactivate.as_str(), |_| action(Action::Deactivate)),
-                of_action(Action::Reactivate.as_str(), |_| action(Action::Reactivate)),
-                of_action(Action::Anonymise.as_str(), |_| action(Action::Anonymise)),
-                of_action(Action::Adjust.as_str(), |_| action(Action::Adjust)),
-                of_action(Action::Refund.as_str(), |_| action(Action::Refund)),
-                of_action(Action::Release.as_str(), |_| action(Action::Release)),
-                of_action(Action::Revoke.as_str(), |_| action(Action::Revoke)),
-                of_action(Action::SignIn.as_str(), |_| action(Action::SignIn)),
-                of_action(Action::SignOut.as_str(), |_| action(Action::SignOut)),
-                of_action(Action::LogOutEverywhere.as_str(), |_| action(Action::LogOutEverywhere)),
-                of_action(Action::Start.as_str(), |_| action(Action::Start)),
-            ]),
-        },
-        Filter {
-            name: "date",
-            label: "When",
-            kind: FilterKind::Days(|_, from, to| {
-                let values = vec![Value::Time(from), Value::Time(to)];
-                Condition::tested("audit_log.created_at >= ? AND audit_log.created_at < ?", values)
-            }),
-        },
-    ],
-    tabs: &[
-        ("All", ""),
-        ("Balances", "action=adjusted+the+balance"),
-        ("Sign-ins", "action=signed+in"),
-        ("Today", "date=today"),
-    ],
-    search: Some(Search {
-        help: None,
-        find: |conn, asked, query| {
-            between_ids(conn, asked, query, "audit_log")?;
-            Ok(Searched::Narrowed)
-        },
-    }),
-    actions: &[],
-    load: |conn, ids| {
-        let entries = AuditEntry::find_many(conn, ids)?;
-        named(conn, entries)
-    },
-    id_of: |entry| entry.row.id,
-    label_of: |entry| format!("entry {}", entry.row.id),
-    empty: "Nothing was done in the panel yet. Whatever administrators change is written down here.",
+/// A choice for each action there is.
+const ACTIONS: [Choice; Action::ALL.len()] = {
+    const DONE: Clause = Clause::leading("audit_log.action = ?");
+    let mut choices = [Choice::of("", DONE); Action::ALL.len()];
+    let mut place = 0;
+    while place < choices.len() {
+        choices[place] = Choice::of(Action::ALL[place].as_str(), DONE);
+        place += 1;
+    }
+    choices
 };
+
+fn load(conn: &mut DbConnection, ids: &[i64]) -> Result<Vec<Named<AuditEntry>>> {
+    let entries = AuditEntry::find_many(conn, ids)?;
+    named(conn, entries)
+}
 
 pub(super) async fn list(
     request: HttpRequest,
@@ -179,7 +137,7 @@ pub(super) async fn list(
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
     let list = read(&HISTORY, &request, &administrator, &db).await?;
-    let frame = Frame::new(&administrator, &[("History", "/admin/history/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("History", paths::HISTORY)]);
     list.show(frame)
 }
 
@@ -187,7 +145,7 @@ pub(super) async fn list(
 #[template(path = "admin/history.html")]
 struct ObjectPage {
     frame: Frame,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
     /// There is more than is shown.
     is_cut: bool,
     object: String,
@@ -223,9 +181,9 @@ async fn of_object(
         if entries.is_empty() && !exists(conn, kind, object_id)? {
             return Ok(None);
         }
-        tell(conn, entries).map(Some)
+        describe(conn, entries).map(Some)
     };
-    let path = kind_path(kind.as_str()).unwrap_or("/admin/");
+    let path = kind_path(kind.as_str()).unwrap_or(paths::HOME);
     let Some(mut history) = db.read(read).await? else {
         return Err(PageError::Missing(kind.as_str(), path));
     };
@@ -233,7 +191,8 @@ async fn of_object(
     history.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
     let here = format!("{path}{object_id}/");
     let object = format!("{} {object_id}", kind.as_str());
-    let way = [(kind_label, path), (object.as_str(), here.as_str()), ("History", "")];
+    let way =
+        [Crumb::new(kind_label, path), Crumb::new(object.as_str(), here.as_str()), Crumb::here("History")];
     let frame = Frame::new(&administrator, &way);
     page(&ObjectPage { frame, history, is_cut, object: object.clone() }).map_err(PageError::from)
 }

@@ -3,15 +3,16 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::chats::{named, path};
+use super::chats::{load, main};
 use super::kit::PageError;
 use super::kit::administrator::Administrator;
-use super::kit::list::{Cell, Choice, Column, Filter, FilterKind, List, Sort, read};
+use super::kit::list::{Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, read};
 use super::kit::names::Named;
-use super::kit::page::Frame;
+use super::kit::page::{Crumb, Frame};
+use super::kit::paths;
 use crate::db::Db;
 use crate::models::Chat;
-use crate::models::list::{Condition, SortKey, Value};
+use crate::models::list::SortKey;
 
 /// What every hold fulfils; it stands in the list's source, so that no filter can take it away.
 const PENDING: &str =
@@ -20,80 +21,38 @@ const PENDING: &str =
 /// The column that leads to what only a superuser may do.
 const RELEASE: &str = "Release";
 
-pub(super) static HOLDS: List<Named<Chat>> = List {
-    path: "/admin/holds/",
-    title: "Holds",
-    one: "hold",
-    many: "holds",
-    from: PENDING,
-    id: "holds.id",
-    columns: &[
-        Column {
-            label: "Chat",
-            sort: Some("id"),
-            is_number: false,
-            cell: |hold| Cell::Main { text: format!("#{}", hold.row.id), href: path(hold.row.id) },
-        },
-        Column { label: "User", sort: None, is_number: false, cell: |hold| hold.user(hold.row.user_id) },
-        Column {
-            label: "Message",
-            sort: None,
-            is_number: false,
-            cell: |hold| Cell::excerpt(&hold.row.message),
-        },
-        Column { label: "Held", sort: None, is_number: true, cell: |hold| Cell::Tokens(hold.row.charge) },
-        Column { label: "Since", sort: None, is_number: false, cell: |hold| Cell::Time(hold.row.created_at) },
-        Column {
-            label: "Deadline",
-            sort: None,
-            is_number: false,
-            cell: |hold| Cell::time(hold.row.deadline),
-        },
-        Column {
-            label: RELEASE,
-            sort: None,
-            is_number: false,
-            cell: |hold| Cell::Link {
-                text: format!("Release #{}…", hold.row.id),
-                href: format!("{}release/", path(hold.row.id)),
-            },
-        },
-    ],
-    sorts: &[Sort { name: "id", key: SortKey::Id, descending_first: false }],
-    filters: &[
-        Filter {
-            name: "user",
-            label: "User",
-            kind: FilterKind::User(|id| Condition::tested("holds.user_id = ?", vec![Value::Integer(id)])),
-        },
-        Filter {
-            name: "overdue",
-            label: "Overdue",
-            kind: FilterKind::Choice(&[
-                Choice {
-                    value: "yes",
-                    label: "Yes",
-                    condition: |asked| Condition::tested("holds.deadline < ?", vec![Value::Time(asked.now)]),
-                },
-                Choice {
-                    value: "no",
-                    label: "No",
-                    condition: |asked| Condition::tested("holds.deadline >= ?", vec![Value::Time(asked.now)]),
-                },
-            ]),
-        },
-    ],
-    tabs: &[("Open", ""), ("Overdue", "overdue=yes")],
-    search: None,
-    actions: &[],
-    load: |conn, ids| {
-        let chats = Chat::excerpts(conn, ids)?;
-        named(conn, chats)
-    },
-    id_of: |hold| hold.row.id,
-    label_of: |hold| format!("hold {}", hold.row.id),
-    empty: "No chat waits for its answer. A hold that is past its deadline is refunded by itself within seconds.",
-};
+const ROWS: Rows<Named<Chat>> = Rows { from: PENDING, id: "holds.id", load, id_of: |hold| hold.row.id };
+
+pub(super) static HOLDS: List<Named<Chat>> = List::new("Holds", paths::HOLDS, ROWS)
+    .named("hold", "holds")
+    .columns(&[
+        Column::text("Chat", main).sort("id"),
+        Column::text("User", |hold| hold.user(hold.row.user_id)),
+        Column::text("Message", |hold| Cell::excerpt(&hold.row.message)),
+        Column::number("Held", |hold| Cell::Tokens(hold.row.charge)),
+        Column::text("Since", |hold| Cell::Time(hold.row.created_at)),
+        Column::text("Deadline", |hold| Cell::time(hold.row.deadline)),
+        Column::text(RELEASE, release),
+    ])
+    .sorts(&[Sort::ascending("id", SortKey::Id)])
+    .filters(&[
+        Filter::user("user", "User", Clause::tested("holds.user_id = ?")),
+        Filter::choice("overdue", "Overdue").of(&[
+            Choice::now("yes", "Yes", Clause::tested("holds.deadline < ?")),
+            Choice::now("no", "No", Clause::tested("holds.deadline >= ?")),
+        ]),
+    ])
+    .tabs(&[Tab::new("Open", ""), Tab::new("Overdue", "overdue=yes")])
+    .empty(
+        "No chat waits for its answer. A hold that is past its deadline is refunded by itself within \
+         seconds.",
+    );
+
+/// The link to the form that releases a hold.
+fn release(hold: &Named<Chat>) -> Cell {
+    let id = hold.row.id;
+    Cell::Link { text: format!("Release #{id}…"), href: paths::release(id) }
+}
 
 pub(super) async fn list(
     request: HttpRequest,
@@ -104,6 +63,6 @@ pub(super) async fn list(
     if !administrator.may_change() {
         list.leave_out(RELEASE);
     }
-    let frame = Frame::new(&administrator, &[("Holds", "/admin/holds/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Holds", paths::HOLDS)]);
     list.show(frame)
 }

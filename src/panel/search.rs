@@ -8,8 +8,9 @@ use serde::Deserialize;
 use super::auth_tokens::AUTH_TOKENS;
 use super::chats::CHATS;
 use super::kit::administrator::Administrator;
-use super::kit::list::{Asked, Cell, Habits, List, fetch};
-use super::kit::page::{Frame, page};
+use super::kit::list::{Cell, List, ListParams, Preferences, fetch};
+use super::kit::page::{Crumb, Frame, page};
+use super::kit::paths;
 use super::kit::table::Table;
 use super::kit::{PageError, format};
 use super::ledger::LEDGER;
@@ -49,11 +50,12 @@ fn group<R>(
     list: &'static List<R>,
     id: &'static str,
     words: &str,
-    habits: Habits,
+    preferences: Preferences,
 ) -> TollgateResult<Group> {
     let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("q", words).finish();
-    let asked = Asked::read(list, &query, conn, Habits { page_size: SHOWN, ..habits }, clock::now())?;
-    let found = fetch(list, &asked, conn)?;
+    let params =
+        ListParams::read(list, &query, conn, Preferences { page_size: SHOWN, ..preferences }, clock::now())?;
+    let found = fetch(list, &params, conn)?;
     Ok(Group {
         id,
         title: list.title,
@@ -62,24 +64,24 @@ fn group<R>(
     })
 }
 
-fn read(conn: &mut DbConnection, words: &str, habits: Habits) -> TollgateResult<Vec<Group>> {
+fn read(conn: &mut DbConnection, words: &str, preferences: Preferences) -> TollgateResult<Vec<Group>> {
     // A plain number is an id, wherever there is one; it may be a word or a part of a name, too.
     let number = words.trim_start_matches('#').parse::<i64>().ok();
     let as_id = number.map(|id| format!("#{id}"));
     let mut groups = vec![
-        group(conn, &USERS, "users", words, habits)?,
-        group(conn, &CHATS, "chats", words, habits)?,
-        group(conn, &AUTH_TOKENS, "auth-tokens", words, habits)?,
+        group(conn, &USERS, "users", words, preferences)?,
+        group(conn, &CHATS, "chats", words, preferences)?,
+        group(conn, &AUTH_TOKENS, "auth-tokens", words, preferences)?,
     ];
     if let Some(id) = &as_id {
         if !words.starts_with('#') {
             let by_id = [
-                group(conn, &USERS, "user-by-id", id, habits)?,
-                group(conn, &CHATS, "chat-by-id", id, habits)?,
+                group(conn, &USERS, "user-by-id", id, preferences)?,
+                group(conn, &CHATS, "chat-by-id", id, preferences)?,
             ];
             groups.splice(0..0, by_id.into_iter().filter(|group| !group.table.rows.is_empty()));
         }
-        groups.push(group(conn, &LEDGER, "ledger", id, habits)?);
+        groups.push(group(conn, &LEDGER, "ledger", id, preferences)?);
     }
     Ok(groups)
 }
@@ -90,13 +92,13 @@ pub(super) async fn show(
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
     let words: String = words.q.trim().chars().filter(|c| *c != '\0').take(200).collect();
-    let (habits, asked) = (administrator.habits(), words.clone());
+    let (preferences, params) = (administrator.preferences(), words.clone());
     let groups = if words.is_empty() {
         Vec::new()
     } else {
-        db.read_in_turn(administrator.user.id, move |conn| read(conn, &asked, habits)).await?
+        db.read_in_turn(administrator.user.id, move |conn| read(conn, &params, preferences)).await?
     };
-    let mut frame = Frame::new(&administrator, &[("Search", "/admin/search/")]);
+    let mut frame = Frame::new(&administrator, &[Crumb::new("Search", paths::SEARCH)]);
     frame.search = words.clone();
     page(&SearchPage { frame, words, groups }).map_err(PageError::from)
 }

@@ -8,12 +8,13 @@ use askama::Template;
 use super::kit::PageError;
 use super::kit::administrator::{Administrator, THEMES, cookie_with};
 use super::kit::common_fields::password_fields;
-use super::kit::fields::{Field, FormView, Kind};
+use super::kit::fields::{Field, FieldChoice, FormView, Kind};
 use super::kit::form::Form;
 use super::kit::format;
 use super::kit::list::Cell;
 use super::kit::message::Message;
-use super::kit::page::{Frame, go, page_with};
+use super::kit::page::{Crumb, Frame, go, page_with};
+use super::kit::paths;
 use super::kit::sessions::sessions_table;
 use super::kit::table::Table;
 use super::kit::verb::VerbPage;
@@ -38,14 +39,14 @@ struct SettingsPage {
 }
 
 fn form(settings: &PanelSettings) -> FormView {
-    let plain = |value: &str| (value.to_owned(), value.to_owned());
-    let mut sizes: Vec<(String, String)> = PAGE_SIZES.iter().map(|size| plain(size)).collect();
+    let plain = |value: &str| FieldChoice::new(value, value);
+    let mut sizes: Vec<FieldChoice> = PAGE_SIZES.iter().map(|size| plain(size)).collect();
     let size = settings.page_size.to_string();
     if !PAGE_SIZES.contains(&size.as_str()) {
         sizes.push(plain(&size));
     }
     let themes = [("auto", "As the system has it"), ("light", "Light"), ("dark", "Dark")];
-    let themes = themes.map(|(value, label)| (value.to_owned(), label.to_owned())).to_vec();
+    let themes = themes.map(|(value, label)| FieldChoice::new(value, label)).to_vec();
     FormView::default()
         .group(
             "How the panel looks",
@@ -58,7 +59,7 @@ fn form(settings: &PanelSettings) -> FormView {
                 Field::new("theme", "Theme", Kind::Choice(themes)).value(&settings.theme),
             ],
         )
-        .send_to("/admin/settings/")
+        .send_to(paths::SETTINGS)
         .button("", "Save")
 }
 
@@ -70,7 +71,7 @@ async fn answer(
 ) -> Result<HttpResponse, PageError> {
     let sessions = auth.sessions_of(administrator.user.id).await?;
     let shown = SettingsPage {
-        frame: Frame::new(administrator, &[("Settings and sessions", "/admin/settings/")]),
+        frame: Frame::new(administrator, &[Crumb::new("Settings and sessions", paths::SETTINGS)]),
         form,
         others: sessions.len().saturating_sub(1),
         sessions: sessions_table(&sessions, administrator.session.id),
@@ -116,8 +117,8 @@ pub(super) async fn store(
     match parse(&sent, administrator.user.id) {
         Ok(settings) => {
             store_settings(&auth.db, settings).await?;
-            administrator.tell(&auth, Message::success("Your settings were saved.")).await?;
-            Ok(go("/admin/settings/"))
+            administrator.leave_message(&auth, Message::success("Your settings were saved.")).await?;
+            Ok(go(paths::SETTINGS))
         }
         Err(faults) => {
             let form = form(&administrator.settings).refill(&sent).blame(&faults);
@@ -147,12 +148,12 @@ pub(super) async fn sign_out_others(
     let ended = auth.sign_out_others(user_id, keep, administrator.actor()).await?;
     let text =
         format!("{} ended.", format::counted(ended as i64, "other session was", "other sessions were"));
-    administrator.tell(&auth, Message::success(text)).await?;
-    Ok(go("/admin/settings/"))
+    administrator.leave_message(&auth, Message::success(text)).await?;
+    Ok(go(paths::SETTINGS))
 }
 
 fn password_page(administrator: &Administrator, form: FormView) -> VerbPage {
-    let frame = Frame::new(administrator, &[("Change password", "/admin/password/")]);
+    let frame = Frame::new(administrator, &[Crumb::new("Change password", paths::PASSWORD)]);
     VerbPage::new(frame, form.account(&administrator.user.username))
         .note("All your other sessions and all your auth tokens end with it. This session goes on.")
 }
@@ -160,7 +161,7 @@ fn password_page(administrator: &Administrator, form: FormView) -> VerbPage {
 fn password_form() -> FormView {
     let mut fields = vec![Field::new("old_password", "Your password now", Kind::OldPassword).required()];
     fields.extend(password_fields(true));
-    FormView::default().group("", "", fields).button("", "Change password").cancel("/admin/settings/")
+    FormView::default().group("", "", fields).button("", "Change password").cancel(paths::SETTINGS)
 }
 
 pub(super) async fn show_password(administrator: Administrator) -> Result<HttpResponse, PageError> {
@@ -186,8 +187,8 @@ pub(super) async fn change_password(
     match auth.change_own_password(administrator.user.clone(), administrator.session.id, change).await {
         Ok(secret) => {
             let text = "Your password was changed. Your other sessions and your auth tokens have ended.";
-            administrator.tell(&auth, Message::success(text)).await?;
-            let mut response = go("/admin/settings/");
+            administrator.leave_message(&auth, Message::success(text)).await?;
+            let mut response = go(paths::SETTINGS);
             let cookie = response.add_cookie(&cookie_with(&request, &secret));
             cookie.map_err(|error| Error::Internal(error.to_string()))?;
             Ok(response)

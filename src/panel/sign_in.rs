@@ -10,9 +10,10 @@ use super::kit::PageError;
 use super::kit::administrator::{Administrator, cookie_with, no_cookie, session_cookie, user_agent};
 use super::kit::form::Form;
 use super::kit::page::{go, page_with};
+use super::kit::paths;
 use crate::auth::{Auth, FirstSuperuser, Guest, SignIn};
 use crate::client_address::client_of;
-use crate::domain::SessionSecret;
+use crate::domain::{Invalid, SessionSecret};
 use crate::error::Error;
 use crate::http::{Site, request_id_of};
 
@@ -39,8 +40,7 @@ struct FirstRunPage<'a> {
     csrf: String,
     key: &'a str,
     username: &'a str,
-    /// A field and what is wrong with it.
-    errors: Vec<(&'static str, String)>,
+    errors: Vec<Invalid>,
 }
 
 pub(super) async fn show(
@@ -128,7 +128,7 @@ pub(super) async fn sign_out(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     auth.sign_out(administrator.user.id, administrator.digest, administrator.actor()).await?;
-    let mut response = go("/admin/sign-in/");
+    let mut response = go(paths::SIGN_IN);
     response.add_cookie(&no_cookie(&request)).map_err(internal)?;
     Ok(response)
 }
@@ -173,19 +173,17 @@ pub(super) async fn first_run(
         };
         match auth.make_first_superuser(&key, new).await {
             Ok(secret) => {
-                let mut response = go("/admin/");
+                let mut response = go(paths::HOME);
                 response.add_cookie(&cookie_with(&request, &secret)).map_err(internal)?;
                 return Ok(response);
             }
-            Err(Error::InvalidRegistration(invalid)) => {
-                invalid.into_iter().map(|invalid| (invalid.field, invalid.reason)).collect()
-            }
-            Err(Error::UsernameTaken) => vec![("username", "this name is taken: choose another".to_owned())],
+            Err(Error::InvalidRegistration(invalid)) => invalid,
+            Err(Error::UsernameTaken) => vec![Invalid::new("username", "this name is taken: choose another")],
             Err(Error::NotFound) => return Err(used_up()),
             Err(error) => return Err(error.into()),
         }
     } else {
-        vec![("again", "the two passwords differ: type the same one twice".to_owned())]
+        vec![Invalid::new("again", "the two passwords differ: type the same one twice")]
     };
     let secret = guest_secret(&request)?;
     let csrf = secret.csrf_token().expose().to_owned();
@@ -195,7 +193,7 @@ pub(super) async fn first_run(
 }
 
 fn used_up() -> PageError {
-    PageError::Missing("open first-run link: it works once, until the server restarts", "/admin/sign-in/")
+    PageError::Missing("open first-run link: it works once, until the server restarts", paths::SIGN_IN)
 }
 
 /// The secret that ties the form to this browser: its session's, or a new one for a guest.
@@ -228,7 +226,7 @@ pub(super) fn safe_next(next: &str) -> &str {
     let path = next.split(['?', '#']).next().unwrap_or_default();
     let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     let stays = !path.contains("//") && !path.contains("/.") && !path.to_ascii_lowercase().contains("%2");
-    if next.starts_with("/admin/") && is_plain && stays { next } else { "/admin/" }
+    if next.starts_with(paths::HOME) && is_plain && stays { next } else { paths::HOME }
 }
 
 #[cfg(test)]

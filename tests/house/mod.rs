@@ -87,6 +87,19 @@ fn no_template_switches_escaping_off() {
     assert!(count > 0, "there are no templates where this test looks");
 }
 
+/// A path that changes is changed in `kit/paths.rs` and in the route table.
+#[test]
+fn the_panel_names_its_paths_in_one_place() {
+    for source in below("src/panel") {
+        let may_name_them = ["src/panel/mod.rs", "src/panel/kit/paths.rs"].contains(&source.path.as_str());
+        assert!(
+            may_name_them || !source.code.contains("\"/admin"),
+            "{} writes a path out: give it a name in src/panel/kit/paths.rs",
+            source.path
+        );
+    }
+}
+
 /// A file is as long as its subject. One that was split for its length alone has a name that says nothing.
 #[test]
 fn a_files_name_says_what_it_has() {

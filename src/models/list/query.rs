@@ -4,10 +4,27 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::walk::{Beyond, Bounds, NO_VALUE};
-use super::{Count, ListQuery, MOST_COUNTED, MOST_GATHERED, Page, Position, Start, Sums, Value};
+use super::{Count, ListQuery, MOST_COUNTED, MOST_GATHERED, Page, Position, SortKey, Start, Sums, Value};
 use crate::db::{DbConnection, DynamicStatement};
 
 impl ListQuery {
+    /// Returns the query for all rows in the order of their ids. Its page has one row, which is enough
+    /// for a count.
+    pub fn all(from: &'static str, id: &'static str) -> ListQuery {
+        ListQuery {
+            from,
+            id,
+            tests_on: None,
+            sort: SortKey::Id,
+            descending: false,
+            conditions: Vec::new(),
+            between: None,
+            among: None,
+            start: Start::First,
+            page_size: 1,
+        }
+    }
+
     /// The page, and how many rows the whole list has, as far as that can be told within the bounds.
     pub fn page_with_count(mut self, conn: &mut DbConnection) -> QueryResult<(Page, Count)> {
         let is_gathered = self.gather(conn)?;

@@ -6,7 +6,6 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::path;
 use crate::auth::{Auth, AuthTokenRequest};
 use crate::domain::Invalid;
 use crate::error::Error;
@@ -14,10 +13,11 @@ use crate::models::User;
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Superuser;
 use crate::panel::kit::confirm::{confirm, has_rights, own_password_field};
-use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::fields::{Field, FieldChoice, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::find_user;
-use crate::panel::kit::page::{Frame, page_with};
+use crate::panel::kit::page::{Crumb, Frame, page_with};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 
 #[derive(Template)]
@@ -49,17 +49,17 @@ fn form() -> FormView {
             ],
         )
         .button("", "Make the auth token")
-        .cancel("/admin/auth-tokens/")
+        .cancel(paths::AUTH_TOKENS)
 }
 
-fn lifetimes() -> Vec<(String, String)> {
+fn lifetimes() -> Vec<FieldChoice> {
     [("1", "a day"), ("7", "a week"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("", "never")]
-        .map(|(days, label)| (days.to_owned(), label.to_owned()))
+        .map(|(days, label)| FieldChoice::new(days, label))
         .to_vec()
 }
 
 fn page(administrator: &Superuser, form: FormView) -> Result<HttpResponse, PageError> {
-    let way = [("Auth tokens", "/admin/auth-tokens/"), ("Make an auth token", "")];
+    let way = [Crumb::new("Auth tokens", paths::AUTH_TOKENS), Crumb::here("Make an auth token")];
     // The administrator's own name, since the form may ask for the administrator's own password.
     VerbPage::new(Frame::new(&administrator.0, &way), form.account(&administrator.0.user.username))
         .note("The auth token is shown once, after this. Only its digest is stored.")
@@ -97,8 +97,11 @@ pub(in crate::panel) async fn add(
     }
     match auth.make_auth_token(Some(administrator.0.actor()), user.id, request).await {
         Ok(made) => {
-            let here = path(made.stored.id);
-            let way = [("Auth tokens", "/admin/auth-tokens/"), ("The new auth token", here.as_str())];
+            let here = paths::auth_token(made.stored.id);
+            let way = [
+                Crumb::new("Auth tokens", paths::AUTH_TOKENS),
+                Crumb::new("The new auth token", here.as_str()),
+            ];
             let shown = MadePage {
                 frame: Frame::new(&administrator.0, &way),
                 plain: made.plain.expose().to_owned(),

@@ -7,7 +7,7 @@ use askama::Template;
 use chrono::NaiveDateTime;
 
 use super::list::state;
-use super::{of, path};
+use super::of;
 use crate::administration::edit_auth_token;
 use crate::audit::ObjectKind;
 use crate::auth::{Auth, AuthTokenRequest};
@@ -15,14 +15,17 @@ use crate::clock;
 use crate::db::Db;
 use crate::domain::Invalid;
 use crate::models::{AuditEntry, AuthToken, User};
-use crate::panel::history::{Told, tell};
+use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::{Administrator, Superuser};
+use crate::panel::kit::conflict::Conflict;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::page::{Crumb, Frame, go, page_with};
+use crate::panel::kit::paths;
 use crate::panel::kit::zone::Zone;
 use crate::panel::kit::{PageError, back_to, id};
 
@@ -32,9 +35,9 @@ struct TokenPage {
     frame: Frame,
     form: FormView,
     token: AuthToken,
-    facts: Vec<(&'static str, Cell)>,
-    conflicts: Vec<(&'static str, String, String)>,
-    history: Vec<Told>,
+    facts: Vec<Fact>,
+    conflicts: Vec<Conflict>,
+    history: Vec<HistoryLine>,
     is_live: bool,
     may_change: bool,
 }
@@ -59,19 +62,19 @@ fn form(token: &AuthToken, zone: Zone, list: &str) -> FormView {
             ],
         )
         .button("", "Save")
-        .cancel("/admin/auth-tokens/")
+        .cancel(paths::AUTH_TOKENS)
 }
 
-fn facts(token: &AuthToken, user: &User) -> Vec<(&'static str, Cell)> {
+fn facts(token: &AuthToken, user: &User) -> Vec<Fact> {
     vec![
-        ("Begins with", Cell::Code(token.first_characters.clone())),
-        ("User", Cell::user(user.id, Some(&user.username))),
-        ("State", state(token)),
-        ("Made", Cell::Time(token.created_at)),
-        ("Last used", Cell::time(token.last_used_at)),
-        ("Expires", Cell::time(token.expires_at)),
-        ("Revoked", Cell::time(token.revoked_at)),
-        ("Id", Cell::Id(token.id)),
+        Fact::new("Begins with", Cell::Code(token.first_characters.clone())),
+        Fact::new("User", Cell::user(user.id, Some(&user.username))),
+        Fact::new("State", state(token)),
+        Fact::new("Made", Cell::Time(token.created_at)),
+        Fact::new("Last used", Cell::time(token.last_used_at)),
+        Fact::new("Expires", Cell::time(token.expires_at)),
+        Fact::new("Revoked", Cell::time(token.revoked_at)),
+        Fact::new("Id", Cell::Id(token.id)),
     ]
 }
 
@@ -80,18 +83,18 @@ async fn answer(
     db: &Db,
     (token, user): (AuthToken, User),
     form: FormView,
-    conflicts: Vec<(&'static str, String, String)>,
+    conflicts: Vec<Conflict>,
     status: StatusCode,
 ) -> Result<HttpResponse, PageError> {
     let id = token.id;
     let history = db
         .read(move |conn| {
             let entries = AuditEntry::latest_of_object(conn, ObjectKind::AuthToken.as_str(), id, 20)?;
-            tell(conn, entries)
+            describe(conn, entries)
         })
         .await?;
     let title = format!("Auth token {}…", token.first_characters);
-    let way = [("Auth tokens", "/admin/auth-tokens/"), (title.as_str(), "")];
+    let way = [Crumb::new("Auth tokens", paths::AUTH_TOKENS), Crumb::here(title.as_str())];
     let is_expired = token.expires_at.is_some_and(|expires| expires <= clock::now());
     let shown = TokenPage {
         frame: Frame::new(administrator, &way),
@@ -169,9 +172,11 @@ pub(in crate::panel) async fn edit(
     match edit_auth_token(&auth.db, &administrator.actor(), shown_as, name, expires).await? {
         Some(true) => {
             let message = Message::success(format!("Auth token {}… was saved.", token.first_characters));
-            administrator.tell(&auth, message.link("Show the auth token", path(token.id))).await?;
-            let list = back_to("/admin/auth-tokens/", sent.text("list"));
-            Ok(go(&list.unwrap_or_else(|| path(token.id))))
+            administrator
+                .leave_message(&auth, message.link("Show the auth token", paths::auth_token(token.id)))
+                .await?;
+            let list = back_to(paths::AUTH_TOKENS, sent.text("list"));
+            Ok(go(&list.unwrap_or_else(|| paths::auth_token(token.id))))
         }
         Some(false) => {
             let conflicts = conflicts(&token, &sent, zone);
@@ -185,10 +190,10 @@ pub(in crate::panel) async fn edit(
     }
 }
 
-fn conflicts(token: &AuthToken, sent: &Form, zone: Zone) -> Vec<(&'static str, String, String)> {
+fn conflicts(token: &AuthToken, sent: &Form, zone: Zone) -> Vec<Conflict> {
     let all = [
-        ("Name", token.name.clone().unwrap_or_default(), sent.text("name").to_owned()),
-        ("Expires", zone.to_field_of(token.expires_at), sent.text("expires").to_owned()),
+        Conflict::new("Name", token.name.clone().unwrap_or_default(), sent.text("name").to_owned()),
+        Conflict::new("Expires", zone.to_field_of(token.expires_at), sent.text("expires").to_owned()),
     ];
-    all.into_iter().filter(|(_, now, yours)| now != yours).collect()
+    all.into_iter().filter(Conflict::differs).collect()
 }

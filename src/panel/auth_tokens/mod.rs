@@ -13,6 +13,7 @@ pub(super) use revoke::{revoke, show_revoke};
 use crate::db::{Db, DbConnection};
 use crate::models::{AuthToken, User};
 use crate::panel::kit::PageError;
+use crate::panel::kit::paths;
 
 /// The auth token of a page's address, and whose it is.
 async fn of(db: &Db, id: i64) -> Result<(AuthToken, User), PageError> {
@@ -21,10 +22,5 @@ async fn of(db: &Db, id: i64) -> Result<(AuthToken, User), PageError> {
         let user = User::find(conn, token.user_id)?;
         Ok(user.map(|user| (token, user)))
     };
-    db.read(read).await?.ok_or(PageError::Missing("auth token", "/admin/auth-tokens/"))
-}
-
-/// Where an auth token's page is.
-pub(super) fn path(id: i64) -> String {
-    format!("/admin/auth-tokens/{id}/")
+    db.read(read).await?.ok_or(PageError::Missing("auth token", paths::AUTH_TOKENS))
 }

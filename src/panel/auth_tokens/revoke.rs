@@ -3,14 +3,15 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 
-use super::{of, path};
+use super::of;
 use crate::auth::{Auth, revoke_auth_token};
 use crate::panel::kit::administrator::Superuser;
 use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, id};
 
@@ -20,8 +21,12 @@ pub(in crate::panel) async fn show_revoke(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let (token, user) = of(&auth.db, id(&place)?).await?;
-    let (title, here) = (format!("Auth token {}…", token.first_characters), path(token.id));
-    let way = [("Auth tokens", "/admin/auth-tokens/"), (title.as_str(), here.as_str()), ("Revoke", "")];
+    let (title, here) = (format!("Auth token {}…", token.first_characters), paths::auth_token(token.id));
+    let way = [
+        Crumb::new("Auth tokens", paths::AUTH_TOKENS),
+        Crumb::new(title.as_str(), here.as_str()),
+        Crumb::here("Revoke"),
+    ];
     let form = FormView::default().dangerous().button("", "Revoke").cancel(here.clone());
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note("Whatever uses this auth token is refused from now on. This cannot be undone; the user can make another.")
@@ -45,6 +50,9 @@ pub(in crate::panel) async fn revoke(
     } else {
         Message::warning(format!("Auth token {}… had ended before.", token.first_characters))
     };
-    administrator.0.tell(&auth, message.link("Show the auth token", path(token.id))).await?;
-    Ok(go(&super::super::users::path(user.id)))
+    administrator
+        .0
+        .leave_message(&auth, message.link("Show the auth token", paths::auth_token(token.id)))
+        .await?;
+    Ok(go(&paths::user(user.id)))
 }

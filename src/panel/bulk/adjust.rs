@@ -3,8 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
+use super::again;
 use super::selection::Selection;
-use super::{again, path};
 use crate::administration::{Bulk, BulkKind, BulkRequest, Reason, parse_amount};
 use crate::auth::Auth;
 use crate::domain::{Invalid, OperationId};
@@ -15,24 +15,23 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::users::USERS;
-
-const USERS_PATH: &str = "/admin/users/";
 
 fn form(selection: &Selection, operation: &str) -> FormView {
     let form = FormView::default()
         .hide("operation", operation)
         .group("", "", vec![amount_field(), reason_field()])
-        .send_to("/admin/users/bulk-adjust/")
+        .send_to(paths::ADJUST_USERS)
         .button("", "Adjust all of them")
-        .cancel(selection.back(USERS_PATH));
+        .cancel(selection.back(paths::USERS));
     selection.carry(form)
 }
 
 fn page(administrator: &Superuser, selection: &Selection, form: FormView) -> VerbPage {
-    let way = [("Users", USERS_PATH), ("Adjust balances", "")];
+    let way = [Crumb::new("Users", paths::USERS), Crumb::here("Adjust balances")];
     let page = VerbPage::new(Frame::new(&administrator.0, &way), form);
     let page = selection.note.iter().fold(page, |page, note| page.note(note));
     page.note(
@@ -51,8 +50,8 @@ pub(in crate::panel) async fn selected(
     let selection = Selection::read(&USERS, &sent, &administrator.0, &auth.db).await?;
     if selection.ids.is_empty() {
         let message = Message::warning("No user was chosen: tick some, or choose all that match.");
-        administrator.0.tell(&auth, message).await?;
-        return Ok(go(&selection.back(USERS_PATH)));
+        administrator.0.leave_message(&auth, message).await?;
+        return Ok(go(&selection.back(paths::USERS)));
     }
     page(&administrator, &selection, form(&selection, &OperationId::generate().to_text())).show()
 }
@@ -89,5 +88,5 @@ pub(in crate::panel) async fn adjust(
         ids: selection.ids,
     };
     let id = bulk.start(&auth.db, &administrator.0.actor(), request).await?;
-    Ok(go(&path(id)))
+    Ok(go(&paths::bulk_operation(id)))
 }

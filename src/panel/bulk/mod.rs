@@ -21,6 +21,7 @@ use crate::panel::kit::administrator::Superuser;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::go;
+use crate::panel::kit::paths;
 
 /// A form was sent again: it leads to what it has started, and says so where it was changed since.
 async fn again(
@@ -33,12 +34,7 @@ async fn again(
     if amount != started.amount || sent.text("reason") != started.note {
         let text = "This form had started the operation below before it was changed; nothing new was started. Begin \
                     again in the list.";
-        administrator.0.tell(auth, Message::warning(text)).await?;
+        administrator.0.leave_message(auth, Message::warning(text)).await?;
     }
-    Ok(go(&path(started.id)))
-}
-
-/// Where a bulk operation's page is.
-fn path(id: i64) -> String {
-    format!("/admin/bulk-operations/{id}/")
+    Ok(go(&paths::bulk_operation(started.id)))
 }

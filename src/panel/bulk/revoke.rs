@@ -3,8 +3,8 @@
 use actix_web::HttpResponse;
 use actix_web::web::Data;
 
+use super::again;
 use super::selection::Selection;
-use super::{again, path};
 use crate::administration::{Bulk, BulkKind, BulkRequest, REASON_LENGTH, Reason};
 use crate::auth::Auth;
 use crate::domain::OperationId;
@@ -15,10 +15,9 @@ use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
-
-const TOKENS_PATH: &str = "/admin/auth-tokens/";
 
 fn form(selection: &Selection, operation: &str) -> FormView {
     let reason = Field::new("reason", "Reason", Kind::Text)
@@ -28,15 +27,15 @@ fn form(selection: &Selection, operation: &str) -> FormView {
     let form = FormView::default()
         .hide("operation", operation)
         .group("", "", vec![reason])
-        .send_to("/admin/auth-tokens/bulk-revoke/")
+        .send_to(paths::REVOKE_AUTH_TOKENS)
         .dangerous()
         .button("", "Revoke all of them")
-        .cancel(selection.back(TOKENS_PATH));
+        .cancel(selection.back(paths::AUTH_TOKENS));
     selection.carry(form)
 }
 
 fn page(administrator: &Superuser, selection: &Selection, form: FormView) -> VerbPage {
-    let way = [("Auth tokens", TOKENS_PATH), ("Revoke auth tokens", "")];
+    let way = [Crumb::new("Auth tokens", paths::AUTH_TOKENS), Crumb::here("Revoke auth tokens")];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note("Whatever uses these auth tokens is refused from then on. This cannot be undone.")
         .fact("Chosen", Cell::Text(selection.words.clone()))
@@ -51,8 +50,8 @@ pub(in crate::panel) async fn selected(
     let selection = Selection::read(&AUTH_TOKENS, &sent, &administrator.0, &auth.db).await?;
     if selection.ids.is_empty() {
         let message = Message::warning("No auth token was chosen: tick some, or choose all that match.");
-        administrator.0.tell(&auth, message).await?;
-        return Ok(go(&selection.back(TOKENS_PATH)));
+        administrator.0.leave_message(&auth, message).await?;
+        return Ok(go(&selection.back(paths::AUTH_TOKENS)));
     }
     page(&administrator, &selection, form(&selection, &OperationId::generate().to_text())).show()
 }
@@ -81,5 +80,5 @@ pub(in crate::panel) async fn revoke(
     let words = selection.words.clone();
     let request = BulkRequest { seed, kind: BulkKind::Revoke, reason, selection: words, ids: selection.ids };
     let id = bulk.start(&auth.db, &administrator.0.actor(), request).await?;
-    Ok(go(&path(id)))
+    Ok(go(&paths::bulk_operation(id)))
 }

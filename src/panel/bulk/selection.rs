@@ -6,14 +6,12 @@ use crate::administration::MOST_ROWS;
 use crate::clock;
 use crate::db::Db;
 use crate::error::Error;
-use crate::index::follower::{Followed, lag};
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::format;
-use crate::panel::kit::list::{Asked, List, all_ids};
+use crate::panel::kit::list::{List, ListParams, all_ids};
 use crate::panel::kit::{PageError, back_to};
-use crate::panel::users::{balances_behind, by_balance};
 
 /// Rows that were chosen.
 pub(in crate::panel) struct Selection {
@@ -45,18 +43,17 @@ impl Selection {
                 format!("{}, ticked one by one", format::counted(ids.len() as i64, list.one, list.many));
             return Ok(Selection { ids, words, note: None, is_all: false, list: query });
         }
-        let (habits, asked_for) = (administrator.habits(), query.clone());
+        let (preferences, list_query) = (administrator.preferences(), query.clone());
         let read = move |conn: &mut crate::db::DbConnection| {
-            let asked = Asked::read(list, &asked_for, conn, habits, clock::now())?;
-            let behind = if by_balance(&asked_for) { lag(conn, Followed::LedgerEntries)? } else { 0 };
-            Ok((all_ids(list, &asked, conn, MOST_ROWS)?, asked.in_words(), behind))
+            let params = ListParams::read(list, &list_query, conn, preferences, clock::now())?;
+            let note = list.note.map(|note| note(conn, &list_query)).transpose()?.flatten();
+            Ok((all_ids(list, &params, conn, MOST_ROWS)?, params.in_words(), note))
         };
-        let (ids, filters, behind) = db.read(read).await?;
+        let (ids, filters, note) = db.read(read).await?;
         let ids = ids.ok_or(Error::BodyTooLarge(0))?;
         let number = format::counted(ids.len() as i64, list.one, list.many);
         let words =
             if filters.is_empty() { format!("{number}: all") } else { format!("{number}: {filters}") };
-        let note = (behind > 0).then(|| balances_behind(behind));
         Ok(Selection { ids, words, note, is_all: true, list: query })
     }
 

@@ -10,9 +10,11 @@ use crate::db::{Db, DbConnection};
 use crate::error::Result as TollgateResult;
 use crate::models::{BulkFailure, BulkOperation, User};
 use crate::panel::kit::administrator::Administrator;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::list::Cell;
-use crate::panel::kit::page::{Frame, page};
-use crate::panel::kit::table::Table;
+use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::paths;
+use crate::panel::kit::table::{Table, TableHead};
 use crate::panel::kit::{PageError, id};
 
 /// Failures that are shown; further ones are only counted.
@@ -23,7 +25,7 @@ const SHOWN: i64 = 500;
 struct BulkPage {
     frame: Frame,
     operation: BulkOperation,
-    facts: Vec<(&'static str, Cell)>,
+    facts: Vec<Fact>,
     failures: Table,
     is_cut: bool,
 }
@@ -45,7 +47,7 @@ fn failures(
         if is_of_users {
             Cell::user(id, names.get(&id))
         } else {
-            Cell::Link { text: format!("auth token {id}"), href: format!("/admin/auth-tokens/{id}/") }
+            Cell::Link { text: format!("auth token {id}"), href: paths::auth_token(id) }
         }
     };
     let rows =
@@ -53,19 +55,19 @@ fn failures(
     Ok((rows, names.get(&operation.actor_id).cloned()))
 }
 
-fn facts(operation: &BulkOperation, actor: Option<&String>) -> Vec<(&'static str, Cell)> {
+fn facts(operation: &BulkOperation, actor: Option<&String>) -> Vec<Fact> {
     let mut facts = vec![
-        ("What", Cell::Text(operation.kind.clone())),
-        ("Chosen", Cell::Text(operation.selection.clone())),
-        ("Reason", Cell::Text(operation.note.clone())),
-        ("State", state(operation)),
-        ("Failed", Cell::Tokens(operation.failed)),
-        ("By", Cell::user(operation.actor_id, actor)),
-        ("Started", Cell::Time(operation.created_at)),
-        ("Finished", Cell::time(operation.finished_at)),
+        Fact::new("What", Cell::Text(operation.kind.clone())),
+        Fact::new("Chosen", Cell::Text(operation.selection.clone())),
+        Fact::new("Reason", Cell::Text(operation.note.clone())),
+        Fact::new("State", state(operation)),
+        Fact::new("Failed", Cell::Tokens(operation.failed)),
+        Fact::new("By", Cell::user(operation.actor_id, actor)),
+        Fact::new("Started", Cell::Time(operation.created_at)),
+        Fact::new("Finished", Cell::time(operation.finished_at)),
     ];
     if operation.amount != 0 {
-        facts.insert(1, ("Amount for each", Cell::Signed(operation.amount)));
+        facts.insert(1, Fact::new("Amount for each", Cell::Signed(operation.amount)));
     }
     facts
 }
@@ -82,14 +84,14 @@ pub(in crate::panel) async fn show(
         Ok(Some((operation, rows, actor)))
     };
     let Some((operation, rows, actor)) = db.read(read).await? else {
-        return Err(PageError::Missing("bulk operation", "/admin/bulk-operations/"));
+        return Err(PageError::Missing("bulk operation", paths::BULK_OPERATIONS));
     };
     let title = format!("Bulk operation {operation_id}");
-    let way = [("Bulk operations", "/admin/bulk-operations/"), (title.as_str(), "")];
+    let way = [Crumb::new("Bulk operations", paths::BULK_OPERATIONS), Crumb::here(title.as_str())];
     let frame = Frame::new(&administrator, &way);
     let is_cut = operation.failed > SHOWN;
     let failures = Table {
-        heads: vec![("Row", false), ("Why it could not be done", false)],
+        heads: vec![TableHead::text("Row"), TableHead::text("Why it could not be done")],
         rows,
         empty: "Nothing has failed.",
     };

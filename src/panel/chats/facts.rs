@@ -5,53 +5,57 @@ use serde_json::Value;
 
 use super::list::state;
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry};
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
 use crate::panel::kit::list::Cell;
 
-pub(super) type Facts = Vec<(&'static str, Cell)>;
-
 /// Whose it is, what came of it, and how long that took.
-pub(super) fn facts(chat: &Chat, username: &str) -> Facts {
-    let mut facts =
-        vec![("User", Cell::user(chat.user_id, Some(&username.to_owned()))), ("State", state(chat.state))];
+pub(super) fn facts(chat: &Chat, username: &str) -> Vec<Fact> {
+    let mut facts = vec![
+        Fact::new("User", Cell::user(chat.user_id, Some(&username.to_owned()))),
+        Fact::new("State", state(chat.state)),
+    ];
     if let Some(failure) = &chat.failure {
         let label = if chat.state == ChatState::Cancelled { "Why it ended" } else { "Why it failed" };
-        facts.push((label, Cell::Text(failure.clone())));
+        facts.push(Fact::new(label, Cell::Text(failure.clone())));
     }
-    facts.extend([("Model", Cell::code(&chat.model)), ("Sent", Cell::Time(chat.created_at))]);
+    facts.extend([
+        Fact::new("Model", Cell::code(&chat.model)),
+        Fact::new("Sent", Cell::Time(chat.created_at)),
+    ]);
     let after = |time: NaiveDateTime| Cell::Text(format!("after {}", format::span(time - chat.created_at)));
     if let Some(first) = chat.first_byte_at {
-        facts.push(("First part of the answer", after(first)));
+        facts.push(Fact::new("First part of the answer", after(first)));
     }
     if let Some(finished) = chat.finished_at {
-        facts.push(("End", after(finished)));
+        facts.push(Fact::new("End", after(finished)));
     }
-    facts.push(("Finished", Cell::time(chat.finished_at)));
+    facts.push(Fact::new("Finished", Cell::time(chat.finished_at)));
     if chat.state == ChatState::Pending {
-        facts.push(("Deadline", Cell::time(chat.deadline)));
+        facts.push(Fact::new("Deadline", Cell::time(chat.deadline)));
     }
     if let Some(conversation) = chat.conversation_id {
-        facts.push(("Conversation", Cell::Id(conversation)));
+        facts.push(Fact::new("Conversation", Cell::Id(conversation)));
     }
-    facts.extend([("Origin", Cell::Text(chat.origin.clone())), ("Id", Cell::Id(chat.id))]);
+    facts.extend([Fact::new("Origin", Cell::Text(chat.origin.clone())), Fact::new("Id", Cell::Id(chat.id))]);
     facts
 }
 
 /// What the model counted.
-pub(super) fn usage(chat: &Chat) -> Facts {
+pub(super) fn usage(chat: &Chat) -> Vec<Fact> {
     let counted = match chat.usage_estimated {
         Some(true) => " (counted by us, as the model did not say)",
         _ => "",
     };
     let tokens = |label, number: Option<i64>| {
-        number.map(|number| (label, Cell::Text(format!("{}{counted}", format::tokens(number)))))
+        number.map(|number| Fact::new(label, Cell::Text(format!("{}{counted}", format::tokens(number)))))
     };
     let both = [tokens("Prompt tokens", chat.prompt_tokens), tokens("Answer tokens", chat.completion_tokens)];
     both.into_iter().flatten().collect()
 }
 
 /// What it cost in the end: what was taken, what went back, and the sum of them.
-pub(super) fn cost<'a>(chat: &Chat, entries: impl Iterator<Item = &'a LedgerEntry>) -> Facts {
+pub(super) fn cost<'a>(chat: &Chat, entries: impl Iterator<Item = &'a LedgerEntry>) -> Vec<Fact> {
     let mut sums = [(EntryKind::Charge, 0), (EntryKind::Settlement, 0), (EntryKind::Refund, 0)];
     let (mut any, mut total) = (false, 0);
     for entry in entries {
@@ -62,18 +66,18 @@ pub(super) fn cost<'a>(chat: &Chat, entries: impl Iterator<Item = &'a LedgerEntr
         }
     }
     if !any {
-        return vec![("Charge", Cell::Tokens(chat.charge))];
+        return vec![Fact::new("Charge", Cell::Tokens(chat.charge))];
     }
     let [(_, charge), (_, settlement), (_, refund)] = sums;
     let held = if chat.state == ChatState::Pending { "Held" } else { "Charged" };
-    let mut facts = vec![(held, Cell::Signed(charge))];
+    let mut facts = vec![Fact::new(held, Cell::Signed(charge))];
     if settlement != 0 {
-        facts.push(("Settled by usage", Cell::Signed(settlement)));
+        facts.push(Fact::new("Settled by usage", Cell::Signed(settlement)));
     }
     if refund != 0 {
-        facts.push(("Refunded", Cell::Signed(refund)));
+        facts.push(Fact::new("Refunded", Cell::Signed(refund)));
     }
-    facts.push(("Cost in the end", Cell::Tokens(-total)));
+    facts.push(Fact::new("Cost in the end", Cell::Tokens(-total)));
     facts
 }
 

@@ -5,25 +5,25 @@ use crate::error::Result;
 use crate::index::search::{self, Place, Span, Term, Wanted, wanted_words};
 use crate::models::Chat;
 use crate::models::list::{ListQuery, Page, Position, Start, Value};
-use crate::panel::kit::list::{Asked, Searched, between_ids, ids_of_days};
+use crate::panel::kit::list::{ListParams, Searched, between_ids, ids_of_days};
 
 /// Pending chats whose words are looked at.
 const MOST_PENDING: i64 = 2_000;
 
 /// Narrows the query, or answers the page from the search table.
-pub(super) fn find(conn: &mut DbConnection, asked: &Asked, query: &mut ListQuery) -> Result<Searched> {
-    let id = asked.words.strip_prefix('#').and_then(|id| id.parse().ok());
+pub(super) fn find(conn: &mut DbConnection, params: &ListParams, query: &mut ListQuery) -> Result<Searched> {
+    let id = params.words.strip_prefix('#').and_then(|id| id.parse().ok());
     if let Some(id) = id {
         query.among = Some(vec![id]);
         return Ok(Searched::Narrowed);
     }
-    let words = wanted_words(&asked.words);
-    if !asked.words.is_empty() && words.is_empty() {
+    let words = wanted_words(&params.words);
+    if !params.words.is_empty() && words.is_empty() {
         // Nothing but marks was typed: no chat has such a word.
         query.among = Some(Vec::new());
         return Ok(Searched::Narrowed);
     }
-    let state = asked.value("state");
+    let state = params.value("state");
     if state == Some("pending") {
         // Those are few, and not in the search table until they end.
         if !words.is_empty() {
@@ -33,25 +33,25 @@ pub(super) fn find(conn: &mut DbConnection, asked: &Asked, query: &mut ListQuery
         }
         return Ok(Searched::Narrowed);
     }
-    let others: Vec<_> = asked.picked.iter().filter(|picked| picked.name != "date").collect();
+    let others: Vec<_> = params.picked.iter().filter(|picked| picked.name != "date").collect();
     // Reasons are not in the search table: they are tested on what another filter leads to.
-    let has_reason = asked.value("reason").is_some();
+    let has_reason = params.value("reason").is_some();
     let is_indexed = match others.as_slice() {
         [] => true,
         [picked] => picked.condition.leads || picked.value == "complete",
         _ => false,
     };
     if words.is_empty() && (is_indexed || has_reason) {
-        between_ids(conn, asked, query, "chats")?;
+        between_ids(conn, params, query, "chats")?;
         return Ok(Searched::Narrowed);
     }
-    Ok(Searched::Page(page(conn, asked, wanted(asked, words))?))
+    Ok(Searched::Page(page(conn, params, wanted(params, words))?))
 }
 
 /// What the words and the filters ask for.
-fn wanted(asked: &Asked, words: impl IntoIterator<Item = Term>) -> Wanted {
+fn wanted(params: &ListParams, words: impl IntoIterator<Item = Term>) -> Wanted {
     let mut wanted = Wanted::terms(words);
-    for picked in &asked.picked {
+    for picked in &params.picked {
         wanted = match (picked.name, picked.condition.values.as_slice()) {
             ("user", [Value::Integer(id)]) => wanted.and(Term::user(*id)),
             ("state", _) => wanted.and(Term::state(&picked.value)),
@@ -62,33 +62,33 @@ fn wanted(asked: &Asked, words: impl IntoIterator<Item = Term>) -> Wanted {
     wanted
 }
 
-fn page(conn: &mut DbConnection, asked: &Asked, wanted: Wanted) -> Result<Page> {
-    let backwards = matches!(asked.start, Start::Before(_) | Start::Last);
-    let descending = asked.descending != backwards;
-    let from = match &asked.start {
+fn page(conn: &mut DbConnection, params: &ListParams, wanted: Wanted) -> Result<Page> {
+    let backwards = matches!(params.start, Start::Before(_) | Start::Last);
+    let descending = params.descending != backwards;
+    let from = match &params.start {
         Start::After(position) | Start::Before(position) => Some(position.id),
         Start::First | Start::Last => None,
     };
-    let limit = usize::try_from(asked.page_size).unwrap_or(usize::MAX);
+    let limit = usize::try_from(params.page_size).unwrap_or(usize::MAX);
     let mut span = Span { above: 0, below: i64::MAX, descending, limit: limit.saturating_add(1) };
     match from {
         Some(id) if descending => span.below = id,
         Some(id) => span.above = id,
         None => {}
     }
-    if let Some((first, end)) = ids_of_days(conn, asked, "chats")? {
+    if let Some((first, end)) = ids_of_days(conn, params, "chats")? {
         span.above = span.above.max(first.saturating_sub(1));
         span.below = span.below.min(end);
     }
     let mut hits = search::find(conn, Place::Chats, &wanted, span)?;
     let goes_on = hits.ids.len() > limit || hits.looked_until.is_some();
     hits.ids.truncate(limit);
-    if let Some([Value::Time(from), Value::Time(to)]) = asked.values_of("date") {
+    if let Some([Value::Time(from), Value::Time(to)]) = params.values_of("date") {
         // Those near the edges may be of another day.
         let fit = Chat::sent_between(conn, &hits.ids, *from, *to)?;
         hits.ids.retain(|id| fit.contains(id));
     }
-    if let Some(reason) = asked.value("reason") {
+    if let Some(reason) = params.value("reason") {
         let looked_until = hits.ids.last().copied();
         let fit = Chat::failed_for(conn, &hits.ids, reason)?;
         hits.ids.retain(|id| fit.contains(id));

@@ -4,135 +4,76 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::find::find;
-use super::path;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
 use crate::index::follower::{Followed, lag};
 use crate::index::search::are_too_many;
-use crate::models::list::{Condition, SortKey, Value};
+use crate::models::list::SortKey;
 use crate::models::{Chat, ChatState};
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::format;
-use crate::panel::kit::list::{Cell, Choice, Column, Filter, FilterKind, List, Search, Sort, Tone, read};
+use crate::panel::kit::list::{Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, Tone, read};
 use crate::panel::kit::names::Named;
-use crate::panel::kit::page::Frame;
+use crate::panel::kit::page::{Crumb, Frame};
+use crate::panel::kit::paths;
 
-pub(in crate::panel) static CHATS: List<Named<Chat>> = List {
-    path: "/admin/chats/",
-    title: "Chats",
-    one: "chat",
-    many: "chats",
-    from: "chats",
-    id: "chats.id",
-    columns: &[
-        Column { label: "Chat", sort: Some("id"), is_number: false, cell: main },
-        Column { label: "When", sort: None, is_number: false, cell: |chat| Cell::Time(chat.row.created_at) },
-        Column { label: "User", sort: None, is_number: false, cell: |chat| chat.user(chat.row.user_id) },
-        Column {
-            label: "Message",
-            sort: None,
-            is_number: false,
-            cell: |chat| Cell::excerpt(&chat.row.message),
-        },
-        Column {
-            label: "Outcome",
-            sort: None,
-            is_number: false,
-            cell: |chat| {
-                let shown = chat.row.response.as_deref().or(chat.row.failure.as_deref());
-                Cell::excerpt(shown.unwrap_or_default())
-            },
-        },
-        Column { label: "State", sort: None, is_number: false, cell: |chat| state(chat.row.state) },
-        Column { label: "Charge", sort: None, is_number: true, cell: |chat| Cell::Tokens(chat.row.charge) },
-        Column { label: "Model", sort: None, is_number: false, cell: |chat| Cell::code(&chat.row.model) },
-        Column { label: "Usage", sort: None, is_number: true, cell: |chat| usage(&chat.row) },
-        Column { label: "Took", sort: None, is_number: true, cell: |chat| took(&chat.row) },
-    ],
-    sorts: &[Sort { name: "id", key: SortKey::Id, descending_first: true }],
-    filters: &[
-        Filter {
-            name: "user",
-            label: "User",
-            kind: FilterKind::User(|id| Condition::leading("chats.user_id = ?", vec![Value::Integer(id)])),
-        },
-        Filter {
-            name: "state",
-            label: "State",
-            kind: FilterKind::Choice(&[
-                Choice {
-                    value: "complete",
-                    label: "Complete",
-                    condition: |_| Condition::tested("chats.state = 'complete'", vec![]),
-                },
-                Choice {
-                    value: "pending",
-                    label: "Pending",
-                    condition: |_| {
-                        Condition::leading("chats.state <> 'complete' AND chats.state = 'pending'", vec![])
-                    },
-                },
-                Choice {
-                    value: "failed",
-                    label: "Failed",
-                    condition: |_| {
-                        Condition::leading("chats.state <> 'complete' AND chats.state = 'failed'", vec![])
-                    },
-                },
-                Choice {
-                    value: "cancelled",
-                    label: "Cancelled",
-                    condition: |_| {
-                        Condition::leading("chats.state <> 'complete' AND chats.state = 'cancelled'", vec![])
-                    },
-                },
-            ]),
-        },
-        Filter {
-            name: "model",
-            label: "Model",
-            kind: FilterKind::Word(|model| {
-                Condition::tested("chats.model = ?", vec![Value::Text(model.to_owned())])
-            }),
-        },
-        Filter {
-            name: "reason",
-            label: "Why it failed",
-            kind: FilterKind::Word(|reason| {
-                Condition::tested("chats.failure = ?", vec![Value::Text(reason.to_owned())])
-            }),
-        },
-        Filter {
-            name: "date",
-            label: "When",
-            kind: FilterKind::Days(|_, from, to| {
-                let values = vec![Value::Time(from), Value::Time(to)];
-                Condition::tested("chats.created_at >= ? AND chats.created_at < ?", values)
-            }),
-        },
-    ],
-    tabs: &[
-        ("All", ""),
-        ("Today", "date=today"),
-        ("Failed", "state=failed"),
-        ("Cancelled", "state=cancelled"),
-    ],
-    search: Some(Search {
-        help: Some(
-            "Whole words of messages and responses; all of them must be there. #17 finds a chat by its id.",
-        ),
+const ROWS: Rows<Named<Chat>> = Rows { from: "chats", id: "chats.id", load, id_of: |chat| chat.row.id };
+
+pub(in crate::panel) static CHATS: List<Named<Chat>> = List::new("Chats", paths::CHATS, ROWS)
+    .named("chat", "chats")
+    .columns(&[
+        Column::text("Chat", main).sort("id"),
+        Column::text("When", |chat| Cell::Time(chat.row.created_at)),
+        Column::text("User", |chat| chat.user(chat.row.user_id)),
+        Column::text("Message", |chat| Cell::excerpt(&chat.row.message)),
+        Column::text("Outcome", |chat| outcome(&chat.row)),
+        Column::text("State", |chat| state(chat.row.state)),
+        Column::number("Charge", |chat| Cell::Tokens(chat.row.charge)),
+        Column::text("Model", |chat| Cell::code(&chat.row.model)),
+        Column::number("Usage", |chat| usage(&chat.row)),
+        Column::number("Took", |chat| took(&chat.row)),
+    ])
+    .sorts(&[Sort::descending("id", SortKey::Id)])
+    .filters(&[
+        Filter::user("user", "User", Clause::leading("chats.user_id = ?")),
+        Filter::choice("state", "State").of(&[
+            Choice::new("complete", "Complete", Clause::tested("chats.state = 'complete'")),
+            Choice::new("pending", "Pending", Clause::leading(PENDING)),
+            Choice::new("failed", "Failed", Clause::leading(FAILED)),
+            Choice::new("cancelled", "Cancelled", Clause::leading(CANCELLED)),
+        ]),
+        Filter::word("model", "Model", Clause::tested("chats.model = ?")),
+        Filter::word("reason", "Why it failed", Clause::tested("chats.failure = ?")),
+        Filter::days("date", "When", Clause::tested("chats.created_at >= ? AND chats.created_at < ?")),
+    ])
+    .tabs(&[
+        Tab::new("All", ""),
+        Tab::new("Today", "date=today"),
+        Tab::new("Failed", "state=failed"),
+        Tab::new("Cancelled", "state=cancelled"),
+    ])
+    .search(
+        "Whole words of messages and responses; all of them must be there. #17 finds a chat by its id.",
         find,
-    }),
-    actions: &[],
-    load: |conn, ids| {
-        let chats = Chat::excerpts(conn, ids)?;
-        named(conn, chats)
-    },
-    id_of: |chat| chat.row.id,
-    label_of: |chat| format!("chat {}", chat.row.id),
-    empty: "There are no chats yet. They come in by the API: see the front page for a first one.",
-};
+    )
+    .empty("There are no chats yet. They come in by the API: see the front page for a first one.");
+
+// The index has no complete chats, which are nearly all; both parts are needed to be served by it.
+const PENDING: &str = "chats.state <> 'complete' AND chats.state = 'pending'";
+const FAILED: &str = "chats.state <> 'complete' AND chats.state = 'failed'";
+const CANCELLED: &str = "chats.state <> 'complete' AND chats.state = 'cancelled'";
+
+/// Loads chats with the beginnings of their texts and the names of their users.
+pub(in crate::panel) fn load(conn: &mut DbConnection, ids: &[i64]) -> Result<Vec<Named<Chat>>> {
+    let chats = Chat::excerpts(conn, ids)?;
+    named(conn, chats)
+}
+
+fn outcome(chat: &Chat) -> Cell {
+    let shown = chat.response.as_deref().or(chat.failure.as_deref());
+    Cell::excerpt(shown.unwrap_or_default())
+}
 
 /// Chats with the names of their users.
 pub(in crate::panel) fn named(conn: &mut DbConnection, chats: Vec<Chat>) -> Result<Vec<Named<Chat>>> {
@@ -140,7 +81,7 @@ pub(in crate::panel) fn named(conn: &mut DbConnection, chats: Vec<Chat>) -> Resu
 }
 
 pub(in crate::panel) fn main(chat: &Named<Chat>) -> Cell {
-    Cell::Main { text: format!("#{}", chat.row.id), href: path(chat.row.id) }
+    Cell::Main { text: format!("#{}", chat.row.id), href: paths::chat(chat.row.id) }
 }
 
 pub(in crate::panel) fn state(state: ChatState) -> Cell {
@@ -187,6 +128,6 @@ pub(in crate::panel) async fn list(
                 .push(format!("The search follows behind: the latest {behind} not found by words yet."));
         }
     }
-    let frame = Frame::new(&administrator, &[("Chats", "/admin/chats/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Chats", paths::CHATS)]);
     list.show(frame)
 }

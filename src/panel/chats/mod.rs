@@ -7,7 +7,7 @@ mod refund;
 mod release;
 mod show;
 
-pub(super) use list::{CHATS, list, named};
+pub(super) use list::{CHATS, list, load, main, named};
 pub(super) use refund::{refund, show_refund};
 pub(super) use release::{release, show_release};
 pub(super) use show::show;
@@ -15,6 +15,7 @@ pub(super) use show::show;
 use crate::db::{Db, DbConnection};
 use crate::models::{Chat, User};
 use crate::panel::kit::PageError;
+use crate::panel::kit::paths;
 
 /// The number of characters that a page shows of a message, of a response, and of the rest of an answer.
 pub(super) const SHOWN: usize = 64 << 10;
@@ -26,10 +27,5 @@ async fn of(db: &Db, id: i64) -> Result<(Chat, User), PageError> {
         let user = User::find(conn, chat.user_id)?;
         Ok(user.map(|user| (chat, user)))
     };
-    db.read(read).await?.ok_or(PageError::Missing("chat", "/admin/chats/"))
-}
-
-/// Where a chat's page is.
-pub(super) fn path(id: i64) -> String {
-    format!("/admin/chats/{id}/")
+    db.read(read).await?.ok_or(PageError::Missing("chat", paths::CHATS))
 }

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 
-use super::{of, path};
+use super::of;
 use crate::administration::{Reason, refund_chat, reused};
 use crate::auth::Auth;
 use crate::domain::OperationId;
@@ -16,7 +16,8 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, format, id};
 
@@ -25,12 +26,13 @@ fn form(chat: &Chat, operation: &str) -> FormView {
         .hide("operation", operation)
         .group("", "", vec![reason_field()])
         .button("", "Refund")
-        .cancel(path(chat.id))
+        .cancel(paths::chat(chat.id))
 }
 
 fn page(administrator: &Superuser, chat: &Chat, user: &User, form: FormView) -> VerbPage {
-    let (title, here) = (format!("Chat {}", chat.id), path(chat.id));
-    let way = [("Chats", "/admin/chats/"), (title.as_str(), here.as_str()), ("Refund", "")];
+    let (title, here) = (format!("Chat {}", chat.id), paths::chat(chat.id));
+    let way =
+        [Crumb::new("Chats", paths::CHATS), Crumb::new(title.as_str(), here.as_str()), Crumb::here("Refund")];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note("What the chat cost goes back to the user's balance. The message and its response stay. This is done once.")
         .fact("Chat", Cell::Link { text: title, href: here.clone() })
@@ -72,14 +74,17 @@ pub(in crate::panel) async fn refund(
                 user.username,
                 format::tokens(balance)
             );
-            let statement = format!("/admin/ledger/?user=%23{}", user.id);
-            administrator.0.tell(&auth, Message::success(text).link("Show the statement", statement)).await?;
-            Ok(go(&path(chat.id)))
+            let statement = paths::statement(user.id);
+            administrator
+                .0
+                .leave_message(&auth, Message::success(text).link("Show the statement", statement))
+                .await?;
+            Ok(go(&paths::chat(chat.id)))
         }
         Refunded::AlreadyRefunded => refuse("This chat was refunded before: nothing was done."),
         Refunded::Pending => refuse("This chat is still being answered: release its hold instead."),
         Refunded::NothingToRefund => refuse("This chat cost nothing, so there is nothing to give back."),
         Refunded::OtherOperation => Err(reused().into()),
-        Refunded::NoSuchChat => Err(PageError::Missing("chat", "/admin/chats/")),
+        Refunded::NoSuchChat => Err(PageError::Missing("chat", paths::CHATS)),
     }
 }

@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 
-use super::{of, path};
+use super::of;
 use crate::administration::{Reason, release_hold, reused};
 use crate::auth::Auth;
 use crate::domain::OperationId;
@@ -16,7 +16,8 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, format, id};
 
@@ -26,12 +27,16 @@ fn form(operation: &str) -> FormView {
         .group("", "", vec![reason_field()])
         .dangerous()
         .button("", "Release the hold")
-        .cancel("/admin/holds/")
+        .cancel(paths::HOLDS)
 }
 
 fn page(administrator: &Superuser, chat: &Chat, user: &User, form: FormView) -> VerbPage {
-    let (title, here) = (format!("Chat {}", chat.id), path(chat.id));
-    let way = [("Holds", "/admin/holds/"), (title.as_str(), here.as_str()), ("Release the hold", "")];
+    let (title, here) = (format!("Chat {}", chat.id), paths::chat(chat.id));
+    let way = [
+        Crumb::new("Holds", paths::HOLDS),
+        Crumb::new(title.as_str(), here.as_str()),
+        Crumb::here("Release the hold"),
+    ];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note(
             "The chat is marked as failed and its charge goes back at once. An answer that comes later is kept and costs \
@@ -76,14 +81,17 @@ pub(in crate::panel) async fn release(
                 user.username,
                 format::tokens(balance)
             );
-            administrator.0.tell(&auth, Message::success(text).link("Show the chat", path(chat.id))).await?;
-            Ok(go("/admin/holds/"))
+            administrator
+                .0
+                .leave_message(&auth, Message::success(text).link("Show the chat", paths::chat(chat.id)))
+                .await?;
+            Ok(go(paths::HOLDS))
         }
         Ended::AlreadyRefunded => refuse("The charge of this chat has gone back already: nothing was done."),
         Ended::AlreadyComplete => {
             refuse("This chat was answered meanwhile: refund it, if it should cost nothing.")
         }
         Ended::OtherOperation => Err(reused().into()),
-        Ended::NoSuchChat => Err(PageError::Missing("chat", "/admin/chats/")),
+        Ended::NoSuchChat => Err(PageError::Missing("chat", paths::CHATS)),
     }
 }

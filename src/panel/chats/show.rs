@@ -5,16 +5,18 @@ use actix_web::web::{Data, Path, Query};
 use askama::Template;
 
 use super::SHOWN;
-use super::facts::{Facts, cost, extras, facts, usage};
+use super::facts::{cost, extras, facts, usage};
 use crate::audit::ObjectKind;
 use crate::db::{Db, DbConnection};
 use crate::models::{AuditEntry, Chat, ChatState, EntryKind, LedgerEntry};
-use crate::panel::history::{Told, tell};
+use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::Administrator;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
 use crate::panel::kit::list::Cell;
-use crate::panel::kit::page::{Frame, page};
+use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::paths;
 use crate::panel::kit::table::Table;
 use crate::panel::kit::{PageError, back_to, id};
 use crate::panel::ledger::{LEDGER, named};
@@ -24,15 +26,15 @@ use crate::panel::ledger::{LEDGER, named};
 struct ChatPage {
     frame: Frame,
     chat: Chat,
-    facts: Facts,
-    cost: Facts,
-    usage: Facts,
+    facts: Vec<Fact>,
+    cost: Vec<Fact>,
+    usage: Vec<Fact>,
     /// What the answer has besides its text: tool calls and the like, as JSON.
     extras: String,
     /// For each text that is cut, a note on how much is shown. Empty for a whole text.
     cut: [String; 3],
     entries: Table,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
     may_refund: bool,
     may_release: bool,
 }
@@ -48,15 +50,15 @@ pub(in crate::panel) async fn show(
     let read = move |conn: &mut DbConnection| {
         let entries = LedgerEntry::of_chat(conn, chat_id)?;
         let history = AuditEntry::latest_of_object(conn, ObjectKind::Chat.as_str(), chat_id, 20)?;
-        Ok((named(conn, entries)?, tell(conn, history)?, Chat::text_sizes(conn, chat_id)?))
+        Ok((named(conn, entries)?, describe(conn, history)?, Chat::text_sizes(conn, chat_id)?))
     };
     let (entries, history, sizes) = db.read(read).await?;
     let paid: i64 = entries.iter().map(|entry| -entry.row.amount).sum();
     let refunded = entries.iter().any(|entry| entry.row.kind == EntryKind::Refund);
     let is_pending = chat.state == ChatState::Pending;
-    let list = back_to("/admin/chats/", &from.list);
+    let list = back_to(paths::CHATS, &from.list);
     let title = format!("Chat {chat_id}");
-    let way = [("Chats", list.as_deref().unwrap_or("/admin/chats/")), (title.as_str(), "")];
+    let way = [Crumb::new("Chats", list.as_deref().unwrap_or(paths::CHATS)), Crumb::here(title.as_str())];
     let frame = Frame::new(&administrator, &way);
     let (reason, rest) = extras(&chat);
     let cut = [
@@ -65,7 +67,7 @@ pub(in crate::panel) async fn show(
         cut_note(chat.answer_extras.as_deref(), sizes.extras),
     ];
     let mut usage = usage(&chat);
-    usage.extend(reason.map(|reason| ("Why the answer ended", Cell::code(&reason))));
+    usage.extend(reason.map(|reason| Fact::new("Why the answer ended", Cell::code(&reason))));
     page(&ChatPage {
         frame,
         facts: facts(&chat, &user.username),

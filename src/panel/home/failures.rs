@@ -5,13 +5,22 @@ use url::form_urlencoded;
 
 use crate::models::FailuresByReason;
 use crate::models::list::MOST_COUNTED;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Tone};
+use crate::panel::kit::paths;
 use crate::responder::{BreakerState, Health};
 
 /// A reason, how many chats failed by it, and the list of those.
+pub(super) struct FailureReason {
+    pub reason: String,
+    pub count: String,
+    pub href: String,
+}
+
+/// Why chats failed.
 pub(super) struct Failures {
-    pub reasons: Vec<(String, String, String)>,
+    pub reasons: Vec<FailureReason>,
     /// What is to be known of the numbers; empty: nothing.
     pub note: String,
 }
@@ -24,15 +33,13 @@ impl Failures {
             let count = format::tokens(count);
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.append_pair("state", "failed").append_pair("date_from", &since);
-            if reason.is_empty() {
-                return (
-                    "no reason was stored".to_owned(),
-                    count,
-                    format!("/admin/chats/?{}", query.finish()),
-                );
-            }
-            query.append_pair("reason", &reason);
-            (reason, count, format!("/admin/chats/?{}", query.finish()))
+            let shown = if reason.is_empty() {
+                "no reason was stored".to_owned()
+            } else {
+                query.append_pair("reason", &reason);
+                reason
+            };
+            FailureReason { reason: shown, count, href: format!("{}?{}", paths::CHATS, query.finish()) }
         });
         let note = if found.is_cut {
             format!("More than {} failed: these are the reasons of the latest.", format::tokens(MOST_COUNTED))
@@ -44,7 +51,7 @@ impl Failures {
 }
 
 /// How the upstream does, as this node has seen it.
-pub(super) fn upstream(health: &Health) -> Vec<(&'static str, Cell)> {
+pub(super) fn upstream(health: &Health) -> Vec<Fact> {
     let state = match health.state {
         BreakerState::Closed if health.failures_in_a_row > 0 => Cell::badge("failing", Tone::Warning),
         BreakerState::Closed if health.last_success.is_none() => Cell::badge("not called yet", Tone::Plain),
@@ -54,19 +61,22 @@ pub(super) fn upstream(health: &Health) -> Vec<(&'static str, Cell)> {
     };
     let count = |number: usize| Cell::Text(format::tokens(i64::try_from(number).unwrap_or(i64::MAX)));
     let mut facts = vec![
-        ("State", state),
-        ("Failures in a row", Cell::Text(format::tokens(health.failures_in_a_row.into()))),
-        ("Last good answer", Cell::time(health.last_success)),
-        ("Last failure", Cell::time(health.last_failure.map(|(at, _)| at))),
+        Fact::new("State", state),
+        Fact::new("Failures in a row", Cell::Text(format::tokens(health.failures_in_a_row.into()))),
+        Fact::new("Last good answer", Cell::time(health.last_success)),
+        Fact::new("Last failure", Cell::time(health.last_failure.map(|(at, _)| at))),
     ];
     if !health.resting.is_empty() {
         let models: Vec<String> =
             health.resting.iter().map(|(model, state)| format!("{model} ({})", state.as_str())).collect();
-        facts.push(("Models that are not called", Cell::Text(models.join(", "))));
+        facts.push(Fact::new("Models that are not called", Cell::Text(models.join(", "))));
     }
     if let Some((_, why)) = health.last_failure {
-        facts.push(("Why", Cell::Text(why.to_owned())));
+        facts.push(Fact::new("Why", Cell::Text(why.to_owned())));
     }
-    facts.extend([("Calls in flight", count(health.in_flight)), ("Calls waiting", count(health.waiting))]);
+    facts.extend([
+        Fact::new("Calls in flight", count(health.in_flight)),
+        Fact::new("Calls waiting", count(health.waiting)),
+    ]);
     facts
 }

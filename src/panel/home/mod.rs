@@ -7,7 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use askama::Template;
 
-use super::history::{Told, tell};
+use super::history::{HistoryLine, describe};
 use crate::administration::start_verification;
 use crate::auth::Auth;
 use crate::chat::Toll;
@@ -18,11 +18,13 @@ use crate::index::follower::{Followed, lag};
 use crate::models::{AuditEntry, Chat, FailuresByReason, OpenHolds, Verification};
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::{Administrator, Superuser};
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Tone};
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Frame, go, page};
+use crate::panel::kit::paths;
 use failures::{Failures, upstream};
 use numbers::{Numbers, Times};
 
@@ -36,9 +38,9 @@ struct HomePage {
     numbers: Numbers,
     failures: Failures,
     /// Empty: there is no upstream.
-    upstream: Vec<(&'static str, Cell)>,
-    health: Vec<(&'static str, Cell)>,
-    history: Vec<Told>,
+    upstream: Vec<Fact>,
+    health: Vec<Fact>,
+    history: Vec<HistoryLine>,
     own: i64,
     verification_runs: bool,
     /// What the last verification found, if it found anything.
@@ -54,7 +56,7 @@ struct Overview {
     holds: OpenHolds,
     behind: i64,
     verification: Option<Verification>,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
 }
 
 fn read(conn: &mut DbConnection, times: Times) -> TollgateResult<Overview> {
@@ -71,7 +73,7 @@ fn read(conn: &mut DbConnection, times: Times) -> TollgateResult<Overview> {
         holds,
         behind,
         verification: Verification::latest(conn)?,
-        history: tell(conn, history)?,
+        history: describe(conn, history)?,
     })
 }
 
@@ -85,7 +87,7 @@ fn verified(verification: Option<&Verification>) -> Cell {
     }
 }
 
-fn health(found: &Overview) -> Vec<(&'static str, Cell)> {
+fn health(found: &Overview) -> Vec<Fact> {
     let verification = found.verification.as_ref();
     let size = format::bytes(u64::try_from(found.about.size).unwrap_or_default());
     let behind = match found.behind {
@@ -93,13 +95,13 @@ fn health(found: &Overview) -> Vec<(&'static str, Cell)> {
         behind => Cell::Text(format!("{} behind", format::counted(behind, "row", "rows"))),
     };
     vec![
-        ("Tollgate", Cell::Text(env!("CARGO_PKG_VERSION").to_owned())),
-        ("Database", Cell::Text(format!("{} {}", found.about.kind, found.about.version))),
-        ("Size", Cell::Text(size)),
-        ("Lists and searches", behind),
-        ("Oldest hold since", Cell::time(found.holds.oldest)),
-        ("Last verification", verified(verification)),
-        ("Verified at", Cell::time(verification.and_then(|run| run.finished_at))),
+        Fact::new("Tollgate", Cell::Text(env!("CARGO_PKG_VERSION").to_owned())),
+        Fact::new("Database", Cell::Text(format!("{} {}", found.about.kind, found.about.version))),
+        Fact::new("Size", Cell::Text(size)),
+        Fact::new("Lists and searches", behind),
+        Fact::new("Oldest hold since", Cell::time(found.holds.oldest)),
+        Fact::new("Last verification", verified(verification)),
+        Fact::new("Verified at", Cell::time(verification.and_then(|run| run.finished_at))),
     ]
 }
 
@@ -140,6 +142,6 @@ pub(super) async fn verify(
     } else {
         Message::warning("A verification is running already.")
     };
-    administrator.0.tell(&auth, message).await?;
-    Ok(go("/admin/"))
+    administrator.0.leave_message(&auth, message).await?;
+    Ok(go(paths::HOME))
 }

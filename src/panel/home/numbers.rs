@@ -4,10 +4,11 @@ use chrono::{Days, NaiveDateTime, TimeDelta};
 
 use crate::db::DbConnection;
 use crate::error::Result;
-use crate::models::list::{Count, ListQuery, MOST_COUNTED, SortKey, Start};
+use crate::models::list::{Count, ListQuery, MOST_COUNTED};
 use crate::models::{OpenHolds, QuarterTotal};
 use crate::panel::kit::format;
 use crate::panel::kit::list::capped;
+use crate::panel::kit::paths;
 use crate::panel::kit::zone::Zone;
 
 /// The moments from which is counted: midnight, and that of six days before, where the administrator is; and 24 hours ago.
@@ -34,8 +35,8 @@ pub(super) struct Number {
     pub label: &'static str,
     pub today: String,
     pub week: String,
-    pub today_href: &'static str,
-    pub week_href: &'static str,
+    pub today_href: String,
+    pub week_href: String,
 }
 
 pub(super) struct Numbers {
@@ -59,62 +60,25 @@ fn spent(totals: &[QuarterTotal]) -> i64 {
 pub(super) fn read(conn: &mut DbConnection, times: Times, holds: &OpenHolds) -> Result<Numbers> {
     let today = QuarterTotal::since(conn, times.today)?;
     let week = QuarterTotal::since(conn, times.week)?;
-    let number = |label, read: fn(&[QuarterTotal]) -> i64, today_href, week_href| Number {
+    let number = |label, read: fn(&[QuarterTotal]) -> i64, list: &str, since: &str| Number {
         label,
         today: format::tokens(read(&today)),
         week: format::tokens(read(&week)),
-        today_href,
-        week_href,
+        today_href: format!("{list}?{since}=today"),
+        week_href: format!("{list}?{since}=7days"),
     };
     let flows = vec![
-        number("Messages", |t| of(t, "charge").0, "/admin/chats/?date=today", "/admin/chats/?date=7days"),
-        number(
-            "Tokens spent",
-            spent,
-            "/admin/ledger/?kind=charge&date=today",
-            "/admin/ledger/?kind=charge&date=7days",
-        ),
-        number(
-            "Tokens granted",
-            |t| of(t, "granted").1,
-            "/admin/ledger/?kind=adjustment&date=today",
-            "/admin/ledger/?kind=adjustment&date=7days",
-        ),
-        number(
-            "Tokens refunded",
-            |t| of(t, "refund").1,
-            "/admin/ledger/?kind=refund&date=today",
-            "/admin/ledger/?kind=refund&date=7days",
-        ),
-        number(
-            "New users",
-            |t| of(t, "opening").0,
-            "/admin/users/?joined=today",
-            "/admin/users/?joined=7days",
-        ),
-        number(
-            "Chats that failed",
-            |t| of(t, "failed").0,
-            "/admin/chats/?state=failed&date=today",
-            "/admin/chats/?state=failed&date=7days",
-        ),
+        number("Messages", |t| of(t, "charge").0, paths::CHATS, "date"),
+        number("Tokens spent", spent, paths::LEDGER, "kind=charge&date"),
+        number("Tokens granted", |t| of(t, "granted").1, paths::LEDGER, "kind=adjustment&date"),
+        number("Tokens refunded", |t| of(t, "refund").1, paths::LEDGER, "kind=refund&date"),
+        number("New users", |t| of(t, "opening").0, paths::USERS, "joined"),
+        number("Chats that failed", |t| of(t, "failed").0, paths::CHATS, "state=failed&date"),
     ];
-    let users = ListQuery {
-        from: "users",
-        id: "users.id",
-        tests_on: None,
-        sort: SortKey::Id,
-        descending: false,
-        conditions: Vec::new(),
-        between: None,
-        among: None,
-        start: Start::First,
-        page_size: 1,
-    };
     let open = Count { number: holds.number.min(MOST_COUNTED), at_least: holds.number > MOST_COUNTED };
     Ok(Numbers {
         flows,
-        users: capped(users.count(conn)?),
+        users: capped(ListQuery::all("users", "users.id").count(conn)?),
         holds: capped(open),
         held: format::tokens(holds.tokens),
     })

@@ -11,8 +11,9 @@ use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpRequest, web};
 
 use super::error::PageError;
-use super::list::Habits;
+use super::list::Preferences;
 use super::message::Message;
+use super::paths;
 use super::zone::Zone;
 use crate::audit::Actor;
 use crate::auth::{Auth, Guest, SignedIn};
@@ -92,8 +93,8 @@ impl Administrator {
         Actor { user_id: Some(self.user.id), address: self.from.to_string() }
     }
 
-    pub fn habits(&self) -> Habits {
-        Habits { zone: self.zone, page_size: self.settings.page_size }
+    pub fn preferences(&self) -> Preferences {
+        Preferences { zone: self.zone, page_size: self.settings.page_size }
     }
 
     pub fn may_change(&self) -> bool {
@@ -101,11 +102,12 @@ impl Administrator {
     }
 
     /// Leaves a message for the next page.
-    pub async fn tell(&self, auth: &Auth, message: Message) -> Result<()> {
-        self.tell_all(auth, &[message]).await
+    pub async fn leave_message(&self, auth: &Auth, message: Message) -> Result<()> {
+        self.leave_messages(auth, &[message]).await
     }
 
-    pub async fn tell_all(&self, auth: &Auth, messages: &[Message]) -> Result<()> {
+    /// Leaves several messages for the next page.
+    pub async fn leave_messages(&self, auth: &Auth, messages: &[Message]) -> Result<()> {
         let json = serde_json::to_string(messages).map_err(|error| Error::Internal(error.to_string()))?;
         auth.leave_messages(self.session.id, json).await
     }
@@ -123,11 +125,11 @@ const POST_ONLY: [&str; 7] =
 /// The path of the page that is shown, or of the page that sent a form. A GET of it works.
 fn here(request: &HttpRequest) -> String {
     if *request.method() != Method::POST {
-        return request.uri().path_and_query().map_or("/admin/", |here| here.as_str()).to_owned();
+        return request.uri().path_and_query().map_or(paths::HOME, |here| here.as_str()).to_owned();
     }
     let referrer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
     let Some(from) = referrer.and_then(|referrer| url::Url::parse(referrer).ok()) else {
-        return "/admin/".to_owned();
+        return paths::HOME.to_owned();
     };
     let path = from.path().trim_end_matches('/');
     match path.rsplit_once('/') {
@@ -178,7 +180,7 @@ pub(in crate::panel) fn auth_of(request: &HttpRequest) -> Result<web::Data<Auth>
 /// A guest who only looks is sent to sign in, and back; one who sends a form is told that it was not taken.
 fn guest(request: &HttpRequest) -> PageError {
     if *request.method() == Method::GET || *request.method() == Method::HEAD {
-        let wanted = request.uri().path_and_query().map_or("/admin/", |wanted| wanted.as_str());
+        let wanted = request.uri().path_and_query().map_or(paths::HOME, |wanted| wanted.as_str());
         PageError::SignIn(wanted.to_owned())
     } else {
         PageError::SessionEnded

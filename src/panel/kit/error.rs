@@ -8,6 +8,7 @@ use askama::Template;
 use url::form_urlencoded;
 
 use super::csp::CONTENT_SECURITY_POLICY;
+use super::paths;
 use crate::error::Error;
 use crate::http::Site;
 
@@ -52,8 +53,13 @@ struct ErrorPage<'a> {
     title: &'a str,
     status: u16,
     advice: String,
-    /// Where to go: a label and a link.
-    way: (&'a str, &'a str),
+    way: WayOut<'a>,
+}
+
+/// Where to go from an error's page.
+struct WayOut<'a> {
+    label: &'a str,
+    href: &'a str,
 }
 
 impl PageError {
@@ -141,18 +147,19 @@ impl PageError {
     fn page(&self, site: &str) -> HttpResponse {
         if let PageError::SignIn(wanted) = self {
             let next: String = form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
-            let to = if wanted == "/admin/" || wanted == "/admin" {
-                "/admin/sign-in/".to_owned()
+            let to = if wanted == paths::HOME || wanted == paths::HOME.trim_end_matches('/') {
+                paths::SIGN_IN.to_owned()
             } else {
-                format!("/admin/sign-in/?next={next}")
+                format!("{}?next={next}", paths::SIGN_IN)
             };
             return HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish();
         }
-        let way = match self {
+        let (label, href) = match self {
             PageError::Missing(_, list) => ("Back to the list", *list),
-            PageError::SessionEnded => ("Sign in", "/admin/sign-in/"),
-            _ => ("To the panel's home page", "/admin/"),
+            PageError::SessionEnded => ("Sign in", paths::SIGN_IN),
+            _ => ("To the panel's home page", paths::HOME),
         };
+        let way = WayOut { label, href };
         let status = self.status_code();
         let page =
             ErrorPage { site, title: self.title(), status: status.as_u16(), advice: self.advice(), way };

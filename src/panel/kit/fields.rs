@@ -9,10 +9,9 @@ pub(in crate::panel) struct FormView {
     pub groups: Vec<Group>,
     /// What concerns no single field.
     pub faults: Vec<String>,
-    /// The buttons: a name (empty for the first) and a label.
-    pub buttons: Vec<(&'static str, &'static str)>,
+    pub buttons: Vec<Button>,
     /// Fields that are not seen.
-    pub hidden: Vec<(String, String)>,
+    pub hidden: Vec<Hidden>,
     /// The way out.
     pub cancel: String,
     /// Where it is sent; empty: to the page's own address.
@@ -23,6 +22,20 @@ pub(in crate::panel) struct FormView {
     pub account: String,
     /// The first button does something that cannot be undone.
     pub is_dangerous: bool,
+}
+
+#[derive(Debug)]
+pub(in crate::panel) struct Button {
+    /// Empty for the first.
+    pub name: &'static str,
+    pub label: &'static str,
+}
+
+/// A field that is not seen.
+#[derive(Debug)]
+pub(in crate::panel) struct Hidden {
+    pub name: String,
+    pub value: String,
 }
 
 #[derive(Debug)]
@@ -60,12 +73,24 @@ pub(in crate::panel) enum Kind {
     /// The one that is known.
     OldPassword,
     Tick,
-    /// Values with their labels.
-    Choice(Vec<(String, String)>),
+    Choice(Vec<FieldChoice>),
     /// A day and a time.
     Moment,
     /// Shown, not asked.
     ReadOnly,
+}
+
+/// A value that a field offers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::panel) struct FieldChoice {
+    pub value: String,
+    pub label: String,
+}
+
+impl FieldChoice {
+    pub fn new(value: &str, label: &str) -> FieldChoice {
+        FieldChoice { value: value.to_owned(), label: label.to_owned() }
+    }
 }
 
 impl Field {
@@ -130,7 +155,7 @@ impl Field {
         help.into_iter().chain(error).collect::<Vec<_>>().join(" ")
     }
 
-    pub fn choices(&self) -> &[(String, String)] {
+    pub fn choices(&self) -> &[FieldChoice] {
         if let Kind::Choice(choices) = &self.kind { choices } else { &[] }
     }
 }
@@ -162,12 +187,12 @@ impl FormView {
     }
 
     pub fn button(mut self, name: &'static str, label: &'static str) -> FormView {
-        self.buttons.push((name, label));
+        self.buttons.push(Button { name, label });
         self
     }
 
     pub fn hide(mut self, name: &str, value: impl Into<String>) -> FormView {
-        self.hidden.push((name.to_owned(), value.into()));
+        self.hidden.push(Hidden { name: name.to_owned(), value: value.into() });
         self
     }
 
@@ -222,8 +247,8 @@ impl FormView {
 
     /// Keeps a hidden field as it was sent: what the form was made from, so that a conflict is still found after a fault.
     pub fn keep(mut self, name: &str, form: &Form) -> FormView {
-        for (_, value) in self.hidden.iter_mut().filter(|(hidden, _)| hidden == name) {
-            *value = form.text(name).to_owned();
+        for hidden in self.hidden.iter_mut().filter(|hidden| hidden.name == name) {
+            hidden.value = form.text(name).to_owned();
         }
         self
     }

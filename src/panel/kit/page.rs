@@ -9,6 +9,7 @@ use super::administrator::Administrator;
 use super::csp::CONTENT_SECURITY_POLICY;
 use super::format;
 use super::message::Message;
+use super::paths;
 use super::sections::SECTIONS;
 use super::zone::Zone;
 use crate::clock;
@@ -21,8 +22,8 @@ pub(in crate::panel) struct Frame {
     pub site: String,
     pub administrator: String,
     pub places: Vec<Place>,
-    /// The way from home to this page: a label and, but for the page itself, a link.
-    pub breadcrumbs: Vec<(String, Option<String>)>,
+    /// The way from home to this page, which is the last one.
+    pub breadcrumbs: Vec<Crumb>,
     pub messages: Vec<Message>,
     pub csrf: String,
     /// `auto`, `light` or `dark`.
@@ -41,27 +42,41 @@ pub(in crate::panel) struct Place {
     pub is_current: bool,
 }
 
+/// A page on the way from home to the one that is shown.
+#[derive(Clone, Debug)]
+pub(in crate::panel) struct Crumb {
+    pub label: String,
+    pub href: String,
+}
+
+impl Crumb {
+    pub fn new(label: impl Into<String>, href: impl Into<String>) -> Crumb {
+        Crumb { label: label.into(), href: href.into() }
+    }
+
+    /// The page that is shown: the last one, which has no link.
+    pub fn here(label: impl Into<String>) -> Crumb {
+        Crumb::new(label, "")
+    }
+}
+
 impl Frame {
     /// The frame of a page; `way` leads from home to it, and its last element is the page itself.
-    pub fn new(administrator: &Administrator, way: &[(&str, &str)]) -> Frame {
-        let here = way.first().map_or("/admin/", |(_, href)| href);
+    pub fn new(administrator: &Administrator, way: &[Crumb]) -> Frame {
+        let here = way.first().map_or(paths::HOME, |crumb| crumb.href.as_str());
         let href = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
         let places = SECTIONS.iter().map(|section| Place {
             label: section.label,
             href: section.path,
             is_current: href(here) == section.path,
         });
-        let mut breadcrumbs = vec![("Home".to_owned(), Some("/admin/".to_owned()))];
-        for (number, (label, href)) in way.iter().enumerate() {
-            let is_last = number + 1 == way.len();
-            breadcrumbs.push(((*label).to_owned(), (!is_last).then(|| (*href).to_owned())));
-        }
+        let breadcrumbs = std::iter::once(Crumb::new("Home", paths::HOME)).chain(way.iter().cloned());
         Frame {
-            title: way.last().map_or_else(|| "Home".to_owned(), |(label, _)| (*label).to_owned()),
+            title: way.last().map_or_else(|| "Home".to_owned(), |crumb| crumb.label.clone()),
             site: administrator.site.clone(),
             administrator: administrator.user.username.clone(),
             places: places.collect(),
-            breadcrumbs: if way.is_empty() { Vec::new() } else { breadcrumbs },
+            breadcrumbs: if way.is_empty() { Vec::new() } else { breadcrumbs.collect() },
             messages: administrator.messages.clone(),
             csrf: administrator.csrf.expose().to_owned(),
             theme: administrator.theme,

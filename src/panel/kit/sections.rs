@@ -1,5 +1,7 @@
 //! The sections of the panel.
 
+use super::paths;
+
 /// A section of the panel: a label of the navigation, and where it leads.
 pub struct Section {
     pub label: &'static str,
@@ -8,13 +10,13 @@ pub struct Section {
 
 /// The navigation, in its order.
 pub const SECTIONS: [Section; 9] = [
-    Section { label: "Home", path: "/admin/" },
-    Section { label: "Users", path: "/admin/users/" },
-    Section { label: "Chats", path: "/admin/chats/" },
-    Section { label: "Holds", path: "/admin/holds/" },
-    Section { label: "Models", path: "/admin/models/" },
-    Section { label: "Auth tokens", path: "/admin/auth-tokens/" },
-    Section { label: "Ledger", path: "/admin/ledger/" },
-    Section { label: "Bulk operations", path: "/admin/bulk-operations/" },
-    Section { label: "History", path: "/admin/history/" },
+    Section { label: "Home", path: paths::HOME },
+    Section { label: "Users", path: paths::USERS },
+    Section { label: "Chats", path: paths::CHATS },
+    Section { label: "Holds", path: paths::HOLDS },
+    Section { label: "Models", path: paths::MODELS },
+    Section { label: "Auth tokens", path: paths::AUTH_TOKENS },
+    Section { label: "Ledger", path: paths::LEDGER },
+    Section { label: "Bulk operations", path: paths::BULK_OPERATIONS },
+    Section { label: "History", path: paths::HISTORY },
 ];

@@ -1,7 +1,7 @@
 //! Sessions as a table.
 
 use super::list::Cell;
-use super::table::Table;
+use super::table::{Table, TableHead};
 use crate::models::Session;
 
 /// Returns a table of sessions. The one with the id `own` is marked.
@@ -22,11 +22,11 @@ pub(in crate::panel) fn sessions_table(sessions: &[Session], own: i64) -> Table 
     };
     Table {
         heads: vec![
-            ("Browser", false),
-            ("From", false),
-            ("Signed in", false),
-            ("Last used", false),
-            ("Ends", false),
+            TableHead::text("Browser"),
+            TableHead::text("From"),
+            TableHead::text("Signed in"),
+            TableHead::text("Last used"),
+            TableHead::text("Ends"),
         ],
         rows: sessions.iter().map(row).collect(),
         empty: "Nobody is signed in to the panel with this account.",

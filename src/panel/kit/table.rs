@@ -4,10 +4,22 @@ use super::list::{Cell, List};
 
 /// A table without sorting, filters or pages.
 pub(in crate::panel) struct Table {
-    pub heads: Vec<(&'static str, bool)>,
+    pub heads: Vec<TableHead>,
     pub rows: Vec<Vec<Cell>>,
     /// What stands there instead of no rows.
     pub empty: &'static str,
+}
+
+/// The head of a column.
+pub(in crate::panel) struct TableHead {
+    pub label: &'static str,
+    pub is_number: bool,
+}
+
+impl TableHead {
+    pub fn text(label: &'static str) -> TableHead {
+        TableHead { label, is_number: false }
+    }
 }
 
 impl Table {
@@ -15,15 +27,18 @@ impl Table {
     pub fn of<R>(list: &List<R>, rows: &[R], without: &[&str], empty: &'static str) -> Table {
         let columns: Vec<_> = list.columns.iter().filter(|column| !without.contains(&column.label)).collect();
         Table {
-            heads: columns.iter().map(|column| (column.label, column.is_number)).collect(),
+            heads: columns
+                .iter()
+                .map(|column| TableHead { label: column.label, is_number: column.is_number })
+                .collect(),
             rows: rows.iter().map(|row| columns.iter().map(|column| (column.cell)(row)).collect()).collect(),
             empty,
         }
     }
 
-    /// One more column.
+    /// Adds a column of texts.
     pub fn and(mut self, head: &'static str, cells: impl Iterator<Item = Cell>) -> Table {
-        self.heads.push((head, false));
+        self.heads.push(TableHead::text(head));
         for (row, cell) in self.rows.iter_mut().zip(cells) {
             row.push(cell);
         }
@@ -31,10 +46,10 @@ impl Table {
     }
 
     pub fn label(&self, place: &usize) -> &'static str {
-        self.heads.get(*place).map_or("", |head| head.0)
+        self.heads.get(*place).map_or("", |head| head.label)
     }
 
     pub fn is_number(&self, place: &usize) -> bool {
-        self.heads.get(*place).is_some_and(|head| head.1)
+        self.heads.get(*place).is_some_and(|head| head.is_number)
     }
 }

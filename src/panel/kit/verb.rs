@@ -5,6 +5,7 @@ use actix_web::http::StatusCode;
 use askama::Template;
 
 use super::PageError;
+use super::fact::Fact;
 use super::fields::{FormView, Kind};
 use super::format;
 use super::list::Cell;
@@ -17,9 +18,15 @@ pub(in crate::panel) struct VerbPage {
     form: FormView,
     /// What will happen, a paragraph each.
     notes: Vec<String>,
-    facts: Vec<(&'static str, Cell)>,
-    /// A balance before, the change, and after.
-    preview: Option<(String, String, String)>,
+    facts: Vec<Fact>,
+    preview: Option<Preview>,
+}
+
+/// A balance before and after a change.
+struct Preview {
+    before: String,
+    change: String,
+    after: String,
 }
 
 impl VerbPage {
@@ -33,13 +40,14 @@ impl VerbPage {
     }
 
     pub fn fact(mut self, label: &'static str, cell: Cell) -> VerbPage {
-        self.facts.push((label, cell));
+        self.facts.push(Fact::new(label, cell));
         self
     }
 
     pub fn preview(mut self, before: i64, change: i64) -> VerbPage {
         let after = before.saturating_add(change);
-        self.preview = Some((format::tokens(before), format::signed(change), format::tokens(after)));
+        let (before, after) = (format::tokens(before), format::tokens(after));
+        self.preview = Some(Preview { before, change: format::signed(change), after });
         self
     }
 

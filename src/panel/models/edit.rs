@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 
 use super::form::{conflicts, example, form, parse};
-use super::{in_words, path, state};
+use super::{in_words, state};
 use crate::administration::{ModelEdit, ModelEdited, edit_model};
 use crate::audit::ObjectKind;
 use crate::auth::Auth;
@@ -14,13 +14,16 @@ use crate::db::Db;
 use crate::http::Site;
 use crate::metering::Price;
 use crate::models::{AuditEntry, Model};
-use crate::panel::history::{Told, tell};
+use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::administrator::{Administrator, Superuser};
+use crate::panel::kit::conflict::Conflict;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::fields::{FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::page::{Crumb, Frame, go, page_with};
+use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, format, id};
 
 #[derive(Template)]
@@ -29,15 +32,16 @@ struct ModelPage {
     frame: Frame,
     form: FormView,
     model: Model,
-    facts: Vec<(&'static str, Cell)>,
-    conflicts: Vec<(&'static str, String, String)>,
-    history: Vec<Told>,
+    facts: Vec<Fact>,
+    conflicts: Vec<Conflict>,
+    history: Vec<HistoryLine>,
     may_change: bool,
 }
 
-fn facts(model: &Model, site: &Site) -> Vec<(&'static str, Cell)> {
+fn facts(model: &Model, site: &Site) -> Vec<Fact> {
     let price = Price::of(model, site.message_price);
-    let mut facts = vec![("State", state(model, site)), ("Price", Cell::Text(in_words(price)))];
+    let mut facts =
+        vec![Fact::new("State", state(model, site)), Fact::new("Price", Cell::Text(in_words(price)))];
     if let Some((cost, held)) = example(price, site.max_output) {
         let text = format!(
             "A prompt of 1,000 tokens (about 4,000 bytes) and an answer of 500 cost {}. Held before: {}, the most that it \
@@ -46,30 +50,30 @@ fn facts(model: &Model, site: &Site) -> Vec<(&'static str, Cell)> {
             format::tokens(held),
             format::tokens(site.max_output.into())
         );
-        facts.push(("For example", Cell::Text(text)));
+        facts.push(Fact::new("For example", Cell::Text(text)));
     }
-    facts.push(("Id", Cell::Id(model.id)));
+    facts.push(Fact::new("Id", Cell::Id(model.id)));
     facts
 }
 
 async fn find(db: &Db, id: i64) -> Result<Model, PageError> {
     let found = db.read(move |conn| Ok(Model::find(conn, id)?)).await?;
-    found.ok_or(PageError::Missing("model", "/admin/models/"))
+    found.ok_or(PageError::Missing("model", paths::MODELS))
 }
 
-/// What every answer with this page needs.
-struct Desk<'a> {
+/// What each response with this page needs.
+struct ModelContext<'a> {
     administrator: &'a Administrator,
     db: &'a Db,
     site: &'a Site,
 }
 
-impl Desk<'_> {
-    async fn answer(
+impl ModelContext<'_> {
+    async fn respond(
         &self,
         model: Model,
         form: FormView,
-        conflicts: Vec<(&'static str, String, String)>,
+        conflicts: Vec<Conflict>,
         status: StatusCode,
     ) -> Result<HttpResponse, PageError> {
         let id = model.id;
@@ -77,11 +81,11 @@ impl Desk<'_> {
             .db
             .read(move |conn| {
                 let entries = AuditEntry::latest_of_object(conn, ObjectKind::Model.as_str(), id, 20)?;
-                tell(conn, entries)
+                describe(conn, entries)
             })
             .await?;
         let title = format!("Model {}", model.name);
-        let way = [("Models", "/admin/models/"), (title.as_str(), "")];
+        let way = [Crumb::new("Models", paths::MODELS), Crumb::here(title.as_str())];
         let shown = ModelPage {
             frame: Frame::new(self.administrator, &way),
             form,
@@ -103,8 +107,8 @@ pub(in crate::panel) async fn show(
 ) -> Result<HttpResponse, PageError> {
     let model = find(&db, id(&place)?).await?;
     let form = form(&model);
-    let desk = Desk { administrator: &administrator, db: &db, site: &site };
-    desk.answer(model, form, Vec::new(), StatusCode::OK).await
+    let context = ModelContext { administrator: &administrator, db: &db, site: &site };
+    context.respond(model, form, Vec::new(), StatusCode::OK).await
 }
 
 pub(in crate::panel) async fn edit(
@@ -115,13 +119,13 @@ pub(in crate::panel) async fn edit(
     site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
     let administrator = administrator.0;
-    let desk = Desk { administrator: &administrator, db: &auth.db, site: &site };
+    let context = ModelContext { administrator: &administrator, db: &auth.db, site: &site };
     let model = find(&auth.db, id(&place)?).await?;
     let wanted = match parse(&sent) {
         Ok(wanted) => wanted,
         Err(faults) => {
             let view = form(&model).refill(&sent).keep("version", &sent).blame(&faults);
-            return desk.answer(model, view, Vec::new(), StatusCode::BAD_REQUEST).await;
+            return context.respond(model, view, Vec::new(), StatusCode::BAD_REQUEST).await;
         }
     };
     let version = sent.text("version").parse().unwrap_or(-1);
@@ -132,15 +136,15 @@ pub(in crate::panel) async fn edit(
                 0 => format!("Nothing was changed for {}.", model.name),
                 _ => format!("Model {} was changed.", model.name),
             };
-            administrator.tell(&auth, Message::success(text)).await?;
-            Ok(go(&path(model.id)))
+            administrator.leave_message(&auth, Message::success(text)).await?;
+            Ok(go(&paths::model(model.id)))
         }
         ModelEdited::Conflict(stored) => {
             let conflicts = conflicts(&stored, &wanted);
             // Sending it again is meant to overwrite what is stored now.
             let view = form(&stored).refill(&sent);
-            desk.answer(*stored, view, conflicts, StatusCode::CONFLICT).await
+            context.respond(*stored, view, conflicts, StatusCode::CONFLICT).await
         }
-        ModelEdited::NoSuchModel => Err(PageError::Missing("model", "/admin/models/")),
+        ModelEdited::NoSuchModel => Err(PageError::Missing("model", paths::MODELS)),
     }
 }

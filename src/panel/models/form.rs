@@ -4,8 +4,10 @@ use crate::administration::{MOST_PRICE, whole_number};
 use crate::domain::Invalid;
 use crate::metering::Price;
 use crate::models::{Model, ModelChanges};
-use crate::panel::kit::fields::{Field, FormView, Kind};
+use crate::panel::kit::conflict::Conflict;
+use crate::panel::kit::fields::{Field, FieldChoice, FormView, Kind};
 use crate::panel::kit::form::Form;
+use crate::panel::kit::paths;
 
 /// The parts of a price by usage: the field, and what it is called.
 const PARTS: [(&str, &str); 3] = [
@@ -20,8 +22,8 @@ const BY_USAGE: &str = "usage";
 pub(super) fn form(model: &Model) -> FormView {
     let kind = if model.base_price.is_some() { BY_USAGE } else { BY_MESSAGE };
     let kinds = [
-        (BY_MESSAGE.to_owned(), "The settings' price of a message".to_owned()),
-        (BY_USAGE.to_owned(), "By usage: the three numbers below".to_owned()),
+        FieldChoice::new(BY_MESSAGE, "The settings' price of a message"),
+        FieldChoice::new(BY_USAGE, "By usage: the three numbers below"),
     ];
     let stored = [model.base_price, model.prompt_price, model.completion_price];
     let mut price = vec![Field::new("price", "What is charged", Kind::Choice(kinds.to_vec())).value(kind)];
@@ -47,7 +49,7 @@ pub(super) fn form(model: &Model) -> FormView {
             price,
         )
         .button("", "Save")
-        .cancel("/admin/models/")
+        .cancel(paths::MODELS)
 }
 
 /// What was sent.
@@ -73,20 +75,20 @@ pub(super) fn parse(sent: &Form) -> Result<ModelChanges, Vec<Invalid>> {
     if faults.is_empty() { Ok(wanted) } else { Err(faults) }
 }
 
-/// A field, what is stored now, and what was sent, where they differ.
-pub(super) fn conflicts(stored: &Model, wanted: &ModelChanges) -> Vec<(&'static str, String, String)> {
+/// Returns the fields whose stored values differ from what was sent.
+pub(super) fn conflicts(stored: &Model, wanted: &ModelChanges) -> Vec<Conflict> {
     let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
     let number =
         |price: Option<i64>| price.map_or_else(|| "as the settings say".to_owned(), |n| n.to_string());
     let mut conflicts = Vec::new();
     if stored.is_withdrawn != wanted.is_withdrawn {
-        conflicts.push(("Withdrawn", yes_no(stored.is_withdrawn), yes_no(wanted.is_withdrawn)));
+        conflicts.push(Conflict::new("Withdrawn", yes_no(stored.is_withdrawn), yes_no(wanted.is_withdrawn)));
     }
     let before = [stored.base_price, stored.prompt_price, stored.completion_price];
     let after = [wanted.base_price, wanted.prompt_price, wanted.completion_price];
     for ((_, label), (now, yours)) in PARTS.into_iter().zip(before.into_iter().zip(after)) {
         if now != yours {
-            conflicts.push((label, number(now), number(yours)));
+            conflicts.push(Conflict::new(label, number(now), number(yours)));
         }
     }
     conflicts

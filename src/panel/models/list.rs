@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::web::Data;
 use askama::Template;
 
-use super::{in_words, path, state};
+use super::{in_words, state};
 use crate::db::Db;
 use crate::http::Site;
 use crate::metering::Price;
@@ -12,8 +12,9 @@ use crate::models::Model;
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::Cell;
-use crate::panel::kit::page::{Frame, page};
-use crate::panel::kit::table::Table;
+use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::paths;
+use crate::panel::kit::table::{Table, TableHead};
 
 #[derive(Template)]
 #[template(path = "admin/models.html")]
@@ -25,13 +26,17 @@ struct ModelsPage {
 fn table(models: &[Model], site: &Site) -> Table {
     let row = |model: &Model| {
         vec![
-            Cell::Main { text: model.name.clone(), href: path(model.id) },
+            Cell::Main { text: model.name.clone(), href: paths::model(model.id) },
             state(model, site),
             Cell::Text(in_words(Price::of(model, site.message_price))),
         ]
     };
     Table {
-        heads: vec![("Model", false), ("State", false), ("Price in tokens of the balance", false)],
+        heads: vec![
+            TableHead::text("Model"),
+            TableHead::text("State"),
+            TableHead::text("Price in tokens of the balance"),
+        ],
         rows: models.iter().map(row).collect(),
         empty: "There are no models.",
     }
@@ -43,6 +48,6 @@ pub(in crate::panel) async fn list(
     site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
     let models = db.read(|conn| Ok(Model::all(conn)?)).await?;
-    let frame = Frame::new(&administrator, &[("Models", "/admin/models/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Models", paths::MODELS)]);
     page(&ModelsPage { frame, models: table(&models, &site) }).map_err(PageError::from)
 }

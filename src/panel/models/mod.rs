@@ -13,11 +13,6 @@ use crate::models::Model;
 use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Tone};
 
-/// Where a model's page is.
-fn path(id: i64) -> String {
-    format!("/admin/models/{id}/")
-}
-
 /// A price as people say it.
 fn in_words(price: Price) -> String {
     match price {

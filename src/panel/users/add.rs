@@ -5,7 +5,6 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::path;
 use crate::administration::{UserToAdd, add_user, whole_number};
 use crate::auth::Auth;
 use crate::domain::{Invalid, NewPassword, OperationId, Username};
@@ -17,7 +16,8 @@ use crate::panel::kit::confirm::{confirm, own_password_field};
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::page::{Crumb, Frame, go, page_with};
+use crate::panel::kit::paths;
 
 #[derive(Template)]
 #[template(path = "admin/form.html")]
@@ -27,7 +27,7 @@ struct AddPage {
 }
 
 fn answer(administrator: &Superuser, form: FormView, status: StatusCode) -> Result<HttpResponse, PageError> {
-    let frame = Frame::new(&administrator.0, &[("Users", "/admin/users/"), ("Add user", "")]);
+    let frame = Frame::new(&administrator.0, &[Crumb::new("Users", paths::USERS), Crumb::here("Add user")]);
     page_with(status, &AddPage { frame, form }).map_err(PageError::from)
 }
 
@@ -59,7 +59,7 @@ fn form(auth: &Auth, operation: &str) -> FormView {
         .button("", "Save")
         .button("another", "Save and add another")
         .button("continue", "Save and continue")
-        .cancel("/admin/users/")
+        .cancel(paths::USERS)
 }
 
 pub(super) fn rights(is_staff: bool, is_superuser: bool) -> Vec<Field> {
@@ -135,11 +135,11 @@ pub(in crate::panel) async fn add(
     let Some(id) = add_user(&auth.db, &administrator.0.actor(), new).await? else {
         return again(&[Invalid::new("username", "this name is taken: choose another")]);
     };
-    let message = Message::success(format!("User {name} was added.")).link("Show the user", path(id));
-    administrator.0.tell(&auth, message).await?;
+    let message = Message::success(format!("User {name} was added.")).link("Show the user", paths::user(id));
+    administrator.0.leave_message(&auth, message).await?;
     Ok(go(&match (sent.has("another"), sent.has("continue")) {
-        (true, _) => "/admin/users/add/".to_owned(),
-        (_, true) => format!("{}edit/", path(id)),
-        _ => path(id),
+        (true, _) => paths::ADD_USER.to_owned(),
+        (_, true) => paths::edit_user(id),
+        _ => paths::user(id),
     }))
 }

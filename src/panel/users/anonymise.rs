@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 
-use super::{find, path};
+use super::find;
 use crate::administration::{Anonymised, Bulk, WhatGoes, anonymise_user, what_goes};
 use crate::auth::Auth;
 use crate::domain::{Invalid, OperationId};
@@ -14,7 +14,8 @@ use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::{Cell, capped};
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, id};
 
@@ -32,12 +33,16 @@ fn form(user: &User, operation: &str) -> FormView {
         )
         .dangerous()
         .button("", "Anonymise for ever")
-        .cancel(path(user.id))
+        .cancel(paths::user(user.id))
 }
 
 fn page(administrator: &Superuser, user: &User, goes: &WhatGoes, form: FormView) -> VerbPage {
-    let here = path(user.id);
-    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Anonymise", "")];
+    let here = paths::user(user.id);
+    let way = [
+        Crumb::new("Users", paths::USERS),
+        Crumb::new(user.username.as_str(), here.as_str()),
+        Crumb::here("Anonymise"),
+    ];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note(
             "This cannot be undone. The name, the password, the texts of all chats, the conversations, the auth tokens, the \
@@ -94,9 +99,9 @@ pub(in crate::panel) async fn anonymise(
                 "User {} has no name any more; the texts are being removed in the background.",
                 user.id
             ));
-            let href = format!("/admin/bulk-operations/{operation}/");
-            administrator.0.tell(&auth, message.link("Show how far it is", href)).await?;
-            Ok(go(&path(user.id)))
+            let href = paths::bulk_operation(operation);
+            administrator.0.leave_message(&auth, message.link("Show how far it is", href)).await?;
+            Ok(go(&paths::user(user.id)))
         }
         Anonymised::HoldsOpen => {
             let view = view
@@ -106,6 +111,6 @@ pub(in crate::panel) async fn anonymise(
         Anonymised::Refused(why) => {
             page(&administrator, &user, &goes, view.fault(why)).answer(StatusCode::CONFLICT)
         }
-        Anonymised::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+        Anonymised::NoSuchUser => Err(PageError::Missing("user", paths::USERS)),
     }
 }

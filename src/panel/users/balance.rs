@@ -3,7 +3,7 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::{find, path};
+use super::find;
 use crate::administration::{Reason, adjust_balance, parse_amount, reused};
 use crate::auth::Auth;
 use crate::domain::{Invalid, OperationId};
@@ -15,7 +15,8 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, format, id};
 
@@ -26,12 +27,16 @@ fn form(user: &User, operation: &str) -> FormView {
         .group("", "", vec![amount_field(), reason_field()])
         .button("", "Adjust balance")
         .button("preview", "Show before and after")
-        .cancel(path(user.id))
+        .cancel(paths::user(user.id))
 }
 
 fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
-    let here = path(user.id);
-    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Adjust balance", "")];
+    let here = paths::user(user.id);
+    let way = [
+        Crumb::new("Users", paths::USERS),
+        Crumb::new(user.username.as_str(), here.as_str()),
+        Crumb::here("Adjust balance"),
+    ];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .fact("User", Cell::Link { text: user.username.clone(), href: here })
         .fact("Balance", Cell::Tokens(user.tokens))
@@ -77,10 +82,9 @@ pub(in crate::panel) async fn adjust(
                 user.username,
                 format::signed(amount)
             );
-            let message = Message::success(text)
-                .link("Show the statement", format!("/admin/ledger/?user=%23{}", user.id));
-            administrator.0.tell(&auth, message).await?;
-            Ok(go(&path(user.id)))
+            let message = Message::success(text).link("Show the statement", paths::statement(user.id));
+            administrator.0.leave_message(&auth, message).await?;
+            Ok(go(&paths::user(user.id)))
         }
         Adjusted::OutOfRange { balance } => {
             let reason = format!(
@@ -91,6 +95,6 @@ pub(in crate::panel) async fn adjust(
             page(&administrator, &user, view).show()
         }
         Adjusted::OtherOperation => Err(reused().into()),
-        Adjusted::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+        Adjusted::NoSuchUser => Err(PageError::Missing("user", paths::USERS)),
     }
 }

@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path, Query};
 use askama::Template;
 
 use super::add::rights;
-use super::{find, path};
+use super::find;
 use crate::administration::{Edited, UserEdit, edit_user};
 use crate::auth::Auth;
 use crate::domain::{Invalid, Username};
@@ -15,10 +15,12 @@ use crate::models::User;
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::Superuser;
 use crate::panel::kit::confirm::{confirm, own_password_field};
+use crate::panel::kit::conflict::Conflict;
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::page::{Crumb, Frame, go, page_with};
+use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, back_to, id};
 
 #[derive(Template)]
@@ -26,21 +28,20 @@ use crate::panel::kit::{PageError, back_to, id};
 struct EditPage {
     frame: Frame,
     form: FormView,
-    /// A field, what is stored now, and what was sent; where somebody else was faster.
-    conflicts: Vec<(&'static str, String, String)>,
+    conflicts: Vec<Conflict>,
 }
 
 fn answer(
     administrator: &Superuser,
     user: &User,
     form: FormView,
-    conflicts: Vec<(&'static str, String, String)>,
+    conflicts: Vec<Conflict>,
     status: StatusCode,
 ) -> Result<HttpResponse, PageError> {
-    let here = path(user.id);
+    let here = paths::user(user.id);
     let frame = Frame::new(
         &administrator.0,
-        &[("Users", "/admin/users/"), (&user.username, &here), ("Edit user", "")],
+        &[Crumb::new("Users", paths::USERS), Crumb::new(&user.username, &here), Crumb::here("Edit user")],
     );
     // The administrator's own name, since the form may ask for the administrator's own password.
     let form = form.account(&administrator.0.user.username);
@@ -78,7 +79,7 @@ fn form(user: &User, list: &str) -> FormView {
         .button("", "Save")
         .button("continue", "Save and continue")
         .button("another", "Save and add another")
-        .cancel(path(user.id))
+        .cancel(paths::user(user.id))
 }
 
 /// The algorithm of a hash, and enough of it to tell one from another.
@@ -135,12 +136,12 @@ pub(in crate::panel) async fn edit(
                 0 => format!("Nothing was changed for {}.", user.username),
                 _ => format!("User {} was changed.", sent.text("username")),
             };
-            let message = Message::success(text).link("Show the user", path(user.id));
-            administrator.0.tell(&auth, message).await?;
+            let message = Message::success(text).link("Show the user", paths::user(user.id));
+            administrator.0.leave_message(&auth, message).await?;
             Ok(go(&match (sent.has("another"), sent.has("continue")) {
-                (true, _) => "/admin/users/add/".to_owned(),
-                (_, true) => format!("{}edit/", path(user.id)),
-                _ => back_to("/admin/users/", sent.text("list")).unwrap_or_else(|| path(user.id)),
+                (true, _) => paths::ADD_USER.to_owned(),
+                (_, true) => paths::edit_user(user.id),
+                _ => back_to(paths::USERS, sent.text("list")).unwrap_or_else(|| paths::user(user.id)),
             }))
         }
         Edited::Conflict(stored) => {
@@ -151,7 +152,7 @@ pub(in crate::panel) async fn edit(
         }
         Edited::NameTaken => again(Invalid::new("username", "this name is taken: choose another")),
         Edited::Refused(why) => again(Invalid::new("rights", why)),
-        Edited::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+        Edited::NoSuchUser => Err(PageError::Missing("user", paths::USERS)),
     }
 }
 
@@ -165,13 +166,13 @@ fn username(sent: &Form, user: &User) -> Result<Username, Invalid> {
     }
 }
 
-fn conflicts(stored: &User, sent: &Form) -> Vec<(&'static str, String, String)> {
+fn conflicts(stored: &User, sent: &Form) -> Vec<Conflict> {
     let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
     let all = [
-        ("Username", stored.username.clone(), sent.text("username").to_owned()),
-        ("Active", yes_no(stored.is_active), yes_no(sent.has("active"))),
-        ("Staff", yes_no(stored.is_staff), yes_no(sent.has("staff"))),
-        ("Superuser", yes_no(stored.is_superuser), yes_no(sent.has("superuser"))),
+        Conflict::new("Username", stored.username.clone(), sent.text("username").to_owned()),
+        Conflict::new("Active", yes_no(stored.is_active), yes_no(sent.has("active"))),
+        Conflict::new("Staff", yes_no(stored.is_staff), yes_no(sent.has("staff"))),
+        Conflict::new("Superuser", yes_no(stored.is_superuser), yes_no(sent.has("superuser"))),
     ];
-    all.into_iter().filter(|(_, now, yours)| now != yours).collect()
+    all.into_iter().filter(Conflict::differs).collect()
 }

@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use askama::Template;
 
-use super::{find, path};
+use super::find;
 use crate::administration::{LimitsSet, MOST_LIMIT, set_limits, whole_number};
 use crate::auth::Auth;
 use crate::domain::Invalid;
@@ -13,11 +13,14 @@ use crate::error::Result;
 use crate::http::Site;
 use crate::models::{User, UserLimits};
 use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::conflict::Conflict;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go, page_with};
+use crate::panel::kit::page::{Crumb, Frame, go, page_with};
+use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, format, id};
 
 #[derive(Template)]
@@ -25,18 +28,17 @@ use crate::panel::kit::{PageError, format, id};
 struct LimitsPage {
     frame: Frame,
     form: FormView,
-    /// A field, what is stored now, and what was sent; where somebody else was faster.
-    conflicts: Vec<(&'static str, String, String)>,
+    conflicts: Vec<Conflict>,
 }
 
 const CHATS: (&str, &str) = ("concurrent_chats", "Chats at once");
 const REQUESTS: (&str, &str) = ("requests_per_minute", "Requests a minute");
 
 /// What holds for a user, for the user's page.
-pub(super) fn facts(user: &User, site: &Site) -> Vec<(&'static str, Cell)> {
+pub(super) fn facts(user: &User, site: &Site) -> Vec<Fact> {
     vec![
-        (CHATS.1, Cell::Text(in_words(user.concurrent_chats, site.concurrent_chats))),
-        (REQUESTS.1, Cell::Text(in_words(user.requests_per_minute, site.requests_per_minute))),
+        Fact::new(CHATS.1, Cell::Text(in_words(user.concurrent_chats, site.concurrent_chats))),
+        Fact::new(REQUESTS.1, Cell::Text(in_words(user.requests_per_minute, site.requests_per_minute))),
     ]
 }
 
@@ -66,18 +68,22 @@ fn form(user: &User) -> FormView {
             ],
         )
         .button("", "Save")
-        .cancel(path(user.id))
+        .cancel(paths::user(user.id))
 }
 
 fn answer(
     administrator: &Superuser,
     user: &User,
     form: FormView,
-    conflicts: Vec<(&'static str, String, String)>,
+    conflicts: Vec<Conflict>,
     status: StatusCode,
 ) -> Result<HttpResponse, PageError> {
-    let here = path(user.id);
-    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Limits", "")];
+    let here = paths::user(user.id);
+    let way = [
+        Crumb::new("Users", paths::USERS),
+        Crumb::new(user.username.as_str(), here.as_str()),
+        Crumb::here("Limits"),
+    ];
     let frame = Frame::new(&administrator.0, &way);
     page_with(status, &LimitsPage { frame, form, conflicts }).map_err(PageError::from)
 }
@@ -129,8 +135,8 @@ pub(in crate::panel) async fn limits(
                 0 => format!("Nothing was changed for {}.", user.username),
                 _ => format!("The limits of {} were changed.", user.username),
             };
-            administrator.0.tell(&auth, Message::success(text)).await?;
-            Ok(go(&path(user.id)))
+            administrator.0.leave_message(&auth, Message::success(text)).await?;
+            Ok(go(&paths::user(user.id)))
         }
         LimitsSet::Conflict(stored) => {
             let conflicts = conflicts(&stored, wanted);
@@ -138,16 +144,16 @@ pub(in crate::panel) async fn limits(
             let view = form(&stored).refill(&sent);
             answer(&administrator, &stored, view, conflicts, StatusCode::CONFLICT)
         }
-        LimitsSet::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+        LimitsSet::NoSuchUser => Err(PageError::Missing("user", paths::USERS)),
     }
 }
 
-fn conflicts(stored: &User, wanted: UserLimits) -> Vec<(&'static str, String, String)> {
+fn conflicts(stored: &User, wanted: UserLimits) -> Vec<Conflict> {
     let shown = |limit: Option<i64>| limit.map_or_else(|| "as the settings say".to_owned(), format::tokens);
     let all = [
         (CHATS.1, stored.concurrent_chats, wanted.concurrent_chats),
         (REQUESTS.1, stored.requests_per_minute, wanted.requests_per_minute),
     ];
     let differing = all.into_iter().filter(|(_, now, yours)| now != yours);
-    differing.map(|(label, now, yours)| (label, shown(now), shown(yours))).collect()
+    differing.map(|(label, now, yours)| Conflict::new(label, shown(now), shown(yours))).collect()
 }

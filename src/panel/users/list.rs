@@ -13,174 +13,98 @@ use crate::models::User;
 use crate::models::list::{Condition, ListQuery, MOST_GATHERED, SortKey, Value};
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::{
-    Asked, Cell, Choice, Column, Filter, FilterKind, List, ListView, Search, Searched, Sort, Tone, read,
+    BulkAction, Cell, Choice, Clause, Column, Filter, List, ListParams, ListView, Rows, Searched, Sort, Tab,
+    Tone, read,
 };
-use crate::panel::kit::page::{Frame, page};
+use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, format};
 
 /// A balance below this is low: less than ten messages at the usual price.
 pub(super) const LOW: i64 = 1000;
 
-pub(in crate::panel) static USERS: List<User> = List {
-    path: "/admin/users/",
-    title: "Users",
-    one: "user",
-    many: "users",
+pub(in crate::panel) static USERS: List<User> = List::new("Users", paths::USERS, ROWS)
+    .named("user", "users")
+    .columns(&[
+        Column::text("Name", main).sort("name"),
+        Column::number("Balance", |user: &User| Cell::Tokens(user.tokens)).sort("balance"),
+        Column::text("State", state),
+        Column::text("Rights", rights),
+        Column::text("Joined", |user: &User| Cell::Time(user.date_joined)).sort("joined"),
+        Column::text("Last login", |user: &User| Cell::time(user.last_login)).sort("last_login"),
+        Column::number("Id", |user| Cell::Id(user.id)),
+    ])
+    .sorts(&[
+        Sort::descending("joined", SortKey::Time("users.date_joined")),
+        Sort::ascending("name", SortKey::Text("users.username_canonical")),
+        Sort::descending("balance", SortKey::Integer("user_balances.balance")),
+        Sort::descending("last_login", SortKey::Time("coalesce(users.last_login, '1970-01-01 00:00:00')")),
+    ])
+    .filters(&[
+        Filter::choice("active", "Active").of(&[
+            Choice::new("yes", "Yes", Clause::tested("users.is_active")),
+            Choice::new("no", "No", INACTIVE),
+        ]),
+        Filter::choice("staff", "Staff").of(&[
+            Choice::new("yes", "Yes", STAFF),
+            Choice::new("no", "No", Clause::tested("NOT (users.is_staff OR users.is_superuser)")),
+        ]),
+        Filter::choice("balance", "Balance").of(&[
+            Choice::by("zero", "Zero", |params| below(params, 1)),
+            Choice::by("low", "Low (below 1,000)", |params| below(params, LOW)),
+        ]),
+        Filter::choice("login", "Last login").of(&[
+            Choice::new("never", "Never", NEVER_LOGGED_IN),
+            Choice::new("ever", "Has logged in", Clause::tested("users.last_login IS NOT NULL")),
+        ]),
+        Filter::days("joined", "Joined", JOINED),
+    ])
+    .tabs(&[
+        Tab::new("All", ""),
+        Tab::new("Low balance", "balance=low&sort=balance"),
+        Tab::new("Inactive", "active=no"),
+        Tab::new("Staff", "staff=yes"),
+        Tab::new("New this week", "joined=7days"),
+    ])
+    .search("Any part of a name, or #17 for an id. Several words must all be in the name.", find_names)
+    .actions(&[BulkAction::new("adjust", "Adjust balances…")])
+    .note(note)
+    .labels(|user| user.username.clone())
+    .empty("There are no users yet. They register by the API, or you add one here.");
+
+const ROWS: Rows<User> = Rows {
     from: "users",
     id: "users.id",
-    columns: &[
-        Column {
-            label: "Name",
-            sort: Some("name"),
-            is_number: false,
-            cell: |user| Cell::Main { text: user.username.clone(), href: super::path(user.id) },
-        },
-        Column {
-            label: "Balance",
-            sort: Some("balance"),
-            is_number: true,
-            cell: |user| Cell::Tokens(user.tokens),
-        },
-        Column { label: "State", sort: None, is_number: false, cell: state },
-        Column { label: "Rights", sort: None, is_number: false, cell: rights },
-        Column {
-            label: "Joined",
-            sort: Some("joined"),
-            is_number: false,
-            cell: |user| Cell::Time(user.date_joined),
-        },
-        Column {
-            label: "Last login",
-            sort: Some("last_login"),
-            is_number: false,
-            cell: |user| Cell::time(user.last_login),
-        },
-        Column { label: "Id", sort: None, is_number: true, cell: |user| Cell::Id(user.id) },
-    ],
-    sorts: &[
-        Sort { name: "joined", key: SortKey::Time("users.date_joined"), descending_first: true },
-        Sort { name: "name", key: SortKey::Text("users.username_canonical"), descending_first: false },
-        Sort { name: "balance", key: SortKey::Integer("user_balances.balance"), descending_first: true },
-        Sort {
-            name: "last_login",
-            key: SortKey::Time("coalesce(users.last_login, '1970-01-01 00:00:00')"),
-            descending_first: true,
-        },
-    ],
-    filters: &[
-        Filter {
-            name: "active",
-            label: "Active",
-            kind: FilterKind::Choice(&[
-                Choice {
-                    value: "yes",
-                    label: "Yes",
-                    condition: |_| Condition::tested("users.is_active", vec![]),
-                },
-                Choice {
-                    value: "no",
-                    label: "No",
-                    condition: |_| {
-                        Condition::gathered(
-                            "NOT users.is_active",
-                            vec![],
-                            "SELECT users.id FROM users WHERE NOT users.is_active",
-                        )
-                    },
-                },
-            ]),
-        },
-        Filter {
-            name: "staff",
-            label: "Staff",
-            kind: FilterKind::Choice(&[
-                Choice {
-                    value: "yes",
-                    label: "Yes",
-                    condition: |_| {
-                        Condition::gathered(
-                            "(users.is_staff OR users.is_superuser)",
-                            vec![],
-                            "SELECT users.id FROM users WHERE users.is_staff OR users.is_superuser",
-                        )
-                    },
-                },
-                Choice {
-                    value: "no",
-                    label: "No",
-                    condition: |_| Condition::tested("NOT (users.is_staff OR users.is_superuser)", vec![]),
-                },
-            ]),
-        },
-        Filter {
-            name: "balance",
-            label: "Balance",
-            kind: FilterKind::Choice(&[
-                Choice { value: "zero", label: "Zero", condition: |asked| below(asked, 1) },
-                Choice { value: "low", label: "Low (below 1,000)", condition: |asked| below(asked, LOW) },
-            ]),
-        },
-        Filter {
-            name: "login",
-            label: "Last login",
-            kind: FilterKind::Choice(&[
-                Choice {
-                    value: "never",
-                    label: "Never",
-                    condition: |_| {
-                        // As the index has it.
-                        Condition::gathered(
-                            "coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
-                            vec![],
-                            "SELECT users.id FROM users
-                             WHERE coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
-                        )
-                    },
-                },
-                Choice {
-                    value: "ever",
-                    label: "Has logged in",
-                    condition: |_| Condition::tested("users.last_login IS NOT NULL", vec![]),
-                },
-            ]),
-        },
-        Filter {
-            name: "joined",
-            label: "Joined",
-            kind: FilterKind::Days(|asked, from, to| {
-                let values = vec![Value::Time(from), Value::Time(to)];
-                let condition = "users.date_joined >= ? AND users.date_joined < ?";
-                if asked.sort == "joined" {
-                    return Condition::leading(condition, values);
-                }
-                let gather =
-                    "SELECT users.id FROM users WHERE users.date_joined >= ? AND users.date_joined < ?";
-                Condition::gathered(condition, values, gather)
-            }),
-        },
-    ],
-    tabs: &[
-        ("All", ""),
-        ("Low balance", "balance=low&sort=balance"),
-        ("Inactive", "active=no"),
-        ("Staff", "staff=yes"),
-        ("New this week", "joined=7days"),
-    ],
-    search: Some(Search {
-        help: Some("Any part of a name, or #17 for an id. Several words must all be in the name."),
-        find: find_names,
-    }),
-    actions: &[("adjust", "Adjust balances…")],
     load: |conn, ids| Ok(User::find_many(conn, ids)?),
     id_of: |user| user.id,
-    label_of: |user| user.username.clone(),
-    empty: "There are no users yet. They register by the API, or you add one here.",
 };
 
+const INACTIVE: Clause =
+    Clause::gathered("NOT users.is_active", "SELECT users.id FROM users WHERE NOT users.is_active");
+const STAFF: Clause = Clause::gathered(
+    "(users.is_staff OR users.is_superuser)",
+    "SELECT users.id FROM users WHERE users.is_staff OR users.is_superuser",
+);
+// As the index has it.
+const NEVER_LOGGED_IN: Clause = Clause::gathered(
+    "coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
+    "SELECT users.id FROM users
+     WHERE coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
+);
+const JOINED: Clause = Clause::leading_by(
+    "joined",
+    "users.date_joined >= ? AND users.date_joined < ?",
+    "SELECT users.id FROM users WHERE users.date_joined >= ? AND users.date_joined < ?",
+);
+
+fn main(user: &User) -> Cell {
+    Cell::Main { text: user.username.clone(), href: paths::user(user.id) }
+}
+
 /// Balances below a bound, by what the follower keeps.
-fn below(asked: &Asked, bound: i64) -> Condition {
+fn below(params: &ListParams, bound: i64) -> Condition {
     let values = vec![Value::Integer(bound)];
-    if asked.sort == "balance" {
+    if params.sort == "balance" {
         return Condition::leading("user_balances.balance < ?", values);
     }
     let sql = "(SELECT b.balance FROM user_balances b WHERE b.user_id = users.id) < ?";
@@ -201,14 +125,18 @@ pub(super) fn rights(user: &User) -> Cell {
 }
 
 /// Looks for each word in the names. A word of one or two characters is looked for where names begin.
-pub(super) fn find_names(conn: &mut DbConnection, asked: &Asked, query: &mut ListQuery) -> Result<Searched> {
-    if asked.sort == "balance" {
+pub(super) fn find_names(
+    conn: &mut DbConnection,
+    params: &ListParams,
+    query: &mut ListQuery,
+) -> Result<Searched> {
+    if params.sort == "balance" {
         // By what the follower keeps, so that a debit has no index to write.
         query.from = "user_balances";
         query.id = "user_balances.user_id";
         query.tests_on = Some("users WHERE users.id = user_balances.user_id");
     }
-    let words: Vec<String> = asked.words.split_whitespace().take(5).map(canonical_of).collect();
+    let words: Vec<String> = params.words.split_whitespace().take(5).map(canonical_of).collect();
     let mut terms = Vec::new();
     for word in &words {
         if let Some(id) = word.strip_prefix('#').and_then(|id| id.parse().ok()) {
@@ -220,7 +148,7 @@ pub(super) fn find_names(conn: &mut DbConnection, asked: &Asked, query: &mut Lis
             let condition = "users.username_canonical >= ? AND users.username_canonical < ?";
             let gather = "SELECT users.id FROM users
                           WHERE users.username_canonical >= ? AND users.username_canonical < ?";
-            query.conditions.push(match asked.sort {
+            query.conditions.push(match params.sort {
                 "name" if query.conditions.is_empty() => Condition::leading(condition, bounds),
                 _ => Condition::gathered(condition, bounds, gather),
             });
@@ -244,18 +172,24 @@ pub(super) fn find_names(conn: &mut DbConnection, asked: &Asked, query: &mut Lis
 }
 
 /// Whether a list of users is filtered or sorted by balances, which the follower keeps.
-pub(in crate::panel) fn by_balance(query: &str) -> bool {
+fn by_balance(query: &str) -> bool {
     url::form_urlencoded::parse(query.as_bytes())
         .any(|(name, value)| name == "balance" || (name == "sort" && value.ends_with("balance")))
 }
 
-/// What is said where that counts and the follower is behind.
-pub(in crate::panel) fn balances_behind(entries: i64) -> String {
-    let entries = format::counted(entries, "ledger entry", "ledger entries");
-    format!(
-        "Filters and sorting by balance are {entries} behind, and follow in the background. The balances that are \
-         shown are those of this moment."
-    )
+/// Says so where balances decide which users match, and the follower is behind.
+fn note(conn: &mut DbConnection, query: &str) -> Result<Option<String>> {
+    if !by_balance(query) {
+        return Ok(None);
+    }
+    let behind = lag(conn, Followed::LedgerEntries)?;
+    let entries = format::counted(behind, "ledger entry", "ledger entries");
+    Ok((behind > 0).then(|| {
+        format!(
+            "Filters and sorting by balance are {entries} behind, and follow in the background. The balances that \
+             are shown are those of this moment."
+        )
+    }))
 }
 
 #[derive(Template)]
@@ -271,17 +205,15 @@ pub(in crate::panel) async fn list(
     administrator: Administrator,
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
-    let frame = Frame::new(&administrator, &[("Users", "/admin/users/")]);
+    let frame = Frame::new(&administrator, &[Crumb::new("Users", paths::USERS)]);
     let mut list = read(&USERS, &request, &administrator, &db).await?;
-    let (users, entries) =
-        db.read(|conn| Ok((lag(conn, Followed::Users)?, lag(conn, Followed::LedgerEntries)?))).await?;
+    let query = request.query_string().to_owned();
+    let (users, note) = db.read(move |conn| Ok((lag(conn, Followed::Users)?, note(conn, &query)?))).await?;
     let is_followed = by_balance(request.query_string()) || !list.words.is_empty();
     if users > 0 && is_followed {
         let behind = format::counted(users, "new user is", "new users are");
         list.notes.push(format!("{behind} not in this list yet: it follows in the background."));
     }
-    if entries > 0 && by_balance(request.query_string()) {
-        list.notes.push(balances_behind(entries));
-    }
+    list.notes.extend(note);
     page(&UsersPage { frame, list, may_change: administrator.may_change() }).map_err(PageError::from)
 }

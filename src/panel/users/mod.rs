@@ -16,7 +16,7 @@ pub(super) use anonymise::{anonymise, show_anonymise};
 pub(super) use balance::{adjust, show_adjust};
 pub(super) use edit::{edit, show_edit};
 pub(super) use limits::{limits, show_limits};
-pub(super) use list::{USERS, balances_behind, by_balance, list};
+pub(super) use list::{USERS, list};
 pub(super) use password::{set_password, show_password};
 pub(super) use show::show;
 pub(super) use state::{deactivate, log_out, reactivate, show_deactivate, show_log_out, show_reactivate};
@@ -25,14 +25,10 @@ pub(super) use suggest::suggest;
 use crate::db::Db;
 use crate::models::User;
 use crate::panel::kit::PageError;
+use crate::panel::kit::paths;
 
 /// The user of a page's address.
 pub(super) async fn find(db: &Db, id: i64) -> Result<User, PageError> {
     let found = db.read(move |conn| Ok(User::find(conn, id)?)).await?;
-    found.ok_or(PageError::Missing("user", "/admin/users/"))
-}
-
-/// Where a user's page is.
-pub(super) fn path(id: i64) -> String {
-    format!("/admin/users/{id}/")
+    found.ok_or(PageError::Missing("user", paths::USERS))
 }

@@ -3,7 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 
-use super::{find, path};
+use super::find;
 use crate::auth::{self, Auth, Keep};
 use crate::domain::{Invalid, OperationId};
 use crate::models::User;
@@ -13,7 +13,8 @@ use crate::panel::kit::confirm::{confirm, has_rights, own_password_field};
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, id};
 
@@ -31,7 +32,7 @@ fn form(user: &User) -> FormView {
         );
     }
     let form = FormView::default().account(&user.username).group("", "", fields);
-    form.button("", "Set password").cancel(path(user.id))
+    form.button("", "Set password").cancel(paths::user(user.id))
 }
 
 /// What Django stores for a password that nothing fits: `!` and random characters.
@@ -40,15 +41,16 @@ fn unusable_hash() -> String {
 }
 
 fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
-    let here = path(user.id);
-    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), ("Set password", "")];
+    let here = paths::user(user.id);
+    let way = [
+        Crumb::new("Users", paths::USERS),
+        Crumb::new(user.username.as_str(), here.as_str()),
+        Crumb::here("Set password"),
+    ];
     VerbPage::new(Frame::new(&administrator.0, &way), form).note(
         "All auth tokens and sessions of this user end with it. Tell the user the new password in person.",
     )
 }
-
-/// The page for one's own password, which asks for the old one.
-const OWN: &str = "/admin/password/";
 
 pub(in crate::panel) async fn show_password(
     administrator: Superuser,
@@ -57,7 +59,7 @@ pub(in crate::panel) async fn show_password(
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
     if user.id == administrator.0.user.id {
-        return Ok(go(OWN));
+        return Ok(go(paths::PASSWORD));
     }
     page(&administrator, &user, form(&user)).show()
 }
@@ -71,8 +73,8 @@ pub(in crate::panel) async fn set_password(
     let user = find(&auth.db, id(&place)?).await?;
     if user.id == administrator.0.user.id {
         let text = "Nothing was changed. Your own password is changed here, with the old one.";
-        administrator.0.tell(&auth, Message::warning(text)).await?;
-        return Ok(go(OWN));
+        administrator.0.leave_message(&auth, Message::warning(text)).await?;
+        return Ok(go(paths::PASSWORD));
     }
     let again =
         |fault: Invalid| page(&administrator, &user, form(&user).refill(&sent).blame(&[fault])).show();
@@ -98,6 +100,9 @@ pub(in crate::panel) async fn set_password(
     auth::set_password(&auth.db, &administrator.0.actor(), user.id, hash, None, Keep::Nothing).await?;
     let what = if sent.has("unusable") { "no password any more" } else { "a new password" };
     let text = format!("{} has {what}; all auth tokens and sessions have ended.", user.username);
-    administrator.0.tell(&auth, Message::success(text).link("Show the user", path(user.id))).await?;
-    Ok(go(&path(user.id)))
+    administrator
+        .0
+        .leave_message(&auth, Message::success(text).link("Show the user", paths::user(user.id)))
+        .await?;
+    Ok(go(&paths::user(user.id)))
 }

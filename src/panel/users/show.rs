@@ -4,8 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use askama::Template;
 
+use super::limits;
 use super::list::rights;
-use super::{limits, path};
 use crate::auth::Auth;
 use crate::db::DbConnection;
 use crate::error::Result;
@@ -13,12 +13,14 @@ use crate::http::Site;
 use crate::models::{AuditEntry, AuthToken, Chat, Keyset, LedgerEntry, Session, User};
 use crate::panel::auth_tokens::AUTH_TOKENS;
 use crate::panel::chats::CHATS;
-use crate::panel::history::{Told, tell};
+use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::Administrator;
+use crate::panel::kit::fact::Fact;
 use crate::panel::kit::list::{Cell, Tone};
 use crate::panel::kit::names::Named;
-use crate::panel::kit::page::{Frame, page};
+use crate::panel::kit::page::{Crumb, Frame, page};
+use crate::panel::kit::paths;
 use crate::panel::kit::sessions::sessions_table;
 use crate::panel::kit::table::Table;
 use crate::panel::kit::{PageError, back_to, id};
@@ -41,8 +43,8 @@ struct UserPage {
     chats: Table,
     tokens: Table,
     sessions: Table,
-    limits: Vec<(&'static str, Cell)>,
-    history: Vec<Told>,
+    limits: Vec<Fact>,
+    history: Vec<HistoryLine>,
     may_change: bool,
     /// The form, with the way back to the list.
     edit: String,
@@ -56,7 +58,7 @@ struct UserOverview {
     chats: Vec<Named<Chat>>,
     tokens: Vec<Named<AuthToken>>,
     sessions: Vec<Session>,
-    history: Vec<Told>,
+    history: Vec<HistoryLine>,
 }
 
 fn read(
@@ -77,7 +79,7 @@ fn read(
         chats: chats::named(conn, chats)?,
         tokens: auth_tokens::named(conn, tokens)?,
         sessions: Session::live_of(conn, user_id, idle_since, now)?,
-        history: tell(conn, history)?,
+        history: describe(conn, history)?,
         user,
         held,
     }))
@@ -94,12 +96,15 @@ pub(in crate::panel) async fn show(
     let idle_since = now - auth.rules.session_idle;
     let read = move |conn: &mut DbConnection| read(conn, user_id, idle_since, now);
     let found = auth.db.read_in_turn(administrator.user.id, read).await?;
-    let Some(found) = found else { return Err(PageError::Missing("user", "/admin/users/")) };
-    let here = path(user_id);
-    let users = back_to("/admin/users/", &from.list);
+    let Some(found) = found else { return Err(PageError::Missing("user", paths::USERS)) };
+    let here = paths::user(user_id);
+    let users = back_to(paths::USERS, &from.list);
     let frame = Frame::new(
         &administrator,
-        &[("Users", users.as_deref().unwrap_or("/admin/users/")), (&found.user.username, &here)],
+        &[
+            Crumb::new("Users", users.as_deref().unwrap_or(paths::USERS)),
+            Crumb::new(&found.user.username, &here),
+        ],
     );
     let state = if found.user.is_active {
         Cell::badge("active", Tone::Good)
@@ -133,7 +138,7 @@ fn tokens_table(tokens: &[Named<AuthToken>], may_change: bool) -> Table {
     }
     let revoke = |token: &Named<AuthToken>| Cell::Link {
         text: format!("Revoke {}…", token.row.first_characters),
-        href: format!("/admin/auth-tokens/{}/revoke/", token.row.id),
+        href: paths::revoke(token.row.id),
     };
     table.and("Revoke", tokens.iter().map(revoke))
 }
@@ -141,7 +146,7 @@ fn tokens_table(tokens: &[Named<AuthToken>], may_change: bool) -> Table {
 fn edit_href(user_id: i64, list: &str) -> String {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     match list {
-        "" => format!("{}edit/", path(user_id)),
-        list => format!("{}edit/?{}", path(user_id), query.append_pair("list", list).finish()),
+        "" => paths::edit_user(user_id),
+        list => format!("{}?{}", paths::edit_user(user_id), query.append_pair("list", list).finish()),
     }
 }

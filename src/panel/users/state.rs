@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 
-use super::{find, path};
+use super::find;
 use crate::administration::{Edited, log_out_everywhere, set_active};
 use crate::auth::Auth;
 use crate::models::User;
@@ -13,7 +13,8 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
-use crate::panel::kit::page::{Frame, go};
+use crate::panel::kit::page::{Crumb, Frame, go};
+use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, format, id};
 
@@ -30,8 +31,12 @@ fn page(
     note: &'static str,
     form: FormView,
 ) -> VerbPage {
-    let here = path(user.id);
-    let way = [("Users", "/admin/users/"), (user.username.as_str(), here.as_str()), (title, "")];
+    let here = paths::user(user.id);
+    let way = [
+        Crumb::new("Users", paths::USERS),
+        Crumb::new(user.username.as_str(), here.as_str()),
+        Crumb::here(title),
+    ];
     VerbPage::new(Frame::new(&administrator.0, &way), form.button("", title).cancel(here.clone()))
         .note(note)
         .fact("User", Cell::Link { text: user.username.clone(), href: here })
@@ -95,12 +100,12 @@ async fn change(
             let form = FormView::default().dangerous().fault(why);
             page(&administrator, &user, "Deactivate", DEACTIVATE, form).answer(StatusCode::CONFLICT)
         }
-        Edited::NoSuchUser => Err(PageError::Missing("user", "/admin/users/")),
+        Edited::NoSuchUser => Err(PageError::Missing("user", paths::USERS)),
         _ => {
             let done = if is_active { "reactivated" } else { "deactivated" };
             let message = Message::success(format!("{} is {done}.", user.username));
-            administrator.0.tell(&auth, message.link("Show the user", path(user_id))).await?;
-            Ok(go(&path(user_id)))
+            administrator.0.leave_message(&auth, message.link("Show the user", paths::user(user_id))).await?;
+            Ok(go(&paths::user(user_id)))
         }
     }
 }
@@ -120,8 +125,11 @@ pub(in crate::panel) async fn log_out(
         format::counted(sessions as i64, "session", "sessions")
     );
     if user.id == administrator.0.user.id {
-        return Ok(go("/admin/sign-in/"));
+        return Ok(go(paths::SIGN_IN));
     }
-    administrator.0.tell(&auth, Message::success(text).link("Show the user", path(user.id))).await?;
-    Ok(go(&path(user.id)))
+    administrator
+        .0
+        .leave_message(&auth, Message::success(text).link("Show the user", paths::user(user.id)))
+        .await?;
+    Ok(go(&paths::user(user.id)))
 }

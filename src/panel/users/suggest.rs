@@ -10,7 +10,7 @@ use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Administrator;
-use crate::panel::kit::list::{Asked, Habits, fetch};
+use crate::panel::kit::list::{ListParams, Preferences, fetch};
 
 /// Names that are offered at once.
 const SHOWN: i64 = 10;
@@ -29,10 +29,10 @@ pub(in crate::panel) async fn suggest(
 ) -> Result<HttpResponse, PageError> {
     let words: String = typed.q.chars().filter(|c| *c != '\0').take(100).collect();
     let query = Serializer::new(String::new()).append_pair("q", &words).append_pair("sort", "name").finish();
-    let habits = Habits { page_size: SHOWN, ..administrator.habits() };
+    let preferences = Preferences { page_size: SHOWN, ..administrator.preferences() };
     let read = move |conn: &mut DbConnection| {
-        let asked = Asked::read(&USERS, &query, conn, habits, clock::now())?;
-        let found = fetch(&USERS, &asked, conn)?;
+        let params = ListParams::read(&USERS, &query, conn, preferences, clock::now())?;
+        let found = fetch(&USERS, &params, conn)?;
         Ok(found.rows.into_iter().map(|user| user.username).collect::<Vec<_>>())
     };
     Ok(HttpResponse::Ok().json(db.read(read).await?))

@@ -3,6 +3,7 @@
 use chrono::NaiveDateTime;
 
 use crate::models::Change;
+use crate::panel::kit::paths;
 
 /// A value with its meaning; the template gives it its look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ impl Cell {
     /// A user's name, as a link to the user.
     pub fn user(id: i64, name: Option<&String>) -> Cell {
         let text = name.cloned().unwrap_or_else(|| format!("user {id}"));
-        Cell::Link { text, href: format!("/admin/users/{id}/") }
+        Cell::Link { text, href: paths::user(id) }
     }
 
     pub fn badge(text: impl Into<String>, tone: Tone) -> Cell {

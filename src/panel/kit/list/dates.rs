@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 
-use super::Asked;
+use super::ListParams;
 use crate::db::DbConnection;
 use crate::error::Result;
 use crate::models::first_id_since;
@@ -16,10 +16,10 @@ const SLACK: TimeDelta = TimeDelta::minutes(5);
 /// edges may be of another day.
 pub(in crate::panel) fn ids_of_days(
     conn: &mut DbConnection,
-    asked: &Asked,
+    params: &ListParams,
     table: &'static str,
 ) -> Result<Option<(i64, i64)>> {
-    let Some([Value::Time(from), Value::Time(to)]) = asked.values_of("date") else { return Ok(None) };
+    let Some([Value::Time(from), Value::Time(to)]) = params.values_of("date") else { return Ok(None) };
     let above = first_id_since(conn, table, *from - SLACK)?.unwrap_or(i64::MAX);
     let below = first_id_since(conn, table, *to + SLACK)?.unwrap_or(i64::MAX);
     Ok(Some((above, below)))
@@ -28,10 +28,10 @@ pub(in crate::panel) fn ids_of_days(
 /// Bounds the walk to the ids of the days that the filter `date` asks for. Its own condition still decides at the edges.
 pub(in crate::panel) fn between_ids(
     conn: &mut DbConnection,
-    asked: &Asked,
+    params: &ListParams,
     query: &mut ListQuery,
     table: &'static str,
 ) -> Result<()> {
-    query.between = ids_of_days(conn, asked, table)?;
+    query.between = ids_of_days(conn, params, table)?;
     Ok(())
 }

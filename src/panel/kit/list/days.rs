@@ -4,9 +4,30 @@ use std::collections::BTreeMap;
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 
-/// Ranges of days on offer: as in the query string, and in words.
-pub(super) const DAY_PRESETS: [(&str, &str); 4] =
-    [("today", "Today"), ("7days", "Past 7 days"), ("month", "This month"), ("year", "This year")];
+/// A range of days on offer.
+pub(super) struct DayPreset {
+    /// As it stands in the query string.
+    pub value: &'static str,
+    pub label: &'static str,
+}
+
+pub(super) const DAY_PRESETS: [DayPreset; 4] = [
+    DayPreset { value: "today", label: "Today" },
+    DayPreset { value: "7days", label: "Past 7 days" },
+    DayPreset { value: "month", label: "This month" },
+    DayPreset { value: "year", label: "This year" },
+];
+
+/// A range of days that was picked.
+pub(super) struct PickedDays {
+    /// The preset, as it stands in the query string; empty: there is none.
+    pub value: String,
+    /// In words.
+    pub shown: String,
+    pub from: NaiveDate,
+    /// The day after the last one.
+    pub to: NaiveDate,
+}
 
 /// Before anything was ever recorded; also what every time zone can still reckon with.
 const FIRST_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(1970, 1, 2);
@@ -14,23 +35,27 @@ const FIRST_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(1970, 1, 2);
 /// After it years have more digits than either database could compare with.
 const LAST_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(9999, 12, 30);
 
-/// A range of days: a preset under the filter's name, or `NAME_from` and `NAME_to`. Up to, not including, the
-/// second day.
+/// Reads a range of days: a preset under the filter's name, or `NAME_from` and `NAME_to`.
 pub(super) fn days(
     parameters: &BTreeMap<String, String>,
     name: &str,
     today: NaiveDate,
-) -> Option<(String, String, NaiveDate, NaiveDate)> {
+) -> Option<PickedDays> {
     let tomorrow = today + Days::new(1);
     let value = parameters.get(name).map(String::as_str).unwrap_or_default();
-    if let Some((_, label)) = DAY_PRESETS.iter().find(|(preset, _)| *preset == value) {
+    if let Some(preset) = DAY_PRESETS.iter().find(|preset| preset.value == value) {
         let from = match value {
             "today" => today,
             "7days" => today - Days::new(6),
             "month" => first_of_month(today),
             _ => NaiveDate::from_yo_opt(today.year(), 1).unwrap_or(today),
         };
-        return Some((value.to_owned(), (*label).to_owned(), from, tomorrow));
+        return Some(PickedDays {
+            value: value.to_owned(),
+            shown: preset.label.to_owned(),
+            from,
+            to: tomorrow,
+        });
     }
     let day = |end: &str| {
         let text = parameters.get(&format!("{name}_{end}"))?;
@@ -47,7 +72,7 @@ pub(super) fn days(
     let to = to
         .and_then(|to| to.checked_add_days(Days::new(1)))
         .or_else(|| tomorrow.checked_add_months(Months::new(12)))?;
-    Some((String::new(), shown, from, to))
+    Some(PickedDays { value: String::new(), shown, from, to })
 }
 
 fn first_of_month(day: NaiveDate) -> NaiveDate {

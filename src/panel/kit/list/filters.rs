@@ -2,7 +2,7 @@
 
 use super::days::DAY_PRESETS;
 use super::link::{Link, capped};
-use super::{Asked, Filter, FilterKind, ListPage};
+use super::{Filter, FilterKind, ListPage, ListParams};
 use crate::models::list::Count;
 
 pub(in crate::panel) struct FilterView {
@@ -12,10 +12,23 @@ pub(in crate::panel) struct FilterView {
     /// What is typed into it, where one types.
     pub text: Option<String>,
     pub is_user: bool,
-    /// From and to, where it is a range of days.
-    pub days: Option<(String, String)>,
+    /// Where it is a range of days.
+    pub days: Option<DayFields>,
     /// The other parameters of its form.
-    pub kept: Vec<(String, String)>,
+    pub kept: Vec<Parameter>,
+}
+
+/// The fields of a range of days.
+pub(in crate::panel) struct DayFields {
+    pub from: String,
+    pub to: String,
+}
+
+/// A parameter of the query string.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::panel) struct Parameter {
+    pub name: String,
+    pub value: String,
 }
 
 /// An active filter and the list without it.
@@ -25,32 +38,32 @@ pub(in crate::panel) struct Chip {
     pub without: String,
 }
 
-pub(super) fn chips(asked: &Asked) -> Vec<Chip> {
-    let mut chips: Vec<Chip> = asked
+pub(super) fn chips(params: &ListParams) -> Vec<Chip> {
+    let mut chips: Vec<Chip> = params
         .picked
         .iter()
         .map(|picked| Chip {
             label: picked.label.to_owned(),
             value: picked.shown.clone(),
-            without: format!("?{}", asked.with(picked.name, None)),
+            without: format!("?{}", params.with(picked.name, None)),
         })
         .collect();
-    if !asked.words.is_empty() {
-        let without = format!("?{}", asked.with("q", None));
-        chips.push(Chip { label: "Search".to_owned(), value: asked.words.clone(), without });
+    if !params.words.is_empty() {
+        let without = format!("?{}", params.with("q", None));
+        chips.push(Chip { label: "Search".to_owned(), value: params.words.clone(), without });
     }
-    if asked.parameters.contains_key("sort") {
-        let way = if asked.descending { "descending" } else { "ascending" };
-        let value = format!("{}, {way}", asked.sort.replace('_', " "));
-        let without = format!("?{}", asked.with("sort", None));
+    if params.pairs.contains_key("sort") {
+        let way = if params.descending { "descending" } else { "ascending" };
+        let value = format!("{}, {way}", params.sort.replace('_', " "));
+        let without = format!("?{}", params.with("sort", None));
         chips.push(Chip { label: "Sorted by".to_owned(), value, without });
     }
     chips
 }
 
 /// The list without filters and words; the order stays.
-pub(super) fn cleared(asked: &Asked) -> String {
-    match asked.parameters.get("sort") {
+pub(super) fn cleared(params: &ListParams) -> String {
+    match params.pairs.get("sort") {
         Some(sort) => format!(
             "?{}",
             url::form_urlencoded::Serializer::new(String::new()).append_pair("sort", sort).finish()
@@ -60,7 +73,7 @@ pub(super) fn cleared(asked: &Asked) -> String {
 }
 
 /// The parameters that stay, but for those named and the place in the list.
-pub(super) fn kept(asked: &Asked, without: &[&str]) -> Vec<(String, String)> {
+pub(super) fn kept(params: &ListParams, without: &[&str]) -> Vec<Parameter> {
     let is_kept = |name: &str| {
         !["after", "before", "last", "facets"].contains(&name)
             && !without.iter().any(|other| {
@@ -68,20 +81,24 @@ pub(super) fn kept(asked: &Asked, without: &[&str]) -> Vec<(String, String)> {
                     || name.strip_prefix(other).is_some_and(|rest| ["_from", "_to"].contains(&rest))
             })
     };
-    asked
-        .parameters
+    params
+        .pairs
         .iter()
         .filter(|(name, _)| is_kept(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
+        .map(|(name, value)| Parameter { name: name.clone(), value: value.clone() })
         .collect()
 }
 
-pub(super) fn filter_view<R>(filter: &'static Filter, asked: &Asked, found: &ListPage<R>) -> FilterView {
-    let value = asked.value(filter.name);
-    let counts = found.facets.iter().find(|(name, _)| *name == filter.name).map(|(_, counts)| counts);
+pub(super) fn filter_view<R>(
+    filter: &'static Filter,
+    params: &ListParams,
+    found: &ListPage<R>,
+) -> FilterView {
+    let value = params.value(filter.name);
+    let counts = found.facets.iter().find(|facet| facet.filter == filter.name).map(|facet| &facet.counts);
     let choice = |label: &str, this: &str, count: Option<&Count>| Link {
         label: count.map_or_else(|| label.to_owned(), |count| format!("{label} ({})", capped(*count))),
-        href: format!("?{}", asked.with(filter.name, (!this.is_empty()).then_some(this))),
+        href: format!("?{}", params.with(filter.name, (!this.is_empty()).then_some(this))),
         is_current: value.unwrap_or_default() == this && (value.is_some() || this.is_empty()),
     };
     let mut choices = Vec::new();
@@ -94,11 +111,11 @@ pub(super) fn filter_view<R>(filter: &'static Filter, asked: &Asked, found: &Lis
         }
         FilterKind::Days(_) => {
             choices.push(choice("Any time", "", None));
-            choices.extend(DAY_PRESETS.iter().map(|(preset, label)| choice(label, preset, None)));
+            choices.extend(DAY_PRESETS.iter().map(|preset| choice(preset.label, preset.value, None)));
         }
         FilterKind::User(_) | FilterKind::Word(_) => {}
     }
-    let parameter = |name: String| asked.parameters.get(&name).cloned().unwrap_or_default();
+    let parameter = |name: String| params.pairs.get(&name).cloned().unwrap_or_default();
     let is_typed = matches!(filter.kind, FilterKind::User(_) | FilterKind::Word(_));
     FilterView {
         name: filter.name,
@@ -106,8 +123,10 @@ pub(super) fn filter_view<R>(filter: &'static Filter, asked: &Asked, found: &Lis
         choices,
         text: is_typed.then(|| value.unwrap_or_default().to_owned()),
         is_user: matches!(filter.kind, FilterKind::User(_)),
-        days: matches!(filter.kind, FilterKind::Days(_))
-            .then(|| (parameter(format!("{}_from", filter.name)), parameter(format!("{}_to", filter.name)))),
-        kept: kept(asked, &[filter.name]),
+        days: matches!(filter.kind, FilterKind::Days(_)).then(|| DayFields {
+            from: parameter(format!("{}_from", filter.name)),
+            to: parameter(format!("{}_to", filter.name)),
+        }),
+        kept: kept(params, &[filter.name]),
     }
 }

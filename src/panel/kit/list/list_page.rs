@@ -2,6 +2,15 @@
 
 use crate::models::list::{Count, Page};
 
+/// How many rows each choice of a filter would show.
+#[derive(Debug)]
+pub(in crate::panel) struct Facet {
+    /// The filter's name.
+    pub filter: &'static str,
+    /// In the order of the choices. The last ones may be missing.
+    pub counts: Vec<Count>,
+}
+
 /// A page of a list.
 #[derive(Debug)]
 pub(in crate::panel) struct ListPage<R> {
@@ -12,6 +21,6 @@ pub(in crate::panel) struct ListPage<R> {
     pub count: Option<Count>,
     /// How many rows the list has without words and filters; `None`: it has none of those.
     pub total: Option<Count>,
-    /// For each filter with choices, how many rows each would show; only on demand.
-    pub facets: Vec<(&'static str, Vec<Count>)>,
+    /// Only on demand.
+    pub facets: Vec<Facet>,
 }

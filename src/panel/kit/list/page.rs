@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use actix_web::HttpRequest;
 
-use super::list_page::ListPage;
-use super::{Asked, FilterKind, List, ListView, Searched};
+use super::list_page::{Facet, ListPage};
+use super::{FilterKind, List, ListParams, ListView, Searched};
 use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
-use crate::models::list::{Count, ListQuery, Page, SortKey, Start};
+use crate::models::list::{ListQuery, Page, SortKey, Start};
 use crate::panel::kit::administrator::Administrator;
 
 /// Beyond this the count of one choice says "500+": there are many of them on one page.
@@ -25,12 +25,13 @@ pub(in crate::panel) async fn read<R: Send>(
     administrator: &Administrator,
     db: &Db,
 ) -> Result<ListView> {
-    let (query, habits, now) = (request.query_string().to_owned(), administrator.habits(), clock::now());
+    let (query, preferences, now) =
+        (request.query_string().to_owned(), administrator.preferences(), clock::now());
     let mut view = db
         .read_in_turn(administrator.user.id, move |conn| {
-            let asked = Asked::read(list, &query, conn, habits, now)?;
-            let found = fetch(list, &asked, conn)?;
-            Ok(ListView::new(list, &asked, &found))
+            let params = ListParams::read(list, &query, conn, preferences, now)?;
+            let found = fetch(list, &params, conn)?;
+            Ok(ListView::new(list, &params, &found))
         })
         .await?;
     if !administrator.may_change() {
@@ -42,15 +43,15 @@ pub(in crate::panel) async fn read<R: Send>(
 /// Reads the page. Each part of it has a bound on its work.
 pub(in crate::panel) fn fetch<R>(
     list: &List<R>,
-    asked: &Asked,
+    params: &ListParams,
     conn: &mut DbConnection,
 ) -> Result<ListPage<R>> {
-    let mut query = asked.query(list);
-    let total = if asked.is_narrowed() { Some(everything(&query).count(conn)?) } else { None };
-    if let Searched::Page(page) = search(list, asked, &mut query, conn)? {
+    let mut query = params.query(list);
+    let total = if params.is_narrowed() { Some(everything(&query).count(conn)?) } else { None };
+    if let Searched::Page(page) = search(list, params, &mut query, conn)? {
         return Ok(ListPage { rows: rows(list, &page, conn)?, page, count: None, total, facets: Vec::new() });
     }
-    let facets = if asked.wants_facets { facets(list, asked, &query, conn)? } else { Vec::new() };
+    let facets = if params.wants_facets { facets(list, params, &query, conn)? } else { Vec::new() };
     let (page, count) = query.page_with_count(conn)?;
     Ok(ListPage { rows: rows(list, &page, conn)?, page, count: Some(count), total, facets })
 }
@@ -70,12 +71,12 @@ fn everything(query: &ListQuery) -> ListQuery {
 /// The ids of everything that is asked for, on all pages, in the list's order; `None` if there are more than `most`.
 pub(in crate::panel) fn all_ids<R>(
     list: &List<R>,
-    asked: &Asked,
+    params: &ListParams,
     conn: &mut DbConnection,
     most: i64,
 ) -> Result<Option<Vec<i64>>> {
-    let mut query = asked.query(list);
-    match search(list, asked, &mut query, conn)? {
+    let mut query = params.query(list);
+    match search(list, params, &mut query, conn)? {
         Searched::Narrowed => Ok(query.all_ids(conn, most)?),
         Searched::Page(_) => Ok(None),
     }
@@ -83,31 +84,31 @@ pub(in crate::panel) fn all_ids<R>(
 
 fn search<R>(
     list: &List<R>,
-    asked: &Asked,
+    params: &ListParams,
     query: &mut ListQuery,
     conn: &mut DbConnection,
 ) -> Result<Searched> {
     match &list.search {
-        Some(search) => (search.find)(conn, asked, query),
+        Some(search) => (search.find)(conn, params, query),
         None => Ok(Searched::Narrowed),
     }
 }
 
 fn rows<R>(list: &List<R>, page: &Page, conn: &mut DbConnection) -> Result<Vec<R>> {
     let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
-    let mut loaded = (list.load)(conn, &ids)?;
+    let mut loaded = (list.rows.load)(conn, &ids)?;
     // A row that went away between the two reads is left out.
-    let place = |row: &R| ids.iter().position(|id| *id == (list.id_of)(row));
+    let place = |row: &R| ids.iter().position(|id| *id == (list.rows.id_of)(row));
     loaded.sort_by_key(place);
     Ok(loaded)
 }
 
 fn facets<R>(
     list: &List<R>,
-    asked: &Asked,
+    params: &ListParams,
     query: &ListQuery,
     conn: &mut DbConnection,
-) -> Result<Vec<(&'static str, Vec<Count>)>> {
+) -> Result<Vec<Facet>> {
     let until = Instant::now() + TIME_OF_FACETS;
     let mut facets = Vec::new();
     for filter in list.filters {
@@ -120,9 +121,9 @@ fn facets<R>(
             }
             let mut other = query.clone();
             // All conditions stay, also those of the search, but for this filter's own.
-            let own = asked.picked.iter().find(|picked| picked.name == filter.name);
+            let own = params.picked.iter().find(|picked| picked.name == filter.name);
             other.conditions.retain(|condition| own.is_none_or(|own| !condition.is_same(&own.condition)));
-            other.conditions.push((choice.condition)(asked));
+            other.conditions.push(choice.condition(params));
             // As in the list itself, one condition leads.
             let mut has_leader = false;
             for condition in &mut other.conditions {
@@ -131,7 +132,7 @@ fn facets<R>(
             }
             counts.push(other.count_up_to(conn, MOST_COUNTED_EACH)?);
         }
-        facets.push((filter.name, counts));
+        facets.push(Facet { filter: filter.name, counts });
     }
     Ok(facets)
 }

@@ -3,10 +3,10 @@
 use actix_web::HttpResponse;
 use askama::Template;
 
-use super::asked::MOST_ROWS_OF_A_PAGE;
-use super::filters::{Chip, FilterView, chips, cleared, filter_view, kept};
+use super::filters::{Chip, FilterView, Parameter, chips, cleared, filter_view, kept};
 use super::link::{Link, capped};
-use super::{Asked, Cell, FilterKind, List, ListPage};
+use super::params::MOST_ROWS_OF_A_PAGE;
+use super::{BulkAction, Cell, FilterKind, List, ListPage, ListParams, Tab};
 use crate::models::list::{Count, Start};
 use crate::panel::kit::PageError;
 use crate::panel::kit::page::{Frame, page};
@@ -20,7 +20,7 @@ pub(in crate::panel) struct ListView {
     pub words: String,
     pub search_help: Option<&'static str>,
     /// The other parameters, for the search form and the forms of filters.
-    pub kept: Vec<(String, String)>,
+    pub kept: Vec<Parameter>,
     pub tabs: Vec<Link>,
     pub filters: Vec<FilterView>,
     pub chips: Vec<Chip>,
@@ -29,11 +29,11 @@ pub(in crate::panel) struct ListView {
     pub count: String,
     /// How many match, for "all that match".
     pub matching: String,
-    /// The link that shows all rows on one page, where that is possible, and how many they are.
-    pub show_all: Option<(String, i64)>,
+    /// Where all rows fit on one page.
+    pub show_all: Option<ShowAll>,
     pub heads: Vec<Head>,
     pub rows: Vec<Row>,
-    pub actions: &'static [(&'static str, &'static str)],
+    pub actions: &'static [BulkAction],
     pub first: Option<String>,
     pub previous: Option<String>,
     pub next: Option<String>,
@@ -59,7 +59,20 @@ pub(in crate::panel) struct Head {
 pub(in crate::panel) struct Row {
     pub id: i64,
     pub label: String,
-    pub cells: Vec<(&'static str, bool, Cell)>,
+    pub cells: Vec<RowCell>,
+}
+
+/// A cell, and the head of its column.
+pub(in crate::panel) struct RowCell {
+    pub label: &'static str,
+    pub is_number: bool,
+    pub cell: Cell,
+}
+
+/// The link that shows all rows on one page, and how many they are.
+pub(in crate::panel) struct ShowAll {
+    pub href: String,
+    pub number: i64,
 }
 
 /// A list with nothing on its page but the list.
@@ -76,13 +89,13 @@ impl ListView {
         page(&PlainPage { frame, list: self }).map_err(PageError::from)
     }
 
-    pub fn new<R>(list: &List<R>, asked: &Asked, found: &ListPage<R>) -> ListView {
+    pub fn new<R>(list: &List<R>, params: &ListParams, found: &ListPage<R>) -> ListView {
         let page = &found.page;
         let first = found.page.rows.first();
         let last = found.page.rows.last();
-        let link = |place: &str, position| format!("?{}", asked.at(place, position));
+        let link = |place: &str, position| format!("?{}", params.at(place, position));
         // Where the bound ended the walk, there may be more, but not behind the last row that is shown.
-        let is_backwards = matches!(asked.start, Start::Before(_) | Start::Last);
+        let is_backwards = matches!(params.start, Start::Before(_) | Start::Last);
         let ends_ahead = page.looked_until.is_some() && !is_backwards;
         let look_further = page
             .looked_until
@@ -91,21 +104,21 @@ impl ListView {
         ListView {
             path: list.path,
             many: list.many,
-            here: asked.here(),
-            words: asked.words.clone(),
+            here: params.here(),
+            words: params.words.clone(),
             search_help: list.search.as_ref().and_then(|search| search.help),
-            kept: kept(asked, &["q"]),
-            tabs: tabs(list, asked),
-            filters: list.filters.iter().map(|filter| filter_view(filter, asked, found)).collect(),
-            chips: chips(asked),
-            clear: cleared(asked),
-            facets: (!asked.wants_facets && list.has_choices() && found.count.is_some())
-                .then(|| format!("?{}&facets=1", asked.here())),
+            kept: kept(params, &["q"]),
+            tabs: tabs(list, params),
+            filters: list.filters.iter().map(|filter| filter_view(filter, params, found)).collect(),
+            chips: chips(params),
+            clear: cleared(params),
+            facets: (!params.wants_facets && list.has_choices() && found.count.is_some())
+                .then(|| format!("?{}&facets=1", params.here())),
             count: with_total(matching(list, found), found),
             matching: matching(list, found),
-            show_all: show_all(asked, found.count),
-            heads: heads(list, asked),
-            rows: found.rows.iter().map(|row| list.row(row, &asked.here())).collect(),
+            show_all: show_all(params, found.count),
+            heads: heads(list, params),
+            rows: found.rows.iter().map(|row| list.row(row, &params.here())).collect(),
             actions: list.actions,
             first: page.has_previous.then(|| link("", None)),
             previous: first.filter(|_| page.has_previous).map(|row| link("before", Some(row))),
@@ -113,7 +126,7 @@ impl ListView {
             last: (page.has_next && !ends_ahead).then(|| link("last", None)),
             look_further,
             empty: list.empty,
-            is_narrowed: asked.is_narrowed(),
+            is_narrowed: params.is_narrowed(),
             notes: Vec::new(),
         }
     }
@@ -124,7 +137,7 @@ impl ListView {
     pub fn leave_out(&mut self, label: &str) {
         self.heads.retain(|head| head.label != label);
         for row in &mut self.rows {
-            row.cells.retain(|(column, _, _)| *column != label);
+            row.cells.retain(|cell| cell.label != label);
         }
     }
 }
@@ -143,8 +156,14 @@ impl<R> List<R> {
             }
             cell => cell,
         };
-        let cells = self.columns.iter().map(|column| (column.label, column.is_number, cell(column)));
-        Row { id: (self.id_of)(row), label: (self.label_of)(row), cells: cells.collect() }
+        let cells = self.columns.iter().map(|column| RowCell {
+            label: column.label,
+            is_number: column.is_number,
+            cell: cell(column),
+        });
+        let id = (self.rows.id_of)(row);
+        let label = self.label_of.map_or_else(|| format!("{} {id}", self.one), |label_of| label_of(row));
+        Row { id, label, cells: cells.collect() }
     }
 }
 
@@ -166,23 +185,24 @@ fn with_total<R>(matching: String, found: &ListPage<R>) -> String {
 }
 
 /// Where there are more rows than the page shows, but not too many for one page.
-fn show_all(asked: &Asked, count: Option<Count>) -> Option<(String, i64)> {
+fn show_all(params: &ListParams, count: Option<Count>) -> Option<ShowAll> {
     let number = count.filter(|count| !count.at_least)?.number;
-    let fits = number > asked.page_size && number <= MOST_ROWS_OF_A_PAGE;
+    let fits = number > params.page_size && number <= MOST_ROWS_OF_A_PAGE;
     let rows = MOST_ROWS_OF_A_PAGE.to_string();
-    fits.then(|| (format!("?{}", asked.with("rows", Some(&rows))), number))
+    fits.then(|| ShowAll { href: format!("?{}", params.with("rows", Some(&rows))), number })
 }
 
-fn tabs<R>(list: &List<R>, asked: &Asked) -> Vec<Link> {
+fn tabs<R>(list: &List<R>, params: &ListParams) -> Vec<Link> {
     let here = {
-        let mut here = kept(asked, &["sort", "q", "rows", "sums"]);
+        let mut here = kept(params, &["sort", "q", "rows", "sums"]);
         here.sort();
         here
     };
-    let tab = |(label, query): &(&'static str, &'static str)| {
-        let mut pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+    let tab = |Tab { label, query }: &Tab| {
+        let mut pairs: Vec<Parameter> = url::form_urlencoded::parse(query.as_bytes())
             .into_owned()
             .filter(|(name, _)| name != "sort")
+            .map(|(name, value)| Parameter { name, value })
             .collect();
         pairs.sort();
         Link { label: (*label).to_owned(), href: format!("{}?{query}", list.path), is_current: pairs == here }
@@ -190,16 +210,16 @@ fn tabs<R>(list: &List<R>, asked: &Asked) -> Vec<Link> {
     list.tabs.iter().map(tab).collect()
 }
 
-fn heads<R>(list: &List<R>, asked: &Asked) -> Vec<Head> {
+fn heads<R>(list: &List<R>, params: &ListParams) -> Vec<Head> {
     let head = |column: &super::Column<R>| {
         let sort = column.sort.and_then(|name| list.sorts.iter().find(|sort| sort.name == name));
-        let is_order = sort.is_some_and(|sort| sort.name == asked.sort);
+        let is_order = sort.is_some_and(|sort| sort.name == params.sort);
         let href = sort.map(|sort| {
-            let descending = if is_order { !asked.descending } else { sort.descending_first };
+            let descending = if is_order { !params.descending } else { sort.descending_first };
             let value = if descending { format!("-{}", sort.name) } else { sort.name.to_owned() };
-            format!("?{}", asked.with("sort", Some(&value)))
+            format!("?{}", params.with("sort", Some(&value)))
         });
-        let order = is_order.then_some(if asked.descending { "descending" } else { "ascending" });
+        let order = is_order.then_some(if params.descending { "descending" } else { "ascending" });
         Head { label: column.label, is_number: column.is_number, href, order }
     };
     list.columns.iter().map(head).collect()

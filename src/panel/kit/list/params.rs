@@ -1,5 +1,5 @@
-//! What a list is asked for: the query string, read with the list's description at hand. What it does not know is
-//! left out, so that an old bookmark still shows something.
+//! The parameters of a list: its query string, read by the list's description. An unknown parameter
+//! is ignored, so that an old bookmark still shows something.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,11 @@ use crate::models::User;
 use crate::models::list::{Condition, ListQuery, Position, SortKey, Start, Value};
 use crate::panel::kit::zone::Zone;
 
-/// A list's query string, understood.
+/// The parsed query string of a list.
 #[derive(Clone, Debug)]
-pub(in crate::panel) struct Asked {
-    pub parameters: BTreeMap<String, String>,
+pub(in crate::panel) struct ListParams {
+    /// Every parameter that has a value, trimmed.
+    pub pairs: BTreeMap<String, String>,
     /// The words to search for, trimmed.
     pub words: String,
     /// The name of the sort.
@@ -45,22 +46,22 @@ pub(in crate::panel) struct Picked {
     pub condition: Condition,
 }
 
-/// How an administrator sees lists.
+/// How an administrator wants to see lists.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::panel) struct Habits {
+pub(in crate::panel) struct Preferences {
     pub zone: Zone,
     pub page_size: i64,
 }
 
-impl Asked {
+impl ListParams {
     /// Reads `query`. The connection is for finding the user whom a filter names.
     pub fn read<R>(
         list: &List<R>,
         query: &str,
         conn: &mut DbConnection,
-        habits: Habits,
+        preferences: Preferences,
         now: NaiveDateTime,
-    ) -> Result<Asked> {
+    ) -> Result<ListParams> {
         let parameters: BTreeMap<String, String> = form_urlencoded::parse(query.as_bytes())
             .filter(|(name, value)| !value.trim().is_empty() && !name.contains('\0') && !value.contains('\0'))
             .map(|(name, value)| (name.into_owned(), value.trim().to_owned()))
@@ -75,40 +76,36 @@ impl Asked {
             Some(_) => turned,
             None => default.is_none_or(|sort| sort.descending_first),
         };
-        let mut asked = Asked {
+        let mut params = ListParams {
             words: parameters.get("q").cloned().unwrap_or_default(),
             sort: sort.map_or("", |sort| sort.name),
             key,
             descending,
             picked: Vec::new(),
             start: start(&parameters, key),
-            page_size: rows_wanted(&parameters).unwrap_or(habits.page_size),
+            page_size: rows_wanted(&parameters).unwrap_or(preferences.page_size),
             wants_facets: parameters.contains_key("facets"),
             now,
-            zone: habits.zone,
-            parameters,
+            zone: preferences.zone,
+            pairs: parameters,
         };
         for filter in list.filters {
-            if let Some(picked) = asked.pick(filter, conn)? {
-                asked.picked.push(picked);
+            if let Some(picked) = params.pick(filter, conn)? {
+                params.picked.push(picked);
             }
         }
-        Ok(asked)
+        Ok(params)
     }
 
     /// The query for the page that is asked for.
     pub fn query<R>(&self, list: &List<R>) -> ListQuery {
         ListQuery {
-            from: list.from,
-            id: list.id,
-            tests_on: None,
             sort: self.key,
             descending: self.descending,
             conditions: self.conditions(),
-            between: None,
-            among: None,
             start: self.start.clone(),
             page_size: self.page_size,
+            ..ListQuery::all(list.rows.from, list.rows.id)
         }
     }
 
@@ -144,7 +141,7 @@ impl Asked {
     /// The same list with one parameter changed, from its first page on.
     pub fn with(&self, name: &str, value: Option<&str>) -> String {
         let changed = value.map(|value| (name, value));
-        let kept = self.parameters.iter().filter(|(key, _)| {
+        let kept = self.pairs.iter().filter(|(key, _)| {
             key.as_str() != name && !PLACES.contains(&key.as_str()) && !is_part_of(key, name)
         });
         let pairs = kept.map(|(key, value)| (key.as_str(), value.as_str())).chain(changed);
@@ -153,7 +150,7 @@ impl Asked {
 
     /// The same list at another place.
     pub fn at(&self, place: &str, position: Option<&Position>) -> String {
-        let kept = self.parameters.iter().filter(|(key, _)| !PLACES.contains(&key.as_str()));
+        let kept = self.pairs.iter().filter(|(key, _)| !PLACES.contains(&key.as_str()));
         let text = position.map_or_else(|| "1".to_owned(), written);
         let place = (!place.is_empty()).then_some((place, text.as_str()));
         encode(kept.map(|(key, value)| (key.as_str(), value.as_str())).chain(place))
@@ -161,7 +158,7 @@ impl Asked {
 
     /// The whole query string again, to come back to this very page.
     pub fn here(&self) -> String {
-        encode(self.parameters.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+        encode(self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
     /// The words and the filters, for people.
@@ -180,27 +177,29 @@ impl Asked {
             shown,
             condition,
         };
-        if let FilterKind::Days(condition) = filter.kind {
-            return Ok(days(&self.parameters, filter.name, self.zone.date_of(self.now)).map(
-                |(value, shown, from, to)| {
-                    picked(value, shown, condition(self, self.zone.start_of(from), self.zone.start_of(to)))
-                },
-            ));
+        if let FilterKind::Days(clause) = filter.kind {
+            return Ok(days(&self.pairs, filter.name, self.zone.date_of(self.now)).map(|days| {
+                let moments = [days.from, days.to].map(|day| Value::Time(self.zone.start_of(day)));
+                picked(days.value, days.shown, clause.with(self.sort, moments.into()))
+            }));
         }
-        let Some(value) = self.parameters.get(filter.name) else { return Ok(None) };
+        let Some(value) = self.pairs.get(filter.name) else { return Ok(None) };
         Ok(match filter.kind {
             FilterKind::Choice(choices) => choices
                 .iter()
                 .find(|choice| choice.value == value)
-                .map(|choice| picked(value.clone(), choice.label.to_owned(), (choice.condition)(self))),
-            FilterKind::User(condition) => {
+                .map(|choice| picked(value.clone(), choice.label.to_owned(), choice.condition(self))),
+            FilterKind::User(clause) => {
                 let user = find_user(conn, value)?;
                 let shown =
                     user.as_ref().map_or_else(|| format!("{value} (unknown)"), |user| user.username.clone());
                 let id = user.map_or(-1, |user| user.id);
-                Some(picked(value.clone(), shown, condition(id)))
+                Some(picked(value.clone(), shown, clause.with(self.sort, vec![Value::Integer(id)])))
             }
-            FilterKind::Word(condition) => Some(picked(value.clone(), value.clone(), condition(value))),
+            FilterKind::Word(clause) => {
+                let condition = clause.with(self.sort, vec![Value::Text(value.clone())]);
+                Some(picked(value.clone(), value.clone(), condition))
+            }
             FilterKind::Days(_) => None,
         })
     }
