@@ -1,6 +1,6 @@
 //! What administrators do: each verb changes what it is about and writes the history of it in one transaction.
 //!
-//! A verb takes the [`Actor`] who does it, answers refusals as values, and may be sent twice without harm.
+//! A verb takes the [`Actor`](crate::audit::Actor) who does it, answers refusals as values, and may be sent twice without harm.
 
 mod anonymise;
 mod auth_tokens;

@@ -53,7 +53,7 @@ impl Db {
     }
 
     /// Like [`Db::open`], for a command that changes data. If no server runs, the SQLite file first
-    /// gets a new generation (see [`file`]), so that the log of an earlier copy does not match what
+    /// gets a new generation (see [`mod@file`]), so that the log of an earlier copy does not match what
     /// the command writes.
     ///
     /// # Errors

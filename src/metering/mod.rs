@@ -2,8 +2,8 @@
 //!
 //! - [`open_account`]: a new user with its opening balance;
 //! - [`Charge`]: the debit, one guarded statement, with its ledger entry and its chat in the same transaction;
-//! - [`end_hold`], [`sweep`]: how a charge whose chat is pending ends: settled, or refunded;
-//! - [`adjust`]: an administrator's change;
+//! - [`end_hold`], [`sweep()`]: how a charge whose chat is pending ends: settled, or refunded;
+//! - [`adjust()`]: an administrator's change;
 //! - [`Price`]: what a chat costs;
 //! - [`verify`]: the proof that balances equal the ledger.
 //!

@@ -12,6 +12,9 @@ use tokio::sync::Notify;
 
 /// How long a request waits for memory before it is rejected.
 const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(5) };
+/// How long a request waits for other requests of its own user to end. A client that sends one after the other
+/// may be quicker than the end of the one before.
+const OWN_PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 500 });
 /// Only a holder that has held memory for this long can be slow. What it moves is counted in spans of this length.
 const SETTLED: Duration = Duration::from_secs(2);
 /// A holder that has lately moved fewer bytes per second than this is slow, however much it moved before.
@@ -231,7 +234,7 @@ impl MemoryShare {
     /// Takes more bytes. While there are none left it cuts slow connections and waits for a few seconds.
     ///
     /// # Errors
-    /// Not enough was freed in time, or, at once, the user holds too much.
+    /// Not enough was freed in time, or the user holds too much.
     pub async fn grow(&mut self, bytes: u64) -> Result<(), Exhausted> {
         let begun = Instant::now();
         let until = tokio::time::Instant::now() + PATIENCE;
@@ -242,13 +245,19 @@ impl MemoryShare {
             freed.as_mut().enable();
             {
                 let mut state = shared.lock();
-                let wanted = bytes.saturating_add(state.room(*id, bytes, shared.limit)?);
-                if state.used.saturating_add(wanted) <= shared.limit {
-                    state.add(*id, bytes);
-                    return Ok(());
+                match state.room(*id, bytes, shared.limit) {
+                    Ok(room) => {
+                        let wanted = bytes.saturating_add(room);
+                        if state.used.saturating_add(wanted) <= shared.limit {
+                            state.add(*id, bytes);
+                            return Ok(());
+                        }
+                        state.relieve(wanted, shared.limit);
+                    }
+                    Err(exhausted) if begun.elapsed() >= OWN_PATIENCE => return Err(exhausted),
+                    Err(_) => {}
                 }
                 state.wait(*id);
-                state.relieve(wanted, shared.limit);
             }
             if tokio::time::Instant::now() >= until {
                 return Err(Exhausted::Budget);

@@ -18,10 +18,20 @@ const FOCUS: &str = r#"
     return element.id || element.tagName;
 "#;
 
+/// Sets where the next Tab starts: at the top of the page. Browsers differ in where they start after a page was
+/// loaded by the submission of a form.
+const START_AT_THE_TOP: &str = r#"
+    document.body.tabIndex = -1;
+    document.body.focus();
+    document.body.removeAttribute('tabindex');
+    getSelection().collapse(document.body, 0);
+"#;
+
 async fn at_the_users(server: &Server) -> Option<Visitor> {
     let visitor = Visitor::arrive(server.address(), true, Screen::Wide).await?;
     visitor.sign_in(SUPERUSER).await;
     visitor.open("/admin/users/").await;
+    visitor.run(START_AT_THE_TOP, vec![]).await;
     Some(visitor)
 }
 

@@ -135,6 +135,7 @@ async fn filters_of_the_other_lists_show_what_fulfils_them(#[values(On::Sqlite, 
     let hold = app.hold(&bob).await;
     let root = app.superuser("root").await;
     app.sql("UPDATE chats SET state = 'failed', model = 'other' WHERE id = 2");
+    app.damages_its_books();
     let named = app.post("/auth-tokens/", &bob, serde_json::json!({ "name": "script" })).await;
     named.assert_status(201);
     app.sql("UPDATE auth_tokens SET expires_at = '2025-01-01 00:00:00' WHERE name = 'script'");

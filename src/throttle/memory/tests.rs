@@ -112,3 +112,15 @@ async fn one_user_gets_a_quarter_at_most_and_others_find_room() {
     assert_eq!(hold(&budget, 2, 1).await.err(), Some(Exhausted::Budget));
     drop(whole);
 }
+
+#[tokio::test]
+async fn a_user_who_sends_one_request_after_the_other_waits_for_the_end_of_the_one_before() {
+    let budget = MemoryBudget::new(96);
+    let _other = hold(&budget, 2, 1).await.unwrap();
+    let first = hold(&budget, 1, 20).await.unwrap();
+    let (second, ()) = tokio::join!(hold(&budget, 1, 20), async {
+        tokio::task::yield_now().await;
+        drop(first);
+    });
+    assert!(second.is_ok(), "{second:?}");
+}
