@@ -1,5 +1,5 @@
-//! The audit log: who did what to what, when and from where, with each field before and after. The panel
-//! shows it as *History*.
+//! The audit log: who did what to what, when and from where, with each field before and after. The
+//! panel shows it as *History*.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::QueryResult;
@@ -9,31 +9,39 @@ use crate::db::{Db, DbConnection};
 use crate::error::Result;
 use crate::models::{AuditEntry, Change, NewAuditEntry};
 
-/// The note on what was done by a command, by somebody whom the database does not know.
+/// The note on an action by the command line, which does not know the user's name.
 pub(crate) const COMMAND_LINE: &str = "by the command line";
 
-/// Who does it, and from where.
+/// The user who acts, and the address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actor {
-    /// The administrator; `None`: the server itself or the command line.
+    /// The administrator. `None` for the server itself and the command line.
     pub user_id: Option<i64>,
-    /// The address that the request came from; empty without one.
+    /// The client's address. Empty if there is none, as for a command.
     pub address: String,
 }
 
-/// What kind of thing something was done to.
+/// The kind of thing that an action changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ObjectKind {
+    /// A user.
     User,
+    /// An auth token.
     AuthToken,
+    /// A chat.
     Chat,
+    /// A session of the panel.
     Session,
+    /// An action on many rows at once.
     BulkOperation,
+    /// A check of the ledger.
     Verification,
+    /// A model, with its price.
     Model,
 }
 
 impl ObjectKind {
+    /// All kinds, to find one by its stored name.
     pub const ALL: [ObjectKind; 7] = [
         ObjectKind::User,
         ObjectKind::AuthToken,
@@ -44,7 +52,7 @@ impl ObjectKind {
         ObjectKind::Model,
     ];
 
-    /// As it is stored.
+    /// The name, as it is stored.
     pub const fn as_str(self) -> &'static str {
         match self {
             ObjectKind::User => "user",
@@ -61,23 +69,38 @@ impl ObjectKind {
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
+    /// The thing was made.
     Add,
+    /// Some of its fields were changed.
     Change,
+    /// A user's password was set.
     SetPassword,
+    /// A user was deactivated: no credential of theirs is accepted any more.
     Deactivate,
+    /// A deactivated user may act again.
     Reactivate,
+    /// A user's name and texts were removed.
     Anonymise,
+    /// A user's balance was adjusted.
     Adjust,
+    /// A chat was refunded.
     Refund,
+    /// A pending chat was ended, and its hold released.
     Release,
+    /// An auth token was revoked.
     Revoke,
+    /// A session began.
     SignIn,
+    /// A session ended.
     SignOut,
+    /// All of a user's auth tokens and sessions were ended.
     LogOutEverywhere,
+    /// A bulk operation or a verification was started.
     Start,
 }
 
 impl Action {
+    /// All actions, for the filter of the panel's History.
     pub const ALL: [Action; 14] = [
         Action::Add,
         Action::Change,
@@ -95,7 +118,7 @@ impl Action {
         Action::Start,
     ];
 
-    /// As it is stored, and as it is read after the name of who did it.
+    /// The name, as it is stored. It is a past tense that can follow the name of the actor.
     pub const fn as_str(self) -> &'static str {
         match self {
             Action::Add => "added",
@@ -116,14 +139,18 @@ impl Action {
     }
 }
 
-/// What was done to what.
+/// An action, and the thing that it changed.
 pub(crate) struct Event<'a> {
     pub action: Action,
+    /// The kind of the thing.
     pub kind: ObjectKind,
+    /// The id of the thing.
     pub id: i64,
-    /// The user whom it concerns.
+    /// The user whom the action concerns.
     pub user_id: Option<i64>,
+    /// Each changed field, before and after.
     pub changes: &'a [Change],
+    /// The reason that the actor gave, or a note. Empty if there is none.
     pub note: &'a str,
 }
 
@@ -181,7 +208,7 @@ pub(crate) fn time_text(time: Option<NaiveDateTime>) -> String {
     time.map_or_else(|| "never".to_owned(), clock::rfc3339)
 }
 
-/// Deletes the entries that are older than this many days. Returns their number.
+/// Deletes the entries that are older than `days`. Returns their number.
 pub async fn forget(db: &Db, days: u32) -> Result<usize> {
     let before = clock::now() - TimeDelta::days(i64::from(days));
     db.write_in_parts(move |conn, most| Ok(AuditEntry::forget(conn, before, most)?)).await

@@ -1,4 +1,4 @@
-//! Every setting once: flag, variable, default, unit. `tollgate --help` prints this file's texts.
+//! All settings: flag, variable, default, unit. `tollgate --help` prints this file's texts.
 
 mod accounts;
 mod database;
@@ -24,26 +24,35 @@ use crate::responder::{Dummy, Responder};
 /// All settings. They may stand before or after a command.
 #[derive(Args, Clone, Debug)]
 pub struct Config {
+    /// Settings of the HTTP server.
     #[command(flatten)]
     pub listen: Listen,
+    /// Settings of the database.
     #[command(flatten)]
     pub database: Database,
+    /// Settings of balances and prices.
     #[command(flatten)]
     pub metering: Metering,
+    /// Settings of accounts.
     #[command(flatten)]
     pub accounts: Accounts,
+    /// Limits of a user.
     #[command(flatten)]
     pub limits: Limits,
+    /// Settings of what answers messages.
     #[command(flatten)]
     pub answers: Answers,
+    /// Settings of an upstream.
     #[command(flatten)]
     pub upstream: UpstreamArgs,
-    /// What is logged to standard error: a level (error, warn, info, debug, trace), or env_logger's filter syntax
+    /// What is logged to standard error: a level (error, warn, info, debug, trace), or env_logger's
+    /// filter syntax
     #[arg(global = true, long, env = "TOLLGATE_LOG", value_name = "FILTER", default_value = "info",
           value_parser = log_filter)]
     pub log: String,
 }
 
+/// The opening balance and the price of a chat.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Metering")]
 pub struct Metering {
@@ -57,6 +66,7 @@ pub struct Metering {
     pub chat_price: i64,
 }
 
+/// The source of answers.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Answers")]
 pub struct Answers {
@@ -73,6 +83,7 @@ pub struct Answers {
     pub dummy_failures: u8,
 }
 
+/// The sources of answers that can be configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ResponderName {
     /// `Response to <message>`
@@ -82,6 +93,7 @@ pub enum ResponderName {
 }
 
 impl Config {
+    /// Returns the options for opening the database.
     pub fn db_options(&self) -> DbOptions {
         DbOptions {
             url: self.database.database_url.clone(),
@@ -94,8 +106,8 @@ impl Config {
         }
     }
 
-    /// Reading SQLite takes a core, not a wait for another machine: more threads than cores only get in each
-    /// other's way.
+    /// Returns the number of read connections if it is not set. Reading SQLite keeps a core busy,
+    /// so more threads than cores would not help. Reading PostgreSQL mostly waits for the server.
     fn default_read_connections(&self) -> u32 {
         if self.database.database_url.is_postgres() {
             return 8;
@@ -104,14 +116,15 @@ impl Config {
         u32::try_from(cores.max(2)).unwrap_or(2)
     }
 
+    /// Returns the price of a chat, and the limit on concurrent chats.
     pub fn prices(&self) -> Prices {
         Prices { chat: self.metering.chat_price, concurrent_chats: self.limits.concurrent_chats }
     }
 
-    /// What answers messages.
+    /// Makes the configured responder.
     ///
     /// # Errors
-    /// What the settings of an upstream lack.
+    /// A text that says which setting of the upstream is missing or wrong.
     pub fn responder(&self) -> Result<Responder, String> {
         Ok(match self.answers.responder {
             ResponderName::Dummy => Responder::Dummy(Dummy {
@@ -122,7 +135,8 @@ impl Config {
         })
     }
 
-    /// The folder whose file system fills up with an SQLite database.
+    /// Returns the folder of an SQLite database, to watch its free disk space. `None` for
+    /// PostgreSQL.
     pub fn data_folder(&self) -> Option<PathBuf> {
         match &self.database.database_url {
             DatabaseUrl::Sqlite(path) => {
@@ -133,7 +147,7 @@ impl Config {
         }
     }
 
-    /// The origin of `--public-url`, as browsers send it.
+    /// Returns the origin of `--public-url`, as browsers send it.
     pub fn public_origin(&self) -> Option<String> {
         self.listen.public_url.as_ref().map(|url| url.origin().ascii_serialization())
     }
@@ -147,6 +161,7 @@ impl Config {
         self.is_https().then_some(value)
     }
 
+    /// Returns whether clients use https.
     pub fn is_https(&self) -> bool {
         self.listen.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }

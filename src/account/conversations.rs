@@ -7,10 +7,10 @@ use crate::domain::Invalid;
 use crate::error::{Error, Result};
 use crate::models::{Chat, Conversation, Keyset, PAGE_BYTES, Rows};
 
-/// Characters of a title.
+/// The most characters of a title.
 const TITLE_LENGTH: usize = 200;
 
-/// Conversations that a user may have at once.
+/// The most conversations that a user may have at once.
 const MOST: i64 = 1000;
 
 /// The title of a conversation: up to 200 characters on one line.
@@ -18,6 +18,8 @@ const MOST: i64 = 1000;
 pub struct Title(String);
 
 impl Title {
+    /// Parses a title.
+    ///
     /// # Errors
     /// The text is too long, or has control characters.
     pub fn parse(text: &str) -> Result<Title, Invalid> {
@@ -61,6 +63,9 @@ impl CurrentUser {
     }
 
     /// Returns a conversation with a page of its chats, newest first, written by `write`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the user has no such conversation.
     pub async fn conversation<T: Send + 'static>(
         &self,
         db: &Db,

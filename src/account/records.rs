@@ -6,13 +6,18 @@ use crate::error::{Error, Result};
 use crate::models::{Chat, Keyset, LedgerEntry, PAGE_BYTES, Rows, User};
 
 impl CurrentUser {
-    /// Returns the user and what is held, in tokens, read in one statement, so that the two numbers agree.
+    /// Returns the user and the tokens held. One statement reads both, so that the two numbers
+    /// agree.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] if the user no longer exists.
     pub async fn profile(&self, db: &Db) -> Result<(User, i64)> {
         let id = self.user.id;
         db.read(move |conn| Ok(User::find_with_held(conn, id)?)).await?.ok_or(Error::Unauthorized)
     }
 
-    /// Returns a page of the user's chats, written by `write`. Users take turns at reading and writing lists.
+    /// Returns a page of the user's chats, written by `write`. Users take turns at reading and
+    /// writing lists.
     pub async fn chats<T: Send + 'static>(
         &self,
         db: &Db,
@@ -24,6 +29,9 @@ impl CurrentUser {
     }
 
     /// Returns one of the user's chats, written by `write`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if the user has no such chat.
     pub async fn chat<T: Send + 'static>(
         &self,
         db: &Db,

@@ -1,4 +1,5 @@
-//! Who sends a message, and whether it is one. `/chat/` and `/v1/chat/completions` share this.
+//! Identifies the sender of a message before the message is checked. Shared by `/chat/` and
+//! `/v1/chat/completions`.
 
 use actix_web::HttpRequest;
 
@@ -11,7 +12,7 @@ use crate::error::{Error, Result};
 /// header.
 ///
 /// # Errors
-/// There is none. The request counts as a guest's.
+/// [`Error::Unauthorized`] if there is neither. The request then counts as a guest's.
 pub(super) fn auth_token(
     auth: &Auth,
     credentials: Credentials,
@@ -21,7 +22,8 @@ pub(super) fn auth_token(
     credentials.or(in_body).map_err(|_| auth.refuse(None, client_of(http)))
 }
 
-/// A body that has arrived, or an error that may wait until it is known who sends it.
+/// A body that has arrived, or the error of reading it, which is reported only after the auth token
+/// was found to be valid.
 pub(super) struct Arrived<Body>(Result<Body>);
 
 impl<Body> Arrived<Body> {
@@ -40,8 +42,8 @@ impl<Body> Arrived<Body> {
     /// Returns the request that `parse` makes of the body.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] if the auth token is not valid, whatever else is wrong. Otherwise the
-    /// error of reading or parsing the body.
+    /// [`Error::Unauthorized`] if the auth token is not valid, whatever else is wrong. Otherwise
+    /// the error of reading or parsing the body.
     pub async fn admit<Request>(
         self,
         auth: &Auth,

@@ -7,7 +7,9 @@ use crate::error::Result;
 
 /// The answer to a message.
 pub(super) enum Answer {
+    /// The whole answer.
     Whole(Receipt),
+    /// The stream of its parts.
     InParts(Opened),
 }
 

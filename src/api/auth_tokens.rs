@@ -17,17 +17,17 @@ struct Request {
     expires_in_days: Option<i64>,
 }
 
-/// An auth token as its user sees it: never the token itself, which is not stored.
+/// An auth token as its user sees it. The token itself is not stored, so it cannot be shown.
 #[derive(Serialize)]
 struct AuthTokenView {
     id: i64,
-    /// `null`: made by a login.
+    /// `null` if the auth token was made by a login.
     name: Option<String>,
     first_characters: String,
     created_at: String,
     last_used_at: Option<String>,
     expires_at: Option<String>,
-    /// Whether it is the one that this request came with.
+    /// Whether this request was made with it.
     current: bool,
 }
 
@@ -52,12 +52,13 @@ struct List {
 
 #[derive(Serialize)]
 struct Made<'a> {
-    /// Shown this once.
+    /// The token in plain text. No other response has it.
     token: &'a str,
     #[serde(flatten)]
     view: AuthTokenView,
 }
 
+/// `GET /auth-tokens/`: lists the user's live auth tokens.
 pub(super) async fn list(auth: web::Data<Auth>, current: CurrentUser) -> Result<HttpResponse> {
     let stored = auth.auth_tokens(&current).await?;
     let auth_tokens =
@@ -65,6 +66,7 @@ pub(super) async fn list(auth: web::Data<Auth>, current: CurrentUser) -> Result<
     Ok(HttpResponse::Ok().json(List { auth_tokens }))
 }
 
+/// `POST /auth-tokens/`: makes a named auth token.
 pub(super) async fn create(
     auth: web::Data<Auth>,
     current: CurrentUser,
@@ -85,6 +87,7 @@ pub(super) async fn create(
     Ok(HttpResponse::Created().json(Made { token: made.plain.expose(), view }))
 }
 
+/// `DELETE /auth-tokens/{id}/`: revokes an auth token.
 pub(super) async fn revoke(
     auth: web::Data<Auth>,
     current: CurrentUser,

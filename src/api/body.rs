@@ -14,35 +14,39 @@ use crate::error::{Error, Result};
 use crate::http::{BodyReader, HeldBody, MOST_BYTES, declared_length};
 use crate::throttle::MemoryShare;
 
-/// A request body that was read, or why it could not be. It never fails as an extractor: what comes first, the
-/// body's fault or another, is for the handler to say.
+/// A request body, or the error of reading it. Extracting it never fails, so that the handler
+/// decides whether another error comes first.
 pub(super) struct Body(Result<HeldBody>);
 
 impl Body {
-    /// The body as `T`. `Ok(None)`: it is no such JSON.
+    /// Parses the body as JSON. Returns `None` if it is not valid JSON for `T`.
     ///
     /// # Errors
-    /// Those of reading it: too large, too slow, not JSON by its content type.
+    /// The body is too large or too slow, or its content type is not JSON.
     pub(super) fn json<T: DeserializeOwned>(self) -> Result<Option<T>> {
         Ok(parse(&self.0?.bytes))
     }
 
-    /// Takes the memory that the body counts towards the budget, if it is large enough to count.
+    /// Takes the body's share of the memory budget. `None` if the body is too small to count.
     pub(super) fn take_memory(&mut self) -> Option<MemoryShare> {
         self.0.as_mut().ok()?.memory.take()
     }
 
-    /// The body as it came.
+    /// Returns the body unparsed.
+    ///
+    /// # Errors
+    /// The body is too large or too slow, or its content type is not JSON.
     pub(super) fn bytes(self) -> Result<BytesMut> {
         self.0.map(|body| body.bytes)
     }
 }
 
-/// More brackets than this may be deeper than serde_json's bound of 128.
+/// A body with more brackets than this may be nested deeper than serde_json's limit of 128.
 const FEW_BRACKETS: usize = 100;
 
-/// Strict JSON. serde_json skips unknown fields without looking inside their strings, and to any depth, so what it
-/// would not see is looked for first: bad UTF-8, lone surrogates, U+0000, and a bottomless nest.
+/// Parses strict JSON. serde_json skips unknown fields to any depth, without looking inside their
+/// strings. So this first rejects what serde_json would not notice: bad UTF-8, lone surrogates,
+/// U+0000, and nesting that is too deep.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let text = std::str::from_utf8(bytes).ok()?;
     // Requests are objects, but serde would also fill a struct from an array, by position.
@@ -59,7 +63,8 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     serde_json::from_str(text).ok()
 }
 
-/// serde_json bounds the depth to 128, so this recursion is bounded too.
+/// Returns whether any text in the value contains U+0000. serde_json limits the depth to 128, which
+/// also limits this recursion.
 fn holds_nul(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains('\0'),
@@ -86,7 +91,7 @@ impl FromRequest for Body {
     }
 }
 
-/// What the head alone tells.
+/// Checks the content type, the content encoding and the declared length.
 pub(super) fn check_head(request: &HttpRequest, most: usize) -> Result<()> {
     let headers = request.headers();
     let mut types = headers.get_all(header::CONTENT_TYPE);

@@ -1,4 +1,4 @@
-//! `POST /chat/`: what Tollgate is for.
+//! `POST /chat/`: sends a message and returns its answer.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ use crate::client_address::client_of;
 use crate::domain::{Fingerprint, Invalid, Message, TokenDigest};
 use crate::error::{Error, Result};
 
-/// A value of a wrong type must not hide the other fields: the contract has an order of checks.
+/// The fields are of any type, because a value of a wrong type must not hide the other fields: the
+/// contract prescribes the order of the checks.
 #[derive(Default, Deserialize)]
 struct Request {
     message: Option<Value>,
@@ -35,6 +36,7 @@ struct ChatResponse<'a> {
     response: &'a str,
 }
 
+/// `POST /chat/`: charges a message and returns its answer.
 pub(super) async fn create(
     auth: web::Data<Auth>,
     toll: web::Data<Toll>,
@@ -47,7 +49,7 @@ pub(super) async fn create(
     Ok(respond(answer))
 }
 
-/// Returns the request, and whether its answer is wanted part by part.
+/// Returns the request, and whether the client wants the answer part by part.
 async fn admit(
     auth: &Auth,
     credentials: Credentials,
@@ -62,11 +64,11 @@ async fn admit(
     };
     let auth_token = auth_token(auth, credentials, in_body, http)?;
     let body = Arrived::new(body)?;
-    // A rejected message counts, too: it costs the server a look-up, and the client nothing.
+    // A rejected message also counts: it costs the server a look-up, and the client nothing.
     auth.check_message(auth_token, client_of(http)).await?;
     let (mut request, in_parts) = body.admit(auth, auth_token, |body| parse(auth_token, body, http)).await?;
     if let Some(mut memory) = memory {
-        // The message is in memory until it is answered, however fast its client is.
+        // The message stays in memory until it is answered, however fast its client is.
         memory.cut_by(None);
         memory.belong_to(auth.current_user(auth_token).await?.user.id);
         memory.grow(0).await?;
@@ -131,7 +133,7 @@ fn respond(answer: Answer) -> HttpResponse {
     }
 }
 
-/// `delta`, again and again, and then `done` or `error`.
+/// Writes an event: `delta` for each part, and `done` or `error` at the end.
 fn write(what: Event) -> Bytes {
     match what {
         Event::Piece(piece) if piece.text().is_empty() => Bytes::new(),

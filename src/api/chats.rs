@@ -1,4 +1,4 @@
-//! `GET /chats/` and `GET /chats/{id}/`: one's own history.
+//! `GET /chats/` and `GET /chats/{id}/`: the user's own chats.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -17,11 +17,11 @@ pub(super) struct ChatView {
     response: Option<String>,
     model: String,
     state: &'static str,
-    /// Tokens that were taken; what went back stands in the ledger.
+    /// Tokens that were charged. The ledger has what was refunded.
     charged: i64,
     failure: Option<String>,
     conversation_id: Option<i64>,
-    /// What the model counted; `null`: nothing.
+    /// The tokens that the model used. `null` if there are none.
     usage: Option<UsageView>,
     created_at: String,
     finished_at: Option<String>,
@@ -31,7 +31,7 @@ pub(super) struct ChatView {
 struct UsageView {
     prompt_tokens: i64,
     completion_tokens: i64,
-    /// Counted by this server, since the model did not say.
+    /// Whether this server estimated them, because the model did not report any.
     estimated: bool,
 }
 
@@ -61,6 +61,7 @@ impl From<Chat> for ChatView {
     }
 }
 
+/// `GET /chats/`: lists the user's chats, newest first.
 pub(super) async fn list(
     auth: web::Data<Auth>,
     current: CurrentUser,
@@ -72,6 +73,7 @@ pub(super) async fn list(
     page::answer(&auth, &current, current.chats(&auth.db, page, write).await?)
 }
 
+/// `GET /chats/{id}/`: returns one of the user's chats.
 pub(super) async fn show(
     auth: web::Data<Auth>,
     current: CurrentUser,

@@ -1,5 +1,5 @@
-//! `GET` and `POST /conversations/`; `GET`, `PATCH` and `DELETE /conversations/{id}/`. A message belongs to one by the
-//! `conversation_id` of `POST /chat/`.
+//! `GET` and `POST /conversations/`; `GET`, `PATCH` and `DELETE /conversations/{id}/`.
+//! `POST /chat/` adds a message to a conversation by its `conversation_id`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,7 @@ impl From<Conversation> for ConversationView {
     }
 }
 
+/// `POST /conversations/`: starts a conversation.
 pub(super) async fn create(
     auth: web::Data<Auth>,
     credentials: Credentials,
@@ -41,7 +42,7 @@ pub(super) async fn create(
     http: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse> {
-    // It writes as much as a message does, and costs nothing.
+    // It writes as much as a message does, and costs nothing, so it counts as one.
     auth.check_message(credentials.or(|| None)?, client_of(&http)).await?;
     // A conversation needs no title, so it needs no body.
     let bytes = body.bytes()?;
@@ -51,6 +52,7 @@ pub(super) async fn create(
     Ok(HttpResponse::Created().json(ConversationView::from(made)))
 }
 
+/// `GET /conversations/`: lists the user's conversations.
 pub(super) async fn list(
     auth: web::Data<Auth>,
     current: CurrentUser,
@@ -63,6 +65,7 @@ pub(super) async fn list(
     page::answer(&auth, &current, current.conversations(&auth.db, page, write).await?)
 }
 
+/// `GET /conversations/{id}/`: returns a conversation with a page of its chats.
 pub(super) async fn show(
     auth: web::Data<Auth>,
     current: CurrentUser,
@@ -78,6 +81,7 @@ pub(super) async fn show(
     page::answer(&auth, &current, current.conversation(&auth.db, super::id(&path)?, page, write).await?)
 }
 
+/// `PATCH /conversations/{id}/`: renames a conversation.
 pub(super) async fn rename(
     auth: web::Data<Auth>,
     current: CurrentUser,
@@ -90,6 +94,7 @@ pub(super) async fn rename(
     Ok(HttpResponse::Ok().json(ConversationView::from(renamed)))
 }
 
+/// `DELETE /conversations/{id}/`: deletes a conversation, but not its chats.
 pub(super) async fn delete(
     auth: web::Data<Auth>,
     current: CurrentUser,

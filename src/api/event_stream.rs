@@ -1,4 +1,4 @@
-//! Server-sent events (HTML Living Standard, 9.2), for answers that come part by part.
+//! Server-sent events (HTML Living Standard, section 9.2), for answers that are sent part by part.
 
 use std::time::Duration;
 
@@ -12,21 +12,24 @@ use tokio::time::{Instant, timeout_at};
 use crate::chat::{ChatRequest, ChatStream, Event, Toll};
 use crate::error::{Error, Result};
 
-/// How long the first part is waited for before the head is sent: what fails until then is told by a status.
+/// How long the first part is waited for before the head is sent. A failure within this time is
+/// reported by the status.
 const HEAD_WAITS: Duration = Duration::from_secs(5);
 
-/// After so much silence a comment shows that the connection lives. Upstreams may take minutes until they begin.
+/// The longest silence before a comment is sent, which shows that the connection is alive.
+/// Upstreams may take minutes to begin.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 
 const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
 
-/// A stream whose beginning was waited for.
+/// A stream, after the wait for its first event.
 pub(super) struct Opened {
+    /// The rest of the stream, and what is known at its beginning.
     pub stream: ChatStream,
     first: Option<Event>,
 }
 
-/// Charges and waits for the beginning of the answer, for a while.
+/// Charges the message and waits up to [`HEAD_WAITS`] for the answer to begin.
 pub(super) async fn open(toll: &Toll, request: ChatRequest) -> Result<Opened> {
     let mut stream = toll.stream(request).await?;
     let first = match tokio::time::timeout(HEAD_WAITS, stream.next()).await {
@@ -37,7 +40,8 @@ pub(super) async fn open(toll: &Toll, request: ChatRequest) -> Result<Opened> {
     Ok(Opened { stream, first })
 }
 
-/// The answer as a stream of events, each as `writer` writes it. Its dropping, when the client leaves, drops the [`ChatStream`].
+/// Responds with the answer as a stream of events, each written by `writer`. When the client
+/// disconnects, actix drops the response, and with it the [`ChatStream`].
 pub(super) fn respond(
     mut response: HttpResponseBuilder,
     opened: Opened,
@@ -45,7 +49,7 @@ pub(super) fn respond(
 ) -> HttpResponse {
     response
         .insert_header((header::CONTENT_TYPE, "text/event-stream; charset=utf-8"))
-        // Proxies of the nginx kind would keep the parts together.
+        // Otherwise nginx and similar proxies would buffer the parts.
         .insert_header(("X-Accel-Buffering", "no"));
     let body = Body { stream: opened.stream, first: opened.first, has_ended: false };
     response.streaming(stream::unfold((body, writer), |(mut body, mut writer)| async move {
@@ -54,17 +58,18 @@ pub(super) fn respond(
     }))
 }
 
-/// A stream on its way to the client.
+/// The body of a response that is being streamed.
 struct Body {
     stream: ChatStream,
     first: Option<Event>,
-    /// The client was told how it ended.
+    /// Whether the client has received the last event, `Done` or `Failed`.
     has_ended: bool,
 }
 
 impl Body {
-    /// What is sent next; `None` after the end. Events that come to nothing are left out, but not for longer than a
-    /// connection may be silent.
+    /// Returns the next bytes to send; `None` after the end. Events for which `writer` writes
+    /// nothing are skipped. A keep-alive comment is sent if there is nothing else to send for
+    /// [`KEEP_ALIVE_EVERY`].
     async fn next(&mut self, writer: &mut impl FnMut(Event) -> Bytes) -> Option<Result<Bytes, Error>> {
         let silent_until = Instant::now() + KEEP_ALIVE_EVERY;
         loop {
@@ -76,7 +81,8 @@ impl Body {
                     Err(_) => return Some(Ok(Bytes::from_static(KEEP_ALIVE))),
                 },
             };
-            // An end without a word must not look like a good one: an error here cuts the connection.
+            // A stream that ends without `Done` or `Failed` must not look complete, so an error
+            // here aborts the connection.
             let cut = || Error::Internal("a stream ended without saying how".to_owned());
             let Some(event) = event else { return Some(Err(cut())) };
             self.has_ended = matches!(event, Event::Done(_) | Event::Failed(_));
@@ -88,7 +94,7 @@ impl Body {
     }
 }
 
-/// One event, with its name if it has one.
+/// Writes one event, with its name if it has one.
 pub(super) fn event(name: Option<&str>, data: &impl Serialize) -> Bytes {
     let data = serde_json::to_string(data).unwrap_or_default();
     match name {

@@ -1,4 +1,4 @@
-//! `GET /healthz` (the process is alive) and `GET /readyz` (it can serve: send requests here).
+//! `GET /healthz` (the process is alive) and `GET /readyz` (the node can serve requests).
 
 use std::time::Duration;
 
@@ -16,18 +16,19 @@ use crate::http::Readiness;
 use crate::models::User;
 use crate::responder::Health;
 
+/// `GET /healthz`: responds as long as the process is alive.
 pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "alive" }))
 }
 
 /// Time limit for the trial read.
 const IN_TIME: Duration = Duration::from_millis(1500);
-/// How long all of it may take.
+/// Time limit for the whole check.
 const ALL_IN_TIME: Duration = Duration::from_millis(1900);
 
-/// Whether this node can read and write now, within 2 s. A 503 has one fixed word for the reason. Only
-/// administrators see that an upstream does not answer, and only in the body: other nodes have the same
-/// upstream, so sending requests to them would not help.
+/// Checks whether this node can read and write now, within 2 s. A 503 has one fixed word as its
+/// reason. Only administrators see that an upstream does not answer, and only in the body: other
+/// nodes have the same upstream, so sending requests to them would not help.
 pub(super) async fn ready(
     request: HttpRequest,
     readiness: web::Data<Readiness>,
@@ -56,7 +57,8 @@ pub(super) async fn ready(
     Ok(HttpResponse::Ok().json(body))
 }
 
-/// Whether the request carries the auth token of an administrator. Nobody looks where the address has sent too many bad ones.
+/// Returns whether the request has the auth token of an administrator. Tokens are not looked up for
+/// an address that has sent too many bad ones.
 async fn is_administrator(auth: &Auth, request: &HttpRequest) -> bool {
     let Credentials::Token(digest) = Credentials::of(request) else { return false };
     let from = client_of(request);
@@ -66,7 +68,7 @@ async fn is_administrator(auth: &Auth, request: &HttpRequest) -> bool {
     match auth.current_user(digest).await {
         Ok(current) => current.user.is_staff || current.user.is_superuser,
         Err(Error::Unauthorized) => {
-            // Counts it.
+            // Counts the bad token against the address.
             auth.refuse(Some(digest), from);
             false
         }

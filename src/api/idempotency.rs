@@ -5,7 +5,10 @@ use actix_web::HttpRequest;
 use crate::domain::{IdempotencyKey, Invalid};
 use crate::error::{Error, Result};
 
-/// The key of a request, if it has one.
+/// Returns the key of the request, if it has one.
+///
+/// # Errors
+/// [`Error::Invalid`] if the header is malformed or appears twice.
 pub(super) fn key_of(http: &HttpRequest) -> Result<Option<IdempotencyKey>> {
     let invalid = || {
         Error::Invalid(Invalid::new("Idempotency-Key", "give it once, as 1 to 255 visible ASCII characters"))

@@ -1,5 +1,6 @@
-//! Large bodies, under `/v1`, where a whole conversation is sent each time, perhaps with pictures: read only for whom an
-//! auth token speaks, and parsed a few at a time, so that they cannot fill the memory.
+//! Large request bodies, under `/v1`, where clients send a whole conversation each time, perhaps
+//! with pictures. They are read only after the auth token was found to be valid, and parsed a few
+//! at a time, so that they cannot fill the memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,21 +16,22 @@ use crate::error::{Error, Result};
 use crate::http::{BodyReader, FREE_BYTES, MOST_BYTES, declared_length};
 use crate::throttle::{Bounds, FairSemaphore, MemoryShare};
 
-/// The longest body.
+/// The longest body, in bytes.
 const MOST_BYTES_OF_V1: usize = 8 * 1024 * 1024;
 
-/// The number of bodies above the usual limit that may be parsed at once. One user gets at most half of the
-/// places.
+/// The number of bodies above the usual limit that may be parsed at once. One user gets at most
+/// half of the places.
 const AT_ONCE: usize = 8;
 
-/// The number of large bodies that may wait for a place: of all users, and of one.
+/// The number of large bodies of all users that may wait for a place.
 const WAITING: usize = 256;
+/// The number of large bodies of one user that may wait for a place.
 const WAITING_PER_USER: usize = 32;
 
-/// How long one waits for a place.
+/// How long a body waits for a place.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Objects, lists and elements of a body.
+/// The most objects, lists and elements that a body may have.
 const MOST_VALUES: usize = 20_000;
 
 /// The places for large bodies, shared fairly among users.
@@ -51,11 +53,12 @@ impl Default for LargeBodies {
 pub(super) struct Large<T> {
     /// `None` if the body is not JSON of the expected form.
     pub json: Option<T>,
+    /// The share. `None` if the body is too small to count.
     pub memory: Option<Arc<MemoryShare>>,
 }
 
-/// Whether a body may be so large that its memory counts, by what its head says. One in chunks may become as large as it
-/// likes.
+/// Returns whether a body may be so large that its memory counts. A chunked body declares no
+/// length, so it may be.
 pub(super) fn may_be_large(request: &HttpRequest) -> bool {
     declared_length(request).is_none_or(|length| length > FREE_BYTES)
 }
@@ -63,7 +66,8 @@ pub(super) fn may_be_large(request: &HttpRequest) -> bool {
 /// Reads and parses the body of a request. If `user_id` is `None`, the body must not be large.
 ///
 /// # Errors
-/// The body is too large or too slow, there is no place or memory for it, or its content type is not JSON.
+/// The body is too large or too slow, there is no place or memory for it, or its content type is
+/// not JSON.
 pub(super) async fn json<T>(
     request: &HttpRequest,
     payload: web::Payload,
@@ -75,7 +79,8 @@ where
 {
     let most = if user_id.is_some() { MOST_BYTES_OF_V1 } else { MOST_BYTES };
     check_head(request, most)?;
-    // There will be two copies: first its text and its values, then the values and the request to the upstream.
+    // There will be two copies: first its text and its values, then the values and the request to
+    // the upstream.
     let reader = BodyReader::new(request, most).of(user_id).copies(2);
     let body = reader.read(&mut payload.into_inner()).await?;
     let (bytes, mut memory) = (body.bytes, body.memory);
@@ -83,7 +88,7 @@ where
         // The body has arrived, so its client can no longer be too slow.
         memory.cut_by(None);
     }
-    // Only now, as a place must not be held for as long as a client likes to send.
+    // A place is taken only now. Otherwise a slow client could hold it for as long as it sends.
     let _place = match user_id {
         Some(user_id) if bytes.len() > MOST_BYTES => {
             match timeout(PATIENCE, places.0.acquire(user_id)).await {
@@ -96,7 +101,7 @@ where
     let json = if bytes.len() <= MOST_BYTES {
         understand(&bytes)
     } else {
-        // It takes tens of milliseconds, which others must not wait for.
+        // Parsing takes tens of milliseconds, which other requests must not wait for.
         let understood = web::block(move || understand(&bytes)).await;
         understood.map_err(|error| Error::Unavailable(error.to_string()))?
     };

@@ -1,4 +1,4 @@
-//! `GET /ledger/`: one's own statement, with the running balance.
+//! `GET /ledger/`: the user's own statement, with the running balance.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use crate::clock::rfc3339;
 use crate::error::Result;
 use crate::models::{EntryKind, LedgerEntry};
 
-/// A ledger entry as its user sees it: who the administrator was is not shown, only that there was one.
+/// A ledger entry as its user sees it. It shows that an administrator made it, but not which one.
 #[derive(Serialize)]
 struct EntryView {
     id: i64,
@@ -38,6 +38,7 @@ impl From<LedgerEntry> for EntryView {
     }
 }
 
+/// `GET /ledger/`: lists the user's ledger entries, newest first.
 pub(super) async fn list(
     auth: web::Data<Auth>,
     current: CurrentUser,

@@ -11,7 +11,8 @@ use crate::domain::RequestId;
 use crate::error::Result;
 use crate::http::ClientAddress;
 
-/// A value of a wrong type is told apart from an unreadable body: the contract has a text for each field.
+/// The fields are of any type, so that a value of a wrong type does not make the whole body
+/// unreadable: the contract has a text for each field.
 #[derive(Default, Deserialize)]
 struct Request {
     username: Option<Value>,
@@ -24,6 +25,7 @@ struct Answer<'a> {
     token: &'a str,
 }
 
+/// `POST /login/`: checks a password and returns a new auth token.
 pub(super) async fn create(
     auth: web::Data<Auth>,
     from: ClientAddress,

@@ -16,7 +16,7 @@ struct Request {
     everywhere: bool,
 }
 
-/// An empty body means this auth token alone.
+/// Logs out. An empty body means: only the auth token of this request.
 pub(super) async fn create(
     auth: web::Data<Auth>,
     current: CurrentUser,

@@ -1,4 +1,4 @@
-//! `GET /me/`: who the auth token belongs to, with the balance and what is held of it.
+//! `GET /me/`: the user to whom the auth token belongs, with the balance and the tokens held.
 
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
@@ -11,14 +11,15 @@ use crate::error::Result;
 struct Me<'a> {
     id: i64,
     username: &'a str,
-    /// The balance: what can be spent now.
+    /// The balance: the tokens that can be spent now.
     tokens: i64,
-    /// Already taken off the balance for chats that are not answered yet.
+    /// The tokens that were taken off the balance for chats that are not answered yet.
     held: i64,
     date_joined: String,
     last_login: Option<String>,
 }
 
+/// `GET /me/`: returns the user.
 pub(super) async fn show(auth: web::Data<Auth>, current: CurrentUser) -> Result<HttpResponse> {
     let (user, held) = current.profile(&auth.db).await?;
     Ok(HttpResponse::Ok().json(Me {

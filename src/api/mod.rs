@@ -1,4 +1,4 @@
-//! The JSON API: one file a resource, and here the table of routes, in the order in which a client meets them.
+//! The JSON API: one file per resource, and here the table of routes.
 //!
 //! Every path is served with and without its trailing slash. Another method gets 405 with `Allow`.
 
@@ -32,7 +32,7 @@ pub use large_body::LargeBodies;
 use crate::error::{Error, Result};
 use crate::http::{Routes, delete, get, patch, post, resource};
 
-/// The table of routes. The busiest stands first, since they are tried in turn.
+/// The table of routes. The busiest come first, because actix tries them in order.
 pub const ROUTES: Routes = &[
     ("/chat", &[post(|r| r.to(chat::create))]),
     ("/tokens", &[get(|r| r.to(balance::tokens))]),
@@ -42,7 +42,7 @@ pub const ROUTES: Routes = &[
     ("/logout", &[post(|r| r.to(log_out::create))]),
     ("/v1/chat/completions", &[post(|r| r.to(v1::completions::create))]),
     ("/v1/models", &[get(|r| r.to(v1::models::list))]),
-    // Names of models may have slashes in them.
+    // Names of models may contain slashes.
     ("/v1/models/{id:.+}", &[get(|r| r.to(v1::models::show))]),
     ("/conversations", &[get(|r| r.to(conversations::list)), post(|r| r.to(conversations::create))]),
     (
@@ -64,13 +64,14 @@ pub const ROUTES: Routes = &[
     ("/readyz", &[get(|r| r.to(health::ready))]),
 ];
 
+/// Adds the routes to the application.
 pub fn routes(config: &mut ServiceConfig) {
     for (path, methods) in ROUTES {
         config.service(resource::<Error>(path, methods));
     }
 }
 
-/// The id in a path; a path without a number names nothing.
+/// Parses the id in a path. A path without a number gets 404, like an id that does not exist.
 fn id(path: &web::Path<String>) -> Result<i64> {
     path.parse().map_err(|_| Error::NotFound)
 }

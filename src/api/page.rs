@@ -1,4 +1,4 @@
-//! Keyset pages: `?limit=&before=`, newest first.
+//! Pages of lists by key: `?limit=&before=`, newest first.
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
@@ -8,12 +8,13 @@ use crate::domain::Invalid;
 use crate::error::{Error, Result};
 use crate::models::{Keyset, PAGE_BYTES, Rows};
 
-/// Rows of a page where the request does not say.
+/// Rows of a page if the request does not say.
 const DEFAULT_LIMIT: i64 = 50;
-/// Rows of a page at most.
+/// The most rows that a page may have.
 const MOST: i64 = 200;
 
-/// The query of a list, as text: a wrong number is told in the contract's shape.
+/// The query of a list. The values are texts, so that a wrong number gets the error that the
+/// contract prescribes.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct PageQuery {
     limit: Option<String>,
@@ -44,7 +45,8 @@ impl PageQuery {
     }
 }
 
-/// A page of a list in JSON: at most about [`PAGE_BYTES`], whatever `limit` says, and at least one row.
+/// A page of a list in JSON: at most about [`PAGE_BYTES`], whatever `limit` says, and at least one
+/// row.
 #[derive(Clone, Debug)]
 pub(super) struct List {
     /// The JSON before the rows; see [`head`].
@@ -53,12 +55,13 @@ pub(super) struct List {
     pub name: &'static str,
     /// The path of the next page.
     pub path: String,
+    /// The page that was asked for.
     pub page: Keyset,
 }
 
 impl List {
-    /// Writes the rows, each in the form of `View`, and the link to the next page if there may be one. It
-    /// runs on the thread that reads the rows, so that no other request waits for it.
+    /// Writes the rows, each in the form of `View`, and the link to the next page if there may be
+    /// one. It runs on the thread that reads the rows, so that no other request waits for it.
     ///
     /// # Errors
     /// [`Error::Internal`], by a defect.

@@ -17,6 +17,7 @@ struct Request {
     new_password: Option<String>,
 }
 
+/// `POST /password/`: changes the user's password.
 pub(super) async fn change(
     auth: web::Data<Auth>,
     current: CurrentUser,

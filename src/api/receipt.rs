@@ -1,4 +1,4 @@
-//! What an answered chat cost, in the headers of its answer.
+//! The headers of an answer that say what the chat cost.
 
 use actix_web::HttpResponseBuilder;
 
@@ -10,7 +10,8 @@ pub(super) fn add_receipt(response: &mut HttpResponseBuilder, receipt: &Receipt)
     add(response, [receipt.charged, receipt.remaining, receipt.chat_id], receipt.replayed, receipt.state);
 }
 
-/// The same for a stream, as far as it is known when it begins: what a price by usage gives back stands in the end.
+/// Adds the same headers to a stream. They have what is known at its beginning; with a price by
+/// usage, the last event says what was refunded.
 pub(super) fn add_start(response: &mut HttpResponseBuilder, started: &Started) {
     add(response, [started.charged, started.remaining, started.chat_id], started.replayed, started.state);
 }
@@ -29,8 +30,8 @@ fn add(
         response.insert_header(("Idempotency-Replayed", "true"));
     }
     if state != ChatState::Complete {
-        // The first client disconnected, or the time limit expired. Only what had arrived until then is
-        // available.
+        // The first client disconnected, or the time limit expired. Only what had arrived until
+        // then is available.
         response.insert_header(("X-Chat-State", state.as_str()));
     }
 }

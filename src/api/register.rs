@@ -11,13 +11,14 @@ use crate::domain::RequestId;
 use crate::error::Result;
 use crate::http::ClientAddress;
 
-/// A value of a wrong type is that field's fault, which an error may name, and not the whole body's.
+/// The fields are of any type, so that an error about a value of a wrong type can name its field.
 #[derive(Default, Deserialize)]
 struct Request {
     username: Option<Value>,
     password: Option<Value>,
 }
 
+/// `POST /register/`: makes a user.
 pub(super) async fn create(
     auth: web::Data<Auth>,
     from: ClientAddress,

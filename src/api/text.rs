@@ -1,13 +1,13 @@
-//! A name or a password in a JSON body.
+//! Names and passwords in JSON bodies.
 
 use serde_json::Value;
 
-/// The number of bytes kept of a name or a password: more than either may have, so that one that is too long
-/// is still rejected.
+/// The number of bytes kept of a name or a password. It is more than either may have, so one that
+/// is too long is still rejected.
 const MOST_BYTES: usize = 2048;
 
-/// Returns the text, cut to 2 KiB so that a waiting request holds no more than that. `None` if the value is
-/// not a text.
+/// Returns the text, cut to 2 KiB so that a waiting request holds no more than that. `None` if the
+/// value is not a text.
 pub(super) fn short(value: Option<Value>) -> Option<String> {
     let Some(Value::String(text)) = value else { return None };
     Some(text[..text.floor_char_boundary(MOST_BYTES)].to_owned())

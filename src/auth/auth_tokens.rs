@@ -1,4 +1,4 @@
-//! Auth tokens that a user makes on purpose, with a name.
+//! Named auth tokens: making, listing and revoking them.
 
 use std::net::IpAddr;
 
@@ -12,26 +12,26 @@ use crate::domain::{Invalid, PlainToken};
 use crate::error::{Error, Result};
 use crate::models::{AuthToken, Change, NewAuthToken, User};
 
-/// Named auth tokens that a user may have alive at once.
+/// The most named auth tokens that a user may have at once.
 const NAMED_TOKENS: i64 = 100;
-/// The number of ended auth tokens kept for each user. Only the latest are kept, so that making and ending
-/// auth tokens does not fill the disk.
+/// The number of ended auth tokens kept for each user. Only the latest are kept, so that making and
+/// ending auth tokens does not fill the disk.
 pub(super) const ENDED_TOKENS: i64 = 100;
-/// Characters of a name.
+/// The most characters of a name.
 const NAME_LENGTH: usize = 100;
-/// The longest life that can be asked for, in days; without one it lives for ever.
+/// The longest lifetime that can be asked for, in days. Without one, an auth token lives for ever.
 const LONGEST_LIFE_DAYS: i64 = 36_500;
 
-/// How long an auth token that ended is kept, for those who ask what it was.
+/// How long an ended auth token is kept, so that its user can still see it.
 const KEEP_ENDED: TimeDelta = TimeDelta::days(30);
 
-/// Extra time that an auth token may go unused beyond the setting, because recent uses may not be written
-/// yet.
+/// Extra time that an auth token may go unused beyond the setting, because recent uses may not be
+/// written yet.
 const IDLE_GRACE: TimeDelta = TimeDelta::minutes(5);
 /// The number of ids that one query for idle auth tokens covers.
 const IDLE_RANGE: i64 = 2_000;
 
-/// A named auth token to be made.
+/// A request for a named auth token.
 #[derive(Clone, Debug)]
 pub struct AuthTokenRequest {
     name: String,
@@ -39,6 +39,10 @@ pub struct AuthTokenRequest {
 }
 
 impl AuthTokenRequest {
+    /// Parses a name of 1 to 100 characters, and a lifetime in days.
+    ///
+    /// # Errors
+    /// [`Invalid`], naming the field.
     pub fn parse(name: Option<&str>, expires_in_days: Option<i64>) -> Result<AuthTokenRequest, Invalid> {
         let name = name.map(str::trim).unwrap_or_default();
         if name.is_empty() || name.chars().count() > NAME_LENGTH || name.chars().any(char::is_control) {
@@ -53,16 +57,21 @@ impl AuthTokenRequest {
     }
 }
 
-/// An auth token that was just made: the only time that its plain text is known.
+/// A new auth token. Its plain text is known only now.
 #[derive(Debug)]
 pub struct MadeAuthToken {
+    /// The row, which has only the digest.
     pub stored: AuthToken,
+    /// The plain text, for the user.
     pub plain: PlainToken,
 }
 
 impl Auth {
-    /// Makes an auth token for the user who asks. For a member of the staff, the history records it, because
-    /// the account has rights.
+    /// Makes an auth token for the user who asks. For a member of the staff, the audit log records
+    /// it, because the account has rights.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the user has as many as are allowed.
     pub async fn make_own_auth_token(
         &self,
         current: &CurrentUser,
@@ -111,13 +120,13 @@ impl Auth {
         }
     }
 
-    /// The user's live auth tokens, newest first.
+    /// Returns the user's live auth tokens, newest first.
     pub async fn auth_tokens(&self, current: &CurrentUser) -> Result<Vec<AuthToken>> {
         let (user_id, now): (i64, NaiveDateTime) = (current.user.id, clock::now());
         self.db.read(move |conn| Ok(AuthToken::live_of(conn, user_id, now)?)).await
     }
 
-    /// Revokes an auth token of the user who asks. The history records it as in
+    /// Revokes an auth token of the user who asks. The audit log records it as in
     /// [`Auth::make_own_auth_token`].
     ///
     /// # Errors
@@ -128,11 +137,11 @@ impl Auth {
         if revoked { Ok(()) } else { Err(Error::NotFound) }
     }
 
-    /// Revokes the auth tokens made by logins that went unused for longer than the setting allows. Returns
-    /// their number.
+    /// Revokes the auth tokens made by logins that went unused for longer than the setting allows.
+    /// Returns their number.
     ///
-    /// Uses are written once a minute, so an auth token gets [`IDLE_GRACE`] more. The job reads ranges of
-    /// ids, and each write touches only a few rows, so chats never wait for it.
+    /// Uses are written once a minute, so an auth token gets five minutes more. The job reads
+    /// ranges of ids, and each write touches only a few rows, so chats never wait for it.
     pub async fn end_idle_auth_tokens(&self) -> Result<usize> {
         let Some(idle) = self.rules.auth_token_idle else { return Ok(0) };
         let now = clock::now();
@@ -166,8 +175,8 @@ fn record_made(conn: &mut DbConnection, actor: &Actor, made: &AuthToken) -> Resu
     Ok(actor.record(conn, &event, made.created_at)?)
 }
 
-/// Revokes an auth token of a user, and records it if there is an actor. Returns `false` if it had already
-/// ended or does not exist.
+/// Revokes an auth token of a user, and records it if there is an actor. Returns `false` if it had
+/// already ended or does not exist.
 pub async fn revoke_auth_token(db: &Db, actor: Option<Actor>, user_id: i64, id: i64) -> Result<bool> {
     let now = clock::now();
     let job = move |conn: &mut DbConnection| match &actor {
@@ -177,8 +186,8 @@ pub async fn revoke_auth_token(db: &Db, actor: Option<Actor>, user_id: i64, id: 
     db.write(Scope::user(user_id), job).await
 }
 
-/// Revokes an auth token of a user and records it, in the caller's transaction. Returns `false` if it had
-/// already ended or does not exist. A second run with the same `now` changes nothing.
+/// Revokes an auth token of a user and records it, in the caller's transaction. Returns `false` if
+/// it had already ended or does not exist. A second run with the same `now` changes nothing.
 pub(crate) fn revoke_and_record(
     conn: &mut DbConnection,
     actor: &Actor,
@@ -200,14 +209,16 @@ pub(crate) fn revoke_and_record(
     Ok(true)
 }
 
-/// Returns the actor to record in the history when users change their own auth tokens. `None` for a user
-/// without rights: the auth token's own row says enough, and such users could fill the history for nothing.
+/// Returns the actor to record in the audit log when users change their own auth tokens. `None` for
+/// a user without rights: the auth token's own row says enough, and such users could fill the log
+/// at no cost.
 fn recorded_actor(user: &User, from: IpAddr) -> Option<Actor> {
     let has_rights = user.is_staff || user.is_superuser;
     has_rights.then(|| Actor { user_id: Some(user.id), address: from.to_string() })
 }
 
-/// Deletes the auth tokens that were revoked or expired more than 30 days ago; answers how many.
+/// Deletes the auth tokens that were revoked or expired more than 30 days ago. Returns their
+/// number.
 pub async fn forget_auth_tokens(db: &Db) -> Result<usize> {
     db.write_in_parts(|conn, most| Ok(AuthToken::forget(conn, clock::now() - KEEP_ENDED, most)?)).await
 }

@@ -1,4 +1,4 @@
-//! Who sends a request: the credentials it carries, and the user they belong to.
+//! Identifies the sender of a request: the credentials that it has, and their user.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -16,17 +16,19 @@ use crate::error::{Error, Result};
 use crate::models::{AuthToken, User};
 use crate::throttle::Kind;
 
-/// What the `Authorization` header holds.
+/// The content of the `Authorization` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// There is no header.
     Absent,
-    /// There is one, or more than one, that holds no auth token.
+    /// The header is malformed or appears twice.
     Unreadable,
+    /// The digest of the auth token in the header.
     Token(TokenDigest),
 }
 
 impl Credentials {
+    /// Reads the header of a request.
     pub fn of(request: &HttpRequest) -> Credentials {
         let mut values = request.headers().get_all(header::AUTHORIZATION);
         let Some(value) = values.next() else { return Credentials::Absent };
@@ -37,7 +39,10 @@ impl Credentials {
         digest.map_or(Credentials::Unreadable, Credentials::Token)
     }
 
-    /// The auth token of the header, or what `otherwise` has where there is no header.
+    /// Returns the auth token of the header. If there is no header, returns what `otherwise` finds.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] if there is no auth token, or the header is malformed.
     pub fn or(self, otherwise: impl FnOnce() -> Option<TokenDigest>) -> Result<TokenDigest> {
         match self {
             Credentials::Token(digest) => Ok(digest),
@@ -56,10 +61,13 @@ impl FromRequest for Credentials {
     }
 }
 
-/// The active user whose auth token the request carries. A handler that takes it cannot be reached without.
+/// The active user whose auth token the request has. As an extractor it rejects requests without a
+/// valid auth token.
 #[derive(Clone, Debug)]
 pub struct CurrentUser {
+    /// The user, as stored.
     pub user: User,
+    /// The auth token of the request.
     pub auth_token: AuthToken,
 }
 
@@ -95,8 +103,11 @@ impl Auth {
         }
     }
 
-    /// The user of a live auth token, read from the database each time: a token that was revoked a moment ago, on
-    /// whichever node, is refused.
+    /// Returns the user of a live auth token. It is read from the database each time, so that an
+    /// auth token that was just revoked, on any node, is rejected.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] if there is no such user.
     pub async fn current_user(&self, digest: TokenDigest) -> Result<CurrentUser> {
         let now = clock::now();
         let found = self.db.read(move |conn| Ok(User::find_by_auth_token(conn, digest, now)?)).await?;
@@ -105,7 +116,8 @@ impl Auth {
         Ok(CurrentUser { user, auth_token })
     }
 
-    /// Notes that an auth token was used where the user was not read: the charge finds its payer by itself.
+    /// Records that an auth token was used. For requests that do not call [`Auth::current_user`],
+    /// because the charge finds the payer itself.
     pub fn used(&self, digest: TokenDigest) {
         self.last_uses.record(digest, clock::now());
     }

@@ -1,4 +1,5 @@
-//! The first superuser, made in the browser by who can read the server's output: a link with a key that works once.
+//! The first superuser, made in the browser. The server prints a link with a key that works once,
+//! so only those who can read its output can open it.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -20,26 +21,35 @@ use crate::throttle::Lane;
 /// The first superuser, as entered in the form.
 #[derive(Clone, Copy)]
 pub struct FirstSuperuser<'a> {
+    /// The client's address.
     pub from: IpAddr,
+    /// The id of the request, for the log.
     pub request: RequestId,
+    /// The browser's name, for the list of sessions.
     pub user_agent: &'a str,
+    /// The username, as entered.
     pub username: &'a str,
+    /// The password, as entered.
     pub password: &'a str,
 }
 
-/// The key of the link that `serve` printed, if it did: its digest, in memory only, so that a restart ends it.
+/// The key of the link that `serve` printed, if it did. Only its digest is kept, and only in
+/// memory, so that it ends with the process.
 #[derive(Debug, Default)]
 pub struct FirstRun(Mutex<Option<TokenDigest>>);
 
 impl FirstRun {
-    /// Makes a key; the one before it ends.
+    /// Makes a key. An earlier one no longer works.
+    ///
+    /// # Errors
+    /// The operating system has no random bytes.
     pub fn make_key(&self) -> Result<SessionSecret> {
         let key = SessionSecret::generate()?;
         *self.key() = key.digest();
         Ok(key)
     }
 
-    /// Whether this is the key, in constant time.
+    /// Returns whether `presented` is the key. Takes constant time.
     pub fn fits(&self, presented: &str) -> bool {
         let presented = TokenDigest::of(presented);
         match (*self.key(), presented) {
@@ -58,15 +68,16 @@ impl FirstRun {
 }
 
 impl Auth {
-    /// Whether the link with this key still opens its page: there is no superuser.
+    /// Returns whether the link with this key is valid, and there is no superuser yet.
     pub async fn first_run_is_open(&self, key: &str) -> Result<bool> {
         Ok(self.first_run.fits(key) && !self.db.read(|conn| Ok(User::any_superuser(conn)?)).await?)
     }
 
-    /// Makes the first superuser and signs it in. Of two who try at once, one succeeds.
+    /// Makes the first superuser and signs them in. If two try at once, one succeeds.
     ///
     /// # Errors
-    /// `NotFound` where the link is used up; `InvalidRegistration` for a name or password that the rules refuse.
+    /// [`Error::NotFound`] if the link was used. [`Error::InvalidRegistration`] if the name or the
+    /// password breaks the rules.
     pub async fn make_first_superuser(&self, key: &str, new: FirstSuperuser<'_>) -> Result<SessionSecret> {
         let attempt = Attempt { what: "first superuser", from: new.from, request: new.request };
         match self.try_first_superuser(key, new).await {
@@ -95,7 +106,7 @@ impl Auth {
         let job = move |conn: &mut DbConnection| {
             User::lock_first_superuser(conn)?;
             if User::any_superuser(conn)? {
-                // An earlier run of this very job may have made it: its hash is nobody else's.
+                // An earlier run of this job may have made the user. Nobody else has this hash.
                 let own = User::find_by_name(conn, account.username.as_str(), account.username.canonical())?;
                 return Ok(own.filter(|user| user.password == account.password_hash).map(Ok));
             }

@@ -1,5 +1,5 @@
-//! Limits password hashing: one hash per core at a time, never on the async threads, and origins take turns.
-//! Never hold a database connection while waiting for it.
+//! Limits password hashing: one hash per core at a time, never on the async threads, and origins
+//! take turns. Never hold a database connection while waiting for it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,12 +9,12 @@ use super::usual_cost::UsualCost;
 use crate::domain::Password;
 use crate::throttle::{Lane, Turns};
 
-/// Hashes and verifies passwords. Cheap to clone; all clones share the same bounds. Make one for the whole server,
-/// outside the function that makes an application for each worker.
+/// Hashes and verifies passwords. Cheap to clone; all clones share the same limits. Make one for
+/// the whole server, outside the function that makes an application for each worker.
 #[derive(Clone, Debug)]
 pub struct Hasher {
     bcrypt_cost: u32,
-    /// One permit for each hash that may run.
+    /// One permit for each hash that may run at once.
     turns: Turns,
     usual_cost: Arc<UsualCost>,
 }
@@ -22,13 +22,15 @@ pub struct Hasher {
 /// The lane and the origin that a hash counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// The lane in which it waits.
     pub lane: Lane,
+    /// The address that takes turns with others.
     pub from: IpAddr,
 }
 
 impl Hasher {
-    /// `bcrypt_cost` is in doublings. `permits` is the number of hashes that run at once: the number of
-    /// cores, at least one.
+    /// Makes a hasher. `bcrypt_cost` is in doublings. `permits` is the number of hashes that run at
+    /// once: the number of cores, at least one.
     pub fn new(bcrypt_cost: u32, permits: usize) -> Hasher {
         let usual_cost = Arc::new(UsualCost::new(bcrypt_cost));
         Hasher { bcrypt_cost, turns: Turns::new(permits), usual_cost }
@@ -39,14 +41,20 @@ impl Hasher {
         &self.usual_cost
     }
 
-    /// Hashes a password for storing. Fails with `Busy` if too many already wait.
+    /// Hashes a password for storing.
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] if too many already wait.
     pub async fn hash(&self, place: Place, password: impl Into<Password>) -> Result<String, HashError> {
         let (password, cost) = (password.into(), self.bcrypt_cost);
         self.run(place, move || password_hash::hash(&password, cost)).await?
     }
 
-    /// Checks a password. `None` stands for a name that does not exist: it takes the same work and returns
-    /// `No`. Fails with `Busy` if too many already wait.
+    /// Checks a password. `None` stands for a name that does not exist: it takes the same work and
+    /// returns [`Verified::No`].
+    ///
+    /// # Errors
+    /// [`HashError::Busy`] if too many already wait.
     pub async fn verify(
         &self,
         place: Place,
@@ -74,7 +82,8 @@ impl Hasher {
     ) -> Result<T, HashError> {
         let turn = self.turns.acquire(place.lane, place.from).await.map_err(|_| HashError::Busy)?;
         let blocking = tokio::task::spawn_blocking(move || {
-            // The permit goes with the work and not with the caller, who may leave while a core is still busy.
+            // The permit belongs to the work, not to the caller, who may disconnect while a core is
+            // still busy.
             let _turn = turn;
             work()
         });
@@ -96,7 +105,7 @@ mod tests {
     /// The number of requests of one address that may wait.
     const PLACES: usize = 32;
 
-    /// A piece of work that tells when it has begun, and runs until it is let go.
+    /// A piece of work that reports when it begins, and then runs until it is released.
     struct Held {
         caller: JoinHandle<Result<(), HashError>>,
         begun: oneshot::Receiver<()>,
@@ -148,7 +157,8 @@ mod tests {
                 tokio::spawn(async move {
                     let work = move || {
                         most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                        // Goes on only when as many run as may, so the test also hangs if fewer ever do.
+                        // The barrier opens only when all permits are in use, so the test also
+                        // hangs if fewer hashes run.
                         together.wait();
                         now.fetch_sub(1, Ordering::SeqCst);
                     };

@@ -1,5 +1,5 @@
-//! When each auth token was last used, gathered in memory and written down once a minute: a write for each
-//! request would cost more than the request.
+//! When each auth token was last used. Collected in memory and written once a minute, because a
+//! write for each request would cost more than the request.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,15 +10,18 @@ use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::domain::TokenDigest;
 use crate::models::AuthToken;
 
-/// Auth tokens that may be remembered between two writes; the uses of further ones are not recorded.
+/// The most auth tokens that are remembered between two writes. Uses of further ones are not
+/// recorded.
 const BOUND: usize = 100_000;
 
+/// The uses since the last write, by the auth token's digest.
 #[derive(Debug, Default)]
 pub struct LastUses {
     seen: Mutex<HashMap<TokenDigest, NaiveDateTime>>,
 }
 
 impl LastUses {
+    /// Records a use of an auth token.
     pub fn record(&self, auth_token: TokenDigest, now: NaiveDateTime) {
         let mut seen = self.lock();
         if seen.len() < BOUND || seen.contains_key(&auth_token) {
@@ -26,11 +29,11 @@ impl LastUses {
         }
     }
 
-    /// Writes all uses, in the second lane. Uses that cannot be written now are kept for the next time,
-    /// because auth tokens that seem unused may be revoked.
+    /// Writes all uses, in the second lane. Uses that cannot be written now are kept for the next
+    /// time, because auth tokens that seem unused may be revoked.
     pub async fn write(&self, db: &Db) {
         let mut uses: Vec<(TokenDigest, NaiveDateTime)> = self.lock().drain().collect();
-        // In one order on all nodes, so that they never wait for each other's rows in a circle.
+        // All nodes write in the same order, so that they cannot deadlock on each other's rows.
         uses.sort_unstable_by_key(|(digest, _)| *digest.as_bytes());
         let size = usize::try_from(BULK_ROWS).unwrap_or(1);
         for (number, chunk) in uses.chunks(size).enumerate() {
@@ -59,7 +62,7 @@ impl LastUses {
         }
     }
 
-    /// Nothing panics half-way through a change of the map.
+    /// A poisoned lock is safe to use: nothing panics half-way through a change of the map.
     fn lock(&self) -> MutexGuard<'_, HashMap<TokenDigest, NaiveDateTime>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,5 +1,5 @@
-//! Request limits of users and guests. For this purpose alone, the user of an auth token or session is cached
-//! for a few seconds. The database still decides each time who pays and who has access.
+//! Request limits of users and guests. For this purpose alone, the user of an auth token or session
+//! is cached for a few seconds. The database still decides each time who pays and who has access.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,17 +20,18 @@ use crate::throttle::{Allowed, Kind};
 /// How long a user's limit is cached. A change takes effect within this time.
 const FRESH: Duration = Duration::from_secs(10);
 
-/// How long an auth token counts as recently valid. The guests at its address cannot lock out such an auth
-/// token.
+/// How long an auth token counts as recently valid. The guests at its address cannot lock out such
+/// an auth token.
 const KNOWN: Duration = Duration::from_secs(3600);
 
 /// The number of auth tokens and sessions that are cached. At this limit they take a few megabytes.
 const MOST_REMEMBERED: usize = 50_000;
 
+/// A recent user of an auth token or session.
 #[derive(Clone, Copy)]
 pub(super) struct Known {
     user_id: i64,
-    /// Messages a minute.
+    /// Messages per minute.
     limit: u32,
     since: Instant,
     /// When the cached limit expires.
@@ -43,11 +44,12 @@ impl Known {
     }
 }
 
-/// What came of counting a message.
+/// The result of counting a message.
 #[derive(Debug)]
 pub struct Counted {
-    /// `None`: throttles are off.
+    /// What is left of the limit. `None` if throttles are off.
     pub allowed: Option<Allowed>,
+    /// Whether the message may proceed.
     pub verdict: Result<()>,
 }
 
@@ -64,7 +66,7 @@ impl KnownLimits {
     fn remember(&self, digest: TokenDigest, limit: Known) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_REMEMBERED && !known.contains_key(digest.as_bytes()) {
-            // Drop the older half.
+            // Drops the older half.
             let mut times: Vec<Instant> = known.values().map(|known| known.since).collect();
             let (_, middle, _) = times.select_nth_unstable(MOST_REMEMBERED / 2);
             let middle = *middle;
@@ -78,7 +80,7 @@ impl KnownLimits {
     }
 }
 
-/// A request that costs nothing and needs no auth token. A handler that takes it rejects requests of an
+/// A request that costs nothing and needs no auth token. As an extractor it rejects requests of an
 /// address that has reached its limit.
 #[derive(Clone, Copy, Debug)]
 pub struct Guest;
@@ -100,7 +102,8 @@ impl Auth {
     /// Counts a message.
     ///
     /// # Errors
-    /// [`Error::TooManyRequests`] and [`Error::Unauthorized`].
+    /// [`Error::TooManyRequests`] at the limit. [`Error::Unauthorized`] if the auth token is not
+    /// valid.
     pub async fn check_message(&self, digest: TokenDigest, from: IpAddr) -> Result<()> {
         self.count_message(digest, from).await?.verdict
     }
@@ -108,7 +111,8 @@ impl Auth {
     /// Counts a message, and returns what is left of the limit, even if nothing is left.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`], and [`Error::TooManyRequests`] for a guest.
+    /// [`Error::Unauthorized`] if the auth token is not valid, or instead
+    /// [`Error::TooManyRequests`] if the address has reached the limit of guests.
     pub async fn count_message(&self, digest: TokenDigest, from: IpAddr) -> Result<Counted> {
         if !self.throttle.is_on() {
             return Ok(Counted { allowed: None, verdict: Ok(()) });
@@ -179,7 +183,8 @@ impl Auth {
         self.throttle.check_guest(from).map_or_else(Error::TooManyRequests, |()| Error::Unauthorized)
     }
 
-    /// An auth token that is not known here is looked up only while its address has not sent too many bad ones.
+    /// Rejects an auth token that is not in the cache if its address has sent too many bad ones. So
+    /// such a token is not looked up.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].

@@ -15,25 +15,30 @@ use crate::error::{Error, Result};
 use crate::models::{AuthToken, Change, NewAuthToken, User};
 use crate::throttle::Lane;
 
-/// How many auth tokens made by logins a user has at most; the least recently used one goes.
+/// The most auth tokens made by logins that a user has. A further login ends the least recently
+/// used one.
 const LOGIN_TOKENS: i64 = 20;
 
 /// The number of oldest users, and of latest users, whose hashes are sampled.
 const HASHES_TO_LEARN_FROM: i64 = 200;
 
-/// A log-in as it came; `None` where the body held no text for it.
+/// A log-in, as received.
 pub struct LogIn<'a> {
+    /// The client's address.
     pub from: IpAddr,
+    /// The id of the request, for the log.
     pub request: RequestId,
+    /// The username. `None` if the body has no text for it.
     pub username: Option<&'a str>,
+    /// The password. `None` if the body has no text for it.
     pub password: Option<&'a str>,
 }
 
 impl Auth {
     /// Checks the password and makes an auth token.
     ///
-    /// An unknown name takes as long as a wrong password. Both get the same status. The setting `--login-errors` says
-    /// whether both get the same text.
+    /// An unknown name takes as long as a wrong password. Both get the same status. The setting
+    /// `--login-errors` says whether both get the same text.
     pub async fn log_in(&self, log_in: LogIn<'_>) -> Result<PlainToken> {
         let attempt = Attempt { what: "log-in", from: log_in.from, request: log_in.request };
         match self.try_log_in(log_in).await {
@@ -79,14 +84,15 @@ impl Auth {
         }
     }
 
-    /// Returns the lane and the origin of a password check. An account that has signed in from the address
-    /// before does not wait behind strangers.
+    /// Returns the lane and the origin of a password check. An account that has signed in from the
+    /// address before does not wait behind strangers.
     pub(super) fn place(&self, lane: Lane, from: IpAddr, account: &str) -> Place {
         let lane = if self.throttle.has_signed_in(from, account) { Lane::Known } else { lane };
         Place { lane, from }
     }
 
-    /// Does the same work whether or not there is a user, or a password that can be right.
+    /// Verifies a password. It does the same work whether or not there is a user with a usable
+    /// password.
     pub(super) async fn verify(
         &self,
         place: Place,
@@ -102,8 +108,8 @@ impl Auth {
         Ok(self.hasher.verify(place, password, stored).await?)
     }
 
-    /// Samples some stored hashes once, so that even the first unknown name takes as long as a wrong
-    /// password.
+    /// Samples some stored hashes once, so that even the first unknown name takes as long as a
+    /// wrong password.
     async fn learn_usual_cost(&self) -> Result<()> {
         let learn = async || {
             let stored =
@@ -115,12 +121,14 @@ impl Auth {
         Ok(())
     }
 
-    /// Returns `None` if the user was deactivated, or the password changed, after the check.
+    /// Makes an auth token for a user whose password was just checked. Returns `None` if the user
+    /// was deactivated, or the password changed, after the check.
     async fn make_login_token(&self, user: User, new_hash: Option<String>) -> Result<Option<PlainToken>> {
         let now = clock::now();
         let logins = self.db.read(move |conn| Ok(AuthToken::count_logins(conn, user.id, now)?)).await?;
         if logins >= LOGIN_TOKENS {
-            // One has to go, the least recently used: the uses of the last minute count, too.
+            // A further login ends the least recently used auth token, so the uses of the last
+            // minute must be written first.
             self.write_last_uses().await;
         }
         let plain = PlainToken::generate()?;
@@ -135,7 +143,7 @@ impl Auth {
         };
         let checked = user.clone();
         let job = move |conn: &mut DbConnection| {
-            // The password was checked outside this transaction: it may have been changed since.
+            // The password was checked outside this transaction and may have been changed since.
             let user = &checked;
             let fresh = User::find(conn, user.id)?;
             let unchanged = fresh.is_some_and(|fresh| {
@@ -167,7 +175,7 @@ impl Auth {
         if self.rules.unified_login_errors { Error::InvalidCredentials } else { error }
     }
 
-    /// Ends the auth token of the request, or all of the user's. The history records the latter.
+    /// Ends the auth token of the request, or all of the user's. The audit log records the latter.
     pub async fn log_out(&self, current: &CurrentUser, from: IpAddr, everywhere: bool) -> Result<()> {
         let (user_id, token_id, now) = (current.user.id, current.auth_token.id, clock::now());
         let actor = Actor { user_id: Some(user_id), address: from.to_string() };

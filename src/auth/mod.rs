@@ -1,7 +1,7 @@
 //! Who somebody is: registration, log-in, auth tokens, passwords.
 //!
-//! [`Auth`] has the business verbs, each in a file of its own; [`CurrentUser`] is the extractor by which a handler
-//! says that it needs a user.
+//! [`Auth`] has the business verbs, each in a file of its own. [`CurrentUser`] is the extractor by
+//! which a handler requires a user.
 
 mod auth_tokens;
 mod current_user;
@@ -35,23 +35,24 @@ use tokio::sync::OnceCell;
 use crate::db::Db;
 use crate::throttle::Throttle;
 
-/// What the settings say about accounts.
+/// The settings for accounts.
 #[derive(Clone, Debug)]
 pub struct AccountRules {
-    /// Tokens of a new user.
+    /// The opening balance of a new user, in tokens.
     pub opening_tokens: i64,
+    /// Whether anybody may register.
     pub registration_open: bool,
-    /// Whether a failed log-in hides which of name and password was wrong.
+    /// Whether the error of a failed log-in hides which was wrong, the name or the password.
     pub unified_login_errors: bool,
-    /// How long a login's auth token lives; `None`: for ever.
+    /// How long a login's auth token lives. `None` means for ever.
     pub auth_token_lifetime: Option<TimeDelta>,
     /// How long a login's auth token may go unused. `None` means no limit.
     pub auth_token_idle: Option<TimeDelta>,
     /// How long a session of the panel may go unused.
     pub session_idle: TimeDelta,
-    /// How long a session of the panel lasts at most.
+    /// The longest lifetime of a session of the panel.
     pub session_lifetime: TimeDelta,
-    /// Messages in a minute, to this node, of a user who has no limit of their own.
+    /// Messages per minute that this node accepts from a user without a limit of their own.
     pub requests_per_minute: u32,
 }
 
@@ -65,10 +66,12 @@ pub struct Auth {
     limits: limits::KnownLimits,
     /// Set after stored hashes were sampled.
     usual_cost_learnt: OnceCell<()>,
+    /// The key of the link that makes the first superuser.
     pub first_run: FirstRun,
 }
 
 impl Auth {
+    /// Puts the parts together.
     pub fn new(db: Db, hasher: Hasher, throttle: Throttle, rules: AccountRules) -> Auth {
         let (last_uses, limits, usual_cost_learnt, first_run) = Default::default();
         Auth { db, hasher, throttle, rules, last_uses, limits, usual_cost_learnt, first_run }
@@ -84,12 +87,12 @@ impl Auth {
         self.throttle.charge_bytes(current.user.id, bytes);
     }
 
-    /// Drops what the throttles need no longer.
+    /// Drops what the throttles no longer need.
     pub fn housekeeping(&self) {
         self.throttle.housekeeping();
     }
 
-    /// Writes down which auth tokens were used.
+    /// Writes to the database which auth tokens were used.
     pub async fn write_last_uses(&self) {
         self.last_uses.write(&self.db).await;
     }

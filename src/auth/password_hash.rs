@@ -1,12 +1,13 @@
-//! Password hashes in the form in which Django stores them, `algorithm$…`. Pure functions that burn a core for a
-//! while: call them through [`super::hasher::Hasher`] only.
+//! Password hashes in the form in which Django stores them, `algorithm$…`. These are pure functions
+//! that keep a core busy for a while, so call them only through [`super::hasher::Hasher`].
 //!
-//! New hashes are Django's `BCryptSHA256PasswordHasher`: bcrypt of the lower-case hexadecimal SHA-256, so that bytes past
-//! bcrypt's 72nd count. What else an imported database may hold is in [`imported`].
+//! New hashes are those of Django's `BCryptSHA256PasswordHasher`: bcrypt of the lower-case
+//! hexadecimal SHA-256, because bcrypt ignores all bytes after the 72nd. `imported` checks the
+//! other hashes that an imported database may have.
 //!
-//! Rejecting a password never takes less time than rejecting a name that does not exist: a check that costs
-//! less than the usual bcrypt does the missing work (as Django does since its ticket 20760). See
-//! [`super::usual_cost`] for the usual cost.
+//! Rejecting a password never takes less time than rejecting a name that does not exist: a check
+//! that costs less than the usual bcrypt does the missing work (as Django does since its ticket
+//! 20760). See `usual_cost` for the usual cost.
 
 mod imported;
 
@@ -18,19 +19,20 @@ use sha2::{Digest, Sha256};
 use crate::domain::Password;
 use crate::error::Error;
 
-/// The dearest bcrypt that is ever run, in doublings; the setting `--bcrypt-cost` ends there, and a stored hash beyond it
-/// counts as unreadable, or one imported row could keep a core busy for minutes.
+/// The highest bcrypt cost that is ever run, in doublings, and the maximum of the setting
+/// `--bcrypt-cost`. A stored hash with a higher cost counts as unreadable. Otherwise one imported
+/// row could keep a core busy for minutes.
 pub const MAX_BCRYPT_COST: u32 = 16;
-/// The longest stored hash that is looked at. Django's column has 128 characters.
+/// The longest stored hash that is read. Django's column has 128 characters.
 const MAX_STORED_BYTES: usize = 1024;
 const PREFIX: &str = "bcrypt_sha256$";
-/// `Retry-After` when too many passwords wait, in seconds.
+/// The value of `Retry-After` when too many passwords wait, in seconds.
 const RETRY_AFTER_BUSY: u64 = 5;
 
-/// Why a password could not be hashed or checked. Neither says anything about the password.
+/// Why a password could not be hashed or checked. Neither reason says anything about the password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
-    /// Too many others wait already; try again in some seconds.
+    /// Too many others already wait. Try again in some seconds.
     #[error("too many passwords are waiting to be hashed; try again in some seconds")]
     Busy,
     /// The hashing itself failed: no random bytes, a cost out of range, or the server is stopping.
@@ -47,33 +49,35 @@ impl From<HashError> for Error {
     }
 }
 
-/// What a check of a password found.
+/// The result of checking a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verified {
-    /// Wrong password, or a stored hash that nothing matches.
+    /// The password is wrong, or no password can match the stored hash.
     No,
-    /// Correct.
+    /// The password is correct.
     Yes,
-    /// Correct, and the stored hash should be replaced by a new one now that the password is at hand: it is of another
-    /// algorithm or cheaper than configured (Django's `must_update`, but a dearer hash is left alone).
+    /// The password is correct, and should be hashed again and stored, because the stored hash has
+    /// another algorithm or a lower cost than configured. (Like Django's `must_update`, except that
+    /// a higher cost is kept.)
     YesUpgrade,
 }
 
-/// Hashes a password for storing, `bcrypt_sha256$$2b$<cost>$…`, with a salt from the operating system. The cost is in
-/// doublings, 4 to 31.
+/// Hashes a password for storing, `bcrypt_sha256$$2b$<cost>$…`, with a salt from the operating
+/// system. The cost is in doublings, 4 to 31.
 pub fn hash(password: &Password, bcrypt_cost: u32) -> Result<String, HashError> {
     let hashed = bcrypt::non_truncating_hash(sha256_hex(password), bcrypt_cost);
     hashed.map(|text| format!("{PREFIX}{text}")).map_err(|error| HashError::Failed(error.to_string()))
 }
 
-/// Checks a password against a stored hash. Returns `No` for anything that is not a readable hash of a known
-/// algorithm within the limits of [`imported`], including Django's unusable password, `!…`. A `No` always
-/// costs at least one bcrypt of `usual_cost`. For bcrypt hashes up to that cost, it costs exactly that.
+/// Checks a password against a stored hash. Returns `No` for anything that is not a readable hash
+/// of a known algorithm within the limits of `imported`, including Django's unusable password,
+/// `!…`. A `No` always costs at least one bcrypt of `usual_cost`. For bcrypt hashes up to that
+/// cost, it costs exactly that.
 pub fn verify(password: &Password, stored: &str, bcrypt_cost: u32, usual_cost: u32) -> Verified {
     verify_spending(password, stored, [bcrypt_cost, usual_cost], |cost| spend_equal_time(password, cost))
 }
 
-/// `spend` runs a bcrypt of the given cost whose result nobody needs.
+/// `spend` runs a bcrypt of the given cost and discards the result.
 fn verify_spending(
     password: &Password,
     stored: &str,
@@ -93,9 +97,10 @@ fn verify_spending(
     if current { Verified::Yes } else { Verified::YesUpgrade }
 }
 
-/// Does the work of checking a password against a hash of that cost, for a name that does not exist.
+/// Does the work of checking a password against a hash of that cost, for a name that does not
+/// exist.
 pub fn spend_equal_time(password: &Password, bcrypt_cost: u32) {
-    // The optimiser must not find out that nobody looks at the result.
+    // The optimiser must not see that the result is unused.
     let _ = std::hint::black_box(unneeded(password, bcrypt_cost));
 }
 
@@ -110,7 +115,7 @@ pub fn bcrypt_cost_of(stored: &str) -> Option<u32> {
     parts.flatten().map(|parts| parts.get_cost()).filter(|cost| *cost <= MAX_BCRYPT_COST)
 }
 
-/// What comparing with one stored hash gave.
+/// The result of comparing a password with one stored hash.
 struct Checked {
     correct: bool,
     /// The cost of the bcrypt that was run, if one was.
@@ -132,7 +137,7 @@ fn check(password: &Password, stored: &str) -> Checked {
     let plain = password.expose().as_bytes();
     match algorithm {
         "bcrypt_sha256" => check_bcrypt(sha256_hex(password).as_bytes(), rest),
-        // Cuts at 72 bytes, as the bcrypt did that wrote the hash.
+        // Plain bcrypt ignores all bytes after the 72nd, as it did when the hash was written.
         "bcrypt" => check_bcrypt(plain, rest),
         "pbkdf2_sha256" => Checked::without_bcrypt(imported::pbkdf2_sha256(plain, rest)),
         "argon2" => Checked::without_bcrypt(imported::argon2(plain, rest)),
@@ -154,7 +159,7 @@ fn check_bcrypt(input: &[u8], stored: &str) -> Checked {
     }
 }
 
-/// 64 bytes, so that bcrypt takes all of them.
+/// Returns the SHA-256 as 64 bytes of hexadecimal text, so that bcrypt uses all of it.
 fn sha256_hex(password: &Password) -> String {
     base16(&Sha256::digest(password.expose().as_bytes()))
 }

@@ -17,35 +17,42 @@ use crate::throttle::Lane;
 /// A change of one's own password, as received.
 #[derive(Clone, Copy)]
 pub struct PasswordChange<'a> {
+    /// The client's address.
     pub from: IpAddr,
+    /// The id of the request, for the log.
     pub request: RequestId,
+    /// The old password. `None` if the body has no text for it.
     pub old: Option<&'a str>,
+    /// The new password. `None` if the body has no text for it.
     pub new: Option<&'a str>,
 }
 
 /// The credential that stays valid after a password change. All others end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
+    /// All of the user's credentials end.
     Nothing,
     /// The auth token with this id.
     AuthToken(i64),
     /// The session with this id, under a new secret with this digest.
     Session {
+        /// The session's id.
         id: i64,
+        /// The digest of the session's new secret.
         digest: TokenDigest,
     },
 }
 
 impl Auth {
-    /// Changes the user's own password after checking the old one, and ends all other auth tokens and all
-    /// sessions.
+    /// Changes the user's own password after checking the old one, and ends all other auth tokens
+    /// and all sessions.
     pub async fn change_password(&self, current: CurrentUser, change: PasswordChange<'_>) -> Result<()> {
         let CurrentUser { user, auth_token } = current;
         self.change_and_log(user, change, Keep::AuthToken(auth_token.id)).await
     }
 
-    /// Changes the user's own password from the panel, and ends all auth tokens and all other sessions. The
-    /// current session continues under a new secret, which this returns.
+    /// Changes the user's own password from the panel, and ends all auth tokens and all other
+    /// sessions. The current session continues under a new secret, which this returns.
     pub async fn change_own_password(
         &self,
         user: User,
@@ -94,8 +101,8 @@ impl Auth {
         if changed { Ok(()) } else { Err(wrong()) }
     }
 
-    /// Checks that the person at a session knows its user's password. Call it before an action that could
-    /// outlive the session.
+    /// Checks that the person at a session knows its user's password. Call it before an action that
+    /// could outlive the session.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a wrong password; [`Error::TooManyRequests`].
@@ -132,9 +139,9 @@ impl Auth {
     }
 }
 
-/// Stores the hash of a new password, ends the user's auth tokens and sessions except `keep`, and records it
-/// in the history. With `old_hash`, does so only if that is still the stored hash. Returns whether it was
-/// done.
+/// Stores the hash of a new password, ends the user's auth tokens and sessions except `keep`, and
+/// records it in the audit log. With `old_hash`, does so only if that is still the stored hash.
+/// Returns whether it was done.
 pub async fn set_password(
     db: &Db,
     actor: &Actor,

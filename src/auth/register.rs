@@ -1,4 +1,4 @@
-//! Registration, and how a superuser is made.
+//! Registration, and making superusers.
 
 use std::net::IpAddr;
 
@@ -15,8 +15,8 @@ use crate::models::Change;
 use crate::throttle::Lane;
 
 impl Auth {
-    /// Makes a user with the opening balance. `username` and `password` as they came; `None` where the body held
-    /// no text for them.
+    /// Makes a user with the opening balance. `username` and `password` are as received, `None` if
+    /// the body has no text for them.
     pub async fn register(
         &self,
         from: IpAddr,
@@ -60,12 +60,18 @@ impl Auth {
 /// A superuser to be made on the command line.
 #[derive(Debug)]
 pub struct NewSuperuser {
+    /// The name, which may not be taken.
     pub username: Username,
+    /// The hash of the password.
     pub password_hash: String,
+    /// The opening balance, in tokens.
     pub tokens: i64,
 }
 
-/// Makes a superuser; answers the id.
+/// Makes a superuser. Returns the id.
+///
+/// # Errors
+/// [`Error::UsernameTaken`].
 pub async fn make_superuser(db: &Db, new: NewSuperuser) -> Result<i64> {
     let account = superuser_account(new.username, new.password_hash, new.tokens);
     let job = move |conn: &mut DbConnection| {
@@ -81,6 +87,7 @@ pub async fn make_superuser(db: &Db, new: NewSuperuser) -> Result<i64> {
     opened(db.write(Scope::none(), job).await)
 }
 
+/// Returns a new account with all rights.
 pub(super) fn superuser_account(username: Username, password_hash: String, tokens: i64) -> NewAccount {
     let operation_id = OperationId::generate();
     NewAccount { username, password_hash, tokens, is_superuser: true, operation_id, now: clock::now() }
@@ -94,13 +101,13 @@ fn opened(outcome: Result<OpenedAccount>) -> Result<i64> {
     match outcome {
         Ok(OpenedAccount::Opened(id) | OpenedAccount::OpenedBefore(id)) => Ok(id),
         Ok(OpenedAccount::NameTaken) => Err(Error::UsernameTaken),
-        // Somebody took the name between the look and the insert, on another node.
+        // Another node took the name between the look-up and the insert.
         Err(error) if error.is_unique_violation() => Err(Error::UsernameTaken),
         Err(error) => Err(error),
     }
 }
 
-/// The rules for a new name and its password.
+/// Checks a new name and its password against the rules.
 pub(super) fn parse(
     username: Option<&str>,
     password: Option<&str>,

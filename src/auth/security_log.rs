@@ -1,8 +1,8 @@
-//! The log's lines about log-ins, sign-ins, registrations and password changes: one for each attempt, with the id that
-//! its client has in `X-Request-Id`.
+//! Logs log-ins, sign-ins, registrations and password changes: one line for each attempt, with the
+//! id that its client has in `X-Request-Id`.
 //!
-//! A name is logged only once it has proved to be the user's own. A name that was merely typed is never logged, because
-//! people type passwords into the wrong field.
+//! A name is logged only once it has proved to be the user's own. A name that was merely typed is
+//! never logged, because people type passwords into the wrong field.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,12 +13,14 @@ use crate::error::Error;
 /// The number of characters of a name in the log. Imported names can be longer.
 const NAME_LENGTH: usize = 100;
 
-/// What somebody tries to do, for the log.
+/// The attempted action, for the log.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
     /// The beginning of the line.
     pub what: &'static str,
+    /// The client's address.
     pub from: IpAddr,
+    /// The id of the request.
     pub request: RequestId,
 }
 
@@ -30,7 +32,7 @@ pub(super) struct Refused {
 }
 
 impl Refused {
-    /// `why` must not contain anything that the client sent.
+    /// Makes a refusal. `why` must not contain anything that the client sent.
     pub fn new(why: impl Into<String>, error: Error) -> Refused {
         Refused { why: why.into(), error }
     }
@@ -59,12 +61,13 @@ impl From<crate::domain::NoRandomness> for Refused {
 
 impl From<super::password_hash::HashError> for Refused {
     fn from(error: super::password_hash::HashError) -> Refused {
-        // The error's text says nothing about the password.
+        // This text says nothing about the password.
         Refused::new(error.to_string(), error.into())
     }
 }
 
 impl Attempt {
+    /// Logs a success, with the user's name.
     pub fn succeeded(&self, user_id: i64, username: &str) {
         let Attempt { what, from, request } = self;
         log::info!("{what}: user {user_id} {}, from {from}, request {request}", Quoted(username));

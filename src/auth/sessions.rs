@@ -1,4 +1,4 @@
-//! The panel's sessions: signing in and out, and who may stay.
+//! Sessions of the panel: signing in, signing out, and checking each request.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,35 +19,44 @@ use crate::error::{Error, Result};
 use crate::models::{NewSession, PanelSettings, Session, User};
 use crate::throttle::Lane;
 
-/// Between two notes that a session is in use.
+/// How often the use of a session is written down.
 const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(1);
-/// How long a request waits for that note.
+/// How long a request waits for that write.
 const TOUCH_PATIENCE: Duration = Duration::from_secs(1);
-/// Characters of a browser's name that are kept.
+/// The most characters kept of a browser's name.
 const USER_AGENT_LENGTH: usize = 200;
 
-/// A sign-in as it came.
+/// A sign-in, as received.
 pub struct SignIn<'a> {
+    /// The client's address.
     pub from: IpAddr,
+    /// The id of the request, for the log.
     pub request: RequestId,
+    /// The browser's name, for the list of sessions.
     pub user_agent: &'a str,
+    /// The username, as entered.
     pub username: &'a str,
+    /// The password, as entered.
     pub password: &'a str,
-    /// The session that the browser had, which ends.
+    /// The session that the browser had before. It ends.
     pub old: Option<TokenDigest>,
 }
 
-/// Whoever is signed in, with what each page needs.
+/// A signed-in user, with what each page needs.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
+    /// The user, as stored.
     pub user: User,
+    /// The session of the request.
     pub session: Session,
+    /// The user's preferences.
     pub settings: PanelSettings,
 }
 
 impl Auth {
-    /// Checks the password of a member of the staff and begins a session, always a new one. A wrong name, a wrong
-    /// password, a user who is deactivated or not staff: all take the same time and get the same answer.
+    /// Checks the password of a member of the staff and begins a session, always a new one. A wrong
+    /// name, a wrong password, and a user who is deactivated or not staff all take the same time
+    /// and get the same error.
     pub async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<SessionSecret> {
         let attempt = Attempt { what: "sign-in to the panel", from: sign_in.from, request: sign_in.request };
         match self.try_sign_in(sign_in).await {
@@ -104,7 +113,8 @@ impl Auth {
         }
     }
 
-    /// Begins a session of a user whose password was just checked, or made. `new_hash` replaces a hash that is out of date.
+    /// Begins a session of a user whose password was just checked or set. `new_hash` replaces a
+    /// hash that is out of date.
     pub(super) async fn begin_session(
         &self,
         user: User,
@@ -131,7 +141,7 @@ impl Auth {
             if Session::exists(conn, &new.digest)? {
                 return Ok(true);
             }
-            // The password was checked outside this transaction: it may have been changed since.
+            // The password was checked outside this transaction and may have been changed since.
             let fresh = User::find(conn, user.id)?;
             if !fresh.is_some_and(|fresh| fresh.is_active && fresh.password == user.password) {
                 return Ok(false);
@@ -151,8 +161,8 @@ impl Auth {
         if begun { Ok(secret) } else { Err(Error::InvalidCredentials) }
     }
 
-    /// Returns the signed-in user, unless the user or the address has reached a limit. `Ok(None)` if nobody
-    /// is signed in.
+    /// Returns the signed-in user, unless the user or the address has reached a limit. `Ok(None)`
+    /// if nobody is signed in.
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
@@ -174,8 +184,8 @@ impl Auth {
         Ok(found)
     }
 
-    /// Who a session's secret belongs to, read from the database each time: a session that was ended a moment ago, on
-    /// whichever node, is over.
+    /// Returns the user of a session's secret. It is read from the database each time, so that a
+    /// session that just ended, on any node, is rejected. `None` if there is no such session.
     pub async fn signed_in(&self, digest: TokenDigest) -> Result<Option<SignedIn>> {
         let now = clock::now();
         let idle_since = now - self.rules.session_idle;
@@ -192,7 +202,8 @@ impl Auth {
         {
             let id = signed_in.session.id;
             let touched = self.db.write(Scope::none(), move |conn| Ok(Session::touch(conn, id, now)?));
-            // Reading must go on while nothing can be written; the next request tries again.
+            // Requests must still be served while nothing can be written. The next request tries
+            // again.
             if !matches!(tokio::time::timeout(TOUCH_PATIENCE, touched).await, Ok(Ok(_))) {
                 log::warn!("the use of a session could not be noted");
             }
@@ -212,14 +223,14 @@ impl Auth {
         self.db.write(Scope::user(user_id), job).await
     }
 
-    /// A user's live sessions, the latest first.
+    /// Returns a user's live sessions, the latest first.
     pub async fn sessions_of(&self, user_id: i64) -> Result<Vec<Session>> {
         let now = clock::now();
         let idle_since = now - self.rules.session_idle;
         self.db.read(move |conn| Ok(Session::live_of(conn, user_id, idle_since, now)?)).await
     }
 
-    /// Ends all sessions of a user but `keep`; answers how many there were.
+    /// Ends all sessions of a user except `keep`. Returns their number.
     pub async fn sign_out_others(&self, user_id: i64, keep: i64, actor: Actor) -> Result<usize> {
         let now = clock::now();
         let job = move |conn: &mut DbConnection| {
@@ -234,7 +245,7 @@ impl Auth {
         self.db.write(Scope::user(user_id), job).await
     }
 
-    /// What the next page of a session says.
+    /// Stores the messages that the session's next page shows.
     pub async fn leave_messages(&self, session_id: i64, messages: String) -> Result<()> {
         self.db
             .write(Scope::none(), move |conn| Ok(Session::set_messages(conn, session_id, &messages)?))
@@ -243,7 +254,7 @@ impl Auth {
     }
 }
 
-/// Deletes the sessions that are past their end; answers how many.
+/// Deletes the sessions that are past their end. Returns their number.
 pub async fn forget_sessions(db: &Db) -> Result<usize> {
     let now: NaiveDateTime = clock::now();
     db.write_in_parts(move |conn, most| Ok(Session::forget(conn, now, most)?)).await

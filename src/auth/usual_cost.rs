@@ -1,12 +1,12 @@
-//! The usual cost of the stored password hashes, so that a name that does not exist takes as long as a wrong
-//! password. After `--bcrypt-cost` is lowered, the earlier hashes still cost more.
+//! The usual cost of the stored password hashes, so that a name that does not exist takes as long
+//! as a wrong password. After `--bcrypt-cost` is lowered, the earlier hashes still cost more.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::password_hash::{MAX_BCRYPT_COST, bcrypt_cost_of};
 
-/// A cost is usual if at least one in this number of hashes has it. A few expensive imported hashes must not
-/// make every unknown name expensive.
+/// A cost is usual if at least one in this number of hashes has it. A few expensive imported hashes
+/// must not make every unknown name expensive.
 const ONE_IN: u64 = 20;
 
 /// Counts the stored hashes by cost.
@@ -18,6 +18,7 @@ pub(super) struct UsualCost {
 }
 
 impl UsualCost {
+    /// Starts without any samples. `configured` is the setting `--bcrypt-cost`.
     pub(super) fn new(configured: u32) -> UsualCost {
         UsualCost { configured, seen: Default::default() }
     }

@@ -1,4 +1,4 @@
-//! Charging a request, which admits it to the responder.
+//! Admits a request by charging it.
 
 use std::time::Duration;
 
@@ -13,24 +13,25 @@ use crate::metering::{Charge, Charged, Verdict};
 use crate::models::ChatState;
 use crate::responder::Answer;
 
-/// How long a hold lasts beyond the responder's own time limit, before the sweeper takes it for lost.
+/// How long a hold lasts beyond the responder's time limit before the sweeper considers it
+/// abandoned.
 const GRACE: Duration = Duration::from_secs(120);
 
-/// A request that has paid.
+/// The result of charging a request.
 pub(super) enum Admission {
-    /// It is answered, now or before.
+    /// The chat is complete: it was answered at once, or it is a retry of an answered chat.
     Answered(Box<Receipt>),
-    /// It waits for its answer.
+    /// The chat is pending until it is answered.
     Held(Charged),
 }
 
 impl Context {
-    /// Whether a request is answered at once, because nothing has to be looked up or waited for.
+    /// Returns whether a request is answered at once, without any look-up or waiting.
     pub fn is_instant(&self, request: &ChatRequest) -> bool {
         !matches!(request.prompt, Prompt::Conversation(_)) && self.responder.is_instant()
     }
 
-    /// Returns the charge of a request that is answered at once. `None` if it is not.
+    /// Returns the charge of a request that is answered at once. `None` for other requests.
     pub fn instant_charge(&self, request: &ChatRequest) -> Option<Charge> {
         if !self.is_instant(request) {
             return None;
@@ -41,6 +42,7 @@ impl Context {
         Some(Charge { response: Some(response), ..self.new_charge(request, &prepared) })
     }
 
+    /// Makes the charge of a request, with a new operation id.
     pub fn new_charge(&self, request: &ChatRequest, prepared: &Prepared) -> Charge {
         Charge {
             auth_token: request.auth_token,
@@ -57,10 +59,10 @@ impl Context {
         }
     }
 
-    /// Charges.
+    /// Runs a charge.
     ///
     /// # Errors
-    /// The contract's refusals, which have charged nothing.
+    /// The errors that the contract names. Nothing was charged then.
     pub async fn charge(&self, charge: Charge) -> Result<Admission> {
         let (message, model, price) = (charge.message.clone(), charge.model.clone(), charge.price);
         let response = charge.response.clone();

@@ -6,11 +6,11 @@ use super::request::Prices;
 use crate::db::Db;
 use crate::responder::Responder;
 
-/// What all chats of a server share.
+/// The parts that every chat needs.
 pub(super) struct Context {
     pub db: Db,
     pub responder: Responder,
     pub prices: Prices,
-    /// Cancelled when the server was told to stop and can wait no longer.
+    /// Cancelled when the server is stopping and cannot wait any longer.
     pub hurry: CancellationToken,
 }

@@ -1,9 +1,9 @@
 //! The life of a chat: charge, answer, settle.
 //!
-//! [`Toll`] takes a [`ChatRequest`]. If the responder has its answer at once, the chat is charged and complete
-//! in one transaction. Otherwise the charge is a hold, and a task that outlives the connection waits for the
-//! answer and ends the hold. Nobody ever waits for a responder inside a transaction. All money moves in
-//! [`crate::metering`].
+//! [`Toll`] takes a [`ChatRequest`]. If the responder has its answer at once, the chat is charged
+//! and complete in one transaction. Otherwise the charge is a hold, and a task that outlives the
+//! connection waits for the answer and ends the hold. Nobody ever waits for a responder inside a
+//! transaction. All money moves in [`crate::metering`].
 
 mod admission;
 mod context;

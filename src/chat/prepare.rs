@@ -1,5 +1,5 @@
-//! What is looked up before a charge, in one read: who asks, the model with its price, and what was said before in a
-//! conversation.
+//! Looks up in one read what a charge needs: the user, the model with its price, and the earlier
+//! messages of the conversation.
 
 use super::context::Context;
 use super::request::{ChatRequest, Prompt};
@@ -11,23 +11,26 @@ use crate::metering::Price;
 use crate::models::{Conversation, EntryKind, LedgerEntry, Model, StoredKey, User};
 use crate::responder::{DUMMY, Earlier, Offer, Question, Responder};
 
-/// A question that is ready to be paid for and asked.
+/// A question that is ready to be charged and asked.
 pub(super) struct Prepared {
     /// The user who asks.
     pub user_id: i64,
+    /// The question for the responder.
     pub question: Question,
+    /// The price of the model.
     pub price: Price,
+    /// The conversation that the message belongs to, if any.
     pub conversation_id: Option<i64>,
-    /// The request is a retry of one that is known by its key: it needs no place among the calls.
+    /// Whether the request is a retry, known by its key. It needs no place among the calls.
     pub is_known: bool,
 }
 
-/// What a read has found.
+/// The result of the read.
 struct Found {
     user_id: i64,
     balance: i64,
     is_known: bool,
-    /// Those that are stored.
+    /// Of the models that the settings name, those that are stored.
     models: Vec<Model>,
     earlier: Vec<Earlier>,
 }
@@ -36,23 +39,26 @@ struct Found {
 const EARLIER_AT_ONCE: i64 = 20;
 
 impl Prepared {
-    /// The dummy reads only the message, and costs what a message costs.
+    /// Prepares a message for the dummy, which reads only the message and costs the price of a
+    /// message.
     pub fn dummy(user_id: i64, price: i64) -> Prepared {
         let question = Question { model: DUMMY.to_owned(), ..Question::default() };
         Prepared { user_id, question, price: Price::Message(price), conversation_id: None, is_known: false }
     }
 
-    /// Returns what is held before the call, in tokens of the balance.
+    /// Returns the tokens held before the call.
     pub fn hold(&self) -> i64 {
         self.price.hold(self.question.prompt_bound(), self.question.max_output)
     }
 }
 
 impl Context {
+    /// Looks up what the charge needs, and rejects early what the charge would reject.
+    ///
     /// # Errors
-    /// First that the auth token is no good; then that there is no such conversation, [`Error::ModelNotFound`] when the
-    /// model is not on offer, and that the balance is too low, as the charge would find anyway. A retry that its key makes
-    /// known is refused for none of these: what it asks for was answered.
+    /// In this order: the auth token is not valid; there is no such conversation;
+    /// [`Error::ModelNotFound`]; the balance is too low. A retry, known by its key, gets only the
+    /// first of these errors, because its question has already been answered.
     pub async fn prepare(&self, request: &mut ChatRequest) -> Result<Prepared> {
         let conversation_id = match request.prompt {
             Prompt::Conversation(id) => Some(id),
@@ -114,17 +120,18 @@ impl Context {
             }
             Ok(found)
         };
-        // A conversation may be long; all else is a few rows.
+        // A conversation may be long. Everything else is a few rows.
         if conversation_id.is_some() { self.db.read(read).await } else { self.db.read_few(read).await }
     }
 
-    /// The models that the settings name and that are not withdrawn, in the settings' order.
+    /// Returns the models that the settings name and that are not withdrawn, in the settings'
+    /// order.
     pub async fn on_offer(&self, offer: &Offer) -> Result<Vec<Model>> {
         let stored = self.db.read_few(|conn| Ok(Model::all(conn)?)).await?;
         Ok(on_offer(offer, &stored))
     }
 
-    /// What a chat cost when it was answered: later refunds are not counted.
+    /// Returns what a chat cost when it was answered. Later refunds are not counted.
     pub async fn cost_of(&self, chat_id: i64) -> Result<i64> {
         let entries = self.db.read(move |conn| Ok(LedgerEntry::of_chat(conn, chat_id)?)).await?;
         let paid = entries.iter().filter(|entry| entry.kind != EntryKind::Refund);
@@ -140,7 +147,7 @@ fn on_offer(offer: &Offer, stored: &[Model]) -> Vec<Model> {
     offer.models.iter().map(row).filter(|model| !model.is_withdrawn).collect()
 }
 
-/// What is asked, of the model that is asked for or of the first on offer, and what it costs.
+/// Returns the question and its price. A request that names no model gets the first one on offer.
 fn question(
     offer: &Offer,
     request: &mut ChatRequest,
@@ -157,7 +164,7 @@ fn question(
         Prompt::Whole(wanted) => {
             let model = on_offer.iter().find(|model| model.name == wanted.model);
             let model = model.ok_or_else(|| Error::ModelNotFound(wanted.model.clone()))?;
-            // It may be large, and nobody else needs it.
+            // Taken, not copied: it may be large, and nothing else needs it.
             let mut question = std::mem::take(wanted);
             question.max_output = match question.max_output {
                 0 => offer.max_output,
@@ -168,7 +175,8 @@ fn question(
     }
 }
 
-/// What was said before, newest first: as much of it as the model is told, and no more is read.
+/// Returns the earlier turns of a conversation, newest first. Reads no more than the model's
+/// context has room for.
 fn earlier(conn: &mut DbConnection, id: i64, offer: &Offer, message: &str) -> Result<Vec<Earlier>> {
     let mut room = offer.room(message);
     let mut earlier = Vec::new();

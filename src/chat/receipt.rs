@@ -1,4 +1,4 @@
-//! What the client of an answered chat is told.
+//! What an answered chat returns to its client.
 
 use chrono::NaiveDateTime;
 
@@ -8,19 +8,25 @@ use crate::metering::LEFT;
 use crate::models::{Chat, ChatState};
 use crate::responder::{Answer, Failure};
 
-/// A chat that was paid for and answered.
+/// A chat that was charged and answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Receipt {
+    /// The chat's id.
     pub chat_id: i64,
+    /// The user's message.
     pub message: String,
+    /// The model that answered.
     pub model: String,
+    /// The answer.
     pub answer: Answer,
+    /// The tokens of prompt and answer, as the model counts them.
     pub usage: Usage,
-    /// Tokens that it cost in the end, now or, if replayed, then.
+    /// What the chat cost, in tokens of the balance. If replayed, what it cost then.
     pub charged: i64,
-    /// The balance after it; if replayed, the balance now.
+    /// The balance after the chat. If replayed, the balance now.
     pub remaining: i64,
-    /// The answer is that of an earlier request with the same idempotency key; nothing was charged now.
+    /// Whether this is the answer to an earlier request with the same idempotency key. Nothing was
+    /// charged now.
     pub replayed: bool,
     /// `Complete`. `Cancelled` or `Failed` for a partial answer that was charged; only an
     /// idempotent replay returns one.
@@ -30,7 +36,7 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The receipt of a chat that was charged before. `charged` is what it cost then.
+    /// Makes the receipt of a chat that was charged before. `charged` is what it cost then.
     ///
     /// # Errors
     /// [`Error::PaidWithoutAnswer`] if no part of an answer exists.
@@ -41,7 +47,7 @@ impl Receipt {
         }
         let mut answer = Answer::stored(chat.response, chat.answer_extras.as_deref());
         if chat.state != ChatState::Complete {
-            // The protocol's word for an answer that could have gone on.
+            // The protocol's word for an answer that is not complete.
             answer.finish_reason = Some("length".to_owned());
         }
         let usage = match (chat.prompt_tokens, chat.completion_tokens) {

@@ -1,4 +1,4 @@
-//! A request for a chat, and what the settings say about chats.
+//! A request for a chat, and the settings for chats.
 
 use std::sync::Arc;
 
@@ -6,35 +6,40 @@ use crate::domain::{Fingerprint, IdempotencyKey, TokenDigest};
 use crate::responder::Question;
 use crate::throttle::MemoryShare;
 
-/// What things cost, and how much of them one user may have at once.
+/// What chats cost, and how many of them one user may have at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Prices {
-    /// Tokens for a message, where a model has no price of its own.
+    /// The price of a message in tokens, unless the model has a price of its own.
     pub chat: i64,
-    /// How many chats of one user may be answered at once, where the user has no limit of their own.
+    /// The number of chats of one user that may be in progress at once, unless the user has a limit
+    /// of their own.
     pub concurrent_chats: i64,
 }
 
-/// What somebody wants answered.
+/// A message to be charged and answered.
 #[derive(Clone, Debug)]
 pub struct ChatRequest {
+    /// The payer's auth token.
     pub auth_token: TokenDigest,
-    /// What is stored as the chat's message.
+    /// The text that is stored as the chat's message.
     pub message: String,
+    /// The text that the responder gets.
     pub prompt: Prompt,
-    /// With the digest of the request, by which another request under the same key is told apart.
+    /// The idempotency key and the digest of the request. The digest tells a retry from another
+    /// request under the same key.
     pub key: Option<(IdempotencyKey, Fingerprint)>,
     /// The memory that a large prompt takes until the answer has ended.
     pub memory: Option<Arc<MemoryShare>>,
 }
 
-/// What the responder is to read.
+/// What the responder reads.
 #[derive(Clone, Debug)]
 pub enum Prompt {
     /// The message alone.
     Message,
-    /// The message, after what was said before it in this conversation.
+    /// The message, after the earlier turns of the conversation with this id.
     Conversation(i64),
-    /// All of this. Its `max_output` is what the client wants at most; 0: as much as there may be.
+    /// A whole question from the client. Its `max_output` is the most tokens that the client wants;
+    /// 0 means the most that are allowed.
     Whole(Question),
 }

@@ -1,4 +1,4 @@
-//! The way from the task that answers a chat to its client: at once, or part by part.
+//! Passes an answer from the task of its chat to the client: whole, or part by part.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,52 +12,62 @@ use crate::metering::Charged;
 use crate::models::ChatState;
 use crate::responder::Piece;
 
-/// The number of parts that may wait for a slow client. At this number, the upstream is no longer read.
+/// The number of parts that may wait for a slow client. At this number, the upstream is no longer
+/// read.
 const PARTS_AHEAD: usize = 64;
 
 /// The memory that these parts may take, in KiB. A part usually has a few hundred bytes.
 const KIB_AHEAD: u32 = 256;
 
-/// A client that takes nothing for so long has left.
+/// A client that reads nothing for this long counts as disconnected.
 const SLOWEST_READER: Duration = Duration::from_secs(30);
 
-/// What a stream brings.
+/// An event of a stream.
 #[derive(Debug)]
 pub enum Event {
+    /// A part of the answer.
     Piece(Piece),
-    /// The answer is complete and paid for. Nothing comes after it.
+    /// The answer is complete and charged. Nothing follows.
     Done(Box<Receipt>),
-    /// There will be no more of the answer; what was charged has gone back, where the error does not say otherwise.
+    /// The answer has failed. Nothing follows. The charge was refunded, unless the error says
+    /// otherwise.
     Failed(Error),
 }
 
 /// What is known when a stream begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Started {
+    /// The chat's id.
     pub chat_id: i64,
+    /// The model that answers.
     pub model: String,
-    /// Tokens taken; a price by usage gives some back in the end.
+    /// Tokens charged now. With a price by usage, some may be refunded at the end.
     pub charged: i64,
+    /// The balance after the charge.
     pub remaining: i64,
+    /// Whether this is the answer to an earlier request with the same idempotency key.
     pub replayed: bool,
     /// See [`Receipt::state`].
     pub state: ChatState,
+    /// When the chat was charged.
     pub created_at: chrono::NaiveDateTime,
 }
 
-/// An event on its way to the client, and its share of the room.
+/// An event on its way to the client, and its share of the memory for waiting parts.
 type Sent = (Event, Option<OwnedSemaphorePermit>);
 
-/// An answer part by part. Dropping it is leaving: the call is cancelled.
+/// An answer part by part. Dropping it means that the client has disconnected, and cancels the
+/// call.
 #[derive(Debug)]
 pub struct ChatStream {
+    /// What is known so far.
     pub started: Started,
     events: mpsc::Receiver<Sent>,
     _leaving: Option<DropGuard>,
 }
 
 impl ChatStream {
-    /// A stream of an answer that is there.
+    /// Streams an answer that is complete.
     pub(super) fn of(receipt: Receipt) -> ChatStream {
         let started = Started {
             chat_id: receipt.chat_id,
@@ -69,32 +79,36 @@ impl ChatStream {
             created_at: receipt.created_at,
         };
         let (sender, events) = mpsc::channel(2);
-        // There is room for both.
+        // The channel has a capacity of two.
         let _ = sender.try_send((Event::Piece(receipt.answer.as_piece()), None));
         let _ = sender.try_send((Event::Done(Box::new(receipt)), None));
         ChatStream { started, events, _leaving: None }
     }
 
-    /// The next event; `None` after the last.
+    /// Returns the next event; `None` after the last one.
     pub async fn next(&mut self) -> Option<Event> {
         self.events.recv().await.map(|(event, _room)| event)
     }
 }
 
-/// The stream's end of a task that has not charged yet.
+/// The client's end of a stream whose chat is not charged yet.
 pub(super) struct Opening {
     opened: oneshot::Receiver<Result<Opened>>,
     events: mpsc::Receiver<Sent>,
     leaving: DropGuard,
 }
 
-/// How the task lets its client in.
+/// The first thing that the task sends.
 pub(super) enum Opened {
     Answered(Box<Receipt>),
     Started(Started),
 }
 
 impl Opening {
+    /// Waits until the chat is charged.
+    ///
+    /// # Errors
+    /// The charge failed.
     pub async fn opened(self) -> Result<ChatStream> {
         let lost = |_| Err(Error::Unavailable("the task of a hold was lost".to_owned()));
         match self.opened.await.unwrap_or_else(lost)? {
@@ -106,25 +120,28 @@ impl Opening {
     }
 }
 
-/// Whoever waits for a chat, as its task sees it.
+/// The client of a chat, as its task sees it.
 pub(super) enum Client {
-    /// For the whole answer. It cannot leave: the answer is finished in any case.
+    /// Waits for the whole answer. Its disconnection changes nothing: the answer is finished
+    /// anyway.
     Waiting(Option<oneshot::Sender<Result<Receipt>>>),
     Streaming {
         open: Option<oneshot::Sender<Result<Opened>>>,
         events: mpsc::Sender<Sent>,
-        /// The room for waiting parts, in KiB.
+        /// The memory for waiting parts, in KiB.
         room: Arc<Semaphore>,
         left: CancellationToken,
     },
 }
 
 impl Client {
+    /// Makes a client that waits for the whole answer.
     pub fn waiting() -> (Client, oneshot::Receiver<Result<Receipt>>) {
         let (tell, told) = oneshot::channel();
         (Client::Waiting(Some(tell)), told)
     }
 
+    /// Makes a client that gets the answer part by part.
     pub fn streaming() -> (Client, Opening) {
         let (open, opened) = oneshot::channel();
         let (sender, events) = mpsc::channel(PARTS_AHEAD);
@@ -134,7 +151,8 @@ impl Client {
         (Client::Streaming { open: Some(open), events: sender, room, left }, opening)
     }
 
-    /// Ends when the client leaves, if ever.
+    /// Completes when the client disconnects. Never completes for a client that waits for the whole
+    /// answer.
     pub async fn left(&self) {
         match self {
             Client::Waiting(_) => std::future::pending().await,
@@ -142,7 +160,7 @@ impl Client {
         }
     }
 
-    /// Tells that the chat is paid for and its answer under way.
+    /// Tells the client that the chat is charged and its answer has begun.
     pub fn start(&mut self, charged: Charged, model: &str, price: i64, created_at: chrono::NaiveDateTime) {
         if let Client::Streaming { open, .. } = self
             && let Some(open) = open.take()
@@ -160,12 +178,13 @@ impl Client {
         }
     }
 
-    /// Passes a part on; answers whether the client is still there.
+    /// Sends a part. Returns whether the client is still connected.
     pub async fn send(&self, piece: Piece) -> bool {
         match self {
             Client::Waiting(_) => true,
             Client::Streaming { events, room, .. } => {
-                // A part that is larger than all of the room waits until all of the room is free.
+                // A part that is larger than the whole memory for parts waits until all of it is
+                // free.
                 let kib = u32::try_from(piece.weight() >> 10).unwrap_or(KIB_AHEAD).clamp(1, KIB_AHEAD);
                 let sent = async {
                     let room = room.clone().acquire_many_owned(kib).await.ok();
@@ -176,7 +195,7 @@ impl Client {
         }
     }
 
-    /// Tells how it ended. Only the first end is told.
+    /// Sends the outcome. Only the first outcome is sent.
     pub async fn finish(&mut self, outcome: Result<Receipt>) {
         match self {
             Client::Waiting(tell) => {

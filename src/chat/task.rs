@@ -1,5 +1,6 @@
-//! The task of a chat whose answer takes time: it waits for a place among the calls, charges, passes the answer on and ends
-//! the hold. It belongs to no connection; what a client that leaves changes is only what the charge matrix says.
+//! The task of a chat whose answer takes time. It waits for a place among the calls, charges,
+//! passes the answer on and ends the hold. It belongs to no connection: the charge matrix
+//! (`docs/charges.md`) says what changes when the client disconnects.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,19 +20,19 @@ use crate::metering::{Charged, Ended, Ending, end_hold};
 use crate::models::{ChatState, User};
 use crate::responder::{Answer, AnswerBounds, Failure, Place};
 
-/// How long the client waits for its hold to be settled before it is told that this is not confirmed.
+/// How long a client waits for settlement before it gets an error that says it is not confirmed.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(15);
 
-/// And how long when the server stops.
+/// How long a client waits for settlement during shutdown.
 const LAST_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The longest pause between two tries to settle while the database is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Tries to settle while the database is there: about two minutes.
+/// The most tries to settle while the database can be read. They take about two minutes.
 const MOST_TRIES: u32 = 30;
 
-/// Runs the whole task.
+/// Runs one chat, from admission to settlement.
 pub(super) async fn run(context: Arc<Context>, request: ChatRequest, client: Client) {
     context.run(request, client).await;
 }
@@ -75,20 +76,21 @@ impl Context {
         self.finish(charged, &prepared, transcript, end, receipt, client).await;
     }
 
-    /// Does what comes before the charge: looks things up and waits for a place among the calls. A retry that
-    /// its key makes known needs no place.
+    /// Does what comes before the charge: looks things up and waits for a place among the calls. A
+    /// retry, known by its key, needs no place.
     async fn get_ready(&self, request: &mut ChatRequest) -> Result<(Prepared, Result<Place, Failure>)> {
         let prepared = self.prepare(request).await?;
         if prepared.is_known {
-            // Were the key forgotten in this very moment, the charge would be a hold, which then ends at once.
+            // If the key is forgotten at this very moment, the charge becomes a hold, which then
+            // fails and is refunded at once.
             return Ok((prepared, Err(Failure::Busy)));
         }
         let place = self.responder.admit(prepared.user_id, &prepared.question.model).await?;
         Ok((prepared, Ok(place)))
     }
 
-    /// Passes the answer on, to its end, or until the client leaves, the time is up, or the server must stop. What is dropped
-    /// here cancels the call.
+    /// Passes the answer on until it ends, the client disconnects, the time is up, or the server
+    /// must stop. Dropping this future cancels the call.
     async fn relay(
         &self,
         place: Place,
@@ -135,8 +137,8 @@ impl Context {
                     if added.is_err() {
                         return End::Failed(Failure::Endless);
                     }
-                    // The finish reason is sent at the end. A client that got it before any text would take
-                    // an empty answer for a good one.
+                    // The finish reason is sent at the end. A client that got it before any text
+                    // would take an empty answer for a good one.
                     if piece.finish_reason.is_some() && !transcript.answer.has_begun() {
                         continue;
                     }
@@ -159,7 +161,8 @@ impl Context {
         }
     }
 
-    /// Ends the hold and tells the client; if the database is away for long, the client first.
+    /// Ends the hold and then sends the outcome to the client. If the database is away for long,
+    /// the client gets an error first.
     async fn finish(
         &self,
         charged: Charged,
@@ -176,7 +179,7 @@ impl Context {
         let out_of_patience = async {
             tokio::select! {
                 () = tokio::time::sleep(CLIENT_PATIENCE) => {}
-                // The connection is cut soon.
+                // The connection will be closed soon.
                 () = self.hurry.cancelled() => tokio::time::sleep(LAST_PATIENCE).await,
             }
         };
@@ -185,15 +188,15 @@ impl Context {
             () = out_of_patience => {
                 let error = "the database is away: the hold is settled when it is back";
                 client.finish(Err(Error::Unavailable(error.to_owned()))).await;
-                // A stream ends when its sender is gone.
+                // A stream ends when its sender is dropped.
                 drop(client);
                 let _ = ended.await;
             }
         }
     }
 
-    /// Ends the hold; tries again while the database is away, for as long as this process lives, and for a while where it
-    /// is there but takes no writes.
+    /// Ends the hold. Retries while the database is away, for as long as the process lives. If the
+    /// database can be read but not written, retries at most [`MOST_TRIES`] times.
     async fn end(&self, charged: Charged, ending: Ending) -> Result<Ended> {
         let operation_id = OperationId::generate();
         let mut pause = Duration::from_millis(100);
@@ -205,7 +208,8 @@ impl Context {
             };
             let outcome = self.db.write(Scope::user(charged.user_id), job).await;
             let Err(error) = outcome else { return outcome };
-            // What can be read is not away: then it may be this very write that fails, and takes others with it.
+            // If the database can be read, it is not away. Then this very write may be what fails,
+            // and may make others in its batch fail.
             if self.db.read(|conn| Ok(User::find(conn, 0)?)).await.is_ok() {
                 tries += 1;
             }
@@ -225,7 +229,7 @@ impl Context {
     }
 }
 
-/// Whether another try may succeed: not where the row itself is at fault.
+/// Returns whether a retry may succeed. It cannot if the row itself is at fault.
 fn is_passing(error: &Error) -> bool {
     matches!(error, Error::Unavailable(_) | Error::Database(_)) && !error.is_constraint_violation()
 }

@@ -18,27 +18,29 @@ use crate::error::{Error, Result};
 use crate::models::Model;
 use crate::responder::{DUMMY, Health, Responder};
 
-/// Takes the toll, then lets the message through to the responder. Cheap to clone.
+/// The entry to chats: charges a message and gets its answer. Cheap to clone.
 #[derive(Clone)]
 pub struct Toll {
     context: Arc<Context>,
-    /// Holds are settled here: on a runtime that outlives the server's workers.
+    /// The tasks of holds run here. This runtime outlives the server's workers.
     runtime: Handle,
     holds: TaskTracker,
 }
 
 impl Toll {
+    /// Puts the parts together. The tasks of chats run on `runtime`.
     pub fn new(db: Db, responder: Responder, prices: Prices, runtime: Handle) -> Toll {
         let context = Context { db, responder, prices, hurry: CancellationToken::new() };
         Toll { context: Arc::new(context), runtime, holds: TaskTracker::new() }
     }
 
-    /// Charges the message and answers it. Whoever gives up waiting changes nothing: the answer is finished, stored, and
-    /// found in the history or by the key.
+    /// Charges the message and answers it. If the caller stops waiting, the answer is still
+    /// finished and stored, and can be found among the user's chats or by the key.
     ///
     /// # Errors
-    /// The contract's refusals, which have charged nothing; [`Error::ResponderFailed`] and its like when it was refunded;
-    /// [`Error::Unavailable`] when it is not known what was done.
+    /// The errors that the contract names, if nothing was charged. [`Error::ResponderFailed`] and
+    /// similar ones, if the charge was refunded. [`Error::Unavailable`], if the outcome is not
+    /// known.
     pub async fn chat(&self, request: ChatRequest) -> Result<Receipt> {
         if let Some(charge) = self.context.instant_charge(&request) {
             return match self.context.charge(charge).await? {
@@ -51,10 +53,12 @@ impl Toll {
         receipt.await.unwrap_or_else(|_| Err(Error::Unavailable("the task of a hold was lost".to_owned())))
     }
 
-    /// Charges the message and answers it part by part. Dropping the stream is leaving: it cancels the call.
+    /// Charges the message and answers it part by part. Dropping the stream means that the client
+    /// has disconnected, and cancels the call.
     ///
     /// # Errors
-    /// As [`Toll::chat`], as far as they are known before the answer begins; later ones are in the stream.
+    /// Those of [`Toll::chat`], if they occur before the answer begins. Later errors are in the
+    /// stream.
     pub async fn stream(&self, request: ChatRequest) -> Result<ChatStream> {
         if self.context.is_instant(&request) {
             return self.chat(request).await.map(ChatStream::of);
@@ -69,7 +73,7 @@ impl Toll {
         self.holds.spawn_on(task::run(self.context.clone(), request, client), &self.runtime);
     }
 
-    /// The names of the models on offer, the one that answers `POST /chat/` first.
+    /// Returns the names of the models on offer. The first one answers `POST /chat/`.
     pub async fn models(&self) -> Result<Vec<String>> {
         match &self.context.responder {
             Responder::Dummy(_) => Ok(vec![DUMMY.to_owned()]),
@@ -80,7 +84,7 @@ impl Toll {
         }
     }
 
-    /// Notes the models that the settings name, so that administrators can give them a price.
+    /// Stores the models that the settings name, so that administrators can give them a price.
     pub async fn note_models(&self) -> Result<()> {
         let names = self.context.responder.models().to_vec();
         if names.is_empty() {
@@ -89,14 +93,15 @@ impl Toll {
         self.context.db.write(Scope::none(), move |conn| Ok(Model::add_missing(conn, &names)?)).await
     }
 
-    /// How the upstream does; `None`: the dummy answers.
+    /// Returns the upstream's health. `None` if the dummy answers.
     pub fn upstream_health(&self) -> Option<Health> {
         self.context.responder.health()
     }
 
-    /// Waits until `served`, the last request's end, and then until no hold is open, `patience` at most in all;
-    /// the holds left then, and those that begin later still, are refunded at once. A request that is arriving
-    /// when the server is told to stop may yet begin a hold, so none can be waited for on their own.
+    /// Waits for `served`, the end of the last request, and then until no hold is open, but no
+    /// longer than `patience`. After that, open holds and those that still begin are refunded at
+    /// once. A request that is arriving when the stop begins may still make a hold, so it is not
+    /// enough to wait for the present holds.
     pub async fn drain(&self, patience: Duration, served: impl Future<Output = ()>) {
         let drained = async {
             served.await;

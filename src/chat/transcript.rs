@@ -1,4 +1,4 @@
-//! What arrived of an answer, and its cost: the rows of the charge matrix.
+//! What has arrived of an answer, and its cost: the rows of the charge matrix (`docs/charges.md`).
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::metering::{Arrived, Ended, Ending, Price};
 use crate::responder::{Answer, Failure, PromptMark, Question};
 
-/// How the answer ended for its task.
+/// How the answer ended, as its task saw it.
 #[derive(Clone, Copy)]
 pub(super) enum End {
     Finished,
@@ -21,27 +21,33 @@ pub(super) enum End {
 /// What has arrived of an answer.
 #[derive(Default)]
 pub(super) struct Transcript {
+    /// The answer so far.
     pub answer: Answer,
+    /// The usage that the upstream has reported so far.
     pub usage: Option<Usage>,
+    /// When the first part arrived.
     pub first_byte_at: Option<NaiveDateTime>,
     /// Whether the upstream has the prompt.
     pub prompt: PromptMark,
-    /// How long the client has held up its answer, without the part that is being sent now.
+    /// How long the client has delayed the answer, not counting the part that is being sent now.
     pub held_up: Duration,
+    /// When sending the present part began. `None` if no part is being sent.
     pub sending_since: Option<Instant>,
 }
 
 /// The outcome of a chat.
 pub(super) struct Outcome {
+    /// How the hold ends.
     pub ending: Ending,
+    /// The usage that is charged and stored.
     pub usage: Usage,
     /// The final cost, if the chat is not refunded.
     pub cost: i64,
 }
 
 impl Transcript {
-    /// Returns the usage that the upstream counted, or our own estimate. A count before the end is not final:
-    /// then what arrived counts, if that is more.
+    /// Returns the usage that the upstream counted, or an estimate. A count before the end is not
+    /// final: then the estimate of what arrived is used, if it is higher.
     fn used(&self, question: &Question, end: End) -> Usage {
         let counted = self.answer.tokens_estimate();
         match (self.usage, end) {
@@ -58,7 +64,8 @@ impl Transcript {
         }
     }
 
-    /// Whether the client used up most of this time. Otherwise a slow reader would get the answer for free.
+    /// Returns whether the client used up most of this time. Otherwise a slow reader would get the
+    /// answer for free.
     pub fn was_held_up(&self, limit: Duration) -> bool {
         let now = self.sending_since.map_or(Duration::ZERO, |since| since.elapsed());
         (self.held_up + now) * 2 >= limit
@@ -75,7 +82,7 @@ impl Transcript {
             first_byte_at: self.first_byte_at,
         };
         let cost = price.settled(usage);
-        // Nothing was written, whatever the upstream counted.
+        // Nothing was written, even if the upstream counted output.
         let prompt_cost = price.settled(Usage { completion_tokens: 0, ..usage });
         let ending = match end {
             End::Finished => Ending::Complete { arrived, cost },
@@ -112,7 +119,8 @@ pub(super) fn result_for_client(ended: Result<Ended>, end: End, receipt: Receipt
         }
         (_, End::Failed(failure)) if receipt.charged > 0 => Err(Error::PaidWithoutAnswer(failure.reason())),
         (_, End::Failed(failure)) => Err(failure.into()),
-        // A client that gets this error has not disconnected, but was too slow and counted as disconnected.
+        // A client that gets this error has not disconnected. It was too slow and counted as
+        // disconnected.
         (_, End::Left) => Err(Error::ReadTooSlowly),
         (Ended::Now { balance } | Ended::Earlier { balance }, End::Finished) => {
             Ok(Receipt { remaining: balance, ..receipt })

@@ -8,16 +8,17 @@ use crate::config::Config;
 use crate::domain::OperationId;
 use crate::metering::{Adjusted, Adjustment};
 
-/// The most tokens that one adjustment gives or takes: a slip of the finger should not make billions.
+/// The most tokens of one adjustment, in either direction, so that a typing error cannot make
+/// billions.
 const MOST: i64 = 1_000_000_000_000;
-/// Characters of a note.
+/// The most characters of a note.
 const NOTE_LENGTH: usize = 500;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
     /// The user's name
     user: String,
-    /// Tokens to give; with a minus, to take
+    /// Tokens to give; with a minus, tokens to take
     #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-MOST..=MOST))]
     amount: i64,
     /// The reason, which the user sees on the statement

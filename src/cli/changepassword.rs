@@ -1,4 +1,4 @@
-//! `tollgate changepassword`: the way back in for who forgot the password.
+//! `tollgate changepassword`, for users who have forgotten their password.
 
 use super::passwords::PasswordSource;
 use super::{Refusal, block_on, explain, find_user, open_migrated_to_change};
@@ -8,7 +8,7 @@ use crate::config::Config;
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// Whose password
+    /// The user's name
     #[arg(long)]
     username: String,
     #[command(flatten)]

@@ -9,7 +9,7 @@ pub(super) struct Args {
     /// Say which migrations are applied, and change nothing
     #[arg(long)]
     status: bool,
-    /// Take the newest migration back, with the data that it holds; stop every server first
+    /// Undo the newest migration, which deletes the data in it; stop every server first
     #[arg(long, conflicts_with = "status")]
     down: bool,
 }
@@ -18,8 +18,9 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
     if args.status || args.down {
         must_exist(config)?;
     }
-    // A server that runs on the file would go on with tables that no longer exist. The lock is released after
-    // the database is closed, as closing the lock's descriptor would drop SQLite's own locks.
+    // A server that runs on the file would continue with tables that no longer exist. The lock is
+    // released only after the database is closed, because closing the lock's descriptor would drop
+    // SQLite's own locks.
     let lock = match args.down {
         true => Some(ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?),
         false => None,

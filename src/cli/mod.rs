@@ -1,4 +1,5 @@
-//! The command line: one file a command. Exit codes: 0 good, 1 refused or wrong, 2 bad usage (clap's own).
+//! The command line: one file per command. Exit codes: 0 for success, 1 for a failure, 2 for bad
+//! usage (from clap).
 
 mod adjust;
 mod backup;
@@ -23,8 +24,8 @@ use crate::models::User;
 
 /// Tollgate: a metered chat server. It sells chat messages against a prepaid token balance.
 ///
-/// Without a command it serves. Settings may stand before or after the command; each has an environment variable,
-/// and a flag beats its variable.
+/// Without a command it serves. Settings may stand before or after the command; each has an
+/// environment variable, and a flag beats its variable.
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 120, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -58,17 +59,17 @@ enum Command {
     Verify,
     /// Write a checked copy of the SQLite database to a file, even while a server runs
     Backup(backup::Args),
-    /// Replace the SQLite database with a backup, keeping the old one under a name with the date; stop the
-    /// server first
+    /// Replace the SQLite database with a backup, keeping the old one under a name with the date;
+    /// stop the server first
     Restore(restore::Args),
     /// Apply the database migrations that are missing (serve does so by itself)
     Migrate(migrate::Args),
 }
 
-/// Why a command did not do what it was told; the text is for the person at the terminal.
+/// Why a command failed, as a text for the terminal.
 type Refusal = String;
 
-/// Runs the whole program.
+/// Runs the program. Returns its exit code.
 pub fn main() -> ExitCode {
     usage::parse().map_or_else(|code| code, run)
 }
@@ -95,12 +96,13 @@ fn run(cli: Cli) -> ExitCode {
     }
 }
 
-/// Lines with time and level on standard error.
+/// Starts the log: lines with time and level on standard error.
 fn start_logging(filter: &str) {
     let mut builder = env_logger::Builder::new();
-    // actix tells of each worker's start and end; who wants that names the module in the filter.
+    // actix logs the start and end of each worker. Naming the module in the filter turns this on
+    // again.
     builder.filter_module("actix_server", log::LevelFilter::Warn);
-    // It calls each request that is no HTTP an error of ours: any passing scanner could fill the log.
+    // actix-http logs malformed requests as errors, so any port scanner could flood the log.
     builder.filter_module("actix_http", log::LevelFilter::Off);
     builder.parse_filters(filter).format_timestamp_millis().format_target(false);
     if builder.try_init().is_err() {
@@ -121,8 +123,8 @@ fn migrated(db: Db) -> Result<Db, Refusal> {
     Ok(db)
 }
 
-/// Opens a database that must be there already, with all its migrations: a mistyped path must not make a new one, and
-/// a newer binary must not change the tables under a server that runs.
+/// Opens an existing database that has all migrations. A mistyped path must not make a new
+/// database, and a newer binary must not change the tables under a running server.
 fn open_migrated(config: &Config) -> Result<Db, Refusal> {
     check_migrated(open_existing(config)?)
 }
@@ -167,7 +169,7 @@ fn find_user(db: &Db, name: &str) -> Result<User, Refusal> {
     found.ok_or_else(|| format!("there is no user {name:?}"))
 }
 
-/// An error with what the log would say of it.
+/// Returns the error's text, with the details that the log would have.
 fn explain(error: Error) -> Refusal {
     match error {
         Error::Unavailable(why) | Error::Internal(why) => why,

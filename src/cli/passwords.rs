@@ -1,4 +1,4 @@
-//! How a command gets a password: asked for on the terminal without echo, twice, or read from standard input.
+//! Reads a password: asked for twice on the terminal without echo, or taken from standard input.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 

@@ -15,7 +15,8 @@ pub(super) struct Args {
     /// Delete the old database instead of keeping it under a name with the date
     #[arg(long)]
     delete_old: bool,
-    /// Do not check the books of the backup; the check that it is a complete database of Tollgate always runs
+    /// Do not check the books of the backup; the check that it is a complete database of Tollgate
+    /// always runs
     #[arg(long)]
     no_verify: bool,
 }

@@ -12,11 +12,12 @@ use crate::domain::SessionSecret;
 use crate::models::User;
 use crate::server::{self, Services};
 
-/// bcrypt below this is too cheap for passwords of people.
+/// A lower cost of bcrypt is too weak for the passwords of people.
 const LEAST_BCRYPT_COST: u32 = 10;
 
-/// Threads on which answers of upstreams are passed on: half of the cores, as the rest is for requests and the database. A
-/// call is passed between fewer threads, and is quicker, where there is one.
+/// Returns the number of threads that pass on answers of upstreams: half of the cores, because
+/// requests and the database need the rest. With more threads, calls move between them more often,
+/// which is slower.
 fn background_threads() -> usize {
     (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1)
 }
@@ -27,7 +28,8 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     let db = migrated(Db::open_to_serve(&config.db_options(), &lock).map_err(explain)?)?;
     log::info!("tollgate {} with {}", env!("CARGO_PKG_VERSION"), db.url());
     let has_superuser = warn(config, &db)?;
-    // Holds are settled on a runtime of their own, which goes on when the server's workers end.
+    // Holds are settled on a runtime of their own, which continues after the server's workers have
+    // ended.
     let background = Builder::new_multi_thread()
         .worker_threads(background_threads())
         .thread_name("background")
@@ -58,7 +60,7 @@ fn close_until(delay_over: Option<Instant>) -> Instant {
     delay_over.map_or(least, |over| (over + Duration::from_millis(9_700)).max(least))
 }
 
-/// Says what the operator should know; answers whether there is a superuser.
+/// Warns the operator of risky settings. Returns whether there is a superuser.
 fn warn(config: &Config, db: &Db) -> Result<bool, Refusal> {
     if config.accounts.bcrypt_cost < LEAST_BCRYPT_COST {
         log::warn!(
@@ -72,12 +74,12 @@ fn warn(config: &Config, db: &Db) -> Result<bool, Refusal> {
     db.read_blocking(|conn| Ok(User::any_superuser(conn)?)).map_err(explain)
 }
 
-/// Prints the link by which the first superuser is made. It goes to standard error whatever is logged, since it is
-/// for whoever sits there, once.
+/// Prints the link for making the first superuser, once. It goes to standard error whatever the log
+/// filter is, because it is meant for the person at the terminal.
 fn print_first_run_link(config: &Config, listening: SocketAddr, key: &SessionSecret) {
     let address = match &config.listen.public_url {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        // An address for all of the machine's own is none to open in a browser.
+        // A browser cannot open `0.0.0.0` or `::`.
         None if listening.ip().is_unspecified() => format!("http://127.0.0.1:{}", listening.port()),
         None => format!("http://{listening}"),
     };
@@ -85,8 +87,8 @@ fn print_first_run_link(config: &Config, listening: SocketAddr, key: &SessionSec
     eprintln!("\n    {address}/admin/first-run/{}/\n", key.expose());
 }
 
-/// Each connection and each call of the upstream needs a file handle, and the usual soft limit of 1024 is far below the
-/// bound on connections.
+/// Raises the limit on open files. Each connection and each call to the upstream needs one, and the
+/// usual soft limit of 1024 is far below the limit on connections.
 fn raise_open_files_limit(connections: u32, calls: u32) {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);

@@ -1,5 +1,5 @@
-//! Reads the command line. clap's errors quote a wrong value. Here values that may hold a password are
-//! removed, because a service's errors end up in logs.
+//! Reads the command line. clap's errors quote a wrong value, but errors of a service end up in
+//! logs. So values that may contain a password are removed.
 
 use std::env;
 use std::ffi::OsString;
@@ -19,7 +19,10 @@ const PATHS: [&str; 1] = ["upstream_key_file"];
 const SHORTEST_SECRET: usize = 4;
 const NOT_SHOWN: &str = "(not shown)";
 
-/// Reads arguments and variables. Prints any error and returns clap's own exit code.
+/// Reads arguments and variables.
+///
+/// # Errors
+/// clap's exit code, after the error was printed.
 pub(super) fn parse() -> Result<Cli, ExitCode> {
     if let Some((variable, flag)) = unreadable_variable() {
         eprintln!("error: {variable}, the variable of --{flag}, is not UTF-8 text");
@@ -28,7 +31,7 @@ pub(super) fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|mut error| {
         let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         if !error.use_stderr() {
-            // Help or version was requested.
+            // This was a request for help or the version.
             let _ = error.print();
             return code;
         }
@@ -55,8 +58,8 @@ fn unreadable_variable() -> Option<(String, String)> {
     })
 }
 
-/// Returns everything on the command line that may be a secret: the values of those settings, and anything
-/// that looks like a URL or a login.
+/// Returns everything on the command line that may be a secret: the values of those settings, and
+/// anything that looks like a URL or a login.
 fn secrets(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
     let mut found = Vec::new();
     let mut is_value = false;

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
+/// Settings of passwords, log-ins and sessions.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Accounts")]
 pub struct Accounts {
@@ -9,13 +10,15 @@ pub struct Accounts {
     #[arg(global = true, long, env = "TOLLGATE_BCRYPT_COST", value_name = "COST", default_value_t = 12,
           value_parser = clap::value_parser!(u32).range(4..=16))]
     pub bcrypt_cost: u32,
-    /// Throttles on log-in, registration and sign-in; off switches every throttle and rate limit off
+    /// Throttles on log-in, registration and sign-in; off switches every throttle and rate limit
+    /// off
     #[arg(global = true, long, env = "TOLLGATE_THROTTLE", value_name = "SWITCH", default_value = "on")]
     pub throttle: Switch,
     /// Whether anybody may register over the API
     #[arg(global = true, long, env = "TOLLGATE_REGISTRATION", value_name = "MODE", default_value = "open")]
     pub registration: Registration,
-    /// Whether a failed log-in says which of name and password was wrong (as the old services did)
+    /// Whether a failed log-in says which was wrong, the name or the password (as the old services
+    /// did)
     #[arg(
         global = true,
         long,
@@ -46,18 +49,21 @@ pub struct Accounts {
     pub history_days: u32,
 }
 
+/// A setting that is on or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
     On,
     Off,
 }
 
+/// Who may register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Registration {
     Open,
     Closed,
 }
 
+/// What the error of a failed log-in says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LoginErrors {
     /// `Invalid username` or `Invalid password`

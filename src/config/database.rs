@@ -4,6 +4,7 @@ use clap::Args;
 
 use crate::db::DatabaseUrl;
 
+/// Settings of the database.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Database")]
 pub struct Database {

@@ -8,6 +8,7 @@ use super::Switch;
 use super::values::{cors_origin, public_url, site_title};
 use crate::client_address::{Networks, TrustedProxies};
 
+/// Settings of the HTTP server.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Serving")]
 pub struct Listen {
@@ -20,7 +21,8 @@ pub struct Listen {
         default_value = "127.0.0.1:8000"
     )]
     pub bind: SocketAddr,
-    /// The address that clients use, when it is not --bind (behind a proxy); https:// turns on Secure cookies and HSTS
+    /// The address that clients use, when it is not --bind (behind a proxy); https:// turns on
+    /// Secure cookies and HSTS
     #[arg(global = true, long, env = "TOLLGATE_PUBLIC_URL", hide_env_values = true, value_name = "URL",
           value_parser = public_url)]
     pub public_url: Option<url::Url>,
@@ -33,8 +35,8 @@ pub struct Listen {
         default_value = "off"
     )]
     pub hsts_include_subdomains: Switch,
-    /// Trusted proxies, whose X-Forwarded-For is used: addresses and networks, comma-separated [default:
-    /// none]
+    /// Trusted proxies, whose X-Forwarded-For is used: addresses and networks, comma-separated
+    /// [default: none]
     #[arg(
         global = true,
         long,
@@ -44,7 +46,8 @@ pub struct Listen {
         hide_default_value = true
     )]
     pub trusted_proxies: TrustedProxies,
-    /// Origins whose pages may call the API from a browser, comma-separated, or * for all [default: none]
+    /// Origins whose pages may call the API from a browser, comma-separated, or * for all [default:
+    /// none]
     #[arg(global = true, long, env = "TOLLGATE_CORS_ORIGINS", hide_env_values = true, value_name = "LIST",
           value_delimiter = ',', value_parser = cors_origin)]
     pub cors_origins: Vec<String>,
@@ -52,17 +55,18 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_WORKERS", value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
-    /// Connections that may be open at once; one more replaces an idle one, or gets 503 when all are busy
+    /// Connections that may be open at once; one more replaces an idle one, or gets 503 when all
+    /// are busy
     #[arg(global = true, long, env = "TOLLGATE_MAX_CONNECTIONS", value_name = "COUNT", default_value_t = 8192,
           value_parser = clap::value_parser!(u32).range(2..))]
     pub max_connections: u32,
-    /// Connections of one address (IPv6: one /64, and four times that for one /48); one more replaces an idle
-    /// one, or gets 429 when all are busy
+    /// Connections of one address (IPv6: one /64, and four times that for one /48); one more
+    /// replaces an idle one, or gets 429 when all are busy
     #[arg(global = true, long, env = "TOLLGATE_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT", default_value_t = 256,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections_per_address: u32,
-    /// Addresses and networks without a limit on their connections, comma-separated; --trusted-proxies have
-    /// none either
+    /// Addresses and networks without a limit on their connections, comma-separated;
+    /// --trusted-proxies have none either
     #[arg(
         global = true,
         long,
@@ -92,7 +96,8 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_WRITE_TIMEOUT", value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub write_timeout: u64,
-    /// Seconds between a stop signal and the end of listening: /readyz is off, and requests are still served
+    /// Seconds between a stop signal and the end of listening: /readyz is off, and requests are
+    /// still served
     #[arg(global = true, long, env = "TOLLGATE_DRAIN_DELAY", value_name = "SECONDS", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub drain_delay: u64,

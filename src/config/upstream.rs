@@ -1,4 +1,4 @@
-//! The settings of an upstream LLM, and of what one user may have of it.
+//! The settings of an upstream LLM, and the limits of a user.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,11 @@ use url::Url;
 use super::values::{model_name, upstream_url};
 use crate::responder::{Offer, OutputLimit, Upstream, UpstreamKey, UpstreamSettings};
 
-/// The variable that may hold the key; a flag would show it to everybody who lists the processes.
+/// The variable that may hold the key. There is no such flag, because everybody who lists the
+/// processes could see it.
 const KEY_VARIABLE: &str = "TOLLGATE_UPSTREAM_KEY";
 
+/// The limits of a user, unless the user has limits of their own.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Limits of a user")]
 pub struct Limits {
@@ -30,7 +32,7 @@ pub struct Limits {
     pub reads_per_minute: u32,
 }
 
-/// With `--responder openai`.
+/// The settings of an upstream, for `--responder openai`.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Upstream (with --responder openai)")]
 pub struct UpstreamArgs {
@@ -42,7 +44,8 @@ pub struct UpstreamArgs {
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_MODELS", value_name = "LIST", value_delimiter = ',',
           value_parser = model_name)]
     pub upstream_models: Vec<String>,
-    /// File with the upstream's API key; or set the variable TOLLGATE_UPSTREAM_KEY to the key itself [default: none]
+    /// File with the upstream's API key; or set the variable TOLLGATE_UPSTREAM_KEY to the key
+    /// itself [default: none]
     #[arg(
         global = true,
         long,
@@ -58,7 +61,7 @@ pub struct UpstreamArgs {
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_MAX_OUTPUT", value_name = "TOKENS", default_value_t = 1024,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub upstream_max_output: u32,
-    /// The field of the protocol that bounds an answer's tokens
+    /// The field of the protocol that limits an answer's tokens
     #[arg(
         global = true,
         long,
@@ -67,7 +70,8 @@ pub struct UpstreamArgs {
         default_value = "max_tokens"
     )]
     pub upstream_limit_field: OutputLimit,
-    /// Tokens of a conversation that the model is told again with each message, counted as a quarter of the bytes
+    /// Tokens of a conversation that the model is told again with each message, counted as a
+    /// quarter of the bytes
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_CONTEXT", value_name = "TOKENS", default_value_t = 4096,
           value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
     pub upstream_context: u32,
@@ -79,7 +83,7 @@ pub struct UpstreamArgs {
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_FIRST_BYTE_TIMEOUT", value_name = "SECONDS",
           default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub upstream_first_byte_timeout: u64,
-    /// Seconds of silence amid an answer
+    /// Seconds that the upstream may be silent during an answer
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_IDLE_TIMEOUT", value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub upstream_idle_timeout: u64,
@@ -102,10 +106,10 @@ pub struct UpstreamArgs {
 }
 
 impl UpstreamArgs {
-    /// The upstream and what is offered of it.
+    /// Makes the upstream and the list of its models on offer.
     ///
     /// # Errors
-    /// What is missing or cannot be read, and the setting that says it.
+    /// A text that says which setting is missing or wrong.
     pub fn offer(&self) -> Result<Offer, String> {
         let base_url = self
             .upstream_url
@@ -143,7 +147,7 @@ impl UpstreamArgs {
         })
     }
 
-    /// The key from its file, or else from its variable.
+    /// Returns the key from its file, or otherwise from its variable.
     fn key(&self) -> Result<Option<UpstreamKey>, String> {
         let text = match &self.upstream_key_file {
             Some(file) => Some(read_key(file)?),
@@ -166,8 +170,9 @@ fn key_of_variable() -> Result<Option<String>, String> {
     }
 }
 
-/// Reads the key's file. Errors do not contain the file's content. If the file does not exist, they do not
-/// contain its name either: somebody may have given the key itself in its place.
+/// Reads the key's file. Errors do not contain the file's content. If the file does not exist, they
+/// do not contain its name either, because somebody may have given the key itself instead of a file
+/// name.
 fn read_key(file: &Path) -> Result<String, String> {
     let refused = |why: &str| format!("--upstream-key-file: {why}");
     let cannot = |error: std::io::Error| {

@@ -1,11 +1,14 @@
-//! Reading the values of settings that have a form of their own. Each says what to write instead.
+//! Parses the values of settings that have a form of their own. Each error says what to write
+//! instead.
 
-/// env_logger itself only warns of what it cannot read, and leaves it out.
+/// Parses a filter for the log. env_logger itself only warns of what it cannot parse, and ignores
+/// it.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     env_filter::Builder::new().try_parse(text).map_err(|error| error.to_string())?;
     Ok(text.to_owned())
 }
 
+/// Parses an address for clients: http or https, with a host and without a path.
 pub(super) fn public_url(text: &str) -> Result<url::Url, String> {
     let url = url::Url::parse(text).map_err(|error| format!("{error}: give it as https://HOST"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -20,13 +23,14 @@ pub(super) fn public_url(text: &str) -> Result<url::Url, String> {
     Ok(url)
 }
 
+/// Parses the panel's name: one line of 1 to 60 characters.
 pub(super) fn site_title(text: &str) -> Result<String, String> {
     let is_shown = (1..=60).contains(&text.trim().chars().count()) && !text.chars().any(char::is_control);
     if is_shown { Ok(text.trim().to_owned()) } else { Err("give one line of 1 to 60 characters".to_owned()) }
 }
 
-/// An origin as browsers send it. One that is written otherwise would never match, without a word. The empty text is
-/// the only element of an empty list.
+/// Parses an origin. It must be written as browsers send it, because it would otherwise never
+/// match, without any error. The empty text is the only element of an empty list.
 pub(super) fn cors_origin(text: &str) -> Result<String, String> {
     let wrong = || "give each as https://HOST or http://HOST:PORT, without a path, or * for all".to_owned();
     if matches!(text, "" | "*") {
@@ -38,7 +42,8 @@ pub(super) fn cors_origin(text: &str) -> Result<String, String> {
     if origin == text && url.has_host() { Ok(origin) } else { Err(wrong()) }
 }
 
-/// The base URL of an upstream. Its path is taken as it is, so a forgotten /v1 is told here and not by each call.
+/// Parses the base URL of an upstream. A missing `/v1` is an error here, because otherwise every
+/// call would fail.
 pub(super) fn upstream_url(text: &str) -> Result<url::Url, String> {
     let url = url::Url::parse(text).map_err(|error| format!("{error}: give it as http://HOST:PORT/v1"))?;
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
@@ -54,7 +59,7 @@ pub(super) fn upstream_url(text: &str) -> Result<url::Url, String> {
     Ok(url)
 }
 
-/// A model's name, as it stands in paths and lists. The empty text is the only element of an empty list.
+/// Parses the name of a model. The empty text is the only element of an empty list.
 pub(super) fn model_name(text: &str) -> Result<String, String> {
     let name = text.trim();
     let is_sound = name.len() <= 200 && name.chars().all(|c| c.is_ascii_graphic() && c != ',');

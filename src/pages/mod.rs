@@ -1,4 +1,4 @@
-//! Pages for people: the front page, and the files that pages use.
+//! Pages that anybody may open: the start page, and the static files.
 
 use actix_web::http::header;
 use actix_web::web::{self, ServiceConfig};
@@ -10,11 +10,13 @@ use crate::auth::Guest;
 use crate::error::{Error, Result};
 use crate::http::{Routes, Site, get, resource};
 
-/// Pages have no scripts, and nothing from elsewhere.
+/// Pages have no scripts, and load nothing from other sites.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
+/// The routes of the start page and the static files.
 pub const ROUTES: Routes = &[("/static/{file}", &[get(|r| r.to(file))]), ("", &[get(|r| r.to(front))])];
 
+/// Adds the routes to the application.
 pub fn routes(config: &mut ServiceConfig) {
     for (path, methods) in ROUTES {
         config.service(resource::<Error>(path, methods));
@@ -28,7 +30,7 @@ struct Front<'a> {
     address: &'a str,
 }
 
-/// Says what this is and how to begin, to whoever opens the address in a browser.
+/// Shows the start page: what Tollgate is and how to begin.
 async fn front(_: Guest, request: HttpRequest) -> Result<HttpResponse> {
     let host =
         request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8000");

@@ -1,4 +1,4 @@
-//! An answer as it arrives, part by part, and as a whole.
+//! The answer of a model: its parts as they arrive, and the whole that they make.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,8 @@ use super::bounds::AnswerBounds;
 use super::weight::{escaped_bytes, weight, weight_of_field, weight_of_fields};
 use crate::domain::{estimate, has_more_values};
 
-/// Probabilities take up to a hundred times as much as the text that they are of: those of a longer answer are not stored.
+/// Log probabilities can be 100 times as large as their text, so they are stored only for answers
+/// of at most this many bytes.
 const MOST_WITH_LOGPROBS: i64 = 1024;
 
 /// Log probabilities that take more memory than this, in bytes, are not stored either.
@@ -15,43 +16,46 @@ const MOST_STORED_LOGPROBS: usize = 128 << 10;
 /// The number of last elements of a list that are searched for the one that a part belongs to.
 const ELEMENTS_LOOKED_AT: usize = 256;
 
-/// Limits on the stored extras that are read, in bytes and in values. Nothing that large is stored now.
+/// The largest stored extras that are read, in bytes. Nothing that large is stored now.
 const MOST_STORED_EXTRAS: usize = 16 << 20;
+/// The most values in stored extras that are read. Nothing that large is stored now.
 const MOST_STORED_VALUES: usize = 100_000;
 
 /// A part of an answer: a choice of the protocol's `chat.completion.chunk`, without its index.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Piece {
-    /// What is new: `content`, `tool_calls`, `role`, …
+    /// The new fields: `content`, `tool_calls`, `role`, …
     pub delta: Map<String, Value>,
-    /// Why the answer ends; only the last part has it.
+    /// Why the answer ends. Only the last part has it.
     pub finish_reason: Option<String>,
+    /// The log probabilities of the tokens in this part, if the client wants them.
     pub logprobs: Option<Value>,
 }
 
 impl Piece {
-    /// A part that is text.
+    /// Makes a part that is text.
     pub fn of_text(text: &str) -> Piece {
         let delta = Map::from_iter([("content".to_owned(), Value::from(text))]);
         Piece { delta, ..Piece::default() }
     }
 
-    /// The text in it, if any.
+    /// Returns the text of the part. Empty if there is none.
     pub fn text(&self) -> &str {
         self.delta.get("content").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Returns the approximate memory that it takes, in bytes.
+    /// Returns the approximate memory of the part, in bytes.
     pub fn weight(&self) -> usize {
         weight_of_fields(&self.delta) + self.logprobs.as_ref().map_or(0, weight)
     }
 
-    /// How many bytes of the answer it brings.
+    /// Returns the number of bytes that the model wrote in this part.
     pub fn bytes(&self) -> i64 {
         delta_bytes(&self.delta)
     }
 
-    /// Whether it brings something of the answer: not only who speaks, or why it ends.
+    /// Returns whether the part has content. Parts without content have only the role or the finish
+    /// reason.
     pub fn brings_something(&self) -> bool {
         self.delta.iter().any(|(name, value)| name != "role" && !is_nothing(value))
     }
@@ -71,9 +75,11 @@ fn is_nothing(value: &Value) -> bool {
 pub struct Answer {
     /// The protocol's `message`, without its `role`.
     message: Map<String, Value>,
+    /// Why the answer ended. `None` if it has not ended, or the model did not say.
     pub finish_reason: Option<String>,
+    /// The log probabilities of all parts. `None` if there are none, or they were dropped.
     pub logprobs: Option<Value>,
-    /// Parts that brought something: each is a token at least.
+    /// The number of parts with content. Each has at least one token.
     pieces: i64,
     bytes: i64,
     /// The approximate memory of everything that is kept except the text.
@@ -81,18 +87,19 @@ pub struct Answer {
     logprobs_weight: usize,
 }
 
-/// The answer has exceeded its limits.
+/// The error of an answer that exceeds its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beyond;
 
 impl Answer {
+    /// Makes an answer that is only text.
     pub fn of_text(text: &str) -> Answer {
         let mut answer = Answer::default();
         answer.take(&Piece { finish_reason: Some("stop".to_owned()), ..Piece::of_text(text) });
         answer
     }
 
-    /// An answer as it was stored.
+    /// Restores a stored answer from its text and its extras ([`Answer::extras`]).
     pub fn stored(text: Option<String>, extras: Option<&str>) -> Answer {
         let is_bounded = |extras: &&str| {
             extras.len() <= MOST_STORED_EXTRAS && !has_more_values(extras.as_bytes(), MOST_STORED_VALUES)
@@ -115,7 +122,7 @@ impl Answer {
         Answer { message, finish_reason, logprobs, ..Answer::default() }
     }
 
-    /// What has to be stored besides the text, as JSON; `None`: nothing.
+    /// Returns as JSON what has to be stored besides the text. `None` if there is nothing.
     pub fn extras(&self) -> Option<String> {
         let rest = self.message.iter().filter(|(name, _)| *name != "content");
         let message: Map<String, Value> = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -133,8 +140,8 @@ impl Answer {
         (!extras.is_empty()).then(|| Value::from(extras).to_string())
     }
 
-    /// Adds a part if the answer stays within its limits. Log probabilities beyond their limit are dropped.
-    /// If the rest is beyond its limit, only the text is kept.
+    /// Adds a part if the answer stays within its limits. Log probabilities beyond their limit are
+    /// dropped. If the rest is beyond its limit, only the text is kept.
     ///
     /// # Errors
     /// The answer exceeds its limits.
@@ -172,39 +179,41 @@ impl Answer {
         }
     }
 
-    /// All of it as one part.
+    /// Returns the whole answer as one part.
     pub fn as_piece(&self) -> Piece {
         let (finish_reason, logprobs) = (self.finish_reason.clone(), self.logprobs.clone());
         Piece { delta: self.message.clone(), finish_reason, logprobs }
     }
 
-    /// The text of it. It may have none, but tool calls.
+    /// Returns the text. `None` if the answer has none, for example only tool calls.
     pub fn text(&self) -> Option<&str> {
         self.message.get("content").and_then(Value::as_str)
     }
 
-    /// The protocol's `message`, without its `role`.
+    /// Returns the protocol's `message`, without its `role`.
     pub fn message(&self) -> &Map<String, Value> {
         &self.message
     }
 
-    /// Whether anything of it has arrived.
+    /// Returns whether any content has arrived.
     pub fn has_begun(&self) -> bool {
         self.pieces > 0
     }
 
-    /// How many bytes of it have arrived.
+    /// Returns the number of bytes that the model has written.
     pub fn bytes(&self) -> i64 {
         self.bytes
     }
 
-    /// About how many tokens have arrived: a part has one at least, and four bytes are one.
+    /// Estimates the number of tokens that have arrived: at least one for each part, and one for
+    /// every four bytes.
     pub fn tokens_estimate(&self) -> i64 {
         self.pieces.max(estimate(self.bytes))
     }
 }
 
-/// The bytes of what the model wrote: text, and the names and arguments of tool calls, without what is only around them.
+/// Returns the bytes that the model wrote: text, and the names and arguments of tool calls, without
+/// the fields around them.
 fn delta_bytes(delta: &Map<String, Value>) -> i64 {
     let written = delta.iter().filter(|(name, _)| !is_around(name)).map(|(_, value)| text_bytes(value));
     written.fold(0, i64::saturating_add)
@@ -219,7 +228,8 @@ fn text_bytes(value: &Value) -> i64 {
     }
 }
 
-/// What says which one it is comes whole, in each part that has it; all other text goes on.
+/// Returns whether a field identifies its element. Such a field is repeated whole, while other text
+/// is continued from part to part.
 fn is_around(name: &str) -> bool {
     matches!(name, "role" | "index" | "id" | "type")
 }
@@ -247,7 +257,8 @@ fn merge_field(into: &mut Map<String, Value>, name: &str, value: &Value) -> usiz
     }
 }
 
-/// A value that nothing was before: its list elements may already have several parts of one thing.
+/// Returns the first value of a field. Elements of a list are merged, because they may already be
+/// several parts of one element.
 fn first(value: &Value) -> Value {
     match value {
         Value::Array(_) => {
@@ -259,8 +270,8 @@ fn first(value: &Value) -> Value {
     }
 }
 
-/// Adds a part to a value: appends text, merges objects field by field, and merges elements of lists by their
-/// `index`, if any. Returns how much its weight has grown.
+/// Adds a part to a value: appends text, merges objects field by field, and merges elements of
+/// lists by their `index`, if any. Returns how much its weight has grown.
 fn merge(into: &mut Value, part: &Value) -> usize {
     match (into, part) {
         (_, Value::Null) => 0,

@@ -10,7 +10,8 @@ const EVENT_BYTES_A_TOKEN: usize = 128;
 /// Bytes of log probabilities that are kept for each token.
 const LOGPROBS_A_TOKEN: usize = 512;
 
-/// Bytes on the wire for each token: a separate event, with the probabilities of twenty other tokens.
+/// Bytes on the wire for each token: a separate event, with the probabilities of twenty other
+/// tokens.
 const WIRE_A_TOKEN: u64 = 4 << 10;
 
 /// The longest event, however many tokens an answer may have.
@@ -31,7 +32,7 @@ pub struct AnswerBounds {
     pub rest: usize,
     /// Log probabilities that are kept, in memory.
     pub logprobs: usize,
-    /// One event, and one line.
+    /// The longest event, and the longest line.
     pub event: usize,
     /// A part, in memory.
     pub part: usize,
@@ -39,7 +40,7 @@ pub struct AnswerBounds {
     pub whole: usize,
     /// The body of the response on the wire, whatever it contains.
     pub wire: u64,
-    /// Events.
+    /// The number of events.
     pub events: u64,
 }
 

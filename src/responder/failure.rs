@@ -1,46 +1,47 @@
-//! Why there is no answer.
+//! Reasons why there is no answer.
 
 use std::time::Duration;
 
 use crate::domain::Reason;
 use crate::error::Error;
 
-/// When to try again where all places are taken, in seconds.
+/// When to retry if all places are taken, in seconds.
 const RETRY_AFTER_BUSY: u64 = 2;
 
-/// And where the upstream itself has too many requests, after its own waits were of no use.
+/// When to retry if the upstream itself has too many requests and our retries did not help, in
+/// seconds.
 const RETRY_AFTER_LIMITED: u64 = 5;
 
-/// Why there is no answer, or none to its end.
+/// Why there is no answer, or no complete one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The dummy was told to fail.
+    /// The dummy failed, as configured.
     ToldToFail,
     /// No connection could be made.
     Unreachable,
     /// The connection broke before the answer began.
     ConnectionLost,
-    /// Nothing came within the time limit for the first byte.
+    /// Nothing arrived within the time limit for the first byte.
     NoFirstByte,
-    /// Nothing more came within the time limit between two parts.
+    /// Nothing more arrived within the time limit between two parts.
     Stalled,
-    /// It was not finished within the total time limit.
+    /// The answer was not finished within the total time limit.
     TooLong,
-    /// The answer ended, or its connection broke, before its end.
+    /// The connection broke, or the stream ended, before the answer did.
     CutShort,
-    /// A part was no JSON, or not of the protocol.
+    /// A part was not JSON, or not of the protocol.
     Unreadable,
-    /// The upstream told of an error amid the answer.
+    /// The upstream reported an error during the answer.
     ErrorInAnswer,
-    /// A status of success, but no stream of events.
+    /// The status was a success, but the response was not a stream of events.
     NoStream,
-    /// The answer went on beyond all bounds.
+    /// The answer exceeded its limits.
     Endless,
     /// 401 or 403: our key is not accepted.
     KeyRefused,
     /// 402, 404, 405 or 410: no credit, no such model, no such address.
     Misconfigured,
-    /// Another 4xx: the request was not accepted, as a message too long for the model is not.
+    /// Another 4xx: the request was rejected, for example because it is too long for the model.
     RequestRefused,
     /// 429.
     RateLimited,
@@ -48,18 +49,18 @@ pub enum Failure {
     ServerError,
     /// The model ended its answer without writing anything.
     WroteNothing,
-    /// As many calls as may be are in flight, and no place became free in time.
+    /// All calls that may be in flight are, and no place became free in time.
     Busy,
     /// Too many calls of this user already wait for a place.
     TooManyOfUser,
-    /// The model is down. The duration is the time until the next attempt.
+    /// The circuit breaker is open. The duration is the time until the next attempt.
     Resting(Duration),
-    /// This server was told to stop.
+    /// This server is stopping.
     Stopped,
 }
 
 impl Failure {
-    /// What is stored and shown.
+    /// Returns the reason that is stored and shown.
     pub fn reason(self) -> Reason {
         match self {
             Failure::ToldToFail => "the dummy was told to fail",
@@ -87,7 +88,7 @@ impl Failure {
     }
 }
 
-/// What the client is told.
+/// The error that the client gets.
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         match failure {

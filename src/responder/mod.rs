@@ -1,4 +1,5 @@
-//! What answers a message. The toll asks for an answer that is there at once, and else waits for one, part by part.
+//! What answers a message: the dummy or an upstream. The toll first asks for an answer that is
+//! available at once. Otherwise it waits for one, part by part.
 
 mod answer;
 mod bounds;
@@ -24,26 +25,31 @@ pub use question::{Question, message_of};
 
 use crate::domain::Usage;
 
-/// What answers messages.
+/// The source of answers.
 #[derive(Clone, Debug)]
 pub enum Responder {
+    /// The built-in dummy.
     Dummy(Dummy),
+    /// The models of an upstream.
     Upstream(Offer),
 }
 
-/// The name of the dummy where a model has one.
+/// The dummy's name, where a model has one.
 pub const DUMMY: &str = "dummy";
 
 /// A place among the calls in flight. The dummy needs none.
 pub enum Place {
+    /// The dummy, which limits nothing.
     Dummy,
+    /// The permit for one call.
     Upstream(Permit),
 }
 
-/// An answer under way. Dropping it cancels the call.
+/// An answer that has begun. Dropping it cancels the call.
 pub enum Answering {
-    /// The dummy's, which comes in one part.
+    /// The dummy's answer, in one part. `None` after it was returned.
     Dummy(Option<Piece>),
+    /// The answer of an upstream.
     Upstream(Box<UpstreamAnswering>),
 }
 
@@ -59,7 +65,8 @@ impl Place {
 }
 
 impl Responder {
-    /// The answer, where it takes no waiting: then the charge and the answer share one transaction.
+    /// Returns the answer if it takes no waiting. Then the charge and the answer share one
+    /// transaction.
     pub fn answer_at_once(&self, message: &str) -> Option<String> {
         match self {
             Responder::Dummy(dummy) => dummy.answer_at_once(message),
@@ -67,7 +74,7 @@ impl Responder {
         }
     }
 
-    /// Whether answers take no waiting.
+    /// Returns whether answers take no waiting.
     pub fn is_instant(&self) -> bool {
         matches!(self, Responder::Dummy(dummy) if dummy.is_instant())
     }
@@ -83,8 +90,11 @@ impl Responder {
         }
     }
 
-    /// Asks; answers once there is the beginning of an answer. Whoever calls this bounds it, and the rest of the answer,
-    /// by [`Responder::time_limit`].
+    /// Asks, and returns when the answer begins. The caller limits the time of this, and of the
+    /// rest of the answer, to [`Responder::time_limit`].
+    ///
+    /// # Errors
+    /// The reason why there is no answer.
     pub async fn ask(&self, place: Place, message: &str, question: &Question) -> Result<Answering, Failure> {
         match (self, place) {
             (Responder::Upstream(offer), Place::Upstream(permit)) => {
@@ -100,7 +110,7 @@ impl Responder {
         }
     }
 
-    /// How long an answer may take in all.
+    /// Returns the time limit for a whole answer.
     pub fn time_limit(&self) -> Duration {
         match self {
             Responder::Dummy(dummy) => dummy.time_limit(),
@@ -108,7 +118,7 @@ impl Responder {
         }
     }
 
-    /// The models on offer, the one that answers where none is asked for first.
+    /// Returns the models on offer. The first one answers requests that name no model.
     pub fn models(&self) -> &[String] {
         match self {
             Responder::Dummy(_) => &[],
@@ -116,7 +126,7 @@ impl Responder {
         }
     }
 
-    /// How the upstream does, where there is one.
+    /// Returns the upstream's health. `None` for the dummy.
     pub fn health(&self) -> Option<Health> {
         match self {
             Responder::Dummy(_) => None,
@@ -126,7 +136,10 @@ impl Responder {
 }
 
 impl Answering {
-    /// The next part; `None` after the last.
+    /// Returns the next part; `None` after the last one.
+    ///
+    /// # Errors
+    /// The reason why the answer ends early.
     pub async fn next(&mut self) -> Result<Option<Piece>, Failure> {
         match self {
             Answering::Dummy(piece) => Ok(piece.take()),
@@ -134,7 +147,7 @@ impl Answering {
         }
     }
 
-    /// What the upstream has counted, as far as it said.
+    /// Returns the usage that the upstream has counted so far. `None` if it has not reported any.
     pub fn usage(&self) -> Option<Usage> {
         match self {
             Answering::Dummy(_) => None,

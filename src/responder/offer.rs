@@ -1,4 +1,4 @@
-//! What is offered of an upstream: which models, and how much they may read and write.
+//! The models of an upstream that are on offer, and how much they may read and write.
 
 use serde_json::{Map, Value};
 
@@ -6,32 +6,35 @@ use super::openai::Upstream;
 use super::question::{Question, message_of};
 use crate::domain::estimate;
 
-/// An upstream with what the settings say about its use.
+/// An upstream, and the settings for its use.
 #[derive(Clone, Debug)]
 pub struct Offer {
+    /// The connection to the upstream.
     pub upstream: Upstream,
-    /// At least one; the first answers `POST /chat/`.
+    /// The models on offer, at least one. The first answers `POST /chat/`.
     pub models: Vec<String>,
-    /// Stands before each message of `POST /chat/`.
+    /// The text that precedes each message of `POST /chat/`.
     pub system_prompt: Option<String>,
     /// The most tokens of an answer.
     pub max_output: u32,
-    /// About how many tokens a conversation may have as a model's context.
+    /// About how many tokens of a conversation the model gets with each message.
     pub context_tokens: i64,
 }
 
-/// A message of a conversation with its answer.
+/// An earlier turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Earlier {
+    /// The user's message.
     pub said: String,
+    /// The model's answer.
     pub answer: String,
 }
 
-/// What is left of a model's context, in tokens.
+/// The free tokens of a model's context.
 #[derive(Clone, Copy, Debug)]
 pub struct Room(i64);
 
-/// What template and brackets take of a model's context for each message.
+/// The tokens that a model's template adds for each message.
 const A_MESSAGE: i64 = 4;
 
 fn tokens(text: &str) -> i64 {
@@ -39,7 +42,7 @@ fn tokens(text: &str) -> i64 {
 }
 
 impl Room {
-    /// Whether there is room for an earlier message with its answer; then it is taken.
+    /// Takes the room that an earlier turn needs. Returns whether there was enough.
     pub fn takes(&mut self, earlier: &Earlier) -> bool {
         self.0 -= tokens(&earlier.said) + tokens(&earlier.answer);
         self.0 >= 0
@@ -47,13 +50,14 @@ impl Room {
 }
 
 impl Offer {
-    /// The room beside a message and the system's prompt, which are told in any case.
+    /// Returns the room for earlier turns, beside the message and the system prompt, which the
+    /// model always gets.
     pub fn room(&self, message: &str) -> Room {
         let system = self.system_prompt.as_deref().map_or(0, tokens);
         Room(self.context_tokens - tokens(message) - system)
     }
 
-    /// A message with what was said before it, newest first in `earlier`.
+    /// Makes the question of a message and its earlier turns (newest first in `earlier`).
     pub fn question(&self, model: &str, message: &str, earlier: &[Earlier]) -> Question {
         let system = self.system_prompt.as_deref();
         let mut messages: Vec<Value> =

@@ -1,47 +1,47 @@
-//! What is asked of a model, in the OpenAI protocol's own shapes.
+//! The question to a model, in the form of the OpenAI protocol.
 
 use serde_json::{Map, Value};
 
 use crate::domain::estimate;
 
-/// A conversation to be gone on with.
+/// A conversation that the model is to continue.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
     /// The model's name, one of those on offer.
     pub model: String,
-    /// The messages, the oldest first, each as the protocol has it.
+    /// The messages, the oldest first, in the protocol's form.
     pub messages: Vec<Value>,
     /// The most tokens of the answer, at least 1.
     pub max_output: u32,
-    /// Further fields of the request, passed on as they came (`temperature`, `stop`, `tools`, …).
+    /// Further fields of the request, passed on unchanged (`temperature`, `stop`, `tools`, …).
     pub options: Map<String, Value>,
 }
 
 /// Tokens that a model's template may add around the messages.
 const TEMPLATE: i64 = 64;
 
-/// Tokens that a picture or a recording may take beyond the bytes that stand for it, as an address is shorter than what it
-/// leads to.
+/// Tokens that a picture or a recording may take beyond the bytes of its part. A web address, for
+/// example, is shorter than what it refers to.
 const A_MEDIUM: i64 = 2000;
 
-/// And how many it counts as where the upstream does not say.
+/// The estimated tokens of a picture or a recording, for when the upstream reports no usage.
 const A_USUAL_MEDIUM: i64 = 1000;
 
 impl Question {
-    /// A message of one's own, with nothing before it.
+    /// Makes a question of one message, without earlier turns.
     pub fn of_message(model: &str, message: &str, max_output: u32) -> Question {
         let messages = vec![message_of("user", message)];
         Question { model: model.to_owned(), messages, max_output, options: Map::new() }
     }
 
-    /// More tokens than the prompt can have: no token is shorter than a byte. What a model's template adds is covered by
-    /// the names and brackets of the JSON, and by a little on top.
+    /// Returns an upper bound of the prompt's tokens: no token is shorter than a byte. The names
+    /// and brackets of the JSON, and a small addition, cover what a model's template adds.
     pub fn prompt_bound(&self) -> i64 {
         let media = self.media().fold(0, |media: i64, _| media.saturating_add(A_MEDIUM));
         self.prompt_bytes().saturating_add(TEMPLATE).saturating_add(media)
     }
 
-    /// About how many tokens the prompt has, where the upstream does not say.
+    /// Estimates the tokens of the prompt, for when the upstream reports no usage.
     pub fn prompt_estimate(&self) -> i64 {
         let (media, bytes) = self.media().map(json_bytes).fold((0_i64, 0_i64), |(media, all), bytes| {
             (media.saturating_add(A_USUAL_MEDIUM), all.saturating_add(bytes))
@@ -49,13 +49,13 @@ impl Question {
         estimate(self.prompt_bytes() - bytes).saturating_add(media)
     }
 
-    /// The parts of messages that are no text.
+    /// Returns the parts of messages that are not text.
     fn media(&self) -> impl Iterator<Item = &Value> {
         let parts = self.messages.iter().filter_map(|message| message.get("content")?.as_array());
         parts.flatten().filter(|part| part.get("type").is_some_and(|kind| kind != "text"))
     }
 
-    /// The bytes of everything that the model reads.
+    /// Returns the bytes of everything that the model reads.
     fn prompt_bytes(&self) -> i64 {
         let messages = self.messages.iter().map(json_bytes);
         let read =
@@ -64,12 +64,13 @@ impl Question {
     }
 }
 
-/// A message as the protocol has it.
+/// Makes a message in the protocol's form.
 pub fn message_of(role: &str, content: &str) -> Value {
     serde_json::json!({ "role": role, "content": content })
 }
 
-/// How long a value is as JSON, without making a text of it, which may be as large as a body.
+/// Returns the length of a value as JSON, without building the text, which may be as large as a
+/// body.
 fn json_bytes(value: &Value) -> i64 {
     let mut counter = Counter(0);
     match serde_json::to_writer(&mut counter, value) {

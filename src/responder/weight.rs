@@ -25,6 +25,7 @@ pub(super) fn weight_of_fields(fields: &Map<String, Value>) -> usize {
     fields.iter().map(|(name, value)| weight_of_field(name, value)).sum()
 }
 
+/// Returns the approximate memory of one field, in bytes.
 pub(super) fn weight_of_field(name: &str, value: &Value) -> usize {
     A_FIELD + escaped_bytes(name) + weight(value)
 }

@@ -1,4 +1,4 @@
-//! Auth tokens made on purpose: with a name, and until they are revoked or expire.
+//! Named auth tokens, until they are revoked or expire.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -150,7 +150,7 @@ async fn the_last_use_is_written_down(#[values(On::Sqlite, On::Postgres)] on: On
         time.is_some()
     };
     assert_eq!(["chats", "reads", "fails", "idle"].map(used), [true, true, true, false]);
-    // A use that is older than the one written down, as another node may bring it, changes nothing.
+    // An earlier use than the one stored, as another node may write it, changes nothing.
     app.sql("UPDATE auth_tokens SET last_used_at = '2199-01-01 00:00:00' WHERE name = 'chats'");
     app.get("/balance/", &tokens[0]).await.assert_status(200);
     app.services.auth.write_last_uses().await;

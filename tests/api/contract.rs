@@ -1,4 +1,5 @@
-//! The five requests that both older services had, to the byte: clients match on these texts.
+//! The five requests that both older services had, to the byte, because clients match on these
+//! texts.
 
 use rstest::rstest;
 use serde_json::json;
@@ -7,7 +8,7 @@ use crate::support::On;
 use crate::support::app::{GUEST, TestApp};
 use crate::support::server::PASSWORD;
 
-/// Both spellings of a path are served by themselves: a redirect would turn a POST into a GET.
+/// Both spellings of a path are served directly: a redirect would turn a POST into a GET.
 const SLASHES: [&str; 2] = ["/", ""];
 
 #[rstest]
@@ -89,7 +90,7 @@ async fn tokens_and_balance_tell_one_number_with_a_401_each(#[values(On::Sqlite,
     }
 }
 
-/// What is wrong with a request on several counts gets the first of the contract's three texts.
+/// A request with several errors gets the first of the contract's three texts.
 #[rstest]
 #[actix_web::test]
 async fn a_chat_is_checked_for_its_user_then_its_message_then_the_balance(

@@ -1,4 +1,5 @@
-//! Conversations: made, listed, read, renamed and deleted by their user alone, and told again to the model.
+//! Conversations: made, listed, read, renamed and deleted only by their user, and sent to the model
+//! again.
 
 use rstest::rstest;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! Pages of other origins: none may call the API unless the settings name their origin, and never with cookies.
+//! Pages of other origins: none may call the API unless the settings name their origin, and never
+//! with cookies.
 
 use crate::support::On;
 use crate::support::app::{Answer, TestApp};
@@ -14,7 +15,7 @@ async fn preflight(app: &TestApp, origin: &str, method: &str) -> Answer {
         .await
 }
 
-/// No header of an answer allows a browser anything.
+/// Checks that no header of a response allows a browser anything.
 #[track_caller]
 fn assert_nothing_allowed(answer: &Answer) {
     let allowed: Vec<_> =
@@ -24,7 +25,7 @@ fn assert_nothing_allowed(answer: &Answer) {
 
 #[actix_web::test]
 async fn by_default_no_origin_is_allowed_anything() {
-    // An empty variable, as container files like to have them, is no list.
+    // An empty variable, as container files like to have them, is an empty list.
     for flags in [vec![], vec!["--cors-origins", ""]] {
         let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
         let token = app.user("ada").await;
@@ -70,7 +71,7 @@ async fn a_preflight_of_anybody_else_is_granted_nothing() {
     assert_eq!(answer.status, 400, "{}", answer.text());
 }
 
-/// A page that may not read why it was refused cannot tell its user.
+/// A page that cannot read an error cannot tell its user why.
 #[actix_web::test]
 async fn a_named_origin_can_read_answers_and_errors_of_both_shapes() {
     let Some(app) = TestApp::spawn_with(On::Sqlite, &SETTING).await else { return };

@@ -1,4 +1,4 @@
-//! How an auth token is presented, and whose requests are served.
+//! How a request carries its auth token, and whose requests are served.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ const ROUTES: [(&str, &str, &str); 12] = [
     ("POST", "/logout/", ""),
 ];
 
-/// Somebody with a chat and a spare auth token, whose ids stand in for `CHAT` and `TOKEN`.
+/// A user with a chat and a spare auth token, whose ids replace `CHAT` and `TOKEN`.
 struct Somebody {
     token: String,
     chat_id: String,
@@ -52,7 +52,7 @@ async fn send(
     app.request(method, &path).bearer(token).body(body).send().await
 }
 
-/// `GET /tokens/` has a text of its own.
+/// Returns the text of a path's 401. `GET /tokens/` has its own.
 fn refusal(path: &str) -> &'static str {
     if path == "/tokens/" { "Unauthorized Token Not Found" } else { "Unauthorized" }
 }

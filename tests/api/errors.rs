@@ -1,4 +1,4 @@
-//! What no table of the contract mentions gets an error in the contract's shape all the same.
+//! Errors that the contract does not mention also have the contract's form.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use tollgate::{api, pages};
 use crate::support::On;
 use crate::support::app::{GUEST, TestApp};
 
-/// Every path but the front page and those below `/v1`, with the value of `Allow`.
+/// Every path except the front page and those below `/v1`, with the value of `Allow`.
 const PATHS: [(&str, &str); 18] = [
     ("/chat", "POST"),
     ("/tokens", "GET, HEAD"),
@@ -44,7 +44,7 @@ fn the_table_has_every_path_of_the_api_and_the_pages() {
     assert_eq!(served, BTreeMap::from(listed));
 }
 
-/// No database has a say in these, so they run on one.
+/// Independent of the database, so this runs on only one.
 #[actix_web::test]
 async fn another_method_gets_405_with_those_that_are_allowed() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };

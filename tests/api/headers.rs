@@ -1,4 +1,4 @@
-//! Headers that every answer has, and the pages for people.
+//! Headers that every response has, and the public pages.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use crate::support::app::{GUEST, TestApp};
 use crate::support::server::{PASSWORD, Server};
 use crate::support::{On, TestDatabase};
 
-/// Requests of every kind: answered, refused, unknown, malformed, a page, a file.
+/// Requests of every kind: successful, rejected, unknown, malformed, a page, a file.
 const REQUESTS: [(&str, &str, u16); 10] = [
     ("GET", "/balance/", 200),
     ("POST", "/chat/", 400),
@@ -99,14 +99,14 @@ async fn the_front_page_says_how_to_begin_without_any_script() {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(!policy.contains("script-src") && !policy.contains("unsafe"), "{policy}");
-    // What the page names is there, of its own type, and may be kept for a while.
+    // The file that the page refers to exists, has its own type, and may be cached for a while.
     assert!(html.contains("href=\"/static/tollgate.css\""), "{html}");
     let file = app.get("/static/tollgate.css", GUEST).await;
     file.assert_status(200).assert_header("content-type", "text/css");
     file.assert_header("cache-control", "public, max-age=300");
 }
 
-/// The client sends the Host header, so it may hold anything.
+/// The client sends the Host header, so it may contain anything.
 #[actix_web::test]
 async fn the_front_page_escapes_the_host() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
@@ -114,7 +114,7 @@ async fn the_front_page_escapes_the_host() {
     assert!(!page.text().contains("<img"), "{}", page.text());
 }
 
-/// Over a socket, since it is the HTTP layer that drops the body of a HEAD.
+/// Over a socket, because the HTTP layer drops the body of a HEAD.
 #[actix_web::test]
 async fn head_is_get_without_the_body() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::On;
 use crate::support::app::TestApp;
 
-/// Follows the `next` links to the end, as a client does; answers the pages.
+/// Follows the `next` links to the end, as a client does. Returns the pages.
 async fn pages(app: &TestApp, token: &str, first: &str, list: &str) -> Vec<Vec<Value>> {
     let mut pages = Vec::new();
     let mut next = Some(first.to_owned());
@@ -21,7 +21,7 @@ async fn pages(app: &TestApp, token: &str, first: &str, list: &str) -> Vec<Vec<V
     pages
 }
 
-/// Two users whose chats are interleaved, so that a page must skip what is another's.
+/// Two users whose chats alternate, so that a page must skip those of the other user.
 async fn two_talkers(on: On) -> Option<(TestApp, String)> {
     let app = TestApp::spawn(on).await?;
     let (ada, eve) = (app.user("ada").await, app.user("eve").await);
@@ -53,7 +53,7 @@ async fn the_pages_of_a_history_give_every_chat_once_newest_first(
     }
 }
 
-/// Keyset pages stay in place when something is added at the top between two of them.
+/// Pages by key do not shift when something is added at the top between two of them.
 #[rstest]
 #[actix_web::test]
 async fn a_new_chat_does_not_move_the_next_page(#[values(On::Sqlite, On::Postgres)] on: On) {

@@ -1,4 +1,4 @@
-//! Chats whose answer takes time or fails: what their user sees of the hold, meanwhile and afterwards.
+//! Chats whose answer takes time or fails: what their user sees of the hold, during and after it.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::support::On;
 use crate::support::app::{TestApp, eventually};
 
-/// Longer than any test: the chat stays open until the app goes.
+/// Longer than any test: the chat stays open until the app is dropped.
 const NEVER: [&str; 2] = ["--dummy-delay", "600000"];
 
-/// Starts a chat that is not answered while the test runs; returns when it is charged.
+/// Starts a chat that is not answered while the test runs. Returns once it is charged.
 async fn open_chat(app: &TestApp, token: &str) {
     let answer = app.keyed_chat(token, "Hello", "key").send();
     drop(actix_web::rt::spawn(answer));

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: the same request again is answered again, and charged once.
+//! `Idempotency-Key`: a repeated request gets the same answer and is charged once.
 
 use rstest::rstest;
 use serde_json::json;
@@ -32,7 +32,8 @@ async fn the_same_request_again_gets_the_stored_answer_and_no_charge(
     assert_ne!(without.header("x-chat-id"), first.header("x-chat-id"));
 }
 
-/// What a client may say differently when it asks for the same: spelling, unknown keys, where its token stands.
+/// A client may vary these when it repeats a request: spelling, unknown keys, the place of its
+/// token.
 #[rstest]
 #[actix_web::test]
 async fn the_same_request_is_one_with_the_same_message(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -97,7 +98,7 @@ async fn a_refusal_stores_nothing_under_the_key(#[values(On::Sqlite, On::Postgre
     app.chat_with_key(&token, "Hello", "key").await.assert_error(400, "Insufficient tokens");
     app.chat_with_key("tg_nobody", "Hello", "key").await.assert_error(401, "Unauthorized");
     assert_eq!(app.count("idempotency_keys"), 0);
-    // A top-up, as an administrator makes it; the ledger is not what this test is about.
+    // A top-up, as an administrator makes it. This test is not about the ledger.
     app.sql("UPDATE users SET tokens = 100");
     app.damages_its_books();
     let now_paid = app.chat_with_key(&token, "Another message", "key").await;

@@ -35,7 +35,7 @@ async fn a_login_token_that_nobody_uses_ends_and_any_other_goes_on(
     auth.write_last_uses().await;
     age(&app, on, DAY - 1);
     assert_eq!(auth.end_idle_auth_tokens().await.unwrap(), 0, "the three days are not over");
-    // A few more minutes are allowed, as uses are written with a delay.
+    // A few more minutes are allowed, because uses are written with a delay.
     age(&app, on, 10);
     assert_eq!(auth.end_idle_auth_tokens().await.unwrap(), 1);
     app.get("/balance/", &unused).await.assert_error(401, "Unauthorized");

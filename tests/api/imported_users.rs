@@ -1,4 +1,4 @@
-//! Users that came from a Django database: their passwords and names are what that allowed.
+//! Users from a Django database: their passwords and names follow Django's rules.
 
 use rstest::rstest;
 use serde_json::json;
@@ -8,7 +8,8 @@ use crate::support::app::TestApp;
 
 const PASSWORD: &str = "correct horse";
 
-/// Written by Django 5.2.19 for [`PASSWORD`], at small costs; the hasher's unit tests have more of them.
+/// Written by Django 5.2.19 for [`PASSWORD`], at small costs. The unit tests of the hashes have
+/// more.
 const HASHES: [(&str, &str); 6] = [
     ("pbkdf2", "pbkdf2_sha256$1000$5By61V7XgGTqtQX9JRyJhB$ack4TfrFxCSCQhOluGVlzTMByi533SUweuTPr+ZygN8="),
     (
@@ -24,7 +25,7 @@ const HASHES: [(&str, &str); 6] = [
     ("dear", "bcrypt_sha256$$2b$06$dZytczdLKoi65IvPPL3Hv.gJJN/uMYFdSSFF44uO1rbzd6GNa92Ne"),
 ];
 
-/// Puts a user into the database as an import does: with a balance and its opening entry.
+/// Inserts a user as an import does: with a balance and its opening entry.
 fn import(app: &TestApp, name: &str, canonical: &str, hash: &str) {
     let quoted = |text: &str| text.replace('\'', "''");
     let (name, canonical) = (quoted(name), quoted(canonical));
@@ -86,7 +87,8 @@ async fn imported_names_that_no_new_user_could_have_log_in(#[values(On::Sqlite, 
     app.log_in("OLD NAME", PASSWORD).await.assert_status(200);
 }
 
-/// Django tells `Ada` from `ada`; an import keeps the second one's own spelling as its canonical form.
+/// Django distinguishes `Ada` from `ada`. An import keeps the second one's own spelling as its
+/// canonical form.
 #[rstest]
 #[actix_web::test]
 async fn imported_names_that_differ_in_case_alone_each_find_their_own(
@@ -106,7 +108,8 @@ async fn imported_names_that_differ_in_case_alone_each_find_their_own(
     app.register("Ada").await.assert_error(400, "Username already exists");
 }
 
-/// bcrypt itself stops at 72 bytes; the old services refused nothing, and a hash of theirs must go on to verify.
+/// bcrypt itself stops at 72 bytes. The old services accepted longer passwords, and their hashes
+/// must still verify.
 #[rstest]
 #[actix_web::test]
 async fn a_password_counts_to_its_last_byte_up_to_1024(#[values(On::Sqlite, On::Postgres)] on: On) {

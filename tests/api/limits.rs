@@ -1,5 +1,5 @@
-//! Limits on requests of users and guests that cost nothing. Unit tests, which have their own clock, show
-//! that allowances come back with time.
+//! Limits on requests of users and guests that cost nothing. Unit tests, which have their own
+//! clock, show that allowances come back with time.
 
 use futures_util::future::join_all;
 use rstest::rstest;
@@ -11,7 +11,7 @@ use crate::support::server::PASSWORD;
 
 const ON: [&str; 2] = ["--throttle", "on"];
 
-/// Checks that this limit rejected the request, with a time to wait.
+/// Checks that this limit rejected the request, and that the error says how long to wait.
 #[track_caller]
 fn assert_bound(answer: &Answer, bound: &str) {
     answer.assert_error(429, "Too many requests").assert_header("x-ratelimit-bound", bound);
@@ -71,7 +71,7 @@ async fn the_bytes_of_answers_count_as_reads() {
     assert_bound(&app.get("/tokens/", &token).await, "reads of one user in a minute");
 }
 
-/// All changes of a user that cost nothing.
+/// All changes that a user can make at no cost.
 fn changes() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         ("POST", "/auth-tokens/", json!({ "name": "x" })),
@@ -99,7 +99,7 @@ async fn what_a_user_changes_without_paying_has_one_limit(#[values(On::Sqlite, O
         let request = app.request(method, path).bearer(&token);
         let request = if body.is_null() { request } else { request.json(&body) };
         let answer = request.send().await;
-        // Some of the allowance comes back meanwhile.
+        // Some of the allowance comes back during the test.
         let is_bound = answer.status == 429;
         assert!(is_bound || counted > 600, "{method} {path}: {}", answer.text());
     }
@@ -157,7 +157,8 @@ async fn guests_have_a_limit_by_address_that_keeps_no_user_out(#[values(On::Sqli
         assert!(counted <= 4000, "there is no limit");
     }
     assert!(counted >= 3000, "{counted}");
-    // At 50 a second some of the allowance comes back, so the limit is reached again before each check.
+    // At 50 a second some of the allowance comes back, so the limit is reached again before each
+    // check.
     for (method, path) in OF_GUESTS {
         for token in [GUEST, "tg_no-such-token"] {
             let mut rejected = false;
@@ -167,7 +168,8 @@ async fn guests_have_a_limit_by_address_that_keeps_no_user_out(#[values(On::Sqli
             assert!(rejected, "{method} {path} {token}");
         }
     }
-    // A user whose auth token was valid recently is not affected, and neither are clients elsewhere.
+    // A user whose auth token was valid recently is not affected, and neither are clients at other
+    // addresses.
     from("GET", "/tokens/", &token).send().await.assert_status(200);
     app.request("GET", "/no-such-path").from("192.0.2.2").send().await.assert_status(404);
     from("GET", "/healthz", GUEST).send().await.assert_status(200);
@@ -202,7 +204,7 @@ async fn a_class_behind_one_address_gets_in_at_once(#[values(On::Sqlite, On::Pos
         let statuses: Vec<u16> = join_all(log_ins).await.iter().map(|answer| answer.status).collect();
         assert_eq!(statuses, [200; 30]);
     }
-    // A guesser has ten tries, as before.
+    // A guesser still has only ten tries.
     let guesses = (0..30).map(|number| {
         let body = json!({ "username": format!("pupil-{number}"), "password": "a guess" });
         app.request("POST", "/login/").json(&body).from("192.0.2.1").send()
@@ -211,7 +213,7 @@ async fn a_class_behind_one_address_gets_in_at_once(#[values(On::Sqlite, On::Pos
     assert!((10..=12).contains(&tried), "{tried}");
 }
 
-/// A pupil who guesses uses up only the allowance of strangers at the school's address.
+/// A pupil who guesses passwords uses up only the allowance of strangers at the school's address.
 #[rstest]
 #[actix_web::test]
 async fn a_neighbour_who_guesses_keeps_nobody_out_who_has_logged_in_there(

@@ -1,4 +1,4 @@
-//! Log-in: what it tells, and the auth tokens that it makes.
+//! Log-in: its responses, and the auth tokens that it makes.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -9,7 +9,8 @@ use crate::support::On;
 use crate::support::app::{GUEST, TestApp};
 use crate::support::server::PASSWORD;
 
-/// Users to try: one that can log in, one that is deactivated, and one whose password nobody can know.
+/// Makes three users: one that can log in, one that is deactivated, and one whose password nobody
+/// can know.
 async fn with_users(on: On, flags: &[&str]) -> Option<TestApp> {
     let app = TestApp::spawn_with(on, flags).await?;
     for name in ["ada", "inactive", "unusable"] {
@@ -97,7 +98,7 @@ async fn of_more_than_20_logins_the_least_recently_used_goes(#[values(On::Sqlite
         tokens.push(app.token("ada").await);
     }
     app.sql("UPDATE auth_tokens SET created_at = '2020-01-01 00:00:00' WHERE name IS NOT NULL");
-    // The first one is used, so that the second is now the one that was not used for longest.
+    // This uses the first one, so that the second is now the least recently used.
     app.balance(&tokens[0]).await;
     app.services.auth.write_last_uses().await;
     tokens.push(app.token("ada").await);
@@ -110,7 +111,8 @@ async fn of_more_than_20_logins_the_least_recently_used_goes(#[values(On::Sqlite
     assert_eq!(dead, [1]);
     assert_eq!(app.balance(&named).await, 4000, "one that was made on purpose never goes by itself");
     assert_eq!(app.count("auth_tokens WHERE name IS NULL"), 20);
-    // The uses just now count too, though nobody has written them down: the first was used before the others.
+    // The latest uses count although they are not written yet: the first was used before the
+    // others.
     tokens.push(app.token("ada").await);
     app.get("/balance/", &tokens[0]).await.assert_status(401);
     app.get("/balance/", &tokens[2]).await.assert_status(200);
@@ -128,8 +130,8 @@ async fn a_stored_password_that_no_new_one_could_be_still_logs_in(
     app.log_in("ada", "tollgate2026").await.assert_status(200);
 }
 
-/// The time must not show which names exist: names hashed before `--bcrypt-cost` was lowered still
-/// take as long as they did.
+/// The time must not show which names exist, even after `--bcrypt-cost` was lowered and the stored
+/// hashes still take as long as before.
 #[rstest]
 #[actix_web::test]
 async fn an_unknown_name_takes_as_long_as_stored_hashes_usually_do(

@@ -40,7 +40,7 @@ async fn a_logout_everywhere_ends_all_of_the_users_auth_tokens(#[values(On::Sqli
     assert_eq!(app.balance(&app.token("ada").await).await, 4000, "the next login works");
 }
 
-/// Whoever says something unclear must not believe to be logged out everywhere.
+/// The client of an unclear request must not believe that it is logged out everywhere.
 #[rstest]
 #[actix_web::test]
 async fn a_logout_that_is_unclear_ends_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {

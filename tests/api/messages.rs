@@ -1,4 +1,4 @@
-//! What may be said in a chat, and what bodies are read at all.
+//! Which messages and which bodies are accepted.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ async fn a_message_that_is_none_is_refused_without_a_charge(#[values(On::Sqlite,
     assert_eq!((app.balance(&token).await, app.count("chats")), (4000, 0));
 }
 
-/// Each is sent where a body decides: with an auth token, so that no 401 hides what became of it.
+/// Each is sent with a valid auth token, so that a 401 does not hide the body's own error.
 #[rstest]
 #[actix_web::test]
 async fn a_body_that_is_no_sound_json_object_is_refused_everywhere(
@@ -132,7 +132,8 @@ async fn a_body_has_at_most_512_kib(#[values(On::Sqlite, On::Postgres)] on: On) 
     assert_eq!(app.count("chats"), 1);
 }
 
-/// Without a length in its head, a body is measured as it arrives. It is left open here: the answer does not wait.
+/// A body without a declared length is measured as it arrives. It is left open here: the response
+/// does not wait for its end.
 #[actix_web::test]
 async fn a_body_of_unknown_length_is_cut_off_too() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };

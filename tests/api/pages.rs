@@ -61,7 +61,7 @@ async fn a_page_ends_at_about_a_mebibyte_and_the_next_one_goes_on_there(
     assert_eq!((found, pages), (ids, 7), "a smaller limit still holds, and a full page has a next one");
 }
 
-/// One row that exceeds a page: a stored response that is longer than that.
+/// A row that exceeds a page: a stored response that is longer than 1 MiB.
 #[rstest]
 #[actix_web::test]
 async fn a_row_that_is_longer_than_a_page_is_a_page_of_its_own(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -82,7 +82,7 @@ async fn a_statement_with_long_notes_ends_its_pages_too(#[values(On::Sqlite, On:
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let note = "\u{1F680}".repeat(10_000);
-    // As an import may write them, but not to the balance.
+    // As an import may write them, but without changing the balance.
     app.damages_its_books();
     let operation = if on == On::Sqlite { "randomblob(16)" } else { "decode(md5(random()::text), 'hex')" };
     for _ in 0..40 {

@@ -60,13 +60,13 @@ async fn a_change_takes_the_old_password_and_a_sound_new_one(#[values(On::Sqlite
     app.log_in("lovelace.1815", PASSWORD).await.assert_status(200);
 }
 
-/// Otherwise whoever finds an open session could guess the password at leisure.
+/// Otherwise somebody who finds an open session could guess the password without any limit.
 #[rstest]
 #[actix_web::test]
 async fn wrong_old_passwords_are_throttled_like_logins(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--throttle", "on"]).await else { return };
     let token = app.user("ada").await;
-    // The login has given its attempt back, so five are left for this account.
+    // A successful log-in returns its attempt, so five are left for this account.
     for _ in 0..5 {
         let answer = app.post("/password/", &token, change("wrong", NEW)).await;
         answer.assert_error(400, "Invalid old_password");

@@ -1,4 +1,5 @@
-//! RFC 9457 for clients that ask for it: `type` never changes, `detail` says what to do, `errors` which field.
+//! RFC 9457 for clients that ask for it: `type` never changes, `detail` says what to do, and
+//! `errors` names the field.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -11,7 +12,8 @@ async fn problem(request: Request<'_>) -> Answer {
     request.header("Accept", "application/problem+json").send().await
 }
 
-/// The problem, whole; `detail` is what follows the title in the cases below, `fields` those in `errors`.
+/// Checks the whole problem. `detail` is what follows the title in the cases below, `fields` are
+/// those in `errors`.
 #[track_caller]
 fn assert_problem(answer: &Answer, status: u16, slug: &str, title: &str, detail: &str, fields: &[&str]) {
     let body = answer.json();

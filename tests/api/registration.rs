@@ -1,5 +1,6 @@
-//! Which names and passwords a new user may have. The parsers' unit tests know each character; here it is shown
-//! that the rules stand before the database, and that nothing slips past them.
+//! Which names and passwords a new user may have. The parsers' unit tests cover each character.
+//! These tests show that the rules apply before the database is reached, and that nothing bypasses
+//! them.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -56,7 +57,7 @@ async fn a_new_password_is_long_rare_and_not_the_name(#[values(On::Sqlite, On::P
         ["", "xk7-qpz", &too_long, "password1", "PASSWORD1", " password1 ", "iloveyou", "lovelace.1815"]
             .into_iter()
             .chain(["LOVELACE.1815", "ｌｏｖｅｌａｃｅ.1815", "xk7\0qpzw"])
-            // Common passwords with a little around them.
+            // Common passwords with a few characters around them.
             .chain([
                 "tollgate2026",
                 "T0llgate!",

@@ -1,5 +1,5 @@
-//! The throttles as clients meet them. That an allowance comes back with time is shown by the limiter's unit tests,
-//! which have a clock of their own.
+//! The throttles, as clients experience them. The limiter's unit tests, which have their own clock,
+//! show that an allowance comes back with time.
 
 use rstest::rstest;
 use serde_json::json;
@@ -14,7 +14,7 @@ fn log_in<'a>(app: &'a TestApp, name: &str) -> Request<'a> {
     app.request("POST", "/login/").json(&json!({ "username": name, "password": "wrong" }))
 }
 
-/// Refused with a wait of whole seconds, at most `longest`.
+/// Checks for a rejection with a wait of whole seconds, at most `longest`.
 #[track_caller]
 fn assert_throttled(answer: &Answer, longest: u64) {
     answer.assert_error(429, "Too many requests");
@@ -37,7 +37,7 @@ async fn one_address_has_10_tries_to_log_in(#[values(On::Sqlite, On::Postgres)] 
     other.from("192.0.2.2").send().await.assert_status(200);
 }
 
-/// Whoever guesses slows down themselves: the account's owner, who is elsewhere, notices nothing.
+/// Guessing slows down only the guesser: the account's owner, at another address, notices nothing.
 #[rstest]
 #[actix_web::test]
 async fn one_address_has_5_tries_at_an_account_by_whatever_spelling(
@@ -62,7 +62,7 @@ async fn one_address_can_register_20_users(#[values(On::Sqlite, On::Postgres)] o
         app.request("POST", "/register/").json(&json!({ "username": name, "password": password }))
     };
     for number in 0..20 {
-        // Refused ones count too: they cost the server the same care.
+        // Rejected ones also count: they cost the server as much.
         let (password, status) = if number % 2 == 0 { (PASSWORD, 201) } else { ("short", 400) };
         let answer = register(format!("name-{number}"), password).from("192.0.2.1").send().await;
         answer.assert_status(status);
@@ -121,7 +121,7 @@ async fn x_forwarded_for_of_a_trusted_proxy_is_believed_as_far_as_it_wrote_it() 
         request.send()
     };
     for number in 0..10 {
-        // The client makes up what stands before its own address.
+        // The client invents what precedes its own address.
         let forwarded = format!("203.0.113.{number}, 192.0.2.1, 10.0.0.2");
         let request = log_in(&app, &format!("name-{number}")).from("10.0.0.1");
         request.header("X-Forwarded-For", &forwarded).send().await.assert_status(400);

@@ -6,8 +6,8 @@ use crate::support::On;
 use crate::support::app::{Answer, TestApp};
 use crate::support::upstream::ScriptedUpstream;
 
-/// A server whose upstream is scripted, with the models `m` and `vendor/other`, and one user. `None`: there is no such
-/// database.
+/// Starts a server with a scripted upstream, the models `m` and `vendor/other`, and one user.
+/// `None` if this machine does not have the database.
 pub async fn spawn(on: On, flags: &[&str]) -> Option<(TestApp, ScriptedUpstream, String)> {
     let upstream = ScriptedUpstream::start();
     let url = upstream.url();
@@ -20,7 +20,7 @@ pub async fn spawn(on: On, flags: &[&str]) -> Option<(TestApp, ScriptedUpstream,
     Some((app, upstream, token))
 }
 
-/// The events of a stream: name and data of each. A name that is absent is empty.
+/// Returns the events of a stream: name and data of each. A missing name is empty.
 pub fn events(answer: &Answer) -> Vec<(String, String)> {
     answer.assert_header("content-type", "text/event-stream; charset=utf-8");
     let text = answer.text();
@@ -32,7 +32,7 @@ pub fn events(answer: &Answer) -> Vec<(String, String)> {
     events.map(|event| (field(event, "event: "), field(event, "data: "))).collect()
 }
 
-/// The data of all events, as JSON; `[DONE]` is left out.
+/// Returns the data of all events as JSON, without `[DONE]`.
 pub fn data(answer: &Answer) -> Vec<Value> {
     let events = events(answer).into_iter().filter(|(_, data)| data != "[DONE]");
     events

@@ -1,4 +1,5 @@
-//! What the panel's tests do to a server besides using it: administrators, holds, and the work of the background.
+//! What the panel's tests do to a server besides using it: making administrators and holds, and
+//! running background work.
 
 use std::time::Instant;
 
@@ -11,12 +12,12 @@ use super::ledger::{self, charged};
 use super::panel::Browser;
 
 impl TestApp {
-    /// A browser that is signed in as a new superuser.
+    /// Makes a superuser. Returns a browser that is signed in.
     pub async fn superuser(&self, name: &str) -> Browser<'_> {
         self.administrator(name, "is_superuser = TRUE, is_staff = TRUE").await
     }
 
-    /// A browser that is signed in as a new member of the staff, who may only look.
+    /// Makes a member of the staff, who may only look. Returns a browser that is signed in.
     pub async fn staff(&self, name: &str) -> Browser<'_> {
         self.administrator(name, "is_staff = TRUE").await
     }
@@ -29,27 +30,27 @@ impl TestApp {
         browser
     }
 
-    /// The id of a user.
+    /// Returns the id of a user.
     #[track_caller]
     pub fn id_of(&self, name: &str) -> i64 {
         let id = self.text(&format!("SELECT CAST(id AS TEXT) AS value FROM users WHERE username = '{name}'"));
         id.unwrap().parse().unwrap()
     }
 
-    /// One whole number, which a query must call `value`.
+    /// Returns the one whole number that a query finds, which must be called `value`.
     #[track_caller]
     pub fn number(&self, query: &str) -> i64 {
         let text = self.text(&format!("SELECT CAST(q.value AS TEXT) AS value FROM ({query}) q"));
         text.unwrap_or_default().parse().unwrap_or_else(|_| panic!("no number: {query}"))
     }
 
-    /// A chat that is still being answered; answers its id.
+    /// Starts a chat that is not answered. Returns its id.
     pub async fn hold(&self, token: &str) -> i64 {
         let digest = TokenDigest::of(token).unwrap();
         charged(self.services.db.write_set(ledger::hold(digest)).await.unwrap()).chat_id
     }
 
-    /// Lets a follower go on until it has nothing left to do.
+    /// Runs a follower until there is nothing left to do.
     pub async fn catch_up(&self) {
         let mut follower = Follower::default();
         let began = Instant::now();
@@ -57,7 +58,7 @@ impl TestApp {
             let lags = Followed::ALL.map(|followed| lag(conn, followed));
             Ok(lags.into_iter().sum::<Result<i64, _>>()?)
         };
-        // Transactions of other tests hold it up on PostgreSQL for a moment.
+        // Transactions of other tests may delay it on PostgreSQL for a moment.
         while follower.round(&self.services.db).await.unwrap() > 0
             || self.services.db.read(lags).await.unwrap() > 0
         {
@@ -66,7 +67,7 @@ impl TestApp {
         }
     }
 
-    /// `verify` finds nothing wrong.
+    /// Checks that `verify` finds no errors.
     #[track_caller]
     pub fn assert_sound(&self) {
         let findings = tollgate::metering::verify::verify(&self.services.db).unwrap();

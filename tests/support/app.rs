@@ -1,5 +1,6 @@
-//! The whole server in the test's own process: the real routes and middleware, on a database of the test's own. It
-//! speaks the language of the contract, so that a test reads like the sentence that it is named by.
+//! The whole server in the test's own process: the real routes and middleware, on a database of the
+//! test's own. Its functions have the contract's names, so that a test reads like the sentence that
+//! names it.
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,10 +30,10 @@ pub use super::http::Answer;
 use super::server::PASSWORD;
 use super::{On, TestDatabase};
 
-/// In the place of an auth token: the request carries none.
+/// Used instead of an auth token: the request carries none.
 pub const GUEST: &str = "";
 
-/// Which flags make a [`Config`], without the environment of whoever runs the tests.
+/// Parses flags into a [`Config`], without the environment variables of the caller.
 #[derive(Parser)]
 struct Flags {
     #[command(flatten)]
@@ -41,8 +42,8 @@ struct Flags {
 
 type Routes = Box<dyn Fn(TestRequest) -> LocalBoxFuture<'static, Result<ServiceResponse<BoxBody>, Error>>>;
 
-/// A server without a socket. When it is dropped, its books must be sound. The database is declared last: it is
-/// dropped once nobody uses it any more.
+/// A server without a socket. When it is dropped, its books must be sound. The database is declared
+/// last, so that it is dropped after everything that uses it.
 pub struct TestApp {
     routes: Routes,
     pub services: Services,
@@ -51,7 +52,8 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// Cheap hashes, no throttles, all else as it is by default. `None`: this machine has no such database.
+    /// Starts a server with cheap hashes, no throttles, and otherwise the defaults. `None` if this
+    /// machine does not have the database.
     pub async fn spawn(on: On) -> Option<TestApp> {
         TestApp::spawn_with(on, &[]).await
     }
@@ -60,9 +62,9 @@ impl TestApp {
         Some(TestApp::spawn_on(TestDatabase::create(on)?, flags).await)
     }
 
-    /// On a database that the test has already done something to.
+    /// Starts a server on a database that the test has prepared.
     pub async fn spawn_on(database: TestDatabase, flags: &[&str]) -> TestApp {
-        // A test that fails shows what the server warned of.
+        // A failed test shows the server's warnings.
         let _ = env_logger::builder().is_test(true).filter_level(log::LevelFilter::Warn).try_init();
         let config = config(database.url(), flags);
         let db = Db::open(&config.db_options()).unwrap();
@@ -97,7 +99,7 @@ impl TestApp {
         self.request("DELETE", path).bearer(token).send().await
     }
 
-    /// Registers somebody with [`PASSWORD`].
+    /// Registers a user with [`PASSWORD`].
     pub async fn register(&self, name: &str) -> Answer {
         self.post("/register/", GUEST, json!({ "username": name, "password": PASSWORD })).await
     }
@@ -106,13 +108,13 @@ impl TestApp {
         self.post("/login/", GUEST, json!({ "username": name, "password": password })).await
     }
 
-    /// Another auth token of a registered user.
+    /// Logs a registered user in. Returns the new auth token.
     pub async fn token(&self, name: &str) -> String {
         let answer = self.log_in(name, PASSWORD).await;
         answer.json()["token"].as_str().unwrap_or_else(|| panic!("no token in {}", answer.text())).to_owned()
     }
 
-    /// Registers somebody and logs in; answers the auth token.
+    /// Registers a user and logs in. Returns the auth token.
     pub async fn user(&self, name: &str) -> String {
         let answer = self.register(name).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
@@ -127,19 +129,19 @@ impl TestApp {
         self.keyed_chat(token, message, key).send().await
     }
 
-    /// The same, not sent yet.
+    /// Makes a chat request with an idempotency key, without sending it.
     pub fn keyed_chat(&self, token: &str, message: &str, key: &str) -> Request<'_> {
         let request = self.request("POST", "/chat/").bearer(token).header("Idempotency-Key", key);
         request.json(&json!({ "message": message }))
     }
 
-    /// The balance, as its user sees it.
+    /// Returns the balance, as the user sees it.
     pub async fn balance(&self, token: &str) -> i64 {
         let answer = self.get("/balance/", token).await;
         answer.json()["tokens"].as_i64().unwrap_or_else(|| panic!("no balance in {}", answer.text()))
     }
 
-    /// Changes the database behind the server's back, as an import, an administrator or time would.
+    /// Changes the database directly, as an import, an administrator or time would.
     #[track_caller]
     pub fn sql(&self, statement: &str) {
         match self.database.on() {
@@ -148,7 +150,7 @@ impl TestApp {
         }
     }
 
-    /// The one text that a query finds, which must be called `value`.
+    /// Returns the one text that a query finds, which must be called `value`.
     #[track_caller]
     pub fn text(&self, query: &str) -> Option<String> {
         #[derive(QueryableByName)]
@@ -164,7 +166,7 @@ impl TestApp {
         row.value
     }
 
-    /// How many rows `FROM …` has.
+    /// Returns the number of rows of `FROM …`.
     #[track_caller]
     pub fn count(&self, from: &str) -> i64 {
         #[derive(QueryableByName)]
@@ -180,8 +182,8 @@ impl TestApp {
         row.value
     }
 
-    /// Says that the test damages the books on purpose, or closes the database, so that they are not verified at its
-    /// end.
+    /// Declares that the test damages the books on purpose, or closes the database, so that they
+    /// are not verified at its end.
     pub fn damages_its_books(&self) {
         self.books_are_damaged.set(true);
     }
@@ -206,7 +208,7 @@ impl Drop for TestApp {
         if self.books_are_damaged.get() || std::thread::panicking() {
             return;
         }
-        // Nobody sweeps here, so a hold may be late.
+        // There is no sweeper here, so a hold may be overdue.
         let findings = verify_at_rest(&self.services.db).expect("the books cannot be verified");
         let wrong: Vec<_> = findings.iter().filter(|finding| !finding.faults.is_empty()).collect();
         assert!(wrong.is_empty(), "the test left unsound books: {wrong:#?}");
@@ -215,7 +217,7 @@ impl Drop for TestApp {
 
 fn config(database_url: &str, flags: &[&str]) -> Config {
     let defaults = ["--database-url", database_url, "--bcrypt-cost", "4", "--throttle", "off"];
-    // A flag of the test stands in the place of the default: clap takes none twice.
+    // A flag of the test replaces the default: clap accepts no flag twice.
     let defaults = defaults.chunks(2).filter(|pair| !flags.contains(&pair[0])).flatten();
     let arguments = ["tollgate"].iter().chain(defaults).chain(flags);
     let command = Flags::command().mut_args(|argument| argument.env(None::<&str>));
@@ -223,7 +225,7 @@ fn config(database_url: &str, flags: &[&str]) -> Config {
     Flags::from_arg_matches(&matches).unwrap().config
 }
 
-/// A request that is being made.
+/// A request that is being built.
 #[must_use = "it is sent by send()"]
 pub struct Request<'a> {
     app: &'a TestApp,
@@ -251,18 +253,19 @@ impl Request<'_> {
         self.header("Content-Type", "application/json").body(body.to_string())
     }
 
-    /// A body as it is, without a content type.
+    /// Sets the body, without a content type.
     pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
         Request { inner: self.inner.set_payload(body.into()), ..self }
     }
 
-    /// The address that the connection comes from.
+    /// Sets the address that the connection comes from.
     pub fn from(self, peer: &str) -> Self {
         let address: IpAddr = peer.parse().unwrap();
         Request { inner: self.inner.peer_addr(SocketAddr::from((address, 40_000))), ..self }
     }
 
-    /// Sends it. The answer owes nothing to the app, so that it can be awaited on a task of its own.
+    /// Sends it. The future does not borrow the app, so that it can be awaited on a task of its
+    /// own.
     pub fn send(self) -> LocalBoxFuture<'static, Answer> {
         let response = (self.app.routes)(self.inner);
         Box::pin(async move {
@@ -278,14 +281,14 @@ impl Request<'_> {
 }
 
 impl Answer {
-    /// The status and the body to the byte.
+    /// Checks the status, and the body to the byte.
     #[track_caller]
     pub fn assert(&self, status: u16, body: &str) -> &Self {
         assert_eq!((self.status, self.text().as_str()), (status, body));
         self
     }
 
-    /// The status and the contract's `{"error": …}` to the byte.
+    /// Checks the status, and the contract's `{"error": …}` to the byte.
     #[track_caller]
     pub fn assert_error(&self, status: u16, error: &str) -> &Self {
         self.assert(status, &json!({ "error": error }).to_string());
@@ -306,7 +309,7 @@ impl Answer {
     }
 }
 
-/// Repeats a request until its answer satisfies, for what another task is about to do.
+/// Waits until a condition is met, by what another task is about to do.
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !condition().await {

@@ -1,11 +1,11 @@
-//! Randomness that can be played again.
+//! Reproducible randomness.
 
 use std::ops::Range;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// A seed, which is printed and taken back from `TOLLGATE_TEST_SEED`.
+/// Returns a seed and prints it. A test is repeated with the same seed by `TOLLGATE_TEST_SEED`.
 pub fn seed() -> u64 {
     let seed = match std::env::var("TOLLGATE_TEST_SEED") {
         Ok(text) => text.parse().expect("TOLLGATE_TEST_SEED must be a number"),
@@ -15,7 +15,7 @@ pub fn seed() -> u64 {
     seed
 }
 
-/// Random numbers from a seed that is printed, and taken back from `TOLLGATE_TEST_SEED`.
+/// Random numbers from a seed.
 pub struct Dice(StdRng);
 
 impl Dice {

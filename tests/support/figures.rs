@@ -1,9 +1,11 @@
-//! Figures that a test measures for readers: printed, and appended to the file that `scripts/proofs` names.
+//! Figures that a test measures for readers: printed, and appended to the file that
+//! `scripts/proofs` names.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 
-/// Reports the figures of the calling test. `what` names the case in a few words. Neither may contain `|`.
+/// Reports the figures of the calling test. `what` names the case in a few words. Neither may
+/// contain `|`.
 pub fn report(what: &str, figures: &str) {
     println!("FIGURES: {what}: {figures}");
     let Some(file) = std::env::var_os("TOLLGATE_TEST_FIGURES") else { return };

@@ -1,4 +1,5 @@
-//! A gate that transactions on PostgreSQL stop at when they commit, so that a test can look around at that moment.
+//! A gate that stops transactions on PostgreSQL at their COMMIT, so that a test can look around at
+//! that moment.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use super::wait;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Each transaction that has written a ledger entry waits at COMMIT for a lock that this connection holds: a
-/// deferred trigger is the first thing that a COMMIT does.
+/// Each transaction that has written a ledger entry waits at COMMIT for a lock that this connection
+/// holds. A deferred trigger is the first thing that a COMMIT runs.
 const SET_UP: &str = "
     CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -28,7 +29,7 @@ pub struct Gate {
 }
 
 impl Ledger {
-    /// Closes the gate. A job that waits there for long runs into the writers' `lock_timeout`.
+    /// Closes the gate. A job that waits there for long reaches the writers' `lock_timeout`.
     pub fn gate(&self) -> Gate {
         let mut keeper = self.raw();
         keeper.batch_execute(SET_UP).unwrap();
@@ -37,7 +38,7 @@ impl Ledger {
 }
 
 impl Gate {
-    /// Waits until so many transactions are in COMMIT.
+    /// Waits until this number of transactions are in COMMIT.
     pub fn wait_for_commits(&mut self, wanted: i64) {
         self.wait_for(wanted, "locktype = 'advisory'");
     }
@@ -50,7 +51,7 @@ impl Gate {
         wait::until(which, PATIENCE, || (count(&mut self.keeper, &query) >= wanted).then_some(()));
     }
 
-    /// Lets everybody through, and whoever comes later.
+    /// Opens the gate for all transactions, present and future.
     pub fn open(mut self) {
         self.keeper.batch_execute("SELECT pg_advisory_unlock(4711)").unwrap();
     }

@@ -1,4 +1,4 @@
-//! An honest user beside a storm: sends a chat each second and times the answers.
+//! An honest user during a storm, who sends a chat each second and times the answers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::http::Client;
 use super::server::Server;
 
 const EVERY: Duration = Duration::from_secs(1);
-/// How soon a chat must be answered.
+/// The time in which a chat must be answered.
 const PROMPT: Duration = Duration::from_secs(1);
 /// The percentage of chats that must be answered in this time.
 const SHARE: usize = 99;
@@ -26,7 +26,7 @@ pub struct HonestUser {
 /// The outcome of one chat.
 #[derive(Debug)]
 struct Attempt {
-    /// The status, or why there is none.
+    /// The status, or the reason why there is none.
     outcome: Result<u16, String>,
     took: Duration,
 }
@@ -49,7 +49,7 @@ impl HonestUser {
         HonestUser { stop, thread }
     }
 
-    /// Ends the chatting.
+    /// Stops chatting. Returns the results.
     pub fn stop(self) -> Report {
         self.stop.store(true, Ordering::Relaxed);
         Report { attempts: self.thread.join().expect("the honest user panicked") }

@@ -1,7 +1,8 @@
-//! As much of HTML as the panel's pages need: tags with their attributes, forms with what they would send, and the
-//! text that is read. It reads quotes and entities as browsers do, so that what escapes from them is seen as a tag.
+//! As much of HTML as the panel's pages need: tags with their attributes, forms with what they
+//! would send, and the visible text. It parses quotes and entities as browsers do, so that text
+//! that escapes from them is found as a tag.
 
-/// A tag or the text between two.
+/// A tag, or the text between two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
     Tag(Tag),
@@ -10,18 +11,18 @@ pub enum Piece {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tag {
-    /// In lower case; with a slash before it, if it ends an element.
+    /// The name in lower case. An end tag's name begins with a slash.
     pub name: String,
     pub attributes: Vec<(String, String)>,
 }
 
-/// A form with what its fields hold.
+/// A form with the values of its fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Form {
-    /// Empty: the page's own address.
+    /// Where the form is sent. Empty: to the page's own address.
     pub action: String,
     pub method: String,
-    /// What would be sent without touching anything.
+    /// The fields that would be sent if the user changed nothing.
     pub fields: Vec<(String, String)>,
     /// The boxes that can be ticked.
     pub boxes: Vec<(String, String)>,
@@ -44,7 +45,8 @@ impl Form {
         self.fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The form with these fields filled in; a box or a button is one that was not sent before.
+    /// Returns the form with these fields filled in. A box or a button that would not be sent is
+    /// added.
     #[must_use]
     pub fn with(mut self, fields: &[(&str, &str)]) -> Form {
         for (name, value) in fields {
@@ -56,14 +58,14 @@ impl Form {
         self
     }
 
-    /// The form with a box unticked, or a field that is not sent at all.
+    /// Returns the form with a box unticked, or without a field.
     #[must_use]
     pub fn without(mut self, name: &str) -> Form {
         self.fields.retain(|(key, _)| key != name);
         self
     }
 
-    /// The form with a box ticked that has siblings of the same name.
+    /// Returns the form with one of several boxes of the same name ticked.
     #[must_use]
     pub fn tick(mut self, name: &str, value: impl ToString) -> Form {
         self.fields.push((name.to_owned(), value.to_string()));
@@ -93,7 +95,7 @@ pub fn pieces(html: &str) -> Vec<Piece> {
     pieces
 }
 
-/// Reads a tag behind its `<`; answers what comes after its `>`.
+/// Parses a tag after its `<`. Returns the text after its `>`.
 fn tag(text: &str) -> (Tag, &str) {
     let end = text.find(|c: char| c.is_whitespace() || c == '>').unwrap_or(text.len());
     let mut tag = Tag { name: text[..end].to_ascii_lowercase(), attributes: Vec::new() };
@@ -122,7 +124,7 @@ fn attribute_value(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// Entities as the characters that they stand for.
+/// Replaces entities by their characters.
 pub fn decoded(text: &str) -> String {
     let mut decoded = String::new();
     let mut rest = text;
@@ -202,7 +204,7 @@ pub fn forms(html: &str) -> Vec<Form> {
     forms
 }
 
-/// The column of the first table whose head says `label`, from top to bottom.
+/// Returns the cells of a column, from top to bottom, in the first table whose head has `label`.
 pub fn column(html: &str, label: &str) -> Vec<String> {
     let table = html.split_once("<table").map_or("", |(_, rest)| rest);
     let table = table.split_once("</table>").map_or(table, |(table, _)| table);
@@ -215,13 +217,13 @@ pub fn column(html: &str, label: &str) -> Vec<String> {
     place.map_or_else(Vec::new, |place| rows.filter_map(|row| row.get(place).cloned()).collect())
 }
 
-/// What is read, with single blanks.
+/// Returns the visible text, with single blanks.
 pub fn text(html: &str) -> String {
     let mut text = String::new();
     for piece in pieces(html) {
         match piece {
             Piece::Text(words) => text.push_str(&words),
-            // Inline elements stand in the middle of words and sentences.
+            // Inline elements may be in the middle of a word or a sentence.
             Piece::Tag(tag)
                 if ["a", "code", "span", "strong"].contains(&tag.name.trim_start_matches('/')) => {}
             Piece::Tag(_) => text.push(' '),

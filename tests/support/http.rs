@@ -1,5 +1,6 @@
-//! A small HTTP/1.1 client over a plain socket. It keeps connections alive, retries nothing, sends whatever bytes
-//! a test wants, and tells an answer that never began from one that was cut in the middle.
+//! A small HTTP/1.1 client over a plain socket. It keeps connections alive, never retries, sends
+//! whatever bytes a test wants, and distinguishes an answer that never began from one that was cut
+//! short.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -11,7 +12,7 @@ use serde_json::Value;
 /// Longer than the server may take for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A connection to the server, made again when the server has closed it between two requests.
+/// A connection to the server. It is opened again if the server has closed it between two requests.
 pub struct Client {
     address: SocketAddr,
     connection: Option<BufReader<TcpStream>>,
@@ -27,13 +28,13 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// The server does not take the connection.
+    /// The server does not accept the connection.
     Refused,
     /// The connection ended before the first byte of an answer.
     NoAnswer,
-    /// The answer began, and did not end.
+    /// The answer began, but is not complete.
     HalfAnswer(String),
-    /// Nothing came within [`PATIENCE`].
+    /// Nothing arrived within [`PATIENCE`].
     Late,
 }
 
@@ -57,7 +58,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
-    /// The text of an error in the contract's shape: JSON, an object with the one key `error`.
+    /// Returns the text of an error in the contract's form: a JSON object with the one key `error`.
     pub fn error(&self) -> String {
         let kind = self.header("content-type").unwrap_or_default();
         assert!(kind.starts_with("application/json"), "an error that is not JSON: {self:?}");
@@ -117,7 +118,8 @@ impl Client {
     pub fn raw_in_parts<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) -> Result<Answer, Broken> {
         let mut connection = self.connect()?;
         for part in parts {
-            // A server may answer, and close, before it has read everything: the answer is still to be read.
+            // A server may respond, and close, before it has read everything. Its response must
+            // still be read.
             if connection.get_mut().write_all(part).is_err() {
                 break;
             }
@@ -142,7 +144,8 @@ impl Client {
     }
 }
 
-/// An idle connection that the server has closed, or on which it sent something unasked, is not used again.
+/// Returns whether an idle connection can be used again: the server has not closed it, and has sent
+/// nothing on it.
 fn still_open(stream: &TcpStream) -> bool {
     let mut byte = [0];
     let looked = stream.set_nonblocking(true).and_then(|()| stream.peek(&mut byte));

@@ -1,6 +1,7 @@
-//! What must not outlive the tests. A test process can die without running a single `Drop` (a kill, a crash, a
-//! static that is never dropped), so a small shell waits on a pipe whose other end only this process has. When
-//! the pipe closes, for whatever reason, the shell ends the processes and removes the directories it was told of.
+//! Cleans up after the tests. A test process can die without running a single `Drop` (a kill, a
+//! crash, a static that is never dropped). So a small shell waits on a pipe whose other end only
+//! this process has. When the pipe closes, for whatever reason, the shell ends the processes and
+//! removes the directories that were registered.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -45,7 +46,7 @@ pub fn watch(pid: u32, signal: &str) {
     tell(&format!("watch {signal}:{pid}"));
 }
 
-/// The process has ended: its number may soon be another's.
+/// Call this when the process has ended, because its number may be used again.
 pub fn forget(pid: u32) {
     tell(&format!("forget {pid}"));
 }
@@ -62,8 +63,8 @@ fn tell(order: &str) {
     writeln!(pipe, "{order}").expect("the keeper of the test processes is gone");
 }
 
-/// It gets a process group of its own, so that Ctrl-C ends the tests and not what cleans up after them; and no
-/// output, as whoever reads ours would wait for its end.
+/// Starts the shell. It gets its own process group, so that Ctrl-C ends the tests but not the
+/// cleaning up. It has no output, because readers of our output would wait for its end.
 fn start() -> Mutex<Child> {
     let shell = Command::new("sh")
         .args(["-c", SCRIPT, "keeper"])

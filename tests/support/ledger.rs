@@ -19,13 +19,13 @@ use tollgate::responder::{Dummy, Responder};
 
 use super::{On, TestDatabase};
 
-/// What a chat costs in these tests.
+/// The price of a chat in these tests.
 pub const PRICE: i64 = 100;
 
-/// More chats at once than any of these tests begins, unless it is about that.
+/// More concurrent chats than any of these tests starts, except those about this limit.
 pub const CONCURRENT_CHATS: i64 = 1_000_000;
 
-/// One node and its database, which goes away with it.
+/// One node and its database, which is dropped with it.
 pub struct Ledger {
     pub db: Db,
     database: TestDatabase,
@@ -39,12 +39,12 @@ pub struct Account {
 }
 
 impl Ledger {
-    /// `None`: this machine has no such database.
+    /// `None` if this machine does not have the database.
     pub fn create(on: On) -> Option<Ledger> {
         Ledger::with_writers(on, 2)
     }
 
-    /// With so many writers on PostgreSQL: one, where a test must know what is in a batch.
+    /// Sets the number of writers on PostgreSQL: one, if a test must know what is in a batch.
     pub fn with_writers(on: On, pg_writers: usize) -> Option<Ledger> {
         let database = TestDatabase::create(on)?;
         let db = open(database.url(), pg_writers);
@@ -52,7 +52,8 @@ impl Ledger {
         Some(Ledger { db, database })
     }
 
-    /// Another node on the same database; on SQLite that is another process, such as a command.
+    /// Opens another node on the same database. On SQLite it stands for another process, such as a
+    /// command.
     pub fn node(&self) -> Db {
         open(self.database.url(), 2)
     }
@@ -61,7 +62,7 @@ impl Ledger {
         self.database.url()
     }
 
-    /// A connection that may do anything, past everything that Tollgate does to one.
+    /// Opens a connection without any of Tollgate's restrictions.
     pub fn raw(&self) -> DbConnection {
         raw(self.database.on(), self.database.url())
     }
@@ -79,7 +80,7 @@ impl Ledger {
         Account { id, auth_token: self.auth_token(id).await }
     }
 
-    /// One more auth token for a user.
+    /// Makes another auth token of a user.
     pub async fn auth_token(&self, user_id: i64) -> TokenDigest {
         let plain = PlainToken::generate().unwrap();
         let new = NewAuthToken {
@@ -100,7 +101,7 @@ impl Ledger {
         user.expect("the user is there").tokens
     }
 
-    /// A user's whole statement, oldest first.
+    /// Returns a user's whole statement, oldest first.
     pub fn entries(&self, user_id: i64) -> Vec<LedgerEntry> {
         let mut entries =
             self.db.read_blocking(|conn| Ok(LedgerEntry::page_of(conn, user_id, EVERYTHING)?)).unwrap();
@@ -108,7 +109,7 @@ impl Ledger {
         entries
     }
 
-    /// A user's whole history, oldest first.
+    /// Returns all chats of a user, oldest first.
     pub fn chats(&self, user_id: i64) -> Vec<Chat> {
         let mut chats = self.db.read_blocking(|conn| Ok(Chat::page_of(conn, user_id, EVERYTHING)?)).unwrap();
         chats.reverse();
@@ -120,7 +121,7 @@ impl Ledger {
         count(&mut self.raw(), &format!("SELECT count(*) AS n FROM {table}"))
     }
 
-    /// `verify` finds nothing wrong.
+    /// Checks that `verify` finds no errors.
     #[track_caller]
     pub fn assert_sound(&self) {
         let findings = verify::verify(&self.db).unwrap();
@@ -134,7 +135,7 @@ const EVERYTHING: Keyset = Keyset { limit: 1_000_000, before: None };
 
 pub fn open(url: &str, pg_writers: usize) -> Db {
     let url = url.parse().unwrap();
-    // Many of these tests hold up a writer on purpose.
+    // Many of these tests delay a writer on purpose.
     let options = DbOptions { url, read_connections: 4, pg_writers, hangs_after: Duration::from_secs(60) };
     Db::open(&options).unwrap()
 }
@@ -160,7 +161,7 @@ struct Count {
     n: i64,
 }
 
-/// What a query says that answers one number named `n`.
+/// Runs a query that finds one number named `n`.
 #[track_caller]
 pub fn count(conn: &mut DbConnection, query: &str) -> i64 {
     diesel::sql_query(query).get_result::<Count>(conn).unwrap().n
@@ -172,7 +173,7 @@ struct Line {
     line: String,
 }
 
-/// What a query says that answers rows of one text named `line`.
+/// Runs a query that finds rows of one text named `line`.
 #[track_caller]
 pub fn lines(conn: &mut DbConnection, query: &str) -> Vec<String> {
     let rows: Vec<Line> = diesel::sql_query(query).load(conn).unwrap();
@@ -190,7 +191,7 @@ pub fn new_account(name: &str, tokens: i64) -> NewAccount {
     }
 }
 
-/// A charge of [`PRICE`] that is answered at once.
+/// Makes a charge of [`PRICE`] that is answered at once.
 pub fn charge(auth_token: TokenDigest) -> Charge {
     Charge {
         auth_token,
@@ -207,12 +208,12 @@ pub fn charge(auth_token: TokenDigest) -> Charge {
     }
 }
 
-/// A charge of [`PRICE`] whose answer is still to come.
+/// Makes a charge of [`PRICE`] whose answer comes later.
 pub fn hold(auth_token: TokenDigest) -> Charge {
     Charge { response: None, ..charge(auth_token) }
 }
 
-/// The key with the digest of a request for `message`.
+/// Makes a key with the digest of a request for `message`.
 pub fn key(key: &str, message: &str) -> (IdempotencyKey, Fingerprint) {
     (IdempotencyKey::parse(key).unwrap(), Fingerprint::of("/chat/", &[("message", message)]))
 }
@@ -238,7 +239,7 @@ pub async fn revoke_all(db: &Db, user_id: i64) {
     db.write(Scope::user(user_id), job).await.unwrap();
 }
 
-/// The chat that a charge made.
+/// Returns the chat that a charge made.
 #[track_caller]
 pub fn charged(verdict: Verdict) -> tollgate::metering::Charged {
     match verdict {
@@ -247,7 +248,7 @@ pub fn charged(verdict: Verdict) -> tollgate::metering::Charged {
     }
 }
 
-/// A toll with a dummy that takes `delay` to answer.
+/// Makes a toll with a dummy that takes `delay` to answer.
 pub fn toll(db: &Db, delay: Duration) -> Toll {
     let responder = Responder::Dummy(Dummy { delay, failures_percent: 0 });
     Toll::new(
@@ -262,7 +263,7 @@ pub fn request(auth_token: TokenDigest, message: &str) -> ChatRequest {
     ChatRequest { auth_token, message: message.to_owned(), prompt: Prompt::Message, key: None, memory: None }
 }
 
-/// The status that a client would read.
+/// Returns the status that a client would get.
 pub fn status<T>(outcome: &Result<T>) -> u16 {
     outcome.as_ref().map_or_else(|error| error.status_code().as_u16(), |_| 200)
 }

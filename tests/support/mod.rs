@@ -1,4 +1,5 @@
-//! What the tests share: databases, the real server as a process of its own, and a small HTTP client.
+//! What the tests share: databases, the real server as a process of its own, and a small HTTP
+//! client.
 
 mod administrators;
 pub mod app;
@@ -28,14 +29,14 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-/// Which database a test runs on. Most run on both.
+/// The database that a test runs on. Most run on both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     Sqlite,
     Postgres,
 }
 
-/// A fresh, empty database that goes away with its test.
+/// A new, empty database that is dropped with its test.
 pub struct TestDatabase {
     url: String,
     on: On,
@@ -44,7 +45,7 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// `None`: this machine has no such database; the test says so and returns.
+    /// `None` if this machine does not have the database. The test then reports that and returns.
     pub fn create(on: On) -> Option<TestDatabase> {
         match on {
             On::Sqlite => {
@@ -56,14 +57,14 @@ impl TestDatabase {
         }
     }
 
-    /// An SQLite file in a directory that the test itself looks after.
+    /// Makes an SQLite file in a directory that the test itself removes.
     pub fn sqlite_in(directory: &Path) -> TestDatabase {
         let file = directory.join("tollgate.db");
         let url = file.to_str().expect("the path of temporary files must be UTF-8").to_owned();
         TestDatabase { url, on: On::Sqlite, _directory: None, _postgres: None }
     }
 
-    /// What `--database-url` takes; on SQLite the path of the file.
+    /// Returns the value of `--database-url`. On SQLite it is the path of the file.
     pub fn url(&self) -> &str {
         &self.url
     }

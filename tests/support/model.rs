@@ -1,5 +1,6 @@
-//! The small real model of `scripts/model`, as a process of its own. The tests share one, started by the first that
-//! asks and ended with the test process, and use it one after the other: what its counter says is then one test's.
+//! The small real model of `scripts/model`, as a process of its own. The tests share one. It is
+//! started by the first test that needs it and ends with the test process. Only one test uses it at
+//! a time, so its counters are those of one test.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -15,35 +16,36 @@ use super::http::{Answer, Client};
 use super::server::Server;
 use super::{TestDatabase, keeper, require, temporary, wait};
 
-/// What the model is called.
+/// The model's name.
 pub const NAME: &str = "smollm2-135m";
 
-/// An error says why this machine cannot run it.
+/// The error says why this machine cannot run it.
 static SHARED: OnceLock<Result<Mutex<Model>, String>> = OnceLock::new();
 
 pub struct Model {
     address: SocketAddr,
     process: Child,
-    /// Holds its log.
+    /// The directory of its log.
     directory: TempDir,
 }
 
-/// What the model itself has counted since it was started, also for answers that were cut.
+/// The tokens that the model itself has counted since its start, also for answers that were cut
+/// short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tokens {
     pub prompt: i64,
     pub completion: i64,
 }
 
-/// The shared model, for the calling test alone. `None`: only the long tests use it, or this machine cannot run it
-/// and the test was told off for that.
+/// Returns the shared model, for the calling test alone. `None` if this is not a long run, or this
+/// machine cannot run the model, which was then reported.
 pub fn shared() -> Option<MutexGuard<'static, Model>> {
     if !require::long() {
         return None;
     }
     match SHARED.get_or_init(|| Model::start().map(Mutex::new)) {
         Ok(model) => {
-            // A test that failed has left the model as good as it was.
+            // A test that failed does not harm the model.
             let model = model.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             model.tokens();
             Some(model)
@@ -72,7 +74,7 @@ impl Model {
         if !prepared.status.success() {
             return Err(String::from_utf8_lossy(&prepared.stderr).trim().replace('\n', "; "));
         }
-        // Another program may take the free port first; then the model ends at once.
+        // Another program may take the free port first. Then the model ends at once.
         let started = (0..3).find_map(|_| Model::start_on(free_port()));
         Ok(started.expect("the model does not start, on none of three ports: its log is above"))
     }
@@ -109,14 +111,14 @@ impl Model {
         self.address.port()
     }
 
-    /// Starts the server with this model behind it.
+    /// Starts a server that uses this model.
     pub fn server(&self, database: &TestDatabase) -> Server {
         let url = format!("http://{}/v1", self.address);
         let flags = ["--responder", "openai", "--upstream-url", &url, "--upstream-models", NAME];
         Server::start(database, &flags)
     }
 
-    /// What it has counted, once it generates nothing any more.
+    /// Returns the counted tokens, once the model generates nothing more.
     pub fn tokens(&self) -> Tokens {
         let text = wait::until("the model's rest", Duration::from_secs(60), || {
             let answer: Answer = Client::new(self.address).get("/metrics", "").ok()?;
@@ -124,7 +126,7 @@ impl Model {
             let text = answer.text();
             (metric(&text, "requests_processing") + metric(&text, "requests_deferred") == 0).then_some(text)
         });
-        // Those that it still had from an earlier prompt are counted apart, and are part of a prompt all the same.
+        // Tokens cached from an earlier prompt are counted separately, but are part of the prompt.
         let prompt = metric(&text, "prompt_tokens_total") + metric(&text, "prompt_tokens_cached_total");
         Tokens { prompt, completion: metric(&text, "tokens_predicted_total") }
     }

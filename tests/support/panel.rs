@@ -1,5 +1,5 @@
-//! An administrator's browser without a screen: it keeps the session's cookie, reads the forms of pages, fills them in
-//! and sends them as browsers do.
+//! An administrator's browser without a screen. It keeps the session's cookie, reads the forms of
+//! pages, fills them in and sends them as browsers do.
 
 use std::cell::RefCell;
 
@@ -14,12 +14,12 @@ pub const ORIGIN: &str = "http://tollgate.test:8000";
 
 pub struct Browser<'a> {
     app: &'a TestApp,
-    /// `name=value`, if there is one.
+    /// The cookie as `name=value`, if there is one.
     cookie: RefCell<Option<String>>,
     origin: String,
 }
 
-/// An answer with the address that it came from.
+/// An answer, with the address of the page.
 #[derive(Clone, Debug)]
 pub struct Page {
     pub answer: Answer,
@@ -31,12 +31,12 @@ impl<'a> Browser<'a> {
         Browser::at(app, ORIGIN)
     }
 
-    /// One that has opened the panel by another address.
+    /// A browser that has opened the panel at another address.
     pub fn at(app: &'a TestApp, origin: &str) -> Browser<'a> {
         Browser { app, cookie: RefCell::default(), origin: origin.to_owned() }
     }
 
-    /// Signs in by the page for it, with [`PASSWORD`].
+    /// Signs in with [`PASSWORD`], on the page for that.
     pub async fn sign_in(&self, name: &str) -> Page {
         self.sign_in_with(name, PASSWORD).await
     }
@@ -47,14 +47,14 @@ impl<'a> Browser<'a> {
         self.send(&form.with(&[("username", name), ("password", password)])).await
     }
 
-    /// Another browser, signed in with an account that there is.
+    /// Another browser, signed in with an existing account.
     pub async fn signed_in(app: &'a TestApp, name: &str) -> Browser<'a> {
         let browser = Browser::guest(app);
         browser.sign_in(name).await.assert_status(303);
         browser
     }
 
-    /// The session's secret, or that of a guest.
+    /// Returns the secret of the session, or of a guest.
     pub fn cookie(&self) -> Option<String> {
         self.cookie.borrow().clone()
     }
@@ -63,7 +63,7 @@ impl<'a> Browser<'a> {
         *self.cookie.borrow_mut() = cookie;
     }
 
-    /// A request with the browser's cookie, not sent yet.
+    /// Makes a request with the browser's cookie, without sending it.
     pub fn request(&self, method: &str, path: &str) -> Request<'a> {
         let request = self.app.request(method, path).header("Host", HOST);
         match &*self.cookie.borrow() {
@@ -76,13 +76,13 @@ impl<'a> Browser<'a> {
         self.took(path, self.request("GET", path).send().await)
     }
 
-    /// Sends a form and shows what it answers, which may be the way to another page.
+    /// Sends a form. Returns the response, which may be a redirect.
     pub async fn send(&self, form: &Form) -> Page {
         let answer = self.sending(form).send().await;
         self.took(&form.action, answer)
     }
 
-    /// The same, not sent yet, for those who send at once.
+    /// Makes the request of a form, without sending it, for tests that send several at once.
     pub fn sending(&self, form: &Form) -> Request<'a> {
         let request = self.request("POST", &form.action).header("Origin", &self.origin);
         let request = request.header("Content-Type", "application/x-www-form-urlencoded");
@@ -96,34 +96,35 @@ impl<'a> Browser<'a> {
         self.send(&page.form().with(fields)).await
     }
 
-    /// The same, and goes where it leads.
+    /// Opens the page of a form, fills it in, sends it, and follows the redirect.
     pub async fn submit_and_follow(&self, path: &str, fields: &[(&str, &str)]) -> Page {
         let page = self.submit(path, fields).await;
         self.follow(&page).await
     }
 
-    /// Goes where a page leads.
+    /// Follows a page's redirect.
     pub async fn follow(&self, page: &Page) -> Page {
         page.assert_status(303);
         self.get(page.location()).await
     }
 
-    /// A form with nothing in it but the token of this session, as whoever has no page to it would make one.
+    /// Returns a form with nothing but the token of this session, as somebody without access to the
+    /// page would make it.
     pub async fn bare_form(&self, path: &str) -> Form {
         let csrf = self.csrf().await;
         Form { action: path.to_owned(), fields: vec![("csrf".to_owned(), csrf)], ..Form::default() }
     }
 
-    /// The token that this session's forms carry.
+    /// Returns the CSRF token of this session's forms.
     pub async fn csrf(&self) -> String {
-        // Who is signed in is not shown the page for it.
+        // A signed-in user is not shown the page for signing in.
         let page = self.get("/admin/sign-in/").await;
         let page = if page.status() == 303 { self.get("/admin/settings/").await } else { page };
         let csrf = page.forms().iter().find_map(|form| form.field("csrf").map(str::to_owned));
         csrf.unwrap_or_else(|| panic!("no form on {}: {}", page.path, page.text()))
     }
 
-    /// Goes where the link with this text leads.
+    /// Follows the link with this text.
     pub async fn click(&self, page: &Page, text: &str) -> Page {
         let href = page.link(text);
         let own = page.path.split('?').next().unwrap_or_default();
@@ -142,7 +143,7 @@ impl<'a> Browser<'a> {
     }
 }
 
-/// Fields as a form sends them.
+/// Encodes fields as a form sends them.
 pub fn encoded(fields: &[(String, String)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
 }
@@ -158,7 +159,7 @@ impl Page {
         self
     }
 
-    /// The status, and that all of these are read on the page.
+    /// Checks that the page shows all of these texts.
     #[track_caller]
     pub fn assert_shows(&self, texts: &[&str]) -> &Page {
         let shown = self.text();
@@ -177,7 +178,7 @@ impl Page {
         self
     }
 
-    /// Where it leads.
+    /// Returns the target of a redirect.
     #[track_caller]
     pub fn location(&self) -> &str {
         self.answer
@@ -189,7 +190,7 @@ impl Page {
         self.answer.text()
     }
 
-    /// What is read.
+    /// Returns the visible text.
     pub fn text(&self) -> String {
         html::text(&self.html())
     }
@@ -204,7 +205,7 @@ impl Page {
         tags.filter_map(|tag| tag.attribute("href").map(str::to_owned)).collect()
     }
 
-    /// All forms, each with a whole action.
+    /// Returns all forms, each with a complete action.
     pub fn forms(&self) -> Vec<Form> {
         let own = |form: Form| {
             if form.action.is_empty() { Form { action: self.path.clone(), ..form } } else { form }
@@ -212,21 +213,21 @@ impl Page {
         html::forms(&self.html()).into_iter().map(own).collect()
     }
 
-    /// The forms that change something, but for those of the menu that every page has.
+    /// Returns the forms that change something, except those in the menu of every page.
     pub fn posting_forms(&self) -> Vec<Form> {
         let menu = ["/admin/sign-out/", "/admin/settings/theme/"];
         let forms = self.forms().into_iter();
         forms.filter(|form| form.method == "post" && !menu.contains(&form.action.as_str())).collect()
     }
 
-    /// The first of them.
+    /// Returns the first of the forms that change something.
     #[track_caller]
     pub fn form(&self) -> Form {
         let form = self.posting_forms().into_iter().next();
         form.unwrap_or_else(|| panic!("there is no form on {}: {}", self.path, self.text()))
     }
 
-    /// The link that some text leads to.
+    /// Returns the address of the link with this text.
     #[track_caller]
     pub fn link(&self, text: &str) -> String {
         let pieces = html::pieces(&self.html());

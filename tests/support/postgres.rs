@@ -1,5 +1,6 @@
-//! A throwaway PostgreSQL cluster. The tests share one, started by the first that asks and ended with the test
-//! process; a test that stops and starts its own makes a [`Cluster`]. Each test has a database of its own.
+//! A throwaway PostgreSQL cluster. The tests share one. It is started by the first test that needs
+//! it and ends with the test process. A test that stops and starts a server makes its own
+//! [`Cluster`]. Each test has a database of its own.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -20,13 +21,14 @@ use super::{keeper, require, wait};
 
 const REMEDY: &str = "install PostgreSQL's server, on Debian: apt-get install postgresql";
 
-/// Nothing here has to survive a power cut, except where a test is about just that.
+/// Nothing here has to survive a power cut, except in tests about that.
 const NO_DISK: [&str; 2] = ["fsync=off", "full_page_writes=off"];
 
 static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
-/// A fresh database in the shared cluster. `None`: there is no PostgreSQL here, and the test was told off for it.
+/// Makes a new database in the shared cluster. `None` if there is no PostgreSQL here, which was
+/// then reported.
 pub fn database() -> Option<TestPostgres> {
     match SHARED.get_or_init(|| programs().map(|programs| Cluster::start_from(&programs, &NO_DISK))) {
         Some(cluster) => Some(cluster.database()),
@@ -37,7 +39,7 @@ pub fn database() -> Option<TestPostgres> {
     }
 }
 
-/// A PostgreSQL server of a test's own, with its data.
+/// A PostgreSQL server for one test, with its data.
 pub struct Cluster {
     programs: PathBuf,
     directory: TempDir,
@@ -47,7 +49,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes and starts a cluster that syncs to the disk, with more settings (`name=value`) if wanted.
+    /// Makes and starts a cluster that syncs to the disk, with further settings (`name=value`) if
+    /// wanted.
     pub fn start(settings: &[&str]) -> Option<Cluster> {
         let Some(programs) = programs() else {
             require::missing("PostgreSQL", REMEDY);
@@ -70,7 +73,7 @@ impl Cluster {
             process: Mutex::new(None),
         };
         cluster.make();
-        // Somebody else may take the free port before PostgreSQL does.
+        // Another program may take the free port before PostgreSQL does.
         for _ in 0..5 {
             cluster.port = free_port();
             if cluster.run().is_ok() {
@@ -81,7 +84,7 @@ impl Cluster {
     }
 
     fn make(&self) {
-        // C.UTF-8 is not everywhere; both order text by its bytes.
+        // Not every machine has C.UTF-8. Both sort text by its bytes.
         let made = ["C.UTF-8", "C"].iter().any(|locale| {
             let locale = format!("--locale={locale}");
             let flags = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", &locale, "-D"];
@@ -91,7 +94,7 @@ impl Cluster {
         assert!(made, "initdb failed: {}", self.log());
     }
 
-    /// Starts the server and waits until it takes connections.
+    /// Starts the server and waits until it accepts connections.
     fn run(&self) -> Result<(), String> {
         let port = self.port.to_string();
         let mut command = self.command("postgres", &["-h", "127.0.0.1", "-p", &port, "-k", "", "-D"]);
@@ -112,7 +115,8 @@ impl Cluster {
         started
     }
 
-    /// Stops it as a crash would: nobody is waited for, and the next start recovers from the write-ahead log.
+    /// Stops it like a crash: it waits for nobody, and the next start recovers from the write-ahead
+    /// log.
     pub fn stop_immediately(&self) {
         let Some(mut process) = self.process.lock().unwrap().take() else { return };
         if let Some(pid) = Pid::from_raw(process.id() as i32) {
@@ -132,7 +136,7 @@ impl Cluster {
         self.process.lock().unwrap().as_ref().expect("the cluster runs").id()
     }
 
-    /// Makes a fresh database.
+    /// Makes a new database.
     pub fn database(&self) -> TestPostgres {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{number}");
@@ -149,12 +153,13 @@ impl Cluster {
         self.directory.path().join("data")
     }
 
-    /// What initdb and the server have printed.
+    /// Returns what initdb and the server have printed.
     fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    /// One of PostgreSQL's programs, run as somebody it accepts, without our settings for its clients.
+    /// Prepares one of PostgreSQL's programs, run as a user that it accepts, without our settings
+    /// for its clients.
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let log = File::options().create(true).append(true).open(self.directory.path().join("log")).unwrap();
         let mut command = Command::new(self.programs.join(program));
@@ -180,7 +185,7 @@ impl Drop for Cluster {
     }
 }
 
-/// A database that is dropped with it.
+/// A database. Dropping this drops it.
 pub struct TestPostgres {
     url: String,
     administration: String,
@@ -195,7 +200,7 @@ impl TestPostgres {
 
 impl Drop for TestPostgres {
     fn drop(&mut self) {
-        // The cluster may be gone already, and the database with it.
+        // The cluster may already be gone, and the database with it.
         let _ = run_sql(&self.administration, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
     }
 }
@@ -205,7 +210,8 @@ fn run_sql(url: &str, statement: &str) -> Result<(), String> {
     connection.batch_execute(statement).map_err(|error| error.to_string())
 }
 
-/// The folder of PostgreSQL's programs: by the PATH, else Debian's, the newest version first.
+/// Returns the folder of PostgreSQL's programs: from the PATH, otherwise Debian's, the newest
+/// version first.
 fn programs() -> Option<PathBuf> {
     let on_path = require::program("initdb").and_then(|link| link.canonicalize().ok());
     if let Some(directory) = on_path.as_deref().and_then(Path::parent) {
@@ -224,7 +230,8 @@ fn programs() -> Option<PathBuf> {
     found.pop().map(|(_, programs)| programs)
 }
 
-/// Whom PostgreSQL runs as where we are root, which it refuses: its own user, or else nobody.
+/// Returns the user that PostgreSQL runs as if we are root, which it does not accept: its own user,
+/// otherwise nobody.
 fn stand_in() -> Option<(u32, u32)> {
     if !geteuid().is_root() {
         return None;

@@ -1,6 +1,6 @@
-//! A proxy in front of PostgreSQL. It can lose the response to a COMMIT (the commit is done, but the client
-//! does not learn of it), and it can stall: it keeps all connections open and passes nothing on. It can
-//! also let each new connection stop at a chosen point.
+//! A proxy in front of PostgreSQL. It can lose the response to a COMMIT, so that the client does
+//! not learn that the commit is done. It can stall: it keeps all connections open and passes
+//! nothing on. It can also stop each new connection at a chosen point.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 #[derive(Default)]
 struct Orders {
-    /// Counts down with each COMMIT; the one that makes it 0 is lost.
+    /// Counts down with each COMMIT. The one that makes it 0 is lost.
     commits_left: AtomicU32,
     /// The number of further COMMITs that are lost after that one.
     more_losses: AtomicU32,
@@ -19,7 +19,7 @@ struct Orders {
     stall_at_commit: AtomicBool,
     refuse: AtomicBool,
     refuse_then: AtomicBool,
-    /// New connections stop after one message fewer of their client. 0: they do not.
+    /// New connections stop after one message of their client less than this. 0: they do not stop.
     stop_at_message: AtomicU32,
     /// The number of connections that have stopped at that point.
     stopped: AtomicU32,
@@ -56,7 +56,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts one before the database at `url`; it lasts as long as the test process.
+    /// Starts a proxy for the database at `url`. It lasts as long as the test process.
     pub fn start(url: &str) -> Proxy {
         let server: SocketAddr = host_of(url).parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -73,13 +73,13 @@ impl Proxy {
         Proxy { address, orders }
     }
 
-    /// The way to the same database through the proxy.
+    /// Returns the URL of the same database through the proxy.
     pub fn url(&self, url: &str) -> String {
         url.replace(host_of(url), &self.address.to_string())
     }
 
-    /// The COMMIT with this number, counted from 1 and from now, reaches the server, and its answer is lost with the
-    /// connection.
+    /// Loses one COMMIT, counted from 1 and from now: it reaches the server, but its response and
+    /// the connection are lost.
     pub fn lose_commit(&self, number: u32) {
         self.orders.commits_left.store(number, Ordering::SeqCst);
     }
@@ -90,7 +90,8 @@ impl Proxy {
         self.lose_commit(number);
     }
 
-    /// From the next COMMIT on, passes nothing on and closes nothing, so that transaction stays open.
+    /// From the next COMMIT on, passes nothing on and closes nothing, so that transaction stays
+    /// open.
     pub fn stall_at_commit(&self) {
         self.orders.stall_at_commit.store(true, Ordering::SeqCst);
     }
@@ -103,8 +104,8 @@ impl Proxy {
         self.orders.stalled.store(false, Ordering::SeqCst);
     }
 
-    /// Closes all connections. From now on, each new one passes on this number of messages of its client (a
-    /// query, or a part of the handshake) and then nothing more, but stays open.
+    /// Closes all connections. From now on, each new one passes on this number of messages of its
+    /// client (a query, or a part of the handshake) and then nothing more, but stays open.
     pub fn stop_new_connections_after(&self, messages: u32) {
         self.orders.stopped.store(0, Ordering::SeqCst);
         self.orders.stop_at_message.store(messages + 1, Ordering::SeqCst);
@@ -118,12 +119,12 @@ impl Proxy {
         self.orders.stopped.load(Ordering::SeqCst)
     }
 
-    /// The connections that have stopped go on, and new ones do not stop.
+    /// Lets the stopped connections continue. New ones do not stop.
     pub fn go_on(&self) {
         self.orders.stop_at_message.store(0, Ordering::SeqCst);
     }
 
-    /// Like [`Proxy::lose_commit`], and after it nobody gets through any more.
+    /// Like [`Proxy::lose_commit`], but all later connections fail.
     pub fn lose_commit_and_refuse(&self, number: u32) {
         self.orders.refuse_then.store(true, Ordering::SeqCst);
         self.lose_commit(number);
@@ -134,14 +135,14 @@ impl Proxy {
         self.orders.refuse.store(false, Ordering::SeqCst);
     }
 
-    /// Whether the COMMIT that was to be lost has come by.
+    /// Returns whether the COMMIT that was to be lost has been lost.
     pub fn has_lost_it(&self) -> bool {
         let left = |counter: &AtomicU32| counter.load(Ordering::SeqCst);
         left(&self.orders.commits_left) == 0 && left(&self.orders.more_losses) == 0
     }
 }
 
-/// `127.0.0.1:5432` of `postgres://postgres@127.0.0.1:5432/test`.
+/// Returns `127.0.0.1:5432` for `postgres://postgres@127.0.0.1:5432/test`.
 fn host_of(url: &str) -> &str {
     let (_, rest) = url.split_once('@').expect("a user in the address");
     rest.split_once('/').expect("a database in the address").0
@@ -171,7 +172,8 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
             true
         })
     });
-    // libpq waits for each answer before it sends more, so what comes after a COMMIT is the answer to it.
+    // libpq waits for each response before it sends more, so the next response after a COMMIT
+    // belongs to it.
     std::thread::spawn(move || {
         copy(server, client, |_| {
             orders.wait_while_stalled();
@@ -184,7 +186,8 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
     });
 }
 
-/// Copies until one side ends or `pass` says no; then neither side hears anything any more.
+/// Copies until one side ends or `pass` returns `false`. After that, nothing is passed on in either
+/// direction.
 fn copy(mut from: TcpStream, mut to: TcpStream, mut pass: impl FnMut(&[u8]) -> bool) {
     let mut buffer = [0; 65_536];
     while let Ok(count @ 1..) = from.read(&mut buffer) {

@@ -17,10 +17,10 @@ use super::{TestDatabase, keeper, temporary, wait};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 
-/// What every user of these tests has for a password.
+/// The password of every user in these tests.
 pub const PASSWORD: &str = "a plain pass phrase 7";
 
-/// How a server is to be started.
+/// The settings for starting a server.
 pub struct Launch {
     words: Vec<String>,
 }
@@ -34,7 +34,7 @@ pub struct Server {
     _directory: TempDir,
 }
 
-/// A line of `GET /chats/`.
+/// A row of `GET /chats/`.
 #[derive(Clone, Debug)]
 pub struct StoredChat {
     pub id: i64,
@@ -47,14 +47,15 @@ impl Launch {
         Launch::at(database.url())
     }
 
-    /// Launches with this address of the database, which may lead through a proxy.
+    /// Prepares a server for this URL of the database, which may lead through a proxy.
     pub fn at(url: &str) -> Launch {
         let words = [BINARY, "serve", "--bind", "127.0.0.1:0", "--bcrypt-cost", "4", "--throttle", "off"];
         let words = words.into_iter().chain(["--database-url", url]);
         Launch { words: words.map(str::to_owned).collect() }
     }
 
-    /// A flag replaces its default in the tests (`--throttle off`), since clap accepts no flag twice.
+    /// Sets flags. A flag replaces its default in the tests (`--throttle off`), because clap
+    /// accepts no flag twice.
     pub fn flags(mut self, flags: &[&str]) -> Launch {
         for flag in flags.iter().filter(|flag| flag.starts_with("--")) {
             if let Some(place) = self.words.iter().position(|word| word == flag) {
@@ -65,20 +66,21 @@ impl Launch {
         self
     }
 
-    /// Listens on this port, which nobody else has.
+    /// Listens on this port, which must be free.
     pub fn bind(mut self, port: u16) -> Launch {
         let place = self.words.iter().position(|word| word == "--bind").expect("it has a --bind");
         self.words[place + 1] = format!("127.0.0.1:{port}");
         self
     }
 
-    /// Runs it by way of another program that ends up as the server: `strace -D`, or `sh` with an `exec`.
+    /// Runs it through another program that becomes the server: `strace -D`, or `sh` with an
+    /// `exec`.
     pub fn under(mut self, wrapper: &[&str]) -> Launch {
         self.words.splice(0..0, wrapper.iter().map(|word| word.to_string()));
         self
     }
 
-    /// Starts the process and waits for nothing.
+    /// Starts the process without waiting.
     pub fn spawn(self) -> Server {
         let directory = temporary::directory();
         let mut process = Command::new(&self.words[0])
@@ -107,7 +109,8 @@ impl Launch {
     }
 }
 
-/// The log goes through a pipe, not into a file, so that a limit on the size of files does not touch it.
+/// Collects the log. It goes through a pipe, not into a file, so that a limit on file sizes does
+/// not affect it.
 fn collect(stderr: ChildStderr, log: Arc<Mutex<String>>) -> JoinHandle<()> {
     std::thread::spawn(move || {
         let mut lines = BufReader::new(stderr);
@@ -119,7 +122,7 @@ fn collect(stderr: ChildStderr, log: Arc<Mutex<String>>) -> JoinHandle<()> {
     })
 }
 
-/// The address in the line that says `listening on http://127.0.0.1:PORT`.
+/// Returns the address in the line `listening on http://127.0.0.1:PORT`.
 fn listening_address(log: &str) -> Option<SocketAddr> {
     let rest = log.split_once("listening on http://")?.1;
     let (address, _) = rest.split_once(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')?;
@@ -131,7 +134,7 @@ impl Server {
         Launch::on(database).flags(flags).start()
     }
 
-    /// Waits until it listens; `None`: it has ended before.
+    /// Waits until it listens. `None` if it has ended instead.
     pub fn listening_or_dead(&mut self) -> Option<SocketAddr> {
         let (process, log) = (&mut self.process, &self.log);
         self.address = wait::until("the server's start", Duration::from_secs(30), || {
@@ -161,7 +164,7 @@ impl Server {
         self.process.id()
     }
 
-    /// Everything that the server has logged so far; all of it once it has ended.
+    /// Returns everything that the server has logged so far, or in all if it has ended.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -175,9 +178,9 @@ impl Server {
         kill_process(pid, signal).expect("the server must still be there");
     }
 
-    /// Kills it on the spot, as `kill -9` does.
+    /// Kills it at once, as `kill -9` does.
     pub fn kill9(&mut self) {
-        // A test may have arranged for the server to die by itself.
+        // A test may have caused the server to end by itself.
         let _ = self.process.kill();
         self.reap(Duration::from_secs(10));
     }
@@ -208,7 +211,7 @@ impl Server {
         assert_eq!(answer.status, 201, "{answer:?}\n{}", self.log());
     }
 
-    /// Logs in and answers the auth token.
+    /// Logs in. Returns the auth token.
     pub fn login(&self, name: &str) -> String {
         let body = json!({"username": name, "password": PASSWORD});
         let answer = self.client().post("/login/", None, &body).unwrap();
@@ -216,7 +219,7 @@ impl Server {
         answer.json()["token"].as_str().expect("a login answers a token").to_owned()
     }
 
-    /// Registers somebody, logs them in, and answers the auth token.
+    /// Registers a user and logs in. Returns the auth token.
     pub fn user(&self, name: &str) -> String {
         self.register(name);
         self.login(name)
@@ -232,7 +235,7 @@ impl Server {
         answer.json()["tokens"].as_i64().expect("a balance is a whole number")
     }
 
-    /// All chats of a user, newest first, page by page.
+    /// Returns all chats of a user, newest first, page by page.
     pub fn history(&self, token: &str) -> Vec<StoredChat> {
         let mut client = self.client();
         let mut chats: Vec<StoredChat> = Vec::new();
@@ -253,7 +256,7 @@ impl Server {
         chats
     }
 
-    /// The messages of a user, newest first.
+    /// Returns the messages of a user, newest first.
     pub fn messages(&self, token: &str) -> Vec<String> {
         self.history(token).into_iter().map(|chat| chat.message).collect()
     }
@@ -269,7 +272,7 @@ impl Drop for Server {
     }
 }
 
-/// Runs a command of the binary, with nothing on its standard input.
+/// Runs a command of the binary, with empty standard input.
 pub fn tollgate(arguments: &[&str]) -> Output {
     Command::new(BINARY).args(arguments).env_clear().stdin(Stdio::null()).output().unwrap()
 }
@@ -279,7 +282,7 @@ pub fn verify(database: &TestDatabase) -> Output {
     tollgate(&["verify", "--database-url", database.url()])
 }
 
-/// Every balance equals its ledger, and every chat has its charge.
+/// Checks that every balance equals its ledger, and every chat has its charge.
 pub fn assert_verified(database: &TestDatabase) {
     let output = verify(database);
     let said = [output.stdout, output.stderr].concat();

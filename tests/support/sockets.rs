@@ -6,8 +6,8 @@ use std::net::{SocketAddr, TcpStream};
 
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 
-/// Returns the clients (IPv4) whose connections the server at this port still holds. A connection that the
-/// server has closed does not count, even if the kernel still has some of it.
+/// Returns the clients (IPv4) whose connections the server at this port still holds. A connection
+/// that the server has closed does not count, even if the kernel still has some of it.
 pub fn held(port: u16) -> HashSet<SocketAddr> {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table of connections");
     let rows = table.lines().skip(1).filter_map(|line| {
@@ -19,14 +19,14 @@ pub fn held(port: u16) -> HashSet<SocketAddr> {
     rows.collect()
 }
 
-/// `0100007F:1F90`, in the byte order of the machine.
+/// Parses `0100007F:1F90`, in the byte order of the machine.
 fn address(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;
     let address = u32::from_str_radix(address, 16).ok()?.to_ne_bytes();
     Some(SocketAddr::from((address, u16::from_str_radix(port, 16).ok()?)))
 }
 
-/// Connects with a small receive buffer, so that little is taken without being read.
+/// Connects with a small receive buffer, so that the kernel accepts little before the test reads.
 pub fn connect_with_a_small_buffer(server: SocketAddr) -> TcpStream {
     let client = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     sockopt::set_socket_recv_buffer_size(&client, 4096).unwrap();

@@ -1,4 +1,4 @@
-//! Temporary directories that do not stay behind.
+//! Temporary directories that are removed even if a test fails or dies.
 
 use tempfile::TempDir;
 

@@ -1,6 +1,6 @@
-//! What reqwest, and with it the browser's driver, needs to be told before its first client is made.
+//! The set-up of TLS that reqwest, and with it the browser's driver, needs before its first client.
 
-/// Tells rustls whose cryptography to use. It can be told once; a second time changes nothing.
+/// Tells rustls which cryptography to use. Only the first call has an effect.
 pub fn set_up() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

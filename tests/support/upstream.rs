@@ -1,4 +1,5 @@
-//! An upstream that does what a test tells it to, byte by byte. It runs on a thread of its own, so that tests may block.
+//! An upstream that follows a test's script, byte by byte. It runs on a thread of its own, so that
+//! tests may block.
 
 mod connection;
 mod script;
@@ -19,20 +20,20 @@ pub use script::{Signal, Step, answer, chunk, done, event, finish, head, role, s
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A request as it came.
+/// A request, as received.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub path: String,
     headers: Vec<(String, String)>,
-    /// `Null`: it was no JSON, or very long.
+    /// The body. `Null` if it was not JSON, or is very long.
     pub body: Value,
-    /// Which connection it came on, counted from 0.
+    /// The connection that it came on, counted from 0.
     pub connection: usize,
     client_is_gone: bool,
 }
 
 impl Request {
-    /// Whether the client has not closed its connection.
+    /// Returns whether the client still has its connection open.
     pub fn is_open(&self) -> bool {
         !self.client_is_gone
     }
@@ -65,7 +66,7 @@ impl Shared {
     }
 }
 
-/// What is asked of the listener: to be there or not; it says when it is so.
+/// An order to the listener: whether to accept connections. It replies when that is so.
 type Order = (bool, oneshot::Sender<()>);
 
 pub struct ScriptedUpstream {
@@ -77,7 +78,7 @@ pub struct ScriptedUpstream {
 }
 
 impl ScriptedUpstream {
-    /// Starts one that gives a good short answer (`Hello`) until it is told otherwise.
+    /// Starts an upstream that gives a short good answer (`Hello`) until it gets a script.
     pub fn start() -> ScriptedUpstream {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -95,17 +96,17 @@ impl ScriptedUpstream {
         ScriptedUpstream { address, shared, orders: Some(orders), thread: Some(thread) }
     }
 
-    /// The base URL, as the settings take it.
+    /// Returns the base URL, as the settings take it.
     pub fn url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
-    /// What it does at the next request that has no script yet.
+    /// Sets the script for the next request that has none yet.
     pub fn next(&self, script: impl IntoIterator<Item = Step>) {
         self.shared.scripts.lock().unwrap().push_back(script.into_iter().collect());
     }
 
-    /// What it does at requests without a script.
+    /// Sets the script for all requests without one.
     pub fn otherwise(&self, script: impl IntoIterator<Item = Step>) {
         *self.shared.otherwise.lock().unwrap() = script.into_iter().collect();
     }
@@ -115,7 +116,8 @@ impl ScriptedUpstream {
         self.shared.marked.lock().unwrap().push((word.to_owned(), script.into_iter().collect()));
     }
 
-    /// Sets the script for requests of the list of models, which are the probes. By default it has a list.
+    /// Sets the script for requests of the list of models, which are the probes. By default it has
+    /// a list.
     pub fn models(&self, script: impl IntoIterator<Item = Step>) {
         *self.shared.models.lock().unwrap() = script.into_iter().collect();
     }
@@ -157,12 +159,12 @@ impl ScriptedUpstream {
         self.wait(&format!("request {number}"), |requests| requests.get(number).cloned()).await
     }
 
-    /// Whether the client of a request has closed its connection, or broken it.
+    /// Returns whether the client of a request has closed or broken its connection.
     pub fn client_is_gone(&self, number: usize) -> bool {
         self.shared.requests.borrow().get(number).is_some_and(|request| request.client_is_gone)
     }
 
-    /// Waits until the client of a request has closed its connection, or broken it.
+    /// Waits until the client of a request has closed or broken its connection.
     pub async fn until_client_is_gone(&self, number: usize) {
         let is_gone =
             |requests: &[Request]| requests.get(number).filter(|request| request.client_is_gone).map(drop);
@@ -183,7 +185,7 @@ impl Drop for ScriptedUpstream {
     }
 }
 
-/// Fails the test when something that must happen does not.
+/// Fails the test if something that must happen does not happen in time.
 pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     let result = tokio::time::timeout(PATIENCE, future).await;
     result.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for {what}"))

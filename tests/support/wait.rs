@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Asks `condition` until it has something, and fails with `what` when that takes longer than `limit`.
+/// Calls `condition` until it returns something. Fails with `what` if that takes longer than
+/// `limit`.
 pub fn until<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + limit;
     loop {

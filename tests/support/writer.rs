@@ -1,4 +1,5 @@
-//! What it takes to know what is in a batch: a writer that is held, and writes that are surely queued behind it.
+//! Control over what is in a batch: a writer that is held, and writes that are certainly queued
+//! behind it.
 
 use std::pin::Pin;
 use std::sync::{Mutex, mpsc};
@@ -7,17 +8,17 @@ use std::task::{Context, Poll, Waker};
 use tollgate::db::{Db, DbConnection, Scope};
 use tollgate::error::Result;
 
-/// A write that waits in the queue, to be awaited later.
+/// A queued write, to be awaited later.
 pub type Queued<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 
-/// A writer that is busy with a job of ours until it is released.
+/// A writer that is busy with a job of the test until it is released.
 pub struct HeldWriter {
     release: mpsc::Sender<()>,
     job: Queued<()>,
 }
 
 impl HeldWriter {
-    /// Waits until the writer is in the job. There must be only one writer.
+    /// Waits until the writer runs the job. There must be only one writer.
     pub fn hold(db: &Db) -> HeldWriter {
         let (entered, wait_for_entry) = mpsc::channel();
         let (release, wait_for_release) = mpsc::channel::<()>();
@@ -25,7 +26,7 @@ impl HeldWriter {
         let job = queue(async move {
             let job = move |_: &mut DbConnection| {
                 let _ = entered.send(());
-                // The end of the test releases it, too.
+                // The end of the test also releases it.
                 let _ = wait_for_release.lock().unwrap().recv();
                 Ok(())
             };
@@ -35,7 +36,7 @@ impl HeldWriter {
         HeldWriter { release, job }
     }
 
-    /// Lets the writer go on: what was queued meanwhile is its next batch.
+    /// Lets the writer continue. What was queued in the meantime is its next batch.
     pub async fn release(self) {
         drop(self.release);
         self.job.await.unwrap();
@@ -50,7 +51,7 @@ pub fn queue<T>(write: impl Future<Output = Result<T>> + Send + 'static) -> Queu
     write
 }
 
-/// Whether it has no answer yet. A write that has one must not be asked again.
+/// Returns whether a write is still pending. One that has completed must not be polled again.
 pub fn is_waiting<T>(write: &mut Queued<T>) -> bool {
     poll(write).is_pending()
 }

@@ -21,6 +21,7 @@ use crate::domain::{Invalid, TokenDigest};
 use crate::error::{Error, Result};
 use crate::throttle::Allowed;
 
+/// `POST /v1/chat/completions`: charges a request and returns its answer.
 pub(in crate::api) async fn create(
     auth: web::Data<Auth>,
     toll: web::Data<Toll>,
@@ -51,7 +52,7 @@ async fn read(
     payload: web::Payload,
 ) -> Result<Arrived<Body>> {
     let large_for = if large_body::may_be_large(http) {
-        // Who it is comes first: nobody else may make the server read so much.
+        // The user must be known first: only a valid auth token may make the server read so much.
         Some(auth.current_user(auth_token).await?.user.id)
     } else {
         None
@@ -103,7 +104,8 @@ fn respond(answer: Answer, include_usage: bool) -> HttpResponse {
     }
 }
 
-/// Adds the headers by which clients of the protocol pace themselves. `allowed` is `None` if there are no limits.
+/// Adds the headers by which clients of the protocol pace themselves. `allowed` is `None` if there
+/// are no limits.
 fn with_limits(answered: Result<HttpResponse>, allowed: Option<Allowed>) -> HttpResponse {
     let mut response = answered.unwrap_or_else(HttpResponse::from_error);
     let Some(allowed) = allowed else { return response };
@@ -120,7 +122,7 @@ fn with_limits(answered: Result<HttpResponse>, allowed: Option<Allowed>) -> Http
     response
 }
 
-/// A duration as Go writes it, which is how the protocol has it: `12ms`, `1.64s`, `6m0s`.
+/// Writes a duration as Go does, which the protocol prescribes: `12ms`, `1.64s`, `6m0s`.
 fn span(duration: Duration) -> String {
     let millis = duration.as_millis();
     let (minutes, rest) = (millis / 60_000, millis % 60_000);

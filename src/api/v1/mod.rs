@@ -1,5 +1,5 @@
-//! What clients of the OpenAI protocol use, with an auth token as their API key. Errors have that protocol's shape: see
-//! `error/openai.rs`.
+//! The API for clients of the OpenAI protocol, with an auth token as their API key. Errors have
+//! that protocol's form (`error/openai.rs`).
 
 pub(super) mod completions;
 pub(super) mod models;

@@ -1,4 +1,4 @@
-//! `GET /v1/models` and `GET /v1/models/{id}`: the models on offer.
+//! `GET /v1/models` and `GET /v1/models/{id}`: the models that can be used.
 
 use actix_web::{HttpResponse, web};
 use serde_json::{Value, json};
@@ -7,11 +7,13 @@ use crate::auth::CurrentUser;
 use crate::chat::Toll;
 use crate::error::{Error, Result};
 
+/// `GET /v1/models`: lists the models on offer.
 pub(in crate::api) async fn list(toll: web::Data<Toll>, _: CurrentUser) -> Result<HttpResponse> {
     let models: Vec<Value> = toll.models().await?.iter().map(|name| view(name)).collect();
     Ok(HttpResponse::Ok().json(json!({ "object": "list", "data": models })))
 }
 
+/// `GET /v1/models/{id}`: describes a model on offer.
 pub(in crate::api) async fn show(
     toll: web::Data<Toll>,
     _: CurrentUser,
@@ -24,7 +26,7 @@ pub(in crate::api) async fn show(
     Err(Error::ModelNotFound(name))
 }
 
-/// When a model was made is not known here.
+/// Describes a model. `created` is always 0, because this server does not know it.
 fn view(name: &str) -> Value {
     json!({ "id": name, "object": "model", "created": 0, "owned_by": "tollgate" })
 }

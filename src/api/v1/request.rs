@@ -1,4 +1,4 @@
-//! The body of `POST /v1/chat/completions`: what is understood here, and what is passed on.
+//! The body of `POST /v1/chat/completions`: which fields this server reads, and which it passes on.
 
 use serde_json::{Map, Value};
 
@@ -6,8 +6,9 @@ use crate::domain::{Fingerprint, Invalid};
 use crate::error::{Error, Result};
 use crate::responder::Question;
 
-/// What is passed on as it came. All else is left out: a field that only the upstream knows could make it write more than
-/// was held for, or reach what is not the client's.
+/// The fields that are passed on unchanged. All others are left out: a field that only the upstream
+/// knows could make it write more than was held for, or give the client access to something that is
+/// not its own.
 const PASSED_ON: [&str; 20] = [
     "temperature",
     "top_p",
@@ -31,23 +32,29 @@ const PASSED_ON: [&str; 20] = [
     "verbosity",
 ];
 
-/// The most bytes of a model's name.
+/// The longest name of a model, in bytes.
 const MODEL_LENGTH: usize = 200;
 
-/// The most characters of a message that the history keeps.
+/// The most characters of a message that the user's chats keep.
 const MESSAGE_LENGTH: usize = 32_000;
 
-/// A request that was understood.
+/// A parsed request.
 pub(super) struct CompletionRequest {
+    /// The question for the model.
     pub question: Question,
-    /// What the history shows of it: the text of the user's last message.
+    /// The text of the user's last message, which the user's chats show.
     pub message: String,
+    /// Whether the client wants a stream.
     pub in_parts: bool,
     /// Whether a stream ends with the usage.
     pub include_usage: bool,
 }
 
 impl CompletionRequest {
+    /// Parses a request.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], naming the field, if a field has a wrong type or value.
     pub fn parse(mut body: Map<String, Value>) -> Result<CompletionRequest> {
         let model = match body.remove("model") {
             Some(Value::String(model)) if (1..=MODEL_LENGTH).contains(&model.len()) => model,
@@ -80,7 +87,8 @@ impl CompletionRequest {
         Ok(CompletionRequest { question, message, in_parts, include_usage })
     }
 
-    /// What makes it the same request again: all but how its answer is sent.
+    /// Returns the fingerprint by which a retry is recognised. It covers everything but how the
+    /// answer is sent.
     pub fn fingerprint(&self) -> Fingerprint {
         let Question { model, messages, max_output, options } = &self.question;
         let parsed = serde_json::json!({
@@ -106,7 +114,7 @@ fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bool> {
     }
 }
 
-/// The tokens that the client wants at most, by either name; 0: it does not say.
+/// Returns the most tokens that the client wants, given under either name; 0 if it does not say.
 fn max_output(body: &Map<String, Value>) -> Result<u32> {
     let given = |name: &'static str| match body.get(name) {
         None | Some(Value::Null) => Ok(None),
@@ -118,7 +126,7 @@ fn max_output(body: &Map<String, Value>) -> Result<u32> {
     Ok(given("max_completion_tokens")?.or(given("max_tokens")?).unwrap_or(0))
 }
 
-/// The text of the user's last message, cut to what a message may have.
+/// Returns the text of the user's last message, cut to [`MESSAGE_LENGTH`].
 fn last_words(messages: &[Value]) -> String {
     let of_user = |message: &&Value| message.get("role").and_then(Value::as_str) == Some("user");
     let last = messages.iter().rev().find(of_user).or(messages.last());

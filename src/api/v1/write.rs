@@ -1,4 +1,5 @@
-//! Answers in the protocol's words: `chat.completion`, and `chat.completion.chunk` for each part of a stream.
+//! Writes answers in the protocol's form: `chat.completion`, and `chat.completion.chunk` for each
+//! part of a stream.
 
 use actix_web::web::Bytes;
 use serde::ser::SerializeMap;
@@ -96,16 +97,17 @@ fn usage(usage: Usage) -> Value {
 
 /// Writes the events of one stream.
 pub(super) struct Chunks {
-    /// What is the same in each chunk.
+    /// The fields that all chunks have in common.
     head: Map<String, Value>,
     include_usage: bool,
     said_who: bool,
     said_why: bool,
-    /// Tool calls that came without a place of their own.
+    /// The number of tool calls so far that came without an index.
     calls: usize,
 }
 
 impl Chunks {
+    /// Prepares the chunks of a stream.
     pub fn new(started: &Started, include_usage: bool) -> Chunks {
         let created = started.created_at.and_utc().timestamp();
         let mut head = Map::new();
@@ -116,12 +118,13 @@ impl Chunks {
         Chunks { head, include_usage, said_who: false, said_why: false, calls: 0 }
     }
 
-    /// What an event comes to; some come to nothing.
+    /// Writes an event. The result is empty if there is nothing to send.
     pub fn write(&mut self, what: Event) -> Bytes {
         match what {
             Event::Piece(piece) => self.piece(piece),
             Event::Done(receipt) => self.end(&receipt),
-            // No `[DONE]` after it, and no clean end without it: a client must not take half an answer for a whole one.
+            // No `[DONE]` follows, and a stream without it has not ended well: a client must not
+            // take half an answer for a whole one.
             Event::Failed(error) => {
                 error.log();
                 event(None, &error.openai_body())
@@ -177,7 +180,8 @@ impl Chunks {
         event(None, &chunk)
     }
 
-    /// In a stream each tool call has its place; one that came whole may have none, and then it is another one.
+    /// Gives an index to each tool call that has none. In a stream every tool call needs one; a
+    /// call that came whole may lack it, and is then a new one.
     fn number_tool_calls(&mut self, delta: &mut Map<String, Value>) {
         let Some(Value::Array(calls)) = delta.get_mut("tool_calls") else { return };
         for call in calls.iter_mut().filter_map(Value::as_object_mut) {

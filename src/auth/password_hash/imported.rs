@@ -1,8 +1,9 @@
-//! Checking the hashes of Django's other hashers. Each function takes what follows `algorithm$` and answers whether the
-//! password matches, or `None` for a hash that is malformed or asks for more work or memory than the bounds allow.
+//! Checks the hashes of Django's other hashers. Each function takes what follows `algorithm$` and
+//! returns whether the password matches, or `None` for a hash that is malformed or needs more work
+//! or memory than the limits allow.
 //!
-//! The bounds lie well above what any release of Django wrote by default, and keep one imported row from occupying the
-//! server: a check takes some seconds at most.
+//! The limits are well above the defaults of every Django release. They keep one imported row from
+//! occupying the server: a check takes some seconds at most.
 
 use argon2::{Algorithm, Argon2, Version};
 use base64::Engine;
@@ -10,22 +11,24 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-/// Django 5.2 writes 1,000,000, and adds about a fifth with each release.
+/// The most iterations of PBKDF2. Django 5.2 writes 1,000,000, and adds about a fifth with each
+/// release.
 const MAX_PBKDF2_ITERATIONS: u32 = 10_000_000;
-/// Kibibytes; Django writes 102,400.
+/// The most memory of Argon2, in kibibytes. Django writes 102,400.
 const MAX_ARGON2_MEMORY: u32 = 256 * 1024;
-/// Kibibytes times passes; Django writes 204,800.
+/// The most work of Argon2, in kibibytes times passes. Django writes 204,800.
 const MAX_ARGON2_WORK: u32 = 2 * 1024 * 1024;
-/// Block size and parallelism, each; Django writes 8 and 5.
+/// The highest block size and the highest parallelism of scrypt. Django writes 8 and 5.
 const MAX_SCRYPT_FACTOR: u32 = 64;
-/// Bytes (128·N·r); Django writes 16 MiB.
+/// The most memory of scrypt, in bytes (128·N·r). Django writes 16 MiB.
 const MAX_SCRYPT_MEMORY: u64 = 128 * 1024 * 1024;
-/// Bytes times parallelism; Django writes 80 MiB.
+/// The most work of scrypt, in bytes times parallelism. Django writes 80 MiB.
 const MAX_SCRYPT_WORK: u64 = 1024 * 1024 * 1024;
-/// Bytes of a hash; Django writes 32 with argon2 and 64 with scrypt.
+/// The length of a hash, in bytes. Django writes 32 with Argon2 and 64 with scrypt.
 const HASH_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
-/// `PBKDF2PasswordHasher`: `<iterations>$<salt>$<base64>`, the salt as it stands, 32 bytes of hash.
+/// Checks a hash of `PBKDF2PasswordHasher`: `<iterations>$<salt>$<base64>`. The salt is plain text,
+/// the hash has 32 bytes.
 pub(super) fn pbkdf2_sha256(password: &[u8], stored: &str) -> Option<bool> {
     let [iterations, salt, hash] = parts(stored, '$')?;
     let iterations = number(iterations).filter(|n| (1..=MAX_PBKDF2_ITERATIONS).contains(n))?;
@@ -38,8 +41,9 @@ pub(super) fn pbkdf2_sha256(password: &[u8], stored: &str) -> Option<bool> {
     Some(equal(&found, &expected))
 }
 
-/// `Argon2PasswordHasher`: a PHC string, `argon2id$v=19$m=<kibibytes>,t=<passes>,p=<lanes>$<salt>$<hash>` in base64 without
-/// padding. Older releases of Django wrote `argon2i`.
+/// `Argon2PasswordHasher`: a PHC string,
+/// `argon2id$v=19$m=<kibibytes>,t=<passes>,p=<lanes>$<salt>$<hash>` in base64 without padding.
+/// Older releases of Django wrote `argon2i`.
 pub(super) fn argon2(password: &[u8], stored: &str) -> Option<bool> {
     let [variety, version, params, salt, hash] = parts(stored, '$')?;
     let algorithm = match variety {
@@ -53,7 +57,7 @@ pub(super) fn argon2(password: &[u8], stored: &str) -> Option<bool> {
     let memory = number(memory.strip_prefix("m=")?).filter(|n| *n <= MAX_ARGON2_MEMORY)?;
     let passes = number(passes.strip_prefix("t=")?)?;
     let lanes = number(lanes.strip_prefix("p=")?)?;
-    // Lanes need no bound of their own: they share the memory out, and run one after another.
+    // Lanes need no limit of their own: they share the memory, and run one after another.
     memory.checked_mul(passes).filter(|work| *work <= MAX_ARGON2_WORK)?;
     let salt = STANDARD_NO_PAD.decode(salt).ok()?;
     let expected = STANDARD_NO_PAD.decode(hash).ok().filter(|hash| HASH_BYTES.contains(&hash.len()))?;
@@ -63,7 +67,8 @@ pub(super) fn argon2(password: &[u8], stored: &str) -> Option<bool> {
     Some(equal(&found, &expected))
 }
 
-/// `ScryptPasswordHasher`: `<N>$<salt>$<r>$<p>$<base64>`, the salt as it stands, 64 bytes of hash.
+/// Checks a hash of `ScryptPasswordHasher`: `<N>$<salt>$<r>$<p>$<base64>`. The salt is plain text,
+/// the hash has 64 bytes.
 pub(super) fn scrypt(password: &[u8], stored: &str) -> Option<bool> {
     let [n, salt, r, p, hash] = parts(stored, '$')?;
     let n = number(n).filter(|n| *n > 1 && n.is_power_of_two())?;
@@ -83,17 +88,18 @@ pub(super) fn scrypt(password: &[u8], stored: &str) -> Option<bool> {
     Some(equal(&found, &expected))
 }
 
-/// Exactly `N` parts.
+/// Splits a text into exactly `N` parts. `None` if there are more or fewer.
 fn parts<const N: usize>(text: &str, separator: char) -> Option<[&str; N]> {
     text.split(separator).collect::<Vec<_>>().try_into().ok()
 }
 
-/// A decimal number as all of these hashers write it: digits only, where Rust's `parse` would take a sign too.
+/// Parses a decimal number as all of these hashers write it: digits only. Rust's `parse` would also
+/// accept a sign.
 fn number(text: &str) -> Option<u32> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// In a time that depends on the lengths only.
+/// Compares in a time that depends only on the lengths.
 fn equal(found: &[u8], expected: &[u8]) -> bool {
     found.ct_eq(expected).into()
 }

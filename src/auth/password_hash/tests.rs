@@ -5,8 +5,8 @@ const UNICODE: &str = "Pässwörter sind schön 密码 🔑";
 /// 82 bytes, past the 72 that bcrypt takes.
 const LONG: &str = "01234567890123456789012345678901234567890123456789012345678901234567890123456789é";
 
-/// Written by Django 5.2.19 with bcrypt 5.0.0 and argon2-cffi 25.1.0, at small costs. That bcrypt rejects
-/// more than 72 bytes, so the long password was cut for it by hand.
+/// Written by Django 5.2.19 with bcrypt 5.0.0 and argon2-cffi 25.1.0, at small costs. That bcrypt
+/// rejects more than 72 bytes, so the long password was cut for it by hand.
 const VECTORS: [(&str, &str); 16] = [
     (ASCII, "bcrypt_sha256$$2b$04$xVhoRsZd/E.R2tT65LbDaeJigbCtxsSKv.qfN8rGIFkCraUJ54cS6"),
     (ASCII, "bcrypt$$2b$04$NPtj0ig8xz5Wg8whtXk4Nu5FSmFGTrs.1vZoIq08QssqBr52adfi."),
@@ -132,7 +132,7 @@ fn a_bcrypt_past_the_highest_cost_is_not_run() {
     assert_eq!(check_bcrypt(b"x", &of_cost("17")).bcrypt_cost, None);
 }
 
-/// The rounds of bcrypt that saying no takes, those of the check included.
+/// Returns the rounds of bcrypt that a rejection takes, including those of the check.
 fn rounds_of_a_no(stored: &str, usual_cost: u32) -> u64 {
     let mut rounds = bcrypt_cost_of(stored).map_or(0, |cost| 1 << cost);
     let found =

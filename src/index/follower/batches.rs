@@ -1,4 +1,5 @@
-//! One part of the following: what is read is turned into rows outside of the writer, which then only inserts.
+//! The batches of the follower. What is read is turned into rows outside the writer, which then
+//! only inserts them.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use crate::models::{
     Chat, ChatState, EntryKind, LedgerEntry, Mark, QuarterTotal, ToFollow, User, UserBalance,
 };
 
-/// Sums to be added to a quarter of an hour, by kind.
+/// Sums to be added to quarters of an hour, by kind: the count and the amount.
 #[derive(Clone, Debug, Default)]
 pub struct Sum(BTreeMap<(NaiveDateTime, &'static str), (i64, i64)>);
 
@@ -30,7 +31,7 @@ impl Sum {
     }
 }
 
-/// The quarter of an hour that a moment is in.
+/// Returns the beginning of the quarter of an hour that a moment is in.
 fn quarter(at: NaiveDateTime) -> NaiveDateTime {
     let minutes = at.minute() - at.minute() % 15;
     at.with_nanosecond(0)
@@ -39,10 +40,12 @@ fn quarter(at: NaiveDateTime) -> NaiveDateTime {
         .unwrap_or(at)
 }
 
+/// Indexes the names of the next users after `mark`, at most `most`. Returns their number.
 pub(super) async fn follow_users(db: &Db, mark: i64, up_to: i64, most: i64) -> Result<usize> {
     let job = move |conn: &mut DbConnection| {
         Mark::lock(conn, "users")?;
-        // Read where nobody can be renamed meanwhile: an old name must not be found for ever.
+        // The names are read under the lock of the mark, while no user can be renamed. Otherwise an
+        // old name could stay in the index for ever.
         let users = User::names_after(conn, mark, up_to, most)?;
         let is_all = (users.len() as i64) < most;
         let next = if is_all { up_to } else { users.last().map_or(up_to, |(id, _, _)| *id) };
@@ -60,6 +63,8 @@ pub(super) async fn follow_users(db: &Db, mark: i64, up_to: i64, most: i64) -> R
     db.write_bulk(Scope::none(), job).await
 }
 
+/// Adds the next ledger entries after `mark`, at most `most`, to sums and balances. Returns their
+/// number.
 pub(super) async fn follow_entries(db: &Db, mark: i64, up_to: i64, most: i64) -> Result<usize> {
     let entries = db.read(move |conn| Ok(LedgerEntry::after(conn, mark, up_to, most)?)).await?;
     let count = entries.len();
@@ -72,7 +77,7 @@ pub(super) async fn follow_entries(db: &Db, mark: i64, up_to: i64, most: i64) ->
             let way = if entry.amount > 0 { "granted" } else { "taken" };
             sums.add(entry.created_at, way, entry.amount);
         }
-        // The ids of one user's entries ascend, so the last one has the balance.
+        // The ids of one user's entries ascend, so the last entry has the balance.
         balances.insert(entry.user_id, entry.balance_after);
     }
     let job = move |conn: &mut DbConnection| {
@@ -86,7 +91,7 @@ pub(super) async fn follow_entries(db: &Db, mark: i64, up_to: i64, most: i64) ->
     db.write_bulk(Scope::none(), job).await
 }
 
-/// A chat with the terms that it is found by.
+/// A chat and the terms by which it is found.
 struct Found {
     chat: Chat,
     terms: String,
@@ -96,7 +101,8 @@ fn found(chat: &Chat) -> Found {
     Found { chat: chat.clone(), terms: search::chat_terms(chat) }
 }
 
-/// Stores what chats are found by. One whose texts were removed since it was read is found by its marks alone.
+/// Stores the terms of chats. If the texts of a chat were removed since it was read, only its marks
+/// are stored.
 fn insert_found(conn: &mut DbConnection, rows: &[Found]) -> Result<()> {
     let ids: Vec<i64> = rows.iter().map(|row| row.chat.id).collect();
     let blanked = Chat::blanked_among(conn, &ids)?;
@@ -114,6 +120,8 @@ fn add_end(sums: &mut Sum, chat: &Chat) {
     }
 }
 
+/// Indexes the next chats after `mark`, at most `most`. Pending ones are noted for later. Returns
+/// their number.
 pub(super) async fn follow_chats(db: &Db, mark: i64, up_to: i64, most: i64) -> Result<usize> {
     let chats = db.read(move |conn| Ok(Chat::after(conn, mark, up_to, most)?)).await?;
     let count = chats.len();
@@ -138,8 +146,8 @@ pub(super) async fn follow_chats(db: &Db, mark: i64, up_to: i64, most: i64) -> R
     db.write_bulk(Scope::none(), job).await
 }
 
-/// The chats that were pending when the follower came by, and are no longer; and those that failed and got an answer
-/// after all.
+/// Processes chats that were pending when the follower reached them and have ended since, and chats
+/// that failed and were answered after all.
 pub(super) async fn follow_late_chats(db: &Db) -> Result<usize> {
     let chats = db.read(|conn| Ok(ToFollow::ended(conn, BULK_ROWS)?)).await?;
     if chats.is_empty() {
@@ -152,12 +160,12 @@ pub(super) async fn follow_late_chats(db: &Db) -> Result<usize> {
         search::forget_chats(conn, &known)?;
         let (mut sums, mut rows) = (Sum::default(), Vec::new());
         for chat in &chats {
-            // Another follower may have been here. (A row of its making is put back as it was.)
+            // Another follower may have processed it. (If that one made the row, it is restored.)
             let is_mine = ToFollow::delete(conn, chat.id)?;
             if is_mine || known.contains(&chat.id) {
                 rows.push(found(chat));
             }
-            // One that was found before has had its end counted.
+            // The end of a chat that is already in the index has already been counted.
             if is_mine && !known.contains(&chat.id) {
                 add_end(&mut sums, chat);
             }

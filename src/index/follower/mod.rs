@@ -1,8 +1,10 @@
-//! Follows users, chats and ledger entries by their ids, and keeps what the panel looks things up in: search terms,
-//! balances to sort by, sums to show. A charge pays nothing for it; the panel says how far it has come.
+//! A projection: follows users, chats and ledger entries by their ids, and maintains what the panel
+//! looks things up in: search terms, balances to sort by, sums to show. Charges do no work for it,
+//! and the panel shows how far behind it is.
 //!
-//! Every node has a follower. A part of the work and the mark of how far it has come are one transaction, and the mark
-//! only moves from where the part began, so that two of them, or one that is killed, do nothing twice.
+//! Every node has a follower. A batch and the mark of how far the follower has got are written in
+//! one transaction, and the mark only moves from where the batch began. So two followers, or one
+//! that is killed, do nothing twice.
 
 mod batches;
 mod watermark;
@@ -19,29 +21,35 @@ use crate::db::{BULK_ROWS, Db, DbConnection};
 use crate::error::Result;
 use crate::models::Mark;
 
-/// Between two looks for something new.
+/// The pause before the tables are read again when there was nothing new.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Between two parts while many write, and how many rows those have. Left to itself, following took a quarter of the
-/// chats that SQLite could do, and more on PostgreSQL; like this it falls behind under full load, and catches up
-/// afterwards, and no chat waits long behind a part.
+/// The pause between two batches while there are many writes. At full speed, the follower took a
+/// quarter of the chats per second from SQLite, and more from PostgreSQL. With these pauses it
+/// falls behind under full load and catches up afterwards, and no chat waits long behind a batch.
 const BUSY_PAUSE: Duration = Duration::from_millis(150);
+/// The most rows of a batch while there are many writes.
 const BUSY_ROWS: i64 = 100;
-/// Writes a second that are many.
+/// More writes per second than this are many.
 const BUSY: f64 = 200.0;
-/// After an error.
+/// The pause after an error.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
 
 /// A table that is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Followed {
+    /// For the search terms of names.
     Users,
+    /// For the search terms of texts, and the sums of chats.
     Chats,
+    /// For the balances to sort by, and the sums of entries.
     LedgerEntries,
 }
 
 impl Followed {
+    /// All followed tables.
     pub const ALL: [Followed; 3] = [Followed::Users, Followed::Chats, Followed::LedgerEntries];
 
+    /// The name of the table.
     pub const fn table(self) -> &'static str {
         match self {
             Followed::Users => "users",
@@ -51,11 +59,11 @@ impl Followed {
     }
 }
 
-/// A follower with what it has seen of open transactions.
+/// A follower, and what it knows of open transactions.
 #[derive(Debug)]
 pub struct Follower {
     settled: Settled,
-    /// Rows of the next parts.
+    /// The most rows of the next batches.
     rows: i64,
     /// Since when each table has had new rows that are not settled.
     held_up: [Option<Instant>; 3],
@@ -71,7 +79,7 @@ impl Default for Follower {
 }
 
 impl Follower {
-    /// Goes on for ever.
+    /// Runs for ever. Errors are logged, and the batch is tried again.
     pub async fn run(mut self, db: &Db) {
         let (mut since, mut writes) = (Instant::now(), db.writes_so_far());
         loop {
@@ -109,7 +117,7 @@ impl Follower {
         }
     }
 
-    /// One part of each table; answers how many rows were followed.
+    /// Processes one batch of each table. Returns the number of rows processed.
     pub async fn round(&mut self, db: &Db) -> Result<usize> {
         let mut rows = 0;
         for (place, followed) in Followed::ALL.into_iter().enumerate() {
@@ -133,7 +141,7 @@ impl Follower {
     }
 }
 
-/// How many ids the follower has yet to come to, at most.
+/// Returns how many ids the follower is behind, at most: some ids may not exist.
 pub fn lag(conn: &mut DbConnection, followed: Followed) -> QueryResult<i64> {
     let highest = watermark::highest(conn, followed)?;
     Ok((highest - Mark::position(conn, followed.table())?).max(0))

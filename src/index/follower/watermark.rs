@@ -1,11 +1,11 @@
 //! Finds the id up to which no new rows can appear.
 //!
-//! SQLite has one writer, so ids appear in order. On PostgreSQL a transaction draws its ids before it
-//! commits, and a later one may commit first. Each of our transactions has its transaction id before it
-//! draws one of these ids: it locks a user's row first, or takes the transaction id on purpose. The follower
-//! reads the highest visible id, and then a transaction id as a bound. Every transaction that may still add
-//! a row below the visible id has a transaction id below the bound. Once all of those have ended, the rows
-//! up to the visible id are settled.
+//! SQLite has one writer, so ids appear in order. On PostgreSQL a transaction draws its ids before
+//! it commits, and a later one may commit first. Each of our transactions has its transaction id
+//! before it draws one of these ids: it locks a user's row first, or takes the transaction id on
+//! purpose. The follower reads the highest visible id, and then a transaction id as a bound. Every
+//! transaction that may still add a row below the visible id has a transaction id below the bound.
+//! Once all of those have ended, the rows up to the visible id are settled.
 //!
 //! Transactions of the cluster's other databases draw none of these ids. So only this database's
 //! open transactions count, one by one, including prepared ones. A snapshot knows only the oldest
@@ -17,15 +17,17 @@ use diesel::sql_types::{BigInt, Text};
 use super::Followed;
 use crate::db::{Bind, DbConnection, DynamicStatement};
 
-/// For each table the highest id that was visible, and the transaction id before which all must have ended.
+/// For each table, the highest id that was visible, and the transaction id before which all
+/// transactions must have ended.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settled([(i64, i64); 3]);
 
-/// What a look has shown.
+/// What [`look`] has read of a table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
+    /// The highest visible id.
     pub highest: i64,
-    /// `None`: ids appear in their order.
+    /// `None` if ids always appear in order.
     transactions: Option<Transactions>,
 }
 
@@ -33,12 +35,12 @@ pub(super) struct Seen {
 struct Transactions {
     /// All transactions of this database before this one have ended.
     oldest_open: i64,
-    /// Whoever may still bring an id below the highest is before this one.
+    /// Every transaction that may still add an id below the highest one has an id below this.
     bound: i64,
 }
 
-/// The open transactions of this database that have an id. PostgreSQL lists the lower 32 bits. The missing
-/// upper bits are those of the id that is drawn next, or one less.
+/// The open transactions of this database that have an id. PostgreSQL lists the lower 32 bits. The
+/// missing upper bits are those of the id that is drawn next, or one less.
 const OPEN: &str = "
     SELECT next.id + (CAST(CAST(open.xid AS TEXT) AS BIGINT) - next.id % 4294967296 + 6442450944) % 4294967296 - 2147483648
         AS id, open.who
@@ -50,7 +52,8 @@ const OPEN: &str = "
          SELECT transaction, format('prepared transaction %s of %s', quote_literal(gid), owner)
          FROM pg_prepared_xacts WHERE database = current_database()) open";
 
-/// Looks at a table in which `mark` is followed already: only for what is new is a transaction id drawn.
+/// Reads a table that is followed up to `mark`. A transaction id is drawn only if there are new
+/// rows.
 pub(super) fn look(conn: &mut DbConnection, followed: Followed, mark: i64) -> QueryResult<Seen> {
     if matches!(conn, DbConnection::Sqlite(_)) {
         return Ok(Seen { highest: highest(conn, followed)?, transactions: None });
@@ -77,7 +80,7 @@ pub(super) fn oldest(conn: &mut DbConnection) -> QueryResult<Option<String>> {
 }
 
 impl Settled {
-    /// Takes in what was seen; answers up to which id the table is settled.
+    /// Remembers what was read, and returns the id up to which the table is settled (0 if none).
     pub fn take_in(&mut self, followed: Followed, seen: Seen) -> i64 {
         let Some(transactions) = seen.transactions else { return seen.highest };
         let place = Followed::ALL.iter().position(|other| *other == followed).unwrap_or_default();
@@ -91,6 +94,7 @@ impl Settled {
     }
 }
 
+/// Returns the highest visible id of a table; 0 if the table is empty.
 pub(super) fn highest(conn: &mut DbConnection, followed: Followed) -> QueryResult<i64> {
     let text = format!("SELECT coalesce(max(id), 0) FROM {}", followed.table());
     DynamicStatement::<BigInt>::new(text, Vec::new()).get_result(conn)

@@ -1,9 +1,9 @@
-//! Finding chats and users by the words that people type. What is looked up is filled in by
-//! [`follower`](crate::index::follower), behind the charges, which pay nothing for it.
+//! Finds chats and users by the words that people type. [`follower`](crate::index::follower) fills
+//! the index in, behind the charges, which do no work for it.
 //!
-//! A search goes through blocks of ids, from the newest: few at first, then ever more of them at once, until the page is
-//! full or its time is up. So a common word is answered from the first block, a rare one by the index, and nothing by
-//! going through everything.
+//! A search goes through blocks of ids, from the newest: a few at first, then more and more at
+//! once, until the page is full or the time is up. So a common word is found in the first blocks, a
+//! rare one by the index, and no search reads everything.
 
 mod store;
 mod terms;
@@ -21,15 +21,18 @@ pub use terms::{Term, are_too_many, marks, trigrams, wanted_words, words};
 
 use crate::db::{Bind, DbConnection, DynamicStatement};
 
-/// Ids that are looked at one by one before the index is asked: enough to fill a page with a common word.
+/// Ids that are checked one by one before the index is used: enough to fill a page with a common
+/// word.
 const FIRST_LOOK: i64 = 500;
-/// Blocks of ids that are looked through at once, at most.
+/// The most blocks of ids that are searched at once.
 const MOST_BLOCKS: i64 = 32;
 
-/// What is searched.
+/// The kind of rows to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
+    /// Chats, by the words of message and response, and by their marks.
     Chats,
+    /// Users, by any part of the name.
     Users,
 }
 
@@ -41,8 +44,8 @@ impl Place {
         }
     }
 
-    /// How long one search may take before it says how far it has come. Users are found by a list that has its own
-    /// work to do afterwards.
+    /// How long one search may take before it returns what it has. Users get less, because their
+    /// list has further work to do.
     const fn time(self) -> Duration {
         match self {
             Place::Chats => Duration::from_millis(15),
@@ -51,48 +54,53 @@ impl Place {
     }
 }
 
-/// What must be found: all of the terms.
+/// The terms to find. A row matches if it has all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted(Vec<Term>);
 
 impl Wanted {
+    /// Requires all of `terms`.
     pub fn terms(terms: impl IntoIterator<Item = Term>) -> Wanted {
         Wanted(terms.into_iter().collect())
     }
 
+    /// Requires one more term.
     pub fn and(mut self, term: Term) -> Wanted {
         self.0.push(term);
         self
     }
 }
 
-/// Which ids, and in which order.
+/// The ids to search, their order, and the most hits to return.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     /// Only ids above this one.
     pub above: i64,
     /// Only ids below this one.
     pub below: i64,
-    /// From the highest down.
+    /// Whether to search from the highest id down.
     pub descending: bool,
+    /// The most hits to return.
     pub limit: usize,
 }
 
-/// What was found, in the order that was asked for.
+/// The rows found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hits {
+    /// The ids found, in the order asked for.
     pub ids: Vec<i64>,
-    /// The time was up here, and what lies beyond was not looked at.
+    /// The id at which the time was up. What lies beyond was not searched. `None` if everything
+    /// was.
     pub looked_until: Option<i64>,
 }
 
-/// Searches within the time that one search has.
+/// Searches until there are enough hits, everything has been searched, or the time is up.
 pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) -> QueryResult<Hits> {
     let started = Instant::now();
     let mut hits = Hits::default();
     let highest = mark(conn, place)?;
     let (mut above, mut below) = (span.above.max(0), span.below.min(highest.saturating_add(1)));
-    // None: one by one.
+    // 0: the ids are checked one by one, without the index.
     let mut blocks = 0;
     while hits.ids.len() < span.limit && below.saturating_sub(above) > 1 {
         let (from, to) = part(span.descending, above, below, blocks);
@@ -110,7 +118,7 @@ pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) 
             hits.looked_until = Some(if span.descending { from } else { to - 1 });
             break;
         }
-        // The next look may be twice as long as this one, if there is time for that.
+        // The next step may take twice as long as this one. It is larger if there is time for that.
         if blocks == 0 || (now - before) * 2 < place.time().saturating_sub(now) {
             blocks = (blocks * 2).clamp(1, MOST_BLOCKS);
         }
@@ -118,7 +126,8 @@ pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) 
     Ok(hits)
 }
 
-/// The part of the ids between `above` and `below` that is looked at next. It ends where a block does.
+/// Returns the part of the ids between `above` and `below` to search next. It ends where a block
+/// does.
 fn part(descending: bool, above: i64, below: i64, blocks: i64) -> (i64, i64) {
     match (descending, blocks) {
         (true, 0) => ((below - FIRST_LOOK).max(above + 1), below),
@@ -134,15 +143,15 @@ fn part(descending: bool, above: i64, below: i64, blocks: i64) -> (i64, i64) {
     }
 }
 
-/// How PostgreSQL finds the ids of a part. Left to choose, it takes words for more frequent than they are, and goes
-/// through a million rows for nothing. SQLite has only one way.
+/// How PostgreSQL finds the ids of a part. Its planner overestimates how frequent words are, and
+/// would read a million rows for nothing. SQLite has only one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Look {
     OneByOne,
     ByIndex,
 }
 
-/// The ids from `from` to before `to` that fulfil it.
+/// Returns the matching ids from `from` up to, but not including, `to`.
 fn window(
     conn: &mut DbConnection,
     place: Place,
@@ -160,8 +169,8 @@ fn window(
                 "SELECT rowid FROM {table} WHERE {table} MATCH ? AND rowid >= ? AND rowid < ?
                  ORDER BY rowid {order} LIMIT {limit}"
             );
-            // The blocks make it skip to them: by the range alone, a search for words that never stand together goes
-            // through all that they are in before it looks at the range.
+            // The blocks let it skip to them. With the range alone, a search for words that never
+            // occur together would read all rows that have one of them before it checks the range.
             (text, expression(wanted, &blocks(from, to), "\"", " AND ", " OR "))
         }
         DbConnection::Postgres(_) => {
@@ -194,13 +203,15 @@ fn window(
     DynamicStatement::<BigInt>::new(text, binds).load(conn)
 }
 
-/// The marks of the blocks that hold the ids from `from` to before `to`: neither index knows ranges of ids.
+/// Returns the marks of the blocks that contain the ids from `from` up to, but not including, `to`.
+/// Neither database's text index can search a range of ids.
 fn blocks(from: i64, to: i64) -> Vec<Term> {
     let bits = if (to - from) >> SMALL_BLOCK > MOST_BLOCKS / 2 { LARGE_BLOCK } else { SMALL_BLOCK };
     ((from >> bits)..=((to - 1) >> bits)).map(|block| Term::block(block << bits, bits)).collect()
 }
 
-/// The query in the database's syntax. Terms hold nothing but letters, digits and `=`, so quotes suffice.
+/// Returns the query in the database's syntax. Terms contain only letters, digits and `=`, so
+/// quotes suffice.
 fn expression(wanted: &Wanted, blocks: &[Term], quote: &str, and: &str, or: &str) -> String {
     let quoted = |term: &Term| format!("{quote}{}{quote}", term.as_str());
     let any = |terms: &[Term]| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(or));
@@ -211,7 +222,7 @@ fn expression(wanted: &Wanted, blocks: &[Term], quote: &str, and: &str, or: &str
     parts.join(and)
 }
 
-/// The highest id that the follower has behind it.
+/// Returns the highest id that the follower has processed.
 fn mark(conn: &mut DbConnection, place: Place) -> QueryResult<i64> {
     let name = match place {
         Place::Chats => "chats",

@@ -1,4 +1,4 @@
-//! What rows are found by: stored by the follower, and taken away again.
+//! Stores the terms by which rows are found, and deletes them again.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::db::{Bind, Db, DbConnection, DynamicStatement, Scope, Statement};
 use crate::error::Result;
 use crate::models::{Chat, Mark};
 
-/// Stores the terms that rows are found by.
+/// Stores the terms by which rows are found.
 pub(crate) fn insert(conn: &mut DbConnection, place: Place, rows: &[(i64, String)]) -> QueryResult<()> {
     match conn {
         DbConnection::Sqlite(conn) => rows.iter().try_for_each(|(id, terms)| {
@@ -31,7 +31,8 @@ pub(crate) fn insert(conn: &mut DbConnection, place: Place, rows: &[(i64, String
             };
             inserted.map(|_| ())
         }),
-        // All at once: the way to the server and back takes longer than storing a row. A line for each, its id first.
+        // One statement for all rows, since a round trip takes longer than storing a row. Each line
+        // has the id first.
         DbConnection::Postgres(conn) => {
             let lines: Vec<String> = rows.iter().map(|(id, terms)| format!("{id} {terms}")).collect();
             let lines = lines.join("\n");
@@ -47,19 +48,20 @@ pub(crate) fn insert(conn: &mut DbConnection, place: Place, rows: &[(i64, String
     }
 }
 
-/// The terms of a name, as [`insert`] takes them.
+/// Returns the terms of a user's name, as [`insert`] takes them.
 pub fn name_terms(id: i64, canonical_name: &str) -> String {
     let blocks = [Term::block(id, SMALL_BLOCK), Term::block(id, LARGE_BLOCK)];
     joined(trigrams(canonical_name).into_iter().chain(blocks))
 }
 
-/// Terms with a blank between them.
+/// Joins terms with blanks.
 pub fn joined(terms: impl IntoIterator<Item = Term>) -> String {
     let terms: BTreeSet<Term> = terms.into_iter().collect();
     terms.iter().map(Term::as_str).collect::<Vec<_>>().join(" ")
 }
 
-/// A user is found by this name from now on. Where the follower has not come by yet, it will find the new name itself.
+/// Makes a user findable by a new name. If the follower has not reached the user yet, it will read
+/// the new name itself.
 pub fn index_user(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -> QueryResult<()> {
     Mark::lock(conn, "users")?;
     forget(conn, Place::Users, &[user_id])?;
@@ -69,13 +71,13 @@ pub fn index_user(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -
     insert(conn, Place::Users, &[(user_id, name_terms(user_id, canonical_name))])
 }
 
-/// What a chat is found by: the words of message and response, and its marks.
+/// Returns the terms of a chat: the words of message and response, and its marks.
 pub(crate) fn chat_terms(chat: &Chat) -> String {
     let said = [Some(&chat.message), chat.response.as_ref()].into_iter().flatten();
     joined(said.flat_map(|text| words(text)).chain(marks_of(chat)))
 }
 
-/// The same without what was said.
+/// Returns the marks of a chat, without the words of its texts.
 pub(crate) fn chat_marks(chat: &Chat) -> String {
     joined(marks_of(chat))
 }
@@ -84,8 +86,8 @@ fn marks_of(chat: &Chat) -> Vec<Term> {
     marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model)
 }
 
-/// Chats are no longer found by their words. Those that the follower has not come to yet, it will store without: the
-/// caller has its mark locked.
+/// Deletes the words of chats from the index. The caller has locked the follower's mark, so chats
+/// that the follower has not reached yet will be stored without words.
 pub fn forget_words(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
     let known = known_chats(conn, ids)?;
     forget_chats(conn, &known)?;
@@ -95,13 +97,14 @@ pub fn forget_words(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
     Ok(())
 }
 
-/// Those of `ids` that are found by anything.
+/// Returns those of `ids` that are in the index.
 pub(crate) fn known_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<i64>> {
     let (list, id) = (listed(ids), id_column(conn));
     let text = format!("SELECT {id} FROM chat_search WHERE {id} IN ({list})");
     DynamicStatement::<BigInt>::new(text, Vec::new()).load(conn)
 }
 
+/// Deletes chats from the index.
 pub(crate) fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<()> {
     forget(conn, Place::Chats, ids)
 }
@@ -109,9 +112,10 @@ pub(crate) fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<
 /// The number of index pages that one job rewrites.
 const MERGED_PAGES: i64 = 200;
 
-/// Erases the words of deleted and anonymised rows. SQLite's index only notes that a row is gone, and keeps
-/// its words until their part is merged with another. So all parts are merged, a little at a time. SQLite's
-/// statistics have samples of names. PostgreSQL keeps the words until the next VACUUM.
+/// Erases the words of deleted and anonymised rows. SQLite's index only notes that a row is gone,
+/// and keeps its words until their part is merged with another. So all parts are merged, a little
+/// at a time. SQLite's statistics have samples of names. PostgreSQL keeps the words until the next
+/// VACUUM.
 pub async fn erase_forgotten(db: &Db) -> Result<()> {
     if db.url().is_postgres() {
         return Ok(());
@@ -126,7 +130,7 @@ pub async fn erase_forgotten(db: &Db) -> Result<()> {
     db.write_bulk(Scope::none(), |conn| Ok(forget_samples(conn)?)).await
 }
 
-/// Merges some pages. Returns whether there were any.
+/// Merges up to `pages` pages of the index. Returns whether there were any to merge.
 fn merge(conn: &mut DbConnection, place: Place, pages: i64) -> QueryResult<bool> {
     let changes = |conn: &mut DbConnection| -> QueryResult<i64> {
         DynamicStatement::<BigInt>::new("SELECT total_changes()".to_owned(), Vec::new()).get_result(conn)

@@ -1,62 +1,67 @@
-//! What is looked for, and what it is looked up by: the same terms for both databases, made here and not by theirs, so
-//! that both find the same and nothing that a person types is query syntax.
+//! The terms of rows and of searches. They are made here and not by the databases, so that both
+//! databases find the same rows, and nothing that a person types is query syntax.
 
 use std::collections::BTreeSet;
 
 use unicode_normalization::UnicodeNormalization;
 
-/// Characters of a term; a longer word is found by its beginning.
+/// The most characters of a term. A longer word is found by its beginning.
 const TERM_LENGTH: usize = 40;
-/// Terms of one text; what stands after so many different words is not found.
+/// The most terms of one text. Later words are not found.
 const MOST_TERMS: usize = 5_000;
-/// Words that one search looks for.
+/// The most words of one search.
 const MOST_WORDS: usize = 10;
 
-/// Where a term comes from keeps them apart: words hold letters and digits only, marks have an `=`.
+/// A term of the index. Words contain only letters and digits, marks contain a `=`, so the two
+/// cannot be confused.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Term(String);
 
 impl Term {
+    /// Returns the term as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// A mark: a known fact about a row that is not a word.
     ///
-    /// Both databases take a term as one word only if it has nothing but letters, digits and `=`. So the sign
-    /// of a negative number (which no stored row has) is spelt out.
+    /// Both databases take a term as one word only if it has nothing but letters, digits and `=`.
+    /// So the sign of a negative number (which no stored row has) is spelt out.
     fn mark(kind: char, value: impl std::fmt::Display) -> Term {
         Term(format!("{kind}={value}").replace('-', "minus"))
     }
 
+    /// The mark of a user's chats.
     pub fn user(id: i64) -> Term {
         Term::mark('u', id)
     }
 
+    /// The mark of chats in a state.
     pub fn state(state: &str) -> Term {
         Term::mark('s', state)
     }
 
-    /// A model; its name may hold anything, so it is spelt out.
+    /// The mark of chats with a model. The name may contain any character, so it is written in
+    /// hexadecimal.
     pub fn model(model: &str) -> Term {
         let hex: String = model.bytes().take(100).map(|byte| format!("{byte:02x}")).collect();
         Term::mark('m', hex)
     }
 
-    /// The block of ids that an id is in, of `1 << bits` each.
+    /// The mark of the block that contains `id`; blocks have `1 << bits` ids.
     pub fn block(id: i64, bits: u32) -> Term {
         let kind = if bits == SMALL_BLOCK { 'b' } else { 'c' };
         Term::mark(kind, id >> bits)
     }
 }
 
-/// Ids of a small block: 2 to the power of this.
+/// The size of a small block of ids, as a power of 2.
 pub const SMALL_BLOCK: u32 = 15;
-/// The same of a large one.
+/// The size of a large block of ids, as a power of 2.
 pub const LARGE_BLOCK: u32 = 20;
 
-/// The different words of a text, in lower case: runs of letters and digits, and each character of a script that
-/// writes no blanks.
+/// Returns the different words of a text, in lower case: runs of letters and digits, and each
+/// character of a script that puts no blanks between words.
 pub fn words(text: &str) -> BTreeSet<Term> {
     let mut terms = BTreeSet::new();
     let mut word = String::new();
@@ -79,24 +84,25 @@ pub fn words(text: &str) -> BTreeSet<Term> {
     terms
 }
 
-/// The words of what a person typed; all must be found.
+/// Returns the words of what a person typed. A row must have all of them.
 pub fn wanted_words(text: &str) -> BTreeSet<Term> {
     words(text).into_iter().take(MOST_WORDS).collect()
 }
 
-/// Whether more was typed than is looked for.
+/// Returns whether a person typed more words than are searched for.
 pub fn are_too_many(text: &str) -> bool {
     words(text).len() > MOST_WORDS
 }
 
-/// Han, Kana, Hangul's neighbours and the scripts of South-East Asia that put no blanks between words.
+/// Returns whether a character is a word by itself: those of Han, Kana and the scripts of
+/// South-East Asia that put no blanks between words.
 fn stands_alone(character: char) -> bool {
     matches!(character, '\u{0E00}'..='\u{0EFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}'
         | '\u{3040}'..='\u{30FF}' | '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{20000}'..='\u{3FFFF}')
         && character.is_alphanumeric()
 }
 
-/// The parts of a name of three characters each, by which any part of it is found.
+/// Returns the trigrams of a name, by which any part of it can be found.
 pub fn trigrams(name: &str) -> BTreeSet<Term> {
     let characters: Vec<char> = name.chars().collect();
     let spelt = |window: &[char]| {
@@ -107,7 +113,7 @@ pub fn trigrams(name: &str) -> BTreeSet<Term> {
     characters.windows(3).map(spelt).collect()
 }
 
-/// What a chat is found by besides its words.
+/// Returns the marks of a chat.
 pub fn marks(id: i64, user_id: i64, state: &str, model: &str) -> Vec<Term> {
     let mut marks = vec![Term::user(user_id), Term::state(state), Term::model(model)];
     marks.extend([Term::block(id, SMALL_BLOCK), Term::block(id, LARGE_BLOCK)]);

@@ -1,4 +1,4 @@
-//! An answer while it arrives.
+//! An answer of an upstream, while it arrives.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -16,21 +16,23 @@ use crate::responder::{AnswerBounds, Failure, Piece};
 
 /// The number of bytes on the wire that each arrival counts as, at least.
 const LEAST_OF_AN_ARRIVAL: usize = 64;
-/// How long the end of the response may come after the end of the answer, for the connection to be used again.
+/// After the end of the answer, how long to wait for the end of the response, so that its
+/// connection can be reused.
 const LINGER: Duration = Duration::from_millis(100);
 
-/// An answer that has begun. Dropping it ends the call: its connection is closed, and its place is free.
+/// An answer that has begun. Dropping it ends the call: its connection is closed, and its place
+/// becomes free.
 pub struct Answering {
     form: Form,
-    /// `None`: nothing more is read.
+    /// The response. `None` if nothing more is read.
     response: Option<Response>,
-    /// `None`: how the call ended is told.
+    /// The permit of the call. `None` after the outcome was reported.
     permit: Option<Permit>,
     first: Option<Bytes>,
     events: Events,
     whole: Vec<u8>,
     idle_timeout: Duration,
-    /// Since when the upstream is waited for. It stays when `next` is dropped half-way and called again.
+    /// Since when the upstream is waited for. Kept if `next` is dropped half-way and called again.
     waiting_since: Option<Instant>,
     /// What is left of the answer's limits: on text, on bytes on the wire, and on events.
     text_left: usize,
@@ -38,7 +40,7 @@ pub struct Answering {
     events_left: u64,
     bounds: AnswerBounds,
     has_reason: bool,
-    /// Something of the answer has come.
+    /// Whether any content of the answer has arrived.
     has_begun: bool,
     is_done: bool,
     usage: Option<Usage>,
@@ -48,11 +50,12 @@ pub struct Answering {
 enum Arrival {
     Bytes(Bytes),
     End,
-    /// The connection broke, or nothing came for too long.
+    /// The connection broke, or nothing arrived for too long.
     Broken(Failure),
 }
 
 impl Answering {
+    /// Continues a response that has begun.
     pub(super) fn new(begun: Begun, permit: Permit, idle_timeout: Duration, max_output: u32) -> Answering {
         let bounds = AnswerBounds::of(max_output);
         Answering {
@@ -76,7 +79,8 @@ impl Answering {
         }
     }
 
-    /// The next part; `None` is the answer's good end. It may be dropped half-way and called again: nothing is lost.
+    /// Returns the next part; `None` if the answer has ended well. It may be dropped half-way and
+    /// called again: nothing is lost.
     pub async fn next(&mut self) -> Result<Option<Piece>, Failure> {
         if let Some(failure) = self.failure {
             return Err(failure);
@@ -90,7 +94,8 @@ impl Answering {
         result
     }
 
-    /// What the upstream counted, if it said so. It is known once `next` gave `None`.
+    /// Returns the usage that the upstream counted, if it reported any. Complete once `next` has
+    /// returned `None`.
     pub fn usage(&self) -> Option<Usage> {
         self.usage
     }
@@ -113,7 +118,7 @@ impl Answering {
             match self.receive().await {
                 Arrival::Bytes(bytes) => self.push(&bytes)?,
                 Arrival::End => return self.last(),
-                // Everything is said after the reason: only the usage may be missing.
+                // Nothing but the usage can follow the finish reason, so the answer is complete.
                 Arrival::Broken(_) if self.has_reason => self.is_done = true,
                 Arrival::Broken(failure) => return Err(failure),
             }
@@ -158,10 +163,10 @@ impl Answering {
         arrival
     }
 
-    /// Takes in what an event says, and gives the part of the answer in it.
+    /// Processes an event. Returns the part of the answer in it, if any.
     fn take(&mut self, said: Said) -> Result<Option<Piece>, Failure> {
         let (piece, usage) = match said {
-            // The word alone is no answer.
+            // `[DONE]` alone is not an answer.
             Said::Done if !self.has_begun && !self.has_reason => return Err(Failure::CutShort),
             Said::Done => {
                 self.is_done = true;
@@ -176,14 +181,14 @@ impl Answering {
         let written = usize::try_from(piece.bytes()).unwrap_or(0);
         self.text_left = self.text_left.checked_sub(written).ok_or(Failure::Endless)?;
         if piece.weight() > self.bounds.part {
-            // In an honest part, only these are large.
+            // In a genuine part, only these can be this large.
             piece.logprobs = None;
         }
         if piece.weight() > self.bounds.part { Err(Failure::Unreadable) } else { Ok(Some(piece)) }
     }
 
-    /// The response has ended. What its last event says counts although the empty line after it is missing, but half
-    /// an event is none.
+    /// Ends the response. A complete last event counts even without the empty line after it; an
+    /// incomplete one does not.
     fn last(&mut self) -> Result<Option<Piece>, Failure> {
         self.response = None;
         let said = match self.form {
@@ -207,7 +212,7 @@ impl Answering {
         if let Some(permit) = self.permit.take() {
             permit.succeeded();
         }
-        // Mostly only the end of the body is still to come, which is not worth a new connection.
+        // Usually only the end of the body is missing. Reading it saves a new connection.
         if let Some(mut response) = self.response.take() {
             tokio::spawn(async move { timeout(LINGER, response.chunk()).await.map(drop) });
         }

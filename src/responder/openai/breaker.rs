@@ -1,10 +1,11 @@
 //! A circuit breaker. It stops calls of a model that is down, so that nobody waits, with tokens
 //! held, for a call that will fail.
 //!
-//! A user can make a call fail in any way: a prompt that times out, options that crash the model, a gateway
-//! that turns either into a 503. So failed calls alone do not open a breaker. They start our own probe
-//! ([`super::probe`]), and the probe decides. The probe generates nothing, so it cannot see every fault. So
-//! failures of many users over some time also open the breaker, for a short rest.
+//! A user can make a call fail in any way: a prompt that times out, options that crash the model, a
+//! gateway that turns either into a 503. So failed calls alone do not open a breaker. They start
+//! our own probe ([`super::probe`]), and the probe decides. The probe generates nothing, so it
+//! cannot see every fault. So failures of many users over some time also open the breaker, for a
+//! short rest.
 
 mod pass;
 
@@ -18,9 +19,10 @@ use crate::domain::Reason;
 use crate::responder::Failure;
 pub(super) use pass::Pass;
 
-/// A probe that failed.
+/// The result of a failed probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ill {
+    /// Why it failed.
     pub(super) failure: Failure,
     /// The wait that the upstream asked for.
     pub(super) asked_wait: Option<Duration>,
@@ -30,18 +32,22 @@ pub(super) struct Ill {
 const SUSPICIOUS: u32 = 5;
 /// The shortest time between two probes while calls fail and probes succeed.
 const BETWEEN_PROBES: Duration = Duration::from_secs(1);
-/// The rest after the first failed probe. It doubles with each further one. Probes are free, so rests are short.
+/// The first rest, after the first failed probe. The rest doubles with each further one. Probes are
+/// free, so rests are short.
 const FIRST_REST: Duration = Duration::from_secs(1);
+/// The longest rest, unless a probe's `Retry-After` asks for more.
 const LONGEST_REST: Duration = Duration::from_secs(15);
 /// The longest rest that a probe's `Retry-After` may ask for.
 const LONGEST_ASKED_REST: Duration = Duration::from_secs(60);
-/// While probes succeed, only failures of this many users, over this time, without one answer, open
+/// While probes succeed, only failures of this many users, over [`LONG`], without one answer, open
 /// the breaker.
 const MANY_USERS: usize = 5;
+/// How long failures of [`MANY_USERS`] must go on before they open the breaker.
 const LONG: Duration = Duration::from_secs(10);
+/// The rest after failures of many users.
 const REST_FOR_MANY: Duration = Duration::from_secs(5);
-/// After this many failed probes in a row, one user's call may try in each rest: some servers answer calls but fail
-/// probes.
+/// After this many failed probes in a row, one user's call may try in each rest: some servers
+/// answer calls but fail probes.
 const PROBES_ALONE: u32 = 5;
 
 /// Whether calls are made.
@@ -49,14 +55,14 @@ const PROBES_ALONE: u32 = 5;
 pub enum BreakerState {
     /// All calls are made.
     Closed,
-    /// The rest is over, and the probe that may end it is on its way.
+    /// The rest is over, and the probe that may close the breaker is in progress.
     HalfOpen,
-    /// None is made.
+    /// No call is made.
     Open,
 }
 
 impl BreakerState {
-    /// As the panel and the health check show it.
+    /// Returns the name that the panel and the health check show.
     pub fn as_str(self) -> &'static str {
         match self {
             BreakerState::Closed => "closed",
@@ -66,7 +72,7 @@ impl BreakerState {
     }
 }
 
-/// A time by both clocks: one to calculate with, one to show.
+/// A moment by two clocks: one to calculate with, one to show.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     pub(super) instant: Instant,
@@ -92,9 +98,10 @@ pub(super) struct Seen {
 struct Rest {
     since: Instant,
     length: Duration,
-    /// The number of failed probes since the breaker opened. 0 if the failures of many users opened it.
+    /// The number of failed probes since the breaker opened. 0 if the failures of many users opened
+    /// it.
     failed_probes: u32,
-    /// Whether a user's call is already trying.
+    /// Whether a user's call has already tried during this rest.
     is_tried: bool,
 }
 
@@ -108,7 +115,7 @@ impl Rest {
 #[derive(Debug, Default)]
 struct Streak {
     failures: u32,
-    /// The different users among them, at most [`MANY_USERS`].
+    /// The different users whose calls failed, at most [`MANY_USERS`].
     users: Vec<i64>,
     since: Option<Instant>,
 }
@@ -122,7 +129,7 @@ impl Streak {
         }
     }
 
-    /// Whether these are too many users, over too long a time, to be one person's doing.
+    /// Returns whether these are too many users, over too long a time, to be caused by one person.
     fn is_of_many(&self, now: Instant) -> bool {
         let has_lasted = self.since.is_some_and(|since| now.saturating_duration_since(since) >= LONG);
         has_lasted && self.users.len() >= MANY_USERS
@@ -133,7 +140,7 @@ impl Streak {
 struct Memory {
     rest: Option<Rest>,
     streak: Streak,
-    /// Whether a task probes, until the breaker is closed.
+    /// Whether a task probes until the breaker is closed.
     is_watched: bool,
     last_probe: Option<Instant>,
     last_failure: Option<(NaiveDateTime, Reason)>,
@@ -156,6 +163,7 @@ pub(super) enum Watch {
 }
 
 impl Breaker {
+    /// Makes a closed breaker.
     pub(super) fn new(model: &str) -> Breaker {
         Breaker { model: model.to_owned(), memory: Mutex::default() }
     }
@@ -188,7 +196,8 @@ impl Breaker {
         Ok(Pass::new(self.clone(), user_id, is_trial))
     }
 
-    /// Takes the result of a probe. Returns when to probe again. `None` means only after the next failure.
+    /// Takes the result of a probe. Returns when to probe again. `None` means only after the next
+    /// failure.
     pub(super) fn probed(&self, result: Result<(), Ill>, now: Moment) -> Option<Duration> {
         let mut memory = self.memory();
         memory.last_probe = Some(now.instant);
@@ -231,6 +240,7 @@ impl Breaker {
         memory.rest = Some(rest);
     }
 
+    /// Returns the name of the model.
     pub(super) fn model(&self) -> &str {
         &self.model
     }
@@ -241,6 +251,7 @@ impl Breaker {
         last.is_some_and(|(_, reason)| reason == Failure::KeyRefused.reason())
     }
 
+    /// Returns the present state.
     pub(super) fn seen(&self, now: Instant) -> Seen {
         let memory = self.memory();
         let state = match memory.rest {
@@ -256,7 +267,7 @@ impl Breaker {
         }
     }
 
-    /// A poisoned lock is used as it is: nothing under it can leave the memory half changed.
+    /// A poisoned lock is safe to use: nothing under it can leave the memory half changed.
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -269,7 +280,8 @@ impl Rest {
 }
 
 impl Memory {
-    /// Notes that a call has shown that the model works. A call from before the rest does not end the rest.
+    /// Notes that a call has shown that the model works. A call from before the rest does not end
+    /// the rest.
     fn well(&mut self, is_trial: bool) {
         if is_trial {
             self.rest = None;
@@ -280,7 +292,8 @@ impl Memory {
     }
 
     fn ill(&mut self, breaker: &Breaker, user_id: i64, now: Instant) -> Watch {
-        // A call from before the rest says nothing new. A call that tried must not prolong the rest.
+        // A call from before the rest says nothing new. A call that tried must not prolong the
+        // rest.
         if self.rest.is_some() {
             return Watch::No;
         }

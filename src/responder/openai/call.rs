@@ -1,4 +1,4 @@
-//! One call of the upstream, up to the first byte of its answer.
+//! One call to the upstream, up to the first byte of its answer.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,13 +17,16 @@ use super::retry::{Advice, Miss, asked_wait};
 use crate::clock;
 use crate::responder::{Failure, Question};
 
-/// How long an unused connection is kept: less than most servers keep it, who would close it under the next call.
+/// How long an unused connection is kept. Most servers keep it longer, so they do not close it just
+/// as it is used.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
-/// An error's body is read up to here, so that the connection can be used again, and thrown away.
+/// The most bytes of an error's body that are read and discarded, so that its connection can be
+/// reused.
 const MOST_OF_AN_ERROR: usize = 16 << 10;
+/// How long an error's body may take to arrive.
 const PATIENCE_WITH_AN_ERROR: Duration = Duration::from_millis(250);
 
-/// Makes calls.
+/// Makes calls to an upstream.
 pub(super) struct Caller {
     client: Client,
     url: Url,
@@ -33,16 +36,16 @@ pub(super) struct Caller {
     first_byte_timeout: Duration,
 }
 
-/// How the answer comes.
+/// The form of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As a stream of events.
+    /// A stream of events.
     Events,
-    /// As one JSON object, from an upstream that does not stream.
+    /// One JSON object, from an upstream that does not stream.
     Whole,
 }
 
-/// An answer whose first bytes have arrived.
+/// A response whose first bytes have arrived.
 pub(super) struct Begun {
     pub(super) response: Response,
     pub(super) first: Bytes,
@@ -50,10 +53,11 @@ pub(super) struct Begun {
 }
 
 impl Caller {
-    /// The client asks no proxy, whatever the environment says: the upstream's address is the operator's own, often
-    /// on the same machine, and the key must go nowhere else. It keeps no cookies and follows no redirects.
+    /// Makes a client. It ignores proxy settings in the environment, keeps no cookies and follows
+    /// no redirects: the upstream is often on the same machine, and the key must not be sent
+    /// anywhere else.
     pub(super) fn new(settings: &UpstreamSettings) -> Result<Caller, String> {
-        // An error means that a provider is installed already, which is all that is wanted.
+        // An error means that a provider is already installed, which is enough.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .user_agent(concat!("tollgate/", env!("CARGO_PKG_VERSION")))
@@ -83,7 +87,7 @@ impl Caller {
         }
     }
 
-    /// Asks, again where that is safe, and waits for the first byte of the answer.
+    /// Sends the question, again where that is safe, and waits for the first byte of the answer.
     pub(super) async fn call(&self, question: &Question, mark: &PromptMark) -> Result<Begun, Failure> {
         let body = Bytes::from(body_of(question, self.limit));
         let attempts = self.attempts(body, mark, Instant::now());
@@ -142,14 +146,14 @@ fn below(base: &Url, segments: &[&str]) -> Result<Url, String> {
     Ok(url)
 }
 
-/// What the field is called that bounds the tokens of an answer.
+/// The field of the protocol that limits the tokens of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum OutputLimit {
-    /// As nearly all servers have it
+    /// The name that nearly all servers use
     #[default]
     MaxTokens,
-    /// As OpenAI's reasoning models want it
+    /// The name that OpenAI's reasoning models need
     MaxCompletionTokens,
 }
 
@@ -162,12 +166,14 @@ impl OutputLimit {
     }
 }
 
-/// Fields that are ours, and others that would win over them or ask for more answers than the one that is paid for.
+/// Fields that this server sets, and fields that would override them or ask for more answers than
+/// were charged.
 const OURS: [&str; 7] =
     ["model", "messages", "max_tokens", "max_completion_tokens", "n", "stream", "stream_options"];
 
-/// The request. Our own fields win over the client's: they are what the price was reckoned from. Nothing is copied but
-/// into the text, as a conversation may be large.
+/// Writes the body of the request. Our own fields override the client's, because the price was
+/// calculated from them. The conversation is written directly as text, without another copy, as it
+/// may be large.
 fn body_of(question: &Question, limit: OutputLimit) -> Vec<u8> {
     #[derive(Serialize)]
     struct Fields<'a> {
@@ -192,7 +198,7 @@ fn body_of(question: &Question, limit: OutputLimit) -> Vec<u8> {
     serde_json::to_vec(&fields).unwrap_or_default()
 }
 
-/// How a successful answer comes. `None`: it is no answer.
+/// Returns the form of a successful response. `None` if it is not an answer.
 fn form_of(response: &Response) -> Option<Form> {
     if !response.status().is_success() {
         return None;
@@ -206,17 +212,17 @@ fn form_of(response: &Response) -> Option<Form> {
     }
 }
 
-/// No response came.
+/// Handles a call without a response.
 fn lost(error: reqwest::Error) -> Miss {
     let failure = if error.is_connect() { Failure::Unreachable } else { Failure::ConnectionLost };
-    // The operator has to know why: a name that is unknown, a certificate that is not trusted. None of it is the
-    // upstream's own text, and the address, which may have a secret in its query, is left out.
+    // The operator needs the reason: an unknown host name, or a certificate that is not trusted. It
+    // contains no text from the upstream, and not the address, whose query may contain a secret.
     log::warn!("{}: {:?}", failure.reason(), error.without_url());
     let advice = if failure == Failure::Unreachable { Advice::Again(None) } else { Advice::Never };
     Miss { failure, advice }
 }
 
-/// What came is no answer.
+/// Handles a response that is not an answer.
 async fn refusal(response: Response) -> Miss {
     let status = response.status();
     let failure = failure_of(status);
@@ -232,11 +238,12 @@ async fn refusal(response: Response) -> Miss {
     Miss { failure, advice }
 }
 
+/// Returns the failure that a status means.
 pub(super) fn failure_of(status: StatusCode) -> Failure {
     match status.as_u16() {
         401 | 403 => Failure::KeyRefused,
         429 => Failure::RateLimited,
-        // No credit, no such model or address: no other request would fare better.
+        // No credit, no such model or address: other requests would fail too.
         402 | 404 | 405 | 410 => Failure::Misconfigured,
         400..=499 => Failure::RequestRefused,
         500..=599 => Failure::ServerError,
@@ -244,7 +251,7 @@ pub(super) fn failure_of(status: StatusCode) -> Failure {
     }
 }
 
-/// Reads and discards a little of a body.
+/// Reads and discards at most [`MOST_OF_AN_ERROR`] of a body.
 pub(super) async fn throw_away(mut response: Response) {
     let mut left = MOST_OF_AN_ERROR;
     while let Ok(Some(bytes)) = response.chunk().await

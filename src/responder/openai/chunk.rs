@@ -1,4 +1,4 @@
-//! What one event of a stream says, or a whole answer that came as one.
+//! Parses an event of a stream, or a whole answer that came as one JSON object.
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -9,16 +9,16 @@ use crate::domain::has_more_values;
 use crate::responder::bounds::{MOST_OF_A_REASON, VALUES_OF_AN_EVENT};
 use crate::responder::{Failure, Piece};
 
-/// What the data of an event says.
+/// The content of an event.
 #[derive(Debug, PartialEq)]
 pub(super) enum Said {
-    /// The stream is over.
+    /// The end of the stream.
     Done,
-    /// A part of the answer, or the usage, or both, or nothing that matters.
+    /// A part of the answer, or the usage, or both, or nothing of interest.
     Part(Option<Piece>, Option<Usage>),
 }
 
-/// A chunk, or a whole completion. The many fields that nothing is done with are not even kept.
+/// A chunk, or a whole completion. Fields that are not needed are not kept.
 #[derive(Deserialize)]
 struct Chunk<U> {
     choices: Option<Vec<Choice>>,
@@ -35,7 +35,7 @@ struct Choice {
     logprobs: Option<Value>,
 }
 
-/// Reads the data of an event.
+/// Parses the data of an event.
 pub(super) fn read(data: &[u8]) -> Result<Said, Failure> {
     let data = data.trim_ascii();
     if data == b"[DONE]" {
@@ -43,7 +43,7 @@ pub(super) fn read(data: &[u8]) -> Result<Said, Failure> {
     }
     let chunk = parse(data)?;
     let Some(choices) = chunk.choices else {
-        // Some send the usage without any choices.
+        // Some upstreams send the usage without any choices.
         let usage = usage_of(chunk.usage.as_ref().ok_or(Failure::Unreadable)?);
         return Ok(Said::Part(None, usage));
     };
@@ -54,7 +54,7 @@ pub(super) fn read(data: &[u8]) -> Result<Said, Failure> {
     Ok(Said::Part(piece, chunk.usage.as_ref().and_then(usage_of)))
 }
 
-/// Reads a `chat.completion`: the answer of an upstream that does not stream.
+/// Parses a `chat.completion`, the answer of an upstream that does not stream.
 pub(super) fn read_whole(body: &[u8]) -> Result<(Piece, Option<Usage>), Failure> {
     let chunk = parse(body.trim_ascii()).map_err(|failure| match failure {
         Failure::Unreadable => Failure::NoStream,
@@ -71,7 +71,8 @@ pub(super) fn read_whole(body: &[u8]) -> Result<(Piece, Option<Usage>), Failure>
     Ok((piece, chunk.usage.as_ref().and_then(usage_of)))
 }
 
-/// In a stream each tool call has its number, in a whole message its place says it.
+/// Numbers tool calls by position. In a stream each call has an index, in a whole message only its
+/// position.
 fn number(calls: &mut [Value]) {
     for (index, call) in calls.iter_mut().enumerate() {
         if let Value::Object(call) = call {
@@ -81,12 +82,13 @@ fn number(calls: &mut [Value]) {
 }
 
 fn parse(data: &[u8]) -> Result<Chunk<Value>, Failure> {
-    // serde would accept a list as an object. Too many values would take far more memory than their bytes.
+    // serde would accept a list as an object. Too many values would take far more memory than their
+    // bytes.
     if data.first() != Some(&b'{') || has_more_values(data, VALUES_OF_AN_EVENT) {
         return Err(Failure::Unreadable);
     }
     let chunk = parse_as::<Value>(data).or_else(|| {
-        // A number beyond all bounds in the usage must not cost the answer.
+        // A number that is out of range in the usage must not lose the answer.
         let chunk = parse_as::<IgnoredAny>(data)?;
         Some(Chunk { choices: chunk.choices, usage: chunk.usage.map(|_| Value::Null), error: chunk.error })
     });
@@ -98,14 +100,14 @@ fn parse_as<U: DeserializeOwned>(data: &[u8]) -> Option<Chunk<U>> {
     serde_json::from_slice(data).ok()
 }
 
-/// The choice with index 0; others were not asked for.
+/// Returns the choice with index 0. No others were asked for.
 fn first_of(choices: Vec<Choice>) -> Option<Choice> {
     choices.into_iter().find(|choice| choice.index.unwrap_or(0) == 0)
 }
 
 impl Choice {
     fn into_piece(self) -> Result<Piece, Failure> {
-        // Some that have nothing more to say leave the reason empty, or the delta out.
+        // For parts without news, some upstreams send an empty finish reason or no delta.
         let finish_reason = self.finish_reason.filter(|reason| !reason.is_empty());
         let delta = match self.delta {
             Some(delta) => delta,
@@ -129,8 +131,8 @@ impl Choice {
     }
 }
 
-/// PostgreSQL stores no U+0000, and an answer that cannot be stored could never be settled. The depth is bounded by the
-/// parser.
+/// Replaces what cannot be stored. PostgreSQL stores no U+0000, and a chat whose answer cannot be
+/// stored could never be settled. The parser limits the depth.
 fn make_storable(value: &mut Value) {
     match value {
         Value::String(text) if text.contains('\0') => *text = storable(std::mem::take(text)),
@@ -150,11 +152,12 @@ fn storable(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
-/// The numbers, if they can be true.
+/// Returns the usage if its numbers are plausible.
 fn usage_of(usage: &Value) -> Option<Usage> {
     let number = |name: &str| {
         let number = usage.get(name)?;
-        // A float beyond the range becomes the last number in it, which is not taken for true.
+        // A float that is out of range becomes the largest number, which is then rejected as
+        // implausible.
         number.as_i64().or_else(|| Some(number.as_f64()?.round() as i64))
     };
     Usage::reported(number("prompt_tokens")?, number("completion_tokens")?)

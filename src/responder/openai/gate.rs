@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::responder::Failure;
 use crate::throttle::{Bounds, FairPermit, FairSemaphore, Full};
 
-/// One user may take one in this number of the waiting places: a quarter.
+/// One user may take a quarter of the waiting places: one in this number.
 const PART_OF_ONE_USER: usize = 4;
 
 /// Limits the calls in flight. A user gets a place only while they hold fewer than are free, so
@@ -17,10 +17,11 @@ pub(super) struct Gate {
     patience: Duration,
 }
 
-/// A place among the calls in flight; dropping it makes room for the next.
+/// A place among the calls in flight. Dropping it makes room for the next call.
 pub(super) type Place = FairPermit<i64>;
 
 impl Gate {
+    /// Makes a gate with `size` places, and `may_wait` places to wait for up to `patience`.
     pub(super) fn new(size: usize, may_wait: usize, patience: Duration) -> Gate {
         let places = FairSemaphore::new(Bounds {
             permits: size,
@@ -32,6 +33,9 @@ impl Gate {
     }
 
     /// Waits for a place for a user's call.
+    ///
+    /// # Errors
+    /// [`Failure::TooManyOfUser`] and [`Failure::Busy`].
     pub(super) async fn enter(&self, user_id: i64) -> Result<Place, Failure> {
         match tokio::time::timeout(self.patience, self.places.acquire(user_id)).await {
             Ok(Ok(place)) => Ok(place),
@@ -40,12 +44,12 @@ impl Gate {
         }
     }
 
-    /// How many calls are in flight.
+    /// Returns the number of calls in flight.
     pub(super) fn in_flight(&self) -> usize {
         self.places.held()
     }
 
-    /// How many wait for a place.
+    /// Returns the number of calls that wait for a place.
     pub(super) fn waiting(&self) -> usize {
         self.places.waiting()
     }

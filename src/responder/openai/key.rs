@@ -1,4 +1,4 @@
-//! The secret that the upstream knows this server by.
+//! The secret by which the upstream identifies this server.
 
 use std::fmt;
 
@@ -7,12 +7,15 @@ use reqwest::header::HeaderValue;
 /// The longest key, in bytes. Servers reject longer headers.
 const MOST_BYTES: usize = 4096;
 
-/// The upstream's API key. It is shown nowhere, and sent in one header only.
+/// The upstream's API key. It is never shown, and sent in one header only.
 #[derive(Clone)]
 pub struct UpstreamKey(HeaderValue);
 
 impl UpstreamKey {
-    /// Takes what a file or a variable has, blanks around it left out. What is wrong is said without the key.
+    /// Parses the key from a file or a variable, without surrounding blanks.
+    ///
+    /// # Errors
+    /// A text for the operator, which does not contain the key.
     pub fn parse(text: &str) -> Result<UpstreamKey, String> {
         let key = text.trim();
         if key.is_empty() {
@@ -28,7 +31,8 @@ impl UpstreamKey {
         Ok(UpstreamKey(header))
     }
 
-    /// The value of `Authorization`, marked so that whoever prints headers leaves it out.
+    /// Returns the value of `Authorization`, marked as sensitive, so that it is left out when
+    /// headers are printed.
     pub(super) fn header(&self) -> HeaderValue {
         self.0.clone()
     }

@@ -1,7 +1,8 @@
-//! An upstream that speaks the OpenAI protocol: one address, one key, and what keeps its troubles from becoming ours.
+//! An upstream that speaks the OpenAI protocol: one address, one key, and limits that keep its
+//! problems from becoming ours.
 //!
-//! A call takes three steps: [`Upstream::admit`] before anything is charged, [`Upstream::ask`], and then
-//! [`Answering::next`] again and again. Dropping whatever one has at any step ends the call.
+//! A call takes three steps: [`Upstream::admit`] before anything is charged, [`Upstream::ask`], and
+//! then [`Answering::next`] until the end. Dropping the result of any step ends the call.
 
 mod answering;
 mod breaker;
@@ -34,32 +35,32 @@ use breaker::{Breaker, Moment, Pass, Seen};
 use call::Caller;
 use gate::{Gate, Place};
 
-/// Where the upstream is, and how much is expected of it.
+/// The address of the upstream, and limits for its use.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
-    /// Ends in `/v1`; calls go to `chat/completions` below it.
+    /// The base URL, which ends in `/v1`. Calls go to `chat/completions` below it.
     pub base_url: Url,
-    /// What it knows us by; a local one often needs none.
+    /// The API key. A local upstream often needs none.
     pub key: Option<UpstreamKey>,
-    /// What bounds an answer.
+    /// The field of the protocol that limits an answer.
     pub output_limit: OutputLimit,
-    /// How long a connection may take.
+    /// Time limit for connecting.
     pub connect_timeout: Duration,
-    /// How long all may take until the first byte of an answer, retries included.
+    /// Time limit until the first byte of an answer, retries included.
     pub first_byte_timeout: Duration,
-    /// How long it may be silent in between.
+    /// Time limit between two arrivals.
     pub idle_timeout: Duration,
-    /// How long an answer may take in all. Whoever asks keeps to it.
+    /// Time limit for a whole answer. The caller enforces it.
     pub total_timeout: Duration,
-    /// How many calls may be in flight, at least one.
+    /// The number of calls that may be in flight, at least one.
     pub calls: usize,
-    /// How many may wait for a place among them.
+    /// The number of calls that may wait for a place.
     pub waiting: usize,
-    /// How long one waits for a place.
+    /// How long a call waits for a place.
     pub patience: Duration,
 }
 
-/// An upstream. Its clones share its connections, its bounds and what has been seen of it.
+/// An upstream. Its clones share its connections, its limits and its observed state.
 #[derive(Clone)]
 pub struct Upstream {
     inner: Arc<Inner>,
@@ -68,13 +69,14 @@ pub struct Upstream {
 struct Inner {
     caller: Caller,
     gate: Gate,
-    /// The breakers of the models that were called, by model. Only models on offer are called.
+    /// The breakers of the models that were called, by name. Only models on offer are called.
     breakers: Mutex<BTreeMap<String, Arc<Breaker>>>,
     idle_timeout: Duration,
     total_timeout: Duration,
 }
 
-/// Leave to make one call, and the place for it. Dropping it makes room for another.
+/// The permission to make one call, and its place among the calls in flight. Dropping it makes room
+/// for another.
 pub struct Permit {
     pass: Pass,
     upstream: Arc<Inner>,
@@ -82,27 +84,30 @@ pub struct Permit {
     _place: Place,
 }
 
-/// How the upstream is, as far as calls have shown.
+/// The upstream's health, as seen by this node.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Whether calls are made: the worst state of its models.
+    /// Whether calls are made: the worst state of any model.
     pub state: BreakerState,
-    /// Failures since the last good answer: the largest number of its models.
+    /// Failures since the last good answer: the largest number of any model.
     pub failures_in_a_row: u32,
-    /// When and why the last call failed; a refused request does not count.
+    /// When and why the last call failed. Rejected requests do not count.
     pub last_failure: Option<(NaiveDateTime, Reason)>,
-    /// When the last answer came to its good end.
+    /// When the last answer was completed.
     pub last_success: Option<NaiveDateTime>,
-    /// The models that are not called, each with its state.
+    /// The models that are not called, with their states.
     pub resting: Vec<(String, BreakerState)>,
     /// Calls in flight.
     pub in_flight: usize,
-    /// Those that wait for a place.
+    /// Calls that wait for a place.
     pub waiting: usize,
 }
 
 impl Upstream {
-    /// Gets ready to call it; nothing is sent yet. What is wrong with the settings is said without the key.
+    /// Prepares calls. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// A text that says which setting is wrong. It does not contain the key.
     pub fn new(settings: UpstreamSettings) -> Result<Upstream, String> {
         if settings.calls == 0 {
             return Err("at least one call of the upstream must be allowed at a time".to_owned());
@@ -117,18 +122,24 @@ impl Upstream {
         Ok(Upstream { inner: Arc::new(inner) })
     }
 
-    /// Permits a call of a model for a user: at once, after waiting for a place, or not at all. Only call it
+    /// Permits a call of a model for a user, at once or after waiting for a place. Only call it
     /// with models on offer, because it remembers each model.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`], [`Failure::TooManyOfUser`] and [`Failure::Resting`].
     pub async fn admit(&self, user_id: i64, model: &str) -> Result<Permit, Failure> {
         let breaker = self.inner.breaker(model);
         breaker.check(Moment::now().instant)?;
         let place = self.inner.gate.enter(user_id).await?;
-        // Things may have changed while it waited.
+        // The breaker may have opened during the wait.
         let pass = breaker.admit(user_id, Moment::now().instant)?;
         Ok(Permit { pass, upstream: self.inner.clone(), prompt: PromptMark::default(), _place: place })
     }
 
     /// Asks, and waits until the answer begins. Dropping the future ends the call.
+    ///
+    /// # Errors
+    /// The reason why there is no answer.
     pub async fn ask(&self, permit: Permit, question: &Question) -> Result<Answering, Failure> {
         match self.inner.caller.call(question, &permit.prompt).await {
             Ok(begun) => Ok(Answering::new(begun, permit, self.inner.idle_timeout, question.max_output)),
@@ -139,7 +150,7 @@ impl Upstream {
         }
     }
 
-    /// How it is.
+    /// Returns the upstream's health, as seen by this node.
     pub fn health(&self) -> Health {
         let now = Moment::now().instant;
         let seen: Vec<(String, Seen)> = self.inner.seen(now);
@@ -155,7 +166,7 @@ impl Upstream {
         }
     }
 
-    /// How long an answer may take in all.
+    /// Returns the time limit for a whole answer.
     pub fn time_limit(&self) -> Duration {
         self.inner.total_timeout
     }
@@ -202,7 +213,7 @@ impl fmt::Debug for Permit {
 }
 
 impl fmt::Debug for Upstream {
-    /// Its address may have a secret in it, too.
+    /// Leaves out the address, which may also contain a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upstream").field("health", &self.health()).finish_non_exhaustive()
     }

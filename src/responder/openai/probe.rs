@@ -1,5 +1,5 @@
-//! The probe: our own request, which finds out whether an upstream works. It generates nothing, is free, and
-//! no user can influence it.
+//! The probe: our own request that checks whether an upstream works. It generates nothing, is free,
+//! and no user can influence it.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -19,9 +19,9 @@ use crate::responder::Failure;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Caller {
-    /// Requests the list of models. Every status shows that the upstream works, except 5xx other than 501
-    /// and, if calls failed for the same reason, 401 and 403. The names in the list do not matter: many
-    /// servers answer calls for models that they do not list.
+    /// Requests the list of models. Every status shows that the upstream works, except 5xx other
+    /// than 501 and, if calls failed for the same reason, 401 and 403. The names in the list do not
+    /// matter: many servers answer calls for models that they do not list.
     async fn probe(&self, key_is_doubted: bool) -> Result<(), Ill> {
         let ill = |failure| Ill { failure, asked_wait: None };
         let answer = timeout(PATIENCE, self.models_request().send()).await;

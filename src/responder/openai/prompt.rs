@@ -1,5 +1,5 @@
-//! Whether an upstream has a prompt. If so, its work is charged even when nobody waits for the
-//! answer any more.
+//! Records whether an upstream has a prompt. If so, its work is charged even if the client no
+//! longer waits for the answer.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,11 +15,13 @@ use http_body::{Body, Frame, SizeHint};
 pub struct PromptMark(Arc<AtomicBool>);
 
 impl PromptMark {
-    /// Whether the upstream has the prompt, as far as known: it was written to a connection and not rejected.
+    /// Returns whether the upstream has the prompt, as far as known: it was written to a connection
+    /// and not rejected.
     pub fn is_sent(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 
+    /// Records whether the upstream has the prompt.
     pub(super) fn set(&self, is_sent: bool) {
         self.0.store(is_sent, Ordering::Release);
     }
@@ -32,6 +34,7 @@ pub(super) struct PromptBody {
 }
 
 impl PromptBody {
+    /// Makes a body that sets `mark` when a connection takes it.
     pub fn new(bytes: Bytes, mark: PromptMark) -> PromptBody {
         PromptBody { bytes: Some(bytes), mark }
     }

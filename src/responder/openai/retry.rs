@@ -1,4 +1,4 @@
-//! Whether a call that failed before it was answered is made once more, and after how long.
+//! Decides whether a call that failed before its answer began is made again, and when.
 
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::responder::Failure;
 
-/// So often is a call made once more.
+/// The most retries of a call.
 const RETRIES: u32 = 2;
+/// The wait before the first retry. It doubles for the next.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// Whoever asks for a longer wait than this is not asked again.
+/// A call is not retried if the upstream asks for a longer wait than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// An attempt that failed.
@@ -21,21 +22,23 @@ pub(super) struct Miss {
     pub(super) advice: Advice,
 }
 
-/// Whether it is safe and sensible to try once more.
+/// Whether a retry is safe and useful.
 #[derive(Debug, PartialEq)]
 pub(super) enum Advice {
-    /// The upstream may be working on the request already, or would say the same again.
+    /// The upstream may already be working on the request, or would fail again in the same way.
     Never,
-    /// It did not take the request; it may have said how long to wait.
+    /// The upstream did not take the request. It may have said how long to wait.
     Again(Option<Duration>),
 }
 
 impl Miss {
+    /// A failure that a retry would not change.
     pub(super) fn for_good(failure: Failure) -> Miss {
         Miss { failure, advice: Advice::Never }
     }
 
-    /// How long to wait before the next attempt, after so many retries. `None`: there is none.
+    /// Returns how long to wait before the next attempt, after `retries` retries. `None` if there
+    /// are no more.
     pub(super) fn wait(&self, retries: u32) -> Option<Duration> {
         match self.advice {
             Advice::Again(asked) if retries < RETRIES => match asked {
@@ -51,7 +54,8 @@ fn backoff(retries: u32, jitter: f64) -> Duration {
     (FIRST_WAIT * 2_u32.saturating_pow(retries)).mul_f64(jitter)
 }
 
-/// The wait that a response asks for, in `retry-after-ms` or `Retry-After` (seconds or a date).
+/// Returns the wait that a response asks for, in `retry-after-ms` or `Retry-After` (seconds or a
+/// date).
 pub(super) fn asked_wait(headers: &HeaderMap, now: NaiveDateTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let milliseconds = text("retry-after-ms").and_then(|text| text.parse::<f64>().ok());
@@ -60,7 +64,7 @@ pub(super) fn asked_wait(headers: &HeaderMap, now: NaiveDateTime) -> Option<Dura
         .map(|milliseconds| milliseconds / 1000.0)
         .or_else(|| after.and_then(|text| text.parse::<f64>().ok()));
     match seconds {
-        // What no wait can be is longer than any that would be waited.
+        // A value that is not a valid duration is treated as too long to wait for.
         Some(seconds) => Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)),
         None => {
             let date = DateTime::parse_from_rfc2822(after?).ok()?.naive_utc();

@@ -1,28 +1,32 @@
-//! Server-sent events, taken apart as their bytes arrive.
+//! Parses server-sent events as their bytes arrive.
 
-/// A line, or an event, that is longer than any could be.
+/// The error of a line or an event that is longer than the limit.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
-/// The events of one stream. It works on bytes: a chunk may end anywhere, inside a UTF-8 character, too.
+/// Parses the events of one stream. It works on bytes, because a chunk may end anywhere, even
+/// inside a UTF-8 character.
 #[derive(Debug)]
 pub(super) struct Events {
     /// The longest line, and the longest event, in bytes.
     most: usize,
-    /// What has arrived; the lines before `start` are done with, and up to `looked` there is no end of a line.
+    /// The bytes that have arrived. The lines before `start` are processed. There is no end of a
+    /// line between `start` and `looked`.
     buffer: Vec<u8>,
     start: usize,
     looked: usize,
-    /// The last line ended with `\r`: a `\n` that follows belongs to it.
+    /// Whether the last line ended with `\r`. A `
+    /// ` that follows belongs to it.
     after_return: bool,
-    /// The first line is past, which may begin with a byte order mark.
+    /// Whether the first line, which may begin with a byte order mark, has been read.
     begun: bool,
-    /// The data of the event that is being read, or was just given away.
+    /// The data of the event that is being read, or was just returned.
     data: Vec<u8>,
     given: bool,
 }
 
 impl Events {
+    /// Parses with a limit of `most` bytes for each line and each event.
     pub(super) fn new(most: usize) -> Events {
         Events {
             most,
@@ -36,7 +40,7 @@ impl Events {
         }
     }
 
-    /// Takes in what has arrived.
+    /// Adds bytes that have arrived.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.start);
         self.looked -= self.start;
@@ -44,7 +48,8 @@ impl Events {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The data of the next whole event, if there is one. An event without data is none.
+    /// Returns the data of the next complete event, if there is one. Events without data are
+    /// skipped.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, TooLong> {
         self.forget_given();
         while let Some((from, to)) = self.next_line()? {
@@ -56,7 +61,7 @@ impl Events {
         Ok(None)
     }
 
-    /// The data of the last event of a stream that has ended without the empty line after it.
+    /// Returns the data of the last event of a stream that ended without the empty line after it.
     pub(super) fn rest(&mut self) -> Result<Option<&[u8]>, TooLong> {
         self.forget_given();
         let (from, to) = (self.start, self.buffer.len());
@@ -75,7 +80,7 @@ impl Events {
         }
     }
 
-    /// Where the next whole line lies in the buffer, without its end.
+    /// Returns the position of the next complete line in the buffer, without its end.
     fn next_line(&mut self) -> Result<Option<(usize, usize)>, TooLong> {
         if self.after_return && self.start < self.buffer.len() {
             self.after_return = false;
@@ -94,13 +99,14 @@ impl Events {
             return Ok(None);
         }
         let from = self.start;
-        // Whether a `\n` follows may not be known yet, and waiting for it would hold the event back.
+        // It may not be known yet whether a `
+        // ` follows. Waiting for it would delay the event.
         self.after_return = self.buffer[to] == b'\r';
         self.start = to + 1;
         Ok(Some((from, to)))
     }
 
-    /// Whether the line ends an event.
+    /// Processes a line. Returns whether it completes an event.
     fn take_line(&mut self, from: usize, to: usize) -> Result<bool, TooLong> {
         let mut line = &self.buffer[from..to];
         if !std::mem::replace(&mut self.begun, true) {
@@ -109,7 +115,7 @@ impl Events {
         if line.is_empty() {
             return Ok(!self.data.is_empty());
         }
-        // A comment begins with a colon: a field without a name.
+        // A comment is a line that begins with a colon, so its field name is empty.
         let colon = line.iter().position(|byte| *byte == b':');
         let (name, value) = colon.map_or((line, &b""[..]), |colon| (&line[..colon], &line[colon + 1..]));
         if name != b"data" {

@@ -7,7 +7,7 @@ use crate::support::On;
 use crate::support::app::{Answer, GUEST, TestApp};
 use crate::support::upstream::status;
 
-/// Checks the envelope; answers the message.
+/// Checks the form of an error. Returns the message.
 #[track_caller]
 fn check(answer: &Answer, status: u16, kind: &str, param: Value, code: &str) -> String {
     let body = answer.assert_status(status).json();
@@ -61,7 +61,7 @@ async fn every_error_has_the_protocols_shape() {
     check(&app.get(path, &token).await, 405, invalid, Value::Null, "method_not_allowed");
     let text = app.request("POST", path).bearer(&token).header("Content-Type", "text/plain").body("{}");
     check(&text.send().await, 415, invalid, Value::Null, "unsupported_media_type");
-    // Even for a client that would rather have another shape elsewhere.
+    // Also for a client that asks for another form, which the rest of the API has.
     let problem = app.request("GET", "/v1/models").header("Accept", "application/problem+json").send().await;
     check(&problem, 401, "authentication_error", Value::Null, "invalid_api_key");
 }

@@ -52,7 +52,7 @@ async fn a_user_may_have_limits_of_their_own() {
     complete(&app, &token, json!({})).await.assert_status(429);
 }
 
-/// An answer that is held up until the signal is given.
+/// An answer that is delayed until the signal is released.
 fn held(signal: &Signal) -> Vec<Step> {
     vec![head(), signal.step(), text("late"), finish("stop"), done(), Step::End]
 }

@@ -1,4 +1,4 @@
-//! `/v1`: what clients of the OpenAI protocol see.
+//! `/v1`, as clients of the OpenAI protocol see it.
 
 mod completions;
 mod errors;

@@ -6,7 +6,8 @@ use super::{complete, question};
 use crate::support::On;
 use crate::support::upstream::{Step, answer, chunk, done, finish, head, role, status, text};
 
-/// PostgreSQL stores no U+0000: an answer that has one must be settled all the same, and harm nobody else.
+/// PostgreSQL stores no U+0000. An answer with one must still be settled, and must not affect
+/// anybody else.
 #[rstest]
 #[actix_web::test]
 async fn a_character_that_no_database_stores_is_replaced(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -66,7 +67,7 @@ async fn an_upstream_with_too_many_requests_means_trying_later() {
     assert_eq!(app.balance(&token).await, 4000);
 }
 
-/// What a retry asks for was answered; neither the upstream nor today's prices have to do with it.
+/// The question of a retry was answered, so neither the upstream nor today's prices matter.
 #[rstest]
 #[actix_web::test]
 async fn a_known_retry_needs_no_upstream_no_model_and_no_balance(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -86,7 +87,8 @@ async fn a_known_retry_needs_no_upstream_no_model_and_no_balance(#[values(On::Sq
     complete(&app, &token, json!({})).await.assert_status(404);
 }
 
-/// Its client left amid it: nobody may take what arrived for a whole answer.
+/// The first client disconnected during the answer. A retry must not present a partial answer as a
+/// whole one.
 #[actix_web::test]
 async fn a_retry_of_a_cancelled_chat_says_that_it_is_not_whole() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
@@ -126,7 +128,7 @@ async fn the_field_that_bounds_an_answer_can_be_chosen() {
     assert_eq!((&asked["max_completion_tokens"], asked.get("max_tokens")), (&json!(7), None));
 }
 
-/// Models write an object's fields in the order in which its schema has them.
+/// Models write an object's fields in the order of its schema.
 #[actix_web::test]
 async fn the_order_of_fields_is_kept_on_the_way_to_the_model() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };

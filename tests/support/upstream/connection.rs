@@ -12,17 +12,17 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::{Request, Shared, Step};
 
-/// Bytes of a body that no test looks at.
+/// A body of this many bytes or more is not parsed, because no test reads it.
 const LONG: usize = 1024 * 1024;
 
-/// What comes of a script.
+/// What follows a script.
 enum Then {
     NextRequest,
     Close,
     Reset,
 }
 
-/// Serves requests, one after the other, until one of both sides ends the connection.
+/// Serves requests, one after the other, until either side ends the connection.
 pub(super) async fn serve(stream: TcpStream, connection: usize, shared: Arc<Shared>) {
     stream.set_nodelay(true).unwrap();
     let (reader, mut writer) = stream.into_split();
@@ -50,7 +50,7 @@ pub(super) async fn serve(stream: TcpStream, connection: usize, shared: Arc<Shar
             Ok(Then::NextRequest) => {}
             Ok(Then::Close) => return,
             Ok(Then::Reset) => return writer.as_ref().set_zero_linger().unwrap(),
-            // It cannot be written to.
+            // The connection cannot be written to.
             Err(_) => break,
         }
     }
@@ -70,7 +70,7 @@ async fn perform(script: Vec<Step>, writer: &mut OwnedWriteHalf) -> io::Result<T
             Step::Chunk(bytes) => writer.write_all(&encoded(&bytes)).await?,
             Step::Forever(bytes) => loop {
                 writer.write_all(&encoded(&bytes)).await?;
-                // Writing alone would never let the connection see that the client has gone.
+                // A task that only writes would never notice that the client has gone.
                 tokio::task::yield_now().await;
             },
             Step::Drip(bytes) => loop {
@@ -97,7 +97,7 @@ struct Incoming {
 }
 
 impl Incoming {
-    /// The next request; `None`: the client has gone.
+    /// Reads the next request. `None` if the client has gone.
     async fn request(&mut self) -> Option<Request> {
         let head = loop {
             match self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -116,7 +116,7 @@ impl Incoming {
             self.more().await?;
         }
         let body = self.take(length);
-        // Reading a long one would keep the other connections waiting: nobody looks at it.
+        // Parsing a long body would delay the other connections, and no test reads it.
         if body.len() < LONG {
             request.body = serde_json::from_slice(&body).unwrap_or_default();
         }

@@ -1,4 +1,4 @@
-//! What a scripted upstream can do, and the parts of a proper answer.
+//! The steps of a scripted upstream, and the parts of a proper answer.
 
 use std::sync::Arc;
 
@@ -7,32 +7,33 @@ use tokio::sync::Semaphore;
 
 use super::in_time;
 
-/// One thing to do. After the last one the connection waits for the next request, if the response has ended.
+/// One step of a script. After the last one the connection waits for the next request, if the
+/// response has ended.
 #[derive(Clone)]
 pub enum Step {
-    /// Bytes exactly as they are, outside the chunked encoding: a head, or anything.
+    /// Sends exactly these bytes, outside the chunked encoding: a head, or anything.
     Raw(Vec<u8>),
-    /// Sends the same bytes again and again.
+    /// Sends the same bytes repeatedly.
     RawForever(Vec<u8>),
-    /// A chunk of the body, sent in one piece.
+    /// Sends a chunk of the body, in one piece.
     Chunk(Vec<u8>),
-    /// The same chunk again and again, until the client has gone.
+    /// Sends the same chunk repeatedly, until the client has gone.
     Forever(Vec<u8>),
-    /// Sends the same bytes again and again, a hundred times a second and no faster.
+    /// Sends the same bytes repeatedly, a hundred times a second.
     Drip(Vec<u8>),
-    /// Nothing until the test releases it; `Signal::step` makes one.
+    /// Sends nothing until the test releases it. [`Signal::step`] makes this step.
     Wait(Signal),
-    /// Nothing, until the client has gone.
+    /// Sends nothing until the client has gone.
     Hang,
-    /// The proper end of the body.
+    /// Ends the body properly.
     End,
-    /// The connection is closed as if all were well.
+    /// Closes the connection as if all were well.
     Close,
-    /// The connection is broken: the client gets a reset.
+    /// Resets the connection.
     Reset,
 }
 
-/// Holds a script up at a place that the test chooses.
+/// Stops a script at a place that the test chooses.
 #[derive(Clone)]
 pub struct Signal {
     reached: Arc<Semaphore>,
@@ -46,17 +47,17 @@ impl Default for Signal {
 }
 
 impl Signal {
-    /// The place in the script.
+    /// Returns the step at which the script stops.
     pub fn step(&self) -> Step {
         Step::Wait(self.clone())
     }
 
-    /// Waits until the script has come to it: all that stands before it is sent.
+    /// Waits until the script has reached the step, so that everything before it is sent.
     pub async fn reached(&self) {
         in_time("a script to come to its signal", self.reached.acquire()).await.unwrap().forget();
     }
 
-    /// Lets the script go on, once.
+    /// Lets the script continue, once.
     pub fn release(&self) {
         self.released.add_permits(1);
     }
@@ -78,7 +79,7 @@ pub fn event(data: &str) -> Step {
     Step::Chunk(format!("data: {data}\n\n").into_bytes())
 }
 
-/// An event with a choice of this delta and reason.
+/// An event with a choice of this delta and finish reason.
 pub fn chunk(delta: Value, finish_reason: Option<&str>) -> Step {
     let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish_reason });
     let chunk = json!({ "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
@@ -86,22 +87,22 @@ pub fn chunk(delta: Value, finish_reason: Option<&str>) -> Step {
     event(&chunk.to_string())
 }
 
-/// The first event: who speaks.
+/// The first event, which has the role.
 pub fn role() -> Step {
     chunk(json!({ "role": "assistant", "content": null }), None)
 }
 
-/// An event that brings text.
+/// An event with text.
 pub fn text(text: &str) -> Step {
     chunk(json!({ "content": text }), None)
 }
 
-/// The event that says why the answer ends.
+/// The event with the finish reason.
 pub fn finish(reason: &str) -> Step {
     chunk(json!({}), Some(reason))
 }
 
-/// The event that counts the tokens.
+/// The event with the usage.
 pub fn usage(prompt_tokens: i64, completion_tokens: i64) -> Step {
     let total_tokens = prompt_tokens.saturating_add(completion_tokens);
     let usage = json!({ "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens,
@@ -114,7 +115,7 @@ pub fn done() -> Step {
     event("[DONE]")
 }
 
-/// A whole proper answer, a word an event.
+/// A whole proper answer, with one word in each event.
 pub fn answer(words: &str, prompt_tokens: i64, completion_tokens: i64) -> Vec<Step> {
     let mut script = vec![head(), role()];
     script.extend(words.split_inclusive(' ').map(text));
@@ -122,7 +123,7 @@ pub fn answer(words: &str, prompt_tokens: i64, completion_tokens: i64) -> Vec<St
     script
 }
 
-/// A response that comes as a whole.
+/// A response in one piece.
 pub fn status(status: u16, headers: &[(&str, &str)], body: &str) -> Vec<Step> {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Breaker, Moment, Watch};
 use crate::responder::Failure;
 
-/// The permission to make one call. If it is dropped without a result, nothing is concluded about the model.
+/// The permission to make one call. If it is dropped without a result, nothing is concluded about
+/// the model.
 #[derive(Debug)]
 pub(in super::super) struct Pass {
     breaker: Arc<Breaker>,
@@ -19,18 +20,19 @@ impl Pass {
         Pass { breaker, user_id, is_trial }
     }
 
+    /// Returns the breaker, to report a probe to it.
     pub(in super::super) fn breaker(&self) -> Arc<Breaker> {
         self.breaker.clone()
     }
 
-    /// The answer is complete.
+    /// Reports that the answer is complete.
     pub(in super::super) fn succeeded(self, now: Moment) {
         let mut memory = self.breaker.memory();
         memory.last_success = Some(now.time);
         memory.well(self.is_trial);
     }
 
-    /// The answer is missing or incomplete.
+    /// Reports that the answer is missing or incomplete.
     #[must_use]
     pub(in super::super) fn failed(self, failure: Failure, now: Moment) -> Watch {
         let mut memory = self.breaker.memory();
