@@ -7,7 +7,7 @@ use diesel::QueryResult;
 use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
-use crate::models::{AuditEntry, Change, NewAuditEntry};
+use crate::models::{AuditEntry, Change, FieldValue, NewAuditEntry};
 
 /// The note on what was done by a command, by somebody whom the database does not know.
 pub(crate) const COMMAND_LINE: &str = "by the command line";
@@ -178,7 +178,7 @@ impl Actor {
 
 /// Returns a time as it is recorded.
 pub(crate) fn time_text(time: Option<NaiveDateTime>) -> String {
-    time.map_or_else(|| "never".to_owned(), clock::rfc3339)
+    FieldValue::Time(time).to_string()
 }
 
 /// Deletes the entries that are older than this many days. Returns their number.
