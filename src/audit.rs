@@ -7,7 +7,7 @@ use diesel::QueryResult;
 use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
-use crate::models::{AuditEntry, Change, NewAuditEntry};
+use crate::models::{AuditEntry, Change, FieldValue, NewAuditEntry};
 
 /// The note on an action by the command line, which does not know the user's name.
 pub(crate) const COMMAND_LINE: &str = "by the command line";
@@ -205,7 +205,7 @@ impl Actor {
 
 /// Returns a time as it is recorded.
 pub(crate) fn time_text(time: Option<NaiveDateTime>) -> String {
-    time.map_or_else(|| "never".to_owned(), clock::rfc3339)
+    FieldValue::Time(time).to_string()
 }
 
 /// Deletes the entries that are older than `days`. Returns their number.

@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::index::search;
 use crate::models::list::{Condition, Count, ListQuery, Value};
 use crate::models::{
-    AuditEntry, AuthToken, BulkOperation, Change, Chat, Conversation, Mark, PanelSettings, Session,
-    StoredKey, User, UserChanges,
+    AuditEntry, AuthToken, BulkOperation, Change, Chat, Conversation, Editable, FieldValue, Mark,
+    PanelSettings, Session, StoredKey, User, UserChanges,
 };
 
 /// What came of it.
@@ -88,20 +88,19 @@ pub async fn anonymise_user(
         }
         let username = free_name(conn, user_id)?;
         let changes = UserChanges {
-            username: username.as_str().to_owned(),
-            username_canonical: username.canonical().to_owned(),
             is_active: false,
             is_staff: false,
             is_superuser: false,
+            ..UserChanges::of(&stored)
         };
-        User::edit(conn, user_id, &changes)?;
+        changes.named(&username).store(conn, &stored)?;
         // What Django stores for a password that nothing fits.
         User::set_password(conn, user_id, "!")?;
         search::index_user(conn, user_id, username.canonical())?;
         AuthToken::revoke_all(conn, user_id, None, now)?;
         Session::delete_all_of(conn, user_id, None)?;
         PanelSettings::delete(conn, user_id)?;
-        let active = [Change::new("active", super::users::yes_no(stored.is_active), "no")];
+        let active = [Change::new("active", FieldValue::YesNo(stored.is_active), "no")];
         let event = Event { changes: &active, ..Event::about_user(Action::Anonymise, user_id) };
         own_actor.record(conn, &event, now)?;
         // The worker has to know which name to look for; it forgets it when it is done.

@@ -3,38 +3,15 @@
 use chrono::NaiveDateTime;
 
 use super::balances::reused;
+use super::edit::{Edit, Edited, Target, edit};
 use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
-use crate::domain::{OperationId, Username};
+use crate::domain::{Invalid, OperationId, Username};
 use crate::error::Result;
 use crate::index::search;
 use crate::metering::{NewAccount, OpenedAccount, open_account};
-use crate::models::{AuthToken, Change, Session, User, UserChanges};
-
-/// An edit of a user as it came from a form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserEdit {
-    pub user_id: i64,
-    /// The version that the form was made from.
-    pub version: i64,
-    pub username: Username,
-    pub is_active: bool,
-    pub is_staff: bool,
-    pub is_superuser: bool,
-}
-
-/// What came of an edit.
-#[derive(Clone, Debug)]
-pub enum Edited {
-    Done(Vec<Change>),
-    /// Somebody else changed the user since the form was made; this is what is stored now.
-    Conflict(Box<User>),
-    NameTaken,
-    /// It would lock people out; says why.
-    Refused(&'static str),
-    NoSuchUser,
-}
+use crate::models::{AuthToken, Change, Editable, FieldValue, Session, User, UserChanges};
 
 const OWN_RIGHTS: &str =
     "you cannot take your own rights or deactivate yourself: another superuser has to do it";
@@ -80,8 +57,8 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
         let changes = [
             Change::new("username", "", account.username.as_str()),
             Change::new("tokens", "", account.tokens),
-            Change::new("staff", "", yes_no(is_staff)),
-            Change::new("superuser", "", yes_no(account.is_superuser)),
+            Change::new("staff", "", FieldValue::YesNo(is_staff)),
+            Change::new("superuser", "", FieldValue::YesNo(account.is_superuser)),
         ];
         actor.record(conn, &Event { changes: &changes, ..Event::about_user(Action::Add, id) }, now)?;
         Ok(Some(id))
@@ -97,83 +74,52 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
     }
 }
 
-/// Changes name and rights, if the user is still as the form showed it. Who is deactivated by it is logged out.
-pub async fn edit_user(db: &Db, actor: &Actor, edit: UserEdit) -> Result<Edited> {
-    let (actor, now, user_id) = (actor.clone(), clock::now(), edit.user_id);
-    // All superusers' rows are locked, so that two cannot demote each other at once and leave none.
-    let mut locked = db.read(|conn| Ok(User::superusers(conn)?)).await?;
-    locked.push(user_id);
-    let job = move |conn: &mut DbConnection| apply(conn, &actor, &edit, now);
-    match db.write(Scope::users(locked), job).await {
-        Err(error) if error.is_unique_violation() => Ok(Edited::NameTaken),
-        outcome => outcome,
+impl Edit for UserChanges {
+    fn refusal(&self, conn: &mut DbConnection, actor: &Actor, stored: &User) -> Result<Option<Invalid>> {
+        if let Some(why) = lock_out(conn, actor, stored, self)? {
+            return Ok(Some(Invalid::new("rights", why)));
+        }
+        if stored.username_canonical != self.username_canonical {
+            let other = User::find_by_name(conn, &self.username, &self.username_canonical)?;
+            if other.is_some_and(|other| other.id != stored.id) {
+                return Ok(Some(name_taken()));
+            }
+        }
+        Ok(None)
     }
-}
 
-fn apply(conn: &mut DbConnection, actor: &Actor, edit: &UserEdit, now: NaiveDateTime) -> Result<Edited> {
-    let Some(stored) = User::find(conn, edit.user_id)? else { return Ok(Edited::NoSuchUser) };
-    let wanted = UserChanges {
-        username: edit.username.as_str().to_owned(),
-        username_canonical: edit.username.canonical().to_owned(),
-        is_active: edit.is_active,
-        is_staff: edit.is_staff || edit.is_superuser,
-        is_superuser: edit.is_superuser,
-    };
-    let changes = differences(&stored, &wanted);
-    if stored.version != edit.version {
-        // A second run of this edit, or an edit to the same end: nothing is left to do.
-        let is_done = changes.is_empty();
-        return Ok(if is_done { Edited::Done(changes) } else { Edited::Conflict(Box::new(stored)) });
+    fn follow_up(&self, conn: &mut DbConnection, before: &User, now: NaiveDateTime) -> Result<()> {
+        if before.username_canonical != self.username_canonical {
+            search::index_user(conn, before.id, &self.username_canonical)?;
+        }
+        if before.is_active && !self.is_active {
+            log_out(conn, before.id, now)?;
+        }
+        if !self.is_staff {
+            Session::delete_all_of(conn, before.id, None)?;
+        }
+        Ok(())
     }
-    if changes.is_empty() {
-        return Ok(Edited::Done(changes));
-    }
-    if let Some(why) = refusal(conn, actor, &stored, &wanted)? {
-        return Ok(Edited::Refused(why));
-    }
-    if stored.username_canonical != wanted.username_canonical {
-        let other = User::find_by_name(conn, &wanted.username, &wanted.username_canonical)?;
-        if other.is_some_and(|other| other.id != stored.id) {
-            return Ok(Edited::NameTaken);
+
+    fn action(&self, before: &User, changes: &[Change]) -> Action {
+        match (before.is_active, self.is_active) {
+            (true, false) if changes.len() == 1 => Action::Deactivate,
+            (false, true) if changes.len() == 1 => Action::Reactivate,
+            _ => Action::Change,
         }
     }
-    User::edit(conn, stored.id, &wanted)?;
-    if stored.username_canonical != wanted.username_canonical {
-        search::index_user(conn, stored.id, &wanted.username_canonical)?;
+
+    fn event(action: Action, before: &User) -> Event<'static> {
+        Event::about_user(action, before.id)
     }
-    if stored.is_active && !wanted.is_active {
-        log_out(conn, stored.id, now)?;
-    }
-    if !wanted.is_staff {
-        Session::delete_all_of(conn, stored.id, None)?;
-    }
-    let action = match (stored.is_active, wanted.is_active) {
-        (true, false) if changes.len() == 1 => Action::Deactivate,
-        (false, true) if changes.len() == 1 => Action::Reactivate,
-        _ => Action::Change,
-    };
-    actor.record(conn, &Event { changes: &changes, ..Event::about_user(action, stored.id) }, now)?;
-    Ok(Edited::Done(changes))
 }
 
-fn differences(stored: &User, wanted: &UserChanges) -> Vec<Change> {
-    let mut changes = Vec::new();
-    if stored.username != wanted.username {
-        changes.push(Change::new("username", &stored.username, &wanted.username));
-    }
-    for (field, before, after) in [
-        ("active", stored.is_active, wanted.is_active),
-        ("staff", stored.is_staff, wanted.is_staff),
-        ("superuser", stored.is_superuser, wanted.is_superuser),
-    ] {
-        if before != after {
-            changes.push(Change::new(field, yes_no(before), yes_no(after)));
-        }
-    }
-    changes
+fn name_taken() -> Invalid {
+    Invalid::new("username", "this name is taken: choose another")
 }
 
-fn refusal(
+/// Returns why the values would lock people out of the panel.
+fn lock_out(
     conn: &mut DbConnection,
     actor: &Actor,
     stored: &User,
@@ -190,49 +136,43 @@ fn refusal(
     Ok((others == 0).then_some(LAST_SUPERUSER))
 }
 
-pub(super) fn yes_no(value: bool) -> &'static str {
-    if value { "yes" } else { "no" }
+/// Returns the scope of an edit of a user. All superusers' rows are locked, so that two cannot demote each
+/// other at once and leave none.
+async fn scope(db: &Db, user_id: i64) -> Result<Scope> {
+    let mut locked = db.read(|conn| Ok(User::superusers(conn)?)).await?;
+    locked.push(user_id);
+    Ok(Scope::users(locked))
 }
 
-/// Ends all of a user's auth tokens and sessions.
-pub(super) fn log_out(conn: &mut DbConnection, user_id: i64, now: NaiveDateTime) -> Result<(usize, usize)> {
-    let tokens = AuthToken::revoke_all(conn, user_id, None, now)?;
-    Ok((tokens, Session::delete_all_of(conn, user_id, None)?))
+/// Changes name and rights, if the user is still as it was at `version`. A user who is deactivated by it is
+/// logged out. Superusers are staff, too.
+pub async fn edit_user(
+    db: &Db,
+    actor: &Actor,
+    user_id: i64,
+    version: i64,
+    wanted: UserChanges,
+) -> Result<Edited<User>> {
+    let wanted = UserChanges { is_staff: wanted.is_staff || wanted.is_superuser, ..wanted };
+    let target = Target { actor, id: user_id, scope: scope(db, user_id).await? };
+    let is_as_shown = move |stored: &User| stored.version == version;
+    match edit(db, target, is_as_shown, move |_| wanted.clone()).await {
+        Err(error) if error.is_unique_violation() => Ok(Edited::Refused(name_taken())),
+        outcome => outcome,
+    }
 }
 
 /// Deactivates or reactivates a user, as it is now.
-pub async fn set_active(db: &Db, actor: &Actor, user_id: i64, is_active: bool) -> Result<Edited> {
-    let Some(user) = db.read(move |conn| Ok(User::find(conn, user_id)?)).await? else {
-        return Ok(Edited::NoSuchUser);
-    };
-    let (actor, now) = (actor.clone(), clock::now());
-    let mut locked = db.read(|conn| Ok(User::superusers(conn)?)).await?;
-    locked.push(user.id);
-    let job = move |conn: &mut DbConnection| {
-        let Some(stored) = User::find(conn, user_id)? else { return Ok(Edited::NoSuchUser) };
-        let wanted = UserChanges {
-            username: stored.username.clone(),
-            username_canonical: stored.username_canonical.clone(),
-            is_active,
-            is_staff: stored.is_staff,
-            is_superuser: stored.is_superuser,
-        };
-        let changes = differences(&stored, &wanted);
-        if changes.is_empty() {
-            return Ok(Edited::Done(changes));
-        }
-        if let Some(why) = refusal(conn, &actor, &stored, &wanted)? {
-            return Ok(Edited::Refused(why));
-        }
-        User::edit(conn, user_id, &wanted)?;
-        if !is_active {
-            log_out(conn, user_id, now)?;
-        }
-        let action = if is_active { Action::Reactivate } else { Action::Deactivate };
-        actor.record(conn, &Event { changes: &changes, ..Event::about_user(action, user_id) }, now)?;
-        Ok(Edited::Done(changes))
-    };
-    db.write(Scope::users(locked), job).await
+pub async fn set_active(db: &Db, actor: &Actor, user_id: i64, is_active: bool) -> Result<Edited<User>> {
+    let target = Target { actor, id: user_id, scope: scope(db, user_id).await? };
+    let wanted = move |stored: &User| UserChanges { is_active, ..UserChanges::of(stored) };
+    edit(db, target, |_| true, wanted).await
+}
+
+/// Ends all of a user's auth tokens and sessions.
+fn log_out(conn: &mut DbConnection, user_id: i64, now: NaiveDateTime) -> Result<(usize, usize)> {
+    let tokens = AuthToken::revoke_all(conn, user_id, None, now)?;
+    Ok((tokens, Session::delete_all_of(conn, user_id, None)?))
 }
 
 /// Ends all of a user's auth tokens and sessions; answers how many of each.

@@ -7,6 +7,7 @@ use diesel::sql_types::{Nullable, Timestamp};
 
 use crate::db::DbConnection;
 use crate::domain::TokenDigest;
+use crate::models::{Editable, EditableField, FieldValue};
 use crate::schema::auth_tokens::{self, dsl};
 
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -23,6 +24,43 @@ pub struct AuthToken {
     pub last_used_at: Option<NaiveDateTime>,
     pub expires_at: Option<NaiveDateTime>,
     pub revoked_at: Option<NaiveDateTime>,
+}
+
+/// What a person can edit of an auth token.
+#[derive(Clone, Debug, PartialEq, Eq, AsChangeset)]
+#[diesel(table_name = auth_tokens, treat_none_as_null = true)]
+pub struct AuthTokenChanges {
+    pub name: Option<String>,
+    pub expires_at: Option<NaiveDateTime>,
+}
+
+impl Editable for AuthTokenChanges {
+    type Row = AuthToken;
+
+    const FIELDS: &'static [EditableField<AuthTokenChanges>] = &[
+        EditableField {
+            name: "name",
+            recorded_as: "name",
+            value: |token| FieldValue::Text(token.name.clone().unwrap_or_default()),
+        },
+        EditableField {
+            name: "expires",
+            recorded_as: "expires",
+            value: |token| FieldValue::Time(token.expires_at),
+        },
+    ];
+
+    fn of(token: &AuthToken) -> AuthTokenChanges {
+        AuthTokenChanges { name: token.name.clone(), expires_at: token.expires_at }
+    }
+
+    fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<AuthToken>> {
+        Ok(AuthToken::find(conn, id)?.filter(|stored| stored.revoked_at.is_none()))
+    }
+
+    fn store(&self, conn: &mut DbConnection, stored: &AuthToken) -> QueryResult<bool> {
+        Ok(diesel::update(dsl::auth_tokens.find(stored.id)).set(self).execute(conn)? == 1)
+    }
 }
 
 #[derive(Clone, Debug, Insertable)]
@@ -58,18 +96,6 @@ impl AuthToken {
 
     pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<AuthToken>> {
         dsl::auth_tokens.filter(dsl::id.eq_any(ids)).select(AuthToken::as_select()).load(conn)
-    }
-
-    /// Sets name and end.
-    pub fn edit(
-        conn: &mut DbConnection,
-        id: i64,
-        name: Option<&str>,
-        expires_at: Option<NaiveDateTime>,
-    ) -> QueryResult<usize> {
-        diesel::update(dsl::auth_tokens.find(id))
-            .set((dsl::name.eq(name), dsl::expires_at.eq(expires_at)))
-            .execute(conn)
     }
 
     /// Deletes up to `most` of a user's; answers how many there were.

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use crate::db::DbConnection;
+use crate::models::{Editable, EditableField, FieldValue};
 use crate::schema::models::{self, dsl};
 
 /// A model, and its price. The three prices are there together, or not at all: then the settings' price of a message
@@ -35,6 +36,52 @@ pub struct ModelChanges {
     pub completion_price: Option<i64>,
 }
 
+impl Editable for ModelChanges {
+    type Row = Model;
+
+    const FIELDS: &'static [EditableField<ModelChanges>] = &[
+        EditableField {
+            name: "withdrawn",
+            recorded_as: "withdrawn",
+            value: |model| FieldValue::YesNo(model.is_withdrawn),
+        },
+        EditableField {
+            name: "base",
+            recorded_as: "base price",
+            value: |model| FieldValue::Price(model.base_price),
+        },
+        EditableField {
+            name: "prompt",
+            recorded_as: "price of 1,000 prompt tokens",
+            value: |model| FieldValue::Price(model.prompt_price),
+        },
+        EditableField {
+            name: "answer",
+            recorded_as: "price of 1,000 answer tokens",
+            value: |model| FieldValue::Price(model.completion_price),
+        },
+    ];
+
+    fn of(model: &Model) -> ModelChanges {
+        ModelChanges {
+            is_withdrawn: model.is_withdrawn,
+            base_price: model.base_price,
+            prompt_price: model.prompt_price,
+            completion_price: model.completion_price,
+        }
+    }
+
+    fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Model>> {
+        Model::find(conn, id)
+    }
+
+    fn store(&self, conn: &mut DbConnection, stored: &Model) -> QueryResult<bool> {
+        let target = dsl::models.filter(dsl::id.eq(stored.id)).filter(dsl::version.eq(stored.version));
+        let values = (self, dsl::version.eq(dsl::version + 1));
+        Ok(diesel::update(target).set(values).execute(conn)? == 1)
+    }
+}
+
 impl Model {
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Model>> {
         dsl::models.find(id).select(Model::as_select()).get_result(conn).optional()
@@ -64,13 +111,5 @@ impl Model {
             }
         }
         Ok(())
-    }
-
-    /// Changes a model that is still as it was at `version`; answers whether it was.
-    pub fn edit(conn: &mut DbConnection, id: i64, version: i64, changes: &ModelChanges) -> QueryResult<bool> {
-        let target = dsl::models.filter(dsl::id.eq(id)).filter(dsl::version.eq(version));
-        let changed =
-            diesel::update(target).set((changes, dsl::version.eq(dsl::version + 1))).execute(conn)?;
-        Ok(changed == 1)
     }
 }

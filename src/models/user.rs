@@ -8,8 +8,8 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use crate::db::DbConnection;
-use crate::domain::TokenDigest;
-use crate::models::AuthToken;
+use crate::domain::{TokenDigest, Username};
+use crate::models::{AuthToken, Editable, EditableField, FieldValue};
 use crate::schema::users;
 
 /// What a person can edit of a user.
@@ -23,12 +23,95 @@ pub struct UserChanges {
     pub is_superuser: bool,
 }
 
+impl UserChanges {
+    /// Gives the user another name.
+    pub fn named(self, username: &Username) -> UserChanges {
+        UserChanges {
+            username: username.as_str().to_owned(),
+            username_canonical: username.canonical().to_owned(),
+            ..self
+        }
+    }
+}
+
+impl Editable for UserChanges {
+    type Row = User;
+
+    const FIELDS: &'static [EditableField<UserChanges>] = &[
+        EditableField {
+            name: "username",
+            recorded_as: "username",
+            value: |user| FieldValue::Text(user.username.clone()),
+        },
+        EditableField {
+            name: "active",
+            recorded_as: "active",
+            value: |user| FieldValue::YesNo(user.is_active),
+        },
+        EditableField { name: "staff", recorded_as: "staff", value: |user| FieldValue::YesNo(user.is_staff) },
+        EditableField {
+            name: "superuser",
+            recorded_as: "superuser",
+            value: |user| FieldValue::YesNo(user.is_superuser),
+        },
+    ];
+
+    fn of(user: &User) -> UserChanges {
+        UserChanges {
+            username: user.username.clone(),
+            username_canonical: user.username_canonical.clone(),
+            is_active: user.is_active,
+            is_staff: user.is_staff,
+            is_superuser: user.is_superuser,
+        }
+    }
+
+    fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<User>> {
+        User::find(conn, id)
+    }
+
+    fn store(&self, conn: &mut DbConnection, stored: &User) -> QueryResult<bool> {
+        let values = (self, users::version.eq(users::version + 1));
+        Ok(diesel::update(users::table.find(stored.id)).set(values).execute(conn)? == 1)
+    }
+}
+
 /// A user's own limits; `None`: those of the settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, AsChangeset)]
 #[diesel(table_name = users, treat_none_as_null = true)]
 pub struct UserLimits {
     pub concurrent_chats: Option<i64>,
     pub requests_per_minute: Option<i64>,
+}
+
+impl Editable for UserLimits {
+    type Row = User;
+
+    const FIELDS: &'static [EditableField<UserLimits>] = &[
+        EditableField {
+            name: "concurrent_chats",
+            recorded_as: "chats at once",
+            value: |limits| FieldValue::Limit(limits.concurrent_chats),
+        },
+        EditableField {
+            name: "requests_per_minute",
+            recorded_as: "requests a minute",
+            value: |limits| FieldValue::Limit(limits.requests_per_minute),
+        },
+    ];
+
+    fn of(user: &User) -> UserLimits {
+        UserLimits { concurrent_chats: user.concurrent_chats, requests_per_minute: user.requests_per_minute }
+    }
+
+    fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<User>> {
+        User::find(conn, id)
+    }
+
+    fn store(&self, conn: &mut DbConnection, stored: &User) -> QueryResult<bool> {
+        let values = (self, users::version.eq(users::version + 1));
+        Ok(diesel::update(users::table.find(stored.id)).set(values).execute(conn)? == 1)
+    }
 }
 
 /// A row of `users`. It is never serialised; each API resource says itself what it shows.
@@ -150,20 +233,6 @@ impl User {
 
     pub fn set_staff(conn: &mut DbConnection, id: i64) -> QueryResult<usize> {
         diesel::update(users::table.find(id)).set(users::is_staff.eq(true)).execute(conn)
-    }
-
-    /// Stores what a person edited, and that it was.
-    pub fn edit(conn: &mut DbConnection, id: i64, changes: &UserChanges) -> QueryResult<usize> {
-        diesel::update(users::table.find(id))
-            .set((changes, users::version.eq(users::version + 1)))
-            .execute(conn)
-    }
-
-    /// Stores the limits that a person set, and that it was.
-    pub fn set_limits(conn: &mut DbConnection, id: i64, limits: UserLimits) -> QueryResult<usize> {
-        diesel::update(users::table.find(id))
-            .set((limits, users::version.eq(users::version + 1)))
-            .execute(conn)
     }
 
     pub fn any_superuser(conn: &mut DbConnection) -> QueryResult<bool> {

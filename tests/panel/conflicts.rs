@@ -1,6 +1,7 @@
 //! Two who edit the same thing at once: nobody's change is lost.
 
 use rstest::rstest;
+use tollgate::models::{AuthTokenChanges, Editable, ModelChanges, UserChanges, UserLimits};
 
 use crate::support::On;
 use crate::support::app::TestApp;
@@ -152,4 +153,29 @@ async fn nobody_takes_the_last_rights_away(#[values(On::Sqlite, On::Postgres)] o
     let theirs = boss.get(&format!("{user}/edit/")).await.form().without("superuser");
     let (mine, theirs) = futures_util::join!(root.sending(&mine).send(), boss.sending(&theirs).send());
     assert_eq!(app.count("users WHERE is_superuser AND is_active"), 1, "{} {}", mine.status, theirs.status);
+}
+
+fn names<E: Editable>() -> Vec<&'static str> {
+    E::FIELDS.iter().map(|field| field.name).collect()
+}
+
+/// A conflict has the label of its field in the form, and what was typed into it.
+#[actix_web::test]
+async fn each_field_that_can_be_edited_is_in_the_form_of_its_page() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    app.user("ada").await;
+    app.sql("INSERT INTO models (name) VALUES ('small-1')");
+    let root = app.superuser("root").await;
+    for (page, names) in [
+        ("/admin/users/1/edit/", names::<UserChanges>()),
+        ("/admin/users/1/limits/", names::<UserLimits>()),
+        ("/admin/models/1/", names::<ModelChanges>()),
+        ("/admin/auth-tokens/1/", names::<AuthTokenChanges>()),
+    ] {
+        let html = root.get(page).await.html();
+        assert!(!names.is_empty());
+        for name in names {
+            assert!(html.contains(&format!("name=\"{name}\"")), "{page} has no field {name}");
+        }
+    }
 }

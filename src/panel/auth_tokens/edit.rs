@@ -1,24 +1,22 @@
 //! An auth token's own page: what is known of it, its name, and when it ends.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Query};
 use askama::Template;
-use chrono::NaiveDateTime;
 
 use super::list::state;
 use super::of;
-use crate::administration::edit_auth_token;
+use crate::administration::{Edited, edit_auth_token};
 use crate::audit::ObjectKind;
 use crate::auth::{Auth, AuthTokenRequest};
 use crate::clock;
 use crate::db::Db;
 use crate::domain::Invalid;
-use crate::models::{AuditEntry, AuthToken, User};
+use crate::models::{AuditEntry, AuthToken, AuthTokenChanges, User};
 use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::{Administrator, Superuser};
-use crate::panel::kit::conflict::Conflict;
+use crate::panel::kit::edit::{Conflict, EditView};
 use crate::panel::kit::fact::Fact;
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
@@ -82,9 +80,7 @@ async fn answer(
     administrator: &Administrator,
     db: &Db,
     (token, user): (AuthToken, User),
-    form: FormView,
-    conflicts: Vec<Conflict>,
-    status: StatusCode,
+    view: EditView,
 ) -> Result<HttpResponse, PageError> {
     let id = token.id;
     let history = db
@@ -98,15 +94,15 @@ async fn answer(
     let is_expired = token.expires_at.is_some_and(|expires| expires <= clock::now());
     let shown = TokenPage {
         frame: Frame::new(administrator, &way),
-        form,
+        form: view.form,
         facts: facts(&token, &user),
-        conflicts,
+        conflicts: view.conflicts,
         history,
         is_live: token.revoked_at.is_none() && !is_expired,
         may_change: administrator.may_change() && token.revoked_at.is_none(),
         token,
     };
-    page_with(status, &shown).map_err(PageError::from)
+    page_with(view.status, &shown).map_err(PageError::from)
 }
 
 pub(in crate::panel) async fn show_edit(
@@ -116,12 +112,12 @@ pub(in crate::panel) async fn show_edit(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let found = of(&auth.db, id(&place)?).await?;
-    let form = form(&found.0, administrator.zone, &from.list);
-    answer(&administrator, &auth.db, found, form, Vec::new(), StatusCode::OK).await
+    let view = EditView::new(form(&found.0, administrator.zone, &from.list));
+    answer(&administrator, &auth.db, found, view).await
 }
 
 /// The name and the end that were sent.
-fn parse(sent: &Form, zone: Zone) -> Result<(Option<String>, Option<NaiveDateTime>), Vec<Invalid>> {
+fn parse(sent: &Form, zone: Zone) -> Result<AuthTokenChanges, Vec<Invalid>> {
     let mut faults = Vec::new();
     let name = match sent.text("name") {
         "" => None,
@@ -130,7 +126,7 @@ fn parse(sent: &Form, zone: Zone) -> Result<(Option<String>, Option<NaiveDateTim
             parsed.map_err(|fault| faults.push(fault)).ok().map(|_| name.to_owned())
         }
     };
-    let expires = match sent.text("expires") {
+    let expires_at = match sent.text("expires") {
         "" => None,
         text => {
             let read = zone.of_field(text);
@@ -140,7 +136,7 @@ fn parse(sent: &Form, zone: Zone) -> Result<(Option<String>, Option<NaiveDateTim
             read
         }
     };
-    if faults.is_empty() { Ok((name, expires)) } else { Err(faults) }
+    if faults.is_empty() { Ok(AuthTokenChanges { name, expires_at }) } else { Err(faults) }
 }
 
 pub(in crate::panel) async fn edit(
@@ -152,48 +148,42 @@ pub(in crate::panel) async fn edit(
     let administrator = administrator.0;
     let (token, user) = of(&auth.db, id(&place)?).await?;
     let zone = administrator.zone;
-    let view = form(&token, zone, sent.text("list")).refill(&sent);
-    let view = view.keep("was_name", &sent).keep("was_expires", &sent);
-    let (name, expires) = match parse(&sent, zone) {
-        Ok(parsed) => parsed,
+    let made_of = |token: &AuthToken| form(token, zone, sent.text("list"));
+    let mut wanted = match parse(&sent, zone) {
+        Ok(wanted) => wanted,
         Err(faults) => {
-            let status = StatusCode::BAD_REQUEST;
-            return answer(&administrator, &auth.db, (token, user), view.blame(&faults), Vec::new(), status)
-                .await;
+            let view = EditView::faulty(made_of(&token), &sent, &faults);
+            return answer(&administrator, &auth.db, (token, user), view).await;
         }
     };
-    let mut shown_as = token.clone();
-    shown_as.name = Some(sent.text("was_name").to_owned()).filter(|name| !name.is_empty());
     // The form has minutes only: what it did not change keeps its seconds.
-    let unchanged = |field: &str| zone.to_field_of(token.expires_at) == sent.text(field);
-    shown_as.expires_at =
-        if unchanged("was_expires") { token.expires_at } else { zone.of_field(sent.text("was_expires")) };
-    let expires = if unchanged("expires") { token.expires_at } else { expires };
-    match edit_auth_token(&auth.db, &administrator.actor(), shown_as, name, expires).await? {
-        Some(true) => {
+    let is_unchanged = |field: &str| zone.to_field_of(token.expires_at) == sent.text(field);
+    if is_unchanged("expires") {
+        wanted.expires_at = token.expires_at;
+    }
+    let was_expires = sent.text("was_expires");
+    let shown = AuthTokenChanges {
+        name: Some(sent.text("was_name").to_owned()).filter(|name| !name.is_empty()),
+        expires_at: if is_unchanged("was_expires") { token.expires_at } else { zone.of_field(was_expires) },
+    };
+    let view = match edit_auth_token(&auth.db, &administrator.actor(), &token, shown, wanted.clone()).await? {
+        Edited::Done(_) => {
             let message = Message::success(format!("Auth token {}… was saved.", token.first_characters));
             administrator
                 .leave_message(&auth, message.link("Show the auth token", paths::auth_token(token.id)))
                 .await?;
             let list = back_to(paths::AUTH_TOKENS, sent.text("list"));
-            Ok(go(&list.unwrap_or_else(|| paths::auth_token(token.id))))
+            return Ok(go(&list.unwrap_or_else(|| paths::auth_token(token.id))));
         }
-        Some(false) => {
-            let conflicts = conflicts(&token, &sent, zone);
-            let view = form(&token, zone, sent.text("list")).refill(&sent);
-            answer(&administrator, &auth.db, (token, user), view, conflicts, StatusCode::CONFLICT).await
+        Edited::Conflict(stored) => {
+            let view = EditView::conflict(made_of(&stored), &sent, &*stored, &wanted, zone);
+            return answer(&administrator, &auth.db, (*stored, user), view).await;
         }
-        None => {
-            let view = view.fault("This auth token was revoked: it cannot be changed any more.");
-            answer(&administrator, &auth.db, (token, user), view, Vec::new(), StatusCode::CONFLICT).await
+        Edited::Refused(fault) => EditView::faulty(made_of(&token), &sent, &[fault]),
+        Edited::Gone => {
+            let why = "This auth token was revoked: it cannot be changed any more.";
+            EditView::gone(made_of(&token), &sent, why)
         }
-    }
-}
-
-fn conflicts(token: &AuthToken, sent: &Form, zone: Zone) -> Vec<Conflict> {
-    let all = [
-        Conflict::new("Name", token.name.clone().unwrap_or_default(), sent.text("name").to_owned()),
-        Conflict::new("Expires", zone.to_field_of(token.expires_at), sent.text("expires").to_owned()),
-    ];
-    all.into_iter().filter(Conflict::differs).collect()
+    };
+    answer(&administrator, &auth.db, (token, user), view).await
 }

@@ -245,12 +245,19 @@ impl FormView {
         self
     }
 
-    /// Keeps a hidden field as it was sent: what the form was made from, so that a conflict is still found after a fault.
-    pub fn keep(mut self, name: &str, form: &Form) -> FormView {
-        for hidden in self.hidden.iter_mut().filter(|hidden| hidden.name == name) {
-            hidden.value = form.text(name).to_owned();
+    /// Keeps the hidden fields as they were sent: what the form was made from, so that a conflict is still found
+    /// after a fault.
+    pub fn keep_hidden(mut self, form: &Form) -> FormView {
+        for hidden in &mut self.hidden {
+            hidden.value = form.text(&hidden.name).to_owned();
         }
         self
+    }
+
+    /// Returns the label of a field.
+    pub fn label(&self, name: &str) -> Option<&'static str> {
+        let mut fields = self.groups.iter().flat_map(|group| &group.fields);
+        fields.find(|field| field.name == name).map(|field| field.label)
     }
 
     /// Marks what is wrong. What belongs to no field of this form stands on top alone.

@@ -43,6 +43,11 @@ impl Form {
             .ok_or(PageError::Forbidden("The form is incomplete, so nothing was done. Open it again."))
     }
 
+    /// Returns the version of the row that the form was made from. A form without one fits no row.
+    pub fn version(&self) -> i64 {
+        self.text("version").parse().unwrap_or(-1)
+    }
+
     /// All numbers of a field that stands there many times.
     pub fn numbers(&self, name: &str) -> Vec<i64> {
         let values = self.0.iter().filter(|(field, _)| field == name);

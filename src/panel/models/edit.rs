@@ -1,27 +1,26 @@
 //! A model's own page: what it costs, and for superusers the form that changes it.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use askama::Template;
 
-use super::form::{conflicts, example, form, parse};
+use super::form::{example, form, parse};
 use super::{in_words, state};
-use crate::administration::{ModelEdit, ModelEdited, edit_model};
+use crate::administration::{Edited, edit_model};
 use crate::audit::ObjectKind;
 use crate::auth::Auth;
 use crate::db::Db;
+use crate::domain::Invalid;
 use crate::http::Site;
 use crate::metering::Price;
 use crate::models::{AuditEntry, Model};
 use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::administrator::{Administrator, Superuser};
-use crate::panel::kit::conflict::Conflict;
+use crate::panel::kit::edit::{Conflict, EditView, saved};
 use crate::panel::kit::fact::Fact;
 use crate::panel::kit::fields::{FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
-use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, format, id};
@@ -69,13 +68,7 @@ struct ModelContext<'a> {
 }
 
 impl ModelContext<'_> {
-    async fn respond(
-        &self,
-        model: Model,
-        form: FormView,
-        conflicts: Vec<Conflict>,
-        status: StatusCode,
-    ) -> Result<HttpResponse, PageError> {
+    async fn respond(&self, model: Model, view: EditView) -> Result<HttpResponse, PageError> {
         let id = model.id;
         let history = self
             .db
@@ -88,14 +81,14 @@ impl ModelContext<'_> {
         let way = [Crumb::new("Models", paths::MODELS), Crumb::here(title.as_str())];
         let shown = ModelPage {
             frame: Frame::new(self.administrator, &way),
-            form,
+            form: view.form,
             facts: facts(&model, self.site),
-            conflicts,
+            conflicts: view.conflicts,
             history,
             may_change: self.administrator.may_change(),
             model,
         };
-        page_with(status, &shown).map_err(PageError::from)
+        page_with(view.status, &shown).map_err(PageError::from)
     }
 }
 
@@ -106,9 +99,9 @@ pub(in crate::panel) async fn show(
     site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
     let model = find(&db, id(&place)?).await?;
-    let form = form(&model);
+    let view = EditView::new(form(&model));
     let context = ModelContext { administrator: &administrator, db: &db, site: &site };
-    context.respond(model, form, Vec::new(), StatusCode::OK).await
+    context.respond(model, view).await
 }
 
 pub(in crate::panel) async fn edit(
@@ -121,30 +114,29 @@ pub(in crate::panel) async fn edit(
     let administrator = administrator.0;
     let context = ModelContext { administrator: &administrator, db: &auth.db, site: &site };
     let model = find(&auth.db, id(&place)?).await?;
+    let faulty = |faults: &[Invalid]| EditView::faulty(form(&model), &sent, faults);
     let wanted = match parse(&sent) {
         Ok(wanted) => wanted,
         Err(faults) => {
-            let view = form(&model).refill(&sent).keep("version", &sent).blame(&faults);
-            return context.respond(model, view, Vec::new(), StatusCode::BAD_REQUEST).await;
+            let view = faulty(&faults);
+            return context.respond(model, view).await;
         }
     };
-    let version = sent.text("version").parse().unwrap_or(-1);
-    let edit = ModelEdit { model_id: model.id, version, wanted: wanted.clone() };
-    match edit_model(&auth.db, &administrator.actor(), edit).await? {
-        ModelEdited::Done(changes) => {
-            let text = match changes.len() {
-                0 => format!("Nothing was changed for {}.", model.name),
-                _ => format!("Model {} was changed.", model.name),
-            };
-            administrator.leave_message(&auth, Message::success(text)).await?;
+    let actor = administrator.actor();
+    match edit_model(&auth.db, &actor, model.id, sent.version(), wanted.clone()).await? {
+        Edited::Done(changes) => {
+            let done = format!("Model {} was changed.", model.name);
+            administrator.leave_message(&auth, saved(&changes, &model.name, done)).await?;
             Ok(go(&paths::model(model.id)))
         }
-        ModelEdited::Conflict(stored) => {
-            let conflicts = conflicts(&stored, &wanted);
-            // Sending it again is meant to overwrite what is stored now.
-            let view = form(&stored).refill(&sent);
-            context.respond(*stored, view, conflicts, StatusCode::CONFLICT).await
+        Edited::Conflict(stored) => {
+            let view = EditView::conflict(form(&stored), &sent, &*stored, &wanted, administrator.zone);
+            context.respond(*stored, view).await
         }
-        ModelEdited::NoSuchModel => Err(PageError::Missing("model", paths::MODELS)),
+        Edited::Refused(fault) => {
+            let view = faulty(&[fault]);
+            context.respond(model, view).await
+        }
+        Edited::Gone => Err(PageError::Missing("model", paths::MODELS)),
     }
 }

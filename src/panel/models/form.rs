@@ -4,7 +4,6 @@ use crate::administration::{MOST_PRICE, whole_number};
 use crate::domain::Invalid;
 use crate::metering::Price;
 use crate::models::{Model, ModelChanges};
-use crate::panel::kit::conflict::Conflict;
 use crate::panel::kit::fields::{Field, FieldChoice, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::paths;
@@ -73,25 +72,6 @@ pub(super) fn parse(sent: &Form) -> Result<ModelChanges, Vec<Invalid>> {
     });
     let wanted = ModelChanges { is_withdrawn, base_price, prompt_price, completion_price };
     if faults.is_empty() { Ok(wanted) } else { Err(faults) }
-}
-
-/// Returns the fields whose stored values differ from what was sent.
-pub(super) fn conflicts(stored: &Model, wanted: &ModelChanges) -> Vec<Conflict> {
-    let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
-    let number =
-        |price: Option<i64>| price.map_or_else(|| "as the settings say".to_owned(), |n| n.to_string());
-    let mut conflicts = Vec::new();
-    if stored.is_withdrawn != wanted.is_withdrawn {
-        conflicts.push(Conflict::new("Withdrawn", yes_no(stored.is_withdrawn), yes_no(wanted.is_withdrawn)));
-    }
-    let before = [stored.base_price, stored.prompt_price, stored.completion_price];
-    let after = [wanted.base_price, wanted.prompt_price, wanted.completion_price];
-    for ((_, label), (now, yours)) in PARTS.into_iter().zip(before.into_iter().zip(after)) {
-        if now != yours {
-            conflicts.push(Conflict::new(label, number(now), number(yours)));
-        }
-    }
-    conflicts
 }
 
 /// A chat that everybody can picture: what it costs in the end, and what is held before. `None`: always the same.

@@ -1,24 +1,22 @@
 //! Editing a user: name and rights. Two who edit at once see each other's changes, field by field.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path, Query};
 use askama::Template;
 
 use super::add::rights;
 use super::find;
-use crate::administration::{Edited, UserEdit, edit_user};
+use crate::administration::{Edited, edit_user};
 use crate::auth::Auth;
 use crate::domain::{Invalid, Username};
 use crate::error::Result;
-use crate::models::User;
+use crate::models::{Editable, User, UserChanges};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::Superuser;
 use crate::panel::kit::confirm::{confirm, own_password_field};
-use crate::panel::kit::conflict::Conflict;
+use crate::panel::kit::edit::{Conflict, EditView, saved};
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
-use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, back_to, id};
@@ -31,21 +29,15 @@ struct EditPage {
     conflicts: Vec<Conflict>,
 }
 
-fn answer(
-    administrator: &Superuser,
-    user: &User,
-    form: FormView,
-    conflicts: Vec<Conflict>,
-    status: StatusCode,
-) -> Result<HttpResponse, PageError> {
+fn answer(administrator: &Superuser, user: &User, view: EditView) -> Result<HttpResponse, PageError> {
     let here = paths::user(user.id);
     let frame = Frame::new(
         &administrator.0,
         &[Crumb::new("Users", paths::USERS), Crumb::new(&user.username, &here), Crumb::here("Edit user")],
     );
     // The administrator's own name, since the form may ask for the administrator's own password.
-    let form = form.account(&administrator.0.user.username);
-    page_with(status, &EditPage { frame, form, conflicts }).map_err(PageError::from)
+    let form = view.form.account(&administrator.0.user.username);
+    page_with(view.status, &EditPage { frame, form, conflicts: view.conflicts }).map_err(PageError::from)
 }
 
 fn form(user: &User, list: &str) -> FormView {
@@ -100,7 +92,7 @@ pub(in crate::panel) async fn show_edit(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
-    answer(&administrator, &user, form(&user, &from.list), Vec::new(), StatusCode::OK)
+    answer(&administrator, &user, EditView::new(form(&user, &from.list)))
 }
 
 pub(in crate::panel) async fn edit(
@@ -111,8 +103,8 @@ pub(in crate::panel) async fn edit(
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
     let again = |fault: Invalid| {
-        let view = form(&user, sent.text("list")).refill(&sent).keep("version", &sent).blame(&[fault]);
-        answer(&administrator, &user, view, Vec::new(), StatusCode::BAD_REQUEST)
+        let form = form(&user, sent.text("list"));
+        answer(&administrator, &user, EditView::faulty(form, &sent, &[fault]))
     };
     let username = match username(&sent, &user) {
         Ok(username) => username,
@@ -122,21 +114,17 @@ pub(in crate::panel) async fn edit(
     if gives_rights && let Some(fault) = confirm(&administrator.0, &sent, &auth).await? {
         return again(fault);
     }
-    let edit = UserEdit {
-        user_id: user.id,
-        version: sent.text("version").parse().unwrap_or(-1),
-        username,
+    let wanted = UserChanges {
         is_active: sent.has("active"),
         is_staff: sent.has("staff"),
         is_superuser: sent.has("superuser"),
+        ..UserChanges::of(&user).named(&username)
     };
-    match edit_user(&auth.db, &administrator.0.actor(), edit).await? {
+    let actor = administrator.0.actor();
+    match edit_user(&auth.db, &actor, user.id, sent.version(), wanted.clone()).await? {
         Edited::Done(changes) => {
-            let text = match changes.len() {
-                0 => format!("Nothing was changed for {}.", user.username),
-                _ => format!("User {} was changed.", sent.text("username")),
-            };
-            let message = Message::success(text).link("Show the user", paths::user(user.id));
+            let done = format!("User {} was changed.", sent.text("username"));
+            let message = saved(&changes, &user.username, done).link("Show the user", paths::user(user.id));
             administrator.0.leave_message(&auth, message).await?;
             Ok(go(&match (sent.has("another"), sent.has("continue")) {
                 (true, _) => paths::ADD_USER.to_owned(),
@@ -145,14 +133,12 @@ pub(in crate::panel) async fn edit(
             }))
         }
         Edited::Conflict(stored) => {
-            let conflicts = conflicts(&stored, &sent);
-            // Sending it again is meant to overwrite what is stored now.
-            let view = form(&stored, sent.text("list")).refill(&sent);
-            answer(&administrator, &stored, view, conflicts, StatusCode::CONFLICT)
+            let form = form(&stored, sent.text("list"));
+            let view = EditView::conflict(form, &sent, &*stored, &wanted, administrator.0.zone);
+            answer(&administrator, &stored, view)
         }
-        Edited::NameTaken => again(Invalid::new("username", "this name is taken: choose another")),
-        Edited::Refused(why) => again(Invalid::new("rights", why)),
-        Edited::NoSuchUser => Err(PageError::Missing("user", paths::USERS)),
+        Edited::Refused(fault) => again(fault),
+        Edited::Gone => Err(PageError::Missing("user", paths::USERS)),
     }
 }
 
@@ -164,15 +150,4 @@ fn username(sent: &Form, user: &User) -> Result<Username, Invalid> {
     } else {
         Username::parse(text)
     }
-}
-
-fn conflicts(stored: &User, sent: &Form) -> Vec<Conflict> {
-    let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
-    let all = [
-        Conflict::new("Username", stored.username.clone(), sent.text("username").to_owned()),
-        Conflict::new("Active", yes_no(stored.is_active), yes_no(sent.has("active"))),
-        Conflict::new("Staff", yes_no(stored.is_staff), yes_no(sent.has("staff"))),
-        Conflict::new("Superuser", yes_no(stored.is_superuser), yes_no(sent.has("superuser"))),
-    ];
-    all.into_iter().filter(Conflict::differs).collect()
 }

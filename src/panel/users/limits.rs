@@ -1,24 +1,22 @@
 //! A user's limits: what holds, and setting or clearing them.
 
 use actix_web::HttpResponse;
-use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 use askama::Template;
 
 use super::find;
-use crate::administration::{LimitsSet, MOST_LIMIT, set_limits, whole_number};
+use crate::administration::{Edited, MOST_LIMIT, set_limits, whole_number};
 use crate::auth::Auth;
 use crate::domain::Invalid;
 use crate::error::Result;
 use crate::http::Site;
 use crate::models::{User, UserLimits};
 use crate::panel::kit::administrator::Superuser;
-use crate::panel::kit::conflict::Conflict;
+use crate::panel::kit::edit::{Conflict, EditView, saved};
 use crate::panel::kit::fact::Fact;
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
-use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, format, id};
@@ -71,13 +69,7 @@ fn form(user: &User) -> FormView {
         .cancel(paths::user(user.id))
 }
 
-fn answer(
-    administrator: &Superuser,
-    user: &User,
-    form: FormView,
-    conflicts: Vec<Conflict>,
-    status: StatusCode,
-) -> Result<HttpResponse, PageError> {
+fn answer(administrator: &Superuser, user: &User, view: EditView) -> Result<HttpResponse, PageError> {
     let here = paths::user(user.id);
     let way = [
         Crumb::new("Users", paths::USERS),
@@ -85,7 +77,8 @@ fn answer(
         Crumb::here("Limits"),
     ];
     let frame = Frame::new(&administrator.0, &way);
-    page_with(status, &LimitsPage { frame, form, conflicts }).map_err(PageError::from)
+    page_with(view.status, &LimitsPage { frame, form: view.form, conflicts: view.conflicts })
+        .map_err(PageError::from)
 }
 
 pub(in crate::panel) async fn show_limits(
@@ -94,7 +87,7 @@ pub(in crate::panel) async fn show_limits(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
-    answer(&administrator, &user, form(&user), Vec::new(), StatusCode::OK)
+    answer(&administrator, &user, EditView::new(form(&user)))
 }
 
 fn parse(sent: &Form) -> Result<UserLimits, Vec<Invalid>> {
@@ -121,39 +114,23 @@ pub(in crate::panel) async fn limits(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
+    let again =
+        |faults: &[Invalid]| answer(&administrator, &user, EditView::faulty(form(&user), &sent, faults));
     let wanted = match parse(&sent) {
         Ok(wanted) => wanted,
-        Err(faults) => {
-            let view = form(&user).refill(&sent).keep("version", &sent).blame(&faults);
-            return answer(&administrator, &user, view, Vec::new(), StatusCode::BAD_REQUEST);
-        }
+        Err(faults) => return again(&faults),
     };
-    let version = sent.text("version").parse().unwrap_or(-1);
-    match set_limits(&auth.db, &administrator.0.actor(), user.id, version, wanted).await? {
-        LimitsSet::Done(changes) => {
-            let text = match changes.len() {
-                0 => format!("Nothing was changed for {}.", user.username),
-                _ => format!("The limits of {} were changed.", user.username),
-            };
-            administrator.0.leave_message(&auth, Message::success(text)).await?;
+    match set_limits(&auth.db, &administrator.0.actor(), user.id, sent.version(), wanted).await? {
+        Edited::Done(changes) => {
+            let done = format!("The limits of {} were changed.", user.username);
+            administrator.0.leave_message(&auth, saved(&changes, &user.username, done)).await?;
             Ok(go(&paths::user(user.id)))
         }
-        LimitsSet::Conflict(stored) => {
-            let conflicts = conflicts(&stored, wanted);
-            // Sending it again is meant to overwrite what is stored now.
-            let view = form(&stored).refill(&sent);
-            answer(&administrator, &stored, view, conflicts, StatusCode::CONFLICT)
+        Edited::Conflict(stored) => {
+            let view = EditView::conflict(form(&stored), &sent, &*stored, &wanted, administrator.0.zone);
+            answer(&administrator, &stored, view)
         }
-        LimitsSet::NoSuchUser => Err(PageError::Missing("user", paths::USERS)),
+        Edited::Refused(fault) => again(&[fault]),
+        Edited::Gone => Err(PageError::Missing("user", paths::USERS)),
     }
-}
-
-fn conflicts(stored: &User, wanted: UserLimits) -> Vec<Conflict> {
-    let shown = |limit: Option<i64>| limit.map_or_else(|| "as the settings say".to_owned(), format::tokens);
-    let all = [
-        (CHATS.1, stored.concurrent_chats, wanted.concurrent_chats),
-        (REQUESTS.1, stored.requests_per_minute, wanted.requests_per_minute),
-    ];
-    let differing = all.into_iter().filter(|(_, now, yours)| now != yours);
-    differing.map(|(label, now, yours)| Conflict::new(label, shown(now), shown(yours))).collect()
 }

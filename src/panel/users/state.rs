@@ -96,11 +96,11 @@ async fn change(
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, user_id).await?;
     match set_active(&auth.db, &administrator.0.actor(), user_id, is_active).await? {
-        Edited::Refused(why) => {
-            let form = FormView::default().dangerous().fault(why);
+        Edited::Refused(fault) => {
+            let form = FormView::default().dangerous().fault(fault.reason);
             page(&administrator, &user, "Deactivate", DEACTIVATE, form).answer(StatusCode::CONFLICT)
         }
-        Edited::NoSuchUser => Err(PageError::Missing("user", paths::USERS)),
+        Edited::Gone => Err(PageError::Missing("user", paths::USERS)),
         _ => {
             let done = if is_active { "reactivated" } else { "deactivated" };
             let message = Message::success(format!("{} is {done}.", user.username));

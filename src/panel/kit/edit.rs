@@ -1,0 +1,90 @@
+//! The form of an edit, as it is shown at first and as it is shown again: with what is wrong, or with what
+//! somebody else stored meanwhile beside what was entered.
+
+use actix_web::http::StatusCode;
+
+use super::fields::FormView;
+use super::form::Form;
+use super::format;
+use super::message::Message;
+use super::zone::Zone;
+use crate::domain::Invalid;
+use crate::models::{Change, Editable, EditableField, FieldValue};
+
+/// A form, what stands above it, and the status that it is shown with.
+pub(in crate::panel) struct EditView {
+    pub form: FormView,
+    pub conflicts: Vec<Conflict>,
+    pub status: StatusCode,
+}
+
+/// A field whose stored value is no longer the one that was edited.
+#[derive(Clone, Debug)]
+pub(in crate::panel) struct Conflict {
+    /// Its label.
+    pub field: &'static str,
+    /// Its value now.
+    pub stored: String,
+    /// What the administrator entered.
+    pub sent: String,
+}
+
+impl EditView {
+    /// A form that was not sent yet.
+    pub fn new(form: FormView) -> EditView {
+        EditView { form, conflicts: Vec::new(), status: StatusCode::OK }
+    }
+
+    /// The form of a row again, with what was sent and what is wrong with it.
+    pub fn faulty(form: FormView, sent: &Form, faults: &[Invalid]) -> EditView {
+        let form = form.refill(sent).keep_hidden(sent).blame(faults);
+        EditView { form, conflicts: Vec::new(), status: StatusCode::BAD_REQUEST }
+    }
+
+    /// The form of a row that cannot be edited any more.
+    pub fn gone(form: FormView, sent: &Form, why: &'static str) -> EditView {
+        let form = form.refill(sent).keep_hidden(sent).fault(why);
+        EditView { form, conflicts: Vec::new(), status: StatusCode::CONFLICT }
+    }
+
+    /// The form of what is stored now, with what was sent. Sending it again is meant to overwrite what is
+    /// stored, so its hidden fields are those of the stored row.
+    pub fn conflict<E: Editable>(
+        form: FormView,
+        sent: &Form,
+        stored: &E::Row,
+        wanted: &E,
+        zone: Zone,
+    ) -> EditView {
+        let stored = E::of(stored);
+        let conflicts = E::FIELDS.iter().map(|field| Conflict {
+            field: form.label(field.name).unwrap_or(field.recorded_as),
+            stored: shown((field.value)(&stored), zone),
+            sent: entered(field, sent, wanted, zone),
+        });
+        let conflicts = conflicts.filter(|conflict| conflict.stored != conflict.sent).collect();
+        EditView { form: form.refill(sent), conflicts, status: StatusCode::CONFLICT }
+    }
+}
+
+/// What an administrator entered: texts and times as they were typed.
+fn entered<E: Editable>(field: &EditableField<E>, sent: &Form, wanted: &E, zone: Zone) -> String {
+    match (field.value)(wanted) {
+        FieldValue::Text(_) | FieldValue::Time(_) => sent.text(field.name).to_owned(),
+        value => shown(value, zone),
+    }
+}
+
+/// A value as it is compared with what was entered.
+fn shown(value: FieldValue, zone: Zone) -> String {
+    match value {
+        FieldValue::Limit(Some(limit)) => format::tokens(limit),
+        FieldValue::Time(time) => zone.to_field_of(time),
+        value => value.to_string(),
+    }
+}
+
+/// Returns the message after an edit of what is called `name`: `done`, if anything was changed.
+pub(in crate::panel) fn saved(changes: &[Change], name: &str, done: String) -> Message {
+    Message::success(if changes.is_empty() { format!("Nothing was changed for {name}.") } else { done })
+}
