@@ -84,8 +84,9 @@ impl Charge {
         Ok(users > 0)
     }
 
-    /// The guarded debit: it changes a row only if its balance suffices. Finding the payer by the auth token is
-    /// part of the statement, so nobody is charged by a token that was revoked a moment ago.
+    /// The guarded debit: it changes a row only if its balance suffices. Finding the payer by the
+    /// auth token is part of the statement, so nobody is charged by a token that was revoked a
+    /// moment ago.
     fn debit(&self, conn: &mut DbConnection) -> QueryResult<Option<(i64, i64)>> {
         struct Debit;
         let statement = Statement::<Debit, (BigInt, BigInt)>::new(
