@@ -105,8 +105,8 @@ impl Throttle {
         self.begin(from, account, false).await
     }
 
-    /// Like [`Throttle::begin_login`], for the panel, with an additional limit of 3 at once, then 1
-    /// per 60 s for an address.
+    /// Begins an attempt like [`Throttle::begin_login`], for the panel, with an additional limit of
+    /// 3 at once, then 1 per 60 s for an address.
     ///
     /// # Errors
     /// As for [`Throttle::begin_login`].

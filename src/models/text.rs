@@ -45,7 +45,7 @@ diesel::define_sql_function! {
 }
 
 diesel::define_sql_function! {
-    /// Like `part`, for a text that may be NULL.
+    /// Returns a part of a text like `part`, for a text that may be NULL.
     #[sql_name = "substr"]
     fn part_of(text: Nullable<Text>, from: Integer, number: Integer) -> Nullable<Text>;
 }

@@ -194,9 +194,9 @@ impl User {
         diesel::select(diesel::dsl::exists(superusers)).get_result(conn)
     }
 
-    /// Must be called before a user is inserted. It gives the transaction its id before the user's
-    /// id is drawn, which the panel's follower relies on. (The ids of chats and ledger entries are
-    /// drawn after a user's row was locked, which has the same effect.)
+    /// Prepares the transaction for the insertion of a user. It gives the transaction its id before
+    /// the user's id is drawn, which the panel's follower relies on. (The ids of chats and ledger
+    /// entries are drawn after a user's row was locked, which has the same effect.)
     pub fn before_insert(conn: &mut DbConnection) -> QueryResult<()> {
         match conn {
             DbConnection::Sqlite(_) => Ok(()),

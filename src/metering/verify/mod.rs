@@ -46,8 +46,8 @@ pub fn verify(db: &Db) -> Result<Vec<Finding>> {
     verify_but(db, None)
 }
 
-/// Like [`verify`], for a database without a running server, where deadlines of holds are not
-/// enforced.
+/// Runs all checks like [`verify`], for a database without a running server, where deadlines of
+/// holds are not enforced.
 ///
 /// # Errors
 /// As for [`verify`].

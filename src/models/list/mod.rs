@@ -23,7 +23,7 @@ use crate::db::Bind;
 pub const MOST_LOOKED_AT: i64 = 10_000;
 /// The most ids that are gathered to be sorted by something else.
 pub const MOST_GATHERED: i64 = 2_000;
-/// The highest number that is counted. The panel shows more as "10,000+".
+/// The highest number that is counted exactly. The panel shows more as "10,000+".
 pub const MOST_COUNTED: i64 = 10_000;
 
 /// A value that a condition or a position compares with.
