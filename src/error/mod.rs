@@ -74,7 +74,7 @@ pub enum Error {
     /// The first request with this `Idempotency-Key` is still being answered.
     #[error("A request with this Idempotency-Key is still being answered")]
     KeyInFlight,
-    /// The `Idempotency-Key` belongs to a request with another content.
+    /// The `Idempotency-Key` belongs to a request with different content.
     #[error("This Idempotency-Key was used for another request")]
     KeyReused,
     /// The body is too long. Contains the most bytes that it may have.

@@ -26,9 +26,9 @@ pub struct Site {
     pub max_output: u32,
     /// The names of `--upstream-models`. Empty if the dummy responder answers.
     pub models: Vec<String>,
-    /// The most simultaneous chats of a user without an own limit (`--concurrent-chats`).
+    /// The most simultaneous chats of a user without an individual limit (`--concurrent-chats`).
     pub concurrent_chats: i64,
-    /// The most messages a minute of a user without an own limit.
+    /// The most messages a minute of a user without an individual limit.
     pub requests_per_minute: i64,
 }
 

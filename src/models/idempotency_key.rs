@@ -10,7 +10,7 @@ use crate::schema::idempotency_keys::{self, dsl};
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = idempotency_keys)]
 pub struct StoredKey {
-    /// The user who sent it. Each user has an own set of keys.
+    /// The user who sent it. Each user has a separate set of keys.
     pub user_id: i64,
     /// The key, as it was sent.
     pub key: String,

@@ -36,7 +36,7 @@ pub async fn middleware<B: MessageBody + 'static>(
     let id = id.to_string();
     let format = ErrorFormat::of(&request);
     let transport = Site::of(request.request()).strict_transport;
-    // A connection that were kept open would be closed in the middle of its next request.
+    // A connection that is kept open would be closed in the middle of its next request.
     let drains = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_draining());
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
         request.error_response(Error::HeadTooLarge)

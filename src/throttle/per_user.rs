@@ -1,4 +1,5 @@
-//! Limits on the requests of each user in a minute, on this node. Each user may have an own limit.
+//! Limits on the requests of each user in a minute, on this node. Each user may have an individual
+//! limit.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ WITH given AS (
     FROM request CROSS JOIN given
     WHERE payer_id IS NOT NULL AND seen_chat_id IS NULL AND NOT repeated
 ), most AS (
-    -- The most simultaneous holds of a user without an own limit. NULL: the charges are not holds.
+    -- The most simultaneous holds of a user without an individual limit. NULL: the charges are not holds.
     SELECT $12::bigint AS holds
 ), accepted AS MATERIALIZED (
     -- The time is taken with the id, so that the two ascend together, and after the lock.

@@ -23,7 +23,7 @@ pub struct Charge {
     pub response: Option<String>,
     /// The time after which the sweeper refunds the hold.
     pub hold_for: Duration,
-    /// The most simultaneous holds of a user without an own limit.
+    /// The most simultaneous holds of a user without an individual limit.
     pub concurrent_chats: i64,
     /// The conversation that the message belongs to, if any.
     pub conversation_id: Option<i64>,
@@ -58,7 +58,7 @@ pub enum Verdict {
     },
     /// The first request with this idempotency key is still being answered.
     InFlight,
-    /// The idempotency key belongs to a request with another content.
+    /// The idempotency key belongs to a request with different content.
     KeyReused,
 }
 
