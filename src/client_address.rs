@@ -1,4 +1,5 @@
-//! Whose request it is when a proxy stands in between: `X-Forwarded-For`, believed only as far as trusted proxies wrote it.
+//! Finds the client of a request that came through proxies: `X-Forwarded-For`, trusted only as far
+//! as trusted proxies wrote it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
@@ -10,10 +11,11 @@ use ipnet::{IpNet, Ipv4Net};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks(Vec<IpNet>);
 
-/// The number of proxies in a row that are trusted.
+/// The most trusted proxies in a row. The search for the client ends there.
 const MOST_PROXIES: usize = 32;
 
-/// The proxies whose word about the client is taken (`--trusted-proxies`). The default trusts nobody.
+/// The proxies whose `X-Forwarded-For` is believed (`--trusted-proxies`). The default trusts
+/// nobody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Networks);
 
@@ -37,14 +39,14 @@ impl FromStr for Networks {
 }
 
 impl Networks {
-    /// Whether the address is in the list. IPv4 inside IPv6 counts as IPv4.
+    /// Returns whether the address is in the list. IPv4 inside IPv6 counts as IPv4.
     pub fn contain(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 }
 
-/// Returns the client's address of a request.
+/// Returns the client's address: the peer, or the address that trusted proxies report.
 pub fn client_of(request: &HttpRequest) -> IpAddr {
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
     let Some(proxies) = request.app_data::<web::Data<TrustedProxies>>() else { return peer };
@@ -60,7 +62,10 @@ impl FromStr for TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// Reads addresses and networks (CIDR) separated by commas; an empty text is an empty list.
+    /// Parses addresses and networks (CIDR) separated by commas. An empty text is an empty list.
+    ///
+    /// # Errors
+    /// Fails with the first element that is neither an address nor a network.
     pub fn parse(list: &str) -> Result<TrustedProxies, InvalidProxy> {
         list.parse().map(TrustedProxies)
     }
@@ -70,13 +75,15 @@ impl TrustedProxies {
         &self.0
     }
 
-    /// Returns the client's address. `forwarded_for` has the values of all `X-Forwarded-For` lines in order,
-    /// as bytes: whatever a client writes before a proxy's own addition must not hide that addition.
+    /// Returns the client's address. `forwarded_for` has the values of all `X-Forwarded-For` lines
+    /// in order, as bytes, so that a client cannot hide a proxy's addition by sending bytes that
+    /// are not text.
     ///
-    /// Each proxy appends the address of its caller. So the list is read from its end, starting at the peer,
-    /// while trusted proxies wrote it. The first address that is not a trusted proxy is the client, and
-    /// anything before it is the client's invention. An element that is not an address ends the search at the
-    /// last address that was read, and so does the 32nd. IPv4 inside IPv6 counts as IPv4.
+    /// Each proxy appends the address of its caller, so the list is read from its end, starting at
+    /// the peer, while trusted proxies wrote it. The first address that is not a trusted proxy is
+    /// the client; a client can invent everything before it. An element that is not an address ends
+    /// the search at the last address that was read, and so does the 32nd. IPv4 inside IPv6 counts
+    /// as IPv4.
     pub fn client<'a>(&self, peer: IpAddr, forwarded_for: impl Iterator<Item = &'a [u8]>) -> IpAddr {
         let mut nearest = peer.to_canonical();
         if !self.trusts(nearest) {
@@ -102,12 +109,14 @@ impl TrustedProxies {
     }
 }
 
-/// The elements of a comma-separated list; empty ones are skipped (RFC 9110, section 5.6.1.2).
+/// Returns the elements of a comma-separated list without the empty ones (RFC 9110, section
+/// 5.6.1.2).
 fn elements(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|element| !element.is_empty())
 }
 
-/// `10.0.0.0/8` or a single address, IPv4 inside IPv6 as IPv4, so that it meets the form that addresses are compared in.
+/// Parses `10.0.0.0/8` or a single address. IPv4 inside IPv6 becomes IPv4, the form in which
+/// addresses are compared.
 fn network(text: &str) -> Option<IpNet> {
     let network = match text.parse::<IpNet>() {
         Ok(network) => network,
@@ -121,7 +130,7 @@ fn network(text: &str) -> Option<IpNet> {
     }
 }
 
-/// An address as proxies write it: bare, with a port, or in brackets with or without one.
+/// Parses an address as proxies write it: bare or in brackets, with or without a port.
 fn address(element: &str) -> Option<IpAddr> {
     let bare = element.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let address = match bare {

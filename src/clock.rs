@@ -1,13 +1,15 @@
-//! The one source of time. Everything that needs the time gets it passed in, so tests can choose it.
+//! The only source of time. Code that needs the time takes it as an argument, so that tests can
+//! choose it.
 
 use chrono::{NaiveDateTime, SubsecRound, Utc};
 
-/// Now, in UTC, cut to microseconds: PostgreSQL keeps no more, and both databases must store the same.
+/// Returns the current time in UTC, truncated to microseconds: PostgreSQL stores no more digits,
+/// and both databases must store the same.
 pub fn now() -> NaiveDateTime {
     Utc::now().naive_utc().trunc_subsecs(6)
 }
 
-/// RFC 3339 in UTC with microseconds, the form in which JSON shows a time.
+/// Formats a time as RFC 3339 in UTC with microseconds, the form that JSON responses use.
 pub fn rfc3339(time: NaiveDateTime) -> String {
     time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }

@@ -51,6 +51,8 @@ pub mod models;
 pub mod pages;
 pub mod panel;
 pub mod responder;
+/// The tables, as Diesel sees them.
+#[allow(missing_docs, reason = "Diesel's macro fills this module and documents nothing")]
 pub mod schema;
 pub mod server;
 pub mod throttle;

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
-/// glibc's own allocator keeps the memory that a storm of requests has taken: docs/decisions.md.
+/// glibc's own allocator does not return the memory that many simultaneous requests took
+/// (`docs/decisions.md`).
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

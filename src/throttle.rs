@@ -1,7 +1,7 @@
-//! Throttles against guessing and flooding: allowances that come back with time, for each address, for
-//! each address with an account, and for each user, on this node only and in bounded memory. No
-//! account is ever locked: a guesser slows down only themselves, not the owner. IPv6 counts by /64,
-//! and also by /56 and /48 with wider allowances.
+//! Throttles against guessing and flooding: allowances that come back with time, for each address,
+//! for each address with an account, and for each user, on this node only and in bounded memory. No
+//! account is ever locked: guessing slows down only the address that guesses, not the owner. IPv6
+//! addresses count by /64, and also by /56 and /48 with wider allowances.
 
 mod attempts;
 mod by_address;
@@ -31,11 +31,12 @@ pub use retry_after::RetryAfter;
 use stopwatch::Stopwatch;
 pub use turns::{Lane, NoTurn, Turn, Turns};
 
-/// The most keys that one limiter remembers; at this bound it takes a few megabytes.
+/// The most keys that one limiter stores; they take a few megabytes.
 const MAX_KEYS: usize = 50_000;
 
 const REGISTRATION: Allowance = Allowance::new(20, Duration::from_secs(60));
-/// Requests of guests. Hundreds of users behind one address may open pages, or send an ended auth token.
+/// Requests of guests. Hundreds of users behind one address may open pages or send an expired auth
+/// token.
 const GUEST: Allowance = Allowance::new(3_000, Duration::from_millis(20));
 /// Changes that cost a user nothing: conversations, auth tokens, passwords, forms of the panel.
 const CHANGES: Allowance = Allowance::new(600, Duration::from_millis(100));
@@ -43,10 +44,12 @@ const CHANGES: Allowance = Allowance::new(600, Duration::from_millis(100));
 /// The number of bytes of a response that count as one more read.
 const BYTES_OF_A_READ: usize = 8 * 1024;
 
-/// Kinds of requests that cost users nothing.
+/// Kinds of requests that cost users no tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// Returns data only.
     Read,
+    /// Changes something: a conversation, an auth token, a password, or a form of the panel.
     Change,
 }
 
@@ -60,13 +63,13 @@ pub struct Throttle {
     reads: Limiter<i64>,
     read_allowance: Allowance,
     changes: Limiter<i64>,
-    /// Accounts that have signed in from each origin.
+    /// Accounts that have signed in, each with the address that they came from.
     signed_in: Recent<AccountKey>,
 }
 
 impl Throttle {
-    /// With `enabled` false (`--throttle off`), everything is allowed. `reads_per_minute` is per
-    /// user, at least 1.
+    /// Makes the throttles of one server. If `enabled` is false (`--throttle off`), they allow
+    /// everything. `reads_per_minute` is per user, at least 1.
     pub fn new(enabled: bool, reads_per_minute: u32) -> Throttle {
         Throttle::with_clock(enabled, reads_per_minute, &Stopwatch::start())
     }
@@ -85,7 +88,7 @@ impl Throttle {
         }
     }
 
-    /// Whether anything is counted at all.
+    /// Returns whether the throttles are on.
     pub fn is_on(&self) -> bool {
         self.enabled
     }
@@ -102,8 +105,8 @@ impl Throttle {
         self.begin(from, account, false).await
     }
 
-    /// Like [`Throttle::begin_login`], for the panel, with an additional limit of 3 at once, then 1
-    /// per 60 s for an address.
+    /// Begins an attempt like [`Throttle::begin_login`], for the panel, with an additional limit of
+    /// 3 at once, then 1 per 60 s for an address.
     ///
     /// # Errors
     /// As for [`Throttle::begin_login`].
@@ -120,26 +123,42 @@ impl Throttle {
     }
 
     /// Counts an attempt to register: 20 at once, then 1 per 60 s for an address.
+    ///
+    /// # Errors
+    /// The allowance is used up.
     pub fn check_registration(&self, from: IpAddr) -> Result<(), RetryAfter> {
         if self.enabled { self.registration.take(from) } else { Ok(()) }
     }
 
-    /// Counts a request without a valid auth token or session: 3000 at once, then 50 a second for an address.
+    /// Counts a request without a valid auth token or session: 3000 at once, then 50 a second for
+    /// an address.
+    ///
+    /// # Errors
+    /// The allowance is used up.
     pub fn check_guest(&self, from: IpAddr) -> Result<(), RetryAfter> {
         if self.enabled { self.guests.take(from) } else { Ok(()) }
     }
 
-    /// Checks whether a guest's request would still be allowed, without counting it.
+    /// Checks whether another request of a guest would be allowed, without counting it.
+    ///
+    /// # Errors
+    /// The allowance is used up.
     pub fn look_guest(&self, from: IpAddr) -> Result<(), RetryAfter> {
         if self.enabled { self.guests.look(from) } else { Ok(()) }
     }
 
     /// Counts a message of a user whose limit is `limit` a minute.
+    ///
+    /// # Errors
+    /// The allowance is used up.
     pub fn check_message(&self, user_id: i64, limit: u32) -> Result<Allowed, RetryAfter> {
         self.messages.check(user_id, limit)
     }
 
-    /// Counts a request that costs a user nothing.
+    /// Counts a request that costs a user no tokens.
+    ///
+    /// # Errors
+    /// The allowance is used up.
     pub fn check_unpaid(&self, user_id: i64, kind: Kind) -> Result<(), RetryAfter> {
         let (limiter, allowance, bound) = match kind {
             Kind::Read => (&self.reads, self.read_allowance, "reads of one user in a minute"),
@@ -151,7 +170,8 @@ impl Throttle {
         limiter.take(&user_id, allowance, 1).map(|_| ()).map_err(|wait| RetryAfter::new(wait, bound))
     }
 
-    /// Counts the bytes of a response: each 8 KiB count as one more read. The user may go into debt.
+    /// Counts the bytes of a response: each 8 KiB count as one more read. The user may go into
+    /// debt.
     pub fn charge_bytes(&self, user_id: i64, bytes: usize) {
         let units = u32::try_from(bytes / BYTES_OF_A_READ).unwrap_or(u32::MAX);
         if self.enabled && units > 0 {
@@ -159,18 +179,19 @@ impl Throttle {
         }
     }
 
-    /// Notes that an account has signed in from an address.
+    /// Records that an account has signed in from an address.
     pub fn note_sign_in(&self, from: IpAddr, account: &str) {
         self.signed_in.note(account_key(Some(from), account));
     }
 
-    /// Whether an account has signed in from this address before. Each node remembers it until it
-    /// restarts, for the latest 50,000.
+    /// Returns whether an account has signed in from this address before. Each node remembers the
+    /// latest 50,000 until it restarts.
     pub fn has_signed_in(&self, from: IpAddr, account: &str) -> bool {
         self.signed_in.knows(&account_key(Some(from), account))
     }
 
-    /// Forgets everybody whose allowance is full again, and frees the memory. Call it every minute or so.
+    /// Removes the entries of users and addresses whose allowance is full again, and frees the
+    /// memory. The server calls it every minute or so.
     pub fn housekeeping(&self) {
         self.attempts.forget_idle();
         self.registration.forget_idle();

@@ -1,4 +1,4 @@
-//! What the database says about itself, for the panel's page on health.
+//! The database's description of itself, for the panel's health page.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -8,12 +8,15 @@ use super::{DbConnection, DynamicStatement};
 /// The database's kind, version and size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
+    /// The name of the database system: SQLite or PostgreSQL.
     pub kind: &'static str,
+    /// The version of the database system.
     pub version: String,
-    /// Bytes.
+    /// The size of the database, in bytes.
     pub size: i64,
 }
 
+/// Returns kind, version and size of the database of a connection.
 pub fn about(conn: &mut DbConnection) -> QueryResult<About> {
     let (kind, text) = match conn {
         DbConnection::Sqlite(_) => (

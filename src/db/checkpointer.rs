@@ -1,11 +1,12 @@
-//! The keeper of SQLite's write-ahead log: a thread that copies the log into the file, keeps it short, and
-//! watches both files while nobody writes.
+//! The keeper of SQLite's write-ahead log: a thread that copies the log into the file, keeps it
+//! short, and checks both files while nothing is written.
 //!
-//! A commit that finds the log too long copies it before it returns, so everybody in that batch
-//! waits 20 ms more. The keeper copies the log beside the writer, a little at a time, so the commit
-//! has almost nothing left to copy.
+//! A commit that finds the log too long copies it before it returns, so that all callers of that
+//! batch wait 20 ms more. The keeper copies the log in parallel to the writer, a little at a time,
+//! so that the commit has almost nothing left to copy.
 //!
-//! The keeper's connection opens first and closes last, so all connections have the same log open.
+//! The keeper's connection opens first and closes last, so that all connections have the same log
+//! open.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -20,15 +21,16 @@ use super::DbConnection;
 use super::file::{Guard, Rescue, close_last, follow};
 use super::session::Session;
 
-/// Between two checkpoints while there is writing.
+/// Interval between two checkpoints while there are writes.
 const BUSY_PAUSE: Duration = Duration::from_millis(100);
-/// Between two looks while there is none.
+/// Polling interval while idle.
 const IDLE_PAUSE: Duration = Duration::from_millis(500);
-/// The size of a log, in bytes, above which it is truncated to zero length as soon as nobody writes.
+/// The size of a log, in bytes, above which it is truncated to zero length as soon as there are no
+/// writes.
 const LONG_LOG: u64 = 16 * 1024 * 1024;
 /// How long the last checkpoint may wait for a reader.
 const LAST_WAIT: Duration = Duration::from_millis(500);
-/// What is left of the time for closing after the longest last wait.
+/// The time that is reserved for closing after the longest last wait.
 const SPARE: Duration = Duration::from_millis(500);
 
 /// The keeper's thread.
@@ -39,12 +41,12 @@ pub(super) struct Checkpointer {
 
 #[derive(Default)]
 struct Stop {
-    /// Until when to end, once it was told to.
+    /// When the thread must have ended. `None` until [`Checkpointer::end`] is called.
     told: Mutex<Option<Instant>>,
     changed: Condvar,
 }
 
-/// What `PRAGMA wal_checkpoint` answers.
+/// The result of `PRAGMA wal_checkpoint`.
 #[derive(QueryableByName)]
 struct Progress {
     /// Frames in the log.
@@ -61,7 +63,8 @@ impl Checkpointer {
         Ok(Checkpointer { stop, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Tells the thread to copy the rest of the log and to close its connection. Waits for it until `until`.
+    /// Tells the thread to copy the rest of the log and to close its connection. Waits for it until
+    /// `until`.
     pub(super) fn end(&self, until: Instant) {
         *self.stop.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
         self.stop.changed.notify_all();
@@ -77,7 +80,8 @@ impl Checkpointer {
 }
 
 impl Stop {
-    /// Waits; returns until when to stop, if so.
+    /// Waits for `pause`, or until [`Checkpointer::end`] is called. Returns when the thread must
+    /// have ended, if it was called.
     fn wait(&self, pause: Duration) -> Option<Instant> {
         let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let told = self.changed.wait_timeout_while(told, pause, |told| told.is_none());
@@ -99,7 +103,7 @@ impl Keeper {
             if let Some(until) = stop.wait(pause) {
                 break until;
             }
-            // What cannot be copied now is copied later, or by the writer: no error matters here.
+            // What cannot be copied now is copied later, or by the writer, so errors are ignored.
             let log = self.checkpoint("PASSIVE").unwrap_or(last);
             if log == last && self.guard.log_size() > LONG_LOG {
                 let _ = self.checkpoint("TRUNCATE");
@@ -112,7 +116,8 @@ impl Keeper {
         close_last(&self.guard, self.session, &self.rescue);
     }
 
-    /// Lets the last checkpoint wait: as long as there is time where the log would be lost.
+    /// Lets the last checkpoint wait for readers: as long as there is time if the log would
+    /// otherwise be lost.
     fn wait_for_readers(&mut self, until: Instant) {
         let left = until.saturating_duration_since(Instant::now()).saturating_sub(SPARE);
         let must_save = self.guard.fault().is_some() && self.rescue.is_open();
@@ -121,8 +126,8 @@ impl Keeper {
         let _ = self.session.connection().batch_execute(&format!("PRAGMA busy_timeout = {wait}"));
     }
 
-    /// Copies as much of the log as possible. Returns the number of frames in the log. Copies nothing unless
-    /// it is certain to be right.
+    /// Copies as much of the log as possible. Returns the number of frames in the log. Copies
+    /// nothing unless it is certain to be right.
     fn checkpoint(&mut self, mode: &str) -> Option<i32> {
         let Keeper { session, guard, rescue } = self;
         let conn: &mut DbConnection = session.connection();

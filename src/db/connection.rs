@@ -3,18 +3,20 @@
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-/// One connection to either database. Queries are written once and run on both; where one database truly needs
-/// a statement of its own, match on the variant.
+/// A connection to either database. Queries are written once and run on both. Where a database
+/// needs its own statement, match on the variant.
 #[derive(diesel::MultiConnection)]
 pub enum DbConnection {
+    /// A connection to a PostgreSQL server.
     Postgres(PgConnection),
+    /// A connection to an SQLite file.
     Sqlite(SqliteConnection),
 }
 
-/// What a connection is for, which decides how it is set up.
+/// The purpose of a connection, which decides how it is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// The pool: short queries that change nothing.
+    /// The read pool: short queries that change nothing.
     Read,
     /// One long read, without time limits.
     Snapshot,
@@ -24,11 +26,11 @@ pub(super) enum Purpose {
     Bulk,
     /// Migrations: no time limits.
     Migrate,
-    /// The keeper of SQLite's log, which never waits for anybody.
+    /// The keeper of SQLite's log, which never waits for another connection.
     Keep,
 }
 
-/// Whether PostgreSQL, or the way to it, went away under the connection.
+/// Returns whether the connection was lost, because PostgreSQL or the network failed.
 pub(super) fn is_disconnect(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)

@@ -14,10 +14,10 @@ use super::session::{LOCK_ATTEMPT, Session};
 use super::url::DatabaseUrl;
 use crate::error::{Error, Result};
 
-/// Makes connections. It is r2d2's manager of the read pool, too.
+/// Makes connections. It is also r2d2's manager of the read pool.
 ///
-/// `MultiConnection`'s own `establish` is not used: it tries one database after the other and hides the reason
-/// for which it failed, and it would make an SQLite file out of a mistyped scheme.
+/// `MultiConnection`'s own `establish` is not used: it tries one database after the other and hides
+/// why it failed, and it would create an SQLite file for a mistyped scheme.
 #[derive(Clone)]
 pub(super) struct Connector {
     pub(super) url: DatabaseUrl,
@@ -37,7 +37,7 @@ impl Connector {
         Connector { patience, ..self }
     }
 
-    /// Connects; the error says why it could not.
+    /// Connects. The error has the reason in full.
     pub(super) fn connect_with_reason(&self) -> Result<Session> {
         match &self.url {
             DatabaseUrl::Sqlite(path) => self.connect_sqlite(path).map_err(Error::Unavailable),
@@ -65,9 +65,10 @@ impl Connector {
         let failed = |error: &dyn std::fmt::Display| advise(path, &error);
         let mut connection =
             SqliteConnection::establish(&DatabaseUrl::sqlite_uri(path)).map_err(|error| failed(&error))?;
-        // busy_timeout comes first, since the others may meet a lock. FULL: a commit is on the disk before it is
-        // answered; NORMAL would lose the last ones with the power. recursive_triggers lets INSERT OR REPLACE
-        // fire the trigger that keeps the ledger append-only. A PRAGMA each, since one may stop a batch.
+        // busy_timeout comes first, since the other PRAGMAs may meet a lock. FULL: a commit is on
+        // the disk before callers get a response; NORMAL would lose the last commits in a power
+        // cut. recursive_triggers makes INSERT OR REPLACE fire the trigger that keeps the ledger
+        // append-only. Each PRAGMA is run separately, since one may stop a batch.
         let mut pragmas = vec![
             "busy_timeout = 5000",
             "journal_mode = WAL",
@@ -77,9 +78,10 @@ impl Connector {
         ];
         match self.purpose {
             Purpose::Read | Purpose::Snapshot => pragmas.push("query_only = ON"),
-            // Fewer, larger checkpoints: a page that many chats change is copied once instead of many times.
-            // Deleted data is overwritten, so that no free part of the file has data of an anonymised user. A
-            // log that a reader made long is truncated when it restarts.
+            // Fewer, larger checkpoints: a page that many chats change is copied once instead of
+            // many times. Deleted data is overwritten, so that free parts of the file contain no
+            // data of an anonymised user. A log that became long because of a reader is truncated
+            // when it restarts.
             Purpose::Write | Purpose::Bulk => pragmas.extend([
                 LOCK_ATTEMPT,
                 "cache_size = -8000",
@@ -121,7 +123,8 @@ impl r2d2::ManageConnection for Connector {
         self.connect_with_reason()
     }
 
-    /// Called at each checkout, so it is no query: a dead PostgreSQL connection is found by the read itself.
+    /// Called at each checkout, so it runs no query: the read itself detects a dead PostgreSQL
+    /// connection.
     fn is_valid(&self, _: &mut Session) -> Result<()> {
         self.check_lately()
     }
@@ -131,7 +134,7 @@ impl r2d2::ManageConnection for Connector {
     }
 }
 
-/// r2d2 tells its troubles to the log; a database that is away would fill it with errors.
+/// Drops r2d2's log messages: while a database is unavailable, they would fill the log.
 #[derive(Debug)]
 pub(super) struct LogQuietly;
 

@@ -1,4 +1,4 @@
-//! A pooled connection for some reads.
+//! A pooled connection for a few reads.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,11 +9,11 @@ use crate::error::{Error, Result};
 
 pub(super) type Pool = r2d2::Pool<Connector>;
 
-/// A connection for some reads, replaced if it turns out to be dead.
+/// A connection for a few reads, replaced if it turns out to be dead.
 pub(super) struct Lease<'a> {
     pool: &'a Pool,
     session: Option<r2d2::PooledConnection<Connector>>,
-    /// Why there is no connection. The reads that follow then do not wait for one again.
+    /// Why there is no connection. The next reads then do not wait for one again.
     none: Option<String>,
 }
 
@@ -22,13 +22,14 @@ impl<'a> Lease<'a> {
         Lease { pool, session: None, none: None }
     }
 
-    /// Takes a connection if one is free now.
+    /// Takes a connection if one is free now. Otherwise returns `None`.
     pub(super) fn at_once(pool: &'a Pool) -> Option<Lease<'a>> {
         Some(Lease { pool, session: Some(pool.try_get()?), none: None })
     }
 
-    /// Runs a read. If the connection turns out to be dead (PostgreSQL was restarted), it is dropped and the
-    /// read runs again. All idle connections may be dead, so they are tried one after the other.
+    /// Runs a read. If the connection turns out to be dead (PostgreSQL was restarted), it is
+    /// dropped and the read runs again. All idle connections may be dead, so they are tried one
+    /// after the other.
     pub(super) fn read<T>(&mut self, job: &impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
         for _ in 0..self.pool.max_size() {
             match self.attempt(job) {

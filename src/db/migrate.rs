@@ -1,8 +1,9 @@
-//! Migrations, embedded in the binary, run at start.
+//! Migrations, embedded in the binary and run at start.
 //!
-//! All that are missing run in one transaction under a lock (diesel takes none), so that several nodes may start
-//! at once and a start that is killed leaves nothing half done. The table `compatibility` says which is the
-//! oldest binary that can work with the database: a migration that breaks older ones raises it.
+//! All missing ones run in one transaction under a lock (Diesel takes none), so that several nodes
+//! may start at once, and a start that is killed leaves nothing half done. The table
+//! `compatibility` has the oldest version that can work with the database: a migration that breaks
+//! older versions raises it.
 
 use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
 use diesel::migration::{Migration, MigrationSource};
@@ -17,21 +18,30 @@ use crate::schema::compatibility;
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
-/// Any number that no other program uses for its advisory locks: "tollgate" in ASCII.
+/// The key of the advisory lock, a number that no other program uses: "tollgate" in ASCII.
 const POSTGRES_LOCK: i64 = 0x746f_6c6c_6761_7465;
 
 type Transactions = <DbConnection as Connection>::TransactionManager;
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Why migrating failed, or the migrations could not be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
+    /// The database cannot be reached.
     #[error("{}", match .0 { Error::Unavailable(why) => why.clone(), error => error.to_string() })]
     Connect(Error),
+    /// Only newer versions can work with the database.
     #[error(
         "this database needs tollgate {needed} or newer, and this is {here}: \
          start the newer binary, or restore the backup from before the upgrade"
     )]
-    TooOld { needed: String, here: &'static str },
+    TooOld {
+        /// The oldest version that can work with the database.
+        needed: String,
+        /// This version.
+        here: &'static str,
+    },
+    /// A migration failed. Nothing was changed.
     #[error("migrating the database failed, and nothing was changed: {0}")]
     Failed(AnyError),
 }
@@ -39,27 +49,31 @@ pub enum MigrationError {
 /// A migration and whether the database has it.
 #[derive(Debug)]
 pub struct MigrationState {
+    /// The migration's version and title.
     pub name: String,
+    /// Whether the database has it.
     pub applied: bool,
 }
 
 impl Db {
-    /// Applies the migrations that are missing, which may take long. Blocks. Safe when several nodes do it at
-    /// once.
+    /// Applies the missing migrations, which may take long. Blocks the thread. Several nodes may do
+    /// it at once. Returns the names of the applied ones.
     pub fn migrate(&self) -> Result<Vec<String>, MigrationError> {
-        // Nearly every start finds nothing to do, and should not wait for a lock that a busy server holds.
+        // Nearly every start finds nothing to do, and should not wait for a lock that a busy server
+        // holds.
         if self.migration_state()?.iter().all(|migration| migration.applied) {
             return Ok(Vec::new());
         }
         up(&mut *self.migrator()?)
     }
 
-    /// Takes the newest migration back. Blocks. Returns its name, or `None` if there is none left.
+    /// Reverts the newest migration. Blocks the thread. Returns its name, or `None` if there is
+    /// none left.
     pub fn migrate_down(&self) -> Result<Option<String>, MigrationError> {
         down(&mut *self.migrator()?)
     }
 
-    /// Returns which migrations are applied. Blocks.
+    /// Returns which migrations are applied. Blocks the thread.
     pub fn migration_state(&self) -> Result<Vec<MigrationState>, MigrationError> {
         let db = self.clone();
         let state = move || state(&mut *db.migrator()?);
@@ -74,7 +88,7 @@ impl Db {
     }
 }
 
-/// Applies the migrations that are missing. Returns their names.
+/// Applies the missing migrations. Returns their names.
 fn up(conn: &mut DbConnection) -> Result<Vec<String>, MigrationError> {
     locked(conn, |conn| {
         check_compatibility(conn)?;
@@ -86,7 +100,7 @@ fn up(conn: &mut DbConnection) -> Result<Vec<String>, MigrationError> {
     })
 }
 
-/// Takes the newest one back.
+/// Reverts the newest migration.
 fn down(conn: &mut DbConnection) -> Result<Option<String>, MigrationError> {
     locked(conn, |conn| {
         check_compatibility(conn)?;
@@ -129,7 +143,7 @@ fn locked<T>(
             Ok(value)
         }
         Err(error) => {
-            // The connection is dropped by the caller; a ROLLBACK that fails changes nothing.
+            // The caller drops the connection, so a failed ROLLBACK has no effect.
             let _ = Transactions::rollback_transaction(conn);
             Err(error)
         }
@@ -158,7 +172,8 @@ fn revert_last<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
     Ok(Some(migration.name().to_string()))
 }
 
-/// `recorded`: there is a record of what is applied. Diesel would make an empty one just for being asked.
+/// Returns the state of each migration. `recorded`: the table with the applied ones exists. Diesel
+/// would create it only to read it.
 fn states<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
     conn: &mut C,
     source: EmbeddedMigrations,
@@ -174,8 +189,8 @@ fn states<C: MigrationHarness<DB>, DB: diesel::backend::Backend>(
     Ok(states.collect())
 }
 
-/// Refuses to work with a database that only newer binaries understand. A database that is empty has no such
-/// table yet.
+/// Rejects a database that only newer versions can work with. An empty database has no such table
+/// yet.
 fn check_compatibility(conn: &mut DbConnection) -> Result<(), MigrationError> {
     if !has_table(conn, "compatibility")? {
         return Ok(());
@@ -211,7 +226,8 @@ struct Count {
     n: i64,
 }
 
-/// The numbers of `major.minor.patch`, to be compared. A text that is none counts as newer than all.
+/// Returns the numbers of `major.minor.patch`, for comparison. A version that cannot be parsed
+/// sorts after all others.
 fn release(version: &str) -> [u64; 3] {
     let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(u64::MAX));
     [(); 3].map(|()| numbers.next().unwrap_or(0))

@@ -1,7 +1,8 @@
-//! The door to the database: [`Db::read`] for queries, [`Db::write`] for everything that changes something.
+//! Access to the database: [`Db::read`] for queries, [`Db::write`] for all changes.
 //!
-//! Reads take a pooled connection. Writes go through a queue to a writer, which commits many of them at once
-//! (see [`writer`]). No other code of the server writes, so it never meets "database is locked" from within.
+//! Reads take a pooled connection. Writes go through a queue to a writer, which commits many of
+//! them at once (see [`writer`]). No other code of the server writes, so it never gets "database is
+//! locked" because of itself.
 
 mod about;
 mod checkpointer;
@@ -46,17 +47,21 @@ use reader::Readers;
 use watchdog::Watchdog;
 use writer::{Lane, Writers};
 
-/// Rows that one job of the second lane may touch, so that a chat never waits long behind it.
+/// The most rows that one job of the second lane may change, so that a chat never waits long for
+/// it.
 pub const BULK_ROWS: i64 = 200;
 
 /// How long dropping a handle waits for its threads.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
-/// How to reach the database; see the settings of the same names.
+/// How to connect to the database. The settings have the same names.
 #[derive(Clone, Debug)]
 pub struct DbOptions {
+    /// The database (`--database-url`).
     pub url: DatabaseUrl,
+    /// The number of connections that read (`--read-connections`).
     pub read_connections: u32,
+    /// The number of PostgreSQL connections that write for requests (`--pg-writers`).
     pub pg_writers: usize,
     /// How long a writer on PostgreSQL may make no progress: [`HANGS_AFTER`], except in some tests.
     pub hangs_after: Duration,
@@ -74,9 +79,9 @@ struct Inner {
     pool: RwLock<Option<Pool>>,
     readers: Arc<Readers>,
     writers: Arc<Writers>,
-    /// Only with SQLite.
+    /// The file, for SQLite.
     file: Option<SqliteFile>,
-    /// Only with PostgreSQL.
+    /// The watchdog, for PostgreSQL.
     _watchdog: Option<Watchdog>,
 }
 
@@ -86,7 +91,8 @@ struct SqliteFile {
 }
 
 impl Db {
-    /// Returns the SQLite file's fault, if any: nothing is then read or written until a restart.
+    /// Returns the SQLite file's fault, if any. With a fault, nothing is read or written until a
+    /// restart.
     pub fn fault(&self) -> Option<String> {
         self.inner.check_file().err().map(|error| match error {
             Error::Unavailable(why) => why,
@@ -94,16 +100,19 @@ impl Db {
         })
     }
 
+    /// Returns the database's URL.
     pub fn url(&self) -> &DatabaseUrl {
         &self.inner.url
     }
 
-    /// Runs `job` on a pooled connection, on a thread of its own kind (see [`reader`]). It must only read.
+    /// Runs `job` on a pooled connection, on a thread for reads (see [`reader`]). It must only
+    /// read.
     ///
-    /// A connection that turns out to be dead (PostgreSQL was restarted) is thrown away and the job run once more.
+    /// A connection that turns out to be dead (PostgreSQL was restarted) is dropped, and the job is
+    /// run once more.
     ///
     /// # Errors
-    /// Those of the job; [`Error::Unavailable`] when no connection is free in time.
+    /// The job's error, or [`Error::Unavailable`] if no connection is free in time.
     pub async fn read<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
@@ -113,11 +122,12 @@ impl Db {
         self.inner.readers.read(job).await
     }
 
-    /// Like [`Db::read`], for a look-up of a few rows that a request cannot go on without. On SQLite, whose readers wait
-    /// for no writer, it runs right here if a connection is free: handing it over takes several times as long.
+    /// Reads like [`Db::read`], for a look-up of a few rows that a request cannot continue without.
+    /// On SQLite, whose readers do not wait for writers, it runs on this thread if a connection is
+    /// free: handing it over takes several times as long.
     ///
     /// # Errors
-    /// As [`Db::read`].
+    /// As for [`Db::read`].
     pub async fn read_few<T, F>(&self, job: F) -> Result<T>
     where
         T: Send + 'static,
@@ -144,10 +154,11 @@ impl Db {
         }
     }
 
-    /// Like [`Db::read`], for lists, searches and other long reads. They leave one thread for look-ups.
+    /// Reads like [`Db::read`], for lists, searches and other long reads. They leave one thread for
+    /// look-ups.
     ///
     /// # Errors
-    /// As [`Db::read`]; [`Error::TooManyRequests`] and [`Error::Busy`] if too many wait.
+    /// As for [`Db::read`], and [`Error::TooManyRequests`] or [`Error::Busy`] if too many wait.
     pub async fn read_in_turn<T, F>(&self, user_id: i64, job: F) -> Result<T>
     where
         T: Send + 'static,
@@ -157,7 +168,10 @@ impl Db {
         self.inner.readers.read_in_turn(user_id, job).await
     }
 
-    /// Like [`Db::read`], for callers that may block: the command line.
+    /// Reads like [`Db::read`], but blocks the thread. For the command line.
+    ///
+    /// # Errors
+    /// As for [`Db::read`].
     pub fn read_blocking<T>(&self, job: impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
         self.inner.check_file()?;
         let pool =
@@ -167,14 +181,16 @@ impl Db {
 
     /// Queues `job` for a writer and waits until it is committed.
     ///
-    /// The job runs inside a transaction, together with others; `scope` names the users whose rows it changes.
-    /// `Ok` means: commit what I wrote. `Err` means: undo what I wrote; so a refusal that wrote nothing is best
-    /// returned inside `Ok`, as it then costs the others of its batch nothing. The job may run again, even after
-    /// a COMMIT whose outcome is unknown: it must have no effect but on the database, and must find what it has
-    /// already done by its operation id or another value that is unique to it.
+    /// The job runs inside a transaction, together with others. `scope` names the users whose rows
+    /// it changes. `Ok` means: commit what I wrote. `Err` means: undo what I wrote. A rejection
+    /// that wrote nothing is therefore best returned inside `Ok`, as it then costs the other jobs
+    /// of its batch nothing. The job may run again, even after a COMMIT whose outcome is unknown:
+    /// it must have no effect except on the database, and must find what it has already done by its
+    /// operation id or another value that is unique to it.
     ///
     /// # Errors
-    /// Those of the job; [`Error::Unavailable`] when it is not confirmed that the job was committed.
+    /// The job's error, or [`Error::Unavailable`] if it is not confirmed that the job was
+    /// committed.
     pub async fn write<T, F>(&self, scope: Scope, job: F) -> Result<T>
     where
         T: Send + 'static,
@@ -183,8 +199,11 @@ impl Db {
         self.inner.writers.job(Lane::Main, scope, job).await
     }
 
-    /// Like [`Db::write`], but in the second lane, where bulk work waits so that chats do not. A job there
-    /// touches at most [`BULK_ROWS`] rows.
+    /// Writes like [`Db::write`], but in the second lane, where bulk work waits so that chats do
+    /// not. A job there changes at most [`BULK_ROWS`] rows.
+    ///
+    /// # Errors
+    /// As for [`Db::write`].
     pub async fn write_bulk<T, F>(&self, scope: Scope, job: F) -> Result<T>
     where
         T: Send + 'static,
@@ -193,14 +212,17 @@ impl Db {
         self.inner.writers.job(Lane::Bulk, scope, job).await
     }
 
-    /// How many writes that somebody waits for were begun so far: whoever works in the background sees by it how busy
-    /// the writers are.
+    /// Returns how many writes of requests have begun since the start. Background work uses it to
+    /// see how busy the writers are.
     pub fn writes_so_far(&self) -> u64 {
         self.inner.writers.main_jobs()
     }
 
-    /// Runs `part` in the second lane until it finds less than the rows that it may touch, which it is given. It
-    /// answers how many it touched; this, how many there were in all.
+    /// Runs `part` in the second lane until it changes fewer rows than it may. `part` gets the most
+    /// rows that it may change, and returns how many it changed. Returns the sum.
+    ///
+    /// # Errors
+    /// As for [`Db::write`]. Earlier parts remain committed.
     pub async fn write_in_parts<F>(&self, part: F) -> Result<usize>
     where
         F: Fn(&mut DbConnection, i64) -> Result<usize> + Send + Sync + Copy + 'static,
@@ -216,11 +238,14 @@ impl Db {
     }
 
     /// Queues a command that can run together with others of its kind; see [`SetCommand`].
+    ///
+    /// # Errors
+    /// As for [`Db::write`].
     pub async fn write_set<C: SetCommand>(&self, command: C) -> Result<C::Answer> {
         self.inner.writers.set(command).await
     }
 
-    /// Lets SQLite bring its statistics up to date; PostgreSQL does so by itself.
+    /// Updates SQLite's statistics. PostgreSQL does so by itself.
     pub async fn optimize(&self) -> Result<()> {
         let job = |conn: &mut DbConnection| match conn {
             DbConnection::Sqlite(conn) => Ok(conn.batch_execute("PRAGMA optimize")?),
@@ -229,16 +254,20 @@ impl Db {
         self.write_bulk(Scope::none(), job).await
     }
 
-    /// Opens a connection of its own, outside the pool, that only reads: for `verify`, which holds one snapshot
-    /// for long. Blocks.
+    /// Opens a separate connection, outside the pool, that only reads: for `verify`, which holds
+    /// one snapshot for long. Blocks the thread.
+    ///
+    /// # Errors
+    /// Fails if the database cannot be reached.
     pub fn reader(&self) -> Result<OwnConnection> {
         self.own_connection(Purpose::Snapshot)
     }
 
-    /// Copies the current state of an SQLite database, while others read and write it. Blocks.
+    /// Copies the current state of an SQLite database while others read and write it. Blocks the
+    /// thread.
     ///
     /// # Errors
-    /// What failed; [`Error::Unavailable`] has the full reason.
+    /// [`Error::Unavailable`], with the reason.
     pub fn copy_into(&self, copy: &mut PartialCopy, pace: &mut Pace<'_>) -> Result<()> {
         let Some(file) = &self.inner.file else { return Ok(()) };
         copy.fill_from_live(file.guard.real(), pace).map_err(unavailable)?;
@@ -259,7 +288,7 @@ impl Inner {
     fn close(&self, until: Instant) {
         self.writers.close();
         self.readers.close();
-        // The readers' threads hold clones: the connections close with the last one.
+        // The readers' threads hold clones: the connections close when the last one is dropped.
         drop(self.pool.write().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(file) = &self.file {
             file.guard.connections().close(1, until);

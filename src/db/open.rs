@@ -42,22 +42,22 @@ impl std::ops::DerefMut for OwnConnection {
 }
 
 impl Db {
-    /// Opens the database, and creates an SQLite file if it is missing. Blocks.
+    /// Opens the database, and creates an SQLite file if it is missing. Blocks the thread.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], with the database's own message if it cannot be reached, or with the reason
-    /// why an SQLite file must not be opened.
+    /// [`Error::Unavailable`], with the database's own message if it cannot be reached, or with the
+    /// reason why an SQLite file must not be opened.
     pub fn open(options: &DbOptions) -> Result<Db> {
         ServeLock::check_beside(&options.url).map_err(unavailable)?;
         Db::open_under(options, None)
     }
 
-    /// Like [`Db::open`], for a command that changes data. If no server runs, the SQLite file first
-    /// gets a new generation (see [`mod@file`]), so that the log of an earlier copy does not match what
-    /// the command writes.
+    /// Opens the database like [`Db::open`], for a command that changes data. If no server runs,
+    /// the SQLite file first gets a new generation (see [`mod@file`]), so that the log of an earlier
+    /// copy does not match what the command writes.
     ///
     /// # Errors
-    /// As [`Db::open`].
+    /// As for [`Db::open`].
     pub fn open_to_change(options: &DbOptions) -> Result<Db> {
         if let Some(lock) = ServeLock::take_if_free(&options.url).map_err(unavailable)? {
             lock.renew_generation().map_err(unavailable)?;
@@ -65,10 +65,11 @@ impl Db {
         Db::open(options)
     }
 
-    /// Like [`Db::open`], for a server, which holds the lock until the database is closed.
+    /// Opens the database like [`Db::open`], for a server, which holds the lock until the database
+    /// is closed.
     ///
     /// # Errors
-    /// As [`Db::open`].
+    /// As for [`Db::open`].
     pub fn open_to_serve(options: &DbOptions, lock: &ServeLock) -> Result<Db> {
         lock.renew_generation().map_err(unavailable)?;
         Db::open_under(options, Some(lock))
@@ -77,8 +78,8 @@ impl Db {
     fn open_under(options: &DbOptions, lock: Option<&ServeLock>) -> Result<Db> {
         let guard = options.url.sqlite_path().map(|path| open_file(path, lock)).transpose()?.map(Arc::new);
         let connector = |purpose| Connector::new(options.url.clone(), purpose, guard.clone());
-        // Open the first connection here, so that a wrong address or password is reported at once and in
-        // full. On SQLite it belongs to the keeper of the log and is the last to be closed.
+        // Open the first connection here, so that a wrong address or password is reported at once
+        // and in full. On SQLite it belongs to the keeper of the log and is closed last.
         let file = match &guard {
             Some(guard) => {
                 let session = connector(Purpose::Keep).connect_with_reason()?;
@@ -118,11 +119,11 @@ impl Db {
     }
 
     /// Ends all threads once they have finished the queued work, closes all connections, and leaves
-    /// an SQLite database as a single file. Blocks until `until` at most. Afterwards nothing can be
-    /// read or written through any handle.
+    /// an SQLite database as a single file. Blocks the thread until `until` at most. Afterwards all
+    /// reads and writes through any handle fail.
     ///
     /// # Errors
-    /// Says why the SQLite file alone is not the whole database.
+    /// Fails with the reason why the SQLite file alone is not the whole database.
     pub fn close(&self, until: Instant) -> Result<(), String> {
         self.inner.close(until);
         self.inner.file.as_ref().map_or(Ok(()), |file| file.guard.check_closed())
@@ -152,7 +153,8 @@ fn open_file(path: &Path, lock: Option<&ServeLock>) -> Result<Guard> {
         .ok_or_else(|| Error::Unavailable(format!("there is no file {}", path.display())))
 }
 
-/// The threads on which the pool connects: one for each connection, as each may hang, and one for the pool's own upkeep.
+/// Makes the threads on which the pool connects: one for each connection, as each may hang, and one
+/// for the pool's own maintenance.
 fn connecting_threads(connections: u32) -> Arc<ScheduledThreadPool> {
     let threads = usize::try_from(connections).unwrap_or(1).saturating_add(1);
     Arc::new(ScheduledThreadPool::builder().num_threads(threads).thread_name_pattern("read-pool-{}").build())
@@ -162,9 +164,11 @@ fn no_thread(error: std::io::Error) -> Error {
     Error::Unavailable(format!("cannot start a thread for the database: {error}"))
 }
 
+/// Checks that no pooler shares the connections of PostgreSQL between clients.
+///
 /// # Errors
-/// [`Error::Unavailable`], with advice, if PostgreSQL cannot be reached, or if a pooler shares its connections
-/// between clients.
+/// [`Error::Unavailable`], with advice, if PostgreSQL cannot be reached, or if there is such a
+/// pooler.
 fn refuse_pooler(connector: &Connector) -> Result<()> {
     let (first, _) = connector.connect_with_reason()?.into_parts();
     let (second, _) = connector.connect_with_reason()?.into_parts();

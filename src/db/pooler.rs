@@ -1,6 +1,6 @@
 //! Detects poolers that give a connection to another client between two transactions (PgBouncer in
-//! transaction or statement mode). A session would lose its settings and prepared statements at random, so
-//! the start fails behind such a pooler.
+//! transaction or statement mode). A session would lose its settings and prepared statements at
+//! random, so the start fails with such a pooler.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -14,11 +14,12 @@ const ROUNDS: usize = 8;
 pub(super) const REFUSAL: &str = "there is a pooler in between that does not keep a connection to itself (PgBouncer in \
      transaction or statement mode): set pool_mode = session for this database, or connect to PostgreSQL directly";
 
-/// Whether two connections share a server process, or one of them changes its own. PostgreSQL
-/// itself never does either.
+/// Returns whether two connections share a server process, or one of them changes its own.
+/// PostgreSQL itself never does either.
 ///
-/// `first` is idle while `second` has a transaction open. A pooler that shares connections then gives
-/// `second` the process that `first` had a moment ago, or gives `first` another one afterwards.
+/// `first` is idle while `second` has a transaction open. A pooler that shares connections then
+/// gives `second` the process that `first` had a moment ago, or gives `first` another one
+/// afterwards.
 ///
 /// # Errors
 /// The database's message, unless it says that transactions cannot be used (statement mode).
@@ -44,7 +45,8 @@ pub(super) fn shares_connections(
     Ok(false)
 }
 
-/// Returns the server process of a short transaction. `None` if transactions are not available.
+/// Returns the server process of a short transaction. Returns `None` if transactions are not
+/// available.
 fn process_of(connection: &mut PgConnection) -> Result<Option<i32>, String> {
     if begin(connection)?.is_none() {
         return Ok(None);

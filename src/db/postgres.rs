@@ -1,7 +1,8 @@
-//! PostgreSQL: sets up connections, and ends those that hang.
+//! Sets up PostgreSQL connections, and ends those that hang.
 //!
-//! Each connection has limits on both sides. A peer that vanishes silently is noticed after seconds, not
-//! hours. The server ends a transaction whose node has vanished, so that its locks delay nobody for long.
+//! Each connection has limits on both sides. A peer that vanishes silently is detected after
+//! seconds, not hours. The server ends a transaction whose node has vanished, so that its locks
+//! delay others only briefly.
 
 use std::sync::mpsc;
 use std::thread;
@@ -15,18 +16,20 @@ use diesel::sql_types::{Bool, Integer, Text, Timestamp};
 use super::DbConnection;
 use super::connection::Purpose;
 
-/// How long a writer may make no progress within a batch before its connection counts as hanging. The server
-/// ends a transaction that has been idle for this time.
+/// How long a writer may make no progress within a batch before its connection counts as hanging.
+/// The server ends a transaction that has been idle for this time.
 pub const HANGS_AFTER: Duration = Duration::from_millis(1500);
 
-/// How long the first steps with a database may take: connecting, perhaps to several hosts, and short queries.
+/// How long the first steps with a database may take: connecting, perhaps to several hosts, and
+/// short queries.
 const FIRST_STEPS: Duration = Duration::from_secs(25);
 
-/// Runs the first steps with a database, so that a start ends even if PostgreSQL, or a proxy in front of it,
-/// takes the connection and never responds. (The time limits of libpq end with the handshake.)
+/// Runs the first steps with a database, so that a start ends even if PostgreSQL, or a proxy in
+/// front of it, accepts the connection and never responds. (The time limits of libpq end with the
+/// handshake.)
 ///
 /// # Errors
-/// Advice, if it took too long. The thread is then left to itself.
+/// Fails with advice if it took too long. The thread is then left running.
 pub(super) fn in_time<T: Send + 'static>(steps: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
     let (tell, told) = mpsc::channel();
     let thread = thread::Builder::new().name("first-steps".to_owned()).spawn(move || tell.send(steps()));
@@ -45,12 +48,15 @@ pub(super) fn in_time<T: Send + 'static>(steps: impl FnOnce() -> T + Send + 'sta
 pub(super) struct Backend {
     #[diesel(sql_type = Integer)]
     pub(super) pid: i32,
-    /// Tells it from a later process with the same number.
+    /// When the process started, which distinguishes it from a later process with the same number.
     #[diesel(sql_type = Text)]
     pub(super) started: String,
 }
 
-/// Connects and sets up the session. The error says why it failed.
+/// Connects and sets up the session.
+///
+/// # Errors
+/// Fails with the reason, and advice if there is any.
 pub(super) fn connect(url: &str, purpose: Purpose, patience: Duration) -> Result<PgConnection, String> {
     let mut connection =
         PgConnection::establish(&with_defaults(url, purpose)).map_err(|error| explain(error.to_string()))?;
@@ -61,9 +67,9 @@ pub(super) fn connect(url: &str, purpose: Purpose, patience: Duration) -> Result
 /// Returns all settings of a session as one message.
 fn settings(purpose: Purpose, patience: Duration) -> String {
     // A cluster may be configured to answer a COMMIT before it is on the disk, which is not safe
-    // enough for money. Stronger settings (remote_apply) stay. Messages are in English if the role
-    // may choose, as some errors are recognised by their text. The keepalives are the server's own:
-    // they detect a client that has vanished.
+    // enough for money. Stronger settings (remote_apply) remain. Messages are in English if the
+    // role may choose, as some errors are recognised by their text. The keepalives are the server's
+    // own: they detect a client that has vanished.
     let common = "SET TIME ZONE 'UTC'; SET client_min_messages = warning;
         SET default_transaction_isolation = 'read committed';
         SELECT set_config('synchronous_commit', 'on', false)
@@ -75,14 +81,15 @@ fn settings(purpose: Purpose, patience: Duration) -> String {
         SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;";
     let (idle, lock) = (patience.as_millis(), patience.as_millis() / 5);
     let own = match purpose {
-        // Reads use indexes: compiling a query, or starting a process to help with it, would take longer.
+        // Reads use indexes: compiling a query, or starting a process to help with it, would take
+        // longer.
         Purpose::Read => {
             "SET default_transaction_read_only = on; SET statement_timeout = '5s';
              SET jit = off; SET max_parallel_workers_per_gather = 0"
                 .to_owned()
         }
-        // Plan a batch of charges once: planning each one anew would take longer than running it.
-        // Nobody waits long for a lock, as a batch holds the locks of many users. A writer never
+        // Plan a batch of charges once: planning it each time would take longer than running it. A
+        // writer waits only briefly for a lock, as a batch holds the locks of many users. It never
         // pauses within a transaction.
         Purpose::Write => format!(
             "SET plan_cache_mode = force_generic_plan; SET jit = off;
@@ -134,14 +141,15 @@ fn explain(reason: String) -> String {
     reason
 }
 
-/// Returns the server's side of this connection. `None` if it cannot be determined.
+/// Returns the server's side of this connection, or `None` if it cannot be determined.
 pub(super) fn backend(connection: &mut PgConnection) -> Option<Backend> {
     let own = "SELECT pid, CAST(backend_start AS TEXT) AS started FROM pg_stat_activity WHERE pid = pg_backend_pid()";
     diesel::sql_query(own).get_result(connection).ok()
 }
 
-/// Ends a connection from outside, and with it its transaction and its locks. Does not end one that waits for
-/// a synchronous standby: that would make a commit visible that the standby does not have.
+/// Ends a connection from outside, and with it its transaction and its locks. Does not end one that
+/// waits for a synchronous standby: that would make a commit visible that the standby does not
+/// have.
 pub(super) fn terminate(connection: &mut DbConnection, backend: &Backend) -> QueryResult<()> {
     let DbConnection::Postgres(connection) = connection else { return Ok(()) };
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -162,11 +170,11 @@ pub enum Exclusive {
     Bulk(i64),
 }
 
-/// The first number of our advisory locks: "toll" in ASCII.
+/// The first key of our advisory locks: "toll" in ASCII.
 const OURS: i32 = 0x746f_6c6c;
 
-/// Keeps other nodes from the same work until the transaction ends. Returns `false` if another node is doing
-/// it. (SQLite has one node.)
+/// Prevents other nodes from doing the same work until the transaction ends. Returns `false` if
+/// another node is doing it. (SQLite has one node.)
 pub fn exclusive(connection: &mut DbConnection, work: Exclusive) -> QueryResult<bool> {
     #[derive(QueryableByName)]
     struct Taken {
@@ -183,7 +191,8 @@ pub fn exclusive(connection: &mut DbConnection, work: Exclusive) -> QueryResult<
     Ok(taken.taken)
 }
 
-/// Returns the time of the database's clock, in UTC. `None` on SQLite, which uses this machine's clock.
+/// Returns the time of the database's clock, in UTC. Returns `None` on SQLite, which uses this
+/// machine's clock.
 pub fn clock_of(connection: &mut DbConnection) -> QueryResult<Option<NaiveDateTime>> {
     #[derive(QueryableByName)]
     struct Clock {

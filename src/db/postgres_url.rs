@@ -1,14 +1,14 @@
-//! Checks the URL of a PostgreSQL database before libpq sees it. libpq's errors about a URL quote pieces of
-//! it. If a password is not encoded, a piece of it looks like a host, a port or a database.
+//! Checks the URL of a PostgreSQL database before libpq parses it. libpq's errors quote parts of
+//! the URL. If a password is not encoded, a part of it looks like a host, a port or a database.
 
 /// The parts that libpq reads from a URL, by libpq's own rules.
 struct Parts<'a> {
     /// The name and, if present, the password.
     user: Option<(&'a str, Option<&'a str>)>,
     hosts: &'a str,
-    /// Starts with its slash.
+    /// The name of the database, with the slash before it.
     database: &'a str,
-    /// Without its question mark.
+    /// The query, without the question mark before it.
     query: &'a str,
 }
 
@@ -31,7 +31,10 @@ fn parts(text: &str) -> Parts<'_> {
 const ENCODE: &str = "write special characters of user, password and database as % and two hexadecimal digits \
                       (@ is %40, : is %3A, / is %2F, ? is %3F)";
 
-/// Returns what is wrong, without any part of the URL.
+/// Checks a URL.
+///
+/// # Errors
+/// Fails with what is wrong, without any part of the URL.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
     if text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '#') || !is_encoded(text) {
         return Err(ENCODE);
@@ -57,7 +60,7 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-/// Whether two hexadecimal digits follow each %, and no character is U+0000.
+/// Returns whether two hexadecimal digits follow each %, and no character is U+0000.
 fn is_encoded(text: &str) -> bool {
     text.split('%').skip(1).all(|after| {
         let digits = after.as_bytes().get(..2);
@@ -65,7 +68,7 @@ fn is_encoded(text: &str) -> bool {
     })
 }
 
-/// A name or an address, and a port if there is one.
+/// Returns whether the text is a host name or an address, with or without a port.
 fn is_host(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {

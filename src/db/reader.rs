@@ -1,13 +1,15 @@
-//! Reading: a few threads take queued reads and run them on pooled connections.
+//! Runs reads: a few threads take queued reads and run them on pooled connections.
 //!
-//! A query may block, so a request hands it to such a thread. The hand-over costs more than a look-up by an
-//! index, so under load a thread takes several reads at once, with one connection for all of them.
+//! A query may block, so a request hands it to such a thread. The hand-over takes longer than a
+//! look-up by an index, so under load a thread takes several reads at once, with one connection for
+//! all of them.
 //!
 //! Lists and searches take far longer than look-ups. Users take turns at them, and one thread is
 //! left for look-ups.
 //!
-//! A thread whose read takes long may hang with its connection. Another thread then takes its seat, and the
-//! reads that waited behind it go back into the queue. The answer is still sent if it comes in time.
+//! A thread whose read takes long may hang with its connection. Another thread then takes its seat,
+//! and the reads that waited behind it go back into the queue. The result is still sent if it comes
+//! in time.
 
 mod queue;
 
@@ -25,17 +27,17 @@ use crate::error::{Error, Result};
 use crate::throttle::{Bounds, FairPermit, FairSemaphore, Full, RetryAfter};
 use queue::{After, Queue};
 
-/// How long anybody waits for a read, whatever has become of the database.
+/// The longest time that a caller waits for a read, whatever the state of the database.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// On PostgreSQL, another thread takes over from one whose read takes longer than this.
 const RELIEVED_AFTER: Duration = Duration::from_millis(1500);
-/// The number of threads of one node that may hang at once. Each keeps a connection of the pool.
+/// The most threads of one node that may hang at once. Each keeps a connection of the pool.
 pub(super) const MOST_ABANDONED: u32 = 8;
 
-/// The number of long reads that may wait: of all users, and of one.
+/// The most long reads that may wait: of all users, and of one.
 const MOST_LONG: usize = 4096;
 const MOST_LONG_OF_ONE: usize = 64;
-/// When to retry after too many reads wait.
+/// `Retry-After` if too many reads wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The threads that read. Dropping it ends them when their queue is empty.
@@ -59,7 +61,7 @@ struct InHand {
     reads: VecDeque<Box<dyn Read>>,
     /// When the current read began.
     since: Option<Instant>,
-    /// Of the present read, if that is a long one.
+    /// The permit of the current read, if it is a long one.
     turn: Option<FairPermit<i64>>,
     is_abandoned: bool,
 }
@@ -75,13 +77,14 @@ trait Read: Send {
 struct Job<T, F> {
     job: F,
     reply: oneshot::Sender<Result<T>>,
-    /// Of a long read. It goes with the work, not with the caller, who may leave, and back when the thread hangs.
+    /// The permit of a long read. It belongs to the work and not to the caller, who may leave. It
+    /// is returned when the thread hangs.
     turn: Option<FairPermit<i64>>,
 }
 
 impl<T: Send, F: Fn(&mut DbConnection) -> Result<T> + Send> Read for Job<T, F> {
     fn run(self: Box<Self>, lease: &mut Lease<'_>) {
-        // Whoever has gone away needs no answer, and reading changes nothing.
+        // A caller who has left needs no result, and a read changes nothing.
         if !self.reply.is_closed() {
             let _ = self.reply.send(lease.read(&self.job));
         }
@@ -93,8 +96,10 @@ impl<T: Send, F: Fn(&mut DbConnection) -> Result<T> + Send> Read for Job<T, F> {
 }
 
 impl Readers {
+    /// Starts the threads.
+    ///
     /// # Errors
-    /// When the system gives no thread.
+    /// Fails if the system cannot start a thread.
     pub(super) fn start(pool: &Pool, threads: usize) -> io::Result<Readers> {
         let queue = Arc::new(Queue::new(threads));
         let permits = threads.saturating_sub(1).max(1);
@@ -118,7 +123,7 @@ impl Readers {
         let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let pool = pool.ok_or_else(|| io::Error::other("the database is closed"))?;
         let (queue, abandoned) = (self.queue.clone(), self.abandoned.clone());
-        // The first thread is only for look-ups, if there is another one.
+        // The first thread runs only look-ups, if there is another one.
         let mut after = if number == 0 && queue.threads() > 1 { After::LookUpsOnly } else { After::LookUps };
         std::thread::Builder::new().name(format!("reader-{number}")).spawn(move || {
             while let Some(reads) = queue.take(&mut after) {
@@ -136,7 +141,8 @@ impl Readers {
         Ok(())
     }
 
-    /// Lets new threads take over from those that hang. On PostgreSQL, the watchdog calls it continually.
+    /// Lets new threads take over from those that hang. On PostgreSQL, the watchdog calls it
+    /// several times a second.
     pub(super) fn relieve(&self) {
         for (number, seat) in self.seats.iter().enumerate() {
             let mut seat = seat.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,10 +174,10 @@ impl Readers {
             .unwrap_or_else(|_| Err(too_late()))
     }
 
-    /// Like [`Readers::read`], for long reads: users take turns.
+    /// Reads like [`Readers::read`], for long reads: users take turns.
     ///
     /// # Errors
-    /// Those of the read; [`Error::TooManyRequests`] and [`Error::Busy`] if too many wait.
+    /// The read's error, and [`Error::TooManyRequests`] or [`Error::Busy`] if too many wait.
     pub(super) async fn read_in_turn<T, F>(&self, user_id: i64, job: F) -> Result<T>
     where
         T: Send + 'static,
@@ -231,7 +237,8 @@ impl Hand {
         read
     }
 
-    /// Takes away what has not begun, and gives another long read the turn of the one that hangs.
+    /// Returns the reads that have not begun, and frees the permit of the read that hangs for
+    /// another long read.
     fn abandon(&self) -> VecDeque<Box<dyn Read>> {
         let mut hand = self.lock();
         hand.is_abandoned = true;

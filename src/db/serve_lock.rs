@@ -1,10 +1,11 @@
-//! One `serve` for each SQLite file: a second one would have its own writer, and both would only wait for
-//! each other. Other commands may run beside it.
+//! Permits one `serve` for each SQLite file: a second one would have its own writer, and both would
+//! only wait for each other. Other commands may run at the same time.
 //!
-//! There are two locks. One is on a file beside the database, found by its name. The other is on the database
-//! itself, so that it holds under any name of the file: a hard link, or another mount of its folder. Both are
-//! `flock`, which is independent of SQLite's `fcntl` locks. But closing the database's descriptor would drop
-//! the `fcntl` locks, so the lock is released after the last connection.
+//! There are two locks. One is on a file beside the database, found by its name. The other is on
+//! the database itself, so that it holds under any name of the file: a hard link, or another mount
+//! of its folder. Both are `flock`, which is independent of SQLite's `fcntl` locks. But closing the
+//! database's descriptor would drop the `fcntl` locks, so the lock is released after the last
+//! connection.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -23,10 +24,11 @@ use super::url::DatabaseUrl;
 /// How long a server waits for the lock. Another command holds it briefly when it begins.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// Held as long as it lives. The lock dies with the process, however that ends.
+/// A server's lock on its database. Dropping it releases the lock, and so does the end of the
+/// process in any way.
 #[derive(Debug)]
 pub struct ServeLock {
-    /// Only with SQLite.
+    /// The locked files, for SQLite.
     held: Option<Held>,
 }
 
@@ -39,31 +41,37 @@ struct Held {
     _beside: File,
 }
 
+/// Why a server cannot lock its database. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeLockError {
+    /// Another server has the lock.
     #[error(
         "another `tollgate serve` already serves {0}: stop it first, or give this one its own --database-url"
     )]
     Taken(PathBuf),
+    /// The running server has another file of that name open.
     #[error(
         "a server runs on {0}, but on another file of that name: the file was replaced or moved under it. Restart the \
          server first"
     )]
     OtherFile(PathBuf),
+    /// The file system does not lock the file.
     #[error("cannot lock {0}: {1}; SQLite needs a file system with locks, such as that of a local disk")]
     Io(PathBuf, io::Error),
+    /// The path is not suitable for a database.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// The files do not belong together.
     #[error(transparent)]
     Generation(#[from] GenerationError),
 }
 
 impl ServeLock {
-    /// Creates an SQLite file if it is missing, checks its place, and takes the lock. On PostgreSQL many
-    /// nodes may serve, so there is nothing to lock.
+    /// Creates an SQLite file if it is missing, checks its place, and takes the lock. On PostgreSQL
+    /// many nodes may serve, so nothing is locked.
     ///
     /// # Errors
-    /// Who has the lock, or why the file must not be opened.
+    /// Fails if another server has the lock, or the file must not be opened.
     pub fn take(url: &DatabaseUrl) -> Result<ServeLock, ServeLockError> {
         let Some(database) = url.sqlite_path() else { return Ok(ServeLock { held: None }) };
         check_presence(&real(database))?;
@@ -73,10 +81,10 @@ impl ServeLock {
         Ok(ServeLock { held: Some(lock(database, WAIT)?) })
     }
 
-    /// Takes the lock of an SQLite file unless a server holds it.
+    /// Takes the lock of an SQLite file. Returns `None` if a server holds it.
     ///
     /// # Errors
-    /// As [`ServeLock::take`], except for a lock that is already held.
+    /// As for [`ServeLock::take`], except for a lock that is already held.
     pub(super) fn take_if_free(url: &DatabaseUrl) -> Result<Option<ServeLock>, ServeLockError> {
         let Some(database) = url.sqlite_path() else { return Ok(None) };
         check_presence(&real(database))?;
@@ -92,7 +100,7 @@ impl ServeLock {
     /// Takes the lock for a restore, in any state of the database, even if it is missing.
     ///
     /// # Errors
-    /// Who has the lock.
+    /// Fails if another server has the lock.
     pub fn take_to_restore(url: &DatabaseUrl) -> Result<ServeLock, ServeLockError> {
         let Some(database) = url.sqlite_path() else { return Ok(ServeLock { held: None }) };
         match check_place(database) {
@@ -108,10 +116,10 @@ impl ServeLock {
         self.held.as_ref().map(|held| held.path.as_path())
     }
 
-    /// If a server runs on an SQLite file, checks that it has this same file open.
+    /// Checks, if a server runs on an SQLite file, that it has this same file open.
     ///
     /// # Errors
-    /// When it has another file open.
+    /// Fails if it has another file open.
     pub(super) fn check_beside(url: &DatabaseUrl) -> Result<(), ServeLockError> {
         let Some(database) = url.sqlite_path() else { return Ok(()) };
         let path = beside(&real(database), "-lock");
@@ -131,7 +139,8 @@ impl ServeLock {
         if (0..5).any(is_served) { Ok(()) } else { Err(ServeLockError::OtherFile(database.to_owned())) }
     }
 
-    /// Returns the descriptor of the locked database. It must not be closed before the last connection.
+    /// Returns the descriptor of the locked database. It must not be closed before the last
+    /// connection.
     pub(super) fn database(&self) -> Option<Arc<File>> {
         self.held.as_ref()?.database.clone()
     }
@@ -139,7 +148,7 @@ impl ServeLock {
     /// Checks that the log beside the file belongs to it, and gives the file a new generation.
     ///
     /// # Errors
-    /// Which files do not belong together.
+    /// Fails with the files that do not belong together.
     pub(super) fn renew_generation(&self) -> Result<(), GenerationError> {
         let Some(held) = &self.held else { return Ok(()) };
         check_before_open(&held.path)?;

@@ -9,16 +9,17 @@ use super::file::{Ticket, advise, is_damage};
 use super::postgres::Backend;
 use crate::error::{Error, Result};
 
-/// How long a writer waits for another process that holds SQLite's write lock. With everything else, callers
-/// get a response within 5 s.
+/// How long a writer waits for another process that holds SQLite's write lock. With everything
+/// else, callers get a response within 5 s.
 const LOCK_WAIT: Duration = Duration::from_millis(4_100);
 /// How long one attempt waits inside SQLite. SQLite's own timing falls behind on a busy machine.
 pub(super) const LOCK_ATTEMPT: &str = "busy_timeout = 200";
 
-/// A connection, and what is needed to know whether it is still good.
+/// A connection, and what is needed to tell whether it can still be used.
 pub(super) struct Session {
     connection: DbConnection,
-    /// Only with SQLite. Dropped after the connection, which counts as open until then.
+    /// The permit of the connection, for SQLite. Dropped after the connection, which counts as open
+    /// until then.
     ticket: Option<Ticket>,
     broken: bool,
     /// Since when another process has held the write lock.
@@ -28,7 +29,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// `ticket` is given with SQLite.
+    /// Makes a session. With SQLite it has a ticket.
     pub(super) fn new(connection: DbConnection, ticket: Option<Ticket>) -> Session {
         Session { connection, ticket, broken: false, locked_since: None, backend: None }
     }
@@ -37,7 +38,8 @@ impl Session {
         &mut self.connection
     }
 
-    /// Splits off the connection, and the ticket that keeps the database open until the connection is closed.
+    /// Splits off the connection, and the ticket that keeps the database open until the connection
+    /// is closed.
     pub(super) fn into_parts(self) -> (DbConnection, Option<Ticket>) {
         (self.connection, self.ticket)
     }
@@ -51,13 +53,14 @@ impl Session {
         self.broken
     }
 
-    /// Checks that an SQLite file is still the one that this connection has open. SQLite itself would keep
-    /// writing into a file that was moved or deleted, and its chats would be lost at the next start.
+    /// Checks that an SQLite file is still the one that this connection has open. SQLite itself
+    /// would keep writing into a file that was moved or deleted, and its chats would be lost at the
+    /// next start.
     pub(super) fn check(&self) -> Result<(), String> {
         self.ticket.as_ref().map_or(Ok(()), |ticket| ticket.guard().check())
     }
 
-    /// Checks that what was committed is really there. Call it before any caller is answered.
+    /// Checks that what was committed is really there. Call it before callers get a response.
     pub(super) fn check_commit(&mut self) -> Result<(), String> {
         match &self.ticket {
             Some(ticket) => ticket.guard().check_log(&mut self.connection),
@@ -65,7 +68,8 @@ impl Session {
         }
     }
 
-    /// Whether `error` says that another process holds SQLite's write lock. The connection is still good.
+    /// Returns whether `error` means that another process holds SQLite's write lock. The connection
+    /// can still be used.
     pub(super) fn is_locked(&mut self, error: &DieselError) -> bool {
         let is_locked = matches!(self.connection, DbConnection::Sqlite(_))
             && matches!(error, DieselError::DatabaseError(_, information)
@@ -76,8 +80,8 @@ impl Session {
         is_locked
     }
 
-    /// Whether a writer has waited long enough for the write lock. Until the lock is free, there is no point
-    /// in waiting again: every caller would wait as long.
+    /// Returns whether a writer has waited long enough for the write lock. Until the lock is free,
+    /// waiting again would only delay each further caller as long.
     pub(super) fn is_locked_for_long(&self) -> bool {
         self.locked_since.is_some_and(|since| since.elapsed() >= LOCK_WAIT)
     }
@@ -92,7 +96,7 @@ impl Session {
         }
     }
 
-    /// Notes that the write lock was free.
+    /// Records that the write lock was free.
     pub(super) fn note_unlocked(&mut self) {
         self.locked_since = None;
     }

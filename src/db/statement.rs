@@ -1,7 +1,8 @@
-//! A statement with a fixed text, prepared once for each connection.
+//! Statements with a fixed text, prepared once for each connection.
 //!
-//! Diesel prepares an UPDATE anew at each call, and builds the text of an INSERT to find it among the prepared ones; in
-//! the charge, which is nearly all that is ever written, both cost more than the statement itself.
+//! Diesel prepares an UPDATE at each call, and builds the text of an INSERT to find it among the
+//! prepared ones. In the charge, which is nearly all that is ever written, both take longer than
+//! the statement itself.
 
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -14,23 +15,31 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
 use diesel::sql_types::{BigInt, Binary, HasSqlType, Nullable, Text, Timestamp};
 
-/// A value for a place in the text.
+/// The value of a parameter.
 #[derive(Clone, Copy, Debug)]
 pub enum Bind<'a> {
+    /// A number.
     Integer(i64),
+    /// A number, or NULL.
     MaybeInteger(Option<i64>),
+    /// A text.
     Text(&'a str),
+    /// A text, or NULL.
     MaybeText(Option<&'a str>),
+    /// Bytes, for example a digest.
     Bytes(&'a [u8]),
+    /// A time in UTC.
     Time(NaiveDateTime),
+    /// A time in UTC, or NULL.
     MaybeTime(Option<NaiveDateTime>),
-    /// The time at which the statement runs. On PostgreSQL it comes from the database's clock, because the
-    /// nodes' clocks differ. On SQLite it is this value.
+    /// The time at which the statement runs. On PostgreSQL it comes from the database's clock,
+    /// because the nodes' clocks differ. On SQLite it is this value.
     Now(NaiveDateTime),
 }
 
-/// `text` has a `?` for each of `binds`, and no other. `Id` is a type that no other statement has: diesel knows a
-/// prepared statement by it. `Row` is the SQL type of what comes back.
+/// A statement with a fixed text. `text` has a `?` for each of `binds`, and no other. `Id` is a
+/// type that no other statement has: Diesel finds the prepared statement by it. `Row` is the SQL
+/// type of the result.
 #[derive(Debug)]
 pub struct Statement<'a, Id, Row = ()> {
     text: &'static str,
@@ -39,6 +48,7 @@ pub struct Statement<'a, Id, Row = ()> {
 }
 
 impl<'a, Id, Row> Statement<'a, Id, Row> {
+    /// Makes a statement. Its `Id` must belong to this `text` only.
     pub fn new(text: &'static str, binds: Vec<Bind<'a>>) -> Self {
         Statement { text, binds, types: PhantomData }
     }
@@ -62,7 +72,7 @@ where
     }
 }
 
-/// Writes the text with the values in their places.
+/// Writes the text with the parameters in their places.
 fn walk<'b, DB>(text: &str, binds: &'b [Bind<'_>], mut out: AstPass<'_, 'b, DB>) -> QueryResult<()>
 where
     DB: Backend
@@ -110,7 +120,7 @@ impl<Id, Row> Query for Statement<'_, Id, Row> {
 
 impl<Id, Row, Conn> RunQueryDsl<Conn> for Statement<'_, Id, Row> {}
 
-/// A statement whose text is put together while the server runs, from pieces that are all in the source: whatever
+/// A statement whose text is built at run time from constants of this program. Everything that
 /// comes from outside is one of `binds`.
 #[derive(Debug)]
 pub struct DynamicStatement<'a, Row = ()> {
@@ -120,7 +130,7 @@ pub struct DynamicStatement<'a, Row = ()> {
 }
 
 impl<'a, Row> DynamicStatement<'a, Row> {
-    /// As for [`Statement`], `text` has a `?` for each of `binds`.
+    /// Makes a statement. As for [`Statement`], `text` has a `?` for each of `binds`.
     pub fn new(text: String, binds: Vec<Bind<'a>>) -> Self {
         DynamicStatement { text, binds, types: PhantomData }
     }
@@ -140,7 +150,7 @@ where
     NaiveDateTime: ToSql<Timestamp, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        // There are as many texts as there are ways to combine filters: none is kept prepared.
+        // There is a text for each combination of filters, so none is kept prepared.
         out.unsafe_to_cache_prepared();
         walk(&self.text, &self.binds, out)
     }

@@ -1,4 +1,4 @@
-//! `DATABASE_URL`: which database, picked by the scheme.
+//! `DATABASE_URL`: the database. The scheme decides which kind.
 
 use std::fmt;
 use std::fs::OpenOptions;
@@ -9,26 +9,34 @@ use std::str::FromStr;
 
 use super::postgres_url;
 
-/// Where the database is. Prints itself without the password.
+/// The address of the database. It is printed without the password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
+    /// The path of an SQLite file.
     Sqlite(PathBuf),
+    /// The URL of a PostgreSQL database, for libpq.
     Postgres(String),
 }
 
+/// Why a text is not the address of a database. Each message says what to write.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DatabaseUrlError {
+    /// The text is empty.
     #[error("it is empty: give a file's path, or sqlite://PATH, or postgres://USER@HOST/DATABASE")]
     Empty,
+    /// The scheme is not one of ours.
     #[error("its scheme is unknown: use a file's path, sqlite://PATH or postgres://USER@HOST/DATABASE")]
     UnknownScheme,
+    /// The text looks like a URL that lost its scheme.
     #[error(
         "it looks like the address of another database: use postgres://USER@HOST/DATABASE, or a file's path"
     )]
     NoPath,
-    /// What is wrong. It contains no part of the URL, since that may be part of the password.
+    /// A URL of PostgreSQL is invalid. Contains the reason without any part of the URL, which may
+    /// be part of the password.
     #[error("{0}")]
     Postgres(&'static str),
+    /// SQLite would keep the database in memory.
     #[error("a database in memory would be lost at exit and differ for each connection: give a file's path")]
     InMemory,
 }
@@ -48,7 +56,7 @@ impl FromStr for DatabaseUrl {
         };
         match path {
             "" => Err(DatabaseUrlError::Empty),
-            // Errors show a path, and this may be a URL with a password that lost its scheme.
+            // Errors contain the path, and this may be a URL with a password that lost its scheme.
             _ if has_credentials(path) => Err(DatabaseUrlError::NoPath),
             _ if path.contains(":memory:") => Err(DatabaseUrlError::InMemory),
             path => Ok(DatabaseUrl::Sqlite(PathBuf::from(path))),
@@ -56,7 +64,7 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// Whether a path has the form `NAME:PASSWORD@`, or begins with a scheme.
+/// Returns whether a path has the form `NAME:PASSWORD@`, or begins with a scheme.
 fn has_credentials(path: &str) -> bool {
     let scheme = path.split_once(':').map_or("", |(scheme, _)| scheme);
     let is_scheme =
@@ -66,11 +74,12 @@ fn has_credentials(path: &str) -> bool {
 }
 
 impl DatabaseUrl {
+    /// Returns whether the database is on PostgreSQL.
     pub fn is_postgres(&self) -> bool {
         matches!(self, DatabaseUrl::Postgres(_))
     }
 
-    /// Returns the path of an SQLite file.
+    /// Returns the path of an SQLite file. Returns `None` for PostgreSQL.
     pub fn sqlite_path(&self) -> Option<&Path> {
         match self {
             DatabaseUrl::Sqlite(path) => Some(path),
@@ -78,8 +87,12 @@ impl DatabaseUrl {
         }
     }
 
-    /// Makes an SQLite file that is not there yet, readable by its owner alone; SQLite gives the files beside
-    /// it (`-wal`, `-shm`) the same mode. Later opens never make one, so that a file that vanished is noticed.
+    /// Creates an SQLite file if it is missing, readable by its owner only. SQLite gives the files
+    /// beside it (`-wal`, `-shm`) the same mode. Opening never creates the file, so that a file
+    /// that vanished is detected.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be created.
     pub fn create_if_missing(&self) -> io::Result<()> {
         let DatabaseUrl::Sqlite(path) = self else { return Ok(()) };
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
@@ -88,7 +101,7 @@ impl DatabaseUrl {
         }
     }
 
-    /// The path of an SQLite file as a URI that opens but never creates it.
+    /// Returns the path of an SQLite file as a URI that opens but never creates it.
     pub(super) fn sqlite_uri(path: &Path) -> String {
         let mut uri = String::from("file:");
         for byte in path.to_string_lossy().bytes() {

@@ -16,8 +16,10 @@ pub(super) struct Watchdog {
 }
 
 impl Watchdog {
+    /// Starts the thread.
+    ///
     /// # Errors
-    /// When the system cannot start a thread.
+    /// Fails if the system cannot start a thread.
     pub(super) fn start(writers: Arc<Writers>, readers: Arc<Readers>) -> io::Result<Watchdog> {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let told = stop.clone();

@@ -1,4 +1,5 @@
-//! Auth tokens: the plain text, which only its holder ever has, and the digest, which is all that is stored.
+//! Auth tokens: the plain text, which only its holder has, and the digest, which is all that is
+//! stored.
 
 use std::fmt;
 
@@ -8,41 +9,46 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::{Digest, Sha256};
 
-/// How every auth token begins, so that people and secret scanners recognise one.
+/// The prefix of every auth token. People and secret scanners recognise one by it.
 const PREFIX: &str = "tg_";
 const RANDOM_BYTES: usize = 32;
-/// How many of its first characters an auth token is recognised by in lists. 214 of its 256 random bits stay unseen.
+/// How many leading characters of an auth token are shown in lists. 214 of its 256 random bits stay
+/// secret.
 const SHOWN_CHARACTERS: usize = 10;
-/// The longest text that is digested at all; our own auth tokens have 46 characters.
+/// The longest text, in bytes, that is digested. Our own auth tokens have 46 characters.
 const MAX_PRESENTED_BYTES: usize = 512;
 
-/// The operating system gave no random bytes; nothing may be issued without them.
+/// The operating system returned no random bytes. Nothing may be issued without them.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system gave no random bytes: {0}")]
 pub struct NoRandomness(#[from] rand::rngs::SysError);
 
-/// A new auth token in plain text: `tg_` and 256 random bits in base64url. It is shown once and never stored.
+/// A new auth token in plain text: `tg_` and 256 random bits in base64url. It is shown once and
+/// never stored.
 pub struct PlainToken(String);
 
 impl PlainToken {
-    /// Makes one from the operating system's random source.
+    /// Generates an auth token from the operating system's random source.
+    ///
+    /// # Errors
+    /// Fails if the operating system returns no random bytes.
     pub fn generate() -> Result<PlainToken, NoRandomness> {
         let mut random = [0; RANDOM_BYTES];
         SysRng.try_fill_bytes(&mut random)?;
         Ok(PlainToken(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random))))
     }
 
-    /// The auth token itself, for the one answer that hands it out.
+    /// Returns the auth token itself, for the one response that contains it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The first ten characters, by which its owner recognises it in a list.
+    /// Returns the first ten characters, by which its owner recognises it in a list.
     pub fn first_characters(&self) -> &str {
         self.0.get(..SHOWN_CHARACTERS).unwrap_or(PREFIX)
     }
 
-    /// What is stored, and what a request is looked up by.
+    /// Returns the digest, which is stored and by which a request's token is looked up.
     pub fn digest(&self) -> TokenDigest {
         TokenDigest::of_bytes(self.0.as_bytes())
     }
@@ -54,13 +60,15 @@ impl fmt::Debug for PlainToken {
     }
 }
 
-/// The SHA-256 of an auth token. A plain digest suffices, because the input is 256 random bits and not a password.
+/// The SHA-256 of an auth token. A plain digest is enough, because the input is 256 random bits and
+/// not a password.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenDigest([u8; 32]);
 
 impl TokenDigest {
-    /// The digest of what a client presented, or `None` if that cannot be an auth token: empty, longer than 512 bytes,
-    /// or anything but visible ASCII. Any visible ASCII will do, because imported auth tokens look otherwise than ours.
+    /// Returns the digest of the text that a client sent. Returns `None` if the text cannot be an
+    /// auth token: if it is empty, longer than 512 bytes, or contains anything but visible ASCII.
+    /// Any visible ASCII is accepted, because imported auth tokens have other forms than ours.
     pub fn of(presented: &str) -> Option<TokenDigest> {
         let bytes = presented.as_bytes();
         let possible =
@@ -68,7 +76,7 @@ impl TokenDigest {
         possible.then(|| TokenDigest::of_bytes(bytes))
     }
 
-    /// The digest as it is stored.
+    /// Returns the digest in its stored form.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -84,8 +92,9 @@ impl fmt::Debug for TokenDigest {
     }
 }
 
-/// The auth token in the value of an `Authorization` header: `<token>`, `Token <token>` (Django REST framework) or
-/// `Bearer <token>` (RFC 6750), the scheme in any case. `None` for anything else, also for a scheme without a token.
+/// Returns the auth token in the value of an `Authorization` header: `<token>`, `Token <token>`
+/// (Django REST framework) or `Bearer <token>` (RFC 6750), the scheme in any letter case. Returns
+/// `None` for anything else, also for a scheme without a token.
 pub fn presented_token(header: &str) -> Option<&str> {
     let mut words = header.split_ascii_whitespace();
     let first = words.next()?;

@@ -11,14 +11,15 @@ const PACKED: &[u8] = include_bytes!("../../vendor/common-passwords/common-passw
 static UNPACKED: LazyLock<String> = LazyLock::new(|| unpack(PACKED));
 static ENTRIES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| UNPACKED.lines().map(str::trim).collect());
 
-/// Whether a password is on the list, compared as Django's `CommonPasswordValidator` does: lower-cased, without white
-/// space around it. The first call unpacks the list, which takes some milliseconds.
+/// Returns whether a password is on the list, compared as Django's `CommonPasswordValidator` does:
+/// lower-cased and without white space around it. The first call unpacks the list, which takes some
+/// milliseconds.
 pub(super) fn is_common(password: &str) -> bool {
     ENTRIES.contains(password.to_lowercase().trim())
 }
 
-/// A list that does not unpack counts as empty: it is part of the binary, so the unit test below would have failed,
-/// and nobody who registers can do anything about it.
+/// Unpacks the list. A list that cannot be unpacked counts as empty: it is part of the binary, so
+/// the unit test below would have failed, and a user who registers could do nothing about it.
 fn unpack(packed: &[u8]) -> String {
     let mut text = String::new();
     match GzDecoder::new(packed).read_to_string(&mut text) {

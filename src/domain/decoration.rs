@@ -1,13 +1,14 @@
-//! Passwords that are a common word with a little around it: `tollgate2026`, `P@ssw0rd!!`.
+//! Detects passwords that are a common word with a few characters around it: `tollgate2026`,
+//! `P@ssw0rd!!`.
 
 use std::collections::HashSet;
 
 use super::canonical_of;
 
-/// The number of characters around a word that do not make it a good password.
+/// The most characters around a word that are ignored. So many do not make it a good password.
 const MOST_AROUND: usize = 10;
 
-/// Look-alikes that may replace a letter. A 1 stands for two letters.
+/// Characters that look like a letter and may replace it. A 1 can be an `l` or an `i`.
 const LOOK_ALIKES: [(char, char); 9] = [
     ('0', 'o'),
     ('1', 'l'),
@@ -20,8 +21,9 @@ const LOOK_ALIKES: [(char, char); 9] = [
     ('!', 'i'),
 ];
 
-/// Returns the words that a password may consist of: the password itself, and without some of the digits and
-/// signs at its ends, each as it is and with look-alikes replaced by letters. In canonical form, none empty.
+/// Returns the words that a password may consist of: the password itself, and the password without
+/// some of the digits and signs at its ends, each as it is and with look-alikes replaced by
+/// letters. All are in canonical form, none is empty.
 pub(super) fn words_of(password: &str) -> HashSet<String> {
     let whole = canonical_of(password.trim());
     let mut words = HashSet::new();
@@ -32,7 +34,8 @@ pub(super) fn words_of(password: &str) -> HashSet<String> {
     words
 }
 
-/// Returns the text with each number of digits and signs removed from its ends, up to [`MOST_AROUND`] in all.
+/// Returns the text with each possible number of digits and signs removed from its ends, up to
+/// [`MOST_AROUND`] in total.
 fn cores(text: &str) -> Vec<&str> {
     let around = |text: &str| text.chars().take(MOST_AROUND).take_while(|c| is_decoration(*c)).count();
     let backwards: String = text.chars().rev().take(MOST_AROUND).collect();
@@ -55,8 +58,8 @@ fn cores(text: &str) -> Vec<&str> {
     cores
 }
 
-/// Whether a password is a name, once or repeated, with only a few digits and signs around it.
-/// `name` is in canonical form.
+/// Returns whether a password is a name, once or repeated, with only a few digits and signs around
+/// it. `name` is in canonical form.
 pub(super) fn is_decorated(password: &str, name: &str) -> bool {
     let core = name.trim_matches(is_decoration);
     let core = if core.is_empty() { name } else { core };
@@ -65,7 +68,7 @@ pub(super) fn is_decorated(password: &str, name: &str) -> bool {
     if words_of(password).iter().any(|word| is_name(word)) {
         return true;
     }
-    // A name may itself begin or end with characters that are removed.
+    // A name may itself begin or end with digits and signs, which `core` lacks.
     let whole = canonical_of(password.trim());
     let around = whole.split_once(name).filter(|_| !name.is_empty());
     around.is_some_and(|(before, after)| {

@@ -1,4 +1,5 @@
-//! `Idempotency-Key`: the name that a client gives to a request, and the digest by which the same request is known.
+//! `Idempotency-Key`: the name that a client gives to a request, and the digest that identifies the
+//! request.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -13,7 +14,7 @@ pub const MAX_CHARACTERS: usize = 255;
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// Refuses anything but 1 to 255 characters from `!` to `~`.
+    /// Accepts 1 to 255 characters from `!` to `~` and rejects everything else.
     pub fn parse(text: &str) -> Result<IdempotencyKey, Invalid> {
         if (1..=MAX_CHARACTERS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Ok(IdempotencyKey(text.to_owned()));
@@ -24,19 +25,20 @@ impl IdempotencyKey {
         Err(Invalid::new("Idempotency-Key", reason))
     }
 
-    /// The key as it was sent.
+    /// Returns the key as it was sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a request asked for, as a SHA-256: two requests under one key are the same request if this is the same.
+/// The SHA-256 of a request's content. Two requests under one key are the same request if their
+/// fingerprints are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// Digests the path and the parsed fields in the order given. Each part is preceded by its length, so that no two
-    /// different lists give the same bytes.
+    /// Digests the path and the parsed fields in the given order. Each part is preceded by its
+    /// length, so that two different lists never produce the same bytes.
     pub fn of(path: &str, fields: &[(&str, &str)]) -> Fingerprint {
         let mut digest = Sha256::new();
         let parts = fields.iter().flat_map(|(name, value)| [*name, *value]);
@@ -54,13 +56,14 @@ impl Fingerprint {
         Fingerprint::of(path, &[("json", &text)])
     }
 
-    /// The digest as it is stored.
+    /// Returns the digest in its stored form.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// JSON with the fields of each object in the order of their names. Requests are parsed with a bounded depth.
+/// Writes JSON with the fields of each object sorted by name. The recursion is bounded, because
+/// requests are parsed with a bounded depth.
 fn write_sorted(value: &Value, text: &mut String) {
     match value {
         Value::Object(fields) => {

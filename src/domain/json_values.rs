@@ -1,8 +1,8 @@
 //! Counts the values of a JSON text before it is parsed: a value of a few bytes takes a few hundred
 //! bytes of memory.
 
-/// Whether a JSON text has more than `most` objects, lists and elements. The contents of strings do
-/// not count.
+/// Returns whether a JSON text has more than `most` objects, lists and elements. The contents of
+/// strings do not count.
 pub fn has_more_values(text: &[u8], most: usize) -> bool {
     let (mut in_string, mut is_escaped, mut values) = (false, false, 0);
     for byte in text {

@@ -1,4 +1,4 @@
-//! What a user says in a chat.
+//! The message that a user sends in a chat.
 
 use super::Invalid;
 
@@ -6,14 +6,16 @@ use super::Invalid;
 pub const MAX_CHARACTERS: usize = 32_000;
 const MAX_BYTES: usize = MAX_CHARACTERS * 4;
 
-/// A message: 1 to 32,000 characters, not all of them white space, without U+0000 (PostgreSQL cannot store it).
+/// A message: 1 to 32,000 characters, not all of them white space, without U+0000 (PostgreSQL
+/// cannot store it).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message(String);
 
 impl Message {
-    /// Refuses what is too long, blank or holds U+0000; the text itself is never changed.
+    /// Rejects a text that is too long, is blank or contains U+0000. Never changes the text.
     pub fn parse(text: String) -> Result<Message, Invalid> {
-        // Characters are counted only if the bytes leave a doubt: this runs once a chat, and most are short.
+        // Characters are counted only if the number of bytes does not decide: this runs once a
+        // chat, and most messages are short.
         let bytes = text.len();
         if bytes > MAX_BYTES || (bytes > MAX_CHARACTERS && text.chars().count() > MAX_CHARACTERS) {
             return Err(invalid(format!("Use at most {MAX_CHARACTERS} characters.")));
@@ -27,12 +29,12 @@ impl Message {
         Ok(Message(text))
     }
 
-    /// The text as it was sent.
+    /// Returns the text as it was sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The text as it was sent, without a copy.
+    /// Returns the text as it was sent, without a copy.
     pub fn into_string(self) -> String {
         self.0
     }

@@ -1,4 +1,4 @@
-//! Values that can only be made by `parse()`: whoever holds one knows that it obeys the rules.
+//! Values that can only be made by parsing, so that holding one proves that it obeys the rules.
 
 mod auth_token;
 mod common_passwords;
@@ -24,20 +24,22 @@ pub use session_secret::{CsrfToken, SessionSecret};
 pub use usage::{Usage, estimate};
 pub use username::{LoginName, Username, canonical_of};
 
-/// Why a chat failed: a few words of ours, stored with the chat and shown to its user. Never an upstream's text.
+/// Why a chat failed, in a few fixed words that are stored with the chat and shown to its user.
+/// Never an upstream's text.
 pub type Reason = &'static str;
 
-/// Why a value was refused, for the field it came in.
+/// Why the value of a field was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {reason}")]
 pub struct Invalid {
     /// The field's name, as the client wrote it.
     pub field: &'static str,
-    /// A sentence for the person: what is wrong, and what would be right. Never holds a secret.
+    /// A sentence for the user: what is wrong, and what would be right. Never contains a secret.
     pub reason: String,
 }
 
 impl Invalid {
+    /// Makes the error of one field. `reason` is a sentence for the user.
     pub fn new(field: &'static str, reason: impl Into<String>) -> Invalid {
         Invalid { field, reason: reason.into() }
     }

@@ -1,5 +1,5 @@
-//! The name of one movement of money, made before its transaction, so that a COMMIT whose outcome is unknown can be
-//! looked up by it.
+//! The id of one movement of money. It is made before the transaction, so that a COMMIT with an
+//! unknown outcome can be looked up by it.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,26 +7,28 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rand::RngExt;
 use sha2::{Digest, Sha256};
 
-/// 128 bits: 48 of milliseconds since the epoch, big-endian, then 80 random ones. The layout is UUIDv7's (RFC 9562),
-/// for the same reason: new ids go to the end of the unique index and not each to another page of it.
+/// 128 bits: 48 of milliseconds since the epoch, big-endian, then 80 random ones. UUIDv7 (RFC 9562)
+/// has the same layout for the same reason: new ids go to the end of the unique index, and not each
+/// to another page of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OperationId([u8; 16]);
 
 impl OperationId {
-    /// Makes one. The random part comes from the thread's generator, which the operating system seeds: nobody needs to
-    /// be kept from guessing an id, but no two may be the same, at 20,000 a second and on many nodes.
+    /// Generates an id. The random part comes from the thread's generator, which the operating
+    /// system seeds: an id need not be secret, but must be unique at 20,000 a second on many nodes.
     pub fn generate() -> OperationId {
-        // A clock that stands before 1970 only costs the order in the index, so it counts as the epoch.
+        // A clock before 1970 counts as the epoch. That only costs the order in the index.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         OperationId::new(since_epoch.as_millis(), rand::rng().random())
     }
 
     fn new(milliseconds: u128, random: u128) -> OperationId {
-        // Shifting by 80 drops what does not fit into 48 bits, which begins in the year 10889.
+        // Shifting by 80 drops what does not fit into 48 bits, which happens from the year 10889.
         OperationId(((milliseconds << 80) | (random >> 48)).to_be_bytes())
     }
 
-    /// One that a form carries, so that sending it twice is one operation; as [`OperationId::to_text`] wrote it.
+    /// Parses the id in a form, as [`OperationId::to_text`] wrote it. A form carries one, so that
+    /// sending it twice is one operation.
     pub fn parse(text: &str) -> Option<OperationId> {
         u128::from_str_radix(text, 16)
             .ok()
@@ -34,12 +36,13 @@ impl OperationId {
             .map(|bits| OperationId(bits.to_be_bytes()))
     }
 
-    /// As a form carries it: 32 hexadecimal digits.
+    /// Returns 32 hexadecimal digits, for a form.
     pub fn to_text(self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }
 
-    /// The operation on one row of an operation on many. Whoever computes it again finds the same.
+    /// Returns the id of the operation on one row within an operation on many rows. It is derived
+    /// from its arguments, so that a repeated attempt computes the same id.
     pub fn of_row(seed: &[u8], row: i64) -> OperationId {
         let mut digest = Sha256::new();
         digest.update(seed);
@@ -50,13 +53,13 @@ impl OperationId {
         OperationId(bytes)
     }
 
-    /// The id as it is stored.
+    /// Returns the id in its stored form.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
 
-/// 32 hexadecimal digits.
+/// Writes 32 hexadecimal digits.
 impl fmt::Display for OperationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", u128::from_be_bytes(self.0))

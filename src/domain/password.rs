@@ -1,4 +1,4 @@
-//! Passwords: the strict form for a new one, and the lenient one for logging in.
+//! Passwords: strict rules for a new one, lenient rules for logging in.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use super::{Invalid, Username, canonical_of};
 
 /// The fewest characters of a new password (Django's `MinimumLengthValidator`).
 pub const MIN_CHARACTERS: usize = 8;
-/// A name that new passwords may not consist of, as with usernames.
+/// The name of this server. A new password may not consist of it or of the username.
 const PRODUCT: &str = "tollgate";
-/// The shortest common password that is searched for inside other passwords, in characters.
+/// The shortest common password, in characters, that is searched for inside other passwords.
 const SHORTEST_WORD: usize = 4;
-/// The most bytes of any password, so that nobody makes the server digest megabytes.
+/// The most bytes of a password, so that a request cannot make the server hash megabytes.
 pub const MAX_BYTES: usize = 1024;
 
-/// A password that somebody logs in with: nothing is known of it but that it can be hashed.
+/// A password that a user logs in with. All that is known of it is that it can be hashed.
 #[derive(Clone)]
 pub struct Password(String);
 
 impl Password {
-    /// Takes 1 to 1024 bytes without U+0000, where bcrypt implementations disagree about the rest.
+    /// Accepts 1 to 1024 bytes without U+0000, after which bcrypt implementations differ.
     pub fn parse(text: &str) -> Result<Password, Invalid> {
         if text.is_empty() {
             return Err(invalid("Enter a password."));
@@ -34,7 +34,7 @@ impl Password {
         Ok(Password(text.to_owned()))
     }
 
-    /// The password itself, for hashing only.
+    /// Returns the password itself, for hashing only.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -46,19 +46,20 @@ impl fmt::Debug for Password {
     }
 }
 
-/// A password that may be set.
+/// A password that obeys the rules for new passwords.
 #[derive(Clone, Debug)]
 pub struct NewPassword(Password);
 
 impl NewPassword {
-    /// Requires at least 8 characters and at most 1024 bytes. Rejects words that anybody would try first: the
-    /// most common passwords (Django's `CommonPasswordValidator`), the username, or the name of this server,
-    /// even with digits and signs around them or look-alikes in them.
+    /// Requires at least 8 characters and at most 1024 bytes. Rejects the words that an attacker
+    /// tries first: the most common passwords (Django's `CommonPasswordValidator`), the username,
+    /// and the name of this server, even with digits and signs around them or look-alikes in them.
     pub fn parse(text: &str, username: &Username) -> Result<NewPassword, Invalid> {
         NewPassword::parse_for(text, username.canonical())
     }
 
-    /// The same for the canonical name of a stored user, who may have an imported name that no new user could have.
+    /// Applies the rules of [`NewPassword::parse`] for a stored user's canonical name, which may be
+    /// an imported name that no new user could have.
     pub fn parse_for(text: &str, canonical_username: &str) -> Result<NewPassword, Invalid> {
         let password = Password::parse(text)?;
         if text.chars().count() < MIN_CHARACTERS {

@@ -1,4 +1,4 @@
-//! A session's secret, which only the browser has, and the CSRF token that is made of it.
+//! A session's secret, which only the browser has, and the CSRF token that is derived from it.
 
 use std::fmt;
 
@@ -9,30 +9,36 @@ use subtle::ConstantTimeEq;
 
 use super::{NoRandomness, PlainToken, TokenDigest};
 
-/// What the cookie holds: 256 random bits. Only its digest is stored.
+/// The value of the session cookie: 256 random bits. Only its digest is stored.
 pub struct SessionSecret(String);
 
 impl SessionSecret {
+    /// Generates a secret from the operating system's random source.
+    ///
+    /// # Errors
+    /// Fails if the operating system returns no random bytes.
     pub fn generate() -> Result<SessionSecret, NoRandomness> {
         PlainToken::generate().map(|token| SessionSecret(token.expose().to_owned()))
     }
 
-    /// What a cookie held, if it can be one.
+    /// Takes the value of a cookie. Returns `None` if it cannot be a secret.
     pub fn presented(text: &str) -> Option<SessionSecret> {
         TokenDigest::of(text).map(|_| SessionSecret(text.to_owned()))
     }
 
-    /// For the one header that sets the cookie, or the one line that prints the link.
+    /// Returns the secret itself, for the header that sets the cookie or the link that the command
+    /// line prints.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What is stored. `None` cannot happen to a secret of ours.
+    /// Returns the digest, which is stored. It is never `None` for a secret that we generated.
     pub fn digest(&self) -> Option<TokenDigest> {
         TokenDigest::of(&self.0)
     }
 
-    /// The token that each form of this session carries. Who knows it cannot tell the secret.
+    /// Returns the token that each form of this session carries. The secret cannot be computed from
+    /// it.
     pub fn csrf_token(&self) -> CsrfToken {
         let mut digest = Sha256::new();
         digest.update(b"tollgate csrf token\0");
@@ -47,17 +53,17 @@ impl fmt::Debug for SessionSecret {
     }
 }
 
-/// Proof that a form comes from a page of ours, shown to the same session.
+/// Proves that a form comes from one of our pages, shown to the same session.
 #[derive(Clone)]
 pub struct CsrfToken(String);
 
 impl CsrfToken {
-    /// For the form's hidden field.
+    /// Returns the text of the form's hidden field.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// In constant time.
+    /// Compares with the token that a form carried, in constant time.
     pub fn is(&self, presented: &str) -> bool {
         self.0.as_bytes().ct_eq(presented.as_bytes()).into()
     }

@@ -1,25 +1,29 @@
-//! The tokens that a model counts.
+//! The number of LLM tokens that a chat used.
 
-/// Tokens of an LLM that a chat took; not those of the balance.
+/// The LLM tokens that a chat used. They are not the tokens of the balance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
+    /// Tokens of the prompt: the message and the conversation before it.
     pub prompt_tokens: i64,
+    /// Tokens of the answer.
     pub completion_tokens: i64,
-    /// Counted by us, since the upstream did not say.
+    /// Whether we estimated the numbers, because the upstream did not report them.
     pub estimated: bool,
 }
 
-/// No conversation has as many tokens: a higher number is none, and neither is one below 0.
+/// The highest plausible number of tokens. A higher number is treated as missing, and so is a
+/// negative one.
 const MOST: i64 = 1 << 31;
 
 impl Usage {
-    /// The upstream's own numbers. `None`: they cannot be true, and count as missing. 0 is 0.
+    /// Returns the usage that the upstream reported, or `None` if the numbers are implausible and
+    /// count as missing. 0 is plausible.
     pub fn reported(prompt_tokens: i64, completion_tokens: i64) -> Option<Usage> {
         let sound = (0..=MOST).contains(&prompt_tokens) && (0..=MOST).contains(&completion_tokens);
         sound.then_some(Usage { prompt_tokens, completion_tokens, estimated: false })
     }
 
-    /// Counted by us, from a message and its answer as texts.
+    /// Estimates the usage from the texts of a message and its answer.
     pub fn counted(message: &str, answer: &str) -> Usage {
         let bytes = |text: &str| estimate(i64::try_from(text.len()).unwrap_or(i64::MAX));
         let completion_tokens = bytes(answer);
@@ -27,7 +31,8 @@ impl Usage {
     }
 }
 
-/// About how many tokens so many bytes of text are: one for four bytes, as is usual for English, rounded up.
+/// Estimates the tokens of a text from its bytes: one for four bytes, as is usual for English,
+/// rounded up.
 pub fn estimate(bytes: i64) -> i64 {
     bytes.max(0).saturating_add(3) / 4
 }

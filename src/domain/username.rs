@@ -1,4 +1,4 @@
-//! Usernames: the strict form for new ones, and the lenient one for logging in.
+//! Usernames: strict rules for new ones, lenient rules for logging in.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -7,10 +7,11 @@ use super::Invalid;
 
 /// The most characters that a new username may have, after NFKC.
 pub const MAX_CHARACTERS: usize = 50;
-/// The most bytes that are looked at at all: normalising is linear but not free, and fifty characters need fewer.
+/// The most bytes that are examined: normalising is linear but not free, and fifty characters need
+/// fewer.
 const MAX_RAW_BYTES: usize = 1024;
 
-/// A username that may be given to a new user.
+/// A username that obeys the rules for new users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username {
     shown: String,
@@ -18,8 +19,9 @@ pub struct Username {
 }
 
 impl Username {
-    /// Normalises to NFKC (as Django's `normalize_username` does), then wants 1 to 50 characters, each one a letter,
-    /// a digit or one of `@.+-_` (Django's `UnicodeUsernameValidator`; see [`is_allowed`] for the exact set).
+    /// Normalises to NFKC (as Django's `normalize_username` does), then requires 1 to 50
+    /// characters, each one a letter, a digit or one of `@.+-_` (Django's
+    /// `UnicodeUsernameValidator`; see [`is_allowed`] for the exact set).
     pub fn parse(text: &str) -> Result<Username, Invalid> {
         if text.is_empty() {
             return Err(invalid("Enter a username."));
@@ -38,24 +40,24 @@ impl Username {
         Ok(Username { shown, canonical })
     }
 
-    /// One that is stored already, and that need not obey the rules for new ones.
+    /// Takes a stored username, which need not obey the rules for new ones.
     pub fn stored(name: &str, canonical: &str) -> Username {
         Username { shown: name.to_owned(), canonical: canonical.to_owned() }
     }
 
-    /// The name as it is stored and shown: NFKC, in the letter case that the user chose.
+    /// Returns the name as it is stored and shown: NFKC, in the letter case that the user chose.
     pub fn as_str(&self) -> &str {
         &self.shown
     }
 
-    /// The form that must be unique; see [`canonical_of`].
+    /// Returns the form that must be unique; see [`canonical_of`].
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
 }
 
-/// A name that somebody logs in with. It may be any stored one, also an imported one that the rules for new names
-/// would refuse, so nothing is asked of it but a bounded length and that a database can hold it.
+/// A name that a user logs in with. It may be an imported name, which the rules for new names would
+/// reject, so it need only have a bounded length and be storable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginName {
     text: String,
@@ -63,7 +65,8 @@ pub struct LoginName {
 }
 
 impl LoginName {
-    /// Takes 1 to 1024 bytes without U+0000, which PostgreSQL cannot store and so can match nothing.
+    /// Accepts 1 to 1024 bytes without U+0000, which PostgreSQL cannot store, so that no stored
+    /// name contains it.
     pub fn parse(text: &str) -> Result<LoginName, Invalid> {
         if text.is_empty() {
             return Err(invalid("Enter your username."));
@@ -74,34 +77,38 @@ impl LoginName {
         Ok(LoginName { text: text.to_owned(), canonical: canonical_of(text) })
     }
 
-    /// The name as it was sent.
+    /// Returns the name as it was sent.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The form by which the user is looked up; see [`canonical_of`].
+    /// Returns the form by which the user is looked up; see [`canonical_of`].
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
 }
 
-/// The form in which two names are the same name: NFKC, lower-cased, NFKC again (lower-casing can leave a sequence
-/// that composes). Stable: the canonical form of a canonical form is itself.
+/// Returns the form in which two names are compared: NFKC, lower-cased, NFKC again (lower-casing
+/// can leave a sequence that composes). It is stable: the canonical form of a canonical form is
+/// itself.
 ///
-/// Each character is lower-cased by itself, and the final sigma is made a common one: `str::to_lowercase` chooses
-/// between the two by what stands around the letter, so that `ΟΔΟΣ` and `οδοσ` would be two names.
+/// Each character is lower-cased separately, and the final sigma becomes a common one:
+/// `str::to_lowercase` chooses between the two by the letters around it. Then `ΟΔΟΣ` and `οδοσ`
+/// would be two names.
 pub fn canonical_of(name: &str) -> String {
     let lower = name.nfkc().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c });
     lower.nfkc().collect()
 }
 
-/// Whether a new username may contain the character: `@.+-_`, or what Python's `\w` takes, which is letters and
-/// numbers of every script but no combining mark. So NFKC must have composed an accent with its letter; names in
-/// scripts that write vowels as marks (Devanagari, Thai) are as limited as they are in Django. NUL, controls, spaces,
-/// bidirectional controls and zero-width characters are none of these and fall out.
+/// Returns whether a new username may contain the character: `@.+-_`, or what Python's `\w`
+/// matches, which is letters and numbers of every script but no combining mark. So NFKC must have
+/// composed an accent with its letter; names in scripts that write vowels as marks (Devanagari,
+/// Thai) are as limited as they are in Django. NUL, controls, spaces, bidirectional controls and
+/// zero-width characters are excluded.
 ///
-/// Stricter than `\w` in one point: letters that show as nothing or as a blank are refused, and so are the symbols that
-/// Unicode counts as alphabetic without calling them letters (negative circled and squared capitals).
+/// It is stricter than `\w` in one point: it rejects letters that are invisible or blank, and the
+/// symbols that Unicode counts as alphabetic without calling them letters (negative circled and
+/// squared capitals).
 fn is_allowed(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '+' | '-' | '_');
@@ -109,12 +116,14 @@ fn is_allowed(c: char) -> bool {
     c.is_alphanumeric() && !is_combining_mark(c) && !is_blank_letter(c) && !is_alphabetic_symbol(c)
 }
 
-/// Hangul fillers and Egyptian blanks: letters by their Unicode category, invisible to people.
+/// Returns whether the character is a Hangul filler or an Egyptian blank: letters by their Unicode
+/// category, but invisible.
 fn is_blank_letter(c: char) -> bool {
     matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}' | '\u{13441}' | '\u{13442}')
 }
 
-/// `Other_Alphabetic` symbols that NFKC leaves as they are.
+/// Returns whether the character is one of the `Other_Alphabetic` symbols that NFKC does not
+/// change.
 fn is_alphabetic_symbol(c: char) -> bool {
     matches!(c, '\u{1F150}'..='\u{1F169}' | '\u{1F170}'..='\u{1F189}')
 }

@@ -1,6 +1,7 @@
-//! The one error type. A function that a request can reach returns [`Result`]; each variant's text is what the
-//! client reads, word for word what the contract says; [`problem`] has the form of RFC 9457, and [`openai`] that of `/v1`.
-//! What went wrong inside is logged once, at the edge (`error_response`), and never shown.
+//! The only error type of the server. A function that a request can reach returns [`Result`]. Each
+//! variant's text is the one in the API's contract, word for word. [`problem`] renders it as RFC
+//! 9457, and [`openai`] in the form of `/v1`. The cause is logged once, in `error_response`, and
+//! never shown.
 
 mod openai;
 mod problem;
@@ -13,127 +14,146 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use crate::domain::{Invalid, NoRandomness};
 use crate::throttle::{Exhausted, RetryAfter};
 
+/// The result of a function that a request can reach.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Why a request failed. The text of a variant is what the client reads.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Registration: a name or password that the rules refuse, or an unreadable body.
+    /// Registration: the rules reject the name or the password, or the body cannot be parsed.
     #[error("Invalid username or password")]
     InvalidRegistration(Vec<Invalid>),
+    /// Registration: a user has this name already.
     #[error("Username already exists")]
     UsernameTaken,
-    /// `--registration closed`.
+    /// Registration: `--registration closed` is set.
     #[error("Registration is closed")]
     RegistrationClosed,
-    /// Log-in: no such user, or no readable name.
+    /// Log-in: no user has this name, or the body has no readable name.
     #[error("Invalid username")]
     InvalidUsername,
-    /// Log-in: the wrong password, or a user who is deactivated.
+    /// Log-in: the password is wrong, or the user is deactivated.
     #[error("Invalid password")]
     InvalidPassword,
-    /// Log-in under `--login-errors unified`: either of the two.
+    /// Log-in under `--login-errors unified`: the name or the password is wrong.
     #[error("Invalid username or password")]
     InvalidCredentials,
+    /// The request has no valid auth token or session.
     #[error("Unauthorized")]
     Unauthorized,
-    /// The text that `GET /tokens/` has for the same.
+    /// `GET /tokens/`: the request has no valid auth token. The old contract has a text of its own
+    /// for it.
     #[error("Unauthorized Token Not Found")]
     TokenNotFound,
+    /// A chat: the rules reject the message.
     #[error("Invalid message")]
     InvalidMessage(Invalid),
+    /// A chat: the balance is less than the price.
     #[error("Insufficient tokens")]
-    InsufficientTokens { balance: i64, price: i64 },
-    /// A field of any other request that the rules refuse.
+    InsufficientTokens {
+        /// The user's balance, in tokens.
+        balance: i64,
+        /// What the message would cost, in tokens.
+        price: i64,
+    },
+    /// The rules reject a field of any other request.
     #[error("Invalid {}", .0.field)]
     Invalid(Invalid),
+    /// There is no such path, or no such object that the user may see.
     #[error("Not found")]
     NotFound,
-    /// Holds the value of the `Allow` header.
+    /// The path does not have this method. Contains the value of the `Allow` header.
     #[error("Method not allowed")]
     MethodNotAllowed(String),
-    /// The body ended before its end, or its chunks are broken.
+    /// The body ended early, or its chunked encoding is invalid.
     #[error("Invalid body")]
     BodyCutShort,
     /// The body did not arrive in time.
     #[error("Request timeout")]
     RequestTimeout,
-    /// An `Idempotency-Key` whose first request has not been answered yet.
+    /// The first request with this `Idempotency-Key` is still being answered.
     #[error("A request with this Idempotency-Key is still being answered")]
     KeyInFlight,
+    /// The `Idempotency-Key` belongs to a request with different content.
     #[error("This Idempotency-Key was used for another request")]
     KeyReused,
-    /// Holds how many bytes it may have.
+    /// The body is too long. Contains the most bytes that it may have.
     #[error("Request body too large")]
     BodyTooLarge(usize),
+    /// The request has a `Content-Type` that the path does not accept.
     #[error("Unsupported media type")]
     UnsupportedMediaType,
+    /// The request line and the headers are too long.
     #[error("Request header fields too large")]
     HeadTooLarge,
-    /// A limit was reached. Holds the limit and when to retry.
+    /// A rate limit was reached. Contains the limit and when to retry.
     #[error("Too many requests")]
     TooManyRequests(RetryAfter),
-    /// The user has as many chats under way as may be.
+    /// The user has the most chats in progress that the limit allows.
     #[error("Too many requests")]
     TooManyChats,
-    /// No model of this name is on offer.
+    /// A chat: no model of this name is on offer.
     #[error("Model not found")]
     ModelNotFound(String),
-    /// What answers messages has no place for another call, or rests; nothing was charged, or it went back. Holds
-    /// `Retry-After` in seconds.
+    /// The responder has no capacity for another call, or its circuit breaker is open. Nothing was
+    /// charged, or the charge was returned. Contains `Retry-After` in seconds.
     #[error("Too busy")]
     Busy(u64),
     /// `--memory-budget` has no memory left for a large body.
     #[error("Too many large requests")]
     MemoryFull,
-    /// The user's large requests take as much memory as one user may have.
+    /// The user's large requests use all the memory that one user may use.
     #[error("Too many requests")]
     UserMemoryFull,
-    /// There is no place left for a large body. Holds the number of places.
+    /// All places for large bodies are taken. Contains the number of places.
     #[error("Too many large requests")]
     TooManyLargeBodies(usize),
-    /// Too many passwords wait to be hashed. Nothing was done. Holds `Retry-After` in seconds.
+    /// Too many passwords wait to be hashed. Nothing was done. Contains `Retry-After` in seconds.
     #[error("Too busy")]
     PasswordQueueFull(u64),
-    /// What answers messages did not accept the request; the charge went back before this is sent.
+    /// The responder rejected the request. The charge was returned before this is sent.
     #[error("The model did not accept the request")]
     RequestRefused,
-    /// The client took nothing of its stream for so long that the answer was ended; what had arrived is charged.
+    /// The client read its stream so slowly that the answer was ended. What had arrived is charged.
     #[error("The answer was read too slowly")]
     ReadTooSlowly,
-    /// What answers messages failed; the charge went back before this is sent.
+    /// The responder failed. The charge was returned before this is sent. Contains the reason.
     #[error("The message could not be answered")]
     ResponderFailed(&'static str),
-    /// This node accepts no requests now. Holds one fixed word for the reason.
+    /// This node accepts no requests now. Contains one fixed word for the reason.
     #[error("Service unavailable")]
     NotReady(&'static str),
-    /// The message got no answer, but the upstream has worked on it: the prompt and what was
-    /// written are charged.
+    /// The message got no answer, but the upstream has worked on it: the prompt and the text that
+    /// it wrote are charged. Contains the reason.
     #[error("The message could not be answered")]
     PaidWithoutAnswer(&'static str),
-    /// Not confirmed: the work may or may not have been done. The text inside goes to the log.
+    /// The outcome is unknown: the work may or may not have been done. The text inside goes to the
+    /// log.
     #[error("Service unavailable")]
     Unavailable(String),
-    /// A query failed. Inside a job a constraint violation is the job's own failure, anything else ends the batch.
+    /// A query failed. Inside a job, a constraint violation fails that job only; any other error
+    /// ends the batch.
     #[error("Service unavailable")]
     Database(#[from] DieselError),
-    /// A defect of ours. The text inside goes to the log.
+    /// A defect of this server. The text inside goes to the log.
     #[error("Internal server error")]
     Internal(String),
 }
 
-/// The limit that was reached, in words.
+/// The header that names the limit that was reached.
 const BOUND: HeaderName = HeaderName::from_static("x-ratelimit-bound");
 
-/// How long a client should wait before it tries again after a 503, in seconds.
+/// How long a client should wait before it retries after a 503, in seconds.
 const RETRY_AFTER_UNAVAILABLE: u64 = 2;
 /// How long a client should wait when large bodies take all places or all memory, in seconds.
 const RETRY_AFTER_LARGE: u64 = 5;
-/// And after as many chats as may be, as one of them may end at any moment.
+/// How long a client should wait at its limit of simultaneous chats, in seconds: one of them may
+/// end at any moment.
 const RETRY_AFTER_CHATS: u64 = 1;
 
 impl Error {
-    /// Whether a query failed because the row broke a rule of the schema: the only database error that is the
-    /// doing of one job, so that the others of its batch can go on.
+    /// Returns whether a query failed because a row violated a constraint of the schema. It is the
+    /// only database error that a single job can cause, so the other jobs of its batch can go on.
     pub fn is_constraint_violation(&self) -> bool {
         use DatabaseErrorKind::*;
         matches!(
@@ -145,11 +165,12 @@ impl Error {
         )
     }
 
+    /// Returns whether a query failed because a value exists already that must be unique.
     pub fn is_unique_violation(&self) -> bool {
         matches!(self, Error::Database(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)))
     }
 
-    /// Status and headers, which both forms of body share.
+    /// Returns the status and the headers, which all forms of the body share.
     fn response(&self) -> HttpResponseBuilder {
         let mut response = HttpResponse::build(self.status_code());
         match self {
@@ -188,7 +209,7 @@ impl Error {
         response
     }
 
-    /// What the operator has to know, if anything.
+    /// Logs what the operator has to know, if anything.
     pub fn log(&self) {
         match self {
             Error::Unavailable(why) => log::warn!("answered 503: {why}"),

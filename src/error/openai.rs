@@ -1,6 +1,7 @@
-//! An error as clients of the OpenAI protocol read it: `{"error": {"message", "type", "param", "code"}}`.
+//! Renders an error for clients of the OpenAI protocol: `{"error": {"message", "type", "param",
+//! "code"}}`.
 //!
-//! Their libraries decide by the status whether to try again; `x-should-retry` overrules it.
+//! Their libraries decide by the status whether to retry; `x-should-retry` overrules it.
 
 use actix_web::http::header::HeaderName;
 use actix_web::http::{StatusCode, header};
@@ -9,18 +10,18 @@ use serde_json::{Value, json};
 
 use super::Error;
 
-/// Read by OpenAI's own libraries.
+/// Tells OpenAI's own libraries whether to retry.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 impl Error {
-    /// The answer to a request under `/v1`. `has_key`: it has an `Idempotency-Key`, so that trying again cannot charge
-    /// twice.
+    /// Returns the response to a request under `/v1`. `has_key`: the request has an
+    /// `Idempotency-Key`, so that a retry cannot charge twice.
     pub fn openai_response(&self, has_key: bool) -> HttpResponse {
         let mut response = self.response();
         response.status(self.openai_status());
         let is_for_good = match self {
             Error::InsufficientTokens { .. } | Error::RequestRefused | Error::PaidWithoutAnswer(_) => true,
-            // It may have been done, and a library that tries again by itself would have it done twice.
+            // It may have been done, and a library that retries by itself would have it done twice.
             Error::Unavailable(_) | Error::Database(_) => !has_key,
             _ => false,
         };
@@ -31,7 +32,7 @@ impl Error {
         response.body(self.openai_body().to_string())
     }
 
-    /// The body, which also ends a stream that broke.
+    /// Returns the body, which also ends a stream that broke.
     pub fn openai_body(&self) -> Value {
         json!({ "error": {
             "message": self.openai_message(),
@@ -41,7 +42,8 @@ impl Error {
         } })
     }
 
-    /// Where the old contract has a status of its own, that of the protocol: 402 is retried by no client that was tried.
+    /// Returns the status of the protocol where the old contract has another one. None of the
+    /// clients that we tried retries a 402.
     fn openai_status(&self) -> StatusCode {
         match self {
             Error::InsufficientTokens { .. } => StatusCode::PAYMENT_REQUIRED,
@@ -81,7 +83,7 @@ impl Error {
             Error::InsufficientTokens { .. } => "insufficient_quota".to_owned(),
             Error::Unauthorized | Error::TokenNotFound => "invalid_api_key".to_owned(),
             Error::TooManyRequests(_) | Error::TooManyChats => "rate_limit_exceeded".to_owned(),
-            // What the protocol has no code for has ours.
+            // Our own code, where the protocol has none.
             _ => self.slug().replace('-', "_"),
         }
     }

@@ -1,4 +1,5 @@
-//! An error as RFC 9457 has it, `application/problem+json`, and the advice that both it and `/v1` give.
+//! Renders an error as `application/problem+json` (RFC 9457), with the advice that `/v1` gives,
+//! too.
 
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
@@ -10,7 +11,7 @@ const UNCONFIRMED: &str =
     "It is not confirmed whether this was done. Look, or send it again with the same Idempotency-Key.";
 
 impl Error {
-    /// The last part of the problem's `type`: it never changes.
+    /// Returns the last part of the problem's `type`. It is part of the contract and never changes.
     pub(super) fn slug(&self) -> &'static str {
         match self {
             Error::InvalidRegistration(_) => "invalid-registration",
@@ -50,7 +51,7 @@ impl Error {
         }
     }
 
-    /// What the client can do about it.
+    /// Returns a sentence on what the client can do about the error.
     pub fn detail(&self) -> String {
         let text = match self {
             Error::InvalidRegistration(_) => {
@@ -122,7 +123,7 @@ impl Error {
         text.to_owned()
     }
 
-    /// The fields at fault.
+    /// Returns the fields that the rules rejected.
     pub(super) fn fields(&self) -> &[Invalid] {
         match self {
             Error::InvalidRegistration(fields) => fields,
@@ -131,7 +132,8 @@ impl Error {
         }
     }
 
-    /// The error as RFC 9457 has it, for a client that asks for `application/problem+json`.
+    /// Returns the response as RFC 9457 defines it, for a client that accepts
+    /// `application/problem+json`.
     pub fn problem(&self) -> HttpResponse {
         #[derive(Serialize)]
         struct FieldProblem<'a> {

@@ -13,29 +13,33 @@ use super::state::Site;
 use crate::error::{Error, Result};
 use crate::throttle::{Cut, MemoryBudget, MemoryShare};
 
-/// The longest body, usually.
+/// The longest allowed body of most paths, in bytes.
 pub const MOST_BYTES: usize = 512 * 1024;
 
-/// Bodies up to this length do not count towards the budget.
+/// Bodies up to this length, in bytes, do not count towards the memory budget.
 pub const FREE_BYTES: usize = 4 * 1024;
 
-/// A body gets one more second for each of these bytes.
+/// The slowest rate at which a body may arrive: its time limit grows by one second for each of
+/// these bytes.
 const BYTES_PER_SECOND: usize = 64 * 1024;
 
-/// Returns the length of the body by the head. `None` if the body is chunked or absent.
+/// Returns the body's length according to the head. Returns `None` if the body is chunked or
+/// absent.
 pub fn declared_length(request: &HttpRequest) -> Option<usize> {
     let length = request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?;
     length.parse().ok()
 }
 
-/// A body that has arrived, and its share of the memory budget.
+/// A body that has arrived, with its share of the memory budget.
 pub struct HeldBody {
+    /// The whole body.
     pub bytes: BytesMut,
+    /// The memory that it counts for. `None` if it is too short to count. Dropping it returns the
+    /// memory.
     pub memory: Option<MemoryShare>,
 }
 
-/// Reads a body within its limits: on its length, on its total time, and on the memory of all
-/// bodies.
+/// Reads a body within its limits on length, total time, and the memory of all bodies.
 pub struct BodyReader {
     most: usize,
     limit: Duration,
@@ -47,7 +51,7 @@ pub struct BodyReader {
 }
 
 impl BodyReader {
-    /// `most` is the longest allowed body, in bytes.
+    /// Prepares to read the body of this request. `most` is its longest allowed length, in bytes.
     pub fn new(request: &HttpRequest, most: usize) -> BodyReader {
         BodyReader {
             most,
@@ -70,9 +74,9 @@ impl BodyReader {
         BodyReader { copies, ..self }
     }
 
-    /// Returns the number of bytes that a body must have memory for when this many have arrived. For a known user
-    /// that is all that the head declares. Otherwise many large bodies would each hold a part of the budget,
-    /// and none would arrive whole.
+    /// Returns the number of bytes that a body needs memory for after `arrived` bytes. For a known
+    /// user this is the length that the head declares. Otherwise many large bodies would each hold
+    /// a part of the budget, and none would arrive whole.
     fn wanted(&self, arrived: usize) -> usize {
         match self.user_id {
             Some(_) => arrived.max(self.declared.min(self.most)),
@@ -80,7 +84,10 @@ impl BodyReader {
         }
     }
 
-    /// Returns the body, or the error if it could not be read.
+    /// Reads the whole body.
+    ///
+    /// # Errors
+    /// Fails if the body is too long, arrives too slowly, ends early, or finds no memory left.
     pub async fn read(self, payload: &mut Payload) -> Result<HeldBody> {
         let begun = Instant::now();
         let mut bytes = BytesMut::with_capacity(self.declared.min(self.most).min(FREE_BYTES));

@@ -32,7 +32,7 @@ impl FromRequest for RequestId {
     }
 }
 
-/// Returns the id that the response has in `X-Request-Id`.
+/// Returns the request's id, which the response has in `X-Request-Id`.
 pub fn request_id_of(request: &HttpRequest) -> RequestId {
     request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::generate)
 }

@@ -1,4 +1,4 @@
-//! Routes as data: a table is a constant, which tests read, too.
+//! Routes as data. A table is a constant, so that tests can read it, too.
 
 use actix_web::http::Method;
 use actix_web::web;
@@ -21,20 +21,23 @@ pub struct MethodRoute {
     serve: fn(Route) -> Route,
 }
 
-/// GET and HEAD, for example `get(|r| r.to(show))`.
+/// Makes a route for GET and HEAD, for example `get(|r| r.to(show))`.
 pub const fn get(serve: fn(Route) -> Route) -> MethodRoute {
     let route = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
     MethodRoute { name: "GET, HEAD", route, serve }
 }
 
+/// Makes a route for POST.
 pub const fn post(serve: fn(Route) -> Route) -> MethodRoute {
     MethodRoute { name: "POST", route: || web::method(Method::POST), serve }
 }
 
+/// Makes a route for PATCH.
 pub const fn patch(serve: fn(Route) -> Route) -> MethodRoute {
     MethodRoute { name: "PATCH", route: || web::method(Method::PATCH), serve }
 }
 
+/// Makes a route for DELETE.
 pub const fn delete(serve: fn(Route) -> Route) -> MethodRoute {
     MethodRoute { name: "DELETE", route: || web::method(Method::DELETE), serve }
 }
@@ -60,7 +63,7 @@ pub async fn not_found<E: From<Error>>(guest: Result<Guest, Error>) -> Result<&'
     refuse(guest, Error::NotFound)
 }
 
-/// The limit of the client's address comes first.
+/// Returns the error, or the rate limit of the client's address if that is reached.
 fn refuse<E: From<Error>>(guest: Result<Guest, Error>, error: Error) -> Result<&'static str, E> {
     Err(guest.err().unwrap_or(error).into())
 }

@@ -9,26 +9,26 @@ use actix_web::web::Data;
 /// handlers take it as `Data<Site>`.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// What the panel is called (`--site-title`).
+    /// The panel's title (`--site-title`).
     pub title: String,
-    /// The origin of `--public-url`. `None`: the site is at the address that browsers use.
+    /// The origin of `--public-url`. `None` if the site is at the address that browsers use.
     pub public_origin: Option<String>,
-    /// Whether clients use https, through a proxy (`--public-url` has the scheme).
+    /// Whether clients use https, through a proxy. The scheme of `--public-url` decides.
     pub is_https: bool,
     /// The value of `Strict-Transport-Security`. `None` if the header is not sent.
     pub strict_transport: Option<&'static str>,
-    /// Time limit for a whole body to arrive, before the extra time for its length. actix has no
-    /// such limit.
+    /// Time limit for a whole body to arrive, before the extra time for its length. actix-web has
+    /// no such limit.
     pub body_timeout: Duration,
     /// The price of a message where its model has no price of its own (`--chat-price`).
     pub message_price: i64,
     /// The most tokens of an answer (`--upstream-max-output`).
     pub max_output: u32,
-    /// The names of `--upstream-models`. Empty if the dummy answers.
+    /// The names of `--upstream-models`. Empty if the dummy responder answers.
     pub models: Vec<String>,
-    /// The number of chats at once, for users without their own limit.
+    /// The most simultaneous chats of a user without an individual limit (`--concurrent-chats`).
     pub concurrent_chats: i64,
-    /// The number of messages a minute, for users without their own limit.
+    /// The most messages a minute of a user without an individual limit.
     pub requests_per_minute: i64,
 }
 

@@ -1,4 +1,4 @@
-//! A new user, with its opening balance and the ledger entry for it.
+//! Creates a user with its opening balance and the ledger entry for it.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -9,33 +9,39 @@ use crate::domain::{OperationId, Username};
 use crate::models::{EntryKind, LedgerEntry, User};
 use crate::schema::users;
 
-/// A user to be made.
+/// The user that [`open_account`] creates.
 #[derive(Clone, Debug)]
 pub struct NewAccount {
+    /// The name, which obeys the rules for new names.
     pub username: Username,
-    /// As Django writes it: `algorithm$…`.
+    /// The password hash in Django's form: `algorithm$…`.
     pub password_hash: String,
     /// The opening balance, in tokens.
     pub tokens: i64,
+    /// Whether the user is a superuser and staff.
     pub is_superuser: bool,
+    /// Identifies the opening entry, so that a repeated run finds it.
     pub operation_id: OperationId,
+    /// When the user joins.
     pub now: NaiveDateTime,
 }
 
+/// The outcome of [`open_account`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenedAccount {
-    /// With the id of the user.
+    /// The user was created. Contains its id.
     Opened(i64),
-    /// An earlier run of the same operation has opened the account of this user; nothing was written.
+    /// An earlier run of the same operation has created this user. Nothing was written.
     OpenedBefore(i64),
-    /// Somebody has this name; nothing was written.
+    /// Another user has this name. Nothing was written.
     NameTaken,
 }
 
-/// Makes the user and its opening entry. A second run of the same operation finds what the first one did.
+/// Creates the user and its opening entry. A second run of the same operation finds what the first
+/// one did.
 pub fn open_account(conn: &mut DbConnection, new: &NewAccount) -> QueryResult<OpenedAccount> {
-    // The name first: on PostgreSQL another run may commit between two lookups, and whoever then sees its user
-    // must see its operation, too.
+    // Look up the name first: on PostgreSQL another run may commit between the two lookups. A run
+    // that sees the other's user must also see its operation.
     let canonical = new.username.canonical();
     let is_taken = User::find_by_name(conn, new.username.as_str(), canonical)?.is_some();
     if let Some(entry) = LedgerEntry::find_by_operation(conn, new.operation_id.as_bytes())? {

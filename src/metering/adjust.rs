@@ -15,37 +15,46 @@ use crate::error::{Error, Result};
 use crate::models::{EntryKind, LedgerEntry, User};
 use crate::schema::users;
 
+/// A change of one user's balance.
 #[derive(Clone, Debug)]
 pub struct Adjustment {
+    /// The user whose balance changes.
     pub user_id: i64,
     /// Signed tokens, not 0.
     pub amount: i64,
     /// The reason. The user sees it on the statement.
     pub note: String,
-    /// The administrator; `None` for the command line.
+    /// The administrator. `None` for the command line.
     pub actor_id: Option<i64>,
+    /// Identifies the adjustment, so that a repeated run finds it.
     pub operation_id: OperationId,
+    /// The time of the ledger entry on SQLite. PostgreSQL uses its own clock.
     pub now: NaiveDateTime,
 }
 
+/// The outcome of an adjustment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Adjusted {
+    /// The balance was changed, now or by an earlier run.
     Done {
+        /// The balance after the adjustment, in tokens.
         balance: i64,
-        /// `false`: an earlier run of the same operation has done it.
+        /// `false` if an earlier run of the same operation has changed it.
         is_new: bool,
     },
-    /// The operation id stands for another operation; nothing was written.
+    /// The operation id belongs to another operation. Nothing was written.
     OtherOperation,
-    /// The balance would fall below 0, or rise above what is allowed; nothing was written.
+    /// The balance would fall below 0 or rise above [`MOST_TOKENS`]. Nothing was written.
     OutOfRange {
+        /// The balance as it is, in tokens.
         balance: i64,
     },
+    /// There is no user with this id. Nothing was written.
     NoSuchUser,
 }
 
-/// Changes the balance relative to what it is, so that a chat at the same moment is not undone. A second run of
-/// the same operation finds what the first one did.
+/// Changes the balance by an amount, so that a simultaneous chat is not undone. A second run of the
+/// same operation finds what the first one did.
 pub fn adjust(conn: &mut DbConnection, adjustment: &Adjustment) -> QueryResult<Adjusted> {
     let (user_id, amount) = (adjustment.user_id, adjustment.amount);
     let is_same = |entry: &LedgerEntry| entry.user_id == user_id && entry.amount == amount;
@@ -84,12 +93,17 @@ pub fn adjust(conn: &mut DbConnection, adjustment: &Adjustment) -> QueryResult<A
 /// An adjustment of many users by the same amount. Their operation ids are derived from `seed`.
 #[derive(Clone, Debug)]
 pub struct AdjustmentOfMany {
+    /// The users whose balances change. An id that occurs twice counts once.
     pub user_ids: Vec<i64>,
     /// Signed tokens, not 0.
     pub amount: i64,
+    /// The reason. The users see it on their statements.
     pub note: String,
+    /// The administrator. `None` for the command line.
     pub actor_id: Option<i64>,
+    /// From this and a user's id, the operation id of each adjustment is derived.
     pub seed: Vec<u8>,
+    /// The time of the ledger entries on SQLite. PostgreSQL uses its own clock.
     pub now: NaiveDateTime,
 }
 
@@ -106,8 +120,9 @@ impl AdjustmentOfMany {
     }
 }
 
-/// Adjusts many users: on PostgreSQL in one statement. Returns the outcome for each. Unlike [`adjust`], it
-/// does not check whether it was done before: the caller must do so in the same transaction.
+/// Adjusts many users, on PostgreSQL in one statement. Returns the outcome for each. Unlike
+/// [`adjust`], it does not check whether this was done before: the caller must do so in the same
+/// transaction.
 pub fn adjust_many(conn: &mut DbConnection, adjustment: &AdjustmentOfMany) -> Result<Vec<(i64, Adjusted)>> {
     match conn {
         DbConnection::Postgres(conn) => adjust_set(conn, adjustment),
@@ -145,7 +160,8 @@ fn adjust_set(conn: &mut PgConnection, adjustment: &AdjustmentOfMany) -> Result<
         .bind::<Nullable<BigInt>, _>(adjustment.actor_id)
         .bind::<Text, _>(&adjustment.note)
         .load(conn)?;
-    // The rows are locked before they are changed, so the counts differ only by a defect. Then roll back.
+    // The rows are locked before they are changed, so only a defect can make the numbers differ.
+    // Then the transaction must roll back.
     if rows.first().is_some_and(|row| row.moved != row.done) {
         return Err(Error::Internal("an adjustment changed the wrong number of users".to_owned()));
     }

@@ -1,5 +1,5 @@
--- One adjustment of many users as one statement. The rows are locked in the order of the ids, and the new balance is
--- taken from the locked row.
+-- An adjustment of many users as one statement. The rows are locked in the order of the ids, and
+-- the new balance is computed from the locked row.
 WITH input AS (
     SELECT * FROM unnest($1::bigint[], $2::bytea[]) AS i (user_id, operation_id)
 ), payer AS MATERIALIZED (

@@ -1,4 +1,4 @@
-//! How a ledger entry is written.
+//! Writes ledger entries.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -17,7 +17,7 @@ pub(super) struct NewEntry<'a> {
     pub actor_id: Option<i64>,
     pub note: &'a str,
     pub operation_id: OperationId,
-    /// This node's time. PostgreSQL uses its own.
+    /// The time on this node, which SQLite stores. PostgreSQL uses its own clock.
     pub now: NaiveDateTime,
 }
 

@@ -1,7 +1,7 @@
-//! How a hold ends: settled or refunded, by whoever gets there first.
+//! Ends holds: each is settled or refunded once.
 //!
-//! The answer, the sweeper and an administrator may all try. The one whose UPDATE changed the row from `pending`
-//! moves the money; the others see that it is done.
+//! The answer, the sweeper and an administrator may all try to end a hold. The one whose UPDATE
+//! changes the row from `pending` moves the money; the others find that it is done.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -14,70 +14,99 @@ use crate::domain::{OperationId, Reason, Usage};
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, ToFollow};
 use crate::schema::{chats, users};
 
-/// What a pending chat came to.
+/// How a pending chat ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Answered: the charge stays, but for what a price by usage gives back.
-    Complete { arrived: Arrived, cost: Option<i64> },
+    /// The chat was answered. The charge stays, except what a price by usage refunds.
+    Complete {
+        /// The answer.
+        arrived: Arrived,
+        /// What it costs, in tokens. `None` if the whole charge stays.
+        cost: Option<i64>,
+    },
     /// The client disconnected after the upstream had the prompt or part of the answer had arrived.
-    /// Those are charged.
-    Cancelled { arrived: Arrived, cost: Option<i64> },
-    /// The client left before the answer began: the charge goes back.
+    /// Both are charged.
+    Cancelled {
+        /// The part of the answer that had arrived.
+        arrived: Arrived,
+        /// What it costs, in tokens. `None` if the whole charge stays.
+        cost: Option<i64>,
+    },
+    /// The client disconnected before the answer began. The charge is refunded.
     LeftEarly,
     /// There is no answer, or only part of one. The charge is refunded, except what the upstream
-    /// has worked for (`settled`, in tokens): the prompt and the part of the answer. `reason` is
-    /// our own wording, shown to the user.
-    Failed { reason: Reason, arrived: Arrived, settled: Option<i64> },
-    /// Given up by an administrator: the charge goes back, with the administrator's reason in the ledger.
-    Released { actor_id: Option<i64>, note: String },
+    /// has worked for: the prompt and the part of the answer.
+    Failed {
+        /// Why, in our own words, shown to the user.
+        reason: Reason,
+        /// The part of the answer that had arrived.
+        arrived: Arrived,
+        /// What the upstream's work costs, in tokens. `None` if the whole charge is refunded.
+        settled: Option<i64>,
+    },
+    /// An administrator released the hold. The charge is refunded.
+    Released {
+        /// The administrator.
+        actor_id: Option<i64>,
+        /// The administrator's reason, for the ledger.
+        note: String,
+    },
 }
 
-/// What has arrived of an answer when its hold ends.
+/// The part of an answer that has arrived when its hold ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Arrived {
+    /// The text of the answer.
     pub text: Option<String>,
-    /// What it has besides the text, as JSON.
+    /// The other parts of the answer, such as tool calls, as JSON.
     pub extras: Option<String>,
+    /// The LLM tokens that were used, if known.
     pub usage: Option<Usage>,
+    /// When the first part of the answer arrived.
     pub first_byte_at: Option<NaiveDateTime>,
 }
 
 impl Arrived {
-    /// An answer of text alone.
+    /// Returns an answer that has only a text.
     pub fn text(text: impl Into<String>) -> Arrived {
         Arrived { text: Some(text.into()), ..Arrived::default() }
     }
 }
 
+/// The outcome of [`end_hold`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// This call ended it.
+    /// This call ended the hold.
     Now {
+        /// The user's balance afterwards, in tokens.
         balance: i64,
     },
-    /// An earlier run of the same operation ended it.
+    /// An earlier run of the same operation ended the hold.
     Earlier {
+        /// The user's balance after that run, in tokens.
         balance: i64,
     },
-    /// The operation id stands for another operation; nothing was written.
+    /// The operation id belongs to another operation. Nothing was written.
     OtherOperation,
-    /// Somebody else had, and the charge is back: what the answer brings is kept, and nothing is charged.
+    /// The hold was refunded before, by another operation. The answer is stored, and nothing is
+    /// charged.
     AlreadyRefunded,
-    /// It was complete, or paid for though its client had left, before.
+    /// The chat was completed before, or its client had disconnected and paid for what had arrived.
     AlreadyComplete,
+    /// There is no chat with this id.
     NoSuchChat,
 }
 
-/// Why a chat failed that an administrator gave up.
+/// The failure of a chat whose hold an administrator released.
 const RELEASED: Reason = "released by an administrator";
 
-/// Why a chat was cancelled.
+/// The failure of a chat whose client disconnected.
 pub const LEFT: Reason = "the client left";
 
 /// What happens to the charge.
 enum Money<'a> {
     Stays,
-    /// So much goes back, as it cost less than what was held.
+    /// Refunds this many tokens, because the chat cost less than what was held.
     Settles(i64),
     GoesBack {
         actor_id: Option<i64>,
@@ -86,12 +115,12 @@ enum Money<'a> {
 }
 
 impl Ending {
-    /// Answered with text, at the price of a message.
+    /// Returns the ending of a chat that was answered with a text, at the price of a message.
     pub fn answered(text: impl Into<String>) -> Ending {
         Ending::Complete { arrived: Arrived::text(text), cost: None }
     }
 
-    /// Not answered at all.
+    /// Returns the ending of a chat without any answer. The whole charge is refunded.
     pub fn failed(reason: Reason) -> Ending {
         Ending::Failed { reason, arrived: Arrived::default(), settled: None }
     }
@@ -122,7 +151,8 @@ impl Ending {
         }
     }
 
-    /// Never below nothing, and never above what was taken.
+    /// Returns what happens to the charge. The user never pays less than 0 or more than what was
+    /// held.
     fn money(&self, charge: i64) -> Money<'_> {
         match self {
             Ending::Complete { cost, .. } | Ending::Cancelled { cost, .. } => {
@@ -147,7 +177,7 @@ pub fn end_hold(
     operation_id: OperationId,
     now: NaiveDateTime,
 ) -> QueryResult<Ended> {
-    // A release comes from a form, whose id may have been used for something else.
+    // A release comes from a form, whose operation id may belong to something else.
     if matches!(ending, Ending::Released { .. })
         && let Earlier::Other = look_up(conn, operation_id, |entry| entry.chat_id == Some(chat_id))?
     {
@@ -160,7 +190,7 @@ pub fn end_hold(
         Money::Stays => return Ok(Ended::Now { balance }),
         Money::Settles(rest) => (EntryKind::Settlement, rest, None, ""),
         Money::GoesBack { actor_id, note } => {
-            // Another try may have the key.
+            // A retry may use the key again.
             StoredKey::free(conn, chat_id)?;
             (EntryKind::Refund, charge, actor_id, note)
         }
@@ -175,15 +205,16 @@ pub fn end_hold(
     Ok(Ended::Now { balance })
 }
 
-/// What was known of a chat when it was pending.
+/// The row as it was when the chat was pending.
 struct Hold {
     user_id: i64,
     charge: i64,
-    /// The user's balance, in which nothing of this ending is yet.
+    /// The user's balance before this ending.
     balance: i64,
 }
 
-/// Takes the chat out of `pending`, with what arrived. `None`: it was not pending any more.
+/// Changes the chat's state from `pending` and stores what has arrived. Returns `None` if it was no
+/// longer pending.
 fn leave_pending(
     conn: &mut DbConnection,
     chat_id: i64,
@@ -232,7 +263,7 @@ fn already_ended(
     let Some(chat) = Chat::find_cut(conn, chat_id, 0)? else { return Ok(Ended::NoSuchChat) };
     let was_paid_for = match chat.state {
         ChatState::Complete => true,
-        // Some of them were refunded.
+        // Some of these chats were refunded and some were charged.
         ChatState::Cancelled | ChatState::Failed => {
             !LedgerEntry::of_chat(conn, chat_id)?.iter().any(|e| e.kind == EntryKind::Refund)
         }
@@ -247,12 +278,12 @@ fn already_ended(
     Ok(Ended::AlreadyRefunded)
 }
 
-/// Keeps an answer that came when the charge was back already, for nothing.
+/// Stores an answer that arrived after the charge was refunded. The user gets it for nothing.
 fn keep_late_answer(conn: &mut DbConnection, chat_id: i64, arrived: &Arrived) -> QueryResult<()> {
     if arrived.text.is_none() && arrived.extras.is_none() {
         return Ok(());
     }
-    // A chat whose message was removed with its user's name keeps nothing any more.
+    // A chat whose message was removed with its user's name must not store a text again.
     let late = chats::table
         .filter(chats::id.eq(chat_id))
         .filter(chats::response.is_null())
@@ -265,7 +296,7 @@ fn keep_late_answer(conn: &mut DbConnection, chat_id: i64, arrived: &Arrived) ->
         ))
         .execute(conn)?;
     if kept == 1 {
-        // Its words are to be found, too.
+        // The search must find its words, too.
         ToFollow::insert(conn, chat_id)?;
     }
     Ok(())

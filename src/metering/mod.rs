@@ -1,15 +1,16 @@
 //! The only code that changes a balance. An auditor can read this folder alone.
 //!
 //! - [`open_account`]: a new user with its opening balance;
-//! - [`Charge`]: the debit, one guarded statement, with its ledger entry and its chat in the same transaction;
-//! - [`end_hold`], [`sweep()`]: how a charge whose chat is pending ends: settled, or refunded;
-//! - [`adjust()`]: an administrator's change;
+//! - [`Charge`]: the debit, one guarded statement, with its ledger entry and its chat in the same
+//!   transaction;
+//! - [`end_hold`], [`sweep()`]: settle or refund the charge of a pending chat;
+//! - [`adjust()`]: an administrator's change of a balance;
 //! - [`Price`]: what a chat costs;
 //! - [`verify`]: the proof that balances equal the ledger.
 //!
-//! Every change of `users.tokens` is in one transaction with a ledger entry that has the balance after it. Each
-//! entry has an [`OperationId`](crate::domain::OperationId), made before the transaction: when the outcome of a
-//! COMMIT is unknown, it tells whether the operation was done.
+//! Every change of `users.tokens` is in one transaction with a ledger entry that has the balance
+//! after it. Each entry has an [`OperationId`](crate::domain::OperationId), made before the
+//! transaction. If the outcome of a COMMIT is unknown, the id tells whether the operation was done.
 
 mod account;
 mod adjust;

@@ -1,4 +1,4 @@
-//! Operation ids: what an id that was used before stands for, and how many tokens a balance may have.
+//! Looks up operation ids that were used before, and limits the tokens of a balance.
 
 use diesel::QueryResult;
 
@@ -9,16 +9,16 @@ use crate::models::LedgerEntry;
 /// The most tokens that a balance may have, so that no sum of a user's ledger leaves 64 bits.
 pub const MOST_TOKENS: i64 = 1 << 60;
 
-/// What the ledger has under an operation id.
+/// The ledger entry under an operation id.
 pub(super) enum Earlier {
     Nothing,
-    /// The same operation: an earlier run of it, or a form that was sent twice.
+    /// The same operation, which ran before, or whose form was sent twice.
     Same(LedgerEntry),
-    /// Another operation. An id that came from a form must not be taken for it.
+    /// Another operation. An id from a form may be forged or reused, so it must not count as done.
     Other,
 }
 
-/// Looks up an operation id. `is_same` tells whether an entry is of the same operation.
+/// Looks up an operation id. `is_same` returns whether an entry belongs to the same operation.
 pub(super) fn look_up(
     conn: &mut DbConnection,
     operation_id: OperationId,

@@ -1,4 +1,4 @@
-//! What a chat costs, in whole tokens of the balance.
+//! The price of a chat, in whole tokens of the balance.
 
 use crate::domain::Usage;
 use crate::models::Model;
@@ -6,14 +6,21 @@ use crate::models::Model;
 /// The price of a chat with one model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Price {
-    /// So much for a message, whatever it takes.
+    /// A fixed number of tokens for each message.
     Message(i64),
-    /// So much for a message, and so much for 1,000 tokens of the prompt and of the answer.
-    Usage { base: i64, prompt: i64, completion: i64 },
+    /// Tokens for each message, and tokens for the usage.
+    Usage {
+        /// Tokens for each message.
+        base: i64,
+        /// Tokens for 1,000 tokens of the prompt.
+        prompt: i64,
+        /// Tokens for 1,000 tokens of the answer.
+        completion: i64,
+    },
 }
 
 impl Price {
-    /// The price that a model has, or else the settings' price of a message.
+    /// Returns the model's own price, or the default price per message (`--chat-price`).
     pub fn of(model: &Model, message_price: i64) -> Price {
         match (model.base_price, model.prompt_price, model.completion_price) {
             (Some(base), Some(prompt), Some(completion)) => Price::Usage { base, prompt, completion },
@@ -21,13 +28,13 @@ impl Price {
         }
     }
 
-    /// Returns what is held before the call: the most that it can cost, by the upper bounds of the prompt and
-    /// of the answer, in tokens of the model.
+    /// Returns the tokens to hold before the call: the most that it can cost. `prompt_bound` and
+    /// `max_output` are upper bounds of the prompt and of the answer, in tokens of the model.
     pub fn hold(self, prompt_bound: i64, max_output: u32) -> i64 {
         self.total(prompt_bound, i64::from(max_output))
     }
 
-    /// What it costs in the end. `None`: what was held, as the price is that of a message.
+    /// Returns the final price. Returns `None` for a price per message, which is what was held.
     pub fn settled(self, usage: Usage) -> Option<i64> {
         match self {
             Price::Message(_) => None,
@@ -35,7 +42,8 @@ impl Price {
         }
     }
 
-    /// The two parts by usage are summed before they are rounded up to a whole token, once.
+    /// Returns the price of this usage. Its two parts are summed before they are rounded up to a
+    /// whole token, so that it is rounded only once.
     fn total(self, prompt_tokens: i64, completion_tokens: i64) -> i64 {
         match self {
             Price::Message(price) => price,

@@ -1,4 +1,4 @@
-//! A refund: an administrator gives back what a chat cost, with a reason, once.
+//! A refund: an administrator returns what a chat cost, with a reason, once.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -10,41 +10,50 @@ use crate::domain::OperationId;
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry};
 use crate::schema::users;
 
+/// A refund of one chat.
 #[derive(Clone, Debug)]
 pub struct Refund {
+    /// The chat whose cost is refunded.
     pub chat_id: i64,
     /// The reason. The user sees it on the statement.
     pub note: String,
-    /// The administrator; a refund of an answered chat has one.
+    /// The administrator. A refund of an answered chat always has one.
     pub actor_id: i64,
+    /// Identifies the refund, so that a repeated run finds it.
     pub operation_id: OperationId,
+    /// The time of the ledger entry on SQLite. PostgreSQL uses its own clock.
     pub now: NaiveDateTime,
 }
 
+/// The outcome of [`refund`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refunded {
+    /// The cost was refunded, now or by an earlier run.
     Done {
-        /// Whose tokens they are.
+        /// The user who got the tokens.
         user_id: i64,
-        /// What went back, in tokens.
+        /// The refund, in tokens.
         amount: i64,
+        /// The user's balance afterwards, in tokens.
         balance: i64,
-        /// `false`: an earlier run of the same operation has done it.
+        /// `false` if an earlier run of the same operation has refunded it.
         is_new: bool,
     },
-    /// The operation id stands for another operation; nothing was written.
+    /// The operation id belongs to another operation. Nothing was written.
     OtherOperation,
-    /// It had gone back before; nothing was written.
+    /// The chat was refunded before. Nothing was written.
     AlreadyRefunded,
-    /// It is a hold: release it instead.
+    /// The chat is a hold, which must be released instead.
     Pending,
-    /// It cost nothing, or all of it has gone back.
+    /// The chat cost nothing, or its whole cost was refunded.
     NothingToRefund,
+    /// There is no chat with this id.
     NoSuchChat,
 }
 
-/// Gives back what a chat has cost until now. The chat and its answer stay as they are, and so does its idempotency
-/// key: the answer was given, and a retry gets it again. A second run of the same operation finds what the first did.
+/// Refunds what a chat has cost until now. The chat, its answer and its idempotency key stay as
+/// they are: the answer was given, and a retry gets it again. A second run of the same operation
+/// finds what the first one did.
 pub fn refund(conn: &mut DbConnection, refund: &Refund) -> QueryResult<Refunded> {
     match look_up(conn, refund.operation_id, |entry| entry.chat_id == Some(refund.chat_id))? {
         Earlier::Nothing => {}

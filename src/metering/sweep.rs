@@ -1,6 +1,6 @@
-//! The sweeper: refunds holds whose deadline is past, for example after a crash, and deletes old idempotency
-//! keys. It runs on every node, one at a time. Two at once would do no harm, since one statement ends each
-//! hold and only one of them succeeds, but they would only wait for each other.
+//! The sweeper refunds holds whose deadline is past, for example after a crash, and deletes old
+//! idempotency keys. It runs on every node, one at a time. Two at once would be correct, since one
+//! statement ends each hold and only one of them succeeds, but they would only wait for each other.
 
 use chrono::{NaiveDateTime, TimeDelta};
 use diesel::dsl::sql;
@@ -15,13 +15,13 @@ use crate::error::{Error, Result};
 use crate::models::{ChatState, StoredKey};
 use crate::schema::chats::dsl;
 
-/// Why a swept chat failed.
+/// The failure of a chat that the sweeper ended.
 const REASON: &str = "no answer before the deadline";
 
-/// How long an idempotency key is kept.
+/// How long an idempotency key is stored.
 const KEEP_KEYS: TimeDelta = TimeDelta::hours(24);
 
-/// Holds that one sweep ends, at most; the next one comes soon.
+/// The most holds that one sweep ends. The next sweep follows soon.
 const HOLDS_A_SWEEP: i64 = 5000;
 /// The number of holds that are ended in one transaction.
 const PART: usize = 100;
@@ -29,9 +29,9 @@ const PART: usize = 100;
 /// The ids of a hold and of its user.
 type Hold = (i64, i64);
 
-/// Refunds the holds whose deadline is past, and returns their number. On PostgreSQL one node at a time does
-/// so. If a hold cannot be ended (for example, its ledger is damaged or its user's row is locked), the log
-/// says so, and the other holds do not wait for it.
+/// Refunds the holds whose deadline is past, and returns their number. On PostgreSQL one node at a
+/// time does so. If a hold cannot be ended (for example, because its ledger is damaged or its
+/// user's row is locked), it is logged, and the others are still refunded.
 pub async fn sweep(db: &Db) -> Result<usize> {
     let mut refunded = 0;
     let overdue = db.read(|conn| Ok(overdue(conn, clock::now(), HOLDS_A_SWEEP)?)).await?;
@@ -47,7 +47,8 @@ pub async fn sweep(db: &Db) -> Result<usize> {
     Ok(refunded)
 }
 
-/// Ends each user's holds separately. If that fails, ends each hold separately.
+/// Ends each user's holds separately. If that fails, ends each hold separately. Returns how many
+/// were refunded.
 async fn end_by_user(db: &Db, part: &[Hold]) -> usize {
     let mut refunded = 0;
     let mut part = part.to_vec();
@@ -55,7 +56,7 @@ async fn end_by_user(db: &Db, part: &[Hold]) -> usize {
     for of_one in part.chunk_by(|(_, one), (_, other)| one == other) {
         match end(db, of_one.to_vec()).await {
             Ok(count) => refunded += count.unwrap_or(0),
-            // The user's row is not available.
+            // The user's row is locked.
             Err(Error::Unavailable(why)) => tell(of_one, &Error::Unavailable(why)),
             Err(_) => {
                 for hold in of_one {
@@ -70,8 +71,8 @@ async fn end_by_user(db: &Db, part: &[Hold]) -> usize {
     refunded
 }
 
-/// Ends holds in one transaction. Returns the number that were still open. `None` if another node
-/// is sweeping.
+/// Ends holds in one transaction. Returns the number that were still open, or `None` if another
+/// node is sweeping.
 async fn end(db: &Db, part: Vec<Hold>) -> Result<Option<usize>> {
     let users: Vec<i64> = part.iter().map(|(_, user_id)| *user_id).collect();
     let part: Vec<(i64, OperationId)> =
@@ -80,7 +81,7 @@ async fn end(db: &Db, part: Vec<Hold>) -> Result<Option<usize>> {
         if !exclusive(conn, Exclusive::Sweep)? {
             return Ok(None);
         }
-        // Lock users before chats, as everybody else does.
+        // Lock users before chats, as all other transactions do.
         lock_users(conn, users.clone())?;
         let mut ended = 0;
         for (chat_id, operation_id) in &part {
@@ -99,8 +100,8 @@ fn tell(holds: &[Hold], error: &Error) {
     error.log();
 }
 
-/// Holds past their deadline, with the user of each. On PostgreSQL the database's clock decides, since the nodes'
-/// may differ.
+/// Returns the holds past their deadline, with the user of each. On PostgreSQL the database's clock
+/// decides, since the nodes' clocks may differ.
 fn overdue(conn: &mut DbConnection, now: NaiveDateTime, most: i64) -> QueryResult<Vec<(i64, i64)>> {
     let holds = dsl::chats
         .filter(dsl::state.eq(ChatState::Pending.as_str()))
@@ -116,7 +117,7 @@ fn overdue(conn: &mut DbConnection, now: NaiveDateTime, most: i64) -> QueryResul
     }
 }
 
-/// Forgets the idempotency keys that are older than 24 hours; answers how many.
+/// Deletes the idempotency keys that are older than 24 hours, and returns how many.
 pub async fn forget_idempotency_keys(db: &Db) -> Result<usize> {
     db.write_in_parts(|conn, most| Ok(StoredKey::forget(conn, clock::now() - KEEP_KEYS, most)?)).await
 }

@@ -7,59 +7,82 @@ use serde::{Deserialize, Serialize};
 use crate::db::DbConnection;
 use crate::schema::audit_log::{self, dsl};
 
-/// A field before and after.
+/// The value of a field before and after an edit, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
+    /// The field's name, as the panel shows it.
     pub field: String,
+    /// The value before the edit.
     pub before: String,
+    /// The value after the edit.
     pub after: String,
 }
 
 impl Change {
+    /// Makes a change from two values, which are stored as text.
     pub fn new(field: &str, before: impl ToString, after: impl ToString) -> Change {
         Change { field: field.to_owned(), before: before.to_string(), after: after.to_string() }
     }
 }
 
+/// A row of `audit_log`.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = audit_log)]
 pub struct AuditEntry {
+    /// Ascends with time.
     pub id: i64,
+    /// When it happened.
     pub created_at: NaiveDateTime,
-    /// The administrator; `None`: the server itself or the command line.
+    /// The administrator. `None` for the server itself or the command line.
     pub actor_id: Option<i64>,
+    /// The name of the action, as `audit` defines it.
     pub action: String,
+    /// The kind of object that the action changed, as `audit` defines it.
     pub object_kind: String,
+    /// The id of the object.
     pub object_id: i64,
-    /// The user whom it concerns.
+    /// The user who owns the object, or is the object.
     pub user_id: Option<i64>,
     /// A JSON array of [`Change`].
     pub changes: String,
+    /// The administrator's reason, or an empty text.
     pub note: String,
+    /// The address that the request came from, or an empty text.
     pub address: String,
 }
 
+/// A row to insert. Its fields are those of [`AuditEntry`].
 #[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = audit_log)]
 pub struct NewAuditEntry<'a> {
+    /// When it happens.
     pub created_at: NaiveDateTime,
+    /// The administrator. `None` for the server itself or the command line.
     pub actor_id: Option<i64>,
+    /// The name of the action.
     pub action: &'a str,
+    /// The kind of object that the action changes.
     pub object_kind: &'a str,
+    /// The id of the object.
     pub object_id: i64,
+    /// The user who owns the object, or is the object.
     pub user_id: Option<i64>,
+    /// A JSON array of [`Change`].
     pub changes: String,
+    /// The administrator's reason, or an empty text.
     pub note: &'a str,
+    /// The address that the request came from, or an empty text.
     pub address: &'a str,
 }
 
 impl NewAuditEntry<'_> {
+    /// Inserts the entry, in the transaction of the action itself.
     pub fn insert(&self, conn: &mut DbConnection) -> QueryResult<usize> {
         diesel::insert_into(dsl::audit_log).values(self).execute(conn)
     }
 
-    /// Inserts many entries: on PostgreSQL in one statement, as a round trip to the server takes
-    /// longer than storing a row.
+    /// Inserts many entries, on PostgreSQL in one statement, because a round trip to the server
+    /// takes longer than storing a row.
     pub fn insert_all(conn: &mut DbConnection, entries: &[NewAuditEntry<'_>]) -> QueryResult<()> {
         match conn {
             DbConnection::Postgres(conn) => {
@@ -71,11 +94,12 @@ impl NewAuditEntry<'_> {
 }
 
 impl AuditEntry {
+    /// Returns the entries with these ids, in any order.
     pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<AuditEntry>> {
         dsl::audit_log.filter(dsl::id.eq_any(ids)).select(AuditEntry::as_select()).load(conn)
     }
 
-    /// The latest entries about what belongs to a user.
+    /// Returns a user's latest entries, the latest first.
     pub fn latest_of_user(conn: &mut DbConnection, user_id: i64, most: i64) -> QueryResult<Vec<AuditEntry>> {
         dsl::audit_log
             .filter(dsl::user_id.eq(user_id))
@@ -85,7 +109,7 @@ impl AuditEntry {
             .load(conn)
     }
 
-    /// The latest entries about one thing.
+    /// Returns the latest entries about one object, the latest first.
     pub fn latest_of_object(
         conn: &mut DbConnection,
         kind: &str,
@@ -101,7 +125,7 @@ impl AuditEntry {
             .load(conn)
     }
 
-    /// The ids of the entries about what belongs to a user after `after`, the oldest first.
+    /// Returns the ids of a user's entries after the id `after`, the oldest first.
     pub fn ids_of_user(
         conn: &mut DbConnection,
         user_id: i64,
@@ -117,7 +141,7 @@ impl AuditEntry {
             .load(conn)
     }
 
-    /// Ids, values and notes of all entries after `after`, the oldest first.
+    /// Returns the ids, values and notes of all entries after the id `after`, the oldest first.
     pub fn texts_after(
         conn: &mut DbConnection,
         after: i64,
@@ -127,18 +151,20 @@ impl AuditEntry {
         later.select((dsl::id, dsl::changes, dsl::note)).load(conn)
     }
 
-    /// Removes the values and the notes; who did what and when stays.
+    /// Removes the values and notes of these entries. The actor, the action and the time remain.
     pub fn blank(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<usize> {
         diesel::update(dsl::audit_log.filter(dsl::id.eq_any(ids)))
             .set((dsl::changes.eq("[]"), dsl::note.eq("")))
             .execute(conn)
     }
 
+    /// Returns the latest entries, the latest first.
     pub fn latest(conn: &mut DbConnection, most: i64) -> QueryResult<Vec<AuditEntry>> {
         dsl::audit_log.order(dsl::id.desc()).limit(most).select(AuditEntry::as_select()).load(conn)
     }
 
-    /// Deletes up to `most` from before `time`; answers how many there were.
+    /// Deletes up to `most` entries from before `time`, the oldest first. Returns how many it
+    /// deleted.
     pub fn forget(conn: &mut DbConnection, time: NaiveDateTime, most: i64) -> QueryResult<usize> {
         let ids: Vec<i64> = dsl::audit_log
             .filter(dsl::created_at.lt(time))
@@ -149,7 +175,7 @@ impl AuditEntry {
         diesel::delete(dsl::audit_log.filter(dsl::id.eq_any(ids))).execute(conn)
     }
 
-    /// The changes, or none where they cannot be read.
+    /// Returns the changes. They are empty if they cannot be parsed.
     pub fn changes(&self) -> Vec<Change> {
         serde_json::from_str(&self.changes).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! `auth_tokens`: only digests are stored.
+//! `auth_tokens`: auth tokens, of which only digests are stored.
 
 use chrono::NaiveDateTime;
 use diesel::dsl::sql;
@@ -10,19 +10,27 @@ use crate::domain::TokenDigest;
 use crate::models::{Editable, EditableField, FieldValue};
 use crate::schema::auth_tokens::{self, dsl};
 
+/// A row of `auth_tokens`.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = auth_tokens)]
 pub struct AuthToken {
+    /// Identifies the token in the API and the panel.
     pub id: i64,
+    /// The user who owns it.
     pub user_id: i64,
+    /// The SHA-256 of the token.
     pub digest: Vec<u8>,
+    /// The first characters of the token, by which its owner recognises it.
     pub first_characters: String,
-    /// `None`: made by a login.
+    /// The name that its owner gave it. `None` if a login created it.
     pub name: Option<String>,
+    /// When it was created.
     pub created_at: NaiveDateTime,
-    /// To the minute: uses are written down in batches.
+    /// When it was last used, to the minute: uses are written in batches.
     pub last_used_at: Option<NaiveDateTime>,
+    /// When it expires. `None` if it never does.
     pub expires_at: Option<NaiveDateTime>,
+    /// When it was revoked, if it was.
     pub revoked_at: Option<NaiveDateTime>,
 }
 
@@ -63,19 +71,27 @@ impl Editable for AuthTokenChanges {
     }
 }
 
+/// A row to insert. Its fields are those of [`AuthToken`].
 #[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = auth_tokens)]
 pub struct NewAuthToken {
+    /// The user who owns it.
     pub user_id: i64,
+    /// The SHA-256 of the token.
     pub digest: Vec<u8>,
+    /// The first characters of the token, by which its owner recognises it.
     pub first_characters: String,
+    /// The name that its owner gave it. `None` if a login creates it.
     pub name: Option<String>,
+    /// When it is created.
     pub created_at: NaiveDateTime,
+    /// When it expires. `None` if it never does.
     pub expires_at: Option<NaiveDateTime>,
 }
 
 impl NewAuthToken {
-    /// Stores it, or finds it where an earlier try of the same job has already done so.
+    /// Inserts the auth token, or returns the stored one if an earlier attempt of the same job has
+    /// inserted it.
     pub fn insert(&self, conn: &mut DbConnection) -> QueryResult<AuthToken> {
         match AuthToken::find_by_digest(conn, &self.digest)? {
             Some(stored) => Ok(stored),
@@ -85,31 +101,34 @@ impl NewAuthToken {
 }
 
 impl AuthToken {
-    /// The live ones of a user, newest first.
+    /// Returns a user's live auth tokens, the newest first.
     pub fn live_of(conn: &mut DbConnection, user_id: i64, now: NaiveDateTime) -> QueryResult<Vec<AuthToken>> {
         live(user_id, now).order(dsl::id.desc()).select(AuthToken::as_select()).load(conn)
     }
 
+    /// Returns the auth token with this id, if there is one.
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<AuthToken>> {
         dsl::auth_tokens.find(id).select(AuthToken::as_select()).get_result(conn).optional()
     }
 
+    /// Returns the auth tokens with these ids, in any order.
     pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<AuthToken>> {
         dsl::auth_tokens.filter(dsl::id.eq_any(ids)).select(AuthToken::as_select()).load(conn)
     }
 
-    /// Deletes up to `most` of a user's; answers how many there were.
+    /// Deletes up to `most` auth tokens of a user. Returns how many it deleted.
     pub fn forget_of(conn: &mut DbConnection, user_id: i64, most: i64) -> QueryResult<usize> {
         let own = dsl::auth_tokens.filter(dsl::user_id.eq(user_id));
         let ids: Vec<i64> = own.limit(most).select(dsl::id).load(conn)?;
         diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(ids))).execute(conn)
     }
 
+    /// Returns how many live auth tokens with a name a user has.
     pub fn count_named(conn: &mut DbConnection, user_id: i64, now: NaiveDateTime) -> QueryResult<i64> {
         live(user_id, now).filter(dsl::name.is_not_null()).count().get_result(conn)
     }
 
-    /// The one with this digest, whatever has become of it.
+    /// Returns the auth token with this digest, even if it has ended.
     pub fn find_by_digest(conn: &mut DbConnection, digest: &[u8]) -> QueryResult<Option<AuthToken>> {
         dsl::auth_tokens
             .filter(dsl::digest.eq(digest))
@@ -118,11 +137,13 @@ impl AuthToken {
             .optional()
     }
 
+    /// Returns how many live auth tokens of a user were created by logins.
     pub fn count_logins(conn: &mut DbConnection, user_id: i64, now: NaiveDateTime) -> QueryResult<i64> {
         live(user_id, now).filter(dsl::name.is_null()).count().get_result(conn)
     }
 
-    /// Removes the least recently used live login-made ones beyond the first `keep`, of which `newest` is one.
+    /// Deletes a user's least recently used live auth tokens that logins created, beyond the first
+    /// `keep`. `newest` is one of those that stay.
     pub fn prune_logins(
         conn: &mut DbConnection,
         user_id: i64,
@@ -166,7 +187,8 @@ impl AuthToken {
         diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(surplus))).execute(conn)
     }
 
-    /// Whether there was a live one to revoke, or an earlier try of the same job, at the same `now`, has revoked it.
+    /// Revokes a user's auth token. Returns whether it was live, or was revoked by an earlier
+    /// attempt of the same job, at the same `now`.
     pub fn revoke(conn: &mut DbConnection, user_id: i64, id: i64, now: NaiveDateTime) -> QueryResult<bool> {
         let target = dsl::auth_tokens
             .filter(dsl::id.eq(id))
@@ -175,7 +197,7 @@ impl AuthToken {
         Ok(diesel::update(target).set(dsl::revoked_at.eq(now)).execute(conn)? == 1)
     }
 
-    /// Revokes all of a user's, but for the one with the id `keep`.
+    /// Revokes all auth tokens of a user except the one with the id `keep`.
     pub fn revoke_all(
         conn: &mut DbConnection,
         user_id: i64,
@@ -189,7 +211,7 @@ impl AuthToken {
         diesel::update(target).set(dsl::revoked_at.eq(now)).execute(conn)
     }
 
-    /// Deletes up to `most` that ended before `time`; answers how many there were.
+    /// Deletes up to `most` auth tokens that ended before `time`. Returns how many it deleted.
     pub fn forget(conn: &mut DbConnection, time: NaiveDateTime, most: i64) -> QueryResult<usize> {
         let ended = dsl::revoked_at.lt(time).or(dsl::expires_at.lt(time));
         let ids: Vec<i64> =
@@ -197,8 +219,9 @@ impl AuthToken {
         diesel::delete(dsl::auth_tokens.filter(dsl::id.eq_any(ids))).execute(conn)
     }
 
-    /// Scans up to `most` ids above `after`. Returns the last of them, and the live login-made auth tokens
-    /// among them that were not used after `unused_since`. `None` if there are no further ids.
+    /// Scans up to `most` ids above `after`. Returns the last of them, and the live auth tokens
+    /// among them that a login created and that were not used after `unused_since`. Returns `None`
+    /// if there are no further ids.
     pub fn idle_logins(
         conn: &mut DbConnection,
         after: i64,
@@ -223,7 +246,7 @@ impl AuthToken {
         diesel::update(target).set(dsl::revoked_at.eq(now)).execute(conn)
     }
 
-    /// Writes a use down, unless a later one already is.
+    /// Stores the time of a use, unless a later one is stored.
     pub fn touch(conn: &mut DbConnection, digest: TokenDigest, used_at: NaiveDateTime) -> QueryResult<usize> {
         let target = dsl::auth_tokens
             .filter(dsl::digest.eq(digest.as_bytes().as_slice()))
@@ -238,8 +261,8 @@ fn live(user_id: i64, now: NaiveDateTime) -> _ {
     dsl::auth_tokens.filter(dsl::user_id.eq(user_id)).filter(dsl::revoked_at.is_null()).filter(unexpired)
 }
 
-/// Matches auth tokens made by a login that are not revoked and were last used, or made, before
-/// `unused_since`.
+/// Matches auth tokens that a login created, that are not revoked, and that were last used, or
+/// created, before `unused_since`.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn idle(unused_since: NaiveDateTime) -> _ {
     let never_used = dsl::last_used_at.is_null().and(dsl::created_at.lt(unused_since));

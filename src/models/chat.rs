@@ -1,4 +1,4 @@
-//! `chats`.
+//! `chats`: messages and their answers.
 
 use chrono::NaiveDateTime;
 use diesel::deserialize::{self, FromSql};
@@ -11,22 +11,24 @@ use super::{Keyset, Rows, first_id_since};
 use crate::db::{Bind, DbConnection, DynamicStatement};
 use crate::schema::chats::{self, dsl};
 
-/// Where a chat is in its life. Only `pending` ever changes, and only once.
+/// The state of a chat. It changes only from `pending`, and only once.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, diesel::deserialize::FromSqlRow, diesel::expression::AsExpression,
 )]
 #[diesel(sql_type = Text)]
 pub enum ChatState {
-    /// Charged, and waiting for its answer: a hold.
+    /// Charged and waiting for its answer: a hold.
     Pending,
+    /// Answered and paid for.
     Complete,
-    /// Not answered; the charge went back.
+    /// Not answered. The charge was refunded, except what the upstream's work cost.
     Failed,
-    /// The client left before the end.
+    /// The client disconnected before the end.
     Cancelled,
 }
 
 impl ChatState {
+    /// Returns the name that the database stores and the API shows.
     pub const fn as_str(self) -> &'static str {
         match self {
             ChatState::Pending => "pending",
@@ -50,56 +52,75 @@ where
     }
 }
 
+/// A row of `chats`.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = chats)]
 pub struct Chat {
+    /// Ascends with the time of the charge.
     pub id: i64,
+    /// The user who paid.
     pub user_id: i64,
+    /// The user's message. Empty if it was removed with the user's name.
     pub message: String,
+    /// The text of the answer, or the part of it that arrived.
     pub response: Option<String>,
+    /// The name of the model that answered.
     pub model: String,
+    /// Whether it is pending, or how it ended.
     pub state: ChatState,
-    /// Tokens taken when it was charged; what went back stands in the ledger.
+    /// Tokens of the balance taken when it was charged. The ledger has what was refunded.
     pub charge: i64,
+    /// LLM tokens of the prompt, if known.
     pub prompt_tokens: Option<i64>,
+    /// LLM tokens of the answer, if known.
     pub completion_tokens: Option<i64>,
+    /// Why it failed or was cancelled, in our own words.
     pub failure: Option<String>,
+    /// Whether the server or an import created it.
     pub origin: String,
+    /// When it was charged.
     pub created_at: NaiveDateTime,
+    /// When it ended. `None` while it is pending.
     pub finished_at: Option<NaiveDateTime>,
+    /// When the sweeper may refund it. Only a pending chat needs it.
     pub deadline: Option<NaiveDateTime>,
+    /// The conversation that it belongs to, if any.
     pub conversation_id: Option<i64>,
-    /// What the answer has besides its text, as JSON.
+    /// The other parts of the answer, such as tool calls, as JSON.
     pub answer_extras: Option<String>,
-    /// Whether the usage was counted by us, not by the upstream.
+    /// Whether we estimated the usage, because the upstream did not report it.
     pub usage_estimated: Option<bool>,
-    /// When the first part of the answer came.
+    /// When the first part of the answer arrived.
     pub first_byte_at: Option<NaiveDateTime>,
 }
 
-/// What is held for chats that are pending.
+/// The tokens that are held for pending chats.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenHolds {
+    /// The number of pending chats.
     pub number: i64,
+    /// The sum of their charges, in tokens.
     pub tokens: i64,
-    /// Since when the oldest of them waits.
+    /// When the oldest of them was charged.
     pub oldest: Option<NaiveDateTime>,
 }
 
-/// Why chats failed, the most frequent reason first.
+/// The reasons for which chats failed, the most frequent first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FailuresByReason {
-    /// A reason and how many chats failed by it.
+    /// Each reason, with the number of chats that failed for it.
     pub reasons: Vec<(String, i64)>,
-    /// There are more than were looked at.
+    /// Whether there are more failed chats than were counted.
     pub is_cut: bool,
 }
 
 impl Chat {
+    /// Returns the chat with this id, if there is one.
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Chat>> {
         dsl::chats.find(id).select(Chat::as_select()).get_result(conn).optional()
     }
 
+    /// Returns the chat with this id if it belongs to this user.
     pub fn find_of(conn: &mut DbConnection, user_id: i64, id: i64) -> QueryResult<Option<Chat>> {
         dsl::chats
             .find(id)
@@ -109,7 +130,7 @@ impl Chat {
             .optional()
     }
 
-    /// Those after `after` up to `up_to`, in the order of their ids.
+    /// Returns the chats with ids after `after` up to `up_to`, in the order of their ids.
     pub fn after(conn: &mut DbConnection, after: i64, up_to: i64, most: i64) -> QueryResult<Vec<Chat>> {
         dsl::chats
             .filter(dsl::id.gt(after))
@@ -120,18 +141,19 @@ impl Chat {
             .load(conn)
     }
 
+    /// Returns the chats with these ids, in any order.
     pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<Chat>> {
         dsl::chats.filter(dsl::id.eq_any(ids)).select(Chat::as_select()).load(conn)
     }
 
-    /// Those that are pending, the latest first.
+    /// Returns the pending chats, the latest first.
     pub fn pending(conn: &mut DbConnection, most: i64) -> QueryResult<Vec<Chat>> {
-        // The index of unusual states is used where both parts stand.
+        // Both conditions are needed for the planner to use the index of unusual states.
         let pending = dsl::chats.filter(dsl::state.ne("complete")).filter(dsl::state.eq("pending"));
         pending.order(dsl::id.desc()).limit(most).select(Chat::as_select()).load(conn)
     }
 
-    /// Which of these were sent from one moment to before another.
+    /// Returns those of `ids` whose chats were sent from one moment to before another.
     pub fn sent_between(
         conn: &mut DbConnection,
         ids: &[i64],
@@ -146,7 +168,7 @@ impl Chat {
             .load(conn)
     }
 
-    /// How much is held for chats that are pending, as far as counts go.
+    /// Returns what is held for pending chats, of at most [`MOST_COUNTED`] of them.
     pub fn open_holds(conn: &mut DbConnection) -> QueryResult<OpenHolds> {
         let text = format!(
             "SELECT CAST(count(*) AS BIGINT), CAST(coalesce(sum(h.charge), 0) AS BIGINT), min(h.created_at)
@@ -159,12 +181,13 @@ impl Chat {
         Ok(OpenHolds { number, tokens, oldest })
     }
 
-    /// Why chats failed that were sent since a moment: of the latest [`MOST_COUNTED`] of them.
+    /// Returns why chats failed that were sent since a moment. It counts the latest
+    /// [`MOST_COUNTED`] failed chats.
     pub fn failures_since(conn: &mut DbConnection, moment: NaiveDateTime) -> QueryResult<FailuresByReason> {
         let Some(first) = first_id_since(conn, "chats", moment)? else {
             return Ok(FailuresByReason::default());
         };
-        // The index of unusual states is used where both parts stand.
+        // Both conditions are needed for the planner to use the index of unusual states.
         let text = format!(
             "SELECT coalesce(w.failure, ''), CAST(count(*) AS BIGINT) FROM
                  (SELECT failure FROM chats WHERE state <> 'complete' AND state = 'failed' AND id >= ?
@@ -178,18 +201,19 @@ impl Chat {
         Ok(FailuresByReason { reasons, is_cut })
     }
 
-    /// Which of these failed for a reason.
+    /// Returns those of `ids` whose chats failed for this reason.
     pub fn failed_for(conn: &mut DbConnection, ids: &[i64], reason: &str) -> QueryResult<Vec<i64>> {
         let failed = dsl::chats.filter(dsl::id.eq_any(ids)).filter(dsl::failure.eq(reason));
         failed.select(dsl::id).load(conn)
     }
 
+    /// Returns whether a user has a pending chat.
     pub fn has_pending(conn: &mut DbConnection, user_id: i64) -> QueryResult<bool> {
         let pending = dsl::chats.filter(dsl::user_id.eq(user_id)).filter(dsl::state.eq("pending"));
         diesel::select(diesel::dsl::exists(pending)).get_result(conn)
     }
 
-    /// The ids of a user's chats after `after`, the oldest first.
+    /// Returns the ids of a user's chats after the id `after`, the oldest first.
     pub fn ids_of(conn: &mut DbConnection, user_id: i64, after: i64, most: i64) -> QueryResult<Vec<i64>> {
         dsl::chats
             .filter(dsl::user_id.eq(user_id))
@@ -200,7 +224,7 @@ impl Chat {
             .load(conn)
     }
 
-    /// Removes what was said; that it was said, and what it cost, stays.
+    /// Removes the texts of these chats. That they were sent, and what they cost, remains.
     pub fn blank(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<usize> {
         diesel::update(dsl::chats.filter(dsl::id.eq_any(ids)))
             .set((
@@ -211,13 +235,13 @@ impl Chat {
             .execute(conn)
     }
 
-    /// Those of `ids` whose texts were removed. (No message is empty from the beginning.)
+    /// Returns those of `ids` whose texts were removed. (No message is empty before that.)
     pub fn blanked_among(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<i64>> {
         let blanked = dsl::chats.filter(dsl::id.eq_any(ids)).filter(dsl::message.eq(""));
         blanked.select(dsl::id).load(conn)
     }
 
-    /// A user's history, newest first.
+    /// Returns a page of a user's chats, the newest first.
     pub fn page_of(conn: &mut DbConnection, user_id: i64, page: Keyset) -> QueryResult<Vec<Chat>> {
         dsl::chats
             .filter(dsl::user_id.eq(user_id))

@@ -1,5 +1,5 @@
-//! Chats with their texts cut. Answers are limited before they are stored, but older versions had no limit:
-//! rows of 44 MB are possible, and a page of them would take all the memory.
+//! Chats with their texts cut. Answers are limited before they are stored, but older versions had
+//! no limit: rows of 44 MB are possible, and a page of them would use up the memory.
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -9,28 +9,31 @@ use super::{Chat, Keyset};
 use crate::db::DbConnection;
 use crate::schema::chats::dsl;
 
-/// The number of characters of each text that are read to show one chat. An answer of this version can be
-/// longer only if it may have more than about 32,000 tokens, at 64 bytes each.
+/// The most characters of each text that are read to show one chat. An answer that this version
+/// stored can be longer only if it may have more than about 32,000 tokens, at 64 bytes each.
 pub const MOST_READ: usize = 2 << 20;
 
-/// The number of characters of each text that are read for a list.
+/// The most characters of each text that are read for a list.
 const EXCERPT: usize = 1000;
 
 /// The lengths of a chat's texts, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TextSizes {
+    /// Bytes of the message.
     pub message: i64,
+    /// Bytes of the answer's text.
     pub response: i64,
+    /// Bytes of the other parts of the answer.
     pub extras: i64,
 }
 
 impl Chat {
-    /// Finds a chat. Its texts are cut after `most` characters.
+    /// Returns a chat, with its texts cut after `most` characters.
     pub fn find_cut(conn: &mut DbConnection, id: i64, most: usize) -> QueryResult<Option<Chat>> {
         Ok(Chat::load_cut(conn, &[id], most)?.pop())
     }
 
-    /// Finds a chat of this user. Its texts are cut after `most` characters.
+    /// Returns a chat of this user, with its texts cut after [`MOST_READ`] characters.
     pub fn find_cut_of(conn: &mut DbConnection, user_id: i64, id: i64) -> QueryResult<Option<Chat>> {
         Ok(Chat::find_cut(conn, id, MOST_READ)?.filter(|chat| chat.user_id == user_id))
     }
@@ -40,7 +43,7 @@ impl Chat {
         Chat::load_cut(conn, ids, EXCERPT)
     }
 
-    /// Returns a user's chats for a list, newest first, with the beginnings of their texts.
+    /// Returns a user's chats for a list, the newest first, with the beginnings of their texts.
     pub fn excerpts_of(conn: &mut DbConnection, user_id: i64, page: Keyset) -> QueryResult<Vec<Chat>> {
         let ids: Vec<i64> = dsl::chats
             .filter(dsl::user_id.eq(user_id))

@@ -11,7 +11,7 @@ use crate::db::DbConnection;
 use crate::schema::chats;
 use crate::schema::conversations::{self, dsl};
 
-/// The number of characters of a message, and of its answer, that a model gets again. Older
+/// The most characters of a message, and of its answer, that are sent to a model again. Older
 /// versions stored answers of any size.
 const MOST_TOLD: usize = 256 << 10;
 
@@ -19,13 +19,18 @@ const MOST_TOLD: usize = 256 << 10;
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = conversations)]
 pub struct Conversation {
+    /// Identifies the conversation in the API.
     pub id: i64,
+    /// The user who owns it.
     pub user_id: i64,
+    /// The title that the user gave it.
     pub title: String,
+    /// When it was created.
     pub created_at: NaiveDateTime,
 }
 
 impl Conversation {
+    /// Inserts a conversation.
     pub fn insert(
         conn: &mut DbConnection,
         user_id: i64,
@@ -39,6 +44,7 @@ impl Conversation {
         Ok(Conversation { id, user_id, title: title.to_owned(), created_at: now })
     }
 
+    /// Returns the conversation with this id if it belongs to this user and was not deleted.
     pub fn find_of(conn: &mut DbConnection, user_id: i64, id: i64) -> QueryResult<Option<Conversation>> {
         dsl::conversations
             .find(id)
@@ -49,7 +55,7 @@ impl Conversation {
             .optional()
     }
 
-    /// A user's conversations, newest first.
+    /// Returns a page of a user's conversations, the newest first.
     pub fn page_of(conn: &mut DbConnection, user_id: i64, page: Keyset) -> QueryResult<Vec<Conversation>> {
         dsl::conversations
             .filter(dsl::user_id.eq(user_id))
@@ -61,28 +67,29 @@ impl Conversation {
             .load(conn)
     }
 
-    /// Answers whether it was there.
+    /// Sets the title. Returns whether there is such a conversation.
     pub fn rename(conn: &mut DbConnection, user_id: i64, id: i64, title: &str) -> QueryResult<bool> {
         let own = dsl::conversations.filter(dsl::id.eq(id)).filter(dsl::user_id.eq(user_id));
         let live = own.filter(dsl::deleted_at.is_null());
         Ok(diesel::update(live).set(dsl::title.eq(title)).execute(conn)? == 1)
     }
 
-    /// Deletes it with its title; answers whether it was there. Its chats stay in the history, where they were paid for.
+    /// Deletes a conversation and its title. Returns whether there was one. Its chats stay in the
+    /// history, because they were paid for.
     pub fn delete(conn: &mut DbConnection, user_id: i64, id: i64, now: NaiveDateTime) -> QueryResult<bool> {
         let own = dsl::conversations.filter(dsl::id.eq(id)).filter(dsl::user_id.eq(user_id));
         let live = own.filter(dsl::deleted_at.is_null());
         Ok(diesel::update(live).set((dsl::title.eq(""), dsl::deleted_at.eq(Some(now)))).execute(conn)? == 1)
     }
 
-    /// How many conversations a user has, as far as `most`.
+    /// Returns how many conversations a user has, at most `most`.
     pub fn count_of(conn: &mut DbConnection, user_id: i64, most: i64) -> QueryResult<i64> {
         let live = dsl::conversations.filter(dsl::user_id.eq(user_id)).filter(dsl::deleted_at.is_null());
         let ids: Vec<i64> = live.limit(most).select(dsl::id).load(conn)?;
         Ok(i64::try_from(ids.len()).unwrap_or(i64::MAX))
     }
 
-    /// Deletes up to `most` conversations of a user; answers how many there were.
+    /// Deletes up to `most` conversations of a user. Returns how many it deleted.
     pub fn delete_of(
         conn: &mut DbConnection,
         user_id: i64,
@@ -96,7 +103,8 @@ impl Conversation {
             .execute(conn)
     }
 
-    /// Returns the conversation's chats, newest first: as many as fit in `bytes`, and at least one.
+    /// Returns a page of the conversation's chats, the newest first: as many as fit in `bytes`, and
+    /// at least one.
     pub fn chats(conn: &mut DbConnection, id: i64, page: Keyset, bytes: usize) -> QueryResult<Rows<Chat>> {
         let lengths: Vec<Lengths> = chats::table
             .filter(chats::conversation_id.eq(id))
@@ -120,7 +128,8 @@ impl Conversation {
         })
     }
 
-    /// What was said in it and answered before a chat, newest first: id, message and answer of up to `most` chats.
+    /// Returns what was said and answered before a chat, the newest first: id, message and answer
+    /// of up to `most` chats.
     pub fn answered(
         conn: &mut DbConnection,
         id: i64,

@@ -1,4 +1,5 @@
-//! `follower_marks`, `user_balances`, `quarter_totals` and `chats_to_follow`: what the follower keeps.
+//! `follower_marks`, `user_balances`, `quarter_totals` and `chats_to_follow`: the tables that the
+//! follower maintains.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +12,26 @@ use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
 use crate::models::{Chat, ChatState};
 use crate::schema::{chats, chats_to_follow, follower_marks, quarter_totals};
 
-/// How far the follower has come in a table.
+/// The position of the follower in a table that it reads.
 #[derive(Debug)]
 pub struct Mark;
 
 impl Mark {
-    /// The highest id behind it.
+    /// Returns the highest id that the follower has processed.
     pub fn position(conn: &mut DbConnection, table: &str) -> QueryResult<i64> {
         follower_marks::table.find(table).select(follower_marks::position).get_result(conn)
     }
 
-    /// Keeps the follower of a table away until the transaction has ended, or waits for it. Whoever changes what the
-    /// follower may just have read takes this first. (SQLite has one writer anyway.)
+    /// Blocks the follower of a table until the transaction has ended, or waits for it. A
+    /// transaction that changes what the follower may just have read must call this first. (SQLite
+    /// has one writer anyway.)
     pub fn lock(conn: &mut DbConnection, table: &str) -> QueryResult<()> {
         let DbConnection::Postgres(conn) = conn else { return Ok(()) };
         let mark = follower_marks::table.find(table).select(follower_marks::position);
         mark.for_update().get_result::<i64>(conn).map(|_| ())
     }
 
-    /// Moves it, unless it is no longer at `from`.
+    /// Moves the position from `from` to `to`. Returns `false` if it is no longer at `from`.
     pub fn advance(conn: &mut DbConnection, table: &str, from: i64, to: i64) -> QueryResult<bool> {
         let target = follower_marks::table
             .filter(follower_marks::name.eq(table))
@@ -38,12 +40,12 @@ impl Mark {
     }
 }
 
-/// A balance to sort by.
+/// A copy of a user's balance, which lists sort by.
 #[derive(Debug)]
 pub struct UserBalance;
 
 impl UserBalance {
-    /// Unless the ledger's follower was faster.
+    /// Inserts the balance of a new user, unless the ledger's follower has done so.
     pub fn add(conn: &mut DbConnection, user_id: i64, tokens: i64) -> QueryResult<usize> {
         let text =
             "INSERT INTO user_balances (user_id, balance) VALUES (?, ?) ON CONFLICT (user_id) DO NOTHING";
@@ -51,7 +53,7 @@ impl UserBalance {
         DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn)
     }
 
-    /// Balances by user.
+    /// Stores the balances of users, by user id.
     pub fn set(conn: &mut DbConnection, balances: &BTreeMap<i64, i64>) -> QueryResult<()> {
         match conn {
             DbConnection::Sqlite(conn) => balances.iter().try_for_each(|(user_id, balance)| {
@@ -61,7 +63,7 @@ impl UserBalance {
                 let binds = vec![Bind::Integer(*user_id), Bind::Integer(*balance)];
                 Statement::<SetBalance>::new(text, binds).execute(conn).map(|_| ())
             }),
-            // All at once: the way to the server and back takes longer than storing a row.
+            // All in one statement: a round trip to the server takes longer than storing a row.
             DbConnection::Postgres(conn) => {
                 let listed = |numbers: Vec<&i64>| {
                     numbers.into_iter().map(i64::to_string).collect::<Vec<_>>().join(",")
@@ -79,15 +81,19 @@ impl UserBalance {
     }
 }
 
-/// A sum over some time.
+/// A sum of what happened in a period, by kind.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable)]
 pub struct QuarterTotal {
+    /// What was counted.
     pub kind: String,
+    /// The number of events.
     pub count: i64,
+    /// The sum of their amounts.
     pub amount: i64,
 }
 
 impl QuarterTotal {
+    /// Adds to the sum of a kind in one quarter of an hour.
     pub fn add(
         conn: &mut DbConnection,
         quarter: NaiveDateTime,
@@ -102,7 +108,8 @@ impl QuarterTotal {
         DynamicStatement::<()>::new(text.to_owned(), binds).execute(conn)
     }
 
-    /// The sums by kind since a moment, which is the beginning of a quarter.
+    /// Returns the sums by kind since a moment, which must be the beginning of a quarter of an
+    /// hour.
     pub fn since(conn: &mut DbConnection, from: NaiveDateTime) -> QueryResult<Vec<QuarterTotal>> {
         let sum = |column: &str| sql::<BigInt>(&format!("CAST(sum({column}) AS BIGINT)"));
         quarter_totals::table
@@ -113,18 +120,18 @@ impl QuarterTotal {
     }
 }
 
-/// A chat that was pending when the follower came by, or got an answer after it had failed.
+/// A chat that was pending when the follower read it, or that was answered after it had failed.
 #[derive(Debug)]
 pub struct ToFollow;
 
 impl ToFollow {
-    /// Lets the follower come to a chat once it is no longer pending, or once more.
+    /// Lets the follower process a chat once it is no longer pending, or once more.
     pub fn insert(conn: &mut DbConnection, chat_id: i64) -> QueryResult<usize> {
         let text = "INSERT INTO chats_to_follow (chat_id) VALUES (?) ON CONFLICT (chat_id) DO NOTHING";
         DynamicStatement::<()>::new(text.to_owned(), vec![Bind::Integer(chat_id)]).execute(conn)
     }
 
-    /// Those that are no longer pending, the oldest first.
+    /// Returns the chats that are no longer pending, the oldest first.
     pub fn ended(conn: &mut DbConnection, most: i64) -> QueryResult<Vec<Chat>> {
         let waiting = chats_to_follow::table.select(chats_to_follow::chat_id);
         chats::table
@@ -136,6 +143,7 @@ impl ToFollow {
             .load(conn)
     }
 
+    /// Removes a chat that was processed. Returns whether it was there.
     pub fn delete(conn: &mut DbConnection, chat_id: i64) -> QueryResult<bool> {
         Ok(diesel::delete(chats_to_follow::table.find(chat_id)).execute(conn)? == 1)
     }

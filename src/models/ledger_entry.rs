@@ -1,4 +1,4 @@
-//! `ledger_entries`: append-only. Only `metering` inserts.
+//! `ledger_entries`: every change of a balance. Append-only. Only `metering` inserts.
 
 use chrono::NaiveDateTime;
 use diesel::deserialize::{self, FromSql};
@@ -15,16 +15,20 @@ use crate::schema::ledger_entries::{self, dsl};
 )]
 #[diesel(sql_type = Text)]
 pub enum EntryKind {
+    /// The balance of a new user.
     Opening,
+    /// The price of a chat, or the most that it can cost.
     Charge,
-    /// What a usage price gives back when the usage is known.
+    /// The refund of what a chat with a price by usage cost less than was held.
     Settlement,
+    /// The refund of a chat that failed, or that an administrator refunded.
     Refund,
-    /// An administrator's doing.
+    /// An administrator changed the balance.
     Adjustment,
 }
 
 impl EntryKind {
+    /// Returns the name that the database stores.
     pub const fn as_str(self) -> &'static str {
         match self {
             EntryKind::Opening => "opening",
@@ -50,25 +54,34 @@ where
     }
 }
 
+/// A row of `ledger_entries`.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = ledger_entries)]
 pub struct LedgerEntry {
+    /// Ascends with time.
     pub id: i64,
+    /// The user whose balance changed.
     pub user_id: i64,
     /// Signed tokens.
     pub amount: i64,
+    /// The balance after this entry, in tokens.
     pub balance_after: i64,
+    /// Why the balance changed.
     pub kind: EntryKind,
+    /// The chat that was charged or refunded, if any.
     pub chat_id: Option<i64>,
-    /// The administrator who did it.
+    /// The administrator who changed the balance, if one did.
     pub actor_id: Option<i64>,
+    /// The administrator's reason, or an empty text.
     pub note: String,
+    /// Identifies the operation that wrote the entry. Unique.
     pub operation_id: Vec<u8>,
+    /// When the balance changed.
     pub created_at: NaiveDateTime,
 }
 
 impl LedgerEntry {
-    /// The entry that an operation has written, if it was ever committed.
+    /// Returns the entry that an operation has written, if it was committed.
     pub fn find_by_operation(
         conn: &mut DbConnection,
         operation_id: &[u8],
@@ -86,7 +99,7 @@ impl LedgerEntry {
         found.select(LedgerEntry::as_select()).load(conn)
     }
 
-    /// What a chat cost and what went back for it, in the order in which it happened.
+    /// Returns the charge of a chat and its refunds, the oldest first.
     pub fn of_chat(conn: &mut DbConnection, chat_id: i64) -> QueryResult<Vec<LedgerEntry>> {
         dsl::ledger_entries
             .filter(dsl::chat_id.eq(chat_id))
@@ -95,7 +108,7 @@ impl LedgerEntry {
             .load(conn)
     }
 
-    /// Those after `after` up to `up_to`, in the order of their ids.
+    /// Returns the entries with ids after `after` up to `up_to`, in the order of their ids.
     pub fn after(
         conn: &mut DbConnection,
         after: i64,
@@ -111,11 +124,12 @@ impl LedgerEntry {
             .load(conn)
     }
 
+    /// Returns the entries with these ids, in any order.
     pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<LedgerEntry>> {
         dsl::ledger_entries.filter(dsl::id.eq_any(ids)).select(LedgerEntry::as_select()).load(conn)
     }
 
-    /// A user's statement, newest first.
+    /// Returns a page of a user's statement, the newest entry first.
     pub fn page_of(conn: &mut DbConnection, user_id: i64, page: Keyset) -> QueryResult<Vec<LedgerEntry>> {
         dsl::ledger_entries
             .filter(dsl::user_id.eq(user_id))

@@ -1,5 +1,6 @@
-//! One file a table: the row, what is inserted, and its queries as associated functions. The connection comes
-//! first and the caller owns the transaction. Nothing here changes a balance: that is `metering`'s.
+//! One file for each table: the row, what is inserted, and its queries as associated functions. The
+//! connection is their first argument, and the caller owns the transaction. Nothing here changes a
+//! balance: only `metering` does.
 
 mod audit_entry;
 mod auth_token;
@@ -43,22 +44,25 @@ pub const PAGE_BYTES: usize = 1024 * 1024;
 /// The rows of a page.
 #[derive(Clone, Debug)]
 pub struct Rows<R> {
+    /// The rows, the newest first.
     pub rows: Vec<R>,
-    /// Whether there may be more rows, on the next page.
+    /// Whether there may be more rows on the next page.
     pub has_more: bool,
 }
 
 impl Keyset {
-    /// Builds the page from its rows. There may be more rows if the page is full.
+    /// Makes the page from its rows. There may be more rows if the page is full.
     pub fn rows<R>(self, rows: Vec<R>) -> Rows<R> {
         let has_more = i64::try_from(rows.len()).is_ok_and(|count| count >= self.limit);
         Rows { rows, has_more }
     }
 }
 
-/// A place in a list that is shown newest first: at most `limit` rows with an id below `before`.
+/// A page of a list that shows the newest first: at most `limit` rows with an id below `before`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keyset {
+    /// The most rows of the page.
     pub limit: i64,
+    /// Only ids below this. `None` for the first page.
     pub before: Option<i64>,
 }

@@ -1,4 +1,4 @@
-//! `models`: what is offered for the upstream's models, and what each costs.
+//! `models`: the upstream's models that are on offer, and their prices.
 
 use diesel::prelude::*;
 
@@ -6,33 +6,38 @@ use crate::db::DbConnection;
 use crate::models::{Editable, EditableField, FieldValue};
 use crate::schema::models::{self, dsl};
 
-/// A model, and its price. The three prices are there together, or not at all: then the settings' price of a message
-/// holds.
+/// A model and its price. Either all three prices are set, or none: then the default price per
+/// message applies (`--chat-price`).
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = models)]
 pub struct Model {
+    /// Identifies the model in the panel.
     pub id: i64,
-    /// As clients and the upstream call it.
+    /// The name that clients and the upstream use.
     pub name: String,
-    /// Not offered, although the settings name it.
+    /// Whether it is not on offer although the settings name it.
     pub is_withdrawn: bool,
-    /// Tokens for each message.
+    /// Tokens of the balance for each message.
     pub base_price: Option<i64>,
-    /// Tokens for 1,000 tokens of the prompt.
+    /// Tokens of the balance for 1,000 LLM tokens of the prompt.
     pub prompt_price: Option<i64>,
-    /// Tokens for 1,000 tokens of the answer.
+    /// Tokens of the balance for 1,000 LLM tokens of the answer.
     pub completion_price: Option<i64>,
-    /// Goes up with each edit, to find edits that cross.
+    /// Increases with each edit, so that conflicting edits are found.
     pub version: i64,
 }
 
-/// What a person can edit of a model.
+/// The fields of a model that an administrator can edit.
 #[derive(Clone, Debug, PartialEq, Eq, AsChangeset)]
 #[diesel(table_name = models, treat_none_as_null = true)]
 pub struct ModelChanges {
+    /// Whether it is not on offer although the settings name it.
     pub is_withdrawn: bool,
+    /// Tokens of the balance for each message.
     pub base_price: Option<i64>,
+    /// Tokens of the balance for 1,000 LLM tokens of the prompt.
     pub prompt_price: Option<i64>,
+    /// Tokens of the balance for 1,000 LLM tokens of the answer.
     pub completion_price: Option<i64>,
 }
 
@@ -83,26 +88,28 @@ impl Editable for ModelChanges {
 }
 
 impl Model {
+    /// Returns the model with this id, if there is one.
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Model>> {
         dsl::models.find(id).select(Model::as_select()).get_result(conn).optional()
     }
 
+    /// Returns the model with this name, if there is one.
     pub fn find_by_name(conn: &mut DbConnection, name: &str) -> QueryResult<Option<Model>> {
         dsl::models.filter(dsl::name.eq(name)).select(Model::as_select()).get_result(conn).optional()
     }
 
-    /// All of them, in the order of their names: there are as many as settings ever named.
+    /// Returns all models by name: as many as the settings have ever named.
     pub fn all(conn: &mut DbConnection) -> QueryResult<Vec<Model>> {
         dsl::models.order(dsl::name).select(Model::as_select()).load(conn)
     }
 
-    /// A model that has no row yet: on offer, at the settings' price.
+    /// Returns a model that has no row yet: on offer, at the default price.
     pub fn unpriced(name: String) -> Model {
         let (base_price, prompt_price, completion_price) = (None, None, None);
         Model { id: 0, name, is_withdrawn: false, base_price, prompt_price, completion_price, version: 0 }
     }
 
-    /// Adds those that are not there yet, at the settings' price.
+    /// Inserts the models that have no row yet, at the default price.
     pub fn add_missing(conn: &mut DbConnection, names: &[String]) -> QueryResult<()> {
         for name in names {
             if Model::find_by_name(conn, name)?.is_none() {

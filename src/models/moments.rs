@@ -1,4 +1,4 @@
-//! Finding moments in tables whose ids and times ascend together.
+//! Finds moments in tables whose ids and times ascend together.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -6,8 +6,8 @@ use diesel::sql_types::{BigInt, Timestamp};
 
 use crate::db::{Bind, DbConnection, DynamicStatement};
 
-/// The first id whose row was added at or after a moment, in a table whose ids and `created_at` ascend together;
-/// `None`: all rows are older.
+/// Returns the first id whose row was added at or after a moment, in a table whose ids and
+/// `created_at` ascend together. Returns `None` if all rows are older.
 pub fn first_id_since(
     conn: &mut DbConnection,
     table: &'static str,
@@ -16,7 +16,8 @@ pub fn first_id_since(
     let highest = format!("SELECT coalesce(max(id), 0) FROM {table}");
     let highest: i64 = DynamicStatement::<BigInt>::new(highest, Vec::new()).get_result(conn)?;
     let (mut low, mut high) = (0, highest + 1);
-    // All rows up to `low` are older, and those from `high` on are not. Ids may be missing in between.
+    // All rows up to `low` are older, and those from `high` on are not. Ids in between may be
+    // missing.
     while high - low > 1 {
         let middle = low + (high - low) / 2;
         let text = format!("SELECT id, created_at FROM {table} WHERE id >= ? AND id < ? ORDER BY id LIMIT 1");

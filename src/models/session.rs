@@ -1,4 +1,4 @@
-//! `sessions`: sign-ins of administrators to the panel.
+//! `sessions`: administrators' sessions in the panel.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -9,43 +9,58 @@ use crate::models::User;
 use crate::schema::sessions::{self, dsl};
 use crate::schema::users;
 
+/// A row of `sessions`, without the digest of its secret.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = sessions)]
 pub struct Session {
+    /// Identifies the session in the panel.
     pub id: i64,
+    /// The administrator.
     pub user_id: i64,
+    /// When the administrator signed in.
     pub created_at: NaiveDateTime,
+    /// When it was last used.
     pub last_used_at: NaiveDateTime,
-    /// The absolute limit.
+    /// When it ends, even if it is in use.
     pub expires_at: NaiveDateTime,
-    /// Where it was signed in from.
+    /// The address that the administrator signed in from.
     pub address: String,
+    /// The browser, as its `User-Agent` header names it.
     pub user_agent: String,
-    /// What the next page has to say: a JSON array.
+    /// The messages that the next page shows: a JSON array.
     pub messages: String,
 }
 
+/// A row to insert. Its fields are those of [`Session`], and the digest.
 #[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = sessions)]
 pub struct NewSession {
+    /// The administrator.
     pub user_id: i64,
+    /// The SHA-256 of the secret in the cookie.
     pub digest: Vec<u8>,
+    /// When the administrator signs in.
     pub created_at: NaiveDateTime,
+    /// When it was last used: now.
     pub last_used_at: NaiveDateTime,
+    /// When it ends, even if it is in use.
     pub expires_at: NaiveDateTime,
+    /// The address that the administrator signs in from.
     pub address: String,
+    /// The browser, as its `User-Agent` header names it.
     pub user_agent: String,
 }
 
 impl NewSession {
+    /// Inserts the session.
     pub fn insert(&self, conn: &mut DbConnection) -> QueryResult<usize> {
         diesel::insert_into(dsl::sessions).values(self).execute(conn)
     }
 }
 
 impl Session {
-    /// The session that a secret belongs to, with its user, if both may still be used: the user active and staff, the
-    /// session not past its end and used after `idle_since`.
+    /// Returns the session of a secret, with its user, if both are valid: the user is active and
+    /// staff, and the session has not ended and was used after `idle_since`.
     pub fn find_live(
         conn: &mut DbConnection,
         digest: TokenDigest,
@@ -64,7 +79,7 @@ impl Session {
             .optional()
     }
 
-    /// A user's sessions that have not ended, the latest first.
+    /// Returns a user's sessions that have not ended, the latest first.
     pub fn live_of(
         conn: &mut DbConnection,
         user_id: i64,
@@ -81,35 +96,40 @@ impl Session {
             .load(conn)
     }
 
+    /// Returns whether there is a session with this digest, even if it has ended.
     pub fn exists(conn: &mut DbConnection, digest: &[u8]) -> QueryResult<bool> {
         let found = dsl::sessions.filter(dsl::digest.eq(digest));
         diesel::select(diesel::dsl::exists(found)).get_result(conn)
     }
 
+    /// Stores the time of a use.
     pub fn touch(conn: &mut DbConnection, id: i64, now: NaiveDateTime) -> QueryResult<usize> {
         diesel::update(dsl::sessions.find(id)).set(dsl::last_used_at.eq(now)).execute(conn)
     }
 
-    /// Gives a session a new secret. The old one no longer works.
+    /// Replaces the secret of a session. The old one is no longer valid.
     pub fn renew(conn: &mut DbConnection, id: i64, digest: TokenDigest) -> QueryResult<usize> {
         diesel::update(dsl::sessions.find(id)).set(dsl::digest.eq(digest.as_bytes().to_vec())).execute(conn)
     }
 
+    /// Stores the messages that the next page shows: a JSON array.
     pub fn set_messages(conn: &mut DbConnection, id: i64, messages: &str) -> QueryResult<usize> {
         diesel::update(dsl::sessions.find(id)).set(dsl::messages.eq(messages)).execute(conn)
     }
 
+    /// Deletes the session with this digest.
     pub fn delete(conn: &mut DbConnection, digest: TokenDigest) -> QueryResult<usize> {
         diesel::delete(dsl::sessions.filter(dsl::digest.eq(digest.as_bytes().as_slice()))).execute(conn)
     }
 
-    /// Ends all of a user's sessions, but for the one with the id `keep`; answers how many there were.
+    /// Deletes all sessions of a user except the one with the id `keep`. Returns how many it
+    /// deleted.
     pub fn delete_all_of(conn: &mut DbConnection, user_id: i64, keep: Option<i64>) -> QueryResult<usize> {
         let target = dsl::sessions.filter(dsl::user_id.eq(user_id)).filter(dsl::id.ne(keep.unwrap_or(-1)));
         diesel::delete(target).execute(conn)
     }
 
-    /// Deletes up to `most` that ended before `time`; answers how many there were.
+    /// Deletes up to `most` sessions that ended before `time`. Returns how many it deleted.
     pub fn forget(conn: &mut DbConnection, time: NaiveDateTime, most: i64) -> QueryResult<usize> {
         let ids: Vec<i64> =
             dsl::sessions.filter(dsl::expires_at.lt(time)).limit(most).select(dsl::id).load(conn)?;

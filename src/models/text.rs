@@ -27,7 +27,7 @@ impl Keyset {
         let limit = i64::try_from(number).unwrap_or(self.limit);
         let is_cut = number < lengths.len();
         let is_full = i64::try_from(lengths.len()).is_ok_and(|count| count >= self.limit);
-        // A query with a limit of 0 would be a needless one.
+        // If no row fits, no query is needed.
         let rows = if number == 0 { Vec::new() } else { fetch(Keyset { limit, ..self })? };
         Ok(Rows { rows, has_more: is_cut || is_full })
     }
@@ -45,7 +45,7 @@ diesel::define_sql_function! {
 }
 
 diesel::define_sql_function! {
-    /// Like `part`, for a text that may be NULL.
+    /// Returns a part of a text like `part`, for a text that may be NULL.
     #[sql_name = "substr"]
     fn part_of(text: Nullable<Text>, from: Integer, number: Integer) -> Nullable<Text>;
 }

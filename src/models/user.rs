@@ -1,4 +1,4 @@
-//! `users`.
+//! `users`: accounts, with their balances, rights and limits.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,19 @@ use crate::domain::{TokenDigest, Username};
 use crate::models::{AuthToken, Editable, EditableField, FieldValue};
 use crate::schema::users;
 
-/// What a person can edit of a user.
+/// The fields of a user that an administrator can edit.
 #[derive(Clone, Debug, PartialEq, Eq, AsChangeset)]
 #[diesel(table_name = users)]
 pub struct UserChanges {
+    /// The name, as it is shown.
     pub username: String,
+    /// The canonical form of the name, which is unique.
     pub username_canonical: String,
+    /// Whether the user may log in and use auth tokens.
     pub is_active: bool,
+    /// Whether the user may sign in to the panel.
     pub is_staff: bool,
+    /// Whether the user may do everything in the panel.
     pub is_superuser: bool,
 }
 
@@ -77,10 +82,13 @@ impl Editable for UserChanges {
 }
 
 /// A user's own limits; `None`: those of the settings.
+/// A user's own limits. `None`: the limit of the settings applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, AsChangeset)]
 #[diesel(table_name = users, treat_none_as_null = true)]
 pub struct UserLimits {
+    /// The most simultaneous chats.
     pub concurrent_chats: Option<i64>,
+    /// The most messages a minute.
     pub requests_per_minute: Option<i64>,
 }
 
@@ -114,40 +122,50 @@ impl Editable for UserLimits {
     }
 }
 
-/// A row of `users`. It is never serialised; each API resource says itself what it shows.
+/// A row of `users`. It is never serialised: each API resource has its own list of fields.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = users)]
 pub struct User {
+    /// Ascends with the time of registration.
     pub id: i64,
+    /// The name, as it is shown.
     pub username: String,
-    /// What makes the name unique: its NFKC form in lower case.
+    /// The form that makes the name unique ([`crate::domain::canonical_of`]).
     pub username_canonical: String,
-    /// The hash, as Django writes it.
+    /// The password hash, in Django's form.
     pub password: String,
-    /// The balance.
+    /// The balance, in tokens. Only `metering` changes it.
     pub tokens: i64,
+    /// Whether the user may log in and use auth tokens.
     pub is_active: bool,
+    /// Whether the user may sign in to the panel.
     pub is_staff: bool,
+    /// Whether the user may do everything in the panel.
     pub is_superuser: bool,
+    /// When the user registered or was added.
     pub date_joined: NaiveDateTime,
+    /// When the user last logged in, if ever.
     pub last_login: Option<NaiveDateTime>,
-    /// Goes up with each edit by a person, to find edits that cross; a debit leaves it alone.
+    /// Increases with each edit by an administrator, so that conflicting edits are found. A charge
+    /// does not change it.
     pub version: i64,
-    /// How many chats may be answered at once; `None`: as many as the settings say.
+    /// The most simultaneous chats. `None`: the limit of the settings applies.
     pub concurrent_chats: Option<i64>,
-    /// How many requests for an answer a minute may have; `None`: as many as the settings say.
+    /// The most messages a minute. `None`: the limit of the settings applies.
     pub requests_per_minute: Option<i64>,
 }
 
-/// Any number that no other program uses for its advisory locks: "tollroot" in ASCII.
+/// The key of the advisory lock, a number that no other program uses: "tollroot" in ASCII.
 const FIRST_SUPERUSER_LOCK: i64 = 0x746f_6c6c_726f_6f74;
 
 impl User {
+    /// Returns the user with this id, if there is one.
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<User>> {
         users::table.find(id).select(User::as_select()).get_result(conn).optional()
     }
 
-    /// The user, and what is held for the user's pending chats, in tokens; it is already taken off the balance.
+    /// Returns a user, and the tokens that are held for the user's pending chats. The balance is
+    /// already without them.
     pub fn find_with_held(conn: &mut DbConnection, id: i64) -> QueryResult<Option<(User, i64)>> {
         let held = sql::<BigInt>(
             "(SELECT CAST(coalesce(sum(charge), 0) AS BIGINT) FROM chats
@@ -156,8 +174,9 @@ impl User {
         users::table.find(id).select((User::as_select(), held)).get_result(conn).optional()
     }
 
-    /// The user with this name as stored or, without regard to case, in its canonical form; the former first, so
-    /// that imported names which differ only in case each find their own.
+    /// Returns the user with this name as it is stored or, in any letter case, in its canonical
+    /// form. The stored name has precedence, so that each of two imported names that differ only in
+    /// case finds its own user.
     pub fn find_by_name(conn: &mut DbConnection, name: &str, canonical: &str) -> QueryResult<Option<User>> {
         let mut found: Vec<User> = users::table
             .filter(users::username_canonical.eq_any([name, canonical]))
@@ -167,7 +186,8 @@ impl User {
         Ok((exact < found.len()).then(|| found.swap_remove(exact)))
     }
 
-    /// The active user whose live auth token this is: the one indexed read that decides who somebody is.
+    /// Returns the active user who owns this live auth token: the one indexed read that
+    /// authenticates a request.
     pub fn find_by_auth_token(
         conn: &mut DbConnection,
         digest: TokenDigest,
@@ -194,18 +214,20 @@ impl User {
         Ok(found)
     }
 
+    /// Returns the users with these ids, in any order.
     pub fn find_many(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<User>> {
         users::table.filter(users::id.eq_any(ids)).select(User::as_select()).load(conn)
     }
 
-    /// The names of users, by id.
+    /// Returns the names of these users, by id.
     pub fn names_of(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResult<HashMap<i64, String>> {
         let names: Vec<(i64, String)> =
             users::table.filter(users::id.eq_any(ids)).select((users::id, users::username)).load(conn)?;
         Ok(names.into_iter().collect())
     }
 
-    /// Id, canonical name and balance of those after `after` up to `up_to`, in the order of their ids.
+    /// Returns id, canonical name and balance of the users with ids after `after` up to `up_to`, in
+    /// the order of their ids.
     pub fn names_after(
         conn: &mut DbConnection,
         after: i64,
@@ -221,7 +243,7 @@ impl User {
             .load(conn)
     }
 
-    /// The ids of all superusers who can sign in.
+    /// Returns the ids of all superusers who can sign in.
     pub fn superusers(conn: &mut DbConnection) -> QueryResult<Vec<i64>> {
         users::table
             .filter(users::is_superuser.eq(true))
@@ -231,17 +253,20 @@ impl User {
             .load(conn)
     }
 
+    /// Lets a user sign in to the panel.
     pub fn set_staff(conn: &mut DbConnection, id: i64) -> QueryResult<usize> {
         diesel::update(users::table.find(id)).set(users::is_staff.eq(true)).execute(conn)
     }
 
+    /// Returns whether there is a superuser who can sign in.
     pub fn any_superuser(conn: &mut DbConnection) -> QueryResult<bool> {
         let superusers = users::table.filter(users::is_superuser.eq(true)).filter(users::is_active.eq(true));
         diesel::select(diesel::dsl::exists(superusers)).get_result(conn)
     }
 
-    /// Gives the transaction its id before it draws one for a new user, which the panel's follower counts on. (What it
-    /// draws for chats and entries comes after a user's row was locked, which does the same.)
+    /// Prepares the transaction for the insertion of a user. It gives the transaction its id before
+    /// the user's id is drawn, which the panel's follower relies on. (The ids of chats and ledger
+    /// entries are drawn after a user's row was locked, which has the same effect.)
     pub fn before_insert(conn: &mut DbConnection) -> QueryResult<()> {
         match conn {
             DbConnection::Sqlite(_) => Ok(()),
@@ -251,7 +276,8 @@ impl User {
         }
     }
 
-    /// Lets one transaction at a time look for a superuser and make the first one. SQLite has one writer anyway.
+    /// Lets one transaction at a time look for a superuser and create the first one. SQLite has one
+    /// writer anyway.
     pub fn lock_first_superuser(conn: &mut DbConnection) -> QueryResult<()> {
         match conn {
             DbConnection::Sqlite(_) => Ok(()),
@@ -262,19 +288,22 @@ impl User {
         }
     }
 
-    /// Stores a password hash made for the one that was there, so that a change in between is not undone.
+    /// Replaces a password hash if it is still `old`, so that a simultaneous change of the password
+    /// is not undone.
     pub fn upgrade_password(conn: &mut DbConnection, id: i64, old: &str, new: &str) -> QueryResult<usize> {
         diesel::update(users::table.filter(users::id.eq(id)).filter(users::password.eq(old)))
             .set(users::password.eq(new))
             .execute(conn)
     }
 
+    /// Stores a new password hash.
     pub fn set_password(conn: &mut DbConnection, id: i64, hash: &str) -> QueryResult<usize> {
         diesel::update(users::table.find(id))
             .set((users::password.eq(hash), users::version.eq(users::version + 1)))
             .execute(conn)
     }
 
+    /// Stores the time of a login.
     pub fn set_last_login(conn: &mut DbConnection, id: i64, now: NaiveDateTime) -> QueryResult<usize> {
         diesel::update(users::table.find(id)).set(users::last_login.eq(now)).execute(conn)
     }

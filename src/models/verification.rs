@@ -1,4 +1,4 @@
-//! `verifications`: runs of `verify` that were asked for in the panel.
+//! `verifications`: runs of `verify` that administrators started in the panel.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -6,20 +6,26 @@ use diesel::prelude::*;
 use crate::db::DbConnection;
 use crate::schema::verifications::{self, dsl};
 
+/// A row of `verifications`.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(table_name = verifications)]
 pub struct Verification {
+    /// Ascends with time.
     pub id: i64,
+    /// The administrator who started it.
     pub actor_id: Option<i64>,
+    /// When it was started.
     pub started_at: NaiveDateTime,
+    /// When it ended. `None` while it runs.
     pub finished_at: Option<NaiveDateTime>,
-    /// What is wrong, a line each; empty: nothing.
+    /// The faults, one in each line. Empty if there are none.
     pub damage: String,
-    /// Why it could not be finished.
+    /// Why it could not be finished, if so.
     pub failure: Option<String>,
 }
 
 impl Verification {
+    /// Returns the latest run, if there is one.
     pub fn latest(conn: &mut DbConnection) -> QueryResult<Option<Verification>> {
         dsl::verifications
             .order(dsl::id.desc())
@@ -29,6 +35,7 @@ impl Verification {
             .optional()
     }
 
+    /// Inserts a run that begins. Returns its id.
     pub fn start(conn: &mut DbConnection, actor_id: Option<i64>, now: NaiveDateTime) -> QueryResult<i64> {
         diesel::insert_into(dsl::verifications)
             .values((dsl::actor_id.eq(actor_id), dsl::started_at.eq(now), dsl::damage.eq("")))
@@ -36,13 +43,14 @@ impl Verification {
             .get_result(conn)
     }
 
-    /// Ends all that have not ended, with the reason why they could not be finished.
+    /// Ends all runs that have not ended. `why` tells why they could not be finished.
     pub fn interrupt(conn: &mut DbConnection, why: &str, now: NaiveDateTime) -> QueryResult<usize> {
         diesel::update(dsl::verifications.filter(dsl::finished_at.is_null()))
             .set((dsl::finished_at.eq(now), dsl::failure.eq(why)))
             .execute(conn)
     }
 
+    /// Stores the result of a run.
     pub fn finish(
         conn: &mut DbConnection,
         id: i64,

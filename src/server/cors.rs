@@ -3,8 +3,8 @@
 use actix_cors::Cors;
 use actix_web::middleware::Condition;
 
-/// The headers that other origins' pages may send: the contract's, and those that OpenAI's own
-/// library adds to each request.
+/// The headers that pages of other origins may send: those of the contract, and those that OpenAI's
+/// own library adds to each request.
 const ALLOWED_HEADERS: [&str; 15] = [
     "Authorization",
     "Content-Type",
@@ -23,7 +23,8 @@ const ALLOWED_HEADERS: [&str; 15] = [
     "X-Stainless-Timeout",
 ];
 
-/// Permits nothing to browsers of other origins, unless the settings name the origins. Never permits cookies.
+/// Returns the CORS middleware. It permits nothing to pages of other origins, unless the settings
+/// name the origins, and never permits cookies.
 pub fn cors(origins: &[String]) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PATCH", "DELETE"])

@@ -1,4 +1,5 @@
-//! What the server does on the side, each at its own pace. Every node does all of it; none of it does harm twice.
+//! Periodic background work of the server. Every node does all of it: each task may run on several
+//! nodes without harm.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,14 +17,14 @@ use crate::error::Result;
 use crate::index::follower::Follower;
 use crate::metering;
 
-/// Between two looks for holds past their deadline.
+/// Interval between two searches for holds past their deadline.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const EVERY_MINUTE: Duration = Duration::from_secs(60);
-/// Interval between two searches for login tokens that went unused for too long.
+/// Interval between two searches for login tokens that were unused for too long.
 const EVERY_TEN_MINUTES: Duration = Duration::from_secs(600);
 const EVERY_HOUR: Duration = Duration::from_secs(3600);
 
-/// Runs until it is dropped.
+/// Runs the periodic work until it is dropped.
 pub(super) async fn run(services: Services, config: Config) {
     if let Err(error) = administration::end_interrupted_verifications(&services.db).await {
         log::warn!("verifications that were interrupted could not be ended: {error}");
@@ -95,7 +96,7 @@ async fn hourly(db: &Db, history_days: u32) {
     }
 }
 
-/// Tells what was forgotten, or why it was not.
+/// Logs how many were deleted, or why they could not be.
 fn say(what: &str, forgotten: Result<usize>) {
     match forgotten {
         Ok(0) => {}
@@ -105,7 +106,7 @@ fn say(what: &str, forgotten: Result<usize>) {
 }
 
 /// The largest accepted difference between the clocks of node and database. Auth tokens and
-/// sessions end by the node's.
+/// sessions expire by the node's clock.
 const MOST_CLOCK_DIFFERENCE: TimeDelta = TimeDelta::seconds(5);
 
 async fn warn_of_clocks(db: &Db) {
@@ -120,7 +121,8 @@ async fn warn_of_clocks(db: &Db) {
     }
 }
 
-/// Returns the least difference of a clock that was read between two times of ours.
+/// Returns the smallest possible difference of a clock that was read between two readings of our
+/// own.
 fn difference(before: NaiveDateTime, theirs: NaiveDateTime, after: NaiveDateTime) -> TimeDelta {
     if theirs > after { theirs - after } else { (before - theirs).max(TimeDelta::zero()) }
 }

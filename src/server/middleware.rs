@@ -1,6 +1,6 @@
-//! What is the same for every request: an id, a bound on the head, security headers, errors in the
-//! format that the client asked for, and one line in the log. The line never has a password, an auth
-//! token or a message.
+//! Does what every request needs: an id, a limit on the head, security headers, errors in the
+//! format that the client asked for, and one line in the log. The line never contains a password,
+//! an auth token or a message.
 
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ const MOST_HEAD_BYTES: usize = 16 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The middleware around everything.
+/// Runs a request inside the outermost middleware.
 pub async fn middleware<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -36,7 +36,7 @@ pub async fn middleware<B: MessageBody + 'static>(
     let id = id.to_string();
     let format = ErrorFormat::of(&request);
     let transport = Site::of(request.request()).strict_transport;
-    // If the connection were kept, it would be closed in the middle of its next request.
+    // A connection that is kept open would be closed in the middle of its next request.
     let drains = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_draining());
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
         request.error_response(Error::HeadTooLarge)
@@ -57,14 +57,14 @@ pub async fn middleware<B: MessageBody + 'static>(
     Ok(exchange.respond(response))
 }
 
-/// The format of an error.
+/// The format of an error response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ErrorFormat {
-    /// The old contract's, which errors have by themselves.
+    /// The old contract's format, which [`Error`] produces itself.
     Contract,
     /// RFC 9457.
     Problem,
-    /// That of the OpenAI protocol, on all of its paths.
+    /// The format of the OpenAI protocol, on all of its paths.
     OpenAi { has_key: bool },
 }
 
@@ -89,7 +89,7 @@ impl ErrorFormat {
 }
 
 /// Logs what the operator has to know of an error, and returns it in the format that the client
-/// asked for. `None`: it has that format already.
+/// asked for. Returns `None` if it has that format already.
 fn formatted(
     request: actix_web::HttpRequest,
     error: &actix_web::Error,
@@ -105,7 +105,7 @@ fn formatted(
             ours.log();
             (format != ErrorFormat::Contract).then(|| ServiceResponse::new(request, format.response(ours)))
         }
-        // An error of actix itself: its own body is plain text, and may say more than it should.
+        // An error of actix-web. Its own body is plain text, and may reveal more than it should.
         None => {
             let ours = match error.as_response_error().status_code() {
                 StatusCode::NOT_FOUND => Error::NotFound,
@@ -121,8 +121,8 @@ fn formatted(
     }
 }
 
-/// What browsers were allowed stays allowed, or a page of another origin could not read the error; and so does what is
-/// left of a limit.
+/// Copies the CORS headers, without which a page of another origin could not read the error, and
+/// the headers on rate limits.
 fn keep_headers(from: &HeaderMap, to: &mut HeaderMap) {
     for (name, value) in from {
         let name_text = name.as_str();
@@ -140,13 +140,15 @@ fn wants_problem(headers: &HeaderMap) -> bool {
         .any(|accept| accept.contains("application/problem+json"))
 }
 
-/// The size of the request's head as it came, nearly: names and values with their separators.
+/// Returns the approximate size of the request's head in bytes: names and values with their
+/// separators.
 fn head_bytes(request: &ServiceRequest) -> usize {
     let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     request.method().as_str().len() + request.uri().to_string().len() + 12 + headers.sum::<usize>()
 }
 
-/// Answers hold balances and messages: nothing may keep them, frame them or guess at their type.
+/// Adds headers to the response. It may contain balances and messages, so nothing may store it,
+/// frame it or guess its type.
 fn add_headers(headers: &mut HeaderMap, id: &str, strict_transport: Option<&'static str>) {
     let fixed = |value: &'static str| HeaderValue::from_static(value);
     if let Ok(id) = HeaderValue::from_str(id) {
@@ -154,8 +156,8 @@ fn add_headers(headers: &mut HeaderMap, id: &str, strict_transport: Option<&'sta
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, fixed("DENY"));
-    // Not `no-referrer`, not even for the first-run page, whose address is a secret: browsers would then send its form
-    // with `Origin: null`. Nothing goes to another origin either way.
+    // Not `no-referrer`, not even for the first-run page, whose address is a secret: browsers would
+    // then send its form with `Origin: null`. The referrer is never sent to another origin.
     headers.insert(header::REFERRER_POLICY, fixed("same-origin"));
     headers.insert(HeaderName::from_static("cross-origin-resource-policy"), fixed("same-origin"));
     if !headers.contains_key(header::CACHE_CONTROL) {
@@ -184,8 +186,9 @@ fn write_line(response: &ServiceResponse<BoxBody>, id: &str, started: Instant) {
     );
 }
 
-/// The path as the table of routes has it, with the ids that are numbers. Whatever else stands in a path, or is no
-/// path of ours, may be a secret that somebody put in the wrong place, or a forged line.
+/// Returns the path's pattern from the table of routes, with the numeric ids. Other segments, and
+/// paths that do not exist, may contain a secret that was put in the wrong place, or a forged log
+/// line.
 fn shown_path(path: &str, pattern: Option<&str>) -> String {
     let Some(pattern) = pattern else { return "(no such path)".to_owned() };
     let is_number = |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());

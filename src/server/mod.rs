@@ -1,5 +1,5 @@
-//! The HTTP server: what it is made of ([`Services`]), its routes, which the tests mount too, and its life from
-//! the first request to the last settled hold.
+//! The HTTP server: its parts ([`Services`]), its routes, which the tests mount too, and its life
+//! from the first request to the last settled hold.
 
 mod connections;
 mod cors;
@@ -26,7 +26,11 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Serves until a stop signal, then drains. `listening` gets the address once connections are accepted.
+/// Serves until a stop signal, then drains. Calls `listening` with the address once connections are
+/// accepted.
+///
+/// # Errors
+/// Fails if it cannot listen on the address or handle signals.
 pub async fn serve(
     config: &Config,
     services: Services,
@@ -45,7 +49,8 @@ pub async fn serve(
     listening(address);
     server.await?;
     keeper.abort();
-    // A server that ended by itself has something wrong with it, and nobody waits for its holds.
+    // After a stop signal, wait until holds are settled. A server that ended without one has
+    // failed, so nothing waits.
     if services.readiness.is_draining() {
         let _ = stopper.await;
     }

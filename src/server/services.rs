@@ -20,14 +20,20 @@ use crate::pages;
 use crate::panel;
 use crate::throttle::{MemoryBudget, Throttle};
 
-/// Everything that handlers use. Created once, shared by all workers.
+/// Everything that handlers use. Created once and shared by all workers.
 #[derive(Clone)]
 pub struct Services {
+    /// The database.
     pub db: Data<Db>,
+    /// Log-in, auth tokens, sessions and the throttles.
     pub auth: Data<Auth>,
+    /// Charges and answers chats.
     pub toll: Data<Toll>,
+    /// The queue of operations on many rows.
     pub bulk: Data<Bulk>,
+    /// Whether the server accepts new requests.
     pub readiness: Data<Readiness>,
+    /// The memory budget for what clients send and have not yet read.
     pub memory: Data<MemoryBudget>,
     large_bodies: Data<LargeBodies>,
     proxies: Data<TrustedProxies>,
@@ -35,10 +41,11 @@ pub struct Services {
 }
 
 impl Services {
-    /// `runtime` settles holds, so it must outlive the server.
+    /// Makes the services from the settings. `runtime` settles holds, so it must outlive the
+    /// server.
     ///
     /// # Errors
-    /// What is missing in the settings.
+    /// Fails with a sentence on what is missing or wrong in the settings.
     pub fn new(config: &Config, db: Db, runtime: Handle) -> Result<Services, String> {
         let hasher = Hasher::new(config.accounts.bcrypt_cost, cores());
         let rules = AccountRules {
@@ -70,7 +77,8 @@ impl Services {
     }
 }
 
-/// `models` has the names of the models on offer.
+/// Returns the settings that handlers and the middleware read. `models` has the names of the models
+/// on offer.
 fn site(config: &Config, models: Vec<String>) -> Site {
     Site {
         title: config.listen.site_title.clone(),

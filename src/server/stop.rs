@@ -1,4 +1,4 @@
-//! The end of the server, between SIGTERM and the exit.
+//! Stops the server between SIGTERM and the exit.
 
 use std::io;
 use std::time::Duration;
@@ -9,13 +9,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Services;
 
-/// How long open holds may take after the server was told to stop.
+/// How long open holds may take after the stop signal.
 const DRAIN: Duration = Duration::from_secs(7);
-/// When the process ends, whatever is left to do. The promise is 10 s from the end of `--drain-delay`.
+/// When the process ends, even if work is left. The promise is 10 s from the end of
+/// `--drain-delay`.
 const LAST_MOMENT: Duration = Duration::from_secs(9);
 
-/// Waits for SIGTERM or SIGINT and turns readiness off. After `delay`, in which clients and proxies can
-/// notice, it accepts no new connections. Requests and holds finish.
+/// Waits for SIGTERM or SIGINT and turns readiness off. For `delay`, clients and proxies can notice
+/// this. Then the server accepts no new connections, and finishes requests and holds.
 pub(super) fn stop_on_signal(
     server: ServerHandle,
     services: Services,
@@ -43,8 +44,8 @@ pub(super) fn stop_on_signal(
             services.toll.drain(DRAIN, server.stop(true)).await;
             services.auth.write_last_uses().await;
         };
-        // Neither a database that hangs nor a client that does not read may keep the process: a service
-        // manager would kill it anyway.
+        // Neither a database that hangs nor a client that does not read may delay the exit: a
+        // service manager would kill the process anyway.
         if timeout_at(last_moment, finish).await.is_err() {
             log::error!("not all was finished in time: holds that are still open are left to the sweeper");
         }

@@ -1,6 +1,6 @@
-//! Attempts to log in. A failure uses up its allowance, and a success gives it back. If none is left while
-//! others from the same address are being checked, an attempt waits for them: a class that logs in at once
-//! succeeds, and a guesser gains nothing.
+//! Attempts to log in. A failure uses up its allowance, and a success returns it. If none is left
+//! while others from the same address are being checked, an attempt waits for them: a class that
+//! logs in at once succeeds, and waiting gives a guesser no more attempts.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -20,24 +20,24 @@ use super::{MAX_KEYS, RetryAfter};
 const BY_ADDRESS: Allowance = Allowance::new(10, Duration::from_secs(6));
 const BY_ACCOUNT: Allowance = Allowance::new(5, Duration::from_secs(60));
 const PANEL: Allowance = Allowance::new(3, Duration::from_secs(60));
-/// How many successes of one account give their allowance back.
+/// How often the successes of one account return their allowance.
 const RETURNS: Allowance = Allowance::new(30, Duration::from_secs(2));
 
 const BOUND_OF_ACCOUNT: &str = "log-ins to one account from one address";
 
-/// The number of attempts of one origin that may wait for others to be checked.
+/// The most attempts of one origin that wait for others to be checked.
 const MOST_WAITING: usize = 32;
 /// The default of [`Attempts::patience`].
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A digest, so that long names take no more memory than short ones.
+/// The digest of an account's name, so that long names take no more memory than short ones.
 pub(super) type AccountKey = [u8; 16];
 
 /// The allowances of log-ins, and the attempts that are being checked.
 pub(super) struct Attempts {
     strangers: Tries,
-    /// For accounts that have signed in from the same origin before, so that guesses of their neighbours
-    /// there, or in the wider network, do not lock them out.
+    /// For accounts that have signed in from the same origin before, so that guesses of their
+    /// neighbours there, or in the wider network, do not lock them out.
     known: Tries,
     /// By origin and account.
     by_account: Limiter<AccountKey>,
@@ -45,7 +45,7 @@ pub(super) struct Attempts {
     returns: Limiter<AccountKey>,
     /// By origin. Only contains origins with an attempt that is being checked.
     checking: Mutex<HashMap<Network, Checking>>,
-    /// How long an attempt waits for others in all.
+    /// How long an attempt waits for others in total.
     patience: Duration,
 }
 
@@ -171,7 +171,8 @@ impl Attempts {
         self.returns.forget_idle();
     }
 
-    /// Nothing under the lock can panic half-way through a change, so a poisoned one still guards sound state.
+    /// Ignores poisoning: no code under the lock can panic half-way through a change, so the state
+    /// is consistent.
     fn checking(&self) -> MutexGuard<'_, HashMap<Network, Checking>> {
         self.checking.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -186,7 +187,7 @@ impl Tries {
     }
 }
 
-/// Leaves the queue however the waiting ends.
+/// An attempt in the queue. Dropping it leaves the queue, however the waiting ends.
 struct Waiting<'a> {
     attempts: &'a Attempts,
     from: IpAddr,
@@ -209,7 +210,7 @@ impl Attempt<'_> {
         Attempt { under_way: None }
     }
 
-    /// Gives the allowance back, at most 30 times a minute for one account.
+    /// Returns the allowance, at most 30 times a minute for one account.
     pub fn succeeded(self) {
         if let Some((attempts, subject)) = &self.under_way {
             attempts.give_back(subject);

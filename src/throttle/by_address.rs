@@ -19,10 +19,10 @@ impl ByAddress {
         ByAddress { limiter: Limiter::new(MAX_KEYS, clock), allowance, bound }
     }
 
-    /// Takes one from each allowance.
+    /// Takes one unit from each allowance.
     ///
     /// # Errors
-    /// One of them is used up, and nothing was taken.
+    /// One of the allowances is used up. Nothing was taken.
     pub(super) fn take(&self, address: IpAddr) -> Result<(), RetryAfter> {
         self.look_wider(address)?;
         let origin = Network::origin(address);
@@ -34,14 +34,14 @@ impl ByAddress {
         Ok(())
     }
 
-    /// Checks whether one could be taken.
+    /// Checks whether one unit could be taken, without taking it.
     pub(super) fn look(&self, address: IpAddr) -> Result<(), RetryAfter> {
         self.look_wider(address)?;
         let looked = self.limiter.look(&Network::origin(address), self.allowance, 1);
         looked.map_err(|wait| RetryAfter::new(wait, self.bound))
     }
 
-    /// Gives back what was taken.
+    /// Returns the units that [`ByAddress::take`] took.
     pub(super) fn give_back(&self, address: IpAddr) {
         for network in Network::wider(address).chain([Network::origin(address)]) {
             self.limiter.give_back(&network, self.allowance_of(network), 1);

@@ -16,8 +16,9 @@ pub struct Bounds {
     pub waiting: usize,
     /// The number of requests of one key that may wait.
     pub waiting_per_key: usize,
-    /// Whether one key gets a permit only while it holds fewer than are free, so that newcomers find a free one: of
-    /// 64 permits one key gets at most 32, two get 21 each, and so on. For permits that are held for long.
+    /// Whether one key gets a permit only while it holds fewer than are free, so that a new key
+    /// finds a free one: of 64 permits one key gets at most 32, two get 21 each, and so on. For
+    /// permits that are held for long.
     pub leave_room: bool,
 }
 
@@ -30,8 +31,8 @@ pub enum Full {
     All,
 }
 
-/// Permits for limited work. A free permit goes to the key that holds the fewest; among equals, keys take
-/// turns. Cheap to clone; clones share the permits.
+/// Permits for limited work. A free permit goes to the key that holds the fewest; keys with equally
+/// many take turns. Cheap to clone; clones share the permits.
 #[derive(Debug)]
 pub struct FairSemaphore<K> {
     shared: Arc<Shared<K>>,
@@ -53,7 +54,7 @@ struct Shared<K> {
 struct State<K> {
     held: usize,
     waiting: usize,
-    /// Only contains keys that hold or wait.
+    /// Contains only keys that hold a permit or wait for one.
     keys: HashMap<K, OfKey>,
     /// Keys with waiting requests, the one whose turn is next first.
     turns: VecDeque<K>,
@@ -74,15 +75,16 @@ pub struct FairPermit<K: Eq + Hash + Clone> {
 }
 
 impl<K: Eq + Hash + Clone> FairSemaphore<K> {
+    /// Makes a semaphore with these limits. All its permits are free.
     pub fn new(bounds: Bounds) -> FairSemaphore<K> {
         let state = State { held: 0, waiting: 0, keys: HashMap::new(), turns: VecDeque::new() };
         FairSemaphore { shared: Arc::new(Shared { bounds, state: Mutex::new(state) }) }
     }
 
-    /// Waits for a permit, as long as it takes. Dropping the future gives up.
+    /// Waits for a permit without a time limit. Dropping the future gives up.
     ///
     /// # Errors
-    /// At once, if too many already wait.
+    /// Fails at once if too many requests wait.
     pub async fn acquire(&self, key: K) -> Result<FairPermit<K>, Full> {
         let waiting = match self.enter(&key)? {
             None => return Ok(self.permit(key)),
@@ -136,7 +138,7 @@ impl<K: Eq + Hash + Clone> FairSemaphore<K> {
     }
 }
 
-/// A request in the queue. It leaves the queue however the waiting ends, even when it is dropped.
+/// A request in the queue. Dropping it leaves the queue, however the waiting ends.
 struct Waiting<'a, K: Eq + Hash + Clone> {
     semaphore: &'a FairSemaphore<K>,
     key: &'a K,
@@ -158,7 +160,7 @@ impl<K: Eq + Hash + Clone> Drop for Waiting<'_, K> {
         let shared = &self.semaphore.shared;
         let mut state = shared.lock();
         match self.granted.try_recv() {
-            // Granted just now, but nobody is there to take it.
+            // The permit was granted just now, but its caller has gone.
             Ok(()) => state.release(&shared.bounds, self.key),
             Err(TryRecvError::Empty) => {
                 self.granted.close();
@@ -178,7 +180,8 @@ impl<K: Eq + Hash + Clone> Drop for FairPermit<K> {
 }
 
 impl<K> Shared<K> {
-    /// Nothing in here can panic half-way through a change, so a poisoned lock still guards sound state.
+    /// Ignores poisoning: no code under the lock can panic half-way through a change, so the state
+    /// is consistent.
     fn lock(&self) -> MutexGuard<'_, State<K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -212,7 +215,8 @@ impl<K: Eq + Hash + Clone> State<K> {
         self.grant(bounds);
     }
 
-    /// Grants free permits to waiting requests: first to the key that holds the fewest, then in turn.
+    /// Grants free permits to waiting requests: first to the key that holds the fewest, then in
+    /// turn.
     fn grant(&mut self, bounds: &Bounds) {
         loop {
             let held = |key: &K| self.keys.get(key).map_or(0, |of_key| of_key.held);

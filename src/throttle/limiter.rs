@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::stopwatch::{Stopwatch, nanos};
 
-/// How many units at once, then the time for each further unit.
+/// The number of units that may be used at once, and the time until each further unit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
     at_once: u32,
@@ -24,7 +24,8 @@ impl Allowance {
         Allowance { at_once, one_in: one_in.as_nanos() as u64 }
     }
 
-    /// An allowance of `number` a minute, all of which may be used at once. `number` is at least 1.
+    /// Returns an allowance of `number` a minute, all of which may be used at once. `number` is at
+    /// least 1.
     pub(super) fn a_minute(number: u32) -> Allowance {
         Allowance { at_once: number, one_in: nanos(Duration::from_secs(60)) / u64::from(number.max(1)) }
     }
@@ -47,7 +48,7 @@ impl Allowance {
     }
 }
 
-/// What is left of an allowance.
+/// The rest of an allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Left {
     /// Units that may be used at once.
@@ -59,7 +60,8 @@ pub(super) struct Left {
 /// Keys are spread over this many tables, so that cores rarely wait for each other.
 const TABLES: usize = 16;
 
-/// Allowances by key. The caller passes the allowance each time; it must be the same for the same key.
+/// Allowances by key. The caller passes the allowance each time; it must be the same for the same
+/// key.
 pub(super) struct Limiter<K> {
     /// For each key, the time at which its allowance is full again.
     tables: Vec<Mutex<HashMap<K, u64>>>,
@@ -79,10 +81,10 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         }
     }
 
-    /// Takes `units`.
+    /// Takes `units` from the allowance of a key.
     ///
     /// # Errors
-    /// Too few units are left, and nothing was taken. The error is the time to wait.
+    /// Too few units are left. Nothing was taken. The error is the time to wait.
     pub(super) fn take(&self, key: &K, allowance: Allowance, units: u32) -> Result<Left, Duration> {
         let now = self.clock.now();
         let mut table = self.table(key);
@@ -94,7 +96,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         Ok(Left { units, whole_in: Duration::from_nanos(spent) })
     }
 
-    /// Checks whether `units` could be taken.
+    /// Checks whether `units` could be taken, without taking them.
     ///
     /// # Errors
     /// As for [`Limiter::take`].
@@ -102,8 +104,8 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         wait(self.table(key).get(key), allowance, units, self.clock.now()).map(|_| ())
     }
 
-    /// Takes `units` even if fewer are left. The key then waits until the debt is paid, at most twice as long
-    /// as its whole allowance takes to come back.
+    /// Takes `units` even if fewer are left. The key then waits until the debt is paid, at most
+    /// twice as long as its whole allowance takes to come back.
     pub(super) fn charge(&self, key: &K, allowance: Allowance, units: u32) {
         let now = self.clock.now();
         let mut table = self.table(key);
@@ -113,7 +115,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         self.store(&mut table, key, whole_at, now);
     }
 
-    /// Gives back `units` that were taken before.
+    /// Returns `units` that were taken before.
     pub(super) fn give_back(&self, key: &K, allowance: Allowance, units: u32) {
         let mut table = self.table(key);
         if let Some(whole_at) = table.get_mut(key) {
@@ -121,7 +123,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         }
     }
 
-    /// Forgets the keys whose allowance is full again, and frees the memory.
+    /// Removes the keys whose allowance is full again, and frees the memory.
     pub(super) fn forget_idle(&self) {
         for table in &self.tables {
             let (now, mut table) = (self.clock.now(), lock(table));
@@ -153,12 +155,14 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     }
 }
 
-/// Nothing under the lock can panic half-way through a change, so a poisoned one still guards sound state.
+/// Ignores poisoning: no code under the lock can panic half-way through a change, so the state is
+/// consistent.
 fn lock<K>(table: &Mutex<HashMap<K, u64>>) -> MutexGuard<'_, HashMap<K, u64>> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns the time at which the allowance is full again after taking `units`, or the time to wait for them.
+/// Returns the time at which the allowance is full again after taking `units`, or the time to wait
+/// for them.
 fn wait(stored: Option<&u64>, allowance: Allowance, units: u32, now: u64) -> Result<u64, Duration> {
     let since = stored.map_or(now, |whole_at| now.max(*whole_at));
     let whole_at = since.saturating_add(allowance.cost(units));
@@ -168,9 +172,9 @@ fn wait(stored: Option<&u64>, allowance: Allowance, units: u32, now: u64) -> Res
     }
 }
 
-/// Forgets the keys whose allowance is full again. If hardly any are, it forgets those that have spent the
-/// least. So nobody can have a used-up allowance forgotten by coming from many addresses, and no new key is
-/// rejected. It frees an eighth, so that not every new key searches all of them.
+/// Removes the keys whose allowance is full again. If these are few, it also removes the keys that
+/// have used the least. So requests from many addresses cannot make it forget a used-up allowance,
+/// and no new key is rejected. It frees an eighth, so that not every new key searches all of them.
 fn make_room<K: Hash + Eq>(table: &mut HashMap<K, u64>, most: usize, now: u64) {
     table.retain(|_, whole_at| *whole_at > now);
     let enough = (most - most / 8).min(most - 1);

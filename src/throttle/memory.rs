@@ -1,5 +1,5 @@
-//! One budget of bytes for what clients make the server hold: unfinished heads, bodies, and
-//! responses not yet taken.
+//! One memory budget for everything that clients make the server hold: unfinished heads, bodies,
+//! and responses that they have not yet read.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +15,16 @@ const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(100) } else { D
 /// How long a request waits for other requests of its own user to end. A client that sends one after the other
 /// may be quicker than the end of the one before.
 const OWN_PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 500 });
-/// Only a holder that has held memory for this long can be slow. What it moves is counted in spans of this length.
+/// Only a holder that has held memory for this long can be slow. The bytes that it moves are
+/// counted in spans of this length.
 const SETTLED: Duration = Duration::from_secs(2);
-/// A holder that has lately moved fewer bytes per second than this is slow, however much it moved before.
+/// A holder is slow if it has lately moved fewer bytes per second than this, however much it moved
+/// before.
 const SLOW: u64 = 128 * 1024;
-/// While a request waits, slow holders are looked for this often: one may become slow only then.
+/// How often the server looks for slow holders while a request waits: one may become slow only
+/// then.
 const STEP: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 250 });
-/// One user gets at most the budget divided by this, unless a single request needs more.
+/// The share of one user: the budget divided by this, unless a single request needs more.
 const USERS: u64 = 4;
 
 /// Why a request gets no memory.
@@ -29,7 +32,7 @@ const USERS: u64 = 4;
 pub enum Exhausted {
     /// The budget is used up, and not enough was freed in time.
     Budget,
-    /// The user holds as much as one user may.
+    /// The user holds the most memory that one user may hold.
     User,
 }
 
@@ -50,14 +53,14 @@ impl Cut {
         self.0.connection.wake();
     }
 
-    /// Ready when the connection must close.
+    /// Returns `Ready` when the connection must close.
     pub fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         self.0.connection.register(cx.waker());
         if self.0.is_cut.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
-/// The budget of the whole server. Cheap to clone; clones share the bytes.
+/// The memory budget of the whole server. Cheap to clone; clones share the bytes.
 #[derive(Clone, Debug)]
 pub struct MemoryBudget(Arc<Shared>);
 
@@ -82,14 +85,14 @@ struct Holder {
     /// Bytes that the client has sent or taken in this span of time, and in the one before.
     moved: [u64; 2],
     span_since: Instant,
-    /// The id of the user whose request it is, where that is known.
+    /// The id of the user who sent the request, if known.
     user: Option<i64>,
     /// When the share began, excluding the time for which it waited for memory.
     since: Instant,
     waits: bool,
     /// Closes the connection that holds the memory. `None` if it cannot be closed.
     cut: Option<Cut>,
-    /// The connection was told to close, so the bytes will soon be free.
+    /// Whether the connection was told to close, so that its bytes will soon be free.
     is_cut: bool,
 }
 
@@ -111,23 +114,23 @@ impl Holder {
 }
 
 impl MemoryBudget {
-    /// A budget of `limit` bytes.
+    /// Makes a budget of `limit` bytes.
     pub fn new(limit: u64) -> MemoryBudget {
         MemoryBudget(Arc::new(Shared { limit, state: Mutex::default(), freed: Notify::new() }))
     }
 
-    /// Bytes in use.
+    /// Returns the bytes in use.
     pub fn used(&self) -> u64 {
         self.0.lock().used
     }
 
-    /// Whether more than half of the budget is used.
+    /// Returns whether more than half of the budget is used.
     pub fn is_tight(&self) -> bool {
         self.used() > self.0.limit / 2
     }
 
-    /// A share that holds nothing yet. When memory runs out and this share is the largest slow one, its connection
-    /// is cut.
+    /// Returns a share that holds nothing yet. When memory runs out and this share is the largest
+    /// slow one, its connection is closed.
     pub fn share(&self, cut: Option<Cut>) -> MemoryShare {
         let mut state = self.0.lock();
         let id = state.next_id;
@@ -149,7 +152,8 @@ impl MemoryBudget {
 }
 
 impl Shared {
-    /// Nothing in here can panic half-way through a change, so a poisoned lock still guards sound state.
+    /// Ignores poisoning: no code under the lock can panic half-way through a change, so the state
+    /// is consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -163,8 +167,8 @@ impl State {
         }
     }
 
-    /// Returns what else has to be free for a share to take more bytes: as much as its user then holds, so that others
-    /// find room. A user who is alone may take everything with one request.
+    /// Returns the bytes that must stay free when a share takes more: as many as its user then
+    /// holds, so that others find room. A user who is alone may take everything with one request.
     ///
     /// # Errors
     /// [`Exhausted::User`]: the user has several requests and would hold more than one user may.
@@ -192,7 +196,8 @@ impl State {
         }
     }
 
-    /// Cuts slow holders, the largest first, until `bytes` more are free or soon will be.
+    /// Closes the connections of slow holders, the largest first, until `bytes` more are free or
+    /// soon will be.
     fn relieve(&mut self, bytes: u64, limit: u64) {
         let now = Instant::now();
         let ending: u64 =
@@ -216,7 +221,7 @@ impl State {
     }
 }
 
-/// Bytes of the budget. Dropping it gives them back.
+/// A part of the budget. Dropping it returns its bytes.
 #[derive(Debug)]
 pub struct MemoryShare {
     shared: Arc<Shared>,
@@ -224,14 +229,15 @@ pub struct MemoryShare {
 }
 
 impl MemoryShare {
-    /// From now on the share counts towards what this user may hold.
+    /// Counts the share towards the memory of this user from now on.
     pub fn belong_to(&mut self, user_id: i64) {
         if let Some(holder) = self.shared.lock().holders.get_mut(&self.id) {
             holder.user = Some(user_id);
         }
     }
 
-    /// Takes more bytes. While there are none left it cuts slow connections and waits for a few seconds.
+    /// Takes more bytes. While none are left it closes slow connections and waits for a few
+    /// seconds.
     ///
     /// # Errors
     /// Not enough was freed in time, or the user holds too much.
@@ -263,20 +269,21 @@ impl MemoryShare {
                 return Err(Exhausted::Budget);
             }
             let next = until.min(tokio::time::Instant::now() + STEP);
-            // Freed or not, the next round looks again.
+            // The next round checks again, whether bytes were freed or not.
             let _ = tokio::time::timeout_at(next, freed).await;
         }
     }
 
-    /// Takes bytes that are already in memory, even over the limit. Over the limit it cuts slow connections. The
-    /// client has not taken them: see [`MemoryShare::progress`].
+    /// Takes bytes that are already in memory, even over the limit. Over the limit it closes slow
+    /// connections. The client has not read these bytes: see [`MemoryShare::progress`].
     pub fn add(&mut self, bytes: u64) {
         let mut state = self.shared.lock();
         state.add(self.id, bytes);
         state.relieve(0, self.shared.limit);
     }
 
-    /// Notes that the client has sent or taken bytes, so that it does not count as slow. Frees nothing.
+    /// Records that the client has sent or read bytes, so that it does not count as slow. Frees
+    /// nothing.
     pub fn progress(&self, bytes: u64) {
         if let Some(holder) = self.shared.lock().holders.get_mut(&self.id) {
             holder.turn_to(Instant::now());
@@ -284,8 +291,8 @@ impl MemoryShare {
         }
     }
 
-    /// Sets which connection is cut when memory runs out and this share is slow. `None` if none is, because
-    /// the server needs the memory.
+    /// Sets which connection is closed when memory runs out and this share is slow. `None`: none is
+    /// closed, because the server needs the memory.
     pub fn cut_by(&mut self, cut: Option<Cut>) {
         if let Some(holder) = self.shared.lock().holders.get_mut(&self.id) {
             holder.cut = cut;
@@ -293,7 +300,7 @@ impl MemoryShare {
     }
 }
 
-/// A share that waits for memory. That time does not count against the client.
+/// A share that waits for memory. The time of waiting does not count against the client.
 struct Waiting<'a> {
     share: &'a MemoryShare,
     begun: Instant,

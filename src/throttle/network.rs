@@ -1,5 +1,5 @@
-//! The origins of requests: addresses and the networks around them. One customer has many IPv6 addresses, so
-//! the networks that providers give to customers count as well.
+//! The origins of requests: addresses and the networks around them. One customer has many IPv6
+//! addresses, so the networks that providers give to customers count as well.
 
 use std::net::IpAddr;
 
@@ -44,7 +44,7 @@ impl Network {
         [(16, 32), (24, 48), (32, 56), (32, 64)].map(|(v4, v6)| Network::around(address, v4, v6))
     }
 
-    /// How many times the allowance of one origin the network gets.
+    /// Returns how many times the allowance of one origin the network gets.
     pub(super) fn width(self) -> u32 {
         match (self.is_v4, self.length) {
             (false, ..=48) => 16,
@@ -53,12 +53,13 @@ impl Network {
         }
     }
 
-    /// Whether it counts as one customer, with the same limits as a single address.
+    /// Returns whether the network counts as one customer, with the same limits as a single
+    /// address.
     pub(super) fn is_one_customer(self) -> bool {
         self.length >= if self.is_v4 { 32 } else { 48 }
     }
 
-    /// For digests: no two networks have the same bytes.
+    /// Returns bytes for a digest. Two different networks never have the same bytes.
     pub(super) fn to_bytes(self) -> [u8; 18] {
         let mut bytes = [0; 18];
         let whole = [u8::from(self.is_v4), self.length].into_iter().chain(self.bits.to_be_bytes());

@@ -1,4 +1,5 @@
-//! How many requests a minute each user may make, on this node, where each may have a limit of their own.
+//! Limits on the requests of each user in a minute, on this node. Each user may have an individual
+//! limit.
 
 use std::time::Duration;
 
@@ -9,25 +10,25 @@ use super::{MAX_KEYS, RetryAfter};
 /// Allowances of users. The limit is part of the key, so a changed limit counts anew.
 pub(super) struct PerUser(Limiter<(i64, u32)>);
 
-/// What is left to a user after a request, for `x-ratelimit-*`.
+/// What a user may still do after a request, for the `x-ratelimit-*` headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowed {
-    /// Requests in a minute.
+    /// The user's limit of requests in a minute.
     pub limit: u32,
-    /// Requests that may follow at once.
+    /// The requests that may follow at once.
     pub remaining: u32,
-    /// Until as many as ever may follow at once.
+    /// The time until the whole limit is available again.
     pub reset: Duration,
 }
 
 impl Allowed {
-    /// Nothing is left of a limit.
+    /// Returns the values for a limit that is used up.
     pub fn none_of(limit: u32) -> Allowed {
         Allowed { limit, remaining: 0, reset: Duration::from_secs(60) }
     }
 }
 
-/// How long somebody waits who may do nothing at all.
+/// The `Retry-After` of a user with a limit of 0.
 const NEVER: Duration = Duration::from_secs(3600);
 
 const BOUND: &str = "messages of one user in a minute";
@@ -37,7 +38,10 @@ impl PerUser {
         PerUser(Limiter::new(MAX_KEYS, clock))
     }
 
-    /// Counts a request of a user who may make `limit` a minute.
+    /// Counts a request of a user whose limit is `limit` a minute.
+    ///
+    /// # Errors
+    /// The allowance is used up.
     pub(super) fn check(&self, user_id: i64, limit: u32) -> Result<Allowed, RetryAfter> {
         if limit == 0 {
             return Err(RetryAfter::new(NEVER, BOUND));

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Keys in the order in which they were last seen. If there are too many, the half that was not
-/// seen for longest is forgotten.
+/// Keys in the order in which they were last seen. If there are too many, the half that was seen
+/// longest ago is removed.
 pub(super) struct Recent<K> {
     state: Mutex<State<K>>,
     most: usize,
@@ -39,7 +39,8 @@ impl<K: Hash + Eq> Recent<K> {
         self.lock().seen.contains_key(key)
     }
 
-    /// Nothing under the lock can panic half-way through a change, so a poisoned one still guards sound state.
+    /// Ignores poisoning: no code under the lock can panic half-way through a change, so the state
+    /// is consistent.
     fn lock(&self) -> MutexGuard<'_, State<K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

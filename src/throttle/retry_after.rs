@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The time in whole seconds, at least one, after which to retry the same request (`Retry-After`),
-/// and the limit that rejected it.
+/// The time after which a client may retry a rejected request (`Retry-After`), in whole seconds and
+/// at least one, and the limit that rejected it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryAfter {
     seconds: u64,
@@ -17,6 +17,7 @@ impl RetryAfter {
         RetryAfter { seconds: (wait.as_secs() + started).max(1), bound }
     }
 
+    /// Returns the seconds to wait, at least one.
     pub fn seconds(self) -> u64 {
         self.seconds
     }

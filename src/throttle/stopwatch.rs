@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Cheap to clone; clones show the same time.
+/// A monotonic clock. Cheap to clone; clones show the same time.
 #[derive(Clone, Debug)]
 pub(super) struct Stopwatch {
     /// `None` if it stands still, except for skipped time.
@@ -23,7 +23,7 @@ impl Stopwatch {
         Stopwatch { begun: None, skipped: Arc::default() }
     }
 
-    /// Nanoseconds since the start.
+    /// Returns the nanoseconds since the start.
     pub(super) fn now(&self) -> u64 {
         let real = self.begun.map_or(0, |begun| nanos(begun.elapsed()));
         real.saturating_add(self.skipped.load(Ordering::Relaxed))

@@ -1,9 +1,10 @@
-//! Permits for limited work, at which origins take turns.
+//! Permits for limited work, for which origins take turns.
 //!
-//! There are turns within turns: the lanes take turns, in each lane the widest networks, in each of those the
-//! networks that one customer may have, and so on down to the single address. So a network with many
-//! addresses gets no more than its neighbour with one. Each turn is start-time fair queueing: a network that
-//! was just served comes after all others that wait, and a new one never comes before another one twice.
+//! The turns are nested: the lanes take turns, in each lane the widest networks, in each of those
+//! the networks that one customer may have, and so on down to the single address. So a network with
+//! many addresses gets no more than its neighbour with one. Each turn is start-time fair queueing:
+//! a network that was just served comes after all others that wait, and a new one never overtakes
+//! another one twice.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,33 +16,34 @@ use tokio::time::timeout;
 
 use super::network::Network;
 
-/// Lanes get equal shares, whatever waits in the others.
+/// The queue that a request waits in. All lanes get equal shares, however many requests wait in
+/// each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// An account that has signed in from this origin before, or is signed in.
     Known,
     /// The panel's sign-in.
     Panel,
-    /// Everybody else.
+    /// All other requests.
     Open,
 }
 
-/// The number of requests of one lane that may wait.
+/// The most waiting requests of one lane.
 const MOST_IN_LANE: usize = 256;
-/// The number of waiting requests of a network that has more than one customer.
+/// The most waiting requests of a network that has more than one customer.
 const MOST_OF_MANY: usize = 128;
-/// The number of waiting requests of one customer: an IPv4 address, or an IPv6 /64, /56 or /48.
+/// The most waiting requests of one customer: an IPv4 address, or an IPv6 /64, /56 or /48.
 const MOST_OF_ONE: usize = 32;
 /// The number of networks that are remembered in addition to those that wait.
 const MOST_REMEMBERED: usize = 4096;
-/// How long a request waits.
+/// The longest time that a request waits.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// There is no room for another request, or the request has waited too long.
+/// The error of a request that got no permit: too many requests wait, or it has waited too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoTurn;
 
-/// Cheap to clone; clones share the permits.
+/// Permits for which origins take turns. Cheap to clone; clones share the permits.
 #[derive(Clone, Debug)]
 pub struct Turns(Arc<Shared>);
 
@@ -55,13 +57,14 @@ struct Shared {
 #[derive(Debug)]
 pub struct Turn(Option<Arc<Shared>>);
 
-/// Lane, then networks from the widest to the origin.
+/// The lane, then the networks from the widest to the origin.
 type Path = [Node; 5];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Node {
     lane: Lane,
-    /// `None` is the lane itself. The level is part of it, because an IPv4 address is on two levels.
+    /// The network and its level. `None` is the lane itself. The level is included, because an IPv4
+    /// address is on two levels.
     network: Option<(u8, Network)>,
 }
 
@@ -95,7 +98,7 @@ struct Standing {
 }
 
 impl Turns {
-    /// Creates `permits` permits, at least one.
+    /// Makes `permits` permits, at least one.
     pub fn new(permits: usize) -> Turns {
         Turns(Arc::new(Shared { permits: permits.max(1), state: Mutex::default() }))
     }
@@ -103,7 +106,8 @@ impl Turns {
     /// Waits for a permit, at most 20 s.
     ///
     /// # Errors
-    /// [`NoTurn`]: too many already wait, or a request of a network with fewer of them took the place.
+    /// [`NoTurn`]: too many already wait, or a request of a network with fewer of them took the
+    /// place.
     pub async fn acquire(&self, lane: Lane, from: IpAddr) -> Result<Turn, NoTurn> {
         let path = path(lane, from);
         let granted = {
@@ -145,7 +149,8 @@ impl Drop for Turn {
 }
 
 impl Shared {
-    /// Nothing under the lock can panic half-way through a change, so a poisoned one still guards sound state.
+    /// Ignores poisoning: no code under the lock can panic half-way through a change, so the state
+    /// is consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -181,7 +186,8 @@ impl State {
             let waiter = self.waiting.swap_remove(place);
             self.leave(&path);
             if let Err(Ok(mut turn)) = waiter.grant.send(Ok(Turn(Some(shared.clone())))) {
-                // The request gave up just now. Dropping the permit must not release it, as the lock is held.
+                // The request gave up just now. Dropping the permit must not release it, as the
+                // lock is held.
                 turn.0 = None;
                 self.held -= 1;
             }
@@ -215,19 +221,19 @@ impl State {
         }
     }
 
-    /// Makes room for a request. If a node is full, the latest request of its largest child loses its place,
-    /// if that child still has more than the newcomer's own.
+    /// Makes room for a request. If a node is full, the latest request of its largest child loses
+    /// its place, if that child still has more than the newcomer's own.
     fn make_place(&mut self, path: &Path) -> Result<(), NoTurn> {
         self.leave_closed();
-        // A request that leaves the narrowest full node leaves all wider ones too. So one victim makes room in all
-        // of them, and nobody loses a place to a request that is rejected itself.
+        // A request that leaves the narrowest full node leaves all wider ones too. So one victim
+        // makes room in all of them, and nobody loses a place to a request that is rejected itself.
         let Some(level) = path.iter().rposition(|node| self.number(node) >= node.most()) else {
             return Ok(());
         };
         let place = self.latest_of_largest(level, path).ok_or(NoTurn)?;
         let loser = self.waiting.swap_remove(place);
         self.leave(&loser.path);
-        // A request that has given up need not be told.
+        // The receiver is gone if the request has given up.
         let _ = loser.grant.send(Err(NoTurn));
         Ok(())
     }
@@ -260,7 +266,7 @@ impl State {
         closed.iter().for_each(|path| self.leave(path));
     }
 
-    /// Notes that a request no longer waits.
+    /// Records that a request no longer waits.
     fn leave(&mut self, path: &Path) {
         for node in path {
             if let Some(standing) = self.nodes.get_mut(node) {

@@ -1,7 +1,7 @@
 //! Copies a database in use for a backup, and a backup for a restore.
 //!
-//! A copy is written under a temporary name (`FILE.part`). It gets its real name once it is complete, checked
-//! and on the disk. A failure before that leaves nothing behind.
+//! A copy is written under a temporary name (`FILE.part`). It gets its real name once it is
+//! complete, checked and on the disk. A failure before that leaves nothing behind.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -22,24 +22,27 @@ use crate::db::url::DatabaseUrl;
 /// The number of bytes that are copied between two checks of the clock.
 const PIECE: u64 = 1024 * 1024;
 /// While a copy is made, the log keeps everything that is written. Above this size, in bytes, the
-/// copy hurries.
+/// copy is made as fast as possible.
 const LONGEST_LOG: u64 = 256 * 1024 * 1024;
 
 /// The progress of a copy, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
+    /// Bytes that are copied.
     pub done: u64,
+    /// The size of the whole copy.
     pub total: u64,
 }
 
 /// The rate of a copy, and a callback for its progress.
 pub struct Pace<'a> {
-    /// Bytes a second. 0 means no limit.
+    /// The most bytes per second. 0 means no limit.
     pub rate: u64,
+    /// Called with the progress while the copy is made.
     pub told: &'a mut dyn FnMut(Progress),
 }
 
-/// An unfinished copy. Dropping it removes it, unless it has got its real name.
+/// An unfinished copy. Dropping it removes it, unless it has its real name.
 #[derive(Debug)]
 pub struct PartialCopy {
     path: PathBuf,
@@ -53,7 +56,7 @@ impl PartialCopy {
     /// Begins the backup of `database` to `target`.
     ///
     /// # Errors
-    /// The reason why the backup cannot be written there.
+    /// Fails if the backup cannot be written there.
     pub fn begin(database: &Path, target: &Path, overwrite: bool) -> Result<PartialCopy, CopyError> {
         refuse_own_files(database, target)?;
         if let Ok(metadata) = fs::symlink_metadata(target) {
@@ -78,7 +81,7 @@ impl PartialCopy {
             Err(TryLockError::WouldBlock) => return Err(CopyError::InUse(path)),
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
-        // Drop what an interrupted copy has left.
+        // Remove what an interrupted copy has left.
         file.set_len(0).map_err(failed)?;
         remove_beside(&path);
         Ok(PartialCopy { path, target: target.to_owned(), file, is_finished: false })
@@ -92,7 +95,7 @@ impl PartialCopy {
     /// Copies the current state of a database that may be in use.
     ///
     /// # Errors
-    /// When reading or writing fails.
+    /// Fails if reading or writing fails.
     pub(in crate::db) fn fill_from_live(
         &mut self,
         database: &Path,
@@ -101,7 +104,7 @@ impl PartialCopy {
         let from = |error| CopyError::Sqlite(database.to_owned(), error);
         let to = |error| CopyError::Sqlite(self.path.clone(), error);
         let source = open(database).map_err(from)?;
-        // One snapshot for the whole copy. Without it, the copy restarts whenever somebody has written.
+        // One snapshot for the whole copy. Without it, the copy restarts after each write.
         source
             .execute_batch("PRAGMA query_only = ON; BEGIN; SELECT count(*) FROM sqlite_master")
             .map_err(from)?;
@@ -133,10 +136,10 @@ impl PartialCopy {
         Ok(())
     }
 
-    /// Copies a file that nobody has open.
+    /// Copies a file that no process has open.
     ///
     /// # Errors
-    /// When reading or writing fails.
+    /// Fails if reading or writing fails.
     pub(super) fn fill_from_file(
         &mut self,
         source: &Path,
@@ -158,7 +161,7 @@ impl PartialCopy {
     /// Checks that SQLite finds the copy intact, and that it is a database of Tollgate.
     ///
     /// # Errors
-    /// What is wrong.
+    /// Fails with the damage, or if it is another program's database.
     pub fn check(&self) -> Result<(), CopyError> {
         let failed = |error| CopyError::Sqlite(self.path.clone(), error);
         let connection = open(&self.path).map_err(failed)?;
@@ -179,12 +182,13 @@ impl PartialCopy {
     /// Returns the generation.
     ///
     /// # Errors
-    /// When writing fails.
+    /// Fails if writing fails.
     pub(super) fn seal(&mut self) -> Result<i32, CopyError> {
         let failed = |error| CopyError::Sqlite(self.path.clone(), error);
         let generation = fresh();
         let connection = open(&self.path).map_err(failed)?;
-        // Set the mode here. A start would need a journal to change it, which a kill could leave behind.
+        // Set the journal mode here. A start would need a journal to change it, and would leave it
+        // behind if it were killed.
         connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(())).map_err(failed)?;
         connection.execute_batch(&format!("PRAGMA user_version = {generation}")).map_err(failed)?;
         connection.close().map_err(|(_, error)| failed(error))?;
@@ -196,7 +200,7 @@ impl PartialCopy {
     /// Gives the copy its real name.
     ///
     /// # Errors
-    /// When writing fails.
+    /// Fails if writing fails.
     pub fn finish(mut self) -> Result<(), CopyError> {
         self.seal()?;
         self.rename()
@@ -219,7 +223,7 @@ impl Drop for PartialCopy {
     }
 }
 
-/// Limits the rate of a copy, so that it does not take the whole disk.
+/// Limits the rate of a copy, so that it does not use the disk's whole throughput.
 struct Clock {
     begun: Instant,
     rate: u64,

@@ -18,7 +18,8 @@ pub(in crate::db) enum Fault {
 }
 
 impl Fault {
-    /// Whether SQLite must no longer copy the log into the file, because one of the two is not the original.
+    /// Returns whether SQLite must no longer copy the log into the file, because one of the two is
+    /// not the original.
     pub(super) fn forbids_copying(self) -> bool {
         matches!(self, Fault::Overwritten | Fault::LogDamaged)
     }

@@ -1,13 +1,15 @@
 //! Checks which log belongs to which file.
 //!
-//! SQLite takes any file named `tollgate.db-wal` for the log of `tollgate.db`. If a backup replaces the file
-//! while its log stays, that silently mixes two databases. So each start, each backup and each restore gives
-//! the database a new random number, its *generation*. It is in the file's header (`user_version`) and in a
-//! file beside it (`tollgate.db-generation`). A log that is not empty is opened only if both are the same. A
-//! file without a log is opened whatever the file beside it says.
+//! SQLite takes any file named `tollgate.db-wal` for the log of `tollgate.db`. If a backup replaces
+//! the file while its log stays, that silently mixes two databases. So each start, each backup and
+//! each restore gives the database a new random number, its *generation*. It is in the file's
+//! header (`user_version`) and in a file beside it (`tollgate.db-generation`). A log that is not
+//! empty is opened only if both are the same. A file without a log is opened whatever the file
+//! beside it says.
 //!
-//! A power cut may interrupt a renewal between its two steps. So the file beside the database first names
-//! both generations, the old and the new. It names only the new one once the header certainly has it:
+//! A power cut may interrupt a renewal between its two steps. So the file beside the database first
+//! names both generations, the old and the new. It names only the new one once the header certainly
+//! has it:
 //!
 //! ```text
 //! generation 1835301 99120733
@@ -26,7 +28,7 @@ use super::sidecar::Sidecar;
 use super::{FileId, advise, beside};
 use crate::db::url::DatabaseUrl;
 
-/// A log up to this size, in bytes, has at most a header and no changes.
+/// A log up to this size, in bytes, has at most a header and contains no changes.
 pub(super) const EMPTY_LOG: u64 = 32;
 /// The position of `user_version` in a database file.
 const USER_VERSION: std::ops::Range<usize> = 60..64;
@@ -34,51 +36,89 @@ const USER_VERSION: std::ops::Range<usize> = 60..64;
 pub(super) const HEADER: usize = 100;
 pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
 
+/// Why a database file must not be opened. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerationError {
+    /// A file cannot be read or written.
     #[error("cannot read or write {0}: {1}")]
     Io(PathBuf, io::Error),
+    /// SQLite cannot read or write a file.
     #[error("{}", advise(.0, .1))]
     Sqlite(PathBuf, rusqlite::Error),
+    /// The log belongs to a file with another generation.
     #[error(
         "{log} is not the log of the {file} that is here now (the file has generation {found}, the log belongs to \
          {expected}). Opening both would damage the database. If {file} was put here on purpose, as a backup that is \
          restored: move {log} and {shm} away and start again; `tollgate restore` does all of that. If not: put the file \
          back that belongs to the log"
     )]
-    ForeignLog { file: PathBuf, log: PathBuf, shm: PathBuf, found: i32, expected: String },
+    ForeignLog {
+        /// The database.
+        file: PathBuf,
+        /// The log beside it.
+        log: PathBuf,
+        /// The log's index.
+        shm: PathBuf,
+        /// The generation in the file's header.
+        found: i32,
+        /// The generations that the log belongs to.
+        expected: String,
+    },
+    /// The log belongs to another file with the same generation.
     #[error(
         "{log} is the log of another file that was at {file} when it was served last: the one that is here now was put in its \
          place. Opening both would damage the database. If it was put here on purpose, as a backup that is restored: move \
          {log} and {shm} away and start again; `tollgate restore` does all of that. If not: put the other file back"
     )]
-    ReplacedFile { file: PathBuf, log: PathBuf, shm: PathBuf },
+    ReplacedFile {
+        /// The database.
+        file: PathBuf,
+        /// The log beside it.
+        log: PathBuf,
+        /// The log's index.
+        shm: PathBuf,
+    },
+    /// It is unknown whether the log belongs to the file.
     #[error(
         "{log} has changes that are not in {file}, and {sidecar}, which tells whether the two belong together, is \
          missing. Copy {sidecar} from where the files come from. If you are sure that they belong together, \
          run `echo generation {found} > {sidecar}`. If not, move {log} away"
     )]
-    UnknownLog { file: PathBuf, log: PathBuf, sidecar: PathBuf, found: i32 },
+    UnknownLog {
+        /// The database.
+        file: PathBuf,
+        /// The log beside it.
+        log: PathBuf,
+        /// The missing file with the generations.
+        sidecar: PathBuf,
+        /// The generation in the file's header.
+        found: i32,
+    },
+    /// A part of the log was lost while the database was served.
     #[error(
         "a part of the log of {0} was lost while it was served, so {0} may be damaged: restore a backup with \
          `tollgate restore`. If there is none, remove {0}-generation, move {0}-wal away if it is there, and see what \
          `tollgate verify` says"
     )]
     Damaged(PathBuf),
+    /// There is a rollback journal, which belongs to another file.
     #[error(
         "{0} would be rolled back by {1}, which a database that Tollgate has served never leaves behind: that journal \
          belongs to another file. Move it away and start again"
     )]
     ForeignJournal(PathBuf, PathBuf),
+    /// The file is another program's database.
     #[error(
         "{0} is the SQLite database of another program: give Tollgate a file of its own (--database-url)"
     )]
     Foreign(PathBuf),
+    /// The database is missing although files beside it exist.
     #[error(
         "there is no {0}, but {1} is here, so the database was moved or deleted. Put it back, or restore a backup with \
          `tollgate restore`. To begin with an empty database, move away everything named {0}-*"
     )]
     Gone(PathBuf, PathBuf),
+    /// A restore was interrupted after it had moved the old database away.
     #[error(
         "{0} is missing because `tollgate restore` was interrupted: run it again. The database from before is {1}"
     )]
@@ -98,8 +138,8 @@ pub(super) fn generation_in(header: &[u8]) -> i32 {
 
 /// Returns the generation in the file's own header, without its log.
 ///
-/// SQLite reads it (`immutable` makes it ignore the log and the locks). Closing a descriptor of our own would
-/// drop the locks of this process's other connections.
+/// SQLite reads it (`immutable` makes it ignore the log and the locks). Closing a descriptor of our
+/// own would drop the locks of this process's other connections.
 fn stored_generation(database: &Path) -> Result<i32, GenerationError> {
     let failed = |error| GenerationError::Sqlite(database.to_owned(), error);
     let connection = open_without_log(database).map_err(failed)?;
@@ -124,20 +164,22 @@ fn open_without_log(database: &Path) -> Result<Connection, rusqlite::Error> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri, flags)?;
-    // An interrupted checkpoint leaves a file that is shorter than its header says. The log has the rest.
+    // An interrupted checkpoint leaves a file that is shorter than its header says. The log has the
+    // rest.
     connection.execute_batch("PRAGMA writable_schema = ON")?;
     Ok(connection)
 }
 
-/// Whether the file exists and is larger than `empty` bytes.
+/// Returns whether the file exists and is larger than `empty` bytes.
 fn has_content(path: &Path, empty: u64) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.len() > empty)
 }
 
-/// Checks that a missing database is really new, and was not moved, deleted or left out by a restore.
+/// Checks that a missing database is really new, and was not moved, deleted or left out by a
+/// restore.
 ///
 /// # Errors
-/// Says what is missing.
+/// Fails if files beside it show that there was a database.
 pub(in crate::db) fn check_presence(database: &Path) -> Result<(), GenerationError> {
     if database.exists() {
         return Ok(());
@@ -159,7 +201,7 @@ pub(in crate::db) fn check_presence(database: &Path) -> Result<(), GenerationErr
 /// Checks that the log beside the database belongs to it. Call it before SQLite opens the file.
 ///
 /// # Errors
-/// Says which files do not belong together, and what to do.
+/// Fails with the files that do not belong together, and what to do.
 pub(in crate::db) fn check_before_open(database: &Path) -> Result<(), GenerationError> {
     check_is_ours(database)?;
     // A server that starts at the same time renews both sides, one after the other.
@@ -207,7 +249,7 @@ fn check_once(database: &Path) -> Result<(), GenerationError> {
             let expected = expected.join(" or ");
             Err(GenerationError::ForeignLog { file, log, shm: beside(database, "-shm"), found, expected })
         }
-        // A database of a release that had no generations, or one whose first start was interrupted.
+        // A database of a release without generations, or one whose first start was interrupted.
         None if found == 0 => Ok(()),
         None => Err(GenerationError::UnknownLog { file, log, sidecar: sidecar_path, found }),
     }
@@ -215,15 +257,16 @@ fn check_once(database: &Path) -> Result<(), GenerationError> {
 
 /// Gives the database a new generation. The caller has checked the log and holds the lock.
 ///
-/// On a full disk the old generation stays: it is more important to serve what can be served.
+/// On a full disk the old generation remains, so that the server can still serve reads.
 ///
 /// # Errors
-/// Only when the database cannot be opened at all.
+/// Fails only if the database cannot be opened at all.
 pub(in crate::db) fn renew(database: &Path) -> Result<(), GenerationError> {
     let old = stored_generation(database)?;
     let next = fresh();
     let known = Sidecar::read(database).unwrap_or_default().unwrap_or_default();
-    // Keep the generations that an earlier start wrote only to the log, because it was killed half-way.
+    // Keep the generations that an earlier start wrote only to the log, because it was killed in
+    // between.
     let mut generations = known.generations;
     if !generations.contains(&old) {
         generations = vec![old];
@@ -254,8 +297,8 @@ pub(in crate::db) fn renew(database: &Path) -> Result<(), GenerationError> {
     }
 }
 
-/// Writes `generation`, if there is one, and copies the log into the file. Returns whether all of
-/// the log was copied.
+/// Writes `generation`, if there is one, and copies the log into the file. Returns whether the
+/// whole log was copied.
 pub(super) fn fold(database: &Path, generation: Option<i32>) -> Result<bool, rusqlite::Error> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -271,8 +314,9 @@ pub(super) fn fold(database: &Path, generation: Option<i32>) -> Result<bool, rus
     Ok(busy == 0)
 }
 
-/// Whether the header says that changes go into a log. Then the file's contents need no journal. Changing
-/// that mode itself takes a journal, which must be rolled back if it was interrupted.
+/// Returns whether the header says that changes go into a log. Then the file's contents need no
+/// journal. Changing that mode itself takes a journal, which must be rolled back if it was
+/// interrupted.
 fn keeps_a_log(database: &Path) -> Result<bool, GenerationError> {
     let header = read_header(database).map_err(|error| GenerationError::Io(database.to_owned(), error))?;
     Ok(header.get(18..20) == Some(&[2, 2]))

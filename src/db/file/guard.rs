@@ -1,8 +1,9 @@
 //! Checks that the files are still those that were opened.
 //!
-//! SQLite keeps writing into a file that was moved, deleted or replaced, and into a log that no longer has a
-//! name. Those chats would be lost at the next start. So the names, the header and the log are checked before
-//! each batch, again between its COMMIT and its answers, and several times a second while nothing is written.
+//! SQLite keeps writing into a file that was moved, deleted or replaced, and into a log that no
+//! longer has a name. Those chats would be lost at the next start. So the names, the header and the
+//! log are checked before each batch, again between its COMMIT and its responses, and several times
+//! a second while nothing is written.
 //!
 //! A file that is only missing may come back. All other faults last until a restart.
 
@@ -21,7 +22,7 @@ use super::sidecar::Sidecar;
 use super::{FileId, beside};
 use crate::db::DbConnection;
 
-/// The age of the latest check that is good enough for a read, in milliseconds.
+/// The greatest age, in milliseconds, of a check that is good enough for a read.
 const FRESH: u64 = 20;
 /// Watches one database while this process has it open.
 pub(in crate::db) struct Guard {
@@ -53,7 +54,8 @@ struct State {
 }
 
 impl Guard {
-    /// `held` is the descriptor of a server's lock. Returns `None` if `path` does not exist.
+    /// Watches a database. `held` is the descriptor of a server's lock. Returns `None` if `path`
+    /// does not exist.
     pub(in crate::db) fn new(path: &Path, real: &Path, held: Option<Arc<File>>) -> Option<Guard> {
         let id = FileId::of(path)?;
         let held = held.map(|file| Held::new(file, real));
@@ -75,7 +77,8 @@ impl Guard {
         &self.path
     }
 
-    /// Where the file was when it was opened, without symbolic links: its log is beside that.
+    /// Returns the path of the file when it was opened, without symbolic links. The log is beside
+    /// it.
     pub(in crate::db) fn real(&self) -> &Path {
         &self.real
     }
@@ -83,7 +86,7 @@ impl Guard {
     /// Permits one more connection.
     ///
     /// # Errors
-    /// The reason why no connection is permitted.
+    /// Fails with the reason why no connection is permitted.
     pub(in crate::db) fn ticket(self: &Arc<Guard>) -> Result<Ticket, String> {
         self.check()?;
         if self.connections.add() {
@@ -98,7 +101,10 @@ impl Guard {
         &self.connections
     }
 
-    /// Starts to watch the log that the first connection has opened. Fails if it is already gone.
+    /// Starts to watch the log that the first connection has opened.
+    ///
+    /// # Errors
+    /// Fails if the log is already gone.
     pub(in crate::db) fn watch_log(&self) -> Result<(), String> {
         let (log, index) = (beside(&self.real, "-wal"), beside(&self.real, "-shm"));
         let opened = File::open(&log).and_then(|file| Ok((FileId::from(&file.metadata()?), file)));
@@ -115,7 +121,7 @@ impl Guard {
         }
     }
 
-    /// Writes down which two files belong together, for a start after a crash.
+    /// Records which two files belong together, for a start after a crash.
     fn note_files(&self, log: FileId) {
         let noted = Sidecar::read(&self.real).and_then(|known| match known {
             Some(known) => Sidecar { files: Some((self.id.inode, log.inode)), ..known }.write(&self.real),
@@ -129,7 +135,7 @@ impl Guard {
     /// Checks names, header and log.
     ///
     /// # Errors
-    /// What is wrong and what to do.
+    /// Fails with what is wrong and what to do.
     pub(in crate::db) fn check(&self) -> Result<(), String> {
         self.check_name()?;
         if !self.has_own_log() {
@@ -143,7 +149,7 @@ impl Guard {
         Ok(())
     }
 
-    /// Like [`Guard::check`], without the log.
+    /// Checks like [`Guard::check`], without the log.
     fn check_name(&self) -> Result<(), String> {
         if let Some(fault) = self.fault() {
             return Err(self.explain(fault));
@@ -159,16 +165,17 @@ impl Guard {
         if self.has_own_header() { Ok(()) } else { Err(self.latch(Fault::Overwritten)) }
     }
 
-    /// Like [`Guard::check`], but accepts a check from a few milliseconds ago.
+    /// Checks like [`Guard::check`], but accepts a check from a few milliseconds ago.
     pub(in crate::db) fn check_lately(&self) -> Result<(), String> {
         let age = self.now().saturating_sub(self.looked_at.load(Ordering::Acquire));
         if age <= FRESH && !self.faulty.load(Ordering::Acquire) { Ok(()) } else { self.check() }
     }
 
-    /// Checks that the log has what was committed: before callers are answered, and before it is copied.
+    /// Checks that the log has what was committed. Call it before callers get their responses, and
+    /// before the log is copied.
     ///
     /// # Errors
-    /// What is wrong and what to do.
+    /// Fails with what is wrong and what to do.
     pub(in crate::db) fn check_log(&self, conn: &mut DbConnection) -> Result<(), String> {
         self.check()?;
         let Some(log) = self.log.get() else { return Ok(()) };
@@ -194,7 +201,7 @@ impl Guard {
     /// Checks that the file alone is the whole database. Call it when all connections are closed.
     ///
     /// # Errors
-    /// What else belongs to the database.
+    /// Fails with what else belongs to the database.
     pub(in crate::db) fn check_closed(&self) -> Result<(), String> {
         self.check_name()?;
         let log = beside(&self.real, "-wal");
@@ -211,14 +218,15 @@ impl Guard {
     }
 
     /// Returns the number of names of the database's own file, and the name that the system knows.
-    /// Only for a server.
+    /// Returns `None` for a process that is not a server.
     pub(super) fn own_names(&self) -> Option<(u64, PathBuf)> {
         let held = self.held.as_ref()?;
         Some((held.names(), held.name()))
     }
 
-    /// Whether the log and the index still have their names, or no file has those names. Then closing the
-    /// last connection, which removes files by those names, removes none of another database.
+    /// Returns whether the log and the index still have their names, or no file has those names.
+    /// Then closing the last connection, which removes files by those names, removes none of
+    /// another database.
     pub(super) fn names_no_other_log(&self) -> bool {
         let Some(log) = self.log.get() else { return true };
         let is_ours = |suffix: &str, own: FileId| {
@@ -227,7 +235,7 @@ impl Guard {
         is_ours("-wal", log.id) && is_ours("-shm", log.index)
     }
 
-    /// Whether our log's name belongs to another log that is not empty.
+    /// Returns whether our log's name belongs to another log that is not empty.
     pub(super) fn has_other_log(&self) -> bool {
         let Some(log) = self.log.get() else { return false };
         fs::metadata(beside(&self.real, "-wal"))
@@ -239,7 +247,8 @@ impl Guard {
         self.log.get().and_then(|log| log.file.metadata().ok()).map_or(0, |metadata| metadata.len())
     }
 
-    /// Removes the log and the index if they are ours. Their contents must have been saved elsewhere.
+    /// Removes the log and the index if they are ours. Their contents must have been saved
+    /// elsewhere.
     pub(super) fn remove_own_log(&self) {
         if self.names_no_other_log() {
             let _ = fs::remove_file(beside(&self.real, "-wal"));
@@ -253,7 +262,8 @@ impl Guard {
             && FileId::of(&beside(&self.real, "-shm")) == Some(log.index)
     }
 
-    /// Whether the header is this server's, and neither the file nor the header has gone back in time.
+    /// Returns whether the header is this server's, and neither the file nor the header has gone
+    /// back in time.
     fn has_own_header(&self) -> bool {
         let Some(held) = &self.held else { return true };
         let before = self.state().size;
@@ -291,13 +301,14 @@ impl Guard {
         u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Nothing in here can panic half-way through a change, so a poisoned lock still guards sound state.
+    /// Ignores poisoning: no code under the lock can panic half-way through a change, so the state
+    /// is consistent.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An open connection. As long as it exists, the log is in use.
+/// An open connection. While it exists, the log is in use.
 pub(in crate::db) struct Ticket(Arc<Guard>);
 
 impl Ticket {

@@ -1,4 +1,4 @@
-//! Checks the file through the descriptor that a server holds open: whether it still is as the
+//! Checks the file through the descriptor that a server holds open: whether it is still as the
 //! server left it.
 
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::generation::{HEADER, MAGIC, generation_in};
 use super::sidecar::Sidecar;
 
-/// The position of the number of pages in the header. A database never shrinks while it is served.
+/// The position of the number of pages in the header. A database never shrinks while a server runs.
 const PAGES: std::ops::Range<usize> = 28..32;
 /// The number of attempts, because a checkpoint may be writing the first page during a check.
 const LOOKS: usize = 3;
@@ -31,7 +31,8 @@ pub(super) struct Size {
 }
 
 impl Held {
-    /// `file` is the descriptor of the server's lock. `database` is the path, without symbolic links.
+    /// Watches a file. `file` is the descriptor of the server's lock. `database` is the path,
+    /// without symbolic links.
     pub(super) fn new(file: Arc<File>, database: &Path) -> Held {
         let known = Sidecar::read(database).unwrap_or_default().unwrap_or_default();
         let mut generations = known.generations;
@@ -39,7 +40,8 @@ impl Held {
         Held { file, generations }
     }
 
-    /// Returns the size of the file. `None` if it has become smaller, or has another file's header.
+    /// Returns the size of the file. Returns `None` if it has become smaller, or has another file's
+    /// header.
     pub(super) fn size_since(&self, before: Size) -> Option<Size> {
         for look in 0..LOOKS {
             if look > 0 {

@@ -15,22 +15,23 @@ use super::{Guard, free_name};
 use crate::db::DbConnection;
 use crate::db::session::Session;
 
-/// After a failed attempt, the next one comes after this many times as long as it took: an attempt may fill the disk.
+/// After a failed attempt, the next one follows after this many times its duration: an attempt may
+/// fill the disk.
 const REST: u32 = 10;
 
-/// The attempts to save what only this process still has.
+/// The attempts to save data that only this process still has.
 #[derive(Default)]
 pub(in crate::db) struct Rescue {
-    /// Whether all was saved. `None`: that is still to be tried.
+    /// Whether all was saved. `None` if an attempt is still needed.
     saved: Option<bool>,
     /// Why the last attempt failed.
     failure: String,
-    /// When to try again.
+    /// When the next attempt may start.
     next: Option<Instant>,
 }
 
 impl Rescue {
-    /// Tries once more, unless it is done or the last attempt took long and was a moment ago.
+    /// Tries once more, unless it is done or the last attempt was long and recent.
     pub(in crate::db) fn attempt(&mut self, guard: &Guard, fault: Fault, conn: &mut DbConnection) {
         if self.saved.is_some() || self.next.is_some_and(|next| Instant::now() < next) {
             return;
@@ -48,29 +49,29 @@ impl Rescue {
         }
     }
 
-    /// The process ends: the next attempt is the last, and must not be put off.
+    /// Permits the next attempt at once, because the process is ending and it is the last one.
     pub(in crate::db) fn hurry(&mut self) {
         self.next = None;
     }
 
-    /// Whether a later attempt may save more. Only after a fault.
+    /// Returns whether a later attempt may save more. Call it only after a fault.
     pub(in crate::db) fn is_open(&self) -> bool {
         self.saved.is_none()
     }
 }
 
-/// Saves what can be saved after `fault`, on a connection that was opened before it happened. Returns whether all that was
-/// answered is in one file now.
+/// Saves what can be saved after `fault`, on a connection that was opened before it happened.
+/// Returns whether everything that callers were told is committed is in one file now.
 ///
 /// # Errors
-/// Why it is not saved yet: a later attempt may succeed.
+/// Fails with the reason why it is not saved yet. A later attempt may succeed.
 fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) -> Result<bool, String> {
     let DbConnection::Sqlite(conn) = conn else { return Ok(false) };
     let file = guard.path().display();
     let saved = match fault {
         Fault::LogGone if guard.has_other_log() => {
             let what = save_aside(guard, conn)?;
-            // The next start must not take that log for ours.
+            // The next start must not use that log for our file.
             say_failure(guard, disown(guard.real()));
             what
         }
@@ -87,7 +88,7 @@ fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) -> Result<bool, St
             }
         },
         Fault::Overwritten => {
-            // No later start may join file and log, whatever the header says.
+            // No later start may combine file and log, whatever the header says.
             say_failure(guard, disown(guard.real()));
             log::error!(
                 "{file}-wal belongs to the file that was overwritten, and must not be joined to this one: move it away"
@@ -95,7 +96,7 @@ fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) -> Result<bool, St
             return Ok(false);
         }
         Fault::LogDamaged => {
-            // No later start may serve the file, which lacks what is lost.
+            // No later start may serve the file, because data is missing in it.
             say_failure(guard, mark_damaged(guard.real()));
             log::error!(
                 "{file} may be damaged, as a part of its log is lost: restore a backup with `tollgate restore`"
@@ -107,15 +108,16 @@ fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) -> Result<bool, St
     Ok(true)
 }
 
-/// The file or its folder has been moved away. Copies the log into the file, so that its contents go along.
+/// Copies the log into the file, after the file or its folder was moved, so that its contents move
+/// along.
 pub(in crate::db) fn follow(conn: &mut DbConnection) {
     if let DbConnection::Sqlite(conn) = conn {
         let _ = copy_the_log(conn);
     }
 }
 
-/// Closes the last connection, which copies the log and removes it by its name. Where either would do harm, it is left
-/// open until the process ends.
+/// Closes the last connection, which copies the log and removes it by its name. If either would do
+/// harm, the connection is left open until the process ends.
 pub(in crate::db) fn close_last(guard: &Guard, session: Session, rescue: &Rescue) {
     let fault = guard.fault();
     if fault.is_some_and(Fault::forbids_copying) || !guard.names_no_other_log() {
@@ -123,7 +125,7 @@ pub(in crate::db) fn close_last(guard: &Guard, session: Session, rescue: &Rescue
         return;
     }
     drop(session);
-    // SQLite leaves the log where the file has another name.
+    // SQLite does not remove the log if the file has another name.
     if rescue.saved == Some(true) && matches!(fault, Some(Fault::Replaced | Fault::Deleted)) {
         guard.remove_own_log();
     }
@@ -143,7 +145,7 @@ fn copy_the_log(conn: &mut SqliteConnection) -> Result<(), String> {
     let copied: Copied = diesel::sql_query("PRAGMA wal_checkpoint(FULL)")
         .get_result(conn)
         .map_err(|error| error.to_string())?;
-    // Where another connection is at it, both counts are -1.
+    // Both counts are -1 if another connection is copying the log.
     if copied.busy == 0 && copied.log >= 0 && copied.log == copied.checkpointed {
         Ok(())
     } else {
@@ -151,7 +153,8 @@ fn copy_the_log(conn: &mut SqliteConnection) -> Result<(), String> {
     }
 }
 
-/// Writes the database, as this process sees it, into a new file beside its place.
+/// Writes the database, as this process sees it, into a new file beside its place. Returns the name
+/// of that file.
 fn save_aside(guard: &Guard, conn: &mut SqliteConnection) -> Result<String, String> {
     let target = free_name(guard.real(), "-saved");
     let text = target.to_string_lossy().replace('\'', "''");

@@ -1,9 +1,9 @@
 //! Checks that the write-ahead log still has what was committed to it.
 //!
-//! SQLite trusts its log. If somebody truncates it, SQLite keeps writing after the old end, and the
-//! next checkpoint copies the gap into the database. The log's index, in shared memory, knows how
-//! many frames there must be. So this reads the first 32 bytes, the last frame, and the previous
-//! last frame in the log itself.
+//! SQLite trusts its log. If the log is truncated, SQLite keeps writing after the old end, and the
+//! next checkpoint copies the gap into the database. The log's index, in shared memory, has the
+//! number of frames that there must be. So this reads the first 32 bytes, the last frame, and the
+//! previous last frame in the log itself.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -15,7 +15,7 @@ use crate::db::DbConnection;
 
 const LOG_HEADER: usize = 32;
 const FRAME_HEADER: u64 = 24;
-/// The first bytes of a log, except the last bit, which gives the byte order of its checksums.
+/// The first bytes of a log, except the last bit, which is the byte order of its checksums.
 const LOG_MAGIC: u32 = 0x377f_0682;
 /// The number of attempts, because another process may restart the log between two checks.
 const LOOKS: usize = 3;
@@ -39,7 +39,7 @@ struct Frames {
 /// something is missing.
 ///
 /// # Errors
-/// When SQLite cannot say how many frames there must be.
+/// Fails if SQLite cannot tell how many frames there must be.
 pub(super) fn look(conn: &mut SqliteConnection, log: &File, before: LogEnd) -> QueryResult<Option<LogEnd>> {
     for _ in 0..LOOKS {
         let frames: Frames = diesel::sql_query("PRAGMA wal_checkpoint(NOOP)").get_result(conn)?;
@@ -54,7 +54,7 @@ pub(super) fn look(conn: &mut SqliteConnection, log: &File, before: LogEnd) -> Q
     Ok(None)
 }
 
-/// Like [`look`], on either kind of connection. Only SQLite has a log.
+/// Checks like [`look`], on either kind of connection. Only SQLite has a log.
 pub(super) fn look_on(conn: &mut DbConnection, log: &File, before: LogEnd) -> QueryResult<Option<LogEnd>> {
     match conn {
         DbConnection::Sqlite(conn) => look(conn, log, before),

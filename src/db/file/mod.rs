@@ -1,4 +1,5 @@
-//! The SQLite file and the files beside it, which operators move, replace, copy, delete and restore.
+//! The SQLite file and the files beside it, which operators move, replace, copy, delete and
+//! restore.
 //!
 //! - [`place`]: checks that a path is a suitable place for a database: one name, one mount, a file
 //!   system with locks, mode 0600;
@@ -10,11 +11,12 @@
 //! - [`connections`]: counts the open connections;
 //! - [`log_check`]: checks that the log still has what was committed to it;
 //! - [`keep`]: saves data that only this process still has open;
-//! - [`copy`]: copies a database that is in use; [`paths`]: checks the paths that it copies from and to;
+//! - [`copy`]: copies a database that is in use; [`paths`]: checks the paths that it copies from
+//!   and to;
 //! - [`restore`]: replaces the database with another file.
 //!
-//! SQLite locks the file with `fcntl`, and a process loses those locks when it closes *any* descriptor
-//! of the file. So the only descriptor that we open ourselves is that of
+//! SQLite locks the file with `fcntl`, and a process loses those locks when it closes *any*
+//! descriptor of the file. So the only descriptor that we open ourselves is that of
 //! [`ServeLock`](super::ServeLock), and it is closed last.
 
 mod connections;
@@ -71,7 +73,8 @@ impl From<&Metadata> for FileId {
     }
 }
 
-/// Returns the path of the file beside `database` whose name ends in `suffix`, such as `tollgate.db-wal`.
+/// Returns the path of the file beside `database` whose name ends in `suffix`, such as
+/// `tollgate.db-wal`.
 pub fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(database);
     name.push(suffix);
@@ -98,7 +101,7 @@ pub(super) fn free_name(database: &Path, suffix: &str) -> PathBuf {
     name
 }
 
-/// Whether SQLite reports that the file is damaged.
+/// Returns whether SQLite reports that the file is damaged.
 pub(super) fn is_damage(error: &str) -> bool {
     error.contains("malformed") || error.contains("not a database")
 }

@@ -10,7 +10,7 @@ use super::{FileId, beside};
 /// The suffixes of files that SQLite or Tollgate may have beside a database.
 const BESIDE: [&str; 6] = ["-wal", "-shm", "-journal", "-lock", "-generation", "-restoring"];
 
-/// Checks that the file to restore is a single file that nobody has open.
+/// Checks that the file to restore is a single file that no process has open.
 pub(super) fn check_source(source: &Path, database: &Path) -> Result<(), CopyError> {
     let metadata = fs::metadata(source).map_err(|error| CopyError::Io(source.to_owned(), error))?;
     if !metadata.is_file() {
@@ -29,7 +29,7 @@ pub(super) fn check_source(source: &Path, database: &Path) -> Result<(), CopyErr
 
 /// Rejects a path that is the database or one of its own files.
 pub(super) fn refuse_own_files(database: &Path, path: &Path) -> Result<(), CopyError> {
-    // SQLite keeps its files beside the one that a symbolic link leads to.
+    // SQLite keeps its files beside the target of a symbolic link.
     let real = database.canonicalize().unwrap_or_else(|_| database.to_owned());
     let mut own = [database, real.as_path()].into_iter().flat_map(|database| {
         BESIDE.iter().map(move |suffix| beside(database, suffix)).chain([database.to_owned()])

@@ -1,9 +1,10 @@
 //! Replaces the database with another file.
 //!
-//! First the new file is copied beside the database and checked, before anything is changed. Then the old
-//! database is moved away, and the new one gets its name. In between, the generation's file says that a
-//! restore is under way. So after an interruption, a start either opens the old database, opens the restored
-//! one, or fails with a message that names the restore. No start creates an empty database in the gap.
+//! First the new file is copied beside the database and checked, before anything is changed. Then
+//! the old database is moved away, and the new one gets its name. In between, the generation's file
+//! records that a restore is in progress. So after an interruption, a start opens the old database,
+//! or opens the restored one, or fails with a message that names the restore. No start creates an
+//! empty database in between.
 
 use std::fs;
 use std::io;
@@ -17,12 +18,16 @@ use super::sidecar::Sidecar;
 use super::{advise, beside, free_name, sync_folder};
 use crate::db::serve_lock::ServeLock;
 
+/// Why a restore fails. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
+    /// The new file cannot be used or copied.
     #[error(transparent)]
     Copy(#[from] CopyError),
+    /// A file cannot be read, written or renamed.
     #[error("{0}: {1}")]
     Io(PathBuf, io::Error),
+    /// Another program has the database open.
     #[error("another program has {0} open: end it first")]
     InUse(PathBuf),
 }
@@ -32,14 +37,16 @@ pub enum RestoreError {
 pub enum Before {
     /// There was no old database.
     None,
+    /// The old database was deleted.
     Deleted,
+    /// The old database was kept under this name.
     KeptAs(PathBuf),
 }
 
 /// Copies `source` beside `database`, as a candidate for its place. Changes nothing else.
 ///
 /// # Errors
-/// Why `source` is not a backup, or what failed.
+/// Fails if `source` is not a backup, or cannot be copied.
 pub fn copy_candidate(
     database: &Path,
     source: &Path,
@@ -54,7 +61,7 @@ pub fn copy_candidate(
 /// Puts `candidate` in the place of the database. The caller holds the database's lock.
 ///
 /// # Errors
-/// What failed. If anything needs to be done, the next start says so.
+/// Fails if a file cannot be changed. If anything remains to be done, the next start says so.
 pub fn replace(lock: &ServeLock, mut candidate: PartialCopy, keep: bool) -> Result<Before, RestoreError> {
     let Some(database) = lock.path() else { return Ok(Before::None) };
     let failed = |path: &Path| {
@@ -101,11 +108,11 @@ pub fn replace(lock: &ServeLock, mut candidate: PartialCopy, keep: bool) -> Resu
     }
 }
 
-/// Copies the log into the database, if the log is sound, so that everything is in one file. If the database
-/// is damaged, or the log belongs to another database, both are kept as they are.
+/// Copies the log into the database, if the log is intact, so that everything is in one file. If
+/// the database is damaged, or the log belongs to another database, both are kept as they are.
 ///
 /// # Errors
-/// When another program has the database open.
+/// Fails if another program has the database open.
 fn fold_alone(database: &Path) -> Result<(), RestoreError> {
     if let Err(error) = check_before_open(database) {
         log::warn!("{error}");

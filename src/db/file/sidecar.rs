@@ -1,4 +1,4 @@
-//! The file beside the database that says which generation the log belongs to.
+//! The file beside the database that contains the generation that the log belongs to.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -10,19 +10,21 @@ use super::{beside, sync_folder};
 /// The contents of the file beside the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sidecar {
-    /// The generations that the database may have. There are several only while it is being renewed.
+    /// The generations that the database may have. There are several only while it is being
+    /// renewed.
     pub(super) generations: Vec<i32>,
-    /// The numbers that the file system has for the file and its log, while a server has both open. A copy that another
-    /// program makes of a database that is served has its generation, too, but is another file.
+    /// The inode numbers of the file and its log, while a server has both open. If another program
+    /// copies a database while it is served, the copy has its generation, too, but is another file.
     pub(super) files: Option<(u64, u64)>,
-    /// A part of the log is lost: the file with one of these generations is not the whole database, and may be damaged.
+    /// Whether a part of the log is lost: then the file with one of these generations is not the
+    /// whole database, and may be damaged.
     pub(super) is_damaged: bool,
-    /// A restore is under way, which keeps the database from before under this name.
+    /// If a restore is in progress: the path of the database from before.
     pub(super) restoring: Option<PathBuf>,
 }
 
 impl Sidecar {
-    /// Reads the file. `None` if it is missing or has no content.
+    /// Reads the file. Returns `None` if it is missing or has no content.
     pub(super) fn read(database: &Path) -> io::Result<Option<Sidecar>> {
         let text = match fs::read(beside(database, "-generation")) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),

@@ -5,9 +5,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Read;
 
-/// The largest number of reads that a thread takes at once.
+/// The most reads that a thread takes at once.
 const MOST_AT_ONCE: usize = 16;
-/// The number of reads that may wait. One more gets a 503.
+/// The most reads that may wait. One more gets a 503.
 const QUEUE_BOUND: usize = 8192;
 
 pub(super) struct Queue {
@@ -19,12 +19,12 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Box<dyn Read>>,
-    /// At most as many as there are permits.
+    /// The long reads. There are at most as many as permits.
     long: VecDeque<Box<dyn Read>>,
     closed: bool,
 }
 
-/// What a thread has just done. It alternates between look-ups and long reads.
+/// The kind of read that a thread has just run. It alternates between look-ups and long reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum After {
     /// The thread never takes a long read.
@@ -34,7 +34,7 @@ pub(super) enum After {
 }
 
 impl Queue {
-    /// A queue for this number of threads.
+    /// Makes a queue for this number of threads.
     pub fn new(threads: usize) -> Queue {
         Queue { state: Mutex::default(), arrived: Condvar::new(), threads }
     }
@@ -49,7 +49,7 @@ impl Queue {
         self.arrived.notify_all();
     }
 
-    /// Puts reads in front of all others.
+    /// Puts reads back, in front of all others.
     pub fn put_back(&self, reads: VecDeque<Box<dyn Read>>) {
         let mut state = self.lock();
         for read in reads.into_iter().rev() {
@@ -65,7 +65,8 @@ impl Queue {
         if is_long && !state.closed {
             state.long.push_back(read);
             drop(state);
-            // Not every thread takes long reads: the one that is woken might go back to sleep.
+            // Wake all threads: one that never takes long reads could otherwise be the only one to
+            // wake.
             self.arrived.notify_all();
             return true;
         }
@@ -78,8 +79,8 @@ impl Queue {
         true
     }
 
-    /// Waits for reads. Returns a thread's share of them, or one long read. `None` when the queue
-    /// is closed and empty.
+    /// Waits for reads. Returns a thread's share of them, or one long read. Returns `None` when the
+    /// queue is closed and empty.
     pub fn take(&self, after: &mut After) -> Option<Vec<Box<dyn Read>>> {
         let mut state = self.lock();
         loop {
@@ -106,7 +107,8 @@ impl Queue {
         }
     }
 
-    /// Nothing in here can panic half-way through a change, so a poisoned lock still guards sound state.
+    /// Ignores poisoning: no code under the lock can panic half-way through a change, so the state
+    /// is consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

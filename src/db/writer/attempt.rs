@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 
 /// Why a transaction failed.
 pub(super) enum Failure {
-    /// The job at this place failed on its own.
+    /// The job at this place failed by its own fault.
     Own(usize, Error),
     /// The job at this place panicked.
     Panicked(usize),
@@ -28,9 +28,9 @@ pub(super) enum Failure {
     MakeWay,
     /// The job at this place (`None`: an unknown job) hit a lock timeout.
     Locked(Option<usize>),
-    /// COMMIT was sent and gave no clear answer.
+    /// COMMIT was sent and its outcome is unknown.
     Unknown(String),
-    /// Nothing was committed, and a retry would hardly help.
+    /// Nothing was committed, and a retry would probably fail, too.
     Database(String),
     /// It took so long that the watchdog gave the batch to another writer.
     Abandoned,
@@ -82,12 +82,13 @@ impl Attempt {
         }
     }
 
-    /// Whether the batch still belongs to this writer.
+    /// Returns whether the batch still belongs to this writer.
     pub(super) fn is_mine(&self) -> bool {
         self.watch.as_ref().is_none_or(|watch| watch.touch())
     }
 
-    /// Takes over what another writer left: its jobs are in the hands of this one from now on, and its connection is ended.
+    /// Takes over what another writer left: its jobs now belong to this writer, and its connection
+    /// is ended.
     pub(super) fn succeed(&mut self, left: &Left) {
         self.begin_batch(&left.jobs);
         if left.backends.is_empty() {
@@ -116,7 +117,8 @@ impl Attempt {
         }
     }
 
-    /// Runs one transaction: BEGIN, `body`, COMMIT. No transaction is open afterwards, whatever went wrong.
+    /// Runs one transaction: BEGIN, `body`, COMMIT. Afterwards no transaction is open, whatever
+    /// failed.
     pub(super) fn transaction(
         &mut self,
         jobs: &mut Jobs,
@@ -145,12 +147,14 @@ impl Attempt {
         jobs.retain_mut(|job| job.keep_waiting());
         let conn = session.connection();
         let mut ran = body(conn, jobs, self.watch.as_deref());
-        // Another writer may have run the jobs by now, so this transaction would be rejected anyway.
+        // Another writer may have run the jobs by now, so this transaction would be rejected
+        // anyway.
         if ran.is_ok() && !self.is_mine() {
             ran = Err(Failure::Abandoned);
         }
         if let Err(failure) = ran {
-            // The connection is known to be sound only after a job's own failure, or a lock timeout.
+            // The connection is known to be usable only after a job's own failure, or a lock
+            // timeout.
             let rolled_back = Transactions::rollback_transaction(conn).is_ok();
             if rolled_back && matches!(failure, Failure::Own(..) | Failure::Locked(_)) {
                 self.session = Some(session);
@@ -224,8 +228,8 @@ impl Attempt {
     }
 }
 
-/// Locks the users of all jobs. Removes and returns the jobs whose user's row another transaction has locked.
-/// With `waits`, it waits for those rows instead.
+/// Locks the users of all jobs. Removes and returns the jobs whose user's row another transaction
+/// has locked. With `waits`, it waits for those rows instead.
 pub(super) fn set_aside(conn: &mut DbConnection, jobs: &mut Jobs, waits: bool) -> Result<Jobs, Failure> {
     let users = users_of(jobs);
     if waits {

@@ -1,22 +1,25 @@
-//! How a batch is run.
+//! Runs a batch of jobs.
 //!
-//! A batch runs without savepoints, as nearly every job either succeeds or rejects its request without having
-//! written. What happens when a job fails depends on the cause:
+//! A batch runs without savepoints, as nearly every job either succeeds or rejects its request
+//! without having written. If something fails, the cause decides what happens to the jobs:
 //!
-//! | what happened | the failing job | the others |
-//! | --- | --- | --- |
-//! | the job broke a constraint, or undid itself | gets its error | rolled back, then run again with a savepoint around each |
-//! | the job panicked | 500 | rolled back, then each is run again by itself |
-//! | deadlock or serialization failure (PostgreSQL) | run again by itself | run again by themselves |
-//! | another transaction has locked a user's row (PostgreSQL) | run later, in the slow lane | committed without it |
-//! | another transaction keeps another row locked (PostgreSQL) | run later, alone | run later, alone |
-//! | any other database error, even one that the job keeps to itself (PostgreSQL), or a savepoint that fails | 503 | 503 |
-//! | COMMIT failed on PostgreSQL, or the connection hangs: outcome unknown | looked up, run again if absent | the same |
-//! | COMMIT failed on SQLite: rolled back | 503 | 503 |
+//! - A job violated a constraint, or undid itself: it gets its error. The others are rolled back,
+//!   then run again with a savepoint around each.
+//! - A job panicked: it gets a 500. The others are rolled back, then each is run again separately.
+//! - A deadlock or a serialization failure (PostgreSQL): each is run again separately.
+//! - Another transaction has locked a user's row (PostgreSQL): that user's job is run later, in the
+//!   slow lane. The others are committed without it.
+//! - Another transaction keeps another row locked (PostgreSQL): all are run later, each user's jobs
+//!   separately.
+//! - Any other database error, even one that a job ignores (PostgreSQL), or a savepoint that fails:
+//!   all get a 503.
+//! - COMMIT failed on PostgreSQL, or the connection hangs: the outcome is unknown. All are looked
+//!   up, and run again if they are absent.
+//! - COMMIT failed on SQLite: all are rolled back and get a 503.
 //!
-//! After a job's own failure and after a lock, the connection is kept. Otherwise it is dropped, as its state
-//! is unknown: on a full disk SQLite itself rolls back the whole transaction, and jobs that reported success
-//! are lost. No caller gets an answer before COMMIT has returned.
+//! After a job's own failure and after a lock, the connection is kept. Otherwise it is dropped, as
+//! its state is unknown: on a full disk SQLite itself rolls back the whole transaction, and jobs
+//! that reported success are lost. No caller gets a response before COMMIT has returned.
 
 use diesel::connection::TransactionManager;
 
@@ -28,11 +31,11 @@ use super::transaction::Transactions;
 use super::watch::Left;
 use crate::error::Error;
 
-/// The number of times that a batch with an unknown outcome is looked up at once, each time on a new
-/// connection. On PostgreSQL, what is still unknown then goes to the slow lane.
+/// How often a batch with an unknown outcome is looked up at once, each time on a new connection.
+/// On PostgreSQL, what is still unknown then goes to the slow lane.
 const LOOKS: u32 = 2;
 
-/// A writer: its connection, if it has one, and what it shares with the other writers.
+/// A writer: its connection, if it has one, and the state that it shares with the other writers.
 pub(super) struct Writer {
     attempt: Attempt,
     crew: Crew,
@@ -43,12 +46,13 @@ impl Writer {
         Writer { attempt, crew }
     }
 
-    /// Takes over from a writer that hangs, and ends its connection, so that the locks of its transaction are released.
+    /// Takes over from a writer that hangs, and ends its connection, so that the locks of its
+    /// transaction are released.
     pub(super) fn succeed(&mut self, left: &Left) {
         self.attempt.succeed(left);
     }
 
-    /// Runs a batch and answers everybody in it, or leaves the rest to the slow lane.
+    /// Runs a batch and sends all its callers a response, or leaves the rest to the slow lane.
     ///
     /// On PostgreSQL each set of commands gets its own transaction, because it may lock more rows
     /// than the users' own.
@@ -108,7 +112,8 @@ impl Writer {
         }
     }
 
-    /// Runs each job inside a savepoint; a job that fails by its own doing is answered so and loses only itself.
+    /// Runs each job inside a savepoint. A job that fails by its own fault gets its error and
+    /// affects no other job.
     fn run_with_savepoints(&mut self, mut jobs: Jobs, how: How) {
         let mut failed: Vec<(usize, Error)> = Vec::new();
         let mut late = Vec::new();
@@ -135,7 +140,7 @@ impl Writer {
                 let mut again = Vec::new();
                 for (place, error) in failed.into_iter().rev() {
                     let job = jobs.remove(place);
-                    // The job may have conflicted with the very commit whose outcome was unknown. A
+                    // The job may have conflicted with the commit whose outcome was unknown. A
                     // second look-up then finds it.
                     if how.again { again.push(job) } else { job.refuse(error) }
                 }
@@ -163,7 +168,7 @@ impl Writer {
         }
     }
 
-    /// Returns why the database failed, or `None`.
+    /// Runs one job in its own transaction. Returns why the database failed, or `None`.
     fn run_single(&mut self, job: Box<dyn super::job::Queued>, how: How) -> Option<String> {
         let mut jobs = vec![job];
         let mut tries_left = 2;
@@ -181,8 +186,8 @@ impl Writer {
                     let locked = answer(jobs);
                     self.defer(locked, how);
                 }
-                // The first try may have waited for, and then lost to, the very commit that was in doubt: then a
-                // second look finds what the job has already done.
+                // The first try may have waited for, and then conflicted with, the commit whose
+                // outcome was unknown. Then a second look-up finds what the job has already done.
                 Err(Failure::Own(..)) if how.again && tries_left > 0 => continue,
                 Err(Failure::MakeWay) if tries_left > 0 => continue,
                 Err(Failure::Own(_, error)) => refuse_one(jobs, error),
@@ -207,7 +212,7 @@ impl Writer {
     /// Handles jobs whose transaction failed through no fault of their own.
     fn put_off(&mut self, jobs: Jobs, how: How, failure: Failure, looks_left: u32) {
         match failure {
-            // Another writer has the twins of these jobs, and answers their callers.
+            // Another writer has the twins of these jobs, and responds to their callers.
             Failure::Abandoned => {}
             Failure::Locked(place) => self.isolate(jobs, how, place),
             Failure::Unknown(why) => {
@@ -233,8 +238,8 @@ impl Writer {
         }
     }
 
-    /// Handles a job that ran into a lock that it could not skip. The whole batch goes to the slow
-    /// lane, each user's jobs apart.
+    /// Handles a job that waited for a lock that it could not skip. The whole batch goes to the
+    /// slow lane, each user's jobs separately.
     fn isolate(&mut self, jobs: Jobs, how: How, place: Option<usize>) {
         let Some(late) = &self.crew.late else {
             return refuse_all(jobs, "another transaction kept the rows locked that this needs");

@@ -1,15 +1,15 @@
-//! What the writers of a node share.
+//! The state that the writers of a node share.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::late::Late;
 
-/// The number of threads of one node that may hang at once. If there are more, the database itself hangs, and
-/// more connections would not help.
+/// The most threads of one node that may hang at once. If there are more, the database itself
+/// hangs, and more connections would not help.
 const MOST_ABANDONED: usize = 8;
 
-/// What all writers of a node share.
+/// The state that all writers of a node share.
 #[derive(Clone, Default)]
 pub(super) struct Crew {
     /// The slow lane. `None` for writers that wait for locks: SQLite's, and the one for bulk work.
@@ -19,7 +19,7 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    /// Whether so many threads hang that no other may take over.
+    /// Returns whether the most threads hang, so that no other may take over.
     pub(super) fn is_exhausted(&self) -> bool {
         self.abandoned.load(Ordering::Acquire) >= MOST_ABANDONED
     }

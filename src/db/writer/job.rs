@@ -1,4 +1,4 @@
-//! What waits in a writer's queue.
+//! The jobs in a writer's queue.
 
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,18 +9,20 @@ use tokio::sync::oneshot;
 use crate::db::DbConnection;
 use crate::error::{Error, Result};
 
-/// A command that many callers give at once, with the same shape, so that a batch of them can be one statement.
+/// A command that many callers send at once, in the same form, so that a batch of them can be one
+/// statement.
 pub trait SetCommand: Send + Sync + Sized + 'static {
+    /// The result of one command.
     type Answer: Send + 'static;
 
-    /// The writer that takes it, modulo the number of writers. Commands that lock the same rows
-    /// return the same number.
+    /// Returns the number of the writer that runs it, modulo the number of writers. Commands that
+    /// lock the same rows return the same number.
     fn shard(&self) -> usize;
 
-    /// Runs all commands in this order, and returns an answer for each. `None` means that another transaction
-    /// has locked the command's rows: the command wrote nothing and is run again later. An error fails all
-    /// commands, which are then run again one by one. With `again`, an earlier COMMIT of these commands had
-    /// an unknown outcome, so they are looked up first.
+    /// Runs all commands in this order, and returns an answer for each. `None` means that another
+    /// transaction has locked the command's rows: the command wrote nothing and is run again later.
+    /// An error fails all commands, which are then run again one by one. With `again`, an earlier
+    /// COMMIT of these commands had an unknown outcome, so they are looked up first.
     ///
     /// # Errors
     /// A database error. A rejection is an `Answer`.
@@ -34,42 +36,42 @@ pub(super) enum Key {
     Shard(usize),
 }
 
-/// A job with its caller. It keeps its outcome until the writer says whether that was committed.
+/// A job with its caller. It keeps its outcome until the writer reports whether that was committed.
 pub(super) trait Queued: Any + Send {
-    /// The users whose rows it changes.
+    /// Returns the users whose rows it changes.
     fn scope(&self) -> &[i64];
 
     /// Returns the rows that it locks, as far as known.
     fn keys(&self) -> Vec<Key>;
 
-    /// Returns when the first of its callers asked.
+    /// Returns when the first of its callers sent it.
     fn since(&self) -> Instant;
 
-    /// Drops callers who no longer wait: they were told that nothing is confirmed, so work that has not run
-    /// for them should not run. Returns whether any callers are left.
+    /// Drops callers who no longer wait: they were told that nothing is confirmed, so work that has
+    /// not run for them should not run. Returns whether any callers are left.
     fn keep_waiting(&mut self) -> bool;
 
     /// Runs it, inside the writer's transaction.
     fn run(&mut self, conn: &mut DbConnection, again: bool) -> Result<()>;
 
-    /// Whether it is a set of commands, which locks the rows that it changes itself.
+    /// Returns whether it is a set of commands, which locks the rows that it changes itself.
     fn is_set(&self) -> bool;
 
-    /// Takes in `other` if both are commands of the same set, else gives it back.
+    /// Adds `other` to this job if both are commands of the same set. Otherwise returns it.
     fn absorb(&mut self, other: Box<dyn Queued>) -> Option<Box<dyn Queued>>;
 
-    /// One job for each caller in it.
+    /// Returns one job for each caller in it.
     fn split(self: Box<Self>) -> Vec<Box<dyn Queued>>;
 
-    /// How many callers are in it.
+    /// Returns the number of its callers.
     fn callers(&self) -> usize;
 
-    /// Returns the same job for the same callers, for another writer to run if this one hangs. Each caller
-    /// gets only the first answer.
+    /// Returns the same job for the same callers, for another writer to run if this one hangs. Each
+    /// caller gets only the first result.
     fn twin(&self) -> Box<dyn Queued>;
 
-    /// Sends the callers the result of the last run. Only after COMMIT. Returns the commands whose
-    /// rows were locked.
+    /// Sends the callers the result of the last run. Call it only after COMMIT. Returns the
+    /// commands whose rows were locked.
     fn answer(self: Box<Self>) -> Option<Box<dyn Queued>>;
 
     /// Sends the callers an error instead.
@@ -93,7 +95,7 @@ impl<W, T> Asked<W, T> {
         self.reply().as_ref().is_some_and(|reply| !reply.is_closed())
     }
 
-    /// Sends the outcome. If the caller has gone, the answer is dropped.
+    /// Sends the outcome. If the caller has left, it is dropped.
     fn tell(&self, outcome: Result<T>) {
         if let Some(reply) = self.reply().take() {
             let _ = reply.send(outcome);

@@ -20,7 +20,7 @@ pub(super) fn keys_of(jobs: &Jobs) -> Vec<Key> {
     keys
 }
 
-/// Drops jobs that nobody waits for any more, because their callers got a 503 while the database hung.
+/// Drops jobs that have no waiting callers, because these got a 503 while the database hung.
 pub(super) fn waiting(jobs: Jobs) -> Jobs {
     jobs.into_iter().filter_map(|mut job| job.keep_waiting().then_some(job)).collect()
 }
@@ -39,7 +39,7 @@ pub(super) fn split(jobs: Jobs) -> Jobs {
     jobs.into_iter().flat_map(|job| job.split()).collect()
 }
 
-/// Answers all callers. Returns the jobs whose rows were locked.
+/// Sends all callers their results. Returns the jobs whose rows were locked.
 pub(super) fn answer(jobs: Jobs) -> Jobs {
     jobs.into_iter().filter_map(|job| job.answer()).collect()
 }

@@ -1,13 +1,13 @@
 //! The slow lane of PostgreSQL's writers: jobs that wait for another transaction's locks.
 //!
 //! A writer never waits for a user's row. It skips the rows that it cannot lock and leaves their
-//! jobs here, so one locked row delays one user. Two threads retry these jobs until the lock is
-//! gone or the job is too old.
+//! jobs here, so that one locked row delays one user. Two threads retry these jobs until the lock
+//! is gone or the job is too old.
 //!
 //! Rows other than users' rows (a chat, a conversation) cannot be skipped: the batch runs into
-//! `lock_timeout`. Its jobs are then run here *alone*, each user's apart. If a user's job hits the
-//! time limit again, the user is in quarantine: new jobs of that user come here at once, so the
-//! writers do not run into the same lock twice.
+//! `lock_timeout`. Its jobs are then run here *alone*, each user's separately. If a user's job hits
+//! the time limit again, the user is in quarantine: new jobs of that user come here at once, so
+//! that the writers do not run into the same lock twice.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use crate::error::Error;
 
 type Jobs = Vec<Box<dyn Queued>>;
 
-/// The number of jobs that may wait here, in all and of one user. One more gets a 503.
+/// The most jobs that may wait here, in total and of one user. One more gets a 503.
 const MOST: usize = 4096;
 const MOST_OF_ONE: usize = 1024;
 /// The age at which a job gets a 503, counted from its caller's request.
@@ -61,18 +61,19 @@ struct Deferred {
 /// How to run deferred jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct How {
-    /// They may have been done: a COMMIT had an unknown outcome, or another writer runs their twins.
+    /// Whether the jobs may have been done: a COMMIT had an unknown outcome, or another writer runs
+    /// their twins.
     pub again: bool,
-    /// Whether to run it without other users' jobs.
+    /// Whether to run them without other users' jobs.
     pub alone: bool,
 }
 
 impl Late {
-    /// Takes in jobs that could not run now. Those that waited too long, and those for which there is no room, are
-    /// answered 503.
+    /// Queues jobs that could not run now. Rejects with a 503 those that have waited too long, and
+    /// those for which there is no room.
     ///
-    /// The writer that leaves them here keeps their twins until its batch ends. If it hangs, its successor gets the twins.
-    /// So each looks first whether it was done.
+    /// The writer that leaves them here keeps their twins until its batch ends. If it hangs, its
+    /// successor gets the twins. So each first looks up whether it was done.
     pub(super) fn defer(&self, jobs: Jobs, how: How) {
         let how = How { again: true, ..how };
         let now = Instant::now();
@@ -101,7 +102,8 @@ impl Late {
         }
     }
 
-    /// Waits for due jobs. Returns up to `most` that can run together. `None` when the lane is closed.
+    /// Waits for due jobs. Returns up to `most` that can run together, or `None` when the lane is
+    /// closed.
     pub(super) fn take(&self, most: usize) -> Option<(Jobs, How)> {
         loop {
             let mut state = self.lock();
@@ -130,7 +132,7 @@ impl Late {
         }
     }
 
-    /// Notes that jobs ran into a lock although they ran alone.
+    /// Records that jobs ran into a lock although they ran alone.
     pub(super) fn quarantine(&self, keys: &[Key]) {
         let mut state = self.lock();
         let until = Instant::now() + QUARANTINE;
@@ -138,7 +140,7 @@ impl Late {
         self.quarantined.store(state.quarantine.len(), Ordering::Release);
     }
 
-    /// Notes that jobs succeeded when they ran alone.
+    /// Records that jobs succeeded when they ran alone.
     pub(super) fn acquit(&self, keys: &[Key]) {
         if self.quarantined.load(Ordering::Acquire) > 0 {
             let mut state = self.lock();
@@ -149,7 +151,7 @@ impl Late {
         }
     }
 
-    /// Removes the jobs that would run into a lock from a batch.
+    /// Splits a batch into the jobs that would run into a lock, and the others.
     pub(super) fn withdraw(&self, batch: Jobs) -> (Jobs, Jobs) {
         if self.quarantined.load(Ordering::Acquire) == 0 {
             return (Vec::new(), batch);
@@ -166,7 +168,8 @@ impl Late {
         self.arrived.notify_all();
     }
 
-    /// Nothing in here can panic half-way through a change, so a poisoned lock still guards sound state.
+    /// Ignores poisoning: no code under the lock can panic half-way through a change, so the state
+    /// is consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -195,8 +198,8 @@ impl State {
         removed
     }
 
-    /// Returns the next jobs that can run together: many that need not run alone, or one user's that must.
-    /// The two kinds take turns.
+    /// Returns the next jobs that can run together: many that need not run alone, or one user's
+    /// that must. The two kinds take turns.
     fn turn(&mut self, now: Instant, most: usize) -> Option<(Jobs, How)> {
         let due = |alone: bool| {
             let mut due = self.waiting.iter().filter(|deferred| deferred.due <= now);

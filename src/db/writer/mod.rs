@@ -1,5 +1,6 @@
-//! Group commit. A durable commit costs a disk sync, and SQLite has one writer. So writers take whatever is
-//! queued, up to a limit, run it in one transaction, commit once, and then answer all callers.
+//! Group commit. A durable commit costs a disk sync, and SQLite has one writer. So writers take
+//! whatever is queued, up to a limit, run it in one transaction, commit once, and then answer all
+//! callers.
 //!
 //! - [`queue`]: the bounded queue of one writer, with its two lanes;
 //! - [`job`]: the jobs in it, and sets of commands that can run as one statement; [`jobs`]:
@@ -10,8 +11,8 @@
 //! - [`seat`]: takes over from a writer that hangs; [`watch`]: notices that it hangs;
 //! - [`readiness`]: checks that all of this works.
 //!
-//! SQLite has one writer. PostgreSQL has several for requests, one for bulk work, and two for the slow lane.
-//! Users are divided among the writers, so that two writers seldom meet at one row.
+//! SQLite has one writer. PostgreSQL has several for requests, one for bulk work, and two for the
+//! slow lane. Users are divided among the writers, so that two writers seldom meet at one row.
 
 mod attempt;
 mod batch;
@@ -48,13 +49,13 @@ use late::Late;
 use queue::Queue;
 use seat::{Seat, Source};
 
-/// Jobs that a writer may commit at once.
+/// The most jobs that a writer commits at once.
 const BATCH: usize = 128;
-/// Jobs that may wait for a writer in one lane; one more is answered 503.
+/// The most jobs that may wait for a writer in one lane. One more gets a 503.
 const QUEUE_BOUND: usize = 4096;
 /// How long a request waits for a commit before it gets "not confirmed".
 const CONFIRM_WITHIN: Duration = Duration::from_millis(5500);
-/// How long bulk work, which nobody waits for, waits for a commit.
+/// How long bulk work, which has no waiting client, waits for a commit.
 const CONFIRM_BULK_WITHIN: Duration = Duration::from_secs(20);
 /// The number of threads for jobs whose rows are locked, on PostgreSQL.
 const LATE_WRITERS: usize = 2;
@@ -68,15 +69,17 @@ const _: () = assert!(BULK_ROWS <= 200);
 pub struct Scope(Vec<i64>);
 
 impl Scope {
-    /// No user's row, or none that is there yet.
+    /// Names no user, or users that do not exist yet.
     pub fn none() -> Scope {
         Scope(Vec::new())
     }
 
+    /// Names one user.
     pub fn user(id: i64) -> Scope {
         Scope(vec![id])
     }
 
+    /// Names several users.
     pub fn users(ids: Vec<i64>) -> Scope {
         Scope(ids)
     }
@@ -85,7 +88,8 @@ impl Scope {
 /// All writers of this process. Dropping it ends them when their queues are empty.
 pub(super) struct Writers {
     queues: Vec<Arc<Queue>>,
-    /// The queue of the writer for bulk work. `None` if bulk work waits in the others' second lanes.
+    /// The queue of the writer for bulk work. `None` if bulk work waits in the others' second
+    /// lanes.
     bulk: Option<Arc<Queue>>,
     /// The seats of `queues`, in the same order, then all others.
     seats: Vec<Arc<Seat>>,
@@ -95,11 +99,11 @@ pub(super) struct Writers {
 }
 
 impl Writers {
-    /// Starts `count` writers for requests, and on PostgreSQL those for bulk work and locked rows. A writer
-    /// that makes no progress for `patience` counts as hanging.
+    /// Starts `count` writers for requests, and on PostgreSQL those for bulk work and locked rows.
+    /// A writer that makes no progress for `patience` counts as hanging.
     ///
     /// # Errors
-    /// When the system cannot start a thread.
+    /// Fails if the system cannot start a thread.
     pub(super) fn start(
         connector: impl Fn(Purpose) -> Connector,
         count: usize,
@@ -160,12 +164,13 @@ impl Writers {
         confirmed(answer, CONFIRM_WITHIN).await
     }
 
-    /// How many jobs of the main lane were begun so far.
+    /// Returns how many jobs of the main lane have begun since the start.
     pub(super) fn main_jobs(&self) -> u64 {
         self.queues.iter().map(|queue| queue.taken()).sum()
     }
 
-    /// Lets new threads take over from those that hang. The watchdog calls it continually.
+    /// Lets new threads take over from those that hang. The watchdog calls it several times a
+    /// second.
     pub(super) fn relieve(&self) {
         self.seats.iter().for_each(Seat::relieve);
     }
@@ -197,7 +202,8 @@ impl Drop for Writers {
     }
 }
 
-/// Waits for the writer's word, but not for ever: a database that hangs must not hang the clients.
+/// Waits for the writer's result, with a time limit: a database that hangs must not make the
+/// clients hang.
 async fn confirmed<T>(answer: oneshot::Receiver<Result<T>>, limit: Duration) -> Result<T> {
     match tokio::time::timeout(limit, answer).await {
         Ok(Ok(outcome)) => outcome,

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 pub(super) struct Pulse {
     began: Instant,
-    /// Milliseconds after `began`. 0 means that nothing was committed yet.
+    /// The time of the last commit, in milliseconds after `began`. 0 means that nothing was
+    /// committed yet.
     last: AtomicU64,
 }
 
@@ -19,7 +20,7 @@ impl Pulse {
         self.last.store(millis.max(1), Ordering::Relaxed);
     }
 
-    /// Whether there was a commit within the last `span`.
+    /// Returns whether there was a commit within the last `span`.
     pub(super) fn is_within(&self, span: Duration) -> bool {
         let last = self.last.load(Ordering::Relaxed);
         last > 0 && self.began.elapsed().saturating_sub(Duration::from_millis(last)) < span

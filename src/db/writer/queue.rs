@@ -6,24 +6,24 @@ use std::time::Duration;
 
 use super::job::Queued;
 
-/// Where a job waits.
+/// The lane in which a job waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Requests that somebody waits for.
+    /// Jobs of requests, whose clients wait.
     Main,
-    /// Bulk work. On PostgreSQL it has its own writer. On SQLite it runs one job at a time, when the main
-    /// lane is empty or after [`TURNS_BEFORE_BULK`] batches of it.
+    /// Bulk work. On PostgreSQL it has its own writer. On SQLite it runs one job at a time, when
+    /// the main lane is empty or after [`TURNS_BEFORE_BULK`] batches of it.
     Bulk,
 }
 
-/// Batches of the main lane that may pass a waiting bulk job. So chats hardly wait for bulk work, and holds are
-/// still swept under full load.
+/// The most batches of the main lane that may overtake a waiting bulk job. So chats hardly wait for
+/// bulk work, and holds are still swept under full load.
 const TURNS_BEFORE_BULK: u32 = 8;
 
 pub(super) struct Queue {
     state: Mutex<State>,
     arrived: Condvar,
-    /// How many jobs may wait in a lane.
+    /// The most jobs that may wait in a lane.
     bound: usize,
 }
 
@@ -32,7 +32,7 @@ struct State {
     main: VecDeque<Box<dyn Queued>>,
     bulk: VecDeque<Box<dyn Queued>>,
     turns_since_bulk: u32,
-    /// Jobs of the main lane that were taken so far.
+    /// The number of jobs of the main lane that were taken.
     taken: u64,
     closed: bool,
 }
@@ -42,7 +42,7 @@ impl Queue {
         Queue { state: Mutex::default(), arrived: Condvar::new(), bound }
     }
 
-    /// Whether there was room.
+    /// Queues a job. Returns whether there was room.
     pub(super) fn push(&self, lane: Lane, job: Box<dyn Queued>) -> bool {
         let mut state = self.lock();
         let bound = if state.closed { 0 } else { self.bound };
@@ -59,7 +59,8 @@ impl Queue {
         true
     }
 
-    /// Waits for work and takes up to `most` jobs of one lane; `None` when the queue is closed and empty.
+    /// Waits for work and takes up to `most` jobs of one lane. Returns `None` when the queue is
+    /// closed and empty.
     pub(super) fn take(&self, most: usize) -> Option<Vec<Box<dyn Queued>>> {
         let mut state = self.lock();
         loop {
@@ -86,18 +87,19 @@ impl Queue {
         self.lock().main.front().map(|job| job.since().elapsed())
     }
 
-    /// How many jobs of the main lane were taken so far.
+    /// Returns how many jobs of the main lane were taken.
     pub(super) fn taken(&self) -> u64 {
         self.lock().taken
     }
 
-    /// No more work will come; the writer ends when it has done what is here.
+    /// Accepts no more jobs. The writer ends when the queue is empty.
     pub(super) fn close(&self) {
         self.lock().closed = true;
         self.arrived.notify_all();
     }
 
-    /// Nothing in here can panic half-way through a change, so a poisoned lock still guards sound state.
+    /// Ignores poisoning: no code under the lock can panic half-way through a change, so the state
+    /// is consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,8 @@
-//! Whether a chat that came now would be written, as `GET /readyz` reports.
+//! Checks whether a chat that came now would be written, as `GET /readyz` reports.
 //!
 //! A queue with a recent commit is fine. For a queue without one, a small write takes the path of
 //! all other writes, and must be committed in time. So this writes nothing while chats are written,
-//! or while nobody asks.
+//! or while no monitor asks.
 
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ pub enum NotReady {
 }
 
 impl NotReady {
+    /// Returns the fixed word that `GET /readyz` reports.
     pub const fn word(self) -> &'static str {
         match self {
             NotReady::Draining => "draining",
@@ -91,7 +92,8 @@ fn why(error: &Error) -> String {
     if let Error::Unavailable(why) = error { why.clone() } else { error.to_string() }
 }
 
-/// Uses what a charge uses, the tables' locks and the disk, and leaves nothing behind.
+/// Writes and undoes a row. It uses what a charge uses, the tables' locks and the disk, and leaves
+/// nothing behind.
 fn write_something(conn: &mut DbConnection) -> Result<()> {
     let write = match conn {
         DbConnection::Postgres(_) => {

@@ -1,9 +1,10 @@
 //! A writer's seat: the work for a thread, and the succession when that thread hangs.
 //!
-//! A call into libpq cannot be interrupted from another thread. So a thread with a hanging connection is
-//! abandoned. A new thread with a new connection takes its seat, ends the old connection from outside, and
-//! looks up what became of the batch. The old thread ends when its connection does. Whichever of the two
-//! first learns that a job was committed tells the caller. The operation ids prevent both from doing the job.
+//! A call into libpq cannot be interrupted from another thread. So a thread with a hanging
+//! connection is abandoned. A new thread with a new connection takes its seat, ends the old
+//! connection from outside, and looks up the outcome of the batch. The old thread ends when its
+//! connection does. The first of the two that learns that a job was committed sends the result to
+//! the caller. The operation ids prevent both from doing the job.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
@@ -47,7 +48,8 @@ pub(super) struct Seat {
     connector: Connector,
     crew: Crew,
     pub pulse: Arc<Pulse>,
-    /// How long the writer may make no progress. `None` on SQLite, where no other writer could take over.
+    /// How long the writer may make no progress. `None` on SQLite, where no other writer could take
+    /// over.
     limit: Option<Duration>,
     watch: Mutex<Option<Arc<Watch>>>,
 }
@@ -56,7 +58,7 @@ impl Seat {
     /// Starts the first thread.
     ///
     /// # Errors
-    /// When the system cannot start a thread.
+    /// Fails if the system cannot start a thread.
     pub(super) fn start(
         name: String,
         source: Source,
@@ -79,7 +81,7 @@ impl Seat {
         let watch = self.limit.map(|_| Arc::new(Watch::default()));
         let (seat, own) = (self.clone(), watch.clone());
         thread::Builder::new().name(self.name.clone()).spawn(move || {
-            // If nothing comes, the predecessor went on after all.
+            // If nothing comes, the predecessor has continued after all.
             if let Ok(left) = begun.recv() {
                 seat.work(left, own);
             }
@@ -87,8 +89,8 @@ impl Seat {
         Ok(watch)
     }
 
-    /// Runs a thread. Panics of jobs are caught where they run. If the writer itself panics, the callers of
-    /// that batch get a 503, and a new writer continues.
+    /// Runs a thread. Panics of jobs are caught where they run. If the writer itself panics, the
+    /// callers of that batch get a 503, and a new writer continues.
     fn work(&self, left: Left, watch: Option<Arc<Watch>>) {
         let new_writer = || {
             let attempt = Attempt::new(self.connector.clone(), watch.clone(), self.pulse.clone());
@@ -126,9 +128,10 @@ impl Seat {
             Ok(successor) => successor,
             Err(error) => return log::error!("{}: no thread can take over: {error}", self.name),
         };
-        // The old thread takes itself off the count once it sees that it is abandoned: it must be on it before.
+        // The old thread subtracts itself from the count once it sees that it is abandoned, so it
+        // must be counted before.
         self.crew.abandoned.fetch_add(1, Ordering::AcqRel);
-        // It may have gone on in this very moment.
+        // The old thread may have continued at this moment.
         let Some(left) = watch.abandon(limit, CONNECTS_WITHIN) else {
             self.crew.abandoned.fetch_sub(1, Ordering::AcqRel);
             return;

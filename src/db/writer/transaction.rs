@@ -1,4 +1,5 @@
-//! The statements around a batch: BEGIN, the locks, COMMIT, and what PostgreSQL says when it picks a victim.
+//! The statements around a batch: BEGIN, the locks, COMMIT, and the errors by which PostgreSQL ends
+//! a transaction in favour of another.
 
 use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
@@ -18,7 +19,7 @@ pub(super) enum NotBegun {
     Disconnected(String),
     /// The connection must not be used again.
     Broken(String),
-    /// The connection is good and may work later.
+    /// The connection can still be used and may work later.
     NotNow(String),
 }
 
@@ -44,8 +45,9 @@ pub(super) fn begin_in(session: &mut Session) -> Result<(), NotBegun> {
     }
 }
 
-/// BEGIN IMMEDIATE takes SQLite's write lock at once, which `busy_timeout` waits for; a transaction that reads first
-/// would fail at once, whatever the time-out, when another process wrote in between.
+/// Begins a transaction. BEGIN IMMEDIATE takes SQLite's write lock at once, which `busy_timeout`
+/// waits for. A transaction that reads first would fail at once, whatever the time-out, if another
+/// process wrote in between.
 fn begin_on(conn: &mut DbConnection) -> QueryResult<()> {
     match conn {
         DbConnection::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),
@@ -53,8 +55,9 @@ fn begin_on(conn: &mut DbConnection) -> QueryResult<()> {
     }
 }
 
-/// Locks the rows of all users that the jobs change, in the order of their ids, so that no two transactions wait
-/// for each other in a circle. SQLite has one writer at a time and needs no such thing.
+/// Locks the rows of all users that the jobs change, in the order of their ids, so that no two
+/// transactions wait for each other in a circle. SQLite has one writer at a time and needs no such
+/// lock.
 pub fn lock_users(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResult<()> {
     let DbConnection::Postgres(conn) = conn else { return Ok(()) };
     let ids = distinct(ids);
@@ -73,7 +76,8 @@ struct Id {
     id: i64,
 }
 
-/// Like [`lock_users`], but does not wait: returns the users whose rows another transaction has locked.
+/// Locks like [`lock_users`], but does not wait. Returns the users whose rows another transaction
+/// has locked.
 pub(super) fn locked_among(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResult<Vec<i64>> {
     let DbConnection::Postgres(conn) = conn else { return Ok(Vec::new()) };
     let ids = distinct(ids);
@@ -100,7 +104,8 @@ fn distinct(mut ids: Vec<i64>) -> Vec<i64> {
     ids
 }
 
-/// Whether a statement hit a lock timeout. The transaction can be rolled back, and the connection is sound.
+/// Returns whether a statement hit a lock timeout. The transaction can be rolled back, and the
+/// connection can still be used.
 pub(super) fn is_lock_timeout(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
@@ -110,8 +115,9 @@ pub(super) fn is_lock_timeout(error: &DieselError) -> bool {
     }
 }
 
-/// COMMIT. Where a statement has failed and its error was ignored, PostgreSQL takes COMMIT for ROLLBACK and calls that a
-/// success; the SELECT, which travels in the same message, fails there and keeps everybody from being told so.
+/// Commits. If a statement has failed and its error was ignored, PostgreSQL treats COMMIT as
+/// ROLLBACK and reports success. The SELECT, which is sent in the same message, then fails, so that
+/// no caller is told of a success.
 pub(super) fn commit_on(conn: &mut DbConnection) -> QueryResult<()> {
     match conn {
         conn @ DbConnection::Sqlite(_) => Transactions::commit_transaction(conn),
@@ -119,7 +125,7 @@ pub(super) fn commit_on(conn: &mut DbConnection) -> QueryResult<()> {
     }
 }
 
-/// Whether PostgreSQL undid a transaction for the sake of another: it may well succeed when it is run again.
+/// Returns whether PostgreSQL undid a transaction in favour of another. A retry may well succeed.
 pub(super) fn makes_way(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,

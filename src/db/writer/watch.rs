@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use super::job::Queued;
 use crate::db::postgres::Backend;
 
-/// Shared by a writer's thread and the watchdog. A writer on SQLite has none, because a second
-/// writer could do nothing there.
+/// A writer's progress, shared by its thread and the watchdog. A writer on SQLite has none, because
+/// a second writer could do nothing there.
 #[derive(Default)]
 pub(super) struct Watch {
     state: Mutex<State>,
@@ -23,28 +23,28 @@ struct State {
     /// Twins of all jobs that the writer took and may not have answered yet.
     twins: Vec<Box<dyn Queued>>,
     backend: Option<Backend>,
-    /// The servers' ends of connections that hung before this one, until they are ended.
+    /// The server's sides of connections that hung before this one, until they are ended.
     predecessors: Vec<Backend>,
     abandoned: bool,
 }
 
-/// What an abandoned writer leaves behind.
+/// The jobs and connections that an abandoned writer leaves behind.
 pub(super) struct Left {
     /// Jobs whose outcome is unknown.
     pub jobs: Vec<Box<dyn Queued>>,
-    /// The server's ends of the connections that hang.
+    /// The server's sides of the connections that hang.
     pub backends: Vec<Backend>,
 }
 
 impl Watch {
-    /// Notes that the writer begins a batch.
+    /// Records that the writer begins a batch.
     pub(super) fn hold(&self, twins: Vec<Box<dyn Queued>>) {
         let mut state = self.lock();
         state.since = Some(Instant::now());
         state.twins = twins;
     }
 
-    /// Notes that the writer has answered everybody.
+    /// Records that the writer has sent all its callers a result.
     pub(super) fn release(&self) {
         let twins = {
             let mut state = self.lock();
@@ -55,7 +55,7 @@ impl Watch {
         drop(twins);
     }
 
-    /// Notes that the writer has made progress. Returns whether the batch still belongs to it.
+    /// Records that the writer has made progress. Returns whether the batch still belongs to it.
     pub(super) fn touch(&self) -> bool {
         let mut state = self.lock();
         if state.since.is_some() {
@@ -67,14 +67,14 @@ impl Watch {
     pub(super) fn connecting(&self, connecting: bool) {
         let mut state = self.lock();
         state.connecting = connecting;
-        // A connection is watched even where there is no batch yet.
+        // A connection attempt is watched even before there is a batch.
         if connecting || state.since.is_some() {
             state.since = Some(Instant::now());
         }
     }
 
-    /// Notes the connections that this writer is about to end: its successor does it should this one hang, too. An empty
-    /// list: they were ended.
+    /// Records the connections that this writer is about to end, so that its successor ends them if
+    /// this one hangs, too. An empty list means that they were ended.
     pub(super) fn succeeds(&self, predecessors: Vec<Backend>) {
         self.lock().predecessors = predecessors;
     }
@@ -87,7 +87,8 @@ impl Watch {
         self.lock().abandoned
     }
 
-    /// Whether the writer has made no progress for `limit`, or for `connect_limit` while it connects.
+    /// Returns whether the writer has made no progress for `limit`, or for `connect_limit` while it
+    /// connects.
     pub(super) fn is_overdue(&self, limit: Duration, connect_limit: Duration) -> bool {
         self.lock().is_overdue(limit, connect_limit)
     }

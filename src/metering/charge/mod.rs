@@ -1,6 +1,6 @@
-//! The charge: finds who pays, debits the balance by one guarded statement, and writes the chat and its ledger
-//! entry, all in one transaction. Nearly all writes are charges, so they are a set command: on PostgreSQL a
-//! batch of them is one statement.
+//! The charge: finds the user who pays, debits the balance by one guarded statement, and writes the
+//! chat and its ledger entry, all in one transaction. Nearly all writes are charges, so they are a
+//! set command: on PostgreSQL a batch of them is one statement.
 
 mod postgres;
 mod replay;
@@ -15,7 +15,8 @@ use crate::error::Result;
 impl SetCommand for Charge {
     type Answer = Verdict;
 
-    /// Nearly every user has one auth token in use, so sharing out by it shares out the users.
+    /// Distributes charges by auth token. Nearly every user has one auth token in use, so this
+    /// distributes them by user.
     fn shard(&self) -> usize {
         let bytes = self.auth_token.as_bytes().iter().take(size_of::<usize>());
         bytes.fold(0, |shard, byte| shard << 8 | usize::from(*byte))
@@ -24,7 +25,7 @@ impl SetCommand for Charge {
     fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> Result<Vec<Option<Verdict>>> {
         match conn {
             DbConnection::Postgres(_) => postgres::run(conn, charges, again),
-            // SQLite has one writer, so nobody else holds a lock.
+            // SQLite has one writer, so no other transaction can hold a lock.
             DbConnection::Sqlite(_) => {
                 charges.iter().map(|charge| sqlite::run(conn, charge, again).map(Some)).collect()
             }

@@ -1,6 +1,7 @@
 //! A batch of charges on PostgreSQL, as one set-based statement: `postgres.sql`.
 //!
-//! It is a query type of its own, not `sql_query`, so that diesel prepares it once and PostgreSQL plans it once.
+//! It is a query type of its own and not a `sql_query`, so that Diesel prepares it once and
+//! PostgreSQL plans it once.
 
 use std::collections::HashMap;
 
@@ -18,15 +19,16 @@ use crate::models::{LedgerEntry, StoredKey};
 
 const SQL: &str = include_str!("postgres.sql");
 
-/// Runs the charges in order, one statement for each run of charges of the same kind and price. (A window
-/// function in the statement decides which of one user's charges fit, and needs equal prices.) `None` means
-/// that another transaction has locked the payer's row. With `again`, an earlier COMMIT may have done some of
-/// them, so those are looked up first.
+/// Runs the charges in order, one statement for each run of charges of the same kind and price. (A
+/// window function in the statement decides which of one user's charges the balance covers, and
+/// needs equal prices.) Returns `None` for a charge whose payer's row another transaction has
+/// locked. With `again`, an earlier COMMIT may have done some of the charges, so they are looked up
+/// first.
 pub(super) fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> Result<Vec<Option<Verdict>>> {
     let looks_elsewhere = charges.iter().any(|charge| charge.key.is_some() || charge.is_hold());
     let is_mixed = !charges.iter().all(|charge| alike(charge, charges[0]));
     let locked = if again || looks_elsewhere || is_mixed { Some(lock_payers(conn, charges)?) } else { None };
-    // Looked up under the lock: a COMMIT that is still under way holds it.
+    // Looked up under the lock: a COMMIT that is still in progress holds it.
     let done = if again { find_done(conn, charges)? } else { HashMap::new() };
     let open: Vec<&Charge> =
         charges.iter().copied().filter(|charge| !done.contains_key(&id_of(charge))).collect();
@@ -60,20 +62,22 @@ fn find_done(conn: &mut DbConnection, charges: &[&Charge]) -> Result<HashMap<Vec
     Ok(entries.into_iter().filter_map(charged).collect())
 }
 
-/// Whether they can share a statement.
+/// Returns whether two charges can share a statement.
 fn alike(a: &Charge, b: &Charge) -> bool {
     (a.price, a.is_hold(), a.concurrent_chats) == (b.price, b.is_hold(), b.concurrent_chats)
 }
 
-/// Locks all payers that can be locked, before anything else, and returns their ids. A single statement would
-/// lock them by itself. But it reads all other tables as they were when it began, so it would miss an
-/// idempotency key or a hold that was committed just before it reached the row.
+/// Locks the rows of all payers that can be locked, before anything else, and returns their ids. A
+/// single statement would lock them by itself. But it reads all other tables as they were when it
+/// began, so it would miss an idempotency key or a hold that was committed just before it locked
+/// the row.
 fn lock_payers(conn: &mut DbConnection, charges: &[&Charge]) -> Result<Vec<i64>> {
     let digests = charges.iter().map(|charge| charge.auth_token.as_bytes().as_slice()).collect();
     Ok(LockPayers { digests }.load(postgres(conn)?)?)
 }
 
-/// A query type of its own for the same reason as [`ChargeSet`]: each hold runs it.
+/// Locks the rows of the payers. A query type of its own for the same reason as [`ChargeSet`]: each
+/// hold runs it.
 struct LockPayers<'a> {
     digests: Vec<&'a [u8]>,
 }
@@ -109,7 +113,8 @@ fn postgres(conn: &mut DbConnection) -> Result<&mut PgConnection> {
 
 fn execute(conn: &mut DbConnection, charges: &[&Charge], locked: Option<&[i64]>) -> Result<Vec<Row>> {
     let rows: Vec<Row> = ChargeSet::new(charges, locked).load(postgres(conn)?)?;
-    // The rows are locked before they are changed, so these can only differ by a defect. Then nothing may stay.
+    // The rows are locked before they are changed, so only a defect can make the numbers differ.
+    // Then the transaction must roll back.
     if rows.first().is_some_and(|row| row.debited != row.payers) {
         return Err(Error::Internal("a set of charges debited the wrong number of users".to_owned()));
     }
@@ -127,27 +132,27 @@ fn verdict(conn: &mut DbConnection, charge: &Charge, row: Row) -> Result<Option<
         return Ok(Some(Verdict::Charged(Charged { chat_id, user_id, balance, created_at })));
     }
     if let Some((key, fingerprint)) = &charge.key {
-        // The key was seen in an earlier batch, or stands earlier in this one and was paid for.
+        // The key was used in an earlier batch, or by an earlier charge of this one.
         if let Some(stored) = StoredKey::find(conn, user_id, key.as_str())? {
             return seen_before(conn, &stored, fingerprint, balance).map(Some);
         }
-        // It was forgotten in this very moment, after its 24 hours: another try will find it gone.
+        // The key was just deleted, after its 24 hours. A retry will not find it.
         if row.seen_chat_id.is_some() {
             return Ok(Some(Verdict::InFlight));
         }
     }
-    // Of those that are refused, some could have been paid.
+    // Some of the rejected charges would have been covered by the balance.
     if charge.is_hold() && balance >= charge.price {
         return Ok(Some(Verdict::TooManyHolds));
     }
     Ok(Some(Verdict::Insufficient { balance }))
 }
 
-/// A row of the answer, in the order of the charges.
+/// A row of the result. The rows are in the order of the charges.
 #[derive(Queryable)]
 struct Row {
     payer_id: Option<i64>,
-    /// The payer's balance when this charge had its turn.
+    /// The payer's balance after this charge, or, if it was rejected, when it was considered.
     balance: Option<i64>,
     seen_chat_id: Option<i64>,
     chat_id: Option<i64>,
@@ -160,7 +165,7 @@ struct Row {
 
 struct ChargeSet<'a> {
     price: i64,
-    /// The payers that were locked before. `None` if none were.
+    /// The ids of the payers that were locked before. `None` if none were.
     locked: Option<&'a [i64]>,
     digests: Vec<&'a [u8]>,
     messages: Vec<&'a str>,
@@ -171,7 +176,7 @@ struct ChargeSet<'a> {
     keys: Vec<Option<&'a str>>,
     fingerprints: Vec<Option<&'a [u8]>>,
     conversation_ids: Vec<Option<i64>>,
-    /// `None`: they are no holds.
+    /// The limit of a user's simultaneous holds. `None` if the charges are not holds.
     concurrent_chats: Option<i64>,
 }
 

@@ -1,7 +1,7 @@
--- A batch of charges of one kind and price as one statement. Each parameter stands here once, in order; the arrays have an
--- element for each charge. All times are the database's: the nodes' clocks differ.
+-- A batch of charges of one kind and price as one statement. Each parameter occurs once, in order; the
+-- arrays have an element for each charge. All times are the database's: the nodes' clocks differ.
 WITH given AS (
-    -- Where payers were locked before, only those may pay: what was read for the others may be out of date.
+    -- If payers were locked before, only those may pay: the data of the others may be out of date.
     SELECT $1::bigint AS price, $2::bigint[] AS locked, clock_timestamp() AT TIME ZONE 'UTC' AS now
 ), input AS (
     SELECT * FROM unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::text[], $10::bytea[],
@@ -14,8 +14,8 @@ WITH given AS (
     LEFT JOIN auth_tokens t ON t.digest = input.digest AND t.revoked_at IS NULL
         AND (t.expires_at IS NULL OR t.expires_at > given.now)
 ), payer AS MATERIALIZED (
-    -- A row that another transaction has locked is skipped, so that its user alone waits. A row that is locked here is
-    -- read in its newest version.
+    -- A row that another transaction has locked is skipped, so that only its user waits. A row that
+    -- is locked here is read in its newest version.
     SELECT id, tokens, concurrent_chats FROM users
     WHERE id = ANY (ARRAY(SELECT user_id FROM bearer WHERE user_id IS NOT NULL)) AND is_active
         AND ((SELECT locked FROM given) IS NULL OR id = ANY ((SELECT locked FROM given)::bigint[]))
@@ -27,14 +27,14 @@ WITH given AS (
     LEFT JOIN payer ON payer.id = bearer.user_id
     LEFT JOIN idempotency_keys seen ON seen.user_id = payer.id AND seen.key = bearer.key
 ), queue AS (
-    -- All charges here have one price, so the first so many of a user's fit and no others.
+    -- All charges here have one price, so the balance covers the first few of a user and no others.
     SELECT request.*,
         request.tokens - given.price * row_number() OVER (PARTITION BY payer_id ORDER BY place) AS balance_after,
         row_number() OVER (PARTITION BY payer_id ORDER BY place) AS turn
     FROM request CROSS JOIN given
     WHERE payer_id IS NOT NULL AND seen_chat_id IS NULL AND NOT repeated
 ), most AS (
-    -- Of holds, how many a user may have who has no limit of their own; NULL: these are none.
+    -- The most simultaneous holds of a user without an individual limit. NULL: the charges are not holds.
     SELECT $12::bigint AS holds
 ), accepted AS MATERIALIZED (
     -- The time is taken with the id, so that the two ascend together, and after the lock.
@@ -46,8 +46,9 @@ WITH given AS (
             <= coalesce(concurrent_chats, most.holds))
     ORDER BY place
 ), debit AS (
-    -- The new balance is reckoned from the locked row, not from `users.tokens`: this statement reads the row as it was
-    -- before it waited for the lock, and the CHECK would refuse a balance that was too low then.
+    -- The new balance is computed from the locked row, not from `users.tokens`: this statement reads
+    -- the row as it was before it waited for the lock, and the CHECK would reject a balance that was
+    -- too low then.
     UPDATE users SET tokens = left_over.tokens
     FROM (SELECT payer_id, min(balance_after) AS tokens FROM accepted GROUP BY payer_id) left_over
     WHERE users.id = left_over.payer_id
@@ -71,7 +72,7 @@ WITH given AS (
     SELECT payer_id, key, fingerprint, chat_id, charged_at
     FROM accepted WHERE key IS NOT NULL
 )
--- Each is told the balance as it was when its turn came, whether it was charged or refused.
+-- Returns for each charge the balance after it, or, if it was rejected, when it was considered.
 SELECT request.payer_id,
     request.tokens - given.price * count(accepted.chat_id) OVER (PARTITION BY request.payer_id ORDER BY place) AS balance,
     request.seen_chat_id, accepted.chat_id, accepted.charged_at,

@@ -1,4 +1,4 @@
-//! Requests whose idempotency key is known.
+//! Repeated requests with the same idempotency key.
 
 use crate::db::DbConnection;
 use crate::domain::Fingerprint;
@@ -7,7 +7,7 @@ use crate::models::{Chat, ChatState, MOST_READ, StoredKey};
 
 use super::types::Verdict;
 
-/// Returns the verdict on a request whose idempotency key is known.
+/// Returns the verdict on a request whose idempotency key is stored.
 pub(super) fn seen_before(
     conn: &mut DbConnection,
     stored: &StoredKey,

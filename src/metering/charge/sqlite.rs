@@ -63,7 +63,7 @@ impl Charge {
         Ok(Verdict::Charged(Charged { chat_id, user_id, balance, created_at: self.now }))
     }
 
-    /// Whether the payer has enough for this, but as many holds as may be.
+    /// Returns whether the balance covers the charge but the payer has the most simultaneous holds.
     fn too_many_holds(&self, conn: &mut DbConnection) -> QueryResult<bool> {
         struct CountHolds;
         let statement = Statement::<CountHolds, BigInt>::new(
@@ -84,8 +84,9 @@ impl Charge {
         Ok(users > 0)
     }
 
-    /// The guarded debit: it changes a row only if its balance suffices. Finding the payer by the auth token is
-    /// part of the statement, so nobody is charged by a token that was revoked a moment ago.
+    /// Debits the balance by a guarded statement: it changes a row only if the balance suffices.
+    /// Finding the payer by the auth token is part of the statement, so that a token that was just
+    /// revoked cannot pay.
     fn debit(&self, conn: &mut DbConnection) -> QueryResult<Option<(i64, i64)>> {
         struct Debit;
         let statement = Statement::<Debit, (BigInt, BigInt)>::new(

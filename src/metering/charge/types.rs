@@ -10,59 +10,73 @@ use crate::models::Chat;
 /// A chat to be charged.
 #[derive(Clone, Debug)]
 pub struct Charge {
-    /// Whose auth token it is pays.
+    /// The auth token of the user who pays.
     pub auth_token: TokenDigest,
+    /// The text of the message.
     pub message: String,
+    /// The name of the model that answers.
     pub model: String,
-    /// Tokens taken now: the price, or the most that it can cost.
+    /// The tokens to debit now: the price, or the most that the chat can cost.
     pub price: i64,
-    /// The answer, where there is one already: then the chat is complete at once. Else it is a hold.
+    /// The answer, if it is known already: then the chat is complete at once. Without it the charge
+    /// is a hold.
     pub response: Option<String>,
-    /// How long a hold may last before the sweeper refunds it.
+    /// The time after which the sweeper refunds the hold.
     pub hold_for: Duration,
-    /// How many holds a user may have who has no limit of their own.
+    /// The most simultaneous holds of a user without an individual limit.
     pub concurrent_chats: i64,
+    /// The conversation that the message belongs to, if any.
     pub conversation_id: Option<i64>,
+    /// The request's idempotency key, with the fingerprint of the request.
     pub key: Option<(IdempotencyKey, Fingerprint)>,
+    /// Identifies the charge, so that a repeated run finds it.
     pub operation_id: OperationId,
-    /// This node's time. PostgreSQL uses its own.
+    /// The time on this node, which SQLite stores. PostgreSQL uses its own clock.
     pub now: NaiveDateTime,
 }
 
-/// What came of a charge. All but [`Verdict::Charged`] have written nothing.
+/// The outcome of a charge. All but [`Verdict::Charged`] have written nothing.
 #[derive(Clone, Debug)]
 pub enum Verdict {
+    /// The balance was debited and the chat was written.
     Charged(Charged),
     /// The auth token is unknown, revoked or expired, or its user is deactivated.
     Unauthorized,
+    /// The balance is less than the price.
     Insufficient {
+        /// The balance, in tokens.
         balance: i64,
     },
-    /// The user has as many holds as may be.
+    /// The user has the most simultaneous holds that the limit allows.
     TooManyHolds,
-    /// The idempotency key has an answer already.
+    /// A chat with this idempotency key has ended.
     Replay {
+        /// That chat, which is the response to this request, too.
         chat: Box<Chat>,
+        /// The balance now, in tokens.
         balance: i64,
     },
     /// The first request with this idempotency key is still being answered.
     InFlight,
-    /// The idempotency key was used for another request.
+    /// The idempotency key belongs to a request with different content.
     KeyReused,
 }
 
+/// A charge that was committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charged {
+    /// The chat that was written.
     pub chat_id: i64,
+    /// The user who paid.
     pub user_id: i64,
-    /// The balance after the charge.
+    /// The balance after the charge, in tokens.
     pub balance: i64,
     /// The time of the charge, on PostgreSQL by the database's clock.
     pub created_at: NaiveDateTime,
 }
 
 impl Charge {
-    /// Whether it has no answer yet.
+    /// Returns whether the charge is a hold: a chat without an answer yet.
     pub(super) fn is_hold(&self) -> bool {
         self.response.is_none()
     }

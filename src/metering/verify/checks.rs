@@ -1,4 +1,5 @@
-//! What `verify` proves: claims, each with a query for what contradicts it. A query gives `subject` and `fault`.
+//! The claims that `verify` proves, each with a query for what contradicts it. A query returns the
+//! columns `subject` and `fault`.
 
 #[derive(Clone, Copy)]
 pub(super) struct Check {
@@ -9,7 +10,7 @@ pub(super) struct Check {
 /// A claim that holds only while a server runs.
 pub(super) const NO_LATE_HOLD: &str = "no hold is past its deadline";
 
-/// The same text on both databases.
+/// Checks with the same SQL on both databases.
 pub(super) const COMMON: &[Check] = &[
     Check {
         claim: "every balance equals the sum of its ledger",
@@ -107,7 +108,7 @@ pub(super) const COMMON: &[Check] = &[
     },
 ];
 
-/// The sweeper looks every 5 s: a hold that is 15 s late was overlooked.
+/// The checks of SQLite. The sweeper runs every 5 s, so a hold that is 15 s late was overlooked.
 pub(super) const SQLITE: &[Check] = &[
     Check {
         claim: NO_LATE_HOLD,

@@ -1,7 +1,8 @@
-//! The proof that the money is right, with SQL of its own: it shares no query with the code that moves it.
+//! Proves that the balances are correct. It has its own SQL and shares no query with the code that
+//! moves money.
 //!
-//! All checks read one snapshot, on a connection of their own. Each is one statement that gives what is wrong, a
-//! row a fault, so memory is bounded by the faults that are listed.
+//! All checks read one snapshot, on a connection of their own. Each is one statement that returns a
+//! row for each fault, so memory is bounded by the number of listed faults.
 
 mod checks;
 
@@ -12,41 +13,44 @@ use diesel::sql_types::Text;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
 
-/// Faults of one check that are listed; of further ones only that there are more.
+/// The most faults that are listed for one check. If there are more, only that is reported.
 const LISTED: usize = 100;
 
-/// What one check found.
+/// The result of one check.
 #[derive(Debug)]
 pub struct Finding {
-    /// What should be true.
+    /// The claim that was checked.
     pub claim: &'static str,
+    /// What contradicts the claim. Empty if it is true.
     pub faults: Vec<Fault>,
-    /// There are more faults than are listed.
+    /// Whether there are more faults than are listed.
     pub more: bool,
 }
 
-/// One thing that is wrong.
+/// One contradiction to a claim.
 #[derive(Debug, QueryableByName)]
 pub struct Fault {
-    /// What is wrong: a user, a chat, a ledger entry.
+    /// The faulty object: a user, a chat or a ledger entry.
     #[diesel(sql_type = Text)]
     pub subject: String,
+    /// What is wrong with it.
     #[diesel(sql_type = Text)]
     pub fault: String,
 }
 
-/// Runs all checks on one snapshot. Blocks.
+/// Runs all checks on one snapshot. Blocks the thread.
 ///
 /// # Errors
-/// Only when there is no snapshot to read. A check that cannot be run is a fault itself.
+/// Fails only if there is no snapshot to read. A check that cannot run is a fault itself.
 pub fn verify(db: &Db) -> Result<Vec<Finding>> {
     verify_but(db, None)
 }
 
-/// Like [`verify`], for a database without a server, where nobody enforces the deadlines of holds.
+/// Runs all checks like [`verify`], for a database without a running server, where deadlines of
+/// holds are not enforced.
 ///
 /// # Errors
-/// As [`verify`].
+/// As for [`verify`].
 pub fn verify_at_rest(db: &Db) -> Result<Vec<Finding>> {
     verify_but(db, Some(checks::NO_LATE_HOLD))
 }
@@ -73,7 +77,8 @@ fn verify_but(db: &Db, left_out: Option<&str>) -> Result<Vec<Finding>> {
 
 fn find(conn: &mut DbConnection, check: checks::Check) -> Finding {
     let sql = format!("SELECT subject, fault FROM ({}) AS found LIMIT {}", check.sql, LISTED + 1);
-    // A failed statement ends a transaction on PostgreSQL: the savepoint keeps the others going.
+    // A failed statement ends a transaction on PostgreSQL. The savepoint lets the other checks go
+    // on.
     let found: QueryResult<Vec<Fault>> = conn.transaction(|conn| diesel::sql_query(&sql).load(conn));
     let mut faults = found.unwrap_or_else(|error| {
         vec![Fault { subject: "the check".to_owned(), fault: format!("could not be run: {error}") }]

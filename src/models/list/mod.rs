@@ -1,12 +1,14 @@
-//! Lists of any size, a page at a time: which ids stand on a page, in which order.
+//! Lists of any size, a page at a time: the ids on a page, in their order.
 //!
-//! A [`ListQuery`] walks one index, from the place where the last page ended (keyset pagination; the id ends every
-//! order, so that it is stable), and never looks at more than [`MOST_LOOKED_AT`] rows, nor longer than a page may take.
-//! Conditions come in three kinds:
+//! A [`ListQuery`] walks one index, from the place where the last page ended (keyset pagination;
+//! the id ends every order, so that it is stable). It never examines more than [`MOST_LOOKED_AT`]
+//! rows, nor for longer than a page may take. There are three kinds of conditions:
 //!
-//! * one that *leads* is served by the index that is walked: all rows that are looked at fulfil it;
-//! * one that can be *gathered* has an index of its own: if few rows fulfil it, the list is sorted out of those;
-//! * any other is tested on each row that is looked at. Where the bound ends the walk, the answer says so.
+//! * one that *leads* is served by the index that is walked: all rows that are examined satisfy it;
+//! * one that can be *gathered* has its own index: if few rows satisfy it, these are sorted to make
+//!   the list;
+//! * any other is tested on each row that is examined. If the limit ends the walk, the result says
+//!   so.
 
 mod query;
 mod walk;
@@ -17,18 +19,21 @@ use chrono::NaiveDateTime;
 
 use crate::db::Bind;
 
-/// Rows that one page looks at, at most.
+/// The most rows that are examined for one page.
 pub const MOST_LOOKED_AT: i64 = 10_000;
-/// Ids that are gathered, at most, to be sorted by something else.
+/// The most ids that are gathered to be sorted by something else.
 pub const MOST_GATHERED: i64 = 2_000;
-/// Beyond this a count says "10,000+".
+/// The highest number that is counted exactly. The panel shows more as "10,000+".
 pub const MOST_COUNTED: i64 = 10_000;
 
-/// A value that is compared with.
+/// A value that a condition or a position compares with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
+    /// A number, for example an id.
     Integer(i64),
+    /// A text, for example a name.
     Text(String),
+    /// A time in UTC.
     Time(NaiveDateTime),
 }
 
@@ -42,14 +47,17 @@ impl Value {
     }
 }
 
-/// What a list is sorted by before its id: an expression that is never null and has an index together with the id.
+/// What a list is sorted by before its id: an SQL expression that is never null and has an index
+/// together with the id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SortKey {
-    /// By the id alone.
+    /// The id alone.
     Id,
+    /// An expression with a number.
     Integer(&'static str),
-    /// A text that is unique.
+    /// An expression with a text that is unique.
     Text(&'static str),
+    /// An expression with a time.
     Time(&'static str),
 }
 
@@ -62,56 +70,68 @@ impl SortKey {
     }
 }
 
-/// What rows must fulfil. The texts are the source's own, with a `?` for each of `values`.
+/// A condition on the rows of a list. Its SQL is a constant of this program, with a `?` for each of
+/// `values`.
 #[derive(Clone, Debug)]
 pub struct Condition {
+    /// The SQL expression.
     pub sql: Cow<'static, str>,
+    /// The values of its parameters.
     pub values: Vec<Value>,
-    /// The index that is walked serves it.
+    /// Whether the index that is walked serves it.
     pub leads: bool,
-    /// Gives the ids of the rows that fulfil it, by an index: a `SELECT` with the same values.
+    /// A `SELECT` with the same parameters that returns the ids of the rows that satisfy it, by an
+    /// index.
     pub gather: Option<&'static str>,
 }
 
 impl Condition {
-    /// One that is tested on each row.
+    /// Makes a condition that is tested on each row.
     pub fn tested(sql: &'static str, values: Vec<Value>) -> Condition {
         Condition { sql: Cow::Borrowed(sql), values, leads: false, gather: None }
     }
 
-    /// Whether it asks for the same; how it is served makes no difference.
+    /// Returns whether two conditions ask for the same. How they are served makes no difference.
     pub fn is_same(&self, other: &Condition) -> bool {
         self.sql == other.sql && self.values == other.values
     }
 
+    /// Makes a condition that the index that is walked serves.
     pub fn leading(sql: &'static str, values: Vec<Value>) -> Condition {
         Condition { sql: Cow::Borrowed(sql), values, leads: true, gather: None }
     }
 
+    /// Makes a condition that has its own index, which `gather` reads.
     pub fn gathered(sql: &'static str, values: Vec<Value>, gather: &'static str) -> Condition {
         Condition { sql: Cow::Borrowed(sql), values, leads: false, gather: Some(gather) }
     }
 }
 
-/// The place of a row in a list: its sort key, unless that is the id alone, and its id.
+/// The position of a row in a list: its sort key and its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
+    /// The sort key. `None` if the list is sorted by the id alone.
     pub key: Option<Value>,
+    /// The row's id.
     pub id: i64,
 }
 
-/// Which page.
+/// The page of a list to return.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Start {
+    /// The first page.
     #[default]
     First,
+    /// The page after a row.
     After(Position),
+    /// The page before a row.
     Before(Position),
+    /// The last page.
     Last,
 }
 
 impl Start {
-    /// Whether the page is filled from its end.
+    /// Returns whether the page is filled from its end.
     fn is_backwards(&self) -> bool {
         matches!(self, Start::Before(_) | Start::Last)
     }
@@ -124,55 +144,65 @@ impl Start {
     }
 }
 
-/// A list, and the page of it that is asked for.
+/// A list, and the page of it to return.
 #[derive(Clone, Debug)]
 pub struct ListQuery {
-    /// A table, or a join that keeps one row for each id.
+    /// A table, or a join that has one row for each id.
     pub from: &'static str,
     /// The column of the id, with its table's name.
     pub id: &'static str,
-    /// Where the conditions that are tested find their columns, if that is not `from`: a table and how its row is found,
-    /// such as `users WHERE users.id = user_balances.user_id`. A join would let the planner walk something else.
+    /// Where the tested conditions find their columns, if not in `from`: a table and how its row is
+    /// found, such as `users WHERE users.id = user_balances.user_id`. With a join, the planner
+    /// could walk another index.
     pub tests_on: Option<&'static str>,
+    /// What the list is sorted by.
     pub sort: SortKey,
+    /// Whether the highest key comes first.
     pub descending: bool,
+    /// The conditions that all rows of the list satisfy.
     pub conditions: Vec<Condition>,
-    /// Only ids from the first to before the second, if they are given.
+    /// Limits the list to ids from the first to before the second.
     pub between: Option<(i64, i64)>,
-    /// Only these ids, if any are given.
+    /// Limits the list to these ids.
     pub among: Option<Vec<i64>>,
+    /// The page to return.
     pub start: Start,
+    /// The most rows of a page.
     pub page_size: i64,
 }
 
 /// A page of ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// In the list's order.
+    /// The rows of the page, in the list's order.
     pub rows: Vec<Position>,
-    /// There are rows before the first one.
+    /// Whether there are rows before the first one.
     pub has_previous: bool,
-    /// There are rows after the last one.
+    /// Whether there are rows after the last one.
     pub has_next: bool,
-    /// The bound ended the walk here; rows beyond it may fulfil the conditions, too.
+    /// The last row that was examined, if the limit ended the walk. Rows beyond it may satisfy the
+    /// conditions, too.
     pub looked_until: Option<Position>,
 }
 
-/// A number that was counted no further than to a bound.
+/// A number that was counted up to a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
+    /// The number of rows that were counted.
     pub number: i64,
-    /// There are at least so many.
+    /// Whether there may be more.
     pub at_least: bool,
 }
 
-/// What was given and what was taken.
+/// The sums of a signed column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
+    /// The sum of the positive values.
     pub given: i64,
+    /// The sum of the negative values.
     pub taken: i64,
-    /// Rows that were summed up.
+    /// The number of rows that were summed.
     pub number: i64,
-    /// There are more rows than were looked at.
+    /// Whether there are more rows than were examined.
     pub is_cut: bool,
 }

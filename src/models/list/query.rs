@@ -1,4 +1,4 @@
-//! What a list's query brings: a page, a count, all ids, sums.
+//! What a list's query returns: a page, a count, all ids, or sums.
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -8,8 +8,8 @@ use super::{Count, ListQuery, MOST_COUNTED, MOST_GATHERED, Page, Position, SortK
 use crate::db::{DbConnection, DynamicStatement};
 
 impl ListQuery {
-    /// Returns the query for all rows in the order of their ids. Its page has one row, which is enough
-    /// for a count.
+    /// Returns the query for all rows in the order of their ids. Its page has one row, which is
+    /// enough for a count.
     pub fn all(from: &'static str, id: &'static str) -> ListQuery {
         ListQuery {
             from,
@@ -25,14 +25,15 @@ impl ListQuery {
         }
     }
 
-    /// The page, and how many rows the whole list has, as far as that can be told within the bounds.
+    /// Returns the page, and the number of rows of the whole list as far as it is known within the
+    /// limits.
     pub fn page_with_count(mut self, conn: &mut DbConnection) -> QueryResult<(Page, Count)> {
         let is_gathered = self.gather(conn)?;
         if !self.has_tests() || self.start != Start::First {
             let count = self.clone().count_gathered(conn, MOST_COUNTED, is_gathered)?;
             return Ok((self.page_gathered(conn)?, count));
         }
-        // What is looked at to count has the first page in it.
+        // The rows that are examined for the count contain the first page.
         let mut rows = Vec::new();
         let end = self.walk(conn, Bounds::all(), NO_VALUE, |seen| {
             rows.extend(seen.fits.then_some(seen.position));
@@ -42,6 +43,7 @@ impl ListQuery {
         Ok((self.page_of(rows, end), count))
     }
 
+    /// Returns the page.
     pub fn page(mut self, conn: &mut DbConnection) -> QueryResult<Page> {
         self.gather(conn)?;
         self.page_gathered(conn)
@@ -56,7 +58,7 @@ impl ListQuery {
         Ok(self.page_of(rows, end))
     }
 
-    /// The page out of the rows of a walk, which ended at `end` if a bound ended it.
+    /// Makes the page from the rows of a walk. `end` is the last row if a limit ended the walk.
     fn page_of(self, mut rows: Vec<Position>, end: Option<Position>) -> Page {
         let is_full = rows.len() as i64 > self.page_size;
         rows.truncate(usize::try_from(self.page_size).unwrap_or(usize::MAX));
@@ -72,12 +74,12 @@ impl ListQuery {
         Page { rows, has_previous, has_next, looked_until }
     }
 
-    /// How many rows the whole list has, as far as that can be told within the bounds.
+    /// Returns the number of rows of the whole list as far as it is known within the limits.
     pub fn count(self, conn: &mut DbConnection) -> QueryResult<Count> {
         self.count_up_to(conn, MOST_COUNTED)
     }
 
-    /// The same with a bound of its own.
+    /// Returns the number of rows of the whole list, counted up to `most`.
     pub fn count_up_to(mut self, conn: &mut DbConnection, most: i64) -> QueryResult<Count> {
         let is_gathered = self.gather_up_to(conn, most.min(MOST_GATHERED))?;
         self.count_gathered(conn, most, is_gathered)
@@ -103,12 +105,12 @@ impl ListQuery {
         Ok(Count { number: number.min(most), at_least: number > most })
     }
 
-    /// The ids of all rows, up to `most`, in the list's order: what "all that match" are. `None`: there are more. It
-    /// may look at every row that there is.
+    /// Returns the ids of all rows, up to `most`, in the list's order: the rows that "all that
+    /// match" means. Returns `None` if there are more. It may examine every row of the table.
     pub fn all_ids(mut self, conn: &mut DbConnection, most: i64) -> QueryResult<Option<Vec<i64>>> {
         self.gather(conn)?;
         self.start = Start::First;
-        // However many fulfil it, an index has them together.
+        // An index has them together, however many satisfy it.
         let gathered =
             self.conditions.iter_mut().find(|condition| !condition.leads && condition.gather.is_some());
         if let Some((condition, select)) =
@@ -123,7 +125,7 @@ impl ListQuery {
         Ok((ids.len() as i64 <= most).then_some(ids))
     }
 
-    /// Sums a signed column up over the whole list, but for what lies beyond the bounds.
+    /// Sums a signed column over the whole list, except what is beyond the limits.
     pub fn sums(mut self, conn: &mut DbConnection, column: &str, most: i64) -> QueryResult<Sums> {
         self.gather(conn)?;
         self.start = Start::First;
@@ -140,7 +142,8 @@ impl ListQuery {
         Ok(sums)
     }
 
-    /// Replaces the first condition that few rows fulfil by the ids of those; answers whether there was one.
+    /// Replaces the first condition that few rows satisfy by the ids of those rows. Returns whether
+    /// there was one.
     fn gather(&mut self, conn: &mut DbConnection) -> QueryResult<bool> {
         self.gather_up_to(conn, MOST_GATHERED)
     }

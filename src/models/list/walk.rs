@@ -1,4 +1,4 @@
-//! The walk along an index: a part of the list after the other, until there is enough or a bound is reached.
+//! Walks along an index in parts, until enough rows are found or a limit is reached.
 
 use std::time::{Duration, Instant};
 
@@ -9,15 +9,16 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamp};
 use super::{Condition, ListQuery, MOST_LOOKED_AT, Position, SortKey, Start, Value};
 use crate::db::{Bind, DbConnection, DynamicStatement};
 
-/// Where nothing is to be summed up. PostgreSQL would take a bare 0 for 32 bits.
+/// The column for a walk that sums nothing. PostgreSQL would take a bare 0 for 32 bits.
 pub(super) const NO_VALUE: &str = "CAST(0 AS BIGINT)";
-/// How long one walk goes on: a page takes two of them at most, and has 50 ms for everything.
+/// How long one walk may take. A page takes at most two of them, and has 50 ms in total.
 const TIME: Duration = Duration::from_millis(8);
-/// Rows of the first part, and of the longest. Rows that nobody has read for long come from the disk, one by one.
+/// Rows of the first part, and of the longest. Rows that were not read for long come from the disk,
+/// one by one.
 const FIRST_PART: i64 = 100;
 const LONGEST_PART: i64 = 1_000;
 
-/// Where a walk ends, if it has not found enough before.
+/// The limits of a walk.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub most: i64,
@@ -30,16 +31,16 @@ impl Bounds {
     }
 }
 
-/// A row that was looked at.
+/// A row that was examined.
 pub(super) struct Seen {
     pub position: Position,
-    /// It fulfils all conditions.
+    /// Whether it satisfies all conditions.
     pub fits: bool,
-    /// Of the column that was asked for.
+    /// The value of the column that the caller asked for.
     pub value: i64,
 }
 
-/// Which rows come after a position: all of them, those with the same key, or those with a key beyond it.
+/// The rows after a position: all of them, those with the same key, or those with a key beyond it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Beyond {
     All,
@@ -48,8 +49,8 @@ pub(super) enum Beyond {
 }
 
 impl ListQuery {
-    /// Shows each row to `look`, in the walk's direction, until that has enough. Answers the last row that was looked
-    /// at, if it was a bound that ended the walk.
+    /// Calls `look` with each row, in the walk's direction, until it has enough. Returns the last
+    /// row that was examined, if a limit ended the walk.
     pub(super) fn walk(
         &self,
         conn: &mut DbConnection,
@@ -59,7 +60,7 @@ impl ListQuery {
     ) -> QueryResult<Option<Position>> {
         let mut rest = self.clone();
         let mut looked_at = 0;
-        // What is gathered would be sorted anew for each part; it is small.
+        // The gathered rows would be sorted again for each part. They are few, so take them all.
         let mut size = match &self.among {
             Some(ids) => ids.len() as i64 + 1,
             None if self.has_tests() => FIRST_PART,
@@ -90,8 +91,9 @@ impl ListQuery {
         }
     }
 
-    /// A part of the walk. SQLite finds a place among equal keys by an index only where the key is a column, not where it
-    /// is an expression, and not where the id is the rowid; so it is asked for those with the same key by themselves.
+    /// Returns one part of the walk. SQLite finds a place among equal keys by an index only if the
+    /// key is a column and not an expression, and the id is not the rowid. So the rows with the
+    /// same key are a query of their own.
     fn part(&self, conn: &mut DbConnection, column: &str, most: i64) -> QueryResult<Vec<Seen>> {
         let has_key = self.start.position().is_some_and(|position| position.key.is_some());
         let is_one_range = !has_key || self.has_unique_key() || self.among.is_some();
@@ -105,8 +107,8 @@ impl ListQuery {
         Ok(seen)
     }
 
-    /// The text that gives id, key, whether all tests are passed, and a column, of at most `most` rows in the walk's
-    /// order.
+    /// Returns the SQL for at most `most` rows in the walk's order: id, key, whether all tests are
+    /// passed, and a column.
     pub(super) fn inner(
         &self,
         key: &str,
@@ -149,8 +151,8 @@ impl ListQuery {
         (text, binds)
     }
 
-    /// The range of ids. In a list in the order of its ids it begins where the walk goes on: SQLite goes through the
-    /// index from the first of two bounds that it is given.
+    /// Returns the condition on the range of ids. In a list sorted by id it begins at the walk's
+    /// position: SQLite starts at the first of two limits that it is given.
     fn range(&self) -> Option<String> {
         let (mut from, mut end) = self.between?;
         if let (SortKey::Id, Some(position)) = (self.sort, self.start.position()) {
@@ -163,7 +165,7 @@ impl ListQuery {
         Some(format!("{id} >= {from} AND {id} < {end}", id = self.id))
     }
 
-    /// From where the walk goes on.
+    /// Returns the condition on the walk's position, with its parameters.
     fn place(&self, beyond: Beyond) -> (Option<String>, Vec<Bind<'_>>) {
         let Some(position) = self.start.position() else { return (None, Vec::new()) };
         let (sign, id) = (if self.is_upwards() { '>' } else { '<' }, Bind::Integer(position.id));
@@ -186,14 +188,15 @@ impl ListQuery {
     fn order(&self, beyond: Beyond) -> String {
         let direction = if self.is_upwards() { "ASC" } else { "DESC" };
         match self.sort.sql().filter(|_| beyond != Beyond::SameKey) {
-            // With the id, which its index does not have, PostgreSQL would sort.
+            // With the id, which is not in its index, PostgreSQL would sort.
             Some(sql) if self.has_unique_key() => format!("{sql} {direction}"),
             Some(sql) => format!("{sql} {direction}, {} {direction}", self.id),
             None => format!("{} {direction}", self.id),
         }
     }
 
-    /// The texts that are sorted by are names, and no two rows have the same: the order is stable without the id.
+    /// Returns whether no two rows have the same key, so that the order is stable without the id.
+    /// All text keys are unique names.
     fn has_unique_key(&self) -> bool {
         matches!(self.sort, SortKey::Text(_))
     }
@@ -211,7 +214,8 @@ impl ListQuery {
     ) -> QueryResult<Vec<Seen>> {
         let (text, binds) = self.inner(self.sort.sql().unwrap_or(NO_VALUE), column, most, beyond);
         let seen = |id: i64, key: Option<Value>, fits: Option<bool>, value: i64| {
-            // A test of what is not there has no answer.
+            // A condition on a missing (NULL) column evaluates to NULL, which means "does not
+            // match".
             Seen { position: Position { key, id }, fits: fits.unwrap_or(false), value }
         };
         type Row<K> = (BigInt, K, Nullable<Bool>, BigInt);

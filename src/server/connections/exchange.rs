@@ -1,4 +1,4 @@
-//! One request and its response, for the middleware.
+//! Connects one request and its response with the connection that they use.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,8 +14,8 @@ use super::Connection;
 use super::framing::Body;
 use crate::throttle::MemoryShare;
 
-/// A response up to this length is written at once. The dispatcher gets a longer one in parts of this length:
-/// otherwise it would copy all of it into its buffer, which never shrinks.
+/// A response up to this length is written at once. The dispatcher gets a longer one in parts of
+/// this length: otherwise it would copy all of it into its buffer, which never shrinks.
 pub(super) const PART: usize = 4 * 1024;
 const SHORT: u64 = PART as u64;
 
@@ -26,7 +26,8 @@ pub(in crate::server) struct Exchange {
 }
 
 impl Exchange {
-    /// Begins after the head has arrived. Without a connection, as in tests of the routes, it does nothing.
+    /// Begins after the head has arrived. Without a connection, as in tests of the routes, it does
+    /// nothing.
     pub fn begin(request: &ServiceRequest) -> Exchange {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         if let Some(connection) = &connection {
@@ -65,7 +66,7 @@ impl Drop for Exchange {
     }
 }
 
-/// Returns what follows a head, by the rules of actix-http's decoder.
+/// Returns the kind of body that follows a head, by the rules of actix-http's decoder.
 fn body_of(head: &RequestHead) -> Body {
     let text = |name| head.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if head.headers().contains_key(header::TRANSFER_ENCODING) {

@@ -1,13 +1,14 @@
 //! Finds the end of each request in the bytes of a connection.
 //!
-//! actix-http parses the requests. This only finds their ends, so that a connection passes on one request at
-//! a time. It passes on whatever it does not understand, and actix-http rejects it.
+//! actix-http parses the requests. This module only finds their ends, so that a connection passes
+//! on one request at a time. It passes on everything that it cannot parse, and actix-http rejects
+//! it.
 
-/// What follows a head.
+/// The body that follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
     None,
-    /// This number of bytes.
+    /// A body of this number of bytes.
     Known(u64),
     Chunked,
     /// Everything until the connection ends.
@@ -43,17 +44,17 @@ impl Framing {
         };
     }
 
-    /// Whether more bytes belong to the current request.
+    /// Returns whether more bytes belong to the current request.
     pub fn wants_more(&self) -> bool {
         !matches!(self, Framing::Handed | Framing::Whole)
     }
 
-    /// Whether the whole request was passed on.
+    /// Returns whether the whole request was passed on.
     pub fn is_whole(&self) -> bool {
         matches!(self, Framing::Whole)
     }
 
-    /// Whether the connection is between two requests.
+    /// Returns whether the connection is between two requests.
     pub fn is_between(&self) -> bool {
         matches!(self, Framing::Head(head) if !head.has_begun)
     }
@@ -62,7 +63,8 @@ impl Framing {
         matches!(self, Framing::Head(_))
     }
 
-    /// Returns the number of bytes that belong to the current request, and takes them as passed on.
+    /// Returns the number of bytes that belong to the current request, and counts them as passed
+    /// on.
     pub fn pass(&mut self, bytes: &[u8]) -> usize {
         match self {
             Framing::Head(head) => {
@@ -123,7 +125,7 @@ impl Head {
     }
 }
 
-/// A chunked body, read as actix-http reads it.
+/// A chunked body, parsed as actix-http parses it.
 #[derive(Debug)]
 pub(super) enum Chunks {
     Size {
@@ -146,7 +148,7 @@ pub(super) enum Chunks {
     TrailerLf,
     EndLf,
     End,
-    /// actix-http will reject it.
+    /// The encoding is invalid. actix-http will reject it.
     Broken,
 }
 
@@ -210,7 +212,8 @@ impl Chunks {
 mod tests {
     use super::*;
 
-    /// Passes bytes in parts of this size. Returns what was passed, and whether the request is whole.
+    /// Passes bytes in parts of this size. Returns what was passed, and whether the request is
+    /// whole.
     fn passed(framing: &mut Framing, bytes: &[u8], part: usize) -> usize {
         let mut sum = 0;
         for part in bytes.chunks(part) {

@@ -1,6 +1,7 @@
 //! The server: it accepts connections, gives each a place, and runs actix-http's dispatcher on it.
 //!
-//! It replaces `actix_web::HttpServer`, which hides the sockets, so that nothing could supervise them.
+//! It replaces `actix_web::HttpServer`, which hides the sockets, so that their connections could
+//! not be supervised.
 
 use std::future::Future;
 use std::io;
@@ -27,7 +28,8 @@ use super::{CLOCK_LAG, Connection, LINGER, Limits, guard};
 use crate::config::Config;
 use crate::throttle::MemoryBudget;
 
-/// When actix closes the remaining connections, in seconds: after the time for holds.
+/// When actix-web closes the remaining connections during shutdown, in seconds: after the time for
+/// holds.
 const SHUTDOWN_TIMEOUT: u64 = 8;
 /// The number of connections that the kernel queues until they are accepted.
 const BACKLOG: u32 = 2048;
@@ -37,13 +39,13 @@ const SPARE: usize = 128;
 const REJECTED_AT_ONCE: usize = 32;
 /// How long a rejected connection may take to read its response.
 const REJECTION: Duration = Duration::from_secs(1);
-/// When a rejected client should try again, in seconds.
+/// `Retry-After` for a rejected client, in seconds.
 const RETRY_AFTER: u32 = 5;
 
 /// Listens on the configured address. Returns the server and its actual address.
 ///
 /// # Errors
-/// When it cannot listen on the address.
+/// Fails if it cannot listen on the address.
 pub(in crate::server) fn listen<F, I, S, B>(
     config: &Config,
     workers: usize,
@@ -69,8 +71,8 @@ where
     let shared = Shared::new(config, memory);
     let builder = Server::build()
         .workers(workers)
-        // The registry counts connections. Beyond its limit, a few may wait to be rejected, or to replace
-        // others. Beyond those, none is accepted.
+        // The registry counts connections. Beyond its limit, a few may wait to be rejected, or to
+        // replace others. Beyond those, none is accepted.
         .max_concurrent_connections((shared.registry.most() + SPARE).div_ceil(workers))
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
         .disable_signals();
@@ -105,7 +107,7 @@ where
     Ok((builder.run(), address))
 }
 
-/// What all workers share.
+/// The state that all workers share.
 #[derive(Clone)]
 struct Shared {
     limits: Limits,
@@ -133,7 +135,7 @@ impl Shared {
 
     async fn reject(self, stream: TcpStream, why: Full) {
         if self.rejecting.fetch_add(1, Ordering::Relaxed) < REJECTED_AT_ONCE {
-            // It does not matter whether the client reads it.
+            // The result does not matter: the client need not read the response.
             let _ = timeout(REJECTION, tell(stream, why)).await;
         }
         self.rejecting.fetch_sub(1, Ordering::Relaxed);
@@ -184,9 +186,11 @@ where
 }
 
 fn prepare(stream: &TcpStream, write: Duration) {
-    // Otherwise each part of a stream would wait until the client has acknowledged the one before it.
+    // Otherwise each part of a stream would wait until the client has acknowledged the one before
+    // it.
     let nodelay = stream.set_nodelay(true);
-    // Data of a response in the kernel has the same time limit, even after the connection is closed.
+    // Data of a response in the kernel has the same time limit, even after the connection is
+    // closed.
     let millis = u32::try_from(write.as_millis()).unwrap_or(u32::MAX);
     let user_timeout = rustix::net::sockopt::set_tcp_user_timeout(stream, millis);
     if let Err(error) = nodelay.and(user_timeout.map_err(io::Error::from)) {

@@ -1,4 +1,5 @@
-//! Connections: their number, and how long each may last, whatever its client sends, drips or leaves unread.
+//! Limits the number of connections and how long each may last, whatever its client sends, sends
+//! slowly or does not read.
 //!
 //! A [`Connection`] passes on one request at a time ([`framing`]), so it always knows what it is
 //! waiting for, and until when. [`guard`] drops the HTTP dispatcher at that deadline, so no defect
@@ -31,34 +32,38 @@ use crate::throttle::{Cut, MemoryBudget, MemoryShare};
 /// How long a client may keep sending after the last response, so that it can read the response
 /// before the connection is closed.
 const LINGER: Duration = Duration::from_secs(3);
-/// actix-http takes its timers from a clock that it sets twice a second, so they may end half a second early.
+/// actix-http reads the time from a clock that it sets twice a second, so its timers may end half a
+/// second early.
 const CLOCK_LAG: Duration = Duration::from_millis(500);
-/// How much later a deadline of this module comes than the one that sends a response for the same reason.
+/// How much later a deadline of this module comes than the one that sends a response for the same
+/// reason.
 const AFTER_THE_RESPONSE: Duration = Duration::from_millis(500);
 /// How long a body may wait for a place or for memory before its handler reads it.
 const BODY_WAITS: Duration = Duration::from_secs(6);
-/// A body gets one more second for each of these bytes, up to the longest allowed body.
+/// The slowest rate of a body: its time limit grows by one second for each of these bytes, up to
+/// the longest allowed body.
 const BODY_BYTES_PER_SECOND: u64 = 64 * 1024;
 const LONGEST_BODY: u64 = 8 * 1024 * 1024;
-/// A response gets one more second for each of these bytes.
+/// The slowest rate of a response: its time limit grows by one second for each of these bytes.
 const RESPONSE_BYTES_PER_SECOND: u64 = 4 * 1024;
-/// The time that a request may take beyond the total time of an upstream's answer, including streams.
+/// How much longer a request may take than an upstream's whole answer, including streams.
 const EXCHANGE_MARGIN: Duration = Duration::from_secs(120);
-/// The initial size of actix-http's read buffer. It grows with heads and bodies and never shrinks while the
-/// connection lasts. Only its growth counts towards the memory budget.
+/// The initial size of actix-http's read buffer. It grows with heads and bodies and never shrinks
+/// while the connection lasts. Only its growth counts towards the memory budget.
 const FIRST_BUFFER: u64 = 8 * 1024;
 /// The largest size of the read buffer.
 const LARGEST_BUFFER: u64 = 128 * 1024;
 
-/// How long a connection may last in each of its stages. All are totals.
+/// Time limits for each stage of a connection, for the stage as a whole.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     head: Duration,
     body: Duration,
     keep_alive: Duration,
-    /// How long the client may take no byte of what is written.
+    /// How long the client may read nothing of what is written.
     write: Duration,
-    /// Time limit for a request, from its head to the start of its response, or to the end of a stream.
+    /// Time limit for a request, from its head to the start of its response, or to the end of a
+    /// stream.
     exchange: Duration,
 }
 
@@ -76,7 +81,7 @@ impl Limits {
     }
 }
 
-/// What a connection is waiting for.
+/// The event that a connection is waiting for.
 #[derive(Clone, Copy, Debug)]
 enum Waiting {
     FirstHead,
@@ -87,7 +92,7 @@ enum Waiting {
     Request {
         declared: u64,
     },
-    /// The client, which must take a response within this time.
+    /// The client, which must read a response within this time.
     Response(Duration),
     /// The end: no more requests are handled on this connection.
     End,
@@ -100,7 +105,7 @@ pub(super) struct Connection {
     budget: MemoryBudget,
     wire: RefCell<Wire>,
     waiting: Cell<(Waiting, Instant)>,
-    /// Since when the client has taken nothing of what is written.
+    /// Since when the client has read nothing of what is written.
     stalled: Cell<Option<Instant>>,
 }
 
@@ -109,13 +114,13 @@ struct Wire {
     framing: Framing,
     /// Bytes that followed the current request.
     carried: BytesMut,
-    /// Their share of the budget, if they are many.
+    /// The share of the memory budget for these bytes, if they are many.
     carried_share: Option<MemoryShare>,
     /// The task to wake when more may be passed on.
     gated: Option<Waker>,
     /// Bytes of the current head, or of its body.
     received: u64,
-    /// The known size of the buffer, and its share of the budget.
+    /// The known size of the read buffer.
     buffer: u64,
     share: Option<MemoryShare>,
 }
@@ -134,7 +139,7 @@ impl Connection {
         self.waiting.set((what, now));
     }
 
-    /// When and why the connection is closed if nothing happens.
+    /// Returns when and why the connection is closed if nothing happens.
     fn deadline(&self) -> (Instant, &'static str) {
         let Limits { head, body, keep_alive, write, exchange } = self.limits;
         let (waiting, since) = self.waiting.get();
@@ -163,7 +168,7 @@ impl Connection {
         }
     }
 
-    /// Notes that a head has arrived and its request is being handled.
+    /// Records that a head has arrived and its request is being handled.
     fn begin(&self, body: Body) {
         let now = Instant::now();
         let mut wire = self.wire.borrow_mut();
@@ -176,24 +181,24 @@ impl Connection {
         if !wire.framing.is_whole() {
             wire.open();
         }
-        // From here on the server must empty the buffer, not the client.
+        // From now on the server must empty the buffer, not the client.
         if let Some(share) = &mut wire.share {
             share.cut_by(None);
         }
     }
 
-    /// Whether the connection has a large buffer while memory is scarce.
+    /// Returns whether the connection has a large buffer while memory is scarce.
     fn is_a_burden(&self) -> bool {
         self.wire.borrow().share.is_some() && self.budget.is_tight()
     }
 
-    /// Whether the whole body of the current request has been passed on.
+    /// Returns whether the whole body of the current request has been passed on.
     fn has_whole_request(&self) -> bool {
         self.wire.borrow().framing.is_whole()
     }
 
-    /// Notes that a response of this length is being sent. `None` is a stream, which gets the rest
-    /// of the time for the request.
+    /// Records that a response of this length is being sent. `None` is a stream, which gets the
+    /// rest of the time for the request.
     fn respond(&self, length: Option<u64>) {
         let (limit, since) = match length {
             Some(length) => {
@@ -205,7 +210,8 @@ impl Connection {
         self.wait_for(Waiting::Response(limit), since);
     }
 
-    /// Notes that the response was written, or that there is none. With `keep`, another request may follow.
+    /// Records that the response was written, or that there is none. With `keep`, another request
+    /// may follow.
     fn finish(&self, keep: bool) {
         let now = Instant::now();
         let mut wire = self.wire.borrow_mut();

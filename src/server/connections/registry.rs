@@ -1,5 +1,5 @@
-//! The open connections. Each network has a share of them. When all places are taken, the network with the
-//! most loses its longest-idle one.
+//! The open connections. Each network has a share of them. When all places are taken, the network
+//! with the most connections loses the one that was idle for longest.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,14 +11,15 @@ use tokio::time::Instant;
 use crate::client_address::Networks;
 use crate::throttle::Cut;
 
-/// How many times as many connections a /48 may have as one of its /64 networks.
+/// How many times as many connections a /48 of IPv6 may have as one of its /64 networks.
 const PER_SITE: usize = 4;
-/// When all places are taken, one in this number is freed at once. Otherwise each connection of a flood would
-/// need a search of its own.
+/// When all places are taken, one in this number is freed at once. Otherwise each connection of a
+/// flood would need its own search.
 const FREED_AT_ONCE: usize = 128;
 
-/// A connection that was active within this number of milliseconds is fresh: its request may be on its way.
-/// The time is shorter when all places are taken, as in a flood, where most connections are new.
+/// A connection that was active within this number of milliseconds is fresh: its request may be on
+/// its way. The time is shorter when all places are taken, as in a flood, where most connections
+/// are new.
 const FRESH_OF_ADDRESS: u64 = 1000;
 const FRESH_OF_ALL: u64 = 250;
 
@@ -35,11 +36,12 @@ pub(super) struct Bounds {
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Its client has not sent a whole request, does not take its response, or is slow to end.
+    /// The client has not sent a whole request, does not read its response, or is slow to
+    /// disconnect.
     Unfinished,
     /// Between two requests.
     Idle,
-    /// Handling a request. Such connections are not closed for others.
+    /// Handling a request. Such connections are not closed to make room.
     Busy,
 }
 
@@ -120,7 +122,7 @@ impl Registry {
     /// Gives a new connection a place, for which another one may be closed.
     ///
     /// # Errors
-    /// When all connections that could be closed are busy.
+    /// Fails if all connections that could be closed are busy.
     pub fn admit(self: &Arc<Registry>, peer: IpAddr) -> Result<Slot, Full> {
         let network = Network::of(peer);
         let mut state = self.lock();
@@ -155,7 +157,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Returns the largest number of connections.
+    /// Returns the most connections that are allowed.
     pub fn most(&self) -> usize {
         self.bounds.connections
     }
@@ -164,7 +166,8 @@ impl Registry {
         u64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Nothing in here can panic half-way through a change, so a poisoned lock still guards sound state.
+    /// Ignores poisoning: no code under the lock can panic half-way through a change, so the state
+    /// is consistent.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -208,8 +211,8 @@ impl State {
         }
     }
 
-    /// Closes the longest-idle connections of the largest network that has any, among those for
-    /// which `meant` is true.
+    /// Closes the longest-idle connections of the largest network that has any, among the networks
+    /// for which `meant` is true.
     fn free_of_largest(&mut self, meant: impl Fn(Network) -> bool, most: usize, order: Order) -> bool {
         let meant = self.networks.iter().filter(|(network, _)| meant(**network));
         let mut largest: Vec<(usize, Network)> = meant.map(|(network, all)| (all.len(), *network)).collect();
@@ -217,8 +220,8 @@ impl State {
         largest.into_iter().any(|(_, network)| self.free(network, most, order))
     }
 
-    /// Closes the longest-idle connections of a network: up to `most` unfinished ones that are not fresh,
-    /// otherwise one idle one, otherwise one fresh one. Returns whether there were any.
+    /// Closes the longest-idle connections of a network: up to `most` unfinished ones that are not
+    /// fresh, otherwise one idle one, otherwise one fresh one. Returns whether there were any.
     fn free(&mut self, network: Network, most: usize, order: Order) -> bool {
         let entries = self.networks.get(&network).into_iter().flat_map(HashMap::values);
         let mut idlest: Vec<(u8, u64, Arc<Entry>)> = entries
@@ -242,17 +245,18 @@ impl State {
     }
 }
 
-/// The order in which connections are closed for others.
+/// The order in which connections are closed to make room.
 #[derive(Clone, Copy, Debug)]
 struct Order {
-    /// In milliseconds.
+    /// For how many milliseconds after its last activity a connection is fresh.
     fresh: u64,
     /// Milliseconds since the registry was made.
     now: u64,
 }
 
 impl Order {
-    /// The connection with the lowest rank is closed first. `None` means never.
+    /// Returns the rank of a connection. The one with the lowest rank is closed first. `None` means
+    /// never.
     fn rank(self, stage: u8, active: u64) -> Option<u8> {
         let is_fresh = self.now.saturating_sub(active) < self.fresh;
         match stage {
@@ -273,7 +277,7 @@ impl Slot {
         self.peer
     }
 
-    /// Notes that the connection did something.
+    /// Records that the connection did something.
     pub fn touch(&self, now: Instant) {
         self.entry.active.store(self.registry.millis(now), Ordering::Relaxed);
     }

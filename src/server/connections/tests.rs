@@ -22,7 +22,7 @@ fn connection() -> Connection {
     Connection::new(limits, slot, MemoryBudget::new(1 << 20))
 }
 
-/// Returns the seconds that are left, and why the connection is then closed.
+/// Returns the seconds that are left, and why the connection is closed after them.
 fn left(connection: &Connection) -> (u64, &'static str) {
     let (deadline, why) = connection.deadline();
     let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(100);

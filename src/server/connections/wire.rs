@@ -24,7 +24,7 @@ impl Socket {
         Socket { stream, connection }
     }
 
-    /// Reads nothing. Only reports whether the client has disconnected.
+    /// Reads nothing. Only detects whether the client has disconnected.
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut byte = [MaybeUninit::uninit()];
         let peeked = self.stream.poll_peek(cx, &mut ReadBuf::uninit(&mut byte))?;
@@ -34,7 +34,7 @@ impl Socket {
             Poll::Ready(_) | Poll::Pending => {
                 let mut wire = self.connection.wire.borrow_mut();
                 if peeked.is_ready() || !wire.carried.is_empty() {
-                    // Bytes that have already arrived wake nobody.
+                    // Bytes that have already arrived wake no task.
                     wire.gated = Some(cx.waker().clone());
                 }
                 Poll::Pending
@@ -86,8 +86,8 @@ impl AsyncWrite for Socket {
 }
 
 impl Connection {
-    /// Whether more of the current request may be read. While a client takes nothing of its responses, no
-    /// further request is read. Otherwise the responses would pile up.
+    /// Returns whether more of the current request may be read. While a client reads nothing of its
+    /// responses, no further request is read. Otherwise the responses would accumulate.
     pub(super) fn may_read(&self) -> bool {
         let wire = self.wire.borrow();
         wire.framing.wants_more() && !(wire.framing.is_head() && self.stalled.get().is_some())
@@ -114,7 +114,7 @@ impl Connection {
         true
     }
 
-    /// Returns how many of these bytes are passed on now. The rest is carried.
+    /// Returns how many of these bytes are passed on now. Keeps the rest for later.
     pub(super) fn pass_fresh(&self, bytes: &[u8]) -> usize {
         if bytes.is_empty() {
             return 0;
@@ -169,7 +169,8 @@ impl Connection {
         self.wire.borrow_mut().open();
     }
 
-    /// Notes that the client takes nothing for now. If this lasts, its connection may be closed for others.
+    /// Records that the client reads nothing for now. If this lasts, its connection may be closed
+    /// to make room.
     pub(super) fn stalls(&self) {
         if self.stalled.get().is_none() {
             let now = Instant::now();

@@ -107,7 +107,7 @@ async fn one_user_gets_a_quarter_at_most_and_others_find_room() {
     held.push(hold(&budget, 20, 12).await.unwrap());
     held.push(hold(&budget, 21, 6).await.unwrap());
     held.clear();
-    // Of a small budget one request may take all.
+    // One request may take all of a small budget.
     let whole = hold(&budget, 1, 96).await.unwrap();
     assert_eq!(hold(&budget, 2, 1).await.err(), Some(Exhausted::Budget));
     drop(whole);

@@ -8,7 +8,7 @@ use super::*;
 fn registry(connections: usize, per_address: usize, unlimited: &str) -> Arc<Registry> {
     let unlimited = [unlimited.parse().unwrap(), Networks::default()];
     let mut registry = Registry::new(Bounds { connections, per_address, unlimited });
-    // Make the start a while ago, so that later events are not all fresh.
+    // Put the start into the past, so that later events are not all fresh.
     registry.started = registry.started.checked_sub(Duration::from_secs(10)).unwrap();
     Arc::new(registry)
 }
