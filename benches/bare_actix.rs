@@ -4,6 +4,7 @@
 //! `bare_actix PORT` runs until it is killed; port 0 picks a free one.
 
 #![allow(
+    unreachable_pub,
     clippy::expect_used,
     clippy::panic,
     clippy::too_many_lines,

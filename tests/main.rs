@@ -1,6 +1,7 @@
 //! The integration tests: one binary, so that it is linked once and starts one PostgreSQL cluster.
 
 #![allow(
+    unreachable_pub,
     clippy::expect_used,
     clippy::panic,
     clippy::too_many_lines,

@@ -2,6 +2,7 @@
 //! long each took from the moment when it was due, and times the server's start. Results are `name value unit` lines.
 
 #![allow(
+    unreachable_pub,
     clippy::expect_used,
     clippy::panic,
     clippy::too_many_lines,

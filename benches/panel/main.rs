@@ -2,6 +2,7 @@
 //! benches/README.md says how to read what comes out.
 
 #![allow(
+    unreachable_pub,
     clippy::expect_used,
     clippy::panic,
     clippy::too_many_lines,

@@ -4,6 +4,7 @@
 //! `raw_sqlite [SECONDS] [DIRECTORY]`, from the repository's root, prints `name value unit` lines.
 
 #![allow(
+    unreachable_pub,
     clippy::expect_used,
     clippy::panic,
     clippy::too_many_lines,

@@ -2,6 +2,7 @@
 //! calls it directly and through the server. Results are `name value unit` lines.
 
 #![allow(
+    unreachable_pub,
     clippy::expect_used,
     clippy::panic,
     clippy::too_many_lines,

@@ -32,7 +32,7 @@ impl<Body> Arrived<Body> {
     /// # Errors
     /// [`Error::BodyCutShort`]: actix drops a handler at its next await if the body broke off, so
     /// this is the only moment to respond.
-    pub fn new(body: Result<Body>) -> Result<Arrived<Body>> {
+    pub(super) fn new(body: Result<Body>) -> Result<Arrived<Body>> {
         match body {
             Err(error @ Error::BodyCutShort) => Err(error),
             body => Ok(Arrived(body)),
@@ -44,7 +44,7 @@ impl<Body> Arrived<Body> {
     /// # Errors
     /// [`Error::Unauthorized`] if the auth token is not valid, whatever else is wrong. Otherwise
     /// the error of reading or parsing the body.
-    pub async fn admit<Request>(
+    pub(super) async fn admit<Request>(
         self,
         auth: &Auth,
         auth_token: TokenDigest,

@@ -33,7 +33,7 @@ pub(super) struct Refused {
 
 impl Refused {
     /// Makes a refusal. `why` must not contain anything that the client sent.
-    pub fn new(why: impl Into<String>, error: Error) -> Refused {
+    pub(super) fn new(why: impl Into<String>, error: Error) -> Refused {
         Refused { why: why.into(), error }
     }
 }
@@ -68,13 +68,13 @@ impl From<super::password_hash::HashError> for Refused {
 
 impl Attempt {
     /// Logs a success, with the user's name.
-    pub fn succeeded(&self, user_id: i64, username: &str) {
+    pub(super) fn succeeded(&self, user_id: i64, username: &str) {
         let Attempt { what, from, request } = self;
         log::info!("{what}: user {user_id} {}, from {from}, request {request}", Quoted(username));
     }
 
     /// Logs the reason and returns the error for the client.
-    pub fn refused(&self, refused: Refused) -> Error {
+    pub(super) fn refused(&self, refused: Refused) -> Error {
         let Attempt { what, from, request } = self;
         log::info!("{what} refused: {}, from {from}, request {request}", refused.why);
         refused.error

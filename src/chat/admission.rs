@@ -27,12 +27,12 @@ pub(super) enum Admission {
 
 impl Context {
     /// Returns whether a request is answered at once, without any look-up or waiting.
-    pub fn is_instant(&self, request: &ChatRequest) -> bool {
+    pub(super) fn is_instant(&self, request: &ChatRequest) -> bool {
         !matches!(request.prompt, Prompt::Conversation(_)) && self.responder.is_instant()
     }
 
     /// Returns the charge of a request that is answered at once. `None` for other requests.
-    pub fn instant_charge(&self, request: &ChatRequest) -> Option<Charge> {
+    pub(super) fn instant_charge(&self, request: &ChatRequest) -> Option<Charge> {
         if !self.is_instant(request) {
             return None;
         }
@@ -43,7 +43,7 @@ impl Context {
     }
 
     /// Makes the charge of a request, with a new operation id.
-    pub fn new_charge(&self, request: &ChatRequest, prepared: &Prepared) -> Charge {
+    pub(super) fn new_charge(&self, request: &ChatRequest, prepared: &Prepared) -> Charge {
         Charge {
             auth_token: request.auth_token,
             message: request.message.clone(),
@@ -63,7 +63,7 @@ impl Context {
     ///
     /// # Errors
     /// The errors that the contract names. Nothing was charged then.
-    pub async fn charge(&self, charge: Charge) -> Result<Admission> {
+    pub(super) async fn charge(&self, charge: Charge) -> Result<Admission> {
         let (message, model, price) = (charge.message.clone(), charge.model.clone(), charge.price);
         let response = charge.response.clone();
         match self.db.write_set(charge).await? {

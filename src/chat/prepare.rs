@@ -41,13 +41,13 @@ const EARLIER_AT_ONCE: i64 = 20;
 impl Prepared {
     /// Prepares a message for the dummy, which reads only the message and costs the price of a
     /// message.
-    pub fn dummy(user_id: i64, price: i64) -> Prepared {
+    pub(super) fn dummy(user_id: i64, price: i64) -> Prepared {
         let question = Question { model: DUMMY.to_owned(), ..Question::default() };
         Prepared { user_id, question, price: Price::Message(price), conversation_id: None, is_known: false }
     }
 
     /// Returns the tokens held before the call.
-    pub fn hold(&self) -> i64 {
+    pub(super) fn hold(&self) -> i64 {
         self.price.hold(self.question.prompt_bound(), self.question.max_output)
     }
 }
@@ -59,7 +59,7 @@ impl Context {
     /// In this order: the auth token is not valid; there is no such conversation;
     /// [`Error::ModelNotFound`]; the balance is too low. A retry, known by its key, gets only the
     /// first of these errors, because its question has already been answered.
-    pub async fn prepare(&self, request: &mut ChatRequest) -> Result<Prepared> {
+    pub(super) async fn prepare(&self, request: &mut ChatRequest) -> Result<Prepared> {
         let conversation_id = match request.prompt {
             Prompt::Conversation(id) => Some(id),
             _ => None,
@@ -126,13 +126,13 @@ impl Context {
 
     /// Returns the models that the settings name and that are not withdrawn, in the settings'
     /// order.
-    pub async fn on_offer(&self, offer: &Offer) -> Result<Vec<Model>> {
+    pub(super) async fn on_offer(&self, offer: &Offer) -> Result<Vec<Model>> {
         let stored = self.db.read_few(|conn| Ok(Model::all(conn)?)).await?;
         Ok(on_offer(offer, &stored))
     }
 
     /// Returns what a chat cost when it was answered. Later refunds are not counted.
-    pub async fn cost_of(&self, chat_id: i64) -> Result<i64> {
+    pub(super) async fn cost_of(&self, chat_id: i64) -> Result<i64> {
         let entries = self.db.read(move |conn| Ok(LedgerEntry::of_chat(conn, chat_id)?)).await?;
         let paid = entries.iter().filter(|entry| entry.kind != EntryKind::Refund);
         Ok(-paid.map(|entry| entry.amount).sum::<i64>())

@@ -109,7 +109,7 @@ impl Opening {
     ///
     /// # Errors
     /// The charge failed.
-    pub async fn opened(self) -> Result<ChatStream> {
+    pub(super) async fn opened(self) -> Result<ChatStream> {
         let lost = |_| Err(Error::Unavailable("the task of a hold was lost".to_owned()));
         match self.opened.await.unwrap_or_else(lost)? {
             Opened::Answered(receipt) => Ok(ChatStream::of(*receipt)),
@@ -136,13 +136,13 @@ pub(super) enum Client {
 
 impl Client {
     /// Makes a client that waits for the whole answer.
-    pub fn waiting() -> (Client, oneshot::Receiver<Result<Receipt>>) {
+    pub(super) fn waiting() -> (Client, oneshot::Receiver<Result<Receipt>>) {
         let (tell, told) = oneshot::channel();
         (Client::Waiting(Some(tell)), told)
     }
 
     /// Makes a client that gets the answer part by part.
-    pub fn streaming() -> (Client, Opening) {
+    pub(super) fn streaming() -> (Client, Opening) {
         let (open, opened) = oneshot::channel();
         let (sender, events) = mpsc::channel(PARTS_AHEAD);
         let left = CancellationToken::new();
@@ -153,7 +153,7 @@ impl Client {
 
     /// Completes when the client disconnects. Never completes for a client that waits for the whole
     /// answer.
-    pub async fn left(&self) {
+    pub(super) async fn left(&self) {
         match self {
             Client::Waiting(_) => std::future::pending().await,
             Client::Streaming { left, .. } => left.cancelled().await,
@@ -161,7 +161,13 @@ impl Client {
     }
 
     /// Tells the client that the chat is charged and its answer has begun.
-    pub fn start(&mut self, charged: Charged, model: &str, price: i64, created_at: chrono::NaiveDateTime) {
+    pub(super) fn start(
+        &mut self,
+        charged: Charged,
+        model: &str,
+        price: i64,
+        created_at: chrono::NaiveDateTime,
+    ) {
         if let Client::Streaming { open, .. } = self
             && let Some(open) = open.take()
         {
@@ -179,7 +185,7 @@ impl Client {
     }
 
     /// Sends a part. Returns whether the client is still connected.
-    pub async fn send(&self, piece: Piece) -> bool {
+    pub(super) async fn send(&self, piece: Piece) -> bool {
         match self {
             Client::Waiting(_) => true,
             Client::Streaming { events, room, .. } => {
@@ -196,7 +202,7 @@ impl Client {
     }
 
     /// Sends the outcome. Only the first outcome is sent.
-    pub async fn finish(&mut self, outcome: Result<Receipt>) {
+    pub(super) async fn finish(&mut self, outcome: Result<Receipt>) {
         match self {
             Client::Waiting(tell) => {
                 if let Some(tell) = tell.take() {

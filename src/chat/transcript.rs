@@ -66,13 +66,13 @@ impl Transcript {
 
     /// Returns whether the client used up most of this time. Otherwise a slow reader would get the
     /// answer for free.
-    pub fn was_held_up(&self, limit: Duration) -> bool {
+    pub(super) fn was_held_up(&self, limit: Duration) -> bool {
         let now = self.sending_since.map_or(Duration::ZERO, |since| since.elapsed());
         (self.held_up + now) * 2 >= limit
     }
 
     /// Maps the outcome to its row in the charge matrix. `held` is the amount that was taken.
-    pub fn outcome(&self, question: &Question, price: Price, held: i64, end: End) -> Outcome {
+    pub(super) fn outcome(&self, question: &Question, price: Price, held: i64, end: End) -> Outcome {
         let usage = self.used(question, end);
         let has_begun = self.answer.has_begun();
         let arrived = Arrived {

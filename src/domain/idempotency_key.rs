@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::Invalid;
 
 /// The most characters of a key.
-pub const MAX_CHARACTERS: usize = 255;
+pub(super) const MAX_CHARACTERS: usize = 255;
 
 /// The value of an `Idempotency-Key` header: 1 to 255 visible ASCII characters, taken as they are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

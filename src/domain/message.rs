@@ -3,7 +3,7 @@
 use super::Invalid;
 
 /// The most characters (Unicode scalar values) of a message.
-pub const MAX_CHARACTERS: usize = 32_000;
+pub(super) const MAX_CHARACTERS: usize = 32_000;
 const MAX_BYTES: usize = MAX_CHARACTERS * 4;
 
 /// A message: 1 to 32,000 characters, not all of them white space, without U+0000 (PostgreSQL

@@ -7,13 +7,13 @@ use super::decoration::{is_decorated, words_of};
 use super::{Invalid, Username, canonical_of};
 
 /// The fewest characters of a new password (Django's `MinimumLengthValidator`).
-pub const MIN_CHARACTERS: usize = 8;
+pub(super) const MIN_CHARACTERS: usize = 8;
 /// The name of this server. A new password may not consist of it or of the username.
 const PRODUCT: &str = "tollgate";
 /// The shortest common password, in characters, that is searched for inside other passwords.
 const SHORTEST_WORD: usize = 4;
 /// The most bytes of a password, so that a request cannot make the server hash megabytes.
-pub const MAX_BYTES: usize = 1024;
+pub(super) const MAX_BYTES: usize = 1024;
 
 /// A password that a user logs in with. All that is known of it is that it can be hashed.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use unicode_normalization::char::is_combining_mark;
 use super::Invalid;
 
 /// The most characters that a new username may have, after NFKC.
-pub const MAX_CHARACTERS: usize = 50;
+pub(super) const MAX_CHARACTERS: usize = 50;
 /// The most bytes that are examined: normalising is linear but not free, and fifty characters need
 /// fewer.
 const MAX_RAW_BYTES: usize = 1024;

@@ -55,7 +55,7 @@ impl CompletionRequest {
     ///
     /// # Errors
     /// [`Error::Invalid`], naming the field, if a field has a wrong type or value.
-    pub fn parse(mut body: Map<String, Value>) -> Result<CompletionRequest> {
+    pub(super) fn parse(mut body: Map<String, Value>) -> Result<CompletionRequest> {
         let model = match body.remove("model") {
             Some(Value::String(model)) if (1..=MODEL_LENGTH).contains(&model.len()) => model,
             _ => return Err(invalid("model", "name one of those that GET /v1/models lists")),
@@ -89,7 +89,7 @@ impl CompletionRequest {
 
     /// Returns the fingerprint by which a retry is recognised. It covers everything but how the
     /// answer is sent.
-    pub fn fingerprint(&self) -> Fingerprint {
+    pub(super) fn fingerprint(&self) -> Fingerprint {
         let Question { model, messages, max_output, options } = &self.question;
         let parsed = serde_json::json!({
             "model": model, "messages": messages, "max_tokens": max_output, "options": options

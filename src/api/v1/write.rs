@@ -108,7 +108,7 @@ pub(super) struct Chunks {
 
 impl Chunks {
     /// Prepares the chunks of a stream.
-    pub fn new(started: &Started, include_usage: bool) -> Chunks {
+    pub(super) fn new(started: &Started, include_usage: bool) -> Chunks {
         let created = started.created_at.and_utc().timestamp();
         let mut head = Map::new();
         head.insert("id".to_owned(), id(started.chat_id).into());
@@ -119,7 +119,7 @@ impl Chunks {
     }
 
     /// Writes an event. The result is empty if there is nothing to send.
-    pub fn write(&mut self, what: Event) -> Bytes {
+    pub(super) fn write(&mut self, what: Event) -> Bytes {
         match what {
             Event::Piece(piece) => self.piece(piece),
             Event::Done(receipt) => self.end(&receipt),

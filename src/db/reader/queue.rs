@@ -35,22 +35,22 @@ pub(super) enum After {
 
 impl Queue {
     /// Makes a queue for this number of threads.
-    pub fn new(threads: usize) -> Queue {
+    pub(super) fn new(threads: usize) -> Queue {
         Queue { state: Mutex::default(), arrived: Condvar::new(), threads }
     }
 
-    pub fn threads(&self) -> usize {
+    pub(super) fn threads(&self) -> usize {
         self.threads
     }
 
     /// Accepts no more reads. The threads end when the queue is empty.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.lock().closed = true;
         self.arrived.notify_all();
     }
 
     /// Puts reads back, in front of all others.
-    pub fn put_back(&self, reads: VecDeque<Box<dyn Read>>) {
+    pub(super) fn put_back(&self, reads: VecDeque<Box<dyn Read>>) {
         let mut state = self.lock();
         for read in reads.into_iter().rev() {
             state.waiting.push_front(read);
@@ -60,7 +60,7 @@ impl Queue {
     }
 
     /// Queues a read. Returns `false` if the queue is full.
-    pub fn push(&self, read: Box<dyn Read>, is_long: bool) -> bool {
+    pub(super) fn push(&self, read: Box<dyn Read>, is_long: bool) -> bool {
         let mut state = self.lock();
         if is_long && !state.closed {
             state.long.push_back(read);
@@ -81,7 +81,7 @@ impl Queue {
 
     /// Waits for reads. Returns a thread's share of them, or one long read. Returns `None` when the
     /// queue is closed and empty.
-    pub fn take(&self, after: &mut After) -> Option<Vec<Box<dyn Read>>> {
+    pub(super) fn take(&self, after: &mut After) -> Option<Vec<Box<dyn Read>>> {
         let mut state = self.lock();
         loop {
             let is_turn = match after {

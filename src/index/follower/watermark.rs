@@ -81,7 +81,7 @@ pub(super) fn oldest(conn: &mut DbConnection) -> QueryResult<Option<String>> {
 
 impl Settled {
     /// Remembers what was read, and returns the id up to which the table is settled (0 if none).
-    pub fn take_in(&mut self, followed: Followed, seen: Seen) -> i64 {
+    pub(super) fn take_in(&mut self, followed: Followed, seen: Seen) -> i64 {
         let Some(transactions) = seen.transactions else { return seen.highest };
         let place = Followed::ALL.iter().position(|other| *other == followed).unwrap_or_default();
         let Some(remembered) = self.0.get_mut(place) else { return 0 };

@@ -56,9 +56,9 @@ impl Term {
 }
 
 /// The size of a small block of ids, as a power of 2.
-pub const SMALL_BLOCK: u32 = 15;
+pub(super) const SMALL_BLOCK: u32 = 15;
 /// The size of a large block of ids, as a power of 2.
-pub const LARGE_BLOCK: u32 = 20;
+pub(super) const LARGE_BLOCK: u32 = 20;
 
 /// Returns the different words of a text, in lower case: runs of letters and digits, and each
 /// character of a script that puts no blanks between words.

@@ -26,7 +26,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    pub fn all() -> Bounds {
+    pub(super) fn all() -> Bounds {
         Bounds { most: MOST_LOOKED_AT, until: Instant::now() + TIME }
     }
 }

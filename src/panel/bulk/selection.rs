@@ -28,7 +28,7 @@ pub(in crate::panel) struct Selection {
 
 impl Selection {
     /// Reads a selection from the form of a list, or from the form that asked for more about it.
-    pub async fn read<R: Send>(
+    pub(super) async fn read<R: Send>(
         list: &'static List<R>,
         sent: &Form,
         administrator: &Administrator,
@@ -59,7 +59,7 @@ impl Selection {
 
     /// Lets a form carry the selection on. Of all that match the form has a fingerprint: it is for those that were shown,
     /// not for as many others.
-    pub fn carry(&self, mut form: FormView) -> FormView {
+    pub(super) fn carry(&self, mut form: FormView) -> FormView {
         form = form.hide("list", &self.list);
         if self.is_all {
             return form.hide("all", "1").hide("expected", self.fingerprint());
@@ -68,7 +68,7 @@ impl Selection {
     }
 
     /// Whether these are still the rows that the form was made for.
-    pub fn is_as_expected(&self, sent: &Form) -> bool {
+    pub(super) fn is_as_expected(&self, sent: &Form) -> bool {
         !self.is_all || sent.text("expected") == self.fingerprint()
     }
 
@@ -83,7 +83,7 @@ impl Selection {
     }
 
     /// The list that it was chosen in.
-    pub fn back(&self, path: &str) -> String {
+    pub(super) fn back(&self, path: &str) -> String {
         back_to(path, &self.list).unwrap_or_else(|| path.to_owned())
     }
 }

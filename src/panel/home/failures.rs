@@ -27,7 +27,7 @@ pub(super) struct Failures {
 
 impl Failures {
     /// `day` is the one that the last 24 hours began on.
-    pub fn new(found: FailuresByReason, day: NaiveDate) -> Failures {
+    pub(super) fn new(found: FailuresByReason, day: NaiveDate) -> Failures {
         let since = day.to_string();
         let reasons = found.reasons.into_iter().map(|(reason, count)| {
             let count = format::tokens(count);

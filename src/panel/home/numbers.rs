@@ -20,7 +20,7 @@ pub(super) struct Times {
 }
 
 impl Times {
-    pub fn of(zone: Zone, now: NaiveDateTime) -> Times {
+    pub(super) fn of(zone: Zone, now: NaiveDateTime) -> Times {
         let today = zone.date_of(now);
         Times {
             today: zone.start_of(today),

@@ -89,25 +89,25 @@ impl Administrator {
         })
     }
 
-    pub fn actor(&self) -> Actor {
+    pub(crate) fn actor(&self) -> Actor {
         Actor { user_id: Some(self.user.id), address: self.from.to_string() }
     }
 
-    pub fn preferences(&self) -> Preferences {
+    pub(crate) fn preferences(&self) -> Preferences {
         Preferences { zone: self.zone, page_size: self.settings.page_size }
     }
 
-    pub fn may_change(&self) -> bool {
+    pub(crate) fn may_change(&self) -> bool {
         self.user.is_superuser
     }
 
     /// Leaves a message for the next page.
-    pub async fn leave_message(&self, auth: &Auth, message: Message) -> Result<()> {
+    pub(crate) async fn leave_message(&self, auth: &Auth, message: Message) -> Result<()> {
         self.leave_messages(auth, &[message]).await
     }
 
     /// Leaves several messages for the next page.
-    pub async fn leave_messages(&self, auth: &Auth, messages: &[Message]) -> Result<()> {
+    pub(crate) async fn leave_messages(&self, auth: &Auth, messages: &[Message]) -> Result<()> {
         let json = serde_json::to_string(messages).map_err(|error| Error::Internal(error.to_string()))?;
         auth.leave_messages(self.session.id, json).await
     }

@@ -31,25 +31,25 @@ pub(in crate::panel) struct Conflict {
 
 impl EditView {
     /// A form that was not sent yet.
-    pub fn new(form: FormView) -> EditView {
+    pub(crate) fn new(form: FormView) -> EditView {
         EditView { form, conflicts: Vec::new(), status: StatusCode::OK }
     }
 
     /// The form of a row again, with what was sent and what is wrong with it.
-    pub fn faulty(form: FormView, sent: &Form, faults: &[Invalid]) -> EditView {
+    pub(crate) fn faulty(form: FormView, sent: &Form, faults: &[Invalid]) -> EditView {
         let form = form.refill(sent).keep_hidden(sent).blame(faults);
         EditView { form, conflicts: Vec::new(), status: StatusCode::BAD_REQUEST }
     }
 
     /// The form of a row that cannot be edited any more.
-    pub fn gone(form: FormView, sent: &Form, why: &'static str) -> EditView {
+    pub(crate) fn gone(form: FormView, sent: &Form, why: &'static str) -> EditView {
         let form = form.refill(sent).keep_hidden(sent).fault(why);
         EditView { form, conflicts: Vec::new(), status: StatusCode::CONFLICT }
     }
 
     /// The form of what is stored now, with what was sent. Sending it again is meant to overwrite what is
     /// stored, so its hidden fields are those of the stored row.
-    pub fn conflict<E: Editable>(
+    pub(crate) fn conflict<E: Editable>(
         form: FormView,
         sent: &Form,
         stored: &E::Row,

@@ -10,7 +10,7 @@ pub(in crate::panel) struct Fact {
 }
 
 impl Fact {
-    pub fn new(label: &'static str, cell: Cell) -> Fact {
+    pub(crate) fn new(label: &'static str, cell: Cell) -> Fact {
         Fact { label, cell }
     }
 }

@@ -88,13 +88,13 @@ pub(in crate::panel) struct FieldChoice {
 }
 
 impl FieldChoice {
-    pub fn new(value: &str, label: &str) -> FieldChoice {
+    pub(crate) fn new(value: &str, label: &str) -> FieldChoice {
         FieldChoice { value: value.to_owned(), label: label.to_owned() }
     }
 }
 
 impl Field {
-    pub fn new(name: &'static str, label: &'static str, kind: Kind) -> Field {
+    pub(crate) fn new(name: &'static str, label: &'static str, kind: Kind) -> Field {
         Field {
             name,
             label,
@@ -107,26 +107,26 @@ impl Field {
         }
     }
 
-    pub fn value(mut self, value: impl Into<String>) -> Field {
+    pub(crate) fn value(mut self, value: impl Into<String>) -> Field {
         self.value = value.into();
         self
     }
 
-    pub fn ticked(self, ticked: bool) -> Field {
+    pub(crate) fn ticked(self, ticked: bool) -> Field {
         self.value(if ticked { "1" } else { "" })
     }
 
-    pub fn help(mut self, help: &'static str) -> Field {
+    pub(crate) fn help(mut self, help: &'static str) -> Field {
         self.help = help;
         self
     }
 
-    pub fn required(mut self) -> Field {
+    pub(crate) fn required(mut self) -> Field {
         self.is_required = true;
         self
     }
 
-    pub fn most(mut self, characters: usize) -> Field {
+    pub(crate) fn most(mut self, characters: usize) -> Field {
         self.most = Some(characters);
         self
     }
@@ -135,11 +135,11 @@ impl Field {
         !matches!(self.kind, Kind::Password | Kind::OldPassword | Kind::ReadOnly)
     }
 
-    pub fn is_ticked(&self) -> bool {
+    pub(crate) fn is_ticked(&self) -> bool {
         !self.value.is_empty()
     }
 
-    pub fn input_type(&self) -> &'static str {
+    pub(crate) fn input_type(&self) -> &'static str {
         match self.kind {
             Kind::Password | Kind::OldPassword => "password",
             Kind::Tick => "checkbox",
@@ -149,20 +149,20 @@ impl Field {
     }
 
     /// What describes the field, for screen readers.
-    pub fn described_by(&self) -> String {
+    pub(crate) fn described_by(&self) -> String {
         let help = (!self.help.is_empty()).then(|| format!("{}-help", self.name));
         let error = self.error.as_ref().map(|_| format!("{}-error", self.name));
         help.into_iter().chain(error).collect::<Vec<_>>().join(" ")
     }
 
-    pub fn choices(&self) -> &[FieldChoice] {
+    pub(crate) fn choices(&self) -> &[FieldChoice] {
         if let Kind::Choice(choices) = &self.kind { choices } else { &[] }
     }
 }
 
 impl Group {
     /// Whether it is shown open.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.fields
             .iter()
             .any(|field| field.error.is_some() || (field.kind == Kind::Tick && field.is_ticked()))
@@ -170,13 +170,18 @@ impl Group {
 }
 
 impl FormView {
-    pub fn group(mut self, title: &'static str, description: &'static str, fields: Vec<Field>) -> FormView {
+    pub(crate) fn group(
+        mut self,
+        title: &'static str,
+        description: &'static str,
+        fields: Vec<Field>,
+    ) -> FormView {
         self.groups.push(Group { title, description, fields, is_folded: false });
         self
     }
 
     /// A group that is folded up at first.
-    pub fn folded_group(
+    pub(crate) fn folded_group(
         mut self,
         title: &'static str,
         description: &'static str,
@@ -186,43 +191,43 @@ impl FormView {
         self
     }
 
-    pub fn button(mut self, name: &'static str, label: &'static str) -> FormView {
+    pub(crate) fn button(mut self, name: &'static str, label: &'static str) -> FormView {
         self.buttons.push(Button { name, label });
         self
     }
 
-    pub fn hide(mut self, name: &str, value: impl Into<String>) -> FormView {
+    pub(crate) fn hide(mut self, name: &str, value: impl Into<String>) -> FormView {
         self.hidden.push(Hidden { name: name.to_owned(), value: value.into() });
         self
     }
 
-    pub fn cancel(mut self, href: impl Into<String>) -> FormView {
+    pub(crate) fn cancel(mut self, href: impl Into<String>) -> FormView {
         self.cancel = href.into();
         self
     }
 
-    pub fn send_to(mut self, action: impl Into<String>) -> FormView {
+    pub(crate) fn send_to(mut self, action: impl Into<String>) -> FormView {
         self.action = action.into();
         self
     }
 
-    pub fn balance(mut self, tokens: i64) -> FormView {
+    pub(crate) fn balance(mut self, tokens: i64) -> FormView {
         self.balance = Some(tokens);
         self
     }
 
-    pub fn account(mut self, username: &str) -> FormView {
+    pub(crate) fn account(mut self, username: &str) -> FormView {
         self.account = username.to_owned();
         self
     }
 
-    pub fn dangerous(mut self) -> FormView {
+    pub(crate) fn dangerous(mut self) -> FormView {
         self.is_dangerous = true;
         self
     }
 
     /// Fills fields in from a query string, as links to a form do; never passwords.
-    pub fn preset(mut self, query: &str) -> FormView {
+    pub(crate) fn preset(mut self, query: &str) -> FormView {
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let fields = self.groups.iter_mut().flat_map(|group| &mut group.fields);
             let wanted = fields.into_iter().find(|field| field.name == name && field.may_be_preset());
@@ -234,7 +239,7 @@ impl FormView {
     }
 
     /// Puts in what was sent, but for passwords.
-    pub fn refill(mut self, form: &Form) -> FormView {
+    pub(crate) fn refill(mut self, form: &Form) -> FormView {
         for field in self.groups.iter_mut().flat_map(|group| &mut group.fields) {
             match field.kind {
                 Kind::Password | Kind::OldPassword => field.value.clear(),
@@ -247,7 +252,7 @@ impl FormView {
 
     /// Keeps the hidden fields as they were sent: what the form was made from, so that a conflict is still found
     /// after a fault.
-    pub fn keep_hidden(mut self, form: &Form) -> FormView {
+    pub(crate) fn keep_hidden(mut self, form: &Form) -> FormView {
         for hidden in &mut self.hidden {
             hidden.value = form.text(&hidden.name).to_owned();
         }
@@ -255,13 +260,13 @@ impl FormView {
     }
 
     /// Returns the label of a field.
-    pub fn label(&self, name: &str) -> Option<&'static str> {
+    pub(crate) fn label(&self, name: &str) -> Option<&'static str> {
         let mut fields = self.groups.iter().flat_map(|group| &group.fields);
         fields.find(|field| field.name == name).map(|field| field.label)
     }
 
     /// Marks what is wrong. What belongs to no field of this form stands on top alone.
-    pub fn blame(mut self, errors: &[Invalid]) -> FormView {
+    pub(crate) fn blame(mut self, errors: &[Invalid]) -> FormView {
         for error in errors {
             let mut fields = self.groups.iter_mut().flat_map(|group| &mut group.fields);
             match fields.find(|field| field.name == error.field) {
@@ -272,17 +277,17 @@ impl FormView {
         self
     }
 
-    pub fn fault(mut self, text: impl Into<String>) -> FormView {
+    pub(crate) fn fault(mut self, text: impl Into<String>) -> FormView {
         self.faults.push(text.into());
         self
     }
 
-    pub fn fields_at_fault(&self) -> Vec<&Field> {
+    pub(crate) fn fields_at_fault(&self) -> Vec<&Field> {
         let fields = self.groups.iter().flat_map(|group| &group.fields);
         fields.filter(|field| field.error.is_some()).collect()
     }
 
-    pub fn has_faults(&self) -> bool {
+    pub(crate) fn has_faults(&self) -> bool {
         !self.faults.is_empty() || !self.fields_at_fault().is_empty()
     }
 }

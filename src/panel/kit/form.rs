@@ -23,33 +23,33 @@ pub(in crate::panel) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// A field's text without blanks around it; empty if there is none.
-    pub fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.raw(name).trim()
     }
 
     /// A field's text as it is, for passwords.
-    pub fn raw(&self, name: &str) -> &str {
+    pub(crate) fn raw(&self, name: &str) -> &str {
         self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
     }
 
     /// Whether a box is ticked, or a button was the one that was pressed.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(field, _)| field == name)
     }
 
     /// The operation that the form is for, made with it, so that sending it twice does one thing.
-    pub fn operation(&self) -> Result<OperationId, PageError> {
+    pub(crate) fn operation(&self) -> Result<OperationId, PageError> {
         OperationId::parse(self.text("operation"))
             .ok_or(PageError::Forbidden("The form is incomplete, so nothing was done. Open it again."))
     }
 
     /// Returns the version of the row that the form was made from. A form without one fits no row.
-    pub fn version(&self) -> i64 {
+    pub(crate) fn version(&self) -> i64 {
         self.text("version").parse().unwrap_or(-1)
     }
 
     /// All numbers of a field that stands there many times.
-    pub fn numbers(&self, name: &str) -> Vec<i64> {
+    pub(crate) fn numbers(&self, name: &str) -> Vec<i64> {
         let values = self.0.iter().filter(|(field, _)| field == name);
         values.filter_map(|(_, value)| value.parse().ok()).collect()
     }

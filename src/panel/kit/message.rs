@@ -19,7 +19,7 @@ pub(in crate::panel) enum Level {
 }
 
 impl Level {
-    pub fn class(self) -> &'static str {
+    pub(crate) fn class(self) -> &'static str {
         match self {
             Level::Success => "success",
             Level::Warning => "warning",
@@ -27,7 +27,7 @@ impl Level {
     }
 
     /// What comes before the text for those who see no colours.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Level::Success => "Done",
             Level::Warning => "Note",
@@ -36,15 +36,15 @@ impl Level {
 }
 
 impl Message {
-    pub fn success(text: impl Into<String>) -> Message {
+    pub(crate) fn success(text: impl Into<String>) -> Message {
         Message { level: Level::Success, text: text.into(), link: None }
     }
 
-    pub fn warning(text: impl Into<String>) -> Message {
+    pub(crate) fn warning(text: impl Into<String>) -> Message {
         Message { level: Level::Warning, text: text.into(), link: None }
     }
 
-    pub fn link(mut self, label: impl Into<String>, href: impl Into<String>) -> Message {
+    pub(crate) fn link(mut self, label: impl Into<String>, href: impl Into<String>) -> Message {
         self.link = Some((label.into(), href.into()));
         self
     }

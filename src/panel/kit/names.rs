@@ -17,7 +17,7 @@ pub(in crate::panel) struct Named<T> {
 
 impl<T> Named<T> {
     /// `mentions` gives the ids of the users whom a row mentions.
-    pub fn all(
+    pub(crate) fn all(
         conn: &mut DbConnection,
         rows: Vec<T>,
         mentions: fn(&T) -> [Option<i64>; 2],
@@ -30,12 +30,12 @@ impl<T> Named<T> {
     }
 
     /// A user's name, as a link.
-    pub fn user(&self, id: i64) -> Cell {
+    pub(crate) fn user(&self, id: i64) -> Cell {
         Cell::user(id, self.names.get(&id))
     }
 
     /// The name of whoever did something; nobody is the server itself or its command line.
-    pub fn actor(&self, id: Option<i64>) -> Cell {
+    pub(crate) fn actor(&self, id: Option<i64>) -> Cell {
         id.map_or_else(|| Cell::Text("the server".to_owned()), |id| self.user(id))
     }
 }

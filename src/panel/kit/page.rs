@@ -50,19 +50,19 @@ pub(in crate::panel) struct Crumb {
 }
 
 impl Crumb {
-    pub fn new(label: impl Into<String>, href: impl Into<String>) -> Crumb {
+    pub(crate) fn new(label: impl Into<String>, href: impl Into<String>) -> Crumb {
         Crumb { label: label.into(), href: href.into() }
     }
 
     /// The page that is shown: the last one, which has no link.
-    pub fn here(label: impl Into<String>) -> Crumb {
+    pub(crate) fn here(label: impl Into<String>) -> Crumb {
         Crumb::new(label, "")
     }
 }
 
 impl Frame {
     /// The frame of a page; `way` leads from home to it, and its last element is the page itself.
-    pub fn new(administrator: &Administrator, way: &[Crumb]) -> Frame {
+    pub(crate) fn new(administrator: &Administrator, way: &[Crumb]) -> Frame {
         let here = way.first().map_or(paths::HOME, |crumb| crumb.href.as_str());
         let href = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
         let places = SECTIONS.iter().map(|section| Place {
@@ -88,27 +88,27 @@ impl Frame {
     }
 
     /// An amount, with thousands apart.
-    pub fn tokens(&self, amount: &i64) -> String {
+    pub(crate) fn tokens(&self, amount: &i64) -> String {
         format::tokens(*amount)
     }
 
     /// An amount that was given or taken, with its sign.
-    pub fn signed(&self, amount: &i64) -> String {
+    pub(crate) fn signed(&self, amount: &i64) -> String {
         format::signed(*amount)
     }
 
     /// This moment as a field for a day and a time has it.
-    pub fn now_field(&self) -> String {
+    pub(crate) fn now_field(&self) -> String {
         self.zone.to_field(clock::now())
     }
 
     /// A moment in the administrator's time zone.
-    pub fn time(&self, utc: &chrono::NaiveDateTime) -> String {
+    pub(crate) fn time(&self, utc: &chrono::NaiveDateTime) -> String {
         self.zone.show(*utc)
     }
 
     /// The same for machines (RFC 3339).
-    pub fn machine_time(&self, utc: &chrono::NaiveDateTime) -> String {
+    pub(crate) fn machine_time(&self, utc: &chrono::NaiveDateTime) -> String {
         utc.format("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 }

@@ -17,14 +17,14 @@ pub(in crate::panel) struct TableHead {
 }
 
 impl TableHead {
-    pub fn text(label: &'static str) -> TableHead {
+    pub(crate) fn text(label: &'static str) -> TableHead {
         TableHead { label, is_number: false }
     }
 }
 
 impl Table {
     /// Rows of a list, without the columns whose labels are named: those that say what the page is about.
-    pub fn of<R>(list: &List<R>, rows: &[R], without: &[&str], empty: &'static str) -> Table {
+    pub(crate) fn of<R>(list: &List<R>, rows: &[R], without: &[&str], empty: &'static str) -> Table {
         let columns: Vec<_> = list.columns.iter().filter(|column| !without.contains(&column.label)).collect();
         Table {
             heads: columns
@@ -37,7 +37,7 @@ impl Table {
     }
 
     /// Adds a column of texts.
-    pub fn and(mut self, head: &'static str, cells: impl Iterator<Item = Cell>) -> Table {
+    pub(crate) fn and(mut self, head: &'static str, cells: impl Iterator<Item = Cell>) -> Table {
         self.heads.push(TableHead::text(head));
         for (row, cell) in self.rows.iter_mut().zip(cells) {
             row.push(cell);
@@ -45,11 +45,11 @@ impl Table {
         self
     }
 
-    pub fn label(&self, place: &usize) -> &'static str {
+    pub(crate) fn label(&self, place: &usize) -> &'static str {
         self.heads.get(*place).map_or("", |head| head.label)
     }
 
-    pub fn is_number(&self, place: &usize) -> bool {
+    pub(crate) fn is_number(&self, place: &usize) -> bool {
         self.heads.get(*place).is_some_and(|head| head.is_number)
     }
 }

@@ -30,33 +30,33 @@ struct Preview {
 }
 
 impl VerbPage {
-    pub fn new(frame: Frame, form: FormView) -> VerbPage {
+    pub(crate) fn new(frame: Frame, form: FormView) -> VerbPage {
         VerbPage { frame, form, notes: Vec::new(), facts: Vec::new(), preview: None }
     }
 
-    pub fn note(mut self, text: impl Into<String>) -> VerbPage {
+    pub(crate) fn note(mut self, text: impl Into<String>) -> VerbPage {
         self.notes.push(text.into());
         self
     }
 
-    pub fn fact(mut self, label: &'static str, cell: Cell) -> VerbPage {
+    pub(crate) fn fact(mut self, label: &'static str, cell: Cell) -> VerbPage {
         self.facts.push(Fact::new(label, cell));
         self
     }
 
-    pub fn preview(mut self, before: i64, change: i64) -> VerbPage {
+    pub(crate) fn preview(mut self, before: i64, change: i64) -> VerbPage {
         let after = before.saturating_add(change);
         let (before, after) = (format::tokens(before), format::tokens(after));
         self.preview = Some(Preview { before, change: format::signed(change), after });
         self
     }
 
-    pub fn answer(self, status: StatusCode) -> Result<HttpResponse, PageError> {
+    pub(crate) fn answer(self, status: StatusCode) -> Result<HttpResponse, PageError> {
         page_with(status, &self).map_err(PageError::from)
     }
 
     /// As the form stands: 400 where something in it is wrong.
-    pub fn show(self) -> Result<HttpResponse, PageError> {
+    pub(crate) fn show(self) -> Result<HttpResponse, PageError> {
         let status = if self.form.has_faults() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
         self.answer(status)
     }

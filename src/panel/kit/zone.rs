@@ -8,38 +8,38 @@ use chrono_tz::Tz;
 pub(in crate::panel) struct Zone(Tz);
 
 impl Zone {
-    pub const UTC: Zone = Zone(Tz::UTC);
+    pub(crate) const UTC: Zone = Zone(Tz::UTC);
 
-    pub fn parse(name: &str) -> Option<Zone> {
+    pub(crate) fn parse(name: &str) -> Option<Zone> {
         name.parse().ok().map(Zone)
     }
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         self.0.name()
     }
 
     /// All names, in alphabetical order.
-    pub fn names() -> impl Iterator<Item = &'static str> {
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())
     }
 
     /// A moment as it is written here, to the second.
-    pub fn show(self, utc: NaiveDateTime) -> String {
+    pub(crate) fn show(self, utc: NaiveDateTime) -> String {
         self.0.from_utc_datetime(&utc).format("%Y-%m-%d %H:%M:%S").to_string()
     }
 
     /// A moment as a form's field for a day and a time has it, to the minute.
-    pub fn to_field(self, utc: NaiveDateTime) -> String {
+    pub(crate) fn to_field(self, utc: NaiveDateTime) -> String {
         self.0.from_utc_datetime(&utc).format("%Y-%m-%dT%H:%M").to_string()
     }
 
     /// The same of a moment that there need not be.
-    pub fn to_field_of(self, utc: Option<NaiveDateTime>) -> String {
+    pub(crate) fn to_field_of(self, utc: Option<NaiveDateTime>) -> String {
         utc.map(|utc| self.to_field(utc)).unwrap_or_default()
     }
 
     /// What such a field holds, in UTC. `None`: it is no time, or the clocks skip it.
-    pub fn of_field(self, text: &str) -> Option<NaiveDateTime> {
+    pub(crate) fn of_field(self, text: &str) -> Option<NaiveDateTime> {
         let time = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
             .iter()
             .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())?;
@@ -51,12 +51,12 @@ impl Zone {
             .map(|time| time.naive_utc())
     }
 
-    pub fn date_of(self, utc: NaiveDateTime) -> NaiveDate {
+    pub(crate) fn date_of(self, utc: NaiveDateTime) -> NaiveDate {
         self.0.from_utc_datetime(&utc).date_naive()
     }
 
     /// The first moment of a day, in UTC. Where clocks skip midnight it is the first one that there is.
-    pub fn start_of(self, day: NaiveDate) -> NaiveDateTime {
+    pub(crate) fn start_of(self, day: NaiveDate) -> NaiveDateTime {
         let midnight = day.and_time(NaiveTime::MIN);
         let quarters = (0..=8).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
         let first = quarters.filter_map(|time| self.0.from_local_datetime(&time).earliest()).next();

@@ -35,7 +35,7 @@ pub(super) struct PromptBody {
 
 impl PromptBody {
     /// Makes a body that sets `mark` when a connection takes it.
-    pub fn new(bytes: Bytes, mark: PromptMark) -> PromptBody {
+    pub(super) fn new(bytes: Bytes, mark: PromptMark) -> PromptBody {
         PromptBody { bytes: Some(bytes), mark }
     }
 }

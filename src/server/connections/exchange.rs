@@ -28,7 +28,7 @@ pub(in crate::server) struct Exchange {
 impl Exchange {
     /// Begins after the head has arrived. Without a connection, as in tests of the routes, it does
     /// nothing.
-    pub fn begin(request: &ServiceRequest) -> Exchange {
+    pub(crate) fn begin(request: &ServiceRequest) -> Exchange {
         let connection = request.conn_data::<Rc<Connection>>().cloned();
         if let Some(connection) = &connection {
             connection.begin(body_of(request.head()));
@@ -38,7 +38,7 @@ impl Exchange {
     }
 
     /// Wraps the response, which from now on reports its progress to the connection.
-    pub fn respond(mut self, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    pub(crate) fn respond(mut self, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         let Some(connection) = self.connection.take() else { return response };
         // actix-http would wait for the rest of a body without a limit: docs/decisions.md.
         if !connection.has_whole_request() || connection.is_a_burden() {

@@ -35,7 +35,7 @@ impl Default for Framing {
 
 impl Framing {
     /// Sets the body that follows the head that was passed on.
-    pub fn follow(&mut self, body: Body) {
+    pub(super) fn follow(&mut self, body: Body) {
         *self = match body {
             Body::None | Body::Known(0) => Framing::Whole,
             Body::Known(length) => Framing::Length(length),
@@ -45,27 +45,27 @@ impl Framing {
     }
 
     /// Returns whether more bytes belong to the current request.
-    pub fn wants_more(&self) -> bool {
+    pub(super) fn wants_more(&self) -> bool {
         !matches!(self, Framing::Handed | Framing::Whole)
     }
 
     /// Returns whether the whole request was passed on.
-    pub fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         matches!(self, Framing::Whole)
     }
 
     /// Returns whether the connection is between two requests.
-    pub fn is_between(&self) -> bool {
+    pub(super) fn is_between(&self) -> bool {
         matches!(self, Framing::Head(head) if !head.has_begun)
     }
 
-    pub fn is_head(&self) -> bool {
+    pub(super) fn is_head(&self) -> bool {
         matches!(self, Framing::Head(_))
     }
 
     /// Returns the number of bytes that belong to the current request, and counts them as passed
     /// on.
-    pub fn pass(&mut self, bytes: &[u8]) -> usize {
+    pub(super) fn pass(&mut self, bytes: &[u8]) -> usize {
         match self {
             Framing::Head(head) => {
                 let (passed, ended) = head.pass(bytes);

@@ -68,7 +68,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub fn of(config: &Config) -> Limits {
+    pub(super) fn of(config: &Config) -> Limits {
         let total = Duration::from_secs(config.upstream.upstream_total_timeout);
         let total = total.max(Duration::from_millis(config.answers.dummy_delay));
         Limits {

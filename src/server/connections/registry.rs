@@ -115,7 +115,7 @@ pub(super) struct Slot {
 }
 
 impl Registry {
-    pub fn new(bounds: Bounds) -> Registry {
+    pub(super) fn new(bounds: Bounds) -> Registry {
         Registry { bounds, started: Instant::now(), state: Mutex::default() }
     }
 
@@ -123,7 +123,7 @@ impl Registry {
     ///
     /// # Errors
     /// Fails if all connections that could be closed are busy.
-    pub fn admit(self: &Arc<Registry>, peer: IpAddr) -> Result<Slot, Full> {
+    pub(super) fn admit(self: &Arc<Registry>, peer: IpAddr) -> Result<Slot, Full> {
         let network = Network::of(peer);
         let mut state = self.lock();
         if !self.bounds.unlimited.iter().any(|networks| networks.contain(peer)) {
@@ -158,7 +158,7 @@ impl Registry {
     }
 
     /// Returns the most connections that are allowed.
-    pub fn most(&self) -> usize {
+    pub(super) fn most(&self) -> usize {
         self.bounds.connections
     }
 
@@ -269,20 +269,20 @@ impl Order {
 }
 
 impl Slot {
-    pub fn cut(&self) -> &Cut {
+    pub(super) fn cut(&self) -> &Cut {
         &self.entry.cut
     }
 
-    pub fn peer(&self) -> IpAddr {
+    pub(super) fn peer(&self) -> IpAddr {
         self.peer
     }
 
     /// Records that the connection did something.
-    pub fn touch(&self, now: Instant) {
+    pub(super) fn touch(&self, now: Instant) {
         self.entry.active.store(self.registry.millis(now), Ordering::Relaxed);
     }
 
-    pub fn note(&self, stage: Stage, now: Instant) {
+    pub(super) fn note(&self, stage: Stage, now: Instant) {
         self.entry.stage.store(stage as u8, Ordering::Relaxed);
         self.touch(now);
     }

@@ -20,7 +20,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub fn new(stream: TcpStream, connection: Rc<Connection>) -> Socket {
+    pub(super) fn new(stream: TcpStream, connection: Rc<Connection>) -> Socket {
         Socket { stream, connection }
     }
 

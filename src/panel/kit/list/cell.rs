@@ -46,7 +46,7 @@ pub(in crate::panel) enum Tone {
 }
 
 impl Tone {
-    pub fn class(self) -> &'static str {
+    pub(crate) fn class(self) -> &'static str {
         match self {
             Tone::Plain => "plain",
             Tone::Good => "good",
@@ -57,30 +57,30 @@ impl Tone {
 }
 
 impl Cell {
-    pub fn time(time: Option<NaiveDateTime>) -> Cell {
+    pub(crate) fn time(time: Option<NaiveDateTime>) -> Cell {
         time.map_or(Cell::Nothing, Cell::Time)
     }
 
     /// A user's name, as a link to the user.
-    pub fn user(id: i64, name: Option<&String>) -> Cell {
+    pub(crate) fn user(id: i64, name: Option<&String>) -> Cell {
         let text = name.cloned().unwrap_or_else(|| format!("user {id}"));
         Cell::Link { text, href: paths::user(id) }
     }
 
-    pub fn badge(text: impl Into<String>, tone: Tone) -> Cell {
+    pub(crate) fn badge(text: impl Into<String>, tone: Tone) -> Cell {
         Cell::Badge { text: text.into(), tone }
     }
 
-    pub fn changes(changes: Vec<Change>) -> Cell {
+    pub(crate) fn changes(changes: Vec<Change>) -> Cell {
         if changes.is_empty() { Cell::Nothing } else { Cell::Changes(changes) }
     }
 
-    pub fn code(text: &str) -> Cell {
+    pub(crate) fn code(text: &str) -> Cell {
         if text.is_empty() { Cell::Nothing } else { Cell::Code(text.to_owned()) }
     }
 
     /// The text without what would break a line; at most 120 characters of it.
-    pub fn excerpt(text: &str) -> Cell {
+    pub(crate) fn excerpt(text: &str) -> Cell {
         let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if let Some((end, _)) = words.char_indices().nth(120) {
             words.truncate(end);

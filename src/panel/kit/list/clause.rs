@@ -26,28 +26,28 @@ enum Service {
 
 impl Clause {
     /// Tested on each row.
-    pub const fn tested(sql: &'static str) -> Clause {
+    pub(crate) const fn tested(sql: &'static str) -> Clause {
         Clause { sql, service: Service::Tested }
     }
 
     /// Served by the index that the list walks.
-    pub const fn leading(sql: &'static str) -> Clause {
+    pub(crate) const fn leading(sql: &'static str) -> Clause {
         Clause { sql, service: Service::Leading }
     }
 
     /// Served by an index of its own: `select` gives the ids.
-    pub const fn gathered(sql: &'static str, select: &'static str) -> Clause {
+    pub(crate) const fn gathered(sql: &'static str, select: &'static str) -> Clause {
         Clause { sql, service: Service::Gathered(select) }
     }
 
     /// Served by the index that the list walks where it is sorted by `sort`, and by an index of its
     /// own elsewhere.
-    pub const fn leading_by(sort: &'static str, sql: &'static str, select: &'static str) -> Clause {
+    pub(crate) const fn leading_by(sort: &'static str, sql: &'static str, select: &'static str) -> Clause {
         Clause { sql, service: Service::LeadingBy { sort, select } }
     }
 
     /// Returns the condition for a list in the order `sort`.
-    pub fn with(self, sort: &str, values: Vec<Value>) -> Condition {
+    pub(crate) fn with(self, sort: &str, values: Vec<Value>) -> Condition {
         match self.service {
             Service::Tested => Condition::tested(self.sql, values),
             Service::Leading => Condition::leading(self.sql, values),

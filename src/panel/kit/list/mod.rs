@@ -130,7 +130,7 @@ enum ChoiceTest {
 }
 
 impl Choice {
-    pub fn condition(&self, params: &ListParams) -> Condition {
+    pub(crate) fn condition(&self, params: &ListParams) -> Condition {
         match self.test {
             ChoiceTest::Fixed(clause) => clause.with(params.sort, Vec::new()),
             ChoiceTest::Now(clause) => clause.with(params.sort, vec![Value::Time(params.now)]),

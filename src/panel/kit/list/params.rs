@@ -55,7 +55,7 @@ pub(in crate::panel) struct Preferences {
 
 impl ListParams {
     /// Reads `query`. The connection is for finding the user whom a filter names.
-    pub fn read<R>(
+    pub(crate) fn read<R>(
         list: &List<R>,
         query: &str,
         conn: &mut DbConnection,
@@ -98,7 +98,7 @@ impl ListParams {
     }
 
     /// The query for the page that is asked for.
-    pub fn query<R>(&self, list: &List<R>) -> ListQuery {
+    pub(crate) fn query<R>(&self, list: &List<R>) -> ListQuery {
         ListQuery {
             sort: self.key,
             descending: self.descending,
@@ -123,23 +123,23 @@ impl ListParams {
     }
 
     /// Whether words or filters hide rows.
-    pub fn is_narrowed(&self) -> bool {
+    pub(crate) fn is_narrowed(&self) -> bool {
         !self.picked.is_empty() || !self.words.is_empty()
     }
 
     /// The value of a filter that is set.
-    pub fn value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.picked.iter().find(|picked| picked.name == name).map(|picked| picked.value.as_str())
     }
 
     /// What the condition of a filter that is set compares with.
-    pub fn values_of(&self, name: &str) -> Option<&[Value]> {
+    pub(crate) fn values_of(&self, name: &str) -> Option<&[Value]> {
         let picked = self.picked.iter().find(|picked| picked.name == name)?;
         Some(&picked.condition.values)
     }
 
     /// The same list with one parameter changed, from its first page on.
-    pub fn with(&self, name: &str, value: Option<&str>) -> String {
+    pub(crate) fn with(&self, name: &str, value: Option<&str>) -> String {
         let changed = value.map(|value| (name, value));
         let kept = self.pairs.iter().filter(|(key, _)| {
             key.as_str() != name && !PLACES.contains(&key.as_str()) && !is_part_of(key, name)
@@ -149,7 +149,7 @@ impl ListParams {
     }
 
     /// The same list at another place.
-    pub fn at(&self, place: &str, position: Option<&Position>) -> String {
+    pub(crate) fn at(&self, place: &str, position: Option<&Position>) -> String {
         let kept = self.pairs.iter().filter(|(key, _)| !PLACES.contains(&key.as_str()));
         let text = position.map_or_else(|| "1".to_owned(), written);
         let place = (!place.is_empty()).then_some((place, text.as_str()));
@@ -157,12 +157,12 @@ impl ListParams {
     }
 
     /// The whole query string again, to come back to this very page.
-    pub fn here(&self) -> String {
+    pub(crate) fn here(&self) -> String {
         encode(self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
     /// The words and the filters, for people.
-    pub fn in_words(&self) -> String {
+    pub(crate) fn in_words(&self) -> String {
         let words = (!self.words.is_empty()).then(|| format!("search {}", self.words));
         let filters =
             self.picked.iter().map(|picked| format!("{} {}", picked.label.to_lowercase(), picked.shown));

@@ -85,11 +85,11 @@ struct PlainPage {
 
 impl ListView {
     /// The page of a list that needs no more than every list has.
-    pub fn show(self, frame: Frame) -> Result<HttpResponse, PageError> {
+    pub(crate) fn show(self, frame: Frame) -> Result<HttpResponse, PageError> {
         page(&PlainPage { frame, list: self }).map_err(PageError::from)
     }
 
-    pub fn new<R>(list: &List<R>, params: &ListParams, found: &ListPage<R>) -> ListView {
+    pub(crate) fn new<R>(list: &List<R>, params: &ListParams, found: &ListPage<R>) -> ListView {
         let page = &found.page;
         let first = found.page.rows.first();
         let last = found.page.rows.last();
@@ -134,7 +134,7 @@ impl ListView {
 
 impl ListView {
     /// Takes a column away from whom it does not concern.
-    pub fn leave_out(&mut self, label: &str) {
+    pub(crate) fn leave_out(&mut self, label: &str) {
         self.heads.retain(|head| head.label != label);
         for row in &mut self.rows {
             row.cells.retain(|cell| cell.label != label);
