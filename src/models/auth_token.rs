@@ -142,8 +142,8 @@ impl AuthToken {
         live(user_id, now).filter(dsl::name.is_null()).count().get_result(conn)
     }
 
-    /// Deletes a user's least recently used live auth tokens that logins created, beyond the first
-    /// `keep`. `newest` is one of those that stay.
+    /// Deletes a user's live auth tokens that logins created, except `newest` and the most recently
+    /// used others: `keep` remain in total.
     pub fn prune_logins(
         conn: &mut DbConnection,
         user_id: i64,

@@ -92,8 +92,8 @@ fn why(error: &Error) -> String {
     if let Error::Unavailable(why) = error { why.clone() } else { error.to_string() }
 }
 
-/// Writes and undoes a row. It uses what a charge uses, the tables' locks and the disk, and leaves
-/// nothing behind.
+/// Writes something that leaves no row behind. It uses what a charge uses: the tables' locks and
+/// the disk.
 fn write_something(conn: &mut DbConnection) -> Result<()> {
     let write = match conn {
         DbConnection::Postgres(_) => {
