@@ -66,7 +66,11 @@ fn a_stopped_backend_of_a_writer_costs_its_own_transaction_only(
     let counts = seen.per_second(&others, Duration::ZERO, end);
     let when = from.as_secs();
     figures::report(
-        &format!("a writer's backend is stopped ({moment:?}) from second {when} for {} s", span().as_secs()),
+        &format!(
+            "the server process of a writer stops {} from second {when} for {} s",
+            if moment == Moment::Idle { "between" } else { "in" }.to_owned() + " transactions",
+            span().as_secs()
+        ),
         &format!("chats/s of {} of {USERS} users: {}", others.len(), row(&counts)),
     );
     assert!(

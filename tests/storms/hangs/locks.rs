@@ -48,6 +48,20 @@ impl Lock {
         }
     }
 
+    /// What is locked, for the figures.
+    fn what(self) -> &'static str {
+        match self {
+            Lock::User => "a user's row",
+            Lock::UserAsForDeletion => "a user's row, as for its deletion,",
+            Lock::Conversation => "a user's conversation",
+            Lock::Chats => "all answered chats",
+            Lock::LedgerEntries => "all ledger entries",
+            Lock::AuthTokens => "all auth tokens",
+            Lock::Advisory => "an advisory lock of ours",
+            Lock::FollowerMarks => "how far the follower is",
+        }
+    }
+
     /// Whether it belongs to the short version, which has one of each kind.
     fn is_in_short(self) -> bool {
         matches!(self, Lock::User | Lock::Conversation | Lock::Chats | Lock::AuthTokens)
@@ -99,7 +113,7 @@ fn what_is_locked_delays_its_own_user_alone(
     let (end, seen, probed) = (crowd.now(), crowd.stop(), probe.stop());
     let others: Vec<usize> = (0..USERS).filter(|user| *user != VICTIM).collect();
     figures::report(
-        &format!("{lock:?} is locked from second {} for {} s", from.as_secs(), span.as_secs()),
+        &format!("{} is locked from second {} for {} s", lock.what(), from.as_secs(), span.as_secs()),
         &format!("chats/s of the 7 others: {}", row(&seen.per_second(&others, Duration::ZERO, end))),
     );
     let gap = seen.longest_gap(&others, from, end);
