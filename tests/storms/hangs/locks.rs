@@ -52,13 +52,13 @@ impl Lock {
     fn what(self) -> &'static str {
         match self {
             Lock::User => "a user's row",
-            Lock::UserAsForDeletion => "a user's row, as for its deletion,",
+            Lock::UserAsForDeletion => "a user's row, as for its deletion",
             Lock::Conversation => "a user's conversation",
             Lock::Chats => "all answered chats",
             Lock::LedgerEntries => "all ledger entries",
             Lock::AuthTokens => "all auth tokens",
             Lock::Advisory => "an advisory lock of ours",
-            Lock::FollowerMarks => "how far the follower is",
+            Lock::FollowerMarks => "the follower's marks",
         }
     }
 
@@ -113,7 +113,7 @@ fn what_is_locked_delays_its_own_user_alone(
     let (end, seen, probed) = (crowd.now(), crowd.stop(), probe.stop());
     let others: Vec<usize> = (0..USERS).filter(|user| *user != VICTIM).collect();
     figures::report(
-        &format!("{} is locked from second {} for {} s", lock.what(), from.as_secs(), span.as_secs()),
+        &format!("{} locked from second {} for {} s", lock.what(), from.as_secs(), span.as_secs()),
         &format!("chats/s of the 7 others: {}", row(&seen.per_second(&others, Duration::ZERO, end))),
     );
     let gap = seen.longest_gap(&others, from, end);
