@@ -1,6 +1,8 @@
-//! What administrators do: each verb changes what it is about and writes the history of it in one transaction.
+//! What administrators do. Each verb makes its change and records it in the history, in one
+//! transaction.
 //!
-//! A verb takes the [`Actor`](crate::audit::Actor) who does it, answers refusals as values, and may be sent twice without harm.
+//! A verb takes the [`Actor`](crate::audit::Actor) who acts, returns refusals as values, and may
+//! safely be sent twice.
 
 mod anonymise;
 mod auth_tokens;

@@ -1,8 +1,9 @@
-//! The panel at `/admin/`: one file or folder for each group of pages, the table of routes, and the [`kit`] that
-//! pages are made of.
+//! The panel at `/admin/`: one file or folder for each group of pages, the table of routes, and the
+//! [`kit`] that pages are made of.
 //!
-//! A handler takes [`kit::administrator::Administrator`] to show something and [`kit::administrator::Superuser`] to change it,
-//! and reads a body only as a [`kit::form::Form`], which checks that it comes from a page of ours.
+//! A handler takes [`Administrator`](kit::administrator::Administrator) to show something and
+//! [`Superuser`](kit::administrator::Superuser) to change it. It reads a body only as a
+//! [`Form`](kit::form::Form), which checks that the body comes from one of the panel's own pages.
 
 mod auth_tokens;
 mod bulk;

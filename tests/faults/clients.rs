@@ -97,7 +97,7 @@ async fn a_client_that_leaves_a_stream_before_its_first_byte_ends_the_call_and_p
     world.close();
 }
 
-/// An upstream that rejects a prompt for now has done no work for it.
+/// An upstream that answers a prompt with 503 has done no work for it.
 #[rstest]
 #[tokio::test]
 async fn a_client_that_leaves_before_the_upstream_has_its_prompt_pays_nothing(

@@ -9,11 +9,12 @@ use crate::error::Result;
 use crate::models::first_id_since;
 use crate::models::list::{ListQuery, Value};
 
-/// Clocks of nodes, and transactions that overtake each other, put rows out of order by less than this.
+/// Rows are out of order by less than this, because clocks of nodes differ and transactions overtake
+/// each other.
 const SLACK: TimeDelta = TimeDelta::minutes(5);
 
-/// The ids of the days that the filter `date` asks for: from one to before another; `None`: it is not set. Rows near the
-/// edges may be of another day.
+/// Returns the range of ids of the days that the filter `date` asks for, without its end. `None` if
+/// the filter is not set. Rows near the edges may be of another day.
 pub(in crate::panel) fn ids_of_days(
     conn: &mut DbConnection,
     params: &ListParams,
@@ -25,7 +26,8 @@ pub(in crate::panel) fn ids_of_days(
     Ok(Some((above, below)))
 }
 
-/// Bounds the walk to the ids of the days that the filter `date` asks for. Its own condition still decides at the edges.
+/// Limits the query to the ids of the days that the filter `date` asks for. The filter's own
+/// condition still decides at the edges.
 pub(in crate::panel) fn between_ids(
     conn: &mut DbConnection,
     params: &ListParams,

@@ -6,7 +6,7 @@ use chrono::{Datelike, Days, Months, NaiveDate};
 
 /// A range of days on offer.
 pub(super) struct DayPreset {
-    /// As it stands in the query string.
+    /// The value in the query string.
     pub value: &'static str,
     pub label: &'static str,
 }
@@ -29,10 +29,10 @@ pub(super) struct PickedDays {
     pub to: NaiveDate,
 }
 
-/// Before anything was ever recorded; also what every time zone can still reckon with.
+/// The first day that can be asked for: earlier than any row, and valid in every time zone.
 const FIRST_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(1970, 1, 2);
 
-/// After it years have more digits than either database could compare with.
+/// The last day that can be asked for. Later years have more digits than the databases can compare.
 const LAST_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(9999, 12, 30);
 
 /// Reads a range of days: a preset under the filter's name, or `NAME_from` and `NAME_to`.
