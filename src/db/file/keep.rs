@@ -216,9 +216,18 @@ mod tests {
         reader.batch_execute("BEGIN; SELECT count(*) FROM t").unwrap();
         writer.batch_execute("INSERT INTO t VALUES (2)").unwrap();
         copy_the_log(&mut writer).unwrap_err();
-        // Now another connection waits for that reader, so this one cannot even count.
+        // Now another connection waits for that reader, so this one cannot even count. It does not
+        // wait for the loop below, which also copies, but fails at once: so it tries again.
         let waiting = thread::spawn(move || {
-            other.batch_execute("PRAGMA busy_timeout = 20000; PRAGMA wal_checkpoint(FULL)").unwrap();
+            other.batch_execute("PRAGMA busy_timeout = 20000").unwrap();
+            while diesel::sql_query("PRAGMA wal_checkpoint(FULL)")
+                .get_result::<Count>(&mut other)
+                .unwrap()
+                .log
+                == -1
+            {
+                thread::yield_now();
+            }
         });
         let until = Instant::now() + Duration::from_secs(10);
         loop {
