@@ -67,7 +67,7 @@ pub const ROUTES: Routes = &[
 /// Adds the routes to the application.
 pub fn routes(config: &mut ServiceConfig) {
     for (path, methods) in ROUTES {
-        config.service(resource::<Error>(path, methods));
+        config.service(resource::<Error>(path, methods.iter()));
     }
 }
 

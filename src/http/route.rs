@@ -44,18 +44,18 @@ pub const fn delete(serve: fn(Route) -> Route) -> MethodRoute {
 
 /// Serves one path of a table, with and without a slash at its end. Any other method gets a 405
 /// with `Allow`. `E` is the type of errors in this part of the site.
-pub fn resource<E>(path: &str, methods: &[MethodRoute]) -> Resource
+pub fn resource<'a, E>(path: &str, methods: impl Iterator<Item = &'a MethodRoute> + Clone) -> Resource
 where
     E: From<Error> + Into<actix_web::Error> + 'static,
 {
-    let allow = methods.iter().map(|method| method.name).collect::<Vec<_>>().join(", ");
+    let allow = methods.clone().map(|method| method.name).collect::<Vec<_>>().join(", ");
     let refuse = move |guest: Result<Guest, Error>| {
         let allow = allow.clone();
         async move { refuse::<E>(guest, Error::MethodNotAllowed(allow)) }
     };
     let resource = web::resource([format!("{path}/"), path.to_owned()]);
     let serve = |resource: Resource, method: &MethodRoute| resource.route((method.serve)((method.route)()));
-    methods.iter().fold(resource, serve).default_service(web::to(refuse))
+    methods.fold(resource, serve).default_service(web::to(refuse))
 }
 
 /// Responds to a path that is in no table.

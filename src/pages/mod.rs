@@ -19,7 +19,7 @@ pub const ROUTES: Routes = &[("/static/{file}", &[get(|r| r.to(file))]), ("", &[
 /// Adds the routes to the application.
 pub fn routes(config: &mut ServiceConfig) {
     for (path, methods) in ROUTES {
-        config.service(resource::<Error>(path, methods));
+        config.service(resource::<Error>(path, methods.iter()));
     }
 }
 

@@ -19,82 +19,131 @@ mod settings;
 mod sign_in;
 mod users;
 
-pub use kit::{PageError, SECTIONS, Section};
+pub use kit::{Access, PageError, PageMethod, PageRoute, Section};
 
 use actix_web::web::{self, QueryConfig, ServiceConfig};
 
-use crate::http::{Routes, get, not_found, post, resource};
+use Access::{Everybody, Staff, Superusers};
+use kit::paths;
+use kit::route::{Navigation, count_sections, page, section, sections};
 
-/// The table of routes. `{id}` also matches words, so a path with a word is above the one with
-/// `{id}`.
-pub const ROUTES: Routes = &[
-    ("/admin", &[get(|r| r.to(home::show))]),
-    ("/admin/verify", &[post(|r| r.to(home::verify))]),
-    ("/admin/search", &[get(|r| r.to(search::show))]),
-    ("/admin/sign-in", &[get(|r| r.to(sign_in::show)), post(|r| r.to(sign_in::sign_in))]),
-    ("/admin/sign-out", &[post(|r| r.to(sign_in::sign_out))]),
-    ("/admin/first-run/{key}", &[get(|r| r.to(sign_in::show_first_run)), post(|r| r.to(sign_in::first_run))]),
-    ("/admin/settings", &[get(|r| r.to(settings::show)), post(|r| r.to(settings::store))]),
-    ("/admin/settings/theme", &[post(|r| r.to(settings::set_theme))]),
-    ("/admin/settings/sign-out-others", &[post(|r| r.to(settings::sign_out_others))]),
-    ("/admin/password", &[get(|r| r.to(settings::show_password)), post(|r| r.to(settings::change_password))]),
-    ("/admin/users", &[get(|r| r.to(users::list))]),
-    ("/admin/users/add", &[get(|r| r.to(users::show_add)), post(|r| r.to(users::add))]),
-    ("/admin/users/suggest", &[get(|r| r.to(users::suggest))]),
-    ("/admin/users/selected", &[post(|r| r.to(bulk::selected_users))]),
-    ("/admin/users/bulk-adjust", &[post(|r| r.to(bulk::adjust))]),
-    ("/admin/users/{id}", &[get(|r| r.to(users::show))]),
-    ("/admin/users/{id}/edit", &[get(|r| r.to(users::show_edit)), post(|r| r.to(users::edit))]),
-    ("/admin/users/{id}/adjust", &[get(|r| r.to(users::show_adjust)), post(|r| r.to(users::adjust))]),
-    (
-        "/admin/users/{id}/password",
-        &[get(|r| r.to(users::show_password)), post(|r| r.to(users::set_password))],
+use crate::http::{not_found, resource};
+
+/// The pages: navigation, routes and the tests' expectations come from this table. `{id}` also
+/// matches words, so a path with a word is above the one with `{id}`.
+pub const ROUTES: &[PageRoute] = &[
+    section("Home", paths::HOME, &[Staff.get(|r| r.to(home::show))]),
+    page("/admin/verify/", &[Superusers.post(|r| r.to(home::verify))]),
+    page(paths::SEARCH, &[Staff.get(|r| r.to(search::show))]),
+    page(
+        paths::SIGN_IN,
+        &[Everybody.get(|r| r.to(sign_in::show)), Everybody.post(|r| r.to(sign_in::sign_in))],
     ),
-    (
-        "/admin/users/{id}/deactivate",
-        &[get(|r| r.to(users::show_deactivate)), post(|r| r.to(users::deactivate))],
+    page("/admin/sign-out/", &[Staff.post(|r| r.to(sign_in::sign_out))]),
+    page(
+        "/admin/first-run/{key}/",
+        &[Everybody.get(|r| r.to(sign_in::show_first_run)), Everybody.post(|r| r.to(sign_in::first_run))],
     ),
-    (
-        "/admin/users/{id}/reactivate",
-        &[get(|r| r.to(users::show_reactivate)), post(|r| r.to(users::reactivate))],
+    page(paths::SETTINGS, &[Staff.get(|r| r.to(settings::show)), Staff.post(|r| r.to(settings::store))]),
+    page("/admin/settings/theme/", &[Staff.post(|r| r.to(settings::set_theme))]),
+    page("/admin/settings/sign-out-others/", &[Staff.post(|r| r.to(settings::sign_out_others))]),
+    page(
+        paths::PASSWORD,
+        &[Staff.get(|r| r.to(settings::show_password)), Staff.post(|r| r.to(settings::change_password))],
     ),
-    ("/admin/users/{id}/log-out", &[get(|r| r.to(users::show_log_out)), post(|r| r.to(users::log_out))]),
-    (
-        "/admin/users/{id}/anonymise",
-        &[get(|r| r.to(users::show_anonymise)), post(|r| r.to(users::anonymise))],
+    section("Users", paths::USERS, &[Staff.get(|r| r.to(users::list))]),
+    page(
+        paths::ADD_USER,
+        &[Superusers.get(|r| r.to(users::show_add)), Superusers.post(|r| r.to(users::add))],
     ),
-    ("/admin/users/{id}/limits", &[get(|r| r.to(users::show_limits)), post(|r| r.to(users::limits))]),
-    ("/admin/users/{id}/history", &[get(|r| r.to(history::of_user))]),
-    ("/admin/auth-tokens", &[get(|r| r.to(auth_tokens::list))]),
-    ("/admin/auth-tokens/add", &[get(|r| r.to(auth_tokens::show_add)), post(|r| r.to(auth_tokens::add))]),
-    ("/admin/auth-tokens/selected", &[post(|r| r.to(bulk::selected_tokens))]),
-    ("/admin/auth-tokens/bulk-revoke", &[post(|r| r.to(bulk::revoke))]),
-    ("/admin/auth-tokens/{id}", &[get(|r| r.to(auth_tokens::show_edit)), post(|r| r.to(auth_tokens::edit))]),
-    (
-        "/admin/auth-tokens/{id}/revoke",
-        &[get(|r| r.to(auth_tokens::show_revoke)), post(|r| r.to(auth_tokens::revoke))],
+    page("/admin/users/suggest/", &[Staff.get(|r| r.to(users::suggest))]),
+    page("/admin/users/selected/", &[Superusers.post(|r| r.to(bulk::selected_users))]),
+    page(paths::ADJUST_USERS, &[Superusers.post(|r| r.to(bulk::adjust))]),
+    page("/admin/users/{id}/", &[Staff.get(|r| r.to(users::show))]),
+    page(
+        "/admin/users/{id}/edit/",
+        &[Superusers.get(|r| r.to(users::show_edit)), Superusers.post(|r| r.to(users::edit))],
     ),
-    ("/admin/auth-tokens/{id}/history", &[get(|r| r.to(history::of_token))]),
-    ("/admin/chats", &[get(|r| r.to(chats::list))]),
-    ("/admin/chats/{id}", &[get(|r| r.to(chats::show))]),
-    ("/admin/chats/{id}/refund", &[get(|r| r.to(chats::show_refund)), post(|r| r.to(chats::refund))]),
-    ("/admin/chats/{id}/release", &[get(|r| r.to(chats::show_release)), post(|r| r.to(chats::release))]),
-    ("/admin/chats/{id}/history", &[get(|r| r.to(history::of_chat))]),
-    ("/admin/holds", &[get(|r| r.to(holds::list))]),
-    ("/admin/models", &[get(|r| r.to(models::list))]),
-    ("/admin/models/{id}", &[get(|r| r.to(models::show)), post(|r| r.to(models::edit))]),
-    ("/admin/models/{id}/history", &[get(|r| r.to(history::of_model))]),
-    ("/admin/ledger", &[get(|r| r.to(ledger::list))]),
-    ("/admin/bulk-operations", &[get(|r| r.to(bulk::list))]),
-    ("/admin/bulk-operations/{id}", &[get(|r| r.to(bulk::show))]),
-    ("/admin/bulk-operations/{id}/history", &[get(|r| r.to(history::of_bulk))]),
-    ("/admin/history", &[get(|r| r.to(history::list))]),
+    page(
+        "/admin/users/{id}/adjust/",
+        &[Superusers.get(|r| r.to(users::show_adjust)), Superusers.post(|r| r.to(users::adjust))],
+    ),
+    page(
+        "/admin/users/{id}/password/",
+        &[Superusers.get(|r| r.to(users::show_password)), Superusers.post(|r| r.to(users::set_password))],
+    ),
+    page(
+        "/admin/users/{id}/deactivate/",
+        &[Superusers.get(|r| r.to(users::show_deactivate)), Superusers.post(|r| r.to(users::deactivate))],
+    ),
+    page(
+        "/admin/users/{id}/reactivate/",
+        &[Superusers.get(|r| r.to(users::show_reactivate)), Superusers.post(|r| r.to(users::reactivate))],
+    ),
+    page(
+        "/admin/users/{id}/log-out/",
+        &[Superusers.get(|r| r.to(users::show_log_out)), Superusers.post(|r| r.to(users::log_out))],
+    ),
+    page(
+        "/admin/users/{id}/anonymise/",
+        &[Superusers.get(|r| r.to(users::show_anonymise)), Superusers.post(|r| r.to(users::anonymise))],
+    ),
+    page(
+        "/admin/users/{id}/limits/",
+        &[Superusers.get(|r| r.to(users::show_limits)), Superusers.post(|r| r.to(users::limits))],
+    ),
+    page("/admin/users/{id}/history/", &[Staff.get(|r| r.to(history::of_user))]),
+    section("Chats", paths::CHATS, &[Staff.get(|r| r.to(chats::list))]),
+    page("/admin/chats/{id}/", &[Staff.get(|r| r.to(chats::show))]),
+    page(
+        "/admin/chats/{id}/refund/",
+        &[Superusers.get(|r| r.to(chats::show_refund)), Superusers.post(|r| r.to(chats::refund))],
+    ),
+    page(
+        "/admin/chats/{id}/release/",
+        &[Superusers.get(|r| r.to(chats::show_release)), Superusers.post(|r| r.to(chats::release))],
+    ),
+    page("/admin/chats/{id}/history/", &[Staff.get(|r| r.to(history::of_chat))]),
+    section("Holds", paths::HOLDS, &[Staff.get(|r| r.to(holds::list))]),
+    section("Models", paths::MODELS, &[Staff.get(|r| r.to(models::list))]),
+    page(
+        "/admin/models/{id}/",
+        &[Staff.get(|r| r.to(models::show)), Superusers.post(|r| r.to(models::edit))],
+    ),
+    page("/admin/models/{id}/history/", &[Staff.get(|r| r.to(history::of_model))]),
+    section("Auth tokens", paths::AUTH_TOKENS, &[Staff.get(|r| r.to(auth_tokens::list))]),
+    page(
+        "/admin/auth-tokens/add/",
+        &[Superusers.get(|r| r.to(auth_tokens::show_add)), Superusers.post(|r| r.to(auth_tokens::add))],
+    ),
+    page("/admin/auth-tokens/selected/", &[Superusers.post(|r| r.to(bulk::selected_tokens))]),
+    page(paths::REVOKE_AUTH_TOKENS, &[Superusers.post(|r| r.to(bulk::revoke))]),
+    page(
+        "/admin/auth-tokens/{id}/",
+        &[Staff.get(|r| r.to(auth_tokens::show_edit)), Superusers.post(|r| r.to(auth_tokens::edit))],
+    ),
+    page(
+        "/admin/auth-tokens/{id}/revoke/",
+        &[Superusers.get(|r| r.to(auth_tokens::show_revoke)), Superusers.post(|r| r.to(auth_tokens::revoke))],
+    ),
+    page("/admin/auth-tokens/{id}/history/", &[Staff.get(|r| r.to(history::of_token))]),
+    section("Ledger", paths::LEDGER, &[Staff.get(|r| r.to(ledger::list))]),
+    section("Bulk operations", paths::BULK_OPERATIONS, &[Staff.get(|r| r.to(bulk::list))]),
+    page("/admin/bulk-operations/{id}/", &[Staff.get(|r| r.to(bulk::show))]),
+    page("/admin/bulk-operations/{id}/history/", &[Staff.get(|r| r.to(history::of_bulk))]),
+    section("History", paths::HISTORY, &[Staff.get(|r| r.to(history::list))]),
 ];
+
+/// The navigation, in its order.
+pub static SECTIONS: [Section; count_sections(ROUTES)] = sections(ROUTES);
 
 pub fn routes(config: &mut ServiceConfig) {
     let queries = QueryConfig::default().error_handler(|_, _| PageError::BadQuery.into());
-    for (path, methods) in ROUTES {
-        config.service(resource::<PageError>(path, methods).app_data(queries.clone()));
+    config.app_data(Navigation(&SECTIONS));
+    for PageRoute { path, methods, .. } in ROUTES {
+        let methods = methods.iter().map(|method| &method.route);
+        let page = resource::<PageError>(path.trim_end_matches('/'), methods);
+        config.service(page.app_data(queries.clone()));
     }
     // The rest of the panel is nowhere else.
     config.service(web::resource("/admin/{rest:.*}").default_service(web::to(not_found::<PageError>)));

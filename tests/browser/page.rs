@@ -10,7 +10,7 @@ pub enum Who {
 
 /// A page: how to get there, and a text that only it has.
 pub struct Page {
-    pub name: &'static str,
+    pub name: String,
     pub who: Who,
     pub path: String,
     /// What is filled in, by the fields' names; hidden ones, too.
@@ -24,9 +24,9 @@ pub struct Page {
     pub has_folded: bool,
 }
 
-pub(super) fn page(name: &'static str, path: impl Into<String>, says: &'static str) -> Page {
+pub(super) fn page(name: impl Into<String>, path: impl Into<String>, says: &'static str) -> Page {
     Page {
-        name,
+        name: name.into(),
         who: Who::Superuser,
         path: path.into(),
         fields: Vec::new(),

@@ -120,9 +120,9 @@ impl Tour {
             visitor.prefer(scheme).await;
             let how = format!("{:?}, {scheme}", self.screen);
             if scheme == "light" {
-                faults.check_access(visitor, page.name, &how).await;
+                faults.check_access(visitor, &page.name, &how).await;
             } else {
-                faults.check_colours(visitor, page.name, &how).await;
+                faults.check_colours(visitor, &page.name, &how).await;
             }
             let shown = match (self.screen, scheme) {
                 (Screen::Wide, _) => Some(scheme),
@@ -134,18 +134,18 @@ impl Tour {
             }
         }
         if page.has_folded && !self.is_plain {
-            faults.check_folded(visitor, page.name, "unfolded, dark").await;
+            faults.check_folded(visitor, &page.name, "unfolded, dark").await;
             visitor.prefer("light").await;
-            faults.check_folded(visitor, page.name, "unfolded, light").await;
+            faults.check_folded(visitor, &page.name, "unfolded, light").await;
         }
         visitor.prefer("light").await;
-        faults.check_width(visitor, page.name, self.screen).await;
+        faults.check_width(visitor, &page.name, self.screen).await;
         if self.screen == Screen::Phone {
             visitor.look_with(Screen::Narrow).await;
-            faults.check_width(visitor, page.name, Screen::Narrow).await;
+            faults.check_width(visitor, &page.name, Screen::Narrow).await;
             visitor.look_with(self.screen).await;
         }
-        faults.check_console(visitor, page.name, page.status).await;
+        faults.check_console(visitor, &page.name, page.status).await;
     }
 }
 

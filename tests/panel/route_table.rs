@@ -1,4 +1,6 @@
-//! All routes of the panel, in one table.
+//! The routes of the panel, as its own table declares them.
+
+use tollgate::panel::{Access, PageMethod, ROUTES};
 
 use super::world::World;
 
@@ -8,69 +10,28 @@ pub(super) enum For {
     /// There is no such method here.
     Nobody,
     Everybody,
-    /// Whoever is signed in.
+    /// Staff and superusers.
     Staff,
     Superusers,
 }
 
 use For::{Everybody, Nobody, Staff, Superusers};
 
-/// All of them: the path, who may GET it, who may POST to it.
-const ROUTES: [(&str, For, For); 37] = [
-    ("/admin", Staff, Nobody),
-    ("/admin/verify", Nobody, Superusers),
-    ("/admin/search", Staff, Nobody),
-    ("/admin/sign-in", Everybody, Everybody),
-    ("/admin/sign-out", Nobody, Staff),
-    ("/admin/first-run/{key}", Everybody, Everybody),
-    ("/admin/settings", Staff, Staff),
-    ("/admin/settings/sign-out-others", Nobody, Staff),
-    ("/admin/password", Staff, Staff),
-    ("/admin/users", Staff, Nobody),
-    ("/admin/users/add", Superusers, Superusers),
-    ("/admin/users/selected", Nobody, Superusers),
-    ("/admin/users/bulk-adjust", Nobody, Superusers),
-    ("/admin/users/{id}", Staff, Nobody),
-    ("/admin/users/{id}/edit", Superusers, Superusers),
-    ("/admin/users/{id}/adjust", Superusers, Superusers),
-    ("/admin/users/{id}/password", Superusers, Superusers),
-    ("/admin/users/{id}/deactivate", Superusers, Superusers),
-    ("/admin/users/{id}/reactivate", Superusers, Superusers),
-    ("/admin/users/{id}/log-out", Superusers, Superusers),
-    ("/admin/users/{id}/anonymise", Superusers, Superusers),
-    ("/admin/users/{id}/history", Staff, Nobody),
-    ("/admin/auth-tokens", Staff, Nobody),
-    ("/admin/auth-tokens/add", Superusers, Superusers),
-    ("/admin/auth-tokens/selected", Nobody, Superusers),
-    ("/admin/auth-tokens/bulk-revoke", Nobody, Superusers),
-    ("/admin/auth-tokens/{id}", Staff, Superusers),
-    ("/admin/auth-tokens/{id}/revoke", Superusers, Superusers),
-    ("/admin/auth-tokens/{id}/history", Staff, Nobody),
-    ("/admin/chats", Staff, Nobody),
-    ("/admin/chats/{id}", Staff, Nobody),
-    ("/admin/chats/{id}/refund", Superusers, Superusers),
-    ("/admin/chats/{id}/release", Superusers, Superusers),
-    ("/admin/chats/{id}/history", Staff, Nobody),
-    ("/admin/holds", Staff, Nobody),
-    ("/admin/ledger", Staff, Nobody),
-    ("/admin/bulk-operations", Staff, Nobody),
-];
-
-/// The rest, which would make one table too long to be read.
-const MORE: [(&str, For, For); 9] = [
-    ("/admin/users/{id}/limits", Superusers, Superusers),
-    ("/admin/models", Staff, Nobody),
-    ("/admin/models/{id}", Staff, Superusers),
-    ("/admin/models/{id}/history", Staff, Nobody),
-    ("/admin/settings/theme", Nobody, Staff),
-    ("/admin/users/suggest", Staff, Nobody),
-    ("/admin/bulk-operations/{id}", Staff, Nobody),
-    ("/admin/bulk-operations/{id}/history", Staff, Nobody),
-    ("/admin/history", Staff, Nobody),
-];
-
+/// Returns each path without its last slash, who may GET it, and who may POST to it.
 pub(super) fn routes() -> impl Iterator<Item = (&'static str, For, For)> {
-    ROUTES.into_iter().chain(MORE)
+    ROUTES.iter().map(|route| {
+        let who = |method| access(route.methods.iter().find(|one| one.route.name == method));
+        (route.path.trim_end_matches('/'), who("GET, HEAD"), who("POST"))
+    })
+}
+
+fn access(method: Option<&PageMethod>) -> For {
+    match method.map(|method| method.access) {
+        None => Nobody,
+        Some(Access::Everybody) => Everybody,
+        Some(Access::Staff) => Staff,
+        Some(Access::Superusers) => Superusers,
+    }
 }
 
 /// The route with ids of things that are there, and a key that opens nothing.

@@ -11,9 +11,10 @@ use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpRequest, web};
 
 use super::error::PageError;
-use super::list::Preferences;
 use super::message::Message;
 use super::paths;
+use super::preferences::Preferences;
+use super::route::Navigation;
 use super::zone::Zone;
 use crate::audit::Actor;
 use crate::auth::{Auth, Guest, SignedIn};
@@ -41,6 +42,8 @@ pub(in crate::panel) struct Administrator {
     pub site: String,
     /// The page that is asked for.
     pub here: String,
+    /// The sections of the panel.
+    pub navigation: Navigation,
 }
 
 /// An administrator who may change things.
@@ -83,6 +86,7 @@ impl Administrator {
             request: request_id_of(&request),
             site: Site::of(&request).title.clone(),
             here: here(&request),
+            navigation: request.app_data().copied().unwrap_or(Navigation(&[])),
             user,
             session,
             settings,

@@ -16,7 +16,8 @@ pub(super) mod message;
 pub(super) mod names;
 pub(super) mod page;
 pub(super) mod paths;
-mod sections;
+pub(super) mod preferences;
+pub(super) mod route;
 pub(super) mod sessions;
 pub(super) mod table;
 pub(super) mod verb;
@@ -24,4 +25,4 @@ pub(super) mod zone;
 
 pub(super) use address::{From, back_to, id};
 pub use error::PageError;
-pub use sections::{SECTIONS, Section};
+pub use route::{Access, PageMethod, PageRoute, Section};

@@ -10,7 +10,6 @@ use super::csp::CONTENT_SECURITY_POLICY;
 use super::format;
 use super::message::Message;
 use super::paths;
-use super::sections::SECTIONS;
 use super::zone::Zone;
 use crate::clock;
 use crate::error::{Error, Result};
@@ -65,7 +64,7 @@ impl Frame {
     pub(crate) fn new(administrator: &Administrator, way: &[Crumb]) -> Frame {
         let here = way.first().map_or(paths::HOME, |crumb| crumb.href.as_str());
         let href = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
-        let places = SECTIONS.iter().map(|section| Place {
+        let places = administrator.navigation.0.iter().map(|section| Place {
             label: section.label,
             href: section.path,
             is_current: href(here) == section.path,

@@ -1,5 +1,4 @@
-//! The paths of the panel's pages, as links and redirects need them. The route table has the same
-//! ones.
+//! The paths of the panel's pages, for links, redirects and the table of routes.
 
 /// The home page; every other path begins with it.
 pub(in crate::panel) const HOME: &str = "/admin/";

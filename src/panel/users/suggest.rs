@@ -10,7 +10,8 @@ use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Administrator;
-use crate::panel::kit::list::{ListParams, Preferences, fetch};
+use crate::panel::kit::list::{ListParams, fetch};
+use crate::panel::kit::preferences::Preferences;
 
 /// Names that are offered at once.
 const SHOWN: i64 = 10;
