@@ -41,7 +41,7 @@ pub enum ObjectKind {
 }
 
 impl ObjectKind {
-    /// All kinds, to find one by its stored name.
+    /// All kinds.
     pub const ALL: [ObjectKind; 7] = [
         ObjectKind::User,
         ObjectKind::AuthToken,
@@ -52,8 +52,21 @@ impl ObjectKind {
         ObjectKind::Model,
     ];
 
-    /// The name, as it is stored.
-    pub const fn as_str(self) -> &'static str {
+    /// Returns the code, as the database stores it. It never changes.
+    pub const fn code(self) -> &'static str {
+        match self {
+            ObjectKind::User => "user",
+            ObjectKind::AuthToken => "auth_token",
+            ObjectKind::Chat => "chat",
+            ObjectKind::Session => "session",
+            ObjectKind::BulkOperation => "bulk_operation",
+            ObjectKind::Verification => "verification",
+            ObjectKind::Model => "model",
+        }
+    }
+
+    /// Returns the name that the panel shows.
+    pub const fn text(self) -> &'static str {
         match self {
             ObjectKind::User => "user",
             ObjectKind::AuthToken => "auth token",
@@ -63,6 +76,11 @@ impl ObjectKind {
             ObjectKind::Verification => "verification",
             ObjectKind::Model => "model",
         }
+    }
+
+    /// Returns the kind with this code. `None` if there is none, as for a code of a newer version.
+    pub fn from_code(code: &str) -> Option<ObjectKind> {
+        ObjectKind::ALL.into_iter().find(|kind| kind.code() == code)
     }
 }
 
@@ -118,8 +136,28 @@ impl Action {
         Action::Start,
     ];
 
-    /// The name, as it is stored. It is a past tense that can follow the name of the actor.
-    pub const fn as_str(self) -> &'static str {
+    /// Returns the code, as the database stores it. It never changes.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Action::Add => "add",
+            Action::Change => "change",
+            Action::SetPassword => "set_password",
+            Action::Deactivate => "deactivate",
+            Action::Reactivate => "reactivate",
+            Action::Anonymise => "anonymise",
+            Action::Adjust => "adjust",
+            Action::Refund => "refund",
+            Action::Release => "release",
+            Action::Revoke => "revoke",
+            Action::SignIn => "sign_in",
+            Action::SignOut => "sign_out",
+            Action::LogOutEverywhere => "log_out_everywhere",
+            Action::Start => "start",
+        }
+    }
+
+    /// Returns the text that the panel shows: a past tense that can follow the actor's name.
+    pub const fn text(self) -> &'static str {
         match self {
             Action::Add => "added",
             Action::Change => "changed",
@@ -136,6 +174,11 @@ impl Action {
             Action::LogOutEverywhere => "logged out everywhere",
             Action::Start => "started",
         }
+    }
+
+    /// Returns the text of a stored code. A code that this version does not know is its own text.
+    pub fn text_of(code: &str) -> &str {
+        Action::ALL.into_iter().find(|action| action.code() == code).map_or(code, |action| action.text())
     }
 }
 
@@ -192,8 +235,8 @@ impl Actor {
         NewAuditEntry {
             created_at: now,
             actor_id: self.user_id,
-            action: event.action.as_str(),
-            object_kind: event.kind.as_str(),
+            action: event.action.code(),
+            object_kind: event.kind.code(),
             object_id: event.id,
             user_id: event.user_id,
             changes: serde_json::to_string(event.changes).unwrap_or_else(|_| "[]".to_owned()),
@@ -212,4 +255,30 @@ pub(crate) fn time_text(time: Option<NaiveDateTime>) -> String {
 pub async fn forget(db: &Db, days: u32) -> Result<usize> {
     let before = clock::now() - TimeDelta::days(i64::from(days));
     db.write_in_parts(move |conn, most| Ok(AuditEntry::forget(conn, before, most)?)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{Action, ObjectKind};
+
+    #[test]
+    fn each_action_and_each_kind_has_a_code_of_its_own() {
+        let actions: HashSet<_> = Action::ALL.map(Action::code).into();
+        let kinds: HashSet<_> = ObjectKind::ALL.map(ObjectKind::code).into();
+        assert_eq!((actions.len(), kinds.len()), (Action::ALL.len(), ObjectKind::ALL.len()));
+        for code in actions.iter().chain(&kinds) {
+            assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
+        }
+        for kind in ObjectKind::ALL {
+            assert_eq!(ObjectKind::from_code(kind.code()), Some(kind));
+        }
+    }
+
+    #[test]
+    fn an_unknown_action_is_its_own_text() {
+        assert_eq!(Action::text_of("sign_in"), "signed in");
+        assert_eq!(Action::text_of("of_a_newer_version"), "of_a_newer_version");
+    }
 }

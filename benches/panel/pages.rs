@@ -280,18 +280,18 @@ fn history(list: &mut List<'_>, shape: &Shape) {
     let (few, one_day) = (format!("user=%23{}", shape.few()), day("date", middle(shape)));
     let pairs = [
         format!("actor=admin1&{one_day}"),
-        "actor=admin1&action=refunded".to_owned(),
-        "actor=admin9&action=adjusted+the+balance".to_owned(),
-        format!("action=changed&{one_day}"),
-        format!("{few}&action=changed"),
+        "actor=admin1&action=refund".to_owned(),
+        "actor=admin9&action=adjust".to_owned(),
+        format!("action=change&{one_day}"),
+        format!("{few}&action=change"),
     ];
     let single = [
         &few,
         "actor=admin1",
         "actor=admin9",
-        "action=adjusted+the+balance",
-        "action=refunded",
-        "action=anonymised",
+        "action=adjust",
+        "action=refund",
+        "action=anonymise",
         "date=today",
         "date=7days",
         "date=year",

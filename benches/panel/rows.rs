@@ -201,11 +201,11 @@ fn history(shape: &Shape, sink: Sink<'_>) -> Result<()> {
     for id in 1..=count {
         let user = 1 + (mix(80, id) % shape.users as u64) as i64;
         let (action, kind) = match mix(81, id) % 100 {
-            0..80 => ("adjusted the balance", "user"),
-            80..90 => ("signed in", "session"),
-            90..95 => ("changed", "user"),
-            95..99 => ("revoked", "auth token"),
-            _ => ("refunded", "chat"),
+            0..80 => ("adjust", "user"),
+            80..90 => ("sign_in", "session"),
+            90..95 => ("change", "user"),
+            95..99 => ("revoke", "auth_token"),
+            _ => ("refund", "chat"),
         };
         let changes = r#"[{"field":"balance","before":"40","after":"5040"}]"#;
         sink(&[

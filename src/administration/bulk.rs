@@ -29,7 +29,17 @@ pub enum BulkKind {
 }
 
 impl BulkKind {
-    pub const fn as_str(self) -> &'static str {
+    /// Returns the code, as the database stores it. It never changes.
+    pub const fn code(self) -> &'static str {
+        match self {
+            BulkKind::Adjust(_) => "adjust_balances",
+            BulkKind::Revoke => "revoke_auth_tokens",
+            BulkKind::Anonymise => "anonymise_user",
+        }
+    }
+
+    /// Returns the text that the panel shows.
+    pub const fn text(self) -> &'static str {
         match self {
             BulkKind::Adjust(_) => "adjust balances",
             BulkKind::Revoke => "revoke auth tokens",
@@ -37,13 +47,67 @@ impl BulkKind {
         }
     }
 
-    pub(super) fn of(operation: &BulkOperation) -> Option<BulkKind> {
+    /// Returns what an operation does. `None` if it was started by a newer version and this one
+    /// does not know its kind.
+    pub fn of(operation: &BulkOperation) -> Option<BulkKind> {
         let all = [BulkKind::Adjust(operation.amount), BulkKind::Revoke, BulkKind::Anonymise];
-        all.into_iter().find(|kind| kind.as_str() == operation.kind)
+        // A node of 0.1.0, which stores the text, may still run beside this one.
+        all.into_iter().find(|kind| [kind.code(), kind.text()].contains(&operation.kind.as_str()))
     }
 
     fn amount(self) -> i64 {
         if let BulkKind::Adjust(amount) = self { amount } else { 0 }
+    }
+}
+
+/// Why one row could not be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowFailure {
+    /// The balance would have left its range.
+    OutOfRange,
+    /// There is no user with this id.
+    NoSuchUser,
+    /// There is no auth token with this id.
+    NoSuchAuthToken,
+    /// The auth token had expired, or was revoked before.
+    AlreadyEnded,
+}
+
+impl RowFailure {
+    /// All reasons.
+    pub const ALL: [RowFailure; 4] = [
+        RowFailure::OutOfRange,
+        RowFailure::NoSuchUser,
+        RowFailure::NoSuchAuthToken,
+        RowFailure::AlreadyEnded,
+    ];
+
+    /// Returns the code, as the database stores it. It never changes.
+    pub const fn code(self) -> &'static str {
+        match self {
+            RowFailure::OutOfRange => "out_of_range",
+            RowFailure::NoSuchUser => "no_such_user",
+            RowFailure::NoSuchAuthToken => "no_such_auth_token",
+            RowFailure::AlreadyEnded => "already_ended",
+        }
+    }
+
+    /// Returns the text that the panel shows.
+    pub const fn text(self) -> &'static str {
+        match self {
+            RowFailure::OutOfRange => "the balance would leave its range",
+            RowFailure::NoSuchUser => "there is no such user",
+            RowFailure::NoSuchAuthToken => "there is no such auth token",
+            RowFailure::AlreadyEnded => "it had ended before",
+        }
+    }
+
+    /// Returns the text of a stored code. A code that this version does not know is its own text.
+    pub fn text_of(code: &str) -> &str {
+        RowFailure::ALL
+            .into_iter()
+            .find(|failure| failure.code() == code)
+            .map_or(code, |failure| failure.text())
     }
 }
 
@@ -103,7 +167,7 @@ pub(super) fn insert(
     let new = NewBulkOperation {
         seed: request.seed.as_bytes().to_vec(),
         actor_id: actor.user_id.unwrap_or_default(),
-        kind: request.kind.as_str().to_owned(),
+        kind: request.kind.code().to_owned(),
         amount: request.kind.amount(),
         note: request.reason.as_str().to_owned(),
         selection: request.selection.clone(),
@@ -116,7 +180,7 @@ pub(super) fn insert(
     };
     let id = new.insert(conn)?;
     let changes = [
-        Change::new("what", "", request.kind.as_str()),
+        Change::new("what", "", request.kind.text()),
         Change::new("rows", "", new.total),
         Change::new("amount", "", new.amount),
     ];

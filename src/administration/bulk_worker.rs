@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::anonymise;
 use super::balances::record_adjustments;
-use super::bulk::{Bulk, BulkKind};
+use super::bulk::{Bulk, BulkKind, RowFailure};
 use crate::audit::Actor;
 use crate::auth::revoke_and_record;
 use crate::clock;
@@ -104,8 +104,8 @@ async fn do_part(db: &Db, operation: BulkOperation, kind: BulkKind, part: Vec<i6
             return Ok(Part::Done);
         }
         for id in &part {
-            if let Some(reason) = do_row(conn, &operation, kind, &actor, *id, now)? {
-                operation.fail(conn, *id, reason)?;
+            if let Some(failure) = do_row(conn, &operation, kind, &actor, *id, now)? {
+                operation.fail(conn, *id, failure.code())?;
             }
         }
         Ok(Part::Done)
@@ -134,10 +134,8 @@ fn adjust_part(
     for (user_id, adjusted) in adjust_many(conn, &adjustment)? {
         match adjusted {
             Adjusted::Done { balance, .. } => balances.push((user_id, balance)),
-            Adjusted::OutOfRange { .. } => {
-                operation.fail(conn, user_id, "the balance would leave its range")?
-            }
-            Adjusted::NoSuchUser => operation.fail(conn, user_id, "there is no such user")?,
+            Adjusted::OutOfRange { .. } => operation.fail(conn, user_id, RowFailure::OutOfRange.code())?,
+            Adjusted::NoSuchUser => operation.fail(conn, user_id, RowFailure::NoSuchUser.code())?,
             Adjusted::OtherOperation => {
                 return Err(Error::Internal("a row's operation id was taken".to_owned()));
             }
@@ -154,13 +152,13 @@ fn do_row(
     actor: &Actor,
     id: i64,
     now: chrono::NaiveDateTime,
-) -> Result<Option<&'static str>> {
+) -> Result<Option<RowFailure>> {
     if kind != BulkKind::Revoke {
         return Ok(None);
     }
     let Some(token) = AuthToken::find(conn, id)? else {
-        return Ok(Some("there is no such auth token"));
+        return Ok(Some(RowFailure::NoSuchAuthToken));
     };
     let revoked = revoke_and_record(conn, actor, id, token.user_id, &operation.note, now)?;
-    Ok((!revoked).then_some("it had ended before"))
+    Ok((!revoked).then_some(RowFailure::AlreadyEnded))
 }

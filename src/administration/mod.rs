@@ -23,7 +23,7 @@ pub use balances::{
     REASON_LENGTH, Reason, adjust, adjust_balance, parse_amount, refund_chat, release_hold, reused,
     whole_number,
 };
-pub use bulk::{Bulk, BulkKind, BulkRequest, MOST_ROWS};
+pub use bulk::{Bulk, BulkKind, BulkRequest, MOST_ROWS, RowFailure};
 pub use bulk_worker::{finish_all, work as work_on_bulk_operations};
 pub use edit::Edited;
 pub use limits::{MOST_LIMIT, set_limits};

@@ -182,7 +182,7 @@ pub async fn log_out_everywhere(db: &Db, actor: &Actor, user_id: i64) -> Result<
         let ended = log_out(conn, user_id, now)?;
         if ended != (0, 0) {
             let changes =
-                [Change::new("auth tokens revoked", "", ended.0), Change::new("sessions ended", "", ended.1)];
+                [Change::new("auth_tokens_revoked", "", ended.0), Change::new("sessions_ended", "", ended.1)];
             let event = Event { changes: &changes, ..Event::about_user(Action::LogOutEverywhere, user_id) };
             actor.record(conn, &event, now)?;
         }

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::page::{self, List, PageQuery};
 use crate::auth::{Auth, CurrentUser};
 use crate::clock::rfc3339;
+use crate::domain::FailureReason;
 use crate::error::Result;
 use crate::models::Chat;
 
@@ -19,7 +20,10 @@ pub(super) struct ChatView {
     state: &'static str,
     /// Tokens that were charged. The ledger has what was refunded.
     charged: i64,
+    /// Why it failed or was cancelled, for people.
     failure: Option<String>,
+    /// Why it failed or was cancelled, for programs.
+    failure_code: Option<String>,
     conversation_id: Option<i64>,
     /// The tokens that the model used. `null` if there are none.
     usage: Option<UsageView>,
@@ -52,7 +56,8 @@ impl From<Chat> for ChatView {
             model: chat.model,
             state: chat.state.as_str(),
             charged: chat.charge,
-            failure: chat.failure,
+            failure: chat.failure.as_deref().map(|code| FailureReason::text_of(code).to_owned()),
+            failure_code: chat.failure,
             conversation_id: chat.conversation_id,
             usage,
             created_at: rfc3339(chat.created_at),

@@ -80,7 +80,9 @@ fn upstream(health: &Health) -> Value {
     json!({
         "breaker": health.state.as_str(),
         "failures_in_a_row": health.failures_in_a_row,
-        "last_failure": health.last_failure.map(|(at, why)| json!({ "at": rfc3339(at), "reason": why })),
+        "last_failure": health.last_failure.map(|(at, reason)| {
+            json!({ "at": rfc3339(at), "reason": reason.text(), "code": reason.code() })
+        }),
         "last_success_at": health.last_success.map(rfc3339),
         "in_flight": health.in_flight,
         "waiting": health.waiting,

@@ -168,7 +168,7 @@ impl Auth {
 fn record_made(conn: &mut DbConnection, actor: &Actor, made: &AuthToken) -> Result<()> {
     let changes = [
         Change::new("name", "", made.name.as_deref().unwrap_or_default()),
-        Change::new("first characters", "", &made.first_characters),
+        Change::new("first_characters", "", &made.first_characters),
         Change::new("expires", "", time_text(made.expires_at)),
     ];
     let event = Event { changes: &changes, ..Event::about_auth_token(Action::Add, made.id, made.user_id) };

@@ -187,7 +187,7 @@ impl Auth {
             let ended = AuthToken::revoke_all(conn, user_id, None, now)?;
             // A second run of this job finds nothing left to end.
             if ended > 0 {
-                let changes = [Change::new("auth tokens revoked", "", ended)];
+                let changes = [Change::new("auth_tokens_revoked", "", ended)];
                 let event =
                     Event { changes: &changes, ..Event::about_user(Action::LogOutEverywhere, user_id) };
                 actor.record(conn, &event, now)?;

@@ -2,11 +2,10 @@
 
 use chrono::NaiveDateTime;
 
-use crate::domain::{Reason, Usage};
+use crate::domain::{FailureReason, Usage};
 use crate::error::{Error, Result};
-use crate::metering::LEFT;
 use crate::models::{Chat, ChatState};
-use crate::responder::{Answer, Failure};
+use crate::responder::Answer;
 
 /// A chat that was charged and answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,8 +71,7 @@ impl Receipt {
 }
 
 /// Returns the stored reason why a charged chat has no answer.
-fn reason_of(chat: &Chat) -> Reason {
-    let reasons = [LEFT, Failure::TooLong.reason(), Failure::WroteNothing.reason()];
-    let stored = reasons.into_iter().find(|reason| chat.failure.as_deref() == Some(*reason));
-    stored.unwrap_or("it was not answered")
+fn reason_of(chat: &Chat) -> &'static str {
+    let stored = chat.failure.as_deref().and_then(FailureReason::from_code);
+    stored.map_or("it was not answered", FailureReason::text)
 }

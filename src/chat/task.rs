@@ -103,14 +103,14 @@ impl Context {
         let relaying = self.relay_parts(place, message, prepared, client, transcript);
         let end = tokio::select! {
             biased;
-            () = self.hurry.cancelled() => Some(End::Failed(Failure::Stopped)),
+            () = self.hurry.cancelled() => Some(End::Failed(Failure::ServerStopped)),
             () = client.left() => Some(End::Left),
             end = tokio::time::timeout(limit, relaying) => end.ok(),
         };
         match end {
             Some(end) => end,
             None if transcript.was_held_up(limit) => End::Left,
-            None => End::Failed(Failure::TooLong),
+            None => End::Failed(Failure::TotalTimeout),
         }
     }
 
@@ -135,7 +135,7 @@ impl Context {
                     transcript.usage = answering.usage();
                     transcript.first_byte_at.get_or_insert_with(clock::now);
                     if added.is_err() {
-                        return End::Failed(Failure::Endless);
+                        return End::Failed(Failure::TooLarge);
                     }
                     // The finish reason is sent at the end. A client that got it before any text
                     // would take an empty answer for a good one.
@@ -154,7 +154,7 @@ impl Context {
                 Ok(None) => {
                     transcript.usage = answering.usage();
                     let has_begun = transcript.answer.has_begun();
-                    return if has_begun { End::Finished } else { End::Failed(Failure::WroteNothing) };
+                    return if has_begun { End::Finished } else { End::Failed(Failure::EmptyAnswer) };
                 }
                 Err(failure) => return End::Failed(failure),
             }

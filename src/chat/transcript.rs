@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDateTime;
 
 use super::receipt::Receipt;
-use crate::domain::Usage;
+use crate::domain::{FailureReason, Usage};
 use crate::error::{Error, Result};
 use crate::metering::{Arrived, Ended, Ending, Price};
 use crate::responder::{Answer, Failure, PromptMark, Question};
@@ -51,7 +51,7 @@ impl Transcript {
     fn used(&self, question: &Question, end: End) -> Usage {
         let counted = self.answer.tokens_estimate();
         match (self.usage, end) {
-            (Some(usage), End::Finished | End::Failed(Failure::WroteNothing)) => usage,
+            (Some(usage), End::Finished | End::Failed(Failure::EmptyAnswer)) => usage,
             (Some(usage), _) => {
                 let estimated = counted > usage.completion_tokens;
                 Usage { completion_tokens: usage.completion_tokens.max(counted), estimated, ..usage }
@@ -93,8 +93,8 @@ impl Transcript {
             },
             End::Failed(failure) => {
                 let settled = match failure {
-                    Failure::WroteNothing => prompt_cost,
-                    Failure::TooLong if has_begun => cost,
+                    Failure::EmptyAnswer => prompt_cost,
+                    Failure::TotalTimeout if has_begun => cost,
                     _ => None,
                 };
                 let is_kept = has_begun || settled.is_some();
@@ -115,9 +115,11 @@ impl Transcript {
 pub(super) fn result_for_client(ended: Result<Ended>, end: End, receipt: Receipt) -> Result<Receipt> {
     match (ended?, end) {
         (Ended::AlreadyRefunded | Ended::NoSuchChat | Ended::OtherOperation, _) => {
-            Err(Error::ResponderFailed(Failure::TooLong.reason()))
+            Err(Error::ResponderFailed(FailureReason::TotalTimeout))
         }
-        (_, End::Failed(failure)) if receipt.charged > 0 => Err(Error::PaidWithoutAnswer(failure.reason())),
+        (_, End::Failed(failure)) if receipt.charged > 0 => {
+            Err(Error::PaidWithoutAnswer(failure.reason().text()))
+        }
         (_, End::Failed(failure)) => Err(failure.into()),
         // A client that gets this error has not disconnected. It was too slow and counted as
         // disconnected.

@@ -3,6 +3,7 @@
 mod auth_token;
 mod common_passwords;
 mod decoration;
+mod failure_reason;
 mod idempotency_key;
 mod json_values;
 mod message;
@@ -14,6 +15,7 @@ mod usage;
 mod username;
 
 pub use auth_token::{NoRandomness, PlainToken, TokenDigest, presented_token};
+pub use failure_reason::FailureReason;
 pub use idempotency_key::{Fingerprint, IdempotencyKey};
 pub use json_values::has_more_values;
 pub use message::Message;
@@ -23,10 +25,6 @@ pub use request_id::RequestId;
 pub use session_secret::{CsrfToken, SessionSecret};
 pub use usage::{Usage, estimate};
 pub use username::{LoginName, Username, canonical_of};
-
-/// Why a chat failed, in a few fixed words that are stored with the chat and shown to its user.
-/// Never an upstream's text.
-pub type Reason = &'static str;
 
 /// Why the value of a field was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -11,7 +11,7 @@ use actix_web::http::header::{self, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-use crate::domain::{Invalid, NoRandomness};
+use crate::domain::{FailureReason, Invalid, NoRandomness};
 use crate::throttle::{Exhausted, RetryAfter};
 
 /// The result of a function that a request can reach.
@@ -119,12 +119,12 @@ pub enum Error {
     ReadTooSlowly,
     /// The responder failed. The charge was returned before this is sent. Contains the reason.
     #[error("The message could not be answered")]
-    ResponderFailed(&'static str),
+    ResponderFailed(FailureReason),
     /// This node accepts no requests now. Contains one fixed word for the reason.
     #[error("Service unavailable")]
     NotReady(&'static str),
     /// The message got no answer, but the upstream has worked on it: the prompt and the text that
-    /// it wrote are charged. Contains the reason.
+    /// it wrote are charged. Contains the reason's text.
     #[error("The message could not be answered")]
     PaidWithoutAnswer(&'static str),
     /// The outcome is unknown: the work may or may not have been done. The text inside goes to the
@@ -217,9 +217,8 @@ impl Error {
             Error::Database(error) if !self.is_constraint_violation() => log::warn!("answered 503: {error}"),
             Error::Database(error) => log::error!("answered 500: {error}"),
             Error::Internal(why) => log::error!("answered 500: {why}"),
-            Error::ResponderFailed(why) | Error::PaidWithoutAnswer(why) => {
-                log::warn!("the responder failed: {why}")
-            }
+            Error::ResponderFailed(reason) => log::warn!("the responder failed: {}", reason.text()),
+            Error::PaidWithoutAnswer(why) => log::warn!("the responder failed: {why}"),
             Error::Busy(_)
             | Error::MemoryFull
             | Error::TooManyLargeBodies(_)

@@ -10,7 +10,7 @@ use diesel::sql_types::BigInt;
 use super::entry::NewEntry;
 use super::operation::{Earlier, look_up};
 use crate::db::{Bind, DbConnection, Statement};
-use crate::domain::{OperationId, Reason, Usage};
+use crate::domain::{FailureReason, OperationId, Usage};
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, ToFollow};
 use crate::schema::{chats, users};
 
@@ -37,8 +37,8 @@ pub enum Ending {
     /// There is no answer, or only part of one. The charge is refunded, except what the upstream
     /// has worked for: the prompt and the part of the answer.
     Failed {
-        /// Why, in our own words, shown to the user.
-        reason: Reason,
+        /// Why. The user sees its text.
+        reason: FailureReason,
         /// The part of the answer that had arrived.
         arrived: Arrived,
         /// What the upstream's work costs, in tokens. `None` if the whole charge is refunded.
@@ -97,12 +97,6 @@ pub enum Ended {
     NoSuchChat,
 }
 
-/// The failure of a chat whose hold an administrator released.
-const RELEASED: Reason = "released by an administrator";
-
-/// The failure of a chat whose client disconnected.
-pub const LEFT: Reason = "the client left";
-
 /// What happens to the charge.
 enum Money<'a> {
     Stays,
@@ -121,7 +115,7 @@ impl Ending {
     }
 
     /// Returns the ending of a chat without any answer. The whole charge is refunded.
-    pub fn failed(reason: Reason) -> Ending {
+    pub fn failed(reason: FailureReason) -> Ending {
         Ending::Failed { reason, arrived: Arrived::default(), settled: None }
     }
 
@@ -133,12 +127,12 @@ impl Ending {
         }
     }
 
-    fn failure(&self) -> Option<Reason> {
+    fn failure(&self) -> Option<FailureReason> {
         match self {
             Ending::Complete { .. } => None,
-            Ending::Cancelled { .. } | Ending::LeftEarly => Some(LEFT),
-            Ending::Failed { reason, .. } => Some(reason),
-            Ending::Released { .. } => Some(RELEASED),
+            Ending::Cancelled { .. } | Ending::LeftEarly => Some(FailureReason::ClientDisconnected),
+            Ending::Failed { reason, .. } => Some(*reason),
+            Ending::Released { .. } => Some(FailureReason::Released),
         }
     }
 
@@ -233,7 +227,7 @@ fn leave_pending(
          RETURNING user_id, charge, (SELECT tokens FROM users WHERE users.id = chats.user_id)",
         vec![
             Bind::Text(ending.state().as_str()),
-            Bind::MaybeText(ending.failure()),
+            Bind::MaybeText(ending.failure().map(FailureReason::code)),
             Bind::Now(now),
             Bind::MaybeText(arrived.text.as_deref()),
             Bind::MaybeText(arrived.extras.as_deref()),

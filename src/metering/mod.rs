@@ -26,7 +26,7 @@ pub mod verify;
 pub use account::{NewAccount, OpenedAccount, open_account};
 pub use adjust::{Adjusted, Adjustment, AdjustmentOfMany, adjust, adjust_many};
 pub use charge::{Charge, Charged, Verdict};
-pub use hold::{Arrived, Ended, Ending, LEFT, end_hold};
+pub use hold::{Arrived, Ended, Ending, end_hold};
 pub use operation::MOST_TOKENS;
 pub use price::Price;
 pub use refund::{Refund, Refunded, refund};

@@ -10,13 +10,10 @@ use diesel::sql_types::Timestamp;
 use super::hold::{Ended, Ending, end_hold};
 use crate::clock;
 use crate::db::{Db, DbConnection, Exclusive, Scope, exclusive, lock_users};
-use crate::domain::OperationId;
+use crate::domain::{FailureReason, OperationId};
 use crate::error::{Error, Result};
 use crate::models::{ChatState, StoredKey};
 use crate::schema::chats::dsl;
-
-/// The failure of a chat that the sweeper ended.
-const REASON: &str = "no answer before the deadline";
 
 /// How long an idempotency key is stored.
 const KEEP_KEYS: TimeDelta = TimeDelta::hours(24);
@@ -85,7 +82,13 @@ async fn end(db: &Db, part: Vec<Hold>) -> Result<Option<usize>> {
         lock_users(conn, users.clone())?;
         let mut ended = 0;
         for (chat_id, operation_id) in &part {
-            let outcome = end_hold(conn, *chat_id, &Ending::failed(REASON), *operation_id, clock::now())?;
+            let outcome = end_hold(
+                conn,
+                *chat_id,
+                &Ending::failed(FailureReason::DeadlinePassed),
+                *operation_id,
+                clock::now(),
+            )?;
             ended += usize::from(matches!(outcome, Ended::Now { .. } | Ended::Earlier { .. }));
         }
         Ok(Some(ended))

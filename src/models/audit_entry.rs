@@ -10,7 +10,7 @@ use crate::schema::audit_log::{self, dsl};
 /// The value of a field before and after an edit, as text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// The field's name, as the panel shows it.
+    /// The field's code: its name in the form, such as `staff`.
     pub field: String,
     /// The value before the edit.
     pub before: String,
@@ -22,6 +22,18 @@ impl Change {
     /// Makes a change from two values, which are stored as text.
     pub fn new(field: &str, before: impl ToString, after: impl ToString) -> Change {
         Change { field: field.to_owned(), before: before.to_string(), after: after.to_string() }
+    }
+
+    /// Returns the field's name for people.
+    pub fn label(&self) -> String {
+        match self.field.as_str() {
+            "concurrent_chats" => "chats at once".to_owned(),
+            "requests_per_minute" => "requests a minute".to_owned(),
+            "base" => "base price".to_owned(),
+            "prompt" => "price of 1,000 prompt tokens".to_owned(),
+            "answer" => "price of 1,000 answer tokens".to_owned(),
+            code => code.replace('_', " "),
+        }
     }
 }
 
@@ -35,9 +47,9 @@ pub struct AuditEntry {
     pub created_at: NaiveDateTime,
     /// The administrator. `None` for the server itself or the command line.
     pub actor_id: Option<i64>,
-    /// The name of the action, as `audit` defines it.
+    /// The code of the action, as `audit` defines it.
     pub action: String,
-    /// The kind of object that the action changed, as `audit` defines it.
+    /// The code of the kind of object that the action changed, as `audit` defines it.
     pub object_kind: String,
     /// The id of the object.
     pub object_id: i64,
@@ -59,9 +71,9 @@ pub struct NewAuditEntry<'a> {
     pub created_at: NaiveDateTime,
     /// The administrator. `None` for the server itself or the command line.
     pub actor_id: Option<i64>,
-    /// The name of the action.
+    /// The code of the action.
     pub action: &'a str,
-    /// The kind of object that the action changes.
+    /// The code of the kind of object that the action changes.
     pub object_kind: &'a str,
     /// The id of the object.
     pub object_id: i64,

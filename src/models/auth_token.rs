@@ -48,14 +48,9 @@ impl Editable for AuthTokenChanges {
     const FIELDS: &'static [EditableField<AuthTokenChanges>] = &[
         EditableField {
             name: "name",
-            recorded_as: "name",
             value: |token| FieldValue::Text(token.name.clone().unwrap_or_default()),
         },
-        EditableField {
-            name: "expires",
-            recorded_as: "expires",
-            value: |token| FieldValue::Time(token.expires_at),
-        },
+        EditableField { name: "expires", value: |token| FieldValue::Time(token.expires_at) },
     ];
 
     fn of(token: &AuthToken) -> AuthTokenChanges {

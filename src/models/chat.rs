@@ -74,7 +74,7 @@ pub struct Chat {
     pub prompt_tokens: Option<i64>,
     /// LLM tokens of the answer, if known.
     pub completion_tokens: Option<i64>,
-    /// Why it failed or was cancelled, in our own words.
+    /// Why it failed or was cancelled: the code of a [`FailureReason`](crate::domain::FailureReason).
     pub failure: Option<String>,
     /// Whether the server or an import created it.
     pub origin: String,
@@ -108,7 +108,7 @@ pub struct OpenHolds {
 /// The reasons for which chats failed, the most frequent first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FailuresByReason {
-    /// Each reason, with the number of chats that failed for it.
+    /// The code of each reason, with the number of chats that failed for it.
     pub reasons: Vec<(String, i64)>,
     /// Whether there are more failed chats than were counted.
     pub is_cut: bool,

@@ -31,7 +31,7 @@ pub trait Editable: Sized + 'static {
         let stored = Self::of(stored);
         let fields = Self::FIELDS.iter().filter_map(|field| {
             let (before, after) = ((field.value)(&stored), (field.value)(self));
-            (before != after).then(|| Change::new(field.recorded_as, before, after))
+            (before != after).then(|| Change::new(field.name, before, after))
         });
         fields.collect()
     }
@@ -39,10 +39,8 @@ pub trait Editable: Sized + 'static {
 
 /// A field that people can edit.
 pub struct EditableField<T> {
-    /// The name of its field in the panel's forms.
+    /// Its name in the panel's forms, and its code in the history. It never changes.
     pub name: &'static str,
-    /// Its name in the history.
-    pub recorded_as: &'static str,
     pub value: fn(&T) -> FieldValue,
 }
 

@@ -45,26 +45,10 @@ impl Editable for ModelChanges {
     type Row = Model;
 
     const FIELDS: &'static [EditableField<ModelChanges>] = &[
-        EditableField {
-            name: "withdrawn",
-            recorded_as: "withdrawn",
-            value: |model| FieldValue::YesNo(model.is_withdrawn),
-        },
-        EditableField {
-            name: "base",
-            recorded_as: "base price",
-            value: |model| FieldValue::Price(model.base_price),
-        },
-        EditableField {
-            name: "prompt",
-            recorded_as: "price of 1,000 prompt tokens",
-            value: |model| FieldValue::Price(model.prompt_price),
-        },
-        EditableField {
-            name: "answer",
-            recorded_as: "price of 1,000 answer tokens",
-            value: |model| FieldValue::Price(model.completion_price),
-        },
+        EditableField { name: "withdrawn", value: |model| FieldValue::YesNo(model.is_withdrawn) },
+        EditableField { name: "base", value: |model| FieldValue::Price(model.base_price) },
+        EditableField { name: "prompt", value: |model| FieldValue::Price(model.prompt_price) },
+        EditableField { name: "answer", value: |model| FieldValue::Price(model.completion_price) },
     ];
 
     fn of(model: &Model) -> ModelChanges {

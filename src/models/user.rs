@@ -43,22 +43,10 @@ impl Editable for UserChanges {
     type Row = User;
 
     const FIELDS: &'static [EditableField<UserChanges>] = &[
-        EditableField {
-            name: "username",
-            recorded_as: "username",
-            value: |user| FieldValue::Text(user.username.clone()),
-        },
-        EditableField {
-            name: "active",
-            recorded_as: "active",
-            value: |user| FieldValue::YesNo(user.is_active),
-        },
-        EditableField { name: "staff", recorded_as: "staff", value: |user| FieldValue::YesNo(user.is_staff) },
-        EditableField {
-            name: "superuser",
-            recorded_as: "superuser",
-            value: |user| FieldValue::YesNo(user.is_superuser),
-        },
+        EditableField { name: "username", value: |user| FieldValue::Text(user.username.clone()) },
+        EditableField { name: "active", value: |user| FieldValue::YesNo(user.is_active) },
+        EditableField { name: "staff", value: |user| FieldValue::YesNo(user.is_staff) },
+        EditableField { name: "superuser", value: |user| FieldValue::YesNo(user.is_superuser) },
     ];
 
     fn of(user: &User) -> UserChanges {
@@ -98,12 +86,10 @@ impl Editable for UserLimits {
     const FIELDS: &'static [EditableField<UserLimits>] = &[
         EditableField {
             name: "concurrent_chats",
-            recorded_as: "chats at once",
             value: |limits| FieldValue::Limit(limits.concurrent_chats),
         },
         EditableField {
             name: "requests_per_minute",
-            recorded_as: "requests a minute",
             value: |limits| FieldValue::Limit(limits.requests_per_minute),
         },
     ];

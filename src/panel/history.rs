@@ -39,7 +39,7 @@ pub(super) fn describe(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Res
     let lines = named.iter().map(|entry| HistoryLine {
         at: entry.row.created_at,
         actor: entry.actor(entry.row.actor_id),
-        action: entry.row.action.clone(),
+        action: Action::text_of(&entry.row.action).to_owned(),
         object: object(entry),
         address: entry.row.address.clone(),
         note: entry.row.note.clone(),
@@ -54,19 +54,21 @@ fn named(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<Vec<Named<
 
 /// What it was done to, as a link to its page.
 fn object(entry: &Named<AuditEntry>) -> Cell {
-    let (kind, id) = (entry.row.object_kind.as_str(), entry.row.object_id);
-    if kind == ObjectKind::User.as_str() {
+    let id = entry.row.object_id;
+    let Some(kind) = ObjectKind::from_code(&entry.row.object_kind) else {
+        return Cell::Text(format!("{} {id}", entry.row.object_kind));
+    };
+    if kind == ObjectKind::User {
         return entry.user(id);
     }
-    let text = format!("{kind} {id}");
+    let text = format!("{} {id}", kind.text());
     match kind_path(kind) {
         Some(path) => Cell::Link { text, href: format!("{path}{id}/") },
         None => Cell::Text(text),
     }
 }
 
-fn kind_path(kind: &str) -> Option<&'static str> {
-    let kind = ObjectKind::ALL.into_iter().find(|known| known.as_str() == kind)?;
+fn kind_path(kind: ObjectKind) -> Option<&'static str> {
     match kind {
         ObjectKind::User => Some(paths::USERS),
         ObjectKind::AuthToken => Some(paths::AUTH_TOKENS),
@@ -85,7 +87,7 @@ pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", paths:
     .columns(&[
         Column::text("When", |e: &Named<AuditEntry>| Cell::Time(e.row.created_at)).sort("when"),
         Column::text("Who", |e| e.actor(e.row.actor_id)),
-        Column::text("What", |e| Cell::Text(e.row.action.clone())),
+        Column::text("What", |e| Cell::Text(Action::text_of(&e.row.action).to_owned())),
         Column::text("To what", object),
         Column::text("Changes", |e| Cell::changes(e.row.changes())),
         Column::text("Reason", |e| Cell::excerpt(&e.row.note)),
@@ -104,8 +106,8 @@ pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", paths:
     ])
     .tabs(&[
         Tab::new("All", ""),
-        Tab::new("Balances", "action=adjusted+the+balance"),
-        Tab::new("Sign-ins", "action=signed+in"),
+        Tab::new("Balances", "action=adjust"),
+        Tab::new("Sign-ins", "action=sign_in"),
         Tab::new("Today", "date=today"),
     ])
     .narrowed_by(|conn, params, query| {
@@ -117,10 +119,10 @@ pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", paths:
 /// A choice for each action there is.
 const ACTIONS: [Choice; Action::ALL.len()] = {
     const DONE: Clause = Clause::leading("audit_log.action = ?");
-    let mut choices = [Choice::of("", DONE); Action::ALL.len()];
+    let mut choices = [Choice::of("", "", DONE); Action::ALL.len()];
     let mut place = 0;
     while place < choices.len() {
-        choices[place] = Choice::of(Action::ALL[place].as_str(), DONE);
+        choices[place] = Choice::of(Action::ALL[place].code(), Action::ALL[place].text(), DONE);
         place += 1;
     }
     choices
@@ -175,7 +177,7 @@ async fn of_object(
         let entries = if kind == ObjectKind::User {
             AuditEntry::latest_of_user(conn, object_id, SHOWN + 1)?
         } else {
-            AuditEntry::latest_of_object(conn, kind.as_str(), object_id, SHOWN + 1)?
+            AuditEntry::latest_of_object(conn, kind.code(), object_id, SHOWN + 1)?
         };
         // What is gone may still have a history; what never was has neither.
         if entries.is_empty() && !exists(conn, kind, object_id)? {
@@ -183,14 +185,14 @@ async fn of_object(
         }
         describe(conn, entries).map(Some)
     };
-    let path = kind_path(kind.as_str()).unwrap_or(paths::HOME);
+    let path = kind_path(kind).unwrap_or(paths::HOME);
     let Some(mut history) = db.read(read).await? else {
-        return Err(PageError::Missing(kind.as_str(), path));
+        return Err(PageError::Missing(kind.text(), path));
     };
     let is_cut = history.len() as i64 > SHOWN;
     history.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
     let here = format!("{path}{object_id}/");
-    let object = format!("{} {object_id}", kind.as_str());
+    let object = format!("{} {object_id}", kind.text());
     let way =
         [Crumb::new(kind_label, path), Crumb::new(object.as_str(), here.as_str()), Crumb::here("History")];
     let frame = Frame::new(&administrator, &way);

@@ -35,7 +35,7 @@ impl Dummy {
     pub(super) async fn answer(&self, message: &str) -> Result<String, Failure> {
         tokio::time::sleep(self.delay).await;
         let fails = rand::rng().random_range(0..100) < self.failures_percent;
-        if fails { Err(Failure::ToldToFail) } else { Ok(text(message)) }
+        if fails { Err(Failure::DummyFailed) } else { Ok(text(message)) }
     }
 
     /// Returns the time limit for an answer.

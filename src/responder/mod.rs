@@ -82,7 +82,7 @@ impl Responder {
     /// Waits briefly for a place among the calls in flight.
     ///
     /// # Errors
-    /// [`Failure::Busy`], [`Failure::TooManyOfUser`] and [`Failure::Resting`] if there is none.
+    /// [`Failure::Busy`], [`Failure::TooManyOfUser`] and [`Failure::CircuitOpen`] if there is none.
     pub async fn admit(&self, user_id: i64, model: &str) -> Result<Place, Failure> {
         match self {
             Responder::Dummy(_) => Ok(Place::Dummy),

@@ -15,7 +15,7 @@ pub(super) fn chats(demo: &Demo) -> Vec<Page> {
         page("chat-failed", at(demo.failed, ""), "Why it failed"),
         page("chat-pending", at(demo.hold, ""), "Release the hold"),
         page("chat-settled", at(demo.settled, ""), "Settled by usage"),
-        page("chats-by-reason", "/admin/chats/?state=failed&reason=the+model+had+an+error", "Why it failed:"),
+        page("chats-by-reason", "/admin/chats/?state=failed&reason=server_error", "Why it failed:"),
         page("chat-refund", at(demo.chat, "refund/"), "This is done once"),
         page("chat-refund-errors", at(demo.chat, "refund/"), FAULTS).press("Refund").status(400),
         page("chat-refund-again", at(demo.refunded, "refund/"), "was refunded before")

@@ -1,5 +1,7 @@
 //! Every page of the panel, in every state that looks different: the one list of them.
 
+use tollgate::panel::SECTIONS;
+
 use super::chat_pages::{chats, models};
 use super::demo::Demo;
 use super::page::{FAULTS, Page, Who, page};
@@ -17,7 +19,7 @@ pub fn before_the_first(link: &str) -> Vec<Page> {
 
 /// A server that nobody has used yet; the first superuser was made by the link.
 pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
-    vec![
+    let mut pages = vec![
         page("first-run-used", link, "There is no such open first-run link").status(404),
         page("empty-home", "/admin/", "Verify the ledger now"),
         page("empty-users", "/admin/users/?active=no", "No users match"),
@@ -29,7 +31,9 @@ pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
         page("empty-ledger", "/admin/ledger/?kind=refund", "0 entries"),
         page("empty-bulk-operations", "/admin/bulk-operations/", "0 bulk operations"),
         page("empty-history", "/admin/history/?date_to=2020-01-01", "0 entries"),
-    ]
+    ];
+    pages.extend(sections_beside(&pages, "empty-"));
+    pages
 }
 
 /// A server that is in use.
@@ -60,11 +64,7 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
             "History of",
         ),
         page("history", "/admin/history/", "To what").folded(),
-        page(
-            "history-filtered",
-            "/admin/history/?action=adjusted+the+balance&date=7days",
-            "Clear all filters",
-        ),
+        page("history-filtered", "/admin/history/?action=adjust&date=7days", "Clear all filters"),
     ];
     pages.extend(users(demo));
     pages.extend(a_user(demo));
@@ -72,7 +72,16 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
     pages.extend(auth_tokens(demo));
     pages.extend(models(demo));
     pages.extend(errors(demo));
+    pages.extend(sections_beside(&pages, ""));
     pages
+}
+
+/// Each section of the panel of which there is no page yet.
+fn sections_beside(pages: &[Page], prefix: &str) -> Vec<Page> {
+    let is_missing = |path: &str| pages.iter().all(|page| page.path.split('?').next() != Some(path));
+    let missing = SECTIONS.iter().filter(|section| is_missing(section.path));
+    let name = |label: &str| format!("{prefix}{}", label.to_lowercase().replace(' ', "-"));
+    missing.map(|section| page(name(section.label), section.path, section.label)).collect()
 }
 
 fn users(demo: &Demo) -> Vec<Page> {

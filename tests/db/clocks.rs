@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use tollgate::clock;
 use tollgate::db::{DbConnection, Scope, clock_of};
-use tollgate::domain::OperationId;
+use tollgate::domain::{FailureReason, OperationId};
 use tollgate::metering::{Adjustment, Charge, Ending, adjust, end_hold};
 
 use crate::support::On;
@@ -23,7 +23,7 @@ async fn entries_of_nodes_with_wrong_clocks_have_the_databases_time_in_the_order
             let held = charged(node.write_set(Charge { now, ..hold(ada.auth_token) }).await.unwrap());
             assert!((held.created_at - began).abs() < TimeDelta::minutes(1), "{held:?}");
             let settle = move |conn: &mut DbConnection| {
-                let ending = Ending::failed("a test");
+                let ending = Ending::failed(FailureReason::ServerError);
                 Ok(end_hold(conn, held.chat_id, &ending, OperationId::generate(), now)?)
             };
             node.write(Scope::user(ada.id), settle).await.unwrap();

@@ -6,7 +6,7 @@ use rstest::rstest;
 use tollgate::auth::{NewSuperuser, make_superuser};
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, Scope};
-use tollgate::domain::{OperationId, Username};
+use tollgate::domain::{FailureReason, OperationId, Username};
 use tollgate::error::{Error, Result};
 use tollgate::metering::{Adjusted, Charge, Ended, Ending, Verdict, end_hold};
 
@@ -164,7 +164,7 @@ async fn everything_else_that_was_committed_but_not_confirmed_is_found_and_not_d
         let db = db.clone();
         queue(async move { register(&db, name).await })
     });
-    let refunded = queue(end(db.clone(), ada, holds[0], Ending::failed("a test")));
+    let refunded = queue(end(db.clone(), ada, holds[0], Ending::failed(FailureReason::ServerError)));
     let settled = queue(end(db.clone(), ada, holds[1], Ending::answered("yes".to_owned())));
     proxy.lose_commit(THE_BATCH);
     held.release().await;

@@ -2,6 +2,8 @@
 
 mod api;
 mod decisions;
+mod failures;
+mod panel;
 mod paths;
 mod settings;
 

@@ -82,7 +82,10 @@ async fn a_client_that_leaves_a_stream_before_its_first_byte_ends_the_call_and_p
                 leave(stream, how);
                 assert_cancelled_soon(&world, request).await;
                 let chat = world.ended(&user);
-                assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "the client left"));
+                assert_eq!(
+                    (chat.state.as_str(), chat.failure.as_str()),
+                    ("cancelled", "client_disconnected")
+                );
                 let (usage, ledger) = match price {
                     Price::Message => ("", price.refunded()),
                     Price::Usage => ("9 0 counted", price.settled(9, 0)),
@@ -144,7 +147,7 @@ async fn a_client_that_leaves_amid_a_stream_pays_for_what_arrived_and_ends_the_c
             leave(stream, how);
             assert_cancelled_soon(&world, request).await;
             let chat = world.ended(&user);
-            assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "the client left"));
+            assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "client_disconnected"));
             assert_eq!((chat.response.as_str(), chat.usage.as_str()), ("Hel", "9 1 counted"));
             assert_eq!(world.ledger(&user), price.settled(9, 1));
             let again = way.ask(world.server.address(), &token, Some("key"));
@@ -263,7 +266,7 @@ async fn a_client_that_stops_reading_is_held_in_bounded_memory_and_pays_for_what
     let chat = world.ended("ada");
     let grown = world.memory().saturating_sub(before);
     assert!(grown < 60, "the server has grown by {grown} MiB");
-    assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "the client left"));
+    assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "client_disconnected"));
     assert!(chat.response.starts_with("Helxxx"));
     assert_eq!(world.ledger("ada"), ["opening 4000", "charge -100"]);
     drop(stream);

@@ -1,6 +1,7 @@
 //! What becomes of a message when the upstream gives no answer, or none to its end.
 
 use rstest::rstest;
+use tollgate::domain::FailureReason;
 
 use super::table::{Fault, Outcome};
 use super::world::{Price, World};
@@ -20,7 +21,7 @@ fn refusal(code: u16) -> Vec<Step> {
 }
 
 fn request_refused() -> Fault {
-    let mut fault = Fault::failed(refusal(400), "the model did not accept the request");
+    let mut fault = Fault::failed(refusal(400), FailureReason::RequestRejected);
     if let Outcome::Failed { status, error, .. } = &mut fault.outcome {
         (*status, *error) = (400, ["The model did not accept the request", "request_refused"]);
     }
@@ -28,7 +29,7 @@ fn request_refused() -> Fault {
 }
 
 fn too_many_requests() -> Fault {
-    let mut fault = Fault::failed(refusal(429), "the model has too many requests").called(3);
+    let mut fault = Fault::failed(refusal(429), FailureReason::RateLimited).called(3);
     if let Outcome::Failed { status, error, .. } = &mut fault.outcome {
         (*status, *error) = (503, ["Too busy", "busy"]);
     }
@@ -36,45 +37,45 @@ fn too_many_requests() -> Fault {
 }
 
 #[rstest]
-#[case::resets(|| Fault::failed(vec![Step::Reset], "the connection to the model was lost"))]
-#[case::closes(|| Fault::failed(vec![Step::Close], "the connection to the model was lost"))]
-#[case::hangs(|| Fault::failed(vec![Step::Hang], "the model did not begin to answer in time")
+#[case::resets(|| Fault::failed(vec![Step::Reset], FailureReason::ConnectionLost))]
+#[case::closes(|| Fault::failed(vec![Step::Close], FailureReason::ConnectionLost))]
+#[case::hangs(|| Fault::failed(vec![Step::Hang], FailureReason::FirstByteTimeout)
     .flags(&["--upstream-first-byte-timeout", "1"]).cancelled())]
-#[case::hangs_after_the_head(|| Fault::failed(vec![head(), Step::Hang], "the model did not begin to answer in time")
+#[case::hangs_after_the_head(|| Fault::failed(vec![head(), Step::Hang], FailureReason::FirstByteTimeout)
     .flags(&["--upstream-first-byte-timeout", "1"]).cancelled())]
-#[case::stalls_after_the_role(|| Fault::failed(vec![head(), role(), Step::Hang], "the model fell silent").after("")
+#[case::stalls_after_the_role(|| Fault::failed(vec![head(), role(), Step::Hang], FailureReason::Stalled).after("")
     .flags(&["--upstream-idle-timeout", "1"]).cancelled())]
-#[case::stalls(|| Fault::failed(begun([Step::Hang]), "the model fell silent").after("Hel")
+#[case::stalls(|| Fault::failed(begun([Step::Hang]), FailureReason::Stalled).after("Hel")
     .flags(&["--upstream-idle-timeout", "1"]).cancelled())]
-#[case::is_cut(|| Fault::failed(begun([Step::Close]), "the answer was cut short").after("Hel"))]
-#[case::ends_before_the_reason(|| Fault::failed(begun([Step::End]), "the answer was cut short").after("Hel"))]
+#[case::is_cut(|| Fault::failed(begun([Step::Close]), FailureReason::CutShort).after("Hel"))]
+#[case::ends_before_the_reason(|| Fault::failed(begun([Step::End]), FailureReason::CutShort).after("Hel"))]
 #[case::sends_a_malformed_chunk(|| Fault::failed(begun([event("{\"choices\":[gossip"), Step::Hang]),
-    "the answer could not be read").after("Hel").cancelled())]
+    FailureReason::Unreadable).after("Hel").cancelled())]
 #[case::sends_an_error_amid_the_answer(|| Fault::failed(begun([event(GOSSIP), Step::Hang]),
-    "the model told of an error").after("Hel").cancelled())]
+    FailureReason::ErrorInAnswer).after("Hel").cancelled())]
 #[case::sends_an_error_first(|| Fault::failed(vec![head(), event(GOSSIP), Step::Hang],
-    "the model told of an error").cancelled())]
+    FailureReason::ErrorInAnswer).cancelled())]
 #[case::says_400(request_refused)]
-#[case::says_401(|| Fault::failed(refusal(401), "the model did not accept this server"))]
+#[case::says_401(|| Fault::failed(refusal(401), FailureReason::KeyRejected))]
 #[case::says_429(too_many_requests)]
-#[case::says_500(|| Fault::failed(refusal(500), "the model had an error"))]
-#[case::says_503(|| Fault::failed(refusal(503), "the model had an error").called(3))]
+#[case::says_500(|| Fault::failed(refusal(500), FailureReason::ServerError))]
+#[case::says_503(|| Fault::failed(refusal(503), FailureReason::ServerError).called(3))]
 #[case::says_200_with_html(|| Fault::failed(
-    status(200, &[("content-type", "text/html")], "<p>gossip</p>"), "what came was not an answer"))]
+    status(200, &[("content-type", "text/html")], "<p>gossip</p>"), FailureReason::NotAnAnswer))]
 #[case::never_ends(|| Fault::failed(
-    vec![head(), role(), Step::Forever(endless())], "the answer had no end").after(&"x".repeat(68_000)).cancelled())]
+    vec![head(), role(), Step::Forever(endless())], FailureReason::TooLarge).after(&"x".repeat(68_000)).cancelled())]
 #[case::comments_for_ever(|| Fault::failed(
-    begun([Step::Drip(b": gossip\n\n".to_vec())]), "it took too long").after("Hel").settled(9, 1)
+    begun([Step::Drip(b": gossip\n\n".to_vec())]), FailureReason::TotalTimeout).after("Hel").settled(9, 1)
     .flags(&["--upstream-total-timeout", "2"]).cancelled())]
 #[case::floods_with_comments(|| Fault::failed(
-    begun([Step::Forever(b": gossip\n\n".repeat(1000))]), "the answer had no end").after("Hel").cancelled())]
+    begun([Step::Forever(b": gossip\n\n".repeat(1000))]), FailureReason::TooLarge).after("Hel").cancelled())]
 #[case::writes_nothing(|| Fault::failed(
-    vec![head(), role(), finish("stop"), usage(3, 7), done(), Step::End], "the model wrote nothing").after("").settled(3, 0))]
+    vec![head(), role(), finish("stop"), usage(3, 7), done(), Step::End], FailureReason::EmptyAnswer).after("").settled(3, 0))]
 #[case::writes_nothing_and_counts_nothing(|| Fault::failed(
-    vec![head(), finish("length"), done(), Step::End], "the model wrote nothing").settled(9, 0))]
+    vec![head(), finish("length"), done(), Step::End], FailureReason::EmptyAnswer).settled(9, 0))]
 #[case::writes_nothing_at_once(|| Fault::failed(
     status(200, &JSON, r#"{"choices":[{"message":{"role":"assistant","content":""}}],"usage":{"prompt_tokens":3,"completion_tokens":0}}"#),
-    "the model wrote nothing").settled(3, 0))]
+    FailureReason::EmptyAnswer).settled(3, 0))]
 fn whatever_fails_upstream_is_refunded_and_told_in_our_own_words(
     #[case] fault: fn() -> Fault,
     #[values(On::Sqlite, On::Postgres)] on: On,
@@ -98,7 +99,7 @@ async fn an_upstream_that_takes_no_connection_is_tried_again_and_then_refunded(
     let Some(world) = World::start(on, &[]) else { return };
     world.upstream.refuse().await;
     // The breaker opens after five failures; these are four.
-    let fault = Fault::failed(Vec::new(), "the model could not be reached").called(0);
+    let fault = Fault::failed(Vec::new(), FailureReason::Unreachable).called(0);
     fault.check_at(&world, Price::Usage);
     world.close();
 }

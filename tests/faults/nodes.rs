@@ -54,7 +54,7 @@ async fn a_hold_that_a_kill_left_open_is_refunded_by_the_sweeper(
     world.expire_holds();
     world.server = world.node();
     let chat = world.ended("ada");
-    assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "no answer before the deadline"));
+    assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "deadline_passed"));
     assert_eq!(world.ledger("ada"), Price::Usage.refunded());
     world.close();
 }
@@ -124,7 +124,7 @@ async fn streams_that_do_not_end_are_refunded_with_an_error_event_before_the_ser
     assert!(told.elapsed() < STOP, "it took {:?}", told.elapsed());
     for (request, way) in ways.into_iter().enumerate() {
         let chat = world.ended(&format!("{way:?}"));
-        assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "the server was stopped"));
+        assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "server_stopped"));
         assert_eq!(chat.response, "Hel");
         assert_eq!(world.ledger(&format!("{way:?}")), Price::Message.refunded());
         world.upstream.until_client_is_gone(request).await;
@@ -172,7 +172,7 @@ async fn an_answer_that_comes_after_the_sweeper_is_kept_and_costs_nothing(
     assert!(got.error.is_some() && !got.is_whole, "{got:?}");
     assert_eq!(got.status, if way.is_stream() { 200 } else { 502 });
     let chat = world.ended("ada");
-    assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "no answer before the deadline"));
+    assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "deadline_passed"));
     assert_eq!(chat.response, "Hello");
     assert_eq!(world.ledger("ada"), Price::Usage.refunded());
     world.close();

@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use tollgate::domain::FailureReason;
+
 use super::ask::{Got, WAYS, Way};
 use super::world::{Price, World};
 use crate::support::On;
@@ -29,7 +31,7 @@ pub enum Outcome {
         status: u16,
         /// As `/chat/` says it, and as `/v1` does.
         error: [&'static str; 2],
-        reason: &'static str,
+        reason: FailureReason,
         /// A stream's head is sent by then, so that the error comes as an event.
         has_begun: bool,
         /// What had arrived.
@@ -46,7 +48,7 @@ impl Fault {
     }
 
     /// A failure that is told as 502.
-    pub fn failed(script: Vec<Step>, reason: &'static str) -> Fault {
+    pub fn failed(script: Vec<Step>, reason: FailureReason) -> Fault {
         let error = ["The message could not be answered", "responder_failed"];
         let outcome = Outcome::Failed {
             status: 502,
@@ -155,7 +157,7 @@ impl Fault {
                 assert_eq!(world.ledger(user), ledger, "{context}");
                 assert_eq!(
                     (stored.state.as_str(), stored.failure.as_str()),
-                    ("failed", *reason),
+                    ("failed", reason.code()),
                     "{context}"
                 );
                 let kept = if text.is_empty() { "-" } else { text };

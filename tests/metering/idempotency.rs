@@ -3,7 +3,7 @@
 use rstest::rstest;
 use tollgate::clock;
 use tollgate::db::{DbConnection, Scope};
-use tollgate::domain::OperationId;
+use tollgate::domain::{FailureReason, OperationId};
 use tollgate::metering::{Charge, Ended, Ending, Verdict, end_hold, forget_idempotency_keys};
 
 use crate::support::On;
@@ -66,7 +66,7 @@ async fn a_refund_frees_the_key_and_an_answer_does_not(#[values(On::Sqlite, On::
     let first = charged(pay(&ledger, hold(ada.auth_token), "one", "hi").await);
     let meanwhile = pay(&ledger, hold(ada.auth_token), "one", "hi").await;
     assert!(matches!(meanwhile, Verdict::InFlight), "{meanwhile:?}");
-    end(&ledger, ada, first.chat_id, Ending::failed("a test")).await;
+    end(&ledger, ada, first.chat_id, Ending::failed(FailureReason::ServerError)).await;
     assert_eq!(ledger.balance(ada.id), 4000);
 
     let second = charged(pay(&ledger, hold(ada.auth_token), "one", "hi").await);

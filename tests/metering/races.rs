@@ -9,7 +9,7 @@ use rstest::rstest;
 use tollgate::auth::{NewSuperuser, make_superuser};
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, Scope};
-use tollgate::domain::{OperationId, TokenDigest, Username};
+use tollgate::domain::{FailureReason, OperationId, TokenDigest, Username};
 use tollgate::error::{Error, Result};
 use tollgate::metering::{Adjusted, Ended, Ending, Verdict, end_hold, sweep};
 use tollgate::models::{ChatState, EntryKind};
@@ -165,7 +165,7 @@ async fn a_hold_that_several_end_at_once_is_ended_by_one_of_them(#[values(On::Sq
         let overdue = tollgate::metering::Charge { hold_for: Duration::ZERO, ..hold(ada.auth_token) };
         let chat_id = charged(ledger.db.write_set(overdue).await.unwrap()).chat_id;
         let complete = Ending::answered(format!("answer {round}"));
-        let failed = Ending::failed("a test");
+        let failed = Ending::failed(FailureReason::ServerError);
         let (swept, settled, again, refunded) = tokio::join!(
             sweep(&other),
             end(&ledger.db, ada, chat_id, complete.clone()),

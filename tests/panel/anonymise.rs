@@ -140,7 +140,7 @@ async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sql
     }
     assert_eq!(app.count(&format!("ledger_entries WHERE user_id = {id}")), entries);
     assert_eq!(app.number(&format!("SELECT tokens AS value FROM users WHERE id = {id}")), tokens);
-    assert_eq!(app.count(&format!("audit_log WHERE user_id = {id} AND action = 'anonymised'")), 1);
+    assert_eq!(app.count(&format!("audit_log WHERE user_id = {id} AND action = 'anonymise'")), 1);
     app.assert_sound();
     root.get("/admin/users/?q=unmistakable").await.assert_shows(&["0 users"]);
     root.get("/admin/chats/?q=xylophone").await.assert_shows(&["0 chats on this page"]);

@@ -62,7 +62,7 @@ fn assert_done_exactly_once(conn: &mut DbConnection, database: &TestDatabase) {
         ("SELECT count(*) AS n FROM bulk_operations WHERE finished_at IS NOT NULL AND failed = 0", 1),
         ("SELECT count(*) AS n FROM ledger_entries WHERE kind = 'adjustment'", all),
         ("SELECT count(DISTINCT user_id) AS n FROM ledger_entries WHERE kind = 'adjustment'", all),
-        ("SELECT count(*) AS n FROM audit_log WHERE action = 'adjusted the balance'", all),
+        ("SELECT count(*) AS n FROM audit_log WHERE action = 'adjust'", all),
         ("SELECT count(*) AS n FROM users WHERE tokens = 125", all),
     ] {
         assert_eq!(count(conn, query), expected, "{query}");

@@ -44,7 +44,7 @@ async fn the_second_of_two_edits_of_a_user_is_shown_field_by_field_what_the_firs
     // Sending that page again is meant to overwrite.
     one.send(&page.form()).await.assert_status(303);
     assert_eq!(user(&app), "ada.lovelace active");
-    assert_eq!(app.count("audit_log WHERE action = 'changed'"), 2);
+    assert_eq!(app.count("audit_log WHERE action = 'change'"), 2);
 }
 
 #[rstest]
@@ -131,7 +131,7 @@ async fn two_who_want_the_same_do_not_conflict(#[values(On::Sqlite, On::Postgres
     other.submit(&edit, &[("staff", "1"), ("own_password", PASSWORD)]).await.assert_status(303);
     let done = one.send(&slow).await;
     one.follow(&done).await.assert_shows(&["Nothing was changed for ada"]);
-    assert_eq!(app.count("audit_log WHERE action = 'changed'"), 1);
+    assert_eq!(app.count("audit_log WHERE action = 'change'"), 1);
 }
 
 #[rstest]

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, Scope};
-use tollgate::domain::OperationId;
+use tollgate::domain::{FailureReason, OperationId};
 use tollgate::index::follower::{Followed, Follower, lag};
 use tollgate::metering::{Ending, end_hold};
 
@@ -64,8 +64,11 @@ async fn write(ledger: &Ledger, writer: i64) {
 }
 
 async fn end(db: &Db, chat_id: i64, is_answered: bool) {
-    let ending =
-        if is_answered { Ending::answered("an answer".to_owned()) } else { Ending::failed("failed") };
+    let ending = if is_answered {
+        Ending::answered("an answer".to_owned())
+    } else {
+        Ending::failed(FailureReason::ServerError)
+    };
     let (id, now) = (OperationId::generate(), clock::now());
     let job = move |conn: &mut DbConnection| Ok(end_hold(conn, chat_id, &ending, id, now)?);
     db.write(Scope::none(), job).await.unwrap();

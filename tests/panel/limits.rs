@@ -52,7 +52,7 @@ async fn limits_are_set_one_by_one_and_cleared_again(#[values(On::Sqlite, On::Po
     assert_eq!(stored(&app), "- - 3");
     let page = root.submit_and_follow(&limits, &both).await;
     page.assert_shows(&["Nothing was changed for ada"]);
-    let about_ada = format!("audit_log WHERE action = 'changed' AND user_id = {}", app.id_of("ada"));
+    let about_ada = format!("audit_log WHERE action = 'change' AND user_id = {}", app.id_of("ada"));
     assert_eq!(app.count(&about_ada), 3);
 }
 

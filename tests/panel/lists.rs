@@ -115,10 +115,10 @@ async fn a_long_list_is_counted_no_further_than_ten_thousand(#[values(On::Sqlite
     app.sql(
         "INSERT INTO audit_log (created_at, actor_id, action, object_kind, object_id, user_id, changes, note, address)
          WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10050)
-         SELECT '2026-01-01 00:00:00', 1, 'changed', 'user', 1, 1, '[]', '', '' FROM n",
+         SELECT '2026-01-01 00:00:00', 1, 'change', 'user', 1, 1, '[]', '', '' FROM n",
     );
     root.get("/admin/history/").await.assert_shows(&["10,000+ entries"]);
-    root.get("/admin/history/?action=signed+in").await.assert_shows(&["1 entry"]);
+    root.get("/admin/history/?action=sign_in").await.assert_shows(&["1 entry"]);
     let page = root.get("/admin/history/?last=1").await;
     assert_eq!(column(&page.html(), "When").len(), 50);
     root.get("/admin/users/1/history/").await.assert_shows(&["Only the latest entries are shown"]);
@@ -173,9 +173,9 @@ async fn filters_of_the_other_lists_show_what_fulfils_them(#[values(On::Sqlite, 
         ("/admin/ledger/?kind=opening&date=today", 3),
         ("/admin/ledger/?date_to=2020-01-01", 0),
         ("/admin/history/?actor=root", 3),
-        ("/admin/history/?user=ada&action=refunded", 1),
+        ("/admin/history/?user=ada&action=refund", 1),
         ("/admin/history/?date=today", 3),
-        ("/admin/history/?date_to=2020-01-01&action=refunded", 0),
+        ("/admin/history/?date_to=2020-01-01&action=refund", 0),
     ] {
         let page = root.get(path).await;
         let label = match path.split('/').nth(2) {

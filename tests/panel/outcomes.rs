@@ -3,7 +3,7 @@
 use rstest::rstest;
 use tollgate::clock;
 use tollgate::db::DbConnection;
-use tollgate::domain::OperationId;
+use tollgate::domain::{FailureReason, OperationId};
 use tollgate::metering::{Ending, end_hold};
 
 use super::models::UPSTREAM;
@@ -12,7 +12,7 @@ use crate::support::app::TestApp;
 use crate::support::panel::Page;
 
 /// A chat that failed for a reason.
-async fn failed(app: &TestApp, token: &str, reason: &'static str) -> i64 {
+async fn failed(app: &TestApp, token: &str, reason: FailureReason) -> i64 {
     let chat = app.hold(token).await;
     let end = move |conn: &mut DbConnection| {
         let (ending, now) = (Ending::failed(reason), clock::now());
@@ -40,22 +40,22 @@ async fn the_home_page_counts_why_chats_failed_in_the_last_day(#[values(On::Sqli
     app.chat(&token, "Hello").await.assert_status(201);
     app.hold(&token).await;
     assert_eq!(section(&root.get("/admin/").await, FAILURES), None, "nothing failed");
-    let old = failed(&app, &token, "the model fell silent").await;
+    let old = failed(&app, &token, FailureReason::Stalled).await;
     app.sql(&format!("UPDATE chats SET created_at = '2024-01-01 00:00:00' WHERE id <= {old}"));
     assert_eq!(section(&root.get("/admin/").await, FAILURES), None, "that was long ago");
     let mut silent = Vec::new();
     for _ in 0..2 {
-        silent.push(failed(&app, &token, "the model fell silent").await);
+        silent.push(failed(&app, &token, FailureReason::Stalled).await);
     }
-    failed(&app, &token, "the model had an error").await;
+    failed(&app, &token, FailureReason::ServerError).await;
     let home = root.get("/admin/").await;
     assert_eq!(
         section(&home, FAILURES).map(|text| text.trim().to_owned()),
-        Some("2 the model fell silent 1 the model had an error".to_owned())
+        Some("2 the model stopped sending 1 the model had an error".to_owned())
     );
     // Each leads to the list of those that failed by it.
-    let list = root.click(&home, "the model fell silent").await;
-    list.assert_shows(&["2 chats (", "State: Failed", "Why it failed: the model fell silent"]);
+    let list = root.click(&home, "the model stopped sending").await;
+    list.assert_shows(&["2 chats (", "State: Failed", "Why it failed: the model stopped sending"]);
     for chat in silent {
         let is_there = list.links().iter().any(|link| link.starts_with(&format!("/admin/chats/{chat}/")));
         assert!(is_there, "{chat} is not in the list");
@@ -72,12 +72,12 @@ async fn chats_are_found_by_reason_together_with_words_and_others(
     let Some(app) = TestApp::spawn(on).await else { return };
     let (ada, bob) = (app.user("ada").await, app.user("bob").await);
     let root = app.superuser("root").await;
-    let silent = failed(&app, &ada, "the model fell silent").await;
-    let other = failed(&app, &ada, "the model had an error").await;
-    let theirs = failed(&app, &bob, "the model fell silent").await;
+    let silent = failed(&app, &ada, FailureReason::Stalled).await;
+    let other = failed(&app, &ada, FailureReason::ServerError).await;
+    let theirs = failed(&app, &bob, FailureReason::Stalled).await;
     app.catch_up().await;
     let found = async |query: &str| {
-        let page = root.get(&format!("/admin/chats/?reason=the+model+fell+silent&{query}")).await;
+        let page = root.get(&format!("/admin/chats/?reason=stalled&{query}")).await;
         let links = page.assert_status(200).links();
         [silent, other, theirs]
             .map(|chat| links.iter().any(|link| link.starts_with(&format!("/admin/chats/{chat}/"))))
@@ -88,7 +88,7 @@ async fn chats_are_found_by_reason_together_with_words_and_others(
     assert_eq!(found("user=ada&state=complete").await, [false; 3]);
     assert_eq!(found("q=hi").await, [true, false, true]);
     assert_eq!(found("q=nothing").await, [false; 3]);
-    let cut = root.get("/admin/chats/?reason=the+model+had+an+error&q=hi&rows=1").await;
+    let cut = root.get("/admin/chats/?reason=server_error&q=hi&rows=1").await;
     cut.assert_shows(&["Nothing among the rows that were looked at"]);
     root.click(&cut, "Look further").await.assert_shows(&["the model had an error"]);
 }
@@ -148,17 +148,17 @@ async fn a_chat_that_failed_or_waits_says_so_on_its_page(#[values(On::Sqlite, On
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;
-    let chat = failed(&app, &token, "the model fell silent").await;
+    let chat = failed(&app, &token, FailureReason::Stalled).await;
     let page = root.get(&format!("/admin/chats/{chat}/")).await;
-    page.assert_shows(&["State failed", "Why it failed the model fell silent", "Cost in the end 0"]);
-    root.get("/admin/chats/").await.assert_shows(&["the model fell silent failed"]);
+    page.assert_shows(&["State failed", "Why it failed the model stopped sending", "Cost in the end 0"]);
+    root.get("/admin/chats/").await.assert_shows(&["the model stopped sending failed"]);
     let hold = app.hold(&token).await;
     let page = root.get(&format!("/admin/chats/{hold}/")).await;
     page.assert_shows(&["State pending", "Deadline", "Held −100"]);
     app.sql(&format!(
-        "UPDATE chats SET state = 'cancelled', failure = 'the client left', deadline = NULL WHERE id = {hold}"
+        "UPDATE chats SET state = 'cancelled', failure = 'client_disconnected', deadline = NULL WHERE id = {hold}"
     ));
-    root.get(&format!("/admin/chats/{hold}/")).await.assert_shows(&["Why it ended the client left"]);
+    root.get(&format!("/admin/chats/{hold}/")).await.assert_shows(&["Why it ended the client disconnected"]);
 }
 
 #[rstest]

@@ -37,7 +37,7 @@ async fn ones_own_password_is_never_set_without_the_old_one(#[values(On::Sqlite,
     app.log_in("root", PASSWORD).await.assert_status(200);
     app.log_in("root", NEW).await.assert_error(400, "Invalid password");
     second.get("/admin/").await.assert_status(200);
-    assert_eq!(app.count("audit_log WHERE action = 'set the password'"), 0);
+    assert_eq!(app.count("audit_log WHERE action = 'set_password'"), 0);
 }
 
 #[rstest]
@@ -61,7 +61,7 @@ async fn after_ones_own_change_only_the_session_that_it_came_from_goes_on_under_
     thief.get("/admin/").await.assert_status(303);
     app.get("/balance/", &token).await.assert_error(401, "Unauthorized");
     app.log_in("root", PASSWORD).await.assert_error(400, "Invalid password");
-    let (id, history) = (app.id_of("root"), "audit_log WHERE action = 'set the password'");
+    let (id, history) = (app.id_of("root"), "audit_log WHERE action = 'set_password'");
     assert_eq!(
         app.count(&format!("{history} AND actor_id = {id} AND user_id = {id} AND address = '127.0.0.1'")),
         1
@@ -141,14 +141,14 @@ async fn what_users_do_to_their_own_access_is_in_the_history(#[values(On::Sqlite
     };
     let body = |old: &str| json!({ "old_password": old, "new_password": NEW });
     app.post("/password/", &ada, body("wrong")).await.assert_status(400);
-    assert_eq!(told("set the password", "ada"), 0);
+    assert_eq!(told("set_password", "ada"), 0);
     app.post("/password/", &ada, body(PASSWORD)).await.assert_status(200);
-    assert_eq!(told("set the password", "ada"), 1);
+    assert_eq!(told("set_password", "ada"), 1);
     app.post("/logout/", &ada, json!({})).await.assert_status(200);
-    assert_eq!(told("logged out everywhere", "ada"), 0);
+    assert_eq!(told("log_out_everywhere", "ada"), 0);
     let again = app.log_in("ada", NEW).await.json()["token"].as_str().unwrap().to_owned();
     app.post("/logout/", &again, json!({ "everywhere": true })).await.assert_status(200);
-    assert_eq!(told("logged out everywhere", "ada"), 1);
+    assert_eq!(told("log_out_everywhere", "ada"), 1);
     // Auth tokens of staff belong to an account with rights.
     for (name, expected) in [("root", 1), ("bob", 0)] {
         let token = if name == "root" { app.token(name).await } else { app.user(name).await };
@@ -156,7 +156,7 @@ async fn what_users_do_to_their_own_access_is_in_the_history(#[values(On::Sqlite
         let id = made.assert_status(201).json()["id"].as_i64().unwrap();
         app.delete(&format!("/auth-tokens/{id}/"), &token).await.assert_status(204);
         app.delete(&format!("/auth-tokens/{id}/"), &token).await.assert_status(404);
-        assert_eq!((told("added", name), told("revoked", name)), (expected, expected), "{name}");
+        assert_eq!((told("add", name), told("revoke", name)), (expected, expected), "{name}");
     }
     let id = app.id_of("ada");
     root.get(&format!("/admin/users/{id}/history/"))

@@ -106,7 +106,7 @@ async fn signing_out_ends_the_session_on_the_server(#[values(On::Sqlite, On::Pos
     root.get("/admin/").await.assert_status(303);
     root.send(&sign_out).await.assert_status(403);
     other.get("/admin/").await.assert_status(200);
-    assert_eq!(app.count("audit_log WHERE action = 'signed out'"), 1);
+    assert_eq!(app.count("audit_log WHERE action = 'sign_out'"), 1);
 }
 
 #[rstest]

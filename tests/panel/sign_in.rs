@@ -110,7 +110,7 @@ async fn too_many_tries_from_one_address_have_to_wait(#[values(On::Sqlite, On::P
 async fn a_sign_in_stands_in_the_history_with_its_address(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
-    assert_eq!(app.count("audit_log WHERE action = 'signed in' AND address = '127.0.0.1'"), 1);
+    assert_eq!(app.count("audit_log WHERE action = 'sign_in' AND address = '127.0.0.1'"), 1);
     assert_eq!(app.count("users WHERE last_login IS NOT NULL"), 1);
     let home = root.get("/admin/").await;
     root.click(&home, "The whole history").await.assert_shows(&["signed in", "127.0.0.1"]);

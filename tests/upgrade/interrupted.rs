@@ -30,6 +30,7 @@ fn assert_old_or_new(dump: &Dump, before: &Content, old: &[String]) -> bool {
     let all = db.migration_state().unwrap();
     let is_new = all.iter().all(|migration| migration.applied);
     assert!(is_new || applied == old, "half of an upgrade: {applied:?}");
+    assert!(is_new || dump.everything() == *before, "half of an upgrade: {:?}", dump.everything());
     is_new
 }
 

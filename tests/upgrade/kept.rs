@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use rstest::rstest;
 use serde_json::{Value, json};
+use tollgate::administration::{BulkKind, RowFailure};
+use tollgate::audit::{Action, ObjectKind};
+use tollgate::domain::FailureReason;
+use tollgate::models::Change;
 
-use super::dump::Dump;
+use super::dump::{Dump, TEXTS};
 use crate::cli::run_with;
 use crate::support::On;
 use crate::support::http::Answer;
@@ -86,6 +90,58 @@ fn assert_as_it_was_recorded(dump: &Dump) {
             assert_eq!(count, number(&dump.expected[what][*value]), "{value}");
         }
     }
+}
+
+/// Returns the codes that may stand in a column.
+fn codes(table: &str, column: &str) -> Vec<&'static str> {
+    match (table, column) {
+        ("chats", "failure") => FailureReason::ALL.map(FailureReason::code).to_vec(),
+        ("audit_log", "action") => Action::ALL.map(Action::code).to_vec(),
+        ("audit_log", "object_kind") => ObjectKind::ALL.map(ObjectKind::code).to_vec(),
+        ("bulk_operations", "kind") => {
+            [BulkKind::Adjust(1), BulkKind::Revoke, BulkKind::Anonymise].map(BulkKind::code).to_vec()
+        }
+        ("bulk_failures", "reason") => RowFailure::ALL.map(RowFailure::code).to_vec(),
+        _ => panic!("{table}.{column} has no codes"),
+    }
+}
+
+#[rstest]
+fn an_upgrade_turns_stored_texts_into_codes_and_a_downgrade_turns_them_back(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(dump) = Dump::restore(on) else { return };
+    let (before, old) = (dump.everything(), dump.migrations().len());
+    let values = |table: &str, column: &str| {
+        dump.lines(&format!(
+            "SELECT DISTINCT {column} AS line FROM {table} WHERE {column} IS NOT NULL ORDER BY 1"
+        ))
+    };
+    let texts = TEXTS.map(|(table, column)| values(table, column));
+    run_with(&dump.database, &["migrate"], "").assert_good();
+    for ((table, column), texts) in TEXTS.into_iter().zip(texts) {
+        let stored = values(table, column);
+        assert_eq!(stored.len(), texts.len(), "{table}.{column}: {texts:?} became {stored:?}");
+        assert!(!stored.is_empty(), "the dump has no {table}.{column}");
+        if column == "changes" {
+            let changes = stored.iter().flat_map(|row| serde_json::from_str::<Vec<Change>>(row).unwrap());
+            let odd: Vec<String> =
+                changes.map(|change| change.field).filter(|field| !is_code(field)).collect();
+            assert!(odd.is_empty(), "{odd:?}");
+        } else {
+            let known = codes(table, column);
+            let odd: Vec<&String> = stored.iter().filter(|code| !known.contains(&code.as_str())).collect();
+            assert!(odd.is_empty(), "{table}.{column} has {odd:?}");
+        }
+    }
+    while dump.migrations().len() > old {
+        run_with(&dump.database, &["migrate", "--down"], "").assert_good();
+    }
+    assert_eq!(dump.everything(), before);
+}
+
+fn is_code(field: &str) -> bool {
+    !field.is_empty() && field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
 /// A server on the upgraded database, for its users.
@@ -171,6 +227,11 @@ fn assert_sessions_and_settings(upgraded: &Upgraded) {
     let history = upgraded.panel("root", "/admin/history/").text();
     for told in ["a prize", "it was no use", "deactivated", "anonymised", "adjusted the balance"] {
         assert!(history.contains(told), "{told} is not in {history}");
+    }
+    // The code, and the text that addresses of the old version have.
+    for action in ["adjust", "adjusted+the+balance"] {
+        let adjusted = upgraded.panel("root", &format!("/admin/history/?action={action}")).text();
+        assert!(adjusted.contains("a prize") && !adjusted.contains("deactivated:"), "{adjusted}");
     }
     let anonymised = format!("/admin/users/{}/", upgraded.dump.expected["users"][4]["id"]);
     assert!(!upgraded.panel("root", &anonymised).text().contains("wanda"));

@@ -47,6 +47,11 @@ fn fill(dump: &Dump) {
             "INSERT INTO ledger_entries (id, user_id, amount, balance_after, kind, chat_id, operation_id, created_at)
              {each} SELECT 100000 + i, {owner}, -1, 4000 - ({turn}), 'charge', 1000 + i, {random}, {day} FROM n"
         ),
+        format!(
+            "INSERT INTO audit_log (created_at, action, object_kind, object_id, changes)
+             {each} SELECT {day}, 'logged out everywhere', 'user', {owner},
+                '[{{\"field\":\"auth tokens revoked\",\"before\":\"\",\"after\":\"1\"}}]' FROM n WHERE i % 10 = 0"
+        ),
     ];
     let mut conn = dump.conn();
     for statement in statements {

@@ -171,7 +171,7 @@ async fn a_whole_completion_is_taken_as_one_part() {
         good("Hello", Usage::reported(3, 2))
     );
     for other in [json!({ "hello": "there" }), json!([])] {
-        assert_eq!(after(status(200, &json, &other.to_string())).await, bad("", Failure::NoStream));
+        assert_eq!(after(status(200, &json, &other.to_string())).await, bad("", Failure::NotAnAnswer));
     }
     assert_eq!(after(status(200, &json, r#"{"error":"x"}"#)).await, bad("", Failure::ErrorInAnswer));
     let cut = format!(

@@ -8,7 +8,7 @@ async fn silence_before_the_first_byte_has_an_end() {
         scripted.next(script);
         let upstream =
             Upstream::new(UpstreamSettings { first_byte_timeout: SHORT, ..settings(&scripted) }).unwrap();
-        assert_eq!(hear(&upstream).await, bad("", Failure::NoFirstByte));
+        assert_eq!(hear(&upstream).await, bad("", Failure::FirstByteTimeout));
         scripted.until_client_is_gone(0).await;
         assert_eq!(scripted.requests().len(), 1);
         assert_eq!(upstream.health().in_flight, 0);
@@ -109,7 +109,7 @@ async fn a_resting_model_is_told_of_before_anybody_waits_for_a_place() {
     breakers::fail_until_it_rests(&upstream).await;
     let other = Upstream::new(UpstreamSettings { calls: 1, ..settings(&scripted) }).unwrap();
     assert!(other.admit(ADA, "m").await.is_ok(), "it rests for those only who saw it fail");
-    assert!(matches!(upstream.admit(ADA, "m").await, Err(Failure::Resting(_))));
+    assert!(matches!(upstream.admit(ADA, "m").await, Err(Failure::CircuitOpen(_))));
     assert_eq!(upstream.health().in_flight, 1);
 }
 

@@ -9,7 +9,7 @@ const MOST_CALLS: usize = 1000;
 /// Fails until the breaker of a broken-down upstream opens.
 pub(super) async fn fail_until_it_rests(upstream: &Upstream) -> usize {
     for call in 0..MOST_CALLS {
-        if let Err(Failure::Resting(_)) = hear(upstream).await.end {
+        if let Err(Failure::CircuitOpen(_)) = hear(upstream).await.end {
             return call;
         }
     }
@@ -85,7 +85,7 @@ async fn a_model_that_is_down_is_given_a_rest_after_five_failures_and_called_aga
         assert_eq!(hear(&upstream).await, bad("", Failure::ServerError));
     }
     until_state(&upstream, "open").await;
-    let Err(Failure::Resting(rest)) = upstream.admit(2, "m").await else { panic!("it is admitted") };
+    let Err(Failure::CircuitOpen(rest)) = upstream.admit(2, "m").await else { panic!("it is admitted") };
     assert!(rest <= Duration::from_secs(1));
     let health = upstream.health();
     assert_eq!((health.failures_in_a_row, health.in_flight), (5, 0));
@@ -119,7 +119,7 @@ async fn a_model_that_rests_keeps_no_other_model_from_being_called() {
     let upstream = client(&scripted);
     scripted.break_down();
     fail_until_it_rests(&upstream).await;
-    assert!(matches!(upstream.admit(ADA, "m").await, Err(Failure::Resting(_))));
+    assert!(matches!(upstream.admit(ADA, "m").await, Err(Failure::CircuitOpen(_))));
     assert!(upstream.admit(ADA, "another").await.is_ok());
     let health = upstream.health();
     assert_eq!((health.state.as_str(), health.resting[0].0.as_str()), ("open", "m"), "the worst is shown");
@@ -132,7 +132,7 @@ async fn a_probe_has_our_key_and_no_secret_of_a_user_and_an_upstream_that_doubts
     scripted.otherwise(status(401, &[], ""));
     scripted.models(status(401, &[], ""));
     for _ in 0..5 {
-        assert_eq!(hear(&upstream).await, bad("", Failure::KeyRefused));
+        assert_eq!(hear(&upstream).await, bad("", Failure::KeyRejected));
     }
     until_state(&upstream, "open").await;
     // A key that may call models, but not list them.
@@ -166,6 +166,6 @@ async fn who_waits_for_a_place_learns_that_the_breaker_has_opened() {
         waited
     });
     assert_eq!(sixth, bad("a", Failure::CutShort));
-    assert!(matches!(waited, Err(Failure::Resting(_))), "{waited:?}");
+    assert!(matches!(waited, Err(Failure::CircuitOpen(_))), "{waited:?}");
     assert_eq!((upstream.health().in_flight, upstream.health().waiting), (0, 0));
 }

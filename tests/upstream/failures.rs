@@ -6,12 +6,12 @@ use crate::support::upstream::{Signal, answer, chunk, event, finish, head, role,
 #[tokio::test]
 async fn each_status_has_its_failure_and_none_of_its_text_is_kept() {
     for (code, failure) in [
-        (400, Failure::RequestRefused),
-        (401, Failure::KeyRefused),
-        (402, Failure::Misconfigured),
-        (403, Failure::KeyRefused),
-        (404, Failure::Misconfigured),
-        (422, Failure::RequestRefused),
+        (400, Failure::RequestRejected),
+        (401, Failure::KeyRejected),
+        (402, Failure::ModelUnavailable),
+        (403, Failure::KeyRejected),
+        (404, Failure::ModelUnavailable),
+        (422, Failure::RequestRejected),
         (500, Failure::ServerError),
         (502, Failure::ServerError),
         (504, Failure::ServerError),
@@ -34,7 +34,7 @@ async fn each_status_has_its_failure_and_none_of_its_text_is_kept() {
 async fn the_body_of_an_error_may_be_endless_or_missing() {
     for end in [Step::Forever(vec![b'x'; 8192]), Step::Hang, Step::Reset] {
         let head = "HTTP/1.1 400 Bad\r\ntransfer-encoding: chunked\r\n\r\n";
-        assert_eq!(after([Step::Raw(head.into()), end]).await, bad("", Failure::RequestRefused));
+        assert_eq!(after([Step::Raw(head.into()), end]).await, bad("", Failure::RequestRejected));
     }
 }
 
@@ -44,7 +44,7 @@ async fn a_redirect_is_not_followed() {
     let elsewhere = format!("{}/elsewhere", scripted.url());
     for code in [301, 302, 303, 307, 308] {
         scripted.next(status(code, &[("location", &elsewhere)], ""));
-        assert_eq!(hear(&client(&scripted)).await, bad("", Failure::NoStream));
+        assert_eq!(hear(&client(&scripted)).await, bad("", Failure::NotAnAnswer));
     }
     assert!(scripted.requests().iter().all(|request| request.path == "/v1/chat/completions"));
     assert_eq!(scripted.requests().len(), 5);
@@ -53,9 +53,9 @@ async fn a_redirect_is_not_followed() {
 #[tokio::test]
 async fn success_without_a_stream_is_no_answer() {
     for headers in [&[("content-type", "text/html")][..], &[], &[("content-type", "text/event-streams")]] {
-        assert_eq!(after(status(200, headers, "data: [DONE]\n\n")).await, bad("", Failure::NoStream));
+        assert_eq!(after(status(200, headers, "data: [DONE]\n\n")).await, bad("", Failure::NotAnAnswer));
     }
-    assert_eq!(after(status(204, &[], "")).await, bad("", Failure::NoStream));
+    assert_eq!(after(status(204, &[], "")).await, bad("", Failure::NotAnAnswer));
 }
 
 #[tokio::test]
@@ -121,13 +121,13 @@ async fn an_endless_answer_is_cut() {
     let just = "x".repeat(most);
     let fits = after([head(), text(&just), finish("stop"), Step::End]).await;
     assert_eq!(fits, good(&just, None));
-    assert_eq!(after([head(), text(&just), text("y"), Step::Hang]).await, bad(&just, Failure::Endless));
+    assert_eq!(after([head(), text(&just), text("y"), Step::Hang]).await, bad(&just, Failure::TooLarge));
     let Step::Chunk(piece) = chunk(json!({ "reasoning": "x".repeat(1000) }), None) else {
         panic!("no chunk")
     };
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), Step::Forever(piece)]);
-    assert_eq!(hear(&client(&scripted)).await, bad("", Failure::Endless));
+    assert_eq!(hear(&client(&scripted)).await, bad("", Failure::TooLarge));
     scripted.until_client_is_gone(0).await;
 }
 

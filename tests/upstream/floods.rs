@@ -51,7 +51,7 @@ async fn a_stream_without_an_end_is_cut_whatever_it_is_made_of() {
         forever(chunk(json!({ "role": megabyte }), None)),
         Step::Forever(b"\n".to_vec()),
     ] {
-        assert_ends(stream(endless), Failure::Endless).await;
+        assert_ends(stream(endless), Failure::TooLarge).await;
     }
 }
 
@@ -101,12 +101,12 @@ async fn a_whole_answer_is_bounded_in_bytes_and_in_values() {
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     for endless in [" ".repeat(1000), "[".repeat(1000), "{\"a\":".repeat(1000)] {
         let script = vec![Step::Raw(HEAD.into()), Step::Forever(endless.into_bytes())];
-        assert_ends(script, Failure::Endless).await;
+        assert_ends(script, Failure::TooLarge).await;
     }
     let values = "0,".repeat(20_000) + "0";
     let message = format!(r#"{{"choices":[{{"message":{{"content":"a","x":[{values}]}}}}]}}"#);
     let heard = after(status(200, &[("content-type", "application/json")], &message)).await;
-    assert_eq!(heard, bad("", Failure::NoStream));
+    assert_eq!(heard, bad("", Failure::NotAnAnswer));
 }
 
 #[tokio::test]
@@ -127,7 +127,7 @@ async fn heads_without_an_end_are_cut_and_retried_by_nobody() {
     scripted.next([Step::RawForever(continues.into_bytes())]);
     let upstream =
         Upstream::new(UpstreamSettings { first_byte_timeout: SHORT, ..settings(&scripted) }).unwrap();
-    assert_eq!(hear(&upstream).await, bad("", Failure::NoFirstByte));
+    assert_eq!(hear(&upstream).await, bad("", Failure::FirstByteTimeout));
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ async fn the_key_is_shown_nowhere() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     scripted.next(status(401, &[], ""));
-    assert_eq!(hear(&upstream).await, bad("", Failure::KeyRefused));
+    assert_eq!(hear(&upstream).await, bad("", Failure::KeyRejected));
     assert!(!format!("{:?} {upstream:?} {:?}", settings(&scripted), upstream.health()).contains("sk-secret"));
 }
 

@@ -68,7 +68,8 @@ pub(super) const COMMON: &[Check] = &[
                      || ' stay taken' AS fault
               FROM (SELECT id, state, charge,
                            coalesce((SELECT sum(amount) FROM ledger_entries e WHERE e.chat_id = chats.id), 0) AS total,
-                           failure IN ('it took too long', 'the model wrote nothing') AND prompt_tokens IS NOT NULL
+                           failure IN ('total_timeout', 'empty_answer',
+                                   'it took too long', 'the model wrote nothing') AND prompt_tokens IS NOT NULL
                                AS worked
                     FROM chats WHERE origin = 'live' AND state IN ('failed', 'pending')) AS ended
               WHERE (state = 'failed' AND total <> 0 AND NOT coalesce(worked, FALSE))
@@ -88,7 +89,8 @@ pub(super) const COMMON: &[Check] = &[
               FROM ledger_entries e JOIN chats c ON c.id = e.chat_id
               WHERE e.kind = 'settlement' AND c.state NOT IN ('complete', 'cancelled')
                 AND NOT (c.state = 'failed' AND c.prompt_tokens IS NOT NULL
-                         AND coalesce(c.failure, '') IN ('it took too long', 'the model wrote nothing'))",
+                         AND coalesce(c.failure, '') IN ('total_timeout', 'empty_answer',
+                                   'it took too long', 'the model wrote nothing'))",
     },
     Check {
         claim: "ledger entries belong to users and chats that exist, and to the chat's own user",
@@ -167,13 +169,13 @@ pub(super) const POSTGRES: &[Check] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::responder::Failure;
+    use crate::domain::FailureReason;
 
     #[test]
     fn the_failures_that_are_settled_are_named_as_they_are_stored() {
-        for failure in [Failure::TooLong, Failure::WroteNothing] {
-            let named = COMMON.iter().filter(|check| check.sql.contains(&format!("'{}'", failure.reason())));
-            assert_eq!(named.count(), 2, "{failure:?}");
+        for reason in [FailureReason::TotalTimeout, FailureReason::EmptyAnswer] {
+            let named = COMMON.iter().filter(|check| check.sql.contains(&format!("'{}'", reason.code())));
+            assert_eq!(named.count(), 2, "{reason:?}");
         }
     }
 }

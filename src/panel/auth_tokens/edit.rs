@@ -85,7 +85,7 @@ async fn answer(
     let id = token.id;
     let history = db
         .read(move |conn| {
-            let entries = AuditEntry::latest_of_object(conn, ObjectKind::AuthToken.as_str(), id, 20)?;
+            let entries = AuditEntry::latest_of_object(conn, ObjectKind::AuthToken.code(), id, 20)?;
             describe(conn, entries)
         })
         .await?;

@@ -3,6 +3,7 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::administration::BulkKind;
 use crate::db::Db;
 use crate::models::BulkOperation;
 use crate::models::list::SortKey;
@@ -54,13 +55,18 @@ const ROWS: Rows<Named<BulkOperation>> = Rows {
 
 fn main(bulk: &Named<BulkOperation>) -> Cell {
     Cell::Main {
-        text: format!("#{} {}", bulk.row.id, bulk.row.kind),
+        text: format!("#{} {}", bulk.row.id, what(&bulk.row)),
         href: paths::bulk_operation(bulk.row.id),
     }
 }
 
 fn amount(bulk: &Named<BulkOperation>) -> Cell {
     if bulk.row.amount == 0 { Cell::Nothing } else { Cell::Signed(bulk.row.amount) }
+}
+
+/// What is done to each row, for people.
+pub(super) fn what(operation: &BulkOperation) -> &str {
+    BulkKind::of(operation).map_or(&operation.kind, |kind| kind.text())
 }
 
 pub(super) fn state(operation: &BulkOperation) -> Cell {

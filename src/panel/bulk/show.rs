@@ -4,8 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use askama::Template;
 
-use super::list::state;
-use crate::administration::BulkKind;
+use super::list::{state, what};
+use crate::administration::{BulkKind, RowFailure};
 use crate::db::{Db, DbConnection};
 use crate::error::Result as TollgateResult;
 use crate::models::{BulkFailure, BulkOperation, User};
@@ -36,7 +36,7 @@ fn failures(
     operation: &BulkOperation,
 ) -> TollgateResult<(Vec<Vec<Cell>>, Option<String>)> {
     let failures = BulkOperation::failures(conn, operation.id, SHOWN)?;
-    let is_of_users = operation.kind != BulkKind::Revoke.as_str();
+    let is_of_users = BulkKind::of(operation) != Some(BulkKind::Revoke);
     let mut ids = vec![operation.actor_id];
     if is_of_users {
         ids.extend(failures.iter().map(|failure| failure.object_id));
@@ -50,14 +50,16 @@ fn failures(
             Cell::Link { text: format!("auth token {id}"), href: paths::auth_token(id) }
         }
     };
-    let rows =
-        failures.iter().map(|failure| vec![about(failure), Cell::Text(failure.reason.clone())]).collect();
+    let rows = failures
+        .iter()
+        .map(|failure| vec![about(failure), Cell::Text(RowFailure::text_of(&failure.reason).to_owned())])
+        .collect();
     Ok((rows, names.get(&operation.actor_id).cloned()))
 }
 
 fn facts(operation: &BulkOperation, actor: Option<&String>) -> Vec<Fact> {
     let mut facts = vec![
-        Fact::new("What", Cell::Text(operation.kind.clone())),
+        Fact::new("What", Cell::Text(what(operation).to_owned())),
         Fact::new("Chosen", Cell::Text(operation.selection.clone())),
         Fact::new("Reason", Cell::Text(operation.note.clone())),
         Fact::new("State", state(operation)),

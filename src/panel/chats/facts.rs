@@ -4,6 +4,7 @@ use chrono::NaiveDateTime;
 use serde_json::Value;
 
 use super::list::state;
+use crate::domain::FailureReason;
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry};
 use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
@@ -17,7 +18,7 @@ pub(super) fn facts(chat: &Chat, username: &str) -> Vec<Fact> {
     ];
     if let Some(failure) = &chat.failure {
         let label = if chat.state == ChatState::Cancelled { "Why it ended" } else { "Why it failed" };
-        facts.push(Fact::new(label, Cell::Text(failure.clone())));
+        facts.push(Fact::new(label, Cell::Text(FailureReason::text_of(failure).to_owned())));
     }
     facts.extend([
         Fact::new("Model", Cell::code(&chat.model)),

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::find::find;
 use crate::db::{Db, DbConnection};
+use crate::domain::FailureReason;
 use crate::error::Result;
 use crate::index::follower::{Followed, lag};
 use crate::index::search::are_too_many;
@@ -44,7 +45,7 @@ pub(in crate::panel) static CHATS: List<Named<Chat>> = List::new("Chats", paths:
             Choice::new("cancelled", "Cancelled", Clause::leading(CANCELLED)),
         ]),
         Filter::word("model", "Model", Clause::tested("chats.model = ?")),
-        Filter::word("reason", "Why it failed", Clause::tested("chats.failure = ?")),
+        Filter::choice("reason", "Why it failed").of(&REASONS),
         Filter::days("date", "When", Clause::tested("chats.created_at >= ? AND chats.created_at < ?")),
     ])
     .tabs(&[
@@ -59,6 +60,19 @@ pub(in crate::panel) static CHATS: List<Named<Chat>> = List::new("Chats", paths:
     )
     .empty("There are no chats yet. They come in by the API: see the front page for a first one.");
 
+/// A choice for each reason.
+const REASONS: [Choice; FailureReason::ALL.len()] = {
+    const FAILED_FOR: Clause = Clause::tested("chats.failure = ?");
+    let mut choices = [Choice::of("", "", FAILED_FOR); FailureReason::ALL.len()];
+    let mut place = 0;
+    while place < choices.len() {
+        let reason = FailureReason::ALL[place];
+        choices[place] = Choice::of(reason.code(), reason.text(), FAILED_FOR);
+        place += 1;
+    }
+    choices
+};
+
 // The index has no complete chats, which are nearly all; both parts are needed to be served by it.
 const PENDING: &str = "chats.state <> 'complete' AND chats.state = 'pending'";
 const FAILED: &str = "chats.state <> 'complete' AND chats.state = 'failed'";
@@ -71,7 +85,8 @@ pub(in crate::panel) fn load(conn: &mut DbConnection, ids: &[i64]) -> Result<Vec
 }
 
 fn outcome(chat: &Chat) -> Cell {
-    let shown = chat.response.as_deref().or(chat.failure.as_deref());
+    let failure = || chat.failure.as_deref().map(FailureReason::text_of);
+    let shown = chat.response.as_deref().or_else(failure);
     Cell::excerpt(shown.unwrap_or_default())
 }
 

@@ -49,7 +49,7 @@ pub(in crate::panel) async fn show(
     let (chat, user) = super::of(&db, chat_id).await?;
     let read = move |conn: &mut DbConnection| {
         let entries = LedgerEntry::of_chat(conn, chat_id)?;
-        let history = AuditEntry::latest_of_object(conn, ObjectKind::Chat.as_str(), chat_id, 20)?;
+        let history = AuditEntry::latest_of_object(conn, ObjectKind::Chat.code(), chat_id, 20)?;
         Ok((named(conn, entries)?, describe(conn, history)?, Chat::text_sizes(conn, chat_id)?))
     };
     let (entries, history, sizes) = db.read(read).await?;

@@ -3,6 +3,7 @@
 use chrono::NaiveDate;
 use url::form_urlencoded;
 
+use crate::domain::FailureReason;
 use crate::models::FailuresByReason;
 use crate::models::list::MOST_COUNTED;
 use crate::panel::kit::fact::Fact;
@@ -12,7 +13,7 @@ use crate::panel::kit::paths;
 use crate::responder::{BreakerState, Health};
 
 /// A reason, how many chats failed by it, and the list of those.
-pub(super) struct FailureReason {
+pub(super) struct ReasonLine {
     pub reason: String,
     pub count: String,
     pub href: String,
@@ -20,7 +21,7 @@ pub(super) struct FailureReason {
 
 /// Why chats failed.
 pub(super) struct Failures {
-    pub reasons: Vec<FailureReason>,
+    pub reasons: Vec<ReasonLine>,
     /// What is to be known of the numbers; empty: nothing.
     pub note: String,
 }
@@ -37,9 +38,9 @@ impl Failures {
                 "no reason was stored".to_owned()
             } else {
                 query.append_pair("reason", &reason);
-                reason
+                FailureReason::text_of(&reason).to_owned()
             };
-            FailureReason { reason: shown, count, href: format!("{}?{}", paths::CHATS, query.finish()) }
+            ReasonLine { reason: shown, count, href: format!("{}?{}", paths::CHATS, query.finish()) }
         });
         let note = if found.is_cut {
             format!("More than {} failed: these are the reasons of the latest.", format::tokens(MOST_COUNTED))
@@ -72,7 +73,7 @@ pub(super) fn upstream(health: &Health) -> Vec<Fact> {
         facts.push(Fact::new("Models that are not called", Cell::Text(models.join(", "))));
     }
     if let Some((_, why)) = health.last_failure {
-        facts.push(Fact::new("Why", Cell::Text(why.to_owned())));
+        facts.push(Fact::new("Why", Cell::Text(why.text().to_owned())));
     }
     facts.extend([
         Fact::new("Calls in flight", count(health.in_flight)),

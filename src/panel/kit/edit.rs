@@ -58,7 +58,7 @@ impl EditView {
     ) -> EditView {
         let stored = E::of(stored);
         let conflicts = E::FIELDS.iter().map(|field| Conflict {
-            field: form.label(field.name).unwrap_or(field.recorded_as),
+            field: form.label(field.name).unwrap_or(field.name),
             stored: shown((field.value)(&stored), zone),
             sent: entered(field, sent, wanted, zone),
         });

@@ -73,7 +73,7 @@ impl ModelContext<'_> {
         let history = self
             .db
             .read(move |conn| {
-                let entries = AuditEntry::latest_of_object(conn, ObjectKind::Model.as_str(), id, 20)?;
+                let entries = AuditEntry::latest_of_object(conn, ObjectKind::Model.code(), id, 20)?;
                 describe(conn, entries)
             })
             .await?;

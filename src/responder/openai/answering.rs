@@ -105,7 +105,7 @@ impl Answering {
             // Many small events must not keep the thread from other calls.
             tokio::task::coop::consume_budget().await;
             if let Some(data) = self.events.next().map_err(|TooLong| Failure::Unreadable)? {
-                self.events_left = self.events_left.checked_sub(1).ok_or(Failure::Endless)?;
+                self.events_left = self.events_left.checked_sub(1).ok_or(Failure::TooLarge)?;
                 let said = chunk::read(data)?;
                 if let Some(piece) = self.take(said)? {
                     return Ok(Some(piece));
@@ -135,9 +135,9 @@ impl Answering {
         let left = self.wire_left.checked_sub(u64::try_from(counted).unwrap_or(u64::MAX));
         match (left, self.form) {
             (None, _) if self.has_reason => self.is_done = true,
-            (None, _) => return Err(Failure::Endless),
+            (None, _) => return Err(Failure::TooLarge),
             (Some(_), Form::Whole) if self.whole.len() + bytes.len() > self.bounds.whole => {
-                return Err(Failure::Endless);
+                return Err(Failure::TooLarge);
             }
             (Some(_), Form::Whole) => self.whole.extend_from_slice(bytes),
             (Some(_), Form::Events) => self.events.push(bytes),
@@ -179,7 +179,7 @@ impl Answering {
         self.has_reason |= piece.finish_reason.is_some();
         self.has_begun |= piece.brings_something();
         let written = usize::try_from(piece.bytes()).unwrap_or(0);
-        self.text_left = self.text_left.checked_sub(written).ok_or(Failure::Endless)?;
+        self.text_left = self.text_left.checked_sub(written).ok_or(Failure::TooLarge)?;
         if piece.weight() > self.bounds.part {
             // In a genuine part, only these can be this large.
             piece.logprobs = None;

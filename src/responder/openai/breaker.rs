@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDateTime;
 
 use crate::clock;
-use crate::domain::Reason;
+use crate::domain::FailureReason;
 use crate::responder::Failure;
 pub(super) use pass::Pass;
 
@@ -90,7 +90,7 @@ impl Moment {
 pub(super) struct Seen {
     pub(super) state: BreakerState,
     pub(super) failures_in_a_row: u32,
-    pub(super) last_failure: Option<(NaiveDateTime, Reason)>,
+    pub(super) last_failure: Option<(NaiveDateTime, FailureReason)>,
     pub(super) last_success: Option<NaiveDateTime>,
 }
 
@@ -143,7 +143,7 @@ struct Memory {
     /// Whether a task probes until the breaker is closed.
     is_watched: bool,
     last_probe: Option<Instant>,
-    last_failure: Option<(NaiveDateTime, Reason)>,
+    last_failure: Option<(NaiveDateTime, FailureReason)>,
     last_success: Option<NaiveDateTime>,
 }
 
@@ -171,10 +171,10 @@ impl Breaker {
     /// Checks whether a call would be made, before the caller waits for a place.
     ///
     /// # Errors
-    /// [`Failure::Resting`], with the time that is left.
+    /// [`Failure::CircuitOpen`], with the time that is left.
     pub(super) fn check(&self, now: Instant) -> Result<(), Failure> {
         match self.memory().rest {
-            Some(rest) if !rest.may_be_tried() => Err(Failure::Resting(rest.remaining(now))),
+            Some(rest) if !rest.may_be_tried() => Err(Failure::CircuitOpen(rest.remaining(now))),
             _ => Ok(()),
         }
     }
@@ -182,7 +182,7 @@ impl Breaker {
     /// Permits a call for a user.
     ///
     /// # Errors
-    /// [`Failure::Resting`], with the time that is left.
+    /// [`Failure::CircuitOpen`], with the time that is left.
     pub(super) fn admit(self: &Arc<Breaker>, user_id: i64, now: Instant) -> Result<Pass, Failure> {
         let mut memory = self.memory();
         let is_trial = match &mut memory.rest {
@@ -191,7 +191,7 @@ impl Breaker {
                 rest.is_tried = true;
                 true
             }
-            Some(rest) => return Err(Failure::Resting(rest.remaining(now))),
+            Some(rest) => return Err(Failure::CircuitOpen(rest.remaining(now))),
         };
         Ok(Pass::new(self.clone(), user_id, is_trial))
     }
@@ -235,7 +235,7 @@ impl Breaker {
 
     fn rest(&self, memory: &mut Memory, rest: Rest) {
         let (model, seconds, failures) = (&self.model, rest.length.as_secs(), memory.streak.failures);
-        let why = memory.last_failure.map_or("", |(_, reason)| reason);
+        let why = memory.last_failure.map_or("", |(_, reason)| reason.text());
         log::warn!("model {model}: no calls for {seconds} s, as {failures} failed in a row and {why}");
         memory.rest = Some(rest);
     }
@@ -248,7 +248,7 @@ impl Breaker {
     /// Whether the last failure was that our key was rejected.
     pub(super) fn key_is_doubted(&self) -> bool {
         let last = self.memory().last_failure;
-        last.is_some_and(|(_, reason)| reason == Failure::KeyRefused.reason())
+        last.is_some_and(|(_, reason)| reason == Failure::KeyRejected.reason())
     }
 
     /// Returns the present state.

@@ -91,7 +91,7 @@ impl Caller {
     pub(super) async fn call(&self, question: &Question, mark: &PromptMark) -> Result<Begun, Failure> {
         let body = Bytes::from(body_of(question, self.limit));
         let attempts = self.attempts(body, mark, Instant::now());
-        timeout(self.first_byte_timeout, attempts).await.unwrap_or(Err(Failure::NoFirstByte))
+        timeout(self.first_byte_timeout, attempts).await.unwrap_or(Err(Failure::FirstByteTimeout))
     }
 
     async fn attempts(&self, body: Bytes, mark: &PromptMark, begun: Instant) -> Result<Begun, Failure> {
@@ -217,7 +217,7 @@ fn lost(error: reqwest::Error) -> Miss {
     let failure = if error.is_connect() { Failure::Unreachable } else { Failure::ConnectionLost };
     // The operator needs the reason: an unknown host name, or a certificate that is not trusted. It
     // contains no text from the upstream, and not the address, whose query may contain a secret.
-    log::warn!("{}: {:?}", failure.reason(), error.without_url());
+    log::warn!("{}: {:?}", failure.reason().text(), error.without_url());
     let advice = if failure == Failure::Unreachable { Advice::Again(None) } else { Advice::Never };
     Miss { failure, advice }
 }
@@ -226,7 +226,7 @@ fn lost(error: reqwest::Error) -> Miss {
 async fn refusal(response: Response) -> Miss {
     let status = response.status();
     let failure = failure_of(status);
-    log::warn!("the upstream answered with status {}: {}", status.as_u16(), failure.reason());
+    log::warn!("the upstream answered with status {}: {}", status.as_u16(), failure.reason().text());
     let can_retry = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     let advice = match can_retry {
         true => Advice::Again(asked_wait(response.headers(), clock::now())),
@@ -241,13 +241,13 @@ async fn refusal(response: Response) -> Miss {
 /// Returns the failure that a status means.
 pub(super) fn failure_of(status: StatusCode) -> Failure {
     match status.as_u16() {
-        401 | 403 => Failure::KeyRefused,
+        401 | 403 => Failure::KeyRejected,
         429 => Failure::RateLimited,
         // No credit, no such model or address: other requests would fail too.
-        402 | 404 | 405 | 410 => Failure::Misconfigured,
-        400..=499 => Failure::RequestRefused,
+        402 | 404 | 405 | 410 => Failure::ModelUnavailable,
+        400..=499 => Failure::RequestRejected,
         500..=599 => Failure::ServerError,
-        _ => Failure::NoStream,
+        _ => Failure::NotAnAnswer,
     }
 }
 

@@ -57,11 +57,11 @@ pub(super) fn read(data: &[u8]) -> Result<Said, Failure> {
 /// Parses a `chat.completion`, the answer of an upstream that does not stream.
 pub(super) fn read_whole(body: &[u8]) -> Result<(Piece, Option<Usage>), Failure> {
     let chunk = parse(body.trim_ascii()).map_err(|failure| match failure {
-        Failure::Unreadable => Failure::NoStream,
+        Failure::Unreadable => Failure::NotAnAnswer,
         other => other,
     })?;
-    let mut choice = chunk.choices.and_then(first_of).ok_or(Failure::NoStream)?;
-    let Some(Value::Object(mut message)) = choice.message.take() else { return Err(Failure::NoStream) };
+    let mut choice = chunk.choices.and_then(first_of).ok_or(Failure::NotAnAnswer)?;
+    let Some(Value::Object(mut message)) = choice.message.take() else { return Err(Failure::NotAnAnswer) };
     if let Some(Value::Array(calls)) = message.get_mut("tool_calls") {
         number(calls);
     }
@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(piece.finish_reason.as_deref(), Some("tool_calls"));
         assert_eq!(usage, Usage::reported(1, 2));
         for other in ["{}", "x", r#"{"choices":[]}"#, r#"{"choices":[{"delta":{}}]}"#] {
-            assert_eq!(read_whole(other.as_bytes()), Err(Failure::NoStream), "{other}");
+            assert_eq!(read_whole(other.as_bytes()), Err(Failure::NotAnAnswer), "{other}");
         }
         assert_eq!(read_whole(br#"{"error":"x"}"#), Err(Failure::ErrorInAnswer));
     }

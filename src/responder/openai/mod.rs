@@ -30,7 +30,7 @@ pub use key::UpstreamKey;
 pub use prompt::PromptMark;
 
 use super::{Failure, Question};
-use crate::domain::Reason;
+use crate::domain::FailureReason;
 use breaker::{Breaker, Moment, Pass, Seen};
 use call::Caller;
 use gate::{Gate, Place};
@@ -92,7 +92,7 @@ pub struct Health {
     /// Failures since the last good answer: the largest number of any model.
     pub failures_in_a_row: u32,
     /// When and why the last call failed. Rejected requests do not count.
-    pub last_failure: Option<(NaiveDateTime, Reason)>,
+    pub last_failure: Option<(NaiveDateTime, FailureReason)>,
     /// When the last answer was completed.
     pub last_success: Option<NaiveDateTime>,
     /// The models that are not called, with their states.
@@ -126,7 +126,7 @@ impl Upstream {
     /// with models on offer, because it remembers each model.
     ///
     /// # Errors
-    /// [`Failure::Busy`], [`Failure::TooManyOfUser`] and [`Failure::Resting`].
+    /// [`Failure::Busy`], [`Failure::TooManyOfUser`] and [`Failure::CircuitOpen`].
     pub async fn admit(&self, user_id: i64, model: &str) -> Result<Permit, Failure> {
         let breaker = self.inner.breaker(model);
         breaker.check(Moment::now().instant)?;

@@ -29,7 +29,7 @@ impl Caller {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_connect() => return Err(ill(Failure::Unreachable)),
             Ok(Err(_)) => return Err(ill(Failure::ConnectionLost)),
-            Err(_) => return Err(ill(Failure::NoFirstByte)),
+            Err(_) => return Err(ill(Failure::FirstByteTimeout)),
         };
         let status = response.status();
         let is_ill = match status {

@@ -7,7 +7,7 @@ use chrono::NaiveDateTime;
 const CHARGE: i64 = 100;
 const OPENING: i64 = 4_000;
 /// Why chats fail.
-const REASONS: [&str; 2] = ["'the model did not begin to answer in time'", "'the model had an error'"];
+const REASONS: [&str; 2] = ["'first_byte_timeout'", "'server_error'"];
 /// What answers have besides their texts.
 const EXTRAS: [&str; 2] = [
     "NULL",
@@ -195,7 +195,7 @@ impl Book {
                 (first, response) = ("NULL".to_owned(), "NULL".to_owned());
                 failure = REASONS[usize::from(id % 3 == 0)];
             }
-            "cancelled" => failure = "'the client left'",
+            "cancelled" => failure = "'client_disconnected'",
             _ => {}
         }
         if response == "NULL" {
@@ -222,7 +222,7 @@ impl Book {
         let after = self.enter(name, minutes_ago, "adjustment", amount, &about);
         let id = self.id(name);
         let changes = [change("tokens", after - amount, after)];
-        self.record(minutes_ago, "adjusted the balance", ("user", id), &id.to_string(), &changes, reason);
+        self.record(minutes_ago, "adjust", ("user", id), &id.to_string(), &changes, reason);
     }
 
     pub fn refund(&mut self, chat: i64, minutes_ago: i64, reason: &str) {
@@ -231,7 +231,7 @@ impl Book {
         let after = self.enter(&name, minutes_ago, "refund", CHARGE, &about);
         let user = self.id(&name).to_string();
         let changes = [change("tokens", after - CHARGE, after)];
-        self.record(minutes_ago, "refunded", ("chat", chat), &user, &changes, reason);
+        self.record(minutes_ago, "refund", ("chat", chat), &user, &changes, reason);
     }
 
     /// `None`: made by a login.
@@ -248,7 +248,7 @@ impl Book {
         ));
         if is_revoked {
             let changes = [change("revoked", "", revoked.trim_matches('\''))];
-            self.record(minutes_ago - 1, "revoked", ("auth token", id), &user.to_string(), &changes, "");
+            self.record(minutes_ago - 1, "revoke", ("auth_token", id), &user.to_string(), &changes, "");
         }
         id
     }
@@ -257,7 +257,7 @@ impl Book {
         let id = self.id(name);
         self.write(format!("UPDATE users SET is_active = FALSE WHERE id = {id}"));
         let changes = [change("active", "yes", "no")];
-        self.record(minutes_ago, "deactivated", ("user", id), &id.to_string(), &changes, "");
+        self.record(minutes_ago, "deactivate", ("user", id), &id.to_string(), &changes, "");
     }
 
     /// One adjustment for many. The last of them could not be done.
@@ -273,14 +273,14 @@ impl Book {
         let (note, failed) = (quoted(reason), self.id(last[0]));
         self.write(format!(
             "INSERT INTO bulk_operations (id, seed, actor_id, kind, amount, note, selection, address, ids, total, position, failed, created_at, finished_at)
-             VALUES ({id}, randomblob(16), {ACTOR}, 'adjust balances', {amount}, {note}, '{total} users, ticked one by one', '{ADDRESS}',
+             VALUES ({id}, randomblob(16), {ACTOR}, 'adjust_balances', {amount}, {note}, '{total} users, ticked one by one', '{ADDRESS}',
                      X'{ids}', {total}, {total}, 1, {started}, {finished})"
         ));
         self.write(format!(
             "INSERT INTO bulk_failures (bulk_operation_id, object_id, reason)
-             VALUES ({id}, {failed}, 'the balance would rise above what is allowed')"
+             VALUES ({id}, {failed}, 'out_of_range')"
         ));
-        self.record(minutes_ago, "started", ("bulk operation", id), "NULL", &[], reason);
+        self.record(minutes_ago, "start", ("bulk_operation", id), "NULL", &[], reason);
         id
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tollgate::clock;
 use tollgate::db::{DbConnection, Scope, SetCommand};
 use tollgate::domain::Usage;
-use tollgate::domain::{OperationId, TokenDigest};
+use tollgate::domain::{FailureReason, OperationId, TokenDigest};
 use tollgate::metering::{
     Adjusted, Adjustment, Arrived, Charge, Ended, Ending, NewAccount, OpenedAccount, Verdict, open_account,
     sweep,
@@ -70,11 +70,11 @@ impl<'a> World<'a> {
             Step::TimeOut { chat: place, cost } => {
                 let usage = Usage { prompt_tokens: 1, completion_tokens: 1, estimated: true };
                 let arrived = Arrived { usage: Some(usage), ..Arrived::text(format!("{step:?}")) };
-                let reason = Failure::TooLong.reason();
+                let reason = Failure::TotalTimeout.reason();
                 self.end_if_any(chat(place, self), Ending::Failed { reason, arrived, settled: cost }).await
             }
             Step::Refund { chat: place } => {
-                self.end_if_any(chat(place, self), Ending::failed("a test")).await
+                self.end_if_any(chat(place, self), Ending::failed(FailureReason::ServerError)).await
             }
             Step::Release { chat: place } => {
                 let actor_id = self.users.first().map(|user| user.0);

@@ -161,9 +161,9 @@ impl Choice {
         Choice { value, label, test: ChoiceTest::Now(clause) }
     }
 
-    /// The clause compares with the value, which is the label, too.
-    pub(crate) const fn of(value: &'static str, clause: Clause) -> Choice {
-        Choice { value, label: value, test: ChoiceTest::Own(clause) }
+    /// The clause compares with the value, a stored code.
+    pub(crate) const fn of(value: &'static str, label: &'static str, clause: Clause) -> Choice {
+        Choice { value, label, test: ChoiceTest::Own(clause) }
     }
 
     /// The condition depends on what else is asked for.

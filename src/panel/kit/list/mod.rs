@@ -23,7 +23,7 @@ pub(in crate::panel) use dates::{between_ids, ids_of_days};
 pub(in crate::panel) use link::capped;
 pub(in crate::panel) use list_page::ListPage;
 pub(in crate::panel) use page::{all_ids, fetch, read};
-pub(in crate::panel) use params::{ListParams, Preferences, find_user};
+pub(in crate::panel) use params::{ListParams, find_user};
 pub(in crate::panel) use view::ListView;
 
 use crate::db::DbConnection;
@@ -137,6 +137,11 @@ impl Choice {
             ChoiceTest::Own(clause) => clause.with(params.sort, vec![Value::Text(self.value.to_owned())]),
             ChoiceTest::By(condition) => condition(params),
         }
+    }
+
+    /// Returns the clause, if it compares with a stored code, whatever the code.
+    fn stored_code(&self) -> Option<Clause> {
+        if let ChoiceTest::Own(clause) = self.test { Some(clause) } else { None }
     }
 }
 

@@ -7,12 +7,13 @@ use chrono::NaiveDateTime;
 use url::form_urlencoded;
 
 use super::days::days;
-use super::{Filter, FilterKind, List};
+use super::{Choice, Filter, FilterKind, List};
 use crate::db::DbConnection;
 use crate::domain::canonical_of;
 use crate::error::Result;
 use crate::models::User;
 use crate::models::list::{Condition, ListQuery, Position, SortKey, Start, Value};
+use crate::panel::kit::preferences::Preferences;
 use crate::panel::kit::zone::Zone;
 
 /// The parsed query string of a list.
@@ -44,13 +45,6 @@ pub(in crate::panel) struct Picked {
     /// In words.
     pub shown: String,
     pub condition: Condition,
-}
-
-/// How an administrator wants to see lists.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::panel) struct Preferences {
-    pub zone: Zone,
-    pub page_size: i64,
 }
 
 impl ListParams {
@@ -185,10 +179,16 @@ impl ListParams {
         }
         let Some(value) = self.pairs.get(filter.name) else { return Ok(None) };
         Ok(match filter.kind {
-            FilterKind::Choice(choices) => choices
-                .iter()
-                .find(|choice| choice.value == value)
-                .map(|choice| picked(value.clone(), choice.label.to_owned(), choice.condition(self))),
+            FilterKind::Choice(choices) => match find_choice(choices, value) {
+                Some(choice) => {
+                    Some(picked(choice.value.to_owned(), choice.label.to_owned(), choice.condition(self)))
+                }
+                // A code that this version does not know narrows the list all the same.
+                None => choices.iter().find_map(Choice::stored_code).map(|clause| {
+                    let condition = clause.with(self.sort, vec![Value::Text(value.clone())]);
+                    picked(value.clone(), value.clone(), condition)
+                }),
+            },
             FilterKind::User(clause) => {
                 let user = find_user(conn, value)?;
                 let shown =
@@ -203,6 +203,12 @@ impl ListParams {
             FilterKind::Days(_) => None,
         })
     }
+}
+
+/// Finds a choice by its value, or by its label, which addresses of 0.1.0 have.
+fn find_choice<'a>(choices: &'a [Choice], value: &str) -> Option<&'a Choice> {
+    let by_value = choices.iter().find(|choice| choice.value == value);
+    by_value.or_else(|| choices.iter().find(|choice| choice.label == value))
 }
 
 /// How many rows one page is to have, where the list itself was asked to show more than is usual.

@@ -38,36 +38,36 @@ impl Pass {
         let mut memory = self.breaker.memory();
         match failure {
             // The request is at fault.
-            Failure::RequestRefused => {
+            Failure::RequestRejected => {
                 memory.well(self.is_trial);
                 Watch::No
             }
             // The model responds: too much, too little, or that it is busy.
-            Failure::Endless | Failure::WroteNothing | Failure::RateLimited => {
+            Failure::TooLarge | Failure::EmptyAnswer | Failure::RateLimited => {
                 memory.last_failure = Some((now.time, failure.reason()));
                 Watch::No
             }
             Failure::Unreachable
             | Failure::ConnectionLost
-            | Failure::NoFirstByte
+            | Failure::FirstByteTimeout
             | Failure::Stalled
             | Failure::CutShort
             | Failure::Unreadable
             | Failure::ErrorInAnswer
-            | Failure::NoStream
-            | Failure::KeyRefused
-            | Failure::Misconfigured
+            | Failure::NotAnAnswer
+            | Failure::KeyRejected
+            | Failure::ModelUnavailable
             | Failure::ServerError => {
                 memory.last_failure = Some((now.time, failure.reason()));
                 memory.ill(&self.breaker, self.user_id, now.instant)
             }
             // Caused by this server.
-            Failure::ToldToFail
-            | Failure::TooLong
+            Failure::DummyFailed
+            | Failure::TotalTimeout
             | Failure::Busy
             | Failure::TooManyOfUser
-            | Failure::Resting(_)
-            | Failure::Stopped => Watch::No,
+            | Failure::CircuitOpen(_)
+            | Failure::ServerStopped => Watch::No,
         }
     }
 }

@@ -63,7 +63,7 @@ impl World {
 }
 
 fn resting(seconds: u64) -> Failure {
-    Failure::Resting(Duration::from_secs(seconds))
+    Failure::CircuitOpen(Duration::from_secs(seconds))
 }
 
 #[test]
@@ -225,14 +225,14 @@ fn what_counts_as_a_failure_and_what_does_not() {
     let counted = [
         Unreachable,
         ConnectionLost,
-        NoFirstByte,
+        FirstByteTimeout,
         Stalled,
         CutShort,
         Unreadable,
         ErrorInAnswer,
-        NoStream,
-        KeyRefused,
-        Misconfigured,
+        NotAnAnswer,
+        KeyRejected,
+        ModelUnavailable,
         ServerError,
     ];
     for failure in counted {
@@ -242,8 +242,17 @@ fn what_counts_as_a_failure_and_what_does_not() {
         assert_eq!(seen.failures_in_a_row, 1, "{failure:?}");
         assert_eq!(seen.last_failure, Some((world.now.time, failure.reason())));
     }
-    let not_counted =
-        [RateLimited, Endless, WroteNothing, TooLong, Busy, TooManyOfUser, resting(1), Stopped, ToldToFail];
+    let not_counted = [
+        RateLimited,
+        TooLarge,
+        EmptyAnswer,
+        TotalTimeout,
+        Busy,
+        TooManyOfUser,
+        resting(1),
+        ServerStopped,
+        DummyFailed,
+    ];
     for failure in not_counted {
         let world = World::new();
         world.fail(3);
@@ -263,7 +272,7 @@ fn a_good_end_and_a_refused_request_begin_the_count_anew() {
     world.succeed();
     assert_eq!(world.breaker.seen(world.now.instant).last_success, Some(world.now.time));
     world.fail(4);
-    let _ = world.end(Failure::RequestRefused);
+    let _ = world.end(Failure::RequestRejected);
     assert_eq!(world.fail(4), Watch::No);
     assert_eq!(world.state(), BreakerState::Closed);
 }
@@ -277,5 +286,5 @@ fn calls_from_before_the_rest_neither_end_nor_prolong_it() {
     assert_eq!(bad.failed(Failure::CutShort, world.now), Watch::No);
     good.succeeded(world.now);
     assert_eq!((world.state(), world.in_a_row()), (BreakerState::Open, 5));
-    assert_eq!(world.admit().unwrap_err(), Failure::Resting(Duration::from_millis(500)));
+    assert_eq!(world.admit().unwrap_err(), Failure::CircuitOpen(Duration::from_millis(500)));
 }

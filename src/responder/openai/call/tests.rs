@@ -42,10 +42,10 @@ fn our_own_fields_win_over_options() {
 #[test]
 fn each_status_has_its_failure() {
     let failure = |status| failure_of(StatusCode::from_u16(status).unwrap());
-    assert_eq!([401, 403].map(failure), [Failure::KeyRefused; 2]);
-    assert_eq!([400, 413, 415, 422].map(failure), [Failure::RequestRefused; 4]);
-    assert_eq!([402, 404, 405, 410].map(failure), [Failure::Misconfigured; 4]);
+    assert_eq!([401, 403].map(failure), [Failure::KeyRejected; 2]);
+    assert_eq!([400, 413, 415, 422].map(failure), [Failure::RequestRejected; 4]);
+    assert_eq!([402, 404, 405, 410].map(failure), [Failure::ModelUnavailable; 4]);
     assert_eq!([429].map(failure), [Failure::RateLimited]);
     assert_eq!([500, 503, 529].map(failure), [Failure::ServerError; 3]);
-    assert_eq!([200, 204, 301, 302, 308].map(failure), [Failure::NoStream; 5]);
+    assert_eq!([200, 204, 301, 302, 308].map(failure), [Failure::NotAnAnswer; 5]);
 }
