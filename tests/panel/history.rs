@@ -56,7 +56,7 @@ async fn each_action_is_told_with_actor_address_reason_and_fields(
     let token = format!("/admin/auth-tokens/{}/", world.auth_token);
     root.submit(&token, &[("name", "script")]).await.assert_status(303);
     let fields = change("name", "", "script");
-    let about = format!("auth token {} of {user} from 127.0.0.1 ()", world.auth_token);
+    let about = format!("auth_token {} of {user} from 127.0.0.1 ()", world.auth_token);
     assert_eq!(latest(&app), format!("{me} change {about} [{fields}]"));
     root.submit(&format!("{token}revoke/"), &[]).await.assert_status(303);
     let revoked = format!("{me} revoke {about} [{{\"field\":\"revoked\"");
@@ -66,7 +66,7 @@ async fn each_action_is_told_with_actor_address_reason_and_fields(
     assert!(latest(&app).contains(&change("name", "", "other")), "{}", latest(&app));
     let passwords = [("password", PASSWORD), ("again", PASSWORD), ("own_password", PASSWORD)];
     root.submit(&page("password"), &passwords).await.assert_status(303);
-    assert_eq!(latest(&app), format!("{me} set the password user {user} of {user} from 127.0.0.1 () []"));
+    assert_eq!(latest(&app), format!("{me} set_password user {user} of {user} from 127.0.0.1 () []"));
     root.submit(&page("deactivate"), &[]).await.assert_status(303);
     let fields = change("active", "yes", "no");
     assert_eq!(latest(&app), format!("{me} deactivate user {user} of {user} from 127.0.0.1 () [{fields}]"));

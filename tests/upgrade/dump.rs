@@ -87,14 +87,12 @@ impl Dump {
         let parts = tables.filter(|(columns, _)| !columns.is_empty()).flat_map(|(columns, table)| {
             let is_text = |column: &String| TEXTS.contains(&(table.as_str(), column.as_str()));
             let (texts, kept): (Vec<_>, Vec<_>) = columns.into_iter().partition(is_text);
-            [(kept, true), (texts, false)].map(|(columns, is_kept)| Part {
-                rows: self.rows(&table, &columns),
-                table: table.clone(),
-                columns,
-                is_kept,
-            })
+            [(kept, true), (texts, false)].map(|(columns, is_kept)| (table.clone(), columns, is_kept))
         });
-        Content(parts.filter(|part| !part.columns.is_empty()).collect())
+        let parts = parts.filter(|(_, columns, _)| !columns.is_empty()).map(|(table, columns, is_kept)| {
+            Part { rows: self.rows(&table, &columns), table, columns, is_kept }
+        });
+        Content(parts.collect())
     }
 
     /// Returns the migrations that the database has.
