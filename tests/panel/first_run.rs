@@ -1,4 +1,4 @@
-//! The link that makes the first superuser.
+//! The link that creates the first superuser.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn the_link_makes_one_superuser_and_is_used_up(#[values(On::Sqlite, On::Po
     let planted = browser.cookie();
     let done = browser.send(&filled(&page.form())).await;
     assert_eq!(done.location(), "/admin/");
-    assert_ne!(browser.cookie(), planted, "a new session");
+    assert_ne!(browser.cookie(), planted, "the session must be a new one");
     browser.follow(&done).await.assert_status(200).assert_shows(&["root", "signed in"]);
     assert_eq!(app.count("users WHERE username = 'root' AND is_superuser AND is_staff"), 1);
     assert_eq!(
@@ -55,7 +55,7 @@ async fn of_two_who_use_the_link_at_once_one_becomes_superuser(#[values(On::Sqli
     let (one, two) = (Browser::guest(&app), Browser::guest(&app));
     let first = filled(&one.get(&link).await.form());
     let second = filled(&two.get(&link).await.form()).with(&[("username", "toor")]);
-    let (first, second) = futures_util::join!(one.sending(&first).send(), two.sending(&second).send());
+    let (first, second) = futures_util::join!(one.form_request(&first).send(), two.form_request(&second).send());
     let mut statuses = [first.status, second.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 404]);
@@ -158,20 +158,20 @@ fn the_server_prints_a_link_at_each_start_until_there_is_a_superuser(
         rest.split_once('/').map(|(key, _)| key.to_owned())
     };
     let server = Server::start(&database, &[]);
-    let first = key(&server).expect("a link");
+    let first = key(&server).expect("the log has a link");
     let status = |server: &Server, key: &str| {
         server.client().send("GET", &format!("/admin/first-run/{key}/"), &[], b"").unwrap().status
     };
     assert_eq!(status(&server, &first), 200);
-    // The line of the log about the request does not have it.
+    // The log line about the request does not contain the key.
     assert_eq!(server.log().matches(&first).count(), 1, "{}", server.log());
     drop(server);
     let server = Server::start(&database, &[]);
-    let second = key(&server).expect("another link");
+    let second = key(&server).expect("the log has another link");
     assert_eq!((status(&server, &first), status(&server, &second)), (404, 200));
     drop(server);
     let quiet = Launch::on(&database).flags(&["--log", "off"]).spawn();
-    wait::until("a link, whatever is logged", Duration::from_secs(30), || key(&quiet));
+    wait::until("a link, although the log is off", Duration::from_secs(30), || key(&quiet));
     drop(quiet);
     let words = ["createsuperuser", "--password-stdin", "--username", "root"];
     crate::cli::run_with(&database, &words, &format!("{PASSWORD}\n")).assert_good();

@@ -1,4 +1,5 @@
-//! Chats with texts far larger than any stored today: older versions stored whatever an upstream sent.
+//! Chats with texts far larger than any that are stored today. Older versions stored whatever an
+//! upstream sent.
 
 use rstest::rstest;
 
@@ -8,7 +9,7 @@ use crate::support::app::{Answer, TestApp};
 /// The size of the giant's response, in bytes.
 const GIANT: usize = 20_000_000;
 
-/// An SQL expression for a text of this number of bytes.
+/// Returns an SQL expression for a text of this length in bytes.
 fn repeated(on: On, bytes: usize) -> String {
     match on {
         On::Sqlite => format!("replace(hex(zeroblob({})), '00', 'ab')", bytes / 2),

@@ -1,4 +1,4 @@
-//! A user's own limits, in the place of those that the settings have.
+//! A user's own limits, which replace those of the settings, and limits on reading the panel.
 
 use rstest::rstest;
 
@@ -7,6 +7,7 @@ use crate::support::app::TestApp;
 use crate::support::panel::Browser;
 use crate::support::server::PASSWORD;
 
+/// Returns ada's stored limits and version.
 fn stored(app: &TestApp) -> String {
     app.text(
         "SELECT coalesce(CAST(concurrent_chats AS TEXT), '-') || ' ' || coalesce(CAST(requests_per_minute AS TEXT), '-')
@@ -15,6 +16,7 @@ fn stored(app: &TestApp) -> String {
     .unwrap()
 }
 
+/// Registers ada. Returns a superuser's browser and the path of ada's page.
 async fn ada<'a>(app: &'a TestApp) -> (Browser<'a>, String) {
     app.user("ada").await;
     (app.superuser("root").await, format!("/admin/users/{}/", app.id_of("ada")))
@@ -92,7 +94,7 @@ async fn limits_that_somebody_else_set_meanwhile_are_shown(#[values(On::Sqlite, 
     assert_eq!(stored(&app), "8 9 1", "nothing was saved");
     one.send(&page.form()).await.assert_status(303);
     assert_eq!(stored(&app), "4 - 2");
-    // An edit of the name made before does not take the limits back.
+    // An edit form opened before conflicts, and does not restore the old limits.
     let edit =
         one.get(&format!("{user}edit/")).await.form().with(&[("staff", "1"), ("own_password", PASSWORD)]);
     other.submit(&limits, &[("requests_per_minute", "5")]).await.assert_status(303);

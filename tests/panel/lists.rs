@@ -1,4 +1,4 @@
-//! What lists show: filters, tabs, chips, counts, and the settings of who looks at them.
+//! Lists: filters, tabs, chips, counts, and the viewer's settings.
 
 use rstest::rstest;
 
@@ -8,7 +8,7 @@ use crate::support::html::column;
 use crate::support::panel::{Browser, Page};
 use crate::support::server::PASSWORD;
 
-/// Sixteen users, of whom each combination of active, staff, few tokens and joined long ago is one.
+/// Registers 16 users, one for each combination of active, staff, few tokens and joined long ago.
 async fn combinations(app: &TestApp) -> Browser<'_> {
     for number in 0..16 {
         app.register(&format!("user-{number}")).await.assert_status(201);
@@ -209,7 +209,7 @@ async fn an_edit_leads_back_to_the_list_with_its_filters(#[values(On::Sqlite, On
     let back = root.follow(&saved).await;
     back.assert_shows(&["User user-0 was changed", "Staff: No", "Search: user", "7 users"]);
     assert_eq!(column(&back.html(), "Name")[0], "user-9");
-    // The message is said once.
+    // The message is shown once.
     root.get("/admin/users/").await.assert_hides(&["User user-0 was changed"]);
     for (button, there) in [("another", "/admin/users/add/"), ("continue", "/admin/users/1/edit/")] {
         let page = root.submit("/admin/users/1/edit/", &[(button, "1")]).await;

@@ -1,4 +1,5 @@
-//! What came of chats: model, usage, timing, cost and reasons, on their pages and on the home page.
+//! The outcome of chats (model, usage, timing, cost, reason of failure), on their pages, in lists
+//! and on the home page.
 
 use rstest::rstest;
 use tollgate::clock;
@@ -11,7 +12,7 @@ use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::panel::Page;
 
-/// A chat that failed for a reason.
+/// Makes a chat that failed for this reason. Returns its id.
 async fn failed(app: &TestApp, token: &str, reason: &'static str) -> i64 {
     let chat = app.hold(token).await;
     let end = move |conn: &mut DbConnection| {
@@ -22,7 +23,7 @@ async fn failed(app: &TestApp, token: &str, reason: &'static str) -> i64 {
     chat
 }
 
-/// The part of the home page that stands under this head.
+/// Returns the text of the home page from this heading on, up to the recent actions.
 fn section(page: &Page, head: &str) -> Option<String> {
     let text = page.text();
     let (_, rest) = text.split_once(head)?;
@@ -53,7 +54,7 @@ async fn the_home_page_counts_why_chats_failed_in_the_last_day(#[values(On::Sqli
         section(&home, FAILURES).map(|text| text.trim().to_owned()),
         Some("2 the model fell silent 1 the model had an error".to_owned())
     );
-    // Each leads to the list of those that failed by it.
+    // Each reason leads to the list of the chats that failed because of it.
     let list = root.click(&home, "the model fell silent").await;
     list.assert_shows(&["2 chats (", "State: Failed", "Why it failed: the model fell silent"]);
     for chat in silent {
@@ -113,7 +114,7 @@ async fn a_chats_page_tells_model_usage_timing_and_what_it_cost(#[values(On::Sql
                 created_at = '2026-01-01 10:00:00', first_byte_at = '2026-01-01 10:00:00.250',
                 finished_at = '2026-01-01 10:00:03.500', conversation_id = 4711, answer_extras = '{extras}' WHERE id = {chat}"
     ));
-    // As a price by usage would settle it.
+    // The settlement that a price by usage would have made.
     app.sql(&format!(
         "INSERT INTO ledger_entries (user_id, amount, balance_after, kind, chat_id, note, operation_id, created_at)
          VALUES ({user}, 60, 3960, 'settlement', {chat}, '', {}, '2026-01-01 10:00:03')",

@@ -1,4 +1,4 @@
-//! Walking through lists page by page, in every order, while rows are added.
+//! Paging through lists, in every order and both ways, also while rows are added.
 
 use rstest::rstest;
 
@@ -7,12 +7,13 @@ use crate::support::app::TestApp;
 use crate::support::html::column;
 use crate::support::panel::{Browser, Page};
 
-/// Names on a page of a list of users.
+/// Returns the names on a page of the list of users.
 fn names(page: &Page) -> Vec<String> {
     column(&page.html(), "Name")
 }
 
-/// So many users with all kinds of names, balances and times, many of them the same.
+/// Registers this number of users, with varied names, balances and times, many of them equal.
+/// Returns a superuser's browser with pages of 10 rows.
 async fn people(app: &TestApp, number: usize) -> Browser<'_> {
     for number in 0..number {
         app.register(&format!("{}person.{number}", ["b", "a", "é", "Z"][number % 4]))
@@ -36,11 +37,12 @@ async fn people(app: &TestApp, number: usize) -> Browser<'_> {
     root
 }
 
-/// Goes from page to page by the links that say `way`; answers what stands in a column, page after page.
+/// Follows the links with the text `way` to the end. Returns the cells of a column, page by page,
+/// and the last page.
 async fn walk(browser: &Browser<'_>, mut page: Page, way: &str, label: &str) -> (Vec<Vec<String>>, Page) {
     let mut pages = vec![column(&page.html(), label)];
     while page.html().contains(&format!(">{way}</a>")) {
-        assert!(pages.len() < 40, "it never ends");
+        assert!(pages.len() < 40, "the list never ends");
         page = browser.click(&page, way).await;
         page.assert_status(200);
         pages.push(column(&page.html(), label));
@@ -68,12 +70,11 @@ async fn each_user_stands_on_one_page_in_every_order_both_ways(#[values(On::Sqli
         back.reverse();
         assert_eq!(back.concat(), all, "{sort} backwards");
         let jump = root.get(&format!("/admin/users/?sort={sort}&last=1")).await;
-        assert_eq!(names(&jump), all[24..], "the last page of {sort} is a full one");
+        assert_eq!(names(&jump), all[24..], "the last page of {sort} must be a full one");
         let turned = sort.strip_prefix('-').map_or_else(|| format!("-{sort}"), str::to_owned);
-        let (mut other, _) =
+        let (other, _) =
             walk(&root, root.get(&format!("/admin/users/?sort={turned}")).await, "Next ›", "Name").await;
-        other.concat().reverse();
-        let mut other = other.drain(..).flatten().collect::<Vec<_>>();
+        let mut other = other.concat();
         other.reverse();
         assert_eq!(other, all, "{sort} the other way round");
     }

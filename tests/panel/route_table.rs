@@ -1,22 +1,22 @@
-//! All routes of the panel, in one table.
+//! A table of all routes of the panel, and the paths that they stand for.
 
 use super::world::World;
 
-/// Who gets through to a handler.
+/// Who may send a request of this method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum For {
-    /// There is no such method here.
+    /// The route does not have this method.
     Nobody,
     Everybody,
-    /// Whoever is signed in.
+    /// All who are signed in: staff and superusers.
     Staff,
     Superusers,
 }
 
 use For::{Everybody, Nobody, Staff, Superusers};
 
-/// All of them: the path, who may GET it, who may POST to it.
-const ROUTES: [(&str, For, For); 37] = [
+/// All routes: the path, who may GET it, who may POST to it.
+const ROUTES: [(&str, For, For); 46] = [
     ("/admin", Staff, Nobody),
     ("/admin/verify", Nobody, Superusers),
     ("/admin/search", Staff, Nobody),
@@ -54,10 +54,6 @@ const ROUTES: [(&str, For, For); 37] = [
     ("/admin/holds", Staff, Nobody),
     ("/admin/ledger", Staff, Nobody),
     ("/admin/bulk-operations", Staff, Nobody),
-];
-
-/// The rest, which would make one table too long to be read.
-const MORE: [(&str, For, For); 9] = [
     ("/admin/users/{id}/limits", Superusers, Superusers),
     ("/admin/models", Staff, Nobody),
     ("/admin/models/{id}", Staff, Superusers),
@@ -70,10 +66,10 @@ const MORE: [(&str, For, For); 9] = [
 ];
 
 pub(super) fn routes() -> impl Iterator<Item = (&'static str, For, For)> {
-    ROUTES.into_iter().chain(MORE)
+    ROUTES.into_iter()
 }
 
-/// The route with ids of things that are there, and a key that opens nothing.
+/// Fills a route in with ids that exist, and a key that does not.
 pub(super) fn path(route: &str, world: &World) -> String {
     let id = match route.split('/').nth(2) {
         Some("users") => world.user,
@@ -86,13 +82,13 @@ pub(super) fn path(route: &str, world: &World) -> String {
     route.replace("{id}", &id.to_string()).replace("{key}", "k")
 }
 
-/// All pages, but for those of guests.
+/// Returns the paths of all pages, except those for guests.
 pub(super) fn gets(world: &World) -> Vec<String> {
     let pages = routes().filter(|(_, get, _)| [Staff, Superusers].contains(get));
     pages.map(|(route, _, _)| format!("{}/", path(route, world))).collect()
 }
 
-/// Where forms are sent to, in an order that leaves what the later ones are about.
+/// Returns the paths that forms are sent to. No form removes what a later one needs.
 pub(super) fn posts(world: &World) -> Vec<String> {
     let posts = routes().filter(|(_, _, posts)| *posts != Nobody);
     posts.map(|(route, _, _)| format!("{}/", path(route, world))).collect()

@@ -1,4 +1,4 @@
-//! Every route of the panel, as each kind of visitor.
+//! Every route of the panel, requested by each kind of visitor.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ fn this_table_has_every_route_that_the_panel_has() {
     let listed: BTreeMap<&str, String> =
         routes().map(|(path, get, posts)| (path, allow(get, posts))).collect();
     assert_eq!(served, listed);
-    assert_eq!((ROUTES.len(), routes().count()), (served.len(), listed.len()), "a route stands there twice");
+    assert_eq!((ROUTES.len(), routes().count()), (served.len(), listed.len()), "a route is listed twice");
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn each_section_of_the_navigation_is_a_page_of_the_table() {
     }
 }
 
-/// The value of `Allow`.
+/// Returns the value of `Allow`.
 fn allow(get: For, posts: For) -> String {
     let methods = [(get, "GET, HEAD"), (posts, "POST")].into_iter().filter(|(who, _)| *who != Nobody);
     methods.map(|(_, methods)| methods).collect::<Vec<_>>().join(", ")
@@ -97,7 +97,7 @@ async fn staff_may_look_at_everything_and_change_nothing(#[values(On::Sqlite, On
                 Nobody => _ = page.assert_status(405),
                 Superusers => _ = page.assert_status(403).assert_shows(&["Not allowed"]),
                 Everybody if route.contains("first-run") => _ = page.assert_status(404),
-                // Who is signed in goes on to the panel.
+                // Signed-in visitors are redirected to the panel.
                 Everybody => _ = page.assert_status(303),
                 Staff => _ = page.assert_status(200),
             }
@@ -109,11 +109,11 @@ async fn staff_may_look_at_everything_and_change_nothing(#[values(On::Sqlite, On
             }
         }
     }
-    assert_eq!(app.count("audit_log"), before, "something was done");
+    assert_eq!(app.count("audit_log"), before, "something was changed");
     app.assert_sound();
 }
 
-/// No form that changes more than one's own things, and no link to the page of one.
+/// Checks that a page has no form that changes more than one's own settings, and no link to one.
 fn assert_offers_no_change(page: &Page) {
     let own = ["/admin/settings/", "/admin/settings/sign-out-others/", "/admin/password/", "/admin/password"];
     let superusers: Vec<&str> = routes()
@@ -154,17 +154,17 @@ async fn a_superuser_gets_through_to_every_page_and_every_form(#[values(On::Sqli
     }
     for (route, _, _) in routes().filter(|(_, _, posts)| *posts != Nobody) {
         let path = path(route, &world);
-        // Signing out, and what ends sessions, must not keep the others from being tried.
+        // A new session each time, because some forms end it.
         let browser = Browser::signed_in(&app, "root").await;
         let page = post(&browser, &format!("{path}/")).await;
-        let is_taken = match route {
+        let is_accepted = match route {
             "/admin/sign-in" => {
                 page.status() == 403 && page.text().contains("The name or the password is wrong")
             }
             "/admin/first-run/{key}" => page.status() == 404,
             _ => [200, 201, 303, 400, 409].contains(&page.status()),
         };
-        assert!(is_taken, "POST {path}: {} {}", page.status(), page.text());
+        assert!(is_accepted, "POST {path}: {} {}", page.status(), page.text());
     }
     app.assert_sound();
 }

@@ -1,4 +1,4 @@
-//! Searching: what people type is words to find, whatever it looks like.
+//! Searching. Input is always words to find, even if it looks like a query language.
 
 use rstest::rstest;
 
@@ -16,6 +16,7 @@ const CHATS: [&str; 6] = [
     "a_b a-b a.b \"quoted phrase\" back\\slash",
 ];
 
+/// Searches a list. Returns the cells of a column, sorted.
 async fn found(root: &Browser<'_>, path: &str, label: &str, words: &str) -> Vec<String> {
     let words: String = url::form_urlencoded::byte_serialize(words.as_bytes()).collect();
     let page = root.get(&format!("{path}?q={words}")).await;
@@ -162,10 +163,7 @@ async fn the_box_on_top_searches_everything(#[values(On::Sqlite, On::Postgres)] 
     let root = app.superuser("root").await;
     app.catch_up().await;
     let page = root.get("/admin/search/?q=ada").await;
-    page.assert_shows(
-        &["Results for “ada”", "what does ada say", "4000"]
-            .map(|text| if text == "4000" { "3,900" } else { text }),
-    );
+    page.assert_shows(&["Results for “ada”", "what does ada say", "3,900"]);
     let first: String = token.chars().take(8).collect();
     root.get(&format!("/admin/search/?q={first}")).await.assert_shows(&["Auth tokens 1 hit"]);
     root.get("/admin/search/?q=1").await.assert_shows(&["Users 1 hit", "Chats 1 hit", "Ledger 1 hit"]);

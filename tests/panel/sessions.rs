@@ -1,4 +1,4 @@
-//! Sessions: how they begin, what they look like, and everything that ends them.
+//! Sessions: how they begin, what is stored of them, and everything that ends them.
 
 use rstest::rstest;
 
@@ -52,7 +52,7 @@ async fn the_database_has_no_more_of_a_session_than_a_digest(#[values(On::Sqlite
     for known in [&secret, &csrf] {
         assert!(!stored.contains(known.as_str()), "{stored}");
     }
-    // Whoever reads the database cannot make a cookie of it.
+    // The stored digest is not a valid cookie.
     let digest = stored.get(..64).unwrap().to_ascii_lowercase();
     let thief = Browser::guest(&app);
     thief.set_cookie(Some(format!("tollgate_session={digest}")));
@@ -88,7 +88,7 @@ async fn a_session_ends_when_it_is_idle_and_in_any_case_in_the_end(
     root.get("/admin/users/").await.assert_status(303);
     assert_eq!(app.count("sessions"), 1);
     tollgate::auth::forget_sessions(&app.services.db).await.unwrap();
-    assert_eq!(app.count("sessions"), 0, "what is past its end is deleted");
+    assert_eq!(app.count("sessions"), 0, "expired sessions must be deleted");
 }
 
 #[rstest]
@@ -101,7 +101,7 @@ async fn signing_out_ends_the_session_on_the_server(#[values(On::Sqlite, On::Pos
     let sign_out = root.bare_form("/admin/sign-out/").await;
     let page = root.send(&sign_out).await;
     assert_eq!((page.status(), page.location()), (303, "/admin/sign-in/"));
-    assert_eq!(root.cookie(), None, "the browser forgets it");
+    assert_eq!(root.cookie(), None, "the response must delete the cookie");
     root.set_cookie(cookie);
     root.get("/admin/").await.assert_status(303);
     root.send(&sign_out).await.assert_status(403);
@@ -130,8 +130,8 @@ async fn the_others_can_be_signed_out(#[values(On::Sqlite, On::Postgres)] on: On
     grace.get("/admin/").await.assert_status(200);
 }
 
-/// Everything that must end all sessions of root, done by another superuser, or by root if only root can.
-/// Changing one's own password in the panel is in `own_account.rs`: it keeps the current session.
+/// Everything that must end all sessions of root, done by another superuser, or by root if only
+/// root can. Changing one's own password in the panel keeps the current session (`own_account.rs`).
 #[derive(Clone, Copy, Debug)]
 enum End {
     PasswordByApi,
@@ -184,9 +184,10 @@ async fn what_ends_a_session_ends_them_all(
         browser.get("/admin/").await.assert_status(303);
     }
     boss.get("/admin/").await.assert_status(200);
-    assert_eq!(app.count("sessions"), 1, "{end:?} leaves them in the database");
+    assert_eq!(app.count("sessions"), 1, "sessions are left after {end:?}");
     let lives = app.get("/balance/", &token).await.status == 200;
-    // The API keeps the auth token that the change came with, and rights of the panel are not about the API.
+    // A change by the API keeps the auth token that it came with, and the panel's rights do not
+    // affect the API.
     assert_eq!(lives, matches!(end, End::PasswordByApi | End::LossOfRights), "{end:?}");
 }
 
@@ -227,7 +228,7 @@ async fn under_https_the_cookie_is_bound_to_it_and_to_the_host(#[values(On::Sqli
     }
     assert!(!cookie.contains("Domain"), "{cookie}");
     browser.get("/admin/").await.assert_status(200);
-    // The same secret under the name without the prefix could come from a neighbour host.
+    // A cookie without the prefix is rejected, because a neighbouring host could have set it.
     browser.set_cookie(browser.cookie().map(|cookie| cookie.replace("__Host-", "")));
     browser.get("/admin/").await.assert_status(303);
 }

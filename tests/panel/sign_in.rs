@@ -1,4 +1,4 @@
-//! Signing in.
+//! Signing in to the panel.
 
 use rstest::rstest;
 
@@ -71,7 +71,7 @@ async fn whatever_is_wrong_the_answer_is_the_same(#[values(On::Sqlite, On::Postg
     ] {
         let page = Browser::guest(&app).sign_in_with(name, password).await;
         page.assert_status(403).assert_shows(&["The name or the password is wrong"]);
-        assert_eq!(page.form().field("username"), Some(name), "what was typed is kept");
+        assert_eq!(page.form().field("username"), Some(name), "the input is kept");
         assert!(!page.html().contains(PASSWORD));
         let csrf = page.form().field("csrf").unwrap().to_owned();
         let shown = page.html().replace(&csrf, "").replace(&format!("value=\"{name}\""), "value=\"\"");
@@ -99,10 +99,10 @@ async fn too_many_tries_from_one_address_have_to_wait(#[values(On::Sqlite, On::P
     let wait: u64 = page.answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     assert_eq!(app.count("sessions"), 0);
-    // Somebody else is not kept out by it.
+    // Another address is not affected.
     let form = browser.get("/admin/sign-in/").await.form();
     let form = form.with(&[("username", "root"), ("password", PASSWORD)]);
-    assert_eq!(browser.sending(&form).from("192.0.2.7").send().await.status, 303);
+    assert_eq!(browser.form_request(&form).from("192.0.2.7").send().await.status, 303);
 }
 
 #[rstest]
@@ -115,5 +115,5 @@ async fn a_sign_in_stands_in_the_history_with_its_address(#[values(On::Sqlite, O
     let home = root.get("/admin/").await;
     root.click(&home, "The whole history").await.assert_shows(&["signed in", "127.0.0.1"]);
     Browser::guest(&app).sign_in_with("root", "a guess").await.assert_status(403);
-    assert_eq!(app.count("audit_log"), 1, "a refused sign-in is none");
+    assert_eq!(app.count("audit_log"), 1, "a failed sign-in must not be recorded");
 }

@@ -1,3 +1,5 @@
+//! Limits on time and on calls in flight.
+
 use super::*;
 use crate::support::upstream::{Signal, finish, head, role, text};
 
@@ -8,7 +10,7 @@ async fn silence_before_the_first_byte_has_an_end() {
         scripted.next(script);
         let upstream =
             Upstream::new(UpstreamSettings { first_byte_timeout: SHORT, ..settings(&scripted) }).unwrap();
-        assert_eq!(hear(&upstream).await, bad("", Failure::NoFirstByte));
+        assert_eq!(make_call(&upstream).await, failed("", Failure::NoFirstByte));
         scripted.until_client_is_gone(0).await;
         assert_eq!(scripted.requests().len(), 1);
         assert_eq!(upstream.health().in_flight, 0);
@@ -20,7 +22,7 @@ async fn silence_in_between_has_an_end() {
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), text("a"), Step::Hang]);
     let upstream = Upstream::new(UpstreamSettings { idle_timeout: SHORT, ..settings(&scripted) }).unwrap();
-    assert_eq!(hear(&upstream).await, bad("a", Failure::Stalled));
+    assert_eq!(make_call(&upstream).await, failed("a", Failure::Stalled));
     scripted.until_client_is_gone(0).await;
 }
 
@@ -42,7 +44,7 @@ async fn asking_again_and_again_for_the_next_part_does_not_prolong_the_silence()
     let upstream = Upstream::new(UpstreamSettings { idle_timeout, ..settings(&scripted) }).unwrap();
     let mut answering = ask(&upstream).await.unwrap();
     next(&mut answering).await.unwrap();
-    // As one does who sends a sign of life in between.
+    // As a client does that sends keep-alive comments in between.
     let impatient = async {
         loop {
             if let Ok(result) = tokio::time::timeout(Duration::from_millis(20), answering.next()).await {
@@ -57,7 +59,7 @@ async fn asking_again_and_again_for_the_next_part_does_not_prolong_the_silence()
 async fn a_dropped_wait_for_the_next_part_loses_nothing() {
     let scripted = ScriptedUpstream::start();
     let signal = Signal::default();
-    let Step::Chunk(event) = text("whole") else { panic!("no chunk") };
+    let Step::Chunk(event) = text("whole") else { panic!("not a chunk") };
     let (first, second) = event.split_at(20);
     scripted.next([
         head(),
@@ -79,17 +81,17 @@ async fn no_more_calls_are_in_flight_than_may_be() {
     let upstream = Upstream::new(bounds).unwrap();
     let signal = Signal::default();
     scripted.next([head(), text("a"), signal.step(), finish("stop"), Step::End]);
-    let (first, ()) = tokio::join!(hear(&upstream), async {
+    let (first, ()) = tokio::join!(make_call(&upstream), async {
         signal.reached().await;
         let second = tokio::spawn({
             let upstream = upstream.clone();
-            async move { hear_as(2, &upstream).await }
+            async move { make_call_as(2, &upstream).await }
         });
         while upstream.health().waiting == 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(hear_as(3, &upstream).await, bad("", Failure::Busy));
-        assert_eq!(hear_as(2, &upstream).await, bad("", Failure::TooManyOfUser));
+        assert_eq!(make_call_as(3, &upstream).await, failed("", Failure::Busy));
+        assert_eq!(make_call_as(2, &upstream).await, failed("", Failure::TooManyOfUser));
         assert_eq!((upstream.health().in_flight, upstream.health().waiting), (1, 1));
         assert_eq!(scripted.requests().len(), 1);
         signal.release();
@@ -97,7 +99,7 @@ async fn no_more_calls_are_in_flight_than_may_be() {
     });
     assert_eq!(first.text, "a");
     assert_eq!((upstream.health().in_flight, upstream.health().waiting), (0, 0));
-    assert_eq!(upstream.health().failures_in_a_row, 0, "being busy is no failure of the upstream");
+    assert_eq!(upstream.health().failures_in_a_row, 0, "being busy is not a failure of the upstream");
 }
 
 #[tokio::test]
@@ -106,9 +108,9 @@ async fn a_resting_model_is_told_of_before_anybody_waits_for_a_place() {
     let upstream = Upstream::new(UpstreamSettings { calls: 2, waiting: 1, ..settings(&scripted) }).unwrap();
     let _first = upstream.admit(2, "m").await.unwrap();
     scripted.break_down();
-    breakers::fail_until_it_rests(&upstream).await;
+    breakers::fail_until_the_breaker_opens(&upstream).await;
     let other = Upstream::new(UpstreamSettings { calls: 1, ..settings(&scripted) }).unwrap();
-    assert!(other.admit(ADA, "m").await.is_ok(), "it rests for those only who saw it fail");
+    assert!(other.admit(ADA, "m").await.is_ok(), "the breaker belongs to one node");
     assert!(matches!(upstream.admit(ADA, "m").await, Err(Failure::Resting(_))));
     assert_eq!(upstream.health().in_flight, 1);
 }
@@ -119,15 +121,15 @@ async fn nobody_waits_for_a_place_for_long() {
     let bounds = UpstreamSettings { calls: 1, waiting: 1, patience: SHORT, ..settings(&scripted) };
     let upstream = Upstream::new(bounds).unwrap();
     let _permit = upstream.admit(2, "m").await.unwrap();
-    assert_eq!(in_time("an end of the patience", upstream.admit(ADA, "m")).await.unwrap_err(), Failure::Busy);
+    assert_eq!(in_time("the time limit", upstream.admit(ADA, "m")).await.unwrap_err(), Failure::Busy);
 }
 
-/// To a client that begins with TLS this upstream says nothing, so that the connection is never made.
+/// The upstream never replies to a client that begins with TLS, so the connection is never made.
 #[tokio::test]
 async fn a_connection_that_is_not_made_in_time_is_given_up() {
     let scripted = ScriptedUpstream::start();
     let base_url = scripted.url().replace("http://", "https://").parse().unwrap();
     let bounds = UpstreamSettings { base_url, connect_timeout: SHORT, ..settings(&scripted) };
-    assert_eq!(hear(&Upstream::new(bounds).unwrap()).await, bad("", Failure::Unreachable));
+    assert_eq!(make_call(&Upstream::new(bounds).unwrap()).await, failed("", Failure::Unreachable));
     assert_eq!(scripted.requests().len(), 0);
 }

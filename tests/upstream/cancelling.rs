@@ -1,3 +1,5 @@
+//! Dropping a call or an answer closes its connection and frees its place.
+
 use super::*;
 use crate::support::upstream::{Signal, head, status, text};
 

@@ -1,4 +1,4 @@
-//! A long reader makes the log long. Afterwards it is short again.
+//! A reader that holds a snapshot makes the log long. Afterwards it is short again.
 
 use std::fs;
 use std::time::Duration;
