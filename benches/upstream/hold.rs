@@ -76,6 +76,7 @@ fn one_stream(side: &Side, request: &[u8], begin: Instant, begun: &AtomicUsize) 
 fn memory(pid: &str, name: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()).ok_or("no such value in /proc/PID/status")?;
+    let kilobytes =
+        line.and_then(|line| line.split_whitespace().next()).ok_or("no such value in /proc/PID/status")?;
     Ok(kilobytes.parse::<f64>()? / 1024.0)
 }

@@ -102,7 +102,7 @@ async fn leave_traces<'a>(app: &'a TestApp) -> (Browser<'a>, i64) {
 
 #[rstest]
 #[actix_web::test]
-async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_anonymised_user_leaves_no_trace_but_the_amounts(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (root, id) = leave_traces(&app).await;
     let traces = |words: &[&str]| -> Vec<String> {
@@ -115,7 +115,10 @@ async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sql
     for table in
         ["users", "auth_tokens", "chats", "conversations", "audit_log", "bulk_operations", "idempotency_keys"]
     {
-        assert!(before.iter().any(|trace| trace == table), "there is no trace in {table} to remove: {before:?}");
+        assert!(
+            before.iter().any(|trace| trace == table),
+            "there is no trace in {table} to remove: {before:?}"
+        );
     }
     let entries = app.count(&format!("ledger_entries WHERE user_id = {id}"));
     let tokens = app.number(&format!("SELECT tokens AS value FROM users WHERE id = {id}"));
@@ -154,7 +157,9 @@ async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sql
 
 #[rstest]
 #[actix_web::test]
-async fn what_the_follower_comes_to_late_is_not_found_either(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_user_anonymised_before_the_follower_runs_is_not_found_either(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user(NAME).await;
     app.chat(&token, SAID).await.assert_status(201);
@@ -170,7 +175,7 @@ async fn what_the_follower_comes_to_late_is_not_found_either(#[values(On::Sqlite
 
 #[rstest]
 #[actix_web::test]
-async fn open_holds_and_rights_stand_in_the_way(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn open_holds_and_staff_rights_prevent_anonymising(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let hold = app.hold(&token).await;
@@ -206,7 +211,7 @@ async fn open_holds_and_rights_stand_in_the_way(#[values(On::Sqlite, On::Postgre
 /// Not only do queries find nothing: the file has no byte of the texts left in tables, free pages
 /// or the search index.
 #[actix_web::test]
-async fn no_byte_of_what_was_said_is_left_in_the_sqlite_file() {
+async fn no_byte_of_an_anonymised_users_texts_is_left_in_the_sqlite_file() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let mut others = Vec::new();
     for number in 0..6 {

@@ -38,7 +38,7 @@ fn gifts(app: &TestApp) -> i64 {
 
 #[rstest]
 #[actix_web::test]
-async fn all_that_match_are_those_that_matched_when_it_was_confirmed(
+async fn a_bulk_operation_covers_what_matched_when_it_was_confirmed(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -76,7 +76,7 @@ async fn all_that_match_are_those_that_matched_when_it_was_confirmed(
 
 #[rstest]
 #[actix_web::test]
-async fn the_rows_that_are_ticked_are_done_and_no_others(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn only_the_ticked_rows_are_done(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = crowd(&app, 4).await;
     let list = root.get("/admin/users/?q=user").await;
@@ -106,7 +106,7 @@ async fn the_rows_that_are_ticked_are_done_and_no_others(#[values(On::Sqlite, On
 
 #[rstest]
 #[actix_web::test]
-async fn what_cannot_be_done_is_named_with_the_reason(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn rows_that_fail_are_listed_with_the_reason(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = crowd(&app, 3).await;
     let token = app.token("user-1").await;
@@ -126,7 +126,7 @@ async fn what_cannot_be_done_is_named_with_the_reason(#[values(On::Sqlite, On::P
 
 #[rstest]
 #[actix_web::test]
-async fn if_more_match_than_were_shown_it_is_asked_again(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_changed_selection_must_be_confirmed_again(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = crowd(&app, 2).await;
     let confirm = root.send(&root.get("/admin/users/?q=user").await.form().with(&[("all", "1")])).await;
@@ -150,7 +150,9 @@ async fn if_more_match_than_were_shown_it_is_asked_again(#[values(On::Sqlite, On
 
 #[rstest]
 #[actix_web::test]
-async fn nothing_chosen_is_nothing_done(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_form_without_a_selection_or_with_a_fault_starts_nothing(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = crowd(&app, 1).await;
     let page = root.send(&root.get("/admin/users/?q=user").await.form()).await;

@@ -72,7 +72,7 @@ fn assert_done_exactly_once(conn: &mut DbConnection, database: &TestDatabase) {
 
 #[rstest]
 #[actix_web::test]
-async fn after_kills_in_the_middle_a_bulk_adjustment_is_done_exactly_once(
+async fn a_bulk_adjustment_that_is_killed_repeatedly_is_done_exactly_once(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(database) = TestDatabase::create(on) else { return };
@@ -91,7 +91,9 @@ async fn after_kills_in_the_middle_a_bulk_adjustment_is_done_exactly_once(
         assert_verified(&database);
     }
     let server = Server::start(&database, &[]);
-    wait::until("the end of the operation", PATIENCE, || server.log().contains("bulk operation 1 is finished").then_some(()));
+    wait::until("the end of the operation", PATIENCE, || {
+        server.log().contains("bulk operation 1 is finished").then_some(())
+    });
     println!("it took {}", clock::now() - began);
     assert_done_exactly_once(&mut conn, &database);
 }
@@ -106,6 +108,8 @@ async fn two_servers_share_a_bulk_adjustment_and_one_of_them_may_die() {
     one.kill9();
     wait::until("the last row", PATIENCE, || (position(&mut conn) >= users() as i64).then_some(()));
     let is_finished = |server: &Server| server.log().contains("bulk operation 1 is finished");
-    wait::until("the log line about the end", PATIENCE, || (is_finished(&one) || is_finished(&other)).then_some(()));
+    wait::until("the log line about the end", PATIENCE, || {
+        (is_finished(&one) || is_finished(&other)).then_some(())
+    });
     assert_done_exactly_once(&mut conn, &database);
 }

@@ -24,7 +24,7 @@ fn user(app: &TestApp) -> String {
 
 #[rstest]
 #[actix_web::test]
-async fn the_second_of_two_edits_of_a_user_is_shown_field_by_field_what_the_first_did(
+async fn the_second_of_two_edits_of_a_user_shows_field_by_field_what_the_first_changed(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -50,9 +50,7 @@ async fn the_second_of_two_edits_of_a_user_is_shown_field_by_field_what_the_firs
 
 #[rstest]
 #[actix_web::test]
-async fn a_form_that_was_sent_back_for_a_fault_still_finds_the_conflict(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_form_corrected_after_a_fault_still_finds_the_conflict(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let (one, other, edit) = two_browsers(&app).await;
@@ -81,7 +79,7 @@ fn auth_token(app: &TestApp) -> String {
 
 #[rstest]
 #[actix_web::test]
-async fn a_debit_between_opening_and_saving_is_no_conflict(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_debit_while_a_form_is_open_does_not_conflict(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let (one, other, edit) = two_browsers(&app).await;
@@ -100,7 +98,7 @@ async fn a_debit_between_opening_and_saving_is_no_conflict(#[values(On::Sqlite, 
 
 #[rstest]
 #[actix_web::test]
-async fn the_second_of_two_edits_of_an_auth_token_is_shown_what_the_first_did(
+async fn the_second_of_two_edits_of_an_auth_token_shows_what_the_first_changed(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -124,7 +122,7 @@ async fn the_second_of_two_edits_of_an_auth_token_is_shown_what_the_first_did(
 
 #[rstest]
 #[actix_web::test]
-async fn two_who_want_the_same_do_not_conflict(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn two_equal_edits_do_not_conflict(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let (one, other, edit) = two_browsers(&app).await;
@@ -137,7 +135,7 @@ async fn two_who_want_the_same_do_not_conflict(#[values(On::Sqlite, On::Postgres
 
 #[rstest]
 #[actix_web::test]
-async fn nobody_takes_the_last_rights_away(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn superusers_keep_their_own_rights_and_one_always_remains(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let user = format!("/admin/users/{}", app.id_of("root"));
@@ -152,7 +150,8 @@ async fn nobody_takes_the_last_rights_away(#[values(On::Sqlite, On::Postgres)] o
     let other = format!("/admin/users/{}/edit/", app.id_of("boss"));
     let mine = root.get(&other).await.form().without("superuser");
     let theirs = boss.get(&format!("{user}/edit/")).await.form().without("superuser");
-    let (mine, theirs) = futures_util::join!(root.form_request(&mine).send(), boss.form_request(&theirs).send());
+    let (mine, theirs) =
+        futures_util::join!(root.form_request(&mine).send(), boss.form_request(&theirs).send());
     assert_eq!(app.count("users WHERE is_superuser AND is_active"), 1, "{} {}", mine.status, theirs.status);
 }
 
@@ -162,7 +161,7 @@ fn names<E: Editable>() -> Vec<&'static str> {
 
 /// A conflict shows a field's label and input, so the field must be in the form.
 #[actix_web::test]
-async fn each_field_that_can_be_edited_is_in_the_form_of_its_page() {
+async fn every_editable_field_is_in_the_form_of_its_page() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     app.user("ada").await;
     app.sql("INSERT INTO models (name) VALUES ('small-1')");

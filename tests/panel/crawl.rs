@@ -141,7 +141,7 @@ impl<'a> Crawl<'a> {
 
 #[rstest]
 #[actix_web::test]
-async fn every_link_leads_to_a_page_and_every_form_is_taken(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn every_link_leads_to_a_page_and_every_form_is_accepted(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     app.sql("INSERT INTO verifications (started_at, finished_at) VALUES ('2026-01-01 00:00:00', '2026-01-01 00:00:00')");

@@ -24,7 +24,7 @@ async fn send_many_times(browser: &Browser<'_>, form: &Form) -> String {
 
 #[rstest]
 #[actix_web::test]
-async fn an_adjustment_that_is_sent_again_is_done_once(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_adjustment_that_is_sent_twice_is_done_once(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     app.user("bob").await;
@@ -47,9 +47,7 @@ async fn an_adjustment_that_is_sent_again_is_done_once(#[values(On::Sqlite, On::
 
 #[rstest]
 #[actix_web::test]
-async fn a_refund_and_a_release_that_are_sent_again_are_done_once(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_refund_or_release_that_is_sent_twice_is_done_once(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     assert_eq!(app.number("SELECT tokens AS value FROM users WHERE id = 1"), 3805);
@@ -93,7 +91,7 @@ async fn two_administrators_who_refund_a_chat_at_once_refund_it_once(
 
 #[rstest]
 #[actix_web::test]
-async fn a_user_is_added_once(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_form_that_is_sent_twice_adds_one_user(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let fields = [("username", "New.User"), ("password", PASSWORD), ("again", PASSWORD), ("tokens", "70")];
@@ -118,7 +116,9 @@ async fn a_user_is_added_once(#[values(On::Sqlite, On::Postgres)] on: On) {
 
 #[rstest]
 #[actix_web::test]
-async fn bulk_work_and_anonymising_start_once(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn bulk_work_and_anonymising_that_are_sent_twice_start_once(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     let bulk_before = app.count("bulk_operations");
@@ -147,9 +147,7 @@ async fn bulk_work_and_anonymising_start_once(#[values(On::Sqlite, On::Postgres)
 
 #[rstest]
 #[actix_web::test]
-async fn adjustments_in_the_middle_of_chats_leave_the_ledger_in_order(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn adjustments_during_chats_keep_the_ledger_sound(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;

@@ -102,7 +102,7 @@ async fn catch_up(db: &Db) {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn two_followers_follow_everything_once_under_writes_and_restarts(
+async fn concurrent_followers_follow_every_row_once_despite_writes_and_restarts(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(ledger) = Ledger::create(on) else { return };
@@ -143,7 +143,7 @@ fn charge_of(account: Account, name: &str) -> String {
 /// the two transactions began first.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_is_committed_late_is_not_passed_over(#[values(true, false)] late_begins_first: bool) {
+async fn an_entry_that_is_committed_late_is_not_skipped(#[values(true, false)] late_begins_first: bool) {
     let Some(ledger) = Ledger::create(On::Postgres) else { return };
     let (slow, fast) = (ledger.user("slow", 4000).await, ledger.user("fast", 4000).await);
     catch_up(&ledger.db).await;

@@ -131,7 +131,7 @@ async fn a_form_without_the_token_of_its_own_session_changes_nothing(
 /// Shows that the forms above are rejected only because of their origin.
 #[rstest]
 #[actix_web::test]
-async fn the_same_forms_are_taken_where_they_come_from_here(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_same_forms_from_the_panels_own_origin_are_accepted(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, _) = furnish(&app, "root").await;
     let here: [&[(&str, &str)]; 4] = [
@@ -174,7 +174,7 @@ async fn behind_a_proxy_the_origin_is_that_of_the_public_url(#[values(On::Sqlite
 
 #[rstest]
 #[actix_web::test]
-async fn only_a_form_is_read_as_a_form(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn only_a_form_body_of_limited_size_is_read(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let csrf = root.csrf().await;

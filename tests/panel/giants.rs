@@ -58,7 +58,7 @@ async fn a_chat_of_any_size_is_shown_in_part_and_never_read_as_a_whole(
 
 #[rstest]
 #[actix_web::test]
-async fn a_chat_of_usual_size_is_shown_whole_without_a_note(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_chat_of_usual_size_is_shown_completely_without_a_note(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;

@@ -34,7 +34,7 @@ fn assert_guarded(answer: &Answer, what: &str) {
 
 #[rstest]
 #[actix_web::test]
-async fn every_page_may_load_nothing_but_our_own_and_is_kept_nowhere(
+async fn every_page_loads_only_from_the_panel_and_is_never_cached(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -68,9 +68,7 @@ async fn every_page_may_load_nothing_but_our_own_and_is_kept_nowhere(
 
 #[rstest]
 #[actix_web::test]
-async fn a_parameter_that_stands_there_twice_is_answered_with_a_page(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_repeated_parameter_gets_a_page_as_response(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     let adjust = format!("/admin/users/{}/adjust/", world.user);
@@ -101,7 +99,7 @@ fn cookie(answer: &Answer) -> String {
 }
 
 #[rstest]
-fn the_log_has_no_secret_of_the_panel(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn the_log_contains_none_of_the_panels_secrets(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
     let server = Server::start(&database, &["--log", "debug"]);
     server.register("root");

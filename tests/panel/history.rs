@@ -27,7 +27,7 @@ fn change(field: &str, before: &str, after: &str) -> String {
 
 #[rstest]
 #[actix_web::test]
-async fn each_action_is_told_with_actor_address_reason_and_fields(
+async fn each_action_is_recorded_with_actor_address_reason_and_fields(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -98,7 +98,7 @@ async fn each_action_is_told_with_actor_address_reason_and_fields(
 
 #[rstest]
 #[actix_web::test]
-async fn what_is_refused_leaves_no_trace(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn rejected_forms_leave_no_trace(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     app.register("bob").await.assert_status(201);
@@ -129,7 +129,7 @@ const REFUSE_ON_POSTGRES: &str = "
 /// A change and its entry in the history are one transaction.
 #[rstest]
 #[actix_web::test]
-async fn what_cannot_be_written_down_is_not_done(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_change_that_cannot_be_recorded_is_not_made(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     let page = |rest: &str| format!("/admin/users/{}/{rest}/", world.user);

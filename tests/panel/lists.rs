@@ -36,7 +36,7 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 
 #[rstest]
 #[actix_web::test]
-async fn filters_of_users_show_what_fulfils_all_of_them(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn filters_of_users_show_the_users_who_match_all_of_them(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = combinations(&app).await;
     let all = "string_agg(username, ' ')";
@@ -109,7 +109,7 @@ async fn tabs_chips_and_counts_say_what_is_shown(#[values(On::Sqlite, On::Postgr
 
 #[rstest]
 #[actix_web::test]
-async fn a_long_list_is_counted_no_further_than_ten_thousand(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn counting_a_long_list_stops_at_ten_thousand(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     app.sql(
@@ -126,7 +126,7 @@ async fn a_long_list_is_counted_no_further_than_ten_thousand(#[values(On::Sqlite
 
 #[rstest]
 #[actix_web::test]
-async fn filters_of_the_other_lists_show_what_fulfils_them(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn filters_of_the_other_lists_show_the_rows_that_match(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (ada, bob) = (app.user("ada").await, app.user("bob").await);
     for token in [&ada, &ada, &bob] {

@@ -38,7 +38,7 @@ const PRICE: [(&str, &str); 4] = [("price", "usage"), ("base", "5"), ("prompt", 
 
 #[rstest]
 #[actix_web::test]
-async fn where_no_model_is_known_the_page_says_how_to_get_one(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn without_models_the_page_says_how_to_get_one(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let page = root.get("/admin/models/").await;
@@ -51,9 +51,7 @@ async fn where_no_model_is_known_the_page_says_how_to_get_one(#[values(On::Sqlit
 
 #[rstest]
 #[actix_web::test]
-async fn a_price_is_set_and_taken_back_and_the_history_tells_of_it(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_price_is_set_and_reset_and_the_history_shows_it(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(
         on,
         &[&UPSTREAM[..], &["--chat-price", "7", "--upstream-max-output", "1000"]].concat(),
@@ -93,7 +91,7 @@ async fn a_price_is_set_and_taken_back_and_the_history_tells_of_it(
 
 #[rstest]
 #[actix_web::test]
-async fn what_is_no_price_is_refused_at_its_field(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_invalid_price_is_rejected_at_its_field(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let [small, _] = two_models(&app);
@@ -120,7 +118,7 @@ async fn what_is_no_price_is_refused_at_its_field(#[values(On::Sqlite, On::Postg
 
 #[rstest]
 #[actix_web::test]
-async fn the_second_of_two_edits_of_a_model_is_shown_what_the_first_did(
+async fn the_second_of_two_edits_of_a_model_shows_what_the_first_changed(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -153,7 +151,7 @@ async fn the_second_of_two_edits_of_a_model_is_shown_what_the_first_did(
 
 #[rstest]
 #[actix_web::test]
-async fn staff_may_look_at_models_and_not_change_them(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn staff_can_see_models_but_not_change_them(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let grace = app.staff("grace").await;

@@ -34,7 +34,9 @@ const FAILURES: &str = "Failures by reason, in the last 24 hours";
 
 #[rstest]
 #[actix_web::test]
-async fn the_home_page_counts_why_chats_failed_in_the_last_day(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_home_page_counts_the_failures_of_the_last_day_by_reason(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;
@@ -67,9 +69,7 @@ async fn the_home_page_counts_why_chats_failed_in_the_last_day(#[values(On::Sqli
 
 #[rstest]
 #[actix_web::test]
-async fn chats_are_found_by_reason_together_with_words_and_others(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn chats_are_found_by_reason_combined_with_other_filters(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (ada, bob) = (app.user("ada").await, app.user("bob").await);
     let root = app.superuser("root").await;
@@ -96,7 +96,7 @@ async fn chats_are_found_by_reason_together_with_words_and_others(
 
 #[rstest]
 #[actix_web::test]
-async fn a_chats_page_tells_model_usage_timing_and_what_it_cost(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_chats_page_shows_model_usage_timing_and_cost(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;
@@ -145,7 +145,7 @@ async fn a_chats_page_tells_model_usage_timing_and_what_it_cost(#[values(On::Sql
 
 #[rstest]
 #[actix_web::test]
-async fn a_chat_that_failed_or_waits_says_so_on_its_page(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_page_of_a_failed_or_pending_chat_says_so(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;
@@ -164,7 +164,7 @@ async fn a_chat_that_failed_or_waits_says_so_on_its_page(#[values(On::Sqlite, On
 
 #[rstest]
 #[actix_web::test]
-async fn the_home_page_tells_how_the_upstream_does(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_home_page_shows_the_upstreams_status(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     root.get("/admin/").await.assert_hides(&["Upstream"]);

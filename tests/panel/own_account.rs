@@ -15,7 +15,7 @@ const NEW_TWICE: [(&str, &str); 2] = [("password", NEW), ("again", NEW)];
 
 #[rstest]
 #[actix_web::test]
-async fn ones_own_password_is_never_set_without_the_old_one(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn ones_own_password_is_never_changed_without_the_old_one(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let second = Browser::signed_in(&app, "root").await;
@@ -42,7 +42,7 @@ async fn ones_own_password_is_never_set_without_the_old_one(#[values(On::Sqlite,
 
 #[rstest]
 #[actix_web::test]
-async fn after_ones_own_change_only_the_session_that_it_came_from_goes_on_under_a_new_secret(
+async fn changing_ones_own_password_keeps_only_this_session_with_a_new_secret(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -91,9 +91,7 @@ async fn ways_to_stay(app: &TestApp, root: &Browser<'_>) -> Vec<Form> {
 
 #[rstest]
 #[actix_web::test]
-async fn what_outlives_a_session_of_somebody_with_rights_takes_the_own_password(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn lasting_access_to_the_panel_requires_ones_own_password(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let (root, _, _) = (app.superuser("root").await, app.superuser("boss").await, app.staff("grace").await);
@@ -119,7 +117,7 @@ async fn what_outlives_a_session_of_somebody_with_rights_takes_the_own_password(
 
 #[rstest]
 #[actix_web::test]
-async fn a_user_without_rights_needs_no_confirmation(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn changes_to_a_user_without_rights_need_no_password(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let root = app.superuser("root").await;
@@ -132,7 +130,7 @@ async fn a_user_without_rights_needs_no_confirmation(#[values(On::Sqlite, On::Po
 
 #[rstest]
 #[actix_web::test]
-async fn what_users_do_to_their_own_access_is_in_the_history(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn users_changes_of_their_own_access_are_in_the_history(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (ada, root) = (app.user("ada").await, app.superuser("root").await);
     let recorded = |action: &str, name: &str| {
@@ -167,7 +165,7 @@ async fn what_users_do_to_their_own_access_is_in_the_history(#[values(On::Sqlite
 
 #[rstest]
 #[actix_web::test]
-async fn nobody_reaches_an_auth_token_of_somebody_else(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn nobody_can_revoke_another_users_auth_token(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (ada, _) = (app.user("ada").await, app.superuser("root").await);
     let root = app.token("root").await;
@@ -180,7 +178,7 @@ async fn nobody_reaches_an_auth_token_of_somebody_else(#[values(On::Sqlite, On::
 /// together, and with those at the sign-in.
 #[rstest]
 #[actix_web::test]
-async fn guesses_of_the_own_password_are_limited_like_log_ins(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn guesses_of_ones_own_password_are_limited_like_log_ins(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--throttle", "on"]).await else { return };
     app.user("ada").await;
     let root = app.superuser("root").await;

@@ -52,7 +52,9 @@ async fn walk(browser: &Browser<'_>, mut page: Page, way: &str, label: &str) -> 
 
 #[rstest]
 #[actix_web::test]
-async fn each_user_stands_on_one_page_in_every_order_both_ways(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn each_user_is_on_exactly_one_page_in_every_order_both_ways(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = people(&app, 33).await;
     for sort in ["joined", "-joined", "name", "-name", "balance", "-balance", "last_login", "-last_login"] {
@@ -115,7 +117,7 @@ async fn nobody_is_missed_or_seen_twice_while_others_are_added(#[values(On::Sqli
 
 #[rstest]
 #[actix_web::test]
-async fn the_other_lists_are_walked_both_ways_too(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_other_lists_can_be_paged_both_ways_too(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     for number in 0..22 {
@@ -158,7 +160,7 @@ async fn the_other_lists_are_walked_both_ways_too(#[values(On::Sqlite, On::Postg
 
 #[rstest]
 #[actix_web::test]
-async fn a_place_that_nobody_can_be_at_shows_a_list_all_the_same(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_impossible_position_or_date_still_shows_a_list(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     app.catch_up().await;

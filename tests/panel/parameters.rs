@@ -79,9 +79,7 @@ async fn assert_answered(root: &Browser<'_>, path: &str, query: &str) {
 
 #[rstest]
 #[actix_web::test]
-async fn no_value_of_any_parameter_of_any_page_is_an_error_of_the_server(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn no_parameter_of_any_page_causes_a_server_error(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     let (values, mut dice) = (values(), Dice::new());
@@ -121,9 +119,7 @@ async fn no_value_of_any_parameter_of_any_page_is_an_error_of_the_server(
 
 #[rstest]
 #[actix_web::test]
-async fn a_user_whom_nobody_knows_is_a_filter_that_matches_nothing(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_filter_by_an_unknown_user_matches_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (_, root) = furnish(&app, "root").await;
     for user in ["nobody", "-1", "%23-1", "%239223372036854775807"] {
@@ -136,7 +132,7 @@ async fn a_user_whom_nobody_knows_is_a_filter_that_matches_nothing(
 
 #[rstest]
 #[actix_web::test]
-async fn no_page_of_a_users_own_records_is_an_error_of_the_server(
+async fn no_parameter_of_a_users_own_records_causes_a_server_error(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };

@@ -19,7 +19,7 @@ async fn post(browser: &Browser<'_>, path: &str) -> Page {
 }
 
 #[test]
-fn this_table_has_every_route_that_the_panel_has() {
+fn the_table_lists_every_route_of_the_panel() {
     let served = ROUTES.iter().map(|(path, methods)| {
         let names: Vec<&str> = methods.iter().map(|method| method.name).collect();
         (*path, names.join(", "))
@@ -83,7 +83,7 @@ async fn a_guest_is_sent_to_sign_in_and_changes_nothing(#[values(On::Sqlite, On:
 
 #[rstest]
 #[actix_web::test]
-async fn staff_may_look_at_everything_and_change_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn staff_can_see_everything_and_change_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, _) = furnish(&app, "root").await;
     let staff = app.staff("grace").await;
@@ -135,7 +135,7 @@ fn assert_offers_no_change(page: &Page) {
 
 #[rstest]
 #[actix_web::test]
-async fn a_superuser_gets_through_to_every_page_and_every_form(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_superuser_reaches_every_page_and_every_form(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     for (route, get, _) in routes() {
@@ -171,7 +171,7 @@ async fn a_superuser_gets_through_to_every_page_and_every_form(#[values(On::Sqli
 
 #[rstest]
 #[actix_web::test]
-async fn any_other_method_is_refused_with_those_that_are_allowed(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn other_methods_are_rejected_with_a_list_of_those_allowed(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     for (route, get, posts) in routes() {
@@ -192,7 +192,7 @@ async fn any_other_method_is_refused_with_those_that_are_allowed(#[values(On::Sq
 
 #[rstest]
 #[actix_web::test]
-async fn a_page_about_nothing_says_so(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_id_that_does_not_exist_is_404(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     for (route, get, _) in routes().filter(|(route, _, _)| route.contains("{id}")) {
@@ -205,9 +205,7 @@ async fn a_page_about_nothing_says_so(#[values(On::Sqlite, On::Postgres)] on: On
 
 #[rstest]
 #[actix_web::test]
-async fn a_plain_user_never_gets_in_and_whoever_loses_the_rights_is_out(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn plain_users_and_former_staff_cannot_use_the_panel(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let plain = Browser::guest(&app);

@@ -93,7 +93,7 @@ async fn poison(app: &TestApp, world: &World, root: &Browser<'_>) {
 
 #[rstest]
 #[actix_web::test]
-async fn no_text_becomes_a_part_of_any_page(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn no_stored_text_becomes_markup_on_any_page(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     poison(&app, &world, &root).await;
@@ -132,7 +132,7 @@ async fn no_text_becomes_a_part_of_any_page(#[values(On::Sqlite, On::Postgres)] 
 
 #[rstest]
 #[actix_web::test]
-async fn what_a_form_is_sent_back_with_is_text(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn forms_return_input_as_text(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     poison(&app, &world, &root).await;
@@ -179,7 +179,7 @@ async fn what_a_form_is_sent_back_with_is_text(#[values(On::Sqlite, On::Postgres
 
 #[rstest]
 #[actix_web::test]
-async fn a_guest_sees_no_more_than_text_either(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn pages_for_guests_show_input_as_text_too(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let guest = Browser::guest(&app);
     let key = app.services.auth.first_run.make_key().unwrap();
@@ -204,9 +204,7 @@ async fn a_guest_sees_no_more_than_text_either(#[values(On::Sqlite, On::Postgres
 /// The browser's name is the only text from a header that is shown later.
 #[rstest]
 #[actix_web::test]
-async fn a_browser_that_calls_itself_a_script_is_shown_by_its_name(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_browsers_name_with_a_script_in_it_is_shown_as_text(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     let guest = Browser::guest(&app);

@@ -28,7 +28,7 @@ async fn found(root: &Browser<'_>, path: &str, label: &str, words: &str) -> Vec<
 
 #[rstest]
 #[actix_web::test]
-async fn chats_are_found_by_all_words_that_are_typed(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn chats_are_found_if_they_have_all_the_words(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     for message in CHATS {
@@ -156,7 +156,7 @@ async fn users_are_found_by_any_part_of_their_names(#[values(On::Sqlite, On::Pos
 
 #[rstest]
 #[actix_web::test]
-async fn the_box_on_top_searches_everything(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_search_box_searches_everything(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     app.chat(&token, "what does ada say").await.assert_status(201);

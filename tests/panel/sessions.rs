@@ -12,7 +12,7 @@ const NEW: &str = "another fine phrase 8";
 
 #[rstest]
 #[actix_web::test]
-async fn a_sign_in_makes_a_new_session_and_ends_the_old_one(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn signing_in_starts_a_new_session_and_ends_the_old_one(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let guest = Browser::guest(&app);
@@ -33,7 +33,7 @@ async fn a_sign_in_makes_a_new_session_and_ends_the_old_one(#[values(On::Sqlite,
 
 #[rstest]
 #[actix_web::test]
-async fn the_database_has_no_more_of_a_session_than_a_digest(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_database_stores_only_a_digest_of_a_session(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let secret = root.cookie().unwrap().split_once('=').unwrap().1.to_owned();
@@ -61,9 +61,7 @@ async fn the_database_has_no_more_of_a_session_than_a_digest(#[values(On::Sqlite
 
 #[rstest]
 #[actix_web::test]
-async fn a_session_ends_when_it_is_idle_and_in_any_case_in_the_end(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_session_ends_when_idle_and_at_its_maximum_age(#[values(On::Sqlite, On::Postgres)] on: On) {
     let flags = ["--session-idle-minutes", "10", "--session-hours", "2"];
     let Some(app) = TestApp::spawn_with(on, &flags).await else { return };
     let root = app.superuser("root").await;
@@ -111,7 +109,7 @@ async fn signing_out_ends_the_session_on_the_server(#[values(On::Sqlite, On::Pos
 
 #[rstest]
 #[actix_web::test]
-async fn the_others_can_be_signed_out(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn ones_other_sessions_can_be_signed_out(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let grace = app.staff("grace").await;
@@ -144,7 +142,7 @@ enum End {
 
 #[rstest]
 #[actix_web::test]
-async fn what_ends_a_session_ends_them_all(
+async fn security_changes_end_all_sessions_of_a_user(
     #[values(On::Sqlite, On::Postgres)] on: On,
     #[values(
         End::PasswordByApi,
@@ -198,7 +196,9 @@ fn change_by_command(app: &TestApp) {
 
 #[rstest]
 #[actix_web::test]
-async fn the_cookie_is_for_this_panel_and_no_script(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_cookie_is_for_this_host_only_and_hidden_from_scripts(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     let browser = Browser::guest(&app);
@@ -215,7 +215,7 @@ async fn the_cookie_is_for_this_panel_and_no_script(#[values(On::Sqlite, On::Pos
 
 #[rstest]
 #[actix_web::test]
-async fn under_https_the_cookie_is_bound_to_it_and_to_the_host(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn with_https_the_cookie_is_bound_to_https_and_the_host(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--public-url", "https://chat.example"]).await else { return };
     app.register("root").await.assert_status(201);
     app.sql("UPDATE users SET is_superuser = TRUE");
@@ -235,7 +235,7 @@ async fn under_https_the_cookie_is_bound_to_it_and_to_the_host(#[values(On::Sqli
 
 #[rstest]
 #[actix_web::test]
-async fn the_api_takes_no_session_and_the_panel_no_auth_token(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_api_accepts_no_session_and_the_panel_no_auth_token(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let token = app.token("root").await;

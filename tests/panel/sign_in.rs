@@ -9,9 +9,7 @@ use crate::support::server::PASSWORD;
 
 #[rstest]
 #[actix_web::test]
-async fn a_sign_in_begins_a_session_and_leads_to_where_one_wanted_to_go(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn signing_in_leads_to_the_page_that_was_requested(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     let browser = Browser::guest(&app);
@@ -26,7 +24,7 @@ async fn a_sign_in_begins_a_session_and_leads_to_where_one_wanted_to_go(
 
 #[rstest]
 #[actix_web::test]
-async fn the_way_on_never_leads_out_of_the_panel(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_redirect_after_signing_in_never_leaves_the_panel(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     for next in [
@@ -51,7 +49,7 @@ async fn the_way_on_never_leads_out_of_the_panel(#[values(On::Sqlite, On::Postgr
 
 #[rstest]
 #[actix_web::test]
-async fn whatever_is_wrong_the_answer_is_the_same(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn every_failed_sign_in_gets_the_same_page(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     app.superuser("idle").await;
@@ -86,7 +84,7 @@ async fn whatever_is_wrong_the_answer_is_the_same(#[values(On::Sqlite, On::Postg
 
 #[rstest]
 #[actix_web::test]
-async fn too_many_tries_from_one_address_have_to_wait(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn too_many_sign_ins_from_one_address_must_wait(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--throttle", "on"]).await else { return };
     app.register("root").await.assert_status(201);
     app.sql("UPDATE users SET is_superuser = TRUE");
@@ -107,7 +105,7 @@ async fn too_many_tries_from_one_address_have_to_wait(#[values(On::Sqlite, On::P
 
 #[rstest]
 #[actix_web::test]
-async fn a_sign_in_stands_in_the_history_with_its_address(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_sign_in_is_in_the_history_with_its_address(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     assert_eq!(app.count("audit_log WHERE action = 'signed in' AND address = '127.0.0.1'"), 1);

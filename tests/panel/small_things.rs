@@ -33,7 +33,7 @@ async fn a_user_without_a_password_cannot_log_in(#[values(On::Sqlite, On::Postgr
 
 #[rstest]
 #[actix_web::test]
-async fn a_bulk_form_that_was_used_and_changed_since_starts_nothing_and_says_so(
+async fn a_used_bulk_form_with_changed_fields_starts_nothing_and_says_so(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -55,7 +55,7 @@ async fn a_bulk_form_that_was_used_and_changed_since_starts_nothing_and_says_so(
 
 #[rstest]
 #[actix_web::test]
-async fn a_verification_that_a_restart_cut_off_does_not_block_the_next(
+async fn a_verification_interrupted_by_a_restart_does_not_block_the_next(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -73,7 +73,7 @@ async fn a_verification_that_a_restart_cut_off_does_not_block_the_next(
 
 #[rstest]
 #[actix_web::test]
-async fn what_commands_do_stands_in_the_history(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn commands_are_recorded_in_the_history(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let input = format!("{PASSWORD}\n");
@@ -93,7 +93,7 @@ async fn what_commands_do_stands_in_the_history(#[values(On::Sqlite, On::Postgre
 
 #[rstest]
 #[actix_web::test]
-async fn signing_in_renews_a_hash_that_is_out_of_date(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn signing_in_renews_an_outdated_hash(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     let hash = "pbkdf2_sha256$1000$5By61V7XgGTqtQX9JRyJhB$ack4TfrFxCSCQhOluGVlzTMByi533SUweuTPr+ZygN8=";
@@ -140,9 +140,7 @@ async fn a_url_can_prefill_a_form_except_for_passwords(#[values(On::Sqlite, On::
 
 #[rstest]
 #[actix_web::test]
-async fn an_answer_that_comes_after_a_release_is_found_by_its_words(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn an_answer_after_a_release_is_found_by_its_words(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let chat_id = app.hold(&token).await;
@@ -165,7 +163,7 @@ async fn an_answer_that_comes_after_a_release_is_found_by_its_words(
 
 #[rstest]
 #[actix_web::test]
-async fn counts_of_choices_are_of_what_was_searched_for(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn counts_of_choices_apply_to_the_search(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     for name in ["ada", "adam", "bob"] {
         app.register(name).await.assert_status(201);
@@ -192,7 +190,7 @@ async fn counts_of_choices_are_of_what_was_searched_for(#[values(On::Sqlite, On:
 }
 
 #[actix_web::test]
-async fn pages_of_errors_have_the_panels_own_name_too() {
+async fn error_pages_show_the_site_title_too() {
     let flags = ["--site-title", "Acme Chat"];
     let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
     let root = app.superuser("root").await;

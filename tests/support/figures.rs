@@ -12,6 +12,7 @@ pub fn report(what: &str, figures: &str) {
     let Some(file) = std::env::var_os("TOLLGATE_TEST_FIGURES") else { return };
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("a test");
-    let mut file = OpenOptions::new().append(true).create(true).open(file).expect("cannot open the file of figures");
+    let mut file =
+        OpenOptions::new().append(true).create(true).open(file).expect("cannot open the file of figures");
     writeln!(file, "| {what} | {figures} | `{test}` |").expect("cannot write the figures");
 }

@@ -235,7 +235,7 @@ pub fn text(html: &str) -> String {
 }
 
 #[test]
-fn pages_are_read_as_browsers_read_them() {
+fn html_is_parsed_as_browsers_parse_it() {
     let html = r#"<form method="post"><input type="hidden" name="a" value="&quot;1&#x27;"><select name="s">
         <option value="x">X<option value="y" selected>Y</select><input type="checkbox" name="b" value="1" checked>
         <button name="go">Go</button></form><p title='<b>'>1 < 2 &amp; <em>&lt;i&gt;</em></p>"#;

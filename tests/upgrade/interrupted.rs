@@ -46,7 +46,7 @@ fn assert_can_be_done_now(dump: &Dump, before: &Content) {
 
 /// The kills are at the first, second, third … write or sync: before, in and after the transaction.
 #[test]
-fn an_upgrade_of_sqlite_that_is_killed_is_done_as_a_whole_or_not_at_all() {
+fn a_killed_upgrade_of_sqlite_is_done_completely_or_not_at_all() {
     if require::program("strace").is_none() {
         return require::missing("strace", "on Debian: apt-get install strace");
     }
@@ -72,7 +72,7 @@ fn an_upgrade_of_sqlite_that_is_killed_is_done_as_a_whole_or_not_at_all() {
 
 /// The kill is when everything is done except recording the migration, where a lock makes it wait.
 #[test]
-fn an_upgrade_of_postgresql_that_is_killed_leaves_the_old_state() {
+fn a_killed_upgrade_of_postgresql_leaves_the_old_state() {
     let Some(dump) = Dump::restore(On::Postgres) else { return };
     let dump = dump.with_something_to_do();
     let (before, old) = (dump.everything(), dump.migrations());
@@ -92,7 +92,7 @@ fn an_upgrade_of_postgresql_that_is_killed_leaves_the_old_state() {
 }
 
 #[rstest]
-fn of_nodes_that_upgrade_at_once_one_does_it(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn each_migration_is_run_by_only_one_of_several_nodes(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(dump) = Dump::restore(on) else { return };
     let dump = dump.with_something_to_do();
     let (before, old) = (dump.everything(), dump.migrations());

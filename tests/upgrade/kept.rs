@@ -121,7 +121,7 @@ impl Upgraded {
 }
 
 #[rstest]
-fn after_an_upgrade_everybody_goes_on_where_they_were(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn after_an_upgrade_everybody_continues_where_they_were(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(dump) = Dump::restore(on) else { return };
     let server = Server::start(&dump.database, &[]);
     let upgraded = Upgraded { dump, server };
@@ -211,7 +211,10 @@ fn assert_search_continues(upgraded: &Upgraded) {
     wait::until("the follower to continue", Duration::from_secs(30), || {
         found("quokka").contains("unmistakable").then_some(())
     });
-    assert!(found("%E6%9D%B1%E4%BA%AC+7+ada").contains("message 7 of ada"), "chats from before the upgrade must be found");
+    assert!(
+        found("%E6%9D%B1%E4%BA%AC+7+ada").contains("message 7 of ada"),
+        "chats from before the upgrade must be found"
+    );
     wait::until("the balances to be followed", Duration::from_secs(30), || {
         upgraded.dump.lines(
             "SELECT username AS line FROM users JOIN user_balances ON user_id = users.id WHERE balance <> tokens",

@@ -13,7 +13,7 @@ fn raw(body: &[u8]) -> Vec<Step> {
 }
 
 #[tokio::test]
-async fn an_answer_comes_part_by_part_as_it_is_sent() {
+async fn an_answer_arrives_part_by_part_as_it_is_sent() {
     let scripted = ScriptedUpstream::start();
     let signal = Signal::default();
     scripted.next([
@@ -28,7 +28,10 @@ async fn an_answer_comes_part_by_part_as_it_is_sent() {
     ]);
     let upstream = client(&scripted);
     let mut answering = ask(&upstream).await.unwrap();
-    assert!(!next(&mut answering).await.unwrap().unwrap().brings_something(), "the first part has only the role");
+    assert!(
+        !next(&mut answering).await.unwrap().unwrap().brings_something(),
+        "the first part has only the role"
+    );
     for part in ["Hel", "lo"] {
         assert_eq!(next(&mut answering).await.unwrap().unwrap(), Piece::of_text(part));
         assert_eq!(upstream.health().in_flight, 1);
@@ -42,7 +45,7 @@ async fn an_answer_comes_part_by_part_as_it_is_sent() {
 }
 
 #[tokio::test]
-async fn the_last_usage_that_can_be_true_counts() {
+async fn the_last_plausible_usage_counts() {
     let reported = Usage::reported(7, 2);
     assert_eq!(outcome_of(answer("Hello you", 7, 2)).await, complete("Hello you", reported));
     let in_each = |completion: i64, delta, reason: Option<&str>| {
@@ -72,7 +75,7 @@ async fn nothing_is_read_after_done() {
 }
 
 #[tokio::test]
-async fn after_the_reason_any_end_is_good() {
+async fn after_the_finish_reason_any_end_is_complete() {
     for end in [Step::End, Step::Close, Step::Reset] {
         // Without this, the reset could overtake what was sent before it.
         let scripted = ScriptedUpstream::start();
@@ -90,7 +93,7 @@ async fn after_the_reason_any_end_is_good() {
 }
 
 #[tokio::test]
-async fn silence_after_the_reason_is_a_good_end_too() {
+async fn silence_after_the_finish_reason_completes_the_answer_too() {
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), text("a"), finish("stop"), usage(3, 1), Step::Hang]);
     let upstream = Upstream::new(UpstreamSettings { idle_timeout: SHORT, ..settings(&scripted) }).unwrap();
@@ -98,7 +101,7 @@ async fn silence_after_the_reason_is_a_good_end_too() {
 }
 
 #[tokio::test]
-async fn a_stream_without_an_empty_line_at_its_end_is_whole() {
+async fn a_stream_without_a_final_empty_line_is_complete() {
     let body =
         b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]";
     assert_eq!(outcome_of(raw(body)).await, complete("a", None));
@@ -107,7 +110,7 @@ async fn a_stream_without_an_empty_line_at_its_end_is_whole() {
 }
 
 #[tokio::test]
-async fn comments_other_fields_and_any_line_ends_are_taken() {
+async fn comments_other_fields_and_any_line_ends_are_accepted() {
     let chunk = r#"{"choices":[{"index":0,"delta":{"content":"ä😀"}}]}"#;
     let (before, behind) = chunk.split_at(chunk.find("\"delta").unwrap());
     let body = format!(
@@ -164,7 +167,7 @@ async fn tool_calls_and_logprobs_are_passed_on() {
 }
 
 #[tokio::test]
-async fn a_whole_completion_is_taken_as_one_part() {
+async fn a_plain_completion_is_accepted_as_one_part() {
     let completion = json!({ "object": "chat.completion", "choices": [{ "index": 0, "finish_reason": "stop",
         "message": { "role": "assistant", "content": "Hello" } }],
         "usage": { "prompt_tokens": 3, "completion_tokens": 2 } });

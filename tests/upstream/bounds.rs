@@ -4,7 +4,7 @@ use super::*;
 use crate::support::upstream::{Signal, finish, head, role, text};
 
 #[tokio::test]
-async fn silence_before_the_first_byte_has_an_end() {
+async fn silence_before_the_first_byte_times_out() {
     for script in [vec![Step::Hang], vec![head(), Step::Hang]] {
         let scripted = ScriptedUpstream::start();
         scripted.next(script);
@@ -18,7 +18,7 @@ async fn silence_before_the_first_byte_has_an_end() {
 }
 
 #[tokio::test]
-async fn silence_in_between_has_an_end() {
+async fn silence_during_the_answer_times_out() {
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), text("a"), Step::Hang]);
     let upstream = Upstream::new(UpstreamSettings { idle_timeout: SHORT, ..settings(&scripted) }).unwrap();
@@ -27,7 +27,7 @@ async fn silence_in_between_has_an_end() {
 }
 
 #[tokio::test]
-async fn any_bytes_end_the_silence() {
+async fn any_bytes_reset_the_idle_timeout() {
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), Step::Drip(b": still here\n\n".to_vec())]);
     let upstream = Upstream::new(UpstreamSettings { idle_timeout: SHORT, ..settings(&scripted) }).unwrap();
@@ -37,7 +37,7 @@ async fn any_bytes_end_the_silence() {
 }
 
 #[tokio::test]
-async fn asking_again_and_again_for_the_next_part_does_not_prolong_the_silence() {
+async fn polling_for_the_next_part_does_not_prolong_the_idle_timeout() {
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), role(), Step::Hang]);
     let idle_timeout = Duration::from_millis(200);
@@ -75,7 +75,7 @@ async fn a_dropped_wait_for_the_next_part_loses_nothing() {
 }
 
 #[tokio::test]
-async fn no_more_calls_are_in_flight_than_may_be() {
+async fn no_more_calls_are_in_flight_than_allowed() {
     let scripted = ScriptedUpstream::start();
     let bounds = UpstreamSettings { calls: 1, waiting: 1, ..settings(&scripted) };
     let upstream = Upstream::new(bounds).unwrap();
@@ -103,7 +103,7 @@ async fn no_more_calls_are_in_flight_than_may_be() {
 }
 
 #[tokio::test]
-async fn a_resting_model_is_told_of_before_anybody_waits_for_a_place() {
+async fn an_open_breaker_is_reported_before_waiting_for_a_place() {
     let scripted = ScriptedUpstream::start();
     let upstream = Upstream::new(UpstreamSettings { calls: 2, waiting: 1, ..settings(&scripted) }).unwrap();
     let _first = upstream.admit(2, "m").await.unwrap();
@@ -116,7 +116,7 @@ async fn a_resting_model_is_told_of_before_anybody_waits_for_a_place() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_place_for_long() {
+async fn waiting_for_a_place_has_a_time_limit() {
     let scripted = ScriptedUpstream::start();
     let bounds = UpstreamSettings { calls: 1, waiting: 1, patience: SHORT, ..settings(&scripted) };
     let upstream = Upstream::new(bounds).unwrap();
@@ -126,7 +126,7 @@ async fn nobody_waits_for_a_place_for_long() {
 
 /// The upstream never replies to a client that begins with TLS, so the connection is never made.
 #[tokio::test]
-async fn a_connection_that_is_not_made_in_time_is_given_up() {
+async fn connecting_has_a_time_limit() {
     let scripted = ScriptedUpstream::start();
     let base_url = scripted.url().replace("http://", "https://").parse().unwrap();
     let bounds = UpstreamSettings { base_url, connect_timeout: SHORT, ..settings(&scripted) };

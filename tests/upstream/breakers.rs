@@ -42,7 +42,7 @@ fn failures() -> Vec<Vec<Step>> {
 }
 
 #[tokio::test]
-async fn whatever_one_user_makes_fail_stops_nobody_while_our_own_probe_finds_the_upstream_well() {
+async fn one_users_failures_stop_nobody_while_the_probe_succeeds() {
     for script in failures() {
         let scripted = ScriptedUpstream::start();
         let upstream = client(&scripted);
@@ -79,7 +79,7 @@ async fn silence_and_stalls_of_one_user_stop_nobody() {
 }
 
 #[tokio::test]
-async fn a_model_that_is_down_is_given_a_rest_after_five_failures_and_called_again_when_a_probe_is_good() {
+async fn a_breaker_opens_after_five_failures_and_a_bad_probe_and_closes_after_a_good_one() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     scripted.break_down();
@@ -104,7 +104,7 @@ async fn a_model_that_is_down_is_given_a_rest_after_five_failures_and_called_aga
 }
 
 #[tokio::test]
-async fn a_port_that_is_closed_is_found_out_by_the_probe_too() {
+async fn a_closed_port_is_detected_by_the_probe_too() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     scripted.refuse().await;
@@ -116,7 +116,7 @@ async fn a_port_that_is_closed_is_found_out_by_the_probe_too() {
 }
 
 #[tokio::test]
-async fn a_model_that_rests_keeps_no_other_model_from_being_called() {
+async fn an_open_breaker_does_not_stop_calls_of_other_models() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     scripted.break_down();
@@ -124,11 +124,15 @@ async fn a_model_that_rests_keeps_no_other_model_from_being_called() {
     assert!(matches!(upstream.admit(ADA, "m").await, Err(Failure::Resting(_))));
     assert!(upstream.admit(ADA, "another").await.is_ok());
     let health = upstream.health();
-    assert_eq!((health.state.as_str(), health.resting[0].0.as_str()), ("open", "m"), "the worst state is shown");
+    assert_eq!(
+        (health.state.as_str(), health.resting[0].0.as_str()),
+        ("open", "m"),
+        "the worst state is shown"
+    );
 }
 
 #[tokio::test]
-async fn a_probe_has_our_key_and_no_secret_of_a_user_and_an_upstream_that_doubts_the_key_rests() {
+async fn a_probe_with_a_rejected_key_opens_the_breaker_only_if_calls_were_rejected_too() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     scripted.otherwise(status(401, &[], ""));
@@ -148,7 +152,7 @@ async fn a_probe_has_our_key_and_no_secret_of_a_user_and_an_upstream_that_doubts
 }
 
 #[tokio::test]
-async fn who_waits_for_a_place_learns_that_the_breaker_has_opened() {
+async fn a_call_that_waits_for_a_place_fails_if_the_breaker_opens() {
     let scripted = ScriptedUpstream::start();
     let upstream = Upstream::new(UpstreamSettings { calls: 1, waiting: 1, ..settings(&scripted) }).unwrap();
     let (probe, call) = (Signal::default(), Signal::default());

@@ -6,7 +6,7 @@ use super::*;
 use crate::support::upstream::{Signal, answer, chunk, event, finish, head, role, status, text, usage};
 
 #[tokio::test]
-async fn each_status_has_its_failure_and_none_of_its_text_is_kept() {
+async fn each_status_maps_to_a_failure_and_its_text_is_discarded() {
     for (code, failure) in [
         (400, Failure::RequestRefused),
         (401, Failure::KeyRefused),
@@ -53,7 +53,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn success_without_a_stream_is_no_answer() {
+async fn a_200_without_a_stream_is_a_failure() {
     for headers in [&[("content-type", "text/html")][..], &[], &[("content-type", "text/event-streams")]] {
         assert_eq!(outcome_of(status(200, headers, "data: [DONE]\n\n")).await, failed("", Failure::NoStream));
     }
@@ -61,7 +61,7 @@ async fn success_without_a_stream_is_no_answer() {
 }
 
 #[tokio::test]
-async fn an_end_before_the_reason_is_too_early() {
+async fn an_end_before_the_finish_reason_is_a_failure() {
     for end in [Step::End, Step::Close, Step::Reset] {
         let scripted = ScriptedUpstream::start();
         let signal = Signal::default();
@@ -86,7 +86,7 @@ async fn an_end_before_the_reason_is_too_early() {
 }
 
 #[tokio::test]
-async fn what_is_not_of_the_protocol_cannot_be_read() {
+async fn invalid_events_are_unreadable() {
     for data in ["nonsense", "[]", "{}", r#"{"choices":{}}"#, r#"{"choices":[{"delta":{"content":7}}]}"#] {
         assert_eq!(
             outcome_of([head(), text("a"), event(data), finish("stop")]).await,
@@ -103,7 +103,7 @@ async fn what_is_not_of_the_protocol_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn an_error_amid_the_answer_is_one_and_closes_the_connection() {
+async fn an_error_during_the_answer_fails_the_call_and_closes_the_connection() {
     let scripted = ScriptedUpstream::start();
     let error = json!({ "error": { "message": "gossip", "code": 500 } });
     scripted.next([head(), text("a"), event(&error.to_string()), Step::Hang]);
@@ -117,13 +117,16 @@ async fn an_error_amid_the_answer_is_one_and_closes_the_connection() {
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_cut() {
+async fn an_answer_is_cut_at_its_text_limit() {
     // The limit: 64 KiB, and 64 bytes for each of 10 tokens.
     let most = (64 << 10) + 640;
     let just = "x".repeat(most);
     let fits = outcome_of([head(), text(&just), finish("stop"), Step::End]).await;
     assert_eq!(fits, complete(&just, None));
-    assert_eq!(outcome_of([head(), text(&just), text("y"), Step::Hang]).await, failed(&just, Failure::Endless));
+    assert_eq!(
+        outcome_of([head(), text(&just), text("y"), Step::Hang]).await,
+        failed(&just, Failure::Endless)
+    );
     let Step::Chunk(piece) = chunk(json!({ "reasoning": "x".repeat(1000) }), None) else {
         panic!("not a chunk")
     };
@@ -134,7 +137,7 @@ async fn an_endless_answer_is_cut() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_before_the_answer_is_lost_and_not_tried_again() {
+async fn a_connection_lost_before_the_answer_is_not_retried() {
     for script in [vec![Step::Reset], vec![Step::Close], vec![head(), Step::Reset]] {
         let scripted = ScriptedUpstream::start();
         scripted.next(script);

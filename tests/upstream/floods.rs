@@ -36,7 +36,7 @@ async fn assert_ends(script: Vec<Step>, failure: Failure) {
 }
 
 #[tokio::test]
-async fn a_stream_without_an_end_is_cut_whatever_it_is_made_of() {
+async fn an_endless_stream_is_cut_whatever_it_contains() {
     let large = "x".repeat(100_000);
     for endless in [
         many(b": comment\n\n"),
@@ -59,7 +59,7 @@ async fn a_stream_without_an_end_is_cut_whatever_it_is_made_of() {
 }
 
 #[tokio::test]
-async fn an_event_is_bounded_in_bytes_and_in_values() {
+async fn an_event_is_limited_in_bytes_and_values() {
     let too_long = "x".repeat(300_000);
     let values = "0,".repeat(20_000) + "0";
     let calls: Vec<Value> = (0..5000).map(|index| json!({ "index": index })).collect();
@@ -80,7 +80,7 @@ async fn an_event_is_bounded_in_bytes_and_in_values() {
 }
 
 #[tokio::test]
-async fn heavy_log_probabilities_are_left_out_of_a_part_that_is_passed_on() {
+async fn heavy_log_probabilities_are_left_out_of_their_part() {
     let top: Vec<Value> =
         (0..1500).map(|_| json!({ "token": "a", "logprob": -0.5, "bytes": [97] })).collect();
     let choice = json!({ "delta": { "content": "b" }, "logprobs": { "content": top } });
@@ -94,7 +94,7 @@ async fn heavy_log_probabilities_are_left_out_of_a_part_that_is_passed_on() {
 }
 
 #[tokio::test]
-async fn what_floods_after_the_reason_costs_the_answer_nothing() {
+async fn a_flood_after_the_finish_reason_does_not_affect_the_answer() {
     let flood = many(b": comment\n\n");
     assert_eq!(
         outcome_of([head(), text("a"), finish("stop"), usage(3, 1), flood]).await,
@@ -103,7 +103,7 @@ async fn what_floods_after_the_reason_costs_the_answer_nothing() {
 }
 
 #[tokio::test]
-async fn a_whole_answer_is_bounded_in_bytes_and_in_values() {
+async fn a_plain_answer_is_limited_in_bytes_and_values() {
     const HEAD: &str =
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     for endless in [" ".repeat(1000), "[".repeat(1000), "{\"a\":".repeat(1000)] {
@@ -117,7 +117,7 @@ async fn a_whole_answer_is_bounded_in_bytes_and_in_values() {
 }
 
 #[tokio::test]
-async fn heads_without_an_end_are_cut_and_retried_by_nobody() {
+async fn endless_heads_are_cut_and_not_retried() {
     let header = format!("x: {}\r\n", "y".repeat(1000));
     let flood = |start: &str, again: &str| {
         vec![Step::Raw([start, again.repeat(2000).as_str()].concat().into_bytes())]
@@ -138,7 +138,7 @@ async fn heads_without_an_end_are_cut_and_retried_by_nobody() {
 }
 
 #[tokio::test]
-async fn trailers_and_sizes_of_chunks_without_an_end_are_cut() {
+async fn endless_trailers_and_chunk_sizes_are_cut() {
     let trailers = "x: y\r\n".repeat(100_000);
     let script = [head(), text("a"), Step::Raw(format!("0\r\n{trailers}").into_bytes()), Step::Hang];
     assert_ends(script.to_vec(), Failure::CutShort).await;
@@ -151,7 +151,7 @@ async fn trailers_and_sizes_of_chunks_without_an_end_are_cut() {
 
 /// Nothing is decompressed, so small data cannot become large.
 #[tokio::test]
-async fn a_compressed_answer_is_not_unpacked() {
+async fn a_compressed_answer_is_not_decompressed() {
     let bomb = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n\
                 transfer-encoding: chunked\r\n\r\n";
     let scripted = ScriptedUpstream::start();

@@ -6,7 +6,7 @@ use super::*;
 use crate::support::upstream::{Signal, done, finish, head, status, text};
 
 #[tokio::test]
-async fn a_request_has_all_that_it_needs_and_nothing_else() {
+async fn a_request_contains_what_it_needs_and_nothing_else() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     let mut question = question();
@@ -42,7 +42,7 @@ async fn without_a_key_none_is_sent_and_cookies_are_not_kept() {
 
 /// A connection can be reused a moment after the end of its answer, so not every call gets it.
 #[tokio::test]
-async fn connections_are_used_again() {
+async fn connections_are_reused() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     for _ in 0..20 {
@@ -55,7 +55,7 @@ async fn connections_are_used_again() {
 /// The end of the response may arrive a moment after the end of the answer. The test tries again if
 /// that was too late for the client.
 #[tokio::test]
-async fn a_connection_whose_response_ends_a_little_late_is_used_again() {
+async fn a_connection_whose_response_ends_a_little_late_is_reused() {
     for _ in 0..10 {
         let scripted = ScriptedUpstream::start();
         let upstream = client(&scripted);
@@ -74,7 +74,7 @@ async fn a_connection_whose_response_ends_a_little_late_is_used_again() {
 }
 
 #[tokio::test]
-async fn a_connection_that_the_upstream_closed_meanwhile_costs_no_call() {
+async fn a_connection_closed_meanwhile_costs_no_call() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     for _ in 0..3 {
@@ -86,7 +86,7 @@ async fn a_connection_that_the_upstream_closed_meanwhile_costs_no_call() {
 }
 
 #[tokio::test]
-async fn the_key_is_shown_nowhere() {
+async fn the_key_is_never_shown() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     scripted.next(status(401, &[], ""));

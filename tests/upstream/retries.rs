@@ -6,7 +6,7 @@ use super::*;
 use crate::support::upstream::{head, status, text};
 
 #[tokio::test]
-async fn busy_upstreams_are_asked_again_twice_at_most() {
+async fn busy_upstreams_are_retried_at_most_twice() {
     for (code, failure) in [(429, Failure::RateLimited), (503, Failure::ServerError)] {
         let scripted = ScriptedUpstream::start();
         let upstream = client(&scripted);
@@ -24,7 +24,7 @@ async fn busy_upstreams_are_asked_again_twice_at_most() {
 }
 
 #[tokio::test]
-async fn the_wait_between_attempts_is_the_one_asked_for_or_grows() {
+async fn the_wait_between_attempts_is_as_requested_or_grows() {
     let scripted = ScriptedUpstream::start();
     scripted.next(status(429, &[("retry-after", "0.3")], ""));
     let begun = Instant::now();
@@ -38,7 +38,7 @@ async fn the_wait_between_attempts_is_the_one_asked_for_or_grows() {
 }
 
 #[tokio::test]
-async fn whoever_asks_for_a_long_wait_is_not_asked_again() {
+async fn an_upstream_that_asks_for_a_long_wait_is_not_retried() {
     for header in
         [("retry-after", "6"), ("retry-after-ms", "5001"), ("retry-after", "Sun, 06 Nov 2044 08:49:37 GMT")]
     {
@@ -50,7 +50,7 @@ async fn whoever_asks_for_a_long_wait_is_not_asked_again() {
 }
 
 #[tokio::test]
-async fn no_wait_goes_beyond_the_time_for_the_first_byte() {
+async fn no_wait_exceeds_the_first_byte_timeout() {
     let scripted = ScriptedUpstream::start();
     scripted.next(status(429, &[("retry-after", "4")], ""));
     let upstream =
@@ -66,20 +66,27 @@ async fn no_wait_goes_beyond_the_time_for_the_first_byte() {
 }
 
 #[tokio::test]
-async fn a_closed_port_is_tried_again_and_then_told() {
+async fn a_closed_port_is_retried_and_then_reported() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     scripted.refuse().await;
     let begun = Instant::now();
     assert_eq!(make_call(&upstream).await, failed("", Failure::Unreachable));
-    assert!(begun.elapsed() >= Duration::from_millis(187 + 375), "there must be two waits between three attempts");
+    assert!(
+        begun.elapsed() >= Duration::from_millis(187 + 375),
+        "there must be two waits between three attempts"
+    );
     assert_eq!(upstream.health().failures_in_a_row, 1);
     let (outcome, ()) = tokio::join!(make_call(&upstream), scripted.accept());
-    assert_eq!(outcome, complete("Hello", Usage::reported(3, 2)), "the upstream returned in time for a retry");
+    assert_eq!(
+        outcome,
+        complete("Hello", Usage::reported(3, 2)),
+        "the upstream returned in time for a retry"
+    );
 }
 
 #[tokio::test]
-async fn an_answer_that_has_begun_is_never_asked_for_again() {
+async fn an_answer_that_has_begun_is_never_retried() {
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), text("a"), Step::Close]);
     assert_eq!(make_call(&client(&scripted)).await, failed("a", Failure::CutShort));

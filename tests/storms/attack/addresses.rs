@@ -52,13 +52,15 @@ fn a_school_behind_one_address_is_served_with_few_connections() {
         let held = held(server.address().port());
         held.iter().filter(|client| client.ip() == school).count()
     };
-    wait::until("the idlest connections to be closed", Duration::from_secs(10), || (of_school() <= 4).then_some(()));
+    wait::until("the idlest connections to be closed", Duration::from_secs(10), || {
+        (of_school() <= 4).then_some(())
+    });
     assert_eq!(ask(&mut pupils[0], GET), "", "the idlest must be closed first");
     assert!(ask(&mut pupils[59], GET).starts_with("HTTP/1.1 200"));
 }
 
 #[test]
-fn an_address_whose_connections_are_all_busy_is_told_so_and_others_are_served() {
+fn an_address_with_only_busy_connections_gets_429_and_others_are_served() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let server = server_with_limit(&database, &["--dummy-delay", "60000"]);
     let token = server.user("ada");
@@ -88,7 +90,7 @@ fn an_address_whose_connections_are_all_busy_is_told_so_and_others_are_served() 
 }
 
 #[test]
-fn a_trusted_proxy_and_loopback_have_as_many_connections_as_there_are() {
+fn loopback_and_trusted_proxies_have_no_limit_per_address() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let flags = ["--max-connections-per-address", "4", "--trusted-proxies", "127.0.0.2"];
     for (from, more) in [(1, &[][..]), (2, &["--unlimited-addresses", "127.0.0.9"])] {

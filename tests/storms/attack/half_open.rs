@@ -55,7 +55,7 @@ fn heads_that_never_end_are_closed_and_keep_nobody_out() {
 
 /// Responses fill the buffers, but nobody reads them.
 #[test]
-fn responses_that_are_not_read_keep_nobody_out() {
+fn unread_responses_keep_nobody_out() {
     let most = size(8192, 60);
     let (setting, limit) = (most.to_string(), size(30, 5).to_string());
     let flags = ["--max-connections", &setting, "--write-timeout", &limit];
@@ -76,7 +76,7 @@ fn responses_that_are_not_read_keep_nobody_out() {
 
 /// More connections than places: the network with the most loses its connections first.
 #[test]
-fn a_flood_of_connections_takes_its_own_places_and_no_others() {
+fn a_flood_of_connections_displaces_only_itself() {
     let most = size(8192, 400);
     let setting = most.to_string();
     let Some(storm) = Storm::begin(&["--max-connections", &setting, "--head-timeout", "60"]) else { return };

@@ -72,7 +72,7 @@ fn large_bodies_of_known_users_stay_within_the_memory_budget() {
 }
 
 #[rstest]
-fn histories_that_are_not_read_stay_within_the_memory_budget(#[values(false, true)] many_users: bool) {
+fn unread_histories_stay_within_the_memory_budget(#[values(false, true)] many_users: bool) {
     let limit = size(30, 5).to_string();
     let Some(storm) = Storm::begin(&["--write-timeout", &limit]) else { return };
     let (accounts, count) = if many_users { (size(20, 2), size(1000, 8)) } else { (1, size(100, 4)) };

@@ -58,7 +58,7 @@ fn ask_in_turn(server: &Server, token: &str, count: usize) -> (Vec<u16>, Duratio
 
 /// One user gets at most a quarter of the budget.
 #[test]
-fn large_prompts_of_one_user_that_a_hanging_upstream_holds_leave_memory_for_others() {
+fn large_prompts_of_one_user_held_by_a_hanging_upstream_leave_memory_for_others() {
     let upstream = ScriptedUpstream::start();
     upstream.when("held", [head(), text("a"), Step::Hang]);
     let Some(storm) = begin(&upstream) else { return };

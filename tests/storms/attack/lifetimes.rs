@@ -174,7 +174,7 @@ fn lifetimes(server: SocketAddr, cases: Vec<Case>) -> Vec<(Case, f64)> {
 }
 
 #[test]
-fn no_connection_outlives_its_limits_and_none_is_closed_before() {
+fn no_connection_outlives_its_limits_and_none_is_closed_early() {
     let Some(scene) = Scene::new("1") else { return };
     let cases = cases::all(&scene.token);
     let count = cases.len();
@@ -195,7 +195,7 @@ fn no_connection_outlives_its_limits_and_none_is_closed_before() {
 
 /// The counterpart: clients that are merely slow get their responses.
 #[test]
-fn a_client_that_is_only_slow_is_served() {
+fn a_client_that_is_merely_slow_is_served() {
     let Some(scene) = Scene::new("3") else { return };
     let head = format!("Host: a\r\nAuthorization: Bearer {}\r\n", scene.token);
     let (page, own) = std::thread::scope(|threads| {

@@ -148,7 +148,7 @@ fn log_in_all(server: &Server) -> Seen {
 #[case::of_one_56("256 addresses of one IPv6 /56", |n| format!("2001:db8:1:{n:x}::1"))]
 #[case::of_many_48s("256 IPv6 /48 of one /32", |n| format!("2001:db8:{n:x}::1"))]
 #[case::of_ipv4("256 IPv4 addresses of one /24", |n| format!("100.64.7.{n}"))]
-fn everybody_gets_in_during_a_flood_of_log_ins(#[case] flood: &str, #[case] address: fn(usize) -> String) {
+fn everybody_can_log_in_during_a_flood_of_log_ins(#[case] flood: &str, #[case] address: fn(usize) -> String) {
     if !require::long() && !flood.contains("/56") {
         return require::skipped("the other floods run with --all");
     }
@@ -189,7 +189,7 @@ fn logged_in(server: &Server, name: &str) -> String {
 /// Each address of the flood is a separate network, so strangers have to wait. An account that has
 /// signed in from the same address before does not wait, and the panel has its own share.
 #[test]
-fn whoever_has_signed_in_before_gets_in_during_a_flood_from_everywhere() {
+fn known_users_can_log_in_during_a_flood_from_everywhere() {
     if !require::long() {
         return require::skipped("it runs with --all");
     }

@@ -140,7 +140,11 @@ fn a_user_who_provokes_failures_with_several_accounts_disturbs_nobody() {
     report("failures that one person provokes", &figures);
     assert!(failed > 50, "only {failed} calls failed");
     honest.assert_undisturbed();
-    assert!(slow.is_empty(), "{} of {asked} calls of the other model failed or were slow: {slow:?}", slow.len());
+    assert!(
+        slow.is_empty(),
+        "{} of {asked} calls of the other model failed or were slow: {slow:?}",
+        slow.len()
+    );
     storm.close();
 }
 

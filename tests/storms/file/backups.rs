@@ -44,7 +44,7 @@ fn a_backup_under_load_is_one_sound_file_and_disturbs_nobody() {
 }
 
 #[test]
-fn a_backup_is_written_nowhere_where_it_would_do_harm() {
+fn a_backup_refuses_targets_where_it_would_do_harm() {
     let (database, server, token) = serve();
     for suffix in ["", "-wal", "-shm", "-journal", "-lock", "-generation"] {
         let target = beside(&database, suffix);
@@ -124,7 +124,7 @@ fn a_backup_keeps_to_its_rate() {
 }
 
 #[test]
-fn postgresql_has_tools_of_its_own() {
+fn backup_and_restore_refer_to_postgresqls_own_tools() {
     let elsewhere = temporary::directory();
     let target = elsewhere.path().join("b.db");
     for command in ["backup", "restore"] {

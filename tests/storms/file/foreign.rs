@@ -44,7 +44,7 @@ fn delete(_: &Path, database: &TestDatabase) {
 #[case::cp(copy_into_place, "was overwritten")]
 #[case::truncate(cut_short, "was overwritten or cut short")]
 #[case::rm(delete, "was deleted")]
-fn a_file_that_is_changed_under_the_server_is_served_no_more(
+fn a_file_that_is_changed_under_the_server_is_no_longer_served(
     #[case] handle: fn(&Path, &TestDatabase),
     #[case] why: &str,
 ) {
@@ -144,7 +144,7 @@ fn a_copy_from_after_a_clean_stop_is_not_joined_to_a_later_log() {
 }
 
 #[test]
-fn a_killed_servers_own_log_is_recovered_and_one_of_unknown_origin_is_asked_about() {
+fn a_killed_servers_own_log_is_recovered_and_one_of_unknown_origin_is_refused() {
     let (database, mut server, token) = serve();
     assert_eq!(server.chat(&token, "Hello").status, 201);
     server.kill9();
@@ -176,7 +176,7 @@ fn a_copy_that_another_program_made_is_not_joined_to_the_log_of_a_killed_server(
 }
 
 #[test]
-fn a_killed_servers_files_that_are_copied_together_are_recovered_elsewhere() {
+fn a_killed_servers_files_copied_together_are_recovered_elsewhere() {
     let (database, mut server, token) = serve();
     assert_eq!(server.chat(&token, "Hello").status, 201);
     server.kill9();
@@ -196,7 +196,7 @@ fn a_journal_beside_a_database_that_was_served_is_refused() {
 }
 
 #[test]
-fn no_empty_database_is_made_in_the_place_of_one_that_is_gone() {
+fn no_empty_database_replaces_a_missing_one() {
     let (database, mut server, token) = serve();
     stop_clean(&mut server, &database);
     let away = file(&database).with_file_name("away.db");
@@ -240,7 +240,7 @@ fn a_folder_that_is_moved_away_and_back_is_served_again() {
 }
 
 #[test]
-fn commands_do_not_touch_a_file_that_replaced_the_one_that_is_served() {
+fn commands_do_not_touch_a_file_that_replaced_the_served_one() {
     let (database, _server, _) = serve();
     let backup = back_up(&database, "backup.db");
     move_into_place(&backup, &database);

@@ -13,7 +13,7 @@ use crate::support::server::{Launch, Server, assert_verified};
 use crate::support::{On, TestDatabase, figures, wait};
 
 #[test]
-fn while_another_program_holds_the_lock_each_chat_gets_its_503_within_five_seconds() {
+fn while_another_program_holds_the_lock_each_chat_gets_503_within_five_seconds() {
     let (database, server, token) = serve();
     let mut lock = SqliteConnection::establish(database.url()).unwrap();
     lock.batch_execute("PRAGMA busy_timeout = 5000; BEGIN EXCLUSIVE").unwrap();
@@ -80,7 +80,7 @@ fn damage_users(database: &TestDatabase) {
 }
 
 #[test]
-fn a_damaged_database_is_named_with_the_way_back() {
+fn a_damaged_database_is_reported_with_advice() {
     let (database, mut server, token) = serve();
     let backup = back_up(&database, "backup.db");
     stop_clean(&mut server, &database);
@@ -101,7 +101,7 @@ fn a_damaged_database_is_named_with_the_way_back() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_named() {
+fn a_file_that_is_not_a_database_is_reported() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     std::fs::write(database.url(), "some other text ".repeat(1000)).unwrap();
     assert_no_start(&database, &[database.url(), "is not an SQLite database"]);
@@ -109,7 +109,7 @@ fn a_file_that_is_no_database_is_named() {
 }
 
 #[test]
-fn another_programs_database_gets_no_tables_of_ours() {
+fn another_programs_database_is_refused_and_unchanged() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     let mut connection = SqliteConnection::establish(database.url()).unwrap();
     connection.batch_execute("CREATE TABLE bookmarks (id INTEGER); PRAGMA user_version = 7").unwrap();

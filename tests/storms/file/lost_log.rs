@@ -36,7 +36,7 @@ fn replace_the_log(database: &TestDatabase) {
 }
 
 #[test]
-fn a_lost_log_is_saved_once_the_reader_that_kept_it_has_gone() {
+fn a_lost_log_is_saved_once_the_blocking_reader_has_gone() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     let mut server = Server::start(&database, &RICH);
     let token = server.user("ada");
@@ -70,7 +70,7 @@ fn a_lost_log_is_saved_once_the_reader_that_kept_it_has_gone() {
 #[case::both(delete_both)]
 #[case::moved(move_the_log)]
 #[case::replaced_by_an_empty_one(replace_the_log)]
-fn a_log_that_is_deleted_under_load_takes_no_answered_chat_with_it(
+fn no_answered_chat_is_lost_with_a_log_deleted_under_load(
     #[case] handle: fn(&TestDatabase),
     #[values(true, false)] is_killed: bool,
 ) {
@@ -105,7 +105,7 @@ fn a_log_that_is_deleted_under_load_takes_no_answered_chat_with_it(
 
 /// SQLite would apply another database's log, put in the place of the server's, to the file.
 #[test]
-fn another_databases_log_in_the_place_of_ours_is_never_joined_to_the_file() {
+fn another_databases_log_is_never_joined_to_the_file() {
     let (other, database) =
         (TestDatabase::create(On::Sqlite).unwrap(), TestDatabase::create(On::Sqlite).unwrap());
     let mut busy = Server::start(&other, &[]);
@@ -136,7 +136,7 @@ fn another_databases_log_in_the_place_of_ours_is_never_joined_to_the_file() {
 #[case::to_nothing(0)]
 #[case::to_its_head(32)]
 #[case::in_the_middle(40_000)]
-fn a_log_that_is_cut_short_ends_the_answers_and_leaves_a_sound_database(#[case] size: u64) {
+fn a_truncated_log_stops_all_answers_and_a_restore_works(#[case] size: u64) {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     let mut server = Server::start(&database, &RICH);
     let tokens = load::users(&server, "user", 4);

@@ -14,7 +14,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_database_that_all_may_read_is_closed_to_them_with_a_warning() {
+fn a_world_readable_database_is_made_private_with_a_warning() {
     let (database, mut server, token) = serve();
     server.kill9();
     for suffix in ["", "-wal", "-shm"] {
@@ -31,7 +31,7 @@ fn a_database_that_all_may_read_is_closed_to_them_with_a_warning() {
 }
 
 #[test]
-fn a_database_of_somebody_else_that_all_may_change_is_refused() {
+fn another_users_world_writable_database_is_refused() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     fs::write(database.url(), b"").unwrap();
     fs::set_permissions(database.url(), Permissions::from_mode(0o666)).unwrap();

@@ -10,8 +10,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use super::{
-    assert_good, assert_no_start, assert_refused, back_up, beside, file, names, run, said, serve,
-    stop_clean, stored_messages,
+    assert_good, assert_no_start, assert_refused, back_up, beside, file, names, run, said, serve, stop_clean,
+    stored_messages,
 };
 use crate::support::dice::Dice;
 use crate::support::server::{Launch, Server, assert_verified};
@@ -40,7 +40,7 @@ fn kept(database: &TestDatabase) -> PathBuf {
 }
 
 #[test]
-fn the_database_from_before_is_kept_and_can_be_restored_itself() {
+fn the_replaced_database_is_kept_and_can_be_restored() {
     let (database, backup, token) = prepare();
     let output = restore(&database, &backup);
     assert_good(&output);
@@ -55,7 +55,7 @@ fn the_database_from_before_is_kept_and_can_be_restored_itself() {
 }
 
 #[test]
-fn a_restore_after_a_kill_keeps_the_log_with_the_database_that_it_belongs_to() {
+fn a_restore_after_a_kill_keeps_the_log_with_its_database() {
     let (database, backup, token) = prepare();
     let mut server = Server::start(&database, &[]);
     assert_eq!(server.chat(&token, "Last").status, 201);
@@ -67,7 +67,7 @@ fn a_restore_after_a_kill_keeps_the_log_with_the_database_that_it_belongs_to() {
 }
 
 #[test]
-fn a_restore_repairs_what_no_start_accepts() {
+fn a_restore_repairs_a_database_that_no_start_accepts() {
     // A backup was moved into place beside the log of another database.
     let (database, backup, token) = prepare();
     let mut server = Server::start(&database, &[]);
@@ -89,7 +89,7 @@ fn a_restore_repairs_what_no_start_accepts() {
 }
 
 #[test]
-fn a_restore_refuses_what_is_no_backup_and_leaves_everything_as_it_was() {
+fn a_restore_refuses_invalid_backups_and_changes_nothing() {
     let (database, backup, token) = prepare();
     let folder = file(&database).parent().unwrap().to_owned();
     let bad = folder.join("bad.db");
@@ -128,7 +128,7 @@ fn a_restore_refuses_what_is_no_backup_and_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn a_restore_refuses_while_somebody_uses_the_database_or_the_backup() {
+fn a_restore_refuses_while_the_database_or_the_backup_is_in_use() {
     let (database, backup, token) = prepare();
     let mut server = Server::start(&database, &[]);
     assert_refused(&restore(&database, &backup), &["a server runs on", "stop it first"]);

@@ -9,7 +9,7 @@ use crate::support::server::{Server, assert_verified};
 use crate::support::{On, TestDatabase, figures, require};
 
 #[test]
-fn whatever_happens_after_a_backup_a_restore_brings_back_what_it_has() {
+fn a_restore_brings_back_exactly_what_the_backup_has() {
     let rounds = if require::proofs() { 20 } else { 4 };
     let database = TestDatabase::create(On::Sqlite).unwrap();
     let mut server = Server::start(&database, &RICH);

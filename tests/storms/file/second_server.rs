@@ -39,7 +39,7 @@ fn assert_continues(server: Server, token: &str, database: &TestDatabase) {
 }
 
 #[test]
-fn a_hard_link_is_no_second_database() {
+fn a_hard_link_to_the_database_is_refused() {
     let (database, server, token) = serve();
     let elsewhere = temporary::directory();
     let link = TestDatabase::sqlite_in(elsewhere.path());
@@ -64,7 +64,7 @@ fn a_symbolic_link_leads_to_the_same_lock() {
 }
 
 #[test]
-fn a_symbolic_link_that_comes_to_name_another_file_is_noticed() {
+fn a_symbolic_link_retargeted_to_another_file_is_noticed() {
     let (one, other) = (TestDatabase::create(On::Sqlite).unwrap(), TestDatabase::create(On::Sqlite).unwrap());
     drop(Server::start(&other, &[]));
     let elsewhere = temporary::directory();
@@ -103,7 +103,7 @@ fn a_mount_of_the_single_file_is_refused() {
 }
 
 #[test]
-fn what_is_no_file_is_refused_by_name() {
+fn a_folder_in_place_of_the_file_is_refused() {
     let folder = temporary::directory();
     let database = TestDatabase::sqlite_in(folder.path());
     fs::create_dir(database.url()).unwrap();

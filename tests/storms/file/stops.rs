@@ -76,7 +76,7 @@ fn commands_beside_a_server_leave_its_log_alone() {
 }
 
 #[test]
-fn a_reader_that_hangs_delays_no_stop_and_the_stop_says_that_the_file_is_not_all() {
+fn a_hanging_reader_does_not_delay_a_stop_which_reports_an_incomplete_file() {
     let (database, mut server, token) = serve();
     let mut reader = SqliteConnection::establish(database.url()).unwrap();
     reader.batch_execute("BEGIN; SELECT count(*) FROM users").unwrap();
@@ -132,7 +132,7 @@ fn a_stop_on_a_full_disk_keeps_the_log_and_says_so() {
 }
 
 #[test]
-fn a_start_that_is_told_to_stop_at_any_moment_leaves_a_database_that_starts() {
+fn a_start_interrupted_at_any_moment_leaves_a_database_that_starts() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     for pause in [0, 2, 5, 10, 20, 40, 80] {
         let mut server = Launch::on(&database).spawn();

@@ -42,7 +42,7 @@ impl Scene {
 }
 
 #[rstest]
-fn a_stopped_backend_of_a_writer_costs_its_own_transaction_only(
+fn a_stopped_backend_of_a_writer_costs_only_its_own_transaction(
     #[values(Moment::Idle, Moment::InTransaction)] moment: Moment,
 ) {
     if !require::long() {
@@ -127,5 +127,8 @@ fn stopped_backends_of_readers_and_of_bulk_work_delay_no_chats() {
     let everybody: Vec<usize> = (0..USERS).collect();
     let gap = seen.longest_gap(&everybody, from, to);
     assert!(gap < Duration::from_secs(2), "chats paused for {gap:?}\n{}", scene.server.log());
-    assert!(slowest < ANSWER && rejected <= 1, "{rejected} reads were rejected, the slowest took {slowest:?}");
+    assert!(
+        slowest < ANSWER && rejected <= 1,
+        "{rejected} reads were rejected, the slowest took {slowest:?}"
+    );
 }

@@ -75,7 +75,7 @@ impl Lock {
 }
 
 #[rstest]
-fn what_is_locked_delays_its_own_user_alone(
+fn a_lock_delays_only_the_user_whose_rows_it_locks(
     #[values(
         Lock::User,
         Lock::UserAsForDeletion,
@@ -127,11 +127,7 @@ fn what_is_locked_delays_its_own_user_alone(
     let after = seen.longest_gap(&[VICTIM], to + Duration::from_secs(1), end);
     assert!(after < PAUSE, "the victim got nothing for {after:?} after the lock");
     probed.assert_in_time();
-    assert!(
-        probed.0.iter().all(|probed| probed.status == 200),
-        "the node must stay ready: {:?}",
-        probed.0
-    );
+    assert!(probed.0.iter().all(|probed| probed.status == 200), "the node must stay ready: {:?}", probed.0);
     assert_verified(&database);
 }
 
@@ -144,7 +140,7 @@ fn conversation(server: &Server, token: &str) -> i64 {
 
 /// Settling a hold and logging in write to the victim's row, as a charge does.
 #[test]
-fn other_writes_of_a_user_whose_row_is_locked_delay_nobody_else_either() {
+fn settlements_and_log_ins_of_a_locked_user_delay_nobody_else() {
     if !require::long() {
         return;
     }
@@ -183,7 +179,7 @@ fn other_writes_of_a_user_whose_row_is_locked_delay_nobody_else_either() {
 }
 
 #[test]
-fn a_locked_table_is_503_for_all_in_time_and_the_server_is_not_ready() {
+fn a_locked_table_gives_everybody_503_in_time_and_the_server_is_not_ready() {
     let Some(database) = TestDatabase::create(On::Postgres) else { return };
     let server = Server::start(&database, &RICH);
     let tokens: Vec<String> = (0..4).map(|number| server.user(&format!("user{number}"))).collect();

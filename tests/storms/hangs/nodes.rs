@@ -52,7 +52,11 @@ fn a_node_that_vanishes_in_a_transaction_delays_nobody_for_long() {
     let gap = seen.longest_gap(&everybody, from, to);
     assert!(gap < DELAY, "somebody got nothing for {gap:?}\n{}", first.log());
     let lost = doomed.stop();
-    assert!(lost.slowest() < Duration::from_secs(8), "the node left somebody waiting for {:?}", lost.slowest());
+    assert!(
+        lost.slowest() < Duration::from_secs(8),
+        "the node left somebody waiting for {:?}",
+        lost.slowest()
+    );
     lost.assert_unbroken();
     proxy.resume();
     assert_verified(&database);

@@ -74,7 +74,7 @@ fn stop_at(point: u32, proxy: &Proxy, server: &Server, tokens: &[String]) {
 
 /// A start does not hang either. It fails and says that PostgreSQL does not respond.
 #[test]
-fn a_start_that_stops_at_any_point_ends_with_advice() {
+fn a_start_that_hangs_at_any_point_fails_with_advice() {
     if !require::long() {
         return;
     }

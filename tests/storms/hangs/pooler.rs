@@ -68,7 +68,7 @@ impl Drop for Pooler {
 
 /// Also with many idle connections, which hide the sharing.
 #[rstest]
-fn a_pooler_that_shares_its_connections_is_refused_at_start(
+fn a_pooler_that_shares_connections_makes_the_start_fail(
     #[values("transaction", "statement")] mode: &str,
     #[values(1, 20)] size: u32,
 ) {
@@ -84,7 +84,7 @@ fn a_pooler_that_shares_its_connections_is_refused_at_start(
 }
 
 #[test]
-fn a_pooler_in_session_mode_is_served_through() {
+fn a_pooler_in_session_mode_works() {
     if !require::long() {
         return;
     }
