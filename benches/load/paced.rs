@@ -115,7 +115,7 @@ fn died() -> io::Error {
 }
 
 impl Latencies {
-    /// Prints the figures. Fails if a request failed: figures of a server that rejects are worthless.
+    /// Prints the figures. Fails if a request failed: the figures would mean nothing.
     pub fn print(&self) -> Result<()> {
         println!("load_rate {:.0} chats/s", self.all.len() as f64 / self.length.as_secs_f64());
         for (name, share) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)] {

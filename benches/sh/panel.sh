@@ -1,5 +1,6 @@
 # Times the panel's pages with a large database, which is filled once and kept. Sourced by
-# scripts/bench. shellcheck shell=bash disable=SC2154
+# scripts/bench.
+# shellcheck shell=bash disable=SC2154
 
 panel_users=${BENCH_PANEL_USERS:-1000000}
 panel_chats=${BENCH_PANEL_CHATS:-10000000}

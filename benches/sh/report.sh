@@ -1,5 +1,6 @@
 # Writes the figures as Markdown, with the commit, the time and the machine. Sourced by
-# scripts/bench. shellcheck shell=bash disable=SC2154
+# scripts/bench.
+# shellcheck shell=bash disable=SC2154
 
 # report MEASURES...
 report() {

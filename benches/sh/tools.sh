@@ -1,5 +1,6 @@
 # Used by all parts of scripts/bench: messages, programs, the build, figures. Sourced by
-# scripts/bench. shellcheck shell=bash
+# scripts/bench.
+# shellcheck shell=bash
 
 children=() # the process ids that were started and not yet stopped
 

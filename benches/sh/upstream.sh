@@ -1,6 +1,6 @@
 # Measures what Tollgate adds to whole calls of an upstream (on both databases) and to each chunk,
-# and its memory with many open streams. Sourced by scripts/bench. shellcheck shell=bash
-# disable=SC2154
+# and its memory with many open streams. Sourced by scripts/bench.
+# shellcheck shell=bash disable=SC2154
 
 measure_upstream() {
     # Client and upstream have one file handle per stream, the server two.

@@ -128,7 +128,7 @@ impl TestApp {
         self.keyed_chat(token, message, key).send().await
     }
 
-    /// Makes a chat request with an idempotency key, without form_request it.
+    /// Makes a chat request with an idempotency key, without sending it.
     pub fn keyed_chat(&self, token: &str, message: &str, key: &str) -> Request<'_> {
         let request = self.request("POST", "/chat/").bearer(token).header("Idempotency-Key", key);
         request.json(&json!({ "message": message }))

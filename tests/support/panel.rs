@@ -63,7 +63,7 @@ impl<'a> Browser<'a> {
         *self.cookie.borrow_mut() = cookie;
     }
 
-    /// Makes a request with the browser's cookie, without form_request it.
+    /// Makes a request with the browser's cookie, without sending it.
     pub fn request(&self, method: &str, path: &str) -> Request<'a> {
         let request = self.app.request(method, path).header("Host", HOST);
         match &*self.cookie.borrow() {
@@ -82,7 +82,7 @@ impl<'a> Browser<'a> {
         self.page(&form.action, answer)
     }
 
-    /// Makes the request of a form, without form_request it: a test can send several at once.
+    /// Makes the request of a form, without sending it: a test can send several at once.
     pub fn form_request(&self, form: &Form) -> Request<'a> {
         let request = self.request("POST", &form.action).header("Origin", &self.origin);
         let request = request.header("Content-Type", "application/x-www-form-urlencoded");

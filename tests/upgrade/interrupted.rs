@@ -44,7 +44,7 @@ fn assert_can_be_done_now(dump: &Dump, before: &Content) {
     assert_verified(&dump.database);
 }
 
-/// The kills are at the first, second, third … write or sync: before, in and after the transaction.
+/// Kills it at the first, second, third … write or sync: before, in and after the transaction.
 #[test]
 fn a_killed_upgrade_of_sqlite_is_done_completely_or_not_at_all() {
     if require::program("strace").is_none() {

@@ -38,7 +38,7 @@ enum Then {
     Flood(Vec<u8>),
     /// Reads one byte a second.
     Sip,
-    /// Shuts down its form_request side.
+    /// Shuts down its sending side.
     HalfClose,
     /// Waits for this time, then sends these bytes.
     Later(Duration, Vec<u8>),
