@@ -1,5 +1,6 @@
-//! The baseline of `GET /tokens/`: a bare Actix handler that answers with the same body, without middleware,
-//! without a database. What the server does on top of it is what the ratio shows.
+//! The baseline of `GET /tokens/`: a bare Actix handler that returns the same body, without
+//! middleware and without a database. The ratio shows the cost of what the server does on top of
+//! that.
 //!
 //! `bare_actix PORT` runs until it is killed; port 0 picks a free one.
 
@@ -10,7 +11,7 @@
     clippy::too_many_lines,
     clippy::unreachable,
     clippy::unwrap_used,
-    reason = "a measurement that cannot go on ends with a panic"
+    reason = "a measurement that cannot continue panics"
 )]
 
 use std::process::ExitCode;
@@ -25,7 +26,8 @@ async fn tokens() -> HttpResponse {
 
 #[actix_web::main]
 async fn main() -> ExitCode {
-    // `cargo bench` adds `--bench`. It gives no port, and a server that never ends is not what it is after.
+    // `cargo bench` without a port passes only `--bench`, and must not start a server that never
+    // ends.
     let Some(port) = std::env::args().skip(1).find(|argument| argument != "--bench") else {
         eprintln!("{USAGE}");
         return ExitCode::SUCCESS;

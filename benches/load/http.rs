@@ -1,10 +1,11 @@
-//! As much of HTTP/1.1 as a load client needs: one connection that is kept, bodies with a Content-Length or in chunks.
+//! A minimal HTTP/1.1 client: one persistent connection, and response bodies with a Content-Length
+//! or in chunks.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// After this long an answer counts as lost.
+/// How long to wait for more bytes of a response before the request counts as failed.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub struct Connection {
@@ -15,22 +16,22 @@ pub struct Connection {
 pub struct Response<'a> {
     pub status: u16,
     head: &'a [u8],
-    /// As it came: a body in chunks still has their lengths in it.
+    /// The bytes as received. A chunked body still contains the chunk lengths.
     pub body: &'a [u8],
 }
 
-/// How much of a body there is.
+/// How the end of a body is found.
 #[derive(Clone, Copy)]
 enum Length {
     Bytes(usize),
     Chunks,
 }
 
-/// How the last chunk ends. Neither JSON nor events of JSON have this in them.
+/// The end of a chunked body. JSON and events with JSON never contain these bytes.
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 impl Response<'_> {
-    /// The cookie that it sets, as it is sent back.
+    /// Returns the cookie that the response sets, as the next request must send it.
     pub fn cookie(&self) -> Option<String> {
         let head = std::str::from_utf8(self.head).ok()?;
         let mut lines = head.split("\r\n").filter_map(|line| line.split_once(':'));
@@ -39,7 +40,7 @@ impl Response<'_> {
     }
 }
 
-/// The address in `http://HOST:PORT`.
+/// Resolves the address in `http://HOST:PORT`.
 pub fn address(url: &str) -> io::Result<SocketAddr> {
     let host = url.strip_prefix("http://").unwrap_or(url).trim_end_matches('/');
     host.to_socket_addrs()?.next().ok_or_else(|| io::Error::other(format!("no address in {url}")))
@@ -49,7 +50,7 @@ pub fn get(path: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }
 
-/// A POST of JSON; `headers` are whole lines, each with its line end.
+/// Returns a POST request with a JSON body. `headers` are whole lines, each with its line end.
 pub fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
     format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{headers}\
@@ -67,7 +68,7 @@ impl Connection {
         Ok(Connection { stream, buffer: Vec::with_capacity(4096) })
     }
 
-    /// Sends a request and waits for the whole answer.
+    /// Sends a request and waits for the whole response.
     pub fn send(&mut self, request: &[u8]) -> io::Result<Response<'_>> {
         self.begin(request)?;
         let (status, head, length) = loop {
@@ -87,13 +88,14 @@ impl Connection {
         Ok(Response { status, head: &self.buffer[..head], body: &self.buffer[head..end] })
     }
 
-    /// Sends a request whose answer is read with [`Connection::more`].
+    /// Sends a request, whose response must be read with [`Connection::more`].
     pub fn begin(&mut self, request: &[u8]) -> io::Result<()> {
         self.buffer.clear();
         self.stream.write_all(request)
     }
 
-    /// Waits for more of an answer in chunks, and gives all that came so far; `None`: that was all.
+    /// Waits for more of a chunked response. Returns everything received so far, or `None` after
+    /// the end.
     pub fn more(&mut self) -> io::Result<Option<&[u8]>> {
         if self.buffer.ends_with(LAST_CHUNK) {
             return Ok(None);
@@ -114,9 +116,9 @@ impl Connection {
     }
 }
 
-/// The status and the length of the body.
+/// Returns the status and the length of the body.
 fn parse_head(head: &[u8]) -> io::Result<(u16, Length)> {
-    let unreadable = || io::Error::other("not an HTTP/1.1 answer with a length");
+    let unreadable = || io::Error::other("not an HTTP/1.1 response with a length");
     let head = std::str::from_utf8(head).map_err(|_| unreadable())?;
     let mut lines = head.split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|status| status.parse().ok());

@@ -1,5 +1,6 @@
-//! The load client of the benches: what wrk cannot do. It makes users, sends chats at a fixed rate and tells how
-//! long each took from the moment when it was due, and times the server's start. Results are `name value unit` lines.
+//! The load client of the benches, for what wrk cannot do. It creates users, sends chats at a fixed
+//! rate and measures the latency of each from the moment it was due, and times the server's start.
+//! It prints results as `name value unit` lines.
 
 #![allow(
     unreachable_pub,
@@ -8,10 +9,10 @@
     clippy::too_many_lines,
     clippy::unreachable,
     clippy::unwrap_used,
-    reason = "a measurement that cannot go on ends with a panic"
+    reason = "a measurement that cannot continue panics"
 )]
 
-#[allow(dead_code)] // the panel's client uses the rest of it
+#[allow(dead_code)] // benches/panel uses the rest
 mod http;
 mod paced;
 mod setup;
@@ -24,13 +25,13 @@ use std::time::Duration;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage:
-  load setup URL COUNT FILE                       register and log in COUNT users; their auth tokens go to FILE
-  load rate URL FILE RATE CONNECTIONS SECONDS     RATE chats a second, however long the answers take
-  load max URL FILE CONNECTIONS SECONDS           as many chats as the connections get answered
-  load start BINARY DIRECTORY RUNS                median time from exec to the first answer, on an empty database";
+  load setup URL COUNT FILE                       register and log in COUNT users; write their auth tokens to FILE
+  load rate URL FILE RATE CONNECTIONS SECONDS     send RATE chats a second, however long the responses take
+  load max URL FILE CONNECTIONS SECONDS           send chats as fast as the connections allow
+  load start BINARY DIRECTORY RUNS                time from exec to the first response, on an empty database";
 
 fn main() -> ExitCode {
-    // `cargo bench` adds `--bench` and gives no command: then there is nothing to do.
+    // `cargo bench` without a command passes only `--bench`, and there is nothing to measure.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {

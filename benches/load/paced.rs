@@ -1,6 +1,7 @@
-//! Chats at a fixed rate. When each is due is settled before the run, whatever the server does, and its latency counts
-//! from then: a client that waits for a slow answer before it sends the next request would leave out just those
-//! requests that had to wait (the "coordinated omission" of most load generators).
+//! Sends chats at a fixed rate. The time at which each is due is fixed before the run, whatever the
+//! server does, and its latency is measured from then. A client that waits for a slow response
+//! before it sends the next request would leave out exactly the requests that had to wait
+//! ("coordinated omission", the mistake of most load generators).
 
 use std::fs;
 use std::io;
@@ -12,33 +13,35 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::http::{Connection, post};
 
-/// What is sent before this is not counted.
+/// Requests due within this time of the start are not counted.
 const WARM_UP: Duration = Duration::from_secs(2);
 
 pub struct Load {
     pub address: SocketAddr,
     pub requests: Vec<Vec<u8>>,
-    /// From one request to the next, over all connections. Zero: send whenever a connection is free.
+    /// The time between two requests, over all connections. Zero sends as soon as a connection is
+    /// free.
     pub interval: Duration,
     pub connections: usize,
     pub length: Duration,
 }
 
-/// What came of it; sorted.
+/// The result of a run.
 pub struct Latencies {
+    /// Sorted.
     all: Vec<Duration>,
     failed: usize,
     length: Duration,
 }
 
-/// One connection's share.
+/// The results of one connection.
 #[derive(Default)]
 struct Share {
     latencies: Vec<Duration>,
     failed: usize,
 }
 
-/// One chat for each auth token in the file.
+/// Returns one chat request for each auth token in the file.
 pub fn chat_requests(file: &str) -> Result<Vec<Vec<u8>>> {
     let tokens = fs::read_to_string(file)?;
     let requests: Vec<Vec<u8>> = tokens
@@ -53,11 +56,13 @@ pub fn chat_requests(file: &str) -> Result<Vec<Vec<u8>>> {
 }
 
 impl Load {
-    /// A thread for each connection. They draw the next due time from one counter, so that a slow answer holds up
-    /// its own connection alone; only when all are waiting does a request leave late, and its latency shows it.
+    /// Runs one thread per connection. All draw the next due time from one counter, so that a slow
+    /// response delays only its own connection. A request is sent late only if all connections are
+    /// waiting, and its latency shows that.
     pub fn run(&self) -> Result<Latencies> {
-        // Sleeping threads wake up to 50 us late by default, which is much beside the latency measured here. Threads
-        // inherit the setting. Where it cannot be set the figures are only that much worse.
+        // By default, sleeping threads wake up to 50 us late, which is a lot compared with the
+        // latencies measured here. New threads inherit this setting. If it cannot be set, the
+        // figures are worse by that much.
         let _ = fs::write("/proc/self/timerslack_ns", "1");
         let drawn = AtomicU32::new(0);
         let start = Instant::now() + Duration::from_millis(100);
@@ -110,7 +115,7 @@ fn died() -> io::Error {
 }
 
 impl Latencies {
-    /// An error when a request failed: figures of a server that refuses are worth nothing.
+    /// Prints the figures. Fails if a request failed: the figures would mean nothing.
     pub fn print(&self) -> Result<()> {
         println!("load_rate {:.0} chats/s", self.all.len() as f64 / self.length.as_secs_f64());
         for (name, share) in [("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)] {
@@ -119,7 +124,7 @@ impl Latencies {
         if self.failed > 0 { Err(format!("{} requests failed", self.failed).into()) } else { Ok(()) }
     }
 
-    /// The latency that this share of the requests stayed within.
+    /// Returns the latency of the percentile `share` (0 to 1).
     fn at(&self, share: f64) -> Duration {
         let rank = (share * self.all.len() as f64).ceil() as usize;
         self.all.get(rank.saturating_sub(1)).copied().unwrap_or_default()

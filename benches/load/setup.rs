@@ -1,5 +1,5 @@
-//! Users for the load, made through the server's own API. The server should run with `--throttle off`,
-//! `--bcrypt-cost 4` and a large `--opening-tokens`.
+//! Creates the users for the load, through the server's own API. The server should run with
+//! `--throttle off`, `--bcrypt-cost 4` and a large `--opening-tokens`.
 
 use std::fs;
 
@@ -15,7 +15,7 @@ pub fn run(url: &str, count: usize, file: &str) -> Result<()> {
         let credentials = format!(r#"{{"username":"bench{number}","password":"{PASSWORD}"}}"#);
         expect(&mut connection, "/register/", &credentials, 201)?;
         let answer = expect(&mut connection, "/login/", &credentials, 200)?;
-        let token = answer["token"].as_str().ok_or("a login without a token")?;
+        let token = answer["token"].as_str().ok_or("the login returned no token")?;
         tokens.push_str(token);
         tokens.push('\n');
     }
@@ -27,7 +27,7 @@ fn expect(connection: &mut Connection, path: &str, body: &str, status: u16) -> R
     let answer = connection.send(&post(path, "", body))?;
     if answer.status != status {
         return Err(
-            format!("{path} answered {}: {}", answer.status, String::from_utf8_lossy(answer.body)).into()
+            format!("{path} returned {}: {}", answer.status, String::from_utf8_lossy(answer.body)).into()
         );
     }
     Ok(serde_json::from_slice(answer.body)?)

@@ -1,4 +1,5 @@
-//! From exec to the first answer, with an empty database: the migrations are part of it.
+//! Measures the time from exec to the first response. The database is empty, so the migrations are
+//! part of it.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::http::{Connection, address, get};
 
-/// A child that does not outlive the measurement, whichever way that ends.
+/// A child process that is killed at the end of the measurement, also if that fails.
 struct Server(Child);
 
 impl Drop for Server {
@@ -23,7 +24,7 @@ pub fn run(binary: &str, directory: &str, runs: usize) -> Result<()> {
     let directory = Path::new(directory).join("start");
     let mut times = Vec::new();
     for _ in 0..runs {
-        // The last run's database goes, or the next one would find its tables there.
+        // Without this, the next run would find the tables of the last.
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory)?;
         times.push(once(binary, &directory)?);
@@ -53,8 +54,8 @@ fn once(binary: &str, directory: &Path) -> Result<Duration> {
             break url.split_whitespace().next().unwrap_or_default().to_owned();
         }
     };
-    // /readyz answers 200 only once the database does.
+    // /readyz returns 200 only once the database works.
     let status = Connection::open(address(&url)?)?.send(&get("/readyz"))?.status;
     let time = start.elapsed();
-    if status == 200 { Ok(time) } else { Err(format!("/readyz answered {status}").into()) }
+    if status == 200 { Ok(time) } else { Err(format!("/readyz returned {status}").into()) }
 }

@@ -1,4 +1,4 @@
-//! Signs in, and times each page from the request to the last byte of the answer.
+//! Signs in, and times each page from the request to the last byte of the response.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,10 +13,10 @@ pub const USERNAME: &str = "panelbench";
 const PASSWORD: &str = "seven brown otters at noon";
 
 const REPETITIONS: usize = 7;
-/// What a page says where its work bound ended the walk.
+/// The panel's notice on a page whose search ended at the work limit.
 const PART: &str = "Only part of the list was looked at";
 
-/// Lists of users of which all that match are chosen for a bulk adjustment.
+/// Query strings of lists of users. All matching users are selected for a bulk adjustment.
 const CHOSEN: [&str; 5] = ["", "balance=low", "active=no&sort=name", "q=anna", "q=wwwxyz"];
 
 struct Browser {
@@ -39,7 +39,7 @@ pub fn run(url: &str, pid: &str, shape: &Shape, file: &str) -> Result<()> {
     for page in pages(shape) {
         let timed = browser.time(&page.path)?;
         write_line(&mut lines, &page, &timed)?;
-        // What the page leads to costs no more than itself.
+        // The pages that this one links to must cost no more than itself.
         for (text, label) in [("rel=\"next\"", "next page"), ("Look further", "looked further")] {
             if let Some(path) = page.leads_on.then(|| link(&timed.body, &page.path, text)).flatten() {
                 let next = Page { what: format!("{}, {label}", page.what), path, ..page.clone() };
@@ -50,7 +50,7 @@ pub fn run(url: &str, pid: &str, shape: &Shape, file: &str) -> Result<()> {
     let after = memory(pid)?;
     for list in CHOSEN {
         let page = Page {
-            group: "All that match, on all pages (a form; it looks at everything and has no limit)",
+            group: "Selecting all that match, on all pages (a form; it reads everything and has no limit)",
             what: if list.is_empty() { "every user".to_owned() } else { list.to_owned() },
             path: "/admin/users/selected/".to_owned(),
             leads_on: false,
@@ -72,7 +72,7 @@ fn write_line(lines: &mut String, page: &Page, timed: &Timed) -> Result<()> {
     Ok(())
 }
 
-/// Where the link with this in it or after it leads.
+/// Returns the target of the first link to the same list whose line contains `text`.
 fn link(body: &str, path: &str, text: &str) -> Option<String> {
     let line = body.lines().find(|line| line.contains(text) && line.contains("href=\"?"))?;
     let start = if text.starts_with("rel") { line.find(text)? } else { 0 };
@@ -81,7 +81,7 @@ fn link(body: &str, path: &str, text: &str) -> Option<String> {
     Some(format!("{}{href}", path.split('?').next()?))
 }
 
-/// What the server holds of the machine's memory, in MB.
+/// Returns the server's resident memory, in MB.
 fn memory(pid: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
@@ -113,16 +113,16 @@ impl Browser {
         )?;
         let (status, cookie) = (answer.status, answer.cookie());
         self.cookie =
-            cookie.filter(|_| status == 303).ok_or_else(|| format!("signing in answered {status}"))?;
+            cookie.filter(|_| status == 303).ok_or_else(|| format!("signing in returned {status}"))?;
         Ok(())
     }
 
-    /// Once to warm up, then several times.
+    /// Requests a page once to warm up, then times it several times.
     fn time(&mut self, path: &str) -> Result<Timed> {
         self.time_request("GET", path, "")
     }
 
-    /// Choosing all users that match, up to the page that asks what to do with them.
+    /// Times the selection of all users that match, up to the page that asks what to do with them.
     fn time_choice(&mut self, list: &str) -> Result<Timed> {
         let page = self.request("GET", "/admin/settings/", "")?;
         let page = String::from_utf8_lossy(page.body).into_owned();
@@ -140,9 +140,9 @@ impl Browser {
             let started = Instant::now();
             let answer = self.request(method, path, body)?;
             times.push(started.elapsed().as_secs_f64() * 1000.0);
-            // More than can be chosen at once, and nothing that could be, are answers, too.
+            // A selection may also be too large (413) or empty (400).
             if answer.status != 200 && (method == "GET" || ![303, 400, 413].contains(&answer.status)) {
-                return Err(format!("{path} answered {}", answer.status).into());
+                return Err(format!("{path} returned {}", answer.status).into());
             }
             text = String::from_utf8_lossy(answer.body).into_owned();
         }

@@ -1,5 +1,5 @@
-//! Puts the rows into a database that was just migrated: straight into the file with SQLite; for PostgreSQL, as a script
-//! for psql. Indexes are made after the rows, which takes a tenth of the time.
+//! Fills a database that was just migrated: an SQLite file directly, PostgreSQL through a script
+//! for psql. Indexes are created after the rows, which takes a tenth of the time.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -9,10 +9,10 @@ use crate::rows::{CHAT_SEARCH, Cell, TABLES, Table};
 use crate::shape::Shape;
 use crate::sqlite::Database;
 
-/// How chrono's times stand in SQLite, as diesel writes them.
+/// The format in which Diesel stores times in SQLite.
 const TIME: &str = "%Y-%m-%d %H:%M:%S%.f";
 
-/// The marks of the follower, which has seen everything.
+/// Returns the follower's marks, as if it had seen everything.
 fn marks(shape: &Shape) -> [(&'static str, i64); 3] {
     let last_entry = shape.play(&mut |_| {}).last_entry;
     [("users", shape.users), ("chats", shape.chats), ("ledger_entries", last_entry)]
@@ -20,7 +20,7 @@ fn marks(shape: &Shape) -> [(&'static str, i64); 3] {
 
 pub fn sqlite(shape: &Shape, file: &str) -> Result<()> {
     let database = Database::open(Path::new(file))?;
-    // Nothing else has the file open, and if this fails it is made again.
+    // No other process has the file open, and a fill that fails starts again with a new file.
     for pragma in ["journal_mode = OFF", "synchronous = OFF", "cache_size = -2000000", "foreign_keys = OFF"] {
         database.texts(&format!("PRAGMA {pragma}"))?;
     }
@@ -68,7 +68,8 @@ fn insert(shape: &Shape, database: &Database, table: &Table) -> Result<()> {
     })
 }
 
-/// What psql is to run. COPY would check every reference and fire every trigger; the rows are known to be in order.
+/// Prints the script for psql. It switches off foreign keys and triggers, which COPY would check
+/// and fire for every row, because the rows are known to be correct.
 pub fn script(shape: &Shape) -> Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     out.write_all(BEFORE.as_bytes())?;
@@ -99,7 +100,7 @@ pub fn script(shape: &Shape) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// A value as COPY reads it. No text of ours holds what would have to be escaped.
+/// Writes a value in the format of COPY. No text here contains a character that must be escaped.
 fn copied(out: &mut impl Write, cell: &Cell) -> io::Result<()> {
     match cell {
         Cell::Null => write!(out, "\\N"),
@@ -127,7 +128,7 @@ BEGIN
 END $$;
 ";
 
-/// What a cluster that lives does by itself after a while: autovacuum.
+/// Recreates the indexes, and does what autovacuum would do after a while.
 const AFTER: &str = "\
 DO $$
 DECLARE one record;

@@ -1,5 +1,5 @@
-//! The panel on much data: fills a database of realistic shape, and times the panel's pages over HTTP.
-//! benches/README.md says how to read what comes out.
+//! The panel with a large database: fills one of realistic shape, and times the panel's pages over
+//! HTTP. benches/README.md says how to read the results.
 
 #![allow(
     unreachable_pub,
@@ -8,19 +8,19 @@
     clippy::too_many_lines,
     clippy::unreachable,
     clippy::unwrap_used,
-    reason = "a measurement that cannot go on ends with a panic"
+    reason = "a measurement that cannot continue panics"
 )]
 
 mod client;
 mod fill;
-#[allow(dead_code)] // the chats' load client uses the rest of it
+#[allow(dead_code)] // benches/load uses the rest
 #[path = "../load/http.rs"]
 mod http;
 mod pages;
 mod report;
 mod rows;
 mod shape;
-#[allow(dead_code)] // so does the raw baseline
+#[allow(dead_code)] // benches/raw_sqlite uses the rest
 #[path = "../raw_sqlite/sqlite.rs"]
 mod sqlite;
 mod words;
@@ -35,13 +35,13 @@ use shape::Shape;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage:
-  panel fill FILE USERS CHATS END           into an SQLite file that was just migrated, up to the time END
-  panel script USERS CHATS END              the same as a script for psql
-  panel time URL PID USERS CHATS END FILE   times the pages of a server as the user panelbench; a line each goes to FILE
-  panel table FILE FILE                     what came out with SQLite and with PostgreSQL, as Markdown";
+  panel fill FILE USERS CHATS END           fill an SQLite file that was just migrated, up to the time END
+  panel script USERS CHATS END              print the same rows as a script for psql
+  panel time URL PID USERS CHATS END FILE   time the pages of a server as the user panelbench; write a line for each to FILE
+  panel table FILE FILE                     print the results for SQLite and for PostgreSQL as Markdown";
 
 fn main() -> ExitCode {
-    // `cargo bench` adds `--bench` and gives no command: then there is nothing to do.
+    // `cargo bench` without a command passes only `--bench`, and there is nothing to measure.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.as_slice() {

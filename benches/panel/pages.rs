@@ -10,11 +10,11 @@ pub struct Page {
     pub group: &'static str,
     pub what: String,
     pub path: String,
-    /// The next page is timed, too.
+    /// Whether the pages that it links to (the next one, and a longer search) are timed, too.
     pub leads_on: bool,
 }
 
-/// A list while its pages are put together.
+/// Collects the pages of one list.
 pub(crate) struct List<'a> {
     pub pages: &'a mut Vec<Page>,
     pub group: &'static str,
@@ -22,6 +22,7 @@ pub(crate) struct List<'a> {
 }
 
 impl List<'_> {
+    /// Adds one page. `place` is the parameter that says where in the list it is.
     pub(crate) fn at(&mut self, query: &str, place: &str, suffix: &str) {
         let joined: Vec<&str> = [query, place].into_iter().filter(|part| !part.is_empty()).collect();
         let query = joined.join("&");
@@ -31,13 +32,13 @@ impl List<'_> {
         self.pages.push(Page { group: self.group, what: format!("{what}{suffix}"), path, leads_on });
     }
 
-    /// The first page and the last one.
+    /// Adds the first page and the last.
     pub(crate) fn ends(&mut self, query: &str) {
         self.at(query, "", "");
         self.at(query, "last=1", "");
     }
 
-    /// Besides, one in the middle.
+    /// Adds the first page, the last, and one in the middle.
     pub(crate) fn through(&mut self, query: &str, middle: &str) {
         self.ends(query);
         self.at(query, &format!("after={middle}"), "");
@@ -60,12 +61,13 @@ pub fn pages(shape: &Shape) -> Vec<Page> {
     pages
 }
 
-/// A day in the middle of the two years, as a filter.
+/// Returns the filter for the day of `at`.
 pub(crate) fn day(name: &str, at: NaiveDateTime) -> String {
     let day = at.format("%Y-%m-%d");
     format!("{name}_from={day}&{name}_to={day}")
 }
 
+/// Returns a time in the middle of the two years.
 pub(crate) fn middle(shape: &Shape) -> NaiveDateTime {
     shape.end - TimeDelta::days(300)
 }

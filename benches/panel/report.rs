@@ -1,11 +1,11 @@
-//! The table of all pages, and what is above the limit.
+//! Prints the tables of all pages. Times above the limit are bold.
 
 use std::collections::BTreeMap;
 use std::fs;
 
 use crate::Result;
 
-/// What a page may take at the server, in ms.
+/// The most that a page should take at the server, in ms.
 const LIMIT: f64 = 50.0;
 
 struct Line {
@@ -46,7 +46,7 @@ pub fn print(sqlite: &str, postgres: &str) -> Result<()> {
         line.map_or(String::new(), |line| format!("{} → {} → {} MB", line.best, line.median, line.worst))
     };
     let row = |label: &str, (a, b): (String, String)| println!("| {label} | {a} | {b} |");
-    row("the server's memory before, after the pages, after choosing all", both(&memory));
+    row("the server's memory before, after the pages, after selecting all", both(&memory));
     sqlite.retain(|line| line.group != "memory");
     postgres.retain(|line| line.group != "memory");
     let both = |of: &dyn Fn(&[Line]) -> String| (of(&sqlite), of(&postgres));
@@ -54,7 +54,7 @@ pub fn print(sqlite: &str, postgres: &str) -> Result<()> {
     row("pages above 50 ms (median)", both(&|lines| above(lines)));
     row("slowest page (median)", both(&|lines| slowest(lines, |line| line.median)));
     row("slowest page (best of 7)", both(&|lines| slowest(lines, |line| line.best)));
-    row("slowest single answer", both(&|lines| slowest(lines, |line| line.worst)));
+    row("slowest single response", both(&|lines| slowest(lines, |line| line.worst)));
     row("median of all pages", both(&|lines| middle(lines)));
     let mut groups: Vec<&str> = Vec::new();
     for line in &sqlite {

@@ -18,7 +18,7 @@ pub enum Cell {
     Time(NaiveDateTime),
 }
 
-/// Takes a row.
+/// Receives the rows, one by one.
 pub type Sink<'a> = &'a mut dyn FnMut(&[Cell]) -> Result<()>;
 
 pub struct Table {
@@ -27,7 +27,7 @@ pub struct Table {
     pub rows: fn(&Shape, Sink<'_>) -> Result<()>,
 }
 
-/// In an order in which each row finds those that it refers to.
+/// Each table comes after those that its rows refer to.
 pub const TABLES: [Table; 10] = [
     Table {
         name: "users",
@@ -65,7 +65,7 @@ pub const TABLES: [Table; 10] = [
     Table { name: "user_search", columns: "id, terms", rows: user_terms },
 ];
 
-/// Made by itself, since SQLite calls its id by another name.
+/// Not among [`TABLES`], because SQLite has another name for its id.
 pub const CHAT_SEARCH: Table = Table { name: "chat_search", columns: "id, terms", rows: chat_terms };
 
 fn text(value: impl Into<String>) -> Cell {
@@ -76,7 +76,7 @@ fn maybe<T>(value: Option<T>, cell: fn(T) -> Cell) -> Cell {
     value.map_or(Cell::Null, cell)
 }
 
-/// Sixteen or thirty-two bytes: a number in the order of ids, then something that looks random.
+/// Returns `length` bytes: the id, so that they ascend with it, then bytes that look random.
 fn bytes(purpose: u64, id: i64, length: usize) -> Vec<u8> {
     let mut bytes = id.to_be_bytes().to_vec();
     for part in 0.. {
@@ -139,7 +139,7 @@ fn auth_tokens(shape: &Shape, sink: Sink<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Plays everything, and gives what `row` makes of it to the sink.
+/// Plays everything, and passes the rows that `row` makes of the events to the sink.
 fn played(shape: &Shape, sink: Sink<'_>, row: impl Fn(Event) -> Option<Vec<Cell>>) -> Result<()> {
     let mut outcome = Ok(());
     shape.play(&mut |event| {
@@ -170,7 +170,7 @@ fn chats(shape: &Shape, sink: Sink<'_>) -> Result<()> {
             text("live"),
             Cell::Time(chat.at),
             maybe((!is_pending).then_some(chat.at), Cell::Time),
-            // Far away, so that no sweeper ends it while the pages are timed.
+            // Ten years away, so that the sweeper does not end the hold while the pages are timed.
             maybe(is_pending.then(|| shape.end + TimeDelta::days(3650)), Cell::Time),
         ])
     };

@@ -1,18 +1,19 @@
-//! What the database is filled with: two years of a service with one very busy user, a few administrators and many
-//! users who write now and then. Everything follows from the numbers of rows, so each table can be made by itself.
+//! The content of the database: two years of a service with one very busy user, a few
+//! administrators, and many users who write now and then. Everything is computed from the numbers
+//! of rows, so that each table can be filled independently.
 
 use std::collections::BTreeMap;
 
 use chrono::{NaiveDateTime, TimeDelta, Timelike};
 
-/// The ids of administrators: 1 to this. The first three do nearly everything.
+/// Users 1 to this id are administrators. The first three do nearly everything.
 pub const ADMINISTRATORS: i64 = 25;
 /// This user sends a twentieth of all chats.
 pub const HEAVY: i64 = 30;
 const PRICE: i64 = 100;
 const OPENING: i64 = 4000;
 
-/// How much there is of everything, and until when.
+/// The size of the database, and the time of its last row.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     pub users: i64,
@@ -20,7 +21,7 @@ pub struct Shape {
     pub end: NaiveDateTime,
 }
 
-/// A number that looks random, and is always the same for the same `n` and `purpose`.
+/// Returns a number that looks random, but is always the same for the same `purpose` and `n`.
 pub fn mix(purpose: u64, n: i64) -> u64 {
     let mut z = (n as u64)
         .wrapping_mul(0x9E37_79B9_7F4A_7C15)
@@ -30,7 +31,7 @@ pub fn mix(purpose: u64, n: i64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The same between 0 and 1.
+/// Like [`mix`], but returns a number from 0 to 1.
 pub fn unit(purpose: u64, n: i64) -> f64 {
     (mix(purpose, n) >> 11) as f64 / (1u64 << 53) as f64
 }
@@ -62,12 +63,12 @@ pub enum Event {
     Entry(Entry),
 }
 
-/// What is left at the end.
+/// The state at the end of [`Shape::play`].
 pub struct Outcome {
     /// By user id.
     pub balances: Vec<i64>,
     pub last_entry: i64,
-    /// Count and sum of each quarter of an hour and kind, as the follower keeps them.
+    /// Count and sum by quarter of an hour and kind, as the follower stores them.
     pub quarters: BTreeMap<(NaiveDateTime, &'static str), (i64, i64)>,
 }
 
@@ -122,18 +123,19 @@ impl Shape {
         self.end - TimeDelta::days(730)
     }
 
-    /// A user with three chats.
+    /// Returns the id of a user with only three chats.
     pub fn few(&self) -> i64 {
         self.users / 2
     }
 
-    /// The moment at which `part` of `whole` has happened.
+    /// Returns the time at which `part` of `whole` events have happened.
     pub fn moment(&self, part: i64, whole: i64) -> NaiveDateTime {
         let span = (self.end - self.start()).num_milliseconds() as i128;
         self.start() + TimeDelta::milliseconds((span * i128::from(part) / i128::from(whole)) as i64)
     }
 
-    /// Ids ascend with time. A fifth of the users are there from the beginning.
+    /// Returns when a user joined. Ids ascend with time. A fifth of the users joined before the
+    /// start.
     pub fn joined_at(&self, user: i64) -> NaiveDateTime {
         let early = self.users / 5;
         if user <= early {
@@ -142,12 +144,13 @@ impl Shape {
         self.moment(user - early, self.users - early)
     }
 
+    /// Returns the number of users who have joined by the time of a chat.
     fn joined_with(&self, chat: i64) -> i64 {
         let early = self.users / 5;
         early + (i128::from(self.users - early) * i128::from(chat) / i128::from(self.chats)) as i64
     }
 
-    /// Tells everything that happened, in the order of time and ids.
+    /// Passes all events to `tell`, in the order of time and ids.
     pub fn play(&self, tell: &mut dyn FnMut(Event)) -> Outcome {
         let balances = vec![0; self.users as usize + 1];
         let mut ledger =
@@ -198,7 +201,8 @@ impl Shape {
         }
     }
 
-    /// Old users have sent more than new ones. One in ten never gets tokens again, and ends at nothing.
+    /// Chooses the user who pays for a chat. Old users send more than new ones. One in ten users
+    /// gets no more tokens when the balance is used up.
     fn payer(&self, ledger: &Ledger<'_>, id: i64, joined: i64) -> i64 {
         if [7, 8, 9].iter().any(|tenth| id == self.chats / 10 * tenth) {
             return self.few();

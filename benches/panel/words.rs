@@ -1,16 +1,17 @@
-//! Names and messages: a vocabulary in which few words are frequent and most are not, and some words whose frequency is
-//! known, to search for.
+//! Names and messages. Few words of the vocabulary are frequent and most are rare. The words to
+//! search for have a known frequency.
 
 use crate::shape::{Shape, mix, unit};
 
 /// In six of ten messages.
 pub const COMMON: &str = "please";
-/// In one of a hundred.
+/// In one of a hundred messages.
 pub const MEDIUM: &str = "invoice";
-/// In three chats.
+/// In three messages.
 pub const RARE: &str = "quetzalcoatl";
+/// In no message.
 pub const ABSENT: &str = "xylophone";
-/// Each in a tenth of the messages, but never in the same one.
+/// Each in a tenth of the messages, but never both in one.
 pub const APART: [&str; 2] = ["monday", "sunday"];
 
 const VOCABULARY: f64 = 20_000.0;
@@ -59,7 +60,7 @@ pub fn message(shape: &Shape, chat: i64) -> String {
     text.trim_end().to_owned()
 }
 
-/// The rarest name is that of the user with few chats.
+/// Returns a user's name. The user with few chats has the rarest.
 pub fn username(shape: &Shape, user: i64) -> String {
     match user {
         1..=crate::shape::ADMINISTRATORS => format!("admin{user}"),

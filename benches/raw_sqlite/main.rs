@@ -1,7 +1,9 @@
-//! The baseline of chats on SQLite: the four statements of a chat, prepared once, without an ORM and without
-//! HTTP, on the product's own schema. It is what the disk and SQLite allow; the server is measured against it.
+//! The baseline of chats on SQLite: the four statements of a chat, prepared once, without ORM and
+//! HTTP, on the product's own schema. This is what the disk and SQLite allow. The server is
+//! compared with it.
 //!
-//! `raw_sqlite [SECONDS] [DIRECTORY]`, from the repository's root, prints `name value unit` lines.
+//! `raw_sqlite [SECONDS] [DIRECTORY]`, run in the repository's root, prints `name value unit`
+//! lines.
 
 #![allow(
     unreachable_pub,
@@ -10,10 +12,10 @@
     clippy::too_many_lines,
     clippy::unreachable,
     clippy::unwrap_used,
-    reason = "a measurement that cannot go on ends with a panic"
+    reason = "a measurement that cannot continue panics"
 )]
 
-#[allow(dead_code)] // the fill for the panel uses the rest of it
+#[allow(dead_code)] // benches/panel uses the rest
 mod sqlite;
 
 use std::error::Error;
@@ -30,10 +32,10 @@ const PRICE: i64 = 100;
 const OPENING: i64 = 1_000_000_000_000;
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// What durability and integrity ask for, and nothing else: page size, cache and checkpoints are SQLite's own.
+/// Only what durability and integrity need. Page size, cache and checkpoints are SQLite's defaults.
 const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
                        PRAGMA recursive_triggers = ON;";
-/// What the server's writer sets besides. The second figure shows how much of its speed comes from there.
+/// What the server's writer also sets. The third figure shows how much of its speed that explains.
 const WRITER_PRAGMAS: &str = "PRAGMA cache_size = -8000; PRAGMA wal_autocheckpoint = 4000;";
 
 fn main() -> Result<()> {
@@ -53,7 +55,8 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Each figure gets an empty database, so that none pays for the rows of the one before.
+/// Returns chats/s. Each measurement starts with an empty database, so that earlier rows cost
+/// nothing.
 fn measure(directory: &Path, batch: u32, pragmas: &str, length: Duration) -> Result<f64> {
     let file = directory.join("raw.db");
     remove(&file)?;
@@ -94,7 +97,8 @@ fn apply_migrations(database: &Database) -> Result<()> {
     Ok(())
 }
 
-/// Users 1 to 1,000, each with an auth token; what is returned are the tokens' digests, random as SHA-256 makes them.
+/// Inserts users 1 to 1,000, each with an auth token. Returns the digests of the tokens, which are
+/// as random as SHA-256's.
 fn insert_users(database: &Database) -> Result<Vec<[u8; 32]>> {
     let user = database.prepare(
         "INSERT INTO users (id, username, username_canonical, password, tokens, date_joined) \
@@ -116,7 +120,7 @@ fn insert_users(database: &Database) -> Result<Vec<[u8; 32]>> {
     Ok(digests)
 }
 
-/// The statements, and how many chats they made.
+/// The prepared statements, and the number of chats made with them.
 struct Chats<'a> {
     database: &'a Database,
     token_lookup: Statement<'a>,
@@ -140,7 +144,7 @@ impl<'a> Chats<'a> {
         })
     }
 
-    /// Chats a second, over as many whole batches as fit.
+    /// Runs whole batches until `length` has passed. Returns chats/s.
     fn run(&mut self, batch: u32, length: Duration) -> Result<f64> {
         let (begin, commit) = (self.database.prepare("BEGIN IMMEDIATE")?, self.database.prepare("COMMIT")?);
         let before = self.made;
@@ -178,7 +182,7 @@ impl<'a> Chats<'a> {
         Ok(())
     }
 
-    /// A baseline that lost rows would be no baseline.
+    /// Checks that no row was lost.
     fn check(&self) -> Result<()> {
         let count = self.database.prepare(
             "SELECT count(*), (SELECT count(*) FROM chats), \
@@ -196,12 +200,12 @@ impl<'a> Chats<'a> {
     }
 }
 
-/// As Diesel stores a time in SQLite.
+/// Returns the current time in the format in which Diesel stores it in SQLite.
 fn timestamp() -> String {
     chrono::Utc::now().naive_utc().format("%F %T%.6f").to_string()
 }
 
-/// As the server makes it: 48 bits of time in milliseconds, then 80 random bits.
+/// Returns an operation id like the server's: 48 bits of time in milliseconds, then 80 random bits.
 fn operation_id() -> [u8; 16] {
     let mut id: [u8; 16] = rand::random();
     let milliseconds = chrono::Utc::now().timestamp_millis().to_be_bytes();

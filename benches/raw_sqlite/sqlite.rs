@@ -1,4 +1,4 @@
-//! The few calls of SQLite's C interface that the baseline needs.
+//! A safe wrapper of the few functions of SQLite's C interface that the benches need.
 
 use std::error::Error;
 use std::ffi::{CStr, CString, c_int};
@@ -22,7 +22,7 @@ pub struct Statement<'a> {
     database: PhantomData<&'a Database>,
 }
 
-/// The first row of what a statement gave; dropping it finishes the statement.
+/// The first row of a statement's result. Dropping it resets the statement.
 pub struct Row<'a> {
     statement: &'a Statement<'a>,
 }
@@ -31,8 +31,8 @@ impl Database {
     pub fn open(file: &Path) -> Result<Database> {
         let name = CString::new(file.as_os_str().as_bytes())?;
         let mut handle = ptr::null_mut();
-        // SAFETY: `name` ends with a NUL and lives through the call; the handle is closed on drop, as SQLite
-        // asks for even when opening failed.
+        // SAFETY: `name` ends with a NUL and outlives the call. The handle is closed on drop, which
+        // SQLite requires even if opening failed.
         let code = unsafe { ffi::sqlite3_open(name.as_ptr(), &mut handle) };
         let database = Database { handle };
         database.check(code)?;
@@ -51,14 +51,15 @@ impl Database {
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
         let sql = CString::new(sql)?;
         let mut handle = ptr::null_mut();
-        // SAFETY: the connection is open, and length -1 says that `sql` ends with a NUL, which it does.
+        // SAFETY: the connection is open, and length -1 says that `sql` ends with a NUL, which it
+        // does.
         let code =
             unsafe { ffi::sqlite3_prepare_v2(self.handle, sql.as_ptr(), -1, &mut handle, ptr::null_mut()) };
         self.check(code)?;
         Ok(Statement { handle, database: PhantomData })
     }
 
-    /// The first column of each row of a statement, as text.
+    /// Returns the first column of each row of a statement, as text.
     pub fn texts(&self, sql: &str) -> Result<Vec<String>> {
         let statement = self.prepare(sql)?;
         let mut texts = Vec::new();
@@ -114,17 +115,17 @@ impl Statement<'_> {
         })
     }
 
-    /// Runs a statement that gives no row.
+    /// Runs a statement that returns no row.
     pub fn run(&self) -> Result<()> {
         // SAFETY: the statement is live.
         let code = unsafe { ffi::sqlite3_step(self.handle) };
-        // SAFETY: as above. The reset gives the error of the step once more.
+        // SAFETY: as above. The reset returns the error of the step again.
         let reset = unsafe { ffi::sqlite3_reset(self.handle) };
         self.check(reset)?;
         if code == ffi::SQLITE_DONE { Ok(()) } else { Err("a row where none was expected".into()) }
     }
 
-    /// Runs a statement that gives one row.
+    /// Runs a statement that returns one row.
     pub fn row(&self) -> Result<Row<'_>> {
         let row = Row { statement: self };
         // SAFETY: the statement is live.
@@ -160,13 +161,16 @@ impl Row<'_> {
 
 impl Drop for Row<'_> {
     fn drop(&mut self) {
-        // SAFETY: the statement is live. An UPDATE or INSERT with RETURNING has done its work at the first step.
+        // SAFETY: the statement is live. An UPDATE or INSERT with RETURNING has changed all rows at
+        // the first step.
         unsafe { ffi::sqlite3_reset(self.statement.handle) };
     }
 }
 
+/// Returns the message of the last error.
+///
 /// # Safety
-/// `handle` is a connection that sqlite3_open gave.
+/// `handle` must be a connection that sqlite3_open returned.
 unsafe fn message(handle: *mut ffi::sqlite3) -> String {
     // SAFETY: by the contract; the text is copied before the next call could change it.
     unsafe { CStr::from_ptr(ffi::sqlite3_errmsg(handle)) }.to_string_lossy().into_owned()

@@ -1,4 +1,5 @@
-# The panel on much data: fills a database once and keeps it, then times the pages. Sourced by scripts/bench.
+# Times the panel's pages with a large database, which is filled once and kept. Sourced by
+# scripts/bench.
 # shellcheck shell=bash disable=SC2154
 
 panel_users=${BENCH_PANEL_USERS:-1000000}
@@ -25,7 +26,7 @@ measure_panel-postgres() {
     local url="postgres://bench@localhost/tollgate?host="
     if [ ! -f "$panel_data/postgres.shape" ]; then
         make_cluster "$panel_data/postgres"
-        # Nothing is lost if this is cut short: it is made again.
+        # If the fill is interrupted, the next run starts it again.
         run_cluster -c fsync=off -c max_wal_size=8GB -c maintenance_work_mem=1GB
         "$pg_bin/createdb" tollgate
         say "filling PostgreSQL with $panel_users users and $panel_chats chats; this takes minutes"
@@ -43,7 +44,8 @@ measure_panel-postgres() {
     halt_cluster
 }
 
-# What was filled before is used again if it has the same shape; the times in it end when it was made.
+# Reuses a database that was filled earlier with the same shape. Its rows end at the time of that
+# fill.
 prepare_panel() {
     mkdir -p "$panel_data"
     panel_data=$(cd "$panel_data" && pwd)
@@ -84,7 +86,7 @@ report_panel() {
     echo "Written by \`scripts/bench panel\`; [README.md](README.md) says how to read it. $panel_users users and $panel_chats chats."
     echo
     stamp
-    echo "- Times in ms, from the request to the last byte, median and worst of 7; *part*: the page says that only part of the list was looked at"
+    echo "- Times in ms, from the request to the last byte, median and worst of 7. *part*: the databases where the page shows only part of the list, because its search ended at the work limit"
     echo
     "$panel" table "$panel_data/sqlite.tsv" "$panel_data/postgres.tsv"
 }

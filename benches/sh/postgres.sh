@@ -1,13 +1,13 @@
-# A throwaway PostgreSQL cluster with its default settings, fsync among them, and pgbench on it.
+# A temporary PostgreSQL cluster with default settings, including fsync, and pgbench on it.
 # Sourced by scripts/bench.
 # shellcheck shell=bash disable=SC2154
 
 pg_bin=""
 pg_home=""    # the cluster's folder while it runs
-pg_sockets="" # where it listens; it has no TCP port that could be taken
-pg_as=()      # runs a command as the user who may run PostgreSQL
+pg_sockets="" # the folder of its socket; it needs no TCP port
+pg_as=()      # the prefix that runs a command as a user who may run PostgreSQL
 
-# The newest one installed; Debian keeps its binaries out of the PATH.
+# Finds the newest version installed. Debian's binaries are not in the PATH.
 find_postgres() {
     local found
     for found in $(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V -r) "$(dirname "$(command -v postgres || true)")"; do
@@ -25,7 +25,7 @@ start_cluster() {
     run_cluster
 }
 
-# open_cluster FOLDER: one that was made before.
+# open_cluster FOLDER: uses an existing cluster.
 open_cluster() {
     pg_home=$1
     pg_sockets=$(mktemp -d -t tollgate-bench.XXXXXX)
@@ -56,7 +56,7 @@ run_cluster() {
     export PGHOST=$pg_sockets PGUSER=bench
 }
 
-# Stops by the process id in the cluster's own folder; its data stay.
+# Stops the cluster of this script, and no other, by the process id in its folder. Keeps its data.
 halt_cluster() {
     [ -n "$pg_home" ] || return 0
     if [ -f "$pg_home/data/postmaster.pid" ]; then
@@ -64,7 +64,7 @@ halt_cluster() {
     fi
 }
 
-# Only the cluster of this run goes; that of the panel is kept.
+# Removes the cluster of this run, but keeps the panel's.
 stop_cluster() {
     halt_cluster
     [ -z "$pg_sockets" ] || rm -rf "$pg_sockets"
@@ -72,7 +72,7 @@ stop_cluster() {
     pg_home=""
 }
 
-# The four statements as one, at several numbers of clients; the best counts.
+# Runs the four statements as one, with several numbers of clients. The best counts.
 measure_pgbench() {
     local psql=("$pg_bin/psql" -qX -v ON_ERROR_STOP=1 -d baseline) migration clients rate
     "$pg_bin/createdb" baseline

@@ -1,4 +1,5 @@
-# The figures as a Markdown page with the stamp of when, where and of what. Sourced by scripts/bench.
+# Writes the figures as Markdown, with the commit, the time and the machine. Sourced by
+# scripts/bench.
 # shellcheck shell=bash disable=SC2154
 
 # report MEASURES...
@@ -15,7 +16,7 @@ report() {
     for measure in "$@"; do "rows_$measure"; done
 }
 
-# The commit, and whether the files differ from it. The results of the run before don't count: they are no code.
+# Prints the commit, with -dirty if files differ from it (except the results of an earlier run).
 describe_commit() {
     local commit changes
     commit=$(git describe --always 2>/dev/null) || commit="none"
@@ -62,7 +63,7 @@ rows_upstream() {
     limit_row "the same, peak" upstream_hold_memory_peak MB 150
 }
 
-# added_row WHAT PREFIX DIRECT PERCENTILE [BELOW]: what calls take more than those that go directly.
+# added_row WHAT PREFIX DIRECT PERCENTILE [BELOW]: how much longer calls take than direct ones.
 added_row() {
     local added=${figure[$2_added_$4]} reached=""
     if [ -n "${5:-}" ]; then
@@ -76,7 +77,7 @@ rows_postgres() {
     latency_rows PostgreSQL postgres_
 }
 
-# latency_rows DATABASE PREFIX: latency at half of the rate, and memory.
+# latency_rows DATABASE PREFIX: latency at half the rate, and memory.
 latency_rows() {
     local at
     at="at $(whole "${figure[$2load_rate]}") chats/s on $1"
@@ -107,7 +108,7 @@ limit_row() {
     echo "| $1 | ${figure[$2]} $3 | | | ${4:+below $4 $3} | $reached |"
 }
 
-# 12345.6 as 12,346.
+# Formats 12345.6 as 12,346.
 whole() {
     LC_ALL=C awk -v value="$1" 'BEGIN { text = sprintf("%.0f", value); while (text ~ /[0-9][0-9][0-9][0-9]/)
         sub(/[0-9][0-9][0-9]($|,)/, ",&", text); print text }'

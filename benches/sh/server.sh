@@ -1,4 +1,4 @@
-# The server under test: start, users, load, memory, verify, stop. Sourced by scripts/bench.
+# Starts, loads, verifies and stops the server under test. Sourced by scripts/bench.
 # shellcheck shell=bash disable=SC2154
 
 # start_server NAME DATABASE_URL [FLAG...]
@@ -17,22 +17,22 @@ make_users() {
     "$load" setup "$server_url" "$users" "$data/tokens.txt"
 }
 
-# load_with_wrk SCRIPT URL PREFIX: a warm-up, then the figures.
+# load_with_wrk SCRIPT URL PREFIX: runs a warm-up, then takes the figures.
 load_with_wrk() {
     local wrk=(wrk -t "$threads" -c "$connections" -s "benches/wrk/$1.lua")
     local rest=("$2" -- "$data/tokens.txt" "$threads")
     "${wrk[@]}" -d "${warm_up}s" "${rest[@]}" >/dev/null
     take "$3" "${wrk[@]}" -d "${seconds}s" "${rest[@]}"
-    [ "${figure[$3wrk_errors]}" = 0 ] || die "${figure[$3wrk_errors]} requests failed; the server's log is $data"
+    [ "${figure[$3wrk_errors]}" = 0 ] || die "${figure[$3wrk_errors]} requests failed; the server's logs are in $data"
 }
 
-# The most memory the server had so far: users were made and chats sent.
+# Takes the server's peak memory so far, which includes making the users and the chats.
 take_memory() {
     take "$1" awk '/^VmHWM:/ { printf "memory_peak %.1f MB\n", $2 / 1024 }
                    /^VmRSS:/ { printf "memory_now %.1f MB\n", $2 / 1024 }' "/proc/$server_pid/status"
 }
 
-# Speed at the price of a wrong balance would be no speed.
+# Checks the ledger: the speed does not count if a balance is wrong.
 verify() {
     "$server" verify --database-url "$database_url" >&2 || die "tollgate verify found damage after the load"
 }

@@ -1,7 +1,8 @@
-# What every part of scripts/bench uses: messages, programs, the build, figures. Sourced, never run.
+# Used by all parts of scripts/bench: messages, programs, the build, figures. Sourced by
+# scripts/bench.
 # shellcheck shell=bash
 
-children=() # the process ids of what was started and not yet stopped
+children=() # the process ids that were started and not yet stopped
 
 say() { echo "bench: $1" >&2; }
 
@@ -23,7 +24,7 @@ need_programs() {
         as_root=(sudo -n)
         sudo -n true 2>/dev/null || die "missing: ${packages[*]}. Install them, or run this as root or with sudo."
     fi
-    command -v apt-get >/dev/null || die "missing: ${packages[*]}. There is no apt-get here to install them with."
+    command -v apt-get >/dev/null || die "missing: ${packages[*]}. This machine has no apt-get to install them."
     say "installing Debian packages: ${packages[*]}"
     "${as_root[@]}" apt-get update -q >&2
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${packages[@]}" >&2
@@ -31,7 +32,7 @@ need_programs() {
     if [ -n "$wanted" ]; then find_postgres || die "PostgreSQL is still missing"; fi
 }
 
-# Builds the server and the bench binaries; their names have a hash in them, which only cargo knows.
+# Builds the server and the bench binaries. Their names contain a hash that only cargo knows.
 build() {
     say "building"
     local messages name
@@ -48,7 +49,7 @@ build() {
     done
 }
 
-# A disk in memory makes a sync free, and every figure a fairy tale.
+# Refuses a file system in memory, where a sync costs nothing.
 prepare_data() {
     mkdir -p "$data"
     data=$(cd "$data" && pwd)
@@ -58,7 +59,8 @@ prepare_data() {
     rm -f "$data"/*.db* "$data"/*.log "$data"/tokens.txt
 }
 
-# What share of the cores others use, for two seconds in which nothing of ours runs; the largest is kept in $others.
+# Measures the share of the cores that other processes use, for two seconds in which the benches do
+# nothing. Keeps the largest in $others.
 watch_others() {
     local share
     share=$({ head -n 1 /proc/stat && sleep 2 && head -n 1 /proc/stat; } | awk '
@@ -70,7 +72,8 @@ watch_others() {
     [ "$share" -lt 10 ] || say "other processes use $share % of the cores: the figures will be off"
 }
 
-# take PREFIX COMMAND...: runs it and keeps its "name value unit" lines as figures; it may print others.
+# take PREFIX COMMAND...: runs a command and keeps its "name value unit" lines as figures. It may
+# print other lines.
 take() {
     local prefix=$1 output name value unit
     shift
@@ -83,7 +86,7 @@ take() {
     done <<<"$output"
 }
 
-# Starts a command with its output in a file; its process id is in $started, and it is stopped at the end.
+# start_in_background LOG COMMAND...: puts the process id into $started. clean_up stops the process.
 start_in_background() {
     local log=$1
     shift
@@ -92,7 +95,7 @@ start_in_background() {
     children+=("$started")
 }
 
-# Prints the URL once the server says that it listens.
+# wait_until_listening PID LOG: prints the URL once the server logs that it listens.
 wait_until_listening() {
     local pid=$1 log=$2 url
     for _ in $(seq 300); do
@@ -108,7 +111,7 @@ wait_until_listening() {
     die "it does not listen; its log is $log"
 }
 
-# Asks a process to stop and waits for it; the result is its exit code.
+# Asks a process to stop and waits for it. Returns its exit code.
 stop() {
     local pid=$1 code=0 index
     kill -TERM "$pid" 2>/dev/null || true

@@ -1,9 +1,9 @@
-# What the toll adds to an upstream: to whole calls on both databases, to each chunk, and the memory of many open
-# streams. Sourced by scripts/bench.
+# Measures what Tollgate adds to whole calls of an upstream (on both databases) and to each chunk,
+# and its memory with many open streams. Sourced by scripts/bench.
 # shellcheck shell=bash disable=SC2154
 
 measure_upstream() {
-    # Client, upstream and server have a file handle for each stream, the server two.
+    # Client and upstream have one file handle per stream, the server two.
     ulimit -S -n "$(ulimit -H -n)"
     start_in_background "$data/upstream.log" "$upstream" serve
     upstream_pid=$started
@@ -31,7 +31,7 @@ measure_upstream() {
     stop "$upstream_pid" || true
 }
 
-# The upstream's models; bounds that are beyond the number of streams.
+# The upstream's models, and a limit on calls that is higher than the number of streams.
 upstream_flags=(--responder openai --upstream-models "at-once,paced,slow" --upstream-calls 4000)
 
 # measure_added_to_calls PREFIX

@@ -1,6 +1,6 @@
-//! What the toll adds to a whole call. Calls are due at fixed times, as in the load client, and count from then. Rounds of
-//! calls that go directly and of those that go through the server take turns, so that what else the machine does
-//! hits both.
+//! Measures what Tollgate adds to a whole call. Calls are due at fixed times and are timed from
+//! then, as in the load client. Rounds of direct calls and of calls through the server alternate,
+//! so that other load on the machine affects both.
 
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,10 +14,10 @@ use crate::serve::Pace;
 use crate::side::Side;
 
 const CONNECTIONS: usize = 16;
-/// Short beside what disturbs a machine, long beside a call.
+/// Long compared with a call, short compared with other load on the machine.
 const ROUND: Duration = Duration::from_secs(2);
 
-/// One way to make a call, and how long it took each time.
+/// One way to make a call, and the times of its calls.
 struct Way<'a> {
     name: &'static str,
     side: &'a Side,
@@ -37,7 +37,7 @@ pub fn run(direct: &Side, toll: &Side, interval: Duration, seconds: usize) -> Re
     let mut ways =
         [Way::new("direct", direct, true), Way::new("plain", toll, false), Way::new("streamed", toll, true)];
     let rounds = seconds.div_ceil(usize::try_from(ROUND.as_secs())?).max(1);
-    // What the first round takes is not counted.
+    // The first round is a warm-up.
     for number in 0..=rounds {
         for way in &mut ways {
             let times = round(way, interval)?;
@@ -58,7 +58,7 @@ pub fn run(direct: &Side, toll: &Side, interval: Duration, seconds: usize) -> Re
     Ok(())
 }
 
-/// A thread for each connection; they draw the due times from one counter.
+/// Runs one round, with one thread per connection. All draw the due times from one counter.
 fn round(way: &Way<'_>, interval: Duration) -> Result<Vec<Duration>> {
     let drawn = AtomicU32::new(0);
     let start = Instant::now() + Duration::from_millis(100);

@@ -1,5 +1,5 @@
-//! What the toll adds to a chunk of a stream: each has in it when it was sent. Rounds of streams that go directly and of
-//! those that go through the server take turns.
+//! Measures what Tollgate adds to a chunk of a stream. Each chunk contains the time at which it was
+//! sent. Rounds of direct streams and of streams through the server alternate.
 
 use std::io;
 use std::thread;
@@ -16,7 +16,7 @@ pub fn run(direct: &Side, toll: &Side, count: usize, seconds: usize) -> Result<(
     let rounds =
         Duration::from_secs(u64::try_from(seconds)?).div_duration_f64(interval * chunks).ceil() as usize;
     let (mut without, mut with) = (Vec::new(), Vec::new());
-    // What the first round takes is not counted.
+    // The first round is a warm-up.
     for number in 0..=rounds.max(1) {
         let (one, other) = (round(direct, count)?, round(toll, count)?);
         if number > 0 {
@@ -31,7 +31,7 @@ pub fn run(direct: &Side, toll: &Side, count: usize, seconds: usize) -> Result<(
     Ok(())
 }
 
-/// The streams begin one after the other, so that their chunks come evenly spaced and not all at the same moment.
+/// Runs one round. The streams start one after the other, so that their chunks are evenly spaced.
 fn round(side: &Side, count: usize) -> Result<Vec<Duration>> {
     let requests = side.requests(Pace::Paced, true);
     let (chunks, interval) = Pace::Paced.chunks();
@@ -52,7 +52,7 @@ fn round(side: &Side, count: usize) -> Result<Vec<Duration>> {
     for times in streams {
         let times = times?;
         if times.len() != chunks as usize {
-            return Err(format!("{} chunks came of {chunks}", times.len()).into());
+            return Err(format!("{} of {chunks} chunks arrived", times.len()).into());
         }
         all.extend(times);
     }

@@ -1,4 +1,4 @@
-//! The server's memory while very many streams are open at once.
+//! Measures the server's memory while very many streams are open at once.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use crate::http::Connection;
 use crate::serve::{Pace, sent_times};
 use crate::side::Side;
 
-/// From one stream's beginning to the next: the listen queues of upstream and server are no part of this.
+/// The time between the starts of two streams, so that no listen queue overflows.
 const STEP: Duration = Duration::from_millis(1);
 
 pub fn run(toll: &Side, count: usize, pid: &str) -> Result<()> {
@@ -32,7 +32,7 @@ pub fn run(toll: &Side, count: usize, pid: &str) -> Result<()> {
                 })
             })
             .collect();
-        // All are open when each has brought something and none has ended.
+        // All are open once each has received a chunk and none has ended.
         while begun.load(Ordering::Relaxed) < count && ended.load(Ordering::Relaxed) == 0 {
             thread::sleep(Duration::from_millis(5));
         }
@@ -68,14 +68,15 @@ fn one_stream(side: &Side, request: &[u8], begin: Instant, begun: &AtomicUsize) 
     }
     match Pace::Slow.chunks().0 as usize {
         whole if whole == chunks => Ok(()),
-        whole => Err(io::Error::other(format!("{chunks} chunks came of {whole}"))),
+        whole => Err(io::Error::other(format!("{chunks} of {whole} chunks arrived"))),
     }
 }
 
-/// What a process has, in MB.
+/// Returns a value of `/proc/PID/status` (`VmRSS`, `VmHWM`), in MB.
 fn memory(pid: &str, name: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    let kilobytes = line.and_then(|line| line.split_whitespace().next()).ok_or("no such memory")?;
+    let kilobytes =
+        line.and_then(|line| line.split_whitespace().next()).ok_or("no such value in /proc/PID/status")?;
     Ok(kilobytes.parse::<f64>()? / 1024.0)
 }

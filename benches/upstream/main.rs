@@ -1,5 +1,6 @@
-//! What the toll adds to a call of an upstream: an upstream that answers at once or at a fixed pace, and a client that
-//! calls it directly and through the server. Results are `name value unit` lines.
+//! Measures what Tollgate adds to a call of an upstream, with an upstream that answers at once or
+//! at a fixed pace, and a client that calls it directly and through the server. Prints results as
+//! `name value unit` lines.
 
 #![allow(
     unreachable_pub,
@@ -8,13 +9,13 @@
     clippy::too_many_lines,
     clippy::unreachable,
     clippy::unwrap_used,
-    reason = "a measurement that cannot go on ends with a panic"
+    reason = "a measurement that cannot continue panics"
 )]
 
 mod calls;
 mod chunks;
 mod hold;
-#[allow(dead_code)] // the chats' load client uses the rest of it
+#[allow(dead_code)] // benches/load uses the rest
 #[path = "../load/http.rs"]
 mod http;
 mod numbers;
@@ -31,17 +32,17 @@ use side::Side;
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const USAGE: &str = "usage:
-  upstream serve                                       an upstream on a free port; it runs until it is killed
-  upstream calls UPSTREAM SERVER FILE RATE SECONDS     RATE calls a second, directly and through the server
-  upstream chunks UPSTREAM SERVER FILE COUNT SECONDS   COUNT streams, directly and through the server
-  upstream hold SERVER FILE COUNT PID                  COUNT streams at once, and the memory of the server then
-FILE has the users' auth tokens, one a line.";
+  upstream serve                                       run an upstream on a free port until it is killed
+  upstream calls UPSTREAM SERVER FILE RATE SECONDS     make RATE calls a second, directly and through the server
+  upstream chunks UPSTREAM SERVER FILE COUNT SECONDS   open COUNT streams, directly and through the server
+  upstream hold SERVER FILE COUNT PID                  open COUNT streams at once; print the server's memory
+FILE contains the users' auth tokens, one per line.";
 
 fn main() -> ExitCode {
-    // Sleeping threads wake up to 50 us late by default. Threads inherit the setting; where it cannot be set the
-    // figures are only that much worse.
+    // By default, sleeping threads wake up to 50 us late. New threads inherit this setting. If it
+    // cannot be set, the figures are worse by that much.
     let _ = fs::write("/proc/self/timerslack_ns", "1");
-    // `cargo bench` adds `--bench` and gives no command: then there is nothing to do.
+    // `cargo bench` without a command passes only `--bench`, and there is nothing to measure.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match run(&arguments) {
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether there was something to do.
+/// Runs a command. Returns false if there is no such command.
 fn run(arguments: &[&str]) -> Result<bool> {
     match *arguments {
         ["serve"] => serve::run()?,

@@ -1,7 +1,8 @@
-//! Many times, and what to tell of them.
+//! Percentiles of measured times.
 
 use std::time::Duration;
 
+/// Measured times, sorted.
 pub struct Times(Vec<Duration>);
 
 impl Times {
@@ -14,7 +15,7 @@ impl Times {
         self.0.len()
     }
 
-    /// What this share of them stayed within, in milliseconds.
+    /// Returns the percentile `share` (0 to 1), in milliseconds.
     fn at(&self, share: f64) -> f64 {
         let rank = (share * self.0.len() as f64).ceil() as usize;
         self.0.get(rank.saturating_sub(1)).copied().unwrap_or_default().as_secs_f64() * 1000.0
@@ -26,7 +27,7 @@ impl Times {
         }
     }
 
-    /// What is more than in those without the toll, percentile by percentile.
+    /// Prints how much each percentile exceeds that of the times without Tollgate.
     pub fn print_added(&self, name: &str, without: &Times) {
         for (percentile, share) in PERCENTILES {
             println!("{name}_added_{percentile} {:.3} ms", self.at(share) - without.at(share));

@@ -1,26 +1,27 @@
-//! The upstream: it speaks as much of the OpenAI protocol as is streamed, and its answer has nothing to think about. A
-//! thread for each connection, and nothing shared between them.
+//! The upstream. It speaks the streamed part of the OpenAI protocol, and sends fixed answers
+//! without any computation. It has one thread per connection, and they share nothing.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// How an answer comes. The model that is asked for says it.
+/// The pace of an answer. The request selects it by the name of its model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// All of it in one piece, without waiting.
+    /// The whole answer in one piece, at once.
     AtOnce,
-    /// A hundred chunks, one each 20 ms.
+    /// A hundred chunks, one every 20 ms.
     Paced,
-    /// Forty chunks, one each 250 ms: long enough that very many streams are open at once.
+    /// Forty chunks, one every 250 ms. This takes long enough to have very many streams open at
+    /// once.
     Slow,
 }
 
 const PACES: [Pace; 3] = [Pace::AtOnce, Pace::Paced, Pace::Slow];
 const WORDS_AT_ONCE: usize = 16;
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-/// Stands before the time at which a chunk was sent.
+/// Precedes the time at which a chunk was sent.
 const SENT: &str = "sent=";
 
 impl Pace {
@@ -32,7 +33,7 @@ impl Pace {
         }
     }
 
-    /// How many chunks with text, and the time from one to the next.
+    /// Returns the number of timed chunks, and the time between two of them.
     pub fn chunks(self) -> (u32, Duration) {
         match self {
             Pace::AtOnce => (0, Duration::ZERO),
@@ -42,14 +43,14 @@ impl Pace {
     }
 }
 
-/// Nanoseconds by a clock that client and upstream share.
+/// Returns the time in nanoseconds, by a clock that client and upstream share.
 pub fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When the chunks in a piece of a stream were sent. `text` begins where the last search ended; how much of it is done
-/// with is the second result.
+/// Finds the times at which the chunks in `text`, a part of a stream, were sent. Also returns how
+/// many bytes were searched: the next call must continue there.
 pub fn sent_times(text: &[u8]) -> (Vec<u64>, usize) {
     let (mut times, mut done) = (Vec::new(), 0);
     while let Some(at) = text[done..].windows(SENT.len()).position(|window| window == SENT.as_bytes()) {
@@ -70,7 +71,7 @@ pub fn run() -> io::Result<()> {
     for stream in listener.incoming() {
         let (stream, at_once) = (stream?, at_once.clone());
         thread::Builder::new().stack_size(256 << 10).spawn(move || {
-            // A client that leaves ends its connection, and nothing else.
+            // A client that disconnects ends only its own connection.
             let _ = serve(stream, &at_once);
         })?;
     }
@@ -90,7 +91,7 @@ fn serve(mut stream: TcpStream, at_once: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The next request, head and body; `None`: the client has closed the connection.
+/// Reads the next request, head and body. Returns `None` if the client has closed the connection.
 fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<String>> {
     let mut piece = [0; 16384];
     loop {
@@ -146,7 +147,7 @@ fn text(pace: Pace, text: &str) -> String {
     event(&chunk(pace, &format!(r#"[{{"index":0,"delta":{delta},"finish_reason":null}}]"#), "null"))
 }
 
-/// All that comes after the text, the end of the response included.
+/// Returns everything after the text, including the end of the response.
 fn last(pace: Pace, count: usize) -> String {
     let reason = chunk(pace, r#"[{"index":0,"delta":{},"finish_reason":"stop"}]"#, "null");
     let total = count + 13;
@@ -161,7 +162,7 @@ fn chunk(pace: Pace, choices: &str, usage: &str) -> String {
     )
 }
 
-/// An event, in a chunk of its own.
+/// Returns an event as one chunk.
 fn event(data: &str) -> String {
     let event = format!("data: {data}\n\n");
     format!("{:x}\r\n{event}\r\n", event.len())

@@ -1,4 +1,4 @@
-//! Where calls go: to the upstream itself, or to the server in front of it.
+//! The two destinations of calls: the upstream itself, and the server in front of it.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use crate::serve::Pace;
 
 pub struct Side {
     pub address: SocketAddr,
-    /// One for each user, whole lines; what the upstream gets directly has none.
+    /// One header line for each user. For direct calls it is empty.
     authorizations: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ impl Side {
         Ok(Side { address: address(url)?, authorizations })
     }
 
-    /// A call of each user, all alike.
+    /// Returns one request for each user. They differ only in the auth token.
     pub fn requests(&self, pace: Pace, streamed: bool) -> Vec<Vec<u8>> {
         let options = if streamed { r#","stream":true,"stream_options":{"include_usage":true}"# } else { "" };
         let body = format!(

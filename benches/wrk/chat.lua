@@ -3,7 +3,7 @@ package.path = "benches/wrk/?.lua;" .. package.path
 local common = require("common")
 
 function init(args)
-   common.go_round(args, function(token, number)
+   common.take_turns(args, function(token, number)
       local headers = { ["Authorization"] = token, ["Content-Type"] = "application/json" }
       local body = string.format('{"message":"Message number %05d"}', number)
       return wrk.format("POST", "/chat/", headers, body)

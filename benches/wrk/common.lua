@@ -1,5 +1,6 @@
--- What chat.lua and tokens.lua share. Arguments after the URL: the file of auth tokens, the number of threads.
--- Each wrk thread has users of its own and goes round them, so that no two threads wait for one user.
+-- Shared by chat.lua and tokens.lua. Arguments after the URL: the file of auth tokens, the number
+-- of threads. Each wrk thread has its own users and takes them in turn, so that no two threads wait
+-- for one user.
 local common = {}
 
 local threads = 0
@@ -9,8 +10,8 @@ function setup(thread)
    threads = threads + 1
 end
 
--- Requests are made once, before the load: wrk's own work is part of what shares the cores with the server.
-function common.go_round(args, make_request)
+-- Builds all requests before the load, because wrk shares the cores with the server.
+function common.take_turns(args, make_request)
    local file, thread_count = args[1], tonumber(args[2])
    local requests, line_number = {}, 0
    for token in io.lines(file) do
@@ -27,7 +28,8 @@ function common.go_round(args, make_request)
    end
 end
 
--- `name value unit` lines for scripts/bench. Everything that is not an answer below 400 is an error.
+-- Prints `name value unit` lines for scripts/bench. Whatever is not a response with a status below
+-- 400 is an error.
 function done(summary, latency, requests)
    local errors = summary.errors
    local failed = errors.status + errors.connect + errors.read + errors.write + errors.timeout

@@ -3,7 +3,7 @@ package.path = "benches/wrk/?.lua;" .. package.path
 local common = require("common")
 
 function init(args)
-   common.go_round(args, function(token)
+   common.take_turns(args, function(token)
       return wrk.format("GET", "/tokens/", { ["Authorization"] = token })
    end)
 end

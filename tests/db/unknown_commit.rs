@@ -102,7 +102,7 @@ async fn charges_that_were_committed_but_not_confirmed_are_found_and_not_done_tw
     ];
     proxy.lose_commit(THE_BATCH);
     let verdicts = charge_together(&db, charges).await.into_iter().map(|verdict| verdict.unwrap());
-    assert!(proxy.has_lost_it());
+    assert!(proxy.has_lost_commits());
     let verdicts: Vec<Verdict> = verdicts.collect();
     let [plain, keyed, poor, held, repeated] = verdicts.try_into().unwrap();
     let paid = [plain, keyed, held].map(|verdict| charged(verdict));
@@ -125,7 +125,7 @@ async fn a_lookup_that_is_cut_off_is_done_again_and_nothing_is_done_twice(#[valu
     proxy.lose_commits(THE_BATCH, cuts);
     let verdicts: Vec<Verdict> =
         charge_together(&db, charges).await.into_iter().map(|v| v.unwrap()).collect();
-    assert!(proxy.has_lost_it());
+    assert!(proxy.has_lost_commits());
     let [one, poor, two, three] = verdicts.try_into().unwrap();
     assert_eq!([one, two, three].map(|verdict| charged(verdict).balance), [3900, 3800, 3700]);
     assert!(matches!(poor, Verdict::Insufficient { balance: 50 }), "{poor:?}");
@@ -177,7 +177,7 @@ async fn everything_else_that_was_committed_but_not_confirmed_is_found_and_not_d
     assert!(ids[0].is_ok() && ids[2].is_ok(), "{ids:?}");
     assert_eq!(refunded.await.unwrap(), Ended::Earlier { balance: 3975 });
     assert_eq!(settled.await.unwrap(), Ended::AlreadyComplete);
-    assert!(proxy.has_lost_it());
+    assert!(proxy.has_lost_commits());
     assert_eq!((ledger.balance(ada.id), ledger.balance(bob.id)), (3975, 30));
     assert_eq!((ledger.count("users"), ledger.entries(ada.id).len()), (4, 6));
     ledger.assert_sound();

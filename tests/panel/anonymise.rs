@@ -1,4 +1,4 @@
-//! Anonymising a user: who it was and what was said is nowhere any more, and every amount is.
+//! Anonymising a user removes the name and all texts, and keeps every amount.
 
 use rstest::rstest;
 use tollgate::administration::finish_all;
@@ -12,7 +12,8 @@ use crate::support::server::PASSWORD;
 const NAME: &str = "Wanda.Unmistakable";
 const SAID: &str = "xylophone quartz";
 
-/// Everything that the database stores as text, table by table. (SQLite's search tables keep no text: those are asked.)
+/// Returns everything that the database stores as text, table by table. SQLite's search tables
+/// store no text, so the test searches them instead.
 fn dump(app: &TestApp, on: On) -> Vec<(String, String)> {
     let tables = [
         "users",
@@ -43,7 +44,8 @@ fn dump(app: &TestApp, on: On) -> Vec<(String, String)> {
     tables.map(|table| (table.to_owned(), app.text(&text(table)).unwrap_or_default())).to_vec()
 }
 
-/// The user has used everything that leaves a trace, and administrators have, too.
+/// Does everything that leaves a trace of a user, as the user and as an administrator. Returns the
+/// administrator and the user's id.
 async fn leave_traces<'a>(app: &'a TestApp) -> (Browser<'a>, i64) {
     let token = app.user(NAME).await;
     app.chat(&token, SAID).await.assert_status(201);
@@ -70,7 +72,7 @@ async fn leave_traces<'a>(app: &'a TestApp) -> (Browser<'a>, i64) {
     let fields = [("page_size", "10"), ("time_zone", "Europe/Vienna"), ("theme", "dark")];
     wanda.submit("/admin/settings/", &fields).await.assert_status(303);
     app.catch_up().await;
-    // Under a name that the user had before.
+    // A search for a former name of the user.
     let list = root.get("/admin/users/?q=wanda").await.form().with(&[("all", "1")]);
     let form = root.send(&list).await.form().with(&[("amount", "1"), ("reason", "x")]);
     root.send(&form).await.assert_status(303);
@@ -100,7 +102,7 @@ async fn leave_traces<'a>(app: &'a TestApp) -> (Browser<'a>, i64) {
 
 #[rstest]
 #[actix_web::test]
-async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_anonymised_user_leaves_no_trace_but_the_amounts(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (root, id) = leave_traces(&app).await;
     let traces = |words: &[&str]| -> Vec<String> {
@@ -113,7 +115,10 @@ async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sql
     for table in
         ["users", "auth_tokens", "chats", "conversations", "audit_log", "bulk_operations", "idempotency_keys"]
     {
-        assert!(before.iter().any(|trace| trace == table), "the test leaves no trace in {table}: {before:?}");
+        assert!(
+            before.iter().any(|trace| trace == table),
+            "there is no trace in {table} to remove: {before:?}"
+        );
     }
     let entries = app.count(&format!("ledger_entries WHERE user_id = {id}"));
     let tokens = app.number(&format!("SELECT tokens AS value FROM users WHERE id = {id}"));
@@ -126,12 +131,12 @@ async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sql
     ]);
     root.send(&page.form().with(&[("name", "wanda")])).await.assert_status(400).assert_shows(&["to confirm"]);
     root.send(&page.form().with(&[("name", NAME)])).await.assert_status(303);
-    // At once, before the worker comes: nobody gets in, and the name is gone.
+    // Before the worker runs, log-in already fails, and the name is gone.
     app.log_in(NAME, PASSWORD).await.assert_error(400, "Invalid username");
     root.get(&format!("/admin/users/{id}/")).await.assert_shows(&[&format!("anonymous-{id}"), "inactive"]);
     finish_all(&app.services.db).await.unwrap();
     app.catch_up().await;
-    // Reasons in the ledger stay, as the page says.
+    // `dump` leaves out the ledger: its reasons stay, as the page says.
     assert_eq!(traces(&words), [""; 0], "{:#?}", dump(&app, on));
     assert_eq!(app.count("conversations WHERE deleted_at IS NULL"), 0);
     assert_eq!(app.count("chats WHERE answer_extras IS NOT NULL"), 0);
@@ -152,7 +157,9 @@ async fn nothing_tells_any_more_who_it_was_and_all_amounts_stay(#[values(On::Sql
 
 #[rstest]
 #[actix_web::test]
-async fn what_the_follower_comes_to_late_is_not_found_either(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_user_anonymised_before_the_follower_runs_is_not_found_either(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user(NAME).await;
     app.chat(&token, SAID).await.assert_status(201);
@@ -168,7 +175,7 @@ async fn what_the_follower_comes_to_late_is_not_found_either(#[values(On::Sqlite
 
 #[rstest]
 #[actix_web::test]
-async fn open_holds_and_rights_stand_in_the_way(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn open_holds_and_staff_rights_prevent_anonymising(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let hold = app.hold(&token).await;
@@ -189,7 +196,7 @@ async fn open_holds_and_rights_stand_in_the_way(#[values(On::Sqlite, On::Postgre
     root.submit(&release, &[("reason", "it hangs")]).await.assert_status(303);
     root.submit(&anonymise("ada"), &[("name", "ada")]).await.assert_status(303);
     finish_all(&app.services.db).await.unwrap();
-    // The answer comes after all: it is not kept.
+    // The answer still comes, but is not stored.
     let late = move |conn: &mut tollgate::db::DbConnection| {
         let ending = Ending::answered(SAID.to_owned());
         let now = tollgate::clock::now();
@@ -201,16 +208,17 @@ async fn open_holds_and_rights_stand_in_the_way(#[values(On::Sqlite, On::Postgre
     app.assert_sound();
 }
 
-/// Not only do queries no longer find the text: not a single byte of it is left in the file, its
-/// free parts or the search index.
+/// Not only do queries find nothing: the file has no byte of the texts left in tables, free pages
+/// or the search index.
 #[actix_web::test]
-async fn no_byte_of_what_was_said_is_left_in_the_sqlite_file() {
+async fn no_byte_of_an_anonymised_users_texts_is_left_in_the_sqlite_file() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let mut others = Vec::new();
     for number in 0..6 {
         others.push(app.user(&format!("other{number}")).await);
     }
-    // Add other chats, so that parts of the index are merged and pages are split before anonymising.
+    // Add other chats, so that parts of the index are merged and pages are split before
+    // anonymising.
     for number in 0..120 {
         app.chat(&others[number / 30], &format!("word{number} {}", "other words ".repeat(number * 7 % 90)))
             .await
@@ -231,7 +239,7 @@ async fn no_byte_of_what_was_said_is_left_in_the_sqlite_file() {
             app.catch_up().await;
         }
     }
-    // The planner's statistics have samples of indexed values.
+    // The planner's statistics contain samples of indexed values.
     app.sql("ANALYZE");
     let page = root.get(&format!("/admin/users/{id}/anonymise/")).await;
     page.assert_shows(&["Backups that were made before still hold all of it"]);
@@ -239,7 +247,7 @@ async fn no_byte_of_what_was_said_is_left_in_the_sqlite_file() {
     finish_all(&app.services.db).await.unwrap();
     app.catch_up().await;
     let db = &app.services.db;
-    // It cannot be verified once it is closed.
+    // A closed database cannot be verified when the app is dropped.
     app.assert_sound();
     app.damages_its_books();
     db.close(std::time::Instant::now() + std::time::Duration::from_secs(10)).unwrap();
@@ -247,7 +255,7 @@ async fn no_byte_of_what_was_said_is_left_in_the_sqlite_file() {
     assert!(!std::path::Path::new(&format!("{path}-wal")).exists());
     let bytes = std::fs::read(&path).unwrap().to_ascii_lowercase();
     let has = |word: &str| bytes.windows(word.len()).filter(|part| *part == word.as_bytes()).count();
-    assert!(has("word100") > 0, "this looks at the wrong file");
+    assert!(has("word100") > 0, "this is the wrong file");
     for word in ["xylophone", "unmistakable", "wanda.before", "wanda's laptop", "vienna"] {
         assert_eq!(has(word), 0, "{word} is still in the file");
     }

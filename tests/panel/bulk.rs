@@ -1,4 +1,4 @@
-//! Work on many rows: what was chosen, what is done, and what could not be done.
+//! Bulk operations: what is selected, what is done, and what fails.
 
 use rstest::rstest;
 use tollgate::administration::finish_all;
@@ -8,7 +8,7 @@ use crate::support::app::TestApp;
 use crate::support::ledger;
 use crate::support::panel::Browser;
 
-/// So many users, named `user-0` and so on, and a superuser.
+/// Registers this number of users, named `user-0` and so on. Returns a superuser's browser.
 async fn crowd(app: &TestApp, number: usize) -> Browser<'_> {
     for number in 0..number {
         app.register(&format!("user-{number}")).await.assert_status(201);
@@ -20,35 +20,36 @@ async fn crowd(app: &TestApp, number: usize) -> Browser<'_> {
 
 const GIFT: [(&str, &str); 2] = [("amount", "25"), ("reason", "a gift")];
 
-/// How many users have got the gift, each exactly once.
+/// Returns the number of users who got the gift, and checks that each got it exactly once.
 fn gifts(app: &TestApp) -> i64 {
     let entries = app.count("ledger_entries WHERE kind = 'adjustment' AND amount = 25");
     let users =
         app.number("SELECT count(DISTINCT user_id) AS value FROM ledger_entries WHERE kind = 'adjustment'");
-    let told = app.number("SELECT count(DISTINCT user_id) AS value FROM audit_log WHERE action = 'adjust'");
+    let recorded =
+        app.number("SELECT count(DISTINCT user_id) AS value FROM audit_log WHERE action = 'adjust'");
     assert_eq!(
-        (users, told),
+        (users, recorded),
         (entries, entries),
-        "one entry of the ledger and one of the history for each row"
+        "each row must have one entry in the ledger and one in the history"
     );
     entries
 }
 
 #[rstest]
 #[actix_web::test]
-async fn all_that_match_are_those_that_matched_when_it_was_confirmed(
+async fn a_bulk_operation_covers_what_matched_when_it_was_confirmed(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = crowd(&app, 30).await;
     root.submit("/admin/settings/", &[("page_size", "10")]).await.assert_status(303);
-    // From the second page of the list: still all that match, not those from there on.
+    // Selected on the second page of the list, but also covers the first.
     let first = root.get("/admin/users/?q=user&sort=name").await;
     let second = root.click(&first, "Next ›").await;
     let confirm = root.send(&second.form().with(&[("all", "1")])).await;
     confirm.assert_shows(&["30 users: search user"]);
     let done = root.send(&confirm.form().with(&GIFT)).await;
-    // Who comes now was not chosen, and who is renamed was.
+    // A user who registers now is not selected. One who is renamed now stays selected.
     app.register("user-late").await.assert_status(201);
     app.sql("UPDATE users SET username = 'gone', username_canonical = 'gone' WHERE username = 'user-3'");
     root.follow(&done).await.assert_shows(&[
@@ -74,12 +75,12 @@ async fn all_that_match_are_those_that_matched_when_it_was_confirmed(
 
 #[rstest]
 #[actix_web::test]
-async fn the_rows_that_are_ticked_are_done_and_no_others(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn only_the_ticked_rows_are_done(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = crowd(&app, 4).await;
     let list = root.get("/admin/users/?q=user").await;
     let ids = ["user-1", "user-2"].map(|name| app.id_of(name));
-    // One of them twice, and one that there is not.
+    // One of them twice, and an id that does not exist.
     let form =
         ids.iter().fold(list.form(), |form, id| form.tick("id", id)).tick("id", ids[0]).tick("id", 999_999);
     let confirm = root.send(&form).await;
@@ -104,7 +105,7 @@ async fn the_rows_that_are_ticked_are_done_and_no_others(#[values(On::Sqlite, On
 
 #[rstest]
 #[actix_web::test]
-async fn what_cannot_be_done_is_named_with_the_reason(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn rows_that_fail_are_listed_with_the_reason(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = crowd(&app, 3).await;
     let token = app.token("user-1").await;
@@ -124,7 +125,7 @@ async fn what_cannot_be_done_is_named_with_the_reason(#[values(On::Sqlite, On::P
 
 #[rstest]
 #[actix_web::test]
-async fn if_more_match_than_were_shown_it_is_asked_again(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_changed_selection_must_be_confirmed_again(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = crowd(&app, 2).await;
     let confirm = root.send(&root.get("/admin/users/?q=user").await.form().with(&[("all", "1")])).await;
@@ -134,7 +135,7 @@ async fn if_more_match_than_were_shown_it_is_asked_again(#[values(On::Sqlite, On
     asked.assert_status(400).assert_shows(&["has changed meanwhile", "3 users: search user"]);
     assert_eq!(app.count("bulk_operations"), 0);
     assert_eq!(asked.form().field("amount"), Some("25"), "the input is kept");
-    // As many, but others.
+    // The same number of users, but different ones.
     let late = app.id_of("user-late");
     root.submit(&format!("/admin/users/{late}/edit/"), &[("username", "gone")]).await.assert_status(303);
     app.register("user-latest").await.assert_status(201);
@@ -148,13 +149,15 @@ async fn if_more_match_than_were_shown_it_is_asked_again(#[values(On::Sqlite, On
 
 #[rstest]
 #[actix_web::test]
-async fn nothing_chosen_is_nothing_done(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_form_without_a_selection_or_with_a_fault_starts_nothing(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = crowd(&app, 1).await;
     let page = root.send(&root.get("/admin/users/?q=user").await.form()).await;
     assert_eq!(page.location(), "/admin/users/?q=user");
     root.follow(&page).await.assert_shows(&["No user was chosen"]);
-    // Where it leads back to is the list, whatever was sent as its query.
+    // The redirect leads to the list, whatever was sent as its query.
     for list in ["q=a\r\nSet-Cookie: x=y", "q=\u{e9}", "//evil.example", "q=<script>"] {
         for path in ["/admin/users/selected/", "/admin/auth-tokens/selected/"] {
             let form = root.bare_form(path).await.with(&[("list", list)]);
@@ -200,9 +203,9 @@ async fn auth_tokens_are_revoked_in_bulk(#[values(On::Sqlite, On::Postgres)] on:
 async fn two_workers_at_once_do_each_row_once(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = crowd(&app, 5).await;
-    // In parts: on PostgreSQL, a job that takes longer than 1.5 s counts as hanging.
+    // In several jobs: on PostgreSQL, one that takes longer than 1.5 s counts as hanging.
     for part in 0..7 {
-        let job = move |conn: &mut tollgate::db::DbConnection| a_hundred(conn, part);
+        let job = move |conn: &mut tollgate::db::DbConnection| add_a_hundred_users(conn, part);
         app.services.db.write(tollgate::db::Scope::none(), job).await.unwrap();
     }
     app.catch_up().await;
@@ -219,8 +222,8 @@ async fn two_workers_at_once_do_each_row_once(#[values(On::Sqlite, On::Postgres)
     app.assert_sound();
 }
 
-/// Adds 100 users.
-fn a_hundred(conn: &mut tollgate::db::DbConnection, part: usize) -> tollgate::error::Result<()> {
+/// Adds users number `part * 100` to `part * 100 + 99`.
+fn add_a_hundred_users(conn: &mut tollgate::db::DbConnection, part: usize) -> tollgate::error::Result<()> {
     for number in part * 100..(part + 1) * 100 {
         let new = ledger::new_account(&format!("user-of-many-{number}"), 10);
         tollgate::metering::open_account(conn, &new)?;

@@ -1,4 +1,4 @@
-//! A server that dies in the middle of a bulk operation, and two that work on it at once.
+//! Servers that die during a bulk operation, and two that work on it at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::support::{On, TestDatabase, require, wait};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A multiple of 200.
+/// Returns the number of users, a multiple of 200.
 fn users() -> usize {
     if require::long() { 5_000 } else { 2_000 }
 }
 
-/// A database with many users, all of whom are to get 25 tokens.
+/// Fills a database with users, and starts a bulk operation that gives 25 tokens to each.
 async fn prepare(database: &TestDatabase) -> Db {
     let db = open(database.url(), 2);
     db.migrate().unwrap();
@@ -72,7 +72,7 @@ fn assert_done_exactly_once(conn: &mut DbConnection, database: &TestDatabase) {
 
 #[rstest]
 #[actix_web::test]
-async fn after_kills_in_the_middle_a_bulk_adjustment_is_done_exactly_once(
+async fn a_bulk_adjustment_that_is_killed_repeatedly_is_done_exactly_once(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(database) = TestDatabase::create(on) else { return };
@@ -82,16 +82,18 @@ async fn after_kills_in_the_middle_a_bulk_adjustment_is_done_exactly_once(
     for part in 1..=3 {
         let mut server = Server::start(&database, &[]);
         let wanted = part * users() as i64 / 5;
-        wait::until("some of it", PATIENCE, || (position(&mut conn) >= wanted).then_some(()));
+        wait::until("a part of the rows", PATIENCE, || (position(&mut conn) >= wanted).then_some(()));
         server.kill9();
         let reached = position(&mut conn);
-        assert!(reached < users() as i64, "it was over before the kill: this test has tested nothing");
+        assert!(reached < users() as i64, "the operation ended before the kill: this tests nothing");
         let entries = count(&mut conn, "SELECT count(*) AS n FROM ledger_entries WHERE kind = 'adjustment'");
-        assert_eq!(entries, reached, "what is noted as done is what is done");
+        assert_eq!(entries, reached, "the position must equal the number of adjustments");
         assert_verified(&database);
     }
     let server = Server::start(&database, &[]);
-    wait::until("the end", PATIENCE, || server.log().contains("bulk operation 1 is finished").then_some(()));
+    wait::until("the end of the operation", PATIENCE, || {
+        server.log().contains("bulk operation 1 is finished").then_some(())
+    });
     println!("it took {}", clock::now() - began);
     assert_done_exactly_once(&mut conn, &database);
 }
@@ -102,10 +104,12 @@ async fn two_servers_share_a_bulk_adjustment_and_one_of_them_may_die() {
     drop(prepare(&database).await);
     let mut conn = raw(On::Postgres, database.url());
     let (mut one, other) = (Server::start(&database, &[]), Server::start(&database, &[]));
-    wait::until("some of it", PATIENCE, || (position(&mut conn) >= 400).then_some(()));
+    wait::until("a part of the rows", PATIENCE, || (position(&mut conn) >= 400).then_some(()));
     one.kill9();
-    wait::until("the end", PATIENCE, || (position(&mut conn) >= users() as i64).then_some(()));
+    wait::until("the last row", PATIENCE, || (position(&mut conn) >= users() as i64).then_some(()));
     let is_finished = |server: &Server| server.log().contains("bulk operation 1 is finished");
-    wait::until("the note of it", PATIENCE, || (is_finished(&one) || is_finished(&other)).then_some(()));
+    wait::until("the log line about the end", PATIENCE, || {
+        (is_finished(&one) || is_finished(&other)).then_some(())
+    });
     assert_done_exactly_once(&mut conn, &database);
 }

@@ -1,4 +1,4 @@
-//! Two who edit the same thing at once: nobody's change is lost.
+//! When two administrators edit the same thing at once, no change is lost.
 
 use rstest::rstest;
 use tollgate::models::{AuthTokenChanges, Editable, ModelChanges, UserChanges, UserLimits};
@@ -8,13 +8,14 @@ use crate::support::app::TestApp;
 use crate::support::panel::Browser;
 use crate::support::server::PASSWORD;
 
-/// A superuser in two browsers, and the edit page of the user ada.
-async fn two<'a>(app: &'a TestApp) -> (Browser<'a>, Browser<'a>, String) {
+/// Returns two browsers of a superuser, and the path of the page that edits the user ada.
+async fn two_browsers<'a>(app: &'a TestApp) -> (Browser<'a>, Browser<'a>, String) {
     let one = app.superuser("root").await;
     let other = Browser::signed_in(app, "root").await;
     (one, other, format!("/admin/users/{}/edit/", app.id_of("ada")))
 }
 
+/// Returns the name and the rights of user 1.
 fn user(app: &TestApp) -> String {
     let row = "SELECT username || CASE WHEN is_active THEN ' active' ELSE '' END || CASE WHEN is_staff THEN ' staff' ELSE '' END
                AS value FROM users WHERE id = 1";
@@ -23,12 +24,12 @@ fn user(app: &TestApp) -> String {
 
 #[rstest]
 #[actix_web::test]
-async fn the_second_of_two_edits_of_a_user_is_shown_field_by_field_what_the_first_did(
+async fn the_second_of_two_edits_of_a_user_shows_field_by_field_what_the_first_changed(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
-    let (one, other, edit) = two(&app).await;
+    let (one, other, edit) = two_browsers(&app).await;
     let slow = one.get(&edit).await.form().with(&[("username", "ada.lovelace")]);
     other.submit(&edit, &[("staff", "1"), ("own_password", PASSWORD)]).await.assert_status(303);
     let page = one.send(&slow).await;
@@ -49,12 +50,10 @@ async fn the_second_of_two_edits_of_a_user_is_shown_field_by_field_what_the_firs
 
 #[rstest]
 #[actix_web::test]
-async fn a_form_that_was_sent_back_for_a_fault_still_finds_the_conflict(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_form_corrected_after_a_fault_still_finds_the_conflict(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
-    let (one, other, edit) = two(&app).await;
+    let (one, other, edit) = two_browsers(&app).await;
     let slow = one.get(&edit).await.form();
     other.submit(&edit, &[("staff", "1"), ("own_password", PASSWORD)]).await.assert_status(303);
     let faulty = one.send(&slow.with(&[("username", "a b")])).await;
@@ -80,10 +79,10 @@ fn auth_token(app: &TestApp) -> String {
 
 #[rstest]
 #[actix_web::test]
-async fn a_debit_between_opening_and_saving_is_no_conflict(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_debit_while_a_form_is_open_does_not_conflict(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
-    let (one, other, edit) = two(&app).await;
+    let (one, other, edit) = two_browsers(&app).await;
     let (form, page) = (one.get(&edit).await.form(), auth_token(&app));
     let token_form = one.get(&page).await.form();
     app.chat(&token, "Hello").await.assert_status(201);
@@ -99,12 +98,12 @@ async fn a_debit_between_opening_and_saving_is_no_conflict(#[values(On::Sqlite, 
 
 #[rstest]
 #[actix_web::test]
-async fn the_second_of_two_edits_of_an_auth_token_is_shown_what_the_first_did(
+async fn the_second_of_two_edits_of_an_auth_token_shows_what_the_first_changed(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
-    let (one, other, _) = two(&app).await;
+    let (one, other, _) = two_browsers(&app).await;
     let page = auth_token(&app);
     let slow = one.get(&page).await.form().with(&[("name", "mine")]);
     let theirs = [("name", "theirs"), ("expires", "2099-01-31T12:00")];
@@ -123,10 +122,10 @@ async fn the_second_of_two_edits_of_an_auth_token_is_shown_what_the_first_did(
 
 #[rstest]
 #[actix_web::test]
-async fn two_who_want_the_same_do_not_conflict(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn two_equal_edits_do_not_conflict(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
-    let (one, other, edit) = two(&app).await;
+    let (one, other, edit) = two_browsers(&app).await;
     let slow = one.get(&edit).await.form().with(&[("staff", "1"), ("own_password", PASSWORD)]);
     other.submit(&edit, &[("staff", "1"), ("own_password", PASSWORD)]).await.assert_status(303);
     let done = one.send(&slow).await;
@@ -136,7 +135,7 @@ async fn two_who_want_the_same_do_not_conflict(#[values(On::Sqlite, On::Postgres
 
 #[rstest]
 #[actix_web::test]
-async fn nobody_takes_the_last_rights_away(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn superusers_keep_their_own_rights_and_one_always_remains(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let user = format!("/admin/users/{}", app.id_of("root"));
@@ -147,11 +146,12 @@ async fn nobody_takes_the_last_rights_away(#[values(On::Sqlite, On::Postgres)] o
     let deactivate = root.submit(&format!("{user}/deactivate/"), &[]).await;
     deactivate.assert_status(409).assert_shows(&["you cannot take your own rights"]);
     let boss = app.superuser("boss").await;
-    // Two superusers who demote each other at the same moment: one of them is left.
+    // If two superusers demote each other at the same moment, one of them remains.
     let other = format!("/admin/users/{}/edit/", app.id_of("boss"));
     let mine = root.get(&other).await.form().without("superuser");
     let theirs = boss.get(&format!("{user}/edit/")).await.form().without("superuser");
-    let (mine, theirs) = futures_util::join!(root.sending(&mine).send(), boss.sending(&theirs).send());
+    let (mine, theirs) =
+        futures_util::join!(root.form_request(&mine).send(), boss.form_request(&theirs).send());
     assert_eq!(app.count("users WHERE is_superuser AND is_active"), 1, "{} {}", mine.status, theirs.status);
 }
 
@@ -159,9 +159,9 @@ fn names<E: Editable>() -> Vec<&'static str> {
     E::FIELDS.iter().map(|field| field.name).collect()
 }
 
-/// A conflict has the label of its field in the form, and what was typed into it.
+/// A conflict shows a field's label and input, so the field must be in the form.
 #[actix_web::test]
-async fn each_field_that_can_be_edited_is_in_the_form_of_its_page() {
+async fn every_editable_field_is_in_the_form_of_its_page() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     app.user("ada").await;
     app.sql("INSERT INTO models (name) VALUES ('small-1')");

@@ -1,5 +1,5 @@
-//! Every link leads to a page, and every form to a route that accepts it. This covers each page that the
-//! panel shows, including responses to forms.
+//! Every link leads to a page, and every form to a route that accepts it. This covers every page of
+//! the panel, including responses to forms.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -35,7 +35,7 @@ fn pattern(path: &str) -> String {
 }
 
 /// Returns a link of a page as a full address, without its fragment.
-fn whole(page: &str, link: &str) -> String {
+fn absolute(page: &str, link: &str) -> String {
     let link = link.split('#').next().unwrap_or_default();
     let own = page.split('?').next().unwrap_or_default();
     match link.chars().next() {
@@ -74,7 +74,7 @@ impl<'a> Crawl<'a> {
     async fn look_at(&mut self, page: &Page) {
         // Links within the page are not addresses.
         for link in page.links().into_iter().filter(|link| !link.starts_with('#')) {
-            self.note(whole(&page.path, &link), page);
+            self.note(absolute(&page.path, &link), page);
         }
         for form in page.forms() {
             if form.method != "post" {
@@ -101,8 +101,8 @@ impl<'a> Crawl<'a> {
         }
     }
 
-    /// Sends each form for real, and opens the pages that respond: those with errors, those that ask for
-    /// confirmation, and those with a message.
+    /// Sends each form for real, and opens the pages that it leads to: those with errors, with
+    /// questions for confirmation, and with messages. Returns all statuses.
     async fn send_everything(&mut self, fields: &[(&str, &str)]) -> BTreeSet<u16> {
         let mut statuses = BTreeSet::new();
         for form in self.forms.clone().into_values() {
@@ -115,7 +115,7 @@ impl<'a> Crawl<'a> {
             let filled: Vec<_> =
                 fields.iter().copied().chain(boxes).chain([("csrf", csrf.as_str())]).collect();
             let from = format!("{ORIGIN}{}", form.action);
-            let sent = self.browser.sending(&form.clone().with(&filled)).header("Referer", &from);
+            let sent = self.browser.form_request(&form.clone().with(&filled)).header("Referer", &from);
             let page = Page { answer: sent.send().await, path: form.action.clone() };
             let status = page.status();
             statuses.insert(status);
@@ -141,12 +141,12 @@ impl<'a> Crawl<'a> {
 
 #[rstest]
 #[actix_web::test]
-async fn every_link_leads_to_a_page_and_every_form_is_taken(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn every_link_leads_to_a_page_and_every_form_is_accepted(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     app.sql("INSERT INTO verifications (started_at, finished_at) VALUES ('2026-01-01 00:00:00', '2026-01-01 00:00:00')");
     let mut crawl = Crawl::new(&app, root);
-    // Pages that no link leads to in this test, and errors.
+    // Pages that no link of this test leads to.
     for path in ["/admin/search/?q=ada", "/admin/users/?q=nobody", "/admin/chats/?q=zzz&user=nobody"] {
         crawl.waiting.push_back((path.to_owned(), "the test".to_owned()));
     }

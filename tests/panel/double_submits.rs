@@ -1,4 +1,4 @@
-//! Forms that are sent twice, one after the other and at once: what they are for is done once.
+//! A form that is sent twice, in turn or at once, takes effect once.
 
 use futures_util::future::join_all;
 use rstest::rstest;
@@ -10,10 +10,11 @@ use crate::support::html::Form;
 use crate::support::panel::Browser;
 use crate::support::server::PASSWORD;
 
-/// Sends a form three times at once and then once more. All answers lead to the same page.
+/// Sends a form three times at once and then once more. Returns the page that all responses lead
+/// to.
 async fn send_many_times(browser: &Browser<'_>, form: &Form) -> String {
-    let mut answers = join_all((0..3).map(|_| browser.sending(form).send())).await;
-    answers.push(browser.sending(form).send().await);
+    let mut answers = join_all((0..3).map(|_| browser.form_request(form).send())).await;
+    answers.push(browser.form_request(form).send().await);
     for answer in &answers {
         assert_eq!(answer.status, 303, "{}: {}", form.action, answer.text());
         assert_eq!(answer.header("location"), answers[0].header("location"));
@@ -23,7 +24,7 @@ async fn send_many_times(browser: &Browser<'_>, form: &Form) -> String {
 
 #[rstest]
 #[actix_web::test]
-async fn an_adjustment_that_is_sent_again_is_done_once(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_adjustment_that_is_sent_twice_is_done_once(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     app.user("bob").await;
@@ -33,7 +34,7 @@ async fn an_adjustment_that_is_sent_again_is_done_once(#[values(On::Sqlite, On::
     send_many_times(&root, &form).await;
     assert_eq!(app.balance(&token).await, 4500);
     assert_eq!(app.count("audit_log WHERE action = 'adjust'"), 1);
-    // The operation of a form is not taken for another one.
+    // A form's operation id cannot be used for another operation.
     root.send(&form.clone().with(&[("amount", "700")]))
         .await
         .assert_status(400)
@@ -46,9 +47,7 @@ async fn an_adjustment_that_is_sent_again_is_done_once(#[values(On::Sqlite, On::
 
 #[rstest]
 #[actix_web::test]
-async fn a_refund_and_a_release_that_are_sent_again_are_done_once(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_refund_or_release_that_is_sent_twice_is_done_once(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     assert_eq!(app.number("SELECT tokens AS value FROM users WHERE id = 1"), 3805);
@@ -82,7 +81,7 @@ async fn two_administrators_who_refund_a_chat_at_once_refund_it_once(
     let page = format!("/admin/chats/{}/refund/", world.chat);
     let one = root.get(&page).await.form().with(&[("reason", "mine")]);
     let other = boss.get(&page).await.form().with(&[("reason", "mine")]);
-    let (one, other) = futures_util::join!(root.sending(&one).send(), boss.sending(&other).send());
+    let (one, other) = futures_util::join!(root.form_request(&one).send(), boss.form_request(&other).send());
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 409]);
@@ -92,7 +91,7 @@ async fn two_administrators_who_refund_a_chat_at_once_refund_it_once(
 
 #[rstest]
 #[actix_web::test]
-async fn a_user_is_added_once(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_form_that_is_sent_twice_adds_one_user(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let fields = [("username", "New.User"), ("password", PASSWORD), ("again", PASSWORD), ("tokens", "70")];
@@ -117,7 +116,9 @@ async fn a_user_is_added_once(#[values(On::Sqlite, On::Postgres)] on: On) {
 
 #[rstest]
 #[actix_web::test]
-async fn bulk_work_and_anonymising_start_once(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn bulk_work_and_anonymising_that_are_sent_twice_start_once(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     let bulk_before = app.count("bulk_operations");
@@ -146,9 +147,7 @@ async fn bulk_work_and_anonymising_start_once(#[values(On::Sqlite, On::Postgres)
 
 #[rstest]
 #[actix_web::test]
-async fn adjustments_in_the_middle_of_chats_leave_the_ledger_in_order(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn adjustments_during_chats_keep_the_ledger_sound(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;
@@ -161,7 +160,7 @@ async fn adjustments_in_the_middle_of_chats_leave_the_ledger_in_order(
         let message = serde_json::json!({ "message": format!("chat {number}") });
         app.request("POST", "/chat/").bearer(&token).json(&message).send()
     }));
-    let adjustments = join_all(forms.iter().map(|form| root.sending(form).send()));
+    let adjustments = join_all(forms.iter().map(|form| root.form_request(form).send()));
     let (chats, adjustments) = futures_util::join!(chats, adjustments);
     let paid = chats.iter().filter(|answer| answer.status == 201).count() as i64;
     let mut expected = 4000 - 100 * paid;

@@ -1,4 +1,4 @@
-//! The link that makes the first superuser.
+//! The link that creates the first superuser.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn filled(form: &Form) -> Form {
 
 #[rstest]
 #[actix_web::test]
-async fn the_link_makes_one_superuser_and_is_used_up(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_link_creates_one_superuser_and_then_stops_working(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let link = link(&app);
@@ -34,7 +34,7 @@ async fn the_link_makes_one_superuser_and_is_used_up(#[values(On::Sqlite, On::Po
     let planted = browser.cookie();
     let done = browser.send(&filled(&page.form())).await;
     assert_eq!(done.location(), "/admin/");
-    assert_ne!(browser.cookie(), planted, "a new session");
+    assert_ne!(browser.cookie(), planted, "the session must be a new one");
     browser.follow(&done).await.assert_status(200).assert_shows(&["root", "signed in"]);
     assert_eq!(app.count("users WHERE username = 'root' AND is_superuser AND is_staff"), 1);
     assert_eq!(
@@ -49,13 +49,14 @@ async fn the_link_makes_one_superuser_and_is_used_up(#[values(On::Sqlite, On::Po
 
 #[rstest]
 #[actix_web::test]
-async fn of_two_who_use_the_link_at_once_one_becomes_superuser(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn if_two_use_the_link_at_once_one_becomes_superuser(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let link = link(&app);
     let (one, two) = (Browser::guest(&app), Browser::guest(&app));
     let first = filled(&one.get(&link).await.form());
     let second = filled(&two.get(&link).await.form()).with(&[("username", "toor")]);
-    let (first, second) = futures_util::join!(one.sending(&first).send(), two.sending(&second).send());
+    let (first, second) =
+        futures_util::join!(one.form_request(&first).send(), two.form_request(&second).send());
     let mut statuses = [first.status, second.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [303, 404]);
@@ -65,7 +66,7 @@ async fn of_two_who_use_the_link_at_once_one_becomes_superuser(#[values(On::Sqli
 
 #[rstest]
 #[actix_web::test]
-async fn the_link_is_closed_where_there_is_a_superuser(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_link_stops_working_once_there_is_a_superuser(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let link = link(&app);
     let browser = Browser::guest(&app);
@@ -78,7 +79,7 @@ async fn the_link_is_closed_where_there_is_a_superuser(#[values(On::Sqlite, On::
 
 #[rstest]
 #[actix_web::test]
-async fn another_key_opens_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_wrong_or_old_key_opens_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let old = link(&app);
     let link = link(&app);
@@ -96,7 +97,7 @@ async fn another_key_opens_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
 
 #[rstest]
 #[actix_web::test]
-async fn a_form_from_elsewhere_makes_no_superuser(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_forged_form_creates_no_superuser(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let link = link(&app);
     let browser = Browser::guest(&app);
@@ -124,7 +125,7 @@ async fn a_form_from_elsewhere_makes_no_superuser(#[values(On::Sqlite, On::Postg
 
 #[rstest]
 #[actix_web::test]
-async fn what_is_wrong_is_said_and_the_link_stays_open(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_form_with_a_fault_says_so_and_the_link_still_works(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let link = link(&app);
@@ -158,20 +159,20 @@ fn the_server_prints_a_link_at_each_start_until_there_is_a_superuser(
         rest.split_once('/').map(|(key, _)| key.to_owned())
     };
     let server = Server::start(&database, &[]);
-    let first = key(&server).expect("a link");
+    let first = key(&server).expect("the log has a link");
     let status = |server: &Server, key: &str| {
         server.client().send("GET", &format!("/admin/first-run/{key}/"), &[], b"").unwrap().status
     };
     assert_eq!(status(&server, &first), 200);
-    // The line of the log about the request does not have it.
+    // The log line about the request does not contain the key.
     assert_eq!(server.log().matches(&first).count(), 1, "{}", server.log());
     drop(server);
     let server = Server::start(&database, &[]);
-    let second = key(&server).expect("another link");
+    let second = key(&server).expect("the log has another link");
     assert_eq!((status(&server, &first), status(&server, &second)), (404, 200));
     drop(server);
     let quiet = Launch::on(&database).flags(&["--log", "off"]).spawn();
-    wait::until("a link, whatever is logged", Duration::from_secs(30), || key(&quiet));
+    wait::until("a link, although the log is off", Duration::from_secs(30), || key(&quiet));
     drop(quiet);
     let words = ["createsuperuser", "--password-stdin", "--username", "root"];
     crate::cli::run_with(&database, &words, &format!("{PASSWORD}\n")).assert_good();

@@ -1,4 +1,5 @@
-//! What the lists are looked up in follows the tables exactly, whoever writes meanwhile and however many follow.
+//! The follower's tables match the tables that they follow, also with concurrent writers and
+//! several followers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,16 +19,16 @@ use crate::support::ledger::{Account, Ledger, adjustment, charge, charged, hold,
 const WRITERS: i64 = 5;
 const ROUNDS: i64 = 25;
 
-/// What the follower keeps is what it follows: balances, sums, and each row found once.
+/// Checks balances and sums, and that each row is indexed once.
 #[track_caller]
 fn assert_caught_up(ledger: &Ledger) {
-    for (kept, there) in [
+    for (derived, source) in [
         ("user_balances", "users"),
         ("user_search", "users"),
         ("chat_search", "chats WHERE state <> 'pending'"),
         ("chats_to_follow", "chats WHERE state = 'pending'"),
     ] {
-        assert_eq!(ledger.count(kept), ledger.count(there), "{kept}");
+        assert_eq!(ledger.count(derived), ledger.count(source), "{derived}");
     }
     for wrong in [
         "users LEFT JOIN user_balances b ON b.user_id = users.id WHERE b.balance IS DISTINCT FROM users.tokens",
@@ -43,7 +44,7 @@ fn assert_caught_up(ledger: &Ledger) {
     }
 }
 
-/// New users who chat, some of whose chats are answered late or never, and who are given tokens.
+/// Adds users, their chats (some answered late or never) and adjustments.
 async fn write(ledger: &Ledger, writer: i64) {
     let mut accounts: Vec<Account> = Vec::new();
     let mut holds = Vec::new();
@@ -74,7 +75,8 @@ async fn end(db: &Db, chat_id: i64, is_answered: bool) {
     db.write(Scope::none(), job).await.unwrap();
 }
 
-/// Follows until the writers are done, as one process after the other: each starts where the last has ended.
+/// Follows until the writers have finished. Every seventh round starts a new follower, as after a
+/// restart. Returns the number of rounds.
 async fn follow(db: Db, is_over: Arc<AtomicBool>) -> usize {
     let (mut follower, mut rounds) = (Follower::default(), 0);
     while !is_over.load(Ordering::Relaxed) {
@@ -103,7 +105,7 @@ async fn catch_up(db: &Db) {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn two_followers_follow_everything_once_under_writes_and_restarts(
+async fn concurrent_followers_follow_every_row_once_despite_writes_and_restarts(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(ledger) = Ledger::create(on) else { return };
@@ -115,20 +117,20 @@ async fn two_followers_follow_everything_once_under_writes_and_restarts(
     join_all((0..WRITERS).map(|writer| write(&ledger, writer))).await;
     is_over.store(true, Ordering::Relaxed);
     for rounds in join_all(following).await {
-        assert!(rounds.unwrap() > 0, "a follower had nothing to do with it");
+        assert!(rounds.unwrap() > 0, "a follower ran no round");
     }
     catch_up(&others).await;
     assert_caught_up(&ledger);
     assert_eq!(ledger.count("chats WHERE state = 'pending'"), WRITERS * (ROUNDS - ROUNDS / 3));
     ledger.assert_sound();
-    // Going on finds nothing that was done before.
+    // Another follower repeats nothing.
     let totals = ledger.count("quarter_totals");
     catch_up(&ledger.db).await;
     assert_eq!(ledger.count("quarter_totals"), totals);
     assert_caught_up(&ledger);
 }
 
-/// A chat of a user as the statements that a transaction of ours is made of.
+/// Returns the statements that charge a user for a chat, as the server's transactions do.
 fn charge_of(account: Account, name: &str) -> String {
     format!(
         "UPDATE users SET tokens = 3900 WHERE id = {0};
@@ -140,11 +142,11 @@ fn charge_of(account: Account, name: &str) -> String {
     )
 }
 
-/// On PostgreSQL a row with a lower id may become visible after one with a higher id, whichever of the two transactions
-/// began first.
+/// On PostgreSQL, a row with a lower id may become visible after one with a higher id, whichever of
+/// the two transactions began first.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_is_committed_late_is_not_passed_over(#[values(true, false)] late_begins_first: bool) {
+async fn an_entry_that_is_committed_late_is_not_skipped(#[values(true, false)] late_begins_first: bool) {
     let Some(ledger) = Ledger::create(On::Postgres) else { return };
     let (slow, fast) = (ledger.user("slow", 4000).await, ledger.user("fast", 4000).await);
     catch_up(&ledger.db).await;

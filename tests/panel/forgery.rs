@@ -1,4 +1,4 @@
-//! Forms that come from elsewhere than a page of the same session.
+//! Forms that do not come from a page of the same session (CSRF).
 
 use rstest::rstest;
 use tollgate::domain::OperationId;
@@ -11,8 +11,8 @@ use crate::support::html::Form;
 use crate::support::panel::{Browser, HOST, ORIGIN, encoded};
 use crate::support::server::PASSWORD;
 
-/// Everything that any form of the panel asks for, so that nothing but its origin is wrong with it.
-fn full(path: &str, user: i64) -> Form {
+/// Returns a form with all fields that any form of the panel has, so that only its origin is wrong.
+fn complete_form(path: &str, user: i64) -> Form {
     let form = Form { action: path.to_owned(), ..Form::default() };
     form.with(&[
         ("operation", &OperationId::generate().to_text()),
@@ -39,7 +39,7 @@ fn full(path: &str, user: i64) -> Form {
     ])
 }
 
-/// What stands in the tables that a form could change.
+/// Returns numbers that change if a form has any effect.
 pub(super) fn books(app: &TestApp) -> Vec<i64> {
     [
         "SELECT count(*) AS value FROM users",
@@ -58,7 +58,7 @@ pub(super) fn books(app: &TestApp) -> Vec<i64> {
     .to_vec()
 }
 
-/// Sends a form with these headers in the place of those that the browser would set.
+/// Sends a form with these headers instead of those that the browser would set.
 async fn send(browser: &Browser<'_>, form: &Form, headers: &[(&str, &str)]) -> Answer {
     let mut request = browser.request("POST", &form.action);
     request = request.header("Content-Type", "application/x-www-form-urlencoded");
@@ -68,7 +68,7 @@ async fn send(browser: &Browser<'_>, form: &Form, headers: &[(&str, &str)]) -> A
     request.body(encoded(&form.fields)).send().await
 }
 
-/// Headers of browsers that do not say that the form comes from here.
+/// Headers that do not prove that a form comes from the panel.
 const FOREIGN: [&[(&str, &str)]; 12] = [
     &[("Origin", "http://evil.example")],
     &[("Origin", "null")],
@@ -92,11 +92,11 @@ async fn a_form_from_another_origin_changes_nothing(#[values(On::Sqlite, On::Pos
     let csrf = root.csrf().await;
     let before = books(&app);
     for path in posts(&world) {
-        let form = full(&path, world.user).with(&[("csrf", &csrf)]);
+        let form = complete_form(&path, world.user).with(&[("csrf", &csrf)]);
         for headers in FOREIGN {
             let answer = send(&root, &form, headers).await;
             assert_eq!(answer.status, 403, "{path} with {headers:?}: {}", answer.text());
-            assert!(answer.header("set-cookie").is_none(), "{path} with {headers:?} begins a session");
+            assert!(answer.header("set-cookie").is_none(), "{path} with {headers:?} starts a session");
         }
     }
     assert_eq!(books(&app), before);
@@ -110,27 +110,28 @@ async fn a_form_without_the_token_of_its_own_session_changes_nothing(
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
-    // The same account in another browser, a guest, and the session's own secret instead of its token.
+    // The same account in another browser, a guest, and the session's own secret instead of its
+    // token.
     let other = Browser::signed_in(&app, "root").await.csrf().await;
     let guest = Browser::guest(&app).csrf().await;
     let secret = root.cookie().unwrap().split_once('=').unwrap().1.to_owned();
     let before = books(&app);
     for path in posts(&world) {
-        let form = full(&path, world.user);
+        let form = complete_form(&path, world.user);
         let wrong = ["", "x", &other, &guest, &secret].map(|csrf| form.clone().with(&[("csrf", csrf)]));
         for form in wrong.into_iter().chain([form]) {
             let answer = send(&root, &form, &[("Origin", ORIGIN)]).await;
             assert_eq!(answer.status, 403, "{path} with {:?}: {}", form.field("csrf"), answer.text());
-            assert!(answer.header("set-cookie").is_none(), "{path} begins a session");
+            assert!(answer.header("set-cookie").is_none(), "{path} starts a session");
         }
     }
     assert_eq!(books(&app), before);
 }
 
-/// The forms above are refused for nothing but where they come from.
+/// Shows that the forms above are rejected only because of their origin.
 #[rstest]
 #[actix_web::test]
-async fn the_same_forms_are_taken_where_they_come_from_here(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_same_forms_from_the_panels_own_origin_are_accepted(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, _) = furnish(&app, "root").await;
     let here: [&[(&str, &str)]; 4] = [
@@ -143,7 +144,7 @@ async fn the_same_forms_are_taken_where_they_come_from_here(#[values(On::Sqlite,
         posts(&world).into_iter().enumerate().filter(|(_, path)| !path.contains("first-run"))
     {
         let browser = Browser::signed_in(&app, "root").await;
-        let form = full(&path, world.user).with(&[("csrf", &browser.csrf().await)]);
+        let form = complete_form(&path, world.user).with(&[("csrf", &browser.csrf().await)]);
         let answer = send(&browser, &form, here[number % here.len()]).await;
         assert!(
             [200, 201, 303, 400, 409].contains(&answer.status),
@@ -164,7 +165,7 @@ async fn behind_a_proxy_the_origin_is_that_of_the_public_url(#[values(On::Sqlite
     let browser = Browser::at(&app, "https://chat.example");
     browser.sign_in("root").await.assert_status(303);
     let form = browser.bare_form("/admin/verify/").await;
-    // What it is called behind the proxy does not count.
+    // The server's own address, and variants of the public one, are not accepted.
     for origin in [ORIGIN, "http://chat.example", "https://chat.example:8443", "https://chat.example."] {
         assert_eq!(send(&browser, &form, &[("Origin", origin)]).await.status, 403, "{origin}");
     }
@@ -173,7 +174,7 @@ async fn behind_a_proxy_the_origin_is_that_of_the_public_url(#[values(On::Sqlite
 
 #[rstest]
 #[actix_web::test]
-async fn only_a_form_is_read_as_a_form(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn only_a_form_body_of_limited_size_is_read(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let csrf = root.csrf().await;
@@ -187,13 +188,13 @@ async fn only_a_form_is_read_as_a_form(#[values(On::Sqlite, On::Postgres)] on: O
         ("application/x-www-form-urlencoded", long, 413),
         ("application/x-www-form-urlencoded", many, 413),
         ("application/x-www-form-urlencoded", format!("csrf={csrf}&x=%00"), 400),
-        // The token in the address does not count.
+        // A CSRF token in the URL does not count.
         ("application/x-www-form-urlencoded", String::new(), 403),
     ] {
         let request = root.request("POST", &format!("/admin/verify/?csrf={csrf}")).header("Origin", ORIGIN);
         let answer = request.header("Content-Type", kind).body(body).send().await;
         assert_eq!(answer.status, status, "{kind}: {}", answer.text());
-        assert!(answer.text().contains("<h1>"), "{kind} is answered with a page");
+        assert!(answer.text().contains("<h1>"), "the response to {kind} must be a page");
     }
     assert_eq!(books(&app), before);
     let api = app.request("POST", "/chat/").header("Host", HOST).header("Cookie", &root.cookie().unwrap());

@@ -1,4 +1,5 @@
-//! Chats with texts far larger than any stored today: older versions stored whatever an upstream sent.
+//! Chats with texts far larger than any that are stored today. Older versions stored whatever an
+//! upstream sent.
 
 use rstest::rstest;
 
@@ -8,7 +9,7 @@ use crate::support::app::{Answer, TestApp};
 /// The size of the giant's response, in bytes.
 const GIANT: usize = 20_000_000;
 
-/// An SQL expression for a text of this number of bytes.
+/// Returns an SQL expression for a text of this length in bytes.
 fn repeated(on: On, bytes: usize) -> String {
     match on {
         On::Sqlite => format!("replace(hex(zeroblob({})), '00', 'ab')", bytes / 2),
@@ -57,7 +58,7 @@ async fn a_chat_of_any_size_is_shown_in_part_and_never_read_as_a_whole(
 
 #[rstest]
 #[actix_web::test]
-async fn a_chat_of_usual_size_is_shown_whole_without_a_note(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_chat_of_usual_size_is_shown_completely_without_a_note(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;

@@ -1,4 +1,4 @@
-//! What every answer of the panel has, and what the log never has.
+//! The security headers of the panel's responses, and secrets that must not be in the log.
 
 use rstest::rstest;
 use serde_json::json;
@@ -20,7 +20,7 @@ fn assert_guarded(answer: &Answer, what: &str) {
     assert!(policy.starts_with("default-src 'none'"), "{what}: {policy}");
     assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("unsafe"), "{what}: {policy}");
     assert!(!policy.contains('*') && !policy.contains("http"), "{what}: {policy}");
-    // What leads elsewhere has no content.
+    // Redirects have no content.
     if answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) {
         for part in ["form-action 'self'", "base-uri 'none'", "script-src 'self'", "style-src 'self'"] {
             assert!(policy.contains(part), "{what}: {policy} lacks {part}");
@@ -34,7 +34,7 @@ fn assert_guarded(answer: &Answer, what: &str) {
 
 #[rstest]
 #[actix_web::test]
-async fn every_page_may_load_nothing_but_our_own_and_is_kept_nowhere(
+async fn every_page_loads_only_from_the_panel_and_is_never_cached(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -44,7 +44,7 @@ async fn every_page_may_load_nothing_but_our_own_and_is_kept_nowhere(
         for browser in [&root, &staff] {
             assert_guarded(&browser.get(&path).await.answer, &path);
         }
-        // The way to sign in has no content, so no type either.
+        // The redirect to the sign-in page has no content and no content type.
         let redirect = guest.get(&path).await.answer;
         assert_eq!(redirect.header("cache-control"), Some("no-store"), "{path}");
     }
@@ -66,12 +66,9 @@ async fn every_page_may_load_nothing_but_our_own_and_is_kept_nowhere(
     assert_guarded(made.assert_status(201).answer.assert_status(201), "the page with an auth token");
 }
 
-/// A parameter twice is no reason for an answer that is not a page.
 #[rstest]
 #[actix_web::test]
-async fn a_parameter_that_stands_there_twice_is_answered_with_a_page(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_repeated_parameter_gets_a_page_as_response(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     let adjust = format!("/admin/users/{}/adjust/", world.user);
@@ -85,7 +82,7 @@ async fn a_parameter_that_stands_there_twice_is_answered_with_a_page(
     }
 }
 
-/// Sends a request with a cookie and answers the answer.
+/// Sends a request with a cookie, if it is not empty.
 fn send(client: &mut Client, method: &str, path: &str, cookie: &str, body: &str) -> Answer {
     let origin = format!("http://{}", client.address());
     let mut headers =
@@ -96,12 +93,13 @@ fn send(client: &mut Client, method: &str, path: &str, cookie: &str, body: &str)
     client.send(method, path, &headers, body.as_bytes()).unwrap()
 }
 
+/// Returns the cookie that a response sets.
 fn cookie(answer: &Answer) -> String {
     answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
 }
 
 #[rstest]
-fn the_log_has_no_secret_of_the_panel(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn the_log_contains_none_of_the_panels_secrets(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
     let server = Server::start(&database, &["--log", "debug"]);
     server.register("root");
@@ -142,6 +140,6 @@ fn the_log_has_no_secret_of_the_panel(#[values(On::Sqlite, On::Postgres)] on: On
     for secret in
         [secret(&guest), secret(&session), csrf, plain, PASSWORD.to_owned(), "for the log".to_owned()]
     {
-        assert!(!log.contains(&secret), "the log has {secret}: {log}");
+        assert!(!log.contains(&secret), "the log contains {secret}: {log}");
     }
 }

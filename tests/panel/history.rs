@@ -1,4 +1,4 @@
-//! The history: whatever is done is written down with it, and what is not done is not.
+//! The history records every action in the same transaction, and nothing that was not done.
 
 use rstest::rstest;
 
@@ -10,7 +10,8 @@ use crate::support::html::Form;
 use crate::support::panel::Browser;
 use crate::support::server::PASSWORD;
 
-/// The latest entry, but for when it was: what was done by whom to what, from where, why, and each field.
+/// Returns the latest entry without its time: actor, action, object, user, address, reason,
+/// changes.
 #[track_caller]
 fn latest(app: &TestApp) -> String {
     let row = "SELECT coalesce(CAST(actor_id AS TEXT), '-') || ' ' || action || ' ' || object_kind || ' ' ||
@@ -26,7 +27,7 @@ fn change(field: &str, before: &str, after: &str) -> String {
 
 #[rstest]
 #[actix_web::test]
-async fn each_action_is_told_with_actor_address_reason_and_fields(
+async fn each_action_is_recorded_with_actor_address_reason_and_fields(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -80,18 +81,18 @@ async fn each_action_is_told_with_actor_address_reason_and_fields(
         latest(&app),
         format!("{me} log_out_everywhere user {user} of {user} from 127.0.0.1 () [{fields}]")
     );
-    // It is read on the page of the user, on that of the object, and in the list of all.
+    // The entries are shown on the page of the user, on that of the object, and in the list.
     for path in [page("history"), "/admin/history/".to_owned(), format!("/admin/users/{user}/")] {
         root.get(&path).await.assert_shows(&["logged out everywhere", "root", "127.0.0.1"]);
     }
-    let told = root.get(&format!("/admin/chats/{chat}/history/")).await;
-    told.assert_shows(&["root refunded: chat", "sorry", "tokens: before 3810", "after 3910"]);
-    assert_eq!(app.count("audit_log WHERE changes LIKE '%bcrypt%'"), 0, "no hash is told");
+    let history = root.get(&format!("/admin/chats/{chat}/history/")).await;
+    history.assert_shows(&["root refunded: chat", "sorry", "tokens: before 3810", "after 3910"]);
+    assert_eq!(app.count("audit_log WHERE changes LIKE '%bcrypt%'"), 0, "the history contains a hash");
 }
 
 #[rstest]
 #[actix_web::test]
-async fn what_is_refused_leaves_no_trace(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn rejected_forms_leave_no_trace(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     app.register("bob").await.assert_status(201);
@@ -119,10 +120,10 @@ const REFUSE_ON_POSTGRES: &str = "
     CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END; $$;
     CREATE TRIGGER refuse BEFORE INSERT ON audit_log FOR EACH ROW EXECUTE FUNCTION refuse()";
 
-/// The change and its history are one transaction: without the one there is not the other.
+/// A change and its entry in the history are one transaction.
 #[rstest]
 #[actix_web::test]
-async fn what_cannot_be_written_down_is_not_done(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_change_that_cannot_be_recorded_is_not_made(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     let page = |rest: &str| format!("/admin/users/{}/{rest}/", world.user);

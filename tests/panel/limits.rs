@@ -1,4 +1,4 @@
-//! A user's own limits, in the place of those that the settings have.
+//! A user's own limits, which replace those of the settings, and limits on reading the panel.
 
 use rstest::rstest;
 
@@ -7,6 +7,7 @@ use crate::support::app::TestApp;
 use crate::support::panel::Browser;
 use crate::support::server::PASSWORD;
 
+/// Returns ada's stored limits and version.
 fn stored(app: &TestApp) -> String {
     app.text(
         "SELECT coalesce(CAST(concurrent_chats AS TEXT), '-') || ' ' || coalesce(CAST(requests_per_minute AS TEXT), '-')
@@ -15,6 +16,7 @@ fn stored(app: &TestApp) -> String {
     .unwrap()
 }
 
+/// Registers ada. Returns a superuser's browser and the path of ada's page.
 async fn ada<'a>(app: &'a TestApp) -> (Browser<'a>, String) {
     app.user("ada").await;
     (app.superuser("root").await, format!("/admin/users/{}/", app.id_of("ada")))
@@ -58,7 +60,7 @@ async fn limits_are_set_one_by_one_and_cleared_again(#[values(On::Sqlite, On::Po
 
 #[rstest]
 #[actix_web::test]
-async fn what_is_no_limit_is_refused(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_invalid_limit_is_rejected(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (root, user) = ada(&app).await;
     for wrong in ["-1", "1000001", "1.5", "many", "99999999999999999999"] {
@@ -73,7 +75,9 @@ async fn what_is_no_limit_is_refused(#[values(On::Sqlite, On::Postgres)] on: On)
 
 #[rstest]
 #[actix_web::test]
-async fn limits_that_somebody_else_set_meanwhile_are_shown(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn limits_that_somebody_else_set_meanwhile_are_shown_as_a_conflict(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (one, user) = ada(&app).await;
     let other = Browser::signed_in(&app, "root").await;
@@ -92,7 +96,7 @@ async fn limits_that_somebody_else_set_meanwhile_are_shown(#[values(On::Sqlite, 
     assert_eq!(stored(&app), "8 9 1", "nothing was saved");
     one.send(&page.form()).await.assert_status(303);
     assert_eq!(stored(&app), "4 - 2");
-    // An edit of the name made before does not take the limits back.
+    // An edit form opened before conflicts, and does not restore the old limits.
     let edit =
         one.get(&format!("{user}edit/")).await.form().with(&[("staff", "1"), ("own_password", PASSWORD)]);
     other.submit(&limits, &[("requests_per_minute", "5")]).await.assert_status(303);
@@ -102,9 +106,7 @@ async fn limits_that_somebody_else_set_meanwhile_are_shown(#[values(On::Sqlite, 
 
 #[rstest]
 #[actix_web::test]
-async fn an_administrator_has_the_limits_of_a_user_and_is_told_so(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn an_administrators_reads_are_limited_like_a_users(#[values(On::Sqlite, On::Postgres)] on: On) {
     let flags = ["--throttle", "on", "--reads-per-minute", "20"];
     let Some(app) = TestApp::spawn_with(on, &flags).await else { return };
     let root = app.superuser("root").await;
@@ -126,7 +128,7 @@ async fn an_administrator_has_the_limits_of_a_user_and_is_told_so(
 /// A list shows one line of each text, and does not read the rest.
 #[rstest]
 #[actix_web::test]
-async fn lists_of_chats_are_short_however_long_their_texts_are(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn lists_of_chats_stay_small_with_long_texts(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;

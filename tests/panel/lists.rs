@@ -1,4 +1,4 @@
-//! What lists show: filters, tabs, chips, counts, and the settings of who looks at them.
+//! Lists: filters, tabs, chips, counts, and the viewer's settings.
 
 use rstest::rstest;
 
@@ -8,7 +8,7 @@ use crate::support::html::column;
 use crate::support::panel::{Browser, Page};
 use crate::support::server::PASSWORD;
 
-/// Sixteen users, of whom each combination of active, staff, few tokens and joined long ago is one.
+/// Registers 16 users, one for each combination of active, staff, few tokens and joined long ago.
 async fn combinations(app: &TestApp) -> Browser<'_> {
     for number in 0..16 {
         app.register(&format!("user-{number}")).await.assert_status(201);
@@ -36,7 +36,7 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 
 #[rstest]
 #[actix_web::test]
-async fn filters_of_users_show_what_fulfils_all_of_them(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn filters_of_users_show_the_users_who_match_all_of_them(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = combinations(&app).await;
     let all = "string_agg(username, ' ')";
@@ -109,7 +109,7 @@ async fn tabs_chips_and_counts_say_what_is_shown(#[values(On::Sqlite, On::Postgr
 
 #[rstest]
 #[actix_web::test]
-async fn a_long_list_is_counted_no_further_than_ten_thousand(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn counting_a_long_list_stops_at_ten_thousand(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     app.sql(
@@ -126,7 +126,7 @@ async fn a_long_list_is_counted_no_further_than_ten_thousand(#[values(On::Sqlite
 
 #[rstest]
 #[actix_web::test]
-async fn filters_of_the_other_lists_show_what_fulfils_them(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn filters_of_the_other_lists_show_the_rows_that_match(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (ada, bob) = (app.user("ada").await, app.user("bob").await);
     for token in [&ada, &ada, &bob] {
@@ -209,7 +209,7 @@ async fn an_edit_leads_back_to_the_list_with_its_filters(#[values(On::Sqlite, On
     let back = root.follow(&saved).await;
     back.assert_shows(&["User user-0 was changed", "Staff: No", "Search: user", "7 users"]);
     assert_eq!(column(&back.html(), "Name")[0], "user-9");
-    // The message is said once.
+    // The message is shown once.
     root.get("/admin/users/").await.assert_hides(&["User user-0 was changed"]);
     for (button, there) in [("another", "/admin/users/add/"), ("continue", "/admin/users/1/edit/")] {
         let page = root.submit("/admin/users/1/edit/", &[(button, "1")]).await;

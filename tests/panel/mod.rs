@@ -1,4 +1,4 @@
-//! The admin panel over the real routes, in the place of a browser.
+//! The panel, tested through its real routes without a browser.
 
 mod anonymise;
 mod bulk;

@@ -1,4 +1,4 @@
-//! Models in the panel: what is on offer, what it costs, and who changed that.
+//! Models in the panel: which are on offer, their prices, and the history of both.
 
 use rstest::rstest;
 
@@ -6,7 +6,7 @@ use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::panel::Browser;
 
-/// An upstream that cannot be reached.
+/// The flags for an upstream that cannot be reached.
 pub(super) const UPSTREAM: [&str; 6] = [
     "--responder",
     "openai",
@@ -16,7 +16,7 @@ pub(super) const UPSTREAM: [&str; 6] = [
     "small-1,big/2?",
 ];
 
-/// Two models, both at the settings' price; answers where their pages are.
+/// Adds two models at the settings' price. Returns the paths of their pages.
 fn two_models(app: &TestApp) -> [String; 2] {
     app.sql("INSERT INTO models (name) VALUES ('small-1'), ('big/2?')");
     ["small-1", "big/2?"].map(|name| {
@@ -25,6 +25,7 @@ fn two_models(app: &TestApp) -> [String; 2] {
     })
 }
 
+/// Returns a model's stored state, prices and version.
 fn stored(app: &TestApp, name: &str) -> String {
     let number = |column: &str| format!("coalesce(CAST({column} AS TEXT), '-')");
     let columns =
@@ -37,7 +38,7 @@ const PRICE: [(&str, &str); 4] = [("price", "usage"), ("base", "5"), ("prompt", 
 
 #[rstest]
 #[actix_web::test]
-async fn where_no_model_is_known_the_page_says_how_to_get_one(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn without_models_the_page_says_how_to_get_one(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let page = root.get("/admin/models/").await;
@@ -50,9 +51,7 @@ async fn where_no_model_is_known_the_page_says_how_to_get_one(#[values(On::Sqlit
 
 #[rstest]
 #[actix_web::test]
-async fn a_price_is_set_and_taken_back_and_the_history_tells_of_it(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_price_is_set_and_reset_and_the_history_shows_it(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(
         on,
         &[&UPSTREAM[..], &["--chat-price", "7", "--upstream-max-output", "1000"]].concat(),
@@ -80,9 +79,9 @@ async fn a_price_is_set_and_taken_back_and_the_history_tells_of_it(
     assert_eq!(stored(&app, "small-1"), "withdrawn - - - 2");
     root.get("/admin/models/").await.assert_shows(&["small-1 withdrawn 7 tokens a message"]);
     for path in ["/admin/history/".to_owned(), format!("{small}history/"), "/admin/".to_owned()] {
-        let told = root.get(&path).await;
-        told.assert_shows(&["withdrawn: before no → after yes", "base price: before 5"]);
-        assert!(told.links().contains(&small), "{path} does not lead to the model");
+        let page = root.get(&path).await;
+        page.assert_shows(&["withdrawn: before no → after yes", "base price: before 5"]);
+        assert!(page.links().contains(&small), "{path} does not lead to the model");
     }
     root.get(&format!("{big}history/")).await.assert_shows(&["Nothing was done yet"]);
     assert_eq!(app.count("audit_log WHERE object_kind = 'model' AND user_id IS NULL"), 2);
@@ -92,7 +91,7 @@ async fn a_price_is_set_and_taken_back_and_the_history_tells_of_it(
 
 #[rstest]
 #[actix_web::test]
-async fn what_is_no_price_is_refused_at_its_field(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_invalid_price_is_rejected_at_its_field(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let [small, _] = two_models(&app);
@@ -119,7 +118,7 @@ async fn what_is_no_price_is_refused_at_its_field(#[values(On::Sqlite, On::Postg
 
 #[rstest]
 #[actix_web::test]
-async fn the_second_of_two_edits_of_a_model_is_shown_what_the_first_did(
+async fn the_second_of_two_edits_of_a_model_shows_what_the_first_changed(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -128,7 +127,7 @@ async fn the_second_of_two_edits_of_a_model_is_shown_what_the_first_did(
     let [small, _] = two_models(&app);
     let slow = one.get(&small).await.form().with(&[("withdrawn", "1"), ("base", "9")]);
     other.submit(&small, &PRICE).await.assert_status(303);
-    // A fault in between does not hide it.
+    // A fault in between does not hide the conflict.
     let faulty = one.send(&slow.with(&[("price", "usage")])).await;
     faulty.assert_status(400);
     let page = one.send(&faulty.form().with(&[("prompt", "10"), ("answer", "3")])).await;
@@ -143,7 +142,7 @@ async fn the_second_of_two_edits_of_a_model_is_shown_what_the_first_did(
     // Sending that page again is meant to overwrite.
     one.send(&page.form()).await.assert_status(303);
     assert_eq!(stored(&app, "small-1"), "withdrawn 9 10 3 2");
-    // Who wants what is there already does not conflict.
+    // An edit to the values that are already stored does not conflict.
     let same = other.get(&small).await.form().with(&[("version", "0")]);
     let done = other.send(&same).await;
     other.follow(&done).await.assert_shows(&["Nothing was changed for small-1"]);
@@ -152,14 +151,14 @@ async fn the_second_of_two_edits_of_a_model_is_shown_what_the_first_did(
 
 #[rstest]
 #[actix_web::test]
-async fn staff_may_look_at_models_and_not_change_them(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn staff_can_see_models_but_not_change_them(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let grace = app.staff("grace").await;
     let [small, _] = two_models(&app);
     let page = grace.get(&small).await;
     page.assert_status(200).assert_shows(&["100 tokens a message"]);
-    assert!(page.posting_forms().is_empty(), "there is a form");
+    assert!(page.posting_forms().is_empty(), "staff can see a form");
     let mut form = root.get(&small).await.form().with(&PRICE);
     form.fields.retain(|(name, _)| name != "csrf");
     let csrf = grace.csrf().await;

@@ -1,4 +1,5 @@
-//! What came of chats: model, usage, timing, cost and reasons, on their pages and on the home page.
+//! The outcome of chats (model, usage, timing, cost, reason of failure), on their pages, in lists
+//! and on the home page.
 
 use rstest::rstest;
 use tollgate::clock;
@@ -11,7 +12,7 @@ use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::panel::Page;
 
-/// A chat that failed for a reason.
+/// Makes a chat that failed for this reason. Returns its id.
 async fn failed(app: &TestApp, token: &str, reason: FailureReason) -> i64 {
     let chat = app.hold(token).await;
     let end = move |conn: &mut DbConnection| {
@@ -22,7 +23,7 @@ async fn failed(app: &TestApp, token: &str, reason: FailureReason) -> i64 {
     chat
 }
 
-/// The part of the home page that stands under this head.
+/// Returns the text of the home page from this heading on, up to the recent actions.
 fn section(page: &Page, head: &str) -> Option<String> {
     let text = page.text();
     let (_, rest) = text.split_once(head)?;
@@ -33,7 +34,9 @@ const FAILURES: &str = "Failures by reason, in the last 24 hours";
 
 #[rstest]
 #[actix_web::test]
-async fn the_home_page_counts_why_chats_failed_in_the_last_day(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_home_page_counts_the_failures_of_the_last_day_by_reason(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;
@@ -53,7 +56,7 @@ async fn the_home_page_counts_why_chats_failed_in_the_last_day(#[values(On::Sqli
         section(&home, FAILURES).map(|text| text.trim().to_owned()),
         Some("2 the model stopped sending 1 the model had an error".to_owned())
     );
-    // Each leads to the list of those that failed by it.
+    // Each reason leads to the list of the chats that failed because of it.
     let list = root.click(&home, "the model stopped sending").await;
     list.assert_shows(&["2 chats (", "State: Failed", "Why it failed: the model stopped sending"]);
     let is_there =
@@ -64,9 +67,7 @@ async fn the_home_page_counts_why_chats_failed_in_the_last_day(#[values(On::Sqli
 
 #[rstest]
 #[actix_web::test]
-async fn chats_are_found_by_reason_together_with_words_and_others(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn chats_are_found_by_reason_combined_with_other_filters(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (ada, bob) = (app.user("ada").await, app.user("bob").await);
     let root = app.superuser("root").await;
@@ -94,7 +95,7 @@ async fn chats_are_found_by_reason_together_with_words_and_others(
 
 #[rstest]
 #[actix_web::test]
-async fn a_chats_page_tells_model_usage_timing_and_what_it_cost(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_chats_page_shows_model_usage_timing_and_cost(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;
@@ -112,7 +113,7 @@ async fn a_chats_page_tells_model_usage_timing_and_what_it_cost(#[values(On::Sql
                 created_at = '2026-01-01 10:00:00', first_byte_at = '2026-01-01 10:00:00.250',
                 finished_at = '2026-01-01 10:00:03.500', conversation_id = 4711, answer_extras = '{extras}' WHERE id = {chat}"
     ));
-    // As a price by usage would settle it.
+    // The settlement that a price by usage would have made.
     app.sql(&format!(
         "INSERT INTO ledger_entries (user_id, amount, balance_after, kind, chat_id, note, operation_id, created_at)
          VALUES ({user}, 60, 3960, 'settlement', {chat}, '', {}, '2026-01-01 10:00:03')",
@@ -143,7 +144,7 @@ async fn a_chats_page_tells_model_usage_timing_and_what_it_cost(#[values(On::Sql
 
 #[rstest]
 #[actix_web::test]
-async fn a_chat_that_failed_or_waits_says_so_on_its_page(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_page_of_a_failed_or_pending_chat_says_so(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let root = app.superuser("root").await;
@@ -162,7 +163,7 @@ async fn a_chat_that_failed_or_waits_says_so_on_its_page(#[values(On::Sqlite, On
 
 #[rstest]
 #[actix_web::test]
-async fn the_home_page_tells_how_the_upstream_does(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_home_page_shows_the_upstreams_status(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     root.get("/admin/").await.assert_hides(&["Upstream"]);

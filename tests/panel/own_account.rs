@@ -1,5 +1,5 @@
-//! Somebody who finds a signed-in browser must not be able to keep access, or to lock its owner out: that
-//! requires the owner's password.
+//! Somebody who finds a signed-in browser can neither gain lasting access nor lock its owner out:
+//! both require the owner's password.
 
 use rstest::rstest;
 use serde_json::json;
@@ -15,7 +15,7 @@ const NEW_TWICE: [(&str, &str); 2] = [("password", NEW), ("again", NEW)];
 
 #[rstest]
 #[actix_web::test]
-async fn ones_own_password_is_never_set_without_the_old_one(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn ones_own_password_is_never_changed_without_the_old_one(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let second = Browser::signed_in(&app, "root").await;
@@ -42,7 +42,7 @@ async fn ones_own_password_is_never_set_without_the_old_one(#[values(On::Sqlite,
 
 #[rstest]
 #[actix_web::test]
-async fn after_ones_own_change_only_the_session_that_it_came_from_goes_on_under_a_new_secret(
+async fn changing_ones_own_password_keeps_only_this_session_with_a_new_secret(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -91,9 +91,7 @@ async fn ways_to_stay(app: &TestApp, root: &Browser<'_>) -> Vec<Form> {
 
 #[rstest]
 #[actix_web::test]
-async fn what_outlives_a_session_of_somebody_with_rights_takes_the_own_password(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn lasting_access_to_the_panel_requires_ones_own_password(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let (root, _, _) = (app.superuser("root").await, app.superuser("boss").await, app.staff("grace").await);
@@ -106,7 +104,8 @@ async fn what_outlives_a_session_of_somebody_with_rights_takes_the_own_password(
         }
     }
     assert_eq!((app.count("audit_log"), app.count("users"), app.count("auth_tokens")), before);
-    // Send each of them with the password. Those that an earlier one made pointless are opened again.
+    // Send each of them with the password. Those that an earlier one made pointless are opened
+    // again.
     for number in 0..ways_to_stay(&app, &root).await.len() {
         let form = ways_to_stay(&app, &root).await.remove(number).with(&[("own_password", PASSWORD)]);
         let form = if number == 6 { form.with(&[("username", "another")]) } else { form };
@@ -118,7 +117,7 @@ async fn what_outlives_a_session_of_somebody_with_rights_takes_the_own_password(
 
 #[rstest]
 #[actix_web::test]
-async fn a_user_without_rights_needs_no_confirmation(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn changes_to_a_user_without_rights_need_no_password(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let root = app.superuser("root").await;
@@ -131,24 +130,24 @@ async fn a_user_without_rights_needs_no_confirmation(#[values(On::Sqlite, On::Po
 
 #[rstest]
 #[actix_web::test]
-async fn what_users_do_to_their_own_access_is_in_the_history(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn users_changes_of_their_own_access_are_in_the_history(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (ada, root) = (app.user("ada").await, app.superuser("root").await);
-    let told = |action: &str, name: &str| {
+    let recorded = |action: &str, name: &str| {
         let id = app.id_of(name);
         let who = format!("actor_id = {id} AND user_id = {id} AND address = '127.0.0.1'");
         app.count(&format!("audit_log WHERE action = '{action}' AND {who}"))
     };
     let body = |old: &str| json!({ "old_password": old, "new_password": NEW });
     app.post("/password/", &ada, body("wrong")).await.assert_status(400);
-    assert_eq!(told("set_password", "ada"), 0);
+    assert_eq!(recorded("set the password", "ada"), 0);
     app.post("/password/", &ada, body(PASSWORD)).await.assert_status(200);
-    assert_eq!(told("set_password", "ada"), 1);
+    assert_eq!(recorded("set the password", "ada"), 1);
     app.post("/logout/", &ada, json!({})).await.assert_status(200);
-    assert_eq!(told("log_out_everywhere", "ada"), 0);
+    assert_eq!(recorded("logged out everywhere", "ada"), 0);
     let again = app.log_in("ada", NEW).await.json()["token"].as_str().unwrap().to_owned();
     app.post("/logout/", &again, json!({ "everywhere": true })).await.assert_status(200);
-    assert_eq!(told("log_out_everywhere", "ada"), 1);
+    assert_eq!(recorded("logged out everywhere", "ada"), 1);
     // Auth tokens of staff belong to an account with rights.
     for (name, expected) in [("root", 1), ("bob", 0)] {
         let token = if name == "root" { app.token(name).await } else { app.user(name).await };
@@ -156,7 +155,7 @@ async fn what_users_do_to_their_own_access_is_in_the_history(#[values(On::Sqlite
         let id = made.assert_status(201).json()["id"].as_i64().unwrap();
         app.delete(&format!("/auth-tokens/{id}/"), &token).await.assert_status(204);
         app.delete(&format!("/auth-tokens/{id}/"), &token).await.assert_status(404);
-        assert_eq!((told("add", name), told("revoke", name)), (expected, expected), "{name}");
+        assert_eq!((recorded("added", name), recorded("revoked", name)), (expected, expected), "{name}");
     }
     let id = app.id_of("ada");
     root.get(&format!("/admin/users/{id}/history/"))
@@ -166,7 +165,7 @@ async fn what_users_do_to_their_own_access_is_in_the_history(#[values(On::Sqlite
 
 #[rstest]
 #[actix_web::test]
-async fn nobody_reaches_an_auth_token_of_somebody_else(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn nobody_can_revoke_another_users_auth_token(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (ada, _) = (app.user("ada").await, app.superuser("root").await);
     let root = app.token("root").await;
@@ -175,11 +174,11 @@ async fn nobody_reaches_an_auth_token_of_somebody_else(#[values(On::Sqlite, On::
     assert_eq!(app.balance(&ada).await, 4000);
 }
 
-/// Somebody at a signed-in browser cannot guess the owner's password: guesses in any form count together, and
-/// with those at the sign-in.
+/// Somebody at a signed-in browser cannot guess the owner's password: guesses in all forms count
+/// together, and with those at the sign-in.
 #[rstest]
 #[actix_web::test]
-async fn guesses_of_the_own_password_are_limited_like_log_ins(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn guesses_of_ones_own_password_are_limited_like_log_ins(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--throttle", "on"]).await else { return };
     app.user("ada").await;
     let root = app.superuser("root").await;

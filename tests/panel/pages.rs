@@ -1,4 +1,4 @@
-//! Walking through lists page by page, in every order, while rows are added.
+//! Paging through lists, in every order and both ways, also while rows are added.
 
 use rstest::rstest;
 
@@ -7,12 +7,13 @@ use crate::support::app::TestApp;
 use crate::support::html::column;
 use crate::support::panel::{Browser, Page};
 
-/// Names on a page of a list of users.
+/// Returns the names on a page of the list of users.
 fn names(page: &Page) -> Vec<String> {
     column(&page.html(), "Name")
 }
 
-/// So many users with all kinds of names, balances and times, many of them the same.
+/// Registers this number of users, with varied names, balances and times, many of them equal.
+/// Returns a superuser's browser with pages of 10 rows.
 async fn people(app: &TestApp, number: usize) -> Browser<'_> {
     for number in 0..number {
         app.register(&format!("{}person.{number}", ["b", "a", "é", "Z"][number % 4]))
@@ -36,11 +37,12 @@ async fn people(app: &TestApp, number: usize) -> Browser<'_> {
     root
 }
 
-/// Goes from page to page by the links that say `way`; answers what stands in a column, page after page.
+/// Follows the links with the text `way` to the end. Returns the cells of a column, page by page,
+/// and the last page.
 async fn walk(browser: &Browser<'_>, mut page: Page, way: &str, label: &str) -> (Vec<Vec<String>>, Page) {
     let mut pages = vec![column(&page.html(), label)];
     while page.html().contains(&format!(">{way}</a>")) {
-        assert!(pages.len() < 40, "it never ends");
+        assert!(pages.len() < 40, "the list never ends");
         page = browser.click(&page, way).await;
         page.assert_status(200);
         pages.push(column(&page.html(), label));
@@ -50,7 +52,9 @@ async fn walk(browser: &Browser<'_>, mut page: Page, way: &str, label: &str) -> 
 
 #[rstest]
 #[actix_web::test]
-async fn each_user_stands_on_one_page_in_every_order_both_ways(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn each_user_is_on_exactly_one_page_in_every_order_both_ways(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = people(&app, 33).await;
     for sort in ["joined", "-joined", "name", "-name", "balance", "-balance", "last_login", "-last_login"] {
@@ -68,12 +72,11 @@ async fn each_user_stands_on_one_page_in_every_order_both_ways(#[values(On::Sqli
         back.reverse();
         assert_eq!(back.concat(), all, "{sort} backwards");
         let jump = root.get(&format!("/admin/users/?sort={sort}&last=1")).await;
-        assert_eq!(names(&jump), all[24..], "the last page of {sort} is a full one");
+        assert_eq!(names(&jump), all[24..], "the last page of {sort} must be a full one");
         let turned = sort.strip_prefix('-').map_or_else(|| format!("-{sort}"), str::to_owned);
-        let (mut other, _) =
+        let (other, _) =
             walk(&root, root.get(&format!("/admin/users/?sort={turned}")).await, "Next ›", "Name").await;
-        other.concat().reverse();
-        let mut other = other.drain(..).flatten().collect::<Vec<_>>();
+        let mut other = other.concat();
         other.reverse();
         assert_eq!(other, all, "{sort} the other way round");
     }
@@ -114,7 +117,7 @@ async fn nobody_is_missed_or_seen_twice_while_others_are_added(#[values(On::Sqli
 
 #[rstest]
 #[actix_web::test]
-async fn the_other_lists_are_walked_both_ways_too(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_other_lists_can_be_paged_both_ways_too(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     for number in 0..22 {
@@ -157,7 +160,7 @@ async fn the_other_lists_are_walked_both_ways_too(#[values(On::Sqlite, On::Postg
 
 #[rstest]
 #[actix_web::test]
-async fn a_place_that_nobody_can_be_at_shows_a_list_all_the_same(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_impossible_position_or_date_still_shows_a_list(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     app.catch_up().await;

@@ -1,5 +1,5 @@
-//! A list returns a page for any query string: each parameter of each list, with values that match nothing,
-//! cannot be parsed, or are as large as possible.
+//! A list returns a page for any query string: each parameter of each list, with values that match
+//! nothing, cannot be parsed, or are as large as possible.
 
 use std::collections::BTreeSet;
 
@@ -65,7 +65,7 @@ fn parameters(page: &Page) -> BTreeSet<String> {
     known.chain(HIDDEN.map(str::to_owned)).collect()
 }
 
-/// Whether a parameter may have any value.
+/// Returns whether a parameter accepts any value, and not only a choice.
 fn is_free(name: &str) -> bool {
     let free = ["q", "sort", "after", "before", "rows", "user", "actor", "model", "reason"];
     free.contains(&name) || name.ends_with("_from") || name.ends_with("_to")
@@ -74,14 +74,12 @@ fn is_free(name: &str) -> bool {
 async fn assert_answered(root: &Browser<'_>, path: &str, query: &str) {
     let page = root.get(&format!("{path}?{query}")).await;
     let shown: String = query.chars().take(200).collect();
-    assert!(page.status() < 500, "{path}?{shown} answers {}: {}", page.status(), page.text());
+    assert!(page.status() < 500, "{path}?{shown} returned {}: {}", page.status(), page.text());
 }
 
 #[rstest]
 #[actix_web::test]
-async fn no_value_of_any_parameter_of_any_page_is_an_error_of_the_server(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn no_parameter_of_any_page_causes_a_server_error(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     let (values, mut dice) = (values(), Dice::new());
@@ -116,14 +114,12 @@ async fn no_value_of_any_parameter_of_any_page_is_an_error_of_the_server(
             assert_answered(&root, &path, &query).await;
         }
     }
-    assert!(asked > 1_000, "only {asked} questions were asked");
+    assert!(asked > 1_000, "only {asked} query strings were sent");
 }
 
 #[rstest]
 #[actix_web::test]
-async fn a_user_whom_nobody_knows_is_a_filter_that_matches_nothing(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_filter_by_an_unknown_user_matches_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (_, root) = furnish(&app, "root").await;
     for user in ["nobody", "-1", "%23-1", "%239223372036854775807"] {
@@ -136,7 +132,7 @@ async fn a_user_whom_nobody_knows_is_a_filter_that_matches_nothing(
 
 #[rstest]
 #[actix_web::test]
-async fn no_page_of_a_users_own_records_is_an_error_of_the_server(
+async fn no_parameter_of_a_users_own_records_causes_a_server_error(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -146,7 +142,7 @@ async fn no_page_of_a_users_own_records_is_an_error_of_the_server(
         for name in ["limit", "before", "unknown"] {
             for value in values() {
                 let answer = app.get(&format!("{path}?{name}={value}"), &token).await;
-                assert!(answer.status < 500, "{path}?{name}={value:.100} answers {}", answer.status);
+                assert!(answer.status < 500, "{path}?{name}={value:.100} returned {}", answer.status);
             }
         }
     }

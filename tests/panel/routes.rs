@@ -1,4 +1,4 @@
-//! Every route of the panel, as each kind of visitor.
+//! Every route of the panel, requested by each kind of visitor.
 
 use std::collections::HashSet;
 
@@ -63,7 +63,7 @@ async fn the_navigation_leads_staff_to_each_section(#[values(On::Sqlite, On::Pos
     }
 }
 
-/// The value of `Allow`.
+/// Returns the value of `Allow`.
 fn allow(get: For, posts: For) -> String {
     let methods = [(get, "GET, HEAD"), (posts, "POST")].into_iter().filter(|(who, _)| *who != Nobody);
     methods.map(|(_, methods)| methods).collect::<Vec<_>>().join(", ")
@@ -106,7 +106,7 @@ async fn a_guest_is_sent_to_sign_in_and_changes_nothing(#[values(On::Sqlite, On:
 
 #[rstest]
 #[actix_web::test]
-async fn staff_may_look_at_everything_and_change_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn staff_can_see_everything_and_change_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, _) = furnish(&app, "root").await;
     let staff = app.staff("grace").await;
@@ -120,7 +120,7 @@ async fn staff_may_look_at_everything_and_change_nothing(#[values(On::Sqlite, On
                 Nobody => _ = page.assert_status(405),
                 Superusers => _ = page.assert_status(403).assert_shows(&["Not allowed"]),
                 Everybody if route.contains("first-run") => _ = page.assert_status(404),
-                // Who is signed in goes on to the panel.
+                // Signed-in visitors are redirected to the panel.
                 Everybody => _ = page.assert_status(303),
                 Staff => _ = page.assert_status(200),
             }
@@ -132,11 +132,11 @@ async fn staff_may_look_at_everything_and_change_nothing(#[values(On::Sqlite, On
             }
         }
     }
-    assert_eq!(app.count("audit_log"), before, "something was done");
+    assert_eq!(app.count("audit_log"), before, "something was changed");
     app.assert_sound();
 }
 
-/// No form that changes more than one's own things, and no link to the page of one.
+/// Checks that a page has no form that changes more than one's own settings, and no link to one.
 fn assert_offers_no_change(page: &Page) {
     let own = ["/admin/settings/", "/admin/settings/sign-out-others/", "/admin/password/", "/admin/password"];
     let superusers: Vec<&str> = routes()
@@ -158,7 +158,7 @@ fn assert_offers_no_change(page: &Page) {
 
 #[rstest]
 #[actix_web::test]
-async fn a_superuser_gets_through_to_every_page_and_every_form(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_superuser_reaches_every_page_and_every_form(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     for (route, get, _) in routes() {
@@ -177,24 +177,24 @@ async fn a_superuser_gets_through_to_every_page_and_every_form(#[values(On::Sqli
     }
     for (route, _, _) in routes().filter(|(_, _, posts)| *posts != Nobody) {
         let path = path(route, &world);
-        // Signing out, and what ends sessions, must not keep the others from being tried.
+        // A new session each time, because some forms end it.
         let browser = Browser::signed_in(&app, "root").await;
         let page = post(&browser, &format!("{path}/")).await;
-        let is_taken = match route {
+        let is_accepted = match route {
             "/admin/sign-in" => {
                 page.status() == 403 && page.text().contains("The name or the password is wrong")
             }
             "/admin/first-run/{key}" => page.status() == 404,
             _ => [200, 201, 303, 400, 409].contains(&page.status()),
         };
-        assert!(is_taken, "POST {path}: {} {}", page.status(), page.text());
+        assert!(is_accepted, "POST {path}: {} {}", page.status(), page.text());
     }
     app.assert_sound();
 }
 
 #[rstest]
 #[actix_web::test]
-async fn any_other_method_is_refused_with_those_that_are_allowed(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn other_methods_are_rejected_with_a_list_of_those_allowed(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     for (route, get, posts) in routes() {
@@ -215,7 +215,7 @@ async fn any_other_method_is_refused_with_those_that_are_allowed(#[values(On::Sq
 
 #[rstest]
 #[actix_web::test]
-async fn a_page_about_nothing_says_so(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_id_that_does_not_exist_is_404(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     for (route, get, _) in routes().filter(|(route, _, _)| route.contains("{id}")) {
@@ -228,9 +228,7 @@ async fn a_page_about_nothing_says_so(#[values(On::Sqlite, On::Postgres)] on: On
 
 #[rstest]
 #[actix_web::test]
-async fn a_plain_user_never_gets_in_and_whoever_loses_the_rights_is_out(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn plain_users_and_former_staff_cannot_use_the_panel(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let plain = Browser::guest(&app);

@@ -1,4 +1,4 @@
-//! What users and administrators type is shown as text on every page, and never becomes a part of the page.
+//! All input of users and administrators is shown as text, and never becomes markup.
 
 use rstest::rstest;
 
@@ -9,14 +9,14 @@ use crate::support::app::TestApp;
 use crate::support::panel::{Browser, Page};
 use crate::support::server::PASSWORD;
 
-/// Breaks out of texts, of attributes in either quotes, and of templates.
+/// Would break out of text, of attributes in either kind of quotes, and of templates.
 const EVIL: &str = r#"<script>alert(1)</script>"'><img src=x onerror=1>{{7*7}}${7*7}"#;
 
-/// Nothing on the page but what the templates have.
+/// Checks that the page has only tags and attributes that the templates use.
 #[track_caller]
 fn assert_harmless(page: &Page) {
     let tags = page.tags();
-    assert!(tags.len() > 10, "{} is no page: {}", page.path, page.html());
+    assert!(tags.len() > 10, "{} is not a page: {}", page.path, page.html());
     for tag in tags {
         let known = [
             "!doctype", "a", "body", "button", "code", "dd", "del", "details", "div", "dl", "dt", "fieldset",
@@ -64,7 +64,7 @@ async fn poison(app: &TestApp, world: &World, root: &Browser<'_>) {
     let form = root.send(&form).await.form().with(&[("amount", "5"), ("reason", EVIL)]);
     root.send(&form).await.assert_status(303);
     tollgate::administration::finish_all(&app.services.db).await.unwrap();
-    // Imported users may have such names, and other responders other models.
+    // Imported users may have such names, and upstreams such models.
     let literal = EVIL.replace('\'', "''");
     for statement in [
         format!(
@@ -93,7 +93,7 @@ async fn poison(app: &TestApp, world: &World, root: &Browser<'_>) {
 
 #[rstest]
 #[actix_web::test]
-async fn no_text_becomes_a_part_of_any_page(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn no_stored_text_becomes_markup_on_any_page(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     poison(&app, &world, &root).await;
@@ -111,7 +111,7 @@ async fn no_text_becomes_a_part_of_any_page(#[values(On::Sqlite, On::Postgres)] 
             format!("?list=javascript:alert(1)&{evil}={evil}&x='onerror=1"),
         ] {
             let page = root.get(&format!("{path}{query}")).await;
-            // Names for the script are no page.
+            // The suggestions for the script are not a page.
             if path.ends_with("/suggest/") {
                 page.answer.assert_header("content-type", "application/json");
                 page.answer.assert_header("x-content-type-options", "nosniff");
@@ -121,7 +121,7 @@ async fn no_text_becomes_a_part_of_any_page(#[values(On::Sqlite, On::Postgres)] 
             shown += usize::from(page.text().contains(EVIL));
         }
     }
-    assert!(shown > 60, "the text stands on {shown} pages only");
+    assert!(shown > 60, "the text is on only {shown} pages");
     for path in
         ["/admin/", "/admin/users/", "/admin/chats/", "/admin/ledger/", "/admin/history/", "/admin/settings/"]
     {
@@ -132,7 +132,7 @@ async fn no_text_becomes_a_part_of_any_page(#[values(On::Sqlite, On::Postgres)] 
 
 #[rstest]
 #[actix_web::test]
-async fn what_a_form_is_sent_back_with_is_text(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn forms_return_input_as_text(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (world, root) = furnish(&app, "root").await;
     poison(&app, &world, &root).await;
@@ -179,7 +179,7 @@ async fn what_a_form_is_sent_back_with_is_text(#[values(On::Sqlite, On::Postgres
 
 #[rstest]
 #[actix_web::test]
-async fn a_guest_sees_no_more_than_text_either(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn pages_for_guests_show_input_as_text_too(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let guest = Browser::guest(&app);
     let key = app.services.auth.first_run.make_key().unwrap();
@@ -201,19 +201,17 @@ async fn a_guest_sees_no_more_than_text_either(#[values(On::Sqlite, On::Postgres
     agent.assert_status(200);
 }
 
-/// The browser's name is the one text that comes from a header and is shown later.
+/// The browser's name is the only text from a header that is shown later.
 #[rstest]
 #[actix_web::test]
-async fn a_browser_that_calls_itself_a_script_is_shown_by_its_name(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_browsers_name_with_a_script_in_it_is_shown_as_text(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     let guest = Browser::guest(&app);
     let form =
         guest.get("/admin/sign-in/").await.form().with(&[("username", "root"), ("password", PASSWORD)]);
     let long = format!("{EVIL}{}", "x".repeat(500));
-    guest.sending(&form).header("User-Agent", &long).send().await.assert_status(303);
+    guest.form_request(&form).header("User-Agent", &long).send().await.assert_status(303);
     assert_eq!(app.number("SELECT max(length(user_agent)) AS value FROM sessions"), 200);
     let page = Browser::signed_in(&app, "root").await.get("/admin/settings/").await;
     assert_harmless(&page);

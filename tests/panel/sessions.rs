@@ -1,4 +1,4 @@
-//! Sessions: how they begin, what they look like, and everything that ends them.
+//! Sessions: how they begin, what is stored of them, and everything that ends them.
 
 use rstest::rstest;
 
@@ -12,7 +12,7 @@ const NEW: &str = "another fine phrase 8";
 
 #[rstest]
 #[actix_web::test]
-async fn a_sign_in_makes_a_new_session_and_ends_the_old_one(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn signing_in_starts_a_new_session_and_ends_the_old_one(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let guest = Browser::guest(&app);
@@ -33,7 +33,7 @@ async fn a_sign_in_makes_a_new_session_and_ends_the_old_one(#[values(On::Sqlite,
 
 #[rstest]
 #[actix_web::test]
-async fn the_database_has_no_more_of_a_session_than_a_digest(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_database_stores_only_a_digest_of_a_session(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let secret = root.cookie().unwrap().split_once('=').unwrap().1.to_owned();
@@ -52,7 +52,7 @@ async fn the_database_has_no_more_of_a_session_than_a_digest(#[values(On::Sqlite
     for known in [&secret, &csrf] {
         assert!(!stored.contains(known.as_str()), "{stored}");
     }
-    // Whoever reads the database cannot make a cookie of it.
+    // The stored digest is not a valid cookie.
     let digest = stored.get(..64).unwrap().to_ascii_lowercase();
     let thief = Browser::guest(&app);
     thief.set_cookie(Some(format!("tollgate_session={digest}")));
@@ -61,9 +61,7 @@ async fn the_database_has_no_more_of_a_session_than_a_digest(#[values(On::Sqlite
 
 #[rstest]
 #[actix_web::test]
-async fn a_session_ends_when_it_is_idle_and_in_any_case_in_the_end(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_session_ends_when_idle_and_at_its_maximum_age(#[values(On::Sqlite, On::Postgres)] on: On) {
     let flags = ["--session-idle-minutes", "10", "--session-hours", "2"];
     let Some(app) = TestApp::spawn_with(on, &flags).await else { return };
     let root = app.superuser("root").await;
@@ -88,7 +86,7 @@ async fn a_session_ends_when_it_is_idle_and_in_any_case_in_the_end(
     root.get("/admin/users/").await.assert_status(303);
     assert_eq!(app.count("sessions"), 1);
     tollgate::auth::forget_sessions(&app.services.db).await.unwrap();
-    assert_eq!(app.count("sessions"), 0, "what is past its end is deleted");
+    assert_eq!(app.count("sessions"), 0, "expired sessions must be deleted");
 }
 
 #[rstest]
@@ -101,7 +99,7 @@ async fn signing_out_ends_the_session_on_the_server(#[values(On::Sqlite, On::Pos
     let sign_out = root.bare_form("/admin/sign-out/").await;
     let page = root.send(&sign_out).await;
     assert_eq!((page.status(), page.location()), (303, "/admin/sign-in/"));
-    assert_eq!(root.cookie(), None, "the browser forgets it");
+    assert_eq!(root.cookie(), None, "the response must delete the cookie");
     root.set_cookie(cookie);
     root.get("/admin/").await.assert_status(303);
     root.send(&sign_out).await.assert_status(403);
@@ -111,7 +109,7 @@ async fn signing_out_ends_the_session_on_the_server(#[values(On::Sqlite, On::Pos
 
 #[rstest]
 #[actix_web::test]
-async fn the_others_can_be_signed_out(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn ones_other_sessions_can_be_signed_out(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let grace = app.staff("grace").await;
@@ -130,8 +128,8 @@ async fn the_others_can_be_signed_out(#[values(On::Sqlite, On::Postgres)] on: On
     grace.get("/admin/").await.assert_status(200);
 }
 
-/// Everything that must end all sessions of root, done by another superuser, or by root if only root can.
-/// Changing one's own password in the panel is in `own_account.rs`: it keeps the current session.
+/// Everything that must end all sessions of root, done by another superuser, or by root if only
+/// root can. Changing one's own password in the panel keeps the current session (`own_account.rs`).
 #[derive(Clone, Copy, Debug)]
 enum End {
     PasswordByApi,
@@ -144,7 +142,7 @@ enum End {
 
 #[rstest]
 #[actix_web::test]
-async fn what_ends_a_session_ends_them_all(
+async fn security_changes_end_all_sessions_of_a_user(
     #[values(On::Sqlite, On::Postgres)] on: On,
     #[values(
         End::PasswordByApi,
@@ -184,9 +182,10 @@ async fn what_ends_a_session_ends_them_all(
         browser.get("/admin/").await.assert_status(303);
     }
     boss.get("/admin/").await.assert_status(200);
-    assert_eq!(app.count("sessions"), 1, "{end:?} leaves them in the database");
+    assert_eq!(app.count("sessions"), 1, "sessions are left after {end:?}");
     let lives = app.get("/balance/", &token).await.status == 200;
-    // The API keeps the auth token that the change came with, and rights of the panel are not about the API.
+    // A change by the API keeps the auth token that it came with, and the panel's rights do not
+    // affect the API.
     assert_eq!(lives, matches!(end, End::PasswordByApi | End::LossOfRights), "{end:?}");
 }
 
@@ -197,7 +196,9 @@ fn change_by_command(app: &TestApp) {
 
 #[rstest]
 #[actix_web::test]
-async fn the_cookie_is_for_this_panel_and_no_script(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_cookie_is_for_this_host_only_and_hidden_from_scripts(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     let browser = Browser::guest(&app);
@@ -214,7 +215,7 @@ async fn the_cookie_is_for_this_panel_and_no_script(#[values(On::Sqlite, On::Pos
 
 #[rstest]
 #[actix_web::test]
-async fn under_https_the_cookie_is_bound_to_it_and_to_the_host(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn with_https_the_cookie_is_bound_to_https_and_the_host(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--public-url", "https://chat.example"]).await else { return };
     app.register("root").await.assert_status(201);
     app.sql("UPDATE users SET is_superuser = TRUE");
@@ -227,14 +228,14 @@ async fn under_https_the_cookie_is_bound_to_it_and_to_the_host(#[values(On::Sqli
     }
     assert!(!cookie.contains("Domain"), "{cookie}");
     browser.get("/admin/").await.assert_status(200);
-    // The same secret under the name without the prefix could come from a neighbour host.
+    // A cookie without the prefix is rejected, because a neighbouring host could have set it.
     browser.set_cookie(browser.cookie().map(|cookie| cookie.replace("__Host-", "")));
     browser.get("/admin/").await.assert_status(303);
 }
 
 #[rstest]
 #[actix_web::test]
-async fn the_api_takes_no_session_and_the_panel_no_auth_token(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_api_accepts_no_session_and_the_panel_no_auth_token(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let token = app.token("root").await;

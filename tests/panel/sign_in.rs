@@ -1,4 +1,4 @@
-//! Signing in.
+//! Signing in to the panel.
 
 use rstest::rstest;
 
@@ -9,9 +9,7 @@ use crate::support::server::PASSWORD;
 
 #[rstest]
 #[actix_web::test]
-async fn a_sign_in_begins_a_session_and_leads_to_where_one_wanted_to_go(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn signing_in_leads_to_the_page_that_was_requested(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     let browser = Browser::guest(&app);
@@ -26,7 +24,7 @@ async fn a_sign_in_begins_a_session_and_leads_to_where_one_wanted_to_go(
 
 #[rstest]
 #[actix_web::test]
-async fn the_way_on_never_leads_out_of_the_panel(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_redirect_after_signing_in_never_leaves_the_panel(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     for next in [
@@ -51,7 +49,7 @@ async fn the_way_on_never_leads_out_of_the_panel(#[values(On::Sqlite, On::Postgr
 
 #[rstest]
 #[actix_web::test]
-async fn whatever_is_wrong_the_answer_is_the_same(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn every_failed_sign_in_gets_the_same_page(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     app.superuser("idle").await;
@@ -71,22 +69,21 @@ async fn whatever_is_wrong_the_answer_is_the_same(#[values(On::Sqlite, On::Postg
     ] {
         let page = Browser::guest(&app).sign_in_with(name, password).await;
         page.assert_status(403).assert_shows(&["The name or the password is wrong"]);
-        assert_eq!(page.form().field("username"), Some(name), "what was typed is kept");
+        assert_eq!(page.form().field("username"), Some(name), "the input is kept");
         assert!(!page.html().contains(PASSWORD));
         let csrf = page.form().field("csrf").unwrap().to_owned();
         let shown = page.html().replace(&csrf, "").replace(&format!("value=\"{name}\""), "value=\"\"");
         answers.push(shown.replace(" autofocus", ""));
     }
-    answers.iter().for_each(|answer| {
-        // The name that was typed stands there, whatever it was.
-        assert_eq!(answer.len(), answers[0].len());
-    });
+    for answer in &answers {
+        assert_eq!(answer, &answers[0]);
+    }
     assert_eq!(app.count("sessions"), 0);
 }
 
 #[rstest]
 #[actix_web::test]
-async fn too_many_tries_from_one_address_have_to_wait(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn too_many_sign_ins_from_one_address_must_wait(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--throttle", "on"]).await else { return };
     app.register("root").await.assert_status(201);
     app.sql("UPDATE users SET is_superuser = TRUE");
@@ -99,15 +96,15 @@ async fn too_many_tries_from_one_address_have_to_wait(#[values(On::Sqlite, On::P
     let wait: u64 = page.answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     assert_eq!(app.count("sessions"), 0);
-    // Somebody else is not kept out by it.
+    // Another address is not affected.
     let form = browser.get("/admin/sign-in/").await.form();
     let form = form.with(&[("username", "root"), ("password", PASSWORD)]);
-    assert_eq!(browser.sending(&form).from("192.0.2.7").send().await.status, 303);
+    assert_eq!(browser.form_request(&form).from("192.0.2.7").send().await.status, 303);
 }
 
 #[rstest]
 #[actix_web::test]
-async fn a_sign_in_stands_in_the_history_with_its_address(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_sign_in_is_in_the_history_with_its_address(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     assert_eq!(app.count("audit_log WHERE action = 'sign_in' AND address = '127.0.0.1'"), 1);
@@ -115,5 +112,5 @@ async fn a_sign_in_stands_in_the_history_with_its_address(#[values(On::Sqlite, O
     let home = root.get("/admin/").await;
     root.click(&home, "The whole history").await.assert_shows(&["signed in", "127.0.0.1"]);
     Browser::guest(&app).sign_in_with("root", "a guess").await.assert_status(403);
-    assert_eq!(app.count("audit_log"), 1, "a refused sign-in is none");
+    assert_eq!(app.count("audit_log"), 1, "a failed sign-in must not be recorded");
 }

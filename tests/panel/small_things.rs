@@ -1,7 +1,6 @@
-//! What an administrator meets only now and then: each small, and each easily lost.
+//! Small features of the panel that are used rarely and break easily.
 
 use rstest::rstest;
-use serde_json::json;
 use tollgate::administration::{end_interrupted_verifications, finish_all};
 use tollgate::clock;
 use tollgate::db::{DbConnection, Scope};
@@ -10,7 +9,7 @@ use tollgate::metering::{Ending, end_hold};
 
 use crate::cli::run_with;
 use crate::support::On;
-use crate::support::app::{GUEST, TestApp, eventually};
+use crate::support::app::{TestApp, eventually};
 use crate::support::panel::Browser;
 use crate::support::server::PASSWORD;
 
@@ -34,7 +33,7 @@ async fn a_user_without_a_password_cannot_log_in(#[values(On::Sqlite, On::Postgr
 
 #[rstest]
 #[actix_web::test]
-async fn a_bulk_form_that_was_used_and_changed_since_starts_nothing_and_says_so(
+async fn a_used_bulk_form_with_changed_fields_starts_nothing_and_says_so(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -56,7 +55,7 @@ async fn a_bulk_form_that_was_used_and_changed_since_starts_nothing_and_says_so(
 
 #[rstest]
 #[actix_web::test]
-async fn a_verification_that_a_restart_cut_off_does_not_block_the_next(
+async fn a_verification_interrupted_by_a_restart_does_not_block_the_next(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -74,7 +73,7 @@ async fn a_verification_that_a_restart_cut_off_does_not_block_the_next(
 
 #[rstest]
 #[actix_web::test]
-async fn what_commands_do_stands_in_the_history(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn commands_are_recorded_in_the_history(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.user("ada").await;
     let input = format!("{PASSWORD}\n");
@@ -94,7 +93,7 @@ async fn what_commands_do_stands_in_the_history(#[values(On::Sqlite, On::Postgre
 
 #[rstest]
 #[actix_web::test]
-async fn signing_in_renews_a_hash_that_is_out_of_date(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn signing_in_renews_an_outdated_hash(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.superuser("root").await;
     let hash = "pbkdf2_sha256$1000$5By61V7XgGTqtQX9JRyJhB$ack4TfrFxCSCQhOluGVlzTMByi533SUweuTPr+ZygN8=";
@@ -109,30 +108,39 @@ async fn signing_in_renews_a_hash_that_is_out_of_date(#[values(On::Sqlite, On::P
 
 #[rstest]
 #[actix_web::test]
-async fn what_asks_in_the_background_takes_no_message(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_theme_form_redirects_only_into_the_panel(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let root = app.superuser("root").await;
     let theme = root.bare_form("/admin/settings/theme/").await;
     let theme = theme.with(&[("theme", "dark"), ("here", "//evil.example/")]);
-    assert_eq!(root.send(&theme).await.location(), "/admin/", "it goes back into the panel only");
+    assert_eq!(root.send(&theme).await.location(), "/admin/");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn background_requests_do_not_consume_messages(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
     root.submit("/admin/settings/", &[("page_size", "25")]).await.assert_status(303);
     let quiet = root.request("GET", "/admin/").header("X-Tollgate-Background", "1");
     assert_eq!(quiet.send().await.status, 200);
     root.get("/admin/").await.assert_shows(&["Your settings were saved"]);
     root.get("/admin/").await.assert_hides(&["Your settings were saved"]);
-    app.post("/register/", GUEST, json!({ "username": "ada", "password": PASSWORD }))
-        .await
-        .assert_status(201);
-    let form = root.get("/admin/users/add/?username=new.one&tokens=70&password=x").await.form();
-    let held = ["username", "tokens", "password"].map(|name| form.field(name));
-    assert_eq!(held, [Some("new.one"), Some("70"), Some("")], "never a password");
 }
 
 #[rstest]
 #[actix_web::test]
-async fn an_answer_that_comes_after_a_release_is_found_by_its_words(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_url_can_prefill_a_form_except_for_passwords(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    let form = root.get("/admin/users/add/?username=new.one&tokens=70&password=x").await.form();
+    let fields = ["username", "tokens", "password"].map(|name| form.field(name));
+    assert_eq!(fields, [Some("new.one"), Some("70"), Some("")]);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn an_answer_after_a_release_is_found_by_its_words(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let chat_id = app.hold(&token).await;
@@ -149,13 +157,13 @@ async fn an_answer_that_comes_after_a_release_is_found_by_its_words(
     app.catch_up().await;
     root.get("/admin/chats/?q=albatross").await.assert_shows(&["1 chat on this page"]);
     let failed = app.number("SELECT sum(count) AS value FROM quarter_totals WHERE kind = 'failed'");
-    assert_eq!(failed, 1, "it has failed once, however often the follower comes by");
+    assert_eq!(failed, 1, "the follower must count the failure once");
     app.assert_sound();
 }
 
 #[rstest]
 #[actix_web::test]
-async fn counts_of_choices_are_of_what_was_searched_for(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn counts_of_choices_apply_to_the_search(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     for name in ["ada", "adam", "bob"] {
         app.register(name).await.assert_status(201);
@@ -164,12 +172,12 @@ async fn counts_of_choices_are_of_what_was_searched_for(#[values(On::Sqlite, On:
     app.catch_up().await;
     app.log_in("adam", PASSWORD).await.assert_status(200);
     for path in ["/admin/users/?q=ada&facets=1", "/admin/users/?q=ad&facets=1"] {
-        // On a busy machine the time for counting may be up before the last of them.
+        // On a busy machine, the time limit may end the counting early.
         let counted = async || {
             let shown = root.get(path).await.text();
             shown.contains("Never (1)") && shown.contains("Has logged in (1)")
         };
-        eventually("the counts of what was searched for", counted).await;
+        eventually("the counts for the search", counted).await;
         root.get(path).await.assert_shows(&["2 users (4 in total)"]);
     }
     root.get("/admin/users/?login=never").await.assert_shows(&["2 users", "Last login: Never"]);
@@ -182,17 +190,17 @@ async fn counts_of_choices_are_of_what_was_searched_for(#[values(On::Sqlite, On:
 }
 
 #[actix_web::test]
-async fn pages_of_errors_have_the_panels_own_name_too() {
+async fn error_pages_show_the_site_title_too() {
     let flags = ["--site-title", "Acme Chat"];
     let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
     let root = app.superuser("root").await;
-    for (path, status) in
-        [("/admin/users/999999/", 404), ("/admin/nowhere/", 404), ("/admin/users/?page=%ff%", 400)]
-    {
-        let page = root.get(path).await;
-        if page.status() == status {
-            page.assert_shows(&["Acme Chat"]).assert_hides(&["Tollgate"]);
-        }
+    let forged = root.bare_form("/admin/verify/").await.without("csrf");
+    for (page, status) in [
+        (root.get("/admin/users/999999/").await, 404),
+        (root.get("/admin/nowhere/").await, 404),
+        (root.get("/admin/verify/").await, 405),
+        (root.send(&forged).await, 403),
+    ] {
+        page.assert_status(status).assert_shows(&["Acme Chat"]).assert_hides(&["Tollgate"]);
     }
-    root.get("/admin/users/999999/").await.assert_status(404).assert_shows(&["Acme Chat"]);
 }

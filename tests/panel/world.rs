@@ -1,9 +1,9 @@
-//! A panel with something of everything in it.
+//! A server with at least one of everything that the panel shows.
 
 use crate::support::app::TestApp;
 use crate::support::panel::Browser;
 
-/// What the pages of the panel are about.
+/// Ids for the pages of the panel.
 pub struct World {
     pub user: i64,
     pub auth_token: i64,
@@ -13,8 +13,8 @@ pub struct World {
     pub model: i64,
 }
 
-/// The user ada has an auth token, a chat and a hold, and the superuser `name` has given her 5 tokens in bulk. A
-/// model is on offer.
+/// Makes a user, ada, with an auth token, a chat and a hold, a superuser `name` who has given her 5
+/// tokens in bulk, and a model. Returns the ids and the superuser's browser.
 pub async fn furnish<'a>(app: &'a TestApp, name: &str) -> (World, Browser<'a>) {
     let token = app.user("ada").await;
     app.chat(&token, "Hello").await.assert_status(201);

@@ -1,5 +1,4 @@
-//! What the panel's tests do to a server besides using it: making administrators and holds, and
-//! running background work.
+//! Extensions of [`TestApp`] for the panel's tests: administrators, holds, background work.
 
 use std::time::Instant;
 
@@ -37,11 +36,11 @@ impl TestApp {
         id.unwrap().parse().unwrap()
     }
 
-    /// Returns the one whole number that a query finds, which must be called `value`.
+    /// Returns the one whole number of a query's result, in a column named `value`.
     #[track_caller]
     pub fn number(&self, query: &str) -> i64 {
         let text = self.text(&format!("SELECT CAST(q.value AS TEXT) AS value FROM ({query}) q"));
-        text.unwrap_or_default().parse().unwrap_or_else(|_| panic!("no number: {query}"))
+        text.unwrap_or_default().parse().unwrap_or_else(|_| panic!("not a number: {query}"))
     }
 
     /// Starts a chat that is not answered. Returns its id.
@@ -58,7 +57,7 @@ impl TestApp {
             let lags = Followed::ALL.map(|followed| lag(conn, followed));
             Ok(lags.into_iter().sum::<Result<i64, _>>()?)
         };
-        // Transactions of other tests may delay it on PostgreSQL for a moment.
+        // On PostgreSQL, transactions of other tests may delay it for a moment.
         while follower.round(&self.services.db).await.unwrap() > 0
             || self.services.db.read(lags).await.unwrap() > 0
         {

@@ -1,6 +1,5 @@
-//! The whole server in the test's own process: the real routes and middleware, on a database of the
-//! test's own. Its functions have the contract's names, so that a test reads like the sentence that
-//! names it.
+//! The whole server in the test's own process: the real routes and middleware, on a database of its
+//! own. Functions are named as in the contract, so that a test reads like its name.
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -30,7 +29,7 @@ pub use super::http::Answer;
 use super::server::PASSWORD;
 use super::{On, TestDatabase};
 
-/// Used instead of an auth token: the request carries none.
+/// Passed instead of an auth token, for a request without one.
 pub const GUEST: &str = "";
 
 /// Parses flags into a [`Config`], without the environment variables of the caller.
@@ -141,7 +140,7 @@ impl TestApp {
         answer.json()["tokens"].as_i64().unwrap_or_else(|| panic!("no balance in {}", answer.text()))
     }
 
-    /// Changes the database directly, as an import, an administrator or time would.
+    /// Changes the database directly, as an import or the passing of time would.
     #[track_caller]
     pub fn sql(&self, statement: &str) {
         match self.database.on() {
@@ -150,7 +149,7 @@ impl TestApp {
         }
     }
 
-    /// Returns the one text that a query finds, which must be called `value`.
+    /// Returns the one text of a query's result, in a column named `value`.
     #[track_caller]
     pub fn text(&self, query: &str) -> Option<String> {
         #[derive(QueryableByName)]
@@ -309,7 +308,7 @@ impl Answer {
     }
 }
 
-/// Waits until a condition is met, by what another task is about to do.
+/// Waits until another task has met a condition. Fails after 30 s.
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !condition().await {

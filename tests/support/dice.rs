@@ -5,13 +5,13 @@ use std::ops::Range;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// Returns a seed and prints it. A test is repeated with the same seed by `TOLLGATE_TEST_SEED`.
+/// Returns a seed and prints it. `TOLLGATE_TEST_SEED` repeats a test with the same seed.
 pub fn seed() -> u64 {
     let seed = match std::env::var("TOLLGATE_TEST_SEED") {
         Ok(text) => text.parse().expect("TOLLGATE_TEST_SEED must be a number"),
         Err(_) => rand::random(),
     };
-    println!("to play this again: TOLLGATE_TEST_SEED={seed}");
+    println!("to repeat this test: TOLLGATE_TEST_SEED={seed}");
     seed
 }
 
@@ -23,6 +23,7 @@ impl Dice {
         Dice(StdRng::seed_from_u64(seed()))
     }
 
+    /// Returns a number in the range.
     pub fn pick(&mut self, range: Range<u64>) -> u64 {
         self.0.random_range(range)
     }

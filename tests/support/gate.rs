@@ -1,5 +1,5 @@
-//! A gate that stops transactions on PostgreSQL at their COMMIT, so that a test can look around at
-//! that moment.
+//! A gate that stops transactions on PostgreSQL at their COMMIT, so that a test can inspect the
+//! state at that moment.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ pub struct Gate {
 }
 
 impl Ledger {
-    /// Closes the gate. A job that waits there for long reaches the writers' `lock_timeout`.
+    /// Closes the gate. A job that waits at it for too long reaches the writers' `lock_timeout`.
     pub fn gate(&self) -> Gate {
         let mut keeper = self.raw();
         keeper.batch_execute(SET_UP).unwrap();

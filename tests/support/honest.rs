@@ -11,6 +11,7 @@ use serde_json::json;
 use super::http::Client;
 use super::server::Server;
 
+/// The time between two chats.
 const EVERY: Duration = Duration::from_secs(1);
 /// The time in which a chat must be answered.
 const PROMPT: Duration = Duration::from_secs(1);
@@ -44,8 +45,8 @@ impl HonestUser {
 
     pub fn start_at(address: SocketAddr, token: &str) -> HonestUser {
         let (stop, token) = (Arc::new(AtomicBool::new(false)), token.to_owned());
-        let told = stop.clone();
-        let thread = std::thread::spawn(move || chat_until_told(address, &token, &told));
+        let should_stop = stop.clone();
+        let thread = std::thread::spawn(move || chat_until_stopped(address, &token, &should_stop));
         HonestUser { stop, thread }
     }
 
@@ -56,11 +57,11 @@ impl HonestUser {
     }
 }
 
-fn chat_until_told(address: SocketAddr, token: &str, told: &AtomicBool) -> Vec<Attempt> {
+fn chat_until_stopped(address: SocketAddr, token: &str, should_stop: &AtomicBool) -> Vec<Attempt> {
     let mut client = Client::new(address);
     let mut attempts = Vec::new();
     let begun = Instant::now();
-    while !told.load(Ordering::Relaxed) {
+    while !should_stop.load(Ordering::Relaxed) {
         // Due times are fixed in advance, so that a slow response does not reduce the load.
         let due = begun + EVERY * u32::try_from(attempts.len()).unwrap_or(u32::MAX);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));

@@ -1,8 +1,8 @@
-//! As much of HTML as the panel's pages need: tags with their attributes, forms with what they
-//! would send, and the visible text. It parses quotes and entities as browsers do, so that text
-//! that escapes from them is found as a tag.
+//! A minimal HTML parser for the panel's pages: tags with their attributes, forms with the fields
+//! that they would send, and the visible text. It parses quotes and entities as browsers do, so
+//! that text that escapes from them is found as a tag.
 
-/// A tag, or the text between two.
+/// A tag, or the text between two tags.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
     Tag(Tag),
@@ -19,7 +19,7 @@ pub struct Tag {
 /// A form with the values of its fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Form {
-    /// Where the form is sent. Empty: to the page's own address.
+    /// The address that the form is sent to. Empty means the page's own address.
     pub action: String,
     pub method: String,
     /// The fields that would be sent if the user changed nothing.
@@ -73,6 +73,7 @@ impl Form {
     }
 }
 
+/// Splits HTML into tags and texts.
 pub fn pieces(html: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut rest = html;
@@ -161,6 +162,7 @@ fn character(entity: &str) -> Option<char> {
     }
 }
 
+/// Returns the forms of a page.
 pub fn forms(html: &str) -> Vec<Form> {
     let mut forms: Vec<Form> = Vec::new();
     let mut is_open = false;
@@ -233,7 +235,7 @@ pub fn text(html: &str) -> String {
 }
 
 #[test]
-fn pages_are_read_as_browsers_read_them() {
+fn html_is_parsed_as_browsers_parse_it() {
     let html = r#"<form method="post"><input type="hidden" name="a" value="&quot;1&#x27;"><select name="s">
         <option value="x">X<option value="y" selected>Y</select><input type="checkbox" name="b" value="1" checked>
         <button name="go">Go</button></form><p title='<b>'>1 < 2 &amp; <em>&lt;i&gt;</em></p>"#;

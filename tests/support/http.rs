@@ -1,6 +1,5 @@
-//! A small HTTP/1.1 client over a plain socket. It keeps connections alive, never retries, sends
-//! whatever bytes a test wants, and distinguishes an answer that never began from one that was cut
-//! short.
+//! A small HTTP/1.1 client over a plain socket. It keeps connections alive, never retries, can send
+//! any bytes, and distinguishes a response that never began from one that was cut short.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Longer than the server may take for anything.
+/// Time limit for each read and write, longer than the server may take for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to the server. It is opened again if the server has closed it between two requests.
@@ -25,14 +24,14 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// Why there is no answer.
+/// The reason why there is no complete response.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Broken {
     /// The server does not accept the connection.
     Refused,
-    /// The connection ended before the first byte of an answer.
+    /// The connection ended before the first byte of a response.
     NoAnswer,
-    /// The answer began, but is not complete.
+    /// The response began, but is incomplete or malformed.
     HalfAnswer(String),
     /// Nothing arrived within [`PATIENCE`].
     Late,
@@ -55,16 +54,16 @@ impl Answer {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
 
     /// Returns the text of an error in the contract's form: a JSON object with the one key `error`.
     pub fn error(&self) -> String {
         let kind = self.header("content-type").unwrap_or_default();
-        assert!(kind.starts_with("application/json"), "an error that is not JSON: {self:?}");
+        assert!(kind.starts_with("application/json"), "the error is not JSON: {self:?}");
         let body = self.json();
-        assert_eq!(body.as_object().map(|keys| keys.len()), Some(1), "more than the error: {self:?}");
-        body["error"].as_str().unwrap_or_else(|| panic!("no text of an error: {self:?}")).to_owned()
+        assert_eq!(body.as_object().map(|keys| keys.len()), Some(1), "there must be one key: {self:?}");
+        body["error"].as_str().unwrap_or_else(|| panic!("the error is not a text: {self:?}")).to_owned()
     }
 }
 
@@ -77,7 +76,7 @@ impl Client {
         self.address
     }
 
-    /// Sends a request with a body of JSON and reads the answer.
+    /// Sends a request with a JSON body and reads the response.
     pub fn post(&mut self, path: &str, token: Option<&str>, body: &Value) -> Result<Answer, Broken> {
         let authorization = token.map(|token| format!("Bearer {token}"));
         let mut headers = vec![("Content-Type", "application/json")];
@@ -109,12 +108,12 @@ impl Client {
         self.raw(&bytes)
     }
 
-    /// Sends these bytes, whatever they are, and reads one answer.
+    /// Sends any bytes and reads one response.
     pub fn raw(&mut self, bytes: &[u8]) -> Result<Answer, Broken> {
         self.raw_in_parts(std::iter::once(bytes))
     }
 
-    /// Sends the parts one by one, as slowly as the iterator yields them, and reads one answer.
+    /// Sends the parts one by one, as slowly as the iterator yields them, and reads one response.
     pub fn raw_in_parts<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) -> Result<Answer, Broken> {
         let mut connection = self.connect()?;
         for part in parts {
@@ -204,7 +203,7 @@ fn read_body(connection: &mut BufReader<TcpStream>, answer: &Answer) -> Result<V
     }
     match answer.header("content-length").map(str::parse) {
         Some(Ok(length)) => read_exactly(connection, length, &mut body)?,
-        Some(Err(_)) => return Err(Broken::HalfAnswer("an unreadable Content-Length".to_owned())),
+        Some(Err(_)) => return Err(Broken::HalfAnswer("invalid Content-Length".to_owned())),
         None => {
             connection.read_to_end(&mut body).map_err(|error| Broken::HalfAnswer(error.to_string()))?;
         }

@@ -43,28 +43,28 @@ static KEEPER: OnceLock<Mutex<Child>> = OnceLock::new();
 
 /// Ends process `pid` with `signal` (`KILL`, `QUIT`) if this process dies first.
 pub fn watch(pid: u32, signal: &str) {
-    tell(&format!("watch {signal}:{pid}"));
+    send(&format!("watch {signal}:{pid}"));
 }
 
 /// Call this when the process has ended, because its number may be used again.
 pub fn forget(pid: u32) {
-    tell(&format!("forget {pid}"));
+    send(&format!("forget {pid}"));
 }
 
 /// Unmounts and removes `directory` if this process dies without having done so.
 pub fn remove(directory: &Path) {
-    tell(&format!("remove {}", directory.display()));
+    send(&format!("remove {}", directory.display()));
 }
 
-fn tell(order: &str) {
+fn send(order: &str) {
     let keeper = KEEPER.get_or_init(start);
     let mut shell = keeper.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let pipe = shell.stdin.as_mut().expect("the pipe was asked for");
-    writeln!(pipe, "{order}").expect("the keeper of the test processes is gone");
+    let pipe = shell.stdin.as_mut().expect("stdin is a pipe");
+    writeln!(pipe, "{order}").expect("the keeper has died");
 }
 
-/// Starts the shell. It gets its own process group, so that Ctrl-C ends the tests but not the
-/// cleaning up. It has no output, because readers of our output would wait for its end.
+/// Starts the shell, in its own process group, so that Ctrl-C ends the tests but not the clean-up.
+/// It has no output, because readers of the tests' output would wait for its end.
 fn start() -> Mutex<Child> {
     let shell = Command::new("sh")
         .args(["-c", SCRIPT, "keeper"])

@@ -1,4 +1,4 @@
-//! A database with its schema, for tests that call the library itself and not the server.
+//! A database with its schema, for tests that call the library directly.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub struct Account {
 }
 
 impl Ledger {
-    /// `None` if this machine does not have the database.
+    /// Creates a database. `None` if this machine does not have it.
     pub fn create(on: On) -> Option<Ledger> {
         Ledger::with_writers(on, 2)
     }
@@ -52,7 +52,7 @@ impl Ledger {
         Some(Ledger { db, database })
     }
 
-    /// Opens another node on the same database. On SQLite it stands for another process, such as a
+    /// Opens another node on the same database. On SQLite it represents another process, such as a
     /// command.
     pub fn node(&self) -> Db {
         open(self.database.url(), 2)
@@ -133,13 +133,15 @@ impl Ledger {
 
 const EVERYTHING: Keyset = Keyset { limit: 1_000_000, before: None };
 
+/// Opens a node on the database at `url`.
 pub fn open(url: &str, pg_writers: usize) -> Db {
     let url = url.parse().unwrap();
-    // Many of these tests delay a writer on purpose.
+    // The limit is long because many of these tests delay a writer on purpose.
     let options = DbOptions { url, read_connections: 4, pg_writers, hangs_after: Duration::from_secs(60) };
     Db::open(&options).unwrap()
 }
 
+/// Opens a connection without any of Tollgate's restrictions.
 pub fn raw(on: On, url: &str) -> DbConnection {
     match on {
         On::Sqlite => {
@@ -161,7 +163,7 @@ struct Count {
     n: i64,
 }
 
-/// Runs a query that finds one number named `n`.
+/// Returns the one number of a query's result, in a column named `n`.
 #[track_caller]
 pub fn count(conn: &mut DbConnection, query: &str) -> i64 {
     diesel::sql_query(query).get_result::<Count>(conn).unwrap().n
@@ -173,7 +175,7 @@ struct Line {
     line: String,
 }
 
-/// Runs a query that finds rows of one text named `line`.
+/// Returns the texts of a query's result, in a column named `line`.
 #[track_caller]
 pub fn lines(conn: &mut DbConnection, query: &str) -> Vec<String> {
     let rows: Vec<Line> = diesel::sql_query(query).load(conn).unwrap();
@@ -213,7 +215,7 @@ pub fn hold(auth_token: TokenDigest) -> Charge {
     Charge { response: None, ..charge(auth_token) }
 }
 
-/// Makes a key with the digest of a request for `message`.
+/// Makes an idempotency key with the fingerprint of a chat request for `message`.
 pub fn key(key: &str, message: &str) -> (IdempotencyKey, Fingerprint) {
     (IdempotencyKey::parse(key).unwrap(), Fingerprint::of("/chat/", &[("message", message)]))
 }
@@ -244,7 +246,7 @@ pub async fn revoke_all(db: &Db, user_id: i64) {
 pub fn charged(verdict: Verdict) -> tollgate::metering::Charged {
     match verdict {
         Verdict::Charged(charged) => charged,
-        other => panic!("not charged but {other:?}"),
+        other => panic!("not charged: {other:?}"),
     }
 }
 

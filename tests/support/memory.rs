@@ -23,9 +23,9 @@ pub struct PeakMemory {
 impl PeakMemory {
     pub fn watch(pid: u32) -> PeakMemory {
         let (stop, peak) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (told, highest) = (stop.clone(), peak.clone());
+        let (should_stop, highest) = (stop.clone(), peak.clone());
         let thread = std::thread::spawn(move || {
-            while !told.load(Ordering::Relaxed) {
+            while !should_stop.load(Ordering::Relaxed) {
                 highest.fetch_max(resident_mb(pid), Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(50));
             }

@@ -1,5 +1,5 @@
-//! What the tests share: databases, the real server as a process of its own, and a small HTTP
-//! client.
+//! Shared by the tests: databases, servers inside the test's process and as real processes, an HTTP
+//! client, a browser without a screen, and a scripted upstream.
 
 mod administrators;
 pub mod app;
@@ -45,7 +45,8 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// `None` if this machine does not have the database. The test then reports that and returns.
+    /// Creates it. Returns `None`, and reports that the test is skipped, if this machine does not
+    /// have the database.
     pub fn create(on: On) -> Option<TestDatabase> {
         match on {
             On::Sqlite => {
@@ -57,7 +58,7 @@ impl TestDatabase {
         }
     }
 
-    /// Makes an SQLite file in a directory that the test itself removes.
+    /// Names an SQLite file in a directory that the test itself removes.
     pub fn sqlite_in(directory: &Path) -> TestDatabase {
         let file = directory.join("tollgate.db");
         let url = file.to_str().expect("the path of temporary files must be UTF-8").to_owned();

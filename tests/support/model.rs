@@ -1,6 +1,6 @@
-//! The small real model of `scripts/model`, as a process of its own. The tests share one. It is
-//! started by the first test that needs it and ends with the test process. Only one test uses it at
-//! a time, so its counters are those of one test.
+//! The small real model of `scripts/model`, as a process of its own. The tests share one. The first
+//! test that needs it starts it, and it ends with the test process. Only one test uses it at a
+//! time, so its counters are those of one test.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -19,7 +19,7 @@ use super::{TestDatabase, keeper, require, temporary, wait};
 /// The model's name.
 pub const NAME: &str = "smollm2-135m";
 
-/// The error says why this machine cannot run it.
+/// The model, or the reason why this machine cannot run it.
 static SHARED: OnceLock<Result<Mutex<Model>, String>> = OnceLock::new();
 
 pub struct Model {
@@ -29,23 +29,23 @@ pub struct Model {
     directory: TempDir,
 }
 
-/// The tokens that the model itself has counted since its start, also for answers that were cut
-/// short.
+/// The tokens that the model itself has counted since its start. They include those of answers that
+/// were cut short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tokens {
     pub prompt: i64,
     pub completion: i64,
 }
 
-/// Returns the shared model, for the calling test alone. `None` if this is not a long run, or this
-/// machine cannot run the model, which was then reported.
+/// Returns the shared model, locked for the calling test. `None` if this is not a long run, or if
+/// this machine cannot run the model, which is then reported.
 pub fn shared() -> Option<MutexGuard<'static, Model>> {
     if !require::long() {
         return None;
     }
     match SHARED.get_or_init(|| Model::start().map(Mutex::new)) {
         Ok(model) => {
-            // A test that failed does not harm the model.
+            // A test that failed has not damaged the model.
             let model = model.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             model.tokens();
             Some(model)
@@ -76,7 +76,7 @@ impl Model {
         }
         // Another program may take the free port first. Then the model ends at once.
         let started = (0..3).find_map(|_| Model::start_on(free_port()));
-        Ok(started.expect("the model does not start, on none of three ports: its log is above"))
+        Ok(started.expect("the model did not start on any of three ports: its log is above"))
     }
 
     fn start_on(port: u16) -> Option<Model> {
@@ -118,9 +118,9 @@ impl Model {
         Server::start(database, &flags)
     }
 
-    /// Returns the counted tokens, once the model generates nothing more.
+    /// Waits until the model is idle. Returns the tokens counted.
     pub fn tokens(&self) -> Tokens {
-        let text = wait::until("the model's rest", Duration::from_secs(60), || {
+        let text = wait::until("the model to be idle", Duration::from_secs(60), || {
             let answer: Answer = Client::new(self.address).get("/metrics", "").ok()?;
             assert_eq!(answer.status, 200, "{answer:?}");
             let text = answer.text();

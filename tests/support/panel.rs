@@ -1,4 +1,4 @@
-//! An administrator's browser without a screen. It keeps the session's cookie, reads the forms of
+//! An administrator's browser without a screen. It keeps the session's cookie, reads the forms on
 //! pages, fills them in and sends them as browsers do.
 
 use std::cell::RefCell;
@@ -31,12 +31,12 @@ impl<'a> Browser<'a> {
         Browser::at(app, ORIGIN)
     }
 
-    /// A browser that has opened the panel at another address.
+    /// Returns a browser that has opened the panel at another address.
     pub fn at(app: &'a TestApp, origin: &str) -> Browser<'a> {
         Browser { app, cookie: RefCell::default(), origin: origin.to_owned() }
     }
 
-    /// Signs in with [`PASSWORD`], on the page for that.
+    /// Signs in with [`PASSWORD`].
     pub async fn sign_in(&self, name: &str) -> Page {
         self.sign_in_with(name, PASSWORD).await
     }
@@ -47,14 +47,14 @@ impl<'a> Browser<'a> {
         self.send(&form.with(&[("username", name), ("password", password)])).await
     }
 
-    /// Another browser, signed in with an existing account.
+    /// Returns a browser that is signed in with an existing account.
     pub async fn signed_in(app: &'a TestApp, name: &str) -> Browser<'a> {
         let browser = Browser::guest(app);
         browser.sign_in(name).await.assert_status(303);
         browser
     }
 
-    /// Returns the secret of the session, or of a guest.
+    /// Returns the cookie of the session or of the guest, as `name=value`.
     pub fn cookie(&self) -> Option<String> {
         self.cookie.borrow().clone()
     }
@@ -73,17 +73,17 @@ impl<'a> Browser<'a> {
     }
 
     pub async fn get(&self, path: &str) -> Page {
-        self.took(path, self.request("GET", path).send().await)
+        self.page(path, self.request("GET", path).send().await)
     }
 
     /// Sends a form. Returns the response, which may be a redirect.
     pub async fn send(&self, form: &Form) -> Page {
-        let answer = self.sending(form).send().await;
-        self.took(&form.action, answer)
+        let answer = self.form_request(form).send().await;
+        self.page(&form.action, answer)
     }
 
-    /// Makes the request of a form, without sending it, for tests that send several at once.
-    pub fn sending(&self, form: &Form) -> Request<'a> {
+    /// Makes the request of a form, without sending it: a test can send several at once.
+    pub fn form_request(&self, form: &Form) -> Request<'a> {
         let request = self.request("POST", &form.action).header("Origin", &self.origin);
         let request = request.header("Content-Type", "application/x-www-form-urlencoded");
         request.body(encoded(&form.fields))
@@ -108,8 +108,8 @@ impl<'a> Browser<'a> {
         self.get(page.location()).await
     }
 
-    /// Returns a form with nothing but the token of this session, as somebody without access to the
-    /// page would make it.
+    /// Returns a form with only the session's CSRF token, as somebody without access to its page
+    /// would make it.
     pub async fn bare_form(&self, path: &str) -> Form {
         let csrf = self.csrf().await;
         Form { action: path.to_owned(), fields: vec![("csrf".to_owned(), csrf)], ..Form::default() }
@@ -117,7 +117,7 @@ impl<'a> Browser<'a> {
 
     /// Returns the CSRF token of this session's forms.
     pub async fn csrf(&self) -> String {
-        // A signed-in user is not shown the page for signing in.
+        // Signed-in users are redirected from the sign-in page.
         let page = self.get("/admin/sign-in/").await;
         let page = if page.status() == 303 { self.get("/admin/settings/").await } else { page };
         let csrf = page.forms().iter().find_map(|form| form.field("csrf").map(str::to_owned));
@@ -131,7 +131,8 @@ impl<'a> Browser<'a> {
         self.get(&if href.starts_with('?') { format!("{own}{href}") } else { href }).await
     }
 
-    fn took(&self, path: &str, answer: Answer) -> Page {
+    /// Stores the response's cookie, if it sets one.
+    fn page(&self, path: &str, answer: Answer) -> Page {
         for (name, value) in &answer.headers {
             if name.eq_ignore_ascii_case("set-cookie") {
                 let pair = value.split(';').next().unwrap_or_default();
@@ -164,16 +165,17 @@ impl Page {
     pub fn assert_shows(&self, texts: &[&str]) -> &Page {
         let shown = self.text();
         for text in texts {
-            assert!(shown.contains(text), "{} does not say {text:?}: {shown}", self.path);
+            assert!(shown.contains(text), "{} does not show {text:?}: {shown}", self.path);
         }
         self
     }
 
+    /// Checks that the HTML contains none of these texts.
     #[track_caller]
     pub fn assert_hides(&self, texts: &[&str]) -> &Page {
         let html = self.html();
         for text in texts {
-            assert!(!html.contains(text), "{} has {text:?}: {html}", self.path);
+            assert!(!html.contains(text), "{} contains {text:?}: {html}", self.path);
         }
         self
     }
@@ -183,7 +185,7 @@ impl Page {
     pub fn location(&self) -> &str {
         self.answer
             .header("location")
-            .unwrap_or_else(|| panic!("{} leads nowhere: {}", self.path, self.text()))
+            .unwrap_or_else(|| panic!("{} is not a redirect: {}", self.path, self.text()))
     }
 
     pub fn html(&self) -> String {
@@ -240,6 +242,6 @@ impl Page {
                 _ => {}
             }
         }
-        href.unwrap_or_else(|| panic!("no link says {text:?} on {}: {}", self.path, self.text()))
+        href.unwrap_or_else(|| panic!("there is no link {text:?} on {}: {}", self.path, self.text()))
     }
 }

@@ -1,6 +1,6 @@
-//! A throwaway PostgreSQL cluster. The tests share one. It is started by the first test that needs
-//! it and ends with the test process. A test that stops and starts a server makes its own
-//! [`Cluster`]. Each test has a database of its own.
+//! A temporary PostgreSQL cluster. The tests share one. The first test that needs it starts it, and
+//! it ends with the test process. A test that stops and starts PostgreSQL creates its own
+//! [`Cluster`]. Each test has its own database.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -21,14 +21,14 @@ use super::{keeper, require, wait};
 
 const REMEDY: &str = "install PostgreSQL's server, on Debian: apt-get install postgresql";
 
-/// Nothing here has to survive a power cut, except in tests about that.
+/// Settings without syncs: the shared cluster need not survive a power cut.
 const NO_DISK: [&str; 2] = ["fsync=off", "full_page_writes=off"];
 
 static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
-/// Makes a new database in the shared cluster. `None` if there is no PostgreSQL here, which was
-/// then reported.
+/// Creates a database in the shared cluster. `None` if this machine does not have PostgreSQL, which
+/// is then reported.
 pub fn database() -> Option<TestPostgres> {
     match SHARED.get_or_init(|| programs().map(|programs| Cluster::start_from(&programs, &NO_DISK))) {
         Some(cluster) => Some(cluster.database()),
@@ -49,8 +49,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Makes and starts a cluster that syncs to the disk, with further settings (`name=value`) if
-    /// wanted.
+    /// Creates and starts a cluster with these settings (`name=value`). By default it syncs to the
+    /// disk.
     pub fn start(settings: &[&str]) -> Option<Cluster> {
         let Some(programs) = programs() else {
             require::missing("PostgreSQL", REMEDY);
@@ -62,7 +62,7 @@ impl Cluster {
     fn start_from(programs: &Path, settings: &[&str]) -> Cluster {
         let directory = tempfile::Builder::new().prefix("tollgate-postgres-").tempdir().unwrap();
         keeper::remove(directory.path());
-        if let Some((user, group)) = stand_in() {
+        if let Some((user, group)) = unprivileged_user() {
             std::os::unix::fs::chown(directory.path(), Some(user), Some(group)).unwrap();
         }
         let mut cluster = Cluster {
@@ -72,7 +72,7 @@ impl Cluster {
             settings: settings.iter().map(|setting| setting.to_string()).collect(),
             process: Mutex::new(None),
         };
-        cluster.make();
+        cluster.init();
         // Another program may take the free port before PostgreSQL does.
         for _ in 0..5 {
             cluster.port = free_port();
@@ -83,15 +83,15 @@ impl Cluster {
         panic!("PostgreSQL does not start: {}", cluster.log());
     }
 
-    fn make(&self) {
+    fn init(&self) {
         // Not every machine has C.UTF-8. Both sort text by its bytes.
-        let made = ["C.UTF-8", "C"].iter().any(|locale| {
+        let is_made = ["C.UTF-8", "C"].iter().any(|locale| {
             let locale = format!("--locale={locale}");
             let flags = ["-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", &locale, "-D"];
             let mut command = self.command("initdb", &flags);
             command.arg(self.data()).status().is_ok_and(|status| status.success())
         });
-        assert!(made, "initdb failed: {}", self.log());
+        assert!(is_made, "initdb failed: {}", self.log());
     }
 
     /// Starts the server and waits until it accepts connections.
@@ -115,8 +115,8 @@ impl Cluster {
         started
     }
 
-    /// Stops it like a crash: it waits for nobody, and the next start recovers from the write-ahead
-    /// log.
+    /// Stops it as a crash would: without waiting for clients. The next start recovers from the
+    /// write-ahead log.
     pub fn stop_immediately(&self) {
         let Some(mut process) = self.process.lock().unwrap().take() else { return };
         if let Some(pid) = Pid::from_raw(process.id() as i32) {
@@ -133,10 +133,10 @@ impl Cluster {
 
     /// Returns the id of the process that accepts new connections.
     pub fn pid(&self) -> u32 {
-        self.process.lock().unwrap().as_ref().expect("the cluster runs").id()
+        self.process.lock().unwrap().as_ref().expect("the cluster is not running").id()
     }
 
-    /// Makes a new database.
+    /// Creates a database.
     pub fn database(&self) -> TestPostgres {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let name = format!("test_{number}");
@@ -158,8 +158,8 @@ impl Cluster {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
-    /// Prepares one of PostgreSQL's programs, run as a user that it accepts, without our settings
-    /// for its clients.
+    /// Prepares one of PostgreSQL's programs, run as a user that it accepts and without the
+    /// caller's environment.
     fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let log = File::options().create(true).append(true).open(self.directory.path().join("log")).unwrap();
         let mut command = Command::new(self.programs.join(program));
@@ -172,7 +172,7 @@ impl Cluster {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .process_group(0);
-        if let Some((user, group)) = stand_in() {
+        if let Some((user, group)) = unprivileged_user() {
             command.uid(user).gid(group);
         }
         command
@@ -200,7 +200,7 @@ impl TestPostgres {
 
 impl Drop for TestPostgres {
     fn drop(&mut self) {
-        // The cluster may already be gone, and the database with it.
+        // Fails if the cluster, and the database with it, has already gone.
         let _ = run_sql(&self.administration, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
     }
 }
@@ -230,9 +230,9 @@ fn programs() -> Option<PathBuf> {
     found.pop().map(|(_, programs)| programs)
 }
 
-/// Returns the user that PostgreSQL runs as if we are root, which it does not accept: its own user,
-/// otherwise nobody.
-fn stand_in() -> Option<(u32, u32)> {
+/// Returns the user and group for PostgreSQL if this process is root, which PostgreSQL refuses: its
+/// own user, otherwise nobody.
+fn unprivileged_user() -> Option<(u32, u32)> {
     if !geteuid().is_root() {
         return None;
     }

@@ -10,16 +10,19 @@ use std::time::Duration;
 
 #[derive(Default)]
 struct Orders {
-    /// Counts down with each COMMIT. The one that makes it 0 is lost.
+    /// Counts down with each COMMIT. The COMMIT that makes it 0 is lost.
     commits_left: AtomicU32,
     /// The number of further COMMITs that are lost after that one.
     more_losses: AtomicU32,
     stalled: AtomicBool,
-    /// The next COMMIT does not get through, nor does anything after it.
+    /// Whether to pass nothing on from the next COMMIT on.
     stall_at_commit: AtomicBool,
+    /// Whether to close new connections.
     refuse: AtomicBool,
+    /// Whether to set `refuse` when a COMMIT is lost.
     refuse_then: AtomicBool,
-    /// New connections stop after one message of their client less than this. 0: they do not stop.
+    /// New connections stop before this message of their client, counted from 1. 0 means that they
+    /// do not stop.
     stop_at_message: AtomicU32,
     /// The number of connections that have stopped at that point.
     stopped: AtomicU32,
@@ -90,7 +93,7 @@ impl Proxy {
         self.lose_commit(number);
     }
 
-    /// From the next COMMIT on, passes nothing on and closes nothing, so that transaction stays
+    /// From the next COMMIT on, passes nothing on and closes nothing, so that its transaction stays
     /// open.
     pub fn stall_at_commit(&self) {
         self.orders.stall_at_commit.store(true, Ordering::SeqCst);
@@ -114,17 +117,17 @@ impl Proxy {
         }
     }
 
-    /// The number of connections that have stopped there so far.
+    /// Returns the number of connections that have stopped so far.
     pub fn stopped_connections(&self) -> u32 {
         self.orders.stopped.load(Ordering::SeqCst)
     }
 
     /// Lets the stopped connections continue. New ones do not stop.
-    pub fn go_on(&self) {
+    pub fn continue_connections(&self) {
         self.orders.stop_at_message.store(0, Ordering::SeqCst);
     }
 
-    /// Like [`Proxy::lose_commit`], but all later connections fail.
+    /// Like [`Proxy::lose_commit`], but later connections fail, until [`Proxy::accept_again`].
     pub fn lose_commit_and_refuse(&self, number: u32) {
         self.orders.refuse_then.store(true, Ordering::SeqCst);
         self.lose_commit(number);
@@ -135,8 +138,8 @@ impl Proxy {
         self.orders.refuse.store(false, Ordering::SeqCst);
     }
 
-    /// Returns whether the COMMIT that was to be lost has been lost.
-    pub fn has_lost_it(&self) -> bool {
+    /// Returns whether all COMMITs that were to be lost have been lost.
+    pub fn has_lost_commits(&self) -> bool {
         let left = |counter: &AtomicU32| counter.load(Ordering::SeqCst);
         left(&self.orders.commits_left) == 0 && left(&self.orders.more_losses) == 0
     }
@@ -144,8 +147,8 @@ impl Proxy {
 
 /// Returns `127.0.0.1:5432` for `postgres://postgres@127.0.0.1:5432/test`.
 fn host_of(url: &str) -> &str {
-    let (_, rest) = url.split_once('@').expect("a user in the address");
-    rest.split_once('/').expect("a database in the address").0
+    let (_, rest) = url.split_once('@').expect("the URL has a user");
+    rest.split_once('/').expect("the URL has a database").0
 }
 
 fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// a test that passes.
 pub fn missing(what: &str, remedy: &str) {
     let required = std::env::var("TOLLGATE_TEST_REQUIRE").is_ok_and(|value| value == "all");
-    assert!(!required, "{what} is missing, and TOLLGATE_TEST_REQUIRE=all wants it: {remedy}");
+    assert!(!required, "{what} is missing, and TOLLGATE_TEST_REQUIRE=all requires it: {remedy}");
     skipped(&format!("{what} is missing ({remedy})"));
 }
 

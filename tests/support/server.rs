@@ -20,7 +20,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 /// The password of every user in these tests.
 pub const PASSWORD: &str = "a plain pass phrase 7";
 
-/// The settings for starting a server.
+/// The command line of a server.
 pub struct Launch {
     words: Vec<String>,
 }
@@ -43,11 +43,12 @@ pub struct StoredChat {
 }
 
 impl Launch {
+    /// Prepares a server on this database.
     pub fn on(database: &TestDatabase) -> Launch {
         Launch::at(database.url())
     }
 
-    /// Prepares a server for this URL of the database, which may lead through a proxy.
+    /// Prepares a server for this database URL, which may lead through a proxy.
     pub fn at(url: &str) -> Launch {
         let words = [BINARY, "serve", "--bind", "127.0.0.1:0", "--bcrypt-cost", "4", "--throttle", "off"];
         let words = words.into_iter().chain(["--database-url", url]);
@@ -68,13 +69,12 @@ impl Launch {
 
     /// Listens on this port, which must be free.
     pub fn bind(mut self, port: u16) -> Launch {
-        let place = self.words.iter().position(|word| word == "--bind").expect("it has a --bind");
+        let place = self.words.iter().position(|word| word == "--bind").expect("there is a --bind");
         self.words[place + 1] = format!("127.0.0.1:{port}");
         self
     }
 
-    /// Runs it through another program that becomes the server: `strace -D`, or `sh` with an
-    /// `exec`.
+    /// Starts it through another program that becomes the server: `strace -D`, or `sh` with `exec`.
     pub fn under(mut self, wrapper: &[&str]) -> Launch {
         self.words.splice(0..0, wrapper.iter().map(|word| word.to_string()));
         self
@@ -134,7 +134,7 @@ impl Server {
         Launch::on(database).flags(flags).start()
     }
 
-    /// Waits until it listens. `None` if it has ended instead.
+    /// Waits until it listens, and returns its address, or until it has ended, and returns `None`.
     pub fn listening_or_dead(&mut self) -> Option<SocketAddr> {
         let (process, log) = (&mut self.process, &self.log);
         self.address = wait::until("the server's start", Duration::from_secs(30), || {
@@ -157,14 +157,14 @@ impl Server {
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.address.expect("the server has not been waited for")
+        self.address.expect("the test must first wait for the server")
     }
 
     pub fn pid(&self) -> u32 {
         self.process.id()
     }
 
-    /// Returns everything that the server has logged so far, or in all if it has ended.
+    /// Returns everything that the server has logged so far. If it has ended, this is complete.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -174,8 +174,8 @@ impl Server {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.pid() as i32).expect("a process has a number above zero");
-        kill_process(pid, signal).expect("the server must still be there");
+        let pid = Pid::from_raw(self.pid() as i32).expect("a process id is positive");
+        kill_process(pid, signal).expect("the server has ended");
     }
 
     /// Kills it at once, as `kill -9` does.
@@ -190,7 +190,7 @@ impl Server {
         self.signal(Signal::TERM);
     }
 
-    /// Waits for its end, at most this long.
+    /// Waits for its end. Fails after `limit`.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         self.reap(limit)
     }
@@ -216,7 +216,7 @@ impl Server {
         let body = json!({"username": name, "password": PASSWORD});
         let answer = self.client().post("/login/", None, &body).unwrap();
         assert_eq!(answer.status, 200, "{answer:?}\n{}", self.log());
-        answer.json()["token"].as_str().expect("a login answers a token").to_owned()
+        answer.json()["token"].as_str().expect("a login returns a token").to_owned()
     }
 
     /// Registers a user and logs in. Returns the auth token.
@@ -251,7 +251,7 @@ impl Server {
                 state: row["state"].as_str().expect("a chat has a state").to_owned(),
             }));
             next = body["next"].as_str().map(str::to_owned);
-            assert!(next.is_none() || !rows.is_empty(), "an empty page that has a next one");
+            assert!(next.is_none() || !rows.is_empty(), "an empty page has a next one");
         }
         chats
     }
@@ -272,7 +272,7 @@ impl Drop for Server {
     }
 }
 
-/// Runs a command of the binary, with empty standard input.
+/// Runs a command of the binary, without standard input and environment.
 pub fn tollgate(arguments: &[&str]) -> Output {
     Command::new(BINARY).args(arguments).env_clear().stdin(Stdio::null()).output().unwrap()
 }

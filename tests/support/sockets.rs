@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 /// Returns the clients (IPv4) whose connections the server at this port still holds. A connection
 /// that the server has closed does not count, even if the kernel still has some of it.
 pub fn held(port: u16) -> HashSet<SocketAddr> {
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("the kernel's table of connections");
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("cannot read /proc/net/tcp");
     let rows = table.lines().skip(1).filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let (local, remote, inode) = (address(fields[1])?, address(fields[2])?, fields[9]);
@@ -26,7 +26,8 @@ fn address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::from((address, u16::from_str_radix(port, 16).ok()?)))
 }
 
-/// Connects with a small receive buffer, so that the kernel accepts little before the test reads.
+/// Connects with a small receive buffer, so that the kernel accepts little of what the test does
+/// not read.
 pub fn connect_with_a_small_buffer(server: SocketAddr) -> TcpStream {
     let client = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     sockopt::set_socket_recv_buffer_size(&client, 4096).unwrap();

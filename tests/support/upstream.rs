@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use script::{Signal, Step, answer, chunk, done, event, finish, head, role, status, text, usage};
 
-/// How long a test waits for what must happen.
+/// Time limit for what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A request, as received.
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Request {
     pub path: String,
     headers: Vec<(String, String)>,
-    /// The body. `Null` if it was not JSON, or is very long.
+    /// The body. `Null` if it is not JSON, or is very long.
     pub body: Value,
     /// The connection that it came on, counted from 0.
     pub connection: usize,
@@ -66,7 +66,7 @@ impl Shared {
     }
 }
 
-/// An order to the listener: whether to accept connections. It replies when that is so.
+/// An order to the listener: whether to accept connections. It replies when it has obeyed.
 type Order = (bool, oneshot::Sender<()>);
 
 pub struct ScriptedUpstream {
@@ -78,7 +78,8 @@ pub struct ScriptedUpstream {
 }
 
 impl ScriptedUpstream {
-    /// Starts an upstream that gives a short good answer (`Hello`) until it gets a script.
+    /// Starts an upstream. It gives a short, complete answer (`Hello`) to requests without a
+    /// script.
     pub fn start() -> ScriptedUpstream {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -87,11 +88,11 @@ impl ScriptedUpstream {
         *shared.otherwise.lock().unwrap() = answer("Hello", 3, 2);
         let list = r#"{"object":"list","data":[{"id":"m","object":"model"}]}"#;
         *shared.models.lock().unwrap() = status(200, &[("content-type", "application/json")], list);
-        let (orders, to_obey) = mpsc::unbounded_channel();
+        let (orders, receiver) = mpsc::unbounded_channel();
         let served = shared.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async { run(TcpListener::from_std(listener).unwrap(), served, to_obey).await });
+            runtime.block_on(async { run(TcpListener::from_std(listener).unwrap(), served, receiver).await });
         });
         ScriptedUpstream { address, shared, orders: Some(orders), thread: Some(thread) }
     }
@@ -101,7 +102,7 @@ impl ScriptedUpstream {
         format!("http://{}/v1", self.address)
     }
 
-    /// Sets the script for the next request that has none yet.
+    /// Adds a script for one request. Requests take scripts in this order.
     pub fn next(&self, script: impl IntoIterator<Item = Step>) {
         self.shared.scripts.lock().unwrap().push_back(script.into_iter().collect());
     }
@@ -116,8 +117,8 @@ impl ScriptedUpstream {
         self.shared.marked.lock().unwrap().push((word.to_owned(), script.into_iter().collect()));
     }
 
-    /// Sets the script for requests of the list of models, which are the probes. By default it has
-    /// a list.
+    /// Sets the script for requests of the list of models, which are the probes. By default they
+    /// get a list.
     pub fn models(&self, script: impl IntoIterator<Item = Step>) {
         *self.shared.models.lock().unwrap() = script.into_iter().collect();
     }
@@ -127,7 +128,7 @@ impl ScriptedUpstream {
         self.shared.probes.load(Ordering::Relaxed)
     }
 
-    /// Makes all calls and probes fail from now on.
+    /// Makes calls and probes without another script fail from now on.
     pub fn break_down(&self) {
         self.otherwise(status(500, &[], "gossip"));
         self.models(status(500, &[], "gossip"));
@@ -168,7 +169,7 @@ impl ScriptedUpstream {
     pub async fn until_client_is_gone(&self, number: usize) {
         let is_gone =
             |requests: &[Request]| requests.get(number).filter(|request| request.client_is_gone).map(drop);
-        self.wait(&format!("the client of request {number} to go"), is_gone).await;
+        self.wait(&format!("the client of request {number} to disconnect"), is_gone).await;
     }
 
     async fn wait<T>(&self, what: &str, find: impl Fn(&[Request]) -> Option<T>) -> T {
@@ -185,7 +186,7 @@ impl Drop for ScriptedUpstream {
     }
 }
 
-/// Fails the test if something that must happen does not happen in time.
+/// Awaits `future`. Fails the test if that takes longer than [`PATIENCE`].
 pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     let result = tokio::time::timeout(PATIENCE, future).await;
     result.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for {what}"))

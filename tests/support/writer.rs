@@ -1,4 +1,4 @@
-//! Control over what is in a batch: a writer that is held, and writes that are certainly queued
+//! Control over the content of a batch: a writer that is held, and writes that are certainly queued
 //! behind it.
 
 use std::pin::Pin;
@@ -26,17 +26,17 @@ impl HeldWriter {
         let job = queue(async move {
             let job = move |_: &mut DbConnection| {
                 let _ = entered.send(());
-                // The end of the test also releases it.
+                // Dropping the sender also releases the writer, if the test fails.
                 let _ = wait_for_release.lock().unwrap().recv();
                 Ok(())
             };
             db.write(Scope::none(), job).await
         });
-        wait_for_entry.recv().expect("the writer runs the job");
+        wait_for_entry.recv().expect("the writer must run the job");
         HeldWriter { release, job }
     }
 
-    /// Lets the writer continue. What was queued in the meantime is its next batch.
+    /// Lets the writer continue. Its next batch is what was queued in the meantime.
     pub async fn release(self) {
         drop(self.release);
         self.job.await.unwrap();
@@ -47,7 +47,7 @@ impl HeldWriter {
 #[track_caller]
 pub fn queue<T>(write: impl Future<Output = Result<T>> + Send + 'static) -> Queued<T> {
     let mut write: Queued<T> = Box::pin(write);
-    assert!(is_waiting(&mut write), "it was answered before it could run");
+    assert!(is_waiting(&mut write), "the write completed without waiting in the queue");
     write
 }
 

@@ -13,7 +13,7 @@ use crate::support::{On, TestDatabase};
 
 const SQLITE: &[u8] = include_bytes!("sqlite-e6659d3.db.gz");
 const POSTGRES: &str = include_str!("postgres-e6659d3.sql");
-/// The dump's expected contents: see `make_dumps.py`.
+/// The dumps' expected contents: see `make_dumps.py`.
 const SQLITE_EXPECTED: &str = include_str!("sqlite-e6659d3.json");
 const POSTGRES_EXPECTED: &str = include_str!("postgres-e6659d3.json");
 
@@ -24,7 +24,7 @@ pub struct Dump {
 }
 
 impl Dump {
-    /// Restores the dump. Returns `None` if this machine has no such database.
+    /// Restores the dump. Returns `None` if this machine does not have the database.
     pub fn restore(on: On) -> Option<Dump> {
         let database = TestDatabase::create(on)?;
         let expected = match on {
@@ -50,7 +50,7 @@ impl Dump {
         lines(&mut self.conn(), query)
     }
 
-    /// Returns one number, in a column that the query must call `line`.
+    /// Returns the one number that a query finds.
     pub fn number(&self, query: &str) -> i64 {
         self.lines(&format!("SELECT CAST(({query}) AS TEXT) AS line"))[0].parse().unwrap()
     }
@@ -82,7 +82,7 @@ impl Dump {
 
     /// Returns everything that must stay, by the current columns.
     pub fn everything(&self) -> Content {
-        // A migration that was reverted has dropped its tables.
+        // A reverted migration has dropped its tables.
         let tables = self.tables().into_iter().map(|table| (self.columns(&table), table));
         let parts = tables.filter(|(columns, _)| !columns.is_empty()).flat_map(|(columns, table)| {
             let is_text = |column: &String| TEXTS.contains(&(table.as_str(), column.as_str()));
@@ -100,7 +100,7 @@ impl Dump {
         self.lines("SELECT version AS line FROM __diesel_schema_migrations ORDER BY 1")
     }
 
-    /// Reverts migrations until there is one to apply, so that an upgrade has something to do.
+    /// Reverts the last migration if all are applied, so that an upgrade has something to do.
     pub fn with_something_to_do(self) -> Dump {
         let db = crate::support::ledger::open(self.database.url(), 1);
         if db.migration_state().unwrap().iter().all(|migration| migration.applied) {
@@ -135,7 +135,8 @@ struct Part {
 }
 
 impl Content {
-    /// Checks that the same columns have the same contents in the same rows. Columns may have been added.
+    /// Checks that the same columns have the same contents in the same rows. Columns may have been
+    /// added.
     #[track_caller]
     pub fn assert_kept(&self, dump: &Dump) {
         for part in self.0.iter().filter(|part| part.is_kept) {

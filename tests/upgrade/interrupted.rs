@@ -1,4 +1,5 @@
-//! An upgrade that is killed, one that several nodes run at once, and one that this binary must reject.
+//! An upgrade that is killed, one that several nodes run at once, and one that this binary must
+//! reject.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::support::{On, require, wait};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 
+/// Starts `tollgate migrate`, under another program if any.
 fn migrating(dump: &Dump, under: &[&str]) -> Child {
     let words: Vec<&str> =
         under.iter().copied().chain([BINARY, "migrate", "--database-url", dump.database.url()]).collect();
@@ -21,7 +23,8 @@ fn migrating(dump: &Dump, under: &[&str]) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Returns whether the upgrade was done. It must be done as a whole or not at all, without losing anything.
+/// Checks that the upgrade was done completely or not at all, and lost nothing. Returns whether it
+/// was done.
 #[track_caller]
 fn assert_old_or_new(dump: &Dump, before: &Content, old: &[String]) -> bool {
     before.assert_kept(dump);
@@ -29,11 +32,12 @@ fn assert_old_or_new(dump: &Dump, before: &Content, old: &[String]) -> bool {
     let db = crate::support::ledger::open(dump.database.url(), 1);
     let all = db.migration_state().unwrap();
     let is_new = all.iter().all(|migration| migration.applied);
-    assert!(is_new || applied == old, "half of an upgrade: {applied:?}");
-    assert!(is_new || dump.everything() == *before, "half of an upgrade: {:?}", dump.everything());
+    assert!(is_new || applied == old, "the upgrade is incomplete: {applied:?}");
+    assert!(is_new || dump.everything() == *before, "the upgrade is incomplete: {applied:?}");
     is_new
 }
 
+/// Checks that the upgrade now succeeds, and keeps everything.
 #[track_caller]
 fn assert_can_be_done_now(dump: &Dump, before: &Content) {
     run_with(&dump.database, &["migrate"], "").assert_good();
@@ -41,9 +45,9 @@ fn assert_can_be_done_now(dump: &Dump, before: &Content) {
     assert_verified(&dump.database);
 }
 
-/// Killed at its first, second, third … write or sync: before, in and after the transaction.
+/// Kills it at the first, second, third … write or sync: before, in and after the transaction.
 #[test]
-fn an_upgrade_of_sqlite_that_is_killed_is_done_as_a_whole_or_not_at_all() {
+fn a_killed_upgrade_of_sqlite_is_done_completely_or_not_at_all() {
     if require::program("strace").is_none() {
         return require::missing("strace", "on Debian: apt-get install strace");
     }
@@ -59,17 +63,17 @@ fn an_upgrade_of_sqlite_that_is_killed_is_done_as_a_whole_or_not_at_all() {
                 .wait_with_output();
             let was_killed = !output.unwrap().status.success();
             let is_new = assert_old_or_new(&dump, &before, &old);
-            assert!(was_killed || is_new, "it ended well and did nothing");
+            assert!(was_killed || is_new, "migrate succeeded without upgrading");
             outcomes[usize::from(is_new)] += 1;
             assert_can_be_done_now(&dump, &before);
         }
     }
-    assert!(outcomes[0] > 0, "none was killed before the commit: {outcomes:?}");
+    assert!(outcomes[0] > 0, "no upgrade was killed before its commit: {outcomes:?}");
 }
 
-/// Killed when everything is done except recording it: the database holds it up there.
+/// The kill is when everything is done except recording the migration, where a lock makes it wait.
 #[test]
-fn an_upgrade_of_postgresql_that_is_killed_leaves_the_old_state() {
+fn a_killed_upgrade_of_postgresql_leaves_the_old_state() {
     let Some(dump) = Dump::restore(On::Postgres) else { return };
     let dump = dump.with_something_to_do();
     let (before, old) = (dump.everything(), dump.migrations());
@@ -89,25 +93,25 @@ fn an_upgrade_of_postgresql_that_is_killed_leaves_the_old_state() {
 }
 
 #[rstest]
-fn of_nodes_that_upgrade_at_once_one_does_it(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn each_migration_is_run_by_only_one_of_several_nodes(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(dump) = Dump::restore(on) else { return };
     let dump = dump.with_something_to_do();
     let (before, old) = (dump.everything(), dump.migrations());
     let nodes: Vec<Child> = (0..4).map(|_| migrating(&dump, &[])).collect();
-    let mut told = Vec::new();
+    let mut applied = Vec::new();
     for node in nodes {
         let output = node.wait_with_output().unwrap();
         assert!(output.status.success(), "{output:?}");
         let out = String::from_utf8(output.stdout).unwrap();
-        told.extend(out.lines().filter(|line| line.starts_with("applied ")).map(str::to_owned));
+        applied.extend(out.lines().filter(|line| line.starts_with("applied ")).map(str::to_owned));
     }
-    assert_eq!(told.len(), dump.migrations().len() - old.len(), "each migration is run by one: {told:?}");
+    let missing = dump.migrations().len() - old.len();
+    assert_eq!(applied.len(), missing, "each migration must be run by one node: {applied:?}");
     assert!(assert_old_or_new(&dump, &before, &old));
     assert_can_be_done_now(&dump, &before);
 }
 
-/// The dumps' version recorded the oldest binary that may use the database, and so does each later version
-/// that locks out older binaries. This test shows what such a binary does: it runs this one on a database
+/// A database records the oldest binary that may use it. This test runs this binary on a database
 /// that requires a newer one.
 #[rstest]
 fn a_binary_that_is_too_old_refuses_and_changes_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {

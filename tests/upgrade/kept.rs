@@ -39,7 +39,7 @@ fn an_upgrade_keeps_every_row_and_verify_finds_nothing_wrong(#[values(On::Sqlite
     let verified = run_with(&dump.database, &["verify"], "");
     if missing > 0 {
         verified.assert_refused(1, &format!("lacks {missing} migrations: run `tollgate migrate`"));
-        assert_eq!(dump.everything(), before, "asking for the status changes nothing");
+        assert_eq!(dump.everything(), before, "the status must not change anything");
     }
     let migrated = run_with(&dump.database, &["migrate"], "");
     migrated.assert_good();
@@ -53,7 +53,8 @@ fn an_upgrade_keeps_every_row_and_verify_finds_nothing_wrong(#[values(On::Sqlite
     assert_eq!(again.out, "the database is up to date\n");
 }
 
-/// Checks balances, rights, limits and histories against the old version's own data, recorded with the dump.
+/// Checks balances, rights, limits and histories against the data that the old version returned
+/// when the dump was made.
 fn assert_as_it_was_recorded(dump: &Dump) {
     for user in dump.expected["users"].as_array().unwrap() {
         let id = number(&user["id"]);
@@ -156,6 +157,7 @@ impl Upgraded {
         self.server.client().post("/login/", None, &body).unwrap()
     }
 
+    /// Opens a page of the panel with the session of a user from before the upgrade.
     fn panel(&self, name: &str, path: &str) -> Answer {
         let secret = self.dump.expected["sessions"][name].as_str().unwrap();
         let cookie = format!("tollgate_session={secret}");
@@ -175,18 +177,18 @@ impl Upgraded {
 }
 
 #[rstest]
-fn after_an_upgrade_everybody_goes_on_where_they_were(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn after_an_upgrade_everybody_continues_where_they_were(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(dump) = Dump::restore(on) else { return };
     let server = Server::start(&dump.database, &[]);
     let upgraded = Upgraded { dump, server };
-    wait::until("the operation that was left", Duration::from_secs(30), || {
+    wait::until("the unfinished bulk operation", Duration::from_secs(30), || {
         let left = upgraded.dump.number("SELECT count(*) FROM bulk_operations WHERE finished_at IS NULL");
         (left == 0).then_some(())
     });
     assert_tokens_and_passwords(&upgraded);
     assert_sessions_and_settings(&upgraded);
     assert_keys_and_histories(&upgraded);
-    assert_search_goes_on(&upgraded);
+    assert_search_continues(&upgraded);
     let mut server = upgraded.server;
     server.terminate();
     assert!(server.wait(Duration::from_secs(20)).success(), "{}", server.log());
@@ -225,8 +227,8 @@ fn assert_sessions_and_settings(upgraded: &Upgraded) {
         assert!(settings.contains(chosen), "{chosen} is not in {settings}");
     }
     let history = upgraded.panel("root", "/admin/history/").text();
-    for told in ["a prize", "it was no use", "deactivated", "anonymised", "adjusted the balance"] {
-        assert!(history.contains(told), "{told} is not in {history}");
+    for text in ["a prize", "it was no use", "deactivated", "anonymised", "adjusted the balance"] {
+        assert!(history.contains(text), "{text} is not in {history}");
     }
     // The code, and the text that addresses of the old version have.
     for action in ["adjust", "adjusted+the+balance"] {
@@ -258,19 +260,22 @@ fn assert_keys_and_histories(upgraded: &Upgraded) {
         .iter()
         .filter_map(|one| one["title"].as_str())
         .collect();
-    assert_eq!(titles, ["", "Trains"], "what was deleted stays deleted");
-    assert_eq!(upgraded.server.tokens(token), upgraded.balance("ada"), "a replay costs nothing");
+    assert_eq!(titles, ["", "Trains"], "a deleted conversation must stay deleted");
+    assert_eq!(upgraded.server.tokens(token), upgraded.balance("ada"), "a replay must cost nothing");
 }
 
-fn assert_search_goes_on(upgraded: &Upgraded) {
+fn assert_search_continues(upgraded: &Upgraded) {
     let token = upgraded.dump.expected["tokens"]["ada"].as_str().unwrap();
     assert_eq!(upgraded.server.chat(token, "an unmistakable word: quokka").status, 201);
     assert_eq!(upgraded.server.tokens(token), upgraded.balance("ada") - 100);
     let found = |word: &str| upgraded.panel("root", &format!("/admin/chats/?q={word}")).text();
-    wait::until("the follower to go on", Duration::from_secs(30), || {
+    wait::until("the follower to continue", Duration::from_secs(30), || {
         found("quokka").contains("unmistakable").then_some(())
     });
-    assert!(found("%E6%9D%B1%E4%BA%AC+7+ada").contains("message 7 of ada"), "what was found before is found");
+    assert!(
+        found("%E6%9D%B1%E4%BA%AC+7+ada").contains("message 7 of ada"),
+        "chats from before the upgrade must be found"
+    );
     wait::until("the balances to be followed", Duration::from_secs(30), || {
         upgraded.dump.lines(
             "SELECT username AS line FROM users JOIN user_balances ON user_id = users.id WHERE balance <> tokens",

@@ -1,4 +1,4 @@
-//! How long an upgrade takes with a million chats, and how long others wait for it meanwhile.
+//! How long an upgrade takes with a million chats, and how long other clients wait for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ const USERS: i64 = 10_000;
 const CHATS_EACH: i64 = 100;
 /// The longest time that another client's read or debit may wait for an upgrade.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// Time limit for an upgrade by commands.
+/// Time limit for an upgrade by `tollgate migrate`.
 const LONGEST_UPGRADE: Duration = Duration::from_secs(120);
 
 /// Fills the old schema with users who have sent chats of one token each.
@@ -67,7 +67,7 @@ fn fill(dump: &Dump) {
     }
 }
 
-/// The numbers from 1 to `most`, as the table `n` with the column `i`.
+/// Returns the SQL of a table `n` with the numbers from 1 to `most` in the column `i`.
 fn numbers(on: On, most: i64) -> String {
     match on {
         On::Sqlite => {
@@ -77,8 +77,8 @@ fn numbers(on: On, most: i64) -> String {
     }
 }
 
-/// Acts as another node until told to stop: reads, and locks a user's row as a debit does. Returns
-/// the longest time of each.
+/// Acts as another node until `stop` is set: reads, and updates a user's row as a debit does.
+/// Returns the longest time of each.
 fn others(dump: &Dump, stop: &AtomicBool) -> (Duration, Duration) {
     let mut conn = dump.conn();
     if dump.on == On::Sqlite {
@@ -92,7 +92,7 @@ fn others(dump: &Dump, stop: &AtomicBool) -> (Duration, Duration) {
         let begun = Instant::now();
         conn.batch_execute("UPDATE users SET last_login = last_login WHERE id = 1001").unwrap();
         longest.1 = longest.1.max(begun.elapsed());
-        // As busy as a node is. A writer that never pauses would starve every other one on SQLite.
+        // A pause as on a busy node. On SQLite, a writer without pauses would starve all others.
         std::thread::sleep(Duration::from_millis(2));
     }
     longest
@@ -125,7 +125,7 @@ fn a_million_chats_are_upgraded_without_a_long_lock(#[values(On::Sqlite, On::Pos
     // `verify` itself would take minutes here. The other tests run it.
     let wrong = "SELECT count(*) FROM users u
                  WHERE tokens <> (SELECT sum(amount) FROM ledger_entries l WHERE l.user_id = u.id)";
-    assert_eq!(dump.number(wrong), 0, "balances that are not the sums of their ledgers");
+    assert_eq!(dump.number(wrong), 0, "some balances are not the sums of their ledgers");
     let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
     let count =
         String::from_utf8_lossy(&migrated.stdout).lines().filter(|line| line.starts_with("applied ")).count();

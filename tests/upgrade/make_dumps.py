@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Makes a dump of a released version's database with rows of every kind, and what must hold after an upgrade.
+"""Fills a database of a released version with rows of every kind, and records its contents.
 
     make_dumps.py BINARY DATABASE_URL FOLDER
 
-BINARY is the release binary of the version. DATABASE_URL is an empty SQLite file or PostgreSQL database. The rows
-are made through the binary's own API, panel and commands; only what needs time to pass is set by SQL (sqlite3 or
-psql must be on the PATH). Writes FOLDER/expected.json; the dump itself is made afterwards, see README.md.
+BINARY is the release binary of the version. DATABASE_URL is an empty SQLite file or PostgreSQL
+database. The rows are made through the binary's own API, panel and commands. Only what needs time to
+pass, or an import, is set by SQL (sqlite3 or psql must be on the PATH). Writes FOLDER/expected.json.
+The dump itself is made afterwards, see README.md.
 """
 
 import atexit
@@ -24,13 +25,13 @@ import urllib.parse
 
 BINARY, URL, FOLDER = sys.argv[1:4]
 IS_SQLITE = not URL.startswith("postgres")
-# Not a secret: the users exist in the dump only.
+# Not a secret: the users exist only in the dump.
 PASSWORD = "a plain pass phrase 7"
 NEW_PASSWORD = "another pass phrase 9"
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):
-    """An LLM that does what the message says."""
+    """An LLM that fails, hangs, stalls or breaks if the message says so."""
 
     protocol_version = "HTTP/1.1"
 
@@ -117,7 +118,7 @@ class Server:
         return self.call(status, "POST", "/chat/", token, {"message": message, **fields}, key)
 
     def leave(self, token, message, is_stream):
-        """Sends a message and leaves, during the stream or before the answer has begun."""
+        """Sends a message and returns the connection, during the stream or before the answer begins."""
         body = json.dumps({"model": "small-1", "stream": is_stream, "messages": [{"role": "user", "content": message}]})
         client = socket.create_connection(("127.0.0.1", self.port))
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n"
@@ -164,7 +165,7 @@ class Browser:
         return text
 
     def submit(self, path, **fields):
-        """Sends the form of a page with what it holds already, and these fields."""
+        """Sends the form of a page with its hidden fields and these fields."""
         return self.post(path, {**hidden(self.get(path)), **fields})
 
 
@@ -195,7 +196,7 @@ def wait_for(query):
 
 
 def accounts():
-    """Users, auth tokens of every kind, chats of the dummy, keys and conversations."""
+    """Makes users, auth tokens of every kind, chats with the dummy, keys and conversations."""
     made = subprocess.run(
         [BINARY, "createsuperuser", "--username", "root", "--password-stdin", "--database-url", URL, "--bcrypt-cost", "4"],
         input=PASSWORD + "\n", text=True, env={})
@@ -235,7 +236,7 @@ def accounts():
 
 
 def upstream_chats(tokens, upstream):
-    """Models with prices, and chats that end in every way."""
+    """Makes models with prices, and chats that end in every way."""
     flags = ["--responder", "openai", "--upstream-models", "small-1,by-usage,withdrawn"]
     server = Server(*flags, "--upstream-url", f"http://127.0.0.1:{upstream}/v1")
     wait_for("SELECT count(*) FROM models")
@@ -258,7 +259,7 @@ def upstream_chats(tokens, upstream):
 
 
 def pending(server, tokens):
-    """Two chats that are still being answered."""
+    """Makes two chats that are still being answered."""
     clients = [server.leave(tokens["bob"], "hang before the first byte", False)]
     wait_for("SELECT count(*) FROM chats WHERE state = 'pending'")
     clients.append(server.leave(tokens["ada"], "stall for ever", True))
@@ -267,7 +268,7 @@ def pending(server, tokens):
 
 
 def panel(server, root, tokens):
-    """What administrators do: one at a time, in bulk, to one user and to all."""
+    """Does what administrators do, to one user and in bulk. Returns their session secrets."""
     user = lambda name: f"/admin/users/{id_of(name)}"
     root.submit(f"{user('ada')}/adjust/", amount="+500", reason="a prize")
     root.submit(f"{user('zoë')}/adjust/", amount="-100", reason="a mistake of ours")
@@ -304,14 +305,14 @@ def panel(server, root, tokens):
 
 
 def what_needs_time():
-    """An operation that a server died in, and holds and sessions whose time must not pass before a test runs."""
+    """Makes what needs time or an import: an unfinished operation, and deadlines in the far future."""
     ids = "".join(f"{id_of(name):016x}" for name in ["ada", "bob"])
     blob = (lambda text: f"X'{text}'") if IS_SQLITE else (lambda text: f"'\\x{text}'")
     sql(
         "INSERT INTO bulk_operations (seed, actor_id, kind, amount, note, selection, address, ids, total, position, "
         f"failed, created_at) VALUES ({blob('5e' * 16)}, {id_of('root')}, 'adjust balances', 7, 'not finished yet', "
         f"'2 users', '127.0.0.1', {blob(ids)}, 2, 0, 0, '2026-11-29 00:00:00')")
-    # What an import brings: a chat without a charge, and a hash of Django's.
+    # As after an import: a chat without a charge, and a password hash from Django.
     sql(
         "INSERT INTO chats (user_id, message, response, model, state, charge, origin, created_at, finished_at) VALUES "
         f"({id_of('zoë')}, 'of old', 'Response to of old', 'dummy', 'complete', 0, 'imported', '2026-11-29 00:00:00', "
@@ -356,7 +357,7 @@ def main():
     tokens = accounts()
     server, root = upstream_chats(tokens, upstream.server_address[1])
     sessions = panel(server, root, tokens)
-    time.sleep(62)  # Until last uses are written down and the follower has caught up.
+    time.sleep(62)  # Until last uses are stored and the follower has caught up.
     server.chat(tokens["ada"], "just before the crash")
     clients = pending(server, tokens)
     server.end(signal.SIGKILL)

@@ -1,5 +1,5 @@
-//! Databases of released versions: each is upgraded, and everything in it stays the same. `README.md` in this
-//! folder describes the contents of the dumps and how they were made.
+//! Databases of released versions are upgraded, and everything in them stays the same. `README.md`
+//! in this folder describes the dumps and how they were made.
 
 mod dump;
 mod interrupted;

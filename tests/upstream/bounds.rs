@@ -1,14 +1,16 @@
+//! Limits on time and on calls in flight.
+
 use super::*;
 use crate::support::upstream::{Signal, finish, head, role, text};
 
 #[tokio::test]
-async fn silence_before_the_first_byte_has_an_end() {
+async fn silence_before_the_first_byte_times_out() {
     for script in [vec![Step::Hang], vec![head(), Step::Hang]] {
         let scripted = ScriptedUpstream::start();
         scripted.next(script);
         let upstream =
             Upstream::new(UpstreamSettings { first_byte_timeout: SHORT, ..settings(&scripted) }).unwrap();
-        assert_eq!(hear(&upstream).await, bad("", Failure::FirstByteTimeout));
+        assert_eq!(make_call(&upstream).await, failed("", Failure::FirstByteTimeout));
         scripted.until_client_is_gone(0).await;
         assert_eq!(scripted.requests().len(), 1);
         assert_eq!(upstream.health().in_flight, 0);
@@ -16,16 +18,16 @@ async fn silence_before_the_first_byte_has_an_end() {
 }
 
 #[tokio::test]
-async fn silence_in_between_has_an_end() {
+async fn silence_during_the_answer_times_out() {
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), text("a"), Step::Hang]);
     let upstream = Upstream::new(UpstreamSettings { idle_timeout: SHORT, ..settings(&scripted) }).unwrap();
-    assert_eq!(hear(&upstream).await, bad("a", Failure::Stalled));
+    assert_eq!(make_call(&upstream).await, failed("a", Failure::Stalled));
     scripted.until_client_is_gone(0).await;
 }
 
 #[tokio::test]
-async fn any_bytes_end_the_silence() {
+async fn any_bytes_reset_the_idle_timeout() {
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), Step::Drip(b": still here\n\n".to_vec())]);
     let upstream = Upstream::new(UpstreamSettings { idle_timeout: SHORT, ..settings(&scripted) }).unwrap();
@@ -35,14 +37,14 @@ async fn any_bytes_end_the_silence() {
 }
 
 #[tokio::test]
-async fn asking_again_and_again_for_the_next_part_does_not_prolong_the_silence() {
+async fn polling_for_the_next_part_does_not_prolong_the_idle_timeout() {
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), role(), Step::Hang]);
     let idle_timeout = Duration::from_millis(200);
     let upstream = Upstream::new(UpstreamSettings { idle_timeout, ..settings(&scripted) }).unwrap();
     let mut answering = ask(&upstream).await.unwrap();
     next(&mut answering).await.unwrap();
-    // As one does who sends a sign of life in between.
+    // As a client does that sends keep-alive comments in between.
     let impatient = async {
         loop {
             if let Ok(result) = tokio::time::timeout(Duration::from_millis(20), answering.next()).await {
@@ -57,7 +59,7 @@ async fn asking_again_and_again_for_the_next_part_does_not_prolong_the_silence()
 async fn a_dropped_wait_for_the_next_part_loses_nothing() {
     let scripted = ScriptedUpstream::start();
     let signal = Signal::default();
-    let Step::Chunk(event) = text("whole") else { panic!("no chunk") };
+    let Step::Chunk(event) = text("whole") else { panic!("not a chunk") };
     let (first, second) = event.split_at(20);
     scripted.next([
         head(),
@@ -73,23 +75,23 @@ async fn a_dropped_wait_for_the_next_part_loses_nothing() {
 }
 
 #[tokio::test]
-async fn no_more_calls_are_in_flight_than_may_be() {
+async fn no_more_calls_are_in_flight_than_allowed() {
     let scripted = ScriptedUpstream::start();
     let bounds = UpstreamSettings { calls: 1, waiting: 1, ..settings(&scripted) };
     let upstream = Upstream::new(bounds).unwrap();
     let signal = Signal::default();
     scripted.next([head(), text("a"), signal.step(), finish("stop"), Step::End]);
-    let (first, ()) = tokio::join!(hear(&upstream), async {
+    let (first, ()) = tokio::join!(make_call(&upstream), async {
         signal.reached().await;
         let second = tokio::spawn({
             let upstream = upstream.clone();
-            async move { hear_as(2, &upstream).await }
+            async move { make_call_as(2, &upstream).await }
         });
         while upstream.health().waiting == 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(hear_as(3, &upstream).await, bad("", Failure::Busy));
-        assert_eq!(hear_as(2, &upstream).await, bad("", Failure::TooManyOfUser));
+        assert_eq!(make_call_as(3, &upstream).await, failed("", Failure::Busy));
+        assert_eq!(make_call_as(2, &upstream).await, failed("", Failure::TooManyOfUser));
         assert_eq!((upstream.health().in_flight, upstream.health().waiting), (1, 1));
         assert_eq!(scripted.requests().len(), 1);
         signal.release();
@@ -97,37 +99,37 @@ async fn no_more_calls_are_in_flight_than_may_be() {
     });
     assert_eq!(first.text, "a");
     assert_eq!((upstream.health().in_flight, upstream.health().waiting), (0, 0));
-    assert_eq!(upstream.health().failures_in_a_row, 0, "being busy is no failure of the upstream");
+    assert_eq!(upstream.health().failures_in_a_row, 0, "being busy is not a failure of the upstream");
 }
 
 #[tokio::test]
-async fn a_resting_model_is_told_of_before_anybody_waits_for_a_place() {
+async fn an_open_breaker_is_reported_before_waiting_for_a_place() {
     let scripted = ScriptedUpstream::start();
     let upstream = Upstream::new(UpstreamSettings { calls: 2, waiting: 1, ..settings(&scripted) }).unwrap();
     let _first = upstream.admit(2, "m").await.unwrap();
     scripted.break_down();
-    breakers::fail_until_it_rests(&upstream).await;
+    breakers::fail_until_the_breaker_opens(&upstream).await;
     let other = Upstream::new(UpstreamSettings { calls: 1, ..settings(&scripted) }).unwrap();
-    assert!(other.admit(ADA, "m").await.is_ok(), "it rests for those only who saw it fail");
+    assert!(other.admit(ADA, "m").await.is_ok(), "the breaker belongs to one node");
     assert!(matches!(upstream.admit(ADA, "m").await, Err(Failure::CircuitOpen(_))));
     assert_eq!(upstream.health().in_flight, 1);
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_place_for_long() {
+async fn waiting_for_a_place_has_a_time_limit() {
     let scripted = ScriptedUpstream::start();
     let bounds = UpstreamSettings { calls: 1, waiting: 1, patience: SHORT, ..settings(&scripted) };
     let upstream = Upstream::new(bounds).unwrap();
     let _permit = upstream.admit(2, "m").await.unwrap();
-    assert_eq!(in_time("an end of the patience", upstream.admit(ADA, "m")).await.unwrap_err(), Failure::Busy);
+    assert_eq!(in_time("the time limit", upstream.admit(ADA, "m")).await.unwrap_err(), Failure::Busy);
 }
 
-/// To a client that begins with TLS this upstream says nothing, so that the connection is never made.
+/// The upstream never replies to a client that begins with TLS, so the connection is never made.
 #[tokio::test]
-async fn a_connection_that_is_not_made_in_time_is_given_up() {
+async fn connecting_has_a_time_limit() {
     let scripted = ScriptedUpstream::start();
     let base_url = scripted.url().replace("http://", "https://").parse().unwrap();
     let bounds = UpstreamSettings { base_url, connect_timeout: SHORT, ..settings(&scripted) };
-    assert_eq!(hear(&Upstream::new(bounds).unwrap()).await, bad("", Failure::Unreachable));
+    assert_eq!(make_call(&Upstream::new(bounds).unwrap()).await, failed("", Failure::Unreachable));
     assert_eq!(scripted.requests().len(), 0);
 }

@@ -1,3 +1,5 @@
+//! Dropping a call or an answer closes its connection and frees its place.
+
 use super::*;
 use crate::support::upstream::{Signal, head, status, text};
 
@@ -37,7 +39,7 @@ async fn dropping_an_answer_closes_the_connection_and_frees_the_place() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_between_attempts_makes_no_further_one() {
+async fn a_call_dropped_between_attempts_is_not_retried() {
     let scripted = ScriptedUpstream::start();
     let signal = Signal::default();
     let mut script = status(503, &[("retry-after", "5")], "");

@@ -1,10 +1,12 @@
+//! Responses and answers that fail, and the failure that each is reported as.
+
 use serde_json::json;
 
 use super::*;
 use crate::support::upstream::{Signal, answer, chunk, event, finish, head, role, status, text, usage};
 
 #[tokio::test]
-async fn each_status_has_its_failure_and_none_of_its_text_is_kept() {
+async fn each_status_maps_to_a_failure_and_its_text_is_discarded() {
     for (code, failure) in [
         (400, Failure::RequestRejected),
         (401, Failure::KeyRejected),
@@ -23,8 +25,8 @@ async fn each_status_has_its_failure_and_none_of_its_text_is_kept() {
             r#"{"error":{"message":"gossip"}}"#,
         ));
         let upstream = client(&scripted);
-        assert_eq!(hear(&upstream).await, bad("", failure), "{code}");
-        assert_eq!(scripted.requests().len(), 1, "{code} is not retried");
+        assert_eq!(make_call(&upstream).await, failed("", failure), "{code}");
+        assert_eq!(scripted.requests().len(), 1, "{code} must not be retried");
         assert!(!format!("{upstream:?}").contains("gossip"));
         assert_eq!(upstream.health().in_flight, 0);
     }
@@ -34,7 +36,7 @@ async fn each_status_has_its_failure_and_none_of_its_text_is_kept() {
 async fn the_body_of_an_error_may_be_endless_or_missing() {
     for end in [Step::Forever(vec![b'x'; 8192]), Step::Hang, Step::Reset] {
         let head = "HTTP/1.1 400 Bad\r\ntransfer-encoding: chunked\r\n\r\n";
-        assert_eq!(after([Step::Raw(head.into()), end]).await, bad("", Failure::RequestRejected));
+        assert_eq!(outcome_of([Step::Raw(head.into()), end]).await, failed("", Failure::RequestRejected));
     }
 }
 
@@ -44,22 +46,25 @@ async fn a_redirect_is_not_followed() {
     let elsewhere = format!("{}/elsewhere", scripted.url());
     for code in [301, 302, 303, 307, 308] {
         scripted.next(status(code, &[("location", &elsewhere)], ""));
-        assert_eq!(hear(&client(&scripted)).await, bad("", Failure::NotAnAnswer));
+        assert_eq!(make_call(&client(&scripted)).await, failed("", Failure::NotAnAnswer));
     }
     assert!(scripted.requests().iter().all(|request| request.path == "/v1/chat/completions"));
     assert_eq!(scripted.requests().len(), 5);
 }
 
 #[tokio::test]
-async fn success_without_a_stream_is_no_answer() {
+async fn a_200_without_a_stream_is_a_failure() {
     for headers in [&[("content-type", "text/html")][..], &[], &[("content-type", "text/event-streams")]] {
-        assert_eq!(after(status(200, headers, "data: [DONE]\n\n")).await, bad("", Failure::NotAnAnswer));
+        assert_eq!(
+            outcome_of(status(200, headers, "data: [DONE]\n\n")).await,
+            failed("", Failure::NotAnAnswer)
+        );
     }
-    assert_eq!(after(status(204, &[], "")).await, bad("", Failure::NotAnAnswer));
+    assert_eq!(outcome_of(status(204, &[], "")).await, failed("", Failure::NotAnAnswer));
 }
 
 #[tokio::test]
-async fn an_end_before_the_reason_is_too_early() {
+async fn an_end_before_the_finish_reason_is_a_failure() {
     for end in [Step::End, Step::Close, Step::Reset] {
         let scripted = ScriptedUpstream::start();
         let signal = Signal::default();
@@ -70,38 +75,38 @@ async fn an_end_before_the_reason_is_too_early() {
         assert_eq!(next(&mut answering).await, Ok(Some(Piece::of_text("Hel"))));
         signal.release();
         assert_eq!(next(&mut answering).await, Err(Failure::CutShort));
-        assert_eq!(answering.usage(), Usage::reported(1, 1), "what was counted until then is known");
+        assert_eq!(answering.usage(), Usage::reported(1, 1), "usage before the end must be known");
         assert_eq!(upstream.health().in_flight, 0);
         assert_eq!(upstream.health().failures_in_a_row, 1);
     }
-    assert_eq!(after([head(), Step::End]).await, bad("", Failure::CutShort), "before anything came");
+    assert_eq!(outcome_of([head(), Step::End]).await, failed("", Failure::CutShort), "before any event");
     let half = Step::Chunk(br#"data: {"choices":[{"del"#.to_vec());
     assert_eq!(
-        after([head(), text("a"), half, Step::End]).await,
-        bad("a", Failure::CutShort),
-        "amid an event"
+        outcome_of([head(), text("a"), half, Step::End]).await,
+        failed("a", Failure::CutShort),
+        "in the middle of an event"
     );
 }
 
 #[tokio::test]
-async fn what_is_not_of_the_protocol_cannot_be_read() {
+async fn invalid_events_are_unreadable() {
     for data in ["nonsense", "[]", "{}", r#"{"choices":{}}"#, r#"{"choices":[{"delta":{"content":7}}]}"#] {
         assert_eq!(
-            after([head(), text("a"), event(data), finish("stop")]).await,
-            bad("a", Failure::Unreadable)
+            outcome_of([head(), text("a"), event(data), finish("stop")]).await,
+            failed("a", Failure::Unreadable)
         );
     }
     let broken_utf8 = Step::Chunk(b"data: {\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]}\n\n".to_vec());
-    assert_eq!(after([head(), broken_utf8, Step::Hang]).await, bad("", Failure::Unreadable));
+    assert_eq!(outcome_of([head(), broken_utf8, Step::Hang]).await, failed("", Failure::Unreadable));
     assert_eq!(
-        after([head(), Step::Forever(vec![b'x'; 8192])]).await,
-        bad("", Failure::Unreadable),
-        "no line ends"
+        outcome_of([head(), Step::Forever(vec![b'x'; 8192])]).await,
+        failed("", Failure::Unreadable),
+        "a line without an end"
     );
 }
 
 #[tokio::test]
-async fn an_error_amid_the_answer_is_one_and_closes_the_connection() {
+async fn an_error_during_the_answer_fails_the_call_and_closes_the_connection() {
     let scripted = ScriptedUpstream::start();
     let error = json!({ "error": { "message": "gossip", "code": 500 } });
     scripted.next([head(), text("a"), event(&error.to_string()), Step::Hang]);
@@ -111,32 +116,35 @@ async fn an_error_amid_the_answer_is_one_and_closes_the_connection() {
     assert_eq!(next(&mut answering).await, Err(Failure::ErrorInAnswer));
     assert_eq!(upstream.health().in_flight, 0);
     scripted.until_client_is_gone(0).await;
-    assert_eq!(next(&mut answering).await, Err(Failure::ErrorInAnswer), "an end stays as it is");
+    assert_eq!(next(&mut answering).await, Err(Failure::ErrorInAnswer), "the failure must be final");
 }
 
 #[tokio::test]
-async fn an_endless_answer_is_cut() {
-    // 64 KiB and 64 bytes for each of 10 tokens.
+async fn an_answer_is_cut_at_its_text_limit() {
+    // The limit: 64 KiB, and 64 bytes for each of 10 tokens.
     let most = (64 << 10) + 640;
     let just = "x".repeat(most);
-    let fits = after([head(), text(&just), finish("stop"), Step::End]).await;
-    assert_eq!(fits, good(&just, None));
-    assert_eq!(after([head(), text(&just), text("y"), Step::Hang]).await, bad(&just, Failure::TooLarge));
+    let fits = outcome_of([head(), text(&just), finish("stop"), Step::End]).await;
+    assert_eq!(fits, complete(&just, None));
+    assert_eq!(
+        outcome_of([head(), text(&just), text("y"), Step::Hang]).await,
+        failed(&just, Failure::TooLarge)
+    );
     let Step::Chunk(piece) = chunk(json!({ "reasoning": "x".repeat(1000) }), None) else {
-        panic!("no chunk")
+        panic!("not a chunk")
     };
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), Step::Forever(piece)]);
-    assert_eq!(hear(&client(&scripted)).await, bad("", Failure::TooLarge));
+    assert_eq!(make_call(&client(&scripted)).await, failed("", Failure::TooLarge));
     scripted.until_client_is_gone(0).await;
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_before_the_answer_is_lost_and_not_tried_again() {
+async fn a_connection_lost_before_the_answer_is_not_retried() {
     for script in [vec![Step::Reset], vec![Step::Close], vec![head(), Step::Reset]] {
         let scripted = ScriptedUpstream::start();
         scripted.next(script);
-        assert_eq!(hear(&client(&scripted)).await, bad("", Failure::ConnectionLost));
+        assert_eq!(make_call(&client(&scripted)).await, failed("", Failure::ConnectionLost));
         assert_eq!(scripted.requests().len(), 1);
     }
 }
@@ -149,10 +157,10 @@ async fn refused_requests_and_rate_limits_never_open_the_breaker() {
     for code in [400, 429] {
         scripted.otherwise(status(code, &[("retry-after", "60")], ""));
         for _ in 0..6 {
-            assert!(hear(&upstream).await.end.is_err());
+            assert!(make_call(&upstream).await.end.is_err());
         }
     }
     assert_eq!((upstream.health().state.as_str(), scripted.probes()), ("closed", 0));
     scripted.otherwise(answer("Hello", 1, 1));
-    assert_eq!(hear(&upstream).await.end, Ok(()));
+    assert_eq!(make_call(&upstream).await.end, Ok(()));
 }

@@ -1,17 +1,18 @@
-//! Answers that are small in text and large in everything else. Whatever arrives is limited before
-//! it is parsed.
+//! Answers with little text and much of everything else. All bytes are limited before they are
+//! parsed.
 
 use serde_json::{Value, json};
 
 use super::*;
 use crate::support::upstream::{chunk, event, finish, head, status, text, usage};
 
-/// Repeats a step without an end: many steps at a time, as one at a time takes long.
+/// Repeats a step forever. Sends many at a time, because one at a time takes long.
 fn forever(step: Step) -> Step {
-    let Step::Chunk(bytes) = step else { panic!("no chunk") };
+    let Step::Chunk(bytes) = step else { panic!("not a chunk") };
     many(&bytes)
 }
 
+/// Sends these bytes forever, 10,000 or more at a time.
 fn many(bytes: &[u8]) -> Step {
     Step::Forever(bytes.repeat(1 + 10_000 / bytes.len()))
 }
@@ -20,21 +21,23 @@ fn stream(then: Step) -> Vec<Step> {
     vec![head(), text("a"), then]
 }
 
+/// Returns an event with an additional field.
 fn field(name: &str, value: Value) -> Step {
     event(&json!({ "choices": [{ "delta": { "content": "" } }], name: value }).to_string())
 }
 
+/// Checks that a call fails, and that its connection is closed.
 async fn assert_ends(script: Vec<Step>, failure: Failure) {
     let scripted = ScriptedUpstream::start();
     scripted.next(script);
-    let heard = hear(&client(&scripted)).await;
-    assert_eq!(heard.end, Err(failure), "{heard:?}");
+    let outcome = make_call(&client(&scripted)).await;
+    assert_eq!(outcome.end, Err(failure), "{outcome:?}");
     scripted.until_client_is_gone(0).await;
 }
 
 #[tokio::test]
-async fn a_stream_without_an_end_is_cut_whatever_it_is_made_of() {
-    let megabyte = "x".repeat(100_000);
+async fn an_endless_stream_is_cut_whatever_it_contains() {
+    let large = "x".repeat(100_000);
     for endless in [
         many(b": comment\n\n"),
         many(b"\n"),
@@ -45,10 +48,10 @@ async fn a_stream_without_an_end_is_cut_whatever_it_is_made_of() {
         forever(chunk(json!({ "content": "" }), None)),
         forever(event(r#"{"choices":[]}"#)),
         forever(usage(1, 1)),
-        forever(field("unknown", json!(megabyte))),
-        forever(field("id", json!(megabyte))),
-        forever(field("usage", json!({ "prompt_tokens": 1, "completion_tokens": 1, "x": megabyte }))),
-        forever(chunk(json!({ "role": megabyte }), None)),
+        forever(field("unknown", json!(large))),
+        forever(field("id", json!(large))),
+        forever(field("usage", json!({ "prompt_tokens": 1, "completion_tokens": 1, "x": large }))),
+        forever(chunk(json!({ "role": large }), None)),
         Step::Forever(b"\n".to_vec()),
     ] {
         assert_ends(stream(endless), Failure::TooLarge).await;
@@ -56,7 +59,7 @@ async fn a_stream_without_an_end_is_cut_whatever_it_is_made_of() {
 }
 
 #[tokio::test]
-async fn an_event_is_bounded_in_bytes_and_in_values() {
+async fn an_event_is_limited_in_bytes_and_values() {
     let too_long = "x".repeat(300_000);
     let values = "0,".repeat(20_000) + "0";
     let calls: Vec<Value> = (0..5000).map(|index| json!({ "index": index })).collect();
@@ -77,26 +80,31 @@ async fn an_event_is_bounded_in_bytes_and_in_values() {
 }
 
 #[tokio::test]
-async fn heavy_log_probabilities_are_left_out_of_a_part_that_is_passed_on() {
+async fn heavy_log_probabilities_are_left_out_of_their_part() {
     let top: Vec<Value> =
         (0..1500).map(|_| json!({ "token": "a", "logprob": -0.5, "bytes": [97] })).collect();
     let choice = json!({ "delta": { "content": "b" }, "logprobs": { "content": top } });
-    let heard =
-        after([head(), event(&json!({ "choices": [choice] }).to_string()), finish("stop"), Step::End]).await;
-    assert_eq!(heard, good("b", None));
+    let scripted = ScriptedUpstream::start();
+    scripted.next([head(), event(&json!({ "choices": [choice] }).to_string()), finish("stop"), Step::End]);
+    let mut answering = ask(&client(&scripted)).await.unwrap();
+    let part = next(&mut answering).await.unwrap().unwrap();
+    assert_eq!(part.text(), "b");
+    assert_eq!(part.logprobs, None);
+    assert_eq!(next(&mut answering).await.unwrap().unwrap().finish_reason.as_deref(), Some("stop"));
+    assert_eq!(next(&mut answering).await, Ok(None));
 }
 
 #[tokio::test]
-async fn what_floods_after_the_reason_costs_the_answer_nothing() {
+async fn a_flood_after_the_finish_reason_does_not_affect_the_answer() {
     let flood = many(b": comment\n\n");
     assert_eq!(
-        after([head(), text("a"), finish("stop"), usage(3, 1), flood]).await,
-        good("a", Usage::reported(3, 1))
+        outcome_of([head(), text("a"), finish("stop"), usage(3, 1), flood]).await,
+        complete("a", Usage::reported(3, 1))
     );
 }
 
 #[tokio::test]
-async fn a_whole_answer_is_bounded_in_bytes_and_in_values() {
+async fn a_plain_answer_is_limited_in_bytes_and_values() {
     const HEAD: &str =
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
     for endless in [" ".repeat(1000), "[".repeat(1000), "{\"a\":".repeat(1000)] {
@@ -105,12 +113,12 @@ async fn a_whole_answer_is_bounded_in_bytes_and_in_values() {
     }
     let values = "0,".repeat(20_000) + "0";
     let message = format!(r#"{{"choices":[{{"message":{{"content":"a","x":[{values}]}}}}]}}"#);
-    let heard = after(status(200, &[("content-type", "application/json")], &message)).await;
-    assert_eq!(heard, bad("", Failure::NotAnAnswer));
+    let outcome = outcome_of(status(200, &[("content-type", "application/json")], &message)).await;
+    assert_eq!(outcome, failed("", Failure::NotAnAnswer));
 }
 
 #[tokio::test]
-async fn heads_without_an_end_are_cut_and_retried_by_nobody() {
+async fn endless_heads_are_cut_and_not_retried() {
     let header = format!("x: {}\r\n", "y".repeat(1000));
     let flood = |start: &str, again: &str| {
         vec![Step::Raw([start, again.repeat(2000).as_str()].concat().into_bytes())]
@@ -127,11 +135,11 @@ async fn heads_without_an_end_are_cut_and_retried_by_nobody() {
     scripted.next([Step::RawForever(continues.into_bytes())]);
     let upstream =
         Upstream::new(UpstreamSettings { first_byte_timeout: SHORT, ..settings(&scripted) }).unwrap();
-    assert_eq!(hear(&upstream).await, bad("", Failure::FirstByteTimeout));
+    assert_eq!(make_call(&upstream).await, failed("", Failure::FirstByteTimeout));
 }
 
 #[tokio::test]
-async fn trailers_and_sizes_of_chunks_without_an_end_are_cut() {
+async fn endless_trailers_and_chunk_sizes_are_cut() {
     let trailers = "x: y\r\n".repeat(100_000);
     let script = [head(), text("a"), Step::Raw(format!("0\r\n{trailers}").into_bytes()), Step::Hang];
     assert_ends(script.to_vec(), Failure::CutShort).await;
@@ -142,13 +150,13 @@ async fn trailers_and_sizes_of_chunks_without_an_end_are_cut() {
     assert_ends(extensions.to_vec(), Failure::CutShort).await;
 }
 
-/// Nothing is decompressed, so nothing small becomes large.
+/// Nothing is decompressed, so small data cannot become large.
 #[tokio::test]
-async fn a_compressed_answer_is_not_unpacked() {
+async fn a_compressed_answer_is_not_decompressed() {
     let bomb = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n\
                 transfer-encoding: chunked\r\n\r\n";
     let scripted = ScriptedUpstream::start();
     scripted.next([Step::Raw(bomb.into()), Step::Chunk(vec![0x1f, 0x8b, 8, 0]), Step::End]);
-    assert!(hear(&client(&scripted)).await.end.is_err());
+    assert!(make_call(&client(&scripted)).await.end.is_err());
     assert_eq!(scripted.request(0).await.header("accept-encoding"), None);
 }

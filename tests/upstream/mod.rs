@@ -1,4 +1,4 @@
-//! The client of an upstream, against one that does what it is told.
+//! The client of an upstream, against a scripted upstream.
 
 mod answers;
 mod bounds;
@@ -40,7 +40,7 @@ fn client(scripted: &ScriptedUpstream) -> Upstream {
     Upstream::new(settings(scripted)).unwrap()
 }
 
-/// The user who asks, where it does not matter.
+/// The user who makes a call, in tests where that does not matter.
 const ADA: i64 = 1;
 
 fn question() -> Question {
@@ -61,55 +61,56 @@ async fn next(answering: &mut UpstreamAnswering) -> Result<Option<Piece>, Failur
     in_time("the next part", answering.next()).await
 }
 
-/// All that came of one call.
+/// Everything that one call received.
 #[derive(Debug, PartialEq)]
-struct Heard {
+struct Outcome {
     text: String,
     finish_reason: Option<String>,
     usage: Option<Usage>,
     end: Result<(), Failure>,
 }
 
-async fn hear(upstream: &Upstream) -> Heard {
-    hear_as(ADA, upstream).await
+/// Makes a call and receives the whole answer.
+async fn make_call(upstream: &Upstream) -> Outcome {
+    make_call_as(ADA, upstream).await
 }
 
-async fn hear_as(user_id: i64, upstream: &Upstream) -> Heard {
-    let mut heard = Heard { text: String::new(), finish_reason: None, usage: None, end: Ok(()) };
+async fn make_call_as(user_id: i64, upstream: &Upstream) -> Outcome {
+    let mut outcome = Outcome { text: String::new(), finish_reason: None, usage: None, end: Ok(()) };
     let mut answering = match ask_as(user_id, upstream).await {
         Ok(answering) => answering,
-        Err(failure) => return Heard { end: Err(failure), ..heard },
+        Err(failure) => return Outcome { end: Err(failure), ..outcome },
     };
     loop {
         match next(&mut answering).await {
             Ok(Some(piece)) => {
-                heard.text.push_str(piece.text());
-                heard.finish_reason = piece.finish_reason.or(heard.finish_reason);
+                outcome.text.push_str(piece.text());
+                outcome.finish_reason = piece.finish_reason.or(outcome.finish_reason);
             }
             Ok(None) => break,
             Err(failure) => {
-                heard.end = Err(failure);
+                outcome.end = Err(failure);
                 break;
             }
         }
     }
-    heard.usage = answering.usage();
+    outcome.usage = answering.usage();
     let again = next(&mut answering).await.map(|piece| assert_eq!(piece, None));
-    assert_eq!(again, heard.end, "an end stays as it is");
-    heard
+    assert_eq!(again, outcome.end, "the end must be final");
+    outcome
 }
 
-/// What comes of one call when the upstream does this.
-async fn after(script: impl IntoIterator<Item = Step>) -> Heard {
+/// Makes a call to an upstream with this script.
+async fn outcome_of(script: impl IntoIterator<Item = Step>) -> Outcome {
     let scripted = ScriptedUpstream::start();
     scripted.next(script);
-    hear(&client(&scripted)).await
+    make_call(&client(&scripted)).await
 }
 
-fn good(text: &str, usage: Option<Usage>) -> Heard {
-    Heard { text: text.to_owned(), finish_reason: Some("stop".to_owned()), usage, end: Ok(()) }
+fn complete(text: &str, usage: Option<Usage>) -> Outcome {
+    Outcome { text: text.to_owned(), finish_reason: Some("stop".to_owned()), usage, end: Ok(()) }
 }
 
-fn bad(text: &str, failure: Failure) -> Heard {
-    Heard { text: text.to_owned(), finish_reason: None, usage: None, end: Err(failure) }
+fn failed(text: &str, failure: Failure) -> Outcome {
+    Outcome { text: text.to_owned(), finish_reason: None, usage: None, end: Err(failure) }
 }

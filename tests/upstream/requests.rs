@@ -1,10 +1,12 @@
+//! The requests that an upstream gets, and the connections that they use.
+
 use serde_json::json;
 
 use super::*;
 use crate::support::upstream::{Signal, done, finish, head, status, text};
 
 #[tokio::test]
-async fn a_request_has_all_that_it_needs_and_nothing_else() {
+async fn a_request_contains_what_it_needs_and_nothing_else() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     let mut question = question();
@@ -30,52 +32,53 @@ async fn without_a_key_none_is_sent_and_cookies_are_not_kept() {
     let base_url = format!("{}/", scripted.url()).parse().unwrap();
     let upstream = Upstream::new(UpstreamSettings { key: None, base_url, ..settings(&scripted) }).unwrap();
     scripted.next(status(400, &[("set-cookie", "a=b")], ""));
-    hear(&upstream).await;
-    hear(&upstream).await;
+    make_call(&upstream).await;
+    make_call(&upstream).await;
     for request in scripted.requests() {
         assert_eq!(request.path, "/v1/chat/completions");
         assert_eq!((request.header("authorization"), request.header("cookie")), (None, None));
     }
 }
 
-/// A connection comes back a moment after its answer's end, so that not each call finds it.
+/// A connection can be reused a moment after the end of its answer, so not every call gets it.
 #[tokio::test]
-async fn connections_are_used_again() {
+async fn connections_are_reused() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     for _ in 0..20 {
-        assert_eq!(hear(&upstream).await.end, Ok(()));
+        assert_eq!(make_call(&upstream).await.end, Ok(()));
     }
     let last = scripted.requests().into_iter().map(|request| request.connection).max();
-    assert!(last < Some(19), "each call had a connection of its own");
+    assert!(last < Some(19), "every call opened a connection");
 }
 
-/// The end of the response may come a moment after the end of the answer; one that is late is given another chance.
+/// The end of the response may arrive a moment after the end of the answer. The test tries again if
+/// that was too late for the client.
 #[tokio::test]
-async fn a_connection_whose_response_ends_a_little_late_is_used_again() {
+async fn a_connection_whose_response_ends_a_little_late_is_reused() {
     for _ in 0..10 {
         let scripted = ScriptedUpstream::start();
         let upstream = client(&scripted);
         let signal = Signal::default();
         scripted.next([head(), text("a"), finish("stop"), done(), signal.step(), Step::End]);
-        assert_eq!(hear(&upstream).await.end, Ok(()));
+        assert_eq!(make_call(&upstream).await.end, Ok(()));
         signal.release();
         for _ in 0..5 {
-            tokio::join!(hear(&upstream), hear(&upstream));
+            tokio::join!(make_call(&upstream), make_call(&upstream));
         }
         if scripted.requests()[1..].iter().any(|request| request.connection == 0) {
             return;
         }
     }
-    panic!("it was closed each time");
+    panic!("the connection was closed each time");
 }
 
 #[tokio::test]
-async fn a_connection_that_the_upstream_closed_meanwhile_costs_no_call() {
+async fn a_connection_closed_meanwhile_costs_no_call() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     for _ in 0..3 {
-        assert_eq!(hear(&upstream).await.end, Ok(()));
+        assert_eq!(make_call(&upstream).await.end, Ok(()));
         scripted.refuse().await;
         scripted.accept().await;
     }
@@ -83,11 +86,11 @@ async fn a_connection_that_the_upstream_closed_meanwhile_costs_no_call() {
 }
 
 #[tokio::test]
-async fn the_key_is_shown_nowhere() {
+async fn the_key_is_never_shown() {
     let scripted = ScriptedUpstream::start();
     let upstream = client(&scripted);
     scripted.next(status(401, &[], ""));
-    assert_eq!(hear(&upstream).await, bad("", Failure::KeyRejected));
+    assert_eq!(make_call(&upstream).await, failed("", Failure::KeyRejected));
     assert!(!format!("{:?} {upstream:?} {:?}", settings(&scripted), upstream.health()).contains("sk-secret"));
 }
 

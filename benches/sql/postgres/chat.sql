@@ -1,6 +1,6 @@
--- One chat, the four statements as one: token look-up, guarded debit, chat, ledger entry. For pgbench.
--- The operation id is made as the server makes it, 48 bits of time and 80 random bits, so that both write
--- to the same places of its index.
+-- One chat for pgbench, its four statements as one: token look-up, guarded debit, chat, ledger
+-- entry. The operation id is like the server's, 48 bits of time and 80 random bits, so that both
+-- write to the same places of its index.
 \set user random(1, 1000)
 WITH token AS (
     SELECT auth_tokens.id, auth_tokens.last_used_at, users.id AS user_id, users.username

@@ -1,5 +1,5 @@
--- 1,000 users with ample balance and an auth token each. The digest is one that chat.sql can compute from the
--- user's number, so that pgbench looks it up as the server would.
+-- 1,000 users, each with an ample balance and an auth token. chat.sql computes the token's digest
+-- from the user's number, so that pgbench looks it up as the server would.
 INSERT INTO users (username, username_canonical, password, tokens, date_joined)
 SELECT 'bench' || n, 'bench' || n, '!', 1000000000000, now() AT TIME ZONE 'UTC'
 FROM generate_series(1, 1000) AS n;

@@ -1,4 +1,4 @@
--- Who sends this: the auth token by its digest, with its active user. ?1 digest, ?2 now.
+-- Finds the auth token by its digest, with its active user. ?1 digest, ?2 now.
 SELECT auth_tokens.id, auth_tokens.last_used_at, users.id, users.username, users.tokens
 FROM auth_tokens
 JOIN users ON users.id = auth_tokens.user_id

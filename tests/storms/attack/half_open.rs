@@ -1,4 +1,4 @@
-//! Connections that begin something and never finish it.
+//! Connections that never finish their request, or never read the response.
 
 use std::time::Duration;
 
@@ -53,18 +53,19 @@ fn heads_that_never_end_are_closed_and_keep_nobody_out() {
     );
 }
 
-/// Responses are waiting, but nobody reads them.
+/// Responses fill the buffers, but nobody reads them.
 #[test]
-fn responses_that_are_not_read_keep_nobody_out() {
+fn unread_responses_keep_nobody_out() {
     let most = size(8192, 60);
     let (setting, limit) = (most.to_string(), size(30, 5).to_string());
     let flags = ["--max-connections", &setting, "--write-timeout", &limit];
     let Some(storm) = Storm::begin(&flags) else { return };
     // 75 KB: more than the kernel takes for a client with a small buffer.
     let pages = b"GET /static/tollgate.css HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3);
-    // The honest user has the same address, so it would be the one to make way where all places are taken.
+    // The honest user has the same address. If all places were taken, the server would close that
+    // user's connection.
     let streams = storm.connect(most - 4, |_| pages.clone(), true);
-    assert!(storm.server.is_ready(), "a newcomer gets a place");
+    assert!(storm.server.is_ready(), "a newcomer gets no place");
     let held = storm.held(&streams);
     let closed = storm.await_closed(&streams, Duration::from_secs(90));
     storm.end(
@@ -75,7 +76,7 @@ fn responses_that_are_not_read_keep_nobody_out() {
 
 /// More connections than places: the network with the most loses its connections first.
 #[test]
-fn a_flood_of_connections_takes_its_own_places_and_no_others() {
+fn a_flood_of_connections_displaces_only_itself() {
     let most = size(8192, 400);
     let setting = most.to_string();
     let Some(storm) = Storm::begin(&["--max-connections", &setting, "--head-timeout", "60"]) else { return };
@@ -85,7 +86,7 @@ fn a_flood_of_connections_takes_its_own_places_and_no_others() {
         (held <= most).then_some(held)
     });
     assert!(held > most / 2, "{held} connections are held");
-    // A newcomer gets a place at once.
+    // A newcomer must get a place at once.
     assert!(storm.server.is_ready());
     let count = streams.len();
     drop(streams);

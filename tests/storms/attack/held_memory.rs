@@ -1,4 +1,5 @@
-//! Clients that make the server hold as much memory as they can: large bodies, unread responses, and streams.
+//! Clients that make the server hold as much memory as they can, by large bodies, unread responses
+//! and streams.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -46,9 +47,9 @@ fn large_bodies_of_known_users_stay_within_the_memory_budget() {
     let flags = ["--responder", "openai", "--upstream-url", &url, "--upstream-models", "m"];
     let Some(storm) = Storm::begin(&flags) else { return };
     let (count, tokens) = (size(200, 2), users(&storm.server, size(10, 2)));
-    // A server that is not optimised takes seconds for a large one.
+    // A debug build takes seconds for a large body.
     let kibibytes = size(8192, 600);
-    // Made once: it takes this machine long, and the honest user would wait.
+    // Made once, because making it takes long and would delay the honest user.
     let message = "x".repeat(kibibytes * 1024 - 200);
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{message}"}}]}}"#);
     let statuses: Vec<Option<u16>> = std::thread::scope(|threads| {
@@ -61,17 +62,17 @@ fn large_bodies_of_known_users_stay_within_the_memory_budget() {
         senders.into_iter().map(|sender| sender.join().unwrap()).collect()
     });
     let with = |status: u16| statuses.iter().filter(|got| **got == Some(status)).count();
-    let (taken, told) = (with(200), with(503));
-    assert!(taken > 0, "none was answered: {statuses:?}");
+    let (answered, rejected) = (with(200), with(503));
+    assert!(answered > 0, "none was answered: {statuses:?}");
     let figures = format!(
-        "{count} bodies of {kibibytes} KiB by {} users: {taken} answered, {told} told to come back",
+        "{count} bodies of {kibibytes} KiB by {} users: {answered} answered, {rejected} rejected with 503",
         tokens.len()
     );
     storm.end("large bodies", &figures);
 }
 
 #[rstest]
-fn histories_that_are_not_read_stay_within_the_memory_budget(#[values(false, true)] many_users: bool) {
+fn unread_histories_stay_within_the_memory_budget(#[values(false, true)] many_users: bool) {
     let limit = size(30, 5).to_string();
     let Some(storm) = Storm::begin(&["--write-timeout", &limit]) else { return };
     let (accounts, count) = if many_users { (size(20, 2), size(1000, 8)) } else { (1, size(100, 4)) };
@@ -130,7 +131,7 @@ fn a_thousand_streams_stay_within_the_memory_budget() {
     };
     let streams = storm.connect(count, request, false);
     let begun = streams.iter().filter(|stream| has_begun(stream)).count();
-    assert_eq!(begun, count, "streams that began");
+    assert_eq!(begun, count, "not all streams have begun");
     drop(streams);
     storm.end("streams", &format!("{begun} streams at once"));
 }

@@ -1,5 +1,5 @@
-//! Users whose large prompts hold memory, by a slow upload or by a slow upstream. Others can still send large
-//! prompts.
+//! Users whose large prompts hold memory, by a slow upload or a slow upstream. Others can still
+//! send large prompts.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -13,10 +13,10 @@ use crate::support::http::Client;
 use crate::support::server::Server;
 use crate::support::upstream::{ScriptedUpstream, Step, head, text};
 
-/// How long the other user's large prompt may take. (A debug build parses slowly.)
+/// The longest time for the other user's large prompt. (A debug build parses slowly.)
 const ANSWER: Duration = Duration::from_secs(12);
 
-/// The size of each prompt. The modest storm has a smaller budget to match.
+/// Returns the size of each prompt. The short storm has smaller prompts and a smaller budget.
 fn kibibytes() -> usize {
     size(7 * 1024, 1200)
 }
@@ -56,37 +56,37 @@ fn ask_in_turn(server: &Server, token: &str, count: usize) -> (Vec<u16>, Duratio
     (statuses.collect(), slowest)
 }
 
-/// One user gets a quarter of the budget, however many prompts the user sends.
+/// One user gets at most a quarter of the budget.
 #[test]
-fn large_prompts_of_one_user_that_a_hanging_upstream_holds_leave_memory_for_others() {
+fn large_prompts_of_one_user_held_by_a_hanging_upstream_leave_memory_for_others() {
     let upstream = ScriptedUpstream::start();
     upstream.when("held", [head(), text("a"), Step::Hang]);
     let Some(storm) = begin(&upstream) else { return };
     let (greedy, other) = (storm.server.user("greedy"), storm.server.user("other"));
     let held = prompt("held");
     let (address, count) = (storm.server.address(), 6);
-    let (told, (statuses, slowest)) = thread::scope(|threads| {
+    let (greedys, (statuses, slowest)) = thread::scope(|threads| {
         let senders: Vec<_> = (0..count)
             .map(|_| {
                 threads.spawn(|| {
                     let mut client = Client::new(address);
-                    // The client gives up if the prompt is held, which is the most that the user can achieve.
+                    // The client times out if the prompt is held, which is what the user wants.
                     client.post("/v1/chat/completions", Some(&greedy), &held).ok().map(|answer| answer.status)
                 })
             })
             .collect();
         let asked = ask_in_turn(&storm.server, &other, size(12, 4));
-        let told: Vec<_> = senders.into_iter().map(|sender| sender.join().unwrap()).collect();
-        (told, asked)
+        let greedys: Vec<_> = senders.into_iter().map(|sender| sender.join().unwrap()).collect();
+        (greedys, asked)
     });
-    let refused = told.iter().filter(|status| **status == Some(429)).count();
-    assert!(refused > 0, "one user held all the memory: {told:?}");
+    let rejected = greedys.iter().filter(|status| **status == Some(429)).count();
+    assert!(rejected > 0, "one user held all the memory: {greedys:?}");
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
     assert!(slowest < ANSWER, "{slowest:?}");
     storm.end(
         "large prompts that one user leaves open",
         &format!(
-            "{count} of {} KiB, {refused} refused; another user's: {} of {} answered, slowest {} ms",
+            "{count} of {} KiB, {rejected} rejected; another user's: {} of {} answered, slowest {} ms",
             kibibytes(),
             statuses.len(),
             statuses.len(),
@@ -109,7 +109,8 @@ fn begin_upload(server: &Server, token: &str) -> TcpStream {
     stream
 }
 
-/// Unfinished uploads of several accounts fill the budget. They are cut when others need the memory.
+/// Unfinished uploads of several accounts fill the budget. They are cut when others need the
+/// memory.
 #[test]
 fn uploads_that_stop_half_way_leave_memory_for_others() {
     let upstream = ScriptedUpstream::start();

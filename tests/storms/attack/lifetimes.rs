@@ -50,7 +50,7 @@ struct Case {
     what: String,
     first: Vec<u8>,
     then: Then,
-    /// Whether the client reads nothing by itself, so that a long response stays with the server.
+    /// Whether the client has a small receive buffer, so that a long response stays in the server.
     is_deaf: bool,
     at_least: f64,
     at_most: f64,
@@ -63,7 +63,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// `limit` is the limit on heads and on bodies, in seconds.
+    /// Starts a server with this limit on heads and bodies, in seconds, and a user with a history.
     fn new(limit: &str) -> Option<Scene> {
         let database = TestDatabase::create(On::Sqlite)?;
         let flags = ["--head-timeout", limit, "--body-timeout", limit, "--keep-alive-timeout", "4"];
@@ -80,11 +80,12 @@ impl Scene {
 }
 
 impl Case {
-    /// Connects and begins. The thread ends when told to.
+    /// Connects and starts a thread for the client, which ends once `should_stop` is set. Returns
+    /// the client's address and the thread.
     fn start(
         self,
         server: SocketAddr,
-        told: Arc<AtomicBool>,
+        should_stop: Arc<AtomicBool>,
     ) -> (SocketAddr, std::thread::JoinHandle<TcpStream>) {
         let mut stream = match self.is_deaf {
             true => connect_with_a_small_buffer(server),
@@ -95,7 +96,7 @@ impl Case {
         let own = stream.local_addr().unwrap();
         let thread = std::thread::spawn(move || {
             let _ = stream.write_all(&self.first);
-            self.then.act(&mut stream, &told);
+            self.then.act(&mut stream, &should_stop);
             stream
         });
         (own, thread)
@@ -103,8 +104,8 @@ impl Case {
 }
 
 impl Then {
-    /// Continues whatever happens to the connection.
-    fn act(&self, stream: &mut TcpStream, told: &AtomicBool) {
+    /// Acts until `should_stop` is set, whatever happens to the connection.
+    fn act(&self, stream: &mut TcpStream, should_stop: &AtomicBool) {
         let pause = match self {
             Then::Nothing => return,
             Then::HalfClose => {
@@ -121,7 +122,7 @@ impl Then {
             Then::Drip(_) => Duration::from_millis(100),
             Then::Sip => Duration::from_secs(1),
         };
-        while !told.load(Ordering::Relaxed) {
+        while !should_stop.load(Ordering::Relaxed) {
             match self {
                 Then::Sip => drop(stream.read(&mut [0])),
                 Then::Drip(bytes) | Then::Flood(bytes) => {
@@ -140,11 +141,11 @@ impl Then {
 /// Returns how long the server held each connection, in seconds. Those that it still held at the
 /// end count as endless.
 fn lifetimes(server: SocketAddr, cases: Vec<Case>) -> Vec<(Case, f64)> {
-    let told = Arc::new(AtomicBool::new(false));
+    let should_stop = Arc::new(AtomicBool::new(false));
     let mut begun = HashMap::new();
     let mut threads = Vec::new();
     for case in cases {
-        let (own, thread) = case.clone().start(server, told.clone());
+        let (own, thread) = case.clone().start(server, should_stop.clone());
         begun.insert(own, (case, Instant::now()));
         threads.push(thread);
     }
@@ -166,14 +167,14 @@ fn lifetimes(server: SocketAddr, cases: Vec<Case>) -> Vec<(Case, f64)> {
             !is_over
         });
     }
-    told.store(true, Ordering::Relaxed);
+    should_stop.store(true, Ordering::Relaxed);
     threads.into_iter().for_each(|thread| drop(thread.join()));
     measured.extend(begun.into_values().map(|(case, _)| (case, f64::INFINITY)));
     measured
 }
 
 #[test]
-fn no_connection_outlives_its_limits_and_none_is_closed_before() {
+fn no_connection_outlives_its_limits_and_none_is_closed_early() {
     let Some(scene) = Scene::new("1") else { return };
     let cases = cases::all(&scene.token);
     let count = cases.len();
@@ -194,7 +195,7 @@ fn no_connection_outlives_its_limits_and_none_is_closed_before() {
 
 /// The counterpart: clients that are merely slow get their responses.
 #[test]
-fn a_client_that_is_only_slow_is_served() {
+fn a_client_that_is_merely_slow_is_served() {
     let Some(scene) = Scene::new("3") else { return };
     let head = format!("Host: a\r\nAuthorization: Bearer {}\r\n", scene.token);
     let (page, own) = std::thread::scope(|threads| {
@@ -207,14 +208,14 @@ fn a_client_that_is_only_slow_is_served() {
                     0 => return page,
                     read => page.extend_from_slice(&part[..read]),
                 }
-                // Slowness is tested here.
+                // Slow at first only, so that the test ends.
                 if page.len() < 600_000 {
                     std::thread::sleep(Duration::from_millis(10));
                 }
             }
         });
         let writer = threads.spawn(|| {
-            // Each part comes in time, and each request of the connection starts anew.
+            // Each request takes 1.2 s in all, and each has its own time limit.
             let mut client = scene.server.client();
             let body = json!({ "message": "slowly" }).to_string();
             let request =

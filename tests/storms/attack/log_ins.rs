@@ -1,4 +1,4 @@
-//! Floods of log-ins, each within every throttle, beside honest users who log in.
+//! Floods of log-ins, each address within its throttle, beside honest users who log in.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -60,7 +60,7 @@ fn signs_in(address: SocketAddr, from: &str) -> Answer {
     client.send("POST", "/admin/sign-in/", &headers, encoded(&form.fields).as_bytes()).unwrap()
 }
 
-/// A server behind a proxy, with users who have never logged in.
+/// Starts a server behind a proxy, with users who have never logged in.
 fn school(database: &TestDatabase) -> Server {
     let flags = ["--throttle", "on", "--trusted-proxies", "127.0.0.1", "--bcrypt-cost", "9"];
     let server = Launch::on(database).flags(&flags).start();
@@ -94,8 +94,8 @@ struct Seen {
     log_ins: usize,
 }
 
-/// Runs `honest` while addresses guess, each within its throttle. `address` returns the address
-/// with a number.
+/// Runs `honest` while the flood's addresses guess passwords, each within its throttle. `address`
+/// makes an address of a number. Returns how many guesses were sent, and how many were rejected.
 fn flooded(server: &Server, address: fn(usize) -> String, honest: impl FnOnce()) -> (usize, usize) {
     let (stop, sent, rejected) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     let next = AtomicUsize::new(0);
@@ -137,18 +137,18 @@ fn log_in_all(server: &Server) -> Seen {
                 seen.log_ins += 1;
                 seen.slowest = seen.slowest.max(took);
             }
-            Err(answer) => println!("not let in: {}", answer.status),
+            Err(answer) => println!("a log-in got {}", answer.status),
         }
     }
     seen
 }
 
-/// The administrator, a class of 30 behind one address, and 15 others from their homes, during a flood.
+/// The administrator, a class of 30 behind one address, and 15 others from their homes.
 #[rstest]
 #[case::of_one_56("256 addresses of one IPv6 /56", |n| format!("2001:db8:1:{n:x}::1"))]
 #[case::of_many_48s("256 IPv6 /48 of one /32", |n| format!("2001:db8:{n:x}::1"))]
 #[case::of_ipv4("256 IPv4 addresses of one /24", |n| format!("100.64.7.{n}"))]
-fn everybody_gets_in_during_a_flood_of_log_ins(#[case] flood: &str, #[case] address: fn(usize) -> String) {
+fn everybody_can_log_in_during_a_flood_of_log_ins(#[case] flood: &str, #[case] address: fn(usize) -> String) {
     if !require::long() && !flood.contains("/56") {
         return require::skipped("the other floods run with --all");
     }
@@ -176,19 +176,20 @@ fn everybody_gets_in_during_a_flood_of_log_ins(#[case] flood: &str, #[case] addr
             honest.summary()
         ),
     );
-    assert!(seen.log_ins + 1 >= PUPILS + OTHERS, "{} got in", seen.log_ins);
+    assert!(seen.log_ins + 1 >= PUPILS + OTHERS, "only {} could log in", seen.log_ins);
     honest.assert_undisturbed();
 }
 
+/// Logs a user in. Returns the auth token.
 fn logged_in(server: &Server, name: &str) -> String {
     let answer = post_from(&mut server.client(), OFFICE, "/login/", name, PASSWORD);
     answer.json()["token"].as_str().unwrap().to_owned()
 }
 
-/// Each address of the flood is a separate network, so strangers have to wait. An account that has signed in
-/// from the same address before does not wait, and the panel has its own share.
+/// Each address of the flood is a separate network, so strangers have to wait. An account that has
+/// signed in from the same address before does not wait, and the panel has its own share.
 #[test]
-fn whoever_has_signed_in_before_gets_in_during_a_flood_from_everywhere() {
+fn known_users_can_log_in_during_a_flood_from_everywhere() {
     if !require::long() {
         return require::skipped("it runs with --all");
     }

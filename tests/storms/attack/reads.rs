@@ -1,4 +1,4 @@
-//! One user requests the longest possible pages again and again, and leaves some of them unread.
+//! One user keeps requesting the longest possible pages, and leaves some of them unread.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -16,16 +16,17 @@ use crate::support::memory::PeakMemory;
 use crate::support::server::{Launch, Server};
 use crate::support::{On, TestDatabase};
 
-/// Connections that send requests and do not read.
+/// Connections that send a request and never read.
 const UNREAD: usize = 100;
 /// Connections that read as fast as they can.
 const READERS: usize = 8;
-/// The largest size of a page: one row more than a mebibyte.
+/// The limit on a page, in bytes: a mebibyte and one row.
 const MOST_OF_A_PAGE: usize = 1024 * 1024 + 300_000;
 const MOST_MB: u64 = 300;
 
 const LISTS: [&str; 2] = ["/chats/?limit=200", "/ledger/?limit=200"];
 
+/// Starts a server. Returns it with the tokens of a user with a long history and of another user.
 fn server(database: &TestDatabase) -> (Server, String, String) {
     let server = Launch::on(database).flags(&["--throttle", "on", "--opening-tokens", "1000000"]).start();
     let (greedy, honest) = (server.user("greedy"), server.user("honest"));
@@ -36,7 +37,7 @@ fn server(database: &TestDatabase) -> (Server, String, String) {
     (server, greedy, honest)
 }
 
-/// Sends requests and reads nothing.
+/// Sends a request and reads nothing.
 fn ask(address: SocketAddr, token: &str) -> TcpStream {
     let mut connection = TcpStream::connect(address).unwrap();
     let head =
@@ -45,7 +46,7 @@ fn ask(address: SocketAddr, token: &str) -> TcpStream {
     connection
 }
 
-/// Reads pages until told to stop. Returns the number of pages, and of rejections.
+/// Reads pages until `stop` is set. Counts pages and rejections.
 fn read(address: SocketAddr, token: &str, stop: &AtomicBool, pages: &AtomicUsize, rejected: &AtomicUsize) {
     let mut client = Client::new(address);
     for list in LISTS.iter().cycle() {
@@ -64,7 +65,7 @@ fn read(address: SocketAddr, token: &str, stop: &AtomicBool, pages: &AtomicUsize
     }
 }
 
-/// Times `GET /tokens/` of another user, as often as the time allows.
+/// Times `GET /tokens/` of another user, ten times a second. Returns the times, sorted.
 fn look_ups(address: SocketAddr, token: &str, time: Duration) -> Vec<Duration> {
     let (mut client, begun) = (Client::new(address), Instant::now());
     let mut took = Vec::new();
@@ -72,7 +73,6 @@ fn look_ups(address: SocketAddr, token: &str, time: Duration) -> Vec<Duration> {
         let sent = Instant::now();
         assert_eq!(client.get("/tokens/", token).unwrap().status, 200);
         took.push(sent.elapsed());
-        // A client that polls does so ten times a second.
         std::thread::sleep(Duration::from_millis(100));
     }
     took.sort();

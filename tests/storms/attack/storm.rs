@@ -1,5 +1,5 @@
-//! The common parts of all storms of connections: a server, an honest user beside it, and a watch
-//! over its memory.
+//! The common parts of storms of connections: a server, an honest user, and a measurement of the
+//! server's memory.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -23,13 +23,13 @@ pub(super) struct Storm {
     begun: Instant,
 }
 
-/// Returns the size of a storm: full size for the proofs, or a modest size beside other tests.
+/// Returns the size of a storm: `full` for the proofs, or `modest` for other runs.
 pub(super) fn size(full: usize, modest: usize) -> usize {
     if require::proofs() { full } else { modest }
 }
 
 impl Storm {
-    /// Returns `None` if only the quick tests should run.
+    /// Starts a server and the honest user. Returns `None` if only the quick tests should run.
     pub fn begin(flags: &[&str]) -> Option<Storm> {
         if !require::long() {
             require::skipped("storms are long");
@@ -45,8 +45,8 @@ impl Storm {
         Some(Storm { server, _database: database, honest, peak, begun: Instant::now() })
     }
 
-    /// Opens this number of connections and sends these bytes on each. Omits connections that the
-    /// server does not accept.
+    /// Opens this number of connections and sends the bytes of `first` on each. A deaf connection
+    /// has a small receive buffer. Omits connections that the server does not accept.
     pub fn connect(
         &self,
         count: usize,
@@ -83,11 +83,11 @@ impl Storm {
         own.iter().filter(|address| held.contains(address)).count()
     }
 
-    /// Waits until the server holds none of these connections.
+    /// Waits until the server holds none of these connections. Returns how long that took.
     pub fn await_closed(&self, streams: &[TcpStream], limit: Duration) -> Duration {
         let begun = Instant::now();
         wait::until("all connections of the storm to be closed", limit, || {
-            // The kernel's table is long, and reading it all the time would slow everybody down.
+            // The kernel's table is long. Reading it more often would slow everybody down.
             std::thread::sleep(Duration::from_millis(250));
             (self.held(streams) == 0).then_some(())
         });
@@ -113,11 +113,12 @@ impl Storm {
         assert!(!log.contains("panicked"), "{log}");
     }
 
-    /// Returns the memory after a minute, or earlier if it is already within its limit.
+    /// Waits until the memory is below its limit, for up to a minute (30 s in short runs). Returns
+    /// it, in MB.
     fn memory_afterwards(&self) -> u64 {
         let patience = Duration::from_secs(if require::proofs() { 60 } else { 30 });
         let pid = self.server.pid();
-        wait::until("the memory to be given back", patience, || {
+        wait::until("the memory to be released", patience, || {
             let now = resident_mb(pid);
             (now < AFTERWARDS_MB).then_some(now)
         })

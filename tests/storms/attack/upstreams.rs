@@ -1,4 +1,5 @@
-//! Users who make an upstream fail or take all of its calls, and upstreams that answer with anything.
+//! Users who make an upstream fail or take all of its calls, and upstreams that answer with
+//! anything.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -76,7 +77,7 @@ fn seconds() -> u64 {
     }
 }
 
-/// Words that make the upstream fail, like options and prompts that crash a model.
+/// Returns words in a message that make the upstream fail, as prompts can crash a model.
 fn provoked() -> Vec<(&'static str, Vec<Step>)> {
     vec![
         ("provoke-500", status(500, &[], "")),
@@ -139,7 +140,11 @@ fn a_user_who_provokes_failures_with_several_accounts_disturbs_nobody() {
     report("failures that one person provokes", &figures);
     assert!(failed > 50, "only {failed} calls failed");
     honest.assert_undisturbed();
-    assert!(slow.is_empty(), "{} of {asked} calls of the other model: {slow:?}", slow.len());
+    assert!(
+        slow.is_empty(),
+        "{} of {asked} calls of the other model failed or were slow: {slow:?}",
+        slow.len()
+    );
     storm.close();
 }
 
@@ -157,14 +162,14 @@ fn two_greedy_users_leave_places_for_others() {
     let honest = HonestUser::start(&storm.server, &ada);
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(seconds()) {
-        // Those that gave up try again.
+        // The greedy users replace streams that were ended.
         let too_many = streams.len().saturating_sub(160);
         streams.drain(..too_many);
         streams.extend(greedy.iter().map(|token| storm.begin_stream(token, "greedy")));
         thread::sleep(Duration::from_millis(100));
     }
     let honest = honest.stop();
-    // Calls that the server has given up are replaced by others.
+    // Calls that the server has ended do not count.
     let is_held = |request: &Request| request.is_open() && request.body.to_string().contains("greedy");
     let held = storm.upstream.requests().iter().filter(|request| is_held(request)).count();
     report("two users who hold calls open", &format!("{held} of 64 places held; {}", honest.summary()));
@@ -174,7 +179,7 @@ fn two_greedy_users_leave_places_for_others() {
     storm.close();
 }
 
-/// Answers as large as an upstream can make them, of every known kind.
+/// Returns answers of every known kind, each as large as an upstream can make it.
 fn hostile() -> Vec<Vec<Step>> {
     let forever = |step: Step| match step {
         Step::Chunk(bytes) => Step::Forever(bytes.repeat(1 + 10_000 / bytes.len())),
@@ -222,7 +227,7 @@ fn hostile() -> Vec<Vec<Step>> {
     ]
 }
 
-/// Simultaneous calls with such answers, from four users. Half of their clients do not read them.
+/// Four users make calls with such answers at once. Half of their clients do not read.
 #[test]
 fn answers_of_any_size_are_held_in_bounded_memory() {
     let storm = Storm::start(&[]);
@@ -232,7 +237,7 @@ fn answers_of_any_size_are_held_in_bounded_memory() {
     }
     let users = [0, 1, 2, 3].map(|number| storm.server.user(&format!("user{number}")));
     let ada = storm.server.user("ada");
-    // Beside other tests, a debug build takes seconds for what a release build does at once.
+    // A debug build beside other tests is too slow for more.
     let (calls, rounds) = if require::proofs() { (64, 6) } else { (scripts.len(), 1) };
     let memory = PeakMemory::watch(storm.server.pid());
     let honest = HonestUser::start(&storm.server, &ada);
@@ -265,7 +270,7 @@ fn answers_of_any_size_are_held_in_bounded_memory() {
     storm.close();
 }
 
-/// Returns the size of the largest response with everything that belongs to it, in KB.
+/// Returns the size of the largest stored answer with its extras, in KB.
 fn largest_row(storm: &Storm) -> i64 {
     let query = "SELECT CAST(max(coalesce(octet_length(response), 0) + coalesce(octet_length(answer_extras), 0)) / 1000
                              AS text) AS line FROM chats";

@@ -1,11 +1,11 @@
-//! `tollgate backup`: during chats, and the places where it must not write.
+//! `tollgate backup`: under load, and at targets that it must refuse.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 use std::time::Instant;
 
-use super::{assert_good, assert_refused, back_up, beside, file, names, run, said};
+use super::{assert_good, assert_refused, back_up, beside, file, names, run, said, serve};
 use crate::blackbox::load::{self, Load, RICH};
 use crate::support::honest::HonestUser;
 use crate::support::server::{Server, assert_verified, tollgate};
@@ -44,10 +44,8 @@ fn a_backup_under_load_is_one_sound_file_and_disturbs_nobody() {
 }
 
 #[test]
-fn a_backup_is_written_nowhere_where_it_would_do_harm() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let server = Server::start(&database, &[]);
-    let token = server.user("ada");
+fn a_backup_refuses_targets_where_it_would_do_harm() {
+    let (database, server, token) = serve();
     for suffix in ["", "-wal", "-shm", "-journal", "-lock", "-generation"] {
         let target = beside(&database, suffix);
         let output = run(&database, &["backup", "--overwrite", target.to_str().unwrap()]);
@@ -70,7 +68,7 @@ fn a_backup_is_written_nowhere_where_it_would_do_harm() {
     let folder = file(&database).parent().unwrap().to_str().unwrap();
     assert_refused(&run(&database, &["backup", folder]), &["is not a regular file"]);
     assert_refused(&run(&database, &["backup", &format!("{folder}/none/b.db")]), &["No such file"]);
-    // Another database that a server has open.
+    // The target is the database of another server.
     let other = TestDatabase::create(On::Sqlite).unwrap();
     let _server = Server::start(&other, &[]);
     assert_refused(&run(&database, &["backup", "--overwrite", other.url()]), &["in use by a server"]);
@@ -102,9 +100,7 @@ fn a_backup_that_does_not_fit_leaves_nothing_behind() {
 
 #[test]
 fn a_backup_of_a_stopped_database_leaves_it_as_one_file() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+    let (database, mut server, token) = serve();
     assert_eq!(server.chat(&token, "Hello").status, 201);
     server.kill9();
     back_up(&database, "backup.db");
@@ -128,7 +124,7 @@ fn a_backup_keeps_to_its_rate() {
 }
 
 #[test]
-fn postgresql_has_tools_of_its_own() {
+fn backup_and_restore_refer_to_postgresqls_own_tools() {
     let elsewhere = temporary::directory();
     let target = elsewhere.path().join("b.db");
     for command in ["backup", "restore"] {

@@ -1,4 +1,4 @@
-//! Another file in the place of the served one, and a log that belongs to another file.
+//! Another file in the place of the served one, and logs that belong to another file.
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use diesel::prelude::*;
 use rstest::rstest;
 
-use super::{assert_no_start, assert_refused, back_up, beside, file, run, said, serves_nothing, stop_clean};
+use super::{
+    assert_no_start, assert_refused, back_up, beside, file, run, said, saved_as, serve, serves_nothing,
+    stop_clean, stored_messages,
+};
 use crate::blackbox::load::{self, Load, Outcome, RICH};
 use crate::support::figures;
 use crate::support::http::Answer;
@@ -34,14 +37,14 @@ fn delete(_: &Path, database: &TestDatabase) {
     fs::remove_file(database.url()).unwrap();
 }
 
-/// An operator changes the file while it is served under load. From then on every response is a 503, within a
-/// second, and a restart reports what is wrong.
+/// An operator changes the file while it is served under load. Soon every response is a 503, and
+/// the log says why and what to do.
 #[rstest]
 #[case::mv(move_into_place, "another one was put in its place")]
 #[case::cp(copy_into_place, "was overwritten")]
 #[case::truncate(cut_short, "was overwritten or cut short")]
 #[case::rm(delete, "was deleted")]
-fn a_file_that_is_changed_under_the_server_is_served_no_more(
+fn a_file_that_is_changed_under_the_server_is_no_longer_served(
     #[case] handle: fn(&Path, &TestDatabase),
     #[case] why: &str,
 ) {
@@ -76,31 +79,24 @@ fn a_file_that_is_changed_under_the_server_is_served_no_more(
 
 #[test]
 fn a_backup_that_is_moved_into_place_is_served_after_a_clean_restart() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+    let (database, mut server, token) = serve();
     assert_eq!(server.chat(&token, "Before").status, 201);
     let backup = back_up(&database, "backup.db");
     assert_eq!(server.chat(&token, "After").status, 201);
     move_into_place(&backup, &database);
     wait::until("a 503", Duration::from_secs(5), || serves_nothing(&server, &token).then_some(()));
-    // What was answered is in a separate file, although the old file no longer has a name.
+    // Answered chats are saved in a separate file, although the old file no longer has a name.
     wait::until("the old database to be saved", Duration::from_secs(10), || {
         server.log().contains("was saved as").then_some(())
     });
-    let log = server.log();
-    let saved = log.split_once("was saved as ").unwrap().1.split_once(',').unwrap().0.to_owned();
+    let saved = saved_as(&server);
     server.terminate();
     server.wait(Duration::from_secs(20));
     assert!(!beside(&database, "-wal").exists(), "the log of the old file is left");
-    let mut server = Server::start(&database, &[]);
-    assert_eq!(server.messages(&token), ["Before"]);
-    stop_clean(&mut server, &database);
+    assert_eq!(stored_messages(&database, &token), ["Before"]);
     assert_verified(&database);
     fs::rename(saved, database.url()).unwrap();
-    let server = Server::start(&database, &[]);
-    assert_eq!(server.messages(&token), ["After", "Before"]);
-    drop(server);
+    assert_eq!(stored_messages(&database, &token), ["After", "Before"]);
     assert_verified(&database);
 }
 
@@ -108,9 +104,7 @@ fn a_backup_that_is_moved_into_place_is_served_after_a_clean_restart() {
 #[case::a_backup(move_into_place)]
 #[case::a_backup_by_cp(copy_into_place)]
 fn a_log_that_a_killed_server_left_is_not_joined_to_a_backup(#[case] handle: fn(&Path, &TestDatabase)) {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+    let (database, mut server, token) = serve();
     assert_eq!(server.chat(&token, "Before").status, 201);
     let backup = back_up(&database, "backup.db");
     assert_eq!(server.chat(&token, "After").status, 201);
@@ -121,24 +115,20 @@ fn a_log_that_a_killed_server_left_is_not_joined_to_a_backup(#[case] handle: fn(
         assert_refused(&run(&database, words), &["-wal is not the log of the"]);
     }
     assert!(beside(&database, "-wal").exists(), "a log that may be needed was deleted");
-    // Do what the message says.
+    // The message says to move the log away.
     fs::rename(beside(&database, "-wal"), beside(&database, "-away")).unwrap();
-    let server = Server::start(&database, &[]);
-    assert_eq!(server.messages(&token), ["Before"]);
-    drop(server);
+    assert_eq!(stored_messages(&database, &token), ["Before"]);
     assert_verified(&database);
 }
 
 #[test]
 fn a_copy_from_after_a_clean_stop_is_not_joined_to_a_later_log() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+    let (database, mut server, token) = serve();
     assert_eq!(server.chat(&token, "Before").status, 201);
     stop_clean(&mut server, &database);
     let copy = file(&database).with_file_name("copy.db");
     fs::copy(database.url(), &copy).unwrap();
-    // A command alone also begins a log.
+    // A command also starts a new log.
     assert!(run(&database, &["adjust", "ada", "7", "--note", "x"]).status.success());
     let mut server = Server::start(&database, &[]);
     assert_eq!(server.chat(&token, "After").status, 201);
@@ -148,34 +138,29 @@ fn a_copy_from_after_a_clean_stop_is_not_joined_to_a_later_log() {
     for suffix in ["-wal", "-shm"] {
         fs::remove_file(beside(&database, suffix)).unwrap();
     }
-    // A single file is served, whatever the generation's file says.
+    // A file without a log is served, whatever the file of the generation says.
     let server = Server::start(&database, &[]);
     assert_eq!(server.tokens(&token), 3900);
 }
 
 #[test]
-fn a_killed_servers_own_log_is_recovered_and_one_of_unknown_origin_is_asked_about() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+fn a_killed_servers_own_log_is_recovered_and_one_of_unknown_origin_is_refused() {
+    let (database, mut server, token) = serve();
     assert_eq!(server.chat(&token, "Hello").status, 201);
     server.kill9();
-    // The file and the log were copied elsewhere, but not the generation's file.
+    // As if the database and the log had been copied elsewhere without the file of the generation.
     let generation = fs::read(beside(&database, "-generation")).unwrap();
     fs::remove_file(beside(&database, "-generation")).unwrap();
     assert_no_start(&database, &["-generation", "echo generation"]);
     fs::write(beside(&database, "-generation"), generation).unwrap();
-    let mut server = Server::start(&database, &[]);
-    assert_eq!(server.messages(&token), ["Hello"]);
-    stop_clean(&mut server, &database);
+    assert_eq!(stored_messages(&database, &token), ["Hello"]);
 }
 
-/// What another program copies while the server runs (`.backup` of the sqlite3 shell) has the server's generation.
+/// A copy made by another program while the server runs (`.backup` of the sqlite3 shell) has the
+/// server's generation.
 #[test]
 fn a_copy_that_another_program_made_is_not_joined_to_the_log_of_a_killed_server() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+    let (database, mut server, token) = serve();
     assert_eq!(server.chat(&token, "Before").status, 201);
     let copy = file(&database).with_file_name("copy.db");
     let mut shell = SqliteConnection::establish(database.url()).unwrap();
@@ -187,25 +172,19 @@ fn a_copy_that_another_program_made_is_not_joined_to_the_log_of_a_killed_server(
     assert_no_start(&database, &["put in its place", "tollgate restore"]);
     assert_refused(&run(&database, &["verify"]), &["put in its place"]);
     fs::remove_file(beside(&database, "-wal")).unwrap();
-    let mut server = Server::start(&database, &[]);
-    assert_eq!(server.messages(&token), ["Before"]);
-    stop_clean(&mut server, &database);
+    assert_eq!(stored_messages(&database, &token), ["Before"]);
 }
 
 #[test]
-fn a_killed_servers_files_that_are_copied_together_are_recovered_elsewhere() {
-    let (database, elsewhere) =
-        (TestDatabase::create(On::Sqlite).unwrap(), TestDatabase::create(On::Sqlite).unwrap());
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+fn a_killed_servers_files_copied_together_are_recovered_elsewhere() {
+    let (database, mut server, token) = serve();
     assert_eq!(server.chat(&token, "Hello").status, 201);
     server.kill9();
+    let elsewhere = TestDatabase::create(On::Sqlite).unwrap();
     for suffix in ["", "-wal", "-generation"] {
         fs::copy(beside(&database, suffix), beside(&elsewhere, suffix)).unwrap();
     }
-    let mut server = Server::start(&elsewhere, &[]);
-    assert_eq!(server.messages(&token), ["Hello"]);
-    stop_clean(&mut server, &elsewhere);
+    assert_eq!(stored_messages(&elsewhere, &token), ["Hello"]);
 }
 
 #[test]
@@ -217,10 +196,8 @@ fn a_journal_beside_a_database_that_was_served_is_refused() {
 }
 
 #[test]
-fn no_empty_database_is_made_in_the_place_of_one_that_is_gone() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+fn no_empty_database_replaces_a_missing_one() {
+    let (database, mut server, token) = serve();
     stop_clean(&mut server, &database);
     let away = file(&database).with_file_name("away.db");
     fs::rename(database.url(), &away).unwrap();
@@ -238,15 +215,13 @@ struct Stored {
 
 #[test]
 fn a_folder_that_is_moved_away_and_back_is_served_again() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let server = Server::start(&database, &[]);
-    let token = server.user("ada");
+    let (database, server, token) = serve();
     assert_eq!(server.chat(&token, "Before").status, 201);
     let folder = file(&database).parent().unwrap();
     let away = folder.with_extension("away");
     fs::rename(folder, &away).unwrap();
     wait::until("a 503", Duration::from_secs(5), || serves_nothing(&server, &token).then_some(()));
-    // The answered chats went with the moved file.
+    // The answered chats are in the moved file.
     let elsewhere = TestDatabase::create(On::Sqlite).unwrap();
     wait::until("the log to be copied", Duration::from_secs(10), || {
         let moved = away.join(file(&database).file_name().unwrap());
@@ -265,12 +240,11 @@ fn a_folder_that_is_moved_away_and_back_is_served_again() {
 }
 
 #[test]
-fn commands_do_not_touch_a_file_that_replaced_the_one_that_is_served() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let server = Server::start(&database, &[]);
-    server.user("ada");
+fn commands_do_not_touch_a_file_that_replaced_the_served_one() {
+    let (database, _server, _) = serve();
     let backup = back_up(&database, "backup.db");
     move_into_place(&backup, &database);
     let output = run(&database, &["adjust", "ada", "5", "--note", "x"]);
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(fs::read(database.url()).unwrap() == fs::read(backup).unwrap(), "the file was changed");
 }

@@ -8,18 +8,16 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
-use super::{assert_no_start, assert_refused, back_up, run, stop_clean};
+use super::{assert_no_start, assert_refused, back_up, run, serve, stop_clean};
 use crate::support::server::{Launch, Server, assert_verified};
 use crate::support::{On, TestDatabase, figures, wait};
 
 #[test]
-fn while_another_program_holds_the_lock_each_chat_gets_its_503_within_five_seconds() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let server = Server::start(&database, &[]);
-    let token = server.user("ada");
+fn while_another_program_holds_the_lock_each_chat_gets_503_within_five_seconds() {
+    let (database, server, token) = serve();
     let mut lock = SqliteConnection::establish(database.url()).unwrap();
     lock.batch_execute("PRAGMA busy_timeout = 5000; BEGIN EXCLUSIVE").unwrap();
-    // They come at all times: before the first wait has failed, and after.
+    // Some chats are sent before the first wait has failed, and some after.
     let begun = Instant::now();
     let chats: Vec<_> = [0, 500, 2000, 4000, 4500, 6000]
         .map(|due| {
@@ -37,7 +35,7 @@ fn while_another_program_holds_the_lock_each_chat_gets_its_503_within_five_secon
     let mut slowest_read = Duration::ZERO;
     while begun.elapsed() < Duration::from_secs(6) {
         let asked = Instant::now();
-        assert_eq!(server.tokens(&token), 4000, "reads go on");
+        assert_eq!(server.tokens(&token), 4000, "reads must continue");
         slowest_read = slowest_read.max(asked.elapsed());
         thread::sleep(Duration::from_millis(100));
     }
@@ -82,10 +80,8 @@ fn damage_users(database: &TestDatabase) {
 }
 
 #[test]
-fn a_damaged_database_is_named_with_the_way_back() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+fn a_damaged_database_is_reported_with_advice() {
+    let (database, mut server, token) = serve();
     let backup = back_up(&database, "backup.db");
     stop_clean(&mut server, &database);
     damage_users(&database);
@@ -99,21 +95,21 @@ fn a_damaged_database_is_named_with_the_way_back() {
     let log = server.log();
     assert!(log.contains(&format!("{} is damaged", database.url())), "{log}");
     assert!(log.contains("tollgate restore"), "{log}");
-    // This recovers the database.
+    // The advice works.
     assert!(run(&database, &["restore", backup.to_str().unwrap()]).status.success());
     assert_eq!(Server::start(&database, &[]).tokens(&token), 4000);
 }
 
 #[test]
-fn a_file_that_is_no_database_is_named() {
+fn a_file_that_is_not_a_database_is_reported() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
-    std::fs::write(database.url(), "a text of somebody else ".repeat(1000)).unwrap();
+    std::fs::write(database.url(), "some other text ".repeat(1000)).unwrap();
     assert_no_start(&database, &[database.url(), "is not an SQLite database"]);
     assert_refused(&run(&database, &["verify"]), &[database.url(), "is not an SQLite database"]);
 }
 
 #[test]
-fn another_programs_database_gets_no_tables_of_ours() {
+fn another_programs_database_is_refused_and_unchanged() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     let mut connection = SqliteConnection::establish(database.url()).unwrap();
     connection.batch_execute("CREATE TABLE bookmarks (id INTEGER); PRAGMA user_version = 7").unwrap();
@@ -121,5 +117,5 @@ fn another_programs_database_gets_no_tables_of_ours() {
     let before = std::fs::read(database.url()).unwrap();
     assert_no_start(&database, &[database.url(), "of another program"]);
     assert_refused(&run(&database, &["migrate"]), &["of another program"]);
-    assert!(std::fs::read(database.url()).unwrap() == before, "it was changed");
+    assert!(std::fs::read(database.url()).unwrap() == before, "the file was changed");
 }

@@ -1,4 +1,4 @@
-//! A long reader makes the log long. Afterwards it is short again.
+//! A reader that holds a snapshot makes the log long. Afterwards it is short again.
 
 use std::fs;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn log_size(database: &TestDatabase) -> u64 {
 }
 
 #[test]
-fn a_log_that_a_long_reader_made_long_shrinks_when_the_reader_is_gone() {
+fn a_log_made_long_by_a_reader_shrinks_when_the_reader_has_gone() {
     let goal = if require::proofs() { 500 * MIB } else { 40 * MIB };
     let database = TestDatabase::create(On::Sqlite).unwrap();
     let mut server = Server::start(&database, &RICH);

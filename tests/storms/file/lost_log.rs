@@ -1,4 +1,5 @@
-//! The log is deleted, moved, replaced or truncated under the server: no lost chat is answered.
+//! The log is deleted, moved, replaced or truncated under the server. No chat is answered and then
+//! lost.
 
 use std::fs::{self, OpenOptions};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use rstest::rstest;
 
-use super::{beside, serves_nothing};
+use super::{beside, saved_as, serves_nothing};
 use crate::blackbox::load::{self, Load, Outcome, RICH};
 use crate::support::server::{Server, assert_verified};
 use crate::support::{On, TestDatabase, figures, wait};
@@ -35,7 +36,7 @@ fn replace_the_log(database: &TestDatabase) {
 }
 
 #[test]
-fn a_lost_log_is_saved_once_the_reader_that_kept_it_has_gone() {
+fn a_lost_log_is_saved_once_the_blocking_reader_has_gone() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     let mut server = Server::start(&database, &RICH);
     let token = server.user("ada");
@@ -61,15 +62,15 @@ fn a_lost_log_is_saved_once_the_reader_that_kept_it_has_gone() {
     assert_verified(&database);
 }
 
-/// Every answered chat is there after a restart, as the process still had the log and copied it
-/// into the file.
+/// Every answered chat is there after a restart, because the server still had the log open and
+/// copied it into the file.
 #[rstest]
 #[case::wal(delete_the_log)]
 #[case::shm(delete_the_index)]
 #[case::both(delete_both)]
 #[case::moved(move_the_log)]
 #[case::replaced_by_an_empty_one(replace_the_log)]
-fn a_log_that_is_deleted_under_load_takes_no_answered_chat_with_it(
+fn no_answered_chat_is_lost_with_a_log_deleted_under_load(
     #[case] handle: fn(&TestDatabase),
     #[values(true, false)] is_killed: bool,
 ) {
@@ -102,9 +103,9 @@ fn a_log_that_is_deleted_under_load_takes_no_answered_chat_with_it(
     figures::report("the log is deleted under load", &format!("{answered} chats answered, 0 lost"));
 }
 
-/// No program may join another database's log, in the place of ours, to the file.
+/// SQLite would apply another database's log, put in the place of the server's, to the file.
 #[test]
-fn another_databases_log_in_the_place_of_ours_is_never_joined_to_the_file() {
+fn another_databases_log_is_never_joined_to_the_file() {
     let (other, database) =
         (TestDatabase::create(On::Sqlite).unwrap(), TestDatabase::create(On::Sqlite).unwrap());
     let mut busy = Server::start(&other, &[]);
@@ -124,25 +125,23 @@ fn another_databases_log_in_the_place_of_ours_is_never_joined_to_the_file() {
     server.terminate();
     assert_eq!(server.wait(Duration::from_secs(20)).code(), Some(1), "{}", server.log());
     super::assert_no_start(&database, &["-wal is not the log of the"]);
-    let log = server.log();
-    let saved = log.split_once("was saved as ").unwrap().1.split_once(',').unwrap().0;
-    super::assert_good(&super::run(&database, &["restore", saved]));
+    super::assert_good(&super::run(&database, &["restore", &saved_as(&server)]));
     let server = Server::start(&database, &RICH);
     load::assert_books(&server, &tokens, &sent);
 }
 
-/// What was in the log is gone, and nothing can bring it back; but nobody is answered after that, no start joins what is left
-/// of the log to the file, and a backup brings back a sound database.
+/// The content of the log is lost. But afterwards nobody gets an answer, no start joins the rest of
+/// the log to the file, and restoring a backup gives a sound database.
 #[rstest]
 #[case::to_nothing(0)]
 #[case::to_its_head(32)]
 #[case::in_the_middle(40_000)]
-fn a_log_that_is_cut_short_ends_the_answers_and_leaves_a_sound_database(#[case] size: u64) {
+fn a_truncated_log_stops_all_answers_and_a_restore_works(#[case] size: u64) {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     let mut server = Server::start(&database, &RICH);
     let tokens = load::users(&server, "user", 4);
     let backup = super::back_up(&database, "backup.db");
-    // While it reads, the log does not begin anew, so all of it is in use.
+    // While this reads, the log does not restart, so all of it is in use.
     let mut reader = SqliteConnection::establish(database.url()).unwrap();
     reader.batch_execute("BEGIN; SELECT count(*) FROM users").unwrap();
     let load = Load::start(&server, &tokens, "cut");

@@ -15,11 +15,34 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
-use crate::support::TestDatabase;
 use crate::support::http::Answer;
 use crate::support::server::{Launch, Server, tollgate};
+use crate::support::{On, TestDatabase};
 
-/// Returns the path of the file beside the database whose name ends in `suffix`.
+/// Starts a server on a new database. Returns both, and the auth token of the user `ada`.
+fn serve() -> (TestDatabase, Server, String) {
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let server = Server::start(&database, &[]);
+    let token = server.user("ada");
+    (database, server, token)
+}
+
+/// Starts a server, and stops it cleanly. Returns the messages of a user, newest first.
+#[track_caller]
+fn stored_messages(database: &TestDatabase, token: &str) -> Vec<String> {
+    let mut server = Server::start(database, &[]);
+    let messages = server.messages(token);
+    stop_clean(&mut server, database);
+    messages
+}
+
+/// Returns the path to which the server has saved its database, according to its log.
+fn saved_as(server: &Server) -> String {
+    let log = server.log();
+    log.split_once("was saved as ").unwrap().1.split_once(',').unwrap().0.to_owned()
+}
+
+/// Returns the database's path with `suffix` appended.
 fn beside(database: &TestDatabase, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", database.url()))
 }
@@ -72,6 +95,7 @@ fn assert_refused(output: &Output, words: &[&str]) {
     }
 }
 
+/// Returns what a command printed, on both streams.
 fn said(output: &Output) -> String {
     [&output.stdout[..], &output.stderr[..]].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat()
 }
@@ -87,12 +111,13 @@ fn assert_no_start(database: &TestDatabase, words: &[&str]) {
     }
 }
 
+/// Checks that the status is 200, 201 or 503. Returns whether it is 503.
 fn is_unavailable(answer: &Answer) -> bool {
     assert!([200, 201, 503].contains(&answer.status), "{answer:?}");
     answer.status == 503
 }
 
-/// Whether chats, reads and readiness all return 503.
+/// Returns whether chats, reads and readiness all return 503.
 fn serves_nothing(server: &Server, token: &str) -> bool {
     let balance = server.client().get("/tokens/", token).unwrap();
     is_unavailable(&server.chat(token, "Refused")) && is_unavailable(&balance) && !server.is_ready()

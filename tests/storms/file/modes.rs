@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 
-use super::{beside, file, stop_clean};
+use super::{beside, file, serve, stop_clean};
 use crate::support::server::Server;
 use crate::support::{On, TestDatabase, require};
 
@@ -14,10 +14,8 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_database_that_all_may_read_is_closed_to_them_with_a_warning() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+fn a_world_readable_database_is_made_private_with_a_warning() {
+    let (database, mut server, token) = serve();
     server.kill9();
     for suffix in ["", "-wal", "-shm"] {
         fs::set_permissions(beside(&database, suffix), Permissions::from_mode(0o644)).unwrap();
@@ -33,13 +31,13 @@ fn a_database_that_all_may_read_is_closed_to_them_with_a_warning() {
 }
 
 #[test]
-fn a_database_of_somebody_else_that_all_may_change_is_refused() {
+fn another_users_world_writable_database_is_refused() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     fs::write(database.url(), b"").unwrap();
     fs::set_permissions(database.url(), Permissions::from_mode(0o666)).unwrap();
     let folder = file(&database).parent().unwrap();
     fs::set_permissions(folder, Permissions::from_mode(0o777)).unwrap();
-    // Root may change every mode, so another user has to try.
+    // Root may change any mode, so the command runs as another user.
     if chown(database.url(), Some(1), Some(1)).is_err() {
         return require::skipped("giving a file to somebody else takes root");
     }

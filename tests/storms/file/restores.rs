@@ -1,4 +1,4 @@
-//! `tollgate restore`: what it rejects, what it keeps, and what a kill in the middle leaves.
+//! `tollgate restore`: what it refuses, what it keeps, and what a kill during it leaves.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,18 +10,17 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
 use super::{
-    assert_good, assert_no_start, assert_refused, back_up, beside, file, names, run, said, stop_clean,
+    assert_good, assert_no_start, assert_refused, back_up, beside, file, names, run, said, serve, stop_clean,
+    stored_messages,
 };
 use crate::support::dice::Dice;
 use crate::support::server::{Launch, Server, assert_verified};
 use crate::support::{On, TestDatabase, require};
 
-/// Returns a stopped database, its backup, and the token of its only user, who has chatted before
-/// and after the backup.
+/// Returns a stopped database, its backup, and the auth token of its only user, who has sent one
+/// chat before and one after the backup.
 fn prepare() -> (TestDatabase, PathBuf, String) {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+    let (database, mut server, token) = serve();
     assert_eq!(server.chat(&token, "Before").status, 201);
     let backup = back_up(&database, "backup.db");
     assert_eq!(server.chat(&token, "After").status, 201);
@@ -33,13 +32,7 @@ fn restore(database: &TestDatabase, backup: &Path) -> std::process::Output {
     run(database, &["restore", backup.to_str().unwrap()])
 }
 
-fn messages(database: &TestDatabase, token: &str) -> Vec<String> {
-    let mut server = Server::start(database, &[]);
-    let messages = server.messages(token);
-    stop_clean(&mut server, database);
-    messages
-}
-
+/// Returns the path of the replaced database, which a restore keeps.
 fn kept(database: &TestDatabase) -> PathBuf {
     let names = names(database);
     let name = names.iter().find(|name| name.contains("-before-restore-")).expect("the old one is kept");
@@ -47,34 +40,34 @@ fn kept(database: &TestDatabase) -> PathBuf {
 }
 
 #[test]
-fn the_database_from_before_is_kept_and_can_be_restored_itself() {
+fn the_replaced_database_is_kept_and_can_be_restored() {
     let (database, backup, token) = prepare();
     let output = restore(&database, &backup);
     assert_good(&output);
-    assert_eq!(messages(&database, &token), ["Before"]);
+    assert_eq!(stored_messages(&database, &token), ["Before"]);
     let old = kept(&database);
     assert!(said(&output).contains(old.to_str().unwrap()), "{}", said(&output));
     assert_good(&run(&database, &["restore", "--delete-old", old.to_str().unwrap()]));
-    assert_eq!(messages(&database, &token), ["After", "Before"]);
+    assert_eq!(stored_messages(&database, &token), ["After", "Before"]);
     assert_verified(&database);
     let left = names(&database).iter().filter(|name| name.contains("-before-restore-")).count();
-    assert_eq!(left, 1, "only the first one was to be kept: {:?}", names(&database));
+    assert_eq!(left, 1, "only the first restore should keep the old one: {:?}", names(&database));
 }
 
 #[test]
-fn a_restore_after_a_kill_keeps_the_log_with_the_database_that_it_belongs_to() {
+fn a_restore_after_a_kill_keeps_the_log_with_its_database() {
     let (database, backup, token) = prepare();
     let mut server = Server::start(&database, &[]);
     assert_eq!(server.chat(&token, "Last").status, 201);
     server.kill9();
     assert_good(&restore(&database, &backup));
-    assert_eq!(messages(&database, &token), ["Before"]);
+    assert_eq!(stored_messages(&database, &token), ["Before"]);
     assert_good(&restore(&database, &kept(&database)));
-    assert_eq!(messages(&database, &token), ["Last", "After", "Before"]);
+    assert_eq!(stored_messages(&database, &token), ["Last", "After", "Before"]);
 }
 
 #[test]
-fn a_restore_repairs_what_no_start_accepts() {
+fn a_restore_repairs_a_database_that_no_start_accepts() {
     // A backup was moved into place beside the log of another database.
     let (database, backup, token) = prepare();
     let mut server = Server::start(&database, &[]);
@@ -83,20 +76,20 @@ fn a_restore_repairs_what_no_start_accepts() {
     fs::copy(&backup, database.url()).unwrap();
     assert_no_start(&database, &["-wal is not the log of the"]);
     assert_good(&restore(&database, &backup));
-    assert_eq!(messages(&database, &token), ["Before"]);
+    assert_eq!(stored_messages(&database, &token), ["Before"]);
     // The database is missing.
     fs::remove_file(database.url()).unwrap();
     assert_no_start(&database, &["was moved or deleted"]);
     assert_good(&restore(&database, &backup));
-    assert_eq!(messages(&database, &token), ["Before"]);
+    assert_eq!(stored_messages(&database, &token), ["Before"]);
     // A new machine, with only the backup.
     let elsewhere = TestDatabase::create(On::Sqlite).unwrap();
     assert_good(&restore(&elsewhere, &backup));
-    assert_eq!(messages(&elsewhere, &token), ["Before"]);
+    assert_eq!(stored_messages(&elsewhere, &token), ["Before"]);
 }
 
 #[test]
-fn a_restore_refuses_what_is_no_backup_and_leaves_everything_as_it_was() {
+fn a_restore_refuses_invalid_backups_and_changes_nothing() {
     let (database, backup, token) = prepare();
     let folder = file(&database).parent().unwrap().to_owned();
     let bad = folder.join("bad.db");
@@ -115,7 +108,7 @@ fn a_restore_refuses_what_is_no_backup_and_leaves_everything_as_it_was() {
     let mut damaged = whole.clone();
     damaged[4096..20_000].fill(0xA5);
     check(&damaged, &["not restored"]);
-    // Sound, but of another program; of a later release; with books that are wrong.
+    // Databases of another program, of a later release, and with wrong balances.
     let change = |sql: &str| {
         fs::write(&bad, &whole).unwrap();
         let mut connection = SqliteConnection::establish(bad.to_str().unwrap()).unwrap();
@@ -131,11 +124,11 @@ fn a_restore_refuses_what_is_no_backup_and_leaves_everything_as_it_was() {
     check(&wrong, &["books are wrong"]);
     assert_refused(&restore(&database, file(&database)), &["is the database itself"]);
     assert_refused(&restore(&database, &folder.join("none.db")), &["No such file"]);
-    assert_eq!(messages(&database, &token), ["After", "Before"]);
+    assert_eq!(stored_messages(&database, &token), ["After", "Before"]);
 }
 
 #[test]
-fn a_restore_refuses_while_somebody_uses_the_database_or_the_backup() {
+fn a_restore_refuses_while_the_database_or_the_backup_is_in_use() {
     let (database, backup, token) = prepare();
     let mut server = Server::start(&database, &[]);
     assert_refused(&restore(&database, &backup), &["a server runs on", "stop it first"]);
@@ -149,11 +142,11 @@ fn a_restore_refuses_while_somebody_uses_the_database_or_the_backup() {
     reader.batch_execute("BEGIN; SELECT count(*) FROM users").unwrap();
     assert_refused(&restore(&database, &backup), &["another program has", "open"]);
     drop(reader);
-    assert_eq!(messages(&database, &token), ["Still", "After", "Before"]);
+    assert_eq!(stored_messages(&database, &token), ["Still", "After", "Before"]);
 }
 
-/// `kill -9` at any moment of a restore: the next start has the old database or the new one, or
-/// says what to do.
+/// After `kill -9` at any moment of a restore, the next start has the old database or the new one,
+/// or asks for another restore.
 #[test]
 fn a_restore_that_is_killed_at_any_moment_leaves_the_old_database_or_the_new_one() {
     let (database, backup, token) = prepare();
@@ -161,7 +154,7 @@ fn a_restore_that_is_killed_at_any_moment_leaves_the_old_database_or_the_new_one
     let begun = Instant::now();
     assert_good(&restore(&database, &backup));
     let whole = begun.elapsed();
-    let (mut old, mut new, mut between) = (0, 0, 0);
+    let (mut old, mut new, mut incomplete) = (0, 0, 0);
     for _ in 0..if require::proofs() { 100 } else { 12 } {
         let mut process = Command::new(env!("CARGO_BIN_EXE_tollgate"))
             .args(["restore", "--delete-old", backup.to_str().unwrap(), "--database-url", database.url()])
@@ -177,7 +170,7 @@ fn a_restore_that_is_killed_at_any_moment_leaves_the_old_database_or_the_new_one
         if server.listening_or_dead().is_none() {
             assert!(server.log().contains("`tollgate restore` was interrupted"), "{}", server.log());
             assert_good(&restore(&database, &backup));
-            between += 1;
+            incomplete += 1;
             continue;
         }
         server.wait_until_ready();
@@ -186,7 +179,7 @@ fn a_restore_that_is_killed_at_any_moment_leaves_the_old_database_or_the_new_one
             [mark, before] if mark == "Mark" && before == "Before" => old += 1,
             others => panic!("{others:?}"),
         }
-        // Lets the next round tell the old database from the new one.
+        // The next round distinguishes the old database by this chat.
         if server.messages(&token).len() == 1 {
             assert_eq!(server.chat(&token, "Mark").status, 201);
         }
@@ -198,7 +191,7 @@ fn a_restore_that_is_killed_at_any_moment_leaves_the_old_database_or_the_new_one
     crate::support::figures::report(
         "restores that are killed",
         &format!(
-            "{old} times the old database, {new} times the new one, {between} times asked to run it again"
+            "{old} times the old database, {new} times the new one, {incomplete} times asked to run it again"
         ),
     );
 }

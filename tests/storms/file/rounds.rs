@@ -1,5 +1,5 @@
-//! Rounds of load, backup, more load, an end, a restore and a start: each is sound, and has nothing
-//! from after the backup.
+//! Rounds of load, backup, more load, a stop or kill, restore and start. Each start is sound, and
+//! has nothing from after the backup.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::server::{Server, assert_verified};
 use crate::support::{On, TestDatabase, figures, require};
 
 #[test]
-fn whatever_happens_after_a_backup_a_restore_brings_back_what_it_has() {
+fn a_restore_brings_back_exactly_what_the_backup_has() {
     let rounds = if require::proofs() { 20 } else { 4 };
     let database = TestDatabase::create(On::Sqlite).unwrap();
     let mut server = Server::start(&database, &RICH);
@@ -59,11 +59,11 @@ fn whatever_happens_after_a_backup_a_restore_brings_back_what_it_has() {
     figures::report("load, backup, load, end, restore, start", &format!("{rounds} of {rounds} rounds sound"));
 }
 
-/// A chat during the backup that is in it stays in every later one.
+/// Copies a chat that was sent during the backup and is in it, so that later rounds expect it, too.
 fn copy_of(one: &Sent) -> Sent {
     let outcome = match one.outcome {
         Outcome::Acknowledged(id) => Outcome::Acknowledged(id),
-        // Its client did not get a confirmation, but it may be stored all the same.
+        // Not confirmed to its client, but stored.
         _ => Outcome::Refused(503),
     };
     let (token, message, key) = (one.token.clone(), one.message.clone(), one.key.clone());

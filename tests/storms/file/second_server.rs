@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{assert_no_start, assert_refused, file, run};
+use super::{assert_no_start, assert_refused, file, run, serve};
 use crate::support::server::{Server, assert_verified};
 use crate::support::{On, TestDatabase, require, temporary};
 
@@ -31,7 +31,7 @@ impl Drop for Mount {
 
 /// Checks that the first server continues, and that its books are right.
 #[track_caller]
-fn assert_goes_on(server: Server, token: &str, database: &TestDatabase) {
+fn assert_continues(server: Server, token: &str, database: &TestDatabase) {
     assert_eq!(server.chat(token, "Hello").status, 201);
     assert_eq!(server.tokens(token), 3900);
     drop(server);
@@ -39,36 +39,32 @@ fn assert_goes_on(server: Server, token: &str, database: &TestDatabase) {
 }
 
 #[test]
-fn a_hard_link_is_no_second_database() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let server = Server::start(&database, &[]);
-    let token = server.user("ada");
+fn a_hard_link_to_the_database_is_refused() {
+    let (database, server, token) = serve();
     let elsewhere = temporary::directory();
     let link = TestDatabase::sqlite_in(elsewhere.path());
     fs::hard_link(database.url(), link.url()).unwrap();
     assert_no_start(&link, &["has 2 names", "tollgate backup"]);
-    // There, a command would begin a separate log.
+    // A command under the other name would start a separate log.
     assert_refused(&run(&link, &["adjust", "ada", "5", "--note", "x"]), &["has 2 names"]);
     fs::remove_file(link.url()).unwrap();
-    assert_goes_on(server, &token, &database);
+    assert_continues(server, &token, &database);
 }
 
 #[test]
 fn a_symbolic_link_leads_to_the_same_lock() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let server = Server::start(&database, &[]);
-    let token = server.user("ada");
+    let (database, server, token) = serve();
     let elsewhere = temporary::directory();
     let link = TestDatabase::sqlite_in(elsewhere.path());
     symlink(database.url(), link.url()).unwrap();
     assert_no_start(&link, &["another `tollgate serve` already serves"]);
     assert!(run(&link, &["adjust", "ada", "100", "--note", "x"]).status.success());
     assert!(run(&database, &["adjust", "ada", "-100", "--note", "x"]).status.success());
-    assert_goes_on(server, &token, &database);
+    assert_continues(server, &token, &database);
 }
 
 #[test]
-fn a_symbolic_link_that_comes_to_name_another_file_is_noticed() {
+fn a_symbolic_link_retargeted_to_another_file_is_noticed() {
     let (one, other) = (TestDatabase::create(On::Sqlite).unwrap(), TestDatabase::create(On::Sqlite).unwrap());
     drop(Server::start(&other, &[]));
     let elsewhere = temporary::directory();
@@ -84,34 +80,30 @@ fn a_symbolic_link_that_comes_to_name_another_file_is_noticed() {
 
 #[test]
 fn another_mount_of_the_folder_leads_to_the_same_lock() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let server = Server::start(&database, &[]);
-    let token = server.user("ada");
+    let (database, server, token) = serve();
     let elsewhere = temporary::directory();
     let Some(_mount) = Mount::bind(file(&database).parent().unwrap(), elsewhere.path()) else { return };
     let other = TestDatabase::sqlite_in(elsewhere.path());
     assert_no_start(&other, &["another `tollgate serve` already serves"]);
     assert!(run(&other, &["adjust", "ada", "100", "--note", "x"]).status.success());
     assert!(run(&database, &["adjust", "ada", "-100", "--note", "x"]).status.success());
-    assert_goes_on(server, &token, &database);
+    assert_continues(server, &token, &database);
 }
 
 #[test]
 fn a_mount_of_the_single_file_is_refused() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let server = Server::start(&database, &[]);
-    let token = server.user("ada");
+    let (database, server, token) = serve();
     let elsewhere = temporary::directory();
     let other = TestDatabase::sqlite_in(elsewhere.path());
     fs::File::create(other.url()).unwrap();
     let Some(_mount) = Mount::bind(file(&database), file(&other)) else { return };
     assert_no_start(&other, &["mount of a single file", "mount the folder"]);
     assert_refused(&run(&other, &["adjust", "ada", "5", "--note", "x"]), &["mount of a single file"]);
-    assert_goes_on(server, &token, &database);
+    assert_continues(server, &token, &database);
 }
 
 #[test]
-fn what_is_no_file_is_refused_by_name() {
+fn a_folder_in_place_of_the_file_is_refused() {
     let folder = temporary::directory();
     let database = TestDatabase::sqlite_in(folder.path());
     fs::create_dir(database.url()).unwrap();

@@ -9,7 +9,7 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use serde_json::json;
 
-use super::{assert_good, beside, file, names, run, stop_clean};
+use super::{assert_good, beside, file, names, run, serve, stop_clean};
 use crate::blackbox::load::{self, Load, RICH};
 use crate::support::server::{Launch, Server, assert_verified};
 use crate::support::{On, TestDatabase, require, temporary, wait};
@@ -26,7 +26,7 @@ fn after_a_stop_under_load_a_copy_of_the_file_alone_has_every_chat() {
         let load = Load::start(&server, &tokens, &format!("round{round}"));
         load.await_acknowledged(200);
         server.terminate();
-        // A second signal does not make it hurry.
+        // A second signal must not cut the stop short.
         server.terminate();
         stop_clean(&mut server, &database);
         sent.extend(load.stop());
@@ -64,9 +64,7 @@ fn no_command_leaves_a_log_behind() {
 
 #[test]
 fn commands_beside_a_server_leave_its_log_alone() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+    let (database, mut server, token) = serve();
     for _ in 0..3 {
         assert_eq!(server.chat(&token, "Hello").status, 201);
         assert_good(&run(&database, &["adjust", "ada", "100", "--note", "x"]));
@@ -78,19 +76,17 @@ fn commands_beside_a_server_leave_its_log_alone() {
 }
 
 #[test]
-fn a_reader_that_hangs_delays_no_stop_and_the_stop_says_that_the_file_is_not_all() {
-    let database = TestDatabase::create(On::Sqlite).unwrap();
-    let mut server = Server::start(&database, &[]);
-    let token = server.user("ada");
+fn a_hanging_reader_does_not_delay_a_stop_which_reports_an_incomplete_file() {
+    let (database, mut server, token) = serve();
     let mut reader = SqliteConnection::establish(database.url()).unwrap();
     reader.batch_execute("BEGIN; SELECT count(*) FROM users").unwrap();
     for _ in 0..5 {
         assert_eq!(server.chat(&token, "Hello").status, 201);
     }
-    let told = Instant::now();
+    let asked = Instant::now();
     server.terminate();
     let status = server.wait(Duration::from_secs(20));
-    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
     assert_eq!(status.code(), Some(1), "{}", server.log());
     assert!(server.log().contains("alone is not the whole database"), "{}", server.log());
     reader.batch_execute("ROLLBACK").unwrap();
@@ -110,7 +106,7 @@ fn a_stop_on_a_full_disk_keeps_the_log_and_says_so() {
         return require::skipped("mounting a file system is not allowed here");
     }
     let database = TestDatabase::sqlite_in(disk.path());
-    // Nothing is copied before the stop: another program has a snapshot from before the chats.
+    // Another program holds a snapshot, so that the log cannot be copied before the stop.
     let mut server = Server::start(&database, &RICH);
     let token = server.user("ada");
     let mut reader = SqliteConnection::establish(database.url()).unwrap();
@@ -136,7 +132,7 @@ fn a_stop_on_a_full_disk_keeps_the_log_and_says_so() {
 }
 
 #[test]
-fn a_start_that_is_told_to_stop_at_any_moment_leaves_a_database_that_starts() {
+fn a_start_interrupted_at_any_moment_leaves_a_database_that_starts() {
     let database = TestDatabase::create(On::Sqlite).unwrap();
     for pause in [0, 2, 5, 10, 20, 40, 80] {
         let mut server = Launch::on(&database).spawn();

@@ -1,9 +1,11 @@
-//! A stopped server process of PostgreSQL costs only its own transaction, and delays others only briefly.
+//! A stopped server process of PostgreSQL costs only its own transaction, and delays others only
+//! briefly.
 
 use std::time::{Duration, Instant};
 
 use rstest::rstest;
 
+use super::RICH;
 use super::crowd::{Crowd, row};
 use super::party::{Moment, Stopped};
 use super::probe::Probe;
@@ -12,12 +14,11 @@ use crate::support::server::{Server, assert_verified};
 use crate::support::{TestDatabase, figures, require};
 
 const USERS: usize = 8;
-/// How long the users of the stopped writer may get nothing: the watchdog acts after 1.5 s. (These are debug
-/// builds, beside other tests.)
+/// The longest time without a chat for users of the stopped writer. The watchdog acts after 1.5 s.
+/// (Debug builds beside other tests take longer.)
 const INTERRUPTION: Duration = Duration::from_millis(3500);
 /// The longest wait for any response.
 const ANSWER: Duration = Duration::from_secs(7);
-const RICH: [&str; 2] = ["--opening-tokens", "100000000"];
 
 fn span() -> Duration {
     Duration::from_secs(if require::proofs() { 60 } else { 6 })
@@ -41,7 +42,7 @@ impl Scene {
 }
 
 #[rstest]
-fn a_stopped_backend_of_a_writer_costs_its_own_transaction_only(
+fn a_stopped_backend_of_a_writer_costs_only_its_own_transaction(
     #[values(Moment::Idle, Moment::InTransaction)] moment: Moment,
 ) {
     if !require::long() {
@@ -58,8 +59,8 @@ fn a_stopped_backend_of_a_writer_costs_its_own_transaction_only(
     drop(stopped);
     crowd.run_for(Duration::from_secs(3));
     let (end, seen, probed) = (crowd.now(), crowd.stop(), probe.stop());
-    // Users whose row the stopped transaction holds wait for it. There are some only if it was in a
-    // transaction.
+    // Users whose row the stopped transaction has locked wait for it. If it was idle, there are
+    // none.
     let stuck: Vec<usize> =
         (0..USERS).filter(|user| seen.longest_gap(&[*user], from, to) > INTERRUPTION).collect();
     let others: Vec<usize> = (0..USERS).filter(|user| !stuck.contains(user)).collect();
@@ -87,7 +88,7 @@ fn a_stopped_backend_of_a_writer_costs_its_own_transaction_only(
     assert_books(&scene, &seen);
 }
 
-/// Every acknowledged chat is stored, and none twice.
+/// Checks that every acknowledged chat is stored, and none twice.
 fn assert_books(scene: &Scene, seen: &super::crowd::Seen) {
     assert_verified(&scene.database);
     for (user, token) in scene.tokens.iter().enumerate() {
@@ -114,17 +115,20 @@ fn stopped_backends_of_readers_and_of_bulk_work_delay_no_chats() {
     let _readers = Stopped::backend(&scene.database, "tollgate-reader", Moment::Idle);
     let mut client = scene.server.client();
     let mut slowest = Duration::ZERO;
-    let mut refused = 0;
+    let mut rejected = 0;
     while crowd.now() < from + Duration::from_secs(6) {
         let asked = Instant::now();
         let answer = client.get("/tokens/", &scene.tokens[0]).unwrap();
         slowest = slowest.max(asked.elapsed());
-        refused += usize::from(answer.status == 503);
+        rejected += usize::from(answer.status == 503);
         assert!(matches!(answer.status, 200 | 503), "{answer:?}");
     }
     let (to, seen) = (crowd.now(), crowd.stop());
     let everybody: Vec<usize> = (0..USERS).collect();
     let gap = seen.longest_gap(&everybody, from, to);
     assert!(gap < Duration::from_secs(2), "chats paused for {gap:?}\n{}", scene.server.log());
-    assert!(slowest < ANSWER && refused <= 1, "{refused} reads were refused, the slowest took {slowest:?}");
+    assert!(
+        slowest < ANSWER && rejected <= 1,
+        "{rejected} reads were rejected, the slowest took {slowest:?}"
+    );
 }

@@ -1,4 +1,4 @@
-//! Users who chat all the time, and the responses of each in each second.
+//! Users who chat continuously, and what each of them got in each second.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Crowd {
     threads: Vec<JoinHandle<Vec<Chat>>>,
 }
 
-/// A user's messages, and the server that gets them.
+/// A user, and the server that gets the messages.
 #[derive(Clone)]
 pub struct Chatter {
     pub address: SocketAddr,
@@ -47,13 +47,13 @@ impl Crowd {
         let (stop, begun) = (Arc::new(AtomicBool::new(false)), Instant::now());
         let chat_on = |chatter: Chatter| {
             let stop = stop.clone();
-            std::thread::spawn(move || chat_until_told(&chatter, begun, &stop))
+            std::thread::spawn(move || chat_until_stopped(&chatter, begun, &stop))
         };
         let threads = chatters.into_iter().map(chat_on).collect();
         Crowd { stop, begun, threads }
     }
 
-    /// All users at one address.
+    /// Starts these users at one address.
     pub fn at(address: SocketAddr, tokens: &[String]) -> Crowd {
         let chatter = |token: &String| Chatter { address, token: token.clone(), conversation: None };
         Crowd::start(tokens.iter().map(chatter).collect())
@@ -78,7 +78,7 @@ impl Crowd {
     }
 }
 
-fn chat_until_told(chatter: &Chatter, begun: Instant, stop: &AtomicBool) -> Vec<Chat> {
+fn chat_until_stopped(chatter: &Chatter, begun: Instant, stop: &AtomicBool) -> Vec<Chat> {
     let mut client = Client::new(chatter.address);
     let mut chats = Vec::new();
     let mut body = json!({ "message": "Hello" });
@@ -113,7 +113,8 @@ impl Seen {
         counts
     }
 
-    /// Returns the longest time between `from` and `to` in which one of these users did not get a 201.
+    /// Returns the longest time between `from` and `to` in which one of these users did not get a
+    /// 201.
     pub fn longest_gap(&self, users: &[usize], from: Duration, to: Duration) -> Duration {
         let gap_of = |user: &usize| {
             let done = self.0[*user].iter().filter(|chat| chat.status == Some(201)).map(Chat::answered_at);

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use rstest::rstest;
 use serde_json::json;
 
+use super::RICH;
 use super::crowd::{Chatter, Crowd, row};
 use super::probe::{Probe, ask};
 use crate::support::server::{Server, assert_verified};
@@ -15,9 +16,9 @@ use crate::support::{On, TestDatabase, figures, require, wait};
 const USERS: usize = 8;
 /// The user whose rows are locked.
 const VICTIM: usize = 0;
-const RICH: [&str; 2] = ["--opening-tokens", "100000000"];
-/// How long the others may get nothing. (These are debug builds, beside other tests.)
+/// The longest time without a chat for the others. (Generous, for debug builds beside other tests.)
 const PAUSE: Duration = Duration::from_millis(1500);
+/// The longest wait for any response.
 const ANSWER: Duration = Duration::from_secs(7);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,17 +39,17 @@ impl Lock {
             Lock::User => "SELECT 1 FROM users WHERE username = 'user0' FOR NO KEY UPDATE",
             Lock::UserAsForDeletion => "SELECT 1 FROM users WHERE username = 'user0' FOR UPDATE",
             Lock::Conversation => "SELECT 1 FROM conversations FOR UPDATE",
-            // Without a chat of the victim's that is waiting to be settled.
+            // Not pending ones: a lock on one would delay its settlement.
             Lock::Chats => "SELECT 1 FROM chats WHERE state = 'complete' FOR UPDATE",
             Lock::LedgerEntries => "SELECT 1 FROM ledger_entries FOR UPDATE",
             Lock::AuthTokens => "SELECT 1 FROM auth_tokens FOR UPDATE",
             Lock::Advisory => "SELECT pg_advisory_xact_lock(1), pg_advisory_xact_lock(1953459308, 0)",
-            // The follower waits, in the bulk lane.
+            // Only the follower waits, in the bulk lane.
             Lock::FollowerMarks => "SELECT 1 FROM follower_marks FOR UPDATE",
         }
     }
 
-    /// What is locked, for the figures.
+    /// Returns what is locked, for the figures.
     fn what(self) -> &'static str {
         match self {
             Lock::User => "a user's row",
@@ -62,19 +63,19 @@ impl Lock {
         }
     }
 
-    /// Whether it belongs to the short version, which has one of each kind.
+    /// Returns whether the short version tests it. That has one of each kind.
     fn is_in_short(self) -> bool {
         matches!(self, Lock::User | Lock::Conversation | Lock::Chats | Lock::AuthTokens)
     }
 
-    /// Whether the victim can chat meanwhile.
+    /// Returns whether the victim can chat meanwhile.
     fn lets_the_victim_chat(self) -> bool {
         !matches!(self, Lock::User | Lock::UserAsForDeletion | Lock::Conversation)
     }
 }
 
 #[rstest]
-fn what_is_locked_delays_its_own_user_alone(
+fn a_lock_delays_only_the_user_whose_rows_it_locks(
     #[values(
         Lock::User,
         Lock::UserAsForDeletion,
@@ -126,14 +127,11 @@ fn what_is_locked_delays_its_own_user_alone(
     let after = seen.longest_gap(&[VICTIM], to + Duration::from_secs(1), end);
     assert!(after < PAUSE, "the victim got nothing for {after:?} after the lock");
     probed.assert_in_time();
-    assert!(
-        probed.0.iter().all(|probed| probed.status == 200),
-        "one user's lock is no reason: {:?}",
-        probed.0
-    );
+    assert!(probed.0.iter().all(|probed| probed.status == 200), "the node must stay ready: {:?}", probed.0);
     assert_verified(&database);
 }
 
+/// Creates a conversation. Returns its id.
 fn conversation(server: &Server, token: &str) -> i64 {
     let answer = server.client().post("/conversations/", Some(token), &json!({"title": "a talk"})).unwrap();
     assert_eq!(answer.status, 201, "{answer:?}");
@@ -142,7 +140,7 @@ fn conversation(server: &Server, token: &str) -> i64 {
 
 /// Settling a hold and logging in write to the victim's row, as a charge does.
 #[test]
-fn other_writes_of_a_user_whose_row_is_locked_delay_nobody_else_either() {
+fn settlements_and_log_ins_of_a_locked_user_delay_nobody_else() {
     if !require::long() {
         return;
     }
@@ -181,7 +179,7 @@ fn other_writes_of_a_user_whose_row_is_locked_delay_nobody_else_either() {
 }
 
 #[test]
-fn a_locked_table_is_503_for_all_in_time_and_the_server_is_not_ready() {
+fn a_locked_table_gives_everybody_503_in_time_and_the_server_is_not_ready() {
     let Some(database) = TestDatabase::create(On::Postgres) else { return };
     let server = Server::start(&database, &RICH);
     let tokens: Vec<String> = (0..4).map(|number| server.user(&format!("user{number}"))).collect();

@@ -1,4 +1,4 @@
-//! PostgreSQL: one party hangs instead of failing.
+//! PostgreSQL, or a party between it and the server, hangs instead of failing.
 
 mod backends;
 mod crowd;
@@ -10,3 +10,6 @@ mod pooler;
 mod probe;
 mod readiness;
 mod rolling;
+
+/// Flags that give users enough tokens for any storm.
+const RICH: [&str; 2] = ["--opening-tokens", "100000000"];

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::RICH;
 use super::crowd::{Chatter, Crowd, row};
 use crate::support::postgres::Cluster;
 use crate::support::proxy::Proxy;
@@ -9,12 +10,11 @@ use crate::support::server::{Launch, Server, assert_verified};
 use crate::support::{TestDatabase, figures, require, wait};
 
 const USERS: usize = 6;
-const RICH: [&str; 2] = ["--opening-tokens", "100000000"];
-/// One vanished node delays nobody by more than 2 s. (A little more in debug builds, beside other tests.)
+/// The longest time without a chat: 2 s. (A little more, for debug builds beside other tests.)
 const DELAY: Duration = Duration::from_millis(2500);
 
-/// The connection between one node and the database stalls in the middle of its transactions, and nobody
-/// closes anything. The other nodes serve the same users.
+/// The connection between one node and the database stalls in the middle of its transactions, and
+/// nobody closes anything. The other nodes serve the same users.
 #[test]
 fn a_node_that_vanishes_in_a_transaction_delays_nobody_for_long() {
     if !require::long() {
@@ -52,7 +52,11 @@ fn a_node_that_vanishes_in_a_transaction_delays_nobody_for_long() {
     let gap = seen.longest_gap(&everybody, from, to);
     assert!(gap < DELAY, "somebody got nothing for {gap:?}\n{}", first.log());
     let lost = doomed.stop();
-    assert!(lost.slowest() < Duration::from_secs(8), "it left somebody waiting for {:?}", lost.slowest());
+    assert!(
+        lost.slowest() < Duration::from_secs(8),
+        "the node left somebody waiting for {:?}",
+        lost.slowest()
+    );
     lost.assert_unbroken();
     proxy.resume();
     assert_verified(&database);

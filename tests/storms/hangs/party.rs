@@ -1,4 +1,4 @@
-//! The parties that hang: processes of PostgreSQL, found and stopped at a chosen moment.
+//! Stops processes of PostgreSQL at a chosen moment, so that they hang.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -28,7 +28,8 @@ impl Stopped {
         while Instant::now() < deadline {
             for pid in backends(&mut observer, name) {
                 let stopped = Stopped::process(pid);
-                // It may hold a lock of the whole cluster at this moment, which would block everybody.
+                // At this moment it may hold a lock of the whole cluster, which would block
+                // everybody.
                 if others_can_write(database) && state(&mut observer, pid) == Some(moment) {
                     return stopped;
                 }
@@ -39,6 +40,7 @@ impl Stopped {
         panic!("no process of {name} was caught {moment:?}");
     }
 
+    /// Stops the process with this number.
     pub fn process(pid: i32) -> Stopped {
         signal(pid, Signal::STOP);
         Stopped(pid)
@@ -78,6 +80,7 @@ pub fn backends(observer: &mut PgConnection, name: &str) -> Vec<i32> {
     found.into_iter().map(|process| process.pid).collect()
 }
 
+/// Returns the moment that a process is in, if it is one of [`Moment`].
 fn state(observer: &mut PgConnection, pid: i32) -> Option<Moment> {
     let query = format!("SELECT state FROM pg_stat_activity WHERE pid = {pid}");
     let row: Option<State> = diesel::sql_query(query).get_result(observer).optional().unwrap();
@@ -88,11 +91,12 @@ fn state(observer: &mut PgConnection, pid: i32) -> Option<Moment> {
     }
 }
 
+/// Returns whether another connection can write within a second.
 fn others_can_write(database: &TestDatabase) -> bool {
-    let (url, (tell, told)) = (database.url().to_owned(), mpsc::channel());
+    let (url, (sender, receiver)) = (database.url().to_owned(), mpsc::channel());
     std::thread::spawn(move || {
         let mut other = PgConnection::establish(&url).unwrap();
-        let _ = tell.send(other.batch_execute("SELECT pg_logical_emit_message(true, 'test', 'test')"));
+        let _ = sender.send(other.batch_execute("SELECT pg_logical_emit_message(true, 'test', 'test')"));
     });
-    matches!(told.recv_timeout(Duration::from_secs(1)), Ok(Ok(())))
+    matches!(receiver.recv_timeout(Duration::from_secs(1)), Ok(Ok(())))
 }

@@ -1,8 +1,10 @@
-//! Connections to PostgreSQL that stop at any point: in the handshake, in the settings of a session, before the
-//! first statement of a transaction, in the middle of it, and before its COMMIT.
+//! Connections to PostgreSQL that stop at any point: in the handshake, in the settings of a
+//! session, before the first statement of a transaction, in the middle of it, and before its
+//! COMMIT.
 
 use std::time::Duration;
 
+use super::RICH;
 use super::crowd::{Crowd, row};
 use super::probe::Probe;
 use crate::support::postgres::Cluster;
@@ -13,11 +15,10 @@ use crate::support::{On, TestDatabase, figures, require, wait};
 const USERS: usize = 4;
 /// The longest wait for any response (5 s, and a little more for debug builds beside other tests).
 const ANSWER: Duration = Duration::from_secs(7);
-/// How soon everybody is served again after the connections go on.
+/// The longest time until everybody is served again after the connections continue.
 const RECOVERY: Duration = Duration::from_secs(10);
-const RICH: [&str; 2] = ["--opening-tokens", "100000000"];
 
-/// Numbers of messages after which connections stop.
+/// Returns the numbers of messages after which connections stop.
 fn points() -> Vec<u32> {
     if require::proofs() { (0..24).collect() } else { vec![0, 1, 4, 9] }
 }
@@ -45,7 +46,7 @@ fn stop_at(point: u32, proxy: &Proxy, server: &Server, tokens: &[String]) {
     proxy.stop_new_connections_after(point);
     crowd.run_for(Duration::from_secs(6));
     let (to, stopped) = (crowd.now(), proxy.stopped_connections());
-    proxy.go_on();
+    proxy.continue_connections();
     for token in tokens {
         wait::until("everybody to be served again", RECOVERY, || {
             (server.chat(token, "again").status == 201).then_some(())
@@ -64,16 +65,16 @@ fn stop_at(point: u32, proxy: &Proxy, server: &Server, tokens: &[String]) {
             row(&seen.per_second(&everybody, Duration::ZERO, end))
         ),
     );
-    assert!(stopped > 0, "no connection came as far as {point} messages");
+    assert!(stopped > 0, "no connection reached {point} messages");
     seen.assert_unbroken();
     let slowest = seen.slowest();
     assert!(slowest < ANSWER, "point {point}: somebody waited for {slowest:?}\n{}", server.log());
     probed.assert_in_time();
 }
 
-/// A start does not hang either: it ends and says that PostgreSQL does not respond.
+/// A start does not hang either. It fails and says that PostgreSQL does not respond.
 #[test]
-fn a_start_that_stops_at_any_point_ends_with_advice() {
+fn a_start_that_hangs_at_any_point_fails_with_advice() {
     if !require::long() {
         return;
     }
@@ -86,7 +87,7 @@ fn a_start_that_stops_at_any_point_ends_with_advice() {
         let status = server.wait(Duration::from_secs(45));
         assert_eq!(status.code(), Some(1), "point {point}: {}", server.log());
         let log = server.log();
-        let is_told = log.contains("cannot open postgres://") || log.contains("has not responded");
-        assert!(is_told, "point {point}: {log}");
+        let is_reported = log.contains("cannot open postgres://") || log.contains("has not responded");
+        assert!(is_reported, "point {point}: {log}");
     }
 }

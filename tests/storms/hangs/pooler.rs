@@ -18,7 +18,8 @@ struct Pooler {
 }
 
 impl Pooler {
-    /// Returns `None` if it is not installed.
+    /// Starts PgBouncer in this pool mode, with this pool size. Returns `None` if it is not
+    /// installed.
     fn start(database: &TestDatabase, mode: &str, size: u32) -> Option<Pooler> {
         let sbin = std::path::PathBuf::from("/usr/sbin/pgbouncer");
         let program = require::program("pgbouncer").or_else(|| sbin.is_file().then_some(sbin));
@@ -65,9 +66,9 @@ impl Drop for Pooler {
     }
 }
 
-/// Even while it has many idle connections and may use any of them.
+/// Also with many idle connections, which hide the sharing.
 #[rstest]
-fn a_pooler_that_shares_its_connections_is_refused_at_start(
+fn a_pooler_that_shares_connections_makes_the_start_fail(
     #[values("transaction", "statement")] mode: &str,
     #[values(1, 20)] size: u32,
 ) {
@@ -83,7 +84,7 @@ fn a_pooler_that_shares_its_connections_is_refused_at_start(
 }
 
 #[test]
-fn a_pooler_in_session_mode_is_served_through() {
+fn a_pooler_in_session_mode_works() {
     if !require::long() {
         return;
     }

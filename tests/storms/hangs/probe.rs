@@ -1,4 +1,4 @@
-//! Requests `/readyz` all the time, as a load balancer does.
+//! Polls `/readyz`, as a load balancer does.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::http::Client;
 use crate::support::server::Server;
 
-/// `/readyz` responds within this time (2 s, and a little more for debug builds beside other tests).
+/// The longest time for `/readyz`: 2 s. (A little more, for debug builds beside other tests.)
 const IN_TIME: Duration = Duration::from_millis(2500);
 
 pub struct Probe {
@@ -37,10 +37,10 @@ pub fn ask(client: &mut Client) -> Probed {
 impl Probe {
     pub fn start(server: &Server) -> Probe {
         let (stop, mut client) = (Arc::new(AtomicBool::new(false)), server.client());
-        let told = stop.clone();
+        let should_stop = stop.clone();
         let thread = std::thread::spawn(move || {
             let mut answers = Vec::new();
-            while !told.load(Ordering::Relaxed) {
+            while !should_stop.load(Ordering::Relaxed) {
                 answers.push(ask(&mut client));
                 std::thread::sleep(Duration::from_millis(100));
             }

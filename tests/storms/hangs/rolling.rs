@@ -1,4 +1,5 @@
-//! A rolling restart of three nodes behind a proxy, under load. The proxies run with the files of `deploy/`.
+//! A rolling restart of three nodes behind a proxy, under load. The proxies run with the files in
+//! `deploy/`.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -28,7 +29,8 @@ struct Balancer {
 }
 
 impl Balancer {
-    /// Starts one with its file in `deploy/`, except for the ports. Returns `None` if it is not installed.
+    /// Starts a proxy with its file in `deploy/`, except for the ports. Returns `None` if it is not
+    /// installed.
     fn start(kind: Kind, nodes: &[u16; 3]) -> Option<Balancer> {
         let (name, text) = match kind {
             Kind::Haproxy => ("haproxy", include_str!("../../../deploy/haproxy.cfg")),
@@ -45,7 +47,7 @@ impl Balancer {
         let ports = [(8001, nodes[0]), (8002, nodes[1]), (8003, nodes[2]), (8080, port)];
         let text = ports.iter().fold(text.to_owned(), |text, (example, port)| {
             let example = format!("127.0.0.1:{example}");
-            assert!(text.contains(&example), "the file has lost {example}");
+            assert!(text.contains(&example), "the file does not contain {example}");
             text.replace(&example, &format!("127.0.0.1:{port}"))
         });
         let directory = temporary::directory();

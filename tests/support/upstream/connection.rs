@@ -15,7 +15,7 @@ use super::{Request, Shared, Step};
 /// A body of this many bytes or more is not parsed, because no test reads it.
 const LONG: usize = 1024 * 1024;
 
-/// What follows a script.
+/// What the connection does after a script.
 enum Then {
     NextRequest,
     Close,
@@ -50,7 +50,7 @@ pub(super) async fn serve(stream: TcpStream, connection: usize, shared: Arc<Shar
             Ok(Then::NextRequest) => {}
             Ok(Then::Close) => return,
             Ok(Then::Reset) => return writer.as_ref().set_zero_linger().unwrap(),
-            // The connection cannot be written to.
+            // The client has gone.
             Err(_) => break,
         }
     }
@@ -70,7 +70,7 @@ async fn perform(script: Vec<Step>, writer: &mut OwnedWriteHalf) -> io::Result<T
             Step::Chunk(bytes) => writer.write_all(&encoded(&bytes)).await?,
             Step::Forever(bytes) => loop {
                 writer.write_all(&encoded(&bytes)).await?;
-                // A task that only writes would never notice that the client has gone.
+                // Without this, the task would never notice that the client has gone.
                 tokio::task::yield_now().await;
             },
             Step::Drip(bytes) => loop {

@@ -1,4 +1,4 @@
-//! The steps of a scripted upstream, and the parts of a proper answer.
+//! The steps of a scripted upstream, and the parts of a complete answer.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub enum Step {
     Hang,
     /// Ends the body properly.
     End,
-    /// Closes the connection as if all were well.
+    /// Closes the connection, as after a complete response.
     Close,
     /// Resets the connection.
     Reset,
@@ -54,7 +54,7 @@ impl Signal {
 
     /// Waits until the script has reached the step, so that everything before it is sent.
     pub async fn reached(&self) {
-        in_time("a script to come to its signal", self.reached.acquire()).await.unwrap().forget();
+        in_time("the script to reach its signal", self.reached.acquire()).await.unwrap().forget();
     }
 
     /// Lets the script continue, once.
@@ -68,18 +68,18 @@ impl Signal {
     }
 }
 
-/// The head of a stream of events.
+/// Returns the head of a stream of events.
 pub fn head() -> Step {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n";
     Step::Raw(head.into())
 }
 
-/// An event with this data.
+/// Returns an event with this data.
 pub fn event(data: &str) -> Step {
     Step::Chunk(format!("data: {data}\n\n").into_bytes())
 }
 
-/// An event with a choice of this delta and finish reason.
+/// Returns an event with one choice, with this delta and finish reason.
 pub fn chunk(delta: Value, finish_reason: Option<&str>) -> Step {
     let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish_reason });
     let chunk = json!({ "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
@@ -87,22 +87,22 @@ pub fn chunk(delta: Value, finish_reason: Option<&str>) -> Step {
     event(&chunk.to_string())
 }
 
-/// The first event, which has the role.
+/// Returns the first event, which has the role.
 pub fn role() -> Step {
     chunk(json!({ "role": "assistant", "content": null }), None)
 }
 
-/// An event with text.
+/// Returns an event with text.
 pub fn text(text: &str) -> Step {
     chunk(json!({ "content": text }), None)
 }
 
-/// The event with the finish reason.
+/// Returns the event with the finish reason.
 pub fn finish(reason: &str) -> Step {
     chunk(json!({}), Some(reason))
 }
 
-/// The event with the usage.
+/// Returns the event with the usage.
 pub fn usage(prompt_tokens: i64, completion_tokens: i64) -> Step {
     let total_tokens = prompt_tokens.saturating_add(completion_tokens);
     let usage = json!({ "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens,
@@ -110,12 +110,12 @@ pub fn usage(prompt_tokens: i64, completion_tokens: i64) -> Step {
     event(&json!({ "object": "chat.completion.chunk", "choices": [], "usage": usage }).to_string())
 }
 
-/// The last event.
+/// Returns the last event.
 pub fn done() -> Step {
     event("[DONE]")
 }
 
-/// A whole proper answer, with one word in each event.
+/// Returns a complete answer, with one word in each event.
 pub fn answer(words: &str, prompt_tokens: i64, completion_tokens: i64) -> Vec<Step> {
     let mut script = vec![head(), role()];
     script.extend(words.split_inclusive(' ').map(text));
@@ -123,7 +123,7 @@ pub fn answer(words: &str, prompt_tokens: i64, completion_tokens: i64) -> Vec<St
     script
 }
 
-/// A response in one piece.
+/// Returns a response in one piece.
 pub fn status(status: u16, headers: &[(&str, &str)], body: &str) -> Vec<Step> {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();

@@ -18,8 +18,8 @@ fn drip(bytes: &str) -> Then {
 pub(super) fn all(token: &str) -> Vec<Case> {
     let mut cases = heads();
     cases.extend(between_requests());
-    for (request, whose) in requests(token) {
-        cases.extend(bodies(&request, &whose));
+    for (request, name) in requests(token) {
+        cases.extend(bodies(&request, &name));
     }
     cases.extend(odd_bodies(token));
     cases.extend(unread(token));
@@ -44,7 +44,7 @@ fn heads() -> Vec<Case> {
         case("half closed at once", "", Then::HalfClose, 0.0, HEAD),
         case("TLS", "\x16\x03\x01\x02\0\x01\0\x01\u{7c}\x03\x03", Then::Nothing, 0.0, HEAD),
         case("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", drip("x"), 0.0, HEAD + LINGER),
-        case("no HTTP", "what?\r\n\r\n", drip("x"), 0.0, HEAD + LINGER),
+        case("not HTTP", "what?\r\n\r\n", drip("x"), 0.0, HEAD + LINGER),
     ]
 }
 
@@ -60,7 +60,7 @@ fn between_requests() -> Vec<Case> {
         case("three requests at once", &GET.repeat(3), Then::Nothing, KEEP_ALIVE, KEEP_ALIVE),
         case("twenty requests at once", &GET.repeat(20), Then::Nothing, KEEP_ALIVE, KEEP_ALIVE),
         case("a request and empty lines", GET, drip("\r\n"), KEEP_ALIVE, KEEP_ALIVE),
-        case("a request a moment", GET, drip(GET), f64::INFINITY, f64::INFINITY),
+        case("a request every 100 ms", GET, drip(GET), f64::INFINITY, f64::INFINITY),
         case("a second request in time", GET, later(GET), 2.0 + KEEP_ALIVE, 2.0 + KEEP_ALIVE),
         case("a second head that drips", GET, drip("x"), HEAD, HEAD),
         case("half a second head at once", &format!("{GET}{half}"), Then::Nothing, HEAD, HEAD),
@@ -75,8 +75,8 @@ fn between_requests() -> Vec<Case> {
     ]
 }
 
-/// Heads without the lines about their bodies. The server responds before it reads the body, with 200, 401,
-/// 404, 405 and 403, or after it, with 408.
+/// Returns heads without the headers for their bodies, and names for them. The server responds
+/// before it reads the body (200, 401, 404, 405, 403), or after it (408).
 fn requests(token: &str) -> Vec<(String, String)> {
     let by = |path: &str, method: &str, more: &str| format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{more}");
     let signed = format!("Authorization: Bearer {token}\r\n");
@@ -86,32 +86,32 @@ fn requests(token: &str) -> Vec<(String, String)> {
         ("401", by("/tokens/", "GET", "")),
         ("404", by("/nowhere", "POST", "")),
         ("405", by("/tokens/", "DELETE", "")),
-        ("403", by("/admin/login/", "POST", "")),
+        ("403", by("/admin/sign-in/", "POST", "")),
         ("a log-in", by("/login/", "POST", "")),
         ("a chat", by("/chat/", "POST", &signed)),
         ("a chat of nobody", by("/chat/", "POST", "")),
         ("a completion", by("/v1/chat/completions", "POST", &signed)),
-        ("a form", by("/admin/login/", "POST", "Origin: http://a\r\n")),
+        ("a form", by("/admin/sign-in/", "POST", "Origin: http://a\r\n")),
     ]
-    .map(|(whose, request)| (request, whose.to_owned()))
+    .map(|(name, request)| (request, name.to_owned()))
     .to_vec()
 }
 
-/// A request with a body that does not come, or comes slowly.
-fn bodies(request: &str, whose: &str) -> Vec<Case> {
+/// Returns a request with bodies that never arrive, or arrive slowly.
+fn bodies(request: &str, name: &str) -> Vec<Case> {
     let chunked = format!("{request}Transfer-Encoding: chunked\r\n\r\n");
     let length = format!("{request}Content-Length: 100000\r\n\r\n");
     let most = BODY + LINGER;
     let case =
-        |what: &str, first: &str, then: Then| self::case(&format!("{whose} {what}"), first, then, 0.0, most);
+        |what: &str, first: &str, then: Then| self::case(&format!("{name} {what}"), first, then, 0.0, most);
     vec![
-        case("in chunks that do not come", &chunked, Then::Nothing),
+        case("in chunks that never arrive", &chunked, Then::Nothing),
         case("with half a chunk", &format!("{chunked}ff\r\nxx"), Then::Nothing),
         case("in chunks that drip", &chunked, drip("1\r\nx\r\n")),
         case("with a chunk that drips", &format!("{chunked}ffff\r\n"), drip("x")),
         case("with an extension that drips", &format!("{chunked}1;"), drip("x")),
         case("with trailers that drip", &format!("{chunked}0\r\n"), drip("A: b\r\n")),
-        case("with a length that does not come", &length, Then::Nothing),
+        case("with a length that never arrives", &length, Then::Nothing),
         case("with a length that drips", &length, drip("x")),
         case("half closed", &chunked, Then::HalfClose),
     ]
