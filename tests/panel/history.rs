@@ -35,7 +35,7 @@ async fn each_action_is_recorded_with_actor_address_reason_and_fields(
     let root = Browser::signed_in(&app, "root").await;
     let me = app.id_of("root");
     let (user, chat, hold) = (world.user, world.chat, world.hold);
-    assert_eq!(latest(&app), format!("{me} signed in user {me} of {me} from 127.0.0.1 () []"));
+    assert_eq!(latest(&app), format!("{me} sign_in user {me} of {me} from 127.0.0.1 () []"));
     let page = |rest: &str| format!("/admin/users/{user}/{rest}/");
     root.submit(&page("edit"), &[("username", "ada2"), ("staff", "1"), ("own_password", PASSWORD)])
         .await
