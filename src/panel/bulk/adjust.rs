@@ -1,4 +1,4 @@
-//! Adjusting many balances: the users that were ticked, or all that match.
+//! Adjusting many balances: of the users that were ticked, or of all that match.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -25,7 +25,7 @@ fn form(selection: &Selection, operation: &str) -> FormView {
         .hide("operation", operation)
         .group("", "", vec![amount_field(), reason_field()])
         .send_to(paths::ADJUST_USERS)
-        .button("", "Adjust all of them")
+        .button("", "Adjust all")
         .cancel(selection.back(paths::USERS));
     selection.carry(form)
 }
@@ -35,13 +35,13 @@ fn page(administrator: &Superuser, selection: &Selection, form: FormView) -> Ver
     let page = VerbPage::new(Frame::new(&administrator.0, &way), form);
     let page = selection.note.iter().fold(page, |page, note| page.note(note));
     page.note(
-            "Each user gets the same amount. Who is chosen is fixed when you send this; the work is done in the \
-             background, user by user, and goes on after a restart. Where it cannot be done, the result says why.",
-        )
-        .fact("Chosen", Cell::Text(selection.words.clone()))
+        "Each user gets the same amount. The selection is fixed when you send this. The work is done in the \
+         background, user by user, and continues after a restart. The result says what failed, and why.",
+    )
+    .fact("Selection", Cell::Text(selection.words.clone()))
 }
 
-/// What was chosen in the list of users.
+/// Shows the form for the users who were selected in the list (`POST /admin/users/selected/`).
 pub(in crate::panel) async fn selected(
     administrator: Superuser,
     sent: Form,
@@ -49,13 +49,14 @@ pub(in crate::panel) async fn selected(
 ) -> Result<HttpResponse, PageError> {
     let selection = Selection::read(&USERS, &sent, &administrator.0, &auth.db).await?;
     if selection.ids.is_empty() {
-        let message = Message::warning("No user was chosen: tick some, or choose all that match.");
+        let message = Message::warning("No user was selected: tick some, or select all that match.");
         administrator.0.leave_message(&auth, message).await?;
         return Ok(go(&selection.back(paths::USERS)));
     }
     page(&administrator, &selection, form(&selection, &OperationId::generate().to_text())).show()
 }
 
+/// Starts the operation (`POST /admin/users/bulk-adjust/`).
 pub(in crate::panel) async fn adjust(
     administrator: Superuser,
     sent: Form,
@@ -69,8 +70,7 @@ pub(in crate::panel) async fn adjust(
     let selection = Selection::read(&USERS, &sent, &administrator.0, &auth.db).await?;
     let view = form(&selection, sent.text("operation")).refill(&sent);
     if !selection.is_as_expected(&sent) {
-        let view =
-            view.fault("Which users match has changed meanwhile: look at the number again, then send it.");
+        let view = view.fault("The matching users have changed: check the number, then send this again.");
         return page(&administrator, &selection, view).show();
     }
     let (amount, reason) = match (parse_amount(sent.text("amount")), Reason::parse(sent.text("reason"))) {

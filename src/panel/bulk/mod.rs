@@ -1,4 +1,4 @@
-//! Bulk operations: choosing, confirming, and watching them.
+//! Bulk operations: selecting the rows, confirming, and watching the progress.
 
 mod adjust;
 mod list;
@@ -23,7 +23,8 @@ use crate::panel::kit::message::Message;
 use crate::panel::kit::page::go;
 use crate::panel::kit::paths;
 
-/// A form was sent again: it leads to what it has started, and says so where it was changed since.
+/// Responds to a form that was sent before: leads to the operation that it started. If the form has
+/// changed since, a message says that the changes were not used.
 async fn again(
     administrator: &Superuser,
     auth: &Auth,
@@ -32,8 +33,8 @@ async fn again(
 ) -> Result<HttpResponse, PageError> {
     let amount = parse_amount(sent.text("amount")).unwrap_or_default();
     if amount != started.amount || sent.text("reason") != started.note {
-        let text = "This form had started the operation below before it was changed; nothing new was started. Begin \
-                    again in the list.";
+        let text = "This form had already started the operation below when you changed it, so nothing new \
+                    was started. Start again from the list.";
         administrator.0.leave_message(auth, Message::warning(text)).await?;
     }
     Ok(go(&paths::bulk_operation(started.id)))

@@ -1,4 +1,4 @@
-//! Revoking many auth tokens: those that were ticked, or all that match.
+//! Revoking many auth tokens: the ones that were ticked, or all that match.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -23,13 +23,13 @@ fn form(selection: &Selection, operation: &str) -> FormView {
     let reason = Field::new("reason", "Reason", Kind::Text)
         .required()
         .most(REASON_LENGTH)
-        .help("One line, up to 200 characters. It stands in the history.");
+        .help("One line, up to 200 characters. It is shown in the history.");
     let form = FormView::default()
         .hide("operation", operation)
         .group("", "", vec![reason])
         .send_to(paths::REVOKE_AUTH_TOKENS)
         .dangerous()
-        .button("", "Revoke all of them")
+        .button("", "Revoke all")
         .cancel(selection.back(paths::AUTH_TOKENS));
     selection.carry(form)
 }
@@ -37,11 +37,12 @@ fn form(selection: &Selection, operation: &str) -> FormView {
 fn page(administrator: &Superuser, selection: &Selection, form: FormView) -> VerbPage {
     let way = [Crumb::new("Auth tokens", paths::AUTH_TOKENS), Crumb::here("Revoke auth tokens")];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
-        .note("Whatever uses these auth tokens is refused from then on. This cannot be undone.")
-        .fact("Chosen", Cell::Text(selection.words.clone()))
+        .note("Clients that use these auth tokens will be rejected. This cannot be undone.")
+        .fact("Selection", Cell::Text(selection.words.clone()))
 }
 
-/// What was chosen in the list of auth tokens.
+/// Shows the form for the auth tokens that were selected in the list
+/// (`POST /admin/auth-tokens/selected/`).
 pub(in crate::panel) async fn selected(
     administrator: Superuser,
     sent: Form,
@@ -49,13 +50,14 @@ pub(in crate::panel) async fn selected(
 ) -> Result<HttpResponse, PageError> {
     let selection = Selection::read(&AUTH_TOKENS, &sent, &administrator.0, &auth.db).await?;
     if selection.ids.is_empty() {
-        let message = Message::warning("No auth token was chosen: tick some, or choose all that match.");
+        let message = Message::warning("No auth token was selected: tick some, or select all that match.");
         administrator.0.leave_message(&auth, message).await?;
         return Ok(go(&selection.back(paths::AUTH_TOKENS)));
     }
     page(&administrator, &selection, form(&selection, &OperationId::generate().to_text())).show()
 }
 
+/// Starts the operation (`POST /admin/auth-tokens/bulk-revoke/`).
 pub(in crate::panel) async fn revoke(
     administrator: Superuser,
     sent: Form,
@@ -69,8 +71,8 @@ pub(in crate::panel) async fn revoke(
     let selection = Selection::read(&AUTH_TOKENS, &sent, &administrator.0, &auth.db).await?;
     let view = form(&selection, sent.text("operation")).refill(&sent);
     if !selection.is_as_expected(&sent) {
-        let view = view
-            .fault("Which auth tokens match has changed meanwhile: look at the number again, then send it.");
+        let view =
+            view.fault("The matching auth tokens have changed: check the number, then send this again.");
         return page(&administrator, &selection, view).show();
     }
     let reason = match Reason::parse(sent.text("reason")) {

@@ -5,7 +5,7 @@ pub(in crate::panel) const HOME: &str = "/admin/";
 pub(in crate::panel) const SIGN_IN: &str = "/admin/sign-in/";
 pub(in crate::panel) const SEARCH: &str = "/admin/search/";
 pub(in crate::panel) const SETTINGS: &str = "/admin/settings/";
-/// The form for one's own password.
+/// The form in which administrators change their own password.
 pub(in crate::panel) const PASSWORD: &str = "/admin/password/";
 
 // The lists.
@@ -18,7 +18,7 @@ pub(in crate::panel) const LEDGER: &str = "/admin/ledger/";
 pub(in crate::panel) const BULK_OPERATIONS: &str = "/admin/bulk-operations/";
 pub(in crate::panel) const HISTORY: &str = "/admin/history/";
 
-// Forms for what a list has.
+// Forms for the rows of lists.
 pub(in crate::panel) const ADD_USER: &str = "/admin/users/add/";
 pub(in crate::panel) const ADJUST_USERS: &str = "/admin/users/bulk-adjust/";
 pub(in crate::panel) const REVOKE_AUTH_TOKENS: &str = "/admin/auth-tokens/bulk-revoke/";
