@@ -10,6 +10,7 @@ pub(in crate::panel) struct Fact {
 }
 
 impl Fact {
+    /// A value with its label.
     pub(crate) fn new(label: &'static str, cell: Cell) -> Fact {
         Fact { label, cell }
     }

@@ -9,6 +9,7 @@ use chrono_tz::Tz;
 pub(in crate::panel) struct Zone(Tz);
 
 impl Zone {
+    /// UTC, the default.
     pub(crate) const UTC: Zone = Zone(Tz::UTC);
 
     /// Finds a zone by its name. `None` if there is no such zone.
