@@ -125,9 +125,9 @@ async fn an_anonymised_user_leaves_no_trace_but_the_amounts(#[values(On::Sqlite,
     let page = root.get(&format!("/admin/users/{id}/anonymise/")).await;
     page.assert_shows(&[
         "This cannot be undone",
-        "Chats that lose their texts 2",
-        "Conversations that go 1",
-        "Balance that stays 3,952",
+        "Chats whose texts are removed 2",
+        "Conversations removed 1",
+        "Balance kept 3,952",
     ]);
     root.send(&page.form().with(&[("name", "wanda")])).await.assert_status(400).assert_shows(&["to confirm"]);
     root.send(&page.form().with(&[("name", NAME)])).await.assert_status(303);

@@ -77,7 +77,7 @@ async fn a_price_is_set_and_reset_and_the_history_shows_it(#[values(On::Sqlite, 
     let form = page.form().with(&[("withdrawn", "1"), ("price", "message")]);
     root.send(&form).await.assert_status(303);
     assert_eq!(stored(&app, "small-1"), "withdrawn - - - 2");
-    root.get("/admin/models/").await.assert_shows(&["small-1 withdrawn 7 tokens a message"]);
+    root.get("/admin/models/").await.assert_shows(&["small-1 withdrawn 7 tokens per message"]);
     for path in ["/admin/history/".to_owned(), format!("{small}history/"), "/admin/".to_owned()] {
         let page = root.get(&path).await;
         page.assert_shows(&["withdrawn: before no → after yes", "base price: before 5"]);
@@ -134,7 +134,7 @@ async fn the_second_of_two_edits_of_a_model_shows_what_the_first_changed(
     page.assert_status(409).assert_shows(&[
         "Somebody else changed this while you were editing",
         "Withdrawn no yes",
-        "For each message 5 9",
+        "Per message 5 9",
         "Per 1,000 answer tokens 1030 3",
     ]);
     page.assert_hides(&["<th scope=\"row\">Per 1,000 prompt tokens</th>"]);
@@ -157,7 +157,7 @@ async fn staff_can_see_models_but_not_change_them(#[values(On::Sqlite, On::Postg
     let grace = app.staff("grace").await;
     let [small, _] = two_models(&app);
     let page = grace.get(&small).await;
-    page.assert_status(200).assert_shows(&["100 tokens a message"]);
+    page.assert_status(200).assert_shows(&["100 tokens per message"]);
     assert!(page.posting_forms().is_empty(), "staff can see a form");
     let mut form = root.get(&small).await.form().with(&PRICE);
     form.fields.retain(|(name, _)| name != "csrf");

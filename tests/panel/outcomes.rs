@@ -175,7 +175,7 @@ async fn the_home_page_shows_the_upstreams_status(#[values(On::Sqlite, On::Postg
     let home = root.get("/admin/").await;
     home.assert_shows(&[
         "Upstream State failing",
-        "Why the model could not be reached",
+        "Reason the model could not be reached",
         "Calls in flight 0 Calls waiting 0",
     ]);
     assert_eq!(

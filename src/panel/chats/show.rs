@@ -98,7 +98,7 @@ fn cut_note(shown: Option<&str>, size: i64) -> String {
         return String::new();
     }
     format!(
-        "Only the first {} characters are shown of {} in all.",
+        "Only the first {} characters of {} are shown.",
         format::tokens(i64::try_from(SHOWN).unwrap_or(i64::MAX)),
         format::bytes(size)
     )

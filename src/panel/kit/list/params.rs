@@ -107,8 +107,8 @@ impl ListParams {
         }
     }
 
-    /// Returns the conditions of the filters. Only one of them leads: an index could not serve two,
-    /// and the walk would have no bound.
+    /// Returns the conditions of the filters. Apart from a range of the order itself, only one of
+    /// them leads: an index could not serve two, and the walk would have no bound.
     fn conditions(&self) -> Vec<Condition> {
         let mut has_leader = false;
         let conditions = self.picked.iter().map(|picked| {
