@@ -52,7 +52,8 @@ impl<R: Send> BulkForm<R> {
         page.note(self.note).fact("Selection", Cell::Text(selection.words.clone()))
     }
 
-    /// Shows the form for the rows that were selected in the list. If there are none, leads back to it.
+    /// Shows the form for the rows that were selected in the list. If there are none, leads back to
+    /// it.
     pub(super) async fn show(
         &self,
         administrator: &Superuser,
@@ -69,7 +70,8 @@ impl<R: Send> BulkForm<R> {
         self.page(administrator, &selection, form).show()
     }
 
-    /// Starts the operation, if its details are valid and the selection is still the one that was shown.
+    /// Starts the operation, if its details are valid and the selection is still the one that was
+    /// shown.
     pub(super) async fn start(
         &self,
         administrator: &Superuser,
