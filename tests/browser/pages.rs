@@ -20,7 +20,7 @@ pub fn before_the_first(link: &str) -> Vec<Page> {
 /// A server that nobody has used yet; the first superuser was made by the link.
 pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
     let mut pages = vec![
-        page("first-run-used", link, "There is no such open first-run link").status(404),
+        page("first-run-used", link, "There is no such first-run link").status(404),
         page("empty-home", "/admin/", "Verify the ledger now"),
         page("empty-users", "/admin/users/?active=no", "No users match"),
         page("empty-user", "/admin/users/1/", "There are no live auth tokens"),

@@ -56,7 +56,7 @@ async fn make_the_first_superuser(visitor: &Visitor, server: &Server) {
     assert_eq!(visitor.path().await, "/admin/");
     visitor.sees(ADMINISTRATOR).await;
     visitor.open(&link).await;
-    visitor.sees("There is no such open first-run link").await;
+    visitor.sees("There is no such first-run link").await;
     // The console tells of the status of this page.
     visitor.console().await;
 }

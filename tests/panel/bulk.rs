@@ -114,7 +114,7 @@ async fn rows_that_fail_are_listed_with_the_reason(#[values(On::Sqlite, On::Post
     let done = root.send(&confirm.form().with(&[("amount", "-4000"), ("reason", "the end")])).await;
     finish_all(&app.services.db).await.unwrap();
     let page = root.follow(&done).await;
-    page.assert_shows(&["3 of 3 rows are done", "Failed 1", "user-1 the balance would leave its range"]);
+    page.assert_shows(&["3 of 3 rows are done", "Failed 1", "user-1 the balance would go below 0"]);
     assert_eq!(app.balance(&token).await, 3900);
     assert_eq!(app.count("users WHERE tokens = 0"), 2);
     root.get("/admin/bulk-operations/?state=failures")
