@@ -1,15 +1,17 @@
-// What makes the panel handier. Every page works without it: nothing here is the only way to do something.
+// Conveniences of the panel. Every page works without them: nothing here is the only way to do
+// something.
 "use strict";
 
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
-// Storage may be switched off; then nothing is remembered.
+// Storage may be disabled. Then nothing is remembered.
 const remember = {
   get(key) { try { return localStorage.getItem(key); } catch { return null; } },
   set(key, value) { try { localStorage.setItem(key, value); } catch { /* not remembered */ } },
 };
 
-// What nobody looks at as a page must not take the messages that are meant for the next page.
+// Background requests are not shown as a page, so they must not use up the messages for the next
+// page.
 const inBackground = { headers: { "X-Tollgate-Background": "1" } };
 
 function button(label, className, onClick) {
@@ -21,13 +23,13 @@ function button(label, className, onClick) {
   return made;
 }
 
-// What is of use only with scripts appears, and what is of use only without them goes.
+// Shows elements that need scripts, and hides elements that are needed only without them.
 function showScripted(root) {
   for (const element of all(".scripted", root)) element.hidden = false;
   for (const element of all(".unscripted", root)) element.hidden = true;
 }
 
-// Menus and filters stay as they were left.
+// Keeps menus and filters open or closed, as they were left.
 function rememberOpen() {
   for (const details of all("details[data-remember]")) {
     const key = `open ${details.dataset.remember} ${details.dataset.remember === "filters" ? location.pathname : ""}`;
@@ -35,7 +37,7 @@ function rememberOpen() {
     if (stored !== null && !(details.open && details.dataset.remember === "filters")) details.open = stored === "yes";
     details.addEventListener("toggle", () => remember.set(key, details.open ? "yes" : "no"));
   }
-  // A menu that hangs over the page closes with Esc and with a click beside it.
+  // A menu that covers the page closes with Esc and with a click outside of it.
   const menus = all(".account, .buttons .menu");
   document.addEventListener("click", (event) => {
     for (const menu of menus) if (!menu.contains(event.target)) menu.open = false;
@@ -49,7 +51,7 @@ function rememberOpen() {
   });
 }
 
-// On a phone the menu is a strip: the place where one is shall be in sight.
+// On a phone the menu is a strip. Scrolls the link to the current page into view.
 function showPlace() {
   document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 }
@@ -67,14 +69,14 @@ function filterMenu() {
 function addCopyButtons(root) {
   if (!navigator.clipboard) return;
   for (const element of all("[data-copy]", root)) {
-    // In a table the stylesheet draws an icon into the empty button.
+    // In a table the button is empty, and the stylesheet draws an icon into it.
     const label = element.closest("td") ? "" : "Copy";
     const copy = button(label, "copy quiet", async () => {
       try {
         await navigator.clipboard.writeText(element.dataset.copy);
         copy.textContent = "Copied";
       } catch {
-        copy.textContent = "Not allowed";
+        copy.textContent = "Copying failed";
       }
       setTimeout(() => { copy.textContent = label; }, 2000);
     });
@@ -83,7 +85,7 @@ function addCopyButtons(root) {
   }
 }
 
-// "/" goes to the search box, as in many programs.
+// Moves the focus to the search box when "/" is pressed.
 function addShortcuts() {
   document.addEventListener("keydown", (event) => {
     const isTyping = event.target.closest("input, select, textarea, [contenteditable]");
@@ -96,7 +98,7 @@ function addShortcuts() {
   });
 }
 
-// Ticking all rows of the page, or a range with the shift key, and the number of those that are ticked.
+// Ticks all rows of the page, or a range of them with the shift key, and counts the ticked rows.
 function countSelected() {
   for (const form of all("form.rows")) {
     const boxes = all('input[name="id"]', form);
@@ -130,7 +132,7 @@ function countSelected() {
   }
 }
 
-// The balance after an adjustment, while its amount is typed. What counts is what the server reckons.
+// Shows the balance after an adjustment while the amount is typed. The server calculates its own.
 function previewBalance() {
   for (const form of all("form[data-balance]")) {
     const amount = form.querySelector('input[name="amount"]');
@@ -140,14 +142,14 @@ function previewBalance() {
       const typed = amount.value.trim().replace(/[\u2212\u2013]/g, "-");
       const text = /^[+-]?\d{1,3}(,\d{3})+$/.test(typed) ? typed.replaceAll(",", "") : typed;
       if (!/^[+-]?\d{1,18}$/.test(text)) {
-        line.textContent = "Before and after stand here as soon as there is an amount.";
+        line.textContent = "Enter an amount to see the balance before and after.";
         return;
       }
       const before = BigInt(form.dataset.balance);
       const after = before + BigInt(text.replace(/^\+/, ""));
       const written = (number) => number.toLocaleString("en-US");
       line.textContent = after < 0n
-        ? `The balance is ${written(before)}: so much cannot be taken.`
+        ? `The balance is only ${written(before)} tokens.`
         : `The balance goes from ${written(before)} to ${written(after)} tokens.`;
     };
     amount.addEventListener("input", show);
@@ -155,7 +157,7 @@ function previewBalance() {
   }
 }
 
-// Names of users are completed while they are typed.
+// Suggests names of users while one is typed.
 function suggestUsers() {
   for (const input of all("input[data-suggest]")) {
     const list = document.createElement("datalist");
@@ -176,7 +178,7 @@ function suggestUsers() {
   }
 }
 
-// Days and times are filled in with one click, by the administrator's own clock.
+// Adds buttons that fill in today or the present time, in the administrator's time zone.
 function addNowButtons() {
   const now = document.body.dataset.now;
   if (!now) return;
@@ -192,7 +194,7 @@ function addNowButtons() {
   }
 }
 
-// What goes on in the background is looked at again until it has ended.
+// Reloads elements that show work in the background, until the work has ended.
 function refresh() {
   for (const element of all("[data-refresh]")) {
     const seconds = Number(element.dataset.refresh);
@@ -214,13 +216,13 @@ function refresh() {
   }
 }
 
-// A second click on a button that was pressed does nothing. (The server does not count on it.)
+// Ignores a second click on a button that was pressed. (The server does not rely on this.)
 function sendOnce() {
   document.addEventListener("submit", (event) => {
     if (event.defaultPrevented || event.target.method !== "post") return;
     if (event.target.dataset.sent) event.preventDefault();
     event.target.dataset.sent = "yes";
-    // Whoever stopped the request may send it again.
+    // If the request was stopped, the form can be sent again.
     setTimeout(() => { delete event.target.dataset.sent; }, 5000);
   });
   addEventListener("pageshow", () => {

@@ -14,7 +14,7 @@ const PASSWORD: &str = "seven brown otters at noon";
 
 const REPETITIONS: usize = 7;
 /// The panel's notice on a page whose search ended at the work limit.
-const PART: &str = "Only part of the list was looked at";
+const PART: &str = "only part of the list was searched";
 
 /// Query strings of lists of users. All matching users are selected for a bulk adjustment.
 const CHOSEN: [&str; 5] = ["", "balance=low", "active=no&sort=name", "q=anna", "q=wwwxyz"];

@@ -1,5 +1,5 @@
-//! Anonymising a user: who it was and what was said goes, the amounts stay. The ledger is append-only, so a user is
-//! never deleted.
+//! Anonymising a user. The name and all texts are removed, and the amounts stay. The ledger is
+//! append-only, so a user is never deleted.
 
 use super::Reason;
 use super::bulk::{Bulk, BulkKind, BulkRequest, insert};
@@ -16,33 +16,38 @@ use crate::models::{
     PanelSettings, Session, StoredKey, User, UserChanges,
 };
 
-/// What came of it.
+/// The outcome of a request to anonymise a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anonymised {
-    /// The name is gone; the bulk operation with this id removes the texts.
+    /// The name is removed. The bulk operation with this id removes the texts.
     Started(i64),
-    /// There are open holds, whose answers would come afterwards.
+    /// Nothing was done: the user has open holds, whose answers would be stored afterwards.
     HoldsOpen,
-    /// Says why.
+    /// Nothing was done, for this reason.
     Refused(&'static str),
+    /// There is no user with this id.
     NoSuchUser,
 }
 
-/// What goes with a user, and what stays.
+/// How much is removed with a user, and how much stays.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WhatGoes {
+    /// Chats, whose texts are removed.
     pub chats: Count,
+    /// Conversations, which are deleted.
     pub conversations: Count,
+    /// Auth tokens, which are revoked and lose their names.
     pub auth_tokens: Count,
+    /// Sessions, which end.
     pub sessions: Count,
-    /// These stay, without a name.
+    /// Ledger entries, which stay.
     pub ledger_entries: Count,
 }
 
-/// Those that were deleted before have no title any more.
+/// Leaves out deleted conversations, which no longer have a title.
 const LIVE_CONVERSATIONS: &str = "conversations.user_id = ? AND conversations.deleted_at IS NULL";
 
-/// Counts what goes, each number up to a bound.
+/// Counts what is removed with a user. Each count has a limit.
 pub async fn what_goes(db: &Db, user_id: i64) -> Result<WhatGoes> {
     let read = move |conn: &mut DbConnection| {
         let mut count = |from: &'static str, id: &'static str, condition: &'static str| {
@@ -60,7 +65,8 @@ pub async fn what_goes(db: &Db, user_id: i64) -> Result<WhatGoes> {
     db.read(read).await
 }
 
-/// Takes the name, the password and every way in, at once, and lets a bulk operation remove the texts.
+/// Removes the name, the password, the auth tokens and the sessions at once, and starts a bulk
+/// operation that removes the texts.
 pub async fn anonymise_user(
     db: &Db,
     bulk: &Bulk,
@@ -94,7 +100,7 @@ pub async fn anonymise_user(
             ..UserChanges::of(&stored)
         };
         changes.named(&username).store(conn, &stored)?;
-        // What Django stores for a password that nothing fits.
+        // In Django's format, no password matches this hash.
         User::set_password(conn, user_id, "!")?;
         search::index_user(conn, user_id, username.canonical())?;
         AuthToken::revoke_all(conn, user_id, None, now)?;
@@ -103,19 +109,19 @@ pub async fn anonymise_user(
         let active = [Change::new("active", FieldValue::YesNo(stored.is_active), "no")];
         let event = Event { changes: &active, ..Event::about_user(Action::Anonymise, user_id) };
         own_actor.record(conn, &event, now)?;
-        // The worker has to know which name to look for; it forgets it when it is done.
+        // The worker must know the name to look for, and removes it from here at the end.
         let request = BulkRequest { selection: stored.username.clone(), ..request.clone() };
         Ok(Anonymised::Started(insert(conn, &own_actor, &request, now)?))
     };
     let done = db.write(Scope::user(user_id), job).await?;
     if let Anonymised::Started(_) = done {
-        // It is there already: this only wakes the worker.
+        // The operation exists already, so this only wakes the worker.
         bulk.start(db, actor, restart).await?;
     }
     Ok(done)
 }
 
-/// `anonymous-17`, or what is still free.
+/// Returns `anonymous-17`, or with a further number if that name is taken.
 fn free_name(conn: &mut DbConnection, user_id: i64) -> Result<Username> {
     for number in 0..100 {
         let name = if number == 0 {
@@ -132,8 +138,8 @@ fn free_name(conn: &mut DbConnection, user_id: i64) -> Result<Username> {
     Err(Error::Internal("no name is free for an anonymous user".to_owned()))
 }
 
-/// Removes the texts of a user's chats and all else that tells who it was, in parts. Running it again, after a crash,
-/// finds less to do.
+/// Removes the texts of a user's chats and everything else that says who the user was, in parts.
+/// After a crash it may run again, and finds less to do.
 pub(super) async fn remove_texts(db: &Db, operation: &BulkOperation, user_id: i64) -> Result<()> {
     let mut after = 0;
     loop {
@@ -141,7 +147,8 @@ pub(super) async fn remove_texts(db: &Db, operation: &BulkOperation, user_id: i6
         let Some(last) = ids.last().copied() else { break };
         after = last;
         let job = move |conn: &mut DbConnection| {
-            // Before the texts, or the follower could read them and store their words afterwards.
+            // This comes before the texts. Otherwise the follower could read them and store their
+            // words afterwards.
             Mark::lock(conn, "chats")?;
             Chat::blank(conn, &ids)?;
             search::forget_words(conn, &ids)
@@ -156,12 +163,12 @@ pub(super) async fn remove_texts(db: &Db, operation: &BulkOperation, user_id: i6
     forget_names(db, &names, operation.id).await?;
     forget_history(db, user_id).await?;
     search::erase_forgotten(db).await?;
-    // This operation has the name, too: last of all, as a crash before it begins anew.
+    // This operation has the name, too. It comes last: a restart after a crash needs the name.
     let id = operation.id;
     db.write_bulk(Scope::none(), move |conn| Ok(BulkOperation::blank(conn, id, true, false)?)).await
 }
 
-/// Takes what was written about the user out of the history: who did what and when stays, the values go.
+/// Blanks the values in the audit log that concern the user. Who did what, and when, stays.
 async fn forget_history(db: &Db, user_id: i64) -> Result<()> {
     let mut after = 0;
     loop {

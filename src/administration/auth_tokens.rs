@@ -12,8 +12,8 @@ impl Edit for AuthTokenChanges {
     }
 }
 
-/// Renames an auth token and sets when it ends, if it still has the values that the form showed. One that was
-/// revoked is gone.
+/// Changes the name and the expiry of an auth token, if it still has the values that the form
+/// showed. A revoked one is [`Edited::Gone`].
 pub async fn edit_auth_token(
     db: &Db,
     actor: &Actor,
@@ -22,6 +22,7 @@ pub async fn edit_auth_token(
     wanted: AuthTokenChanges,
 ) -> Result<Edited<AuthToken>> {
     let target = Target { actor, id: token.id, scope: Scope::user(token.user_id) };
-    // There is no version: uses are written down all the time, and an edit has only these values to lose.
+    // An auth token has no version, since each use updates the row. The values shown take its
+    // place.
     edit(db, target, move |stored| AuthTokenChanges::of(stored) == shown, move |_| wanted.clone()).await
 }

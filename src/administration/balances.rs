@@ -1,4 +1,5 @@
-//! Balances: one user's adjustment, a chat's refund, a hold's release. The money is `metering`'s; the history is ours.
+//! Adjusting a balance, refunding a chat, releasing a hold. `metering` moves the tokens; this
+//! module records the action in the audit log.
 
 use crate::audit::{Action, Actor, Event, ObjectKind};
 use crate::clock;
@@ -10,18 +11,24 @@ use crate::metering::{
 };
 use crate::models::{Change, Chat};
 
-/// Characters of a reason.
+/// The most characters of a reason.
 pub const REASON_LENGTH: usize = 200;
 
-/// Why an administrator moves tokens. It stands in the ledger for ever, where the user reads it.
+/// Why an administrator does something. A reason for moving tokens stays in the ledger for ever,
+/// where the user reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason(String);
 
 impl Reason {
+    /// Parses a reason: one line of at most [`REASON_LENGTH`] characters. It is trimmed.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is wrong with the text.
     pub fn parse(text: &str) -> Result<Reason, Invalid> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(Invalid::new("reason", "say why: the user sees it on the statement"));
+            return Err(Invalid::new("reason", "enter a reason: the user sees it on the statement"));
         }
         if text.chars().count() > REASON_LENGTH || text.chars().any(char::is_control) {
             return Err(Invalid::new("reason", "use one line of at most 200 characters"));
@@ -29,14 +36,19 @@ impl Reason {
         Ok(Reason(text.to_owned()))
     }
 
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Reads a signed amount of tokens as people write it: `500`, `+500`, `-1,000`.
+/// Parses a signed amount of tokens as people write it: `500`, `+500`, `-1,000`.
+///
+/// # Errors
+///
+/// Returns what is wrong with the text, 0 and amounts above any possible balance included.
 pub fn parse_amount(text: &str) -> Result<i64, Invalid> {
-    let invalid = || Invalid::new("amount", "give a whole number of tokens, such as 500 or -100");
+    let invalid = || Invalid::new("amount", "enter a whole number of tokens, such as 500 or -100");
     let text = text.trim().replace(['\u{2212}', '\u{2013}'], "-");
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => (-1, digits),
@@ -44,15 +56,16 @@ pub fn parse_amount(text: &str) -> Result<i64, Invalid> {
     };
     let amount = sign * whole_number(digits).ok_or_else(invalid)?;
     if amount == 0 {
-        return Err(Invalid::new("amount", "0 changes nothing: give a number above or below it"));
+        return Err(Invalid::new("amount", "0 changes nothing: enter a positive or a negative number"));
     }
     if !(-MOST_TOKENS..=MOST_TOKENS).contains(&amount) {
-        return Err(Invalid::new("amount", "that is more than any balance may be"));
+        return Err(Invalid::new("amount", "this is more than the highest possible balance"));
     }
     Ok(amount)
 }
 
-/// Gives or takes tokens. Sending the same operation twice does it once.
+/// Adds tokens to a balance or takes them away. Calling it twice with the same operation id does it
+/// once.
 pub async fn adjust_balance(
     db: &Db,
     actor: &Actor,
@@ -66,14 +79,14 @@ pub async fn adjust_balance(
         .await
 }
 
-/// An adjustment that was made out, with its history.
+/// Makes an adjustment and records it.
 pub async fn adjust(db: &Db, actor: &Actor, adjustment: Adjustment) -> Result<Adjusted> {
     let (actor, scope) = (actor.clone(), Scope::user(adjustment.user_id));
     let job = move |conn: &mut DbConnection| adjust_and_record(conn, &actor, &adjustment);
     db.write(scope, job).await
 }
 
-/// The adjustment and its history, in the caller's transaction.
+/// Makes an adjustment and records it, in the caller's transaction.
 pub(super) fn adjust_and_record(
     conn: &mut DbConnection,
     actor: &Actor,
@@ -92,7 +105,8 @@ pub(super) fn adjust_and_record(
     Ok(adjusted)
 }
 
-/// Records one adjustment of many users in the history, with each user's balance afterwards.
+/// Records an adjustment of many users, one event for each. `balances` has the ids of the users
+/// with their balances afterwards.
 pub(super) fn record_adjustments(
     conn: &mut DbConnection,
     actor: &Actor,
@@ -115,8 +129,8 @@ pub(super) fn record_adjustments(
     Ok(actor.record_all(conn, &events, adjustment.now)?)
 }
 
-/// Digits, with or without commas between groups of three. A comma anywhere else is somebody's decimal point, which must
-/// not become a hundredfold.
+/// Parses a number of digits, with or without commas between groups of three. A comma in another
+/// place may be meant as a decimal point, so it is rejected: otherwise `1,50` would become 150.
 pub fn whole_number(text: &str) -> Option<i64> {
     let mut groups = text.split(',');
     let first = groups.next()?;
@@ -127,12 +141,16 @@ pub fn whole_number(text: &str) -> Option<i64> {
     if fits && is_plain { digits.parse().ok() } else { None }
 }
 
-/// The error for a form whose operation id stands for another operation.
+/// Returns the error for a form whose operation id belongs to another operation.
 pub fn reused() -> Error {
     Error::Invalid(Invalid::new("operation", "this form was already used for something else: open it again"))
 }
 
-/// Gives back what a chat cost, once.
+/// Refunds the cost of a chat to its user, once.
+///
+/// # Errors
+///
+/// `Internal` if the actor is not a user: the ledger names who made a refund.
 pub async fn refund_chat(
     db: &Db,
     actor: &Actor,
@@ -158,7 +176,8 @@ pub async fn refund_chat(
     db.write(Scope::user(chat.user_id), job).await
 }
 
-/// Ends a hold, whose charge goes back. Who comes second, be it the answer or the sweeper, finds it ended.
+/// Ends a hold and refunds its charge. If the answer and the sweeper come later, they find it
+/// ended.
 pub async fn release_hold(
     db: &Db,
     actor: &Actor,

@@ -1,6 +1,7 @@
-//! The queue of work on many rows: adjusting balances, revoking auth tokens, anonymising a user.
+//! The queue of bulk operations: adjusting balances, revoking auth tokens, anonymising a user.
 //!
-//! The chosen rows are frozen in one row when the operation is confirmed. `bulk_worker` does the work.
+//! Confirming an operation freezes the ids of the selected rows in one row. `bulk_worker` does the
+//! work.
 
 use std::sync::Arc;
 
@@ -17,14 +18,14 @@ use crate::models::{BulkOperation, Change, NewBulkOperation};
 /// The most rows that one operation may have.
 pub const MOST_ROWS: i64 = 1_000_000;
 
-/// What is done to each row.
+/// What a bulk operation does to each of its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BulkKind {
-    /// Users: gives or takes so many tokens.
+    /// Adds this number of tokens to the balance of each user. If it is negative, takes them away.
     Adjust(i64),
-    /// Auth tokens: revokes them.
+    /// Revokes each auth token.
     Revoke,
-    /// One user: removes what was said and all traces of the name.
+    /// Removes the texts and all traces of the name of one user.
     Anonymise,
 }
 
@@ -47,8 +48,7 @@ impl BulkKind {
         }
     }
 
-    /// Returns what an operation does. `None` if it was started by a newer version and this one
-    /// does not know its kind.
+    /// Returns the kind of a stored operation. `None` if a newer version of Tollgate stored it.
     pub fn of(operation: &BulkOperation) -> Option<BulkKind> {
         let all = [BulkKind::Adjust(operation.amount), BulkKind::Revoke, BulkKind::Anonymise];
         // A node of 0.1.0, which stores the text, may still run beside this one.
@@ -60,7 +60,7 @@ impl BulkKind {
     }
 }
 
-/// Why one row could not be done.
+/// Why a bulk operation could not do a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowFailure {
     /// The balance would have left its range.
@@ -95,10 +95,10 @@ impl RowFailure {
     /// Returns the text that the panel shows.
     pub const fn text(self) -> &'static str {
         match self {
-            RowFailure::OutOfRange => "the balance would leave its range",
+            RowFailure::OutOfRange => "the balance would go below 0 or above the maximum",
             RowFailure::NoSuchUser => "there is no such user",
             RowFailure::NoSuchAuthToken => "there is no such auth token",
-            RowFailure::AlreadyEnded => "it had ended before",
+            RowFailure::AlreadyEnded => "it had already ended",
         }
     }
 
@@ -111,32 +111,38 @@ impl RowFailure {
     }
 }
 
-/// An operation to be started.
+/// A bulk operation to start.
 #[derive(Clone, Debug)]
 pub struct BulkRequest {
-    /// Made with the form, so that sending it twice starts it once.
+    /// The id that was made with the form, so that sending it twice starts one operation. The
+    /// operation ids of the rows are derived from it.
     pub seed: OperationId,
+    /// What to do.
     pub kind: BulkKind,
+    /// Why.
     pub reason: Reason,
-    /// What was chosen, in words.
+    /// The selection, in words.
     pub selection: String,
+    /// The ids of the rows.
     pub ids: Vec<i64>,
 }
 
-/// Starts operations and wakes the worker of this node.
+/// Starts bulk operations and wakes this node's worker.
 #[derive(Clone, Debug, Default)]
 pub struct Bulk {
     pub(super) started: Arc<Notify>,
 }
 
 impl Bulk {
-    /// Freezes what was chosen; answers the operation's id. The worker begins at once.
+    /// Stores an operation and returns its id. The worker starts at once. If an operation with the
+    /// same seed exists, returns the id of that one.
     pub async fn start(&self, db: &Db, actor: &Actor, request: BulkRequest) -> Result<i64> {
         let (actor, now) = (actor.clone(), clock::now());
         let job = move |conn: &mut DbConnection| insert(conn, &actor, &request, now);
-        // In the second lane: the ids of a million rows are 8 MB, for which no chat should wait.
+        // This uses the second lane: the ids of a million rows are 8 MB, and no chat should wait
+        // for that.
         let started = match db.write_bulk(Scope::none(), job.clone()).await {
-            // The same form was sent at the same moment: a second look finds what it has started.
+            // The same form was sent at the same time. Trying again finds the operation it started.
             Err(error) if error.is_unique_violation() => db.write_bulk(Scope::none(), job).await,
             outcome => outcome,
         };
@@ -145,7 +151,7 @@ impl Bulk {
         Ok(id)
     }
 
-    /// The operation that a form has started, if it has.
+    /// Finds the operation that a form has started. `None` if it has started none.
     pub async fn find(&self, db: &Db, seed: OperationId) -> Result<Option<BulkOperation>> {
         let find = move |conn: &mut DbConnection| match BulkOperation::find_by_seed(conn, seed.as_bytes())? {
             Some(id) => Ok(BulkOperation::find(conn, id)?),
@@ -155,6 +161,8 @@ impl Bulk {
     }
 }
 
+/// Stores an operation and records it, in the caller's transaction. Returns its id, or the id of
+/// the operation with the same seed.
 pub(super) fn insert(
     conn: &mut DbConnection,
     actor: &Actor,

@@ -1,8 +1,10 @@
-//! The worker that does bulk operations, on every node, part by part, in the second lane.
+//! The worker that does bulk operations. It runs on every node, in parts, and writes through the
+//! second lane.
 //!
-//! A part and its progress are one transaction, so after a crash, or with two workers at once, each row
-//! is done exactly once. Each row has its own operation id, derived from the operation's seed. On
-//! PostgreSQL one worker at a time does the work: the others would only wait for the same rows.
+//! A part and its progress are one transaction, so each row is done exactly once, even after a
+//! crash or with two workers at once. Each row has its own operation id, derived from the
+//! operation's seed. On PostgreSQL, one worker at a time does the work: the others would only wait
+//! for the same rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +20,9 @@ use crate::error::{Error, Result};
 use crate::metering::{Adjusted, AdjustmentOfMany, adjust_many};
 use crate::models::{AuthToken, BulkOperation};
 
-/// Rows of one part: few, so that the users' rows are not locked for long.
+/// The rows of a part. They are few, so that the rows of users are not locked for long.
 const PART: usize = 100;
-/// How often a worker looks for operations that another node has started, or left.
+/// How often a worker looks for operations that another node has started or left unfinished.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs the worker. Never returns.
@@ -33,21 +35,21 @@ pub async fn work(bulk: &Bulk, db: &Db) {
     }
 }
 
-/// Finishes all operations, the oldest first.
+/// Finishes all operations, the oldest first. An operation that fails is logged and left for later.
 pub async fn finish_all(db: &Db) -> Result<()> {
     for operation in db.read(|conn| Ok(BulkOperation::unfinished(conn)?)).await? {
         let id = operation.id;
         match finish(db, operation).await {
             Ok(true) => log::info!("bulk operation {id} is finished"),
             Ok(false) => {}
-            // The others need not wait for it.
+            // The other operations need not wait for it.
             Err(error) => log::warn!("bulk operation {id} waits: {error}"),
         }
     }
     Ok(())
 }
 
-/// Does the rest of an operation. Returns whether this call finished it.
+/// Does the rest of an operation. Returns whether this call has finished it.
 async fn finish(db: &Db, operation: BulkOperation) -> Result<bool> {
     let id = operation.id;
     let Some(kind) = BulkKind::of(&operation) else {
@@ -94,7 +96,7 @@ async fn do_part(db: &Db, operation: BulkOperation, kind: BulkKind, part: Vec<i6
             return Ok(Part::Elsewhere);
         }
         let from = operation.position;
-        // Another worker, or a run of this job before this one, may have done this part.
+        // Another worker, or an earlier run of this job, may have done this part.
         if !BulkOperation::advance(conn, operation.id, from, from + part.len() as i64)? {
             return Ok(Part::Done);
         }
@@ -113,7 +115,7 @@ async fn do_part(db: &Db, operation: BulkOperation, kind: BulkKind, part: Vec<i6
     db.write_bulk(Scope::none(), job).await
 }
 
-/// Adjusts the users of a part and records it in the history.
+/// Adjusts the balances of the users of a part and records it.
 fn adjust_part(
     conn: &mut DbConnection,
     operation: &BulkOperation,
@@ -144,7 +146,7 @@ fn adjust_part(
     record_adjustments(conn, actor, &adjustment, &balances)
 }
 
-/// Does one row. Returns the reason if it cannot be done.
+/// Does one row. Returns the reason if it fails.
 fn do_row(
     conn: &mut DbConnection,
     operation: &BulkOperation,

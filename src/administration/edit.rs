@@ -1,5 +1,5 @@
-//! The one protocol of edits: load the row, compare it with what the form was made from, store the new
-//! values and record the differences, in one transaction.
+//! The protocol of all edits. One transaction loads the row, compares it with what the form was
+//! made from, stores the new values and records the differences.
 
 use chrono::NaiveDateTime;
 
@@ -10,22 +10,23 @@ use crate::domain::Invalid;
 use crate::error::Result;
 use crate::models::{Change, Editable};
 
-/// What came of an edit.
+/// The outcome of an edit.
 #[derive(Clone, Debug)]
 pub enum Edited<T> {
-    /// The fields that were changed: none if nothing was left to do.
+    /// The changes are stored. Empty if there was nothing to change.
     Done(Vec<Change>),
-    /// Somebody else changed the row since the form was made; this is what is stored now.
+    /// Somebody else has changed the row since the form was made. Holds the row as it is stored
+    /// now.
     Conflict(Box<T>),
-    /// The values are not allowed; nothing was stored.
+    /// The values are not allowed, and nothing was stored.
     Refused(Invalid),
-    /// There is no such row, or it cannot be edited any more.
+    /// There is no such row, or it can no longer be edited.
     Gone,
 }
 
-/// What edits of these values need beside the protocol.
+/// The rules for editing these values, in addition to the protocol.
 pub(super) trait Edit: Editable {
-    /// Returns why the values must not be stored.
+    /// Returns why the values must not be stored. `None` if they may be.
     fn refusal(
         &self,
         _conn: &mut DbConnection,
@@ -35,30 +36,31 @@ pub(super) trait Edit: Editable {
         Ok(None)
     }
 
-    /// Does what follows from values that were just stored.
+    /// Makes the changes to other tables that follow from values that were just stored.
     fn follow_up(&self, _conn: &mut DbConnection, _before: &Self::Row, _now: NaiveDateTime) -> Result<()> {
         Ok(())
     }
 
-    /// Returns what the history calls the edit.
+    /// Returns the action that the audit log records.
     fn action(&self, _before: &Self::Row, _changes: &[Change]) -> Action {
         Action::Change
     }
 
-    /// Returns the event that the history records, without its changes.
+    /// Returns the event that the audit log records, without its changes.
     fn event(action: Action, before: &Self::Row) -> Event<'static>;
 }
 
-/// Who edits which row.
+/// The row to edit, and who edits it.
 pub(super) struct Target<'a> {
     pub actor: &'a Actor,
     pub id: i64,
-    /// The users whose rows are locked meanwhile.
+    /// The users whose rows are locked during the edit.
     pub scope: Scope,
 }
 
-/// Gives a row the values that `wanted` returns for it, if `is_as_shown` says that nobody has changed it
-/// since the form was made.
+/// Stores the values that `wanted` returns for a row, if `is_as_shown` says that nobody has changed
+/// the row since the form was made. If the row has these values already, nothing is stored or
+/// recorded.
 pub(super) async fn edit<E: Edit>(
     db: &Db,
     target: Target<'_>,
@@ -70,7 +72,7 @@ pub(super) async fn edit<E: Edit>(
         let Some(stored) = E::find(conn, id)? else { return Ok(Edited::Gone) };
         let wanted = wanted(&stored);
         let changes = wanted.differences(&stored);
-        // A second run of this edit, or an edit to the same end: nothing is left to do.
+        // The same form was sent again, or somebody else has made the same change.
         if changes.is_empty() {
             return Ok(Edited::Done(changes));
         }
@@ -81,7 +83,7 @@ pub(super) async fn edit<E: Edit>(
             return Ok(Edited::Refused(why));
         }
         if !wanted.store(conn, &stored)? {
-            // What was read above is older than the edit that came in between.
+            // Another edit came in between, so the row read above is out of date.
             let stored = E::find(conn, id)?.unwrap_or(stored);
             return Ok(Edited::Conflict(Box::new(stored)));
         }

@@ -1,4 +1,4 @@
-//! A user's own limits, in the place of those that the settings have for everybody.
+//! A user's own limits, which take the place of the defaults from the settings.
 
 use super::edit::{Edit, Edited, Target, edit};
 use crate::audit::{Action, Actor, Event};
@@ -6,7 +6,7 @@ use crate::db::{Db, Scope};
 use crate::error::Result;
 use crate::models::{User, UserLimits};
 
-/// The most that a limit of a user may be.
+/// The highest limit that a user may have.
 pub const MOST_LIMIT: i64 = 1_000_000;
 
 impl Edit for UserLimits {
@@ -15,7 +15,7 @@ impl Edit for UserLimits {
     }
 }
 
-/// Sets or clears a user's limits, if the user is still as it was at `version`.
+/// Sets or clears a user's limits, if the user still has the `version` that the form showed.
 pub async fn set_limits(
     db: &Db,
     actor: &Actor,

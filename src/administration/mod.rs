@@ -1,8 +1,8 @@
-//! What administrators do. Each verb makes its change and records it in the history, in one
+//! What administrators do. Each verb makes its change and records it in the audit log, in one
 //! transaction.
 //!
-//! A verb takes the [`Actor`](crate::audit::Actor) who acts, returns refusals as values, and may
-//! safely be sent twice.
+//! A verb takes the [`Actor`](crate::audit::Actor), returns refusals as values, and may safely be
+//! called twice with the same operation id.
 
 mod anonymise;
 mod auth_tokens;

@@ -1,4 +1,4 @@
-//! Models: taking one off the offer and putting it back, and what it costs.
+//! Models: withdrawing one, putting it back on offer, and setting its price.
 
 use super::edit::{Edit, Edited, Target, edit};
 use crate::audit::{Action, Actor, Event, ObjectKind};
@@ -6,7 +6,7 @@ use crate::db::{Db, Scope};
 use crate::error::Result;
 use crate::models::{Model, ModelChanges};
 
-/// The most that a part of a price may be, in tokens.
+/// The highest value of each part of a price, in tokens.
 pub const MOST_PRICE: i64 = 1_000_000_000_000;
 
 impl Edit for ModelChanges {
@@ -15,7 +15,7 @@ impl Edit for ModelChanges {
     }
 }
 
-/// Changes a model, if it is still as it was at `version`.
+/// Changes a model, if it still has the `version` that the form showed.
 pub async fn edit_model(
     db: &Db,
     actor: &Actor,

@@ -1,14 +1,14 @@
-//! Finding a name that is to be forgotten in what administrators wrote: in notes, in values of the history, in what was
-//! chosen for bulk work.
+//! Removing the names of an anonymised user from texts about other things: from notes and values in
+//! the audit log, and from the notes and selections of bulk operations.
 
 use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::error::Result;
 use crate::models::{AuditEntry, BulkOperation};
 
-/// Rows that are looked at with one read.
+/// How many rows one read searches.
 const LOOKED_AT: i64 = 2_000;
 
-/// All names that a user has had, as far as the history tells.
+/// Returns all names that a user has had, as far as the audit log has them, in lower case.
 pub(super) async fn names_of(db: &Db, user_id: i64, last_name: &str) -> Result<Vec<String>> {
     let mut names = vec![last_name.to_lowercase()];
     let mut after = 0;
@@ -31,7 +31,8 @@ pub(super) async fn names_of(db: &Db, user_id: i64, last_name: &str) -> Result<V
     Ok(names)
 }
 
-/// Takes the names out of the whole history and of all bulk operations but `own`, which still needs to know one.
+/// Blanks all entries of the audit log and all bulk operations that contain one of the names,
+/// except the operation `own`, which still needs the name to start again after a crash.
 pub(super) async fn forget_names(db: &Db, names: &[String], own: i64) -> Result<()> {
     let mut after = 0;
     loop {
@@ -63,7 +64,7 @@ pub(super) async fn forget_names(db: &Db, names: &[String], own: i64) -> Result<
     }
 }
 
-/// Whether a part of one of the names was searched for, to choose what stands in these words.
+/// Whether a selection was made by searching for a part of one of the names.
 fn was_searched(selection: &str, names: &[String]) -> bool {
     let selection = selection.to_lowercase();
     let searched = selection.split_once("search ").map_or("", |(_, words)| words);
@@ -71,14 +72,14 @@ fn was_searched(selection: &str, names: &[String]) -> bool {
     words.any(|word| names.iter().any(|name| name.contains(word)))
 }
 
-/// Whether one of the names, which are in lower case, stands in a text as a word of its own.
+/// Whether a text contains one of the names as a whole word. The names are in lower case.
 fn names_in(text: &str, names: &[String]) -> bool {
     let text = text.to_lowercase();
     let is_of_a_name = |c: char| c.is_alphanumeric() || "@.+-_".contains(c);
     names.iter().any(|name| {
         text.match_indices(name.as_str()).any(|(start, found)| {
             let before = text[..start].chars().next_back();
-            // A full stop may end the sentence that the name stands in.
+            // A full stop after the name may be the end of the sentence.
             let mut after = text[start + found.len()..].chars();
             let ends = match after.next() {
                 Some('.') => after.next().is_none_or(|next| !is_of_a_name(next)),

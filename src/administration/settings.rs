@@ -1,9 +1,11 @@
-//! How an administrator likes the panel. It concerns nobody else, so the history does not tell of it.
+//! An administrator's settings of the panel. They concern nobody else, so the audit log does not
+//! record them.
 
 use crate::db::{Db, DbConnection, Scope};
 use crate::error::Result;
 use crate::models::PanelSettings;
 
+/// Stores the settings of an administrator.
 pub async fn store_settings(db: &Db, settings: PanelSettings) -> Result<()> {
     let scope = Scope::user(settings.user_id);
     let job = move |conn: &mut DbConnection| Ok(settings.store(conn).map(|_| ())?);

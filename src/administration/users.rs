@@ -13,23 +13,31 @@ use crate::index::search;
 use crate::metering::{NewAccount, OpenedAccount, open_account};
 use crate::models::{AuthToken, Change, Editable, FieldValue, Session, User, UserChanges};
 
-const OWN_RIGHTS: &str =
-    "you cannot take your own rights or deactivate yourself: another superuser has to do it";
+const OWN_RIGHTS: &str = "you cannot remove your own rights or deactivate yourself: ask another superuser";
 const LAST_SUPERUSER: &str = "this is the last active superuser: make another one first";
 
-/// A user to be added.
+/// A user to add.
 #[derive(Clone, Debug)]
 pub struct UserToAdd {
+    /// The username.
     pub username: Username,
+    /// The hash of the password, in Django's format.
     pub password_hash: String,
+    /// The opening balance, in tokens.
     pub tokens: i64,
+    /// Whether the user may view everything in the panel.
     pub is_staff: bool,
+    /// Whether the user may change everything in the panel. This includes `is_staff`.
     pub is_superuser: bool,
-    /// Made with the form, so that sending it twice adds one user.
+    /// The id that was made with the form, so that sending it twice adds one user.
     pub operation_id: OperationId,
 }
 
-/// Adds a user with its opening balance; `None`: the name is taken.
+/// Adds a user with an opening balance and returns the id. `None` if the name is taken.
+///
+/// # Errors
+///
+/// `Invalid` if the operation id has already added another user.
 pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i64>> {
     let (actor, now) = (actor.clone(), clock::now());
     let account = NewAccount {
@@ -64,7 +72,8 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
         Ok(Some(id))
     };
     let added = match db.write(Scope::none(), job.clone()).await {
-        // The same form or somebody else came between the look and the insert: a second look tells which.
+        // Between the look-up and the insert, the same form or somebody else added the name. Trying
+        // again tells which.
         Err(error) if error.is_unique_violation() => db.write(Scope::none(), job).await,
         outcome => outcome,
     };
@@ -118,7 +127,7 @@ fn name_taken() -> Invalid {
     Invalid::new("username", "this name is taken: choose another")
 }
 
-/// Returns why the values would lock people out of the panel.
+/// Returns why these values would lock administrators out of the panel. `None` if they would not.
 fn lock_out(
     conn: &mut DbConnection,
     actor: &Actor,
@@ -136,16 +145,16 @@ fn lock_out(
     Ok((others == 0).then_some(LAST_SUPERUSER))
 }
 
-/// Returns the scope of an edit of a user. All superusers' rows are locked, so that two cannot demote each
-/// other at once and leave none.
+/// Returns the scope of an edit of a user. It locks the rows of all superusers, so that two cannot
+/// demote each other at once and leave none.
 async fn scope(db: &Db, user_id: i64) -> Result<Scope> {
     let mut locked = db.read(|conn| Ok(User::superusers(conn)?)).await?;
     locked.push(user_id);
     Ok(Scope::users(locked))
 }
 
-/// Changes name and rights, if the user is still as it was at `version`. A user who is deactivated by it is
-/// logged out. Superusers are staff, too.
+/// Changes a user's name and rights, if the user still has the `version` that the form showed. This
+/// logs out a user whom it deactivates. Superusers are always staff, too.
 pub async fn edit_user(
     db: &Db,
     actor: &Actor,
@@ -162,20 +171,20 @@ pub async fn edit_user(
     }
 }
 
-/// Deactivates or reactivates a user, as it is now.
+/// Deactivates or reactivates a user, whatever else has changed.
 pub async fn set_active(db: &Db, actor: &Actor, user_id: i64, is_active: bool) -> Result<Edited<User>> {
     let target = Target { actor, id: user_id, scope: scope(db, user_id).await? };
     let wanted = move |stored: &User| UserChanges { is_active, ..UserChanges::of(stored) };
     edit(db, target, |_| true, wanted).await
 }
 
-/// Ends all of a user's auth tokens and sessions.
+/// Ends all of a user's auth tokens and sessions. Returns the number of each.
 fn log_out(conn: &mut DbConnection, user_id: i64, now: NaiveDateTime) -> Result<(usize, usize)> {
     let tokens = AuthToken::revoke_all(conn, user_id, None, now)?;
     Ok((tokens, Session::delete_all_of(conn, user_id, None)?))
 }
 
-/// Ends all of a user's auth tokens and sessions; answers how many of each.
+/// Ends all of a user's auth tokens and sessions, and records it. Returns the number of each.
 pub async fn log_out_everywhere(db: &Db, actor: &Actor, user_id: i64) -> Result<(usize, usize)> {
     let (actor, now) = (actor.clone(), clock::now());
     let job = move |conn: &mut DbConnection| {

@@ -1,4 +1,5 @@
-//! `verify` from the panel: it runs in the background, one at a time, and what it found is kept.
+//! Verification of the ledger from the panel. It runs in the background, one run at a time, and its
+//! result is stored.
 
 use std::time::Duration;
 
@@ -11,15 +12,16 @@ use crate::error::Result;
 use crate::metering::verify::verify;
 use crate::models::Verification;
 
-/// A run that has not ended after this is taken for dead: its node is gone.
+/// A run that has not ended after this time counts as dead, because its node is gone.
 const DEAD_AFTER: TimeDelta = TimeDelta::hours(6);
-/// How often, and with which pauses, a result is tried to be stored.
+/// The number of attempts to store a result.
 const TRIES: u32 = 20;
+/// The time between these attempts.
 const PAUSE: Duration = Duration::from_secs(15);
-/// Faults that are kept.
+/// The most faults that are stored.
 const MOST_FAULTS: usize = 100;
 
-/// Starts a run. `false`: one is still running.
+/// Starts a run in the background. Returns `false` if one is still running.
 pub async fn start_verification(db: &Db, actor: &Actor) -> Result<bool> {
     let (actor, now) = (actor.clone(), clock::now());
     let job = move |conn: &mut DbConnection| {
@@ -74,7 +76,8 @@ async fn run(db: &Db, id: i64) -> Result<()> {
     db.write(Scope::none(), job).await.map(|_| ())
 }
 
-/// Ends the runs that a restart has cut off. (One that another node is still at stores its result all the same.)
+/// Marks unfinished runs as interrupted, when the server starts, and returns their number. A run on
+/// another node is marked, too, but still stores its result when it ends.
 pub async fn end_interrupted_verifications(db: &Db) -> Result<usize> {
     let why = "the server was restarted meanwhile";
     db.write(Scope::none(), move |conn| Ok(Verification::interrupt(conn, why, clock::now())?)).await

@@ -1,4 +1,4 @@
-//! History: who did what to what, when and from where. A list of all, and a page of it for each object.
+//! History: the audit log as the panel shows it. A list of all entries, and a page for each object.
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -19,21 +19,24 @@ use crate::error::Result;
 use crate::models::list::SortKey;
 use crate::models::{AuditEntry, AuthToken, BulkOperation, Chat, Model, User};
 
-/// Entries on the history page of one object; the list has the rest.
+/// The most entries on the history page of an object. The list has the rest.
 const SHOWN: i64 = 200;
 
-/// An audit entry as the history shows it.
+/// An audit entry as pages show it, with names.
 pub(super) struct HistoryLine {
     pub at: NaiveDateTime,
     pub actor: Cell,
     pub action: String,
     pub object: Cell,
+    /// The address from which it was done.
     pub address: String,
+    /// The reason.
     pub note: String,
+    /// Changed fields, each before and after.
     pub changes: Cell,
 }
 
-/// Finds the names of actors and objects, and makes a line of each entry.
+/// Makes a line of each entry, with the names of actors and objects.
 pub(super) fn describe(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<Vec<HistoryLine>> {
     let named = named(conn, entries)?;
     let lines = named.iter().map(|entry| HistoryLine {
@@ -52,7 +55,7 @@ fn named(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<Vec<Named<
     Named::all(conn, entries, |entry| [entry.actor_id, entry.user_id])
 }
 
-/// What it was done to, as a link to its page.
+/// The object, as a link to its page if there is one.
 fn object(entry: &Named<AuditEntry>) -> Cell {
     let id = entry.row.object_id;
     let Some(kind) = ObjectKind::from_code(&entry.row.object_kind) else {
@@ -82,13 +85,14 @@ fn kind_path(kind: ObjectKind) -> Option<&'static str> {
 const ROWS: Rows<Named<AuditEntry>> =
     Rows { from: "audit_log", id: "audit_log.id", load, id_of: |e| e.row.id };
 
+/// All entries of the audit log.
 pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", paths::HISTORY, ROWS)
     .named("entry", "entries")
     .columns(&[
         Column::text("When", |e: &Named<AuditEntry>| Cell::Time(e.row.created_at)).sort("when"),
         Column::text("Who", |e| e.actor(e.row.actor_id)),
-        Column::text("What", |e| Cell::Text(Action::text_of(&e.row.action).to_owned())),
-        Column::text("To what", object),
+        Column::text("Action", |e| Cell::Text(Action::text_of(&e.row.action).to_owned())),
+        Column::text("Object", object),
         Column::text("Changes", |e| Cell::changes(e.row.changes())),
         Column::text("Reason", |e| Cell::excerpt(&e.row.note)),
         Column::text("From", |e| Cell::code(&e.row.address)),
@@ -114,9 +118,9 @@ pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", paths:
         between_ids(conn, params, query, "audit_log")?;
         Ok(Searched::Narrowed)
     })
-    .empty("Nothing was done in the panel yet. Whatever administrators change is written down here.");
+    .empty("Nothing has been done in the panel yet. Every change by an administrator is recorded here.");
 
-/// A choice for each action there is.
+/// A choice for each action.
 const ACTIONS: [Choice; Action::ALL.len()] = {
     const DONE: Clause = Clause::leading("audit_log.action = ?");
     let mut choices = [Choice::of("", "", DONE); Action::ALL.len()];
@@ -133,6 +137,7 @@ fn load(conn: &mut DbConnection, ids: &[i64]) -> Result<Vec<Named<AuditEntry>>> 
     named(conn, entries)
 }
 
+/// Shows the list (`GET /admin/history/`).
 pub(super) async fn list(
     request: HttpRequest,
     administrator: Administrator,
@@ -148,7 +153,7 @@ pub(super) async fn list(
 struct ObjectPage {
     frame: Frame,
     history: Vec<HistoryLine>,
-    /// There is more than is shown.
+    /// Whether there are more entries than are shown.
     is_cut: bool,
     object: String,
 }
@@ -179,7 +184,7 @@ async fn of_object(
         } else {
             AuditEntry::latest_of_object(conn, kind.code(), object_id, SHOWN + 1)?
         };
-        // What is gone may still have a history; what never was has neither.
+        // A deleted object may still have a history. One that never existed has none.
         if entries.is_empty() && !exists(conn, kind, object_id)? {
             return Ok(None);
         }
@@ -199,6 +204,7 @@ async fn of_object(
     page(&ObjectPage { frame, history, is_cut, object: object.clone() }).map_err(PageError::from)
 }
 
+/// Shows what concerns a user (`GET /admin/users/{id}/history/`).
 pub(super) async fn of_user(
     a: Administrator,
     place: Path<String>,
@@ -207,6 +213,7 @@ pub(super) async fn of_user(
     of_object(a, place, db, ObjectKind::User, "Users").await
 }
 
+/// Shows the history of a chat (`GET /admin/chats/{id}/history/`).
 pub(super) async fn of_chat(
     a: Administrator,
     place: Path<String>,
@@ -215,6 +222,7 @@ pub(super) async fn of_chat(
     of_object(a, place, db, ObjectKind::Chat, "Chats").await
 }
 
+/// Shows the history of an auth token (`GET /admin/auth-tokens/{id}/history/`).
 pub(super) async fn of_token(
     a: Administrator,
     place: Path<String>,
@@ -223,6 +231,7 @@ pub(super) async fn of_token(
     of_object(a, place, db, ObjectKind::AuthToken, "Auth tokens").await
 }
 
+/// Shows the history of a bulk operation (`GET /admin/bulk-operations/{id}/history/`).
 pub(super) async fn of_bulk(
     a: Administrator,
     place: Path<String>,
@@ -231,6 +240,7 @@ pub(super) async fn of_bulk(
     of_object(a, place, db, ObjectKind::BulkOperation, "Bulk operations").await
 }
 
+/// Shows the history of a model (`GET /admin/models/{id}/history/`).
 pub(super) async fn of_model(
     a: Administrator,
     place: Path<String>,

@@ -1,4 +1,4 @@
-//! Holds: charges whose chats are still pending, and those past their deadline.
+//! Holds: the list of charges whose chats are still pending.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -14,15 +14,16 @@ use crate::db::Db;
 use crate::models::Chat;
 use crate::models::list::SortKey;
 
-/// What every hold fulfils; it stands in the list's source, so that no filter can take it away.
+/// The rows of the list. The condition is part of the source, so that no filter can remove it.
 const PENDING: &str =
     "(SELECT id, user_id, deadline FROM chats WHERE state <> 'complete' AND state = 'pending') AS holds";
 
-/// The column that leads to what only a superuser may do.
+/// The column with links to a form that only superusers may use.
 const RELEASE: &str = "Release";
 
 const ROWS: Rows<Named<Chat>> = Rows { from: PENDING, id: "holds.id", load, id_of: |hold| hold.row.id };
 
+/// All holds, the oldest first.
 pub(super) static HOLDS: List<Named<Chat>> = List::new("Holds", paths::HOLDS, ROWS)
     .named("hold", "holds")
     .columns(&[
@@ -44,7 +45,7 @@ pub(super) static HOLDS: List<Named<Chat>> = List::new("Holds", paths::HOLDS, RO
     ])
     .tabs(&[Tab::new("Open", ""), Tab::new("Overdue", "overdue=yes")])
     .empty(
-        "No chat waits for its answer. A hold that is past its deadline is refunded by itself within \
+        "No chat is waiting for its answer. A hold past its deadline is refunded automatically within \
          seconds.",
     );
 
@@ -54,6 +55,7 @@ fn release(hold: &Named<Chat>) -> Cell {
     Cell::Link { text: format!("Release #{id}…"), href: paths::release(id) }
 }
 
+/// Shows the list (`GET /admin/holds/`).
 pub(super) async fn list(
     request: HttpRequest,
     administrator: Administrator,

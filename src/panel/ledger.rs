@@ -1,4 +1,4 @@
-//! The ledger: read only, with sums on demand.
+//! The ledger: a read-only list, with sums on demand.
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -19,12 +19,13 @@ use crate::error::Result;
 use crate::models::list::{ListQuery, SortKey, Sums};
 use crate::models::{EntryKind, LedgerEntry};
 
-/// Entries that are summed up at most; beyond it the page says so.
+/// The most entries that are summed. If there are more, the page says so.
 const MOST_SUMMED: i64 = 20_000;
 
 const ROWS: Rows<Named<LedgerEntry>> =
     Rows { from: "ledger_entries", id: "ledger_entries.id", load, id_of: |e| e.row.id };
 
+/// All ledger entries. Pages of users and chats show some of them with the same columns.
 pub(super) static LEDGER: List<Named<LedgerEntry>> = List::new("Ledger", paths::LEDGER, ROWS)
     .named("entry", "entries")
     .columns(&[
@@ -58,11 +59,12 @@ pub(super) static LEDGER: List<Named<LedgerEntry>> = List::new("Ledger", paths::
         Tab::new("Today", "date=today"),
     ])
     .search("#17 finds an entry by its id.", find)
-    .empty("There are no entries yet. Each user's opening balance and each chat writes one.");
+    .empty("There are no entries yet. Each user's opening balance and each chat adds one.");
 
 const DAYS: &str = "ledger_entries.created_at >= ? AND ledger_entries.created_at < ?";
 
-// The index holds all kinds but charges, which are nearly all entries; both parts are needed to be served by it.
+// The index leaves out charges, which are nearly all entries. A condition needs both parts, or the
+// database does not use that index.
 const ADJUSTMENTS: &str = "ledger_entries.kind <> 'charge' AND ledger_entries.kind = 'adjustment'";
 const REFUNDS: &str = "ledger_entries.kind <> 'charge' AND ledger_entries.kind = 'refund'";
 const OPENINGS: &str = "ledger_entries.kind <> 'charge' AND ledger_entries.kind = 'opening'";
@@ -73,7 +75,7 @@ fn load(conn: &mut DbConnection, ids: &[i64]) -> Result<Vec<Named<LedgerEntry>>>
     named(conn, entries)
 }
 
-/// Entries with the names of their users and of who did it.
+/// Adds the names of the users and of the administrators.
 pub(super) fn named(conn: &mut DbConnection, entries: Vec<LedgerEntry>) -> Result<Vec<Named<LedgerEntry>>> {
     Named::all(conn, entries, |entry| [Some(entry.user_id), entry.actor_id])
 }
@@ -110,6 +112,7 @@ struct LedgerPage {
     sum_up: String,
 }
 
+/// Shows the list (`GET /admin/ledger/`), and the sums if the parameter `sums` is there.
 pub(super) async fn list(
     request: HttpRequest,
     administrator: Administrator,

@@ -30,7 +30,7 @@ use kit::route::{Navigation, count_sections, page, section, sections};
 use crate::http::{not_found, resource};
 
 /// The pages: navigation, routes and the tests' expectations come from this table. `{id}` also
-/// matches words, so a path with a word is above the one with `{id}`.
+/// matches words, so a path with a word stands above the one with `{id}`.
 pub const ROUTES: &[PageRoute] = &[
     section("Home", paths::HOME, &[Staff.get(|r| r.to(home::show))]),
     page("/admin/verify/", &[Superusers.post(|r| r.to(home::verify))]),
@@ -137,6 +137,7 @@ pub const ROUTES: &[PageRoute] = &[
 /// The navigation, in its order.
 pub static SECTIONS: [Section; count_sections(ROUTES)] = sections(ROUTES);
 
+/// Adds the panel's routes to the app. Every other path under `/admin/` gets the panel's 404 page.
 pub fn routes(config: &mut ServiceConfig) {
     let queries = QueryConfig::default().error_handler(|_, _| PageError::BadQuery.into());
     config.app_data(Navigation(&SECTIONS));
@@ -145,6 +146,6 @@ pub fn routes(config: &mut ServiceConfig) {
         let page = resource::<PageError>(path.trim_end_matches('/'), methods);
         config.service(page.app_data(queries.clone()));
     }
-    // The rest of the panel is nowhere else.
+    // No other module has routes under this path.
     config.service(web::resource("/admin/{rest:.*}").default_service(web::to(not_found::<PageError>)));
 }

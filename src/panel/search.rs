@@ -1,4 +1,5 @@
-//! The search box on top of every page: users, chats, auth tokens and ledger entries at once.
+//! The search box on top of every page, which searches users, chats, auth tokens and the ledger at
+//! once.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
@@ -20,21 +21,22 @@ use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::error::Result as TollgateResult;
 
-/// Rows of each kind.
+/// The most rows of each kind.
 const SHOWN: i64 = 5;
 
+/// The query string of a search.
 #[derive(Deserialize)]
 pub(super) struct Words {
     #[serde(default)]
     q: String,
 }
 
-/// What was found of one kind.
+/// The results of one kind.
 struct Group {
     id: &'static str,
     title: &'static str,
     table: Table,
-    /// The list with the same words.
+    /// The link to the list with the same words.
     all: String,
 }
 
@@ -60,13 +62,13 @@ fn group<R>(
     Ok(Group {
         id,
         title: list.title,
-        table: Table::of(list, &found.rows, &[], "Nothing was found."),
+        table: Table::of(list, &found.rows, &[], "Nothing found."),
         all: format!("{}?{query}", list.path),
     })
 }
 
 fn read(conn: &mut DbConnection, words: &str, preferences: Preferences) -> TollgateResult<Vec<Group>> {
-    // A plain number is an id, wherever there is one; it may be a word or a part of a name, too.
+    // A number is searched for as an id, but it may also be a word or a part of a name.
     let number = words.trim_start_matches('#').parse::<i64>().ok();
     let as_id = number.map(|id| format!("#{id}"));
     let mut groups = vec![
@@ -87,6 +89,7 @@ fn read(conn: &mut DbConnection, words: &str, preferences: Preferences) -> Tollg
     Ok(groups)
 }
 
+/// Shows the results (`GET /admin/search/?q=…`).
 pub(super) async fn show(
     administrator: Administrator,
     words: Query<Words>,
@@ -107,6 +110,6 @@ pub(super) async fn show(
 impl Group {
     fn count(&self) -> String {
         let rows = self.table.rows.len() as i64;
-        if rows >= SHOWN { format!("the first {SHOWN}") } else { format::counted(rows, "hit", "hits") }
+        if rows >= SHOWN { format!("the first {SHOWN}") } else { format::counted(rows, "result", "results") }
     }
 }

@@ -26,7 +26,7 @@ use crate::domain::Invalid;
 use crate::error::Error;
 use crate::models::PanelSettings;
 
-/// Rows on a page that are on offer.
+/// The numbers of rows per page that are on offer.
 const PAGE_SIZES: [&str; 5] = ["10", "25", "50", "100", "200"];
 
 #[derive(Template)]
@@ -45,17 +45,17 @@ fn form(settings: &PanelSettings) -> FormView {
     if !PAGE_SIZES.contains(&size.as_str()) {
         sizes.push(plain(&size));
     }
-    let themes = [("auto", "As the system has it"), ("light", "Light"), ("dark", "Dark")];
+    let themes = [("auto", "Same as the system"), ("light", "Light"), ("dark", "Dark")];
     let themes = themes.map(|(value, label)| FieldChoice::new(value, label)).to_vec();
     FormView::default()
         .group(
-            "How the panel looks",
+            "Display",
             "",
             vec![
                 Field::new("time_zone", "Time zone", Kind::Choice(Zone::names().map(plain).collect()))
                     .value(&settings.time_zone)
-                    .help("All times are shown in it, and days begin and end by it."),
-                Field::new("page_size", "Rows on a page", Kind::Choice(sizes)).value(size),
+                    .help("Times are shown in this zone, and days begin and end by it."),
+                Field::new("page_size", "Rows per page", Kind::Choice(sizes)).value(size),
                 Field::new("theme", "Theme", Kind::Choice(themes)).value(&settings.theme),
             ],
         )
@@ -79,6 +79,7 @@ async fn answer(
     page_with(status, &shown).map_err(PageError::from)
 }
 
+/// Shows the form and the sessions (`GET /admin/settings/`).
 pub(super) async fn show(administrator: Administrator, auth: Data<Auth>) -> Result<HttpResponse, PageError> {
     let form = form(&administrator.settings);
     answer(&administrator, &auth, form, StatusCode::OK).await
@@ -88,15 +89,15 @@ fn parse(sent: &Form, user_id: i64) -> Result<PanelSettings, Vec<Invalid>> {
     let mut faults = Vec::new();
     let zone = Zone::parse(sent.text("time_zone"));
     if zone.is_none() {
-        faults.push(Invalid::new("time_zone", "choose one of the list"));
+        faults.push(Invalid::new("time_zone", "choose one from the list"));
     }
     let page_size = sent.text("page_size").parse().ok().filter(|size| (1..=200).contains(size));
     if page_size.is_none() {
-        faults.push(Invalid::new("page_size", "choose from 1 to 200"));
+        faults.push(Invalid::new("page_size", "choose a number from 1 to 200"));
     }
     let theme = THEMES.into_iter().find(|theme| *theme == sent.text("theme"));
     if theme.is_none() {
-        faults.push(Invalid::new("theme", "choose one of the list"));
+        faults.push(Invalid::new("theme", "choose one from the list"));
     }
     match (zone, page_size, theme) {
         (Some(zone), Some(page_size), Some(theme)) => Ok(PanelSettings {
@@ -109,6 +110,7 @@ fn parse(sent: &Form, user_id: i64) -> Result<PanelSettings, Vec<Invalid>> {
     }
 }
 
+/// Stores the form (`POST /admin/settings/`).
 pub(super) async fn store(
     administrator: Administrator,
     sent: Form,
@@ -127,7 +129,8 @@ pub(super) async fn store(
     }
 }
 
-/// Switches the theme from the menu of any page, and goes back to that page.
+/// Switches the theme from the menu of any page, and leads back to that page
+/// (`POST /admin/settings/theme/`).
 pub(super) async fn set_theme(
     administrator: Administrator,
     sent: Form,
@@ -139,6 +142,7 @@ pub(super) async fn set_theme(
     Ok(go(safe_next(sent.text("here"))))
 }
 
+/// Ends all other sessions of the administrator (`POST /admin/settings/sign-out-others/`).
 pub(super) async fn sign_out_others(
     administrator: Administrator,
     _sent: Form,
@@ -155,19 +159,21 @@ pub(super) async fn sign_out_others(
 fn password_page(administrator: &Administrator, form: FormView) -> VerbPage {
     let frame = Frame::new(administrator, &[Crumb::new("Change password", paths::PASSWORD)]);
     VerbPage::new(frame, form.account(&administrator.user.username))
-        .note("All your other sessions and all your auth tokens end with it. This session goes on.")
+        .note("This ends all your other sessions and all your auth tokens. This session continues.")
 }
 
 fn password_form() -> FormView {
-    let mut fields = vec![Field::new("old_password", "Your password now", Kind::OldPassword).required()];
+    let mut fields = vec![Field::new("old_password", "Current password", Kind::OldPassword).required()];
     fields.extend(password_fields(true));
     FormView::default().group("", "", fields).button("", "Change password").cancel(paths::SETTINGS)
 }
 
+/// Shows the form for one's own password (`GET /admin/password/`).
 pub(super) async fn show_password(administrator: Administrator) -> Result<HttpResponse, PageError> {
     password_page(&administrator, password_form()).show()
 }
 
+/// Changes one's own password, if the old one is right (`POST /admin/password/`).
 pub(super) async fn change_password(
     request: HttpRequest,
     administrator: Administrator,
@@ -176,7 +182,7 @@ pub(super) async fn change_password(
 ) -> Result<HttpResponse, PageError> {
     let again = |fault: Invalid| password_page(&administrator, password_form().blame(&[fault])).show();
     if sent.raw("password") != sent.raw("again") {
-        return again(Invalid::new("again", "the two passwords differ: type the same one twice"));
+        return again(Invalid::new("again", "the two passwords do not match"));
     }
     let change = PasswordChange {
         from: administrator.from,

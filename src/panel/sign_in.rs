@@ -17,6 +17,7 @@ use crate::domain::{Invalid, SessionSecret};
 use crate::error::Error;
 use crate::http::{Site, request_id_of};
 
+/// The query string of the sign-in page: where to go afterwards.
 #[derive(Deserialize)]
 pub(super) struct Next {
     #[serde(default)]
@@ -43,12 +44,13 @@ struct FirstRunPage<'a> {
     errors: Vec<Invalid>,
 }
 
+/// Shows the form (`GET /admin/sign-in/`).
 pub(super) async fn show(
     request: HttpRequest,
     query: Query<Next>,
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
-    // Who is signed in already goes on at once, as in Django's admin.
+    // Somebody who is already signed in is redirected at once, as in Django's admin.
     match session_cookie(&request).as_ref().and_then(SessionSecret::digest) {
         Some(digest) if auth.admit_session(digest, &request).await?.is_some() => {
             return Ok(go(safe_next(&query.next)));
@@ -69,6 +71,8 @@ pub(super) async fn show(
     answer(&request, actix_web::http::StatusCode::OK, &page, &secret)
 }
 
+/// Signs in (`POST /admin/sign-in/`) and leads to the page that was wanted. A failure shows the
+/// form again, with the same text for a wrong name, a wrong password and a user without rights.
 pub(super) async fn sign_in(
     request: HttpRequest,
     form: Form,
@@ -95,7 +99,7 @@ pub(super) async fn sign_in(
             let (status, text) = match &error {
                 Error::TooManyRequests(retry) => (
                     actix_web::http::StatusCode::TOO_MANY_REQUESTS,
-                    format!("Too many tries from here. Wait {} s, then try again.", retry.seconds()),
+                    format!("Too many attempts from here. Wait {} s, then try again.", retry.seconds()),
                 ),
                 _ => (
                     actix_web::http::StatusCode::FORBIDDEN,
@@ -121,6 +125,7 @@ pub(super) async fn sign_in(
     }
 }
 
+/// Ends the session (`POST /admin/sign-out/`).
 pub(super) async fn sign_out(
     request: HttpRequest,
     administrator: Administrator,
@@ -133,6 +138,7 @@ pub(super) async fn sign_out(
     Ok(response)
 }
 
+/// Shows the form for the first superuser, if the link is open (`GET /admin/first-run/{key}/`).
 pub(super) async fn show_first_run(
     request: HttpRequest,
     key: Path<String>,
@@ -150,6 +156,7 @@ pub(super) async fn show_first_run(
     answer(&request, actix_web::http::StatusCode::OK, &page, &secret)
 }
 
+/// Makes the first superuser and signs in (`POST /admin/first-run/{key}/`).
 pub(super) async fn first_run(
     request: HttpRequest,
     key: Path<String>,
@@ -183,7 +190,7 @@ pub(super) async fn first_run(
             Err(error) => return Err(error.into()),
         }
     } else {
-        vec![Invalid::new("again", "the two passwords differ: type the same one twice")]
+        vec![Invalid::new("again", "the two passwords do not match")]
     };
     let secret = guest_secret(&request)?;
     let csrf = secret.csrf_token().expose().to_owned();
@@ -193,10 +200,11 @@ pub(super) async fn first_run(
 }
 
 fn used_up() -> PageError {
-    PageError::Missing("open first-run link: it works once, until the server restarts", paths::SIGN_IN)
+    PageError::Missing("first-run link: each one works once, until the server restarts", paths::SIGN_IN)
 }
 
-/// The secret that ties the form to this browser: its session's, or a new one for a guest.
+/// Returns the secret that ties the form to this browser: that of its session, or a new one for a
+/// guest.
 fn guest_secret(request: &HttpRequest) -> Result<SessionSecret, PageError> {
     match session_cookie(request) {
         Some(secret) => Ok(secret),
@@ -221,7 +229,8 @@ fn internal(error: impl std::fmt::Display) -> Error {
     Error::Internal(error.to_string())
 }
 
-/// Where to go after signing in: a page of the panel, whatever was asked for.
+/// Returns `next` if it is the address of a page of the panel, and the home page otherwise: signing
+/// in must not lead to another site.
 pub(super) fn safe_next(next: &str) -> &str {
     let path = next.split(['?', '#']).next().unwrap_or_default();
     let is_plain = next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');

@@ -16,13 +16,13 @@ pub(super) fn chats(demo: &Demo) -> Vec<Page> {
         page("chat-pending", at(demo.hold, ""), "Release the hold"),
         page("chat-settled", at(demo.settled, ""), "Settled by usage"),
         page("chats-by-reason", "/admin/chats/?state=failed&reason=server_error", "Why it failed:"),
-        page("chat-refund", at(demo.chat, "refund/"), "This is done once"),
+        page("chat-refund", at(demo.chat, "refund/"), "can be refunded only once"),
         page("chat-refund-errors", at(demo.chat, "refund/"), FAULTS).press("Refund").status(400),
-        page("chat-refund-again", at(demo.refunded, "refund/"), "was refunded before")
+        page("chat-refund-again", at(demo.refunded, "refund/"), "has already been refunded")
             .fill("reason", "Twice")
             .press("Refund")
             .status(409),
-        page("hold-release", at(demo.hold, "release/"), "Past its deadline"),
+        page("hold-release", at(demo.hold, "release/"), "A hold past its deadline"),
         page("hold-release-errors", at(demo.hold, "release/"), FAULTS).press("Release the hold").status(400),
         page("chat-history", at(demo.refunded, "history/"), "left out half of the contract"),
     ]

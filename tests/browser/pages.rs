@@ -20,13 +20,13 @@ pub fn before_the_first(link: &str) -> Vec<Page> {
 /// A server that nobody has used yet; the first superuser was made by the link.
 pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
     let mut pages = vec![
-        page("first-run-used", link, "There is no such open first-run link").status(404),
+        page("first-run-used", link, "There is no such first-run link").status(404),
         page("empty-home", "/admin/", "Verify the ledger now"),
         page("empty-users", "/admin/users/?active=no", "No users match"),
-        page("empty-user", "/admin/users/1/", "No auth token is live"),
+        page("empty-user", "/admin/users/1/", "There are no live auth tokens"),
         page("empty-chats", "/admin/chats/", "There are no chats yet"),
         page("empty-models", "/admin/models/", "the built-in dummy answers"),
-        page("empty-holds", "/admin/holds/", "No chat waits for its answer"),
+        page("empty-holds", "/admin/holds/", "No chat is waiting for its answer"),
         page("empty-auth-tokens", "/admin/auth-tokens/", "0 auth tokens"),
         page("empty-ledger", "/admin/ledger/?kind=refund", "0 entries"),
         page("empty-bulk-operations", "/admin/bulk-operations/", "0 bulk operations"),
@@ -40,22 +40,22 @@ pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
 pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
     let mut pages = vec![
         page("home", "/admin/", "Recent actions").folded(),
-        page("search", "/admin/search/", "Type a part of a user's name"),
+        page("search", "/admin/search/", "Type part of a user's name"),
         page("search-results", "/admin/search/?q=amelia", "Results for"),
         page("search-by-id", "/admin/search/?q=3", "Results for"),
-        page("search-nothing", "/admin/search/?q=zzzzzz", "Nothing was found"),
+        page("search-nothing", "/admin/search/?q=zzzzzz", "Nothing found"),
         page("settings", "/admin/settings/", "Your sessions"),
         page("settings-errors", "/admin/settings/", FAULTS).fill("theme", "loud").press("Save").status(400),
-        page("password", "/admin/password/", "Your password now"),
+        page("password", "/admin/password/", "Current password"),
         // The second of the demo's users is a member of the staff.
-        page("user-password-confirmed", "/admin/users/2/password/", "takes your own password"),
+        page("user-password-confirmed", "/admin/users/2/password/", "Required because this user may sign in"),
         page("password-errors", "/admin/password/", FAULTS)
             .fill("password", "a")
             .press("Change password")
             .status(400),
         page("holds", "/admin/holds/", "Release #").folded(),
         page("ledger", "/admin/ledger/", "Show sums").folded(),
-        page("ledger-sums", "/admin/ledger/?kind=adjustment&sums=1", "Entries summed up"),
+        page("ledger-sums", "/admin/ledger/?kind=adjustment&sums=1", "Entries summed"),
         page("bulk-operations", "/admin/bulk-operations/", "#1 adjust balances").folded(),
         page("bulk-operation", format!("/admin/bulk-operations/{}/", demo.bulk), "12 of 12 rows are done"),
         page(
@@ -63,7 +63,7 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
             format!("/admin/bulk-operations/{}/history/", demo.bulk),
             "History of",
         ),
-        page("history", "/admin/history/", "To what").folded(),
+        page("history", "/admin/history/", "Object").folded(),
         page("history-filtered", "/admin/history/?action=adjust&date=7days", "Clear all filters"),
     ];
     pages.extend(users(demo));
@@ -89,9 +89,9 @@ fn users(demo: &Demo) -> Vec<Page> {
         page("users", "/admin/users/", "Last login").folded(),
         page("users-filtered", "/admin/users/?q=ma&balance=low&facets=1", "Clear all filters"),
         page("users-nothing", "/admin/users/?q=zzzzzz", "No users match"),
-        page("users-none-chosen", "/admin/users/", "No user was chosen").press("Go"),
+        page("users-none-chosen", "/admin/users/", "No user was selected").press("Go"),
         page("users-last", "/admin/users/?last=1", "‹ Previous"),
-        page("user-add", "/admin/users/add/", "The password again").folded(),
+        page("user-add", "/admin/users/add/", "Repeat password").folded(),
         page("user-add-errors", "/admin/users/add/", FAULTS)
             .fill("username", demo.name)
             .fill("password", "password1")
@@ -99,9 +99,7 @@ fn users(demo: &Demo) -> Vec<Page> {
             .fill("tokens", "many")
             .press("Save")
             .status(400),
-        page("users-bulk-adjust", "/admin/users/?balance=low", "Adjust all of them")
-            .fill("all", "1")
-            .press("Go"),
+        page("users-bulk-adjust", "/admin/users/?balance=low", "Adjust all").fill("all", "1").press("Go"),
     ]
 }
 
@@ -126,12 +124,12 @@ fn a_user(demo: &Demo) -> Vec<Page> {
             .fill("amount", "a lot")
             .press("Adjust balance")
             .status(400),
-        page("user-adjust-too-much", at("adjust/"), "it can neither fall below 0")
+        page("user-adjust-too-much", at("adjust/"), "it can neither go below 0")
             .fill("amount", "-9000000")
             .fill("reason", "Too much")
             .press("Adjust balance")
             .status(400),
-        page("user-limits", at("limits/"), "as the settings say"),
+        page("user-limits", at("limits/"), "default"),
         page("user-limits-errors", at("limits/"), FAULTS)
             .fill("concurrent_chats", "many")
             .press("Save")
@@ -141,7 +139,7 @@ fn a_user(demo: &Demo) -> Vec<Page> {
             .fill("requests_per_minute", "5")
             .press("Save")
             .status(409),
-        page("user-password", at("password/"), "Tell the user the new password"),
+        page("user-password", at("password/"), "Give the user the new password"),
         page("user-password-errors", at("password/"), FAULTS)
             .fill("password", "a")
             .press("Set password")
@@ -153,7 +151,7 @@ fn a_user(demo: &Demo) -> Vec<Page> {
         page("user-anonymise", at("anonymise/"), "This cannot be undone"),
         page("user-anonymise-errors", at("anonymise/"), FAULTS)
             .fill("name", "x")
-            .press("Anonymise for ever")
+            .press("Anonymise permanently")
             .status(400),
         page("user-history", at("history/"), "History of"),
     ]
@@ -164,7 +162,7 @@ fn auth_tokens(demo: &Demo) -> Vec<Page> {
     vec![
         page("auth-tokens", "/admin/auth-tokens/", "Begins with").folded(),
         page("auth-tokens-nothing", "/admin/auth-tokens/?q=zzzzzz", "No auth tokens match"),
-        page("auth-token", at(""), "Empty: never"),
+        page("auth-token", at(""), "Leave empty for never"),
         page("auth-token-errors", at(""), FAULTS).fill("name", "x".repeat(101)).press("Save").status(400),
         page("auth-token-conflict", at(""), "Somebody else changed this")
             .fill("was_name", "Something else")
@@ -172,18 +170,18 @@ fn auth_tokens(demo: &Demo) -> Vec<Page> {
             .press("Save")
             .status(409),
         page("auth-token-revoked", format!("/admin/auth-tokens/{}/", demo.revoked), "revoked"),
-        page("auth-token-revoke", at("revoke/"), "is refused from now on"),
+        page("auth-token-revoke", at("revoke/"), "will be rejected"),
         page("auth-token-history", format!("/admin/auth-tokens/{}/history/", demo.revoked), "History of"),
         page("auth-token-add", "/admin/auth-tokens/add/", "Name of the auth token"),
         page("auth-token-add-errors", "/admin/auth-tokens/add/", FAULTS)
             .fill("user", "nobody at all")
             .press("Make the auth token")
             .status(400),
-        page("auth-token-made", "/admin/auth-tokens/add/", "shown this once")
+        page("auth-token-made", "/admin/auth-tokens/add/", "cannot be shown again")
             .fill("user", demo.name)
             .fill("name", "Reading list")
             .press("Make the auth token"),
-        page("auth-tokens-bulk-revoke", "/admin/auth-tokens/?state=live", "Revoke all of them")
+        page("auth-tokens-bulk-revoke", "/admin/auth-tokens/?state=live", "Revoke all")
             .fill("all", "1")
             .press("Go"),
     ]
@@ -201,7 +199,7 @@ fn errors(demo: &Demo) -> Vec<Page> {
         page("staff-user", format!("/admin/users/{}/", demo.user), "Held for pending chats"),
         page("staff-model", format!("/admin/models/{}/", demo.model), "For example"),
         page("staff-auth-token", format!("/admin/auth-tokens/{}/", demo.token), "Begins with"),
-        page("error-not-allowed", "/admin/users/add/", "Only a superuser may change things").status(403),
+        page("error-not-allowed", "/admin/users/add/", "Only superusers may change things").status(403),
     ];
     pages.extend(staff.into_iter().map(|page| page.seen_by(Who::Staff)));
     let guest = [

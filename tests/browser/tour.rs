@@ -157,7 +157,7 @@ async fn wait_for_the_follower(visitor: &Visitor) {
         let chats = visitor.text().await;
         visitor.open("/admin/users/?sort=balance").await;
         let users = visitor.text().await;
-        let is_behind = chats.contains("follows behind") || users.contains("not in this list yet");
+        let is_behind = chats.contains("is catching up") || users.contains("not in this list yet");
         (!is_behind).then_some(())
     });
     assert!(caught_up.await.is_some(), "the follower does not come after");

@@ -56,7 +56,7 @@ async fn make_the_first_superuser(visitor: &Visitor, server: &Server) {
     assert_eq!(visitor.path().await, "/admin/");
     visitor.sees(ADMINISTRATOR).await;
     visitor.open(&link).await;
-    visitor.sees("There is no such open first-run link").await;
+    visitor.sees("There is no such first-run link").await;
     // The console tells of the status of this page.
     visitor.console().await;
 }
@@ -103,7 +103,7 @@ async fn refund_a_chat(visitor: &Visitor, chat: &str) {
     visitor.follow("Refund").await;
     visitor.fill(&[("reason", "The egg was hard")]).await;
     visitor.press("Refund").await;
-    visitor.sees("100 tokens went back").await;
+    visitor.sees("100 tokens were returned").await;
     visitor.sees("The egg was hard").await;
 }
 
@@ -113,7 +113,7 @@ async fn make_an_auth_token(visitor: &Visitor) -> String {
     visitor.follow("Make an auth token").await;
     visitor.fill(&[("user", "amelia.hart"), ("name", "Kitchen tablet")]).await;
     visitor.press("Make the auth token").await;
-    visitor.sees("shown this once").await;
+    visitor.sees("cannot be shown again").await;
     let plain = visitor.element(".secret code").await.text().await.unwrap();
     assert!(plain.starts_with("tg_") && plain.len() > 40, "{plain}");
     visitor.follow("Show its page").await;
@@ -124,9 +124,9 @@ async fn make_an_auth_token(visitor: &Visitor) -> String {
 
 async fn revoke_it(visitor: &Visitor) {
     visitor.follow("Revoke").await;
-    visitor.sees("is refused from now on").await;
+    visitor.sees("will be rejected").await;
     visitor.press("Revoke").await;
-    visitor.sees("is revoked.").await;
+    visitor.sees("was revoked.").await;
 }
 
 /// All that match a filter, and the page that says how far it is.
@@ -150,7 +150,7 @@ async fn adjust_many_balances(visitor: &Visitor, server: &Server) {
     visitor.press("Go").await;
     visitor.sees("3 users: balance").await;
     visitor.fill(&[("amount", "250"), ("reason", "A present for the poor")]).await;
-    visitor.press("Adjust all of them").await;
+    visitor.press("Adjust all").await;
     visitor.sees("of 3 rows are done").await;
     let finished = patiently(async || {
         let text = visitor.text().await;
@@ -159,12 +159,12 @@ async fn adjust_many_balances(visitor: &Visitor, server: &Server) {
         }
         // With scripts the page follows by itself.
         if !visitor.has_scripts() {
-            visitor.follow("Look again").await;
+            visitor.follow("Refresh").await;
         }
         None
     });
     let text = finished.await.expect("the bulk operation does not finish");
-    assert!(text.contains("Nothing has failed."), "{text}");
+    assert!(text.contains("There are no failures."), "{text}");
     for token in &tokens {
         assert_eq!(server.tokens(token), 350);
     }

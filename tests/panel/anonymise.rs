@@ -125,9 +125,9 @@ async fn an_anonymised_user_leaves_no_trace_but_the_amounts(#[values(On::Sqlite,
     let page = root.get(&format!("/admin/users/{id}/anonymise/")).await;
     page.assert_shows(&[
         "This cannot be undone",
-        "Chats that lose their texts 2",
-        "Conversations that go 1",
-        "Balance that stays 3,952",
+        "Chats whose texts are removed 2",
+        "Conversations removed 1",
+        "Balance kept 3,952",
     ]);
     root.send(&page.form().with(&[("name", "wanda")])).await.assert_status(400).assert_shows(&["to confirm"]);
     root.send(&page.form().with(&[("name", NAME)])).await.assert_status(303);
@@ -187,7 +187,7 @@ async fn open_holds_and_staff_rights_prevent_anonymising(#[values(On::Sqlite, On
         page.assert_status(409).assert_shows(&["take the staff rights first"]);
     }
     let page = root.submit(&anonymise("ada"), &[("name", "ada")]).await;
-    page.assert_status(409).assert_shows(&["wait for them, or release the holds first"]);
+    page.assert_status(409).assert_shows(&["wait for them to end, or release their holds first"]);
     assert_eq!(app.count("users WHERE username IN ('ada', 'grace', 'root') AND is_active"), 3);
     assert_eq!(app.count("bulk_operations"), 0);
     app.get("/balance/", &token).await.assert_status(200);
@@ -242,7 +242,7 @@ async fn no_byte_of_an_anonymised_users_texts_is_left_in_the_sqlite_file() {
     // The planner's statistics contain samples of indexed values.
     app.sql("ANALYZE");
     let page = root.get(&format!("/admin/users/{id}/anonymise/")).await;
-    page.assert_shows(&["Backups that were made before still hold all of it"]);
+    page.assert_shows(&["Earlier backups still contain all of this"]);
     root.send(&page.form().with(&[("name", NAME)])).await.assert_status(303);
     finish_all(&app.services.db).await.unwrap();
     app.catch_up().await;

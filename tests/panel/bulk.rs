@@ -54,18 +54,18 @@ async fn a_bulk_operation_covers_what_matched_when_it_was_confirmed(
     app.sql("UPDATE users SET username = 'gone', username_canonical = 'gone' WHERE username = 'user-3'");
     root.follow(&done).await.assert_shows(&[
         "0 of 30 rows are done",
-        "Chosen 30 users: search user",
+        "Selection 30 users: search user",
         "running",
     ]);
     finish_all(&app.services.db).await.unwrap();
     let page = root.follow(&done).await;
     page.assert_shows(&[
         "30 of 30 rows are done: finished",
-        "Amount for each +25",
+        "Amount per user +25",
         "Reason a gift",
         "By root",
     ]);
-    page.assert_shows(&["Nothing has failed"]);
+    page.assert_shows(&["There are no failures"]);
     assert_eq!(gifts(&app), 30);
     assert_eq!(app.number("SELECT tokens AS value FROM users WHERE username = 'user-late'"), 4000);
     assert_eq!(app.number("SELECT tokens AS value FROM users WHERE username = 'gone'"), 4025);
@@ -114,7 +114,7 @@ async fn rows_that_fail_are_listed_with_the_reason(#[values(On::Sqlite, On::Post
     let done = root.send(&confirm.form().with(&[("amount", "-4000"), ("reason", "the end")])).await;
     finish_all(&app.services.db).await.unwrap();
     let page = root.follow(&done).await;
-    page.assert_shows(&["3 of 3 rows are done", "Failed 1", "user-1 the balance would leave its range"]);
+    page.assert_shows(&["3 of 3 rows are done", "Failed 1", "user-1 the balance would go below 0"]);
     assert_eq!(app.balance(&token).await, 3900);
     assert_eq!(app.count("users WHERE tokens = 0"), 2);
     root.get("/admin/bulk-operations/?state=failures")
@@ -132,7 +132,7 @@ async fn a_changed_selection_must_be_confirmed_again(#[values(On::Sqlite, On::Po
     app.register("user-late").await.assert_status(201);
     app.catch_up().await;
     let asked = root.send(&confirm.form().with(&GIFT)).await;
-    asked.assert_status(400).assert_shows(&["has changed meanwhile", "3 users: search user"]);
+    asked.assert_status(400).assert_shows(&["users have changed: check the number", "3 users: search user"]);
     assert_eq!(app.count("bulk_operations"), 0);
     assert_eq!(asked.form().field("amount"), Some("25"), "the input is kept");
     // The same number of users, but different ones.
@@ -141,7 +141,7 @@ async fn a_changed_selection_must_be_confirmed_again(#[values(On::Sqlite, On::Po
     app.register("user-latest").await.assert_status(201);
     app.catch_up().await;
     let again = root.send(&asked.form()).await;
-    again.assert_status(400).assert_shows(&["has changed meanwhile", "3 users: search user"]);
+    again.assert_status(400).assert_shows(&["users have changed: check the number", "3 users: search user"]);
     root.send(&again.form()).await.assert_status(303);
     finish_all(&app.services.db).await.unwrap();
     assert_eq!(gifts(&app), 3);
@@ -156,7 +156,7 @@ async fn a_form_without_a_selection_or_with_a_fault_starts_nothing(
     let root = crowd(&app, 1).await;
     let page = root.send(&root.get("/admin/users/?q=user").await.form()).await;
     assert_eq!(page.location(), "/admin/users/?q=user");
-    root.follow(&page).await.assert_shows(&["No user was chosen"]);
+    root.follow(&page).await.assert_shows(&["No user was selected"]);
     // The redirect leads to the list, whatever was sent as its query.
     for list in ["q=a\r\nSet-Cookie: x=y", "q=\u{e9}", "//evil.example", "q=<script>"] {
         for path in ["/admin/users/selected/", "/admin/auth-tokens/selected/"] {
@@ -170,8 +170,8 @@ async fn a_form_without_a_selection_or_with_a_fault_starts_nothing(
     let confirm = root.send(&root.get("/admin/users/").await.form().with(&[("all", "1")])).await;
     for (fields, fault) in [
         ([("amount", "0"), ("reason", "x")], "0 changes nothing"),
-        ([("amount", "ten"), ("reason", "x")], "give a whole number"),
-        ([("amount", "5"), ("reason", "  ")], "say why"),
+        ([("amount", "ten"), ("reason", "x")], "enter a whole number"),
+        ([("amount", "5"), ("reason", "  ")], "enter a reason"),
     ] {
         let page = root.send(&confirm.form().with(&fields)).await;
         page.assert_status(400).assert_shows(&[fault]);
@@ -217,7 +217,7 @@ async fn two_workers_at_once_do_each_row_once(#[values(On::Sqlite, On::Postgres)
     here.unwrap();
     there.unwrap();
     again.unwrap();
-    root.follow(&done).await.assert_shows(&["705 of 705 rows are done: finished", "Nothing has failed"]);
+    root.follow(&done).await.assert_shows(&["705 of 705 rows are done: finished", "There are no failures"]);
     assert_eq!(gifts(&app), 705);
     app.assert_sound();
 }

@@ -116,7 +116,7 @@ async fn the_second_of_two_edits_of_an_auth_token_shows_what_the_first_changed(
 
     let slow = one.get(&page).await.form().with(&[("name", "late")]);
     other.submit(&format!("{page}revoke/"), &[]).await.assert_status(303);
-    one.send(&slow).await.assert_status(409).assert_shows(&["it cannot be changed any more"]);
+    one.send(&slow).await.assert_status(409).assert_shows(&["can no longer be changed"]);
     assert_eq!(app.count("auth_tokens WHERE name = 'late'"), 0);
 }
 
@@ -141,10 +141,10 @@ async fn superusers_keep_their_own_rights_and_one_always_remains(#[values(On::Sq
     let user = format!("/admin/users/{}", app.id_of("root"));
     for field in ["superuser", "active"] {
         let form = root.get(&format!("{user}/edit/")).await.form().without(field);
-        root.send(&form).await.assert_status(400).assert_shows(&["you cannot take your own rights"]);
+        root.send(&form).await.assert_status(400).assert_shows(&["you cannot remove your own rights"]);
     }
     let deactivate = root.submit(&format!("{user}/deactivate/"), &[]).await;
-    deactivate.assert_status(409).assert_shows(&["you cannot take your own rights"]);
+    deactivate.assert_status(409).assert_shows(&["you cannot remove your own rights"]);
     let boss = app.superuser("boss").await;
     // If two superusers demote each other at the same moment, one of them remains.
     let other = format!("/admin/users/{}/edit/", app.id_of("boss"));

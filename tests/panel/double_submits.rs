@@ -56,7 +56,7 @@ async fn a_refund_or_release_that_is_sent_twice_is_done_once(#[values(On::Sqlite
     let late = root.get(&refund).await.form().with(&[("reason", "the same idea")]);
     send_many_times(&root, &form).await;
     assert_eq!(app.number("SELECT tokens AS value FROM users WHERE id = 1"), 3905);
-    root.send(&late).await.assert_status(409).assert_shows(&["refunded before: nothing was done"]);
+    root.send(&late).await.assert_status(409).assert_shows(&["already been refunded, so nothing was done"]);
 
     let release = format!("/admin/chats/{}/release/", world.hold);
     let pending = Form { action: format!("/admin/chats/{}/refund/", world.hold), ..late.clone() };
@@ -65,7 +65,7 @@ async fn a_refund_or_release_that_is_sent_twice_is_done_once(#[values(On::Sqlite
     let late = root.get(&release).await.form().with(&[("reason", "it hangs, too")]);
     send_many_times(&root, &form).await;
     assert_eq!(app.number("SELECT tokens AS value FROM users WHERE id = 1"), 4005);
-    root.send(&late).await.assert_status(409).assert_shows(&["gone back already"]);
+    root.send(&late).await.assert_status(409).assert_shows(&["already been returned"]);
     assert_eq!(app.count("audit_log WHERE action IN ('refund', 'release')"), 2);
     app.assert_sound();
 }
@@ -168,7 +168,7 @@ async fn adjustments_during_chats_keep_the_ledger_sound(#[values(On::Sqlite, On:
         let amount: i64 = form.field("amount").unwrap().parse().unwrap();
         match answer.status {
             303 => expected += amount,
-            400 => assert!(answer.text().contains("it can neither fall below 0"), "{}", answer.text()),
+            400 => assert!(answer.text().contains("it can neither go below 0"), "{}", answer.text()),
             other => panic!("{other}: {}", answer.text()),
         }
     }

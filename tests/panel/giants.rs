@@ -39,7 +39,7 @@ async fn a_chat_of_any_size_is_shown_in_part_and_never_read_as_a_whole(
     let chat = app.number("SELECT max(id) AS value FROM chats");
 
     let page = root.get(&format!("/admin/chats/{chat}/")).await;
-    page.assert_status(200).assert_shows(&["Only the first 65,536 characters are shown of 20.0 MB."]);
+    page.assert_status(200).assert_shows(&["Only the first 65,536 characters of 20.0 MB are shown."]);
     assert!(size(&page.answer) < 300_000, "{} bytes", size(&page.answer));
     let user = app.id_of("ada");
     for path in ["/admin/chats/".to_owned(), format!("/admin/users/{user}/"), "/admin/".to_owned()] {

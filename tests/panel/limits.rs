@@ -29,26 +29,23 @@ async fn limits_are_set_one_by_one_and_cleared_again(#[values(On::Sqlite, On::Po
     let (root, user) = ada(&app).await;
     let limits = format!("{user}limits/");
     let page = root.get(&user).await;
-    page.assert_shows(&[
-        "Chats at once 32, as the settings say",
-        "Requests a minute 600, as the settings say",
-    ]);
+    page.assert_shows(&["Chats at once 32 (default)", "Requests a minute 600 (default)"]);
     assert_eq!(page.link("Change limits"), limits);
     let page = root.submit_and_follow(&limits, &[("concurrent_chats", "0")]).await;
     page.assert_shows(&[
         "The limits of ada were changed",
-        "Chats at once 0: none at all (the settings say 32)",
-        "Requests a minute 600, as the settings say",
+        "Chats at once 0: none allowed (default: 32)",
+        "Requests a minute 600 (default)",
         "chats at once: before as the settings say → after 0",
     ]);
     assert_eq!(stored(&app), "0 - 1");
     let page = root.submit_and_follow(&limits, &[("requests_per_minute", "1,000,000")]).await;
-    page.assert_shows(&["Chats at once 0: none", "Requests a minute 1,000,000 (the settings say 600)"]);
+    page.assert_shows(&["Chats at once 0: none", "Requests a minute 1,000,000 (default: 600)"]);
     assert_eq!(stored(&app), "0 1000000 2");
     let both = [("concurrent_chats", ""), ("requests_per_minute", "")];
     let page = root.submit_and_follow(&limits, &both).await;
     page.assert_shows(&[
-        "Chats at once 32, as the settings say",
+        "Chats at once 32 (default)",
         "requests a minute: before 1000000 → after as the settings say",
     ]);
     assert_eq!(stored(&app), "- - 3");
@@ -66,7 +63,8 @@ async fn an_invalid_limit_is_rejected(#[values(On::Sqlite, On::Postgres)] on: On
     for wrong in ["-1", "1000001", "1.5", "many", "99999999999999999999"] {
         for field in ["concurrent_chats", "requests_per_minute"] {
             let page = root.submit(&format!("{user}limits/"), &[(field, wrong)]).await;
-            page.assert_status(400).assert_shows(&["give a whole number from 0 to 1,000,000, or nothing"]);
+            page.assert_status(400)
+                .assert_shows(&["enter a whole number from 0 to 1,000,000, or leave it empty"]);
             assert_eq!(page.form().field(field), Some(wrong), "the input is kept");
         }
     }

@@ -190,9 +190,9 @@ async fn filters_of_the_other_lists_show_the_rows_that_match(#[values(On::Sqlite
         }
     }
     root.get("/admin/ledger/?user=bob&sums=1").await.assert_shows(&[
-        "Given +4,000",
+        "Added +4,000",
         "Taken −200",
-        "Together +3,800",
+        "Total +3,800",
     ]);
     root.get(&format!("/admin/chats/?q=%23{hold}")).await.assert_shows(&["pending"]);
 }
@@ -255,13 +255,13 @@ async fn an_empty_list_says_what_to_do(#[values(On::Sqlite, On::Postgres)] on: O
     let root = app.superuser("root").await;
     for (path, text) in [
         ("/admin/users/?sort=balance", "1 new user is not in this list yet"),
-        ("/admin/chats/", "There are no chats yet. They come in by the API"),
-        ("/admin/holds/", "No chat waits for its answer"),
+        ("/admin/chats/", "There are no chats yet. They arrive through the API"),
+        ("/admin/holds/", "No chat is waiting for its answer"),
         ("/admin/auth-tokens/", "There are no auth tokens yet"),
-        ("/admin/bulk-operations/", "There was none yet. Tick users"),
+        ("/admin/bulk-operations/", "There are no bulk operations yet. To start one, tick users"),
         ("/admin/users/?q=nobody", "No users match"),
-        ("/admin/search/", "Type a part of a user's name"),
-        ("/admin/search/?q=nothing", "Nothing was found"),
+        ("/admin/search/", "Type part of a user's name"),
+        ("/admin/search/?q=nothing", "Nothing found"),
     ] {
         root.get(path).await.assert_shows(&[text]);
     }

@@ -46,7 +46,7 @@ async fn without_models_the_page_says_how_to_get_one(#[values(On::Sqlite, On::Po
     two_models(&app);
     let page = root.get("/admin/models/").await;
     page.assert_hides(&["the built-in dummy"]);
-    page.assert_shows(&["small-1 not in the settings 100 tokens a message (the settings' price)"]);
+    page.assert_shows(&["small-1 not in the settings 100 tokens per message (the default price)"]);
 }
 
 #[rstest]
@@ -62,7 +62,7 @@ async fn a_price_is_set_and_reset_and_the_history_shows_it(#[values(On::Sqlite, 
     };
     let root = app.superuser("root").await;
     let [small, big] = two_models(&app);
-    root.get(&small).await.assert_shows(&["7 tokens a message (the settings' price)"]);
+    root.get(&small).await.assert_shows(&["7 tokens per message (the default price)"]);
     let page = root.submit_and_follow(&small, &PRICE).await;
     assert_eq!(stored(&app, "small-1"), "on offer 5 10 1030 1");
     assert_eq!(stored(&app, "big/2?"), "on offer - - - 0", "another model was changed, too");
@@ -70,22 +70,22 @@ async fn a_price_is_set_and_reset_and_the_history_shows_it(#[values(On::Sqlite, 
         "Model small-1 was changed",
         "base 5 + 10 per 1,000 prompt tokens + 1,030 per 1,000 answer tokens",
         // 5 + 10 + 515, and 5 + 40 + 1,030.
-        "and an answer of 500 cost 530. Held before: 1,075, the most that it could come to with an answer of 1,000 tokens",
+        "and an answer of 500 cost 530. Held in advance: 1,075, the maximum with an answer of 1,000 tokens",
         "base price: before as the settings say",
         "price of 1,000 answer tokens: before as the settings say → after 1030",
     ]);
     let form = page.form().with(&[("withdrawn", "1"), ("price", "message")]);
     root.send(&form).await.assert_status(303);
     assert_eq!(stored(&app, "small-1"), "withdrawn - - - 2");
-    root.get("/admin/models/").await.assert_shows(&["small-1 withdrawn 7 tokens a message"]);
+    root.get("/admin/models/").await.assert_shows(&["small-1 withdrawn 7 tokens per message"]);
     for path in ["/admin/history/".to_owned(), format!("{small}history/"), "/admin/".to_owned()] {
         let page = root.get(&path).await;
         page.assert_shows(&["withdrawn: before no → after yes", "base price: before 5"]);
         assert!(page.links().contains(&small), "{path} does not lead to the model");
     }
-    root.get(&format!("{big}history/")).await.assert_shows(&["Nothing was done yet"]);
+    root.get(&format!("{big}history/")).await.assert_shows(&["Nothing has been done yet"]);
     assert_eq!(app.count("audit_log WHERE object_kind = 'model' AND user_id IS NULL"), 2);
-    let chats = root.get(&big).await.link("Its chats");
+    let chats = root.get(&big).await.link("Chats with this model");
     root.get(&chats).await.assert_shows(&["Model: big/2?"]);
 }
 
@@ -100,7 +100,7 @@ async fn an_invalid_price_is_rejected_at_its_field(#[values(On::Sqlite, On::Post
             .submit(&small, &[("price", "usage"), ("base", "5"), ("prompt", wrong), ("answer", "1")])
             .await;
         page.assert_status(400).assert_shows(&[
-            "Please correct this For 1,000 prompt tokens: give a whole number from 0 to 1,000,000,000,000",
+            "Please correct this Per 1,000 prompt tokens: enter a whole number from 0 to 1,000,000,000,000",
         ]);
         assert_eq!(page.form().field("prompt"), Some(wrong), "the input is kept");
         assert_eq!(page.form().field("base"), Some("5"));
@@ -134,10 +134,10 @@ async fn the_second_of_two_edits_of_a_model_shows_what_the_first_changed(
     page.assert_status(409).assert_shows(&[
         "Somebody else changed this while you were editing",
         "Withdrawn no yes",
-        "For each message 5 9",
-        "For 1,000 answer tokens 1030 3",
+        "Per message 5 9",
+        "Per 1,000 answer tokens 1030 3",
     ]);
-    page.assert_hides(&["<th scope=\"row\">For 1,000 prompt tokens</th>"]);
+    page.assert_hides(&["<th scope=\"row\">Per 1,000 prompt tokens</th>"]);
     assert_eq!(stored(&app, "small-1"), "on offer 5 10 1030 1", "nothing was saved");
     // Sending that page again is meant to overwrite.
     one.send(&page.form()).await.assert_status(303);
@@ -157,7 +157,7 @@ async fn staff_can_see_models_but_not_change_them(#[values(On::Sqlite, On::Postg
     let grace = app.staff("grace").await;
     let [small, _] = two_models(&app);
     let page = grace.get(&small).await;
-    page.assert_status(200).assert_shows(&["100 tokens a message"]);
+    page.assert_status(200).assert_shows(&["100 tokens per message"]);
     assert!(page.posting_forms().is_empty(), "staff can see a form");
     let mut form = root.get(&small).await.form().with(&PRICE);
     form.fields.retain(|(name, _)| name != "csrf");

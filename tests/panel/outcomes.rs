@@ -88,7 +88,7 @@ async fn chats_are_found_by_reason_combined_with_other_filters(#[values(On::Sqli
     assert_eq!(found("q=hi").await, [true, false, true]);
     assert_eq!(found("q=nothing").await, [false; 3]);
     let cut = root.get("/admin/chats/?reason=server_error&q=hi&rows=1").await;
-    cut.assert_shows(&["Nothing among the rows that were looked at"]);
+    cut.assert_shows(&["No match in the part of the list that was searched"]);
     let further = root.click(&cut, "Look further").await;
     assert!(further.links().iter().any(|link| link.starts_with(&format!("/admin/chats/{other}/"))));
 }
@@ -102,7 +102,7 @@ async fn a_chats_page_shows_model_usage_timing_and_cost(#[values(On::Sqlite, On:
     app.chat(&token, "Hello").await.assert_status(201);
     let chat = app.number("SELECT max(id) AS value FROM chats");
     let path = format!("/admin/chats/{chat}/");
-    root.get(&path).await.assert_shows(&["Usage None is known", "Charged −100", "Cost in the end 100"]);
+    root.get(&path).await.assert_shows(&["Usage No usage is known", "Charged −100", "Final cost 100"]);
     let user = app.id_of("ada");
     app.sql(&format!(
         "INSERT INTO conversations (id, user_id, title, created_at) VALUES (4711, {user}, 'x', '2026-01-01 00:00:00')"
@@ -127,18 +127,18 @@ async fn a_chats_page_shows_model_usage_timing_and_cost(#[values(On::Sqlite, On:
         "First part of the answer after 250 ms",
         "End after 3.5 s",
         "Conversation 4711",
-        "Prompt tokens 1,200 (counted by us",
-        "Answer tokens 34 (counted by us",
+        "Prompt tokens 1,200 (estimated, as",
+        "Answer tokens 34 (estimated, as",
         "Why the answer ended tool_calls",
-        "Charged −100 Settled by usage +60 Cost in the end 40",
-        "The answer's other parts",
+        "Charged −100 Settled by usage +60 Final cost 40",
+        "Other parts of the answer",
     ]);
     page.assert_hides(&["<b>call</b>"]);
     root.get("/admin/chats/").await.assert_shows(&["≈ 1,200 + 34 3.5 s"]);
     app.sql(&format!("UPDATE chats SET usage_estimated = FALSE WHERE id = {chat}"));
-    root.get(&path).await.assert_hides(&["counted by us"]);
+    root.get(&path).await.assert_hides(&["estimated, as"]);
     root.submit(&format!("{path}refund/"), &[("reason", "sorry")]).await.assert_status(303);
-    root.get(&path).await.assert_shows(&["Settled by usage +60 Refunded +40 Cost in the end 0"]);
+    root.get(&path).await.assert_shows(&["Settled by usage +60 Refunded +40 Final cost 0"]);
     app.assert_sound();
 }
 
@@ -150,7 +150,7 @@ async fn the_page_of_a_failed_or_pending_chat_says_so(#[values(On::Sqlite, On::P
     let root = app.superuser("root").await;
     let chat = failed(&app, &token, FailureReason::Stalled).await;
     let page = root.get(&format!("/admin/chats/{chat}/")).await;
-    page.assert_shows(&["State failed", "Why it failed the model stopped sending", "Cost in the end 0"]);
+    page.assert_shows(&["State failed", "Why it failed the model stopped sending", "Final cost 0"]);
     root.get("/admin/chats/").await.assert_shows(&["the model stopped sending failed"]);
     let hold = app.hold(&token).await;
     let page = root.get(&format!("/admin/chats/{hold}/")).await;
@@ -175,7 +175,7 @@ async fn the_home_page_shows_the_upstreams_status(#[values(On::Sqlite, On::Postg
     let home = root.get("/admin/").await;
     home.assert_shows(&[
         "Upstream State failing",
-        "Why the model could not be reached",
+        "Reason the model could not be reached",
         "Calls in flight 0 Calls waiting 0",
     ]);
     assert_eq!(

@@ -35,7 +35,7 @@ async fn chats_are_found_if_they_have_all_the_words(#[values(On::Sqlite, On::Pos
         app.chat(&token, message).await.assert_status(201);
     }
     let root = app.superuser("root").await;
-    root.get("/admin/chats/?q=hello").await.assert_shows(&["The search follows behind"]);
+    root.get("/admin/chats/?q=hello").await.assert_shows(&["The search index is catching up"]);
     app.catch_up().await;
     let all: &[usize] = &[1, 2, 3, 4, 5, 6];
     for (words, expected) in [
@@ -165,8 +165,12 @@ async fn the_search_box_searches_everything(#[values(On::Sqlite, On::Postgres)] 
     let page = root.get("/admin/search/?q=ada").await;
     page.assert_shows(&["Results for “ada”", "what does ada say", "3,900"]);
     let first: String = token.chars().take(8).collect();
-    root.get(&format!("/admin/search/?q={first}")).await.assert_shows(&["Auth tokens 1 hit"]);
-    root.get("/admin/search/?q=1").await.assert_shows(&["Users 1 hit", "Chats 1 hit", "Ledger 1 hit"]);
+    root.get(&format!("/admin/search/?q={first}")).await.assert_shows(&["Auth tokens 1 result"]);
+    root.get("/admin/search/?q=1").await.assert_shows(&[
+        "Users 1 result",
+        "Chats 1 result",
+        "Ledger 1 result",
+    ]);
     for words in ["", "+", "%23", "%2399999999999999999999", "%00", "-1", "%F0%9F%98%80", "%27%22%5C"] {
         root.get(&format!("/admin/search/?q={words}")).await.assert_status(200);
     }

@@ -121,7 +121,7 @@ async fn ones_other_sessions_can_be_signed_out(#[values(On::Sqlite, On::Postgres
     let answer = root.send(form).await;
     root.follow(&answer)
         .await
-        .assert_shows(&["2 other sessions were ended", "You are signed in nowhere else"]);
+        .assert_shows(&["2 other sessions were ended", "You are not signed in anywhere else"]);
     for other in others {
         other.get("/admin/").await.assert_status(303);
     }

@@ -92,7 +92,7 @@ async fn too_many_sign_ins_from_one_address_must_wait(#[values(On::Sqlite, On::P
         browser.sign_in_with("root", "a guess").await.assert_status(403);
     }
     let page = browser.sign_in("root").await;
-    page.assert_status(429).assert_shows(&["Too many tries from here", "try again"]);
+    page.assert_status(429).assert_shows(&["Too many attempts from here", "try again"]);
     let wait: u64 = page.answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     assert_eq!(app.count("sessions"), 0);

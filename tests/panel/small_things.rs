@@ -64,7 +64,7 @@ async fn a_verification_interrupted_by_a_restart_does_not_block_the_next(
     app.sql("UPDATE verifications SET started_at = CURRENT_TIMESTAMP");
     root.get("/admin/").await.assert_shows(&["running"]);
     assert_eq!(end_interrupted_verifications(&app.services.db).await.unwrap(), 1);
-    root.get("/admin/").await.assert_shows(&["could not be finished", "the server was restarted meanwhile"]);
+    root.get("/admin/").await.assert_shows(&["did not finish", "the server was restarted meanwhile"]);
     let form = root.bare_form("/admin/verify/").await;
     root.send(&form).await.assert_status(303);
     root.get("/admin/").await.assert_shows(&["is being verified in the background"]);

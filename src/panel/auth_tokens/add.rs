@@ -1,4 +1,4 @@
-//! Making an auth token for a user. Its plain text is on the page that answers, and nowhere else, ever.
+//! Making an auth token for a user. Its plain text is only ever on the page that follows the form.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header;
@@ -43,9 +43,9 @@ fn form() -> FormView {
                 Field::new("name", "Name of the auth token", Kind::Plain)
                     .required()
                     .most(100)
-                    .help("What it is for, so that its owner knows it again."),
+                    .help("What it is for, so that its owner recognises it."),
                 Field::new("days", "Expires after", Kind::Choice(lifetimes())).value("90"),
-                own_password_field("Only for a user who is staff or a superuser, such as yourself."),
+                own_password_field("Required only if the user is staff or a superuser, as you are."),
             ],
         )
         .button("", "Make the auth token")
@@ -62,10 +62,11 @@ fn page(administrator: &Superuser, form: FormView) -> Result<HttpResponse, PageE
     let way = [Crumb::new("Auth tokens", paths::AUTH_TOKENS), Crumb::here("Make an auth token")];
     // The administrator's own name, since the form may ask for the administrator's own password.
     VerbPage::new(Frame::new(&administrator.0, &way), form.account(&administrator.0.user.username))
-        .note("The auth token is shown once, after this. Only its digest is stored.")
+        .note("The auth token is shown once, on the next page. Only its digest is stored.")
         .show()
 }
 
+/// Shows the form (`GET /admin/auth-tokens/add/`). The query string may fill in fields.
 pub(in crate::panel) async fn show_add(
     request: HttpRequest,
     administrator: Superuser,
@@ -73,6 +74,8 @@ pub(in crate::panel) async fn show_add(
     page(&administrator, form().preset(request.query_string()))
 }
 
+/// Makes the auth token and shows it (`POST /admin/auth-tokens/add/`). For a user with rights this
+/// requires the administrator's own password.
 pub(in crate::panel) async fn add(
     administrator: Superuser,
     sent: Form,
@@ -110,7 +113,7 @@ pub(in crate::panel) async fn add(
                 id: made.stored.id,
             };
             let mut response = page_with(StatusCode::CREATED, &shown)?;
-            // Not even the browser's history may keep it.
+            // The browser must not keep the page either.
             response
                 .headers_mut()
                 .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));

@@ -1,4 +1,4 @@
-//! An auth token's own page: what is known of it, its name, and when it ends.
+//! An auth token's page, with the form for its name and its expiry.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
@@ -53,10 +53,10 @@ fn form(token: &AuthToken, zone: Zone, list: &str) -> FormView {
                 Field::new("name", "Name", Kind::Text)
                     .value(token.name.clone().unwrap_or_default())
                     .most(100)
-                    .help("Without one it counts as made by a login, and goes when there are too many of those."),
-                Field::new("expires", "Expires", Kind::Moment)
-                    .value(expires)
-                    .help("Empty: never."),
+                    .help(
+                        "Without a name it counts as made by a login, and ends when there are too many of those.",
+                    ),
+                Field::new("expires", "Expires", Kind::Moment).value(expires).help("Leave empty for never."),
             ],
         )
         .button("", "Save")
@@ -105,6 +105,7 @@ async fn answer(
     page_with(view.status, &shown).map_err(PageError::from)
 }
 
+/// Shows the page (`GET /admin/auth-tokens/{id}/`).
 pub(in crate::panel) async fn show_edit(
     administrator: Administrator,
     place: Path<String>,
@@ -116,7 +117,7 @@ pub(in crate::panel) async fn show_edit(
     answer(&administrator, &auth.db, found, view).await
 }
 
-/// The name and the end that were sent.
+/// Returns the name and the expiry of the form, or every fault in it.
 fn parse(sent: &Form, zone: Zone) -> Result<AuthTokenChanges, Vec<Invalid>> {
     let mut faults = Vec::new();
     let name = match sent.text("name") {
@@ -131,7 +132,7 @@ fn parse(sent: &Form, zone: Zone) -> Result<AuthTokenChanges, Vec<Invalid>> {
         text => {
             let read = zone.of_field(text);
             if read.is_none() {
-                faults.push(Invalid::new("expires", "give a day and a time, such as 2027-01-31T12:00"));
+                faults.push(Invalid::new("expires", "enter a date and a time, such as 2027-01-31T12:00"));
             }
             read
         }
@@ -139,6 +140,7 @@ fn parse(sent: &Form, zone: Zone) -> Result<AuthTokenChanges, Vec<Invalid>> {
     if faults.is_empty() { Ok(AuthTokenChanges { name, expires_at }) } else { Err(faults) }
 }
 
+/// Stores the form (`POST /admin/auth-tokens/{id}/`).
 pub(in crate::panel) async fn edit(
     administrator: Superuser,
     place: Path<String>,
@@ -156,7 +158,7 @@ pub(in crate::panel) async fn edit(
             return answer(&administrator, &auth.db, (token, user), view).await;
         }
     };
-    // The form has minutes only: what it did not change keeps its seconds.
+    // The form has minutes only, so an unchanged expiry keeps its seconds.
     let is_unchanged = |field: &str| zone.to_field_of(token.expires_at) == sent.text(field);
     if is_unchanged("expires") {
         wanted.expires_at = token.expires_at;
@@ -181,7 +183,7 @@ pub(in crate::panel) async fn edit(
         }
         Edited::Refused(fault) => EditView::faulty(made_of(&token), &sent, &[fault]),
         Edited::Gone => {
-            let why = "This auth token was revoked: it cannot be changed any more.";
+            let why = "This auth token was revoked and can no longer be changed.";
             EditView::gone(made_of(&token), &sent, why)
         }
     };

@@ -19,6 +19,7 @@ use crate::panel::kit::names::Named;
 use crate::panel::kit::page::{Crumb, Frame, page};
 use crate::panel::kit::paths;
 
+/// All auth tokens. The search on top and the pages of users use this list, too.
 pub(in crate::panel) static AUTH_TOKENS: List<Named<AuthToken>> =
     List::new("Auth tokens", paths::AUTH_TOKENS, ROWS)
         .named("auth token", "auth tokens")
@@ -40,18 +41,14 @@ pub(in crate::panel) static AUTH_TOKENS: List<Named<AuthToken>> =
                 Choice::new("revoked", "Revoked", Clause::tested("auth_tokens.revoked_at IS NOT NULL")),
                 Choice::now("expired", "Expired", EXPIRED),
             ]),
-            Filter::choice("kind", "Made by").of(&[
-                Choice::new(
-                    "named",
-                    "On purpose, with a name",
-                    Clause::leading("auth_tokens.name IS NOT NULL"),
-                ),
-                Choice::new("login", "A login", Clause::tested("auth_tokens.name IS NULL")),
+            Filter::choice("kind", "Kind").of(&[
+                Choice::new("named", "With a name", Clause::leading("auth_tokens.name IS NOT NULL")),
+                Choice::new("login", "Made by a login", Clause::tested("auth_tokens.name IS NULL")),
             ]),
         ])
         .tabs(&[Tab::new("All", ""), Tab::new("Live", "state=live"), Tab::new("Named", "kind=named")])
         .search(
-            "The first characters of an auth token (at most ten are stored), or its name from its beginning.",
+            "The first characters of an auth token (at most ten are stored), or the beginning of its name.",
             find_tokens,
         )
         .actions(&[BulkAction::new("revoke", "Revoke…")])
@@ -84,6 +81,7 @@ fn name(token: &Named<AuthToken>) -> Cell {
     token.row.name.clone().map_or_else(|| Cell::Text("made by a login".to_owned()), Cell::Text)
 }
 
+/// Adds the names of the users.
 pub(in crate::panel) fn named(
     conn: &mut DbConnection,
     tokens: Vec<AuthToken>,
@@ -95,6 +93,7 @@ fn main(token: &Named<AuthToken>) -> Cell {
     Cell::Main { text: format!("{}…", token.row.first_characters), href: paths::auth_token(token.row.id) }
 }
 
+/// A badge for the state of an auth token.
 pub(super) fn state(token: &AuthToken) -> Cell {
     if token.revoked_at.is_some() {
         Cell::badge("revoked", Tone::Warning)
@@ -105,7 +104,8 @@ pub(super) fn state(token: &AuthToken) -> Cell {
     }
 }
 
-/// Both the first characters and the names have an index, in the order of their bytes.
+/// Finds auth tokens by their first characters or by the beginning of their name. Both have an
+/// index, in the order of their bytes.
 pub(in crate::panel) fn find_tokens(
     _conn: &mut DbConnection,
     params: &ListParams,
@@ -136,6 +136,7 @@ struct AuthTokensPage {
     may_change: bool,
 }
 
+/// Shows the list (`GET /admin/auth-tokens/`).
 pub(in crate::panel) async fn list(
     request: HttpRequest,
     administrator: Administrator,

@@ -1,4 +1,5 @@
-//! Auth tokens: the list, making one (shown once), renaming, expiring, revoking.
+//! Auth tokens: the list, making one, which is shown once, editing its name and expiry, revoking
+//! it.
 
 mod add;
 mod edit;
@@ -15,7 +16,8 @@ use crate::models::{AuthToken, User};
 use crate::panel::kit::PageError;
 use crate::panel::kit::paths;
 
-/// The auth token of a page's address, and whose it is.
+/// Returns the auth token that a page's address names, and its user. A missing one is a 404 that
+/// leads back to the list.
 async fn of(db: &Db, id: i64) -> Result<(AuthToken, User), PageError> {
     let read = move |conn: &mut DbConnection| {
         let Some(token) = AuthToken::find(conn, id)? else { return Ok(None) };

@@ -15,6 +15,7 @@ use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, id};
 
+/// Asks before revoking (`GET /admin/auth-tokens/{id}/revoke/`).
 pub(in crate::panel) async fn show_revoke(
     administrator: Superuser,
     place: Path<String>,
@@ -29,7 +30,10 @@ pub(in crate::panel) async fn show_revoke(
     ];
     let form = FormView::default().dangerous().button("", "Revoke").cancel(here.clone());
     VerbPage::new(Frame::new(&administrator.0, &way), form)
-        .note("Whatever uses this auth token is refused from now on. This cannot be undone; the user can make another.")
+        .note(
+            "Clients that use this auth token will be rejected. This cannot be undone, but the user can \
+             make another one.",
+        )
         .fact("Auth token", Cell::Link { text: format!("{}…", token.first_characters), href: here.clone() })
         .fact("Name", token.name.clone().map_or(Cell::Nothing, Cell::Text))
         .fact("User", Cell::user(user.id, Some(&user.username)))
@@ -37,6 +41,7 @@ pub(in crate::panel) async fn show_revoke(
         .show()
 }
 
+/// Revokes the auth token (`POST /admin/auth-tokens/{id}/revoke/`).
 pub(in crate::panel) async fn revoke(
     administrator: Superuser,
     place: Path<String>,
@@ -46,9 +51,9 @@ pub(in crate::panel) async fn revoke(
     let (token, user) = of(&auth.db, id(&place)?).await?;
     let revoked = revoke_auth_token(&auth.db, Some(administrator.0.actor()), user.id, token.id).await?;
     let message = if revoked {
-        Message::success(format!("Auth token {}… of {} is revoked.", token.first_characters, user.username))
+        Message::success(format!("Auth token {}… of {} was revoked.", token.first_characters, user.username))
     } else {
-        Message::warning(format!("Auth token {}… had ended before.", token.first_characters))
+        Message::warning(format!("Auth token {}… had already ended.", token.first_characters))
     };
     administrator
         .0

@@ -18,7 +18,7 @@ static OPERATIONS: List<Named<BulkOperation>> = List::new("Bulk operations", pat
     .named("bulk operation", "bulk operations")
     .columns(&[
         Column::text("Operation", main).sort("id"),
-        Column::text("Chosen", |bulk| Cell::excerpt(&bulk.row.selection)),
+        Column::text("Selection", |bulk| Cell::excerpt(&bulk.row.selection)),
         Column::number("Amount", amount),
         Column::number("Rows", |bulk| Cell::Tokens(bulk.row.total)),
         Column::number("Failed", |bulk| Cell::Tokens(bulk.row.failed)),
@@ -39,8 +39,8 @@ static OPERATIONS: List<Named<BulkOperation>> = List::new("Bulk operations", pat
         Tab::new("With failures", "state=failures"),
     ])
     .empty(
-        "There was none yet. Tick users or auth tokens in their lists, or choose all that match, to begin \
-         one.",
+        "There are no bulk operations yet. To start one, tick users or auth tokens in their lists, or \
+         select all that match.",
     );
 
 const ROWS: Rows<Named<BulkOperation>> = Rows {
@@ -64,11 +64,12 @@ fn amount(bulk: &Named<BulkOperation>) -> Cell {
     if bulk.row.amount == 0 { Cell::Nothing } else { Cell::Signed(bulk.row.amount) }
 }
 
-/// What is done to each row, for people.
+/// The kind of an operation, as text.
 pub(super) fn what(operation: &BulkOperation) -> &str {
     BulkKind::of(operation).map_or(&operation.kind, |kind| kind.text())
 }
 
+/// A badge for the state of an operation.
 pub(super) fn state(operation: &BulkOperation) -> Cell {
     match (operation.finished_at, operation.failed) {
         (None, _) => Cell::badge("running", Tone::Plain),
@@ -77,6 +78,7 @@ pub(super) fn state(operation: &BulkOperation) -> Cell {
     }
 }
 
+/// Shows the list (`GET /admin/bulk-operations/`).
 pub(in crate::panel) async fn list(
     request: HttpRequest,
     administrator: Administrator,

@@ -1,4 +1,4 @@
-//! What was chosen in a list: the rows that were ticked, or all that match.
+//! A selection in a list: the rows that were ticked, or all that match.
 
 use sha2::{Digest, Sha256};
 
@@ -13,21 +13,25 @@ use crate::panel::kit::format;
 use crate::panel::kit::list::{List, ListParams, all_ids};
 use crate::panel::kit::{PageError, back_to};
 
-/// Rows that were chosen.
+/// The rows that an administrator selected.
 pub(in crate::panel) struct Selection {
     pub ids: Vec<i64>,
-    /// What was chosen, in words.
+    /// The selection in words, which the operation stores.
     pub words: String,
-    /// What else there is to know before it is confirmed.
+    /// A note of the list, to be read before confirming.
     pub note: Option<String>,
-    /// All that match, whichever those are.
+    /// Whether all rows that match are selected, not single ones.
     is_all: bool,
     /// The list's query string.
     list: String,
 }
 
 impl Selection {
-    /// Reads a selection from the form of a list, or from the form that asked for more about it.
+    /// Reads a selection from the form of a list, or from a form that carries it on.
+    ///
+    /// # Errors
+    ///
+    /// 413 if more than [`MOST_ROWS`] rows match.
     pub(super) async fn read<R: Send>(
         list: &'static List<R>,
         sent: &Form,
@@ -57,8 +61,8 @@ impl Selection {
         Ok(Selection { ids, words, note, is_all: true, list: query })
     }
 
-    /// Lets a form carry the selection on. Of all that match the form has a fingerprint: it is for those that were shown,
-    /// not for as many others.
+    /// Adds the selection to a form, in hidden fields. For all that match this includes a
+    /// fingerprint: the administrator confirms the rows that were shown, not as many others.
     pub(super) fn carry(&self, mut form: FormView) -> FormView {
         form = form.hide("list", &self.list);
         if self.is_all {
@@ -67,12 +71,12 @@ impl Selection {
         self.ids.iter().fold(form, |form, id| form.hide("id", id.to_string()))
     }
 
-    /// Whether these are still the rows that the form was made for.
+    /// Whether these are still the rows for which the form was made.
     pub(super) fn is_as_expected(&self, sent: &Form) -> bool {
         !self.is_all || sent.text("expected") == self.fingerprint()
     }
 
-    /// The number of rows and a digest of which they are, in whatever order.
+    /// The number of rows and a digest of their ids, whatever their order.
     fn fingerprint(&self) -> String {
         let mut ids = self.ids.clone();
         ids.sort_unstable();
@@ -82,7 +86,7 @@ impl Selection {
         format!("{}-{start}", ids.len())
     }
 
-    /// The list that it was chosen in.
+    /// The link back to the list in which the rows were selected.
     pub(super) fn back(&self, path: &str) -> String {
         back_to(path, &self.list).unwrap_or_else(|| path.to_owned())
     }

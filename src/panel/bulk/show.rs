@@ -1,4 +1,4 @@
-//! A bulk operation's page: how far it is, and what could not be done.
+//! A bulk operation's page: its progress and its failures.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -17,7 +17,7 @@ use crate::panel::kit::paths;
 use crate::panel::kit::table::{Table, TableHead};
 use crate::panel::kit::{PageError, id};
 
-/// Failures that are shown; further ones are only counted.
+/// The most failures that are shown. Further ones are only counted.
 const SHOWN: i64 = 500;
 
 #[derive(Template)]
@@ -30,7 +30,7 @@ struct BulkPage {
     is_cut: bool,
 }
 
-/// The failures with what they are about.
+/// Returns a row for each failure, and the name of the administrator who started the operation.
 fn failures(
     conn: &mut DbConnection,
     operation: &BulkOperation,
@@ -60,7 +60,7 @@ fn failures(
 fn facts(operation: &BulkOperation, actor: Option<&String>) -> Vec<Fact> {
     let mut facts = vec![
         Fact::new("What", Cell::Text(what(operation).to_owned())),
-        Fact::new("Chosen", Cell::Text(operation.selection.clone())),
+        Fact::new("Selection", Cell::Text(operation.selection.clone())),
         Fact::new("Reason", Cell::Text(operation.note.clone())),
         Fact::new("State", state(operation)),
         Fact::new("Failed", Cell::Tokens(operation.failed)),
@@ -69,11 +69,12 @@ fn facts(operation: &BulkOperation, actor: Option<&String>) -> Vec<Fact> {
         Fact::new("Finished", Cell::time(operation.finished_at)),
     ];
     if operation.amount != 0 {
-        facts.insert(1, Fact::new("Amount for each", Cell::Signed(operation.amount)));
+        facts.insert(1, Fact::new("Amount per user", Cell::Signed(operation.amount)));
     }
     facts
 }
 
+/// Shows the page (`GET /admin/bulk-operations/{id}/`).
 pub(in crate::panel) async fn show(
     administrator: Administrator,
     place: Path<String>,
@@ -93,9 +94,9 @@ pub(in crate::panel) async fn show(
     let frame = Frame::new(&administrator, &way);
     let is_cut = operation.failed > SHOWN;
     let failures = Table {
-        heads: vec![TableHead::text("Row"), TableHead::text("Why it could not be done")],
+        heads: vec![TableHead::text("Row"), TableHead::text("Reason")],
         rows,
-        empty: "Nothing has failed.",
+        empty: "There are no failures.",
     };
     page(&BulkPage { frame, facts: facts(&operation, actor.as_ref()), failures, is_cut, operation })
         .map_err(PageError::from)

@@ -1,4 +1,4 @@
-//! What is known of a chat besides its texts.
+//! What a chat's page shows about the chat, other than its texts.
 
 use chrono::NaiveDateTime;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
 use crate::panel::kit::list::Cell;
 
-/// Whose it is, what came of it, and how long that took.
+/// Returns the user, the outcome and the times.
 pub(super) fn facts(chat: &Chat, username: &str) -> Vec<Fact> {
     let mut facts = vec![
         Fact::new("User", Cell::user(chat.user_id, Some(&username.to_owned()))),
@@ -42,10 +42,10 @@ pub(super) fn facts(chat: &Chat, username: &str) -> Vec<Fact> {
     facts
 }
 
-/// What the model counted.
+/// Returns the numbers of tokens that the model reported, or that were estimated.
 pub(super) fn usage(chat: &Chat) -> Vec<Fact> {
     let counted = match chat.usage_estimated {
-        Some(true) => " (counted by us, as the model did not say)",
+        Some(true) => " (estimated, as the model reported none)",
         _ => "",
     };
     let tokens = |label, number: Option<i64>| {
@@ -55,7 +55,7 @@ pub(super) fn usage(chat: &Chat) -> Vec<Fact> {
     both.into_iter().flatten().collect()
 }
 
-/// What it cost in the end: what was taken, what went back, and the sum of them.
+/// Returns the cost: what was charged, what was returned, and the sum of both.
 pub(super) fn cost<'a>(chat: &Chat, entries: impl Iterator<Item = &'a LedgerEntry>) -> Vec<Fact> {
     let mut sums = [(EntryKind::Charge, 0), (EntryKind::Settlement, 0), (EntryKind::Refund, 0)];
     let (mut any, mut total) = (false, 0);
@@ -78,11 +78,12 @@ pub(super) fn cost<'a>(chat: &Chat, entries: impl Iterator<Item = &'a LedgerEntr
     if refund != 0 {
         facts.push(Fact::new("Refunded", Cell::Signed(refund)));
     }
-    facts.push(Fact::new("Cost in the end", Cell::Tokens(-total)));
+    facts.push(Fact::new("Final cost", Cell::Tokens(-total)));
     facts
 }
 
-/// Why the answer ended, for people, and whatever else it has besides its text, as JSON.
+/// Returns why the answer ended (`finish_reason`), and the parts of the answer other than its text,
+/// as JSON. Either may be empty.
 pub(super) fn extras(chat: &Chat) -> (Option<String>, String) {
     let Some(stored) = chat.answer_extras.as_deref() else { return (None, String::new()) };
     let Ok(Value::Object(mut extras)) = serde_json::from_str(stored) else {

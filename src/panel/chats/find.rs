@@ -1,4 +1,4 @@
-//! How chats are found: by an index where one filter says enough, by the search table for everything else.
+//! How chats are found: by an index if one filter is enough, and by the search table otherwise.
 
 use crate::db::DbConnection;
 use crate::error::Result;
@@ -7,10 +7,10 @@ use crate::models::Chat;
 use crate::models::list::{ListQuery, Page, Position, Start, Value};
 use crate::panel::kit::list::{ListParams, Searched, between_ids, ids_of_days};
 
-/// Pending chats whose words are looked at.
+/// The most pending chats whose words are searched.
 const MOST_PENDING: i64 = 2_000;
 
-/// Narrows the query, or answers the page from the search table.
+/// Narrows the query, or returns the page from the search table.
 pub(super) fn find(conn: &mut DbConnection, params: &ListParams, query: &mut ListQuery) -> Result<Searched> {
     let id = params.words.strip_prefix('#').and_then(|id| id.parse().ok());
     if let Some(id) = id {
@@ -19,13 +19,13 @@ pub(super) fn find(conn: &mut DbConnection, params: &ListParams, query: &mut Lis
     }
     let words = wanted_words(&params.words);
     if !params.words.is_empty() && words.is_empty() {
-        // Nothing but marks was typed: no chat has such a word.
+        // Only punctuation was typed, and no word consists of that.
         query.among = Some(Vec::new());
         return Ok(Searched::Narrowed);
     }
     let state = params.value("state");
     if state == Some("pending") {
-        // Those are few, and not in the search table until they end.
+        // Pending chats are few, and enter the search table only when they end.
         if !words.is_empty() {
             let pending = Chat::pending(conn, MOST_PENDING)?;
             let fits = |chat: &&Chat| search::words(&chat.message).is_superset(&words);
@@ -34,7 +34,7 @@ pub(super) fn find(conn: &mut DbConnection, params: &ListParams, query: &mut Lis
         return Ok(Searched::Narrowed);
     }
     let others: Vec<_> = params.picked.iter().filter(|picked| picked.name != "date").collect();
-    // Reasons are not in the search table: they are tested on what another filter leads to.
+    // Reasons are not in the search table. They are tested on the rows that another filter finds.
     let has_reason = params.value("reason").is_some();
     let is_indexed = match others.as_slice() {
         [] => true,
@@ -48,7 +48,7 @@ pub(super) fn find(conn: &mut DbConnection, params: &ListParams, query: &mut Lis
     Ok(Searched::Page(page(conn, params, wanted(params, words))?))
 }
 
-/// What the words and the filters ask for.
+/// The terms of the words and of the filters.
 fn wanted(params: &ListParams, words: impl IntoIterator<Item = Term>) -> Wanted {
     let mut wanted = Wanted::terms(words);
     for picked in &params.picked {
@@ -84,7 +84,7 @@ fn page(conn: &mut DbConnection, params: &ListParams, wanted: Wanted) -> Result<
     let goes_on = hits.ids.len() > limit || hits.looked_until.is_some();
     hits.ids.truncate(limit);
     if let Some([Value::Time(from), Value::Time(to)]) = params.values_of("date") {
-        // Those near the edges may be of another day.
+        // Near the edges, an id may belong to another day.
         let fit = Chat::sent_between(conn, &hits.ids, *from, *to)?;
         hits.ids.retain(|id| fit.contains(id));
     }
@@ -92,7 +92,7 @@ fn page(conn: &mut DbConnection, params: &ListParams, wanted: Wanted) -> Result<
         let looked_until = hits.ids.last().copied();
         let fit = Chat::failed_for(conn, &hits.ids, reason)?;
         hits.ids.retain(|id| fit.contains(id));
-        // Further hits may have it.
+        // Further hits may have this reason.
         hits.looked_until = looked_until.filter(|_| goes_on);
     }
     if backwards {

@@ -21,6 +21,7 @@ use crate::panel::kit::paths;
 
 const ROWS: Rows<Named<Chat>> = Rows { from: "chats", id: "chats.id", load, id_of: |chat| chat.row.id };
 
+/// All chats. The search on top and the pages of users use this list, too.
 pub(in crate::panel) static CHATS: List<Named<Chat>> = List::new("Chats", paths::CHATS, ROWS)
     .named("chat", "chats")
     .columns(&[
@@ -55,10 +56,10 @@ pub(in crate::panel) static CHATS: List<Named<Chat>> = List::new("Chats", paths:
         Tab::new("Cancelled", "state=cancelled"),
     ])
     .search(
-        "Whole words of messages and responses; all of them must be there. #17 finds a chat by its id.",
+        "Whole words in messages and responses. A chat must have all of them. #17 finds a chat by its id.",
         find,
     )
-    .empty("There are no chats yet. They come in by the API: see the front page for a first one.");
+    .empty("There are no chats yet. They arrive through the API: the start page shows how to send one.");
 
 /// A choice for each reason.
 const REASONS: [Choice; FailureReason::ALL.len()] = {
@@ -73,7 +74,8 @@ const REASONS: [Choice; FailureReason::ALL.len()] = {
     choices
 };
 
-// The index has no complete chats, which are nearly all; both parts are needed to be served by it.
+// The index leaves out complete chats, which are nearly all. A condition needs both parts, or the
+// database does not use that index.
 const PENDING: &str = "chats.state <> 'complete' AND chats.state = 'pending'";
 const FAILED: &str = "chats.state <> 'complete' AND chats.state = 'failed'";
 const CANCELLED: &str = "chats.state <> 'complete' AND chats.state = 'cancelled'";
@@ -90,15 +92,17 @@ fn outcome(chat: &Chat) -> Cell {
     Cell::excerpt(shown.unwrap_or_default())
 }
 
-/// Chats with the names of their users.
+/// Adds the names of the users.
 pub(in crate::panel) fn named(conn: &mut DbConnection, chats: Vec<Chat>) -> Result<Vec<Named<Chat>>> {
     Named::all(conn, chats, |chat| [Some(chat.user_id), None])
 }
 
+/// The cell that links to the chat's page.
 pub(in crate::panel) fn main(chat: &Named<Chat>) -> Cell {
     Cell::Main { text: format!("#{}", chat.row.id), href: paths::chat(chat.row.id) }
 }
 
+/// A badge for the state of a chat.
 pub(in crate::panel) fn state(state: ChatState) -> Cell {
     let tone = match state {
         ChatState::Complete => Tone::Good,
@@ -109,7 +113,7 @@ pub(in crate::panel) fn state(state: ChatState) -> Cell {
     Cell::badge(state.as_str(), tone)
 }
 
-/// Tokens of the prompt and of the answer, as a model counts them.
+/// The model's tokens of the prompt and of the answer. `≈` marks an estimate.
 fn usage(chat: &Chat) -> Cell {
     match (chat.prompt_tokens, chat.completion_tokens) {
         (None, None) => Cell::Nothing,
@@ -121,11 +125,12 @@ fn usage(chat: &Chat) -> Cell {
     }
 }
 
-/// From the message to the end of the answer.
+/// The time from the message to the end of the answer.
 fn took(chat: &Chat) -> Cell {
     chat.finished_at.map_or(Cell::Nothing, |finished| Cell::Text(format::span(finished - chat.created_at)))
 }
 
+/// Shows the list (`GET /admin/chats/`), with notes on what a search leaves out.
 pub(in crate::panel) async fn list(
     request: HttpRequest,
     administrator: Administrator,
@@ -133,14 +138,13 @@ pub(in crate::panel) async fn list(
 ) -> Result<HttpResponse, PageError> {
     let mut list = read(&CHATS, &request, &administrator, &db).await?;
     if are_too_many(&list.words) {
-        list.notes.push("Only ten of these words are looked for.".to_owned());
+        list.notes.push("Only ten of these words are searched for.".to_owned());
     }
     if list.is_narrowed {
         let behind = db.read(|conn| Ok(lag(conn, Followed::Chats)?)).await?;
         if behind > 0 {
             let behind = format::counted(behind, "chat is", "chats are");
-            list.notes
-                .push(format!("The search follows behind: the latest {behind} not found by words yet."));
+            list.notes.push(format!("The search index is catching up: {behind} not in it yet."));
         }
     }
     let frame = Frame::new(&administrator, &[Crumb::new("Chats", paths::CHATS)]);

@@ -1,4 +1,5 @@
-//! Chats: the list, a chat's own page with its ledger entries, refunding it, and releasing its hold.
+//! Chats: the list, a chat's page with its ledger entries, refunding a chat, and releasing its
+//! hold.
 
 mod facts;
 mod find;
@@ -17,10 +18,11 @@ use crate::models::{Chat, User};
 use crate::panel::kit::PageError;
 use crate::panel::kit::paths;
 
-/// The number of characters that a page shows of a message, of a response, and of the rest of an answer.
+/// How many characters a page shows of a message, of a response, and of the rest of an answer.
 pub(super) const SHOWN: usize = 64 << 10;
 
-/// Returns the chat that the page's address names, with its texts cut to [`SHOWN`] characters, and its user.
+/// Returns the chat that the page's address names, its texts cut to [`SHOWN`] characters, and its
+/// user. A missing one is a 404 that leads back to the list.
 async fn of(db: &Db, id: i64) -> Result<(Chat, User), PageError> {
     let read = move |conn: &mut DbConnection| {
         let Some(chat) = Chat::find_cut(conn, id, SHOWN)? else { return Ok(None) };

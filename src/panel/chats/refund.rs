@@ -1,4 +1,4 @@
-//! Refunding a chat: what it cost goes back, once, with a reason.
+//! Refunding a chat: its cost is returned, once, for a reason.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -34,7 +34,10 @@ fn page(administrator: &Superuser, chat: &Chat, user: &User, form: FormView) -> 
     let way =
         [Crumb::new("Chats", paths::CHATS), Crumb::new(title.as_str(), here.as_str()), Crumb::here("Refund")];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
-        .note("What the chat cost goes back to the user's balance. The message and its response stay. This is done once.")
+        .note(
+            "This returns the cost of the chat to the user's balance. The message and its response stay. A \
+             chat can be refunded only once.",
+        )
         .fact("Chat", Cell::Link { text: title, href: here.clone() })
         .fact("User", Cell::user(user.id, Some(&user.username)))
         .fact("Message", Cell::excerpt(&chat.message))
@@ -42,6 +45,7 @@ fn page(administrator: &Superuser, chat: &Chat, user: &User, form: FormView) -> 
         .fact("Balance", Cell::Tokens(user.tokens))
 }
 
+/// Shows the form (`GET /admin/chats/{id}/refund/`).
 pub(in crate::panel) async fn show_refund(
     administrator: Superuser,
     place: Path<String>,
@@ -51,6 +55,7 @@ pub(in crate::panel) async fn show_refund(
     page(&administrator, &chat, &user, form(&chat, &OperationId::generate().to_text())).show()
 }
 
+/// Refunds the chat (`POST /admin/chats/{id}/refund/`).
 pub(in crate::panel) async fn refund(
     administrator: Superuser,
     place: Path<String>,
@@ -68,7 +73,7 @@ pub(in crate::panel) async fn refund(
     match refund_chat(&auth.db, &administrator.0.actor(), chat.id, &reason, operation_id).await? {
         Refunded::Done { amount, balance, .. } => {
             let text = format!(
-                "Chat {} was refunded: {} tokens went back, and {} has {} now.",
+                "Chat {} was refunded: {} tokens were returned, and {} now has {}.",
                 chat.id,
                 format::tokens(amount),
                 user.username,
@@ -81,9 +86,9 @@ pub(in crate::panel) async fn refund(
                 .await?;
             Ok(go(&paths::chat(chat.id)))
         }
-        Refunded::AlreadyRefunded => refuse("This chat was refunded before: nothing was done."),
-        Refunded::Pending => refuse("This chat is still being answered: release its hold instead."),
-        Refunded::NothingToRefund => refuse("This chat cost nothing, so there is nothing to give back."),
+        Refunded::AlreadyRefunded => refuse("This chat has already been refunded, so nothing was done."),
+        Refunded::Pending => refuse("This chat is still pending: release its hold instead."),
+        Refunded::NothingToRefund => refuse("This chat cost nothing, so there is nothing to refund."),
         Refunded::OtherOperation => Err(reused().into()),
         Refunded::NoSuchChat => Err(PageError::Missing("chat", paths::CHATS)),
     }

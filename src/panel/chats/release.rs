@@ -1,4 +1,4 @@
-//! Releasing a hold: the charge of a chat that is still pending goes back, with a reason.
+//! Releasing a hold: the charge of a pending chat is returned, for a reason.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -39,8 +39,8 @@ fn page(administrator: &Superuser, chat: &Chat, user: &User, form: FormView) -> 
     ];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note(
-            "The chat is marked as failed and its charge goes back at once. An answer that comes later is kept and costs \
-             nothing. Past its deadline a hold is released by itself.",
+            "This marks the chat as failed and returns its charge at once. A later answer is kept and costs \
+             nothing. A hold past its deadline is released automatically.",
         )
         .fact("Chat", Cell::Link { text: title, href: here.clone() })
         .fact("User", Cell::user(user.id, Some(&user.username)))
@@ -50,6 +50,7 @@ fn page(administrator: &Superuser, chat: &Chat, user: &User, form: FormView) -> 
         .fact("Deadline", Cell::time(chat.deadline))
 }
 
+/// Shows the form (`GET /admin/chats/{id}/release/`).
 pub(in crate::panel) async fn show_release(
     administrator: Superuser,
     place: Path<String>,
@@ -59,6 +60,7 @@ pub(in crate::panel) async fn show_release(
     page(&administrator, &chat, &user, form(&OperationId::generate().to_text())).show()
 }
 
+/// Releases the hold (`POST /admin/chats/{id}/release/`).
 pub(in crate::panel) async fn release(
     administrator: Superuser,
     place: Path<String>,
@@ -76,7 +78,7 @@ pub(in crate::panel) async fn release(
     match release_hold(&auth.db, &administrator.0.actor(), chat.id, &reason, operation_id).await? {
         Ended::Now { balance } | Ended::Earlier { balance } => {
             let text = format!(
-                "The hold of chat {} was released: {} has {} tokens now.",
+                "The hold of chat {} was released: {} now has {} tokens.",
                 chat.id,
                 user.username,
                 format::tokens(balance)
@@ -87,9 +89,11 @@ pub(in crate::panel) async fn release(
                 .await?;
             Ok(go(paths::HOLDS))
         }
-        Ended::AlreadyRefunded => refuse("The charge of this chat has gone back already: nothing was done."),
+        Ended::AlreadyRefunded => {
+            refuse("The charge of this chat has already been returned, so nothing was done.")
+        }
         Ended::AlreadyComplete => {
-            refuse("This chat was answered meanwhile: refund it, if it should cost nothing.")
+            refuse("This chat has been answered in the meantime: refund it if it should cost nothing.")
         }
         Ended::OtherOperation => Err(reused().into()),
         Ended::NoSuchChat => Err(PageError::Missing("chat", paths::CHATS)),

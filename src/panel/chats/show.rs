@@ -1,4 +1,4 @@
-//! A chat's own page: what was said, what it cost, and what went back.
+//! A chat's page: its texts, its cost, and its ledger entries.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
@@ -29,7 +29,7 @@ struct ChatPage {
     facts: Vec<Fact>,
     cost: Vec<Fact>,
     usage: Vec<Fact>,
-    /// What the answer has besides its text: tool calls and the like, as JSON.
+    /// The parts of the answer other than its text, such as tool calls, as JSON.
     extras: String,
     /// For each text that is cut, a note on how much is shown. Empty for a whole text.
     cut: [String; 3],
@@ -39,6 +39,7 @@ struct ChatPage {
     may_release: bool,
 }
 
+/// Shows the page (`GET /admin/chats/{id}/`).
 pub(in crate::panel) async fn show(
     administrator: Administrator,
     place: Path<String>,
@@ -97,7 +98,7 @@ fn cut_note(shown: Option<&str>, size: i64) -> String {
         return String::new();
     }
     format!(
-        "Only the first {} characters are shown of {}.",
+        "Only the first {} characters of {} are shown.",
         format::tokens(i64::try_from(SHOWN).unwrap_or(i64::MAX)),
         format::bytes(size)
     )

@@ -1,4 +1,4 @@
-//! Why chats failed in the last 24 hours, and how the upstream does.
+//! Why chats failed in the last 24 hours, and the upstream's status.
 
 use chrono::NaiveDate;
 use url::form_urlencoded;
@@ -12,22 +12,22 @@ use crate::panel::kit::list::{Cell, Tone};
 use crate::panel::kit::paths;
 use crate::responder::{BreakerState, Health};
 
-/// A reason, how many chats failed by it, and the list of those.
+/// A reason, the number of chats that failed for it, and the link to them.
 pub(super) struct ReasonLine {
     pub reason: String,
     pub count: String,
     pub href: String,
 }
 
-/// Why chats failed.
+/// The reasons of failed chats.
 pub(super) struct Failures {
     pub reasons: Vec<ReasonLine>,
-    /// What is to be known of the numbers; empty: nothing.
+    /// A note that not all failures were counted. Empty if they were.
     pub note: String,
 }
 
 impl Failures {
-    /// `day` is the one that the last 24 hours began on.
+    /// Makes the links. `day` is the one on which the last 24 hours began.
     pub(super) fn new(found: FailuresByReason, day: NaiveDate) -> Failures {
         let since = day.to_string();
         let reasons = found.reasons.into_iter().map(|(reason, count)| {
@@ -35,7 +35,7 @@ impl Failures {
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.append_pair("state", "failed").append_pair("date_from", &since);
             let shown = if reason.is_empty() {
-                "no reason was stored".to_owned()
+                "no reason recorded".to_owned()
             } else {
                 query.append_pair("reason", &reason);
                 FailureReason::text_of(&reason).to_owned()
@@ -43,7 +43,10 @@ impl Failures {
             ReasonLine { reason: shown, count, href: format!("{}?{}", paths::CHATS, query.finish()) }
         });
         let note = if found.is_cut {
-            format!("More than {} failed: these are the reasons of the latest.", format::tokens(MOST_COUNTED))
+            format!(
+                "More than {} chats failed. These are the reasons of the latest ones.",
+                format::tokens(MOST_COUNTED)
+            )
         } else {
             String::new()
         };
@@ -51,29 +54,29 @@ impl Failures {
     }
 }
 
-/// How the upstream does, as this node has seen it.
+/// The upstream's status, as this node has seen it.
 pub(super) fn upstream(health: &Health) -> Vec<Fact> {
     let state = match health.state {
         BreakerState::Closed if health.failures_in_a_row > 0 => Cell::badge("failing", Tone::Warning),
         BreakerState::Closed if health.last_success.is_none() => Cell::badge("not called yet", Tone::Plain),
-        BreakerState::Closed => Cell::badge("well", Tone::Good),
+        BreakerState::Closed => Cell::badge("healthy", Tone::Good),
         BreakerState::HalfOpen => Cell::badge("being probed", Tone::Warning),
-        BreakerState::Open => Cell::badge("down: not called for now", Tone::Bad),
+        BreakerState::Open => Cell::badge("down: calls are paused", Tone::Bad),
     };
     let count = |number: usize| Cell::Text(format::tokens(i64::try_from(number).unwrap_or(i64::MAX)));
     let mut facts = vec![
         Fact::new("State", state),
         Fact::new("Failures in a row", Cell::Text(format::tokens(health.failures_in_a_row.into()))),
-        Fact::new("Last good answer", Cell::time(health.last_success)),
+        Fact::new("Last success", Cell::time(health.last_success)),
         Fact::new("Last failure", Cell::time(health.last_failure.map(|(at, _)| at))),
     ];
     if !health.resting.is_empty() {
         let models: Vec<String> =
             health.resting.iter().map(|(model, state)| format!("{model} ({})", state.as_str())).collect();
-        facts.push(Fact::new("Models that are not called", Cell::Text(models.join(", "))));
+        facts.push(Fact::new("Models with paused calls", Cell::Text(models.join(", "))));
     }
     if let Some((_, why)) = health.last_failure {
-        facts.push(Fact::new("Why", Cell::Text(why.text().to_owned())));
+        facts.push(Fact::new("Reason", Cell::Text(why.text().to_owned())));
     }
     facts.extend([
         Fact::new("Calls in flight", count(health.in_flight)),

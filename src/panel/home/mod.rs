@@ -1,4 +1,4 @@
-//! The panel's home page: numbers, health, and what was done last.
+//! The panel's home page: numbers, failures, health and recent actions.
 
 mod failures;
 mod numbers;
@@ -28,7 +28,7 @@ use crate::panel::kit::paths;
 use failures::{Failures, upstream};
 use numbers::{Numbers, Times};
 
-/// Entries of the history that are shown.
+/// How many audit entries are shown.
 const RECENT: i64 = 10;
 
 #[derive(Template)]
@@ -37,23 +37,25 @@ struct HomePage {
     frame: Frame,
     numbers: Numbers,
     failures: Failures,
-    /// Empty: there is no upstream.
+    /// The upstream's status. Empty if there is no upstream.
     upstream: Vec<Fact>,
     health: Vec<Fact>,
     history: Vec<HistoryLine>,
+    /// The administrator's own id.
     own: i64,
     verification_runs: bool,
-    /// What the last verification found, if it found anything.
+    /// The damage that the last verification found, or why it did not finish.
     damage: String,
     may_change: bool,
 }
 
-/// What one read brings.
+/// What one read returns.
 struct Overview {
     numbers: Numbers,
     failures: FailuresByReason,
     about: About,
     holds: OpenHolds,
+    /// The number of rows that the follower has yet to read.
     behind: i64,
     verification: Option<Verification>,
     history: Vec<HistoryLine>,
@@ -79,9 +81,9 @@ fn read(conn: &mut DbConnection, times: Times) -> TollgateResult<Overview> {
 
 fn verified(verification: Option<&Verification>) -> Cell {
     match verification {
-        None => Cell::badge("never run from here", Tone::Plain),
+        None => Cell::badge("never run from the panel", Tone::Plain),
         Some(run) if run.finished_at.is_none() => Cell::badge("running", Tone::Plain),
-        Some(run) if run.failure.is_some() => Cell::badge("could not be finished", Tone::Warning),
+        Some(run) if run.failure.is_some() => Cell::badge("did not finish", Tone::Warning),
         Some(run) if run.damage.is_empty() => Cell::badge("the ledger is in order", Tone::Good),
         Some(_) => Cell::badge("found damage", Tone::Bad),
     }
@@ -105,6 +107,7 @@ fn health(found: &Overview) -> Vec<Fact> {
     ]
 }
 
+/// Shows the page (`GET /admin/`).
 pub(super) async fn show(
     administrator: Administrator,
     db: Data<Db>,
@@ -130,7 +133,7 @@ pub(super) async fn show(
     .map_err(PageError::from)
 }
 
-/// Starts `verify` in the background.
+/// Starts a verification of the ledger in the background (`POST /admin/verify/`).
 pub(super) async fn verify(
     administrator: Superuser,
     _sent: Form,
@@ -138,9 +141,11 @@ pub(super) async fn verify(
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
     let message = if start_verification(&db, &administrator.0.actor()).await? {
-        Message::success("The ledger is being verified in the background. The result stands under Health.")
+        Message::success(
+            "The ledger is being verified in the background. The result will appear under Health.",
+        )
     } else {
-        Message::warning("A verification is running already.")
+        Message::warning("A verification is already running.")
     };
     administrator.0.leave_message(&auth, message).await?;
     Ok(go(paths::HOME))

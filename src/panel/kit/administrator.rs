@@ -1,4 +1,5 @@
-//! Who uses the panel: the extractors by which a handler says whom it serves, and the session's cookie.
+//! The users of the panel: the extractors by which a handler requires staff or a superuser, and the
+//! session's cookie.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -24,23 +25,26 @@ use crate::error::{Error, Result};
 use crate::http::{Site, request_id_of};
 use crate::models::{PanelSettings, Session, User};
 
-/// A member of the staff who is signed in. Staff may look at everything; see [`Superuser`].
+/// A signed-in member of the staff, who may view everything. Changes require a [`Superuser`].
 #[derive(Clone, Debug)]
 pub(in crate::panel) struct Administrator {
     pub user: User,
     pub session: Session,
     pub settings: PanelSettings,
+    /// The digest of the session's secret.
     pub digest: TokenDigest,
     pub csrf: CsrfToken,
-    /// What the page has to say, once.
+    /// Messages that this page shows, once.
     pub messages: Vec<Message>,
     pub zone: Zone,
+    /// One of [`THEMES`].
     pub theme: &'static str,
+    /// The client's address.
     pub from: IpAddr,
     pub request: RequestId,
-    /// What the panel is called.
+    /// The panel's name (`--site-title`).
     pub site: String,
-    /// The page that is asked for.
+    /// The address of the page that is shown.
     pub here: String,
     /// The sections of the panel.
     pub navigation: Navigation,
@@ -68,7 +72,7 @@ impl Administrator {
             return Err(guest(&request));
         };
         let messages: Vec<Message> = serde_json::from_str(&session.messages).unwrap_or_default();
-        // Reading must go on while nothing can be written: the messages are then shown once more.
+        // Pages can be read even while nothing can be written. The messages are then shown again.
         let is_seen = request.method() == Method::GET && !request.headers().contains_key(BACKGROUND);
         if !messages.is_empty() && is_seen {
             let cleared = auth.leave_messages(session.id, "[]".to_owned());
@@ -93,40 +97,44 @@ impl Administrator {
         })
     }
 
+    /// Returns the actor that the audit log records.
     pub(crate) fn actor(&self) -> Actor {
         Actor { user_id: Some(self.user.id), address: self.from.to_string() }
     }
 
+    /// Returns how this administrator wants to see lists.
     pub(crate) fn preferences(&self) -> Preferences {
         Preferences { zone: self.zone, page_size: self.settings.page_size }
     }
 
+    /// Whether the administrator is a superuser, who may change things.
     pub(crate) fn may_change(&self) -> bool {
         self.user.is_superuser
     }
 
-    /// Leaves a message for the next page.
+    /// Leaves a message for the next page, in place of earlier ones.
     pub(crate) async fn leave_message(&self, auth: &Auth, message: Message) -> Result<()> {
         self.leave_messages(auth, &[message]).await
     }
 
-    /// Leaves several messages for the next page.
+    /// Leaves several messages for the next page, in place of earlier ones.
     pub(crate) async fn leave_messages(&self, auth: &Auth, messages: &[Message]) -> Result<()> {
         let json = serde_json::to_string(messages).map_err(|error| Error::Internal(error.to_string()))?;
         auth.leave_messages(self.session.id, json).await
     }
 }
 
-/// How long a page waits for what it writes on the side.
+/// Time limit for a page's own bookkeeping writes.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// The script of the panel asks with it for what is no page that somebody sees.
+/// Header of the requests that the panel's script makes in the background. Their responses are not
+/// shown as a page, so they must not use up messages.
 const BACKGROUND: &str = "x-tollgate-background";
 
 /// The last segments of paths that only accept forms.
 const POST_ONLY: [&str; 7] =
     ["selected", "bulk-adjust", "bulk-revoke", "verify", "theme", "sign-out", "sign-out-others"];
 
-/// The path of the page that is shown, or of the page that sent a form. A GET of it works.
+/// Returns the address of the page that is shown, or of the page that sent a form. It accepts GET.
 fn here(request: &HttpRequest) -> String {
     if *request.method() != Method::POST {
         return request.uri().path_and_query().map_or(paths::HOME, |here| here.as_str()).to_owned();
@@ -137,13 +145,13 @@ fn here(request: &HttpRequest) -> String {
     };
     let path = from.path().trim_end_matches('/');
     match path.rsplit_once('/') {
-        // For a page that responded to a form, use the nearest list.
+        // A page that responded to a form cannot be reloaded, so the nearest list takes its place.
         Some((list, last)) if POST_ONLY.contains(&last) => format!("{list}/"),
         _ => from[url::Position::BeforePath..].to_owned(),
     }
 }
 
-/// What the panel may look like.
+/// The values of the theme setting. `auto` follows the system.
 pub(in crate::panel) const THEMES: [&str; 3] = ["auto", "light", "dark"];
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, PageError>>>>;
@@ -168,20 +176,24 @@ impl FromRequest for Superuser {
             if administrator.may_change() {
                 Ok(Superuser(administrator))
             } else {
-                Err(PageError::Forbidden(
-                    "Only a superuser may change things; as staff you may look at everything.",
-                ))
+                Err(PageError::Forbidden("Only superusers may change things; staff may view everything."))
             }
         })
     }
 }
 
+/// Returns the app's [`Auth`].
+///
+/// # Errors
+///
+/// `Internal` if the app was put together without it.
 pub(in crate::panel) fn auth_of(request: &HttpRequest) -> Result<web::Data<Auth>, Error> {
     let auth = request.app_data::<web::Data<Auth>>().cloned();
     auth.ok_or_else(|| Error::Internal("no Auth in the app's data".to_owned()))
 }
 
-/// A guest who only looks is sent to sign in, and back; one who sends a form is told that it was not taken.
+/// Returns the error for a guest. A request for a page leads to the sign-in page and back; a form
+/// is rejected with a message, since it cannot be sent again after a redirect.
 fn guest(request: &HttpRequest) -> PageError {
     if *request.method() == Method::GET || *request.method() == Method::HEAD {
         let wanted = request.uri().path_and_query().map_or(paths::HOME, |wanted| wanted.as_str());
@@ -191,18 +203,21 @@ fn guest(request: &HttpRequest) -> PageError {
     }
 }
 
-/// Under https the name's prefix makes browsers insist on Secure, the path `/` and this very host (RFC 6265bis).
+/// Returns the name of the session's cookie. Under HTTPS it has the prefix `__Host-`, with which
+/// browsers require `Secure`, the path `/` and no other host (RFC 6265bis).
 fn cookie_name(request: &HttpRequest) -> &'static str {
     if Site::of(request).is_https { "__Host-tollgate_session" } else { "tollgate_session" }
 }
 
-/// The secret that the browser holds: a session's, or that of a guest who opened the sign-in page.
+/// Returns the secret in the browser's cookie: that of a session, or that of a guest who opened the
+/// sign-in page.
 pub(in crate::panel) fn session_cookie(request: &HttpRequest) -> Option<SessionSecret> {
     let cookie = request.cookie(cookie_name(request))?;
     SessionSecret::presented(cookie.value())
 }
 
-/// The cookie that holds a secret until the browser is closed, or the session ends on the server.
+/// Returns the cookie for a secret. The browser keeps it until it is closed, unless the session
+/// ends on the server before.
 pub(in crate::panel) fn cookie_with(request: &HttpRequest, secret: &SessionSecret) -> Cookie<'static> {
     Cookie::build(cookie_name(request), secret.expose().to_owned())
         .path("/")
@@ -212,6 +227,7 @@ pub(in crate::panel) fn cookie_with(request: &HttpRequest, secret: &SessionSecre
         .finish()
 }
 
+/// Returns the cookie that makes the browser forget its secret.
 pub(in crate::panel) fn no_cookie(request: &HttpRequest) -> Cookie<'static> {
     let mut cookie = Cookie::build(cookie_name(request), "")
         .path("/")
@@ -223,7 +239,7 @@ pub(in crate::panel) fn no_cookie(request: &HttpRequest) -> Cookie<'static> {
     cookie
 }
 
-/// The browser's name, as it says itself.
+/// Returns the `User-Agent` header. Empty if there is none.
 pub(in crate::panel) fn user_agent(request: &HttpRequest) -> String {
     let value = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()

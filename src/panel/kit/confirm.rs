@@ -1,6 +1,6 @@
-//! Confirmation by one's own password. Somebody who finds a signed-in browser must not gain lasting access.
-//! So an action that gives access to the panel, or a credential of a user with rights, requires the password
-//! of the administrator who takes it.
+//! Confirmation by the administrator's own password. Somebody who finds a signed-in browser must
+//! not gain lasting access. So an action that gives access to the panel, or a credential of a user
+//! with rights, requires the password of the administrator.
 
 use super::PageError;
 use super::administrator::Administrator;
@@ -11,18 +11,18 @@ use crate::domain::Invalid;
 use crate::error::Error;
 use crate::models::User;
 
-/// The field for one's own password. `help` says when it is needed.
+/// The field for the administrator's own password. `help` says when it is required.
 pub(in crate::panel) fn own_password_field(help: &'static str) -> Field {
     Field::new("own_password", "Your own password", Kind::OldPassword).help(help)
 }
 
-/// Whether the user has rights, so that a credential of the user opens the panel or belongs to somebody with
-/// rights.
+/// Whether a user has rights. Setting such a user's password or making an auth token for them
+/// requires a confirmation.
 pub(in crate::panel) fn has_rights(user: &User) -> bool {
     user.is_staff || user.is_superuser
 }
 
-/// Checks the administrator's own password in a form. Returns an error message if it is wrong.
+/// Checks the administrator's own password in a form. Returns the fault if it is missing or wrong.
 pub(in crate::panel) async fn confirm(
     administrator: &Administrator,
     sent: &Form,
@@ -30,7 +30,7 @@ pub(in crate::panel) async fn confirm(
 ) -> Result<Option<Invalid>, PageError> {
     let given = sent.raw("own_password");
     if given.is_empty() {
-        return Ok(Some(Invalid::new("own_password", "this takes your own password, too")));
+        return Ok(Some(Invalid::new("own_password", "enter your own password, too")));
     }
     let Administrator { user, from, request, .. } = administrator;
     match auth.confirm_password(user, *from, *request, given).await {

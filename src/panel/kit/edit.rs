@@ -1,5 +1,5 @@
-//! The form of an edit, as it is shown at first and as it is shown again: with what is wrong, or with what
-//! somebody else stored meanwhile beside what was entered.
+//! The form of an edit, as it is shown at first and as it is shown again: with its faults, or with
+//! what somebody else has stored in the meantime beside what was entered.
 
 use actix_web::http::StatusCode;
 
@@ -11,44 +11,44 @@ use super::zone::Zone;
 use crate::domain::Invalid;
 use crate::models::{Change, Editable, EditableField, FieldValue};
 
-/// A form, what stands above it, and the status that it is shown with.
+/// A form, the conflicts shown above it, and the status of the response.
 pub(in crate::panel) struct EditView {
     pub form: FormView,
     pub conflicts: Vec<Conflict>,
     pub status: StatusCode,
 }
 
-/// A field whose stored value is no longer the one that was edited.
+/// A field whose stored value differs from what the administrator entered.
 #[derive(Clone, Debug)]
 pub(in crate::panel) struct Conflict {
-    /// Its label.
+    /// The label of the field.
     pub field: &'static str,
-    /// Its value now.
+    /// The value that is stored now.
     pub stored: String,
-    /// What the administrator entered.
+    /// The value that the administrator entered.
     pub sent: String,
 }
 
 impl EditView {
-    /// A form that was not sent yet.
+    /// A form that has not been sent yet.
     pub(crate) fn new(form: FormView) -> EditView {
         EditView { form, conflicts: Vec::new(), status: StatusCode::OK }
     }
 
-    /// The form of a row again, with what was sent and what is wrong with it.
+    /// The form again, with what was sent and its faults.
     pub(crate) fn faulty(form: FormView, sent: &Form, faults: &[Invalid]) -> EditView {
         let form = form.refill(sent).keep_hidden(sent).blame(faults);
         EditView { form, conflicts: Vec::new(), status: StatusCode::BAD_REQUEST }
     }
 
-    /// The form of a row that cannot be edited any more.
+    /// The form of a row that can no longer be edited. `why` is shown above it.
     pub(crate) fn gone(form: FormView, sent: &Form, why: &'static str) -> EditView {
         let form = form.refill(sent).keep_hidden(sent).fault(why);
         EditView { form, conflicts: Vec::new(), status: StatusCode::CONFLICT }
     }
 
-    /// The form of what is stored now, with what was sent. Sending it again is meant to overwrite what is
-    /// stored, so its hidden fields are those of the stored row.
+    /// The form of the stored row, with what was sent. Sending it again is meant to overwrite what
+    /// is stored now, so its hidden fields are those of the stored row.
     pub(crate) fn conflict<E: Editable>(
         form: FormView,
         sent: &Form,
@@ -67,7 +67,7 @@ impl EditView {
     }
 }
 
-/// What an administrator entered: texts and times as they were typed.
+/// Returns what an administrator entered. Texts and times are shown as they were typed.
 fn entered<E: Editable>(field: &EditableField<E>, sent: &Form, wanted: &E, zone: Zone) -> String {
     match (field.value)(wanted) {
         FieldValue::Text(_) | FieldValue::Time(_) => sent.text(field.name).to_owned(),
@@ -75,7 +75,7 @@ fn entered<E: Editable>(field: &EditableField<E>, sent: &Form, wanted: &E, zone:
     }
 }
 
-/// A value as it is compared with what was entered.
+/// Returns a value in the form in which it is compared with what was entered.
 fn shown(value: FieldValue, zone: Zone) -> String {
     match value {
         FieldValue::Limit(Some(limit)) => format::tokens(limit),
@@ -84,7 +84,7 @@ fn shown(value: FieldValue, zone: Zone) -> String {
     }
 }
 
-/// Returns the message after an edit of what is called `name`: `done`, if anything was changed.
+/// Returns the message after an edit: `done`, or, if nothing was changed, a text with `name`.
 pub(in crate::panel) fn saved(changes: &[Change], name: &str, done: String) -> Message {
     Message::success(if changes.is_empty() { format!("Nothing was changed for {name}.") } else { done })
 }

@@ -1,4 +1,4 @@
-//! Errors as pages: what happened, and what to do next.
+//! Errors as pages, which say what happened and what to do next.
 
 use std::fmt;
 
@@ -12,19 +12,20 @@ use super::paths;
 use crate::error::Error;
 use crate::http::Site;
 
-/// Why the panel does not show what was asked for.
+/// Why the panel does not show the page that was requested.
 #[derive(Debug)]
 pub enum PageError {
-    /// Not signed in; holds the page that was wanted.
+    /// Nobody is signed in. Holds the address that was wanted, to return to it.
     SignIn(String),
-    /// A form came from somebody who is not signed in, or no longer.
+    /// A form was sent by somebody who is not, or no longer, signed in.
     SessionEnded,
-    /// Holds what to do instead.
+    /// It is not allowed. Holds the reason and what to do instead.
     Forbidden(&'static str),
-    /// The query string cannot be read.
+    /// The query string cannot be parsed.
     BadQuery,
-    /// A thing that is not there: what it is, and where its kind is listed.
+    /// A row does not exist. Holds what it is called, and the path of its list.
     Missing(&'static str, &'static str),
+    /// Any other error.
     Error(Error),
 }
 
@@ -56,7 +57,7 @@ struct ErrorPage<'a> {
     way: WayOut<'a>,
 }
 
-/// Where to go from an error's page.
+/// The link on an error's page.
 struct WayOut<'a> {
     label: &'a str,
     href: &'a str,
@@ -71,10 +72,10 @@ impl PageError {
             StatusCode::SEE_OTHER => "Please sign in",
             StatusCode::FORBIDDEN => "Not allowed",
             StatusCode::NOT_FOUND => "Not found",
-            StatusCode::METHOD_NOT_ALLOWED => "Not done this way",
-            StatusCode::CONFLICT => "It has changed meanwhile",
-            StatusCode::TOO_MANY_REQUESTS => "Too many tries",
-            StatusCode::PAYLOAD_TOO_LARGE => "Too much at once",
+            StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
+            StatusCode::CONFLICT => "Changed in the meantime",
+            StatusCode::TOO_MANY_REQUESTS => "Too many requests",
+            StatusCode::PAYLOAD_TOO_LARGE => "Too large",
             StatusCode::SERVICE_UNAVAILABLE => "Not confirmed",
             status if status.is_client_error() => "Not understood",
             _ => "Something went wrong",
@@ -88,37 +89,38 @@ impl PageError {
                 "You are not signed in, or the session has ended. Sign in and send the form again.".to_owned()
             }
             PageError::Forbidden(why) => (*why).to_owned(),
-            PageError::BadQuery => "The part of the address behind the question mark cannot be read.".to_owned(),
+            PageError::BadQuery => "The part of the address after the question mark is not valid.".to_owned(),
             PageError::Missing(what, _) => {
                 format!("There is no such {what}. It may have been removed, or the address is mistyped.")
             }
             PageError::Error(Error::NotFound) => {
-                "There is nothing at this address. Check it, or find the thing in its list.".to_owned()
+                "There is nothing at this address. Check it, or look in the lists.".to_owned()
             }
             PageError::Error(
                 error @ (Error::TooManyRequests(_) | Error::PasswordQueueFull(_) | Error::Busy(_)),
             ) => error.detail(),
             PageError::Error(Error::Unavailable(_) | Error::Database(_)) => {
-                "The database did not answer in time, so it is not confirmed whether this was done. Look before you \
-                 try again; sending the same form a second time does no harm."
+                "The database did not respond in time, so it is not certain whether this was done. Check \
+                 before you try again; sending the same form a second time does no harm."
                     .to_owned()
             }
             PageError::Error(Error::BodyTooLarge(_)) => "Select fewer rows, or shorten the text.".to_owned(),
             PageError::Error(Error::Invalid(invalid)) => format!("{}: {}.", invalid.field, invalid.reason),
             PageError::Error(error) if error.status_code().is_client_error() => format!("{error}."),
             PageError::Error(_) => {
-                "This is a defect of the server. Tell its operator the request id that this answer's headers have."
+                "This is a defect in the server. Give its operator the request id from this response's \
+                 headers."
                     .to_owned()
             }
         }
     }
 
-    /// Returns the error's page, under the panel's own name.
+    /// Returns the error's page, titled with the site's name.
     pub fn page_for(&self, request: &HttpRequest) -> HttpResponse {
         self.page(&Site::of(request).title)
     }
 
-    /// What the operator has to know, if anything.
+    /// Logs what the operator has to know, if anything.
     pub fn log(&self) {
         if let PageError::Error(error) = self {
             error.log();

@@ -1,8 +1,8 @@
-//! A labelled value of a page about one thing.
+//! Labelled values, on pages about one thing.
 
 use super::list::Cell;
 
-/// What is known of a thing: a label and a value.
+/// A label and a value.
 #[derive(Clone, Debug)]
 pub(in crate::panel) struct Fact {
     pub label: &'static str,
@@ -10,6 +10,7 @@ pub(in crate::panel) struct Fact {
 }
 
 impl Fact {
+    /// A value with its label.
     pub(crate) fn new(label: &'static str, cell: Cell) -> Fact {
         Fact { label, cell }
     }

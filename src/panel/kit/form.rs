@@ -1,5 +1,6 @@
-//! Forms: the only way by which a handler of the panel reads a body. Reading one checks where it comes from, so that no
-//! handler can forget it: the `Origin` must be ours, and the field `csrf` the token of the browser's own session.
+//! Forms: the only way in which a handler of the panel reads a body. Reading one checks where it
+//! comes from, so that no handler can forget to: the `Origin` must be ours, and the field `csrf`
+//! must be the token of the browser's own session.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,40 +16,46 @@ use crate::domain::OperationId;
 use crate::error::Error;
 use crate::http::{BodyReader, MOST_BYTES, Site};
 
+/// The most fields of a form. The ticked rows of a list are one field each.
 const MOST_FIELDS: usize = 5_000;
 
-/// The fields of a form that came from a page of ours.
+/// The fields of a form that was sent from one of our own pages.
 #[derive(Clone, Debug)]
 pub(in crate::panel) struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// A field's text without blanks around it; empty if there is none.
+    /// Returns a field's text, trimmed. Empty if the field is missing.
     pub(crate) fn text(&self, name: &str) -> &str {
         self.raw(name).trim()
     }
 
-    /// A field's text as it is, for passwords.
+    /// Returns a field's text as it was sent, for passwords. Empty if the field is missing.
     pub(crate) fn raw(&self, name: &str) -> &str {
         self.0.iter().find(|(field, _)| field == name).map_or("", |(_, value)| value)
     }
 
-    /// Whether a box is ticked, or a button was the one that was pressed.
+    /// Whether a field was sent: the box is ticked, or the button was pressed.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(field, _)| field == name)
     }
 
-    /// The operation that the form is for, made with it, so that sending it twice does one thing.
+    /// Returns the operation id that was made with the form, so that sending it twice acts once.
+    ///
+    /// # Errors
+    ///
+    /// `Forbidden` if the form has none.
     pub(crate) fn operation(&self) -> Result<OperationId, PageError> {
         OperationId::parse(self.text("operation"))
             .ok_or(PageError::Forbidden("The form is incomplete, so nothing was done. Open it again."))
     }
 
-    /// Returns the version of the row that the form was made from. A form without one fits no row.
+    /// Returns the version of the row that the form was made from. A form without one gets -1,
+    /// which no row has.
     pub(crate) fn version(&self) -> i64 {
         self.text("version").parse().unwrap_or(-1)
     }
 
-    /// All numbers of a field that stands there many times.
+    /// Returns all values of a repeated field that are numbers.
     pub(crate) fn numbers(&self, name: &str) -> Vec<i64> {
         let values = self.0.iter().filter(|(field, _)| field == name);
         values.filter_map(|(_, value)| value.parse().ok()).collect()
@@ -73,8 +80,8 @@ impl FromRequest for Form {
                 Ok(form)
             } else {
                 Err(PageError::Forbidden(
-                    "This form does not belong to your session: it may have ended, or you signed in again. Nothing was \
-                     done. Go back, reload the page and send the form again.",
+                    "This form does not belong to your session: the session may have ended, or you have \
+                     signed in again. Nothing was done. Go back, reload the page and send the form again.",
                 ))
             }
         })
@@ -83,7 +90,7 @@ impl FromRequest for Form {
 
 fn parse(body: &[u8]) -> Result<Form, PageError> {
     let unreadable = || PageError::Error(Error::BodyCutShort);
-    // Percent-decoding would replace what is no UTF-8; a form of ours never holds it.
+    // Percent-decoding would replace bytes that are not UTF-8. Our own forms never contain any.
     let text = std::str::from_utf8(body).map_err(|_| unreadable())?;
     let fields: Vec<(String, String)> =
         form_urlencoded::parse(text.as_bytes()).into_owned().take(MOST_FIELDS + 1).collect();
@@ -96,8 +103,8 @@ fn parse(body: &[u8]) -> Result<Form, PageError> {
     Ok(Form(fields))
 }
 
-/// Browsers name the origin of each form that they send. Where one does not, it must say in another way that the form
-/// comes from here.
+/// Checks that a form was sent from this site. Browsers name the origin of each form. If the header
+/// is missing, `Sec-Fetch-Site` or `Referer` must say that the form comes from here.
 fn check_origin(request: &HttpRequest) -> Result<(), PageError> {
     let text =
         |name: header::HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("null"));
@@ -110,10 +117,10 @@ fn check_origin(request: &HttpRequest) -> Result<(), PageError> {
     if is_ours {
         return Ok(());
     }
-    log::warn!("a form from another origin was refused");
+    log::warn!("rejected a form from another origin");
     Err(PageError::Forbidden(
-        "This form came from another site, so nothing was done. If it is your own, the operator has to set \
-         --public-url to the address that browsers use.",
+        "This form came from another site, so nothing was done. If that site is your own, its operator has \
+         to set --public-url to the address that browsers use.",
     ))
 }
 
@@ -124,7 +131,7 @@ fn our_origin(request: &HttpRequest) -> Option<String> {
     })
 }
 
-/// The origin of an address, as browsers write it.
+/// Returns the origin of an address, as browsers write it. `None` if it has none.
 pub(in crate::panel) fn origin_of(address: &str) -> Option<String> {
     let url = url::Url::parse(address).ok()?;
     let origin = url.origin();

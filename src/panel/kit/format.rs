@@ -1,8 +1,8 @@
-//! Numbers and sizes as people read them.
+//! Numbers, sizes and spans of time as text.
 
 use chrono::TimeDelta;
 
-/// An amount with thousands apart: `1,234,567`.
+/// Returns a number with separated thousands: `1,234,567`, `−100`.
 pub(in crate::panel) fn tokens(amount: i64) -> String {
     let digits = amount.unsigned_abs().to_string();
     let mut text = String::new();
@@ -15,12 +15,12 @@ pub(in crate::panel) fn tokens(amount: i64) -> String {
     if amount < 0 { format!("\u{2212}{text}") } else { text }
 }
 
-/// An amount that was given or taken, with its sign: `+500`, `−100`.
+/// Returns a change of a balance with its sign: `+500`, `−100`.
 pub(in crate::panel) fn signed(amount: i64) -> String {
     if amount > 0 { format!("+{}", tokens(amount)) } else { tokens(amount) }
 }
 
-/// A size in bytes, to three digits: `12.3 MB`.
+/// Returns a size in bytes with up to three digits: `12.3 MB`.
 pub(in crate::panel) fn bytes(size: u64) -> String {
     const UNITS: [&str; 5] = ["bytes", "kB", "MB", "GB", "TB"];
     let mut value = size as f64;
@@ -33,7 +33,7 @@ pub(in crate::panel) fn bytes(size: u64) -> String {
     format!("{value:.places$} {}", UNITS.get(unit).unwrap_or(&"bytes"))
 }
 
-/// A span of time, to what one can picture: `840 ms`, `1.5 s`, `2 min 5 s`.
+/// Returns a span of time in the unit that fits: `840 ms`, `1.5 s`, `2 min 5 s`.
 pub(in crate::panel) fn span(span: TimeDelta) -> String {
     let milliseconds = span.num_milliseconds().max(0);
     match milliseconds {
@@ -43,7 +43,7 @@ pub(in crate::panel) fn span(span: TimeDelta) -> String {
     }
 }
 
-/// A number with the word for what is counted.
+/// Returns a number with a noun: `1 user`, `2 users`.
 pub(in crate::panel) fn counted(number: i64, one: &str, many: &str) -> String {
     format!("{} {}", tokens(number), if number == 1 { one } else { many })
 }

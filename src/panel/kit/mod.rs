@@ -1,4 +1,4 @@
-//! What the pages of the panel are made of. The kit uses no page.
+//! The parts that the panel's pages share. The kit uses no page.
 
 pub(super) mod address;
 pub(super) mod administrator;

@@ -1,4 +1,4 @@
-//! Rows with the names of the users that they mention, read with one query for a whole page.
+//! Rows with the names of the users that they mention, read by one query for a whole page.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use crate::db::DbConnection;
 use crate::error::Result;
 use crate::models::User;
 
-/// A row, and the names of all users whom its page mentions.
+/// A row, and the names of all users that its page mentions.
 #[derive(Clone, Debug)]
 pub(in crate::panel) struct Named<T> {
     pub row: T,
@@ -16,7 +16,7 @@ pub(in crate::panel) struct Named<T> {
 }
 
 impl<T> Named<T> {
-    /// `mentions` gives the ids of the users whom a row mentions.
+    /// Adds names to rows. `mentions` returns the ids of the users that a row mentions.
     pub(crate) fn all(
         conn: &mut DbConnection,
         rows: Vec<T>,
@@ -29,12 +29,12 @@ impl<T> Named<T> {
         Ok(rows.into_iter().map(|row| Named { row, names: names.clone() }).collect())
     }
 
-    /// A user's name, as a link.
+    /// Returns a user's name, as a link to the user.
     pub(crate) fn user(&self, id: i64) -> Cell {
         Cell::user(id, self.names.get(&id))
     }
 
-    /// The name of whoever did something; nobody is the server itself or its command line.
+    /// Returns the name of an actor. `None` is the server itself or its command line.
     pub(crate) fn actor(&self, id: Option<i64>) -> Cell {
         id.map_or_else(|| Cell::Text("the server".to_owned()), |id| self.user(id))
     }

@@ -1,4 +1,4 @@
-//! The frame that every page of the panel shares, and how a page becomes an answer.
+//! The frame that all pages of the panel share, and responses with a page.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -14,34 +14,37 @@ use super::zone::Zone;
 use crate::clock;
 use crate::error::{Error, Result};
 
-/// What stands around the content of a page.
+/// The parts of a page around its content (`templates/admin/frame.html`).
 pub(in crate::panel) struct Frame {
     pub title: String,
-    /// What the panel is called.
+    /// The panel's name (`--site-title`).
     pub site: String,
+    /// The administrator's username.
     pub administrator: String,
+    /// The navigation.
     pub places: Vec<Place>,
-    /// The way from home to this page, which is the last one.
+    /// The path from the home page to this page, which comes last. Empty on the home page.
     pub breadcrumbs: Vec<Crumb>,
     pub messages: Vec<Message>,
     pub csrf: String,
     /// `auto`, `light` or `dark`.
     pub theme: &'static str,
     pub zone: Zone,
-    /// The page's own address, to come back to after the theme was switched.
+    /// The page's own address, to return to after the theme was switched.
     pub here: String,
     pub version: &'static str,
-    /// What the search box on top holds.
+    /// The text in the search box on top.
     pub search: String,
 }
 
+/// A link of the navigation.
 pub(in crate::panel) struct Place {
     pub label: &'static str,
     pub href: &'static str,
     pub is_current: bool,
 }
 
-/// A page on the way from home to the one that is shown.
+/// A breadcrumb: a page on the path from the home page to the one that is shown.
 #[derive(Clone, Debug)]
 pub(in crate::panel) struct Crumb {
     pub label: String,
@@ -49,18 +52,19 @@ pub(in crate::panel) struct Crumb {
 }
 
 impl Crumb {
+    /// A breadcrumb with a link.
     pub(crate) fn new(label: impl Into<String>, href: impl Into<String>) -> Crumb {
         Crumb { label: label.into(), href: href.into() }
     }
 
-    /// The page that is shown: the last one, which has no link.
+    /// The last breadcrumb: the page that is shown, which has no link.
     pub(crate) fn here(label: impl Into<String>) -> Crumb {
         Crumb::new(label, "")
     }
 }
 
 impl Frame {
-    /// The frame of a page; `way` leads from home to it, and its last element is the page itself.
+    /// The frame of a page. `way` has the breadcrumbs after *Home*, and ends with the page itself.
     pub(crate) fn new(administrator: &Administrator, way: &[Crumb]) -> Frame {
         let here = way.first().map_or(paths::HOME, |crumb| crumb.href.as_str());
         let href = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
@@ -86,37 +90,46 @@ impl Frame {
         }
     }
 
-    /// An amount, with thousands apart.
+    /// Formats a number, for templates.
     pub(crate) fn tokens(&self, amount: &i64) -> String {
         format::tokens(*amount)
     }
 
-    /// An amount that was given or taken, with its sign.
+    /// Formats a change of a balance with its sign, for templates.
     pub(crate) fn signed(&self, amount: &i64) -> String {
         format::signed(*amount)
     }
 
-    /// This moment as a field for a day and a time has it.
+    /// Returns the present time in the format of a `datetime-local` field.
     pub(crate) fn now_field(&self) -> String {
         self.zone.to_field(clock::now())
     }
 
-    /// A moment in the administrator's time zone.
+    /// Formats a time in the administrator's time zone.
     pub(crate) fn time(&self, utc: &chrono::NaiveDateTime) -> String {
         self.zone.show(*utc)
     }
 
-    /// The same for machines (RFC 3339).
+    /// Formats a time for machines, in UTC (RFC 3339).
     pub(crate) fn machine_time(&self, utc: &chrono::NaiveDateTime) -> String {
         utc.format("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 }
 
-/// An answer with a page in it.
+/// Returns a response with a page and the status 200.
+///
+/// # Errors
+///
+/// `Internal` if the template fails.
 pub(in crate::panel) fn page(template: &impl Template) -> Result<HttpResponse> {
     page_with(StatusCode::OK, template)
 }
 
+/// Returns a response with a page and a status.
+///
+/// # Errors
+///
+/// `Internal` if the template fails.
 pub(in crate::panel) fn page_with(status: StatusCode, template: &impl Template) -> Result<HttpResponse> {
     let html = template.render().map_err(|error| Error::Internal(format!("a template failed: {error}")))?;
     Ok(HttpResponse::build(status)

@@ -1,4 +1,4 @@
-//! How an administrator wants lists to look.
+//! An administrator's preferences for lists.
 
 use super::zone::Zone;
 
@@ -6,5 +6,6 @@ use super::zone::Zone;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::panel) struct Preferences {
     pub zone: Zone,
+    /// The number of rows on a page.
     pub page_size: i64,
 }

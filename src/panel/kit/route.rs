@@ -1,4 +1,5 @@
-//! Routes of the panel as data. The navigation and the tests' expectations come from the same table.
+//! Routes of the panel as data. The navigation and the tests' expectations come from the same
+//! table.
 
 use actix_web::Route;
 

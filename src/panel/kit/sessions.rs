@@ -1,10 +1,10 @@
-//! Sessions as a table.
+//! The table of sessions, on the pages of users and on the settings page.
 
 use super::list::Cell;
 use super::table::{Table, TableHead};
 use crate::models::Session;
 
-/// Returns a table of sessions. The one with the id `own` is marked.
+/// Returns a table of sessions. The session with the id `own` is marked.
 pub(in crate::panel) fn sessions_table(sessions: &[Session], own: i64) -> Table {
     let row = |session: &Session| {
         let this = if session.id == own { " (this one)" } else { "" };

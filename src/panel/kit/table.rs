@@ -1,4 +1,4 @@
-//! A few rows of a list on another page, with the columns that the list itself has.
+//! Short tables on pages that are not lists. Rows of a list get the list's own columns.
 
 use super::list::{Cell, List};
 
@@ -6,7 +6,7 @@ use super::list::{Cell, List};
 pub(in crate::panel) struct Table {
     pub heads: Vec<TableHead>,
     pub rows: Vec<Vec<Cell>>,
-    /// What stands there instead of no rows.
+    /// The text that is shown if there are no rows.
     pub empty: &'static str,
 }
 
@@ -17,13 +17,15 @@ pub(in crate::panel) struct TableHead {
 }
 
 impl TableHead {
+    /// The head of a column of texts.
     pub(crate) fn text(label: &'static str) -> TableHead {
         TableHead { label, is_number: false }
     }
 }
 
 impl Table {
-    /// Rows of a list, without the columns whose labels are named: those that say what the page is about.
+    /// A table of rows of a list. `without` has the labels of columns to leave out, which would say
+    /// on every row what the page is about.
     pub(crate) fn of<R>(list: &List<R>, rows: &[R], without: &[&str], empty: &'static str) -> Table {
         let columns: Vec<_> = list.columns.iter().filter(|column| !without.contains(&column.label)).collect();
         Table {
@@ -45,10 +47,12 @@ impl Table {
         self
     }
 
+    /// Returns the label of a column, by its position.
     pub(crate) fn label(&self, place: &usize) -> &'static str {
         self.heads.get(*place).map_or("", |head| head.label)
     }
 
+    /// Whether a column, by its position, has numbers.
     pub(crate) fn is_number(&self, place: &usize) -> bool {
         self.heads.get(*place).is_some_and(|head| head.is_number)
     }

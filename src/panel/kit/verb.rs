@@ -1,4 +1,4 @@
-//! The page that stands before something is done: what it is about, what it needs, and a button.
+//! The page that comes before an action: what it will do, facts about the object, and the form.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -11,12 +11,13 @@ use super::format;
 use super::list::Cell;
 use super::page::{Frame, page_with};
 
+/// A page that confirms an action or asks for its details.
 #[derive(Template)]
 #[template(path = "admin/verb.html")]
 pub(in crate::panel) struct VerbPage {
     frame: Frame,
     form: FormView,
-    /// What will happen, a paragraph each.
+    /// Paragraphs that say what will happen.
     notes: Vec<String>,
     facts: Vec<Fact>,
     preview: Option<Preview>,
@@ -30,20 +31,24 @@ struct Preview {
 }
 
 impl VerbPage {
+    /// A page with a form alone.
     pub(crate) fn new(frame: Frame, form: FormView) -> VerbPage {
         VerbPage { frame, form, notes: Vec::new(), facts: Vec::new(), preview: None }
     }
 
+    /// Adds a paragraph above the form.
     pub(crate) fn note(mut self, text: impl Into<String>) -> VerbPage {
         self.notes.push(text.into());
         self
     }
 
+    /// Adds a fact about the object.
     pub(crate) fn fact(mut self, label: &'static str, cell: Cell) -> VerbPage {
         self.facts.push(Fact::new(label, cell));
         self
     }
 
+    /// Shows a balance before and after a change, in tokens.
     pub(crate) fn preview(mut self, before: i64, change: i64) -> VerbPage {
         let after = before.saturating_add(change);
         let (before, after) = (format::tokens(before), format::tokens(after));
@@ -51,11 +56,12 @@ impl VerbPage {
         self
     }
 
+    /// Returns the page with a status.
     pub(crate) fn answer(self, status: StatusCode) -> Result<HttpResponse, PageError> {
         page_with(status, &self).map_err(PageError::from)
     }
 
-    /// As the form stands: 400 where something in it is wrong.
+    /// Returns the page, with the status 400 if the form has faults.
     pub(crate) fn show(self) -> Result<HttpResponse, PageError> {
         let status = if self.form.has_faults() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
         self.answer(status)

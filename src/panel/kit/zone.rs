@@ -1,4 +1,5 @@
-//! The administrator's time zone: the database has UTC, and people read and name days in their own.
+//! The administrator's time zone. The database has UTC; people read times and name days in their
+//! own zone.
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
@@ -8,37 +9,41 @@ use chrono_tz::Tz;
 pub(in crate::panel) struct Zone(Tz);
 
 impl Zone {
+    /// UTC, the default.
     pub(crate) const UTC: Zone = Zone(Tz::UTC);
 
+    /// Finds a zone by its name. `None` if there is no such zone.
     pub(crate) fn parse(name: &str) -> Option<Zone> {
         name.parse().ok().map(Zone)
     }
 
+    /// Returns the name.
     pub(crate) fn name(self) -> &'static str {
         self.0.name()
     }
 
-    /// All names, in alphabetical order.
+    /// Returns the names of all zones, in alphabetical order.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())
     }
 
-    /// A moment as it is written here, to the second.
+    /// Formats a time in this zone, to the second.
     pub(crate) fn show(self, utc: NaiveDateTime) -> String {
         self.0.from_utc_datetime(&utc).format("%Y-%m-%d %H:%M:%S").to_string()
     }
 
-    /// A moment as a form's field for a day and a time has it, to the minute.
+    /// Formats a time as a `datetime-local` field has it, to the minute.
     pub(crate) fn to_field(self, utc: NaiveDateTime) -> String {
         self.0.from_utc_datetime(&utc).format("%Y-%m-%dT%H:%M").to_string()
     }
 
-    /// The same of a moment that there need not be.
+    /// Like [`to_field`](Zone::to_field), but returns an empty string for `None`.
     pub(crate) fn to_field_of(self, utc: Option<NaiveDateTime>) -> String {
         utc.map(|utc| self.to_field(utc)).unwrap_or_default()
     }
 
-    /// What such a field holds, in UTC. `None`: it is no time, or the clocks skip it.
+    /// Parses a `datetime-local` field and returns the time in UTC. `None` if it is not a time, or
+    /// if the clocks skip it. Of a time that occurs twice, the first one counts.
     pub(crate) fn of_field(self, text: &str) -> Option<NaiveDateTime> {
         let time = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"]
             .iter()
@@ -51,11 +56,13 @@ impl Zone {
             .map(|time| time.naive_utc())
     }
 
+    /// Returns the date in this zone.
     pub(crate) fn date_of(self, utc: NaiveDateTime) -> NaiveDate {
         self.0.from_utc_datetime(&utc).date_naive()
     }
 
-    /// The first moment of a day, in UTC. Where clocks skip midnight it is the first one that there is.
+    /// Returns the start of a day, in UTC. Where the clocks skip midnight, the day starts at the
+    /// first quarter of an hour that exists.
     pub(crate) fn start_of(self, day: NaiveDate) -> NaiveDateTime {
         let midnight = day.and_time(NaiveTime::MIN);
         let quarters = (0..=8).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));

@@ -1,4 +1,4 @@
-//! A model's own page: what it costs, and for superusers the form that changes it.
+//! A model's page: its price, and for superusers the form that changes it.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -43,8 +43,8 @@ fn facts(model: &Model, site: &Site) -> Vec<Fact> {
         vec![Fact::new("State", state(model, site)), Fact::new("Price", Cell::Text(in_words(price)))];
     if let Some((cost, held)) = example(price, site.max_output) {
         let text = format!(
-            "A prompt of 1,000 tokens (about 4,000 bytes) and an answer of 500 cost {}. Held before: {}, the most that it \
-             could come to with an answer of {} tokens.",
+            "A prompt of 1,000 tokens (about 4,000 bytes) and an answer of 500 cost {}. Held in advance: \
+             {}, the maximum with an answer of {} tokens.",
             format::tokens(cost),
             format::tokens(held),
             format::tokens(site.max_output.into())
@@ -60,7 +60,7 @@ async fn find(db: &Db, id: i64) -> Result<Model, PageError> {
     found.ok_or(PageError::Missing("model", paths::MODELS))
 }
 
-/// What each response with this page needs.
+/// What every response with this page needs.
 struct ModelContext<'a> {
     administrator: &'a Administrator,
     db: &'a Db,
@@ -92,6 +92,7 @@ impl ModelContext<'_> {
     }
 }
 
+/// Shows the page (`GET /admin/models/{id}/`).
 pub(in crate::panel) async fn show(
     administrator: Administrator,
     place: Path<String>,
@@ -104,6 +105,7 @@ pub(in crate::panel) async fn show(
     context.respond(model, view).await
 }
 
+/// Stores the form (`POST /admin/models/{id}/`).
 pub(in crate::panel) async fn edit(
     administrator: Superuser,
     place: Path<String>,

@@ -8,24 +8,22 @@ use crate::panel::kit::fields::{Field, FieldChoice, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::paths;
 
-/// The parts of a price by usage: the field, and what it is called.
-const PARTS: [(&str, &str); 3] = [
-    ("base", "For each message"),
-    ("prompt", "For 1,000 prompt tokens"),
-    ("answer", "For 1,000 answer tokens"),
-];
+/// The parts of a price by usage: the name and the label of each field.
+const PARTS: [(&str, &str); 3] =
+    [("base", "Per message"), ("prompt", "Per 1,000 prompt tokens"), ("answer", "Per 1,000 answer tokens")];
 
 const BY_MESSAGE: &str = "message";
 const BY_USAGE: &str = "usage";
 
+/// The form, with the stored values.
 pub(super) fn form(model: &Model) -> FormView {
     let kind = if model.base_price.is_some() { BY_USAGE } else { BY_MESSAGE };
     let kinds = [
-        FieldChoice::new(BY_MESSAGE, "The settings' price of a message"),
-        FieldChoice::new(BY_USAGE, "By usage: the three numbers below"),
+        FieldChoice::new(BY_MESSAGE, "The default price per message"),
+        FieldChoice::new(BY_USAGE, "By usage: the three prices below"),
     ];
     let stored = [model.base_price, model.prompt_price, model.completion_price];
-    let mut price = vec![Field::new("price", "What is charged", Kind::Choice(kinds.to_vec())).value(kind)];
+    let mut price = vec![Field::new("price", "Pricing", Kind::Choice(kinds.to_vec())).value(kind)];
     for ((name, label), stored) in PARTS.into_iter().zip(stored) {
         let value = stored.map(|tokens| tokens.to_string()).unwrap_or_default();
         price.push(Field::new(name, label, Kind::Amount).value(value).most(30));
@@ -33,25 +31,25 @@ pub(super) fn form(model: &Model) -> FormView {
     FormView::default()
         .hide("version", model.version.to_string())
         .group(
-            "Offer",
+            "Availability",
             "",
-            vec![
-                Field::new("withdrawn", "Withdrawn", Kind::Tick)
-                    .ticked(model.is_withdrawn)
-                    .help("New chats cannot ask for it, although the settings name it. Chats that are being answered go on."),
-            ],
+            vec![Field::new("withdrawn", "Withdrawn", Kind::Tick).ticked(model.is_withdrawn).help(
+                "New chats cannot use this model, although the settings name it. Pending chats \
+                 continue.",
+            )],
         )
         .group(
             "Price",
-            "In whole tokens of the balance, 0 to 1,000,000,000,000. By usage, the most that a chat can cost is held before \
-             it is sent on; what was not used goes back when it ends. It holds for chats that come after it was saved.",
+            "In whole tokens of the balance, from 0 to 1,000,000,000,000. By usage, the most that a chat \
+             can cost is held before it is sent on, and what was not used is returned when it ends. A new \
+             price applies to chats that arrive after it was saved.",
             price,
         )
         .button("", "Save")
         .cancel(paths::MODELS)
 }
 
-/// What was sent.
+/// Returns the values of the form, or every fault in it.
 pub(super) fn parse(sent: &Form) -> Result<ModelChanges, Vec<Invalid>> {
     let is_withdrawn = sent.has("withdrawn");
     match sent.text("price") {
@@ -66,7 +64,7 @@ pub(super) fn parse(sent: &Form) -> Result<ModelChanges, Vec<Invalid>> {
     let [base_price, prompt_price, completion_price] = PARTS.map(|(name, _)| {
         let read = whole_number(sent.text(name)).filter(|tokens| *tokens <= MOST_PRICE);
         if read.is_none() {
-            faults.push(Invalid::new(name, "give a whole number from 0 to 1,000,000,000,000"));
+            faults.push(Invalid::new(name, "enter a whole number from 0 to 1,000,000,000,000"));
         }
         read
     });
@@ -74,12 +72,13 @@ pub(super) fn parse(sent: &Form) -> Result<ModelChanges, Vec<Invalid>> {
     if faults.is_empty() { Ok(wanted) } else { Err(faults) }
 }
 
-/// A chat that everybody can picture: what it costs in the end, and what is held before. `None`: always the same.
+/// Returns the cost of an example chat, and what is held for it in advance, both in tokens. `None`
+/// if the price does not depend on the usage.
 pub(super) fn example(price: Price, max_output: u32) -> Option<(i64, i64)> {
     use crate::domain::Usage;
     let of = |prompt_tokens, completion_tokens| {
         price.settled(Usage { prompt_tokens, completion_tokens, estimated: false })
     };
-    // A token is about four bytes, and none is shorter than one: so many tokens the prompt could have at most.
+    // A token has about four bytes and at least one, so the prompt could have at most 4,000 tokens.
     Some((of(1_000, 500)?, of(4_000, i64::from(max_output))?))
 }

@@ -1,4 +1,4 @@
-//! The models, all on one page: there are as many as the settings ever named.
+//! The models, all on one page, as they are only those that the settings have ever named.
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -42,6 +42,7 @@ fn table(models: &[Model], site: &Site) -> Table {
     }
 }
 
+/// Shows the models (`GET /admin/models/`).
 pub(in crate::panel) async fn list(
     administrator: Administrator,
     db: Data<Db>,

@@ -1,4 +1,4 @@
-//! Models: what is on offer, what each costs, and a page for each to change that.
+//! Models: a table of all with their prices, and a page to change each.
 
 mod edit;
 mod form;
@@ -13,11 +13,11 @@ use crate::models::Model;
 use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Tone};
 
-/// A price as people say it.
+/// Returns a price as text.
 fn in_words(price: Price) -> String {
     match price {
         Price::Message(tokens) => {
-            format!("{} a message (the settings' price)", format::counted(tokens, "token", "tokens"))
+            format!("{} per message (the default price)", format::counted(tokens, "token", "tokens"))
         }
         Price::Usage { base, prompt, completion } => format!(
             "base {} + {} per 1,000 prompt tokens + {} per 1,000 answer tokens",

@@ -36,43 +36,47 @@ fn form(auth: &Auth, operation: &str) -> FormView {
     FormView::default()
         .hide("operation", operation)
         .group(
-            "Who",
+            "Account",
             "",
             vec![
-                Field::new("username", "Username", Kind::Plain).required().most(50).help(
-                    "Letters, digits and @ . + - _, up to 50 characters. Letter case makes no difference.",
-                ),
-                // Before the new one: browsers take any other order for two forms in one.
-                own_password_field("Needed only to give somebody rights."),
+                Field::new("username", "Username", Kind::Plain)
+                    .required()
+                    .most(50)
+                    .help("Letters, digits and @ . + - _, up to 50 characters. Not case-sensitive."),
+                // Before the new password: in any other order, browsers take the fields for two
+                // forms.
+                own_password_field("Required only to give somebody rights."),
                 Field::new("password", "Password", Kind::Password)
                     .required()
-                    .help("At least 8 characters, not a common one, not the name."),
-                Field::new("again", "The password again", Kind::Password).required(),
+                    .help("At least 8 characters, neither a common password nor the username."),
+                Field::new("again", "Repeat password", Kind::Password).required(),
             ],
         )
         .group(
             "Balance",
-            "The opening balance is an entry of the ledger, as for those who register themselves.",
+            "The opening balance is an entry in the ledger, as it is for users who register themselves.",
             vec![Field::new("tokens", "Tokens", Kind::Amount).value(tokens).required()],
         )
-        .folded_group("Rights", "Whoever has none uses the API only.", rights(false, false))
+        .folded_group("Rights", "A user without rights can use only the API.", rights(false, false))
         .button("", "Save")
         .button("another", "Save and add another")
         .button("continue", "Save and continue")
         .cancel(paths::USERS)
 }
 
+/// The fields for a user's rights, with the present ones ticked.
 pub(super) fn rights(is_staff: bool, is_superuser: bool) -> Vec<Field> {
     vec![
         Field::new("staff", "Staff", Kind::Tick)
             .ticked(is_staff)
-            .help("May sign in to this panel and look at everything."),
+            .help("May sign in to this panel and view everything."),
         Field::new("superuser", "Superuser", Kind::Tick)
             .ticked(is_superuser)
             .help("May also change everything."),
     ]
 }
 
+/// Shows the form (`GET /admin/users/add/`). The query string may fill in fields.
 pub(in crate::panel) async fn show_add(
     request: HttpRequest,
     administrator: Superuser,
@@ -82,7 +86,7 @@ pub(in crate::panel) async fn show_add(
     answer(&administrator, form, StatusCode::OK)
 }
 
-/// What the form holds, or everything that is wrong with it.
+/// Returns the values of the form, or every fault in it.
 fn parse(form: &Form) -> Result<(Username, NewPassword, i64), Vec<Invalid>> {
     let mut faults = Vec::new();
     let username = Username::parse(form.text("username")).map_err(|fault| faults.push(fault)).ok();
@@ -90,11 +94,11 @@ fn parse(form: &Form) -> Result<(Username, NewPassword, i64), Vec<Invalid>> {
         NewPassword::parse(form.raw("password"), username).map_err(|fault| faults.push(fault)).ok()
     });
     if form.raw("password") != form.raw("again") {
-        faults.push(Invalid::new("again", "the two passwords differ: type the same one twice"));
+        faults.push(Invalid::new("again", "the two passwords do not match"));
     }
     let tokens = whole_number(form.text("tokens")).filter(|tokens| (0..=MOST_TOKENS).contains(tokens));
     if tokens.is_none() {
-        faults.push(Invalid::new("tokens", "give a whole number of tokens, 0 or more"));
+        faults.push(Invalid::new("tokens", "enter a whole number of tokens, 0 or more"));
     }
     match (username, password, tokens) {
         (Some(username), Some(password), Some(tokens)) if faults.is_empty() => {
@@ -104,6 +108,8 @@ fn parse(form: &Form) -> Result<(Username, NewPassword, i64), Vec<Invalid>> {
     }
 }
 
+/// Adds the user (`POST /admin/users/add/`). Giving rights requires the administrator's own
+/// password.
 pub(in crate::panel) async fn add(
     administrator: Superuser,
     sent: Form,

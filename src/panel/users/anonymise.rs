@@ -1,4 +1,4 @@
-//! Anonymising a user, behind a page that says what goes with it.
+//! Anonymising a user, after a page that says what is removed with the name.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -26,13 +26,13 @@ fn form(user: &User, operation: &str) -> FormView {
             "",
             "",
             vec![
-                Field::new("name", "The user's name, to be sure", Kind::Plain)
+                Field::new("name", "Username, to confirm", Kind::Plain)
                     .required()
-                    .help("Type the name as it stands above."),
+                    .help("Type the username exactly as it is shown above."),
             ],
         )
         .dangerous()
-        .button("", "Anonymise for ever")
+        .button("", "Anonymise permanently")
         .cancel(paths::user(user.id))
 }
 
@@ -45,26 +45,29 @@ fn page(administrator: &Superuser, user: &User, goes: &WhatGoes, form: FormView)
     ];
     VerbPage::new(Frame::new(&administrator.0, &way), form)
         .note(
-            "This cannot be undone. The name, the password, the texts of all chats, the conversations, the auth tokens, the \
-             sessions and what the history says about this user are removed. The account is deactivated.",
+            "This cannot be undone. It removes the name, the password, the texts of all chats, the \
+             conversations, the auth tokens, the sessions and what the history says about this user. It \
+             deactivates the account.",
         )
         .note(
-            "The amounts stay: the ledger is never changed, so its entries remain under a name that says nothing. Reasons \
-             that were written into the ledger remain, too.",
+            "The amounts stay: the ledger is never changed, so its entries remain, under a meaningless \
+             name. Reasons that were written into the ledger remain, too.",
         )
         .note(
-            "Backups that were made before still hold all of it, and bring it back when they are restored: delete them when \
-             you no longer need them. On PostgreSQL the removed texts stay in the database's files until the next VACUUM.",
+            "Earlier backups still contain all of this, and restoring one brings it back: delete them when \
+             you no longer need them. On PostgreSQL, the removed texts stay in the database's files until \
+             the next VACUUM.",
         )
         .fact("User", Cell::Link { text: user.username.clone(), href: here })
-        .fact("Chats that lose their texts", Cell::Text(capped(goes.chats)))
-        .fact("Conversations that go", Cell::Text(capped(goes.conversations)))
-        .fact("Auth tokens that go", Cell::Text(capped(goes.auth_tokens)))
-        .fact("Sessions that go", Cell::Text(capped(goes.sessions)))
-        .fact("Ledger entries that stay", Cell::Text(capped(goes.ledger_entries)))
-        .fact("Balance that stays", Cell::Tokens(user.tokens))
+        .fact("Chats whose texts are removed", Cell::Text(capped(goes.chats)))
+        .fact("Conversations removed", Cell::Text(capped(goes.conversations)))
+        .fact("Auth tokens removed", Cell::Text(capped(goes.auth_tokens)))
+        .fact("Sessions ended", Cell::Text(capped(goes.sessions)))
+        .fact("Ledger entries kept", Cell::Text(capped(goes.ledger_entries)))
+        .fact("Balance kept", Cell::Tokens(user.tokens))
 }
 
+/// Shows what would be removed, and the form (`GET /admin/users/{id}/anonymise/`).
 pub(in crate::panel) async fn show_anonymise(
     administrator: Superuser,
     place: Path<String>,
@@ -75,6 +78,7 @@ pub(in crate::panel) async fn show_anonymise(
     page(&administrator, &user, &goes, form(&user, &OperationId::generate().to_text())).show()
 }
 
+/// Anonymises the user, if the name was typed (`POST /admin/users/{id}/anonymise/`).
 pub(in crate::panel) async fn anonymise(
     administrator: Superuser,
     place: Path<String>,
@@ -87,7 +91,7 @@ pub(in crate::panel) async fn anonymise(
     let actor = administrator.0.actor();
     let goes = what_goes(&auth.db, user.id).await?;
     let view = form(&user, sent.text("operation"));
-    // A second run of the same form finds the name changed already.
+    // When the same form is sent again, the name has already changed.
     let is_again = bulk.find(&auth.db, operation_id).await?.is_some();
     if sent.text("name") != user.username && !is_again {
         let fault = Invalid::new("name", format!("type {} to confirm", user.username));
@@ -96,16 +100,17 @@ pub(in crate::panel) async fn anonymise(
     match anonymise_user(&auth.db, &bulk, &actor, user.id, operation_id).await? {
         Anonymised::Started(operation) => {
             let message = Message::success(format!(
-                "User {} has no name any more; the texts are being removed in the background.",
+                "User {} no longer has a name; the texts are being removed in the background.",
                 user.id
             ));
             let href = paths::bulk_operation(operation);
-            administrator.0.leave_message(&auth, message.link("Show how far it is", href)).await?;
+            administrator.0.leave_message(&auth, message.link("Show progress", href)).await?;
             Ok(go(&paths::user(user.id)))
         }
         Anonymised::HoldsOpen => {
-            let view = view
-                .fault("Chats of this user are being answered: wait for them, or release the holds first.");
+            let view = view.fault(
+                "Some chats of this user are pending: wait for them to end, or release their holds first.",
+            );
             page(&administrator, &user, &goes, view).answer(StatusCode::CONFLICT)
         }
         Anonymised::Refused(why) => {

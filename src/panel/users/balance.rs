@@ -1,4 +1,4 @@
-//! Adjusting one user's balance: a signed amount and a reason, with the balance before and after.
+//! Adjusting one user's balance, by a signed amount and for a reason.
 
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -42,6 +42,7 @@ fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
         .fact("Balance", Cell::Tokens(user.tokens))
 }
 
+/// Shows the form (`GET /admin/users/{id}/adjust/`). The query string may fill in fields.
 pub(in crate::panel) async fn show_adjust(
     administrator: Superuser,
     place: Path<String>,
@@ -53,6 +54,7 @@ pub(in crate::panel) async fn show_adjust(
     page(&administrator, &user, form).show()
 }
 
+/// Adjusts the balance, or previews it (`POST /admin/users/{id}/adjust/`).
 pub(in crate::panel) async fn adjust(
     administrator: Superuser,
     place: Path<String>,
@@ -88,7 +90,7 @@ pub(in crate::panel) async fn adjust(
         }
         Adjusted::OutOfRange { balance } => {
             let reason = format!(
-                "the balance is {}: it can neither fall below 0 nor rise above what is allowed",
+                "the balance is {}: it can neither go below 0 nor above the maximum",
                 format::tokens(balance)
             );
             let view = view.blame(&[Invalid::new("amount", reason)]);

@@ -1,4 +1,5 @@
-//! Editing a user: name and rights. Two who edit at once see each other's changes, field by field.
+//! Editing a user's name and rights. When two administrators edit at once, the second one sees the
+//! changes of the first, field by field.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
@@ -45,16 +46,17 @@ fn form(user: &User, list: &str) -> FormView {
     let mut fields = rights(user.is_staff, user.is_superuser);
     fields.insert(
         0,
-        Field::new("active", "Active", Kind::Tick)
-            .ticked(user.is_active)
-            .help("Who is not active can neither log in nor send anything. Unticking ends all auth tokens and sessions."),
+        Field::new("active", "Active", Kind::Tick).ticked(user.is_active).help(
+            "An inactive user can neither log in nor send anything. Unticking this ends all auth tokens and \
+             sessions.",
+        ),
     );
-    fields.push(own_password_field("Needed only to give somebody rights."));
+    fields.push(own_password_field("Required only to give somebody rights."));
     FormView::default()
         .hide("version", user.version.to_string())
         .hide("list", list)
         .group(
-            "Who",
+            "Account",
             "",
             vec![
                 Field::new("username", "Username", Kind::Plain)
@@ -64,7 +66,7 @@ fn form(user: &User, list: &str) -> FormView {
                     .help("Letters, digits and @ . + - _, up to 50 characters."),
                 Field::new("hash", "Password", Kind::ReadOnly)
                     .value(format!("{algorithm}: {masked}"))
-                    .help("Only a hash is stored. Setting a new password has a page of its own."),
+                    .help("Only a hash is stored. A new password is set on a page of its own."),
             ],
         )
         .group("Rights", "", fields)
@@ -74,7 +76,8 @@ fn form(user: &User, list: &str) -> FormView {
         .cancel(paths::user(user.id))
 }
 
-/// The algorithm of a hash, and enough of it to tell one from another.
+/// Returns the algorithm of a password's hash, and enough characters of the hash to tell it from
+/// another.
 fn shown_password(hash: &str) -> (String, String) {
     match hash.split_once('$') {
         Some((algorithm, rest)) if !algorithm.is_empty() => {
@@ -85,6 +88,7 @@ fn shown_password(hash: &str) -> (String, String) {
     }
 }
 
+/// Shows the form (`GET /admin/users/{id}/edit/`).
 pub(in crate::panel) async fn show_edit(
     administrator: Superuser,
     place: Path<String>,
@@ -95,6 +99,8 @@ pub(in crate::panel) async fn show_edit(
     answer(&administrator, &user, EditView::new(form(&user, &from.list)))
 }
 
+/// Stores the form (`POST /admin/users/{id}/edit/`). Giving rights requires the administrator's own
+/// password.
 pub(in crate::panel) async fn edit(
     administrator: Superuser,
     place: Path<String>,
@@ -142,7 +148,7 @@ pub(in crate::panel) async fn edit(
     }
 }
 
-/// A name that is kept as it is need not obey today's rules: imported users have others.
+/// Parses the name, unless it is unchanged: an imported name need not obey the rules for new ones.
 fn username(sent: &Form, user: &User) -> Result<Username, Invalid> {
     let text = sent.text("username");
     if text == user.username {

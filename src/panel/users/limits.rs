@@ -1,4 +1,4 @@
-//! A user's limits: what holds, and setting or clearing them.
+//! A user's own limits: showing, setting and clearing them.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -32,7 +32,7 @@ struct LimitsPage {
 const CHATS: (&str, &str) = ("concurrent_chats", "Chats at once");
 const REQUESTS: (&str, &str) = ("requests_per_minute", "Requests a minute");
 
-/// What holds for a user, for the user's page.
+/// The limits in force, for the user's page.
 pub(super) fn facts(user: &User, site: &Site) -> Vec<Fact> {
     vec![
         Fact::new(CHATS.1, Cell::Text(in_words(user.concurrent_chats, site.concurrent_chats))),
@@ -42,9 +42,9 @@ pub(super) fn facts(user: &User, site: &Site) -> Vec<Fact> {
 
 fn in_words(own: Option<i64>, default: i64) -> String {
     match own {
-        None => format!("{}, as the settings say", format::tokens(default)),
-        Some(0) => format!("0: none at all (the settings say {})", format::tokens(default)),
-        Some(own) => format!("{} (the settings say {})", format::tokens(own), format::tokens(default)),
+        None => format!("{} (default)", format::tokens(default)),
+        Some(0) => format!("0: none allowed (default: {})", format::tokens(default)),
+        Some(own) => format!("{} (default: {})", format::tokens(own), format::tokens(default)),
     }
 }
 
@@ -57,12 +57,15 @@ fn form(user: &User) -> FormView {
         .hide("version", user.version.to_string())
         .group(
             "",
-            "Whole numbers from 0, which is none at all, to 1,000,000. Empty: as the settings say.",
+            "Whole numbers from 0, which allows none at all, to 1,000,000. Leave empty for the server's \
+             default.",
             vec![
                 field(CHATS, user.concurrent_chats)
-                    .help("Chats of this user that may be answered at once, on all nodes together."),
-                field(REQUESTS, user.requests_per_minute)
-                    .help("Messages that this user may send in a minute, to each node. A change is in force within 10 seconds."),
+                    .help("How many chats of this user may be pending at once, on all nodes together."),
+                field(REQUESTS, user.requests_per_minute).help(
+                    "How many messages this user may send per minute, to each node. A change takes \
+                     effect within 10 seconds.",
+                ),
             ],
         )
         .button("", "Save")
@@ -81,6 +84,7 @@ fn answer(administrator: &Superuser, user: &User, view: EditView) -> Result<Http
         .map_err(PageError::from)
 }
 
+/// Shows the form (`GET /admin/users/{id}/limits/`).
 pub(in crate::panel) async fn show_limits(
     administrator: Superuser,
     place: Path<String>,
@@ -97,7 +101,7 @@ fn parse(sent: &Form) -> Result<UserLimits, Vec<Invalid>> {
         text => {
             let limit = whole_number(text).filter(|limit| *limit <= MOST_LIMIT);
             if limit.is_none() {
-                let reason = "give a whole number from 0 to 1,000,000, or nothing for what the settings say";
+                let reason = "enter a whole number from 0 to 1,000,000, or leave it empty for the default";
                 faults.push(Invalid::new(name, reason));
             }
             limit
@@ -107,6 +111,7 @@ fn parse(sent: &Form) -> Result<UserLimits, Vec<Invalid>> {
     if faults.is_empty() { Ok(limits) } else { Err(faults) }
 }
 
+/// Stores the form (`POST /admin/users/{id}/limits/`). An empty field clears a limit.
 pub(in crate::panel) async fn limits(
     administrator: Superuser,
     place: Path<String>,

@@ -20,9 +20,10 @@ use crate::panel::kit::page::{Crumb, Frame, page};
 use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, format};
 
-/// A balance below this is low: less than ten messages at the usual price.
+/// Balances below this count as low. It pays for ten messages at the default price.
 pub(super) const LOW: i64 = 1000;
 
+/// All users. The search box on top and the suggestions use this list, too.
 pub(in crate::panel) static USERS: List<User> = List::new("Users", paths::USERS, ROWS)
     .named("user", "users")
     .columns(&[
@@ -66,11 +67,15 @@ pub(in crate::panel) static USERS: List<User> = List::new("Users", paths::USERS,
         Tab::new("Staff", "staff=yes"),
         Tab::new("New this week", "joined=7days"),
     ])
-    .search("Any part of a name, or #17 for an id. Several words must all be in the name.", find_names)
+    .search(
+        "Any part of a name, or #17 for an id. If there are several words, the name must contain all of \
+         them.",
+        find_names,
+    )
     .actions(&[BulkAction::new("adjust", "Adjust balances…")])
     .note(note)
     .labels(|user| user.username.clone())
-    .empty("There are no users yet. They register by the API, or you add one here.");
+    .empty("There are no users yet. Users register through the API, or you can add one here.");
 
 const ROWS: Rows<User> = Rows {
     from: "users",
@@ -85,7 +90,7 @@ const STAFF: Clause = Clause::gathered(
     "(users.is_staff OR users.is_superuser)",
     "SELECT users.id FROM users WHERE users.is_staff OR users.is_superuser",
 );
-// As the index has it.
+// The same expression as in the index.
 const NEVER_LOGGED_IN: Clause = Clause::gathered(
     "coalesce(users.last_login, '1970-01-01 00:00:00') = '1970-01-01 00:00:00'",
     "SELECT users.id FROM users
@@ -101,7 +106,7 @@ fn main(user: &User) -> Cell {
     Cell::Main { text: user.username.clone(), href: paths::user(user.id) }
 }
 
-/// Balances below a bound, by what the follower keeps.
+/// Selects balances below a bound, from the copies that the follower keeps.
 fn below(params: &ListParams, bound: i64) -> Condition {
     let values = vec![Value::Integer(bound)];
     if params.sort == "balance" {
@@ -116,6 +121,7 @@ fn state(user: &User) -> Cell {
     if user.is_active { Cell::badge("active", Tone::Good) } else { Cell::badge("inactive", Tone::Warning) }
 }
 
+/// A badge for the highest right that a user has.
 pub(super) fn rights(user: &User) -> Cell {
     match (user.is_superuser, user.is_staff) {
         (true, _) => Cell::badge("superuser", Tone::Plain),
@@ -124,14 +130,15 @@ pub(super) fn rights(user: &User) -> Cell {
     }
 }
 
-/// Looks for each word in the names. A word of one or two characters is looked for where names begin.
+/// Searches names for every word. Words of one or two characters match only the beginning of a
+/// name, since they have no trigrams.
 pub(super) fn find_names(
     conn: &mut DbConnection,
     params: &ListParams,
     query: &mut ListQuery,
 ) -> Result<Searched> {
     if params.sort == "balance" {
-        // By what the follower keeps, so that a debit has no index to write.
+        // The follower's copy has the index on balances, so that a debit need not update one.
         query.from = "user_balances";
         query.id = "user_balances.user_id";
         query.tests_on = Some("users WHERE users.id = user_balances.user_id");
@@ -163,7 +170,7 @@ pub(super) fn find_names(
         let limit = usize::try_from(MOST_GATHERED).unwrap_or(usize::MAX);
         let span = Span { above: 0, below: i64::MAX, descending: true, limit: limit + 1 };
         let hits = search::find(conn, Place::Users, &Wanted::terms(terms), span)?;
-        // Few are sorted; many are found soon enough by walking the order.
+        // Few hits are sorted. If there are many, walking the order soon finds a page of them.
         if hits.ids.len() <= limit && hits.looked_until.is_none() {
             query.among = Some(hits.ids);
         }
@@ -171,13 +178,13 @@ pub(super) fn find_names(
     Ok(Searched::Narrowed)
 }
 
-/// Whether a list of users is filtered or sorted by balances, which the follower keeps.
+/// Whether a query string filters or sorts by balances, which the follower keeps.
 fn by_balance(query: &str) -> bool {
     url::form_urlencoded::parse(query.as_bytes())
         .any(|(name, value)| name == "balance" || (name == "sort" && value.ends_with("balance")))
 }
 
-/// Says so where balances decide which users match, and the follower is behind.
+/// Returns a note if balances decide which users match, and the follower is behind.
 fn note(conn: &mut DbConnection, query: &str) -> Result<Option<String>> {
     if !by_balance(query) {
         return Ok(None);
@@ -186,8 +193,8 @@ fn note(conn: &mut DbConnection, query: &str) -> Result<Option<String>> {
     let entries = format::counted(behind, "ledger entry", "ledger entries");
     Ok((behind > 0).then(|| {
         format!(
-            "Filters and sorting by balance are {entries} behind, and follow in the background. The balances that \
-             are shown are those of this moment."
+            "Filters and sorting by balance are {entries} behind and catch up in the background. The \
+             balances shown are up to date."
         )
     }))
 }
@@ -200,6 +207,7 @@ struct UsersPage {
     may_change: bool,
 }
 
+/// Shows the list (`GET /admin/users/`), with notes if the follower is behind.
 pub(in crate::panel) async fn list(
     request: HttpRequest,
     administrator: Administrator,
@@ -212,7 +220,7 @@ pub(in crate::panel) async fn list(
     let is_followed = by_balance(request.query_string()) || !list.words.is_empty();
     if users > 0 && is_followed {
         let behind = format::counted(users, "new user is", "new users are");
-        list.notes.push(format!("{behind} not in this list yet: it follows in the background."));
+        list.notes.push(format!("{behind} not in this list yet: it catches up in the background."));
     }
     list.notes.extend(note);
     page(&UsersPage { frame, list, may_change: administrator.may_change() }).map_err(PageError::from)

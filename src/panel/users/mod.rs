@@ -1,4 +1,4 @@
-//! Users: the list, a user's own page, and what can be done to one.
+//! Users: the list, each user's page, and the forms that change a user.
 
 mod add;
 mod anonymise;
@@ -27,7 +27,7 @@ use crate::models::User;
 use crate::panel::kit::PageError;
 use crate::panel::kit::paths;
 
-/// The user of a page's address.
+/// Finds the user that a page's address names. A missing one is a 404 that leads back to the list.
 pub(super) async fn find(db: &Db, id: i64) -> Result<User, PageError> {
     let found = db.read(move |conn| Ok(User::find(conn, id)?)).await?;
     found.ok_or(PageError::Missing("user", paths::USERS))

@@ -1,4 +1,5 @@
-//! Setting a user's password, which ends everything that the old one opened.
+//! Setting a user's password. This ends all auth tokens and sessions, which the old password
+//! opened.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
@@ -21,21 +22,18 @@ use crate::panel::kit::{PageError, id};
 fn form(user: &User) -> FormView {
     let mut fields = password_fields(false);
     fields.push(
-        Field::new("unusable", "No password at all", Kind::Tick).help(
-            "Nobody can log in with a password then; auth tokens that you make for the user still work.",
+        Field::new("unusable", "Disable password login", Kind::Tick).help(
+            "The user can then no longer log in, but auth tokens that you make for the user still work.",
         ),
     );
     if has_rights(user) {
-        fields.push(
-            own_password_field("This user may sign in to the panel, so it takes your own password.")
-                .required(),
-        );
+        fields.push(own_password_field("Required because this user may sign in to the panel.").required());
     }
     let form = FormView::default().account(&user.username).group("", "", fields);
     form.button("", "Set password").cancel(paths::user(user.id))
 }
 
-/// What Django stores for a password that nothing fits: `!` and random characters.
+/// Returns a hash that no password matches, in Django's format: `!` and random characters.
 fn unusable_hash() -> String {
     format!("!{}", OperationId::generate().to_text())
 }
@@ -47,11 +45,12 @@ fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
         Crumb::new(user.username.as_str(), here.as_str()),
         Crumb::here("Set password"),
     ];
-    VerbPage::new(Frame::new(&administrator.0, &way), form).note(
-        "All auth tokens and sessions of this user end with it. Tell the user the new password in person.",
-    )
+    VerbPage::new(Frame::new(&administrator.0, &way), form)
+        .note("This ends all auth tokens and sessions of the user. Give the user the new password in person.")
 }
 
+/// Shows the form (`GET /admin/users/{id}/password/`). For one's own password it leads to the page
+/// that asks for the old one.
 pub(in crate::panel) async fn show_password(
     administrator: Superuser,
     place: Path<String>,
@@ -64,6 +63,7 @@ pub(in crate::panel) async fn show_password(
     page(&administrator, &user, form(&user)).show()
 }
 
+/// Sets the password (`POST /admin/users/{id}/password/`).
 pub(in crate::panel) async fn set_password(
     administrator: Superuser,
     place: Path<String>,
@@ -72,7 +72,7 @@ pub(in crate::panel) async fn set_password(
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
     if user.id == administrator.0.user.id {
-        let text = "Nothing was changed. Your own password is changed here, with the old one.";
+        let text = "Nothing was changed. Change your own password here; this requires the old one.";
         administrator.0.leave_message(&auth, Message::warning(text)).await?;
         return Ok(go(paths::PASSWORD));
     }
@@ -85,12 +85,12 @@ pub(in crate::panel) async fn set_password(
     }
     let hash = if sent.has("unusable") {
         if !sent.raw("password").is_empty() {
-            return again(Invalid::new("unusable", "leave the password empty, or do not tick this"));
+            return again(Invalid::new("unusable", "leave the password empty, or untick this"));
         }
         unusable_hash()
     } else {
         if sent.raw("password") != sent.raw("again") {
-            return again(Invalid::new("again", "the two passwords differ: type the same one twice"));
+            return again(Invalid::new("again", "the two passwords do not match"));
         }
         match auth::parse_new_password(sent.raw("password"), &user) {
             Ok(password) => auth.hash_for_another(password, administrator.0.from).await?,
@@ -98,8 +98,9 @@ pub(in crate::panel) async fn set_password(
         }
     };
     auth::set_password(&auth.db, &administrator.0.actor(), user.id, hash, None, Keep::Nothing).await?;
-    let what = if sent.has("unusable") { "no password any more" } else { "a new password" };
-    let text = format!("{} has {what}; all auth tokens and sessions have ended.", user.username);
+    let what =
+        if sent.has("unusable") { "can no longer log in with a password" } else { "has a new password" };
+    let text = format!("{} {what}; all auth tokens and sessions have ended.", user.username);
     administrator
         .0
         .leave_message(&auth, Message::success(text).link("Show the user", paths::user(user.id)))

@@ -1,4 +1,4 @@
-//! A user's own page: everything about one user in one place.
+//! A user's page: everything about one user in one place.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
@@ -27,7 +27,7 @@ use crate::panel::kit::{PageError, back_to, id};
 use crate::panel::ledger::LEDGER;
 use crate::panel::{auth_tokens, chats, ledger};
 
-/// Rows of each table; the rest is in the lists.
+/// The most rows in each table. The lists have the rest.
 const SHOWN: i64 = 10;
 
 #[derive(Template)]
@@ -46,11 +46,11 @@ struct UserPage {
     limits: Vec<Fact>,
     history: Vec<HistoryLine>,
     may_change: bool,
-    /// The form, with the way back to the list.
+    /// The link to the form, which leads back to the list.
     edit: String,
 }
 
-/// What one read brings.
+/// What one read returns.
 struct UserOverview {
     user: User,
     held: i64,
@@ -85,6 +85,7 @@ fn read(
     }))
 }
 
+/// Shows the page (`GET /admin/users/{id}/`).
 pub(in crate::panel) async fn show(
     administrator: Administrator,
     place: Path<String>,
@@ -118,7 +119,7 @@ pub(in crate::panel) async fn show(
         rights: rights(&found.user),
         last_login: Cell::time(found.user.last_login),
         entries: Table::of(&LEDGER, &found.entries, &["User"], "There are no entries."),
-        chats: Table::of(&CHATS, &found.chats, &["User"], "No chats yet."),
+        chats: Table::of(&CHATS, &found.chats, &["User"], "There are no chats yet."),
         tokens: tokens_table(&found.tokens, administrator.may_change()),
         sessions: sessions_table(&found.sessions, administrator.session.id),
         limits: limits::facts(&found.user, &site),
@@ -130,9 +131,10 @@ pub(in crate::panel) async fn show(
     .map_err(PageError::from)
 }
 
-/// The live auth tokens, each with a link to revoke it for who may.
+/// A table of the live auth tokens. If `may_change`, each has a link that revokes it.
 fn tokens_table(tokens: &[Named<AuthToken>], may_change: bool) -> Table {
-    let table = Table::of(&AUTH_TOKENS, tokens, &["User", "State", "Revoked"], "No auth token is live.");
+    let table =
+        Table::of(&AUTH_TOKENS, tokens, &["User", "State", "Revoked"], "There are no live auth tokens.");
     if !may_change {
         return table;
     }

@@ -1,4 +1,4 @@
-//! Deactivating, reactivating, and logging out everywhere: each asks first.
+//! Deactivating, reactivating, and logging out everywhere. Each has a page that asks first.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -18,10 +18,11 @@ use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 use crate::panel::kit::{PageError, format, id};
 
-const DEACTIVATE: &str = "Whoever is deactivated can neither log in nor send anything. All auth tokens and sessions \
-                          end at once and stay ended, the balance stays, and chats that are being answered are finished.";
+const DEACTIVATE: &str = "A deactivated user can neither log in nor send anything. All auth tokens and \
+                          sessions end at once and stay ended. The balance stays, and pending chats are \
+                          finished.";
 const REACTIVATE: &str =
-    "The user can log in again with the same password. Auth tokens that ended stay ended.";
+    "The user can log in again with the same password. Auth tokens that have ended stay ended.";
 const LOG_OUT: &str = "All auth tokens and sessions of this user end at once. The user can log in again.";
 
 fn page(
@@ -43,6 +44,7 @@ fn page(
         .fact("Balance", Cell::Tokens(user.tokens))
 }
 
+/// Asks before deactivating (`GET /admin/users/{id}/deactivate/`).
 pub(in crate::panel) async fn show_deactivate(
     administrator: Superuser,
     place: Path<String>,
@@ -52,6 +54,7 @@ pub(in crate::panel) async fn show_deactivate(
     page(&administrator, &user, "Deactivate", DEACTIVATE, FormView::default().dangerous()).show()
 }
 
+/// Asks before reactivating (`GET /admin/users/{id}/reactivate/`).
 pub(in crate::panel) async fn show_reactivate(
     administrator: Superuser,
     place: Path<String>,
@@ -61,6 +64,7 @@ pub(in crate::panel) async fn show_reactivate(
     page(&administrator, &user, "Reactivate", REACTIVATE, FormView::default()).show()
 }
 
+/// Asks before logging out everywhere (`GET /admin/users/{id}/log-out/`).
 pub(in crate::panel) async fn show_log_out(
     administrator: Superuser,
     place: Path<String>,
@@ -70,6 +74,7 @@ pub(in crate::panel) async fn show_log_out(
     page(&administrator, &user, "Log out everywhere", LOG_OUT, FormView::default()).show()
 }
 
+/// Deactivates the user (`POST /admin/users/{id}/deactivate/`).
 pub(in crate::panel) async fn deactivate(
     administrator: Superuser,
     place: Path<String>,
@@ -79,6 +84,7 @@ pub(in crate::panel) async fn deactivate(
     change(administrator, id(&place)?, auth, false).await
 }
 
+/// Reactivates the user (`POST /admin/users/{id}/reactivate/`).
 pub(in crate::panel) async fn reactivate(
     administrator: Superuser,
     place: Path<String>,
@@ -110,6 +116,7 @@ async fn change(
     }
 }
 
+/// Ends all auth tokens and sessions (`POST /admin/users/{id}/log-out/`).
 pub(in crate::panel) async fn log_out(
     administrator: Superuser,
     place: Path<String>,

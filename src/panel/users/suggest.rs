@@ -1,4 +1,4 @@
-//! Names that complete what is typed where a form asks for a user.
+//! Suggestions of usernames while somebody types into a field for a user.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
@@ -13,16 +13,18 @@ use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::{ListParams, fetch};
 use crate::panel::kit::preferences::Preferences;
 
-/// Names that are offered at once.
+/// The most names in a response.
 const SHOWN: i64 = 10;
 
+/// The query string of a request for suggestions.
 #[derive(Deserialize)]
 pub(in crate::panel) struct Typed {
     #[serde(default)]
     q: String,
 }
 
-/// The first names in which what was typed occurs, as a JSON array.
+/// Returns the first names that contain what was typed, as a JSON array
+/// (`GET /admin/users/suggest/?q=…`).
 pub(in crate::panel) async fn suggest(
     administrator: Administrator,
     typed: Query<Typed>,

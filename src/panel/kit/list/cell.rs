@@ -1,34 +1,37 @@
-//! What stands in a table's cell.
+//! The contents of a table's cell.
 
 use chrono::NaiveDateTime;
 
 use crate::models::Change;
 use crate::panel::kit::paths;
 
-/// A value with its meaning; the template gives it its look.
+/// A value with its meaning. `templates/admin/pieces.html` decides how it looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::panel) enum Cell {
+    /// No value. It is shown as a dash.
     Nothing,
     Text(String),
-    /// A longer text, cut to a line.
+    /// The beginning of a longer text, on one line.
     Excerpt(String),
     Link {
         text: String,
         href: String,
     },
-    /// The cell that leads to the row's own page.
+    /// The link to the row's own page.
     Main {
         text: String,
         href: String,
     },
+    /// An id, with a button that copies it.
     Id(i64),
     Code(String),
-    /// Tokens.
+    /// A number, such as a number of tokens.
     Tokens(i64),
-    /// Tokens that were given or taken.
+    /// A change of a balance in tokens, with its sign.
     Signed(i64),
+    /// A time in UTC, shown in the administrator's time zone.
     Time(NaiveDateTime),
-    /// Fields before and after.
+    /// Changed fields, each before and after.
     Changes(Vec<Change>),
     Badge {
         text: String,
@@ -36,7 +39,7 @@ pub(in crate::panel) enum Cell {
     },
 }
 
-/// The colour of a badge; its text says the same.
+/// The colour of a badge. It says nothing that the text does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::panel) enum Tone {
     Plain,
@@ -46,6 +49,7 @@ pub(in crate::panel) enum Tone {
 }
 
 impl Tone {
+    /// Returns the CSS class.
     pub(crate) fn class(self) -> &'static str {
         match self {
             Tone::Plain => "plain",
@@ -57,29 +61,33 @@ impl Tone {
 }
 
 impl Cell {
+    /// A time, or nothing.
     pub(crate) fn time(time: Option<NaiveDateTime>) -> Cell {
         time.map_or(Cell::Nothing, Cell::Time)
     }
 
-    /// A user's name, as a link to the user.
+    /// A link to a user. Without a name its text is `user` and the id.
     pub(crate) fn user(id: i64, name: Option<&String>) -> Cell {
         let text = name.cloned().unwrap_or_else(|| format!("user {id}"));
         Cell::Link { text, href: paths::user(id) }
     }
 
+    /// A short text on a coloured ground.
     pub(crate) fn badge(text: impl Into<String>, tone: Tone) -> Cell {
         Cell::Badge { text: text.into(), tone }
     }
 
+    /// Changed fields, or nothing if there are none.
     pub(crate) fn changes(changes: Vec<Change>) -> Cell {
         if changes.is_empty() { Cell::Nothing } else { Cell::Changes(changes) }
     }
 
+    /// A text in a fixed-width font, or nothing if it is empty.
     pub(crate) fn code(text: &str) -> Cell {
         if text.is_empty() { Cell::Nothing } else { Cell::Code(text.to_owned()) }
     }
 
-    /// The text without what would break a line; at most 120 characters of it.
+    /// The first 120 characters of a text on one line, or nothing if it is blank.
     pub(crate) fn excerpt(text: &str) -> Cell {
         let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if let Some((end, _)) = words.char_indices().nth(120) {

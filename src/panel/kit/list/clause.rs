@@ -1,47 +1,44 @@
-//! What a filter asks of rows, before it is known what they are compared with.
+//! Conditions of filters, before their values are known.
 
 use crate::models::list::{Condition, Value};
 
-/// A condition without its values. The text has a `?` for each of them.
+/// A condition without its values. The SQL has a `?` for each value.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::panel) struct Clause {
     sql: &'static str,
     service: Service,
 }
 
-/// How an index serves a clause; see [`crate::models::list`].
+/// How an index serves a clause. See [`crate::models::list`].
 #[derive(Clone, Copy, Debug)]
 enum Service {
-    /// None does.
+    /// No index serves it, so each row is tested.
     Tested,
+    /// The index that the list walks serves it.
     Leading,
-    /// By a `SELECT` of the ids with the same values.
+    /// Another index serves it: this `SELECT`, with the same values, returns the ids.
     Gathered(&'static str),
-    /// The same, but it leads where the list is sorted by `sort`.
-    LeadingBy {
-        sort: &'static str,
-        select: &'static str,
-    },
+    /// It leads if the list is sorted by `sort`, and is gathered by `select` otherwise.
+    LeadingBy { sort: &'static str, select: &'static str },
 }
 
 impl Clause {
-    /// Tested on each row.
+    /// A clause that is tested on each row.
     pub(crate) const fn tested(sql: &'static str) -> Clause {
         Clause { sql, service: Service::Tested }
     }
 
-    /// Served by the index that the list walks.
+    /// A clause that is served by the index that the list walks.
     pub(crate) const fn leading(sql: &'static str) -> Clause {
         Clause { sql, service: Service::Leading }
     }
 
-    /// Served by an index of its own: `select` gives the ids.
+    /// A clause with an index of its own: `select` returns the ids, for the same values.
     pub(crate) const fn gathered(sql: &'static str, select: &'static str) -> Clause {
         Clause { sql, service: Service::Gathered(select) }
     }
 
-    /// Served by the index that the list walks where it is sorted by `sort`, and by an index of its
-    /// own elsewhere.
+    /// A clause that leads if the list is sorted by `sort`, and is gathered by `select` otherwise.
     pub(crate) const fn leading_by(sort: &'static str, sql: &'static str, select: &'static str) -> Clause {
         Clause { sql, service: Service::LeadingBy { sort, select } }
     }

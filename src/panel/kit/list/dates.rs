@@ -1,5 +1,5 @@
-//! Where a range of days begins and ends in a list that is in the order of its ids. Rows were added in the order
-//! of time, so the ids of a range are found by halving, and no index on the time is needed.
+//! Ranges of days in lists that are in the order of their ids. Rows were added in the order of
+//! time, so a binary search finds the ids of a range, and no index on the time is needed.
 
 use chrono::TimeDelta;
 
@@ -9,12 +9,12 @@ use crate::error::Result;
 use crate::models::first_id_since;
 use crate::models::list::{ListQuery, Value};
 
-/// Rows are out of order by less than this, because clocks of nodes differ and transactions overtake
-/// each other.
+/// Rows are out of order by less than this, because clocks of nodes differ and transactions
+/// overtake each other.
 const SLACK: TimeDelta = TimeDelta::minutes(5);
 
-/// Returns the range of ids of the days that the filter `date` asks for, without its end. `None` if
-/// the filter is not set. Rows near the edges may be of another day.
+/// Returns the first id and the end, which is excluded, of the days that the filter `date` selects.
+/// `None` if the filter is not set. Near both ends, rows may belong to another day.
 pub(in crate::panel) fn ids_of_days(
     conn: &mut DbConnection,
     params: &ListParams,
@@ -26,8 +26,8 @@ pub(in crate::panel) fn ids_of_days(
     Ok(Some((above, below)))
 }
 
-/// Limits the query to the ids of the days that the filter `date` asks for. The filter's own
-/// condition still decides at the edges.
+/// Limits the query to the ids of the days that the filter `date` selects. The filter's own
+/// condition still decides about the rows near both ends.
 pub(in crate::panel) fn between_ids(
     conn: &mut DbConnection,
     params: &ListParams,

@@ -1,16 +1,17 @@
-//! Ranges of days that a filter offers.
+//! Filters by days: the presets, and reading a range from the query string.
 
 use std::collections::BTreeMap;
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 
-/// A range of days on offer.
+/// A range of days on offer in a filter.
 pub(super) struct DayPreset {
     /// The value in the query string.
     pub value: &'static str,
     pub label: &'static str,
 }
 
+/// The presets of every filter by days.
 pub(super) const DAY_PRESETS: [DayPreset; 4] = [
     DayPreset { value: "today", label: "Today" },
     DayPreset { value: "7days", label: "Past 7 days" },
@@ -18,14 +19,14 @@ pub(super) const DAY_PRESETS: [DayPreset; 4] = [
     DayPreset { value: "year", label: "This year" },
 ];
 
-/// A range of days that was picked.
+/// A range of days that was selected.
 pub(super) struct PickedDays {
-    /// The preset, as it stands in the query string; empty: there is none.
+    /// The value of the preset. Empty if the range was typed.
     pub value: String,
-    /// In words.
+    /// The range in words, for the filter's chip.
     pub shown: String,
     pub from: NaiveDate,
-    /// The day after the last one.
+    /// The day after the last one of the range.
     pub to: NaiveDate,
 }
 
@@ -35,7 +36,8 @@ const FIRST_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(1970, 1, 2);
 /// The last day that can be asked for. Later years have more digits than the databases can compare.
 const LAST_DAY: Option<NaiveDate> = NaiveDate::from_ymd_opt(9999, 12, 30);
 
-/// Reads a range of days: a preset under the filter's name, or `NAME_from` and `NAME_to`.
+/// Reads a range of days: a preset in the parameter `NAME`, or dates in `NAME_from` and `NAME_to`.
+/// `None` if there is no valid one.
 pub(super) fn days(
     parameters: &BTreeMap<String, String>,
     name: &str,

@@ -1,24 +1,27 @@
-//! What narrows a list down, as its template shows it: the filters, and those that are set.
+//! Filters as the list's template shows them: the ones on offer, and a chip for each active one.
 
 use super::days::DAY_PRESETS;
 use super::link::{Link, capped};
 use super::{Filter, FilterKind, ListPage, ListParams};
 use crate::models::list::Count;
 
+/// A filter on offer.
 pub(in crate::panel) struct FilterView {
+    /// The parameter's name.
     pub name: &'static str,
     pub label: &'static str,
     pub choices: Vec<Link>,
-    /// What is typed into it, where one types.
+    /// The text in its field. `None` if it has no such field.
     pub text: Option<String>,
+    /// Whether the text names a user.
     pub is_user: bool,
-    /// Where it is a range of days.
+    /// The two fields of a filter by days.
     pub days: Option<DayFields>,
-    /// The other parameters of its form.
+    /// The other parameters, which its form keeps.
     pub kept: Vec<Parameter>,
 }
 
-/// The fields of a range of days.
+/// The first and the last day, as they were typed.
 pub(in crate::panel) struct DayFields {
     pub from: String,
     pub to: String,
@@ -31,13 +34,14 @@ pub(in crate::panel) struct Parameter {
     pub value: String,
 }
 
-/// An active filter and the list without it.
+/// An active filter, search or sort, and the link that removes it.
 pub(in crate::panel) struct Chip {
     pub label: String,
     pub value: String,
     pub without: String,
 }
 
+/// Returns the chips of all active filters, of the search and of the sort.
 pub(super) fn chips(params: &ListParams) -> Vec<Chip> {
     let mut chips: Vec<Chip> = params
         .picked
@@ -61,7 +65,7 @@ pub(super) fn chips(params: &ListParams) -> Vec<Chip> {
     chips
 }
 
-/// The list without filters and words; the order stays.
+/// Returns the link that removes filters and words. The order stays.
 pub(super) fn cleared(params: &ListParams) -> String {
     match params.pairs.get("sort") {
         Some(sort) => format!(
@@ -72,7 +76,7 @@ pub(super) fn cleared(params: &ListParams) -> String {
     }
 }
 
-/// The parameters that stay, but for those named and the place in the list.
+/// Returns the current parameters, except paging and the ones in `without`.
 pub(super) fn kept(params: &ListParams, without: &[&str]) -> Vec<Parameter> {
     let is_kept = |name: &str| {
         !["after", "before", "last", "facets"].contains(&name)
@@ -89,6 +93,7 @@ pub(super) fn kept(params: &ListParams, without: &[&str]) -> Vec<Parameter> {
         .collect()
 }
 
+/// Returns a filter with its choices, and their counts if they were requested.
 pub(super) fn filter_view<R>(
     filter: &'static Filter,
     params: &ListParams,

@@ -1,9 +1,9 @@
-//! Links of a list, and the numbers in them.
+//! Links of a list, and counts as text.
 
 use crate::models::list::Count;
 use crate::panel::kit::format;
 
-/// A link that narrows the list, or widens it again.
+/// A link to the same list with other filters.
 pub(in crate::panel) struct Link {
     pub label: String,
     pub href: String,

@@ -1,26 +1,27 @@
-//! A page of a list: rows and counts.
+//! A page of a list: its rows and counts.
 
 use crate::models::list::{Count, Page};
 
-/// How many rows each choice of a filter would show.
+/// The counts of a filter: how many rows each choice would show (Django's facets).
 #[derive(Debug)]
 pub(in crate::panel) struct Facet {
     /// The filter's name.
     pub filter: &'static str,
-    /// In the order of the choices. The last ones may be missing.
+    /// A count for each choice, in their order. The last ones may be missing.
     pub counts: Vec<Count>,
 }
 
-/// A page of a list.
+/// A page of a list, as it was read from the database.
 #[derive(Debug)]
 pub(in crate::panel) struct ListPage<R> {
-    /// In the list's order.
+    /// The rows, in the list's order.
     pub rows: Vec<R>,
+    /// The positions of the rows, and what comes before and after them.
     pub page: Page,
-    /// `None`: a search that does not count.
+    /// How many rows match. `None` if the search does not count.
     pub count: Option<Count>,
-    /// How many rows the list has without words and filters; `None`: it has none of those.
+    /// How many rows there are without words and filters. `None` if there are none of those.
     pub total: Option<Count>,
-    /// Only on demand.
+    /// The counts of filters. Empty unless they were requested.
     pub facets: Vec<Facet>,
 }

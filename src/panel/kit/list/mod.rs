@@ -30,52 +30,55 @@ use crate::db::DbConnection;
 use crate::error::Result;
 use crate::models::list::{Condition, ListQuery, Page, SortKey, Value};
 
-/// A list of rows of the kind `R`.
+/// The description of a list of rows of the type `R`.
 pub(in crate::panel) struct List<R: 'static> {
-    /// Where it is, with both slashes.
+    /// The path of the page, with both slashes.
     pub path: &'static str,
     pub title: &'static str,
-    /// What one row is called, and what many are.
+    /// The noun for one row.
     pub one: &'static str,
+    /// The noun for several rows.
     pub many: &'static str,
     pub rows: Rows<R>,
     pub columns: &'static [Column<R>],
-    /// The first one is the default.
+    /// The orders on offer. The first one is the default.
     pub sorts: &'static [Sort],
     pub filters: &'static [Filter],
-    /// The first one shows everything.
+    /// The presets. The first one shows all rows.
     pub tabs: &'static [Tab],
     pub search: Option<Search>,
     pub actions: &'static [BulkAction],
+    /// What an administrator has to know before an action on all rows that match.
     pub note: Option<Note>,
-    /// What a row is called, for the label of its check box; `None`: by its number.
+    /// The label of a row's check box. `None`: the noun and the id.
     pub label_of: Option<fn(&R) -> String>,
-    /// What to do where there are no rows at all.
+    /// The text that is shown if there are no rows, not even without filters.
     pub empty: &'static str,
 }
 
-/// Where a list has its rows from.
+/// The source of a list's rows.
 pub(in crate::panel) struct Rows<R: 'static> {
+    /// The SQL after `FROM`.
     pub from: &'static str,
     /// The column of the id, with its table's name.
     pub id: &'static str,
-    /// The rows of a page, in any order.
+    /// Loads the rows with these ids, in any order.
     pub load: fn(&mut DbConnection, &[i64]) -> Result<Vec<R>>,
     pub id_of: fn(&R) -> i64,
 }
 
-/// A column and what stands in it.
+/// A column of a list.
 pub(in crate::panel) struct Column<R> {
     pub label: &'static str,
-    /// The name of the sort that a click on its head asks for.
+    /// The name of the [`Sort`] that a click on its head selects.
     pub sort: Option<&'static str>,
     pub is_number: bool,
     pub cell: fn(&R) -> Cell,
 }
 
-/// An order on offer. Each has an index.
+/// An order on offer. There must be an index for it.
 pub(in crate::panel) struct Sort {
-    /// As it stands in the query string; a `-` before it turns it round.
+    /// Its name in the query string. A `-` before it reverses the order.
     pub name: &'static str,
     pub key: SortKey,
     /// Whether a first click shows the highest first.
@@ -85,34 +88,37 @@ pub(in crate::panel) struct Sort {
 /// A preset above a list.
 pub(in crate::panel) struct Tab {
     pub label: &'static str,
-    /// The query string; empty: everything.
+    /// The query string. Empty for all rows.
     pub query: &'static str,
 }
 
-/// What can be done with the rows that are ticked.
+/// An action on selected rows.
 pub(in crate::panel) struct BulkAction {
     pub name: &'static str,
     pub label: &'static str,
 }
 
+/// A filter on offer.
 pub(in crate::panel) struct Filter {
-    /// As it stands in the query string.
+    /// Its name in the query string.
     pub name: &'static str,
     pub label: &'static str,
     pub kind: FilterKind,
 }
 
+/// The kind of a filter: what one enters.
 pub(in crate::panel) enum FilterKind {
-    /// One of a few.
+    /// One of a few values.
     Choice(&'static [Choice]),
-    /// A range of days in the administrator's time zone: from the first moment to before the last.
+    /// A range of days in the administrator's time zone.
     Days(Clause),
     /// A user, by name or id.
     User(Clause),
-    /// A word that is taken as it is, such as the name of a model.
+    /// A word that must match exactly, such as the name of a model.
     Word(Clause),
 }
 
+/// A value of a filter.
 #[derive(Clone, Copy)]
 pub(in crate::panel) struct Choice {
     pub value: &'static str,
@@ -120,7 +126,7 @@ pub(in crate::panel) struct Choice {
     test: ChoiceTest,
 }
 
-/// What a choice compares with.
+/// The condition of a choice, by what it is compared with.
 #[derive(Clone, Copy)]
 enum ChoiceTest {
     Fixed(Clause),
@@ -130,6 +136,7 @@ enum ChoiceTest {
 }
 
 impl Choice {
+    /// Returns the condition for a list with these parameters.
     pub(crate) fn condition(&self, params: &ListParams) -> Condition {
         match self.test {
             ChoiceTest::Fixed(clause) => clause.with(params.sort, Vec::new()),
@@ -145,24 +152,25 @@ impl Choice {
     }
 }
 
-/// Narrows the query to what fits the words, or finds the page itself.
+/// Narrows the query to rows that match the words, or finds the page itself.
 type Find = fn(&mut DbConnection, &ListParams, &mut ListQuery) -> Result<Searched>;
 
-/// Returns what is to be known of all rows that match a query string, such as that they are not up
-/// to date.
+/// Returns what an administrator has to know about the rows that match a query string, such as that
+/// the follower is behind.
 type Note = fn(&mut DbConnection, &str) -> Result<Option<String>>;
 
 /// How a list is searched.
 pub(in crate::panel) struct Search {
-    /// What can be typed, under the box; `None`: there is no box, only filters that need the database.
+    /// The text below the search box. `None`: there is no box, only filters that need the database.
     pub help: Option<&'static str>,
+    /// Applies the words, and filters that need the database, to the query.
     pub find: Find,
 }
 
-/// What came of a search.
+/// The outcome of a search.
 pub(in crate::panel) enum Searched {
     /// The query was narrowed.
     Narrowed,
-    /// The search has an order of its own.
+    /// The search found the page itself, from the search table.
     Page(Page),
 }

@@ -1,4 +1,4 @@
-//! Fetching a page of a list: ids by the index, then the rows.
+//! Fetching a page of a list: first the ids, by an index, then the rows.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,14 @@ use crate::error::Result;
 use crate::models::list::{ListQuery, Page, SortKey, Start};
 use crate::panel::kit::administrator::Administrator;
 
-/// Beyond this the count of one choice says "500+": there are many of them on one page.
+/// The limit of the count of one choice, which then says "500+". It is low because a page has many.
 const MOST_COUNTED_EACH: i64 = 500;
 
-/// How long is counted for the choices of one page.
+/// The time for counting the choices of one page.
 const TIME_OF_FACETS: Duration = Duration::from_millis(12);
 
-/// The page of a list that a request asks for. Only who may change things sees what can be done.
+/// Reads the page of a list that a request asks for. The actions are left out for administrators
+/// who may not change anything.
 pub(in crate::panel) async fn read<R: Send>(
     list: &'static List<R>,
     request: &HttpRequest,
@@ -40,7 +41,7 @@ pub(in crate::panel) async fn read<R: Send>(
     Ok(view)
 }
 
-/// Reads the page. Each part of it has a bound on its work.
+/// Reads a page of a list. Each part of the work is bounded.
 pub(in crate::panel) fn fetch<R>(
     list: &List<R>,
     params: &ListParams,
@@ -56,7 +57,7 @@ pub(in crate::panel) fn fetch<R>(
     Ok(ListPage { rows: rows(list, &page, conn)?, page, count: Some(count), total, facets })
 }
 
-/// The same list without what narrows it down. Its ids alone are counted, whatever it is sorted by.
+/// Returns the query for all rows of the list. It is sorted by id, since it serves only to count.
 fn everything(query: &ListQuery) -> ListQuery {
     ListQuery {
         sort: SortKey::Id,
@@ -68,7 +69,8 @@ fn everything(query: &ListQuery) -> ListQuery {
     }
 }
 
-/// The ids of everything that is asked for, on all pages, in the list's order; `None` if there are more than `most`.
+/// Returns the ids of all rows that match, on all pages, in the list's order. `None` if there are
+/// more than `most`.
 pub(in crate::panel) fn all_ids<R>(
     list: &List<R>,
     params: &ListParams,
@@ -97,7 +99,7 @@ fn search<R>(
 fn rows<R>(list: &List<R>, page: &Page, conn: &mut DbConnection) -> Result<Vec<R>> {
     let ids: Vec<i64> = page.rows.iter().map(|row| row.id).collect();
     let mut loaded = (list.rows.load)(conn, &ids)?;
-    // A row that went away between the two reads is left out.
+    // A row that was deleted between the two reads is left out.
     let place = |row: &R| ids.iter().position(|id| *id == (list.rows.id_of)(row));
     loaded.sort_by_key(place);
     Ok(loaded)
@@ -115,16 +117,16 @@ fn facets<R>(
         let FilterKind::Choice(choices) = filter.kind else { continue };
         let mut counts = Vec::new();
         for choice in choices {
-            // The rest of the choices stand there without a number.
+            // The other choices are shown without a count.
             if Instant::now() > until {
                 break;
             }
             let mut other = query.clone();
-            // All conditions stay, also those of the search, but for this filter's own.
+            // All conditions stay, also those of the search, except the one of this filter.
             let own = params.picked.iter().find(|picked| picked.name == filter.name);
             other.conditions.retain(|condition| own.is_none_or(|own| !condition.is_same(&own.condition)));
             other.conditions.push(choice.condition(params));
-            // As in the list itself, one condition leads.
+            // As in the list itself, only one condition leads.
             let mut has_leader = false;
             for condition in &mut other.conditions {
                 condition.leads &= !has_leader;

@@ -1,5 +1,5 @@
-//! The parameters of a list: its query string, read by the list's description. An unknown parameter
-//! is ignored, so that an old bookmark still shows something.
+//! The parameters of a list: its query string, parsed by the list's description. Unknown parameters
+//! are ignored, so that old bookmarks still work.
 
 use std::collections::BTreeMap;
 
@@ -23,13 +23,17 @@ pub(in crate::panel) struct ListParams {
     pub pairs: BTreeMap<String, String>,
     /// The words to search for, trimmed.
     pub words: String,
-    /// The name of the sort.
+    /// The name of the order. Empty if the list has none with a name.
     pub sort: &'static str,
+    /// What the order compares.
     pub key: SortKey,
     pub descending: bool,
+    /// The filters that are set.
     pub picked: Vec<Picked>,
+    /// Where the page starts.
     pub start: Start,
     pub page_size: i64,
+    /// Whether the counts of filters are shown.
     pub wants_facets: bool,
     pub now: NaiveDateTime,
     pub zone: Zone,
@@ -40,15 +44,15 @@ pub(in crate::panel) struct ListParams {
 pub(in crate::panel) struct Picked {
     pub name: &'static str,
     pub label: &'static str,
-    /// As it stands in the query string.
+    /// The value in the query string.
     pub value: String,
-    /// In words.
+    /// The value in words.
     pub shown: String,
     pub condition: Condition,
 }
 
 impl ListParams {
-    /// Reads `query`. The connection is for finding the user whom a filter names.
+    /// Parses `query`. The connection is for finding the user that a filter names.
     pub(crate) fn read<R>(
         list: &List<R>,
         query: &str,
@@ -91,7 +95,7 @@ impl ListParams {
         Ok(params)
     }
 
-    /// The query for the page that is asked for.
+    /// Returns the query for the page.
     pub(crate) fn query<R>(&self, list: &List<R>) -> ListQuery {
         ListQuery {
             sort: self.key,
@@ -103,8 +107,8 @@ impl ListParams {
         }
     }
 
-    /// At most one condition leads beside a range of the order itself: with two, an index could serve only one, and
-    /// the walk would have no bound.
+    /// Returns the conditions of the filters. Apart from a range of the order itself, only one of
+    /// them leads: an index could not serve two, and the walk would have no bound.
     fn conditions(&self) -> Vec<Condition> {
         let mut has_leader = false;
         let conditions = self.picked.iter().map(|picked| {
@@ -121,18 +125,18 @@ impl ListParams {
         !self.picked.is_empty() || !self.words.is_empty()
     }
 
-    /// The value of a filter that is set.
+    /// Returns the value of a filter, if it is set.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.picked.iter().find(|picked| picked.name == name).map(|picked| picked.value.as_str())
     }
 
-    /// What the condition of a filter that is set compares with.
+    /// Returns the values in the condition of a filter, if it is set.
     pub(crate) fn values_of(&self, name: &str) -> Option<&[Value]> {
         let picked = self.picked.iter().find(|picked| picked.name == name)?;
         Some(&picked.condition.values)
     }
 
-    /// The same list with one parameter changed, from its first page on.
+    /// Returns the query string of the first page of the list with one parameter changed.
     pub(crate) fn with(&self, name: &str, value: Option<&str>) -> String {
         let changed = value.map(|value| (name, value));
         let kept = self.pairs.iter().filter(|(key, _)| {
@@ -142,7 +146,7 @@ impl ListParams {
         encode(pairs)
     }
 
-    /// The same list at another place.
+    /// Returns the query string of another page of the list. `place` is the name of the parameter.
     pub(crate) fn at(&self, place: &str, position: Option<&Position>) -> String {
         let kept = self.pairs.iter().filter(|(key, _)| !PLACES.contains(&key.as_str()));
         let text = position.map_or_else(|| "1".to_owned(), written);
@@ -150,12 +154,13 @@ impl ListParams {
         encode(kept.map(|(key, value)| (key.as_str(), value.as_str())).chain(place))
     }
 
-    /// The whole query string again, to come back to this very page.
+    /// Returns the query string of this page.
     pub(crate) fn here(&self) -> String {
         encode(self.pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
-    /// The words and the filters, for people.
+    /// Returns the words and the filters as text, which says what a bulk operation was started for.
+    /// Anonymising looks in it for the words after `search`.
     pub(crate) fn in_words(&self) -> String {
         let words = (!self.words.is_empty()).then(|| format!("search {}", self.words));
         let filters =
@@ -205,18 +210,19 @@ impl ListParams {
     }
 }
 
-/// Finds a choice by its value, or by its label, which addresses of 0.1.0 have.
+/// Finds a choice by its value, or by its label, which the addresses of version 0.1.0 have.
 fn find_choice<'a>(choices: &'a [Choice], value: &str) -> Option<&'a Choice> {
     let by_value = choices.iter().find(|choice| choice.value == value);
     by_value.or_else(|| choices.iter().find(|choice| choice.label == value))
 }
 
-/// How many rows one page is to have, where the list itself was asked to show more than is usual.
+/// Returns the number of rows in the parameter `rows`, by which *Show all* asks for more than
+/// usual.
 fn rows_wanted(parameters: &BTreeMap<String, String>) -> Option<i64> {
     parameters.get("rows")?.parse().ok().filter(|rows| (1..=MOST_ROWS_OF_A_PAGE).contains(rows))
 }
 
-/// Rows of one page, whoever asks.
+/// The most rows on a page.
 pub(in crate::panel) const MOST_ROWS_OF_A_PAGE: i64 = 200;
 
 /// The parameters that say which page of a list is shown.
@@ -226,7 +232,7 @@ fn is_part_of(key: &str, name: &str) -> bool {
     key.strip_prefix(name).is_some_and(|rest| rest == "_from" || rest == "_to")
 }
 
-/// The user with a name, or with an id as in `#17`.
+/// Finds a user by name, or by an id such as `#17`.
 pub(in crate::panel) fn find_user(conn: &mut DbConnection, text: &str) -> Result<Option<User>> {
     if let Some(user) = User::find_by_name(conn, text, &canonical_of(text))? {
         return Ok(Some(user));
@@ -241,7 +247,7 @@ fn encode<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
-/// A position as it stands in the query string: the key, `~`, the id.
+/// Returns a position as text for the query string: the key, `~`, the id.
 fn written(position: &Position) -> String {
     let key = match &position.key {
         None => return position.id.to_string(),
@@ -279,7 +285,7 @@ fn position(text: &str, key: SortKey) -> Option<Position> {
     Some(Position { key: Some(value), id: id.parse().ok()? })
 }
 
-/// Neither database could compare with a year of more digits.
+/// Whether the year has at most four digits. Neither database could compare other ones.
 fn can_be_stored(time: &NaiveDateTime) -> bool {
     (0..=9999).contains(&chrono::Datelike::year(time))
 }

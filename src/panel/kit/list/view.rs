@@ -1,4 +1,4 @@
-//! A list as its template shows it: every text and every link is ready.
+//! A list as its template shows it, with all texts and links.
 
 use actix_web::HttpResponse;
 use askama::Template;
@@ -14,68 +14,79 @@ use crate::panel::kit::page::{Frame, page};
 /// Everything that `templates/admin/list.html` shows.
 pub(in crate::panel) struct ListView {
     pub path: &'static str,
+    /// The noun for several rows.
     pub many: &'static str,
-    /// The query string of this very page, to come back to.
+    /// The query string of this page, to return to it.
     pub here: String,
+    /// The words in the search box.
     pub words: String,
+    /// The text below the search box. `None`: there is no box.
     pub search_help: Option<&'static str>,
-    /// The other parameters, for the search form and the forms of filters.
+    /// The other parameters, which the search form keeps.
     pub kept: Vec<Parameter>,
     pub tabs: Vec<Link>,
     pub filters: Vec<FilterView>,
     pub chips: Vec<Chip>,
+    /// The link that removes all filters.
     pub clear: String,
+    /// The link that shows the counts of filters.
     pub facets: Option<String>,
+    /// How many rows match, and how many there are in total.
     pub count: String,
-    /// How many match, for "all that match".
+    /// How many rows match, for "all that match".
     pub matching: String,
-    /// Where all rows fit on one page.
+    /// The link that shows all rows on one page, if they fit.
     pub show_all: Option<ShowAll>,
     pub heads: Vec<Head>,
     pub rows: Vec<Row>,
+    /// Empty for administrators who may not change anything.
     pub actions: &'static [BulkAction],
     pub first: Option<String>,
     pub previous: Option<String>,
     pub next: Option<String>,
     pub last: Option<String>,
-    /// Where the bound ended the walk: the link that looks further.
+    /// The link that continues a search that reached its work bound.
     pub look_further: Option<String>,
+    /// The text that is shown if there are no rows.
     pub empty: &'static str,
-    /// There are filters or words that hide rows.
+    /// Whether filters or words hide rows.
     pub is_narrowed: bool,
-    /// What else there is to know about these rows.
+    /// Notes above the rows, such as that they are not up to date.
     pub notes: Vec<String>,
 }
 
+/// The head of a column.
 pub(in crate::panel) struct Head {
     pub label: &'static str,
     pub is_number: bool,
-    /// Where a click leads, if one can sort by it.
+    /// The link that sorts by this column, if that is possible.
     pub href: Option<String>,
-    /// `ascending` or `descending`, if this is the order.
+    /// `ascending` or `descending` if the list is sorted by this column.
     pub order: Option<&'static str>,
 }
 
+/// A row of the list.
 pub(in crate::panel) struct Row {
     pub id: i64,
+    /// The label of its check box.
     pub label: String,
     pub cells: Vec<RowCell>,
 }
 
-/// A cell, and the head of its column.
+/// A cell, with the label of its column for narrow screens.
 pub(in crate::panel) struct RowCell {
     pub label: &'static str,
     pub is_number: bool,
     pub cell: Cell,
 }
 
-/// The link that shows all rows on one page, and how many they are.
+/// The link that shows all rows on one page, and their number.
 pub(in crate::panel) struct ShowAll {
     pub href: String,
     pub number: i64,
 }
 
-/// A list with nothing on its page but the list.
+/// A page with a list and nothing else.
 #[derive(Template)]
 #[template(path = "admin/plain_list.html")]
 struct PlainPage {
@@ -84,17 +95,19 @@ struct PlainPage {
 }
 
 impl ListView {
-    /// The page of a list that needs no more than every list has.
+    /// Returns the page of a list that has no template of its own.
     pub(crate) fn show(self, frame: Frame) -> Result<HttpResponse, PageError> {
         page(&PlainPage { frame, list: self }).map_err(PageError::from)
     }
 
+    /// Makes the view of a page of a list.
     pub(crate) fn new<R>(list: &List<R>, params: &ListParams, found: &ListPage<R>) -> ListView {
         let page = &found.page;
         let first = found.page.rows.first();
         let last = found.page.rows.last();
         let link = |place: &str, position| format!("?{}", params.at(place, position));
-        // Where the bound ended the walk, there may be more, but not behind the last row that is shown.
+        // If the work bound ended the walk, further rows are found from there, not behind the last
+        // row shown.
         let is_backwards = matches!(params.start, Start::Before(_) | Start::Last);
         let ends_ahead = page.looked_until.is_some() && !is_backwards;
         let look_further = page
@@ -133,7 +146,7 @@ impl ListView {
 }
 
 impl ListView {
-    /// Takes a column away from whom it does not concern.
+    /// Removes a column, such as links to forms for administrators who may not use them.
     pub(crate) fn leave_out(&mut self, label: &str) {
         self.heads.retain(|head| head.label != label);
         for row in &mut self.rows {
@@ -147,7 +160,7 @@ impl<R> List<R> {
         self.filters.iter().any(|filter| matches!(filter.kind, FilterKind::Choice(_)))
     }
 
-    /// A row whose main link carries the list's query string, so that one comes back to the same page of it.
+    /// Returns a row. Its main link carries the list's query string, to return to the same page.
     fn row(&self, row: &R, here: &str) -> Row {
         let cell = |column: &super::Column<R>| match (column.cell)(row) {
             Cell::Main { text, href } if !here.is_empty() => {
@@ -184,7 +197,7 @@ fn with_total<R>(matching: String, found: &ListPage<R>) -> String {
     }
 }
 
-/// Where there are more rows than the page shows, but not too many for one page.
+/// Returns the link if there are more rows than on this page, but not too many for one page.
 fn show_all(params: &ListParams, count: Option<Count>) -> Option<ShowAll> {
     let number = count.filter(|count| !count.at_least)?.number;
     let fits = number > params.page_size && number <= MOST_ROWS_OF_A_PAGE;
