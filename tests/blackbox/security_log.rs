@@ -9,7 +9,7 @@ use crate::support::server::{PASSWORD, Server};
 use crate::support::{On, TestDatabase};
 
 const NEW: &str = "another pass phrase 9";
-/// A password in the name field, with text that would forge a line.
+/// A password typed into the name field, with text that would forge a line of the log.
 const TYPED: &str = "my secret phrase\n[2026-01-01T00:00:00.000Z INFO ] log-in: user 1 \"root\"";
 
 /// A server, and the log line that belongs to each response.
