@@ -75,7 +75,7 @@ impl Chromium {
     }
 
     /// Sends a command of the Chrome DevTools Protocol.
-    pub async fn tell(&self, command: &str, parameters: Value) -> Value {
+    pub async fn send(&self, command: &str, parameters: Value) -> Value {
         let answer = self.driver().cdp().send_raw(command, parameters).await;
         answer.unwrap_or_else(|error| panic!("{command} failed: {error}"))
     }

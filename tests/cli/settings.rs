@@ -1,4 +1,4 @@
-//! Settings: where they come from, what they refuse, and which database they pick.
+//! Settings: where they come from, which values they refuse, and which database they choose.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,7 +8,7 @@ use super::{BINARY, Said, finish, run};
 use crate::support::server::Server;
 use crate::support::{On, TestDatabase, temporary};
 
-/// Every setting: flag, variable, what `--help` says of its default, and a value that it refuses.
+/// Every setting: flag, variable, what `--help` says about its default, and an invalid value.
 const SETTINGS: [(&str, &str, &str, &str); 47] = [
     ("--bind", "TOLLGATE_BIND", "127.0.0.1:8000", "nowhere"),
     ("--public-url", "TOLLGATE_PUBLIC_URL", "", "ftp://chat.example"),
@@ -71,7 +71,7 @@ fn is_empty(directory: &Path) -> bool {
 }
 
 #[test]
-fn a_bad_value_stops_the_start_and_is_named_wherever_it_comes_from() {
+fn an_invalid_value_prevents_the_start_and_is_named_whatever_its_source() {
     let directory = temporary::directory();
     for (flag, variable, _, bad) in SETTINGS.into_iter().filter(|(_, _, _, bad)| !bad.is_empty()) {
         let by_flag = tollgate_in(directory.path(), &["serve", &format!("{flag}={bad}")], &[]);
@@ -90,7 +90,7 @@ fn a_bad_value_stops_the_start_and_is_named_wherever_it_comes_from() {
 }
 
 #[test]
-fn the_help_tells_of_every_setting_and_command() {
+fn the_help_lists_every_setting_and_command() {
     let directory = temporary::directory();
     for words in [["--help"].as_slice(), &["serve", "--help"]] {
         let help = tollgate_in(directory.path(), words, &[]);
@@ -117,7 +117,7 @@ fn the_help_tells_of_every_setting_and_command() {
 }
 
 #[test]
-fn the_scheme_picks_the_database_and_a_flag_beats_its_variable() {
+fn the_scheme_chooses_the_database_and_a_flag_overrides_its_variable() {
     let directory = temporary::directory();
     let file = |name: &str| directory.path().join(name);
     let path = |name: &str| file(name).to_str().unwrap().to_owned();
@@ -145,9 +145,9 @@ fn the_scheme_picks_the_database_and_a_flag_beats_its_variable() {
 }
 
 #[test]
-fn a_postgres_that_is_not_there_is_told_without_its_password() {
+fn an_unreachable_postgres_is_reported_without_its_password() {
     let directory = temporary::directory();
-    // Port 1 is nobody's.
+    // Nothing listens on port 1.
     let variables = [("DATABASE_URL", "postgres://u:a-secret@127.0.0.1:1/d?password=a-secret")];
     for words in [["serve"].as_slice(), &["verify"], &["migrate"]] {
         let said = tollgate_in(directory.path(), words, &variables);
@@ -157,7 +157,7 @@ fn a_postgres_that_is_not_there_is_told_without_its_password() {
 }
 
 #[test]
-fn a_mistyped_path_makes_no_database() {
+fn a_mistyped_path_creates_no_database() {
     let directory = temporary::directory();
     for words in [
         ["verify"].as_slice(),
@@ -173,7 +173,7 @@ fn a_mistyped_path_makes_no_database() {
 }
 
 #[test]
-fn an_sqlite_database_is_its_owners_alone() {
+fn only_its_owner_can_read_an_sqlite_database() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let server = Server::start(&database, &[]);
     server.user("ada");
