@@ -97,7 +97,7 @@ fn schema_rs_is_what_the_migrations_make(#[values(On::Sqlite, On::Postgres)] on:
     assert_eq!(made(&mut ledger.raw()), written());
 }
 
-/// Diesel reads INTEGER as 64 bits only for a rowid, which is a primary key.
+/// `diesel print-schema` maps INTEGER to 64 bits only for a primary key: see `diesel.toml`.
 #[test]
 fn on_sqlite_only_primary_keys_are_declared_as_integer() {
     let Some(ledger) = Ledger::create(On::Sqlite) else { return };

@@ -12,7 +12,7 @@ use crate::support::upstream::{Signal, answer};
 
 #[rstest]
 #[tokio::test]
-async fn of_many_messages_at_once_on_a_balance_for_one_exactly_one_is_let_through(
+async fn of_many_messages_at_once_on_a_balance_for_one_exactly_one_is_answered(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(world) = World::start(on, &["--opening-tokens", "250"]) else { return };
