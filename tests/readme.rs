@@ -35,7 +35,8 @@ pub fn session(section: &'static str) -> Vec<(String, String)> {
     steps
 }
 
-/// Runs the commands in one shell, as on a terminal, and returns what each prints. A mark separates their outputs.
+/// Runs the commands in one shell, as on a terminal, and returns what each prints. A mark separates
+/// their outputs.
 pub fn run(steps: &[(String, String)], server: &Server) -> Vec<String> {
     let mut script = String::from("set -eo pipefail\n");
     for (command, _) in steps {

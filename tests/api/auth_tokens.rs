@@ -150,7 +150,8 @@ async fn the_last_use_is_recorded(#[values(On::Sqlite, On::Postgres)] on: On) {
         time.is_some()
     };
     assert_eq!(["chats", "reads", "fails", "idle"].map(used), [true, true, true, false]);
-    // A use that is earlier than the stored one changes nothing: another node may have written a later one.
+    // A use that is earlier than the stored one changes nothing: another node may have written a
+    // later one.
     app.sql("UPDATE auth_tokens SET last_used_at = '2199-01-01 00:00:00' WHERE name = 'chats'");
     app.get("/balance/", &tokens[0]).await.assert_status(200);
     app.services.auth.write_last_uses().await;

@@ -33,9 +33,7 @@ async fn registration_responds_as_both_older_services_did(#[values(On::Sqlite, O
 
 #[rstest]
 #[actix_web::test]
-async fn a_login_returns_a_token_or_says_which_field_was_wrong(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_login_returns_a_token_or_says_which_field_was_wrong(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.register("ada").await.assert_status(201);
     for slash in SLASHES {
@@ -71,7 +69,9 @@ async fn a_chat_is_charged_and_answered_with_two_keys_only(#[values(On::Sqlite, 
 
 #[rstest]
 #[actix_web::test]
-async fn tokens_and_balance_return_the_same_number_and_each_has_its_own_401(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn tokens_and_balance_return_the_same_number_and_each_has_its_own_401(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     app.chat(&token, "Hello").await.assert_status(201);

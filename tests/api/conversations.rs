@@ -1,4 +1,5 @@
-//! Conversations: only their user can list, read, rename and delete them, and the model gets their earlier messages.
+//! Conversations: only their user can list, read, rename and delete them, and the model gets their
+//! earlier messages.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -43,7 +44,11 @@ async fn a_conversation_is_made_listed_read_renamed_and_deleted(#[values(On::Sql
     app.delete(&path, &token).await.assert_error(404, "Not found");
     let late = app.post("/chat/", &token, json!({ "message": "two", "conversation_id": id })).await;
     late.assert_error(400, "Invalid conversation_id");
-    assert_eq!(app.get("/chats/", &token).await.json()["chats"].as_array().unwrap().len(), 2, "paid chats are kept");
+    assert_eq!(
+        app.get("/chats/", &token).await.json()["chats"].as_array().unwrap().len(),
+        2,
+        "paid chats are kept"
+    );
     assert_eq!(app.count(&format!("conversations WHERE id = {id} AND title = ''")), 1);
 }
 
@@ -106,7 +111,11 @@ async fn the_model_gets_the_earlier_messages_of_the_same_conversation_only(
             { "role": "user", "content": "two" },
         ])
     );
-    assert_eq!(told(2), json!([system, { "role": "user", "content": "three" }]), "a chat outside the conversation has no context");
+    assert_eq!(
+        told(2),
+        json!([system, { "role": "user", "content": "three" }]),
+        "a chat outside the conversation has no context"
+    );
 }
 
 #[actix_web::test]

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::support::On;
 use crate::support::app::{Answer, GUEST, TestApp};
 
-/// Routes that need a user, each with a request that would succeed. Those of conversations and of `/v1` are tested in `conversations.rs` and in `v1/`.
+/// Routes that need a user, each with a request that would succeed. Those of conversations and of
+/// `/v1` are tested in `conversations.rs` and in `v1/`.
 const ROUTES: [(&str, &str, &str); 12] = [
     ("POST", "/chat/", r#"{"message":"Hello"}"#),
     ("GET", "/tokens/", ""),
@@ -178,9 +179,7 @@ async fn a_token_in_the_body_counts_only_for_chats_and_only_without_a_header(
 
 #[rstest]
 #[actix_web::test]
-async fn an_auth_token_in_the_url_or_in_a_cookie_is_ignored(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn an_auth_token_in_the_url_or_in_a_cookie_is_ignored(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     for name in ["token", "auth_token", "access_token", "api_key"] {
@@ -195,7 +194,9 @@ async fn an_auth_token_in_the_url_or_in_a_cookie_is_ignored(
 
 #[rstest]
 #[actix_web::test]
-async fn the_auth_token_of_a_login_lives_as_long_as_the_setting_says(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_auth_token_of_a_login_lives_as_long_as_the_setting_says(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn_with(on, &["--auth-token-days", "30"]).await else { return };
     let token = app.user("ada").await;
     let listed = app.get("/auth-tokens/", &token).await.json();

@@ -34,9 +34,7 @@ async fn two_users_with_chats(on: On) -> Option<(TestApp, String)> {
 
 #[rstest]
 #[actix_web::test]
-async fn the_pages_of_chats_list_every_chat_once_newest_first(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn the_pages_of_chats_list_every_chat_once_newest_first(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some((app, ada)) = two_users_with_chats(on).await else { return };
     for (first, lengths) in [
         ("/chats/", vec![7]),

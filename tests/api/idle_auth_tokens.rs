@@ -20,9 +20,7 @@ const DAY: i64 = 24 * 60;
 
 #[rstest]
 #[actix_web::test]
-async fn an_unused_login_token_is_revoked_and_any_other_stays(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn an_unused_login_token_is_revoked_and_any_other_stays(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--auth-token-idle-days", "3"]).await else { return };
     let auth = &app.services.auth;
     let (used, unused) = (app.user("ada").await, app.token("ada").await);
@@ -88,7 +86,9 @@ async fn many_idle_auth_tokens_are_revoked_in_batches(#[values(On::Sqlite, On::P
 /// A use that could not be written must not make the auth token look unused later.
 #[rstest]
 #[actix_web::test]
-async fn uses_that_cannot_be_written_are_kept_for_the_next_attempt(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn uses_that_cannot_be_written_are_kept_for_the_next_attempt(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     app.balance(&token).await;

@@ -71,7 +71,9 @@ async fn an_imported_password_logs_in_and_is_upgraded_once(#[values(On::Sqlite, 
 
 #[rstest]
 #[actix_web::test]
-async fn imported_users_log_in_with_names_that_registration_refuses(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn imported_users_log_in_with_names_that_registration_refuses(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (long, hash) = ("x".repeat(150), HASHES[3].1);
     let names = ["Old Name", "o'brien/ops", "tab\there", "<b>bold</b>", "  padded  ", "\u{1F511}", &long];

@@ -63,7 +63,9 @@ async fn a_failed_login_says_which_field_was_wrong(#[values(On::Sqlite, On::Post
 
 #[rstest]
 #[actix_web::test]
-async fn with_unified_errors_every_failed_login_gets_the_same_error(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn with_unified_errors_every_failed_login_gets_the_same_error(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = with_users(on, &["--login-errors", "unified"]).await else { return };
     for (body, _) in failing() {
         let answer = app.post("/login/", GUEST, body).await;

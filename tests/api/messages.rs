@@ -92,7 +92,9 @@ async fn a_body_that_is_not_a_valid_json_object_is_refused_everywhere(
 
 #[rstest]
 #[actix_web::test]
-async fn a_body_is_json_if_its_content_type_says_so_or_is_missing(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_body_is_json_if_its_content_type_says_so_or_is_missing(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let chat = || app.request("POST", "/chat/").bearer(&token).body(r#"{"message":"Hello"}"#);

@@ -27,7 +27,8 @@ async fn walk(app: &TestApp, token: &str, first: &str, list: &str) -> (Vec<i64>,
     (ids, pages)
 }
 
-/// Sends this message `number` times, in this conversation. Returns the ids of the chats, newest first.
+/// Sends this message `number` times, in this conversation. Returns the ids of the chats, newest
+/// first.
 async fn long_chats(app: &TestApp, token: &str, number: usize, message: &str, conversation: i64) -> Vec<i64> {
     let mut ids = Vec::new();
     for _ in 0..number {
@@ -77,7 +78,9 @@ async fn a_row_that_is_longer_than_a_page_is_a_page_of_its_own(#[values(On::Sqli
 
 #[rstest]
 #[actix_web::test]
-async fn the_pages_of_a_statement_with_long_notes_are_limited_too(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_pages_of_a_statement_with_long_notes_are_limited_too(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let note = "\u{1F680}".repeat(10_000);

@@ -15,7 +15,9 @@ fn change(old: &str, new: &str) -> Value {
 
 #[rstest]
 #[actix_web::test]
-async fn a_new_password_revokes_the_old_one_and_all_other_auth_tokens(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_new_password_revokes_the_old_one_and_all_other_auth_tokens(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (bob, this) = (app.user("bob").await, app.user("ada").await);
     let other = app.token("ada").await;

@@ -1,5 +1,5 @@
-//! Problem details (RFC 9457) for clients that ask for them: `type` never changes, `detail` says what to do, and
-//! `errors` names the field.
+//! Problem details (RFC 9457) for clients that ask for them: `type` never changes, `detail` says
+//! what to do, and `errors` names the field.
 
 use rstest::rstest;
 use serde_json::{Value, json};

@@ -11,9 +11,7 @@ use crate::support::server::PASSWORD;
 
 #[rstest]
 #[actix_web::test]
-async fn a_name_is_stored_in_nfkc_and_any_form_of_it_logs_in(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_name_is_stored_in_nfkc_and_any_form_of_it_logs_in(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     for (sent, shown, also) in [
         ("Ada.Lovelace+1@example_x-y", "Ada.Lovelace+1@example_x-y", "aDA.lOVELACE+1@EXAMPLE_X-Y"),

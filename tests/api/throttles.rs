@@ -40,9 +40,7 @@ async fn one_address_has_10_tries_to_log_in(#[values(On::Sqlite, On::Postgres)] 
 /// Guessing slows down only the guesser: the account's owner, at another address, notices nothing.
 #[rstest]
 #[actix_web::test]
-async fn one_address_has_5_tries_at_an_account_in_any_spelling(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn one_address_has_5_tries_at_an_account_in_any_spelling(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &ON).await else { return };
     app.register("ada").await.assert_status(201);
     for name in ["ada", "ADA", "Ada", "Ａda", "aDa"] {

@@ -23,7 +23,9 @@ fn now() -> f64 {
 
 /// Returns when each successful fsync or fdatasync in strace's output ended, in seconds since 1970.
 ///
-/// `-ttt -T` writes `PID TIME fdatasync(7) = 0 <DURATION>`. If another thread's call comes between, it is `PID TIME fdatasync(7 <unfinished ...>` and later `PID TIME <... fdatasync resumed>) = 0 <DURATION>`.
+/// `-ttt -T` writes `PID TIME fdatasync(7) = 0 <DURATION>`. If another thread's call comes between,
+/// it is `PID TIME fdatasync(7 <unfinished ...>` and later `PID TIME <... fdatasync resumed>) = 0
+/// <DURATION>`.
 fn sync_ends(trace: &Path) -> Vec<f64> {
     let text = std::fs::read_to_string(trace).unwrap();
     let end = |line: &str| {
@@ -61,7 +63,8 @@ fn on_sqlite_each_chat_is_answered_after_a_sync() {
     }
     server.terminate();
     server.wait(Duration::from_secs(10));
-    // strace may still be writing its last lines when the server is gone; those of the chats came long before.
+    // strace may still be writing its last lines when the server is gone; those of the chats came
+    // long before.
     let synced = |&(asked, answered): &(f64, f64)| {
         let during = |end: &f64| asked - CLOCK_TOLERANCE < *end && *end < answered + CLOCK_TOLERANCE;
         sync_ends(&trace).iter().filter(|end| during(end)).count()
@@ -77,7 +80,8 @@ struct Syncs {
     n: i64,
 }
 
-/// A cluster may acknowledge a COMMIT before it is on the disk. Tollgate forbids that for its own connections.
+/// A cluster may acknowledge a COMMIT before it is on the disk. Tollgate forbids that for its own
+/// connections.
 #[test]
 fn on_postgresql_each_chat_is_answered_after_a_sync_even_if_the_cluster_commits_asynchronously() {
     // While the WAL writer sleeps, only commits sync.

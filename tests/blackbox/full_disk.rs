@@ -1,4 +1,5 @@
-//! A full disk: chats get a 503 and cost nothing, and reads go on. When there is room again, everything works without a restart.
+//! A full disk: chats get a 503 and cost nothing, and reads go on. When there is room again,
+//! everything works without a restart.
 
 use std::fs::File;
 use std::io::Write;
@@ -21,7 +22,8 @@ fn long_message() -> String {
     "x".repeat(32_000)
 }
 
-/// Sends chats until the first refusal, which must be a 503. Returns the number of acknowledged chats.
+/// Sends chats until the first refusal, which must be a 503. Returns the number of acknowledged
+/// chats.
 fn chat_until_full(server: &Server, token: &str, message: &str) -> i64 {
     let mut client = server.client();
     for acknowledged in 0..30 {
@@ -61,11 +63,13 @@ fn assert_recovers(server: &Server, token: &str, acknowledged: i64) {
 #[test]
 fn a_limit_on_file_sizes_gives_503s_and_chats_work_again_when_it_is_lifted() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
-    // SIGXFSZ would kill the server. If it is ignored, the write fails, as on a full disk. 2048 blocks are 1 MiB.
+    // SIGXFSZ would kill the server. If it is ignored, the write fails, as on a full disk. 2048
+    // blocks are 1 MiB.
     let script = r#"trap '' XFSZ; ulimit -S -f 2048; exec "$@""#;
     let server = Launch::on(&database).under(&["sh", "-c", script, "sh"]).start();
     let token = server.user("ada");
-    // A snapshot from before the chats. Without it, a checkpoint would restart the log, with room for another chat.
+    // A snapshot from before the chats. Without it, a checkpoint would restart the log, with room
+    // for another chat.
     let mut reader = SqliteConnection::establish(database.url()).unwrap();
     reader.batch_execute("BEGIN; SELECT count(*) FROM users").unwrap();
     let acknowledged = chat_until_full(&server, &token, &long_message());

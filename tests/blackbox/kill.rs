@@ -13,7 +13,8 @@ use crate::support::{On, TestDatabase, require, wait};
 
 const USERS: usize = 4;
 
-/// Delays each send, to the client and to PostgreSQL, by 15 ms, so that a kill at a random moment often falls between COMMIT and the response.
+/// Delays each send, to the client and to PostgreSQL, by 15 ms, so that a kill at a random moment
+/// often falls between COMMIT and the response.
 const SLOW_TO_ANSWER: [&str; 8] = [
     "strace",
     "-D",
@@ -25,14 +26,15 @@ const SLOW_TO_ANSWER: [&str; 8] = [
     "-o/dev/null",
 ];
 
-/// Kills the process in the `when`th sync of a thread: on SQLite, the commit is then written, but not answered.
-/// (With --seccomp-bpf, strace miscounts `when`.)
+/// Kills the process in the `when`th sync of a thread: on SQLite, the commit is then written, but
+/// not answered. (With --seccomp-bpf, strace miscounts `when`.)
 fn dies_at_sync(when: u32) -> [String; 7] {
     let inject = format!("--inject=fsync,fdatasync:signal=KILL:when={when}");
     ["strace", "-D", "-f", "-qqq", "--trace=fsync,fdatasync", &inject, "-o/dev/null"].map(str::to_owned)
 }
 
-/// Starts again on the same database after a kill, and checks the books before and after it resends every unanswered message. Returns how many of these had been stored.
+/// Starts again on the same database after a kill, and checks the books before and after it resends
+/// every unanswered message. Returns how many of these had been stored.
 fn recover(database: &TestDatabase, tokens: &[String], sent: &mut [Sent]) -> usize {
     assert!(sent.iter().all(|one| !matches!(one.outcome, Outcome::Refused(_))), "{sent:?}");
     assert_verified(database);
@@ -59,7 +61,10 @@ fn a_kill_under_load_loses_no_acknowledged_chat_and_no_token(#[values(On::Sqlite
         std::thread::sleep(Duration::from_micros(dice.pick(0..5_000)));
         server.kill9();
         let mut round = load.stop();
-        assert!(round.iter().any(|one| matches!(one.outcome, Outcome::Broken(_))), "no client noticed the kill");
+        assert!(
+            round.iter().any(|one| matches!(one.outcome, Outcome::Broken(_))),
+            "no client noticed the kill"
+        );
         assert_verified(&database);
         server = Server::start(&database, &RICH);
         load::assert_books(&server, &tokens, &round);

@@ -1,4 +1,6 @@
-//! Users who chat as fast as they get answers, each on a connection of their own. Afterwards the books are checked: every acknowledged chat is stored, none twice, and the balance is what the stored chats leave.
+//! Users who chat as fast as they get answers, each on a connection of their own. Afterwards the
+//! books are checked: every acknowledged chat is stored, none twice, and the balance is what the
+//! stored chats leave.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -47,7 +49,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts one thread per auth token. `label` keeps messages and keys apart from those of other loads.
+    /// Starts one thread per auth token. `label` keeps messages and keys apart from those of other
+    /// loads.
     pub fn start(server: &Server, tokens: &[String], label: &str) -> Load {
         Load::start_at(server.address(), tokens, label)
     }
@@ -158,7 +161,8 @@ pub fn users(server: &Server, label: &str, count: usize) -> Vec<String> {
     (0..count).map(|number| server.user(&format!("{label}{number}"))).collect()
 }
 
-/// Checks that every acknowledged chat is stored under its id, that no message is stored twice, and that each balance is what the stored chats leave. Returns the number of stored chats.
+/// Checks that every acknowledged chat is stored under its id, that no message is stored twice, and
+/// that each balance is what the stored chats leave. Returns the number of stored chats.
 pub fn assert_books(server: &Server, tokens: &[String], sent: &[Sent]) -> usize {
     let mut total = 0;
     for token in tokens {
@@ -184,7 +188,8 @@ pub fn assert_books(server: &Server, tokens: &[String], sent: &[Sent]) -> usize 
     total
 }
 
-/// Resends, under its old key, each message that got no 201. Checks that each is charged once, whether it had been stored before or not. Returns how many had been stored without a response.
+/// Resends, under its old key, each message that got no 201. Checks that each is charged once,
+/// whether it had been stored before or not. Returns how many had been stored without a response.
 pub fn retry_unanswered(server: &Server, sent: &mut [Sent]) -> usize {
     let mut client = server.client();
     let mut replayed = 0;

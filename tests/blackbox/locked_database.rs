@@ -1,4 +1,5 @@
-//! Another process locks the SQLite file or moves it away: chats wait a little, then get a 503 and cost nothing. Afterwards everything works again without a restart.
+//! Another process locks the SQLite file or moves it away: chats wait a little, then get a 503 and
+//! cost nothing. Afterwards everything works again without a restart.
 
 use std::time::{Duration, Instant};
 

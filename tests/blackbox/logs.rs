@@ -1,4 +1,5 @@
-//! The log of a whole run has a line for each request, with the id that its client got, and no secret.
+//! The log of a whole run has a line for each request, with the id that its client got, and no
+//! secret.
 
 use rstest::rstest;
 use serde_json::json;

@@ -40,7 +40,8 @@ fn a_lost_postgresql_gives_503s_and_loses_nothing_and_chats_work_when_it_is_back
     }
 }
 
-/// Checks that, without its database, the server is alive and not ready, and rejects requests with a 503.
+/// Checks that, without its database, the server is alive and not ready, and rejects requests with
+/// a 503.
 fn assert_reports_the_outage(server: &Server, token: &str) {
     let mut client = server.client();
     assert_eq!(client.send("GET", "/healthz", &[], b"").unwrap().status, 200);

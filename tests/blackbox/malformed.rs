@@ -1,4 +1,5 @@
-//! Malformed requests of every kind get a clear 4xx in the contract's format and change nothing, and the server goes on.
+//! Malformed requests of every kind get a clear 4xx in the contract's format and change nothing,
+//! and the server goes on.
 
 use rstest::rstest;
 use serde_json::json;
@@ -40,7 +41,8 @@ impl Scene {
         [head.as_bytes(), body].concat()
     }
 
-    /// Checks that nothing has changed and that the server goes on: the next chat is the user's first.
+    /// Checks that nothing has changed and that the server goes on: the next chat is the user's
+    /// first.
     pub(super) fn assert_unchanged(self) {
         assert_eq!(self.server.tokens(&self.token), 4000);
         assert!(self.server.history(&self.token).is_empty(), "a refused request made a chat");
@@ -60,7 +62,8 @@ pub(super) fn assert_refused(answer: &Answer, status: u16, what: &str) {
     assert!(!answer.error().is_empty(), "{what}: {answer:?}");
 }
 
-/// Bodies that no path accepts as a JSON object: other values, broken JSON, nesting that is too deep.
+/// Bodies that no path accepts as a JSON object: other values, broken JSON, nesting that is too
+/// deep.
 fn not_objects() -> Vec<Vec<u8>> {
     let deep_object = [r#"{"a":"#.repeat(80_000), "1".to_owned(), "}".repeat(80_000)].concat();
     let deep_value = format!(r#"{{"message":"a","more":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
@@ -238,7 +241,8 @@ fn a_body_in_broken_chunks_changes_nothing() {
 #[test]
 fn a_length_together_with_chunks_never_smuggles_a_second_request() {
     let Some(scene) = Scene::new(On::Sqlite, &[]) else { return };
-    // A proxy that goes by the length sees a body here. A server that goes by the chunks sees a second request.
+    // A proxy that goes by the length sees a body here. A server that goes by the chunks sees a
+    // second request.
     let smuggled = format!(
         "POST /chat/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Length: 19\r\n\r\n{{\"message\":\"Hello\"}}",
         scene.token

@@ -1,4 +1,5 @@
-//! The real binary as a process: killed, stopped, without disk space or database, and sent malformed requests.
+//! The real binary as a process: killed, stopped, without disk space or database, and sent
+//! malformed requests.
 
 mod durability;
 mod first_steps;

@@ -1,5 +1,5 @@
-//! The log shows who logged in and why others failed, under the id in the response. It never has a password,
-//! or a name that was only typed.
+//! The log shows who logged in and why others failed, under the id in the response. It never has a
+//! password, or a name that was only typed.
 
 use rstest::rstest;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: chats in flight are finished or refunded, and the server exits within ten seconds.
+//! SIGTERM and SIGINT: chats in flight are finished or refunded, and the server exits within ten
+//! seconds.
 
 use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
@@ -19,7 +20,7 @@ use crate::support::{On, TestDatabase, wait};
 const STOP: Duration = Duration::from_secs(10);
 
 /// Checks that the server exits with 0, and in time after the signal.
-fn assert_stops_in_time(server: &mut Server, told: Instant) {
+fn assert_stops_in_time(server: &mut Server, signalled: Instant) {
     let status = server.wait(STOP * 3);
     let took = signalled.elapsed();
     assert_eq!(status.code(), Some(0), "{}", server.log());
@@ -204,7 +205,8 @@ fn a_stopping_server_never_reports_ready_while_a_chat_is_still_being_answered() 
     assert_stops_in_time(&mut server, signalled);
 }
 
-/// A service manager kills what does not stop in time, so what cannot be written is left to the sweeper.
+/// A service manager kills what does not stop in time, so what cannot be written is left to the
+/// sweeper.
 #[test]
 fn a_hanging_database_does_not_keep_the_server_from_stopping() {
     let Some(database) = TestDatabase::create(On::Postgres) else { return };

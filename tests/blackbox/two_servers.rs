@@ -1,4 +1,5 @@
-//! Several servers: refused on one SQLite file, supported on one PostgreSQL database. Also, starts that are killed.
+//! Several servers: refused on one SQLite file, supported on one PostgreSQL database. Also, starts
+//! that are killed.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -118,7 +119,8 @@ fn a_start_that_is_killed_at_any_moment_leaves_nothing_half_done(#[values(On::Sq
         let Some(database) = TestDatabase::create(on) else { return };
         for _ in 0..4 {
             let mut server = Launch::on(&database).spawn();
-            // A random moment during the start. The moment is the point, so there is nothing to wait for.
+            // A random moment during the start. The moment is the point, so there is nothing to
+            // wait for.
             thread::sleep(Duration::from_micros(dice.pick(0..whole)));
             server.kill9();
         }

@@ -1,4 +1,5 @@
-//! A headless Chromium and its chromedriver. Both end when the value is dropped, or with the test process.
+//! A headless Chromium and its chromedriver. Both end when the value is dropped, or with the test
+//! process.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -28,7 +29,8 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// Starts both. Returns `None` if this machine has no Chromium, after reporting that it is missing.
+    /// Starts both. Returns `None` if this machine has no Chromium, after reporting that it is
+    /// missing.
     pub async fn start(with_scripts: bool) -> Option<Chromium> {
         tls::set_up();
         let (Some(browser), Some(program)) = (browser_program(), require::program("chromedriver")) else {
@@ -58,7 +60,8 @@ impl Chromium {
         let mut chromium =
             Chromium { driver: None, browser_pid: None, chromedriver, port, _directory: directory };
         let capabilities = capabilities(&browser, chromium._directory.path(), with_scripts);
-        // The driver's HTTP client needs a default crypto provider, and nothing in this process installs one.
+        // The driver's HTTP client needs a default crypto provider, and nothing in this process
+        // installs one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.unwrap();
         let pid = driver.capabilities().get("goog:processID").and_then(Value::as_u64);
@@ -111,7 +114,8 @@ fn browser_program() -> Option<PathBuf> {
 
 fn capabilities(browser: &std::path::Path, home: &std::path::Path, with_scripts: bool) -> Capabilities {
     let profile = format!("--user-data-dir={}", home.join("profile").display());
-    // Without the sandbox, which does not work for root or in containers. The browser opens only our own pages.
+    // Without the sandbox, which does not work for root or in containers. The browser opens only
+    // our own pages.
     let arguments = [
         "--headless=new",
         "--no-sandbox",

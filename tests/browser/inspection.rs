@@ -1,4 +1,5 @@
-//! Checks for every page: axe-core finds nothing, the console is empty, and nothing overflows to the side.
+//! Checks for every page: axe-core finds nothing, the console is empty, and nothing overflows to
+//! the side.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +36,8 @@ const MARK_FOLDED: &str = r#"
     return folded.length;
 "#;
 
-/// Reports what overflows to the right, if the page is wider than the screen. Content of boxes that scroll by themselves may overflow.
+/// Reports what overflows to the right, if the page is wider than the screen. Content of boxes that
+/// scroll by themselves may overflow.
 const OVERFLOWING: &str = r#"
     const width = arguments[0];
     const whole = Math.max(document.documentElement.scrollWidth, document.body.scrollWidth);
@@ -75,7 +77,8 @@ impl Faults {
         self.run_axe(visitor, page, how, None, true).await;
     }
 
-    /// Runs axe-core inside each closed `<details>`, opened one at a time, because an open menu hides what is below it.
+    /// Runs axe-core inside each closed `<details>`, opened one at a time, because an open menu
+    /// hides what is below it.
     pub async fn check_folded(&mut self, visitor: &Visitor, page: &str, how: &str) {
         let folded = visitor.run(MARK_FOLDED, vec![]).await.as_u64().unwrap_or_default();
         for number in 0..folded {
@@ -109,7 +112,9 @@ impl Faults {
         self.add(page, strings(&found));
     }
 
-    /// Checks that the console is empty: no violation of the content security policy, no failing script, nothing that does not load. It may report the status of an error page, and the script that the test blocks.
+    /// Checks that the console is empty: no violation of the content security policy, no failing
+    /// script, nothing that does not load. It may report the status of an error page, and the
+    /// script that the test blocks.
     pub async fn check_console(&mut self, visitor: &Visitor, page: &str, status: Option<u16>) {
         let expected = status.map(|status| format!("the server responded with a status of {status} "));
         let is_expected = |entry: &String| {

@@ -18,8 +18,8 @@ const FOCUS: &str = r#"
     return element.id || element.tagName;
 "#;
 
-/// Sets where the next Tab starts: at the top of the page. Browsers differ in where they start after a page was
-/// loaded by the submission of a form.
+/// Sets where the next Tab starts: at the top of the page. Browsers differ in where they start
+/// after a page was loaded by the submission of a form.
 const START_AT_THE_TOP: &str = r#"
     document.body.tabIndex = -1;
     document.body.focus();
@@ -67,7 +67,11 @@ async fn tab_reaches_the_search_and_the_filters_before_the_table() {
         way.push(focus(&visitor).await);
         let is_seen = "return document.activeElement.matches(':focus-visible')
                        && getComputedStyle(document.activeElement).outlineStyle !== 'none'";
-        assert_eq!(visitor.run(is_seen, vec![]).await, Value::Bool(true), "the focus is not visible: {way:?}");
+        assert_eq!(
+            visitor.run(is_seen, vec![]).await,
+            Value::Bool(true),
+            "the focus is not visible: {way:?}"
+        );
     }
     let place = |wanted: &str| way.iter().position(|place| place == wanted);
     let order = ["skip link", "search of everything", "search", "filters", "table"].map(place);

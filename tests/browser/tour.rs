@@ -1,4 +1,5 @@
-//! A tour of every page: accessible, without console messages, and no wider than the screen. If `TOLLGATE_SCREENSHOTS` names a folder, it also takes screenshots (`scripts/screenshots`).
+//! A tour of every page: accessible, without console messages, and no wider than the screen. If
+//! `TOLLGATE_SCREENSHOTS` names a folder, it also takes screenshots (`scripts/screenshots`).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +15,8 @@ use super::visitor::{Screen, Visitor, patiently};
 use crate::support::server::{PASSWORD, Server, assert_verified};
 use crate::support::{On, TestDatabase, wait};
 
-/// Fills in a form of the page and submits it with a button, without the browser's validation: the test is about what the server shows.
+/// Fills in a form of the page and submits it with a button, without the browser's validation: the
+/// test is about what the server shows.
 const SEND: &str = r#"
     const [fields, label] = arguments;
     for (const form of document.forms) form.noValidate = true;

@@ -68,7 +68,8 @@ impl Visitor {
         self.chromium.send("Emulation.setDeviceMetricsOverride", size).await;
     }
 
-    /// Sets the system's colour scheme, `light` or `dark`. Animations are off, so that no page is checked half-way through one.
+    /// Sets the system's colour scheme, `light` or `dark`. Animations are off, so that no page is
+    /// checked half-way through one.
     pub async fn prefer(&self, scheme: &str) {
         let features = json!([
             {"name": "prefers-color-scheme", "value": scheme},
@@ -122,7 +123,8 @@ impl Visitor {
         }
     }
 
-    /// Opens a page repeatedly until it shows this text: lists and searches are updated in the background.
+    /// Opens a page repeatedly until it shows this text: lists and searches are updated in the
+    /// background.
     pub async fn open_until(&self, path: &str, what: &str) {
         let found = patiently(async || {
             self.open(path).await;
@@ -203,7 +205,8 @@ impl Visitor {
         focused.send_keys(keys).await.unwrap();
     }
 
-    /// Runs a script of the test, which neither the content security policy nor a browser without scripts blocks. If it returns a promise, waits for the value.
+    /// Runs a script of the test, which neither the content security policy nor a browser without
+    /// scripts blocks. If it returns a promise, waits for the value.
     pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
         let answer = self.driver().execute(script, arguments).await;
         answer.unwrap_or_else(|error| panic!("a script failed: {error}\n{script:.300}")).json().clone()

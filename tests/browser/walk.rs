@@ -1,5 +1,5 @@
-//! What an administrator does on the first day, from the first-run link on: with JavaScript and without, on a
-//! wide screen and on a phone.
+//! What an administrator does on the first day, from the first-run link on: with JavaScript and
+//! without, on a wide screen and on a phone.
 
 use rstest::rstest;
 use serde_json::json;
@@ -23,7 +23,11 @@ const POOR: [&str; 3] = ["poor.one", "poor.two", "poor.three"];
 #[case::without_scripts_on_a_phone(On::Sqlite, false, Screen::Phone)]
 #[case::on_postgres(On::Postgres, true, Screen::Wide)]
 #[tokio::test]
-async fn an_administrator_gets_through_the_first_day(#[case] on: On, #[case] has_scripts: bool, #[case] screen: Screen) {
+async fn an_administrator_gets_through_the_first_day(
+    #[case] on: On,
+    #[case] has_scripts: bool,
+    #[case] screen: Screen,
+) {
     let Some(database) = TestDatabase::create(on) else { return };
     let server = Server::start(&database, &[]);
     let Some(visitor) = Visitor::arrive(server.address(), has_scripts, screen).await else { return };

@@ -213,7 +213,11 @@ fn verify_names_duplicates(
     "row 1 of auth_tokens refers to a row of users that does not exist"
 )]
 #[case("UPDATE users SET tokens = -1 WHERE id = 2", SOUND, "the file CHECK constraint failed in users")]
-fn verify_names_damage_that_only_sqlite_allows(#[case] damage: &str, #[case] claim: &str, #[case] fault: &str) {
+fn verify_names_damage_that_only_sqlite_allows(
+    #[case] damage: &str,
+    #[case] claim: &str,
+    #[case] fault: &str,
+) {
     let Some(database) = sound_database(On::Sqlite) else { return };
     execute_unguarded(&database, On::Sqlite, damage);
     assert_found(&run(&database, &["verify"]), claim, fault);

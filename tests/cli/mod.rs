@@ -19,7 +19,8 @@ use crate::support::TestDatabase;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 
-/// How long a command may take on a busy machine. Its output must fit into a pipe: it is read only at the end.
+/// How long a command may take on a busy machine. Its output must fit into a pipe: it is read only
+/// at the end.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The output and the exit code of a command.
@@ -51,7 +52,8 @@ impl Said {
     }
 }
 
-/// Runs a command to its end, with `input` on its standard input. One that is still running after [`PATIENCE`], because it serves, is killed.
+/// Runs a command to its end, with `input` on its standard input. One that is still running after
+/// [`PATIENCE`], because it serves, is killed.
 fn finish(command: &mut Command, input: &str) -> Said {
     finish_with(command, input.as_bytes())
 }

@@ -21,7 +21,8 @@ pub(super) fn execute(database: &TestDatabase, on: On, statements: &str) {
     done.unwrap_or_else(|error| panic!("{error} in {statements}"));
 }
 
-/// Runs statements without triggers, checks and references. Triggers and references are in force again afterwards.
+/// Runs statements without triggers, checks and references. Triggers and references are in force
+/// again afterwards.
 pub(super) fn execute_unguarded(database: &TestDatabase, on: On, statements: &str) {
     match on {
         On::Sqlite => {

@@ -12,7 +12,8 @@ use crate::support::On;
 use crate::support::ledger::{Account, Ledger, adjustment, count, run_adjustment, status};
 use crate::support::writer::{HeldWriter, Queued, queue};
 
-/// Each job gives its own user one token, and the users start with none. So a balance of 1 shows that the user's job was committed exactly once.
+/// Each job gives its own user one token, and the users start with none. So a balance of 1 shows
+/// that the user's job was committed exactly once.
 pub struct Eight {
     pub ledger: Ledger,
     pub accounts: Vec<Account>,
@@ -128,7 +129,8 @@ pub enum Connection {
 }
 
 impl Outcome {
-    /// Checks the outcome, and that exactly the jobs with a 200 are stored. The connection is kept only after a job's own failure: otherwise its state is unknown.
+    /// Checks the outcome, and that exactly the jobs with a 200 are stored. The connection is kept
+    /// only after a job's own failure: otherwise its state is unknown.
     #[track_caller]
     pub fn assert(&self, statuses: [u16; 8], runs: [usize; 8], connection: Connection) {
         assert_eq!((self.statuses, self.runs), (statuses, runs), "statuses and runs: {:?}", self.answers);

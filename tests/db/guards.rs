@@ -95,7 +95,8 @@ const REPLACE: &str = "INSERT OR REPLACE INTO ledger_entries
     (id, user_id, amount, balance_after, kind, operation_id, created_at, chat_id, note)
     SELECT id, user_id, 1000000, 1000000, kind, operation_id, created_at, chat_id,";
 
-/// `recursive_triggers` must be on for Tollgate's own connection: otherwise REPLACE fires no DELETE trigger.
+/// `recursive_triggers` must be on for Tollgate's own connection: otherwise REPLACE fires no DELETE
+/// trigger.
 #[tokio::test(flavor = "multi_thread")]
 async fn replace_cannot_bypass_the_triggers_on_tollgates_own_connection() {
     let Some(scene) = Scene::create(On::Sqlite).await else { return };

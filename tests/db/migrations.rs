@@ -40,7 +40,9 @@ fn applied(db: &Db) -> Vec<bool> {
 }
 
 #[rstest]
-fn migrations_can_all_be_reverted_and_applied_again_with_the_same_result(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn migrations_can_all_be_reverted_and_applied_again_with_the_same_result(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(database) = TestDatabase::create(on) else { return };
     let db = open(database.url(), 1);
     let all = db.migrate().unwrap();
@@ -54,7 +56,11 @@ fn migrations_can_all_be_reverted_and_applied_again_with_the_same_result(#[value
         assert_eq!(db.migrate_down().unwrap().as_ref(), Some(name));
         assert_eq!(applied(&db).iter().filter(|applied| **applied).count(), left);
     }
-    assert_eq!(schema(&mut conn), Vec::<String>::new(), "something is left after all migrations were reverted");
+    assert_eq!(
+        schema(&mut conn),
+        Vec::<String>::new(),
+        "something is left after all migrations were reverted"
+    );
     assert_eq!(db.migrate_down().unwrap(), None);
 
     assert_eq!(db.migrate().unwrap(), all);
@@ -79,9 +85,7 @@ fn each_reverted_migration_can_be_applied_again(#[values(On::Sqlite, On::Postgre
 }
 
 #[rstest]
-fn nodes_that_migrate_at_once_run_each_migration_only_once(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+fn nodes_that_migrate_at_once_run_each_migration_only_once(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
     let together = Barrier::new(8);
     let mut applied: Vec<String> = std::thread::scope(|scope| {

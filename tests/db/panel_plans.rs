@@ -1,4 +1,5 @@
-//! The query plans of the panel's pages on SQLite: a scan goes in the order of a table or an index and to a limit, and only small results are sorted.
+//! The query plans of the panel's pages on SQLite: a scan goes in the order of a table or an index
+//! and to a limit, and only small results are sorted.
 
 use tollgate::panel::SECTIONS;
 
@@ -70,7 +71,8 @@ async fn no_page_of_the_panel_reads_a_whole_table() {
         let steps = explain(&mut conn, statement);
         for (place, step) in steps.iter().enumerate() {
             let Some(table) = scanned(step) else { continue };
-            // A scan in the order of the table or of an index, even of one with few rows, ends at its limit. A sort would have to read everything.
+            // A scan in the order of the table or of an index, even of one with few rows, ends at
+            // its limit. A sort would have to read everything.
             let is_in_order = statement.contains("ORDER BY") || step.contains("USING ");
             let is_walk = is_in_order && statement.contains("LIMIT");
             let is_sorted = steps.iter().skip(place).any(|step| step.contains("TEMP B-TREE FOR ORDER BY"));

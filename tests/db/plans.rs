@@ -1,4 +1,5 @@
-//! Every query of a request uses an index. Diesel's instrumentation records all statements that the service sends to SQLite, and SQLite explains each.
+//! Every query of a request uses an index. Diesel's instrumentation records all statements that the
+//! service sends to SQLite, and SQLite explains each.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,7 +23,8 @@ use crate::support::{On, TestDatabase};
 /// The statements that were sent to each watched database, by a part of its URL.
 static SENT: Mutex<Option<HashMap<String, BTreeSet<String>>>> = Mutex::new(None);
 
-/// Every connection of this test process has a recorder. It records only the statements to a watched database.
+/// Every connection of this test process has a recorder. It records only the statements to a
+/// watched database.
 #[derive(Default)]
 struct Recorder {
     database: Option<String>,
@@ -89,7 +91,8 @@ async fn no_query_of_the_service_reads_a_whole_table() {
     });
     for statement in statements {
         for step in explain(&mut conn, statement) {
-            // SQLite plans a search for orphaned children of a new parent, and skips it as long as there are no orphans.
+            // SQLite plans a search for orphaned children of a new parent, and skips it as long as
+            // there are no orphans.
             let skipped = statement.starts_with("INSERT INTO `users`") && step == "SCAN ledger_entries";
             assert!(skipped || !reads_a_whole_table(&step), "{step}: {statement}");
             let is_page = ["chats", "ledger_entries"]
@@ -107,7 +110,8 @@ fn reads_a_whole_table(step: &str) -> bool {
         .is_some_and(|rest| tables.iter().any(|table| rest.split_whitespace().next() == Some(*table)))
 }
 
-/// Returns the steps of SQLite's plan. Texts are bound as they were sent, because a partial index is used only if the parameter matches its condition. All other parameters are NULL.
+/// Returns the steps of SQLite's plan. Texts are bound as they were sent, because a partial index
+/// is used only if the parameter matches its condition. All other parameters are NULL.
 pub(super) fn explain(conn: &mut DbConnection, statement: &str) -> Vec<String> {
     #[derive(QueryableByName)]
     struct Step {

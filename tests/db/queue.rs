@@ -150,9 +150,7 @@ async fn no_caller_is_answered_while_postgresql_commits() {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn other_connections_see_at_once_what_was_answered(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn other_connections_see_at_once_what_was_answered(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(ledger) = Ledger::create(on) else { return };
     let ada = ledger.user("ada", 0).await;
     let mut raw = ledger.raw();
@@ -163,7 +161,8 @@ async fn other_connections_see_at_once_what_was_answered(
     }
 }
 
-/// While a database hangs, callers get a 503 and leave. When it is back, they must not be charged after all.
+/// While a database hangs, callers get a 503 and leave. When it is back, they must not be charged
+/// after all.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_caller_has_left_is_not_run(#[values(On::Sqlite, On::Postgres)] on: On) {

@@ -38,7 +38,8 @@ fn written() -> Vec<String> {
     lines
 }
 
-/// Returns a database's tables, like `written`. The query gives each column's table, name, type, whether it is nullable, and its place in the key.
+/// Returns a database's tables, like `written`. The query gives each column's table, name, type,
+/// whether it is nullable, and its place in the key.
 fn made(conn: &mut DbConnection) -> Vec<String> {
     let query = match conn {
         DbConnection::Sqlite(_) => {

@@ -1,4 +1,5 @@
-//! A COMMIT with an unknown outcome: PostgreSQL disconnected before it answered. What was committed is found by its operation id, and the rest is run. Nothing is done twice.
+//! A COMMIT with an unknown outcome: PostgreSQL disconnected before it answered. What was committed
+//! is found by its operation id, and the rest is run. Nothing is done twice.
 
 use futures_util::future::join_all;
 use rstest::rstest;

@@ -1,4 +1,5 @@
-//! A batch of eight jobs in which one fails: what each caller gets, what is stored, and how many times each job ran. The table at the top of `src/db/writer/batch.rs` says what is expected.
+//! A batch of eight jobs in which one fails: what each caller gets, what is stored, and how many
+//! times each job ran. The table at the top of `src/db/writer/batch.rs` says what is expected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +17,8 @@ use crate::support::ledger::{adjustment, status};
 use crate::support::writer::{HeldWriter, queue};
 
 const ALL_503: [u16; 8] = [503; 8];
-/// The statuses if only the fifth job fails. The first run ends at that job, so the later ones run only once.
+/// The statuses if only the fifth job fails. The first run ends at that job, so the later ones run
+/// only once.
 const FIFTH_500: [u16; 8] = [200, 200, 200, 200, 500, 200, 200, 200];
 /// How many times each job ran if the first run ended at the fifth job and there was no second.
 const ENDED_AT_FIFTH: [usize; 8] = [1, 1, 1, 1, 1, 0, 0, 0];
@@ -27,7 +29,9 @@ fn execute(conn: &mut DbConnection, statements: &str) -> Result<()> {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_in_which_no_job_returns_an_error_runs_each_job_once(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_batch_in_which_no_job_returns_an_error_runs_each_job_once(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(eight) = Eight::create(on).await else { return };
     let outcome = eight.run(|_, _| Ok(())).await;
     outcome.assert([200; 8], [1; 8], Connection::Kept);

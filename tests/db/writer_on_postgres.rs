@@ -1,4 +1,5 @@
-//! What only PostgreSQL does to a batch: it ends connections, and aborts one of two conflicting transactions.
+//! What only PostgreSQL does to a batch: it ends connections, and aborts one of two conflicting
+//! transactions.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
@@ -60,7 +61,8 @@ async fn only_the_job_whose_serialization_fails_repeatedly_gets_503() {
     eight.assert_recovered().await;
 }
 
-/// Another transaction holds a row that the fifth job wants, and waits for one that the batch has. Its `deadlock_timeout` is long, so PostgreSQL aborts the batch.
+/// Another transaction holds a row that the fifth job wants, and waits for one that the batch has.
+/// Its `deadlock_timeout` is long, so PostgreSQL aborts the batch.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_victim_of_a_deadlock_is_run_again() {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
@@ -96,7 +98,9 @@ async fn the_victim_of_a_deadlock_is_run_again() {
     eight.assert_recovered().await;
 }
 
-/// The second run, with savepoints, must lock the users in the order of their ids, like the first. Between the two runs, another node locks the first user and then wants the last, whom the batch's first job changes.
+/// The second run, with savepoints, must lock the users in the order of their ids, like the first.
+/// Between the two runs, another node locks the first user and then wants the last, whom the
+/// batch's first job changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_is_run_again_with_savepoints_still_locks_in_the_order_of_the_ids() {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
@@ -152,7 +156,8 @@ async fn a_batch_that_is_run_again_with_savepoints_still_locks_in_the_order_of_t
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Queues a job that gives the user a token and then calls `then` with the number of its run, from 1.
+/// Queues a job that gives the user a token and then calls `then` with the number of its run, from
+/// 1.
 fn adjust_then(
     eight: &Eight,
     user_id: i64,

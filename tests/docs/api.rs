@@ -21,7 +21,8 @@ fn documented() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     methods
 }
 
-/// Returns the paths in the code of the API: texts that begin with a slash, with `{id}` for any parameter.
+/// Returns the paths in the code of the API: texts that begin with a slash, with `{id}` for any
+/// parameter.
 fn paths(code: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for rest in code.split("\"/").skip(1) {

@@ -12,8 +12,8 @@ fn documents() -> Vec<(String, String)> {
     texts
 }
 
-/// Returns the code spans in prose that look like the path of a file or folder. Those that begin with a
-/// slash are paths of the API.
+/// Returns the code spans in prose that look like the path of a file or folder. Those that begin
+/// with a slash are paths of the API.
 fn paths(document: &str) -> Vec<&str> {
     let prose = document.split("\n```").step_by(2);
     let words = prose.flat_map(|part| part.split('`').skip(1).step_by(2));

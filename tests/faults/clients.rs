@@ -248,7 +248,8 @@ async fn a_client_that_reads_a_byte_a_second_gets_all_of_its_answer(
     world.close();
 }
 
-/// Otherwise a client could read so slowly that the answer times out and is refunded, and have it for free.
+/// Otherwise a client could read so slowly that the answer times out and is refunded, and have it
+/// for free.
 #[rstest]
 #[tokio::test]
 async fn a_client_that_stops_reading_uses_bounded_memory_and_pays_for_what_arrived(
@@ -273,7 +274,8 @@ async fn a_client_that_stops_reading_uses_bounded_memory_and_pays_for_what_arriv
     world.close();
 }
 
-/// The upstream thinks for long, or sends only its reasoning, which `/chat/` does not pass on. The connection must not look dead.
+/// The upstream thinks for long, or sends only its reasoning, which `/chat/` does not pass on. The
+/// connection must not look dead.
 #[rstest]
 #[case::silence(Way::V1Stream, Vec::new())]
 #[case::thoughts(Way::ChatStream, vec![chunk(json!({ "reasoning_content": "hm" }), None)])]

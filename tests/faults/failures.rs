@@ -83,7 +83,8 @@ fn an_upstream_failure_is_refunded_or_settled_and_reported_in_our_own_words(
     fault().check(on);
 }
 
-/// Returns a part of 1,000 bytes. An answer of 50 tokens may have 64 KiB and 64 bytes per token: 68 of these.
+/// Returns a part of 1,000 bytes. An answer of 50 tokens may have 64 KiB and 64 bytes per token: 68
+/// of these.
 fn endless() -> Vec<u8> {
     match text(&"x".repeat(1000)) {
         Step::Chunk(bytes) => bytes,

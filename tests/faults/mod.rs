@@ -1,4 +1,5 @@
-//! Failures of upstreams, clients, databases and nodes: what the user gets, what the ledger shows, whether the call is cancelled, and that `verify` finds nothing. `docs/charges.md` has the table.
+//! Failures of upstreams, clients, databases and nodes: what the user gets, what the ledger shows,
+//! whether the call is cancelled, and that `verify` finds nothing. `docs/charges.md` has the table.
 
 mod answers;
 mod ask;

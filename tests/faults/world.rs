@@ -12,7 +12,8 @@ use crate::support::{On, TestDatabase, wait};
 /// Part of each text of the upstream that must never be passed on or logged.
 pub const GOSSIP: &str = "gossip";
 
-/// The message of every chat. In the protocol's JSON it has 33 bytes: at most 97 tokens, and 9 by our count.
+/// The message of every chat. In the protocol's JSON it has 33 bytes: at most 97 tokens, and 9 by
+/// our count.
 pub const MESSAGE: &str = "Hello";
 
 pub const PATIENCE: Duration = Duration::from_secs(25);
@@ -22,7 +23,8 @@ pub const PATIENCE: Duration = Duration::from_secs(25);
 pub enum Price {
     /// 100 per message.
     Message,
-    /// 7 per message, 1 per token of the prompt, and 2 per token of the answer, which has at most 50.
+    /// 7 per message, 1 per token of the prompt, and 2 per token of the answer, which has at most
+    /// 50.
     Usage,
 }
 
@@ -183,7 +185,8 @@ impl World {
         wait::until("the call to end", PATIENCE, || self.upstream.client_is_gone(request).then_some(()));
     }
 
-    /// Stops the server. Checks that the books are sound, and that the log has none of the upstream's texts.
+    /// Stops the server. Checks that the books are sound, and that the log has none of the
+    /// upstream's texts.
     pub fn close(self) {
         let World { mut server, upstream, database } = self;
         server.kill9();

@@ -117,7 +117,8 @@ impl Modules {
         Modules(modules)
     }
 
-    /// Returns the module of the item at this path: where it is defined, not where it is re-exported.
+    /// Returns the module of the item at this path: where it is defined, not where it is
+    /// re-exported.
     fn find(&self, path: &[String]) -> Option<Vec<String>> {
         // Two modules that re-export each other's items would not compile, so this ends.
         let length = (1..=path.len()).rev().find(|length| self.0.contains_key(&path[..*length]))?;
@@ -128,8 +129,9 @@ impl Modules {
         }
     }
 
-    /// Finds the imports in `use` declarations. What a module uses of those above it in the tree does not count: a
-    /// parent and its children are one unit, and a child sees the private items of its parent.
+    /// Finds the imports in `use` declarations. What a module uses of those above it in the tree
+    /// does not count: a parent and its children are one unit, and a child sees the private items
+    /// of its parent.
     fn imports(&self, sources: &[Source], root: &str) -> Imports {
         let mut imports = Imports::new();
         for source in sources {
@@ -153,7 +155,8 @@ struct Used {
     is_public: bool,
 }
 
-/// Returns every path in the `use` declarations, with groups expanded: `use a::{b, c::d};` has `a::b` and `a::c::d`.
+/// Returns every path in the `use` declarations, with groups expanded: `use a::{b, c::d};` has
+/// `a::b` and `a::c::d`.
 fn used_paths(code: &str) -> Vec<Used> {
     let (mut used, mut from) = (Vec::new(), 0);
     while let Some(at) = code[from..].find("use ").map(|at| from + at) {
@@ -223,7 +226,8 @@ fn split_group(group: &str) -> Vec<&str> {
     items.into_iter().map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
-/// Returns the module of a file: `auth::passwords` for `src/auth/passwords.rs`, `auth` for `src/auth/mod.rs`.
+/// Returns the module of a file: `auth::passwords` for `src/auth/passwords.rs`, `auth` for
+/// `src/auth/mod.rs`.
 fn module_path(file: &str, root: &str) -> Vec<String> {
     let path = file.strip_prefix(root).unwrap_or(file).trim_start_matches('/').trim_end_matches(".rs");
     let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();

@@ -21,7 +21,8 @@ fn handlers_do_not_use_diesel() {
     }
 }
 
-/// Diesel calls and SQL that change a balance or write the ledger, in lower case and without blanks.
+/// Diesel calls and SQL that change a balance or write the ledger, in lower case and without
+/// blanks.
 const MOVES_MONEY: [&str; 16] = [
     "tokens.eq(",
     "users::tokens+",

@@ -10,8 +10,8 @@ fn is_checked(path: &str) -> bool {
     is_in_docs && path.ends_with(".md") || ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].contains(&path)
 }
 
-/// Returns the numbers of the lines of prose in a Markdown document that are too wide. Tables, code, pictures, and lines that
-/// cannot be broken may be wider.
+/// Returns the numbers of the lines of prose in a Markdown document that are too wide. Tables,
+/// code, pictures, and lines that cannot be broken may be wider.
 fn too_wide(document: &str) -> Vec<usize> {
     let (mut is_code, mut found) = (false, Vec::new());
     for (number, line) in document.lines().enumerate() {

@@ -72,7 +72,8 @@ impl Source {
         self.code.to_lowercase().split_whitespace().collect()
     }
 
-    /// Returns each function with its number of lines. `cargo fmt` puts the closing brace under the first letter.
+    /// Returns each function with its number of lines. `cargo fmt` puts the closing brace under the
+    /// first letter.
     pub fn functions(&self) -> Vec<(String, usize)> {
         let lines: Vec<&str> = self.text.lines().collect();
         let mut functions = Vec::new();

@@ -1,4 +1,5 @@
-//! Batches of charges: one statement on PostgreSQL, a loop on SQLite, and the same verdicts and ledger from both.
+//! Batches of charges: one statement on PostgreSQL, a loop on SQLite, and the same verdicts and
+//! ledger from both.
 
 use std::time::Duration;
 
@@ -60,7 +61,8 @@ impl Scene {
         Some(Scene { ledger, accounts })
     }
 
-    /// Runs the requests as one batch. Returns each verdict as text, which is the same on both databases.
+    /// Runs the requests as one batch. Returns each verdict as text, which is the same on both
+    /// databases.
     async fn run(&self, asks: &[Ask]) -> Vec<String> {
         let charges: Vec<Charge> = asks.iter().map(|ask| self.charge(ask)).collect();
         let job = move |conn: &mut tollgate::db::DbConnection| {
@@ -87,7 +89,8 @@ impl Scene {
         }
     }
 
-    /// Describes a verdict. A chat is named by its place among its user's chats, because ids may differ between databases.
+    /// Describes a verdict. A chat is named by its place among its user's chats, because ids may
+    /// differ between databases.
     fn words(&self, verdict: &Verdict) -> String {
         let place = |user_id: i64, chat_id: i64| {
             let chats = self.ledger.chats(user_id);

@@ -73,7 +73,8 @@ async fn holds_begun_at_once_on_two_nodes_never_exceed_the_limit_of_their_user(
     ledger.assert_sound();
 }
 
-/// A price by usage holds the most that a chat can cost, so a balance for one hold admits one chat, although it would cover several in the end.
+/// A price by usage holds the most that a chat can cost, so a balance for one hold admits one chat,
+/// although it would cover several in the end.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_balance_for_one_hold_admits_one_of_many_chats_and_what_is_returned_admits_the_next(

@@ -267,7 +267,8 @@ async fn no_charge_that_is_sent_after_its_user_was_shut_out_succeeds(
     ledger.assert_sound();
 }
 
-/// Charges until it is refused, which must be at once if the user was shut out before. Returns the number of paid charges.
+/// Charges until it is refused, which must be at once if the user was shut out before. Returns the
+/// number of paid charges.
 async fn charge_until_refused(db: Db, auth_token: TokenDigest, shut_out: Arc<AtomicBool>) -> i64 {
     for paid in 0.. {
         let too_late = shut_out.load(Ordering::SeqCst);

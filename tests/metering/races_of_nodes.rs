@@ -1,4 +1,5 @@
-//! Two nodes on one database. On SQLite the second is a command beside the server, which waits for the write lock.
+//! Two nodes on one database. On SQLite the second is a command beside the server, which waits for
+//! the write lock.
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ async fn two_nodes_spend_one_balance_once(#[values(On::Sqlite, On::Postgres)] on
     ledger.assert_sound();
 }
 
-/// The dangerous moment: a node waits for the payer's row while the other commits a charge with the same key.
+/// The dangerous moment: a node waits for the payer's row while the other commits a charge with the
+/// same key.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_sent_to_two_nodes_at_once_is_one_charge(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -67,7 +69,8 @@ fn wait_for_an_attempt(node: &Db) {
     });
 }
 
-/// A charge waits for the row while another node commits the same key. Only on PostgreSQL do two writers meet at a row.
+/// A charge waits for the row while another node commits the same key. Only on PostgreSQL do two
+/// writers meet at a row.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_another_node_commits_while_a_charge_waits_for_the_row_is_seen() {
     let Some(ledger) = Ledger::create(On::Postgres) else { return };
@@ -111,7 +114,8 @@ async fn a_name_registered_on_two_nodes_at_once_goes_to_one(#[values(On::Sqlite,
     ledger.assert_sound();
 }
 
-/// Batches of the two nodes hold the same users in opposite order; rows are locked by id, so there is no deadlock.
+/// Batches of the two nodes hold the same users in opposite order; rows are locked by id, so there
+/// is no deadlock.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_of_two_nodes_on_the_same_users_all_succeed(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -145,7 +149,8 @@ async fn batches_of_two_nodes_on_the_same_users_all_succeed(#[values(On::Sqlite,
     ledger.assert_sound();
 }
 
-/// The statement reads the users as they were before it waited, but the row that it waited for as it is afterwards.
+/// The statement reads the users as they were before it waited, but the row that it waited for as
+/// it is afterwards.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_charge_that_waits_while_the_balance_rises_is_paid_from_the_new_balance() {
     let Some(ledger) = Ledger::create(On::Postgres) else { return };

@@ -1,4 +1,5 @@
-//! Refunds by administrators: a chat's cost is returned once, even if others end or refund it at the same time.
+//! Refunds by administrators: a chat's cost is returned once, even if others end or refund it at
+//! the same time.
 
 use futures_util::future::join_all;
 use rstest::rstest;
@@ -75,7 +76,9 @@ async fn a_refund_that_runs_again_finds_what_it_has_done(#[values(On::Sqlite, On
 /// The answer, the sweeper and two administrators act at once, in random order, on many chats.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chat_is_refunded_at_most_once_in_any_order_of_endings_and_refunds(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_chat_is_refunded_at_most_once_in_any_order_of_endings_and_refunds(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(ledger) = Ledger::create(on) else { return };
     let (ada, node) = (ledger.user("ada", 40_000).await, ledger.node());
     let mut dice = Dice::new();

@@ -1,4 +1,5 @@
-//! The model counts its own tokens, even those of answers that nobody reads to the end. The books are compared with this independent meter.
+//! The model counts its own tokens, even those of answers that nobody reads to the end. The books
+//! are compared with this independent meter.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -93,7 +94,8 @@ fn a_client_that_disconnects_stops_the_model_and_has_what_arrived_on_the_books()
     let generated = after.completion - before.completion;
     assert!((10..1500).contains(&generated), "the model went on: it generated {generated} tokens");
 
-    // The call was cancelled, so the model reported no usage: ours is an estimate from what arrived.
+    // The call was cancelled, so the model reported no usage: ours is an estimate from what
+    // arrived.
     let [(prompt, completion)] = usage_on_the_books(&database)[..] else { panic!("one chat") };
     assert!((10..=2 * generated).contains(&completion), "{completion} on the books, {generated} generated");
     assert!(prompt > 0, "{prompt} tokens of the prompt");

@@ -1,4 +1,6 @@
-//! OpenAI's SDKs, and programs that use them, against `/v1` with a real model. They run unchanged, with only base URL and key set, and the usage that they see is compared with the books. This tests the protocol, never what the model says.
+//! OpenAI's SDKs, and programs that use them, against `/v1` with a real model. They run unchanged,
+//! with only base URL and key set, and the usage that they see is compared with the books. This
+//! tests the protocol, never what the model says.
 
 mod meter;
 mod programs;
@@ -36,7 +38,8 @@ fn statement(server: &Server, token: &str) -> Vec<(String, i64)> {
     entries.iter().map(|entry| view(entry).expect("a kind and an amount")).collect()
 }
 
-/// Runs one of this folder's programs, which prints the usage of each answer. Compares that with the books, and the books with the model's own count.
+/// Runs one of this folder's programs, which prints the usage of each answer. Compares that with
+/// the books, and the books with the model's own count.
 fn assert_works_unchanged(sdks: Sdks, program: &str) {
     let Some(place) = sdks.installed() else { return };
     let Some(model) = model::shared() else { return };

@@ -23,7 +23,8 @@ fn here(file: &str) -> PathBuf {
 }
 
 impl Sdks {
-    /// Returns the folder of the SDKs, which are installed if needed. `None` outside of the long tests, or if this machine cannot install them, which is reported.
+    /// Returns the folder of the SDKs, which are installed if needed. `None` outside of the long
+    /// tests, or if this machine cannot install them, which is reported.
     pub fn installed(self) -> Option<PathBuf> {
         if !require::long() {
             return None;

@@ -21,7 +21,8 @@ fn commands() -> (&'static str, &'static str) {
     (model, server)
 }
 
-/// Returns the kinds of events in order, each with the keys of its data: everything in a stream except what the model says.
+/// Returns the kinds of events in order, each with the keys of its data: everything in a stream
+/// except what the model says.
 fn shape(stream: &str) -> Vec<(String, BTreeSet<String>)> {
     let keys = |data: &Value| data.as_object().expect("an object").keys().cloned().collect();
     let mut shape: Vec<_> = events(stream).iter().map(|(name, data)| (name.clone(), keys(data))).collect();

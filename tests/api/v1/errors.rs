@@ -22,7 +22,9 @@ fn check(answer: &Answer, status: u16, kind: &str, param: Value, code: &str) -> 
 
 #[rstest]
 #[actix_web::test]
-async fn an_insufficient_balance_gets_402_and_is_not_to_be_retried(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_insufficient_balance_gets_402_and_is_not_to_be_retried(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some((app, upstream, token)) = spawn(on, &["--opening-tokens", "99"]).await else { return };
     for more in [json!({}), json!({ "stream": true })] {
         let answer = complete(&app, &token, more).await;

@@ -6,7 +6,8 @@ use super::{complete, question};
 use crate::support::On;
 use crate::support::upstream::{Step, answer, chunk, done, finish, head, role, status, text};
 
-/// PostgreSQL cannot store U+0000. An answer with one must still be settled, and must not affect other chats.
+/// PostgreSQL cannot store U+0000. An answer with one must still be settled, and must not affect
+/// other chats.
 #[rstest]
 #[actix_web::test]
 async fn a_character_that_postgresql_cannot_store_is_replaced(#[values(On::Sqlite, On::Postgres)] on: On) {

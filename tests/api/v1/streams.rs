@@ -33,7 +33,11 @@ async fn a_stream_has_the_protocols_shape(
     for chunk in &chunks {
         assert_eq!((&chunk["object"], &chunk["model"]), (&json!("chat.completion.chunk"), &json!("m")));
         assert_eq!(chunk["id"], format!("chatcmpl-{}", answer.header("x-chat-id").unwrap()));
-        assert_eq!(chunk.get("usage").is_some(), include_usage, "always requested, but sent on only if wanted");
+        assert_eq!(
+            chunk.get("usage").is_some(),
+            include_usage,
+            "always requested, but sent on only if wanted"
+        );
     }
     let last = chunks.last().unwrap();
     if include_usage {

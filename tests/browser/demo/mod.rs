@@ -1,4 +1,5 @@
-//! A realistic database: users who joined over two months, their chats and costs, and what the administrators did. It is written in chronological order, and `verify` finds no fault in it.
+//! A realistic database: users who joined over two months, their chats and costs, and what the
+//! administrators did. It is written in chronological order, and `verify` finds no fault in it.
 
 mod book;
 mod people;
@@ -52,7 +53,8 @@ enum Event {
     Token(usize, usize),
 }
 
-/// Returns all events but the special cases, in chronological order, each with how many minutes ago it was.
+/// Returns all events but the special cases, in chronological order, each with how many minutes ago
+/// it was.
 fn events() -> Vec<(i64, Event)> {
     let mut chance = Chance(7);
     let mut events = Vec::new();

@@ -1,4 +1,5 @@
-//! Random histories against a model: after any sequence of actions, the database agrees with a few lines of plain arithmetic.
+//! Random histories against a model: after any sequence of actions, the database agrees with a few
+//! lines of plain arithmetic.
 
 mod model;
 mod step;

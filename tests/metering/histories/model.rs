@@ -23,7 +23,8 @@ pub struct ModelChat {
     pub message: u8,
     pub state: State,
     pub response: Option<String>,
-    /// Whether its cost was returned: it failed, its client disconnected early, or an administrator refunded it.
+    /// Whether its cost was returned: it failed, its client disconnected early, or an administrator
+    /// refunded it.
     pub is_refunded: bool,
 }
 
@@ -98,7 +99,8 @@ impl Model {
         Expected::Charged { chat, balance: self.enter(user, "charge", -price) }
     }
 
-    /// Ends an answer that is complete, or whose client disconnected. `cost` is the cost by usage, if the price is one by usage.
+    /// Ends an answer that is complete, or whose client disconnected. `cost` is the cost by usage,
+    /// if the price is one by usage.
     pub fn settle(&mut self, chat: usize, state: State, response: &str, cost: Option<i64>) -> ExpectedEnd {
         let ended = &mut self.chats[chat];
         if ended.state != State::Pending {

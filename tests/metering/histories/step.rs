@@ -1,4 +1,5 @@
-//! The steps of a history. Numbers choose among what exists at that point, so that every sequence is valid, even if steps are removed from it.
+//! The steps of a history. Numbers choose among what exists at that point, so that every sequence
+//! is valid, even if steps are removed from it.
 
 use proptest::prelude::*;
 
