@@ -100,10 +100,10 @@ async fn the_model_gets_the_earlier_messages_of_the_same_conversation_only(
         app.post("/chat/", &token, said).await.assert_status(201);
     }
     app.chat(&token, "three").await.assert_status(201);
-    let told = |number: usize| -> Value { upstream.requests()[number].body["messages"].clone() };
+    let sent = |number: usize| -> Value { upstream.requests()[number].body["messages"].clone() };
     let system = json!({ "role": "system", "content": "Be kind." });
     assert_eq!(
-        told(1),
+        sent(1),
         json!([
             system,
             { "role": "user", "content": "one" },
@@ -112,7 +112,7 @@ async fn the_model_gets_the_earlier_messages_of_the_same_conversation_only(
         ])
     );
     assert_eq!(
-        told(2),
+        sent(2),
         json!([system, { "role": "user", "content": "three" }]),
         "a chat outside the conversation has no context"
     );
@@ -126,8 +126,8 @@ async fn the_oldest_messages_are_dropped_first_when_the_context_is_full() {
         let said = json!({ "message": format!("{message} {}", ".".repeat(30)), "conversation_id": id });
         app.post("/chat/", &token, said).await.assert_status(201);
     }
-    let told = upstream.requests()[2].body["messages"].to_string();
-    assert!(told.contains("second") && told.contains("third") && !told.contains("first"), "{told}");
+    let sent = upstream.requests()[2].body["messages"].to_string();
+    assert!(sent.contains("second") && sent.contains("third") && !sent.contains("first"), "{sent}");
 }
 
 #[actix_web::test]

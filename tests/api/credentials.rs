@@ -27,7 +27,7 @@ const ROUTES: [(&str, &str, &str); 12] = [
     ("POST", "/logout/", ""),
 ];
 
-/// A user with a chat and a spare auth token, owner ids replace `CHAT` and `TOKEN`.
+/// A user with a chat and a spare auth token. Their ids replace `CHAT` and `TOKEN` in paths.
 struct Somebody {
     token: String,
     chat_id: String,

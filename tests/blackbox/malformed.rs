@@ -157,7 +157,7 @@ fn every_other_path_with_a_body_refuses_invalid_values(#[values(On::Sqlite, On::
     }
     let login = json!({"username": "grace", "password": "sound and long"});
     let nobody = scene.server.client().post("/login/", None, &login).unwrap();
-    assert_eq!(nobody.error(), "Invalid username", "a refused registration made a user");
+    assert_eq!(nobody.error(), "Invalid username", "a refused registration created a user");
     scene.assert_unchanged();
 }
 

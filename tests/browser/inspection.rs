@@ -22,10 +22,10 @@ const RUN_AXE: &str = r#"
         resultTypes: ['violations'],
     };
     const shown = (node) => `\n    ${node.html.slice(0, 200)}\n    ${node.failureSummary}`;
-    const told = (violation) =>
+    const described = (violation) =>
         `${violation.id}: ${violation.help}, ${violation.nodes.length} times, as in${violation.nodes.slice(0, 3).map(shown).join('')}`;
     return axe.run(where ? document.querySelector(where) : document, options).then(
-        (results) => ({rules: results.passes.length, faults: results.violations.map(told)}),
+        (results) => ({rules: results.passes.length, faults: results.violations.map(described)}),
         (error) => ({rules: 0, faults: [`axe-core failed: ${error}`]}));
 "#;
 
@@ -128,8 +128,8 @@ impl Faults {
     /// Fails the test if anything was found, or if fewer than `at_least` pages were checked.
     pub fn judge(self, at_least: usize) {
         assert!(self.looks >= at_least, "only {} pages were looked at", self.looks);
-        let told = |(fault, pages): (&String, &Vec<String>)| format!("on {}: {fault}", pages.join(", "));
-        let found: Vec<String> = self.found.iter().map(told).collect();
+        let described = |(fault, pages): (&String, &Vec<String>)| format!("on {}: {fault}", pages.join(", "));
+        let found: Vec<String> = self.found.iter().map(described).collect();
         assert!(found.is_empty(), "{} faults:\n\n{}", found.len(), found.join("\n\n"));
     }
 }

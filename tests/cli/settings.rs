@@ -9,7 +9,7 @@ use crate::support::server::Server;
 use crate::support::{On, TestDatabase, temporary};
 
 /// Every setting: flag, variable, what `--help` says about its default, and an invalid value.
-const SETTINGS: [(&str, &str, &str, &str); 47] = [
+const SETTINGS: [(&str, &str, &str, &str); 53] = [
     ("--bind", "TOLLGATE_BIND", "127.0.0.1:8000", "nowhere"),
     ("--public-url", "TOLLGATE_PUBLIC_URL", "", "ftp://chat.example"),
     ("--hsts-include-subdomains", "TOLLGATE_HSTS_INCLUDE_SUBDOMAINS", "off", "preload"),
@@ -24,6 +24,13 @@ const SETTINGS: [(&str, &str, &str, &str); 47] = [
     ("--body-timeout", "TOLLGATE_BODY_TIMEOUT", "15", "soon"),
     ("--keep-alive-timeout", "TOLLGATE_KEEP_ALIVE_TIMEOUT", "75", "0"),
     ("--write-timeout", "TOLLGATE_WRITE_TIMEOUT", "30", "0"),
+    ("--drain-delay", "TOLLGATE_DRAIN_DELAY", "0", "3601"),
+    (
+        "--site-title",
+        "TOLLGATE_SITE_TITLE",
+        "Tollgate",
+        "A title that is far too long for the top of a page of the panel",
+    ),
     ("--min-free-disk", "TOLLGATE_MIN_FREE_DISK", "512", "-1"),
     ("--database-url", "DATABASE_URL", "tollgate.db", "mysql://root@db/tollgate"),
     ("--read-connections", "TOLLGATE_READ_CONNECTIONS", "SQLite: one a core; PostgreSQL: 8", "0"),
@@ -36,11 +43,15 @@ const SETTINGS: [(&str, &str, &str, &str); 47] = [
     ("--login-errors", "TOLLGATE_LOGIN_ERRORS", "distinct", "vague"),
     ("--auth-token-days", "TOLLGATE_AUTH_TOKEN_DAYS", "0", "-1"),
     ("--auth-token-idle-days", "TOLLGATE_AUTH_TOKEN_IDLE_DAYS", "0", "-1"),
+    ("--session-idle-minutes", "TOLLGATE_SESSION_IDLE_MINUTES", "60", "0"),
+    ("--session-hours", "TOLLGATE_SESSION_HOURS", "12", "0"),
+    ("--history-days", "TOLLGATE_HISTORY_DAYS", "0", "-1"),
     ("--responder", "TOLLGATE_RESPONDER", "dummy", "oracle"),
     ("--dummy-delay", "TOLLGATE_DUMMY_DELAY", "0", "600001"),
     ("--dummy-failures", "TOLLGATE_DUMMY_FAILURES", "0", "101"),
     ("--concurrent-chats", "TOLLGATE_CONCURRENT_CHATS", "32", "-1"),
     ("--requests-per-minute", "TOLLGATE_REQUESTS_PER_MINUTE", "600", "many"),
+    ("--reads-per-minute", "TOLLGATE_READS_PER_MINUTE", "6000", "0"),
     ("--upstream-url", "TOLLGATE_UPSTREAM_URL", "", "http://llm.example"),
     ("--upstream-models", "TOLLGATE_UPSTREAM_MODELS", "", "a b"),
     ("--upstream-key-file", "TOLLGATE_UPSTREAM_KEY_FILE", "none", ""),

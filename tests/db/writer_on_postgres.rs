@@ -71,10 +71,10 @@ async fn the_victim_of_a_deadlock_is_run_again() {
     let touch = |id: i64| format!("UPDATE users SET version = version WHERE id = {id}");
     other.batch_execute(&format!("BEGIN; SET LOCAL deadlock_timeout = '1h'; {}", touch(bystander))).unwrap();
     let pid = count(&mut other, "SELECT pg_backend_pid()::bigint AS n");
-    let (tell, told) = mpsc::channel::<()>();
+    let (sender, receiver) = mpsc::channel::<()>();
     let others_turn = touch(fifth);
     let other = std::thread::spawn(move || {
-        told.recv().unwrap();
+        receiver.recv().unwrap();
         other.batch_execute(&others_turn).unwrap();
         other.batch_execute("ROLLBACK").unwrap();
     });
@@ -82,7 +82,7 @@ async fn the_victim_of_a_deadlock_is_run_again() {
     let outcome = eight
         .run(move |conn, run| {
             if run == 1 {
-                tell.send(()).unwrap();
+                sender.send(()).unwrap();
                 let is_waiting =
                     format!("SELECT count(*) AS n FROM pg_locks WHERE pid = {pid} AND NOT granted");
                 wait::until("the other transaction", Duration::from_secs(5), || {
@@ -108,11 +108,11 @@ async fn a_batch_that_is_run_again_with_savepoints_still_locks_in_the_order_of_t
     let touch = |id: i64| format!("UPDATE users SET version = version WHERE id = {id}");
     let waiting = "SELECT count(*) AS n FROM pg_locks JOIN pg_stat_activity USING (pid)
                    WHERE NOT granted AND datname = current_database()";
-    let (tell, told) = mpsc::channel::<()>();
+    let (sender, receiver) = mpsc::channel::<()>();
     let (has_first, wait_for_first) = mpsc::channel::<()>();
     let (mut node, mut observer) = (eight.ledger.raw(), eight.ledger.raw());
     let node = std::thread::spawn(move || {
-        told.recv().unwrap();
+        receiver.recv().unwrap();
         // This waits for the first run, and goes on when that is rolled back.
         node.batch_execute(&format!("BEGIN; {}", touch(first))).unwrap();
         let _ = has_first.send(());
@@ -127,7 +127,7 @@ async fn a_batch_that_is_run_again_with_savepoints_still_locks_in_the_order_of_t
     let observer = Mutex::new(eight.ledger.raw());
     let fails = move |run: usize| {
         if run == 1 {
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
             let mut observer = observer.lock().unwrap();
             wait::until("the other node", PATIENCE, || (count(&mut observer, waiting) > 0).then_some(()));
         }
