@@ -32,7 +32,7 @@ pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
         page("empty-bulk-operations", "/admin/bulk-operations/", "0 bulk operations"),
         page("empty-history", "/admin/history/?date_to=2020-01-01", "0 entries"),
     ];
-    pages.extend(sections_beside(&pages, "empty-"));
+    pages.extend(pages_of_other_sections(&pages, "empty-"));
     pages
 }
 
@@ -72,12 +72,12 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
     pages.extend(auth_tokens(demo));
     pages.extend(models(demo));
     pages.extend(errors(demo));
-    pages.extend(sections_beside(&pages, ""));
+    pages.extend(pages_of_other_sections(&pages, ""));
     pages
 }
 
-/// Each section of the panel of which there is no page yet.
-fn sections_beside(pages: &[Page], prefix: &str) -> Vec<Page> {
+/// Returns a page for each section of the panel that has none in `pages` yet.
+fn pages_of_other_sections(pages: &[Page], prefix: &str) -> Vec<Page> {
     let is_missing = |path: &str| pages.iter().all(|page| page.path.split('?').next() != Some(path));
     let missing = SECTIONS.iter().filter(|section| is_missing(section.path));
     let name = |label: &str| format!("{prefix}{}", label.to_lowercase().replace(' ', "-"));

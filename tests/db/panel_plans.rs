@@ -11,7 +11,7 @@ use crate::support::{On, TestDatabase};
 /// The tables that grow with use.
 const LARGE: [&str; 6] = ["users", "auth_tokens", "chats", "ledger_entries", "audit_log", "user_balances"];
 
-/// Pages beside the sections themselves.
+/// The pages other than the start pages of the sections.
 const PAGES: [&str; 24] = [
     "/admin/users/?sort=name",
     "/admin/users/?sort=-joined&last=1",
