@@ -1,4 +1,4 @@
-//! The README's first steps do what they print.
+//! The README's first steps print what it shows.
 
 use std::process::Command;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use crate::support::server::{Server, assert_verified};
 /// The address that the README's commands name.
 pub const ADDRESS: &str = "127.0.0.1:8000";
 
-/// A section of the README.
+/// Returns a section of the README.
 pub fn section(title: &str) -> &'static str {
     let readme = include_str!("../README.md");
     let (_, rest) = readme.split_once(&format!("\n## {title}\n")).expect("the README has that section");
     rest.split("\n## ").next().unwrap_or_default()
 }
 
-/// The text of a section's first block of a language.
+/// Returns the first code block of this language in a section.
 pub fn block(section: &'static str, language: &str) -> &'static str {
     let (_, rest) = section.split_once(&format!("```{language}\n")).expect("the section has such a block");
     rest.split_once("```").expect("the block ends").0
 }
 
-/// The session of a section: each command with the lines that it prints.
+/// Returns the session of a section: each command with the lines that it prints.
 pub fn session(section: &'static str) -> Vec<(String, String)> {
     let mut steps: Vec<(String, String)> = Vec::new();
     for line in block(section, "console").lines() {
@@ -35,12 +35,12 @@ pub fn session(section: &'static str) -> Vec<(String, String)> {
     steps
 }
 
-/// What the commands print. They share one shell, as they would on a terminal; a mark tells where the output of each
-/// ends.
+/// Runs the commands in one shell, as on a terminal, and returns what each prints. A mark separates
+/// their outputs.
 pub fn run(steps: &[(String, String)], server: &Server) -> Vec<String> {
     let mut script = String::from("set -eo pipefail\n");
     for (command, _) in steps {
-        // Our answers end without a new line, as a terminal shows them; the README shows them on a line each.
+        // Responses end without a newline, but the README shows each on a line of its own.
         script.push_str(&format!("{command}\nprintf '\\n--\\n'\n"));
     }
     let script = script.replace(ADDRESS, &server.address().to_string());
@@ -51,7 +51,7 @@ pub fn run(steps: &[(String, String)], server: &Server) -> Vec<String> {
 }
 
 #[test]
-fn the_readmes_session_prints_what_it_shows() {
+fn the_readmes_first_steps_print_what_it_shows() {
     let database = TestDatabase::create(On::Sqlite).expect("SQLite is built in");
     let mut server = Server::start(&database, &[]);
     let steps = session(section("First steps"));

@@ -65,7 +65,7 @@ async fn only_a_digest_is_stored(#[values(On::Sqlite, On::Postgres)] on: On) {
 
 #[rstest]
 #[actix_web::test]
-async fn an_auth_token_ends_by_itself_when_its_days_are_over(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_auth_token_expires_when_its_days_are_over(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let login = app.user("ada").await;
     let made = make(&app, &login, json!({ "name": "visit", "expires_in_days": 7 })).await;
@@ -76,12 +76,12 @@ async fn an_auth_token_ends_by_itself_when_its_days_are_over(#[values(On::Sqlite
     app.sql("UPDATE auth_tokens SET expires_at = '2020-01-01 00:00:00' WHERE name = 'visit'");
     app.get("/balance/", token).await.assert_error(401, "Unauthorized");
     app.chat(token, "Hello").await.assert_error(401, "Unauthorized");
-    assert_eq!(list(&app, &login).await.len(), 1, "what has ended is not listed");
+    assert_eq!(list(&app, &login).await.len(), 1, "expired auth tokens are not listed");
 }
 
 #[rstest]
 #[actix_web::test]
-async fn a_name_and_a_whole_number_of_days_are_wanted(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_name_and_a_whole_number_of_days_are_required(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     for (body, error) in [
@@ -109,7 +109,7 @@ async fn a_name_and_a_whole_number_of_days_are_wanted(#[values(On::Sqlite, On::P
 
 #[rstest]
 #[actix_web::test]
-async fn at_most_100_named_auth_tokens_live(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_user_has_at_most_100_live_named_auth_tokens(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (bob, token) = (app.user("bob").await, app.user("ada").await);
     let mut last = Value::Null;
@@ -130,7 +130,7 @@ async fn at_most_100_named_auth_tokens_live(#[values(On::Sqlite, On::Postgres)] 
 
 #[rstest]
 #[actix_web::test]
-async fn the_last_use_is_written_down(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_last_use_is_recorded(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let login = app.user("ada").await;
     let mut tokens = Vec::new();
@@ -150,17 +150,18 @@ async fn the_last_use_is_written_down(#[values(On::Sqlite, On::Postgres)] on: On
         time.is_some()
     };
     assert_eq!(["chats", "reads", "fails", "idle"].map(used), [true, true, true, false]);
-    // An earlier use than the one stored, as another node may write it, changes nothing.
+    // A use that is earlier than the stored one changes nothing: another node may have written a
+    // later one.
     app.sql("UPDATE auth_tokens SET last_used_at = '2199-01-01 00:00:00' WHERE name = 'chats'");
     app.get("/balance/", &tokens[0]).await.assert_status(200);
     app.services.auth.write_last_uses().await;
     assert_eq!(app.count("auth_tokens WHERE last_used_at = '2199-01-01 00:00:00'"), 1);
 }
 
-/// Making and ending auth tokens costs nothing, so it must not fill the disk.
+/// Making and revoking auth tokens is free, so it must not fill the disk.
 #[rstest]
 #[actix_web::test]
-async fn of_those_that_ended_the_latest_100_are_kept(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn only_the_latest_100_ended_auth_tokens_are_kept(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     for number in 0..130 {

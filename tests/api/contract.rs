@@ -13,7 +13,7 @@ const SLASHES: [&str; 2] = ["/", ""];
 
 #[rstest]
 #[actix_web::test]
-async fn registration_answers_what_both_older_services_did(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn registration_responds_as_both_older_services_did(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     for (name, slash) in ["ada", "bob"].into_iter().zip(SLASHES) {
         let path = format!("/register{slash}");
@@ -33,9 +33,7 @@ async fn registration_answers_what_both_older_services_did(#[values(On::Sqlite, 
 
 #[rstest]
 #[actix_web::test]
-async fn a_login_answers_with_a_token_or_says_which_field_was_wrong(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_login_returns_a_token_or_says_which_field_was_wrong(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.register("ada").await.assert_status(201);
     for slash in SLASHES {
@@ -71,7 +69,9 @@ async fn a_chat_is_charged_and_answered_with_two_keys_only(#[values(On::Sqlite, 
 
 #[rstest]
 #[actix_web::test]
-async fn tokens_and_balance_tell_one_number_with_a_401_each(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn tokens_and_balance_return_the_same_number_and_each_has_its_own_401(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     app.chat(&token, "Hello").await.assert_status(201);
@@ -135,7 +135,7 @@ async fn the_last_tokens_can_be_spent_and_no_more(#[values(On::Sqlite, On::Postg
 
 #[rstest]
 #[actix_web::test]
-async fn closed_registration_is_refused_and_makes_nobody(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn closed_registration_is_refused_and_creates_no_user(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--registration", "closed"]).await else { return };
     app.register("ada").await.assert_error(403, "Registration is closed");
     app.log_in("ada", PASSWORD).await.assert_error(400, "Invalid username");

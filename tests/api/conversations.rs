@@ -1,5 +1,5 @@
-//! Conversations: made, listed, read, renamed and deleted only by their user, and sent to the model
-//! again.
+//! Conversations: only their user can list, read, rename and delete them, and the model gets their
+//! earlier messages.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -44,12 +44,16 @@ async fn a_conversation_is_made_listed_read_renamed_and_deleted(#[values(On::Sql
     app.delete(&path, &token).await.assert_error(404, "Not found");
     let late = app.post("/chat/", &token, json!({ "message": "two", "conversation_id": id })).await;
     late.assert_error(400, "Invalid conversation_id");
-    assert_eq!(app.get("/chats/", &token).await.json()["chats"].as_array().unwrap().len(), 2, "paid for");
+    assert_eq!(
+        app.get("/chats/", &token).await.json()["chats"].as_array().unwrap().len(),
+        2,
+        "paid chats are kept"
+    );
     assert_eq!(app.count(&format!("conversations WHERE id = {id} AND title = ''")), 1);
 }
 
 #[actix_web::test]
-async fn nobody_reaches_the_conversations_of_others() {
+async fn nobody_can_reach_the_conversations_of_others() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let (ada, bob) = (app.user("ada").await, app.user("bob").await);
     let path = format!("/conversations/{}/", start(&app, &ada, "Trains").await);
@@ -68,7 +72,7 @@ async fn nobody_reaches_the_conversations_of_others() {
 }
 
 #[actix_web::test]
-async fn a_title_is_one_line_and_an_id_a_number() {
+async fn a_title_is_one_line_and_an_id_is_a_number() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let token = app.user("ada").await;
     for title in [json!("a\nb"), json!("x".repeat(201)), json!(7)] {
@@ -83,7 +87,7 @@ async fn a_title_is_one_line_and_an_id_a_number() {
 
 #[rstest]
 #[actix_web::test]
-async fn the_model_is_told_what_was_said_before_and_only_in_the_conversation(
+async fn the_model_gets_the_earlier_messages_of_the_same_conversation_only(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some((app, upstream, token)) = spawn(on, &["--upstream-system-prompt", "Be kind."]).await else {
@@ -96,10 +100,10 @@ async fn the_model_is_told_what_was_said_before_and_only_in_the_conversation(
         app.post("/chat/", &token, said).await.assert_status(201);
     }
     app.chat(&token, "three").await.assert_status(201);
-    let told = |number: usize| -> Value { upstream.requests()[number].body["messages"].clone() };
+    let sent = |number: usize| -> Value { upstream.requests()[number].body["messages"].clone() };
     let system = json!({ "role": "system", "content": "Be kind." });
     assert_eq!(
-        told(1),
+        sent(1),
         json!([
             system,
             { "role": "user", "content": "one" },
@@ -107,23 +111,27 @@ async fn the_model_is_told_what_was_said_before_and_only_in_the_conversation(
             { "role": "user", "content": "two" },
         ])
     );
-    assert_eq!(told(2), json!([system, { "role": "user", "content": "three" }]), "stands alone");
+    assert_eq!(
+        sent(2),
+        json!([system, { "role": "user", "content": "three" }]),
+        "a chat outside the conversation has no context"
+    );
 }
 
 #[actix_web::test]
-async fn the_oldest_is_dropped_first_when_the_context_is_full() {
+async fn the_oldest_messages_are_dropped_first_when_the_context_is_full() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &["--upstream-context", "40"]).await else { return };
     let id = start(&app, &token, "").await;
     for message in ["first", "second", "third"] {
         let said = json!({ "message": format!("{message} {}", ".".repeat(30)), "conversation_id": id });
         app.post("/chat/", &token, said).await.assert_status(201);
     }
-    let told = upstream.requests()[2].body["messages"].to_string();
-    assert!(told.contains("second") && told.contains("third") && !told.contains("first"), "{told}");
+    let sent = upstream.requests()[2].body["messages"].to_string();
+    assert!(sent.contains("second") && sent.contains("third") && !sent.contains("first"), "{sent}");
 }
 
 #[actix_web::test]
-async fn the_same_message_elsewhere_is_another_request() {
+async fn the_same_message_outside_the_conversation_is_another_request() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let token = app.user("ada").await;
     let id = start(&app, &token, "").await;
@@ -137,7 +145,7 @@ async fn the_same_message_elsewhere_is_another_request() {
 }
 
 #[actix_web::test]
-async fn a_user_has_so_many_conversations_at_most_and_makes_them_at_the_pace_of_messages() {
+async fn a_user_has_at_most_1000_conversations_and_making_one_counts_as_a_message() {
     let Some(app) =
         TestApp::spawn_with(On::Sqlite, &["--throttle", "on", "--requests-per-minute", "3"]).await
     else {

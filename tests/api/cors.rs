@@ -15,7 +15,7 @@ async fn preflight(app: &TestApp, origin: &str, method: &str) -> Answer {
         .await
 }
 
-/// Checks that no header of a response allows a browser anything.
+/// Checks that no header of the response gives another origin access.
 #[track_caller]
 fn assert_nothing_allowed(answer: &Answer) {
     let allowed: Vec<_> =
@@ -24,8 +24,8 @@ fn assert_nothing_allowed(answer: &Answer) {
 }
 
 #[actix_web::test]
-async fn by_default_no_origin_is_allowed_anything() {
-    // An empty variable, as container files like to have them, is an empty list.
+async fn by_default_no_other_origin_is_allowed_anything() {
+    // An empty variable, as is common in container files, is an empty list.
     for flags in [vec![], vec!["--cors-origins", ""]] {
         let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
         let token = app.user("ada").await;
@@ -59,7 +59,7 @@ async fn a_preflight_of_a_named_origin_is_granted() {
 }
 
 #[actix_web::test]
-async fn a_preflight_of_anybody_else_is_granted_nothing() {
+async fn a_preflight_of_any_other_origin_is_granted_nothing() {
     let Some(app) = TestApp::spawn_with(On::Sqlite, &SETTING).await else { return };
     for origin in ["https://evil.example", "http://app.example", "https://app.example.evil", "null"] {
         let answer = preflight(&app, origin, "POST").await;
@@ -73,7 +73,7 @@ async fn a_preflight_of_anybody_else_is_granted_nothing() {
 
 /// A page that cannot read an error cannot tell its user why.
 #[actix_web::test]
-async fn a_named_origin_can_read_answers_and_errors_of_both_shapes() {
+async fn a_named_origin_can_read_answers_and_errors_in_both_formats() {
     let Some(app) = TestApp::spawn_with(On::Sqlite, &SETTING).await else { return };
     let token = app.user("ada").await;
     for accept in ["application/json", "application/problem+json"] {

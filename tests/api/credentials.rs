@@ -1,4 +1,4 @@
-//! How a request carries its auth token, and whose requests are served.
+//! How a request carries its auth token, and which requests are served.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::support::On;
 use crate::support::app::{Answer, GUEST, TestApp};
 
-/// Every route that needs a user, with a request that would succeed.
+/// Routes that need a user, each with a request that would succeed. Those of conversations and of
+/// `/v1` are tested in `conversations.rs` and in `v1/`.
 const ROUTES: [(&str, &str, &str); 12] = [
     ("POST", "/chat/", r#"{"message":"Hello"}"#),
     ("GET", "/tokens/", ""),
@@ -26,7 +27,7 @@ const ROUTES: [(&str, &str, &str); 12] = [
     ("POST", "/logout/", ""),
 ];
 
-/// A user with a chat and a spare auth token, whose ids replace `CHAT` and `TOKEN`.
+/// A user with a chat and a spare auth token. Their ids replace `CHAT` and `TOKEN` in paths.
 struct Somebody {
     token: String,
     chat_id: String,
@@ -45,10 +46,10 @@ impl Somebody {
 async fn send(
     app: &TestApp,
     (method, path, body): (&str, &str, &str),
-    whose: &Somebody,
+    owner: &Somebody,
     token: &str,
 ) -> Answer {
-    let path = path.replace("CHAT", &whose.chat_id).replace("TOKEN", &whose.spare_id);
+    let path = path.replace("CHAT", &owner.chat_id).replace("TOKEN", &owner.spare_id);
     app.request(method, &path).bearer(token).body(body).send().await
 }
 
@@ -71,7 +72,7 @@ async fn every_route_serves_its_user(#[values(On::Sqlite, On::Postgres)] on: On)
 
 #[rstest]
 #[actix_web::test]
-async fn every_route_refuses_whoever_has_no_live_auth_token(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn every_route_refuses_requests_without_a_live_auth_token(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let ada = Somebody::new(&app, "ada").await;
     let inactive = app.user("inactive").await;
@@ -98,7 +99,7 @@ async fn every_route_refuses_whoever_has_no_live_auth_token(#[values(On::Sqlite,
 
 #[rstest]
 #[actix_web::test]
-async fn what_is_anothers_is_not_found(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn what_belongs_to_another_user_is_not_found(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let ada = Somebody::new(&app, "ada").await;
     let eve = Somebody::new(&app, "eve").await;
@@ -119,7 +120,7 @@ async fn what_is_anothers_is_not_found(#[values(On::Sqlite, On::Postgres)] on: O
 
 #[rstest]
 #[actix_web::test]
-async fn an_id_that_is_none_is_not_found(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_invalid_id_is_not_found(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     for id in ["0", "-1", "x", "1.5", "9223372036854775808", "99999999999999999999", "%00", "1%20OR%201=1"] {
@@ -153,7 +154,7 @@ async fn the_header_has_three_forms_with_the_scheme_in_any_case(#[values(On::Sql
 
 #[rstest]
 #[actix_web::test]
-async fn a_token_in_the_body_counts_for_chats_alone_and_only_without_a_header(
+async fn a_token_in_the_body_counts_only_for_chats_and_only_without_a_header(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -178,9 +179,7 @@ async fn a_token_in_the_body_counts_for_chats_alone_and_only_without_a_header(
 
 #[rstest]
 #[actix_web::test]
-async fn neither_the_url_nor_a_cookie_is_a_place_for_an_auth_token(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn an_auth_token_in_the_url_or_in_a_cookie_is_ignored(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     for name in ["token", "auth_token", "access_token", "api_key"] {
@@ -195,7 +194,9 @@ async fn neither_the_url_nor_a_cookie_is_a_place_for_an_auth_token(
 
 #[rstest]
 #[actix_web::test]
-async fn a_login_lives_as_long_as_the_setting_says(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_auth_token_of_a_login_lives_as_long_as_the_setting_says(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn_with(on, &["--auth-token-days", "30"]).await else { return };
     let token = app.user("ada").await;
     let listed = app.get("/auth-tokens/", &token).await.json();

@@ -46,7 +46,7 @@ fn the_table_has_every_path_of_the_api_and_the_pages() {
 
 /// Independent of the database, so this runs on only one.
 #[actix_web::test]
-async fn another_method_gets_405_with_those_that_are_allowed() {
+async fn another_method_gets_405_and_the_allowed_methods() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let token = app.user("ada").await;
     for (path, allow) in PATHS {
@@ -70,7 +70,7 @@ async fn another_method_gets_405_with_those_that_are_allowed() {
 }
 
 #[actix_web::test]
-async fn a_path_that_is_none_gets_404() {
+async fn an_unknown_path_gets_404() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let token = app.user("ada").await;
     for path in [

@@ -21,7 +21,7 @@ const REQUESTS: [(&str, &str, u16); 10] = [
 ];
 
 #[actix_web::test]
-async fn security_headers_are_on_everything() {
+async fn every_response_has_the_security_headers() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let token = app.user("ada").await;
     for accept in ["*/*", "application/problem+json"] {
@@ -52,7 +52,7 @@ async fn security_headers_are_on_everything() {
 }
 
 #[actix_web::test]
-async fn every_answer_has_a_request_id_of_its_own() {
+async fn every_response_has_its_own_request_id() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let mut ids = HashSet::new();
     for (method, path, _) in REQUESTS.repeat(5) {
@@ -85,7 +85,7 @@ async fn hsts_is_sent_where_the_public_url_is_https() {
 }
 
 #[actix_web::test]
-async fn the_front_page_says_how_to_begin_without_any_script() {
+async fn the_front_page_says_how_to_begin_and_has_no_script() {
     let Some(app) = TestApp::spawn_with(On::Sqlite, &["--public-url", "https://chat.example"]).await else {
         return;
     };

@@ -16,13 +16,13 @@ async fn pages(app: &TestApp, token: &str, first: &str, list: &str) -> Vec<Vec<V
         let page = page.json();
         pages.push(page[list].as_array().unwrap().clone());
         next = page["next"].as_str().map(str::to_owned);
-        assert!(pages.len() < 50, "the pages have no end");
+        assert!(pages.len() < 50, "the pages never end");
     }
     pages
 }
 
 /// Two users whose chats alternate, so that a page must skip those of the other user.
-async fn two_talkers(on: On) -> Option<(TestApp, String)> {
+async fn two_users_with_chats(on: On) -> Option<(TestApp, String)> {
     let app = TestApp::spawn(on).await?;
     let (ada, eve) = (app.user("ada").await, app.user("eve").await);
     for number in 0..7 {
@@ -34,10 +34,8 @@ async fn two_talkers(on: On) -> Option<(TestApp, String)> {
 
 #[rstest]
 #[actix_web::test]
-async fn the_pages_of_a_history_give_every_chat_once_newest_first(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
-    let Some((app, ada)) = two_talkers(on).await else { return };
+async fn the_pages_of_chats_list_every_chat_once_newest_first(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some((app, ada)) = two_users_with_chats(on).await else { return };
     for (first, lengths) in [
         ("/chats/", vec![7]),
         ("/chats/?limit=3", vec![3, 3, 1]),
@@ -53,11 +51,11 @@ async fn the_pages_of_a_history_give_every_chat_once_newest_first(
     }
 }
 
-/// Pages by key do not shift when something is added at the top between two of them.
+/// Pages go by key, so something that is added at the top between two of them shifts nothing.
 #[rstest]
 #[actix_web::test]
 async fn a_new_chat_does_not_move_the_next_page(#[values(On::Sqlite, On::Postgres)] on: On) {
-    let Some((app, ada)) = two_talkers(on).await else { return };
+    let Some((app, ada)) = two_users_with_chats(on).await else { return };
     let first = app.get("/chats/?limit=2", &ada).await.json();
     app.chat(&ada, "in between").await.assert_status(201);
     let second = app.get(first["next"].as_str().unwrap(), &ada).await.json();
@@ -69,8 +67,8 @@ async fn a_new_chat_does_not_move_the_next_page(#[values(On::Sqlite, On::Postgre
 
 #[rstest]
 #[actix_web::test]
-async fn a_page_that_cannot_be_is_refused(#[values(On::Sqlite, On::Postgres)] on: On) {
-    let Some((app, ada)) = two_talkers(on).await else { return };
+async fn an_invalid_limit_or_before_is_refused(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some((app, ada)) = two_users_with_chats(on).await else { return };
     for path in ["/chats/", "/ledger/"] {
         for (query, error) in [
             ("limit=0", "Invalid limit"),
@@ -95,7 +93,7 @@ async fn a_page_that_cannot_be_is_refused(#[values(On::Sqlite, On::Postgres)] on
 
 #[rstest]
 #[actix_web::test]
-async fn a_chat_is_found_again_in_full(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_stored_chat_is_returned_in_full(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let id: i64 = app.chat(&token, "Hello").await.header("x-chat-id").unwrap().parse().unwrap();
@@ -113,8 +111,8 @@ async fn a_chat_is_found_again_in_full(#[values(On::Sqlite, On::Postgres)] on: O
 
 #[rstest]
 #[actix_web::test]
-async fn the_statement_has_a_running_balance_without_a_break(#[values(On::Sqlite, On::Postgres)] on: On) {
-    let Some((app, ada)) = two_talkers(on).await else { return };
+async fn the_statement_has_a_running_balance_without_gaps(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some((app, ada)) = two_users_with_chats(on).await else { return };
     for first in ["/ledger/", "/ledger?limit=3", "/ledger/?limit=1"] {
         let mut entries = pages(&app, &ada, first, "entries").await.concat();
         assert_eq!(entries.len(), 8);
@@ -135,7 +133,7 @@ async fn the_statement_has_a_running_balance_without_a_break(#[values(On::Sqlite
 
 #[rstest]
 #[actix_web::test]
-async fn me_is_the_user_without_anything_secret(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn me_returns_the_user_without_secrets(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("Ada").await;
     app.chat(&token, "Hello").await.assert_status(201);

@@ -18,7 +18,7 @@ async fn open_chat(app: &TestApp, token: &str) {
 
 #[rstest]
 #[actix_web::test]
-async fn what_is_held_is_off_the_balance_and_shown(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn held_tokens_are_off_the_balance_and_shown_as_held(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &NEVER).await else { return };
     let token = app.user("ada").await;
     open_chat(&app, &token).await;
@@ -32,7 +32,7 @@ async fn what_is_held_is_off_the_balance_and_shown(#[values(On::Sqlite, On::Post
 
 #[rstest]
 #[actix_web::test]
-async fn a_key_whose_first_request_is_still_open_is_in_conflict(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_key_conflicts_while_its_first_request_is_still_open(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &NEVER).await else { return };
     let token = app.user("ada").await;
     open_chat(&app, &token).await;
@@ -62,7 +62,7 @@ async fn a_slow_answer_is_charged_once_and_kept(#[values(On::Sqlite, On::Postgre
 
 #[rstest]
 #[actix_web::test]
-async fn a_failure_gives_the_tokens_back_and_frees_the_key(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_failure_refunds_the_tokens_and_frees_the_key(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--dummy-failures", "100"]).await else { return };
     let token = app.user("ada").await;
     for _ in 0..2 {
@@ -73,7 +73,7 @@ async fn a_failure_gives_the_tokens_back_and_frees_the_key(#[values(On::Sqlite, 
     }
     assert_eq!(app.count("idempotency_keys"), 0);
     let chats = app.get("/chats/", &token).await.json()["chats"].clone();
-    assert_eq!(chats.as_array().unwrap().len(), 2, "the second try was a try of its own");
+    assert_eq!(chats.as_array().unwrap().len(), 2, "the second attempt is a chat of its own");
     assert_eq!((&chats[0]["state"], &chats[0]["response"]), (&json!("failed"), &Value::Null));
     assert!(chats[0]["failure"].is_string());
     let entries = app.get("/ledger/", &token).await.json()["entries"].clone();

@@ -1,5 +1,7 @@
 //! `Idempotency-Key`: a repeated request gets the same answer and is charged once.
 
+use std::collections::HashSet;
+
 use rstest::rstest;
 use serde_json::json;
 
@@ -36,7 +38,7 @@ async fn the_same_request_again_gets_the_stored_answer_and_no_charge(
 /// token.
 #[rstest]
 #[actix_web::test]
-async fn the_same_request_is_one_with_the_same_message(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_request_with_the_same_message_is_the_same_request(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     app.chat_with_key(&token, "Grüße", "key").await.assert_status(201);
@@ -55,7 +57,7 @@ async fn the_same_request_is_one_with_the_same_message(#[values(On::Sqlite, On::
 
 #[rstest]
 #[actix_web::test]
-async fn a_key_belongs_to_its_user_and_to_its_letters(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_key_belongs_to_its_user_and_is_compared_exactly(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (ada, bob) = (app.user("ada").await, app.user("bob").await);
     let longest = "k".repeat(255);
@@ -66,15 +68,15 @@ async fn a_key_belongs_to_its_user_and_to_its_letters(#[values(On::Sqlite, On::P
         assert_eq!(answer.header("idempotency-replayed"), None, "{key}");
         ids.push(answer.header("x-chat-id").unwrap().to_owned());
     }
-    ids.dedup();
-    assert_eq!((ids.len(), app.count("chats")), (5, 5));
+    let distinct: HashSet<&String> = ids.iter().collect();
+    assert_eq!((distinct.len(), app.count("chats")), (5, 5));
     let replayed = app.chat_with_key(&bob, "Hello", "key").await;
     assert_eq!(replayed.header("x-chat-id"), Some(ids[1].as_str()), "each gets their own answer back");
 }
 
 #[rstest]
 #[actix_web::test]
-async fn a_key_that_is_none_is_refused(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_invalid_key_is_refused(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let too_long = "k".repeat(256);
@@ -98,7 +100,7 @@ async fn a_refusal_stores_nothing_under_the_key(#[values(On::Sqlite, On::Postgre
     app.chat_with_key(&token, "Hello", "key").await.assert_error(400, "Insufficient tokens");
     app.chat_with_key("tg_nobody", "Hello", "key").await.assert_error(401, "Unauthorized");
     assert_eq!(app.count("idempotency_keys"), 0);
-    // A top-up, as an administrator makes it. This test is not about the ledger.
+    // A top-up without a ledger entry: this test is not about the ledger.
     app.sql("UPDATE users SET tokens = 100");
     app.damages_its_books();
     let now_paid = app.chat_with_key(&token, "Another message", "key").await;
@@ -121,7 +123,7 @@ async fn a_replay_needs_no_balance(#[values(On::Sqlite, On::Postgres)] on: On) {
 
 #[rstest]
 #[actix_web::test]
-async fn a_replay_is_for_those_who_may_chat(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_replay_needs_a_live_auth_token_of_an_active_user(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     app.chat_with_key(&token, "Hello", "key").await.assert_status(201);

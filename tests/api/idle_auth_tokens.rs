@@ -20,9 +20,7 @@ const DAY: i64 = 24 * 60;
 
 #[rstest]
 #[actix_web::test]
-async fn a_login_token_that_nobody_uses_ends_and_any_other_goes_on(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn an_unused_login_token_is_revoked_and_any_other_stays(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--auth-token-idle-days", "3"]).await else { return };
     let auth = &app.services.auth;
     let (used, unused) = (app.user("ada").await, app.token("ada").await);
@@ -51,13 +49,13 @@ async fn a_login_token_that_nobody_uses_ends_and_any_other_goes_on(
     assert_eq!(auth.end_idle_auth_tokens().await.unwrap(), 0, "it was used a moment ago");
     age(&app, on, 4 * DAY);
     assert_eq!(auth.end_idle_auth_tokens().await.unwrap(), 1);
-    assert_eq!(auth.end_idle_auth_tokens().await.unwrap(), 0, "it ends once");
-    assert_eq!(app.balance(named).await, 3800, "named auth tokens never end by themselves");
+    assert_eq!(auth.end_idle_auth_tokens().await.unwrap(), 0, "it is revoked once");
+    assert_eq!(app.balance(named).await, 3800, "named auth tokens are never revoked for being idle");
 }
 
 #[rstest]
 #[actix_web::test]
-async fn without_the_setting_no_auth_token_ends(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn without_the_setting_no_auth_token_is_revoked(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     age(&app, on, 3650 * DAY);
@@ -65,10 +63,10 @@ async fn without_the_setting_no_auth_token_ends(#[values(On::Sqlite, On::Postgre
     assert_eq!(app.balance(&token).await, 4000);
 }
 
-/// More than one read and more than one write, with gaps between the ids.
+/// Takes more than one read and more than one write. The ids have gaps.
 #[rstest]
 #[actix_web::test]
-async fn many_idle_auth_tokens_end_in_parts(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn many_idle_auth_tokens_are_revoked_in_batches(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--auth-token-idle-days", "1"]).await else { return };
     app.register("ada").await.assert_status(201);
     let digest = match on {
@@ -88,7 +86,9 @@ async fn many_idle_auth_tokens_end_in_parts(#[values(On::Sqlite, On::Postgres)] 
 /// A use that could not be written must not make the auth token look unused later.
 #[rstest]
 #[actix_web::test]
-async fn uses_that_cannot_be_written_are_kept_for_the_next_time(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn uses_that_cannot_be_written_are_kept_for_the_next_attempt(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     app.balance(&token).await;

@@ -8,8 +8,7 @@ use crate::support::app::TestApp;
 
 const PASSWORD: &str = "correct horse";
 
-/// Written by Django 5.2.19 for [`PASSWORD`], at small costs. The unit tests of the hashes have
-/// more.
+/// Made by Django 5.2.19 from [`PASSWORD`], at low costs. The unit tests of the hashes have more.
 const HASHES: [(&str, &str); 6] = [
     ("pbkdf2", "pbkdf2_sha256$1000$5By61V7XgGTqtQX9JRyJhB$ack4TfrFxCSCQhOluGVlzTMByi533SUweuTPr+ZygN8="),
     (
@@ -22,7 +21,7 @@ const HASHES: [(&str, &str); 6] = [
     ),
     ("bcrypt", "bcrypt$$2b$04$NPtj0ig8xz5Wg8whtXk4Nu5FSmFGTrs.1vZoIq08QssqBr52adfi."),
     ("cheap", "bcrypt_sha256$$2b$04$xVhoRsZd/E.R2tT65LbDaeJigbCtxsSKv.qfN8rGIFkCraUJ54cS6"),
-    ("dear", "bcrypt_sha256$$2b$06$dZytczdLKoi65IvPPL3Hv.gJJN/uMYFdSSFF44uO1rbzd6GNa92Ne"),
+    ("costly", "bcrypt_sha256$$2b$06$dZytczdLKoi65IvPPL3Hv.gJJN/uMYFdSSFF44uO1rbzd6GNa92Ne"),
 ];
 
 /// Inserts a user as an import does: with a balance and its opening entry.
@@ -59,8 +58,8 @@ async fn an_imported_password_logs_in_and_is_upgraded_once(#[values(On::Sqlite, 
         answer.assert_status(200);
         assert_eq!(app.balance(answer.json()["token"].as_str().unwrap()).await, 700);
         let upgraded = stored(&app, name);
-        if name == "dear" {
-            assert_eq!(upgraded, hash, "a dearer hash is left alone");
+        if name == "costly" {
+            assert_eq!(upgraded, hash, "a costlier hash is left alone");
         } else {
             assert!(upgraded.starts_with("bcrypt_sha256$$2b$05$"), "{name}: {upgraded}");
         }
@@ -72,7 +71,9 @@ async fn an_imported_password_logs_in_and_is_upgraded_once(#[values(On::Sqlite, 
 
 #[rstest]
 #[actix_web::test]
-async fn imported_names_that_no_new_user_could_have_log_in(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn imported_users_log_in_with_names_that_registration_refuses(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (long, hash) = ("x".repeat(150), HASHES[3].1);
     let names = ["Old Name", "o'brien/ops", "tab\there", "<b>bold</b>", "  padded  ", "\u{1F511}", &long];
@@ -91,7 +92,7 @@ async fn imported_names_that_no_new_user_could_have_log_in(#[values(On::Sqlite, 
 /// canonical form.
 #[rstest]
 #[actix_web::test]
-async fn imported_names_that_differ_in_case_alone_each_find_their_own(
+async fn imported_names_that_differ_only_in_case_log_in_to_their_own_accounts(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -104,7 +105,7 @@ async fn imported_names_that_differ_in_case_alone_each_find_their_own(
     }
     let answer = app.log_in("ADA", PASSWORD).await;
     let me = app.get("/me/", answer.json()["token"].as_str().unwrap()).await.json();
-    assert_eq!(me["username"], "ada", "other spellings are the canonical one's");
+    assert_eq!(me["username"], "ada", "other spellings belong to the canonical name");
     app.register("Ada").await.assert_error(400, "Username already exists");
 }
 
@@ -112,7 +113,7 @@ async fn imported_names_that_differ_in_case_alone_each_find_their_own(
 /// must still verify.
 #[rstest]
 #[actix_web::test]
-async fn a_password_counts_to_its_last_byte_up_to_1024(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn every_byte_of_a_password_counts_up_to_1024(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let longest = "é".repeat(511) + "xy";
     let body = json!({ "username": "ada", "password": longest });

@@ -21,7 +21,7 @@ async fn with_users(on: On, flags: &[&str]) -> Option<TestApp> {
     Some(app)
 }
 
-/// Log-ins that fail, with the text that each gets by default.
+/// Log-ins that fail, each with its default error text.
 fn failing() -> Vec<(Value, &'static str)> {
     let long = "x".repeat(1025);
     let log_in = |name: &str, password: &str| json!({ "username": name, "password": password });
@@ -51,7 +51,7 @@ fn failing() -> Vec<(Value, &'static str)> {
 
 #[rstest]
 #[actix_web::test]
-async fn a_failed_login_says_which_of_the_two_was_wrong(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_failed_login_says_which_field_was_wrong(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = with_users(on, &[]).await else { return };
     for (body, error) in failing() {
         let answer = app.post("/login/", GUEST, body.clone()).await;
@@ -63,7 +63,9 @@ async fn a_failed_login_says_which_of_the_two_was_wrong(#[values(On::Sqlite, On:
 
 #[rstest]
 #[actix_web::test]
-async fn under_unified_errors_a_failed_login_says_nothing_more(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn with_unified_errors_every_failed_login_gets_the_same_error(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = with_users(on, &["--login-errors", "unified"]).await else { return };
     for (body, _) in failing() {
         let answer = app.post("/login/", GUEST, body).await;
@@ -83,12 +85,12 @@ async fn a_login_adds_an_auth_token_and_the_others_stay(#[values(On::Sqlite, On:
     let second = app.token("ada").await;
     assert_ne!(first, second);
     assert_eq!((app.balance(&first).await, app.balance(&second).await), (4000, 4000));
-    assert_eq!(app.count("users WHERE last_login > date_joined"), 1, "the last login is written down");
+    assert_eq!(app.count("users WHERE last_login > date_joined"), 1, "the last login is recorded");
 }
 
 #[rstest]
 #[actix_web::test]
-async fn of_more_than_20_logins_the_least_recently_used_goes(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_21st_login_revokes_the_least_recently_used(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let first = app.user("ada").await;
     let named = app.post("/auth-tokens/", &first, json!({ "name": "server" })).await;
@@ -109,19 +111,18 @@ async fn of_more_than_20_logins_the_least_recently_used_goes(#[values(On::Sqlite
         }
     }
     assert_eq!(dead, [1]);
-    assert_eq!(app.balance(&named).await, 4000, "one that was made on purpose never goes by itself");
+    assert_eq!(app.balance(&named).await, 4000, "a login never revokes a named auth token");
     assert_eq!(app.count("auth_tokens WHERE name IS NULL"), 20);
-    // The latest uses count although they are not written yet: the first was used before the
-    // others.
+    // Uses that are not written yet count, too: the first token was used before the others.
     tokens.push(app.token("ada").await);
     app.get("/balance/", &tokens[0]).await.assert_status(401);
     app.get("/balance/", &tokens[2]).await.assert_status(200);
 }
 
-/// Passwords from before the rules for new ones, or from an import.
+/// Such passwords come from an import, or are older than the rules.
 #[rstest]
 #[actix_web::test]
-async fn a_stored_password_that_no_new_one_could_be_still_logs_in(
+async fn a_stored_password_that_the_rules_would_now_reject_still_logs_in(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };

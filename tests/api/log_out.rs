@@ -8,7 +8,7 @@ use crate::support::app::TestApp;
 
 #[rstest]
 #[actix_web::test]
-async fn a_logout_ends_the_auth_token_that_it_came_with(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_logout_revokes_the_auth_token_that_it_was_sent_with(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let bob = app.user("bob").await;
     let kept = app.user("ada").await;
@@ -25,7 +25,7 @@ async fn a_logout_ends_the_auth_token_that_it_came_with(#[values(On::Sqlite, On:
 
 #[rstest]
 #[actix_web::test]
-async fn a_logout_everywhere_ends_all_of_the_users_auth_tokens(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_logout_everywhere_revokes_all_auth_tokens_of_the_user(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (bob, first) = (app.user("bob").await, app.user("ada").await);
     let second = app.token("ada").await;
@@ -40,15 +40,15 @@ async fn a_logout_everywhere_ends_all_of_the_users_auth_tokens(#[values(On::Sqli
     assert_eq!(app.balance(&app.token("ada").await).await, 4000, "the next login works");
 }
 
-/// The client of an unclear request must not believe that it is logged out everywhere.
+/// A client whose request is ambiguous must not believe that it is logged out everywhere.
 #[rstest]
 #[actix_web::test]
-async fn a_logout_that_is_unclear_ends_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_invalid_logout_revokes_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
-    let unclear =
+    let invalid =
         [r#"{"everywhere":"true"}"#, r#"{"everywhere":1}"#, r#"{"everywhere":null}"#, "[true]", "{", " "];
-    for body in unclear {
+    for body in invalid {
         let answer = app.request("POST", "/logout/").bearer(&token).body(body).send().await;
         answer.assert_error(400, "Invalid everywhere");
     }

@@ -25,7 +25,7 @@ async fn a_message_comes_back_as_it_was_sent(#[values(On::Sqlite, On::Postgres)]
 
 #[rstest]
 #[actix_web::test]
-async fn a_message_that_is_none_is_refused_without_a_charge(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_invalid_message_is_refused_without_a_charge(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let too_long = "x".repeat(32_001);
@@ -42,7 +42,7 @@ async fn a_message_that_is_none_is_refused_without_a_charge(#[values(On::Sqlite,
 /// Each is sent with a valid auth token, so that a 401 does not hide the body's own error.
 #[rstest]
 #[actix_web::test]
-async fn a_body_that_is_no_sound_json_object_is_refused_everywhere(
+async fn a_body_that_is_not_a_valid_json_object_is_refused_everywhere(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(app) = TestApp::spawn(on).await else { return };
@@ -85,14 +85,16 @@ async fn a_body_that_is_no_sound_json_object_is_refused_everywhere(
             );
         }
     }
-    let sound = app.request("POST", "/chat/").bearer(&token).body(format!("\n {{{fields}}} \n")).send().await;
-    sound.assert_status(201);
+    let valid = app.request("POST", "/chat/").bearer(&token).body(format!("\n {{{fields}}} \n")).send().await;
+    valid.assert_status(201);
     assert_eq!((app.count("users"), app.count("chats"), app.count("auth_tokens")), (1, 1, 1));
 }
 
 #[rstest]
 #[actix_web::test]
-async fn a_body_is_json_by_its_content_type_or_by_having_none(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_body_is_json_if_its_content_type_says_so_or_is_missing(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let chat = || app.request("POST", "/chat/").bearer(&token).body(r#"{"message":"Hello"}"#);
@@ -135,7 +137,7 @@ async fn a_body_has_at_most_512_kib(#[values(On::Sqlite, On::Postgres)] on: On) 
 /// A body without a declared length is measured as it arrives. It is left open here: the response
 /// does not wait for its end.
 #[actix_web::test]
-async fn a_body_of_unknown_length_is_cut_off_too() {
+async fn a_body_of_unknown_length_has_the_same_limit() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let server = Server::start(&database, &[]);
     let token = server.user("ada");

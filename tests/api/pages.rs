@@ -18,17 +18,17 @@ async fn walk(app: &TestApp, token: &str, first: &str, list: &str) -> (Vec<i64>,
         assert!(page.body.len() <= MOST, "{path} has {} bytes", page.body.len());
         let page: Value = page.json();
         let rows = page[list].as_array().unwrap();
-        assert!(!rows.is_empty() || page["next"].is_null(), "{path} is empty and leads on");
+        assert!(!rows.is_empty() || page["next"].is_null(), "{path} is empty but has a next page");
         ids.extend(rows.iter().map(|row| row["id"].as_i64().unwrap()));
         next = page["next"].as_str().map(str::to_owned);
         pages += 1;
-        assert!(pages < 60, "the pages have no end");
+        assert!(pages < 60, "the pages never end");
     }
     (ids, pages)
 }
 
-/// Sends chats whose message and response each have this number of bytes in JSON. Returns their
-/// ids, newest first.
+/// Sends this message `number` times, in this conversation. Returns the ids of the chats, newest
+/// first.
 async fn long_chats(app: &TestApp, token: &str, number: usize, message: &str, conversation: i64) -> Vec<i64> {
     let mut ids = Vec::new();
     for _ in 0..number {
@@ -42,7 +42,7 @@ async fn long_chats(app: &TestApp, token: &str, number: usize, message: &str, co
 
 #[rstest]
 #[actix_web::test]
-async fn a_page_ends_at_about_a_mebibyte_and_the_next_one_goes_on_there(
+async fn a_page_ends_at_about_a_mebibyte_and_the_next_one_continues_there(
     #[values(On::Sqlite, On::Postgres)] on: On,
     // Characters of four bytes, and characters of one byte that take six in JSON.
     #[values("\u{1F680}", "\u{1}")] character: &str,
@@ -61,7 +61,7 @@ async fn a_page_ends_at_about_a_mebibyte_and_the_next_one_goes_on_there(
     assert_eq!((found, pages), (ids, 7), "a smaller limit still holds, and a full page has a next one");
 }
 
-/// A row that exceeds a page: a stored response that is longer than 1 MiB.
+/// The row is a chat with a stored response of more than 1 MiB.
 #[rstest]
 #[actix_web::test]
 async fn a_row_that_is_longer_than_a_page_is_a_page_of_its_own(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -78,7 +78,9 @@ async fn a_row_that_is_longer_than_a_page_is_a_page_of_its_own(#[values(On::Sqli
 
 #[rstest]
 #[actix_web::test]
-async fn a_statement_with_long_notes_ends_its_pages_too(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_pages_of_a_statement_with_long_notes_are_limited_too(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("ada").await;
     let note = "\u{1F680}".repeat(10_000);

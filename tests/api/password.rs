@@ -15,7 +15,9 @@ fn change(old: &str, new: &str) -> Value {
 
 #[rstest]
 #[actix_web::test]
-async fn a_new_password_ends_every_other_way_in(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_new_password_revokes_the_old_one_and_all_other_auth_tokens(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let (bob, this) = (app.user("bob").await, app.user("ada").await);
     let other = app.token("ada").await;
@@ -34,7 +36,7 @@ async fn a_new_password_ends_every_other_way_in(#[values(On::Sqlite, On::Postgre
 
 #[rstest]
 #[actix_web::test]
-async fn a_change_takes_the_old_password_and_a_sound_new_one(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_change_needs_the_old_password_and_a_valid_new_one(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let token = app.user("lovelace.1815").await;
     let other = app.token("lovelace.1815").await;
@@ -56,11 +58,11 @@ async fn a_change_takes_the_old_password_and_a_sound_new_one(#[values(On::Sqlite
         let answer = app.post("/password/", &token, body.clone()).await;
         assert_eq!((answer.status, answer.error().as_str()), (400, error), "{body}");
     }
-    assert_eq!(app.balance(&other).await, 4000, "a refused change ends nothing");
+    assert_eq!(app.balance(&other).await, 4000, "a refused change revokes nothing");
     app.log_in("lovelace.1815", PASSWORD).await.assert_status(200);
 }
 
-/// Otherwise somebody who finds an open session could guess the password without any limit.
+/// Otherwise somebody with a stolen auth token could guess the password without limit.
 #[rstest]
 #[actix_web::test]
 async fn wrong_old_passwords_are_throttled_like_logins(#[values(On::Sqlite, On::Postgres)] on: On) {

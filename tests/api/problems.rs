@@ -1,5 +1,5 @@
-//! RFC 9457 for clients that ask for it: `type` never changes, `detail` says what to do, and
-//! `errors` names the field.
+//! Problem details (RFC 9457) for clients that ask for them: `type` never changes, `detail` says
+//! what to do, and `errors` names the field.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -12,8 +12,7 @@ async fn problem(request: Request<'_>) -> Answer {
     request.header("Accept", "application/problem+json").send().await
 }
 
-/// Checks the whole problem. `detail` is what follows the title in the cases below, `fields` are
-/// those in `errors`.
+/// Checks the whole problem. `fields` are the names of the fields in its `errors`.
 #[track_caller]
 fn assert_problem(answer: &Answer, status: u16, slug: &str, title: &str, detail: &str, fields: &[&str]) {
     let body = answer.json();
@@ -39,7 +38,7 @@ const SEND_A_TOKEN: &str =
 
 #[rstest]
 #[actix_web::test]
-async fn problems_of_registration_and_login(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn errors_of_registration_and_login_have_problem_details(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     app.register("ada").await.assert_status(201);
     let send = |path: &str, body: Value| problem(app.request("POST", path).json(&body));
@@ -79,7 +78,7 @@ async fn problems_of_registration_and_login(#[values(On::Sqlite, On::Postgres)] 
 
 #[rstest]
 #[actix_web::test]
-async fn problems_of_chats(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn errors_of_chats_have_problem_details(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--opening-tokens", "150"]).await else { return };
     let token = app.user("ada").await;
     let chat =
@@ -107,7 +106,7 @@ async fn problems_of_chats(#[values(On::Sqlite, On::Postgres)] on: On) {
 }
 
 #[actix_web::test]
-async fn problems_of_http() {
+async fn errors_of_http_have_problem_details() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let token = app.user("ada").await;
     let chat = || app.request("POST", "/chat/").bearer(&token);
@@ -136,7 +135,7 @@ async fn problems_of_http() {
 
 #[rstest]
 #[actix_web::test]
-async fn problems_of_throttles_and_responders(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn errors_of_throttles_and_responders_have_problem_details(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &["--throttle", "on", "--dummy-failures", "100"]).await else {
         return;
     };
@@ -157,7 +156,7 @@ async fn problems_of_throttles_and_responders(#[values(On::Sqlite, On::Postgres)
 }
 
 #[actix_web::test]
-async fn problems_are_for_those_who_ask_for_them() {
+async fn problem_details_are_sent_only_to_clients_that_ask_for_them() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     for accept in ["application/problem+json", "application/json, application/problem+json;q=0.9"] {
         let answer = app.request("GET", "/nothing").header("Accept", accept).send().await;

@@ -11,9 +11,7 @@ use crate::support::server::PASSWORD;
 
 #[rstest]
 #[actix_web::test]
-async fn a_name_is_kept_in_its_nfkc_form_and_logs_in_by_any_form_of_it(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn a_name_is_stored_in_nfkc_and_any_form_of_it_logs_in(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     for (sent, shown, also) in [
         ("Ada.Lovelace+1@example_x-y", "Ada.Lovelace+1@example_x-y", "aDA.lOVELACE+1@EXAMPLE_X-Y"),
@@ -47,7 +45,7 @@ async fn a_name_has_1_to_50_characters_after_normalising(#[values(On::Sqlite, On
 
 #[rstest]
 #[actix_web::test]
-async fn a_new_password_is_long_rare_and_not_the_name(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_new_password_is_long_uncommon_and_not_the_name(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn(on).await else { return };
     let register = |name: &str, password: &str| {
         app.post("/register/", GUEST, json!({ "username": name, "password": password }))

@@ -1,4 +1,4 @@
-//! `POST /chat/` with its answer part by part.
+//! `POST /chat/` with a streamed answer.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn names(answer: &Answer) -> Vec<String> {
 
 #[rstest]
 #[actix_web::test]
-async fn an_answer_comes_in_deltas_and_ends_with_what_it_cost(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_answer_comes_in_deltas_and_ends_with_its_cost(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some((app, upstream, token)) = spawn(on, &[]).await else { return };
     upstream.next(answer("Hello dear world", 9, 3));
     let answer = stream(&app, &token, json!({ "message": "hi" })).await;
@@ -51,7 +51,7 @@ async fn the_body_and_the_header_both_ask_for_a_stream_and_the_body_decides() {
 }
 
 #[actix_web::test]
-async fn refusals_are_told_by_their_status_in_the_contracts_order() {
+async fn a_refused_stream_gets_its_status_in_the_contracts_order() {
     let Some((app, _upstream, token)) = spawn(On::Sqlite, &["--opening-tokens", "50"]).await else { return };
     stream(&app, "", json!({ "message": "" })).await.assert_error(401, "Unauthorized");
     stream(&app, &token, json!({ "message": "" })).await.assert_error(400, "Invalid message");
@@ -60,7 +60,7 @@ async fn refusals_are_told_by_their_status_in_the_contracts_order() {
 }
 
 #[actix_web::test]
-async fn what_fails_before_the_answer_begins_is_told_by_its_status() {
+async fn a_failure_before_the_answer_begins_gets_its_status() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
     upstream.next(status(500, &[], "secret of the upstream"));
     let answer = stream(&app, &token, json!({ "message": "hi" })).await;
@@ -81,17 +81,17 @@ async fn the_dummy_streams_too(#[values(On::Sqlite, On::Postgres)] on: On) {
 
 #[rstest]
 #[actix_web::test]
-async fn a_retry_gets_the_stored_answer_in_the_form_that_it_asks_for(
+async fn a_retry_gets_the_stored_answer_streamed_or_whole(
     #[values(On::Sqlite, On::Postgres)] on: On,
-    #[values(true, false)] first_in_parts: bool,
+    #[values(true, false)] first_streamed: bool,
 ) {
     let Some((app, upstream, token)) = spawn(on, &[]).await else { return };
     upstream.next(answer("Hello dear world", 9, 3));
-    let ask = async |in_parts: bool| {
-        let body = json!({ "message": "hi", "stream": in_parts });
+    let ask = async |streamed: bool| {
+        let body = json!({ "message": "hi", "stream": streamed });
         let request = app.request("POST", "/chat/").bearer(&token).header("Idempotency-Key", "one");
         let answer = request.json(&body).send().await;
-        let text = if in_parts {
+        let text = if streamed {
             data(&answer).last().unwrap()["response"].clone()
         } else {
             answer.json()["response"].clone()
@@ -99,9 +99,9 @@ async fn a_retry_gets_the_stored_answer_in_the_form_that_it_asks_for(
         assert_eq!(text, "Hello dear world");
         answer
     };
-    let first = ask(first_in_parts).await;
-    for in_parts in [true, false] {
-        let again = ask(in_parts).await;
+    let first = ask(first_streamed).await;
+    for streamed in [true, false] {
+        let again = ask(streamed).await;
         again.assert_header("idempotency-replayed", "true");
         assert_eq!(again.header("x-chat-id"), first.header("x-chat-id"));
     }

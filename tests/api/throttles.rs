@@ -40,9 +40,7 @@ async fn one_address_has_10_tries_to_log_in(#[values(On::Sqlite, On::Postgres)] 
 /// Guessing slows down only the guesser: the account's owner, at another address, notices nothing.
 #[rstest]
 #[actix_web::test]
-async fn one_address_has_5_tries_at_an_account_by_whatever_spelling(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn one_address_has_5_tries_at_an_account_in_any_spelling(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &ON).await else { return };
     app.register("ada").await.assert_status(201);
     for name in ["ada", "ADA", "Ada", "Ａda", "aDa"] {
@@ -75,7 +73,7 @@ async fn one_address_can_register_20_users(#[values(On::Sqlite, On::Postgres)] o
 
 #[rstest]
 #[actix_web::test]
-async fn chats_and_reads_are_not_throttled(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn thirty_chats_in_a_row_are_not_throttled(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(app) = TestApp::spawn_with(on, &ON).await else { return };
     let token = app.user("ada").await;
     for _ in 0..30 {
@@ -97,7 +95,7 @@ async fn ipv6_counts_by_its_64_bit_network() {
 }
 
 #[actix_web::test]
-async fn x_forwarded_for_of_a_stranger_is_not_believed() {
+async fn x_forwarded_for_of_a_stranger_is_ignored() {
     for flags in [vec![], vec!["--trusted-proxies", "10.0.0.0/8,::1"]] {
         let flags = [&ON[..], &flags].concat();
         let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
@@ -113,7 +111,7 @@ async fn x_forwarded_for_of_a_stranger_is_not_believed() {
 }
 
 #[actix_web::test]
-async fn x_forwarded_for_of_a_trusted_proxy_is_believed_as_far_as_it_wrote_it() {
+async fn x_forwarded_for_counts_only_as_far_as_trusted_proxies_wrote_it() {
     let flags = [&ON[..], &["--trusted-proxies", "10.0.0.0/8"]].concat();
     let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
     let through = |forwarded: &str| {
@@ -133,7 +131,7 @@ async fn x_forwarded_for_of_a_trusted_proxy_is_believed_as_far_as_it_wrote_it() 
 }
 
 #[actix_web::test]
-async fn switched_off_nothing_is_throttled() {
+async fn nothing_is_throttled_when_throttling_is_off() {
     let Some(app) = TestApp::spawn_with(On::Sqlite, &["--throttle", "off"]).await else { return };
     for number in 0..25 {
         app.register(&format!("name-{number}")).await.assert_status(201);
@@ -144,7 +142,7 @@ async fn switched_off_nothing_is_throttled() {
 /// A line that is not valid text must not hide the address that the proxy added, in the same line
 /// or in another one.
 #[actix_web::test]
-async fn bytes_that_are_no_text_in_x_forwarded_for_hide_nobody() {
+async fn invalid_text_in_x_forwarded_for_does_not_hide_the_address() {
     let flags = [&ON[..], &["--trusted-proxies", "10.0.0.0/8"]].concat();
     let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
     for number in 0..10 {
@@ -158,7 +156,7 @@ async fn bytes_that_are_no_text_in_x_forwarded_for_hide_nobody() {
 }
 
 #[actix_web::test]
-async fn a_customers_56_and_48_have_limits_of_their_own() {
+async fn an_ipv6_network_of_56_bits_has_a_limit_of_its_own() {
     let Some(app) = TestApp::spawn_with(On::Sqlite, &ON).await else { return };
     let mut tried = 0;
     for number in 0..64 {

@@ -1,4 +1,4 @@
-//! What the tests of answers by an upstream share.
+//! Helpers for tests with a scripted upstream.
 
 use serde_json::Value;
 
@@ -36,6 +36,6 @@ pub fn events(answer: &Answer) -> Vec<(String, String)> {
 pub fn data(answer: &Answer) -> Vec<Value> {
     let events = events(answer).into_iter().filter(|(_, data)| data != "[DONE]");
     events
-        .map(|(_, data)| serde_json::from_str(&data).unwrap_or_else(|_| panic!("no JSON: {data}")))
+        .map(|(_, data)| serde_json::from_str(&data).unwrap_or_else(|_| panic!("not JSON: {data}")))
         .collect()
 }

@@ -1,4 +1,4 @@
-//! An acknowledged chat is on the disk: between the request and its answer a sync ended.
+//! An acknowledged chat is on the disk: a sync ended between the request and its response.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,17 +14,18 @@ use crate::support::{On, TestDatabase, require, temporary, wait};
 
 const CHATS: usize = 30;
 
-/// The time stamps of strace and of this process are read a little apart.
+/// Tolerance in seconds: strace and this process read the clock at slightly different moments.
 const CLOCK_TOLERANCE: f64 = 0.002;
 
 fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
-/// When each successful fsync or fdatasync in strace's output ended, in seconds since 1970.
+/// Returns when each successful fsync or fdatasync in strace's output ended, in seconds since 1970.
 ///
-/// `-ttt -T` writes `PID TIME fdatasync(7) = 0 <DURATION>`; where another thread's call came between, it is
-/// `PID TIME fdatasync(7 <unfinished ...>` and later `PID TIME <... fdatasync resumed>) = 0 <DURATION>`.
+/// `-ttt -T` writes `PID TIME fdatasync(7) = 0 <DURATION>`. If another thread's call comes between,
+/// it is `PID TIME fdatasync(7 <unfinished ...>` and later `PID TIME <... fdatasync resumed>) = 0
+/// <DURATION>`.
 fn sync_ends(trace: &Path) -> Vec<f64> {
     let text = std::fs::read_to_string(trace).unwrap();
     let end = |line: &str| {
@@ -41,7 +42,7 @@ fn sync_ends(trace: &Path) -> Vec<f64> {
 }
 
 #[test]
-fn on_sqlite_each_chat_is_answered_after_a_sync_of_its_own() {
+fn on_sqlite_each_chat_is_answered_after_a_sync() {
     if require::program("strace").is_none() {
         return require::missing("strace", "on Debian: apt-get install strace");
     }
@@ -62,7 +63,8 @@ fn on_sqlite_each_chat_is_answered_after_a_sync_of_its_own() {
     }
     server.terminate();
     server.wait(Duration::from_secs(10));
-    // strace may still be writing its last lines when the server is gone; the chats' own came long before.
+    // strace may still be writing its last lines when the server is gone; those of the chats came
+    // long before.
     let synced = |&(asked, answered): &(f64, f64)| {
         let during = |end: &f64| asked - CLOCK_TOLERANCE < *end && *end < answered + CLOCK_TOLERANCE;
         sync_ends(&trace).iter().filter(|end| during(end)).count()
@@ -78,10 +80,11 @@ struct Syncs {
     n: i64,
 }
 
-/// A cluster may be set to acknowledge a COMMIT before it is on the disk. Tollgate sees to its own connections.
+/// A cluster may acknowledge a COMMIT before it is on the disk. Tollgate forbids that for its own
+/// connections.
 #[test]
-fn on_postgresql_each_chat_is_answered_after_a_sync_even_where_the_cluster_is_set_to_lose_some() {
-    // Without its writer in the background, only commits sync.
+fn on_postgresql_each_chat_is_answered_after_a_sync_even_if_the_cluster_commits_asynchronously() {
+    // While the WAL writer sleeps, only commits sync.
     let settings = ["synchronous_commit=off", "wal_writer_delay=10s", "wal_writer_flush_after=1GB"];
     let Some(cluster) = Cluster::start(&settings) else { return };
     let database = TestDatabase::from(cluster.database());
@@ -98,7 +101,7 @@ fn on_postgresql_each_chat_is_answered_after_a_sync_even_where_the_cluster_is_se
         let answer = client.post("/chat/", Some(&token), &json!({"message": number.to_string()})).unwrap();
         assert_eq!(answer.status, 201, "{answer:?}");
     }
-    // PostgreSQL's processes hand in their counts about once a second.
+    // PostgreSQL's processes report their counts about once a second.
     wait::until("a sync for each chat", Duration::from_secs(20), || {
         (syncs() - before >= CHATS as i64).then_some(())
     });

@@ -1,4 +1,4 @@
-//! The plainest use of all.
+//! The simplest use: register, log in, chat, read the balance.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn a_user_registers_logs_in_chats_and_sees_the_balance_fall(#[values(On::Sqlite,
 }
 
 #[test]
-fn little_free_disk_is_warned_of() {
+fn little_free_disk_space_causes_a_warning() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let server = Server::start(&database, &["--min-free-disk", "1000000000000"]);
     wait::until("the warning", Duration::from_secs(10), || {

@@ -1,5 +1,5 @@
-//! A disk that is full: chats get a 503 and cost nothing, reads go on, and when there is room again everything
-//! works without a restart.
+//! A full disk: chats get a 503 and cost nothing, and reads go on. When there is room again,
+//! everything works without a restart.
 
 use std::fs::File;
 use std::io::Write;
@@ -17,12 +17,13 @@ use super::assert_unavailable;
 use crate::support::server::{Launch, Server, assert_verified};
 use crate::support::{On, TestDatabase, require, temporary, wait};
 
-/// The longest message that is allowed: with the dummy's response, 64 kB a chat.
+/// The longest allowed message. With the dummy's response, a chat has 64 kB.
 fn long_message() -> String {
     "x".repeat(32_000)
 }
 
-/// Chats until the first refusal, which must be a 503. Answers how many were acknowledged.
+/// Sends chats until the first refusal, which must be a 503. Returns the number of acknowledged
+/// chats.
 fn chat_until_full(server: &Server, token: &str, message: &str) -> i64 {
     let mut client = server.client();
     for acknowledged in 0..30 {
@@ -35,8 +36,8 @@ fn chat_until_full(server: &Server, token: &str, message: &str) -> i64 {
     panic!("thirty chats fitted: the disk was not full")
 }
 
-/// While the disk is full: refusals stay clean and cost nothing, reads work.
-fn assert_lives_on(server: &Server, token: &str, acknowledged: i64) {
+/// Checks that, while the disk is full, chats get a 503 and cost nothing, and reads work.
+fn assert_only_reads_work(server: &Server, token: &str, acknowledged: i64) {
     for _ in 0..5 {
         assert_unavailable(&server.chat(token, &long_message()));
         assert_eq!(server.tokens(token), 4000 - 100 * acknowledged);
@@ -60,17 +61,19 @@ fn assert_recovers(server: &Server, token: &str, acknowledged: i64) {
 }
 
 #[test]
-fn files_that_may_not_grow_give_503s_and_all_is_well_when_they_may() {
+fn a_limit_on_file_sizes_gives_503s_and_chats_work_again_when_it_is_lifted() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
-    // SIGXFSZ would kill the server; ignored, it makes the write fail, as a full disk does. 2048 blocks are 1 MiB.
+    // SIGXFSZ would kill the server. If it is ignored, the write fails, as on a full disk. 2048
+    // blocks are 1 MiB.
     let script = r#"trap '' XFSZ; ulimit -S -f 2048; exec "$@""#;
     let server = Launch::on(&database).under(&["sh", "-c", script, "sh"]).start();
     let token = server.user("ada");
-    // A snapshot from before the chats: else the log is copied now and then, and begins anew with room for a chat.
+    // A snapshot from before the chats. Without it, a checkpoint would restart the log, with room
+    // for another chat.
     let mut reader = SqliteConnection::establish(database.url()).unwrap();
     reader.batch_execute("BEGIN; SELECT count(*) FROM users").unwrap();
     let acknowledged = chat_until_full(&server, &token, &long_message());
-    assert_lives_on(&server, &token, acknowledged);
+    assert_only_reads_work(&server, &token, acknowledged);
     assert_verified(&database);
     let pid = Pid::from_raw(server.pid() as i32).unwrap();
     let old = prlimit(Some(pid), Resource::Fsize, Rlimit { current: None, maximum: None }).unwrap();
@@ -81,7 +84,7 @@ fn files_that_may_not_grow_give_503s_and_all_is_well_when_they_may() {
     assert_verified(&database);
 }
 
-/// A file system of its own, in memory, of 8 MiB.
+/// A separate file system of 8 MiB, in memory.
 struct SmallDisk(TempDir);
 
 impl SmallDisk {
@@ -92,14 +95,14 @@ impl SmallDisk {
         let mounted = mount.stdin(Stdio::null()).stderr(Stdio::null()).status();
         if !mounted.is_ok_and(|status| status.success()) {
             require::skipped(
-                "mounting a file system is not allowed here; the test with a limit on files covers it",
+                "mounting a file system is not allowed here; the test with a limit on file sizes covers it",
             );
             return None;
         }
         Some(SmallDisk(directory))
     }
 
-    /// Takes all room but `free` bytes, and answers the file that takes it.
+    /// Fills all but `free` bytes. Returns the file that takes the room.
     fn fill(&self, free: u64) -> PathBuf {
         let path = self.0.path().join("filler");
         let mut filler = File::create(&path).unwrap();
@@ -117,7 +120,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
-fn a_full_disk_gives_503s_and_all_is_well_when_there_is_room_again() {
+fn a_full_disk_gives_503s_and_chats_work_again_when_there_is_room() {
     let Some(disk) = SmallDisk::mount() else { return };
     let database = TestDatabase::sqlite_in(disk.0.path());
     let server = Launch::on(&database).start();
@@ -125,12 +128,12 @@ fn a_full_disk_gives_503s_and_all_is_well_when_there_is_room_again() {
     let filler = disk.fill(512 * 1024);
     let acknowledged = chat_until_full(&server, &token, &long_message());
     assert!(acknowledged > 0, "the disk was full before the first chat");
-    // Now there is no room for a single page more, except in the files that are there: short chats fill those.
+    // Now no file can grow by a page. Short chats use up the room inside the files.
     let rest = disk.0.path().join("rest");
     let mut more = File::create(&rest).unwrap();
     while more.write_all(&[0; 4096]).is_ok() {}
     let acknowledged = acknowledged + chat_until_full(&server, &token, "Short");
-    assert_lives_on(&server, &token, acknowledged);
+    assert_only_reads_work(&server, &token, acknowledged);
     std::fs::remove_file(filler).unwrap();
     std::fs::remove_file(rest).unwrap();
     assert_recovers(&server, &token, acknowledged);

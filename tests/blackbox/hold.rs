@@ -13,7 +13,7 @@ use crate::support::http::{Answer, Client};
 use crate::support::server::{Server, assert_verified};
 use crate::support::{On, TestDatabase, wait};
 
-/// A slow dummy: time enough to look at the hold on a busy machine.
+/// A dummy that is slow enough to look at the hold, even on a busy machine.
 const SLOW: [&str; 2] = ["--dummy-delay", "5000"];
 
 fn get(server: &Server, path: &str, token: &str) -> Value {
@@ -22,7 +22,7 @@ fn get(server: &Server, path: &str, token: &str) -> Value {
     answer.json()
 }
 
-/// The balance and what is held, from one answer.
+/// Returns the balance and the held tokens, from one response.
 fn balance_and_held(server: &Server, token: &str) -> (i64, i64) {
     let me = get(server, "/me/", token);
     (me["tokens"].as_i64().unwrap(), me["held"].as_i64().unwrap())
@@ -34,12 +34,12 @@ fn wait_until_held(server: &Server, token: &str, held: i64) {
     });
 }
 
-/// The newest chat of the user.
+/// Returns the user's newest chat.
 fn newest_chat(server: &Server, token: &str) -> Value {
     get(server, "/chats/", token)["chats"][0].clone()
 }
 
-/// Kind, amount and balance after each of the user's ledger entries, oldest first.
+/// Returns kind, amount and balance after each of the user's ledger entries, oldest first.
 fn ledger(server: &Server, token: &str) -> Vec<(String, i64, i64)> {
     let entries = get(server, "/ledger/", token)["entries"].clone();
     let row = |entry: &Value| {
@@ -59,7 +59,7 @@ fn assert_answered(answer: &Answer) {
 }
 
 #[rstest]
-fn a_slow_answer_is_held_for_and_then_complete(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn a_slow_answer_is_pending_with_a_hold_and_then_complete(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
     let server = Server::start(&database, &SLOW);
     let token = server.user("ada");
@@ -98,11 +98,11 @@ fn a_slow_answer_is_held_for_and_then_complete(#[values(On::Sqlite, On::Postgres
 }
 
 #[rstest]
-fn an_answer_that_fails_is_refunded_and_its_key_is_free_again(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn a_failed_answer_is_refunded_and_its_key_is_free_again(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
     let server = Server::start(&database, &["--dummy-failures", "100"]);
     let token = server.user("ada");
-    // The second try under the key is a new chat, not an answer that was kept.
+    // The second try under the key is a new chat, not a replay.
     for tries in 1..=2 {
         let answer = send(&mut server.client(), &token, "Hello", "key-1").unwrap();
         assert_eq!((answer.status, answer.error().as_str()), (502, "The message could not be answered"));
@@ -125,20 +125,20 @@ fn an_answer_that_fails_is_refunded_and_its_key_is_free_again(#[values(On::Sqlit
     assert_eq!(server.tokens(&token), 3900);
 }
 
-/// How a client leaves before its answer.
+/// How a client disconnects before its answer.
 #[derive(Clone, Copy, Debug)]
-enum Leaving {
+enum Disconnect {
     /// It closes the connection: FIN.
     Closes,
     /// Its connection breaks: RST, which ends the handler at once.
     Resets,
 }
 
-/// Sends a chat, waits for the hold, and leaves.
-fn chat_and_leave(server: &Server, token: &str, how: Leaving) {
+/// Sends a chat, waits for the hold, and disconnects.
+fn chat_and_disconnect(server: &Server, token: &str, how: Disconnect) {
     let mut stream = TcpStream::connect(server.address()).unwrap();
-    if let Leaving::Resets = how {
-        // The kernel resets a connection that is closed with an answer unread.
+    if let Disconnect::Resets = how {
+        // The kernel resets a connection that is closed with an unread response.
         stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         stream.peek(&mut [0]).unwrap();
     }
@@ -154,14 +154,14 @@ fn chat_and_leave(server: &Server, token: &str, how: Leaving) {
 }
 
 #[rstest]
-fn a_client_that_leaves_before_its_answer_pays_and_finds_it_later(
-    #[values(Leaving::Closes, Leaving::Resets)] how: Leaving,
+fn a_client_that_disconnects_before_its_answer_pays_and_finds_it_later(
+    #[values(Disconnect::Closes, Disconnect::Resets)] how: Disconnect,
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(database) = TestDatabase::create(on) else { return };
     let server = Server::start(&database, &["--dummy-delay", "2000"]);
     let token = server.user("ada");
-    chat_and_leave(&server, &token, how);
+    chat_and_disconnect(&server, &token, how);
     wait_until_held(&server, &token, 0);
 
     assert_eq!(server.tokens(&token), 3900);

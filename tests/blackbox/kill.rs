@@ -13,8 +13,8 @@ use crate::support::{On, TestDatabase, require, wait};
 
 const USERS: usize = 4;
 
-/// Makes the thread that answers take its time before each piece it sends, to the client as to PostgreSQL, so that
-/// a kill at a random moment often falls between COMMIT and the answer.
+/// Delays each send, to the client and to PostgreSQL, by 15 ms, so that a kill at a random moment
+/// often falls between COMMIT and the response.
 const SLOW_TO_ANSWER: [&str; 8] = [
     "strace",
     "-D",
@@ -26,15 +26,15 @@ const SLOW_TO_ANSWER: [&str; 8] = [
     "-o/dev/null",
 ];
 
-/// Makes the process die in the `when`th sync of a thread: on SQLite the commit is written then, and not answered.
-/// (With --seccomp-bpf, strace miscounts `when`.)
+/// Kills the process in the `when`th sync of a thread: on SQLite, the commit is then written, but
+/// not answered. (With --seccomp-bpf, strace miscounts `when`.)
 fn dies_at_sync(when: u32) -> [String; 7] {
     let inject = format!("--inject=fsync,fdatasync:signal=KILL:when={when}");
     ["strace", "-D", "-f", "-qqq", "--trace=fsync,fdatasync", &inject, "-o/dev/null"].map(str::to_owned)
 }
 
-/// After a kill: starts again on the same database and looks through the books, before and after every unanswered
-/// message was sent again. Answers how many had been stored without an answer.
+/// Starts again on the same database after a kill, and checks the books before and after it resends
+/// every unanswered message. Returns how many of these had been stored.
 fn recover(database: &TestDatabase, tokens: &[String], sent: &mut [Sent]) -> usize {
     assert!(sent.iter().all(|one| !matches!(one.outcome, Outcome::Refused(_))), "{sent:?}");
     assert_verified(database);
@@ -57,11 +57,14 @@ fn a_kill_under_load_loses_no_acknowledged_chat_and_no_token(#[values(On::Sqlite
     for round in 0..if require::long() { 40 } else { 10 } {
         let load = Load::start(&server, &tokens, &format!("round{round}"));
         load.await_acknowledged(dice.pick(1..150));
-        // Without this the kill would always come just after an answer.
+        // Without this the kill would always come just after a response.
         std::thread::sleep(Duration::from_micros(dice.pick(0..5_000)));
         server.kill9();
         let mut round = load.stop();
-        assert!(round.iter().any(|one| matches!(one.outcome, Outcome::Broken(_))), "nobody noticed the kill");
+        assert!(
+            round.iter().any(|one| matches!(one.outcome, Outcome::Broken(_))),
+            "no client noticed the kill"
+        );
         assert_verified(&database);
         server = Server::start(&database, &RICH);
         load::assert_books(&server, &tokens, &round);
@@ -99,7 +102,7 @@ fn a_kill_between_commit_and_answer_charges_once_and_the_retry_is_free(
 }
 
 #[test]
-fn a_death_inside_the_sync_of_a_commit_leaves_the_chat_whole_or_absent() {
+fn a_kill_during_the_sync_of_a_commit_leaves_the_chat_whole_or_absent() {
     if require::program("strace").is_none() {
         return require::missing("strace", "on Debian: apt-get install strace");
     }
@@ -110,10 +113,10 @@ fn a_death_inside_the_sync_of_a_commit_leaves_the_chat_whole_or_absent() {
         let wrapper = dies_at_sync(when);
         let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
         let mut server = Launch::on(&database).flags(&RICH).under(&wrapper).spawn();
-        // The start syncs too, and a small number dies there.
+        // The start syncs too, so with a small `when` the server dies there.
         let mut sent = Vec::new();
         if let Some(address) = server.listening_or_dead() {
-            let load = Load::start_at(address, &tokens, &format!("death{when}"));
+            let load = Load::start_at(address, &tokens, &format!("kill{when}"));
             server.wait(Duration::from_secs(30));
             sent = load.stop();
         }
@@ -121,12 +124,12 @@ fn a_death_inside_the_sync_of_a_commit_leaves_the_chat_whole_or_absent() {
     }
     assert!(
         stored_unanswered > 0,
-        "no death fell between COMMIT and the answer: this test has tested nothing"
+        "no kill fell between COMMIT and the answer: this test has tested nothing"
     );
 }
 
 #[rstest]
-fn a_kill_leaves_a_hold_as_a_hold(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn a_hold_survives_a_kill(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
     let mut server = Server::start(&database, &["--dummy-delay", "60000"]);
     let token = server.user("ada");

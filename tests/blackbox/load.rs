@@ -1,5 +1,6 @@
-//! Users who chat as fast as they are answered, each on a connection of its own, and the books that are checked
-//! afterwards: whatever was acknowledged is stored, nothing twice, and the balance is what the stored chats leave.
+//! Users who chat as fast as they get answers, each on a connection of their own. Afterwards the
+//! books are checked: every acknowledged chat is stored, none twice, and the balance is what the
+//! stored chats leave.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,12 +15,12 @@ use crate::support::http::{Answer, Broken, Client};
 use crate::support::server::Server;
 use crate::support::wait;
 
-/// Enough for a user never to run out; [`RICH`] is the flag that gives it.
+/// An opening balance that no user can spend. [`RICH`] sets it.
 pub const OPENING: i64 = 100_000_000;
 pub const RICH: [&str; 2] = ["--opening-tokens", "100000000"];
 const PRICE: i64 = 100;
 
-/// A message and what became of it.
+/// A message and its outcome.
 #[derive(Debug)]
 pub struct Sent {
     pub token: String,
@@ -35,11 +36,11 @@ pub enum Outcome {
     Acknowledged(i64),
     /// Any other status.
     Refused(u16),
-    /// No answer, or not a whole one.
+    /// No response, or an incomplete one.
     Broken(Broken),
 }
 
-/// Chats until it is stopped; each user's thread ends at its first broken connection.
+/// Threads that send chats until they are stopped. Each ends at its first broken connection.
 pub struct Load {
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicU64>,
@@ -48,7 +49,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// `label` makes the messages and keys of this load unlike those of another.
+    /// Starts one thread per auth token. `label` keeps messages and keys apart from those of other
+    /// loads.
     pub fn start(server: &Server, tokens: &[String], label: &str) -> Load {
         Load::start_at(server.address(), tokens, label)
     }
@@ -69,7 +71,7 @@ impl Load {
                 acknowledged: load.acknowledged.clone(),
                 refused: load.refused.clone(),
             };
-            load.threads.push(std::thread::spawn(move || user.chat_on()));
+            load.threads.push(std::thread::spawn(move || user.chat_until_stopped()));
         }
         load
     }
@@ -91,7 +93,7 @@ impl Load {
         });
     }
 
-    /// Ends it and answers what was sent. Where the server is gone, the users have noticed by themselves.
+    /// Stops the threads and returns what was sent. If the server is gone, they have ended already.
     pub fn stop(self) -> Vec<Sent> {
         self.stop.store(true, Ordering::Relaxed);
         self.threads.into_iter().flat_map(|thread| thread.join().expect("a user's thread panicked")).collect()
@@ -108,7 +110,7 @@ struct Chatter {
 }
 
 impl Chatter {
-    fn chat_on(&self) -> Vec<Sent> {
+    fn chat_until_stopped(&self) -> Vec<Sent> {
         let mut client = Client::new(self.address);
         let mut sent = Vec::new();
         while !self.stop.load(Ordering::Relaxed) {
@@ -122,7 +124,7 @@ impl Chatter {
                 }
                 Ok(answer) => {
                     self.refused.fetch_add(1, Ordering::Relaxed);
-                    // A user who is refused does not hammer on.
+                    // A refused user waits a little before the next attempt.
                     std::thread::sleep(Duration::from_millis(20));
                     Outcome::Refused(answer.status)
                 }
@@ -159,8 +161,8 @@ pub fn users(server: &Server, label: &str, count: usize) -> Vec<String> {
     (0..count).map(|number| server.user(&format!("{label}{number}"))).collect()
 }
 
-/// Every acknowledged chat is stored under its id, no message is stored twice, and each user's balance is what is
-/// left after the stored chats. Answers how many are stored.
+/// Checks that every acknowledged chat is stored under its id, that no message is stored twice, and
+/// that each balance is what the stored chats leave. Returns the number of stored chats.
 pub fn assert_books(server: &Server, tokens: &[String], sent: &[Sent]) -> usize {
     let mut total = 0;
     for token in tokens {
@@ -175,7 +177,7 @@ pub fn assert_books(server: &Server, tokens: &[String], sent: &[Sent]) -> usize 
                 assert_eq!(
                     ids.get(one.message.as_str()),
                     Some(&id),
-                    "acknowledged and lost: {}",
+                    "acknowledged but lost: {}",
                     one.message
                 );
             }
@@ -186,8 +188,8 @@ pub fn assert_books(server: &Server, tokens: &[String], sent: &[Sent]) -> usize 
     total
 }
 
-/// Sends again, under its old key, whatever got no 201; each is then there once and was charged once, whether it
-/// had been stored before or not. Answers how many had been stored without an answer.
+/// Resends, under its old key, each message that got no 201. Checks that each is charged once,
+/// whether it had been stored before or not. Returns how many had been stored without a response.
 pub fn retry_unanswered(server: &Server, sent: &mut [Sent]) -> usize {
     let mut client = server.client();
     let mut replayed = 0;

@@ -1,5 +1,5 @@
-//! Somebody else holds the SQLite file, or takes it away: chats wait a little, then get an honest 503, nothing is
-//! charged, and all is well again afterwards without a restart.
+//! Another process locks the SQLite file or moves it away: chats wait a little, then get a 503 and
+//! cost nothing. Afterwards everything works again without a restart.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ fn lock(database: &TestDatabase) -> SqliteConnection {
 }
 
 #[test]
-fn a_lock_of_a_second_is_waited_out() {
+fn a_chat_waits_for_a_lock_of_one_second() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let server = Server::start(&database, &[]);
     let token = server.user("ada");
@@ -39,7 +39,7 @@ fn a_lock_of_a_second_is_waited_out() {
 }
 
 #[test]
-fn a_lock_for_longer_is_a_503_that_charges_nothing() {
+fn a_longer_lock_gives_a_503_that_charges_nothing() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let server = Server::start(&database, &[]);
     let token = server.user("ada");
@@ -58,7 +58,7 @@ fn a_lock_for_longer_is_a_503_that_charges_nothing() {
 }
 
 #[test]
-fn a_file_that_was_moved_away_takes_no_chats_until_it_is_back() {
+fn no_chat_is_accepted_while_the_file_is_moved_away() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let server = Server::start(&database, &[]);
     let token = server.user("ada");

@@ -1,4 +1,5 @@
-//! What the log of a whole run holds: a line for each request, under the id that its client got, and no secret.
+//! The log of a whole run has a line for each request, with the id that its client got, and no
+//! secret.
 
 use rstest::rstest;
 use serde_json::json;
@@ -12,7 +13,7 @@ const MESSAGE: &str = "a message that is nobody's business";
 const WRONG_PASSWORD: &str = "a wrong pass phrase 8";
 const NEW_PASSWORD: &str = "another pass phrase 9";
 const HOPELESS_PASSWORD: &str = "hunter2";
-/// What somebody may send where an auth token belongs.
+/// What clients may send in place of an auth token.
 const BAD_CREDENTIALS: [&str; 4] = [
     "Basic YWRhOmEgc2VjcmV0IG9mIGFkYQ==",
     "Bearer tg_AAAAbbbbCCCCddddEEEEffffGGGGhhhhIIIIjjjjKKK",
@@ -20,7 +21,7 @@ const BAD_CREDENTIALS: [&str; 4] = [
     "Digest response=\"6629fae49393a05397450978507c4ef1\"",
 ];
 
-/// A run that keeps what it was answered, and what must not be in the log.
+/// A run with its responses, and the secrets that must not be in the log.
 struct Run {
     server: Server,
     answers: Vec<Answer>,
@@ -41,7 +42,7 @@ impl Run {
         self.send("POST", path, bearer.as_deref(), body.to_string().as_bytes())
     }
 
-    /// An auth token out of the last answer; it is a secret from then on.
+    /// Returns the auth token in the last response, and adds it to the secrets.
     fn token(&mut self) -> String {
         let answer = self.answers.last().unwrap().json();
         let token = answer["token"].as_str().expect("an auth token").to_owned();
@@ -112,7 +113,7 @@ fn mistakes(run: &mut Run, token: &str) {
     }
 }
 
-/// Pieces of a secret, each long enough to be of use to a thief.
+/// Returns the pieces of a secret that are long enough to be useful to a thief.
 fn pieces(secret: &str) -> Vec<&str> {
     match secret.strip_prefix("tg_") {
         Some(random) => (0..=random.len() - 12).map(|start| &random[start..start + 12]).collect(),

@@ -13,7 +13,7 @@ use crate::support::server::{Server, assert_verified};
 use crate::support::{On, TestDatabase, require, wait};
 
 #[test]
-fn a_lost_postgresql_gives_503s_loses_nothing_and_is_found_again() {
+fn a_lost_postgresql_gives_503s_and_loses_nothing_and_chats_work_when_it_is_back() {
     let Some(cluster) = Cluster::start(&[]) else { return };
     let database = TestDatabase::from(cluster.database());
     let server = Server::start(&database, &RICH);
@@ -23,7 +23,7 @@ fn a_lost_postgresql_gives_503s_loses_nothing_and_is_found_again() {
         load.await_acknowledged(100);
         cluster.stop_immediately();
         load.await_refused(20);
-        assert_tells_the_truth(&server, &tokens[0]);
+        assert_reports_the_outage(&server, &tokens[0]);
         cluster.start_again();
         load.await_acknowledged(100);
         let mut sent = load.stop();
@@ -33,15 +33,16 @@ fn a_lost_postgresql_gives_503s_loses_nothing_and_is_found_again() {
             assert!(one.took < Duration::from_secs(20), "it hung: {one:?}");
         }
         load::assert_books(&server, &tokens, &sent);
-        // A 503 means: not confirmed. The key finds out.
+        // A 503 means "not confirmed". A retry under the same key finds out.
         load::retry_unanswered(&server, &mut sent);
         load::assert_books(&server, &tokens, &sent);
         assert_verified(&database);
     }
 }
 
-/// While the database is away: alive, not ready, and every door answers 503.
-fn assert_tells_the_truth(server: &Server, token: &str) {
+/// Checks that, without its database, the server is alive and not ready, and rejects requests with
+/// a 503.
+fn assert_reports_the_outage(server: &Server, token: &str) {
     let mut client = server.client();
     assert_eq!(client.send("GET", "/healthz", &[], b"").unwrap().status, 200);
     wait::until("readiness to go off", Duration::from_secs(10), || (!server.is_ready()).then_some(()));
@@ -53,7 +54,7 @@ fn assert_tells_the_truth(server: &Server, token: &str) {
 }
 
 #[test]
-fn a_server_whose_postgresql_is_not_there_refuses_to_start_and_says_why() {
+fn a_server_that_cannot_reach_postgresql_refuses_to_start_and_says_why() {
     let Some(cluster) = Cluster::start(&[]) else { return };
     let database = TestDatabase::from(cluster.database());
     cluster.stop_immediately();
@@ -63,9 +64,9 @@ fn a_server_whose_postgresql_is_not_there_refuses_to_start_and_says_why() {
     assert!(server.log().contains("onnection refused"), "{}", server.log());
 }
 
-/// The one read connection waits for a lock, and whoever comes next waits for the connection.
+/// The only read connection waits for a lock, and further reads wait for the connection.
 #[test]
-fn reads_that_get_no_connection_are_503s_in_time_and_come_back() {
+fn reads_that_get_no_connection_fail_with_503_in_time_and_work_again_later() {
     let Some(database) = TestDatabase::create(On::Postgres) else { return };
     let server = Server::start(&database, &["--read-connections", "1"]);
     let token = server.user("ada");

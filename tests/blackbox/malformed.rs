@@ -1,4 +1,5 @@
-//! Nonsense of every kind: a clear 4xx in the contract's shape, nothing changed, and a server that goes on.
+//! Malformed requests of every kind get a clear 4xx in the contract's format and change nothing,
+//! and the server goes on.
 
 use rstest::rstest;
 use serde_json::json;
@@ -31,7 +32,7 @@ impl Scene {
         answer.unwrap_or_else(|broken| panic!("{broken} to {} bytes at {path} with {more:?}", body.len()))
     }
 
-    /// A head for `POST /chat/` with these lines, and what follows it.
+    /// Returns a request for `POST /chat/` with these header lines and this body.
     pub(super) fn request(&self, lines: &str, body: &[u8]) -> Vec<u8> {
         let head = format!(
             "POST /chat/ HTTP/1.1\r\nHost: tollgate.test\r\nAuthorization: Bearer {}\r\n{lines}\r\n",
@@ -40,8 +41,9 @@ impl Scene {
         [head.as_bytes(), body].concat()
     }
 
-    /// Nothing has changed, and the server goes on: the next chat is the user's first.
-    pub(super) fn assert_unmoved(self) {
+    /// Checks that nothing has changed and that the server goes on: the next chat is the user's
+    /// first.
+    pub(super) fn assert_unchanged(self) {
         assert_eq!(self.server.tokens(&self.token), 4000);
         assert!(self.server.history(&self.token).is_empty(), "a refused request made a chat");
         assert_eq!(self.server.chat(&self.token, "Hello").status, 201);
@@ -53,15 +55,16 @@ impl Scene {
     }
 }
 
-/// A 4xx with a text.
+/// Checks the status, and that there is an error text.
 #[track_caller]
 pub(super) fn assert_refused(answer: &Answer, status: u16, what: &str) {
     assert_eq!(answer.status, status, "{what}: {answer:?}");
     assert!(!answer.error().is_empty(), "{what}: {answer:?}");
 }
 
-/// What is no JSON object at all, for any path that wants one.
-fn no_object() -> Vec<Vec<u8>> {
+/// Bodies that no path accepts as a JSON object: other values, broken JSON, nesting that is too
+/// deep.
+fn not_objects() -> Vec<Vec<u8>> {
     let deep_object = [r#"{"a":"#.repeat(80_000), "1".to_owned(), "}".repeat(80_000)].concat();
     let deep_value = format!(r#"{{"message":"a","more":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     let mut bodies: Vec<Vec<u8>> =
@@ -74,8 +77,8 @@ fn no_object() -> Vec<Vec<u8>> {
     bodies
 }
 
-/// Objects whose text fields are broken; `@` is where the broken value stands.
-fn broken_values() -> Vec<Vec<u8>> {
+/// Invalid values for a text field, as raw JSON.
+fn invalid_values() -> Vec<Vec<u8>> {
     let values: [&[u8]; 18] = [
         b"null",
         b"7",
@@ -100,7 +103,7 @@ fn broken_values() -> Vec<Vec<u8>> {
 }
 
 #[rstest]
-fn a_message_that_is_not_sound_text_in_sound_json_is_refused(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn a_message_that_is_not_valid_text_in_valid_json_is_refused(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(scene) = Scene::new(on, &[]) else { return };
     let more: [&[u8]; 7] = [
         b"{}",
@@ -111,10 +114,10 @@ fn a_message_that_is_not_sound_text_in_sound_json_is_refused(#[values(On::Sqlite
         br#"{"message":"a","more":"\ud800"}"#,
         br#"{"message":"a","more":[{"b":"\u0000"}]}"#,
     ];
-    let mut bodies = no_object();
+    let mut bodies = not_objects();
     bodies.push(b"[]".to_vec());
     bodies.extend(more.map(<[u8]>::to_vec));
-    bodies.extend(broken_values().into_iter().map(|value| [b"{\"message\":", &value[..], b"}"].concat()));
+    bodies.extend(invalid_values().into_iter().map(|value| [b"{\"message\":", &value[..], b"}"].concat()));
     bodies.push(json!({ "message": "x".repeat(32_001) }).to_string().into_bytes());
     bodies.push("{\"message\":\"a\"}".encode_utf16().flat_map(u16::to_le_bytes).collect());
     for body in bodies {
@@ -123,15 +126,15 @@ fn a_message_that_is_not_sound_text_in_sound_json_is_refused(#[values(On::Sqlite
         assert_refused(&answer, 400, &what);
         assert_eq!(answer.error(), "Invalid message", "{what}");
     }
-    scene.assert_unmoved();
+    scene.assert_unchanged();
 }
 
 #[rstest]
-fn every_other_path_with_a_body_refuses_what_is_not_sound(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn every_other_path_with_a_body_refuses_invalid_values(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(scene) = Scene::new(on, &[]) else { return };
     let with = |before: &str, after: &str| -> Vec<Vec<u8>> {
         let around = |value: Vec<u8>| [before.as_bytes(), &value[..], after.as_bytes()].concat();
-        broken_values().into_iter().map(around).chain(no_object()).collect()
+        invalid_values().into_iter().map(around).chain(not_objects()).collect()
     };
     let password = json!(PASSWORD).to_string();
     let cases = [
@@ -154,12 +157,12 @@ fn every_other_path_with_a_body_refuses_what_is_not_sound(#[values(On::Sqlite, O
     }
     let login = json!({"username": "grace", "password": "sound and long"});
     let nobody = scene.server.client().post("/login/", None, &login).unwrap();
-    assert_eq!(nobody.error(), "Invalid username", "a refused registration made a user");
-    scene.assert_unmoved();
+    assert_eq!(nobody.error(), "Invalid username", "a refused registration created a user");
+    scene.assert_unchanged();
 }
 
 #[test]
-fn a_body_of_another_type_or_that_is_compressed_is_refused() {
+fn a_body_that_is_compressed_or_of_another_type_is_refused() {
     let Some(scene) = Scene::new(On::Sqlite, &[]) else { return };
     let good = br#"{"message":"Hello"}"#;
     // The head of a gzip file, which is refused unread.
@@ -180,13 +183,13 @@ fn a_body_of_another_type_or_that_is_compressed_is_refused() {
         let answer = scene.post("/chat/", headers, body);
         assert_refused(&answer, 415, &format!("{headers:?}"));
     }
-    // Without the header it is not JSON, and nothing unpacks it.
+    // Without the header it is invalid JSON: nothing decompresses it.
     assert_refused(&scene.post("/chat/", &[], gzip), 400, "gzip that does not say so");
-    scene.assert_unmoved();
+    scene.assert_unchanged();
 }
 
 #[test]
-fn a_body_that_is_too_long_is_refused_however_its_length_is_told() {
+fn a_body_that_is_too_long_is_refused_with_a_declared_length_and_in_chunks() {
     let Some(scene) = Scene::new(On::Sqlite, &[]) else { return };
     let mebibyte = vec![b'x'; 1024 * 1024];
     for mebibytes in [1, 32] {
@@ -202,13 +205,13 @@ fn a_body_that_is_too_long_is_refused_however_its_length_is_told() {
         let answer = scene.server.client().raw_in_parts(parts).unwrap();
         assert_refused(&answer, 413, &format!("{mebibytes} MiB in chunks"));
     }
-    // A length alone is believed, so that nothing has to be sent.
+    // The declared length suffices: nothing has to be sent.
     for length in ["524289", "33554432", "18446744073709551615"] {
         let request = scene.request(&format!("Content-Length: {length}\r\n"), b"");
         let answer = scene.server.client().raw(&request).unwrap();
         assert_refused(&answer, 413, length);
     }
-    scene.assert_unmoved();
+    scene.assert_unchanged();
 }
 
 #[test]
@@ -225,20 +228,21 @@ fn a_body_in_broken_chunks_changes_nothing() {
     for body in bodies {
         let request = scene.request("Transfer-Encoding: chunked\r\n", body);
         let what = String::from_utf8_lossy(body);
-        // actix ends the connection at once, so an answer gets out only where it takes no waiting.
+        // actix closes the connection at once, so a response is sent only if it takes no waiting.
         match scene.server.client().raw(&request) {
             Ok(answer) => assert_refused(&answer, 400, &what),
             Err(broken) => assert_eq!(broken, Broken::NoAnswer, "{what}"),
         }
         assert_eq!(scene.server.tokens(&scene.token), 4000, "{what}");
     }
-    scene.assert_unmoved();
+    scene.assert_unchanged();
 }
 
 #[test]
-fn a_length_and_chunks_at_once_are_never_two_requests() {
+fn a_length_together_with_chunks_never_smuggles_a_second_request() {
     let Some(scene) = Scene::new(On::Sqlite, &[]) else { return };
-    // What a proxy that goes by the length takes for a body, a server that goes by the chunks takes for a request.
+    // A proxy that goes by the length sees a body here. A server that goes by the chunks sees a
+    // second request.
     let smuggled = format!(
         "POST /chat/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Length: 19\r\n\r\n{{\"message\":\"Hello\"}}",
         scene.token
@@ -261,5 +265,5 @@ fn a_length_and_chunks_at_once_are_never_two_requests() {
         }
         assert_eq!(scene.server.tokens(&scene.token), 4000, "smuggled by {lines}");
     }
-    scene.assert_unmoved();
+    scene.assert_unchanged();
 }

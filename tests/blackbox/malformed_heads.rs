@@ -1,4 +1,4 @@
-//! Heads that are too large, repeated, half there or slow, and bodies that do not arrive.
+//! Heads that are too large, ambiguous, invalid or slow, and bodies that do not arrive.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ fn a_head_above_16_kib_is_refused() {
     let url = format!("GET /tokens/?{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(17 * 1024));
     assert_refused(&scene.server.client().raw(url.as_bytes()).unwrap(), 431, "a long URL");
 
-    // These are beyond what the parser reads at all.
+    // The parser itself gives up on these.
     let hundreds: String = (0..500).map(|number| format!("X-{number}: x\r\n")).collect();
     for lines in [format!("X-Filler: {}\r\n", "x".repeat(1_000_000)), hundreds] {
         let request = scene.request(&format!("{lines}Content-Length: 19\r\n"), GOOD);
@@ -43,11 +43,11 @@ fn a_head_above_16_kib_is_refused() {
         400,
         "a head that is large, but not too large",
     );
-    scene.assert_unmoved();
+    scene.assert_unchanged();
 }
 
 #[test]
-fn a_header_that_must_stand_once_is_refused_when_it_stands_twice() {
+fn a_duplicate_of_a_header_that_must_be_unique_is_refused() {
     let Some(scene) = Scene::new(On::Sqlite, &[]) else { return };
     let same = format!("Authorization: Bearer {}\r\nContent-Length: 19\r\n", scene.token);
     let cases = [
@@ -71,13 +71,13 @@ fn a_header_that_must_stand_once_is_refused_when_it_stands_twice() {
         Ok(answer) => assert!((400..500).contains(&answer.status), "{answer:?}"),
         Err(broken) => assert_eq!(broken, Broken::NoAnswer),
     }
-    scene.assert_unmoved();
+    scene.assert_unchanged();
 }
 
 #[test]
-fn what_is_no_http_is_refused_or_dropped() {
+fn requests_that_are_not_valid_http_are_refused_or_dropped() {
     let Some(scene) = Scene::new(On::Sqlite, &[]) else { return };
-    let nonsense: [&[u8]; 9] = [
+    let malformed: [&[u8]; 9] = [
         b"\r\n\r\n\r\n\r\nwhat\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"GET\r\n\r\n",
@@ -88,13 +88,13 @@ fn what_is_no_http_is_refused_or_dropped() {
         b"G@T /tokens/ HTTP/1.1\r\nHost: a\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ];
-    for bytes in nonsense {
+    for bytes in malformed {
         match scene.server.client().raw(bytes) {
             Ok(answer) => assert!((400..500).contains(&answer.status), "{bytes:?}: {answer:?}"),
             Err(broken) => assert_eq!(broken, Broken::NoAnswer, "{bytes:?}"),
         }
     }
-    scene.assert_unmoved();
+    scene.assert_unchanged();
 }
 
 #[test]
@@ -110,13 +110,13 @@ fn a_head_that_does_not_arrive_in_time_ends_its_connection() {
     );
     assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
 
-    // A byte now and then does not make it last.
+    // A byte now and then does not extend the time.
     let begun = Instant::now();
     let dripped = drip(b"POST /chat/ HTTP/1.1\r\nHost: a\r\nX-Slow: ", b"x", Duration::from_secs(15));
     let answer = scene.server.client().raw_in_parts(dripped);
     assert!(!matches!(&answer, Ok(answer) if answer.status < 400 || answer.status >= 500), "{answer:?}");
     assert!(begun.elapsed() < Duration::from_secs(12), "it took {:?}", begun.elapsed());
-    scene.assert_unmoved();
+    scene.assert_unchanged();
 }
 
 #[test]
@@ -132,13 +132,13 @@ fn a_body_that_does_not_arrive_in_time_is_refused() {
     assert_refused(&answer, 408, "a body that drips");
     assert!(begun.elapsed() < Duration::from_secs(12), "it took {:?}", begun.elapsed());
 
-    // The rest never comes: the client leaves.
+    // The client disconnects before it sends the rest.
     drop(scene.server.client().raw_in_parts(std::iter::once(&stalled[..])));
     wait::until("readiness", Duration::from_secs(5), || scene.server.is_ready().then_some(()));
-    scene.assert_unmoved();
+    scene.assert_unchanged();
 }
 
-/// `first`, and then `drop` every tenth of a second.
+/// Yields `first`, and then `drop` every tenth of a second for this time.
 fn drip<'a>(first: &'a [u8], drop: &'a [u8], lasting: Duration) -> impl Iterator<Item = &'a [u8]> {
     let end = Instant::now() + lasting;
     let drops = std::iter::from_fn(move || {

@@ -1,4 +1,5 @@
-//! The real binary as a process: killed, stopped, starved of its disk and its database, and sent nonsense.
+//! The real binary as a process: killed, stopped, without disk space or database, and sent
+//! malformed requests.
 
 mod durability;
 mod first_steps;
@@ -17,7 +18,7 @@ mod two_servers;
 
 use crate::support::http::Answer;
 
-/// A 503 in the contract's shape, which says when to try again.
+/// Checks for a 503 in the contract's format that says when to try again.
 fn assert_unavailable(answer: &Answer) {
     assert_eq!(answer.status, 503, "{answer:?}");
     let wait: Option<u64> = answer.header("Retry-After").and_then(|seconds| seconds.parse().ok());

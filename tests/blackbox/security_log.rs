@@ -1,5 +1,5 @@
-//! The log shows who logged in and why others failed, under the id in the response. It never has a password,
-//! or a name that was only typed.
+//! The log shows who logged in and why others failed, under the id in the response. It never has a
+//! password, or a name that was only typed.
 
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use crate::support::server::{PASSWORD, Server};
 use crate::support::{On, TestDatabase};
 
 const NEW: &str = "another pass phrase 9";
-/// A password in the name field, with text that would forge a line.
+/// A password typed into the name field, with text that would forge a line of the log.
 const TYPED: &str = "my secret phrase\n[2026-01-01T00:00:00.000Z INFO ] log-in: user 1 \"root\"";
 
 /// A server, and the log line that belongs to each response.

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: what was begun is finished or refunded, and the server is gone within ten seconds.
+//! SIGTERM and SIGINT: chats in flight are finished or refunded, and the server exits within ten
+//! seconds.
 
 use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
@@ -15,13 +16,13 @@ use crate::support::http::{Answer, Broken, Client};
 use crate::support::server::{Server, assert_verified};
 use crate::support::{On, TestDatabase, wait};
 
-/// The promise: exit 0 within this time.
+/// The server promises to exit with 0 within this time.
 const STOP: Duration = Duration::from_secs(10);
 
-/// Waits for the end that the signal at `told` asked for.
-fn assert_stops_well(server: &mut Server, told: Instant) {
+/// Checks that the server exits with 0, and in time after the signal.
+fn assert_stops_in_time(server: &mut Server, signalled: Instant) {
     let status = server.wait(STOP * 3);
-    let took = told.elapsed();
+    let took = signalled.elapsed();
     assert_eq!(status.code(), Some(0), "{}", server.log());
     assert!(took < STOP, "it took {took:?} to stop");
 }
@@ -45,7 +46,7 @@ fn chat_in_flight(address: SocketAddr, token: &str) -> JoinHandle<Result<Answer,
     thread::spawn(move || Client::new(address).post("/chat/", Some(&token), &json!({"message": "Hello"})))
 }
 
-/// The one chat failed because of the stop, and its charge is back.
+/// Checks that the only chat failed because of the stop and was refunded.
 fn assert_refunded(database: &TestDatabase, token: &str) {
     assert_verified(database);
     let server = Server::start(database, &[]);
@@ -58,7 +59,7 @@ fn assert_refunded(database: &TestDatabase, token: &str) {
 #[rstest]
 #[case::sigterm(Signal::TERM)]
 #[case::sigint(Signal::INT)]
-fn a_server_that_is_stopped_under_load_cuts_no_answer_and_keeps_every_chat(
+fn a_stop_under_load_cuts_no_answer_and_keeps_every_chat(
     #[case] signal: Signal,
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
@@ -67,9 +68,9 @@ fn a_server_that_is_stopped_under_load_cuts_no_answer_and_keeps_every_chat(
     let tokens = load::users(&server, "user", 4);
     let load = Load::start(&server, &tokens, "stop");
     load.await_acknowledged(100);
-    let told = Instant::now();
+    let signalled = Instant::now();
     server.signal(signal);
-    assert_stops_well(&mut server, told);
+    assert_stops_in_time(&mut server, signalled);
 
     let sent = load.stop();
     for one in &sent {
@@ -81,7 +82,7 @@ fn a_server_that_is_stopped_under_load_cuts_no_answer_and_keeps_every_chat(
     let acknowledged = sent.iter().filter(|one| matches!(one.outcome, Outcome::Acknowledged(_))).count();
     let server = Server::start(&database, &RICH);
     let stored = load::assert_books(&server, &tokens, &sent);
-    assert_eq!(stored, acknowledged, "a chat was charged, and its client never heard of it");
+    assert_eq!(stored, acknowledged, "a chat was charged, but its client got no answer");
     drop(server);
     assert_verified(&database);
 }
@@ -93,9 +94,9 @@ fn a_chat_in_flight_is_answered_before_the_server_stops(#[values(On::Sqlite, On:
     let token = server.user("ada");
     let chat = chat_in_flight(server.address(), &token);
     wait_for_hold(&server, &token);
-    let told = Instant::now();
+    let signalled = Instant::now();
     server.signal(Signal::TERM);
-    assert_stops_well(&mut server, told);
+    assert_stops_in_time(&mut server, signalled);
 
     let answer = chat.join().unwrap().unwrap();
     assert_eq!(answer.status, 201, "{answer:?}");
@@ -116,9 +117,9 @@ fn a_chat_that_takes_too_long_is_refunded_before_the_server_stops(
     let token = server.user("ada");
     let chat = chat_in_flight(server.address(), &token);
     wait_for_hold(&server, &token);
-    let told = Instant::now();
+    let signalled = Instant::now();
     server.signal(Signal::TERM);
-    assert_stops_well(&mut server, told);
+    assert_stops_in_time(&mut server, signalled);
 
     match chat.join().unwrap() {
         Ok(answer) => assert_eq!(answer.status, 502, "{answer:?}"),
@@ -139,7 +140,7 @@ fn the_ten_seconds_for_an_exit_begin_when_the_drain_delay_ends() {
     server.signal(Signal::TERM);
     wait::until("readiness to end", Duration::from_secs(2), || (!server.is_ready()).then_some(()));
     assert_eq!(server.tokens(&token), 3900, "it still serves requests");
-    assert_stops_well(&mut server, drained);
+    assert_stops_in_time(&mut server, drained);
     assert!(Instant::now() > drained, "it stopped before the delay was over");
     match chat.join().unwrap() {
         Ok(answer) => assert_eq!(answer.status, 502, "{answer:?}"),
@@ -158,13 +159,13 @@ fn a_chat_whose_request_was_still_arriving_at_the_signal_is_refunded_too(
     let head = format!(
         "POST /chat/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 19\r\n\r\n"
     );
-    let mut told = None;
+    let mut signalled = None;
     let rest = std::iter::once_with(|| {
-        // The one worker reads what has come before it takes up the next connection.
+        // The only worker reads what has arrived before it turns to the next connection.
         for _ in 0..3 {
             server.tokens(&token);
         }
-        told = Some(Instant::now());
+        signalled = Some(Instant::now());
         server.signal(Signal::TERM);
         wait_for_the_signal(&server);
         br#"{"message":"Hello"}"#.as_slice()
@@ -172,16 +173,16 @@ fn a_chat_whose_request_was_still_arriving_at_the_signal_is_refunded_too(
     let answer = server.client().raw_in_parts(std::iter::once(head.as_bytes()).chain(rest));
     let answer = answer.unwrap_or_else(|broken| panic!("{broken}:\n{}", server.log()));
     assert_eq!(answer.status, 502, "{answer:?}");
-    assert_stops_well(&mut server, told.unwrap());
+    assert_stops_in_time(&mut server, signalled.unwrap());
     assert_refunded(&database, &token);
 }
 
 #[test]
-fn nobody_is_told_that_the_server_is_ready_once_it_stops_though_a_chat_is_still_being_answered() {
+fn a_stopping_server_never_reports_ready_while_a_chat_is_still_being_answered() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let mut server = Server::start(&database, &["--dummy-delay", "3000"]);
     let token = server.user("ada");
-    // A connection that is kept alive is closed when it is idle, unless a request comes first and gets the 503.
+    // An idle keep-alive connection is closed, unless a request comes first and gets the 503.
     let mut probe = server.client();
     let mut ready = || match probe.send("GET", "/readyz", &[], b"") {
         Ok(answer) => Some(answer.status),
@@ -191,7 +192,7 @@ fn nobody_is_told_that_the_server_is_ready_once_it_stops_though_a_chat_is_still_
     assert_eq!(ready(), Some(200));
     let chat = chat_in_flight(server.address(), &token);
     wait_for_hold(&server, &token);
-    let told = Instant::now();
+    let signalled = Instant::now();
     server.signal(Signal::TERM);
     wait_for_the_signal(&server);
     wait::until("readiness to end", Duration::from_secs(2), || (ready() != Some(200)).then_some(()));
@@ -201,12 +202,13 @@ fn nobody_is_told_that_the_server_is_ready_once_it_stops_though_a_chat_is_still_
         thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(chat.join().unwrap().unwrap().status, 201);
-    assert_stops_well(&mut server, told);
+    assert_stops_in_time(&mut server, signalled);
 }
 
-/// Whoever told it to stop would kill it next: what cannot be written is left to the sweeper.
+/// A service manager kills what does not stop in time, so what cannot be written is left to the
+/// sweeper.
 #[test]
-fn a_database_that_hangs_does_not_keep_the_server_from_stopping() {
+fn a_hanging_database_does_not_keep_the_server_from_stopping() {
     let Some(database) = TestDatabase::create(On::Postgres) else { return };
     let mut server = Server::start(&database, &["--dummy-delay", "2000"]);
     let token = server.user("ada");
@@ -214,9 +216,9 @@ fn a_database_that_hangs_does_not_keep_the_server_from_stopping() {
     wait_for_hold(&server, &token);
     let mut keeper = PgConnection::establish(database.url()).unwrap();
     keeper.batch_execute("BEGIN; LOCK TABLE users, chats, auth_tokens IN ACCESS EXCLUSIVE MODE").unwrap();
-    let told = Instant::now();
+    let signalled = Instant::now();
     server.signal(Signal::TERM);
-    assert_stops_well(&mut server, told);
+    assert_stops_in_time(&mut server, signalled);
     keeper.batch_execute("ROLLBACK").unwrap();
     assert_eq!(chat.join().unwrap().unwrap().status, 503, "not confirmed");
     assert_verified(&database);

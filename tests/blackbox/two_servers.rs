@@ -1,4 +1,5 @@
-//! More than one server: refused on one SQLite file, welcome on one PostgreSQL database. And starts that are killed.
+//! Several servers: refused on one SQLite file, supported on one PostgreSQL database. Also, starts
+//! that are killed.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ fn a_second_server_on_an_sqlite_file_is_refused_and_the_first_goes_on() {
     assert!(log.contains(database.url()), "the message should name the file: {log}");
     assert_eq!(first.chat(&token, "Hello").status, 201);
 
-    // The lock dies with its process, however that ends.
+    // The lock ends with its process, even if that is killed.
     first.kill9();
     let third = Server::start(&database, &[]);
     assert_eq!(third.tokens(&token), 3900);
@@ -54,7 +55,7 @@ fn an_auth_token_that_one_node_revokes_is_refused_by_the_other_at_once() {
     one.register("ada");
     for everywhere in [false, true] {
         let token = one.login("ada");
-        // The other node has seen it, so a cache would know it.
+        // The other node has seen it, so a cache would have it.
         assert_eq!(other.chat(&token, "Hello").status, 201);
         let answer =
             one.client().post("/logout/", Some(&token), &json!({ "everywhere": everywhere })).unwrap();
@@ -74,7 +75,7 @@ fn an_auth_token_that_one_node_revokes_is_refused_by_the_other_at_once() {
 }
 
 #[test]
-fn two_nodes_never_oversell_one_balance_and_never_answer_one_key_twice() {
+fn two_nodes_never_oversell_a_balance_or_charge_a_key_twice() {
     let Some(database) = TestDatabase::create(On::Postgres) else { return };
     let nodes = [Server::start(&database, &[]), Server::start(&database, &[])];
     let token = nodes[0].user("ada");
@@ -118,7 +119,8 @@ fn a_start_that_is_killed_at_any_moment_leaves_nothing_half_done(#[values(On::Sq
         let Some(database) = TestDatabase::create(on) else { return };
         for _ in 0..4 {
             let mut server = Launch::on(&database).spawn();
-            // Somewhere in the time that a start takes: the moment is the point, so there is nothing to wait for.
+            // A random moment during the start. The moment is the point, so there is nothing to
+            // wait for.
             thread::sleep(Duration::from_micros(dice.pick(0..whole)));
             server.kill9();
         }

@@ -1,4 +1,5 @@
-//! A headless Chromium and the chromedriver that leads it. Both end with the value, and with the test process.
+//! A headless Chromium and its chromedriver. Both end when the value is dropped, or with the test
+//! process.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -15,7 +16,7 @@ use crate::support::{keeper, require, temporary, tls, wait};
 
 const REMEDY: &str = "on Debian: apt-get install chromium chromium-driver fonts-dejavu-core";
 
-/// A page that has its script blocked by the browser, as by somebody who wants none.
+/// Chromium's value for blocking scripts by a content setting, as users may.
 const BLOCKED: u8 = 2;
 
 pub struct Chromium {
@@ -23,12 +24,13 @@ pub struct Chromium {
     browser_pid: Option<u32>,
     chromedriver: Child,
     port: u16,
-    /// What the browser and its driver write: the profile, sockets, reports of crashes.
+    /// What the browser and its driver write: the profile, sockets, crash reports.
     _directory: TempDir,
 }
 
 impl Chromium {
-    /// `None`: there is no Chromium here, and the test was told off for it.
+    /// Starts both. Returns `None` if this machine has no Chromium, after reporting that it is
+    /// missing.
     pub async fn start(with_scripts: bool) -> Option<Chromium> {
         tls::set_up();
         let (Some(browser), Some(program)) = (browser_program(), require::program("chromedriver")) else {
@@ -58,7 +60,8 @@ impl Chromium {
         let mut chromium =
             Chromium { driver: None, browser_pid: None, chromedriver, port, _directory: directory };
         let capabilities = capabilities(&browser, chromium._directory.path(), with_scripts);
-        // The server's own client has one installed; that of the driver finds none in this process.
+        // The driver's HTTP client needs a default crypto provider, and nothing in this process
+        // installs one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let driver = WebDriver::new(format!("http://127.0.0.1:{port}"), capabilities).await.unwrap();
         let pid = driver.capabilities().get("goog:processID").and_then(Value::as_u64);
@@ -75,14 +78,14 @@ impl Chromium {
     }
 
     /// Sends a command of the Chrome DevTools Protocol.
-    pub async fn tell(&self, command: &str, parameters: Value) -> Value {
+    pub async fn send(&self, command: &str, parameters: Value) -> Value {
         let answer = self.driver().cdp().send_raw(command, parameters).await;
         answer.unwrap_or_else(|error| panic!("{command} failed: {error}"))
     }
 }
 
 impl Drop for Chromium {
-    /// Its driver ends the browser, too, and then itself.
+    /// Chromedriver ends the browser, and then itself.
     fn drop(&mut self) {
         if let Some(driver) = self.driver.take() {
             let _ = driver.leak();
@@ -111,7 +114,8 @@ fn browser_program() -> Option<PathBuf> {
 
 fn capabilities(browser: &std::path::Path, home: &std::path::Path, with_scripts: bool) -> Capabilities {
     let profile = format!("--user-data-dir={}", home.join("profile").display());
-    // Without its sandbox, which root and containers cannot have: it sees nothing but our own pages.
+    // Without the sandbox, which does not work for root or in containers. The browser opens only
+    // our own pages.
     let arguments = [
         "--headless=new",
         "--no-sandbox",

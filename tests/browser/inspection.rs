@@ -1,4 +1,5 @@
-//! What must hold for every page: axe-core finds nothing, the console is silent, nothing sticks out to the side.
+//! Checks for every page: axe-core finds nothing, the console is empty, and nothing overflows to
+//! the side.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use super::visitor::{Screen, Visitor};
 
 const AXE: &str = include_str!("../../vendor/axe-core/axe.min.js");
 
-/// All rules for WCAG 2.2 AA, and what its makers think good besides. A rule that is off by itself is named.
+/// All rules for WCAG 2.2 AA, and axe-core's best practices. `target-size` is off by default.
 const RUN_AXE: &str = r#"
     const [where, coloursOnly] = arguments;
     const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
@@ -21,22 +22,23 @@ const RUN_AXE: &str = r#"
         resultTypes: ['violations'],
     };
     const shown = (node) => `\n    ${node.html.slice(0, 200)}\n    ${node.failureSummary}`;
-    const told = (violation) =>
+    const described = (violation) =>
         `${violation.id}: ${violation.help}, ${violation.nodes.length} times, as in${violation.nodes.slice(0, 3).map(shown).join('')}`;
     return axe.run(where ? document.querySelector(where) : document, options).then(
-        (results) => ({rules: results.passes.length, faults: results.violations.map(told)}),
-        (error) => ({rules: 0, faults: [`axe-core broke down: ${error}`]}));
+        (results) => ({rules: results.passes.length, faults: results.violations.map(described)}),
+        (error) => ({rules: 0, faults: [`axe-core failed: ${error}`]}));
 "#;
 
-/// Numbers what is folded up.
+/// Numbers the closed `<details>`, and returns how many there are.
 const MARK_FOLDED: &str = r#"
     const folded = [...document.querySelectorAll('details:not([open])')];
     folded.forEach((details, number) => { details.dataset.folded = number; });
     return folded.length;
 "#;
 
-/// Whether the page is wider than the screen, and what sticks out. What scrolls inside itself may.
-const WHAT_STICKS_OUT: &str = r#"
+/// Reports what overflows to the right, if the page is wider than the screen. Content of boxes that
+/// scroll by themselves may overflow.
+const OVERFLOWING: &str = r#"
     const width = arguments[0];
     const whole = Math.max(document.documentElement.scrollWidth, document.body.scrollWidth);
     if (whole <= width) return [];
@@ -51,7 +53,7 @@ const WHAT_STICKS_OUT: &str = r#"
     return [`the page is ${whole} px wide on ${width} px\n    ${first.join('\n    ')}`];
 "#;
 
-/// Faults of the pages that were looked at, each with where it is.
+/// Faults of the checked pages, each with the pages that have it.
 #[derive(Default)]
 pub struct Faults {
     found: BTreeMap<String, Vec<String>>,
@@ -65,17 +67,18 @@ impl Faults {
         }
     }
 
-    /// Runs axe-core on the page as it stands there. `how` it is looked at stands in what is found.
+    /// Runs axe-core on the open page. `how` describes the view, for the report.
     pub async fn check_access(&mut self, visitor: &Visitor, page: &str, how: &str) {
         self.run_axe(visitor, page, how, None, false).await;
     }
 
-    /// The same for what is different in other colours.
+    /// Runs only the rules about colours, for another colour scheme.
     pub async fn check_colours(&mut self, visitor: &Visitor, page: &str, how: &str) {
         self.run_axe(visitor, page, how, None, true).await;
     }
 
-    /// The same for what is folded up: one after the other, as a menu hides what is below it.
+    /// Runs axe-core inside each closed `<details>`, opened one at a time, because an open menu
+    /// hides what is below it.
     pub async fn check_folded(&mut self, visitor: &Visitor, page: &str, how: &str) {
         let folded = visitor.run(MARK_FOLDED, vec![]).await.as_u64().unwrap_or_default();
         for number in 0..folded {
@@ -103,14 +106,15 @@ impl Faults {
         self.looks += 1;
     }
 
-    /// The page must not scroll to the side (WCAG 1.4.10).
+    /// Checks that the page does not scroll to the side (WCAG 1.4.10).
     pub async fn check_width(&mut self, visitor: &Visitor, page: &str, screen: Screen) {
-        let found = visitor.run(WHAT_STICKS_OUT, vec![json!(screen.width())]).await;
+        let found = visitor.run(OVERFLOWING, vec![json!(screen.width())]).await;
         self.add(page, strings(&found));
     }
 
-    /// The console must be silent: no violation of the content security policy, no script that breaks, nothing that
-    /// does not load, but for the script where the test keeps it away. An error page is told of there by its status.
+    /// Checks that the console is empty: no violation of the content security policy, no failing
+    /// script, nothing that does not load. It may report the status of an error page, and the
+    /// script that the test blocks.
     pub async fn check_console(&mut self, visitor: &Visitor, page: &str, status: Option<u16>) {
         let expected = status.map(|status| format!("the server responded with a status of {status} "));
         let is_expected = |entry: &String| {
@@ -121,16 +125,16 @@ impl Faults {
         self.add(page, entries.map(|entry| format!("the console says: {entry}")));
     }
 
-    /// Ends the test, with everything that was found.
+    /// Fails the test if anything was found, or if fewer than `at_least` pages were checked.
     pub fn judge(self, at_least: usize) {
         assert!(self.looks >= at_least, "only {} pages were looked at", self.looks);
-        let told = |(fault, pages): (&String, &Vec<String>)| format!("on {}: {fault}", pages.join(", "));
-        let found: Vec<String> = self.found.iter().map(told).collect();
+        let described = |(fault, pages): (&String, &Vec<String>)| format!("on {}: {fault}", pages.join(", "));
+        let found: Vec<String> = self.found.iter().map(described).collect();
         assert!(found.is_empty(), "{} faults:\n\n{}", found.len(), found.join("\n\n"));
     }
 }
 
 fn strings(list: &Value) -> Vec<String> {
-    let list = list.as_array().unwrap_or_else(|| panic!("no list: {list}"));
+    let list = list.as_array().unwrap_or_else(|| panic!("not a list: {list}"));
     list.iter().map(|text| text.as_str().unwrap_or_default().to_owned()).collect()
 }

@@ -7,7 +7,7 @@ use super::demo::{Demo, SUPERUSER};
 use super::visitor::{Screen, Visitor};
 use crate::support::server::Server;
 
-/// Where the focus is, in a word.
+/// Names the element that has the focus.
 const FOCUS: &str = r#"
     const element = document.activeElement;
     if (element.matches('.skip')) return 'skip link';
@@ -18,8 +18,8 @@ const FOCUS: &str = r#"
     return element.id || element.tagName;
 "#;
 
-/// Sets where the next Tab starts: at the top of the page. Browsers differ in where they start after a page was
-/// loaded by the submission of a form.
+/// Sets where the next Tab starts: at the top of the page. Browsers differ in where they start
+/// after a page was loaded by the submission of a form.
 const START_AT_THE_TOP: &str = r#"
     document.body.tabIndex = -1;
     document.body.focus();
@@ -56,7 +56,7 @@ async fn the_first_tab_leads_past_the_navigation() {
 }
 
 #[tokio::test]
-async fn tab_comes_by_the_search_and_the_filters_before_the_table() {
+async fn tab_reaches_the_search_and_the_filters_before_the_table() {
     let Some(demo) = Demo::write() else { return };
     let server = Server::start(&demo.database, &[]);
     let Some(visitor) = at_the_users(&server).await else { return };
@@ -67,7 +67,11 @@ async fn tab_comes_by_the_search_and_the_filters_before_the_table() {
         way.push(focus(&visitor).await);
         let is_seen = "return document.activeElement.matches(':focus-visible')
                        && getComputedStyle(document.activeElement).outlineStyle !== 'none'";
-        assert_eq!(visitor.run(is_seen, vec![]).await, Value::Bool(true), "the focus is not seen: {way:?}");
+        assert_eq!(
+            visitor.run(is_seen, vec![]).await,
+            Value::Bool(true),
+            "the focus is not visible: {way:?}"
+        );
     }
     let place = |wanted: &str| way.iter().position(|place| place == wanted);
     let order = ["skip link", "search of everything", "search", "filters", "table"].map(place);
@@ -75,7 +79,7 @@ async fn tab_comes_by_the_search_and_the_filters_before_the_table() {
 }
 
 #[tokio::test]
-async fn a_slash_goes_to_the_search_but_is_typed_in_a_field() {
+async fn a_slash_focuses_the_search_but_is_typed_inside_a_field() {
     let Some(demo) = Demo::write() else { return };
     let server = Server::start(&demo.database, &[]);
     let Some(visitor) = at_the_users(&server).await else { return };

@@ -1,4 +1,4 @@
-//! The panel in a real browser: headless Chromium, led by its chromedriver.
+//! The panel in a real browser: headless Chromium, driven by chromedriver.
 
 mod chat_pages;
 mod chromium;

@@ -1,6 +1,6 @@
-//! A page that the tour looks at, and the way there.
+//! A page of the tour, and how to get there.
 
-/// Who looks.
+/// Who opens a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     Guest,
@@ -13,14 +13,14 @@ pub struct Page {
     pub name: String,
     pub who: Who,
     pub path: String,
-    /// What is filled in, by the fields' names; hidden ones, too.
+    /// Values for the form's fields, by name, including hidden ones.
     pub fields: Vec<(&'static str, String)>,
-    /// The button that is pressed then.
+    /// The button that is pressed afterwards.
     pub button: Option<&'static str>,
     pub says: &'static str,
-    /// The status that the console tells of.
+    /// The error status, which the console reports.
     pub status: Option<u16>,
-    /// What is folded up there, filters and menus, is looked at, too.
+    /// Whether closed filters and menus are checked, too.
     pub has_folded: bool,
 }
 
@@ -64,5 +64,5 @@ impl Page {
     }
 }
 
-/// What the form says on top.
+/// The text at the top of a form with errors.
 pub(super) const FAULTS: &str = "Please correct this";

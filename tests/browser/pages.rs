@@ -1,4 +1,4 @@
-//! Every page of the panel, in every state that looks different: the one list of them.
+//! The list of all pages of the panel, in every state that looks different.
 
 use tollgate::panel::SECTIONS;
 
@@ -6,7 +6,7 @@ use super::chat_pages::{chats, models};
 use super::demo::Demo;
 use super::page::{FAULTS, Page, Who, page};
 
-/// Before there is a superuser; `link` leads to where the first one is made.
+/// Returns the pages that exist before there is a superuser. `link` is the first-run link.
 pub fn before_the_first(link: &str) -> Vec<Page> {
     let faults =
         page("first-run-errors", link, FAULTS).fill("username", "two words").press("Create and sign in");
@@ -17,7 +17,7 @@ pub fn before_the_first(link: &str) -> Vec<Page> {
     pages.into_iter().map(|page| page.seen_by(Who::Guest)).collect()
 }
 
-/// A server that nobody has used yet; the first superuser was made by the link.
+/// Returns the pages of an unused server, whose first superuser was created by the link.
 pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
     let mut pages = vec![
         page("first-run-used", link, "There is no such first-run link").status(404),
@@ -32,11 +32,11 @@ pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
         page("empty-bulk-operations", "/admin/bulk-operations/", "0 bulk operations"),
         page("empty-history", "/admin/history/?date_to=2020-01-01", "0 entries"),
     ];
-    pages.extend(sections_beside(&pages, "empty-"));
+    pages.extend(pages_of_other_sections(&pages, "empty-"));
     pages
 }
 
-/// A server that is in use.
+/// Returns the pages of a server that is in use.
 pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
     let mut pages = vec![
         page("home", "/admin/", "Recent actions").folded(),
@@ -72,12 +72,12 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
     pages.extend(auth_tokens(demo));
     pages.extend(models(demo));
     pages.extend(errors(demo));
-    pages.extend(sections_beside(&pages, ""));
+    pages.extend(pages_of_other_sections(&pages, ""));
     pages
 }
 
-/// Each section of the panel of which there is no page yet.
-fn sections_beside(pages: &[Page], prefix: &str) -> Vec<Page> {
+/// Returns a page for each section of the panel that has none in `pages` yet.
+fn pages_of_other_sections(pages: &[Page], prefix: &str) -> Vec<Page> {
     let is_missing = |path: &str| pages.iter().all(|page| page.path.split('?').next() != Some(path));
     let missing = SECTIONS.iter().filter(|section| is_missing(section.path));
     let name = |label: &str| format!("{prefix}{}", label.to_lowercase().replace(' ', "-"));

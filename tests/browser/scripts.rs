@@ -15,7 +15,7 @@ async fn signed_in(server: &Server) -> Option<Visitor> {
 }
 
 #[tokio::test]
-async fn rows_are_ticked_all_at_once_and_by_the_range() {
+async fn rows_are_ticked_all_at_once_and_by_range() {
     let Some(demo) = Demo::write() else { return };
     let server = Server::start(&demo.database, &[]);
     let Some(visitor) = signed_in(&server).await else { return };
@@ -35,7 +35,7 @@ async fn rows_are_ticked_all_at_once_and_by_the_range() {
 }
 
 #[tokio::test]
-async fn names_of_users_are_suggested_while_they_are_typed() {
+async fn usernames_are_suggested_while_typing() {
     let Some(demo) = Demo::write() else { return };
     let server = Server::start(&demo.database, &[]);
     let Some(visitor) = signed_in(&server).await else { return };
@@ -79,7 +79,7 @@ async fn a_verification_is_started_and_its_end_is_shown_without_a_reload() {
 }
 
 #[tokio::test]
-async fn a_chosen_theme_wins_over_the_systems() {
+async fn a_chosen_theme_overrides_the_systems() {
     let Some(demo) = Demo::write() else { return };
     let server = Server::start(&demo.database, &[]);
     let Some(visitor) = signed_in(&server).await else { return };

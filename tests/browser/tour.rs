@@ -1,5 +1,5 @@
-//! A tour of every page: accessible, silent in the console, and as wide as the screen. With a folder in
-//! `TOLLGATE_SCREENSHOTS` it also takes pictures: `scripts/screenshots`.
+//! A tour of every page: accessible, without console messages, and no wider than the screen. If
+//! `TOLLGATE_SCREENSHOTS` names a folder, it also takes screenshots (`scripts/screenshots`).
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,8 +15,8 @@ use super::visitor::{Screen, Visitor, patiently};
 use crate::support::server::{PASSWORD, Server, assert_verified};
 use crate::support::{On, TestDatabase, wait};
 
-/// Fills in a form of the page and sends it by a button, whatever the browser thinks of what was filled in. The
-/// test is about what the server then shows.
+/// Fills in a form of the page and submits it with a button, without the browser's validation: the
+/// test is about what the server shows.
 const SEND: &str = r#"
     const [fields, label] = arguments;
     for (const form of document.forms) form.noValidate = true;
@@ -34,25 +34,25 @@ const SEND: &str = r#"
     return null;
 "#;
 
-/// An upstream that nobody asks.
+/// An upstream that is never called.
 const UPSTREAM: [&str; 3] = [
     "--responder=openai",
     "--upstream-url=http://127.0.0.1:9/v1",
     "--upstream-models=llama-3.1-8b,qwen2.5-32b,gemma-2-9b",
 ];
 
-/// What is looked at, and what was found wrong.
+/// The browser, and the faults that were found so far.
 struct Tour {
     visitor: Visitor,
     screen: Screen,
-    /// The script is kept away: the pages are looked at as they come, in one colour.
+    /// The script is blocked: the pages are checked as served, and in one colour scheme.
     is_plain: bool,
     faults: Faults,
     pictures: Option<PathBuf>,
     who: Who,
 }
 
-/// The link that the server prints while there is no superuser.
+/// Waits for the link that the server prints while there is no superuser, and returns its path.
 pub fn first_run_link(server: &Server) -> String {
     wait::until("the first-run link", Duration::from_secs(10), || {
         let log = server.log();
@@ -67,7 +67,7 @@ impl Tour {
         // In a browser that blocks all scripts axe-core would not run either.
         let visitor = Visitor::arrive(server.address(), true, screen).await?;
         if !has_scripts {
-            visitor.keep_away("*/static/admin.js").await;
+            visitor.block("*/static/admin.js").await;
         }
         let pictures = std::env::var_os("TOLLGATE_SCREENSHOTS").map(PathBuf::from).filter(|_| has_scripts);
         if let Some(folder) = &pictures {
@@ -83,8 +83,8 @@ impl Tour {
         })
     }
 
-    /// Signs in as somebody else, or out.
-    async fn become_who(&mut self, who: Who) {
+    /// Signs in as another user, or signs out.
+    async fn switch_to(&mut self, who: Who) {
         match who {
             _ if who == self.who => return,
             Who::Guest => self.visitor.forget_cookies().await,
@@ -96,14 +96,14 @@ impl Tour {
 
     async fn show(&mut self, pages: &[Page]) {
         for page in pages {
-            self.become_who(page.who).await;
+            self.switch_to(page.who).await;
             self.go_to(page).await;
-            self.look_at(page).await;
+            self.check(page).await;
         }
     }
 
     async fn go_to(&self, page: &Page) {
-        // What the page before has said is not this one's.
+        // Drops the console messages of the page before.
         self.visitor.console().await;
         self.visitor.open(&page.path).await;
         if let Some(button) = page.button {
@@ -113,7 +113,7 @@ impl Tour {
         self.visitor.sees(page.says).await;
     }
 
-    async fn look_at(&mut self, page: &Page) {
+    async fn check(&mut self, page: &Page) {
         let (visitor, faults) = (&self.visitor, &mut self.faults);
         let schemes: &[&str] = if self.is_plain { &["light"] } else { &["light", "dark"] };
         for scheme in schemes.iter().copied() {
@@ -141,15 +141,15 @@ impl Tour {
         visitor.prefer("light").await;
         faults.check_width(visitor, &page.name, self.screen).await;
         if self.screen == Screen::Phone {
-            visitor.look_with(Screen::Narrow).await;
+            visitor.set_screen(Screen::Narrow).await;
             faults.check_width(visitor, &page.name, Screen::Narrow).await;
-            visitor.look_with(self.screen).await;
+            visitor.set_screen(self.screen).await;
         }
         faults.check_console(visitor, &page.name, page.status).await;
     }
 }
 
-/// Waits until what is searched and counted has come from the background.
+/// Waits until the follower has caught up with searches and balances.
 async fn wait_for_the_follower(visitor: &Visitor) {
     visitor.sign_in(SUPERUSER).await;
     let caught_up = patiently(async || {
@@ -160,7 +160,7 @@ async fn wait_for_the_follower(visitor: &Visitor) {
         let is_behind = chats.contains("is catching up") || users.contains("not in this list yet");
         (!is_behind).then_some(())
     });
-    assert!(caught_up.await.is_some(), "the follower does not come after");
+    assert!(caught_up.await.is_some(), "the follower does not catch up");
 }
 
 #[rstest]

@@ -1,4 +1,4 @@
-//! Somebody who sits before the browser: opens pages, reads them, fills forms in and presses buttons.
+//! A user of the browser, who opens and reads pages, fills in forms and presses buttons.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,15 +13,15 @@ use crate::support::server::PASSWORD;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The longest picture of a page, in pixels of CSS.
+/// The maximum height of a screenshot, in CSS pixels.
 const TALLEST: f64 = 6000.0;
 
-/// What the page is looked at with: its width and height.
+/// The size of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Screen {
     Wide,
     Phone,
-    /// What a wide page at 400 % has, and the smallest phones (WCAG 1.4.10).
+    /// A wide screen at a zoom of 400 %, and the smallest phones (WCAG 1.4.10).
     Narrow,
 }
 
@@ -42,11 +42,11 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// `None`: there is no browser here.
+    /// Starts a browser. Returns `None` if this machine has none.
     pub async fn arrive(at: SocketAddr, has_scripts: bool, screen: Screen) -> Option<Visitor> {
         let chromium = Chromium::start(has_scripts).await?;
         let visitor = Visitor { chromium, origin: format!("http://{at}"), has_scripts };
-        visitor.look_with(screen).await;
+        visitor.set_screen(screen).await;
         visitor.prefer("light").await;
         Some(visitor)
     }
@@ -59,38 +59,39 @@ impl Visitor {
         self.has_scripts
     }
 
-    pub async fn look_with(&self, screen: Screen) {
+    pub async fn set_screen(&self, screen: Screen) {
         let is_phone = screen != Screen::Wide;
         let size = json!({
             "width": screen.width(), "height": if is_phone { 844 } else { 800 },
             "deviceScaleFactor": if is_phone { 2 } else { 1 }, "mobile": is_phone,
         });
-        self.chromium.tell("Emulation.setDeviceMetricsOverride", size).await;
+        self.chromium.send("Emulation.setDeviceMetricsOverride", size).await;
     }
 
-    /// Sets the system's colours, `light` or `dark`. Nothing moves, so that nothing is looked at half-way.
+    /// Sets the system's colour scheme, `light` or `dark`. Animations are off, so that no page is
+    /// checked half-way through one.
     pub async fn prefer(&self, scheme: &str) {
         let features = json!([
             {"name": "prefers-color-scheme", "value": scheme},
             {"name": "prefers-reduced-motion", "value": "reduce"},
         ]);
-        self.chromium.tell("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+        self.chromium.send("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
-    /// Nothing from such addresses is loaded.
-    pub async fn keep_away(&self, addresses: &str) {
-        self.chromium.tell("Network.enable", json!({})).await;
-        self.chromium.tell("Network.setBlockedURLs", json!({ "urls": [addresses] })).await;
+    /// Blocks requests to these addresses.
+    pub async fn block(&self, addresses: &str) {
+        self.chromium.send("Network.enable", json!({})).await;
+        self.chromium.send("Network.setBlockedURLs", json!({ "urls": [addresses] })).await;
     }
 
-    /// Opens a path of the server, or a whole address.
+    /// Opens a path of the server, or a whole URL.
     pub async fn open(&self, path: &str) {
         let address = if path.starts_with('/') { format!("{}{path}", self.origin) } else { path.to_owned() };
         self.driver().goto(&address).await.unwrap_or_else(|error| panic!("{path} does not open: {error}"));
     }
 
     pub async fn forget_cookies(&self) {
-        self.chromium.tell("Network.clearBrowserCookies", json!({})).await;
+        self.chromium.send("Network.clearBrowserCookies", json!({})).await;
     }
 
     pub async fn sign_in(&self, name: &str) {
@@ -101,20 +102,20 @@ impl Visitor {
         self.sees("Recent actions").await;
     }
 
-    /// The path and the query string of the page.
+    /// Returns the path and the query string of the page.
     pub async fn path(&self) -> String {
         let url = self.driver().current_url().await.unwrap();
         url.as_str().strip_prefix(&self.origin).unwrap_or(url.as_str()).to_owned()
     }
 
-    /// What there is to read.
+    /// Returns the text that the page shows.
     pub async fn text(&self) -> String {
         let text = async { self.driver().find(By::Css("body")).await?.text().await };
-        // The page may just go over into another one.
+        // The browser may be on its way to another page.
         text.await.unwrap_or_default()
     }
 
-    /// Waits until the page says this.
+    /// Waits until the page shows this text.
     pub async fn sees(&self, what: &str) {
         let found = patiently(async || self.text().await.contains(what).then_some(())).await;
         if found.is_none() {
@@ -122,18 +123,19 @@ impl Visitor {
         }
     }
 
-    /// Opens a page again and again until it says this: lists and searches follow in the background.
+    /// Opens a page repeatedly until it shows this text: lists and searches are updated in the
+    /// background.
     pub async fn open_until(&self, path: &str, what: &str) {
         let found = patiently(async || {
             self.open(path).await;
             self.text().await.contains(what).then_some(())
         });
         if found.await.is_none() {
-            panic!("{what:?} never stands on {path}:\n{}", self.text().await);
+            panic!("{what:?} never appears on {path}:\n{}", self.text().await);
         }
     }
 
-    /// Waits for an element by a CSS selector, and until it is displayed.
+    /// Waits until an element with this CSS selector is displayed, and returns it.
     pub async fn element(&self, css: &str) -> WebElement {
         self.displayed(By::Css(css), css).await
     }
@@ -153,7 +155,7 @@ impl Visitor {
         }
     }
 
-    /// Follows the first link that is called so.
+    /// Follows the first link with this text.
     pub async fn follow(&self, label: &str) {
         let link = format!("//a[normalize-space()={}]", quoted(label));
         self.click(By::XPath(&link), label).await;
@@ -170,13 +172,13 @@ impl Visitor {
         self.click(By::XPath(&link), label).await;
     }
 
-    /// Opens or shuts a `<details>` by its summary.
+    /// Opens or closes a `<details>` by its summary.
     pub async fn unfold(&self, label: &str) {
         let summary = format!("//summary[normalize-space()={}]", quoted(label));
         self.click(By::XPath(&summary), label).await;
     }
 
-    /// Ticks the box that is called so.
+    /// Ticks the checkbox with this label.
     pub async fn tick(&self, label: &str) {
         let label_of = format!("//label[contains(normalize-space(), {})]", quoted(label));
         self.click(By::XPath(&label_of), label).await;
@@ -188,7 +190,7 @@ impl Visitor {
         element.click().await.unwrap_or_else(|error| panic!("{what} cannot be clicked: {error}"));
     }
 
-    /// Types into fields, by their names, in place of what they hold.
+    /// Replaces the values of fields, by name.
     pub async fn fill(&self, fields: &[(&str, &str)]) {
         for (name, value) in fields {
             let field = self.element(&format!("[name='{name}']:not([type=hidden])")).await;
@@ -197,39 +199,39 @@ impl Visitor {
         }
     }
 
-    /// Sends keys to wherever the focus is.
+    /// Sends keys to the focused element.
     pub async fn type_keys(&self, keys: impl Into<TypingData>) {
         let focused = self.driver().active_element().await.unwrap();
         focused.send_keys(keys).await.unwrap();
     }
 
-    /// Runs a script of the test's own, which neither the content security policy nor a browser without scripts
-    /// keeps away, and waits for a promise that it returns.
+    /// Runs a script of the test, which neither the content security policy nor a browser without
+    /// scripts blocks. If it returns a promise, waits for the value.
     pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
         let answer = self.driver().execute(script, arguments).await;
         answer.unwrap_or_else(|error| panic!("a script failed: {error}\n{script:.300}")).json().clone()
     }
 
-    /// What the console has said since it was last asked.
+    /// Returns the console's messages since the last call.
     pub async fn console(&self) -> Vec<String> {
         let entries = self.driver().browser_log().await.unwrap();
         entries.into_iter().map(|entry| format!("{} {}", entry.level, entry.message)).collect()
     }
 
-    /// Takes a picture of the whole page, not only of what the screen shows.
+    /// Takes a screenshot of the whole page, not only of what the screen shows.
     pub async fn picture(&self, file: &Path) {
-        let metrics = self.chromium.tell("Page.getLayoutMetrics", json!({})).await;
+        let metrics = self.chromium.send("Page.getLayoutMetrics", json!({})).await;
         let number = |name: &str| metrics["cssContentSize"][name].as_f64().unwrap();
         let (width, height) = (number("width"), number("height").min(TALLEST));
         let clip = json!({"x": 0, "y": 0, "width": width, "height": height, "scale": 1});
         let how = json!({"format": "png", "captureBeyondViewport": true, "clip": clip});
-        let picture = self.chromium.tell("Page.captureScreenshot", how).await;
+        let picture = self.chromium.send("Page.captureScreenshot", how).await;
         let bytes = BASE64_STANDARD.decode(picture["data"].as_str().unwrap()).unwrap();
         std::fs::write(file, bytes).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 }
 
-/// Asks until there is something, at most [`PATIENCE`].
+/// Polls until there is a value, for at most [`PATIENCE`].
 pub async fn patiently<T>(condition: impl AsyncFn() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -243,7 +245,7 @@ pub async fn patiently<T>(condition: impl AsyncFn() -> Option<T>) -> Option<T> {
     }
 }
 
-/// A text in XPath, which has no escapes.
+/// Quotes a text for XPath, which has no escapes.
 fn quoted(text: &str) -> String {
     if text.contains('\'') { format!("\"{text}\"") } else { format!("'{text}'") }
 }

@@ -1,5 +1,5 @@
-//! What an administrator does on the first day, from the first-run link on: with JavaScript and without, on a
-//! wide screen and on a phone.
+//! What an administrator does on the first day, from the first-run link on: with JavaScript and
+//! without, on a wide screen and on a phone.
 
 use rstest::rstest;
 use serde_json::json;
@@ -13,7 +13,7 @@ use crate::support::{On, TestDatabase};
 const ADMINISTRATOR: &str = "rosalind";
 const REASON: &str = "Apology for the outage";
 
-/// Users who have a balance below 1,000 once they have got what they asked for.
+/// Users whose balance falls below 1,000 tokens during the test.
 const POOR: [&str; 3] = ["poor.one", "poor.two", "poor.three"];
 
 #[rstest]
@@ -23,7 +23,11 @@ const POOR: [&str; 3] = ["poor.one", "poor.two", "poor.three"];
 #[case::without_scripts_on_a_phone(On::Sqlite, false, Screen::Phone)]
 #[case::on_postgres(On::Postgres, true, Screen::Wide)]
 #[tokio::test]
-async fn an_administrators_first_day(#[case] on: On, #[case] has_scripts: bool, #[case] screen: Screen) {
+async fn an_administrator_gets_through_the_first_day(
+    #[case] on: On,
+    #[case] has_scripts: bool,
+    #[case] screen: Screen,
+) {
     let Some(database) = TestDatabase::create(on) else { return };
     let server = Server::start(&database, &[]);
     let Some(visitor) = Visitor::arrive(server.address(), has_scripts, screen).await else { return };
@@ -57,13 +61,13 @@ async fn make_the_first_superuser(visitor: &Visitor, server: &Server) {
     visitor.sees(ADMINISTRATOR).await;
     visitor.open(&link).await;
     visitor.sees("There is no such first-run link").await;
-    // The console tells of the status of this page.
+    // Drops the console's message about this page's error status.
     visitor.console().await;
 }
 
-/// Finds a user by the search on top of each page, and gives tokens.
+/// Finds a user by the search at the top of each page, and adds tokens.
 async fn adjust_a_balance(visitor: &Visitor) {
-    // Searches find what the follower has come to.
+    // Searches find a user only after the follower has.
     visitor.open_until("/admin/search/?q=amelia", "amelia.hart").await;
     visitor.open("/admin/").await;
     visitor.fill(&[("q", "amelia")]).await;
@@ -107,7 +111,7 @@ async fn refund_a_chat(visitor: &Visitor, chat: &str) {
     visitor.sees("The egg was hard").await;
 }
 
-/// Answers its plain text, which the page shows this once.
+/// Returns its plain text, which the page shows only once.
 async fn make_an_auth_token(visitor: &Visitor) -> String {
     visitor.go_to_place("Auth tokens").await;
     visitor.follow("Make an auth token").await;
@@ -129,7 +133,7 @@ async fn revoke_it(visitor: &Visitor) {
     visitor.sees("was revoked.").await;
 }
 
-/// All that match a filter, and the page that says how far it is.
+/// Adjusts all users that match a filter, and watches the page that shows the progress.
 async fn adjust_many_balances(visitor: &Visitor, server: &Server) {
     let tokens: Vec<String> = POOR.iter().map(|name| server.user(name)).collect();
     for (name, token) in POOR.iter().zip(&tokens) {
@@ -157,7 +161,7 @@ async fn adjust_many_balances(visitor: &Visitor, server: &Server) {
         if text.contains("3 of 3 rows are done: finished.") {
             return Some(text);
         }
-        // With scripts the page follows by itself.
+        // With scripts, the page updates itself.
         if !visitor.has_scripts() {
             visitor.follow("Refresh").await;
         }

@@ -69,7 +69,7 @@ fn a_refused_adjustment_writes_nothing(#[values(On::Sqlite, On::Postgres)] on: O
 }
 
 #[rstest]
-fn adjustments_and_chats_at_once_lose_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn concurrent_adjustments_and_chats_lose_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
     let server = Server::start(&database, &[]);
     let token = server.user("ada");

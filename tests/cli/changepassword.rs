@@ -1,4 +1,4 @@
-//! `tollgate changepassword`: the way back in, and the way out for whoever had the old password.
+//! `tollgate changepassword` sets a new password and ends all access by the old one.
 
 use rstest::rstest;
 use serde_json::json;
@@ -19,7 +19,7 @@ fn words(name: &str) -> [&str; 4] {
 }
 
 #[rstest]
-fn a_changed_password_ends_every_auth_token_while_the_server_runs(
+fn a_changed_password_revokes_every_auth_token_while_the_server_runs(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(database) = TestDatabase::create(on) else { return };
@@ -39,7 +39,7 @@ fn a_changed_password_ends_every_auth_token_while_the_server_runs(
     }
     assert_eq!(login_status(&server, "Ada", PASSWORD), 400);
     assert_eq!(login_status(&server, "Ada", NEW_PASSWORD), 200);
-    assert_eq!(server.tokens(&other), 4000, "another user's auth token lives on");
+    assert_eq!(server.tokens(&other), 4000, "another user's auth token stays valid");
     drop(server);
     assert_verified(&database);
 }

@@ -1,4 +1,4 @@
-//! `tollgate createsuperuser`, by a script. How it asks is in `terminal`.
+//! `tollgate createsuperuser` in scripts. `terminal.rs` tests its prompts.
 
 use rstest::rstest;
 use serde_json::json;
@@ -10,9 +10,9 @@ use crate::support::{On, TestDatabase};
 const BY_STDIN: [&str; 4] = ["createsuperuser", "--username", "root", "--password-stdin"];
 
 #[rstest]
-fn a_superuser_is_made_with_the_password_from_standard_input(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn a_superuser_is_created_with_the_password_from_standard_input(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
-    // The line's end is no part of it, and what follows is not read.
+    // The end of the line is not part of the password, and what follows is not read.
     let said = run_with(&database, &BY_STDIN, &format!("{PASSWORD}\r\nanother line\n"));
     said.assert_good();
     assert_eq!(said.out, "Superuser root created\n");
@@ -25,7 +25,7 @@ fn a_superuser_is_made_with_the_password_from_standard_input(#[values(On::Sqlite
 }
 
 #[rstest]
-fn a_weak_password_or_a_bad_name_makes_no_superuser(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn a_weak_password_or_a_bad_name_creates_no_superuser(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
     for (password, why) in [
         ("short", "at least 8 characters"),
@@ -49,7 +49,7 @@ fn a_weak_password_or_a_bad_name_makes_no_superuser(#[values(On::Sqlite, On::Pos
 }
 
 #[rstest]
-fn a_name_that_is_taken_stays_its_owners_whatever_its_case(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn a_taken_name_is_refused_in_any_case_and_stays_with_its_owner(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
     let server = Server::start(&database, &[]);
     let token = server.user("Root");
@@ -62,7 +62,7 @@ fn a_name_that_is_taken_stays_its_owners_whatever_its_case(#[values(On::Sqlite, 
 }
 
 #[test]
-fn without_a_terminal_it_says_what_to_give_and_makes_nothing() {
+fn without_a_terminal_it_says_what_is_missing_and_creates_nothing() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     run(&database, &["createsuperuser"]).assert_refused(1, "give it as --username");
     let no_password = run(&database, &["createsuperuser", "--username", "root"]);

@@ -1,4 +1,4 @@
-//! `verify` finds every kind of damage: one case at least for each of its claims.
+//! `verify` finds every kind of damage: at least one case for each of its claims.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -30,7 +30,7 @@ const GUARDS: &str = "the triggers and unique indexes that guard the ledger are 
 const REFERENCES: &str = "references name rows that exist";
 const SOUND: &str = "the database file is sound";
 
-/// A database in which all is well, as `verify` itself says.
+/// Returns a database without damage, as `verify` confirms.
 fn sound_database(on: On) -> Option<TestDatabase> {
     let database = TestDatabase::create(on)?;
     run(&database, &["migrate"]).assert_good();
@@ -41,7 +41,7 @@ fn sound_database(on: On) -> Option<TestDatabase> {
     Some(database)
 }
 
-/// The claim is the heading of a line that holds `fault`, and the command failed.
+/// Checks that the command failed and listed `fault` under the heading of this claim.
 #[track_caller]
 fn assert_found(said: &Said, claim: &str, fault: &str) {
     assert_eq!(said.code, Some(1), "{said:?}");
@@ -53,7 +53,7 @@ fn assert_found(said: &Said, claim: &str, fault: &str) {
     assert!(said.err.contains("of the claims above do not hold"), "{said:?}");
 }
 
-/// One more ledger entry; its operation id is its own on both databases.
+/// Returns a statement that adds a ledger entry with a unique operation id, on either database.
 fn another_entry(on: On, values: &str) -> String {
     let operation_id = match on {
         On::Sqlite => "randomblob(16)",
@@ -181,7 +181,7 @@ fn verify_names_the_row_that_was_changed_by_hand(
     OPENING,
     "user 1 has 2 opening entries"
 )]
-fn verify_names_what_is_there_twice(
+fn verify_names_duplicates(
     #[case] index: &str,
     #[case] entry: &str,
     #[case] claim: &str,
@@ -213,14 +213,18 @@ fn verify_names_what_is_there_twice(
     "row 1 of auth_tokens refers to a row of users that does not exist"
 )]
 #[case("UPDATE users SET tokens = -1 WHERE id = 2", SOUND, "the file CHECK constraint failed in users")]
-fn verify_names_what_only_sqlite_lets_happen(#[case] damage: &str, #[case] claim: &str, #[case] fault: &str) {
+fn verify_names_damage_that_only_sqlite_allows(
+    #[case] damage: &str,
+    #[case] claim: &str,
+    #[case] fault: &str,
+) {
     let Some(database) = sound_database(On::Sqlite) else { return };
     execute_unguarded(&database, On::Sqlite, damage);
     assert_found(&run(&database, &["verify"]), claim, fault);
 }
 
 #[rstest]
-fn verify_names_each_guard_that_is_gone(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn verify_names_each_missing_guard(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = sound_database(on) else { return };
     let table = if on == On::Postgres { " ON ledger_entries" } else { "" };
     let mut drops = vec![
@@ -249,7 +253,7 @@ struct Number {
 }
 
 #[test]
-fn verify_names_a_page_that_rotted_in_the_file() {
+fn verify_names_a_corrupt_page_of_the_file() {
     let Some(database) = sound_database(On::Sqlite) else { return };
     let mut conn = SqliteConnection::establish(database.url()).unwrap();
     conn.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
@@ -261,7 +265,7 @@ fn verify_names_a_page_that_rotted_in_the_file() {
     let index = number("SELECT rootpage AS number FROM sqlite_master WHERE name = 'chats_by_user'");
     let empty = number("SELECT rootpage AS number FROM sqlite_master WHERE name = 'chats_pending_by_user'");
     drop(conn);
-    // The page of an index that is empty in the place of one that is not: every row is missing from it.
+    // Replaces an index's page by that of an empty index: every row is then missing from it.
     let file = File::options().read(true).write(true).open(database.url()).unwrap();
     let mut page = vec![0; usize::try_from(size).unwrap()];
     file.read_exact_at(&mut page, (empty - 1) * size).unwrap();
@@ -271,7 +275,7 @@ fn verify_names_a_page_that_rotted_in_the_file() {
 }
 
 #[rstest]
-fn a_hold_that_is_within_its_deadline_is_no_damage(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn a_hold_within_its_deadline_is_not_damage(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = sound_database(on) else { return };
     let held = "UPDATE chats SET state = 'pending', deadline = '2999-01-01 00:00:00' WHERE id = 1";
     execute(&database, on, held);

@@ -9,7 +9,7 @@ use super::sql::execute;
 use crate::support::server::{Launch, Server, assert_verified};
 use crate::support::{On, TestDatabase};
 
-/// The names of the migrations and whether each is applied.
+/// Returns the names of the migrations, and whether each is applied.
 fn status(database: &TestDatabase) -> Vec<(String, bool)> {
     let said = run(database, &["migrate", "--status"]);
     said.assert_good();
@@ -26,8 +26,8 @@ fn migrations_go_up_and_down_and_up_again(#[values(On::Sqlite, On::Postgres)] on
     let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
     assert!(names.len() >= 3 && names.is_sorted(), "{names:?}");
     assert!(all.iter().all(|(_, applied)| *applied), "{all:?}");
-    let told: Vec<String> = names.iter().map(|name| format!("applied {name}\n")).collect();
-    assert_eq!(applied.out, told.concat());
+    let expected: Vec<String> = names.iter().map(|name| format!("applied {name}\n")).collect();
+    assert_eq!(applied.out, expected.concat());
     assert_eq!(run(&database, &["migrate"]).out, "the database is up to date\n");
 
     for (left, name) in names.iter().enumerate().rev() {
@@ -58,7 +58,7 @@ fn the_status_of_an_empty_database_changes_nothing(#[values(On::Sqlite, On::Post
 }
 
 #[test]
-fn nothing_is_taken_back_under_a_running_server() {
+fn no_migration_is_reverted_under_a_running_server() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let server = Server::start(&database, &[]);
     run(&database, &["migrate", "--down"]).assert_refused(1, "already serves");

@@ -19,10 +19,11 @@ use crate::support::TestDatabase;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 
-/// How long a command may take on a busy machine. What it says must fit into a pipe meanwhile.
+/// How long a command may take on a busy machine. Its output must fit into a pipe: it is read only
+/// at the end.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What a command said, and how it ended.
+/// The output and the exit code of a command.
 #[derive(Debug)]
 pub struct Said {
     code: Option<i32>,
@@ -43,7 +44,7 @@ impl Said {
         assert_eq!(self.code, Some(0), "{self:?}");
     }
 
-    /// It ended with this code, and said why.
+    /// Checks that the command exited with this code and said why on standard error.
     #[track_caller]
     pub fn assert_refused(&self, code: i32, why: &str) {
         assert_eq!(self.code, Some(code), "{self:?}");
@@ -51,7 +52,8 @@ impl Said {
     }
 }
 
-/// Runs a command to its end, with `input` on its standard input. One that does not end, because it serves, is ended.
+/// Runs a command to its end, with `input` on its standard input. One that is still running after
+/// [`PATIENCE`], because it serves, is killed.
 fn finish(command: &mut Command, input: &str) -> Said {
     finish_with(command, input.as_bytes())
 }

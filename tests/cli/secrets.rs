@@ -1,4 +1,4 @@
-//! A setting that holds a secret is never printed, whatever is wrong with it.
+//! A secret in a setting is never printed, whatever is wrong with the setting.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -21,7 +21,7 @@ const SETTINGS: [(&str, &str); 5] = [
     ("--upstream-key-file", "TOLLGATE_UPSTREAM_KEY_FILE"),
 ];
 
-/// Values in which `S` stands for the secret: URLs in which every part is wrong or misplaced.
+/// Values in which `S` stands for the secret: URLs with each part wrong or misplaced.
 const VALUES: [&str; 44] = [
     "S",
     "mysql://u:S@h/d",
@@ -90,18 +90,18 @@ fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
 }
 
-/// The upstream's settings are read only with the upstream's responder.
+/// Upstream settings are read only with the responder `openai`.
 const SERVE: [&str; 5] = ["serve", "--bind", "256.0.0.1:0", "--responder", "openai"];
 
 #[test]
-fn whatever_is_wrong_with_a_setting_its_secret_is_not_printed() {
+fn an_invalid_setting_does_not_print_its_secret() {
     let directory = temporary::directory();
     for (flag, variable) in SETTINGS {
         // The name of a database file is not secret.
         let is_path = |value: &&str| flag == "--database-url" && !value.contains(':');
         for value in VALUES.into_iter().filter(|value| !is_path(value)) {
             let value = value.replace('S', SECRET);
-            // Every command uses the database's address, and its error comes from libpq.
+            // Every command uses the database's URL, and libpq writes its errors.
             let command = if flag == "--database-url" { &["verify"][..] } else { &SERVE[..] };
             let by_flag = [words(command), words(&[flag, &value])].concat();
             let joined = [words(command), words(&[&format!("{flag}={value}")])].concat();
@@ -120,7 +120,7 @@ fn whatever_is_wrong_with_a_setting_its_secret_is_not_printed() {
 }
 
 #[test]
-fn a_secret_in_the_place_of_a_command_is_not_printed() {
+fn a_secret_in_place_of_a_command_is_not_printed() {
     let directory = temporary::directory();
     for value in ["postgres://u:S@h/d", "u:S@h", "mysql://S"] {
         let value = value.replace('S', SECRET);
@@ -158,7 +158,7 @@ fn a_variable_that_is_not_text_is_named_and_not_printed() {
 }
 
 #[test]
-fn a_key_of_an_upstream_that_cannot_be_one_is_not_printed() {
+fn an_invalid_upstream_key_is_not_printed() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let directory = temporary::directory();
     let flags = [
@@ -193,7 +193,7 @@ fn a_key_of_an_upstream_that_cannot_be_one_is_not_printed() {
 }
 
 #[test]
-fn a_key_file_is_a_small_regular_file() {
+fn a_key_file_must_be_a_small_regular_file() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let directory = temporary::directory();
     let path = |name: &str| directory.path().join(name);
@@ -221,7 +221,7 @@ fn a_key_file_is_a_small_regular_file() {
 }
 
 #[test]
-fn a_password_on_standard_input_is_one_bounded_line_of_text() {
+fn a_password_on_standard_input_must_be_one_line_of_text_of_limited_length() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let create = ["createsuperuser", "--username", "root", "--password-stdin"];
     for (input, why) in [

@@ -1,4 +1,4 @@
-//! Settings: where they come from, what they refuse, and which database they pick.
+//! Settings: where they come from, which values they refuse, and which database they choose.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,8 +8,8 @@ use super::{BINARY, Said, finish, run};
 use crate::support::server::Server;
 use crate::support::{On, TestDatabase, temporary};
 
-/// Every setting: flag, variable, what `--help` says of its default, and a value that it refuses.
-const SETTINGS: [(&str, &str, &str, &str); 47] = [
+/// Every setting: flag, variable, what `--help` says about its default, and an invalid value.
+const SETTINGS: [(&str, &str, &str, &str); 53] = [
     ("--bind", "TOLLGATE_BIND", "127.0.0.1:8000", "nowhere"),
     ("--public-url", "TOLLGATE_PUBLIC_URL", "", "ftp://chat.example"),
     ("--hsts-include-subdomains", "TOLLGATE_HSTS_INCLUDE_SUBDOMAINS", "off", "preload"),
@@ -24,6 +24,13 @@ const SETTINGS: [(&str, &str, &str, &str); 47] = [
     ("--body-timeout", "TOLLGATE_BODY_TIMEOUT", "15", "soon"),
     ("--keep-alive-timeout", "TOLLGATE_KEEP_ALIVE_TIMEOUT", "75", "0"),
     ("--write-timeout", "TOLLGATE_WRITE_TIMEOUT", "30", "0"),
+    ("--drain-delay", "TOLLGATE_DRAIN_DELAY", "0", "3601"),
+    (
+        "--site-title",
+        "TOLLGATE_SITE_TITLE",
+        "Tollgate",
+        "A title that is far too long for the top of a page of the panel",
+    ),
     ("--min-free-disk", "TOLLGATE_MIN_FREE_DISK", "512", "-1"),
     ("--database-url", "DATABASE_URL", "tollgate.db", "mysql://root@db/tollgate"),
     ("--read-connections", "TOLLGATE_READ_CONNECTIONS", "SQLite: one a core; PostgreSQL: 8", "0"),
@@ -36,11 +43,15 @@ const SETTINGS: [(&str, &str, &str, &str); 47] = [
     ("--login-errors", "TOLLGATE_LOGIN_ERRORS", "distinct", "vague"),
     ("--auth-token-days", "TOLLGATE_AUTH_TOKEN_DAYS", "0", "-1"),
     ("--auth-token-idle-days", "TOLLGATE_AUTH_TOKEN_IDLE_DAYS", "0", "-1"),
+    ("--session-idle-minutes", "TOLLGATE_SESSION_IDLE_MINUTES", "60", "0"),
+    ("--session-hours", "TOLLGATE_SESSION_HOURS", "12", "0"),
+    ("--history-days", "TOLLGATE_HISTORY_DAYS", "0", "-1"),
     ("--responder", "TOLLGATE_RESPONDER", "dummy", "oracle"),
     ("--dummy-delay", "TOLLGATE_DUMMY_DELAY", "0", "600001"),
     ("--dummy-failures", "TOLLGATE_DUMMY_FAILURES", "0", "101"),
     ("--concurrent-chats", "TOLLGATE_CONCURRENT_CHATS", "32", "-1"),
     ("--requests-per-minute", "TOLLGATE_REQUESTS_PER_MINUTE", "600", "many"),
+    ("--reads-per-minute", "TOLLGATE_READS_PER_MINUTE", "6000", "0"),
     ("--upstream-url", "TOLLGATE_UPSTREAM_URL", "", "http://llm.example"),
     ("--upstream-models", "TOLLGATE_UPSTREAM_MODELS", "", "a b"),
     ("--upstream-key-file", "TOLLGATE_UPSTREAM_KEY_FILE", "none", ""),
@@ -71,7 +82,7 @@ fn is_empty(directory: &Path) -> bool {
 }
 
 #[test]
-fn a_bad_value_stops_the_start_and_is_named_wherever_it_comes_from() {
+fn an_invalid_value_prevents_the_start_and_is_named_whatever_its_source() {
     let directory = temporary::directory();
     for (flag, variable, _, bad) in SETTINGS.into_iter().filter(|(_, _, _, bad)| !bad.is_empty()) {
         let by_flag = tollgate_in(directory.path(), &["serve", &format!("{flag}={bad}")], &[]);
@@ -90,7 +101,7 @@ fn a_bad_value_stops_the_start_and_is_named_wherever_it_comes_from() {
 }
 
 #[test]
-fn the_help_tells_of_every_setting_and_command() {
+fn the_help_lists_every_setting_and_command() {
     let directory = temporary::directory();
     for words in [["--help"].as_slice(), &["serve", "--help"]] {
         let help = tollgate_in(directory.path(), words, &[]);
@@ -117,7 +128,7 @@ fn the_help_tells_of_every_setting_and_command() {
 }
 
 #[test]
-fn the_scheme_picks_the_database_and_a_flag_beats_its_variable() {
+fn the_scheme_chooses_the_database_and_a_flag_overrides_its_variable() {
     let directory = temporary::directory();
     let file = |name: &str| directory.path().join(name);
     let path = |name: &str| file(name).to_str().unwrap().to_owned();
@@ -145,9 +156,9 @@ fn the_scheme_picks_the_database_and_a_flag_beats_its_variable() {
 }
 
 #[test]
-fn a_postgres_that_is_not_there_is_told_without_its_password() {
+fn an_unreachable_postgres_is_reported_without_its_password() {
     let directory = temporary::directory();
-    // Port 1 is nobody's.
+    // Nothing listens on port 1.
     let variables = [("DATABASE_URL", "postgres://u:a-secret@127.0.0.1:1/d?password=a-secret")];
     for words in [["serve"].as_slice(), &["verify"], &["migrate"]] {
         let said = tollgate_in(directory.path(), words, &variables);
@@ -157,7 +168,7 @@ fn a_postgres_that_is_not_there_is_told_without_its_password() {
 }
 
 #[test]
-fn a_mistyped_path_makes_no_database() {
+fn a_mistyped_path_creates_no_database() {
     let directory = temporary::directory();
     for words in [
         ["verify"].as_slice(),
@@ -173,7 +184,7 @@ fn a_mistyped_path_makes_no_database() {
 }
 
 #[test]
-fn an_sqlite_database_is_its_owners_alone() {
+fn only_its_owner_can_read_an_sqlite_database() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let server = Server::start(&database, &[]);
     server.user("ada");

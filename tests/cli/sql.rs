@@ -1,4 +1,4 @@
-//! The database behind the product's back.
+//! Access to the database that bypasses Tollgate.
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -21,7 +21,8 @@ pub(super) fn execute(database: &TestDatabase, on: On, statements: &str) {
     done.unwrap_or_else(|error| panic!("{error} in {statements}"));
 }
 
-/// Runs statements that no trigger, check or reference holds back, and leaves triggers and references as they were.
+/// Runs statements without triggers, checks and references. Triggers and references are in force
+/// again afterwards.
 pub(super) fn execute_unguarded(database: &TestDatabase, on: On, statements: &str) {
     match on {
         On::Sqlite => {
@@ -51,7 +52,7 @@ fn lines(conn: &mut SqliteConnection, query: &str) -> Vec<String> {
     lines.into_iter().map(|line| line.line).collect()
 }
 
-/// Two users with a little history, in which all is well: the ids are those that `damage` speaks of.
+/// Inserts two users with a few chats, without any damage. `damage.rs` refers to these ids.
 pub(super) fn fill(database: &TestDatabase, on: On) {
     let blob = |length: usize, number: u8| {
         let hex = format!("{number:02x}").repeat(length);

@@ -1,4 +1,4 @@
-//! Passwords that are asked for: on a terminal, which `script` makes.
+//! Password prompts, on a terminal that `script` makes.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -75,7 +75,7 @@ impl Terminal {
     }
 }
 
-/// The terminal ends with `script`, and whatever still runs on it is hung up.
+/// The terminal ends with `script`, and what still runs on it gets SIGHUP.
 impl Drop for Terminal {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -84,7 +84,7 @@ impl Drop for Terminal {
 }
 
 #[test]
-fn a_superuser_is_made_at_a_terminal_that_does_not_show_the_password() {
+fn a_superuser_is_created_at_a_terminal_that_does_not_show_the_password() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let Some(mut terminal) = Terminal::run(&database, "createsuperuser") else { return };
     terminal.wait_for("username: ");

@@ -1,4 +1,4 @@
-//! The settings of an upstream: what is missing is named, and its key reaches the upstream and nobody else.
+//! The settings of an upstream: a missing one is named, and the key reaches only the upstream.
 
 use super::run_with;
 use crate::support::server::{Launch, Server};
@@ -12,7 +12,7 @@ fn flags(url: &str) -> [&str; 6] {
 }
 
 #[test]
-fn an_upstream_that_is_not_said_whole_stops_the_start_and_names_what_is_missing() {
+fn an_incomplete_upstream_prevents_the_start_and_the_missing_setting_is_named() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let directory = temporary::directory();
     let empty = directory.path().join("empty");
@@ -37,7 +37,7 @@ fn assert_only_the_upstream_knows_the_key(server: &Server, upstream: &ScriptedUp
 }
 
 #[test]
-fn the_key_of_a_file_reaches_the_upstream_and_never_the_log() {
+fn the_key_from_a_file_reaches_the_upstream_and_never_the_log() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let (directory, upstream) = (temporary::directory(), ScriptedUpstream::start());
     let file = directory.path().join("key");
@@ -49,7 +49,7 @@ fn the_key_of_a_file_reaches_the_upstream_and_never_the_log() {
 }
 
 #[test]
-fn the_key_of_the_environment_reaches_the_upstream_and_never_the_log() {
+fn the_key_from_the_environment_reaches_the_upstream_and_never_the_log() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let upstream = ScriptedUpstream::start();
     let variable = format!("TOLLGATE_UPSTREAM_KEY={KEY}");

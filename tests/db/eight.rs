@@ -1,4 +1,4 @@
-//! A batch of eight jobs, of which the fifth meets something.
+//! A batch of eight jobs, one of which does something special: usually the fifth.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,16 +12,16 @@ use crate::support::On;
 use crate::support::ledger::{Account, Ledger, adjustment, count, run_adjustment, status};
 use crate::support::writer::{HeldWriter, Queued, queue};
 
-/// Each job gives its own user one token; the users begin with none. So a balance of 1 says that the user's job was
-/// committed, and once.
+/// Each job gives its own user one token, and the users start with none. So a balance of 1 shows
+/// that the user's job was committed exactly once.
 pub struct Eight {
     pub ledger: Ledger,
     pub accounts: Vec<Account>,
     runs: Arc<[AtomicUsize; 8]>,
 }
 
-/// What the fifth job does after it has given its token. It is told how many times it has run, from 1.
-pub type Fifth = Box<dyn Fn(&mut DbConnection, usize) -> Result<()> + Send + Sync>;
+/// What the special job does after it has given its token. Its number counts the runs, from 1.
+pub type Special = Box<dyn Fn(&mut DbConnection, usize) -> Result<()> + Send + Sync>;
 
 impl Eight {
     pub async fn create(on: On) -> Option<Eight> {
@@ -33,16 +33,16 @@ impl Eight {
         Some(Eight { ledger, accounts, runs: Arc::default() })
     }
 
-    /// Runs the eight as one batch.
+    /// Runs the eight jobs as one batch, the fifth with this at its end.
     pub async fn run(
         &self,
         fifth: impl Fn(&mut DbConnection, usize) -> Result<()> + Send + Sync + 'static,
     ) -> Outcome {
-        self.run_all(4, Box::new(fifth)).await
+        self.run_with(4, Box::new(fifth)).await
     }
 
-    /// Runs the eight with something special at another place.
-    pub async fn run_all(&self, place: usize, special: Fifth) -> Outcome {
+    /// Runs the eight jobs as one batch, with the special one at this place.
+    pub async fn run_with(&self, place: usize, special: Special) -> Outcome {
         let held = HeldWriter::hold(&self.ledger.db);
         let mut special = Some(special);
         let queued: Vec<_> =
@@ -56,7 +56,7 @@ impl Eight {
         Outcome { statuses, runs, stored, kept_connection, answers }
     }
 
-    fn job(&self, number: usize, special: Option<Fifth>) -> Queued<()> {
+    fn job(&self, number: usize, special: Option<Special>) -> Queued<()> {
         let (db, runs) = (self.ledger.db.clone(), self.runs.clone());
         let adjustment = adjustment(self.accounts[number].id, 1);
         queue(async move {
@@ -78,7 +78,7 @@ impl Eight {
         std::array::from_fn(|place| self.ledger.balance(self.accounts[place].id))
     }
 
-    /// The writer goes on as if nothing had been, and the money is right.
+    /// Checks that the writer still works, and that the ledger is sound.
     pub async fn assert_recovered(&self) {
         let before = self.stored();
         for account in &self.accounts {
@@ -89,7 +89,7 @@ impl Eight {
     }
 }
 
-/// Leaves something on the connection that no rollback takes away.
+/// Marks the connection in a way that survives a rollback.
 fn mark(conn: &mut DbConnection) {
     let mark = match conn {
         DbConnection::Sqlite(_) => "PRAGMA cache_size = -1234",
@@ -109,15 +109,15 @@ fn is_marked(conn: &mut DbConnection) -> bool {
     count(conn, query) == 1
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What each caller was answered.
+    /// The status that each caller got.
     pub statuses: [u16; 8],
     /// How many times each job ran.
     pub runs: [usize; 8],
     pub stored: [i64; 8],
-    /// The writer goes on with the connection of the first run.
+    /// Whether the writer still has the connection of the first run.
     pub kept_connection: bool,
     pub answers: Vec<Result<()>>,
 }
@@ -129,12 +129,13 @@ pub enum Connection {
 }
 
 impl Outcome {
-    /// Nobody knows what the connection is in the middle of, unless a job failed by its own doing.
+    /// Checks the outcome, and that exactly the jobs with a 200 are stored. The connection is kept
+    /// only after a job's own failure: otherwise its state is unknown.
     #[track_caller]
     pub fn assert(&self, statuses: [u16; 8], runs: [usize; 8], connection: Connection) {
         assert_eq!((self.statuses, self.runs), (statuses, runs), "statuses and runs: {:?}", self.answers);
         let done = statuses.map(|status| i64::from(status == 200));
-        assert_eq!(self.stored, done, "exactly those are stored who were told so");
+        assert_eq!(self.stored, done, "exactly the jobs with a 200 are stored");
         assert_eq!(self.kept_connection, connection == Connection::Kept, "whether the connection was kept");
     }
 }

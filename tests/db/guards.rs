@@ -1,4 +1,4 @@
-//! The last line of defence: what the database itself refuses, whoever asks.
+//! The last line of defence: statements that the database itself refuses.
 
 use diesel::connection::SimpleConnection;
 use rstest::rstest;
@@ -27,7 +27,7 @@ impl Scene {
         Some(Scene { ledger, on, user: ada.id, chat, hold })
     }
 
-    /// So many bytes, as this database writes them.
+    /// Returns a literal of `count` bytes for this database.
     fn bytes(&self, count: usize) -> String {
         let digits = "7a".repeat(count);
         match self.on {
@@ -54,7 +54,7 @@ impl Scene {
         )
     }
 
-    /// Tries each statement, which must be refused, and then undoes what it may have done all the same.
+    /// Checks that a constraint or a trigger refuses each statement. Rolls back in any case.
     #[track_caller]
     fn assert_all_refused(&self, statements: &[String]) {
         let mut conn = self.ledger.raw();
@@ -90,14 +90,15 @@ async fn the_ledger_is_append_only(#[values(On::Sqlite, On::Postgres)] on: On) {
     scene.ledger.assert_sound();
 }
 
-/// An opening of a million in the place of the one that is there.
+/// Replaces the opening entry by one of a million tokens.
 const REPLACE: &str = "INSERT OR REPLACE INTO ledger_entries
     (id, user_id, amount, balance_after, kind, operation_id, created_at, chat_id, note)
     SELECT id, user_id, 1000000, 1000000, kind, operation_id, created_at, chat_id,";
 
-/// `recursive_triggers` must be on where Tollgate itself writes.
+/// `recursive_triggers` must be on for Tollgate's own connection: otherwise REPLACE fires no DELETE
+/// trigger.
 #[tokio::test(flavor = "multi_thread")]
-async fn tollgates_own_connection_does_not_let_replace_past_the_triggers() {
+async fn replace_cannot_bypass_the_triggers_on_tollgates_own_connection() {
     let Some(scene) = Scene::create(On::Sqlite).await else { return };
     let statement = format!("{REPLACE} 1 FROM ledger_entries WHERE kind = 'opening'");
     let job = move |conn: &mut DbConnection| Ok(conn.batch_execute(&statement)?);
@@ -107,7 +108,7 @@ async fn tollgates_own_connection_does_not_let_replace_past_the_triggers() {
     scene.ledger.assert_sound();
 }
 
-/// A read connection must not write: it has no queue, and no one place to fail.
+/// A read connection must not write: only the writer's queue and transactions handle failed writes.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_connection_cannot_write(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -119,7 +120,7 @@ async fn a_read_connection_cannot_write(#[values(On::Sqlite, On::Postgres)] on: 
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chat_has_one_charge_and_no_more_goes_back_than_was_taken(
+async fn a_chat_has_one_charge_and_no_more_is_returned_than_was_charged(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(scene) = Scene::create(on).await else { return };
@@ -157,7 +158,7 @@ async fn a_chat_has_one_charge_and_no_more_goes_back_than_was_taken(
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn amounts_have_a_sign_that_fits_and_balances_are_never_negative(
+async fn amounts_have_the_sign_of_their_kind_and_balances_are_never_negative(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(scene) = Scene::create(on).await else { return };
@@ -195,7 +196,7 @@ async fn on_sqlite_a_balance_stays_an_integer() {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hold_has_a_deadline_and_nothing_else_has(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_hold_has_a_deadline_and_no_other_chat_has_one(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(scene) = Scene::create(on).await else { return };
     let time = "'2026-01-01 00:00:00'";
     scene.assert_all_refused(&[
@@ -210,7 +211,7 @@ async fn a_hold_has_a_deadline_and_nothing_else_has(#[values(On::Sqlite, On::Pos
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_unique_is_unique_and_what_refers_refers(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn unique_values_and_references_are_enforced(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(scene) = Scene::create(on).await else { return };
     let Scene { user, chat, hold, .. } = scene;
     let time = "'2026-01-01 00:00:00'";

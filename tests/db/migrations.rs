@@ -8,7 +8,7 @@ use tollgate::db::{Db, DbConnection, MigrationError};
 use crate::support::ledger::{lines, open, raw};
 use crate::support::{On, TestDatabase};
 
-/// Everything that migrations make, as text.
+/// Returns everything that migrations create, as text.
 fn schema(conn: &mut DbConnection) -> Vec<String> {
     let queries: &[&str] = match conn {
         DbConnection::Sqlite(_) => &["SELECT type || ' ' || name || ': ' || coalesce(sql, '') AS line
@@ -40,7 +40,9 @@ fn applied(db: &Db) -> Vec<bool> {
 }
 
 #[rstest]
-fn migrations_go_up_and_down_to_nothing_and_up_to_the_same_again(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn migrations_can_all_be_reverted_and_applied_again_with_the_same_result(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(database) = TestDatabase::create(on) else { return };
     let db = open(database.url(), 1);
     let all = db.migrate().unwrap();
@@ -54,7 +56,11 @@ fn migrations_go_up_and_down_to_nothing_and_up_to_the_same_again(#[values(On::Sq
         assert_eq!(db.migrate_down().unwrap().as_ref(), Some(name));
         assert_eq!(applied(&db).iter().filter(|applied| **applied).count(), left);
     }
-    assert_eq!(schema(&mut conn), Vec::<String>::new(), "something is left after the way down");
+    assert_eq!(
+        schema(&mut conn),
+        Vec::<String>::new(),
+        "something is left after all migrations were reverted"
+    );
     assert_eq!(db.migrate_down().unwrap(), None);
 
     assert_eq!(db.migrate().unwrap(), all);
@@ -63,7 +69,7 @@ fn migrations_go_up_and_down_to_nothing_and_up_to_the_same_again(#[values(On::Sq
 }
 
 #[rstest]
-fn each_step_down_can_be_taken_back(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn each_reverted_migration_can_be_applied_again(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
     let db = open(database.url(), 1);
     let all = db.migrate().unwrap();
@@ -79,9 +85,7 @@ fn each_step_down_can_be_taken_back(#[values(On::Sqlite, On::Postgres)] on: On) 
 }
 
 #[rstest]
-fn of_many_nodes_that_migrate_at_once_each_migration_is_run_by_one(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+fn nodes_that_migrate_at_once_run_each_migration_only_once(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(database) = TestDatabase::create(on) else { return };
     let together = Barrier::new(8);
     let mut applied: Vec<String> = std::thread::scope(|scope| {
@@ -105,7 +109,7 @@ fn a_migration_that_fails_changes_nothing_and_says_so(#[values(On::Sqlite, On::P
     let Some(database) = TestDatabase::create(on) else { return };
     let db = open(database.url(), 1);
     let mut conn = raw(on, database.url());
-    // Somebody else's table stands where the second migration wants to put its own.
+    // A foreign table already has a name that a migration needs.
     diesel::connection::SimpleConnection::batch_execute(&mut conn, "CREATE TABLE chats (id INTEGER)")
         .unwrap();
     let failed = db.migrate().unwrap_err();

@@ -10,7 +10,7 @@ use crate::support::ledger::{count, open, raw};
 use crate::support::postgres::Cluster;
 use crate::support::{On, TestDatabase};
 
-async fn behind(db: &Db) -> i64 {
+async fn total_lag(db: &Db) -> i64 {
     let lags = |conn: &mut DbConnection| {
         let lags = Followed::ALL.map(|followed| lag(conn, followed));
         Ok(lags.into_iter().sum::<Result<i64, _>>()?)
@@ -23,7 +23,7 @@ const NEW_USER: &str =
     date_joined, version) VALUES ('NAME', 'NAME', '!', 0, true, false, false, now(), 0)";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_follower_waits_for_transactions_of_its_own_database_alone() {
+async fn the_follower_waits_only_for_transactions_of_its_own_database() {
     let Some(cluster) = Cluster::start(&["fsync=off", "max_prepared_transactions=4"]) else { return };
     let (database, elsewhere) =
         (TestDatabase::from(cluster.database()), TestDatabase::from(cluster.database()));
@@ -37,19 +37,19 @@ async fn the_follower_waits_for_transactions_of_its_own_database_alone() {
     for _ in 0..4 {
         follower.round(&db).await.unwrap();
     }
-    assert_eq!(behind(&db).await, 0, "a transaction of another database holds it up");
+    assert_eq!(total_lag(&db).await, 0, "a transaction of another database holds it up");
 
-    // Prepared: nobody is connected any more, but it may still commit a lower id.
+    // A prepared transaction has no connection any more, but may still commit a lower id.
     let prepared = format!("BEGIN; {}; PREPARE TRANSACTION 'a test'", NEW_USER.replace("NAME", "bob"));
     own.batch_execute(&prepared).unwrap();
     own.batch_execute(&NEW_USER.replace("NAME", "eve")).unwrap();
     for _ in 0..10 {
         follower.round(&db).await.unwrap();
     }
-    assert!(behind(&db).await > 0, "it went past a prepared transaction");
+    assert!(total_lag(&db).await > 0, "it passed a prepared transaction");
     own.batch_execute("COMMIT PREPARED 'a test'").unwrap();
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    while behind(&db).await > 0 {
+    while total_lag(&db).await > 0 {
         assert!(std::time::Instant::now() < deadline, "it does not catch up");
         follower.round(&db).await.unwrap();
     }

@@ -1,5 +1,5 @@
-//! The pages of the panel on SQLite, query by query: what walks a table walks it in its order and to a bound, and
-//! nothing is sorted that is not small.
+//! The query plans of the panel's pages on SQLite: a scan goes in the order of a table or an index
+//! and to a limit, and only small results are sorted.
 
 use tollgate::panel::SECTIONS;
 
@@ -11,7 +11,7 @@ use crate::support::{On, TestDatabase};
 /// The tables that grow with use.
 const LARGE: [&str; 6] = ["users", "auth_tokens", "chats", "ledger_entries", "audit_log", "user_balances"];
 
-/// Pages beside the sections themselves.
+/// The pages other than the start pages of the sections.
 const PAGES: [&str; 24] = [
     "/admin/users/?sort=name",
     "/admin/users/?sort=-joined&last=1",
@@ -39,7 +39,7 @@ const PAGES: [&str; 24] = [
     "/admin/search/?q=1",
 ];
 
-/// Whether a step reads a table from its beginning, whatever is in it.
+/// Returns the large table that this step of a plan scans, if any.
 fn scanned(step: &str) -> Option<&'static str> {
     let name = step.strip_prefix("SCAN ")?.split_whitespace().next()?;
     LARGE.into_iter().find(|table| *table == name)
@@ -71,8 +71,8 @@ async fn no_page_of_the_panel_reads_a_whole_table() {
         let steps = explain(&mut conn, statement);
         for (place, step) in steps.iter().enumerate() {
             let Some(table) = scanned(step) else { continue };
-            // A walk in the order of the table or of an index, also of one with few rows in it, ends at its bound; a
-            // sort would have to see everything.
+            // A scan in the order of the table or of an index, even of one with few rows, ends at
+            // its limit. A sort would have to read everything.
             let is_in_order = statement.contains("ORDER BY") || step.contains("USING ");
             let is_walk = is_in_order && statement.contains("LIMIT");
             let is_sorted = steps.iter().skip(place).any(|step| step.contains("TEMP B-TREE FOR ORDER BY"));

@@ -1,5 +1,5 @@
-//! Every query of a request is served by an index: all that the service sends to SQLite while it is used is written
-//! down by diesel's instrumentation and explained.
+//! Every query of a request uses an index. Diesel's instrumentation records all statements that the
+//! service sends to SQLite, and SQLite explains each.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,10 +20,11 @@ use tollgate::throttle::Throttle;
 use crate::support::ledger::{adjustment, hold, key, open, raw, request, run_adjustment, toll};
 use crate::support::{On, TestDatabase};
 
-/// What was sent to each database that is watched, by a part of its address.
+/// The statements that were sent to each watched database, by a part of its URL.
 static SENT: Mutex<Option<HashMap<String, BTreeSet<String>>>> = Mutex::new(None);
 
-/// Every connection of this test process gets one; it writes down only what goes to a database that is watched.
+/// Every connection of this test process has a recorder. It records only the statements to a
+/// watched database.
 #[derive(Default)]
 struct Recorder {
     database: Option<String>,
@@ -84,13 +85,14 @@ async fn no_query_of_the_service_reads_a_whole_table() {
     }
     let mut conn = raw(On::Sqlite, database.url());
     let verbs = ["SELECT", "UPDATE", "DELETE", "INSERT"];
-    // What diesel makes of an empty list, `WHERE (1=0)`, reads nothing whatever the plan says.
+    // Diesel's form of an empty list, `WHERE (1=0)`, reads nothing, whatever the plan says.
     let statements = sent.iter().filter(|statement| {
         verbs.iter().any(|verb| statement.starts_with(verb)) && !statement.contains("(1=0)")
     });
     for statement in statements {
         for step in explain(&mut conn, statement) {
-            // SQLite plans a look for children that a new parent could save, and skips it as long as none is orphaned.
+            // SQLite plans a search for orphaned children of a new parent, and skips it as long as
+            // there are no orphans.
             let skipped = statement.starts_with("INSERT INTO `users`") && step == "SCAN ledger_entries";
             assert!(skipped || !reads_a_whole_table(&step), "{step}: {statement}");
             let is_page = ["chats", "ledger_entries"]
@@ -108,8 +110,8 @@ fn reads_a_whole_table(step: &str) -> bool {
         .is_some_and(|rest| tables.iter().any(|table| rest.split_whitespace().next() == Some(*table)))
 }
 
-/// The steps of SQLite's plan. Texts are bound as they were sent, since a partial index is used only where the
-/// parameter says what the index is about; all else is left NULL.
+/// Returns the steps of SQLite's plan. Texts are bound as they were sent, because a partial index
+/// is used only if the parameter matches its condition. All other parameters are NULL.
 pub(super) fn explain(conn: &mut DbConnection, statement: &str) -> Vec<String> {
     #[derive(QueryableByName)]
     struct Step {
@@ -117,7 +119,7 @@ pub(super) fn explain(conn: &mut DbConnection, statement: &str) -> Vec<String> {
         detail: String,
     }
     let (sql, binds) = statement.split_once(" -- binds: ").unwrap_or((statement, "[]"));
-    let DbConnection::Sqlite(conn) = conn else { panic!("only SQLite explains so") };
+    let DbConnection::Sqlite(conn) = conn else { panic!("only SQLite has such plans") };
     let mut query = diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).into_boxed();
     for bind in texts(binds) {
         query = query.bind::<Nullable<Text>, _>(bind);
@@ -126,7 +128,7 @@ pub(super) fn explain(conn: &mut DbConnection, statement: &str) -> Vec<String> {
     steps.into_iter().map(|step| step.detail).collect()
 }
 
-/// Of `["pending", 7, [1, 2]]` the texts, and `None` for everything else.
+/// Returns the texts of a list such as `["pending", 7, [1, 2]]`, and `None` for the other values.
 fn texts(binds: &str) -> Vec<Option<String>> {
     let inner = binds.trim().strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or("");
     let (mut parts, mut depth, mut quoted) = (vec![String::new()], 0, false);
@@ -149,7 +151,7 @@ fn texts(binds: &str) -> Vec<Option<String>> {
     parts.iter().map(text).collect()
 }
 
-/// What users and the server itself do in a day.
+/// Does what users and the server itself do in a day.
 async fn use_everything(db: Db) {
     let rules = AccountRules {
         session_idle: chrono::TimeDelta::hours(1),

@@ -1,4 +1,4 @@
-//! Who waits for whom: the bound of the queue, its second lane, readers, and the COMMIT that comes before any answer.
+//! Who waits for whom: the limit of the queue, its second lane, readers, and callers until COMMIT.
 
 use std::sync::{Arc, Mutex, mpsc};
 
@@ -12,8 +12,9 @@ use crate::support::On;
 use crate::support::ledger::{Ledger, adjustment, charge, run_adjustment};
 use crate::support::writer::{HeldWriter, Queued, is_waiting, poll, queue};
 
-/// What `src/db/writer/mod.rs` allows to wait in a lane, and to be in a batch.
+/// How many jobs can wait in a lane: see `src/db/writer/mod.rs`.
 const QUEUE_BOUND: usize = 4096;
+/// How many jobs a batch has at most: see `src/db/writer/mod.rs`.
 const BATCH: usize = 128;
 
 fn queue_nothing(db: &Db) -> Queued<()> {
@@ -23,7 +24,7 @@ fn queue_nothing(db: &Db) -> Queued<()> {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_is_503_at_once_and_only_until_there_is_room(
+async fn a_full_queue_rejects_with_503_at_once_and_only_until_there_is_room(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(ledger) = Ledger::with_writers(on, 1) else { return };
@@ -43,7 +44,7 @@ async fn a_full_queue_is_503_at_once_and_only_until_there_is_room(
 
 /// PostgreSQL has separate writers for chats and for bulk work.
 #[tokio::test(flavor = "multi_thread")]
-async fn on_postgresql_chats_and_bulk_work_wait_for_each_other_not_at_all() {
+async fn on_postgresql_bulk_work_does_not_wait_for_chats() {
     let Some(ledger) = Ledger::with_writers(On::Postgres, 1) else { return };
     let held = HeldWriter::hold(&ledger.db);
     ledger.db.write_bulk(Scope::none(), |_| Ok(())).await.unwrap();
@@ -80,10 +81,10 @@ async fn on_sqlite_bulk_work_gives_way_to_many_chats_but_not_to_all() {
     assert!(passed <= 10 * BATCH, "bulk work starved: {passed} went first");
 }
 
-/// The last job of a batch looks at the callers of those before it.
+/// While the last job of the batch runs, the callers of the earlier ones must still wait.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_answered_while_the_batch_is_still_running(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn no_caller_is_answered_while_the_batch_is_still_running(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(ledger) = Ledger::with_writers(on, 1) else { return };
     let ada = ledger.user("ada", 4000).await;
     let held = HeldWriter::hold(&ledger.db);
@@ -108,7 +109,7 @@ async fn nobody_is_answered_while_the_batch_is_still_running(#[values(On::Sqlite
     });
     held.release().await;
     wait_until_reached.recv().unwrap();
-    assert!(early.iter_mut().all(is_waiting), "somebody was answered before the batch was done");
+    assert!(early.iter_mut().all(is_waiting), "a caller was answered before the batch was done");
     assert_eq!(ledger.balance(ada.id), 4000, "readers see what was committed, and do not wait");
     drop(go_on);
     late.await.unwrap();
@@ -121,7 +122,7 @@ async fn nobody_is_answered_while_the_batch_is_still_running(#[values(On::Sqlite
 
 /// All jobs are done and the transaction is in COMMIT, which does not return yet.
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_answered_while_postgresql_commits() {
+async fn no_caller_is_answered_while_postgresql_commits() {
     let Some(ledger) = Ledger::with_writers(On::Postgres, 1) else { return };
     let ada = ledger.user("ada", 4000).await;
     let mut gate = ledger.gate();
@@ -134,10 +135,10 @@ async fn nobody_is_answered_while_postgresql_commits() {
         .collect();
     held.release().await;
     gate.wait_for_commits(1);
-    assert!(charges.iter_mut().all(is_waiting), "somebody was answered before COMMIT returned");
+    assert!(charges.iter_mut().all(is_waiting), "a caller was answered before COMMIT returned");
     assert_eq!(ledger.balance(ada.id), 4000);
     gate.open();
-    // The first answer that can be had: what it says must be there for all to see, at that very moment.
+    // At the moment of the first answer, everybody must be able to read what it reports.
     let mut answered = None;
     while answered.is_none() {
         tokio::task::yield_now().await;
@@ -149,9 +150,7 @@ async fn nobody_is_answered_while_postgresql_commits() {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_answered_is_there_for_other_connections_at_once(
-    #[values(On::Sqlite, On::Postgres)] on: On,
-) {
+async fn other_connections_see_at_once_what_was_answered(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(ledger) = Ledger::create(on) else { return };
     let ada = ledger.user("ada", 0).await;
     let mut raw = ledger.raw();
@@ -162,21 +161,22 @@ async fn what_was_answered_is_there_for_other_connections_at_once(
     }
 }
 
-/// While a database hangs, callers are told 503 and go. When it is back, they must not be charged after all.
+/// While a database hangs, callers get a 503 and leave. When it is back, they must not be charged
+/// after all.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_waits_for_any_more_is_not_done(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_job_whose_caller_has_left_is_not_run(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(ledger) = Ledger::with_writers(on, 1) else { return };
     let ada = ledger.user("ada", 4000).await;
     let held = HeldWriter::hold(&ledger.db);
-    let (db, charge_of_who_leaves) = (ledger.db.clone(), charge(ada.auth_token));
-    drop(queue(async move { db.write_set(charge_of_who_leaves).await }));
+    let (db, abandoned_charge) = (ledger.db.clone(), charge(ada.auth_token));
+    drop(queue(async move { db.write_set(abandoned_charge).await }));
     let (db, gift) = (ledger.db.clone(), adjustment(ada.id, 7));
     drop(queue(async move { run_adjustment(&db, gift).await }));
-    let (db, charge_of_who_stays) = (ledger.db.clone(), charge(ada.auth_token));
-    let stays = queue(async move { db.write_set(charge_of_who_stays).await });
+    let (db, awaited_charge) = (ledger.db.clone(), charge(ada.auth_token));
+    let awaited = queue(async move { db.write_set(awaited_charge).await });
     held.release().await;
-    stays.await.unwrap();
+    awaited.await.unwrap();
     assert_eq!(ledger.balance(ada.id), 3900);
     assert_eq!(ledger.count("chats"), 1);
 }

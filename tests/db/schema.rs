@@ -1,4 +1,4 @@
-//! `src/schema.rs` against what the migrations really make, on both databases.
+//! `src/schema.rs` is what the migrations make, on both databases.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The tables of `src/schema.rs`, a line for each primary key and each column.
+/// Returns the tables of `src/schema.rs`, with a line for each primary key and each column.
 fn written() -> Vec<String> {
     let text = fs::read_to_string(root().join("src/schema.rs")).unwrap();
     let mut lines = Vec::new();
@@ -38,7 +38,8 @@ fn written() -> Vec<String> {
     lines
 }
 
-/// The same from a database, which gives each column as `table.column type null-or-not place-in-the-key`.
+/// Returns a database's tables, like `written`. The query gives each column's table, name, type,
+/// whether it is nullable, and its place in the key.
 fn made(conn: &mut DbConnection) -> Vec<String> {
     let query = match conn {
         DbConnection::Sqlite(_) => {
@@ -97,7 +98,7 @@ fn schema_rs_is_what_the_migrations_make(#[values(On::Sqlite, On::Postgres)] on:
     assert_eq!(made(&mut ledger.raw()), written());
 }
 
-/// SQLite calls every rowid INTEGER, but only one that is the primary key has 64 bits for certain.
+/// `diesel print-schema` maps INTEGER to 64 bits only for a primary key: see `diesel.toml`.
 #[test]
 fn on_sqlite_only_primary_keys_are_declared_as_integer() {
     let Some(ledger) = Ledger::create(On::Sqlite) else { return };
@@ -113,7 +114,7 @@ fn names(folder: &Path) -> BTreeSet<String> {
 }
 
 #[test]
-fn both_databases_have_migrations_of_the_same_names_each_with_a_way_back() {
+fn both_databases_have_migrations_of_the_same_names_and_each_can_be_reverted() {
     let folders = ["sqlite", "postgres"].map(|name| root().join("migrations").join(name));
     let [sqlite, postgres] = folders.each_ref().map(|folder| names(folder));
     assert_eq!(sqlite, postgres);

@@ -1,5 +1,5 @@
-//! A COMMIT with an unknown outcome: PostgreSQL went away before it answered. Everything that was done is found by its
-//! operation id, and everything that was not is done; nothing is done twice.
+//! A COMMIT with an unknown outcome: PostgreSQL disconnected before it answered. What was committed
+//! is found by its operation id, and the rest is run. Nothing is done twice.
 
 use futures_util::future::join_all;
 use rstest::rstest;
@@ -16,7 +16,7 @@ use crate::support::ledger::{Account, Ledger, adjustment, charge, charged, hold,
 use crate::support::proxy::Proxy;
 use crate::support::writer::{HeldWriter, queue};
 
-/// Ends the connection in the first COMMIT only: a sequence does not go back with its transaction.
+/// Ends the connection during the first COMMIT only: a sequence is not rolled back.
 const DIE_IN_FIRST_COMMIT: &str = "
     CREATE SEQUENCE commits;
     CREATE FUNCTION die_once() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -32,7 +32,7 @@ const DIE_IN_FIRST_COMMIT: &str = "
         FOR EACH ROW EXECUTE FUNCTION die_once()";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_dying_commit_did_not_do_is_done_then() {
+async fn jobs_that_a_broken_commit_did_not_do_are_run_again() {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
     eight.ledger.sql(DIE_IN_FIRST_COMMIT);
     let outcome = eight.run(|_, _| Ok(())).await;
@@ -41,7 +41,7 @@ async fn what_a_dying_commit_did_not_do_is_done_then() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn charges_that_a_dying_commit_did_not_do_are_done_then() {
+async fn charges_that_a_broken_commit_did_not_do_are_run_again() {
     let Some(ledger) = Ledger::with_writers(On::Postgres, 1) else { return };
     let ada = ledger.user("ada", 4000).await;
     ledger.sql(DIE_IN_FIRST_COMMIT);
@@ -66,14 +66,14 @@ async fn charge_together(db: &Db, charges: Vec<Charge>) -> Vec<Result<Verdict>> 
     join_all(queued).await
 }
 
-/// The job that holds the writer commits, too: the batch behind it has the second COMMIT.
+/// The number of the COMMIT of the batch. The first one is of the job that holds the writer.
 const THE_BATCH: u32 = 2;
 
-/// A database behind a proxy that can lose the answer to a COMMIT, and two users in it.
+/// A database with two users, behind a proxy that can lose the response to a COMMIT.
 struct Scene {
     ledger: Ledger,
     proxy: Proxy,
-    /// The way through the proxy, with one writer.
+    /// Connects through the proxy, with one writer.
     db: Db,
     ada: Account,
     bob: Account,
@@ -115,10 +115,10 @@ async fn charges_that_were_committed_but_not_confirmed_are_found_and_not_done_tw
     ledger.assert_sound();
 }
 
-/// The connection breaks again during the look-up of what was committed, once and then twice more.
+/// The connection breaks again while what was committed is looked up: one to three times.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lookup_that_is_cut_off_is_done_again_and_nothing_is_done_twice(#[values(2, 3, 4)] cuts: u32) {
+async fn an_interrupted_lookup_is_repeated_and_nothing_is_done_twice(#[values(2, 3, 4)] cuts: u32) {
     let Some(Scene { ledger, proxy, db, ada, bob }) = Scene::create().await else { return };
     let charges =
         vec![charge(ada.auth_token), charge(bob.auth_token), hold(ada.auth_token), charge(ada.auth_token)];
@@ -134,7 +134,7 @@ async fn a_lookup_that_is_cut_off_is_done_again_and_nothing_is_done_twice(#[valu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn charges_that_cannot_be_looked_up_are_503_and_done_once() {
+async fn charges_that_cannot_be_looked_up_get_503_and_are_done_once() {
     let Some(Scene { ledger, proxy, db, ada, .. }) = Scene::create().await else { return };
     proxy.lose_commit_and_refuse(THE_BATCH);
     let verdicts = charge_together(&db, (0..3).map(|_| charge(ada.auth_token)).collect()).await;

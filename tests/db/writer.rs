@@ -1,5 +1,5 @@
-//! A batch of eight whose fifth job meets something, as the table at the top of `src/db/writer/batch.rs` has it: who is
-//! answered what, what is stored, and how many times each job ran.
+//! A batch of eight jobs in which one fails: what each caller gets, what is stored, and how many
+//! times each job ran. The table at the top of `src/db/writer/batch.rs` says what is expected.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,9 +17,10 @@ use crate::support::ledger::{adjustment, status};
 use crate::support::writer::{HeldWriter, queue};
 
 const ALL_503: [u16; 8] = [503; 8];
-/// The others were run once more; the fifth job came and went in the first run, so those after it ran once.
+/// The statuses if only the fifth job fails. The first run ends at that job, so the later ones run
+/// only once.
 const FIFTH_500: [u16; 8] = [200, 200, 200, 200, 500, 200, 200, 200];
-/// The first run ended at the fifth job, and there was no other.
+/// How many times each job ran if the first run ended at the fifth job and there was no second.
 const ENDED_AT_FIFTH: [usize; 8] = [1, 1, 1, 1, 1, 0, 0, 0];
 
 fn execute(conn: &mut DbConnection, statements: &str) -> Result<()> {
@@ -28,7 +29,9 @@ fn execute(conn: &mut DbConnection, statements: &str) -> Result<()> {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_refuses_inside_ok_costs_the_others_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_batch_in_which_no_job_returns_an_error_runs_each_job_once(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(eight) = Eight::create(on).await else { return };
     let outcome = eight.run(|_, _| Ok(())).await;
     outcome.assert([200; 8], [1; 8], Connection::Kept);
@@ -49,12 +52,12 @@ async fn a_unique_violation_loses_only_its_own_job(#[values(On::Sqlite, On::Post
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_undoes_itself_after_it_wrote_loses_only_itself(
+async fn a_job_that_fails_after_it_wrote_is_undone_alone(
     #[values(On::Sqlite, On::Postgres)] on: On,
     #[values(0, 4, 7)] place: usize,
 ) {
     let Some(eight) = Eight::create(on).await else { return };
-    let outcome = eight.run_all(place, Box::new(|_, _| Err(Error::NotFound))).await;
+    let outcome = eight.run_with(place, Box::new(|_, _| Err(Error::NotFound))).await;
     let mut statuses = [200; 8];
     statuses[place] = 404;
     let runs = std::array::from_fn(|other| if other <= place { 2 } else { 1 });
@@ -64,19 +67,19 @@ async fn a_job_that_undoes_itself_after_it_wrote_loses_only_itself(
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn several_jobs_that_undo_themselves_each_lose_only_themselves(
+async fn several_jobs_that_fail_after_they_wrote_are_undone_alone(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(eight) = Eight::create(on).await else { return };
     let held = HeldWriter::hold(&eight.ledger.db);
     let answers = [0, 1, 3, 6].map(|place| {
         let (db, adjustment) = (eight.ledger.db.clone(), adjustment(eight.accounts[place].id, 1));
-        let undoes_itself = place == 1 || place == 6;
+        let fails = place == 1 || place == 6;
         queue(async move {
             let scope = Scope::user(adjustment.user_id);
             let job = move |conn: &mut DbConnection| {
                 adjust(conn, &adjustment)?;
-                if undoes_itself { Err(Error::NotFound) } else { Ok(()) }
+                if fails { Err(Error::NotFound) } else { Ok(()) }
             };
             db.write(scope, job).await
         })
@@ -99,9 +102,9 @@ async fn a_panic_loses_only_its_own_job(#[values(On::Sqlite, On::Postgres)] on: 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_503_for_the_whole_batch_and_the_next_one_is_fine() {
+async fn a_full_disk_gives_the_whole_batch_503_and_the_next_batch_succeeds() {
     let Some(eight) = Eight::create(On::Sqlite).await else { return };
-    // The limit lies at what the file has, for this connection only: a real SQLITE_FULL.
+    // Limits the file to its present size, for this connection only. This gives a real SQLITE_FULL.
     let fill = "PRAGMA max_page_count = 1;
                 CREATE TABLE filler (bytes BLOB);
                 INSERT INTO filler VALUES (zeroblob(1000000))";
@@ -113,23 +116,23 @@ async fn a_full_disk_is_503_for_the_whole_batch_and_the_next_one_is_fine() {
     eight.assert_recovered().await;
 }
 
-/// What a job does when the database itself fails it.
+/// Why the database rejects a statement of a job.
 #[derive(Clone, Copy, Debug)]
 enum Failing {
-    Nonsense,
+    Syntax,
     MissingTable,
     AppendOnly,
 }
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn any_other_database_error_is_503_for_the_whole_batch(
+async fn any_other_database_error_gives_the_whole_batch_503(
     #[values(On::Sqlite, On::Postgres)] on: On,
-    #[values(Failing::Nonsense, Failing::MissingTable, Failing::AppendOnly)] failing: Failing,
+    #[values(Failing::Syntax, Failing::MissingTable, Failing::AppendOnly)] failing: Failing,
 ) {
     let Some(eight) = Eight::create(on).await else { return };
     let statement = match failing {
-        Failing::Nonsense => "SELEC 1",
+        Failing::Syntax => "SELEC 1",
         Failing::MissingTable => "DROP TABLE idempotency_keys; INSERT INTO idempotency_keys DEFAULT VALUES",
         Failing::AppendOnly => "UPDATE ledger_entries SET amount = 1000000",
     };
@@ -138,10 +141,10 @@ async fn any_other_database_error_is_503_for_the_whole_batch(
     eight.assert_recovered().await;
 }
 
-/// PostgreSQL ends the transaction inside, and takes a COMMIT of it for a ROLLBACK, without an error.
+/// After the error, PostgreSQL treats COMMIT as ROLLBACK, and reports success.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_swallows_an_error_on_postgresql_has_nobody_told_what_is_not_so(
+async fn a_job_that_swallows_an_error_on_postgresql_causes_no_false_confirmation(
     #[values(0, 4, 7)] place: usize,
 ) {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
@@ -149,16 +152,16 @@ async fn a_job_that_swallows_an_error_on_postgresql_has_nobody_told_what_is_not_
         let _ = conn.batch_execute("SELEC 1");
         Ok(())
     };
-    let outcome = eight.run_all(place, Box::new(swallow)).await;
+    let outcome = eight.run_with(place, Box::new(swallow)).await;
     let done = outcome.statuses.map(|status| i64::from(status == 200));
     assert_eq!(outcome.stored, done, "{outcome:?}");
     eight.assert_recovered().await;
 }
 
-/// The rollback takes the savepoint with it: what RELEASE says then is not the job's own doing.
+/// The rollback removes the savepoint, so the error of RELEASE is not the job's own failure.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_savepoint_that_fails_is_503_for_the_whole_batch(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_failing_savepoint_gives_the_whole_batch_503(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(eight) = Eight::create(on).await else { return };
     let outcome = eight
         .run(|conn, run| {
@@ -174,7 +177,7 @@ async fn a_savepoint_that_fails_is_503_for_the_whole_batch(#[values(On::Sqlite, 
 
 /// SQLite checks a deferred foreign key at COMMIT, which then fails.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_fails_on_sqlite_is_503_for_everybody_and_nobody_was_told_before() {
+async fn a_failing_commit_on_sqlite_gives_every_caller_503() {
     let Some(eight) = Eight::create(On::Sqlite).await else { return };
     let orphan = "PRAGMA defer_foreign_keys = ON;
                   INSERT INTO auth_tokens (user_id, digest, first_characters, created_at)
@@ -184,10 +187,10 @@ async fn a_commit_that_fails_on_sqlite_is_503_for_everybody_and_nobody_was_told_
     eight.assert_recovered().await;
 }
 
-/// A job alone in its batch is answered its own error, too, and costs no second run.
+/// A job alone in its batch also gets its own error, but no second run.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_alone_in_its_batch_that_fails_is_not_run_again(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_failing_job_alone_in_its_batch_is_not_run_again(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(eight) = Eight::create(on).await else { return };
     let account = eight.accounts[0];
     let runs = Arc::new(AtomicUsize::new(0));

@@ -1,4 +1,5 @@
-//! What only PostgreSQL does to a batch: it ends connections, and picks victims.
+//! What only PostgreSQL does to a batch: it ends connections, and aborts one of two conflicting
+//! transactions.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
@@ -15,7 +16,7 @@ use crate::support::writer::{HeldWriter, Queued, queue};
 use crate::support::{On, wait};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_is_ended_is_503_for_the_whole_batch_and_the_next_one_is_fine() {
+async fn a_terminated_connection_gives_the_whole_batch_503_and_the_next_batch_succeeds() {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
     let end = "SELECT pg_terminate_backend(pg_backend_pid()); SELECT pg_sleep(10)";
     let outcome = eight.run(|conn, _| Ok(conn.batch_execute(end)?)).await;
@@ -24,21 +25,21 @@ async fn a_connection_that_is_ended_is_503_for_the_whole_batch_and_the_next_one_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_was_ended_between_two_batches_costs_nobody_anything() {
+async fn a_connection_that_was_terminated_between_two_batches_fails_no_job() {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
     let mut raw = eight.ledger.raw();
-    // Answers how many other connections to this database there were.
+    // Returns the number of other connections to this database.
     let end_all = "SELECT count(pg_terminate_backend(pid, 5000)) AS n FROM pg_stat_activity
                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
     assert!(count(&mut raw, end_all) > 0);
     eight.assert_recovered().await;
 }
 
-/// `SQLSTATE` 40001, as a stricter isolation level or a replica may give it.
+/// `SQLSTATE` 40001, as a stricter isolation level or a replica may cause it.
 const SERIALIZATION_FAILURE: &str = "DO $$ BEGIN RAISE EXCEPTION 'a test' USING ERRCODE = '40001'; END $$";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_serialization_failure_is_run_again_and_nobody_notices() {
+async fn a_job_is_run_again_after_a_serialization_failure() {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
     let outcome = eight
         .run(|conn, run| if run == 1 { Ok(conn.batch_execute(SERIALIZATION_FAILURE)?) } else { Ok(()) })
@@ -48,7 +49,7 @@ async fn a_serialization_failure_is_run_again_and_nobody_notices() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_has_to_make_way_for_ever_is_503_alone() {
+async fn only_the_job_whose_serialization_fails_repeatedly_gets_503() {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
     let outcome = eight.run(|conn, _| Ok(conn.batch_execute(SERIALIZATION_FAILURE)?)).await;
     assert!(matches!(outcome.answers[4], Err(Error::Unavailable(_))));
@@ -60,20 +61,20 @@ async fn a_job_that_has_to_make_way_for_ever_is_503_alone() {
     eight.assert_recovered().await;
 }
 
-/// Another transaction holds a row that the fifth job wants, and waits for one that the batch has. It has a long
-/// patience, so PostgreSQL picks the batch for its victim.
+/// Another transaction holds a row that the fifth job wants, and waits for one that the batch has.
+/// Its `deadlock_timeout` is long, so PostgreSQL aborts the batch.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_victim_of_a_deadlock_is_run_again_and_nobody_notices() {
+async fn the_victim_of_a_deadlock_is_run_again() {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
     let (bystander, fifth) = (eight.ledger.user("bystander", 0).await.id, eight.accounts[4].id);
     let mut other = eight.ledger.raw();
     let touch = |id: i64| format!("UPDATE users SET version = version WHERE id = {id}");
     other.batch_execute(&format!("BEGIN; SET LOCAL deadlock_timeout = '1h'; {}", touch(bystander))).unwrap();
     let pid = count(&mut other, "SELECT pg_backend_pid()::bigint AS n");
-    let (tell, told) = mpsc::channel::<()>();
+    let (sender, receiver) = mpsc::channel::<()>();
     let others_turn = touch(fifth);
     let other = std::thread::spawn(move || {
-        told.recv().unwrap();
+        receiver.recv().unwrap();
         other.batch_execute(&others_turn).unwrap();
         other.batch_execute("ROLLBACK").unwrap();
     });
@@ -81,7 +82,7 @@ async fn the_victim_of_a_deadlock_is_run_again_and_nobody_notices() {
     let outcome = eight
         .run(move |conn, run| {
             if run == 1 {
-                tell.send(()).unwrap();
+                sender.send(()).unwrap();
                 let is_waiting =
                     format!("SELECT count(*) AS n FROM pg_locks WHERE pid = {pid} AND NOT granted");
                 wait::until("the other transaction", Duration::from_secs(5), || {
@@ -97,8 +98,9 @@ async fn the_victim_of_a_deadlock_is_run_again_and_nobody_notices() {
     eight.assert_recovered().await;
 }
 
-/// The second run, with savepoints, must lock the users in the order of their ids as the first did: while it is
-/// between the two, another node takes the first user and then wants the last, which the batch's first job changes.
+/// The second run, with savepoints, must lock the users in the order of their ids, like the first.
+/// Between the two runs, another node locks the first user and then wants the last, whom the
+/// batch's first job changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_is_run_again_with_savepoints_still_locks_in_the_order_of_the_ids() {
     let Some(eight) = Eight::create(On::Postgres).await else { return };
@@ -106,15 +108,15 @@ async fn a_batch_that_is_run_again_with_savepoints_still_locks_in_the_order_of_t
     let touch = |id: i64| format!("UPDATE users SET version = version WHERE id = {id}");
     let waiting = "SELECT count(*) AS n FROM pg_locks JOIN pg_stat_activity USING (pid)
                    WHERE NOT granted AND datname = current_database()";
-    let (tell, told) = mpsc::channel::<()>();
+    let (sender, receiver) = mpsc::channel::<()>();
     let (has_first, wait_for_first) = mpsc::channel::<()>();
     let (mut node, mut observer) = (eight.ledger.raw(), eight.ledger.raw());
     let node = std::thread::spawn(move || {
-        told.recv().unwrap();
+        receiver.recv().unwrap();
         // This waits for the first run, and goes on when that is rolled back.
         node.batch_execute(&format!("BEGIN; {}", touch(first))).unwrap();
         let _ = has_first.send(());
-        // Nobody comes to wait where the second run was quicker to lock.
+        // If the second run locked first, nothing waits.
         let deadline = Instant::now() + PATIENCE;
         while count(&mut observer, waiting) == 0 && Instant::now() < deadline {
             std::thread::yield_now();
@@ -125,7 +127,7 @@ async fn a_batch_that_is_run_again_with_savepoints_still_locks_in_the_order_of_t
     let observer = Mutex::new(eight.ledger.raw());
     let fails = move |run: usize| {
         if run == 1 {
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
             let mut observer = observer.lock().unwrap();
             wait::until("the other node", PATIENCE, || (count(&mut observer, waiting) > 0).then_some(()));
         }
@@ -154,7 +156,8 @@ async fn a_batch_that_is_run_again_with_savepoints_still_locks_in_the_order_of_t
 
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Queues a job that gives the user a token and then does something, told how many times it has run.
+/// Queues a job that gives the user a token and then calls `then` with the number of its run, from
+/// 1.
 fn adjust_then(
     eight: &Eight,
     user_id: i64,

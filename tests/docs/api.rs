@@ -9,7 +9,7 @@ use crate::support::app::{GUEST, TestApp};
 
 const DOCUMENT: &str = include_str!("../../docs/api.md");
 
-/// The methods of each documented path, without its trailing slash.
+/// Returns the methods of each documented path, without its trailing slash.
 fn documented() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let mut methods: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     let (_, requests) = DOCUMENT.split_once("\n## Requests\n").expect("a section with the requests");
@@ -21,7 +21,8 @@ fn documented() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     methods
 }
 
-/// Paths in the code of the API: texts that begin with a slash, with `{id}` for any parameter.
+/// Returns the paths in the code of the API: texts that begin with a slash, with `{id}` for any
+/// parameter.
 fn paths(code: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for rest in code.split("\"/").skip(1) {

@@ -17,5 +17,5 @@ fn each_decision_has_a_date_and_the_newest_comes_last() {
             (last, count) = (date, count + 1);
         }
     }
-    assert!(count > 100, "only {count} decisions are looked at");
+    assert!(count > 100, "only {count} decisions are checked");
 }

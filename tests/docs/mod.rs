@@ -7,7 +7,7 @@ mod panel;
 mod paths;
 mod settings;
 
-/// The cells of each row of a document's tables, without the heads.
+/// Returns the cells of each row of a document's tables, without the heads.
 fn rows(document: &str) -> Vec<Vec<&str>> {
     let lines: Vec<&str> = document.lines().collect();
     let mut rows = Vec::new();
@@ -21,7 +21,7 @@ fn rows(document: &str) -> Vec<Vec<&str>> {
     rows
 }
 
-/// The first words of a text that are set as code.
+/// Returns the code span at the beginning of a text.
 fn code(text: &str) -> Option<&str> {
     Some(text.strip_prefix('`')?.split_once('`')?.0)
 }

@@ -8,12 +8,12 @@ const ENDINGS: [&str; 12] =
 fn documents() -> Vec<(String, String)> {
     let mut texts = texts_of_the_repository();
     texts.retain(|(path, _)| path.ends_with(".md"));
-    assert!(texts.len() > 10, "only {} documents are looked at", texts.len());
+    assert!(texts.len() > 10, "only {} documents are checked", texts.len());
     texts
 }
 
-/// The texts that are set as code within prose and look like the path of a file or folder. Those that begin with a
-/// slash are paths of the API.
+/// Returns the code spans in prose that look like the path of a file or folder. Those that begin
+/// with a slash are paths of the API.
 fn paths(document: &str) -> Vec<&str> {
     let prose = document.split("\n```").step_by(2);
     let words = prose.flat_map(|part| part.split('`').skip(1).step_by(2));
@@ -22,7 +22,7 @@ fn paths(document: &str) -> Vec<&str> {
         let is_file = word.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending));
         word.chars().all(is_name) && !word.starts_with(['/', '-', '.']) && (is_file || word.contains('/'))
     };
-    // What a build makes need not exist yet.
+    // Build results need not exist yet.
     words.filter(is_path).filter(|path| !path.starts_with("target/")).collect()
 }
 
@@ -34,7 +34,7 @@ fn a_path_in_a_document_exists() {
     for (document, text) in documents() {
         for path in paths(&text) {
             count += 1;
-            // The folder may be left out where the text names it.
+            // A document may leave out a folder that its text names.
             let (end, within) = (format!("/{path}"), format!("/{}/", path.trim_end_matches('/')));
             let is_in = |file: &String| file.ends_with(&end) || file.contains(&within);
             if !files.iter().any(is_in) && !root().join(path).exists() {
@@ -43,7 +43,7 @@ fn a_path_in_a_document_exists() {
         }
     }
     assert!(missing.is_empty(), "documents name what does not exist: {missing:#?}");
-    assert!(count > 100, "only {count} paths are looked at");
+    assert!(count > 100, "only {count} paths are checked");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn a_link_leads_to_a_file() {
             }
         }
     }
-    assert!(count > 20, "only {count} links are looked at");
+    assert!(count > 20, "only {count} links are checked");
 }
 
 #[test]

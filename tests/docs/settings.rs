@@ -16,7 +16,7 @@ struct Flags {
     config: Config,
 }
 
-/// The variable and the default of a flag. `None`: there is no default in the code, or an empty one.
+/// The variable and the default of a flag. `None` is no default, or an empty one.
 type Setting = (String, Option<String>);
 
 fn defined() -> BTreeMap<String, Setting> {
@@ -46,7 +46,7 @@ fn documented() -> BTreeMap<String, Setting> {
 #[test]
 fn the_settings_and_their_defaults_are_those_of_the_program() {
     let defined = defined();
-    assert!(defined.len() > 40, "only {} settings are looked at", defined.len());
+    assert!(defined.len() > 40, "only {} settings are checked", defined.len());
     assert_eq!(documented(), defined);
 }
 
@@ -68,5 +68,5 @@ fn every_variable_that_the_code_names_is_in_the_document() {
             assert!(DOCUMENT.contains(&name), "{} has {name}, docs/settings.md does not", source.path);
         }
     }
-    assert!(count > 40, "only {count} variables are looked at");
+    assert!(count > 40, "only {count} variables are checked");
 }

@@ -1,4 +1,4 @@
-//! Answers that are odd, but answers.
+//! Unusual answers that still count as answers.
 
 use rstest::rstest;
 
@@ -6,13 +6,13 @@ use super::table::Fault;
 use crate::support::On;
 use crate::support::upstream::{Step, answer, chunk, done, event, finish, head, role, text, usage};
 
-/// `Hello there` in two parts, and then this.
+/// Returns a script that answers `Hello there` in two parts, followed by these steps.
 fn hello(then: impl IntoIterator<Item = Step>) -> Vec<Step> {
     let begin = [head(), role(), text("Hello "), text("there"), finish("stop")];
     begin.into_iter().chain(then).chain([Step::End]).collect()
 }
 
-/// All in one chunk, with the other line ends, comments, and fields that nobody knows.
+/// Returns an answer in one chunk, with CRLF line ends, comments, and unknown fields.
 fn with_comments() -> Vec<Step> {
     let lines = ": gossip\r\n\r\nid: 1\r\nretry: 9\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hello there\"}}]}\r\n\r\n:\r\n\r\n\
          data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\r\ndata: \"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\r\n\r\n\
@@ -20,7 +20,7 @@ fn with_comments() -> Vec<Step> {
     vec![head(), Step::Chunk(lines.into()), Step::End]
 }
 
-/// The answer `é`, cut between its two bytes.
+/// Returns the answer `é`, split between its two bytes.
 fn split_inside_a_character() -> Vec<Step> {
     let Step::Chunk(bytes) = chunk(serde_json::json!({ "content": "é" }), None) else {
         unreachable!("an event is a chunk")

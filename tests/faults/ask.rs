@@ -1,4 +1,4 @@
-//! The four ways to ask, and their answers in one form.
+//! The four ways to ask, and their responses in one form.
 
 use std::net::SocketAddr;
 
@@ -17,14 +17,14 @@ pub enum Way {
 
 pub const WAYS: [Way; 4] = [Way::Chat, Way::ChatStream, Way::V1, Way::V1Stream];
 
-/// What somebody got.
+/// A response, in any of the four ways.
 #[derive(Clone, Debug, Default)]
 pub struct Got {
     pub status: u16,
     pub text: String,
     /// The text of an error, on `/v1` its code.
     pub error: Option<String>,
-    /// A stream's proper end.
+    /// Whether the answer is complete. A stream must have its proper end.
     pub is_whole: bool,
     pub charged: Option<i64>,
     pub remaining: Option<i64>,
@@ -57,7 +57,7 @@ impl Way {
         }
     }
 
-    /// The status of a good answer.
+    /// The status of a successful answer.
     pub fn status(self) -> u16 {
         if self == Way::Chat { 201 } else { 200 }
     }
@@ -96,7 +96,7 @@ impl Way {
 
     fn error(self, body: &Value) -> String {
         let error = if self.is_v1() { &body["error"]["code"] } else { &body["error"] };
-        error.as_str().unwrap_or_else(|| panic!("no error: {body}")).to_owned()
+        error.as_str().unwrap_or_else(|| panic!("not an error: {body}")).to_owned()
     }
 
     fn read_events(self, text: &str, mut got: Got) -> Got {

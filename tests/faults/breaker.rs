@@ -8,7 +8,7 @@ use crate::support::upstream::{answer, status};
 use crate::support::{On, wait};
 
 #[rstest]
-fn after_five_failures_messages_are_refused_unpaid_until_our_own_probe_has_found_the_upstream_well(
+fn after_five_failures_messages_are_refused_without_a_charge_until_a_probe_succeeds(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(world) = World::start(on, &[]) else { return };
@@ -39,10 +39,10 @@ fn after_five_failures_messages_are_refused_unpaid_until_our_own_probe_has_found
 
     world.upstream.otherwise(answer("Hello", 3, 2));
     world.upstream.models(status(200, &[], "{}"));
-    wait::until("the rest to end", PATIENCE, || {
+    wait::until("the breaker to close", PATIENCE, || {
         (world.upstream_health()["breaker"] == "closed").then_some(())
     });
-    assert_eq!(world.upstream.requests().len(), 5, "nobody called while it rested");
+    assert_eq!(world.upstream.requests().len(), 5, "no call was made while the breaker was open");
     assert_eq!(Way::ChatStream.ask(address, &token, None).text, "Hello");
     let health = world.upstream_health();
     assert_eq!((&health["breaker"], &health["failures_in_a_row"]), (&"closed".into(), &0.into()));
@@ -50,7 +50,7 @@ fn after_five_failures_messages_are_refused_unpaid_until_our_own_probe_has_found
 }
 
 #[rstest]
-fn failures_that_one_user_provokes_refuse_nobody(#[values(On::Sqlite, On::Postgres)] on: On) {
+fn failures_that_one_user_provokes_do_not_open_the_breaker(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(world) = World::start(on, &[]) else { return };
     let address = world.server.address();
     let (mallory, ada) = (world.server.user("mallory"), world.server.user("ada"));

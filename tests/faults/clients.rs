@@ -1,4 +1,4 @@
-//! Clients that leave, or read slowly.
+//! Clients that disconnect, or read slowly.
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,14 @@ use crate::support::upstream::{
 };
 use crate::support::{On, wait};
 
-/// How a client leaves.
+/// How a client disconnects.
 #[derive(Clone, Copy, Debug)]
-enum Leaving {
+enum Disconnect {
     Closes,
     Resets,
 }
 
-/// The promise is a second; the machine may be busy.
+/// The promise is one second, but the machine may be busy.
 const SOON: Duration = Duration::from_secs(5);
 
 pub(super) async fn send(world: &World, way: Way, token: &str, key: &str) -> TcpStream {
@@ -37,7 +37,7 @@ pub(super) async fn send(world: &World, way: Way, token: &str, key: &str) -> Tcp
     stream
 }
 
-/// Reads until this has come.
+/// Reads until `wanted` has arrived. Returns all that was read.
 async fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
     let mut bytes = Vec::new();
     while !String::from_utf8_lossy(&bytes).contains(wanted) {
@@ -47,14 +47,14 @@ async fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn leave(stream: TcpStream, how: Leaving) {
-    if let Leaving::Resets = how {
+fn disconnect(stream: TcpStream, how: Disconnect) {
+    if let Disconnect::Resets = how {
         stream.set_zero_linger().unwrap();
     }
     drop(stream);
 }
 
-/// Waits until the upstream's call is ended, and that is soon.
+/// Checks that the call to the upstream ends soon.
 async fn assert_cancelled_soon(world: &World, request: usize) {
     let left = Instant::now();
     world.upstream.until_client_is_gone(request).await;
@@ -63,8 +63,8 @@ async fn assert_cancelled_soon(world: &World, request: usize) {
 
 #[rstest]
 #[tokio::test]
-async fn a_client_that_leaves_a_stream_before_its_first_byte_ends_the_call_and_pays_for_the_prompt_by_usage(
-    #[values(Leaving::Closes, Leaving::Resets)] how: Leaving,
+async fn a_client_that_disconnects_before_the_first_byte_of_a_stream_ends_the_call_and_pays_for_the_prompt_by_usage(
+    #[values(Disconnect::Closes, Disconnect::Resets)] how: Disconnect,
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(world) = World::start(on, &[]) else { return };
@@ -79,7 +79,7 @@ async fn a_client_that_leaves_a_stream_before_its_first_byte_ends_the_call_and_p
                 let token = world.server.user(&user);
                 let stream = send(&world, way, &token, "key").await;
                 world.upstream.request(request).await;
-                leave(stream, how);
+                disconnect(stream, how);
                 assert_cancelled_soon(&world, request).await;
                 let chat = world.ended(&user);
                 assert_eq!(
@@ -103,7 +103,7 @@ async fn a_client_that_leaves_a_stream_before_its_first_byte_ends_the_call_and_p
 /// An upstream that answers a prompt with 503 has done no work for it.
 #[rstest]
 #[tokio::test]
-async fn a_client_that_leaves_before_the_upstream_has_its_prompt_pays_nothing(
+async fn a_client_that_disconnects_before_the_upstream_accepts_the_prompt_pays_nothing(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(world) = World::start(on, &[]) else { return };
@@ -120,7 +120,7 @@ async fn a_client_that_leaves_before_the_upstream_has_its_prompt_pays_nothing(
         // The server logs the rejection once it has read it.
         let refused = || world.server.log().matches("answered with status 503").count() > request;
         wait::until("the refusal", PATIENCE, || refused().then_some(()));
-        leave(stream, Leaving::Closes);
+        disconnect(stream, Disconnect::Closes);
         assert_eq!(world.ended(&user).state, "cancelled");
         signal.release();
         assert_eq!(world.ledger(&user), Price::Usage.refunded());
@@ -130,8 +130,8 @@ async fn a_client_that_leaves_before_the_upstream_has_its_prompt_pays_nothing(
 
 #[rstest]
 #[tokio::test]
-async fn a_client_that_leaves_amid_a_stream_pays_for_what_arrived_and_ends_the_call(
-    #[values(Leaving::Closes, Leaving::Resets)] how: Leaving,
+async fn a_client_that_disconnects_during_a_stream_pays_for_what_arrived_and_ends_the_call(
+    #[values(Disconnect::Closes, Disconnect::Resets)] how: Disconnect,
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(world) = World::start(on, &[]) else { return };
@@ -144,7 +144,7 @@ async fn a_client_that_leaves_amid_a_stream_pays_for_what_arrived_and_ends_the_c
             let token = world.server.user(&user);
             let mut stream = send(&world, way, &token, "key").await;
             read_until(&mut stream, "Hel").await;
-            leave(stream, how);
+            disconnect(stream, how);
             assert_cancelled_soon(&world, request).await;
             let chat = world.ended(&user);
             assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "client_disconnected"));
@@ -162,7 +162,7 @@ async fn a_client_that_leaves_amid_a_stream_pays_for_what_arrived_and_ends_the_c
 #[rstest]
 #[tokio::test]
 async fn an_answer_that_its_client_did_not_wait_for_is_finished_and_found_by_its_key(
-    #[values(Leaving::Closes, Leaving::Resets)] how: Leaving,
+    #[values(Disconnect::Closes, Disconnect::Resets)] how: Disconnect,
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(world) = World::start(on, &[]) else { return };
@@ -175,8 +175,8 @@ async fn an_answer_that_its_client_did_not_wait_for_is_finished_and_found_by_its
         let token = world.server.user(&user);
         let stream = send(&world, way, &token, "key").await;
         signal.reached().await;
-        leave(stream, how);
-        // The server has time to notice.
+        disconnect(stream, how);
+        // Gives the server time to notice.
         for _ in 0..5 {
             assert_eq!(world.server.tokens(&token), 4000 - price.hold());
         }
@@ -193,8 +193,8 @@ async fn an_answer_that_its_client_did_not_wait_for_is_finished_and_found_by_its
 
 #[rstest]
 #[tokio::test]
-async fn a_client_that_leaves_while_it_waits_for_a_free_place_is_not_charged(
-    #[values(Leaving::Closes, Leaving::Resets)] how: Leaving,
+async fn a_client_that_disconnects_while_it_waits_for_a_free_place_is_not_charged(
+    #[values(Disconnect::Closes, Disconnect::Resets)] how: Disconnect,
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let flags = ["--upstream-calls", "1", "--upstream-patience", "60"];
@@ -214,7 +214,7 @@ async fn a_client_that_leaves_while_it_waits_for_a_free_place_is_not_charged(
             });
         };
         waiting(1);
-        leave(second, how);
+        disconnect(second, how);
         waiting(0);
         assert_eq!(world.ledger(&user), ["opening 4000"]);
         assert!(world.chats(&user).is_empty());
@@ -238,7 +238,7 @@ async fn a_client_that_reads_a_byte_a_second_gets_all_of_its_answer(
     let mut stream = send(&world, Way::ChatStream, &token, "key").await;
     for _ in 0..3 {
         stream.read_exact(&mut [0]).await.unwrap();
-        // Slowness is what is tested.
+        // The slowness is what this tests.
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let text = read_until(&mut stream, "event: done").await;
@@ -248,10 +248,11 @@ async fn a_client_that_reads_a_byte_a_second_gets_all_of_its_answer(
     world.close();
 }
 
-/// Else whoever reads slowly enough would have the answer for nothing, as one that takes too long is refunded.
+/// Otherwise a client could read so slowly that the answer times out and is refunded, and have it
+/// for free.
 #[rstest]
 #[tokio::test]
-async fn a_client_that_stops_reading_is_held_in_bounded_memory_and_pays_for_what_arrived(
+async fn a_client_that_stops_reading_uses_bounded_memory_and_pays_for_what_arrived(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let flags = ["--upstream-total-timeout", "8", "--upstream-max-output", "10000000"];
@@ -273,8 +274,8 @@ async fn a_client_that_stops_reading_is_held_in_bounded_memory_and_pays_for_what
     world.close();
 }
 
-/// An upstream that thinks for long, or that only tells what it thinks, which `/chat/` does not pass on: the connection
-/// must not look dead.
+/// The upstream thinks for long, or sends only its reasoning, which `/chat/` does not pass on. The
+/// connection must not look dead.
 #[rstest]
 #[case::silence(Way::V1Stream, Vec::new())]
 #[case::thoughts(Way::ChatStream, vec![chunk(json!({ "reasoning_content": "hm" }), None)])]

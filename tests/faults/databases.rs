@@ -12,8 +12,8 @@ use crate::support::postgres::Cluster;
 use crate::support::upstream::{Signal, answer};
 use crate::support::{On, TestDatabase, wait};
 
-/// An answer that waits for the signal after its first word.
-fn held_up(signal: &Signal) -> Vec<crate::support::upstream::Step> {
+/// Returns an answer that waits for the signal after its first word.
+fn delayed(signal: &Signal) -> Vec<crate::support::upstream::Step> {
     let mut script = answer("Hello there", 3, 2);
     script.insert(3, signal.step());
     script
@@ -28,7 +28,7 @@ async fn an_answer_that_comes_while_postgresql_is_away_is_settled_when_it_is_bac
     let world = World::start_on(TestDatabase::from(cluster.database()), &[]);
     world.price(Price::Usage);
     let signal = Signal::default();
-    world.upstream.next(held_up(&signal));
+    world.upstream.next(delayed(&signal));
     let (address, token) = (world.server.address(), world.server.user("ada"));
     let asked = thread::spawn(move || way.ask(address, &token, None));
     signal.reached().await;
@@ -44,17 +44,17 @@ async fn an_answer_that_comes_while_postgresql_is_away_is_settled_when_it_is_bac
     world.close();
 }
 
-/// The client is told that it is not confirmed; its key finds the answer later.
+/// The client learns that its chat is not confirmed, and finds the answer later by its key.
 #[rstest]
 #[tokio::test]
-async fn whoever_waits_too_long_for_a_lost_database_is_told_so_and_finds_the_answer_later(
+async fn a_client_that_waits_too_long_for_a_lost_database_gets_an_error_and_finds_the_answer_later(
     #[values(Way::Chat, Way::V1Stream)] way: Way,
 ) {
     let Some(cluster) = Cluster::start(&[]) else { return };
     let world = World::start_on(TestDatabase::from(cluster.database()), &[]);
     world.price(Price::Usage);
     let signal = Signal::default();
-    world.upstream.next(held_up(&signal));
+    world.upstream.next(delayed(&signal));
     let (address, token) = (world.server.address(), world.server.user("ada"));
     let waiting = token.clone();
     let asked = thread::spawn(move || way.ask(address, &waiting, Some("key")));
@@ -80,7 +80,7 @@ async fn an_answer_that_comes_while_sqlite_is_locked_is_settled_when_it_is_free(
     let Some(world) = World::start(On::Sqlite, &[]) else { return };
     world.price(Price::Usage);
     let signal = Signal::default();
-    world.upstream.next(held_up(&signal));
+    world.upstream.next(delayed(&signal));
     let (address, token) = (world.server.address(), world.server.user("ada"));
     let other = world.server.user("other");
     let asked = thread::spawn(move || Way::Chat.ask(address, &token, None));

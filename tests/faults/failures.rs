@@ -1,4 +1,4 @@
-//! What becomes of a message when the upstream gives no answer, or none to its end.
+//! Messages to which the upstream gives no answer, or an incomplete one.
 
 use rstest::rstest;
 use tollgate::domain::FailureReason;
@@ -11,7 +11,7 @@ use crate::support::upstream::{Step, done, event, finish, head, role, status, te
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
 const GOSSIP: &str = r#"{"error":{"message":"gossip","code":"gossip"}}"#;
 
-/// The beginning of an answer, and then this.
+/// Returns the beginning of an answer, followed by these steps.
 fn begun(then: impl IntoIterator<Item = Step>) -> Vec<Step> {
     [head(), role(), text("Hel")].into_iter().chain(then).collect()
 }
@@ -51,7 +51,7 @@ fn too_many_requests() -> Fault {
 #[case::ends_before_the_reason(|| Fault::failed(begun([Step::End]), FailureReason::CutShort).after("Hel"))]
 #[case::sends_a_malformed_chunk(|| Fault::failed(begun([event("{\"choices\":[gossip"), Step::Hang]),
     FailureReason::Unreadable).after("Hel").cancelled())]
-#[case::sends_an_error_amid_the_answer(|| Fault::failed(begun([event(GOSSIP), Step::Hang]),
+#[case::sends_an_error_during_the_answer(|| Fault::failed(begun([event(GOSSIP), Step::Hang]),
     FailureReason::ErrorInAnswer).after("Hel").cancelled())]
 #[case::sends_an_error_first(|| Fault::failed(vec![head(), event(GOSSIP), Step::Hang],
     FailureReason::ErrorInAnswer).cancelled())]
@@ -64,7 +64,7 @@ fn too_many_requests() -> Fault {
     status(200, &[("content-type", "text/html")], "<p>gossip</p>"), FailureReason::NotAnAnswer))]
 #[case::never_ends(|| Fault::failed(
     vec![head(), role(), Step::Forever(endless())], FailureReason::TooLarge).after(&"x".repeat(68_000)).cancelled())]
-#[case::comments_for_ever(|| Fault::failed(
+#[case::sends_comments_forever(|| Fault::failed(
     begun([Step::Drip(b": gossip\n\n".to_vec())]), FailureReason::TotalTimeout).after("Hel").settled(9, 1)
     .flags(&["--upstream-total-timeout", "2"]).cancelled())]
 #[case::floods_with_comments(|| Fault::failed(
@@ -76,14 +76,15 @@ fn too_many_requests() -> Fault {
 #[case::writes_nothing_at_once(|| Fault::failed(
     status(200, &JSON, r#"{"choices":[{"message":{"role":"assistant","content":""}}],"usage":{"prompt_tokens":3,"completion_tokens":0}}"#),
     FailureReason::EmptyAnswer).settled(3, 0))]
-fn whatever_fails_upstream_is_refunded_and_told_in_our_own_words(
+fn an_upstream_failure_is_refunded_or_settled_and_reported_in_our_own_words(
     #[case] fault: fn() -> Fault,
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     fault().check(on);
 }
 
-/// An answer of 50 tokens has 64 KiB and 64 bytes a token at most: 68 parts of these.
+/// Returns a part of 1,000 bytes. An answer of 50 tokens may have 64 KiB and 64 bytes per token: 68
+/// of these.
 fn endless() -> Vec<u8> {
     match text(&"x".repeat(1000)) {
         Step::Chunk(bytes) => bytes,
@@ -93,7 +94,7 @@ fn endless() -> Vec<u8> {
 
 #[rstest]
 #[tokio::test]
-async fn an_upstream_that_takes_no_connection_is_tried_again_and_then_refunded(
+async fn a_chat_whose_upstream_accepts_no_connection_is_retried_and_then_refunded(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(world) = World::start(on, &[]) else { return };

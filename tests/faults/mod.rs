@@ -1,5 +1,5 @@
-//! Bad luck: what the user got, what the ledger shows, whether the upstream's call was ended, and that `verify` finds nothing.
-//! `docs/charges.md` has the same as a table.
+//! Failures of upstreams, clients, databases and nodes: what the user gets, what the ledger shows,
+//! whether the call is cancelled, and that `verify` finds nothing. `docs/charges.md` has the table.
 
 mod answers;
 mod ask;

@@ -1,4 +1,4 @@
-//! Nodes that die, are stopped, sweep, and settle too late.
+//! Nodes that are killed or stopped, that sweep, and that settle too late.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,16 +15,16 @@ use crate::support::ledger::{Ledger, charged, hold, open};
 use crate::support::upstream::{Signal, Step, done, finish, head, role, text, usage};
 use crate::support::{On, wait};
 
-/// The promise: exit 0 within this time.
+/// The server promises to exit with 0 within this time.
 const STOP: Duration = Duration::from_secs(10);
 
-/// `Hel`, then the signal, then the rest.
-fn held_up(signal: &Signal) -> Vec<Step> {
+/// Returns an answer that waits for the signal after `Hel`.
+fn delayed(signal: &Signal) -> Vec<Step> {
     let rest = [text("lo"), finish("stop"), usage(3, 2), done(), Step::End];
     [head(), role(), text("Hel"), signal.step()].into_iter().chain(rest).collect()
 }
 
-/// One more database handle, as another node has it.
+/// Opens the database like another node.
 fn another_node(world: &World) -> Db {
     open(world.database.url(), 2)
 }
@@ -61,13 +61,13 @@ async fn a_hold_that_a_kill_left_open_is_refunded_by_the_sweeper(
 
 #[rstest]
 #[tokio::test]
-async fn streams_that_end_in_time_are_finished_before_a_server_that_is_told_to_stop_ends(
+async fn streams_that_end_in_time_are_finished_before_a_stopping_server_exits(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(mut world) = World::start(on, &[]) else { return };
     world.price(Price::Usage);
     let signal = Signal::default();
-    world.upstream.otherwise(held_up(&signal));
+    world.upstream.otherwise(delayed(&signal));
     let address = world.server.address();
     let asked: Vec<_> = [Way::ChatStream, Way::V1Stream]
         .into_iter()
@@ -77,7 +77,7 @@ async fn streams_that_end_in_time_are_finished_before_a_server_that_is_told_to_s
     for _ in 0..2 {
         signal.reached().await;
     }
-    let told = Instant::now();
+    let signalled = Instant::now();
     world.server.terminate();
     wait::until("the signal", PATIENCE, || world.server.log().contains("told to stop").then_some(()));
     (0..2).for_each(|_| signal.release());
@@ -86,7 +86,7 @@ async fn streams_that_end_in_time_are_finished_before_a_server_that_is_told_to_s
         assert_eq!((got.text.as_str(), got.is_whole), ("Hello", true), "{got:?}");
     }
     assert_eq!(world.server.wait(STOP * 3).code(), Some(0));
-    assert!(told.elapsed() < STOP);
+    assert!(signalled.elapsed() < STOP);
     for user in ["ChatStream", "V1Stream"] {
         assert_eq!(world.chats(user)[0].state, "complete");
         assert_eq!(world.ledger(user), Price::Usage.settled(3, 2));
@@ -96,12 +96,12 @@ async fn streams_that_end_in_time_are_finished_before_a_server_that_is_told_to_s
 
 #[rstest]
 #[tokio::test]
-async fn streams_that_do_not_end_are_refunded_with_an_error_event_before_the_server_ends(
+async fn streams_that_do_not_end_are_refunded_with_an_error_event_before_a_stopping_server_exits(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(mut world) = World::start(on, &[]) else { return };
     let signal = Signal::default();
-    world.upstream.otherwise(held_up(&signal));
+    world.upstream.otherwise(delayed(&signal));
     let address = world.server.address();
     let ways = [Way::ChatStream, Way::V1Stream];
     let tokens = ways.map(|way| world.server.user(&format!("{way:?}")));
@@ -113,7 +113,7 @@ async fn streams_that_do_not_end_are_refunded_with_an_error_event_before_the_ser
     for _ in 0..2 {
         signal.reached().await;
     }
-    let told = Instant::now();
+    let signalled = Instant::now();
     world.server.terminate();
     let errors = ["The message could not be answered", "responder_failed"];
     for (asked, error) in asked.into_iter().zip(errors) {
@@ -121,7 +121,7 @@ async fn streams_that_do_not_end_are_refunded_with_an_error_event_before_the_ser
         assert_eq!((got.text.as_str(), got.is_whole, got.error.as_deref()), ("Hel", false, Some(error)));
     }
     assert_eq!(world.server.wait(STOP * 3).code(), Some(0));
-    assert!(told.elapsed() < STOP, "it took {:?}", told.elapsed());
+    assert!(signalled.elapsed() < STOP, "it took {:?}", signalled.elapsed());
     for (request, way) in ways.into_iter().enumerate() {
         let chat = world.ended(&format!("{way:?}"));
         assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "server_stopped"));
@@ -159,7 +159,7 @@ async fn an_answer_that_comes_after_the_sweeper_is_kept_and_costs_nothing(
     let Some(world) = World::start(on, &[]) else { return };
     world.price(Price::Usage);
     let signal = Signal::default();
-    world.upstream.next(held_up(&signal));
+    world.upstream.next(delayed(&signal));
     let (address, token) = (world.server.address(), world.server.user("ada"));
     let asked = thread::spawn(move || way.ask(address, &token, Some("key")));
     signal.reached().await;

@@ -8,7 +8,7 @@ use crate::support::On;
 use crate::support::upstream::{Step, answer, done, finish, head, role, status, text, usage};
 
 #[rstest]
-fn an_answer_is_had_again_in_either_form_and_paid_for_once(
+fn an_answer_can_be_replayed_in_either_form_and_is_paid_for_once(
     #[values(On::Sqlite, On::Postgres)] on: On,
     #[values(Price::Message, Price::Usage)] price: Price,
 ) {
@@ -35,7 +35,7 @@ fn an_answer_is_had_again_in_either_form_and_paid_for_once(
             assert_eq!(world.chats(&user).len(), 1);
         }
     }
-    assert_eq!(world.upstream.requests().len(), 4, "an answer that is there is not asked for");
+    assert_eq!(world.upstream.requests().len(), 4, "a stored answer is not requested again");
     world.close();
 }
 
@@ -67,7 +67,7 @@ fn a_refund_frees_the_key_whether_the_failure_came_as_a_status_or_in_the_stream(
 
 /// The failure was charged, so a retry must not silently be charged again.
 #[rstest]
-fn a_failure_that_was_paid_for_keeps_its_key_and_a_retry_is_neither_charged_nor_answered_anew(
+fn a_failure_that_was_paid_for_keeps_its_key_and_a_retry_is_neither_charged_nor_answered_again(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(world) = World::start(on, &["--upstream-total-timeout", "2"]) else { return };
@@ -107,7 +107,7 @@ fn a_failure_that_was_paid_for_keeps_its_key_and_a_retry_is_neither_charged_nor_
 
 #[rstest]
 #[tokio::test]
-async fn a_prompt_that_was_paid_for_by_a_client_that_left_is_not_paid_for_again_under_its_key(
+async fn a_prompt_that_a_disconnected_client_paid_for_is_not_paid_for_again_under_its_key(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(world) = World::start(on, &[]) else { return };

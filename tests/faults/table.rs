@@ -1,4 +1,4 @@
-//! One fault of the upstream, met in all four ways at both prices.
+//! One fault of the upstream, tested in all four ways and at both prices.
 
 use std::thread;
 
@@ -9,13 +9,13 @@ use super::world::{Price, World};
 use crate::support::On;
 use crate::support::upstream::{Step, answer};
 
-/// What the upstream does, and what comes of it.
+/// What the upstream does, and the expected outcome.
 pub struct Fault {
     pub script: Vec<Step>,
     pub flags: &'static [&'static str],
-    /// How often the upstream is asked for one message.
+    /// How many calls of the upstream one message causes.
     pub calls: usize,
-    /// Its connection must be closed by us.
+    /// Whether Tollgate must close the connection.
     pub is_cancelled: bool,
     pub outcome: Outcome,
 }
@@ -24,17 +24,17 @@ pub enum Outcome {
     Answered {
         text: String,
         usage: (i64, i64),
-        /// By us, as the upstream did not say.
+        /// Whether Tollgate counted, because the upstream did not.
         counted: bool,
     },
     Failed {
         status: u16,
-        /// As `/chat/` says it, and as `/v1` does.
+        /// The error on `/chat/`, and on `/v1`.
         error: [&'static str; 2],
         reason: FailureReason,
-        /// A stream's head is sent by then, so that the error comes as an event.
+        /// Whether a stream's head was sent before, so that the error is an event.
         has_begun: bool,
-        /// What had arrived.
+        /// The text that had arrived.
         text: String,
         /// With a price by usage, the tokens that are charged despite the failure.
         settled: Option<(i64, i64)>,
@@ -47,7 +47,7 @@ impl Fault {
         Fault { script, flags: &[], calls: 1, is_cancelled: false, outcome }
     }
 
-    /// A failure that is told as 502.
+    /// A failure that is reported as 502.
     pub fn failed(script: Vec<Step>, reason: FailureReason) -> Fault {
         let error = ["The message could not be answered", "responder_failed"];
         let outcome = Outcome::Failed {
@@ -73,7 +73,7 @@ impl Fault {
         Fault { calls, ..self }
     }
 
-    /// The failure comes after a part, with this text.
+    /// The failure comes after this text.
     pub fn after(mut self, arrived: &str) -> Fault {
         if let Outcome::Failed { has_begun, text, .. } = &mut self.outcome {
             (*has_begun, *text) = (true, arrived.to_owned());

@@ -1,4 +1,4 @@
-//! The real server before a scripted upstream, and what is stored of it all.
+//! The real server with a scripted upstream, and what is stored.
 
 use std::time::Duration;
 
@@ -9,25 +9,27 @@ use crate::support::server::{PASSWORD, Server, assert_verified};
 use crate::support::upstream::ScriptedUpstream;
 use crate::support::{On, TestDatabase, wait};
 
-/// In each text of the upstream that nobody must ever see.
+/// Part of each text of the upstream that must never be passed on or logged.
 pub const GOSSIP: &str = "gossip";
 
-/// What every chat of these tests says. As JSON of the protocol it has 33 bytes: 97 tokens at most, 9 as we count.
+/// The message of every chat. In the protocol's JSON it has 33 bytes: at most 97 tokens, and 9 by
+/// our count.
 pub const MESSAGE: &str = "Hello";
 
 pub const PATIENCE: Duration = Duration::from_secs(25);
 
-/// How the model is paid for.
+/// The price of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Price {
-    /// 100 a message.
+    /// 100 per message.
     Message,
-    /// 7 a message, 1 a token of the prompt, 2 a token of the answer, which has 50 at most.
+    /// 7 per message, 1 per token of the prompt, and 2 per token of the answer, which has at most
+    /// 50.
     Usage,
 }
 
 impl Price {
-    /// What is taken before the call.
+    /// What is charged before the call.
     pub fn hold(self) -> i64 {
         match self {
             Price::Message => 100,
@@ -35,7 +37,7 @@ impl Price {
         }
     }
 
-    /// What it costs in the end.
+    /// The final cost of a chat with this usage.
     pub fn cost(self, prompt_tokens: i64, completion_tokens: i64) -> i64 {
         match self {
             Price::Message => 100,
@@ -43,7 +45,7 @@ impl Price {
         }
     }
 
-    /// The ledger of somebody whose one chat was settled.
+    /// The ledger of a user whose only chat was settled.
     pub fn settled(self, prompt_tokens: i64, completion_tokens: i64) -> Vec<String> {
         let rest = self.hold() - self.cost(prompt_tokens, completion_tokens);
         let mut entries = vec!["opening 4000".to_owned(), format!("charge -{}", self.hold())];
@@ -51,19 +53,19 @@ impl Price {
         entries
     }
 
-    /// The ledger of somebody whose one chat was refunded.
+    /// The ledger of a user whose only chat was refunded.
     pub fn refunded(self) -> Vec<String> {
         let hold = self.hold();
         vec!["opening 4000".to_owned(), format!("charge -{hold}"), format!("refund {hold}")]
     }
 }
 
-/// The one chat of a user, as it is stored.
+/// A chat as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     pub state: String,
     pub failure: String,
-    /// Prompt, completion, and whether we counted.
+    /// Prompt, completion, and whether Tollgate counted.
     pub usage: String,
     pub response: String,
 }
@@ -75,7 +77,7 @@ pub struct World {
 }
 
 impl World {
-    /// `None`: this machine has no such database.
+    /// Starts the server. Returns `None` if this machine does not have the database.
     pub fn start(on: On, flags: &[&str]) -> Option<World> {
         Some(World::start_on(TestDatabase::create(on)?, flags))
     }
@@ -83,7 +85,7 @@ impl World {
     pub fn start_on(database: TestDatabase, flags: &[&str]) -> World {
         let upstream = ScriptedUpstream::start();
         let url = upstream.url();
-        // A flag of the test stands in the place of the default: clap takes none twice.
+        // A flag of the test replaces the default: clap accepts a flag only once.
         let defaults = upstream_flags(&url);
         let defaults = defaults.chunks(2).filter(|pair| !flags.contains(&pair[0])).flatten().copied();
         let all: Vec<&str> = defaults.chain(flags.iter().copied()).collect();
@@ -95,7 +97,7 @@ impl World {
         world
     }
 
-    /// Another node with the same upstream, or the same one after its end.
+    /// Starts another node with the same upstream, or the same node again.
     pub fn node(&self) -> Server {
         Server::start(&self.database, &upstream_flags(&self.upstream.url()))
     }
@@ -114,7 +116,7 @@ impl World {
         raw(self.database.on(), self.database.url()).batch_execute(statement).unwrap();
     }
 
-    /// How much memory the server has, in MiB.
+    /// Returns the server's resident memory, in MiB.
     pub fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -125,7 +127,7 @@ impl World {
         lines(&mut raw(self.database.on(), self.database.url()), query)
     }
 
-    /// Kind and amount of each of a user's entries, oldest first.
+    /// Returns kind and amount of each of a user's entries, oldest first.
     pub fn ledger(&self, user: &str) -> Vec<String> {
         self.lines(&format!(
             "SELECT kind || ' ' || CAST(amount AS text) AS line FROM ledger_entries JOIN users ON users.id = user_id
@@ -133,7 +135,7 @@ impl World {
         ))
     }
 
-    /// All chats of a user, oldest first.
+    /// Returns all chats of a user, oldest first.
     pub fn chats(&self, user: &str) -> Vec<Stored> {
         let rows = self.lines(&format!(
             "SELECT state || '|' || coalesce(failure, '') || '|' ||
@@ -149,7 +151,7 @@ impl World {
         rows.iter().map(stored).collect()
     }
 
-    /// Waits until the user's one chat is no hold any more.
+    /// Waits until the user's only chat has ended, and returns it.
     pub fn ended(&self, user: &str) -> Stored {
         wait::until("the end of the hold", PATIENCE, || {
             let chats = self.chats(user);
@@ -162,7 +164,7 @@ impl World {
         wait::until("the hold", PATIENCE, || (!self.chats(user).is_empty()).then_some(()));
     }
 
-    /// The deadline of all holds passes.
+    /// Moves the deadline of all holds into the past.
     pub fn expire_holds(&self) {
         self.sql("UPDATE chats SET deadline = '2020-01-01 00:00:00' WHERE state = 'pending'");
     }
@@ -175,15 +177,16 @@ impl World {
         self.sql("UPDATE users SET is_staff = TRUE WHERE username = 'watcher'");
         let token = self.server.login("watcher");
         let answer = client.get("/readyz", &token).unwrap();
-        assert_eq!(answer.status, 200, "an upstream in trouble is no reason to send nothing here");
+        assert_eq!(answer.status, 200, "an upstream in trouble does not make the node unready");
         answer.json()["upstream"].clone()
     }
 
     pub fn wait_until_gone(&self, request: usize) {
-        wait::until("the call to be ended", PATIENCE, || self.upstream.client_is_gone(request).then_some(()));
+        wait::until("the call to end", PATIENCE, || self.upstream.client_is_gone(request).then_some(()));
     }
 
-    /// The end: the books are sound, and the log has nothing that the upstream said.
+    /// Stops the server. Checks that the books are sound, and that the log has none of the
+    /// upstream's texts.
     pub fn close(self) {
         let World { mut server, upstream, database } = self;
         server.kill9();

@@ -1,4 +1,4 @@
-//! Who may use whom: the order of the modules, and no circles of imports between files.
+//! Which module may use which: the order of the modules, and no import cycles between files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,18 +47,18 @@ fn each_module_uses_only_those_below_it() {
         for used in source.code.split("crate::").skip(1) {
             let used: String = used.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
             // `crate::{a, b}` would hide what is used.
-            assert!(!used.is_empty(), "{}: name each module after crate:: in a use of its own", source.path);
+            assert!(!used.is_empty(), "{}: give each module after crate:: its own use", source.path);
             let is_below = used == source.module() || place(&used) > own;
             assert!(is_below, "{} uses crate::{used}, which lies above it", source.path);
         }
     }
 }
 
-/// Pages are made of the kit, so the kit knows no page.
+/// Pages are built from the kit, so the kit must not depend on them.
 #[test]
 fn the_panels_kit_uses_no_page() {
     let kit = below("src/panel/kit");
-    assert!(kit.len() > 10, "only {} files are looked at", kit.len());
+    assert!(kit.len() > 10, "only {} files are checked", kit.len());
     for source in kit {
         for used in source.code.split("crate::panel::").skip(1) {
             assert!(used.starts_with("kit"), "{} uses a page: {}", source.path, used.lines().next().unwrap());
@@ -117,7 +117,8 @@ impl Modules {
         Modules(modules)
     }
 
-    /// Returns the module of the item at this path: where it is defined, not where it is re-exported.
+    /// Returns the module of the item at this path: where it is defined, not where it is
+    /// re-exported.
     fn find(&self, path: &[String]) -> Option<Vec<String>> {
         // Two modules that re-export each other's items would not compile, so this ends.
         let length = (1..=path.len()).rev().find(|length| self.0.contains_key(&path[..*length]))?;
@@ -128,8 +129,9 @@ impl Modules {
         }
     }
 
-    /// Finds the imports in `use` declarations. What a module uses of those above it in the tree does not count: a
-    /// parent and its children are one unit, and a child sees the private items of its parent.
+    /// Finds the imports in `use` declarations. What a module uses of those above it in the tree
+    /// does not count: a parent and its children are one unit, and a child sees the private items
+    /// of its parent.
     fn imports(&self, sources: &[Source], root: &str) -> Imports {
         let mut imports = Imports::new();
         for source in sources {
@@ -153,12 +155,13 @@ struct Used {
     is_public: bool,
 }
 
-/// Every path in the `use` declarations, with groups expanded: `use a::{b, c::d};` has `a::b` and `a::c::d`.
+/// Returns every path in the `use` declarations, with groups expanded: `use a::{b, c::d};` has
+/// `a::b` and `a::c::d`.
 fn used_paths(code: &str) -> Vec<Used> {
     let (mut used, mut from) = (Vec::new(), 0);
     while let Some(at) = code[from..].find("use ").map(|at| from + at) {
         from = at + 4;
-        // `pause ` in a text is no declaration.
+        // `pause ` in a text is not a declaration.
         if code[..at].ends_with(|c: char| !c.is_whitespace()) {
             continue;
         }
@@ -183,7 +186,7 @@ fn expand(tree: &str, before: &[String], paths: &mut Vec<Vec<String>>) {
     match tree.split_once('{') {
         None => {
             let path = tree.split(" as ").next().unwrap_or_default();
-            // `self` alone is the module itself; within a group it is what stands before the group.
+            // `self` alone is the module itself; within a group it is the path before the group.
             let start = if before.is_empty() && path.starts_with("self::") {
                 vec!["self".to_owned()]
             } else {
@@ -223,7 +226,8 @@ fn split_group(group: &str) -> Vec<&str> {
     items.into_iter().map(str::trim).filter(|item| !item.is_empty()).collect()
 }
 
-/// `src/auth/passwords.rs` is the module `auth::passwords`, `src/auth/mod.rs` is `auth`.
+/// Returns the module of a file: `auth::passwords` for `src/auth/passwords.rs`, `auth` for
+/// `src/auth/mod.rs`.
 fn module_path(file: &str, root: &str) -> Vec<String> {
     let path = file.strip_prefix(root).unwrap_or(file).trim_start_matches('/').trim_end_matches(".rs");
     let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
@@ -233,13 +237,13 @@ fn module_path(file: &str, root: &str) -> Vec<String> {
     parts
 }
 
-/// Returns a path from the root of the crate. `None` if it leads into another crate, for all that this can tell.
+/// Returns a path from the root of the crate. `None` if it has a `super` too many.
 fn absolute(path: &[String], module: &[String]) -> Option<Vec<String>> {
     let mut start = match path.first()?.as_str() {
         "crate" => Vec::new(),
         "super" => module.split_last()?.1.to_vec(),
-        // A child of this module, or another crate, of which no module here has the name.
         "self" => module.to_vec(),
+        // A child of this module, or another crate: no module here has the name of a crate.
         _ => return Some([module, path].concat()),
     };
     let mut rest = &path[1..];
@@ -250,8 +254,8 @@ fn absolute(path: &[String], module: &[String]) -> Option<Vec<String>> {
     Some([start, rest.to_vec()].concat())
 }
 
-/// Returns a circle, if there is one: files of which each imports the next, and the last the first.
-fn circle(imports: &Imports) -> Option<Vec<String>> {
+/// Returns a cycle, if there is one: each file imports the next, and the last imports the first.
+fn cycle(imports: &Imports) -> Option<Vec<String>> {
     fn visit(file: &str, imports: &Imports, way: &mut Vec<String>, done: &mut BTreeSet<String>) -> bool {
         if let Some(start) = way.iter().position(|earlier| earlier == file) {
             way.drain(..start);
@@ -280,19 +284,19 @@ fn circle(imports: &Imports) -> Option<Vec<String>> {
 }
 
 #[test]
-fn no_files_import_each_other_in_a_circle() {
-    // Each of these is a crate of its own.
+fn no_files_import_each_other_in_a_cycle() {
+    // Each of these is a separate crate.
     for root in ["src", "benches/load", "benches/panel", "benches/raw_sqlite", "benches/upstream", "tests"] {
         let imports = imports(&below(root), root);
         assert!(imports.values().any(|imported| !imported.is_empty()), "{root} has no imports");
-        if let Some(circle) = circle(&imports) {
-            panic!("these files import each other in a circle: {}", circle.join(" -> "));
+        if let Some(cycle) = cycle(&imports) {
+            panic!("these files import each other in a cycle: {}", cycle.join(" -> "));
         }
     }
 }
 
 #[test]
-fn circles_of_imports_are_found_through_groups_re_exports_and_relative_paths() {
+fn import_cycles_are_found_through_groups_re_exports_and_relative_paths() {
     let source = |path: &str, text: &str| Source::parse(path.to_owned(), text.to_owned());
     let sources = [
         source(
@@ -309,11 +313,11 @@ fn circles_of_imports_are_found_through_groups_re_exports_and_relative_paths() {
     assert_eq!(of("src/a/mod.rs"), ["src/b.rs", "src/c.rs"]);
     assert_eq!(of("src/a/one.rs"), ["src/a/two.rs"]);
     assert_eq!(of("src/c.rs"), ["src/a/one.rs"]);
-    assert_eq!(circle(&straight), None);
+    assert_eq!(cycle(&straight), None);
     let with = |text: &str| {
         let mut bent = sources.to_vec();
         bent[2] = source("src/a/two.rs", text);
-        let mut files = circle(&imports(&bent, "src")).unwrap();
+        let mut files = cycle(&imports(&bent, "src")).unwrap();
         files.sort();
         files
     };

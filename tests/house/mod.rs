@@ -1,4 +1,4 @@
-//! What keeps the house in order: rules of the structure that the compiler does not check.
+//! Rules of structure that the compiler does not check.
 
 mod layers;
 mod prose;
@@ -9,7 +9,7 @@ use std::path::Path;
 use source::{Source, below, root, texts_of_the_repository};
 
 #[test]
-fn handlers_know_nothing_of_diesel() {
+fn handlers_do_not_use_diesel() {
     for folder in ["src/api", "src/http", "src/pages", "src/panel"] {
         for source in below(folder) {
             assert!(
@@ -21,7 +21,8 @@ fn handlers_know_nothing_of_diesel() {
     }
 }
 
-/// What changes a balance or writes the ledger, in lower case and without blanks, in Diesel's words and in SQL.
+/// Diesel calls and SQL that change a balance or write the ledger, in lower case and without
+/// blanks.
 const MOVES_MONEY: [&str; 16] = [
     "tokens.eq(",
     "users::tokens+",
@@ -53,11 +54,11 @@ fn only_metering_moves_money() {
             assert!(found.is_empty(), "{} moves money ({found:?}): that belongs in metering", source.path);
         }
     }
-    // Were it written in another way there, it could be elsewhere, too.
+    // If metering wrote these in another way, other modules could do so unnoticed.
     assert!(seen_in_metering >= 5, "the patterns no longer match what metering itself does");
 }
 
-/// The same by another road: a struct that is written to a table of money as a whole.
+/// Money also moves if a whole struct is written to `users` or `ledger_entries`.
 #[test]
 fn no_struct_outside_metering_is_written_to_users_or_the_ledger() {
     for source in below("src").into_iter().filter(|source| !source.path.starts_with("src/metering/")) {
@@ -87,7 +88,7 @@ fn no_template_switches_escaping_off() {
     assert!(count > 0, "there are no templates where this test looks");
 }
 
-/// A path that changes is changed in `kit/paths.rs` and in the route table.
+/// A change of a path is a change of `kit/paths.rs` and of the route table.
 #[test]
 fn the_panel_names_its_paths_in_one_place() {
     for source in below("src/panel") {
@@ -100,9 +101,9 @@ fn the_panel_names_its_paths_in_one_place() {
     }
 }
 
-/// A file is as long as its subject. One that was split for its length alone has a name that says nothing.
+/// A file that was split only for its length has a name that says nothing.
 #[test]
-fn a_files_name_says_what_it_has() {
+fn a_files_name_says_what_it_contains() {
     for source in ["src", "tests", "benches"].into_iter().flat_map(below) {
         let name = source.path.rsplit('/').next().unwrap_or_default();
         let is_rest = ["more_", "misc", "util"].iter().any(|start| name.starts_with(start));
@@ -114,19 +115,19 @@ fn a_files_name_says_what_it_has() {
 fn a_tests_name_is_a_sentence() {
     for source in below("src").iter().chain(&below("tests")) {
         for name in source.tests() {
-            assert!(name.matches('_').count() >= 2, "{name} in {} is no sentence", source.path);
+            assert!(name.matches('_').count() >= 2, "{name} in {} is not a sentence", source.path);
         }
     }
 }
 
-/// The repository stands alone: it names nothing of the machines that it was written on.
+/// The repository stands alone: it names no path of the machines that it was written on.
 #[test]
-fn nothing_names_another_place_of_some_machine() {
-    // Put together here, so that this file does not hold them.
+fn no_file_names_a_path_of_some_machine() {
+    // Joined here, so that this file does not contain them.
     let places = [["..", "/shared"], ["/wo", "rk/"], ["/ro", "ot/"], ["/ho", "me/"], ["/Us", "ers/"]]
         .map(|parts| parts.concat());
     let texts = texts_of_the_repository();
-    assert!(texts.len() > 100, "only {} files were looked at", texts.len());
+    assert!(texts.len() > 100, "only {} files are checked", texts.len());
     for (path, text) in texts {
         for (number, line) in text.lines().enumerate() {
             let found = places.iter().find(|place| line.contains(place.as_str()));
@@ -136,11 +137,11 @@ fn nothing_names_another_place_of_some_machine() {
 }
 
 #[test]
-fn the_rules_look_at_the_whole_house() {
+fn the_rules_check_all_sources() {
     let paths: Vec<String> = below("src").into_iter().map(|source| source.path).collect();
     for file in ["src/main.rs", "src/metering/charge/sqlite.rs", "src/db/writer/batch.rs", "src/api/chat.rs"]
     {
-        assert!(paths.iter().any(|path| path == file), "{file} is not looked at");
+        assert!(paths.iter().any(|path| path == file), "{file} is not checked");
     }
     assert!(Path::new(&root()).join("Cargo.toml").exists());
     let example = Source::parse(

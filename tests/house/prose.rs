@@ -1,4 +1,4 @@
-//! Prose is wrapped, so that a change of a sentence is a change of a few lines.
+//! Prose is wrapped, so that a change of a sentence changes few lines.
 
 use super::source::texts_of_the_repository;
 
@@ -10,8 +10,8 @@ fn is_checked(path: &str) -> bool {
     is_in_docs && path.ends_with(".md") || ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].contains(&path)
 }
 
-/// Lines of a Markdown document that are prose and too wide, by number. Tables, code, pictures, and lines that
-/// cannot be broken may be wider.
+/// Returns the numbers of the lines of prose in a Markdown document that are too wide. Tables,
+/// code, pictures, and lines that cannot be broken may be wider.
 fn too_wide(document: &str) -> Vec<usize> {
     let (mut is_code, mut found) = (false, Vec::new());
     for (number, line) in document.lines().enumerate() {
@@ -32,7 +32,7 @@ fn prose_has_at_most_100_columns() {
         count += 1;
         found.extend(too_wide(&text).into_iter().map(|line| format!("{path}:{line}")));
     }
-    assert!(count > 10, "only {count} documents are looked at");
+    assert!(count > 10, "only {count} documents are checked");
     assert!(found.is_empty(), "these lines are wider than {WIDTH} columns: {found:#?}");
 }
 

@@ -16,7 +16,7 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All Rust sources of a folder; none where there is no such folder.
+/// Returns all Rust sources of a folder, or none if it does not exist.
 pub fn below(folder: &str) -> Vec<Source> {
     let mut files = Vec::new();
     collect(&root().join(folder), &mut files);
@@ -25,7 +25,7 @@ pub fn below(folder: &str) -> Vec<Source> {
     files.into_iter().map(|file| Source::parse(relative(&file), fs::read_to_string(&file).unwrap())).collect()
 }
 
-/// Everything that is text and not made by a build, with its path.
+/// Returns every text file that no build made, with its path.
 pub fn texts_of_the_repository() -> Vec<(String, String)> {
     let mut files = Vec::new();
     collect(&root(), &mut files);
@@ -61,18 +61,19 @@ impl Source {
         Source { path, text, code }
     }
 
-    /// The module of the crate that it belongs to: `metering` for `src/metering/charge.rs`.
+    /// Returns the top-level module of the file: `metering` for `src/metering/charge.rs`.
     pub fn module(&self) -> &str {
         let path = self.path.strip_prefix("src/").unwrap_or(&self.path);
         path.split(['/', '.']).next().unwrap_or_default()
     }
 
-    /// The code in lower case and without blanks, so that it does not matter how it is laid out.
+    /// Returns the code in lower case and without blanks, so that its layout does not matter.
     pub fn dense(&self) -> String {
         self.code.to_lowercase().split_whitespace().collect()
     }
 
-    /// Each function with its number of lines. `cargo fmt` puts the closing brace under the first letter.
+    /// Returns each function with its number of lines. `cargo fmt` puts the closing brace under the
+    /// first letter.
     pub fn functions(&self) -> Vec<(String, usize)> {
         let lines: Vec<&str> = self.text.lines().collect();
         let mut functions = Vec::new();
@@ -88,7 +89,7 @@ impl Source {
         functions
     }
 
-    /// The names of the tests in it.
+    /// Returns the names of its tests.
     pub fn tests(&self) -> Vec<String> {
         let mut names = Vec::new();
         let mut is_test = false;
@@ -96,7 +97,9 @@ impl Source {
             match function_name(line) {
                 Some(name) if is_test => names.push(name.to_owned()),
                 _ if line.starts_with("#[") || line.starts_with("///") => {
-                    is_test |= line == "#[test]" || line == "#[rstest]" || line.starts_with("#[tokio::test");
+                    is_test |= ["#[test]", "#[rstest]", "#[tokio::test", "#[actix_web::test"]
+                        .iter()
+                        .any(|attribute| line.starts_with(attribute));
                     continue;
                 }
                 _ => {}
@@ -124,7 +127,7 @@ fn without_tests(text: &str) -> String {
     format!("{before}{after}")
 }
 
-/// Cuts a line at its comment. Two slashes inside a text, as in an address, are none.
+/// Cuts a line at its comment. Two slashes inside a string, as in a URL, do not begin one.
 fn without_comment(line: &str) -> &str {
     let mut quoted = false;
     let mut escaped = false;

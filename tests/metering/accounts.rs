@@ -7,10 +7,11 @@ use tollgate::domain::{OperationId, Username};
 use crate::support::On;
 use crate::support::ledger::Ledger;
 
-/// A form that is sent twice may be handled by two nodes at the same time. On PostgreSQL each statement sees
-/// what was committed before it, so one run may see only a part of what the other has done so far.
+/// A form that is sent twice may be handled by two nodes at the same time. On PostgreSQL each
+/// statement sees what was committed before it, so one run may see only a part of what the other
+/// has done so far.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_runs_of_one_operation_open_one_account_and_both_learn_its_id() {
+async fn concurrent_runs_of_one_operation_open_one_account_and_all_get_its_id() {
     let Some(ledger) = Ledger::create(On::Postgres) else { return };
     let nodes = [ledger.db.clone(), ledger.node(), ledger.node()];
     for number in 0..150 {

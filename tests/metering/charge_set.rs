@@ -1,4 +1,5 @@
-//! Batches of charges: one statement on PostgreSQL, a loop on SQLite, and the same verdicts and ledger from both.
+//! Batches of charges: one statement on PostgreSQL, a loop on SQLite, and the same verdicts and
+//! ledger from both.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::support::dice::Dice;
 use crate::support::ledger::{Account, Ledger, key};
 use crate::support::{On, require};
 
-/// Who pays. The first four are users with auth tokens that work.
+/// The payers. The first four are users with valid auth tokens.
 const PAYERS: [&str; 9] =
     ["rich", "poor", "broke", "exact", "unknown", "revoked", "expired", "inactive", "rich by another token"];
 
@@ -60,7 +61,8 @@ impl Scene {
         Some(Scene { ledger, accounts })
     }
 
-    /// Runs them as one batch; says what each came to, in words that are the same on both databases.
+    /// Runs the requests as one batch. Returns each verdict as text, which is the same on both
+    /// databases.
     async fn run(&self, asks: &[Ask]) -> Vec<String> {
         let charges: Vec<Charge> = asks.iter().map(|ask| self.charge(ask)).collect();
         let job = move |conn: &mut tollgate::db::DbConnection| {
@@ -87,7 +89,8 @@ impl Scene {
         }
     }
 
-    /// A chat is named by its place among its user's: ids may differ between databases.
+    /// Describes a verdict. A chat is named by its place among its user's chats, because ids may
+    /// differ between databases.
     fn words(&self, verdict: &Verdict) -> String {
         let place = |user_id: i64, chat_id: i64| {
             let chats = self.ledger.chats(user_id);
@@ -111,7 +114,7 @@ impl Scene {
         }
     }
 
-    /// All that is stored for all users.
+    /// Returns all that is stored, for all users.
     fn stored(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (account, name) in self.accounts.iter().zip(PAYERS).filter(|(account, _)| account.id > 0) {
@@ -131,7 +134,7 @@ impl Scene {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn of_one_users_charges_in_a_batch_the_first_that_fit_are_paid(
+async fn of_one_users_charges_in_a_batch_the_first_that_the_balance_covers_are_paid(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(scene) = Scene::create(on).await else { return };
@@ -161,7 +164,7 @@ async fn of_one_users_charges_in_a_batch_the_first_that_fit_are_paid(
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_may_not_charge_costs_the_others_of_the_batch_nothing(
+async fn an_unauthorized_charge_does_not_affect_the_others_in_its_batch(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(scene) = Scene::create(on).await else { return };
@@ -180,7 +183,7 @@ async fn whoever_may_not_charge_costs_the_others_of_the_batch_nothing(
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn charges_of_different_prices_are_taken_in_their_order(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn charges_of_different_prices_are_made_in_order(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(scene) = Scene::create(on).await else { return };
     let priced = |payer, price| Ask { price, ..ask(payer) };
     let asks = [
@@ -263,7 +266,7 @@ async fn holds_and_answers_may_share_a_batch(#[values(On::Sqlite, On::Postgres)]
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_statement_and_the_loop_agree_on_any_batches() {
+async fn the_statement_and_the_loop_agree_on_any_batch() {
     let (Some(sqlite), Some(postgres)) = (Scene::create(On::Sqlite).await, Scene::create(On::Postgres).await)
     else {
         return;

@@ -13,7 +13,7 @@ async fn pay(ledger: &Ledger, charge: Charge, name: &str, message: &str) -> Verd
     ledger.db.write_set(Charge { key: Some(key(name, message)), ..charge }).await.unwrap()
 }
 
-/// Makes a key older by so many minutes.
+/// Makes a key this many minutes old.
 fn age(ledger: &Ledger, name: &str, minutes: i64) {
     let created = clock::now() - chrono::TimeDelta::minutes(minutes);
     let created = created.format("%Y-%m-%d %H:%M:%S%.6f");
@@ -40,7 +40,7 @@ async fn a_key_stands_for_24_hours_and_is_then_forgotten(#[values(On::Sqlite, On
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn all_old_keys_are_forgotten_also_when_they_are_more_than_one_job_takes(
+async fn all_old_keys_are_forgotten_even_if_that_takes_several_jobs(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(ledger) = Ledger::create(on) else { return };
@@ -82,7 +82,7 @@ async fn a_refund_frees_the_key_and_an_answer_does_not(#[values(On::Sqlite, On::
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_each_users_own_and_a_refusal_stores_nothing(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn each_user_has_their_own_keys_and_a_refusal_stores_none(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(ledger) = Ledger::create(on) else { return };
     let (ada, bob) = (ledger.user("ada", 4000).await, ledger.user("bob", 50).await);
     charged(pay(&ledger, charge(ada.auth_token), "one", "hi").await);
@@ -90,7 +90,7 @@ async fn a_key_is_each_users_own_and_a_refusal_stores_nothing(#[values(On::Sqlit
     assert!(matches!(poor, Verdict::Insufficient { balance: 50 }), "{poor:?}");
     ledger.sql("UPDATE auth_tokens SET revoked_at = '2020-01-01 00:00:00'");
     let shut_out = pay(&ledger, charge(ada.auth_token), "one", "hi").await;
-    assert!(matches!(shut_out, Verdict::Unauthorized), "a key opens no door: {shut_out:?}");
+    assert!(matches!(shut_out, Verdict::Unauthorized), "a key gives no access: {shut_out:?}");
     assert_eq!((ledger.count("idempotency_keys"), ledger.count("chats")), (1, 1));
     ledger.assert_sound();
 }

@@ -1,4 +1,4 @@
-//! How many chats one user may have under way, and how far one balance goes, when many ask at once.
+//! The limits of one user when many chats begin at once: pending chats, and the balance.
 
 use futures_util::future::join_all;
 use rstest::rstest;
@@ -10,7 +10,7 @@ use tollgate::metering::{Charge, Charged, Ended, Ending, Verdict, end_hold};
 use crate::support::On;
 use crate::support::ledger::{Account, Ledger, hold};
 
-/// Begins so many holds at once, on each node in turn, with several auth tokens.
+/// Begins this many holds at once, on two nodes in turn, with three auth tokens.
 async fn many(ledger: &Ledger, user: Account, count: usize, charge: Charge) -> Vec<Verdict> {
     let nodes: [Db; 2] = [ledger.db.clone(), ledger.node()];
     let tokens = [user.auth_token, ledger.auth_token(user.id).await, ledger.auth_token(user.id).await];
@@ -58,7 +58,7 @@ async fn holds_begun_at_once_on_two_nodes_never_exceed_the_limit_of_their_user(
         let refused = verdicts.iter().filter(|verdict| matches!(verdict, Verdict::TooManyHolds)).count();
         assert_eq!((begun.len(), refused), (limit, 40 - limit), "round {round}");
         assert_eq!(paid(&many(&ledger, eve, 10, charge.clone()).await).len(), if round == 0 { 5 } else { 0 });
-        // However holds end, they make room, and each for one.
+        // Each hold that ends makes room for one, however it ends.
         if let Some((first, rest)) = begun.split_first() {
             end(&ledger, *first, Ending::LeftEarly).await;
             assert_eq!(paid(&many(&ledger, ada, 10, charge.clone()).await).len(), 1);
@@ -73,11 +73,11 @@ async fn holds_begun_at_once_on_two_nodes_never_exceed_the_limit_of_their_user(
     ledger.assert_sound();
 }
 
-/// A price by usage holds the most that a chat can cost, so a balance that is enough for one lets one through, although
-/// all of them together would cost less in the end.
+/// A price by usage holds the most that a chat can cost, so a balance for one hold admits one chat,
+/// although it would cover several in the end.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_balance_for_one_hold_lets_one_of_many_through_and_the_rest_that_comes_back_the_next(
+async fn a_balance_for_one_hold_admits_one_of_many_chats_and_what_is_returned_admits_the_next(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(ledger) = Ledger::create(on) else { return };

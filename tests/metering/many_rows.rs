@@ -1,4 +1,4 @@
-//! Work on many rows: in parts of one transaction each, by one node at a time.
+//! Work on many rows: in batches of one transaction each, by one node at a time.
 
 use diesel::connection::SimpleConnection;
 use rstest::rstest;
@@ -36,7 +36,7 @@ async fn holds_past_their_deadline_are_swept_in_parts_of_100(#[values(On::Sqlite
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_another_node_sweeps_nobody_waits_for_it() {
+async fn a_sweep_does_not_wait_for_the_sweep_of_another_node() {
     let Some(ledger) = Ledger::create(On::Postgres) else { return };
     let ada = ledger.user("ada", 1_000).await;
     holds(&ledger, ada, 3).await;
@@ -51,7 +51,7 @@ async fn while_another_node_sweeps_nobody_waits_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_whose_row_is_locked_keeps_no_others_from_being_swept() {
+async fn a_locked_user_does_not_keep_others_from_being_swept() {
     let Some(ledger) = Ledger::create(On::Postgres) else { return };
     let (ada, bob) = (ledger.user("ada", 1_000).await, ledger.user("bob", 1_000).await);
     holds(&ledger, ada, 3).await;
@@ -93,7 +93,7 @@ async fn a_bulk_adjustment_is_one_statement_for_each_part(#[values(On::Sqlite, O
     finish_all(&ledger.db).await.unwrap();
     assert_eq!(ledger.count("ledger_entries WHERE kind = 'adjustment' AND amount = -30"), 149);
     assert_eq!(ledger.count("audit_log WHERE action = 'adjust'"), 149);
-    assert_eq!(ledger.count("bulk_failures"), 2, "one has too little, and one is not there");
+    assert_eq!(ledger.count("bulk_failures"), 2, "one balance is too low, and one user does not exist");
     assert_eq!((ledger.balance(ids[0]), ledger.balance(ids[7])), (970, 10));
     if on == On::Postgres {
         let commands =

@@ -1,4 +1,4 @@
-//! Money: races, random histories, and what `verify` finds.
+//! Money: charges, limits, idempotency, refunds, races, and random histories.
 
 mod accounts;
 mod charge_set;

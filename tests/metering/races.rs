@@ -1,4 +1,4 @@
-//! Many at once on one balance, one key, one name, one hold: each time one wins, and money moves once.
+//! Races for one balance, key, name or hold: one wins, and money moves once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ async fn of_300_chats_at_once_on_4000_tokens_exactly_40_succeed(#[values(On::Sql
         match outcome.unwrap() {
             Ok(receipt) => paid.push(receipt.remaining),
             Err(Error::InsufficientTokens { balance, price: PRICE }) => {
-                assert_eq!(balance, 0, "whoever is refused is told what is left at that moment");
+                assert_eq!(balance, 0, "a refusal reports the balance at that moment");
                 refused += 1;
             }
             Err(error) => panic!("{error:?}"),
@@ -70,7 +70,7 @@ async fn several_auth_tokens_of_one_user_spend_one_balance(#[values(On::Sqlite, 
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn one_key_at_once_is_one_charge_and_the_others_get_its_answer(
+async fn concurrent_requests_with_one_key_are_charged_once_and_all_get_the_answer(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(ledger) = Ledger::create(on) else { return };
@@ -94,7 +94,7 @@ async fn one_key_at_once_is_one_charge_and_the_others_get_its_answer(
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn one_key_at_once_on_a_slow_answer_is_one_charge_and_conflicts(
+async fn concurrent_requests_with_one_key_for_a_slow_answer_are_charged_once_and_conflict(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(ledger) = Ledger::create(on) else { return };
@@ -121,7 +121,7 @@ async fn one_key_at_once_on_a_slow_answer_is_one_charge_and_conflicts(
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_many_want_at_once_goes_to_one_of_them(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_name_that_many_register_at_once_goes_to_one_of_them(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(ledger) = Ledger::create(on) else { return };
     for round in 0..5 {
         let registrations = (0..40).map(|number| {
@@ -199,7 +199,7 @@ async fn end(db: &Db, account: Account, chat_id: i64, ending: Ending) -> Result<
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn adjustments_and_charges_at_once_all_count(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn concurrent_adjustments_and_charges_all_count(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(ledger) = Ledger::create(on) else { return };
     let ada = ledger.user("ada", 1000).await;
     let charges = (0..150).map(|_| {
@@ -240,7 +240,7 @@ enum Shut {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn no_charge_that_is_sent_after_the_user_was_shut_out_succeeds(
+async fn no_charge_that_is_sent_after_its_user_was_shut_out_succeeds(
     #[values(On::Sqlite, On::Postgres)] on: On,
     #[values(Shut::Revoke, Shut::Deactivate)] shut: Shut,
 ) {
@@ -267,7 +267,8 @@ async fn no_charge_that_is_sent_after_the_user_was_shut_out_succeeds(
     ledger.assert_sound();
 }
 
-/// Charges until it is refused, which must be at once when it is shut out beforehand; answers how many were paid.
+/// Charges until it is refused, which must be at once if the user was shut out before. Returns the
+/// number of paid charges.
 async fn charge_until_refused(db: Db, auth_token: TokenDigest, shut_out: Arc<AtomicBool>) -> i64 {
     for paid in 0.. {
         let too_late = shut_out.load(Ordering::SeqCst);
@@ -277,7 +278,7 @@ async fn charge_until_refused(db: Db, auth_token: TokenDigest, shut_out: Arc<Ato
             other => panic!("{other:?}"),
         }
     }
-    unreachable!("there is no last number")
+    unreachable!("the range has no end")
 }
 
 async fn deactivate(db: &Db, user_id: i64) {

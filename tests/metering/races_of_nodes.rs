@@ -1,4 +1,5 @@
-//! Two nodes on one database. On SQLite the second is a command beside the server, which waits for the write lock.
+//! Two nodes on one database. On SQLite the second is a command beside the server, which waits for
+//! the write lock.
 
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ async fn two_nodes_spend_one_balance_once(#[values(On::Sqlite, On::Postgres)] on
     ledger.assert_sound();
 }
 
-/// The dangerous moment: a node waits for the payer's row while the other commits a charge with the same key.
+/// The dangerous moment: a node waits for the payer's row while the other commits a charge with the
+/// same key.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_sent_to_two_nodes_at_once_is_one_charge(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -61,13 +63,14 @@ async fn a_key_sent_to_two_nodes_at_once_is_one_charge(#[values(On::Sqlite, On::
 
 /// Waits until a writer of this node has taken its one job. The writer finds the row locked, and
 /// retries until it is free.
-fn wait_for_a_try(node: &Db) {
-    wait::until("the other node's try", Duration::from_secs(20), || {
+fn wait_for_an_attempt(node: &Db) {
+    wait::until("the other node's attempt", Duration::from_secs(20), || {
         (node.writes_so_far() == 1).then_some(())
     });
 }
 
-/// The same moment, made by hand on PostgreSQL, where writers really meet at a row.
+/// A charge waits for the row while another node commits the same key. Only on PostgreSQL do two
+/// writers meet at a row.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_another_node_commits_while_a_charge_waits_for_the_row_is_seen() {
     let Some(ledger) = Ledger::create(On::Postgres) else { return };
@@ -84,7 +87,7 @@ async fn a_key_that_another_node_commits_while_a_charge_waits_for_the_row_is_see
         let (db, charge) = (other.clone(), with_key(hold(ada.auth_token)));
         async move { db.write_set(charge).await }
     });
-    wait_for_a_try(&other);
+    wait_for_an_attempt(&other);
     gate.open();
     charged(first.await.unwrap().unwrap());
     let second = second.await.unwrap();
@@ -95,7 +98,7 @@ async fn a_key_that_another_node_commits_while_a_charge_waits_for_the_row_is_see
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_wanted_on_two_nodes_at_once_goes_to_one(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_name_registered_on_two_nodes_at_once_goes_to_one(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(ledger) = Ledger::create(on) else { return };
     let nodes = [ledger.db.clone(), ledger.node()];
     for round in 0..15 {
@@ -111,7 +114,8 @@ async fn a_name_wanted_on_two_nodes_at_once_goes_to_one(#[values(On::Sqlite, On:
     ledger.assert_sound();
 }
 
-/// Batches of the two nodes hold the same users in opposite order; rows are locked by id, so nobody waits in a circle.
+/// Batches of the two nodes hold the same users in opposite order; rows are locked by id, so there
+/// is no deadlock.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_of_two_nodes_on_the_same_users_all_succeed(#[values(On::Sqlite, On::Postgres)] on: On) {
@@ -140,14 +144,15 @@ async fn batches_of_two_nodes_on_the_same_users_all_succeed(#[values(On::Sqlite,
     if on == On::Postgres {
         let mut raw = ledger.raw();
         let deadlocks = "SELECT deadlocks AS n FROM pg_stat_database WHERE datname = current_database()";
-        assert_eq!(crate::support::ledger::count(&mut raw, deadlocks), 0, "transactions waited in a circle");
+        assert_eq!(crate::support::ledger::count(&mut raw, deadlocks), 0, "there was a deadlock");
     }
     ledger.assert_sound();
 }
 
-/// The statement reads the users as they were before it waited; the row that it waited for, as it is then.
+/// The statement reads the users as they were before it waited, but the row that it waited for as
+/// it is afterwards.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_charge_that_waits_while_the_balance_rises_is_paid_from_what_is_there_then() {
+async fn a_charge_that_waits_while_the_balance_rises_is_paid_from_the_new_balance() {
     let Some(ledger) = Ledger::create(On::Postgres) else { return };
     let ada = ledger.user("ada", 50).await;
     let other = ledger.node();
@@ -159,7 +164,7 @@ async fn a_charge_that_waits_while_the_balance_rises_is_paid_from_what_is_there_
     gate.wait_for_commits(1);
     let (db, charge) = (other.clone(), charge(ada.auth_token));
     let chat = tokio::spawn(async move { db.write_set(charge).await });
-    wait_for_a_try(&other);
+    wait_for_an_attempt(&other);
     gate.open();
     gift.await.unwrap().unwrap();
     assert_eq!(charged(chat.await.unwrap().unwrap()).balance, 550 - PRICE);

@@ -1,4 +1,5 @@
-//! An administrator's refund: what a chat cost goes back once, whoever else ends or refunds it.
+//! Refunds by administrators: a chat's cost is returned once, even if others end or refund it at
+//! the same time.
 
 use futures_util::future::join_all;
 use rstest::rstest;
@@ -33,7 +34,7 @@ async fn chat(ledger: &Ledger, charge: Charge) -> i64 {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_refunds_at_once_one_gives_the_tokens_back(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn of_many_concurrent_refunds_one_returns_the_tokens(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(ledger) = Ledger::create(on) else { return };
     let (ada, node) = (ledger.user("ada", 4000).await, ledger.node());
     let chat = chat(&ledger, charge(ada.auth_token)).await;
@@ -72,10 +73,12 @@ async fn a_refund_that_runs_again_finds_what_it_has_done(#[values(On::Sqlite, On
     ledger.assert_sound();
 }
 
-/// The answer, the sweeper and two administrators all come at once, in random order, over many chats.
+/// The answer, the sweeper and two administrators act at once, in random order, on many chats.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_comes_first_a_chat_is_refunded_at_most_once(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_chat_is_refunded_at_most_once_in_any_order_of_endings_and_refunds(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(ledger) = Ledger::create(on) else { return };
     let (ada, node) = (ledger.user("ada", 40_000).await, ledger.node());
     let mut dice = Dice::new();

@@ -1,4 +1,4 @@
-// What a program does that uses OpenAI's JavaScript SDK and nothing of ours: see check.py, which does the same.
+// A program that uses only OpenAI's JavaScript SDK. It does the same as check.py.
 
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
@@ -37,7 +37,7 @@ async function ask(messages = hello, more = {}) {
   return answer;
 }
 
-// The usage of a stream, if one came.
+// Returns the usage of a stream, if it has one.
 async function stream(more = {}) {
   let text = '';
   let usage = null;
@@ -60,7 +60,7 @@ async function stream(more = {}) {
   return usage;
 }
 
-// The call is refused with this error, at the first attempt and for good.
+// Checks that the call is refused with this error, and not retried.
 async function refused(kind, status, code, apiKey, ask) {
   let attempts = 0;
   const counted = (...request) => {
@@ -75,7 +75,7 @@ async function refused(kind, status, code, apiKey, ask) {
     assert.ok(error.type && error.error.message && 'param' in error.error);
     return error;
   }
-  assert.fail(`this was to be refused with ${status}`);
+  assert.fail(`expected a refusal with ${status}`);
 }
 
 const completion = (model) => (client) => client.chat.completions.create({ model, messages: hello, max_tokens: 12 });
@@ -83,7 +83,7 @@ const completion = (model) => (client) => client.chat.completions.create({ model
 // Answers.
 const plain = await ask();
 assert.ok(plain.choices[0].message.content);
-assert.equal(await stream(), null, 'usage that was not asked for');
+assert.equal(await stream(), null, 'usage that was not requested');
 seen.push(null);
 count(await stream({ stream_options: { include_usage: true } }));
 
@@ -95,7 +95,7 @@ const long = await ask([
   { role: 'assistant', content: 'Hello! How can I help you today?' },
   { role: 'user', content: [{ type: 'text', text: 'Say it again.' }] },
 ]);
-assert.ok(long.usage.prompt_tokens > short.usage.prompt_tokens, 'the model was not asked all of it');
+assert.ok(long.usage.prompt_tokens > short.usage.prompt_tokens, 'the model did not get all messages');
 
 const cut = await ask([{ role: 'user', content: 'Count from 1 to 100.' }], { max_tokens: 8 });
 assert.deepEqual([cut.usage.completion_tokens, cut.choices[0].finish_reason], [8, 'length']);
@@ -105,7 +105,7 @@ assert.equal(stopped.finish_reason, 'stop');
 assert.doesNotMatch(stopped.message.content, /[eao]/);
 await ask(hello, { tools });
 
-// A helper of the SDK that puts a stream together by itself.
+// A helper of the SDK that merges the parts of a stream.
 const runner = client.chat.completions.stream({
   model,
   messages: hello,

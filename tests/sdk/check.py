@@ -1,8 +1,9 @@
-"""What a program does that uses OpenAI's Python SDK and nothing of ours.
+"""A program that uses only OpenAI's Python SDK.
 
-Base URL and key come from OPENAI_BASE_URL and OPENAI_API_KEY, as for any such program; EMPTY_KEY is the key of a user
-without balance. It prints, as JSON, the usage of each answer in the order of the questions, `null` where it saw none.
-What the model says is never looked at: it is small, and says anything. At temperature 0 it says the same each time.
+Base URL and key come from OPENAI_BASE_URL and OPENAI_API_KEY, as usual; EMPTY_KEY is the key of a
+user without balance. It prints the usage of each answer as JSON, in the order of the questions,
+with `null` where it saw none. What the model says is not checked: it is small, and says anything.
+At temperature 0 it always says the same.
 """
 
 import json
@@ -45,7 +46,7 @@ def ask(messages=HELLO, **more):
 
 
 def stream(messages=HELLO, **more):
-    """The chunks that have a choice, put together, and the usage, if one came."""
+    """Returns the usage of a stream, if it has one."""
     text, reasons, usage, ids = "", [], None, set()
     chunks = client.chat.completions.create(
         model=MODEL, messages=messages, max_tokens=12, temperature=0, stream=True, **more
@@ -64,7 +65,7 @@ def stream(messages=HELLO, **more):
 
 
 def refused(kind, status, code, key, ask):
-    """The call is refused with this error, at the first attempt and for good."""
+    """Checks that the call is refused with this error, and not retried."""
     attempts = []
     http = openai.DefaultHttpxClient(event_hooks={"request": [attempts.append]})
     try:
@@ -75,7 +76,7 @@ def refused(kind, status, code, key, ask):
         assert error.type and error.body["message"] and "param" in error.body, error.body
         assert len(attempts) == 1, f"{len(attempts)} attempts at {status}"
         return error
-    raise AssertionError(f"this was to be refused with {status}")
+    raise AssertionError(f"expected a refusal with {status}")
 
 
 def completion(model):
@@ -85,7 +86,7 @@ def completion(model):
 # Answers.
 plain = ask()
 assert plain.choices[0].message.content, plain
-assert stream() is None, "usage that was not asked for"
+assert stream() is None, "usage that was not requested"
 seen.append(None)
 count(stream(stream_options={"include_usage": True}))
 
@@ -98,7 +99,7 @@ long = ask(
         {"role": "user", "content": [{"type": "text", "text": "Say it again."}]},
     ]
 )
-assert long.usage.prompt_tokens > short.usage.prompt_tokens, "the model was not asked all of it"
+assert long.usage.prompt_tokens > short.usage.prompt_tokens, "the model did not get all messages"
 
 cut = ask([{"role": "user", "content": "Count from 1 to 100."}], max_tokens=8)
 assert cut.usage.completion_tokens == 8 and cut.choices[0].finish_reason == "length", cut

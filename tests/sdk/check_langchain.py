@@ -1,4 +1,4 @@
-"""What a program does that uses langchain-openai and nothing of ours: see check.py."""
+"""A program that uses only langchain-openai, like check.py."""
 
 import json
 import os
@@ -34,6 +34,6 @@ try:
 except openai.APIStatusError as error:
     assert (error.status_code, error.code) == (402, "insufficient_quota"), repr(error)
 else:
-    raise AssertionError("this was to be refused")
+    raise AssertionError("expected a refusal")
 
 print(json.dumps(seen))

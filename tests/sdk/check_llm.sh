@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What somebody does who uses the program `llm` and nothing of ours: see check.py. Its settings are in LLM_USER_PATH.
+# Uses only the program `llm`, like check.py. Its settings are in LLM_USER_PATH.
 set -euo pipefail
 
 cat >"$LLM_USER_PATH/extra-openai-models.yaml" <<YAML
@@ -15,18 +15,18 @@ ask() { llm -m tollgate -o max_tokens 12 -o temperature 0 "$@"; }
 [ -n "$(ask --continue 'Say it again.')" ]
 
 if refusal=$(llm -m tollgate --key "$EMPTY_KEY" 'Say hello.' 2>&1); then
-    echo "this was to be refused: $refusal" >&2
+    echo "expected a refusal: $refusal" >&2
     exit 1
 fi
 case $refusal in
 *402*) ;;
 *)
-    echo "this does not say why: $refusal" >&2
+    echo "the refusal has no 402: $refusal" >&2
     exit 1
     ;;
 esac
 
-# What it has written down of each answer.
+# Prints the usage that it logged for each answer.
 llm logs --json --count 0 | python3 -c '
 import json, sys
 answers = sorted(json.load(sys.stdin), key=lambda answer: answer["datetime_utc"])

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# install.sh python|node: puts the SDKs of that language into the user's cache folder, once, and prints the folder.
-# With a 3 it ends where the machine lacks what that needs, and says what.
+# install.sh python|node: installs the SDKs of that language in the user's cache folder, once, and
+# prints the folder. Exits with 3 if the machine lacks something for that, and says what.
 set -euo pipefail
 
 case $1 in
@@ -15,7 +15,7 @@ lack() {
 [ -n "${XDG_CACHE_HOME:-}${HOME:-}" ] || lack "neither XDG_CACHE_HOME nor HOME is set"
 place=${XDG_CACHE_HOME:-$HOME/.cache}/tollgate/sdk-$1
 
-# Another version of Python cannot use what was installed for the one before, so it is asked, not only looked for.
+# Imports the SDKs: those that an older version of Python installed do not work with a newer one.
 works() {
     case $1 in
     python) "$place/bin/python" -c 'import openai, langchain_openai, llm' ;;
@@ -47,7 +47,7 @@ if ! is_ready "$1"; then
     if ! is_ready "$1"; then
         rm -rf "$place"
         "install_$1"
-        # Written last: an installation that was cut off is begun anew.
+        # Written last, so that an interrupted installation is repeated.
         printf '%s' "$packages" >"$place/complete"
     fi
 fi

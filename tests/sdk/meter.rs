@@ -1,5 +1,5 @@
-//! The model counts its tokens by itself, also those of answers that nobody reads to the end: a meter that is
-//! independent of ours, to hold the books against.
+//! The model counts its own tokens, even those of answers that nobody reads to the end. The books
+//! are compared with this independent meter.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use super::{statement, usage_on_the_books};
 use crate::support::server::{Server, assert_verified};
 use crate::support::{On, TestDatabase, model, wait};
 
-/// The events of a stream: name and data.
+/// Returns the events of a stream: name and data.
 pub fn events(body: &str) -> Vec<(String, Value)> {
     let parse = |event: &str| {
         let (name, data) = event.strip_prefix("event: ")?.split_once("\ndata: ")?;
@@ -20,7 +20,7 @@ pub fn events(body: &str) -> Vec<(String, Value)> {
     // Lines that begin with a colon are for proxies and carry nothing.
     let events =
         body.split("\n\n").map(str::trim).filter(|event| !event.is_empty() && !event.starts_with(':'));
-    events.map(|event| parse(event).unwrap_or_else(|| panic!("no event: {event:?}"))).collect()
+    events.map(|event| parse(event).unwrap_or_else(|| panic!("not an event: {event:?}"))).collect()
 }
 
 #[test]
@@ -58,8 +58,8 @@ fn the_books_have_the_usage_that_the_model_counted() {
     assert_verified(&database);
 }
 
-/// Reads this many lines of data of a stream on `/v1`, and goes.
-fn leave_after(server: &Server, token: &str, question: &Value, data: usize) {
+/// Reads this many lines of data of a stream on `/v1`, and disconnects.
+fn disconnect_after(server: &Server, token: &str, question: &Value, data: usize) {
     let body = question.to_string();
     let mut stream = TcpStream::connect(server.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -76,7 +76,7 @@ fn leave_after(server: &Server, token: &str, question: &Value, data: usize) {
 }
 
 #[test]
-fn a_client_that_leaves_a_stream_stops_the_model_and_has_what_arrived_on_the_books() {
+fn a_client_that_disconnects_stops_the_model_and_has_what_arrived_on_the_books() {
     let Some(model) = model::shared() else { return };
     let database = TestDatabase::create(On::Sqlite).expect("SQLite is built in");
     let server = model.server(&database);
@@ -86,7 +86,7 @@ fn a_client_that_leaves_a_stream_stops_the_model_and_has_what_arrived_on_the_boo
         "model": model::NAME, "stream": true, "max_tokens": 3000, "temperature": 0, "ignore_eos": true,
         "messages": [{"role": "user", "content": "Tell me a very long story."}],
     });
-    leave_after(&server, &token, &question, 12);
+    disconnect_after(&server, &token, &question, 12);
     wait::until("the chat's end", Duration::from_secs(30), || {
         server.history(&token).iter().all(|chat| chat.state == "cancelled").then_some(())
     });
@@ -94,7 +94,8 @@ fn a_client_that_leaves_a_stream_stops_the_model_and_has_what_arrived_on_the_boo
     let generated = after.completion - before.completion;
     assert!((10..1500).contains(&generated), "the model went on: it generated {generated} tokens");
 
-    // It was cut, so nobody told us the usage: ours is an estimate by what arrived.
+    // The call was cancelled, so the model reported no usage: ours is an estimate from what
+    // arrived.
     let [(prompt, completion)] = usage_on_the_books(&database)[..] else { panic!("one chat") };
     assert!((10..=2 * generated).contains(&completion), "{completion} on the books, {generated} generated");
     assert!(prompt > 0, "{prompt} tokens of the prompt");

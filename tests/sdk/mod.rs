@@ -1,6 +1,6 @@
-//! OpenAI's SDKs, and what is made with them, against `/v1` with a real model behind it. They run as they come, with
-//! only base URL and key set; what they saw is then held against the books. It is the protocol that is looked at,
-//! never what the model says.
+//! OpenAI's SDKs, and programs that use them, against `/v1` with a real model. They run unchanged,
+//! with only base URL and key set, and the usage that they see is compared with the books. This
+//! tests the protocol, never what the model says.
 
 mod meter;
 mod programs;
@@ -16,7 +16,7 @@ use programs::{Program, Sdks};
 /// The usage of an answer: tokens of the prompt, and of the answer.
 type Usage = (i64, i64);
 
-/// What the books have for the usage of each chat, in the order of the questions.
+/// Returns the recorded usage of each chat, in the order of the questions.
 fn usage_on_the_books(database: &TestDatabase) -> Vec<Usage> {
     let query = "SELECT coalesce(prompt_tokens, -1) || ' ' || coalesce(completion_tokens, -1) AS line
                  FROM chats ORDER BY id";
@@ -28,7 +28,7 @@ fn usage_on_the_books(database: &TestDatabase) -> Vec<Usage> {
     rows.iter().map(|row| parse(row).expect("two numbers")).collect()
 }
 
-/// The amounts on a user's statement, by kind, newest first.
+/// Returns kind and amount of each entry of a user's statement, newest first.
 fn statement(server: &Server, token: &str) -> Vec<(String, i64)> {
     let answer = server.client().get("/ledger/?limit=200", token).unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -38,7 +38,8 @@ fn statement(server: &Server, token: &str) -> Vec<(String, i64)> {
     entries.iter().map(|entry| view(entry).expect("a kind and an amount")).collect()
 }
 
-/// Runs one of this folder's programs. What it prints is the usage of each answer that it got, in order.
+/// Runs one of this folder's programs, which prints the usage of each answer. Compares that with
+/// the books, and the books with the model's own count.
 fn assert_works_unchanged(sdks: Sdks, program: &str) {
     let Some(place) = sdks.installed() else { return };
     let Some(model) = model::shared() else { return };
@@ -66,9 +67,9 @@ fn assert_works_unchanged(sdks: Sdks, program: &str) {
     let after = model.tokens();
     let sum = |pick: fn(&Usage) -> i64| books.iter().map(pick).sum::<i64>();
     let counted = (after.prompt - before.prompt, after.completion - before.completion);
-    assert_eq!((sum(|usage| usage.0), sum(|usage| usage.1)), counted, "the model counts otherwise");
+    assert_eq!((sum(|usage| usage.0), sum(|usage| usage.1)), counted, "the model counted differently");
 
-    // One charge an answer and none for what was refused.
+    // One charge per answer, and none for a refusal.
     let mut expected = vec![("charge".to_owned(), -100); seen.len()];
     expected.push(("opening".to_owned(), 4000));
     assert_eq!(statement(&server, &key), expected);

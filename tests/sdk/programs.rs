@@ -1,4 +1,4 @@
-//! Programs that are made with the SDKs, as anybody would run them.
+//! Programs that use the SDKs, run as any user would.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -23,8 +23,8 @@ fn here(file: &str) -> PathBuf {
 }
 
 impl Sdks {
-    /// Installs them if need be. `None`: only the long tests use them, or this machine cannot, and the calling test
-    /// was told off for that.
+    /// Returns the folder of the SDKs, which are installed if needed. `None` outside of the long
+    /// tests, or if this machine cannot install them, which is reported.
     pub fn installed(self) -> Option<PathBuf> {
         if !require::long() {
             return None;
@@ -55,21 +55,21 @@ fn install(name: &str) -> Result<PathBuf, String> {
     Err(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; "))
 }
 
-/// A program in a folder of its own, which is also its home, so that nobody's settings have a part in it.
+/// A program in its own folder, which is also its home, so that no user's settings affect it.
 pub struct Program {
     command: Command,
     _home: TempDir,
 }
 
 impl Program {
-    /// One of this folder's programs, or one whose text is given, by the name that it is to have.
+    /// Prepares one of this folder's programs, or one with this text, under this name.
     pub fn new(sdks: Sdks, place: &Path, name: &str, text: Option<&str>) -> Program {
         let home = temporary::directory();
         let file = home.path().join(name);
         let text = text.map_or_else(|| std::fs::read_to_string(here(name)).unwrap(), str::to_owned);
         std::fs::write(&file, text).unwrap();
         if sdks == Sdks::Node {
-            // Node looks for what is imported beside the program.
+            // Node looks for imported modules next to the program.
             let modules = home.path().join("node_modules");
             std::os::unix::fs::symlink(place.join("node_modules"), modules).unwrap();
         }
@@ -97,7 +97,7 @@ impl Program {
         self
     }
 
-    /// What it prints; it must end well.
+    /// Runs the program, which must succeed, and returns its output.
     #[track_caller]
     pub fn run(mut self) -> String {
         let Output { status, stdout, stderr } = self.command.output().expect("coreutils has timeout");

@@ -1,4 +1,4 @@
-//! The README's way from nothing to a streamed answer of a real model, as it is written there.
+//! The README's instructions for a streamed answer of a real model, followed to the letter.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::support::{On, TestDatabase, model};
 
 const TITLE: &str = "Put a real model behind it";
 
-/// The two commands that go on running.
+/// Returns the two commands that keep running.
 fn commands() -> (&'static str, &'static str) {
     let indented: Vec<_> = section(TITLE).lines().filter_map(|line| line.strip_prefix("    ")).collect();
     // Those of the Python program come after them.
@@ -21,7 +21,8 @@ fn commands() -> (&'static str, &'static str) {
     (model, server)
 }
 
-/// The kinds of events in their order, each with the keys of its data: all of a stream but what the model says.
+/// Returns the kinds of events in order, each with the keys of its data: everything in a stream
+/// except what the model says.
 fn shape(stream: &str) -> Vec<(String, BTreeSet<String>)> {
     let keys = |data: &Value| data.as_object().expect("an object").keys().cloned().collect();
     let mut shape: Vec<_> = events(stream).iter().map(|(name, data)| (name.clone(), keys(data))).collect();
@@ -34,7 +35,7 @@ fn the_readme_leads_from_nothing_to_a_streamed_answer_of_a_real_model() {
     let Some(place) = Sdks::Python.installed() else { return };
     let Some(model) = model::shared() else { return };
     let (first, second) = commands();
-    // That is how the shared model was started, but for the port.
+    // The shared model was started like this, except for the port.
     assert_eq!(first, "./scripts/model 8081");
     let flags = second.strip_prefix("cargo run --release -- ").expect("the second command runs the server");
     let flags = flags.replace("8081", &model.port().to_string());

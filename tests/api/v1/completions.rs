@@ -30,7 +30,7 @@ async fn an_answer_has_the_protocols_shape(#[values(On::Sqlite, On::Postgres)] o
 }
 
 #[actix_web::test]
-async fn what_is_asked_is_passed_on_with_bounds() {
+async fn supported_fields_are_passed_on_and_max_tokens_is_limited() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &["--upstream-max-output", "50"]).await else {
         return;
     };
@@ -58,7 +58,7 @@ async fn what_is_asked_is_passed_on_with_bounds() {
 }
 
 #[actix_web::test]
-async fn a_system_prompt_of_the_settings_is_not_for_those_who_bring_their_own_messages() {
+async fn the_system_prompt_of_the_settings_is_not_added_to_completions() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &["--upstream-system-prompt", "Be kind."]).await
     else {
         return;
@@ -69,7 +69,7 @@ async fn a_system_prompt_of_the_settings_is_not_for_those_who_bring_their_own_me
 
 #[rstest]
 #[actix_web::test]
-async fn tool_calls_are_put_together_and_found_again_by_the_key(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn tool_calls_are_merged_and_replayed_under_the_key(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some((app, upstream, token)) = spawn(on, &[]).await else { return };
     let call = |delta| chunk(json!({ "tool_calls": [delta] }), None);
     upstream.next([
@@ -112,7 +112,7 @@ async fn the_dummy_speaks_the_protocol_too() {
 
 #[rstest]
 #[actix_web::test]
-async fn models_on_offer_are_listed_and_found(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn offered_models_are_listed_and_found(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some((app, _upstream, token)) = spawn(on, &[]).await else { return };
     let model = |name: &str| json!({ "id": name, "object": "model", "created": 0, "owned_by": "tollgate" });
     let list = app.get("/v1/models", &token).await;
@@ -130,7 +130,7 @@ async fn models_on_offer_are_listed_and_found(#[values(On::Sqlite, On::Postgres)
 }
 
 #[actix_web::test]
-async fn a_body_may_have_8_mib_and_no_more() {
+async fn a_body_has_at_most_8_mib() {
     let Some((app, _upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
     let of_bytes = |bytes: usize| {
         let rest = question(json!({ "messages": [{ "role": "user", "content": "" }] })).to_string().len();

@@ -22,7 +22,9 @@ fn check(answer: &Answer, status: u16, kind: &str, param: Value, code: &str) -> 
 
 #[rstest]
 #[actix_web::test]
-async fn an_empty_balance_is_told_once_and_for_all(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn an_insufficient_balance_gets_402_and_is_not_to_be_retried(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some((app, upstream, token)) = spawn(on, &["--opening-tokens", "99"]).await else { return };
     for more in [json!({}), json!({ "stream": true })] {
         let answer = complete(&app, &token, more).await;
@@ -47,8 +49,8 @@ async fn every_error_has_the_protocols_shape() {
     check(&in_body, 401, "authentication_error", Value::Null, "invalid_api_key");
 
     let invalid = "invalid_request_error";
-    let no_json = app.request("POST", path).bearer(&token).body("{").send().await;
-    check(&no_json, 400, invalid, json!("body"), "invalid_field");
+    let broken_json = app.request("POST", path).bearer(&token).body("{").send().await;
+    check(&broken_json, 400, invalid, json!("body"), "invalid_field");
     let answer = complete(&app, &token, json!({ "messages": [] })).await;
     check(&answer, 400, invalid, json!("messages"), "invalid_field");
     let answer = complete(&app, &token, json!({ "n": 2 })).await;
@@ -61,7 +63,7 @@ async fn every_error_has_the_protocols_shape() {
     check(&app.get(path, &token).await, 405, invalid, Value::Null, "method_not_allowed");
     let text = app.request("POST", path).bearer(&token).header("Content-Type", "text/plain").body("{}");
     check(&text.send().await, 415, invalid, Value::Null, "unsupported_media_type");
-    // Also for a client that asks for another form, which the rest of the API has.
+    // Even clients that ask for problem details, which the rest of the API has, get this format.
     let problem = app.request("GET", "/v1/models").header("Accept", "application/problem+json").send().await;
     check(&problem, 401, "authentication_error", Value::Null, "invalid_api_key");
 }
@@ -71,7 +73,7 @@ async fn every_error_has_the_protocols_shape() {
 #[case(401, 502, "server_error", "responder_failed")]
 #[case(400, 400, "invalid_request_error", "request_refused")]
 #[actix_web::test]
-async fn an_upstreams_error_is_told_in_words_of_ours(
+async fn an_upstreams_error_is_reported_in_our_own_words(
     #[case] theirs: u16,
     #[case] ours: u16,
     #[case] kind: &str,
@@ -92,7 +94,7 @@ async fn an_upstreams_error_is_told_in_words_of_ours(
 }
 
 #[actix_web::test]
-async fn the_rules_of_idempotency_hold() {
+async fn an_idempotency_key_works_as_on_chat() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let token = app.user("ada").await;
     let ask = async |more: Value| {

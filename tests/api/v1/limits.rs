@@ -9,7 +9,7 @@ use crate::support::upstream::{Signal, Step, answer, done, finish, head, text};
 
 #[rstest]
 #[actix_web::test]
-async fn a_user_has_so_many_messages_a_minute_on_all_paths(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn the_limit_of_messages_per_minute_covers_all_paths(#[values(On::Sqlite, On::Postgres)] on: On) {
     let flags = ["--throttle", "on", "--requests-per-minute", "3"];
     let Some((app, _upstream, token)) = spawn(on, &flags).await else { return };
     for remaining in ["2", "1"] {
@@ -26,13 +26,13 @@ async fn a_user_has_so_many_messages_a_minute_on_all_paths(#[values(On::Sqlite, 
     assert!((1..=20).contains(&refused.header("retry-after").unwrap().parse::<u64>().unwrap()));
     let refused = app.chat(&token, "hi").await;
     refused.assert_error(429, "Too many requests");
-    assert_eq!(app.balance(&token).await, 3700, "only what was answered");
+    assert_eq!(app.balance(&token).await, 3700, "only answered chats are charged");
     let bob = app.user("bob").await;
     complete(&app, &bob, json!({})).await.assert_status(200);
 }
 
 #[actix_web::test]
-async fn the_reset_is_written_as_clients_read_it() {
+async fn the_reset_has_the_format_that_clients_expect() {
     let flags = ["--throttle", "on", "--requests-per-minute", "600"];
     let Some((app, _upstream, token)) = spawn(On::Sqlite, &flags).await else { return };
     complete(&app, &token, json!({})).await.assert_header("x-ratelimit-reset-requests", "100ms");
@@ -41,7 +41,7 @@ async fn the_reset_is_written_as_clients_read_it() {
 }
 
 #[actix_web::test]
-async fn a_user_may_have_limits_of_their_own() {
+async fn a_user_can_have_limits_of_their_own() {
     let flags = ["--throttle", "on", "--requests-per-minute", "1"];
     let Some((app, _upstream, token)) = spawn(On::Sqlite, &flags).await else { return };
     app.sql("UPDATE users SET requests_per_minute = 5");
@@ -52,19 +52,19 @@ async fn a_user_may_have_limits_of_their_own() {
     complete(&app, &token, json!({})).await.assert_status(429);
 }
 
-/// An answer that is delayed until the signal is released.
-fn held(signal: &Signal) -> Vec<Step> {
+/// Returns the steps of an answer that waits for the signal.
+fn delayed(signal: &Signal) -> Vec<Step> {
     vec![head(), signal.step(), text("late"), finish("stop"), done(), Step::End]
 }
 
-async fn pending(app: &TestApp, count: i64) {
+async fn wait_for_pending(app: &TestApp, count: i64) {
     crate::support::app::eventually("holds", async || app.count("chats WHERE state = 'pending'") == count)
         .await;
 }
 
 #[rstest]
 #[actix_web::test]
-async fn a_user_has_so_many_chats_at_once(
+async fn the_number_of_concurrent_chats_of_a_user_is_limited(
     #[values(On::Sqlite, On::Postgres)] on: On,
     #[values(None, Some(2))] own: Option<i64>,
 ) {
@@ -76,11 +76,11 @@ async fn a_user_has_so_many_chats_at_once(
     let signal = Signal::default();
     let mut waiting = Vec::new();
     for number in 1..=2 {
-        upstream.next(held(&signal));
+        upstream.next(delayed(&signal));
         let body = json!({ "message": "hi" });
         let request = app.request("POST", "/chat/").bearer(&token).json(&body).send();
         waiting.push(actix_web::rt::spawn(request));
-        pending(&app, number).await;
+        wait_for_pending(&app, number).await;
     }
     let refused = app.chat(&token, "hi").await;
     refused.assert_error(429, "Too many requests").assert_header("retry-after", "1");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{Answer, TestApp};
 
-/// A short request, with further fields.
+/// Returns a short request with these further fields.
 fn question(more: Value) -> Value {
     let mut body = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }] });
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -6,11 +6,11 @@ use super::{complete, question};
 use crate::support::On;
 use crate::support::upstream::{Step, answer, chunk, done, finish, head, role, status, text};
 
-/// PostgreSQL stores no U+0000. An answer with one must still be settled, and must not affect
-/// anybody else.
+/// PostgreSQL cannot store U+0000. An answer with one must still be settled, and must not affect
+/// other chats.
 #[rstest]
 #[actix_web::test]
-async fn a_character_that_no_database_stores_is_replaced(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_character_that_postgresql_cannot_store_is_replaced(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some((app, upstream, token)) = spawn(on, &[]).await else { return };
     let call = json!({ "index": 0, "id": "a\0", "function": { "name": "f", "arguments": "\0" } });
     let parts =
@@ -24,7 +24,7 @@ async fn a_character_that_no_database_stores_is_replaced(#[values(On::Sqlite, On
 }
 
 #[actix_web::test]
-async fn a_stream_that_only_says_that_it_is_done_is_no_answer() {
+async fn a_stream_without_content_is_not_an_answer() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
     for script in [vec![head(), done(), Step::End], vec![head(), role(), done(), Step::End]] {
         upstream.next(script);
@@ -43,7 +43,7 @@ async fn a_stream_that_only_says_that_it_is_done_is_no_answer() {
 #[case(402)]
 #[case(404)]
 #[actix_web::test]
-async fn what_is_the_operators_fault_is_not_told_as_the_clients(#[case] theirs: u16) {
+async fn a_fault_of_the_operator_is_not_reported_as_the_clients(#[case] theirs: u16) {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
     upstream.next(status(theirs, &[], "pay first"));
     let answer = complete(&app, &token, json!({})).await;
@@ -51,14 +51,14 @@ async fn what_is_the_operators_fault_is_not_told_as_the_clients(#[case] theirs: 
     assert_eq!(
         app.get("/readyz", &token).await.json()["upstream"],
         json!(null),
-        "it is the administrators' business"
+        "only administrators see it"
     );
     app.sql("UPDATE users SET is_staff = TRUE");
     assert_eq!(app.get("/readyz", &token).await.json()["upstream"]["failures_in_a_row"], 1);
 }
 
 #[actix_web::test]
-async fn an_upstream_with_too_many_requests_means_trying_later() {
+async fn a_429_of_the_upstream_becomes_a_503_with_a_time_to_retry() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
     upstream.next(status(429, &[("retry-after", "300")], ""));
     let answer = complete(&app, &token, json!({})).await;
@@ -67,16 +67,16 @@ async fn an_upstream_with_too_many_requests_means_trying_later() {
     assert_eq!(app.balance(&token).await, 4000);
 }
 
-/// The question of a retry was answered, so neither the upstream nor today's prices matter.
+/// The chat has its answer, so a retry depends neither on the upstream nor on today's prices.
 #[rstest]
 #[actix_web::test]
-async fn a_known_retry_needs_no_upstream_no_model_and_no_balance(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_replay_needs_no_upstream_no_model_and_no_balance(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some((app, upstream, token)) = spawn(on, &["--opening-tokens", "100"]).await else { return };
     upstream.next(answer("Hello", 9, 3));
-    let ask = async |in_parts: bool| {
+    let ask = async |streamed: bool| {
         let request =
             app.request("POST", "/v1/chat/completions").bearer(&token).header("Idempotency-Key", "one");
-        request.json(&question(json!({ "stream": in_parts }))).send().await
+        request.json(&question(json!({ "stream": streamed }))).send().await
     };
     let first = ask(false).await.assert_status(200).json();
     upstream.refuse().await;
@@ -90,7 +90,7 @@ async fn a_known_retry_needs_no_upstream_no_model_and_no_balance(#[values(On::Sq
 /// The first client disconnected during the answer. A retry must not present a partial answer as a
 /// whole one.
 #[actix_web::test]
-async fn a_retry_of_a_cancelled_chat_says_that_it_is_not_whole() {
+async fn a_replay_of_a_cancelled_chat_says_that_the_answer_is_partial() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
     upstream.next(answer("Hello", 9, 3));
     let ask = async |path: &str, key: &str, body: serde_json::Value| {
@@ -109,7 +109,7 @@ async fn a_retry_of_a_cancelled_chat_says_that_it_is_not_whole() {
 }
 
 #[actix_web::test]
-async fn an_empty_balance_is_told_although_the_upstream_is_away() {
+async fn an_insufficient_balance_is_reported_even_if_the_upstream_is_down() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &["--opening-tokens", "99"]).await else { return };
     upstream.refuse().await;
     for _ in 0..7 {
@@ -120,7 +120,7 @@ async fn an_empty_balance_is_told_although_the_upstream_is_away() {
 }
 
 #[actix_web::test]
-async fn the_field_that_bounds_an_answer_can_be_chosen() {
+async fn the_field_that_limits_an_answer_can_be_configured() {
     let flags = ["--upstream-limit-field", "max_completion_tokens"];
     let Some((app, upstream, token)) = spawn(On::Sqlite, &flags).await else { return };
     complete(&app, &token, json!({ "max_tokens": 7 })).await.assert_status(200);
@@ -140,9 +140,9 @@ async fn the_order_of_fields_is_kept_on_the_way_to_the_model() {
     assert_eq!(names, ["z", "a"]);
 }
 
-/// Libraries of the protocol retry a 502 by themselves. Each retry would be charged again.
+/// OpenAI's client libraries retry a 502 automatically, and each retry would be charged again.
 #[actix_web::test]
-async fn a_failure_that_is_charged_says_so_and_that_it_should_not_be_retried() {
+async fn a_charged_failure_says_so_and_asks_not_to_be_retried() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
     app.sql("UPDATE models SET base_price = 7, prompt_price = 0, completion_price = 0");
     upstream.next([head(), finish("stop"), done(), Step::End]);

@@ -15,20 +15,20 @@ fn set_price(app: &TestApp, base: i64, prompt: i64, completion: i64) {
 
 #[rstest]
 #[actix_web::test]
-async fn a_price_by_usage_holds_the_most_and_gives_the_rest_back(
+async fn a_price_by_usage_holds_the_maximum_and_returns_the_rest(
     #[values(On::Sqlite, On::Postgres)] on: On,
-    #[values(true, false)] in_parts: bool,
+    #[values(true, false)] streamed: bool,
 ) {
     let Some((app, upstream, token)) = spawn(on, &["--upstream-max-output", "100"]).await else { return };
     set_price(&app, 5, 10, 3000);
     upstream.next(answer("Hello dear world", 9, 3));
-    let answer = complete(&app, &token, json!({ "stream": in_parts })).await;
+    let answer = complete(&app, &token, json!({ "stream": streamed })).await;
     // 5 + (9 x 10 + 3 x 3000) / 1000, rounded up.
     assert_eq!(app.balance(&token).await, 4000 - 15);
     let held: i64 = app.number("SELECT charge AS value FROM chats");
     assert!((305..=307).contains(&held), "{held}");
     assert_eq!(app.number("SELECT amount AS value FROM ledger_entries WHERE kind = 'settlement'"), held - 15);
-    if in_parts {
+    if streamed {
         answer.assert_header("x-tokens-charged", &held.to_string());
     } else {
         answer.assert_header("x-tokens-charged", "15").assert_header("x-tokens-remaining", "3985");
@@ -36,7 +36,7 @@ async fn a_price_by_usage_holds_the_most_and_gives_the_rest_back(
 }
 
 #[actix_web::test]
-async fn what_a_chat_cost_in_the_end_is_told_by_its_stream_and_by_a_retry() {
+async fn the_final_cost_is_in_the_stream_and_in_its_replay() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &["--upstream-max-output", "100"]).await else {
         return;
     };
@@ -54,7 +54,7 @@ async fn what_a_chat_cost_in_the_end_is_told_by_its_stream_and_by_a_retry() {
 }
 
 #[actix_web::test]
-async fn a_hold_that_is_too_large_is_refused_and_a_smaller_answer_may_be_asked_for() {
+async fn a_hold_above_the_balance_is_refused_and_a_smaller_max_tokens_succeeds() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &["--upstream-max-output", "10000"]).await else {
         return;
     };
@@ -70,7 +70,7 @@ async fn a_hold_that_is_too_large_is_refused_and_a_smaller_answer_may_be_asked_f
 #[case(1, 0, 6)]
 #[case(10_000_000, 10_000_000, 306)]
 #[actix_web::test]
-async fn a_cost_is_never_below_nothing_and_never_above_the_hold(
+async fn a_cost_is_at_least_the_base_price_and_at_most_the_hold(
     #[case] prompt: i64,
     #[case] completion: i64,
     #[case] cost: i64,

@@ -33,7 +33,11 @@ async fn a_stream_has_the_protocols_shape(
     for chunk in &chunks {
         assert_eq!((&chunk["object"], &chunk["model"]), (&json!("chat.completion.chunk"), &json!("m")));
         assert_eq!(chunk["id"], format!("chatcmpl-{}", answer.header("x-chat-id").unwrap()));
-        assert_eq!(chunk.get("usage").is_some(), include_usage, "asked for always, told where it is wanted");
+        assert_eq!(
+            chunk.get("usage").is_some(),
+            include_usage,
+            "always requested, but sent on only if wanted"
+        );
     }
     let last = chunks.last().unwrap();
     if include_usage {
@@ -44,7 +48,7 @@ async fn a_stream_has_the_protocols_shape(
 }
 
 #[actix_web::test]
-async fn a_stream_that_breaks_ends_with_an_error_and_not_as_if_it_were_whole() {
+async fn a_broken_stream_ends_with_an_error_and_does_not_look_complete() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
     upstream.next([head(), role(), text("Hello "), text("dear "), Step::Reset]);
     let answer = complete(&app, &token, json!({ "stream": true })).await;
@@ -57,13 +61,13 @@ async fn a_stream_that_breaks_ends_with_an_error_and_not_as_if_it_were_whole() {
 
 #[rstest]
 #[actix_web::test]
-async fn a_retry_gets_the_same_answer_as_a_stream_or_as_a_whole(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_retry_gets_the_same_answer_streamed_or_whole(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some((app, upstream, token)) = spawn(on, &[]).await else { return };
     upstream.next(answer("Hello dear world", 9, 3));
-    let ask = async |in_parts: bool| {
+    let ask = async |streamed: bool| {
         let request =
             app.request("POST", "/v1/chat/completions").bearer(&token).header("Idempotency-Key", "one");
-        let more = json!({ "stream": in_parts, "stream_options": { "include_usage": true } });
+        let more = json!({ "stream": streamed, "stream_options": { "include_usage": true } });
         request.json(&question(more)).send().await
     };
     let first = ask(true).await;

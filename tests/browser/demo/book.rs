@@ -1,4 +1,4 @@
-//! The statements that write the demonstration down. Ids are given here, so that what belongs together is known.
+//! Writes the demo as SQL statements. Ids are assigned here, so that rows can refer to each other.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use chrono::NaiveDateTime;
 
 const CHARGE: i64 = 100;
 const OPENING: i64 = 4_000;
-/// Why chats fail.
+/// Reasons why chats fail, as SQL.
 const REASONS: [&str; 2] = ["'first_byte_timeout'", "'server_error'"];
-/// What answers have besides their texts.
+/// Extras of answers, as SQL: none, or a tool call.
 const EXTRAS: [&str; 2] = [
     "NULL",
     r#"'{"finish_reason":"tool_calls","message":{"tool_calls":[{"id":"call_1","type":"function","function":{"name":"look_up_recipe","arguments":"{\"dish\":\"risotto\"}"}}]}}'"#,
 ];
-/// Whoever does what administrators do, and from where.
+/// The administrator who does everything, from [`ADDRESS`].
 const ACTOR: i64 = 1;
 const ADDRESS: &str = "198.51.100.23";
 
@@ -38,7 +38,7 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// About how many tokens a model counts.
+/// Estimates the tokens that a model counts: prompt and completion.
 fn usage((message, response): (&str, &str)) -> (i64, i64) {
     (message.len() as i64 / 4 + 8, response.len() as i64 / 4)
 }
@@ -81,7 +81,7 @@ impl Book {
         self.statements.push(statement);
     }
 
-    /// Moves tokens. `about` is the entry's chat, actor and note.
+    /// Moves tokens. `about` is the entry's chat, actor and note, as SQL. Returns the new balance.
     fn enter(&mut self, name: &str, minutes_ago: i64, kind: &str, amount: i64, about: &str) -> i64 {
         let at = self.at(minutes_ago);
         let account = self.accounts.get_mut(name).unwrap();
@@ -94,7 +94,7 @@ impl Book {
         tokens
     }
 
-    /// What stands in the history.
+    /// Adds an entry to the history.
     fn record(
         &mut self,
         minutes_ago: i64,
@@ -128,7 +128,7 @@ impl Book {
         self.write(format!("UPDATE users SET {rights} WHERE username = '{name}'"));
     }
 
-    /// A model; a price by usage is base, prompt and answer.
+    /// Adds a model. A price by usage is base, prompt and answer. Returns the id.
     pub fn model(&mut self, name: &str, price: Option<[i64; 3]>, is_withdrawn: bool) -> i64 {
         self.models += 1;
         let id = self.models;
@@ -142,7 +142,7 @@ impl Book {
         id
     }
 
-    /// What was done to a model.
+    /// Records the change of a model from the default price to a price by usage.
     pub fn edit_model(&mut self, id: i64, minutes_ago: i64) {
         let unset = "as the settings say";
         let changes = [
@@ -154,12 +154,12 @@ impl Book {
         self.write(format!("UPDATE models SET version = version + 1 WHERE id = {id}"));
     }
 
-    /// Each chat also shows that its user was there.
+    /// Adds a chat, and sets its user's last login. Returns the id.
     pub fn chat(&mut self, name: &str, minutes_ago: i64, talk: (&str, &str), state: &str) -> i64 {
         self.charged(name, minutes_ago, talk, state, ("llama-3.1-8b", CHARGE))
     }
 
-    /// One whose price is that of its usage: the rest of what was held went back.
+    /// Adds a chat that is priced by usage: the rest of its hold was returned. Returns the id.
     pub fn chat_by_usage(&mut self, name: &str, minutes_ago: i64, talk: (&str, &str)) -> i64 {
         const HELD: i64 = 38;
         let id = self.charged(name, minutes_ago, talk, "complete", ("qwen2.5-32b", HELD));
@@ -234,7 +234,7 @@ impl Book {
         self.record(minutes_ago, "refund", ("chat", chat), &user, &changes, reason);
     }
 
-    /// `None`: made by a login.
+    /// Adds an auth token. One without a label was made by a login. Returns the id.
     pub fn token(&mut self, name: &str, minutes_ago: i64, label: Option<&str>, is_revoked: bool) -> i64 {
         self.tokens += 1;
         let (id, user, at) = (self.tokens, self.id(name), self.at(minutes_ago));
@@ -260,7 +260,7 @@ impl Book {
         self.record(minutes_ago, "deactivate", ("user", id), &id.to_string(), &changes, "");
     }
 
-    /// One adjustment for many. The last of them could not be done.
+    /// Adds a bulk adjustment that failed for the last of the users. Returns the id.
     pub fn bulk(&mut self, names: &[&str], minutes_ago: i64, amount: i64, reason: &str) -> i64 {
         self.bulks += 1;
         let (id, total) = (self.bulks, names.len());

@@ -1,6 +1,5 @@
-//! A database that looks lived-in: people who joined over two months, what they asked, what it cost, and what the
-//! administrators did about it. It is written in the order of time, as it would have happened, and `verify` finds
-//! nothing to complain about.
+//! A realistic database: users who joined over two months, their chats and costs, and what the
+//! administrators did. It is written in chronological order, and `verify` finds no fault in it.
 
 mod book;
 mod people;
@@ -18,10 +17,10 @@ use people::{ADMINISTRATORS, PEOPLE, REASONS, TALK, TOKEN_NAMES};
 pub const SUPERUSER: &str = ADMINISTRATORS[0];
 pub const STAFF: &str = ADMINISTRATORS[1];
 
-/// What the pages are about.
+/// The database, with the ids that the pages need.
 pub struct Demo {
     pub database: TestDatabase,
-    /// A user with a bit of everything, and the name.
+    /// The user who has something of everything. `name` is the same user.
     pub user: i64,
     pub name: &'static str,
     pub inactive: i64,
@@ -36,7 +35,7 @@ pub struct Demo {
     pub model: i64,
 }
 
-/// Random enough, and the same each time.
+/// A small pseudo-random generator that returns the same values in each run.
 struct Chance(u64);
 
 impl Chance {
@@ -46,37 +45,38 @@ impl Chance {
     }
 }
 
-/// Something that happens, so many minutes ago.
-enum Deed {
+/// An event of the demo. The numbers are indices into the constants of `people.rs`.
+enum Event {
     Join(usize),
     Chat(usize, usize),
     Adjust(usize, usize),
     Token(usize, usize),
 }
 
-/// Everything but the special cases, in the order of time.
-fn deeds() -> Vec<(i64, Deed)> {
+/// Returns all events but the special cases, in chronological order, each with how many minutes ago
+/// it was.
+fn events() -> Vec<(i64, Event)> {
     let mut chance = Chance(7);
-    let mut deeds = Vec::new();
+    let mut events = Vec::new();
     for person in 0..PEOPLE.len() {
         let joined = (PEOPLE.len() - person) as i64 * 1400 + 300;
-        deeds.push((joined, Deed::Join(person)));
+        events.push((joined, Event::Join(person)));
         let mut since_then =
             |least: i64| joined - least - chance.below((joined - least - 60) as usize) as i64;
-        // Nobody writes as much as the first few.
+        // The first few users write the most.
         let chats = [26, 14, 9, 5, 3, 2, 1, 7][person % 8] / if person < 16 { 1 } else { 2 };
         for number in 0..chats {
-            deeds.push((since_then(20), Deed::Chat(person, (person * 7 + number * 3) % TALK.len())));
+            events.push((since_then(20), Event::Chat(person, (person * 7 + number * 3) % TALK.len())));
         }
         if person % 4 == 0 {
-            deeds.push((since_then(60), Deed::Adjust(person, person / 4 % REASONS.len())));
+            events.push((since_then(60), Event::Adjust(person, person / 4 % REASONS.len())));
         }
         if person % 3 != 2 {
-            deeds.push((since_then(30), Deed::Token(person, person % (TOKEN_NAMES.len() * 2))));
+            events.push((since_then(30), Event::Token(person, person % (TOKEN_NAMES.len() * 2))));
         }
     }
-    deeds.sort_by_key(|(minutes_ago, _)| -minutes_ago);
-    deeds
+    events.sort_by_key(|(minutes_ago, _)| -minutes_ago);
+    events
 }
 
 impl Demo {
@@ -90,20 +90,20 @@ impl Demo {
         }
         book.promote(SUPERUSER, "is_staff = TRUE, is_superuser = TRUE");
         book.promote(STAFF, "is_staff = TRUE");
-        for (minutes_ago, deed) in deeds() {
-            match deed {
-                Deed::Join(person) => book.join(PEOPLE[person], minutes_ago),
-                Deed::Chat(person, talk) => {
+        for (minutes_ago, event) in events() {
+            match event {
+                Event::Join(person) => book.join(PEOPLE[person], minutes_ago),
+                Event::Chat(person, talk) => {
                     match talk % 4 {
                         1 => book.chat_by_usage(PEOPLE[person], minutes_ago, TALK[talk]),
                         _ => book.chat(PEOPLE[person], minutes_ago, TALK[talk], "complete"),
                     };
                 }
-                Deed::Adjust(person, reason) => {
+                Event::Adjust(person, reason) => {
                     let (amount, reason) = REASONS[reason];
                     book.adjust(PEOPLE[person], minutes_ago, amount, reason);
                 }
-                Deed::Token(person, name) => {
+                Event::Token(person, name) => {
                     book.token(PEOPLE[person], minutes_ago, TOKEN_NAMES.get(name).copied(), false);
                 }
             }
@@ -115,7 +115,7 @@ impl Demo {
     }
 }
 
-/// What the pages show one by one.
+/// Adds the special cases that have a page of their own.
 fn finish(book: &mut Book, database: TestDatabase) -> Demo {
     let name = PEOPLE[0];
     let bulk = book.bulk(&PEOPLE[16..28], 60, 200, "Thanks for taking part in the survey");
@@ -135,7 +135,7 @@ fn finish(book: &mut Book, database: TestDatabase) -> Demo {
     book.model("gemma-2-9b", None, true);
     book.edit_model(model, 34);
     book.chat(PEOPLE[3], 38, TALK[12], "cancelled");
-    book.adjust(PEOPLE[4], 33, -book.balance(PEOPLE[4]), "Account closed at her own wish, paid out");
+    book.adjust(PEOPLE[4], 33, -book.balance(PEOPLE[4]), "Account closed at her own request, paid out");
     book.deactivate(PEOPLE[4], 32);
     for (person, amount) in [(10, -2_900), (22, -3_500), (34, -3_000)] {
         book.adjust(PEOPLE[person], 30, amount, "Moved to the team's account");
@@ -159,21 +159,21 @@ fn finish(book: &mut Book, database: TestDatabase) -> Demo {
 }
 
 impl Book {
-    /// When something happened.
+    /// Returns the time `minutes_ago`, as SQL.
     fn at(&self, minutes_ago: i64) -> String {
         self.at_and(minutes_ago, 0)
     }
 
-    /// And so many milliseconds later.
+    /// Returns the time `minutes_ago`, and `milliseconds` later, as SQL.
     fn at_and(&self, minutes_ago: i64, milliseconds: i64) -> String {
-        // Not on the full minute.
+        // Spread over the minute.
         let seconds = TimeDelta::seconds(minutes_ago * 60 - minutes_ago % 53);
         let later = TimeDelta::milliseconds(milliseconds);
         format!("'{}'", (self.now - seconds + later).format("%Y-%m-%d %H:%M:%S%.6f"))
     }
 }
 
-/// Everybody's password, hashed cheaply.
+/// Hashes the password of all users at the lowest cost.
 fn hash() -> String {
     use sha2::{Digest, Sha256};
     let digest: String = Sha256::digest(PASSWORD).iter().map(|byte| format!("{byte:02x}")).collect();

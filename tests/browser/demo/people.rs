@@ -1,6 +1,6 @@
-//! Who uses the server of the demonstration, and what they ask it.
+//! The users of the demo, and what they ask.
 
-/// Whoever runs it; the first is a superuser, the second staff.
+/// The administrators: the first is a superuser, the second is staff.
 pub const ADMINISTRATORS: [&str; 2] = ["rosalind", "grace.ito"];
 
 pub const PEOPLE: [&str; 58] = [
@@ -76,7 +76,7 @@ pub const TALK: [(&str, &str); 20] = [
     ),
     (
         "What is the difference between a mean and a median?",
-        "The mean is the sum divided by how many values there are; the median is the value in the middle once they are sorted. A few extreme values move the mean a lot and the median hardly at all.",
+        "The mean is the sum divided by the number of values; the median is the value in the middle once they are sorted. A few extreme values move the mean a lot and the median hardly at all.",
     ),
     (
         "Translate into French: the meeting starts at half past nine.",
@@ -110,7 +110,7 @@ pub const TALK: [(&str, &str); 20] = [
     ),
     (
         "Why is the sky dark at night if there are stars everywhere?",
-        "Because the universe has not been there for ever: the light of most stars has not had the time to reach us, and its expansion stretches what does arrive.",
+        "Because the universe has not existed forever: the light of most stars has not had time to reach us, and its expansion stretches what does arrive.",
     ),
     (
         "Draft a polite refusal for a wedding invitation.",
@@ -136,7 +136,7 @@ pub const TALK: [(&str, &str); 20] = [
     ),
 ];
 
-/// Reasons of adjustments, with what each gives or takes.
+/// Reasons for adjustments, each with its amount.
 pub const REASONS: [(i64, &str); 8] = [
     (500, "Apology for the outage on Tuesday"),
     (2_000, "Winner of the November quiz"),
@@ -148,6 +148,6 @@ pub const REASONS: [(i64, &str); 8] = [
     (-1_000, "Test credits taken back"),
 ];
 
-/// Names of auth tokens that were made on purpose.
+/// Names of named auth tokens.
 pub const TOKEN_NAMES: [&str; 6] =
     ["Homework helper", "Nightly summary", "Slack bot", "Home automation", "Website widget", "Notebook"];

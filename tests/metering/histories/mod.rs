@@ -1,5 +1,5 @@
-//! Random histories against a model: whatever people do in whatever order, the database says what a few lines of
-//! plain arithmetic say.
+//! Random histories against a model: after any sequence of actions, the database agrees with a few
+//! lines of plain arithmetic.
 
 mod model;
 mod step;
@@ -17,7 +17,7 @@ use world::World;
 
 const MOST_STEPS: usize = 60;
 
-/// Each history has users of its own in one database, which is checked as a whole at the end.
+/// Each history has its own users in a shared database, which is checked as a whole at the end.
 #[rstest]
 fn any_history_gives_the_balances_ledger_and_chats_of_the_model(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(ledger) = Ledger::create(on) else { return };

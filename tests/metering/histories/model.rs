@@ -9,21 +9,22 @@ pub enum State {
     Pending,
     Complete,
     Failed,
-    /// The client left.
+    /// The client disconnected.
     Cancelled,
 }
 
 #[derive(Clone, Debug)]
 pub struct ModelChat {
     pub user: usize,
-    /// What was taken at first.
+    /// What was charged at first.
     pub price: i64,
-    /// What it has cost by now.
+    /// What it costs so far.
     pub cost: i64,
     pub message: u8,
     pub state: State,
     pub response: Option<String>,
-    /// What it cost went back: it failed, its client left early, or an administrator gave it back.
+    /// Whether its cost was returned: it failed, its client disconnected early, or an administrator
+    /// refunded it.
     pub is_refunded: bool,
 }
 
@@ -43,7 +44,7 @@ pub struct Model {
     pub chats: Vec<ModelChat>,
 }
 
-/// What a charge should come to; a chat is named by its place in the model.
+/// The expected verdict on a charge. A chat is named by its place in the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expected {
     Charged { chat: usize, balance: i64 },
@@ -54,7 +55,7 @@ pub enum Expected {
     KeyReused,
 }
 
-/// What the end of a hold should come to.
+/// The expected outcome when a hold ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpectedEnd {
     Now { balance: i64 },
@@ -98,7 +99,8 @@ impl Model {
         Expected::Charged { chat, balance: self.enter(user, "charge", -price) }
     }
 
-    /// The answer has come to its end, or to where its client left. `cost` is what a price by usage makes of it.
+    /// Ends an answer that is complete, or whose client disconnected. `cost` is the cost by usage,
+    /// if the price is one by usage.
     pub fn settle(&mut self, chat: usize, state: State, response: &str, cost: Option<i64>) -> ExpectedEnd {
         let ended = &mut self.chats[chat];
         if ended.state != State::Pending {
@@ -112,7 +114,7 @@ impl Model {
         ExpectedEnd::Now { balance }
     }
 
-    /// The time limit expires mid-answer. `cost` is charged nevertheless.
+    /// Ends a chat whose time limit expires mid-answer. `cost` is charged nevertheless.
     pub fn time_out(&mut self, chat: usize, response: &str, cost: Option<i64>) -> ExpectedEnd {
         let was_pending = self.chats[chat].state == State::Pending;
         let price = self.chats[chat].price;
@@ -124,7 +126,7 @@ impl Model {
         ended
     }
 
-    /// It failed, or its client left before the answer began.
+    /// Refunds a hold that failed, or whose client disconnected before the answer began.
     pub fn refund(&mut self, chat: usize, state: State) -> ExpectedEnd {
         let ended = &mut self.chats[chat];
         if ended.state != State::Pending {
@@ -141,7 +143,7 @@ impl Model {
         match ended.state {
             State::Complete => ExpectedEnd::AlreadyComplete,
             State::Cancelled | State::Failed if !ended.is_refunded => ExpectedEnd::AlreadyComplete,
-            // It comes too late to be paid for, but what it brings is kept.
+            // The answer comes too late to be paid for, but it is kept.
             _ => {
                 ended.response = ended.response.take().or(response.map(str::to_owned));
                 ExpectedEnd::AlreadyRefunded
@@ -149,7 +151,7 @@ impl Model {
         }
     }
 
-    /// The balance after it, or why nothing is given back.
+    /// Refunds an ended chat. Returns the balance, or why nothing is refunded.
     pub fn give_back(&mut self, chat: usize) -> Result<i64, Refunded> {
         let asked = &mut self.chats[chat];
         match asked.state {
@@ -164,7 +166,7 @@ impl Model {
         }
     }
 
-    /// The balance after it, or `None` where it would fall below 0.
+    /// Adjusts a balance. Returns the new one, or `None` if it would be negative.
     pub fn adjust(&mut self, user: usize, amount: i64) -> Option<i64> {
         (self.users[user].balance + amount >= 0).then(|| self.enter(user, "adjustment", amount))
     }

@@ -1,5 +1,5 @@
-//! What may happen next. Numbers pick among what is there by then, so that every sequence makes sense, also when
-//! steps are left out of it.
+//! The steps of a history. Numbers choose among what exists at that point, so that every sequence
+//! is valid, even if steps are removed from it.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ pub enum Step {
     Register {
         tokens: i64,
     },
-    /// With the name of somebody who is there.
+    /// With the name of an existing user.
     RegisterAgain {
         user: usize,
     },
@@ -21,15 +21,15 @@ pub enum Step {
     },
     Settle {
         chat: usize,
-        /// By usage: what it costs in the end, if true at all.
+        /// The cost by usage, which may be out of range.
         cost: Option<i64>,
     },
-    /// The client leaves amid the answer.
+    /// The client disconnects mid-answer.
     Leave {
         chat: usize,
         cost: Option<i64>,
     },
-    /// The client leaves before the answer begins.
+    /// The client disconnects before the answer begins.
     LeaveEarly {
         chat: usize,
     },
@@ -41,11 +41,11 @@ pub enum Step {
     Refund {
         chat: usize,
     },
-    /// An administrator gives a hold up.
+    /// An administrator releases a hold.
     Release {
         chat: usize,
     },
-    /// An administrator gives back what an answered chat cost.
+    /// An administrator refunds an answered chat.
     GiveBack {
         chat: usize,
     },
@@ -53,11 +53,11 @@ pub enum Step {
         user: usize,
         amount: i64,
     },
-    /// The deadline of a hold passes, and the sweeper comes by.
+    /// The deadline of a hold passes, and the sweeper runs.
     Sweep {
         chat: usize,
     },
-    /// Something is done once more, as after a COMMIT whose outcome was unknown.
+    /// An operation is repeated, as after a COMMIT with an unknown outcome.
     Repeat {
         operation: usize,
     },
@@ -89,7 +89,7 @@ pub fn any() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Also such as no usage should come to: they stay between nothing and what was taken.
+/// Costs, some of them out of range: those are limited to between 0 and the charge.
 fn cost() -> impl Strategy<Value = Option<i64>> {
     prop_oneof![2 => Just(None), 4 => (0..320i64).prop_map(Some), 1 => Just(Some(0)), 1 => Just(Some(i64::MAX)), 1 => Just(Some(-7))]
 }

@@ -1,4 +1,4 @@
-//! The world beside the model: each step is taken in both, and they must agree.
+//! The database beside the model: each step is taken in both, and they must agree.
 
 mod compare;
 mod ends;
@@ -29,7 +29,7 @@ pub struct World<'a> {
     done: Vec<Operation>,
 }
 
-/// Something that was asked for under an operation id, and what it wrote, if anything.
+/// A request under an operation id, and what it wrote, if anything.
 #[derive(Clone)]
 enum Operation {
     Register { new: NewAccount, id: i64 },
@@ -92,7 +92,8 @@ impl<'a> World<'a> {
             },
             Step::Repeat { operation } if self.done.is_empty() => panic!("{operation}: nothing was done yet"),
             Step::Repeat { operation } => self.repeat(operation % self.done.len()).await,
-            // Most numbers name nobody, so that the user is seldom shut out for the rest of the history.
+            // Most numbers match no user, so that users are seldom shut out for the rest of the
+            // history.
             Step::Revoke { user: place } if place < self.users.len() => {
                 revoke_all(&self.ledger.db, self.users[place].0).await;
                 self.model.users[place].revoked = true;
@@ -143,7 +144,8 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Asks the model for the same charge; answers the chat's id and the balance if it was paid.
+    /// Makes the same charge in the model, and compares. Returns the chat's id and the balance if
+    /// it was paid.
     fn agree_on_charge(
         &mut self,
         user: usize,
@@ -206,8 +208,8 @@ impl<'a> World<'a> {
         agree(sweep(&self.ledger.db).await.unwrap(), usize::from(was_pending))
     }
 
-    /// Does something once more under its operation id. What it wrote is found and not done again; what wrote
-    /// nothing is judged anew.
+    /// Repeats an operation under its id. What it wrote is found and not written again. If it wrote
+    /// nothing, it is decided anew.
     async fn repeat(&mut self, place: usize) -> Outcome {
         let mut operation = self.done[place].clone();
         let outcome = match &mut operation {

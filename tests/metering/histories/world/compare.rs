@@ -1,9 +1,9 @@
-//! What is stored, against the model.
+//! Compares the database with the model.
 
 use super::{Outcome, State, World, agree};
 
 impl World<'_> {
-    /// Everything that is stored, against the model.
+    /// Compares all users' balances, ledgers and chats with the model.
     pub fn compare(&self) -> Outcome {
         for (user, (id, name, _)) in self.model.users.iter().zip(&self.users) {
             agree(self.ledger.balance(*id), user.balance)

@@ -1,4 +1,4 @@
-//! The ends of holds.
+//! Ending holds.
 
 use tollgate::clock;
 use tollgate::db::{DbConnection, Scope};
@@ -9,14 +9,14 @@ use super::super::model::{ExpectedEnd, State};
 use super::{Operation, Outcome, World, agree};
 
 impl World<'_> {
-    /// Ends a chat's hold, where there is a chat.
+    /// Ends a chat's hold, if there is a chat.
     pub(super) async fn end_if_any(&mut self, chat: Option<usize>, ending: Ending) -> Outcome {
         let Some(chat) = chat else { return Ok(()) };
         let operation_id = OperationId::generate();
         let ended = self.run_end(chat, &ending, operation_id).await;
         let entries = self.entries_of(chat);
         self.agree_on_end(chat, &ending, ended)?;
-        // What has no entry leaves no trace to be found by when it is done again.
+        // Without an entry, a repetition cannot find what was done before.
         let written = match ended {
             Ended::Now { balance } if self.entries_of(chat) > entries => Some(balance),
             _ => None,

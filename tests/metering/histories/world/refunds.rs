@@ -16,7 +16,7 @@ impl World<'_> {
         Ok(())
     }
 
-    /// Once more: what it has written is found, what has written nothing is judged anew.
+    /// Repeats a refund. What it wrote is found. If it wrote nothing, it is decided anew.
     pub(super) async fn repeat_give_back(
         &mut self,
         chat: usize,
