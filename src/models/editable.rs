@@ -49,9 +49,9 @@ pub struct EditableField<T> {
 pub enum FieldValue {
     Text(String),
     YesNo(bool),
-    /// `None`: as the settings say.
+    /// `None`: the default of the settings.
     Limit(Option<i64>),
-    /// In tokens; `None`: as the settings say.
+    /// In tokens; `None`: the default of the settings.
     Price(Option<i64>),
     /// `None`: never.
     Time(Option<NaiveDateTime>),
@@ -62,7 +62,7 @@ impl fmt::Display for FieldValue {
         match self {
             FieldValue::Text(text) => f.write_str(text),
             FieldValue::YesNo(yes) => f.write_str(if *yes { "yes" } else { "no" }),
-            FieldValue::Limit(None) | FieldValue::Price(None) => f.write_str("as the settings say"),
+            FieldValue::Limit(None) | FieldValue::Price(None) => f.write_str("default"),
             FieldValue::Limit(Some(number)) | FieldValue::Price(Some(number)) => write!(f, "{number}"),
             FieldValue::Time(None) => f.write_str("never"),
             FieldValue::Time(Some(time)) => f.write_str(&clock::rfc3339(*time)),

@@ -72,23 +72,6 @@ impl Source {
         self.code.to_lowercase().split_whitespace().collect()
     }
 
-    /// Returns each function with its number of lines. `cargo fmt` puts the closing brace under the
-    /// first letter.
-    pub fn functions(&self) -> Vec<(String, usize)> {
-        let lines: Vec<&str> = self.text.lines().collect();
-        let mut functions = Vec::new();
-        for (start, line) in lines.iter().enumerate() {
-            let Some(name) = function_name(line) else { continue };
-            let indent = &line[..line.len() - line.trim_start().len()];
-            let end = format!("{indent}}}");
-            let length = lines[start..].iter().position(|line| *line == end);
-            if let Some(length) = length.filter(|_| !line.ends_with([';', '}'])) {
-                functions.push((name.to_owned(), length + 1));
-            }
-        }
-        functions
-    }
-
     /// Returns the names of its tests.
     pub fn tests(&self) -> Vec<String> {
         let mut names = Vec::new();

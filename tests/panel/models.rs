@@ -71,8 +71,8 @@ async fn a_price_is_set_and_reset_and_the_history_shows_it(#[values(On::Sqlite, 
         "base 5 + 10 per 1,000 prompt tokens + 1,030 per 1,000 answer tokens",
         // 5 + 10 + 515, and 5 + 40 + 1,030.
         "and an answer of 500 cost 530. Held in advance: 1,075, the maximum with an answer of 1,000 tokens",
-        "base price: before as the settings say",
-        "price of 1,000 answer tokens: before as the settings say → after 1030",
+        "base price: before default",
+        "price of 1,000 answer tokens: before default → after 1030",
     ]);
     let form = page.form().with(&[("withdrawn", "1"), ("price", "message")]);
     root.send(&form).await.assert_status(303);

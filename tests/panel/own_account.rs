@@ -141,14 +141,14 @@ async fn users_changes_of_their_own_access_are_in_the_history(#[values(On::Sqlit
     };
     let body = |old: &str| json!({ "old_password": old, "new_password": NEW });
     app.post("/password/", &ada, body("wrong")).await.assert_status(400);
-    assert_eq!(recorded("set the password", "ada"), 0);
+    assert_eq!(recorded("set_password", "ada"), 0);
     app.post("/password/", &ada, body(PASSWORD)).await.assert_status(200);
-    assert_eq!(recorded("set the password", "ada"), 1);
+    assert_eq!(recorded("set_password", "ada"), 1);
     app.post("/logout/", &ada, json!({})).await.assert_status(200);
-    assert_eq!(recorded("logged out everywhere", "ada"), 0);
+    assert_eq!(recorded("log_out_everywhere", "ada"), 0);
     let again = app.log_in("ada", NEW).await.json()["token"].as_str().unwrap().to_owned();
     app.post("/logout/", &again, json!({ "everywhere": true })).await.assert_status(200);
-    assert_eq!(recorded("logged out everywhere", "ada"), 1);
+    assert_eq!(recorded("log_out_everywhere", "ada"), 1);
     // Auth tokens of staff belong to an account with rights.
     for (name, expected) in [("root", 1), ("bob", 0)] {
         let token = if name == "root" { app.token(name).await } else { app.user(name).await };
@@ -156,7 +156,7 @@ async fn users_changes_of_their_own_access_are_in_the_history(#[values(On::Sqlit
         let id = made.assert_status(201).json()["id"].as_i64().unwrap();
         app.delete(&format!("/auth-tokens/{id}/"), &token).await.assert_status(204);
         app.delete(&format!("/auth-tokens/{id}/"), &token).await.assert_status(404);
-        assert_eq!((recorded("added", name), recorded("revoked", name)), (expected, expected), "{name}");
+        assert_eq!((recorded("add", name), recorded("revoke", name)), (expected, expected), "{name}");
     }
     let id = app.id_of("ada");
     root.get(&format!("/admin/users/{id}/history/"))

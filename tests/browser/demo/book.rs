@@ -144,7 +144,7 @@ impl Book {
 
     /// Records the change of a model from the default price to a price by usage.
     pub fn edit_model(&mut self, id: i64, minutes_ago: i64) {
-        let unset = "as the settings say";
+        let unset = "default";
         let changes = [
             change("base price", unset, 5),
             change("price of 1,000 prompt tokens", unset, 10),
