@@ -131,7 +131,7 @@ impl Config {
                 delay: Duration::from_millis(self.answers.dummy_delay),
                 failures_percent: self.answers.dummy_failures,
             }),
-            ResponderName::Openai => Responder::Upstream(self.upstream.offer()?),
+            ResponderName::Openai => Responder::Upstream(self.upstream.catalogue()?),
         })
     }
 

@@ -9,7 +9,7 @@ use crate::domain::Invalid;
 use crate::error::{Error, Result};
 use crate::metering::Price;
 use crate::models::{Conversation, EntryKind, LedgerEntry, Model, StoredKey, User};
-use crate::responder::{DUMMY, Earlier, Offer, Question, Responder};
+use crate::responder::{Catalogue, DUMMY, Question, Responder, Turn};
 
 /// A question that is ready to be charged and asked.
 pub(super) struct Prepared {
@@ -32,11 +32,11 @@ struct Found {
     is_known: bool,
     /// Of the models that the settings name, those that are stored.
     models: Vec<Model>,
-    earlier: Vec<Earlier>,
+    earlier: Vec<Turn>,
 }
 
-/// Chats of a conversation that are read at once.
-const EARLIER_AT_ONCE: i64 = 20;
+/// Turns of a conversation that are read at once.
+const TURNS_AT_ONCE: i64 = 20;
 
 impl Prepared {
     /// Prepares a message for the dummy, which reads only the message and costs the price of a
@@ -72,9 +72,9 @@ impl Context {
             Responder::Dummy(_) => {
                 Prepared { conversation_id, ..Prepared::dummy(found.user_id, self.prices.chat) }
             }
-            Responder::Upstream(offer) => {
+            Responder::Upstream(catalogue) => {
                 let price = |model: &Model| Price::of(model, self.prices.chat);
-                let (question, price) = question(offer, request, &found, price)?;
+                let (question, price) = question(catalogue, request, &found, price)?;
                 Prepared { user_id: found.user_id, question, price, conversation_id, is_known: false }
             }
         };
@@ -88,9 +88,9 @@ impl Context {
     async fn look_up(&self, request: &ChatRequest, conversation_id: Option<i64>) -> Result<Found> {
         let (auth_token, now, message) = (request.auth_token, clock::now(), request.message.clone());
         let key = request.key.as_ref().map(|(key, _)| key.clone());
-        let offer = match &self.responder {
+        let catalogue = match &self.responder {
             Responder::Dummy(_) => None,
-            Responder::Upstream(offer) => Some(offer.clone()),
+            Responder::Upstream(catalogue) => Some(catalogue.clone()),
         };
         let read = move |conn: &mut DbConnection| {
             let found = User::find_by_auth_token(conn, auth_token, now)?;
@@ -112,10 +112,10 @@ impl Context {
             if let Some(id) = conversation_id {
                 Conversation::find_of(conn, user.id, id)?.ok_or_else(no_such_conversation)?;
             }
-            if let Some(offer) = &offer {
+            if let Some(catalogue) = &catalogue {
                 found.models = Model::all(conn)?;
                 if let Some(id) = conversation_id {
-                    found.earlier = earlier(conn, id, offer, &message)?;
+                    found.earlier = earlier_turns(conn, id, catalogue, &message)?;
                 }
             }
             Ok(found)
@@ -126,9 +126,9 @@ impl Context {
 
     /// Returns the models that the settings name and that are not withdrawn, in the settings'
     /// order.
-    pub(super) async fn on_offer(&self, offer: &Offer) -> Result<Vec<Model>> {
+    pub(super) async fn on_offer(&self, catalogue: &Catalogue) -> Result<Vec<Model>> {
         let stored = self.db.read_few(|conn| Ok(Model::all(conn)?)).await?;
-        Ok(on_offer(offer, &stored))
+        Ok(on_offer(catalogue, &stored))
     }
 
     /// Returns what a chat cost when it was answered. Later refunds are not counted.
@@ -139,27 +139,27 @@ impl Context {
     }
 }
 
-fn on_offer(offer: &Offer, stored: &[Model]) -> Vec<Model> {
+fn on_offer(catalogue: &Catalogue, stored: &[Model]) -> Vec<Model> {
     let row = |name: &String| {
         let row = stored.iter().find(|model| model.name == *name);
         row.cloned().unwrap_or_else(|| Model::unpriced(name.clone()))
     };
-    offer.models.iter().map(row).filter(|model| !model.is_withdrawn).collect()
+    catalogue.models.iter().map(row).filter(|model| !model.is_withdrawn).collect()
 }
 
 /// Returns the question and its price. A request that names no model gets the first one on offer.
 fn question(
-    offer: &Offer,
+    catalogue: &Catalogue,
     request: &mut ChatRequest,
     found: &Found,
     price: impl Fn(&Model) -> Price,
 ) -> Result<(Question, Price)> {
-    let on_offer = on_offer(offer, &found.models);
+    let on_offer = on_offer(catalogue, &found.models);
     match &mut request.prompt {
         Prompt::Message | Prompt::Conversation(_) => {
             let model =
                 on_offer.first().ok_or_else(|| Error::Unavailable("all models are withdrawn".to_owned()))?;
-            Ok((offer.question(&model.name, &request.message, &found.earlier), price(model)))
+            Ok((catalogue.question(&model.name, &request.message, &found.earlier), price(model)))
         }
         Prompt::Whole(wanted) => {
             let model = on_offer.iter().find(|model| model.name == wanted.model);
@@ -167,33 +167,38 @@ fn question(
             // Taken, not copied: it may be large, and nothing else needs it.
             let mut question = std::mem::take(wanted);
             question.max_output = match question.max_output {
-                0 => offer.max_output,
-                wanted => wanted.min(offer.max_output),
+                0 => catalogue.max_output,
+                wanted => wanted.min(catalogue.max_output),
             };
             Ok((question, price(model)))
         }
     }
 }
 
-/// Returns the earlier turns of a conversation, newest first. Reads no more than the model's
-/// context has room for.
-fn earlier(conn: &mut DbConnection, id: i64, offer: &Offer, message: &str) -> Result<Vec<Earlier>> {
-    let mut room = offer.room(message);
-    let mut earlier = Vec::new();
+/// Returns the earlier turns of a conversation, newest first. Reads no more than fits
+/// the model's context.
+fn earlier_turns(
+    conn: &mut DbConnection,
+    id: i64,
+    catalogue: &Catalogue,
+    message: &str,
+) -> Result<Vec<Turn>> {
+    let mut budget = catalogue.budget(message);
+    let mut turns = Vec::new();
     let mut before = i64::MAX;
     loop {
-        let some = Conversation::answered(conn, id, before, EARLIER_AT_ONCE)?;
-        let is_last = some.len() < usize::try_from(EARLIER_AT_ONCE).unwrap_or(usize::MAX);
+        let some = Conversation::answered(conn, id, before, TURNS_AT_ONCE)?;
+        let is_last = some.len() < usize::try_from(TURNS_AT_ONCE).unwrap_or(usize::MAX);
         for (chat_id, said, answer) in some {
             before = chat_id;
-            let turn = Earlier { said, answer: answer.unwrap_or_default() };
-            if !room.takes(&turn) {
-                return Ok(earlier);
+            let turn = Turn { said, answer: answer.unwrap_or_default() };
+            if !budget.take(&turn) {
+                return Ok(turns);
             }
-            earlier.push(turn);
+            turns.push(turn);
         }
         if is_last {
-            return Ok(earlier);
+            return Ok(turns);
         }
     }
 }

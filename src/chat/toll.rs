@@ -77,8 +77,8 @@ impl Toll {
     pub async fn models(&self) -> Result<Vec<String>> {
         match &self.context.responder {
             Responder::Dummy(_) => Ok(vec![DUMMY.to_owned()]),
-            Responder::Upstream(offer) => {
-                let on_offer = self.context.on_offer(offer).await?;
+            Responder::Upstream(catalogue) => {
+                let on_offer = self.context.on_offer(catalogue).await?;
                 Ok(on_offer.into_iter().map(|model| model.name).collect())
             }
         }

@@ -8,7 +8,7 @@ use clap::Args;
 use url::Url;
 
 use super::values::{model_name, upstream_url};
-use crate::responder::{Offer, OutputLimit, Upstream, UpstreamKey, UpstreamSettings};
+use crate::responder::{Catalogue, OutputLimit, Upstream, UpstreamKey, UpstreamSettings};
 
 /// The variable that may hold the key. There is no such flag, because everybody who lists the
 /// processes could see it.
@@ -110,7 +110,7 @@ impl UpstreamArgs {
     ///
     /// # Errors
     /// A text that says which setting is missing or wrong.
-    pub fn offer(&self) -> Result<Offer, String> {
+    pub fn catalogue(&self) -> Result<Catalogue, String> {
         let base_url = self
             .upstream_url
             .clone()
@@ -138,7 +138,7 @@ impl UpstreamArgs {
             waiting: usize::try_from(self.upstream_waiting).unwrap_or(usize::MAX),
             patience: Duration::from_secs(self.upstream_patience),
         })?;
-        Ok(Offer {
+        Ok(Catalogue {
             upstream,
             models,
             system_prompt: self.upstream_system_prompt.clone().filter(|prompt| !prompt.trim().is_empty()),

@@ -3,9 +3,9 @@
 
 mod answer;
 mod bounds;
+mod catalogue;
 mod dummy;
 mod failure;
-mod offer;
 mod openai;
 mod question;
 mod weight;
@@ -14,9 +14,9 @@ use std::time::Duration;
 
 pub use answer::{Answer, Piece};
 pub use bounds::AnswerBounds;
+pub use catalogue::{Catalogue, ContextBudget, Turn};
 pub use dummy::Dummy;
 pub use failure::Failure;
-pub use offer::{Earlier, Offer, Room};
 pub use openai::{
     Answering as UpstreamAnswering, BreakerState, Health, OutputLimit, Permit, PromptMark, Upstream,
     UpstreamKey, UpstreamSettings,
@@ -31,7 +31,7 @@ pub enum Responder {
     /// The built-in dummy.
     Dummy(Dummy),
     /// The models of an upstream.
-    Upstream(Offer),
+    Upstream(Catalogue),
 }
 
 /// The dummy's name, where a model has one.
@@ -86,7 +86,9 @@ impl Responder {
     pub async fn admit(&self, user_id: i64, model: &str) -> Result<Place, Failure> {
         match self {
             Responder::Dummy(_) => Ok(Place::Dummy),
-            Responder::Upstream(offer) => offer.upstream.admit(user_id, model).await.map(Place::Upstream),
+            Responder::Upstream(catalogue) => {
+                catalogue.upstream.admit(user_id, model).await.map(Place::Upstream)
+            }
         }
     }
 
@@ -97,8 +99,8 @@ impl Responder {
     /// The reason why there is no answer.
     pub async fn ask(&self, place: Place, message: &str, question: &Question) -> Result<Answering, Failure> {
         match (self, place) {
-            (Responder::Upstream(offer), Place::Upstream(permit)) => {
-                let answering = offer.upstream.ask(permit, question).await?;
+            (Responder::Upstream(catalogue), Place::Upstream(permit)) => {
+                let answering = catalogue.upstream.ask(permit, question).await?;
                 Ok(Answering::Upstream(Box::new(answering)))
             }
             (Responder::Dummy(dummy), _) => {
@@ -114,7 +116,7 @@ impl Responder {
     pub fn time_limit(&self) -> Duration {
         match self {
             Responder::Dummy(dummy) => dummy.time_limit(),
-            Responder::Upstream(offer) => offer.upstream.time_limit(),
+            Responder::Upstream(catalogue) => catalogue.upstream.time_limit(),
         }
     }
 
@@ -122,7 +124,7 @@ impl Responder {
     pub fn models(&self) -> &[String] {
         match self {
             Responder::Dummy(_) => &[],
-            Responder::Upstream(offer) => &offer.models,
+            Responder::Upstream(catalogue) => &catalogue.models,
         }
     }
 
@@ -130,7 +132,7 @@ impl Responder {
     pub fn health(&self) -> Option<Health> {
         match self {
             Responder::Dummy(_) => None,
-            Responder::Upstream(offer) => Some(offer.upstream.health()),
+            Responder::Upstream(catalogue) => Some(catalogue.upstream.health()),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::domain::estimate;
 
 /// An upstream, and the settings for its use.
 #[derive(Clone, Debug)]
-pub struct Offer {
+pub struct Catalogue {
     /// The connection to the upstream.
     pub upstream: Upstream,
     /// The models on offer, at least one. The first answers `POST /chat/`.
@@ -23,16 +23,16 @@ pub struct Offer {
 
 /// An earlier turn of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Earlier {
+pub struct Turn {
     /// The user's message.
     pub said: String,
     /// The model's answer.
     pub answer: String,
 }
 
-/// The free tokens of a model's context.
+/// The tokens of a model's context that are still free.
 #[derive(Clone, Copy, Debug)]
-pub struct Room(i64);
+pub struct ContextBudget(i64);
 
 /// The tokens that a model's template adds for each message.
 const A_MESSAGE: i64 = 4;
@@ -41,28 +41,28 @@ fn tokens(text: &str) -> i64 {
     A_MESSAGE + estimate(i64::try_from(text.len()).unwrap_or(i64::MAX))
 }
 
-impl Room {
-    /// Takes the room that an earlier turn needs. Returns whether there was enough.
-    pub fn takes(&mut self, earlier: &Earlier) -> bool {
-        self.0 -= tokens(&earlier.said) + tokens(&earlier.answer);
+impl ContextBudget {
+    /// Spends the tokens that an earlier turn takes. Returns whether there were enough.
+    pub fn take(&mut self, turn: &Turn) -> bool {
+        self.0 -= tokens(&turn.said) + tokens(&turn.answer);
         self.0 >= 0
     }
 }
 
-impl Offer {
-    /// Returns the room for earlier turns, beside the message and the system prompt, which the
-    /// model always gets.
-    pub fn room(&self, message: &str) -> Room {
+impl Catalogue {
+    /// Returns the budget for earlier turns: what the message and the system prompt, which the
+    /// model always gets, leave of the context.
+    pub fn budget(&self, message: &str) -> ContextBudget {
         let system = self.system_prompt.as_deref().map_or(0, tokens);
-        Room(self.context_tokens - tokens(message) - system)
+        ContextBudget(self.context_tokens - tokens(message) - system)
     }
 
     /// Makes the question of a message and its earlier turns (newest first in `earlier`).
-    pub fn question(&self, model: &str, message: &str, earlier: &[Earlier]) -> Question {
+    pub fn question(&self, model: &str, message: &str, earlier: &[Turn]) -> Question {
         let system = self.system_prompt.as_deref();
         let mut messages: Vec<Value> =
             system.map(|prompt| message_of("system", prompt)).into_iter().collect();
-        for Earlier { said, answer } in earlier.iter().rev() {
+        for Turn { said, answer } in earlier.iter().rev() {
             messages.push(message_of("user", said));
             messages.push(message_of("assistant", answer));
         }
