@@ -7,7 +7,7 @@ use chrono::{NaiveDateTime, Timelike};
 
 use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::error::Result;
-use crate::index::search::{self, Place};
+use crate::index::search::{self, SearchIndex};
 use crate::models::{
     Chat, ChatState, EntryKind, LedgerEntry, Mark, QuarterTotal, ToFollow, User, UserBalance,
 };
@@ -54,7 +54,7 @@ pub(super) async fn follow_users(db: &Db, mark: i64, up_to: i64, most: i64) -> R
         }
         let rows: Vec<(i64, String)> =
             users.iter().map(|(id, name, _)| (*id, search::name_terms(*id, name))).collect();
-        search::insert(conn, Place::Users, &rows)?;
+        search::insert(conn, SearchIndex::Users, &rows)?;
         for (id, _, tokens) in &users {
             UserBalance::add(conn, *id, *tokens)?;
         }
@@ -111,7 +111,7 @@ fn insert_found(conn: &mut DbConnection, rows: &[Found]) -> Result<()> {
         false => row.terms.clone(),
     };
     let rows: Vec<(i64, String)> = rows.iter().map(|row| (row.chat.id, terms(row))).collect();
-    Ok(search::insert(conn, Place::Chats, &rows)?)
+    Ok(search::insert(conn, SearchIndex::Chats, &rows)?)
 }
 
 fn add_end(sums: &mut Sum, chat: &Chat) {

@@ -27,20 +27,20 @@ const FIRST_LOOK: i64 = 500;
 /// The most blocks of ids that are searched at once.
 const MOST_BLOCKS: i64 = 32;
 
-/// The kind of rows to search.
+/// One of the two search indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum SearchIndex {
     /// Chats, by the words of message and response, and by their marks.
     Chats,
     /// Users, by any part of the name.
     Users,
 }
 
-impl Place {
+impl SearchIndex {
     const fn table(self) -> &'static str {
         match self {
-            Place::Chats => "chat_search",
-            Place::Users => "user_search",
+            SearchIndex::Chats => "chat_search",
+            SearchIndex::Users => "user_search",
         }
     }
 
@@ -48,8 +48,8 @@ impl Place {
     /// list has further work to do.
     const fn time(self) -> Duration {
         match self {
-            Place::Chats => Duration::from_millis(15),
-            Place::Users => Duration::from_millis(6),
+            SearchIndex::Chats => Duration::from_millis(15),
+            SearchIndex::Users => Duration::from_millis(6),
         }
     }
 }
@@ -95,10 +95,10 @@ pub struct Hits {
 }
 
 /// Searches until there are enough hits, everything has been searched, or the time is up.
-pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) -> QueryResult<Hits> {
+pub fn find(conn: &mut DbConnection, index: SearchIndex, wanted: &Wanted, span: Span) -> QueryResult<Hits> {
     let started = Instant::now();
     let mut hits = Hits::default();
-    let highest = mark(conn, place)?;
+    let highest = mark(conn, index)?;
     let (mut above, mut below) = (span.above.max(0), span.below.min(highest.saturating_add(1)));
     // 0: the ids are checked one by one, without the index.
     let mut blocks = 0;
@@ -107,19 +107,19 @@ pub fn find(conn: &mut DbConnection, place: Place, wanted: &Wanted, span: Span) 
         let rest = span.limit - hits.ids.len();
         let before = started.elapsed();
         let look = if blocks == 0 { Look::OneByOne } else { Look::ByIndex };
-        hits.ids.extend(window(conn, place, wanted, (from, to), span.descending, rest, look)?);
+        hits.ids.extend(window(conn, index, wanted, (from, to), span.descending, rest, look)?);
         if span.descending {
             below = from;
         } else {
             above = to - 1;
         }
         let now = started.elapsed();
-        if now > place.time() && hits.ids.len() < span.limit && below.saturating_sub(above) > 1 {
+        if now > index.time() && hits.ids.len() < span.limit && below.saturating_sub(above) > 1 {
             hits.looked_until = Some(if span.descending { from } else { to - 1 });
             break;
         }
         // The next step may take twice as long as this one. It is larger if there is time for that.
-        if blocks == 0 || (now - before) * 2 < place.time().saturating_sub(now) {
+        if blocks == 0 || (now - before) * 2 < index.time().saturating_sub(now) {
             blocks = (blocks * 2).clamp(1, MOST_BLOCKS);
         }
     }
@@ -154,7 +154,7 @@ enum Look {
 /// Returns the matching ids from `from` up to, but not including, `to`.
 fn window(
     conn: &mut DbConnection,
-    place: Place,
+    index: SearchIndex,
     wanted: &Wanted,
     (from, to): (i64, i64),
     descending: bool,
@@ -162,7 +162,7 @@ fn window(
     look: Look,
 ) -> QueryResult<Vec<i64>> {
     let order = if descending { "DESC" } else { "ASC" };
-    let table = place.table();
+    let table = index.table();
     let (text, query) = match conn {
         DbConnection::Sqlite(_) => {
             let text = format!(
@@ -223,10 +223,10 @@ fn expression(wanted: &Wanted, blocks: &[Term], quote: &str, and: &str, or: &str
 }
 
 /// Returns the highest id that the follower has processed.
-fn mark(conn: &mut DbConnection, place: Place) -> QueryResult<i64> {
-    let name = match place {
-        Place::Chats => "chats",
-        Place::Users => "users",
+fn mark(conn: &mut DbConnection, index: SearchIndex) -> QueryResult<i64> {
+    let name = match index {
+        SearchIndex::Chats => "chats",
+        SearchIndex::Users => "users",
     };
     let text = "SELECT position FROM follower_marks WHERE name = ?".to_owned();
     DynamicStatement::<BigInt>::new(text, vec![Bind::Text(name)]).get_result(conn)

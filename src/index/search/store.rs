@@ -7,24 +7,24 @@ use diesel::RunQueryDsl;
 use diesel::sql_types::BigInt;
 
 use super::terms::{LARGE_BLOCK, SMALL_BLOCK, Term, marks, trigrams, words};
-use super::{Place, mark};
+use super::{SearchIndex, mark};
 use crate::db::{Bind, Db, DbConnection, DynamicStatement, Scope, Statement};
 use crate::error::Result;
 use crate::models::{Chat, Mark};
 
 /// Stores the terms by which rows are found.
-pub(crate) fn insert(conn: &mut DbConnection, place: Place, rows: &[(i64, String)]) -> QueryResult<()> {
+pub(crate) fn insert(conn: &mut DbConnection, index: SearchIndex, rows: &[(i64, String)]) -> QueryResult<()> {
     match conn {
         DbConnection::Sqlite(conn) => rows.iter().try_for_each(|(id, terms)| {
             struct IntoChats;
             struct IntoUsers;
             let binds = vec![Bind::Integer(*id), Bind::Text(terms)];
-            let inserted = match place {
-                Place::Chats => {
+            let inserted = match index {
+                SearchIndex::Chats => {
                     let text = "INSERT INTO chat_search (rowid, terms) VALUES (?, ?)";
                     Statement::<IntoChats>::new(text, binds).execute(conn)
                 }
-                Place::Users => {
+                SearchIndex::Users => {
                     let text = "INSERT INTO user_search (rowid, terms) VALUES (?, ?)";
                     Statement::<IntoUsers>::new(text, binds).execute(conn)
                 }
@@ -41,7 +41,7 @@ pub(crate) fn insert(conn: &mut DbConnection, place: Place, rows: &[(i64, String
                  SELECT CAST(line[1] AS BIGINT), array_to_tsvector(array_remove(line[2:], ''))
                  FROM (SELECT string_to_array(text, ' ') AS line
                        FROM unnest(string_to_array(?, chr(10))) AS text) AS lines",
-                place.table()
+                index.table()
             );
             DynamicStatement::<()>::new(text, vec![Bind::Text(&lines)]).execute(conn).map(|_| ())
         }
@@ -64,11 +64,11 @@ pub fn joined(terms: impl IntoIterator<Item = Term>) -> String {
 /// the new name itself.
 pub fn index_user(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -> QueryResult<()> {
     Mark::lock(conn, "users")?;
-    forget(conn, Place::Users, &[user_id])?;
-    if mark(conn, Place::Users)? < user_id {
+    forget(conn, SearchIndex::Users, &[user_id])?;
+    if mark(conn, SearchIndex::Users)? < user_id {
         return Ok(());
     }
-    insert(conn, Place::Users, &[(user_id, name_terms(user_id, canonical_name))])
+    insert(conn, SearchIndex::Users, &[(user_id, name_terms(user_id, canonical_name))])
 }
 
 /// Returns the terms of a chat: the words of message and response, and its marks.
@@ -92,7 +92,7 @@ pub fn forget_words(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
     let known = known_chats(conn, ids)?;
     forget_chats(conn, &known)?;
     for chat in Chat::find_many(conn, &known)? {
-        insert(conn, Place::Chats, &[(chat.id, chat_marks(&chat))])?;
+        insert(conn, SearchIndex::Chats, &[(chat.id, chat_marks(&chat))])?;
     }
     Ok(())
 }
@@ -106,7 +106,7 @@ pub(crate) fn known_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<V
 
 /// Deletes chats from the index.
 pub(crate) fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<()> {
-    forget(conn, Place::Chats, ids)
+    forget(conn, SearchIndex::Chats, ids)
 }
 
 /// The number of index pages that one job rewrites.
@@ -120,9 +120,9 @@ pub async fn erase_forgotten(db: &Db) -> Result<()> {
     if db.url().is_postgres() {
         return Ok(());
     }
-    for place in [Place::Chats, Place::Users] {
+    for index in [SearchIndex::Chats, SearchIndex::Users] {
         let mut pages = -MERGED_PAGES;
-        while db.write_bulk(Scope::none(), move |conn| Ok(merge(conn, place, pages)?)).await? {
+        while db.write_bulk(Scope::none(), move |conn| Ok(merge(conn, index, pages)?)).await? {
             // A negative number begins a merge; a positive one continues it.
             pages = MERGED_PAGES;
         }
@@ -131,12 +131,12 @@ pub async fn erase_forgotten(db: &Db) -> Result<()> {
 }
 
 /// Merges up to `pages` pages of the index. Returns whether there were any to merge.
-fn merge(conn: &mut DbConnection, place: Place, pages: i64) -> QueryResult<bool> {
+fn merge(conn: &mut DbConnection, index: SearchIndex, pages: i64) -> QueryResult<bool> {
     let changes = |conn: &mut DbConnection| -> QueryResult<i64> {
         DynamicStatement::<BigInt>::new("SELECT total_changes()".to_owned(), Vec::new()).get_result(conn)
     };
     let before = changes(conn)?;
-    let table = place.table();
+    let table = index.table();
     let text = format!("INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)");
     DynamicStatement::<()>::new(text, vec![Bind::Integer(pages)]).execute(conn)?;
     // The command itself counts as one change.
@@ -164,10 +164,10 @@ fn id_column(conn: &DbConnection) -> &'static str {
     if matches!(conn, DbConnection::Sqlite(_)) { "rowid" } else { "id" }
 }
 
-fn forget(conn: &mut DbConnection, place: Place, ids: &[i64]) -> QueryResult<()> {
+fn forget(conn: &mut DbConnection, index: SearchIndex, ids: &[i64]) -> QueryResult<()> {
     if ids.is_empty() {
         return Ok(());
     }
-    let text = format!("DELETE FROM {} WHERE {} IN ({})", place.table(), id_column(conn), listed(ids));
+    let text = format!("DELETE FROM {} WHERE {} IN ({})", index.table(), id_column(conn), listed(ids));
     DynamicStatement::<()>::new(text, Vec::new()).execute(conn).map(|_| ())
 }

@@ -2,7 +2,7 @@
 
 use crate::db::DbConnection;
 use crate::error::Result;
-use crate::index::search::{self, Place, Span, Term, Wanted, wanted_words};
+use crate::index::search::{self, SearchIndex, Span, Term, Wanted, wanted_words};
 use crate::models::Chat;
 use crate::models::list::{ListQuery, Page, Position, Start, Value};
 use crate::panel::kit::list::{ListParams, Searched, between_ids, ids_of_days};
@@ -80,7 +80,7 @@ fn page(conn: &mut DbConnection, params: &ListParams, wanted: Wanted) -> Result<
         span.above = span.above.max(first.saturating_sub(1));
         span.below = span.below.min(end);
     }
-    let mut hits = search::find(conn, Place::Chats, &wanted, span)?;
+    let mut hits = search::find(conn, SearchIndex::Chats, &wanted, span)?;
     let goes_on = hits.ids.len() > limit || hits.looked_until.is_some();
     hits.ids.truncate(limit);
     if let Some([Value::Time(from), Value::Time(to)]) = params.values_of("date") {

@@ -8,7 +8,7 @@ use crate::db::{Db, DbConnection};
 use crate::domain::canonical_of;
 use crate::error::Result;
 use crate::index::follower::{Followed, lag};
-use crate::index::search::{self, Place, Span, Wanted, trigrams};
+use crate::index::search::{self, SearchIndex, Span, Wanted, trigrams};
 use crate::models::User;
 use crate::models::list::{Condition, ListQuery, MOST_GATHERED, SortKey, Value};
 use crate::panel::kit::administrator::Administrator;
@@ -169,7 +169,7 @@ pub(super) fn find_names(
     if !terms.is_empty() && query.among.is_none() {
         let limit = usize::try_from(MOST_GATHERED).unwrap_or(usize::MAX);
         let span = Span { above: 0, below: i64::MAX, descending: true, limit: limit + 1 };
-        let hits = search::find(conn, Place::Users, &Wanted::terms(terms), span)?;
+        let hits = search::find(conn, SearchIndex::Users, &Wanted::terms(terms), span)?;
         // Few hits are sorted. If there are many, walking the order soon finds a page of them.
         if hits.ids.len() <= limit && hits.looked_until.is_none() {
             query.among = Some(hits.ids);
