@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use subtle::ConstantTimeEq;
 
 use super::Auth;
-use super::hasher::Place;
+use super::hasher::Requester;
 use super::register::{parse, superuser_account};
 use super::security_log::{Attempt, Refused};
 use crate::audit::{Action, Actor, Event};
@@ -100,7 +100,7 @@ impl Auth {
         }
         let (username, password) =
             parse(Some(username), Some(password)).map_err(Error::InvalidRegistration)?;
-        let hash = self.hasher.hash(Place { lane: Lane::Panel, from }, password).await?;
+        let hash = self.hasher.hash(Requester { lane: Lane::Panel, from }, password).await?;
         let account = superuser_account(username, hash, self.rules.opening_tokens);
         let actor = Actor { user_id: None, address: from.to_string() };
         let job = move |conn: &mut DbConnection| {

@@ -19,9 +19,9 @@ pub struct Hasher {
     usual_cost: Arc<UsualCost>,
 }
 
-/// The lane and the origin that a hash counts for.
+/// Who asks for a hash: the lane to wait in, and the address that takes turns with others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Requester {
     /// The lane in which it waits.
     pub lane: Lane,
     /// The address that takes turns with others.
@@ -45,9 +45,13 @@ impl Hasher {
     ///
     /// # Errors
     /// [`HashError::Busy`] if too many already wait.
-    pub async fn hash(&self, place: Place, password: impl Into<Password>) -> Result<String, HashError> {
+    pub async fn hash(
+        &self,
+        requester: Requester,
+        password: impl Into<Password>,
+    ) -> Result<String, HashError> {
         let (password, cost) = (password.into(), self.bcrypt_cost);
-        self.run(place, move || password_hash::hash(&password, cost)).await?
+        self.run(requester, move || password_hash::hash(&password, cost)).await?
     }
 
     /// Checks a password. `None` stands for a name that does not exist: it takes the same work and
@@ -57,12 +61,12 @@ impl Hasher {
     /// [`HashError::Busy`] if too many already wait.
     pub async fn verify(
         &self,
-        place: Place,
+        requester: Requester,
         password: Password,
         stored: Option<String>,
     ) -> Result<Verified, HashError> {
         let (cost, usual) = (self.bcrypt_cost, self.usual_cost.clone());
-        self.run(place, move || match stored {
+        self.run(requester, move || match stored {
             Some(stored) => {
                 usual.learn(&stored);
                 password_hash::verify(&password, &stored, cost, usual.get())
@@ -77,10 +81,10 @@ impl Hasher {
 
     async fn run<T: Send + 'static>(
         &self,
-        place: Place,
+        requester: Requester,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
-        let turn = self.turns.acquire(place.lane, place.from).await.map_err(|_| HashError::Busy)?;
+        let turn = self.turns.acquire(requester.lane, requester.from).await.map_err(|_| HashError::Busy)?;
         let blocking = tokio::task::spawn_blocking(move || {
             // The permit belongs to the work, not to the caller, who may disconnect while a core is
             // still busy.
@@ -101,7 +105,7 @@ mod tests {
     use tokio::sync::oneshot;
     use tokio::task::JoinHandle;
 
-    const HERE: Place = Place { lane: Lane::Open, from: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+    const HERE: Requester = Requester { lane: Lane::Open, from: IpAddr::V4(Ipv4Addr::LOCALHOST) };
     /// The number of requests of one address that may wait.
     const PLACES: usize = 32;
 

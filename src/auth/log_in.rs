@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::auth_tokens::ENDED_TOKENS;
-use super::hasher::Place;
+use super::hasher::Requester;
 use super::password_hash::Verified;
 use super::security_log::{Attempt, Refused};
 use super::{Auth, CurrentUser};
@@ -56,14 +56,14 @@ impl Auth {
         let account = account.to_owned();
         let attempt = self.throttle.begin_login(log_in.from, &account).await;
         let attempt = attempt.map_err(Error::TooManyRequests)?;
-        let place = self.place(Lane::Open, log_in.from, &account);
+        let requester = self.requester(Lane::Open, log_in.from, &account);
         let unknown = |why: &str| Refused::new(why, self.refusal(Error::InvalidUsername));
         let wrong = |why: String| Refused::new(why, self.refusal(Error::InvalidPassword));
         let name = name.ok_or_else(|| unknown("no readable name"))?;
         let found =
             self.db.read(move |conn| Ok(User::find_by_name(conn, name.as_str(), name.canonical())?)).await?;
         let password = log_in.password.and_then(|password| Password::parse(password).ok());
-        let verified = self.verify(place, password.clone(), found.as_ref()).await?;
+        let verified = self.verify(requester, password.clone(), found.as_ref()).await?;
         let Some(user) = found else { return Err(unknown("no such user")) };
         let Some(password) = password.filter(|_| verified != Verified::No) else {
             return Err(wrong(format!("wrong password of user {}", user.id)));
@@ -74,7 +74,7 @@ impl Auth {
         attempt.succeeded();
         self.throttle.note_sign_in(log_in.from, &account);
         let new_hash = match verified {
-            Verified::YesUpgrade => Some(self.hasher.hash(place, password).await?),
+            Verified::YesUpgrade => Some(self.hasher.hash(requester, password).await?),
             _ => None,
         };
         let (id, username) = (user.id, user.username.clone());
@@ -84,18 +84,18 @@ impl Auth {
         }
     }
 
-    /// Returns the lane and the origin of a password check. An account that has signed in from the
+    /// Returns who asks for a password check. An account that has signed in from the
     /// address before does not wait behind strangers.
-    pub(super) fn place(&self, lane: Lane, from: IpAddr, account: &str) -> Place {
+    pub(super) fn requester(&self, lane: Lane, from: IpAddr, account: &str) -> Requester {
         let lane = if self.throttle.has_signed_in(from, account) { Lane::Known } else { lane };
-        Place { lane, from }
+        Requester { lane, from }
     }
 
     /// Verifies a password. It does the same work whether or not there is a user with a usable
     /// password.
     pub(super) async fn verify(
         &self,
-        place: Place,
+        requester: Requester,
         password: Option<Password>,
         user: Option<&User>,
     ) -> Result<Verified> {
@@ -105,7 +105,7 @@ impl Auth {
             Some(password) => password,
             None => Password::parse("-").map_err(|_| Error::Internal("a stand-in password".to_owned()))?,
         };
-        Ok(self.hasher.verify(place, password, stored).await?)
+        Ok(self.hasher.verify(requester, password, stored).await?)
     }
 
     /// Samples some stored hashes once, so that even the first unknown name takes as long as a

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::hasher::Place;
+use super::hasher::Requester;
 use super::password_hash::Verified;
 use super::security_log::{Attempt, Refused};
 use super::{Auth, CurrentUser};
@@ -82,7 +82,7 @@ impl Auth {
         let account = user.username_canonical.as_str();
         let attempt =
             self.throttle.begin_login(change.from, account).await.map_err(Error::TooManyRequests)?;
-        let place = Place { lane: Lane::Known, from: change.from };
+        let requester = Requester { lane: Lane::Known, from: change.from };
         let wrong = || {
             let invalid = Invalid::new("old_password", "it is not this user's password");
             Refused::new(format!("wrong old password of user {}", user.id), Error::Invalid(invalid))
@@ -90,11 +90,11 @@ impl Auth {
         let old = change.old.and_then(|old| Password::parse(old).ok()).ok_or_else(wrong)?;
         let new = change.new.ok_or_else(|| Invalid::new("new_password", "give it as text"));
         let new = new.and_then(|new| parse_new_password(new, &user)).map_err(Error::Invalid)?;
-        if self.hasher.verify(place, old, Some(user.password.clone())).await? == Verified::No {
+        if self.hasher.verify(requester, old, Some(user.password.clone())).await? == Verified::No {
             return Err(wrong());
         }
         attempt.succeeded();
-        let hash = self.hasher.hash(place, new).await?;
+        let hash = self.hasher.hash(requester, new).await?;
         let actor = Actor { user_id: Some(user.id), address: change.from.to_string() };
         let old_hash = Some(user.password.clone());
         let changed = set_password(&self.db, &actor, user.id, hash, old_hash, keep).await?;
@@ -120,9 +120,9 @@ impl Auth {
     async fn try_confirm(&self, user: &User, from: IpAddr, given: &str) -> Result<(), Refused> {
         let attempt = self.throttle.begin_login(from, &user.username_canonical).await;
         let attempt = attempt.map_err(Error::TooManyRequests)?;
-        let place = Place { lane: Lane::Known, from };
+        let requester = Requester { lane: Lane::Known, from };
         let verified = match Password::parse(given) {
-            Ok(password) => self.hasher.verify(place, password, Some(user.password.clone())).await?,
+            Ok(password) => self.hasher.verify(requester, password, Some(user.password.clone())).await?,
             Err(_) => Verified::No,
         };
         if verified != Verified::No {
@@ -135,7 +135,7 @@ impl Auth {
 
     /// Hashes a password that a signed-in user sets for another user.
     pub async fn hash_for_another(&self, password: NewPassword, from: IpAddr) -> Result<String> {
-        Ok(self.hasher.hash(Place { lane: Lane::Known, from }, password).await?)
+        Ok(self.hasher.hash(Requester { lane: Lane::Known, from }, password).await?)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Auth;
-use super::hasher::Place;
+use super::hasher::Requester;
 use super::security_log::{Attempt, Refused};
 use crate::audit::{Action, Actor, COMMAND_LINE, Event};
 use crate::clock;
@@ -47,7 +47,7 @@ impl Auth {
         let (username, password) = parse(username, password).map_err(Error::InvalidRegistration)?;
         let new = NewAccount {
             username: username.clone(),
-            password_hash: self.hasher.hash(Place { lane: Lane::Open, from }, password).await?,
+            password_hash: self.hasher.hash(Requester { lane: Lane::Open, from }, password).await?,
             tokens: self.rules.opening_tokens,
             is_superuser: false,
             operation_id: OperationId::generate(),

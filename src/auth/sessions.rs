@@ -74,7 +74,7 @@ impl Auth {
         let account = account.to_owned();
         let attempt = self.throttle.begin_panel_sign_in(sign_in.from, &account).await;
         let attempt = attempt.map_err(Error::TooManyRequests)?;
-        let place = self.place(Lane::Panel, sign_in.from, &account);
+        let requester = self.requester(Lane::Panel, sign_in.from, &account);
         let found = match name {
             Some(name) => {
                 let read = move |conn: &mut DbConnection| {
@@ -86,7 +86,7 @@ impl Auth {
         };
         let password = Password::parse(sign_in.password).ok();
         let password_given = password.clone();
-        let verified = self.verify(place, password, found.as_ref()).await?;
+        let verified = self.verify(requester, password, found.as_ref()).await?;
         let refused = |why: String| Refused::new(why, Error::InvalidCredentials);
         let Some(user) = found else { return Err(refused("no such user".to_owned())) };
         let why = match user.id {
@@ -101,7 +101,7 @@ impl Auth {
         attempt.succeeded();
         self.throttle.note_sign_in(sign_in.from, &account);
         let new_hash = match (verified, password_given) {
-            (Verified::YesUpgrade, Some(password)) => Some(self.hasher.hash(place, password).await?),
+            (Verified::YesUpgrade, Some(password)) => Some(self.hasher.hash(requester, password).await?),
             _ => None,
         };
         let (id, username) = (user.id, user.username.clone());
