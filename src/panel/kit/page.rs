@@ -22,7 +22,7 @@ pub(in crate::panel) struct Frame {
     /// The administrator's username.
     pub administrator: String,
     /// The navigation.
-    pub places: Vec<Place>,
+    pub places: Vec<MenuItem>,
     /// The path from the home page to this page, which comes last. Empty on the home page.
     pub breadcrumbs: Vec<Crumb>,
     pub messages: Vec<Message>,
@@ -38,7 +38,7 @@ pub(in crate::panel) struct Frame {
 }
 
 /// A link of the navigation.
-pub(in crate::panel) struct Place {
+pub(in crate::panel) struct MenuItem {
     pub label: &'static str,
     pub href: &'static str,
     pub is_current: bool,
@@ -68,7 +68,7 @@ impl Frame {
     pub(crate) fn new(administrator: &Administrator, way: &[Crumb]) -> Frame {
         let here = way.first().map_or(paths::HOME, |crumb| crumb.href.as_str());
         let href = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
-        let places = administrator.navigation.0.iter().map(|section| Place {
+        let places = administrator.navigation.0.iter().map(|section| MenuItem {
             label: section.label,
             href: section.path,
             is_current: href(here) == section.path,
