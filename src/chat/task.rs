@@ -18,7 +18,7 @@ use crate::domain::{OperationId, Usage};
 use crate::error::{Error, Result};
 use crate::metering::{Charged, Ended, Ending, end_hold};
 use crate::models::{ChatState, User};
-use crate::responder::{Answer, AnswerBounds, Failure, Place};
+use crate::responder::{Answer, AnswerBounds, CallPermit, Failure};
 
 /// How long a client waits for settlement before it gets an error that says it is not confirmed.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(15);
@@ -44,7 +44,7 @@ impl Context {
             // Nothing is charged yet.
             () = client.left() => return,
         };
-        let (prepared, place) = match ready {
+        let (prepared, permit) = match ready {
             Ok(ready) => ready,
             Err(error) => return client.finish(Err(error)).await,
         };
@@ -57,8 +57,8 @@ impl Context {
         };
         client.start(charged, &prepared.question.model, price, charged.created_at);
         let mut transcript = Transcript::default();
-        let end = match place {
-            Ok(place) => self.relay(place, &request.message, &prepared, &client, &mut transcript).await,
+        let end = match permit {
+            Ok(permit) => self.relay(permit, &request.message, &prepared, &client, &mut transcript).await,
             Err(failure) => End::Failed(failure),
         };
         let receipt = Receipt {
@@ -78,29 +78,29 @@ impl Context {
 
     /// Does what comes before the charge: looks things up and waits for a place among the calls. A
     /// retry, known by its key, needs no place.
-    async fn get_ready(&self, request: &mut ChatRequest) -> Result<(Prepared, Result<Place, Failure>)> {
+    async fn get_ready(&self, request: &mut ChatRequest) -> Result<(Prepared, Result<CallPermit, Failure>)> {
         let prepared = self.prepare(request).await?;
         if prepared.is_known {
             // If the key is forgotten at this very moment, the charge becomes a hold, which then
             // fails and is refunded at once.
             return Ok((prepared, Err(Failure::Busy)));
         }
-        let place = self.responder.admit(prepared.user_id, &prepared.question.model).await?;
-        Ok((prepared, Ok(place)))
+        let permit = self.responder.admit(prepared.user_id, &prepared.question.model).await?;
+        Ok((prepared, Ok(permit)))
     }
 
     /// Passes the answer on until it ends, the client disconnects, the time is up, or the server
     /// must stop. Dropping this future cancels the call.
     async fn relay(
         &self,
-        place: Place,
+        permit: CallPermit,
         message: &str,
         prepared: &Prepared,
         client: &Client,
         transcript: &mut Transcript,
     ) -> End {
         let limit = self.responder.time_limit();
-        let relaying = self.relay_parts(place, message, prepared, client, transcript);
+        let relaying = self.relay_parts(permit, message, prepared, client, transcript);
         let end = tokio::select! {
             biased;
             () = self.hurry.cancelled() => Some(End::Failed(Failure::ServerStopped)),
@@ -116,15 +116,15 @@ impl Context {
 
     async fn relay_parts(
         &self,
-        place: Place,
+        permit: CallPermit,
         message: &str,
         prepared: &Prepared,
         client: &Client,
         transcript: &mut Transcript,
     ) -> End {
-        transcript.prompt = place.prompt_mark();
+        transcript.prompt = permit.prompt_mark();
         let bounds = AnswerBounds::of(prepared.question.max_output);
-        let mut answering = match self.responder.ask(place, message, &prepared.question).await {
+        let mut answering = match self.responder.ask(permit, message, &prepared.question).await {
             Ok(answering) => answering,
             Err(failure) => return End::Failed(failure),
         };

@@ -37,11 +37,11 @@ pub enum Responder {
 /// The dummy's name, where a model has one.
 pub const DUMMY: &str = "dummy";
 
-/// A place among the calls in flight. The dummy needs none.
-pub enum Place {
-    /// The dummy, which limits nothing.
+/// The permission to make one call. The dummy needs none.
+pub enum CallPermit {
+    /// For the dummy, which limits nothing.
     Dummy,
-    /// The permit for one call.
+    /// For a call of the upstream.
     Upstream(Permit),
 }
 
@@ -53,13 +53,13 @@ pub enum Answering {
     Upstream(Box<UpstreamAnswering>),
 }
 
-impl Place {
+impl CallPermit {
     /// Returns a mark that shows, during the call, whether an upstream has the prompt. The dummy
     /// never has it.
     pub fn prompt_mark(&self) -> PromptMark {
         match self {
-            Place::Dummy => PromptMark::default(),
-            Place::Upstream(permit) => permit.prompt_mark(),
+            CallPermit::Dummy => PromptMark::default(),
+            CallPermit::Upstream(permit) => permit.prompt_mark(),
         }
     }
 }
@@ -83,11 +83,11 @@ impl Responder {
     ///
     /// # Errors
     /// [`Failure::Busy`], [`Failure::TooManyOfUser`] and [`Failure::CircuitOpen`] if there is none.
-    pub async fn admit(&self, user_id: i64, model: &str) -> Result<Place, Failure> {
+    pub async fn admit(&self, user_id: i64, model: &str) -> Result<CallPermit, Failure> {
         match self {
-            Responder::Dummy(_) => Ok(Place::Dummy),
+            Responder::Dummy(_) => Ok(CallPermit::Dummy),
             Responder::Upstream(catalogue) => {
-                catalogue.upstream.admit(user_id, model).await.map(Place::Upstream)
+                catalogue.upstream.admit(user_id, model).await.map(CallPermit::Upstream)
             }
         }
     }
@@ -97,9 +97,14 @@ impl Responder {
     ///
     /// # Errors
     /// The reason why there is no answer.
-    pub async fn ask(&self, place: Place, message: &str, question: &Question) -> Result<Answering, Failure> {
-        match (self, place) {
-            (Responder::Upstream(catalogue), Place::Upstream(permit)) => {
+    pub async fn ask(
+        &self,
+        permit: CallPermit,
+        message: &str,
+        question: &Question,
+    ) -> Result<Answering, Failure> {
+        match (self, permit) {
+            (Responder::Upstream(catalogue), CallPermit::Upstream(permit)) => {
                 let answering = catalogue.upstream.ask(permit, question).await?;
                 Ok(Answering::Upstream(Box::new(answering)))
             }
@@ -108,7 +113,7 @@ impl Responder {
                 let piece = Piece { finish_reason: Some("stop".to_owned()), ..Piece::of_text(&text) };
                 Ok(Answering::Dummy(Some(piece)))
             }
-            (Responder::Upstream(_), Place::Dummy) => Err(Failure::Unreachable),
+            (Responder::Upstream(_), CallPermit::Dummy) => Err(Failure::Unreachable),
         }
     }
 

@@ -18,7 +18,7 @@ pub(super) struct Gate {
 }
 
 /// A place among the calls in flight. Dropping it makes room for the next call.
-pub(super) type Place = FairPermit<i64>;
+pub(super) type CallPlace = FairPermit<i64>;
 
 impl Gate {
     /// Makes a gate with `size` places, and `may_wait` places to wait for up to `patience`.
@@ -36,7 +36,7 @@ impl Gate {
     ///
     /// # Errors
     /// [`Failure::TooManyOfUser`] and [`Failure::Busy`].
-    pub(super) async fn enter(&self, user_id: i64) -> Result<Place, Failure> {
+    pub(super) async fn enter(&self, user_id: i64) -> Result<CallPlace, Failure> {
         match tokio::time::timeout(self.patience, self.places.acquire(user_id)).await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(Full::Key)) => Err(Failure::TooManyOfUser),

@@ -33,7 +33,7 @@ use super::{Failure, Question};
 use crate::domain::FailureReason;
 use breaker::{Breaker, Moment, Pass, Seen};
 use call::Caller;
-use gate::{Gate, Place};
+use gate::{CallPlace, Gate};
 
 /// The address of the upstream, and limits for its use.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ pub struct Permit {
     pass: Pass,
     upstream: Arc<Inner>,
     prompt: PromptMark,
-    _place: Place,
+    _place: CallPlace,
 }
 
 /// The upstream's health, as seen by this node.
