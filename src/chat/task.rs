@@ -124,15 +124,15 @@ impl Context {
     ) -> End {
         transcript.prompt = permit.prompt_mark();
         let bounds = AnswerBounds::of(prepared.question.max_output);
-        let mut answering = match self.responder.ask(permit, message, &prepared.question).await {
-            Ok(answering) => answering,
+        let mut stream = match self.responder.ask(permit, message, &prepared.question).await {
+            Ok(stream) => stream,
             Err(failure) => return End::Failed(failure),
         };
         loop {
-            match answering.next().await {
+            match stream.next().await {
                 Ok(Some(piece)) => {
                     let added = transcript.answer.add(&piece, &bounds);
-                    transcript.usage = answering.usage();
+                    transcript.usage = stream.usage();
                     transcript.first_byte_at.get_or_insert_with(clock::now);
                     if added.is_err() {
                         return End::Failed(Failure::TooLarge);
@@ -152,7 +152,7 @@ impl Context {
                     }
                 }
                 Ok(None) => {
-                    transcript.usage = answering.usage();
+                    transcript.usage = stream.usage();
                     let has_begun = transcript.answer.has_begun();
                     return if has_begun { End::Finished } else { End::Failed(Failure::EmptyAnswer) };
                 }

@@ -18,8 +18,8 @@ pub use catalogue::{Catalogue, ContextBudget, Turn};
 pub use dummy::Dummy;
 pub use failure::Failure;
 pub use openai::{
-    Answering as UpstreamAnswering, BreakerState, Health, OutputLimit, Permit, PromptMark, Upstream,
-    UpstreamKey, UpstreamSettings,
+    BreakerState, Health, OutputLimit, Permit, PromptMark, ResponseStream, Upstream, UpstreamKey,
+    UpstreamSettings,
 };
 pub use question::{Question, message_of};
 
@@ -46,11 +46,11 @@ pub enum CallPermit {
 }
 
 /// An answer that has begun. Dropping it cancels the call.
-pub enum Answering {
+pub enum AnswerStream {
     /// The dummy's answer, in one part. `None` after it was returned.
     Dummy(Option<Piece>),
     /// The answer of an upstream.
-    Upstream(Box<UpstreamAnswering>),
+    Upstream(Box<ResponseStream>),
 }
 
 impl CallPermit {
@@ -102,16 +102,16 @@ impl Responder {
         permit: CallPermit,
         message: &str,
         question: &Question,
-    ) -> Result<Answering, Failure> {
+    ) -> Result<AnswerStream, Failure> {
         match (self, permit) {
             (Responder::Upstream(catalogue), CallPermit::Upstream(permit)) => {
-                let answering = catalogue.upstream.ask(permit, question).await?;
-                Ok(Answering::Upstream(Box::new(answering)))
+                let stream = catalogue.upstream.ask(permit, question).await?;
+                Ok(AnswerStream::Upstream(Box::new(stream)))
             }
             (Responder::Dummy(dummy), _) => {
                 let text = dummy.answer(message).await?;
                 let piece = Piece { finish_reason: Some("stop".to_owned()), ..Piece::of_text(&text) };
-                Ok(Answering::Dummy(Some(piece)))
+                Ok(AnswerStream::Dummy(Some(piece)))
             }
             (Responder::Upstream(_), CallPermit::Dummy) => Err(Failure::Unreachable),
         }
@@ -142,23 +142,23 @@ impl Responder {
     }
 }
 
-impl Answering {
+impl AnswerStream {
     /// Returns the next part; `None` after the last one.
     ///
     /// # Errors
     /// The reason why the answer ends early.
     pub async fn next(&mut self) -> Result<Option<Piece>, Failure> {
         match self {
-            Answering::Dummy(piece) => Ok(piece.take()),
-            Answering::Upstream(answering) => answering.next().await,
+            AnswerStream::Dummy(piece) => Ok(piece.take()),
+            AnswerStream::Upstream(stream) => stream.next().await,
         }
     }
 
     /// Returns the usage that the upstream has counted so far. `None` if it has not reported any.
     pub fn usage(&self) -> Option<Usage> {
         match self {
-            Answering::Dummy(_) => None,
-            Answering::Upstream(answering) => answering.usage(),
+            AnswerStream::Dummy(_) => None,
+            AnswerStream::Upstream(stream) => stream.usage(),
         }
     }
 }

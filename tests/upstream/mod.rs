@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tollgate::domain::Usage;
 use tollgate::responder::{
-    Failure, Piece, Question, Upstream, UpstreamAnswering, UpstreamKey, UpstreamSettings,
+    Failure, Piece, Question, ResponseStream, Upstream, UpstreamKey, UpstreamSettings,
 };
 
 use crate::support::upstream::{ScriptedUpstream, Step, in_time};
@@ -48,16 +48,16 @@ fn question() -> Question {
 }
 
 /// Waits for a place and for the answer to begin.
-async fn ask(upstream: &Upstream) -> Result<UpstreamAnswering, Failure> {
+async fn ask(upstream: &Upstream) -> Result<ResponseStream, Failure> {
     ask_as(ADA, upstream).await
 }
 
-async fn ask_as(user_id: i64, upstream: &Upstream) -> Result<UpstreamAnswering, Failure> {
+async fn ask_as(user_id: i64, upstream: &Upstream) -> Result<ResponseStream, Failure> {
     let permit = upstream.admit(user_id, "m").await?;
     in_time("an answer to begin", upstream.ask(permit, &question())).await
 }
 
-async fn next(answering: &mut UpstreamAnswering) -> Result<Option<Piece>, Failure> {
+async fn next(answering: &mut ResponseStream) -> Result<Option<Piece>, Failure> {
     in_time("the next part", answering.next()).await
 }
 

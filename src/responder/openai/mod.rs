@@ -2,9 +2,8 @@
 //! problems from becoming ours.
 //!
 //! A call takes three steps: [`Upstream::admit`] before anything is charged, [`Upstream::ask`], and
-//! then [`Answering::next`] until the end. Dropping the result of any step ends the call.
+//! then [`ResponseStream::next`] until the end. Dropping the result of any step ends the call.
 
-mod answering;
 mod breaker;
 mod call;
 mod chunk;
@@ -14,6 +13,7 @@ mod probe;
 mod prompt;
 mod retry;
 mod sse;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,11 +23,11 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use url::Url;
 
-pub use answering::Answering;
 pub use breaker::BreakerState;
 pub use call::OutputLimit;
 pub use key::UpstreamKey;
 pub use prompt::PromptMark;
+pub use stream::ResponseStream;
 
 use super::{Failure, Question};
 use crate::domain::FailureReason;
@@ -140,9 +140,9 @@ impl Upstream {
     ///
     /// # Errors
     /// The reason why there is no answer.
-    pub async fn ask(&self, permit: Permit, question: &Question) -> Result<Answering, Failure> {
+    pub async fn ask(&self, permit: Permit, question: &Question) -> Result<ResponseStream, Failure> {
         match self.inner.caller.call(question, &permit.prompt).await {
-            Ok(begun) => Ok(Answering::new(begun, permit, self.inner.idle_timeout, question.max_output)),
+            Ok(begun) => Ok(ResponseStream::new(begun, permit, self.inner.idle_timeout, question.max_output)),
             Err(failure) => {
                 permit.failed(failure);
                 Err(failure)

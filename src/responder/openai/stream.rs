@@ -22,7 +22,7 @@ const LINGER: Duration = Duration::from_millis(100);
 
 /// An answer that has begun. Dropping it ends the call: its connection is closed, and its place
 /// becomes free.
-pub struct Answering {
+pub struct ResponseStream {
     form: Form,
     /// The response. `None` if nothing more is read.
     response: Option<Response>,
@@ -54,11 +54,16 @@ enum Arrival {
     Broken(Failure),
 }
 
-impl Answering {
+impl ResponseStream {
     /// Continues a response that has begun.
-    pub(super) fn new(begun: Begun, permit: Permit, idle_timeout: Duration, max_output: u32) -> Answering {
+    pub(super) fn new(
+        begun: Begun,
+        permit: Permit,
+        idle_timeout: Duration,
+        max_output: u32,
+    ) -> ResponseStream {
         let bounds = AnswerBounds::of(max_output);
-        Answering {
+        ResponseStream {
             form: begun.form,
             response: Some(begun.response),
             permit: Some(permit),
@@ -227,9 +232,9 @@ impl Answering {
     }
 }
 
-impl fmt::Debug for Answering {
+impl fmt::Debug for ResponseStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answering")
+        f.debug_struct("ResponseStream")
             .field("usage", &self.usage)
             .field("is_done", &self.is_done)
             .finish_non_exhaustive()
