@@ -21,7 +21,7 @@ pub(super) use pass::Pass;
 
 /// The result of a failed probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ill {
+pub(super) struct ProbeFailure {
     /// Why it failed.
     pub(super) failure: Failure,
     /// The wait that the upstream asked for.
@@ -198,7 +198,7 @@ impl Breaker {
 
     /// Takes the result of a probe. Returns when to probe again. `None` means only after the next
     /// failure.
-    pub(super) fn probed(&self, result: Result<(), Ill>, now: Moment) -> Option<Duration> {
+    pub(super) fn probed(&self, result: Result<(), ProbeFailure>, now: Moment) -> Option<Duration> {
         let mut memory = self.memory();
         memory.last_probe = Some(now.instant);
         let remaining = memory.rest.map(|rest| rest.remaining(now.instant));
@@ -208,11 +208,11 @@ impl Breaker {
             // Failures of many users opened the breaker during the probe.
             return Some(remaining);
         }
-        let (rest, ill) = match (memory.rest, result) {
+        let (rest, probe) = match (memory.rest, result) {
             (_, Ok(())) => {
                 if memory.rest.take().is_some() {
                     memory.streak = Streak::default();
-                    log::info!("model {}: the upstream is well again, calls are made as before", self.model);
+                    log::info!("model {}: the upstream has recovered, calls are made as before", self.model);
                 }
                 memory.is_watched = false;
                 return None;
@@ -222,13 +222,13 @@ impl Breaker {
                 memory.is_watched = false;
                 return None;
             }
-            (rest, Err(ill)) => (rest, ill),
+            (rest, Err(probe)) => (rest, probe),
         };
         let failed_probes = rest.map_or(0, |rest| rest.failed_probes);
         let usual = FIRST_REST.saturating_mul(2_u32.saturating_pow(failed_probes)).min(LONGEST_REST);
-        let length = usual.max(ill.asked_wait.unwrap_or_default().min(LONGEST_ASKED_REST));
+        let length = usual.max(probe.asked_wait.unwrap_or_default().min(LONGEST_ASKED_REST));
         let failed_probes = failed_probes.saturating_add(1);
-        memory.last_failure = Some((now.time, ill.failure.reason()));
+        memory.last_failure = Some((now.time, probe.failure.reason()));
         self.rest(&mut memory, Rest { since: now.instant, length, failed_probes, is_tried: false });
         Some(length)
     }
@@ -282,7 +282,7 @@ impl Rest {
 impl Memory {
     /// Notes that a call has shown that the model works. A call from before the rest does not end
     /// the rest.
-    fn well(&mut self, is_trial: bool) {
+    fn note_success(&mut self, is_trial: bool) {
         if is_trial {
             self.rest = None;
         }
@@ -291,7 +291,7 @@ impl Memory {
         }
     }
 
-    fn ill(&mut self, breaker: &Breaker, user_id: i64, now: Instant) -> Watch {
+    fn note_failure(&mut self, breaker: &Breaker, user_id: i64, now: Instant) -> Watch {
         // A call from before the rest says nothing new. A call that tried must not prolong the
         // rest.
         if self.rest.is_some() {

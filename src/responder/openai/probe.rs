@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::Inner;
-use super::breaker::{Breaker, Ill, Moment, Watch};
+use super::breaker::{Breaker, Moment, ProbeFailure, Watch};
 use super::call::{Caller, failure_of, throw_away};
 use super::retry::asked_wait;
 use crate::clock;
@@ -22,17 +22,17 @@ impl Caller {
     /// Requests the list of models. Every status shows that the upstream works, except 5xx other
     /// than 501 and, if calls failed for the same reason, 401 and 403. The names in the list do not
     /// matter: many servers answer calls for models that they do not list.
-    async fn probe(&self, key_is_doubted: bool) -> Result<(), Ill> {
-        let ill = |failure| Ill { failure, asked_wait: None };
+    async fn probe(&self, key_is_doubted: bool) -> Result<(), ProbeFailure> {
+        let failed = |failure| ProbeFailure { failure, asked_wait: None };
         let answer = timeout(PATIENCE, self.models_request().send()).await;
         let response = match answer {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) if error.is_connect() => return Err(ill(Failure::Unreachable)),
-            Ok(Err(_)) => return Err(ill(Failure::ConnectionLost)),
-            Err(_) => return Err(ill(Failure::FirstByteTimeout)),
+            Ok(Err(error)) if error.is_connect() => return Err(failed(Failure::Unreachable)),
+            Ok(Err(_)) => return Err(failed(Failure::ConnectionLost)),
+            Err(_) => return Err(failed(Failure::FirstByteTimeout)),
         };
         let status = response.status();
-        let is_ill = match status {
+        let has_failed = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => key_is_doubted,
             StatusCode::NOT_IMPLEMENTED => false,
             _ => status.is_server_error(),
@@ -40,7 +40,7 @@ impl Caller {
         let asked_wait = asked_wait(response.headers(), clock::now());
         // The connection can be reused once the body is read. Read only a little of it.
         let _ = timeout(PATIENCE, throw_away(response)).await;
-        if is_ill { Err(Ill { failure: failure_of(status), asked_wait }) } else { Ok(()) }
+        if has_failed { Err(ProbeFailure { failure: failure_of(status), asked_wait }) } else { Ok(()) }
     }
 }
 

@@ -29,7 +29,7 @@ impl Pass {
     pub(in super::super) fn succeeded(self, now: Moment) {
         let mut memory = self.breaker.memory();
         memory.last_success = Some(now.time);
-        memory.well(self.is_trial);
+        memory.note_success(self.is_trial);
     }
 
     /// Reports that the answer is missing or incomplete.
@@ -39,7 +39,7 @@ impl Pass {
         match failure {
             // The request is at fault.
             Failure::RequestRejected => {
-                memory.well(self.is_trial);
+                memory.note_success(self.is_trial);
                 Watch::No
             }
             // The model responds: too much, too little, or that it is busy.
@@ -59,7 +59,7 @@ impl Pass {
             | Failure::ModelUnavailable
             | Failure::ServerError => {
                 memory.last_failure = Some((now.time, failure.reason()));
-                memory.ill(&self.breaker, self.user_id, now.instant)
+                memory.note_failure(&self.breaker, self.user_id, now.instant)
             }
             // Caused by this server.
             Failure::DummyFailed

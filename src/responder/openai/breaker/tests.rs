@@ -6,8 +6,9 @@ struct World {
     now: Moment,
 }
 
-const WELL: Result<(), Ill> = Ok(());
-const ILL: Result<(), Ill> = Err(Ill { failure: Failure::Unreachable, asked_wait: None });
+const PASSED: Result<(), ProbeFailure> = Ok(());
+const FAILED: Result<(), ProbeFailure> =
+    Err(ProbeFailure { failure: Failure::Unreachable, asked_wait: None });
 
 impl World {
     fn new() -> World {
@@ -43,14 +44,14 @@ impl World {
         self.admit().unwrap().succeeded(self.now);
     }
 
-    fn probed(&self, result: Result<(), Ill>) -> Option<u64> {
+    fn probed(&self, result: Result<(), ProbeFailure>) -> Option<u64> {
         self.breaker.probed(result, self.now).map(|wait| wait.as_secs())
     }
 
     /// Opens the breaker: five failures and a failed probe.
     fn open(&self) {
         assert_eq!(self.fail(5), Watch::After(Duration::ZERO));
-        assert_eq!(self.probed(ILL), Some(1));
+        assert_eq!(self.probed(FAILED), Some(1));
     }
 
     fn state(&self) -> BreakerState {
@@ -73,14 +74,14 @@ fn five_failures_in_a_row_ask_for_a_probe_and_its_failure_opens_it() {
     assert_eq!(world.fail(1), Watch::After(Duration::ZERO));
     assert_eq!((world.state(), world.in_a_row()), (BreakerState::Closed, 5), "calls are made meanwhile");
     assert_eq!(world.fail(1), Watch::No, "one probe at a time");
-    assert_eq!(world.probed(ILL), Some(1));
+    assert_eq!(world.probed(FAILED), Some(1));
     assert_eq!((world.state(), world.in_a_row()), (BreakerState::Open, 6));
     assert_eq!(world.admit().unwrap_err(), resting(1));
     assert_eq!(world.breaker.check(world.now.instant), Err(resting(1)));
     world.after(1.0);
     assert_eq!(world.state(), BreakerState::HalfOpen);
     assert_eq!(world.admit().unwrap_err(), resting(0), "the probe is nobody's call");
-    assert_eq!(world.probed(WELL), None);
+    assert_eq!(world.probed(PASSED), None);
     assert_eq!((world.state(), world.in_a_row()), (BreakerState::Closed, 0));
     assert!(world.admit().is_ok());
 }
@@ -90,7 +91,7 @@ fn one_users_failures_open_nothing_while_probes_are_good() {
     let mut world = World::new();
     for _ in 0..100 {
         let _ = world.fail(50);
-        world.probed(WELL);
+        world.probed(PASSED);
         assert_eq!(world.state(), BreakerState::Closed);
         world.after(1.0);
     }
@@ -100,7 +101,7 @@ fn one_users_failures_open_nothing_while_probes_are_good() {
 fn probes_are_a_second_apart() {
     let mut world = World::new();
     world.fail(5);
-    world.probed(WELL);
+    world.probed(PASSED);
     assert_eq!(world.fail(100), Watch::No);
     world.after(0.9);
     assert_eq!(world.fail(1), Watch::No);
@@ -116,16 +117,16 @@ fn failures_of_many_users_count_where_nobody_is_answered_for_long() {
     for user_id in 1..=5 {
         let _ = fail_as(&world, user_id);
     }
-    world.probed(WELL);
+    world.probed(PASSED);
     world.after(9.9);
     let _ = fail_as(&world, 1);
-    world.probed(WELL);
+    world.probed(PASSED);
     assert_eq!(world.state(), BreakerState::Closed);
     world.after(0.1);
     assert_eq!(fail_as(&world, 1), Watch::After(REST_FOR_MANY));
     assert_eq!(world.admit().unwrap_err(), resting(5));
     world.after(5.0);
-    assert_eq!(world.probed(WELL), None);
+    assert_eq!(world.probed(PASSED), None);
     assert_eq!(world.state(), BreakerState::Closed);
 }
 
@@ -135,13 +136,13 @@ fn failures_of_four_users_never_suffice_nor_those_between_which_somebody_is_answ
     for second in 0..100 {
         world.after(1.0);
         let _ = world.admit_as(second % 4).unwrap().failed(Failure::Stalled, world.now);
-        world.probed(WELL);
+        world.probed(PASSED);
     }
     assert_eq!(world.state(), BreakerState::Closed);
     for second in 0..100 {
         world.after(1.0);
         let _ = world.admit_as(second).unwrap().failed(Failure::Stalled, world.now);
-        world.probed(WELL);
+        world.probed(PASSED);
         if second % 9 == 0 {
             world.succeed();
         }
@@ -159,7 +160,7 @@ fn a_rest_that_many_opened_while_a_probe_was_on_its_way_is_not_ended_by_it() {
     assert_eq!(world.fail(1), Watch::No, "somebody probes already");
     assert_eq!(world.state(), BreakerState::Open);
     world.after(1.0);
-    assert_eq!(world.probed(WELL), Some(4));
+    assert_eq!(world.probed(PASSED), Some(4));
     assert_eq!(world.state(), BreakerState::Open);
 }
 
@@ -170,10 +171,10 @@ fn each_failed_probe_doubles_the_rest_up_to_a_quarter_of_a_minute() {
     for (rest, next) in [(1, 2), (2, 4), (4, 8), (8, 15)] {
         assert_eq!(world.admit().unwrap_err(), resting(rest));
         world.after(rest as f64);
-        assert_eq!(world.probed(ILL), Some(next));
+        assert_eq!(world.probed(FAILED), Some(next));
     }
     world.after(15.0);
-    assert_eq!(world.probed(WELL), None);
+    assert_eq!(world.probed(PASSED), None);
     world.after(1.0);
     world.open();
 }
@@ -184,7 +185,7 @@ fn a_probe_may_be_asked_for_patience_but_not_for_more_than_a_minute() {
         let world = World::new();
         world.fail(5);
         let asked_wait = Some(Duration::from_secs(asked));
-        assert_eq!(world.probed(Err(Ill { failure: Failure::ServerError, asked_wait })), Some(rest));
+        assert_eq!(world.probed(Err(ProbeFailure { failure: Failure::ServerError, asked_wait })), Some(rest));
     }
 }
 
@@ -193,7 +194,7 @@ fn an_answer_while_the_probe_is_on_its_way_weighs_more() {
     let world = World::new();
     world.fail(5);
     world.succeed();
-    assert_eq!(world.probed(ILL), None);
+    assert_eq!(world.probed(FAILED), None);
     assert_eq!(world.state(), BreakerState::Closed);
 }
 
@@ -204,7 +205,7 @@ fn after_many_failed_probes_one_call_in_each_rest_may_try_and_only_its_success_c
     for _ in 1..PROBES_ALONE {
         assert!(world.admit().is_err());
         world.after(15.0);
-        world.probed(ILL);
+        world.probed(FAILED);
     }
     assert_eq!(world.breaker.check(world.now.instant), Ok(()));
     let trial = world.admit().unwrap();
@@ -212,10 +213,10 @@ fn after_many_failed_probes_one_call_in_each_rest_may_try_and_only_its_success_c
     assert_eq!(trial.failed(Failure::ServerError, world.now), Watch::No);
     assert_eq!(world.admit().unwrap_err(), resting(15), "it neither ends nor prolongs the rest");
     world.after(15.0);
-    world.probed(ILL);
+    world.probed(FAILED);
     world.succeed();
     assert_eq!((world.state(), world.in_a_row()), (BreakerState::Closed, 0));
-    assert_eq!(world.probed(ILL), None, "nobody is failing any more");
+    assert_eq!(world.probed(FAILED), None, "nobody is failing any more");
     assert_eq!(world.state(), BreakerState::Closed);
 }
 
