@@ -85,9 +85,9 @@ impl Moment {
     }
 }
 
-/// The observed state of a model.
+/// The health of one model, as seen by this node.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
+pub(super) struct ModelHealth {
     pub(super) state: BreakerState,
     pub(super) failures_in_a_row: u32,
     pub(super) last_failure: Option<(NaiveDateTime, FailureReason)>,
@@ -251,15 +251,15 @@ impl Breaker {
         last.is_some_and(|(_, reason)| reason == Failure::KeyRejected.reason())
     }
 
-    /// Returns the present state.
-    pub(super) fn seen(&self, now: Instant) -> Seen {
+    /// Returns the health of the model.
+    pub(super) fn health(&self, now: Instant) -> ModelHealth {
         let memory = self.memory();
         let state = match memory.rest {
             None => BreakerState::Closed,
             Some(rest) if rest.remaining(now).is_zero() => BreakerState::HalfOpen,
             Some(_) => BreakerState::Open,
         };
-        Seen {
+        ModelHealth {
             state,
             failures_in_a_row: memory.streak.failures,
             last_failure: memory.last_failure,

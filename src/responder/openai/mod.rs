@@ -31,7 +31,7 @@ pub use stream::ResponseStream;
 
 use super::{Failure, Question};
 use crate::domain::FailureReason;
-use breaker::{Breaker, Moment, Pass, Seen};
+use breaker::{Breaker, ModelHealth, Moment, Pass};
 use call::Caller;
 use gate::{CallPlace, Gate};
 
@@ -153,14 +153,17 @@ impl Upstream {
     /// Returns the upstream's health, as seen by this node.
     pub fn health(&self) -> Health {
         let now = Moment::now().instant;
-        let seen: Vec<(String, Seen)> = self.inner.seen(now);
-        let resting = seen.iter().filter(|(_, seen)| seen.state != BreakerState::Closed);
+        let models = self.inner.models(now);
+        let resting = models.iter().filter(|(_, health)| health.state != BreakerState::Closed);
         Health {
-            state: seen.iter().map(|(_, seen)| seen.state).max().unwrap_or(BreakerState::Closed),
-            failures_in_a_row: seen.iter().map(|(_, seen)| seen.failures_in_a_row).max().unwrap_or(0),
-            last_failure: seen.iter().filter_map(|(_, seen)| seen.last_failure).max_by_key(|(at, _)| *at),
-            last_success: seen.iter().filter_map(|(_, seen)| seen.last_success).max(),
-            resting: resting.map(|(model, seen)| (model.clone(), seen.state)).collect(),
+            state: models.iter().map(|(_, health)| health.state).max().unwrap_or(BreakerState::Closed),
+            failures_in_a_row: models.iter().map(|(_, health)| health.failures_in_a_row).max().unwrap_or(0),
+            last_failure: models
+                .iter()
+                .filter_map(|(_, health)| health.last_failure)
+                .max_by_key(|(at, _)| *at),
+            last_success: models.iter().filter_map(|(_, health)| health.last_success).max(),
+            resting: resting.map(|(model, health)| (model.clone(), health.state)).collect(),
             in_flight: self.inner.gate.in_flight(),
             waiting: self.inner.gate.waiting(),
         }
@@ -183,9 +186,9 @@ impl Inner {
         breaker
     }
 
-    fn seen(&self, now: std::time::Instant) -> Vec<(String, Seen)> {
+    fn models(&self, now: std::time::Instant) -> Vec<(String, ModelHealth)> {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.values().map(|breaker| (breaker.model().to_owned(), breaker.seen(now))).collect()
+        breakers.values().map(|breaker| (breaker.model().to_owned(), breaker.health(now))).collect()
     }
 }
 

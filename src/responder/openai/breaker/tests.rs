@@ -55,11 +55,11 @@ impl World {
     }
 
     fn state(&self) -> BreakerState {
-        self.breaker.seen(self.now.instant).state
+        self.breaker.health(self.now.instant).state
     }
 
     fn in_a_row(&self) -> u32 {
-        self.breaker.seen(self.now.instant).failures_in_a_row
+        self.breaker.health(self.now.instant).failures_in_a_row
     }
 }
 
@@ -239,9 +239,9 @@ fn what_counts_as_a_failure_and_what_does_not() {
     for failure in counted {
         let world = World::new();
         let _ = world.end(failure);
-        let seen = world.breaker.seen(world.now.instant);
-        assert_eq!(seen.failures_in_a_row, 1, "{failure:?}");
-        assert_eq!(seen.last_failure, Some((world.now.time, failure.reason())));
+        let health = world.breaker.health(world.now.instant);
+        assert_eq!(health.failures_in_a_row, 1, "{failure:?}");
+        assert_eq!(health.last_failure, Some((world.now.time, failure.reason())));
     }
     let not_counted = [
         RateLimited,
@@ -271,7 +271,7 @@ fn a_good_end_and_a_refused_request_begin_the_count_anew() {
     let world = World::new();
     world.fail(4);
     world.succeed();
-    assert_eq!(world.breaker.seen(world.now.instant).last_success, Some(world.now.time));
+    assert_eq!(world.breaker.health(world.now.instant).last_success, Some(world.now.time));
     world.fail(4);
     let _ = world.end(Failure::RequestRejected);
     assert_eq!(world.fail(4), Watch::No);
