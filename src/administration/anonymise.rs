@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::index::search;
 use crate::models::list::{Condition, Count, ListQuery, Value};
 use crate::models::{
-    AuditEntry, AuthToken, BulkOperation, Change, Chat, Conversation, Editable, FieldValue, Mark,
-    PanelSettings, Session, StoredKey, User, UserChanges,
+    AuditEntry, AuthToken, BulkOperation, Change, Chat, Conversation, Editable, FieldValue, PanelSettings,
+    Session, StoredKey, User, UserChanges, Watermark,
 };
 
 /// The outcome of a request to anonymise a user.
@@ -149,7 +149,7 @@ pub(super) async fn remove_texts(db: &Db, operation: &BulkOperation, user_id: i6
         let job = move |conn: &mut DbConnection| {
             // This comes before the texts. Otherwise the follower could read them and store their
             // words afterwards.
-            Mark::lock(conn, "chats")?;
+            Watermark::lock(conn, "chats")?;
             Chat::blank(conn, &ids)?;
             search::forget_words(conn, &ids)
         };

@@ -12,11 +12,11 @@ use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
 use crate::models::{Chat, ChatState};
 use crate::schema::{chats, chats_to_follow, follower_marks, quarter_totals};
 
-/// The position of the follower in a table that it reads.
+/// How far the follower has got in a table that it reads: an id.
 #[derive(Debug)]
-pub struct Mark;
+pub struct Watermark;
 
-impl Mark {
+impl Watermark {
     /// Returns the highest id that the follower has processed.
     pub fn position(conn: &mut DbConnection, table: &str) -> QueryResult<i64> {
         follower_marks::table.find(table).select(follower_marks::position).get_result(conn)
@@ -27,8 +27,8 @@ impl Mark {
     /// has one writer anyway.)
     pub fn lock(conn: &mut DbConnection, table: &str) -> QueryResult<()> {
         let DbConnection::Postgres(conn) = conn else { return Ok(()) };
-        let mark = follower_marks::table.find(table).select(follower_marks::position);
-        mark.for_update().get_result::<i64>(conn).map(|_| ())
+        let watermark = follower_marks::table.find(table).select(follower_marks::position);
+        watermark.for_update().get_result::<i64>(conn).map(|_| ())
     }
 
     /// Moves the position from `from` to `to`. Returns `false` if it is no longer at `from`.

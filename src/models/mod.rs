@@ -28,7 +28,7 @@ pub use chat::{Chat, ChatState, FailuresByReason, OpenHolds};
 pub use chat_cut::{MOST_READ, TextSizes};
 pub use conversation::Conversation;
 pub use editable::{Editable, EditableField, FieldValue};
-pub use follower::{Mark, QuarterTotal, ToFollow, UserBalance};
+pub use follower::{QuarterTotal, ToFollow, UserBalance, Watermark};
 pub use idempotency_key::StoredKey;
 pub use ledger_entry::{EntryKind, LedgerEntry};
 pub use model::{Model, ModelChanges};

@@ -9,7 +9,7 @@ use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::error::Result;
 use crate::index::search::{self, SearchIndex};
 use crate::models::{
-    Chat, ChatState, EntryKind, LedgerEntry, Mark, QuarterTotal, ToFollow, User, UserBalance,
+    Chat, ChatState, EntryKind, LedgerEntry, QuarterTotal, ToFollow, User, UserBalance, Watermark,
 };
 
 /// Sums to be added to quarters of an hour, by kind: the count and the amount.
@@ -40,16 +40,16 @@ fn quarter(at: NaiveDateTime) -> NaiveDateTime {
         .unwrap_or(at)
 }
 
-/// Indexes the names of the next users after `mark`, at most `most`. Returns their number.
-pub(super) async fn follow_users(db: &Db, mark: i64, up_to: i64, most: i64) -> Result<usize> {
+/// Indexes the names of the next users after `watermark`, at most `most`. Returns their number.
+pub(super) async fn follow_users(db: &Db, watermark: i64, up_to: i64, most: i64) -> Result<usize> {
     let job = move |conn: &mut DbConnection| {
-        Mark::lock(conn, "users")?;
-        // The names are read under the lock of the mark, while no user can be renamed. Otherwise an
+        Watermark::lock(conn, "users")?;
+        // The names are read under the lock of the watermark, while no user can be renamed. Otherwise an
         // old name could stay in the index for ever.
-        let users = User::names_after(conn, mark, up_to, most)?;
+        let users = User::names_after(conn, watermark, up_to, most)?;
         let is_all = (users.len() as i64) < most;
         let next = if is_all { up_to } else { users.last().map_or(up_to, |(id, _, _)| *id) };
-        if !Mark::advance(conn, "users", mark, next)? {
+        if !Watermark::advance(conn, "users", watermark, next)? {
             return Ok(0);
         }
         let rows: Vec<(i64, String)> =
@@ -63,10 +63,10 @@ pub(super) async fn follow_users(db: &Db, mark: i64, up_to: i64, most: i64) -> R
     db.write_bulk(Scope::none(), job).await
 }
 
-/// Adds the next ledger entries after `mark`, at most `most`, to sums and balances. Returns their
+/// Adds the next ledger entries after `watermark`, at most `most`, to sums and balances. Returns their
 /// number.
-pub(super) async fn follow_entries(db: &Db, mark: i64, up_to: i64, most: i64) -> Result<usize> {
-    let entries = db.read(move |conn| Ok(LedgerEntry::after(conn, mark, up_to, most)?)).await?;
+pub(super) async fn follow_entries(db: &Db, watermark: i64, up_to: i64, most: i64) -> Result<usize> {
+    let entries = db.read(move |conn| Ok(LedgerEntry::after(conn, watermark, up_to, most)?)).await?;
     let count = entries.len();
     let next = if (count as i64) < most { up_to } else { entries.last().map_or(up_to, |entry| entry.id) };
     let mut sums = Sum::default();
@@ -81,7 +81,7 @@ pub(super) async fn follow_entries(db: &Db, mark: i64, up_to: i64, most: i64) ->
         balances.insert(entry.user_id, entry.balance_after);
     }
     let job = move |conn: &mut DbConnection| {
-        if !Mark::advance(conn, "ledger_entries", mark, next)? {
+        if !Watermark::advance(conn, "ledger_entries", watermark, next)? {
             return Ok(0);
         }
         sums.store(conn)?;
@@ -120,10 +120,10 @@ fn add_end(sums: &mut Sum, chat: &Chat) {
     }
 }
 
-/// Indexes the next chats after `mark`, at most `most`. Pending ones are noted for later. Returns
+/// Indexes the next chats after `watermark`, at most `most`. Pending ones are noted for later. Returns
 /// their number.
-pub(super) async fn follow_chats(db: &Db, mark: i64, up_to: i64, most: i64) -> Result<usize> {
-    let chats = db.read(move |conn| Ok(Chat::after(conn, mark, up_to, most)?)).await?;
+pub(super) async fn follow_chats(db: &Db, watermark: i64, up_to: i64, most: i64) -> Result<usize> {
+    let chats = db.read(move |conn| Ok(Chat::after(conn, watermark, up_to, most)?)).await?;
     let count = chats.len();
     let next = if (count as i64) < most { up_to } else { chats.last().map_or(up_to, |chat| chat.id) };
     let (late, ended): (Vec<Chat>, Vec<Chat>) =
@@ -133,7 +133,7 @@ pub(super) async fn follow_chats(db: &Db, mark: i64, up_to: i64, most: i64) -> R
     let rows: Vec<Found> = ended.iter().map(found).collect();
     let late: Vec<i64> = late.iter().map(|chat| chat.id).collect();
     let job = move |conn: &mut DbConnection| {
-        if !Mark::advance(conn, "chats", mark, next)? {
+        if !Watermark::advance(conn, "chats", watermark, next)? {
             return Ok(0);
         }
         insert_found(conn, &rows)?;
@@ -154,7 +154,7 @@ pub(super) async fn follow_late_chats(db: &Db) -> Result<usize> {
         return Ok(0);
     }
     let job = move |conn: &mut DbConnection| {
-        Mark::lock(conn, "chats")?;
+        Watermark::lock(conn, "chats")?;
         let ids: Vec<i64> = chats.iter().map(|chat| chat.id).collect();
         let known = search::known_chats(conn, &ids)?;
         search::forget_chats(conn, &known)?;

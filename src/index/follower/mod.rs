@@ -2,9 +2,9 @@
 //! looks things up in: search terms, balances to sort by, sums to show. Charges do no work for it,
 //! and the panel shows how far behind it is.
 //!
-//! Every node has a follower. A batch and the mark of how far the follower has got are written in
-//! one transaction, and the mark only moves from where the batch began. So two followers, or one
-//! that is killed, do nothing twice.
+//! Every node has a follower. A batch and the watermark (how far the follower has got) are written in
+//! one transaction, and the watermark only moves from where the batch began. So two followers, or
+//! one that is killed, do nothing twice.
 
 mod batches;
 mod watermark;
@@ -19,7 +19,7 @@ use watermark::Settled;
 
 use crate::db::{BULK_ROWS, Db, DbConnection};
 use crate::error::Result;
-use crate::models::Mark;
+use crate::models::Watermark;
 
 /// The pause before the tables are read again when there was nothing new.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -121,19 +121,19 @@ impl Follower {
     pub async fn round(&mut self, db: &Db) -> Result<usize> {
         let mut rows = 0;
         for (place, followed) in Followed::ALL.into_iter().enumerate() {
-            let (mark, seen) = db
+            let (watermark, seen) = db
                 .read(move |conn| {
-                    let mark = Mark::position(conn, followed.table())?;
-                    Ok((mark, watermark::look(conn, followed, mark)?))
+                    let watermark = Watermark::position(conn, followed.table())?;
+                    Ok((watermark, watermark::look(conn, followed, watermark)?))
                 })
                 .await?;
             let up_to = self.settled.take_in(followed, seen);
-            self.note(db, place, seen.highest > mark && up_to <= mark).await;
-            if up_to > mark {
+            self.note(db, place, seen.highest > watermark && up_to <= watermark).await;
+            if up_to > watermark {
                 rows += match followed {
-                    Followed::Users => follow_users(db, mark, up_to, self.rows).await?,
-                    Followed::Chats => follow_chats(db, mark, up_to, self.rows).await?,
-                    Followed::LedgerEntries => follow_entries(db, mark, up_to, self.rows).await?,
+                    Followed::Users => follow_users(db, watermark, up_to, self.rows).await?,
+                    Followed::Chats => follow_chats(db, watermark, up_to, self.rows).await?,
+                    Followed::LedgerEntries => follow_entries(db, watermark, up_to, self.rows).await?,
                 };
             }
         }
@@ -144,5 +144,5 @@ impl Follower {
 /// Returns how many ids the follower is behind, at most: some ids may not exist.
 pub fn lag(conn: &mut DbConnection, followed: Followed) -> QueryResult<i64> {
     let highest = watermark::highest(conn, followed)?;
-    Ok((highest - Mark::position(conn, followed.table())?).max(0))
+    Ok((highest - Watermark::position(conn, followed.table())?).max(0))
 }

@@ -52,9 +52,9 @@ const OPEN: &str = "
          SELECT transaction, format('prepared transaction %s of %s', quote_literal(gid), owner)
          FROM pg_prepared_xacts WHERE database = current_database()) open";
 
-/// Reads a table that is followed up to `mark`. A transaction id is drawn only if there are new
+/// Reads a table that is followed up to `watermark`. A transaction id is drawn only if there are new
 /// rows.
-pub(super) fn look(conn: &mut DbConnection, followed: Followed, mark: i64) -> QueryResult<Seen> {
+pub(super) fn look(conn: &mut DbConnection, followed: Followed, watermark: i64) -> QueryResult<Seen> {
     if matches!(conn, DbConnection::Sqlite(_)) {
         return Ok(Seen { highest: highest(conn, followed)?, transactions: None });
     }
@@ -64,7 +64,7 @@ pub(super) fn look(conn: &mut DbConnection, followed: Followed, mark: i64) -> Qu
          FROM {}",
         followed.table()
     );
-    let binds = vec![Bind::Integer(i64::MAX), Bind::Integer(mark)];
+    let binds = vec![Bind::Integer(i64::MAX), Bind::Integer(watermark)];
     let row = DynamicStatement::<(BigInt, BigInt, BigInt)>::new(text, binds);
     let (highest, oldest_open, bound): (i64, i64, i64) = row.get_result(conn)?;
     Ok(Seen { highest, transactions: Some(Transactions { oldest_open, bound }) })

@@ -98,7 +98,7 @@ pub struct Hits {
 pub fn find(conn: &mut DbConnection, index: SearchIndex, wanted: &Wanted, span: Span) -> QueryResult<Hits> {
     let started = Instant::now();
     let mut hits = Hits::default();
-    let highest = mark(conn, index)?;
+    let highest = watermark(conn, index)?;
     let (mut above, mut below) = (span.above.max(0), span.below.min(highest.saturating_add(1)));
     // 0: the ids are checked one by one, without the index.
     let mut blocks = 0;
@@ -223,7 +223,7 @@ fn expression(wanted: &Wanted, blocks: &[Term], quote: &str, and: &str, or: &str
 }
 
 /// Returns the highest id that the follower has processed.
-fn mark(conn: &mut DbConnection, index: SearchIndex) -> QueryResult<i64> {
+fn watermark(conn: &mut DbConnection, index: SearchIndex) -> QueryResult<i64> {
     let name = match index {
         SearchIndex::Chats => "chats",
         SearchIndex::Users => "users",

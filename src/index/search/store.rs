@@ -7,10 +7,10 @@ use diesel::RunQueryDsl;
 use diesel::sql_types::BigInt;
 
 use super::terms::{LARGE_BLOCK, SMALL_BLOCK, Term, marks, trigrams, words};
-use super::{SearchIndex, mark};
+use super::{SearchIndex, watermark};
 use crate::db::{Bind, Db, DbConnection, DynamicStatement, Scope, Statement};
 use crate::error::Result;
-use crate::models::{Chat, Mark};
+use crate::models::{Chat, Watermark};
 
 /// Stores the terms by which rows are found.
 pub(crate) fn insert(conn: &mut DbConnection, index: SearchIndex, rows: &[(i64, String)]) -> QueryResult<()> {
@@ -63,9 +63,9 @@ pub fn joined(terms: impl IntoIterator<Item = Term>) -> String {
 /// Makes a user findable by a new name. If the follower has not reached the user yet, it will read
 /// the new name itself.
 pub fn index_user(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -> QueryResult<()> {
-    Mark::lock(conn, "users")?;
+    Watermark::lock(conn, "users")?;
     forget(conn, SearchIndex::Users, &[user_id])?;
-    if mark(conn, SearchIndex::Users)? < user_id {
+    if watermark(conn, SearchIndex::Users)? < user_id {
         return Ok(());
     }
     insert(conn, SearchIndex::Users, &[(user_id, name_terms(user_id, canonical_name))])
@@ -86,7 +86,7 @@ fn marks_of(chat: &Chat) -> Vec<Term> {
     marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model)
 }
 
-/// Deletes the words of chats from the index. The caller has locked the follower's mark, so chats
+/// Deletes the words of chats from the index. The caller has locked the follower's watermark, so chats
 /// that the follower has not reached yet will be stored without words.
 pub fn forget_words(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
     let known = known_chats(conn, ids)?;
