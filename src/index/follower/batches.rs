@@ -44,8 +44,8 @@ fn quarter(at: NaiveDateTime) -> NaiveDateTime {
 pub(super) async fn follow_users(db: &Db, watermark: i64, up_to: i64, most: i64) -> Result<usize> {
     let job = move |conn: &mut DbConnection| {
         Watermark::lock(conn, "users")?;
-        // The names are read under the lock of the watermark, while no user can be renamed. Otherwise an
-        // old name could stay in the index for ever.
+        // The names are read under the lock of the watermark, while no user can be renamed.
+        // Otherwise an old name could stay in the index for ever.
         let users = User::names_after(conn, watermark, up_to, most)?;
         let is_all = (users.len() as i64) < most;
         let next = if is_all { up_to } else { users.last().map_or(up_to, |(id, _, _)| *id) };
@@ -63,8 +63,8 @@ pub(super) async fn follow_users(db: &Db, watermark: i64, up_to: i64, most: i64)
     db.write_bulk(Scope::none(), job).await
 }
 
-/// Adds the next ledger entries after `watermark`, at most `most`, to sums and balances. Returns their
-/// number.
+/// Adds the next ledger entries after `watermark`, at most `most`, to sums and balances. Returns
+/// their number.
 pub(super) async fn follow_entries(db: &Db, watermark: i64, up_to: i64, most: i64) -> Result<usize> {
     let entries = db.read(move |conn| Ok(LedgerEntry::after(conn, watermark, up_to, most)?)).await?;
     let count = entries.len();
@@ -120,8 +120,8 @@ fn add_end(sums: &mut Sum, chat: &Chat) {
     }
 }
 
-/// Indexes the next chats after `watermark`, at most `most`. Pending ones are noted for later. Returns
-/// their number.
+/// Indexes the next chats after `watermark`, at most `most`. Pending ones are noted for later.
+/// Returns their number.
 pub(super) async fn follow_chats(db: &Db, watermark: i64, up_to: i64, most: i64) -> Result<usize> {
     let chats = db.read(move |conn| Ok(Chat::after(conn, watermark, up_to, most)?)).await?;
     let count = chats.len();

@@ -2,9 +2,9 @@
 //! looks things up in: search terms, balances to sort by, sums to show. Charges do no work for it,
 //! and the panel shows how far behind it is.
 //!
-//! Every node has a follower. A batch and the watermark (how far the follower has got) are written in
-//! one transaction, and the watermark only moves from where the batch began. So two followers, or
-//! one that is killed, do nothing twice.
+//! Every node has a follower. A batch and the watermark (how far the follower has got) are written
+//! in one transaction, and the watermark only moves from where the batch began. So two followers,
+//! or one that is killed, do nothing twice.
 
 mod batches;
 mod watermark;
@@ -121,14 +121,14 @@ impl Follower {
     pub async fn round(&mut self, db: &Db) -> Result<usize> {
         let mut rows = 0;
         for (place, followed) in Followed::ALL.into_iter().enumerate() {
-            let (watermark, seen) = db
+            let (watermark, reading) = db
                 .read(move |conn| {
                     let watermark = Watermark::position(conn, followed.table())?;
-                    Ok((watermark, watermark::look(conn, followed, watermark)?))
+                    Ok((watermark, watermark::read(conn, followed, watermark)?))
                 })
                 .await?;
-            let up_to = self.settled.take_in(followed, seen);
-            self.note(db, place, seen.highest > watermark && up_to <= watermark).await;
+            let up_to = self.settled.observe(followed, reading);
+            self.note(db, place, reading.highest > watermark && up_to <= watermark).await;
             if up_to > watermark {
                 rows += match followed {
                     Followed::Users => follow_users(db, watermark, up_to, self.rows).await?,

@@ -22,9 +22,9 @@ use crate::db::{Bind, DbConnection, DynamicStatement};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settled([(i64, i64); 3]);
 
-/// What [`look`] has read of a table.
+/// What [`read`] has read of a table.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
+pub(super) struct Reading {
     /// The highest visible id.
     pub highest: i64,
     /// `None` if ids always appear in order.
@@ -52,11 +52,11 @@ const OPEN: &str = "
          SELECT transaction, format('prepared transaction %s of %s', quote_literal(gid), owner)
          FROM pg_prepared_xacts WHERE database = current_database()) open";
 
-/// Reads a table that is followed up to `watermark`. A transaction id is drawn only if there are new
-/// rows.
-pub(super) fn look(conn: &mut DbConnection, followed: Followed, watermark: i64) -> QueryResult<Seen> {
+/// Reads a table that is followed up to `watermark`. A transaction id is drawn only if there are
+/// new rows.
+pub(super) fn read(conn: &mut DbConnection, followed: Followed, watermark: i64) -> QueryResult<Reading> {
     if matches!(conn, DbConnection::Sqlite(_)) {
-        return Ok(Seen { highest: highest(conn, followed)?, transactions: None });
+        return Ok(Reading { highest: highest(conn, followed)?, transactions: None });
     }
     let text = format!(
         "SELECT coalesce(max(id), 0), (SELECT coalesce(min(id), ?) FROM ({OPEN}) o),
@@ -67,7 +67,7 @@ pub(super) fn look(conn: &mut DbConnection, followed: Followed, watermark: i64) 
     let binds = vec![Bind::Integer(i64::MAX), Bind::Integer(watermark)];
     let row = DynamicStatement::<(BigInt, BigInt, BigInt)>::new(text, binds);
     let (highest, oldest_open, bound): (i64, i64, i64) = row.get_result(conn)?;
-    Ok(Seen { highest, transactions: Some(Transactions { oldest_open, bound }) })
+    Ok(Reading { highest, transactions: Some(Transactions { oldest_open, bound }) })
 }
 
 /// Describes the oldest open transaction of this database. `None` if there is none.
@@ -81,15 +81,15 @@ pub(super) fn oldest(conn: &mut DbConnection) -> QueryResult<Option<String>> {
 
 impl Settled {
     /// Remembers what was read, and returns the id up to which the table is settled (0 if none).
-    pub(super) fn take_in(&mut self, followed: Followed, seen: Seen) -> i64 {
-        let Some(transactions) = seen.transactions else { return seen.highest };
-        let place = Followed::ALL.iter().position(|other| *other == followed).unwrap_or_default();
-        let Some(remembered) = self.0.get_mut(place) else { return 0 };
+    pub(super) fn observe(&mut self, followed: Followed, reading: Reading) -> i64 {
+        let Some(transactions) = reading.transactions else { return reading.highest };
+        let index = Followed::ALL.iter().position(|other| *other == followed).unwrap_or_default();
+        let Some(remembered) = self.0.get_mut(index) else { return 0 };
         let (highest, before) = *remembered;
         if transactions.oldest_open < before {
             return 0;
         }
-        *remembered = (seen.highest, transactions.bound);
+        *remembered = (reading.highest, transactions.bound);
         highest
     }
 }
@@ -107,21 +107,21 @@ mod tests {
     #[test]
     fn an_id_is_settled_when_all_that_may_bring_a_lower_one_have_ended() {
         let mut settled = Settled::default();
-        let mut look = |highest, oldest_open, bound| {
+        let mut observe = |highest, oldest_open, bound| {
             let transactions = Some(Transactions { oldest_open, bound });
-            settled.take_in(Followed::Chats, Seen { highest, transactions })
+            settled.observe(Followed::Chats, Reading { highest, transactions })
         };
-        assert_eq!(look(10, 100, 103), 0, "100 may be open, and 102 have drawn 9");
-        assert_eq!(look(20, 102, 105), 0, "102 is open still");
-        assert_eq!(look(30, 103, 110), 10, "now none of them is");
-        assert_eq!(look(40, 109, 115), 0);
-        assert_eq!(look(40, 115, 0), 30);
-        assert_eq!(look(40, 115, 0), 40, "nothing new, so nobody is waited for");
+        assert_eq!(observe(10, 100, 103), 0, "100 may be open, and 102 have drawn 9");
+        assert_eq!(observe(20, 102, 105), 0, "102 is open still");
+        assert_eq!(observe(30, 103, 110), 10, "now none of them is");
+        assert_eq!(observe(40, 109, 115), 0);
+        assert_eq!(observe(40, 115, 0), 30);
+        assert_eq!(observe(40, 115, 0), 40, "nothing new, so nobody is waited for");
     }
 
     #[test]
     fn where_there_is_one_writer_all_that_is_visible_is_settled() {
-        let seen = Seen { highest: 7, transactions: None };
-        assert_eq!(Settled::default().take_in(Followed::Chats, seen), 7);
+        let reading = Reading { highest: 7, transactions: None };
+        assert_eq!(Settled::default().observe(Followed::Chats, reading), 7);
     }
 }

@@ -86,8 +86,8 @@ fn marks_of(chat: &Chat) -> Vec<Term> {
     marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model)
 }
 
-/// Deletes the words of chats from the index. The caller has locked the follower's watermark, so chats
-/// that the follower has not reached yet will be stored without words.
+/// Deletes the words of chats from the index. The caller has locked the follower's watermark, so
+/// chats that the follower has not reached yet will be stored without words.
 pub fn forget_words(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
     let known = known_chats(conn, ids)?;
     forget_chats(conn, &known)?;
