@@ -17,7 +17,7 @@ use super::connections::Connections;
 use super::fault::Fault;
 use super::generation::EMPTY_LOG;
 use super::header::{Held, Size};
-use super::log_check::{LogEnd, look_on};
+use super::log_check::{LogEnd, check_on};
 use super::sidecar::Sidecar;
 use super::{FileId, beside};
 use crate::db::DbConnection;
@@ -180,7 +180,7 @@ impl Guard {
         self.check()?;
         let Some(log) = self.log.get() else { return Ok(()) };
         let before = self.state().log_end;
-        match look_on(conn, &log.file, before) {
+        match check_on(conn, &log.file, before) {
             Ok(Some(end)) => {
                 self.state().log_end = end;
                 Ok(())

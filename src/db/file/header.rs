@@ -15,7 +15,7 @@ use super::sidecar::Sidecar;
 /// The position of the number of pages in the header. A database never shrinks while a server runs.
 const PAGES: std::ops::Range<usize> = 28..32;
 /// The number of attempts, because a checkpoint may be writing the first page during a check.
-const LOOKS: usize = 3;
+const ATTEMPTS: usize = 3;
 
 /// A descriptor of the file, and the generations that the file may have.
 pub(super) struct Held {
@@ -43,8 +43,8 @@ impl Held {
     /// Returns the size of the file. Returns `None` if it has become smaller, or has another file's
     /// header.
     pub(super) fn size_since(&self, before: Size) -> Option<Size> {
-        for look in 0..LOOKS {
-            if look > 0 {
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
                 thread::sleep(Duration::from_millis(1));
             }
             let (Some(header), Ok(metadata)) = (header_of(&self.file), self.file.metadata()) else {

@@ -18,7 +18,7 @@ const FRAME_HEADER: u64 = 24;
 /// The first bytes of a log, except the last bit, which is the byte order of its checksums.
 const LOG_MAGIC: u32 = 0x377f_0682;
 /// The number of attempts, because another process may restart the log between two checks.
-const LOOKS: usize = 3;
+const ATTEMPTS: usize = 3;
 
 /// The end of the log at the last check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,8 +40,8 @@ struct Frames {
 ///
 /// # Errors
 /// Fails if SQLite cannot tell how many frames there must be.
-pub(super) fn look(conn: &mut SqliteConnection, log: &File, before: LogEnd) -> QueryResult<Option<LogEnd>> {
-    for _ in 0..LOOKS {
+pub(super) fn check(conn: &mut SqliteConnection, log: &File, before: LogEnd) -> QueryResult<Option<LogEnd>> {
+    for _ in 0..ATTEMPTS {
         let frames: Frames = diesel::sql_query("PRAGMA wal_checkpoint(NOOP)").get_result(conn)?;
         let Ok(frames) = u64::try_from(frames.log) else { return Ok(Some(LogEnd::default())) };
         if frames == 0 {
@@ -54,10 +54,10 @@ pub(super) fn look(conn: &mut SqliteConnection, log: &File, before: LogEnd) -> Q
     Ok(None)
 }
 
-/// Checks like [`look`], on either kind of connection. Only SQLite has a log.
-pub(super) fn look_on(conn: &mut DbConnection, log: &File, before: LogEnd) -> QueryResult<Option<LogEnd>> {
+/// Checks like [`check`], on either kind of connection. Only SQLite has a log.
+pub(super) fn check_on(conn: &mut DbConnection, log: &File, before: LogEnd) -> QueryResult<Option<LogEnd>> {
     match conn {
-        DbConnection::Sqlite(conn) => look(conn, log, before),
+        DbConnection::Sqlite(conn) => check(conn, log, before),
         DbConnection::Postgres(_) => Ok(Some(before)),
     }
 }
