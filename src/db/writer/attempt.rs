@@ -144,7 +144,7 @@ impl Attempt {
         let mut session = self.begin()?;
         // BEGIN may have waited for long, on SQLite for a lock. Callers who got a 503 meanwhile are
         // not charged.
-        jobs.retain_mut(|job| job.keep_waiting());
+        jobs.retain_mut(|job| job.drop_closed());
         let conn = session.connection();
         let mut ran = body(conn, jobs, self.watch.as_deref());
         // Another writer may have run the jobs by now, so this transaction would be rejected

@@ -33,7 +33,7 @@ use crate::error::Error;
 
 /// How often a batch with an unknown outcome is looked up at once, each time on a new connection.
 /// On PostgreSQL, what is still unknown then goes to the slow lane.
-const LOOKS: u32 = 2;
+const LOOK_UPS: u32 = 2;
 
 /// A writer: its connection, if it has one, and the state that it shares with the other writers.
 pub(super) struct Writer {
@@ -73,17 +73,17 @@ impl Writer {
         let jobs = grouped(batch);
         if self.attempt.is_postgres() {
             let (sets, others): (Jobs, Jobs) = jobs.into_iter().partition(|job| job.is_set());
-            sets.into_iter().for_each(|set| self.run_together(vec![set], how, LOOKS));
+            sets.into_iter().for_each(|set| self.run_together(vec![set], how, LOOK_UPS));
             if !others.is_empty() {
-                self.run_together(others, how, LOOKS);
+                self.run_together(others, how, LOOK_UPS);
             }
         } else {
-            self.run_together(jobs, how, LOOKS);
+            self.run_together(jobs, how, LOOK_UPS);
         }
         self.attempt.end_batch();
     }
 
-    fn run_together(&mut self, mut jobs: Jobs, how: How, looks_left: u32) {
+    fn run_together(&mut self, mut jobs: Jobs, how: How, look_ups_left: u32) {
         let mut late = Vec::new();
         let waits = self.crew.late.is_none();
         let outcome = self.attempt.transaction(&mut jobs, |conn, jobs, watch| {
@@ -108,7 +108,7 @@ impl Writer {
                 self.run_alone(split(jobs), how);
             }
             Err(Failure::Panicked(_) | Failure::MakeWay) => self.run_alone(split(jobs), how),
-            Err(failure) => self.put_off(jobs, how, failure, looks_left),
+            Err(failure) => self.put_off(jobs, how, failure, look_ups_left),
         }
     }
 
@@ -149,7 +149,7 @@ impl Writer {
                 self.run_alone(again, how);
             }
             Err(Failure::Own(..) | Failure::Panicked(_) | Failure::MakeWay) => self.run_alone(jobs, how),
-            Err(failure) => self.put_off(jobs, how, failure, LOOKS),
+            Err(failure) => self.put_off(jobs, how, failure, LOOK_UPS),
         }
     }
 
@@ -210,16 +210,16 @@ impl Writer {
     }
 
     /// Handles jobs whose transaction failed through no fault of their own.
-    fn put_off(&mut self, jobs: Jobs, how: How, failure: Failure, looks_left: u32) {
+    fn put_off(&mut self, jobs: Jobs, how: How, failure: Failure, look_ups_left: u32) {
         match failure {
             // Another writer has the twins of these jobs, and responds to their callers.
             Failure::Abandoned => {}
             Failure::Locked(place) => self.isolate(jobs, how, place),
             Failure::Unknown(why) => {
                 log::warn!("a COMMIT had an unknown outcome ({why}): looking up what was committed");
-                self.look_again(jobs, why, looks_left);
+                self.look_up_commits(jobs, why, look_ups_left);
             }
-            Failure::Database(why) if how.again => self.look_again(jobs, why, looks_left),
+            Failure::Database(why) if how.again => self.look_up_commits(jobs, why, look_ups_left),
             Failure::Database(why) => refuse_all(jobs, &why),
             Failure::Own(_, error) => refuse_one(split(jobs), error),
             Failure::Panicked(_) | Failure::MakeWay => refuse_all(jobs, "it was run in vain"),
@@ -227,10 +227,10 @@ impl Writer {
     }
 
     /// Looks up, in one transaction, which jobs an earlier COMMIT has done, and runs the others.
-    fn look_again(&mut self, jobs: Jobs, why: String, looks_left: u32) {
+    fn look_up_commits(&mut self, jobs: Jobs, why: String, look_ups_left: u32) {
         let how = How { again: true, alone: false };
-        if looks_left > 0 {
-            self.run_together(jobs, how, looks_left - 1);
+        if look_ups_left > 0 {
+            self.run_together(jobs, how, look_ups_left - 1);
         } else if self.crew.late.is_some() {
             self.defer(jobs, how);
         } else {

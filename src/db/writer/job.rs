@@ -47,9 +47,9 @@ pub(super) trait Queued: Any + Send {
     /// Returns when the first of its callers sent it.
     fn since(&self) -> Instant;
 
-    /// Drops callers who no longer wait: they were told that nothing is confirmed, so work that has
-    /// not run for them should not run. Returns whether any callers are left.
-    fn keep_waiting(&mut self) -> bool;
+    /// Drops closed callers: they were told that nothing is confirmed, so work that has not run for
+    /// them should not run. Returns whether any callers are left.
+    fn drop_closed(&mut self) -> bool;
 
     /// Runs it, inside the writer's transaction.
     fn run(&mut self, conn: &mut DbConnection, again: bool) -> Result<()>;
@@ -78,17 +78,18 @@ pub(super) trait Queued: Any + Send {
     fn refuse(self: Box<Self>, error: Error);
 }
 
-/// Work and its caller. A job and its twin share it.
-struct Asked<W, T> {
+/// A call of the writer: the work, and the caller who waits for its outcome. A job and its twin
+/// share it.
+struct Call<W, T> {
     scope: Vec<i64>,
     work: W,
     since: Instant,
     reply: Mutex<Option<oneshot::Sender<Result<T>>>>,
 }
 
-impl<W, T> Asked<W, T> {
+impl<W, T> Call<W, T> {
     fn new(scope: Vec<i64>, work: W, reply: oneshot::Sender<Result<T>>) -> Arc<Self> {
-        Arc::new(Asked { scope, work, since: Instant::now(), reply: Mutex::new(Some(reply)) })
+        Arc::new(Call { scope, work, since: Instant::now(), reply: Mutex::new(Some(reply)) })
     }
 
     fn is_waiting(&self) -> bool {
@@ -96,7 +97,7 @@ impl<W, T> Asked<W, T> {
     }
 
     /// Sends the outcome. If the caller has left, it is dropped.
-    fn tell(&self, outcome: Result<T>) {
+    fn send(&self, outcome: Result<T>) {
         if let Some(reply) = self.reply().take() {
             let _ = reply.send(outcome);
         }
@@ -108,13 +109,13 @@ impl<W, T> Asked<W, T> {
 }
 
 pub(super) struct Job<T, F> {
-    asked: Arc<Asked<F, T>>,
+    call: Arc<Call<F, T>>,
     outcome: Option<T>,
 }
 
 impl<T, F> Job<T, F> {
     pub(super) fn new(scope: Vec<i64>, job: F, reply: oneshot::Sender<Result<T>>) -> Self {
-        Job { asked: Asked::new(scope, job, reply), outcome: None }
+        Job { call: Call::new(scope, job, reply), outcome: None }
     }
 }
 
@@ -124,24 +125,24 @@ where
     F: Fn(&mut DbConnection) -> Result<T> + Send + Sync + 'static,
 {
     fn scope(&self) -> &[i64] {
-        &self.asked.scope
+        &self.call.scope
     }
 
     fn keys(&self) -> Vec<Key> {
-        self.asked.scope.iter().copied().map(Key::User).collect()
+        self.call.scope.iter().copied().map(Key::User).collect()
     }
 
     fn since(&self) -> Instant {
-        self.asked.since
+        self.call.since
     }
 
-    fn keep_waiting(&mut self) -> bool {
-        self.asked.is_waiting()
+    fn drop_closed(&mut self) -> bool {
+        self.call.is_waiting()
     }
 
     fn run(&mut self, conn: &mut DbConnection, _again: bool) -> Result<()> {
         self.outcome = None;
-        self.outcome = Some((self.asked.work)(conn)?);
+        self.outcome = Some((self.call.work)(conn)?);
         Ok(())
     }
 
@@ -162,32 +163,32 @@ where
     }
 
     fn twin(&self) -> Box<dyn Queued> {
-        Box::new(Job { asked: self.asked.clone(), outcome: None })
+        Box::new(Job { call: self.call.clone(), outcome: None })
     }
 
     fn answer(self: Box<Self>) -> Option<Box<dyn Queued>> {
-        self.asked.tell(self.outcome.ok_or_else(no_outcome));
+        self.call.send(self.outcome.ok_or_else(no_outcome));
         None
     }
 
     fn refuse(self: Box<Self>, error: Error) {
-        self.asked.tell(Err(error));
+        self.call.send(Err(error));
     }
 }
 
 /// Commands of one kind, each with its caller.
 pub(super) struct SetJob<C: SetCommand> {
-    asked: Vec<Arc<Asked<C, C::Answer>>>,
+    calls: Vec<Arc<Call<C, C::Answer>>>,
     outcomes: Vec<Option<C::Answer>>,
 }
 
 impl<C: SetCommand> SetJob<C> {
     pub(super) fn new(command: C, reply: oneshot::Sender<Result<C::Answer>>) -> Self {
-        SetJob::of(vec![Asked::new(Vec::new(), command, reply)])
+        SetJob::of(vec![Call::new(Vec::new(), command, reply)])
     }
 
-    fn of(asked: Vec<Arc<Asked<C, C::Answer>>>) -> Self {
-        SetJob { asked, outcomes: Vec::new() }
+    fn of(calls: Vec<Arc<Call<C, C::Answer>>>) -> Self {
+        SetJob { calls, outcomes: Vec::new() }
     }
 }
 
@@ -197,25 +198,25 @@ impl<C: SetCommand> Queued for SetJob<C> {
     }
 
     fn keys(&self) -> Vec<Key> {
-        self.asked.iter().map(|asked| Key::Shard(asked.work.shard())).collect()
+        self.calls.iter().map(|call| Key::Shard(call.work.shard())).collect()
     }
 
     fn since(&self) -> Instant {
-        self.asked.iter().map(|asked| asked.since).min().unwrap_or_else(Instant::now)
+        self.calls.iter().map(|call| call.since).min().unwrap_or_else(Instant::now)
     }
 
     fn is_set(&self) -> bool {
         true
     }
 
-    fn keep_waiting(&mut self) -> bool {
-        self.asked.retain(|asked| asked.is_waiting());
-        !self.asked.is_empty()
+    fn drop_closed(&mut self) -> bool {
+        self.calls.retain(|call| call.is_waiting());
+        !self.calls.is_empty()
     }
 
     fn run(&mut self, conn: &mut DbConnection, again: bool) -> Result<()> {
         self.outcomes.clear();
-        let commands: Vec<&C> = self.asked.iter().map(|asked| &asked.work).collect();
+        let commands: Vec<&C> = self.calls.iter().map(|call| &call.work).collect();
         self.outcomes = C::run(conn, &commands, again)?;
         if self.outcomes.len() != commands.len() {
             return Err(Error::Internal("a set of commands gave the wrong number of answers".to_owned()));
@@ -228,32 +229,32 @@ impl<C: SetCommand> Queued for SetJob<C> {
             return Some(other);
         }
         if let Ok(other) = (other as Box<dyn Any>).downcast::<Self>() {
-            self.asked.extend(other.asked);
+            self.calls.extend(other.calls);
         }
         None
     }
 
     fn split(self: Box<Self>) -> Vec<Box<dyn Queued>> {
-        let single = |asked| Box::new(SetJob::of(vec![asked])) as Box<dyn Queued>;
-        self.asked.into_iter().map(single).collect()
+        let single = |call| Box::new(SetJob::of(vec![call])) as Box<dyn Queued>;
+        self.calls.into_iter().map(single).collect()
     }
 
     fn callers(&self) -> usize {
-        self.asked.len()
+        self.calls.len()
     }
 
     fn twin(&self) -> Box<dyn Queued> {
-        Box::new(SetJob::of(self.asked.clone()))
+        Box::new(SetJob::of(self.calls.clone()))
     }
 
     fn answer(self: Box<Self>) -> Option<Box<dyn Queued>> {
         let mut outcomes = self.outcomes.into_iter();
         let mut locked = Vec::new();
-        for asked in self.asked {
+        for call in self.calls {
             match outcomes.next() {
-                Some(Some(outcome)) => asked.tell(Ok(outcome)),
-                Some(None) => locked.push(asked),
-                None => asked.tell(Err(no_outcome())),
+                Some(Some(outcome)) => call.send(Ok(outcome)),
+                Some(None) => locked.push(call),
+                None => call.send(Err(no_outcome())),
             }
         }
         (!locked.is_empty()).then(|| Box::new(SetJob::of(locked)) as Box<dyn Queued>)
@@ -262,8 +263,8 @@ impl<C: SetCommand> Queued for SetJob<C> {
     fn refuse(self: Box<Self>, error: Error) {
         let text = error.to_string();
         let mut first = Some(error);
-        for asked in self.asked {
-            asked.tell(Err(first.take().unwrap_or_else(|| Error::Unavailable(text.clone()))));
+        for call in self.calls {
+            call.send(Err(first.take().unwrap_or_else(|| Error::Unavailable(text.clone()))));
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn keys_of(jobs: &Jobs) -> Vec<Key> {
 
 /// Drops jobs that have no waiting callers, because these got a 503 while the database hung.
 pub(super) fn waiting(jobs: Jobs) -> Jobs {
-    jobs.into_iter().filter_map(|mut job| job.keep_waiting().then_some(job)).collect()
+    jobs.into_iter().filter_map(|mut job| job.drop_closed().then_some(job)).collect()
 }
 
 /// Combines the commands of each set into one job.

@@ -109,7 +109,7 @@ impl Late {
             let mut state = self.lock();
             let now = Instant::now();
             let expired = state.remove(|deferred| {
-                now.saturating_duration_since(deferred.job.since()) > GIVE_UP || !deferred.job.keep_waiting()
+                now.saturating_duration_since(deferred.job.since()) > GIVE_UP || !deferred.job.drop_closed()
             });
             if let Some(turn) = state.turn(now, most) {
                 drop(state);
