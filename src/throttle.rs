@@ -143,8 +143,8 @@ impl Throttle {
     ///
     /// # Errors
     /// The allowance is used up.
-    pub fn look_guest(&self, from: IpAddr) -> Result<(), RetryAfter> {
-        if self.enabled { self.guests.look(from) } else { Ok(()) }
+    pub fn peek_guest(&self, from: IpAddr) -> Result<(), RetryAfter> {
+        if self.enabled { self.guests.peek(from) } else { Ok(()) }
     }
 
     /// Counts a message of a user whose limit is `limit` a minute.

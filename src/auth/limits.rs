@@ -192,7 +192,7 @@ impl Auth {
         if self.limits.of(digest).is_some() {
             return Ok(());
         }
-        self.throttle.look_guest(from).map_err(Error::TooManyRequests)
+        self.throttle.peek_guest(from).map_err(Error::TooManyRequests)
     }
 
     fn remember(&self, digest: TokenDigest, user: &User, fresh_for: Duration) -> Known {

@@ -127,9 +127,9 @@ impl Attempts {
         let Subject { from, account_from, is_panel, .. } = subject;
         let tries = self.tries(subject);
         if *is_panel {
-            tries.panel.look(*from)?;
+            tries.panel.peek(*from)?;
         }
-        tries.by_address.look(*from)?;
+        tries.by_address.peek(*from)?;
         let left = self.by_account.take(account_from, BY_ACCOUNT, 1);
         left.map_err(|wait| RetryAfter::new(wait, BOUND_OF_ACCOUNT))?;
         tries.by_address.take(*from)?;

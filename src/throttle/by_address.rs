@@ -24,7 +24,7 @@ impl ByAddress {
     /// # Errors
     /// One of the allowances is used up. Nothing was taken.
     pub(super) fn take(&self, address: IpAddr) -> Result<(), RetryAfter> {
-        self.look_wider(address)?;
+        self.peek_wider(address)?;
         let origin = Network::origin(address);
         let taken = self.limiter.take(&origin, self.allowance, 1);
         taken.map_err(|wait| RetryAfter::new(wait, self.bound))?;
@@ -35,10 +35,10 @@ impl ByAddress {
     }
 
     /// Checks whether one unit could be taken, without taking it.
-    pub(super) fn look(&self, address: IpAddr) -> Result<(), RetryAfter> {
-        self.look_wider(address)?;
-        let looked = self.limiter.look(&Network::origin(address), self.allowance, 1);
-        looked.map_err(|wait| RetryAfter::new(wait, self.bound))
+    pub(super) fn peek(&self, address: IpAddr) -> Result<(), RetryAfter> {
+        self.peek_wider(address)?;
+        let peeked = self.limiter.peek(&Network::origin(address), self.allowance, 1);
+        peeked.map_err(|wait| RetryAfter::new(wait, self.bound))
     }
 
     /// Returns the units that [`ByAddress::take`] took.
@@ -52,10 +52,10 @@ impl ByAddress {
         self.limiter.forget_idle();
     }
 
-    fn look_wider(&self, address: IpAddr) -> Result<(), RetryAfter> {
+    fn peek_wider(&self, address: IpAddr) -> Result<(), RetryAfter> {
         for network in Network::wider(address) {
-            let looked = self.limiter.look(&network, self.allowance_of(network), 1);
-            looked.map_err(|wait| RetryAfter::new(wait, self.bound))?;
+            let peeked = self.limiter.peek(&network, self.allowance_of(network), 1);
+            peeked.map_err(|wait| RetryAfter::new(wait, self.bound))?;
         }
         Ok(())
     }

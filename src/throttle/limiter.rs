@@ -100,7 +100,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     ///
     /// # Errors
     /// As for [`Limiter::take`].
-    pub(super) fn look(&self, key: &K, allowance: Allowance, units: u32) -> Result<(), Duration> {
+    pub(super) fn peek(&self, key: &K, allowance: Allowance, units: u32) -> Result<(), Duration> {
         wait(self.table(key).get(key), allowance, units, self.clock.now()).map(|_| ())
     }
 
