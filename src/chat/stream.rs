@@ -137,8 +137,8 @@ pub(super) enum Client {
 impl Client {
     /// Makes a client that waits for the whole answer.
     pub(super) fn waiting() -> (Client, oneshot::Receiver<Result<Receipt>>) {
-        let (tell, told) = oneshot::channel();
-        (Client::Waiting(Some(tell)), told)
+        let (sender, receiver) = oneshot::channel();
+        (Client::Waiting(Some(sender)), receiver)
     }
 
     /// Makes a client that gets the answer part by part.

@@ -10,7 +10,7 @@ use crate::db::{DatabaseUrl, Db, DbOptions, HANGS_AFTER};
 use crate::metering::verify;
 
 /// Interval between two progress lines.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+const PRINT_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -38,11 +38,11 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
     let db = open_existing(config)?;
     let mut copy =
         PartialCopy::begin(database, &args.file, args.overwrite).map_err(|error| error.to_string())?;
-    let mut teller = Teller::new("copied");
-    let mut pace = Pace { rate: args.rate * 1024 * 1024, told: &mut |progress| teller.tell(progress) };
+    let mut log = ProgressLog::new("copied");
+    let mut pace = Pace { rate: args.rate * 1024 * 1024, report: &mut |progress| log.report(progress) };
     db.copy_into(&mut copy, &mut pace).map_err(explain)?;
     drop(db);
-    teller.finish();
+    log.finish();
     if !args.no_verify {
         check(copy.path(), &copy)?;
     }
@@ -76,32 +76,32 @@ pub(super) fn check(path: &Path, copy: &PartialCopy) -> Result<(), Refusal> {
 }
 
 /// Prints the progress of a copy to standard error from time to time.
-pub(super) struct Teller {
+pub(super) struct ProgressLog {
     what: &'static str,
-    told: Instant,
+    printed_at: Instant,
     last: Option<Progress>,
 }
 
-impl Teller {
-    pub(super) fn new(what: &'static str) -> Teller {
-        Teller { what, told: Instant::now(), last: None }
+impl ProgressLog {
+    pub(super) fn new(what: &'static str) -> ProgressLog {
+        ProgressLog { what, printed_at: Instant::now(), last: None }
     }
 
-    pub(super) fn tell(&mut self, progress: Progress) {
+    pub(super) fn report(&mut self, progress: Progress) {
         self.last = Some(progress);
-        if self.told.elapsed() >= TELL_EVERY {
-            self.told = Instant::now();
-            self.say(progress);
+        if self.printed_at.elapsed() >= PRINT_EVERY {
+            self.printed_at = Instant::now();
+            self.print(progress);
         }
     }
 
     pub(super) fn finish(&self) {
         if let Some(progress) = self.last {
-            self.say(progress);
+            self.print(progress);
         }
     }
 
-    fn say(&self, Progress { done, total }: Progress) {
+    fn print(&self, Progress { done, total }: Progress) {
         let mib = |bytes: u64| bytes as f64 / (1024.0 * 1024.0);
         let percent = (done * 100).checked_div(total).unwrap_or(100);
         eprintln!("{} {:.1} of {:.1} MiB ({percent} %)", self.what, mib(done), mib(total));

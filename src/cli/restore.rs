@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Refusal;
-use super::backup::{Teller, check};
+use super::backup::{ProgressLog, check};
 use crate::config::Config;
 use crate::db::file::{Before, copy_candidate, replace};
 use crate::db::{ServeLock, ServeLockError};
@@ -32,10 +32,10 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
         error => error.to_string(),
     })?;
     let real = database.canonicalize().unwrap_or_else(|_| database.to_owned());
-    let mut teller = Teller::new("copied");
-    let candidate = copy_candidate(&real, &args.file, &mut |progress| teller.tell(progress))
+    let mut log = ProgressLog::new("copied");
+    let candidate = copy_candidate(&real, &args.file, &mut |progress| log.report(progress))
         .map_err(|error| error.to_string())?;
-    teller.finish();
+    log.finish();
     let checked = match args.no_verify {
         true => candidate.check().map_err(|error| error.to_string()),
         false => check(candidate.path(), &candidate),

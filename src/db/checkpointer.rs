@@ -42,7 +42,7 @@ pub(super) struct Checkpointer {
 #[derive(Default)]
 struct Stop {
     /// When the thread must have ended. `None` until [`Checkpointer::end`] is called.
-    told: Mutex<Option<Instant>>,
+    until: Mutex<Option<Instant>>,
     changed: Condvar,
 }
 
@@ -57,8 +57,8 @@ struct Progress {
 impl Checkpointer {
     pub(super) fn start(session: Session, guard: Arc<Guard>) -> io::Result<Checkpointer> {
         let stop = Arc::new(Stop::default());
-        let told = stop.clone();
-        let run = move || Keeper { session, guard, rescue: Rescue::default() }.run(&told);
+        let shared = stop.clone();
+        let run = move || Keeper { session, guard, rescue: Rescue::default() }.run(&shared);
         let thread = thread::Builder::new().name("checkpointer".to_owned()).spawn(run)?;
         Ok(Checkpointer { stop, thread: Mutex::new(Some(thread)) })
     }
@@ -66,7 +66,7 @@ impl Checkpointer {
     /// Tells the thread to copy the rest of the log and to close its connection. Waits for it until
     /// `until`.
     pub(super) fn end(&self, until: Instant) {
-        *self.stop.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+        *self.stop.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
         self.stop.changed.notify_all();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(thread) = thread else { return };
@@ -83,9 +83,9 @@ impl Stop {
     /// Waits for `pause`, or until [`Checkpointer::end`] is called. Returns when the thread must
     /// have ended, if it was called.
     fn wait(&self, pause: Duration) -> Option<Instant> {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = self.changed.wait_timeout_while(told, pause, |told| told.is_none());
-        *told.unwrap_or_else(PoisonError::into_inner).0
+        let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = self.changed.wait_timeout_while(until, pause, |until| until.is_none());
+        *until.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 

@@ -31,10 +31,10 @@ const FIRST_STEPS: Duration = Duration::from_secs(25);
 /// # Errors
 /// Fails with advice if it took too long. The thread is then left running.
 pub(super) fn in_time<T: Send + 'static>(steps: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    let (tell, told) = mpsc::channel();
-    let thread = thread::Builder::new().name("first-steps".to_owned()).spawn(move || tell.send(steps()));
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::Builder::new().name("first-steps".to_owned()).spawn(move || sender.send(steps()));
     thread.map_err(|error| format!("cannot start a thread: {error}"))?;
-    told.recv_timeout(FIRST_STEPS).map_err(|_| {
+    receiver.recv_timeout(FIRST_STEPS).map_err(|_| {
         format!(
             "PostgreSQL, or a proxy in front of it, accepts connections and has not responded for {} s: \
              check that it is running and that nothing on the way holds its messages back",

@@ -22,9 +22,9 @@ impl Watchdog {
     /// Fails if the system cannot start a thread.
     pub(super) fn start(writers: Arc<Writers>, readers: Arc<Readers>) -> io::Result<Watchdog> {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
-        let told = stop.clone();
+        let shared = stop.clone();
         thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
-            let (stopped, changed) = &*told;
+            let (stopped, changed) = &*shared;
             let mut is_stopped = stopped.lock().unwrap_or_else(PoisonError::into_inner);
             while !*is_stopped {
                 let waited = changed.wait_timeout(is_stopped, PAUSE).unwrap_or_else(PoisonError::into_inner);

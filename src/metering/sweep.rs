@@ -38,7 +38,7 @@ pub async fn sweep(db: &Db) -> Result<usize> {
             // Another node sweeps.
             Ok(None) => return Ok(refunded),
             Err(_) if part.len() > 1 => refunded += end_by_user(db, part).await,
-            Err(error) => tell(part, &error),
+            Err(error) => log_failures(part, &error),
         }
     }
     Ok(refunded)
@@ -54,12 +54,12 @@ async fn end_by_user(db: &Db, part: &[Hold]) -> usize {
         match end(db, of_one.to_vec()).await {
             Ok(count) => refunded += count.unwrap_or(0),
             // The user's row is locked.
-            Err(Error::Unavailable(why)) => tell(of_one, &Error::Unavailable(why)),
+            Err(Error::Unavailable(why)) => log_failures(of_one, &Error::Unavailable(why)),
             Err(_) => {
                 for hold in of_one {
                     match end(db, vec![*hold]).await {
                         Ok(count) => refunded += count.unwrap_or(0),
-                        Err(error) => tell(&[*hold], &error),
+                        Err(error) => log_failures(&[*hold], &error),
                     }
                 }
             }
@@ -96,7 +96,7 @@ async fn end(db: &Db, part: Vec<Hold>) -> Result<Option<usize>> {
     db.write_bulk(Scope::none(), job).await
 }
 
-fn tell(holds: &[Hold], error: &Error) {
+fn log_failures(holds: &[Hold], error: &Error) {
     for (chat_id, _) in holds {
         log::error!("chat {chat_id}: its hold is past its deadline and could not be refunded");
     }

@@ -84,11 +84,11 @@ async fn hourly(db: &Db, history_days: u32) {
     let mut pace = tokio::time::interval(EVERY_HOUR);
     loop {
         pace.tick().await;
-        say("idempotency keys older than a day", metering::forget_idempotency_keys(db).await);
-        say("sessions that ended", auth::forget_sessions(db).await);
-        say("auth tokens that ended long ago", auth::forget_auth_tokens(db).await);
+        log_deleted("idempotency keys older than a day", metering::forget_idempotency_keys(db).await);
+        log_deleted("sessions that ended", auth::forget_sessions(db).await);
+        log_deleted("auth tokens that ended long ago", auth::forget_auth_tokens(db).await);
         if history_days > 0 {
-            say("entries of the history", audit::forget(db, history_days).await);
+            log_deleted("entries of the history", audit::forget(db, history_days).await);
         }
         if let Err(error) = db.optimize().await {
             log::warn!("PRAGMA optimize failed: {error}");
@@ -97,7 +97,7 @@ async fn hourly(db: &Db, history_days: u32) {
 }
 
 /// Logs how many were deleted, or why they could not be.
-fn say(what: &str, forgotten: Result<usize>) {
+fn log_deleted(what: &str, forgotten: Result<usize>) {
     match forgotten {
         Ok(0) => {}
         Ok(count) => log::info!("forgot {count} {what}"),

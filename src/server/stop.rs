@@ -24,18 +24,18 @@ pub(super) fn stop_on_signal(
 ) -> io::Result<impl Future<Output = ()>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
-        let mut told = async || {
+        let mut signalled = async || {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
         };
-        told().await;
+        signalled().await;
         services.readiness.drain();
         if !delay.is_zero() {
             log::info!("told to stop: not ready any more, and listening for {} s", delay.as_secs());
             // A second signal ends the delay.
-            let _ = timeout(delay, told()).await;
+            let _ = timeout(delay, signalled()).await;
         }
         log::info!("told to stop: finishing what is in flight");
         services.readiness.finish();

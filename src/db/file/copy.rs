@@ -39,7 +39,7 @@ pub struct Pace<'a> {
     /// The most bytes per second. 0 means no limit.
     pub rate: u64,
     /// Called with the progress while the copy is made.
-    pub told: &'a mut dyn FnMut(Progress),
+    pub report: &'a mut dyn FnMut(Progress),
 }
 
 /// An unfinished copy. Dropping it removes it, unless it has its real name.
@@ -122,7 +122,7 @@ impl PartialCopy {
             let count = |pages: i32| u64::try_from(pages).unwrap_or(0) * page;
             let total = count(progress.pagecount);
             let done = total.saturating_sub(count(progress.remaining));
-            (pace.told)(Progress { done, total });
+            (pace.report)(Progress { done, total });
             match step {
                 StepResult::Done => break,
                 StepResult::More => {
@@ -143,7 +143,7 @@ impl PartialCopy {
     pub(super) fn fill_from_file(
         &mut self,
         source: &Path,
-        told: &mut dyn FnMut(Progress),
+        report: &mut dyn FnMut(Progress),
     ) -> Result<(), CopyError> {
         let from = |error| CopyError::Io(source.to_owned(), error);
         let mut reader = File::open(source).map_err(from)?;
@@ -154,7 +154,7 @@ impl PartialCopy {
             let Some(read) = piece.get(..count).filter(|read| !read.is_empty()) else { return Ok(()) };
             self.file.write_all(read).map_err(|error| CopyError::Io(self.path.clone(), error))?;
             done += count as u64;
-            told(Progress { done, total });
+            report(Progress { done, total });
         }
     }
 

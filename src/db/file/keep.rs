@@ -72,7 +72,7 @@ fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) -> Result<bool, St
         Fault::LogGone if guard.has_other_log() => {
             let what = save_aside(guard, conn)?;
             // The next start must not use that log for our file.
-            say_failure(guard, disown(guard.real()));
+            log_failure(guard, disown(guard.real()));
             what
         }
         Fault::LogGone => {
@@ -89,7 +89,7 @@ fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) -> Result<bool, St
         },
         Fault::Overwritten => {
             // No later start may combine file and log, whatever the header says.
-            say_failure(guard, disown(guard.real()));
+            log_failure(guard, disown(guard.real()));
             log::error!(
                 "{file}-wal belongs to the file that was overwritten, and must not be joined to this one: move it away"
             );
@@ -97,7 +97,7 @@ fn save(guard: &Guard, fault: Fault, conn: &mut DbConnection) -> Result<bool, St
         }
         Fault::LogDamaged => {
             // No later start may serve the file, because data is missing in it.
-            say_failure(guard, mark_damaged(guard.real()));
+            log_failure(guard, mark_damaged(guard.real()));
             log::error!(
                 "{file} may be damaged, as a part of its log is lost: restore a backup with `tollgate restore`"
             );
@@ -178,7 +178,7 @@ fn mark_damaged(database: &Path) -> Result<(), String> {
     Sidecar { is_damaged: true, ..known }.write(database).map_err(|error| error.to_string())
 }
 
-fn say_failure(guard: &Guard, written: Result<(), String>) {
+fn log_failure(guard: &Guard, written: Result<(), String>) {
     if let Err(why) = written {
         log::error!("cannot write {}-generation: {why}", guard.real().display());
     }

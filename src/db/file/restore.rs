@@ -50,11 +50,11 @@ pub enum Before {
 pub fn copy_candidate(
     database: &Path,
     source: &Path,
-    told: &mut dyn FnMut(Progress),
+    report: &mut dyn FnMut(Progress),
 ) -> Result<PartialCopy, CopyError> {
     check_source(source, database)?;
     let mut copy = PartialCopy::at(beside(database, "-restoring"), database)?;
-    copy.fill_from_file(source, told)?;
+    copy.fill_from_file(source, report)?;
     Ok(copy)
 }
 

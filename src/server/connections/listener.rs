@@ -136,7 +136,7 @@ impl Shared {
     async fn reject(self, stream: TcpStream, why: Full) {
         if self.rejecting.fetch_add(1, Ordering::Relaxed) < REJECTED_AT_ONCE {
             // The result does not matter: the client need not read the response.
-            let _ = timeout(REJECTION, tell(stream, why)).await;
+            let _ = timeout(REJECTION, send_refusal(stream, why)).await;
         }
         self.rejecting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -198,8 +198,8 @@ fn prepare(stream: &TcpStream, write: Duration) {
     }
 }
 
-/// Tells a rejected client which limit was reached, and lets it read the response.
-async fn tell(mut stream: TcpStream, why: Full) -> io::Result<()> {
+/// Sends a rejected client the limit that was reached, and lets it read the response.
+async fn send_refusal(mut stream: TcpStream, why: Full) -> io::Result<()> {
     let (status, text) = match why {
         Full::Address(most) => (
             "429 Too Many Requests",
