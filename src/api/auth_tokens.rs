@@ -12,7 +12,7 @@ use crate::http::ClientAddress;
 use crate::models::AuthToken;
 
 #[derive(Deserialize)]
-struct Request {
+struct AuthTokenBody {
     name: Option<String>,
     expires_in_days: Option<i64>,
 }
@@ -79,7 +79,7 @@ pub(super) async fn create(
             "give JSON with \"name\" and, if wanted, a whole number \"expires_in_days\"",
         ))
     };
-    let request: Request = body.json()?.ok_or_else(unreadable)?;
+    let request: AuthTokenBody = body.json()?.ok_or_else(unreadable)?;
     let request =
         AuthTokenRequest::parse(request.name.as_deref(), request.expires_in_days).map_err(Error::Invalid)?;
     let made = auth.make_own_auth_token(&current, from.0, request).await?;

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 /// The fields are of any type, because a value of a wrong type must not hide the other fields: the
 /// contract prescribes the order of the checks.
 #[derive(Default, Deserialize)]
-struct Request {
+struct ChatBody {
     message: Option<Value>,
     token: Option<Value>,
     conversation_id: Option<Value>,
@@ -57,9 +57,9 @@ async fn admit(
     http: &HttpRequest,
 ) -> Result<(ChatRequest, bool)> {
     let memory = body.take_memory();
-    let body = body.json::<Request>();
+    let body = body.json::<ChatBody>();
     let in_body = || match &body {
-        Ok(Some(Request { token: Some(Value::String(token)), .. })) => TokenDigest::of(token),
+        Ok(Some(ChatBody { token: Some(Value::String(token)), .. })) => TokenDigest::of(token),
         _ => None,
     };
     let auth_token = auth_token(auth, credentials, in_body, http)?;
@@ -77,7 +77,7 @@ async fn admit(
     Ok((request, in_parts))
 }
 
-fn parse(auth_token: TokenDigest, body: Option<Request>, http: &HttpRequest) -> Result<(ChatRequest, bool)> {
+fn parse(auth_token: TokenDigest, body: Option<ChatBody>, http: &HttpRequest) -> Result<(ChatRequest, bool)> {
     let request = body.unwrap_or_default();
     let Some(Value::String(message)) = request.message else {
         return Err(Error::InvalidMessage(Invalid::new("message", "give JSON with \"message\" as text")));

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::models::{Chat, Conversation};
 
 #[derive(Deserialize)]
-struct Request {
+struct ConversationBody {
     title: Option<String>,
 }
 
@@ -104,7 +104,7 @@ pub(super) async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn parse(bytes: &[u8]) -> Result<Request> {
+fn parse(bytes: &[u8]) -> Result<ConversationBody> {
     super::body::parse(bytes).ok_or_else(no_title)
 }
 

@@ -14,13 +14,13 @@ use crate::http::ClientAddress;
 /// The fields are of any type, so that a value of a wrong type does not make the whole body
 /// unreadable: the contract has a text for each field.
 #[derive(Default, Deserialize)]
-struct Request {
+struct LogInBody {
     username: Option<Value>,
     password: Option<Value>,
 }
 
 #[derive(Serialize)]
-struct Answer<'a> {
+struct LogInResponse<'a> {
     message: &'a str,
     token: &'a str,
 }
@@ -32,10 +32,10 @@ pub(super) async fn create(
     id: RequestId,
     body: Body,
 ) -> Result<HttpResponse> {
-    let Request { username, password } = body.json()?.unwrap_or_default();
+    let LogInBody { username, password } = body.json()?.unwrap_or_default();
     let (username, password) = (short(username), short(password));
     let log_in =
         LogIn { from: from.0, request: id, username: username.as_deref(), password: password.as_deref() };
     let token = auth.log_in(log_in).await?;
-    Ok(HttpResponse::Ok().json(Answer { message: "Login successful", token: token.expose() }))
+    Ok(HttpResponse::Ok().json(LogInResponse { message: "Login successful", token: token.expose() }))
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::http::ClientAddress;
 
 #[derive(Deserialize)]
-struct Request {
+struct LogOutBody {
     #[serde(default)]
     everywhere: bool,
 }
@@ -25,7 +25,7 @@ pub(super) async fn create(
 ) -> Result<HttpResponse> {
     let everywhere = match body.bytes()? {
         bytes if bytes.is_empty() => false,
-        bytes => match super::body::parse::<Request>(&bytes) {
+        bytes => match super::body::parse::<LogOutBody>(&bytes) {
             Some(request) => request.everywhere,
             None => return Err(Error::Invalid(Invalid::new("everywhere", "give true or false"))),
         },

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::http::ClientAddress;
 
 #[derive(Deserialize)]
-struct Request {
+struct PasswordBody {
     old_password: Option<String>,
     new_password: Option<String>,
 }
@@ -27,7 +27,7 @@ pub(super) async fn change(
 ) -> Result<HttpResponse> {
     let unreadable =
         || Error::Invalid(Invalid::new("body", "give JSON with \"old_password\" and \"new_password\""));
-    let request: Request = body.json()?.ok_or_else(unreadable)?;
+    let request: PasswordBody = body.json()?.ok_or_else(unreadable)?;
     let text = |text: Option<String>| short(text.map(Value::String));
     let (old, new) = (text(request.old_password), text(request.new_password));
     let (old, new) = (old.as_deref(), new.as_deref());

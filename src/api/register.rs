@@ -13,7 +13,7 @@ use crate::http::ClientAddress;
 
 /// The fields are of any type, so that an error about a value of a wrong type can name its field.
 #[derive(Default, Deserialize)]
-struct Request {
+struct RegisterBody {
     username: Option<Value>,
     password: Option<Value>,
 }
@@ -25,7 +25,7 @@ pub(super) async fn create(
     id: RequestId,
     body: Body,
 ) -> Result<HttpResponse> {
-    let Request { username, password } = body.json()?.unwrap_or_default();
+    let RegisterBody { username, password } = body.json()?.unwrap_or_default();
     let (username, password) = (short(username), short(password));
     auth.register(from.0, id, username.as_deref(), password.as_deref()).await?;
     Ok(HttpResponse::Created().json(json!({ "message": "User created successfully" })))
