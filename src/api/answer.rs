@@ -6,7 +6,7 @@ use crate::chat::{ChatRequest, Receipt, Toll};
 use crate::error::Result;
 
 /// The answer to a message.
-pub(super) enum Answer {
+pub(super) enum ChatAnswer {
     /// The whole answer.
     Whole(Receipt),
     /// The stream of its parts.
@@ -14,12 +14,17 @@ pub(super) enum Answer {
 }
 
 /// Charges a message and returns its answer: whole, or with `in_parts` as soon as it begins.
-pub(super) async fn answer(auth: &Auth, toll: &Toll, request: ChatRequest, in_parts: bool) -> Result<Answer> {
+pub(super) async fn answer(
+    auth: &Auth,
+    toll: &Toll,
+    request: ChatRequest,
+    in_parts: bool,
+) -> Result<ChatAnswer> {
     let auth_token = request.auth_token;
     let answer = if in_parts {
-        Answer::InParts(event_stream::open(toll, request).await?)
+        ChatAnswer::InParts(event_stream::open(toll, request).await?)
     } else {
-        Answer::Whole(toll.chat(request).await?)
+        ChatAnswer::Whole(toll.chat(request).await?)
     };
     auth.used(auth_token);
     Ok(answer)

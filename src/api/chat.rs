@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::admit::{Arrived, auth_token};
-use super::answer::{Answer, answer};
+use super::answer::{ChatAnswer, answer};
 use super::body::Body;
 use super::event_stream::{self, event};
 use super::idempotency::key_of;
@@ -117,15 +117,15 @@ fn is_events(media_range: &str) -> bool {
     essence.trim().eq_ignore_ascii_case("text/event-stream")
 }
 
-fn respond(answer: Answer) -> HttpResponse {
+fn respond(answer: ChatAnswer) -> HttpResponse {
     match answer {
-        Answer::Whole(receipt) => {
+        ChatAnswer::Whole(receipt) => {
             let mut response = HttpResponse::Created();
             add_receipt(&mut response, &receipt);
             let text = receipt.answer.text().unwrap_or_default();
             response.json(ChatResponse { message: &receipt.message, response: text })
         }
-        Answer::InParts(opened) => {
+        ChatAnswer::InParts(opened) => {
             let mut response = HttpResponse::Ok();
             add_start(&mut response, &opened.stream.started);
             event_stream::respond(response, opened, write)

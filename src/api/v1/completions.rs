@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::request::CompletionRequest;
 use super::write::{Chunks, completion};
 use crate::api::admit::{Arrived, auth_token};
-use crate::api::answer::{Answer, answer};
+use crate::api::answer::{ChatAnswer, answer};
 use crate::api::event_stream;
 use crate::api::idempotency::key_of;
 use crate::api::large_body::{self, Large, LargeBodies};
@@ -89,14 +89,14 @@ fn parse(auth_token: TokenDigest, body: Body, http: &HttpRequest) -> Result<Pars
     Ok(Parsed { request, in_parts, include_usage })
 }
 
-fn respond(answer: Answer, include_usage: bool) -> HttpResponse {
+fn respond(answer: ChatAnswer, include_usage: bool) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     match answer {
-        Answer::Whole(receipt) => {
+        ChatAnswer::Whole(receipt) => {
             add_receipt(&mut response, &receipt);
             response.json(completion(&receipt))
         }
-        Answer::InParts(opened) => {
+        ChatAnswer::InParts(opened) => {
             add_start(&mut response, &opened.stream.started);
             let mut chunks = Chunks::new(&opened.stream.started, include_usage);
             event_stream::respond(response, opened, move |event| chunks.write(event))
