@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use super::body::Body;
+use super::body::JsonBody;
 use crate::auth::{Auth, AuthTokenRequest, CurrentUser};
 use crate::clock::rfc3339;
 use crate::domain::Invalid;
@@ -71,7 +71,7 @@ pub(super) async fn create(
     auth: web::Data<Auth>,
     current: CurrentUser,
     from: ClientAddress,
-    body: Body,
+    body: JsonBody,
 ) -> Result<HttpResponse> {
     let unreadable = || {
         Error::Invalid(Invalid::new(

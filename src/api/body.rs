@@ -16,9 +16,9 @@ use crate::throttle::MemoryShare;
 
 /// A request body, or the error of reading it. Extracting it never fails, so that the handler
 /// decides whether another error comes first.
-pub(super) struct Body(Result<HeldBody>);
+pub(super) struct JsonBody(Result<HeldBody>);
 
-impl Body {
+impl JsonBody {
     /// Parses the body as JSON. Returns `None` if it is not valid JSON for `T`.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ fn holds_nul(value: &Value) -> bool {
     }
 }
 
-impl FromRequest for Body {
+impl FromRequest for JsonBody {
     type Error = Error;
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
@@ -84,9 +84,9 @@ impl FromRequest for Body {
         let mut payload = payload.take();
         Box::pin(async move {
             if let Err(error) = checked {
-                return Ok(Body(Err(error)));
+                return Ok(JsonBody(Err(error)));
             }
-            Ok(Body(reader.read(&mut payload).await))
+            Ok(JsonBody(reader.read(&mut payload).await))
         })
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::admit::{Arrived, auth_token};
 use super::answer::{ChatAnswer, answer};
-use super::body::Body;
+use super::body::JsonBody;
 use super::event_stream::{self, event};
 use super::idempotency::key_of;
 use super::receipt::{add_receipt, add_start};
@@ -41,7 +41,7 @@ pub(super) async fn create(
     auth: web::Data<Auth>,
     toll: web::Data<Toll>,
     credentials: Credentials,
-    body: Body,
+    body: JsonBody,
     http: HttpRequest,
 ) -> Result<HttpResponse> {
     let (request, in_parts) = admit(&auth, credentials, body, &http).await?;
@@ -53,7 +53,7 @@ pub(super) async fn create(
 async fn admit(
     auth: &Auth,
     credentials: Credentials,
-    mut body: Body,
+    mut body: JsonBody,
     http: &HttpRequest,
 ) -> Result<(ChatRequest, bool)> {
     let memory = body.take_memory();

@@ -4,7 +4,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
-use super::body::Body;
+use super::body::JsonBody;
 use super::chats::ChatView;
 use super::page::{self, List, PageQuery};
 use crate::account::Title;
@@ -40,7 +40,7 @@ pub(super) async fn create(
     credentials: Credentials,
     current: CurrentUser,
     http: HttpRequest,
-    body: Body,
+    body: JsonBody,
 ) -> Result<HttpResponse> {
     // It writes as much as a message does, and costs nothing, so it counts as one.
     auth.check_message(credentials.or(|| None)?, client_of(&http)).await?;
@@ -86,7 +86,7 @@ pub(super) async fn rename(
     auth: web::Data<Auth>,
     current: CurrentUser,
     path: web::Path<String>,
-    body: Body,
+    body: JsonBody,
 ) -> Result<HttpResponse> {
     let title = parse(&body.bytes()?)?.title.ok_or_else(no_title)?;
     let title = Title::parse(&title).map_err(Error::Invalid)?;

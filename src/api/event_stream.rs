@@ -51,7 +51,7 @@ pub(super) fn respond(
         .insert_header((header::CONTENT_TYPE, "text/event-stream; charset=utf-8"))
         // Otherwise nginx and similar proxies would buffer the parts.
         .insert_header(("X-Accel-Buffering", "no"));
-    let body = Body { stream: opened.stream, first: opened.first, has_ended: false };
+    let body = EventBody { stream: opened.stream, first: opened.first, has_ended: false };
     response.streaming(stream::unfold((body, writer), |(mut body, mut writer)| async move {
         let bytes = body.next(&mut writer).await?;
         Some((bytes, (body, writer)))
@@ -59,14 +59,14 @@ pub(super) fn respond(
 }
 
 /// The body of a response that is being streamed.
-struct Body {
+struct EventBody {
     stream: ChatStream,
     first: Option<Event>,
     /// Whether the client has received the last event, `Done` or `Failed`.
     has_ended: bool,
 }
 
-impl Body {
+impl EventBody {
     /// Returns the next bytes to send; `None` after the end. Events for which `writer` writes
     /// nothing are skipped. A keep-alive comment is sent if there is nothing else to send for
     /// [`KEEP_ALIVE_EVERY`].

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::body::Body;
+use super::body::JsonBody;
 use super::text::short;
 use crate::auth::{Auth, LogIn};
 use crate::domain::RequestId;
@@ -30,7 +30,7 @@ pub(super) async fn create(
     auth: web::Data<Auth>,
     from: ClientAddress,
     id: RequestId,
-    body: Body,
+    body: JsonBody,
 ) -> Result<HttpResponse> {
     let LogInBody { username, password } = body.json()?.unwrap_or_default();
     let (username, password) = (short(username), short(password));

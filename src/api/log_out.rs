@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::body::Body;
+use super::body::JsonBody;
 use crate::auth::{Auth, CurrentUser};
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ pub(super) async fn create(
     auth: web::Data<Auth>,
     current: CurrentUser,
     from: ClientAddress,
-    body: Body,
+    body: JsonBody,
 ) -> Result<HttpResponse> {
     let everywhere = match body.bytes()? {
         bytes if bytes.is_empty() => false,

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::body::Body;
+use super::body::JsonBody;
 use super::text::short;
 use crate::auth::{Auth, CurrentUser, PasswordChange};
 use crate::domain::{Invalid, RequestId};
@@ -23,7 +23,7 @@ pub(super) async fn change(
     current: CurrentUser,
     from: ClientAddress,
     id: RequestId,
-    body: Body,
+    body: JsonBody,
 ) -> Result<HttpResponse> {
     let unreadable =
         || Error::Invalid(Invalid::new("body", "give JSON with \"old_password\" and \"new_password\""));

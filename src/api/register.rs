@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::body::Body;
+use super::body::JsonBody;
 use super::text::short;
 use crate::auth::Auth;
 use crate::domain::RequestId;
@@ -23,7 +23,7 @@ pub(super) async fn create(
     auth: web::Data<Auth>,
     from: ClientAddress,
     id: RequestId,
-    body: Body,
+    body: JsonBody,
 ) -> Result<HttpResponse> {
     let RegisterBody { username, password } = body.json()?.unwrap_or_default();
     let (username, password) = (short(username), short(password));

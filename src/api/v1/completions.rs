@@ -42,7 +42,7 @@ pub(in crate::api) async fn create(
     Ok(with_limits(answered, counted.allowed))
 }
 
-type Body = Large<Map<String, Value>>;
+type CompletionBody = Large<Map<String, Value>>;
 
 async fn read(
     auth: &Auth,
@@ -50,7 +50,7 @@ async fn read(
     places: &LargeBodies,
     http: &HttpRequest,
     payload: web::Payload,
-) -> Result<Arrived<Body>> {
+) -> Result<Arrived<CompletionBody>> {
     let large_for = if large_body::may_be_large(http) {
         // The user must be known first: only a valid auth token may make the server read so much.
         Some(auth.current_user(auth_token).await?.user.id)
@@ -64,7 +64,7 @@ async fn complete(
     auth: &Auth,
     toll: &Toll,
     auth_token: TokenDigest,
-    body: Arrived<Body>,
+    body: Arrived<CompletionBody>,
     http: &HttpRequest,
 ) -> Result<HttpResponse> {
     let parsed = body.admit(auth, auth_token, |body| parse(auth_token, body, http)).await?;
@@ -79,7 +79,7 @@ struct Parsed {
     include_usage: bool,
 }
 
-fn parse(auth_token: TokenDigest, body: Body, http: &HttpRequest) -> Result<Parsed> {
+fn parse(auth_token: TokenDigest, body: CompletionBody, http: &HttpRequest) -> Result<Parsed> {
     let unreadable = || Error::Invalid(Invalid::new("body", "give a JSON object"));
     let request = CompletionRequest::parse(body.json.ok_or_else(unreadable)?)?;
     let key = key_of(http)?.map(|key| (key, request.fingerprint()));

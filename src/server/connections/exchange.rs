@@ -11,7 +11,7 @@ use actix_web::http::{Method, header};
 use actix_web::web::Bytes;
 
 use super::Connection;
-use super::framing::Body;
+use super::framing::BodyLength;
 use crate::throttle::MemoryShare;
 
 /// A response up to this length is written at once. The dispatcher gets a longer one in parts of
@@ -67,18 +67,18 @@ impl Drop for Exchange {
 }
 
 /// Returns the kind of body that follows a head, by the rules of actix-http's decoder.
-fn body_of(head: &RequestHead) -> Body {
+fn body_of(head: &RequestHead) -> BodyLength {
     let text = |name| head.headers().get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     if head.headers().contains_key(header::TRANSFER_ENCODING) {
-        Body::Chunked
+        BodyLength::Chunked
     } else if text(header::UPGRADE).is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket")) {
-        Body::Endless
+        BodyLength::Endless
     } else if let Some(length) = text(header::CONTENT_LENGTH).and_then(|length| length.parse().ok()) {
-        Body::Known(length)
+        BodyLength::Known(length)
     } else if head.method == Method::CONNECT {
-        Body::Endless
+        BodyLength::Endless
     } else {
-        Body::None
+        BodyLength::None
     }
 }
 

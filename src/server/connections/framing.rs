@@ -4,9 +4,9 @@
 //! on one request at a time. It passes on everything that it cannot parse, and actix-http rejects
 //! it.
 
-/// The body that follows a head.
+/// The length of the body that follows a head (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
+pub(super) enum BodyLength {
     None,
     /// A body of this number of bytes.
     Known(u64),
@@ -35,12 +35,12 @@ impl Default for Framing {
 
 impl Framing {
     /// Sets the body that follows the head that was passed on.
-    pub(super) fn follow(&mut self, body: Body) {
+    pub(super) fn follow(&mut self, body: BodyLength) {
         *self = match body {
-            Body::None | Body::Known(0) => Framing::Whole,
-            Body::Known(length) => Framing::Length(length),
-            Body::Chunked => Framing::Chunks(Chunks::Size { size: 0, has_digits: false }),
-            Body::Endless => Framing::Endless,
+            BodyLength::None | BodyLength::Known(0) => Framing::Whole,
+            BodyLength::Known(length) => Framing::Length(length),
+            BodyLength::Chunked => Framing::Chunks(Chunks::Size { size: 0, has_digits: false }),
+            BodyLength::Endless => Framing::Endless,
         };
     }
 
@@ -249,12 +249,12 @@ mod tests {
         let chunks =
             "5;name=\"value\"\r\nhello\r\n1F \r\n0123456789012345678901234567890\r\n0\r\nA: b\r\n\r\n";
         for (body, bytes) in [
-            (Body::Known(5), "hello"),
-            (Body::Chunked, "0\r\n\r\n"),
-            (Body::Chunked, "3\r\nabc\r\n00;x\r\n\r\n"),
-            (Body::Chunked, chunks),
-            (Body::None, ""),
-            (Body::Known(0), ""),
+            (BodyLength::Known(5), "hello"),
+            (BodyLength::Chunked, "0\r\n\r\n"),
+            (BodyLength::Chunked, "3\r\nabc\r\n00;x\r\n\r\n"),
+            (BodyLength::Chunked, chunks),
+            (BodyLength::None, ""),
+            (BodyLength::Known(0), ""),
         ] {
             for part in [1, 2, 5, 100] {
                 let mut framing = Framing::Handed;
@@ -272,7 +272,7 @@ mod tests {
             ["x\r\n", "\r\n", "11111111111111111\r\n", "1\r\nab\r\n", "1\rx", "0\r\n\rx", "0\r\na\rb"]
         {
             let mut framing = Framing::Handed;
-            framing.follow(Body::Chunked);
+            framing.follow(BodyLength::Chunked);
             assert_eq!(passed(&mut framing, bytes.as_bytes(), 1), bytes.len(), "{bytes:?}");
             assert!(!framing.is_whole() && framing.wants_more());
         }

@@ -22,7 +22,7 @@ use actix_web::web::BytesMut;
 use tokio::time::{Instant, sleep_until};
 
 pub(super) use exchange::Exchange;
-use framing::{Body, Framing};
+use framing::{BodyLength, Framing};
 pub(super) use listener::listen;
 use registry::{Slot, Stage};
 
@@ -169,12 +169,12 @@ impl Connection {
     }
 
     /// Records that a head has arrived and its request is being handled.
-    fn begin(&self, body: Body) {
+    fn begin(&self, body: BodyLength) {
         let now = Instant::now();
         let mut wire = self.wire.borrow_mut();
         wire.framing.follow(body);
         wire.received = 0;
-        let declared = if let Body::Known(length) = body { length } else { 0 };
+        let declared = if let BodyLength::Known(length) = body { length } else { 0 };
         self.wait_for(Waiting::Request { declared }, now);
         let stage = if wire.framing.is_whole() { Stage::Busy } else { Stage::Unfinished };
         self.slot.note(stage, now);

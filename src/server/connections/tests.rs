@@ -39,7 +39,7 @@ fn each_stage_has_its_limit() {
     // actix-http's own limit of 5 s answers 408 first, with a clock that may lag.
     assert_eq!(left(&connection), (5 + 1, "no whole head in time"));
     receive(&connection, b"POST / HTTP/1.1\r\n\r\n");
-    connection.begin(Body::Known(3));
+    connection.begin(BodyLength::Known(3));
     assert_eq!(left(&connection), (15 + 6, "no whole body in time"));
     receive(&connection, b"abc");
     assert_eq!(left(&connection), (420, "no response in time"));
@@ -56,12 +56,12 @@ fn a_body_has_a_second_more_for_each_64_kib_up_to_the_longest_body() {
     for (length, more) in [(0xffff, 0), (0x10000, 1), (8 << 20, 128), (u64::MAX, 128)] {
         let connection = connection();
         receive(&connection, b"POST / HTTP/1.1\r\n\r\n");
-        connection.begin(Body::Known(length));
+        connection.begin(BodyLength::Known(length));
         assert_eq!(left(&connection).0, 15 + more + 6, "{length}");
     }
     let connection = connection();
     receive(&connection, b"POST / HTTP/1.1\r\n\r\n");
-    connection.begin(Body::Chunked);
+    connection.begin(BodyLength::Chunked);
     receive(&connection, b"fffffff\r\n");
     assert_eq!(left(&connection).0, 21);
     (0..2).for_each(|_| receive(&connection, &[b'x'; 0x10000]));
@@ -72,7 +72,7 @@ fn a_body_has_a_second_more_for_each_64_kib_up_to_the_longest_body() {
 fn a_response_has_a_second_for_each_4_kib_and_a_stream_what_is_left_of_its_request() {
     let connection = connection();
     receive(&connection, b"GET / HTTP/1.1\r\n\r\n");
-    connection.begin(Body::None);
+    connection.begin(BodyLength::None);
     connection.respond(Some(1 << 20));
     assert_eq!(left(&connection), (30 + 256, "a response was not taken in time"));
     connection.stalls();
@@ -81,7 +81,7 @@ fn a_response_has_a_second_for_each_4_kib_and_a_stream_what_is_left_of_its_reque
     assert_eq!(left(&connection).0, 30 + 256);
     connection.finish(true);
     receive(&connection, b"GET / HTTP/1.1\r\n\r\n");
-    connection.begin(Body::None);
+    connection.begin(BodyLength::None);
     connection.respond(None);
     assert_eq!(left(&connection).0, 420);
 }
@@ -91,7 +91,7 @@ fn after_the_last_response_little_time_is_left() {
     for keep in [true, false] {
         let connection = connection();
         receive(&connection, b"POST / HTTP/1.1\r\n\r\n");
-        connection.begin(if keep { Body::Known(1) } else { Body::None });
+        connection.begin(if keep { BodyLength::Known(1) } else { BodyLength::None });
         connection.finish(keep);
         assert_eq!(
             left(&connection),
@@ -108,7 +108,7 @@ fn one_request_is_passed_on_at_a_time() {
     let connection = connection();
     assert_eq!(connection.pass_fresh(b"GET / HTTP/1.1\r\n\r\nGET /2"), 18);
     assert!(!connection.may_read());
-    connection.begin(Body::None);
+    connection.begin(BodyLength::None);
     assert!(!connection.may_read());
     connection.finish(true);
     assert!(connection.may_read());
@@ -124,7 +124,7 @@ fn bytes_behind_a_request_count_towards_the_memory_budget_until_they_are_passed_
     bytes.resize(18 + 60_000, b'x');
     assert_eq!(connection.pass_fresh(&bytes), 18);
     assert_eq!(connection.budget.used(), 60_000);
-    connection.begin(Body::None);
+    connection.begin(BodyLength::None);
     connection.finish(true);
     let mut space = vec![0; 70_000];
     assert!(connection.pass_carried(&mut ReadBuf::new(&mut space)));
