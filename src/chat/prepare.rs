@@ -25,8 +25,8 @@ pub(super) struct Prepared {
     pub is_known: bool,
 }
 
-/// The result of the read.
-struct Found {
+/// What one read finds for the charge.
+struct LookedUp {
     user_id: i64,
     balance: i64,
     is_known: bool,
@@ -85,7 +85,7 @@ impl Context {
         Ok(prepared)
     }
 
-    async fn look_up(&self, request: &ChatRequest, conversation_id: Option<i64>) -> Result<Found> {
+    async fn look_up(&self, request: &ChatRequest, conversation_id: Option<i64>) -> Result<LookedUp> {
         let (auth_token, now, message) = (request.auth_token, clock::now(), request.message.clone());
         let key = request.key.as_ref().map(|(key, _)| key.clone());
         let catalogue = match &self.responder {
@@ -99,7 +99,7 @@ impl Context {
                 Some(key) => StoredKey::find(conn, user.id, key.as_str())?,
                 None => None,
             };
-            let mut found = Found {
+            let mut found = LookedUp {
                 user_id: user.id,
                 balance: user.tokens,
                 is_known: known.is_some(),
@@ -151,7 +151,7 @@ fn on_offer(catalogue: &Catalogue, stored: &[Model]) -> Vec<Model> {
 fn question(
     catalogue: &Catalogue,
     request: &mut ChatRequest,
-    found: &Found,
+    found: &LookedUp,
     price: impl Fn(&Model) -> Price,
 ) -> Result<(Question, Price)> {
     let on_offer = on_offer(catalogue, &found.models);

@@ -92,21 +92,21 @@ pub(super) async fn follow_entries(db: &Db, watermark: i64, up_to: i64, most: i6
 }
 
 /// A chat and the terms by which it is found.
-struct Found {
+struct IndexedChat {
     chat: Chat,
     terms: String,
 }
 
-fn found(chat: &Chat) -> Found {
-    Found { chat: chat.clone(), terms: search::chat_terms(chat) }
+fn indexed(chat: &Chat) -> IndexedChat {
+    IndexedChat { chat: chat.clone(), terms: search::chat_terms(chat) }
 }
 
 /// Stores the terms of chats. If the texts of a chat were removed since it was read, only its marks
 /// are stored.
-fn insert_found(conn: &mut DbConnection, rows: &[Found]) -> Result<()> {
+fn insert_chats(conn: &mut DbConnection, rows: &[IndexedChat]) -> Result<()> {
     let ids: Vec<i64> = rows.iter().map(|row| row.chat.id).collect();
     let blanked = Chat::blanked_among(conn, &ids)?;
-    let terms = |row: &Found| match blanked.contains(&row.chat.id) {
+    let terms = |row: &IndexedChat| match blanked.contains(&row.chat.id) {
         true => search::chat_marks(&row.chat),
         false => row.terms.clone(),
     };
@@ -130,13 +130,13 @@ pub(super) async fn follow_chats(db: &Db, watermark: i64, up_to: i64, most: i64)
         chats.into_iter().partition(|chat| chat.state == ChatState::Pending);
     let mut sums = Sum::default();
     ended.iter().for_each(|chat| add_end(&mut sums, chat));
-    let rows: Vec<Found> = ended.iter().map(found).collect();
+    let rows: Vec<IndexedChat> = ended.iter().map(indexed).collect();
     let late: Vec<i64> = late.iter().map(|chat| chat.id).collect();
     let job = move |conn: &mut DbConnection| {
         if !Watermark::advance(conn, "chats", watermark, next)? {
             return Ok(0);
         }
-        insert_found(conn, &rows)?;
+        insert_chats(conn, &rows)?;
         for id in &late {
             ToFollow::insert(conn, *id)?;
         }
@@ -163,14 +163,14 @@ pub(super) async fn follow_late_chats(db: &Db) -> Result<usize> {
             // Another follower may have processed it. (If that one made the row, it is restored.)
             let is_mine = ToFollow::delete(conn, chat.id)?;
             if is_mine || known.contains(&chat.id) {
-                rows.push(found(chat));
+                rows.push(indexed(chat));
             }
             // The end of a chat that is already in the index has already been counted.
             if is_mine && !known.contains(&chat.id) {
                 add_end(&mut sums, chat);
             }
         }
-        insert_found(conn, &rows)?;
+        insert_chats(conn, &rows)?;
         sums.store(conn)?;
         Ok(chats.len())
     };
