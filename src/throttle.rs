@@ -21,7 +21,7 @@ use std::time::Duration;
 pub use attempts::Attempt;
 use attempts::{AccountKey, Attempts, account_key};
 use by_address::ByAddress;
-pub use fair_semaphore::{Bounds, FairPermit, FairSemaphore, Full};
+pub use fair_semaphore::{FairPermit, FairSemaphore, SemaphoreBounds, SemaphoreFull};
 use limiter::{Allowance, Limiter};
 pub use memory::{Cut, Exhausted, MemoryBudget, MemoryShare};
 pub use per_user::Allowed;
@@ -46,7 +46,7 @@ const BYTES_OF_A_READ: usize = 8 * 1024;
 
 /// Kinds of requests that cost users no tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RequestKind {
     /// Returns data only.
     Read,
     /// Changes something: a conversation, an auth token, a password, or a form of the panel.
@@ -159,10 +159,10 @@ impl Throttle {
     ///
     /// # Errors
     /// The allowance is used up.
-    pub fn check_unpaid(&self, user_id: i64, kind: Kind) -> Result<(), RetryAfter> {
+    pub fn check_unpaid(&self, user_id: i64, kind: RequestKind) -> Result<(), RetryAfter> {
         let (limiter, allowance, bound) = match kind {
-            Kind::Read => (&self.reads, self.read_allowance, "reads of one user in a minute"),
-            Kind::Change => (&self.changes, CHANGES, "changes by one user in a minute"),
+            RequestKind::Read => (&self.reads, self.read_allowance, "reads of one user in a minute"),
+            RequestKind::Change => (&self.changes, CHANGES, "changes by one user in a minute"),
         };
         if !self.enabled {
             return Ok(());

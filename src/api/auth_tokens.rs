@@ -46,7 +46,7 @@ impl AuthTokenView {
 }
 
 #[derive(Serialize)]
-struct List {
+struct AuthTokenList {
     auth_tokens: Vec<AuthTokenView>,
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn list(auth: web::Data<Auth>, current: CurrentUser) -> Result<
     let stored = auth.auth_tokens(&current).await?;
     let auth_tokens =
         stored.into_iter().map(|stored| AuthTokenView::new(stored, current.auth_token.id)).collect();
-    Ok(HttpResponse::Ok().json(List { auth_tokens }))
+    Ok(HttpResponse::Ok().json(AuthTokenList { auth_tokens }))
 }
 
 /// `POST /auth-tokens/`: makes a named auth token.

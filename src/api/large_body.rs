@@ -14,7 +14,7 @@ use super::body::{check_head, parse};
 use crate::domain::{Invalid, has_more_values};
 use crate::error::{Error, Result};
 use crate::http::{BodyReader, FREE_BYTES, MOST_BYTES, declared_length};
-use crate::throttle::{Bounds, FairSemaphore, MemoryShare};
+use crate::throttle::{FairSemaphore, MemoryShare, SemaphoreBounds};
 
 /// The longest body, in bytes.
 const MOST_BYTES_OF_V1: usize = 8 * 1024 * 1024;
@@ -40,7 +40,7 @@ pub struct LargeBodies(FairSemaphore<i64>);
 
 impl Default for LargeBodies {
     fn default() -> LargeBodies {
-        LargeBodies(FairSemaphore::new(Bounds {
+        LargeBodies(FairSemaphore::new(SemaphoreBounds {
             permits: AT_ONCE,
             waiting: WAITING,
             waiting_per_key: WAITING_PER_USER,

@@ -14,7 +14,7 @@ use crate::clock;
 use crate::domain::{TokenDigest, presented_token};
 use crate::error::{Error, Result};
 use crate::models::{AuthToken, User};
-use crate::throttle::Kind;
+use crate::throttle::RequestKind;
 
 /// The content of the `Authorization` header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,13 +88,17 @@ impl FromRequest for CurrentUser {
 }
 
 /// Returns the kind that a free request counts as.
-pub(super) fn kind_of(request: &HttpRequest) -> Kind {
-    if matches!(*request.method(), Method::GET | Method::HEAD) { Kind::Read } else { Kind::Change }
+pub(super) fn kind_of(request: &HttpRequest) -> RequestKind {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        RequestKind::Read
+    } else {
+        RequestKind::Change
+    }
 }
 
 impl Auth {
     /// Returns the user of a live auth token, unless the user or the address has reached a limit.
-    async fn admit(&self, digest: TokenDigest, kind: Kind, from: IpAddr) -> Result<CurrentUser> {
+    async fn admit(&self, digest: TokenDigest, kind: RequestKind, from: IpAddr) -> Result<CurrentUser> {
         let counted = self.check_before(digest, kind, from)?;
         match self.current_user(digest).await {
             Ok(current) => self.check_after(counted, digest, &current.user, kind).map(|()| current),

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::domain::TokenDigest;
 use crate::error::{Error, Result};
 use crate::models::User;
-use crate::throttle::{Allowed, Kind};
+use crate::throttle::{Allowed, RequestKind};
 
 /// How long a user's limit is cached. A change takes effect within this time.
 const FRESH: Duration = Duration::from_secs(10);
@@ -144,7 +144,12 @@ impl Auth {
     ///
     /// # Errors
     /// [`Error::TooManyRequests`].
-    pub(super) fn check_before(&self, digest: TokenDigest, kind: Kind, from: IpAddr) -> Result<IsCounted> {
+    pub(super) fn check_before(
+        &self,
+        digest: TokenDigest,
+        kind: RequestKind,
+        from: IpAddr,
+    ) -> Result<IsCounted> {
         if !self.throttle.is_on() {
             return Ok(IsCounted(true));
         }
@@ -166,7 +171,7 @@ impl Auth {
         IsCounted(is_counted): IsCounted,
         digest: TokenDigest,
         user: &User,
-        kind: Kind,
+        kind: RequestKind,
     ) -> Result<()> {
         if is_counted {
             return Ok(());

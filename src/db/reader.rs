@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use super::DbConnection;
 use super::lease::{Lease, Pool};
 use crate::error::{Error, Result};
-use crate::throttle::{Bounds, FairPermit, FairSemaphore, Full, RetryAfter};
+use crate::throttle::{FairPermit, FairSemaphore, RetryAfter, SemaphoreBounds, SemaphoreFull};
 use queue::{After, Queue};
 
 /// The longest time that a caller waits for a read, whatever the state of the database.
@@ -103,7 +103,7 @@ impl Readers {
     pub(super) fn start(pool: &Pool, threads: usize) -> io::Result<Readers> {
         let queue = Arc::new(Queue::new(threads));
         let permits = threads.saturating_sub(1).max(1);
-        let turns = FairSemaphore::new(Bounds {
+        let turns = FairSemaphore::new(SemaphoreBounds {
             permits,
             waiting: MOST_LONG,
             waiting_per_key: MOST_LONG_OF_ONE,
@@ -185,10 +185,10 @@ impl Readers {
     {
         let read = async {
             let turn = self.turns.acquire(user_id).await.map_err(|full| match full {
-                Full::Key => {
+                SemaphoreFull::Key => {
                     Error::TooManyRequests(RetryAfter::new(RETRY_AFTER, "lists that one user reads at once"))
                 }
-                Full::All => Error::Busy(RETRY_AFTER.as_secs()),
+                SemaphoreFull::All => Error::Busy(RETRY_AFTER.as_secs()),
             })?;
             self.hand_over(job, Some(turn)).await
         };
@@ -259,7 +259,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_read_that_hangs_gives_its_turn_back() {
-        let bounds = Bounds { permits: 1, waiting: 1, waiting_per_key: 1, leave_room: false };
+        let bounds = SemaphoreBounds { permits: 1, waiting: 1, waiting_per_key: 1, leave_room: false };
         let turns = FairSemaphore::new(bounds);
         let turn = turns.acquire(1).await.ok();
         let (reply, _answer) = oneshot::channel();

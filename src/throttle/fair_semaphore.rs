@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 /// The limits of a [`FairSemaphore`].
 #[derive(Clone, Copy, Debug)]
-pub struct Bounds {
+pub struct SemaphoreBounds {
     /// The number of permits that may be held at once, at least 1.
     pub permits: usize,
     /// The number of requests that may wait, of all keys together.
@@ -24,7 +24,7 @@ pub struct Bounds {
 
 /// Why a request got no permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Full {
+pub enum SemaphoreFull {
     /// Too many requests of this key wait.
     Key,
     /// Too many requests wait.
@@ -46,7 +46,7 @@ impl<K> Clone for FairSemaphore<K> {
 
 #[derive(Debug)]
 struct Shared<K> {
-    bounds: Bounds,
+    bounds: SemaphoreBounds,
     state: Mutex<State<K>>,
 }
 
@@ -76,7 +76,7 @@ pub struct FairPermit<K: Eq + Hash + Clone> {
 
 impl<K: Eq + Hash + Clone> FairSemaphore<K> {
     /// Makes a semaphore with these limits. All its permits are free.
-    pub fn new(bounds: Bounds) -> FairSemaphore<K> {
+    pub fn new(bounds: SemaphoreBounds) -> FairSemaphore<K> {
         let state = State { held: 0, waiting: 0, keys: HashMap::new(), turns: VecDeque::new() };
         FairSemaphore { shared: Arc::new(Shared { bounds, state: Mutex::new(state) }) }
     }
@@ -85,7 +85,7 @@ impl<K: Eq + Hash + Clone> FairSemaphore<K> {
     ///
     /// # Errors
     /// Fails at once if too many requests wait.
-    pub async fn acquire(&self, key: K) -> Result<FairPermit<K>, Full> {
+    pub async fn acquire(&self, key: K) -> Result<FairPermit<K>, SemaphoreFull> {
         let waiting = match self.enter(&key)? {
             None => return Ok(self.permit(key)),
             Some(granted) => Waiting { semaphore: self, key: &key, granted },
@@ -115,7 +115,7 @@ impl<K: Eq + Hash + Clone> FairSemaphore<K> {
     }
 
     /// Takes a free permit (`None`) or a place in the queue.
-    fn enter(&self, key: &K) -> Result<Option<oneshot::Receiver<()>>, Full> {
+    fn enter(&self, key: &K) -> Result<Option<oneshot::Receiver<()>>, SemaphoreFull> {
         let bounds = &self.shared.bounds;
         let mut state = self.shared.lock();
         if state.take_free(bounds, key) {
@@ -123,10 +123,10 @@ impl<K: Eq + Hash + Clone> FairSemaphore<K> {
         }
         let own = state.keys.get(key).map_or(0, |of_key| of_key.waiting.len());
         if own >= bounds.waiting_per_key {
-            return Err(Full::Key);
+            return Err(SemaphoreFull::Key);
         }
         if state.waiting >= bounds.waiting {
-            return Err(Full::All);
+            return Err(SemaphoreFull::All);
         }
         let (grant, granted) = oneshot::channel();
         if own == 0 {
@@ -188,14 +188,14 @@ impl<K> Shared<K> {
 }
 
 impl<K: Eq + Hash + Clone> State<K> {
-    fn may_take(&self, bounds: &Bounds, key: &K) -> bool {
+    fn may_take(&self, bounds: &SemaphoreBounds, key: &K) -> bool {
         let free = bounds.permits.max(1).saturating_sub(self.held);
         let own = self.keys.get(key).map_or(0, |of_key| of_key.held);
         free > 0 && (!bounds.leave_room || own == 0 || own < free)
     }
 
     /// Takes a free permit for a newcomer, unless that overtakes a request that could have it.
-    fn take_free(&mut self, bounds: &Bounds, key: &K) -> bool {
+    fn take_free(&mut self, bounds: &SemaphoreBounds, key: &K) -> bool {
         let own_wait = self.keys.get(key).is_some_and(|of_key| !of_key.waiting.is_empty());
         let overtakes = self.turns.iter().any(|waiting| self.may_take(bounds, waiting));
         if own_wait || overtakes || !self.may_take(bounds, key) {
@@ -206,7 +206,7 @@ impl<K: Eq + Hash + Clone> State<K> {
         true
     }
 
-    fn release(&mut self, bounds: &Bounds, key: &K) {
+    fn release(&mut self, bounds: &SemaphoreBounds, key: &K) {
         self.held = self.held.saturating_sub(1);
         if let Some(of_key) = self.keys.get_mut(key) {
             of_key.held = of_key.held.saturating_sub(1);
@@ -217,7 +217,7 @@ impl<K: Eq + Hash + Clone> State<K> {
 
     /// Grants free permits to waiting requests: first to the key that holds the fewest, then in
     /// turn.
-    fn grant(&mut self, bounds: &Bounds) {
+    fn grant(&mut self, bounds: &SemaphoreBounds) {
         loop {
             let held = |key: &K| self.keys.get(key).map_or(0, |of_key| of_key.held);
             let able = self.turns.iter().enumerate().filter(|(_, key)| self.may_take(bounds, key));

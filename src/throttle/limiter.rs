@@ -50,7 +50,7 @@ impl Allowance {
 
 /// The rest of an allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct Remaining {
     /// Units that may be used at once.
     pub units: u32,
     /// The time until the allowance is full again.
@@ -85,7 +85,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     ///
     /// # Errors
     /// Too few units are left. Nothing was taken. The error is the time to wait.
-    pub(super) fn take(&self, key: &K, allowance: Allowance, units: u32) -> Result<Left, Duration> {
+    pub(super) fn take(&self, key: &K, allowance: Allowance, units: u32) -> Result<Remaining, Duration> {
         let now = self.clock.now();
         let mut table = self.table(key);
         let whole_at = wait(table.get(key), allowance, units, now)?;
@@ -93,7 +93,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         let spent = whole_at.saturating_sub(now);
         let units = allowance.whole().saturating_sub(spent) / allowance.one_in.max(1);
         let units = u32::try_from(units).unwrap_or(u32::MAX);
-        Ok(Left { units, whole_in: Duration::from_nanos(spent) })
+        Ok(Remaining { units, whole_in: Duration::from_nanos(spent) })
     }
 
     /// Checks whether `units` could be taken, without taking them.

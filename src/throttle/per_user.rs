@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::limiter::{Allowance, Left, Limiter};
+use super::limiter::{Allowance, Limiter, Remaining};
 use super::stopwatch::Stopwatch;
 use super::{MAX_KEYS, RetryAfter};
 
@@ -47,7 +47,8 @@ impl PerUser {
             return Err(RetryAfter::new(NEVER, BOUND));
         }
         let left = self.0.take(&(user_id, limit), Allowance::a_minute(limit), 1);
-        let Left { units: remaining, whole_in: reset } = left.map_err(|wait| RetryAfter::new(wait, BOUND))?;
+        let Remaining { units: remaining, whole_in: reset } =
+            left.map_err(|wait| RetryAfter::new(wait, BOUND))?;
         Ok(Allowed { limit, remaining, reset })
     }
 

@@ -187,22 +187,22 @@ async fn so_many_of_one_address_wait_and_one_that_gives_up_leaves_its_place() {
 #[test]
 fn users_have_reads_and_changes_and_the_bytes_count() {
     let (throttle, clock) = throttle();
-    assert_eq!(passed(7000, || throttle.check_unpaid(1, Kind::Read)), 6000);
-    assert_eq!(passed(1000, || throttle.check_unpaid(1, Kind::Change)), 600);
-    assert!(throttle.check_unpaid(2, Kind::Read).is_ok());
+    assert_eq!(passed(7000, || throttle.check_unpaid(1, RequestKind::Read)), 6000);
+    assert_eq!(passed(1000, || throttle.check_unpaid(1, RequestKind::Change)), 600);
+    assert!(throttle.check_unpaid(2, RequestKind::Read).is_ok());
     // 40 pages of 1 MiB are about 5,000 reads.
     for _ in 0..40 {
         throttle.charge_bytes(3, 1024 * 1024);
     }
-    let left = passed(7000, || throttle.check_unpaid(3, Kind::Read));
+    let left = passed(7000, || throttle.check_unpaid(3, RequestKind::Read));
     assert!((850..=900).contains(&left), "{left}");
     throttle.charge_bytes(3, 100 * 1024 * 1024);
     clock.skip(Duration::from_secs(60));
-    assert!(throttle.check_unpaid(3, Kind::Read).is_err(), "the debt is not paid off yet");
+    assert!(throttle.check_unpaid(3, RequestKind::Read).is_err(), "the debt is not paid off yet");
     // A user who polls ten times a second never reaches the limit.
     for _ in 0..20_000 {
         clock.skip(Duration::from_millis(100));
-        assert!(throttle.check_unpaid(4, Kind::Read).is_ok());
+        assert!(throttle.check_unpaid(4, RequestKind::Read).is_ok());
     }
 }
 
@@ -212,7 +212,7 @@ fn a_throttle_that_is_off_lets_everything_through() {
     assert_eq!(passed(100, || log_in(&throttle, "192.0.2.1", "ada")), 100);
     assert_eq!(passed(100, || throttle.check_registration(ip("192.0.2.1"))), 100);
     assert_eq!(passed(100, || sign_in(&throttle, "192.0.2.1")), 100);
-    assert_eq!(passed(100, || throttle.check_unpaid(1, Kind::Read)), 100);
+    assert_eq!(passed(100, || throttle.check_unpaid(1, RequestKind::Read)), 100);
     assert_eq!(passed(10_000, || throttle.check_guest(ip("192.0.2.1"))), 10_000);
 }
 

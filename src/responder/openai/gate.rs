@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::responder::Failure;
-use crate::throttle::{Bounds, FairPermit, FairSemaphore, Full};
+use crate::throttle::{FairPermit, FairSemaphore, SemaphoreBounds, SemaphoreFull};
 
 /// One user may take a quarter of the waiting places: one in this number.
 const PART_OF_ONE_USER: usize = 4;
@@ -23,7 +23,7 @@ pub(super) type CallPlace = FairPermit<i64>;
 impl Gate {
     /// Makes a gate with `size` places, and `may_wait` places to wait for up to `patience`.
     pub(super) fn new(size: usize, may_wait: usize, patience: Duration) -> Gate {
-        let places = FairSemaphore::new(Bounds {
+        let places = FairSemaphore::new(SemaphoreBounds {
             permits: size,
             waiting: may_wait,
             waiting_per_key: may_wait.div_ceil(PART_OF_ONE_USER),
@@ -39,8 +39,8 @@ impl Gate {
     pub(super) async fn enter(&self, user_id: i64) -> Result<CallPlace, Failure> {
         match tokio::time::timeout(self.patience, self.places.acquire(user_id)).await {
             Ok(Ok(place)) => Ok(place),
-            Ok(Err(Full::Key)) => Err(Failure::TooManyOfUser),
-            Ok(Err(Full::All)) | Err(_) => Err(Failure::Busy),
+            Ok(Err(SemaphoreFull::Key)) => Err(Failure::TooManyOfUser),
+            Ok(Err(SemaphoreFull::All)) | Err(_) => Err(Failure::Busy),
         }
     }
 

@@ -4,9 +4,10 @@ use futures_util::FutureExt;
 
 use super::*;
 
-type Waiter<'a> = Pin<Box<dyn Future<Output = Result<FairPermit<char>, Full>> + 'a>>;
+type Waiter<'a> = Pin<Box<dyn Future<Output = Result<FairPermit<char>, SemaphoreFull>> + 'a>>;
 
-const SHORT: Bounds = Bounds { permits: 1, waiting: 100, waiting_per_key: 10, leave_room: false };
+const SHORT: SemaphoreBounds =
+    SemaphoreBounds { permits: 1, waiting: 100, waiting_per_key: 10, leave_room: false };
 
 /// A request that is already waiting.
 fn waiter(semaphore: &FairSemaphore<char>, key: char) -> Waiter<'_> {
@@ -37,12 +38,12 @@ fn keys_take_turns_however_many_requests_one_of_them_has() {
 
 #[test]
 fn a_key_has_a_bound_of_its_own_and_all_have_one_together() {
-    let semaphore = FairSemaphore::new(Bounds { waiting: 3, waiting_per_key: 2, ..SHORT });
+    let semaphore = FairSemaphore::new(SemaphoreBounds { waiting: 3, waiting_per_key: 2, ..SHORT });
     let _held = semaphore.try_acquire('a').unwrap();
     let _waiting = (waiter(&semaphore, 'a'), waiter(&semaphore, 'a'));
-    assert_eq!(semaphore.acquire('a').now_or_never().unwrap().unwrap_err(), Full::Key);
+    assert_eq!(semaphore.acquire('a').now_or_never().unwrap().unwrap_err(), SemaphoreFull::Key);
     let _another = waiter(&semaphore, 'b');
-    assert_eq!(semaphore.acquire('c').now_or_never().unwrap().unwrap_err(), Full::All);
+    assert_eq!(semaphore.acquire('c').now_or_never().unwrap().unwrap_err(), SemaphoreFull::All);
 }
 
 #[test]
@@ -66,7 +67,7 @@ fn a_request_that_gives_up_leaves_nothing_behind() {
 
 #[test]
 fn where_room_is_left_newcomers_find_a_free_permit() {
-    let semaphore = FairSemaphore::new(Bounds { permits: 64, leave_room: true, ..SHORT });
+    let semaphore = FairSemaphore::new(SemaphoreBounds { permits: 64, leave_room: true, ..SHORT });
     let mut held = Vec::new();
     for key in ['a', 'b', 'a', 'b'].into_iter().cycle().take(200) {
         held.extend(semaphore.try_acquire(key));
@@ -81,7 +82,7 @@ fn where_room_is_left_newcomers_find_a_free_permit() {
 
 #[test]
 fn a_request_that_cannot_have_a_permit_keeps_nobody_waiting() {
-    let semaphore = FairSemaphore::new(Bounds { permits: 2, leave_room: true, ..SHORT });
+    let semaphore = FairSemaphore::new(SemaphoreBounds { permits: 2, leave_room: true, ..SHORT });
     let _held = semaphore.try_acquire('a').unwrap();
     let _waiting = waiter(&semaphore, 'a');
     assert!(semaphore.try_acquire('b').is_some(), "the free permit is not for the first key");
