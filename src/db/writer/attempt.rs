@@ -11,7 +11,7 @@ use super::pulse::Pulse;
 use super::transaction::{
     NotBegun, Transactions, begin_in, commit_on, is_lock_timeout, lock_users, locked_among, makes_way,
 };
-use super::watch::{Left, Watch};
+use super::watch::{Handover, Watch};
 use crate::db::DbConnection;
 use crate::db::connector::Connector;
 use crate::db::postgres;
@@ -89,7 +89,7 @@ impl Attempt {
 
     /// Takes over what another writer left: its jobs now belong to this writer, and its connection
     /// is ended.
-    pub(super) fn succeed(&mut self, left: &Left) {
+    pub(super) fn succeed(&mut self, left: &Handover) {
         self.begin_batch(&left.jobs);
         if left.backends.is_empty() {
             return;

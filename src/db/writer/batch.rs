@@ -28,7 +28,7 @@ use super::crew::Crew;
 use super::jobs::{Jobs, answer, grouped, keys_of, refuse_all, refuse_one, split, waiting};
 use super::late::How;
 use super::transaction::Transactions;
-use super::watch::Left;
+use super::watch::Handover;
 use crate::error::Error;
 
 /// How often a batch with an unknown outcome is looked up at once, each time on a new connection.
@@ -48,7 +48,7 @@ impl Writer {
 
     /// Takes over from a writer that hangs, and ends its connection, so that the locks of its
     /// transaction are released.
-    pub(super) fn succeed(&mut self, left: &Left) {
+    pub(super) fn succeed(&mut self, left: &Handover) {
         self.attempt.succeed(left);
     }
 

@@ -20,7 +20,7 @@ use super::jobs::Jobs;
 use super::late::{How, Late};
 use super::pulse::Pulse;
 use super::queue::Queue;
-use super::watch::{Left, Watch};
+use super::watch::{Handover, Watch};
 use crate::db::connector::Connector;
 
 /// How long a new connection may take. It may try several hosts, each with its own limit.
@@ -72,12 +72,12 @@ impl Seat {
         let watch = seat.spawn(begun)?;
         *seat.watch() = watch;
         // The thread waits for this, so it cannot have ended.
-        let _ = begin.send(Left { jobs: Vec::new(), backends: Vec::new() });
+        let _ = begin.send(Handover { jobs: Vec::new(), backends: Vec::new() });
         Ok(seat)
     }
 
     /// Starts a thread that waits for its predecessor's work.
-    fn spawn(self: &Arc<Seat>, begun: mpsc::Receiver<Left>) -> io::Result<Option<Arc<Watch>>> {
+    fn spawn(self: &Arc<Seat>, begun: mpsc::Receiver<Handover>) -> io::Result<Option<Arc<Watch>>> {
         let watch = self.limit.map(|_| Arc::new(Watch::default()));
         let (seat, own) = (self.clone(), watch.clone());
         thread::Builder::new().name(self.name.clone()).spawn(move || {
@@ -91,7 +91,7 @@ impl Seat {
 
     /// Runs a thread. Panics of jobs are caught where they run. If the writer itself panics, the
     /// callers of that batch get a 503, and a new writer continues.
-    fn work(&self, left: Left, watch: Option<Arc<Watch>>) {
+    fn work(&self, left: Handover, watch: Option<Arc<Watch>>) {
         let new_writer = || {
             let attempt = Attempt::new(self.connector.clone(), watch.clone(), self.pulse.clone());
             Writer::new(attempt, self.crew.clone())

@@ -29,7 +29,7 @@ struct State {
 }
 
 /// The jobs and connections that an abandoned writer leaves behind.
-pub(super) struct Left {
+pub(super) struct Handover {
     /// Jobs whose outcome is unknown.
     pub jobs: Vec<Box<dyn Queued>>,
     /// The server's sides of the connections that hang.
@@ -94,7 +94,7 @@ impl Watch {
     }
 
     /// Takes the batch away from the writer, unless it has made progress meanwhile.
-    pub(super) fn abandon(&self, limit: Duration, connect_limit: Duration) -> Option<Left> {
+    pub(super) fn abandon(&self, limit: Duration, connect_limit: Duration) -> Option<Handover> {
         let mut state = self.lock();
         if state.abandoned || !state.is_overdue(limit, connect_limit) {
             return None;
@@ -102,7 +102,7 @@ impl Watch {
         state.abandoned = true;
         let mut backends = take(&mut state.predecessors);
         backends.extend(state.backend.take());
-        Some(Left { jobs: take(&mut state.twins), backends })
+        Some(Handover { jobs: take(&mut state.twins), backends })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
