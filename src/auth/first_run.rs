@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 use super::Auth;
 use super::hasher::Requester;
 use super::register::{parse, superuser_account};
-use super::security_log::{Attempt, Refused};
+use super::security_log::{LoggedAttempt, Refused};
 use crate::audit::{Action, Actor, Event};
 use crate::db::{DbConnection, Scope};
 use crate::domain::{RequestId, SessionSecret, TokenDigest};
@@ -79,7 +79,7 @@ impl Auth {
     /// [`Error::NotFound`] if the link was used. [`Error::InvalidRegistration`] if the name or the
     /// password breaks the rules.
     pub async fn make_first_superuser(&self, key: &str, new: FirstSuperuser<'_>) -> Result<SessionSecret> {
-        let attempt = Attempt { what: "first superuser", from: new.from, request: new.request };
+        let attempt = LoggedAttempt { what: "first superuser", from: new.from, request: new.request };
         match self.try_first_superuser(key, new).await {
             Ok((user_id, username, secret)) => {
                 attempt.succeeded(user_id, &username);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::auth_tokens::ENDED_TOKENS;
 use super::hasher::Requester;
 use super::password_hash::Verified;
-use super::security_log::{Attempt, Refused};
+use super::security_log::{LoggedAttempt, Refused};
 use super::{Auth, CurrentUser};
 use crate::audit::{Action, Actor, Event};
 use crate::clock;
@@ -40,7 +40,7 @@ impl Auth {
     /// An unknown name takes as long as a wrong password. Both get the same status. The setting
     /// `--login-errors` says whether both get the same text.
     pub async fn log_in(&self, log_in: LogIn<'_>) -> Result<PlainToken> {
-        let attempt = Attempt { what: "log-in", from: log_in.from, request: log_in.request };
+        let attempt = LoggedAttempt { what: "log-in", from: log_in.from, request: log_in.request };
         match self.try_log_in(log_in).await {
             Ok((user_id, username, token)) => {
                 attempt.succeeded(user_id, &username);

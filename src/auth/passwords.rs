@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::hasher::Requester;
 use super::password_hash::Verified;
-use super::security_log::{Attempt, Refused};
+use super::security_log::{LoggedAttempt, Refused};
 use super::{Auth, CurrentUser};
 use crate::audit::{Action, Actor, Event};
 use crate::clock;
@@ -67,7 +67,7 @@ impl Auth {
     }
 
     async fn change_and_log(&self, user: User, change: PasswordChange<'_>, keep: Keep) -> Result<()> {
-        let attempt = Attempt { what: "password change", from: change.from, request: change.request };
+        let attempt = LoggedAttempt { what: "password change", from: change.from, request: change.request };
         let (id, username) = (user.id, user.username.clone());
         match self.change(user, change, keep).await {
             Ok(()) => {
@@ -113,7 +113,7 @@ impl Auth {
         request: RequestId,
         given: &str,
     ) -> Result<()> {
-        let attempt = Attempt { what: "confirmation by password", from, request };
+        let attempt = LoggedAttempt { what: "confirmation by password", from, request };
         self.try_confirm(user, from, given).await.map_err(|refused| attempt.refused(refused))
     }
 

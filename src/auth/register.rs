@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::Auth;
 use super::hasher::Requester;
-use super::security_log::{Attempt, Refused};
+use super::security_log::{LoggedAttempt, Refused};
 use crate::audit::{Action, Actor, COMMAND_LINE, Event};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
@@ -24,7 +24,7 @@ impl Auth {
         username: Option<&str>,
         password: Option<&str>,
     ) -> Result<()> {
-        let attempt = Attempt { what: "registration", from, request };
+        let attempt = LoggedAttempt { what: "registration", from, request };
         match self.try_register(from, username, password).await {
             Ok((id, username)) => {
                 attempt.succeeded(id, username.as_str());

@@ -15,7 +15,7 @@ const NAME_LENGTH: usize = 100;
 
 /// The attempted action, for the log.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Attempt {
+pub(super) struct LoggedAttempt {
     /// The beginning of the line.
     pub what: &'static str,
     /// The client's address.
@@ -66,16 +66,16 @@ impl From<super::password_hash::HashError> for Refused {
     }
 }
 
-impl Attempt {
+impl LoggedAttempt {
     /// Logs a success, with the user's name.
     pub(super) fn succeeded(&self, user_id: i64, username: &str) {
-        let Attempt { what, from, request } = self;
+        let LoggedAttempt { what, from, request } = self;
         log::info!("{what}: user {user_id} {}, from {from}, request {request}", Quoted(username));
     }
 
     /// Logs the reason and returns the error for the client.
     pub(super) fn refused(&self, refused: Refused) -> Error {
-        let Attempt { what, from, request } = self;
+        let LoggedAttempt { what, from, request } = self;
         log::info!("{what} refused: {}, from {from}, request {request}", refused.why);
         refused.error
     }

@@ -9,7 +9,7 @@ use chrono::{NaiveDateTime, TimeDelta};
 use super::Auth;
 use super::current_user::kind_of;
 use super::password_hash::Verified;
-use super::security_log::{Attempt, Refused};
+use super::security_log::{LoggedAttempt, Refused};
 use crate::audit::{Action, Actor, Event};
 use crate::client_address::client_of;
 use crate::clock;
@@ -58,7 +58,8 @@ impl Auth {
     /// name, a wrong password, and a user who is deactivated or not staff all take the same time
     /// and get the same error.
     pub async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<SessionSecret> {
-        let attempt = Attempt { what: "sign-in to the panel", from: sign_in.from, request: sign_in.request };
+        let attempt =
+            LoggedAttempt { what: "sign-in to the panel", from: sign_in.from, request: sign_in.request };
         match self.try_sign_in(sign_in).await {
             Ok((user_id, username, secret)) => {
                 attempt.succeeded(user_id, &username);
