@@ -1,7 +1,7 @@
 //! Lists of any size, a page at a time: the ids on a page, in their order.
 //!
 //! A [`ListQuery`] walks one index, from the place where the last page ended (keyset pagination;
-//! the id ends every order, so that it is stable). It never examines more than [`MOST_LOOKED_AT`]
+//! the id ends every order, so that it is stable). It never examines more than [`MOST_EXAMINED`]
 //! rows, nor for longer than a page may take. There are three kinds of conditions:
 //!
 //! * one that *leads* is served by the index that is walked: all rows that are examined satisfy it;
@@ -20,7 +20,7 @@ use chrono::NaiveDateTime;
 use crate::db::Bind;
 
 /// The most rows that are examined for one page.
-pub const MOST_LOOKED_AT: i64 = 10_000;
+pub const MOST_EXAMINED: i64 = 10_000;
 /// The most ids that are gathered to be sorted by something else.
 pub const MOST_GATHERED: i64 = 2_000;
 /// The highest number that is counted exactly. The panel shows more as "10,000+".

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::walk::{Beyond, Bounds, NO_VALUE};
+use super::walk::{Beyond, NO_VALUE, WalkBounds};
 use super::{Count, ListQuery, MOST_COUNTED, MOST_GATHERED, Page, Position, SortKey, Start, Sums, Value};
 use crate::db::{DbConnection, DynamicStatement};
 
@@ -35,7 +35,7 @@ impl ListQuery {
         }
         // The rows that are examined for the count contain the first page.
         let mut rows = Vec::new();
-        let end = self.walk(conn, Bounds::all(), NO_VALUE, |seen| {
+        let end = self.walk(conn, WalkBounds::all(), NO_VALUE, |seen| {
             rows.extend(seen.fits.then_some(seen.position));
             true
         })?;
@@ -51,7 +51,7 @@ impl ListQuery {
 
     fn page_gathered(self, conn: &mut DbConnection) -> QueryResult<Page> {
         let mut rows = Vec::new();
-        let end = self.walk(conn, Bounds::all(), NO_VALUE, |seen| {
+        let end = self.walk(conn, WalkBounds::all(), NO_VALUE, |seen| {
             rows.extend(seen.fits.then_some(seen.position));
             rows.len() as i64 <= self.page_size
         })?;
@@ -92,7 +92,7 @@ impl ListQuery {
         }
         if self.has_tests() {
             let mut number = 0;
-            let bounds = Bounds { most, ..Bounds::all() };
+            let bounds = WalkBounds { most, ..WalkBounds::all() };
             let end = self.walk(conn, bounds, NO_VALUE, |seen| {
                 number += i64::from(seen.fits);
                 true
@@ -130,7 +130,7 @@ impl ListQuery {
         self.gather(conn)?;
         self.start = Start::First;
         let mut sums = Sums::default();
-        let end = self.walk(conn, Bounds { most, ..Bounds::all() }, column, |seen| {
+        let end = self.walk(conn, WalkBounds { most, ..WalkBounds::all() }, column, |seen| {
             if seen.fits {
                 sums.number += 1;
                 sums.given += seen.value.max(0);

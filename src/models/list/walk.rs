@@ -6,7 +6,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamp};
 
-use super::{Condition, ListQuery, MOST_LOOKED_AT, Position, SortKey, Start, Value};
+use super::{Condition, ListQuery, MOST_EXAMINED, Position, SortKey, Start, Value};
 use crate::db::{Bind, DbConnection, DynamicStatement};
 
 /// The column for a walk that sums nothing. PostgreSQL would take a bare 0 for 32 bits.
@@ -20,19 +20,19 @@ const LONGEST_PART: i64 = 1_000;
 
 /// The limits of a walk.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub(super) struct WalkBounds {
     pub most: i64,
     pub until: Instant,
 }
 
-impl Bounds {
-    pub(super) fn all() -> Bounds {
-        Bounds { most: MOST_LOOKED_AT, until: Instant::now() + TIME }
+impl WalkBounds {
+    pub(super) fn all() -> WalkBounds {
+        WalkBounds { most: MOST_EXAMINED, until: Instant::now() + TIME }
     }
 }
 
 /// A row that was examined.
-pub(super) struct Seen {
+pub(super) struct ExaminedRow {
     pub position: Position,
     /// Whether it satisfies all conditions.
     pub fits: bool,
@@ -49,17 +49,17 @@ pub(super) enum Beyond {
 }
 
 impl ListQuery {
-    /// Calls `look` with each row, in the walk's direction, until it has enough. Returns the last
+    /// Calls `examine` with each row, in the walk's direction, until it has enough. Returns the last
     /// row that was examined, if a limit ended the walk.
     pub(super) fn walk(
         &self,
         conn: &mut DbConnection,
-        bounds: Bounds,
+        bounds: WalkBounds,
         column: &str,
-        mut look: impl FnMut(Seen) -> bool,
+        mut examine: impl FnMut(ExaminedRow) -> bool,
     ) -> QueryResult<Option<Position>> {
         let mut rest = self.clone();
-        let mut looked_at = 0;
+        let mut examined = 0;
         // The gathered rows would be sorted again for each part. They are few, so take them all.
         let mut size = match &self.among {
             Some(ids) => ids.len() as i64 + 1,
@@ -67,20 +67,20 @@ impl ListQuery {
             None => self.page_size + 1,
         };
         loop {
-            size = if self.among.is_some() { size } else { size.min(bounds.most - looked_at) };
+            size = if self.among.is_some() { size } else { size.min(bounds.most - examined) };
             let begun = Instant::now();
             let seen = rest.part(conn, column, size)?;
             let count = seen.len() as i64;
             let last = seen.last().map(|row| row.position.clone());
             for row in seen {
-                if !look(row) {
+                if !examine(row) {
                     return Ok(None);
                 }
             }
-            looked_at += count;
+            examined += count;
             let Some(last) = last.filter(|_| count == size) else { return Ok(None) };
             let (now, took) = (Instant::now(), begun.elapsed());
-            if looked_at >= bounds.most || now > bounds.until {
+            if examined >= bounds.most || now > bounds.until {
                 return Ok(Some(last));
             }
             rest.start = if self.start.is_backwards() { Start::Before(last) } else { Start::After(last) };
@@ -94,7 +94,7 @@ impl ListQuery {
     /// Returns one part of the walk. SQLite finds a place among equal keys by an index only if the
     /// key is a column and not an expression, and the id is not the rowid. So the rows with the
     /// same key are a query of their own.
-    fn part(&self, conn: &mut DbConnection, column: &str, most: i64) -> QueryResult<Vec<Seen>> {
+    fn part(&self, conn: &mut DbConnection, column: &str, most: i64) -> QueryResult<Vec<ExaminedRow>> {
         let has_key = self.start.position().is_some_and(|position| position.key.is_some());
         let is_one_range = !has_key || self.has_unique_key() || self.among.is_some();
         if is_one_range || matches!(conn, DbConnection::Postgres(_)) {
@@ -211,12 +211,12 @@ impl ListQuery {
         column: &str,
         most: i64,
         beyond: Beyond,
-    ) -> QueryResult<Vec<Seen>> {
+    ) -> QueryResult<Vec<ExaminedRow>> {
         let (text, binds) = self.inner(self.sort.sql().unwrap_or(NO_VALUE), column, most, beyond);
         let seen = |id: i64, key: Option<Value>, fits: Option<bool>, value: i64| {
             // A condition on a missing (NULL) column evaluates to NULL, which means "does not
             // match".
-            Seen { position: Position { key, id }, fits: fits.unwrap_or(false), value }
+            ExaminedRow { position: Position { key, id }, fits: fits.unwrap_or(false), value }
         };
         type Row<K> = (BigInt, K, Nullable<Bool>, BigInt);
         Ok(match self.sort {
