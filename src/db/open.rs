@@ -53,8 +53,8 @@ impl Db {
     }
 
     /// Opens the database like [`Db::open`], for a command that changes data. If no server runs,
-    /// the SQLite file first gets a new generation (see [`mod@file`]), so that the log of an earlier
-    /// copy does not match what the command writes.
+    /// the SQLite file first gets a new generation (see [`mod@file`]), so that the log of an
+    /// earlier copy does not match what the command writes.
     ///
     /// # Errors
     /// As for [`Db::open`].

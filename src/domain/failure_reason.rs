@@ -149,7 +149,8 @@ impl FailureReason {
         }
     }
 
-    /// Returns the reason with this code. `None` if there is none, as for a code of a newer version.
+    /// Returns the reason with this code. `None` if there is none, as for a code of a newer
+    /// version.
     pub fn from_code(code: &str) -> Option<FailureReason> {
         FailureReason::ALL.into_iter().find(|reason| reason.code() == code)
     }

@@ -74,7 +74,8 @@ pub struct Chat {
     pub prompt_tokens: Option<i64>,
     /// LLM tokens of the answer, if known.
     pub completion_tokens: Option<i64>,
-    /// Why it failed or was cancelled: the code of a [`FailureReason`](crate::domain::FailureReason).
+    /// Why it failed or was cancelled: the code of a
+    /// [`FailureReason`](crate::domain::FailureReason).
     pub failure: Option<String>,
     /// Whether the server or an import created it.
     pub origin: String,

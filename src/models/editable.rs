@@ -9,7 +9,8 @@ use super::Change;
 use crate::clock;
 use crate::db::DbConnection;
 
-/// The values of a row that people edit together. The history and the panel's conflicts go by its fields.
+/// The values of a row that people edit together. The history and the panel's conflicts go by its
+/// fields.
 pub trait Editable: Sized + 'static {
     type Row: Send + 'static;
 
@@ -22,11 +23,12 @@ pub trait Editable: Sized + 'static {
     /// Returns the row, if it is there and may still be edited.
     fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Self::Row>>;
 
-    /// Stores the values. Returns `false` if the row is no longer as it was read, which can only be where
-    /// the writer's job does not lock it.
+    /// Stores the values. Returns `false` if the row is no longer as it was read, which can only be
+    /// where the writer's job does not lock it.
     fn store(&self, conn: &mut DbConnection, stored: &Self::Row) -> QueryResult<bool>;
 
-    /// Returns the fields in which the values differ from those of a row, as the history records them.
+    /// Returns the fields in which the values differ from those of a row, as the history records
+    /// them.
     fn differences(&self, stored: &Self::Row) -> Vec<Change> {
         let stored = Self::of(stored);
         let fields = Self::FIELDS.iter().filter_map(|field| {

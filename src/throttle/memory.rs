@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 
 /// How long a request waits for memory before it is rejected.
 const PATIENCE: Duration = if cfg!(test) { Duration::from_millis(100) } else { Duration::from_secs(5) };
-/// How long a request waits for other requests of its own user to end. A client that sends one after the other
-/// may be quicker than the end of the one before.
+/// How long a request waits for other requests of its own user to end. A client that sends one
+/// after the other may be quicker than the end of the one before.
 const OWN_PATIENCE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 500 });
 /// Only a holder that has held memory for this long can be slow. The bytes that it moves are
 /// counted in spans of this length.

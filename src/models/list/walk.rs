@@ -49,8 +49,8 @@ pub(super) enum Beyond {
 }
 
 impl ListQuery {
-    /// Calls `examine` with each row, in the walk's direction, until it has enough. Returns the last
-    /// row that was examined, if a limit ended the walk.
+    /// Calls `examine` with each row, in the walk's direction, until it has enough. Returns the
+    /// last row that was examined, if a limit ended the walk.
     pub(super) fn walk(
         &self,
         conn: &mut DbConnection,

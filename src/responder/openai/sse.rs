@@ -15,8 +15,7 @@ pub(super) struct Events {
     buffer: Vec<u8>,
     start: usize,
     looked: usize,
-    /// Whether the last line ended with `\r`. A `
-    /// ` that follows belongs to it.
+    /// Whether the last line ended with `\r`. A `\n` that follows belongs to it.
     after_return: bool,
     /// Whether the first line, which may begin with a byte order mark, has been read.
     begun: bool,
@@ -99,8 +98,7 @@ impl Events {
             return Ok(None);
         }
         let from = self.start;
-        // It may not be known yet whether a `
-        // ` follows. Waiting for it would delay the event.
+        // It may not be known yet whether a `\n` follows. Waiting for it would delay the event.
         self.after_return = self.buffer[to] == b'\r';
         self.start = to + 1;
         Ok(Some((from, to)))
