@@ -1,3 +1,5 @@
+//! The `tollgate` binary: starts the command line of the library.
+
 use std::process::ExitCode;
 
 /// glibc's own allocator does not return the memory that many simultaneous requests took

@@ -51,6 +51,7 @@ pub struct Accounts {
 
 /// A setting that is on or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the variants' doc comments would show in --help")]
 pub enum Switch {
     On,
     Off,
@@ -58,6 +59,7 @@ pub enum Switch {
 
 /// Who may register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "the variants' doc comments would show in --help")]
 pub enum Registration {
     Open,
     Closed,

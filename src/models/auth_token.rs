@@ -38,7 +38,9 @@ pub struct AuthToken {
 #[derive(Clone, Debug, PartialEq, Eq, AsChangeset)]
 #[diesel(table_name = auth_tokens, treat_none_as_null = true)]
 pub struct AuthTokenChanges {
+    /// The name. `None` for the auth token of a login.
     pub name: Option<String>,
+    /// When it expires. `None` if it never does.
     pub expires_at: Option<NaiveDateTime>,
 }
 

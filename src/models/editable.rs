@@ -12,6 +12,7 @@ use crate::db::DbConnection;
 /// The values of a row that people edit together. The history and the panel's conflicts go by its
 /// fields.
 pub trait Editable: Sized + 'static {
+    /// The row that holds the values.
     type Row: Send + 'static;
 
     /// Everything that can be edited, in the order in which it is shown and recorded.
@@ -43,13 +44,16 @@ pub trait Editable: Sized + 'static {
 pub struct EditableField<T> {
     /// Its name in the panel's forms, and its code in the history. It never changes.
     pub name: &'static str,
+    /// Returns its value.
     pub value: fn(&T) -> FieldValue,
 }
 
 /// A value of a field. It is displayed as the history records it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FieldValue {
+    /// Any text.
     Text(String),
+    /// Recorded as `yes` or `no`.
     YesNo(bool),
     /// `None`: the default of the settings.
     Limit(Option<i64>),
