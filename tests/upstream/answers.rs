@@ -27,19 +27,19 @@ async fn an_answer_arrives_part_by_part_as_it_is_sent() {
         done(),
     ]);
     let upstream = client(&scripted);
-    let mut answering = ask(&upstream).await.unwrap();
+    let mut stream = ask(&upstream).await.unwrap();
     assert!(
-        !next(&mut answering).await.unwrap().unwrap().brings_something(),
+        !next(&mut stream).await.unwrap().unwrap().brings_something(),
         "the first part has only the role"
     );
     for part in ["Hel", "lo"] {
-        assert_eq!(next(&mut answering).await.unwrap().unwrap(), Piece::of_text(part));
+        assert_eq!(next(&mut stream).await.unwrap().unwrap(), Piece::of_text(part));
         assert_eq!(upstream.health().in_flight, 1);
         signal.release();
     }
-    let last = next(&mut answering).await.unwrap().unwrap();
+    let last = next(&mut stream).await.unwrap().unwrap();
     assert_eq!(last.finish_reason.as_deref(), Some("stop"));
-    assert_eq!(next(&mut answering).await, Ok(None));
+    assert_eq!(next(&mut stream).await, Ok(None));
     assert_eq!(upstream.health().in_flight, 0, "the place must be free before the answer is dropped");
     assert!(upstream.health().last_success.is_some());
 }
@@ -82,12 +82,12 @@ async fn after_the_finish_reason_any_end_is_complete() {
         let signal = Signal::default();
         scripted.next([head(), text("a"), finish("stop"), usage(3, 1), signal.step(), end]);
         let upstream = client(&scripted);
-        let mut answering = ask(&upstream).await.unwrap();
-        assert_eq!(next(&mut answering).await, Ok(Some(Piece::of_text("a"))));
-        assert!(next(&mut answering).await.unwrap().unwrap().finish_reason.is_some());
+        let mut stream = ask(&upstream).await.unwrap();
+        assert_eq!(next(&mut stream).await, Ok(Some(Piece::of_text("a"))));
+        assert!(next(&mut stream).await.unwrap().unwrap().finish_reason.is_some());
         signal.release();
-        assert_eq!(next(&mut answering).await, Ok(None));
-        assert_eq!(answering.usage(), Usage::reported(3, 1));
+        assert_eq!(next(&mut stream).await, Ok(None));
+        assert_eq!(stream.usage(), Usage::reported(3, 1));
         assert_eq!(upstream.health().failures_in_a_row, 0);
     }
 }
@@ -159,10 +159,10 @@ async fn tool_calls_and_logprobs_are_passed_on() {
         finish("tool_calls"),
         done(),
     ]);
-    let mut answering = ask(&client(&scripted)).await.unwrap();
-    assert_eq!(next(&mut answering).await.unwrap().unwrap().delta, *delta.as_object().unwrap());
-    assert_eq!(next(&mut answering).await.unwrap().unwrap().logprobs, Some(json!({ "content": [1] })));
-    let last = next(&mut answering).await.unwrap().unwrap();
+    let mut stream = ask(&client(&scripted)).await.unwrap();
+    assert_eq!(next(&mut stream).await.unwrap().unwrap().delta, *delta.as_object().unwrap());
+    assert_eq!(next(&mut stream).await.unwrap().unwrap().logprobs, Some(json!({ "content": [1] })));
+    let last = next(&mut stream).await.unwrap().unwrap();
     assert_eq!(last.finish_reason.as_deref(), Some("tool_calls"));
 }
 

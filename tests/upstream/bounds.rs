@@ -31,8 +31,8 @@ async fn any_bytes_reset_the_idle_timeout() {
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), Step::Drip(b": still here\n\n".to_vec())]);
     let upstream = Upstream::new(UpstreamSettings { idle_timeout: SHORT, ..settings(&scripted) }).unwrap();
-    let mut answering = ask(&upstream).await.unwrap();
-    let waited = tokio::time::timeout(SHORT * 5, answering.next()).await;
+    let mut stream = ask(&upstream).await.unwrap();
+    let waited = tokio::time::timeout(SHORT * 5, stream.next()).await;
     assert!(waited.is_err(), "{waited:?}");
 }
 
@@ -42,12 +42,12 @@ async fn polling_for_the_next_part_does_not_prolong_the_idle_timeout() {
     scripted.next([head(), role(), Step::Hang]);
     let idle_timeout = Duration::from_millis(200);
     let upstream = Upstream::new(UpstreamSettings { idle_timeout, ..settings(&scripted) }).unwrap();
-    let mut answering = ask(&upstream).await.unwrap();
-    next(&mut answering).await.unwrap();
+    let mut stream = ask(&upstream).await.unwrap();
+    next(&mut stream).await.unwrap();
     // As a client does that sends keep-alive comments in between.
     let impatient = async {
         loop {
-            if let Ok(result) = tokio::time::timeout(Duration::from_millis(20), answering.next()).await {
+            if let Ok(result) = tokio::time::timeout(Duration::from_millis(20), stream.next()).await {
                 return result;
             }
         }
@@ -68,10 +68,10 @@ async fn a_dropped_wait_for_the_next_part_loses_nothing() {
         Step::Chunk(second.to_vec()),
         finish("stop"),
     ]);
-    let mut answering = ask(&client(&scripted)).await.unwrap();
-    assert!(tokio::time::timeout(Duration::from_millis(1), answering.next()).await.is_err());
+    let mut stream = ask(&client(&scripted)).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(1), stream.next()).await.is_err());
     signal.release();
-    assert_eq!(next(&mut answering).await, Ok(Some(Piece::of_text("whole"))));
+    assert_eq!(next(&mut stream).await, Ok(Some(Piece::of_text("whole"))));
 }
 
 #[tokio::test]

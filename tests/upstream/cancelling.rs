@@ -28,10 +28,10 @@ async fn dropping_an_answer_closes_the_connection_and_frees_the_place() {
         let scripted = ScriptedUpstream::start();
         scripted.next([head(), text("a"), rest]);
         let upstream = client(&scripted);
-        let mut answering = ask(&upstream).await.unwrap();
-        assert_eq!(next(&mut answering).await, Ok(Some(Piece::of_text("a"))));
+        let mut stream = ask(&upstream).await.unwrap();
+        assert_eq!(next(&mut stream).await, Ok(Some(Piece::of_text("a"))));
         assert!(!scripted.client_is_gone(0));
-        drop(answering);
+        drop(stream);
         let health = upstream.health();
         assert_eq!((health.in_flight, health.failures_in_a_row, health.last_success), (0, 0, None));
         scripted.until_client_is_gone(0).await;

@@ -70,12 +70,12 @@ async fn an_end_before_the_finish_reason_is_a_failure() {
         let signal = Signal::default();
         scripted.next([head(), role(), text("Hel"), usage(1, 1), signal.step(), end]);
         let upstream = client(&scripted);
-        let mut answering = ask(&upstream).await.unwrap();
-        next(&mut answering).await.unwrap();
-        assert_eq!(next(&mut answering).await, Ok(Some(Piece::of_text("Hel"))));
+        let mut stream = ask(&upstream).await.unwrap();
+        next(&mut stream).await.unwrap();
+        assert_eq!(next(&mut stream).await, Ok(Some(Piece::of_text("Hel"))));
         signal.release();
-        assert_eq!(next(&mut answering).await, Err(Failure::CutShort));
-        assert_eq!(answering.usage(), Usage::reported(1, 1), "usage before the end must be known");
+        assert_eq!(next(&mut stream).await, Err(Failure::CutShort));
+        assert_eq!(stream.usage(), Usage::reported(1, 1), "usage before the end must be known");
         assert_eq!(upstream.health().in_flight, 0);
         assert_eq!(upstream.health().failures_in_a_row, 1);
     }
@@ -111,12 +111,12 @@ async fn an_error_during_the_answer_fails_the_call_and_closes_the_connection() {
     let error = json!({ "error": { "message": "gossip", "code": 500 } });
     scripted.next([head(), text("a"), event(&error.to_string()), Step::Hang]);
     let upstream = client(&scripted);
-    let mut answering = ask(&upstream).await.unwrap();
-    assert_eq!(next(&mut answering).await, Ok(Some(Piece::of_text("a"))));
-    assert_eq!(next(&mut answering).await, Err(Failure::ErrorInAnswer));
+    let mut stream = ask(&upstream).await.unwrap();
+    assert_eq!(next(&mut stream).await, Ok(Some(Piece::of_text("a"))));
+    assert_eq!(next(&mut stream).await, Err(Failure::ErrorInAnswer));
     assert_eq!(upstream.health().in_flight, 0);
     scripted.until_client_is_gone(0).await;
-    assert_eq!(next(&mut answering).await, Err(Failure::ErrorInAnswer), "the failure must be final");
+    assert_eq!(next(&mut stream).await, Err(Failure::ErrorInAnswer), "the failure must be final");
 }
 
 #[tokio::test]

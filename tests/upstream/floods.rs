@@ -86,12 +86,12 @@ async fn heavy_log_probabilities_are_left_out_of_their_part() {
     let choice = json!({ "delta": { "content": "b" }, "logprobs": { "content": top } });
     let scripted = ScriptedUpstream::start();
     scripted.next([head(), event(&json!({ "choices": [choice] }).to_string()), finish("stop"), Step::End]);
-    let mut answering = ask(&client(&scripted)).await.unwrap();
-    let part = next(&mut answering).await.unwrap().unwrap();
+    let mut stream = ask(&client(&scripted)).await.unwrap();
+    let part = next(&mut stream).await.unwrap().unwrap();
     assert_eq!(part.text(), "b");
     assert_eq!(part.logprobs, None);
-    assert_eq!(next(&mut answering).await.unwrap().unwrap().finish_reason.as_deref(), Some("stop"));
-    assert_eq!(next(&mut answering).await, Ok(None));
+    assert_eq!(next(&mut stream).await.unwrap().unwrap().finish_reason.as_deref(), Some("stop"));
+    assert_eq!(next(&mut stream).await, Ok(None));
 }
 
 #[tokio::test]

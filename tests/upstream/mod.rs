@@ -57,8 +57,8 @@ async fn ask_as(user_id: i64, upstream: &Upstream) -> Result<ResponseStream, Fai
     in_time("an answer to begin", upstream.ask(permit, &question())).await
 }
 
-async fn next(answering: &mut ResponseStream) -> Result<Option<Piece>, Failure> {
-    in_time("the next part", answering.next()).await
+async fn next(stream: &mut ResponseStream) -> Result<Option<Piece>, Failure> {
+    in_time("the next part", stream.next()).await
 }
 
 /// Everything that one call received.
@@ -77,12 +77,12 @@ async fn make_call(upstream: &Upstream) -> Outcome {
 
 async fn make_call_as(user_id: i64, upstream: &Upstream) -> Outcome {
     let mut outcome = Outcome { text: String::new(), finish_reason: None, usage: None, end: Ok(()) };
-    let mut answering = match ask_as(user_id, upstream).await {
-        Ok(answering) => answering,
+    let mut stream = match ask_as(user_id, upstream).await {
+        Ok(stream) => stream,
         Err(failure) => return Outcome { end: Err(failure), ..outcome },
     };
     loop {
-        match next(&mut answering).await {
+        match next(&mut stream).await {
             Ok(Some(piece)) => {
                 outcome.text.push_str(piece.text());
                 outcome.finish_reason = piece.finish_reason.or(outcome.finish_reason);
@@ -94,8 +94,8 @@ async fn make_call_as(user_id: i64, upstream: &Upstream) -> Outcome {
             }
         }
     }
-    outcome.usage = answering.usage();
-    let again = next(&mut answering).await.map(|piece| assert_eq!(piece, None));
+    outcome.usage = stream.usage();
+    let again = next(&mut stream).await.map(|piece| assert_eq!(piece, None));
     assert_eq!(again, outcome.end, "the end must be final");
     outcome
 }
