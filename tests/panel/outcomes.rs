@@ -185,7 +185,8 @@ async fn the_home_page_shows_the_upstreams_status(#[values(On::Sqlite, On::Postg
     app.assert_sound();
 }
 
-/// A code that this version does not know, as a newer one may store it, is shown and found as it is.
+/// A code that this version does not know, as a newer one may store it, is shown and found as it
+/// is.
 #[rstest]
 #[actix_web::test]
 async fn a_reason_of_another_version_is_shown_and_found_as_it_is(#[values(On::Sqlite, On::Postgres)] on: On) {
