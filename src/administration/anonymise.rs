@@ -1,13 +1,12 @@
 //! Anonymising a user. The name and all texts are removed, and the amounts stay. The ledger is
 //! append-only, so a user is never deleted.
 
-use super::Reason;
 use super::bulk::{Bulk, BulkKind, BulkRequest, insert};
 use super::names::{forget_names, names_of};
 use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
-use crate::domain::{OperationId, Username};
+use crate::domain::{OperationId, Reason, Username};
 use crate::error::{Error, Result};
 use crate::index::search;
 use crate::models::list::{Condition, Count, ListQuery, Value};

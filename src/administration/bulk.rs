@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use super::balances::Reason;
 use crate::audit::{Action, Actor, Event, ObjectKind};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
-use crate::domain::OperationId;
+use crate::domain::{OperationId, Reason};
 use crate::error::Result;
 use crate::models::{BulkOperation, Change, NewBulkOperation};
 

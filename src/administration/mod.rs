@@ -19,10 +19,7 @@ mod verifications;
 
 pub use anonymise::{Anonymised, WhatGoes, anonymise_user, what_goes};
 pub use auth_tokens::edit_auth_token;
-pub use balances::{
-    REASON_LENGTH, Reason, adjust, adjust_balance, parse_amount, refund_chat, release_hold, reused,
-    whole_number,
-};
+pub use balances::{adjust, adjust_balance, parse_amount, refund_chat, release_hold, reused, whole_number};
 pub use bulk::{Bulk, BulkKind, BulkRequest, MOST_ROWS, RowFailure};
 pub use bulk_worker::{finish_all, work as work_on_bulk_operations};
 pub use edit::Edited;

@@ -9,7 +9,7 @@ use actix_web::web::{self, BytesMut};
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::state::Site;
+use super::site::Site;
 use crate::error::{Error, Result};
 use crate::throttle::{Cut, MemoryBudget, MemoryShare};
 

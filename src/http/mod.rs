@@ -5,10 +5,10 @@ mod body;
 mod client;
 mod readiness;
 mod route;
-mod state;
+mod site;
 
 pub use body::{BodyReader, FREE_BYTES, HeldBody, MOST_BYTES, declared_length};
 pub use client::{ClientAddress, request_id_of};
 pub use readiness::Readiness;
 pub use route::{MethodRoute, Routes, delete, get, not_found, patch, post, resource};
-pub use state::Site;
+pub use site::Site;

@@ -69,7 +69,6 @@ impl Editable for UserChanges {
     }
 }
 
-/// A user's own limits; `None`: those of the settings.
 /// A user's own limits. `None`: the limit of the settings applies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, AsChangeset)]
 #[diesel(table_name = users, treat_none_as_null = true)]

@@ -14,7 +14,7 @@ use crate::http::{Routes, Site, get, resource};
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The routes of the start page and the static files.
-pub const ROUTES: Routes = &[("/static/{file}", &[get(|r| r.to(file))]), ("", &[get(|r| r.to(front))])];
+pub const ROUTES: Routes = &[("/static/{file}", &[get(|r| r.to(file))]), ("", &[get(|r| r.to(start))])];
 
 /// Adds the routes to the application.
 pub fn routes(config: &mut ServiceConfig) {
@@ -24,19 +24,19 @@ pub fn routes(config: &mut ServiceConfig) {
 }
 
 #[derive(Template)]
-#[template(path = "front.html")]
-struct Front<'a> {
+#[template(path = "start.html")]
+struct StartPage<'a> {
     version: &'a str,
     address: &'a str,
 }
 
 /// Shows the start page: what Tollgate is and how to begin.
-async fn front(_: Guest, request: HttpRequest) -> Result<HttpResponse> {
+async fn start(_: Guest, request: HttpRequest) -> Result<HttpResponse> {
     let host =
         request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8000");
     let is_https = Site::of(&request).is_https;
     let address = format!("{}://{host}", if is_https { "https" } else { "http" });
-    page(&Front { version: env!("CARGO_PKG_VERSION"), address: &address })
+    page(&StartPage { version: env!("CARGO_PKG_VERSION"), address: &address })
 }
 
 fn page(template: &impl Template) -> Result<HttpResponse> {

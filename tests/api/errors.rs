@@ -8,7 +8,7 @@ use tollgate::{api, pages};
 use crate::support::On;
 use crate::support::app::{GUEST, TestApp};
 
-/// Every path except the front page and those below `/v1`, with the value of `Allow`.
+/// Every path except the start page and those below `/v1`, with the value of `Allow`.
 const PATHS: [(&str, &str); 18] = [
     ("/chat", "POST"),
     ("/tokens", "GET, HEAD"),

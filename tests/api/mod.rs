@@ -20,6 +20,7 @@ mod pages;
 mod password;
 mod problems;
 mod registration;
+mod start_page;
 mod streams;
 mod throttles;
 mod upstream;

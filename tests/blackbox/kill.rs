@@ -87,7 +87,16 @@ fn a_kill_between_commit_and_answer_charges_once_and_the_retry_is_free(
     let mut dice = Dice::new();
     let tokens = load::users(&Server::start(&database, &RICH), "user", USERS);
     let mut stored_unanswered = 0;
-    for round in 0..if require::long() { 15 } else { 4 } {
+    let rounds = if require::long() { 15 } else { 4 };
+    for round in 0.. {
+        // On a busy machine, it takes more kills until one falls between COMMIT and the answer.
+        if round >= rounds && stored_unanswered > 0 {
+            break;
+        }
+        assert!(
+            round < 10 * rounds,
+            "no kill fell between COMMIT and the answer: this test has tested nothing"
+        );
         let mut server = Launch::on(&database).flags(&RICH).under(&SLOW_TO_ANSWER).start();
         let load = Load::start(&server, &tokens, &format!("round{round}"));
         load.await_acknowledged(dice.pick(2..20));
@@ -95,10 +104,6 @@ fn a_kill_between_commit_and_answer_charges_once_and_the_retry_is_free(
         server.kill9();
         stored_unanswered += recover(&database, &tokens, &mut load.stop());
     }
-    assert!(
-        stored_unanswered > 0,
-        "no kill fell between COMMIT and the answer: this test has tested nothing"
-    );
 }
 
 #[test]

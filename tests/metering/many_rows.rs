@@ -2,9 +2,9 @@
 
 use diesel::connection::SimpleConnection;
 use rstest::rstest;
-use tollgate::administration::{Bulk, BulkKind, BulkRequest, Reason, finish_all};
+use tollgate::administration::{Bulk, BulkKind, BulkRequest, finish_all};
 use tollgate::audit::Actor;
-use tollgate::domain::OperationId;
+use tollgate::domain::{OperationId, Reason};
 use tollgate::metering::sweep;
 
 use crate::support::On;

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rstest::rstest;
-use tollgate::administration::{Bulk, BulkKind, BulkRequest, Reason};
+use tollgate::administration::{Bulk, BulkKind, BulkRequest};
 use tollgate::audit::Actor;
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, Scope};
-use tollgate::domain::OperationId;
+use tollgate::domain::{OperationId, Reason};
 use tollgate::metering::{OpenedAccount, open_account};
 
 use crate::support::ledger::{count, new_account, open, raw};

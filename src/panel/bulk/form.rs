@@ -3,9 +3,9 @@
 use actix_web::HttpResponse;
 
 use super::selection::Selection;
-use crate::administration::{Bulk, BulkKind, BulkRequest, Reason, parse_amount};
+use crate::administration::{Bulk, BulkKind, BulkRequest, parse_amount};
 use crate::auth::Auth;
-use crate::domain::{Invalid, OperationId};
+use crate::domain::{Invalid, OperationId, Reason};
 use crate::models::BulkOperation;
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Superuser;

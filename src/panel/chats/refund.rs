@@ -5,9 +5,9 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 
 use super::of;
-use crate::administration::{Reason, refund_chat, reused};
+use crate::administration::{refund_chat, reused};
 use crate::auth::Auth;
-use crate::domain::OperationId;
+use crate::domain::{OperationId, Reason};
 use crate::metering::Refunded;
 use crate::models::{Chat, User};
 use crate::panel::kit::administrator::Superuser;

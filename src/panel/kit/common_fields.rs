@@ -1,7 +1,7 @@
 //! Fields that several forms share.
 
 use super::fields::{Field, Kind};
-use crate::administration::REASON_LENGTH;
+use crate::domain::REASON_LENGTH;
 
 /// The field for a signed amount of tokens.
 pub(in crate::panel) fn amount_field() -> Field {

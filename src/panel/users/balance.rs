@@ -4,9 +4,9 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::find;
-use crate::administration::{Reason, adjust_balance, parse_amount, reused};
+use crate::administration::{adjust_balance, parse_amount, reused};
 use crate::auth::Auth;
-use crate::domain::{Invalid, OperationId};
+use crate::domain::{Invalid, OperationId, Reason};
 use crate::metering::Adjusted;
 use crate::models::User;
 use crate::panel::kit::administrator::Superuser;
