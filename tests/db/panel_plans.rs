@@ -64,7 +64,15 @@ fn narrowed(list: &Page, path: &str) -> Vec<String> {
         let name = id.strip_prefix("filter-")?.strip_suffix("-text")?;
         Some(format!("{name}=ada"))
     });
-    links.chain(fields).map(|query| format!("{path}?{query}")).collect()
+    let mut select = String::new();
+    let options = list.tags().into_iter().filter_map(move |tag| {
+        if tag.name == "select" {
+            select = tag.attribute("name")?.to_owned();
+        }
+        let value = tag.attribute("value").filter(|value| tag.name == "option" && !value.is_empty())?;
+        Some(format!("{select}={value}"))
+    });
+    links.chain(fields).chain(options).map(|query| format!("{path}?{query}")).collect()
 }
 
 #[actix_web::test]

@@ -200,10 +200,14 @@ async fn a_reason_of_another_version_is_shown_and_found_as_it_is(#[values(On::Sq
     let home = root.get("/admin/").await;
     let list = root.click(&home, "on_fire").await;
     list.assert_shows(&["1 chat (", "Why it failed: on_fire"]);
+    assert!(list.html().contains("<option value=\"on_fire\" selected>on_fire</option>"), "{}", list.html());
     let is_there =
         |chat: i64| list.links().iter().any(|link| link.starts_with(&format!("/admin/chats/{chat}/")));
     assert!(is_there(unknown) && !is_there(known), "{:?}", list.links());
     root.get(&format!("/admin/chats/{unknown}/")).await.assert_shows(&["Why it failed on_fire"]);
+    let list = root.get("/admin/chats/?reason=stalled").await;
+    let selected = "<option value=\"stalled\" selected>the model stopped sending</option>";
+    assert!(list.html().contains(selected) && is_there(unknown), "{}", list.html());
     root.get("/admin/history/?action=juggle").await.assert_shows(&["1 entry", "juggle", "ball"]);
     let chat = app.get(&format!("/chats/{unknown}/"), &token).await.json();
     assert_eq!((&chat["failure"], &chat["failure_code"]), (&"on_fire".into(), &"on_fire".into()));

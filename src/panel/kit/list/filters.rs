@@ -10,7 +10,10 @@ pub(in crate::panel) struct FilterView {
     /// The parameter's name.
     pub name: &'static str,
     pub label: &'static str,
+    /// A link for each choice, if they are few.
     pub choices: Vec<Link>,
+    /// The choices of its drop-down list, if they are many.
+    pub options: Vec<FilterOption>,
     /// The text in its field. `None` if it has no such field.
     pub text: Option<String>,
     /// Whether the text names a user.
@@ -20,6 +23,16 @@ pub(in crate::panel) struct FilterView {
     /// The other parameters, which its form keeps.
     pub kept: Vec<Parameter>,
 }
+
+/// A choice in a drop-down list.
+pub(in crate::panel) struct FilterOption {
+    pub value: String,
+    pub label: String,
+    pub is_selected: bool,
+}
+
+/// The most choices that are shown as links. More would push the list off the screen.
+const MOST_LINKS: usize = 8;
 
 /// The first and the last day, as they were typed.
 pub(in crate::panel) struct DayFields {
@@ -93,6 +106,12 @@ pub(super) fn kept(params: &ListParams, without: &[&str]) -> Vec<Parameter> {
         .collect()
 }
 
+impl FilterOption {
+    fn new(value: &str, label: String, is_selected: bool) -> FilterOption {
+        FilterOption { value: value.to_owned(), label, is_selected }
+    }
+}
+
 /// Returns a filter with its choices, and their counts if they were requested.
 pub(super) fn filter_view<R>(
     filter: &'static Filter,
@@ -101,13 +120,29 @@ pub(super) fn filter_view<R>(
 ) -> FilterView {
     let value = params.value(filter.name);
     let counts = found.facets.iter().find(|facet| facet.filter == filter.name).map(|facet| &facet.counts);
+    let counted = |label: &str, count: Option<&Count>| match count {
+        Some(count) => format!("{label} ({})", capped(*count)),
+        None => label.to_owned(),
+    };
     let choice = |label: &str, this: &str, count: Option<&Count>| Link {
-        label: count.map_or_else(|| label.to_owned(), |count| format!("{label} ({})", capped(*count))),
+        label: counted(label, count),
         href: format!("?{}", params.with(filter.name, (!this.is_empty()).then_some(this))),
         is_current: value.unwrap_or_default() == this && (value.is_some() || this.is_empty()),
     };
-    let mut choices = Vec::new();
+    let (mut choices, mut options) = (Vec::new(), Vec::new());
     match filter.kind {
+        FilterKind::Choice(all) if all.len() > MOST_LINKS => {
+            let value = value.unwrap_or_default();
+            options.push(FilterOption::new("", "Any".to_owned(), value.is_empty()));
+            for (place, one) in all.iter().enumerate() {
+                let label = counted(one.label, counts.and_then(|counts| counts.get(place)));
+                options.push(FilterOption::new(one.value, label, [one.value, one.label].contains(&value)));
+            }
+            // A code that this version does not know.
+            if options.iter().all(|option| !option.is_selected) {
+                options.push(FilterOption::new(value, value.to_owned(), true));
+            }
+        }
         FilterKind::Choice(all) => {
             choices.push(choice("Any", "", None));
             for (place, one) in all.iter().enumerate() {
@@ -126,6 +161,7 @@ pub(super) fn filter_view<R>(
         name: filter.name,
         label: filter.label,
         choices,
+        options,
         text: is_typed.then(|| value.unwrap_or_default().to_owned()),
         is_user: matches!(filter.kind, FilterKind::User(_)),
         days: matches!(filter.kind, FilterKind::Days(_)).then(|| DayFields {
