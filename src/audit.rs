@@ -78,9 +78,10 @@ impl ObjectKind {
         }
     }
 
-    /// Returns the kind with this code. `None` if there is none, as for a code of a newer version.
+    /// Returns the kind with this code, in which 0.1.0 stored blanks. `None` if there is none, as for
+    /// a code of a newer version.
     pub fn from_code(code: &str) -> Option<ObjectKind> {
-        ObjectKind::ALL.into_iter().find(|kind| kind.code() == code)
+        ObjectKind::ALL.into_iter().find(|kind| kind.code() == code.replace(' ', "_"))
     }
 }
 
@@ -176,9 +177,30 @@ impl Action {
         }
     }
 
+    /// Returns the text that 0.1.0 stored instead of the code.
+    pub const fn old_text(self) -> &'static str {
+        match self {
+            Action::Add => "added",
+            Action::Change => "changed",
+            Action::SetPassword => "set the password",
+            Action::Deactivate => "deactivated",
+            Action::Reactivate => "reactivated",
+            Action::Anonymise => "anonymised",
+            Action::Adjust => "adjusted the balance",
+            Action::Refund => "refunded",
+            Action::Release => "released",
+            Action::Revoke => "revoked",
+            Action::SignIn => "signed in",
+            Action::SignOut => "signed out",
+            Action::LogOutEverywhere => "logged out everywhere",
+            Action::Start => "started",
+        }
+    }
+
     /// Returns the text of a stored code. A code that this version does not know is its own text.
     pub fn text_of(code: &str) -> &str {
-        Action::ALL.into_iter().find(|action| action.code() == code).map_or(code, |action| action.text())
+        let known = Action::ALL.into_iter().find(|action| [action.code(), action.old_text()].contains(&code));
+        known.map_or(code, |action| action.text())
     }
 }
 
@@ -273,6 +295,7 @@ mod tests {
         }
         for kind in ObjectKind::ALL {
             assert_eq!(ObjectKind::from_code(kind.code()), Some(kind));
+            assert_eq!(ObjectKind::from_code(&kind.code().replace('_', " ")), Some(kind));
         }
     }
 

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_text_hides_no_address_that_a_proxy_added() {
+    fn bytes_that_are_not_text_do_not_hide_an_address_added_by_a_proxy() {
         let proxies = TrustedProxies::parse("10.0.0.0/8").unwrap();
         let client =
             |lines: &[&[u8]]| proxies.client("10.0.0.1".parse().unwrap(), lines.iter().copied()).to_string();

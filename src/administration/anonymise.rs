@@ -85,7 +85,7 @@ pub async fn anonymise_user(
         }
         if stored.is_superuser || stored.is_staff {
             return Ok(Anonymised::Refused(
-                "take the staff rights first: administrators stand in the history",
+                "remove this user's staff rights first: the history has to name its administrators",
             ));
         }
         if Chat::has_pending(conn, user_id)? {

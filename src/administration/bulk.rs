@@ -49,9 +49,14 @@ impl BulkKind {
 
     /// Returns the kind of a stored operation. `None` if a newer version of Tollgate stored it.
     pub fn of(operation: &BulkOperation) -> Option<BulkKind> {
-        let all = [BulkKind::Adjust(operation.amount), BulkKind::Revoke, BulkKind::Anonymise];
-        // A node of 0.1.0, which stores the text, may still run beside this one.
-        all.into_iter().find(|kind| [kind.code(), kind.text()].contains(&operation.kind.as_str()))
+        // The second text is what 0.1.0 stored: one of its nodes may still run beside this one.
+        let all = [
+            (BulkKind::Adjust(operation.amount), "adjust balances"),
+            (BulkKind::Revoke, "revoke auth tokens"),
+            (BulkKind::Anonymise, "anonymise a user"),
+        ];
+        let mut known = all.into_iter();
+        known.find(|(kind, old)| [kind.code(), old].contains(&operation.kind.as_str())).map(|(kind, _)| kind)
     }
 
     fn amount(self) -> i64 {

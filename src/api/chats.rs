@@ -57,7 +57,10 @@ impl From<Chat> for ChatView {
             state: chat.state.as_str(),
             charged: chat.charge,
             failure: chat.failure.as_deref().map(|code| FailureReason::text_of(code).to_owned()),
-            failure_code: chat.failure,
+            failure_code: chat.failure.map(|code| match FailureReason::from_code(&code) {
+                Some(reason) => reason.code().to_owned(),
+                None => code,
+            }),
             conversation_id: chat.conversation_id,
             usage,
             created_at: rfc3339(chat.created_at),

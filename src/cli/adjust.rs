@@ -18,7 +18,7 @@ const NOTE_LENGTH: usize = 500;
 pub(super) struct Args {
     /// The user's name
     user: String,
-    /// Tokens to give; with a minus, tokens to take
+    /// Tokens to add; a negative number removes tokens
     #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-MOST..=MOST))]
     amount: i64,
     /// The reason, which the user sees on the statement
@@ -28,7 +28,9 @@ pub(super) struct Args {
 
 pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
     if args.amount == 0 {
-        return Err("the amount is 0: give how many tokens to give, or with a minus to take".to_owned());
+        return Err(
+            "the amount is 0: give a number of tokens to add, or a negative number to remove".to_owned()
+        );
     }
     let note = args.note.trim();
     if note.is_empty() || note.chars().count() > NOTE_LENGTH || note.contains('\0') {

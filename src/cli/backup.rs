@@ -61,7 +61,7 @@ pub(super) fn check(path: &Path, copy: &PartialCopy) -> Result<(), Refusal> {
     let states = db.migration_state().map_err(|error| error.to_string())?;
     if states.iter().any(|state| !state.applied) {
         eprintln!(
-            "it is of an older release: its books are checked by `tollgate verify` after the next start"
+            "it is from an older release: run `tollgate verify` after the next start to check its books"
         );
         return Ok(());
     }
@@ -69,7 +69,7 @@ pub(super) fn check(path: &Path, copy: &PartialCopy) -> Result<(), Refusal> {
     match findings.iter().flat_map(|finding| &finding.faults).next() {
         None => Ok(()),
         Some(fault) => Err(format!(
-            "its books are wrong: {} {} (`tollgate verify` says more; --no-verify goes on all the same)",
+            "its books are wrong: {} {} (`tollgate verify` lists all faults; --no-verify skips this check)",
             fault.subject, fault.fault
         )),
     }

@@ -40,8 +40,8 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
     }
     if args.down {
         match db.migrate_down().map_err(|error| error.to_string())? {
-            Some(name) => println!("took back {name}"),
-            None => println!("there is nothing to take back"),
+            Some(name) => println!("reverted {name}"),
+            None => println!("there is nothing to revert"),
         }
         return Ok(());
     }

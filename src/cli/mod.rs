@@ -37,23 +37,23 @@ pub struct Cli {
 
 const AFTER_HELP: &str = "\
 Examples:
-  tollgate                                        serve on 127.0.0.1:8000, with tollgate.db beside you
+  tollgate                                        serve on 127.0.0.1:8000, with tollgate.db in this folder
   tollgate createsuperuser                        make the first administrator
   tollgate adjust ada 500 --note 'March top-up'   give tokens, also while a server runs
   tollgate backup tollgate-monday.db              copy the database, also while a server runs
   tollgate --database-url postgres://tollgate@db/tollgate verify
 
-Exit codes: 0 good, 1 refused or wrong, 2 bad usage.";
+Exit codes: 0 success, 1 failure, 2 bad usage.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Serve the API (the default): migrates the database first, drains on SIGTERM and SIGINT
     Serve,
-    /// Make a superuser; asks on the terminal for what is not given
+    /// Make a superuser; prompts for anything that is not given
     Createsuperuser(createsuperuser::Args),
-    /// Change a user's password, which ends the user's auth tokens; asks on the terminal
+    /// Change a user's password, which ends the user's auth tokens; prompts for it
     Changepassword(changepassword::Args),
-    /// Give a user tokens, or take some, through the ledger; also while a server runs
+    /// Add tokens to a user's balance, or remove some; a server may be running
     Adjust(adjust::Args),
     /// Prove that every balance equals its ledger; names what is wrong and exits 1
     Verify,

@@ -42,10 +42,10 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
     };
     checked.map_err(|why| format!("{} is not restored: {why}", args.file.display()))?;
     let before = replace(&lock, candidate, !args.delete_old).map_err(|error| error.to_string())?;
-    println!("{} is {} now", database.display(), args.file.display());
+    println!("{} was restored from {}", database.display(), args.file.display());
     match before {
-        Before::KeptAs(kept) => println!("the database from before is {}", kept.display()),
-        Before::Deleted => println!("the database from before is deleted"),
+        Before::KeptAs(kept) => println!("the old database was kept as {}", kept.display()),
+        Before::Deleted => println!("the old database was deleted"),
         Before::None => {}
     }
     Ok(())

@@ -51,7 +51,7 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_CORS_ORIGINS", hide_env_values = true, value_name = "LIST",
           value_delimiter = ',', value_parser = cors_origin)]
     pub cors_origins: Vec<String>,
-    /// Threads that answer requests [default: one a core]
+    /// Threads that answer requests [default: one per core]
     #[arg(global = true, long, env = "TOLLGATE_WORKERS", value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,

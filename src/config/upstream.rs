@@ -70,8 +70,8 @@ pub struct UpstreamArgs {
         default_value = "max_tokens"
     )]
     pub upstream_limit_field: OutputLimit,
-    /// Tokens of a conversation that the model is told again with each message, counted as a
-    /// quarter of the bytes
+    /// Tokens of earlier conversation that are sent with each message, estimated as a quarter of
+    /// the bytes
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_CONTEXT", value_name = "TOKENS", default_value_t = 4096,
           value_parser = clap::value_parser!(u32).range(0..=100_000_000))]
     pub upstream_context: u32,
@@ -95,7 +95,8 @@ pub struct UpstreamArgs {
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_CALLS", value_name = "COUNT", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub upstream_calls: u32,
-    /// Messages that may wait for a call to end, a quarter of them of one user; more get 503 or 429
+    /// Messages that may wait for a call to end, at most a quarter of them from one user; further
+    /// ones get 503 or 429
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_WAITING", value_name = "COUNT", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub upstream_waiting: u32,

@@ -54,7 +54,7 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     for parameter in parameters {
         let name = parameter.split_once('=').map(|(name, _)| name);
         if !name.is_some_and(|name| PARAMETERS.contains(&name)) {
-            return Err("a parameter after the ? is none of libpq's connection parameters");
+            return Err("a parameter after the ? is not a connection parameter of libpq");
         }
     }
     Ok(())

@@ -22,7 +22,7 @@ pub(super) struct Session {
     /// until then.
     ticket: Option<Ticket>,
     broken: bool,
-    /// Since when another process has held the write lock.
+    /// When another process took the write lock, as far as known. `None` while it is free.
     locked_since: Option<Instant>,
     /// The server's side of a writer's connection, on PostgreSQL.
     pub(super) backend: Option<Backend>,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::canonical_of;
 
-/// The most characters around a word that are ignored. So many do not make it a good password.
+/// The most characters around a common word that are ignored: even this many add little strength.
 const MOST_AROUND: usize = 10;
 
 /// Characters that look like a letter and may replace it. A 1 can be an `l` or an `i`.
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_seen_through_what_stands_around_it() {
+    fn a_name_is_recognised_despite_digits_and_signs_around_it() {
         for (password, name) in [
             ("ada.lovelace1", "ada.lovelace"),
             ("1ada.lovelace!", "ada.lovelace"),

@@ -1,8 +1,6 @@
 //! Why a chat failed or was cancelled: a code for the database and for programs, and a text for
 //! people.
 
-use serde::{Serialize, Serializer};
-
 /// Why a chat has no answer, or only part of one. Never an upstream's own text.
 ///
 /// The codes are stored and part of the API: they never change. The texts may.
@@ -149,22 +147,46 @@ impl FailureReason {
         }
     }
 
-    /// Returns the reason with this code. `None` if there is none, as for a code of a newer
-    /// version.
+    /// Returns the text that 0.1.0 stored instead of the code. A node of 0.1.0 may still store it
+    /// after the migration, and bookmarks of 0.1.0 have it in their address.
+    pub const fn old_text(self) -> &'static str {
+        match self {
+            FailureReason::DummyFailed => "the dummy was told to fail",
+            FailureReason::Unreachable => "the model could not be reached",
+            FailureReason::ConnectionLost => "the connection to the model was lost",
+            FailureReason::FirstByteTimeout => "the model did not begin to answer in time",
+            FailureReason::Stalled => "the model fell silent",
+            FailureReason::TotalTimeout => "it took too long",
+            FailureReason::CutShort => "the answer was cut short",
+            FailureReason::Unreadable => "the answer could not be read",
+            FailureReason::ErrorInAnswer => "the model told of an error",
+            FailureReason::NotAnAnswer => "what came was not an answer",
+            FailureReason::TooLarge => "the answer had no end",
+            FailureReason::KeyRejected => "the model did not accept this server",
+            FailureReason::ModelUnavailable => "the model is not there for this server",
+            FailureReason::RequestRejected => "the model did not accept the request",
+            FailureReason::RateLimited => "the model has too many requests",
+            FailureReason::ServerError => "the model had an error",
+            FailureReason::EmptyAnswer => "the model wrote nothing",
+            FailureReason::Busy => "too many calls are in flight",
+            FailureReason::TooManyOfUser => "too many of the user's calls wait",
+            FailureReason::CircuitOpen => "the model failed too often and is given a rest",
+            FailureReason::ServerStopped => "the server was stopped",
+            FailureReason::DeadlinePassed => "no answer before the deadline",
+            FailureReason::Released => "released by an administrator",
+            FailureReason::ClientDisconnected => "the client left",
+        }
+    }
+
+    /// Returns the reason with this code, or with this text of 0.1.0. `None` if there is none, as for
+    /// a code of a newer version.
     pub fn from_code(code: &str) -> Option<FailureReason> {
-        FailureReason::ALL.into_iter().find(|reason| reason.code() == code)
+        FailureReason::ALL.into_iter().find(|reason| [reason.code(), reason.old_text()].contains(&code))
     }
 
     /// Returns the text of a stored code. A code that this version does not know is its own text.
     pub fn text_of(code: &str) -> &str {
         FailureReason::from_code(code).map_or(code, |reason| reason.text())
-    }
-}
-
-/// A reason is serialized as its code.
-impl Serialize for FailureReason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.code())
     }
 }
 
@@ -183,6 +205,7 @@ mod tests {
             let code = reason.code();
             assert!(code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{code}");
             assert_eq!(FailureReason::from_code(code), Some(reason));
+            assert_eq!(FailureReason::from_code(reason.old_text()), Some(reason));
         }
     }
 
@@ -190,6 +213,6 @@ mod tests {
     fn an_unknown_code_is_its_own_text() {
         assert_eq!(FailureReason::text_of("stalled"), "the model stopped sending");
         assert_eq!(FailureReason::text_of("of_a_newer_version"), "of_a_newer_version");
-        assert_eq!(FailureReason::text_of("a text of an older version"), "a text of an older version");
+        assert_eq!(FailureReason::text_of("the model fell silent"), "the model stopped sending");
     }
 }

@@ -78,7 +78,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn it_is_six_bytes_of_time_and_ten_of_chance() {
+    fn an_id_is_six_bytes_of_time_and_ten_random_bytes() {
         let id = OperationId::new(0x0001_0203_0405, u128::from_be_bytes([9; 16]));
         assert_eq!(id.as_bytes(), &[0, 1, 2, 3, 4, 5, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]);
         assert_eq!(id.to_string(), "00010203040509090909090909090909");

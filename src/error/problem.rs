@@ -8,7 +8,7 @@ use super::Error;
 use crate::domain::Invalid;
 
 const UNCONFIRMED: &str =
-    "It is not confirmed whether this was done. Look, or send it again with the same Idempotency-Key.";
+    "It is not known whether this was done. Check, or send it again with the same Idempotency-Key.";
 
 impl Error {
     /// Returns the last part of the problem's `type`. It is part of the contract and never changes.
@@ -101,10 +101,10 @@ impl Error {
                 );
             }
             Error::RequestRefused => {
-                "Nothing was charged in the end. Send less text, or fewer and other options."
+                "Nothing was charged in the end. Send less text, or change or remove options."
             }
             Error::ReadTooSlowly => {
-                "What had arrived is charged, and stands in your history. Read without long pauses."
+                "What had arrived was charged and is in your history. Read the stream without long pauses."
             }
             Error::ResponderFailed(_) => "Nothing was charged in the end. Try again later.",
             Error::NotReady(reason) => {
@@ -112,8 +112,8 @@ impl Error {
             }
             Error::PaidWithoutAnswer(reason) => {
                 return format!(
-                    "The upstream has worked for it ({reason}): the prompt and what was written are charged and stand in \
-                     your history. To ask again, send it with another Idempotency-Key."
+                    "The upstream worked on this ({reason}): the prompt and what was written were charged and are \
+                     in your history. To ask again, use another Idempotency-Key."
                 );
             }
             Error::Unavailable(_) => UNCONFIRMED,

@@ -12,6 +12,7 @@ use crate::error::Error;
 pub type Routes = &'static [(&'static str, &'static [MethodRoute])];
 
 /// One method of a path, and its handler.
+#[derive(Debug)]
 pub struct MethodRoute {
     /// The method's name, as `Allow` lists it.
     pub name: &'static str,

@@ -154,7 +154,7 @@ impl Chat {
         pending.order(dsl::id.desc()).limit(most).select(Chat::as_select()).load(conn)
     }
 
-    /// Returns those of `ids` whose chats were sent from one moment to before another.
+    /// Returns those of `ids` whose chats were sent in a period. The period excludes its end.
     pub fn sent_between(
         conn: &mut DbConnection,
         ids: &[i64],
@@ -182,7 +182,7 @@ impl Chat {
         Ok(OpenHolds { number, tokens, oldest })
     }
 
-    /// Returns why chats failed that were sent since a moment. It counts the latest
+    /// Returns why chats failed, of those sent since a moment. It counts the latest
     /// [`MOST_COUNTED`] failed chats.
     pub fn failures_since(conn: &mut DbConnection, moment: NaiveDateTime) -> QueryResult<FailuresByReason> {
         let Some(first) = first_id_since(conn, "chats", moment)? else {

@@ -9,7 +9,7 @@ use super::Change;
 use crate::clock;
 use crate::db::DbConnection;
 
-/// The values of a row that people edit together. The history and the panel's conflicts go by its
+/// The values of a row that people edit together. The history and the panel's conflicts use its
 /// fields.
 pub trait Editable: Sized + 'static {
     /// The row that holds the values.
@@ -24,8 +24,8 @@ pub trait Editable: Sized + 'static {
     /// Returns the row, if it is there and may still be edited.
     fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Self::Row>>;
 
-    /// Stores the values. Returns `false` if the row is no longer as it was read, which can only be
-    /// where the writer's job does not lock it.
+    /// Stores the values. Returns `false` if the row has changed since it was read, which is possible
+    /// only if the writer's job does not lock it.
     fn store(&self, conn: &mut DbConnection, stored: &Self::Row) -> QueryResult<bool>;
 
     /// Returns the fields in which the values differ from those of a row, as the history records

@@ -125,7 +125,7 @@ impl QuarterTotal {
 pub struct ToFollow;
 
 impl ToFollow {
-    /// Lets the follower process a chat once it is no longer pending, or once more.
+    /// Lets the follower process a chat when it ends, or again if it was already processed.
     pub fn insert(conn: &mut DbConnection, chat_id: i64) -> QueryResult<usize> {
         let text = "INSERT INTO chats_to_follow (chat_id) VALUES (?) ON CONFLICT (chat_id) DO NOTHING";
         DynamicStatement::<()>::new(text.to_owned(), vec![Bind::Integer(chat_id)]).execute(conn)

@@ -126,7 +126,8 @@ const ACTIONS: [Choice; Action::ALL.len()] = {
     let mut choices = [Choice::of("", "", DONE); Action::ALL.len()];
     let mut place = 0;
     while place < choices.len() {
-        choices[place] = Choice::of(Action::ALL[place].code(), Action::ALL[place].text(), DONE);
+        let action = Action::ALL[place];
+        choices[place] = Choice::of(action.code(), action.text(), DONE).formerly(action.old_text());
         place += 1;
     }
     choices

@@ -140,7 +140,7 @@ pub static SECTIONS: [Section; count_sections(ROUTES)] = sections(ROUTES);
 /// Adds the panel's routes to the app. Every other path under `/admin/` gets the panel's 404 page.
 pub fn routes(config: &mut ServiceConfig) {
     let queries = QueryConfig::default().error_handler(|_, _| PageError::BadQuery.into());
-    config.app_data(Navigation(&SECTIONS));
+    config.app_data(Navigation { sections: &SECTIONS, routes: ROUTES });
     for PageRoute { path, methods, .. } in ROUTES {
         let methods = methods.iter().map(|method| &method.route);
         let page = resource::<PageError>(path.trim_end_matches('/'), methods);

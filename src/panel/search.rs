@@ -1,4 +1,4 @@
-//! The search box on top of every page, which searches users, chats, auth tokens and the ledger at
+//! The search box at the top of every page, which searches users, chats, auth tokens and the ledger at
 //! once.
 
 use actix_web::HttpResponse;

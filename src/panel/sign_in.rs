@@ -243,7 +243,7 @@ mod tests {
     use super::safe_next;
 
     #[test]
-    fn the_way_on_never_leaves_the_panel() {
+    fn the_address_after_sign_in_never_leaves_the_panel() {
         for good in ["/admin/", "/admin/users/?q=ada&sort=-joined", "/admin/chats/17/"] {
             assert_eq!(safe_next(good), good);
         }

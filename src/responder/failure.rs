@@ -49,7 +49,7 @@ pub enum Failure {
     ServerError,
     /// The model ended its answer without writing anything.
     EmptyAnswer,
-    /// All calls that may be in flight are, and no place became free in time.
+    /// The limit of calls in flight was reached, and no place became free in time.
     Busy,
     /// Too many calls of this user already wait for a place.
     TooManyOfUser,

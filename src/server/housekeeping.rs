@@ -100,7 +100,7 @@ async fn hourly(db: &Db, history_days: u32) {
 fn log_deleted(what: &str, forgotten: Result<usize>) {
     match forgotten {
         Ok(0) => {}
-        Ok(count) => log::info!("forgot {count} {what}"),
+        Ok(count) => log::info!("deleted {count} {what}"),
         Err(error) => log::warn!("{what} could not be deleted: {error}"),
     }
 }

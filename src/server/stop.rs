@@ -33,11 +33,11 @@ pub(super) fn stop_on_signal(
         signalled().await;
         services.readiness.drain();
         if !delay.is_zero() {
-            log::info!("told to stop: not ready any more, and listening for {} s", delay.as_secs());
+            log::info!("told to stop: no longer ready, still listening for {} s", delay.as_secs());
             // A second signal ends the delay.
             let _ = timeout(delay, signalled()).await;
         }
-        log::info!("told to stop: finishing what is in flight");
+        log::info!("told to stop: finishing requests in flight");
         services.readiness.finish();
         let last_moment = Instant::now() + LAST_MOMENT;
         let finish = async {

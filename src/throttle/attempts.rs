@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn whoever_has_waited_too_long_is_told_when_to_try_again() {
+    async fn an_attempt_that_waited_too_long_is_rejected_with_a_retry_time() {
         let clock = Stopwatch::standing_still();
         let attempts = Attempts { patience: Duration::from_millis(20), ..Attempts::new(&clock) };
         let from = "192.0.2.1".parse().unwrap();

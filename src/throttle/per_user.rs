@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_has_been_idle_is_forgotten() {
+    fn idle_users_are_forgotten() {
         let clock = Stopwatch::standing_still();
         let users = PerUser::new(clock.clone());
         users.check(1, 3).unwrap();

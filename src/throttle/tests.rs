@@ -161,7 +161,7 @@ async fn a_class_that_logs_in_at_once_gets_in() {
 }
 
 #[tokio::test]
-async fn whoever_guesses_gains_nothing_by_waiting() {
+async fn waiting_gives_a_guesser_no_more_attempts() {
     let (throttle, _) = throttle();
     let (begun, mut waiting) = at_once(&throttle, 30);
     drop(begun);

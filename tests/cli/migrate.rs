@@ -31,11 +31,11 @@ fn migrations_go_up_and_down_and_up_again(#[values(On::Sqlite, On::Postgres)] on
     assert_eq!(run(&database, &["migrate"]).out, "the database is up to date\n");
 
     for (left, name) in names.iter().enumerate().rev() {
-        assert_eq!(run(&database, &["migrate", "--down"]).out, format!("took back {name}\n"));
+        assert_eq!(run(&database, &["migrate", "--down"]).out, format!("reverted {name}\n"));
         let applied = status(&database).into_iter().filter(|(_, applied)| *applied).count();
         assert_eq!(applied, left);
     }
-    assert_eq!(run(&database, &["migrate", "--down"]).out, "there is nothing to take back\n");
+    assert_eq!(run(&database, &["migrate", "--down"]).out, "there is nothing to revert\n");
     run(&database, &["migrate"]).assert_good();
     assert_eq!(status(&database), all);
     let server = Server::start(&database, &[]);

@@ -22,7 +22,7 @@ fn age(ledger: &Ledger, name: &str, minutes: i64) {
 
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_stands_for_24_hours_and_is_then_forgotten(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn a_key_is_kept_for_24_hours_and_then_forgotten(#[values(On::Sqlite, On::Postgres)] on: On) {
     let Some(ledger) = Ledger::create(on) else { return };
     let ada = ledger.user("ada", 4000).await;
     for name in ["old", "young"] {

@@ -34,7 +34,7 @@ fn access(method: Option<&PageMethod>) -> For {
     }
 }
 
-/// The route with ids of things that are there, and a key that opens nothing.
+/// Returns the route's path with ids of existing rows, and an invalid first-run key.
 pub(super) fn path(route: &str, world: &World) -> String {
     let id = match route.split('/').nth(2) {
         Some("users") => world.user,
@@ -47,13 +47,13 @@ pub(super) fn path(route: &str, world: &World) -> String {
     route.replace("{id}", &id.to_string()).replace("{key}", "k")
 }
 
-/// All pages, but for those of guests.
+/// Returns the paths of all pages except those that guests may open.
 pub(super) fn gets(world: &World) -> Vec<String> {
     let pages = routes().filter(|(_, get, _)| [Staff, Superusers].contains(get));
     pages.map(|(route, _, _)| format!("{}/", path(route, world))).collect()
 }
 
-/// Where forms are sent to, in an order that leaves what the later ones are about.
+/// Returns the paths that accept forms, ordered so that none removes what a later one needs.
 pub(super) fn posts(world: &World) -> Vec<String> {
     let posts = routes().filter(|(_, _, posts)| *posts != Nobody);
     posts.map(|(route, _, _)| format!("{}/", path(route, world))).collect()

@@ -50,6 +50,21 @@ fn each_path_stands_in_the_table_once_with_get_before_post() {
     }
 }
 
+/// Routes are tried in their order, and `{id}` also matches words.
+#[test]
+fn no_page_is_hidden_by_a_pattern_above_it() {
+    for (place, route) in ROUTES.iter().enumerate() {
+        let words = |path: &'static str| path.split('/').collect::<Vec<_>>();
+        let is_matched_by = |pattern: &'static str| {
+            let (path, pattern) = (words(route.path), words(pattern));
+            path.len() == pattern.len()
+                && path.iter().zip(&pattern).all(|(word, part)| word == part || part.starts_with('{'))
+        };
+        let above = ROUTES[..place].iter().find(|above| is_matched_by(above.path));
+        assert!(above.is_none(), "{} is below {}", route.path, above.map_or("", |above| above.path));
+    }
+}
+
 #[rstest]
 #[actix_web::test]
 async fn the_navigation_leads_staff_to_each_section(#[values(On::Sqlite, On::Postgres)] on: On) {

@@ -129,6 +129,7 @@ fn an_upgrade_turns_stored_texts_into_codes_and_a_downgrade_turns_them_back(
             let odd: Vec<String> =
                 changes.map(|change| change.field).filter(|field| !is_code(field)).collect();
             assert!(odd.is_empty(), "{odd:?}");
+            assert!(stored.iter().all(|row| !row.contains("as the settings say")), "{stored:?}");
         } else {
             let known = codes(table, column);
             let odd: Vec<&String> = stored.iter().filter(|code| !known.contains(&code.as_str())).collect();

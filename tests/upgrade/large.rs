@@ -39,9 +39,11 @@ fn fill(dump: &Dump) {
              {users} SELECT 1000 + i, 1000 + i, 4000, 4000, 'opening', {random}, {day} FROM n"
         ),
         format!(
-            "INSERT INTO chats (id, user_id, message, response, model, state, charge, origin, created_at, finished_at)
+            "INSERT INTO chats (id, user_id, message, response, model, state, failure, charge, origin,
+                created_at, finished_at)
              {each} SELECT 1000 + i, {owner}, 'message number ' || i, 'Response to message number ' || i, 'dummy',
-                'complete', 1, 'live', {day}, {day} FROM n"
+                CASE i % 10 WHEN 0 THEN 'failed' ELSE 'complete' END,
+                CASE i % 10 WHEN 0 THEN 'the model fell silent' END, 1, 'live', {day}, {day} FROM n"
         ),
         format!(
             "INSERT INTO ledger_entries (id, user_id, amount, balance_after, kind, chat_id, operation_id, created_at)

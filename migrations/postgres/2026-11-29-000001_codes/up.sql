@@ -60,6 +60,12 @@ UPDATE audit_log SET
         '"field":"price of 1,000 prompt tokens"', '"field":"prompt"'),
         '"field":"price of 1,000 answer tokens"', '"field":"answer"');
 
+-- A limit or a price that is not set.
+UPDATE audit_log SET changes =
+    replace(replace(changes, '"before":"as the settings say"', '"before":"default"'),
+        '"after":"as the settings say"', '"after":"default"')
+WHERE action = 'change' AND object_kind IN ('user', 'model') AND changes LIKE '%"as the settings say"%';
+
 UPDATE bulk_operations SET kind = CASE kind
     WHEN 'adjust balances' THEN 'adjust_balances'
     WHEN 'revoke auth tokens' THEN 'revoke_auth_tokens'

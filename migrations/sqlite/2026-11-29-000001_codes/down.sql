@@ -28,6 +28,13 @@ UPDATE chats SET failure = CASE failure
 -- Both conditions are needed for the planner to use the index of unusual states.
 WHERE state <> 'complete' AND state IN ('failed', 'cancelled') AND failure IS NOT NULL;
 
+-- A limit or a price that is not set. A user's name may also be `default`.
+UPDATE audit_log SET changes =
+    replace(replace(changes, '"before":"default"', '"before":"as the settings say"'),
+        '"after":"default"', '"after":"as the settings say"')
+WHERE action = 'change' AND changes LIKE '%"default"%' AND (object_kind = 'model'
+    OR (object_kind = 'user' AND changes NOT LIKE '%"field":"username"%'));
+
 UPDATE audit_log SET
     action = CASE action
         WHEN 'add' THEN 'added'

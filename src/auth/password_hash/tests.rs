@@ -142,7 +142,7 @@ fn rounds_of_a_no(stored: &str, usual_cost: u32) -> u64 {
 }
 
 #[test]
-fn a_no_takes_as_many_rounds_as_an_unknown_name() {
+fn a_rejection_takes_as_many_rounds_as_an_unknown_name() {
     let dear = "bcrypt_sha256$$2b$31$xVhoRsZd/E.R2tT65LbDaeJigbCtxsSKv.qfN8rGIFkCraUJ54cS6";
     for stored in VECTORS.map(|(_, stored)| stored).into_iter().chain(["!", "", "md5$a$b", dear]) {
         assert_eq!(rounds_of_a_no(stored, 10), 1 << 10, "{stored}");
@@ -150,7 +150,7 @@ fn a_no_takes_as_many_rounds_as_an_unknown_name() {
 }
 
 #[test]
-fn a_no_of_a_cheap_hash_takes_as_many_rounds_as_are_usual() {
+fn a_rejection_against_a_cheap_hash_takes_the_usual_rounds() {
     for cost in 4..=6 {
         let stored = hash(&password(ASCII), cost).unwrap();
         assert_eq!(rounds_of_a_no(&stored, 11), 1 << 11);
@@ -159,7 +159,7 @@ fn a_no_of_a_cheap_hash_takes_as_many_rounds_as_are_usual() {
 }
 
 #[test]
-fn what_is_spent_for_an_unknown_name_is_a_whole_bcrypt_of_the_password() {
+fn an_unknown_name_costs_a_whole_bcrypt_of_the_password() {
     let spent = unneeded(&password(ASCII), 6).unwrap();
     assert_eq!(spent.get_cost(), 6);
     let stored = format!("{PREFIX}{spent}");

@@ -241,7 +241,7 @@ impl Clock {
         }
         if log > LONGEST_LOG {
             log::warn!(
-                "the log has grown to {} MiB meanwhile: copying as fast as it goes",
+                "the log has grown to {} MiB during the copy: now copying at full speed",
                 log / (1024 * 1024)
             );
             self.rate = 0;

@@ -24,7 +24,7 @@ pub enum CopyError {
     #[error("{0} is not a regular file: give the path of a file")]
     NotAFile(PathBuf),
     /// The target exists already.
-    #[error("{0} is there already: give another name, or --overwrite")]
+    #[error("{0} already exists: give another name, or use --overwrite")]
     Exists(PathBuf),
     /// Another process has the file open.
     #[error("{0} is in use by a server, or by another `tollgate` that is writing it")]

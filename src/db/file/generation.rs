@@ -120,7 +120,7 @@ pub enum GenerationError {
     Gone(PathBuf, PathBuf),
     /// A restore was interrupted after it had moved the old database away.
     #[error(
-        "{0} is missing because `tollgate restore` was interrupted: run it again. The database from before is {1}"
+        "{0} is missing because `tollgate restore` was interrupted: run it again. The old database is {1}"
     )]
     InterruptedRestore(PathBuf, PathBuf),
 }

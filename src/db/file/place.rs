@@ -13,7 +13,7 @@ use super::beside;
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// The path cannot be read.
-    #[error("cannot look at {0}: {1}")]
+    #[error("cannot read {0}: {1}")]
     Io(PathBuf, io::Error),
     /// The path is a folder or another kind of object. Contains its kind.
     #[error("{0} is {1}, not a file: --database-url takes the path of the database file")]

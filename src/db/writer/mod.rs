@@ -59,7 +59,7 @@ const CONFIRM_WITHIN: Duration = Duration::from_millis(5500);
 const CONFIRM_BULK_WITHIN: Duration = Duration::from_secs(20);
 /// The number of threads for jobs whose rows are locked, on PostgreSQL.
 const LATE_WRITERS: usize = 2;
-/// How many times as long as a batch of requests a part of bulk work may take.
+/// A part of bulk work may take this many times as long as a batch of requests.
 const BULK_PATIENCE: u32 = 8;
 
 const _: () = assert!(BULK_ROWS <= 200);

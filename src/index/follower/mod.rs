@@ -23,9 +23,10 @@ use crate::models::Watermark;
 
 /// The pause before the tables are read again when there was nothing new.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The pause between two batches while there are many writes. At full speed, the follower took a
-/// quarter of the chats per second from SQLite, and more from PostgreSQL. With these pauses it
-/// falls behind under full load and catches up afterwards, and no chat waits long behind a batch.
+/// The pause between two batches while there are many writes. At full speed, the follower
+/// reduced the chats per second by a quarter on SQLite, and by more on PostgreSQL. With these
+/// pauses it falls behind under full load and catches up afterwards, and no chat waits long behind
+/// a batch.
 const BUSY_PAUSE: Duration = Duration::from_millis(150);
 /// The most rows of a batch while there are many writes.
 const BUSY_ROWS: i64 = 100;
@@ -65,7 +66,7 @@ pub struct Follower {
     settled: Settled,
     /// The most rows of the next batches.
     rows: i64,
-    /// Since when each table has had new rows that are not settled.
+    /// When each table first had new rows that are not settled. `None` if all are settled.
     held_up: [Option<Instant>; 3],
 }
 

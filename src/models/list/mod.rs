@@ -161,7 +161,7 @@ pub struct ListQuery {
     pub descending: bool,
     /// The conditions that all rows of the list satisfy.
     pub conditions: Vec<Condition>,
-    /// Limits the list to ids from the first to before the second.
+    /// Limits the list to ids from the first value up to, but not including, the second.
     pub between: Option<(i64, i64)>,
     /// Limits the list to these ids.
     pub among: Option<Vec<i64>>,

@@ -19,7 +19,7 @@ use crate::panel::kit::names::Named;
 use crate::panel::kit::page::{Crumb, Frame, page};
 use crate::panel::kit::paths;
 
-/// All auth tokens. The search on top and the pages of users use this list, too.
+/// All auth tokens. The global search and the pages of users use this list, too.
 pub(in crate::panel) static AUTH_TOKENS: List<Named<AuthToken>> =
     List::new("Auth tokens", paths::AUTH_TOKENS, ROWS)
         .named("auth token", "auth tokens")

@@ -62,7 +62,7 @@ impl Selection {
     }
 
     /// Adds the selection to a form, in hidden fields. For all that match this includes a
-    /// fingerprint: the administrator confirms the rows that were shown, not as many others.
+    /// fingerprint, so that the administrator confirms exactly these rows, not as many others.
     pub(super) fn carry(&self, mut form: FormView) -> FormView {
         form = form.hide("list", &self.list);
         if self.is_all {

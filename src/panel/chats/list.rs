@@ -21,7 +21,7 @@ use crate::panel::kit::paths;
 
 const ROWS: Rows<Named<Chat>> = Rows { from: "chats", id: "chats.id", load, id_of: |chat| chat.row.id };
 
-/// All chats. The search on top and the pages of users use this list, too.
+/// All chats. The global search and the pages of users use this list, too.
 pub(in crate::panel) static CHATS: List<Named<Chat>> = List::new("Chats", paths::CHATS, ROWS)
     .named("chat", "chats")
     .columns(&[
@@ -68,7 +68,7 @@ const REASONS: [Choice; FailureReason::ALL.len()] = {
     let mut place = 0;
     while place < choices.len() {
         let reason = FailureReason::ALL[place];
-        choices[place] = Choice::of(reason.code(), reason.text(), FAILED_FOR);
+        choices[place] = Choice::of(reason.code(), reason.text(), FAILED_FOR).formerly(reason.old_text());
         place += 1;
     }
     choices

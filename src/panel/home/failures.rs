@@ -30,7 +30,7 @@ impl Failures {
     /// Makes the links. `day` is the one on which the last 24 hours began.
     pub(super) fn new(found: FailuresByReason, day: NaiveDate) -> Failures {
         let since = day.to_string();
-        let reasons = found.reasons.into_iter().map(|(reason, count)| {
+        let reasons = by_code(found.reasons).into_iter().map(|(reason, count)| {
             let count = format::tokens(count);
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.append_pair("state", "failed").append_pair("date_from", &since);
@@ -52,6 +52,19 @@ impl Failures {
         };
         Failures { reasons: reasons.collect(), note }
     }
+}
+
+/// Adds up the counts of a reason's code and of its text, which a node of 0.1.0 may still store.
+fn by_code(found: Vec<(String, i64)>) -> Vec<(String, i64)> {
+    let mut reasons: Vec<(String, i64)> = Vec::new();
+    for (stored, count) in found {
+        let code = FailureReason::from_code(&stored).map_or(stored, |reason| reason.code().to_owned());
+        match reasons.iter_mut().find(|(known, _)| *known == code) {
+            Some((_, sum)) => *sum += count,
+            None => reasons.push((code, count)),
+        }
+    }
+    reasons
 }
 
 /// The upstream's status, as this node has seen it.

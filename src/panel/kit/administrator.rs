@@ -90,7 +90,7 @@ impl Administrator {
             request: request_id_of(&request),
             site: Site::of(&request).title.clone(),
             here: here(&request),
-            navigation: request.app_data().copied().unwrap_or(Navigation(&[])),
+            navigation: Navigation::of(&request),
             user,
             session,
             settings,
@@ -130,10 +130,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// shown as a page, so they must not use up messages.
 const BACKGROUND: &str = "x-tollgate-background";
 
-/// The last segments of paths that only accept forms.
-const POST_ONLY: [&str; 7] =
-    ["selected", "bulk-adjust", "bulk-revoke", "verify", "theme", "sign-out", "sign-out-others"];
-
 /// Returns the address of the page that is shown, or of the page that sent a form. It accepts GET.
 fn here(request: &HttpRequest) -> String {
     if *request.method() != Method::POST {
@@ -144,9 +140,10 @@ fn here(request: &HttpRequest) -> String {
         return paths::HOME.to_owned();
     };
     let path = from.path().trim_end_matches('/');
+    let navigation = Navigation::of(request);
     match path.rsplit_once('/') {
         // A page that responded to a form cannot be reloaded, so the nearest list takes its place.
-        Some((list, last)) if POST_ONLY.contains(&last) => format!("{list}/"),
+        Some((list, _)) if navigation.accepts_only_forms(path) => format!("{list}/"),
         _ => from[url::Position::BeforePath..].to_owned(),
     }
 }

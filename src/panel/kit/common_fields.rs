@@ -8,7 +8,7 @@ pub(in crate::panel) fn amount_field() -> Field {
     Field::new("amount", "Amount", Kind::Amount)
         .required()
         .most(30)
-        .help("Tokens, with a sign: 500 adds tokens, -100 takes them.")
+        .help("Tokens, with a sign: 500 adds tokens, -100 removes tokens.")
 }
 
 /// The field for the reason for a change, which the user sees on the statement.

@@ -33,7 +33,7 @@ pub(in crate::panel) struct Frame {
     /// The page's own address, to return to after the theme was switched.
     pub here: String,
     pub version: &'static str,
-    /// The text in the search box on top.
+    /// The text in the search box at the top.
     pub search: String,
 }
 
@@ -68,7 +68,7 @@ impl Frame {
     pub(crate) fn new(administrator: &Administrator, way: &[Crumb]) -> Frame {
         let here = way.first().map_or(paths::HOME, |crumb| crumb.href.as_str());
         let href = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
-        let places = administrator.navigation.0.iter().map(|section| MenuItem {
+        let places = administrator.navigation.sections.iter().map(|section| MenuItem {
             label: section.label,
             href: section.path,
             is_current: href(here) == section.path,

@@ -4,7 +4,7 @@
 pub(in crate::panel) const HOME: &str = "/admin/";
 /// The sign-in form. Guests are sent to it.
 pub(in crate::panel) const SIGN_IN: &str = "/admin/sign-in/";
-/// The results of the search box on top.
+/// The results of the search box at the top.
 pub(in crate::panel) const SEARCH: &str = "/admin/search/";
 /// The administrator's own settings and sessions.
 pub(in crate::panel) const SETTINGS: &str = "/admin/settings/";

@@ -1,7 +1,7 @@
 //! Routes of the panel as data. The navigation and the tests' expectations come from the same
 //! table.
 
-use actix_web::Route;
+use actix_web::{HttpRequest, Route};
 
 use crate::http::{MethodRoute, get, post};
 
@@ -19,6 +19,7 @@ pub enum Access {
 }
 
 /// One method of a page, and who may use it.
+#[derive(Debug)]
 pub struct PageMethod {
     /// Who may use it.
     pub access: Access,
@@ -39,6 +40,7 @@ impl Access {
 }
 
 /// A page of the panel.
+#[derive(Debug)]
 pub struct PageRoute {
     /// The path, with a slash at its end.
     pub path: &'static str,
@@ -71,9 +73,28 @@ pub struct Section {
     pub path: &'static str,
 }
 
-/// The navigation, as each request finds it in the application's data.
+/// What the kit knows of the pages. Each request finds it in the application's data.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::panel) struct Navigation(pub &'static [Section]);
+pub(in crate::panel) struct Navigation {
+    /// The sections, in the order of the menu.
+    pub sections: &'static [Section],
+    /// All pages.
+    pub routes: &'static [PageRoute],
+}
+
+impl Navigation {
+    /// Returns the navigation of the panel that a request came to.
+    pub(crate) fn of(request: &HttpRequest) -> Navigation {
+        request.app_data().copied().unwrap_or(Navigation { sections: &[], routes: &[] })
+    }
+
+    /// Returns whether a path, without its last slash, cannot be opened, but only accepts a form.
+    /// Each page of one row can be opened.
+    pub(crate) fn accepts_only_forms(&self, path: &str) -> bool {
+        let route = self.routes.iter().find(|route| route.path.trim_end_matches('/') == path);
+        route.is_some_and(|route| route.methods.iter().all(|method| method.route.name == "POST"))
+    }
+}
 
 /// Returns the number of sections in a table.
 pub(in crate::panel) const fn count_sections(routes: &[PageRoute]) -> usize {

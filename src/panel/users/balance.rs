@@ -90,7 +90,7 @@ pub(in crate::panel) async fn adjust(
         }
         Adjusted::OutOfRange { balance } => {
             let reason = format!(
-                "the balance is {}: it can neither go below 0 nor above the maximum",
+                "the balance is {}: it can go neither below 0 nor above the maximum",
                 format::tokens(balance)
             );
             let view = view.blame(&[Invalid::new("amount", reason)]);

@@ -23,7 +23,7 @@ use crate::panel::kit::{PageError, format};
 /// Balances below this count as low. It pays for ten messages at the default price.
 pub(super) const LOW: i64 = 1000;
 
-/// All users. The search box on top and the suggestions use this list, too.
+/// All users. The search box at the top and the suggestions use this list, too.
 pub(in crate::panel) static USERS: List<User> = List::new("Users", paths::USERS, ROWS)
     .named("user", "users")
     .columns(&[

@@ -73,7 +73,7 @@ fn narrow() -> AnswerBounds {
 }
 
 #[test]
-fn what_is_kept_besides_the_text_is_bounded_however_it_comes() {
+fn everything_kept_except_the_text_is_bounded() {
     let long = "x".repeat(500);
     let parts: [fn(usize, &str) -> Value; 5] = [
         |number, _| json!({ "tool_calls": [{ "index": number, "function": { "arguments": "" } }] }),

@@ -64,7 +64,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3600);
 
     #[tokio::test]
-    async fn who_waits_gets_the_next_place_and_the_first_goes_first() {
+    async fn waiting_calls_get_free_places_in_order_of_arrival() {
         let gate = Gate::new(1, 2, LONG);
         let place = gate.enter(1).await.unwrap();
         let (mut first, mut second) = (pin!(gate.enter(2)), pin!(gate.enter(3)));

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_header_can_carry_is_refused_without_being_told() {
+    fn a_key_that_no_header_can_carry_is_rejected_and_not_shown() {
         for text in ["", " \n", "sk secret", "sk\nsecret", "s\u{e9}cret", "sk\0secret"] {
             let error = UpstreamKey::parse(text).unwrap_err();
             assert!(!error.contains("secret") && !error.contains("cret"), "{error}");

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_one_at_the_very_beginning_only() {
+    fn a_byte_order_mark_is_skipped_only_at_the_very_beginning() {
         assert_eq!(all(&["\u{feff}data: x\n\n\u{feff}data: y\n\n".as_bytes()]).unwrap(), ["x"]);
     }
 

@@ -32,7 +32,7 @@ pub struct ResponseStream {
     events: Events,
     whole: Vec<u8>,
     idle_timeout: Duration,
-    /// Since when the upstream is waited for. Kept if `next` is dropped half-way and called again.
+    /// When the wait for the upstream began. Kept if `next` is dropped half-way and called again.
     waiting_since: Option<Instant>,
     /// What is left of the answer's limits: on text, on bytes on the wire, and on events.
     text_left: usize,

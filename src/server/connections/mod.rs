@@ -35,8 +35,7 @@ const LINGER: Duration = Duration::from_secs(3);
 /// actix-http reads the time from a clock that it sets twice a second, so its timers may end half a
 /// second early.
 const CLOCK_LAG: Duration = Duration::from_millis(500);
-/// How much later a deadline of this module comes than the one that sends a response for the same
-/// reason.
+/// If a response is sent at a time limit, this module closes the connection this much later.
 const AFTER_THE_RESPONSE: Duration = Duration::from_millis(500);
 /// How long a body may wait for a place or for memory before its handler reads it.
 const BODY_WAITS: Duration = Duration::from_secs(6);
@@ -60,7 +59,7 @@ pub(super) struct Limits {
     head: Duration,
     body: Duration,
     keep_alive: Duration,
-    /// How long the client may read nothing of what is written.
+    /// The longest time that the client may leave written data unread.
     write: Duration,
     /// Time limit for a request, from its head to the start of its response, or to the end of a
     /// stream.
@@ -105,7 +104,7 @@ pub(super) struct Connection {
     budget: MemoryBudget,
     wire: RefCell<Wire>,
     waiting: Cell<(Waiting, Instant)>,
-    /// Since when the client has read nothing of what is written.
+    /// When the client stopped reading what is written. `None` if it reads.
     stalled: Cell<Option<Instant>>,
 }
 

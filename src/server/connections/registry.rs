@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::client_address::Networks;
 use crate::throttle::Cut;
 
-/// How many times as many connections a /48 of IPv6 may have as one of its /64 networks.
+/// A /48 of IPv6 may have this many times as many connections as one of its /64 networks.
 const PER_SITE: usize = 4;
 /// When all places are taken, one in this number is freed at once. Otherwise each connection of a
 /// flood would need its own search.

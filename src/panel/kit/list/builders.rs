@@ -159,17 +159,17 @@ impl Filter {
 impl Choice {
     /// A choice whose clause has no values.
     pub(crate) const fn new(value: &'static str, label: &'static str, clause: Clause) -> Choice {
-        Choice { value, label, test: ChoiceTest::Fixed(clause) }
+        Choice { value, label, former: "", test: ChoiceTest::Fixed(clause) }
     }
 
     /// A choice whose clause compares with the present time.
     pub(crate) const fn now(value: &'static str, label: &'static str, clause: Clause) -> Choice {
-        Choice { value, label, test: ChoiceTest::Now(clause) }
+        Choice { value, label, former: "", test: ChoiceTest::Now(clause) }
     }
 
     /// A choice whose clause compares with the choice's value, a stored code.
     pub(crate) const fn of(value: &'static str, label: &'static str, clause: Clause) -> Choice {
-        Choice { value, label, test: ChoiceTest::Own(clause) }
+        Choice { value, label, former: "", test: ChoiceTest::Own(clause) }
     }
 
     /// A choice whose condition depends on the other parameters of the list.
@@ -178,7 +178,13 @@ impl Choice {
         label: &'static str,
         condition: fn(&ListParams) -> Condition,
     ) -> Choice {
-        Choice { value, label, test: ChoiceTest::By(condition) }
+        Choice { value, label, former: "", test: ChoiceTest::By(condition) }
+    }
+
+    /// Also accepts a value that addresses of an older version have.
+    pub(crate) const fn formerly(mut self, value: &'static str) -> Choice {
+        self.former = value;
+        self
     }
 }
 

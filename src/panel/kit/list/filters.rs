@@ -2,7 +2,7 @@
 
 use super::days::DAY_PRESETS;
 use super::link::{Link, capped};
-use super::{Filter, FilterKind, ListPage, ListParams};
+use super::{Choice, Filter, FilterKind, ListPage, ListParams};
 use crate::models::list::Count;
 
 /// A filter on offer.
@@ -30,9 +30,6 @@ pub(in crate::panel) struct FilterOption {
     pub label: String,
     pub is_selected: bool,
 }
-
-/// The most choices that are shown as links. More would push the list off the screen.
-const MOST_LINKS: usize = 8;
 
 /// The first and the last day, as they were typed.
 pub(in crate::panel) struct DayFields {
@@ -107,8 +104,8 @@ pub(super) fn kept(params: &ListParams, without: &[&str]) -> Vec<Parameter> {
 }
 
 impl FilterOption {
-    fn new(value: &str, label: String, is_selected: bool) -> FilterOption {
-        FilterOption { value: value.to_owned(), label, is_selected }
+    fn new(value: &str, label: &str, is_selected: bool) -> FilterOption {
+        FilterOption { value: value.to_owned(), label: label.to_owned(), is_selected }
     }
 }
 
@@ -120,27 +117,21 @@ pub(super) fn filter_view<R>(
 ) -> FilterView {
     let value = params.value(filter.name);
     let counts = found.facets.iter().find(|facet| facet.filter == filter.name).map(|facet| &facet.counts);
-    let counted = |label: &str, count: Option<&Count>| match count {
-        Some(count) => format!("{label} ({})", capped(*count)),
-        None => label.to_owned(),
-    };
     let choice = |label: &str, this: &str, count: Option<&Count>| Link {
-        label: counted(label, count),
+        label: count.map_or_else(|| label.to_owned(), |count| format!("{label} ({})", capped(*count))),
         href: format!("?{}", params.with(filter.name, (!this.is_empty()).then_some(this))),
         is_current: value.unwrap_or_default() == this && (value.is_some() || this.is_empty()),
     };
     let (mut choices, mut options) = (Vec::new(), Vec::new());
     match filter.kind {
-        FilterKind::Choice(all) if all.len() > MOST_LINKS => {
+        FilterKind::Choice(all) if filter.is_long() => {
             let value = value.unwrap_or_default();
-            options.push(FilterOption::new("", "Any".to_owned(), value.is_empty()));
-            for (place, one) in all.iter().enumerate() {
-                let label = counted(one.label, counts.and_then(|counts| counts.get(place)));
-                options.push(FilterOption::new(one.value, label, [one.value, one.label].contains(&value)));
-            }
+            options.push(FilterOption::new("", "Any", value.is_empty()));
+            let option = |one: &Choice| FilterOption::new(one.value, one.label, one.value == value);
+            options.extend(all.iter().map(option));
             // A code that this version does not know.
             if options.iter().all(|option| !option.is_selected) {
-                options.push(FilterOption::new(value, value.to_owned(), true));
+                options.push(FilterOption::new(value, value, true));
             }
         }
         FilterKind::Choice(all) => {

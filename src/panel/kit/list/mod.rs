@@ -118,11 +118,24 @@ pub(in crate::panel) enum FilterKind {
     Word(Clause),
 }
 
+/// The most choices that are shown as links, each with a count. More would push the list off the
+/// screen, and take too long to count.
+const MOST_LINKS: usize = 8;
+
+impl Filter {
+    /// Returns whether the choices are a drop-down list, without counts.
+    fn is_long(&self) -> bool {
+        matches!(self.kind, FilterKind::Choice(choices) if choices.len() > MOST_LINKS)
+    }
+}
+
 /// A value of a filter.
 #[derive(Clone, Copy)]
 pub(in crate::panel) struct Choice {
     pub value: &'static str,
     pub label: &'static str,
+    /// Its value in addresses of an older version. Empty if it had none of its own.
+    former: &'static str,
     test: ChoiceTest,
 }
 

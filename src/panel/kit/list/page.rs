@@ -113,7 +113,7 @@ fn facets<R>(
 ) -> Result<Vec<Facet>> {
     let until = Instant::now() + TIME_OF_FACETS;
     let mut facets = Vec::new();
-    for filter in list.filters {
+    for filter in list.filters.iter().filter(|filter| !filter.is_long()) {
         let FilterKind::Choice(choices) = filter.kind else { continue };
         let mut counts = Vec::new();
         for choice in choices {

@@ -210,10 +210,9 @@ impl ListParams {
     }
 }
 
-/// Finds a choice by its value, or by its label, which the addresses of version 0.1.0 have.
+/// Finds a choice by its value, or by the one that it had in an older version.
 fn find_choice<'a>(choices: &'a [Choice], value: &str) -> Option<&'a Choice> {
-    let by_value = choices.iter().find(|choice| choice.value == value);
-    by_value.or_else(|| choices.iter().find(|choice| choice.label == value))
+    choices.iter().find(|choice| [choice.value, choice.former].contains(&value))
 }
 
 /// Returns the number of rows in the parameter `rows`, by which *Show all* asks for more than

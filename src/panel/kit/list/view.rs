@@ -6,7 +6,7 @@ use askama::Template;
 use super::filters::{Chip, FilterView, Parameter, chips, cleared, filter_view, kept};
 use super::link::{Link, capped};
 use super::params::MOST_ROWS_OF_A_PAGE;
-use super::{BulkAction, Cell, FilterKind, List, ListPage, ListParams, Tab};
+use super::{BulkAction, Cell, Filter, FilterKind, List, ListPage, ListParams, Tab};
 use crate::models::list::{Count, Start};
 use crate::panel::kit::PageError;
 use crate::panel::kit::page::{Frame, page};
@@ -157,7 +157,8 @@ impl ListView {
 
 impl<R> List<R> {
     fn has_choices(&self) -> bool {
-        self.filters.iter().any(|filter| matches!(filter.kind, FilterKind::Choice(_)))
+        let is_counted = |filter: &Filter| matches!(filter.kind, FilterKind::Choice(_)) && !filter.is_long();
+        self.filters.iter().any(is_counted)
     }
 
     /// Returns a row. Its main link carries the list's query string, to return to the same page.

@@ -267,7 +267,7 @@ fn what_counts_as_a_failure_and_what_does_not() {
 }
 
 #[test]
-fn a_good_end_and_a_refused_request_begin_the_count_anew() {
+fn a_complete_answer_and_a_rejected_request_reset_the_count() {
     let world = World::new();
     world.fail(4);
     world.succeed();

@@ -110,7 +110,7 @@ fn an_address_without_a_bound_has_all_places() {
 }
 
 #[test]
-fn when_all_places_are_taken_whoever_has_most_loses_the_idlest() {
+fn at_the_limit_the_largest_network_loses_its_longest_idle_connection() {
     let registry = registry(6, 100, "");
     let mut flood: Vec<Slot> =
         (0..4).map(|number| slot(&registry, "192.0.2.1", Stage::Unfinished, 10 + number)).collect();
