@@ -78,8 +78,8 @@ impl ObjectKind {
         }
     }
 
-    /// Returns the kind with this code, in which 0.1.0 stored blanks. `None` if there is none, as for
-    /// a code of a newer version.
+    /// Returns the kind with this code, in which 0.1.0 stored blanks. `None` if there is none, as
+    /// for a code of a newer version.
     pub fn from_code(code: &str) -> Option<ObjectKind> {
         ObjectKind::ALL.into_iter().find(|kind| kind.code() == code.replace(' ', "_"))
     }

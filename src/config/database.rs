@@ -18,7 +18,8 @@ pub struct Database {
         default_value = "tollgate.db"
     )]
     pub database_url: DatabaseUrl,
-    /// Connections that only read, each with a thread [default: SQLite: one per core; PostgreSQL: 8]
+    /// Connections that only read, each with a thread [default: SQLite: one per core; PostgreSQL:
+    /// 8]
     #[arg(global = true, long, env = "TOLLGATE_READ_CONNECTIONS", value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub read_connections: Option<u32>,

@@ -178,8 +178,8 @@ impl FailureReason {
         }
     }
 
-    /// Returns the reason with this code, or with this text of 0.1.0. `None` if there is none, as for
-    /// a code of a newer version.
+    /// Returns the reason with this code, or with this text of 0.1.0. `None` if there is none, as
+    /// for a code of a newer version.
     pub fn from_code(code: &str) -> Option<FailureReason> {
         FailureReason::ALL.into_iter().find(|reason| [reason.code(), reason.old_text()].contains(&code))
     }

@@ -24,8 +24,8 @@ pub trait Editable: Sized + 'static {
     /// Returns the row, if it is there and may still be edited.
     fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Self::Row>>;
 
-    /// Stores the values. Returns `false` if the row has changed since it was read, which is possible
-    /// only if the writer's job does not lock it.
+    /// Stores the values. Returns `false` if the row has changed since it was read, which is
+    /// possible only if the writer's job does not lock it.
     fn store(&self, conn: &mut DbConnection, stored: &Self::Row) -> QueryResult<bool>;
 
     /// Returns the fields in which the values differ from those of a row, as the history records

@@ -1,5 +1,5 @@
-//! The search box at the top of every page, which searches users, chats, auth tokens and the ledger at
-//! once.
+//! The search box at the top of every page, which searches users, chats, auth tokens and the ledger
+//! at once.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};

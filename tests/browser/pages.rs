@@ -124,7 +124,7 @@ fn a_user(demo: &Demo) -> Vec<Page> {
             .fill("amount", "a lot")
             .press("Adjust balance")
             .status(400),
-        page("user-adjust-too-much", at("adjust/"), "it can neither go below 0")
+        page("user-adjust-too-much", at("adjust/"), "it can go neither below 0")
             .fill("amount", "-9000000")
             .fill("reason", "Too much")
             .press("Adjust balance")

@@ -121,7 +121,7 @@ fn the_help_lists_every_setting_and_command() {
     for command in ["serve", "createsuperuser", "changepassword", "adjust", "verify", "migrate"] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is not in {help}");
     }
-    assert!(help.contains("Exit codes: 0 good, 1 refused or wrong, 2 bad usage"), "{help}");
+    assert!(help.contains("Exit codes: 0 success, 1 failure, 2 bad usage"), "{help}");
     let secret = [("DATABASE_URL", "postgres://u:a-secret@h/d")];
     let help = tollgate_in(directory.path(), &["--help"], &secret);
     assert!(!help.out.contains("a-secret"), "{help:?}");

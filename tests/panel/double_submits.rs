@@ -168,7 +168,7 @@ async fn adjustments_during_chats_keep_the_ledger_sound(#[values(On::Sqlite, On:
         let amount: i64 = form.field("amount").unwrap().parse().unwrap();
         match answer.status {
             303 => expected += amount,
-            400 => assert!(answer.text().contains("it can neither go below 0"), "{}", answer.text()),
+            400 => assert!(answer.text().contains("it can go neither below 0"), "{}", answer.text()),
             other => panic!("{other}: {}", answer.text()),
         }
     }

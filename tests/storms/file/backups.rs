@@ -59,7 +59,7 @@ fn a_backup_refuses_targets_where_it_would_do_harm() {
     let before = fs::read(&target).unwrap();
     assert_refused(
         &run(&database, &["backup", target.to_str().unwrap()]),
-        &["is there already", "--overwrite"],
+        &["already exists", "--overwrite"],
     );
     assert_eq!(fs::read(&target).unwrap(), before);
     assert_eq!(server.chat(&token, "Hello").status, 201);
