@@ -104,7 +104,7 @@ impl Error {
                 "Nothing was charged in the end. Send less text, or change or remove options."
             }
             Error::ReadTooSlowly => {
-                "What had arrived was charged and is in your history. Read the stream without long pauses."
+                "What had arrived is charged, and is in your history. Read the stream without long pauses."
             }
             Error::ResponderFailed(_) => "Nothing was charged in the end. Try again later.",
             Error::NotReady(reason) => {
@@ -112,8 +112,8 @@ impl Error {
             }
             Error::PaidWithoutAnswer(reason) => {
                 return format!(
-                    "The upstream worked on this ({reason}): the prompt and what was written were charged and are \
-                     in your history. To ask again, use another Idempotency-Key."
+                    "The upstream worked on this ({reason}): the prompt and what was written are charged, and \
+                     are in your history. To ask again, use another Idempotency-Key."
                 );
             }
             Error::Unavailable(_) => UNCONFIRMED,
