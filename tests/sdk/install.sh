@@ -36,6 +36,9 @@ install_node() {
     node -e 'process.exit(+(parseInt(process.versions.node) < 18))' 2>/dev/null && command -v npm >/dev/null ||
         lack "Node 18 or newer with npm: on Debian: apt-get install nodejs npm"
     mkdir "$place"
+    # Node brings its own list of authorities. The system's may have more, such as a company's proxy.
+    local system=/etc/ssl/certs/ca-certificates.crt
+    [ -n "${NODE_EXTRA_CA_CERTS:-}" ] || [ ! -e "$system" ] || export NODE_EXTRA_CA_CERTS=$system
     # The --prefix says where, even if a folder above has a package.json.
     npm install --prefix "$place" --no-audit --no-fund --no-save --ignore-scripts --loglevel=error $packages >&2
 }
