@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::openai::Upstream;
 use super::question::{Question, message_of};
+use super::upstream::Upstream;
 use crate::domain::estimate;
 
 /// An upstream, and the settings for its use.

@@ -6,8 +6,8 @@ mod bounds;
 mod catalogue;
 mod dummy;
 mod failure;
-mod openai;
 mod question;
+mod upstream;
 mod weight;
 
 use std::time::Duration;
@@ -17,11 +17,11 @@ pub use bounds::AnswerBounds;
 pub use catalogue::{Catalogue, ContextBudget, Turn};
 pub use dummy::Dummy;
 pub use failure::Failure;
-pub use openai::{
+pub use question::{Question, message_of};
+pub use upstream::{
     BreakerState, Health, OutputLimit, Permit, PromptMark, ResponseStream, Upstream, UpstreamKey,
     UpstreamSettings,
 };
-pub use question::{Question, message_of};
 
 use crate::domain::Usage;
 

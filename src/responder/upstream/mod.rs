@@ -6,13 +6,13 @@
 
 mod breaker;
 mod call;
-mod chunk;
+mod events;
 mod gate;
 mod key;
+mod openai;
 mod probe;
 mod prompt;
 mod retry;
-mod sse;
 mod stream;
 
 use std::collections::BTreeMap;

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use super::Permit;
 use super::call::{Begun, Form};
-use super::chunk::{self, Said};
-use super::sse::{Events, TooLong};
+use super::events::{Events, TooLong};
+use super::openai::{self, Said};
 use crate::domain::Usage;
 use crate::responder::{AnswerBounds, Failure, Piece};
 
@@ -111,7 +111,7 @@ impl ResponseStream {
             tokio::task::coop::consume_budget().await;
             if let Some(data) = self.events.next().map_err(|TooLong| Failure::Unreadable)? {
                 self.events_left = self.events_left.checked_sub(1).ok_or(Failure::TooLarge)?;
-                let said = chunk::read(data)?;
+                let said = openai::read(data)?;
                 if let Some(piece) = self.take(said)? {
                     return Ok(Some(piece));
                 }
@@ -199,10 +199,10 @@ impl ResponseStream {
         let said = match self.form {
             Form::Whole if self.whole.is_empty() => Said::Done,
             Form::Whole => {
-                let (piece, usage) = chunk::read_whole(&std::mem::take(&mut self.whole))?;
+                let (piece, usage) = openai::read_whole(&std::mem::take(&mut self.whole))?;
                 Said::Part(Some(piece), usage)
             }
-            Form::Events => match self.events.rest().ok().flatten().map(chunk::read) {
+            Form::Events => match self.events.rest().ok().flatten().map(openai::read) {
                 None | Some(Err(Failure::Unreadable)) => Said::Part(None, None),
                 Some(said) => said?,
             },
