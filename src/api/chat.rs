@@ -19,6 +19,7 @@ use crate::chat::{ChatRequest, Event, Prompt, Toll};
 use crate::client_address::client_of;
 use crate::domain::{Fingerprint, Invalid, Message, TokenDigest};
 use crate::error::{Error, Result};
+use crate::http::request_id_of;
 
 /// The fields are of any type, because a value of a wrong type must not hide the other fields: the
 /// contract prescribes the order of the checks.
@@ -97,7 +98,8 @@ fn parse(auth_token: TokenDigest, body: Option<ChatBody>, http: &HttpRequest) ->
     let key = key_of(http)?.map(|key| (key, fingerprint(message.as_str(), conversation_id)));
     let prompt = conversation_id.map_or(Prompt::Message, Prompt::Conversation);
     let message = message.into_string();
-    Ok((ChatRequest { auth_token, message, prompt, key, memory: None }, in_parts))
+    let request_id = request_id_of(http);
+    Ok((ChatRequest { auth_token, message, prompt, key, request_id, memory: None }, in_parts))
 }
 
 fn fingerprint(message: &str, conversation_id: Option<i64>) -> Fingerprint {
@@ -136,7 +138,8 @@ fn respond(answer: ChatAnswer) -> HttpResponse {
 /// Writes an event: `delta` for each part, and `done` or `error` at the end.
 fn write(what: Event) -> Bytes {
     match what {
-        Event::Piece(piece) if piece.text().is_empty() => Bytes::new(),
+        // There is one choice, unless a stored answer of `/v1` is found by its key.
+        Event::Piece(piece) if piece.text().is_empty() || piece.choice > 0 => Bytes::new(),
         Event::Piece(piece) => event(Some("delta"), &json!({ "text": piece.text() })),
         Event::Done(receipt) => event(
             Some("done"),

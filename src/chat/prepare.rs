@@ -35,6 +35,9 @@ struct LookedUp {
     earlier: Vec<Turn>,
 }
 
+/// The most tokens of a picture.
+const IMAGE_TOKENS: i64 = 2000;
+
 /// Turns of a conversation that are read at once.
 const TURNS_AT_ONCE: i64 = 20;
 
@@ -48,7 +51,8 @@ impl Prepared {
 
     /// Returns the tokens held before the call.
     pub(super) fn hold(&self) -> i64 {
-        self.price.hold(self.question.prompt_bound(), self.question.max_output)
+        let question = &self.question;
+        self.price.hold(question.prompt_bound(IMAGE_TOKENS), question.max_output, question.choices)
     }
 }
 
@@ -74,7 +78,8 @@ impl Context {
             }
             Responder::Upstream(catalogue) => {
                 let price = |model: &Model| Price::of(model, self.prices.chat);
-                let (question, price) = question(catalogue, request, &found, price)?;
+                let (mut question, price) = question(catalogue, request, &found, price)?;
+                question.request_id = Some(request.request_id);
                 Prepared { user_id: found.user_id, question, price, conversation_id, is_known: false }
             }
         };
@@ -191,7 +196,10 @@ fn earlier_turns(
         let is_last = some.len() < usize::try_from(TURNS_AT_ONCE).unwrap_or(usize::MAX);
         for (chat_id, said, answer) in some {
             before = chat_id;
-            let turn = Turn { said, answer: answer.unwrap_or_default() };
+            // A turn without text, such as one whose answer reached its limit while the model was
+            // thinking, is left out: many upstreams reject an empty message.
+            let Some(answer) = answer.filter(|answer| !answer.trim().is_empty()) else { continue };
+            let turn = Turn { said, answer };
             if !budget.take(&turn) {
                 return Ok(turns);
             }

@@ -5,7 +5,7 @@ use chrono::NaiveDateTime;
 use crate::domain::{FailureReason, Usage};
 use crate::error::{Error, Result};
 use crate::models::{Chat, ChatState};
-use crate::responder::Answer;
+use crate::responder::{Answer, FinishReason, StoredAnswer};
 
 /// A chat that was charged and answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,14 +44,16 @@ impl Receipt {
         if !has_answer && chat.state != ChatState::Complete {
             return Err(Error::PaidWithoutAnswer(reason_of(&chat)));
         }
-        let mut answer = Answer::stored(chat.response, chat.answer_extras.as_deref());
+        let StoredAnswer { mut answer, usage_details: details } =
+            Answer::stored(chat.response, chat.answer_extras.as_deref());
         if chat.state != ChatState::Complete {
             // The protocol's word for an answer that is not complete.
-            answer.finish_reason = Some("length".to_owned());
+            answer.end_all(&FinishReason::Length);
         }
         let usage = match (chat.prompt_tokens, chat.completion_tokens) {
             (Some(prompt_tokens), Some(completion_tokens)) => {
-                Usage { prompt_tokens, completion_tokens, estimated: chat.usage_estimated.unwrap_or(false) }
+                let estimated = chat.usage_estimated.unwrap_or(false);
+                Usage { prompt_tokens, completion_tokens, estimated, details }
             }
             _ => Usage::counted(&chat.message, answer.text().unwrap_or_default()),
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Fingerprint, IdempotencyKey, TokenDigest};
+use crate::domain::{Fingerprint, IdempotencyKey, RequestId, TokenDigest};
 use crate::responder::Question;
 use crate::throttle::MemoryShare;
 
@@ -28,6 +28,8 @@ pub struct ChatRequest {
     /// The idempotency key and the digest of the request. The digest tells a retry from another
     /// request under the same key.
     pub key: Option<(IdempotencyKey, Fingerprint)>,
+    /// The id of the request, for the log.
+    pub request_id: RequestId,
     /// The memory that a large prompt takes until the answer has ended.
     pub memory: Option<Arc<MemoryShare>>,
 }

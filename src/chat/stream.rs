@@ -78,9 +78,12 @@ impl ChatStream {
             state: receipt.state,
             created_at: receipt.created_at,
         };
-        let (sender, events) = mpsc::channel(2);
-        // The channel has a capacity of two.
-        let _ = sender.try_send((Event::Piece(receipt.answer.as_piece()), None));
+        let pieces = receipt.answer.as_pieces();
+        // The channel has room for all of them and the end.
+        let (sender, events) = mpsc::channel(pieces.len() + 1);
+        for piece in pieces {
+            let _ = sender.try_send((Event::Piece(piece), None));
+        }
         let _ = sender.try_send((Event::Done(Box::new(receipt)), None));
         ChatStream { started, events, _leaving: None }
     }

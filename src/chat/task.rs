@@ -3,7 +3,7 @@
 //! (`docs/charges.md`) says what changes when the client disconnects.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::admission::Admission;
 use super::context::Context;
@@ -18,7 +18,7 @@ use crate::domain::{OperationId, Usage};
 use crate::error::{Error, Result};
 use crate::metering::{Charged, Ended, Ending, end_hold};
 use crate::models::{ChatState, User};
-use crate::responder::{Answer, AnswerBounds, CallPermit, Failure};
+use crate::responder::{Answer, AnswerBounds, CallPermit, Failure, Question};
 
 /// How long a client waits for settlement before it gets an error that says it is not confirmed.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(15);
@@ -122,39 +122,54 @@ impl Context {
         client: &Client,
         transcript: &mut Transcript,
     ) -> End {
+        let first = self.relay_answer(permit, message, &prepared.question, client, transcript).await;
+        // A text may have more tokens than its estimate. Less of the conversation may fit.
+        let shorter = match first {
+            End::Failed(Failure::ContextTooLong) if !transcript.answer.has_begun() => {
+                prepared.question.halved()
+            }
+            _ => None,
+        };
+        let Some(shorter) = shorter else { return first };
+        match self.responder.admit(prepared.user_id, &shorter.model).await {
+            Ok(permit) => self.relay_answer(permit, message, &shorter, client, transcript).await,
+            Err(failure) => End::Failed(failure),
+        }
+    }
+
+    async fn relay_answer(
+        &self,
+        permit: CallPermit,
+        message: &str,
+        question: &Question,
+        client: &Client,
+        transcript: &mut Transcript,
+    ) -> End {
         transcript.prompt = permit.prompt_mark();
-        let bounds = AnswerBounds::of(prepared.question.max_output);
-        let mut stream = match self.responder.ask(permit, message, &prepared.question).await {
+        let bounds = AnswerBounds::of(question.max_output.saturating_mul(question.choices));
+        let mut stream = match self.responder.ask(permit, message, question).await {
             Ok(stream) => stream,
             Err(failure) => return End::Failed(failure),
         };
         loop {
             match stream.next().await {
                 Ok(Some(piece)) => {
-                    let added = transcript.answer.add(&piece, &bounds);
+                    let added = transcript.answer.add(piece, &bounds);
                     transcript.usage = stream.usage();
                     transcript.first_byte_at.get_or_insert_with(clock::now);
-                    if added.is_err() {
-                        return End::Failed(Failure::TooLarge);
-                    }
-                    // The finish reason is sent at the end. A client that got it before any text
+                    let Ok(mut news) = added else { return End::Failed(Failure::TooLarge) };
+                    // The finish reason is sent at the end. A client that got it before any output
                     // would take an empty answer for a good one.
-                    if piece.finish_reason.is_some() && !transcript.answer.has_begun() {
-                        continue;
+                    if news.finish_reason.is_some() && !transcript.answer.has_output() {
+                        news.finish_reason = None;
                     }
-                    let since = Instant::now();
-                    transcript.sending_since = Some(since);
-                    let is_there = client.send(piece).await;
-                    transcript.sending_since = None;
-                    transcript.held_up += since.elapsed();
-                    if !is_there {
+                    if !news.is_empty() && !transcript.pass_on(news, client).await {
                         return End::Left;
                     }
                 }
                 Ok(None) => {
                     transcript.usage = stream.usage();
-                    let has_begun = transcript.answer.has_begun();
-                    return if has_begun { End::Finished } else { End::Failed(Failure::EmptyAnswer) };
+                    return transcript.end();
                 }
                 Err(failure) => return End::Failed(failure),
             }

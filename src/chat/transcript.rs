@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use chrono::NaiveDateTime;
 
 use super::receipt::Receipt;
+use super::stream::Client;
 use crate::domain::{FailureReason, Usage};
 use crate::error::{Error, Result};
 use crate::metering::{Arrived, Ended, Ending, Price};
-use crate::responder::{Answer, Failure, PromptMark, Question};
+use crate::responder::{Answer, Choice, Failure, FinishReason, Piece, PromptMark, Question};
 
 /// How the answer ended, as its task saw it.
 #[derive(Clone, Copy)]
@@ -60,8 +61,40 @@ impl Transcript {
                 prompt_tokens: question.prompt_estimate(),
                 completion_tokens: counted,
                 estimated: true,
+                ..Usage::default()
             },
         }
+    }
+
+    /// Sends a part to the client, and notes how long it takes. Returns whether the client is still
+    /// connected.
+    pub(super) async fn pass_on(&mut self, piece: Piece, client: &Client) -> bool {
+        let since = Instant::now();
+        self.sending_since = Some(since);
+        let is_there = client.send(piece).await;
+        self.sending_since = None;
+        self.held_up += since.elapsed();
+        is_there
+    }
+
+    /// Returns the number of choices that are an answer.
+    fn answered(&self) -> u32 {
+        let answered = self.answer.choices().iter().filter(|choice| self.is_answered(choice)).count();
+        u32::try_from(answered).unwrap_or(u32::MAX)
+    }
+
+    /// Returns whether a choice is an answer. One that reached its limit while the model was
+    /// thinking is: the limit was the client's.
+    fn is_answered(&self, choice: &Choice) -> bool {
+        let has_thought =
+            || choice.has_reasoning() || self.usage.is_some_and(|usage| usage.completion_tokens > 0);
+        choice.has_output() || (choice.finish_reason == Some(FinishReason::Length) && has_thought())
+    }
+
+    /// Returns how an answer ends that its upstream has ended well: if nothing was written, it has
+    /// failed.
+    pub(super) fn end(&self) -> End {
+        if self.answered() > 0 { End::Finished } else { End::Failed(Failure::EmptyAnswer) }
     }
 
     /// Returns whether the client used up most of this time. Otherwise a slow reader would get the
@@ -75,15 +108,21 @@ impl Transcript {
     pub(super) fn outcome(&self, question: &Question, price: Price, held: i64, end: End) -> Outcome {
         let usage = self.used(question, end);
         let has_begun = self.answer.has_begun();
+        let is_stored = has_begun || matches!(end, End::Finished);
         let arrived = Arrived {
-            text: self.answer.text().filter(|_| has_begun).map(str::to_owned),
-            extras: self.answer.extras().filter(|_| has_begun),
+            text: self.answer.text().filter(|_| is_stored).map(str::to_owned),
+            extras: self.answer.extras(usage.details).filter(|_| is_stored),
             usage: Some(usage),
             first_byte_at: self.first_byte_at,
         };
-        let cost = price.settled(usage);
+        let wanted = question.choices;
+        let answered = match end {
+            End::Finished => self.answered().clamp(1, wanted),
+            _ => wanted,
+        };
+        let cost = price.settled(usage, answered, wanted);
         // Nothing was written, even if the upstream counted output.
-        let prompt_cost = price.settled(Usage { completion_tokens: 0, ..usage });
+        let prompt_cost = price.settled(Usage { completion_tokens: 0, ..usage }, 1, 1);
         let ending = match end {
             End::Finished => Ending::Complete { arrived, cost },
             End::Left if has_begun => Ending::Cancelled { arrived, cost },

@@ -33,8 +33,12 @@ pub enum FailureReason {
     KeyRejected,
     /// The upstream has no such model, no such address, or no credit left.
     ModelUnavailable,
-    /// The upstream rejected the request, for example because it is too long for the model.
+    /// The upstream rejected the request.
     RequestRejected,
+    /// The conversation is too long for the model.
+    ContextTooLong,
+    /// The upstream rejected a field that this server sets.
+    SettingRejected,
     /// The upstream had too many requests.
     RateLimited,
     /// The upstream answered with a 5xx status.
@@ -60,7 +64,7 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// All reasons, in the order in which the panel offers them.
-    pub const ALL: [FailureReason; 24] = [
+    pub const ALL: [FailureReason; 26] = [
         FailureReason::Unreachable,
         FailureReason::ConnectionLost,
         FailureReason::FirstByteTimeout,
@@ -75,6 +79,8 @@ impl FailureReason {
         FailureReason::KeyRejected,
         FailureReason::ModelUnavailable,
         FailureReason::RequestRejected,
+        FailureReason::ContextTooLong,
+        FailureReason::SettingRejected,
         FailureReason::RateLimited,
         FailureReason::ServerError,
         FailureReason::CircuitOpen,
@@ -104,6 +110,8 @@ impl FailureReason {
             FailureReason::KeyRejected => "key_rejected",
             FailureReason::ModelUnavailable => "model_unavailable",
             FailureReason::RequestRejected => "request_rejected",
+            FailureReason::ContextTooLong => "context_too_long",
+            FailureReason::SettingRejected => "setting_rejected",
             FailureReason::RateLimited => "rate_limited",
             FailureReason::ServerError => "server_error",
             FailureReason::EmptyAnswer => "empty_answer",
@@ -134,6 +142,8 @@ impl FailureReason {
             FailureReason::KeyRejected => "the model did not accept this server",
             FailureReason::ModelUnavailable => "the model is not available to this server",
             FailureReason::RequestRejected => "the model did not accept the request",
+            FailureReason::ContextTooLong => "the conversation is too long for the model",
+            FailureReason::SettingRejected => "the model did not accept a field that this server sets",
             FailureReason::RateLimited => "the model has too many requests",
             FailureReason::ServerError => "the model had an error",
             FailureReason::EmptyAnswer => "the model wrote nothing",
@@ -165,6 +175,8 @@ impl FailureReason {
             FailureReason::KeyRejected => "the model did not accept this server",
             FailureReason::ModelUnavailable => "the model is not there for this server",
             FailureReason::RequestRejected => "the model did not accept the request",
+            // Since 0.2.0.
+            FailureReason::ContextTooLong | FailureReason::SettingRejected => self.text(),
             FailureReason::RateLimited => "the model has too many requests",
             FailureReason::ServerError => "the model had an error",
             FailureReason::EmptyAnswer => "the model wrote nothing",
@@ -182,6 +194,21 @@ impl FailureReason {
     /// for a code of a newer version.
     pub fn from_code(code: &str) -> Option<FailureReason> {
         FailureReason::ALL.into_iter().find(|reason| [reason.code(), reason.old_text()].contains(&code))
+    }
+
+    /// Returns whether the same request would fail again, so that a retry costs time and nothing
+    /// else.
+    pub const fn is_lasting(self) -> bool {
+        matches!(
+            self,
+            FailureReason::TooLarge
+                | FailureReason::NotAnAnswer
+                | FailureReason::KeyRejected
+                | FailureReason::ModelUnavailable
+                | FailureReason::RequestRejected
+                | FailureReason::ContextTooLong
+                | FailureReason::SettingRejected
+        )
     }
 
     /// Returns the text of a stored code. A code that this version does not know is its own text.

@@ -25,7 +25,7 @@ pub use password::{NewPassword, Password};
 pub use reason::{REASON_LENGTH, Reason};
 pub use request_id::RequestId;
 pub use session_secret::{CsrfToken, SessionSecret};
-pub use usage::{Usage, estimate};
+pub use usage::{Usage, UsageDetails, estimate, estimate_of};
 pub use username::{LoginName, Username, canonical_of};
 
 /// Why the value of a field was rejected.

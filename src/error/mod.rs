@@ -111,9 +111,13 @@ pub enum Error {
     /// Too many passwords wait to be hashed. Nothing was done. Contains `Retry-After` in seconds.
     #[error("Too busy")]
     PasswordQueueFull(u64),
-    /// The responder rejected the request. The charge was returned before this is sent.
+    /// The responder rejected the request. The charge was returned before this is sent. Names the
+    /// field that is at fault, if that is known.
     #[error("The model did not accept the request")]
-    RequestRefused,
+    RequestRefused(Option<&'static str>),
+    /// The conversation is too long for the model. The charge was returned before this is sent.
+    #[error("The conversation is too long for the model")]
+    ContextTooLong,
     /// The client read its stream so slowly that the answer was ended. What had arrived is charged.
     #[error("The answer was read too slowly")]
     ReadTooSlowly,
@@ -239,7 +243,8 @@ impl ResponseError for Error {
             | Error::InvalidMessage(_)
             | Error::InsufficientTokens { .. }
             | Error::BodyCutShort
-            | Error::RequestRefused
+            | Error::RequestRefused(_)
+            | Error::ContextTooLong
             | Error::Invalid(_) => StatusCode::BAD_REQUEST,
             Error::Unauthorized | Error::TokenNotFound => StatusCode::UNAUTHORIZED,
             Error::RegistrationClosed => StatusCode::FORBIDDEN,

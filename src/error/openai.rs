@@ -20,7 +20,11 @@ impl Error {
         let mut response = self.response();
         response.status(self.openai_status());
         let is_for_good = match self {
-            Error::InsufficientTokens { .. } | Error::RequestRefused | Error::PaidWithoutAnswer(_) => true,
+            Error::InsufficientTokens { .. }
+            | Error::RequestRefused(_)
+            | Error::ContextTooLong
+            | Error::PaidWithoutAnswer(_) => true,
+            Error::ResponderFailed(reason) => reason.is_lasting(),
             // It may have been done, and a library that retries by itself would have it done twice.
             Error::Unavailable(_) | Error::Database(_) => !has_key,
             _ => false,
@@ -73,6 +77,8 @@ impl Error {
     fn openai_param(&self) -> Option<&'static str> {
         match self {
             Error::Invalid(field) => Some(field.field),
+            Error::RequestRefused(field) => *field,
+            Error::ContextTooLong => Some("messages"),
             Error::ModelNotFound(_) => Some("model"),
             _ => None,
         }

@@ -41,7 +41,8 @@ impl Error {
             Error::UserMemoryFull => "user-memory-full",
             Error::TooManyLargeBodies(_) => "too-many-large-bodies",
             Error::PasswordQueueFull(_) => "password-queue-full",
-            Error::RequestRefused => "request-refused",
+            Error::RequestRefused(_) => "request-refused",
+            Error::ContextTooLong => "context-length-exceeded",
             Error::ReadTooSlowly => "read-too-slowly",
             Error::ResponderFailed(_) | Error::PaidWithoutAnswer(_) => "responder-failed",
             Error::NotReady(_) | Error::Unavailable(_) => "unavailable",
@@ -100,8 +101,15 @@ impl Error {
                     "Too many passwords are being checked. Nothing was done: try again in {seconds} s."
                 );
             }
-            Error::RequestRefused => {
-                "Nothing was charged in the end. Send less text, or change or remove options."
+            Error::RequestRefused(Some(field)) => {
+                return format!("Nothing was charged in the end. Change or remove the field `{field}`.");
+            }
+            Error::RequestRefused(None) => {
+                "Nothing was charged in the end. Change or remove messages or options."
+            }
+            Error::ContextTooLong => {
+                "This model's maximum context length is exceeded. Nothing was charged in the end. Send \
+                 shorter or fewer messages, or ask for a shorter answer."
             }
             Error::ReadTooSlowly => {
                 "What had arrived is charged, and is in your history. Read the stream without long pauses."

@@ -29,16 +29,22 @@ impl Price {
     }
 
     /// Returns the tokens to hold before the call: the most that it can cost. `prompt_bound` and
-    /// `max_output` are upper bounds of the prompt and of the answer, in tokens of the model.
-    pub fn hold(self, prompt_bound: i64, max_output: u32) -> i64 {
-        self.total(prompt_bound, i64::from(max_output))
+    /// `max_output` are upper bounds of the prompt and of each choice of the answer, in tokens of
+    /// the model. Each of the `choices` costs as much as one alone.
+    pub fn hold(self, prompt_bound: i64, max_output: u32, choices: u32) -> i64 {
+        self.total(prompt_bound, i64::from(max_output)).saturating_mul(i64::from(choices))
     }
 
-    /// Returns the final price. Returns `None` for a price per message, which is what was held.
-    pub fn settled(self, usage: Usage) -> Option<i64> {
+    /// Returns the final price of an answer with this many of the `wanted` choices. Returns `None`
+    /// if it is a price per message and all are there: it is what was held.
+    pub fn settled(self, usage: Usage, choices: u32, wanted: u32) -> Option<i64> {
         match self {
-            Price::Message(_) => None,
-            Price::Usage { .. } => Some(self.total(usage.prompt_tokens, usage.completion_tokens)),
+            Price::Message(_) if choices == wanted => None,
+            Price::Message(price) => Some(price.saturating_mul(i64::from(choices))),
+            Price::Usage { base, .. } => {
+                let more = base.saturating_mul(i64::from(choices.saturating_sub(1)));
+                Some(self.total(usage.prompt_tokens, usage.completion_tokens).saturating_add(more))
+            }
         }
     }
 
@@ -62,13 +68,13 @@ mod tests {
     use super::*;
 
     fn usage(prompt_tokens: i64, completion_tokens: i64) -> Usage {
-        Usage { prompt_tokens, completion_tokens, estimated: false }
+        Usage { prompt_tokens, completion_tokens, ..Usage::default() }
     }
 
     #[test]
     fn a_message_costs_the_same_whatever_it_takes() {
-        assert_eq!(Price::Message(100).hold(1_000_000, u32::MAX), 100);
-        assert_eq!(Price::Message(100).settled(usage(1_000_000, 1_000_000)), None);
+        assert_eq!(Price::Message(100).hold(1_000_000, u32::MAX, 1), 100);
+        assert_eq!(Price::Message(100).settled(usage(1_000_000, 1_000_000), 1, 1), None);
     }
 
     #[test]
@@ -77,19 +83,29 @@ mod tests {
         for (prompt, completion, cost) in
             [(0, 0, 5), (1, 0, 6), (50, 16, 6), (50, 17, 7), (1000, 1000, 45), (1001, 1000, 46), (-7, -7, 5)]
         {
-            assert_eq!(price.settled(usage(prompt, completion)), Some(cost), "{prompt}, {completion}");
+            assert_eq!(price.settled(usage(prompt, completion), 1, 1), Some(cost), "{prompt}, {completion}");
         }
     }
 
     #[test]
     fn the_hold_is_the_price_of_the_upper_bounds() {
         let price = Price::Usage { base: 1, prompt: 1000, completion: 2000 };
-        assert_eq!(price.hold(70, 1000), 1 + 70 + 2000);
+        assert_eq!(price.hold(70, 1000, 1), 1 + 70 + 2000);
+    }
+
+    #[test]
+    fn each_choice_costs_a_message() {
+        assert_eq!(Price::Message(100).hold(1, 1, 3), 300);
+        assert_eq!(Price::Message(100).settled(usage(1, 1), 3, 3), None);
+        assert_eq!(Price::Message(100).settled(usage(1, 1), 2, 3), Some(200));
+        let price = Price::Usage { base: 5, prompt: 1000, completion: 1000 };
+        assert_eq!(price.hold(10, 20, 3), 3 * 35);
+        assert_eq!(price.settled(usage(10, 40), 2, 3), Some(60));
     }
 
     #[test]
     fn no_number_is_too_large() {
         let price = Price::Usage { base: i64::MAX, prompt: i64::MAX, completion: i64::MAX };
-        assert_eq!(price.settled(usage(i64::MAX, i64::MAX)), Some(i64::MAX));
+        assert_eq!(price.settled(usage(i64::MAX, i64::MAX), 1, 1), Some(i64::MAX));
     }
 }

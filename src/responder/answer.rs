@@ -1,10 +1,24 @@
 //! The answer of a model: its parts as they arrive, and the whole that they make.
 
+mod choice;
+mod finish_reason;
+mod merge;
+mod message;
+mod tool_calls;
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+pub use choice::Choice;
+pub use finish_reason::FinishReason;
+pub use message::{Delta, NotAMessage, Reasoning, ReasoningField};
+pub use tool_calls::ToolCall;
+
 use super::bounds::AnswerBounds;
-use super::weight::{escaped_bytes, weight, weight_of_field, weight_of_fields};
-use crate::domain::{estimate, has_more_values};
+use super::weight::{weight, weight_of_fields};
+use crate::domain::{UsageDetails, estimate, has_more_values};
+use choice::Growth;
 
 /// Log probabilities can be 100 times as large as their text, so they are stored only for answers
 /// of at most this many bytes.
@@ -13,191 +27,204 @@ const MOST_WITH_LOGPROBS: i64 = 1024;
 /// Log probabilities that take more memory than this, in bytes, are not stored either.
 const MOST_STORED_LOGPROBS: usize = 128 << 10;
 
-/// The number of last elements of a list that are searched for the one that a part belongs to.
-const ELEMENTS_LOOKED_AT: usize = 256;
+/// The most choices of one answer.
+pub const MOST_CHOICES: usize = 16;
 
 /// The largest stored extras that are read, in bytes. Nothing that large is stored now.
 const MOST_STORED_EXTRAS: usize = 16 << 20;
 /// The most values in stored extras that are read. Nothing that large is stored now.
 const MOST_STORED_VALUES: usize = 100_000;
 
-/// A part of an answer: a choice of the protocol's `chat.completion.chunk`, without its index.
+/// A part of an answer: new content of one choice.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Piece {
-    /// The new fields: `content`, `tool_calls`, `role`, …
-    pub delta: Map<String, Value>,
-    /// Why the answer ends. Only the last part has it.
-    pub finish_reason: Option<String>,
+    /// The choice that it belongs to, counted from 0.
+    pub choice: usize,
+    /// The new content.
+    pub delta: Delta,
+    /// Why the choice ends. Usually only the last part has it.
+    pub finish_reason: Option<FinishReason>,
     /// The log probabilities of the tokens in this part, if the client wants them.
     pub logprobs: Option<Value>,
+    /// Whether texts contain halves of surrogate pairs, which are yet to be joined.
+    pub has_halves: bool,
 }
 
 impl Piece {
     /// Makes a part that is text.
     pub fn of_text(text: &str) -> Piece {
-        let delta = Map::from_iter([("content".to_owned(), Value::from(text))]);
-        Piece { delta, ..Piece::default() }
+        Piece { delta: Delta { text: text.to_owned(), ..Delta::default() }, ..Piece::default() }
     }
 
     /// Returns the text of the part. Empty if there is none.
     pub fn text(&self) -> &str {
-        self.delta.get("content").and_then(Value::as_str).unwrap_or_default()
+        &self.delta.text
     }
 
     /// Returns the approximate memory of the part, in bytes.
     pub fn weight(&self) -> usize {
-        weight_of_fields(&self.delta) + self.logprobs.as_ref().map_or(0, weight)
+        let Delta { text, reasoning, refusal, tool_calls, more } = &self.delta;
+        let calls: usize = tool_calls.iter().map(ToolCall::weight).sum();
+        let texts = text.len() + reasoning.text.len() + refusal.len();
+        texts + calls + weight_of_fields(more) + self.logprobs.as_ref().map_or(0, weight)
     }
 
-    /// Returns the number of bytes that the model wrote in this part.
+    /// Returns the number of bytes that the model wrote in this part: texts, and the names and
+    /// arguments of tool calls, without the fields around them.
     pub fn bytes(&self) -> i64 {
-        delta_bytes(&self.delta)
+        let Delta { text, reasoning, refusal, tool_calls, more } = &self.delta;
+        let calls: usize = tool_calls.iter().map(ToolCall::bytes).sum();
+        let bytes = text.len() + reasoning.text.len() + refusal.len() + calls;
+        i64::try_from(bytes).unwrap_or(i64::MAX).saturating_add(fields_bytes(more))
     }
 
     /// Returns whether the part has content. Parts without content have only the role or the finish
     /// reason.
     pub fn brings_something(&self) -> bool {
-        self.delta.iter().any(|(name, value)| name != "role" && !is_nothing(value))
+        self.delta.brings_something()
     }
-}
 
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(values) => values.is_empty(),
-        _ => false,
+    /// Returns whether there is nothing in the part.
+    pub fn is_empty(&self) -> bool {
+        !self.brings_something() && self.finish_reason.is_none() && self.logprobs.is_none()
     }
 }
 
 /// What has arrived of an answer.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
-    /// The protocol's `message`, without its `role`.
-    message: Map<String, Value>,
-    /// Why the answer ended. `None` if it has not ended, or the model did not say.
-    pub finish_reason: Option<String>,
-    /// The log probabilities of all parts. `None` if there are none, or they were dropped.
-    pub logprobs: Option<Value>,
+    choices: Vec<Choice>,
     /// The number of parts with content. Each has at least one token.
     pieces: i64,
     bytes: i64,
     /// The approximate memory of everything that is kept except the text.
     rest: usize,
     logprobs_weight: usize,
+    /// Whether log probabilities were dropped. They do not start again.
+    are_logprobs_dropped: bool,
 }
 
 /// The error of an answer that exceeds its limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beyond;
 
+/// A stored answer.
+pub struct StoredAnswer {
+    /// The answer.
+    pub answer: Answer,
+    /// The details of its usage.
+    pub usage_details: UsageDetails,
+}
+
 impl Answer {
     /// Makes an answer that is only text.
     pub fn of_text(text: &str) -> Answer {
         let mut answer = Answer::default();
-        answer.take(&Piece { finish_reason: Some("stop".to_owned()), ..Piece::of_text(text) });
+        answer.take(Piece { finish_reason: Some(FinishReason::Stop), ..Piece::of_text(text) });
         answer
     }
 
     /// Restores a stored answer from its text and its extras ([`Answer::extras`]).
-    pub fn stored(text: Option<String>, extras: Option<&str>) -> Answer {
+    pub fn stored(text: Option<String>, extras: Option<&str>) -> StoredAnswer {
         let is_bounded = |extras: &&str| {
             extras.len() <= MOST_STORED_EXTRAS && !has_more_values(extras.as_bytes(), MOST_STORED_VALUES)
         };
         let extras = extras.filter(is_bounded);
         let extras: Option<Map<String, Value>> = extras.and_then(|extras| serde_json::from_str(extras).ok());
         let mut extras = extras.unwrap_or_default();
-        let finish_reason = match extras.remove("finish_reason") {
-            Some(Value::String(reason)) => Some(reason),
-            _ => Some("stop".to_owned()),
+        let details = extras.remove("usage_details").unwrap_or_default();
+        let more = match extras.remove("choices") {
+            Some(Value::Array(choices)) => choices,
+            _ => Vec::new(),
         };
-        let logprobs = extras.remove("logprobs");
-        let mut message = match extras.remove("message") {
-            Some(Value::Object(message)) => message,
-            _ => Map::new(),
-        };
-        if let Some(text) = text {
-            message.insert("content".to_owned(), text.into());
-        }
-        Answer { message, finish_reason, logprobs, ..Answer::default() }
+        let mut choices = vec![stored_choice(extras, text)];
+        choices.extend(more.into_iter().filter_map(|choice| match choice {
+            Value::Object(fields) => Some(stored_choice(fields, None)),
+            _ => None,
+        }));
+        let usage_details = serde_json::from_value(details).unwrap_or_default();
+        StoredAnswer { answer: Answer { choices, ..Answer::default() }, usage_details }
     }
 
-    /// Returns as JSON what has to be stored besides the text. `None` if there is nothing.
-    pub fn extras(&self) -> Option<String> {
-        let rest = self.message.iter().filter(|(name, _)| *name != "content");
-        let message: Map<String, Value> = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let mut extras = Map::new();
-        if !message.is_empty() {
-            extras.insert("message".to_owned(), message.into());
+    /// Returns as JSON what has to be stored besides the text of the first choice. `None` if there
+    /// is nothing.
+    pub fn extras(&self, details: UsageDetails) -> Option<String> {
+        let with_logprobs = self.bytes <= MOST_WITH_LOGPROBS && self.logprobs_weight <= MOST_STORED_LOGPROBS;
+        let choice = |choice, with_text| StoredChoice { choice, with_text, with_logprobs };
+        let first = self.choices.first().map(|first| choice(first, false));
+        let more: Vec<_> = self.choices.iter().skip(1).map(|other| choice(other, true)).collect();
+        let has_details = details != UsageDetails::default();
+        if first.as_ref().is_none_or(StoredChoice::is_empty) && more.is_empty() && !has_details {
+            return None;
         }
-        if let Some(reason) = self.finish_reason.as_deref().filter(|reason| *reason != "stop") {
-            extras.insert("finish_reason".to_owned(), reason.into());
-        }
-        let are_stored = self.bytes <= MOST_WITH_LOGPROBS && self.logprobs_weight <= MOST_STORED_LOGPROBS;
-        if let Some(logprobs) = self.logprobs.as_ref().filter(|_| are_stored) {
-            extras.insert("logprobs".to_owned(), logprobs.clone());
-        }
-        (!extras.is_empty()).then(|| Value::from(extras).to_string())
+        serde_json::to_string(&Extras { first, more, details: has_details.then_some(details) }).ok()
     }
 
     /// Adds a part if the answer stays within its limits. Log probabilities beyond their limit are
-    /// dropped. If the rest is beyond its limit, only the text is kept.
+    /// dropped. If the rest is beyond its limit, only the text is kept. Returns what clients have
+    /// to get: each complete value once, as they join all texts.
     ///
     /// # Errors
     /// The answer exceeds its limits.
-    pub fn add(&mut self, piece: &Piece, bounds: &AnswerBounds) -> Result<(), Beyond> {
-        self.take(piece);
-        if self.logprobs_weight > bounds.logprobs {
-            self.logprobs = None;
-        }
-        if self.rest > bounds.rest {
-            self.message.retain(|name, _| name == "content");
+    pub fn add(&mut self, piece: Piece, bounds: &AnswerBounds) -> Result<Piece, Beyond> {
+        if piece.choice >= MOST_CHOICES {
             return Err(Beyond);
         }
-        Ok(())
+        let news = self.take(piece);
+        if self.logprobs_weight > bounds.logprobs && !self.are_logprobs_dropped {
+            self.are_logprobs_dropped = true;
+            self.choices.iter_mut().for_each(|choice| choice.logprobs = None);
+        }
+        if self.rest > bounds.rest {
+            self.choices.iter_mut().for_each(Choice::keep_only_text);
+            return Err(Beyond);
+        }
+        Ok(news)
     }
 
-    fn take(&mut self, piece: &Piece) {
+    fn take(&mut self, piece: Piece) -> Piece {
         if piece.brings_something() {
             self.pieces += 1;
             self.bytes = self.bytes.saturating_add(piece.bytes());
         }
-        for (name, value) in piece.delta.iter().filter(|(name, _)| *name != "role") {
-            let grown = merge_field(&mut self.message, name, value);
-            if name != "content" {
-                self.rest = self.rest.saturating_add(grown);
-            }
+        if self.choices.len() <= piece.choice {
+            self.choices.resize_with(piece.choice + 1, Choice::default);
         }
-        if piece.finish_reason.is_some() {
-            self.finish_reason.clone_from(&piece.finish_reason);
-        }
-        // Log probabilities that were dropped do not start again.
-        let are_left_out = self.logprobs.is_none() && self.logprobs_weight > 0;
-        if let Some(logprobs) = piece.logprobs.as_ref().filter(|_| !are_left_out) {
-            let grown = merge(self.logprobs.get_or_insert(Value::Null), logprobs);
-            self.logprobs_weight = self.logprobs_weight.saturating_add(grown);
-        }
+        let mut growth = Growth::default();
+        let news = self.choices[piece.choice].add(piece, !self.are_logprobs_dropped, &mut growth);
+        self.rest = self.rest.saturating_add(growth.rest);
+        self.logprobs_weight = self.logprobs_weight.saturating_add(growth.logprobs);
+        news
     }
 
-    /// Returns the whole answer as one part.
-    pub fn as_piece(&self) -> Piece {
-        let (finish_reason, logprobs) = (self.finish_reason.clone(), self.logprobs.clone());
-        Piece { delta: self.message.clone(), finish_reason, logprobs }
+    /// Returns the choices as one part each.
+    pub fn as_pieces(&self) -> Vec<Piece> {
+        self.choices.iter().enumerate().map(|(index, choice)| choice.as_piece(index)).collect()
     }
 
-    /// Returns the text. `None` if the answer has none, for example only tool calls.
+    /// Returns the text of the first choice. `None` if it has none, for example only tool calls.
     pub fn text(&self) -> Option<&str> {
-        self.message.get("content").and_then(Value::as_str)
+        self.choices.first()?.text()
     }
 
-    /// Returns the protocol's `message`, without its `role`.
-    pub fn message(&self) -> &Map<String, Value> {
-        &self.message
+    /// Returns the choices.
+    pub fn choices(&self) -> &[Choice] {
+        &self.choices
+    }
+
+    /// Ends all choices for the same reason, as far as the client sees it.
+    pub fn end_all(&mut self, reason: &FinishReason) {
+        self.choices.iter_mut().for_each(|choice| choice.finish_reason = Some(reason.clone()));
     }
 
     /// Returns whether any content has arrived.
     pub fn has_begun(&self) -> bool {
         self.pieces > 0
+    }
+
+    /// Returns whether any choice answers something.
+    pub fn has_output(&self) -> bool {
+        self.choices.iter().any(Choice::has_output)
     }
 
     /// Returns the number of bytes that the model has written.
@@ -212,97 +239,115 @@ impl Answer {
     }
 }
 
-/// Returns the bytes that the model wrote: text, and the names and arguments of tool calls, without
-/// the fields around them.
-fn delta_bytes(delta: &Map<String, Value>) -> i64 {
-    let written = delta.iter().filter(|(name, _)| !is_around(name)).map(|(_, value)| text_bytes(value));
-    written.fold(0, i64::saturating_add)
+/// Restores a choice from its stored fields.
+fn stored_choice(mut fields: Map<String, Value>, text: Option<String>) -> Choice {
+    let finish_reason = match fields.remove("finish_reason") {
+        Some(Value::String(reason)) => FinishReason::of(&reason),
+        _ => FinishReason::Stop,
+    };
+    let logprobs = fields.remove("logprobs");
+    let message = match fields.remove("message") {
+        Some(Value::Object(message)) => message,
+        _ => Map::new(),
+    };
+    let mut delta = Delta::parse(message).unwrap_or_default();
+    if let Some(text) = text {
+        delta.text = text;
+    }
+    Choice::stored(delta, finish_reason, logprobs)
+}
+
+/// The stored form of an answer, without the text of its first choice.
+struct Extras<'a> {
+    first: Option<StoredChoice<'a>>,
+    more: Vec<StoredChoice<'a>>,
+    details: Option<UsageDetails>,
+}
+
+impl Serialize for Extras<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        if let Some(first) = &self.first {
+            first.write(&mut fields)?;
+        }
+        if !self.more.is_empty() {
+            fields.serialize_entry("choices", &self.more)?;
+        }
+        if let Some(details) = &self.details {
+            fields.serialize_entry("usage_details", details)?;
+        }
+        fields.end()
+    }
+}
+
+/// The stored form of a choice. The default, `stop`, is left out.
+struct StoredChoice<'a> {
+    choice: &'a Choice,
+    with_text: bool,
+    with_logprobs: bool,
+}
+
+impl StoredChoice<'_> {
+    fn logprobs(&self) -> Option<&Value> {
+        self.choice.logprobs.as_ref().filter(|_| self.with_logprobs)
+    }
+
+    fn finish_reason(&self) -> Option<&FinishReason> {
+        self.choice.finish_reason.as_ref().filter(|reason| **reason != FinishReason::Stop)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.choice.is_only_text() && self.finish_reason().is_none() && self.logprobs().is_none()
+    }
+
+    fn write<M: SerializeMap>(&self, fields: &mut M) -> Result<(), M::Error> {
+        if self.with_text || !self.choice.is_only_text() {
+            fields.serialize_entry("message", &StoredMessage(self))?;
+        }
+        if let Some(reason) = self.finish_reason() {
+            fields.serialize_entry("finish_reason", reason.as_str())?;
+        }
+        if let Some(logprobs) = self.logprobs() {
+            fields.serialize_entry("logprobs", logprobs)?;
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for StoredChoice<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        self.write(&mut fields)?;
+        fields.end()
+    }
+}
+
+struct StoredMessage<'a>(&'a StoredChoice<'a>);
+
+impl Serialize for StoredMessage<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        if let Some(text) = self.0.choice.text().filter(|_| self.0.with_text) {
+            fields.serialize_entry("content", text)?;
+        }
+        self.0.choice.write_besides_text(&mut fields)?;
+        fields.end()
+    }
+}
+
+/// Returns the bytes of text in fields, except in those that identify something.
+fn fields_bytes(fields: &Map<String, Value>) -> i64 {
+    let written =
+        fields.iter().filter(|(name, _)| !matches!(name.as_str(), "role" | "index" | "id" | "type"));
+    written.map(|(_, value)| text_bytes(value)).fold(0, i64::saturating_add)
 }
 
 fn text_bytes(value: &Value) -> i64 {
     match value {
         Value::String(text) => i64::try_from(text.len()).unwrap_or(i64::MAX),
         Value::Array(values) => values.iter().map(text_bytes).fold(0, i64::saturating_add),
-        Value::Object(fields) => delta_bytes(fields),
+        Value::Object(fields) => fields_bytes(fields),
         _ => 0,
-    }
-}
-
-/// Returns whether a field identifies its element. Such a field is repeated whole, while other text
-/// is continued from part to part.
-fn is_around(name: &str) -> bool {
-    matches!(name, "role" | "index" | "id" | "type")
-}
-
-/// Adds the fields of a part to those of a value. Returns how much its weight has grown.
-fn merge_fields(into: &mut Map<String, Value>, delta: &Map<String, Value>) -> usize {
-    delta.iter().map(|(name, value)| merge_field(into, name, value)).sum()
-}
-
-fn merge_field(into: &mut Map<String, Value>, name: &str, value: &Value) -> usize {
-    match into.get_mut(name) {
-        Some(old) if !is_around(name) => merge(old, value),
-        _ if value.is_null() => 0,
-        Some(old) => {
-            let before = weight(old);
-            *old = first(value);
-            weight(old).saturating_sub(before)
-        }
-        None => {
-            let value = first(value);
-            let grown = weight_of_field(name, &value);
-            into.insert(name.to_owned(), value);
-            grown
-        }
-    }
-}
-
-/// Returns the first value of a field. Elements of a list are merged, because they may already be
-/// several parts of one element.
-fn first(value: &Value) -> Value {
-    match value {
-        Value::Array(_) => {
-            let mut list = Value::Array(Vec::new());
-            merge(&mut list, value);
-            list
-        }
-        other => other.clone(),
-    }
-}
-
-/// Adds a part to a value: appends text, merges objects field by field, and merges elements of
-/// lists by their `index`, if any. Returns how much its weight has grown.
-fn merge(into: &mut Value, part: &Value) -> usize {
-    match (into, part) {
-        (_, Value::Null) => 0,
-        (Value::String(into), Value::String(part)) => {
-            into.push_str(part);
-            escaped_bytes(part)
-        }
-        (Value::Object(into), Value::Object(part)) => merge_fields(into, part),
-        (Value::Array(into), Value::Array(part)) => {
-            part.iter().map(|element| merge_element(into, element)).sum()
-        }
-        (into, part) => {
-            let before = weight(into);
-            *into = part.clone();
-            weight(into).saturating_sub(before)
-        }
-    }
-}
-
-fn merge_element(into: &mut Vec<Value>, element: &Value) -> usize {
-    let index = element.get("index").filter(|index| index.is_number());
-    let same = index.and_then(|index| {
-        let mut last = into.iter_mut().rev().take(ELEMENTS_LOOKED_AT);
-        last.find(|old| old.get("index") == Some(index))
-    });
-    match same {
-        Some(old) => merge(old, element),
-        None => {
-            into.push(element.clone());
-            weight(element)
-        }
     }
 }
 

@@ -20,9 +20,6 @@ const LONGEST_EVENT: usize = 8 << 20;
 /// The number of objects, lists and elements in one event, or in an answer that is not streamed.
 pub(super) const VALUES_OF_AN_EVENT: usize = 10_000;
 
-/// The longest text of a finish reason, in bytes.
-pub(super) const MOST_OF_A_REASON: usize = 64;
-
 /// The limits of one answer, in bytes (`events`: a number). An answer that exceeds them fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerBounds {

@@ -1,10 +1,8 @@
 //! The models of an upstream that are on offer, and how much they may read and write.
 
-use serde_json::{Map, Value};
-
-use super::question::{Question, message_of};
+use super::question::{Message, Question};
 use super::upstream::Upstream;
-use crate::domain::estimate;
+use crate::domain::estimate_of;
 
 /// An upstream, and the settings for its use.
 #[derive(Clone, Debug)]
@@ -38,7 +36,7 @@ pub struct ContextBudget(i64);
 const A_MESSAGE: i64 = 4;
 
 fn tokens(text: &str) -> i64 {
-    A_MESSAGE + estimate(i64::try_from(text.len()).unwrap_or(i64::MAX))
+    A_MESSAGE + estimate_of(text)
 }
 
 impl ContextBudget {
@@ -60,13 +58,16 @@ impl Catalogue {
     /// Makes the question of a message and its earlier turns (newest first in `earlier`).
     pub fn question(&self, model: &str, message: &str, earlier: &[Turn]) -> Question {
         let system = self.system_prompt.as_deref();
-        let mut messages: Vec<Value> =
-            system.map(|prompt| message_of("system", prompt)).into_iter().collect();
+        let mut messages: Vec<Message> =
+            system.map(|prompt| Message::of_text("system", prompt)).into_iter().collect();
+        let instructions = messages.len();
         for Turn { said, answer } in earlier.iter().rev() {
-            messages.push(message_of("user", said));
-            messages.push(message_of("assistant", answer));
+            messages.push(Message::of_text("user", said));
+            messages.push(Message::of_text("assistant", answer));
         }
-        messages.push(message_of("user", message));
-        Question { model: model.to_owned(), messages, max_output: self.max_output, options: Map::new() }
+        let earlier = messages.len() - instructions;
+        messages.push(Message::of_text("user", message));
+        let (model, max_output) = (model.to_owned(), self.max_output);
+        Question { model, messages, instructions, earlier, max_output, ..Question::default() }
     }
 }

@@ -41,8 +41,13 @@ pub enum Failure {
     KeyRejected,
     /// 402, 404, 405 or 410: no credit, no such model, no such address.
     ModelUnavailable,
-    /// Another 4xx: the request was rejected, for example because it is too long for the model.
-    RequestRejected,
+    /// Another 4xx: the request was rejected. Names the field of the protocol that is at fault, if
+    /// the upstream does.
+    RequestRejected(Option<&'static str>),
+    /// The conversation is too long for the model.
+    ContextTooLong,
+    /// The upstream rejected a field that this server sets.
+    SettingRejected(&'static str),
     /// 429.
     RateLimited,
     /// 5xx.
@@ -76,7 +81,9 @@ impl Failure {
             Failure::TooLarge => FailureReason::TooLarge,
             Failure::KeyRejected => FailureReason::KeyRejected,
             Failure::ModelUnavailable => FailureReason::ModelUnavailable,
-            Failure::RequestRejected => FailureReason::RequestRejected,
+            Failure::RequestRejected(_) => FailureReason::RequestRejected,
+            Failure::ContextTooLong => FailureReason::ContextTooLong,
+            Failure::SettingRejected(_) => FailureReason::SettingRejected,
             Failure::RateLimited => FailureReason::RateLimited,
             Failure::ServerError => FailureReason::ServerError,
             Failure::EmptyAnswer => FailureReason::EmptyAnswer,
@@ -96,7 +103,8 @@ impl From<Failure> for Error {
             Failure::CircuitOpen(rest) => Error::Busy(rest.as_secs() + 1),
             Failure::TooManyOfUser => Error::TooManyChats,
             Failure::RateLimited => Error::Busy(RETRY_AFTER_LIMITED),
-            Failure::RequestRejected => Error::RequestRefused,
+            Failure::RequestRejected(field) => Error::RequestRefused(field),
+            Failure::ContextTooLong => Error::ContextTooLong,
             failure => Error::ResponderFailed(failure.reason()),
         }
     }

@@ -7,17 +7,21 @@ mod catalogue;
 mod dummy;
 mod failure;
 mod question;
+mod surrogates;
 mod upstream;
 mod weight;
 
 use std::time::Duration;
 
-pub use answer::{Answer, Piece};
+pub use answer::{
+    Answer, Choice, Delta, FinishReason, MOST_CHOICES, NotAMessage, Piece, Reasoning, ReasoningField,
+    StoredAnswer, ToolCall,
+};
 pub use bounds::AnswerBounds;
 pub use catalogue::{Catalogue, ContextBudget, Turn};
 pub use dummy::Dummy;
 pub use failure::Failure;
-pub use question::{Question, message_of};
+pub use question::{Content, Medium, Message, Part, Question};
 pub use upstream::{
     BreakerState, Health, OutputLimit, Permit, PromptMark, ResponseStream, Upstream, UpstreamKey,
     UpstreamSettings,
@@ -48,7 +52,7 @@ pub enum CallPermit {
 /// An answer that has begun. Dropping it cancels the call.
 pub enum AnswerStream {
     /// The dummy's answer, in one part. `None` after it was returned.
-    Dummy(Option<Piece>),
+    Dummy(Option<Box<Piece>>),
     /// The answer of an upstream.
     Upstream(Box<ResponseStream>),
 }
@@ -110,8 +114,8 @@ impl Responder {
             }
             (Responder::Dummy(dummy), _) => {
                 let text = dummy.answer(message).await?;
-                let piece = Piece { finish_reason: Some("stop".to_owned()), ..Piece::of_text(&text) };
-                Ok(AnswerStream::Dummy(Some(piece)))
+                let piece = Piece { finish_reason: Some(FinishReason::Stop), ..Piece::of_text(&text) };
+                Ok(AnswerStream::Dummy(Some(Box::new(piece))))
             }
             (Responder::Upstream(_), CallPermit::Dummy) => Err(Failure::Unreachable),
         }
@@ -149,7 +153,7 @@ impl AnswerStream {
     /// The reason why the answer ends early.
     pub async fn next(&mut self) -> Result<Option<Piece>, Failure> {
         match self {
-            AnswerStream::Dummy(piece) => Ok(piece.take()),
+            AnswerStream::Dummy(piece) => Ok(piece.take().map(|piece| *piece)),
             AnswerStream::Upstream(stream) => stream.next().await,
         }
     }

@@ -1,77 +1,275 @@
-//! The question to a model, in the form of the OpenAI protocol.
+//! The question to a model, in this server's own form. A dialect translates it.
 
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::domain::estimate;
+use crate::domain::{RequestId, estimate};
 
 /// A conversation that the model is to continue.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Question {
     /// The model's name, one of those on offer.
     pub model: String,
-    /// The messages, the oldest first, in the protocol's form.
-    pub messages: Vec<Value>,
-    /// The most tokens of the answer, at least 1.
+    /// The messages, the oldest first.
+    pub messages: Vec<Message>,
+    /// How many of the first messages may be left out if the conversation is too long for the
+    /// model: earlier turns, which the user did not send with this request. They come after
+    /// [`Question::instructions`] messages that always stay.
+    pub earlier: usize,
+    /// The number of messages before the earlier turns.
+    pub instructions: usize,
+    /// The most tokens of each choice of the answer, at least 1.
     pub max_output: u32,
+    /// The number of answers to the same question, at least 1.
+    pub choices: u32,
     /// Further fields of the request, passed on unchanged (`temperature`, `stop`, `tools`, …).
     pub options: Map<String, Value>,
+    /// Other fields of the request, which are passed on only if the model's list names them.
+    pub extra: Map<String, Value>,
+    /// The request that asks, for the log.
+    pub request_id: Option<RequestId>,
+}
+
+impl Default for Question {
+    fn default() -> Question {
+        Question {
+            model: String::new(),
+            messages: Vec::new(),
+            earlier: 0,
+            instructions: 0,
+            max_output: 0,
+            choices: 1,
+            options: Map::new(),
+            extra: Map::new(),
+            request_id: None,
+        }
+    }
+}
+
+/// A message of a conversation. What this server does not know of it is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Who said it: `system`, `user`, `assistant`, `tool`, …
+    pub role: String,
+    /// What was said. `None` if the message has no such field.
+    pub content: Option<Content>,
+    /// Other fields: `tool_calls`, `tool_call_id`, `name`, …
+    pub more: Map<String, Value>,
+}
+
+/// The content of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// A text.
+    Text(String),
+    /// Parts: texts and media.
+    Parts(Vec<Part>),
+    /// Something else, such as `null`.
+    Other(Value),
+}
+
+/// A part of a content.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// A text, and the whole part.
+    Text(Value),
+    /// A picture, a recording or a file, and the whole part.
+    Medium(Medium, Value),
+}
+
+/// What a part that is not text contains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Medium {
+    /// A picture.
+    Image,
+    /// A recording.
+    Audio,
+    /// A film, a document, or anything else.
+    Other,
+}
+
+impl Medium {
+    /// Returns the kind of medium of a part, by the part's `type`.
+    fn of(part: &Value) -> Option<Medium> {
+        match part.get("type")?.as_str()? {
+            "text" | "refusal" | "thinking" => None,
+            "image_url" | "input_image" | "image" => Some(Medium::Image),
+            "input_audio" | "audio_url" | "audio" => Some(Medium::Audio),
+            _ => Some(Medium::Other),
+        }
+    }
+}
+
+impl Message {
+    /// Makes a message that is only text.
+    pub fn of_text(role: &str, text: &str) -> Message {
+        Message { role: role.to_owned(), content: Some(Content::Text(text.to_owned())), more: Map::new() }
+    }
+
+    /// Parses a message of the OpenAI protocol. `None` if it has no role.
+    pub fn parse(value: Value) -> Option<Message> {
+        let Value::Object(mut more) = value else { return None };
+        let Some(Value::String(role)) = more.remove("role") else { return None };
+        let content = more.remove("content").map(|content| match content {
+            Value::String(text) => Content::Text(text),
+            Value::Array(parts) => Content::Parts(parts.into_iter().map(Part::parse).collect()),
+            other => Content::Other(other),
+        });
+        Some(Message { role, content, more })
+    }
+
+    /// Returns the texts of the content, one for each part.
+    pub fn texts(&self) -> Vec<&str> {
+        match &self.content {
+            Some(Content::Text(text)) => vec![text],
+            Some(Content::Parts(parts)) => {
+                let texts = parts.iter().filter_map(|part| match part {
+                    Part::Text(part) => part.get("text").unwrap_or(part).as_str(),
+                    Part::Medium(..) => None,
+                });
+                texts.collect()
+            }
+            Some(Content::Other(_)) | None => Vec::new(),
+        }
+    }
+
+    fn parts(&self) -> &[Part] {
+        match &self.content {
+            Some(Content::Parts(parts)) => parts,
+            _ => &[],
+        }
+    }
+}
+
+impl Part {
+    fn parse(part: Value) -> Part {
+        match Medium::of(&part) {
+            Some(medium) => Part::Medium(medium, part),
+            None => Part::Text(part),
+        }
+    }
+}
+
+/// A message in the form of the OpenAI protocol.
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        fields.serialize_entry("role", &self.role)?;
+        if let Some(content) = &self.content {
+            fields.serialize_entry("content", content)?;
+        }
+        for (name, value) in &self.more {
+            fields.serialize_entry(name, value)?;
+        }
+        fields.end()
+    }
+}
+
+impl Serialize for Content {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Content::Text(text) => serializer.serialize_str(text),
+            Content::Parts(parts) => serializer.collect_seq(parts),
+            Content::Other(value) => value.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Part::Text(part) | Part::Medium(_, part) => part.serialize(serializer),
+        }
+    }
 }
 
 /// Tokens that a model's template may add around the messages.
 const TEMPLATE: i64 = 64;
 
-/// Tokens that a picture or a recording may take beyond the bytes of its part. A web address, for
-/// example, is shorter than what it refers to.
-const A_MEDIUM: i64 = 2000;
+/// The most tokens of a recording, a film or a document that the request only refers to.
+const MOST_OF_A_REFERENCE: i64 = 2000;
 
-/// The estimated tokens of a picture or a recording, for when the upstream reports no usage.
+/// Bytes of a recording for each token, at least: 32 tokens a second, and speech compressed to
+/// 8 kbit/s, in base64.
+const BYTES_OF_SOUND_A_TOKEN: i64 = 40;
+
+/// The estimated tokens of a medium, for when the upstream reports no usage.
 const A_USUAL_MEDIUM: i64 = 1000;
 
 impl Question {
     /// Makes a question of one message, without earlier turns.
     pub fn of_message(model: &str, message: &str, max_output: u32) -> Question {
-        let messages = vec![message_of("user", message)];
-        Question { model: model.to_owned(), messages, max_output, options: Map::new() }
+        let messages = vec![Message::of_text("user", message)];
+        Question { model: model.to_owned(), messages, max_output, ..Question::default() }
+    }
+
+    /// Returns the model and the request, as the log names them.
+    pub fn label(&self) -> String {
+        let request = self.request_id.map(|id| format!(", request {id}")).unwrap_or_default();
+        format!("model {}{request}", self.model)
     }
 
     /// Returns an upper bound of the prompt's tokens: no token is shorter than a byte. The names
-    /// and brackets of the JSON, and a small addition, cover what a model's template adds.
-    pub fn prompt_bound(&self) -> i64 {
-        let media = self.media().fold(0, |media: i64, _| media.saturating_add(A_MEDIUM));
-        self.prompt_bytes().saturating_add(TEMPLATE).saturating_add(media)
+    /// and brackets of the JSON, and a small addition, cover what a model's template adds. A
+    /// picture counts as `image_tokens`, however many bytes it has.
+    pub fn prompt_bound(&self, image_tokens: i64) -> i64 {
+        let media = self.media().map(|(medium, part)| match medium {
+            Medium::Image => image_tokens,
+            Medium::Audio => MOST_OF_A_REFERENCE.saturating_add(json_bytes(part) / BYTES_OF_SOUND_A_TOKEN),
+            Medium::Other => MOST_OF_A_REFERENCE.saturating_add(json_bytes(part)),
+        });
+        media.fold(self.text_bytes().saturating_add(TEMPLATE), i64::saturating_add)
     }
 
     /// Estimates the tokens of the prompt, for when the upstream reports no usage.
     pub fn prompt_estimate(&self) -> i64 {
-        let (media, bytes) = self.media().map(json_bytes).fold((0_i64, 0_i64), |(media, all), bytes| {
-            (media.saturating_add(A_USUAL_MEDIUM), all.saturating_add(bytes))
-        });
-        estimate(self.prompt_bytes() - bytes).saturating_add(media)
+        let media = self.media().fold(0_i64, |media, _| media.saturating_add(A_USUAL_MEDIUM));
+        estimate(self.text_bytes()).saturating_add(media)
+    }
+
+    /// Returns whether a message contains a medium of this kind.
+    pub fn has(&self, medium: Medium) -> bool {
+        self.media().any(|(other, _)| other == medium)
+    }
+
+    /// Returns the question without the older half of its earlier turns, for a model that found it
+    /// too long. `None` if there are no earlier turns.
+    pub fn halved(&self) -> Option<Question> {
+        if self.earlier == 0 {
+            return None;
+        }
+        // A turn is a message and its answer, and the half that stays is rounded down.
+        let turns = self.earlier / 2;
+        let dropped = (turns - turns / 2) * 2;
+        let mut shorter = self.clone();
+        shorter.messages.drain(self.instructions..self.instructions + dropped);
+        shorter.earlier -= dropped;
+        Some(shorter)
     }
 
     /// Returns the parts of messages that are not text.
-    fn media(&self) -> impl Iterator<Item = &Value> {
-        let parts = self.messages.iter().filter_map(|message| message.get("content")?.as_array());
-        parts.flatten().filter(|part| part.get("type").is_some_and(|kind| kind != "text"))
+    fn media(&self) -> impl Iterator<Item = (Medium, &Value)> {
+        let parts = self.messages.iter().flat_map(Message::parts);
+        parts.filter_map(|part| match part {
+            Part::Medium(medium, part) => Some((*medium, part)),
+            Part::Text(_) => None,
+        })
     }
 
-    /// Returns the bytes of everything that the model reads.
-    fn prompt_bytes(&self) -> i64 {
+    /// Returns the bytes of everything that the model reads, as JSON, without media.
+    fn text_bytes(&self) -> i64 {
         let messages = self.messages.iter().map(json_bytes);
-        let read =
-            ["tools", "functions", "response_format"].iter().filter_map(|name| self.options.get(*name));
-        messages.chain(read.map(json_bytes)).fold(0, i64::saturating_add)
+        let read = ["tools", "functions", "response_format"];
+        let read = read.iter().filter_map(|name| self.options.get(*name));
+        let all = messages.chain(read.map(json_bytes)).fold(0, i64::saturating_add);
+        self.media().map(|(_, part)| json_bytes(part)).fold(all, |all, medium| all - medium)
     }
-}
-
-/// Makes a message in the protocol's form.
-pub fn message_of(role: &str, content: &str) -> Value {
-    serde_json::json!({ "role": role, "content": content })
 }
 
 /// Returns the length of a value as JSON, without building the text, which may be as large as a
 /// body.
-fn json_bytes(value: &Value) -> i64 {
+fn json_bytes<T: Serialize>(value: &T) -> i64 {
     let mut counter = Counter(0);
     match serde_json::to_writer(&mut counter, value) {
         Ok(()) => counter.0,
@@ -95,27 +293,76 @@ impl std::io::Write for Counter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    fn with_parts(parts: Value) -> Question {
+        let mut question = Question::of_message("m", "hi", 10);
+        question.messages = vec![Message::parse(json!({ "role": "user", "content": parts })).unwrap()];
+        question
+    }
 
     #[test]
     fn the_bound_covers_tools_and_the_template() {
         let mut question = Question::of_message("m", "hi", 10);
-        let plain = question.prompt_bound();
+        let plain = question.prompt_bound(0);
         assert!(plain >= 64 + 2);
-        question.options.insert("tools".into(), serde_json::json!([{ "type": "function" }]));
-        question.options.insert("temperature".into(), serde_json::json!(0.5));
-        assert_eq!(question.prompt_bound(), plain + 21);
+        question.options.insert("tools".into(), json!([{ "type": "function" }]));
+        question.options.insert("temperature".into(), json!(0.5));
+        assert_eq!(question.prompt_bound(0), plain + 21);
     }
 
     #[test]
-    fn a_picture_is_more_than_its_address_and_less_than_its_bytes() {
-        let mut question = Question::of_message("m", "hi", 10);
-        let (bound, estimate) = (question.prompt_bound(), question.prompt_estimate());
-        let picture = |url: &str| serde_json::json!({ "type": "image_url", "image_url": { "url": url } });
-        let text = serde_json::json!({ "type": "text", "text": "hi" });
-        question.messages[0]["content"] = serde_json::json!([text, picture("https://a.example/b.png")]);
-        assert!(question.prompt_bound() > bound + 2000);
-        question.messages[0]["content"] = serde_json::json!([text, picture(&"x".repeat(100_000))]);
-        assert!(question.prompt_bound() > 100_000);
-        assert!((estimate + 1000..estimate + 1050).contains(&question.prompt_estimate()));
+    fn a_picture_counts_by_its_own_bound_however_many_bytes_it_has() {
+        let text = json!({ "type": "text", "text": "hi" });
+        let picture = |url: &str| json!({ "type": "image_url", "image_url": { "url": url } });
+        let plain = with_parts(json!([text]));
+        let address = with_parts(json!([text, picture("https://a.example/b.png")]));
+        let data = with_parts(json!([text, picture(&"x".repeat(100_000))]));
+        let bound = plain.prompt_bound(1100) + 1100;
+        // A comma separates the parts.
+        assert_eq!([&address, &data].map(|question| question.prompt_bound(1100)), [bound + 1; 2]);
+        let estimate = plain.prompt_estimate() + 1000;
+        assert!((estimate..=estimate + 1).contains(&data.prompt_estimate()));
+        assert!(data.has(Medium::Image) && !data.has(Medium::Audio) && !plain.has(Medium::Image));
+    }
+
+    #[test]
+    fn a_document_may_have_a_token_for_each_byte() {
+        let file = json!([{ "type": "file", "file": { "file_data": "x".repeat(50_000) } }]);
+        assert!(with_parts(file).prompt_bound(0) > 52_000);
+        let sound = json!([{ "type": "input_audio", "input_audio": { "data": "x".repeat(40_000) } }]);
+        assert!((3000..4000).contains(&with_parts(sound).prompt_bound(0)));
+    }
+
+    #[test]
+    fn a_message_is_the_same_after_parsing() {
+        for message in [
+            json!({ "role": "user", "content": "hi", "name": "ada" }),
+            json!({ "role": "assistant", "content": null, "tool_calls": [{ "id": "a" }] }),
+            json!({ "role": "tool", "tool_call_id": "a" }),
+            json!({ "role": "user", "content": [{ "type": "text", "text": "a", "cache_control": {} },
+                { "type": "image_url" }, "b", 5] }),
+        ] {
+            assert_eq!(json!(Message::parse(message.clone()).unwrap()), message);
+        }
+        assert_eq!(Message::parse(json!({ "content": "hi" })), None);
+        assert_eq!(Message::parse(json!("hi")), None);
+    }
+
+    #[test]
+    fn half_of_the_earlier_turns_can_be_left_out() {
+        let mut question = Question::of_message("m", "now", 10);
+        let texts = ["system", "1", "a", "2", "b", "3", "c", "now"];
+        question.messages = texts.map(|text| Message::of_text("user", text)).to_vec();
+        (question.instructions, question.earlier) = (1, 6);
+        let halved = |question: &Question| question.halved().unwrap();
+        let texts = |question: &Question| {
+            question.messages.iter().flat_map(Message::texts).collect::<Vec<_>>().join(" ")
+        };
+        let shorter = halved(&question);
+        assert_eq!((texts(&shorter).as_str(), shorter.earlier), ("system 3 c now", 2));
+        let shortest = halved(&shorter);
+        assert_eq!((texts(&shortest).as_str(), shortest.earlier), ("system now", 0));
+        assert!(shortest.halved().is_none());
     }
 }

@@ -19,6 +19,7 @@ use crate::chat::{ChatRequest, Prompt, Toll};
 use crate::client_address::client_of;
 use crate::domain::{Invalid, TokenDigest};
 use crate::error::{Error, Result};
+use crate::http::request_id_of;
 use crate::throttle::Allowed;
 
 /// `POST /v1/chat/completions`: charges a request and returns its answer.
@@ -85,7 +86,8 @@ fn parse(auth_token: TokenDigest, body: CompletionBody, http: &HttpRequest) -> R
     let key = key_of(http)?.map(|key| (key, request.fingerprint()));
     let CompletionRequest { question, message, in_parts, include_usage } = request;
     let prompt = Prompt::Whole(question);
-    let request = ChatRequest { auth_token, message, prompt, key, memory: body.memory };
+    let request_id = request_id_of(http);
+    let request = ChatRequest { auth_token, message, prompt, key, request_id, memory: body.memory };
     Ok(Parsed { request, in_parts, include_usage })
 }
 

@@ -4,12 +4,12 @@ use serde_json::{Map, Value};
 
 use crate::domain::{Fingerprint, Invalid};
 use crate::error::{Error, Result};
-use crate::responder::Question;
+use crate::responder::{MOST_CHOICES, Message, Question};
 
-/// The fields that are passed on unchanged. All others are left out: a field that only the upstream
-/// knows could make it write more than was held for, or give the client access to something that is
-/// not its own.
-const PASSED_ON: [&str; 20] = [
+/// The fields that are passed on unchanged. A further field is passed on only if the model's list
+/// in the panel has it: it could make the upstream write more than was held for, or give the client
+/// access to something that is not its own.
+const PASSED_ON: [&str; 28] = [
     "temperature",
     "top_p",
     "top_k",
@@ -30,7 +30,29 @@ const PASSED_ON: [&str; 20] = [
     "response_format",
     "reasoning_effort",
     "verbosity",
+    "modalities",
+    "audio",
+    "user",
+    "metadata",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "service_tier",
 ];
+
+/// Fields of the protocol that this server reads itself.
+const READ: [&str; 7] =
+    ["model", "messages", "n", "max_tokens", "max_completion_tokens", "stream", "stream_options"];
+
+/// Fields of the protocol that are not offered, and what to do instead.
+const NOT_OFFERED: [(&str, &str); 3] = [
+    ("prediction", "leave it out: predicted outputs are not offered"),
+    ("web_search_options", "leave it out: web searches are not offered"),
+    ("store", "leave it out, or give false: chats are stored by this server only"),
+];
+
+/// The service tiers that cost the usual price.
+const USUAL_TIERS: [&str; 2] = ["auto", "default"];
 
 /// The longest name of a model, in bytes.
 const MODEL_LENGTH: usize = 200;
@@ -54,21 +76,22 @@ impl CompletionRequest {
     /// Parses a request.
     ///
     /// # Errors
-    /// [`Error::Invalid`], naming the field, if a field has a wrong type or value.
+    /// [`Error::Invalid`], naming the field, if a field has a wrong type or value, or is a field of
+    /// the protocol that is not offered.
     pub(super) fn parse(mut body: Map<String, Value>) -> Result<CompletionRequest> {
         let model = match body.remove("model") {
             Some(Value::String(model)) if (1..=MODEL_LENGTH).contains(&model.len()) => model,
             _ => return Err(invalid("model", "name one of those that GET /v1/models lists")),
         };
         let messages = match body.remove("messages") {
-            Some(Value::Array(messages)) if !messages.is_empty() && messages.iter().all(is_message) => {
-                messages
+            Some(Value::Array(messages)) if !messages.is_empty() => {
+                messages.into_iter().map(Message::parse).collect::<Option<Vec<_>>>()
             }
-            _ => return Err(invalid("messages", "give a list of objects with \"role\" and \"content\"")),
+            _ => None,
         };
-        if body.get("n").is_some_and(|n| !n.is_null() && n.as_u64() != Some(1)) {
-            return Err(invalid("n", "ask for one answer at a time"));
-        }
+        let messages = messages
+            .ok_or_else(|| invalid("messages", "give a list of objects with \"role\" and \"content\""))?;
+        let choices = choices(body.get("n"))?;
         let in_parts = flag(&body, "stream")?;
         let include_usage = match body.get("stream_options") {
             None | Some(Value::Null) => false,
@@ -76,34 +99,73 @@ impl CompletionRequest {
             Some(_) => return Err(invalid("stream_options", "give an object")),
         };
         let max_output = max_output(&body)?;
-        let mut options = Map::new();
-        for name in PASSED_ON {
-            if let Some(value) = body.remove(name).filter(|value| !value.is_null()) {
-                options.insert(name.to_owned(), value);
-            }
-        }
+        let (options, extra) = options(body)?;
         let message = last_words(&messages);
-        let question = Question { model, messages, max_output, options };
+        let question =
+            Question { model, messages, max_output, choices, options, extra, ..Question::default() };
         Ok(CompletionRequest { question, message, in_parts, include_usage })
     }
 
     /// Returns the fingerprint by which a retry is recognised. It covers everything but how the
     /// answer is sent.
     pub(super) fn fingerprint(&self) -> Fingerprint {
-        let Question { model, messages, max_output, options } = &self.question;
-        let parsed = serde_json::json!({
+        let Question { model, messages, max_output, choices, options, extra, .. } = &self.question;
+        let mut parsed = serde_json::json!({
             "model": model, "messages": messages, "max_tokens": max_output, "options": options
         });
+        if *choices > 1 {
+            parsed["n"] = (*choices).into();
+        }
+        if !extra.is_empty() {
+            parsed["extra"] = extra.clone().into();
+        }
         Fingerprint::of_json("/v1/chat/completions", &parsed)
     }
 }
 
-fn invalid(field: &'static str, reason: &str) -> Error {
-    Error::Invalid(Invalid::new(field, reason))
+/// Divides the fields into those that are passed on and those that only the model's list may pass.
+fn options(mut body: Map<String, Value>) -> Result<(Map<String, Value>, Map<String, Value>)> {
+    body.retain(|name, value| !value.is_null() && !READ.contains(&name.as_str()));
+    if body.get("store") == Some(&Value::Bool(false)) {
+        body.remove("store");
+    }
+    if let Some((name, reason)) = NOT_OFFERED.into_iter().find(|(name, _)| body.contains_key(*name)) {
+        return Err(invalid(name, reason));
+    }
+    if body.get("service_tier").is_some_and(|tier| !USUAL_TIERS.iter().any(|usual| tier == usual)) {
+        return Err(invalid("service_tier", "leave it out, or give \"auto\" or \"default\""));
+    }
+    Ok(body.into_iter().partition(|(name, _)| PASSED_ON.contains(&name.as_str())))
 }
 
-fn is_message(message: &Value) -> bool {
-    message.get("role").is_some_and(Value::is_string)
+/// Returns the number of answers that the client wants.
+fn choices(n: Option<&Value>) -> Result<u32> {
+    match n {
+        None | Some(Value::Null) => Ok(1),
+        Some(n) => match whole_number(n) {
+            Some(n @ 1..=MOST_CHOICES_WANTED) => Ok(u32::try_from(n).unwrap_or(1)),
+            _ => Err(Error::Invalid(Invalid::new(
+                "n",
+                format!("give a whole number from 1 to {MOST_CHOICES}"),
+            ))),
+        },
+    }
+}
+
+/// [`MOST_CHOICES`], as a number of JSON.
+const MOST_CHOICES_WANTED: i64 = MOST_CHOICES as i64;
+
+/// Returns a whole number, which some clients send as `100.0`.
+fn whole_number(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
+        // A number beyond the range becomes the largest, which is a limit like any other.
+        Some(number as i64)
+    })
+}
+
+fn invalid(field: &'static str, reason: &str) -> Error {
+    Error::Invalid(Invalid::new(field, reason))
 }
 
 fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bool> {
@@ -115,30 +177,23 @@ fn flag(fields: &Map<String, Value>, name: &'static str) -> Result<bool> {
 }
 
 /// Returns the most tokens that the client wants, given under either name; 0 if it does not say.
+/// 0 and -1 mean no limit, as they do for llama.cpp and LM Studio: then the bound holds.
 fn max_output(body: &Map<String, Value>) -> Result<u32> {
     let given = |name: &'static str| match body.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => match value.as_u64() {
+        Some(value) => match whole_number(value) {
+            Some(-1 | 0) => Ok(Some(u32::MAX)),
             Some(tokens @ 1..) => Ok(Some(u32::try_from(tokens).unwrap_or(u32::MAX))),
-            _ => Err(invalid(name, "give a whole number above 0")),
+            _ => Err(invalid(name, "give a whole number above 0, or -1 for no limit")),
         },
     };
     Ok(given("max_completion_tokens")?.or(given("max_tokens")?).unwrap_or(0))
 }
 
 /// Returns the text of the user's last message, cut to [`MESSAGE_LENGTH`].
-fn last_words(messages: &[Value]) -> String {
-    let of_user = |message: &&Value| message.get("role").and_then(Value::as_str) == Some("user");
-    let last = messages.iter().rev().find(of_user).or(messages.last());
-    let content = last.and_then(|message| message.get("content"));
-    let text = match content {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(parts)) => {
-            let texts = parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str));
-            texts.collect::<Vec<_>>().join("\n")
-        }
-        _ => String::new(),
-    };
+fn last_words(messages: &[Message]) -> String {
+    let last = messages.iter().rev().find(|message| message.role == "user").or(messages.last());
+    let text = last.map(|message| message.texts().join("\n")).unwrap_or_default();
     if text.trim().is_empty() {
         return "(no text)".to_owned();
     }
@@ -162,13 +217,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_passed_on_and_all_else_left_out() {
+    fn what_is_known_is_passed_on_and_all_else_kept_apart() {
         let mut body = with("temperature", json!(0.5));
         body["n_predict"] = json!(-1);
-        body["best_of"] = json!(8);
+        body["chat_template_kwargs"] = json!({ "enable_thinking": false });
         body["stop"] = Value::Null;
+        body["store"] = json!(false);
+        body["user"] = json!("ada");
         let request = parse(body).unwrap();
-        assert_eq!(Value::from(request.question.options), json!({ "temperature": 0.5 }));
+        let extra = json!({ "n_predict": -1, "chat_template_kwargs": { "enable_thinking": false } });
+        assert_eq!(Value::from(request.question.extra), extra);
+        assert_eq!(Value::from(request.question.options), json!({ "temperature": 0.5, "user": "ada" }));
         assert_eq!((request.message.as_str(), request.in_parts), ("hi", false));
     }
 
@@ -178,12 +237,18 @@ mod tests {
             ("model", json!("")),
             ("messages", json!([])),
             ("messages", json!(["hi"])),
-            ("n", json!(2)),
+            ("n", json!(0)),
+            ("n", json!(17)),
+            ("n", json!("2")),
+            ("prediction", json!({ "type": "content" })),
+            ("web_search_options", json!({})),
+            ("store", json!(true)),
+            ("service_tier", json!("priority")),
             ("stream", json!("yes")),
             ("stream_options", json!(1)),
             ("include_usage", json!(1)),
-            ("max_tokens", json!(0)),
-            ("max_tokens", json!(-1)),
+            ("max_tokens", json!(-3)),
+            ("max_tokens", json!("7")),
             ("max_completion_tokens", json!(1.5)),
         ] {
             let body = match name {
@@ -195,6 +260,16 @@ mod tests {
                 _ => panic!("{name} was taken"),
             }
         }
+    }
+
+    #[test]
+    fn numbers_mean_what_clients_mean_by_them() {
+        let parsed = |name: &str, value: Value| parse(with(name, value)).unwrap().question;
+        for (value, limit) in [(json!(7), 7), (json!(7.0), 7), (json!(0), u32::MAX), (json!(-1), u32::MAX)] {
+            assert_eq!(parsed("max_tokens", value).max_output, limit);
+        }
+        assert_eq!(parsed("temperature", json!(1)).max_output, 0);
+        assert_eq!([json!(null), json!(1), json!(16)].map(|n| parsed("n", n).choices), [1, 1, 16]);
     }
 
     #[test]

@@ -9,22 +9,17 @@ use serde_json::{Map, Value, json};
 use super::super::event_stream::event;
 use crate::chat::{Event, Receipt, Started};
 use crate::domain::Usage;
-use crate::responder::Piece;
+use crate::responder::{Choice, Delta, FinishReason, MOST_CHOICES, Piece};
 
-/// Writes a whole answer. Only its text is copied, since an answer may be large.
+/// Writes a whole answer. Nothing of it is copied, since an answer may be large.
 pub(super) fn completion(receipt: &Receipt) -> impl Serialize {
-    let answer = &receipt.answer;
+    let choice = |(index, choice)| WholeChoice { index, choice };
     Completion {
         id: id(receipt.chat_id),
         object: "chat.completion",
         created: receipt.created_at.and_utc().timestamp(),
         model: &receipt.model,
-        choices: [Choice {
-            index: 0,
-            message: Message(answer.message()),
-            logprobs: answer.logprobs.as_ref(),
-            finish_reason: answer.finish_reason.as_deref().unwrap_or("stop"),
-        }],
+        choices: receipt.answer.choices().iter().enumerate().map(choice).collect(),
         usage: usage(receipt.usage),
     }
 }
@@ -35,52 +30,29 @@ struct Completion<'a> {
     object: &'static str,
     created: i64,
     model: &'a str,
-    choices: [Choice<'a>; 1],
+    choices: Vec<WholeChoice<'a>>,
     usage: Value,
 }
 
-#[derive(Serialize)]
-struct Choice<'a> {
-    index: u8,
-    message: Message<'a>,
-    logprobs: Option<&'a Value>,
-    finish_reason: &'a str,
+struct WholeChoice<'a> {
+    index: usize,
+    choice: &'a Choice,
 }
 
-/// A message of the protocol. It has a role, and a content that may be `null`.
-struct Message<'a>(&'a Map<String, Value>);
-
-impl Serialize for Message<'_> {
+impl Serialize for WholeChoice<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_map(None)?;
-        for (name, value) in self.0 {
-            match value {
-                // The index of a tool call matters only in a stream.
-                Value::Array(calls) if name == "tool_calls" => {
-                    fields.serialize_entry(name, &calls.iter().map(WithoutIndex).collect::<Vec<_>>())?;
-                }
-                _ => fields.serialize_entry(name, value)?,
-            }
-        }
-        fields.serialize_entry("role", "assistant")?;
-        if !self.0.contains_key("content") {
-            fields.serialize_entry("content", &())?;
-        }
+        fields.serialize_entry("index", &self.index)?;
+        fields.serialize_entry("message", self.choice)?;
+        fields.serialize_entry("logprobs", &self.choice.logprobs)?;
+        fields.serialize_entry("finish_reason", reason_of(self.choice))?;
         fields.end()
     }
 }
 
-struct WithoutIndex<'a>(&'a Value);
-
-impl Serialize for WithoutIndex<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Object(fields) => {
-                serializer.collect_map(fields.iter().filter(|(name, _)| *name != "index"))
-            }
-            other => other.serialize(serializer),
-        }
-    }
+/// Returns why a choice ended. Every choice of a complete answer has a reason.
+fn reason_of(choice: &Choice) -> &str {
+    choice.finish_reason.as_ref().map_or("stop", FinishReason::as_str)
 }
 
 fn id(chat_id: i64) -> String {
@@ -88,11 +60,23 @@ fn id(chat_id: i64) -> String {
 }
 
 fn usage(usage: Usage) -> Value {
-    json!({
+    let mut fields = json!({
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-    })
+    });
+    let details = usage.details;
+    let prompt = [("cached_tokens", details.cached_tokens), ("audio_tokens", details.prompt_audio_tokens)];
+    let completion =
+        [("reasoning_tokens", details.reasoning_tokens), ("audio_tokens", details.completion_audio_tokens)];
+    for (name, parts) in [("prompt_tokens_details", prompt), ("completion_tokens_details", completion)] {
+        let known = parts.into_iter().filter_map(|(name, tokens)| Some((name.to_owned(), tokens?.into())));
+        let known: Map<String, Value> = known.collect();
+        if !known.is_empty() {
+            fields[name] = known.into();
+        }
+    }
+    fields
 }
 
 /// Writes the events of one stream.
@@ -100,10 +84,14 @@ pub(super) struct Chunks {
     /// The fields that all chunks have in common.
     head: Map<String, Value>,
     include_usage: bool,
-    said_who: bool,
-    said_why: bool,
-    /// The number of tool calls so far that came without an index.
-    calls: usize,
+    /// For each choice, whether its role and its finish reason were sent.
+    sent: [Sent; MOST_CHOICES],
+}
+
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    role: bool,
+    reason: bool,
 }
 
 impl Chunks {
@@ -115,7 +103,7 @@ impl Chunks {
         head.insert("object".to_owned(), "chat.completion.chunk".into());
         head.insert("created".to_owned(), created.into());
         head.insert("model".to_owned(), started.model.clone().into());
-        Chunks { head, include_usage, said_who: false, said_why: false, calls: 0 }
+        Chunks { head, include_usage, sent: [Sent::default(); MOST_CHOICES] }
     }
 
     /// Writes an event. The result is empty if there is nothing to send.
@@ -133,26 +121,23 @@ impl Chunks {
     }
 
     fn piece(&mut self, piece: Piece) -> Bytes {
-        let mut delta = piece.delta;
-        delta.remove("role");
-        delta.retain(|_, value| !value.is_null());
-        if delta.is_empty() && piece.finish_reason.is_none() && piece.logprobs.is_none() {
+        let Some(sent) = self.sent.get_mut(piece.choice).filter(|_| !piece.is_empty()) else {
             return Bytes::new();
-        }
-        self.number_tool_calls(&mut delta);
-        if !self.said_who {
-            self.said_who = true;
-            delta.insert("role".to_owned(), "assistant".into());
-        }
-        self.said_why |= piece.finish_reason.is_some();
-        self.chunk(delta, piece.finish_reason.as_deref(), piece.logprobs)
+        };
+        let with_role = !std::mem::replace(&mut sent.role, true);
+        sent.reason |= piece.finish_reason.is_some();
+        self.chunk(&piece, with_role)
     }
 
     fn end(&mut self, receipt: &Receipt) -> Bytes {
         let mut text = Vec::new();
-        if !self.said_why {
-            let reason = receipt.answer.finish_reason.as_deref().unwrap_or("stop");
-            text.extend_from_slice(&self.chunk(Map::new(), Some(reason), None));
+        for (index, choice) in receipt.answer.choices().iter().enumerate() {
+            if self.sent.get(index).is_none_or(|sent| sent.reason) {
+                continue;
+            }
+            let finish_reason = Some(choice.finish_reason.clone().unwrap_or(FinishReason::Stop));
+            let piece = Piece { choice: index, finish_reason, ..Piece::default() };
+            text.extend_from_slice(&self.piece(piece));
         }
         if self.include_usage {
             let mut chunk = self.head.clone();
@@ -164,29 +149,63 @@ impl Chunks {
         text.into()
     }
 
-    fn chunk(
-        &self,
-        delta: Map<String, Value>,
-        finish_reason: Option<&str>,
-        logprobs: Option<Value>,
-    ) -> Bytes {
-        let mut chunk = self.head.clone();
-        let choice =
-            json!({ "index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason });
-        chunk.insert("choices".to_owned(), json!([choice]));
-        if self.include_usage {
-            chunk.insert("usage".to_owned(), Value::Null);
-        }
-        event(None, &chunk)
+    fn chunk(&self, piece: &Piece, with_role: bool) -> Bytes {
+        event(None, &Chunk { head: &self.head, include_usage: self.include_usage, piece, with_role })
     }
+}
 
-    /// Gives an index to each tool call that has none. In a stream every tool call needs one; a
-    /// call that came whole may lack it, and is then a new one.
-    fn number_tool_calls(&mut self, delta: &mut Map<String, Value>) {
-        let Some(Value::Array(calls)) = delta.get_mut("tool_calls") else { return };
-        for call in calls.iter_mut().filter_map(Value::as_object_mut) {
-            call.entry("index").or_insert_with(|| self.calls.into());
-            self.calls += 1;
+/// A chunk of a stream.
+struct Chunk<'a> {
+    head: &'a Map<String, Value>,
+    include_usage: bool,
+    piece: &'a Piece,
+    with_role: bool,
+}
+
+impl Serialize for Chunk<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        for (name, value) in self.head {
+            fields.serialize_entry(name, value)?;
         }
+        fields.serialize_entry("choices", &[ChunkChoice { piece: self.piece, with_role: self.with_role }])?;
+        if self.include_usage {
+            fields.serialize_entry("usage", &())?;
+        }
+        fields.end()
+    }
+}
+
+struct ChunkChoice<'a> {
+    piece: &'a Piece,
+    with_role: bool,
+}
+
+impl Serialize for ChunkChoice<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        fields.serialize_entry("index", &self.piece.choice)?;
+        fields
+            .serialize_entry("delta", &ChunkDelta { delta: &self.piece.delta, with_role: self.with_role })?;
+        fields.serialize_entry("logprobs", &self.piece.logprobs)?;
+        fields
+            .serialize_entry("finish_reason", &self.piece.finish_reason.as_ref().map(FinishReason::as_str))?;
+        fields.end()
+    }
+}
+
+struct ChunkDelta<'a> {
+    delta: &'a Delta,
+    with_role: bool,
+}
+
+impl Serialize for ChunkDelta<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        if self.with_role {
+            fields.serialize_entry("role", "assistant")?;
+        }
+        self.delta.write(&mut fields)?;
+        fields.end()
     }
 }

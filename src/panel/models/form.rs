@@ -77,7 +77,7 @@ pub(super) fn parse(sent: &Form) -> Result<ModelChanges, Vec<Invalid>> {
 pub(super) fn example(price: Price, max_output: u32) -> Option<(i64, i64)> {
     use crate::domain::Usage;
     let of = |prompt_tokens, completion_tokens| {
-        price.settled(Usage { prompt_tokens, completion_tokens, estimated: false })
+        price.settled(Usage { prompt_tokens, completion_tokens, ..Usage::default() }, 1, 1)
     };
     // A token has about four bytes and at least one, so the prompt could have at most 4,000 tokens.
     Some((of(1_000, 500)?, of(4_000, i64::from(max_output))?))

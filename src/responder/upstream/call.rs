@@ -1,18 +1,18 @@
 //! One call to the upstream, up to the first byte of its answer.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, redirect};
-use serde::Serialize;
-use serde_json::Value;
 use tokio::time::timeout;
 use url::Url;
 
 use super::UpstreamSettings;
+use super::complaint::Complaint;
+use super::openai;
 use super::prompt::{PromptBody, PromptMark};
+use super::request_form::{RequestForm, RequestForms};
 use super::retry::{Advice, Miss, asked_wait};
 use crate::clock;
 use crate::responder::{Failure, Question};
@@ -20,11 +20,12 @@ use crate::responder::{Failure, Question};
 /// How long an unused connection is kept. Most servers keep it longer, so they do not close it just
 /// as it is used.
 const IDLE_CONNECTION: Duration = Duration::from_secs(30);
-/// The most bytes of an error's body that are read and discarded, so that its connection can be
-/// reused.
+/// The most bytes of an error's body that are read.
 const MOST_OF_AN_ERROR: usize = 16 << 10;
 /// How long an error's body may take to arrive.
-const PATIENCE_WITH_AN_ERROR: Duration = Duration::from_millis(250);
+const PATIENCE_WITH_AN_ERROR: Duration = Duration::from_secs(2);
+/// The most times that the form of one request is adapted.
+const MOST_ADAPTATIONS: u32 = 3;
 
 /// Makes calls to an upstream.
 pub(super) struct Caller {
@@ -32,24 +33,17 @@ pub(super) struct Caller {
     url: Url,
     models_url: Url,
     authorization: Option<HeaderValue>,
-    limit: OutputLimit,
+    forms: RequestForms,
     first_byte_timeout: Duration,
-}
-
-/// The form of the response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// A stream of events.
-    Events,
-    /// One JSON object, from an upstream that does not stream.
-    Whole,
+    total_timeout: Duration,
 }
 
 /// A response whose first bytes have arrived.
 pub(super) struct Begun {
     pub(super) response: Response,
     pub(super) first: Bytes,
-    pub(super) form: Form,
+    /// Whether it says that it is a stream of events.
+    pub(super) declares_events: bool,
 }
 
 impl Caller {
@@ -69,10 +63,15 @@ impl Caller {
             .build()
             .map_err(|error| format!("the client for the upstream cannot be made: {error:?}"))?;
         let authorization = settings.key.as_ref().map(|key| key.header());
-        let url = below(&settings.base_url, &["chat", "completions"])?;
-        let models_url = below(&settings.base_url, &["models"])?;
-        let (limit, first_byte_timeout) = (settings.output_limit, settings.first_byte_timeout);
-        Ok(Caller { client, url, models_url, authorization, limit, first_byte_timeout })
+        Ok(Caller {
+            client,
+            url: below(&settings.base_url, &openai::CALLS)?,
+            models_url: below(&settings.base_url, &openai::MODELS)?,
+            authorization,
+            forms: RequestForms::new(settings.output_limit),
+            first_byte_timeout: settings.first_byte_timeout,
+            total_timeout: settings.total_timeout,
+        })
     }
 
     /// Builds a request for the list of models.
@@ -87,41 +86,90 @@ impl Caller {
         }
     }
 
-    /// Sends the question, again where that is safe, and waits for the first byte of the answer.
+    /// Sends the question, again where that is safe, and waits for the first byte of the answer. If
+    /// the upstream rejects the form of the request, and not its content, it is sent once more in a
+    /// form that the upstream accepts.
     pub(super) async fn call(&self, question: &Question, mark: &PromptMark) -> Result<Begun, Failure> {
-        let body = Bytes::from(body_of(question, self.limit));
-        let attempts = self.attempts(body, mark, Instant::now());
-        timeout(self.first_byte_timeout, attempts).await.unwrap_or(Err(Failure::FirstByteTimeout))
+        let mut form = self.forms.of(&question.model);
+        let begun = Instant::now();
+        for _ in 0..MOST_ADAPTATIONS {
+            let miss = match self.call_in_form(question, form, mark, begun).await {
+                Ok(answer) => {
+                    self.forms.accepted(&question.model, form);
+                    return Ok(answer);
+                }
+                Err(miss) => miss,
+            };
+            let adapted = miss.complaint.as_ref().filter(|_| miss.is_about_the_request());
+            let adapted =
+                adapted.and_then(|complaint| self.forms.adaptation(&question.model, form, complaint));
+            let Some((adaptation, adapted)) = adapted else { return Err(miss.failure) };
+            log::warn!("model {}: {}. The request is sent again", question.model, adaptation.text());
+            form = adapted;
+        }
+        match self.call_in_form(question, form, mark, begun).await {
+            Ok(answer) => {
+                self.forms.accepted(&question.model, form);
+                Ok(answer)
+            }
+            Err(miss) => Err(miss.failure),
+        }
     }
 
-    async fn attempts(&self, body: Bytes, mark: &PromptMark, begun: Instant) -> Result<Begun, Failure> {
+    async fn call_in_form(
+        &self,
+        question: &Question,
+        form: RequestForm,
+        mark: &PromptMark,
+        begun: Instant,
+    ) -> Result<Begun, Miss> {
+        // An upstream that does not stream sends nothing before the answer is complete.
+        let limit = if form.streams { self.first_byte_timeout } else { self.total_timeout };
+        let body = Bytes::from(openai::body_of(question, form));
+        let left = limit.saturating_sub(begun.elapsed());
+        let attempts = self.attempts(body, question, mark, begun + limit);
+        timeout(left, attempts).await.unwrap_or(Err(Miss::for_good(Failure::FirstByteTimeout)))
+    }
+
+    async fn attempts(
+        &self,
+        body: Bytes,
+        question: &Question,
+        mark: &PromptMark,
+        deadline: Instant,
+    ) -> Result<Begun, Miss> {
         let mut retries = 0;
         loop {
             let body = PromptBody::new(body.clone(), mark.clone());
-            let miss = match self.attempt(body).await {
+            let miss = match self.attempt(body, question).await {
                 Ok(answer) => return Ok(answer),
                 Err(miss) => miss,
             };
             // An upstream that failed counts as not having worked on the prompt.
             mark.set(false);
-            let wait = miss.wait(retries).ok_or(miss.failure)?;
-            if begun.elapsed().saturating_add(wait) >= self.first_byte_timeout {
-                return Err(miss.failure);
+            let Some(wait) = miss.wait(retries) else { return Err(miss) };
+            if Instant::now() + wait >= deadline {
+                return Err(miss);
             }
             tokio::time::sleep(wait).await;
             retries += 1;
         }
     }
 
-    async fn attempt(&self, body: PromptBody) -> Result<Begun, Miss> {
+    async fn attempt(&self, body: PromptBody, question: &Question) -> Result<Begun, Miss> {
         let request = self.authorized(self.client.post(self.url.clone()));
-        let request = request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "text/event-stream");
-        let mut response = request.body(Body::wrap(body)).send().await.map_err(lost)?;
-        let Some(form) = form_of(&response) else { return Err(refusal(response).await) };
+        let accepted = "text/event-stream, application/json";
+        let request = request.header(CONTENT_TYPE, "application/json").header(ACCEPT, accepted);
+        let mut response =
+            request.body(Body::wrap(body)).send().await.map_err(|error| lost(error, question))?;
+        if !may_be_an_answer(&response) {
+            return Err(refusal(response, question).await);
+        }
+        let declares_events = essence_of(&response) == "text/event-stream";
         loop {
             match response.chunk().await {
                 Ok(Some(first)) if first.is_empty() => {}
-                Ok(Some(first)) => return Ok(Begun { response, first, form }),
+                Ok(Some(first)) => return Ok(Begun { response, first, declares_events }),
                 Ok(None) => return Err(Miss::for_good(Failure::CutShort)),
                 Err(_) => return Err(Miss::for_good(Failure::ConnectionLost)),
             }
@@ -146,119 +194,71 @@ fn below(base: &Url, segments: &[&str]) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The field of the protocol that limits the tokens of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum OutputLimit {
-    /// The name that nearly all servers use
-    #[default]
-    MaxTokens,
-    /// The name that OpenAI's reasoning models need
-    MaxCompletionTokens,
+/// Returns whether a response may be an answer: a success, in a format that an answer may have.
+/// Some upstreams give no content type, or a wrong one, so the body decides.
+fn may_be_an_answer(response: &Response) -> bool {
+    if !response.status().is_success() || response.status() == StatusCode::NO_CONTENT {
+        return false;
+    }
+    let essence = essence_of(response);
+    let family = essence.split('/').next().unwrap_or_default();
+    let is_page = matches!(essence.as_str(), "text/html" | "application/xhtml+xml");
+    !is_page && !matches!(family, "image" | "audio" | "video" | "font" | "multipart")
 }
 
-impl OutputLimit {
-    const fn name(self) -> &'static str {
-        match self {
-            OutputLimit::MaxTokens => "max_tokens",
-            OutputLimit::MaxCompletionTokens => "max_completion_tokens",
-        }
-    }
-}
-
-/// Fields that this server sets, and fields that would override them or ask for more answers than
-/// were charged.
-const OURS: [&str; 7] =
-    ["model", "messages", "max_tokens", "max_completion_tokens", "n", "stream", "stream_options"];
-
-/// Writes the body of the request. Our own fields override the client's, because the price was
-/// calculated from them. The conversation is written directly as text, without another copy, as it
-/// may be large.
-fn body_of(question: &Question, limit: OutputLimit) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Fields<'a> {
-        #[serde(flatten)]
-        options: BTreeMap<&'a str, &'a Value>,
-        #[serde(flatten)]
-        limit: BTreeMap<&'a str, u32>,
-        model: &'a str,
-        messages: &'a [Value],
-        stream: bool,
-        stream_options: BTreeMap<&'a str, bool>,
-    }
-    let options = question.options.iter().map(|(name, value)| (name.as_str(), value));
-    let fields = Fields {
-        options: options.filter(|(name, _)| !OURS.contains(name)).collect(),
-        limit: BTreeMap::from([(limit.name(), question.max_output)]),
-        model: &question.model,
-        messages: &question.messages,
-        stream: true,
-        stream_options: BTreeMap::from([("include_usage", true)]),
-    };
-    serde_json::to_vec(&fields).unwrap_or_default()
-}
-
-/// Returns the form of a successful response. `None` if it is not an answer.
-fn form_of(response: &Response) -> Option<Form> {
-    if !response.status().is_success() {
-        return None;
-    }
-    let content_type = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "text/event-stream" => Some(Form::Events),
-        "application/json" => Some(Form::Whole),
-        _ => None,
-    }
+/// Returns the content type of a response, without parameters, in lower case.
+fn essence_of(response: &Response) -> String {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// Handles a call without a response.
-fn lost(error: reqwest::Error) -> Miss {
+fn lost(error: reqwest::Error, question: &Question) -> Miss {
     let failure = if error.is_connect() { Failure::Unreachable } else { Failure::ConnectionLost };
     // The operator needs the reason: an unknown host name, or a certificate that is not trusted. It
     // contains no text from the upstream, and not the address, whose query may contain a secret.
-    log::warn!("{}: {:?}", failure.reason().text(), error.without_url());
+    log::warn!("{}: {}: {:?}", question.label(), failure.reason().text(), error.without_url());
     let advice = if failure == Failure::Unreachable { Advice::Again(None) } else { Advice::Never };
-    Miss { failure, advice }
+    Miss { advice, ..Miss::for_good(failure) }
 }
 
 /// Handles a response that is not an answer.
-async fn refusal(response: Response) -> Miss {
+async fn refusal(response: Response, question: &Question) -> Miss {
     let status = response.status();
-    let failure = failure_of(status);
-    log::warn!("the upstream answered with status {}: {}", status.as_u16(), failure.reason().text());
-    let can_retry = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    let advice = match can_retry {
-        true => Advice::Again(asked_wait(response.headers(), clock::now())),
-        false => Advice::Never,
+    let can_retry = matches!(status.as_u16(), 429 | 498 | 503 | 529);
+    let asked_wait = asked_wait(response.headers(), clock::now());
+    let complaint = match status.is_success() {
+        true => Complaint::default(),
+        false => {
+            let body = timeout(PATIENCE_WITH_AN_ERROR, read_error(response)).await;
+            openai::complaint(&body.unwrap_or_default())
+        }
     };
-    if !status.is_success() {
-        let _ = timeout(PATIENCE_WITH_AN_ERROR, throw_away(response)).await;
-    }
-    Miss { failure, advice }
+    let failure = complaint.failure(status);
+    // Never the upstream's own words: they may repeat the prompt.
+    log::warn!(
+        "{}: status {}, code {}, field {}: {}",
+        question.label(),
+        status.as_u16(),
+        complaint.code(),
+        complaint.field.unwrap_or("none"),
+        failure.reason().text()
+    );
+    let is_passing = can_retry
+        && matches!(failure, Failure::RateLimited | Failure::ServerError | Failure::RequestRejected(_));
+    let advice = if is_passing { Advice::Again(asked_wait) } else { Advice::Never };
+    Miss { failure, advice, complaint: Some(complaint) }
 }
 
-/// Returns the failure that a status means.
-pub(super) fn failure_of(status: StatusCode) -> Failure {
-    match status.as_u16() {
-        401 | 403 => Failure::KeyRejected,
-        429 => Failure::RateLimited,
-        // No credit, no such model or address: other requests would fail too.
-        402 | 404 | 405 | 410 => Failure::ModelUnavailable,
-        400..=499 => Failure::RequestRejected,
-        500..=599 => Failure::ServerError,
-        _ => Failure::NotAnAnswer,
-    }
-}
-
-/// Reads and discards at most [`MOST_OF_AN_ERROR`] of a body.
-pub(super) async fn throw_away(mut response: Response) {
-    let mut left = MOST_OF_AN_ERROR;
+/// Reads at most [`MOST_OF_AN_ERROR`] of a body. The connection can be reused if that was all.
+pub(super) async fn read_error(mut response: Response) -> Bytes {
+    let mut body = BytesMut::new();
     while let Ok(Some(bytes)) = response.chunk().await
-        && let Some(less) = left.checked_sub(bytes.len())
+        && body.len() + bytes.len() <= MOST_OF_AN_ERROR
     {
-        left = less;
+        body.extend_from_slice(&bytes);
     }
+    body.freeze()
 }
 
 #[cfg(test)]

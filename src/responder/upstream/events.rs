@@ -19,10 +19,23 @@ pub(super) struct Events {
     after_return: bool,
     /// Whether the first line, which may begin with a byte order mark, has been read.
     begun: bool,
-    /// The data of the event that is being read, or was just returned.
+    /// The name and the data of the event that is being read, or was just returned.
+    name: Vec<u8>,
     data: Vec<u8>,
     given: bool,
 }
+
+/// An event.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Event<'a> {
+    /// The name. Empty if the event has none.
+    pub(super) name: &'a [u8],
+    /// The data.
+    pub(super) data: &'a [u8],
+}
+
+/// The longest name of an event, in bytes. A longer one counts as no name.
+const MOST_OF_A_NAME: usize = 64;
 
 impl Events {
     /// Parses with a limit of `most` bytes for each line and each event.
@@ -34,6 +47,7 @@ impl Events {
             looked: 0,
             after_return: false,
             begun: false,
+            name: Vec::new(),
             data: Vec::new(),
             given: false,
         }
@@ -47,21 +61,20 @@ impl Events {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// Returns the data of the next complete event, if there is one. Events without data are
-    /// skipped.
-    pub(super) fn next(&mut self) -> Result<Option<&[u8]>, TooLong> {
+    /// Returns the next complete event, if there is one. Events without data are skipped.
+    pub(super) fn next(&mut self) -> Result<Option<Event<'_>>, TooLong> {
         self.forget_given();
         while let Some((from, to)) = self.next_line()? {
             if self.take_line(from, to)? {
                 self.given = true;
-                return Ok(Some(&self.data));
+                return Ok(Some(Event { name: &self.name, data: &self.data }));
             }
         }
         Ok(None)
     }
 
-    /// Returns the data of the last event of a stream that ended without the empty line after it.
-    pub(super) fn rest(&mut self) -> Result<Option<&[u8]>, TooLong> {
+    /// Returns the last event of a stream that ended without the empty line after it.
+    pub(super) fn rest(&mut self) -> Result<Option<Event<'_>>, TooLong> {
         self.forget_given();
         let (from, to) = (self.start, self.buffer.len());
         self.start = to;
@@ -70,11 +83,13 @@ impl Events {
             self.take_line(from, to)?;
         }
         self.given = true;
-        Ok(Some(&self.data[..]).filter(|data| !data.is_empty()))
+        let event = Event { name: &self.name, data: &self.data };
+        Ok(Some(event).filter(|event| !event.data.is_empty()))
     }
 
     fn forget_given(&mut self) {
         if std::mem::take(&mut self.given) {
+            self.name.clear();
             self.data.clear();
         }
     }
@@ -111,18 +126,28 @@ impl Events {
             line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
         }
         if line.is_empty() {
+            if self.data.is_empty() {
+                self.name.clear();
+            }
             return Ok(!self.data.is_empty());
         }
         // A comment is a line that begins with a colon, so its field name is empty.
         let colon = line.iter().position(|byte| *byte == b':');
         let (name, value) = colon.map_or((line, &b""[..]), |colon| (&line[..colon], &line[colon + 1..]));
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        if name == b"event" {
+            self.name.clear();
+            self.name.extend_from_slice(
+                Some(value).filter(|value| value.len() <= MOST_OF_A_NAME).unwrap_or_default(),
+            );
+        }
         if name != b"data" {
             return Ok(false);
         }
         if !self.data.is_empty() {
             self.data.push(b'\n');
         }
-        self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+        self.data.extend_from_slice(value);
         if self.data.len() > self.most { Err(TooLong) } else { Ok(false) }
     }
 }
@@ -135,8 +160,8 @@ mod tests {
     const MOST: usize = 1 << 20;
 
     fn drain(events: &mut Events, found: &mut Vec<String>) -> Result<(), TooLong> {
-        while let Some(data) = events.next()? {
-            found.push(String::from_utf8_lossy(data).into_owned());
+        while let Some(event) = events.next()? {
+            found.push(String::from_utf8_lossy(event.data).into_owned());
         }
         Ok(())
     }
@@ -203,7 +228,7 @@ mod tests {
             let mut found = Vec::new();
             drain(&mut events, &mut found).unwrap();
             assert_eq!(found, ["x"]);
-            assert_eq!(events.rest().unwrap(), Some(&b"last"[..]));
+            assert_eq!(events.rest().unwrap().map(|event| event.data), Some(&b"last"[..]));
             assert_eq!(events.rest().unwrap(), None);
         }
         assert_eq!(Events::new(MOST).rest().unwrap(), None);

@@ -6,12 +6,14 @@
 
 mod breaker;
 mod call;
+mod complaint;
 mod events;
 mod gate;
 mod key;
 mod openai;
 mod probe;
 mod prompt;
+mod request_form;
 mod retry;
 mod stream;
 
@@ -24,9 +26,9 @@ use chrono::NaiveDateTime;
 use url::Url;
 
 pub use breaker::BreakerState;
-pub use call::OutputLimit;
 pub use key::UpstreamKey;
 pub use prompt::PromptMark;
+pub use request_form::OutputLimit;
 pub use stream::ResponseStream;
 
 use super::{Failure, Question};
@@ -142,7 +144,7 @@ impl Upstream {
     /// The reason why there is no answer.
     pub async fn ask(&self, permit: Permit, question: &Question) -> Result<ResponseStream, Failure> {
         match self.inner.caller.call(question, &permit.prompt).await {
-            Ok(begun) => Ok(ResponseStream::new(begun, permit, self.inner.idle_timeout, question.max_output)),
+            Ok(begun) => Ok(ResponseStream::new(begun, permit, self.inner.idle_timeout, question)),
             Err(failure) => {
                 permit.failed(failure);
                 Err(failure)

@@ -1,84 +1,229 @@
-//! Parses an event of a stream, or a whole answer that came as one JSON object.
+//! The dialect of the OpenAI protocol: its addresses, the body of a request, and the parsers of an
+//! event, of a whole answer and of an error. `docs/upstreams.md` lists how upstreams deviate.
+//!
+//! The parser is lenient: it skips whatever carries nothing, and takes text as text, however it is
+//! wrapped. It invents nothing: only a finish reason ends an answer.
 
-use serde::Deserialize;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::domain::Usage;
-use crate::domain::has_more_values;
-use crate::responder::bounds::{MOST_OF_A_REASON, VALUES_OF_AN_EVENT};
-use crate::responder::{Failure, Piece};
+use super::complaint::Complaint;
+use super::request_form::{OutputLimit, RequestForm};
+use crate::domain::{Usage, UsageDetails, has_more_values};
+use crate::responder::bounds::VALUES_OF_AN_EVENT;
+use crate::responder::surrogates::replace_lone;
+use crate::responder::{Delta, Failure, FinishReason, Message, Piece, Question};
 
-/// The content of an event.
+/// The path of calls, below the base URL.
+pub(super) const CALLS: [&str; 2] = ["chat", "completions"];
+/// The path of the list of models, below the base URL.
+pub(super) const MODELS: [&str; 1] = ["models"];
+
+/// Fields that this server sets, and fields that would override them or ask for more answers than
+/// were charged.
+const OURS: [&str; 7] =
+    ["model", "messages", "max_tokens", "max_completion_tokens", "n", "stream", "stream_options"];
+
+/// The fields of a request that the protocol has. An error may name one of them.
+const FIELDS: [&str; 37] = [
+    "messages",
+    "model",
+    "audio",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "metadata",
+    "min_p",
+    "modalities",
+    "n",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "reasoning_effort",
+    "repetition_penalty",
+    "response_format",
+    "safety_identifier",
+    "seed",
+    "service_tier",
+    "stop",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_logprobs",
+    "top_p",
+    "user",
+    "verbosity",
+];
+
+/// Writes the body of the request. Our own fields override the client's, because the price was
+/// calculated from them. The conversation is written directly as text, without another copy, as it
+/// may be large.
+pub(super) fn body_of(question: &Question, form: RequestForm) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        #[serde(flatten)]
+        options: BTreeMap<&'a str, &'a Value>,
+        #[serde(flatten)]
+        limits: BTreeMap<&'a str, u32>,
+        model: &'a str,
+        messages: &'a [Message],
+        stream: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stream_options: Option<BTreeMap<&'a str, bool>>,
+    }
+    let options = question.options.iter().map(|(name, value)| (name.as_str(), value));
+    let mut limits = BTreeMap::from([(form.output_limit.name(), question.max_output)]);
+    if question.choices > 1 {
+        limits.insert("n", question.choices);
+    }
+    let asks_for_usage = form.streams && form.asks_for_usage;
+    let fields = Fields {
+        options: options.filter(|(name, _)| !OURS.contains(name)).collect(),
+        limits,
+        model: &question.model,
+        messages: &question.messages,
+        stream: form.streams,
+        stream_options: asks_for_usage.then(|| BTreeMap::from([("include_usage", true)])),
+    };
+    serde_json::to_vec(&fields).unwrap_or_default()
+}
+
+impl OutputLimit {
+    const fn name(self) -> &'static str {
+        match self {
+            OutputLimit::MaxTokens => "max_tokens",
+            OutputLimit::MaxCompletionTokens => "max_completion_tokens",
+        }
+    }
+}
+
+/// The content of an event, or of a whole answer.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Said {
+    /// Whether the stream ends.
+    pub(super) is_done: bool,
+    /// Parts of the answer.
+    pub(super) parts: Vec<Part>,
+    /// The usage, if it is reported and plausible.
+    pub(super) usage: Option<Usage>,
+}
+
+/// A part of the answer.
 #[derive(Debug, PartialEq)]
-pub(super) enum Said {
-    /// The end of the stream.
-    Done,
-    /// A part of the answer, or the usage, or both, or nothing of interest.
-    Part(Option<Piece>, Option<Usage>),
+pub(super) struct Part {
+    /// The part.
+    pub(super) piece: Piece,
+    /// Whether it is the whole choice. Some upstreams repeat a whole choice at the end.
+    pub(super) is_whole: bool,
 }
 
 /// A chunk, or a whole completion. Fields that are not needed are not kept.
 #[derive(Deserialize)]
 struct Chunk<U> {
-    choices: Option<Vec<Choice>>,
+    choices: Option<Vec<Option<Choice>>>,
     usage: Option<U>,
     error: Option<Value>,
+    /// Groq's own fields, with the usage.
+    x_groq: Option<U>,
+    /// What llama.cpp measures.
+    timings: Option<U>,
 }
 
 #[derive(Deserialize)]
 struct Choice {
-    index: Option<u64>,
-    delta: Option<Map<String, Value>>,
+    index: Option<Value>,
+    delta: Option<Value>,
     message: Option<Value>,
-    finish_reason: Option<String>,
+    text: Option<Value>,
+    finish_reason: Option<Value>,
     logprobs: Option<Value>,
+    usage: Option<Value>,
 }
 
-/// Parses the data of an event.
-pub(super) fn read(data: &[u8]) -> Result<Said, Failure> {
+/// Parses an event of a stream. `name` is the event's name, empty if it has none.
+pub(super) fn read(name: &[u8], data: &[u8]) -> Result<Said, Failure> {
     let data = data.trim_ascii();
-    if data == b"[DONE]" {
-        return Ok(Said::Done);
+    if data.eq_ignore_ascii_case(b"[DONE]") {
+        return Ok(Said { is_done: true, ..Said::default() });
     }
-    let chunk = parse(data)?;
-    let Some(choices) = chunk.choices else {
-        // Some upstreams send the usage without any choices.
-        let usage = usage_of(chunk.usage.as_ref().ok_or(Failure::Unreadable)?);
-        return Ok(Said::Part(None, usage));
-    };
-    let piece = match first_of(choices) {
-        Some(choice) => Some(choice.into_piece()?),
-        None => None,
-    };
-    Ok(Said::Part(piece, chunk.usage.as_ref().and_then(usage_of)))
+    if name == b"error" {
+        return Err(complaint(data).failure_in_answer());
+    }
+    if carries_nothing(data) {
+        return Ok(Said::default());
+    }
+    let text = String::from_utf8_lossy(data);
+    match read_chunk(text.as_bytes()) {
+        // Some upstreams leave out the empty line between two events.
+        Err(Failure::Unreadable) if data.contains(&b'\n') => {
+            let mut said = Said::default();
+            for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                let more = read(b"", line.as_bytes())?;
+                said.is_done |= more.is_done;
+                said.parts.extend(more.parts);
+                said.usage = more.usage.or(said.usage);
+            }
+            Ok(said)
+        }
+        result => result,
+    }
+}
+
+/// Returns whether data that is not an object is only there to keep the connection alive: a word
+/// without any punctuation of JSON, or a value that holds no text.
+fn carries_nothing(data: &[u8]) -> bool {
+    let is_word = data.len() <= 32 && !data.iter().any(|byte| b"{}[]\":,".contains(byte));
+    is_word || matches!(data, b"[]" | b"\"\"" | b"[PING]" | b"[ping]")
 }
 
 /// Parses a `chat.completion`, the answer of an upstream that does not stream.
-pub(super) fn read_whole(body: &[u8]) -> Result<(Piece, Option<Usage>), Failure> {
-    let chunk = parse(body.trim_ascii()).map_err(|failure| match failure {
+pub(super) fn read_whole(body: &[u8]) -> Result<Said, Failure> {
+    let text = String::from_utf8_lossy(body.trim_ascii());
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let said = read_chunk(text.as_bytes()).map_err(|failure| match failure {
         Failure::Unreadable => Failure::NotAnAnswer,
         other => other,
     })?;
-    let mut choice = chunk.choices.and_then(first_of).ok_or(Failure::NotAnAnswer)?;
-    let Some(Value::Object(mut message)) = choice.message.take() else { return Err(Failure::NotAnAnswer) };
-    if let Some(Value::Array(calls)) = message.get_mut("tool_calls") {
-        number(calls);
-    }
-    choice.delta = Some(message);
-    let mut piece = choice.into_piece()?;
-    piece.finish_reason.get_or_insert_with(|| "stop".to_owned());
-    Ok((piece, chunk.usage.as_ref().and_then(usage_of)))
+    if said.parts.is_empty() { Err(Failure::NotAnAnswer) } else { Ok(said) }
 }
 
-/// Numbers tool calls by position. In a stream each call has an index, in a whole message only its
-/// position.
-fn number(calls: &mut [Value]) {
-    for (index, call) in calls.iter_mut().enumerate() {
-        if let Value::Object(call) = call {
-            call.entry("index").or_insert_with(|| index.into());
-        }
+fn read_chunk(data: &[u8]) -> Result<Said, Failure> {
+    let (data, has_halves) = replace_lone(data);
+    let chunk = parse(&data)?;
+    if chunk.error.as_ref().is_some_and(is_error) {
+        return Err(complaint(&data).failure_in_answer());
     }
+    let Some(choices) = chunk.choices else {
+        if chunk.usage.is_none() && chunk.x_groq.is_none() && is_error_without_envelope(&data) {
+            return Err(complaint(&data).failure_in_answer());
+        }
+        return Ok(Said {
+            usage: usage_in(&chunk.usage, &chunk.x_groq, &chunk.timings, None),
+            ..Said::default()
+        });
+    };
+    let mut said = Said::default();
+    let mut usage_of_choice = None;
+    for choice in choices.into_iter().flatten() {
+        usage_of_choice = usage_of_choice.or(choice.usage.clone());
+        said.parts.extend(choice.into_part(has_halves)?);
+    }
+    said.usage = usage_in(&chunk.usage, &chunk.x_groq, &chunk.timings, usage_of_choice.as_ref());
+    Ok(said)
 }
 
 fn parse(data: &[u8]) -> Result<Chunk<Value>, Failure> {
@@ -90,44 +235,94 @@ fn parse(data: &[u8]) -> Result<Chunk<Value>, Failure> {
     let chunk = parse_as::<Value>(data).or_else(|| {
         // A number that is out of range in the usage must not lose the answer.
         let chunk = parse_as::<IgnoredAny>(data)?;
-        Some(Chunk { choices: chunk.choices, usage: chunk.usage.map(|_| Value::Null), error: chunk.error })
+        let null = |ignored: Option<IgnoredAny>| ignored.map(|_| Value::Null);
+        let (usage, x_groq, timings) = (null(chunk.usage), null(chunk.x_groq), null(chunk.timings));
+        Some(Chunk { choices: chunk.choices, error: chunk.error, usage, x_groq, timings })
     });
-    let chunk = chunk.ok_or(Failure::Unreadable)?;
-    if chunk.error.is_some() { Err(Failure::ErrorInAnswer) } else { Ok(chunk) }
+    chunk.ok_or(Failure::Unreadable)
 }
 
 fn parse_as<U: DeserializeOwned>(data: &[u8]) -> Option<Chunk<U>> {
     serde_json::from_slice(data).ok()
 }
 
-/// Returns the choice with index 0. No others were asked for.
-fn first_of(choices: Vec<Choice>) -> Option<Choice> {
-    choices.into_iter().find(|choice| choice.index.unwrap_or(0) == 0)
+/// Returns whether the value of `error` reports one. Some upstreams always send the field.
+fn is_error(error: &Value) -> bool {
+    match error {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        _ => true,
+    }
+}
+
+/// Returns whether an object without choices is an error: some upstreams send its fields without
+/// the envelope `error`.
+fn is_error_without_envelope(data: &[u8]) -> bool {
+    let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(data) else { return false };
+    let says = |name: &str, word: &str| fields.get(name).is_some_and(|value| value == word);
+    let names_one = ["detail", "message"].iter().any(|name| fields.get(*name).is_some_and(is_error));
+    says("object", "error") || says("type", "error") || names_one
 }
 
 impl Choice {
-    fn into_piece(self) -> Result<Piece, Failure> {
-        // For parts without news, some upstreams send an empty finish reason or no delta.
-        let finish_reason = self.finish_reason.filter(|reason| !reason.is_empty());
-        let delta = match self.delta {
-            Some(delta) => delta,
-            None if finish_reason.is_some() => Map::new(),
-            None => return Err(Failure::Unreadable),
+    /// Returns the part of the answer. `None` if there is nothing in it.
+    fn into_part(self, has_halves: bool) -> Result<Option<Part>, Failure> {
+        let choice = self.index.as_ref().map_or(Some(0), index_of).ok_or(Failure::Unreadable)?;
+        let finish_reason = match self.finish_reason {
+            None | Some(Value::Null) => None,
+            Some(Value::String(reason)) => Some(reason).filter(|reason| !reason.trim().is_empty()),
+            Some(_) => return Err(Failure::Unreadable),
         };
-        if !matches!(delta.get("content"), None | Some(Value::Null | Value::String(_))) {
-            return Err(Failure::Unreadable);
+        if finish_reason.as_deref().is_some_and(FinishReason::is_failure) {
+            return Err(Failure::ErrorInAnswer);
         }
-        if finish_reason.as_ref().is_some_and(|reason| reason.len() > MOST_OF_A_REASON) {
-            return Err(Failure::Unreadable);
+        let finish_reason = finish_reason.map(|reason| FinishReason::of(&storable(reason)));
+        let is_whole = matches!(self.delta, None | Some(Value::Null)) && self.message.is_some();
+        let written = self.delta.filter(|delta| !delta.is_null()).or(self.message).or(self.text);
+        let mut delta = match written {
+            None | Some(Value::Null) => Delta::default(),
+            Some(Value::Object(mut message)) => {
+                number_calls(&mut message, is_whole);
+                message.values_mut().for_each(make_storable);
+                Delta::parse(message).map_err(|_| Failure::Unreadable)?
+            }
+            Some(Value::String(text)) => Delta { text: storable(text), ..Delta::default() },
+            Some(_) => return Err(Failure::Unreadable),
+        };
+        if delta.more.keys().any(|name| name.contains('\0')) {
+            delta.more = std::mem::take(&mut delta.more)
+                .into_iter()
+                .map(|(name, value)| (storable(name), value))
+                .collect();
         }
-        let finish_reason = finish_reason.map(storable);
-        let mut logprobs = self.logprobs;
+        let mut logprobs = self.logprobs.filter(|logprobs| !logprobs.is_null());
         logprobs.iter_mut().for_each(make_storable);
-        let delta = delta.into_iter().map(|(name, mut value)| {
-            make_storable(&mut value);
-            (storable(name), value)
-        });
-        Ok(Piece { delta: delta.collect(), finish_reason, logprobs })
+        let piece = Piece { choice, delta, finish_reason, logprobs, has_halves };
+        Ok((!piece.is_empty()).then_some(Part { piece, is_whole }))
+    }
+}
+
+fn index_of(index: &Value) -> Option<usize> {
+    let index = match index {
+        Value::Null => Some(0),
+        Value::String(text) => text.trim().parse().ok(),
+        number => number.as_u64(),
+    };
+    usize::try_from(index?).ok()
+}
+
+/// Numbers tool calls by position where several came at once without an index. In a whole message
+/// each has only its position.
+fn number_calls(message: &mut Map<String, Value>, is_whole: bool) {
+    let Some(Value::Array(calls)) = message.get_mut("tool_calls") else { return };
+    if (!is_whole && calls.len() < 2) || calls.iter().any(|call| call.get("index").is_some()) {
+        return;
+    }
+    for (index, call) in calls.iter_mut().enumerate() {
+        if let Value::Object(call) = call {
+            call.insert("index".to_owned(), index.into());
+        }
     }
 }
 
@@ -152,124 +347,126 @@ fn storable(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
-/// Returns the usage if its numbers are plausible.
+/// Returns the usage of a chunk, wherever it is.
+fn usage_in(
+    usage: &Option<Value>,
+    x_groq: &Option<Value>,
+    timings: &Option<Value>,
+    of_choice: Option<&Value>,
+) -> Option<Usage> {
+    let of_groq = || usage_of(x_groq.as_ref()?.get("usage")?);
+    let of_timings = || usage_of_timings(timings.as_ref()?);
+    let reported = usage.as_ref().and_then(usage_of);
+    reported.or_else(|| of_choice.and_then(usage_of)).or_else(of_groq).or_else(of_timings)
+}
+
+fn number_in(fields: &Value, names: &[&str]) -> Option<i64> {
+    let number = names.iter().find_map(|name| fields.get(*name).filter(|value| !value.is_null()))?;
+    // A float that is out of range becomes the largest number, which is then rejected as
+    // implausible.
+    number.as_i64().or_else(|| Some(number.as_f64()?.round() as i64))
+}
+
+/// Returns the usage if its numbers are plausible. Some upstreams leave one of the three numbers
+/// out, and some count reasoning in the total only.
 fn usage_of(usage: &Value) -> Option<Usage> {
-    let number = |name: &str| {
-        let number = usage.get(name)?;
-        // A float that is out of range becomes the largest number, which is then rejected as
-        // implausible.
-        number.as_i64().or_else(|| Some(number.as_f64()?.round() as i64))
+    let prompt = number_in(usage, &["prompt_tokens", "input_tokens"]);
+    let completion = number_in(usage, &["completion_tokens", "output_tokens"]);
+    let total = number_in(usage, &["total_tokens"]).filter(|total| Usage::is_plausible(*total));
+    let details = details_of(usage);
+    let (prompt, completion) = match (prompt, completion, total) {
+        (Some(prompt), Some(completion), _) => (prompt, completion),
+        (Some(prompt), None, Some(total)) => (prompt, total - prompt),
+        (None, Some(completion), Some(total)) => (total - completion, completion),
+        _ => return None,
     };
-    Usage::reported(number("prompt_tokens")?, number("completion_tokens")?)
+    let reported = Usage::reported(prompt, completion)?;
+    let reasoning = details.reasoning_tokens.unwrap_or(0);
+    let completion_tokens = match total {
+        // The total contains what the completion does not: the reasoning, if it is reported.
+        Some(total) => {
+            let beyond = total - prompt - completion;
+            let is_reasoning = beyond > 0 && (reasoning == 0 || beyond <= reasoning);
+            completion + if is_reasoning { beyond } else { 0 }
+        }
+        // Reasoning cannot be more than what it is a part of.
+        None if reasoning > completion => completion + reasoning,
+        None => completion,
+    };
+    Usage::reported(prompt, completion_tokens).map(|usage| Usage { details, ..usage }).or(Some(reported))
+}
+
+fn details_of(usage: &Value) -> UsageDetails {
+    let inside = |objects: &[&str], name: &str| {
+        let object = objects.iter().find_map(|object| usage.get(*object))?;
+        number_in(object, &[name])
+    };
+    let plausible = |tokens: Option<i64>| tokens.filter(|tokens| Usage::is_plausible(*tokens));
+    let prompt = ["prompt_tokens_details", "input_tokens_details"];
+    let completion = ["completion_tokens_details", "output_tokens_details"];
+    let cached = inside(&prompt, "cached_tokens")
+        .or_else(|| number_in(usage, &["prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens"]));
+    let reasoning =
+        inside(&completion, "reasoning_tokens").or_else(|| number_in(usage, &["reasoning_tokens"]));
+    UsageDetails {
+        cached_tokens: plausible(cached),
+        prompt_audio_tokens: plausible(inside(&prompt, "audio_tokens")),
+        reasoning_tokens: plausible(reasoning),
+        completion_audio_tokens: plausible(inside(&completion, "audio_tokens")),
+    }
+}
+
+/// Returns the usage that llama.cpp measures even if it is not asked for it.
+fn usage_of_timings(timings: &Value) -> Option<Usage> {
+    let cached = number_in(timings, &["cache_n"]);
+    let prompt = number_in(timings, &["prompt_n"])?.checked_add(cached.unwrap_or(0))?;
+    let usage = Usage::reported(prompt, number_in(timings, &["predicted_n"])?)?;
+    let cached_tokens = cached.filter(|tokens| Usage::is_plausible(*tokens));
+    Some(Usage { details: UsageDetails { cached_tokens, ..UsageDetails::default() }, ..usage })
+}
+
+/// Parses an error, in any of the forms that upstreams give it: an object `error`, the same without
+/// its envelope, FastAPI's `detail`, a list of these, or just text.
+pub(super) fn complaint(body: &[u8]) -> Complaint {
+    let mut complaint =
+        Complaint { words: String::from_utf8_lossy(body).to_lowercase(), ..Complaint::default() };
+    if let Ok(value) = serde_json::from_slice::<Value>(body) {
+        take_complaint(&mut complaint, &value);
+    }
+    complaint
+}
+
+fn take_complaint(complaint: &mut Complaint, value: &Value) {
+    match value {
+        Value::Array(values) => values.iter().for_each(|value| take_complaint(complaint, value)),
+        Value::Object(fields) => {
+            for name in ["code", "type", "status"] {
+                match fields.get(name) {
+                    Some(Value::String(code)) => complaint.codes.push(code.to_lowercase()),
+                    Some(Value::Number(code)) => complaint.codes.push(code.to_string()),
+                    _ => {}
+                }
+            }
+            let field = fields.get("param").and_then(Value::as_str).and_then(field_of);
+            // FastAPI's place of the fault: ["body", "temperature"].
+            let place = fields.get("loc").and_then(Value::as_array).into_iter().flatten();
+            let place = place.filter_map(Value::as_str).find_map(field_of);
+            complaint.field = complaint.field.or(field).or(place);
+            for name in ["error", "detail", "errors", "metadata"] {
+                fields.get(name).into_iter().for_each(|value| take_complaint(complaint, value));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Returns the field of the protocol that a path begins with, such as `messages[0].content`.
+fn field_of(path: &str) -> Option<&'static str> {
+    let path: Cow<'_, str> = path.trim().to_ascii_lowercase().into();
+    let path = path.strip_prefix("body.").unwrap_or(&path);
+    let end = path.find(['.', '[', ' ']).unwrap_or(path.len());
+    FIELDS.into_iter().find(|field| *field == &path[..end])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn said(chunk: Value) -> Result<Said, Failure> {
-        read(chunk.to_string().as_bytes())
-    }
-
-    fn usage_in(usage: &str) -> Option<Usage> {
-        let chunk = format!(r#"{{"choices":[],"usage":{usage}}}"#);
-        match read(chunk.as_bytes()).unwrap() {
-            Said::Part(None, usage) => usage,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_chunk_is_the_choice_with_index_0() {
-        let chunk = json!({ "id": "x", "choices": [
-            { "index": 1, "delta": { "content": "no" } },
-            { "index": 0, "delta": { "content": "yes" }, "finish_reason": null, "logprobs": { "content": [] } },
-        ], "usage": null, "error": null });
-        let piece = Piece { logprobs: Some(json!({ "content": [] })), ..Piece::of_text("yes") };
-        assert_eq!(said(chunk), Ok(Said::Part(Some(piece), None)));
-        let others = json!({ "choices": [{ "index": 1, "delta": {} }] });
-        assert_eq!(said(others), Ok(Said::Part(None, None)));
-        assert_eq!(read(b" [DONE] "), Ok(Said::Done));
-    }
-
-    #[test]
-    fn what_is_not_of_the_protocol_cannot_be_read() {
-        for data in [
-            "",
-            "x",
-            "[]",
-            "[[], null, null]",
-            "5",
-            "{",
-            "{}",
-            "{\"choices\":5}",
-            "{\"choices\":[5]}",
-            "{\"choices\":[{}]}",
-            "{\"choices\":[{\"delta\":5}]}",
-            "{\"choices\":[{\"index\":\"a\",\"delta\":{}}]}",
-            "{\"choices\":[{\"delta\":{\"content\":5}}]}",
-            "{\"choices\":[{\"delta\":{},\"finish_reason\":5}]}",
-            "[DONE]x",
-            "{\"choices\":null}",
-            "{\"choices\":[]} {}",
-        ] {
-            assert_eq!(read(data.as_bytes()), Err(Failure::Unreadable), "{data}");
-        }
-        assert_eq!(read(b"{\"choices\":[{\"delta\":{\"content\":\"\xff\"}}]}"), Err(Failure::Unreadable));
-        let values = format!("{{\"choices\":[],\"x\":[{}0]}}", "0,".repeat(VALUES_OF_AN_EVENT));
-        assert_eq!(read(values.as_bytes()), Err(Failure::Unreadable));
-        let reason =
-            json!({ "choices": [{ "delta": {}, "finish_reason": "x".repeat(MOST_OF_A_REASON + 1) }] });
-        assert_eq!(said(reason), Err(Failure::Unreadable));
-        assert_eq!(read("[".repeat(100_000).as_bytes()), Err(Failure::Unreadable));
-        assert_eq!(read(format!("{{\"x\":{}", "[".repeat(100_000)).as_bytes()), Err(Failure::Unreadable));
-    }
-
-    #[test]
-    fn an_error_is_one_whatever_else_is_said() {
-        assert_eq!(said(json!({ "error": { "code": 500 } })), Err(Failure::ErrorInAnswer));
-        assert_eq!(said(json!({ "choices": [], "error": "x" })), Err(Failure::ErrorInAnswer));
-    }
-
-    #[test]
-    fn absurd_numbers_of_usage_count_as_none_and_never_cost_the_answer() {
-        let usage = |prompt, completion| Usage::reported(prompt, completion);
-        assert_eq!(usage_in(r#"{"prompt_tokens":3,"completion_tokens":0}"#), usage(3, 0));
-        assert_eq!(usage_in(r#"{"prompt_tokens":3.0,"completion_tokens":2e1}"#), usage(3, 20));
-        for absurd in [
-            "5",
-            "[]",
-            "null",
-            "{}",
-            r#"{"prompt_tokens":1}"#,
-            r#"{"prompt_tokens":-1,"completion_tokens":1}"#,
-            r#"{"prompt_tokens":"1","completion_tokens":1}"#,
-            r#"{"prompt_tokens":1e300,"completion_tokens":1}"#,
-            r#"{"prompt_tokens":1,"completion_tokens":99999999999999999999999}"#,
-            r#"{"prompt_tokens":1,"completion_tokens":1e999}"#,
-            r#"{"prompt_tokens":1,"completion_tokens":-1e999}"#,
-        ] {
-            assert_eq!(usage_in(absurd), None, "{absurd}");
-        }
-        let with_text = br#"{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":1e999}}"#;
-        assert_eq!(read(with_text), Ok(Said::Part(Some(Piece::of_text("a")), None)));
-        let alone = br#"{"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
-        assert_eq!(read(alone), Ok(Said::Part(None, usage(1, 2))));
-    }
-
-    #[test]
-    fn a_whole_answer_becomes_one_piece() {
-        let body = json!({ "object": "chat.completion", "choices": [{ "index": 0, "finish_reason": "tool_calls",
-            "message": { "role": "assistant", "content": null, "tool_calls": [{ "id": "a" }] } }],
-            "usage": { "prompt_tokens": 1, "completion_tokens": 2 } });
-        let (piece, usage) = read_whole(body.to_string().as_bytes()).unwrap();
-        assert_eq!(piece.delta["tool_calls"], json!([{ "id": "a", "index": 0 }]));
-        assert_eq!(piece.finish_reason.as_deref(), Some("tool_calls"));
-        assert_eq!(usage, Usage::reported(1, 2));
-        for other in ["{}", "x", r#"{"choices":[]}"#, r#"{"choices":[{"delta":{}}]}"#] {
-            assert_eq!(read_whole(other.as_bytes()), Err(Failure::NotAnAnswer), "{other}");
-        }
-        assert_eq!(read_whole(br#"{"error":"x"}"#), Err(Failure::ErrorInAnswer));
-    }
-}
+mod tests;

@@ -10,7 +10,8 @@ use tokio::time::timeout;
 
 use super::Inner;
 use super::breaker::{Breaker, Moment, ProbeFailure, Watch};
-use super::call::{Caller, failure_of, throw_away};
+use super::call::{Caller, read_error};
+use super::complaint::Complaint;
 use super::retry::asked_wait;
 use crate::clock;
 use crate::responder::Failure;
@@ -39,8 +40,12 @@ impl Caller {
         };
         let asked_wait = asked_wait(response.headers(), clock::now());
         // The connection can be reused once the body is read. Read only a little of it.
-        let _ = timeout(PATIENCE, throw_away(response)).await;
-        if has_failed { Err(ProbeFailure { failure: failure_of(status), asked_wait }) } else { Ok(()) }
+        let _ = timeout(PATIENCE, read_error(response)).await;
+        if has_failed {
+            Err(ProbeFailure { failure: Complaint::default().failure(status), asked_wait })
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use chrono::{DateTime, NaiveDateTime};
 use rand::RngExt;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
+use super::complaint::Complaint;
 use crate::responder::Failure;
 
 /// The most retries of a call.
@@ -20,6 +21,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 pub(super) struct Miss {
     pub(super) failure: Failure,
     pub(super) advice: Advice,
+    /// What the upstream says about the request, if it rejected it.
+    pub(super) complaint: Option<Complaint>,
 }
 
 /// Whether a retry is safe and useful.
@@ -34,7 +37,13 @@ pub(super) enum Advice {
 impl Miss {
     /// A failure that a retry would not change.
     pub(super) fn for_good(failure: Failure) -> Miss {
-        Miss { failure, advice: Advice::Never }
+        Miss { failure, advice: Advice::Never, complaint: None }
+    }
+
+    /// Returns whether the upstream found the request wrong. It may be its form, which can be
+    /// adapted.
+    pub(super) fn is_about_the_request(&self) -> bool {
+        matches!(self.failure, Failure::RequestRejected(_) | Failure::SettingRejected(_))
     }
 
     /// Returns how long to wait before the next attempt, after `retries` retries. `None` if there
@@ -105,7 +114,7 @@ mod tests {
 
     #[test]
     fn there_are_two_retries_and_none_after_a_long_wait() {
-        let again = |wait| Miss { failure: Failure::RateLimited, advice: Advice::Again(wait) };
+        let again = |wait| Miss { advice: Advice::Again(wait), ..Miss::for_good(Failure::RateLimited) };
         for _ in 0..100 {
             let waits = [0, 1].map(|retries| again(None).wait(retries).unwrap().as_millis());
             assert!((187..=313).contains(&waits[0]) && (375..=625).contains(&waits[1]), "{waits:?}");

@@ -1,5 +1,6 @@
 //! An answer of an upstream, while it arrives.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -8,11 +9,11 @@ use reqwest::Response;
 use tokio::time::timeout;
 
 use super::Permit;
-use super::call::{Begun, Form};
+use super::call::Begun;
 use super::events::{Events, TooLong};
 use super::openai::{self, Said};
 use crate::domain::Usage;
-use crate::responder::{AnswerBounds, Failure, Piece};
+use crate::responder::{AnswerBounds, Failure, Piece, Question};
 
 /// The number of bytes on the wire that each arrival counts as, at least.
 const LEAST_OF_AN_ARRIVAL: usize = 64;
@@ -23,7 +24,8 @@ const LINGER: Duration = Duration::from_millis(100);
 /// An answer that has begun. Dropping it ends the call: its connection is closed, and its place
 /// becomes free.
 pub struct ResponseStream {
-    form: Form,
+    /// The form of the response. `None` until its first bytes show it.
+    form: Option<Form>,
     /// The response. `None` if nothing more is read.
     response: Option<Response>,
     /// The permit of the call. `None` after the outcome was reported.
@@ -39,12 +41,73 @@ pub struct ResponseStream {
     wire_left: u64,
     events_left: u64,
     bounds: AnswerBounds,
-    has_reason: bool,
-    /// Whether any content of the answer has arrived.
-    has_begun: bool,
+    choices: Choices,
+    /// Parts that have arrived, and were not returned yet.
+    parts: VecDeque<Piece>,
+    /// The failure that follows these parts.
+    failure_behind: Option<Failure>,
+    /// Whether the response says that it is a stream of events.
+    declares_events: bool,
     is_done: bool,
     usage: Option<Usage>,
     failure: Option<Failure>,
+    /// The model and the request, as the log names them.
+    label: String,
+}
+
+/// The form of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A stream of events.
+    Events,
+    /// One JSON object, from an upstream that does not stream.
+    Whole,
+}
+
+impl Form {
+    /// Returns the form of a response that begins with these bytes. Its content type may be
+    /// missing or wrong. `None` if they do not show it yet.
+    fn of(bytes: &[u8]) -> Option<Form> {
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let first = *bytes.trim_ascii_start().first()?;
+        // No line of an event stream begins with a bracket.
+        Some(if matches!(first, b'{' | b'[' | b'"' | b'<') { Form::Whole } else { Form::Events })
+    }
+}
+
+/// Which choices have begun and ended.
+#[derive(Debug)]
+struct Choices {
+    wanted: usize,
+    begun: Vec<bool>,
+    ended: Vec<bool>,
+}
+
+impl Choices {
+    fn new(wanted: usize) -> Choices {
+        Choices { wanted, begun: vec![false; wanted], ended: vec![false; wanted] }
+    }
+
+    fn has_begun(&self, choice: usize) -> bool {
+        self.begun.get(choice).is_some_and(|begun| *begun)
+    }
+
+    fn note(&mut self, piece: &Piece) {
+        self.begun[piece.choice] |= piece.brings_something();
+        self.ended[piece.choice] |= piece.finish_reason.is_some();
+    }
+
+    /// Returns whether every wanted choice has ended, so that nothing else of the answer can
+    /// follow.
+    fn have_all_ended(&self) -> bool {
+        self.ended.iter().filter(|ended| **ended).count() == self.wanted
+    }
+
+    /// Returns whether every choice that has begun has ended, and at least one has.
+    fn are_complete(&self) -> bool {
+        let is_open = self.begun.iter().zip(&self.ended).any(|(begun, ended)| *begun && !*ended);
+        !is_open && self.ended.iter().any(|ended| *ended)
+    }
 }
 
 enum Arrival {
@@ -60,11 +123,11 @@ impl ResponseStream {
         begun: Begun,
         permit: Permit,
         idle_timeout: Duration,
-        max_output: u32,
+        question: &Question,
     ) -> ResponseStream {
-        let bounds = AnswerBounds::of(max_output);
+        let bounds = AnswerBounds::of(question.max_output.saturating_mul(question.choices));
         ResponseStream {
-            form: begun.form,
+            form: None,
             response: Some(begun.response),
             permit: Some(permit),
             first: Some(begun.first),
@@ -76,11 +139,14 @@ impl ResponseStream {
             wire_left: bounds.wire,
             events_left: bounds.events,
             bounds,
-            has_reason: false,
-            has_begun: false,
+            choices: Choices::new(usize::try_from(question.choices).unwrap_or(1)),
+            parts: VecDeque::new(),
+            failure_behind: None,
+            declares_events: begun.declares_events,
             is_done: false,
             usage: None,
             failure: None,
+            label: question.label(),
         }
     }
 
@@ -107,29 +173,38 @@ impl ResponseStream {
 
     async fn read(&mut self) -> Result<Option<Piece>, Failure> {
         loop {
-            // Many small events must not keep the thread from other calls.
-            tokio::task::coop::consume_budget().await;
-            if let Some(data) = self.events.next().map_err(|TooLong| Failure::Unreadable)? {
-                self.events_left = self.events_left.checked_sub(1).ok_or(Failure::TooLarge)?;
-                let said = openai::read(data)?;
-                if let Some(piece) = self.take(said)? {
-                    return Ok(Some(piece));
-                }
-                if self.is_done {
-                    return Ok(None);
-                }
-                continue;
+            if let Some(piece) = self.parts.pop_front() {
+                return Ok(Some(piece));
             }
-            match self.receive().await {
-                Arrival::Bytes(bytes) => self.push(&bytes)?,
-                Arrival::End => return self.last(),
-                // Nothing but the usage can follow the finish reason, so the answer is complete.
-                Arrival::Broken(_) if self.has_reason => self.is_done = true,
-                Arrival::Broken(failure) => return Err(failure),
+            if let Some(failure) = self.failure_behind {
+                return Err(failure);
             }
             if self.is_done {
                 return Ok(None);
             }
+            match self.read_more().await {
+                Ok(()) => {}
+                // Nothing but the usage can follow the last finish reason, so the answer is
+                // complete, however its response ends.
+                Err(_) if self.choices.have_all_ended() => self.is_done = true,
+                Err(failure) => self.failure_behind = Some(failure),
+            }
+        }
+    }
+
+    /// Processes the next event, or waits for more bytes.
+    async fn read_more(&mut self) -> Result<(), Failure> {
+        // Many small events must not keep the thread from other calls.
+        tokio::task::coop::consume_budget().await;
+        if let Some(event) = self.events.next().map_err(|TooLong| Failure::Unreadable)? {
+            self.events_left = self.events_left.checked_sub(1).ok_or(Failure::TooLarge)?;
+            let said = openai::read(event.name, event.data)?;
+            return self.take(said);
+        }
+        match self.receive().await {
+            Arrival::Bytes(bytes) => self.push(&bytes),
+            Arrival::End => self.last(),
+            Arrival::Broken(failure) => Err(failure),
         }
     }
 
@@ -138,16 +213,24 @@ impl ResponseStream {
         // Each arrival takes work, however few bytes it has.
         let counted = bytes.len().max(LEAST_OF_AN_ARRIVAL);
         let left = self.wire_left.checked_sub(u64::try_from(counted).unwrap_or(u64::MAX));
-        match (left, self.form) {
-            (None, _) if self.has_reason => self.is_done = true,
-            (None, _) => return Err(Failure::TooLarge),
-            (Some(_), Form::Whole) if self.whole.len() + bytes.len() > self.bounds.whole => {
-                return Err(Failure::TooLarge);
-            }
-            (Some(_), Form::Whole) => self.whole.extend_from_slice(bytes),
-            (Some(_), Form::Events) => self.events.push(bytes),
+        self.wire_left = left.ok_or(Failure::TooLarge)?;
+        let is_known = self.form.is_some();
+        if !is_known {
+            self.whole.extend_from_slice(bytes);
+            self.form = Form::of(&self.whole);
         }
-        self.wire_left = left.unwrap_or(0);
+        match self.form {
+            Some(Form::Events) if is_known => self.events.push(bytes),
+            Some(Form::Events) => self.events.push(&std::mem::take(&mut self.whole)),
+            _ => {
+                if is_known {
+                    self.whole.extend_from_slice(bytes);
+                }
+                if self.whole.len() > self.bounds.whole {
+                    return Err(Failure::TooLarge);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -168,48 +251,60 @@ impl ResponseStream {
         arrival
     }
 
-    /// Processes an event. Returns the part of the answer in it, if any.
-    fn take(&mut self, said: Said) -> Result<Option<Piece>, Failure> {
-        let (piece, usage) = match said {
-            // `[DONE]` alone is not an answer.
-            Said::Done if !self.has_begun && !self.has_reason => return Err(Failure::CutShort),
-            Said::Done => {
-                self.is_done = true;
-                return Ok(None);
+    /// Processes an event: queues the parts of the answer in it.
+    fn take(&mut self, said: Said) -> Result<(), Failure> {
+        self.usage = said.usage.or(self.usage);
+        for part in said.parts {
+            let mut piece = part.piece;
+            // No other choices were asked for.
+            if piece.choice >= self.choices.wanted {
+                continue;
             }
-            Said::Part(piece, usage) => (piece, usage),
-        };
-        self.usage = usage.or(self.usage);
-        let Some(mut piece) = piece else { return Ok(None) };
-        self.has_reason |= piece.finish_reason.is_some();
-        self.has_begun |= piece.brings_something();
-        let written = usize::try_from(piece.bytes()).unwrap_or(0);
-        self.text_left = self.text_left.checked_sub(written).ok_or(Failure::TooLarge)?;
-        if piece.weight() > self.bounds.part {
-            // In a genuine part, only these can be this large.
-            piece.logprobs = None;
+            if part.is_whole && self.choices.has_begun(piece.choice) {
+                // The parts of this choice have arrived already.
+                piece.delta = Default::default();
+            }
+            self.choices.note(&piece);
+            let written = usize::try_from(piece.bytes()).unwrap_or(0);
+            self.text_left = self.text_left.checked_sub(written).ok_or(Failure::TooLarge)?;
+            if piece.weight() > self.bounds.part {
+                // In a genuine part, only these can be this large.
+                piece.logprobs = None;
+            }
+            if piece.weight() > self.bounds.part {
+                return Err(Failure::Unreadable);
+            }
+            self.parts.push_back(piece);
         }
-        if piece.weight() > self.bounds.part { Err(Failure::Unreadable) } else { Ok(Some(piece)) }
+        if said.is_done { self.finish() } else { Ok(()) }
     }
 
     /// Ends the response. A complete last event counts even without the empty line after it; an
     /// incomplete one does not.
-    fn last(&mut self) -> Result<Option<Piece>, Failure> {
+    fn last(&mut self) -> Result<(), Failure> {
         self.response = None;
         let said = match self.form {
-            Form::Whole if self.whole.is_empty() => Said::Done,
-            Form::Whole => {
-                let (piece, usage) = openai::read_whole(&std::mem::take(&mut self.whole))?;
-                Said::Part(Some(piece), usage)
+            None => Said::default(),
+            Some(Form::Whole) => openai::read_whole(&std::mem::take(&mut self.whole))?,
+            Some(Form::Events) => {
+                let had_events = self.events_left < self.bounds.events;
+                let last = self.events.rest().ok().flatten();
+                if last.is_none() && !had_events && !self.declares_events {
+                    return Err(Failure::NotAnAnswer);
+                }
+                match last.map(|event| openai::read(event.name, event.data)) {
+                    None | Some(Err(Failure::Unreadable)) => Said::default(),
+                    Some(said) => said?,
+                }
             }
-            Form::Events => match self.events.rest().ok().flatten().map(openai::read) {
-                None | Some(Err(Failure::Unreadable)) => Said::Part(None, None),
-                Some(said) => said?,
-            },
         };
-        let piece = self.take(said)?;
-        let is_good = piece.is_some() || self.is_done || self.has_reason;
-        if is_good { Ok(piece) } else { Err(Failure::CutShort) }
+        self.take(Said { is_done: true, ..said })
+    }
+
+    /// Ends the answer properly. Without a finish reason it is not complete.
+    fn finish(&mut self) -> Result<(), Failure> {
+        self.is_done = true;
+        if self.choices.are_complete() { Ok(()) } else { Err(Failure::CutShort) }
     }
 
     fn end(&mut self) {
@@ -226,6 +321,7 @@ impl ResponseStream {
     fn fail(&mut self, failure: Failure) {
         self.failure = Some(failure);
         self.response = None;
+        log::warn!("{}: {}", self.label, failure.reason().text());
         if let Some(permit) = self.permit.take() {
             permit.failed(failure);
         }

@@ -38,12 +38,12 @@ impl Pass {
         let mut memory = self.breaker.memory();
         match failure {
             // The request is at fault.
-            Failure::RequestRejected => {
+            Failure::RequestRejected(_) | Failure::ContextTooLong => {
                 memory.note_success(self.is_trial);
                 Watch::No
             }
             // The model responds: too much, too little, or that it is busy.
-            Failure::TooLarge | Failure::EmptyAnswer | Failure::RateLimited => {
+            Failure::TooLarge | Failure::EmptyAnswer | Failure::RateLimited | Failure::SettingRejected(_) => {
                 memory.last_failure = Some((now.time, failure.reason()));
                 Watch::No
             }

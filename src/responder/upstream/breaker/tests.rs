@@ -273,7 +273,7 @@ fn a_complete_answer_and_a_rejected_request_reset_the_count() {
     world.succeed();
     assert_eq!(world.breaker.health(world.now.instant).last_success, Some(world.now.time));
     world.fail(4);
-    let _ = world.end(Failure::RequestRejected);
+    let _ = world.end(Failure::RequestRejected(None));
     assert_eq!(world.fail(4), Watch::No);
     assert_eq!(world.state(), BreakerState::Closed);
 }

@@ -1,0 +1,230 @@
+//! One choice of an answer, put together from its parts.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::super::surrogates::Joiner;
+use super::super::weight::{escaped_bytes, weight};
+use super::Piece;
+use super::finish_reason::FinishReason;
+use super::merge::{merge_fields, replace_halves, replace_halves_in};
+use super::message::{Delta, Reasoning, write_fields};
+use super::tool_calls::{ToolCall, ToolCalls};
+
+/// Fields that go with an answer, but are none by themselves.
+const BESIDES: [&str; 7] = [
+    "annotations",
+    "citations",
+    "search_results",
+    "extra_content",
+    "provider_specific_fields",
+    "reasoning_details",
+    "thinking_blocks",
+];
+
+/// A choice of an answer: what the model wrote.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choice {
+    text: String,
+    reasoning: Reasoning,
+    refusal: String,
+    calls: ToolCalls,
+    more: Map<String, Value>,
+    /// Why it ended. `None` if it has not ended.
+    pub finish_reason: Option<FinishReason>,
+    /// The log probabilities of its tokens. `None` if there are none, or they were dropped.
+    pub logprobs: Option<Value>,
+    text_joiner: Joiner,
+    reasoning_joiner: Joiner,
+    refusal_joiner: Joiner,
+}
+
+/// How much the weight of a choice has grown.
+#[derive(Default)]
+pub(super) struct Growth {
+    /// Of everything but the text and the log probabilities.
+    pub rest: usize,
+    /// Of the log probabilities.
+    pub logprobs: usize,
+}
+
+impl Choice {
+    /// Restores a stored choice.
+    pub(super) fn stored(delta: Delta, finish_reason: FinishReason, logprobs: Option<Value>) -> Choice {
+        let Delta { text, reasoning, refusal, tool_calls, more } = delta;
+        let calls = ToolCalls::stored(tool_calls);
+        let finish_reason = Some(finish_reason);
+        Choice { text, reasoning, refusal, calls, more, finish_reason, logprobs, ..Choice::default() }
+    }
+
+    /// Returns the text. `None` if there is none, for example only tool calls.
+    pub fn text(&self) -> Option<&str> {
+        Some(self.text.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// Returns whether the model thought, as far as the upstream shows it.
+    pub fn has_reasoning(&self) -> bool {
+        !self.reasoning.text.is_empty()
+    }
+
+    /// Returns whether the choice answers anything: by a text, a refusal, a tool call, or something
+    /// that this server does not know. Thoughts alone are no answer.
+    pub fn has_output(&self) -> bool {
+        !self.text.is_empty()
+            || !self.refusal.is_empty()
+            || !self.calls.is_empty()
+            || self.more.keys().any(|name| !BESIDES.contains(&name.as_str()))
+    }
+
+    /// Returns whether everything besides the text is missing.
+    pub(super) fn is_only_text(&self) -> bool {
+        self.reasoning.text.is_empty()
+            && self.refusal.is_empty()
+            && self.calls.is_empty()
+            && self.more.is_empty()
+    }
+
+    /// Adds a part. Returns what clients have to get of it, with each complete value once.
+    pub(super) fn add(&mut self, piece: Piece, with_logprobs: bool, growth: &mut Growth) -> Piece {
+        let Piece { choice, delta, finish_reason, logprobs, has_halves } = piece;
+        let mut news = self.add_delta(delta, has_halves, growth);
+        let finish_reason = finish_reason.filter(|_| self.finish_reason.is_none());
+        if finish_reason.is_some() {
+            self.end(&mut news);
+            self.finish_reason.clone_from(&finish_reason);
+        }
+        let mut logprobs = logprobs.filter(|_| with_logprobs);
+        if let Some(part) = &mut logprobs {
+            if has_halves {
+                replace_halves_in(part);
+            }
+            growth.logprobs += append(self.logprobs.get_or_insert(Value::Null), part);
+        }
+        Piece { choice, delta: news, finish_reason, logprobs, has_halves: false }
+    }
+
+    fn add_delta(&mut self, delta: Delta, has_halves: bool, growth: &mut Growth) -> Delta {
+        let Delta { text, reasoning, refusal, tool_calls, mut more } = delta;
+        let joined = |joiner: &mut Joiner, part: String| match has_halves || joiner.is_waiting() {
+            true => joiner.join(part),
+            false => part,
+        };
+        let mut news = Delta { text: joined(&mut self.text_joiner, text), ..Delta::default() };
+        self.text.push_str(&news.text);
+        if !reasoning.text.is_empty() {
+            let field = reasoning.field;
+            self.reasoning.field = field;
+            let text = joined(&mut self.reasoning_joiner, reasoning.text);
+            growth.rest += escaped_bytes(&text);
+            self.reasoning.text.push_str(&text);
+            news.reasoning = Reasoning { text, field };
+        }
+        news.refusal = joined(&mut self.refusal_joiner, refusal);
+        growth.rest += escaped_bytes(&news.refusal);
+        self.refusal.push_str(&news.refusal);
+        for call in tool_calls {
+            growth.rest += self.calls.add(call, has_halves, &mut news.tool_calls);
+        }
+        if has_halves {
+            replace_halves(&mut more);
+        }
+        let (more, grown) = merge_fields(&mut self.more, more);
+        growth.rest += grown;
+        news.more = more;
+        news
+    }
+
+    /// Ends the texts: a half of a character that waits for its other half is replaced.
+    fn end(&mut self, news: &mut Delta) {
+        for (joiner, text, new) in [
+            (&mut self.text_joiner, &mut self.text, &mut news.text),
+            (&mut self.reasoning_joiner, &mut self.reasoning.text, &mut news.reasoning.text),
+            (&mut self.refusal_joiner, &mut self.refusal, &mut news.refusal),
+        ] {
+            let rest = joiner.end();
+            text.push_str(rest);
+            new.push_str(rest);
+        }
+        self.calls.end(&mut news.tool_calls);
+    }
+
+    /// Drops everything but the text.
+    pub(super) fn keep_only_text(&mut self) {
+        let text = std::mem::take(&mut self.text);
+        let (finish_reason, logprobs) = (self.finish_reason.take(), self.logprobs.take());
+        *self = Choice { text, finish_reason, logprobs, ..Choice::default() };
+    }
+
+    /// Returns the whole choice as one part.
+    pub(super) fn as_piece(&self, choice: usize) -> Piece {
+        let delta = Delta {
+            text: self.text.clone(),
+            reasoning: self.reasoning.clone(),
+            refusal: self.refusal.clone(),
+            tool_calls: self.calls.iter().cloned().collect(),
+            more: self.more.clone(),
+        };
+        let (finish_reason, logprobs) = (self.finish_reason.clone(), self.logprobs.clone());
+        Piece { choice, delta, finish_reason, logprobs, has_halves: false }
+    }
+
+    /// Writes the message without its text, as it is stored.
+    pub(super) fn write_besides_text<M: SerializeMap>(&self, fields: &mut M) -> Result<(), M::Error> {
+        write_fields(fields, &self.reasoning, &self.refusal, self.calls.iter(), &self.more, true)
+    }
+
+    fn write_calls_unnumbered<M: SerializeMap>(&self, fields: &mut M) -> Result<(), M::Error> {
+        write_fields(fields, &self.reasoning, &self.refusal, self.calls.iter(), &self.more, false)
+    }
+
+    /// Returns the tool calls.
+    pub fn tool_calls(&self) -> impl Iterator<Item = &ToolCall> {
+        self.calls.iter()
+    }
+}
+
+/// A choice as the protocol's `message`: it has a role, and a content that is `null` beside tool
+/// calls.
+impl Serialize for Choice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        fields.serialize_entry("role", "assistant")?;
+        if self.text.is_empty()
+            && (!self.calls.is_empty() || !self.refusal.is_empty() || !self.more.is_empty())
+        {
+            fields.serialize_entry("content", &())?;
+        } else {
+            fields.serialize_entry("content", &self.text)?;
+        }
+        self.write_calls_unnumbered(&mut fields)?;
+        fields.end()
+    }
+}
+
+/// Adds a part to log probabilities: lists are joined, and other values replaced. Returns how much
+/// the weight has grown.
+fn append(into: &mut Value, part: &Value) -> usize {
+    match (into, part) {
+        (_, Value::Null) => 0,
+        (Value::Object(into), Value::Object(part)) => {
+            let grown = part.iter().map(|(name, part)| match into.get_mut(name) {
+                Some(into) => append(into, part),
+                None => {
+                    into.insert(name.clone(), part.clone());
+                    weight(part)
+                }
+            });
+            grown.sum()
+        }
+        (Value::Array(into), Value::Array(part)) => {
+            into.extend(part.iter().cloned());
+            part.iter().map(weight).sum()
+        }
+        (into, part) => {
+            let before = weight(into);
+            into.clone_from(part);
+            weight(into).saturating_sub(before)
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Why a model ended a choice of its answer.
+
+/// The longest reason that is kept, in bytes. A longer one is cut.
+const MOST_BYTES: usize = 64;
+
+/// Why a choice ended, in the words of the OpenAI protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model had no more to say, or met a stop sequence.
+    Stop,
+    /// The limit on output, or the model's context, was reached.
+    Length,
+    /// The model calls tools.
+    ToolCalls,
+    /// The model calls a function, in the protocol's old form.
+    FunctionCall,
+    /// A filter stopped the model.
+    ContentFilter,
+    /// A reason that this version does not know. It is passed on.
+    Other(String),
+}
+
+/// Reasons that upstreams give in other words, in lower case.
+const SYNONYMS: [(&str, FinishReason); 14] = [
+    ("eos", FinishReason::Stop),
+    ("eos_token", FinishReason::Stop),
+    ("end_turn", FinishReason::Stop),
+    ("stop_sequence", FinishReason::Stop),
+    ("complete", FinishReason::Stop),
+    ("completed", FinishReason::Stop),
+    ("max_tokens", FinishReason::Length),
+    ("max_output_tokens", FinishReason::Length),
+    ("model_length", FinishReason::Length),
+    ("tool_use", FinishReason::ToolCalls),
+    ("tool_call", FinishReason::ToolCalls),
+    ("safety", FinishReason::ContentFilter),
+    ("recitation", FinishReason::ContentFilter),
+    ("sensitive", FinishReason::ContentFilter),
+];
+
+/// Words for an answer that failed, in lower case.
+const FAILURES: [&str; 13] = [
+    "error",
+    "abort",
+    "aborted",
+    "cancelled",
+    "canceled",
+    "failed",
+    "failure",
+    "timeout",
+    "network_error",
+    "model_error",
+    "server_error",
+    "internal_error",
+    "insufficient_system_resource",
+];
+
+impl FinishReason {
+    /// The reasons of the protocol.
+    const KNOWN: [FinishReason; 5] = [
+        FinishReason::Stop,
+        FinishReason::Length,
+        FinishReason::ToolCalls,
+        FinishReason::FunctionCall,
+        FinishReason::ContentFilter,
+    ];
+
+    /// Returns the reason that a text means. Upstreams write some in other words or in capitals.
+    pub fn of(text: &str) -> FinishReason {
+        let lower = text.trim().to_ascii_lowercase();
+        let known = FinishReason::KNOWN.into_iter().find(|reason| reason.as_str() == lower);
+        let synonym = || SYNONYMS.into_iter().find(|(word, _)| *word == lower).map(|(_, reason)| reason);
+        known.or_else(synonym).unwrap_or_else(|| {
+            let end = text.floor_char_boundary(MOST_BYTES);
+            FinishReason::Other(text[..end].to_owned())
+        })
+    }
+
+    /// Returns whether a text means that the answer failed. Such an answer has no end.
+    pub fn is_failure(text: &str) -> bool {
+        FAILURES.contains(&text.trim().to_ascii_lowercase().as_str())
+    }
+
+    /// Returns the word of the protocol.
+    pub fn as_str(&self) -> &str {
+        match self {
+            FinishReason::Stop => "stop",
+            FinishReason::Length => "length",
+            FinishReason::ToolCalls => "tool_calls",
+            FinishReason::FunctionCall => "function_call",
+            FinishReason::ContentFilter => "content_filter",
+            FinishReason::Other(text) => text,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_in_other_words_is_the_same_reason() {
+        for (text, reason) in [
+            ("stop", FinishReason::Stop),
+            ("STOP", FinishReason::Stop),
+            ("eos", FinishReason::Stop),
+            ("MAX_TOKENS", FinishReason::Length),
+            ("model_length", FinishReason::Length),
+            ("tool_use", FinishReason::ToolCalls),
+            ("RECITATION", FinishReason::ContentFilter),
+            ("Sulking", FinishReason::Other("Sulking".to_owned())),
+        ] {
+            assert_eq!(FinishReason::of(text), reason, "{text}");
+        }
+        assert!(FinishReason::is_failure("Error") && !FinishReason::is_failure("stop"));
+        assert_eq!(FinishReason::of(&"ä".repeat(100)).as_str().len(), MOST_BYTES);
+    }
+}

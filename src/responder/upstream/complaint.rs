@@ -1,0 +1,179 @@
+//! What an upstream says about a request that it rejects. Its words are used to classify the error,
+//! and never shown, stored or logged, because they may repeat the prompt.
+
+use reqwest::StatusCode;
+
+use crate::responder::Failure;
+
+/// The longest code that is kept, in bytes.
+const MOST_OF_A_CODE: usize = 64;
+
+/// An upstream's error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Complaint {
+    /// The codes and types, in lower case.
+    pub(super) codes: Vec<String>,
+    /// The field of the protocol that is at fault, if the upstream names one.
+    pub(super) field: Option<&'static str>,
+    /// The message, in lower case. Never shown.
+    pub(super) words: String,
+}
+
+/// Codes and types of errors that mean that the conversation is too long.
+const TOO_LONG_CODES: [&str; 6] = [
+    "context_length_exceeded",
+    "exceed_context_size_error",
+    "context_window_exceeded",
+    "string_above_max_length",
+    "prompt_too_long",
+    "request_too_large",
+];
+
+/// Words that upstreams use for it.
+const TOO_LONG_WORDS: [&str; 18] = [
+    "context length",
+    "context_length",
+    "context window",
+    "context size",
+    "maximum context",
+    "exceeds the context",
+    "exceed context",
+    "context the overflows",
+    "context overflow",
+    "prompt is too long",
+    "prompt too long",
+    "input is too long",
+    "input too long",
+    "longer than the model",
+    "maximum prompt length",
+    "maximum model length",
+    "exceeds the maximum number of tokens",
+    "too many tokens",
+];
+
+/// Codes of errors that mean that there is no such model.
+const NO_MODEL_CODES: [&str; 5] =
+    ["model_not_found", "invalid_model", "model_not_available", "unknown_model", "deploymentnotfound"];
+
+/// Codes of errors that mean that the operator has no credit left.
+const NO_CREDIT_CODES: [&str; 5] = [
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "credit_balance_exhausted",
+    "insufficient_balance",
+];
+
+/// Parts of codes that mean that a filter rejected what the user sent.
+const FILTER_CODES: [&str; 5] = ["content_policy", "content_filter", "moderation", "safety", "flagged"];
+
+impl Complaint {
+    /// Returns the code for the log. Only what looks like a code is shown, and no other text of the
+    /// upstream.
+    pub(super) fn code(&self) -> &str {
+        let is_code = |code: &&String| {
+            let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+            (1..=MOST_OF_A_CODE).contains(&code.len()) && code.bytes().all(is_sound)
+        };
+        self.codes.iter().find(is_code).map_or("none", String::as_str)
+    }
+
+    /// Returns whether the upstream says that the conversation is too long for the model.
+    pub(super) fn is_too_long(&self) -> bool {
+        let is_rate = self.has_code(&["rate_limit_exceeded"]);
+        !is_rate
+            && (self.has_code(&TOO_LONG_CODES) || TOO_LONG_WORDS.iter().any(|words| self.mentions(words)))
+    }
+
+    /// Returns whether the message contains this text, which is in lower case.
+    pub(super) fn mentions(&self, text: &str) -> bool {
+        self.words.contains(text)
+    }
+
+    fn has_code(&self, codes: &[&str]) -> bool {
+        self.codes.iter().any(|code| codes.contains(&code.as_str()))
+    }
+
+    fn has_code_with(&self, parts: &[&str]) -> bool {
+        self.codes.iter().any(|code| parts.iter().any(|part| code.contains(part)))
+    }
+
+    /// Returns the failure that a status and its error mean.
+    pub(super) fn failure(&self, status: StatusCode) -> Failure {
+        match status.as_u16() {
+            413 => Failure::ContextTooLong,
+            400 | 404 | 422 | 500 if self.is_too_long() => Failure::ContextTooLong,
+            400 | 403 | 451 if self.has_code_with(&FILTER_CODES) => {
+                Failure::RequestRejected(Some("messages"))
+            }
+            401 | 403 => Failure::KeyRejected,
+            429 if self.has_code(&NO_CREDIT_CODES) => Failure::ModelUnavailable,
+            429 => Failure::RateLimited,
+            // No credit, no such model or address: other requests would fail too.
+            402 | 404 | 405 | 410 => Failure::ModelUnavailable,
+            400 | 422 if self.has_code(&NO_MODEL_CODES) => Failure::ModelUnavailable,
+            400..=499 => match self.field {
+                Some("model") => Failure::ModelUnavailable,
+                Some(field) if SET_BY_THE_SERVER.contains(&field) => Failure::SettingRejected(field),
+                field => Failure::RequestRejected(field),
+            },
+            500..=599 => Failure::ServerError,
+            _ => Failure::NotAnAnswer,
+        }
+    }
+
+    /// Returns the failure that an error during an answer means.
+    pub(super) fn failure_in_answer(&self) -> Failure {
+        if self.is_too_long() { Failure::ContextTooLong } else { Failure::ErrorInAnswer }
+    }
+}
+
+/// Fields that this server sets, whatever the client sends.
+const SET_BY_THE_SERVER: [&str; 4] = ["stream", "stream_options", "max_tokens", "max_completion_tokens"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(status: u16, complaint: &Complaint) -> Failure {
+        complaint.failure(StatusCode::from_u16(status).unwrap())
+    }
+
+    #[test]
+    fn each_status_has_its_failure() {
+        let failure = |status| failure(status, &Complaint::default());
+        assert_eq!([401, 403].map(failure), [Failure::KeyRejected; 2]);
+        assert_eq!([400, 415, 422].map(failure), [Failure::RequestRejected(None); 3]);
+        assert_eq!([402, 404, 405, 410].map(failure), [Failure::ModelUnavailable; 4]);
+        assert_eq!([413].map(failure), [Failure::ContextTooLong]);
+        assert_eq!([429].map(failure), [Failure::RateLimited]);
+        assert_eq!([500, 503, 529].map(failure), [Failure::ServerError; 3]);
+        assert_eq!([200, 204, 301, 302, 308].map(failure), [Failure::NotAnAnswer; 5]);
+    }
+
+    #[test]
+    fn a_code_decides_what_a_status_means() {
+        let coded = |code: &str| Complaint { codes: vec![code.to_owned()], ..Complaint::default() };
+        assert_eq!(failure(400, &coded("context_length_exceeded")), Failure::ContextTooLong);
+        assert_eq!(failure(429, &coded("insufficient_quota")), Failure::ModelUnavailable);
+        assert_eq!(failure(400, &coded("model_not_found")), Failure::ModelUnavailable);
+        assert_eq!(
+            failure(403, &coded("content_policy_violation")),
+            Failure::RequestRejected(Some("messages"))
+        );
+        let about = |field| Complaint { field: Some(field), ..Complaint::default() };
+        assert_eq!(failure(400, &about("temperature")), Failure::RequestRejected(Some("temperature")));
+        assert_eq!(failure(400, &about("max_tokens")), Failure::SettingRejected("max_tokens"));
+    }
+
+    #[test]
+    fn only_what_looks_like_a_code_is_logged() {
+        let codes = |codes: &[&str]| Complaint {
+            codes: codes.iter().map(|code| (*code).to_owned()).collect(),
+            ..Complaint::default()
+        };
+        assert_eq!(codes(&["my secret prompt", "invalid_value"]).code(), "invalid_value");
+        assert_eq!(codes(&[]).code(), "none");
+        assert_eq!(codes(&[&"x".repeat(65)]).code(), "none");
+    }
+}
