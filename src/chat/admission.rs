@@ -28,7 +28,12 @@ pub(super) enum Admission {
 impl Context {
     /// Returns whether a request is answered at once, without any look-up or waiting.
     pub(super) fn is_instant(&self, request: &ChatRequest) -> bool {
-        !matches!(request.prompt, Prompt::Conversation(_)) && self.responder.is_instant()
+        let may_be = match &request.prompt {
+            Prompt::Message => true,
+            Prompt::Conversation(_) => false,
+            Prompt::Whole(question) => question.choices == 1,
+        };
+        may_be && self.responder.is_instant()
     }
 
     /// Returns the charge of a request that is answered at once. `None` for other requests.

@@ -74,7 +74,11 @@ impl Context {
         }
         let prepared = match &self.responder {
             Responder::Dummy(_) => {
-                Prepared { conversation_id, ..Prepared::dummy(found.user_id, self.prices.chat) }
+                let mut prepared = Prepared::dummy(found.user_id, self.prices.chat);
+                if let Prompt::Whole(question) = &request.prompt {
+                    prepared.question.choices = question.choices;
+                }
+                Prepared { conversation_id, ..prepared }
             }
             Responder::Upstream(catalogue) => {
                 let price = |model: &Model| Price::of(model, self.prices.chat);

@@ -51,8 +51,8 @@ pub enum CallPermit {
 
 /// An answer that has begun. Dropping it cancels the call.
 pub enum AnswerStream {
-    /// The dummy's answer, in one part. `None` after it was returned.
-    Dummy(Option<Box<Piece>>),
+    /// The dummy's answer, in one part for each choice.
+    Dummy(Vec<Piece>),
     /// The answer of an upstream.
     Upstream(Box<ResponseStream>),
 }
@@ -114,8 +114,11 @@ impl Responder {
             }
             (Responder::Dummy(dummy), _) => {
                 let text = dummy.answer(message).await?;
+                let wanted = usize::try_from(question.choices).unwrap_or(1);
                 let piece = Piece { finish_reason: Some(FinishReason::Stop), ..Piece::of_text(&text) };
-                Ok(AnswerStream::Dummy(Some(Box::new(piece))))
+                // The last one is returned first.
+                let pieces = (0..wanted).rev().map(|choice| Piece { choice, ..piece.clone() });
+                Ok(AnswerStream::Dummy(pieces.collect()))
             }
             (Responder::Upstream(_), CallPermit::Dummy) => Err(Failure::Unreachable),
         }
@@ -153,7 +156,7 @@ impl AnswerStream {
     /// The reason why the answer ends early.
     pub async fn next(&mut self) -> Result<Option<Piece>, Failure> {
         match self {
-            AnswerStream::Dummy(piece) => Ok(piece.take().map(|piece| *piece)),
+            AnswerStream::Dummy(pieces) => Ok(pieces.pop()),
             AnswerStream::Upstream(stream) => stream.next().await,
         }
     }

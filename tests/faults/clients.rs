@@ -118,7 +118,7 @@ async fn a_client_that_disconnects_before_the_upstream_accepts_the_prompt_pays_n
         world.upstream.request(request).await;
         signal.reached().await;
         // The server logs the rejection once it has read it.
-        let refused = || world.server.log().matches("answered with status 503").count() > request;
+        let refused = || world.server.log().matches("status 503, code").count() > request;
         wait::until("the refusal", PATIENCE, || refused().then_some(()));
         disconnect(stream, Disconnect::Closes);
         assert_eq!(world.ended(&user).state, "cancelled");

@@ -43,7 +43,7 @@ fn too_many_requests() -> Fault {
     .flags(&["--upstream-first-byte-timeout", "1"]).cancelled())]
 #[case::hangs_after_the_head(|| Fault::failed(vec![head(), Step::Hang], FailureReason::FirstByteTimeout)
     .flags(&["--upstream-first-byte-timeout", "1"]).cancelled())]
-#[case::stalls_after_the_role(|| Fault::failed(vec![head(), role(), Step::Hang], FailureReason::Stalled).after("")
+#[case::stalls_after_the_role(|| Fault::failed(vec![head(), role(), Step::Hang], FailureReason::Stalled)
     .flags(&["--upstream-idle-timeout", "1"]).cancelled())]
 #[case::stalls(|| Fault::failed(begun([Step::Hang]), FailureReason::Stalled).after("Hel")
     .flags(&["--upstream-idle-timeout", "1"]).cancelled())]
@@ -70,11 +70,11 @@ fn too_many_requests() -> Fault {
 #[case::floods_with_comments(|| Fault::failed(
     begun([Step::Forever(b": gossip\n\n".repeat(1000))]), FailureReason::TooLarge).after("Hel").cancelled())]
 #[case::writes_nothing(|| Fault::failed(
-    vec![head(), role(), finish("stop"), usage(3, 7), done(), Step::End], FailureReason::EmptyAnswer).after("").settled(3, 0))]
+    vec![head(), role(), finish("stop"), usage(3, 7), done(), Step::End], FailureReason::EmptyAnswer).settled(3, 0))]
 #[case::writes_nothing_and_counts_nothing(|| Fault::failed(
     vec![head(), finish("length"), done(), Step::End], FailureReason::EmptyAnswer).settled(9, 0))]
 #[case::writes_nothing_at_once(|| Fault::failed(
-    status(200, &JSON, r#"{"choices":[{"message":{"role":"assistant","content":""}}],"usage":{"prompt_tokens":3,"completion_tokens":0}}"#),
+    status(200, &JSON, r#"{"choices":[{"message":{"role":"assistant","content":""},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":0}}"#),
     FailureReason::EmptyAnswer).settled(3, 0))]
 fn an_upstream_failure_is_refunded_or_settled_and_reported_in_our_own_words(
     #[case] fault: fn() -> Fault,

@@ -9,7 +9,9 @@ use tokio::runtime::Handle;
 use tollgate::chat::{ChatRequest, Prices, Prompt, Toll};
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, DbOptions, Scope};
-use tollgate::domain::{Fingerprint, IdempotencyKey, OperationId, PlainToken, TokenDigest, Username};
+use tollgate::domain::{
+    Fingerprint, IdempotencyKey, OperationId, PlainToken, RequestId, TokenDigest, Username,
+};
 use tollgate::error::Result;
 use tollgate::metering::{
     Adjusted, Adjustment, Charge, NewAccount, OpenedAccount, Verdict, adjust, open_account, verify,
@@ -262,7 +264,14 @@ pub fn toll(db: &Db, delay: Duration) -> Toll {
 }
 
 pub fn request(auth_token: TokenDigest, message: &str) -> ChatRequest {
-    ChatRequest { auth_token, message: message.to_owned(), prompt: Prompt::Message, key: None, memory: None }
+    ChatRequest {
+        auth_token,
+        message: message.to_owned(),
+        prompt: Prompt::Message,
+        key: None,
+        request_id: RequestId::generate(),
+        memory: None,
+    }
 }
 
 /// Returns the status that a client would get.

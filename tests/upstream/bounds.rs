@@ -1,7 +1,7 @@
 //! Limits on time and on calls in flight.
 
 use super::*;
-use crate::support::upstream::{Signal, finish, head, role, text};
+use crate::support::upstream::{Signal, finish, head, text};
 
 #[tokio::test]
 async fn silence_before_the_first_byte_times_out() {
@@ -39,7 +39,7 @@ async fn any_bytes_reset_the_idle_timeout() {
 #[tokio::test]
 async fn polling_for_the_next_part_does_not_prolong_the_idle_timeout() {
     let scripted = ScriptedUpstream::start();
-    scripted.next([head(), role(), Step::Hang]);
+    scripted.next([head(), text("a"), Step::Hang]);
     let idle_timeout = Duration::from_millis(200);
     let upstream = Upstream::new(UpstreamSettings { idle_timeout, ..settings(&scripted) }).unwrap();
     let mut stream = ask(&upstream).await.unwrap();

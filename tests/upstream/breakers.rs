@@ -31,12 +31,12 @@ async fn until_state(upstream: &Upstream, wanted: &str) {
 fn failures() -> Vec<Vec<Step>> {
     let broken = || [head(), text("a"), Step::End].to_vec();
     let mut scripts: Vec<Vec<Step>> =
-        [401, 402, 403, 404, 405, 410, 500, 502, 504, 529].map(|code| status(code, &[], "")).to_vec();
-    // A long wait, so that it is not retried.
-    scripts.push(status(503, &[("retry-after", "60")], ""));
+        [401, 402, 403, 404, 405, 410, 500, 502, 504].map(|code| status(code, &[], "")).to_vec();
+    // A long wait, so that they are not retried.
+    scripts.extend([503, 529].map(|code| status(code, &[("retry-after", "60")], "")));
     scripts.extend([vec![Step::Reset], vec![head(), Step::Reset], vec![head(), Step::End], broken()]);
     scripts.push(status(200, &[("content-type", "text/html")], ""));
-    scripts.push(vec![head(), event("nonsense")]);
+    scripts.push(vec![head(), event("{nonsense")]);
     scripts.push(vec![head(), event(r#"{"error":"x"}"#)]);
     scripts
 }

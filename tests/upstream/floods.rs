@@ -90,7 +90,16 @@ async fn heavy_log_probabilities_are_left_out_of_their_part() {
     let part = next(&mut stream).await.unwrap().unwrap();
     assert_eq!(part.text(), "b");
     assert_eq!(part.logprobs, None);
-    assert_eq!(next(&mut stream).await.unwrap().unwrap().finish_reason.as_deref(), Some("stop"));
+    assert_eq!(
+        next(&mut stream)
+            .await
+            .unwrap()
+            .unwrap()
+            .finish_reason
+            .map(|reason| reason.as_str().to_owned())
+            .as_deref(),
+        Some("stop")
+    );
     assert_eq!(next(&mut stream).await, Ok(None));
 }
 

@@ -85,7 +85,8 @@ async fn make_call_as(user_id: i64, upstream: &Upstream) -> Outcome {
         match next(&mut stream).await {
             Ok(Some(piece)) => {
                 outcome.text.push_str(piece.text());
-                outcome.finish_reason = piece.finish_reason.or(outcome.finish_reason);
+                let reason = piece.finish_reason.map(|reason| reason.as_str().to_owned());
+                outcome.finish_reason = reason.or(outcome.finish_reason);
             }
             Ok(None) => break,
             Err(failure) => {

@@ -1,8 +1,5 @@
 //! Why a model ended a choice of its answer.
 
-/// The longest reason that is kept, in bytes. A longer one is cut.
-const MOST_BYTES: usize = 64;
-
 /// Why a choice ended, in the words of the OpenAI protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FinishReason {
@@ -70,10 +67,7 @@ impl FinishReason {
         let lower = text.trim().to_ascii_lowercase();
         let known = FinishReason::KNOWN.into_iter().find(|reason| reason.as_str() == lower);
         let synonym = || SYNONYMS.into_iter().find(|(word, _)| *word == lower).map(|(_, reason)| reason);
-        known.or_else(synonym).unwrap_or_else(|| {
-            let end = text.floor_char_boundary(MOST_BYTES);
-            FinishReason::Other(text[..end].to_owned())
-        })
+        known.or_else(synonym).unwrap_or_else(|| FinishReason::Other(text.to_owned()))
     }
 
     /// Returns whether a text means that the answer failed. Such an answer has no end.
@@ -113,6 +107,5 @@ mod tests {
             assert_eq!(FinishReason::of(text), reason, "{text}");
         }
         assert!(FinishReason::is_failure("Error") && !FinishReason::is_failure("stop"));
-        assert_eq!(FinishReason::of(&"ä".repeat(100)).as_str().len(), MOST_BYTES);
     }
 }

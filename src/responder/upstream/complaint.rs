@@ -5,9 +5,6 @@ use reqwest::StatusCode;
 
 use crate::responder::Failure;
 
-/// The longest code that is kept, in bytes.
-const MOST_OF_A_CODE: usize = 64;
-
 /// An upstream's error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Complaint {
@@ -64,18 +61,57 @@ const NO_CREDIT_CODES: [&str; 5] = [
     "insufficient_balance",
 ];
 
+/// Other codes and types that upstreams use, for the log.
+const KNOWN_CODES: [&str; 36] = [
+    "invalid_value",
+    "invalid_type",
+    "invalid_request",
+    "invalid_request_error",
+    "invalid_parameter",
+    "invalid_json",
+    "invalid_image",
+    "invalid_image_url",
+    "invalid_function_parameters",
+    "invalid_argument",
+    "invalid_api_key",
+    "missing_required_parameter",
+    "unknown_parameter",
+    "unsupported_parameter",
+    "unsupported_value",
+    "unsupported_country_region_territory",
+    "unsupported_model",
+    "integer_above_max_value",
+    "integer_below_min_value",
+    "extra_forbidden",
+    "missing",
+    "value_error",
+    "json_invalid",
+    "badrequesterror",
+    "unprocessableentityerror",
+    "authentication_error",
+    "permission_error",
+    "permission_denied",
+    "not_found_error",
+    "rate_limit_error",
+    "rate_limit_exceeded",
+    "server_error",
+    "internal_server_error",
+    "overloaded_error",
+    "unavailable_error",
+    "api_error",
+];
+
 /// Parts of codes that mean that a filter rejected what the user sent.
 const FILTER_CODES: [&str; 5] = ["content_policy", "content_filter", "moderation", "safety", "flagged"];
 
 impl Complaint {
-    /// Returns the code for the log. Only what looks like a code is shown, and no other text of the
-    /// upstream.
-    pub(super) fn code(&self) -> &str {
-        let is_code = |code: &&String| {
-            let is_sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-            (1..=MOST_OF_A_CODE).contains(&code.len()) && code.bytes().all(is_sound)
-        };
-        self.codes.iter().find(is_code).map_or("none", String::as_str)
+    /// Returns the code for the log: one that this server knows, because any other text may be from
+    /// the prompt.
+    pub(super) fn code(&self) -> &'static str {
+        let lists: [&[&str]; 4] = [&KNOWN_CODES, &TOO_LONG_CODES, &NO_MODEL_CODES, &NO_CREDIT_CODES];
+        let known = |code: &String| lists.into_iter().flatten().find(|known| *known == code).copied();
+        let has_some = !self.codes.is_empty();
+        self.codes.iter().find_map(known).unwrap_or(if has_some { "other" } else { "none" })
     }
 
     /// Returns whether the upstream says that the conversation is too long for the model.
@@ -167,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn only_what_looks_like_a_code_is_logged() {
+    fn only_known_codes_are_logged() {
         let codes = |codes: &[&str]| Complaint {
             codes: codes.iter().map(|code| (*code).to_owned()).collect(),
             ..Complaint::default()
         };
-        assert_eq!(codes(&["my secret prompt", "invalid_value"]).code(), "invalid_value");
+        assert_eq!(codes(&["my_secret_prompt", "invalid_value"]).code(), "invalid_value");
+        assert_eq!(codes(&["my_secret_prompt"]).code(), "other");
         assert_eq!(codes(&[]).code(), "none");
-        assert_eq!(codes(&[&"x".repeat(65)]).code(), "none");
     }
 }

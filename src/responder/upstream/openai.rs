@@ -69,6 +69,9 @@ const FIELDS: [&str; 37] = [
     "verbosity",
 ];
 
+/// The longest finish reason, in bytes.
+const MOST_OF_A_REASON: usize = 64;
+
 /// Writes the body of the request. Our own fields override the client's, because the price was
 /// calculated from them. The conversation is written directly as text, without another copy, as it
 /// may be large.
@@ -276,6 +279,9 @@ impl Choice {
         };
         if finish_reason.as_deref().is_some_and(FinishReason::is_failure) {
             return Err(Failure::ErrorInAnswer);
+        }
+        if finish_reason.as_deref().is_some_and(|reason| reason.len() > MOST_OF_A_REASON) {
+            return Err(Failure::Unreadable);
         }
         let finish_reason = finish_reason.map(|reason| FinishReason::of(&storable(reason)));
         let is_whole = matches!(self.delta, None | Some(Value::Null)) && self.message.is_some();

@@ -70,7 +70,8 @@ impl RequestForm {
     }
 
     /// Returns how to adapt the form to a complaint about it. `is_new`: the model has never
-    /// answered, so that even a complaint that names nothing may be about the form.
+    /// answered, so that even a complaint about an unknown field that it does not name may be about
+    /// the form.
     fn adaptation(self, complaint: &Complaint, is_new: bool) -> Option<Adaptation> {
         let without_usage = Some(Adaptation::WithoutUsage).filter(|_| self.streams && self.asks_for_usage);
         let without_stream = Some(Adaptation::WithoutStream).filter(|_| self.streams);
@@ -101,7 +102,7 @@ impl RequestForm {
             without_stream
         } else if (is_about(sent) || complaint.mentions(sent)) && (complaint.mentions(other) || is_unknown) {
             Some(Adaptation::OtherLimit)
-        } else if is_new && complaint.field.is_none() {
+        } else if is_new && complaint.field.is_none() && is_unknown {
             without_usage.or(without_stream)
         } else {
             None
@@ -184,14 +185,16 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_never_answered_may_reject_the_form_without_saying_so() {
+    fn a_model_that_never_answered_may_reject_the_form_without_naming_the_field() {
         let forms = RequestForms::new(OutputLimit::MaxTokens);
         let usual = forms.of("m");
-        let (first, form) = forms.adaptation("m", usual, &complaint("bad request")).unwrap();
+        assert_eq!(forms.adaptation("m", usual, &complaint("bad request")), None);
+        let extra = complaint("extra fields not permitted");
+        let (first, form) = forms.adaptation("m", usual, &extra).unwrap();
         assert_eq!(first, Adaptation::WithoutUsage);
-        let (second, form) = forms.adaptation("m", form, &complaint("bad request")).unwrap();
+        let (second, form) = forms.adaptation("m", form, &extra).unwrap();
         assert_eq!(second, Adaptation::WithoutStream);
-        assert_eq!(forms.adaptation("m", form, &complaint("bad request")), None);
+        assert_eq!(forms.adaptation("m", form, &extra), None);
         forms.accepted("m", form);
         assert_eq!(forms.of("m"), form);
         assert_eq!(forms.of("other"), usual);

@@ -50,7 +50,7 @@ async fn supported_fields_are_passed_on_and_max_tokens_is_limited() {
     complete(&app, &token, json!({})).await.assert_status(200);
     let asked: Vec<_> = upstream.requests().into_iter().map(|request| request.body).collect();
     let wanted = json!({ "model": "m", "messages": messages, "temperature": 0.5, "stop": ["x"], "tools": tools,
-                         "max_tokens": 7, "stream": true, "stream_options": { "include_usage": true } });
+                         "max_tokens": 7, "user": "bob", "stream": true, "stream_options": { "include_usage": true } });
     assert_eq!(asked[0], wanted);
     assert_eq!((&asked[1]["max_tokens"], &asked[2]["max_tokens"]), (&json!(50), &json!(50)));
     let chats = app.get("/chats/", &token).await.json();

@@ -53,7 +53,7 @@ async fn every_error_has_the_protocols_shape() {
     check(&broken_json, 400, invalid, json!("body"), "invalid_field");
     let answer = complete(&app, &token, json!({ "messages": [] })).await;
     check(&answer, 400, invalid, json!("messages"), "invalid_field");
-    let answer = complete(&app, &token, json!({ "n": 2 })).await;
+    let answer = complete(&app, &token, json!({ "n": 17 })).await;
     check(&answer, 400, invalid, json!("n"), "invalid_field");
     let answer = complete(&app, &token, json!({ "model": "gpt-9" })).await;
     let message = check(&answer, 404, invalid, json!("model"), "model_not_found");

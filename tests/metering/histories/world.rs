@@ -68,7 +68,8 @@ impl<'a> World<'a> {
             }
             Step::LeaveEarly { chat: place } => self.end_if_any(chat(place, self), Ending::LeftEarly).await,
             Step::TimeOut { chat: place, cost } => {
-                let usage = Usage { prompt_tokens: 1, completion_tokens: 1, estimated: true };
+                let usage =
+                    Usage { prompt_tokens: 1, completion_tokens: 1, estimated: true, ..Usage::default() };
                 let arrived = Arrived { usage: Some(usage), ..Arrived::text(format!("{step:?}")) };
                 let reason = Failure::TotalTimeout.reason();
                 self.end_if_any(chat(place, self), Ending::Failed { reason, arrived, settled: cost }).await

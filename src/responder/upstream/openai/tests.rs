@@ -234,7 +234,7 @@ fn an_error_is_understood_in_any_form() {
             "invalid_request_error",
             Some("messages"),
         ),
-        (r#"{"error":{"code":401,"message":"Invalid API Key","type":"authentication_error"}}"#, "401", None),
+        (r#"{"error":{"code":401,"message":"Invalid API Key","type":"authentication_error"}}"#, "authentication_error", None),
         (
             r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"x"}]}"#,
             "extra_forbidden",
@@ -242,10 +242,10 @@ fn an_error_is_understood_in_any_form() {
         ),
         (
             r#"{"object":"error","message":"my prompt","type":"BadRequestError","param":"temperature","code":400}"#,
-            "400",
+            "badrequesterror",
             Some("temperature"),
         ),
-        (r#"[{"error":{"code":400,"message":"x","status":"INVALID_ARGUMENT"}}]"#, "400", None),
+        (r#"[{"error":{"code":400,"message":"x","status":"INVALID_ARGUMENT"}}]"#, "invalid_argument", None),
         ("gossip", "none", None),
         ("", "none", None),
     ] {
