@@ -2,6 +2,7 @@
 //! tests may block.
 
 mod connection;
+pub mod providers;
 mod script;
 
 use std::collections::VecDeque;

@@ -4,8 +4,10 @@ mod answers;
 mod bounds;
 mod breakers;
 mod cancelling;
+mod client;
 mod failures;
 mod floods;
+mod providers;
 mod requests;
 mod retries;
 

@@ -1,0 +1,332 @@
+//! Every row of the table of providers, through the whole server: streamed and plain, with a price
+//! by message and by usage.
+
+use std::collections::HashMap;
+
+use futures_util::future::LocalBoxFuture;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::client::{Got, read, without_nothing};
+use crate::support::On;
+use crate::support::app::TestApp;
+use crate::support::http::Answer;
+use crate::support::ledger::{lines, raw};
+use crate::support::upstream::ScriptedUpstream;
+use crate::support::upstream::providers::{Answered, Failed, Outcome, Row, rows};
+
+/// The price of the models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Price {
+    /// 100 per message.
+    Message,
+    /// 7 per message, 1 per token of the prompt, and 2 per token of the answer.
+    Usage,
+}
+
+impl Price {
+    pub fn set(self, app: &TestApp) {
+        let [base, prompt, completion] = match self {
+            Price::Message => ["NULL"; 3],
+            Price::Usage => ["7", "1000", "2000"],
+        };
+        app.sql(&format!(
+            "UPDATE models SET base_price = {base}, prompt_price = {prompt}, completion_price = {completion}"
+        ));
+    }
+
+    /// Returns the cost of a chat for which this was held.
+    pub fn cost(self, held: i64, prompt_tokens: i64, completion_tokens: i64) -> i64 {
+        match self {
+            Price::Message => held,
+            Price::Usage => (7 + prompt_tokens + 2 * completion_tokens).min(held),
+        }
+    }
+}
+
+/// A chat as it is stored, and its entries in the ledger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    pub state: String,
+    pub failure: String,
+    pub response: String,
+    pub held: i64,
+    /// The tokens of prompt and completion, and whether Tollgate counted them.
+    pub usage: Option<(i64, i64, bool)>,
+    /// Kind and amount.
+    pub ledger: Vec<(String, i64)>,
+}
+
+impl Stored {
+    /// Returns the chats after the one with this id, oldest first, each with its id and message.
+    pub fn after(app: &TestApp, id: i64) -> Vec<(i64, String, Stored)> {
+        let mut conn = raw(app.database().on(), app.database().url());
+        let chats = lines(
+            &mut conn,
+            &format!(
+                "SELECT CAST(id AS text) || '|' || message || '|' || state || '|' || coalesce(failure, '') || '|' ||
+                        CAST(charge AS text) || '|' || coalesce(CAST(prompt_tokens AS text), '') || '|' ||
+                        coalesce(CAST(completion_tokens AS text), '') || '|' ||
+                        CASE WHEN usage_estimated THEN 'counted' ELSE '' END || '|' || coalesce(response, '') AS line
+                 FROM chats WHERE id > {id} ORDER BY id"
+            ),
+        );
+        let entries = lines(
+            &mut conn,
+            &format!(
+                "SELECT CAST(chat_id AS text) || '|' || kind || '|' || CAST(amount AS text) AS line
+                 FROM ledger_entries WHERE chat_id > {id} ORDER BY id"
+            ),
+        );
+        let mut ledgers: HashMap<i64, Vec<(String, i64)>> = HashMap::new();
+        for entry in entries {
+            let mut fields = entry.split('|');
+            let mut next = || fields.next().unwrap();
+            let (chat, kind, amount) = (next().parse().unwrap(), next().to_owned(), next().parse().unwrap());
+            ledgers.entry(chat).or_default().push((kind, amount));
+        }
+        let stored = |chat: String| {
+            let mut fields = chat.splitn(9, '|');
+            let mut next = || fields.next().unwrap().to_owned();
+            let (id, message, state, failure) = (next().parse().unwrap(), next(), next(), next());
+            let held = next().parse().unwrap();
+            let tokens = [next(), next()].map(|tokens| tokens.parse().ok());
+            let is_counted = !next().is_empty();
+            let usage = match tokens {
+                [Some(prompt), Some(completion)] => Some((prompt, completion, is_counted)),
+                _ => None,
+            };
+            let ledger = ledgers.remove(&id).unwrap_or_default();
+            (id, message, Stored { state, failure, response: next(), held, usage, ledger })
+        };
+        chats.into_iter().map(stored).collect()
+    }
+
+    /// Returns the ledger of a chat that was settled at this cost.
+    pub fn settled(&self, cost: i64) -> Vec<(String, i64)> {
+        let rest = self.held - cost;
+        let mut ledger = vec![("charge".to_owned(), -self.held)];
+        ledger.extend((rest > 0).then(|| ("settlement".to_owned(), rest)));
+        ledger
+    }
+
+    /// Returns the ledger of a chat that was refunded.
+    pub fn refunded(&self) -> Vec<(String, i64)> {
+        vec![("charge".to_owned(), -self.held), ("refund".to_owned(), self.held)]
+    }
+}
+
+/// A server with a scripted upstream, which offers one model for each name, and a rich user.
+pub struct World {
+    pub app: TestApp,
+    pub upstream: ScriptedUpstream,
+    pub token: String,
+}
+
+impl World {
+    /// Starts it. `None` if this machine does not have the database.
+    pub async fn start(on: On, models: &str, flags: &[&str]) -> Option<World> {
+        let upstream = ScriptedUpstream::start();
+        let url = upstream.url();
+        let mut all = vec!["--responder", "openai", "--upstream-url", &url, "--upstream-models", models];
+        all.extend(["--upstream-max-output", "10000", "--opening-tokens", "1000000000000"]);
+        all.extend(flags);
+        let app = TestApp::spawn_with(on, &all).await?;
+        app.services.toll.note_models().await.unwrap();
+        let token = app.user("ada").await;
+        Some(World { app, upstream, token })
+    }
+
+    /// Asks on `/v1`, with these further fields.
+    pub fn ask(
+        &self,
+        model: &str,
+        message: &str,
+        streamed: bool,
+        more: &Value,
+    ) -> LocalBoxFuture<'static, Answer> {
+        let mut body = json!({ "model": model, "messages": [{ "role": "user", "content": message }],
+            "stream": streamed, "stream_options": { "include_usage": true } });
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.app.request("POST", "/v1/chat/completions").bearer(&self.token).json(&body).send()
+    }
+}
+
+/// One request of a row, and its outcome.
+struct Case<'a> {
+    row: &'a Row,
+    price: Price,
+    streamed: bool,
+    got: Got,
+    stored: Stored,
+    should_retry: Option<String>,
+}
+
+/// Differences between what was wanted and what was got.
+type Faults = Vec<String>;
+
+fn compare<T: PartialEq + std::fmt::Debug>(faults: &mut Faults, what: &str, got: T, wanted: T) {
+    if got != wanted {
+        faults.push(format!("{what} {got:?} instead of {wanted:?}"));
+    }
+}
+
+impl Case<'_> {
+    fn faults(&self) -> Faults {
+        let mut faults = Vec::new();
+        match &self.row.outcome {
+            Outcome::Answer(answered) => self.check_answer(answered, &mut faults),
+            Outcome::Failure(failed) => self.check_failure(failed, &mut faults),
+        }
+        faults
+    }
+
+    fn check_answer(&self, answered: &Answered, faults: &mut Faults) {
+        let (got, stored) = (&self.got, &self.stored);
+        compare(faults, "error", got.error.as_ref(), None);
+        compare(faults, "whole", got.is_whole, true);
+        let choices = answered.choices.iter();
+        let choices: Vec<_> =
+            choices.map(|(message, reason)| (without_nothing(message), Some((*reason).to_owned()))).collect();
+        compare(faults, "choices", &got.choices, &choices);
+        compare(faults, "state", stored.state.as_str(), "complete");
+        let text = answered.choices[0].0["content"].as_str().unwrap_or_default();
+        compare(faults, "stored text", stored.response.as_str(), text);
+        let Some((prompt, completion, is_counted)) = stored.usage else {
+            return faults.push("no usage was stored".to_owned());
+        };
+        compare(faults, "counted by us", is_counted, answered.usage.is_none());
+        let wanted = answered.usage.unwrap_or((prompt, completion));
+        compare(faults, "stored usage", (prompt, completion), wanted);
+        let shown = got.usage.clone().unwrap_or_default();
+        let numbers = ["prompt_tokens", "completion_tokens", "total_tokens"].map(|name| shown[name].as_i64());
+        compare(faults, "usage", numbers, [wanted.0, wanted.1, wanted.0 + wanted.1].map(Some));
+        compare(faults, "details", contains(&shown, &answered.details), true);
+        let answers = i64::try_from(answered.choices.len()).unwrap();
+        if self.price == Price::Message {
+            compare(faults, "hold", stored.held, 100 * answers);
+        }
+        let cost = self.price.cost(stored.held, wanted.0, wanted.1);
+        compare(faults, "ledger", &stored.ledger, &stored.settled(cost));
+    }
+
+    fn check_failure(&self, failed: &Failed, faults: &mut Faults) {
+        let (got, stored) = (&self.got, &self.stored);
+        let (status, code) = failed.status_and_error();
+        let text = failed.arrived["content"].as_str().unwrap_or_default();
+        let has_begun = self.streamed && got.status == 200;
+        let error = got.error.clone().unwrap_or_default();
+        compare(faults, "whole", got.is_whole, false);
+        compare(faults, "code of the error", error["code"].as_str(), Some(code));
+        let kind = if status == 400 { "invalid_request_error" } else { "server_error" };
+        compare(faults, "type of the error", error["type"].as_str(), Some(kind));
+        let param = error["param"].as_str();
+        let is_of_the_prompt = failed.code == "context_too_long" && param == Some("messages");
+        compare(faults, "param", param, failed.param.or(param.filter(|_| is_of_the_prompt)));
+        if has_begun {
+            let arrived = got.choices.first().map_or(json!({}), |(message, _)| message.clone());
+            compare(faults, "part that arrived", &arrived, &failed.arrived);
+            let reasons: Vec<_> = got.choices.iter().filter_map(|(_, reason)| reason.as_ref()).collect();
+            compare(faults, "finish reasons", reasons, Vec::new());
+        } else {
+            compare(faults, "status", got.status, status);
+            // What arrived in a stream is passed on at once.
+            compare(faults, "begun", self.streamed && failed.arrived != json!({}), false);
+            if status == 400 {
+                compare(faults, "x-should-retry", self.should_retry.as_deref(), Some("false"));
+            }
+        }
+        compare(faults, "state", (stored.state.as_str(), stored.failure.as_str()), ("failed", failed.code));
+        compare(faults, "stored text", stored.response.as_str(), text);
+        let ledger = match (self.price, failed.settled) {
+            (Price::Usage, Some(prompt)) => stored.settled(self.price.cost(stored.held, prompt, 0)),
+            _ => stored.refunded(),
+        };
+        compare(faults, "ledger", &stored.ledger, &ledger);
+    }
+}
+
+/// Returns whether a value has all of these fields.
+fn contains(value: &Value, fields: &Value) -> bool {
+    match fields.as_object() {
+        Some(fields) => fields.iter().all(|(name, wanted)| contains(&value[name], wanted)),
+        None => value == fields,
+    }
+}
+
+/// Makes all four requests of a row. Returns what is wrong with it, and where.
+async fn faults_of(world: &World, row: &Row) -> Faults {
+    let mut found: Vec<(String, Vec<String>)> = Vec::new();
+    for price in [Price::Message, Price::Usage] {
+        price.set(&world.app);
+        for streamed in [true, false] {
+            let is_first = (price, streamed) == (Price::Message, true);
+            for fault in ask(world, row, price, streamed, is_first).await {
+                let way = format!("{} by {price:?}", if streamed { "streamed" } else { "plain" });
+                match found.iter_mut().find(|(other, _)| *other == fault) {
+                    Some((_, ways)) => ways.push(way),
+                    None => found.push((fault, vec![way])),
+                }
+            }
+        }
+    }
+    found.into_iter().map(|(fault, ways)| format!("{}: {fault} ({})", row.name, ways.join(", "))).collect()
+}
+
+async fn ask(world: &World, row: &Row, price: Price, streamed: bool, is_first: bool) -> Faults {
+    let World { app, upstream, .. } = world;
+    // The rejection is remembered, so only the first request gets it.
+    let is_rejected = is_first && row.rejected_field.is_some();
+    let (last, before) = row.recordings.split_last().unwrap();
+    if is_rejected {
+        before.iter().for_each(|recording| upstream.next(recording.steps()));
+    }
+    upstream.otherwise(last.steps());
+    let (calls, chats) = (upstream.requests().len(), Stored::after(app, 0).len());
+    let answer = world.ask(row.name, "Hello", streamed, &row.request).await;
+    let requests = upstream.requests();
+    let mut faults = Vec::new();
+    let wanted = if row.rejected_field.is_some() && !is_first { Some(1) } else { row.calls };
+    if let Some(wanted) = wanted {
+        compare(&mut faults, "calls", requests.len() - calls, wanted);
+    }
+    if let Some(field) = row.rejected_field {
+        let is_sent = requests.last().unwrap().body.get(field).is_some_and(|value| value != false);
+        compare(&mut faults, "the rejected field is sent again:", is_sent, false);
+    }
+    let mut chats = Stored::after(app, 0).split_off(chats);
+    let (Some((_, _, stored)), got) = (chats.pop(), read(&answer)) else {
+        faults.push(format!("no chat was stored: {} {}", answer.status, answer.text()));
+        return faults;
+    };
+    match got {
+        Ok(got) => {
+            let should_retry = answer.header("x-should-retry").map(str::to_owned);
+            let case = Case { row, price, streamed, got, stored, should_retry };
+            faults.extend(case.faults());
+        }
+        Err(fault) => faults.push(fault),
+    }
+    faults
+}
+
+#[rstest]
+#[actix_web::test]
+async fn each_peculiarity_of_a_provider_is_understood(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let rows = rows();
+    let mut kinds: Vec<_> = rows.iter().map(|row| row.flags).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let mut faults = Vec::new();
+    for flags in kinds {
+        let rows: Vec<_> = rows.iter().filter(|row| row.flags == flags).collect();
+        // Each row has a model of its own, because a rejection is remembered for its model.
+        let models: Vec<_> = rows.iter().map(|row| row.name).collect();
+        let Some(world) = World::start(on, &models.join(","), flags).await else { return };
+        for row in rows {
+            faults.extend(faults_of(&world, row).await);
+        }
+    }
+    let count = faults.len();
+    assert!(faults.is_empty(), "{count} differences:\n{}", faults.join("\n"));
+}
