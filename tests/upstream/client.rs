@@ -133,7 +133,8 @@ fn accumulate_list(old: &mut Vec<Value>, new: &[Value]) -> Result<(), String> {
 }
 
 /// Returns a message without its role, without fields that have no value, and without the indexes
-/// of a stream. Only `type` may be missing in a tool call: some upstreams never send it.
+/// of a stream. Only `type` may be missing in a tool call: some upstreams never send it. Numbers
+/// are left out, because the library adds up those of a stream.
 fn plain(message: &Value, is_streamed: bool) -> Result<Value, String> {
     let mut message = message.as_object().ok_or_else(|| format!("not a message: {message}"))?.clone();
     let role = message.remove("role");
@@ -152,6 +153,7 @@ fn plain(message: &Value, is_streamed: bool) -> Result<Value, String> {
             }
         }
     }
+    message.retain(|_, value| !value.is_number());
     Ok(without_nothing(&Value::Object(message)))
 }
 

@@ -4,10 +4,19 @@
 //! A new peculiarity is a row here and a line in the document. The recordings keep the bytes that
 //! matter. Texts are shortened, and ids, fingerprints and times are invented.
 
+mod any;
 mod azure;
+mod deepseek;
+mod gemini;
+mod groq;
 mod llama_cpp;
 mod mistral;
+mod ollama;
 mod openai;
+mod openrouter;
+mod together;
+mod vllm;
+mod xai;
 
 use serde_json::{Value, json};
 
@@ -55,10 +64,12 @@ pub struct Answered {
 pub struct Failed {
     /// The code of the reason, as `docs/api.md` has it.
     pub code: &'static str,
-    /// The message that arrived before.
-    pub arrived: Value,
+    /// The message that arrived before. `None` if it does not matter what is passed on.
+    pub arrived: Option<Value>,
     /// The field of the request that the upstream complains about.
     pub param: Option<&'static str>,
+    /// Whether the upstream names the field only in a text, so that it need not be found.
+    pub is_in_a_text: bool,
     /// The tokens of the prompt, if they are charged with a price by usage.
     pub settled: Option<i64>,
 }
@@ -83,7 +94,22 @@ pub enum End {
 
 /// Returns all rows.
 pub fn rows() -> Vec<Row> {
-    [openai::rows(), azure::rows(), mistral::rows(), llama_cpp::rows()].concat()
+    [
+        openai::rows(),
+        azure::rows(),
+        mistral::rows(),
+        gemini::rows(),
+        deepseek::rows(),
+        xai::rows(),
+        openrouter::rows(),
+        groq::rows(),
+        together::rows(),
+        vllm::rows(),
+        llama_cpp::rows(),
+        ollama::rows(),
+        any::rows(),
+    ]
+    .concat()
 }
 
 impl Row {
@@ -148,6 +174,11 @@ impl Recording {
     fn json(status: u16, body: &str) -> Recording {
         let head = format!("HTTP/1.1 {status} Whatever\r\ncontent-type: application/json\r\n");
         Recording { head, body: body.trim().into(), end: End::Whole }
+    }
+
+    /// With exactly this body.
+    fn with_body(self, body: &[u8]) -> Recording {
+        Recording { body: body.to_vec(), ..self }
     }
 
     /// With this content type.
@@ -226,13 +257,23 @@ impl From<Answered> for Outcome {
 
 /// A failure with this reason, before anything arrived.
 fn failed(code: &'static str) -> Failed {
-    Failed { code, arrived: json!({}), param: None, settled: None }
+    Failed { code, arrived: Some(json!({})), param: None, is_in_a_text: false, settled: None }
 }
 
 impl Failed {
     /// After this message had arrived.
     fn after(self, arrived: Value) -> Failed {
-        Failed { arrived, ..self }
+        Failed { arrived: Some(arrived), ..self }
+    }
+
+    /// After something that may have been passed on.
+    fn after_anything(self) -> Failed {
+        Failed { arrived: None, ..self }
+    }
+
+    /// The upstream's text names this field.
+    fn param_if_any(self, param: &'static str) -> Failed {
+        Failed { param: Some(param), is_in_a_text: true, ..self }
     }
 
     fn param(self, param: &'static str) -> Failed {
