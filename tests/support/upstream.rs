@@ -118,6 +118,11 @@ impl ScriptedUpstream {
         self.shared.marked.lock().unwrap().push((word.to_owned(), script.into_iter().collect()));
     }
 
+    /// Forgets the script for this word.
+    pub fn forget(&self, word: &str) {
+        self.shared.marked.lock().unwrap().retain(|(other, _)| other != word);
+    }
+
     /// Sets the script for requests of the list of models, which are the probes. By default they
     /// get a list.
     pub fn models(&self, script: impl IntoIterator<Item = Step>) {

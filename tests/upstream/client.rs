@@ -16,6 +16,8 @@ pub struct Got {
     pub usage: Option<Value>,
     /// Whether the answer is complete. A stream must have its proper end.
     pub is_whole: bool,
+    /// What the library would garble.
+    pub garbled: Vec<String>,
 }
 
 /// Reads a response.
@@ -33,20 +35,21 @@ pub fn read(answer: &Answer) -> Result<Got, String> {
         let error = body.get("error").filter(|error| error["code"].is_string());
         return Ok(Got { error: Some(error.ok_or_else(|| format!("not an error: {body}"))?.clone()), ..got });
     }
-    let choices = body["choices"].as_array().ok_or_else(|| format!("no choices: {body}"))?;
-    let read = |(place, choice): (usize, &Value)| {
+    let mut got = Got { usage: body.get("usage").cloned(), is_whole: true, ..got };
+    for (place, choice) in body["choices"].as_array().ok_or("no choices")?.iter().enumerate() {
+        let message = choice["message"].as_object().ok_or_else(|| format!("no message: {body}"))?;
         if choice["index"] != place {
             return Err(format!("choices out of order: {body}"));
         }
         let reason = choice["finish_reason"].as_str().map(str::to_owned);
-        Ok((plain(&choice["message"], false)?, reason))
-    };
-    let choices = choices.iter().enumerate().map(read).collect::<Result<_, _>>()?;
-    Ok(Got { choices, usage: body.get("usage").cloned(), is_whole: true, ..got })
+        let message = plain(message, false, &mut got.garbled);
+        got.choices.push((message, reason));
+    }
+    Ok(got)
 }
 
 fn read_stream(body: &[u8], mut got: Got) -> Result<Got, String> {
-    let mut choices: Vec<(Value, Option<String>)> = Vec::new();
+    let mut choices: Vec<(Map<String, Value>, Option<String>)> = Vec::new();
     for data in events(body) {
         if got.is_whole || got.error.is_some() {
             return Err(format!("something follows the end: {data}"));
@@ -64,20 +67,22 @@ fn read_stream(body: &[u8], mut got: Got) -> Result<Got, String> {
         for choice in chunk["choices"].as_array().ok_or_else(|| format!("no choices: {data}"))? {
             let index = choice["index"].as_u64().ok_or_else(|| format!("no index: {data}"))? as usize;
             if index >= choices.len() {
-                choices.resize(index + 1, (Value::Object(Map::new()), None));
+                choices.resize(index + 1, (Map::new(), None));
             }
             let (message, reason) = &mut choices[index];
             let delta = choice["delta"].as_object().ok_or_else(|| format!("no delta: {data}"))?;
-            accumulate(message.as_object_mut().unwrap(), delta)?;
-            if let Some(new) = choice["finish_reason"].as_str() {
-                if reason.replace(new.to_owned()).is_some() {
-                    return Err(format!("two finish reasons: {data}"));
-                }
+            got.garbled.extend(accumulate(message, delta).err());
+            if let Some(new) = choice["finish_reason"].as_str()
+                && reason.replace(new.to_owned()).is_some()
+            {
+                got.garbled.push(format!("two finish reasons: {data}"));
             }
         }
     }
-    let plain = |(message, reason): (Value, _)| Ok((plain(&message, true)?, reason));
-    got.choices = choices.into_iter().map(plain).collect::<Result<_, String>>()?;
+    for (message, reason) in choices {
+        let message = plain(&message, true, &mut got.garbled);
+        got.choices.push((message, reason));
+    }
     Ok(got)
 }
 
@@ -135,18 +140,20 @@ fn accumulate_list(old: &mut Vec<Value>, new: &[Value]) -> Result<(), String> {
 /// Returns a message without its role, without fields that have no value, and without the indexes
 /// of a stream. Only `type` may be missing in a tool call: some upstreams never send it. Numbers
 /// are left out, because the library adds up those of a stream.
-fn plain(message: &Value, is_streamed: bool) -> Result<Value, String> {
-    let mut message = message.as_object().ok_or_else(|| format!("not a message: {message}"))?.clone();
-    let role = message.remove("role");
-    if role.is_some_and(|role| role != "assistant") {
-        return Err(format!("the role is wrong: {message:?}"));
+fn plain(message: &Map<String, Value>, is_streamed: bool, garbled: &mut Vec<String>) -> Value {
+    let mut message = message.clone();
+    if let Some(role) = message.remove("role").filter(|role| role != "assistant") {
+        garbled.push(format!("the role is {role}"));
     }
     if let Some(Value::Array(calls)) = message.get_mut("tool_calls") {
         for (place, call) in calls.iter_mut().enumerate() {
-            let call = call.as_object_mut().ok_or("a tool call is not an object")?;
+            let Some(call) = call.as_object_mut() else {
+                garbled.push("a tool call is not an object".to_owned());
+                continue;
+            };
             let index = call.remove("index");
             if is_streamed != index.as_ref().is_some_and(|index| *index == place) {
-                return Err(format!("a tool call has the index {index:?} at {place}"));
+                garbled.push(format!("a tool call has the index {index:?} at {place}"));
             }
             if call.get("type").is_some_and(|kind| kind == "function") {
                 call.remove("type");
@@ -154,7 +161,7 @@ fn plain(message: &Value, is_streamed: bool) -> Result<Value, String> {
         }
     }
     message.retain(|_, value| !value.is_number());
-    Ok(without_nothing(&Value::Object(message)))
+    without_nothing(&Value::Object(message))
 }
 
 /// Returns an object without fields that have no value.

@@ -7,6 +7,7 @@ mod cancelling;
 mod client;
 mod failures;
 mod floods;
+mod mutations;
 mod providers;
 mod requests;
 mod retries;

@@ -179,7 +179,7 @@ fn compare<T: PartialEq + std::fmt::Debug>(faults: &mut Faults, what: &str, got:
 
 impl Case<'_> {
     fn faults(&self) -> Faults {
-        let mut faults = Vec::new();
+        let mut faults = self.got.garbled.clone();
         match &self.row.outcome {
             Outcome::Answer(answered) => self.check_answer(answered, &mut faults),
             Outcome::Failure(failed) => self.check_failure(failed, &mut faults),
