@@ -155,9 +155,7 @@ fn plain(message: &Map<String, Value>, is_streamed: bool, garbled: &mut Vec<Stri
             if is_streamed != index.as_ref().is_some_and(|index| *index == place) {
                 garbled.push(format!("a tool call has the index {index:?} at {place}"));
             }
-            if call.get("type").is_some_and(|kind| kind == "function") {
-                call.remove("type");
-            }
+            call.retain(|name, value| !value.is_null() && (name != "type" || *value != "function"));
         }
     }
     message.retain(|_, value| !value.is_number());

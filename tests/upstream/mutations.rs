@@ -32,6 +32,7 @@ const AT_ONCE: usize = 16;
 /// A damaged recording, what a client got, and what the reader of this test finds in it.
 struct Case {
     name: String,
+    damaged: Recording,
     got: Result<Got, String>,
     has_reason: bool,
 }
@@ -92,7 +93,8 @@ async fn check_some(recordings: &[Recording], seed: u64, first: u64) -> (usize, 
         };
         complete += usize::from(stored.state == "complete");
         if let Err(fault) = judge(&case, stored, price) {
-            faults.push(format!("{}: {fault}: {:?} {stored:?}", case.name, case.got));
+            let body = String::from_utf8_lossy(&case.damaged.body);
+            faults.push(format!("{}: {fault}: {:?} {stored:?} from:\n{body:?}", case.name, case.got));
         }
     }
     (complete, faults)
@@ -108,9 +110,9 @@ async fn check(world: &World, recordings: &[Recording], seed: u64, number: u64) 
     world.upstream.forget(&name);
     let has_reason = reader::has_finish_reason(&damaged);
     if answer.status == 500 {
-        return Case { name, got: Err(format!("500: {}", answer.text())), has_reason };
+        return Case { name, damaged, got: Err(format!("500: {}", answer.text())), has_reason };
     }
-    Case { name, got: read(&answer), has_reason }
+    Case { name, damaged, got: read(&answer), has_reason }
 }
 
 /// Checks the properties.

@@ -13,7 +13,7 @@ use crate::support::app::TestApp;
 use crate::support::http::Answer;
 use crate::support::ledger::{count, lines, raw};
 use crate::support::upstream::providers::{Answered, Failed, Outcome, Row, rows};
-use crate::support::upstream::{ScriptedUpstream, Step, done, finish, head, text};
+use crate::support::upstream::{ScriptedUpstream, Step, done, event, finish, head, status, text};
 
 /// The price of the models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -397,6 +397,57 @@ async fn each_finish_reason_is_one_of_the_protocol_or_a_failure() {
             compare(&mut faults, theirs, (stored.state.as_str(), stored.failure.as_str()), (state, failure));
             let ledger = ours.map_or_else(|| stored.refunded(), |_| stored.settled(100));
             compare(&mut faults, theirs, &stored.ledger, &ledger);
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// What upstreams say to a prompt that is too long, besides the rows of the table.
+const TOO_LONG: [&str; 11] = [
+    "prompt is too long: 213462 tokens > 200000 maximum",
+    "Input is too long for requested model.",
+    "Your input exceeds the context window of this model. Please adjust your input and try again.",
+    "Requested token count exceeds the model's maximum context length of 131072 tokens.",
+    "Requested tokens (2285) exceed context window of 2048",
+    "Input length 265330 exceeds the maximum allowed input length of 262144 tokens.",
+    "prompt token count of 145000 exceeds the limit of 128000",
+    "invalid params, context window exceeds limit (2013)",
+    "Your request exceeded model token limit: 262144 (requested: 300000)",
+    "prompt too long; exceeded max context length by 4096 tokens",
+    "<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]",
+];
+
+/// What they say to other faults, in similar words.
+const NOT_TOO_LONG: [&str; 3] = [
+    "Invalid 'messages[0].name': string too long. Expected a string with maximum length 64, but got a string with length 116 instead.",
+    "Too many tools: 130 exceed the maximum of 128.",
+    "At most 4 images may be provided in one prompt.",
+];
+
+#[actix_web::test]
+async fn each_wording_of_a_prompt_that_is_too_long_is_understood() {
+    let Some(world) = World::start(On::Sqlite, "m", &[]).await else { return };
+    let mut faults = Vec::new();
+    let too_long = TOO_LONG.map(|text| (text, "context_too_long"));
+    for (text, code) in too_long.into_iter().chain(NOT_TOO_LONG.map(|text| (text, "request_rejected"))) {
+        // In its own form: nested, flat, as a string, or as an event.
+        let error = json!({ "message": text, "type": "invalid_request_error", "param": null, "code": null });
+        let json = [("content-type", "application/json")];
+        let mut scripts = vec![
+            status(400, &json, &json!({ "error": error }).to_string()),
+            status(400, &json, &json!({ "object": "error", "message": text, "code": 400 }).to_string()),
+            status(400, &json, &json!({ "error": text }).to_string()),
+            status(400, &json, &json!({ "detail": text }).to_string()),
+        ];
+        if code == "context_too_long" {
+            scripts.push(vec![head(), event(&json!({ "error": error }).to_string()), Step::End]);
+        }
+        for script in scripts {
+            world.upstream.otherwise(script);
+            let last = Stored::last(&world.app);
+            let got = read(&world.ask("m", "Hello", false, &json!({})).await).unwrap();
+            let (_, _, stored) = Stored::after(&world.app, last).remove(0);
+            compare(&mut faults, text, (got.status, stored.failure.as_str()), (400, code));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));

@@ -188,12 +188,11 @@ fn tool_calls() -> Vec<Row> {
             message(read_file(), "tool_calls"),
         ),
         Row::new(
-            "any_id_and_name_in_each_part",
+            "any_two_parts_of_a_call_in_one_chunk",
             events(
                 r#"
-~"choices":[{"index":0,"delta":{"role":"assistant","tool_calls":[{"index":0,"id":"call_a1","type":"function","function":{"name":"read_file","arguments":"{\"pa"}}]},"finish_reason":null}]
-~"choices":[{"index":0,"delta":{"role":"assistant","tool_calls":[{"index":0,"id":"call_a1","type":"function","function":{"name":"read_file","arguments":"th\":"}}]},"finish_reason":null}]
-~"choices":[{"index":0,"delta":{"role":"assistant","tool_calls":[{"index":0,"id":"call_a1","type":"function","function":{"name":"read_file","arguments":"\"a\"}"}}]},"finish_reason":null}]
+~"choices":[{"index":0,"delta":{"role":"assistant","tool_calls":[{"index":0,"id":"call_a1","type":"function","function":{"name":"read_file","arguments":""}},{"index":0,"function":{"arguments":"{\"path\":"}}]},"finish_reason":null}]
+~"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"\"a\"}"}}]},"finish_reason":null}]
 ~"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]
 [DONE]
 "#,

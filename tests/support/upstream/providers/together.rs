@@ -60,6 +60,25 @@ pub(super) fn rows() -> Vec<Row> {
             message(json!({ "content": "Hello there" }), "length").usage(11, 2),
         ),
         Row::new(
+            "fireworks_id_and_name_in_each_part",
+            Recording::events(
+                FIREWORKS,
+                r#"
+~"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"chatcmpl-tool-aa62","type":"function","function":{"name":"read_file","arguments":""},"name":null}]},"finish_reason":null,"raw_output":null}],"usage":null
+~"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"chatcmpl-tool-aa62","type":"function","function":{"name":"read_file","arguments":"{\"pa"},"name":null}]},"finish_reason":null,"raw_output":null}],"usage":null
+~"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"chatcmpl-tool-aa62","type":"function","function":{"name":"read_file","arguments":"th\":\"a\"}"},"name":null}]},"finish_reason":null,"raw_output":null}],"usage":null
+~"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":110,"total_tokens":130,"completion_tokens":20}
+[DONE]
+"#,
+            ),
+            message(
+                json!({ "tool_calls": [{ "id": "chatcmpl-tool-aa62",
+                    "function": { "name": "read_file", "arguments": "{\"path\":\"a\"}" } }] }),
+                "tool_calls",
+            )
+            .usage(110, 20),
+        ),
+        Row::new(
             "fireworks_context_length",
             Recording::json(
                 400,

@@ -70,5 +70,13 @@ pub(super) fn rows() -> Vec<Row> {
             ),
             failed("context_too_long"),
         ),
+        Row::new(
+            "xai_input_too_large",
+            Recording::json(
+                400,
+                r#"{"code":"Client specified an invalid argument","error":"Failed to start sampling: [input_too_large] Current message (1149677 tokens) exceeds budget (975424 tokens)"}"#,
+            ),
+            failed("context_too_long"),
+        ),
     ]
 }
