@@ -66,7 +66,7 @@ fn a_damaged_answer_is_complete_only_with_a_finish_reason_and_charged_by_the_rul
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     // Otherwise the damage is too heavy, or too light, to show anything.
     let share = complete as f64 / number as f64;
-    assert!((0.1..0.9).contains(&share), "{complete} of {number} were complete");
+    assert!((0.05..0.9).contains(&share), "{complete} of {number} were complete");
     let seconds = began.elapsed().as_secs();
     figures::report(
         &format!("{number} damaged recordings of what providers send"),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::{Got, read, without_nothing};
 use crate::support::On;
-use crate::support::app::TestApp;
+use crate::support::app::{Request, TestApp};
 use crate::support::http::Answer;
 use crate::support::ledger::{count, lines, raw};
 use crate::support::upstream::providers::{Answered, Failed, Outcome, Row, rows};
@@ -151,10 +151,14 @@ impl World {
         streamed: bool,
         more: &Value,
     ) -> LocalBoxFuture<'static, Answer> {
+        self.request(model, message, streamed, more).send()
+    }
+
+    fn request(&self, model: &str, message: &str, streamed: bool, more: &Value) -> Request<'_> {
         let mut body = json!({ "model": model, "messages": [{ "role": "user", "content": message }],
             "stream": streamed, "stream_options": { "include_usage": true } });
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.app.request("POST", "/v1/chat/completions").bearer(&self.token).json(&body).send()
+        self.app.request("POST", "/v1/chat/completions").bearer(&self.token).json(&body)
     }
 }
 
@@ -297,7 +301,11 @@ async fn ask(world: &World, row: &Row, price: Price, streamed: bool, is_first: b
     }
     upstream.otherwise(last.steps());
     let (calls, last_chat) = (upstream.requests().len(), Stored::last(app));
-    let answer = world.ask(row.name, "Hello", streamed, &row.request).await;
+    let key = format!("{}-{price:?}-{streamed}", row.name);
+    let send = |streamed| {
+        world.request(row.name, "Hello", streamed, &row.request).header("Idempotency-Key", &key).send()
+    };
+    let answer = send(streamed).await;
     let requests = upstream.requests();
     let mut faults = Vec::new();
     let wanted = if row.rejected_field.is_some() && !is_first { Some(1) } else { row.calls };
@@ -313,13 +321,19 @@ async fn ask(world: &World, row: &Row, price: Price, streamed: bool, is_first: b
         faults.push(format!("no chat was stored: {} {}", answer.status, answer.text()));
         return faults;
     };
-    match got {
-        Ok(got) => {
-            let should_retry = answer.header("x-should-retry").map(str::to_owned);
-            let case = Case { row, price, streamed, got, stored, should_retry };
-            faults.extend(case.faults());
-        }
-        Err(fault) => faults.push(fault),
+    let got = match got {
+        Ok(got) => got,
+        Err(fault) => return vec![fault],
+    };
+    let should_retry = answer.header("x-should-retry").map(str::to_owned);
+    let case = Case { row, price, streamed, got, stored, should_retry };
+    faults.extend(case.faults());
+    // A retry gets the stored answer, here in the other form.
+    if case.got.is_whole {
+        let again = read(&send(!streamed).await);
+        let wanted = Got { garbled: Vec::new(), ..case.got };
+        compare(&mut faults, "the stored answer, in the other form", &again, &Ok(wanted));
+        compare(&mut faults, "calls for the stored answer", upstream.requests().len(), requests.len());
     }
     faults
 }

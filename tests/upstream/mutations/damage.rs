@@ -35,10 +35,10 @@ const TOKENS: [&[u8]; 26] = [
     b"event: error\n",
 ];
 
-/// Returns a recording with one to three kinds of damage, and the parts in which its body is sent.
+/// Returns a recording with one or two kinds of damage, and the parts in which its body is sent.
 pub(super) fn damaged(recordings: &[Recording], random: &mut StdRng) -> (Recording, Vec<Vec<u8>>) {
     let mut recording = recordings[random.random_range(0..recordings.len())].clone();
-    for _ in 0..random.random_range(1..=3) {
+    for _ in 0..random.random_range(1..=2) {
         damage(&mut recording.body, random);
     }
     if random.random_range(0..4) == 0 {
