@@ -313,8 +313,7 @@ async fn ask(world: &World, row: &Row, price: Price, streamed: bool, is_first: b
         compare(&mut faults, "calls", requests.len() - calls, wanted);
     }
     if let Some(field) = row.rejected_field {
-        let is_sent = requests.last().unwrap().body.get(field).is_some_and(|value| value != false);
-        compare(&mut faults, "the rejected field is sent again:", is_sent, false);
+        check_adapted(&requests.last().unwrap().body, field, &mut faults);
     }
     let mut chats = Stored::after(app, last_chat);
     let (Some((_, _, stored)), got) = (chats.pop(), read(&answer)) else {
@@ -336,6 +335,17 @@ async fn ask(world: &World, row: &Row, price: Price, streamed: bool, is_first: b
         compare(&mut faults, "calls for the stored answer", upstream.requests().len(), requests.len());
     }
     faults
+}
+
+/// Checks a request that is made without the field that was rejected.
+fn check_adapted(body: &Value, field: &str, faults: &mut Faults) {
+    let is_sent = |field: &str| body.get(field).is_some_and(|value| value != false);
+    compare(faults, "the rejected field is sent again:", is_sent(field), false);
+    // Upstreams reject the options of a stream where there is none.
+    compare(faults, "options without a stream:", !is_sent("stream") && is_sent("stream_options"), false);
+    // The price was calculated from the limit.
+    let limits = [is_sent("max_tokens"), is_sent("max_completion_tokens")];
+    compare(faults, "the answer has one limit:", limits[0] != limits[1], true);
 }
 
 #[rstest]
