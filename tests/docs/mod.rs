@@ -6,6 +6,7 @@ mod failures;
 mod panel;
 mod paths;
 mod settings;
+mod upstreams;
 
 /// Returns the cells of each row of a document's tables, without the heads.
 fn rows(document: &str) -> Vec<Vec<&str>> {

@@ -2,6 +2,7 @@
 //! tests may block.
 
 mod connection;
+pub mod providers;
 mod script;
 
 use std::collections::VecDeque;
@@ -115,6 +116,11 @@ impl ScriptedUpstream {
     /// Sets the script for requests that contain this word. It takes precedence over all others.
     pub fn when(&self, word: &str, script: impl IntoIterator<Item = Step>) {
         self.shared.marked.lock().unwrap().push((word.to_owned(), script.into_iter().collect()));
+    }
+
+    /// Forgets the script for this word.
+    pub fn forget(&self, word: &str) {
+        self.shared.marked.lock().unwrap().retain(|(other, _)| other != word);
     }
 
     /// Sets the script for requests of the list of models, which are the probes. By default they

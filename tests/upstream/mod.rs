@@ -4,8 +4,11 @@ mod answers;
 mod bounds;
 mod breakers;
 mod cancelling;
+mod client;
 mod failures;
 mod floods;
+mod mutations;
+mod providers;
 mod requests;
 mod retries;
 
