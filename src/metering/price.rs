@@ -41,10 +41,8 @@ impl Price {
         match self {
             Price::Message(_) if choices == wanted => None,
             Price::Message(price) => Some(price.saturating_mul(i64::from(choices))),
-            Price::Usage { base, .. } => {
-                let more = base.saturating_mul(i64::from(choices.saturating_sub(1)));
-                Some(self.total(usage.prompt_tokens, usage.completion_tokens).saturating_add(more))
-            }
+            // The usage counts the answers of all choices, and the message was one.
+            Price::Usage { .. } => Some(self.total(usage.prompt_tokens, usage.completion_tokens)),
         }
     }
 
@@ -100,7 +98,7 @@ mod tests {
         assert_eq!(Price::Message(100).settled(usage(1, 1), 2, 3), Some(200));
         let price = Price::Usage { base: 5, prompt: 1000, completion: 1000 };
         assert_eq!(price.hold(10, 20, 3), 3 * 35);
-        assert_eq!(price.settled(usage(10, 40), 2, 3), Some(60));
+        assert_eq!(price.settled(usage(10, 40), 2, 3), Some(55));
     }
 
     #[test]

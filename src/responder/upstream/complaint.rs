@@ -27,7 +27,7 @@ const TOO_LONG_CODES: [&str; 6] = [
 ];
 
 /// Words that upstreams use for it.
-const TOO_LONG_WORDS: [&str; 18] = [
+const TOO_LONG_WORDS: [&str; 19] = [
     "context length",
     "context_length",
     "context window",
@@ -43,6 +43,7 @@ const TOO_LONG_WORDS: [&str; 18] = [
     "input too long",
     "longer than the model",
     "maximum prompt length",
+    "maximum allowed input length",
     "maximum model length",
     "exceeds the maximum number of tokens",
     "too many tokens",
@@ -118,7 +119,21 @@ impl Complaint {
     pub(super) fn is_too_long(&self) -> bool {
         let is_rate = self.has_code(&["rate_limit_exceeded"]);
         !is_rate
-            && (self.has_code(&TOO_LONG_CODES) || TOO_LONG_WORDS.iter().any(|words| self.mentions(words)))
+            && (self.has_code(&TOO_LONG_CODES)
+                || self.mentions_any(&TOO_LONG_WORDS)
+                || self.counts_too_much())
+    }
+
+    /// Returns whether the message says in any words that the tokens of the prompt are too many.
+    fn counts_too_much(&self) -> bool {
+        self.mentions("token")
+            && self.mentions_any(&["prompt", "input", "conversation"])
+            && self.mentions_any(&["exceed", "too long", "too large", "longer than", "greater than"])
+            && !self.mentions_any(&["per min", "per day", "rate limit", "quota"])
+    }
+
+    fn mentions_any(&self, words: &[&str]) -> bool {
+        words.iter().any(|words| self.mentions(words))
     }
 
     /// Returns whether the message contains this text, which is in lower case.
@@ -139,9 +154,7 @@ impl Complaint {
         match status.as_u16() {
             413 => Failure::ContextTooLong,
             400 | 404 | 422 | 500 if self.is_too_long() => Failure::ContextTooLong,
-            400 | 403 | 451 if self.has_code_with(&FILTER_CODES) => {
-                Failure::RequestRejected(Some("messages"))
-            }
+            400 | 403 | 451 if self.has_code_with(&FILTER_CODES) => Failure::RequestRejected(self.field),
             401 | 403 => Failure::KeyRejected,
             429 if self.has_code(&NO_CREDIT_CODES) => Failure::ModelUnavailable,
             429 => Failure::RateLimited,
@@ -193,10 +206,7 @@ mod tests {
         assert_eq!(failure(400, &coded("context_length_exceeded")), Failure::ContextTooLong);
         assert_eq!(failure(429, &coded("insufficient_quota")), Failure::ModelUnavailable);
         assert_eq!(failure(400, &coded("model_not_found")), Failure::ModelUnavailable);
-        assert_eq!(
-            failure(403, &coded("content_policy_violation")),
-            Failure::RequestRejected(Some("messages"))
-        );
+        assert_eq!(failure(403, &coded("content_policy_violation")), Failure::RequestRejected(None));
         let about = |field| Complaint { field: Some(field), ..Complaint::default() };
         assert_eq!(failure(400, &about("temperature")), Failure::RequestRejected(Some("temperature")));
         assert_eq!(failure(400, &about("max_tokens")), Failure::SettingRejected("max_tokens"));

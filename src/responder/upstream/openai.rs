@@ -170,20 +170,7 @@ pub(super) fn read(name: &[u8], data: &[u8]) -> Result<Said, Failure> {
         return Ok(Said::default());
     }
     let text = String::from_utf8_lossy(data);
-    match read_chunk(text.as_bytes()) {
-        // Some upstreams leave out the empty line between two events.
-        Err(Failure::Unreadable) if data.contains(&b'\n') => {
-            let mut said = Said::default();
-            for line in text.lines().filter(|line| !line.trim().is_empty()) {
-                let more = read(b"", line.as_bytes())?;
-                said.is_done |= more.is_done;
-                said.parts.extend(more.parts);
-                said.usage = more.usage.or(said.usage);
-            }
-            Ok(said)
-        }
-        result => result,
-    }
+    read_chunk(text.as_bytes())
 }
 
 /// Returns whether data that is not an object is only there to keep the connection alive: a word

@@ -117,14 +117,6 @@ fn bytes_that_are_not_text_become_replacement_characters() {
 }
 
 #[test]
-fn events_without_an_empty_line_between_them_are_told_apart() {
-    let line = |text: &str| json!({ "choices": [{ "delta": { "content": text } }] }).to_string();
-    let said = read(b"", format!("{}\n{}\n[DONE]", line("a"), line("b")).as_bytes()).unwrap();
-    let texts: Vec<_> = said.parts.iter().map(|part| part.piece.text()).collect();
-    assert_eq!((texts, said.is_done), (vec!["a", "b"], true));
-}
-
-#[test]
 fn an_error_is_one_in_any_form() {
     for error in [
         json!({ "error": { "code": 500 } }),
@@ -234,7 +226,11 @@ fn an_error_is_understood_in_any_form() {
             "invalid_request_error",
             Some("messages"),
         ),
-        (r#"{"error":{"code":401,"message":"Invalid API Key","type":"authentication_error"}}"#, "authentication_error", None),
+        (
+            r#"{"error":{"code":401,"message":"Invalid API Key","type":"authentication_error"}}"#,
+            "authentication_error",
+            None,
+        ),
         (
             r#"{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"],"msg":"x"}]}"#,
             "extra_forbidden",
