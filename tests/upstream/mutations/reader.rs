@@ -54,12 +54,14 @@ fn ends_an_answer(data: &str) -> bool {
         _ => None,
     });
     choices.flatten().any(|choice| {
+        // Only another number is certainly another choice.
+        let is_other = |index: &&Json| match index {
+            Json::Number(number) => number.parse() != Ok(0.0),
+            Json::Text(number) => number.parse().is_ok_and(|number: f64| number != 0.0),
+            _ => false,
+        };
         let indexes = choice.all("index");
-        let is_first = indexes.is_empty()
-            || indexes.iter().any(|index| match index {
-                Json::Number(number) => number.parse() == Ok(0.0),
-                other => matches!(other, Json::Word("null")),
-            });
+        let is_first = indexes.is_empty() || !indexes.iter().all(is_other);
         let is_good = |reason: &&Json| match reason {
             Json::Text(reason) => !FAILURES.contains(&reason.to_ascii_lowercase().as_str()),
             _ => false,
@@ -70,7 +72,7 @@ fn ends_an_answer(data: &str) -> bool {
 
 /// A value. A name may occur several times in an object.
 enum Json<'a> {
-    Word(&'a str),
+    Word,
     Number(&'a str),
     Text(String),
     List(Vec<Json<'a>>),
@@ -129,7 +131,7 @@ impl<'a> Parser<'a> {
             _ => {
                 let words = ["true", "false", "null"];
                 let word = words.into_iter().find(|word| self.rest.starts_with(word))?;
-                self.eat(word).map(|()| Json::Word(word))
+                self.eat(word).map(|()| Json::Word)
             }
         }
     }
