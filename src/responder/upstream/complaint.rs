@@ -27,7 +27,7 @@ const TOO_LONG_CODES: [&str; 6] = [
 ];
 
 /// Words that upstreams use for it.
-const TOO_LONG_WORDS: [&str; 19] = [
+const TOO_LONG_WORDS: [&str; 21] = [
     "context length",
     "context_length",
     "context window",
@@ -44,9 +44,23 @@ const TOO_LONG_WORDS: [&str; 19] = [
     "longer than the model",
     "maximum prompt length",
     "maximum allowed input length",
+    "range of input length",
+    "model token limit",
     "maximum model length",
     "exceeds the maximum number of tokens",
     "too many tokens",
+];
+
+/// Words that mean that a number of tokens is too large.
+const TOO_MUCH: [&str; 8] = [
+    "exceed",
+    "too long",
+    "too large",
+    "longer than",
+    "greater than",
+    "must be <=",
+    "must have less",
+    "at most",
 ];
 
 /// Codes of errors that mean that there is no such model.
@@ -128,7 +142,7 @@ impl Complaint {
     fn counts_too_much(&self) -> bool {
         self.mentions("token")
             && self.mentions_any(&["prompt", "input", "conversation"])
-            && self.mentions_any(&["exceed", "too long", "too large", "longer than", "greater than"])
+            && self.mentions_any(&TOO_MUCH)
             && !self.mentions_any(&["per min", "per day", "rate limit", "quota"])
     }
 

@@ -156,7 +156,7 @@ impl ResponseStream {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
-        let result = if self.is_done { Ok(None) } else { self.read().await };
+        let result = self.read().await;
         match result {
             Ok(Some(_)) => {}
             Ok(None) => self.end(),
@@ -303,8 +303,8 @@ impl ResponseStream {
 
     /// Ends the answer properly. Without a finish reason it is not complete.
     fn finish(&mut self) -> Result<(), Failure> {
-        self.is_done = true;
-        if self.choices.are_complete() { Ok(()) } else { Err(Failure::CutShort) }
+        self.is_done = self.choices.are_complete();
+        if self.is_done { Ok(()) } else { Err(Failure::CutShort) }
     }
 
     fn end(&mut self) {
