@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::admit::{Arrived, auth_token};
 use super::answer::{ChatAnswer, answer};
-use super::body::JsonBody;
 use super::event_stream::{self, event};
+use super::form::{FormBody, Sent};
 use super::idempotency::key_of;
 use super::receipt::{add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
@@ -31,6 +31,29 @@ struct ChatBody {
     stream: Option<Value>,
 }
 
+impl ChatBody {
+    /// Gives the values of a form, which are texts, the types that they have in JSON. An empty
+    /// field counts as missing. Other texts stay as they are, and are rejected like a wrong type.
+    fn typed(self) -> ChatBody {
+        let typed = |value: Option<Value>, of: fn(&str) -> Option<Value>| match value {
+            Some(Value::String(text)) if text.is_empty() => None,
+            Some(Value::String(text)) => Some(of(text.trim()).unwrap_or(Value::String(text))),
+            value => value,
+        };
+        let number = |text: &str| text.parse::<i64>().ok().map(Value::from);
+        let flag = |text: &str| match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "on" => Some(Value::Bool(true)),
+            "false" | "0" | "off" => Some(Value::Bool(false)),
+            _ => None,
+        };
+        ChatBody {
+            conversation_id: typed(self.conversation_id, number),
+            stream: typed(self.stream, flag),
+            ..self
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct ChatResponse<'a> {
     message: &'a str,
@@ -42,7 +65,7 @@ pub(super) async fn create(
     auth: web::Data<Auth>,
     toll: web::Data<Toll>,
     credentials: Credentials,
-    body: JsonBody,
+    body: FormBody,
     http: HttpRequest,
 ) -> Result<HttpResponse> {
     let (request, in_parts) = admit(&auth, credentials, body, &http).await?;
@@ -54,13 +77,13 @@ pub(super) async fn create(
 async fn admit(
     auth: &Auth,
     credentials: Credentials,
-    mut body: JsonBody,
+    mut body: FormBody,
     http: &HttpRequest,
 ) -> Result<(ChatRequest, bool)> {
     let memory = body.take_memory();
-    let body = body.json::<ChatBody>();
+    let body = body.parse::<ChatBody>();
     let in_body = || match &body {
-        Ok(Some(ChatBody { token: Some(Value::String(token)), .. })) => TokenDigest::of(token),
+        Ok(Sent { fields: ChatBody { token: Some(Value::String(token)), .. }, .. }) => TokenDigest::of(token),
         _ => None,
     };
     let auth_token = auth_token(auth, credentials, in_body, http)?;
@@ -78,11 +101,13 @@ async fn admit(
     Ok((request, in_parts))
 }
 
-fn parse(auth_token: TokenDigest, body: Option<ChatBody>, http: &HttpRequest) -> Result<(ChatRequest, bool)> {
-    let request = body.unwrap_or_default();
-    let Some(Value::String(message)) = request.message else {
-        return Err(Error::InvalidMessage(Invalid::new("message", "give JSON with \"message\" as text")));
-    };
+fn parse(auth_token: TokenDigest, body: Sent<ChatBody>, http: &HttpRequest) -> Result<(ChatRequest, bool)> {
+    let no_message = || Error::InvalidMessage(Invalid::new("message", "give \"message\" as text"));
+    if let Some(fault) = body.fault {
+        return Err(no_message().of_unreadable_body(fault));
+    }
+    let request = if body.is_form { body.fields.typed() } else { body.fields };
+    let Some(Value::String(message)) = request.message else { return Err(no_message()) };
     let message = Message::parse(message).map_err(Error::InvalidMessage)?;
     let in_parts = match request.stream {
         None | Some(Value::Null) => accepts_events(http),

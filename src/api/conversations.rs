@@ -45,8 +45,10 @@ pub(super) async fn create(
     // It writes as much as a message does, and costs nothing, so it counts as one.
     auth.check_message(credentials.or(|| None)?, client_of(&http)).await?;
     // A conversation needs no title, so it needs no body.
-    let bytes = body.bytes()?;
-    let title = if bytes.is_empty() { None } else { parse(&bytes)?.title };
+    let title = match body.optional::<ConversationBody>()? {
+        None => None,
+        Some(request) => request.map_err(|_| no_title())?.title,
+    };
     let title = Title::parse(title.as_deref().unwrap_or_default()).map_err(Error::Invalid)?;
     let made = current.start_conversation(&auth.db, title).await?;
     Ok(HttpResponse::Created().json(ConversationView::from(made)))
@@ -88,7 +90,8 @@ pub(super) async fn rename(
     path: web::Path<String>,
     body: JsonBody,
 ) -> Result<HttpResponse> {
-    let title = parse(&body.bytes()?)?.title.ok_or_else(no_title)?;
+    let request: ConversationBody = body.json()?.ok_or_else(no_title)?;
+    let title = request.title.ok_or_else(no_title)?;
     let title = Title::parse(&title).map_err(Error::Invalid)?;
     let renamed = current.rename_conversation(&auth.db, super::id(&path)?, title).await?;
     Ok(HttpResponse::Ok().json(ConversationView::from(renamed)))
@@ -102,10 +105,6 @@ pub(super) async fn delete(
 ) -> Result<HttpResponse> {
     current.delete_conversation(&auth.db, super::id(&path)?).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-fn parse(bytes: &[u8]) -> Result<ConversationBody> {
-    super::body::parse(bytes).ok_or_else(no_title)
 }
 
 fn no_title() -> Error {

@@ -1,4 +1,5 @@
-//! `GET /healthz` (the process is alive) and `GET /readyz` (the node can serve requests).
+//! `GET /healthz` or `GET /health` (the process is alive), and `GET /readyz` (the node can serve
+//! requests).
 
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::http::Readiness;
 use crate::models::User;
 use crate::responder::Health;
 
-/// `GET /healthz`: responds as long as the process is alive.
+/// `GET /healthz`, and `GET /health`, which many programs expect: responds as long as the process
+/// is alive.
 pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(json!({ "status": "alive" }))
 }

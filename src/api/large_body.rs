@@ -51,8 +51,8 @@ impl Default for LargeBodies {
 
 /// A parsed body and its share of the memory budget, held as long as the body.
 pub(super) struct Large<T> {
-    /// `None` if the body is not JSON of the expected form.
-    pub json: Option<T>,
+    /// The body, or why it is not JSON of the expected form.
+    pub json: Result<T, Invalid>,
     /// The share. `None` if the body is too small to count.
     pub memory: Option<Arc<MemoryShare>>,
 }
@@ -108,7 +108,7 @@ where
     Ok(Large { json: json?, memory: memory.map(Arc::new) })
 }
 
-fn understand<T: DeserializeOwned>(bytes: &[u8]) -> Result<Option<T>> {
+fn understand<T: DeserializeOwned>(bytes: &[u8]) -> Result<Result<T, Invalid>> {
     if has_more_values(bytes, MOST_VALUES) {
         let reason = format!("send at most {MOST_VALUES} objects, lists and elements");
         return Err(Error::Invalid(Invalid::new("body", reason)));

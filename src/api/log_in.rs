@@ -4,11 +4,11 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::body::JsonBody;
+use super::form::{FormBody, Sent};
 use super::text::short;
 use crate::auth::{Auth, LogIn};
 use crate::domain::RequestId;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::ClientAddress;
 
 /// The fields are of any type, so that a value of a wrong type does not make the whole body
@@ -30,12 +30,17 @@ pub(super) async fn create(
     auth: web::Data<Auth>,
     from: ClientAddress,
     id: RequestId,
-    body: JsonBody,
+    body: FormBody,
 ) -> Result<HttpResponse> {
-    let LogInBody { username, password } = body.json()?.unwrap_or_default();
+    let Sent { fields: LogInBody { username, password }, fault, .. } = body.parse()?;
     let (username, password) = (short(username), short(password));
     let log_in =
         LogIn { from: from.0, request: id, username: username.as_deref(), password: password.as_deref() };
-    let token = auth.log_in(log_in).await?;
+    let token = auth.log_in(log_in).await.map_err(|error| match (error, fault) {
+        (error @ (Error::InvalidUsername | Error::InvalidCredentials), Some(fault)) => {
+            error.of_unreadable_body(fault)
+        }
+        (error, _) => error,
+    })?;
     Ok(HttpResponse::Ok().json(LogInResponse { message: "Login successful", token: token.expose() }))
 }

@@ -23,12 +23,10 @@ pub(super) async fn create(
     from: ClientAddress,
     body: JsonBody,
 ) -> Result<HttpResponse> {
-    let everywhere = match body.bytes()? {
-        bytes if bytes.is_empty() => false,
-        bytes => match super::body::parse::<LogOutBody>(&bytes) {
-            Some(request) => request.everywhere,
-            None => return Err(Error::Invalid(Invalid::new("everywhere", "give true or false"))),
-        },
+    let everywhere = match body.optional::<LogOutBody>()? {
+        None => false,
+        Some(Ok(request)) => request.everywhere,
+        Some(Err(_)) => return Err(Error::Invalid(Invalid::new("everywhere", "give true or false"))),
     };
     auth.log_out(&current, from.0, everywhere).await?;
     Ok(HttpResponse::Ok().json(json!({ "message": "Logged out" })))

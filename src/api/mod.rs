@@ -11,6 +11,7 @@ mod chat;
 mod chats;
 mod conversations;
 mod event_stream;
+mod form;
 mod health;
 mod idempotency;
 mod large_body;
@@ -61,6 +62,7 @@ pub const ROUTES: Routes = &[
     ("/auth-tokens/{id}", &[delete(|r| r.to(auth_tokens::revoke))]),
     ("/password", &[post(|r| r.to(password::change))]),
     ("/healthz", &[get(|r| r.to(health::alive))]),
+    ("/health", &[get(|r| r.to(health::alive))]),
     ("/readyz", &[get(|r| r.to(health::ready))]),
 ];
 

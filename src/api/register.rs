@@ -4,11 +4,11 @@ use actix_web::{HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::body::JsonBody;
+use super::form::{FormBody, Sent};
 use super::text::short;
 use crate::auth::Auth;
 use crate::domain::RequestId;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::http::ClientAddress;
 
 /// The fields are of any type, so that an error about a value of a wrong type can name its field.
@@ -23,10 +23,14 @@ pub(super) async fn create(
     auth: web::Data<Auth>,
     from: ClientAddress,
     id: RequestId,
-    body: JsonBody,
+    body: FormBody,
 ) -> Result<HttpResponse> {
-    let RegisterBody { username, password } = body.json()?.unwrap_or_default();
+    let Sent { fields: RegisterBody { username, password }, fault, .. } = body.parse()?;
     let (username, password) = (short(username), short(password));
-    auth.register(from.0, id, username.as_deref(), password.as_deref()).await?;
+    let registered = auth.register(from.0, id, username.as_deref(), password.as_deref()).await;
+    registered.map_err(|error| match (error, fault) {
+        (error @ Error::InvalidRegistration(_), Some(fault)) => error.of_unreadable_body(fault),
+        (error, _) => error,
+    })?;
     Ok(HttpResponse::Created().json(json!({ "message": "User created successfully" })))
 }

@@ -5,11 +5,14 @@
 
 mod openai;
 mod problem;
+mod unknown_url;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+pub use unknown_url::UnknownUrl;
 
 use crate::domain::{FailureReason, Invalid, NoRandomness};
 use crate::throttle::{Exhausted, RetryAfter};
@@ -59,9 +62,24 @@ pub enum Error {
     /// The rules reject a field of any other request.
     #[error("Invalid {}", .0.field)]
     Invalid(Invalid),
-    /// There is no such path, or no such object that the user may see.
+    /// The body cannot be parsed. `text` is the one that the contract has for it on this path.
+    #[error("{text}")]
+    UnreadableBody {
+        /// What the client reads.
+        text: String,
+        /// Why the body cannot be parsed.
+        fault: Invalid,
+    },
+    /// There is no such object that the user may see.
     #[error("Not found")]
     NotFound,
+    /// There is no such path.
+    #[error("Not found")]
+    UnknownUrl(UnknownUrl),
+    /// A page uses a host name that this server does not know: its owner may have pointed that name
+    /// at this server, to make the browser take both for the same site (DNS rebinding).
+    #[error("Unknown host name: if it is this server's own, its operator must set --public-url to it")]
+    UnknownHost,
     /// The path does not have this method. Contains the value of the `Allow` header.
     #[error("Method not allowed")]
     MethodNotAllowed(String),
@@ -80,9 +98,13 @@ pub enum Error {
     /// The body is too long. Contains the most bytes that it may have.
     #[error("Request body too large")]
     BodyTooLarge(usize),
-    /// The request has a `Content-Type` that the path does not accept.
+    /// The request has a `Content-Type` that the path does not accept. Contains those that it does,
+    /// as the header `Accept` lists them.
     #[error("Unsupported media type")]
-    UnsupportedMediaType,
+    UnsupportedMediaType(&'static str),
+    /// The body is compressed.
+    #[error("Unsupported media type")]
+    UnsupportedCoding,
     /// The request line and the headers are too long.
     #[error("Request header fields too large")]
     HeadTooLarge,
@@ -174,6 +196,12 @@ impl Error {
         matches!(self, Error::Database(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)))
     }
 
+    /// Returns the error of a body that cannot be parsed, on a path where the contract has this
+    /// error's text for it.
+    pub fn of_unreadable_body(self, fault: Invalid) -> Error {
+        Error::UnreadableBody { text: self.to_string(), fault }
+    }
+
     /// Returns the status and the headers, which all forms of the body share.
     fn response(&self) -> HttpResponseBuilder {
         let mut response = HttpResponse::build(self.status_code());
@@ -183,6 +211,13 @@ impl Error {
             }
             Error::MethodNotAllowed(allow) => {
                 response.insert_header((header::ALLOW, allow.as_str()));
+            }
+            // RFC 9110, 15.5.16.
+            Error::UnsupportedMediaType(accepted) => {
+                response.insert_header((header::ACCEPT, *accepted));
+            }
+            Error::UnsupportedCoding => {
+                response.insert_header((header::ACCEPT_ENCODING, "identity"));
             }
             Error::TooManyRequests(retry) => {
                 response.insert_header((header::RETRY_AFTER, retry.seconds().to_string()));
@@ -221,6 +256,9 @@ impl Error {
             Error::Database(error) if !self.is_constraint_violation() => log::warn!("answered 503: {error}"),
             Error::Database(error) => log::error!("answered 500: {error}"),
             Error::Internal(why) => log::error!("answered 500: {why}"),
+            Error::UnknownHost => {
+                log::warn!("rejected a page's request to a host name that is not ours: {}", self.detail())
+            }
             Error::ResponderFailed(reason) => log::warn!("the responder failed: {}", reason.text()),
             Error::PaidWithoutAnswer(why) => log::warn!("the responder failed: {why}"),
             Error::Busy(_)
@@ -245,16 +283,18 @@ impl ResponseError for Error {
             | Error::BodyCutShort
             | Error::RequestRefused(_)
             | Error::ContextTooLong
+            | Error::UnreadableBody { .. }
             | Error::Invalid(_) => StatusCode::BAD_REQUEST,
             Error::Unauthorized | Error::TokenNotFound => StatusCode::UNAUTHORIZED,
             Error::RegistrationClosed => StatusCode::FORBIDDEN,
-            Error::NotFound | Error::ModelNotFound(_) => StatusCode::NOT_FOUND,
+            Error::NotFound | Error::UnknownUrl(_) | Error::ModelNotFound(_) => StatusCode::NOT_FOUND,
+            Error::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
             Error::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Error::RequestTimeout | Error::ReadTooSlowly => StatusCode::REQUEST_TIMEOUT,
             Error::KeyInFlight => StatusCode::CONFLICT,
             Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Error::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Error::UnsupportedMediaType(_) | Error::UnsupportedCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Error::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Error::TooManyRequests(_) | Error::TooManyChats | Error::UserMemoryFull => {
                 StatusCode::TOO_MANY_REQUESTS

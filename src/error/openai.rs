@@ -27,6 +27,8 @@ impl Error {
             Error::ResponderFailed(reason) => reason.is_lasting(),
             // It may have been done, and a library that retries by itself would have it done twice.
             Error::Unavailable(_) | Error::Database(_) => !has_key,
+            // A proxy in between would try again, or take this server for broken.
+            Error::UnknownUrl(_) | Error::ModelNotFound(_) | Error::MethodNotAllowed(_) => true,
             _ => false,
         };
         if is_for_good {
@@ -60,6 +62,7 @@ impl Error {
         match self {
             Error::Invalid(_) | Error::InvalidMessage(_) => fields.collect::<Vec<_>>().join(" "),
             Error::ModelNotFound(name) => format!("The model `{name}` does not exist. {}", self.detail()),
+            Error::UnknownUrl(_) => format!("Unknown request URL. {}", self.detail()),
             _ => format!("{self}. {}", self.detail()),
         }
     }
@@ -89,6 +92,7 @@ impl Error {
             Error::InsufficientTokens { .. } => "insufficient_quota".to_owned(),
             Error::Unauthorized | Error::TokenNotFound => "invalid_api_key".to_owned(),
             Error::TooManyRequests(_) | Error::TooManyChats => "rate_limit_exceeded".to_owned(),
+            Error::UnknownUrl(_) => "unknown_url".to_owned(),
             // Our own code, where the protocol has none.
             _ => self.slug().replace('-', "_"),
         }

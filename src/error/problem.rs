@@ -24,14 +24,16 @@ impl Error {
             Error::InvalidMessage(_) => "invalid-message",
             Error::InsufficientTokens { .. } => "insufficient-tokens",
             Error::Invalid(_) => "invalid-field",
-            Error::NotFound => "not-found",
+            Error::UnreadableBody { .. } => "unreadable-body",
+            Error::NotFound | Error::UnknownUrl(_) => "not-found",
+            Error::UnknownHost => "unknown-host",
             Error::MethodNotAllowed(_) => "method-not-allowed",
             Error::BodyCutShort => "invalid-body",
             Error::RequestTimeout => "request-timeout",
             Error::KeyInFlight => "idempotency-key-in-flight",
             Error::KeyReused => "idempotency-key-reused",
             Error::BodyTooLarge(_) => "body-too-large",
-            Error::UnsupportedMediaType => "unsupported-media-type",
+            Error::UnsupportedMediaType(_) | Error::UnsupportedCoding => "unsupported-media-type",
             Error::HeadTooLarge => "head-too-large",
             Error::TooManyRequests(_) => "too-many-requests",
             Error::TooManyChats => "too-many-chats",
@@ -70,37 +72,27 @@ impl Error {
             Error::InsufficientTokens { balance, price } => {
                 return format!("This costs {price} tokens and the balance is {balance}: ask for a top-up.");
             }
-            Error::NotFound => "Check the path and the id.",
-            Error::MethodNotAllowed(allow) => return format!("Use one of these methods: {allow}."),
-            Error::BodyCutShort => "Send the whole body, as Content-Length or its chunks say.",
-            Error::RequestTimeout => "Send the whole body without pauses.",
+            Error::UnreadableBody { .. }
+            | Error::NotFound
+            | Error::UnknownUrl(_)
+            | Error::UnknownHost
+            | Error::MethodNotAllowed(_)
+            | Error::BodyCutShort
+            | Error::RequestTimeout
+            | Error::BodyTooLarge(_)
+            | Error::UnsupportedMediaType(_)
+            | Error::UnsupportedCoding
+            | Error::HeadTooLarge => return self.detail_of_http(),
             Error::KeyInFlight => "Wait for the first answer, or send the same request again later.",
             Error::KeyReused => "Send the same request as before under this key, or use a new key.",
-            Error::BodyTooLarge(most) => return format!("Send at most {} KiB.", most / 1024),
-            Error::UnsupportedMediaType => "Send JSON, uncompressed, as `Content-Type: application/json`.",
-            Error::HeadTooLarge => "Send at most 16 KiB of request line and headers.",
-            Error::TooManyRequests(retry) => {
-                let (seconds, bound) = (retry.seconds(), retry.bound());
-                return format!("Wait {seconds} s, then try again. There were too many {bound}.");
-            }
-            Error::TooManyChats => "Wait for an answer to one of your chats, then try again.",
             Error::ModelNotFound(_) => "Ask for one of the models that GET /v1/models lists.",
-            Error::MemoryFull => {
-                "Nothing was charged. Large requests and responses take all of --memory-budget. Try again in 5 s."
-            }
-            Error::UserMemoryFull => "Nothing was charged. Wait for your large requests, or send less.",
-            Error::TooManyLargeBodies(places) => {
-                return format!(
-                    "Nothing was charged. At most {places} large bodies are read at once, shared out fairly among users. Try \
-                     again in 5 s."
-                );
-            }
-            Error::Busy(seconds) => return format!("Nothing was charged. Try again in {seconds} s."),
-            Error::PasswordQueueFull(seconds) => {
-                return format!(
-                    "Too many passwords are being checked. Nothing was done: try again in {seconds} s."
-                );
-            }
+            Error::TooManyRequests(_)
+            | Error::TooManyChats
+            | Error::MemoryFull
+            | Error::UserMemoryFull
+            | Error::TooManyLargeBodies(_)
+            | Error::Busy(_)
+            | Error::PasswordQueueFull(_) => return self.detail_of_limit(),
             Error::RequestRefused(Some(field)) => {
                 return format!("Nothing was charged in the end. Change or remove the field `{field}`.");
             }
@@ -131,12 +123,77 @@ impl Error {
         text.to_owned()
     }
 
+    /// Returns what the client can do about an error of the request's form, on any path.
+    fn detail_of_http(&self) -> String {
+        let text = match self {
+            Error::UnreadableBody { fault, .. } => {
+                return format!("The body could not be parsed: {}.", fault.reason);
+            }
+            Error::NotFound => "Check the path and the id.",
+            Error::UnknownUrl(url) => return url.detail(),
+            Error::UnknownHost => {
+                "Pages may use this server as localhost, by an IP address, or under the host name of --public-url."
+            }
+            Error::MethodNotAllowed(allow) => return format!("Use one of these methods: {allow}."),
+            Error::BodyCutShort => "Send the whole body, as Content-Length or its chunks say.",
+            Error::RequestTimeout => "Send the whole body without pauses.",
+            Error::BodyTooLarge(most) => return format!("Send at most {} KiB.", most / 1024),
+            Error::UnsupportedMediaType(accepted) => {
+                return format!("Send the body as one of these, named in its Content-Type: {accepted}.");
+            }
+            Error::UnsupportedCoding => "Send the body uncompressed, without Content-Encoding.",
+            Error::HeadTooLarge => "Send at most 16 KiB of request line and headers.",
+            _ => "Correct the request.",
+        };
+        text.to_owned()
+    }
+
+    /// Returns what the client can do at a limit.
+    fn detail_of_limit(&self) -> String {
+        let text = match self {
+            Error::TooManyRequests(retry) => {
+                let (seconds, bound) = (retry.seconds(), retry.bound());
+                return format!("Wait {seconds} s, then try again. There were too many {bound}.");
+            }
+            Error::TooManyChats => "Wait for an answer to one of your chats, then try again.",
+            Error::MemoryFull => {
+                "Nothing was charged. Large requests and responses take all of --memory-budget. Try again in 5 s."
+            }
+            Error::UserMemoryFull => "Nothing was charged. Wait for your large requests, or send less.",
+            Error::TooManyLargeBodies(places) => {
+                return format!(
+                    "Nothing was charged. At most {places} large bodies are read at once, shared out fairly among users. Try \
+                     again in 5 s."
+                );
+            }
+            Error::Busy(seconds) => return format!("Nothing was charged. Try again in {seconds} s."),
+            Error::PasswordQueueFull(seconds) => {
+                return format!(
+                    "Too many passwords are being checked. Nothing was done: try again in {seconds} s."
+                );
+            }
+            _ => "Try again later.",
+        };
+        text.to_owned()
+    }
+
     /// Returns the fields that the rules rejected.
     pub(super) fn fields(&self) -> &[Invalid] {
         match self {
             Error::InvalidRegistration(fields) => fields,
             Error::InvalidMessage(field) | Error::Invalid(field) => std::slice::from_ref(field),
+            Error::UnreadableBody { fault, .. } => std::slice::from_ref(fault),
             _ => &[],
+        }
+    }
+
+    /// Returns what happened, in a few words.
+    fn title(&self) -> String {
+        match self {
+            // The contract's text would name a field that nobody could read.
+            Error::UnreadableBody { .. } => "Unreadable body".to_owned(),
+            Error::UnknownHost => "Unknown host name".to_owned(),
+            _ => self.to_string(),
         }
     }
 
@@ -161,7 +218,7 @@ impl Error {
             self.fields().iter().map(|f| FieldProblem { field: f.field, detail: &f.reason }).collect();
         let problem = Problem {
             r#type: format!("urn:tollgate:problem:{}", self.slug()),
-            title: self.to_string(),
+            title: self.title(),
             status: self.status_code().as_u16(),
             detail: self.detail(),
             errors,

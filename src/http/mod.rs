@@ -3,12 +3,16 @@
 
 mod body;
 mod client;
+mod host;
+mod known_path;
 mod readiness;
 mod route;
 mod site;
 
 pub use body::{BodyReader, FREE_BYTES, HeldBody, MOST_BYTES, declared_length};
 pub use client::{ClientAddress, request_id_of};
+pub use host::check_host;
+pub use known_path::KnownPath;
 pub use readiness::Readiness;
-pub use route::{MethodRoute, Routes, delete, get, not_found, patch, post, resource};
+pub use route::{MethodRoute, Routes, delete, get, not_found, patch, post, resource, speaks_openai};
 pub use site::Site;

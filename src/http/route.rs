@@ -2,10 +2,11 @@
 
 use actix_web::http::Method;
 use actix_web::web;
-use actix_web::{Resource, Route, guard};
+use actix_web::{HttpRequest, Resource, Route, guard};
 
+use super::known_path::KnownPath;
 use crate::auth::Guest;
-use crate::error::Error;
+use crate::error::{Error, UnknownUrl};
 
 /// A table of routes: each path, without a slash at its end, and its methods. Routes are tried in
 /// this order.
@@ -60,8 +61,17 @@ where
 }
 
 /// Responds to a path that is in no table.
-pub async fn not_found<E: From<Error>>(guest: Result<Guest, Error>) -> Result<&'static str, E> {
-    refuse(guest, Error::NotFound)
+pub async fn not_found<E: From<Error>>(
+    request: HttpRequest,
+    guest: Result<Guest, Error>,
+) -> Result<&'static str, E> {
+    let (method, path) = (request.method().as_str(), request.path());
+    refuse(guest, Error::UnknownUrl(UnknownUrl::new(method, path, speaks_openai(path))))
+}
+
+/// Returns whether a path is one of the OpenAI protocol, or probably meant as one.
+pub fn speaks_openai(path: &str) -> bool {
+    path == "/v1" || path.starts_with("/v1/") || KnownPath::of(path).is_some_and(|known| known.is_openai)
 }
 
 /// Returns the error, or the rate limit of the client's address if that is reached.

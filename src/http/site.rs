@@ -13,6 +13,8 @@ pub struct Site {
     pub title: String,
     /// The origin of `--public-url`. `None` if the site is at the address that browsers use.
     pub public_origin: Option<String>,
+    /// The origins of `--cors-origins`, whose pages may use the API.
+    pub cors_origins: Vec<String>,
     /// Whether clients use https, through a proxy. The scheme of `--public-url` decides.
     pub is_https: bool,
     /// The value of `Strict-Transport-Security`. `None` if the header is not sent.
@@ -37,6 +39,7 @@ impl Default for Site {
         Site {
             title: "Tollgate".to_owned(),
             public_origin: None,
+            cors_origins: Vec::new(),
             is_https: false,
             strict_transport: None,
             body_timeout: Duration::from_secs(15),
@@ -53,5 +56,14 @@ impl Site {
     /// Returns the settings of the server that a request came to.
     pub fn of(request: &HttpRequest) -> Data<Site> {
         request.app_data::<Data<Site>>().cloned().unwrap_or_default()
+    }
+
+    /// Returns the host of `--public-url`, without its port.
+    pub fn public_host(&self) -> Option<&str> {
+        let (_, authority) = self.public_origin.as_deref()?.split_once("://")?;
+        let has_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+        let host =
+            authority.rsplit_once(':').filter(|(_, port)| has_port(port)).map_or(authority, |(host, _)| host);
+        Some(host.strip_suffix('.').unwrap_or(host))
     }
 }

@@ -10,13 +10,13 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpMessage, ResponseError};
+use actix_web::{HttpMessage, HttpRequest, ResponseError};
 
 use super::connections::Exchange;
 use crate::client_address::client_of;
 use crate::domain::RequestId;
 use crate::error::Error;
-use crate::http::{MOST_BYTES, Readiness, Site};
+use crate::http::{KnownPath, MOST_BYTES, Readiness, Site, check_host, speaks_openai};
 use crate::panel::PageError;
 
 /// The longest request line and headers together, in bytes.
@@ -34,22 +34,23 @@ pub async fn middleware<B: MessageBody + 'static>(
     let id = RequestId::generate();
     request.extensions_mut().insert(id);
     let id = id.to_string();
-    let format = ErrorFormat::of(&request);
-    let transport = Site::of(request.request()).strict_transport;
+    let site = Site::of(request.request());
     // A connection that is kept open would be closed in the middle of its next request.
     let drains = request.app_data::<Data<Readiness>>().is_some_and(|readiness| readiness.is_draining());
     let mut response = if head_bytes(&request) > MOST_HEAD_BYTES {
         request.error_response(Error::HeadTooLarge)
+    } else if let Err(error) = check_host(request.request(), &site) {
+        refuse(request, error)
     } else {
         next.call(request).await?.map_into_boxed_body()
     };
     if let Some(error) = response.response().error()
-        && let Some(mut formatted) = formatted(response.request().clone(), error, format)
+        && let Some(mut formatted) = formatted(response.request().clone(), error)
     {
         keep_headers(response.headers(), formatted.headers_mut());
         response = formatted;
     }
-    add_headers(response.headers_mut(), &id, transport);
+    add_headers(response.headers_mut(), &id, site.strict_transport);
     if drains {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
@@ -69,8 +70,8 @@ enum ErrorFormat {
 }
 
 impl ErrorFormat {
-    fn of(request: &ServiceRequest) -> ErrorFormat {
-        if request.path() == "/v1" || request.path().starts_with("/v1/") {
+    fn of(request: &HttpRequest) -> ErrorFormat {
+        if speaks_openai(request.path()) {
             ErrorFormat::OpenAi { has_key: request.headers().contains_key("idempotency-key") }
         } else if wants_problem(request.headers()) {
             ErrorFormat::Problem
@@ -90,11 +91,8 @@ impl ErrorFormat {
 
 /// Logs what the operator has to know of an error, and returns it in the format that the client
 /// asked for. Returns `None` if it has that format already.
-fn formatted(
-    request: actix_web::HttpRequest,
-    error: &actix_web::Error,
-    format: ErrorFormat,
-) -> Option<ServiceResponse<BoxBody>> {
+fn formatted(request: HttpRequest, error: &actix_web::Error) -> Option<ServiceResponse<BoxBody>> {
+    let format = ErrorFormat::of(&request);
     if let Some(page) = error.as_error::<PageError>() {
         page.log();
         let response = page.page_for(&request);
@@ -119,6 +117,14 @@ fn formatted(
             Some(ServiceResponse::new(request, format.response(&ours)))
         }
     }
+}
+
+/// Returns a response to a request that no handler gets. People who opened the panel get a page.
+fn refuse(request: ServiceRequest, error: Error) -> ServiceResponse<BoxBody> {
+    if request.path() == "/admin" || request.path().starts_with("/admin/") {
+        return request.error_response(PageError::from(error));
+    }
+    request.error_response(error)
 }
 
 /// Copies the CORS headers, without which a page of another origin could not read the error, and
@@ -188,9 +194,12 @@ fn write_line(response: &ServiceResponse<BoxBody>, id: &str, started: Instant) {
 
 /// Returns the path's pattern from the table of routes, with the numeric ids. Other segments, and
 /// paths that do not exist, may contain a secret that was put in the wrong place, or a forged log
-/// line.
+/// line. Of those, only names that clients of language models are known to use are shown.
 fn shown_path(path: &str, pattern: Option<&str>) -> String {
-    let Some(pattern) = pattern else { return "(no such path)".to_owned() };
+    let Some(pattern) = pattern else {
+        let known = KnownPath::of(path).map(|known| format!("{} (no such path)", known.name));
+        return known.unwrap_or_else(|| "(no such path)".to_owned());
+    };
     let is_number = |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
     let segments = pattern
         .split('/')
@@ -208,5 +217,6 @@ mod tests {
         assert_eq!(shown_path("/auth-tokens/17/", Some("/auth-tokens/{id}/")), "/auth-tokens/17/");
         assert_eq!(shown_path("/chats/my-secret", Some("/chats/{id}")), "/chats/{id}");
         assert_eq!(shown_path("/tg_0123456789abcdefghij", None), "(no such path)");
+        assert_eq!(shown_path("/models/my-secret", None), "/models/… (no such path)");
     }
 }

@@ -83,6 +83,7 @@ fn site(config: &Config, models: Vec<String>) -> Site {
     Site {
         title: config.listen.site_title.clone(),
         public_origin: config.public_origin(),
+        cors_origins: config.listen.cors_origins.clone(),
         is_https: config.is_https(),
         strict_transport: config.strict_transport(),
         body_timeout: Duration::from_secs(config.listen.body_timeout),

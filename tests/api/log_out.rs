@@ -54,6 +54,6 @@ async fn an_invalid_logout_revokes_nothing(#[values(On::Sqlite, On::Postgres)] o
     }
     let form = app.request("POST", "/logout/").bearer(&token).body("everywhere=true");
     let form = form.header("Content-Type", "application/x-www-form-urlencoded").send().await;
-    form.assert_error(415, "Unsupported media type");
+    form.assert_error(415, "Unsupported media type").assert_header("accept", "application/json");
     assert_eq!(app.balance(&token).await, 4000);
 }

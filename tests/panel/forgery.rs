@@ -72,15 +72,15 @@ async fn send(browser: &Browser<'_>, form: &Form, headers: &[(&str, &str)]) -> A
 const FOREIGN: [&[(&str, &str)]; 12] = [
     &[("Origin", "http://evil.example")],
     &[("Origin", "null")],
-    &[("Origin", "http://tollgate.test:8001")],
-    &[("Origin", "https://tollgate.test:8000")],
-    &[("Origin", "http://tollgate.test:8000.evil.example")],
+    &[("Origin", "http://localhost:8001")],
+    &[("Origin", "https://localhost:8000")],
+    &[("Origin", "http://localhost:8000.evil.example")],
     &[("Origin", "http://evil.example"), ("Sec-Fetch-Site", "same-origin")],
-    &[("Origin", "null"), ("Referer", "http://tollgate.test:8000/admin/")],
+    &[("Origin", "null"), ("Referer", "http://localhost:8000/admin/")],
     &[("Sec-Fetch-Site", "cross-site")],
     &[("Sec-Fetch-Site", "same-site")],
-    &[("Sec-Fetch-Site", "cross-site"), ("Referer", "http://tollgate.test:8000/admin/")],
-    &[("Referer", "http://evil.example/http://tollgate.test:8000/")],
+    &[("Sec-Fetch-Site", "cross-site"), ("Referer", "http://localhost:8000/admin/")],
+    &[("Referer", "http://evil.example/http://localhost:8000/")],
     &[],
 ];
 
@@ -138,7 +138,7 @@ async fn the_same_forms_from_the_panels_own_origin_are_accepted(#[values(On::Sql
         &[("Origin", ORIGIN)],
         &[("Origin", ORIGIN), ("Sec-Fetch-Site", "same-origin")],
         &[("Sec-Fetch-Site", "same-origin")],
-        &[("Referer", "http://tollgate.test:8000/admin/users/")],
+        &[("Referer", "http://localhost:8000/admin/users/")],
     ];
     for (number, path) in
         posts(&world).into_iter().enumerate().filter(|(_, path)| !path.contains("first-run"))

@@ -9,8 +9,8 @@ use super::app::{Answer, Request, TestApp};
 use super::html::{self, Form, Piece, Tag};
 use super::server::PASSWORD;
 
-pub const HOST: &str = "tollgate.test:8000";
-pub const ORIGIN: &str = "http://tollgate.test:8000";
+pub const HOST: &str = "localhost:8000";
+pub const ORIGIN: &str = "http://localhost:8000";
 
 pub struct Browser<'a> {
     app: &'a TestApp,

@@ -17,7 +17,7 @@ use crate::api::receipt::{add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
 use crate::chat::{ChatRequest, Prompt, Toll};
 use crate::client_address::client_of;
-use crate::domain::{Invalid, TokenDigest};
+use crate::domain::TokenDigest;
 use crate::error::{Error, Result};
 use crate::http::request_id_of;
 use crate::throttle::Allowed;
@@ -81,8 +81,7 @@ struct Parsed {
 }
 
 fn parse(auth_token: TokenDigest, body: CompletionBody, http: &HttpRequest) -> Result<Parsed> {
-    let unreadable = || Error::Invalid(Invalid::new("body", "give a JSON object"));
-    let request = CompletionRequest::parse(body.json.ok_or_else(unreadable)?)?;
+    let request = CompletionRequest::parse(body.json.map_err(Error::Invalid)?)?;
     let key = key_of(http)?.map(|key| (key, request.fingerprint()));
     let CompletionRequest { question, message, in_parts, include_usage } = request;
     let prompt = Prompt::Whole(question);

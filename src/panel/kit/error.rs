@@ -93,7 +93,7 @@ impl PageError {
             PageError::Missing(what, _) => {
                 format!("There is no such {what}. It may have been removed, or the address is mistyped.")
             }
-            PageError::Error(Error::NotFound) => {
+            PageError::Error(Error::NotFound | Error::UnknownUrl(_)) => {
                 "There is nothing at this address. Check it, or look in the lists.".to_owned()
             }
             PageError::Error(
@@ -168,7 +168,7 @@ impl PageError {
         let html = page.render().unwrap_or_else(|_| self.title().to_owned());
         let mut response = HttpResponse::build(status);
         if let PageError::Error(error) = self {
-            for name in [header::RETRY_AFTER, header::ALLOW] {
+            for name in [header::RETRY_AFTER, header::ALLOW, header::ACCEPT] {
                 if let Some(value) = error.error_response().headers().get(&name) {
                     response.insert_header((name, value.clone()));
                 }

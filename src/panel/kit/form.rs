@@ -16,6 +16,9 @@ use crate::domain::OperationId;
 use crate::error::Error;
 use crate::http::{BodyReader, MOST_BYTES, Site};
 
+/// The content type of the panel's own forms.
+const FORM: &str = "application/x-www-form-urlencoded";
+
 /// The most fields of a form. The ticked rows of a list are one field each.
 const MOST_FIELDS: usize = 5_000;
 
@@ -71,8 +74,8 @@ impl FromRequest for Form {
         Box::pin(async move {
             check_origin(&request)?;
             let body = BodyReader::new(&request, MOST_BYTES).read(&mut payload).await?;
-            if request.content_type() != "application/x-www-form-urlencoded" {
-                return Err(Error::UnsupportedMediaType.into());
+            if request.content_type() != FORM {
+                return Err(Error::UnsupportedMediaType(FORM).into());
             }
             let form = parse(&body.bytes)?;
             let secret = session_cookie(&request);

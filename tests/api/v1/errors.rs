@@ -59,10 +59,13 @@ async fn every_error_has_the_protocols_shape() {
     let message = check(&answer, 404, invalid, json!("model"), "model_not_found");
     assert!(message.contains("`gpt-9`"), "{message}");
     check(&app.get("/v1/models/gpt-9", &token).await, 404, invalid, json!("model"), "model_not_found");
-    check(&app.get("/v1/nothing", &token).await, 404, invalid, Value::Null, "not_found");
+    check(&app.get("/v1/nothing", &token).await, 404, invalid, Value::Null, "unknown_url");
     check(&app.get(path, &token).await, 405, invalid, Value::Null, "method_not_allowed");
     let text = app.request("POST", path).bearer(&token).header("Content-Type", "text/plain").body("{}");
-    check(&text.send().await, 415, invalid, Value::Null, "unsupported_media_type");
+    let answer = text.send().await;
+    let message = check(&answer, 415, invalid, Value::Null, "unsupported_media_type");
+    assert!(message.contains("application/json"), "{message}");
+    answer.assert_header("accept", "application/json");
     // Even clients that ask for problem details, which the rest of the API has, get this format.
     let problem = app.request("GET", "/v1/models").header("Accept", "application/problem+json").send().await;
     check(&problem, 401, "authentication_error", Value::Null, "invalid_api_key");
