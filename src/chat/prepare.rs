@@ -9,7 +9,7 @@ use crate::domain::Invalid;
 use crate::error::{Error, Result};
 use crate::metering::Price;
 use crate::models::{Conversation, EntryKind, LedgerEntry, Model, StoredKey, User};
-use crate::responder::{Catalogue, DUMMY, Question, Responder, Turn};
+use crate::responder::{Catalogue, ContextBudget, DUMMY, Question, Responder, Turn};
 
 /// A question that is ready to be charged and asked.
 pub(super) struct Prepared {
@@ -114,8 +114,11 @@ impl Context {
             }
             if let Some(catalogue) = &catalogue {
                 found.models = Model::all(conn)?;
-                if let Some(id) = conversation_id {
-                    found.earlier = earlier_turns(conn, id, catalogue, &message)?;
+                // Without a model on offer, `question` rejects the message.
+                if let Some(id) = conversation_id
+                    && let Some(model) = on_offer(catalogue, &found.models).first()
+                {
+                    found.earlier = earlier_turns(conn, id, catalogue.budget(model, &message))?;
                 }
             }
             Ok(found)
@@ -159,16 +162,17 @@ fn question(
         Prompt::Message | Prompt::Conversation(_) => {
             let model =
                 on_offer.first().ok_or_else(|| Error::Unavailable("all models are withdrawn".to_owned()))?;
-            Ok((catalogue.question(&model.name, &request.message, &found.earlier), price(model)))
+            Ok((catalogue.question(model, &request.message, &found.earlier), price(model)))
         }
         Prompt::Whole(wanted) => {
             let model = on_offer.iter().find(|model| model.name == wanted.model);
             let model = model.ok_or_else(|| Error::ModelNotFound(wanted.model.clone()))?;
             // Taken, not copied: it may be large, and nothing else needs it.
             let mut question = std::mem::take(wanted);
+            let limits = catalogue.answer_limits(model);
             question.max_output = match question.max_output {
-                0 => catalogue.max_output,
-                wanted => wanted.min(catalogue.max_output),
+                0 => limits.default,
+                wanted => wanted.min(limits.most),
             };
             Ok((question, price(model)))
         }
@@ -177,13 +181,7 @@ fn question(
 
 /// Returns the earlier turns of a conversation, newest first. Reads no more than fits
 /// the model's context.
-fn earlier_turns(
-    conn: &mut DbConnection,
-    id: i64,
-    catalogue: &Catalogue,
-    message: &str,
-) -> Result<Vec<Turn>> {
-    let mut budget = catalogue.budget(message);
+fn earlier_turns(conn: &mut DbConnection, id: i64, mut budget: ContextBudget) -> Result<Vec<Turn>> {
     let mut turns = Vec::new();
     let mut before = i64::MAX;
     loop {

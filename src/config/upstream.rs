@@ -8,6 +8,7 @@ use clap::Args;
 use url::Url;
 
 use super::values::{model_name, upstream_url};
+use crate::models::AnswerLimits;
 use crate::responder::{Catalogue, OutputLimit, Upstream, UpstreamKey, UpstreamSettings};
 
 /// The variable that may hold the key. There is no such flag, because everybody who lists the
@@ -57,8 +58,12 @@ pub struct UpstreamArgs {
     /// What the model is told before each message to /chat/ [default: nothing]
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_SYSTEM_PROMPT", value_name = "TEXT")]
     pub upstream_system_prompt: Option<String>,
-    /// Tokens that an answer may have; a client may ask for fewer
-    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_MAX_OUTPUT", value_name = "TOKENS", default_value_t = 1024,
+    /// Tokens that an answer may have if the client sets no limit
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_DEFAULT_OUTPUT", value_name = "TOKENS",
+          default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub upstream_default_output: u32,
+    /// Tokens that an answer may have, whatever limit the client sets
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_MAX_OUTPUT", value_name = "TOKENS", default_value_t = 16_384,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub upstream_max_output: u32,
     /// The field of the protocol that limits an answer's tokens
@@ -143,9 +148,16 @@ impl UpstreamArgs {
             upstream,
             models,
             system_prompt: self.upstream_system_prompt.clone().filter(|prompt| !prompt.trim().is_empty()),
+            default_output: self.upstream_default_output,
             max_output: self.upstream_max_output,
             context_tokens: i64::from(self.upstream_context),
         })
+    }
+
+    /// Returns the limits of answers. If the default is above the bound, the bound holds.
+    pub fn answer_limits(&self) -> AnswerLimits {
+        let most = self.upstream_max_output;
+        AnswerLimits { default: self.upstream_default_output.min(most), most }
     }
 
     /// Returns the key from its file, or otherwise from its variable.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::question::{Question, message_of};
 use super::upstream::Upstream;
 use crate::domain::estimate;
+use crate::models::{AnswerLimits, Model};
 
 /// An upstream, and the settings for its use.
 #[derive(Clone, Debug)]
@@ -15,7 +16,10 @@ pub struct Catalogue {
     pub models: Vec<String>,
     /// The text that precedes each message of `POST /chat/`.
     pub system_prompt: Option<String>,
-    /// The most tokens of an answer.
+    /// The most tokens of an answer to a client that sets no limit. If it is above `max_output`,
+    /// that holds.
+    pub default_output: u32,
+    /// The most tokens of an answer, whatever the client asks for.
     pub max_output: u32,
     /// About how many tokens of a conversation the model gets with each message.
     pub context_tokens: i64,
@@ -50,15 +54,24 @@ impl ContextBudget {
 }
 
 impl Catalogue {
+    /// Returns the limits of a model's answers: its own ones before those of the settings.
+    pub fn answer_limits(&self, model: &Model) -> AnswerLimits {
+        let (default, most) = (self.default_output.min(self.max_output), self.max_output);
+        model.answer_limits(AnswerLimits { default, most })
+    }
+
     /// Returns the budget for earlier turns: what the message and the system prompt, which the
-    /// model always gets, leave of the context.
-    pub fn budget(&self, message: &str) -> ContextBudget {
+    /// model always gets, leave of the context. Together with an answer it fits the model's
+    /// window.
+    pub fn budget(&self, model: &Model, message: &str) -> ContextBudget {
         let system = self.system_prompt.as_deref().map_or(0, tokens);
-        ContextBudget(self.context_tokens - tokens(message) - system)
+        let answer = i64::from(self.answer_limits(model).default);
+        let window = model.context_tokens.map_or(i64::MAX, |window| window - answer);
+        ContextBudget(self.context_tokens.min(window) - tokens(message) - system)
     }
 
     /// Makes the question of a message and its earlier turns (newest first in `earlier`).
-    pub fn question(&self, model: &str, message: &str, earlier: &[Turn]) -> Question {
+    pub fn question(&self, model: &Model, message: &str, earlier: &[Turn]) -> Question {
         let system = self.system_prompt.as_deref();
         let mut messages: Vec<Value> =
             system.map(|prompt| message_of("system", prompt)).into_iter().collect();
@@ -67,6 +80,7 @@ impl Catalogue {
             messages.push(message_of("assistant", answer));
         }
         messages.push(message_of("user", message));
-        Question { model: model.to_owned(), messages, max_output: self.max_output, options: Map::new() }
+        let max_output = self.answer_limits(model).default;
+        Question { model: model.name.clone(), messages, max_output, options: Map::new() }
     }
 }

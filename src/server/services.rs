@@ -87,7 +87,7 @@ fn site(config: &Config, models: Vec<String>) -> Site {
         strict_transport: config.strict_transport(),
         body_timeout: Duration::from_secs(config.listen.body_timeout),
         message_price: config.metering.chat_price,
-        max_output: config.upstream.upstream_max_output,
+        answer_limits: config.upstream.answer_limits(),
         models,
         concurrent_chats: config.limits.concurrent_chats,
         requests_per_minute: i64::from(config.limits.requests_per_minute),

@@ -9,7 +9,7 @@ use crate::support::server::Server;
 use crate::support::{On, TestDatabase, temporary};
 
 /// Every setting: flag, variable, what `--help` says about its default, and an invalid value.
-const SETTINGS: [(&str, &str, &str, &str); 53] = [
+const SETTINGS: [(&str, &str, &str, &str); 54] = [
     ("--bind", "TOLLGATE_BIND", "127.0.0.1:8000", "nowhere"),
     ("--public-url", "TOLLGATE_PUBLIC_URL", "", "ftp://chat.example"),
     ("--hsts-include-subdomains", "TOLLGATE_HSTS_INCLUDE_SUBDOMAINS", "off", "preload"),
@@ -56,7 +56,8 @@ const SETTINGS: [(&str, &str, &str, &str); 53] = [
     ("--upstream-models", "TOLLGATE_UPSTREAM_MODELS", "", "a b"),
     ("--upstream-key-file", "TOLLGATE_UPSTREAM_KEY_FILE", "none", ""),
     ("--upstream-system-prompt", "TOLLGATE_UPSTREAM_SYSTEM_PROMPT", "nothing", ""),
-    ("--upstream-max-output", "TOLLGATE_UPSTREAM_MAX_OUTPUT", "1024", "0"),
+    ("--upstream-default-output", "TOLLGATE_UPSTREAM_DEFAULT_OUTPUT", "4096", "0"),
+    ("--upstream-max-output", "TOLLGATE_UPSTREAM_MAX_OUTPUT", "16384", "0"),
     ("--upstream-limit-field", "TOLLGATE_UPSTREAM_LIMIT_FIELD", "max_tokens", "tokens"),
     ("--upstream-context", "TOLLGATE_UPSTREAM_CONTEXT", "4096", "-1"),
     ("--upstream-connect-timeout", "TOLLGATE_UPSTREAM_CONNECT_TIMEOUT", "5", "0"),

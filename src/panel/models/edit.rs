@@ -1,11 +1,11 @@
-//! A model's page: its price, and for superusers the form that changes it.
+//! A model's page: its price and properties, and for superusers the form that changes them.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use askama::Template;
 
 use super::form::{example, form, parse};
-use super::{in_words, state};
+use super::{in_words, properties, state};
 use crate::administration::{Edited, edit_model};
 use crate::audit::ObjectKind;
 use crate::auth::Auth;
@@ -41,16 +41,18 @@ fn facts(model: &Model, site: &Site) -> Vec<Fact> {
     let price = Price::of(model, site.message_price);
     let mut facts =
         vec![Fact::new("State", state(model, site)), Fact::new("Price", Cell::Text(in_words(price)))];
-    if let Some((cost, held)) = example(price, site.max_output) {
+    let default = model.answer_limits(site.answer_limits).default;
+    if let Some((cost, held)) = example(price, default) {
         let text = format!(
             "A prompt of 1,000 tokens (about 4,000 bytes) and an answer of 500 cost {}. Held in advance: \
-             {}, the maximum with an answer of {} tokens.",
+             {}, the maximum with an answer of {} tokens, which is the limit if the client sets none.",
             format::tokens(cost),
             format::tokens(held),
-            format::tokens(site.max_output.into())
+            format::tokens(default.into())
         );
         facts.push(Fact::new("For example", Cell::Text(text)));
     }
+    facts.extend(properties::facts(model, site));
     facts.push(Fact::new("Id", Cell::Id(model.id)));
     facts
 }

@@ -1,5 +1,5 @@
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::upstream::spawn;
 use super::{complete, question};
@@ -55,6 +55,28 @@ async fn supported_fields_are_passed_on_and_max_tokens_is_limited() {
     assert_eq!((&asked[1]["max_tokens"], &asked[2]["max_tokens"]), (&json!(50), &json!(50)));
     let chats = app.get("/chats/", &token).await.json();
     assert_eq!(chats["chats"][2]["message"], "Go on");
+}
+
+#[actix_web::test]
+async fn a_client_without_a_limit_gets_the_default_and_any_other_at_most_the_bound() {
+    let flags = ["--upstream-default-output", "60", "--upstream-max-output", "200"];
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &flags).await else { return };
+    let limit = async |more: Value| {
+        complete(&app, &token, more).await.assert_status(200);
+        upstream.requests().last().unwrap().body["max_tokens"].clone()
+    };
+    assert_eq!(limit(json!({})).await, json!(60));
+    assert_eq!(limit(json!({ "max_tokens": 100 })).await, json!(100));
+    assert_eq!(limit(json!({ "max_tokens": 1000 })).await, json!(200));
+    // A model's own limits come first.
+    app.sql("UPDATE models SET default_output = 300, max_output = 400 WHERE name = 'm'");
+    assert_eq!(limit(json!({})).await, json!(300));
+    assert_eq!(limit(json!({ "max_tokens": 1000 })).await, json!(400));
+    assert_eq!(limit(json!({ "model": "vendor/other" })).await, json!(60));
+    app.sql("UPDATE models SET max_output = 50 WHERE name = 'm'");
+    assert_eq!(limit(json!({})).await, json!(50));
+    app.post("/chat/", &token, json!({ "message": "hi" })).await.assert_status(201);
+    assert_eq!(upstream.requests().last().unwrap().body["max_tokens"], json!(50));
 }
 
 #[actix_web::test]
