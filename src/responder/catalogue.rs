@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::question::{Question, message_of};
-use super::upstream::Upstream;
+use super::upstream::{Health, ModelHealth, Upstream};
 use crate::domain::estimate;
 use crate::models::{AnswerLimits, Model};
 
@@ -54,6 +54,17 @@ impl ContextBudget {
 }
 
 impl Catalogue {
+    /// Returns the upstream's health, with each model of the settings, in their order.
+    pub(super) fn health(&self) -> Health {
+        let mut health = self.upstream.health();
+        let of_model = |name: &String| {
+            let seen = health.models.iter().find(|model| model.name == *name);
+            seen.cloned().unwrap_or_else(|| ModelHealth::not_called(name))
+        };
+        health.models = self.models.iter().map(of_model).collect();
+        health
+    }
+
     /// Returns the limits of a model's answers: its own ones before those of the settings.
     pub fn answer_limits(&self, model: &Model) -> AnswerLimits {
         let (default, most) = (self.default_output.min(self.max_output), self.max_output);

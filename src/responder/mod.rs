@@ -19,8 +19,8 @@ pub use dummy::Dummy;
 pub use failure::Failure;
 pub use question::{Question, message_of};
 pub use upstream::{
-    BreakerState, Health, OutputLimit, Permit, PromptMark, ResponseStream, Upstream, UpstreamKey,
-    UpstreamSettings,
+    BreakerState, Health, ModelHealth, OperatorFault, OutputLimit, Permit, PromptMark, ResponseStream,
+    Upstream, UpstreamKey, UpstreamSettings,
 };
 
 use crate::domain::Usage;
@@ -133,11 +133,12 @@ impl Responder {
         }
     }
 
-    /// Returns the upstream's health. `None` for the dummy.
+    /// Returns the upstream's health, with each model that the settings name, in their order.
+    /// `None` for the dummy.
     pub fn health(&self) -> Option<Health> {
         match self {
             Responder::Dummy(_) => None,
-            Responder::Upstream(catalogue) => Some(catalogue.upstream.health()),
+            Responder::Upstream(catalogue) => Some(catalogue.health()),
         }
     }
 }

@@ -23,5 +23,5 @@ mod registration;
 mod start_page;
 mod streams;
 mod throttles;
-mod upstream;
+pub mod upstream;
 mod v1;

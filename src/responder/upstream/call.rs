@@ -158,7 +158,8 @@ pub enum OutputLimit {
 }
 
 impl OutputLimit {
-    const fn name(self) -> &'static str {
+    /// Returns the name of the field.
+    pub(super) const fn name(self) -> &'static str {
         match self {
             OutputLimit::MaxTokens => "max_tokens",
             OutputLimit::MaxCompletionTokens => "max_completion_tokens",

@@ -7,6 +7,7 @@
 mod breaker;
 mod call;
 mod events;
+mod fault;
 mod gate;
 mod key;
 mod openai;
@@ -23,15 +24,16 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use url::Url;
 
-pub use breaker::BreakerState;
+pub use breaker::{BreakerState, ModelHealth};
 pub use call::OutputLimit;
+pub use fault::OperatorFault;
 pub use key::UpstreamKey;
 pub use prompt::PromptMark;
 pub use stream::ResponseStream;
 
 use super::{Failure, Question};
 use crate::domain::FailureReason;
-use breaker::{Breaker, ModelHealth, Moment, Pass};
+use breaker::{Breaker, Moment, Pass};
 use call::Caller;
 use gate::{CallPlace, Gate};
 
@@ -95,8 +97,8 @@ pub struct Health {
     pub last_failure: Option<(NaiveDateTime, FailureReason)>,
     /// When the last answer was completed.
     pub last_success: Option<NaiveDateTime>,
-    /// The models that are not called, with their states.
-    pub resting: Vec<(String, BreakerState)>,
+    /// Each model that was called, by name.
+    pub models: Vec<ModelHealth>,
     /// Calls in flight.
     pub in_flight: usize,
     /// Calls that wait for a place.
@@ -154,16 +156,12 @@ impl Upstream {
     pub fn health(&self) -> Health {
         let now = Moment::now().instant;
         let models = self.inner.models(now);
-        let resting = models.iter().filter(|(_, health)| health.state != BreakerState::Closed);
         Health {
-            state: models.iter().map(|(_, health)| health.state).max().unwrap_or(BreakerState::Closed),
-            failures_in_a_row: models.iter().map(|(_, health)| health.failures_in_a_row).max().unwrap_or(0),
-            last_failure: models
-                .iter()
-                .filter_map(|(_, health)| health.last_failure)
-                .max_by_key(|(at, _)| *at),
-            last_success: models.iter().filter_map(|(_, health)| health.last_success).max(),
-            resting: resting.map(|(model, health)| (model.clone(), health.state)).collect(),
+            state: models.iter().map(|model| model.state).max().unwrap_or(BreakerState::Closed),
+            failures_in_a_row: models.iter().map(|model| model.failures_in_a_row).max().unwrap_or(0),
+            last_failure: models.iter().filter_map(|model| model.last_failure).max_by_key(|(at, _)| *at),
+            last_success: models.iter().filter_map(|model| model.last_success).max(),
+            models,
             in_flight: self.inner.gate.in_flight(),
             waiting: self.inner.gate.waiting(),
         }
@@ -186,9 +184,9 @@ impl Inner {
         breaker
     }
 
-    fn models(&self, now: std::time::Instant) -> Vec<(String, ModelHealth)> {
+    fn models(&self, now: std::time::Instant) -> Vec<ModelHealth> {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.values().map(|breaker| (breaker.model().to_owned(), breaker.health(now))).collect()
+        breakers.values().map(|breaker| breaker.health(now)).collect()
     }
 }
 
@@ -202,7 +200,17 @@ impl Permit {
         self.pass.succeeded(Moment::now());
     }
 
+    /// Notes what the operator must fix before calls of the model can succeed.
+    fn note(&self, fault: OperatorFault) {
+        self.pass.breaker().note(fault);
+    }
+
     fn failed(self, failure: Failure) {
+        match failure {
+            Failure::KeyRejected => self.note(OperatorFault::KeyRejected),
+            Failure::ModelUnavailable => self.note(OperatorFault::ModelUnavailable),
+            _ => {}
+        }
         let breaker = self.pass.breaker();
         let watch = self.pass.failed(failure, Moment::now());
         probe::watch(&self.upstream, breaker, watch);
