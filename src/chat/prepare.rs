@@ -2,6 +2,7 @@
 //! messages of the conversation.
 
 use super::context::Context;
+use super::media;
 use super::request::{ChatRequest, Prompt};
 use crate::clock;
 use crate::db::DbConnection;
@@ -17,6 +18,8 @@ pub(super) struct Prepared {
     pub user_id: i64,
     /// The question for the responder.
     pub question: Question,
+    /// The most chats that the user may have in progress at once.
+    pub concurrent_chats: i64,
     /// The price of the model.
     pub price: Price,
     /// The conversation that the message belongs to, if any.
@@ -29,6 +32,7 @@ pub(super) struct Prepared {
 struct LookedUp {
     user_id: i64,
     balance: i64,
+    concurrent_chats: i64,
     is_known: bool,
     /// Of the models that the settings name, those that are stored.
     models: Vec<Model>,
@@ -43,7 +47,14 @@ impl Prepared {
     /// message.
     pub(super) fn dummy(user_id: i64, price: i64) -> Prepared {
         let question = Question { model: DUMMY.to_owned(), ..Question::default() };
-        Prepared { user_id, question, price: Price::Message(price), conversation_id: None, is_known: false }
+        Prepared {
+            user_id,
+            question,
+            concurrent_chats: 0,
+            price: Price::Message(price),
+            conversation_id: None,
+            is_known: false,
+        }
     }
 
     /// Returns the tokens held before the call.
@@ -57,7 +68,8 @@ impl Context {
     ///
     /// # Errors
     /// In this order: the auth token is not valid; there is no such conversation;
-    /// [`Error::ModelNotFound`]; the balance is too low. A retry, known by its key, gets only the
+    /// [`Error::ModelNotFound`]; the model does not accept what the question has; the balance is too
+    /// low. A retry, known by its key, gets only the
     /// first of these errors, because its question has already been answered.
     pub(super) async fn prepare(&self, request: &mut ChatRequest) -> Result<Prepared> {
         let conversation_id = match request.prompt {
@@ -68,19 +80,22 @@ impl Context {
         if found.is_known {
             return Ok(Prepared { is_known: true, ..Prepared::dummy(found.user_id, self.prices.chat) });
         }
+        let concurrent_chats = found.concurrent_chats;
         let prepared = match &self.responder {
             Responder::Dummy(_) => {
-                Prepared { conversation_id, ..Prepared::dummy(found.user_id, self.prices.chat) }
+                let prepared = Prepared::dummy(found.user_id, self.prices.chat);
+                Prepared { conversation_id, concurrent_chats, ..prepared }
             }
             Responder::Upstream(catalogue) => {
                 let price = |model: &Model| Price::of(model, self.prices.chat);
                 let (question, price) = question(catalogue, request, &found, price)?;
-                Prepared { user_id: found.user_id, question, price, conversation_id, is_known: false }
+                let user_id = found.user_id;
+                Prepared { user_id, question, concurrent_chats, price, conversation_id, is_known: false }
             }
         };
         let price = prepared.hold();
         if found.balance < price {
-            return Err(Error::InsufficientTokens { balance: found.balance, price });
+            return Err(self.insufficient(found.balance, price, prepared.price));
         }
         Ok(prepared)
     }
@@ -88,6 +103,7 @@ impl Context {
     async fn look_up(&self, request: &ChatRequest, conversation_id: Option<i64>) -> Result<LookedUp> {
         let (auth_token, now, message) = (request.auth_token, clock::now(), request.message.clone());
         let key = request.key.as_ref().map(|(key, _)| key.clone());
+        let default = self.prices.concurrent_chats;
         let catalogue = match &self.responder {
             Responder::Dummy(_) => None,
             Responder::Upstream(catalogue) => Some(catalogue.clone()),
@@ -102,6 +118,7 @@ impl Context {
             let mut found = LookedUp {
                 user_id: user.id,
                 balance: user.tokens,
+                concurrent_chats: user.concurrent_chats.unwrap_or(default),
                 is_known: known.is_some(),
                 models: vec![],
                 earlier: vec![],
@@ -142,10 +159,11 @@ impl Context {
     }
 }
 
+/// Returns the models on offer, with what the upstream reports of them.
 fn on_offer(catalogue: &Catalogue, stored: &[Model]) -> Vec<Model> {
     let row = |name: &String| {
         let row = stored.iter().find(|model| model.name == *name);
-        row.cloned().unwrap_or_else(|| Model::unpriced(name.clone()))
+        catalogue.known(&row.cloned().unwrap_or_else(|| Model::unpriced(name.clone())))
     };
     catalogue.models.iter().map(row).filter(|model| !model.is_withdrawn).collect()
 }
@@ -167,6 +185,7 @@ fn question(
         Prompt::Whole(wanted) => {
             let model = on_offer.iter().find(|model| model.name == wanted.model);
             let model = model.ok_or_else(|| Error::ModelNotFound(wanted.model.clone()))?;
+            media::check(wanted, model, &on_offer)?;
             // Taken, not copied: it may be large, and nothing else needs it.
             let mut question = std::mem::take(wanted);
             let limits = catalogue.answer_limits(model);

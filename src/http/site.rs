@@ -24,6 +24,8 @@ pub struct Site {
     pub body_timeout: Duration,
     /// The price of a message where its model has no price of its own (`--chat-price`).
     pub message_price: i64,
+    /// The operator's text on how to get more tokens (`--top-up`).
+    pub top_up: Option<String>,
     /// The limits of answers (`--upstream-default-output`, `--upstream-max-output`), where a model
     /// has no limits of its own.
     pub answer_limits: AnswerLimits,
@@ -44,6 +46,7 @@ impl Default for Site {
             strict_transport: None,
             body_timeout: Duration::from_secs(15),
             message_price: 0,
+            top_up: None,
             answer_limits: AnswerLimits { default: 0, most: 0 },
             models: Vec::new(),
             concurrent_chats: 0,

@@ -65,6 +65,21 @@ impl Catalogue {
         health
     }
 
+    /// Returns a model with what the upstream reports of it where its own properties are not set. A
+    /// reported limit only lowers that of the settings.
+    pub fn known(&self, model: &Model) -> Model {
+        let reported = self.upstream.reported(&model.name);
+        let max_output = reported.max_output.filter(|most| *most < i64::from(self.max_output));
+        Model {
+            accepts_images: model.accepts_images.or(reported.accepts_images),
+            accepts_audio: model.accepts_audio.or(reported.accepts_audio),
+            accepts_tools: model.accepts_tools.or(reported.accepts_tools),
+            context_tokens: model.context_tokens.or(reported.context_tokens),
+            max_output: model.max_output.or(max_output),
+            ..model.clone()
+        }
+    }
+
     /// Returns the limits of a model's answers: its own ones before those of the settings.
     pub fn answer_limits(&self, model: &Model) -> AnswerLimits {
         let (default, most) = (self.default_output.min(self.max_output), self.max_output);

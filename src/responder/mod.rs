@@ -19,8 +19,8 @@ pub use dummy::Dummy;
 pub use failure::Failure;
 pub use question::{Question, message_of};
 pub use upstream::{
-    BreakerState, Health, ModelHealth, OperatorFault, OutputLimit, Permit, PromptMark, ResponseStream,
-    Upstream, UpstreamKey, UpstreamSettings,
+    BreakerState, Health, ModelHealth, OperatorFault, OutputLimit, Permit, PromptMark, ReportedProperties,
+    ResponseStream, Upstream, UpstreamKey, UpstreamSettings,
 };
 
 use crate::domain::Usage;

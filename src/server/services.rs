@@ -87,6 +87,7 @@ fn site(config: &Config, models: Vec<String>) -> Site {
         strict_transport: config.strict_transport(),
         body_timeout: Duration::from_secs(config.listen.body_timeout),
         message_price: config.metering.chat_price,
+        top_up: config.metering.top_up.clone(),
         answer_limits: config.upstream.answer_limits(),
         models,
         concurrent_chats: config.limits.concurrent_chats,

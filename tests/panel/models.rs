@@ -2,9 +2,11 @@
 
 use rstest::rstest;
 
+use crate::api::upstream::spawn;
 use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::panel::Browser;
+use crate::support::upstream::status;
 
 /// The flags for an upstream that cannot be reached.
 pub(super) const UPSTREAM: [&str; 6] = [
@@ -215,6 +217,26 @@ async fn properties_are_set_and_cleared_and_the_history_shows_them(
     let cleared = values.map(|(name, _)| (name, if name.starts_with("accepts") { "unknown" } else { "" }));
     root.submit_and_follow(&small, &cleared).await.assert_shows(&["highest limit of an answer: before 8192"]);
     assert_eq!(properties(&app), "- - - - - - - ");
+}
+
+#[actix_web::test]
+async fn a_models_page_shows_what_the_upstream_reports_where_nothing_is_set() {
+    let Some((app, upstream, _)) = spawn(On::Sqlite, &[]).await else { return };
+    let root = app.superuser("root").await;
+    let list = r#"{"data":[{"id":"m","context_length":32768,"max_completion_tokens":8192,
+                            "capabilities":{"vision":true}}]}"#;
+    upstream.models(status(200, &[("content-type", "application/json")], list));
+    app.services.toll.learn_models().await;
+    let page = format!("/admin/models/{}/", app.number("SELECT id AS value FROM models WHERE name = 'm'"));
+    root.get(&page).await.assert_shows(&[
+        "Accepts images as the upstream reports: yes Accepts audio unknown",
+        "Context window as the upstream reports: 32,768",
+        "Answer, at most as the upstream reports: 8,192",
+    ]);
+    root.submit_and_follow(&page, &[("accepts_images", "no"), ("max_output", "9000")]).await.assert_shows(&[
+        "Accepts images no Accepts audio unknown",
+        "Answer, at most 9,000 (default: 16,384)",
+    ]);
 }
 
 #[actix_web::test]

@@ -9,6 +9,7 @@ use super::{in_words, properties, state};
 use crate::administration::{Edited, edit_model};
 use crate::audit::ObjectKind;
 use crate::auth::Auth;
+use crate::chat::Toll;
 use crate::db::Db;
 use crate::domain::Invalid;
 use crate::http::Site;
@@ -37,11 +38,12 @@ struct ModelPage {
     may_change: bool,
 }
 
-fn facts(model: &Model, site: &Site) -> Vec<Fact> {
+/// Describes a model. `known` also has what the upstream reports.
+fn facts(model: &Model, known: &Model, site: &Site) -> Vec<Fact> {
     let price = Price::of(model, site.message_price);
     let mut facts =
         vec![Fact::new("State", state(model, site)), Fact::new("Price", Cell::Text(in_words(price)))];
-    let default = model.answer_limits(site.answer_limits).default;
+    let default = known.answer_limits(site.answer_limits).default;
     if let Some((cost, held)) = example(price, default) {
         let text = format!(
             "A prompt of 1,000 tokens (about 4,000 bytes) and an answer of 500 cost {}. Held in advance: \
@@ -52,7 +54,7 @@ fn facts(model: &Model, site: &Site) -> Vec<Fact> {
         );
         facts.push(Fact::new("For example", Cell::Text(text)));
     }
-    facts.extend(properties::facts(model, site));
+    facts.extend(properties::facts(model, known, site));
     facts.push(Fact::new("Id", Cell::Id(model.id)));
     facts
 }
@@ -66,6 +68,7 @@ async fn find(db: &Db, id: i64) -> Result<Model, PageError> {
 struct ModelContext<'a> {
     administrator: &'a Administrator,
     db: &'a Db,
+    toll: &'a Toll,
     site: &'a Site,
 }
 
@@ -84,7 +87,7 @@ impl ModelContext<'_> {
         let shown = ModelPage {
             frame: Frame::new(self.administrator, &way),
             form: view.form,
-            facts: facts(&model, self.site),
+            facts: facts(&model, &self.toll.known(&model), self.site),
             conflicts: view.conflicts,
             history,
             may_change: self.administrator.may_change(),
@@ -99,11 +102,12 @@ pub(in crate::panel) async fn show(
     administrator: Administrator,
     place: Path<String>,
     db: Data<Db>,
+    toll: Data<Toll>,
     site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
     let model = find(&db, id(&place)?).await?;
     let view = EditView::new(form(&model));
-    let context = ModelContext { administrator: &administrator, db: &db, site: &site };
+    let context = ModelContext { administrator: &administrator, db: &db, toll: &toll, site: &site };
     context.respond(model, view).await
 }
 
@@ -113,10 +117,11 @@ pub(in crate::panel) async fn edit(
     place: Path<String>,
     sent: Form,
     auth: Data<Auth>,
+    toll: Data<Toll>,
     site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
     let administrator = administrator.0;
-    let context = ModelContext { administrator: &administrator, db: &auth.db, site: &site };
+    let context = ModelContext { administrator: &administrator, db: &auth.db, toll: &toll, site: &site };
     let model = find(&auth.db, id(&place)?).await?;
     let faulty = |faults: &[Invalid]| EditView::faulty(form(&model), &sent, faults);
     let wanted = match parse(&sent) {

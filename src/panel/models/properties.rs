@@ -22,6 +22,9 @@ const EXTRA: (&str, &str) = ("extra_fields", "Further fields");
 
 const UNKNOWN: &str = "unknown";
 
+/// Precedes a value that nobody has set here.
+const REPORTED: &str = "as the upstream reports";
+
 /// The most characters that the field for names takes.
 const MOST_CHARACTERS: usize = 1400;
 
@@ -34,7 +37,7 @@ pub(super) fn groups(form: FormView, model: &Model) -> FormView {
     form.group(
         "What it accepts",
         "A request with something that the model does not accept gets an error that says so, and nothing \
-         is charged. If a value is unknown, the request is sent on.",
+         is charged. If a value is unknown here and to the upstream's list of models, the request is sent on.",
         vec![
             answer(IMAGES, model.accepts_images),
             answer(AUDIO, model.accepts_audio),
@@ -117,10 +120,15 @@ pub(super) fn read(sent: &Form, wanted: &mut ModelChanges, faults: &mut Vec<Inva
     }
 }
 
-/// Returns the properties as the model's page shows them.
-pub(super) fn facts(model: &Model, site: &Site) -> Vec<Fact> {
-    let answer = |(_, label): (&str, &'static str), stored: Option<bool>| {
-        Fact::new(label, Cell::Text(in_words(stored).to_owned()))
+/// Returns the properties as the model's page shows them. `known` also has what the upstream
+/// reports, which counts where nothing is set.
+pub(super) fn facts(model: &Model, known: &Model, site: &Site) -> Vec<Fact> {
+    let answer = |(_, label): (&str, &'static str), own: Option<bool>, known: Option<bool>| {
+        let text = match (own, known) {
+            (None, Some(_)) => format!("{REPORTED}: {}", in_words(known)),
+            _ => in_words(own).to_owned(),
+        };
+        Fact::new(label, Cell::Text(text))
     };
     let number = |(_, label): (&str, &'static str), own: Option<i64>, default: i64| {
         let text = match own {
@@ -129,14 +137,24 @@ pub(super) fn facts(model: &Model, site: &Site) -> Vec<Fact> {
         };
         Fact::new(label, Cell::Text(text))
     };
-    let context = model.context_tokens.map_or_else(|| UNKNOWN.to_owned(), format::tokens);
+    let reported = |(_, label): (&str, &'static str), tokens: i64| {
+        Fact::new(label, Cell::Text(format!("{REPORTED}: {}", format::tokens(tokens))))
+    };
+    let limits = site.answer_limits;
     let mut facts = vec![
-        answer(IMAGES, model.accepts_images),
-        answer(AUDIO, model.accepts_audio),
-        answer(TOOLS, model.accepts_tools),
-        Fact::new(CONTEXT.1, Cell::Text(context)),
-        number(DEFAULT_OUTPUT, model.default_output, site.answer_limits.default.into()),
-        number(OUTPUT, model.max_output, site.answer_limits.most.into()),
+        answer(IMAGES, model.accepts_images, known.accepts_images),
+        answer(AUDIO, model.accepts_audio, known.accepts_audio),
+        answer(TOOLS, model.accepts_tools, known.accepts_tools),
+        match (model.context_tokens, known.context_tokens) {
+            (None, Some(tokens)) => reported(CONTEXT, tokens),
+            (Some(tokens), _) => Fact::new(CONTEXT.1, Cell::Text(format::tokens(tokens))),
+            (None, None) => Fact::new(CONTEXT.1, Cell::Text(UNKNOWN.to_owned())),
+        },
+        number(DEFAULT_OUTPUT, model.default_output, limits.default.into()),
+        match (model.max_output, known.max_output) {
+            (None, Some(tokens)) => reported(OUTPUT, tokens),
+            _ => number(OUTPUT, model.max_output, limits.most.into()),
+        },
         number(IMAGE, model.image_tokens, DEFAULT_IMAGE_TOKENS),
     ];
     if !model.extra_fields.is_empty() {

@@ -13,6 +13,7 @@ mod key;
 mod openai;
 mod probe;
 mod prompt;
+mod reported;
 mod retry;
 mod stream;
 
@@ -29,6 +30,7 @@ pub use call::OutputLimit;
 pub use fault::OperatorFault;
 pub use key::UpstreamKey;
 pub use prompt::PromptMark;
+pub use reported::ReportedProperties;
 pub use stream::ResponseStream;
 
 use super::{Failure, Question};
@@ -73,6 +75,8 @@ struct Inner {
     gate: Gate,
     /// The breakers of the models that were called, by name. Only models on offer are called.
     breakers: Mutex<BTreeMap<String, Arc<Breaker>>>,
+    /// What the upstream's list says of the models on offer, by name.
+    reported: Mutex<BTreeMap<String, ReportedProperties>>,
     idle_timeout: Duration,
     total_timeout: Duration,
 }
@@ -118,6 +122,7 @@ impl Upstream {
             caller: Caller::new(&settings)?,
             gate: Gate::new(settings.calls, settings.waiting, settings.patience),
             breakers: Mutex::default(),
+            reported: Mutex::default(),
             idle_timeout: settings.idle_timeout,
             total_timeout: settings.total_timeout,
         };
@@ -165,6 +170,23 @@ impl Upstream {
             in_flight: self.inner.gate.in_flight(),
             waiting: self.inner.gate.waiting(),
         }
+    }
+
+    /// Asks for the list of models, and remembers what it says of these. If there is no list, what
+    /// was known before stays.
+    pub async fn learn(&self, models: &[String]) {
+        match self.inner.caller.list(models).await {
+            Ok(found) => {
+                *self.inner.reported.lock().unwrap_or_else(PoisonError::into_inner) = found;
+            }
+            Err(why) => log::debug!("nothing was learnt from the upstream's list of models: {why}"),
+        }
+    }
+
+    /// Returns what the upstream reports of a model, as far as this node knows.
+    pub fn reported(&self, model: &str) -> ReportedProperties {
+        let reported = self.inner.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        reported.get(model).copied().unwrap_or_default()
     }
 
     /// Returns the time limit for a whole answer.
