@@ -15,7 +15,7 @@ pub use accounts::{Accounts, LoginErrors, Registration, Switch};
 pub use database::Database;
 pub use listen::Listen;
 pub use upstream::{Limits, UpstreamArgs};
-use values::log_filter;
+use values::{log_filter, top_up};
 
 use crate::chat::Prices;
 use crate::db::{DatabaseUrl, DbOptions, HANGS_AFTER};
@@ -64,6 +64,10 @@ pub struct Metering {
     #[arg(global = true, long, env = "TOLLGATE_CHAT_PRICE", value_name = "TOKENS", default_value_t = 100,
           value_parser = clap::value_parser!(i64).range(0..=1_000_000_000_000))]
     pub chat_price: i64,
+    /// Text or link that tells people how to get more tokens, shown when a balance is too low
+    /// [default: none]
+    #[arg(global = true, long, env = "TOLLGATE_TOP_UP", value_name = "TEXT", value_parser = top_up)]
+    pub top_up: Option<String>,
 }
 
 /// The source of answers.
@@ -116,9 +120,14 @@ impl Config {
         u32::try_from(cores.max(2)).unwrap_or(2)
     }
 
-    /// Returns the price of a chat, and the limit on concurrent chats.
+    /// Returns the price of a chat, and the limits on concurrent chats.
     pub fn prices(&self) -> Prices {
-        Prices { chat: self.metering.chat_price, concurrent_chats: self.limits.concurrent_chats }
+        Prices {
+            chat: self.metering.chat_price,
+            concurrent_chats: self.limits.concurrent_chats,
+            slots: self.upstream.slot_bounds(),
+            top_up: self.metering.top_up.as_deref().map(Into::into),
+        }
     }
 
     /// Makes the configured responder.

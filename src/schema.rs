@@ -143,6 +143,14 @@ diesel::table! {
         prompt_price -> Nullable<BigInt>,
         completion_price -> Nullable<BigInt>,
         version -> BigInt,
+        accepts_images -> Nullable<Bool>,
+        accepts_audio -> Nullable<Bool>,
+        accepts_tools -> Nullable<Bool>,
+        context_tokens -> Nullable<BigInt>,
+        default_output -> Nullable<BigInt>,
+        max_output -> Nullable<BigInt>,
+        image_tokens -> Nullable<BigInt>,
+        extra_fields -> Text,
     }
 }
 

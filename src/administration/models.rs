@@ -1,4 +1,4 @@
-//! Models: withdrawing one, putting it back on offer, and setting its price.
+//! Models: withdrawing one, putting it back on offer, and setting its price and properties.
 
 use super::edit::{Edit, Edited, Target, edit};
 use crate::audit::{Action, Actor, Event, ObjectKind};
@@ -8,6 +8,15 @@ use crate::models::{Model, ModelChanges};
 
 /// The highest value of each part of a price, in tokens.
 pub const MOST_PRICE: i64 = 1_000_000_000_000;
+
+/// The highest number of tokens of an answer.
+pub const MOST_OUTPUT: i64 = 10_000_000;
+
+/// The highest number of tokens of a prompt and its answer together.
+pub const MOST_CONTEXT: i64 = 100_000_000;
+
+/// The highest number of tokens that an image may count as.
+pub const MOST_IMAGE_TOKENS: i64 = 1_000_000;
 
 impl Edit for ModelChanges {
     fn event(action: Action, before: &Model) -> Event<'static> {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::NaiveDateTime;
 use serde_json::{Value, json};
 use tokio::time::{self, timeout, timeout_at};
 
@@ -12,10 +13,11 @@ use crate::chat::Toll;
 use crate::client_address::client_of;
 use crate::clock::rfc3339;
 use crate::db::{Db, NotReady};
+use crate::domain::FailureReason;
 use crate::error::{Error, Result};
 use crate::http::Readiness;
 use crate::models::User;
-use crate::responder::Health;
+use crate::responder::{Health, ModelHealth};
 
 /// `GET /healthz`, and `GET /health`, which many programs expect: responds as long as the process
 /// is alive.
@@ -82,11 +84,25 @@ fn upstream(health: &Health) -> Value {
     json!({
         "breaker": health.state.as_str(),
         "failures_in_a_row": health.failures_in_a_row,
-        "last_failure": health.last_failure.map(|(at, reason)| {
-            json!({ "at": rfc3339(at), "reason": reason.text(), "code": reason.code() })
-        }),
+        "last_failure": health.last_failure.map(failure),
         "last_success_at": health.last_success.map(rfc3339),
         "in_flight": health.in_flight,
         "waiting": health.waiting,
+        "models": health.models.iter().map(model).collect::<Vec<_>>(),
     })
+}
+
+fn model(health: &ModelHealth) -> Value {
+    json!({
+        "model": health.name,
+        "breaker": health.state.as_str(),
+        "failures_in_a_row": health.failures_in_a_row,
+        "last_failure": health.last_failure.map(failure),
+        "last_success_at": health.last_success.map(rfc3339),
+        "to_fix": health.fault.map(|fault| fault.advice()),
+    })
+}
+
+fn failure((at, reason): (NaiveDateTime, FailureReason)) -> Value {
+    json!({ "at": rfc3339(at), "reason": reason.text(), "code": reason.code() })
 }

@@ -9,7 +9,7 @@ use super::request::{ChatRequest, Prompt};
 use crate::clock;
 use crate::domain::{OperationId, Usage};
 use crate::error::{Error, Result};
-use crate::metering::{Charge, Charged, Verdict};
+use crate::metering::{Charge, Charged, Price, Verdict};
 use crate::models::ChatState;
 use crate::responder::Answer;
 
@@ -64,11 +64,17 @@ impl Context {
         }
     }
 
-    /// Runs a charge.
+    /// Returns the error of a user whose balance is below `price`, which is what `of` holds.
+    pub(super) fn insufficient(&self, balance: i64, price: i64, of: Price) -> Error {
+        let is_at_most = matches!(of, Price::Usage { .. });
+        Error::InsufficientTokens { balance, price, is_at_most, top_up: self.prices.top_up.clone() }
+    }
+
+    /// Runs a charge. `of` is the price of its model.
     ///
     /// # Errors
     /// The errors that the contract names. Nothing was charged then.
-    pub(super) async fn charge(&self, charge: Charge) -> Result<Admission> {
+    pub(super) async fn charge(&self, charge: Charge, of: Price) -> Result<Admission> {
         let (message, model, price) = (charge.message.clone(), charge.model.clone(), charge.price);
         let response = charge.response.clone();
         match self.db.write_set(charge).await? {
@@ -89,7 +95,7 @@ impl Context {
                 })))
             }
             Verdict::Unauthorized => Err(Error::Unauthorized),
-            Verdict::Insufficient { balance } => Err(Error::InsufficientTokens { balance, price }),
+            Verdict::Insufficient { balance } => Err(self.insufficient(balance, price, of)),
             Verdict::TooManyHolds => Err(Error::TooManyChats),
             Verdict::InFlight => Err(Error::KeyInFlight),
             Verdict::KeyReused => Err(Error::KeyReused),

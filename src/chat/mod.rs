@@ -7,9 +7,11 @@
 
 mod admission;
 mod context;
+mod media;
 mod prepare;
 mod receipt;
 mod request;
+mod slots;
 mod stream;
 mod task;
 mod toll;
@@ -17,5 +19,6 @@ mod transcript;
 
 pub use receipt::Receipt;
 pub use request::{ChatRequest, Prices, Prompt};
+pub use slots::SlotBounds;
 pub use stream::{ChatStream, Event, Started};
 pub use toll::Toll;

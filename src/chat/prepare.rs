@@ -2,14 +2,15 @@
 //! messages of the conversation.
 
 use super::context::Context;
+use super::media;
 use super::request::{ChatRequest, Prompt};
 use crate::clock;
 use crate::db::DbConnection;
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
 use crate::metering::Price;
-use crate::models::{Conversation, EntryKind, LedgerEntry, Model, StoredKey, User};
-use crate::responder::{Catalogue, DUMMY, Question, Responder, Turn};
+use crate::models::{Conversation, DEFAULT_IMAGE_TOKENS, EntryKind, LedgerEntry, Model, StoredKey, User};
+use crate::responder::{Catalogue, ContextBudget, DUMMY, Question, Responder, Turn};
 
 /// A question that is ready to be charged and asked.
 pub(super) struct Prepared {
@@ -17,6 +18,10 @@ pub(super) struct Prepared {
     pub user_id: i64,
     /// The question for the responder.
     pub question: Question,
+    /// The most tokens that a picture in the question may take.
+    pub image_tokens: i64,
+    /// The most chats that the user may have in progress at once.
+    pub concurrent_chats: i64,
     /// The price of the model.
     pub price: Price,
     /// The conversation that the message belongs to, if any.
@@ -29,14 +34,12 @@ pub(super) struct Prepared {
 struct LookedUp {
     user_id: i64,
     balance: i64,
+    concurrent_chats: i64,
     is_known: bool,
     /// Of the models that the settings name, those that are stored.
     models: Vec<Model>,
     earlier: Vec<Turn>,
 }
-
-/// The most tokens of a picture.
-const IMAGE_TOKENS: i64 = 2000;
 
 /// Turns of a conversation that are read at once.
 const TURNS_AT_ONCE: i64 = 20;
@@ -46,13 +49,21 @@ impl Prepared {
     /// message.
     pub(super) fn dummy(user_id: i64, price: i64) -> Prepared {
         let question = Question { model: DUMMY.to_owned(), ..Question::default() };
-        Prepared { user_id, question, price: Price::Message(price), conversation_id: None, is_known: false }
+        Prepared {
+            user_id,
+            question,
+            image_tokens: 0,
+            concurrent_chats: 0,
+            price: Price::Message(price),
+            conversation_id: None,
+            is_known: false,
+        }
     }
 
     /// Returns the tokens held before the call.
     pub(super) fn hold(&self) -> i64 {
         let question = &self.question;
-        self.price.hold(question.prompt_bound(IMAGE_TOKENS), question.max_output, question.choices)
+        self.price.hold(question.prompt_bound(self.image_tokens), question.max_output, question.choices)
     }
 }
 
@@ -61,7 +72,8 @@ impl Context {
     ///
     /// # Errors
     /// In this order: the auth token is not valid; there is no such conversation;
-    /// [`Error::ModelNotFound`]; the balance is too low. A retry, known by its key, gets only the
+    /// [`Error::ModelNotFound`]; the model does not accept what the question has; the balance is too
+    /// low. A retry, known by its key, gets only the
     /// first of these errors, because its question has already been answered.
     pub(super) async fn prepare(&self, request: &mut ChatRequest) -> Result<Prepared> {
         let conversation_id = match request.prompt {
@@ -72,24 +84,24 @@ impl Context {
         if found.is_known {
             return Ok(Prepared { is_known: true, ..Prepared::dummy(found.user_id, self.prices.chat) });
         }
+        let concurrent_chats = found.concurrent_chats;
         let prepared = match &self.responder {
             Responder::Dummy(_) => {
                 let mut prepared = Prepared::dummy(found.user_id, self.prices.chat);
                 if let Prompt::Whole(question) = &request.prompt {
                     prepared.question.choices = question.choices;
                 }
-                Prepared { conversation_id, ..prepared }
+                Prepared { conversation_id, concurrent_chats, ..prepared }
             }
             Responder::Upstream(catalogue) => {
                 let price = |model: &Model| Price::of(model, self.prices.chat);
-                let (mut question, price) = question(catalogue, request, &found, price)?;
-                question.request_id = Some(request.request_id);
-                Prepared { user_id: found.user_id, question, price, conversation_id, is_known: false }
+                let asked = question(catalogue, request, &found, price)?;
+                Prepared { user_id: found.user_id, conversation_id, concurrent_chats, ..asked }
             }
         };
         let price = prepared.hold();
         if found.balance < price {
-            return Err(Error::InsufficientTokens { balance: found.balance, price });
+            return Err(self.insufficient(found.balance, price, prepared.price));
         }
         Ok(prepared)
     }
@@ -97,6 +109,7 @@ impl Context {
     async fn look_up(&self, request: &ChatRequest, conversation_id: Option<i64>) -> Result<LookedUp> {
         let (auth_token, now, message) = (request.auth_token, clock::now(), request.message.clone());
         let key = request.key.as_ref().map(|(key, _)| key.clone());
+        let default = self.prices.concurrent_chats;
         let catalogue = match &self.responder {
             Responder::Dummy(_) => None,
             Responder::Upstream(catalogue) => Some(catalogue.clone()),
@@ -111,6 +124,7 @@ impl Context {
             let mut found = LookedUp {
                 user_id: user.id,
                 balance: user.tokens,
+                concurrent_chats: user.concurrent_chats.unwrap_or(default),
                 is_known: known.is_some(),
                 models: vec![],
                 earlier: vec![],
@@ -123,8 +137,11 @@ impl Context {
             }
             if let Some(catalogue) = &catalogue {
                 found.models = Model::all(conn)?;
-                if let Some(id) = conversation_id {
-                    found.earlier = earlier_turns(conn, id, catalogue, &message)?;
+                // Without a model on offer, `question` rejects the message.
+                if let Some(id) = conversation_id
+                    && let Some(model) = on_offer(catalogue, &found.models).first()
+                {
+                    found.earlier = earlier_turns(conn, id, catalogue.budget(model, &message))?;
                 }
             }
             Ok(found)
@@ -148,10 +165,11 @@ impl Context {
     }
 }
 
+/// Returns the models on offer, with what the upstream reports of them.
 fn on_offer(catalogue: &Catalogue, stored: &[Model]) -> Vec<Model> {
     let row = |name: &String| {
         let row = stored.iter().find(|model| model.name == *name);
-        row.cloned().unwrap_or_else(|| Model::unpriced(name.clone()))
+        catalogue.known(&row.cloned().unwrap_or_else(|| Model::unpriced(name.clone())))
     };
     catalogue.models.iter().map(row).filter(|model| !model.is_withdrawn).collect()
 }
@@ -162,37 +180,39 @@ fn question(
     request: &mut ChatRequest,
     found: &LookedUp,
     price: impl Fn(&Model) -> Price,
-) -> Result<(Question, Price)> {
+) -> Result<Prepared> {
     let on_offer = on_offer(catalogue, &found.models);
-    match &mut request.prompt {
+    let (mut question, model) = match &mut request.prompt {
         Prompt::Message | Prompt::Conversation(_) => {
             let model =
                 on_offer.first().ok_or_else(|| Error::Unavailable("all models are withdrawn".to_owned()))?;
-            Ok((catalogue.question(&model.name, &request.message, &found.earlier), price(model)))
+            (catalogue.question(model, &request.message, &found.earlier), model)
         }
         Prompt::Whole(wanted) => {
             let model = on_offer.iter().find(|model| model.name == wanted.model);
             let model = model.ok_or_else(|| Error::ModelNotFound(wanted.model.clone()))?;
+            media::check(wanted, model, &on_offer)?;
             // Taken, not copied: it may be large, and nothing else needs it.
             let mut question = std::mem::take(wanted);
+            let limits = catalogue.answer_limits(model);
             question.max_output = match question.max_output {
-                0 => catalogue.max_output,
-                wanted => wanted.min(catalogue.max_output),
+                0 => limits.default,
+                wanted => wanted.min(limits.most),
             };
-            Ok((question, price(model)))
+            let extra = std::mem::take(&mut question.extra);
+            let may_pass = |name: &str| model.extra_field_names().any(|allowed| allowed == name);
+            question.options.extend(extra.into_iter().filter(|(name, _)| may_pass(name)));
+            (question, model)
         }
-    }
+    };
+    question.request_id = Some(request.request_id);
+    let prepared = Prepared { question, price: price(model), ..Prepared::dummy(found.user_id, 0) };
+    Ok(Prepared { image_tokens: model.image_tokens.unwrap_or(DEFAULT_IMAGE_TOKENS), ..prepared })
 }
 
 /// Returns the earlier turns of a conversation, newest first. Reads no more than fits
 /// the model's context.
-fn earlier_turns(
-    conn: &mut DbConnection,
-    id: i64,
-    catalogue: &Catalogue,
-    message: &str,
-) -> Result<Vec<Turn>> {
-    let mut budget = catalogue.budget(message);
+fn earlier_turns(conn: &mut DbConnection, id: i64, mut budget: ContextBudget) -> Result<Vec<Turn>> {
     let mut turns = Vec::new();
     let mut before = i64::MAX;
     loop {

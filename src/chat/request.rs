@@ -2,18 +2,23 @@
 
 use std::sync::Arc;
 
+use super::slots::SlotBounds;
 use crate::domain::{Fingerprint, IdempotencyKey, RequestId, TokenDigest};
 use crate::responder::Question;
 use crate::throttle::MemoryShare;
 
 /// What chats cost, and how many of them one user may have at once.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Prices {
     /// The price of a message in tokens, unless the model has a price of its own.
     pub chat: i64,
     /// The number of chats of one user that may be in progress at once, unless the user has a limit
     /// of their own.
     pub concurrent_chats: i64,
+    /// How many requests may wait for one of their user's chats to end, and how long.
+    pub slots: SlotBounds,
+    /// The operator's text on how to get more tokens.
+    pub top_up: Option<Arc<str>>,
 }
 
 /// A message to be charged and answered.

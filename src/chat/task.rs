@@ -10,6 +10,7 @@ use super::context::Context;
 use super::prepare::Prepared;
 use super::receipt::Receipt;
 use super::request::ChatRequest;
+use super::slots::Slot;
 use super::stream::Client;
 use super::transcript::{End, Transcript, result_for_client};
 use crate::clock;
@@ -32,6 +33,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The most tries to settle while the database can be read. They take about two minutes.
 const MOST_TRIES: u32 = 30;
 
+/// A request that was charged.
+struct Admitted {
+    prepared: Prepared,
+    /// The permission to make a call, or why there is none.
+    permit: Result<CallPermit, Failure>,
+    slot: Option<Slot>,
+    admission: Admission,
+}
+
+/// A pending chat, and its user's slot.
+struct Hold {
+    charged: Charged,
+    slot: Option<Slot>,
+}
+
 /// Runs one chat, from admission to settlement.
 pub(super) async fn run(context: Arc<Context>, request: ChatRequest, client: Client) {
     context.run(request, client).await;
@@ -39,22 +55,18 @@ pub(super) async fn run(context: Arc<Context>, request: ChatRequest, client: Cli
 
 impl Context {
     async fn run(&self, mut request: ChatRequest, mut client: Client) {
-        let ready = tokio::select! {
-            ready = self.get_ready(&mut request) => ready,
-            // Nothing is charged yet.
-            () = client.left() => return,
-        };
-        let (prepared, permit) = match ready {
-            Ok(ready) => ready,
+        let admitted = match self.get_in(&mut request, &mut client).await {
+            Ok(Some(admitted)) => admitted,
+            // The client has disconnected, and nothing is charged.
+            Ok(None) => return,
             Err(error) => return client.finish(Err(error)).await,
         };
-        let charge = self.new_charge(&request, &prepared);
-        let price = charge.price;
-        let charged = match self.charge(charge).await {
-            Ok(Admission::Held(charged)) => charged,
-            Ok(Admission::Answered(receipt)) => return client.finish(Ok(*receipt)).await,
-            Err(error) => return client.finish(Err(error)).await,
+        let Admitted { prepared, permit, slot, admission } = admitted;
+        let charged = match admission {
+            Admission::Held(charged) => charged,
+            Admission::Answered(receipt) => return client.finish(Ok(*receipt)).await,
         };
+        let price = prepared.hold();
         client.start(charged, &prepared.question.model, price, charged.created_at);
         let mut transcript = Transcript::default();
         let end = match permit {
@@ -73,20 +85,53 @@ impl Context {
             state: ChatState::Complete,
             created_at: charged.created_at,
         };
-        self.finish(charged, &prepared, transcript, end, receipt, client).await;
+        self.finish(Hold { charged, slot }, &prepared, transcript, end, receipt, client).await;
     }
 
-    /// Does what comes before the charge: looks things up and waits for a place among the calls. A
-    /// retry, known by its key, needs no place.
-    async fn get_ready(&self, request: &mut ChatRequest) -> Result<(Prepared, Result<CallPermit, Failure>)> {
-        let prepared = self.prepare(request).await?;
+    /// Looks things up, waits for one of the user's slots and for a place among the calls, and
+    /// charges. `None` if the client disconnects before the charge. A retry, known by its key, needs
+    /// neither slot nor place.
+    async fn get_in(&self, request: &mut ChatRequest, client: &mut Client) -> Result<Option<Admitted>> {
+        let prepared = tokio::select! {
+            prepared = self.prepare(request) => prepared?,
+            () = client.left() => return Ok(None),
+        };
         if prepared.is_known {
-            // If the key is forgotten at this very moment, the charge becomes a hold, which then
-            // fails and is refunded at once.
-            return Ok((prepared, Err(Failure::Busy)));
+            let admission = self.charge(self.new_charge(request, &prepared), prepared.price).await?;
+            // If the key was forgotten at this very moment, the charge is a hold, which then fails
+            // and is refunded at once.
+            let permit = Err(Failure::Busy);
+            return Ok(Some(Admitted { prepared, permit, slot: None, admission }));
         }
-        let permit = self.responder.admit(prepared.user_id, &prepared.question.model).await?;
-        Ok((prepared, Ok(permit)))
+        let mut slot = self.slots.line_up(prepared.user_id, prepared.concurrent_chats)?;
+        loop {
+            let permit = tokio::select! {
+                permit = self.find_a_place(&prepared, &mut slot) => permit?,
+                () = client.left() => return Ok(None),
+                () = self.hurry.cancelled() => return Err(Failure::Busy.into()),
+            };
+            match self.charge(self.new_charge(request, &prepared), prepared.price).await {
+                // The user's holds on other nodes take the slot. The place goes to somebody else.
+                Err(Error::TooManyChats) => {
+                    drop(permit);
+                    slot.give_back();
+                }
+                Err(error) => return Err(error),
+                Ok(admission) => {
+                    slot.was_charged();
+                    let (permit, slot) = (Ok(permit), Some(slot));
+                    return Ok(Some(Admitted { prepared, permit, slot, admission }));
+                }
+            }
+        }
+    }
+
+    /// Waits for the user's slot and then for a place among the calls.
+    async fn find_a_place(&self, prepared: &Prepared, slot: &mut Slot) -> Result<CallPermit> {
+        slot.taken().await?;
+        let admit = self.responder.admit(prepared.user_id, &prepared.question.model);
+        let admitted = tokio::time::timeout_at(slot.deadline(), admit).await;
+        Ok(admitted.unwrap_or(Err(Failure::Busy))?)
     }
 
     /// Passes the answer on until it ends, the client disconnects, the time is up, or the server
@@ -180,7 +225,7 @@ impl Context {
     /// the client gets an error first.
     async fn finish(
         &self,
-        charged: Charged,
+        hold: Hold,
         prepared: &Prepared,
         transcript: Transcript,
         end: End,
@@ -189,7 +234,12 @@ impl Context {
     ) {
         let outcome = transcript.outcome(&prepared.question, prepared.price, receipt.charged, end);
         (receipt.usage, receipt.charged, receipt.answer) = (outcome.usage, outcome.cost, transcript.answer);
-        let ended = self.end(charged, outcome.ending);
+        let ended = async {
+            let ended = self.end(hold.charged, outcome.ending).await;
+            // The user's next chat may begin, however slowly the client reads.
+            drop(hold.slot);
+            ended
+        };
         tokio::pin!(ended);
         let out_of_patience = async {
             tokio::select! {

@@ -11,10 +11,12 @@ use super::admission::Admission;
 use super::context::Context;
 use super::receipt::Receipt;
 use super::request::{ChatRequest, Prices};
+use super::slots::Slots;
 use super::stream::{ChatStream, Client};
 use super::task;
 use crate::db::{Db, Scope};
 use crate::error::{Error, Result};
+use crate::metering::Price;
 use crate::models::Model;
 use crate::responder::{DUMMY, Health, Responder};
 
@@ -30,7 +32,8 @@ pub struct Toll {
 impl Toll {
     /// Puts the parts together. The tasks of chats run on `runtime`.
     pub fn new(db: Db, responder: Responder, prices: Prices, runtime: Handle) -> Toll {
-        let context = Context { db, responder, prices, hurry: CancellationToken::new() };
+        let slots = Slots::new(prices.slots);
+        let context = Context { db, responder, prices, slots, hurry: CancellationToken::new() };
         Toll { context: Arc::new(context), runtime, holds: TaskTracker::new() }
     }
 
@@ -43,7 +46,8 @@ impl Toll {
     /// known.
     pub async fn chat(&self, request: ChatRequest) -> Result<Receipt> {
         if let Some(charge) = self.context.instant_charge(&request) {
-            return match self.context.charge(charge).await? {
+            let price = Price::Message(charge.price);
+            return match self.context.charge(charge, price).await? {
                 Admission::Answered(receipt) => Ok(*receipt),
                 Admission::Held(_) => Err(Error::Internal("a chat with its answer became a hold".to_owned())),
             };
@@ -91,6 +95,21 @@ impl Toll {
             return Ok(());
         }
         self.context.db.write(Scope::none(), move |conn| Ok(Model::add_missing(conn, &names)?)).await
+    }
+
+    /// Learns what the upstream reports of the models on offer.
+    pub async fn learn_models(&self) {
+        if let Responder::Upstream(catalogue) = &self.context.responder {
+            catalogue.upstream.learn(&catalogue.models).await;
+        }
+    }
+
+    /// Returns a model with what the upstream reports of it where its own properties are not set.
+    pub fn known(&self, model: &Model) -> Model {
+        match &self.context.responder {
+            Responder::Dummy(_) => model.clone(),
+            Responder::Upstream(catalogue) => catalogue.known(model),
+        }
     }
 
     /// Returns the upstream's health. `None` if the dummy answers.

@@ -8,6 +8,8 @@ use clap::Args;
 use url::Url;
 
 use super::values::{model_name, upstream_url};
+use crate::chat::SlotBounds;
+use crate::models::AnswerLimits;
 use crate::responder::{Catalogue, OutputLimit, Upstream, UpstreamKey, UpstreamSettings};
 
 /// The variable that may hold the key. There is no such flag, because everybody who lists the
@@ -57,8 +59,12 @@ pub struct UpstreamArgs {
     /// What the model is told before each message to /chat/ [default: nothing]
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_SYSTEM_PROMPT", value_name = "TEXT")]
     pub upstream_system_prompt: Option<String>,
-    /// Tokens that an answer may have; a client may ask for fewer
-    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_MAX_OUTPUT", value_name = "TOKENS", default_value_t = 1024,
+    /// Tokens that an answer may have if the client sets no limit
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_DEFAULT_OUTPUT", value_name = "TOKENS",
+          default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub upstream_default_output: u32,
+    /// Tokens that an answer may have, whatever limit the client sets
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_MAX_OUTPUT", value_name = "TOKENS", default_value_t = 16_384,
           value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub upstream_max_output: u32,
     /// The field of the protocol that limits an answer's tokens
@@ -95,12 +101,12 @@ pub struct UpstreamArgs {
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_CALLS", value_name = "COUNT", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub upstream_calls: u32,
-    /// Messages that may wait for a call to end, at most a quarter of them from one user; further
-    /// ones get 503 or 429
-    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_WAITING", value_name = "COUNT", default_value_t = 64,
+    /// Messages that may wait for a call or for one of their user's chats to end, at most a quarter
+    /// of them from one user; further ones get 503 or 429
+    #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_WAITING", value_name = "COUNT", default_value_t = 512,
           value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub upstream_waiting: u32,
-    /// Seconds that a message may wait for a call to end
+    /// Seconds that a message may wait for a call or for one of its user's chats to end
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_PATIENCE", value_name = "SECONDS", default_value_t = 5,
           value_parser = clap::value_parser!(u64).range(1..=600))]
     pub upstream_patience: u64,
@@ -143,9 +149,24 @@ impl UpstreamArgs {
             upstream,
             models,
             system_prompt: self.upstream_system_prompt.clone().filter(|prompt| !prompt.trim().is_empty()),
+            default_output: self.upstream_default_output,
             max_output: self.upstream_max_output,
             context_tokens: i64::from(self.upstream_context),
         })
+    }
+
+    /// Returns the limits on waiting for one of a user's own chats to end.
+    pub fn slot_bounds(&self) -> SlotBounds {
+        SlotBounds {
+            waiting: usize::try_from(self.upstream_waiting).unwrap_or(usize::MAX),
+            patience: Duration::from_secs(self.upstream_patience),
+        }
+    }
+
+    /// Returns the limits of answers. If the default is above the bound, the bound holds.
+    pub fn answer_limits(&self) -> AnswerLimits {
+        let most = self.upstream_max_output;
+        AnswerLimits { default: self.upstream_default_output.min(most), most }
     }
 
     /// Returns the key from its file, or otherwise from its variable.

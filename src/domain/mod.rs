@@ -3,6 +3,7 @@
 mod auth_token;
 mod common_passwords;
 mod decoration;
+mod extra_fields;
 mod failure_reason;
 mod idempotency_key;
 mod json_values;
@@ -16,6 +17,7 @@ mod usage;
 mod username;
 
 pub use auth_token::{NoRandomness, PlainToken, TokenDigest, presented_token};
+pub use extra_fields::ExtraFields;
 pub use failure_reason::FailureReason;
 pub use idempotency_key::{Fingerprint, IdempotencyKey};
 pub use json_values::has_more_values;

@@ -7,10 +7,13 @@ mod openai;
 mod problem;
 mod unknown_url;
 
+use std::sync::Arc;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use rand::RngExt;
 
 pub use unknown_url::UnknownUrl;
 
@@ -58,6 +61,10 @@ pub enum Error {
         balance: i64,
         /// What the message would cost, in tokens.
         price: i64,
+        /// Whether it may cost less, because the price is by usage.
+        is_at_most: bool,
+        /// The operator's text on how to get more tokens.
+        top_up: Option<Arc<str>>,
     },
     /// The rules reject a field of any other request.
     #[error("Invalid {}", .0.field)]
@@ -173,9 +180,16 @@ const BOUND: HeaderName = HeaderName::from_static("x-ratelimit-bound");
 const RETRY_AFTER_UNAVAILABLE: u64 = 2;
 /// How long a client should wait when large bodies take all places or all memory, in seconds.
 const RETRY_AFTER_LARGE: u64 = 5;
-/// How long a client should wait at its limit of simultaneous chats, in seconds: one of them may
-/// end at any moment.
-const RETRY_AFTER_CHATS: u64 = 1;
+/// How long a client should wait at its limit of simultaneous chats, in seconds. It has already
+/// waited, so its chats take long.
+const RETRY_AFTER_CHATS: u64 = 2;
+
+/// Returns a `Retry-After` of at least so many seconds. It differs from response to response, so
+/// that clients that were rejected together do not all come back together.
+fn spread(seconds: u64) -> String {
+    let most = seconds.saturating_mul(2).saturating_add(2);
+    rand::rng().random_range(seconds..=most).to_string()
+}
 
 impl Error {
     /// Returns whether a query failed because a row violated a constraint of the schema. It is the
@@ -224,24 +238,24 @@ impl Error {
                 response.insert_header((BOUND, retry.bound()));
             }
             Error::Busy(seconds) | Error::PasswordQueueFull(seconds) => {
-                response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+                response.insert_header((header::RETRY_AFTER, spread(*seconds)));
             }
             Error::TooManyChats => {
-                response.insert_header((header::RETRY_AFTER, RETRY_AFTER_CHATS.to_string()));
+                response.insert_header((header::RETRY_AFTER, spread(RETRY_AFTER_CHATS)));
                 response.insert_header((BOUND, "chats of one user at once"));
             }
             Error::UserMemoryFull => {
-                response.insert_header((header::RETRY_AFTER, RETRY_AFTER_LARGE.to_string()));
+                response.insert_header((header::RETRY_AFTER, spread(RETRY_AFTER_LARGE)));
                 response.insert_header((BOUND, "bytes of one user's large requests at once"));
             }
             Error::MemoryFull | Error::TooManyLargeBodies(_) => {
-                response.insert_header((header::RETRY_AFTER, RETRY_AFTER_LARGE.to_string()));
+                response.insert_header((header::RETRY_AFTER, spread(RETRY_AFTER_LARGE)));
             }
             Error::BodyCutShort | Error::RequestTimeout | Error::BodyTooLarge(_) | Error::HeadTooLarge => {
                 response.force_close();
             }
             _ if self.status_code() == StatusCode::SERVICE_UNAVAILABLE => {
-                response.insert_header((header::RETRY_AFTER, RETRY_AFTER_UNAVAILABLE.to_string()));
+                response.insert_header((header::RETRY_AFTER, spread(RETRY_AFTER_UNAVAILABLE)));
             }
             _ => {}
         }

@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn an_empty_balance_is_402_and_not_to_be_tried_again() {
-        let response = Error::InsufficientTokens { balance: 3, price: 100 }.openai_response(true);
+        let error = Error::InsufficientTokens { balance: 3, price: 100, is_at_most: false, top_up: None };
+        let response = error.openai_response(true);
         assert_eq!(response.status(), 402);
         assert_eq!(response.headers().get("x-should-retry").unwrap(), "false");
         assert!(response.headers().get("retry-after").is_none());

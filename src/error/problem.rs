@@ -69,8 +69,13 @@ impl Error {
                 "Send a valid auth token as `Authorization: Bearer <token>`; POST /login/ makes one."
             }
             Error::InvalidMessage(_) | Error::Invalid(_) => "Correct the field that `errors` names.",
-            Error::InsufficientTokens { balance, price } => {
-                return format!("This costs {price} tokens and the balance is {balance}: ask for a top-up.");
+            Error::InsufficientTokens { balance, price, is_at_most, top_up } => {
+                let costs = if *is_at_most { "may cost up to" } else { "costs" };
+                let fault = format!("This {costs} {price} tokens and the balance is {balance}");
+                return match top_up {
+                    None => format!("{fault}: ask for a top-up."),
+                    Some(top_up) => format!("{fault}. To top it up: {top_up}"),
+                };
             }
             Error::UnreadableBody { .. }
             | Error::NotFound
@@ -105,6 +110,10 @@ impl Error {
             }
             Error::ReadTooSlowly => {
                 "What had arrived is charged, and is in your history. Read the stream without long pauses."
+            }
+            Error::ResponderFailed(reason) if reason.is_lasting() => {
+                "Nothing was charged in the end. The same request would fail again: report it to the \
+                 server's operator."
             }
             Error::ResponderFailed(_) => "Nothing was charged in the end. Try again later.",
             Error::NotReady(reason) => {
@@ -157,20 +166,20 @@ impl Error {
             }
             Error::TooManyChats => "Wait for an answer to one of your chats, then try again.",
             Error::MemoryFull => {
-                "Nothing was charged. Large requests and responses take all of --memory-budget. Try again in 5 s."
+                "Nothing was charged. Large requests and responses take all of --memory-budget. Try again \
+                 later, as Retry-After says."
             }
             Error::UserMemoryFull => "Nothing was charged. Wait for your large requests, or send less.",
             Error::TooManyLargeBodies(places) => {
                 return format!(
-                    "Nothing was charged. At most {places} large bodies are read at once, shared out fairly among users. Try \
-                     again in 5 s."
+                    "Nothing was charged. At most {places} large bodies are read at once, shared out fairly \
+                     among users. Try again later, as Retry-After says."
                 );
             }
-            Error::Busy(seconds) => return format!("Nothing was charged. Try again in {seconds} s."),
-            Error::PasswordQueueFull(seconds) => {
-                return format!(
-                    "Too many passwords are being checked. Nothing was done: try again in {seconds} s."
-                );
+            Error::Busy(_) => "Nothing was charged. Try again later, as Retry-After says.",
+            Error::PasswordQueueFull(_) => {
+                "Too many passwords are being checked. Nothing was done: try again later, as Retry-After \
+                 says."
             }
             _ => "Try again later.",
         };

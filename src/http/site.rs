@@ -5,6 +5,8 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 use actix_web::web::Data;
 
+use crate::models::AnswerLimits;
+
 /// The settings that handlers and the middleware read. The server fills it from the command line;
 /// handlers take it as `Data<Site>`.
 #[derive(Clone, Debug)]
@@ -24,8 +26,11 @@ pub struct Site {
     pub body_timeout: Duration,
     /// The price of a message where its model has no price of its own (`--chat-price`).
     pub message_price: i64,
-    /// The most tokens of an answer (`--upstream-max-output`).
-    pub max_output: u32,
+    /// The operator's text on how to get more tokens (`--top-up`).
+    pub top_up: Option<String>,
+    /// The limits of answers (`--upstream-default-output`, `--upstream-max-output`), where a model
+    /// has no limits of its own.
+    pub answer_limits: AnswerLimits,
     /// The names of `--upstream-models`. Empty if the dummy responder answers.
     pub models: Vec<String>,
     /// The most simultaneous chats of a user without an individual limit (`--concurrent-chats`).
@@ -44,7 +49,8 @@ impl Default for Site {
             strict_transport: None,
             body_timeout: Duration::from_secs(15),
             message_price: 0,
-            max_output: 0,
+            top_up: None,
+            answer_limits: AnswerLimits { default: 0, most: 0 },
             models: Vec::new(),
             concurrent_chats: 0,
             requests_per_minute: 0,

@@ -32,6 +32,11 @@ impl Change {
             "base" => "base price".to_owned(),
             "prompt" => "price of 1,000 prompt tokens".to_owned(),
             "answer" => "price of 1,000 answer tokens".to_owned(),
+            "context_tokens" => "context window".to_owned(),
+            "default_output" => "usual limit of an answer".to_owned(),
+            "max_output" => "highest limit of an answer".to_owned(),
+            "image_tokens" => "tokens of an image".to_owned(),
+            "extra_fields" => "further fields".to_owned(),
             code => code.replace('_', " "),
         }
     }

@@ -55,6 +55,10 @@ pub enum FieldValue {
     Text(String),
     /// Recorded as `yes` or `no`.
     YesNo(bool),
+    /// Recorded as `yes` or `no`; `None`: unknown.
+    MaybeYesNo(Option<bool>),
+    /// `None`: unknown.
+    MaybeNumber(Option<i64>),
     /// `None`: the default of the settings.
     Limit(Option<i64>),
     /// In tokens; `None`: the default of the settings.
@@ -67,7 +71,11 @@ impl fmt::Display for FieldValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FieldValue::Text(text) => f.write_str(text),
-            FieldValue::YesNo(yes) => f.write_str(if *yes { "yes" } else { "no" }),
+            FieldValue::YesNo(yes) | FieldValue::MaybeYesNo(Some(yes)) => {
+                f.write_str(if *yes { "yes" } else { "no" })
+            }
+            FieldValue::MaybeYesNo(None) | FieldValue::MaybeNumber(None) => f.write_str("unknown"),
+            FieldValue::MaybeNumber(Some(number)) => write!(f, "{number}"),
             FieldValue::Limit(None) | FieldValue::Price(None) => f.write_str("default"),
             FieldValue::Limit(Some(number)) | FieldValue::Price(Some(number)) => write!(f, "{number}"),
             FieldValue::Time(None) => f.write_str("never"),

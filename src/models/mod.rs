@@ -31,7 +31,7 @@ pub use editable::{Editable, EditableField, FieldValue};
 pub use follower::{QuarterTotal, ToFollow, UserBalance, Watermark};
 pub use idempotency_key::StoredKey;
 pub use ledger_entry::{EntryKind, LedgerEntry};
-pub use model::{Model, ModelChanges};
+pub use model::{AnswerLimits, DEFAULT_IMAGE_TOKENS, Model, ModelChanges};
 pub use moments::first_id_since;
 pub use panel_settings::PanelSettings;
 pub use session::{NewSession, Session};

@@ -28,15 +28,22 @@ pub fn routes(config: &mut ServiceConfig) {
 struct StartPage<'a> {
     version: &'a str,
     address: &'a str,
+    /// The operator's text on how to get more tokens. Empty if there is none.
+    top_up: &'a str,
+    /// Whether that text is an address, and nothing else.
+    is_link: bool,
 }
 
 /// Shows the start page: what Tollgate is and how to begin.
 async fn start(_: Guest, request: HttpRequest) -> Result<HttpResponse> {
     let host =
         request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8000");
-    let is_https = Site::of(&request).is_https;
-    let address = format!("{}://{host}", if is_https { "https" } else { "http" });
-    page(&StartPage { version: env!("CARGO_PKG_VERSION"), address: &address })
+    let site = Site::of(&request);
+    let address = format!("{}://{host}", if site.is_https { "https" } else { "http" });
+    let top_up = site.top_up.as_deref().unwrap_or_default();
+    let is_web = ["https://", "http://"].iter().any(|scheme| top_up.starts_with(scheme));
+    let is_link = is_web && !top_up.contains(char::is_whitespace);
+    page(&StartPage { version: env!("CARGO_PKG_VERSION"), address: &address, top_up, is_link })
 }
 
 fn page(template: &impl Template) -> Result<HttpResponse> {

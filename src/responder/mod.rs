@@ -23,8 +23,8 @@ pub use dummy::Dummy;
 pub use failure::Failure;
 pub use question::{Content, Medium, Message, Part, Question};
 pub use upstream::{
-    BreakerState, Health, OutputLimit, Permit, PromptMark, ResponseStream, Upstream, UpstreamKey,
-    UpstreamSettings,
+    BreakerState, Health, ModelHealth, OperatorFault, OutputLimit, Permit, PromptMark, ReportedProperties,
+    ResponseStream, Upstream, UpstreamKey, UpstreamSettings,
 };
 
 use crate::domain::Usage;
@@ -140,11 +140,12 @@ impl Responder {
         }
     }
 
-    /// Returns the upstream's health. `None` for the dummy.
+    /// Returns the upstream's health, with each model that the settings name, in their order.
+    /// `None` for the dummy.
     pub fn health(&self) -> Option<Health> {
         match self {
             Responder::Dummy(_) => None,
-            Responder::Upstream(catalogue) => Some(catalogue.upstream.health()),
+            Responder::Upstream(catalogue) => Some(catalogue.health()),
         }
     }
 }

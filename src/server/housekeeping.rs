@@ -36,6 +36,7 @@ pub(super) async fn run(services: Services, config: Config) {
         sweep(&services),
         minutely(&services, &config),
         end_idle_auth_tokens(&services.auth),
+        learn_models(&services),
         hourly(&services.db, config.accounts.history_days),
         administration::work_on_bulk_operations(&services.bulk, &services.db),
         Follower::default().run(&services.db),
@@ -77,6 +78,14 @@ async fn end_idle_auth_tokens(auth: &auth::Auth) {
             Ok(count) => log::info!("ended {count} login tokens that were not used for too long"),
             Err(error) => log::warn!("unused login tokens could not be ended: {error}"),
         }
+    }
+}
+
+async fn learn_models(services: &Services) {
+    let mut pace = tokio::time::interval(EVERY_HOUR);
+    loop {
+        pace.tick().await;
+        services.toll.learn_models().await;
     }
 }
 

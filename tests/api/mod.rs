@@ -27,5 +27,5 @@ mod streams;
 mod throttles;
 mod unknown_paths;
 mod unreadable_bodies;
-mod upstream;
+pub mod upstream;
 mod v1;

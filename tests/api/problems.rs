@@ -105,6 +105,20 @@ async fn errors_of_chats_have_problem_details(#[values(On::Sqlite, On::Postgres)
 }
 
 #[actix_web::test]
+async fn the_operators_text_says_how_to_top_up_a_balance() {
+    let top_up = "write to billing@chat.example";
+    let flags = ["--opening-tokens", "50", "--top-up", top_up];
+    let Some(app) = TestApp::spawn_with(On::Sqlite, &flags).await else { return };
+    let token = app.user("ada").await;
+    let request = app.request("POST", "/chat/").bearer(&token).json(&json!({ "message": "Hello" }));
+    let answer = problem(request).await;
+    let detail = format!("This costs 100 tokens and the balance is 50. To top it up: {top_up}");
+    assert_problem(&answer, 400, "insufficient-tokens", "Insufficient tokens", &detail, &[]);
+    let page = app.request("GET", "/").send().await;
+    assert!(page.text().contains(&format!("To top up a balance: {top_up}")), "{}", page.text());
+}
+
+#[actix_web::test]
 async fn errors_of_http_have_problem_details() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
     let token = app.user("ada").await;

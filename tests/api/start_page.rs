@@ -25,6 +25,24 @@ async fn the_start_page_says_how_to_begin_and_has_no_script() {
     file.assert_header("cache-control", "public, max-age=300");
 }
 
+#[actix_web::test]
+async fn the_start_page_links_to_the_top_up_and_escapes_its_text() {
+    let page = async |flags: &[&str]| {
+        let app = TestApp::spawn_with(On::Sqlite, flags).await.unwrap();
+        app.request("GET", "/").send().await.text()
+    };
+    assert!(!page(&[]).await.contains("top up"));
+    let html = page(&["--top-up", "https://shop.example/?a=1&b=\"2"]).await;
+    let address = "https://shop.example/?a=1&#38;b=&#34;2";
+    assert!(html.contains(&format!("<a href=\"{address}\">{address}</a>")), "{html}");
+    for text in ["javascript:alert(1)", "https://shop.example or <b>ask</b>"] {
+        let html = page(&["--top-up", text]).await;
+        assert!(html.contains("To top up a balance:"), "{html}");
+        assert!(!html.contains("<a href=\"javascript") && !html.contains("<b>"), "{html}");
+        assert!(!html.contains("<a href=\"https://shop"), "{html}");
+    }
+}
+
 /// The client sends the Host header, so it may contain anything.
 #[actix_web::test]
 async fn the_start_page_escapes_the_host() {

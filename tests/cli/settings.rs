@@ -9,7 +9,7 @@ use crate::support::server::Server;
 use crate::support::{On, TestDatabase, temporary};
 
 /// Every setting: flag, variable, what `--help` says about its default, and an invalid value.
-const SETTINGS: [(&str, &str, &str, &str); 53] = [
+const SETTINGS: [(&str, &str, &str, &str); 55] = [
     ("--bind", "TOLLGATE_BIND", "127.0.0.1:8000", "nowhere"),
     ("--public-url", "TOLLGATE_PUBLIC_URL", "", "ftp://chat.example"),
     ("--hsts-include-subdomains", "TOLLGATE_HSTS_INCLUDE_SUBDOMAINS", "off", "preload"),
@@ -37,6 +37,7 @@ const SETTINGS: [(&str, &str, &str, &str); 53] = [
     ("--pg-writers", "TOLLGATE_PG_WRITERS", "2", "65"),
     ("--opening-tokens", "TOLLGATE_OPENING_TOKENS", "4000", "-1"),
     ("--chat-price", "TOLLGATE_CHAT_PRICE", "100", "1.5"),
+    ("--top-up", "TOLLGATE_TOP_UP", "none", "a\u{7}b"),
     ("--bcrypt-cost", "TOLLGATE_BCRYPT_COST", "12", "3"),
     ("--throttle", "TOLLGATE_THROTTLE", "on", "maybe"),
     ("--registration", "TOLLGATE_REGISTRATION", "open", "ajar"),
@@ -56,7 +57,8 @@ const SETTINGS: [(&str, &str, &str, &str); 53] = [
     ("--upstream-models", "TOLLGATE_UPSTREAM_MODELS", "", "a b"),
     ("--upstream-key-file", "TOLLGATE_UPSTREAM_KEY_FILE", "none", ""),
     ("--upstream-system-prompt", "TOLLGATE_UPSTREAM_SYSTEM_PROMPT", "nothing", ""),
-    ("--upstream-max-output", "TOLLGATE_UPSTREAM_MAX_OUTPUT", "1024", "0"),
+    ("--upstream-default-output", "TOLLGATE_UPSTREAM_DEFAULT_OUTPUT", "4096", "0"),
+    ("--upstream-max-output", "TOLLGATE_UPSTREAM_MAX_OUTPUT", "16384", "0"),
     ("--upstream-limit-field", "TOLLGATE_UPSTREAM_LIMIT_FIELD", "max_tokens", "tokens"),
     ("--upstream-context", "TOLLGATE_UPSTREAM_CONTEXT", "4096", "-1"),
     ("--upstream-connect-timeout", "TOLLGATE_UPSTREAM_CONNECT_TIMEOUT", "5", "0"),
@@ -64,7 +66,7 @@ const SETTINGS: [(&str, &str, &str, &str); 53] = [
     ("--upstream-idle-timeout", "TOLLGATE_UPSTREAM_IDLE_TIMEOUT", "30", "0"),
     ("--upstream-total-timeout", "TOLLGATE_UPSTREAM_TOTAL_TIMEOUT", "300", "0"),
     ("--upstream-calls", "TOLLGATE_UPSTREAM_CALLS", "64", "0"),
-    ("--upstream-waiting", "TOLLGATE_UPSTREAM_WAITING", "64", "-1"),
+    ("--upstream-waiting", "TOLLGATE_UPSTREAM_WAITING", "512", "-1"),
     ("--upstream-patience", "TOLLGATE_UPSTREAM_PATIENCE", "5", "0"),
     ("--log", "TOLLGATE_LOG", "info", "tollgate=loud"),
     ("--bcrypt-cost", "TOLLGATE_BCRYPT_COST", "12", "17"),

@@ -33,7 +33,7 @@ async fn of_300_chats_at_once_on_4000_tokens_exactly_40_succeed(#[values(On::Sql
     for outcome in join_all(chats).await {
         match outcome.unwrap() {
             Ok(receipt) => paid.push(receipt.remaining),
-            Err(Error::InsufficientTokens { balance, price: PRICE }) => {
+            Err(Error::InsufficientTokens { balance, price: PRICE, is_at_most: false, top_up: None }) => {
                 assert_eq!(balance, 0, "a refusal reports the balance at that moment");
                 refused += 1;
             }

@@ -2,9 +2,11 @@
 
 use rstest::rstest;
 
+use crate::api::upstream::spawn;
 use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::panel::Browser;
+use crate::support::upstream::status;
 
 /// The flags for an upstream that cannot be reached.
 pub(super) const UPSTREAM: [&str; 6] = [
@@ -70,7 +72,8 @@ async fn a_price_is_set_and_reset_and_the_history_shows_it(#[values(On::Sqlite, 
         "Model small-1 was changed",
         "base 5 + 10 per 1,000 prompt tokens + 1,030 per 1,000 answer tokens",
         // 5 + 10 + 515, and 5 + 40 + 1,030.
-        "and an answer of 500 cost 530. Held in advance: 1,075, the maximum with an answer of 1,000 tokens",
+        "and an answer of 500 cost 530. Held in advance: 1,075, the maximum with an answer of 1,000 tokens, \
+         which is the limit if the client sets none",
         "base price: before default",
         "price of 1,000 answer tokens: before default → after 1030",
     ]);
@@ -164,4 +167,121 @@ async fn staff_can_see_models_but_not_change_them(#[values(On::Sqlite, On::Postg
     let csrf = grace.csrf().await;
     grace.send(&form.with(&[("csrf", &csrf)])).await.assert_status(403);
     assert_eq!(stored(&app, "small-1"), "on offer - - - 0");
+}
+
+/// Returns a model's stored properties.
+fn properties(app: &TestApp) -> String {
+    let text = |column: &str| format!("coalesce(CAST({column} AS TEXT), '-')");
+    let numbers =
+        ["context_tokens", "default_output", "max_output", "image_tokens", "extra_fields"].map(text);
+    let answers = ["accepts_images", "accepts_audio", "accepts_tools"]
+        .map(|column| format!("CASE WHEN {column} THEN 'yes' WHEN NOT {column} THEN 'no' ELSE '-' END"));
+    let columns = [&answers[..], &numbers[..]].concat().join(" || ' ' || ");
+    app.text(&format!("SELECT {columns} AS value FROM models WHERE name = 'small-1'")).unwrap()
+}
+
+#[rstest]
+#[actix_web::test]
+async fn properties_are_set_and_cleared_and_the_history_shows_them(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn_with(on, &UPSTREAM).await else { return };
+    let root = app.superuser("root").await;
+    let [small, _] = two_models(&app);
+    root.get(&small).await.assert_shows(&[
+        "Accepts images unknown Accepts audio unknown Accepts tools unknown Context window unknown \
+         Answer, if the client sets no limit 4,096 (default) Answer, at most 16,384 (default) \
+         Tokens of an image, at most 2,000 (default)",
+    ]);
+    assert_eq!(properties(&app), "- - - - - - - ");
+    let values = [
+        ("accepts_images", "no"),
+        ("accepts_tools", "yes"),
+        ("context_tokens", "32,768"),
+        ("default_output", "512"),
+        ("max_output", "8192"),
+        ("image_tokens", "765"),
+        ("extra_fields", "chat_template_kwargs,think"),
+    ];
+    let page = root.submit_and_follow(&small, &values).await;
+    assert_eq!(properties(&app), "no - yes 32768 512 8192 765 chat_template_kwargs, think");
+    page.assert_shows(&[
+        "Accepts images no Accepts audio unknown Accepts tools yes Context window 32,768",
+        "512 (default: 4,096) Answer, at most 8,192 (default: 16,384)",
+        "Further fields chat_template_kwargs, think",
+        "accepts images: before unknown → after no",
+        "context window: before unknown → after 32768",
+        "usual limit of an answer: before default → after 512",
+        "further fields: after chat_template_kwargs, think",
+    ]);
+    let cleared = values.map(|(name, _)| (name, if name.starts_with("accepts") { "unknown" } else { "" }));
+    root.submit_and_follow(&small, &cleared).await.assert_shows(&["highest limit of an answer: before 8192"]);
+    assert_eq!(properties(&app), "- - - - - - - ");
+}
+
+#[actix_web::test]
+async fn a_models_page_shows_what_the_upstream_reports_where_nothing_is_set() {
+    let Some((app, upstream, _)) = spawn(On::Sqlite, &[]).await else { return };
+    let root = app.superuser("root").await;
+    let list = r#"{"data":[{"id":"m","context_length":32768,"max_completion_tokens":8192,
+                            "capabilities":{"vision":true}}]}"#;
+    upstream.models(status(200, &[("content-type", "application/json")], list));
+    app.services.toll.learn_models().await;
+    let page = format!("/admin/models/{}/", app.number("SELECT id AS value FROM models WHERE name = 'm'"));
+    root.get(&page).await.assert_shows(&[
+        "Accepts images as the upstream reports: yes Accepts audio unknown",
+        "Context window as the upstream reports: 32,768",
+        "Answer, at most as the upstream reports: 8,192",
+    ]);
+    root.submit_and_follow(&page, &[("accepts_images", "no"), ("max_output", "9000")]).await.assert_shows(&[
+        "Accepts images no Accepts audio unknown",
+        "Answer, at most 9,000 (default: 16,384)",
+    ]);
+}
+
+#[actix_web::test]
+async fn each_property_with_an_invalid_value_is_rejected_at_its_field() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    let root = app.superuser("root").await;
+    let [small, _] = two_models(&app);
+    for (field, wrong, error) in [
+        ("accepts_images", "maybe", "choose one of the three"),
+        ("accepts_audio", "", "choose one of the three"),
+        ("context_tokens", "0", "enter a whole number from 1 to 100,000,000, or leave it empty"),
+        ("default_output", "1.5", "enter a whole number from 1 to 10,000,000, or leave it empty"),
+        ("max_output", "10000001", "enter a whole number from 1 to 10,000,000, or leave it empty"),
+        ("image_tokens", "-1", "enter a whole number from 1 to 1,000,000, or leave it empty"),
+        ("extra_fields", "a-b", "separate the names with commas"),
+        ("extra_fields", "think, max_tokens", "leave out max_tokens"),
+    ] {
+        let page = root.submit(&small, &[(field, wrong), ("withdrawn", "1")]).await;
+        page.assert_status(400).assert_shows(&["Please correct this", error]);
+        if !field.starts_with("accepts") {
+            assert_eq!(page.form().field(field), Some(wrong), "the input is kept");
+        }
+    }
+    assert_eq!(properties(&app), "- - - - - - - ");
+    assert_eq!(stored(&app, "small-1"), "on offer - - - 0");
+}
+
+#[actix_web::test]
+async fn a_conflict_of_properties_shows_both_values() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    let root = app.superuser("root").await;
+    let [small, _] = two_models(&app);
+    let slow = root.get(&small).await.form().with(&[
+        ("accepts_images", "yes"),
+        ("max_output", "5000"),
+        ("extra_fields", "a"),
+    ]);
+    let first =
+        [("accepts_images", "no"), ("max_output", "6000"), ("extra_fields", "b"), ("context_tokens", "9000")];
+    root.submit(&small, &first).await.assert_status(303);
+    root.send(&slow).await.assert_status(409).assert_shows(&[
+        "Accepts images no yes",
+        "Context window 9,000 unknown",
+        "Answer, at most 6,000 5,000",
+        "Further fields b a",
+    ]);
+    assert_eq!(properties(&app), "no - - 9000 - 6000 - b");
 }

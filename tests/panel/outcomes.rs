@@ -8,9 +8,11 @@ use tollgate::domain::{FailureReason, OperationId};
 use tollgate::metering::{Ending, end_hold};
 
 use super::models::UPSTREAM;
+use crate::api::upstream::spawn;
 use crate::support::On;
 use crate::support::app::TestApp;
 use crate::support::panel::Page;
+use crate::support::upstream::status as upstream_status;
 
 /// Makes a chat that failed for this reason. Returns its id.
 async fn failed(app: &TestApp, token: &str, reason: FailureReason) -> i64 {
@@ -169,20 +171,58 @@ async fn the_home_page_shows_the_upstreams_status(#[values(On::Sqlite, On::Postg
     root.get("/admin/").await.assert_hides(&["Upstream"]);
     let Some(app) = TestApp::spawn_with(on, &UPSTREAM).await else { return };
     let (root, token) = (app.superuser("root").await, app.user("ada").await);
-    root.get("/admin/").await.assert_shows(&["Upstream State not called yet Failures in a row 0"]);
+    root.get("/admin/").await.assert_shows(&[
+        "Models, as seen by this node Model State Last answer Last failure Why it failed \
+         small-1 no answer yet \u{2013} \u{2013} \u{2013} big/2? no answer yet",
+        "Upstream State no answer yet Calls in flight 0 Calls waiting 0",
+    ]);
     let answer = app.chat(&token, "Hello").await;
     assert!(answer.status >= 500, "{}", answer.text());
     let home = root.get("/admin/").await;
-    home.assert_shows(&[
-        "Upstream State failing",
-        "Reason the model could not be reached",
-        "Calls in flight 0 Calls waiting 0",
-    ]);
+    home.assert_shows(&["Upstream State failing", "the model could not be reached big/2? no answer yet"]);
     assert_eq!(
         section(&home, FAILURES).map(|text| text.trim().to_owned()),
         Some("1 the model could not be reached".to_owned())
     );
     app.assert_sound();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn the_home_page_says_for_each_model_what_the_operator_must_fix(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some((app, upstream, token)) = spawn(on, &[]).await else { return };
+    let root = app.superuser("root").await;
+    let admin = app.token("root").await;
+    let status = async || app.get("/readyz", &admin).await.json()["upstream"]["models"].clone();
+    assert_eq!(status().await[1]["model"], "vendor/other");
+    let ask = async |model: &str| {
+        let message = serde_json::json!({ "role": "user", "content": "hi" });
+        app.post("/v1/chat/completions", &token, serde_json::json!({ "model": model, "messages": [message] }))
+            .await
+    };
+    let key = "m: the upstream rejects the key: check --upstream-key-file";
+    let missing = "vendor/other: the upstream does not offer this model to this server: check its name";
+    root.get("/admin/").await.assert_hides(&[key, missing]);
+    upstream.next(upstream_status(401, &[], ""));
+    ask("m").await.assert_status(502);
+    upstream.next(upstream_status(404, &[], ""));
+    ask("vendor/other").await.assert_status(502);
+    let home = root.get("/admin/").await;
+    home.assert_shows(&[key, missing, "m failing", "vendor/other failing"]);
+    let seen = status().await;
+    assert_eq!(seen[0]["last_failure"]["code"], "key_rejected");
+    assert!(seen[1]["to_fix"].as_str().unwrap().starts_with("the upstream does not offer this model"));
+    // A good answer shows that it is fixed.
+    ask("m").await.assert_status(200);
+    let home = root.get("/admin/").await;
+    home.assert_hides(&[key]);
+    home.assert_shows(&[missing, "m healthy"]);
+    assert!(status().await[0]["to_fix"].is_null());
+    // What is withdrawn needs no fixing.
+    app.sql("UPDATE models SET is_withdrawn = TRUE WHERE name = 'vendor/other'");
+    root.get("/admin/").await.assert_hides(&[missing, "vendor/other"]);
 }
 
 /// A code that this version does not know, as a newer one may store it, is shown and found as it

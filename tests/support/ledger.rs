@@ -6,7 +6,7 @@ use actix_web::ResponseError;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tokio::runtime::Handle;
-use tollgate::chat::{ChatRequest, Prices, Prompt, Toll};
+use tollgate::chat::{ChatRequest, Prices, Prompt, SlotBounds, Toll};
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, DbOptions, Scope};
 use tollgate::domain::{
@@ -258,7 +258,12 @@ pub fn toll(db: &Db, delay: Duration) -> Toll {
     Toll::new(
         db.clone(),
         responder,
-        Prices { chat: PRICE, concurrent_chats: CONCURRENT_CHATS },
+        Prices {
+            chat: PRICE,
+            concurrent_chats: CONCURRENT_CHATS,
+            slots: SlotBounds { waiting: 0, patience: Duration::from_secs(1) },
+            top_up: None,
+        },
         Handle::current(),
     )
 }

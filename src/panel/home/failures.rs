@@ -1,4 +1,4 @@
-//! Why chats failed in the last 24 hours, and the upstream's status.
+//! Why chats failed in the last 24 hours.
 
 use chrono::NaiveDate;
 use url::form_urlencoded;
@@ -6,11 +6,8 @@ use url::form_urlencoded;
 use crate::domain::FailureReason;
 use crate::models::FailuresByReason;
 use crate::models::list::MOST_COUNTED;
-use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
-use crate::panel::kit::list::{Cell, Tone};
 use crate::panel::kit::paths;
-use crate::responder::{BreakerState, Health};
 
 /// A reason, the number of chats that failed for it, and the link to them.
 pub(super) struct ReasonLine {
@@ -65,35 +62,4 @@ fn by_code(found: Vec<(String, i64)>) -> Vec<(String, i64)> {
         }
     }
     reasons
-}
-
-/// The upstream's status, as this node has seen it.
-pub(super) fn upstream(health: &Health) -> Vec<Fact> {
-    let state = match health.state {
-        BreakerState::Closed if health.failures_in_a_row > 0 => Cell::badge("failing", Tone::Warning),
-        BreakerState::Closed if health.last_success.is_none() => Cell::badge("not called yet", Tone::Plain),
-        BreakerState::Closed => Cell::badge("healthy", Tone::Good),
-        BreakerState::HalfOpen => Cell::badge("being probed", Tone::Warning),
-        BreakerState::Open => Cell::badge("down: calls are paused", Tone::Bad),
-    };
-    let count = |number: usize| Cell::Text(format::tokens(i64::try_from(number).unwrap_or(i64::MAX)));
-    let mut facts = vec![
-        Fact::new("State", state),
-        Fact::new("Failures in a row", Cell::Text(format::tokens(health.failures_in_a_row.into()))),
-        Fact::new("Last success", Cell::time(health.last_success)),
-        Fact::new("Last failure", Cell::time(health.last_failure.map(|(at, _)| at))),
-    ];
-    if !health.resting.is_empty() {
-        let models: Vec<String> =
-            health.resting.iter().map(|(model, state)| format!("{model} ({})", state.as_str())).collect();
-        facts.push(Fact::new("Models with paused calls", Cell::Text(models.join(", "))));
-    }
-    if let Some((_, why)) = health.last_failure {
-        facts.push(Fact::new("Reason", Cell::Text(why.text().to_owned())));
-    }
-    facts.extend([
-        Fact::new("Calls in flight", count(health.in_flight)),
-        Fact::new("Calls waiting", count(health.waiting)),
-    ]);
-    facts
 }

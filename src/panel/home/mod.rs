@@ -2,6 +2,7 @@
 
 mod failures;
 mod numbers;
+mod upstream;
 
 use actix_web::HttpResponse;
 use actix_web::web::Data;
@@ -15,7 +16,7 @@ use crate::clock;
 use crate::db::{About, Db, DbConnection, about};
 use crate::error::Result as TollgateResult;
 use crate::index::follower::{Followed, lag};
-use crate::models::{AuditEntry, Chat, FailuresByReason, OpenHolds, Verification};
+use crate::models::{AuditEntry, Chat, FailuresByReason, Model, OpenHolds, Verification};
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::{Administrator, Superuser};
 use crate::panel::kit::fact::Fact;
@@ -25,8 +26,9 @@ use crate::panel::kit::list::{Cell, Tone};
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Frame, go, page};
 use crate::panel::kit::paths;
-use failures::{Failures, upstream};
+use failures::Failures;
 use numbers::{Numbers, Times};
+use upstream::UpstreamStatus;
 
 /// How many audit entries are shown.
 const RECENT: i64 = 10;
@@ -37,8 +39,7 @@ struct HomePage {
     frame: Frame,
     numbers: Numbers,
     failures: Failures,
-    /// The upstream's status. Empty if there is no upstream.
-    upstream: Vec<Fact>,
+    upstream: Option<UpstreamStatus>,
     health: Vec<Fact>,
     history: Vec<HistoryLine>,
     /// The administrator's own id.
@@ -59,6 +60,7 @@ struct Overview {
     behind: i64,
     verification: Option<Verification>,
     history: Vec<HistoryLine>,
+    models: Vec<Model>,
 }
 
 fn read(conn: &mut DbConnection, times: Times) -> TollgateResult<Overview> {
@@ -76,6 +78,7 @@ fn read(conn: &mut DbConnection, times: Times) -> TollgateResult<Overview> {
         behind,
         verification: Verification::latest(conn)?,
         history: describe(conn, history)?,
+        models: Model::all(conn)?,
     })
 }
 
@@ -125,7 +128,7 @@ pub(super) async fn show(
         damage: failure.unwrap_or(damage),
         numbers: found.numbers,
         failures: Failures::new(found.failures, administrator.zone.date_of(times.day_ago)),
-        upstream: toll.upstream_health().map(|health| upstream(&health)).unwrap_or_default(),
+        upstream: toll.upstream_health().map(|health| UpstreamStatus::new(&health, &found.models)),
         history: found.history,
         own: administrator.user.id,
         may_change: administrator.may_change(),

@@ -78,7 +78,7 @@ fn entered<E: Editable>(field: &EditableField<E>, sent: &Form, wanted: &E, zone:
 /// Returns a value in the form in which it is compared with what was entered.
 fn shown(value: FieldValue, zone: Zone) -> String {
     match value {
-        FieldValue::Limit(Some(limit)) => format::tokens(limit),
+        FieldValue::Limit(Some(number)) | FieldValue::MaybeNumber(Some(number)) => format::tokens(number),
         FieldValue::Time(time) => zone.to_field_of(time),
         value => value.to_string(),
     }

@@ -1,14 +1,15 @@
-//! A model's page: its price, and for superusers the form that changes it.
+//! A model's page: its price and properties, and for superusers the form that changes them.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path};
 use askama::Template;
 
 use super::form::{example, form, parse};
-use super::{in_words, state};
+use super::{in_words, properties, state};
 use crate::administration::{Edited, edit_model};
 use crate::audit::ObjectKind;
 use crate::auth::Auth;
+use crate::chat::Toll;
 use crate::db::Db;
 use crate::domain::Invalid;
 use crate::http::Site;
@@ -37,20 +38,23 @@ struct ModelPage {
     may_change: bool,
 }
 
-fn facts(model: &Model, site: &Site) -> Vec<Fact> {
+/// Describes a model. `known` also has what the upstream reports.
+fn facts(model: &Model, known: &Model, site: &Site) -> Vec<Fact> {
     let price = Price::of(model, site.message_price);
     let mut facts =
         vec![Fact::new("State", state(model, site)), Fact::new("Price", Cell::Text(in_words(price)))];
-    if let Some((cost, held)) = example(price, site.max_output) {
+    let default = known.answer_limits(site.answer_limits).default;
+    if let Some((cost, held)) = example(price, default) {
         let text = format!(
             "A prompt of 1,000 tokens (about 4,000 bytes) and an answer of 500 cost {}. Held in advance: \
-             {}, the maximum with an answer of {} tokens.",
+             {}, the maximum with an answer of {} tokens, which is the limit if the client sets none.",
             format::tokens(cost),
             format::tokens(held),
-            format::tokens(site.max_output.into())
+            format::tokens(default.into())
         );
         facts.push(Fact::new("For example", Cell::Text(text)));
     }
+    facts.extend(properties::facts(model, known, site));
     facts.push(Fact::new("Id", Cell::Id(model.id)));
     facts
 }
@@ -64,6 +68,7 @@ async fn find(db: &Db, id: i64) -> Result<Model, PageError> {
 struct ModelContext<'a> {
     administrator: &'a Administrator,
     db: &'a Db,
+    toll: &'a Toll,
     site: &'a Site,
 }
 
@@ -82,7 +87,7 @@ impl ModelContext<'_> {
         let shown = ModelPage {
             frame: Frame::new(self.administrator, &way),
             form: view.form,
-            facts: facts(&model, self.site),
+            facts: facts(&model, &self.toll.known(&model), self.site),
             conflicts: view.conflicts,
             history,
             may_change: self.administrator.may_change(),
@@ -97,11 +102,12 @@ pub(in crate::panel) async fn show(
     administrator: Administrator,
     place: Path<String>,
     db: Data<Db>,
+    toll: Data<Toll>,
     site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
     let model = find(&db, id(&place)?).await?;
     let view = EditView::new(form(&model));
-    let context = ModelContext { administrator: &administrator, db: &db, site: &site };
+    let context = ModelContext { administrator: &administrator, db: &db, toll: &toll, site: &site };
     context.respond(model, view).await
 }
 
@@ -111,10 +117,11 @@ pub(in crate::panel) async fn edit(
     place: Path<String>,
     sent: Form,
     auth: Data<Auth>,
+    toll: Data<Toll>,
     site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
     let administrator = administrator.0;
-    let context = ModelContext { administrator: &administrator, db: &auth.db, site: &site };
+    let context = ModelContext { administrator: &administrator, db: &auth.db, toll: &toll, site: &site };
     let model = find(&auth.db, id(&place)?).await?;
     let faulty = |faults: &[Invalid]| EditView::faulty(form(&model), &sent, faults);
     let wanted = match parse(&sent) {

@@ -1,5 +1,6 @@
-//! The form of a model: whether it is on offer, and its price.
+//! The form of a model: whether it is on offer, its price, and its properties.
 
+use super::properties;
 use crate::administration::{MOST_PRICE, whole_number};
 use crate::domain::Invalid;
 use crate::metering::Price;
@@ -28,7 +29,7 @@ pub(super) fn form(model: &Model) -> FormView {
         let value = stored.map(|tokens| tokens.to_string()).unwrap_or_default();
         price.push(Field::new(name, label, Kind::Amount).value(value).most(30));
     }
-    FormView::default()
+    let form = FormView::default()
         .hide("version", model.version.to_string())
         .group(
             "Availability",
@@ -44,32 +45,32 @@ pub(super) fn form(model: &Model) -> FormView {
              can cost is held before it is sent on, and what was not used is returned when it ends. A new \
              price applies to chats that arrive after it was saved.",
             price,
-        )
-        .button("", "Save")
-        .cancel(paths::MODELS)
+        );
+    properties::groups(form, model).button("", "Save").cancel(paths::MODELS)
 }
 
 /// Returns the values of the form, or every fault in it.
 pub(super) fn parse(sent: &Form) -> Result<ModelChanges, Vec<Invalid>> {
-    let is_withdrawn = sent.has("withdrawn");
-    match sent.text("price") {
-        BY_MESSAGE => {
-            let (base_price, prompt_price, completion_price) = (None, None, None);
-            return Ok(ModelChanges { is_withdrawn, base_price, prompt_price, completion_price });
-        }
-        BY_USAGE => {}
-        _ => return Err(vec![Invalid::new("price", "choose one of the two")]),
-    }
+    let mut wanted = ModelChanges { is_withdrawn: sent.has("withdrawn"), ..ModelChanges::default() };
     let mut faults = Vec::new();
-    let [base_price, prompt_price, completion_price] = PARTS.map(|(name, _)| {
+    read_price(sent, &mut wanted, &mut faults);
+    properties::read(sent, &mut wanted, &mut faults);
+    if faults.is_empty() { Ok(wanted) } else { Err(faults) }
+}
+
+fn read_price(sent: &Form, wanted: &mut ModelChanges, faults: &mut Vec<Invalid>) {
+    match sent.text("price") {
+        BY_MESSAGE => return,
+        BY_USAGE => {}
+        _ => return faults.push(Invalid::new("price", "choose one of the two")),
+    }
+    [wanted.base_price, wanted.prompt_price, wanted.completion_price] = PARTS.map(|(name, _)| {
         let read = whole_number(sent.text(name)).filter(|tokens| *tokens <= MOST_PRICE);
         if read.is_none() {
             faults.push(Invalid::new(name, "enter a whole number from 0 to 1,000,000,000,000"));
         }
         read
     });
-    let wanted = ModelChanges { is_withdrawn, base_price, prompt_price, completion_price };
-    if faults.is_empty() { Ok(wanted) } else { Err(faults) }
 }
 
 /// Returns the cost of an example chat, and what is held for it in advance, both in tokens. `None`

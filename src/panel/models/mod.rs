@@ -1,8 +1,9 @@
-//! Models: a table of all with their prices, and a page to change each.
+//! Models: a table of all with their prices, and a page to change each model.
 
 mod edit;
 mod form;
 mod list;
+mod properties;
 
 pub(super) use edit::{edit, show};
 pub(super) use list::list;

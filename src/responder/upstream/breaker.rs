@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
 
+use super::fault::OperatorFault;
 use crate::clock;
 use crate::domain::FailureReason;
 use crate::responder::Failure;
@@ -86,12 +87,27 @@ impl Moment {
 }
 
 /// The health of one model, as seen by this node.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ModelHealth {
-    pub(super) state: BreakerState,
-    pub(super) failures_in_a_row: u32,
-    pub(super) last_failure: Option<(NaiveDateTime, FailureReason)>,
-    pub(super) last_success: Option<NaiveDateTime>,
+#[derive(Clone, Debug)]
+pub struct ModelHealth {
+    /// The model's name.
+    pub name: String,
+    /// Whether calls are made.
+    pub state: BreakerState,
+    /// Failures since the last good answer.
+    pub failures_in_a_row: u32,
+    /// When and why the last call or probe failed. Rejected requests do not count.
+    pub last_failure: Option<(NaiveDateTime, FailureReason)>,
+    /// When the last answer was completed.
+    pub last_success: Option<NaiveDateTime>,
+    /// What the operator must fix. `None` if nothing is known, or a call has succeeded since.
+    pub fault: Option<OperatorFault>,
+}
+
+impl ModelHealth {
+    /// Returns the health of a model that was not called yet.
+    pub fn not_called(name: &str) -> ModelHealth {
+        Breaker::new(name).health(Instant::now())
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +161,7 @@ struct Memory {
     last_probe: Option<Instant>,
     last_failure: Option<(NaiveDateTime, FailureReason)>,
     last_success: Option<NaiveDateTime>,
+    fault: Option<OperatorFault>,
 }
 
 /// The breaker of one model.
@@ -240,11 +257,6 @@ impl Breaker {
         memory.rest = Some(rest);
     }
 
-    /// Returns the name of the model.
-    pub(super) fn model(&self) -> &str {
-        &self.model
-    }
-
     /// Whether the last failure was that our key was rejected.
     pub(super) fn key_is_doubted(&self) -> bool {
         let last = self.memory().last_failure;
@@ -260,11 +272,18 @@ impl Breaker {
             Some(_) => BreakerState::Open,
         };
         ModelHealth {
+            name: self.model.clone(),
             state,
             failures_in_a_row: memory.streak.failures,
             last_failure: memory.last_failure,
             last_success: memory.last_success,
+            fault: memory.fault,
         }
+    }
+
+    /// Notes what the operator must fix, until a call succeeds.
+    pub(super) fn note(&self, fault: OperatorFault) {
+        self.memory().fault = Some(fault);
     }
 
     /// A poisoned lock is safe to use: nothing under it can leave the memory half changed.

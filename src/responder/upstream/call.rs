@@ -10,6 +10,7 @@ use url::Url;
 
 use super::UpstreamSettings;
 use super::complaint::Complaint;
+use super::fault::OperatorFault;
 use super::openai;
 use super::prompt::{PromptBody, PromptMark};
 use super::request_form::{RequestForm, RequestForms};
@@ -89,7 +90,7 @@ impl Caller {
     /// Sends the question, again where that is safe, and waits for the first byte of the answer. If
     /// the upstream rejects the form of the request, and not its content, it is sent once more in a
     /// form that the upstream accepts.
-    pub(super) async fn call(&self, question: &Question, mark: &PromptMark) -> Result<Begun, Failure> {
+    pub(super) async fn call(&self, question: &Question, mark: &PromptMark) -> Result<Begun, Miss> {
         let mut form = self.forms.of(&question.model);
         let begun = Instant::now();
         for _ in 0..MOST_ADAPTATIONS {
@@ -103,17 +104,18 @@ impl Caller {
             let adapted = miss.complaint.as_ref().filter(|_| miss.is_about_the_request());
             let adapted =
                 adapted.and_then(|complaint| self.forms.adaptation(&question.model, form, complaint));
-            let Some((adaptation, adapted)) = adapted else { return Err(miss.failure) };
+            let Some((adaptation, adapted)) = adapted else { return Err(miss) };
             log::warn!("model {}: {}. The request is sent again", question.model, adaptation.text());
             form = adapted;
         }
-        match self.call_in_form(question, form, mark, begun).await {
-            Ok(answer) => {
-                self.forms.accepted(&question.model, form);
-                Ok(answer)
-            }
-            Err(miss) => Err(miss.failure),
-        }
+        let answer = self.call_in_form(question, form, mark, begun).await?;
+        self.forms.accepted(&question.model, form);
+        Ok(answer)
+    }
+
+    /// Returns what the operator can change so that requests to a model need not be adapted.
+    pub(super) fn fault_of_form(&self, model: &str) -> Option<OperatorFault> {
+        self.forms.fault(model)
     }
 
     async fn call_in_form(
@@ -247,7 +249,8 @@ async fn refusal(response: Response, question: &Question) -> Miss {
     let is_passing = can_retry
         && matches!(failure, Failure::RateLimited | Failure::ServerError | Failure::RequestRejected(_));
     let advice = if is_passing { Advice::Again(asked_wait) } else { Advice::Never };
-    Miss { failure, advice, complaint: Some(complaint) }
+    let fault = complaint.operator_fault(status, failure);
+    Miss { failure, advice, complaint: Some(complaint), fault }
 }
 
 /// Reads at most [`MOST_OF_AN_ERROR`] of a body. The connection can be reused if that was all.

@@ -3,6 +3,7 @@
 
 use reqwest::StatusCode;
 
+use super::fault::OperatorFault;
 use crate::responder::Failure;
 
 /// An upstream's error.
@@ -182,6 +183,23 @@ impl Complaint {
             },
             500..=599 => Failure::ServerError,
             _ => Failure::NotAnAnswer,
+        }
+    }
+
+    /// Returns what only the operator can fix, if that is why a request failed.
+    pub(super) fn operator_fault(&self, status: StatusCode, failure: Failure) -> Option<OperatorFault> {
+        match failure {
+            Failure::KeyRejected => Some(OperatorFault::KeyRejected),
+            Failure::ModelUnavailable
+                if status == StatusCode::PAYMENT_REQUIRED || self.has_code(&NO_CREDIT_CODES) =>
+            {
+                Some(OperatorFault::NoCredit)
+            }
+            Failure::ModelUnavailable => Some(OperatorFault::ModelUnavailable),
+            Failure::SettingRejected("stream") => Some(OperatorFault::StreamRejected),
+            Failure::SettingRejected("stream_options") => Some(OperatorFault::StreamOptionsRejected),
+            Failure::SettingRejected(field) => Some(OperatorFault::FieldRejected(field)),
+            _ => None,
         }
     }
 

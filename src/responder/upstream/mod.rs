@@ -8,11 +8,13 @@ mod breaker;
 mod call;
 mod complaint;
 mod events;
+mod fault;
 mod gate;
 mod key;
 mod openai;
 mod probe;
 mod prompt;
+mod reported;
 mod request_form;
 mod retry;
 mod stream;
@@ -25,15 +27,17 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use url::Url;
 
-pub use breaker::BreakerState;
+pub use breaker::{BreakerState, ModelHealth};
+pub use fault::OperatorFault;
 pub use key::UpstreamKey;
 pub use prompt::PromptMark;
+pub use reported::ReportedProperties;
 pub use request_form::OutputLimit;
 pub use stream::ResponseStream;
 
 use super::{Failure, Question};
 use crate::domain::FailureReason;
-use breaker::{Breaker, ModelHealth, Moment, Pass};
+use breaker::{Breaker, Moment, Pass};
 use call::Caller;
 use gate::{CallPlace, Gate};
 
@@ -73,6 +77,8 @@ struct Inner {
     gate: Gate,
     /// The breakers of the models that were called, by name. Only models on offer are called.
     breakers: Mutex<BTreeMap<String, Arc<Breaker>>>,
+    /// What the upstream's list says of the models on offer, by name.
+    reported: Mutex<BTreeMap<String, ReportedProperties>>,
     idle_timeout: Duration,
     total_timeout: Duration,
 }
@@ -97,8 +103,8 @@ pub struct Health {
     pub last_failure: Option<(NaiveDateTime, FailureReason)>,
     /// When the last answer was completed.
     pub last_success: Option<NaiveDateTime>,
-    /// The models that are not called, with their states.
-    pub resting: Vec<(String, BreakerState)>,
+    /// Each model that was called, by name.
+    pub models: Vec<ModelHealth>,
     /// Calls in flight.
     pub in_flight: usize,
     /// Calls that wait for a place.
@@ -118,6 +124,7 @@ impl Upstream {
             caller: Caller::new(&settings)?,
             gate: Gate::new(settings.calls, settings.waiting, settings.patience),
             breakers: Mutex::default(),
+            reported: Mutex::default(),
             idle_timeout: settings.idle_timeout,
             total_timeout: settings.total_timeout,
         };
@@ -145,9 +152,12 @@ impl Upstream {
     pub async fn ask(&self, permit: Permit, question: &Question) -> Result<ResponseStream, Failure> {
         match self.inner.caller.call(question, &permit.prompt).await {
             Ok(begun) => Ok(ResponseStream::new(begun, permit, self.inner.idle_timeout, question)),
-            Err(failure) => {
-                permit.failed(failure);
-                Err(failure)
+            Err(miss) => {
+                if let Some(fault) = miss.fault {
+                    permit.note(fault);
+                }
+                permit.failed(miss.failure);
+                Err(miss.failure)
             }
         }
     }
@@ -156,19 +166,32 @@ impl Upstream {
     pub fn health(&self) -> Health {
         let now = Moment::now().instant;
         let models = self.inner.models(now);
-        let resting = models.iter().filter(|(_, health)| health.state != BreakerState::Closed);
         Health {
-            state: models.iter().map(|(_, health)| health.state).max().unwrap_or(BreakerState::Closed),
-            failures_in_a_row: models.iter().map(|(_, health)| health.failures_in_a_row).max().unwrap_or(0),
-            last_failure: models
-                .iter()
-                .filter_map(|(_, health)| health.last_failure)
-                .max_by_key(|(at, _)| *at),
-            last_success: models.iter().filter_map(|(_, health)| health.last_success).max(),
-            resting: resting.map(|(model, health)| (model.clone(), health.state)).collect(),
+            state: models.iter().map(|model| model.state).max().unwrap_or(BreakerState::Closed),
+            failures_in_a_row: models.iter().map(|model| model.failures_in_a_row).max().unwrap_or(0),
+            last_failure: models.iter().filter_map(|model| model.last_failure).max_by_key(|(at, _)| *at),
+            last_success: models.iter().filter_map(|model| model.last_success).max(),
+            models,
             in_flight: self.inner.gate.in_flight(),
             waiting: self.inner.gate.waiting(),
         }
+    }
+
+    /// Asks for the list of models, and remembers what it says of these. If there is no list, what
+    /// was known before stays.
+    pub async fn learn(&self, models: &[String]) {
+        match self.inner.caller.list(models).await {
+            Ok(found) => {
+                *self.inner.reported.lock().unwrap_or_else(PoisonError::into_inner) = found;
+            }
+            Err(why) => log::debug!("nothing was learnt from the upstream's list of models: {why}"),
+        }
+    }
+
+    /// Returns what the upstream reports of a model, as far as this node knows.
+    pub fn reported(&self, model: &str) -> ReportedProperties {
+        let reported = self.inner.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        reported.get(model).copied().unwrap_or_default()
     }
 
     /// Returns the time limit for a whole answer.
@@ -188,9 +211,14 @@ impl Inner {
         breaker
     }
 
-    fn models(&self, now: std::time::Instant) -> Vec<(String, ModelHealth)> {
+    fn models(&self, now: std::time::Instant) -> Vec<ModelHealth> {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.values().map(|breaker| (breaker.model().to_owned(), breaker.health(now))).collect()
+        let health = |breaker: &Arc<Breaker>| {
+            let health = breaker.health(now);
+            let of_form = || self.caller.fault_of_form(&health.model);
+            ModelHealth { fault: health.fault.or_else(of_form), ..health }
+        };
+        breakers.values().map(health).collect()
     }
 }
 
@@ -202,6 +230,11 @@ impl Permit {
 
     fn succeeded(self) {
         self.pass.succeeded(Moment::now());
+    }
+
+    /// Notes what the operator must fix before calls of the model can succeed.
+    fn note(&self, fault: OperatorFault) {
+        self.pass.breaker().note(fault);
     }
 
     fn failed(self, failure: Failure) {

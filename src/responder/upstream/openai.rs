@@ -106,7 +106,8 @@ pub(super) fn body_of(question: &Question, form: RequestForm) -> Vec<u8> {
 }
 
 impl OutputLimit {
-    const fn name(self) -> &'static str {
+    /// Returns the name of the field.
+    pub(super) const fn name(self) -> &'static str {
         match self {
             OutputLimit::MaxTokens => "max_tokens",
             OutputLimit::MaxCompletionTokens => "max_completion_tokens",

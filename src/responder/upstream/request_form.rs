@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::complaint::Complaint;
+use super::fault::OperatorFault;
 
 /// The field of the protocol that limits the tokens of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -134,6 +135,20 @@ impl RequestForms {
         models.get(model).map_or(self.usual, |known| known.form)
     }
 
+    /// Returns what the operator can change so that requests to a model need not be adapted.
+    pub(super) fn fault(&self, model: &str) -> Option<OperatorFault> {
+        let form = self.of(model);
+        if form.output_limit != self.usual.output_limit {
+            Some(OperatorFault::LimitFieldRejected(self.usual.output_limit))
+        } else if !form.streams {
+            Some(OperatorFault::StreamRejected)
+        } else if !form.asks_for_usage {
+            Some(OperatorFault::StreamOptionsRejected)
+        } else {
+            None
+        }
+    }
+
     /// Returns how to adapt a form that a model rejected.
     pub(super) fn adaptation(
         &self,
@@ -195,7 +210,9 @@ mod tests {
         let (second, form) = forms.adaptation("m", form, &extra).unwrap();
         assert_eq!(second, Adaptation::WithoutStream);
         assert_eq!(forms.adaptation("m", form, &extra), None);
+        assert_eq!(forms.fault("m"), None);
         forms.accepted("m", form);
+        assert_eq!(forms.fault("m"), Some(OperatorFault::StreamRejected));
         assert_eq!(forms.of("m"), form);
         assert_eq!(forms.of("other"), usual);
     }

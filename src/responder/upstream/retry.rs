@@ -7,6 +7,7 @@ use rand::RngExt;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::complaint::Complaint;
+use super::fault::OperatorFault;
 use crate::responder::Failure;
 
 /// The most retries of a call.
@@ -23,6 +24,8 @@ pub(super) struct Miss {
     pub(super) advice: Advice,
     /// What the upstream says about the request, if it rejected it.
     pub(super) complaint: Option<Complaint>,
+    /// What only the operator can fix, if that is why it failed.
+    pub(super) fault: Option<OperatorFault>,
 }
 
 /// Whether a retry is safe and useful.
@@ -37,7 +40,7 @@ pub(super) enum Advice {
 impl Miss {
     /// A failure that a retry would not change.
     pub(super) fn for_good(failure: Failure) -> Miss {
-        Miss { failure, advice: Advice::Never, complaint: None }
+        Miss { failure, advice: Advice::Never, complaint: None, fault: None }
     }
 
     /// Returns whether the upstream found the request wrong. It may be its form, which can be

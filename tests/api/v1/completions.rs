@@ -1,11 +1,11 @@
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::upstream::spawn;
 use super::{complete, question};
 use crate::support::On;
-use crate::support::app::TestApp;
-use crate::support::upstream::{Step, answer, chunk, done, finish, head, role, usage};
+use crate::support::app::{Answer, TestApp};
+use crate::support::upstream::{Step, answer, chunk, done, finish, head, role, status, usage};
 
 #[rstest]
 #[actix_web::test]
@@ -55,6 +55,28 @@ async fn supported_fields_are_passed_on_and_max_tokens_is_limited() {
     assert_eq!((&asked[1]["max_tokens"], &asked[2]["max_tokens"]), (&json!(50), &json!(50)));
     let chats = app.get("/chats/", &token).await.json();
     assert_eq!(chats["chats"][2]["message"], "Go on");
+}
+
+#[actix_web::test]
+async fn a_client_without_a_limit_gets_the_default_and_any_other_at_most_the_bound() {
+    let flags = ["--upstream-default-output", "60", "--upstream-max-output", "200"];
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &flags).await else { return };
+    let limit = async |more: Value| {
+        complete(&app, &token, more).await.assert_status(200);
+        upstream.requests().last().unwrap().body["max_tokens"].clone()
+    };
+    assert_eq!(limit(json!({})).await, json!(60));
+    assert_eq!(limit(json!({ "max_tokens": 100 })).await, json!(100));
+    assert_eq!(limit(json!({ "max_tokens": 1000 })).await, json!(200));
+    // A model's own limits come first.
+    app.sql("UPDATE models SET default_output = 300, max_output = 400 WHERE name = 'm'");
+    assert_eq!(limit(json!({})).await, json!(300));
+    assert_eq!(limit(json!({ "max_tokens": 1000 })).await, json!(400));
+    assert_eq!(limit(json!({ "model": "vendor/other" })).await, json!(60));
+    app.sql("UPDATE models SET max_output = 50 WHERE name = 'm'");
+    assert_eq!(limit(json!({})).await, json!(50));
+    app.post("/chat/", &token, json!({ "message": "hi" })).await.assert_status(201);
+    assert_eq!(upstream.requests().last().unwrap().body["max_tokens"], json!(50));
 }
 
 #[actix_web::test]
@@ -143,4 +165,67 @@ async fn a_body_has_at_most_8_mib() {
     assert_eq!(larger.assert_status(413).json()["error"]["code"], "body_too_large");
     let kept = app.get("/chats/", &token).await.json();
     assert_eq!(kept["chats"][0]["message"].as_str().unwrap().len(), 32_000);
+}
+
+/// Asks with an image, and with a tool.
+async fn ask_with_extras(app: &TestApp, token: &str, model: &str) -> [Answer; 2] {
+    let image = json!([{ "type": "image_url", "image_url": { "url": "https://a.example/b.png" } }]);
+    let messages = json!([{ "role": "user", "content": image }]);
+    let tools = json!([{ "type": "function", "function": { "name": "f", "parameters": {} } }]);
+    [
+        complete(app, token, json!({ "model": model, "messages": messages })).await,
+        complete(app, token, json!({ "model": model, "tools": tools })).await,
+    ]
+}
+
+#[rstest]
+#[actix_web::test]
+async fn what_a_model_does_not_accept_is_rejected_with_the_models_that_do(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some((app, upstream, token)) = spawn(on, &[]).await else { return };
+    for answer in ask_with_extras(&app, &token, "m").await {
+        answer.assert_status(200);
+    }
+    app.sql("UPDATE models SET accepts_images = FALSE, accepts_tools = FALSE WHERE name = 'm'");
+    app.sql("UPDATE models SET accepts_images = TRUE WHERE name = 'vendor/other'");
+    let [image, tool] = ask_with_extras(&app, &token, "m").await;
+    let error = image.assert_status(400).json()["error"].clone();
+    assert_eq!(error["param"], "messages");
+    let text = "messages: the model `m` accepts no images: leave them out, or ask `vendor/other`.";
+    assert_eq!(error["message"], text);
+    let error = tool.assert_status(400).json()["error"].clone();
+    assert_eq!(error["message"], "tools: the model `m` accepts no tools: leave them out.");
+    assert_eq!((upstream.requests().len(), app.count("chats")), (2, 2), "nothing was sent or charged");
+    complete(&app, &token, json!({})).await.assert_status(200);
+    ask_with_extras(&app, &token, "vendor/other").await[0].assert_status(200);
+}
+
+#[actix_web::test]
+async fn what_the_upstream_reports_counts_where_nothing_is_set() {
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
+    let list = json!({ "data": [{ "id": "m", "context_length": 2048, "max_completion_tokens": 500,
+                                  "capabilities": { "vision": false, "function_calling": false } }] });
+    let reply = |code, body: &str| status(code, &[("content-type", "application/json")], body);
+    upstream.models(reply(200, &list.to_string()));
+    app.services.toll.learn_models().await;
+    for answer in ask_with_extras(&app, &token, "m").await {
+        answer.assert_status(400);
+    }
+    complete(&app, &token, json!({})).await.assert_status(200);
+    assert_eq!(upstream.requests()[0].body["max_tokens"], json!(500));
+    // A list that cannot be read changes nothing.
+    for (code, body) in [(500, ""), (200, "<html>"), (200, &"x".repeat((1 << 20) + 1))] {
+        upstream.models(reply(code, body));
+        app.services.toll.learn_models().await;
+        ask_with_extras(&app, &token, "m").await[0].assert_status(400);
+    }
+    // What an administrator says comes first.
+    app.sql(
+        "UPDATE models SET accepts_images = TRUE, accepts_tools = TRUE, max_output = 600 WHERE name = 'm'",
+    );
+    for answer in ask_with_extras(&app, &token, "m").await {
+        answer.assert_status(200);
+    }
+    assert_eq!(upstream.requests()[1].body["max_tokens"], json!(600));
 }

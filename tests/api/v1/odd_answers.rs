@@ -62,7 +62,8 @@ async fn a_429_of_the_upstream_becomes_a_503_with_a_time_to_retry() {
     let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
     upstream.next(status(429, &[("retry-after", "300")], ""));
     let answer = complete(&app, &token, json!({})).await;
-    answer.assert_status(503).assert_header("retry-after", "5");
+    let wait: u64 = answer.assert_status(503).header("retry-after").unwrap().parse().unwrap();
+    assert!((5..=12).contains(&wait), "{wait}");
     assert_eq!(answer.json()["error"]["code"], "busy");
     assert_eq!(app.balance(&token).await, 4000);
 }

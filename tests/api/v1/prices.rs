@@ -55,12 +55,16 @@ async fn the_final_cost_is_in_the_stream_and_in_its_replay() {
 
 #[actix_web::test]
 async fn a_hold_above_the_balance_is_refused_and_a_smaller_max_tokens_succeeds() {
-    let Some((app, upstream, token)) = spawn(On::Sqlite, &["--upstream-max-output", "10000"]).await else {
-        return;
-    };
+    let flags = ["--upstream-max-output", "10000", "--top-up", "https://shop.example"];
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &flags).await else { return };
     set_price(&app, 0, 0, 1000);
     let too_much = complete(&app, &token, json!({})).await;
-    assert_eq!(too_much.assert_status(402).json()["error"]["code"], "insufficient_quota");
+    let error = too_much.assert_status(402).json()["error"].clone();
+    assert_eq!(error["code"], "insufficient_quota");
+    assert_eq!(
+        error["message"],
+        "Insufficient tokens. This may cost up to 4096 tokens and the balance is 4000. To top it up: https://shop.example"
+    );
     complete(&app, &token, json!({ "max_tokens": 4000 })).await.assert_status(200);
     assert_eq!(upstream.requests().len(), 1);
 }

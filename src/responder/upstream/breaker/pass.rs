@@ -29,6 +29,7 @@ impl Pass {
     pub(in super::super) fn succeeded(self, now: Moment) {
         let mut memory = self.breaker.memory();
         memory.last_success = Some(now.time);
+        memory.fault = None;
         memory.note_success(self.is_trial);
     }
 
