@@ -1,34 +1,40 @@
 //! Values that can only be made by parsing, so that holding one proves that it obeys the rules.
 
 mod auth_token;
+mod canonical;
 mod common_passwords;
 mod decoration;
 mod extra_fields;
 mod failure_reason;
 mod idempotency_key;
 mod json_values;
+mod look_alike;
 mod message;
 mod operation_id;
 mod password;
 mod reason;
 mod request_id;
 mod session_secret;
+mod single_line;
 mod usage;
 mod username;
 
-pub use auth_token::{NoRandomness, PlainToken, TokenDigest, presented_token};
+pub use auth_token::{NoRandomness, PlainToken, TokenDigest, presented_token, without_tokens};
+pub use canonical::canonical_of;
 pub use extra_fields::ExtraFields;
 pub use failure_reason::FailureReason;
 pub use idempotency_key::{Fingerprint, IdempotencyKey};
 pub use json_values::has_more_values;
+pub use look_alike::{mixes_scripts, skeleton_of};
 pub use message::Message;
 pub use operation_id::OperationId;
-pub use password::{NewPassword, Password};
+pub use password::{NewPassword, Password, is_same_password};
 pub use reason::{REASON_LENGTH, Reason};
 pub use request_id::RequestId;
 pub use session_secret::{CsrfToken, SessionSecret};
+pub use single_line::{NotALine, single_line};
 pub use usage::{Usage, UsageDetails, estimate, estimate_of};
-pub use username::{LoginName, Username, canonical_of};
+pub use username::{LoginName, Username};
 
 /// Why the value of a field was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

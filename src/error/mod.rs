@@ -102,6 +102,10 @@ pub enum Error {
     /// The `Idempotency-Key` belongs to a request with different content.
     #[error("This Idempotency-Key was used for another request")]
     KeyReused,
+    /// The request was a repeat, under the same `Idempotency-Key`, of the one that made the auth
+    /// token with this id.
+    #[error("This auth token was made already, with the id {0}. For another one, use a new Idempotency-Key")]
+    AuthTokenMade(i64),
     /// The body is too long. Contains the most bytes that it may have.
     #[error("Request body too large")]
     BodyTooLarge(usize),
@@ -305,7 +309,7 @@ impl ResponseError for Error {
             Error::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
             Error::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Error::RequestTimeout | Error::ReadTooSlowly => StatusCode::REQUEST_TIMEOUT,
-            Error::KeyInFlight => StatusCode::CONFLICT,
+            Error::KeyInFlight | Error::AuthTokenMade(_) => StatusCode::CONFLICT,
             Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Error::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Error::UnsupportedMediaType(_) | Error::UnsupportedCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -10,6 +10,14 @@ use crate::domain::Invalid;
 const UNCONFIRMED: &str =
     "It is not known whether this was done. Check, or send it again with the same Idempotency-Key.";
 
+/// Returns what to do when an auth token was made by an earlier request.
+fn auth_token_made(id: i64) -> String {
+    format!(
+        "Only its digest is stored, so it cannot be shown again. If you do not have it, revoke it by DELETE \
+         /auth-tokens/{id}/ and make another one under a new Idempotency-Key."
+    )
+}
+
 impl Error {
     /// Returns the last part of the problem's `type`. It is part of the contract and never changes.
     pub(super) fn slug(&self) -> &'static str {
@@ -32,6 +40,7 @@ impl Error {
             Error::RequestTimeout => "request-timeout",
             Error::KeyInFlight => "idempotency-key-in-flight",
             Error::KeyReused => "idempotency-key-reused",
+            Error::AuthTokenMade(_) => "auth-token-made",
             Error::BodyTooLarge(_) => "body-too-large",
             Error::UnsupportedMediaType(_) | Error::UnsupportedCoding => "unsupported-media-type",
             Error::HeadTooLarge => "head-too-large",
@@ -60,7 +69,7 @@ impl Error {
             Error::InvalidRegistration(_) => {
                 "Correct the fields that `errors` names and send the request again."
             }
-            Error::UsernameTaken => "Choose another username; letter case makes no difference.",
+            Error::UsernameTaken => "Choose a username that neither is another user's nor looks like it.",
             Error::RegistrationClosed => "Ask an administrator of this server for an account.",
             Error::InvalidUsername | Error::InvalidPassword | Error::InvalidCredentials => {
                 "Check the username and the password; a deactivated user cannot log in."
@@ -90,6 +99,7 @@ impl Error {
             | Error::HeadTooLarge => return self.detail_of_http(),
             Error::KeyInFlight => "Wait for the first answer, or send the same request again later.",
             Error::KeyReused => "Send the same request as before under this key, or use a new key.",
+            Error::AuthTokenMade(id) => return auth_token_made(*id),
             Error::ModelNotFound(_) => "Ask for one of the models that GET /v1/models lists.",
             Error::TooManyRequests(_)
             | Error::TooManyChats

@@ -37,6 +37,7 @@ pub(super) async fn run(services: Services, config: Config) {
         minutely(&services, &config),
         end_idle_auth_tokens(&services.auth),
         learn_models(&services),
+        fill_skeletons(&services.db),
         hourly(&services.db, config.accounts.history_days),
         administration::work_on_bulk_operations(&services.bulk, &services.db),
         Follower::default().run(&services.db),
@@ -86,6 +87,21 @@ async fn learn_models(services: &Services) {
     loop {
         pace.tick().await;
         services.toll.learn_models().await;
+    }
+}
+
+/// Computes what names look like: of all users after an upgrade, and later of those that were
+/// imported.
+async fn fill_skeletons(db: &Db) {
+    let mut pace = tokio::time::interval(EVERY_MINUTE);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        pace.tick().await;
+        match auth::fill_skeletons(db).await {
+            Ok(0) => {}
+            Ok(count) => log::info!("computed what the names of {count} users look like"),
+            Err(error) => log::warn!("what names look like could not be computed: {error}"),
+        }
     }
 }
 

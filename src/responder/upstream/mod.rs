@@ -215,7 +215,7 @@ impl Inner {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         let health = |breaker: &Arc<Breaker>| {
             let health = breaker.health(now);
-            let of_form = || self.caller.fault_of_form(&health.model);
+            let of_form = || self.caller.fault_of_form(&health.name);
             ModelHealth { fault: health.fault.or_else(of_form), ..health }
         };
         breakers.values().map(health).collect()
