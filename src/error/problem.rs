@@ -10,6 +10,16 @@ use crate::domain::Invalid;
 const UNCONFIRMED: &str =
     "It is not known whether this was done. Check, or send it again with the same Idempotency-Key.";
 
+/// Returns the detail of a balance that is below the price.
+fn too_expensive(balance: i64, price: i64, is_at_most: bool, top_up: Option<&str>) -> String {
+    let costs = if is_at_most { "may cost up to" } else { "costs" };
+    let fault = format!("This {costs} {price} tokens and the balance is {balance}");
+    match top_up {
+        None => format!("{fault}: ask for a top-up."),
+        Some(top_up) => format!("{fault}. To top it up: {top_up}"),
+    }
+}
+
 impl Error {
     /// Returns the last part of the problem's `type`. It is part of the contract and never changes.
     pub(super) fn slug(&self) -> &'static str {
@@ -67,12 +77,7 @@ impl Error {
             }
             Error::InvalidMessage(_) | Error::Invalid(_) => "Correct the field that `errors` names.",
             Error::InsufficientTokens { balance, price, is_at_most, top_up } => {
-                let costs = if *is_at_most { "may cost up to" } else { "costs" };
-                let fault = format!("This {costs} {price} tokens and the balance is {balance}");
-                return match top_up {
-                    None => format!("{fault}: ask for a top-up."),
-                    Some(top_up) => format!("{fault}. To top it up: {top_up}"),
-                };
+                return too_expensive(*balance, *price, *is_at_most, top_up.as_deref());
             }
             Error::NotFound => "Check the path and the id.",
             Error::MethodNotAllowed(allow) => return format!("Use one of these methods: {allow}."),
