@@ -72,9 +72,9 @@ impl Context {
     ///
     /// # Errors
     /// In this order: the auth token is not valid; there is no such conversation;
-    /// [`Error::ModelNotFound`]; the model does not accept what the question has; the balance is too
-    /// low. A retry, known by its key, gets only the
-    /// first of these errors, because its question has already been answered.
+    /// [`Error::ModelNotFound`]; the model does not accept what the question has; the balance is
+    /// too low. A retry, known by its key, gets only the first of these errors, because its
+    /// question has already been answered.
     pub(super) async fn prepare(&self, request: &mut ChatRequest) -> Result<Prepared> {
         let conversation_id = match request.prompt {
             Prompt::Conversation(id) => Some(id),

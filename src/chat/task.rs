@@ -89,8 +89,8 @@ impl Context {
     }
 
     /// Looks things up, waits for one of the user's slots and for a place among the calls, and
-    /// charges. `None` if the client disconnects before the charge. A retry, known by its key, needs
-    /// neither slot nor place.
+    /// charges. `None` if the client disconnects before the charge. A retry, known by its key,
+    /// needs neither slot nor place.
     async fn get_in(&self, request: &mut ChatRequest, client: &mut Client) -> Result<Option<Admitted>> {
         let prepared = tokio::select! {
             prepared = self.prepare(request) => prepared?,

@@ -18,6 +18,16 @@ fn auth_token_made(id: i64) -> String {
     )
 }
 
+/// Returns the detail of a balance that is below the price.
+fn too_expensive(balance: i64, price: i64, is_at_most: bool, top_up: Option<&str>) -> String {
+    let costs = if is_at_most { "may cost up to" } else { "costs" };
+    let fault = format!("This {costs} {price} tokens and the balance is {balance}");
+    match top_up {
+        None => format!("{fault}: ask for a top-up."),
+        Some(top_up) => format!("{fault}. To top it up: {top_up}"),
+    }
+}
+
 impl Error {
     /// Returns the last part of the problem's `type`. It is part of the contract and never changes.
     pub(super) fn slug(&self) -> &'static str {
@@ -79,12 +89,7 @@ impl Error {
             }
             Error::InvalidMessage(_) | Error::Invalid(_) => "Correct the field that `errors` names.",
             Error::InsufficientTokens { balance, price, is_at_most, top_up } => {
-                let costs = if *is_at_most { "may cost up to" } else { "costs" };
-                let fault = format!("This {costs} {price} tokens and the balance is {balance}");
-                return match top_up {
-                    None => format!("{fault}: ask for a top-up."),
-                    Some(top_up) => format!("{fault}. To top it up: {top_up}"),
-                };
+                return too_expensive(*balance, *price, *is_at_most, top_up.as_deref());
             }
             Error::UnreadableBody { .. }
             | Error::NotFound
@@ -108,6 +113,24 @@ impl Error {
             | Error::TooManyLargeBodies(_)
             | Error::Busy(_)
             | Error::PasswordQueueFull(_) => return self.detail_of_limit(),
+            Error::RequestRefused(_)
+            | Error::ContextTooLong
+            | Error::ReadTooSlowly
+            | Error::ResponderFailed(_)
+            | Error::PaidWithoutAnswer(_) => return self.detail_of_answer(),
+            Error::NotReady(reason) => {
+                return format!("This node takes no requests now ({reason}): send them to another one.");
+            }
+            Error::Unavailable(_) => UNCONFIRMED,
+            Error::Database(_) if !self.is_constraint_violation() => UNCONFIRMED,
+            Error::Database(_) | Error::Internal(_) => "Report the X-Request-Id to the server's operator.",
+        };
+        text.to_owned()
+    }
+
+    /// Returns what the client can do about an answer that failed.
+    fn detail_of_answer(&self) -> String {
+        let text = match self {
             Error::RequestRefused(Some(field)) => {
                 return format!("Nothing was charged in the end. Change or remove the field `{field}`.");
             }
@@ -126,18 +149,13 @@ impl Error {
                  server's operator."
             }
             Error::ResponderFailed(_) => "Nothing was charged in the end. Try again later.",
-            Error::NotReady(reason) => {
-                return format!("This node takes no requests now ({reason}): send them to another one.");
-            }
             Error::PaidWithoutAnswer(reason) => {
                 return format!(
                     "The upstream worked on this ({reason}): the prompt and what was written are charged, and \
                      are in your history. To ask again, use another Idempotency-Key."
                 );
             }
-            Error::Unavailable(_) => UNCONFIRMED,
-            Error::Database(_) if !self.is_constraint_violation() => UNCONFIRMED,
-            Error::Database(_) | Error::Internal(_) => "Report the X-Request-Id to the server's operator.",
+            _ => "Try again later.",
         };
         text.to_owned()
     }

@@ -37,7 +37,7 @@ const SETTINGS: [(&str, &str, &str, &str); 55] = [
     ("--pg-writers", "TOLLGATE_PG_WRITERS", "2", "65"),
     ("--opening-tokens", "TOLLGATE_OPENING_TOKENS", "4000", "-1"),
     ("--chat-price", "TOLLGATE_CHAT_PRICE", "100", "1.5"),
-    ("--top-up", "TOLLGATE_TOP_UP", "none", "a\u{7}b"),
+    ("--top-up", "TOLLGATE_TOP_UP", "none", " "),
     ("--bcrypt-cost", "TOLLGATE_BCRYPT_COST", "12", "3"),
     ("--throttle", "TOLLGATE_THROTTLE", "on", "maybe"),
     ("--registration", "TOLLGATE_REGISTRATION", "open", "ajar"),
