@@ -5,8 +5,9 @@ mod applications;
 mod libraries;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
+use diesel::RunQueryDsl;
 use serde_json::json;
 
 use super::programs::{Program, Sdks};
@@ -15,7 +16,7 @@ use crate::readme::ADDRESS;
 use crate::support::ledger::raw;
 use crate::support::server::{Server, assert_verified, tollgate};
 use crate::support::upstream::{ScriptedUpstream, Step, chunk, done, finish, head, usage};
-use crate::support::{On, TestDatabase, figures};
+use crate::support::{On, TestDatabase, figures, wait};
 
 /// What stands in the document for an auth token.
 const TOKEN: &str = "tg_…";
@@ -67,9 +68,13 @@ impl Bench {
         let url = upstream.url();
         let flags = ["--responder", "openai", "--upstream-url", &url, "--upstream-models", "big,small"];
         let server = Server::start(&database, &flags);
-        let price =
-            format!("UPDATE models SET base_price = {SMALL_PRICE}, prompt_price = 0, completion_price = 0");
-        raw(On::Sqlite, database.url()).batch_execute(&format!("{price} WHERE name = 'small'")).unwrap();
+        let price = format!("base_price = {SMALL_PRICE}, prompt_price = 0, completion_price = 0");
+        let price = diesel::sql_query(format!("UPDATE models SET {price} WHERE name = 'small'"));
+        // The server adds the rows of its models some time after its start.
+        let mut connection = raw(On::Sqlite, database.url());
+        wait::until("the model's row", Duration::from_secs(30), || {
+            (price.clone().execute(&mut connection).unwrap() == 1).then_some(())
+        });
         let key = server.user("ada");
         Some(Bench { client, place, database, server, upstream, key, results: Vec::new() })
     }
