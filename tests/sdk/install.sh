@@ -49,7 +49,7 @@ find_python() {
     local newest=99 oldest=10 python
     case $1 in
     aider | open-webui) newest=12 ;;&
-    open-webui) oldest=11 ;;
+    open-webui | pydantic-ai) oldest=11 ;;
     esac
     for python in python3 python3.12 python3.11; do
         if "$python" -c "import sys, ensurepip, venv; sys.exit(not (3, $oldest) <= sys.version_info[:2] <= (3, $newest))" 2>/dev/null; then

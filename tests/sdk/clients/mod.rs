@@ -33,6 +33,8 @@ struct Bench {
     server: Server,
     upstream: ScriptedUpstream,
     key: String,
+    /// How many requests a step without balance must have sent.
+    refusals: usize,
     /// What each step cost, for the proofs.
     results: Vec<String>,
 }
@@ -42,8 +44,6 @@ struct Done {
     printed: String,
     /// The models of the calls that reached the upstream, in the order of their names.
     models: Vec<String>,
-    /// How many requests were refused for lack of tokens.
-    refusals: usize,
 }
 
 /// Returns the document.
@@ -76,7 +76,7 @@ impl Bench {
             (price.clone().execute(&mut connection).unwrap() == 1).then_some(())
         });
         let key = server.user("ada");
-        Some(Bench { client, place, database, server, upstream, key, results: Vec::new() })
+        Some(Bench { client, place, database, server, upstream, key, refusals: 0, results: Vec::new() })
     }
 
     /// Returns the settings of this client from the document: the first block of this language in
@@ -102,15 +102,16 @@ impl Bench {
 
     /// Runs one step, and returns what it did.
     fn observe(&self, run: impl FnOnce() -> String) -> Done {
-        let (calls, refusals) = (self.upstream.requests().len(), self.refusals());
+        let calls = self.upstream.requests().len();
         let printed = run();
         let calls = &self.upstream.requests()[calls..];
         let mut models: Vec<_> =
             calls.iter().map(|call| call.body["model"].as_str().expect("a name").to_owned()).collect();
         models.sort();
-        Done { printed, models, refusals: self.refusals() - refusals }
+        Done { printed, models }
     }
 
+    /// Returns how many requests were refused so far, by the lines of the log that have arrived.
     fn refusals(&self) -> usize {
         self.server.log().matches("POST /v1/chat/completions 402 ").count()
     }
@@ -122,7 +123,6 @@ impl Bench {
         let before = self.server.tokens(&self.key);
         let done = self.observe(run);
         assert_eq!(done.models, models, "{step}: {}", done.printed);
-        assert_eq!(done.refusals, 0, "{step}: {}", done.printed);
         let big = models.iter().filter(|model| **model == "big").count() as i64;
         let price = 100 * big + SMALL_PRICE * (models.len() as i64 - big);
         assert_eq!(before - self.server.tokens(&self.key), price, "{step}");
@@ -150,14 +150,20 @@ impl Bench {
         // Programs break lines.
         let words: Vec<_> = done.printed.split_whitespace().collect();
         assert!(words.join(" ").contains("Insufficient tokens. This costs 1"), "{}", done.printed);
-        assert_eq!(done.refusals, requests, "{}", done.printed);
+        // The log may arrive later than the answer. `end` looks whether there were more.
+        self.refusals = requests;
+        wait::until("the refusals", Duration::from_secs(30), || (self.refusals() >= requests).then_some(()));
         assert!(done.models.is_empty(), "{:?}", done.models);
         let requests = if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") };
         self.results.push(format!("empty balance: {requests}, shows the reason"));
     }
 
-    /// Reports the results, and checks the books.
-    fn end(self) {
+    /// Stops the server, checks the number of refusals and the books, and reports the results.
+    #[track_caller]
+    fn end(mut self) {
+        self.server.terminate();
+        assert!(self.server.wait(Duration::from_secs(20)).success());
+        assert_eq!(self.refusals(), self.refusals, "{}", self.server.log());
         report(self.client, &self.results.join("; "));
         drop(self.server);
         assert_verified(&self.database);
