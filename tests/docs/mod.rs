@@ -1,6 +1,7 @@
 //! What the documents say about the code is true and complete.
 
 mod api;
+mod clients;
 mod decisions;
 mod failures;
 mod panel;

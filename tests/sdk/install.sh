@@ -1,11 +1,23 @@
 #!/usr/bin/env bash
-# install.sh python|node: installs the SDKs of that language in the user's cache folder, once, and
-# prints the folder. Exits with 3 if the machine lacks something for that, and says what.
+# install.sh NAME: installs these client programs in the user's cache folder, once, and prints the
+# folder. Exits with 3 if the machine lacks something for that, and says what. The versions are also
+# in docs/clients.md; a test compares them.
 set -euo pipefail
 
 case $1 in
-python) packages='openai==3.54.0 langchain-openai==1.7.3 llm==0.36' ;;
-node) packages='openai@6.49.0' ;;
+python) packages='openai==3.54.0 langchain-openai==1.7.3 llm==0.36 requests==2.34.2' ;;
+llamaindex) packages='llama-index-core==0.14.25 llama-index-llms-openai-like==0.8.1' ;;
+pydantic-ai) packages='pydantic-ai-slim[openai]==2.68.0' ;;
+aider) packages='aider-chat==0.86.2' ;;
+litellm) packages='litellm[proxy]==1.106.12' ;;
+open-webui) packages='open-webui==0.12.4' ;;
+node) packages='openai@6.49.0 ai@6.0.325 @ai-sdk/openai-compatible@2.0.92' ;;
+opencode) packages='opencode-ai@1.18.33' ;;
+*) echo "install.sh: there is nothing called $1" >&2 && exit 2 ;;
+esac
+case $1 in
+node | opencode) language=node ;;
+*) language=python ;;
 esac
 
 lack() {
@@ -15,20 +27,45 @@ lack() {
 [ -n "${XDG_CACHE_HOME:-}${HOME:-}" ] || lack "neither XDG_CACHE_HOME nor HOME is set"
 place=${XDG_CACHE_HOME:-$HOME/.cache}/tollgate/sdk-$1
 
-# Imports the SDKs: those that an older version of Python installed do not work with a newer one.
+# Starts what was installed: what an older version of Python installed does not work with a newer one.
 works() {
     case $1 in
-    python) "$place/bin/python" -c 'import openai, langchain_openai, llm' ;;
-    node) (cd "$place" && node -e 'require("openai")') ;;
+    python) "$place/bin/python" -c 'import openai, langchain_openai, llm, requests' ;;
+    llamaindex) "$place/bin/python" -c 'import llama_index.llms.openai_like' ;;
+    pydantic-ai) "$place/bin/python" -c 'import pydantic_ai.models.openai' ;;
+    aider) "$place/bin/python" -c 'import aider' ;;
+    litellm) "$place/bin/python" -c 'import litellm' ;;
+    # Its import alone would create files.
+    open-webui) "$place/bin/python" -c 'import fastapi, sqlalchemy' ;;
+    node) (cd "$place" && node -e 'require("openai"), require("ai"), require("@ai-sdk/openai-compatible")') ;;
+    opencode) "$place/bin/opencode" --version >&2 ;;
     esac 2>/dev/null
 }
 is_ready() { [ "$(cat "$place/complete" 2>/dev/null)" = "$packages" ] && works "$1"; }
 
+# Prints the first Python on the PATH that these packages accept: up to which 3.x they go is in
+# their metadata.
+find_python() {
+    local newest=99 oldest=10 python
+    case $1 in
+    aider | open-webui) newest=12 ;;&
+    open-webui | pydantic-ai) oldest=11 ;;
+    esac
+    for python in python3 python3.12 python3.11; do
+        if "$python" -c "import sys, ensurepip, venv; sys.exit(not (3, $oldest) <= sys.version_info[:2] <= (3, $newest))" 2>/dev/null; then
+            printf '%s' "$python"
+            return
+        fi
+    done
+    [ "$newest" = 99 ] || lack "$1 needs Python 3.$oldest to 3.$newest with venv"
+    lack "Python 3.$oldest or newer with venv: on Debian: apt-get install python3-venv"
+}
+
 # shellcheck disable=SC2086 # $packages are several words
 install_python() {
-    python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null ||
-        lack "Python 3.10 or newer with venv: on Debian: apt-get install python3-venv"
-    python3 -m venv "$place"
+    local python
+    python=$(find_python "$1")
+    "$python" -m venv "$place"
     "$place/bin/python" -m pip install --quiet --disable-pip-version-check $packages >&2
 }
 # shellcheck disable=SC2086
@@ -41,6 +78,15 @@ install_node() {
     [ -n "${NODE_EXTRA_CA_CERTS:-}" ] || [ ! -e "$system" ] || export NODE_EXTRA_CA_CERTS=$system
     # The --prefix says where, even if a folder above has a package.json.
     npm install --prefix "$place" --no-audit --no-fund --no-save --ignore-scripts --loglevel=error $packages >&2
+    [ "$1" != opencode ] || link_opencode
+}
+# The package has the program for each kind of processor; a script, which does not run here, would
+# copy the right one. The longest name is that of the program for old processors, which runs on all.
+link_opencode() {
+    local program
+    program=$(compgen -G "$place/node_modules/opencode-linux-*/bin/opencode" | awk '{ print length, $0 }' | sort -rn | head -n 1 | cut -d' ' -f2-)
+    mkdir -p "$place/bin"
+    ln -s "$program" "$place/bin/opencode"
 }
 
 if ! is_ready "$1"; then
@@ -49,7 +95,7 @@ if ! is_ready "$1"; then
     flock 9
     if ! is_ready "$1"; then
         rm -rf "$place"
-        "install_$1"
+        "install_$language" "$1"
         # Written last, so that an interrupted installation is repeated.
         printf '%s' "$packages" >"$place/complete"
     fi

@@ -2,9 +2,12 @@
 //! with only base URL and key set, and the usage that they see is compared with the books. This
 //! tests the protocol, never what the model says.
 
+mod clients;
 mod meter;
 mod programs;
 mod readme;
+
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -40,18 +43,18 @@ fn statement(server: &Server, token: &str) -> Vec<(String, i64)> {
 
 /// Runs one of this folder's programs, which prints the usage of each answer. Compares that with
 /// the books, and the books with the model's own count.
-fn assert_works_unchanged(sdks: Sdks, program: &str) {
+fn assert_works_unchanged(client: &str, sdks: Sdks, program: &str) {
     let Some(place) = sdks.installed() else { return };
     let Some(model) = model::shared() else { return };
     let database = TestDatabase::create(On::Sqlite).expect("SQLite is built in");
-    let server = model.server(&database);
+    let mut server = model.server(&database);
     let (key, empty) = (server.user("ada"), server.user("grace"));
     let note = ["--note", "nothing left"];
     let adjust = ["adjust", "--database-url", database.url(), "grace", "-4000", note[0], note[1]];
     assert!(tollgate(&adjust).status.success());
 
     let before = model.tokens();
-    let printed = Program::new(sdks, &place, program, None)
+    let printed = Program::new(&place, program, None)
         .env("OPENAI_BASE_URL", &format!("http://{}/v1", server.address()))
         .env("OPENAI_API_KEY", &key)
         .env("EMPTY_KEY", &empty)
@@ -76,26 +79,32 @@ fn assert_works_unchanged(sdks: Sdks, program: &str) {
     assert_eq!(server.tokens(&key), 4000 - 100 * seen.len() as i64);
     let untouched = [("adjustment".to_owned(), -4000), ("opening".to_owned(), 4000)];
     assert_eq!(statement(&server, &empty), untouched);
+    // Nobody asks again. The log is complete when the server has ended.
+    server.terminate();
+    assert!(server.wait(Duration::from_secs(20)).success());
+    assert_eq!(server.log().matches("POST /v1/chat/completions 402 ").count(), 1, "{}", server.log());
+    let count = seen.len();
+    clients::report(client, &format!("{count} answers, {count} messages; empty balance: 1 request"));
     drop(server);
     assert_verified(&database);
 }
 
 #[test]
 fn openais_python_sdk_works_unchanged() {
-    assert_works_unchanged(Sdks::Python, "check.py");
+    assert_works_unchanged("OpenAI's SDK for Python", Sdks::Python, "check.py");
 }
 
 #[test]
 fn openais_javascript_sdk_works_unchanged() {
-    assert_works_unchanged(Sdks::Node, "check.mjs");
+    assert_works_unchanged("OpenAI's SDK for JavaScript", Sdks::Node, "check.mjs");
 }
 
 #[test]
 fn langchain_works_unchanged() {
-    assert_works_unchanged(Sdks::Python, "check_langchain.py");
+    assert_works_unchanged("LangChain", Sdks::Python, "check_langchain.py");
 }
 
 #[test]
 fn the_program_llm_works_unchanged() {
-    assert_works_unchanged(Sdks::Python, "check_llm.sh");
+    assert_works_unchanged("llm", Sdks::Python, "check_llm.sh");
 }

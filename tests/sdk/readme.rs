@@ -57,7 +57,7 @@ fn the_readme_leads_from_nothing_to_a_streamed_answer_of_a_real_model() {
         assert!(snippet.contains(placeholder), "{snippet}");
     }
     let program = snippet.replace(ADDRESS, &server.address().to_string()).replace("tg_…", token);
-    let said = Program::new(Sdks::Python, &place, "snippet.py", Some(&program)).run();
+    let said = Program::new(&place, "snippet.py", Some(&program)).run();
     assert!(!said.trim().is_empty());
     assert_eq!(server.tokens(token), 3800);
     server.terminate();
