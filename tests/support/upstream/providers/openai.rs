@@ -209,7 +209,7 @@ fn failures() -> Vec<Row> {
             )
             .header("x-should-retry", "false")
             .header("retry-after", "3600"),
-            failed("rate_limited"),
+            failed("model_unavailable"),
         )
         .called(1),
     ]
