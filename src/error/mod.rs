@@ -15,6 +15,7 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use rand::RngExt;
 
+pub use openai::RetryContext;
 pub use unknown_url::UnknownUrl;
 
 use crate::domain::{FailureReason, Invalid, NoRandomness};

@@ -9,14 +9,23 @@ use actix_web::{HttpResponse, ResponseError};
 use serde_json::{Value, json};
 
 use super::Error;
+use crate::domain::FailureReason;
 
 /// Tells OpenAI's own libraries whether to retry.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
+/// What is known of a request that decides whether a retry helps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetryContext {
+    /// It has an `Idempotency-Key`, so that a retry cannot charge twice.
+    pub has_key: bool,
+    /// It is a retry itself (`x-stainless-retry-count`).
+    pub is_retry: bool,
+}
+
 impl Error {
-    /// Returns the response to a request under `/v1`. `has_key`: the request has an
-    /// `Idempotency-Key`, so that a retry cannot charge twice.
-    pub fn openai_response(&self, has_key: bool) -> HttpResponse {
+    /// Returns the response to a request under `/v1`.
+    pub fn openai_response(&self, context: RetryContext) -> HttpResponse {
         let mut response = self.response();
         response.status(self.openai_status());
         let is_for_good = match self {
@@ -24,9 +33,12 @@ impl Error {
             | Error::RequestRefused(_)
             | Error::ContextTooLong
             | Error::PaidWithoutAnswer(_) => true,
-            Error::ResponderFailed(reason) => reason.is_lasting(),
+            // What failed twice in this way would fail a third time.
+            Error::ResponderFailed(reason) => {
+                reason.is_lasting() || (context.is_retry && *reason == FailureReason::ServerError)
+            }
             // It may have been done, and a library that retries by itself would have it done twice.
-            Error::Unavailable(_) | Error::Database(_) => !has_key,
+            Error::Unavailable(_) | Error::Database(_) => !context.has_key,
             // A proxy in between would try again, or take this server for broken.
             Error::UnknownUrl(_) | Error::ModelNotFound(_) | Error::MethodNotAllowed(_) => true,
             _ => false,
@@ -106,7 +118,7 @@ mod tests {
     #[test]
     fn an_empty_balance_is_402_and_not_to_be_tried_again() {
         let error = Error::InsufficientTokens { balance: 3, price: 100, is_at_most: false, top_up: None };
-        let response = error.openai_response(true);
+        let response = error.openai_response(RetryContext::default());
         assert_eq!(response.status(), 402);
         assert_eq!(response.headers().get("x-should-retry").unwrap(), "false");
         assert!(response.headers().get("retry-after").is_none());
@@ -116,11 +128,28 @@ mod tests {
     fn what_is_not_confirmed_is_tried_again_only_under_a_key() {
         let error = Error::Unavailable("a test".to_owned());
         for (has_key, told) in [(true, None), (false, Some("false"))] {
-            let response = error.openai_response(has_key);
+            let response = error.openai_response(RetryContext { has_key, is_retry: false });
             let header = response.headers().get("x-should-retry").map(|value| value.to_str().unwrap());
             assert_eq!((response.status().as_u16(), header), (503, told));
         }
-        assert!(Error::Busy(2).openai_response(false).headers().get("x-should-retry").is_none());
+        assert!(
+            Error::Busy(2).openai_response(RetryContext::default()).headers().get("x-should-retry").is_none()
+        );
+    }
+
+    #[test]
+    fn what_failed_twice_or_would_fail_again_is_not_tried_again() {
+        for (reason, is_retry, told) in [
+            (FailureReason::ServerError, false, None),
+            (FailureReason::ServerError, true, Some("false")),
+            (FailureReason::Stalled, true, None),
+            (FailureReason::KeyRejected, false, Some("false")),
+        ] {
+            let context = RetryContext { has_key: false, is_retry };
+            let response = Error::ResponderFailed(reason).openai_response(context);
+            let header = response.headers().get("x-should-retry").map(|value| value.to_str().unwrap());
+            assert_eq!((response.status().as_u16(), header), (502, told), "{reason:?} {is_retry}");
+        }
     }
 
     #[test]

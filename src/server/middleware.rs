@@ -15,7 +15,7 @@ use actix_web::{HttpMessage, HttpRequest, ResponseError};
 use super::connections::Exchange;
 use crate::client_address::client_of;
 use crate::domain::RequestId;
-use crate::error::Error;
+use crate::error::{Error, RetryContext};
 use crate::http::{KnownPath, MOST_BYTES, Readiness, Site, check_host, speaks_openai};
 use crate::panel::PageError;
 
@@ -66,13 +66,16 @@ enum ErrorFormat {
     /// RFC 9457.
     Problem,
     /// The format of the OpenAI protocol, on all of its paths.
-    OpenAi { has_key: bool },
+    OpenAi(RetryContext),
 }
 
 impl ErrorFormat {
     fn of(request: &HttpRequest) -> ErrorFormat {
         if speaks_openai(request.path()) {
-            ErrorFormat::OpenAi { has_key: request.headers().contains_key("idempotency-key") }
+            let headers = request.headers();
+            let count = headers.get("x-stainless-retry-count").and_then(|value| value.to_str().ok());
+            let is_retry = count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0);
+            ErrorFormat::OpenAi(RetryContext { has_key: headers.contains_key("idempotency-key"), is_retry })
         } else if wants_problem(request.headers()) {
             ErrorFormat::Problem
         } else {
@@ -84,7 +87,7 @@ impl ErrorFormat {
         match self {
             ErrorFormat::Contract => error.error_response(),
             ErrorFormat::Problem => error.problem(),
-            ErrorFormat::OpenAi { has_key } => error.openai_response(has_key),
+            ErrorFormat::OpenAi(context) => error.openai_response(context),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::models::{Chat, ChatState, EntryKind, LedgerEntry};
 use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
 use crate::panel::kit::list::Cell;
+use crate::responder::Answer;
 
 /// Returns the user, the outcome and the times.
 pub(super) fn facts(chat: &Chat, username: &str) -> Vec<Fact> {
@@ -51,8 +52,19 @@ pub(super) fn usage(chat: &Chat) -> Vec<Fact> {
     let tokens = |label, number: Option<i64>| {
         number.map(|number| Fact::new(label, Cell::Text(format!("{}{counted}", format::tokens(number)))))
     };
-    let both = [tokens("Prompt tokens", chat.prompt_tokens), tokens("Answer tokens", chat.completion_tokens)];
-    both.into_iter().flatten().collect()
+    let details = Answer::stored(None, chat.answer_extras.as_deref()).usage_details;
+    let part = |label, number: Option<i64>| {
+        number.map(|number| Fact::new(label, Cell::Text(format::tokens(number))))
+    };
+    let all = [
+        tokens("Prompt tokens", chat.prompt_tokens),
+        part("of which cached", details.cached_tokens),
+        part("of which audio", details.prompt_audio_tokens),
+        tokens("Answer tokens", chat.completion_tokens),
+        part("of which reasoning", details.reasoning_tokens),
+        part("of which audio", details.completion_audio_tokens),
+    ];
+    all.into_iter().flatten().collect()
 }
 
 /// Returns the cost: what was charged, what was returned, and the sum of both.
@@ -89,6 +101,8 @@ pub(super) fn extras(chat: &Chat) -> (Option<String>, String) {
     let Ok(Value::Object(mut extras)) = serde_json::from_str(stored) else {
         return (None, stored.to_owned());
     };
+    // It is shown with the usage.
+    extras.remove("usage_details");
     let reason = match extras.remove("finish_reason") {
         Some(Value::String(reason)) => Some(reason),
         _ => None,
