@@ -26,6 +26,8 @@ diesel::table! {
         last_used_at -> Nullable<Timestamp>,
         expires_at -> Nullable<Timestamp>,
         revoked_at -> Nullable<Timestamp>,
+        operation_id -> Nullable<Binary>,
+        fingerprint -> Nullable<Binary>,
     }
 }
 
@@ -200,6 +202,8 @@ diesel::table! {
         version -> BigInt,
         concurrent_chats -> Nullable<BigInt>,
         requests_per_minute -> Nullable<BigInt>,
+        username_skeleton -> Nullable<Text>,
+        skeleton_guarded -> Bool,
     }
 }
 

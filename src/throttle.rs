@@ -106,7 +106,7 @@ impl Throttle {
     }
 
     /// Begins an attempt like [`Throttle::begin_login`], for the panel, with an additional limit of
-    /// 3 at once, then 1 per 60 s for an address.
+    /// 3 at once, then 1 per 60 s for an address with an account.
     ///
     /// # Errors
     /// As for [`Throttle::begin_login`].

@@ -3,7 +3,7 @@
 use crate::auth::CurrentUser;
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
-use crate::domain::Invalid;
+use crate::domain::{Invalid, single_line};
 use crate::error::{Error, Result};
 use crate::models::{Chat, Conversation, Keyset, PAGE_BYTES, Rows};
 
@@ -18,16 +18,21 @@ const MOST: i64 = 1000;
 pub struct Title(String);
 
 impl Title {
-    /// Parses a title.
+    /// Parses a title. It may be empty.
     ///
     /// # Errors
-    /// The text is too long, or has control characters.
+    /// The text is too long, has control characters, or shows nothing.
     pub fn parse(text: &str) -> Result<Title, Invalid> {
-        let title = text.trim();
-        if title.chars().count() > TITLE_LENGTH || title.chars().any(char::is_control) {
-            return Err(Invalid::new("title", "give it as one line of up to 200 characters"));
+        if text.trim().is_empty() {
+            return Ok(Title(String::new()));
         }
-        Ok(Title(title.to_owned()))
+        let line = single_line(text, TITLE_LENGTH).map_err(|_| {
+            Invalid::new(
+                "title",
+                "give it as one line of up to 200 characters that can be seen, or leave it empty",
+            )
+        })?;
+        Ok(Title(line))
     }
 }
 

@@ -26,5 +26,5 @@ pub use edit::Edited;
 pub use limits::{MOST_LIMIT, set_limits};
 pub use models::{MOST_PRICE, edit_model};
 pub use settings::store_settings;
-pub use users::{UserToAdd, add_user, edit_user, log_out_everywhere, set_active};
+pub use users::{UserToAdd, add_user, edit_user, find_added, log_out_everywhere, name_taken, set_active};
 pub use verifications::{end_interrupted_verifications, start_verification};

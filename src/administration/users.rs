@@ -7,11 +7,13 @@ use super::edit::{Edit, Edited, Target, edit};
 use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
-use crate::domain::{Invalid, OperationId, Username};
+use crate::domain::{Invalid, OperationId, Username, skeleton_of};
 use crate::error::Result;
 use crate::index::search;
 use crate::metering::{NewAccount, OpenedAccount, open_account};
-use crate::models::{AuthToken, Change, Editable, FieldValue, Session, User, UserChanges};
+use crate::models::{
+    AuthToken, Change, Editable, EntryKind, FieldValue, LedgerEntry, Session, User, UserChanges,
+};
 
 const OWN_RIGHTS: &str = "you cannot remove your own rights or deactivate yourself: ask another superuser";
 const LAST_SUPERUSER: &str = "this is the last active superuser: make another one first";
@@ -33,6 +35,36 @@ pub struct UserToAdd {
     pub operation_id: OperationId,
 }
 
+/// Returns the user that an operation has added, if it has added one.
+///
+/// # Errors
+///
+/// `Invalid` if the operation id has added another user, or another balance.
+pub async fn find_added(
+    db: &Db,
+    operation_id: OperationId,
+    username: &Username,
+    tokens: i64,
+) -> Result<Option<i64>> {
+    let username = username.clone();
+    db.read(move |conn| added_before(conn, operation_id, &username, tokens)).await
+}
+
+/// Returns the user that an operation has added, and fails if it was another operation.
+fn added_before(
+    conn: &mut DbConnection,
+    operation_id: OperationId,
+    username: &Username,
+    tokens: i64,
+) -> Result<Option<i64>> {
+    let Some(entry) = LedgerEntry::find_by_operation(conn, operation_id.as_bytes())? else { return Ok(None) };
+    let made = User::find(conn, entry.user_id)?.map(|user| user.username_canonical);
+    let is_same = entry.kind == EntryKind::Opening
+        && entry.amount == tokens
+        && made.as_deref() == Some(username.canonical());
+    if is_same { Ok(Some(entry.user_id)) } else { Err(reused()) }
+}
+
 /// Adds a user with an opening balance and returns the id. `None` if the name is taken.
 ///
 /// # Errors
@@ -52,10 +84,8 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
     let job = move |conn: &mut DbConnection| {
         let id = match open_account(conn, &account)? {
             OpenedAccount::Opened(id) => id,
-            OpenedAccount::OpenedBefore(id) => {
-                let made = User::find(conn, id)?.map(|user| user.username_canonical);
-                let is_same = made.as_deref() == Some(account.username.canonical());
-                return if is_same { Ok(Some(id)) } else { Err(reused()) };
+            OpenedAccount::OpenedBefore(_) => {
+                return added_before(conn, account.operation_id, &account.username, account.tokens);
             }
             OpenedAccount::NameTaken => return Ok(None),
         };
@@ -88,9 +118,9 @@ impl Edit for UserChanges {
         if let Some(why) = lock_out(conn, actor, stored, self)? {
             return Ok(Some(Invalid::new("rights", why)));
         }
-        if stored.username_canonical != self.username_canonical {
-            let other = User::find_by_name(conn, &self.username, &self.username_canonical)?;
-            if other.is_some_and(|other| other.id != stored.id) {
+        if stored.username != self.username {
+            let name = Username::stored(&self.username, &self.username_canonical);
+            if User::is_name_taken(conn, &name, Some(stored.id))? {
                 return Ok(Some(name_taken()));
             }
         }
@@ -98,6 +128,9 @@ impl Edit for UserChanges {
     }
 
     fn follow_up(&self, conn: &mut DbConnection, before: &User, now: NaiveDateTime) -> Result<()> {
+        if before.username != self.username {
+            User::set_skeleton(conn, before.id, &skeleton_of(&self.username), true)?;
+        }
         if before.username_canonical != self.username_canonical {
             search::index_user(conn, before.id, &self.username_canonical)?;
         }
@@ -123,8 +156,9 @@ impl Edit for UserChanges {
     }
 }
 
-fn name_taken() -> Invalid {
-    Invalid::new("username", "this name is taken: choose another")
+/// Returns the fault of a name that another user has.
+pub fn name_taken() -> Invalid {
+    Invalid::new("username", "this name is taken, or looks like one that is: choose another")
 }
 
 /// Returns why these values would lock administrators out of the panel. `None` if they would not.

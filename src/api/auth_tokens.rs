@@ -1,15 +1,19 @@
 //! `GET` and `POST /auth-tokens/`, `DELETE /auth-tokens/{id}/`.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 
 use super::body::JsonBody;
-use crate::auth::{Auth, AuthTokenRequest, CurrentUser};
+use super::idempotency::key_of;
+use crate::auth::{Auth, AuthTokenOutcome, AuthTokenRequest, CurrentUser};
 use crate::clock::rfc3339;
-use crate::domain::Invalid;
+use crate::domain::{Invalid, OperationId};
 use crate::error::{Error, Result};
 use crate::http::ClientAddress;
 use crate::models::AuthToken;
+
+/// The path, for fingerprints and the operations of keys.
+const PATH: &str = "/auth-tokens/";
 
 #[derive(Deserialize)]
 struct AuthTokenBody {
@@ -66,12 +70,13 @@ pub(super) async fn list(auth: web::Data<Auth>, current: CurrentUser) -> Result<
     Ok(HttpResponse::Ok().json(AuthTokenList { auth_tokens }))
 }
 
-/// `POST /auth-tokens/`: makes a named auth token.
+/// `POST /auth-tokens/`: makes a named auth token. Under one `Idempotency-Key` it makes one.
 pub(super) async fn create(
     auth: web::Data<Auth>,
     current: CurrentUser,
     from: ClientAddress,
     body: JsonBody,
+    http: HttpRequest,
 ) -> Result<HttpResponse> {
     let unreadable = || {
         Error::Invalid(Invalid::new(
@@ -80,9 +85,17 @@ pub(super) async fn create(
         ))
     };
     let request: AuthTokenBody = body.json()?.ok_or_else(unreadable)?;
-    let request =
+    let mut request =
         AuthTokenRequest::parse(request.name.as_deref(), request.expires_in_days).map_err(Error::Invalid)?;
-    let made = auth.make_own_auth_token(&current, from.0, request).await?;
+    if let Some(key) = key_of(&http)? {
+        let fingerprint = request.fingerprint(PATH);
+        request = request.once(OperationId::of_key(PATH, current.user.id, &key), fingerprint);
+    }
+    let made = match auth.make_own_auth_token(&current, from.0, request).await? {
+        AuthTokenOutcome::Made(made) => made,
+        AuthTokenOutcome::MadeBefore(id) => return Err(Error::AuthTokenMade(id)),
+        AuthTokenOutcome::OtherRequest => return Err(Error::KeyReused),
+    };
     let view = AuthTokenView::new(made.stored, current.auth_token.id);
     Ok(HttpResponse::Created().json(Made { token: made.plain.expose(), view }))
 }

@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use chrono::{NaiveDateTime, TimeDelta};
+use diesel::QueryResult;
 
 use super::{Auth, CurrentUser};
 use crate::audit::{Action, Actor, Event, time_text};
 use crate::clock;
 use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
-use crate::domain::{Invalid, PlainToken};
+use crate::domain::{Fingerprint, Invalid, OperationId, PlainToken, single_line};
 use crate::error::{Error, Result};
 use crate::models::{AuthToken, Change, NewAuthToken, User};
 
@@ -36,6 +37,7 @@ const IDLE_RANGE: i64 = 2_000;
 pub struct AuthTokenRequest {
     name: String,
     lifetime: Option<TimeDelta>,
+    once: Option<(OperationId, Fingerprint)>,
 }
 
 impl AuthTokenRequest {
@@ -44,16 +46,32 @@ impl AuthTokenRequest {
     /// # Errors
     /// [`Invalid`], naming the field.
     pub fn parse(name: Option<&str>, expires_in_days: Option<i64>) -> Result<AuthTokenRequest, Invalid> {
-        let name = name.map(str::trim).unwrap_or_default();
-        if name.is_empty() || name.chars().count() > NAME_LENGTH || name.chars().any(char::is_control) {
-            return Err(Invalid::new("name", "give it as text of 1 to 100 characters"));
-        }
+        let name = single_line(name.unwrap_or_default(), NAME_LENGTH).map_err(|_| {
+            Invalid::new("name", "give it as one line of 1 to 100 characters that can be seen")
+        })?;
         let lifetime = match expires_in_days {
             None => None,
             Some(days @ 1..=LONGEST_LIFE_DAYS) => Some(TimeDelta::days(days)),
             Some(_) => return Err(Invalid::new("expires_in_days", "give a whole number from 1 to 36500")),
         };
-        Ok(AuthTokenRequest { name: name.to_owned(), lifetime })
+        Ok(AuthTokenRequest { name, lifetime, once: None })
+    }
+
+    /// Returns the name, as it is stored.
+    pub fn into_name(self) -> String {
+        self.name
+    }
+
+    /// Makes the request part of an operation, which makes one auth token, however often it is
+    /// repeated. The fingerprint tells a repeat from another request under the same id.
+    pub fn once(self, operation_id: OperationId, fingerprint: Fingerprint) -> AuthTokenRequest {
+        AuthTokenRequest { once: Some((operation_id, fingerprint)), ..self }
+    }
+
+    /// Digests the name and the lifetime, for the fingerprint of a request from `path`.
+    pub fn fingerprint(&self, path: &str) -> Fingerprint {
+        let days = self.lifetime.map_or(String::new(), |lifetime| lifetime.num_days().to_string());
+        Fingerprint::of(path, &[("name", &self.name), ("expires_in_days", &days)])
     }
 }
 
@@ -64,6 +82,18 @@ pub struct MadeAuthToken {
     pub stored: AuthToken,
     /// The plain text, for the user.
     pub plain: PlainToken,
+}
+
+/// The outcome of a request for a named auth token.
+#[derive(Debug)]
+pub enum AuthTokenOutcome {
+    /// It was made.
+    Made(MadeAuthToken),
+    /// An earlier run of the same operation has made the auth token with this id. Its plain text is
+    /// not known any more, since only its digest is stored.
+    MadeBefore(i64),
+    /// The operation id belongs to a request with different content. Nothing was made.
+    OtherRequest,
 }
 
 impl Auth {
@@ -77,17 +107,20 @@ impl Auth {
         current: &CurrentUser,
         from: IpAddr,
         request: AuthTokenRequest,
-    ) -> Result<MadeAuthToken> {
+    ) -> Result<AuthTokenOutcome> {
         self.make_auth_token(recorded_actor(&current.user, from), current.user.id, request).await
     }
 
     /// Makes an auth token for a user, and records it if there is an actor.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the user has as many as are allowed.
     pub async fn make_auth_token(
         &self,
         actor: Option<Actor>,
         user_id: i64,
         request: AuthTokenRequest,
-    ) -> Result<MadeAuthToken> {
+    ) -> Result<AuthTokenOutcome> {
         let now = clock::now();
         let plain = PlainToken::generate()?;
         let new = NewAuthToken {
@@ -97,27 +130,41 @@ impl Auth {
             name: Some(request.name),
             created_at: now,
             expires_at: request.lifetime.map(|lifetime| now + lifetime),
+            operation_id: request.once.map(|(id, _)| id.as_bytes().to_vec()),
+            fingerprint: request.once.map(|(_, fingerprint)| fingerprint.as_bytes().to_vec()),
         };
-        let job = move |conn: &mut DbConnection| {
-            if let Some(stored) = AuthToken::find_by_digest(conn, &new.digest)? {
-                return Ok(Some(stored));
-            }
-            if AuthToken::count_named(conn, user_id, now)? >= NAMED_TOKENS {
-                return Ok(None);
-            }
-            let made = new.insert(conn)?;
-            AuthToken::prune_ended(conn, user_id, ENDED_TOKENS, now)?;
-            if let Some(actor) = &actor {
-                record_made(conn, actor, &made)?;
-            }
-            Ok(Some(made))
+        let once = request.once;
+        let job = move |conn: &mut DbConnection| make_once(conn, &new, once, actor.as_ref());
+        let made = match self.db.write(Scope::user(user_id), job.clone()).await {
+            // The same form was sent at the same time for another user. Trying again finds what it
+            // made.
+            Err(error) if error.is_unique_violation() => self.db.write(Scope::user(user_id), job).await,
+            outcome => outcome,
         };
-        match self.db.write(Scope::user(user_id), job).await? {
-            Some(stored) => Ok(MadeAuthToken { stored, plain }),
-            None => {
-                Err(Error::Invalid(Invalid::new("name", "there are 100 named auth tokens: revoke one first")))
+        Ok(match made? {
+            Stored::New(stored) => AuthTokenOutcome::Made(MadeAuthToken { stored, plain }),
+            Stored::Before(id) => AuthTokenOutcome::MadeBefore(id),
+            Stored::OtherRequest => AuthTokenOutcome::OtherRequest,
+            Stored::TooMany => {
+                let why = "there are 100 named auth tokens: revoke one first";
+                return Err(Error::Invalid(Invalid::new("name", why)));
             }
-        }
+        })
+    }
+
+    /// Returns what an operation has done so far: the auth token that it made, or that its id belongs
+    /// to another request. `None` if it has done nothing.
+    pub async fn find_operation(
+        &self,
+        operation_id: OperationId,
+        fingerprint: Fingerprint,
+    ) -> Result<Option<AuthTokenOutcome>> {
+        let read = move |conn: &mut DbConnection| Ok(earlier(conn, operation_id, fingerprint)?);
+        Ok(match self.db.read(read).await? {
+            Some(Stored::Before(id)) => Some(AuthTokenOutcome::MadeBefore(id)),
+            Some(_) => Some(AuthTokenOutcome::OtherRequest),
+            None => None,
+        })
     }
 
     /// Returns the user's live auth tokens, newest first.
@@ -163,6 +210,54 @@ impl Auth {
             after = last;
         }
     }
+}
+
+/// What one run of a request for an auth token did or found.
+enum Stored {
+    New(AuthToken),
+    Before(i64),
+    OtherRequest,
+    TooMany,
+}
+
+/// Makes an auth token, unless its operation has made one.
+fn make_once(
+    conn: &mut DbConnection,
+    new: &NewAuthToken,
+    once: Option<(OperationId, Fingerprint)>,
+    actor: Option<&Actor>,
+) -> Result<Stored> {
+    // A second run of this job finds its own digest, because nobody else can have made it.
+    if let Some(stored) = AuthToken::find_by_digest(conn, &new.digest)? {
+        return Ok(Stored::New(stored));
+    }
+    if let Some((operation_id, fingerprint)) = once
+        && let Some(earlier) = earlier(conn, operation_id, fingerprint)?
+    {
+        return Ok(earlier);
+    }
+    if AuthToken::count_named(conn, new.user_id, new.created_at)? >= NAMED_TOKENS {
+        return Ok(Stored::TooMany);
+    }
+    let made = new.insert(conn)?;
+    AuthToken::prune_ended(conn, new.user_id, ENDED_TOKENS, new.created_at)?;
+    if let Some(actor) = actor {
+        record_made(conn, actor, &made)?;
+    }
+    Ok(Stored::New(made))
+}
+
+/// Looks up what an operation has done.
+fn earlier(
+    conn: &mut DbConnection,
+    operation_id: OperationId,
+    fingerprint: Fingerprint,
+) -> QueryResult<Option<Stored>> {
+    let found = AuthToken::find_by_operation(conn, operation_id)?;
+    Ok(found.map(|(id, stored)| match stored.as_deref() == Some(fingerprint.as_bytes().as_slice()) {
+        true => Stored::Before(id),
+        false => Stored::OtherRequest,
+    }))
 }
 
 fn record_made(conn: &mut DbConnection, actor: &Actor, made: &AuthToken) -> Result<()> {

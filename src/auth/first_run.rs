@@ -128,7 +128,12 @@ impl Auth {
                 OpenedAccount::NameTaken => Ok(Some(Err(()))),
             }
         };
-        let user = match self.db.write(Scope::none(), job).await? {
+        let made = match self.db.write(Scope::none(), job).await {
+            // Somebody registered with the name, or with one that looks like it, at the same time.
+            Err(error) if error.is_unique_violation() => return Err(Error::UsernameTaken.into()),
+            outcome => outcome?,
+        };
+        let user = match made {
             Some(Ok(user)) => user,
             Some(Err(())) => return Err(Error::UsernameTaken.into()),
             None => return Err(Error::NotFound.into()),

@@ -60,8 +60,7 @@ impl Auth {
         let unknown = |why: &str| Refused::new(why, self.refusal(Error::InvalidUsername));
         let wrong = |why: String| Refused::new(why, self.refusal(Error::InvalidPassword));
         let name = name.ok_or_else(|| unknown("no readable name"))?;
-        let found =
-            self.db.read(move |conn| Ok(User::find_by_name(conn, name.as_str(), name.canonical())?)).await?;
+        let found = self.db.read(move |conn| Ok(User::find_by_login_name(conn, &name)?)).await?;
         let password = log_in.password.and_then(|password| Password::parse(password).ok());
         let verified = self.verify(requester, password.clone(), found.as_ref()).await?;
         let Some(user) = found else { return Err(unknown("no such user")) };
@@ -140,6 +139,8 @@ impl Auth {
             name: None,
             created_at: now,
             expires_at,
+            operation_id: None,
+            fingerprint: None,
         };
         let checked = user.clone();
         let job = move |conn: &mut DbConnection| {

@@ -15,10 +15,13 @@ mod passwords;
 mod register;
 mod security_log;
 mod sessions;
+mod skeletons;
 mod usual_cost;
 
 pub(crate) use auth_tokens::revoke_and_record;
-pub use auth_tokens::{AuthTokenRequest, MadeAuthToken, forget_auth_tokens, revoke_auth_token};
+pub use auth_tokens::{
+    AuthTokenOutcome, AuthTokenRequest, MadeAuthToken, forget_auth_tokens, revoke_auth_token,
+};
 pub use current_user::{Credentials, CurrentUser};
 pub use first_run::{FirstRun, FirstSuperuser};
 pub use hasher::Hasher;
@@ -28,6 +31,7 @@ pub use log_in::LogIn;
 pub use passwords::{Keep, PasswordChange, parse_new_password, set_password};
 pub use register::{NewSuperuser, make_superuser};
 pub use sessions::{SignIn, SignedIn, forget_sessions};
+pub use skeletons::fill_skeletons;
 
 use chrono::TimeDelta;
 use tokio::sync::OnceCell;

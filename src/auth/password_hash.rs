@@ -65,31 +65,49 @@ pub enum Verified {
 /// Hashes a password for storing, `bcrypt_sha256$$2b$<cost>$…`, with a salt from the operating
 /// system. The cost is in doublings, 4 to 31.
 pub fn hash(password: &Password, bcrypt_cost: u32) -> Result<String, HashError> {
-    let hashed = bcrypt::non_truncating_hash(sha256_hex(password), bcrypt_cost);
+    let hashed = bcrypt::non_truncating_hash(sha256_hex(password.expose()), bcrypt_cost);
     hashed.map(|text| format!("{PREFIX}{text}")).map_err(|error| HashError::Failed(error.to_string()))
 }
 
 /// Checks a password against a stored hash. Returns `No` for anything that is not a readable hash
 /// of a known algorithm within the limits of `imported`, including Django's unusable password,
-/// `!…`. A `No` always costs at least one bcrypt of `usual_cost`. For bcrypt hashes up to that
-/// cost, it costs exactly that.
+/// `!…`. A `No` always costs at least one bcrypt of `usual_cost` for each form of the password. For
+/// bcrypt hashes up to that cost, it costs exactly that.
 pub fn verify(password: &Password, stored: &str, bcrypt_cost: u32, usual_cost: u32) -> Verified {
-    verify_spending(password, stored, [bcrypt_cost, usual_cost], |cost| spend_equal_time(password, cost))
+    verify_spending(password, stored, [bcrypt_cost, usual_cost], spend_one)
 }
 
 /// `spend` runs a bcrypt of the given cost and discards the result.
 fn verify_spending(
     password: &Password,
     stored: &str,
-    [bcrypt_cost, usual_cost]: [u32; 2],
-    mut spend: impl FnMut(u32),
+    costs: [u32; 2],
+    mut spend: impl FnMut(&str, u32),
 ) -> Verified {
-    let checked = if stored.len() > MAX_STORED_BYTES { Checked::UNREADABLE } else { check(password, stored) };
+    for (place, form) in password.forms().enumerate() {
+        match verify_form(form, stored, costs, |cost| spend(form, cost)) {
+            Verified::No => {}
+            // A hash of another form than NFC is replaced.
+            _ if place > 0 => return Verified::YesUpgrade,
+            verified => return verified,
+        }
+    }
+    Verified::No
+}
+
+/// Checks one form of a password.
+fn verify_form(
+    form: &str,
+    stored: &str,
+    [bcrypt_cost, usual_cost]: [u32; 2],
+    spend: impl FnMut(u32),
+) -> Verified {
+    let checked = if stored.len() > MAX_STORED_BYTES { Checked::UNREADABLE } else { check(form, stored) };
     if !checked.correct {
         match checked.bcrypt_cost {
             // 2^c for the check, then 2^c + 2^(c+1) + … up to 2^(usual-1): together 2^usual.
             Some(cost) => (cost..usual_cost).for_each(spend),
-            None => spend(usual_cost),
+            None => std::iter::once(usual_cost).for_each(spend),
         }
         return Verified::No;
     }
@@ -97,15 +115,19 @@ fn verify_spending(
     if current { Verified::Yes } else { Verified::YesUpgrade }
 }
 
-/// Does the work of checking a password against a hash of that cost, for a name that does not
-/// exist.
+/// Does the work of checking a password, in all its forms, against a hash of that cost, for a name
+/// that does not exist.
 pub fn spend_equal_time(password: &Password, bcrypt_cost: u32) {
-    // The optimiser must not see that the result is unused.
-    let _ = std::hint::black_box(unneeded(password, bcrypt_cost));
+    password.forms().for_each(|form| spend_one(form, bcrypt_cost));
 }
 
-fn unneeded(password: &Password, bcrypt_cost: u32) -> Result<HashParts, bcrypt::BcryptError> {
-    bcrypt::hash_with_salt(sha256_hex(password), bcrypt_cost, [0; 16])
+fn spend_one(form: &str, bcrypt_cost: u32) {
+    // The optimiser must not see that the result is unused.
+    let _ = std::hint::black_box(unneeded(form, bcrypt_cost));
+}
+
+fn unneeded(form: &str, bcrypt_cost: u32) -> Result<HashParts, bcrypt::BcryptError> {
+    bcrypt::hash_with_salt(sha256_hex(form), bcrypt_cost, [0; 16])
 }
 
 /// Returns the cost of a stored hash. `None` unless it is bcrypt with a cost that is ever run.
@@ -130,13 +152,13 @@ impl Checked {
     }
 }
 
-fn check(password: &Password, stored: &str) -> Checked {
+fn check(form: &str, stored: &str) -> Checked {
     let Some((algorithm, rest)) = stored.split_once('$') else {
         return Checked::UNREADABLE;
     };
-    let plain = password.expose().as_bytes();
+    let plain = form.as_bytes();
     match algorithm {
-        "bcrypt_sha256" => check_bcrypt(sha256_hex(password).as_bytes(), rest),
+        "bcrypt_sha256" => check_bcrypt(sha256_hex(form).as_bytes(), rest),
         // Plain bcrypt ignores all bytes after the 72nd, as it did when the hash was written.
         "bcrypt" => check_bcrypt(plain, rest),
         "pbkdf2_sha256" => Checked::without_bcrypt(imported::pbkdf2_sha256(plain, rest)),
@@ -160,8 +182,8 @@ fn check_bcrypt(input: &[u8], stored: &str) -> Checked {
 }
 
 /// Returns the SHA-256 as 64 bytes of hexadecimal text, so that bcrypt uses all of it.
-fn sha256_hex(password: &Password) -> String {
-    base16(&Sha256::digest(password.expose().as_bytes()))
+fn sha256_hex(form: &str) -> String {
+    base16(&Sha256::digest(form.as_bytes()))
 }
 
 fn base16(bytes: &[u8]) -> String {

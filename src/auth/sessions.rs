@@ -77,12 +77,7 @@ impl Auth {
         let attempt = attempt.map_err(Error::TooManyRequests)?;
         let requester = self.requester(Lane::Panel, sign_in.from, &account);
         let found = match name {
-            Some(name) => {
-                let read = move |conn: &mut DbConnection| {
-                    Ok(User::find_by_name(conn, name.as_str(), name.canonical())?)
-                };
-                self.db.read(read).await?
-            }
+            Some(name) => self.db.read(move |conn| Ok(User::find_by_login_name(conn, &name)?)).await?,
             None => None,
         };
         let password = Password::parse(sign_in.password).ok();

@@ -5,7 +5,7 @@ use crate::administration::adjust;
 use crate::audit::Actor;
 use crate::clock;
 use crate::config::Config;
-use crate::domain::OperationId;
+use crate::domain::{OperationId, single_line};
 use crate::metering::{Adjusted, Adjustment};
 
 /// The most tokens of one adjustment, in either direction, so that a typing error cannot make
@@ -14,7 +14,13 @@ const MOST: i64 = 1_000_000_000_000;
 /// The most characters of a note.
 const NOTE_LENGTH: usize = 500;
 
+/// Names cannot begin with `-` any more, but imported and older ones may.
+const AFTER_HELP: &str = "\
+A name that begins with - stands behind --, and options before it:
+  tollgate adjust --note 'March top-up' -- -h 500";
+
 #[derive(clap::Args, Debug)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
     /// The user's name
     user: String,
@@ -32,16 +38,15 @@ pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
             "the amount is 0: give a number of tokens to add, or a negative number to remove".to_owned()
         );
     }
-    let note = args.note.trim();
-    if note.is_empty() || note.chars().count() > NOTE_LENGTH || note.contains('\0') {
-        return Err(format!("give a --note of 1 to {NOTE_LENGTH} characters: the reason, for the statement"));
-    }
+    let note = single_line(&args.note, NOTE_LENGTH).map_err(|_| {
+        format!("give a --note of one line of 1 to {NOTE_LENGTH} characters: the reason, for the statement")
+    })?;
     let db = open_migrated_to_change(config)?;
     let user = find_user(&db, &args.user)?;
     let adjustment = Adjustment {
         user_id: user.id,
         amount: args.amount,
-        note: note.to_owned(),
+        note,
         actor_id: None,
         operation_id: OperationId::generate(),
         now: clock::now(),

@@ -6,10 +6,16 @@ use crate::audit::Actor;
 use crate::auth::{Keep, parse_new_password, password_hash, set_password};
 use crate::config::Config;
 
+/// Names cannot begin with `-` any more, but imported and older ones may.
+const AFTER_HELP: &str = "\
+A name that begins with - stands behind = :
+  tollgate changepassword --username=--help";
+
 #[derive(clap::Args, Debug)]
+#[command(after_help = AFTER_HELP)]
 pub(super) struct Args {
     /// The user's name
-    #[arg(long)]
+    #[arg(long, allow_hyphen_values = true)]
     username: String,
     #[command(flatten)]
     password: PasswordSource,

@@ -8,8 +8,8 @@ use crate::domain::{NewPassword, Username};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
-    /// The name; asked for on the terminal if not given
-    #[arg(long)]
+    /// The name, which cannot begin with -; asked for on the terminal if not given
+    #[arg(long, allow_hyphen_values = true)]
     username: Option<String>,
     #[command(flatten)]
     password: PasswordSource,

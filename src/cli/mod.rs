@@ -166,7 +166,10 @@ fn block_on<T>(work: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refu
 fn find_user(db: &Db, name: &str) -> Result<User, Refusal> {
     let canonical = crate::domain::canonical_of(name);
     let found = db.read_blocking(|conn| Ok(User::find_by_name(conn, name, &canonical)?)).map_err(explain)?;
-    found.ok_or_else(|| format!("there is no user {name:?}"))
+    found.ok_or_else(|| match name.starts_with('-') {
+        true => format!("there is no user {name:?}; was an option meant? Options stand before --"),
+        false => format!("there is no user {name:?}"),
+    })
 }
 
 /// Returns the error's text, with the details that the log would have.

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Read, Write};
 use clap::Args;
 
 use super::Refusal;
+use crate::domain::is_same_password;
 
 #[derive(Args, Debug)]
 pub(super) struct PasswordSource {
@@ -25,7 +26,7 @@ impl PasswordSource {
             rpassword::prompt_password(prompt).map_err(|error| format!("no password: {error}"))
         };
         let first = ask("Password: ")?;
-        if first != ask("Password (again): ")? {
+        if !is_same_password(&first, &ask("Password (again): ")?) {
             return Err("the two passwords differ; nothing was changed".to_owned());
         }
         Ok(first)

@@ -1,6 +1,8 @@
 //! Parses the values of settings that have a form of their own. Each error says what to write
 //! instead.
 
+use crate::domain::single_line;
+
 /// Parses a filter for the log. env_logger itself only warns of what it cannot parse, and ignores
 /// it.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
@@ -25,8 +27,7 @@ pub(super) fn public_url(text: &str) -> Result<url::Url, String> {
 
 /// Parses the panel's name: one line of 1 to 60 characters.
 pub(super) fn site_title(text: &str) -> Result<String, String> {
-    let is_shown = (1..=60).contains(&text.trim().chars().count()) && !text.chars().any(char::is_control);
-    if is_shown { Ok(text.trim().to_owned()) } else { Err("give one line of 1 to 60 characters".to_owned()) }
+    single_line(text, 60).map_err(|_| "give one line of 1 to 60 characters".to_owned())
 }
 
 /// Parses an origin. It must be written as browsers send it, because it would otherwise never

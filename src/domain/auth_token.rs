@@ -15,6 +15,8 @@ const RANDOM_BYTES: usize = 32;
 /// How many leading characters of an auth token are shown in lists. 214 of its 256 random bits stay
 /// secret.
 const SHOWN_CHARACTERS: usize = 10;
+/// A text like an auth token of at least this many characters is treated as one.
+const SECRET_CHARACTERS: usize = 20;
 /// The longest text, in bytes, that is digested. Our own auth tokens have 46 characters.
 const MAX_PRESENTED_BYTES: usize = 512;
 
@@ -106,10 +108,46 @@ pub fn presented_token(header: &str) -> Option<&str> {
     }
 }
 
+/// Cuts each auth token in a text to the characters that lists show. Returns `None` if there is
+/// none. A part that is long enough to be worth guessing the rest counts as an auth token.
+pub fn without_tokens(text: &str) -> Option<String> {
+    let (mut cut, mut rest) = (String::new(), text);
+    while let Some(start) = rest.find(PREFIX) {
+        let (before, found) = rest.split_at(start);
+        let length = found.find(|c: char| !is_of_token(c)).unwrap_or(found.len());
+        let shown = if length < SECRET_CHARACTERS { length } else { SHOWN_CHARACTERS };
+        cut.push_str(before);
+        cut.push_str(&found[..shown]);
+        rest = &found[length..];
+    }
+    cut.push_str(rest);
+    (cut != text).then_some(cut)
+}
+
+fn is_of_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-' || c == '_'
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn tokens_in_a_text_are_cut_to_their_first_characters() {
+        let token = PlainToken::generate().unwrap();
+        let (whole, first) = (token.expose(), token.first_characters());
+        assert_eq!(without_tokens(whole).unwrap(), first);
+        let text = format!("the token ({whole}), and {whole}.");
+        assert_eq!(without_tokens(&text).unwrap(), format!("the token ({first}), and {first}."));
+        assert_eq!(without_tokens(&whole[..20]).unwrap(), first);
+        for text in ["", "tg_", first, "tg_config_option", "a tg_ b", "Ada"] {
+            assert_eq!(without_tokens(text), None, "{text}");
+        }
+        // A token may contain its own prefix.
+        let odd = format!("tg_{}tg_{}", "a".repeat(20), "b".repeat(20));
+        assert_eq!(without_tokens(&odd).unwrap(), "tg_aaaaaaa");
+    }
 
     #[test]
     fn a_generated_token_is_256_random_bits_with_a_prefix() {

@@ -1,11 +1,13 @@
-//! The id of one movement of money. It is made before the transaction, so that a COMMIT with an
-//! unknown outcome can be looked up by it.
+//! The id of one movement of money, or of another operation that is done once. It is made before the
+//! transaction, so that a COMMIT with an unknown outcome can be looked up by it.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rand::RngExt;
 use sha2::{Digest, Sha256};
+
+use super::IdempotencyKey;
 
 /// 128 bits: 48 of milliseconds since the epoch, big-endian, then 80 random ones. UUIDv7 (RFC 9562)
 /// has the same layout for the same reason: new ids go to the end of the unique index, and not each
@@ -47,6 +49,21 @@ impl OperationId {
         let mut digest = Sha256::new();
         digest.update(seed);
         digest.update(row.to_be_bytes());
+        OperationId::of_digest(digest)
+    }
+
+    /// Returns the id of the operation that a user names by an `Idempotency-Key`. Keys of different
+    /// users, and keys sent to different paths, are different operations.
+    pub fn of_key(path: &str, user_id: i64, key: &IdempotencyKey) -> OperationId {
+        let mut digest = Sha256::new();
+        digest.update((path.len() as u64).to_be_bytes());
+        digest.update(path);
+        digest.update(user_id.to_be_bytes());
+        digest.update(key.as_str());
+        OperationId::of_digest(digest)
+    }
+
+    fn of_digest(digest: Sha256) -> OperationId {
         let whole: [u8; 32] = digest.finalize().into();
         let mut bytes = [0; 16];
         bytes.iter_mut().zip(whole).for_each(|(to, from)| *to = from);
@@ -90,6 +107,16 @@ mod tests {
         let earlier = OperationId::new(1_700_000_000_000, u128::MAX);
         let later = OperationId::new(1_700_000_000_001, 0);
         assert!(earlier.as_bytes() < later.as_bytes());
+    }
+
+    #[test]
+    fn the_id_of_a_key_depends_on_path_user_and_key() {
+        let of = |path: &str, user: i64, key: &str| {
+            OperationId::of_key(path, user, &IdempotencyKey::parse(key).unwrap())
+        };
+        assert_eq!(of("/auth-tokens/", 1, "k"), of("/auth-tokens/", 1, "k"));
+        let others = [of("/auth-tokens/", 2, "k"), of("/auth-tokens/", 1, "j"), of("/auth-tokens", 1, "k")];
+        assert!(others.iter().all(|other| *other != of("/auth-tokens/", 1, "k")));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::common_passwords::is_common;
 use super::decoration::{is_decorated, words_of};
 use super::{Invalid, Username, canonical_of};
@@ -16,8 +18,15 @@ const SHORTEST_WORD: usize = 4;
 pub(super) const MAX_BYTES: usize = 1024;
 
 /// A password that a user logs in with. All that is known of it is that it can be hashed.
+///
+/// Passwords compare by content: keyboards write `é` as one character or as two, so the text is
+/// normalised to NFC before it is hashed. Older and imported hashes are of the text as it was
+/// received, so the other forms are tried, too.
 #[derive(Clone)]
-pub struct Password(String);
+pub struct Password {
+    /// NFC first. The rest differs from it, and from each other.
+    forms: Vec<String>,
+}
 
 impl Password {
     /// Accepts 1 to 1024 bytes without U+0000, after which bcrypt implementations differ.
@@ -31,13 +40,35 @@ impl Password {
         if text.contains('\0') {
             return Err(invalid("Leave out the character U+0000."));
         }
-        Ok(Password(text.to_owned()))
+        let mut forms = vec![composed(text)];
+        for form in [text.to_owned(), text.nfd().collect()] {
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
+        Ok(Password { forms })
     }
 
-    /// Returns the password itself, for hashing only.
+    /// Returns the password itself in NFC, for hashing only.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.forms.first().map_or("", String::as_str)
     }
+
+    /// Returns the forms whose hash may be stored, for checking only: NFC, the text as received, and
+    /// NFD, without repetitions. Their number depends on the text alone.
+    pub fn forms(&self) -> impl Iterator<Item = &str> {
+        self.forms.iter().map(String::as_str)
+    }
+}
+
+/// Returns whether two passwords have the same content, such as a new one and its repetition.
+pub fn is_same_password(one: &str, other: &str) -> bool {
+    composed(one) == composed(other)
+}
+
+/// Returns NFC. Most passwords are ASCII, which it leaves as it is.
+fn composed(text: &str) -> String {
+    text.nfc().collect()
 }
 
 impl fmt::Debug for Password {
@@ -62,6 +93,7 @@ impl NewPassword {
     /// an imported name that no new user could have.
     pub fn parse_for(text: &str, canonical_username: &str) -> Result<NewPassword, Invalid> {
         let password = Password::parse(text)?;
+        let text = password.expose();
         if text.chars().count() < MIN_CHARACTERS {
             return Err(invalid(format!("Use at least {MIN_CHARACTERS} characters.")));
         }
@@ -167,6 +199,27 @@ mod tests {
         for text in ["hunter2", "password1", "lovelace.1815", "hunter2\0"] {
             assert!(!format!("{:?}", new_password(text)).contains(text));
         }
+    }
+
+    #[test]
+    fn a_password_has_one_form_for_each_way_to_write_it() {
+        let forms =
+            |text: &str| Password::parse(text).unwrap().forms().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(forms("xk7-qpzw"), ["xk7-qpzw"]);
+        assert_eq!(forms("caf\u{e9}"), ["caf\u{e9}", "cafe\u{301}"]);
+        assert_eq!(forms("cafe\u{301}"), ["caf\u{e9}", "cafe\u{301}"]);
+        // Neither NFC nor NFD: marks in another order.
+        let odd = "q\u{307}\u{323}\u{e9}";
+        assert_eq!(forms(odd), ["q\u{323}\u{307}\u{e9}", odd, "q\u{323}\u{307}e\u{301}"]);
+        // Only the way to write it may differ, not the content: NFKC would make these equal.
+        assert_ne!(forms("\u{2460}")[0], "1");
+        assert!(is_same_password("caf\u{e9}", "cafe\u{301}") && !is_same_password("cafe", "caf\u{e9}"));
+    }
+
+    #[test]
+    fn the_rules_count_the_characters_of_nfc() {
+        assert!(reason(&"e\u{301}".repeat(7)).contains("at least 8 characters"));
+        assert_eq!(new_password(&"e\u{301}".repeat(8)).unwrap().as_ref().expose(), "\u{e9}".repeat(8));
     }
 
     #[test]

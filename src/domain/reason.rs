@@ -1,6 +1,6 @@
 //! The reason that an administrator gives for an action.
 
-use super::Invalid;
+use super::{Invalid, NotALine, single_line};
 
 /// The most characters of a reason.
 pub const REASON_LENGTH: usize = 200;
@@ -17,14 +17,14 @@ impl Reason {
     ///
     /// Returns what is wrong with the text.
     pub fn parse(text: &str) -> Result<Reason, Invalid> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(Invalid::new("reason", "enter a reason: the user sees it on the statement"));
-        }
-        if text.chars().count() > REASON_LENGTH || text.chars().any(char::is_control) {
-            return Err(Invalid::new("reason", "use one line of at most 200 characters"));
-        }
-        Ok(Reason(text.to_owned()))
+        let line = single_line(text, REASON_LENGTH).map_err(|fault| {
+            let why = match fault {
+                NotALine::Invisible => "enter a reason: the user sees it on the statement",
+                NotALine::HasControls | NotALine::TooLong => "use one line of at most 200 characters",
+            };
+            Invalid::new("reason", why)
+        })?;
+        Ok(Reason(line))
     }
 
     /// Returns the text.
@@ -40,7 +40,8 @@ mod tests {
     #[test]
     fn a_reason_is_one_line_that_says_something() {
         assert_eq!(Reason::parse("  a gift ").unwrap().as_str(), "a gift");
-        for bad in ["", "   ", "two\nlines", "a\u{0}b", &"x".repeat(201)] {
+        assert_eq!(Reason::parse("a \u{202E}gift\u{2069}").unwrap().as_str(), "a gift");
+        for bad in ["", "   ", "\u{200B}\u{202E}", "two\nlines", "a\u{0}b", &"x".repeat(201)] {
             assert!(Reason::parse(bad).is_err(), "{bad:?}");
         }
     }

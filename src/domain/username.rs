@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::Invalid;
+use super::{Invalid, mixes_scripts, skeleton_of};
 
 /// The most characters that a new username may have, after NFKC.
 pub(super) const MAX_CHARACTERS: usize = 50;
@@ -19,15 +19,17 @@ pub struct Username {
 }
 
 impl Username {
-    /// Normalises to NFKC (as Django's `normalize_username` does), then requires 1 to 50
-    /// characters, each one a letter, a digit or one of `@.+-_` (Django's
-    /// `UnicodeUsernameValidator`; see [`is_allowed`] for the exact set).
+    /// Trims spaces, which phones append, and normalises to NFKC (as Django's `normalize_username`
+    /// does). Then requires 1 to 50 characters, each one a letter, a digit or one of `@.+-_`
+    /// (Django's `UnicodeUsernameValidator`; see [`is_allowed`] for the exact set), and no `-` at the
+    /// beginning: commands would take the name for an option.
     pub fn parse(text: &str) -> Result<Username, Invalid> {
-        if text.is_empty() {
-            return Err(invalid("Enter a username."));
-        }
         if text.len() > MAX_RAW_BYTES {
             return Err(too_long());
+        }
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(invalid("Enter a username."));
         }
         let shown: String = text.nfkc().collect();
         if shown.chars().count() > MAX_CHARACTERS {
@@ -35,6 +37,15 @@ impl Username {
         }
         if !shown.chars().all(is_allowed) {
             return Err(invalid("Use letters, digits and @ . + - _ only, without spaces."));
+        }
+        if shown.starts_with('-') {
+            return Err(invalid("Begin with something else than -, such as a letter or a digit."));
+        }
+        if mixes_scripts(&shown) {
+            return Err(invalid(
+                "Use the letters of one script, such as only Latin or only Cyrillic ones: mixed ones look like \
+                 another name.",
+            ));
         }
         let canonical = canonical_of(&shown);
         Ok(Username { shown, canonical })
@@ -50,6 +61,12 @@ impl Username {
         &self.shown
     }
 
+    /// Returns what the name looks like; see [`skeleton_of`]. A new name may not look like another
+    /// user's.
+    pub fn skeleton(&self) -> String {
+        skeleton_of(&self.shown)
+    }
+
     /// Returns the form that must be unique; see [`canonical_of`].
     pub fn canonical(&self) -> &str {
         &self.canonical
@@ -62,29 +79,39 @@ impl Username {
 pub struct LoginName {
     text: String,
     canonical: String,
+    /// The text as it was sent, if that is another one.
+    untrimmed: Option<String>,
 }
 
 impl LoginName {
     /// Accepts 1 to 1024 bytes without U+0000, which PostgreSQL cannot store, so that no stored
-    /// name contains it.
+    /// name contains it. Trims spaces, which phones append.
     pub fn parse(text: &str) -> Result<LoginName, Invalid> {
-        if text.is_empty() {
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
             return Err(invalid("Enter your username."));
         }
         if text.len() > MAX_RAW_BYTES || text.contains('\0') {
             return Err(invalid("No user has such a name; check the spelling."));
         }
-        Ok(LoginName { text: text.to_owned(), canonical: canonical_of(text) })
+        let untrimmed = (trimmed != text).then(|| text.to_owned());
+        Ok(LoginName { text: trimmed.to_owned(), canonical: canonical_of(trimmed), untrimmed })
     }
 
-    /// Returns the name as it was sent.
+    /// Returns the name without spaces around it.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Returns the form by which the user is looked up; see [`canonical_of`].
+    /// Returns the form by which the user is looked up; see [`canonical_of`]. It has no spaces around
+    /// it, so that they make no other account of the name for the limits.
     pub fn canonical(&self) -> &str {
         &self.canonical
+    }
+
+    /// Returns the name as it was sent, if it had spaces around it. An imported name may have them.
+    pub fn untrimmed(&self) -> Option<&str> {
+        self.untrimmed.as_deref()
     }
 }
 
@@ -165,13 +192,39 @@ mod tests {
     fn everything_else_is_refused() {
         let zero_width = ["a\u{200B}b", "a\u{200D}b", "\u{FEFF}a", "a\u{2060}b", "a\u{00AD}b", "a\u{034F}b"];
         let bidi = ["a\u{202E}b", "a\u{2066}b", "a\u{200F}b", "a\u{061C}b"];
-        let controls = ["a\0", "a\n", "a\u{85}", "a b", " a", "a\u{A0}b", "a\tb"];
+        let controls = ["a\0", "a\nb", "a\u{85}b", "a b", "a\u{A0}b", "a\tb"];
         let signs = ["a/b", "a'b", "<b>", "a$", "½", "a\u{1F511}", "a\u{1F150}", "a\u{1160}b", "a\u{3164}"];
         let marks = ["e\u{301}\u{301}", "x\u{301}", "\u{301}"];
         for name in zero_width.iter().chain(&bidi).chain(&controls).chain(&signs).chain(&marks) {
             let refused = Username::parse(name).unwrap_err();
             assert!(refused.reason.contains("letters, digits"), "{name:?}: {refused}");
         }
+    }
+
+    #[test]
+    fn spaces_around_a_new_name_are_dropped() {
+        for text in [" ada", "ada ", "\tada\n", "\u{A0}ada\u{3000}"] {
+            assert_eq!(Username::parse(text).unwrap().as_str(), "ada");
+        }
+        assert!(Username::parse("   ").unwrap_err().reason.contains("Enter a username"));
+    }
+
+    #[test]
+    fn a_new_name_does_not_look_like_an_option() {
+        for text in ["-", "-h", "--help", " -5", "\u{FF0D}h"] {
+            assert!(Username::parse(text).unwrap_err().reason.contains("something else than -"), "{text}");
+        }
+        for text in ["a-", "_-", "+5", "@-h"] {
+            assert!(Username::parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_new_name_has_the_letters_of_one_script() {
+        for text in ["r\u{43E}\u{43E}t", "\u{13AA}da", "p\u{430}ypal", "\u{391}da"] {
+            assert!(Username::parse(text).unwrap_err().reason.contains("one script"), "{text}");
+        }
+        assert_eq!(Username::parse("ROOT").unwrap().skeleton(), Username::parse("r00t").unwrap().skeleton());
     }
 
     #[test]
@@ -228,6 +281,11 @@ mod tests {
         assert!(LoginName::parse(&"x".repeat(1024)).is_ok());
         assert!(LoginName::parse(&"x".repeat(1025)).is_err());
         assert!(LoginName::parse("").is_err());
+        assert!(LoginName::parse(" ").is_err());
         assert!(LoginName::parse("a\0").is_err());
+        let spaced = LoginName::parse(" Ada\u{A0}").unwrap();
+        assert_eq!((spaced.as_str(), spaced.canonical()), ("Ada", "ada"));
+        assert_eq!(spaced.untrimmed(), Some(" Ada\u{A0}"));
+        assert_eq!(LoginName::parse("Ada").unwrap().untrimmed(), None);
     }
 }

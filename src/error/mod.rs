@@ -77,6 +77,10 @@ pub enum Error {
     /// The `Idempotency-Key` belongs to a request with different content.
     #[error("This Idempotency-Key was used for another request")]
     KeyReused,
+    /// The request was a repeat, under the same `Idempotency-Key`, of the one that made the auth
+    /// token with this id.
+    #[error("This auth token was made already, with the id {0}. For another one, use a new Idempotency-Key")]
+    AuthTokenMade(i64),
     /// The body is too long. Contains the most bytes that it may have.
     #[error("Request body too large")]
     BodyTooLarge(usize),
@@ -246,7 +250,7 @@ impl ResponseError for Error {
             Error::NotFound | Error::ModelNotFound(_) => StatusCode::NOT_FOUND,
             Error::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Error::RequestTimeout | Error::ReadTooSlowly => StatusCode::REQUEST_TIMEOUT,
-            Error::KeyInFlight => StatusCode::CONFLICT,
+            Error::KeyInFlight | Error::AuthTokenMade(_) => StatusCode::CONFLICT,
             Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Error::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

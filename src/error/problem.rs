@@ -30,6 +30,7 @@ impl Error {
             Error::RequestTimeout => "request-timeout",
             Error::KeyInFlight => "idempotency-key-in-flight",
             Error::KeyReused => "idempotency-key-reused",
+            Error::AuthTokenMade(_) => "auth-token-made",
             Error::BodyTooLarge(_) => "body-too-large",
             Error::UnsupportedMediaType => "unsupported-media-type",
             Error::HeadTooLarge => "head-too-large",
@@ -57,7 +58,10 @@ impl Error {
             Error::InvalidRegistration(_) => {
                 "Correct the fields that `errors` names and send the request again."
             }
-            Error::UsernameTaken => "Choose another username; letter case makes no difference.",
+            Error::UsernameTaken => {
+                "Choose another username. Letter case makes no difference, and a name that looks like \
+                 another user's is taken, too."
+            }
             Error::RegistrationClosed => "Ask an administrator of this server for an account.",
             Error::InvalidUsername | Error::InvalidPassword | Error::InvalidCredentials => {
                 "Check the username and the password; a deactivated user cannot log in."
@@ -75,6 +79,13 @@ impl Error {
             Error::RequestTimeout => "Send the whole body without pauses.",
             Error::KeyInFlight => "Wait for the first answer, or send the same request again later.",
             Error::KeyReused => "Send the same request as before under this key, or use a new key.",
+            Error::AuthTokenMade(id) => {
+                return format!(
+                    "It has the id {id}, and only its digest is stored, so it cannot be shown again. If you \
+                     do not have it, revoke it by DELETE /auth-tokens/{id}/ and make another one under a new \
+                     Idempotency-Key."
+                );
+            }
             Error::BodyTooLarge(most) => return format!("Send at most {} KiB.", most / 1024),
             Error::UnsupportedMediaType => "Send JSON, uncompressed, as `Content-Type: application/json`.",
             Error::HeadTooLarge => "Send at most 16 KiB of request line and headers.",

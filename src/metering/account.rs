@@ -33,7 +33,7 @@ pub enum OpenedAccount {
     Opened(i64),
     /// An earlier run of the same operation has created this user. Nothing was written.
     OpenedBefore(i64),
-    /// Another user has this name. Nothing was written.
+    /// Another user has this name, or one that looks like it. Nothing was written.
     NameTaken,
 }
 
@@ -43,7 +43,7 @@ pub fn open_account(conn: &mut DbConnection, new: &NewAccount) -> QueryResult<Op
     // Look up the name first: on PostgreSQL another run may commit between the two lookups. A run
     // that sees the other's user must also see its operation.
     let canonical = new.username.canonical();
-    let is_taken = User::find_by_name(conn, new.username.as_str(), canonical)?.is_some();
+    let is_taken = User::is_name_taken(conn, &new.username, None)?;
     if let Some(entry) = LedgerEntry::find_by_operation(conn, new.operation_id.as_bytes())? {
         return Ok(OpenedAccount::OpenedBefore(entry.user_id));
     }
@@ -62,6 +62,8 @@ pub fn open_account(conn: &mut DbConnection, new: &NewAccount) -> QueryResult<Op
             users::is_superuser.eq(new.is_superuser),
             users::date_joined.eq(new.now),
             users::version.eq(0),
+            users::username_skeleton.eq(new.username.skeleton()),
+            users::skeleton_guarded.eq(true),
         ))
         .returning(users::id)
         .get_result(conn)?;

@@ -57,7 +57,9 @@ pub enum Adjusted {
 /// same operation finds what the first one did.
 pub fn adjust(conn: &mut DbConnection, adjustment: &Adjustment) -> QueryResult<Adjusted> {
     let (user_id, amount) = (adjustment.user_id, adjustment.amount);
-    let is_same = |entry: &LedgerEntry| entry.user_id == user_id && entry.amount == amount;
+    let is_same = |entry: &LedgerEntry| {
+        entry.user_id == user_id && entry.amount == amount && entry.note == adjustment.note
+    };
     match look_up(conn, adjustment.operation_id, is_same)? {
         Earlier::Nothing => {}
         Earlier::Same(entry) => return Ok(Adjusted::Done { balance: entry.balance_after, is_new: false }),

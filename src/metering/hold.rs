@@ -172,8 +172,9 @@ pub fn end_hold(
     now: NaiveDateTime,
 ) -> QueryResult<Ended> {
     // A release comes from a form, whose operation id may belong to something else.
-    if matches!(ending, Ending::Released { .. })
-        && let Earlier::Other = look_up(conn, operation_id, |entry| entry.chat_id == Some(chat_id))?
+    if let Ending::Released { note, .. } = ending
+        && let Earlier::Other =
+            look_up(conn, operation_id, |entry| entry.chat_id == Some(chat_id) && entry.note == *note)?
     {
         return Ok(Ended::OtherOperation);
     }

@@ -55,7 +55,8 @@ pub enum Refunded {
 /// they are: the answer was given, and a retry gets it again. A second run of the same operation
 /// finds what the first one did.
 pub fn refund(conn: &mut DbConnection, refund: &Refund) -> QueryResult<Refunded> {
-    match look_up(conn, refund.operation_id, |entry| entry.chat_id == Some(refund.chat_id))? {
+    let is_same = |entry: &LedgerEntry| entry.chat_id == Some(refund.chat_id) && entry.note == refund.note;
+    match look_up(conn, refund.operation_id, is_same)? {
         Earlier::Nothing => {}
         Earlier::Same(entry) => {
             let (user_id, amount, balance) = (entry.user_id, entry.amount, entry.balance_after);

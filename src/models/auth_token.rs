@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Timestamp};
 
 use crate::db::DbConnection;
-use crate::domain::TokenDigest;
+use crate::domain::{OperationId, TokenDigest};
 use crate::models::{Editable, EditableField, FieldValue};
 use crate::schema::auth_tokens::{self, dsl};
 
@@ -84,6 +84,10 @@ pub struct NewAuthToken {
     pub created_at: NaiveDateTime,
     /// When it expires. `None` if it never does.
     pub expires_at: Option<NaiveDateTime>,
+    /// The operation that creates it, if a repeat of it must create no second one.
+    pub operation_id: Option<Vec<u8>>,
+    /// The digest of the operation's request.
+    pub fingerprint: Option<Vec<u8>>,
 }
 
 impl NewAuthToken {
@@ -92,7 +96,25 @@ impl NewAuthToken {
     pub fn insert(&self, conn: &mut DbConnection) -> QueryResult<AuthToken> {
         match AuthToken::find_by_digest(conn, &self.digest)? {
             Some(stored) => Ok(stored),
-            None => diesel::insert_into(dsl::auth_tokens).values(self.clone()).get_result(conn),
+            None => {
+                let row = diesel::insert_into(dsl::auth_tokens).values(self.clone());
+                let id = row.returning(dsl::id).get_result(conn)?;
+                Ok(self.clone().stored_as(id))
+            }
+        }
+    }
+
+    fn stored_as(self, id: i64) -> AuthToken {
+        AuthToken {
+            id,
+            user_id: self.user_id,
+            digest: self.digest,
+            first_characters: self.first_characters,
+            name: self.name,
+            created_at: self.created_at,
+            last_used_at: None,
+            expires_at: self.expires_at,
+            revoked_at: None,
         }
     }
 }
@@ -130,6 +152,19 @@ impl AuthToken {
         dsl::auth_tokens
             .filter(dsl::digest.eq(digest))
             .select(AuthToken::as_select())
+            .get_result(conn)
+            .optional()
+    }
+
+    /// Returns the id of the auth token that an operation has created, even if it has ended, and the
+    /// digest of that operation's request.
+    pub fn find_by_operation(
+        conn: &mut DbConnection,
+        operation_id: OperationId,
+    ) -> QueryResult<Option<(i64, Option<Vec<u8>>)>> {
+        dsl::auth_tokens
+            .filter(dsl::operation_id.eq(operation_id.as_bytes().as_slice()))
+            .select((dsl::id, dsl::fingerprint))
             .get_result(conn)
             .optional()
     }

@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use crate::db::DbConnection;
-use crate::domain::{TokenDigest, Username};
+use crate::domain::{LoginName, TokenDigest, Username, canonical_of};
 use crate::models::{AuthToken, Editable, EditableField, FieldValue};
 use crate::schema::users;
 
@@ -169,6 +169,76 @@ impl User {
             .load(conn)?;
         let exact = found.iter().position(|user| user.username == name).unwrap_or(0);
         Ok((exact < found.len()).then(|| found.swap_remove(exact)))
+    }
+
+    /// Returns whether another user than `own_id` has this name, or one that looks like it.
+    pub fn is_name_taken(conn: &mut DbConnection, name: &Username, own_id: Option<i64>) -> QueryResult<bool> {
+        let own_id = own_id.unwrap_or(-1);
+        if User::find_by_name(conn, name.as_str(), name.canonical())?.is_some_and(|user| user.id != own_id) {
+            return Ok(true);
+        }
+        let alike =
+            users::table.filter(users::username_skeleton.eq(name.skeleton())).filter(users::id.ne(own_id));
+        diesel::select(diesel::dsl::exists(alike)).get_result(conn)
+    }
+
+    /// Stores what a user's name looks like. If it is `guarded`, this fails if another guarded name
+    /// looks the same.
+    pub fn set_skeleton(
+        conn: &mut DbConnection,
+        id: i64,
+        skeleton: &str,
+        guarded: bool,
+    ) -> QueryResult<usize> {
+        diesel::update(users::table.find(id))
+            .set((users::username_skeleton.eq(skeleton), users::skeleton_guarded.eq(guarded)))
+            .execute(conn)
+    }
+
+    /// Returns the ids and names of up to `most` users whose skeletons are not computed yet.
+    pub fn without_skeleton(conn: &mut DbConnection, most: i64) -> QueryResult<Vec<(i64, String)>> {
+        users::table
+            .filter(users::username_skeleton.is_null())
+            .order(users::id)
+            .limit(most)
+            .select((users::id, users::username))
+            .load(conn)
+    }
+
+    /// Stores the skeleton of a name, if the user still has that name and no skeleton.
+    pub fn fill_skeleton(conn: &mut DbConnection, id: i64, name: &str, skeleton: &str) -> QueryResult<usize> {
+        let target = users::table
+            .filter(users::id.eq(id))
+            .filter(users::username.eq(name))
+            .filter(users::username_skeleton.is_null());
+        diesel::update(target).set(users::username_skeleton.eq(skeleton)).execute(conn)
+    }
+
+    /// Returns, for each of these users whose name looks like another one's, the name of the oldest
+    /// other user whom it looks like.
+    pub fn look_alikes(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<HashMap<i64, String>> {
+        let others = diesel::alias!(users as others);
+        let other_name = others
+            .filter(others.field(users::username_skeleton).eq(users::username_skeleton))
+            .filter(others.field(users::id).ne(users::id))
+            .order(others.field(users::id))
+            .limit(1)
+            .select(others.field(users::username))
+            .single_value();
+        let found: Vec<(i64, Option<String>)> =
+            users::table.filter(users::id.eq_any(ids)).select((users::id, other_name)).load(conn)?;
+        Ok(found.into_iter().filter_map(|(id, name)| Some((id, name?))).collect())
+    }
+
+    /// Returns the user who logs in with a name. A stored name that has the spaces that were sent,
+    /// which an import may have brought, has precedence over one without.
+    pub fn find_by_login_name(conn: &mut DbConnection, name: &LoginName) -> QueryResult<Option<User>> {
+        if let Some(text) = name.untrimmed()
+            && let Some(user) = User::find_by_name(conn, text, &canonical_of(text))?
+        {
+            return Ok(Some(user));
+        }
+        User::find_by_name(conn, name.as_str(), name.canonical())
     }
 
     /// Returns the active user who owns this live auth token: the one indexed read that

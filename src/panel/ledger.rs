@@ -4,7 +4,6 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::kit::PageError;
 use super::kit::administrator::Administrator;
 use super::kit::list::{
     Cell, Choice, Clause, Column, Filter, List, ListParams, ListView, Rows, Searched, Sort, Tab, Tone,
@@ -13,6 +12,7 @@ use super::kit::list::{
 use super::kit::names::Named;
 use super::kit::page::{Crumb, Frame, page};
 use super::kit::paths;
+use super::kit::{PageError, id_in, plain_id};
 use crate::clock;
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
@@ -95,7 +95,7 @@ fn chat(entry: &Named<LedgerEntry>) -> Cell {
 
 fn find(conn: &mut DbConnection, params: &ListParams, query: &mut ListQuery) -> Result<Searched> {
     if !params.words.is_empty() {
-        let id = params.words.trim_start_matches('#').parse().ok();
+        let id = id_in(&params.words).or_else(|| plain_id(&params.words));
         query.among = Some(id.into_iter().collect());
     }
     between_ids(conn, params, query, "ledger_entries")?;

@@ -113,7 +113,7 @@ pub const ROUTES: &[PageRoute] = &[
     page("/admin/models/{id}/history/", &[Staff.get(|r| r.to(history::of_model))]),
     section("Auth tokens", paths::AUTH_TOKENS, &[Staff.get(|r| r.to(auth_tokens::list))]),
     page(
-        "/admin/auth-tokens/add/",
+        paths::ADD_AUTH_TOKEN,
         &[Superusers.get(|r| r.to(auth_tokens::show_add)), Superusers.post(|r| r.to(auth_tokens::add))],
     ),
     page("/admin/auth-tokens/selected/", &[Superusers.post(|r| r.to(bulk::selected_tokens))]),

@@ -14,7 +14,7 @@ use super::kit::page::{Crumb, Frame, page};
 use super::kit::paths;
 use super::kit::preferences::Preferences;
 use super::kit::table::Table;
-use super::kit::{PageError, format};
+use super::kit::{PageError, format, id_in, plain_id};
 use super::ledger::LEDGER;
 use super::users::USERS;
 use crate::clock;
@@ -69,7 +69,7 @@ fn group<R>(
 
 fn read(conn: &mut DbConnection, words: &str, preferences: Preferences) -> TollgateResult<Vec<Group>> {
     // A number is searched for as an id, but it may also be a word or a part of a name.
-    let number = words.trim_start_matches('#').parse::<i64>().ok();
+    let number = id_in(words).or_else(|| plain_id(words));
     let as_id = number.map(|id| format!("#{id}"));
     let mut groups = vec![
         group(conn, &USERS, "users", words, preferences)?,

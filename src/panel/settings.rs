@@ -22,7 +22,7 @@ use super::kit::zone::Zone;
 use super::sign_in::safe_next;
 use crate::administration::store_settings;
 use crate::auth::{Auth, PasswordChange};
-use crate::domain::Invalid;
+use crate::domain::{Invalid, is_same_password};
 use crate::error::Error;
 use crate::models::PanelSettings;
 
@@ -181,7 +181,7 @@ pub(super) async fn change_password(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let again = |fault: Invalid| password_page(&administrator, password_form().blame(&[fault])).show();
-    if sent.raw("password") != sent.raw("again") {
+    if !is_same_password(sent.raw("password"), sent.raw("again")) {
         return again(Invalid::new("again", "the two passwords do not match"));
     }
     let change = PasswordChange {

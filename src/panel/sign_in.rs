@@ -11,9 +11,10 @@ use super::kit::administrator::{Administrator, cookie_with, no_cookie, session_c
 use super::kit::form::Form;
 use super::kit::page::{go, page_with};
 use super::kit::paths;
+use crate::administration::name_taken;
 use crate::auth::{Auth, FirstSuperuser, Guest, SignIn};
 use crate::client_address::client_of;
-use crate::domain::{Invalid, SessionSecret};
+use crate::domain::{Invalid, SessionSecret, is_same_password};
 use crate::error::Error;
 use crate::http::{Site, request_id_of};
 
@@ -169,7 +170,7 @@ pub(super) async fn first_run(
         return Err(used_up());
     }
     let (username, password) = (form.text("username"), form.raw("password"));
-    let errors = if form.raw("again") == password {
+    let errors = if is_same_password(form.raw("again"), password) {
         let agent = user_agent(&request);
         let new = FirstSuperuser {
             from: client_of(&request),
@@ -185,7 +186,7 @@ pub(super) async fn first_run(
                 return Ok(response);
             }
             Err(Error::InvalidRegistration(invalid)) => invalid,
-            Err(Error::UsernameTaken) => vec![Invalid::new("username", "this name is taken: choose another")],
+            Err(Error::UsernameTaken) => vec![name_taken()],
             Err(Error::NotFound) => return Err(used_up()),
             Err(error) => return Err(error.into()),
         }

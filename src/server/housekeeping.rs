@@ -61,6 +61,11 @@ async fn minutely(services: &Services, config: &Config) {
         pace.tick().await;
         services.auth.write_last_uses().await;
         services.auth.housekeeping();
+        match auth::fill_skeletons(&services.db).await {
+            Ok(0) => {}
+            Ok(count) => log::info!("computed what the names of {count} users look like"),
+            Err(error) => log::warn!("what names look like could not be computed: {error}"),
+        }
         warn_of_clocks(&services.db).await;
         if let Some(folder) = config.data_folder() {
             warn_of_little_space(&folder, config.listen.min_free_disk);

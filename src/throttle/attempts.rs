@@ -23,6 +23,8 @@ const PANEL: Allowance = Allowance::new(3, Duration::from_secs(60));
 /// How often the successes of one account return their allowance.
 const RETURNS: Allowance = Allowance::new(30, Duration::from_secs(2));
 
+const BOUND_OF_ADDRESS: &str = "log-ins from one address";
+const BOUND_OF_PANEL: &str = "sign-ins to the panel with one name from one address";
 const BOUND_OF_ACCOUNT: &str = "log-ins to one account from one address";
 
 /// The most attempts of one origin that wait for others to be checked.
@@ -35,24 +37,20 @@ pub(super) type AccountKey = [u8; 16];
 
 /// The allowances of log-ins, and the attempts that are being checked.
 pub(super) struct Attempts {
-    strangers: Tries,
+    strangers: ByAddress,
     /// For accounts that have signed in from the same origin before, so that guesses of their
     /// neighbours there, or in the wider network, do not lock them out.
-    known: Tries,
+    known: ByAddress,
     /// By origin and account.
     by_account: Limiter<AccountKey>,
+    /// By origin and account, for the panel.
+    panel: Limiter<AccountKey>,
     /// By account alone.
     returns: Limiter<AccountKey>,
     /// By origin. Only contains origins with an attempt that is being checked.
     checking: Mutex<HashMap<Network, Checking>>,
     /// How long an attempt waits for others in total.
     patience: Duration,
-}
-
-/// Allowances by address.
-struct Tries {
-    by_address: ByAddress,
-    panel: ByAddress,
 }
 
 #[derive(Default)]
@@ -82,9 +80,10 @@ pub struct Attempt<'a> {
 impl Attempts {
     pub(super) fn new(clock: &Stopwatch) -> Attempts {
         Attempts {
-            strangers: Tries::new(clock),
-            known: Tries::new(clock),
+            strangers: ByAddress::new(BY_ADDRESS, BOUND_OF_ADDRESS, clock.clone()),
+            known: ByAddress::new(BY_ADDRESS, BOUND_OF_ADDRESS, clock.clone()),
             by_account: Limiter::new(MAX_KEYS, clock.clone()),
+            panel: Limiter::new(MAX_KEYS, clock.clone()),
             returns: Limiter::new(MAX_KEYS, clock.clone()),
             checking: Mutex::default(),
             patience: PATIENCE,
@@ -125,30 +124,36 @@ impl Attempts {
     /// one in between.
     fn take(&self, subject: &Subject) -> Result<(), RetryAfter> {
         let Subject { from, account_from, is_panel, .. } = subject;
-        let tries = self.tries(subject);
+        let by_address = self.by_address(subject);
         if *is_panel {
-            tries.panel.peek(*from)?;
+            let left = self.panel.peek(account_from, PANEL, 1);
+            left.map_err(|wait| RetryAfter::new(wait, BOUND_OF_PANEL))?;
         }
-        tries.by_address.peek(*from)?;
+        by_address.peek(*from)?;
         let left = self.by_account.take(account_from, BY_ACCOUNT, 1);
         left.map_err(|wait| RetryAfter::new(wait, BOUND_OF_ACCOUNT))?;
-        tries.by_address.take(*from)?;
-        if *is_panel { tries.panel.take(*from) } else { Ok(()) }
+        by_address.take(*from)?;
+        if *is_panel {
+            let left = self.panel.take(account_from, PANEL, 1);
+            left.map_err(|wait| RetryAfter::new(wait, BOUND_OF_PANEL))?;
+        }
+        Ok(())
     }
 
+    /// Returns what this attempt has taken, and nothing else: the failures of others, and earlier
+    /// ones of this account, stay counted.
     fn give_back(&self, subject: &Subject) {
         if self.returns.take(&subject.account, RETURNS, 1).is_err() {
             return;
         }
-        let tries = self.tries(subject);
-        tries.by_address.give_back(subject.from);
+        self.by_address(subject).give_back(subject.from);
         self.by_account.give_back(&subject.account_from, BY_ACCOUNT, 1);
         if subject.is_panel {
-            tries.panel.give_back(subject.from);
+            self.panel.give_back(&subject.account_from, PANEL, 1);
         }
     }
 
-    fn tries(&self, subject: &Subject) -> &Tries {
+    fn by_address(&self, subject: &Subject) -> &ByAddress {
         if subject.is_known { &self.known } else { &self.strangers }
     }
 
@@ -163,10 +168,9 @@ impl Attempts {
     }
 
     pub(super) fn forget_idle(&self) {
-        for tries in [&self.strangers, &self.known] {
-            tries.by_address.forget_idle();
-            tries.panel.forget_idle();
-        }
+        self.strangers.forget_idle();
+        self.known.forget_idle();
+        self.panel.forget_idle();
         self.by_account.forget_idle();
         self.returns.forget_idle();
     }
@@ -175,15 +179,6 @@ impl Attempts {
     /// is consistent.
     fn checking(&self) -> MutexGuard<'_, HashMap<Network, Checking>> {
         self.checking.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Tries {
-    fn new(clock: &Stopwatch) -> Tries {
-        Tries {
-            by_address: ByAddress::new(BY_ADDRESS, "log-ins from one address", clock.clone()),
-            panel: ByAddress::new(PANEL, "sign-ins to the panel from one address", clock.clone()),
-        }
     }
 }
 

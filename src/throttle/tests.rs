@@ -28,7 +28,11 @@ fn log_in(throttle: &Throttle, from: &str, account: &str) -> Result<(), RetryAft
 }
 
 fn sign_in(throttle: &Throttle, from: &str) -> Result<(), RetryAfter> {
-    let attempt = throttle.begin_panel_sign_in(ip(from), from).now_or_never();
+    sign_in_as(throttle, from, "root")
+}
+
+fn sign_in_as(throttle: &Throttle, from: &str, account: &str) -> Result<(), RetryAfter> {
+    let attempt = throttle.begin_panel_sign_in(ip(from), account).now_or_never();
     attempt.expect("nobody is being checked").map(drop)
 }
 
@@ -121,6 +125,74 @@ fn a_success_gives_its_allowance_back_30_times_a_minute_for_one_account() {
         attempt.expect("nobody is being checked").map(Attempt::succeeded)
     };
     assert_eq!(passed(10, panel), 10);
+}
+
+/// Makes an attempt that succeeds, if it is allowed.
+fn succeed(throttle: &Throttle, from: &str, account: &str, is_panel: bool) -> Result<(), RetryAfter> {
+    let attempt = match is_panel {
+        true => throttle.begin_panel_sign_in(ip(from), account).now_or_never(),
+        false => throttle.begin_login(ip(from), account).now_or_never(),
+    };
+    attempt.expect("nobody is being checked").map(Attempt::succeeded)
+}
+
+#[test]
+fn the_panel_counts_by_address_and_name() {
+    let (throttle, _) = throttle();
+    assert_eq!(passed(10, || sign_in_as(&throttle, "192.0.2.1", "ada")), 3);
+    assert_eq!(sign_in_as(&throttle, "192.0.2.1", "bob"), Ok(()), "a colleague");
+    assert_eq!(sign_in_as(&throttle, "192.0.2.2", "ada"), Ok(()), "from elsewhere");
+    let mut number = 0;
+    let guess = || {
+        number += 1;
+        sign_in_as(&throttle, "192.0.2.1", &format!("name {number}"))
+    };
+    assert_eq!(passed(100, guess), 6, "four of the ten of the address are used");
+}
+
+#[test]
+fn good_log_ins_between_guesses_buy_no_more_guesses() {
+    for (is_panel, is_known, at_one) in
+        [(false, false, 5), (true, false, 3), (false, true, 5), (true, true, 3)]
+    {
+        let (throttle, clock) = throttle();
+        let from = "192.0.2.1";
+        if is_known {
+            throttle.note_sign_in(ip(from), "eve");
+        }
+        let guess = |account: &str| {
+            let _ = succeed(&throttle, from, "eve", is_panel);
+            match is_panel {
+                true => sign_in_as(&throttle, from, account),
+                false => log_in(&throttle, from, account),
+            }
+        };
+        // At one account, and then at others.
+        assert_eq!(passed(9, || guess("ada")), at_one, "panel {is_panel}, known {is_known}");
+        let mut number = 0;
+        let others = || {
+            number += 1;
+            guess(&format!("name {number}"))
+        };
+        assert_eq!(passed(12, others), 10 - at_one, "panel {is_panel}, known {is_known}");
+        clock.skip(Duration::from_secs(6));
+        assert_eq!(passed(5, || guess("somebody else")), 1, "panel {is_panel}, known {is_known}");
+    }
+}
+
+#[test]
+fn a_success_leaves_earlier_failures_of_the_account_counted() {
+    for is_panel in [false, true] {
+        let (throttle, _) = throttle();
+        let guess = || match is_panel {
+            true => sign_in(&throttle, "192.0.2.1"),
+            false => log_in(&throttle, "192.0.2.1", "root"),
+        };
+        assert_eq!(passed(2, guess), 2);
+        assert_eq!(passed(20, || succeed(&throttle, "192.0.2.1", "root", is_panel)), 20);
+        assert_eq!(passed(20, guess), if is_panel { 1 } else { 3 });
+        assert!(succeed(&throttle, "192.0.2.1", "root", is_panel).is_err());
+    }
 }
 
 type Beginning<'a> = Pin<Box<dyn Future<Output = Result<Attempt<'a>, RetryAfter>> + 'a>>;

@@ -1,10 +1,11 @@
 //! Named auth tokens, until they are revoked or expire.
 
+use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::On;
-use crate::support::app::TestApp;
+use crate::support::app::{Request, TestApp};
 
 async fn make(app: &TestApp, token: &str, body: Value) -> Value {
     let answer = app.post("/auth-tokens/", token, body).await;
@@ -177,4 +178,47 @@ async fn only_the_latest_100_ended_auth_tokens_are_kept(#[values(On::Sqlite, On:
     }
     assert!((100..=101).contains(&app.count("auth_tokens WHERE revoked_at IS NOT NULL")));
     app.get("/balance/", &token).await.assert_status(200);
+}
+
+/// Sends the same request for an auth token under a key.
+fn keyed<'a>(app: &'a TestApp, token: &str, key: &str, body: &Value) -> Request<'a> {
+    app.request("POST", "/auth-tokens/").bearer(token).header("Idempotency-Key", key).json(body)
+}
+
+#[rstest]
+#[actix_web::test]
+async fn one_idempotency_key_makes_one_auth_token(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (ada, bob) = (app.user("ada").await, app.user("bob").await);
+    let body = json!({ "name": "CI server", "expires_in_days": 7 });
+    let mut answers = join_all((0..4).map(|_| keyed(&app, &ada, "k-1", &body).send())).await;
+    let first = answers.iter().position(|answer| answer.status == 201).expect("one is made");
+    let made = answers.remove(first).json();
+    answers.push(keyed(&app, &ada, "k-1", &body).send().await);
+    let id = made["id"].as_i64().unwrap();
+    for answer in &answers {
+        let error = format!(
+            "This auth token was made already, with the id {id}. For another one, use a new \
+                             Idempotency-Key"
+        );
+        answer.assert_error(409, &error);
+    }
+    let problem = keyed(&app, &ada, "k-1", &body).header("Accept", "application/problem+json").send().await;
+    assert_eq!(problem.json()["type"], "urn:tollgate:problem:auth-token-made");
+    let advice = problem.json()["detail"].as_str().unwrap().to_owned();
+    assert!(advice.contains(&format!("DELETE /auth-tokens/{id}/")), "{advice}");
+    assert_eq!(list(&app, &ada).await.len(), 2);
+    for other in [json!({ "name": "CI server" }), json!({ "name": "laptop", "expires_in_days": 7 })] {
+        let answer = keyed(&app, &ada, "k-1", &other).send().await;
+        answer.assert_error(422, "This Idempotency-Key was used for another request");
+    }
+    // Another user's key, another key, and the same key of another kind of request are something else.
+    keyed(&app, &bob, "k-1", &body).send().await.assert_status(201);
+    keyed(&app, &ada, "k-2", &body).send().await.assert_status(201);
+    app.chat_with_key(&ada, "Hello", "k-1").await.assert_status(201);
+    // It was made, even if it has been revoked since.
+    app.delete(&format!("/auth-tokens/{id}/"), &ada).await.assert_status(204);
+    keyed(&app, &ada, "k-1", &body).send().await.assert_status(409);
+    app.get("/balance/", made["token"].as_str().unwrap()).await.assert_status(401);
+    keyed(&app, &ada, "not ascii é", &body).send().await.assert_error(400, "Invalid Idempotency-Key");
 }

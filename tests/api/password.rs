@@ -4,7 +4,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::On;
-use crate::support::app::TestApp;
+use crate::support::app::{GUEST, TestApp};
 use crate::support::server::PASSWORD;
 
 const NEW: &str = "other horse battery";
@@ -76,4 +76,36 @@ async fn wrong_old_passwords_are_throttled_like_logins(#[values(On::Sqlite, On::
     let answer = app.post("/password/", &token, change(PASSWORD, NEW)).await;
     answer.assert_error(429, "Too many requests");
     assert!(answer.header("retry-after").is_some());
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_password_is_the_same_on_every_keyboard(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (composed, decomposed) = ("cr\u{e8}me br\u{fb}l\u{e9}e", "cre\u{300}me bru\u{302}le\u{301}e");
+    let body = json!({ "username": "ada", "password": decomposed });
+    app.post("/register/", GUEST, body).await.assert_status(201);
+    for text in [composed, decomposed] {
+        app.log_in("ada", text).await.assert_status(200);
+    }
+    app.log_in("ada", "creme brulee").await.assert_error(400, "Invalid password");
+    // A hash of the text as it was received, which an older version or Django has stored, is replaced
+    // at the next log-in.
+    let old = bcrypt_of(decomposed);
+    app.sql(&format!("UPDATE users SET password = '{old}'"));
+    app.log_in("ada", composed).await.assert_status(200);
+    assert_ne!(app.text("SELECT password AS value FROM users").unwrap(), old);
+    let token = app.log_in("ada", decomposed).await.json()["token"].as_str().unwrap().to_owned();
+    app.post("/password/", &token, change(composed, "na\u{ef}vet\u{e9}!")).await.assert_status(200);
+    app.log_in("ada", "nai\u{308}vete\u{301}!").await.assert_status(200);
+    // The rules count characters, however they are written.
+    let short = change("na\u{ef}vet\u{e9}!", &"e\u{301}".repeat(7));
+    app.post("/password/", &token, short).await.assert_error(400, "Invalid new_password");
+}
+
+/// Returns a hash as older versions made it: of the text as it was received.
+fn bcrypt_of(text: &str) -> String {
+    use sha2::{Digest, Sha256};
+    let hex: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("bcrypt_sha256${}", bcrypt::hash(hex, 4).unwrap())
 }

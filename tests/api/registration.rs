@@ -2,11 +2,14 @@
 //! These tests show that the rules apply before the database is reached, and that nothing bypasses
 //! them.
 
+use diesel::connection::SimpleConnection;
+use futures_util::future::join_all;
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::On;
-use crate::support::app::{GUEST, TestApp};
+use crate::support::app::{GUEST, TestApp, eventually};
+use crate::support::ledger::raw;
 use crate::support::server::PASSWORD;
 
 #[rstest]
@@ -36,7 +39,7 @@ async fn a_name_has_1_to_50_characters_after_normalising(#[values(On::Sqlite, On
     app.register(&longest).await.assert_status(201);
     app.register("x").await.assert_status(201);
     let long = ["x".repeat(51), "é".repeat(51), "ﬃ".repeat(17), "x".repeat(100_000)];
-    let odd = ["", " ", "a b", " a", "a ", "a/b", "a'b", "<b>", "a\0", "a\n", "a\u{200B}b", "a\u{202E}b"];
+    let odd = ["", " ", "a b", "a/b", "a'b", "<b>", "a\0", "a\nb", "a\u{200B}b", "a\u{202E}b", "-a", " -"];
     for name in long.iter().map(String::as_str).chain(odd) {
         app.register(name).await.assert_error(400, "Invalid username or password");
     }
@@ -146,4 +149,113 @@ async fn a_stored_password_is_a_bcrypt_of_the_configured_cost(#[values(On::Sqlit
     app.register("ada").await.assert_status(201);
     let stored = app.text("SELECT password AS value FROM users").unwrap();
     assert!(stored.starts_with("bcrypt_sha256$$2b$05$"), "{stored}");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn spaces_that_a_phone_appends_do_no_harm(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn_with(on, &["--throttle", "on"]).await else { return };
+    app.register("  ada\u{A0}").await.assert_status(201);
+    app.register("ada ").await.assert_error(400, "Username already exists");
+    for name in ["ada", "ada ", " Ada", "\tada\n", "ada\u{3000}"] {
+        let token = app.token(name).await;
+        assert_eq!(app.get("/me/", &token).await.json()["username"], "ada");
+    }
+    // An imported name may have such spaces. It is another user's.
+    app.register("eve").await.assert_status(201);
+    app.sql("UPDATE users SET username = 'ada ', username_canonical = 'ada ' WHERE username = 'eve'");
+    let token = app.token("ada ").await;
+    assert_eq!(app.get("/me/", &token).await.json()["username"], "ada ");
+    // Spaces make no other account of a name, with guesses of its own.
+    let mut tried = 0;
+    for spaces in 0..10 {
+        let name = format!("ada{}", " ".repeat(spaces));
+        tried += i64::from(app.log_in(&name, "a guess").await.status == 400);
+    }
+    assert_eq!(tried, 5);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_new_name_may_not_look_like_another_users(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    for name in ["root", "paypal", "coco", "Modern"] {
+        app.register(name).await.assert_status(201);
+    }
+    // Mixed scripts: Cyrillic, Greek, Cherokee and Armenian letters among Latin ones.
+    for name in ["r\u{43E}ot", "ro\u{3BF}t", "\u{13AA}da", "p\u{430}ypal", "\u{578}ot"] {
+        app.register(name).await.assert_error(400, "Invalid username or password");
+    }
+    // One script, but it looks like a name that is taken.
+    for name in ["r00t", "paypaI", "\u{441}\u{43E}\u{441}\u{43E}", "ｒｏｏｔ", "rnodern", "PAYPAI"] {
+        app.register(name).await.assert_error(400, "Username already exists");
+    }
+    for name in ["Дмитрий", "Ελένη", "李雷Lee", "rooted"] {
+        app.register(name).await.assert_status(201);
+    }
+    assert_eq!(app.count("users WHERE skeleton_guarded AND username_skeleton IS NOT NULL"), 8);
+}
+
+/// Imports users whose names look alike, as an older version or an import left them.
+fn import(app: &TestApp, names: &[&str]) {
+    for name in names {
+        app.sql(&format!(
+            "INSERT INTO users (username, username_canonical, password, tokens, date_joined)
+             VALUES ('{name}', '{name}', '!', 0, '2020-01-01 00:00:00')"
+        ));
+    }
+}
+
+#[rstest]
+#[actix_web::test]
+async fn existing_names_that_look_alike_stay_and_guard_against_new_ones(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    import(&app, &["admin", "adm\u{456}n", "adrnin", "p\u{430}ypal"]);
+    assert_eq!(tollgate::auth::fill_skeletons(&app.services.db).await.unwrap(), 4);
+    assert_eq!(tollgate::auth::fill_skeletons(&app.services.db).await.unwrap(), 0);
+    app.register("paypal").await.assert_error(400, "Username already exists");
+    app.register("Adrnin1").await.assert_status(201);
+    assert_eq!(app.count("users WHERE NOT skeleton_guarded"), 4);
+    app.damages_its_books();
+}
+
+#[rstest]
+#[actix_web::test]
+async fn of_simultaneous_registrations_of_names_that_look_alike_one_succeeds(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    for round in 0..5 {
+        let names = [("o", "o"), ("0", "o"), ("o", "0"), ("0", "0")];
+        let names: Vec<_> = names.iter().map(|(one, other)| format!("r{one}{other}t-{round}")).collect();
+        let answers = join_all(names.iter().map(|name| app.register(name))).await;
+        let mut statuses: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 400, 400, 400]);
+        assert!(answers.iter().filter(|a| a.status == 400).all(|a| a.error() == "Username already exists"));
+    }
+}
+
+/// Another node has added a name, and has not committed it yet. The look-up cannot see it.
+#[actix_web::test]
+async fn a_name_that_another_node_is_adding_is_found_when_it_has_been_added() {
+    let Some(app) = TestApp::spawn(On::Postgres).await else { return };
+    let mut node = raw(On::Postgres, app.database().url());
+    node.batch_execute(
+        "BEGIN;
+         INSERT INTO users (username, username_canonical, password, tokens, date_joined, username_skeleton,
+                            skeleton_guarded)
+         VALUES ('root', 'root', '!', 0, '2020-01-01 00:00:00', 'root', TRUE)",
+    )
+    .unwrap();
+    let other = async {
+        eventually("the registration to wait", async || app.count("pg_locks WHERE NOT granted") > 0).await;
+        node.batch_execute("COMMIT").unwrap();
+    };
+    let (answer, ()) = futures_util::join!(app.register("r00t"), other);
+    answer.assert_error(400, "Username already exists");
+    assert_eq!(app.count("users"), 1);
+    app.damages_its_books();
 }

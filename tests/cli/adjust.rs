@@ -1,9 +1,11 @@
 //! `tollgate adjust`: tokens given and taken, through the ledger.
 
+use diesel::connection::SimpleConnection;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::run;
+use super::{run, run_with};
+use crate::support::ledger::raw;
 use crate::support::server::{Server, assert_verified};
 use crate::support::{On, TestDatabase};
 
@@ -83,4 +85,32 @@ fn concurrent_adjustments_and_chats_lose_nothing(#[values(On::Sqlite, On::Postgr
     assert_eq!(server.tokens(&token), 4000 - 20 * 100 + 5 * 7);
     drop(server);
     assert_verified(&database);
+}
+
+#[rstest]
+fn a_name_like_an_option_stands_behind_two_hyphens(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(database) = TestDatabase::create(on) else { return };
+    let server = Server::start(&database, &[]);
+    let token = server.user("ada");
+    // No new name begins with a hyphen, but imported ones may.
+    let rename = "UPDATE users SET username = '-h', username_canonical = '-h'";
+    raw(database.on(), database.url()).batch_execute(rename).unwrap();
+    let given = run(&database, &["adjust", "--note", "a gift", "--", "-h", "500"]);
+    given.assert_good();
+    assert_eq!(given.out, "-h: +500 tokens, balance 4500\n");
+    run(&database, &["adjust", "--note", "a gift", "--", "-h", "-500"]).assert_good();
+    assert_eq!(server.tokens(&token), 4000);
+    let help = run(&database, &["adjust", "-h", "500"]);
+    help.assert_good();
+    assert!(help.out.contains("-- -h 500"), "{help:?}");
+    run(&database, &["adjust", "-x", "500", "--note", "a gift"]).assert_refused(2, "use '-- -x'");
+    let wrong = run(&database, &["adjust", "--note", "a gift", "--", "--dry-run", "500"]);
+    wrong.assert_refused(1, "Options stand before --");
+    for name in ["--username=-h", "--username"] {
+        let rest: &[&str] = if name.ends_with('h') { &[] } else { &["-h"] };
+        let words = [&["changepassword", "--password-stdin", name], rest].concat();
+        run_with(&database, &words, "other horse battery\n").assert_good();
+    }
+    let refused = run_with(&database, &["createsuperuser", "--username", "-x"], "");
+    refused.assert_refused(1, "something else than -");
 }

@@ -77,7 +77,8 @@ fn finish_with(command: &mut Command, input: &[u8]) -> Said {
 /// Runs a command on a database, with `input` on its standard input.
 pub fn run_with(database: &TestDatabase, words: &[&str], input: &str) -> Said {
     let mut command = Command::new(BINARY);
-    command.env_clear().args(words).args(["--database-url", database.url(), "--bcrypt-cost", "4"]);
+    // The settings come first, because what follows `--` is never an option.
+    command.env_clear().args(["--database-url", database.url(), "--bcrypt-cost", "4"]).args(words);
     finish(&mut command, input)
 }
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use diesel::connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation};
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
-use tollgate::auth::{AccountRules, Auth, AuthTokenRequest, Hasher, LogIn, PasswordChange};
+use tollgate::auth::{AccountRules, Auth, AuthTokenOutcome, AuthTokenRequest, Hasher, LogIn, PasswordChange};
 use tollgate::chat::ChatRequest;
 use tollgate::db::{Db, DbConnection};
-use tollgate::domain::RequestId;
+use tollgate::domain::{OperationId, RequestId};
 use tollgate::metering::{Charge, forget_idempotency_keys, sweep};
 use tollgate::models::Keyset;
 use tollgate::throttle::Throttle;
@@ -190,7 +190,12 @@ async fn use_everything(db: Db) {
     current.chat(&db, receipt.chat_id, |_| Ok(())).await.unwrap();
     current.profile(&db).await.unwrap();
     let wanted = AuthTokenRequest::parse(Some("a script"), Some(7)).unwrap();
-    let made = auth.make_own_auth_token(&current, from, wanted).await.unwrap();
+    let (operation, fingerprint) = (OperationId::generate(), wanted.fingerprint("/auth-tokens/"));
+    let wanted = wanted.once(operation, fingerprint);
+    let AuthTokenOutcome::Made(made) = auth.make_own_auth_token(&current, from, wanted).await.unwrap() else {
+        panic!("no operation has this id yet");
+    };
+    assert!(auth.find_operation(operation, fingerprint).await.unwrap().is_some());
     auth.auth_tokens(&current).await.unwrap();
     auth.revoke_own_auth_token(&current, from, made.stored.id).await.unwrap();
     auth.write_last_uses().await;

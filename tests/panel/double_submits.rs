@@ -176,3 +176,74 @@ async fn adjustments_during_chats_keep_the_ledger_sound(#[values(On::Sqlite, On:
     assert_eq!(app.balance(&token).await, expected);
     app.assert_sound();
 }
+
+#[rstest]
+#[actix_web::test]
+async fn a_form_that_is_sent_twice_makes_one_auth_token(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    app.user("ada").await;
+    let root = app.superuser("root").await;
+    let before = app.count("auth_tokens");
+    let fields = [("user", "root"), ("name", "a script"), ("own_password", PASSWORD)];
+    let form = root.get("/admin/auth-tokens/add/").await.form().with(&fields);
+    let mut answers = join_all((0..3).map(|_| root.form_request(&form).send())).await;
+    let shown = answers.iter().position(|answer| answer.status == 201).expect("one shows the auth token");
+    let made = answers.remove(shown);
+    assert!(made.text().contains("tg_"));
+    // A reload of that page sends the form again. Neither the password nor the user's name is checked
+    // again.
+    answers.push(root.form_request(&form.clone().with(&[("own_password", "")])).send().await);
+    app.sql("UPDATE users SET username = 'boss', username_canonical = 'boss' WHERE username = 'root'");
+    answers.push(root.form_request(&form).send().await);
+    let id = app.number("SELECT max(id) AS value FROM auth_tokens");
+    for answer in &answers {
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        assert_eq!(answer.header("location"), Some(format!("/admin/auth-tokens/{id}/").as_str()));
+    }
+    let page = root.get(&format!("/admin/auth-tokens/{id}/")).await;
+    page.assert_shows(&["was made already", "make another one"]);
+    assert_eq!(app.count("auth_tokens"), before + 1);
+    assert_eq!(app.count("audit_log WHERE action = 'add' AND object_kind = 'auth_token'"), 1);
+    // The same form with other content is another request.
+    for changed in [("user", "ada"), ("name", "another script"), ("days", "7")] {
+        let answer = root.send(&form.clone().with(&[changed])).await;
+        answer.assert_status(400).assert_shows(&["already used"]);
+    }
+    assert_eq!(app.count("auth_tokens"), before + 1);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_form_that_is_sent_again_with_other_content_is_never_reported_as_done(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let (world, root) = furnish(&app, "root").await;
+    let refund = format!("/admin/chats/{}/refund/", world.chat);
+    let release = format!("/admin/chats/{}/release/", world.hold);
+    let adjust = format!("/admin/users/{}/adjust/", world.user);
+    for (page, fields) in [
+        (&adjust, [("amount", "5"), ("reason", "a gift")]),
+        (&refund, [("reason", "a bad answer"), ("", "")]),
+        (&release, [("reason", "it hangs"), ("", "")]),
+    ] {
+        let form = root.get(page).await.form().with(&fields);
+        root.send(&form).await.assert_status(303);
+        let other = form.clone().with(&[("reason", "something else")]);
+        root.send(&other).await.assert_status(400).assert_shows(&["already used"]);
+        root.send(&form).await.assert_status(303);
+    }
+    let add = [("username", "eve"), ("password", PASSWORD), ("again", PASSWORD), ("tokens", "70")];
+    let form = root.get("/admin/users/add/").await.form().with(&add);
+    root.send(&form).await.assert_status(303);
+    let other = form.clone().with(&[("tokens", "90")]);
+    root.send(&other).await.assert_status(400).assert_shows(&["already used"]);
+    root.send(&form).await.assert_status(303);
+    let eves = root.get(&format!("/admin/users/{}/anonymise/", app.id_of("eve"))).await.form();
+    root.send(&eves.clone().with(&[("name", "eve")])).await.assert_status(303);
+    let started = app.count("bulk_operations");
+    let adas = Form { action: format!("/admin/users/{}/anonymise/", world.user), ..eves };
+    root.send(&adas.with(&[("name", "ada")])).await.assert_status(400).assert_shows(&["already used"]);
+    assert_eq!(app.count("bulk_operations"), started);
+    app.assert_sound();
+}

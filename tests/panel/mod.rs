@@ -15,6 +15,7 @@ mod history;
 mod limits;
 mod lists;
 mod models;
+mod names;
 mod outcomes;
 mod own_account;
 mod pages;

@@ -83,7 +83,9 @@ async fn every_failed_sign_in_gets_the_same_page(#[values(On::Sqlite, On::Postgr
 
 #[rstest]
 #[actix_web::test]
-async fn too_many_sign_ins_from_one_address_must_wait(#[values(On::Sqlite, On::Postgres)] on: On) {
+async fn too_many_wrong_sign_ins_of_one_name_from_one_address_must_wait(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
     let Some(app) = TestApp::spawn_with(on, &["--throttle", "on"]).await else { return };
     app.register("root").await.assert_status(201);
     app.sql("UPDATE users SET is_superuser = TRUE");
@@ -96,10 +98,26 @@ async fn too_many_sign_ins_from_one_address_must_wait(#[values(On::Sqlite, On::P
     let wait: u64 = page.answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     assert_eq!(app.count("sessions"), 0);
-    // Another address is not affected.
+    // A colleague behind the same address is not affected, and neither is another address.
+    app.register("colleague").await.assert_status(201);
+    app.sql("UPDATE users SET is_staff = TRUE");
+    Browser::guest(&app).sign_in("colleague").await.assert_status(303);
     let form = browser.get("/admin/sign-in/").await.form();
     let form = form.with(&[("username", "root"), ("password", PASSWORD)]);
     assert_eq!(browser.form_request(&form).from("192.0.2.7").send().await.status, 303);
+}
+
+#[rstest]
+#[actix_web::test]
+async fn right_sign_ins_are_not_throttled(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn_with(on, &["--throttle", "on"]).await else { return };
+    app.register("root").await.assert_status(201);
+    app.sql("UPDATE users SET is_superuser = TRUE");
+    for _ in 0..7 {
+        Browser::guest(&app).sign_in("root").await.assert_status(303);
+        app.log_in("root", PASSWORD).await.assert_status(200);
+    }
+    assert_eq!(app.count("sessions"), 7);
 }
 
 #[rstest]

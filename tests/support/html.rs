@@ -227,7 +227,7 @@ pub fn text(html: &str) -> String {
             Piece::Text(words) => text.push_str(&words),
             // Inline elements may be in the middle of a word or a sentence.
             Piece::Tag(tag)
-                if ["a", "code", "span", "strong"].contains(&tag.name.trim_start_matches('/')) => {}
+                if ["a", "bdi", "code", "span", "strong"].contains(&tag.name.trim_start_matches('/')) => {}
             Piece::Tag(_) => text.push(' '),
         }
     }

@@ -90,6 +90,8 @@ impl Ledger {
             name: None,
             created_at: clock::now(),
             expires_at: None,
+            operation_id: None,
+            fingerprint: None,
         };
         self.db.write(Scope::user(user_id), move |conn| Ok(new.insert(conn)?)).await.unwrap();
         plain.digest()

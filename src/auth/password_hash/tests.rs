@@ -132,13 +132,49 @@ fn a_bcrypt_past_the_highest_cost_is_not_run() {
     assert_eq!(check_bcrypt(b"x", &of_cost("17")).bcrypt_cost, None);
 }
 
-/// Returns the rounds of bcrypt that a rejection takes, including those of the check.
-fn rounds_of_a_no(stored: &str, usual_cost: u32) -> u64 {
-    let mut rounds = bcrypt_cost_of(stored).map_or(0, |cost| 1 << cost);
-    let found =
-        verify_spending(&password("wrong horse"), stored, [4, usual_cost], |cost| rounds += 1 << cost);
+/// Returns the rounds of bcrypt that a rejection of a password takes, including those of the checks.
+fn rounds_of_a_no_to(wrong: &str, stored: &str, usual_cost: u32) -> u64 {
+    let wrong = password(wrong);
+    let mut rounds = bcrypt_cost_of(stored).map_or(0, |cost| 1 << cost) * wrong.forms().count() as u64;
+    let found = verify_spending(&wrong, stored, [4, usual_cost], |_, cost| rounds += 1 << cost);
     assert_eq!(found, Verified::No, "{stored}");
     rounds
+}
+
+fn rounds_of_a_no(stored: &str, usual_cost: u32) -> u64 {
+    rounds_of_a_no_to("wrong horse", stored, usual_cost)
+}
+
+#[test]
+fn a_password_is_the_same_however_its_keyboard_writes_it() {
+    let (composed, decomposed) = ("M\u{fc}nchen-caf\u{e9}", "Mu\u{308}nchen-cafe\u{301}");
+    let new = hash(&password(decomposed), 4).unwrap();
+    for text in [composed, decomposed, "Mu\u{308}nchen-caf\u{e9}"] {
+        assert_eq!(verify(&password(text), &new, 4), Verified::Yes, "NFC is hashed: {text:?}");
+    }
+    assert_eq!(verify(&password("Munchen-cafe"), &new, 4), Verified::No);
+    // What older versions and Django hashed is the text as it was received.
+    let as_received = |text: &str| {
+        let hashed = bcrypt::non_truncating_hash(sha256_hex(text), 4).unwrap();
+        format!("{PREFIX}{hashed}")
+    };
+    for text in [composed, decomposed] {
+        assert_eq!(verify(&password(text), &as_received(decomposed), 4), Verified::YesUpgrade, "{text:?}");
+        assert_eq!(verify(&password(text), &as_received(composed), 4), Verified::Yes, "{text:?}");
+    }
+    let mixed = "Mu\u{308}nchen-caf\u{e9}";
+    assert_eq!(verify(&password(mixed), &as_received(mixed), 4), Verified::YesUpgrade);
+}
+
+#[test]
+fn the_work_of_a_rejection_depends_on_the_text_and_not_on_the_user() {
+    let cheap = hash(&password(ASCII), 4).unwrap();
+    for (wrong, forms) in [("wrong horse", 1), ("caf\u{e9} au lait", 2), ("q\u{307}\u{323}\u{e9}", 3)] {
+        assert_eq!(password(wrong).forms().count(), forms);
+        for stored in [cheap.as_str(), "!", "", VECTORS[2].1] {
+            assert_eq!(rounds_of_a_no_to(wrong, stored, 6), (1 << 6) * forms as u64, "{wrong:?} {stored}");
+        }
+    }
 }
 
 #[test]
@@ -160,7 +196,7 @@ fn a_rejection_against_a_cheap_hash_takes_the_usual_rounds() {
 
 #[test]
 fn an_unknown_name_costs_a_whole_bcrypt_of_the_password() {
-    let spent = unneeded(&password(ASCII), 6).unwrap();
+    let spent = unneeded(ASCII, 6).unwrap();
     assert_eq!(spent.get_cost(), 6);
     let stored = format!("{PREFIX}{spent}");
     assert_eq!(verify(&password(ASCII), &stored, 6), Verified::Yes);

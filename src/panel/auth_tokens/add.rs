@@ -6,8 +6,9 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use crate::auth::{Auth, AuthTokenRequest};
-use crate::domain::Invalid;
+use crate::administration::reused;
+use crate::auth::{Auth, AuthTokenOutcome, AuthTokenRequest, MadeAuthToken};
+use crate::domain::{Fingerprint, Invalid, OperationId};
 use crate::error::Error;
 use crate::models::User;
 use crate::panel::kit::PageError;
@@ -16,7 +17,8 @@ use crate::panel::kit::confirm::{confirm, has_rights, own_password_field};
 use crate::panel::kit::fields::{Field, FieldChoice, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::find_user;
-use crate::panel::kit::page::{Crumb, Frame, page_with};
+use crate::panel::kit::message::Message;
+use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
 
@@ -30,8 +32,9 @@ struct MadePage {
     id: i64,
 }
 
-fn form() -> FormView {
+fn form(operation: &str) -> FormView {
     FormView::default()
+        .hide("operation", operation)
         .group(
             "",
             "",
@@ -71,7 +74,8 @@ pub(in crate::panel) async fn show_add(
     request: HttpRequest,
     administrator: Superuser,
 ) -> Result<HttpResponse, PageError> {
-    page(&administrator, form().preset(request.query_string()))
+    let form = form(&OperationId::generate().to_text());
+    page(&administrator, form.preset(request.query_string()))
 }
 
 /// Makes the auth token and shows it (`POST /admin/auth-tokens/add/`). For a user with rights this
@@ -81,7 +85,14 @@ pub(in crate::panel) async fn add(
     sent: Form,
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
-    let again = |faults: &[Invalid]| page(&administrator, form().refill(&sent).blame(faults));
+    let (operation_id, fingerprint) = (sent.operation()?, fingerprint(&sent));
+    // A repeat is looked up before anything is checked: its user may have another name by now, and the
+    // password need not be right again.
+    if let Some(earlier) = auth.find_operation(operation_id, fingerprint).await? {
+        return repeated(&administrator, &auth, earlier).await;
+    }
+    let again =
+        |faults: &[Invalid]| page(&administrator, form(sent.text("operation")).refill(&sent).blame(faults));
     let mut faults = Vec::new();
     let user = find(&auth, sent.text("user")).await?;
     if user.is_none() {
@@ -98,30 +109,51 @@ pub(in crate::panel) async fn add(
     {
         return again(&[fault]);
     }
+    let request = request.once(operation_id, fingerprint);
     match auth.make_auth_token(Some(administrator.0.actor()), user.id, request).await {
-        Ok(made) => {
-            let here = paths::auth_token(made.stored.id);
-            let way = [
-                Crumb::new("Auth tokens", paths::AUTH_TOKENS),
-                Crumb::new("The new auth token", here.as_str()),
-            ];
-            let shown = MadePage {
-                frame: Frame::new(&administrator.0, &way),
-                plain: made.plain.expose().to_owned(),
-                username: user.username,
-                user_id: user.id,
-                id: made.stored.id,
-            };
-            let mut response = page_with(StatusCode::CREATED, &shown)?;
-            // The browser must not keep the page either.
-            response
-                .headers_mut()
-                .insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-            Ok(response)
-        }
+        Ok(AuthTokenOutcome::Made(made)) => show_made(&administrator, user, made),
+        Ok(earlier) => repeated(&administrator, &auth, earlier).await,
         Err(Error::Invalid(fault)) => again(&[fault]),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Digests what the form asks for, as it was typed.
+fn fingerprint(sent: &Form) -> Fingerprint {
+    let fields = ["user", "name", "days"].map(|name| (name, sent.text(name)));
+    Fingerprint::of(paths::ADD_AUTH_TOKEN, &fields)
+}
+
+/// Answers a form that was sent before: by a double click, or by reloading the page after it.
+async fn repeated(
+    administrator: &Superuser,
+    auth: &Auth,
+    earlier: AuthTokenOutcome,
+) -> Result<HttpResponse, PageError> {
+    let AuthTokenOutcome::MadeBefore(id) = earlier else { return Err(reused().into()) };
+    let message = Message::warning(
+        "This auth token was made already, and its text was shown once. If nobody has copied it, revoke it \
+         and make another one.",
+    );
+    administrator.0.leave_message(auth, message.link("Make another", paths::ADD_AUTH_TOKEN)).await?;
+    Ok(go(&paths::auth_token(id)))
+}
+
+fn show_made(administrator: &Superuser, user: User, made: MadeAuthToken) -> Result<HttpResponse, PageError> {
+    let here = paths::auth_token(made.stored.id);
+    let way =
+        [Crumb::new("Auth tokens", paths::AUTH_TOKENS), Crumb::new("The new auth token", here.as_str())];
+    let shown = MadePage {
+        frame: Frame::new(&administrator.0, &way),
+        plain: made.plain.expose().to_owned(),
+        username: user.username,
+        user_id: user.id,
+        id: made.stored.id,
+    };
+    let mut response = page_with(StatusCode::CREATED, &shown)?;
+    // The browser must not keep the page either.
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 async fn find(auth: &Auth, text: &str) -> Result<Option<User>, PageError> {

@@ -122,9 +122,11 @@ fn parse(sent: &Form, zone: Zone) -> Result<AuthTokenChanges, Vec<Invalid>> {
     let mut faults = Vec::new();
     let name = match sent.text("name") {
         "" => None,
+        // An older name need not obey the rules for new ones.
+        name if name == sent.text("was_name") => Some(sent.raw("was_name").to_owned()),
         name => {
             let parsed = AuthTokenRequest::parse(Some(name), None);
-            parsed.map_err(|fault| faults.push(fault)).ok().map(|_| name.to_owned())
+            parsed.map_err(|fault| faults.push(fault)).ok().map(AuthTokenRequest::into_name)
         }
     };
     let expires_at = match sent.text("expires") {

@@ -6,15 +6,14 @@ use actix_web::web::Data;
 use super::form::BulkForm;
 use crate::administration::{Bulk, BulkKind, parse_amount};
 use crate::auth::Auth;
-use crate::models::User;
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Superuser;
 use crate::panel::kit::common_fields::{amount_field, reason_field};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::paths;
-use crate::panel::users::USERS;
+use crate::panel::users::{ListedUser, USERS};
 
-static ADJUST: BulkForm<User> = BulkForm {
+static ADJUST: BulkForm<ListedUser> = BulkForm {
     list: &USERS,
     title: "Adjust balances",
     button: "Adjust all",

@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::index::search::{self, SearchIndex, Span, Term, Wanted, wanted_words};
 use crate::models::Chat;
 use crate::models::list::{ListQuery, Page, Position, Start, Value};
+use crate::panel::kit::id_in;
 use crate::panel::kit::list::{ListParams, Searched, between_ids, ids_of_days};
 
 /// The most pending chats whose words are searched.
@@ -12,8 +13,7 @@ const MOST_PENDING: i64 = 2_000;
 
 /// Narrows the query, or returns the page from the search table.
 pub(super) fn find(conn: &mut DbConnection, params: &ListParams, query: &mut ListQuery) -> Result<Searched> {
-    let id = params.words.strip_prefix('#').and_then(|id| id.parse().ok());
-    if let Some(id) = id {
+    if let Some(id) = id_in(&params.words) {
         query.among = Some(vec![id]);
         return Ok(Searched::Narrowed);
     }

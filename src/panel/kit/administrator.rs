@@ -10,6 +10,7 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpRequest, web};
+use url::form_urlencoded;
 
 use super::error::PageError;
 use super::message::Message;
@@ -20,7 +21,7 @@ use super::zone::Zone;
 use crate::audit::Actor;
 use crate::auth::{Auth, Guest, SignedIn};
 use crate::client_address::client_of;
-use crate::domain::{CsrfToken, RequestId, SessionSecret, TokenDigest};
+use crate::domain::{CsrfToken, RequestId, SessionSecret, TokenDigest, without_tokens};
 use crate::error::{Error, Result};
 use crate::http::{Site, request_id_of};
 use crate::models::{PanelSettings, Session, User};
@@ -50,12 +51,32 @@ pub(in crate::panel) struct Administrator {
     pub navigation: Navigation,
 }
 
+/// Returns the address of a page without the auth tokens in it, if it has any: somebody pasted one
+/// into a search. Addresses stay in histories, in bookmarks and in the logs of proxies. The script
+/// cuts them before they are sent; this is for browsers without scripts.
+fn shortened(request: &HttpRequest) -> Option<String> {
+    if ![Method::GET, Method::HEAD].contains(request.method()) {
+        return None;
+    }
+    let mut is_cut = false;
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in form_urlencoded::parse(request.query_string().as_bytes()) {
+        let cut = without_tokens(&value);
+        is_cut |= cut.is_some();
+        query.append_pair(&name, cut.as_deref().unwrap_or(&value));
+    }
+    is_cut.then(|| format!("{}?{}", request.path(), query.finish()))
+}
+
 /// An administrator who may change things.
 #[derive(Clone, Debug)]
 pub(in crate::panel) struct Superuser(pub Administrator);
 
 impl Administrator {
     async fn of(request: HttpRequest) -> Result<Administrator, PageError> {
+        if let Some(address) = shortened(&request) {
+            return Err(PageError::Shortened(address));
+        }
         let auth = auth_of(&request)?;
         let secret = session_cookie(&request);
         let digest = secret.as_ref().and_then(SessionSecret::digest);

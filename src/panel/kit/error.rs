@@ -17,6 +17,8 @@ use crate::http::Site;
 pub enum PageError {
     /// Nobody is signed in. Holds the address that was wanted, to return to it.
     SignIn(String),
+    /// The address contained an auth token. Holds the address without it, where the page is.
+    Shortened(String),
     /// A form was sent by somebody who is not, or no longer, signed in.
     SessionEnded,
     /// It is not allowed. Holds the reason and what to do instead.
@@ -85,6 +87,7 @@ impl PageError {
     fn advice(&self) -> String {
         match self {
             PageError::SignIn(_) => "This page is for administrators.".to_owned(),
+            PageError::Shortened(_) => "The page is at another address.".to_owned(),
             PageError::SessionEnded => {
                 "You are not signed in, or the session has ended. Sign in and send the form again.".to_owned()
             }
@@ -131,7 +134,7 @@ impl PageError {
 impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
-            PageError::SignIn(_) => StatusCode::SEE_OTHER,
+            PageError::SignIn(_) | PageError::Shortened(_) => StatusCode::SEE_OTHER,
             PageError::SessionEnded | PageError::Forbidden(_) => StatusCode::FORBIDDEN,
             PageError::BadQuery => StatusCode::BAD_REQUEST,
             PageError::Missing(..) => StatusCode::NOT_FOUND,
@@ -155,6 +158,9 @@ impl PageError {
                 format!("{}?next={next}", paths::SIGN_IN)
             };
             return HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish();
+        }
+        if let PageError::Shortened(to) = self {
+            return HttpResponse::SeeOther().insert_header((header::LOCATION, to.as_str())).finish();
         }
         let (label, href) = match self {
             PageError::Missing(_, list) => ("Back to the list", *list),

@@ -23,6 +23,6 @@ pub(super) mod table;
 pub(super) mod verb;
 pub(super) mod zone;
 
-pub(super) use address::{From, back_to, id};
+pub(super) use address::{From, back_to, id, id_in, plain_id};
 pub use error::PageError;
 pub use route::{Access, PageMethod, PageRoute, Section};

@@ -30,6 +30,8 @@ pub(in crate::panel) const HISTORY: &str = "/admin/history/";
 
 /// The form that adds a user.
 pub(in crate::panel) const ADD_USER: &str = "/admin/users/add/";
+/// The form that makes an auth token.
+pub(in crate::panel) const ADD_AUTH_TOKEN: &str = "/admin/auth-tokens/add/";
 /// Starts an adjustment of many balances. It accepts only POST.
 pub(in crate::panel) const ADJUST_USERS: &str = "/admin/users/bulk-adjust/";
 /// Starts the revocation of many auth tokens. It accepts only POST.

@@ -5,9 +5,9 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use crate::administration::{UserToAdd, add_user, whole_number};
+use crate::administration::{UserToAdd, add_user, find_added, name_taken, whole_number};
 use crate::auth::Auth;
-use crate::domain::{Invalid, NewPassword, OperationId, Username};
+use crate::domain::{Invalid, NewPassword, OperationId, Username, is_same_password};
 use crate::error::Result;
 use crate::metering::MOST_TOKENS;
 use crate::panel::kit::PageError;
@@ -39,10 +39,10 @@ fn form(auth: &Auth, operation: &str) -> FormView {
             "Account",
             "",
             vec![
-                Field::new("username", "Username", Kind::Plain)
-                    .required()
-                    .most(50)
-                    .help("Letters, digits and @ . + - _, up to 50 characters. Not case-sensitive."),
+                Field::new("username", "Username", Kind::Plain).required().most(50).help(
+                    "Letters of one script, digits and @ . + - _, up to 50 characters. Not \
+                         case-sensitive.",
+                ),
                 // Before the new password: in any other order, browsers take the fields for two
                 // forms.
                 own_password_field("Required only to give somebody rights."),
@@ -93,7 +93,7 @@ fn parse(form: &Form) -> Result<(Username, NewPassword, i64), Vec<Invalid>> {
     let password = username.as_ref().and_then(|username| {
         NewPassword::parse(form.raw("password"), username).map_err(|fault| faults.push(fault)).ok()
     });
-    if form.raw("password") != form.raw("again") {
+    if !is_same_password(form.raw("password"), form.raw("again")) {
         faults.push(Invalid::new("again", "the two passwords do not match"));
     }
     let tokens = whole_number(form.text("tokens")).filter(|tokens| (0..=MOST_TOKENS).contains(tokens));
@@ -124,14 +124,17 @@ pub(in crate::panel) async fn add(
         Ok(parsed) => parsed,
         Err(faults) => return again(&faults),
     };
+    // A repeat is looked up before anything else is checked, which may have changed since.
+    if let Some(id) = find_added(&auth.db, operation_id, &username, tokens).await? {
+        return added(&administrator, &sent, &auth, &username, id).await;
+    }
     if (sent.has("staff") || sent.has("superuser"))
         && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
     {
         return again(&[fault]);
     }
-    let name = username.as_str().to_owned();
     let new = UserToAdd {
-        username,
+        username: username.clone(),
         password_hash: auth.hash_for_another(password, administrator.0.from).await?,
         tokens,
         is_staff: sent.has("staff"),
@@ -139,10 +142,22 @@ pub(in crate::panel) async fn add(
         operation_id,
     };
     let Some(id) = add_user(&auth.db, &administrator.0.actor(), new).await? else {
-        return again(&[Invalid::new("username", "this name is taken: choose another")]);
+        return again(&[name_taken()]);
     };
-    let message = Message::success(format!("User {name} was added.")).link("Show the user", paths::user(id));
-    administrator.0.leave_message(&auth, message).await?;
+    added(&administrator, &sent, &auth, &username, id).await
+}
+
+/// Leads to the next page, and says that the user was added, now or when the form was first sent.
+async fn added(
+    administrator: &Superuser,
+    sent: &Form,
+    auth: &Auth,
+    username: &Username,
+    id: i64,
+) -> Result<HttpResponse, PageError> {
+    let message = Message::success(format!("User {} was added.", username.as_str()))
+        .link("Show the user", paths::user(id));
+    administrator.0.leave_message(auth, message).await?;
     Ok(go(&match (sent.has("another"), sent.has("continue")) {
         (true, _) => paths::ADD_USER.to_owned(),
         (_, true) => paths::edit_user(id),

@@ -63,7 +63,7 @@ fn form(user: &User, list: &str) -> FormView {
                     .value(&user.username)
                     .required()
                     .most(50)
-                    .help("Letters, digits and @ . + - _, up to 50 characters."),
+                    .help("Letters of one script, digits and @ . + - _, up to 50 characters."),
                 Field::new("hash", "Password", Kind::ReadOnly)
                     .value(format!("{algorithm}: {masked}"))
                     .help("Only a hash is stored. A new password is set on a page of its own."),

@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use crate::db::{Db, DbConnection};
-use crate::domain::canonical_of;
+use crate::domain::{canonical_of, mixes_scripts};
 use crate::error::Result;
 use crate::index::follower::{Followed, lag};
 use crate::index::search::{self, SearchIndex, Span, Wanted, trigrams};
@@ -18,22 +18,29 @@ use crate::panel::kit::list::{
 };
 use crate::panel::kit::page::{Crumb, Frame, page};
 use crate::panel::kit::paths;
-use crate::panel::kit::{PageError, format};
+use crate::panel::kit::{PageError, format, id_in};
 
 /// Balances below this count as low. It pays for ten messages at the default price.
 pub(super) const LOW: i64 = 1000;
 
+/// A user in the list.
+pub(in crate::panel) struct ListedUser {
+    pub user: User,
+    /// The name of another user that this one's looks like.
+    pub looks_like: Option<String>,
+}
+
 /// All users. The search box at the top and the suggestions use this list, too.
-pub(in crate::panel) static USERS: List<User> = List::new("Users", paths::USERS, ROWS)
+pub(in crate::panel) static USERS: List<ListedUser> = List::new("Users", paths::USERS, ROWS)
     .named("user", "users")
     .columns(&[
         Column::text("Name", main).sort("name"),
-        Column::number("Balance", |user: &User| Cell::Tokens(user.tokens)).sort("balance"),
-        Column::text("State", state),
-        Column::text("Rights", rights),
-        Column::text("Joined", |user: &User| Cell::Time(user.date_joined)).sort("joined"),
-        Column::text("Last login", |user: &User| Cell::time(user.last_login)).sort("last_login"),
-        Column::number("Id", |user| Cell::Id(user.id)),
+        Column::number("Balance", |row: &ListedUser| Cell::Tokens(row.user.tokens)).sort("balance"),
+        Column::text("State", |row| state(&row.user)),
+        Column::text("Rights", |row| rights(&row.user)),
+        Column::text("Joined", |row: &ListedUser| Cell::Time(row.user.date_joined)).sort("joined"),
+        Column::text("Last login", |row: &ListedUser| Cell::time(row.user.last_login)).sort("last_login"),
+        Column::number("Id", |row| Cell::Id(row.user.id)),
     ])
     .sorts(&[
         Sort::descending("joined", SortKey::Time("users.date_joined")),
@@ -74,14 +81,18 @@ pub(in crate::panel) static USERS: List<User> = List::new("Users", paths::USERS,
     )
     .actions(&[BulkAction::new("adjust", "Adjust balances…")])
     .note(note)
-    .labels(|user| user.username.clone())
+    .labels(|row| row.user.username.clone())
     .empty("There are no users yet. Users register through the API, or you can add one here.");
 
-const ROWS: Rows<User> = Rows {
+const ROWS: Rows<ListedUser> = Rows {
     from: "users",
     id: "users.id",
-    load: |conn, ids| Ok(User::find_many(conn, ids)?),
-    id_of: |user| user.id,
+    load: |conn, ids| {
+        let mut alike = User::look_alikes(conn, ids)?;
+        let listed = |user: User| ListedUser { looks_like: alike.remove(&user.id), user };
+        Ok(User::find_many(conn, ids)?.into_iter().map(listed).collect())
+    },
+    id_of: |row| row.user.id,
 };
 
 const INACTIVE: Clause =
@@ -102,8 +113,21 @@ const JOINED: Clause = Clause::leading_by(
     "SELECT users.id FROM users WHERE users.date_joined >= ? AND users.date_joined < ?",
 );
 
-fn main(user: &User) -> Cell {
-    Cell::Main { text: user.username.clone(), href: paths::user(user.id) }
+fn main(row: &ListedUser) -> Cell {
+    let (text, href) = (row.user.username.clone(), paths::user(row.user.id));
+    match mark(&row.user.username, row.looks_like.as_deref()) {
+        Some(mark) => Cell::Marked { text, href, mark },
+        None => Cell::Main { text, href },
+    }
+}
+
+/// Returns a warning about an existing or imported name that no new user could have, because it
+/// looks like another one.
+pub(super) fn mark(username: &str, looks_like: Option<&str>) -> Option<String> {
+    match looks_like {
+        Some(other) => Some(format!("looks like \u{2068}{other}\u{2069}")),
+        None => mixes_scripts(username).then(|| "mixed scripts".to_owned()),
+    }
 }
 
 /// Selects balances below a bound, from the copies that the follower keeps.
@@ -146,7 +170,7 @@ pub(super) fn find_names(
     let words: Vec<String> = params.words.split_whitespace().take(5).map(canonical_of).collect();
     let mut terms = Vec::new();
     for word in &words {
-        if let Some(id) = word.strip_prefix('#').and_then(|id| id.parse().ok()) {
+        if let Some(id) = id_in(word) {
             query.among = Some(vec![id]);
             continue;
         }

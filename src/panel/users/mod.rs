@@ -16,7 +16,7 @@ pub(super) use anonymise::{anonymise, show_anonymise};
 pub(super) use balance::{adjust, show_adjust};
 pub(super) use edit::{edit, show_edit};
 pub(super) use limits::{limits, show_limits};
-pub(super) use list::{USERS, list};
+pub(super) use list::{ListedUser, USERS, list};
 pub(super) use password::{set_password, show_password};
 pub(super) use show::show;
 pub(super) use state::{deactivate, log_out, reactivate, show_deactivate, show_log_out, show_reactivate};

@@ -6,7 +6,7 @@ use actix_web::web::{Data, Path};
 
 use super::find;
 use crate::auth::{self, Auth, Keep};
-use crate::domain::{Invalid, OperationId};
+use crate::domain::{Invalid, OperationId, is_same_password};
 use crate::models::User;
 use crate::panel::kit::administrator::Superuser;
 use crate::panel::kit::common_fields::password_fields;
@@ -89,7 +89,7 @@ pub(in crate::panel) async fn set_password(
         }
         unusable_hash()
     } else {
-        if sent.raw("password") != sent.raw("again") {
+        if !is_same_password(sent.raw("password"), sent.raw("again")) {
             return again(Invalid::new("again", "the two passwords do not match"));
         }
         match auth::parse_new_password(sent.raw("password"), &user) {

@@ -5,7 +5,7 @@ use actix_web::web::{Data, Path, Query};
 use askama::Template;
 
 use super::limits;
-use super::list::rights;
+use super::list::{mark, rights};
 use crate::auth::Auth;
 use crate::db::DbConnection;
 use crate::error::Result;
@@ -38,6 +38,8 @@ struct UserPage {
     held: i64,
     state: Cell,
     rights: Cell,
+    /// A warning about the name, if it looks like another one.
+    mark: Option<String>,
     last_login: Cell,
     entries: Table,
     chats: Table,
@@ -53,6 +55,7 @@ struct UserPage {
 /// What one read returns.
 struct UserOverview {
     user: User,
+    looks_like: Option<String>,
     held: i64,
     entries: Vec<Named<LedgerEntry>>,
     chats: Vec<Named<Chat>>,
@@ -80,6 +83,7 @@ fn read(
         tokens: auth_tokens::named(conn, tokens)?,
         sessions: Session::live_of(conn, user_id, idle_since, now)?,
         history: describe(conn, history)?,
+        looks_like: User::look_alikes(conn, &[user_id])?.remove(&user_id),
         user,
         held,
     }))
@@ -117,6 +121,7 @@ pub(in crate::panel) async fn show(
         held: found.held,
         state,
         rights: rights(&found.user),
+        mark: mark(&found.user.username, found.looks_like.as_deref()),
         last_login: Cell::time(found.user.last_login),
         entries: Table::of(&LEDGER, &found.entries, &["User"], "There are no entries."),
         chats: Table::of(&CHATS, &found.chats, &["User"], "There are no chats yet."),

@@ -36,7 +36,7 @@ pub(in crate::panel) async fn suggest(
     let read = move |conn: &mut DbConnection| {
         let params = ListParams::read(&USERS, &query, conn, preferences, clock::now())?;
         let found = fetch(&USERS, &params, conn)?;
-        Ok(found.rows.into_iter().map(|user| user.username).collect::<Vec<_>>())
+        Ok(found.rows.into_iter().map(|row| row.user.username).collect::<Vec<_>>())
     };
     Ok(HttpResponse::Ok().json(db.read(read).await?))
 }

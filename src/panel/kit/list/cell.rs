@@ -22,6 +22,12 @@ pub(in crate::panel) enum Cell {
         text: String,
         href: String,
     },
+    /// The link to the row's own page, with a badge that warns.
+    Marked {
+        text: String,
+        href: String,
+        mark: String,
+    },
     /// An id, with a button that copies it.
     Id(i64),
     Code(String),

@@ -13,6 +13,7 @@ use crate::domain::canonical_of;
 use crate::error::Result;
 use crate::models::User;
 use crate::models::list::{Condition, ListQuery, Position, SortKey, Start, Value};
+use crate::panel::kit::id_in;
 use crate::panel::kit::preferences::Preferences;
 use crate::panel::kit::zone::Zone;
 
@@ -236,9 +237,9 @@ pub(in crate::panel) fn find_user(conn: &mut DbConnection, text: &str) -> Result
     if let Some(user) = User::find_by_name(conn, text, &canonical_of(text))? {
         return Ok(Some(user));
     }
-    match text.trim_start_matches('#').parse() {
-        Ok(id) => Ok(User::find(conn, id)?),
-        Err(_) => Ok(None),
+    match id_in(text) {
+        Some(id) => Ok(User::find(conn, id)?),
+        None => Ok(None),
     }
 }
 

@@ -163,11 +163,16 @@ impl<R> List<R> {
 
     /// Returns a row. Its main link carries the list's query string, to return to the same page.
     fn row(&self, row: &R, here: &str) -> Row {
-        let cell = |column: &super::Column<R>| match (column.cell)(row) {
-            Cell::Main { text, href } if !here.is_empty() => {
+        let back = |href: String| match here {
+            "" => href,
+            here => {
                 let mut query = url::form_urlencoded::Serializer::new(String::new());
-                Cell::Main { text, href: format!("{href}?{}", query.append_pair("list", here).finish()) }
+                format!("{href}?{}", query.append_pair("list", here).finish())
             }
+        };
+        let cell = |column: &super::Column<R>| match (column.cell)(row) {
+            Cell::Main { text, href } => Cell::Main { text, href: back(href) },
+            Cell::Marked { text, href, mark } => Cell::Marked { text, href: back(href), mark },
             cell => cell,
         };
         let cells = self.columns.iter().map(|column| RowCell {

@@ -1,0 +1,9 @@
+-- What a name looks like (UTS 39), so that a new name does not look like another user's. NULL: not computed yet, as for
+-- users of older versions and imported ones; the server fills it in.
+ALTER TABLE users ADD COLUMN username_skeleton TEXT COLLATE "C";
+-- Whether no other new name may look like this one. Existing and imported names keep theirs, even if they look alike.
+ALTER TABLE users ADD COLUMN skeleton_guarded BOOLEAN NOT NULL DEFAULT FALSE;
+CREATE INDEX users_by_skeleton ON users (username_skeleton, id);
+-- Of two simultaneous registrations, one gets the name.
+CREATE UNIQUE INDEX users_guarded_skeletons ON users (username_skeleton) WHERE skeleton_guarded;
+CREATE INDEX users_without_skeleton ON users (id) WHERE username_skeleton IS NULL;

@@ -1,0 +1,34 @@
+//! Computes what the names of existing and imported users look like, so that new names can be
+//! compared with them. SQL cannot: the tables of Unicode are in this binary.
+
+use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
+use crate::domain::skeleton_of;
+use crate::error::Result;
+use crate::models::User;
+
+/// Fills in the missing skeletons, in parts, and returns their number. After an upgrade these are all
+/// users, and later those that were imported. Several nodes may do it at once.
+pub async fn fill_skeletons(db: &Db) -> Result<usize> {
+    let mut filled = 0;
+    loop {
+        let users = db.read(|conn| Ok(User::without_skeleton(conn, BULK_ROWS)?)).await?;
+        if users.is_empty() {
+            return Ok(filled);
+        }
+        let scope = Scope::users(users.iter().map(|(id, _)| *id).collect());
+        let looks: Vec<(i64, String, String)> =
+            users.into_iter().map(|(id, name)| (id, skeleton_of(&name), name)).collect();
+        let job = move |conn: &mut DbConnection| {
+            let mut stored = 0;
+            for (id, skeleton, name) in &looks {
+                stored += User::fill_skeleton(conn, *id, name, skeleton)?;
+            }
+            Ok(stored)
+        };
+        match db.write_bulk(scope, job).await? {
+            // Another node has done these, or an administrator has just renamed them.
+            0 => tokio::task::yield_now().await,
+            stored => filled += stored,
+        }
+    }
+}
