@@ -152,8 +152,8 @@ impl Auth {
         })
     }
 
-    /// Returns what an operation has done so far: the auth token that it made, or that its id belongs
-    /// to another request. `None` if it has done nothing.
+    /// Returns what an operation has done so far: the auth token that it made, or that its id
+    /// belongs to another request. `None` if it has done nothing.
     pub async fn find_operation(
         &self,
         operation_id: OperationId,

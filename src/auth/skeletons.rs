@@ -6,8 +6,8 @@ use crate::domain::skeleton_of;
 use crate::error::Result;
 use crate::models::User;
 
-/// Fills in the missing skeletons, in parts, and returns their number. After an upgrade these are all
-/// users, and later those that were imported. Several nodes may do it at once.
+/// Fills in the missing skeletons, in parts, and returns their number. After an upgrade these are
+/// all users, and later those that were imported. Several nodes may do it at once.
 pub async fn fill_skeletons(db: &Db) -> Result<usize> {
     let mut filled = 0;
     loop {
@@ -26,8 +26,8 @@ pub async fn fill_skeletons(db: &Db) -> Result<usize> {
             Ok(stored)
         };
         match db.write_bulk(scope, job).await? {
-            // Another node has done these, or an administrator has just renamed them.
-            0 => tokio::task::yield_now().await,
+            // Another node is doing these, and does the rest, too.
+            0 => return Ok(filled),
             stored => filled += stored,
         }
     }

@@ -7,9 +7,9 @@ use unicode_security::skeleton;
 use super::canonical_of;
 
 /// Returns the skeleton of a name as it is shown. Two names with the same skeleton look alike: it
-/// replaces each character by the one that stands for all that look like it. Letter case decides what
-/// a letter looks like (`I` looks like `l`), and otherwise makes no difference. So the letters are
-/// replaced as they are shown, and once more in lower case.
+/// replaces each character by the one that stands for all that look like it. Letter case decides
+/// what a letter looks like (`I` looks like `l`), and otherwise makes no difference. So the letters
+/// are replaced as they are shown, and once more in lower case.
 pub fn skeleton_of(shown: &str) -> String {
     let once = canonical_of(&skeleton(shown).collect::<String>());
     canonical_of(&skeleton(&once).collect::<String>())

@@ -1,6 +1,7 @@
 //! Values that can only be made by parsing, so that holding one proves that it obeys the rules.
 
 mod auth_token;
+mod canonical;
 mod common_passwords;
 mod decoration;
 mod failure_reason;
@@ -18,6 +19,7 @@ mod usage;
 mod username;
 
 pub use auth_token::{NoRandomness, PlainToken, TokenDigest, presented_token, without_tokens};
+pub use canonical::canonical_of;
 pub use failure_reason::FailureReason;
 pub use idempotency_key::{Fingerprint, IdempotencyKey};
 pub use json_values::has_more_values;
@@ -30,7 +32,7 @@ pub use request_id::RequestId;
 pub use session_secret::{CsrfToken, SessionSecret};
 pub use single_line::{NotALine, single_line};
 pub use usage::{Usage, estimate};
-pub use username::{LoginName, Username, canonical_of};
+pub use username::{LoginName, Username};
 
 /// Why the value of a field was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

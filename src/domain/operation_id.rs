@@ -1,5 +1,5 @@
-//! The id of one movement of money, or of another operation that is done once. It is made before the
-//! transaction, so that a COMMIT with an unknown outcome can be looked up by it.
+//! The id of one movement of money, or of another operation that is done once. It is made before
+//! the transaction, so that a COMMIT with an unknown outcome can be looked up by it.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};

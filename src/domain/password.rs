@@ -54,8 +54,8 @@ impl Password {
         self.forms.first().map_or("", String::as_str)
     }
 
-    /// Returns the forms whose hash may be stored, for checking only: NFC, the text as received, and
-    /// NFD, without repetitions. Their number depends on the text alone.
+    /// Returns the forms whose hash may be stored, for checking only: NFC, the text as received,
+    /// and NFD, without repetitions. Their number depends on the text alone.
     pub fn forms(&self) -> impl Iterator<Item = &str> {
         self.forms.iter().map(String::as_str)
     }

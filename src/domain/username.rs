@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use super::{Invalid, mixes_scripts, skeleton_of};
+use super::{Invalid, canonical_of, mixes_scripts, skeleton_of};
 
 /// The most characters that a new username may have, after NFKC.
 pub(super) const MAX_CHARACTERS: usize = 50;
@@ -21,8 +21,8 @@ pub struct Username {
 impl Username {
     /// Trims spaces, which phones append, and normalises to NFKC (as Django's `normalize_username`
     /// does). Then requires 1 to 50 characters, each one a letter, a digit or one of `@.+-_`
-    /// (Django's `UnicodeUsernameValidator`; see [`is_allowed`] for the exact set), and no `-` at the
-    /// beginning: commands would take the name for an option.
+    /// (Django's `UnicodeUsernameValidator`; see [`is_allowed`] for the exact set), and no `-` at
+    /// the beginning: commands would take the name for an option.
     pub fn parse(text: &str) -> Result<Username, Invalid> {
         if text.len() > MAX_RAW_BYTES {
             return Err(too_long());
@@ -103,8 +103,8 @@ impl LoginName {
         &self.text
     }
 
-    /// Returns the form by which the user is looked up; see [`canonical_of`]. It has no spaces around
-    /// it, so that they make no other account of the name for the limits.
+    /// Returns the form by which the user is looked up; see [`canonical_of`]. It has no spaces
+    /// around it, so that they make no other account of the name for the limits.
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
@@ -113,18 +113,6 @@ impl LoginName {
     pub fn untrimmed(&self) -> Option<&str> {
         self.untrimmed.as_deref()
     }
-}
-
-/// Returns the form in which two names are compared: NFKC, lower-cased, NFKC again (lower-casing
-/// can leave a sequence that composes). It is stable: the canonical form of a canonical form is
-/// itself.
-///
-/// Each character is lower-cased separately, and the final sigma becomes a common one:
-/// `str::to_lowercase` chooses between the two by the letters around it. Then `ΟΔΟΣ` and `οδοσ`
-/// would be two names.
-pub fn canonical_of(name: &str) -> String {
-    let lower = name.nfkc().flat_map(char::to_lowercase).map(|c| if c == 'ς' { 'σ' } else { c });
-    lower.nfkc().collect()
 }
 
 /// Returns whether a new username may contain the character: `@.+-_`, or what Python's `\w`

@@ -156,8 +156,8 @@ impl AuthToken {
             .optional()
     }
 
-    /// Returns the id of the auth token that an operation has created, even if it has ended, and the
-    /// digest of that operation's request.
+    /// Returns the id of the auth token that an operation has created, even if it has ended, and
+    /// the digest of that operation's request.
     pub fn find_by_operation(
         conn: &mut DbConnection,
         operation_id: OperationId,

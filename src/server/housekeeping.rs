@@ -36,6 +36,7 @@ pub(super) async fn run(services: Services, config: Config) {
         sweep(&services),
         minutely(&services, &config),
         end_idle_auth_tokens(&services.auth),
+        fill_skeletons(&services.db),
         hourly(&services.db, config.accounts.history_days),
         administration::work_on_bulk_operations(&services.bulk, &services.db),
         Follower::default().run(&services.db),
@@ -61,11 +62,6 @@ async fn minutely(services: &Services, config: &Config) {
         pace.tick().await;
         services.auth.write_last_uses().await;
         services.auth.housekeeping();
-        match auth::fill_skeletons(&services.db).await {
-            Ok(0) => {}
-            Ok(count) => log::info!("computed what the names of {count} users look like"),
-            Err(error) => log::warn!("what names look like could not be computed: {error}"),
-        }
         warn_of_clocks(&services.db).await;
         if let Some(folder) = config.data_folder() {
             warn_of_little_space(&folder, config.listen.min_free_disk);
@@ -81,6 +77,21 @@ async fn end_idle_auth_tokens(auth: &auth::Auth) {
             Ok(0) => {}
             Ok(count) => log::info!("ended {count} login tokens that were not used for too long"),
             Err(error) => log::warn!("unused login tokens could not be ended: {error}"),
+        }
+    }
+}
+
+/// Computes what names look like: of all users after an upgrade, and later of those that were
+/// imported.
+async fn fill_skeletons(db: &Db) {
+    let mut pace = tokio::time::interval(EVERY_MINUTE);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        pace.tick().await;
+        match auth::fill_skeletons(db).await {
+            Ok(0) => {}
+            Ok(count) => log::info!("computed what the names of {count} users look like"),
+            Err(error) => log::warn!("what names look like could not be computed: {error}"),
         }
     }
 }

@@ -212,7 +212,8 @@ async fn one_idempotency_key_makes_one_auth_token(#[values(On::Sqlite, On::Postg
         let answer = keyed(&app, &ada, "k-1", &other).send().await;
         answer.assert_error(422, "This Idempotency-Key was used for another request");
     }
-    // Another user's key, another key, and the same key of another kind of request are something else.
+    // Another user's key, another key, and the same key of another kind of request are something
+    // else.
     keyed(&app, &bob, "k-1", &body).send().await.assert_status(201);
     keyed(&app, &ada, "k-2", &body).send().await.assert_status(201);
     app.chat_with_key(&ada, "Hello", "k-1").await.assert_status(201);

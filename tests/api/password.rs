@@ -89,8 +89,8 @@ async fn a_password_is_the_same_on_every_keyboard(#[values(On::Sqlite, On::Postg
         app.log_in("ada", text).await.assert_status(200);
     }
     app.log_in("ada", "creme brulee").await.assert_error(400, "Invalid password");
-    // A hash of the text as it was received, which an older version or Django has stored, is replaced
-    // at the next log-in.
+    // A hash of the text as it was received, which an older version or Django has stored, is
+    // replaced at the next log-in.
     let old = bcrypt_of(decomposed);
     app.sql(&format!("UPDATE users SET password = '{old}'"));
     app.log_in("ada", composed).await.assert_status(200);

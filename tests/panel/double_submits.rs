@@ -103,6 +103,9 @@ async fn a_form_that_is_sent_twice_adds_one_user(#[values(On::Sqlite, On::Postgr
         .with(&[("staff", "1"), ("own_password", PASSWORD)]);
     let there = send_many_times(&root, &form).await;
     assert_eq!(there, format!("/admin/users/{}/", app.id_of("New.User")));
+    // A repeat is found before anything else is checked that may have changed since.
+    let late = form.clone().with(&[("own_password", "no longer right")]);
+    assert_eq!(root.send(&late).await.assert_status(303).location(), there);
     assert_eq!(app.count("users"), 2);
     assert_eq!(app.count("audit_log WHERE action = 'add'"), 1);
     let other = root.get("/admin/users/add/").await.form().with(&fields).with(&[("username", "new.user")]);
@@ -190,8 +193,8 @@ async fn a_form_that_is_sent_twice_makes_one_auth_token(#[values(On::Sqlite, On:
     let shown = answers.iter().position(|answer| answer.status == 201).expect("one shows the auth token");
     let made = answers.remove(shown);
     assert!(made.text().contains("tg_"));
-    // A reload of that page sends the form again. Neither the password nor the user's name is checked
-    // again.
+    // A reload of that page sends the form again. Neither the password nor the user's name is
+    // checked again.
     answers.push(root.form_request(&form.clone().with(&[("own_password", "")])).send().await);
     app.sql("UPDATE users SET username = 'boss', username_canonical = 'boss' WHERE username = 'root'");
     answers.push(root.form_request(&form).send().await);

@@ -1,4 +1,3 @@
-DROP INDEX users_without_skeleton;
 DROP INDEX users_guarded_skeletons;
 DROP INDEX users_by_skeleton;
 ALTER TABLE users DROP COLUMN skeleton_guarded;

@@ -6,4 +6,3 @@ ALTER TABLE users ADD COLUMN skeleton_guarded BOOLEAN NOT NULL DEFAULT FALSE;
 CREATE INDEX users_by_skeleton ON users (username_skeleton, id);
 -- Of two simultaneous registrations, one gets the name.
 CREATE UNIQUE INDEX users_guarded_skeletons ON users (username_skeleton) WHERE skeleton_guarded;
-CREATE INDEX users_without_skeleton ON users (id) WHERE username_skeleton IS NULL;

@@ -132,7 +132,8 @@ fn a_bcrypt_past_the_highest_cost_is_not_run() {
     assert_eq!(check_bcrypt(b"x", &of_cost("17")).bcrypt_cost, None);
 }
 
-/// Returns the rounds of bcrypt that a rejection of a password takes, including those of the checks.
+/// Returns the rounds of bcrypt that a rejection of a password takes, including those of the
+/// checks.
 fn rounds_of_a_no_to(wrong: &str, stored: &str, usual_cost: u32) -> u64 {
     let wrong = password(wrong);
     let mut rounds = bcrypt_cost_of(stored).map_or(0, |cost| 1 << cost) * wrong.forms().count() as u64;

@@ -86,8 +86,8 @@ pub(in crate::panel) async fn add(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let (operation_id, fingerprint) = (sent.operation()?, fingerprint(&sent));
-    // A repeat is looked up before anything is checked: its user may have another name by now, and the
-    // password need not be right again.
+    // A repeat is looked up before anything is checked: its user may have another name by now, and
+    // the password need not be right again.
     if let Some(earlier) = auth.find_operation(operation_id, fingerprint).await? {
         return repeated(&administrator, &auth, earlier).await;
     }
