@@ -10,6 +10,14 @@ use crate::domain::Invalid;
 const UNCONFIRMED: &str =
     "It is not known whether this was done. Check, or send it again with the same Idempotency-Key.";
 
+/// Returns what to do when an auth token was made by an earlier request.
+fn auth_token_made(id: i64) -> String {
+    format!(
+        "Only its digest is stored, so it cannot be shown again. If you do not have it, revoke it by DELETE \
+         /auth-tokens/{id}/ and make another one under a new Idempotency-Key."
+    )
+}
+
 impl Error {
     /// Returns the last part of the problem's `type`. It is part of the contract and never changes.
     pub(super) fn slug(&self) -> &'static str {
@@ -58,10 +66,7 @@ impl Error {
             Error::InvalidRegistration(_) => {
                 "Correct the fields that `errors` names and send the request again."
             }
-            Error::UsernameTaken => {
-                "Choose another username. Letter case makes no difference, and a name that looks like \
-                 another user's is taken, too."
-            }
+            Error::UsernameTaken => "Choose a username that neither is another user's nor looks like it.",
             Error::RegistrationClosed => "Ask an administrator of this server for an account.",
             Error::InvalidUsername | Error::InvalidPassword | Error::InvalidCredentials => {
                 "Check the username and the password; a deactivated user cannot log in."
@@ -79,13 +84,7 @@ impl Error {
             Error::RequestTimeout => "Send the whole body without pauses.",
             Error::KeyInFlight => "Wait for the first answer, or send the same request again later.",
             Error::KeyReused => "Send the same request as before under this key, or use a new key.",
-            Error::AuthTokenMade(id) => {
-                return format!(
-                    "It has the id {id}, and only its digest is stored, so it cannot be shown again. If you \
-                     do not have it, revoke it by DELETE /auth-tokens/{id}/ and make another one under a new \
-                     Idempotency-Key."
-                );
-            }
+            Error::AuthTokenMade(id) => return auth_token_made(*id),
             Error::BodyTooLarge(most) => return format!("Send at most {} KiB.", most / 1024),
             Error::UnsupportedMediaType => "Send JSON, uncompressed, as `Content-Type: application/json`.",
             Error::HeadTooLarge => "Send at most 16 KiB of request line and headers.",

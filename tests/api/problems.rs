@@ -57,8 +57,7 @@ async fn errors_of_registration_and_login_have_problem_details(#[values(On::Sqli
         assert_problem(&answer, 400, "invalid-registration", "Invalid username or password", detail, fields);
     }
     let answer = send("/register/", user(json!("ADA"), json!(PASSWORD))).await;
-    let detail = "Choose another username. Letter case makes no difference, and a name that looks like another \
-                  user's is taken, too.";
+    let detail = "Choose a username that neither is another user's nor looks like it.";
     assert_problem(&answer, 400, "username-taken", "Username already exists", detail, &[]);
     let answer = send("/login/", user(json!("bob"), json!("x"))).await;
     assert_problem(&answer, 400, "invalid-username", "Invalid username", CHECK, &[]);
