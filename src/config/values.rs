@@ -32,8 +32,7 @@ pub(super) fn site_title(text: &str) -> Result<String, String> {
 
 /// Parses the text about top-ups: one line of 1 to 300 characters.
 pub(super) fn top_up(text: &str) -> Result<String, String> {
-    let is_shown = (1..=300).contains(&text.trim().chars().count()) && !text.chars().any(char::is_control);
-    if is_shown { Ok(text.trim().to_owned()) } else { Err("give one line of 1 to 300 characters".to_owned()) }
+    single_line(text, 300).map_err(|_| "give one line of 1 to 300 characters".to_owned())
 }
 
 /// Parses an origin. It must be written as browsers send it, because it would otherwise never
