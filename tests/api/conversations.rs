@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use super::upstream::spawn;
 use crate::support::On;
 use crate::support::app::{GUEST, TestApp};
-use crate::support::upstream::answer;
+use crate::support::upstream::{
+    ScriptedUpstream, Step, answer, chunk, done, event, finish, head, status, usage,
+};
 
 async fn start(app: &TestApp, token: &str, title: &str) -> i64 {
     let made = app.post("/conversations/", token, json!({ "title": title })).await;
@@ -162,4 +164,70 @@ async fn a_user_has_at_most_1000_conversations_and_making_one_counts_as_a_messag
     app.delete(&format!("/conversations/{first}/"), &token).await.assert_status(204);
     app.post("/conversations/", &token, json!({})).await.assert_status(201);
     app.post("/conversations/", &token, json!({})).await.assert_error(429, "Too many requests");
+}
+
+/// Returns the texts that the upstream got with its last request.
+fn last_texts(upstream: &ScriptedUpstream) -> Vec<String> {
+    let body = upstream.requests().last().unwrap().body.clone();
+    let messages = body["messages"].as_array().unwrap();
+    messages.iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
+}
+
+#[rstest]
+#[actix_web::test]
+async fn a_turn_without_text_is_left_out_with_its_question(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some((app, upstream, token)) = spawn(on, &[]).await else { return };
+    let id = start(&app, &token, "").await;
+    let say = async |message: &str| {
+        app.post("/chat/", &token, json!({ "message": message, "conversation_id": id })).await
+    };
+    upstream.next(answer("Hello", 3, 2));
+    say("one").await.assert_status(201);
+    // The model used up its limit by thinking.
+    let thought = chunk(json!({ "reasoning_content": "Hm" }), None);
+    upstream.next([head(), thought, finish("length"), usage(3, 9), done()]);
+    assert_eq!(say("two").await.assert_status(201).json()["response"], "");
+    say("three").await.assert_status(201);
+    assert_eq!(last_texts(&upstream), ["one", "Hello", "three"]);
+}
+
+#[actix_web::test]
+async fn each_chinese_character_counts_as_a_token() {
+    let flags = ["--upstream-context", "2000"];
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &flags).await else { return };
+    let id = start(&app, &token, "").await;
+    let long = "你".repeat(624);
+    for _ in 0..4 {
+        let said = app.post("/chat/", &token, json!({ "message": long, "conversation_id": id })).await;
+        said.assert_status(201);
+    }
+    assert_eq!(last_texts(&upstream).len(), 5, "two earlier turns of about 630 tokens fit");
+}
+
+#[actix_web::test]
+async fn a_conversation_that_is_too_long_is_sent_once_more_with_half_of_its_turns() {
+    let Some((app, upstream, token)) = spawn(On::Sqlite, &[]).await else { return };
+    let id = start(&app, &token, "").await;
+    let say = async |message: &str| {
+        app.post("/chat/", &token, json!({ "message": message, "conversation_id": id })).await
+    };
+    for message in ["one", "two", "three", "four"] {
+        say(message).await.assert_status(201);
+    }
+    let too_long = r#"{"error":{"message":"This model's maximum context length is 10 tokens."}}"#;
+    let in_stream = || vec![head(), event(too_long), Step::End];
+    for script in [status(400, &[], too_long), in_stream()] {
+        let before = upstream.requests().len();
+        upstream.next(script);
+        say("five").await.assert_status(201);
+        assert_eq!(upstream.requests().len(), before + 2);
+        let texts = last_texts(&upstream);
+        assert!(texts.len() < 9 && texts.len() > 1 && texts.last().unwrap() == "five", "{texts:?}");
+    }
+    let balance = app.balance(&token).await;
+    for _ in 0..2 {
+        upstream.next(in_stream());
+    }
+    say("six").await.assert_error(400, "The conversation is too long for the model");
+    assert_eq!(app.balance(&token).await, balance);
 }

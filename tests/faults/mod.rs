@@ -8,6 +8,7 @@ mod breaker;
 mod clients;
 mod databases;
 mod failures;
+mod log;
 mod nodes;
 mod replays;
 mod table;

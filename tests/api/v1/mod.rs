@@ -1,8 +1,11 @@
 //! `/v1`, as clients of the OpenAI protocol see it.
 
+mod choices;
 mod completions;
 mod errors;
+mod isolation;
 mod limits;
+mod media;
 mod odd_answers;
 mod prices;
 mod streams;
