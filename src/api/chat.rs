@@ -149,7 +149,7 @@ fn respond(answer: ChatAnswer) -> HttpResponse {
         ChatAnswer::Whole(receipt) => {
             let mut response = HttpResponse::Created();
             add_receipt(&mut response, &receipt);
-            let text = receipt.answer.text().unwrap_or_default();
+            let text = receipt.answer.text_or_refusal().unwrap_or_default();
             response.json(ChatResponse { message: &receipt.message, response: text })
         }
         ChatAnswer::InParts(opened) => {
@@ -164,14 +164,18 @@ fn respond(answer: ChatAnswer) -> HttpResponse {
 fn write(what: Event) -> Bytes {
     match what {
         // There is one choice, unless a stored answer of `/v1` is found by its key.
-        Event::Piece(piece) if piece.text().is_empty() || piece.choice > 0 => Bytes::new(),
-        Event::Piece(piece) => event(Some("delta"), &json!({ "text": piece.text() })),
+        Event::Piece(piece) if piece.choice > 0 => Bytes::new(),
+        Event::Piece(piece) => {
+            // A refusal is the text of an answer that has no other.
+            let text = [piece.text(), &piece.delta.refusal].into_iter().find(|text| !text.is_empty());
+            text.map_or_else(Bytes::new, |text| event(Some("delta"), &json!({ "text": text })))
+        }
         Event::Done(receipt) => event(
             Some("done"),
             &json!({
                 "chat_id": receipt.chat_id,
                 "message": receipt.message,
-                "response": receipt.answer.text().unwrap_or_default(),
+                "response": receipt.answer.text_or_refusal().unwrap_or_default(),
                 "charged": receipt.charged,
                 "remaining": receipt.remaining,
             }),

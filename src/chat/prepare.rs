@@ -201,7 +201,10 @@ fn question(
             };
             let extra = std::mem::take(&mut question.extra);
             let may_pass = |name: &str| model.extra_field_names().any(|allowed| allowed == name);
-            question.options.extend(extra.into_iter().filter(|(name, _)| may_pass(name)));
+            let passed = extra.into_iter().filter(|(name, _)| may_pass(name));
+            let passed: serde_json::Map<_, _> = passed.collect();
+            question.passed = passed.keys().cloned().collect();
+            question.options.extend(passed);
             (question, model)
         }
     };

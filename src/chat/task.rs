@@ -152,6 +152,10 @@ impl Context {
             () = client.left() => Some(End::Left),
             end = tokio::time::timeout(limit, relaying) => end.ok(),
         };
+        // After the last finish reason only the usage can follow, so every end is a good one.
+        if !matches!(end, Some(End::Finished)) && transcript.answer.has_ended(prepared.question.choices) {
+            return transcript.end();
+        }
         match end {
             Some(end) => end,
             None if transcript.was_held_up(limit) => End::Left,
@@ -176,6 +180,7 @@ impl Context {
             _ => None,
         };
         let Some(shorter) = shorter else { return first };
+        transcript.prompt_estimate = Some(shorter.prompt_estimate());
         match self.responder.admit(prepared.user_id, &shorter.model).await {
             Ok(permit) => self.relay_answer(permit, message, &shorter, client, transcript).await,
             Err(failure) => End::Failed(failure),

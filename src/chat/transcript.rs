@@ -28,6 +28,8 @@ pub(super) struct Transcript {
     pub usage: Option<Usage>,
     /// When the first part arrived.
     pub first_byte_at: Option<NaiveDateTime>,
+    /// The estimated tokens of a prompt that was shortened. `None` if it was not.
+    pub prompt_estimate: Option<i64>,
     /// Whether the upstream has the prompt.
     pub prompt: PromptMark,
     /// How long the client has delayed the answer, not counting the part that is being sent now.
@@ -58,7 +60,7 @@ impl Transcript {
                 Usage { completion_tokens: usage.completion_tokens.max(counted), estimated, ..usage }
             }
             (None, _) => Usage {
-                prompt_tokens: question.prompt_estimate(),
+                prompt_tokens: self.prompt_estimate.unwrap_or_else(|| question.prompt_estimate()),
                 completion_tokens: counted,
                 estimated: true,
                 ..Usage::default()

@@ -169,7 +169,8 @@ impl Error {
             Error::NotFound => "Check the path and the id.",
             Error::UnknownUrl(url) => return url.detail(),
             Error::UnknownHost => {
-                "Pages may use this server as localhost, by an IP address, or under the host name of --public-url."
+                "Pages may use this server as localhost, by an IP address, or under the host name of \
+                 --public-url. For another name, name the page's origin in --cors-origins."
             }
             Error::MethodNotAllowed(allow) => return format!("Use one of these methods: {allow}."),
             Error::BodyCutShort => "Send the whole body, as Content-Length or its chunks say.",

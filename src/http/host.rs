@@ -64,6 +64,19 @@ fn is_trusted(origin: &str, host: &str, site: &Site) -> bool {
     site.public_origin.is_none() && origin.split_once("://").is_some_and(|(scheme, _)| !is_plain(scheme))
 }
 
+/// Returns whether a request is from a page of another site that the operator did not name. Such a
+/// page may send a form to any server without asking.
+pub fn is_from_foreign_page(request: &HttpRequest, site: &Site) -> bool {
+    let headers = request.headers();
+    let Some(origin) = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null")) else {
+        return headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    };
+    let is_named = site.cors_origins.iter().any(|named| named == origin || named == "*");
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let is_own = origin.split_once("://").is_some_and(|(_, own)| authority(own) == authority(host));
+    !is_named && !is_own && site.public_origin.as_deref() != Some(origin)
+}
+
 /// Parses a host and its port. `None` if there is more in it.
 fn authority(text: &str) -> Option<(Host, Option<u16>)> {
     let url = url::Url::parse(&format!("http://{text}")).ok()?;

@@ -11,7 +11,7 @@ mod site;
 
 pub use body::{BodyReader, FREE_BYTES, HeldBody, MOST_BYTES, declared_length};
 pub use client::{ClientAddress, request_id_of};
-pub use host::check_host;
+pub use host::{check_host, is_from_foreign_page};
 pub use known_path::KnownPath;
 pub use readiness::Readiness;
 pub use route::{MethodRoute, Routes, delete, get, not_found, patch, post, resource, speaks_openai};

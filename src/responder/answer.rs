@@ -86,7 +86,10 @@ impl Piece {
 
     /// Returns whether there is nothing in the part.
     pub fn is_empty(&self) -> bool {
-        !self.brings_something() && self.finish_reason.is_none() && self.logprobs.is_none()
+        !self.brings_something()
+            && self.delta.more.is_empty()
+            && self.finish_reason.is_none()
+            && self.logprobs.is_none()
     }
 }
 
@@ -205,6 +208,18 @@ impl Answer {
     /// Returns the text of the first choice. `None` if it has none, for example only tool calls.
     pub fn text(&self) -> Option<&str> {
         self.choices.first()?.text()
+    }
+
+    /// Returns the text of the first choice or, if it has none, its refusal.
+    pub fn text_or_refusal(&self) -> Option<&str> {
+        let first = self.choices.first()?;
+        first.text().or(first.refusal())
+    }
+
+    /// Returns whether this many choices have ended.
+    pub fn has_ended(&self, wanted: u32) -> bool {
+        let ended = self.choices.iter().filter(|choice| choice.finish_reason.is_some()).count();
+        u32::try_from(ended).is_ok_and(|ended| ended >= wanted)
     }
 
     /// Returns the choices.

@@ -50,7 +50,7 @@ impl AnswerBounds {
         AnswerBounds {
             text: bytes(64, BYTES_A_TOKEN),
             rest: bytes(256, BYTES_A_TOKEN),
-            logprobs: bytes(256, LOGPROBS_A_TOKEN),
+            logprobs: bytes(256, LOGPROBS_A_TOKEN).min(LONGEST_EVENT),
             event: bytes(256, EVENT_BYTES_A_TOKEN).min(LONGEST_EVENT),
             part: bytes(512, EVENT_BYTES_A_TOKEN).min(2 * LONGEST_EVENT),
             whole: bytes(1024, EVENT_BYTES_A_TOKEN).min(2 * LONGEST_EVENT),

@@ -27,6 +27,8 @@ pub struct Question {
     pub options: Map<String, Value>,
     /// Other fields of the request, which are passed on only if the model's list names them.
     pub extra: Map<String, Value>,
+    /// The names of those that are passed on. The model may read them.
+    pub passed: Vec<String>,
     /// The request that asks, for the log.
     pub request_id: Option<RequestId>,
 }
@@ -42,6 +44,7 @@ impl Default for Question {
             choices: 1,
             options: Map::new(),
             extra: Map::new(),
+            passed: Vec::new(),
             request_id: None,
         }
     }
@@ -94,11 +97,20 @@ impl Medium {
     fn of(part: &Value) -> Option<Medium> {
         match part.get("type")?.as_str()? {
             "text" | "refusal" | "thinking" => None,
+            "image_url" | "input_image" | "image" if is_other_data(part) => Some(Medium::Other),
             "image_url" | "input_image" | "image" => Some(Medium::Image),
             "input_audio" | "audio_url" | "audio" => Some(Medium::Audio),
             _ => Some(Medium::Other),
         }
     }
+}
+
+/// Returns whether a part for pictures contains something else, such as a document.
+fn is_other_data(part: &Value) -> bool {
+    let url = part.get("image_url");
+    let url = url.and_then(|url| url.as_str().or_else(|| url.get("url")?.as_str())).unwrap_or_default();
+    let start = url.trim_start().get(..11).unwrap_or_default().to_ascii_lowercase();
+    start.starts_with("data:") && start != "data:image/"
 }
 
 impl Message {
@@ -260,8 +272,9 @@ impl Question {
     /// Returns the bytes of everything that the model reads, as JSON, without media.
     fn text_bytes(&self) -> i64 {
         let messages = self.messages.iter().map(json_bytes);
-        let read = ["tools", "functions", "response_format"];
-        let read = read.iter().filter_map(|name| self.options.get(*name));
+        let read = ["tools", "functions", "response_format"].into_iter();
+        let read = read.chain(self.passed.iter().map(String::as_str));
+        let read = read.filter_map(|name| self.options.get(name));
         let all = messages.chain(read.map(json_bytes)).fold(0, i64::saturating_add);
         self.media().map(|(_, part)| json_bytes(part)).fold(all, |all, medium| all - medium)
     }
@@ -330,6 +343,9 @@ mod tests {
     fn a_document_may_have_a_token_for_each_byte() {
         let file = json!([{ "type": "file", "file": { "file_data": "x".repeat(50_000) } }]);
         assert!(with_parts(file).prompt_bound(0) > 52_000);
+        let document = json!({ "url": format!("data:application/pdf;base64,{}", "x".repeat(50_000)) });
+        let disguised = json!([{ "type": "image_url", "image_url": document }]);
+        assert!(with_parts(disguised).prompt_bound(1100) > 52_000);
         let sound = json!([{ "type": "input_audio", "input_audio": { "data": "x".repeat(40_000) } }]);
         assert!((3000..4000).contains(&with_parts(sound).prompt_bound(0)));
     }

@@ -1,7 +1,7 @@
 //! Halves of UTF-16 surrogate pairs. A JSON text may contain one alone (RFC 8259, section 8.2), and
 //! some upstreams cut a text between the two halves of a character: `"\ud83d"` ends one part, and
-//! `"\ude00"` begins the next. No Rust string can hold a half, so a half travels as a character of a
-//! private-use plane until its other half has arrived.
+//! `"\ude00"` begins the next. No Rust string can hold a half, so a half travels as a character of
+//! a private-use plane until its other half has arrived.
 
 use std::borrow::Cow;
 

@@ -22,8 +22,12 @@ fn paths(document: &str) -> Vec<&str> {
         let is_file = word.rsplit_once('.').is_some_and(|(_, ending)| ENDINGS.contains(&ending));
         word.chars().all(is_name) && !word.starts_with(['/', '-', '.']) && (is_file || word.contains('/'))
     };
+    let is_media_type = |word: &&str| {
+        ["application/", "multipart/", "text/", "image/"].iter().any(|family| word.starts_with(family))
+    };
+    let paths = words.filter(is_path).filter(|word| !is_media_type(word));
     // Build results need not exist yet.
-    words.filter(is_path).filter(|path| !path.starts_with("target/")).collect()
+    paths.filter(|path| !path.starts_with("target/")).collect()
 }
 
 #[test]

@@ -255,7 +255,9 @@ async fn a_client_that_reads_a_byte_a_second_gets_all_of_its_answer(
 async fn a_client_that_stops_reading_uses_bounded_memory_and_pays_for_what_arrived(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
-    let flags = ["--upstream-total-timeout", "8", "--upstream-max-output", "10000000"];
+    let most = "10000000";
+    let flags =
+        ["--upstream-total-timeout", "8", "--upstream-max-output", most, "--upstream-default-output", most];
     let Some(world) = World::start(on, &flags) else { return };
     let token = world.server.user("ada");
     let Step::Chunk(part) = text(&"x".repeat(20_000)) else { unreachable!("an event is a chunk") };

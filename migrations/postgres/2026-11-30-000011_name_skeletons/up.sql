@@ -6,3 +6,14 @@ ALTER TABLE users ADD COLUMN skeleton_guarded BOOLEAN NOT NULL DEFAULT FALSE;
 CREATE INDEX users_by_skeleton ON users (username_skeleton, id);
 -- Of two simultaneous registrations, one gets the name.
 CREATE UNIQUE INDEX users_guarded_skeletons ON users (username_skeleton) WHERE skeleton_guarded;
+-- A node of an older version renames and anonymises users without this column. Then it is computed again.
+CREATE FUNCTION forget_skeleton() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.username_skeleton := NULL;
+    NEW.skeleton_guarded := FALSE;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER users_forget_skeleton BEFORE UPDATE OF username ON users FOR EACH ROW
+    WHEN (NEW.username IS DISTINCT FROM OLD.username AND NEW.username_skeleton IS NOT DISTINCT FROM OLD.username_skeleton)
+    EXECUTE FUNCTION forget_skeleton();

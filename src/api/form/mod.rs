@@ -1,6 +1,5 @@
 //! The bodies of the old contract's paths: JSON under any content type, or a form, because the old
-//! services took both. No request has a cookie, so a form on another site's page can do no more
-//! than any program.
+//! services took both. No request has a cookie, so a page cannot act for its visitor.
 
 mod fields;
 mod multipart;
@@ -17,11 +16,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::body::{
-    check_coding, check_length, content_type, looks_like_json, parse, unreadable, without_mark,
+    check_coding, check_length, content_type, is_json, looks_like_json, parse, unreadable, without_mark,
 };
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
-use crate::http::{BodyReader, HeldBody, MOST_BYTES};
+use crate::http::{BodyReader, HeldBody, MOST_BYTES, Site, is_from_foreign_page};
 use crate::throttle::MemoryShare;
 use fields::Fields;
 use parameter::parameter;
@@ -134,10 +133,16 @@ impl FromRequest for FormBody {
     }
 }
 
-/// Checks what the head says about the body, and returns the kind of form that it names.
+/// Checks what the head says about the body, and returns the kind of form that it names. Pages of
+/// other sites may send forms and texts to any server without asking, so from them only JSON is
+/// read: otherwise they could register and guess passwords from their visitors' addresses.
 fn check_head(request: &HttpRequest) -> Result<Option<Form>> {
     if request.headers().get_all(header::CONTENT_TYPE).count() > 1 {
         return Err(Error::UnsupportedMediaType(ACCEPTED));
+    }
+    let is_json = content_type(request).is_some_and(is_json);
+    if !is_json && is_from_foreign_page(request, &Site::of(request)) {
+        return Err(Error::UnsupportedMediaType("application/json"));
     }
     check_coding(request)?;
     check_length(request, MOST_BYTES)?;

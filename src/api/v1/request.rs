@@ -9,7 +9,7 @@ use crate::responder::{MOST_CHOICES, Message, Question};
 /// The fields that are passed on unchanged. A further field is passed on only if the model's list
 /// in the panel has it: it could make the upstream write more than was held for, or give the client
 /// access to something that is not its own.
-const PASSED_ON: [&str; 28] = [
+const PASSED_ON: [&str; 27] = [
     "temperature",
     "top_p",
     "top_k",
@@ -31,7 +31,6 @@ const PASSED_ON: [&str; 28] = [
     "reasoning_effort",
     "verbosity",
     "modalities",
-    "audio",
     "user",
     "metadata",
     "safety_identifier",
@@ -45,7 +44,8 @@ const READ: [&str; 7] =
     ["model", "messages", "n", "max_tokens", "max_completion_tokens", "stream", "stream_options"];
 
 /// Fields of the protocol that are not offered, and what to do instead.
-const NOT_OFFERED: [(&str, &str); 3] = [
+const NOT_OFFERED: [(&str, &str); 4] = [
+    ("audio", "leave it out: answers are text"),
     ("prediction", "leave it out: predicted outputs are not offered"),
     ("web_search_options", "leave it out: web searches are not offered"),
     ("store", "leave it out, or give false: chats are stored by this server only"),
@@ -131,6 +131,16 @@ fn options(mut body: Map<String, Value>) -> Result<(Map<String, Value>, Map<Stri
     }
     if let Some((name, reason)) = NOT_OFFERED.into_iter().find(|(name, _)| body.contains_key(*name)) {
         return Err(invalid(name, reason));
+    }
+    if body.get("modalities").is_some_and(|modalities| *modalities != serde_json::json!(["text"])) {
+        return Err(invalid("modalities", "leave it out, or give [\"text\"]: answers are text"));
+    }
+    let tools = body.get("tools").and_then(Value::as_array).into_iter().flatten();
+    // Tools that run at the upstream cost what no price here covers.
+    let runs_elsewhere =
+        |tool: &Value| tool.get("type").is_some_and(|kind| kind != "function" && kind != "custom");
+    if tools.into_iter().any(runs_elsewhere) {
+        return Err(invalid("tools", "give tools of the type \"function\" or \"custom\" only"));
     }
     if body.get("service_tier").is_some_and(|tier| !USUAL_TIERS.iter().any(|usual| tier == usual)) {
         return Err(invalid("service_tier", "leave it out, or give \"auto\" or \"default\""));
@@ -244,6 +254,9 @@ mod tests {
             ("web_search_options", json!({})),
             ("store", json!(true)),
             ("service_tier", json!("priority")),
+            ("modalities", json!(["text", "audio"])),
+            ("audio", json!({ "voice": "a" })),
+            ("tools", json!([{ "type": "web_search" }])),
             ("stream", json!("yes")),
             ("stream_options", json!(1)),
             ("include_usage", json!(1)),

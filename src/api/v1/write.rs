@@ -19,9 +19,15 @@ pub(super) fn completion(receipt: &Receipt) -> impl Serialize {
         object: "chat.completion",
         created: receipt.created_at.and_utc().timestamp(),
         model: &receipt.model,
-        choices: receipt.answer.choices().iter().enumerate().map(choice).collect(),
+        choices: ended(receipt).map(choice).collect(),
         usage: usage(receipt.usage),
     }
+}
+
+/// Returns the choices that have ended, with their indexes. An upstream may leave one out.
+fn ended(receipt: &Receipt) -> impl Iterator<Item = (usize, &Choice)> {
+    let all = receipt.answer.choices().iter().enumerate();
+    all.filter(|(_, choice)| choice.finish_reason.is_some())
 }
 
 #[derive(Serialize)]
@@ -131,7 +137,7 @@ impl Chunks {
 
     fn end(&mut self, receipt: &Receipt) -> Bytes {
         let mut text = Vec::new();
-        for (index, choice) in receipt.answer.choices().iter().enumerate() {
+        for (index, choice) in ended(receipt) {
             if self.sent.get(index).is_none_or(|sent| sent.reason) {
                 continue;
             }

@@ -9,19 +9,17 @@ use super::super::weight::{escaped_bytes, weight};
 use super::Piece;
 use super::finish_reason::FinishReason;
 use super::merge::{merge_fields, replace_halves, replace_halves_in};
-use super::message::{Delta, Reasoning, write_fields};
+use super::message::{Delta, Reasoning, is_nothing, write_fields};
 use super::tool_calls::{ToolCall, ToolCalls};
 
-/// Fields that go with an answer, but are none by themselves.
-const BESIDES: [&str; 7] = [
-    "annotations",
-    "citations",
-    "search_results",
-    "extra_content",
-    "provider_specific_fields",
-    "reasoning_details",
-    "thinking_blocks",
-];
+/// Fields that are an answer by themselves. Upstreams add many others to each part, such as
+/// `token_id` or `annotations`.
+const OUTPUT: [&str; 5] = ["audio", "function_call", "images", "content_parts", "video"];
+
+/// Returns whether one of these fields is an answer.
+pub(super) fn has_output_in(fields: &Map<String, Value>) -> bool {
+    fields.iter().any(|(name, value)| OUTPUT.contains(&name.as_str()) && !is_nothing(value))
+}
 
 /// A choice of an answer: what the model wrote.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,6 +56,11 @@ impl Choice {
         Choice { text, reasoning, refusal, calls, more, finish_reason, logprobs, ..Choice::default() }
     }
 
+    /// Returns the refusal. `None` if the model did not refuse.
+    pub fn refusal(&self) -> Option<&str> {
+        Some(self.refusal.as_str()).filter(|refusal| !refusal.is_empty())
+    }
+
     /// Returns the text. `None` if there is none, for example only tool calls.
     pub fn text(&self) -> Option<&str> {
         Some(self.text.as_str()).filter(|text| !text.is_empty())
@@ -68,13 +71,13 @@ impl Choice {
         !self.reasoning.text.is_empty()
     }
 
-    /// Returns whether the choice answers anything: by a text, a refusal, a tool call, or something
-    /// that this server does not know. Thoughts alone are no answer.
+    /// Returns whether the choice answers anything: by a text, a refusal, a tool call, or a medium.
+    /// Thoughts alone do not.
     pub fn has_output(&self) -> bool {
         !self.text.is_empty()
             || !self.refusal.is_empty()
             || !self.calls.is_empty()
-            || self.more.keys().any(|name| !BESIDES.contains(&name.as_str()))
+            || has_output_in(&self.more)
     }
 
     /// Returns whether everything besides the text is missing.

@@ -35,9 +35,12 @@ const SYNONYMS: [(&str, FinishReason); 14] = [
     ("sensitive", FinishReason::ContentFilter),
 ];
 
-/// Words for an answer that failed, in lower case.
-const FAILURES: [&str; 13] = [
-    "error",
+/// Words for an answer that goes on, in lower case.
+const NONE: [&str; 5] = ["", "null", "none", "in_progress", "incomplete"];
+
+/// Words for an answer that failed, in lower case, other than those of errors.
+const FAILURES: [&str; 9] = [
+    "user_cancel",
     "abort",
     "aborted",
     "cancelled",
@@ -45,10 +48,6 @@ const FAILURES: [&str; 13] = [
     "failed",
     "failure",
     "timeout",
-    "network_error",
-    "model_error",
-    "server_error",
-    "internal_error",
     "insufficient_system_resource",
 ];
 
@@ -72,7 +71,16 @@ impl FinishReason {
 
     /// Returns whether a text means that the answer failed. Such an answer has no end.
     pub fn is_failure(text: &str) -> bool {
-        FAILURES.contains(&text.trim().to_ascii_lowercase().as_str())
+        let lower = text.trim().to_ascii_lowercase();
+        let is_error =
+            lower.starts_with("error") || lower.ends_with("error") || lower.starts_with("malformed");
+        is_error || FAILURES.contains(&lower.as_str())
+    }
+
+    /// Returns whether a text means that the answer goes on. Most upstreams send `null`.
+    pub fn is_none(text: &str) -> bool {
+        let lower = text.trim().to_ascii_lowercase();
+        lower.ends_with("_unspecified") || NONE.contains(&lower.as_str())
     }
 
     /// Returns the word of the protocol.
@@ -106,6 +114,12 @@ mod tests {
         ] {
             assert_eq!(FinishReason::of(text), reason, "{text}");
         }
-        assert!(FinishReason::is_failure("Error") && !FinishReason::is_failure("stop"));
+        for failure in ["Error", "ERROR_TOXIC", "network_error", "abort", "MALFORMED_FUNCTION_CALL"] {
+            assert!(FinishReason::is_failure(failure), "{failure}");
+        }
+        assert!(!FinishReason::is_failure("stop"));
+        for none in ["", "null", " None", "FINISH_REASON_UNSPECIFIED"] {
+            assert!(FinishReason::is_none(none), "{none}");
+        }
     }
 }

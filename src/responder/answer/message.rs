@@ -3,6 +3,7 @@
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value, json};
 
+use super::choice::has_output_in;
 use super::tool_calls::ToolCall;
 
 /// What the model thought before it answered.
@@ -152,15 +153,15 @@ impl Delta {
         }
     }
 
-    /// Returns whether the delta has any content.
+    /// Returns whether the model wrote anything in it. Other fields go with what it wrote.
     pub fn brings_something(&self) -> bool {
         !(self.text.is_empty() && self.reasoning.text.is_empty() && self.refusal.is_empty())
             || self.tool_calls.iter().any(ToolCall::brings_something)
-            || self.more.values().any(|value| !is_nothing(value))
+            || has_output_in(&self.more)
     }
 }
 
-fn is_nothing(value: &Value) -> bool {
+pub(super) fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

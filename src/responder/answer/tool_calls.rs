@@ -34,6 +34,8 @@ pub struct ToolCall {
     pub more: Map<String, Value>,
     /// Other fields of the tool within the call.
     pub more_of_tool: Map<String, Value>,
+    /// Whether the tool takes any text, and not the arguments of a function.
+    pub is_custom: bool,
 }
 
 impl ToolCall {
@@ -49,10 +51,10 @@ impl ToolCall {
         if call.kind.is_empty() && fields.contains_key(CUSTOM) {
             CUSTOM.clone_into(&mut call.kind);
         }
-        let kind = if call.kind.is_empty() { FUNCTION } else { &call.kind };
-        if let Some(Value::Object(mut tool)) = fields.remove(kind) {
+        call.is_custom = call.kind == CUSTOM;
+        if let Some(Value::Object(mut tool)) = fields.remove(call.tool_field()) {
             call.name = text(tool.remove("name"));
-            call.input = match tool.remove(input_field(kind)) {
+            call.input = match tool.remove(call.input_field()) {
                 // Some upstreams send the arguments as an object instead of a text.
                 Some(input @ (Value::Object(_) | Value::Array(_))) => input.to_string(),
                 input => text(input),
@@ -81,18 +83,21 @@ impl ToolCall {
         A_CALL + escaped_bytes(&self.id) + escaped_bytes(&self.name) + escaped_bytes(&self.input) + fields
     }
 
-    fn kind(&self) -> &str {
-        if self.kind.is_empty() { FUNCTION } else { &self.kind }
+    /// Returns the field of a call that holds the tool. All kinds but one use the same.
+    fn tool_field(&self) -> &'static str {
+        if self.is_custom { CUSTOM } else { FUNCTION }
+    }
+
+    /// Returns the field of a tool that holds what the model wrote.
+    fn input_field(&self) -> &'static str {
+        if self.is_custom { "input" } else { "arguments" }
     }
 
     fn has_whole_input(&self) -> bool {
-        self.input.is_empty() || serde_json::from_str::<serde::de::IgnoredAny>(&self.input).is_ok()
+        let may_be_whole = self.input.ends_with(['}', ']', '"']);
+        self.input.is_empty()
+            || (may_be_whole && serde_json::from_str::<serde::de::IgnoredAny>(&self.input).is_ok())
     }
-}
-
-/// Returns the field of a tool that holds what the model wrote.
-fn input_field(kind: &str) -> &'static str {
-    if kind == CUSTOM { "input" } else { "arguments" }
 }
 
 fn text(value: Option<Value>) -> String {
@@ -124,8 +129,8 @@ impl ToolCall {
         if !self.name.is_empty() {
             tool.insert("name".to_owned(), json!(self.name));
         }
-        tool.insert(input_field(self.kind()).to_owned(), json!(self.input));
-        fields.serialize_entry(self.kind(), &tool)?;
+        tool.insert(self.input_field().to_owned(), json!(self.input));
+        fields.serialize_entry(self.tool_field(), &tool)?;
         for (name, value) in &self.more {
             fields.serialize_entry(name, value)?;
         }
@@ -202,8 +207,8 @@ impl ToolCalls {
             let rest = growing.joiner.end();
             if !rest.is_empty() {
                 growing.call.input.push_str(rest);
-                let index = growing.call.index;
-                news.push(ToolCall { index, input: rest.to_owned(), ..ToolCall::default() });
+                let (index, is_custom) = (growing.call.index, growing.call.is_custom);
+                news.push(ToolCall { index, is_custom, input: rest.to_owned(), ..ToolCall::default() });
             }
         }
     }
@@ -226,8 +231,9 @@ impl ToolCalls {
         };
         let call = &self.calls[at].call;
         let has_other_id = !part.id.is_empty() && part.id != call.id;
+        let has_both = !part.input.is_empty() && !call.input.is_empty();
         let begins = match part.index {
-            Some(_) => has_other_id && !call.id.is_empty(),
+            Some(_) => (has_other_id && !call.id.is_empty()) || (part.id.is_empty() && has_both),
             // Without an index and an id, a name begins a call, unless it is repeated or continued.
             None => has_other_id || (part.id.is_empty() && !call.input.is_empty()),
         };
@@ -245,6 +251,7 @@ impl Growing {
         }
         if call.kind.is_empty() {
             call.kind = part.kind;
+            call.is_custom = part.is_custom;
         }
         // Nothing continues the name once the client knows it.
         if !self.is_announced
@@ -263,7 +270,8 @@ impl Growing {
         grown += escaped_bytes(&input);
         if self.is_announced {
             call.input.push_str(&input);
-            let new = ToolCall { index: call.index, input, more, more_of_tool, ..ToolCall::default() };
+            let (index, is_custom) = (call.index, call.is_custom);
+            let new = ToolCall { index, input, more, more_of_tool, is_custom, ..ToolCall::default() };
             if new.brings_something() {
                 news.push(new);
             }

@@ -92,25 +92,31 @@ impl Caller {
     /// form that the upstream accepts.
     pub(super) async fn call(&self, question: &Question, mark: &PromptMark) -> Result<Begun, Miss> {
         let mut form = self.forms.of(&question.model);
+        let (mut adapted, mut is_remembered) = (None, true);
         let begun = Instant::now();
-        for _ in 0..MOST_ADAPTATIONS {
+        let mut adaptations = 0;
+        loop {
             let miss = match self.call_in_form(question, form, mark, begun).await {
                 Ok(answer) => {
-                    self.forms.accepted(&question.model, form);
+                    self.forms.accepted(&question.model, adapted.filter(|_| is_remembered));
                     return Ok(answer);
                 }
                 Err(miss) => miss,
             };
-            let adapted = miss.complaint.as_ref().filter(|_| miss.is_about_the_request());
-            let adapted =
-                adapted.and_then(|complaint| self.forms.adaptation(&question.model, form, complaint));
-            let Some((adaptation, adapted)) = adapted else { return Err(miss) };
-            log::warn!("model {}: {}. The request is sent again", question.model, adaptation.text());
-            form = adapted;
+            let complaint = miss.complaint.as_ref().filter(|_| miss.is_about_the_request());
+            let complaint = complaint.filter(|_| adaptations < MOST_ADAPTATIONS);
+            let next = complaint.and_then(|complaint| {
+                let next = self.forms.adaptation(&question.model, form, complaint)?;
+                // It may be one of the client's own options that excludes streams.
+                is_remembered &= complaint.field.is_some() || question.options.is_empty();
+                Some(next)
+            });
+            let Some((adaptation, next)) = next else { return Err(miss) };
+            log::warn!("{}: {}. The request is sent again", question.label(), adaptation.text());
+            form = next;
+            adapted = Some(next);
+            adaptations += 1;
         }
-        let answer = self.call_in_form(question, form, mark, begun).await?;
-        self.forms.accepted(&question.model, form);
-        Ok(answer)
     }
 
     /// Returns what the operator can change so that requests to a model need not be adapted.
@@ -256,10 +262,12 @@ async fn refusal(response: Response, question: &Question) -> Miss {
 /// Reads at most [`MOST_OF_AN_ERROR`] of a body. The connection can be reused if that was all.
 pub(super) async fn read_error(mut response: Response) -> Bytes {
     let mut body = BytesMut::new();
-    while let Ok(Some(bytes)) = response.chunk().await
-        && body.len() + bytes.len() <= MOST_OF_AN_ERROR
-    {
-        body.extend_from_slice(&bytes);
+    while let Ok(Some(bytes)) = response.chunk().await {
+        let room = MOST_OF_AN_ERROR - body.len();
+        body.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if bytes.len() > room {
+            break;
+        }
     }
     body.freeze()
 }

@@ -172,11 +172,13 @@ impl Complaint {
             400 | 403 | 451 if self.has_code_with(&FILTER_CODES) => Failure::RequestRejected(self.field),
             401 | 403 => Failure::KeyRejected,
             429 if self.has_code(&NO_CREDIT_CODES) => Failure::ModelUnavailable,
-            429 => Failure::RateLimited,
+            429 | 498 => Failure::RateLimited,
+            // A gateway's trouble, not the request's.
+            408 | 409 | 424 | 425 | 499 => Failure::ServerError,
             // No credit, no such model or address: other requests would fail too.
             402 | 404 | 405 | 410 => Failure::ModelUnavailable,
             400 | 422 if self.has_code(&NO_MODEL_CODES) => Failure::ModelUnavailable,
-            400..=499 => match self.field {
+            400..=499 => match self.field.or_else(|| self.limit_in_words()) {
                 Some("model") => Failure::ModelUnavailable,
                 Some(field) if SET_BY_THE_SERVER.contains(&field) => Failure::SettingRejected(field),
                 field => Failure::RequestRejected(field),
@@ -184,6 +186,11 @@ impl Complaint {
             500..=599 => Failure::ServerError,
             _ => Failure::NotAnAnswer,
         }
+    }
+
+    /// Returns the limit on output if the message is about it. Only this server sets it.
+    fn limit_in_words(&self) -> Option<&'static str> {
+        ["max_completion_tokens", "max_tokens"].into_iter().find(|field| self.mentions(field))
     }
 
     /// Returns what only the operator can fix, if that is why a request failed.

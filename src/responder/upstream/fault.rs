@@ -1,6 +1,6 @@
 //! Faults of an upstream that only the operator can fix.
 
-use super::OutputLimit;
+use super::output_limit::OutputLimit;
 
 /// What the operator must change before calls of a model can succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

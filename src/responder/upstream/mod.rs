@@ -12,6 +12,7 @@ mod fault;
 mod gate;
 mod key;
 mod openai;
+mod output_limit;
 mod probe;
 mod prompt;
 mod reported;
@@ -30,9 +31,9 @@ use url::Url;
 pub use breaker::{BreakerState, ModelHealth};
 pub use fault::OperatorFault;
 pub use key::UpstreamKey;
+pub use output_limit::OutputLimit;
 pub use prompt::PromptMark;
 pub use reported::ReportedProperties;
-pub use request_form::OutputLimit;
 pub use stream::ResponseStream;
 
 use super::{Failure, Question};

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::complaint::Complaint;
-use super::request_form::{OutputLimit, RequestForm};
+use super::request_form::RequestForm;
 use crate::domain::{Usage, UsageDetails, has_more_values};
 use crate::responder::bounds::VALUES_OF_AN_EVENT;
 use crate::responder::surrogates::replace_lone;
@@ -103,16 +103,6 @@ pub(super) fn body_of(question: &Question, form: RequestForm) -> Vec<u8> {
         stream_options: asks_for_usage.then(|| BTreeMap::from([("include_usage", true)])),
     };
     serde_json::to_vec(&fields).unwrap_or_default()
-}
-
-impl OutputLimit {
-    /// Returns the name of the field.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            OutputLimit::MaxTokens => "max_tokens",
-            OutputLimit::MaxCompletionTokens => "max_completion_tokens",
-        }
-    }
 }
 
 /// The content of an event, or of a whole answer.
@@ -262,7 +252,7 @@ impl Choice {
         let choice = self.index.as_ref().map_or(Some(0), index_of).ok_or(Failure::Unreadable)?;
         let finish_reason = match self.finish_reason {
             None | Some(Value::Null) => None,
-            Some(Value::String(reason)) => Some(reason).filter(|reason| !reason.trim().is_empty()),
+            Some(Value::String(reason)) => Some(reason).filter(|reason| !FinishReason::is_none(reason)),
             Some(_) => return Err(Failure::Unreadable),
         };
         if finish_reason.as_deref().is_some_and(FinishReason::is_failure) {
@@ -370,8 +360,8 @@ fn usage_of(usage: &Value) -> Option<Usage> {
     let details = details_of(usage);
     let (prompt, completion) = match (prompt, completion, total) {
         (Some(prompt), Some(completion), _) => (prompt, completion),
-        (Some(prompt), None, Some(total)) => (prompt, total - prompt),
-        (None, Some(completion), Some(total)) => (total - completion, completion),
+        (Some(prompt), None, Some(total)) => (prompt, total.saturating_sub(prompt)),
+        (None, Some(completion), Some(total)) => (total.saturating_sub(completion), completion),
         _ => return None,
     };
     let reported = Usage::reported(prompt, completion)?;
@@ -380,7 +370,9 @@ fn usage_of(usage: &Value) -> Option<Usage> {
         // The total contains what the completion does not: the reasoning, if it is reported.
         Some(total) => {
             let beyond = total - prompt - completion;
-            let is_reasoning = beyond > 0 && (reasoning == 0 || beyond <= reasoning);
+            // Some upstreams count what they had in their cache in addition to the prompt.
+            let is_cached = details.cached_tokens.is_some_and(|cached| cached > prompt);
+            let is_reasoning = beyond > 0 && !is_cached && (reasoning == 0 || beyond <= reasoning);
             completion + if is_reasoning { beyond } else { 0 }
         }
         // Reasoning cannot be more than what it is a part of.
@@ -422,10 +414,10 @@ fn usage_of_timings(timings: &Value) -> Option<Usage> {
 /// Parses an error, in any of the forms that upstreams give it: an object `error`, the same without
 /// its envelope, FastAPI's `detail`, a list of these, or just text.
 pub(super) fn complaint(body: &[u8]) -> Complaint {
-    let mut complaint =
-        Complaint { words: String::from_utf8_lossy(body).to_lowercase(), ..Complaint::default() };
-    if let Ok(value) = serde_json::from_slice::<Value>(body) {
-        take_complaint(&mut complaint, &value);
+    let mut complaint = Complaint::default();
+    match serde_json::from_slice::<Value>(body) {
+        Ok(value) => take_complaint(&mut complaint, &value),
+        Err(_) => complaint.words = String::from_utf8_lossy(body).to_lowercase(),
     }
     complaint
 }
@@ -433,6 +425,10 @@ pub(super) fn complaint(body: &[u8]) -> Complaint {
 fn take_complaint(complaint: &mut Complaint, value: &Value) {
     match value {
         Value::Array(values) => values.iter().for_each(|value| take_complaint(complaint, value)),
+        Value::String(words) => {
+            complaint.words.push_str(&words.to_lowercase());
+            complaint.words.push('\n');
+        }
         Value::Object(fields) => {
             for name in ["code", "type", "status"] {
                 match fields.get(name) {
@@ -446,7 +442,8 @@ fn take_complaint(complaint: &mut Complaint, value: &Value) {
             let place = fields.get("loc").and_then(Value::as_array).into_iter().flatten();
             let place = place.filter_map(Value::as_str).find_map(field_of);
             complaint.field = complaint.field.or(field).or(place);
-            for name in ["error", "detail", "errors", "metadata"] {
+            // Not `input`, with which some upstreams repeat what they were sent.
+            for name in ["error", "detail", "errors", "message", "msg", "loc", "param", "metadata", "raw"] {
                 fields.get(name).into_iter().for_each(|value| take_complaint(complaint, value));
             }
         }

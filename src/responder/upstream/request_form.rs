@@ -6,17 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::complaint::Complaint;
 use super::fault::OperatorFault;
-
-/// The field of the protocol that limits the tokens of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum OutputLimit {
-    /// The name that nearly all servers use
-    #[default]
-    MaxTokens,
-    /// The name that OpenAI's reasoning models need
-    MaxCompletionTokens,
-}
+use super::output_limit::OutputLimit;
 
 /// The form of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,12 +152,19 @@ impl RequestForms {
         Some((adaptation, form.adapted(adaptation)))
     }
 
-    /// Remembers the form that a model has accepted. Only call it with models on offer.
-    pub(super) fn accepted(&self, model: &str, form: RequestForm) {
+    /// Notes that a model has accepted a request. Only call it with models on offer. An adapted
+    /// form is given if later requests are to have it, too.
+    pub(super) fn accepted(&self, model: &str, adapted: Option<RequestForm>) {
         let mut models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         match models.get_mut(model) {
-            Some(known) => *known = Known { form, has_answered: true },
-            None => drop(models.insert(model.to_owned(), Known { form, has_answered: true })),
+            Some(known) => {
+                known.has_answered = true;
+                known.form = adapted.unwrap_or(known.form);
+            }
+            None => {
+                let form = adapted.unwrap_or(self.usual);
+                models.insert(model.to_owned(), Known { form, has_answered: true });
+            }
         }
     }
 }
@@ -184,7 +181,7 @@ mod tests {
     fn a_form_is_adapted_to_what_the_upstream_rejects() {
         let forms = RequestForms::new(OutputLimit::MaxTokens);
         let usual = forms.of("m");
-        forms.accepted("m", usual);
+        forms.accepted("m", None);
         let adaptation =
             |words: &str| forms.adaptation("m", usual, &complaint(words)).map(|(adaptation, _)| adaptation);
         for (words, adapted) in [
@@ -211,7 +208,7 @@ mod tests {
         assert_eq!(second, Adaptation::WithoutStream);
         assert_eq!(forms.adaptation("m", form, &extra), None);
         assert_eq!(forms.fault("m"), None);
-        forms.accepted("m", form);
+        forms.accepted("m", Some(form));
         assert_eq!(forms.fault("m"), Some(OperatorFault::StreamRejected));
         assert_eq!(forms.of("m"), form);
         assert_eq!(forms.of("other"), usual);

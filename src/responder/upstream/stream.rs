@@ -17,6 +17,8 @@ use crate::responder::{AnswerBounds, Failure, Piece, Question};
 
 /// The number of bytes on the wire that each arrival counts as, at least.
 const LEAST_OF_AN_ARRIVAL: usize = 64;
+/// After the last finish reason, how long to wait for the usage and the end of the response.
+const WAIT_FOR_THE_END: Duration = Duration::from_secs(5);
 /// After the end of the answer, how long to wait for the end of the response, so that its
 /// connection can be reused.
 const LINGER: Duration = Duration::from_millis(100);
@@ -36,6 +38,8 @@ pub struct ResponseStream {
     idle_timeout: Duration,
     /// When the wait for the upstream began. Kept if `next` is dropped half-way and called again.
     waiting_since: Option<Instant>,
+    /// When the wait for the end of a complete answer began.
+    ended_since: Option<Instant>,
     /// What is left of the answer's limits: on text, on bytes on the wire, and on events.
     text_left: usize,
     wire_left: u64,
@@ -81,18 +85,23 @@ struct Choices {
     wanted: usize,
     begun: Vec<bool>,
     ended: Vec<bool>,
+    /// The bytes that the model wrote so far.
+    written: Vec<i64>,
 }
 
 impl Choices {
     fn new(wanted: usize) -> Choices {
-        Choices { wanted, begun: vec![false; wanted], ended: vec![false; wanted] }
+        Choices { wanted, begun: vec![false; wanted], ended: vec![false; wanted], written: vec![0; wanted] }
     }
 
-    fn has_begun(&self, choice: usize) -> bool {
-        self.begun.get(choice).is_some_and(|begun| *begun)
+    /// Returns whether a whole choice repeats the parts that have arrived. Otherwise it is a part,
+    /// by another name.
+    fn is_repeated(&self, piece: &Piece) -> bool {
+        self.begun[piece.choice] && piece.bytes() >= self.written[piece.choice]
     }
 
     fn note(&mut self, piece: &Piece) {
+        self.written[piece.choice] = self.written[piece.choice].saturating_add(piece.bytes());
         self.begun[piece.choice] |= piece.brings_something();
         self.ended[piece.choice] |= piece.finish_reason.is_some();
     }
@@ -135,6 +144,7 @@ impl ResponseStream {
             whole: Vec::new(),
             idle_timeout,
             waiting_since: None,
+            ended_since: None,
             text_left: bounds.text,
             wire_left: bounds.wire,
             events_left: bounds.events,
@@ -216,7 +226,13 @@ impl ResponseStream {
         self.wire_left = left.ok_or(Failure::TooLarge)?;
         let is_known = self.form.is_some();
         if !is_known {
-            self.whole.extend_from_slice(bytes);
+            if self.whole.is_empty() {
+                // White space shows nothing, and must not be looked at again and again.
+                let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace());
+                self.whole.extend_from_slice(&bytes[start.unwrap_or(bytes.len())..]);
+            } else {
+                self.whole.extend_from_slice(bytes);
+            }
             self.form = Form::of(&self.whole);
         }
         match self.form {
@@ -240,7 +256,12 @@ impl ResponseStream {
         }
         let Some(response) = &mut self.response else { return Arrival::End };
         let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        let left = self.idle_timeout.saturating_sub(since.elapsed());
+        let mut left = self.idle_timeout.saturating_sub(since.elapsed());
+        if self.choices.have_all_ended() {
+            // Pings do not prolong this.
+            let ended = *self.ended_since.get_or_insert_with(Instant::now);
+            left = left.min(WAIT_FOR_THE_END.saturating_sub(ended.elapsed()));
+        }
         let arrival = match timeout(left, response.chunk()).await {
             Ok(Ok(Some(bytes))) => Arrival::Bytes(bytes),
             Ok(Ok(None)) => Arrival::End,
@@ -260,8 +281,7 @@ impl ResponseStream {
             if piece.choice >= self.choices.wanted {
                 continue;
             }
-            if part.is_whole && self.choices.has_begun(piece.choice) {
-                // The parts of this choice have arrived already.
+            if part.is_whole && self.choices.is_repeated(&piece) {
                 piece.delta = Default::default();
             }
             self.choices.note(&piece);

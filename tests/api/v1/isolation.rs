@@ -38,6 +38,8 @@ async fn all_chats_of_another_user_with_the_other_models_are_answered(
     let flags = ["--upstream-models", "third", "--requests-per-minute", "0"];
     let Some((app, upstream, ada)) = spawn(on, &flags).await else { return };
     let eve = app.user("eve").await;
+    // So that the balances last for all chats.
+    app.sql("UPDATE models SET base_price = 0, prompt_price = 0, completion_price = 1");
     upstream.when("vendor/other", status(500, &[], ""));
     for (number, script) in failures().into_iter().enumerate() {
         // Words of one length, so that none is a part of another.

@@ -73,6 +73,20 @@ fn an_id_that_changes_with_each_part_begins_no_call() {
 }
 
 #[test]
+fn calls_without_ids_are_told_apart_by_their_names() {
+    let (whole, _) = added(&[part(0, "", "f", "{\"x\":1}"), part(0, "", "g", "{}")]);
+    assert_eq!(whole[0]["function"], json!({ "name": "f", "arguments": "{\"x\":1}" }));
+    assert_eq!(whole[1]["function"], json!({ "name": "g", "arguments": "{}" }));
+}
+
+#[test]
+fn a_tool_of_another_kind_is_in_the_field_of_functions() {
+    let mut call = part(0, "a", "$web_search", "{}");
+    call["type"] = json!("builtin_function");
+    assert_eq!(added(&[call.clone()]).0, json!([call]));
+}
+
+#[test]
 fn parts_of_two_calls_may_alternate() {
     let parts = [part(0, "a", "f", "{"), part(1, "b", "g", "["), part(0, "", "", "}"), part(1, "", "", "]")];
     assert_eq!(added(&parts).0, json!([call(0, "a", "f", "{}"), call(1, "b", "g", "[]")]));

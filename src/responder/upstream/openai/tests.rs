@@ -1,4 +1,5 @@
 use super::*;
+use crate::responder::OutputLimit;
 use serde_json::json;
 
 fn said(chunk: Value) -> Result<Said, Failure> {
@@ -152,6 +153,7 @@ fn absurd_numbers_of_usage_count_as_none_and_never_cost_the_answer() {
         r#"{"prompt_tokens":1,"completion_tokens":1e999}"#,
         r#"{"prompt_tokens":1,"completion_tokens":-1e999}"#,
         r#"{"prompt_tokens":5,"total_tokens":4}"#,
+        r#"{"prompt_tokens":-1e300,"total_tokens":4}"#,
     ] {
         assert_eq!(usage_in_chunk(absurd), None, "{absurd}");
     }
@@ -181,6 +183,9 @@ fn reasoning_that_is_counted_in_the_total_only_is_part_of_the_answer() {
     assert_eq!(counted(with(9, Some(1 << 40), None)), (32, 9), "implausible");
     assert_eq!(counted(with(9, Some(-5), None)), (32, 9));
     assert_eq!(counted(json!({ "prompt_tokens": 5, "total_tokens": 7 })), (5, 2));
+    let cached = json!({ "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 1015,
+        "prompt_tokens_details": { "cached_tokens": 1000 } });
+    assert_eq!(counted(cached), (10, 5), "the rest is in the cache");
 }
 
 #[test]

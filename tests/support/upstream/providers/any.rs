@@ -355,7 +355,7 @@ fn rejections() -> Vec<Row> {
         rejected(
             "any_rejection_without_a_field",
             "stream_options",
-            Recording::json(400, r#"{"error":"Bad Request"}"#),
+            Recording::json(400, r#"{"error":"Bad Request: extra fields are not permitted"}"#),
         ),
         Row::new(
             "any_other_field_named_in_a_list",
