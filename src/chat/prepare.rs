@@ -193,7 +193,7 @@ fn question(
             let model = model.ok_or_else(|| Error::ModelNotFound(wanted.model.clone()))?;
             media::check(wanted, model, &on_offer)?;
             // Taken, not copied: it may be large, and nothing else needs it.
-            let mut question = std::mem::take(wanted);
+            let mut question = std::mem::take(&mut **wanted);
             let limits = catalogue.answer_limits(model);
             question.max_output = match question.max_output {
                 0 => limits.default,

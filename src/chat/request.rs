@@ -48,5 +48,5 @@ pub enum Prompt {
     Conversation(i64),
     /// A whole question from the client. Its `max_output` is the most tokens that the client wants;
     /// 0 means the most that are allowed.
-    Whole(Question),
+    Whole(Box<Question>),
 }

@@ -26,7 +26,7 @@ const SLOWEST_READER: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub enum Event {
     /// A part of the answer.
-    Piece(Piece),
+    Piece(Box<Piece>),
     /// The answer is complete and charged. Nothing follows.
     Done(Box<Receipt>),
     /// The answer has failed. Nothing follows. The charge was refunded, unless the error says
@@ -82,7 +82,7 @@ impl ChatStream {
         // The channel has room for all of them and the end.
         let (sender, events) = mpsc::channel(pieces.len() + 1);
         for piece in pieces {
-            let _ = sender.try_send((Event::Piece(piece), None));
+            let _ = sender.try_send((Event::Piece(Box::new(piece)), None));
         }
         let _ = sender.try_send((Event::Done(Box::new(receipt)), None));
         ChatStream { started, events, _leaving: None }
@@ -197,7 +197,7 @@ impl Client {
                 let kib = u32::try_from(piece.weight() >> 10).unwrap_or(KIB_AHEAD).clamp(1, KIB_AHEAD);
                 let sent = async {
                     let room = room.clone().acquire_many_owned(kib).await.ok();
-                    events.send((Event::Piece(piece), room)).await.is_ok()
+                    events.send((Event::Piece(Box::new(piece)), room)).await.is_ok()
                 };
                 tokio::time::timeout(SLOWEST_READER, sent).await.unwrap_or(false)
             }

@@ -210,9 +210,6 @@ async fn a_form_that_cannot_be_read_is_refused_like_unreadable_json(
     let with = |more: &[u8]| [parts.as_slice(), more, b"--a line--"].concat();
     let bodies = [
         (FORM, Vec::new()),
-        (FORM, format!("{fields}&more=%").into_bytes()),
-        (FORM, format!("{fields}&more=%f").into_bytes()),
-        (FORM, format!("{fields}&more=100% sure").into_bytes()),
         (FORM, format!("{fields}&more=%ff").into_bytes()),
         (FORM, format!("{fields}&more=%ed%a0%80").into_bytes()),
         (FORM, format!("{fields}&more=%00").into_bytes()),

@@ -84,7 +84,7 @@ fn parse(auth_token: TokenDigest, body: CompletionBody, http: &HttpRequest) -> R
     let request = CompletionRequest::parse(body.json.map_err(Error::Invalid)?)?;
     let key = key_of(http)?.map(|key| (key, request.fingerprint()));
     let CompletionRequest { question, message, in_parts, include_usage } = request;
-    let prompt = Prompt::Whole(question);
+    let prompt = Prompt::Whole(Box::new(question));
     let request_id = request_id_of(http);
     let request = ChatRequest { auth_token, message, prompt, key, request_id, memory: body.memory };
     Ok(Parsed { request, in_parts, include_usage })

@@ -115,7 +115,7 @@ impl Chunks {
     /// Writes an event. The result is empty if there is nothing to send.
     pub(super) fn write(&mut self, what: Event) -> Bytes {
         match what {
-            Event::Piece(piece) => self.piece(piece),
+            Event::Piece(piece) => self.piece(&piece),
             Event::Done(receipt) => self.end(&receipt),
             // No `[DONE]` follows, and a stream without it has not ended well: a client must not
             // take half an answer for a whole one.
@@ -126,13 +126,13 @@ impl Chunks {
         }
     }
 
-    fn piece(&mut self, piece: Piece) -> Bytes {
+    fn piece(&mut self, piece: &Piece) -> Bytes {
         let Some(sent) = self.sent.get_mut(piece.choice).filter(|_| !piece.is_empty()) else {
             return Bytes::new();
         };
         let with_role = !std::mem::replace(&mut sent.role, true);
         sent.reason |= piece.finish_reason.is_some();
-        self.chunk(&piece, with_role)
+        self.chunk(piece, with_role)
     }
 
     fn end(&mut self, receipt: &Receipt) -> Bytes {
@@ -143,7 +143,7 @@ impl Chunks {
             }
             let finish_reason = Some(choice.finish_reason.clone().unwrap_or(FinishReason::Stop));
             let piece = Piece { choice: index, finish_reason, ..Piece::default() };
-            text.extend_from_slice(&self.piece(piece));
+            text.extend_from_slice(&self.piece(&piece));
         }
         if self.include_usage {
             let mut chunk = self.head.clone();

@@ -9,17 +9,8 @@ use super::super::weight::{escaped_bytes, weight};
 use super::Piece;
 use super::finish_reason::FinishReason;
 use super::merge::{merge_fields, replace_halves, replace_halves_in};
-use super::message::{Delta, Reasoning, is_nothing, write_fields};
+use super::message::{Delta, Reasoning, has_output_in, write_fields};
 use super::tool_calls::{ToolCall, ToolCalls};
-
-/// Fields that are an answer by themselves. Upstreams add many others to each part, such as
-/// `token_id` or `annotations`.
-const OUTPUT: [&str; 5] = ["audio", "function_call", "images", "content_parts", "video"];
-
-/// Returns whether one of these fields is an answer.
-pub(super) fn has_output_in(fields: &Map<String, Value>) -> bool {
-    fields.iter().any(|(name, value)| OUTPUT.contains(&name.as_str()) && !is_nothing(value))
-}
 
 /// A choice of an answer: what the model wrote.
 #[derive(Clone, Debug, Default, PartialEq)]

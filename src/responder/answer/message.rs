@@ -3,7 +3,6 @@
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value, json};
 
-use super::choice::has_output_in;
 use super::tool_calls::ToolCall;
 
 /// What the model thought before it answered.
@@ -36,6 +35,15 @@ impl ReasoningField {
             ReasoningField::Both => &["reasoning_content", "reasoning"],
         }
     }
+}
+
+/// Fields that are an answer by themselves. Upstreams add many others to each part, such as
+/// `token_id` or `annotations`.
+const OUTPUT: [&str; 5] = ["audio", "function_call", "images", "content_parts", "video"];
+
+/// Returns whether one of these fields is an answer.
+pub(super) fn has_output_in(fields: &Map<String, Value>) -> bool {
+    fields.iter().any(|(name, value)| OUTPUT.contains(&name.as_str()) && !is_nothing(value))
 }
 
 /// The new content of one choice.
@@ -161,7 +169,7 @@ impl Delta {
     }
 }
 
-pub(super) fn is_nothing(value: &Value) -> bool {
+fn is_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

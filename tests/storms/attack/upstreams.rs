@@ -230,7 +230,7 @@ fn hostile() -> Vec<Vec<Step>> {
 /// Four users make calls with such answers at once. Half of their clients do not read.
 #[test]
 fn answers_of_any_size_are_held_in_bounded_memory() {
-    let storm = Storm::start(&[]);
+    let storm = Storm::start(&["--upstream-default-output", "1024"]);
     let scripts = hostile();
     for (number, script) in scripts.iter().enumerate() {
         storm.upstream.when(&format!("hostile-{number}-"), script.clone());
