@@ -26,5 +26,7 @@ pub use edit::Edited;
 pub use limits::{MOST_LIMIT, set_limits};
 pub use models::{MOST_CONTEXT, MOST_IMAGE_TOKENS, MOST_OUTPUT, MOST_PRICE, edit_model};
 pub use settings::store_settings;
-pub use users::{UserToAdd, add_user, edit_user, find_added, log_out_everywhere, name_taken, set_active};
+pub use users::{
+    UserToAdd, WantedUser, add_user, edit_user, find_added, log_out_everywhere, name_taken, set_active,
+};
 pub use verifications::{end_interrupted_verifications, start_verification};

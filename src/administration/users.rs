@@ -35,33 +35,44 @@ pub struct UserToAdd {
     pub operation_id: OperationId,
 }
 
+/// What the form that adds a user says about the user, other than the password.
+#[derive(Clone, Debug)]
+pub struct WantedUser {
+    /// The name.
+    pub username: Username,
+    /// The opening balance, in tokens.
+    pub tokens: i64,
+    /// Whether the user may view everything in the panel.
+    pub is_staff: bool,
+    /// Whether the user may change everything in the panel.
+    pub is_superuser: bool,
+}
+
 /// Returns the user that an operation has added, if it has added one.
 ///
 /// # Errors
 ///
-/// `Invalid` if the operation id has added another user, or another balance.
-pub async fn find_added(
-    db: &Db,
-    operation_id: OperationId,
-    username: &Username,
-    tokens: i64,
-) -> Result<Option<i64>> {
-    let username = username.clone();
-    db.read(move |conn| added_before(conn, operation_id, &username, tokens)).await
+/// `Invalid` if the operation id has added another user, or one with another balance or other
+/// rights.
+pub async fn find_added(db: &Db, operation_id: OperationId, wanted: WantedUser) -> Result<Option<i64>> {
+    db.read(move |conn| added_before(conn, operation_id, &wanted)).await
 }
 
 /// Returns the user that an operation has added, and fails if it was another operation.
 fn added_before(
     conn: &mut DbConnection,
     operation_id: OperationId,
-    username: &Username,
-    tokens: i64,
+    wanted: &WantedUser,
 ) -> Result<Option<i64>> {
     let Some(entry) = LedgerEntry::find_by_operation(conn, operation_id.as_bytes())? else { return Ok(None) };
-    let made = User::find(conn, entry.user_id)?.map(|user| user.username_canonical);
-    let is_same = entry.kind == EntryKind::Opening
-        && entry.amount == tokens
-        && made.as_deref() == Some(username.canonical());
+    let made = User::find(conn, entry.user_id)?;
+    let is_user = |user: User| {
+        let has_name = user.username_canonical == wanted.username.canonical();
+        let is_staff = wanted.is_staff || wanted.is_superuser;
+        has_name && (user.is_staff, user.is_superuser) == (is_staff, wanted.is_superuser)
+    };
+    let is_same =
+        entry.kind == EntryKind::Opening && entry.amount == wanted.tokens && made.is_some_and(is_user);
     if is_same { Ok(Some(entry.user_id)) } else { Err(reused()) }
 }
 
@@ -81,11 +92,17 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
         now,
     };
     let is_staff = new.is_staff || new.is_superuser;
+    let wanted = WantedUser {
+        username: account.username.clone(),
+        tokens: account.tokens,
+        is_staff,
+        is_superuser: account.is_superuser,
+    };
     let job = move |conn: &mut DbConnection| {
         let id = match open_account(conn, &account)? {
             OpenedAccount::Opened(id) => id,
             OpenedAccount::OpenedBefore(_) => {
-                return added_before(conn, account.operation_id, &account.username, account.tokens);
+                return added_before(conn, account.operation_id, &wanted);
             }
             OpenedAccount::NameTaken => return Ok(None),
         };

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::auth::{Auth, CurrentUser};
 use crate::clock::rfc3339;
 use crate::error::Result;
+use crate::http::Site;
 
 #[derive(Serialize)]
 struct Me<'a> {
@@ -17,10 +18,17 @@ struct Me<'a> {
     held: i64,
     date_joined: String,
     last_login: Option<String>,
+    /// How to get more tokens, as the operator says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_up: Option<&'a str>,
 }
 
 /// `GET /me/`: returns the user.
-pub(super) async fn show(auth: web::Data<Auth>, current: CurrentUser) -> Result<HttpResponse> {
+pub(super) async fn show(
+    auth: web::Data<Auth>,
+    site: web::Data<Site>,
+    current: CurrentUser,
+) -> Result<HttpResponse> {
     let (user, held) = current.profile(&auth.db).await?;
     Ok(HttpResponse::Ok().json(Me {
         id: user.id,
@@ -29,5 +37,6 @@ pub(super) async fn show(auth: web::Data<Auth>, current: CurrentUser) -> Result<
         held,
         date_joined: rfc3339(user.date_joined),
         last_login: user.last_login.map(rfc3339),
+        top_up: site.top_up.as_deref(),
     }))
 }

@@ -306,3 +306,25 @@ async fn an_empty_body_is_of_no_type() {
     send("/password/").await.assert_error(400, "Invalid body");
     send("/logout/").await.assert_status(200);
 }
+
+/// A page may send forms and texts anywhere without asking, and JSON only after a preflight.
+#[actix_web::test]
+async fn a_page_of_another_site_can_send_only_json() {
+    let Some(app) = TestApp::spawn_with(On::Sqlite, &["--cors-origins", "https://app.example"]).await else {
+        return;
+    };
+    let body = "username=ada&password=correct+horse+battery";
+    let from = |origin: &str, content_type: &str, body: &str| {
+        let request =
+            app.request("POST", "/register/").header("Host", "localhost:8000").header("Origin", origin);
+        request.header("Content-Type", content_type).body(body).send()
+    };
+    for origin in ["https://evil.example", "null", "http://localhost:9999"] {
+        for content_type in [FORM, "text/plain", "multipart/form-data; boundary=x"] {
+            from(origin, content_type, body).await.assert_status(415);
+        }
+    }
+    assert_eq!(app.count("users"), 0);
+    from("https://app.example", FORM, body).await.assert_status(201);
+    from("http://localhost:8000", FORM, &body.replace("ada", "bob")).await.assert_status(201);
+}

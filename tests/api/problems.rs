@@ -116,6 +116,7 @@ async fn the_operators_text_says_how_to_top_up_a_balance() {
     assert_problem(&answer, 400, "insufficient-tokens", "Insufficient tokens", &detail, &[]);
     let page = app.request("GET", "/").send().await;
     assert!(page.text().contains(&format!("To top up a balance: {top_up}")), "{}", page.text());
+    assert_eq!(app.get("/me/", &token).await.json()["top_up"], top_up);
 }
 
 #[actix_web::test]

@@ -259,3 +259,13 @@ async fn a_name_that_another_node_is_adding_is_found_when_it_has_been_added() {
     assert_eq!(app.count("users"), 1);
     app.damages_its_books();
 }
+
+/// A node of 0.1.0 does not know what names look like.
+#[actix_web::test]
+async fn a_rename_by_an_older_node_frees_the_old_name() {
+    let Some(app) = TestApp::spawn(On::Postgres).await else { return };
+    app.user("ada").await;
+    app.sql("UPDATE users SET username = 'eve', username_canonical = 'eve' WHERE username = 'ada'");
+    assert_eq!(app.count("users WHERE username_skeleton IS NULL AND NOT skeleton_guarded"), 1);
+    app.register("ada").await.assert_status(201);
+}

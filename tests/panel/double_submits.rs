@@ -239,8 +239,10 @@ async fn a_form_that_is_sent_again_with_other_content_is_never_reported_as_done(
     let add = [("username", "eve"), ("password", PASSWORD), ("again", PASSWORD), ("tokens", "70")];
     let form = root.get("/admin/users/add/").await.form().with(&add);
     root.send(&form).await.assert_status(303);
-    let other = form.clone().with(&[("tokens", "90")]);
-    root.send(&other).await.assert_status(400).assert_shows(&["already used"]);
+    for other in [("tokens", "90"), ("staff", "on"), ("superuser", "on")] {
+        let other = form.clone().with(&[other]);
+        root.send(&other).await.assert_status(400).assert_shows(&["already used"]);
+    }
     root.send(&form).await.assert_status(303);
     let eves = root.get(&format!("/admin/users/{}/anonymise/", app.id_of("eve"))).await.form();
     root.send(&eves.clone().with(&[("name", "eve")])).await.assert_status(303);

@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use crate::administration::{UserToAdd, add_user, find_added, name_taken, whole_number};
+use crate::administration::{UserToAdd, WantedUser, add_user, find_added, name_taken, whole_number};
 use crate::auth::Auth;
 use crate::domain::{Invalid, NewPassword, OperationId, Username, is_same_password};
 use crate::error::Result;
@@ -125,10 +125,12 @@ pub(in crate::panel) async fn add(
         Err(faults) => return again(&faults),
     };
     // A repeat is looked up before anything else is checked, which may have changed since.
-    if let Some(id) = find_added(&auth.db, operation_id, &username, tokens).await? {
+    let (is_staff, is_superuser) = (sent.has("staff"), sent.has("superuser"));
+    let wanted = WantedUser { username: username.clone(), tokens, is_staff, is_superuser };
+    if let Some(id) = find_added(&auth.db, operation_id, wanted).await? {
         return added(&administrator, &sent, &auth, &username, id).await;
     }
-    if (sent.has("staff") || sent.has("superuser"))
+    if (is_staff || is_superuser)
         && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
     {
         return again(&[fault]);
@@ -137,8 +139,8 @@ pub(in crate::panel) async fn add(
         username: username.clone(),
         password_hash: auth.hash_for_another(password, administrator.0.from).await?,
         tokens,
-        is_staff: sent.has("staff"),
-        is_superuser: sent.has("superuser"),
+        is_staff,
+        is_superuser,
         operation_id,
     };
     let Some(id) = add_user(&auth.db, &administrator.0.actor(), new).await? else {
