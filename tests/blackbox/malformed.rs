@@ -181,12 +181,11 @@ fn a_body_that_is_compressed_or_of_two_types_is_refused() {
     }
     let multipart: &[u8] =
         b"--x\r\nContent-Disposition: form-data; name=\"message\"; filename=\"a\"\r\n\r\nHello\r\n--x--";
-    let forms: [(&str, &[u8]); 8] = [
+    let forms: [(&str, &[u8]); 7] = [
         ("text/plain", b"message=Hello"),
         ("\u{e9}", b"message=Hello"),
         ("application/x-www-form-urlencoded", b"message=%ff"),
         ("application/x-www-form-urlencoded", b"message=Hello&x=%00"),
-        ("application/x-www-form-urlencoded", b"message=50%"),
         ("application/x-www-form-urlencoded", br#"{"message":"Hello""#),
         ("multipart/form-data; boundary=x", b"message=Hello"),
         ("multipart/form-data; boundary=x", multipart),
