@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use script::{Signal, Step, answer, chunk, done, event, finish, head, role, status, text, usage};
@@ -201,6 +201,8 @@ pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
 async fn run(listener: TcpListener, shared: Arc<Shared>, mut orders: mpsc::UnboundedReceiver<Order>) {
     let address = listener.local_addr().unwrap();
     let mut listener = Some(listener);
+    // A socket that does not listen keeps the closed port from other tests.
+    let mut closed: Option<TcpSocket> = None;
     let mut connections = tokio::task::JoinSet::new();
     let mut count = 0;
     loop {
@@ -208,9 +210,14 @@ async fn run(listener: TcpListener, shared: Arc<Shared>, mut orders: mpsc::Unbou
             order = orders.recv() => {
                 let Some((is_open, done)) = order else { return };
                 listener = None;
+                drop(closed.take());
                 if is_open {
                     listener = Some(TcpListener::bind(address).await.unwrap());
                 } else {
+                    let socket = TcpSocket::new_v4().unwrap();
+                    socket.set_reuseaddr(true).unwrap();
+                    socket.bind(address).unwrap();
+                    closed = Some(socket);
                     connections.shutdown().await;
                 }
                 let _ = done.send(());
