@@ -2,7 +2,7 @@
 //! serves for all of them.
 //!
 //! Characters that control the direction of writing are removed: they would turn around what stands
-//! beside the text, and whoever pasted them cannot see them. Everything else is kept as it is.
+//! beside the text, and people who paste them cannot see them. Everything else is kept as it is.
 
 use unicode_security::skeleton;
 

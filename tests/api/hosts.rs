@@ -110,7 +110,7 @@ async fn programs_and_known_names_are_served(#[values(On::Sqlite, On::Postgres)]
     }
 }
 
-/// Whoever terminates TLS has the certificate of the name, so the name is not the page's own.
+/// The proxy that ends TLS has the certificate of the name, so the name is not the page's own.
 #[actix_web::test]
 async fn behind_a_proxy_with_tls_a_server_without_its_public_url_stays_usable() {
     let Some(app) = TestApp::spawn(On::Sqlite).await else { return };

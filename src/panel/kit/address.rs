@@ -23,7 +23,7 @@ pub(in crate::panel) fn id(path: &Path<String>) -> Result<i64> {
 }
 
 /// Returns the id in a text such as `#17`: one `#`, and then a number as the panel writes it,
-/// without a sign or leading zeros. Anything else is no id, but may be a name.
+/// without a sign or leading zeros. Anything else may be a name, but not an id.
 pub(in crate::panel) fn id_in(text: &str) -> Option<i64> {
     plain_id(text.strip_prefix('#')?)
 }
