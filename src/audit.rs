@@ -110,6 +110,8 @@ pub enum Action {
     Revoke,
     /// A session began.
     SignIn,
+    /// Somebody could not sign in to the panel.
+    FailSignIn,
     /// A session ended.
     SignOut,
     /// All of a user's auth tokens and sessions were ended.
@@ -120,7 +122,7 @@ pub enum Action {
 
 impl Action {
     /// All actions, for the filter of the panel's History.
-    pub const ALL: [Action; 14] = [
+    pub const ALL: [Action; 15] = [
         Action::Add,
         Action::Change,
         Action::SetPassword,
@@ -132,6 +134,7 @@ impl Action {
         Action::Release,
         Action::Revoke,
         Action::SignIn,
+        Action::FailSignIn,
         Action::SignOut,
         Action::LogOutEverywhere,
         Action::Start,
@@ -151,6 +154,7 @@ impl Action {
             Action::Release => "release",
             Action::Revoke => "revoke",
             Action::SignIn => "sign_in",
+            Action::FailSignIn => "fail_sign_in",
             Action::SignOut => "sign_out",
             Action::LogOutEverywhere => "log_out_everywhere",
             Action::Start => "start",
@@ -171,6 +175,7 @@ impl Action {
             Action::Release => "released",
             Action::Revoke => "revoked",
             Action::SignIn => "signed in",
+            Action::FailSignIn => "rejected a sign-in",
             Action::SignOut => "signed out",
             Action::LogOutEverywhere => "logged out everywhere",
             Action::Start => "started",
@@ -191,6 +196,7 @@ impl Action {
             Action::Release => "released",
             Action::Revoke => "revoked",
             Action::SignIn => "signed in",
+            Action::FailSignIn => "rejected a sign-in",
             Action::SignOut => "signed out",
             Action::LogOutEverywhere => "logged out everywhere",
             Action::Start => "started",

@@ -20,6 +20,7 @@ use values::{log_filter, top_up};
 use crate::chat::Prices;
 use crate::db::{DatabaseUrl, DbOptions, HANGS_AFTER};
 use crate::responder::{Dummy, Responder};
+use crate::throttle::MemoryBudget;
 
 /// All settings. They may stand before or after a command.
 #[derive(Args, Clone, Debug)]
@@ -60,6 +61,11 @@ pub struct Metering {
     #[arg(global = true, long, env = "TOLLGATE_OPENING_TOKENS", value_name = "TOKENS", default_value_t = 4000,
           value_parser = clap::value_parser!(i64).range(0..=1_000_000_000_000_000))]
     pub opening_tokens: i64,
+    /// Tokens above which the panel asks for the amount of a grant twice; 0: never [default: 100
+    /// times --opening-tokens]
+    #[arg(global = true, long, env = "TOLLGATE_LARGE_GRANT", value_name = "TOKENS",
+          value_parser = clap::value_parser!(i64).range(0..=1_000_000_000_000_000))]
+    pub large_grant: Option<i64>,
     /// Tokens that a chat message costs
     #[arg(global = true, long, env = "TOLLGATE_CHAT_PRICE", value_name = "TOKENS", default_value_t = 100,
           value_parser = clap::value_parser!(i64).range(0..=1_000_000_000_000))]
@@ -85,6 +91,24 @@ pub struct Answers {
     #[arg(global = true, long, env = "TOLLGATE_DUMMY_FAILURES", value_name = "PERCENT", default_value_t = 0,
           value_parser = clap::value_parser!(u8).range(0..=100))]
     pub dummy_failures: u8,
+    /// Whether responses are stored for clients that ask for it; off: POST /v1/responses stores
+    /// only the chat
+    #[arg(
+        global = true,
+        long,
+        env = "TOLLGATE_STORE_RESPONSES",
+        value_name = "SWITCH",
+        default_value = "on"
+    )]
+    pub store_responses: Switch,
+    /// Days after which stored responses are deleted; 0: never
+    #[arg(global = true, long, env = "TOLLGATE_RESPONSES_DAYS", value_name = "DAYS", default_value_t = 30,
+          value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub responses_days: u32,
+    /// The most stored responses of one user, in MiB; the oldest are deleted first
+    #[arg(global = true, long, env = "TOLLGATE_RESPONSES_MIB", value_name = "MIB", default_value_t = 256,
+          value_parser = clap::value_parser!(u32).range(8..=1_048_576))]
+    pub responses_mib: u32,
 }
 
 /// The sources of answers that can be configured.
@@ -105,7 +129,7 @@ impl Config {
                 .database
                 .read_connections
                 .unwrap_or_else(|| self.default_read_connections()),
-            pg_writers: usize::from(self.database.pg_writers),
+            pg_writers: self.database.pg_writers.map(usize::from),
             hangs_after: HANGS_AFTER,
         }
     }
@@ -120,27 +144,35 @@ impl Config {
         u32::try_from(cores.max(2)).unwrap_or(2)
     }
 
+    /// Returns the tokens above which a grant is large. 0 means that none is.
+    pub fn large_grant(&self) -> i64 {
+        let default = || self.metering.opening_tokens.saturating_mul(100);
+        self.metering.large_grant.unwrap_or_else(default)
+    }
+
     /// Returns the price of a chat, and the limits on concurrent chats.
     pub fn prices(&self) -> Prices {
         Prices {
             chat: self.metering.chat_price,
             concurrent_chats: self.limits.concurrent_chats,
             slots: self.upstream.slot_bounds(),
+            stores_responses: self.answers.store_responses == Switch::On,
+            stored_bytes: i64::from(self.answers.responses_mib) << 20,
             top_up: self.metering.top_up.as_deref().map(Into::into),
         }
     }
 
-    /// Makes the configured responder.
+    /// Makes the configured responder. `memory` is for large answers.
     ///
     /// # Errors
     /// A text that says which setting of the upstream is missing or wrong.
-    pub fn responder(&self) -> Result<Responder, String> {
+    pub fn responder(&self, memory: MemoryBudget) -> Result<Responder, String> {
         Ok(match self.answers.responder {
             ResponderName::Dummy => Responder::Dummy(Dummy {
                 delay: Duration::from_millis(self.answers.dummy_delay),
                 failures_percent: self.answers.dummy_failures,
             }),
-            ResponderName::Openai => Responder::Upstream(self.upstream.catalogue()?),
+            ResponderName::Openai => Responder::Upstream(self.upstream.catalogue(memory)?),
         })
     }
 

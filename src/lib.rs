@@ -11,6 +11,7 @@
 //! | [`panel`] | the panel: lists, forms and pages for administrators |
 //! | [`api`] | the HTTP API, one file per resource: extract, parse, one call, respond |
 //! | [`config`] | every setting |
+//! | [`import`] | brings users and chats over from another service |
 //! | [`administration`] | what administrators do; each verb records itself in one transaction |
 //! | [`index`] | what the panel looks things up in, filled in behind the charges |
 //! | [`account`] | what belongs to a user: chats, statement, conversations |
@@ -45,6 +46,7 @@ pub mod db;
 pub mod domain;
 pub mod error;
 pub mod http;
+pub mod import;
 pub mod index;
 pub mod metering;
 pub mod models;

@@ -40,6 +40,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    bulk_former_limits (bulk_operation_id, user_id) {
+        bulk_operation_id -> BigInt,
+        user_id -> BigInt,
+        concurrent_chats -> Nullable<BigInt>,
+        requests_per_minute -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     bulk_operations (id) {
         id -> BigInt,
         seed -> Binary,
@@ -55,6 +64,15 @@ diesel::table! {
         failed -> BigInt,
         created_at -> Timestamp,
         finished_at -> Nullable<Timestamp>,
+        concurrent_chats -> Nullable<BigInt>,
+        requests_per_minute -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    bulk_undos (undone_id) {
+        undone_id -> BigInt,
+        undoing_id -> BigInt,
     }
 }
 
@@ -78,6 +96,8 @@ diesel::table! {
         answer_extras -> Nullable<Text>,
         usage_estimated -> Nullable<Bool>,
         first_byte_at -> Nullable<Timestamp>,
+        endpoint -> Nullable<Text>,
+        is_listed -> Bool,
     }
 }
 
@@ -101,6 +121,18 @@ diesel::table! {
         title -> Text,
         created_at -> Timestamp,
         deleted_at -> Nullable<Timestamp>,
+        is_automatic -> Bool,
+    }
+}
+
+diesel::table! {
+    embedding_answers (chat_id) {
+        chat_id -> BigInt,
+        vectors -> Nullable<Binary>,
+        dimensions -> BigInt,
+        created_at -> Timestamp,
+        user_id -> Nullable<BigInt>,
+        bytes_before -> BigInt,
     }
 }
 
@@ -118,6 +150,15 @@ diesel::table! {
         fingerprint -> Binary,
         chat_id -> BigInt,
         created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    import_map (source, kind, source_id) {
+        source -> Text,
+        kind -> Text,
+        source_id -> Text,
+        target_id -> BigInt,
     }
 }
 
@@ -153,6 +194,16 @@ diesel::table! {
         max_output -> Nullable<BigInt>,
         image_tokens -> Nullable<BigInt>,
         extra_fields -> Text,
+        aliases -> Text,
+        embedding_price -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    panel_columns (user_id, list) {
+        user_id -> BigInt,
+        list -> Text,
+        chosen -> Text,
     }
 }
 
@@ -162,6 +213,7 @@ diesel::table! {
         time_zone -> Text,
         page_size -> BigInt,
         theme -> Text,
+        shortcuts -> Bool,
     }
 }
 
@@ -171,6 +223,28 @@ diesel::table! {
         kind -> Text,
         count -> BigInt,
         amount -> BigInt,
+    }
+}
+
+diesel::table! {
+    responses (chat_id) {
+        chat_id -> BigInt,
+        user_id -> BigInt,
+        previous_chat_id -> Nullable<BigInt>,
+        request -> Text,
+        bytes_before -> BigInt,
+    }
+}
+
+diesel::table! {
+    saved_views (id) {
+        id -> BigInt,
+        user_id -> BigInt,
+        list -> Text,
+        name -> Text,
+        query -> Text,
+        is_shared -> Bool,
+        created_at -> Timestamp,
     }
 }
 
@@ -230,9 +304,12 @@ diesel::joinable!(auth_tokens -> users (user_id));
 diesel::joinable!(chats -> conversations (conversation_id));
 diesel::joinable!(chats -> users (user_id));
 diesel::joinable!(conversations -> users (user_id));
+diesel::joinable!(embedding_answers -> chats (chat_id));
 diesel::joinable!(idempotency_keys -> chats (chat_id));
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(ledger_entries -> chats (chat_id));
+diesel::joinable!(responses -> chats (chat_id));
+diesel::joinable!(responses -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(user_balances -> users (user_id));
 
@@ -240,17 +317,24 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_log,
     auth_tokens,
     bulk_failures,
+    bulk_former_limits,
     bulk_operations,
+    bulk_undos,
     chats,
     chats_to_follow,
     compatibility,
     conversations,
+    embedding_answers,
     follower_marks,
     idempotency_keys,
+    import_map,
     ledger_entries,
     models,
+    panel_columns,
     panel_settings,
     quarter_totals,
+    responses,
+    saved_views,
     sessions,
     user_balances,
     users,

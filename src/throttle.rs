@@ -22,7 +22,7 @@ pub use attempts::Attempt;
 use attempts::{AccountKey, Attempts, account_key};
 use by_address::ByAddress;
 pub use fair_semaphore::{FairPermit, FairSemaphore, SemaphoreBounds, SemaphoreFull};
-use limiter::{Allowance, Limiter};
+use limiter::{Allowance, Limiter, Remaining};
 pub use memory::{Cut, Exhausted, MemoryBudget, MemoryShare};
 pub use per_user::Allowed;
 use per_user::PerUser;
@@ -168,6 +168,13 @@ impl Throttle {
             return Ok(());
         }
         limiter.take(&user_id, allowance, 1).map(|_| ()).map_err(|wait| RetryAfter::new(wait, bound))
+    }
+
+    /// Returns what is left of a user's changes. `None` if the throttles are off.
+    pub fn changes_left(&self, user_id: i64) -> Option<Allowed> {
+        let Remaining { units: remaining, whole_in: reset } =
+            self.enabled.then(|| self.changes.left(&user_id, CHANGES))?;
+        Some(Allowed { limit: CHANGES.at_once, remaining, reset })
     }
 
     /// Counts the bytes of a response: each 8 KiB count as one more read. The user may go into

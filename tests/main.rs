@@ -18,6 +18,7 @@ mod db;
 mod docs;
 mod faults;
 mod house;
+mod import;
 mod metering;
 mod panel;
 mod readme;

@@ -1,6 +1,7 @@
-//! The load client of the benches, for what wrk cannot do. It creates users, sends chats at a fixed
-//! rate and measures the latency of each from the moment it was due, and times the server's start.
-//! It prints results as `name value unit` lines.
+//! The load client of the benches, for what wrk cannot do. It creates users and rows, sends chats
+//! at a fixed rate and measures the latency of each from the moment it was due, times the server's
+//! start and the disk's commits, and reads how far the index is behind. It prints results as `name
+//! value unit` lines.
 
 #![allow(
     unreachable_pub,
@@ -12,10 +13,15 @@
     reason = "a measurement that cannot continue panics"
 )]
 
+mod database;
+mod disk;
 #[allow(dead_code)] // benches/panel uses the rest
 mod http;
 mod paced;
 mod setup;
+#[allow(dead_code)] // raw_sqlite and panel use the rest
+#[path = "../raw_sqlite/sqlite.rs"]
+mod sqlite;
 mod start;
 
 use std::error::Error;
@@ -28,7 +34,11 @@ const USAGE: &str = "usage:
   load setup URL COUNT FILE                       register and log in COUNT users; write their auth tokens to FILE
   load rate URL FILE RATE CONNECTIONS SECONDS     send RATE chats a second, however long the responses take
   load max URL FILE CONNECTIONS SECONDS           send chats as fast as the connections allow
-  load start BINARY DIRECTORY RUNS                time from exec to the first response, on an empty database";
+  load start BINARY DIRECTORY RUNS                time from exec to the first response, on an empty database
+  load fill DATABASE USERS CHATS FILE             insert users and their chats into a new database on SQLite; write
+                                                  their auth tokens to FILE
+  load lag DATABASE                               how far the index of a SQLite database is behind
+  load disk DIRECTORY BYTES RATE SECONDS          time to write BYTES and sync them, RATE times a second";
 
 fn main() -> ExitCode {
     // `cargo bench` without a command passes only `--bench`, and there is nothing to measure.
@@ -45,6 +55,9 @@ fn main() -> ExitCode {
         ["start", binary, directory, runs] => {
             parse(runs).and_then(|runs| start::run(binary, directory, runs))
         }
+        ["fill", file, users, chats, tokens] => fill(file, users, chats, tokens),
+        ["lag", file] => database::lag(file),
+        ["disk", directory, bytes, rate, seconds] => measure_disk(directory, bytes, rate, seconds),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -61,6 +74,14 @@ fn main() -> ExitCode {
 
 fn parse(text: &str) -> Result<usize> {
     text.parse().map_err(|error| format!("{text}: {error}").into())
+}
+
+fn fill(file: &str, users: &str, chats: &str, tokens: &str) -> Result<()> {
+    database::fill(file, parse(users)?, i64::try_from(parse(chats)?)?, tokens)
+}
+
+fn measure_disk(directory: &str, bytes: &str, rate: &str, seconds: &str) -> Result<()> {
+    disk::run(directory, parse(bytes)?, parse(rate)?, Duration::from_secs_f64(seconds.parse()?))
 }
 
 fn send(url: &str, file: &str, rate: Option<&str>, connections: &str, seconds: &str) -> Result<()> {

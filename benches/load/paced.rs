@@ -124,9 +124,13 @@ impl Latencies {
         if self.failed > 0 { Err(format!("{} requests failed", self.failed).into()) } else { Ok(()) }
     }
 
-    /// Returns the latency of the percentile `share` (0 to 1).
     fn at(&self, share: f64) -> Duration {
-        let rank = (share * self.all.len() as f64).ceil() as usize;
-        self.all.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+        percentile(&self.all, share)
     }
+}
+
+/// Returns the percentile `share` (0 to 1) of sorted times.
+pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    let rank = (share * sorted.len() as f64).ceil() as usize;
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }

@@ -14,7 +14,7 @@ const PASSWORD: &str = "seven brown otters at noon";
 
 const REPETITIONS: usize = 7;
 /// The panel's notice on a page whose search ended at the work limit.
-const PART: &str = "only part of the list was searched";
+const PART: &str = "Only part of the list was searched";
 
 /// Query strings of lists of users. All matching users are selected for a bulk adjustment.
 const CHOSEN: [&str; 5] = ["", "balance=low", "active=no&sort=name", "q=anna", "q=wwwxyz"];
@@ -50,7 +50,7 @@ pub fn run(url: &str, pid: &str, shape: &Shape, file: &str) -> Result<()> {
     let after = memory(pid)?;
     for list in CHOSEN {
         let page = Page {
-            group: "Selecting all that match, on all pages (a form; it reads everything and has no limit)",
+            group: "Selecting all that match, with the preview of an adjustment",
             what: if list.is_empty() { "every user".to_owned() } else { list.to_owned() },
             path: "/admin/users/selected/".to_owned(),
             leads_on: false,
@@ -129,7 +129,7 @@ impl Browser {
         let field = page.split_once("name=\"csrf\" value=\"").ok_or("the form has no csrf token")?.1;
         let csrf = field.split('"').next().unwrap_or_default();
         let list = list.replace('=', "%3D").replace('&', "%26");
-        let body = format!("csrf={csrf}&list={list}&all=1&action=adjust");
+        let body = format!("csrf={csrf}&list={list}&all=1&action=adjust&amount=-900");
         self.time_request("POST", "/admin/users/selected/", &body)
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use crate::Result;
-use crate::rows::{CHAT_SEARCH, Cell, TABLES, Table};
+use crate::rows::{CHAT_SEARCH, Cell, INDEXED, TABLES, Table};
 use crate::shape::Shape;
 use crate::sqlite::Database;
 
@@ -13,26 +13,27 @@ use crate::sqlite::Database;
 const TIME: &str = "%Y-%m-%d %H:%M:%S%.f";
 
 /// Returns the follower's marks, as if it had seen everything.
-fn marks(shape: &Shape) -> [(&'static str, i64); 3] {
+fn marks(shape: &Shape) -> [(&'static str, i64); 4] {
     let last_entry = shape.play(&mut |_| {}).last_entry;
-    [("users", shape.users), ("chats", shape.chats), ("ledger_entries", last_entry)]
+    let last = shape.users / 10;
+    [("users", shape.users), ("chats", shape.chats), ("ledger_entries", last_entry), ("audit_log", last)]
 }
 
+/// Fills the database, without its index: `tollgate reindex` builds that.
 pub fn sqlite(shape: &Shape, file: &str) -> Result<()> {
     let database = Database::open(Path::new(file))?;
     // No other process has the file open, and a fill that fails starts again with a new file.
     for pragma in ["journal_mode = OFF", "synchronous = OFF", "cache_size = -2000000", "foreign_keys = OFF"] {
         database.texts(&format!("PRAGMA {pragma}"))?;
     }
-    let made = database.texts(
-        "SELECT sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL AND name NOT LIKE '%_search_%'",
-    )?;
+    let made = database
+        .texts("SELECT sql FROM sqlite_schema WHERE type IN ('index', 'trigger') AND sql IS NOT NULL")?;
     let drops = "SELECT 'DROP ' || type || ' ' || name FROM sqlite_schema
-                 WHERE type IN ('index', 'trigger') AND sql IS NOT NULL AND name NOT LIKE '%_search_%'";
+                 WHERE type IN ('index', 'trigger') AND sql IS NOT NULL";
     for drop in database.texts(drops)? {
         database.execute(&drop)?;
     }
-    for table in TABLES.iter().chain([&CHAT_SEARCH]) {
+    for table in &TABLES {
         eprintln!("panel: {}", table.name);
         database.execute("BEGIN")?;
         insert(shape, &database, table)?;
@@ -42,17 +43,13 @@ pub fn sqlite(shape: &Shape, file: &str) -> Result<()> {
     for sql in made {
         database.execute(&sql)?;
     }
-    for (name, position) in marks(shape) {
-        database
-            .execute(&format!("UPDATE follower_marks SET position = {position} WHERE name = '{name}'"))?;
-    }
     Ok(())
 }
 
 fn insert(shape: &Shape, database: &Database, table: &Table) -> Result<()> {
-    let columns = if table.name.ends_with("_search") { "rowid, terms" } else { table.columns };
-    let places = vec!["?"; columns.split(',').count()].join(", ");
-    let statement = database.prepare(&format!("INSERT INTO {} ({columns}) VALUES ({places})", table.name))?;
+    let places = vec!["?"; table.columns.split(',').count()].join(", ");
+    let text = format!("INSERT INTO {} ({}) VALUES ({places})", table.name, table.columns);
+    let statement = database.prepare(&text)?;
     (table.rows)(shape, &mut |cells| {
         for (place, cell) in (1..).zip(cells) {
             match cell {
@@ -73,7 +70,7 @@ fn insert(shape: &Shape, database: &Database, table: &Table) -> Result<()> {
 pub fn script(shape: &Shape) -> Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     out.write_all(BEFORE.as_bytes())?;
-    for table in TABLES.iter().chain([&CHAT_SEARCH]) {
+    for table in TABLES.iter().chain(INDEXED).chain([&CHAT_SEARCH]) {
         eprintln!("panel: {}", table.name);
         writeln!(out, "COPY {} ({}) FROM STDIN;", table.name, table.columns)?;
         (table.rows)(shape, &mut |cells| {

@@ -267,6 +267,12 @@ fn ledger(list: &mut List<'_>, shape: &Shape) {
         list.at(&format!("{filter}&sums=1"), "", "");
     }
     list.at("q=%23123456", "", "");
+    for words in ["invoice", "paid+inv", "nothing-such"] {
+        list.through(&format!("q={words}"), &half);
+        for filter in ["kind=adjustment", "actor=admin1", &few, &one_day, "sums=1"] {
+            list.at(&format!("q={words}&{filter}"), "", "");
+        }
+    }
 }
 
 fn holds(list: &mut List<'_>) {
@@ -304,6 +310,12 @@ fn history(list: &mut List<'_>, shape: &Shape) {
         list.ends(filter);
         list.at(&format!("{filter}&sort=when"), "", "");
     }
+    for words in ["invoice", "192.0.2", "admin1+adjusted", "anna", "nothing-such"] {
+        list.ends(&format!("q={words}"));
+        for filter in ["action=adjust", "actor=admin1", &one_day] {
+            list.at(&format!("q={words}&{filter}"), "", "");
+        }
+    }
 }
 
 fn others(pages: &mut Vec<Page>, shape: &Shape) {
@@ -311,6 +323,7 @@ fn others(pages: &mut Vec<Page>, shape: &Shape) {
         pages.push(Page { group, what: what.to_owned(), path, leads_on: false });
     };
     add("Other pages", "home", "/admin/".to_owned());
+    add("Other pages", "home, 90 days", "/admin/?days=90".to_owned());
     for words in
         [COMMON, MEDIUM, RARE, ABSENT, "anna", "zebulon", "tg_A", "123456", "%23123456", "monday+sunday"]
     {
@@ -319,7 +332,17 @@ fn others(pages: &mut Vec<Page>, shape: &Shape) {
     for (what, user) in
         [("an ordinary user", shape.users / 3), ("the heaviest user", HEAVY), ("an administrator", 1)]
     {
-        for page in ["", "history/", "edit/", "anonymise/", "adjust/"] {
+        for page in [
+            "",
+            "?tab=statement",
+            "?tab=chats",
+            "?tab=auth-tokens",
+            "?tab=security",
+            "history/",
+            "edit/",
+            "anonymise/",
+            "adjust/",
+        ] {
             add("Other pages", &format!("{what} {page}"), format!("/admin/users/{user}/{page}"));
         }
     }

@@ -1,9 +1,8 @@
 //! The rows of each table.
 
-use std::collections::BTreeSet;
-
 use chrono::{NaiveDateTime, TimeDelta};
-use tollgate::index::search::{Term, marks, name_terms, words};
+use tollgate::index::search::{history_terms, joined, marks, name_terms, reason_terms};
+use tollgate::models::{AuditEntry, EntryKind, LedgerEntry};
 
 use crate::Result;
 use crate::shape::{ADMINISTRATORS, Event, Shape, mix, unit};
@@ -28,7 +27,7 @@ pub struct Table {
 }
 
 /// Each table comes after those that its rows refer to.
-pub const TABLES: [Table; 10] = [
+pub const TABLES: [Table; 6] = [
     Table {
         name: "users",
         columns: "id, username, username_canonical, password, tokens, is_active, is_staff, is_superuser, date_joined, last_login",
@@ -59,14 +58,23 @@ pub const TABLES: [Table; 10] = [
         columns: "id, seed, actor_id, kind, amount, note, selection, ids, total, position, created_at, finished_at",
         rows: bulk_operations,
     },
+];
+
+/// The tables of the index. On SQLite, `tollgate reindex` fills them.
+pub const INDEXED: &[Table] = &[
     Table { name: "user_balances", columns: "user_id, balance", rows: balances },
     Table { name: "quarter_totals", columns: "quarter, kind, count, amount", rows: quarters },
     Table { name: "chats_to_follow", columns: "chat_id", rows: to_follow },
     Table { name: "user_search", columns: "id, terms", rows: user_terms },
+    Table { name: "reason_search", columns: "id, terms", rows: reasons },
+    Table { name: "history_search", columns: "id, terms", rows: history_search },
 ];
 
-/// Not among [`TABLES`], because SQLite has another name for its id.
+/// Not among [`INDEXED`], because it is large.
 pub const CHAT_SEARCH: Table = Table { name: "chat_search", columns: "id, terms", rows: chat_terms };
+
+/// The reason of each adjustment.
+const REASON: &str = "paid by invoice";
 
 fn text(value: impl Into<String>) -> Cell {
     Cell::Text(value.into())
@@ -188,7 +196,7 @@ fn entries(shape: &Shape, sink: Sink<'_>) -> Result<()> {
             text(entry.kind),
             maybe(entry.chat_id, Cell::Integer),
             maybe(entry.actor_id, Cell::Integer),
-            text(if entry.kind == "adjustment" { "paid by invoice" } else { "" }),
+            text(if entry.kind == "adjustment" { REASON } else { "" }),
             Cell::Bytes(bytes(73, entry.id, 16)),
             Cell::Time(entry.at),
         ])
@@ -197,31 +205,45 @@ fn entries(shape: &Shape, sink: Sink<'_>) -> Result<()> {
 }
 
 fn history(shape: &Shape, sink: Sink<'_>) -> Result<()> {
-    let count = shape.users / 10;
-    for id in 1..=count {
-        let user = 1 + (mix(80, id) % shape.users as u64) as i64;
-        let (action, kind) = match mix(81, id) % 100 {
-            0..80 => ("adjust", "user"),
-            80..90 => ("sign_in", "session"),
-            90..95 => ("change", "user"),
-            95..99 => ("revoke", "auth_token"),
-            _ => ("refund", "chat"),
-        };
-        let changes = r#"[{"field":"balance","before":"40","after":"5040"}]"#;
+    for id in 1..=shape.users / 10 {
+        let entry = history_entry(shape, id);
         sink(&[
             Cell::Integer(id),
-            Cell::Time(shape.moment(id, count)),
-            Cell::Integer(1 + (mix(82, id) % 3) as i64),
-            text(action),
-            text(kind),
-            Cell::Integer(user),
-            Cell::Integer(user),
-            text(changes),
-            text("paid by invoice"),
-            text("192.0.2.17"),
+            Cell::Time(entry.created_at),
+            maybe(entry.actor_id, Cell::Integer),
+            text(entry.action),
+            text(entry.object_kind),
+            Cell::Integer(entry.object_id),
+            maybe(entry.user_id, Cell::Integer),
+            text(entry.changes),
+            text(entry.note),
+            text(entry.address),
         ])?;
     }
     Ok(())
+}
+
+fn history_entry(shape: &Shape, id: i64) -> AuditEntry {
+    let user = 1 + (mix(80, id) % shape.users as u64) as i64;
+    let (action, kind) = match mix(81, id) % 100 {
+        0..80 => ("adjust", "user"),
+        80..90 => ("sign_in", "session"),
+        90..95 => ("change", "user"),
+        95..99 => ("revoke", "auth_token"),
+        _ => ("refund", "chat"),
+    };
+    AuditEntry {
+        id,
+        created_at: shape.moment(id, shape.users / 10),
+        actor_id: Some(1 + (mix(82, id) % 3) as i64),
+        action: action.to_owned(),
+        object_kind: kind.to_owned(),
+        object_id: user,
+        user_id: Some(user),
+        changes: r#"[{"field":"balance","before":"40","after":"5040"}]"#.to_owned(),
+        note: REASON.to_owned(),
+        address: "192.0.2.17".to_owned(),
+    }
 }
 
 fn bulk_operations(shape: &Shape, sink: Sink<'_>) -> Result<()> {
@@ -275,17 +297,42 @@ fn user_terms(shape: &Shape, sink: Sink<'_>) -> Result<()> {
     Ok(())
 }
 
+fn reasons(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    played(shape, sink, |event| {
+        let Event::Entry(entry) = event else { return None };
+        let note = if entry.kind == "adjustment" { REASON } else { "" };
+        let (id, terms) = reason_terms(&LedgerEntry {
+            id: entry.id,
+            user_id: entry.user_id,
+            amount: entry.amount,
+            balance_after: entry.balance_after,
+            kind: EntryKind::Adjustment,
+            chat_id: entry.chat_id,
+            actor_id: entry.actor_id,
+            note: note.to_owned(),
+            operation_id: Vec::new(),
+            created_at: entry.at,
+        })?;
+        Some(vec![Cell::Integer(id), text(terms)])
+    })
+}
+
+fn history_search(shape: &Shape, sink: Sink<'_>) -> Result<()> {
+    for id in 1..=shape.users / 10 {
+        let (id, terms) = history_terms(&history_entry(shape, id));
+        sink(&[Cell::Integer(id), text(terms)])?;
+    }
+    Ok(())
+}
+
 fn chat_terms(shape: &Shape, sink: Sink<'_>) -> Result<()> {
     played(shape, sink, |event| {
         let Event::Chat(chat) = event else { return None };
         if chat.state == "pending" {
             return None;
         }
-        let mut terms: BTreeSet<Term> = words(&message(shape, chat.id));
-        if chat.state == "complete" {
-            terms.extend(words("Response to"));
-        }
-        terms.extend(marks(chat.id, chat.user_id, chat.state, chat.model));
-        Some(vec![Cell::Integer(chat.id), text(tollgate::index::search::joined(terms))])
+        let answer = if chat.state == "complete" { "Response to" } else { "" };
+        let marks = marks(chat.id, chat.user_id, chat.state, chat.model);
+        Some(vec![Cell::Integer(chat.id), text(joined(&[&message(shape, chat.id), answer], marks))])
     })
 }

@@ -64,7 +64,7 @@ fn measure(directory: &Path, batch: u32, pragmas: &str, length: Duration) -> Res
         let database = Database::open(&file)?;
         database.execute(PRAGMAS)?;
         database.execute(pragmas)?;
-        apply_migrations(&database)?;
+        database.migrate()?;
         let digests = insert_users(&database)?;
         let mut chats = Chats::prepare(&database, digests)?;
         chats.run(batch, WARM_UP)?;
@@ -82,17 +82,6 @@ fn remove(file: &Path) -> Result<()> {
         if file.exists() {
             fs::remove_file(file)?;
         }
-    }
-    Ok(())
-}
-
-fn apply_migrations(database: &Database) -> Result<()> {
-    let mut folders: Vec<PathBuf> = fs::read_dir("migrations/sqlite")?
-        .map(|entry| entry.map(|entry| entry.path()))
-        .collect::<std::io::Result<_>>()?;
-    folders.sort();
-    for folder in folders {
-        database.execute(&fs::read_to_string(folder.join("up.sql"))?)?;
     }
     Ok(())
 }

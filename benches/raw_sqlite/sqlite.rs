@@ -4,12 +4,15 @@ use std::error::Error;
 use std::ffi::{CStr, CString, c_int};
 use std::marker::PhantomData;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::ptr;
+use std::path::{Path, PathBuf};
+use std::{fs, ptr, slice};
 
 use libsqlite3_sys as ffi;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The first migration that the baselines do not have.
+const INDEX_DATABASE: &str = "2026-11-30-000040_index_database";
 
 /// An open connection, used by one thread.
 pub struct Database {
@@ -48,6 +51,19 @@ impl Database {
         self.check(code)
     }
 
+    /// Applies the migrations before the one that moved the indexes of each user's rows to a file
+    /// of their own. The baselines keep those indexes, so that they stay the same.
+    pub fn migrate(&self) -> Result<()> {
+        let mut folders: Vec<PathBuf> = fs::read_dir("migrations/sqlite")?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<std::io::Result<_>>()?;
+        folders.sort();
+        for folder in folders.into_iter().take_while(|folder| !folder.ends_with(INDEX_DATABASE)) {
+            self.execute(&fs::read_to_string(folder.join("up.sql"))?)?;
+        }
+        Ok(())
+    }
+
     pub fn prepare(&self, sql: &str) -> Result<Statement<'_>> {
         let sql = CString::new(sql)?;
         let mut handle = ptr::null_mut();
@@ -73,6 +89,14 @@ impl Database {
             }
         }
         Ok(texts)
+    }
+
+    /// Returns the first column of each row of a statement, as bytes.
+    pub fn blobs(&self, sql: &str) -> Result<Vec<Vec<u8>>> {
+        let statement = self.prepare(sql)?;
+        let mut blobs = Vec::new();
+        statement.rows(|row| blobs.push(row.blob(0)))?;
+        Ok(blobs)
     }
 
     fn check(&self, code: c_int) -> Result<()> {
@@ -136,6 +160,19 @@ impl Statement<'_> {
         }
     }
 
+    /// Runs a statement, and passes on each of its rows.
+    pub fn rows(&self, mut each: impl FnMut(&Row<'_>)) -> Result<()> {
+        let row = Row { statement: self };
+        loop {
+            // SAFETY: the statement is live.
+            match unsafe { ffi::sqlite3_step(self.handle) } {
+                ffi::SQLITE_ROW => each(&row),
+                ffi::SQLITE_DONE => return Ok(()),
+                code => return self.check(code).and(Err("the statement failed".into())),
+            }
+        }
+    }
+
     fn check(&self, code: c_int) -> Result<&Self> {
         if code == ffi::SQLITE_OK {
             return Ok(self);
@@ -156,6 +193,19 @@ impl Row<'_> {
     pub fn i64(&self, column: c_int) -> i64 {
         // SAFETY: the statement stands on a row until it is reset on drop.
         unsafe { ffi::sqlite3_column_int64(self.statement.handle, column) }
+    }
+
+    pub fn blob(&self, column: c_int) -> Vec<u8> {
+        // SAFETY: as above. The bytes are copied before the next step. SQLite returns NULL for no
+        // bytes.
+        unsafe {
+            let bytes = ffi::sqlite3_column_blob(self.statement.handle, column);
+            let length = ffi::sqlite3_column_bytes(self.statement.handle, column);
+            match usize::try_from(length) {
+                Ok(length) if !bytes.is_null() => slice::from_raw_parts(bytes.cast(), length).to_vec(),
+                _ => Vec::new(),
+            }
+        }
     }
 }
 

@@ -15,6 +15,8 @@ measure_panel-sqlite() {
         "$server" migrate --database-url "$file" 2>/dev/null
         nice "$panel" fill "$file" "$panel_users" "$panel_chats" "$panel_end"
         make_superuser "$file"
+        say "building the index"
+        "$server" reindex --database-url "$file" >&2
         "$server" verify --database-url "$file" >&2 || die "the fill does not balance"
         echo "$panel_shape@$panel_end" >"$panel_data/sqlite.shape"
     fi

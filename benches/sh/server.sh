@@ -12,9 +12,10 @@ start_server() {
     server_url=$(wait_until_listening "$server_pid" "$server_log")
 }
 
+# make_users COUNT
 make_users() {
-    say "making $users users"
-    "$load" setup "$server_url" "$users" "$data/tokens.txt"
+    say "making $1 users"
+    "$load" setup "$server_url" "$1" "$data/tokens.txt"
 }
 
 # load_with_wrk SCRIPT URL PREFIX: runs a warm-up, then takes the figures.
@@ -36,6 +37,12 @@ take_memory() {
 verify() {
     "$server" verify --database-url "$database_url" >&2 || die "tollgate verify found damage after the load"
 }
+
+# Prints the bytes that the server has had written to disks since it started.
+bytes_written() { awk '/^write_bytes:/ { print $2 }' "/proc/$server_pid/io"; }
+
+# Removes the database and its index.
+remove_database() { rm -f "$data"/tollgate.db* "$data"/tollgate-index.db*; }
 
 stop_server() {
     stop "$server_pid" || die "the server ended with code $?; its log is $server_log"

@@ -37,8 +37,9 @@ build() {
     say "building"
     local messages name
     messages=$(cargo build --release --bin tollgate --bench raw_sqlite --bench bare_actix --bench load --bench panel --bench upstream \
+        --bench costs \
         --message-format=json-render-diagnostics)
-    for name in tollgate raw_sqlite bare_actix load panel upstream; do
+    for name in tollgate raw_sqlite bare_actix load panel upstream costs; do
         local path
         path=$(grep "\"name\":\"$name\"" <<<"$messages" | grep -o '"executable":"[^"]*"' | tail -n 1 | cut -d '"' -f 4)
         [ -x "$path" ] || die "cargo built no $name"

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::dialect::{CHAT_COMPLETIONS, Dialect};
 use crate::http::Connection;
 use crate::numbers::Times;
 use crate::serve::Pace;
@@ -15,27 +16,28 @@ use crate::side::Side;
 
 const CONNECTIONS: usize = 16;
 /// Long compared with a call, short compared with other load on the machine.
-const ROUND: Duration = Duration::from_secs(2);
+pub const ROUND: Duration = Duration::from_secs(2);
 
 /// One way to make a call, and the times of its calls.
-struct Way<'a> {
-    name: &'static str,
+pub struct Way<'a> {
+    pub name: String,
     side: &'a Side,
     requests: Vec<Vec<u8>>,
-    streamed: bool,
-    times: Vec<Duration>,
+    /// What only a complete answer contains.
+    end: &'static str,
+    pub times: Vec<Duration>,
 }
 
 impl<'a> Way<'a> {
-    fn new(name: &'static str, side: &'a Side, streamed: bool) -> Way<'a> {
-        let requests = side.requests(Pace::AtOnce, streamed);
-        Way { name, side, requests, streamed, times: Vec::new() }
+    pub fn new(name: String, side: &'a Side, dialect: &Dialect, streamed: bool) -> Way<'a> {
+        let requests = side.requests(dialect, Pace::AtOnce, streamed);
+        Way { name, side, requests, end: dialect.end(streamed), times: Vec::new() }
     }
 }
 
 pub fn run(direct: &Side, toll: &Side, interval: Duration, seconds: usize) -> Result<()> {
-    let mut ways =
-        [Way::new("direct", direct, true), Way::new("plain", toll, false), Way::new("streamed", toll, true)];
+    let mut ways = [("direct", direct, true), ("plain", toll, false), ("streamed", toll, true)]
+        .map(|(name, side, streamed)| Way::new(name.to_owned(), side, &CHAT_COMPLETIONS, streamed));
     let rounds = seconds.div_ceil(usize::try_from(ROUND.as_secs())?).max(1);
     // The first round is a warm-up.
     for number in 0..=rounds {
@@ -59,7 +61,7 @@ pub fn run(direct: &Side, toll: &Side, interval: Duration, seconds: usize) -> Re
 }
 
 /// Runs one round, with one thread per connection. All draw the due times from one counter.
-fn round(way: &Way<'_>, interval: Duration) -> Result<Vec<Duration>> {
+pub fn round(way: &Way<'_>, interval: Duration) -> Result<Vec<Duration>> {
     let drawn = AtomicU32::new(0);
     let start = Instant::now() + Duration::from_millis(100);
     let shares: Vec<io::Result<Vec<Duration>>> = thread::scope(|scope| {
@@ -90,7 +92,7 @@ fn one_connection(
         let request = &way.requests[number as usize % way.requests.len()];
         let response = connection.send(request)?;
         times.push(due.elapsed());
-        let end: &[u8] = if way.streamed { b"data: [DONE]\n\n" } else { b"\"finish_reason\":\"stop\"" };
+        let end = way.end.as_bytes();
         let is_whole = response.body.windows(end.len()).any(|window| window == end);
         if response.status != 200 || !is_whole {
             let body = String::from_utf8_lossy(response.body);

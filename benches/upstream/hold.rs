@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
+use crate::dialect::CHAT_COMPLETIONS;
 use crate::http::Connection;
 use crate::serve::{Pace, sent_times};
 use crate::side::Side;
@@ -16,7 +17,7 @@ const STEP: Duration = Duration::from_millis(1);
 
 pub fn run(toll: &Side, count: usize, pid: &str) -> Result<()> {
     let before = memory(pid, "VmRSS")?;
-    let requests = toll.requests(Pace::Slow, true);
+    let requests = toll.requests(&CHAT_COMPLETIONS, Pace::Slow, true);
     let (begun, ended) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let start = Instant::now();
     let outcome: Result<(f64, Duration)> = thread::scope(|scope| {

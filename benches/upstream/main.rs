@@ -12,8 +12,11 @@
     reason = "a measurement that cannot continue panics"
 )]
 
+mod busy;
 mod calls;
 mod chunks;
+mod dialect;
+mod dialects;
 mod hold;
 #[allow(dead_code)] // benches/load uses the rest
 #[path = "../load/http.rs"]
@@ -34,8 +37,14 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const USAGE: &str = "usage:
   upstream serve                                       run an upstream on a free port until it is killed
   upstream calls UPSTREAM SERVER FILE RATE SECONDS     make RATE calls a second, directly and through the server
+  upstream busy SERVER FILE CONNECTIONS SECONDS PID    make calls through the server without a pause; also print
+                                                       the server's CPU time for each
   upstream chunks UPSTREAM SERVER FILE COUNT SECONDS   open COUNT streams, directly and through the server
   upstream hold SERVER FILE COUNT PID                  open COUNT streams at once; print the server's memory
+  upstream dialects SERVER FILE RATE SECONDS           make RATE calls a second through each dialect in turn
+  upstream cpu SERVER FILE COUNT SECONDS PID DIALECT...
+                                                       open COUNT streams through each dialect in turn; print
+                                                       the server's CPU time for each chunk
 FILE contains the users' auth tokens, one per line.";
 
 fn main() -> ExitCode {
@@ -67,9 +76,19 @@ fn run(arguments: &[&str]) -> Result<bool> {
             let interval = Duration::from_secs(1).div_f64(rate.parse::<f64>()?.max(1.0));
             calls::run(&direct, &toll, interval, parse(seconds)?)?;
         }
+        ["busy", server, file, connections, seconds, pid] => {
+            busy::run(&Side::through(server, file)?, parse(connections)?, parse(seconds)?, pid)?;
+        }
         ["chunks", upstream, server, file, count, seconds] => {
             let (direct, toll) = (Side::direct(upstream)?, Side::through(server, file)?);
             chunks::run(&direct, &toll, parse(count)?, parse(seconds)?)?;
+        }
+        ["dialects", server, file, rate, seconds] => {
+            let interval = Duration::from_secs(1).div_f64(rate.parse::<f64>()?.max(1.0));
+            dialects::run(&Side::through(server, file)?, interval, parse(seconds)?)?;
+        }
+        ["cpu", server, file, count, seconds, pid, ref names @ ..] => {
+            dialects::run_cpu(&Side::through(server, file)?, parse(count)?, parse(seconds)?, pid, names)?;
         }
         ["hold", server, file, count, pid] => hold::run(&Side::through(server, file)?, parse(count)?, pid)?,
         _ => return Ok(false),

@@ -1,5 +1,6 @@
-//! The upstream. It speaks the streamed part of the OpenAI protocol, and sends fixed answers
-//! without any computation. It has one thread per connection, and they share nothing.
+//! The upstream. It speaks the streamed part of the OpenAI protocol (chat completions, completions,
+//! and embeddings), and sends fixed answers without any computation. It has one thread per
+//! connection, and they share nothing.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -67,7 +68,7 @@ pub fn sent_times(text: &[u8]) -> (Vec<u64>, usize) {
 pub fn run() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     eprintln!("listening on http://{}", listener.local_addr()?);
-    let at_once = whole_answer();
+    let at_once = Asked::ALL.map(whole_answer);
     for stream in listener.incoming() {
         let (stream, at_once) = (stream?, at_once.clone());
         thread::Builder::new().stack_size(256 << 10).spawn(move || {
@@ -78,13 +79,14 @@ pub fn run() -> io::Result<()> {
     Ok(())
 }
 
-fn serve(mut stream: TcpStream, at_once: &[u8]) -> io::Result<()> {
+fn serve(mut stream: TcpStream, at_once: &[Vec<u8>]) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(4096);
     while let Some(request) = read_request(&mut stream, &mut buffer)? {
+        let asked = Asked::of(&request);
         match pace_of(&request) {
-            Some(Pace::AtOnce) => stream.write_all(at_once)?,
-            Some(pace) => answer(&mut stream, pace)?,
+            Some(Pace::AtOnce) => stream.write_all(&at_once[asked as usize])?,
+            Some(pace) => answer(&mut stream, asked, pace)?,
             None => stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")?,
         }
     }
@@ -118,41 +120,89 @@ fn pace_of(request: &str) -> Option<Pace> {
     PACES.into_iter().find(|pace| request.contains(&format!(r#""model":"{}""#, pace.model())))
 }
 
-fn whole_answer() -> Vec<u8> {
-    let mut answer = HEAD.to_owned() + &first(Pace::AtOnce);
-    for number in 0..WORDS_AT_ONCE {
-        answer += &text(Pace::AtOnce, &format!("word {number} "));
-    }
-    (answer + &last(Pace::AtOnce, WORDS_AT_ONCE)).into_bytes()
+/// What a request asks for.
+#[derive(Clone, Copy)]
+enum Asked {
+    Chat,
+    Completion,
+    Embeddings,
 }
 
-fn answer(stream: &mut TcpStream, pace: Pace) -> io::Result<()> {
+impl Asked {
+    const ALL: [Asked; 3] = [Asked::Chat, Asked::Completion, Asked::Embeddings];
+
+    fn of(request: &str) -> Asked {
+        let is = |path: &str| request.starts_with(&format!("POST /v1/{path} "));
+        match () {
+            () if is("completions") => Asked::Completion,
+            () if is("embeddings") => Asked::Embeddings,
+            () => Asked::Chat,
+        }
+    }
+}
+
+/// The length of a vector.
+const DIMENSIONS: usize = 256;
+
+fn whole_answer(asked: Asked) -> Vec<u8> {
+    if let Asked::Embeddings = asked {
+        return embeddings();
+    }
+    let mut answer = HEAD.to_owned() + &first(asked, Pace::AtOnce);
+    for number in 0..WORDS_AT_ONCE {
+        answer += &text(asked, Pace::AtOnce, &format!("word {number} "));
+    }
+    (answer + &last(asked, Pace::AtOnce, WORDS_AT_ONCE)).into_bytes()
+}
+
+fn embeddings() -> Vec<u8> {
+    let vector = vec!["0.0123456"; DIMENSIONS].join(",");
+    let body = format!(
+        r#"{{"object":"list","data":[{{"object":"embedding","index":0,"embedding":[{vector}]}}],"model":"{}","usage":{{"prompt_tokens":6,"total_tokens":6}}}}"#,
+        Pace::AtOnce.model()
+    );
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length";
+    format!("{head}: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+fn answer(stream: &mut TcpStream, asked: Asked, pace: Pace) -> io::Result<()> {
     let begun = Instant::now();
     let (count, interval) = pace.chunks();
-    stream.write_all((HEAD.to_owned() + &first(pace)).as_bytes())?;
+    stream.write_all((HEAD.to_owned() + &first(asked, pace)).as_bytes())?;
     for number in 1..=count {
         thread::sleep((begun + interval * number).saturating_duration_since(Instant::now()));
-        stream.write_all(text(pace, &format!("{SENT}{} ", now())).as_bytes())?;
+        stream.write_all(text(asked, pace, &format!("{SENT}{} ", now())).as_bytes())?;
     }
-    stream.write_all(last(pace, usize::try_from(count).unwrap_or_default()).as_bytes())
+    stream.write_all(last(asked, pace, usize::try_from(count).unwrap_or_default()).as_bytes())
 }
 
-fn first(pace: Pace) -> String {
-    let delta = r#"{"role":"assistant","content":""}"#;
-    event(&chunk(pace, &format!(r#"[{{"index":0,"delta":{delta},"finish_reason":null}}]"#), "null"))
+/// Returns the event with the role. Completions have none.
+fn first(asked: Asked, pace: Pace) -> String {
+    match asked {
+        Asked::Completion => String::new(),
+        _ => choice(pace, r#""delta":{"role":"assistant","content":""}"#, "null"),
+    }
 }
 
-fn text(pace: Pace, text: &str) -> String {
-    let delta = format!(r#"{{"content":"{text}"}}"#);
-    event(&chunk(pace, &format!(r#"[{{"index":0,"delta":{delta},"finish_reason":null}}]"#), "null"))
+fn text(asked: Asked, pace: Pace, text: &str) -> String {
+    match asked {
+        Asked::Completion => choice(pace, &format!(r#""text":"{text}""#), "null"),
+        _ => choice(pace, &format!(r#""delta":{{"content":"{text}"}}"#), "null"),
+    }
 }
 
 /// Returns everything after the text, including the end of the response.
-fn last(pace: Pace, count: usize) -> String {
-    let reason = chunk(pace, r#"[{"index":0,"delta":{},"finish_reason":"stop"}]"#, "null");
+fn last(asked: Asked, pace: Pace, count: usize) -> String {
+    let nothing = if let Asked::Completion = asked { r#""text":"""# } else { r#""delta":{}"# };
+    let reason = choice(pace, nothing, r#""stop""#);
     let total = count + 13;
     let numbers = format!(r#"{{"prompt_tokens":13,"completion_tokens":{count},"total_tokens":{total}}}"#);
-    event(&reason) + &event(&chunk(pace, "[]", &numbers)) + &event("[DONE]") + "0\r\n\r\n"
+    reason + &event(&chunk(pace, "[]", &numbers)) + &event("[DONE]") + "0\r\n\r\n"
+}
+
+/// Returns an event with one choice.
+fn choice(pace: Pace, content: &str, reason: &str) -> String {
+    event(&chunk(pace, &format!(r#"[{{"index":0,{content},"finish_reason":{reason}}}]"#), "null"))
 }
 
 fn chunk(pace: Pace, choices: &str, usage: &str) -> String {

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use crate::Result;
+use crate::dialect::Dialect;
 use crate::http::{address, post};
 use crate::serve::Pace;
 
@@ -29,12 +30,8 @@ impl Side {
     }
 
     /// Returns one request for each user. They differ only in the auth token.
-    pub fn requests(&self, pace: Pace, streamed: bool) -> Vec<Vec<u8>> {
-        let options = if streamed { r#","stream":true,"stream_options":{"include_usage":true}"# } else { "" };
-        let body = format!(
-            r#"{{"model":"{}","messages":[{{"role":"user","content":"How far is the sun?"}}]{options}}}"#,
-            pace.model()
-        );
-        self.authorizations.iter().map(|line| post("/v1/chat/completions", line, &body)).collect()
+    pub fn requests(&self, dialect: &Dialect, pace: Pace, streamed: bool) -> Vec<Vec<u8>> {
+        let body = dialect.body(pace, streamed);
+        self.authorizations.iter().map(|line| post(dialect.path, line, &body)).collect()
     }
 }

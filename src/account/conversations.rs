@@ -5,13 +5,10 @@ use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{Invalid, single_line};
 use crate::error::{Error, Result};
-use crate::models::{Chat, Conversation, Keyset, PAGE_BYTES, Rows};
+use crate::models::{Chat, Conversation, Keyset, MOST_CONVERSATIONS, PAGE_BYTES, Rows};
 
 /// The most characters of a title.
 const TITLE_LENGTH: usize = 200;
-
-/// The most conversations that a user may have at once.
-const MOST: i64 = 1000;
 
 /// The title of a conversation: up to 200 characters on one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,14 +41,17 @@ impl CurrentUser {
     pub async fn start_conversation(&self, db: &Db, title: Title) -> Result<Conversation> {
         let (user_id, now) = (self.user.id, clock::now());
         let job = move |conn: &mut DbConnection| {
-            if Conversation::count_of(conn, user_id, MOST)? >= MOST {
+            if Conversation::count_started(conn, user_id, MOST_CONVERSATIONS)? >= MOST_CONVERSATIONS {
                 return Ok(None);
             }
             Ok(Some(Conversation::insert(conn, user_id, &title.0, now)?))
         };
         let made = db.write(Scope::user(user_id), job).await?;
         made.ok_or_else(|| {
-            Error::Invalid(Invalid::new("conversation", format!("you have {MOST}: delete one of them first")))
+            Error::Invalid(Invalid::new(
+                "conversation",
+                format!("you have started {MOST_CONVERSATIONS}: delete one of them first"),
+            ))
         })
     }
 

@@ -3,5 +3,7 @@
 
 mod conversations;
 mod records;
+mod responses;
 
 pub use conversations::Title;
+pub use responses::forget_responses;

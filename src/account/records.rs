@@ -13,7 +13,7 @@ impl CurrentUser {
     /// [`Error::Unauthorized`] if the user no longer exists.
     pub async fn profile(&self, db: &Db) -> Result<(User, i64)> {
         let id = self.user.id;
-        db.read(move |conn| Ok(User::find_with_held(conn, id)?)).await?.ok_or(Error::Unauthorized)
+        db.read_few(move |conn| Ok(User::find_with_held(conn, id)?)).await?.ok_or(Error::Unauthorized)
     }
 
     /// Returns a page of the user's chats, written by `write`. Users take turns at reading and

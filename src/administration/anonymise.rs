@@ -2,18 +2,20 @@
 //! append-only, so a user is never deleted.
 
 use super::balances::reused;
-use super::bulk::{Bulk, BulkKind, BulkRequest, insert};
+use super::bulk::{Bulk, BulkRequest, insert};
+use super::bulk_kind::BulkKind;
 use super::names::{forget_names, names_of};
 use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::domain::{OperationId, Reason, Username};
 use crate::error::{Error, Result};
-use crate::index::search;
+use crate::index::{erase_forgotten, search};
 use crate::models::list::{Condition, Count, ListQuery, Value};
 use crate::models::{
-    AuditEntry, AuthToken, BulkOperation, Change, Chat, Conversation, Editable, FieldValue, PanelSettings,
-    Session, StoredKey, User, UserChanges, Watermark,
+    AuditEntry, AuthToken, BulkOperation, Change, Chat, Conversation, Editable, EmbeddingAnswer, FieldValue,
+    PanelColumns, PanelSettings, SavedView, Session, StoredKey, StoredResponse, User, UserChanges, UserRows,
+    Watermark,
 };
 
 /// The outcome of a request to anonymise a user.
@@ -36,6 +38,8 @@ pub struct WhatGoes {
     pub chats: Count,
     /// Conversations, which are deleted.
     pub conversations: Count,
+    /// Stored responses, which are deleted.
+    pub responses: Count,
     /// Auth tokens, which are revoked and lose their names.
     pub auth_tokens: Count,
     /// Sessions, which end.
@@ -50,13 +54,20 @@ const LIVE_CONVERSATIONS: &str = "conversations.user_id = ? AND conversations.de
 /// Counts what is removed with a user. Each count has a limit.
 pub async fn what_goes(db: &Db, user_id: i64) -> Result<WhatGoes> {
     let read = move |conn: &mut DbConnection| {
-        let mut count = |from: &'static str, id: &'static str, condition: &'static str| {
+        let mut count = |from: &'static str, id: &'static str, condition: &'static str| -> Result<Count> {
             let conditions = vec![Condition::leading(condition, vec![Value::Integer(user_id)])];
-            ListQuery { conditions, ..ListQuery::all(from, id) }.count(conn)
+            let mut query = ListQuery { conditions, ..ListQuery::all(from, id) };
+            match from {
+                "chats" => UserRows::Chats.narrow(conn, &mut query)?,
+                "ledger_entries" => UserRows::LedgerEntries.narrow(conn, &mut query)?,
+                _ => {}
+            }
+            Ok(query.count(conn)?)
         };
         Ok(WhatGoes {
             chats: count("chats", "chats.id", "chats.user_id = ?")?,
             conversations: count("conversations", "conversations.id", LIVE_CONVERSATIONS)?,
+            responses: count("responses", "responses.chat_id", "responses.user_id = ?")?,
             auth_tokens: count("auth_tokens", "auth_tokens.id", "auth_tokens.user_id = ?")?,
             sessions: count("sessions", "sessions.id", "sessions.user_id = ?")?,
             ledger_entries: count("ledger_entries", "ledger_entries.id", "ledger_entries.user_id = ?")?,
@@ -111,12 +122,14 @@ pub async fn anonymise_user(
         AuthToken::revoke_all(conn, user_id, None, now)?;
         Session::delete_all_of(conn, user_id, None)?;
         PanelSettings::delete(conn, user_id)?;
+        PanelColumns::delete_all_of(conn, user_id)?;
+        SavedView::delete_all_of(conn, user_id)?;
         let active = [Change::new("active", FieldValue::YesNo(stored.is_active), "no")];
         let event = Event { changes: &active, ..Event::about_user(Action::Anonymise, user_id) };
         own_actor.record(conn, &event, now)?;
         // The worker must know the name to look for, and removes it from here at the end.
         let request = BulkRequest { selection: stored.username.clone(), ..request.clone() };
-        Ok(Anonymised::Started(insert(conn, &own_actor, &request, now)?))
+        Ok(Anonymised::Started(insert(conn, &own_actor, &request, None, now)?))
     };
     let done = db.write(Scope::user(user_id), job).await?;
     if let Anonymised::Started(_) = done {
@@ -148,14 +161,23 @@ fn free_name(conn: &mut DbConnection, user_id: i64) -> Result<Username> {
 pub(super) async fn remove_texts(db: &Db, operation: &BulkOperation, user_id: i64) -> Result<()> {
     let mut after = 0;
     loop {
-        let ids = db.read(move |conn| Ok(Chat::ids_of(conn, user_id, after, BULK_ROWS)?)).await?;
-        let Some(last) = ids.last().copied() else { break };
+        let part = move |conn: &mut DbConnection| {
+            let ids = Chat::ids_of(conn, user_id, after, BULK_ROWS)?;
+            // What an earlier run has done must not be noted for the index again.
+            Ok((ids.last().copied(), Chat::with_texts_among(conn, &ids)?))
+        };
+        let (Some(last), ids) = db.read(part).await? else { break };
         after = last;
+        if ids.is_empty() {
+            continue;
+        }
         let job = move |conn: &mut DbConnection| {
             // This comes before the texts. Otherwise the follower could read them and store their
             // words afterwards.
             Watermark::lock(conn, "chats")?;
-            Chat::blank(conn, &ids)?;
+            StoredResponse::delete_all(conn, user_id, &ids)?;
+            Chat::blank(conn, user_id, &ids)?;
+            EmbeddingAnswer::forget_of(conn, user_id, &ids)?;
             search::forget_words(conn, &ids)
         };
         db.write_bulk(Scope::none(), job).await?;
@@ -167,10 +189,12 @@ pub(super) async fn remove_texts(db: &Db, operation: &BulkOperation, user_id: i6
     let names = names_of(db, user_id, &operation.selection).await?;
     forget_names(db, &names, operation.id).await?;
     forget_history(db, user_id).await?;
-    search::erase_forgotten(db).await?;
+    erase_forgotten(db).await?;
     // This operation has the name, too. It comes last: a restart after a crash needs the name.
     let id = operation.id;
-    db.write_bulk(Scope::none(), move |conn| Ok(BulkOperation::blank(conn, id, true, false)?)).await
+    db.write_bulk(Scope::none(), move |conn| Ok(BulkOperation::blank(conn, id, true, false)?)).await?;
+    // All of it was overwritten, but the log still has what the pages were before.
+    db.empty_log().await
 }
 
 /// Blanks the values in the audit log that concern the user. Who did what, and when, stays.
@@ -180,6 +204,6 @@ async fn forget_history(db: &Db, user_id: i64) -> Result<()> {
         let ids = db.read(move |conn| Ok(AuditEntry::ids_of_user(conn, user_id, after, BULK_ROWS)?)).await?;
         let Some(last) = ids.last().copied() else { return Ok(()) };
         after = last;
-        db.write_bulk(Scope::none(), move |conn| Ok(AuditEntry::blank(conn, &ids)?)).await?;
+        db.write_bulk(Scope::none(), move |conn| search::blank_entries(conn, &ids)).await?;
     }
 }

@@ -21,7 +21,7 @@ pub async fn edit_auth_token(
     shown: AuthTokenChanges,
     wanted: AuthTokenChanges,
 ) -> Result<Edited<AuthToken>> {
-    let target = Target { actor, id: token.id, scope: Scope::user(token.user_id) };
+    let target = Target { actor, id: token.id, scope: Scope::user(token.user_id), reason: "" };
     // An auth token has no version, since each use updates the row. The values shown take its
     // place.
     edit(db, target, move |stored| AuthTokenChanges::of(stored) == shown, move |_| wanted.clone()).await

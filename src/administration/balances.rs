@@ -1,6 +1,7 @@
 //! Adjusting a balance, refunding a chat, releasing a hold. `metering` moves the tokens; this
 //! module records the action in the audit log.
 
+use super::edit::By;
 use crate::audit::{Action, Actor, Event, ObjectKind};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
@@ -131,22 +132,32 @@ pub async fn refund_chat(
     reason: &Reason,
     operation_id: OperationId,
 ) -> Result<Refunded> {
-    let Some(chat) = db.read(move |conn| Ok(Chat::find_cut(conn, chat_id, 0)?)).await? else {
+    let Some(chat) = db.read_few(move |conn| Ok(Chat::find_cut(conn, chat_id, 0)?)).await? else {
         return Ok(Refunded::NoSuchChat);
     };
     let (actor, now, note) = (actor.clone(), clock::now(), reason.as_str().to_owned());
-    let actor_id =
-        actor.user_id.ok_or_else(|| Error::Internal("a refund needs an administrator".to_owned()))?;
     let job = move |conn: &mut DbConnection| {
-        let refund = Refund { chat_id, note: note.clone(), actor_id, operation_id, now };
-        let refunded = metering::refund(conn, &refund)?;
-        if let Refunded::Done { user_id, amount, balance, is_new: true } = refunded {
-            let changes = [Change::new("tokens", balance - amount, balance)];
-            record_chat(conn, &actor, Action::Refund, chat_id, user_id, &changes, &note, now)?;
-        }
-        Ok(refunded)
+        refund_and_record(conn, &By { actor: &actor, reason: &note, now }, chat_id, operation_id)
     };
     db.write(Scope::user(chat.user_id), job).await
+}
+
+/// Does what [`refund_chat`] does in the caller's transaction, which has locked the user.
+pub(super) fn refund_and_record(
+    conn: &mut DbConnection,
+    by: &By<'_>,
+    chat_id: i64,
+    operation_id: OperationId,
+) -> Result<Refunded> {
+    let nobody = || Error::Internal("a refund needs an administrator".to_owned());
+    let actor_id = by.actor.user_id.ok_or_else(nobody)?;
+    let refund = Refund { chat_id, note: by.reason.to_owned(), actor_id, operation_id, now: by.now };
+    let refunded = metering::refund(conn, &refund)?;
+    if let Refunded::Done { user_id, amount, balance, is_new: true } = refunded {
+        let changes = [Change::new("tokens", balance - amount, balance)];
+        record_chat(conn, by, Action::Refund, chat_id, user_id, &changes)?;
+    }
+    Ok(refunded)
 }
 
 /// Ends a hold and refunds its charge. If the answer and the sweeper come later, they find it
@@ -158,38 +169,46 @@ pub async fn release_hold(
     reason: &Reason,
     operation_id: OperationId,
 ) -> Result<Ended> {
-    let Some(chat) = db.read(move |conn| Ok(Chat::find_cut(conn, chat_id, 0)?)).await? else {
+    let Some(chat) = db.read_few(move |conn| Ok(Chat::find_cut(conn, chat_id, 0)?)).await? else {
         return Ok(Ended::NoSuchChat);
     };
     let (actor, now, note) = (actor.clone(), clock::now(), reason.as_str().to_owned());
+    let user_id = chat.user_id;
     let job = move |conn: &mut DbConnection| {
-        let ending = Ending::Released { actor_id: actor.user_id, note: note.clone() };
-        let ended = metering::end_hold(conn, chat_id, &ending, operation_id, now)?;
-        if let Ended::Now { balance } = ended {
-            let changes = [
-                Change::new("state", "pending", "failed"),
-                Change::new("tokens", balance - chat.charge, balance),
-            ];
-            record_chat(conn, &actor, Action::Release, chat_id, chat.user_id, &changes, &note, now)?;
-        }
-        Ok(ended)
+        release_and_record(conn, &By { actor: &actor, reason: &note, now }, &chat, operation_id)
     };
-    db.write(Scope::user(chat.user_id), job).await
+    db.write(Scope::user(user_id), job).await
 }
 
-#[allow(clippy::too_many_arguments, reason = "the parts of one history entry, named at both calls")]
+/// Does what [`release_hold`] does in the caller's transaction, which has locked the user.
+pub(super) fn release_and_record(
+    conn: &mut DbConnection,
+    by: &By<'_>,
+    chat: &Chat,
+    operation_id: OperationId,
+) -> Result<Ended> {
+    let ending = Ending::Released { actor_id: by.actor.user_id, note: by.reason.to_owned() };
+    let ended = metering::end_hold(conn, chat.id, &ending, operation_id, by.now)?;
+    if let Ended::Now { balance } = ended {
+        let changes = [
+            Change::new("state", "pending", "failed"),
+            Change::new("tokens", balance - chat.charge, balance),
+        ];
+        record_chat(conn, by, Action::Release, chat.id, chat.user_id, &changes)?;
+    }
+    Ok(ended)
+}
+
 fn record_chat(
     conn: &mut DbConnection,
-    actor: &Actor,
+    by: &By<'_>,
     action: Action,
     chat_id: i64,
     user_id: i64,
     changes: &[Change],
-    note: &str,
-    now: chrono::NaiveDateTime,
 ) -> Result<()> {
-    let event = Event { action, kind: ObjectKind::Chat, id: chat_id, user_id: Some(user_id), changes, note };
-    Ok(actor.record(conn, &event, now)?)
+    let (kind, user_id, note) = (ObjectKind::Chat, Some(user_id), by.reason);
+    Ok(by.actor.record(conn, &Event { action, kind, id: chat_id, user_id, changes, note }, by.now)?)
 }
 
 #[cfg(test)]

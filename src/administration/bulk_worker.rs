@@ -11,42 +11,58 @@ use std::time::Duration;
 
 use super::anonymise;
 use super::balances::record_adjustments;
-use super::bulk::{Bulk, BulkKind, RowFailure};
+use super::bulk::Bulk;
+use super::bulk_kind::BulkKind;
+use super::bulk_rows::{Work, do_row, lock};
+use super::edit::By;
+use super::row_failure::RowFailure;
 use crate::audit::Actor;
-use crate::auth::revoke_and_record;
 use crate::clock;
 use crate::db::{Db, DbConnection, Exclusive, Scope, exclusive};
 use crate::error::{Error, Result};
 use crate::metering::{Adjusted, AdjustmentOfMany, adjust_many};
-use crate::models::{AuthToken, BulkOperation};
+use crate::models::{BulkOperation, BulkUndo};
 
 /// The rows of a part. They are few, so that the rows of users are not locked for long.
 const PART: usize = 100;
 /// How often a worker looks for operations that another node has started or left unfinished.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The longest pause while an operation cannot be finished. Each attempt looks through much again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Runs the worker. Never returns.
 pub async fn work(bulk: &Bulk, db: &Db) {
+    let mut pause = LOOK_EVERY;
     loop {
-        if let Err(error) = finish_all(db).await {
-            log::warn!("bulk operations wait: {error}");
-        }
-        let _ = tokio::time::timeout(LOOK_EVERY, bulk.started.notified()).await;
+        pause = match finish_all(db).await {
+            Ok(0) => LOOK_EVERY,
+            Ok(_) => (2 * pause).min(LONGEST_PAUSE),
+            Err(error) => {
+                log::warn!("bulk operations wait: {error}");
+                LOOK_EVERY
+            }
+        };
+        let _ = tokio::time::timeout(pause, bulk.started.notified()).await;
     }
 }
 
 /// Finishes all operations, the oldest first. An operation that fails is logged and left for later.
-pub async fn finish_all(db: &Db) -> Result<()> {
+/// Returns the number of those.
+pub async fn finish_all(db: &Db) -> Result<usize> {
+    let mut waiting = 0;
     for operation in db.read(|conn| Ok(BulkOperation::unfinished(conn)?)).await? {
         let id = operation.id;
         match finish(db, operation).await {
             Ok(true) => log::info!("bulk operation {id} is finished"),
             Ok(false) => {}
             // The other operations need not wait for it.
-            Err(error) => log::warn!("bulk operation {id} waits: {error}"),
+            Err(error) => {
+                waiting += 1;
+                log::warn!("bulk operation {id} waits: {}", error.in_full());
+            }
         }
     }
-    Ok(())
+    Ok(waiting)
 }
 
 /// Does the rest of an operation. Returns whether this call has finished it.
@@ -58,7 +74,10 @@ async fn finish(db: &Db, operation: BulkOperation) -> Result<bool> {
         );
         return Ok(false);
     };
-    let ids: Arc<[i64]> = db.read(move |conn| Ok(BulkOperation::ids(conn, id)?)).await?.into();
+    let read =
+        move |conn: &mut DbConnection| Ok((BulkOperation::ids(conn, id)?, BulkUndo::undone(conn, id)?));
+    let (ids, undone) = db.read(read).await?;
+    let ids: Arc<[i64]> = ids.into();
     if kind == BulkKind::Anonymise {
         for user_id in ids.iter() {
             anonymise::remove_texts(db, &operation, *user_id).await?;
@@ -72,9 +91,12 @@ async fn finish(db: &Db, operation: BulkOperation) -> Result<bool> {
         let part: Vec<i64> = ids.iter().skip(from).take(PART).copied().collect();
         if part.is_empty() {
             let now = clock::now();
-            return db.write_bulk(Scope::none(), move |conn| Ok(BulkOperation::finish(conn, id, now)?)).await;
+            let can_be_undone =
+                kind.undo().is_some() && undone.is_none() && operation.failed < operation.total;
+            let job = move |conn: &mut DbConnection| Ok(BulkOperation::finish(conn, id, can_be_undone, now)?);
+            return db.write_bulk(Scope::none(), job).await;
         }
-        if do_part(db, operation, kind, part).await? == Part::Elsewhere {
+        if do_part(db, operation, undone.clone(), kind, part).await? == Part::Elsewhere {
             return Ok(false);
         }
     }
@@ -89,7 +111,13 @@ enum Part {
     Elsewhere,
 }
 
-async fn do_part(db: &Db, operation: BulkOperation, kind: BulkKind, part: Vec<i64>) -> Result<Part> {
+async fn do_part(
+    db: &Db,
+    operation: BulkOperation,
+    undone: Option<BulkOperation>,
+    kind: BulkKind,
+    part: Vec<i64>,
+) -> Result<Part> {
     let now = clock::now();
     let job = move |conn: &mut DbConnection| {
         if !exclusive(conn, Exclusive::Bulk(operation.id))? {
@@ -105,8 +133,11 @@ async fn do_part(db: &Db, operation: BulkOperation, kind: BulkKind, part: Vec<i6
             adjust_part(conn, &operation, amount, &actor, &part, now)?;
             return Ok(Part::Done);
         }
+        lock(conn, kind, &part)?;
+        let by = By { actor: &actor, reason: &operation.note, now };
+        let work = Work { operation: &operation, undone: undone.as_ref(), kind, by };
         for id in &part {
-            if let Some(failure) = do_row(conn, &operation, kind, &actor, *id, now)? {
+            if let Some(failure) = do_row(conn, &work, *id)? {
                 operation.fail(conn, *id, failure.code())?;
             }
         }
@@ -144,23 +175,4 @@ fn adjust_part(
         }
     }
     record_adjustments(conn, actor, &adjustment, &balances)
-}
-
-/// Does one row. Returns the reason if it fails.
-fn do_row(
-    conn: &mut DbConnection,
-    operation: &BulkOperation,
-    kind: BulkKind,
-    actor: &Actor,
-    id: i64,
-    now: chrono::NaiveDateTime,
-) -> Result<Option<RowFailure>> {
-    if kind != BulkKind::Revoke {
-        return Ok(None);
-    }
-    let Some(token) = AuthToken::find(conn, id)? else {
-        return Ok(Some(RowFailure::NoSuchAuthToken));
-    };
-    let revoked = revoke_and_record(conn, actor, id, token.user_id, &operation.note, now)?;
-    Ok((!revoked).then_some(RowFailure::AlreadyEnded))
 }

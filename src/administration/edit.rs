@@ -56,6 +56,8 @@ pub(super) struct Target<'a> {
     pub id: i64,
     /// The users whose rows are locked during the edit.
     pub scope: Scope,
+    /// The reason, for the audit log. Empty if none was given.
+    pub reason: &'a str,
 }
 
 /// Stores the values that `wanted` returns for a row, if `is_as_shown` says that nobody has changed
@@ -67,30 +69,50 @@ pub(super) async fn edit<E: Edit>(
     is_as_shown: impl Fn(&E::Row) -> bool + Send + Sync + 'static,
     wanted: impl Fn(&E::Row) -> E + Send + Sync + 'static,
 ) -> Result<Edited<E::Row>> {
-    let (actor, now, id) = (target.actor.clone(), clock::now(), target.id);
+    let (actor, now, id, reason) = (target.actor.clone(), clock::now(), target.id, target.reason.to_owned());
     let job = move |conn: &mut DbConnection| {
-        let Some(stored) = E::find(conn, id)? else { return Ok(Edited::Gone) };
-        let wanted = wanted(&stored);
-        let changes = wanted.differences(&stored);
-        // The same form was sent again, or somebody else has made the same change.
-        if changes.is_empty() {
-            return Ok(Edited::Done(changes));
-        }
-        if !is_as_shown(&stored) {
-            return Ok(Edited::Conflict(Box::new(stored)));
-        }
-        if let Some(why) = wanted.refusal(conn, &actor, &stored)? {
-            return Ok(Edited::Refused(why));
-        }
-        if !wanted.store(conn, &stored)? {
-            // Another edit came in between, so the row read above is out of date.
-            let stored = E::find(conn, id)?.unwrap_or(stored);
-            return Ok(Edited::Conflict(Box::new(stored)));
-        }
-        wanted.follow_up(conn, &stored, now)?;
-        let event = E::event(wanted.action(&stored, &changes), &stored);
-        actor.record(conn, &Event { changes: &changes, ..event }, now)?;
-        Ok(Edited::Done(changes))
+        let by = By { actor: &actor, reason: &reason, now };
+        edit_and_record::<E>(conn, &by, id, &is_as_shown, &wanted)
     };
     db.write(target.scope, job).await
+}
+
+/// Who edits, why and when.
+pub(super) struct By<'a> {
+    pub actor: &'a Actor,
+    /// The reason, for the audit log. Empty if none was given.
+    pub reason: &'a str,
+    pub now: NaiveDateTime,
+}
+
+/// Does what [`edit`] does in the caller's transaction, which locks the users that it changes.
+pub(super) fn edit_and_record<E: Edit>(
+    conn: &mut DbConnection,
+    by: &By<'_>,
+    id: i64,
+    is_as_shown: impl Fn(&E::Row) -> bool,
+    wanted: impl Fn(&E::Row) -> E,
+) -> Result<Edited<E::Row>> {
+    let Some(stored) = E::find(conn, id)? else { return Ok(Edited::Gone) };
+    let wanted = wanted(&stored);
+    let changes = wanted.differences(&stored);
+    // The same form was sent again, or somebody else has made the same change.
+    if changes.is_empty() {
+        return Ok(Edited::Done(changes));
+    }
+    if !is_as_shown(&stored) {
+        return Ok(Edited::Conflict(Box::new(stored)));
+    }
+    if let Some(why) = wanted.refusal(conn, by.actor, &stored)? {
+        return Ok(Edited::Refused(why));
+    }
+    if !wanted.store(conn, &stored)? {
+        // Another edit came in between, so the row read above is out of date.
+        let stored = E::find(conn, id)?.unwrap_or(stored);
+        return Ok(Edited::Conflict(Box::new(stored)));
+    }
+    wanted.follow_up(conn, &stored, by.now)?;
+    let event = E::event(wanted.action(&stored, &changes), &stored);
+    by.actor.record(conn, &Event { changes: &changes, note: by.reason, ..event }, by.now)?;
+    Ok(Edited::Done(changes))
 }

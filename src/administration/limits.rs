@@ -1,8 +1,8 @@
 //! A user's own limits, which take the place of the defaults from the settings.
 
-use super::edit::{Edit, Edited, Target, edit};
+use super::edit::{By, Edit, Edited, Target, edit, edit_and_record};
 use crate::audit::{Action, Actor, Event};
-use crate::db::{Db, Scope};
+use crate::db::{Db, DbConnection, Scope};
 use crate::error::Result;
 use crate::models::{User, UserLimits};
 
@@ -23,6 +23,16 @@ pub async fn set_limits(
     version: i64,
     wanted: UserLimits,
 ) -> Result<Edited<User>> {
-    let target = Target { actor, id: user_id, scope: Scope::user(user_id) };
+    let target = Target { actor, id: user_id, scope: Scope::user(user_id), reason: "" };
     edit(db, target, move |stored: &User| stored.version == version, move |_| wanted).await
+}
+
+/// Sets a user's limits, whatever else has changed, in the caller's transaction.
+pub(super) fn set_limits_and_record(
+    conn: &mut DbConnection,
+    by: &By<'_>,
+    user_id: i64,
+    wanted: UserLimits,
+) -> Result<Edited<User>> {
+    edit_and_record(conn, by, user_id, |_: &User| true, |_| wanted)
 }

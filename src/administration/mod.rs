@@ -8,25 +8,39 @@ mod anonymise;
 mod auth_tokens;
 mod balances;
 mod bulk;
+mod bulk_forecast;
+mod bulk_kind;
+mod bulk_rows;
 mod bulk_worker;
 mod edit;
 mod limits;
 mod models;
 mod names;
+mod row_failure;
 mod settings;
+mod undo;
 mod users;
 mod verifications;
 
 pub use anonymise::{Anonymised, WhatGoes, anonymise_user, what_goes};
 pub use auth_tokens::edit_auth_token;
 pub use balances::{adjust, adjust_balance, parse_amount, refund_chat, release_hold, reused, whole_number};
-pub use bulk::{Bulk, BulkKind, BulkRequest, MOST_ROWS, RowFailure};
+pub use bulk::{Bulk, BulkRequest, MOST_ROWS};
+pub use bulk_forecast::{ForecastRow, RowState, forecast};
+pub use bulk_kind::{BulkKind, LimitToSet, LimitsToSet, RowKind};
 pub use bulk_worker::{finish_all, work as work_on_bulk_operations};
 pub use edit::Edited;
 pub use limits::{MOST_LIMIT, set_limits};
 pub use models::{MOST_CONTEXT, MOST_IMAGE_TOKENS, MOST_OUTPUT, MOST_PRICE, edit_model};
-pub use settings::store_settings;
+pub use row_failure::RowFailure;
+pub use settings::{
+    adopt_time_zone, delete_view, reset_columns, save_view, store_columns, store_settings, store_theme,
+};
+pub use undo::{
+    EntryUndone, UndoStarted, Undoability, undo_bulk_operation, undo_entry, undo_reason, undoability,
+};
 pub use users::{
     UserToAdd, WantedUser, add_user, edit_user, find_added, log_out_everywhere, name_taken, set_active,
+    set_active_if_unchanged,
 };
 pub use verifications::{end_interrupted_verifications, start_verification};

@@ -2,7 +2,8 @@
 
 use super::edit::{Edit, Edited, Target, edit};
 use crate::audit::{Action, Actor, Event, ObjectKind};
-use crate::db::{Db, Scope};
+use crate::db::{Db, DbConnection, Scope};
+use crate::domain::Invalid;
 use crate::error::Result;
 use crate::models::{Model, ModelChanges};
 
@@ -19,6 +20,22 @@ pub const MOST_CONTEXT: i64 = 100_000_000;
 pub const MOST_IMAGE_TOKENS: i64 = 1_000_000;
 
 impl Edit for ModelChanges {
+    /// An alias may belong to one model only.
+    fn refusal(&self, conn: &mut DbConnection, _: &Actor, stored: &Model) -> Result<Option<Invalid>> {
+        if self.aliases.is_empty() {
+            return Ok(None);
+        }
+        // Of two edits at the same moment, on two nodes, the second one sees what the first stored.
+        Model::lock_all(conn)?;
+        let taken = Model::alias_of_another(conn, stored.id, &self.aliases)?;
+        Ok(taken.map(|(alias, other)| {
+            Invalid::new(
+                "aliases",
+                format!("leave out {alias}: it is an alias of the model {other}. Remove it there first."),
+            )
+        }))
+    }
+
     fn event(action: Action, before: &Model) -> Event<'static> {
         Event { action, kind: ObjectKind::Model, id: before.id, user_id: None, changes: &[], note: "" }
     }
@@ -32,6 +49,6 @@ pub async fn edit_model(
     version: i64,
     wanted: ModelChanges,
 ) -> Result<Edited<Model>> {
-    let target = Target { actor, id: model_id, scope: Scope::none() };
+    let target = Target { actor, id: model_id, scope: Scope::none(), reason: "" };
     edit(db, target, move |stored: &Model| stored.version == version, move |_| wanted.clone()).await
 }

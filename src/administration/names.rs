@@ -1,9 +1,10 @@
 //! Removing the names of an anonymised user from texts about other things: from notes and values in
-//! the audit log, and from the notes and selections of bulk operations.
+//! the audit log, from the notes and selections of bulk operations, and from saved views.
 
 use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
 use crate::error::Result;
-use crate::models::{AuditEntry, BulkOperation};
+use crate::index::search;
+use crate::models::{AuditEntry, BulkOperation, NAME_GONE, SavedView};
 
 /// How many rows one read searches.
 const LOOKED_AT: i64 = 2_000;
@@ -25,15 +26,21 @@ pub(super) async fn names_of(db: &Db, user_id: i64, last_name: &str) -> Result<V
             names.extend([change.before.to_lowercase(), change.after.to_lowercase()]);
         }
     }
-    names.retain(|name| !name.is_empty() && !name.starts_with("anonymous-"));
+    let is_a_name = |name: &String| !name.is_empty() && !name.starts_with("anonymous-") && name != NAME_GONE;
+    names.retain(is_a_name);
     names.sort_unstable();
     names.dedup();
     Ok(names)
 }
 
 /// Blanks all entries of the audit log and all bulk operations that contain one of the names,
-/// except the operation `own`, which still needs the name to start again after a crash.
+/// except the operation `own`, which still needs the name to start again after a crash. Saved views
+/// that contain one are deleted.
 pub(super) async fn forget_names(db: &Db, names: &[String], own: i64) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    forget_views(db, names).await?;
     let mut after = 0;
     loop {
         let texts = db.read(move |conn| Ok(AuditEntry::texts_after(conn, after, LOOKED_AT)?)).await?;
@@ -44,7 +51,7 @@ pub(super) async fn forget_names(db: &Db, names: &[String], own: i64) -> Result<
         let ids: Vec<i64> = texts.iter().filter(has_name).map(|(id, ..)| *id).collect();
         for part in ids.chunks(usize::try_from(BULK_ROWS).unwrap_or(usize::MAX)) {
             let part = part.to_vec();
-            db.write_bulk(Scope::none(), move |conn| Ok(AuditEntry::blank(conn, &part)?)).await?;
+            db.write_bulk(Scope::none(), move |conn| search::blank_entries(conn, &part)).await?;
         }
     }
     let mut after = 0;
@@ -64,10 +71,35 @@ pub(super) async fn forget_names(db: &Db, names: &[String], own: i64) -> Result<
     }
 }
 
+async fn forget_views(db: &Db, names: &[String]) -> Result<()> {
+    let views = db.read(|conn| Ok(SavedView::texts(conn)?)).await?;
+    let has_name =
+        |(_, name, query): &&(i64, String, String)| names_in(name, names) || filters_by(query, names);
+    let ids: Vec<i64> = views.iter().filter(has_name).map(|(id, ..)| *id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    db.write_bulk(Scope::none(), move |conn| Ok(SavedView::delete_many(conn, &ids).map(|_| ())?)).await
+}
+
+/// Whether a list's query string searches or filters by one of the names. The values of all other
+/// parameters are chosen and not typed: `balance=low` has nothing to do with `lowell`.
+fn filters_by(query: &str, names: &[String]) -> bool {
+    url::form_urlencoded::parse(query.as_bytes()).any(|(parameter, value)| match parameter.as_ref() {
+        "q" => names_in(&value, names) || is_part(&value.to_lowercase(), names),
+        "user" | "actor" => names_in(&value, names),
+        _ => false,
+    })
+}
+
 /// Whether a selection was made by searching for a part of one of the names.
 fn was_searched(selection: &str, names: &[String]) -> bool {
     let selection = selection.to_lowercase();
-    let searched = selection.split_once("search ").map_or("", |(_, words)| words);
+    is_part(selection.split_once("search ").map_or("", |(_, words)| words), names)
+}
+
+/// Whether one of the searched words, in lower case, is a part of one of the names.
+fn is_part(searched: &str, names: &[String]) -> bool {
     let mut words = searched.split([' ', ',']).filter(|word| word.chars().count() > 2);
     words.any(|word| names.iter().any(|name| name.contains(word)))
 }
@@ -103,6 +135,17 @@ mod tests {
         }
         for text in ["", "adamant", "nevada", "ada.lovelace", "ada-2", "x@ada", "Bob"] {
             assert!(!names_in(text, &names), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_typed_into_a_view_can_be_a_name() {
+        let names = ["lowell".to_owned(), "yes.zero".to_owned()];
+        for query in ["q=well", "q=a+LOWELL", "user=lowell", "actor=yes.zero&state=failed"] {
+            assert!(filters_by(query, &names), "{query}");
+        }
+        for query in ["balance=low&chatted=7days", "active=yes", "balance=zero", "q=lo", "user=low", ""] {
+            assert!(!filters_by(query, &names), "{query}");
         }
     }
 }

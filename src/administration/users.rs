@@ -3,7 +3,7 @@
 use chrono::NaiveDateTime;
 
 use super::balances::reused;
-use super::edit::{Edit, Edited, Target, edit};
+use super::edit::{By, Edit, Edited, Target, edit, edit_and_record};
 use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
@@ -15,8 +15,25 @@ use crate::models::{
     AuthToken, Change, Editable, EntryKind, FieldValue, LedgerEntry, Session, User, UserChanges,
 };
 
-const OWN_RIGHTS: &str = "you cannot remove your own rights or deactivate yourself: ask another superuser";
-const LAST_SUPERUSER: &str = "this is the last active superuser: make another one first";
+/// Why a change would lock administrators out of the panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LockOut {
+    /// The administrator's own rights would go.
+    OwnRights,
+    /// There would be no superuser who can sign in.
+    LastSuperuser,
+}
+
+impl LockOut {
+    const fn text(self) -> &'static str {
+        match self {
+            LockOut::OwnRights => {
+                "you cannot remove your own rights or deactivate yourself: ask another superuser"
+            }
+            LockOut::LastSuperuser => "this is the last active superuser: make another one first",
+        }
+    }
+}
 
 /// A user to add.
 #[derive(Clone, Debug)]
@@ -55,7 +72,7 @@ pub struct WantedUser {
 /// `Invalid` if the operation id has added another user, or one with another balance or other
 /// rights.
 pub async fn find_added(db: &Db, operation_id: OperationId, wanted: WantedUser) -> Result<Option<i64>> {
-    db.read(move |conn| added_before(conn, operation_id, &wanted)).await
+    db.read_few(move |conn| added_before(conn, operation_id, &wanted)).await
 }
 
 /// Returns the user that an operation has added, and fails if it was another operation.
@@ -133,7 +150,7 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
 impl Edit for UserChanges {
     fn refusal(&self, conn: &mut DbConnection, actor: &Actor, stored: &User) -> Result<Option<Invalid>> {
         if let Some(why) = lock_out(conn, actor, stored, self)? {
-            return Ok(Some(Invalid::new("rights", why)));
+            return Ok(Some(Invalid::new("rights", why.text())));
         }
         if stored.username != self.username {
             let name = Username::stored(&self.username, &self.username_canonical);
@@ -184,16 +201,25 @@ fn lock_out(
     actor: &Actor,
     stored: &User,
     wanted: &UserChanges,
-) -> Result<Option<&'static str>> {
+) -> Result<Option<LockOut>> {
     let was = stored.is_superuser && stored.is_active;
     if !was || (wanted.is_superuser && wanted.is_active) {
         return Ok(None);
     }
-    if actor.user_id == Some(stored.id) {
-        return Ok(Some(OWN_RIGHTS));
+    locked_out_without(conn, actor, stored.id)
+}
+
+/// Returns why an active superuser is needed. `None` if the panel works without this one.
+pub(super) fn locked_out_without(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    superuser_id: i64,
+) -> Result<Option<LockOut>> {
+    if actor.user_id == Some(superuser_id) {
+        return Ok(Some(LockOut::OwnRights));
     }
-    let others = User::superusers(conn)?.into_iter().filter(|id| *id != stored.id).count();
-    Ok((others == 0).then_some(LAST_SUPERUSER))
+    let others = User::superusers(conn)?.into_iter().filter(|id| *id != superuser_id).count();
+    Ok((others == 0).then_some(LockOut::LastSuperuser))
 }
 
 /// Returns the scope of an edit of a user. It locks the rows of all superusers, so that two cannot
@@ -205,16 +231,17 @@ async fn scope(db: &Db, user_id: i64) -> Result<Scope> {
 }
 
 /// Changes a user's name and rights, if the user still has the `version` that the form showed. This
-/// logs out a user whom it deactivates. Superusers are always staff, too.
+/// logs out a user whom it deactivates. Superusers are always staff, too. The reason may be empty.
 pub async fn edit_user(
     db: &Db,
     actor: &Actor,
     user_id: i64,
     version: i64,
     wanted: UserChanges,
+    reason: &str,
 ) -> Result<Edited<User>> {
     let wanted = UserChanges { is_staff: wanted.is_staff || wanted.is_superuser, ..wanted };
-    let target = Target { actor, id: user_id, scope: scope(db, user_id).await? };
+    let target = Target { actor, id: user_id, scope: scope(db, user_id).await?, reason };
     let is_as_shown = move |stored: &User| stored.version == version;
     match edit(db, target, is_as_shown, move |_| wanted.clone()).await {
         Err(error) if error.is_unique_violation() => Ok(Edited::Refused(name_taken())),
@@ -222,11 +249,43 @@ pub async fn edit_user(
     }
 }
 
-/// Deactivates or reactivates a user, whatever else has changed.
-pub async fn set_active(db: &Db, actor: &Actor, user_id: i64, is_active: bool) -> Result<Edited<User>> {
-    let target = Target { actor, id: user_id, scope: scope(db, user_id).await? };
+/// Deactivates or reactivates a user, whatever else has changed. The reason may be empty.
+pub async fn set_active(
+    db: &Db,
+    actor: &Actor,
+    user_id: i64,
+    is_active: bool,
+    reason: &str,
+) -> Result<Edited<User>> {
+    let target = Target { actor, id: user_id, scope: scope(db, user_id).await?, reason };
     let wanted = move |stored: &User| UserChanges { is_active, ..UserChanges::of(stored) };
     edit(db, target, |_| true, wanted).await
+}
+
+/// Deactivates or reactivates a user who still has the `version` that was shown.
+pub async fn set_active_if_unchanged(
+    db: &Db,
+    actor: &Actor,
+    user_id: i64,
+    version: i64,
+    is_active: bool,
+    reason: &str,
+) -> Result<Edited<User>> {
+    let target = Target { actor, id: user_id, scope: scope(db, user_id).await?, reason };
+    let wanted = move |stored: &User| UserChanges { is_active, ..UserChanges::of(stored) };
+    edit(db, target, move |stored: &User| stored.version == version, wanted).await
+}
+
+/// Deactivates or reactivates a user, whatever else has changed, in the caller's transaction. It
+/// must have locked the rows of all superusers.
+pub(super) fn set_active_and_record(
+    conn: &mut DbConnection,
+    by: &By<'_>,
+    user_id: i64,
+    is_active: bool,
+) -> Result<Edited<User>> {
+    let wanted = |stored: &User| UserChanges { is_active, ..UserChanges::of(stored) };
+    edit_and_record(conn, by, user_id, |_| true, wanted)
 }
 
 /// Ends all of a user's auth tokens and sessions. Returns the number of each.
@@ -235,18 +294,37 @@ fn log_out(conn: &mut DbConnection, user_id: i64, now: NaiveDateTime) -> Result<
     Ok((tokens, Session::delete_all_of(conn, user_id, None)?))
 }
 
-/// Ends all of a user's auth tokens and sessions, and records it. Returns the number of each.
-pub async fn log_out_everywhere(db: &Db, actor: &Actor, user_id: i64) -> Result<(usize, usize)> {
-    let (actor, now) = (actor.clone(), clock::now());
+/// Ends all of a user's auth tokens and sessions, and records it with the reason, which may be
+/// empty. Returns the number of each.
+pub async fn log_out_everywhere(
+    db: &Db,
+    actor: &Actor,
+    user_id: i64,
+    reason: &str,
+) -> Result<(usize, usize)> {
+    let (actor, now, reason) = (actor.clone(), clock::now(), reason.to_owned());
     let job = move |conn: &mut DbConnection| {
-        let ended = log_out(conn, user_id, now)?;
-        if ended != (0, 0) {
-            let changes =
-                [Change::new("auth_tokens_revoked", "", ended.0), Change::new("sessions_ended", "", ended.1)];
-            let event = Event { changes: &changes, ..Event::about_user(Action::LogOutEverywhere, user_id) };
-            actor.record(conn, &event, now)?;
-        }
-        Ok(ended)
+        log_out_and_record(conn, &By { actor: &actor, reason: &reason, now }, user_id)
     };
     db.write(Scope::user(user_id), job).await
+}
+
+/// Does what [`log_out_everywhere`] does in the caller's transaction.
+pub(super) fn log_out_and_record(
+    conn: &mut DbConnection,
+    by: &By<'_>,
+    user_id: i64,
+) -> Result<(usize, usize)> {
+    let ended = log_out(conn, user_id, by.now)?;
+    if ended != (0, 0) {
+        let changes =
+            [Change::new("auth_tokens_revoked", "", ended.0), Change::new("sessions_ended", "", ended.1)];
+        let event = Event {
+            changes: &changes,
+            note: by.reason,
+            ..Event::about_user(Action::LogOutEverywhere, user_id)
+        };
+        by.actor.record(conn, &event, by.now)?;
+    }
+    Ok(ended)
 }

@@ -1,5 +1,5 @@
 //! Identifies the sender of a message before the message is checked. Shared by `/chat/` and
-//! `/v1/chat/completions`.
+//! the dialects under `/v1`.
 
 use actix_web::HttpRequest;
 

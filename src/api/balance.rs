@@ -4,8 +4,8 @@
 use actix_web::HttpResponse;
 use serde::Serialize;
 
-use crate::auth::CurrentUser;
 use crate::error::{Error, Result};
+use crate::models::Payer;
 
 #[derive(Serialize)]
 struct Balance {
@@ -13,15 +13,15 @@ struct Balance {
 }
 
 /// `GET /tokens/`: returns the balance. Its 401 has a text of its own.
-pub(super) async fn tokens(current: Result<CurrentUser>) -> Result<HttpResponse> {
-    let current = current.map_err(|error| match error {
+pub(super) async fn tokens(payer: Result<Payer>) -> Result<HttpResponse> {
+    let payer = payer.map_err(|error| match error {
         Error::Unauthorized => Error::TokenNotFound,
         error => error,
     })?;
-    Ok(HttpResponse::Ok().json(Balance { tokens: current.user.tokens }))
+    Ok(HttpResponse::Ok().json(Balance { tokens: payer.tokens }))
 }
 
 /// `GET /balance/`: returns the balance.
-pub(super) async fn balance(current: CurrentUser) -> Result<HttpResponse> {
-    Ok(HttpResponse::Ok().json(Balance { tokens: current.user.tokens }))
+pub(super) async fn balance(payer: Payer) -> Result<HttpResponse> {
+    Ok(HttpResponse::Ok().json(Balance { tokens: payer.tokens }))
 }

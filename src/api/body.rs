@@ -1,14 +1,14 @@
 //! Request bodies of the API: never decompressed, and parsed as strict JSON.
 //! [`form`](super::form) has those that may also be forms.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
 use crate::domain::Invalid;
@@ -59,8 +59,8 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Invalid> {
     }
     let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
     if text.contains("\\u") || brackets > FEW_BRACKETS {
-        let value: Value = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-        if holds_nul(&value) {
+        let looked: Looked = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+        if looked.holds_nul {
             return Err(unreadable("a text in it contains U+0000"));
         }
     }
@@ -92,14 +92,67 @@ pub(super) fn looks_like_json(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().starts_with(b"{")
 }
 
-/// Returns whether any text in the value contains U+0000. serde_json limits the depth to 128, which
-/// also limits this recursion.
-fn holds_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(values) => values.iter().any(holds_nul),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || holds_nul(value)),
-        _ => false,
+/// What a look at every value of a JSON text finds. It keeps no value, because there may be many.
+/// serde_json limits the depth to 128, which also limits the recursion.
+#[derive(Default)]
+struct Looked {
+    /// Whether any text or name contains U+0000.
+    holds_nul: bool,
+}
+
+impl<'de> Deserialize<'de> for Looked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Looked, D::Error> {
+        deserializer.deserialize_any(Look)
+    }
+}
+
+struct Look;
+
+impl<'de> Visitor<'de> for Look {
+    type Value = Looked;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Looked, E> {
+        Ok(Looked { holds_nul: text.contains('\0') })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Looked, A::Error> {
+        let mut all = Looked::default();
+        while let Some(looked) = list.next_element::<Looked>()? {
+            all.holds_nul |= looked.holds_nul;
+        }
+        Ok(all)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Looked, A::Error> {
+        let mut all = Looked::default();
+        while let Some((name, looked)) = map.next_entry::<Looked, Looked>()? {
+            all.holds_nul |= name.holds_nul || looked.holds_nul;
+        }
+        Ok(all)
+    }
+
+    fn visit_unit<E>(self) -> Result<Looked, E> {
+        Ok(Looked::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Looked, E> {
+        Ok(Looked::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Looked, E> {
+        Ok(Looked::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Looked, E> {
+        Ok(Looked::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Looked, E> {
+        Ok(Looked::default())
     }
 }
 

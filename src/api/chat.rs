@@ -15,9 +15,9 @@ use super::form::{FormBody, Sent};
 use super::idempotency::key_of;
 use super::receipt::{add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
-use crate::chat::{ChatRequest, Event, Prompt, Toll};
+use crate::chat::{Chain, ChatRequest, Event, Prompt, Toll};
 use crate::client_address::client_of;
-use crate::domain::{Fingerprint, Invalid, Message, TokenDigest};
+use crate::domain::{Endpoint, Fingerprint, Invalid, Message, TokenDigest};
 use crate::error::{Error, Result};
 use crate::http::request_id_of;
 
@@ -124,7 +124,9 @@ fn parse(auth_token: TokenDigest, body: Sent<ChatBody>, http: &HttpRequest) -> R
     let prompt = conversation_id.map_or(Prompt::Message, Prompt::Conversation);
     let message = message.into_string();
     let request_id = request_id_of(http);
-    Ok((ChatRequest { auth_token, message, prompt, key, request_id, memory: None }, in_parts))
+    let (endpoint, chain) = (Endpoint::Chat, Chain::default());
+    let request = ChatRequest { endpoint, auth_token, message, prompt, key, request_id, chain, memory: None };
+    Ok((request, in_parts))
 }
 
 fn fingerprint(message: &str, conversation_id: Option<i64>) -> Fingerprint {
@@ -155,7 +157,7 @@ fn respond(answer: ChatAnswer) -> HttpResponse {
         ChatAnswer::InParts(opened) => {
             let mut response = HttpResponse::Ok();
             add_start(&mut response, &opened.stream.started);
-            event_stream::respond(response, opened, write)
+            event_stream::respond(response, opened, event_stream::COMMENT, write)
         }
     }
 }

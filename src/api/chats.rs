@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::page::{self, List, PageQuery};
 use crate::auth::{Auth, CurrentUser};
 use crate::clock::rfc3339;
-use crate::domain::FailureReason;
+use crate::domain::{Endpoint, FailureReason};
 use crate::error::Result;
 use crate::models::Chat;
 
@@ -25,6 +25,8 @@ pub(super) struct ChatView {
     /// Why it failed or was cancelled, for programs.
     failure_code: Option<String>,
     conversation_id: Option<i64>,
+    /// The path of the endpoint that it came through. `null` if it was not recorded.
+    endpoint: Option<&'static str>,
     /// The tokens that the model used. `null` if there are none.
     usage: Option<UsageView>,
     created_at: String,
@@ -62,6 +64,7 @@ impl From<Chat> for ChatView {
                 None => code,
             }),
             conversation_id: chat.conversation_id,
+            endpoint: chat.endpoint.as_deref().and_then(Endpoint::from_code).map(Endpoint::path),
             usage,
             created_at: rfc3339(chat.created_at),
             finished_at: chat.finished_at.map(rfc3339),

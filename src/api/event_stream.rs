@@ -1,26 +1,30 @@
 //! Server-sent events (HTML Living Standard, section 9.2), for answers that are sent part by part.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header;
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use futures_util::stream;
 use serde::Serialize;
-use tokio::time::{Instant, timeout_at};
 
 use crate::chat::{ChatRequest, ChatStream, Event, Toll};
+use crate::clock::Alarm;
 use crate::error::{Error, Result};
 
 /// How long the first part is waited for before the head is sent. A failure within this time is
 /// reported by the status.
 const HEAD_WAITS: Duration = Duration::from_secs(5);
 
-/// The longest silence before a comment is sent, which shows that the connection is alive.
+/// The longest silence before a keep-alive is sent, which shows that the connection is alive.
 /// Upstreams may take minutes to begin.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
 
-const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+/// The memory that is taken for an event at once, in bytes.
+const A_USUAL_EVENT: usize = 384;
+
+/// A keep-alive that clients skip whatever their protocol: a comment.
+pub(super) const COMMENT: &[u8] = b": keep-alive\n\n";
 
 /// A stream, after the wait for its first event.
 pub(super) struct Opened {
@@ -40,18 +44,25 @@ pub(super) async fn open(toll: &Toll, request: ChatRequest) -> Result<Opened> {
     Ok(Opened { stream, first })
 }
 
-/// Responds with the answer as a stream of events, each written by `writer`. When the client
-/// disconnects, actix drops the response, and with it the [`ChatStream`].
+/// Responds with the answer as a stream of events, each written by `writer`, and `keep_alive` in
+/// silences. When the client disconnects, actix drops the response, and with it the [`ChatStream`].
 pub(super) fn respond(
     mut response: HttpResponseBuilder,
     opened: Opened,
+    keep_alive: &'static [u8],
     writer: impl FnMut(Event) -> Bytes + 'static,
 ) -> HttpResponse {
     response
         .insert_header((header::CONTENT_TYPE, "text/event-stream; charset=utf-8"))
         // Otherwise nginx and similar proxies would buffer the parts.
         .insert_header(("X-Accel-Buffering", "no"));
-    let body = EventBody { stream: opened.stream, first: opened.first, has_ended: false };
+    let body = EventBody {
+        stream: opened.stream,
+        first: opened.first,
+        keep_alive,
+        alarm: Alarm::default(),
+        has_ended: false,
+    };
     response.streaming(stream::unfold((body, writer), |(mut body, mut writer)| async move {
         let bytes = body.next(&mut writer).await?;
         Some((bytes, (body, writer)))
@@ -62,13 +73,15 @@ pub(super) fn respond(
 struct EventBody {
     stream: ChatStream,
     first: Option<Event>,
+    keep_alive: &'static [u8],
+    alarm: Alarm,
     /// Whether the client has received the last event, `Done` or `Failed`.
     has_ended: bool,
 }
 
 impl EventBody {
     /// Returns the next bytes to send; `None` after the end. Events for which `writer` writes
-    /// nothing are skipped. A keep-alive comment is sent if there is nothing else to send for
+    /// nothing are skipped. A keep-alive is sent if there is nothing else to send for
     /// [`KEEP_ALIVE_EVERY`].
     async fn next(&mut self, writer: &mut impl FnMut(Event) -> Bytes) -> Option<Result<Bytes, Error>> {
         let silent_until = Instant::now() + KEEP_ALIVE_EVERY;
@@ -76,9 +89,9 @@ impl EventBody {
             let event = match self.first.take() {
                 Some(event) => Some(event),
                 None if self.has_ended => return None,
-                None => match timeout_at(silent_until, self.stream.next()).await {
-                    Ok(event) => event,
-                    Err(_) => return Some(Ok(Bytes::from_static(KEEP_ALIVE))),
+                None => match self.alarm.until(silent_until, self.stream.next()).await {
+                    Some(event) => event,
+                    None => return Some(Ok(Bytes::from_static(self.keep_alive))),
                 },
             };
             // A stream that ends without `Done` or `Failed` must not look complete, so an error
@@ -96,9 +109,22 @@ impl EventBody {
 
 /// Writes one event, with its name if it has one.
 pub(super) fn event(name: Option<&str>, data: &impl Serialize) -> Bytes {
-    let data = serde_json::to_string(data).unwrap_or_default();
-    match name {
-        Some(name) => format!("event: {name}\ndata: {data}\n\n").into(),
-        None => format!("data: {data}\n\n").into(),
+    let mut event = Vec::new();
+    add_event(&mut event, name, data);
+    event.into()
+}
+
+/// Adds one event to those that are sent together.
+pub(super) fn add_event(events: &mut Vec<u8>, name: Option<&str>, data: &impl Serialize) {
+    events.reserve(A_USUAL_EVENT);
+    if let Some(name) = name {
+        for part in ["event: ", name, "\n"] {
+            events.extend_from_slice(part.as_bytes());
+        }
     }
+    events.extend_from_slice(b"data: ");
+    if let Err(error) = serde_json::to_writer(&mut *events, data) {
+        log::error!("an event could not be written: {error}");
+    }
+    events.extend_from_slice(b"\n\n");
 }

@@ -31,9 +31,6 @@ const WAITING_PER_USER: usize = 32;
 /// How long a body waits for a place.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The most objects, lists and elements that a body may have.
-const MOST_VALUES: usize = 20_000;
-
 /// The places for large bodies, shared fairly among users.
 #[derive(Debug)]
 pub struct LargeBodies(FairSemaphore<i64>);
@@ -63,7 +60,8 @@ pub(super) fn may_be_large(request: &HttpRequest) -> bool {
     declared_length(request).is_none_or(|length| length > FREE_BYTES)
 }
 
-/// Reads and parses the body of a request. If `user_id` is `None`, the body must not be large.
+/// Reads and parses the body of a request. If `user_id` is `None`, the body must not be large. It
+/// may have `most_values` objects, lists and elements.
 ///
 /// # Errors
 /// The body is too large or too slow, there is no place or memory for it, or its content type is
@@ -73,6 +71,7 @@ pub(super) async fn json<T>(
     payload: web::Payload,
     places: &LargeBodies,
     user_id: Option<i64>,
+    most_values: usize,
 ) -> Result<Large<T>>
 where
     T: DeserializeOwned + Send + 'static,
@@ -99,18 +98,18 @@ where
         _ => None,
     };
     let json = if bytes.len() <= MOST_BYTES {
-        understand(&bytes)
+        understand(&bytes, most_values)
     } else {
         // Parsing takes tens of milliseconds, which other requests must not wait for.
-        let understood = web::block(move || understand(&bytes)).await;
+        let understood = web::block(move || understand(&bytes, most_values)).await;
         understood.map_err(|error| Error::Unavailable(error.to_string()))?
     };
     Ok(Large { json: json?, memory: memory.map(Arc::new) })
 }
 
-fn understand<T: DeserializeOwned>(bytes: &[u8]) -> Result<Result<T, Invalid>> {
-    if has_more_values(bytes, MOST_VALUES) {
-        let reason = format!("send at most {MOST_VALUES} objects, lists and elements");
+fn understand<T: DeserializeOwned>(bytes: &[u8], most_values: usize) -> Result<Result<T, Invalid>> {
+    if has_more_values(bytes, most_values) {
+        let reason = format!("send at most {most_values} objects, lists and elements");
         return Err(Error::Invalid(Invalid::new("body", reason)));
     }
     Ok(parse(bytes))

@@ -31,9 +31,9 @@ use actix_web::web::{self, ServiceConfig};
 pub use large_body::LargeBodies;
 
 use crate::error::{Error, Result};
-use crate::http::{Routes, delete, get, patch, post, resource};
+use crate::http::{NOT_THERE, PathKind, Routes, delete, get, not_found, patch, post, resources};
 
-/// The table of routes. The busiest come first, because actix tries them in order.
+/// The table of routes. The busiest come first, because paths are tried in order.
 pub const ROUTES: Routes = &[
     ("/chat", &[post(|r| r.to(chat::create))]),
     ("/tokens", &[get(|r| r.to(balance::tokens))]),
@@ -41,7 +41,18 @@ pub const ROUTES: Routes = &[
     ("/register", &[post(|r| r.to(register::create))]),
     ("/login", &[post(|r| r.to(log_in::create))]),
     ("/logout", &[post(|r| r.to(log_out::create))]),
-    ("/v1/chat/completions", &[post(|r| r.to(v1::completions::create))]),
+    ("/v1/chat/completions", &[post(|r| r.to(v1::create::<v1::ChatCompletions>))]),
+    ("/v1/completions", &[post(|r| r.to(v1::create::<v1::Completions>))]),
+    ("/v1/embeddings", &[post(|r| r.to(v1::create::<v1::EmbeddingsOfInputs>))]),
+    ("/v1/messages", &[post(|r| r.to(v1::create::<v1::Messages>))]),
+    ("/v1/messages/count_tokens", &[post(|r| r.to(v1::count_tokens::<v1::Messages>))]),
+    ("/v1/responses", &[post(|r| r.to(v1::create::<v1::Responses>))]),
+    ("/v1/responses/input_tokens", &[post(|r| r.to(v1::count_tokens::<v1::Responses>))]),
+    (
+        "/v1/responses/{id}",
+        &[get(|r| r.to(v1::responses::resource::show)), delete(|r| r.to(v1::responses::resource::delete))],
+    ),
+    ("/v1/responses/{id}/input_items", &[get(|r| r.to(v1::responses::resource::input_items))]),
     ("/v1/models", &[get(|r| r.to(v1::models::list))]),
     // Names of models may contain slashes.
     ("/v1/models/{id:.+}", &[get(|r| r.to(v1::models::show))]),
@@ -66,10 +77,15 @@ pub const ROUTES: Routes = &[
     ("/readyz", &[get(|r| r.to(health::ready))]),
 ];
 
-/// Adds the routes to the application.
-pub fn routes(config: &mut ServiceConfig) {
-    for (path, methods) in ROUTES {
-        config.service(resource::<Error>(path, methods.iter()));
+/// Adds the routes whose paths are of this kind to the application.
+pub fn routes(config: &mut ServiceConfig, kind: PathKind) {
+    for path in NOT_THERE.iter().filter(|path| PathKind::of(path) == kind) {
+        config.service(web::resource([format!("{path}/"), (*path).to_owned()]).to(not_found::<Error>));
+    }
+    for (path, methods) in ROUTES.iter().filter(|(path, _)| PathKind::of(path) == kind) {
+        for resource in resources::<Error>(path, methods.iter()) {
+            config.service(resource);
+        }
     }
 }
 

@@ -160,7 +160,7 @@ impl Auth {
         fingerprint: Fingerprint,
     ) -> Result<Option<AuthTokenOutcome>> {
         let read = move |conn: &mut DbConnection| Ok(earlier(conn, operation_id, fingerprint)?);
-        Ok(match self.db.read(read).await? {
+        Ok(match self.db.read_few(read).await? {
             Some(Stored::Before(id)) => Some(AuthTokenOutcome::MadeBefore(id)),
             Some(_) => Some(AuthTokenOutcome::OtherRequest),
             None => None,

@@ -5,18 +5,25 @@ use std::net::IpAddr;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::{Method, header};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName};
 use actix_web::{FromRequest, HttpRequest, web};
+use chrono::NaiveDateTime;
+use diesel::QueryResult;
 
 use super::Auth;
 use crate::client_address::client_of;
 use crate::clock;
+use crate::db::DbConnection;
 use crate::domain::{TokenDigest, presented_token};
 use crate::error::{Error, Result};
-use crate::models::{AuthToken, User};
+use crate::models::{AuthToken, Payer, User};
 use crate::throttle::RequestKind;
 
-/// The content of the `Authorization` header.
+/// The header in which clients of Anthropic's protocol send their key.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// The content of the `Authorization` header or, under `/v1`, of `x-api-key`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Credentials {
     /// There is no header.
@@ -30,12 +37,31 @@ pub enum Credentials {
 impl Credentials {
     /// Reads the header of a request.
     pub fn of(request: &HttpRequest) -> Credentials {
-        let mut values = request.headers().get_all(header::AUTHORIZATION);
+        match Credentials::of_header(request, header::AUTHORIZATION, presented_token) {
+            // A proxy in front may have credentials of its own.
+            unusable @ (Credentials::Absent | Credentials::Unreadable)
+                if request.path().starts_with("/v1/") =>
+            {
+                match Credentials::of_header(request, X_API_KEY, |key| Some(key.trim())) {
+                    Credentials::Absent => unusable,
+                    credentials => credentials,
+                }
+            }
+            credentials => credentials,
+        }
+    }
+
+    fn of_header(
+        request: &HttpRequest,
+        name: HeaderName,
+        token: impl FnOnce(&str) -> Option<&str>,
+    ) -> Credentials {
+        let mut values = request.headers().get_all(name);
         let Some(value) = values.next() else { return Credentials::Absent };
         if values.next().is_some() {
             return Credentials::Unreadable;
         }
-        let digest = value.to_str().ok().and_then(presented_token).and_then(TokenDigest::of);
+        let digest = value.to_str().ok().and_then(token).and_then(TokenDigest::of);
         digest.map_or(Credentials::Unreadable, Credentials::Token)
     }
 
@@ -71,19 +97,65 @@ pub struct CurrentUser {
     pub auth_token: AuthToken,
 }
 
+/// What is known of the user of an auth token.
+trait Bearer: Sized + Send + 'static {
+    /// Returns the active user of an auth token that is valid.
+    fn find(conn: &mut DbConnection, digest: TokenDigest, now: NaiveDateTime) -> QueryResult<Option<Self>>;
+
+    /// Returns what the limits need.
+    fn payer(&self) -> Payer;
+}
+
+impl Bearer for CurrentUser {
+    fn find(conn: &mut DbConnection, digest: TokenDigest, now: NaiveDateTime) -> QueryResult<Option<Self>> {
+        let found = User::find_by_auth_token(conn, digest, now)?;
+        Ok(found.map(|(user, auth_token)| CurrentUser { user, auth_token }))
+    }
+
+    fn payer(&self) -> Payer {
+        Payer::of(&self.user)
+    }
+}
+
+impl Bearer for Payer {
+    fn find(conn: &mut DbConnection, digest: TokenDigest, now: NaiveDateTime) -> QueryResult<Option<Self>> {
+        Payer::find(conn, digest, now)
+    }
+
+    fn payer(&self) -> Payer {
+        *self
+    }
+}
+
+type Extracted<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
+
+fn extract<T: Bearer>(request: &HttpRequest) -> Extracted<T> {
+    let credentials = Credentials::of(request);
+    let auth = request.app_data::<web::Data<Auth>>().cloned();
+    let (kind, from) = (kind_of(request), client_of(request));
+    Box::pin(async move {
+        let auth = auth.ok_or_else(|| Error::Internal("no Auth in the app's data".to_owned()))?;
+        let Ok(digest) = credentials.or(|| None) else { return Err(auth.refuse(None, from)) };
+        auth.admit(digest, kind, from).await
+    })
+}
+
 impl FromRequest for CurrentUser {
     type Error = Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+    type Future = Extracted<CurrentUser>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let credentials = Credentials::of(request);
-        let auth = request.app_data::<web::Data<Auth>>().cloned();
-        let (kind, from) = (kind_of(request), client_of(request));
-        Box::pin(async move {
-            let auth = auth.ok_or_else(|| Error::Internal("no Auth in the app's data".to_owned()))?;
-            let Ok(digest) = credentials.or(|| None) else { return Err(auth.refuse(None, from)) };
-            auth.admit(digest, kind, from).await
-        })
+        extract(request)
+    }
+}
+
+/// As an extractor, rejects the same requests as [`CurrentUser`], and reads less.
+impl FromRequest for Payer {
+    type Error = Error;
+    type Future = Extracted<Payer>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        extract(request)
     }
 }
 
@@ -98,10 +170,10 @@ pub(super) fn kind_of(request: &HttpRequest) -> RequestKind {
 
 impl Auth {
     /// Returns the user of a live auth token, unless the user or the address has reached a limit.
-    async fn admit(&self, digest: TokenDigest, kind: RequestKind, from: IpAddr) -> Result<CurrentUser> {
+    async fn admit<T: Bearer>(&self, digest: TokenDigest, kind: RequestKind, from: IpAddr) -> Result<T> {
         let counted = self.check_before(digest, kind, from)?;
-        match self.current_user(digest).await {
-            Ok(current) => self.check_after(counted, digest, &current.user, kind).map(|()| current),
+        match self.bearer::<T>(digest).await {
+            Ok(current) => self.check_after(counted, digest, current.payer(), kind).map(|()| current),
             Err(Error::Unauthorized) => Err(self.refuse(Some(digest), from)),
             Err(error) => Err(error),
         }
@@ -113,11 +185,15 @@ impl Auth {
     /// # Errors
     /// [`Error::Unauthorized`] if there is no such user.
     pub async fn current_user(&self, digest: TokenDigest) -> Result<CurrentUser> {
+        self.bearer(digest).await
+    }
+
+    async fn bearer<T: Bearer>(&self, digest: TokenDigest) -> Result<T> {
         let now = clock::now();
-        let found = self.db.read(move |conn| Ok(User::find_by_auth_token(conn, digest, now)?)).await?;
-        let (user, auth_token) = found.ok_or(Error::Unauthorized)?;
+        let found = self.db.read_few(move |conn| Ok(T::find(conn, digest, now)?)).await?;
+        let found = found.ok_or(Error::Unauthorized)?;
         self.last_uses.record(digest, now);
-        Ok(CurrentUser { user, auth_token })
+        Ok(found)
     }
 
     /// Records that an auth token was used. For requests that do not call [`Auth::current_user`],

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 
 use super::Auth;
 use super::hasher::Requester;
-use super::register::{parse, superuser_account};
+use super::register::{parse_account, superuser_account};
 use super::security_log::{LoggedAttempt, Refused};
 use crate::audit::{Action, Actor, Event};
 use crate::db::{DbConnection, Scope};
@@ -99,7 +99,7 @@ impl Auth {
             return Err(Error::NotFound.into());
         }
         let (username, password) =
-            parse(Some(username), Some(password)).map_err(Error::InvalidRegistration)?;
+            parse_account(Some(username), Some(password)).map_err(Error::InvalidRegistration)?;
         let hash = self.hasher.hash(Requester { lane: Lane::Panel, from }, password).await?;
         let account = superuser_account(username, hash, self.rules.opening_tokens);
         let actor = Actor { user_id: None, address: from.to_string() };

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 
-use super::Auth;
+use super::{Auth, Credentials};
 use crate::client_address::client_of;
 use crate::clock;
 use crate::domain::TokenDigest;
 use crate::error::{Error, Result};
-use crate::models::User;
+use crate::models::{Payer, User};
 use crate::throttle::{Allowed, RequestKind};
 
 /// How long a user's limit is cached. A change takes effect within this time.
@@ -130,12 +130,19 @@ impl Auth {
         })
     }
 
+    /// Returns what is left of the changes of a request's user. `None` if throttles are off, or the
+    /// credentials were not valid recently.
+    pub fn changes_left(&self, credentials: Credentials) -> Option<Allowed> {
+        let Credentials::Token(digest) = credentials else { return None };
+        self.throttle.changes_left(self.limits.of(digest)?.user_id)
+    }
+
     async fn look_up_limit(&self, digest: TokenDigest, from: IpAddr) -> Result<Known> {
         self.check_stranger(digest, from)?;
         let now = clock::now();
-        let found = self.db.read(move |conn| Ok(User::find_by_auth_token(conn, digest, now)?)).await?;
+        let found = self.db.read_few(move |conn| Ok(Payer::find(conn, digest, now)?)).await?;
         match found {
-            Some((user, _)) => Ok(self.remember(digest, &user, FRESH)),
+            Some(payer) => Ok(self.remember(digest, payer, FRESH)),
             None => Err(self.refuse(Some(digest), from)),
         }
     }
@@ -170,13 +177,13 @@ impl Auth {
         &self,
         IsCounted(is_counted): IsCounted,
         digest: TokenDigest,
-        user: &User,
+        payer: Payer,
         kind: RequestKind,
     ) -> Result<()> {
         if is_counted {
             return Ok(());
         }
-        let known = self.remember(digest, user, FRESH);
+        let known = self.remember(digest, payer, FRESH);
         self.throttle.check_unpaid(known.user_id, kind).map_err(Error::TooManyRequests)
     }
 
@@ -200,11 +207,11 @@ impl Auth {
         self.throttle.peek_guest(from).map_err(Error::TooManyRequests)
     }
 
-    fn remember(&self, digest: TokenDigest, user: &User, fresh_for: Duration) -> Known {
-        let own = user.requests_per_minute.map(|own| u32::try_from(own).unwrap_or(u32::MAX));
+    fn remember(&self, digest: TokenDigest, payer: Payer, fresh_for: Duration) -> Known {
+        let own = payer.requests_per_minute.map(|own| u32::try_from(own).unwrap_or(u32::MAX));
         let limit = own.unwrap_or(self.rules.requests_per_minute);
         let now = Instant::now();
-        let known = Known { user_id: user.id, limit, since: now, fresh_until: now + fresh_for };
+        let known = Known { user_id: payer.user_id, limit, since: now, fresh_until: now + fresh_for };
         self.limits.remember(digest, known);
         known
     }
@@ -212,7 +219,7 @@ impl Auth {
     /// Makes a new auth token known at once. The user's limit is still looked up at its first use.
     pub(super) fn welcome(&self, digest: TokenDigest, user: &User) {
         if self.throttle.is_on() {
-            self.remember(digest, user, Duration::ZERO);
+            self.remember(digest, Payer::of(user), Duration::ZERO);
         }
     }
 }

@@ -60,7 +60,7 @@ impl Auth {
         let unknown = |why: &str| Refused::new(why, self.refusal(Error::InvalidUsername));
         let wrong = |why: String| Refused::new(why, self.refusal(Error::InvalidPassword));
         let name = name.ok_or_else(|| unknown("no readable name"))?;
-        let found = self.db.read(move |conn| Ok(User::find_by_login_name(conn, &name)?)).await?;
+        let found = self.db.read_few(move |conn| Ok(User::find_by_login_name(conn, &name)?)).await?;
         let password = log_in.password.and_then(|password| Password::parse(password).ok());
         let verified = self.verify(requester, password.clone(), found.as_ref()).await?;
         let Some(user) = found else { return Err(unknown("no such user")) };

@@ -5,6 +5,7 @@
 
 mod auth_tokens;
 mod current_user;
+mod failed_sign_ins;
 mod first_run;
 mod hasher;
 mod last_uses;
@@ -29,8 +30,8 @@ pub use last_uses::LastUses;
 pub use limits::{Counted, Guest};
 pub use log_in::LogIn;
 pub use passwords::{Keep, PasswordChange, parse_new_password, set_password};
-pub use register::{NewSuperuser, make_superuser};
-pub use sessions::{SignIn, SignedIn, forget_sessions};
+pub use register::{NewSuperuser, make_superuser, parse_account};
+pub use sessions::{RequestedBy, SignIn, SignedIn, forget_sessions};
 pub use skeletons::fill_skeletons;
 
 use chrono::TimeDelta;
@@ -44,6 +45,8 @@ use crate::throttle::Throttle;
 pub struct AccountRules {
     /// The opening balance of a new user, in tokens.
     pub opening_tokens: i64,
+    /// The tokens above which an administrator types the amount of a grant twice. 0: never.
+    pub large_grant: i64,
     /// Whether anybody may register.
     pub registration_open: bool,
     /// Whether the error of a failed log-in hides which was wrong, the name or the password.

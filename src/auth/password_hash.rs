@@ -11,6 +11,7 @@
 
 mod imported;
 
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use bcrypt::HashParts;
@@ -23,6 +24,8 @@ use crate::error::Error;
 /// `--bcrypt-cost`. A stored hash with a higher cost counts as unreadable. Otherwise one imported
 /// row could keep a core busy for minutes.
 pub const MAX_BCRYPT_COST: u32 = 16;
+/// The costs that bcrypt can have and that are run.
+const BCRYPT_COSTS: RangeInclusive<u32> = 4..=MAX_BCRYPT_COST;
 /// The longest stored hash that is read. Django's column has 128 characters.
 const MAX_STORED_BYTES: usize = 1024;
 const PREFIX: &str = "bcrypt_sha256$";
@@ -134,7 +137,7 @@ fn unneeded(form: &str, bcrypt_cost: u32) -> Result<HashParts, bcrypt::BcryptErr
 pub fn bcrypt_cost_of(stored: &str) -> Option<u32> {
     let (algorithm, rest) = stored.split_once('$')?;
     let parts = matches!(algorithm, "bcrypt_sha256" | "bcrypt").then(|| HashParts::from_str(rest).ok());
-    parts.flatten().map(|parts| parts.get_cost()).filter(|cost| *cost <= MAX_BCRYPT_COST)
+    parts.flatten().map(|parts| parts.get_cost()).filter(|cost| BCRYPT_COSTS.contains(cost))
 }
 
 /// The result of comparing a password with one stored hash.
@@ -156,23 +159,38 @@ fn check(form: &str, stored: &str) -> Checked {
     let Some((algorithm, rest)) = stored.split_once('$') else {
         return Checked::UNREADABLE;
     };
-    let plain = form.as_bytes();
     match algorithm {
         "bcrypt_sha256" => check_bcrypt(sha256_hex(form).as_bytes(), rest),
         // Plain bcrypt ignores all bytes after the 72nd, as it did when the hash was written.
-        "bcrypt" => check_bcrypt(plain, rest),
-        "pbkdf2_sha256" => Checked::without_bcrypt(imported::pbkdf2_sha256(plain, rest)),
-        "argon2" => Checked::without_bcrypt(imported::argon2(plain, rest)),
-        "scrypt" => Checked::without_bcrypt(imported::scrypt(plain, rest)),
-        _ => Checked::UNREADABLE,
+        "bcrypt" => check_bcrypt(form.as_bytes(), rest),
+        _ => Checked::without_bcrypt(reader(algorithm, rest).and_then(|check| check(form.as_bytes()))),
     }
+}
+
+/// Reads a hash of another algorithm than bcrypt. `rest` is what follows its name.
+fn reader<'a>(algorithm: &str, rest: &'a str) -> Option<imported::Check<'a>> {
+    match algorithm {
+        "pbkdf2_sha256" => imported::pbkdf2_sha256(rest),
+        "pbkdf2_sha1" => imported::pbkdf2_sha1(rest),
+        "argon2" => imported::argon2(rest),
+        "scrypt" => imported::scrypt(rest),
+        _ => None,
+    }
+}
+
+/// Returns whether a password can match a stored hash: it has a form that [`verify`] reads, and
+/// does not need more work than the limits allow. Hashes nothing.
+pub fn is_readable(stored: &str) -> bool {
+    let Some((algorithm, rest)) = stored.split_once('$') else { return false };
+    stored.len() <= MAX_STORED_BYTES
+        && (bcrypt_cost_of(stored).is_some() || reader(algorithm, rest).is_some())
 }
 
 fn check_bcrypt(input: &[u8], stored: &str) -> Checked {
     let Ok(parts) = HashParts::from_str(stored) else {
         return Checked::UNREADABLE;
     };
-    if parts.get_cost() > MAX_BCRYPT_COST {
+    if !BCRYPT_COSTS.contains(&parts.get_cost()) {
         return Checked::UNREADABLE;
     }
     match bcrypt::verify(input, stored) {

@@ -9,7 +9,9 @@ use super::{Auth, CurrentUser};
 use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
-use crate::domain::{Invalid, NewPassword, Password, RequestId, SessionSecret, TokenDigest};
+use crate::domain::{
+    Invalid, NewPassword, Password, RequestId, SessionSecret, TokenDigest, is_same_password,
+};
 use crate::error::{Error, Result};
 use crate::models::{AuthToken, Session, User};
 use crate::throttle::Lane;
@@ -90,10 +92,17 @@ impl Auth {
         let old = change.old.and_then(|old| Password::parse(old).ok()).ok_or_else(wrong)?;
         let new = change.new.ok_or_else(|| Invalid::new("new_password", "give it as text"));
         let new = new.and_then(|new| parse_new_password(new, &user)).map_err(Error::Invalid)?;
-        if self.hasher.verify(requester, old, Some(user.password.clone())).await? == Verified::No {
+        if self.hasher.verify(requester, old.clone(), Some(user.password.clone())).await? == Verified::No {
             return Err(wrong());
         }
         attempt.succeeded();
+        if is_same_password(old.expose(), new.as_ref().expose()) {
+            let invalid = Invalid::new("new_password", "That is your current password.");
+            return Err(Refused::new(
+                format!("the old password of user {}", user.id),
+                Error::Invalid(invalid),
+            ));
+        }
         let hash = self.hasher.hash(requester, new).await?;
         let actor = Actor { user_id: Some(user.id), address: change.from.to_string() };
         let old_hash = Some(user.password.clone());
@@ -131,6 +140,14 @@ impl Auth {
         }
         let invalid = Invalid::new("own_password", "it is not your password");
         Err(Refused::new(format!("wrong password of user {}", user.id), Error::Invalid(invalid)))
+    }
+
+    /// Returns whether a new password is the one that another user has already. Somebody who sets
+    /// passwords learns nothing that way: every other guess replaces the password.
+    pub async fn is_password_of(&self, user: &User, password: &NewPassword, from: IpAddr) -> Result<bool> {
+        let requester = Requester { lane: Lane::Known, from };
+        let stored = Some(user.password.clone());
+        Ok(self.hasher.verify(requester, password.as_ref().clone(), stored).await? != Verified::No)
     }
 
     /// Hashes a password that a signed-in user sets for another user.

@@ -44,7 +44,7 @@ impl Auth {
             return Err(Error::RegistrationClosed.into());
         }
         self.throttle.check_registration(from).map_err(Error::TooManyRequests)?;
-        let (username, password) = parse(username, password).map_err(Error::InvalidRegistration)?;
+        let (username, password) = parse_account(username, password).map_err(Error::InvalidRegistration)?;
         let new = NewAccount {
             username: username.clone(),
             password_hash: self.hasher.hash(Requester { lane: Lane::Open, from }, password).await?,
@@ -107,20 +107,22 @@ fn opened(outcome: Result<OpenedAccount>) -> Result<i64> {
     }
 }
 
-/// Checks a new name and its password against the rules.
-pub(super) fn parse(
+/// Checks a new name and its password against the rules. `None` is a text that is missing.
+///
+/// # Errors
+/// Returns what is wrong with each of them.
+pub fn parse_account(
     username: Option<&str>,
     password: Option<&str>,
 ) -> Result<(Username, NewPassword), Vec<Invalid>> {
     let missing = |field| Invalid::new(field, "give it as text");
     let username = username.ok_or_else(|| missing("username")).and_then(Username::parse);
+    // The other rules for passwords hold whatever the name is.
+    let canonical = username.as_ref().map_or("", Username::canonical);
+    let password = password.ok_or_else(|| missing("password"));
+    let password = password.and_then(|password| NewPassword::parse_for(password, canonical));
     match (username, password) {
-        (Ok(username), Some(password)) => match NewPassword::parse(password, &username) {
-            Ok(password) => Ok((username, password)),
-            Err(invalid) => Err(vec![invalid]),
-        },
-        (Ok(_), None) => Err(vec![missing("password")]),
-        (Err(invalid), Some(_)) => Err(vec![invalid]),
-        (Err(invalid), None) => Err(vec![invalid, missing("password")]),
+        (Ok(username), Ok(password)) => Ok((username, password)),
+        (username, password) => Err(username.err().into_iter().chain(password.err()).collect()),
     }
 }

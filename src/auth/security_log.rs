@@ -29,12 +29,28 @@ pub(super) struct LoggedAttempt {
 pub(super) struct Refused {
     why: String,
     error: Error,
+    user_id: Option<i64>,
 }
 
 impl Refused {
     /// Makes a refusal. `why` must not contain anything that the client sent.
     pub(super) fn new(why: impl Into<String>, error: Error) -> Refused {
-        Refused { why: why.into(), error }
+        Refused { why: why.into(), error, user_id: None }
+    }
+
+    /// Names the user whose credentials were wrong.
+    pub(super) fn of_user(self, user_id: i64) -> Refused {
+        Refused { user_id: Some(user_id), ..self }
+    }
+
+    /// Returns the user whose credentials were wrong, if there is such a user.
+    pub(super) fn user_id(&self) -> Option<i64> {
+        self.user_id
+    }
+
+    /// Whether a name or a password was wrong.
+    pub(super) fn is_for_credentials(&self) -> bool {
+        matches!(self.error, Error::InvalidCredentials)
     }
 }
 

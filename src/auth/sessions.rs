@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use chrono::{NaiveDateTime, TimeDelta};
+use serde_json::Value;
 
 use super::Auth;
 use super::current_user::kind_of;
@@ -16,13 +17,17 @@ use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::{LoginName, Password, RequestId, SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
-use crate::models::{NewSession, PanelSettings, Session, User};
+use crate::models::{NewSession, OpenWork, PanelSettings, Payer, SavedView, Session, User};
 use crate::throttle::Lane;
 
 /// How often the use of a session is written down.
 const TOUCH_EVERY: TimeDelta = TimeDelta::minutes(1);
 /// How long a request waits for that write.
 const TOUCH_PATIENCE: Duration = Duration::from_secs(1);
+/// The most messages that wait for a page of a session.
+const MOST_MESSAGES: usize = 20;
+/// How long the panel's menu counts a bulk operation that failed for some rows.
+const FAILURES_SHOWN: TimeDelta = TimeDelta::days(7);
 /// The most characters kept of a browser's name.
 const USER_AGENT_LENGTH: usize = 200;
 
@@ -42,6 +47,16 @@ pub struct SignIn<'a> {
     pub old: Option<TokenDigest>,
 }
 
+/// What makes a request of the panel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RequestedBy {
+    /// A person, who opens a page or sends a form.
+    Person,
+    /// A page's script, in the background. That is no use of the session: an open page that
+    /// refreshes itself must not keep it alive.
+    Script,
+}
+
 /// A signed-in user, with what each page needs.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
@@ -51,21 +66,31 @@ pub struct SignedIn {
     pub session: Session,
     /// The user's preferences.
     pub settings: PanelSettings,
+    /// The saved views of the panel's lists that the user sees.
+    pub views: Vec<SavedView>,
+    /// The numbers beside the panel's menu. A script's request has none, as it shows no menu.
+    pub open_work: OpenWork,
 }
 
 impl Auth {
     /// Checks the password of a member of the staff and begins a session, always a new one. A wrong
     /// name, a wrong password, and a user who is deactivated or not staff all take the same time
-    /// and get the same error.
+    /// and get the same error. A failure is in the history.
     pub async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<SessionSecret> {
         let attempt =
             LoggedAttempt { what: "sign-in to the panel", from: sign_in.from, request: sign_in.request };
+        let (from, name) = (sign_in.from, sign_in.username);
         match self.try_sign_in(sign_in).await {
             Ok((user_id, username, secret)) => {
                 attempt.succeeded(user_id, &username);
                 Ok(secret)
             }
-            Err(refused) => Err(attempt.refused(refused)),
+            Err(refused) => {
+                if refused.is_for_credentials() {
+                    self.record_failed_sign_in(from, name, refused.user_id()).await;
+                }
+                Err(attempt.refused(refused))
+            }
         }
     }
 
@@ -77,7 +102,7 @@ impl Auth {
         let attempt = attempt.map_err(Error::TooManyRequests)?;
         let requester = self.requester(Lane::Panel, sign_in.from, &account);
         let found = match name {
-            Some(name) => self.db.read(move |conn| Ok(User::find_by_login_name(conn, &name)?)).await?,
+            Some(name) => self.db.read_few(move |conn| Ok(User::find_by_login_name(conn, &name)?)).await?,
             None => None,
         };
         let password = Password::parse(sign_in.password).ok();
@@ -92,7 +117,7 @@ impl Auth {
             _ => None,
         };
         if let Some(why) = why {
-            return Err(refused(why));
+            return Err(refused(why).of_user(user.id));
         }
         attempt.succeeded();
         self.throttle.note_sign_in(sign_in.from, &account);
@@ -104,7 +129,9 @@ impl Auth {
         let begun = self.begin_session(user, new_hash, sign_in.from, sign_in.user_agent, sign_in.old).await;
         match begun {
             Ok(secret) => Ok((id, username, secret)),
-            Err(Error::InvalidCredentials) => Err(refused(format!("user {id} was changed meanwhile"))),
+            Err(Error::InvalidCredentials) => {
+                Err(refused(format!("user {id} was changed meanwhile")).of_user(id))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -166,12 +193,13 @@ impl Auth {
         &self,
         digest: TokenDigest,
         request: &HttpRequest,
+        by: RequestedBy,
     ) -> Result<Option<SignedIn>> {
         let (kind, from) = (kind_of(request), client_of(request));
         let counted = self.check_before(digest, kind, from)?;
-        let found = self.signed_in(digest).await?;
+        let found = self.signed_in(digest, by).await?;
         match &found {
-            Some(signed_in) => self.check_after(counted, digest, &signed_in.user, kind)?,
+            Some(signed_in) => self.check_after(counted, digest, Payer::of(&signed_in.user), kind)?,
             None => match self.refuse(Some(digest), from) {
                 Error::Unauthorized => {}
                 error => return Err(error),
@@ -182,7 +210,7 @@ impl Auth {
 
     /// Returns the user of a session's secret. It is read from the database each time, so that a
     /// session that just ended, on any node, is rejected. `None` if there is no such session.
-    pub async fn signed_in(&self, digest: TokenDigest) -> Result<Option<SignedIn>> {
+    pub async fn signed_in(&self, digest: TokenDigest, by: RequestedBy) -> Result<Option<SignedIn>> {
         let now = clock::now();
         let idle_since = now - self.rules.session_idle;
         let read = move |conn: &mut DbConnection| {
@@ -190,10 +218,16 @@ impl Auth {
                 return Ok(None);
             };
             let settings = PanelSettings::of(conn, user.id)?;
-            Ok(Some(SignedIn { user, session, settings }))
+            let views = SavedView::seen_by(conn, user.id)?;
+            let open_work = match by {
+                RequestedBy::Person => OpenWork::count(conn, now, now - FAILURES_SHOWN)?,
+                RequestedBy::Script => OpenWork::default(),
+            };
+            Ok(Some(SignedIn { user, session, settings, views, open_work }))
         };
-        let found = self.db.read(read).await?;
+        let found = self.db.read_few(read).await?;
         if let Some(signed_in) = &found
+            && by == RequestedBy::Person
             && now - signed_in.session.last_used_at > TOUCH_EVERY
         {
             let id = signed_in.session.id;
@@ -241,12 +275,60 @@ impl Auth {
         self.db.write(Scope::user(user_id), job).await
     }
 
-    /// Stores the messages that the session's next page shows.
-    pub async fn leave_messages(&self, session_id: i64, messages: String) -> Result<()> {
-        self.db
-            .write(Scope::none(), move |conn| Ok(Session::set_messages(conn, session_id, &messages)?))
-            .await
-            .map(|_| ())
+    /// Returns the user of a session for a page that tells of an error, perhaps of a limit that was
+    /// reached. So it does not count, but an address that has sent too many bad secrets gets no
+    /// look-up.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub async fn look_up_session(&self, digest: TokenDigest, from: IpAddr) -> Result<Option<SignedIn>> {
+        self.check_stranger(digest, from)?;
+        self.signed_in(digest, RequestedBy::Script).await
+    }
+
+    /// Returns whether the server has a superuser.
+    pub async fn has_superuser(&self) -> Result<bool> {
+        self.db.read_few(|conn| Ok(User::any_superuser(conn)?)).await
+    }
+
+    /// Adds messages for the session's next page to those that no page has shown yet. Of too many,
+    /// the oldest are dropped.
+    pub async fn leave_messages(&self, user_id: i64, session_id: i64, new: Vec<Value>) -> Result<()> {
+        let change = move |messages: &mut Vec<Value>| {
+            messages.extend(new.iter().cloned());
+            messages.drain(..messages.len().saturating_sub(MOST_MESSAGES));
+        };
+        self.change_messages(user_id, session_id, change).await
+    }
+
+    /// Removes messages that a page shows, and leaves those that were added in the meantime.
+    pub async fn take_messages(&self, user_id: i64, session_id: i64, shown: Vec<Value>) -> Result<()> {
+        let change = move |messages: &mut Vec<Value>| {
+            for message in &shown {
+                if let Some(place) = messages.iter().position(|left| left == message) {
+                    messages.remove(place);
+                }
+            }
+        };
+        self.change_messages(user_id, session_id, change).await
+    }
+
+    /// Changes the messages of a session. The row of the user is locked, so that two tabs do not
+    /// overwrite each other's messages.
+    async fn change_messages(
+        &self,
+        user_id: i64,
+        session_id: i64,
+        change: impl Fn(&mut Vec<Value>) + Send + Sync + 'static,
+    ) -> Result<()> {
+        let job = move |conn: &mut DbConnection| {
+            let Some(stored) = Session::messages_of(conn, session_id)? else { return Ok(()) };
+            let mut messages: Vec<Value> = serde_json::from_str(&stored).unwrap_or_default();
+            change(&mut messages);
+            Session::set_messages(conn, session_id, &Value::from(messages).to_string())?;
+            Ok(())
+        };
+        self.db.write(Scope::user(user_id), job).await
     }
 }
 

@@ -31,9 +31,9 @@ impl Context {
         let may_be = match &request.prompt {
             Prompt::Message => true,
             Prompt::Conversation(_) => false,
-            Prompt::Whole(question) => question.choices == 1,
+            Prompt::Whole(question) => question.choices == 1 && !question.is_for_embeddings(),
         };
-        may_be && self.responder.is_instant()
+        may_be && !request.chain.is_needed() && self.responder.is_instant()
     }
 
     /// Returns the charge of a request that is answered at once. `None` for other requests.
@@ -51,6 +51,7 @@ impl Context {
     pub(super) fn new_charge(&self, request: &ChatRequest, prepared: &Prepared) -> Charge {
         Charge {
             auth_token: request.auth_token,
+            endpoint: request.endpoint,
             message: request.message.clone(),
             model: prepared.question.model.clone(),
             price: prepared.hold(),
@@ -87,11 +88,13 @@ impl Context {
                     usage: Usage::counted(&message, answer.text().unwrap_or_default()),
                     message,
                     answer,
+                    parts: None,
                     charged: price,
                     remaining: charged.balance,
                     replayed: false,
                     state: ChatState::Complete,
                     created_at: charged.created_at,
+                    finished_at: charged.created_at,
                 })))
             }
             Verdict::Unauthorized => Err(Error::Unauthorized),
@@ -101,7 +104,8 @@ impl Context {
             Verdict::KeyReused => Err(Error::KeyReused),
             Verdict::Replay { chat, balance } => {
                 let charged = self.cost_of(chat.id).await?;
-                Ok(Admission::Answered(Box::new(Receipt::replayed(*chat, charged, balance)?)))
+                let vectors = self.stored_embeddings(&chat).await?;
+                Ok(Admission::Answered(Box::new(Receipt::replayed(*chat, vectors, charged, balance)?)))
             }
         }
     }

@@ -6,6 +6,7 @@ use super::request::Prices;
 use super::slots::Slots;
 use crate::db::Db;
 use crate::responder::Responder;
+use crate::throttle::MemoryBudget;
 
 /// The parts that every chat needs.
 pub(super) struct Context {
@@ -13,6 +14,8 @@ pub(super) struct Context {
     pub responder: Responder,
     pub prices: Prices,
     pub slots: Slots,
+    /// The memory of the whole server, of which long chains take a share.
+    pub memory: MemoryBudget,
     /// Cancelled when the server is stopping and cannot wait any longer.
     pub hurry: CancellationToken,
 }

@@ -6,8 +6,11 @@
 //! transaction. All money moves in [`crate::metering`].
 
 mod admission;
+mod chain;
 mod context;
+mod continuing;
 mod media;
+mod offer;
 mod prepare;
 mod receipt;
 mod request;
@@ -17,6 +20,8 @@ mod task;
 mod toll;
 mod transcript;
 
+pub use chain::{Assemble, Assembled, Chain, Earlier, StoredTurn, ValueRoom};
+pub use offer::OfferedName;
 pub use receipt::Receipt;
 pub use request::{ChatRequest, Prices, Prompt};
 pub use slots::SlotBounds;

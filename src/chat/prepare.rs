@@ -1,15 +1,18 @@
 //! Looks up in one read what a charge needs: the user, the model with its price, and the earlier
 //! messages of the conversation.
 
+use chrono::NaiveDateTime;
+
+use super::chain::{Chain, Links};
 use super::context::Context;
-use super::media;
+use super::offer::{fit, image_tokens, named, on_offer};
 use super::request::{ChatRequest, Prompt};
 use crate::clock;
 use crate::db::DbConnection;
-use crate::domain::Invalid;
+use crate::domain::{IdempotencyKey, Invalid, TokenDigest};
 use crate::error::{Error, Result};
 use crate::metering::Price;
-use crate::models::{Conversation, DEFAULT_IMAGE_TOKENS, EntryKind, LedgerEntry, Model, StoredKey, User};
+use crate::models::{Chat, Conversation, EmbeddingAnswer, EntryKind, LedgerEntry, Model, Payer, StoredKey};
 use crate::responder::{Catalogue, ContextBudget, DUMMY, Question, Responder, Turn};
 
 /// A question that is ready to be charged and asked.
@@ -30,6 +33,21 @@ pub(super) struct Prepared {
     pub is_known: bool,
 }
 
+/// What one read looks up for the charge.
+struct LookUp {
+    auth_token: TokenDigest,
+    now: NaiveDateTime,
+    key: Option<IdempotencyKey>,
+    /// For a user without a limit of their own.
+    concurrent_chats: i64,
+    /// `None` if the request continues no response.
+    chain: Option<Chain>,
+    conversation_id: Option<i64>,
+    message: String,
+    /// `None` if the dummy answers.
+    catalogue: Option<Catalogue>,
+}
+
 /// What one read finds for the charge.
 struct LookedUp {
     user_id: i64,
@@ -39,6 +57,8 @@ struct LookedUp {
     /// Of the models that the settings name, those that are stored.
     models: Vec<Model>,
     earlier: Vec<Turn>,
+    /// The responses that the request continues and refers to.
+    links: Option<Links>,
 }
 
 /// Turns of a conversation that are read at once.
@@ -80,22 +100,29 @@ impl Context {
             Prompt::Conversation(id) => Some(id),
             _ => None,
         };
-        let found = self.look_up(request, conversation_id).await?;
+        let mut found = self.look_up(request, conversation_id).await?;
         if found.is_known {
             return Ok(Prepared { is_known: true, ..Prepared::dummy(found.user_id, self.prices.chat) });
         }
+        let conversation_id = match found.links.take() {
+            Some(links) => self.continue_chain(request, found.user_id, links).await?,
+            None => conversation_id,
+        };
         let concurrent_chats = found.concurrent_chats;
         let prepared = match &self.responder {
             Responder::Dummy(_) => {
                 let mut prepared = Prepared::dummy(found.user_id, self.prices.chat);
-                if let Prompt::Whole(question) = &request.prompt {
+                if let Prompt::Whole(question) = &mut request.prompt {
                     prepared.question.choices = question.choices;
+                    prepared.question.kind = std::mem::take(&mut question.kind);
+                    if prepared.question.is_for_embeddings() {
+                        prepared.question.options = std::mem::take(&mut question.options);
+                    }
                 }
                 Prepared { conversation_id, concurrent_chats, ..prepared }
             }
             Responder::Upstream(catalogue) => {
-                let price = |model: &Model| Price::of(model, self.prices.chat);
-                let asked = question(catalogue, request, &found, price)?;
+                let asked = question(catalogue, request, &found, self.prices.chat)?;
                 Prepared { user_id: found.user_id, conversation_id, concurrent_chats, ..asked }
             }
         };
@@ -107,71 +134,82 @@ impl Context {
     }
 
     async fn look_up(&self, request: &ChatRequest, conversation_id: Option<i64>) -> Result<LookedUp> {
-        let (auth_token, now, message) = (request.auth_token, clock::now(), request.message.clone());
-        let key = request.key.as_ref().map(|(key, _)| key.clone());
-        let default = self.prices.concurrent_chats;
-        let catalogue = match &self.responder {
-            Responder::Dummy(_) => None,
-            Responder::Upstream(catalogue) => Some(catalogue.clone()),
-        };
-        let read = move |conn: &mut DbConnection| {
-            let found = User::find_by_auth_token(conn, auth_token, now)?;
-            let (user, _) = found.ok_or(Error::Unauthorized)?;
-            let known = match &key {
-                Some(key) => StoredKey::find(conn, user.id, key.as_str())?,
-                None => None,
-            };
-            let mut found = LookedUp {
-                user_id: user.id,
-                balance: user.tokens,
-                concurrent_chats: user.concurrent_chats.unwrap_or(default),
-                is_known: known.is_some(),
-                models: vec![],
-                earlier: vec![],
-            };
-            if found.is_known {
-                return Ok(found);
-            }
-            if let Some(id) = conversation_id {
-                Conversation::find_of(conn, user.id, id)?.ok_or_else(no_such_conversation)?;
-            }
-            if let Some(catalogue) = &catalogue {
-                found.models = Model::all(conn)?;
-                // Without a model on offer, `question` rejects the message.
-                if let Some(id) = conversation_id
-                    && let Some(model) = on_offer(catalogue, &found.models).first()
-                {
-                    found.earlier = earlier_turns(conn, id, catalogue.budget(model, &message))?;
-                }
-            }
-            Ok(found)
+        let wanted = LookUp {
+            auth_token: request.auth_token,
+            now: clock::now(),
+            key: request.key.as_ref().map(|(key, _)| key.clone()),
+            concurrent_chats: self.prices.concurrent_chats,
+            chain: request.chain.assemble.is_some().then(|| request.chain.clone()),
+            conversation_id,
+            message: request.message.clone(),
+            catalogue: match &self.responder {
+                Responder::Dummy(_) => None,
+                Responder::Upstream(catalogue) => Some(catalogue.clone()),
+            },
         };
         // A conversation may be long. Everything else is a few rows.
-        if conversation_id.is_some() { self.db.read(read).await } else { self.db.read_few(read).await }
+        let is_long = conversation_id.is_some() || wanted.chain.is_some();
+        let read = move |conn: &mut DbConnection| wanted.read(conn);
+        if is_long { self.db.read(read).await } else { self.db.read_few(read).await }
     }
 
-    /// Returns the models that the settings name and that are not withdrawn, in the settings'
-    /// order.
-    pub(super) async fn on_offer(&self, catalogue: &Catalogue) -> Result<Vec<Model>> {
-        let stored = self.db.read_few(|conn| Ok(Model::all(conn)?)).await?;
-        Ok(on_offer(catalogue, &stored))
+    /// Returns the stored answer of a chat that asked for embeddings.
+    pub(super) async fn stored_embeddings(&self, chat: &Chat) -> Result<Option<EmbeddingAnswer>> {
+        let chat_id = chat.id;
+        match chat.is_listed {
+            true => Ok(None),
+            false => self.db.read(move |conn| Ok(EmbeddingAnswer::find(conn, chat_id)?)).await,
+        }
     }
 
     /// Returns what a chat cost when it was answered. Later refunds are not counted.
     pub(super) async fn cost_of(&self, chat_id: i64) -> Result<i64> {
-        let entries = self.db.read(move |conn| Ok(LedgerEntry::of_chat(conn, chat_id)?)).await?;
+        let entries = self.db.read_few(move |conn| Ok(LedgerEntry::of_chat(conn, chat_id)?)).await?;
         let paid = entries.iter().filter(|entry| entry.kind != EntryKind::Refund);
         Ok(-paid.map(|entry| entry.amount).sum::<i64>())
     }
 }
 
-/// Returns the models on offer, with what the upstream reports of them.
-fn on_offer(catalogue: &Catalogue, stored: &[Model]) -> Vec<Model> {
-    let row = |name: &String| {
-        let row = stored.iter().find(|model| model.name == *name);
-        catalogue.known(&row.cloned().unwrap_or_else(|| Model::unpriced(name.clone())))
-    };
-    catalogue.models.iter().map(row).filter(|model| !model.is_withdrawn).collect()
+impl LookUp {
+    fn read(&self, conn: &mut DbConnection) -> Result<LookedUp> {
+        let payer = Payer::find(conn, self.auth_token, self.now)?.ok_or(Error::Unauthorized)?;
+        let known = match &self.key {
+            Some(key) => StoredKey::find(conn, payer.user_id, key.as_str())?,
+            None => None,
+        };
+        let mut found = LookedUp {
+            user_id: payer.user_id,
+            balance: payer.tokens,
+            concurrent_chats: payer.concurrent_chats.unwrap_or(self.concurrent_chats),
+            is_known: known.is_some(),
+            models: vec![],
+            earlier: vec![],
+            links: None,
+        };
+        if !found.is_known {
+            self.read_more(conn, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    /// Reads what only a question needs that has no answer yet.
+    fn read_more(&self, conn: &mut DbConnection, found: &mut LookedUp) -> Result<()> {
+        if let Some(chain) = &self.chain {
+            found.links = Some(chain.find(conn, found.user_id)?);
+        }
+        if let Some(id) = self.conversation_id {
+            Conversation::find_of(conn, found.user_id, id)?.ok_or_else(no_such_conversation)?;
+        }
+        let Some(catalogue) = &self.catalogue else { return Ok(()) };
+        found.models = Model::all(conn)?;
+        // Without a model on offer, `question` rejects the message.
+        if let Some(id) = self.conversation_id
+            && let Some(model) = on_offer(catalogue, &found.models).first()
+        {
+            found.earlier = earlier_turns(conn, id, catalogue.budget(model, &self.message))?;
+        }
+        Ok(())
+    }
 }
 
 /// Returns the question and its price. A request that names no model gets the first one on offer.
@@ -179,7 +217,7 @@ fn question(
     catalogue: &Catalogue,
     request: &mut ChatRequest,
     found: &LookedUp,
-    price: impl Fn(&Model) -> Price,
+    message_price: i64,
 ) -> Result<Prepared> {
     let on_offer = on_offer(catalogue, &found.models);
     let (mut question, model) = match &mut request.prompt {
@@ -189,28 +227,18 @@ fn question(
             (catalogue.question(model, &request.message, &found.earlier), model)
         }
         Prompt::Whole(wanted) => {
-            let model = on_offer.iter().find(|model| model.name == wanted.model);
-            let model = model.ok_or_else(|| Error::ModelNotFound(wanted.model.clone()))?;
-            media::check(wanted, model, &on_offer)?;
+            let model = named(&on_offer, &wanted.model)?;
             // Taken, not copied: it may be large, and nothing else needs it.
-            let mut question = std::mem::take(&mut **wanted);
-            let limits = catalogue.answer_limits(model);
-            question.max_output = match question.max_output {
-                0 => limits.default,
-                wanted => wanted.min(limits.most),
-            };
-            let extra = std::mem::take(&mut question.extra);
-            let may_pass = |name: &str| model.extra_field_names().any(|allowed| allowed == name);
-            let passed = extra.into_iter().filter(|(name, _)| may_pass(name));
-            let passed: serde_json::Map<_, _> = passed.collect();
-            question.passed = passed.keys().cloned().collect();
-            question.options.extend(passed);
-            (question, model)
+            (fit(std::mem::take(&mut **wanted), model, &on_offer, catalogue)?, model)
         }
     };
     question.request_id = Some(request.request_id);
-    let prepared = Prepared { question, price: price(model), ..Prepared::dummy(found.user_id, 0) };
-    Ok(Prepared { image_tokens: model.image_tokens.unwrap_or(DEFAULT_IMAGE_TOKENS), ..prepared })
+    let price = match question.is_for_embeddings() {
+        true => Price::of_embeddings(model, message_price),
+        false => Price::of(model, message_price),
+    };
+    let prepared = Prepared { question, price, ..Prepared::dummy(found.user_id, 0) };
+    Ok(Prepared { image_tokens: image_tokens(model), ..prepared })
 }
 
 /// Returns the earlier turns of a conversation, newest first. Reads no more than fits

@@ -2,10 +2,10 @@
 
 use chrono::NaiveDateTime;
 
-use crate::domain::{FailureReason, Usage};
+use crate::domain::{Endpoint, FailureReason, Usage, UsageDetails};
 use crate::error::{Error, Result};
-use crate::models::{Chat, ChatState};
-use crate::responder::{Answer, FinishReason, StoredAnswer};
+use crate::models::{Chat, ChatState, EmbeddingAnswer};
+use crate::responder::{Answer, Embeddings, FinishReason, Replay, StoredAnswer};
 
 /// A chat that was charged and answered.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +18,9 @@ pub struct Receipt {
     pub model: String,
     /// The answer.
     pub answer: Answer,
+    /// The parts in which the answer was streamed before. `None` if this is not a replay, or they
+    /// were not recorded.
+    pub parts: Option<Replay>,
     /// The tokens of prompt and answer, as the model counts them.
     pub usage: Usage,
     /// What the chat cost, in tokens of the balance. If replayed, what it cost then.
@@ -32,20 +35,41 @@ pub struct Receipt {
     pub state: ChatState,
     /// When it was charged.
     pub created_at: NaiveDateTime,
+    /// When it ended.
+    pub finished_at: NaiveDateTime,
 }
 
 impl Receipt {
-    /// Makes the receipt of a chat that was charged before. `charged` is what it cost then.
+    /// Makes the receipt of a stored chat, for a client that asks for its answer again.
     ///
     /// # Errors
     /// [`Error::PaidWithoutAnswer`] if no part of an answer exists.
-    pub(super) fn replayed(chat: Chat, charged: i64, balance: i64) -> Result<Receipt> {
-        let has_answer = chat.response.is_some() || chat.answer_extras.is_some();
+    pub fn stored(chat: Chat) -> Result<Receipt> {
+        let charged = chat.charge;
+        Receipt::replayed(chat, None, charged, 0)
+    }
+
+    /// Makes the receipt of a chat that was charged before. `charged` is what it cost then, and
+    /// `vectors` is its stored answer if it is one of embeddings.
+    ///
+    /// # Errors
+    /// [`Error::PaidWithoutAnswer`] if no part of an answer exists. [`Error::AnswerNotKept`] if the
+    /// answer was embeddings, and they were too large to be stored.
+    pub(super) fn replayed(
+        chat: Chat,
+        vectors: Option<EmbeddingAnswer>,
+        charged: i64,
+        balance: i64,
+    ) -> Result<Receipt> {
+        let is_for_embeddings = chat.endpoint.as_deref() == Some(Endpoint::Embeddings.code());
+        let has_answer = chat.response.is_some() || chat.answer_extras.is_some() || vectors.is_some();
         if !has_answer && chat.state != ChatState::Complete {
             return Err(Error::PaidWithoutAnswer(reason_of(&chat)));
         }
-        let StoredAnswer { mut answer, usage_details: details } =
-            Answer::stored(chat.response, chat.answer_extras.as_deref());
+        let StoredAnswer { mut answer, usage_details: details, parts } = match is_for_embeddings {
+            true => vectors.and_then(restored).ok_or(Error::AnswerNotKept)?,
+            false => Answer::stored(chat.response, chat.answer_extras.as_deref()),
+        };
         if chat.state != ChatState::Complete {
             // The protocol's word for an answer that is not complete.
             answer.end_all(&FinishReason::Length);
@@ -62,14 +86,23 @@ impl Receipt {
             message: chat.message,
             model: chat.model,
             answer,
+            parts,
             usage,
             charged,
             remaining: balance,
             replayed: true,
             state: chat.state,
             created_at: chat.created_at,
+            finished_at: chat.finished_at.unwrap_or(chat.created_at),
         })
     }
+}
+
+/// Returns a stored answer with vectors. `None` if they were too large to be stored.
+fn restored(stored: EmbeddingAnswer) -> Option<StoredAnswer> {
+    let embeddings = Embeddings::stored(usize::try_from(stored.dimensions).ok()?, &stored.vectors?)?;
+    let answer = Answer::of_embeddings(embeddings);
+    Some(StoredAnswer { answer, usage_details: UsageDetails::default(), parts: None })
 }
 
 /// Returns the stored reason why a charged chat has no answer.

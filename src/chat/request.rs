@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::chain::Chain;
 use super::slots::SlotBounds;
-use crate::domain::{Fingerprint, IdempotencyKey, RequestId, TokenDigest};
+use crate::domain::{Endpoint, Fingerprint, IdempotencyKey, RequestId, TokenDigest};
 use crate::responder::Question;
 use crate::throttle::MemoryShare;
 
@@ -17,6 +18,10 @@ pub struct Prices {
     pub concurrent_chats: i64,
     /// How many requests may wait for one of their user's chats to end, and how long.
     pub slots: SlotBounds,
+    /// Whether responses are stored for clients that ask for it.
+    pub stores_responses: bool,
+    /// The most bytes that are stored of one user's responses. The oldest are deleted first.
+    pub stored_bytes: i64,
     /// The operator's text on how to get more tokens.
     pub top_up: Option<Arc<str>>,
 }
@@ -24,6 +29,8 @@ pub struct Prices {
 /// A message to be charged and answered.
 #[derive(Clone, Debug)]
 pub struct ChatRequest {
+    /// The endpoint that it came through.
+    pub endpoint: Endpoint,
     /// The payer's auth token.
     pub auth_token: TokenDigest,
     /// The text that is stored as the chat's message.
@@ -35,6 +42,8 @@ pub struct ChatRequest {
     pub key: Option<(IdempotencyKey, Fingerprint)>,
     /// The id of the request, for the log.
     pub request_id: RequestId,
+    /// What it stores and continues.
+    pub chain: Chain,
     /// The memory that a large prompt takes until the answer has ended.
     pub memory: Option<Arc<MemoryShare>>,
 }

@@ -10,7 +10,7 @@ use super::receipt::Receipt;
 use crate::error::{Error, Result};
 use crate::metering::Charged;
 use crate::models::ChatState;
-use crate::responder::Piece;
+use crate::responder::{Piece, Replay};
 
 /// The number of parts that may wait for a slow client. At this number, the upstream is no longer
 /// read.
@@ -62,13 +62,48 @@ type Sent = (Event, Option<OwnedSemaphorePermit>);
 pub struct ChatStream {
     /// What is known so far.
     pub started: Started,
-    events: mpsc::Receiver<Sent>,
-    _leaving: Option<DropGuard>,
+    source: Source,
+}
+
+/// Where the events of a stream come from.
+#[derive(Debug)]
+enum Source {
+    /// The task of the chat. Dropping the guard tells it that the client has disconnected.
+    Task { events: mpsc::Receiver<Sent>, _leaving: DropGuard },
+    /// An answer that is complete. Its parts are made one by one.
+    Whole(Box<WholeAnswer>),
+}
+
+#[derive(Debug)]
+struct WholeAnswer {
+    /// `None` after the end.
+    receipt: Option<Box<Receipt>>,
+    parts: Parts,
+}
+
+#[derive(Debug)]
+enum Parts {
+    Recorded(Replay),
+    Few(std::vec::IntoIter<Piece>),
+}
+
+impl WholeAnswer {
+    fn next(&mut self) -> Option<Event> {
+        let answer = &self.receipt.as_ref()?.answer;
+        let piece = match &mut self.parts {
+            Parts::Recorded(parts) => parts.next(answer),
+            Parts::Few(pieces) => pieces.next(),
+        };
+        match piece {
+            Some(piece) => Some(Event::Piece(Box::new(piece))),
+            None => self.receipt.take().map(Event::Done),
+        }
+    }
 }
 
 impl ChatStream {
     /// Streams an answer that is complete.
-    pub(super) fn of(receipt: Receipt) -> ChatStream {
+    pub(super) fn of(mut receipt: Receipt) -> ChatStream {
         let started = Started {
             chat_id: receipt.chat_id,
             model: receipt.model.clone(),
@@ -78,19 +113,20 @@ impl ChatStream {
             state: receipt.state,
             created_at: receipt.created_at,
         };
-        let pieces = receipt.answer.as_pieces();
-        // The channel has room for all of them and the end.
-        let (sender, events) = mpsc::channel(pieces.len() + 1);
-        for piece in pieces {
-            let _ = sender.try_send((Event::Piece(Box::new(piece)), None));
-        }
-        let _ = sender.try_send((Event::Done(Box::new(receipt)), None));
-        ChatStream { started, events, _leaving: None }
+        let parts = match receipt.parts.take() {
+            Some(parts) => Parts::Recorded(parts),
+            None => Parts::Few(receipt.answer.as_pieces().into_iter()),
+        };
+        let whole = WholeAnswer { receipt: Some(Box::new(receipt)), parts };
+        ChatStream { started, source: Source::Whole(Box::new(whole)) }
     }
 
     /// Returns the next event; `None` after the last one.
     pub async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await.map(|(event, _room)| event)
+        match &mut self.source {
+            Source::Task { events, .. } => events.recv().await.map(|(event, _room)| event),
+            Source::Whole(whole) => whole.next(),
+        }
     }
 }
 
@@ -116,9 +152,10 @@ impl Opening {
         let lost = |_| Err(Error::Unavailable("the task of a hold was lost".to_owned()));
         match self.opened.await.unwrap_or_else(lost)? {
             Opened::Answered(receipt) => Ok(ChatStream::of(*receipt)),
-            Opened::Started(started) => {
-                Ok(ChatStream { started, events: self.events, _leaving: Some(self.leaving) })
-            }
+            Opened::Started(started) => Ok(ChatStream {
+                started,
+                source: Source::Task { events: self.events, _leaving: self.leaving },
+            }),
         }
     }
 }
@@ -142,6 +179,11 @@ impl Client {
     pub(super) fn waiting() -> (Client, oneshot::Receiver<Result<Receipt>>) {
         let (sender, receiver) = oneshot::channel();
         (Client::Waiting(Some(sender)), receiver)
+    }
+
+    /// Returns whether the client gets the answer part by part.
+    pub(super) fn is_streaming(&self) -> bool {
+        matches!(self, Client::Streaming { .. })
     }
 
     /// Makes a client that gets the answer part by part.
@@ -195,6 +237,13 @@ impl Client {
                 // A part that is larger than the whole memory for parts waits until all of it is
                 // free.
                 let kib = u32::try_from(piece.weight() >> 10).unwrap_or(KIB_AHEAD).clamp(1, KIB_AHEAD);
+                // Nearly always there is room, and nothing has to wait.
+                if let Ok(taken) = room.clone().try_acquire_many_owned(kib)
+                    && let Ok(place) = events.try_reserve()
+                {
+                    place.send((Event::Piece(Box::new(piece)), Some(taken)));
+                    return true;
+                }
                 let sent = async {
                     let room = room.clone().acquire_many_owned(kib).await.ok();
                     events.send((Event::Piece(Box::new(piece)), room)).await.is_ok()

@@ -6,20 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::admission::Admission;
+use super::chain::NewResponse;
 use super::context::Context;
 use super::prepare::Prepared;
 use super::receipt::Receipt;
 use super::request::ChatRequest;
 use super::slots::Slot;
 use super::stream::Client;
-use super::transcript::{End, Transcript, result_for_client};
+use super::transcript::{End, Settled, Transcript, result_for_client};
 use crate::clock;
 use crate::db::{DbConnection, Scope};
 use crate::domain::{OperationId, Usage};
 use crate::error::{Error, Result};
-use crate::metering::{Charged, Ended, Ending, end_hold};
-use crate::models::{ChatState, User};
-use crate::responder::{Answer, AnswerBounds, CallPermit, Failure, Question};
+use crate::metering::{Charged, Ended, Ending, end_hold_and_tell_when};
+use crate::models::{Chat, ChatState, User};
+use crate::responder::{Answer, AnswerBounds, CallPermit, Failure, Question, Recording};
 
 /// How long a client waits for settlement before it gets an error that says it is not confirmed.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(15);
@@ -46,6 +47,8 @@ struct Admitted {
 struct Hold {
     charged: Charged,
     slot: Option<Slot>,
+    /// What is stored with the answer.
+    stored: Option<NewResponse>,
 }
 
 /// Runs one chat, from admission to settlement.
@@ -68,7 +71,11 @@ impl Context {
         };
         let price = prepared.hold();
         client.start(charged, &prepared.question.model, price, charged.created_at);
-        let mut transcript = Transcript::default();
+        let mut transcript = Transcript { has_key: request.key.is_some(), ..Transcript::default() };
+        // Only a retry under a key needs it.
+        if request.key.is_some() && client.is_streaming() {
+            transcript.recording = Some(Recording::default());
+        }
         let end = match permit {
             Ok(permit) => self.relay(permit, &request.message, &prepared, &client, &mut transcript).await,
             Err(failure) => End::Failed(failure),
@@ -78,14 +85,17 @@ impl Context {
             message: request.message,
             model: prepared.question.model.clone(),
             answer: Answer::default(),
+            parts: None,
             usage: Usage::default(),
             charged: price,
             remaining: charged.balance,
             replayed: false,
             state: ChatState::Complete,
             created_at: charged.created_at,
+            finished_at: charged.created_at,
         };
-        self.finish(Hold { charged, slot }, &prepared, transcript, end, receipt, client).await;
+        let hold = Hold { charged, slot, stored: NewResponse::of(&request.chain) };
+        self.finish(hold, &prepared, transcript, end, receipt, client).await;
     }
 
     /// Looks things up, waits for one of the user's slots and for a place among the calls, and
@@ -239,8 +249,9 @@ impl Context {
     ) {
         let outcome = transcript.outcome(&prepared.question, prepared.price, receipt.charged, end);
         (receipt.usage, receipt.charged, receipt.answer) = (outcome.usage, outcome.cost, transcript.answer);
+        let stored = hold.stored.filter(|_| outcome.is_paid());
         let ended = async {
-            let ended = self.end(hold.charged, outcome.ending).await;
+            let ended = self.end(hold.charged, outcome.ending, stored).await;
             // The user's next chat may begin, however slowly the client reads.
             drop(hold.slot);
             ended
@@ -267,16 +278,27 @@ impl Context {
 
     /// Ends the hold. Retries while the database is away, for as long as the process lives. If the
     /// database can be read but not written, retries at most [`MOST_TRIES`] times.
-    async fn end(&self, charged: Charged, ending: Ending) -> Result<Ended> {
-        let operation_id = OperationId::generate();
+    async fn end(&self, charged: Charged, ending: Ending, stored: Option<NewResponse>) -> Result<Settled> {
+        let (operation_id, most_stored) = (OperationId::generate(), self.prices.stored_bytes);
         let mut pause = Duration::from_millis(100);
         let mut tries = 0;
         loop {
-            let ending = ending.clone();
+            let (ending, stored) = (ending.clone(), stored.clone());
             let job = move |conn: &mut DbConnection| {
-                Ok(end_hold(conn, charged.chat_id, &ending, operation_id, clock::now())?)
+                let now = clock::now();
+                let (ended, when) =
+                    end_hold_and_tell_when(conn, charged.chat_id, &ending, operation_id, now)?;
+                if let (Ended::Now { .. }, Some(stored)) = (&ended, &stored) {
+                    stored.insert(conn, charged.user_id, charged.chat_id, most_stored, now)?;
+                }
+                // If an earlier try ended it, the time is that of this try.
+                let finished_at = match when {
+                    Some(when) => Some(when),
+                    None => Chat::finished_at(conn, charged.chat_id)?,
+                };
+                Ok(Settled { ended, finished_at: finished_at.unwrap_or(now) })
             };
-            let outcome = self.db.write(Scope::user(charged.user_id), job).await;
+            let outcome = self.db.write_end(Scope::user(charged.user_id), job).await;
             let Err(error) = outcome else { return outcome };
             // If the database can be read, it is not away. Then this very write may be what fails,
             // and may make others in its batch fail.

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
 use super::context::Context;
+use super::offer::{OfferedName, fit, image_tokens, named, names};
 use super::receipt::Receipt;
 use super::request::{ChatRequest, Prices};
 use super::slots::Slots;
@@ -17,8 +18,9 @@ use super::task;
 use crate::db::{Db, Scope};
 use crate::error::{Error, Result};
 use crate::metering::Price;
-use crate::models::Model;
-use crate::responder::{DUMMY, Health, Responder};
+use crate::models::{DEFAULT_IMAGE_TOKENS, Model};
+use crate::responder::{DUMMY, Health, Question, Responder};
+use crate::throttle::MemoryBudget;
 
 /// The entry to chats: charges a message and gets its answer. Cheap to clone.
 #[derive(Clone)]
@@ -30,11 +32,18 @@ pub struct Toll {
 }
 
 impl Toll {
-    /// Puts the parts together. The tasks of chats run on `runtime`.
-    pub fn new(db: Db, responder: Responder, prices: Prices, runtime: Handle) -> Toll {
+    /// Puts the parts together. The tasks of chats run on `runtime`. Long chains of responses take
+    /// a share of `memory`.
+    pub fn new(db: Db, responder: Responder, prices: Prices, memory: MemoryBudget, runtime: Handle) -> Toll {
         let slots = Slots::new(prices.slots);
-        let context = Context { db, responder, prices, slots, hurry: CancellationToken::new() };
+        let context = Context { db, responder, prices, slots, memory, hurry: CancellationToken::new() };
         Toll { context: Arc::new(context), runtime, holds: TaskTracker::new() }
+    }
+
+    /// Returns whether messages are answered at once. Otherwise each chat is held while it is
+    /// pending, and counts towards the limit of its user.
+    pub fn is_instant(&self) -> bool {
+        self.context.responder.is_instant()
     }
 
     /// Charges the message and answers it. If the caller stops waiting, the answer is still
@@ -74,7 +83,9 @@ impl Toll {
 
     /// Starts the task that charges, gets the answer and ends the hold.
     fn begin(&self, request: ChatRequest, client: Client) {
-        self.holds.spawn_on(task::run(self.context.clone(), request, client), &self.runtime);
+        // Made where it stays: it is large, and would be copied several times.
+        let task = Box::pin(task::run(self.context.clone(), request, client));
+        self.holds.spawn_on(task, &self.runtime);
     }
 
     /// Returns the names of the models on offer. The first one answers `POST /chat/`.
@@ -84,6 +95,46 @@ impl Toll {
             Responder::Upstream(catalogue) => {
                 let on_offer = self.context.on_offer(catalogue).await?;
                 Ok(on_offer.into_iter().map(|model| model.name).collect())
+            }
+        }
+    }
+
+    /// Returns the names that clients may give: those of the models on offer, each followed by its
+    /// aliases.
+    pub async fn offered_names(&self) -> Result<Vec<OfferedName>> {
+        match &self.context.responder {
+            Responder::Dummy(_) => Ok(vec![OfferedName { name: DUMMY.to_owned(), model: DUMMY.to_owned() }]),
+            Responder::Upstream(catalogue) => Ok(names(&self.context.on_offer(catalogue).await?)),
+        }
+    }
+
+    /// Returns the name of the model on offer that a name means: its own, or an alias.
+    ///
+    /// # Errors
+    /// [`Error::ModelNotFound`].
+    pub async fn model_named(&self, name: &str) -> Result<String> {
+        match &self.context.responder {
+            Responder::Dummy(_) if name == DUMMY => Ok(DUMMY.to_owned()),
+            Responder::Dummy(_) => Err(Error::ModelNotFound(name.to_owned())),
+            Responder::Upstream(catalogue) => {
+                let on_offer = self.context.on_offer(catalogue).await?;
+                Ok(named(&on_offer, name)?.name.clone())
+            }
+        }
+    }
+
+    /// Returns the most tokens that the prompt of a question may have, which is what a hold is made
+    /// of.
+    ///
+    /// # Errors
+    /// Those of [`Toll::chat`] about the model and what it accepts.
+    pub async fn prompt_bound(&self, question: Question) -> Result<i64> {
+        match &self.context.responder {
+            Responder::Dummy(_) => Ok(question.prompt_bound(DEFAULT_IMAGE_TOKENS)),
+            Responder::Upstream(catalogue) => {
+                let on_offer = self.context.on_offer(catalogue).await?;
+                let model = named(&on_offer, &question.model)?;
+                Ok(fit(question, model, &on_offer, catalogue)?.prompt_bound(image_tokens(model)))
             }
         }
     }
@@ -110,6 +161,11 @@ impl Toll {
             Responder::Dummy(_) => model.clone(),
             Responder::Upstream(catalogue) => catalogue.known(model),
         }
+    }
+
+    /// Returns whether responses are stored for clients that ask for it.
+    pub fn stores_responses(&self) -> bool {
+        self.context.prices.stores_responses
     }
 
     /// Returns the upstream's health. `None` if the dummy answers.

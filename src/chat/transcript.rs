@@ -1,5 +1,6 @@
 //! What has arrived of an answer, and its cost: the rows of the charge matrix (`docs/charges.md`).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
@@ -8,8 +9,13 @@ use super::receipt::Receipt;
 use super::stream::Client;
 use crate::domain::{FailureReason, Usage};
 use crate::error::{Error, Result};
-use crate::metering::{Arrived, Ended, Ending, Price};
-use crate::responder::{Answer, Choice, Failure, FinishReason, Piece, PromptMark, Question};
+use crate::metering::{Arrived, Ended, Ending, KeptEmbeddings, Price};
+use crate::responder::{
+    Answer, Choice, Embeddings, Failure, FinishReason, Piece, PromptMark, Question, Recording,
+};
+
+/// Embeddings that take more than this, in bytes, are not stored.
+const MOST_KEPT_EMBEDDINGS: usize = 256 << 10;
 
 /// How the answer ended, as its task saw it.
 #[derive(Clone, Copy)]
@@ -24,12 +30,16 @@ pub(super) enum End {
 pub(super) struct Transcript {
     /// The answer so far.
     pub answer: Answer,
+    /// The parts as they were sent. `None` if nobody can ask for them again.
+    pub recording: Option<Recording>,
     /// The usage that the upstream has reported so far.
     pub usage: Option<Usage>,
     /// When the first part arrived.
     pub first_byte_at: Option<NaiveDateTime>,
     /// The estimated tokens of a prompt that was shortened. `None` if it was not.
     pub prompt_estimate: Option<i64>,
+    /// Whether a retry under the key of the request is to get the answer.
+    pub has_key: bool,
     /// Whether the upstream has the prompt.
     pub prompt: PromptMark,
     /// How long the client has delayed the answer, not counting the part that is being sent now.
@@ -46,6 +56,19 @@ pub(super) struct Outcome {
     pub usage: Usage,
     /// The final cost, if the chat is not refunded.
     pub cost: i64,
+}
+
+impl Outcome {
+    /// Returns whether the answer, or the part of it that arrived, is paid for.
+    pub(super) fn is_paid(&self) -> bool {
+        let has_some = |arrived: &Arrived| arrived.text.is_some() || arrived.extras.is_some();
+        match &self.ending {
+            Ending::Complete { .. } => true,
+            Ending::Cancelled { arrived, .. } => has_some(arrived),
+            Ending::Failed { arrived, settled, .. } => settled.is_some() && has_some(arrived),
+            Ending::LeftEarly | Ending::Released { .. } => false,
+        }
+    }
 }
 
 impl Transcript {
@@ -71,16 +94,26 @@ impl Transcript {
     /// Sends a part to the client, and notes how long it takes. Returns whether the client is still
     /// connected.
     pub(super) async fn pass_on(&mut self, piece: Piece, client: &Client) -> bool {
+        // Only a stream has parts to wait for.
+        if !client.is_streaming() {
+            return true;
+        }
         let since = Instant::now();
         self.sending_since = Some(since);
+        if let Some(recording) = &mut self.recording {
+            recording.add(&piece);
+        }
         let is_there = client.send(piece).await;
         self.sending_since = None;
         self.held_up += since.elapsed();
         is_there
     }
 
-    /// Returns the number of choices that are an answer.
+    /// Returns the number of choices that are an answer. Vectors count as one.
     fn answered(&self) -> u32 {
+        if self.answer.embeddings().is_some() {
+            return 1;
+        }
         let answered = self.answer.choices().iter().filter(|choice| self.is_answered(choice)).count();
         u32::try_from(answered).unwrap_or(u32::MAX)
     }
@@ -106,6 +139,15 @@ impl Transcript {
         (self.held_up + now) * 2 >= limit
     }
 
+    /// Returns what is stored of the answer besides its text.
+    fn extras(&self, usage: Usage) -> Option<String> {
+        let extras = self.answer.extras(usage.details);
+        match &self.recording {
+            Some(recording) => recording.add_to(extras),
+            None => extras,
+        }
+    }
+
     /// Maps the outcome to its row in the charge matrix. `held` is the amount that was taken.
     pub(super) fn outcome(&self, question: &Question, price: Price, held: i64, end: End) -> Outcome {
         let usage = self.used(question, end);
@@ -113,9 +155,10 @@ impl Transcript {
         let is_stored = has_begun || matches!(end, End::Finished);
         let arrived = Arrived {
             text: self.answer.text().filter(|_| is_stored).map(str::to_owned),
-            extras: self.answer.extras(usage.details).filter(|_| is_stored),
+            extras: self.extras(usage).filter(|_| is_stored),
             usage: Some(usage),
             first_byte_at: self.first_byte_at,
+            embeddings: self.answer.embeddings().filter(|_| self.has_key).map(|made| kept(made)),
         };
         let wanted = question.choices;
         let answered = match end {
@@ -152,9 +195,25 @@ impl Transcript {
     }
 }
 
+/// Returns embeddings as they are stored, if they are small enough.
+fn kept(embeddings: &Embeddings) -> KeptEmbeddings {
+    let vectors = embeddings.to_bytes(MOST_KEPT_EMBEDDINGS).map(Arc::new);
+    KeptEmbeddings { vectors, dimensions: embeddings.dimensions() }
+}
+
+/// A hold that has ended.
+pub(super) struct Settled {
+    /// How it ended.
+    pub ended: Ended,
+    /// When, as it is stored.
+    pub finished_at: NaiveDateTime,
+}
+
 /// Returns the result that the client gets.
-pub(super) fn result_for_client(ended: Result<Ended>, end: End, receipt: Receipt) -> Result<Receipt> {
-    match (ended?, end) {
+pub(super) fn result_for_client(settled: Result<Settled>, end: End, receipt: Receipt) -> Result<Receipt> {
+    let Settled { ended, finished_at } = settled?;
+    let receipt = Receipt { finished_at, ..receipt };
+    match (ended, end) {
         (Ended::AlreadyRefunded | Ended::NoSuchChat | Ended::OtherOperation, _) => {
             Err(Error::ResponderFailed(FailureReason::TotalTimeout))
         }

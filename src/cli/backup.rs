@@ -56,7 +56,7 @@ pub(super) fn check(path: &Path, copy: &PartialCopy) -> Result<(), Refusal> {
     eprintln!("checking the copy");
     copy.check().map_err(|error| error.to_string())?;
     let url = DatabaseUrl::Sqlite(path.to_owned());
-    let options = DbOptions { url, read_connections: 1, pg_writers: 1, hangs_after: HANGS_AFTER };
+    let options = DbOptions { url, read_connections: 1, pg_writers: None, hangs_after: HANGS_AFTER };
     let db = Db::open(&options).map_err(explain)?;
     let states = db.migration_state().map_err(|error| error.to_string())?;
     if states.iter().any(|state| !state.applied) {

@@ -5,8 +5,10 @@ mod adjust;
 mod backup;
 mod changepassword;
 mod createsuperuser;
+mod import_django;
 mod migrate;
 mod passwords;
+mod reindex;
 mod restore;
 mod serve;
 mod usage;
@@ -62,6 +64,11 @@ enum Command {
     /// Replace the SQLite database with a backup, keeping the old one under a name with the date;
     /// stop the server first
     Restore(restore::Args),
+    /// Build the index of the panel's lists and searches anew, even while a server runs; the server
+    /// itself rebuilds one that is damaged or missing
+    Reindex,
+    /// Import users, auth tokens and chats from the database of a Django service; it is only read
+    ImportDjango(Box<import_django::Args>),
     /// Apply the database migrations that are missing (serve does so by itself)
     Migrate(migrate::Args),
 }
@@ -85,6 +92,8 @@ fn run(cli: Cli) -> ExitCode {
         Command::Verify => verify::run(config),
         Command::Backup(args) => backup::run(config, &args),
         Command::Restore(args) => restore::run(config, &args),
+        Command::Reindex => reindex::run(config),
+        Command::ImportDjango(args) => import_django::run(config, *args),
         Command::Migrate(args) => migrate::run(config, &args),
     };
     match outcome {
@@ -174,9 +183,5 @@ fn find_user(db: &Db, name: &str) -> Result<User, Refusal> {
 
 /// Returns the error's text, with the details that the log would have.
 fn explain(error: Error) -> Refusal {
-    match error {
-        Error::Unavailable(why) | Error::Internal(why) => why,
-        Error::Database(error) => error.to_string(),
-        error => error.to_string(),
-    }
+    error.in_full()
 }

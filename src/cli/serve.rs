@@ -26,6 +26,7 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
     let lock = ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?;
     raise_open_files_limit(config.listen.max_connections, config.upstream.upstream_calls);
     let db = migrated(Db::open_to_serve(&config.db_options(), &lock).map_err(explain)?)?;
+    db.open_index();
     log::info!("tollgate {} with {}", env!("CARGO_PKG_VERSION"), db.url());
     let has_superuser = warn(config, &db)?;
     // Holds are settled on a runtime of their own, which continues after the server's workers have

@@ -11,8 +11,8 @@ use clap::{CommandFactory, Parser};
 use super::Cli;
 
 /// Settings whose values may hold a secret, or where somebody may enter one by mistake.
-const MAY_HOLD_SECRETS: [&str; 5] =
-    ["--database-url", "--public-url", "--cors-origins", "--upstream-url", "--upstream-key-file"];
+const MAY_HOLD_SECRETS: [&str; 6] =
+    ["--database-url", "--public-url", "--cors-origins", "--upstream-url", "--upstream-key-file", "--from"];
 /// The only setting whose value need not be valid text.
 const PATHS: [&str; 1] = ["upstream_key_file"];
 /// A shorter value would also match words of the error itself.

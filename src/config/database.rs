@@ -23,8 +23,8 @@ pub struct Database {
     #[arg(global = true, long, env = "TOLLGATE_READ_CONNECTIONS", value_name = "COUNT",
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub read_connections: Option<u32>,
-    /// Connections that write, on PostgreSQL (SQLite has one)
-    #[arg(global = true, long, env = "TOLLGATE_PG_WRITERS", value_name = "COUNT", default_value_t = 2,
+    /// Connections that write, on PostgreSQL (SQLite has one) [default: by the time of a commit]
+    #[arg(global = true, long, env = "TOLLGATE_PG_WRITERS", value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..=64))]
-    pub pg_writers: u16,
+    pub pg_writers: Option<u16>,
 }

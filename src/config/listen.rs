@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::Switch;
-use super::values::{cors_origin, public_url, site_title};
+use super::values::{cors_origin, environment_label, public_url, site_title};
 use crate::client_address::{Networks, TrustedProxies};
 
 /// Settings of the HTTP server.
@@ -105,7 +105,12 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_SITE_TITLE", value_name = "TEXT", default_value = "Tollgate",
           value_parser = site_title)]
     pub site_title: String,
-    /// Free disk space, in MiB, below which the log warns
+    /// A label that tells this server from others, such as staging, in the panel's header and in
+    /// the titles of its pages [default: none]
+    #[arg(global = true, long, env = "TOLLGATE_ENVIRONMENT_LABEL", value_name = "TEXT",
+          value_parser = environment_label)]
+    pub environment_label: Option<String>,
+    /// Free disk space, in MiB, below which the log and the panel warn
     #[arg(global = true, long, env = "TOLLGATE_MIN_FREE_DISK", value_name = "MIB", default_value_t = 512)]
     pub min_free_disk: u64,
 }

@@ -11,6 +11,7 @@ use super::values::{model_name, upstream_url};
 use crate::chat::SlotBounds;
 use crate::models::AnswerLimits;
 use crate::responder::{Catalogue, OutputLimit, Upstream, UpstreamKey, UpstreamSettings};
+use crate::throttle::MemoryBudget;
 
 /// The variable that may hold the key. There is no such flag, because everybody who lists the
 /// processes could see it.
@@ -113,11 +114,11 @@ pub struct UpstreamArgs {
 }
 
 impl UpstreamArgs {
-    /// Makes the upstream and the list of its models on offer.
+    /// Makes the upstream and the list of its models on offer. `memory` is for large answers.
     ///
     /// # Errors
     /// A text that says which setting is missing or wrong.
-    pub fn catalogue(&self) -> Result<Catalogue, String> {
+    pub fn catalogue(&self, memory: MemoryBudget) -> Result<Catalogue, String> {
         let base_url = self
             .upstream_url
             .clone()
@@ -144,6 +145,7 @@ impl UpstreamArgs {
             calls: usize::try_from(self.upstream_calls).unwrap_or(usize::MAX),
             waiting: usize::try_from(self.upstream_waiting).unwrap_or(usize::MAX),
             patience: Duration::from_secs(self.upstream_patience),
+            memory,
         })?;
         Ok(Catalogue {
             upstream,

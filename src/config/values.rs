@@ -30,6 +30,11 @@ pub(super) fn site_title(text: &str) -> Result<String, String> {
     single_line(text, 60).map_err(|_| "give one line of 1 to 60 characters".to_owned())
 }
 
+/// Parses the label of an environment: one line of 1 to 30 characters.
+pub(super) fn environment_label(text: &str) -> Result<String, String> {
+    single_line(text, 30).map_err(|_| "give one line of 1 to 30 characters".to_owned())
+}
+
 /// Parses the text about top-ups: one line of 1 to 300 characters.
 pub(super) fn top_up(text: &str) -> Result<String, String> {
     single_line(text, 300).map_err(|_| "give one line of 1 to 300 characters".to_owned())

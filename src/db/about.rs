@@ -1,5 +1,8 @@
 //! The database's description of itself, for the panel's health page.
 
+use std::io;
+use std::path::Path;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
@@ -30,4 +33,14 @@ pub fn about(conn: &mut DbConnection) -> QueryResult<About> {
     let row = DynamicStatement::<(Text, BigInt)>::new(text.to_owned(), Vec::new());
     let (version, size): (String, i64) = row.get_result(conn)?;
     Ok(About { kind, version, size })
+}
+
+/// Returns the free space of the file system that has a folder, in bytes, as far as this process
+/// may use it.
+///
+/// # Errors
+/// The error of the system, if the folder cannot be looked at.
+pub fn free_space(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

@@ -13,6 +13,20 @@ pub enum DbConnection {
     Sqlite(SqliteConnection),
 }
 
+/// Runs an expression with the connection of the one database or of the other, under the same name:
+/// `on_either!(conn => fixed(query).get_result(conn))`. It needs [`DbConnection`] in scope. For
+/// queries that each request or each chat runs. Through [`DbConnection`] itself, Diesel writes the
+/// text of a query twice at each call, and wraps each parameter and each value of a row.
+macro_rules! on_either {
+    ($conn:ident => $run:expr) => {
+        match $conn {
+            DbConnection::Sqlite($conn) => $run,
+            DbConnection::Postgres($conn) => $run,
+        }
+    };
+}
+pub(crate) use on_either;
+
 /// The purpose of a connection, which decides how it is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -24,6 +38,8 @@ pub(super) enum Purpose {
     Write,
     /// A writer for bulk work, on PostgreSQL.
     Bulk,
+    /// The writer of the index.
+    Index,
     /// Migrations: no time limits.
     Migrate,
     /// The keeper of SQLite's log, which never waits for another connection.

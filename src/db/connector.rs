@@ -7,8 +7,10 @@ use std::time::Duration;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 
+use super::checkpointer::LOG_LIMIT;
 use super::connection::{DbConnection, Purpose};
-use super::file::{Guard, advise, is_damage};
+use super::file::{Guard, Ticket, advise, is_damage};
+use super::index::IndexFile;
 use super::postgres;
 use super::session::{LOCK_ATTEMPT, Session};
 use super::url::DatabaseUrl;
@@ -25,16 +27,31 @@ pub(super) struct Connector {
     /// Watches an SQLite file.
     guard: Option<Arc<Guard>>,
     patience: Duration,
+    /// The index to attach, on SQLite.
+    index: Option<Arc<IndexFile>>,
 }
 
 impl Connector {
     pub(super) fn new(url: DatabaseUrl, purpose: Purpose, guard: Option<Arc<Guard>>) -> Connector {
-        Connector { url, purpose, guard, patience: postgres::HANGS_AFTER }
+        Connector { url, purpose, guard, patience: postgres::HANGS_AFTER, index: None }
     }
 
     /// Sets another time after which a connection counts as hanging.
     pub(super) fn with_patience(self, patience: Duration) -> Connector {
         Connector { patience, ..self }
+    }
+
+    /// Attaches the index to each connection.
+    pub(super) fn with_index(self, index: Option<Arc<IndexFile>>) -> Connector {
+        Connector { index, ..self }
+    }
+
+    /// Permits one more connection to an SQLite file.
+    ///
+    /// # Errors
+    /// Fails with the reason why none is permitted.
+    pub(super) fn ticket(&self) -> Result<Option<Ticket>, String> {
+        self.guard.as_ref().map(Guard::ticket).transpose()
     }
 
     /// Connects. The error has the reason in full.
@@ -60,8 +77,13 @@ impl Connector {
         self.guard.as_ref().map_or(Ok(()), |guard| guard.check_lately()).map_err(Error::Unavailable)
     }
 
+    /// Returns the guard of an SQLite file.
+    pub(super) fn guard(&self) -> Option<Arc<Guard>> {
+        self.guard.clone()
+    }
+
     fn connect_sqlite(&self, path: &Path) -> Result<Session, String> {
-        let ticket = self.guard.as_ref().map(Guard::ticket).transpose()?;
+        let ticket = self.ticket()?;
         let failed = |error: &dyn std::fmt::Display| advise(path, &error);
         let mut connection =
             SqliteConnection::establish(&DatabaseUrl::sqlite_uri(path)).map_err(|error| failed(&error))?;
@@ -77,30 +99,44 @@ impl Connector {
             "recursive_triggers = ON",
         ];
         match self.purpose {
-            Purpose::Read | Purpose::Snapshot => pragmas.push("query_only = ON"),
-            // Fewer, larger checkpoints: a page that many chats change is copied once instead of
-            // many times. Deleted data is overwritten, so that free parts of the file contain no
-            // data of an anonymised user. A log that became long because of a reader is truncated
-            // when it restarts.
+            Purpose::Read | Purpose::Snapshot => {}
+            // Only the keeper copies the log, so that no commit waits for it. A log that became
+            // long because of a reader is truncated when it restarts. Deleted data is overwritten,
+            // so that free parts of the file contain no data of an anonymised user. A statement
+            // over many rows keeps the pages that it changes until it is done: in memory, as they
+            // would otherwise go into a file.
             Purpose::Write | Purpose::Bulk => pragmas.extend([
                 LOCK_ATTEMPT,
-                "cache_size = -8000",
-                "wal_autocheckpoint = 4000",
+                "cache_size = -3000",
+                "temp_store = MEMORY",
+                "wal_autocheckpoint = 0",
                 "secure_delete = ON",
-                "journal_size_limit = 33554432",
+                LOG_LIMIT,
             ]),
             Purpose::Migrate => pragmas.push("secure_delete = ON"),
             Purpose::Keep => pragmas.extend(["wal_autocheckpoint = 0", "busy_timeout = 0"]),
+            // See `IndexFile::open`, which opens another file.
+            Purpose::Index => {}
         }
         for pragma in pragmas {
             connection.batch_execute(&format!("PRAGMA {pragma}")).map_err(|error| failed(&error))?;
         }
         // From its first query on, the connection has the log open.
         connection.batch_execute("SELECT count(*) FROM sqlite_master").map_err(|error| failed(&error))?;
+        let index = match &self.index {
+            Some(index) => {
+                let attached = index.attach(&mut connection).map_err(|error| failed(&error))?;
+                Some((index.state().clone(), attached))
+            }
+            None => None,
+        };
+        if matches!(self.purpose, Purpose::Read | Purpose::Snapshot) {
+            connection.batch_execute("PRAGMA query_only = ON").map_err(|error| failed(&error))?;
+        }
         if let Some(guard) = &self.guard {
             guard.check()?;
         }
-        Ok(Session::new(DbConnection::Sqlite(connection), ticket))
+        Ok(Session::new(DbConnection::Sqlite(connection), ticket).with_index(index))
     }
 
     fn connect_postgres(&self, url: &str) -> Result<Session, String> {
@@ -124,8 +160,12 @@ impl r2d2::ManageConnection for Connector {
     }
 
     /// Called at each checkout, so it runs no query: the read itself detects a dead PostgreSQL
-    /// connection.
-    fn is_valid(&self, _: &mut Session) -> Result<()> {
+    /// connection. A connection that reads an earlier index connects again.
+    fn is_valid(&self, session: &mut Session) -> Result<()> {
+        self.index.iter().for_each(|index| index.check_lately());
+        if !session.reads_the_index_of_now() {
+            return Err(Error::Unavailable("there is another index".to_owned()));
+        }
         self.check_lately()
     }
 

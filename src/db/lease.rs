@@ -27,13 +27,14 @@ impl<'a> Lease<'a> {
         Some(Lease { pool, session: Some(pool.try_get()?), none: None })
     }
 
-    /// Runs a read. If the connection turns out to be dead (PostgreSQL was restarted), it is
-    /// dropped and the read runs again. All idle connections may be dead, so they are tried one
-    /// after the other.
+    /// Runs a read. If the connection turns out to be dead (PostgreSQL was restarted), or to read a
+    /// wrong index, it is dropped and the read runs again. All idle connections may be dead, so
+    /// they are tried one after the other.
     pub(super) fn read<T>(&mut self, job: &impl Fn(&mut DbConnection) -> Result<T>) -> Result<T> {
         for _ in 0..self.pool.max_size() {
             match self.attempt(job) {
                 Err(Error::Database(error)) if is_disconnect(&error) => {}
+                Err(Error::IndexWrong) => {}
                 outcome => return outcome,
             }
         }
@@ -48,7 +49,7 @@ impl<'a> Lease<'a> {
         let outcome = catch_unwind(AssertUnwindSafe(|| job(session.connection())))
             .unwrap_or_else(|_| Err(Error::Internal("a read panicked".to_owned())));
         match &outcome {
-            Err(Error::Database(_) | Error::Internal(_)) => {
+            Err(Error::Database(_) | Error::Internal(_) | Error::IndexWrong) => {
                 session.mark_broken();
                 outcome.map_err(|error| session.explain(error))
             }

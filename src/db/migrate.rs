@@ -5,6 +5,8 @@
 //! `compatibility` has the oldest version that can work with the database: a migration that breaks
 //! older versions raises it.
 
+use std::time::Duration;
+
 use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
 use diesel::migration::{Migration, MigrationSource};
 use diesel::prelude::*;
@@ -20,6 +22,13 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// The key of the advisory lock, a number that no other program uses: "tollgate" in ASCII.
 const POSTGRES_LOCK: i64 = 0x746f_6c6c_6761_7465;
+
+/// How long a migration waits for a table on PostgreSQL. Everybody else who wants the table waits
+/// behind it: a dump that takes hours must not stop the server for hours.
+const LOCK_TIMEOUT: &str = "2s";
+/// How often a migration is tried that does not get a table, and the pause in between.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_secs(1);
 
 type Transactions = <DbConnection as Connection>::TransactionManager;
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
@@ -64,13 +73,13 @@ impl Db {
         if self.migration_state()?.iter().all(|migration| migration.applied) {
             return Ok(Vec::new());
         }
-        up(&mut *self.migrator()?)
+        patiently(|| up(&mut *self.migrator()?))
     }
 
     /// Reverts the newest migration. Blocks the thread. Returns its name, or `None` if there is
     /// none left.
     pub fn migrate_down(&self) -> Result<Option<String>, MigrationError> {
-        down(&mut *self.migrator()?)
+        patiently(|| down(&mut *self.migrator()?))
     }
 
     /// Returns which migrations are applied. Blocks the thread.
@@ -86,6 +95,20 @@ impl Db {
     fn migrator(&self) -> Result<OwnConnection, MigrationError> {
         self.own_connection(Purpose::Migrate).map_err(MigrationError::Connect)
     }
+}
+
+/// Tries again while other transactions use the tables.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T, MigrationError>) -> Result<T, MigrationError> {
+    for _ in 1..TRIES {
+        match attempt() {
+            Err(MigrationError::Failed(error)) if error.to_string().contains("due to lock timeout") => {
+                log::info!("the migration waits for a transaction that uses its tables");
+                std::thread::sleep(PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+    attempt()
 }
 
 /// Applies the missing migrations. Returns their names.
@@ -134,7 +157,10 @@ fn locked<T>(
         }
         DbConnection::Postgres(_) => {
             Transactions::begin_transaction(conn).map_err(failed)?;
-            conn.batch_execute(&format!("SELECT pg_advisory_xact_lock({POSTGRES_LOCK})")).map_err(failed)?;
+            conn.batch_execute(&format!(
+                "SELECT pg_advisory_xact_lock({POSTGRES_LOCK}); SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"
+            ))
+            .map_err(failed)?;
         }
     }
     match body(conn) {

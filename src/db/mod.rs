@@ -9,6 +9,7 @@ mod checkpointer;
 mod connection;
 mod connector;
 pub mod file;
+mod index;
 mod lease;
 mod migrate;
 mod open;
@@ -19,22 +20,27 @@ mod reader;
 mod serve_lock;
 mod session;
 mod statement;
+mod stored_time;
 mod url;
 mod watchdog;
 pub mod writer;
+mod writer_count;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 
-pub use about::{About, about};
+pub use about::{About, about, free_space};
 pub use connection::DbConnection;
+pub(crate) use connection::on_either;
+pub use index::{ANCHOR, attach_index};
 pub use migrate::{MigrationError, MigrationState};
 pub use open::OwnConnection;
-pub use postgres::{Exclusive, HANGS_AFTER, clock_of, exclusive};
+pub use postgres::{Exclusive, HANGS_AFTER, clock_of, connect_to_read, exclusive};
 pub use serve_lock::{ServeLock, ServeLockError};
-pub use statement::{Bind, DynamicStatement, Statement};
+pub use statement::{Bind, DynamicStatement, IdsStatement, RowsStatement, Statement, fixed};
+pub use stored_time::{MaybeStoredTime, StoredTime};
 pub use url::{DatabaseUrl, DatabaseUrlError};
 pub use writer::{NotReady, Scope, SetCommand, lock_users};
 
@@ -42,6 +48,7 @@ use crate::error::{Error, Result};
 use checkpointer::Checkpointer;
 use connection::Purpose;
 use file::{Guard, Pace, PartialCopy};
+use index::IndexWriter;
 use lease::{Lease, Pool};
 use reader::Readers;
 use watchdog::Watchdog;
@@ -51,6 +58,8 @@ use writer::{Lane, Writers};
 /// it.
 pub const BULK_ROWS: i64 = 200;
 
+/// How long a start waits for the index.
+const OPEN_INDEX_WITHIN: Duration = Duration::from_secs(2);
 /// How long dropping a handle waits for its threads.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -61,8 +70,9 @@ pub struct DbOptions {
     pub url: DatabaseUrl,
     /// The number of connections that read (`--read-connections`).
     pub read_connections: u32,
-    /// The number of PostgreSQL connections that write for requests (`--pg-writers`).
-    pub pg_writers: usize,
+    /// The number of PostgreSQL connections that write for requests (`--pg-writers`). `None`: a
+    /// server chooses it, and a command has one.
+    pub pg_writers: Option<usize>,
     /// How long a writer on PostgreSQL may make no progress: [`HANGS_AFTER`], except in some tests.
     pub hangs_after: Duration,
 }
@@ -79,6 +89,7 @@ struct Inner {
     pool: RwLock<Option<Pool>>,
     readers: Arc<Readers>,
     writers: Arc<Writers>,
+    index: Arc<IndexWriter>,
     /// The file, for SQLite.
     file: Option<SqliteFile>,
     /// The watchdog, for PostgreSQL.
@@ -199,6 +210,19 @@ impl Db {
         self.inner.writers.job(Lane::Main, scope, job).await
     }
 
+    /// Writes like [`Db::write`], but ahead of other jobs: for the ends of holds, whose clients
+    /// have already waited for the answer.
+    ///
+    /// # Errors
+    /// As for [`Db::write`].
+    pub async fn write_end<T, F>(&self, scope: Scope, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut DbConnection) -> Result<T> + Send + Sync + 'static,
+    {
+        self.inner.writers.job(Lane::Ends, scope, job).await
+    }
+
     /// Writes like [`Db::write`], but in the second lane, where bulk work waits so that chats do
     /// not. A job there changes at most [`BULK_ROWS`] rows.
     ///
@@ -210,6 +234,65 @@ impl Db {
         F: Fn(&mut DbConnection) -> Result<T> + Send + Sync + 'static,
     {
         self.inner.writers.job(Lane::Bulk, scope, job).await
+    }
+
+    /// Runs `job` in a transaction that writes the index, after those that were queued before it.
+    /// On SQLite it may also read everything else, but not write it. Its commit does not wait for
+    /// the disk, so a crash may undo it: what is written must be found missing and written again.
+    ///
+    /// # Errors
+    /// The job's error, or [`Error::Unavailable`] if the index cannot be opened or written.
+    pub async fn write_index<T, F>(&self, job: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut DbConnection) -> Result<T> + Send + 'static,
+    {
+        self.inner.check_file()?;
+        self.inner.index.run(job).await
+    }
+
+    /// Opens the index on SQLite before the first read, which would otherwise find none. If that
+    /// fails, the server works without it until it can be opened: [`Db::index_failure`] says why.
+    /// Blocks the thread for a short time.
+    pub fn open_index(&self) {
+        if !self.inner.url.is_postgres()
+            && let Err(error) = self.inner.index.open(OPEN_INDEX_WITHIN)
+        {
+            log::debug!("the index is opened later: {error}");
+        }
+    }
+
+    /// Returns why there is no index, if it could not be opened.
+    pub fn index_failure(&self) -> Option<String> {
+        self.inner.index.failure()
+    }
+
+    /// Deletes the index's file on SQLite. The next job finds an empty one. The log says why.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it cannot be deleted, or the index's thread does not run.
+    pub async fn discard_index(&self, why: &'static str) -> Result<()> {
+        if self.inner.url.is_postgres() { Ok(()) } else { self.inner.index.discard(why).await }
+    }
+
+    /// Copies the log of SQLite's index into its file and empties it, so that what was deleted is
+    /// in neither.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if readers prevent it for long.
+    pub async fn empty_index_log(&self) -> Result<()> {
+        if self.inner.url.is_postgres() { Ok(()) } else { self.inner.index.empty_log().await }
+    }
+
+    /// Copies SQLite's log into the file and empties it, so that what was deleted is in neither.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if something reads an old state of the database for long.
+    pub async fn empty_log(&self) -> Result<()> {
+        match &self.inner.file {
+            Some(file) => file.checkpointer.empty().await,
+            None => Ok(()),
+        }
     }
 
     /// Returns how many writes of requests have begun since the start. Background work uses it to
@@ -291,9 +374,14 @@ impl Inner {
         // The readers' threads hold clones: the connections close when the last one is dropped.
         drop(self.pool.write().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(file) = &self.file {
+            // Only the connection that writes the index can leave it as one file, so it closes
+            // after those that read it.
+            file.guard.connections().close(2, until);
+            self.index.close(until);
             file.guard.connections().close(1, until);
             file.checkpointer.end(until);
         }
+        self.index.close(until);
     }
 }
 

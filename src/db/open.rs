@@ -4,22 +4,29 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
 
+use diesel::connection::SimpleConnection;
 use scheduled_thread_pool::ScheduledThreadPool;
 
 use super::checkpointer::Checkpointer;
 use super::connection::Purpose;
 use super::connector::{Connector, LogQuietly};
 use super::file::{self, Guard, Ticket};
+use super::index::{IndexFile, IndexWriter, attach_index};
 use super::reader::{self, Readers};
 use super::watchdog::Watchdog;
 use super::writer::Writers;
 use super::{
     DatabaseUrl, Db, DbConnection, DbOptions, Inner, ServeLock, SqliteFile, pooler, postgres, unavailable,
+    writer_count,
 };
 use crate::error::{Error, Result};
 
 /// How long a request waits for a read connection before it gets a 503.
 const POOL_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How many times as long as a writer a job of the index may take: a minute, as each of its
+/// statements may take half of that.
+const INDEX_PATIENCE: u32 = 40;
 
 /// A separate connection for one long read. The database is not closed before it.
 pub struct OwnConnection {
@@ -84,7 +91,8 @@ impl Db {
             Some(guard) => {
                 let session = connector(Purpose::Keep).connect_with_reason()?;
                 guard.watch_log().map_err(Error::Unavailable)?;
-                let checkpointer = Checkpointer::start(session, guard.clone()).map_err(no_thread)?;
+                let checkpointer =
+                    Checkpointer::start(session, guard.clone(), lock.is_some()).map_err(no_thread)?;
                 Some(SqliteFile { guard: guard.clone(), checkpointer })
             }
             None => {
@@ -95,6 +103,7 @@ impl Db {
                 None
             }
         };
+        let index = guard.as_ref().map(|guard| Arc::new(IndexFile::beside(guard.real())));
         // A thread that hangs keeps its connection.
         let spare = if options.url.is_postgres() { reader::MOST_ABANDONED } else { 0 };
         let most = options.read_connections.saturating_add(spare);
@@ -104,18 +113,26 @@ impl Db {
             .min_idle(Some(1))
             .connection_timeout(POOL_TIMEOUT)
             .error_handler(Box::new(LogQuietly))
-            .build_unchecked(connector(Purpose::Read));
-        let count = if options.url.is_postgres() { options.pg_writers.max(1) } else { 1 };
+            .build_unchecked(connector(Purpose::Read).with_index(index.clone()));
+        let count = match options.url.is_postgres() {
+            true if lock.is_some() => writer_count::choose(connector(Purpose::Write), options.pg_writers),
+            true => options.pg_writers.unwrap_or(1).max(1),
+            false => 1,
+        };
         let writer = |purpose| connector(purpose).with_patience(options.hangs_after);
         let writers = Arc::new(Writers::start(writer, count, options.hangs_after).map_err(no_thread)?);
         let threads = usize::try_from(options.read_connections).unwrap_or(1);
         let readers = Arc::new(Readers::start(&pool, threads).map_err(no_thread)?);
+        let limit = options.hangs_after * INDEX_PATIENCE;
+        let index = Arc::new(IndexWriter::new(connector(Purpose::Index), index, limit));
         let _watchdog = match options.url.is_postgres() {
-            true => Some(Watchdog::start(writers.clone(), readers.clone()).map_err(no_thread)?),
+            true => {
+                Some(Watchdog::start(writers.clone(), readers.clone(), index.clone()).map_err(no_thread)?)
+            }
             false => None,
         };
         let (url, pool) = (options.url.clone(), RwLock::new(Some(pool)));
-        Ok(Db { inner: Arc::new(Inner { url, pool, readers, writers, file, _watchdog }) })
+        Ok(Db { inner: Arc::new(Inner { url, pool, readers, writers, index, file, _watchdog }) })
     }
 
     /// Ends all threads once they have finished the queued work, closes all connections, and leaves
@@ -127,6 +144,28 @@ impl Db {
     pub fn close(&self, until: Instant) -> Result<(), String> {
         self.inner.close(until);
         self.inner.file.as_ref().map_or(Ok(()), |file| file.guard.check_closed())
+    }
+
+    /// Returns whether a server runs on this SQLite database, or another command has its lock for a
+    /// moment. On PostgreSQL nobody can tell.
+    pub fn is_served(&self) -> bool {
+        self.inner.file.as_ref().is_some_and(|file| ServeLock::is_held(file.guard.real()))
+    }
+
+    /// Opens a separate connection that reads the database with the index as it is on the disk now,
+    /// whichever process writes it. Blocks the thread.
+    ///
+    /// # Errors
+    /// Fails if the database cannot be reached.
+    pub fn index_reader(&self) -> Result<OwnConnection> {
+        let mut own = self.own_connection(Purpose::Read)?;
+        if let (DbConnection::Sqlite(conn), Some(file)) = (&mut own.connection, &self.inner.file) {
+            // If there is no index, an empty one is made in memory.
+            conn.batch_execute("PRAGMA query_only = OFF")?;
+            attach_index(conn, file.guard.real())?;
+            conn.batch_execute("PRAGMA query_only = ON")?;
+        }
+        Ok(own)
     }
 
     pub(super) fn own_connection(&self, purpose: Purpose) -> Result<OwnConnection> {

@@ -31,16 +31,28 @@ const FIRST_STEPS: Duration = Duration::from_secs(25);
 /// # Errors
 /// Fails with advice if it took too long. The thread is then left running.
 pub(super) fn in_time<T: Send + 'static>(steps: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    let (sender, receiver) = mpsc::channel();
-    let thread = thread::Builder::new().name("first-steps".to_owned()).spawn(move || sender.send(steps()));
-    thread.map_err(|error| format!("cannot start a thread: {error}"))?;
-    receiver.recv_timeout(FIRST_STEPS).map_err(|_| {
+    within(FIRST_STEPS, steps)?.ok_or_else(|| {
         format!(
             "PostgreSQL, or a proxy in front of it, accepts connections and has not responded for {} s: \
              check that it is running and that nothing on the way holds its messages back",
             FIRST_STEPS.as_secs()
         )
     })
+}
+
+/// Runs steps on a thread of their own. Returns `None` if they take longer than `limit`. The thread
+/// is then left running.
+///
+/// # Errors
+/// Fails if no thread can be started.
+pub(super) fn within<T: Send + 'static>(
+    limit: Duration,
+    steps: impl FnOnce() -> T + Send + 'static,
+) -> Result<Option<T>, String> {
+    let (sender, receiver) = mpsc::channel();
+    let thread = thread::Builder::new().name("first-steps".to_owned()).spawn(move || sender.send(steps()));
+    thread.map_err(|error| format!("cannot start a thread: {error}"))?;
+    Ok(receiver.recv_timeout(limit).ok())
 }
 
 /// The server's side of a connection.
@@ -62,6 +74,15 @@ pub(super) fn connect(url: &str, purpose: Purpose, patience: Duration) -> Result
         PgConnection::establish(&with_defaults(url, purpose)).map_err(|error| explain(error.to_string()))?;
     connection.batch_execute(&settings(purpose, patience)).map_err(|error| error.to_string())?;
     Ok(connection)
+}
+
+/// Connects to a database that need not be ours, for one long read.
+///
+/// # Errors
+/// Fails with the reason, and advice if there is any.
+pub fn connect_to_read(url: &str) -> Result<PgConnection, String> {
+    let url = url.to_owned();
+    in_time(move || connect(&url, Purpose::Snapshot, HANGS_AFTER))?
 }
 
 /// Returns all settings of a session as one message.
@@ -88,17 +109,24 @@ fn settings(purpose: Purpose, patience: Duration) -> String {
              SET jit = off; SET max_parallel_workers_per_gather = 0"
                 .to_owned()
         }
-        // Plan a batch of charges once: planning it each time would take longer than running it. A
-        // writer waits only briefly for a lock, as a batch holds the locks of many users. It never
-        // pauses within a transaction.
+        // Plan a batch of charges once: planning it each time would take longer than running it.
+        // That plan is kept while the tables grow, so it must not read a table because it was small
+        // at the time: all that a writer reads has an index. A writer waits only briefly for a
+        // lock, as a batch holds the locks of many users. It never pauses within a transaction.
         Purpose::Write => format!(
-            "SET plan_cache_mode = force_generic_plan; SET jit = off;
+            "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off;
              SET lock_timeout = {lock}; SET statement_timeout = '5s'; SET tcp_user_timeout = 1500;
              SET idle_in_transaction_session_timeout = {idle}"
         ),
         Purpose::Bulk => format!(
             "SET jit = off; SET lock_timeout = '2s'; SET statement_timeout = '10s'; SET tcp_user_timeout = 1500;
              SET idle_in_transaction_session_timeout = {idle}"
+        ),
+        // What the index lost in a crash is read again. So its commits do not wait for the disk.
+        Purpose::Index => format!(
+            "SET jit = off; SET lock_timeout = '2s'; SET statement_timeout = '30s'; SET tcp_user_timeout = 1500;
+             SET synchronous_commit = off; SET idle_in_transaction_session_timeout = {}",
+            10 * idle
         ),
         Purpose::Snapshot | Purpose::Migrate | Purpose::Keep => "SET statement_timeout = 0".to_owned(),
     };
@@ -112,6 +140,7 @@ fn with_defaults(url: &str, purpose: Purpose) -> String {
         Purpose::Read => "tollgate-reader",
         Purpose::Write => "tollgate-writer",
         Purpose::Bulk => "tollgate-bulk",
+        Purpose::Index => "tollgate-index",
         Purpose::Snapshot | Purpose::Migrate | Purpose::Keep => "tollgate",
     };
     let mut url = url.to_owned();

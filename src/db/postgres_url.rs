@@ -84,6 +84,31 @@ fn is_host(text: &str) -> bool {
     is_name && (port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0))
 }
 
+/// Returns whether all hosts of a URL are this machine: Unix sockets or the loopback.
+pub(super) fn is_on_this_machine(text: &str) -> bool {
+    let Parts { hosts, query, .. } = parts(text);
+    let parameter = |wanted: &str| {
+        let mut parameters = query.split('&').filter_map(|parameter| parameter.split_once('='));
+        parameters
+            .find(|(name, value)| *name == wanted && !value.is_empty())
+            .map(|(_, value)| value.to_owned())
+    };
+    let named = parameter("hostaddr").or_else(|| parameter("host"));
+    let named = named.or_else(|| (!hosts.is_empty()).then(|| hosts.to_owned()));
+    // Without a host, libpq takes it from the environment, or else a Unix socket.
+    let named = named.or_else(|| std::env::var("PGHOST").ok()).unwrap_or_default();
+    named.split(',').all(is_local)
+}
+
+/// Returns whether a host, with or without a port, is this machine.
+fn is_local(host: &str) -> bool {
+    let host = host.replace("%2F", "/").replace("%2f", "/");
+    let is_socket = host.is_empty() || host.starts_with(['/', '@']);
+    let name = host.split_once(':').map_or(host.as_str(), |(name, _)| name);
+    let is_loopback = name == "localhost" || name.starts_with("127.");
+    is_socket || is_loopback || host == "::1" || host.starts_with("[::1]")
+}
+
 /// Returns the URL for display, without the password and without the query, which may contain one.
 pub(super) fn shown(text: &str) -> String {
     let Parts { user, hosts, database, .. } = parts(text);
@@ -198,5 +223,29 @@ mod tests {
             assert!(check(bad).is_err(), "{bad}");
         }
         assert_eq!(shown("postgres://u:a-secret@h1:1,h2/d?password=b-secret"), "postgres://u:***@h1:1,h2/d");
+    }
+
+    #[test]
+    fn sockets_and_the_loopback_are_this_machine() {
+        for here in [
+            "postgres:///d?host=/run/postgresql",
+            "postgres://u@localhost/d?host=%2Frun",
+            "postgres://%2Frun%2Fpostgresql/d",
+            "postgres://u:p@localhost:5432/d",
+            "postgres://127.0.0.1,localhost:5433/d",
+            "postgres://[::1]:5432/d",
+        ] {
+            assert!(is_on_this_machine(here), "{here}");
+        }
+        for elsewhere in [
+            "postgres://db/d",
+            "postgres://localhost,db/d",
+            "postgres://localhost/d?host=db",
+            "postgres://localhost.example/d",
+            "postgres://localhost/d?hostaddr=10.0.0.1",
+            "postgres://[2001:db8::1]/d",
+        ] {
+            assert!(!is_on_this_machine(elsewhere), "{elsewhere}");
+        }
     }
 }

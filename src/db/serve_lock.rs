@@ -116,6 +116,14 @@ impl ServeLock {
         self.held.as_ref().map(|held| held.path.as_path())
     }
 
+    /// Returns whether some process holds the lock of an SQLite file, whose path has no symbolic
+    /// links. Only the file beside it is opened: closing a descriptor of the database would drop
+    /// SQLite's own locks.
+    pub(super) fn is_held(database: &Path) -> bool {
+        let Ok(file) = File::open(beside(database, "-lock")) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
     /// Checks, if a server runs on an SQLite file, that it has this same file open.
     ///
     /// # Errors

@@ -1,11 +1,13 @@
 //! A connection and its state.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::result::Error as DieselError;
 
 use super::connection::DbConnection;
 use super::file::{Ticket, advise, is_damage};
+use super::index::{Attached, IndexState, Suspicion};
 use super::postgres::Backend;
 use crate::error::{Error, Result};
 
@@ -26,12 +28,30 @@ pub(super) struct Session {
     locked_since: Option<Instant>,
     /// The server's side of a writer's connection, on PostgreSQL.
     pub(super) backend: Option<Backend>,
+    /// The index that is attached to a connection that reads, on SQLite.
+    index: Option<(Arc<IndexState>, Attached)>,
 }
 
 impl Session {
     /// Makes a session. With SQLite it has a ticket.
     pub(super) fn new(connection: DbConnection, ticket: Option<Ticket>) -> Session {
-        Session { connection, ticket, broken: false, locked_since: None, backend: None }
+        Session { connection, ticket, broken: false, locked_since: None, backend: None, index: None }
+    }
+
+    /// Records which index is attached.
+    pub(super) fn with_index(self, index: Option<(Arc<IndexState>, Attached)>) -> Session {
+        Session { index, ..self }
+    }
+
+    /// Returns whether the index that is attached is the one to read now.
+    pub(super) fn reads_the_index_of_now(&self) -> bool {
+        self.index.as_ref().is_none_or(|(state, attached)| state.epoch() == attached.epoch)
+    }
+
+    /// Lets the writer look at the index, if this connection reads its file. Returns whether it may
+    /// be the index that is at fault, rather than the database.
+    fn suspect_index(&self, suspicion: Suspicion) -> bool {
+        self.index.as_ref().is_some_and(|(state, attached)| attached.is_file && state.suspect(suspicion))
     }
 
     pub(super) fn connection(&mut self) -> &mut DbConnection {
@@ -86,11 +106,20 @@ impl Session {
         self.locked_since.is_some_and(|since| since.elapsed() >= LOCK_WAIT)
     }
 
-    /// Adds the SQLite file's name, and advice, to a read error that reports damage.
+    /// Adds the SQLite file's name, and advice, to a read error that reports damage. If the index
+    /// may be what is wrong, no connection reads it before the writer has looked at it.
     pub(super) fn explain(&self, error: Error) -> Error {
         match (error, &self.ticket) {
             (Error::Database(error), Some(ticket)) if is_damage(&error.to_string()) => {
+                if self.suspect_index(Suspicion::Damaged) {
+                    log::warn!("the index is being checked: {error}");
+                    return Error::IndexWrong;
+                }
                 Error::Unavailable(advise(ticket.guard().path(), &error))
+            }
+            (Error::IndexWrong, _) => {
+                self.suspect_index(Suspicion::Wrong);
+                Error::IndexWrong
             }
             (error, _) => error,
         }

@@ -74,6 +74,14 @@ fn has_credentials(path: &str) -> bool {
 }
 
 impl DatabaseUrl {
+    /// Returns whether the address is one of this machine: a file, a Unix socket or the loopback.
+    pub(super) fn is_on_this_machine(&self) -> bool {
+        match self {
+            DatabaseUrl::Sqlite(_) => true,
+            DatabaseUrl::Postgres(url) => postgres_url::is_on_this_machine(url),
+        }
+    }
+
     /// Returns whether the database is on PostgreSQL.
     pub fn is_postgres(&self) -> bool {
         matches!(self, DatabaseUrl::Postgres(_))

@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
+use super::index::IndexWriter;
 use super::reader::Readers;
 use super::writer::Writers;
 
@@ -20,7 +21,11 @@ impl Watchdog {
     ///
     /// # Errors
     /// Fails if the system cannot start a thread.
-    pub(super) fn start(writers: Arc<Writers>, readers: Arc<Readers>) -> io::Result<Watchdog> {
+    pub(super) fn start(
+        writers: Arc<Writers>,
+        readers: Arc<Readers>,
+        index: Arc<IndexWriter>,
+    ) -> io::Result<Watchdog> {
         let stop = Arc::new((Mutex::new(false), Condvar::new()));
         let shared = stop.clone();
         thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
@@ -31,6 +36,7 @@ impl Watchdog {
                 is_stopped = waited.0;
                 writers.relieve();
                 readers.relieve();
+                index.relieve();
             }
         })?;
         Ok(Watchdog { stop })

@@ -17,6 +17,8 @@ const RANDOM_BYTES: usize = 32;
 const SHOWN_CHARACTERS: usize = 10;
 /// A text like an auth token of at least this many characters is treated as one.
 const SECRET_CHARACTERS: usize = 20;
+/// The number of characters of an imported auth token (Django REST framework).
+const IMPORTED_CHARACTERS: usize = 40;
 /// The longest text, in bytes, that is digested. Our own auth tokens have 46 characters.
 const MAX_PRESENTED_BYTES: usize = 512;
 
@@ -54,6 +56,12 @@ impl PlainToken {
     pub fn digest(&self) -> TokenDigest {
         TokenDigest::of_bytes(self.0.as_bytes())
     }
+}
+
+/// Returns the first characters of another service's auth token, by which its owner recognises it:
+/// ten, or a quarter of a short one, so that most of it stays secret.
+pub fn first_characters_of(imported: &str) -> &str {
+    imported.get(..SHOWN_CHARACTERS.min(imported.len() / 4)).unwrap_or_default()
 }
 
 impl fmt::Debug for PlainToken {
@@ -109,19 +117,30 @@ pub fn presented_token(header: &str) -> Option<&str> {
 }
 
 /// Cuts each auth token in a text to the characters that lists show. Returns `None` if there is
-/// none. A part that is long enough to be worth guessing the rest counts as an auth token.
+/// none. A part that is long enough to be worth guessing the rest counts as an auth token, and so
+/// do 40 hexadecimal digits, the form of the imported ones.
 pub fn without_tokens(text: &str) -> Option<String> {
-    let (mut cut, mut rest) = (String::new(), text);
-    while let Some(start) = rest.find(PREFIX) {
+    let mut cut = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_of_token) {
         let (before, found) = rest.split_at(start);
-        let length = found.find(|c: char| !is_of_token(c)).unwrap_or(found.len());
-        let shown = if length < SECRET_CHARACTERS { length } else { SHOWN_CHARACTERS };
+        let (run, after) = found.split_at(found.find(|c| !is_of_token(c)).unwrap_or(found.len()));
         cut.push_str(before);
-        cut.push_str(&found[..shown]);
-        rest = &found[length..];
+        cut.push_str(shown_of(run));
+        rest = after;
     }
     cut.push_str(rest);
     (cut != text).then_some(cut)
+}
+
+/// Returns what may be shown of characters that may be an auth token.
+fn shown_of(run: &str) -> &str {
+    let is_imported = run.len() == IMPORTED_CHARACTERS && run.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let start = if is_imported { Some(0) } else { run.find(PREFIX) };
+    match start {
+        Some(start) if run.len() - start >= SECRET_CHARACTERS => &run[..start + SHOWN_CHARACTERS],
+        _ => run,
+    }
 }
 
 fn is_of_token(c: char) -> bool {
@@ -144,6 +163,9 @@ mod tests {
         for text in ["", "tg_", first, "tg_config_option", "a tg_ b", "Ada"] {
             assert_eq!(without_tokens(text), None, "{text}");
         }
+        let imported = "0123456789abcdefABCD0123456789abcdefABCD";
+        assert_eq!(without_tokens(&format!("is {imported}?")).unwrap(), "is 0123456789?");
+        assert_eq!(without_tokens(&imported[1..]), None);
         // A token may contain its own prefix.
         let odd = format!("tg_{}tg_{}", "a".repeat(20), "b".repeat(20));
         assert_eq!(without_tokens(&odd).unwrap(), "tg_aaaaaaa");

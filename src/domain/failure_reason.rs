@@ -35,6 +35,8 @@ pub enum FailureReason {
     ModelUnavailable,
     /// The upstream rejected the request.
     RequestRejected,
+    /// The upstream has no endpoint for the question, or not for this model.
+    EndpointMissing,
     /// The conversation is too long for the model.
     ContextTooLong,
     /// The upstream rejected a field that this server sets.
@@ -50,6 +52,8 @@ pub enum FailureReason {
     Busy,
     /// Too many calls of this user already waited for a place.
     TooManyOfUser,
+    /// No memory was left for the answer.
+    MemoryFull,
     /// The circuit breaker was open.
     CircuitOpen,
     /// This server was stopped.
@@ -64,7 +68,7 @@ pub enum FailureReason {
 
 impl FailureReason {
     /// All reasons, in the order in which the panel offers them.
-    pub const ALL: [FailureReason; 26] = [
+    pub const ALL: [FailureReason; 28] = [
         FailureReason::Unreachable,
         FailureReason::ConnectionLost,
         FailureReason::FirstByteTimeout,
@@ -79,6 +83,7 @@ impl FailureReason {
         FailureReason::KeyRejected,
         FailureReason::ModelUnavailable,
         FailureReason::RequestRejected,
+        FailureReason::EndpointMissing,
         FailureReason::ContextTooLong,
         FailureReason::SettingRejected,
         FailureReason::RateLimited,
@@ -86,6 +91,7 @@ impl FailureReason {
         FailureReason::CircuitOpen,
         FailureReason::Busy,
         FailureReason::TooManyOfUser,
+        FailureReason::MemoryFull,
         FailureReason::ServerStopped,
         FailureReason::DeadlinePassed,
         FailureReason::Released,
@@ -110,6 +116,7 @@ impl FailureReason {
             FailureReason::KeyRejected => "key_rejected",
             FailureReason::ModelUnavailable => "model_unavailable",
             FailureReason::RequestRejected => "request_rejected",
+            FailureReason::EndpointMissing => "endpoint_missing",
             FailureReason::ContextTooLong => "context_too_long",
             FailureReason::SettingRejected => "setting_rejected",
             FailureReason::RateLimited => "rate_limited",
@@ -117,6 +124,7 @@ impl FailureReason {
             FailureReason::EmptyAnswer => "empty_answer",
             FailureReason::Busy => "busy",
             FailureReason::TooManyOfUser => "too_many_of_user",
+            FailureReason::MemoryFull => "memory_full",
             FailureReason::CircuitOpen => "circuit_open",
             FailureReason::ServerStopped => "server_stopped",
             FailureReason::DeadlinePassed => "deadline_passed",
@@ -142,6 +150,7 @@ impl FailureReason {
             FailureReason::KeyRejected => "the model did not accept this server",
             FailureReason::ModelUnavailable => "the model is not available to this server",
             FailureReason::RequestRejected => "the model did not accept the request",
+            FailureReason::EndpointMissing => "the model does not do what it was asked to do",
             FailureReason::ContextTooLong => "the conversation is too long for the model",
             FailureReason::SettingRejected => "the model did not accept a field that this server sets",
             FailureReason::RateLimited => "the model has too many requests",
@@ -149,6 +158,7 @@ impl FailureReason {
             FailureReason::EmptyAnswer => "the model wrote nothing",
             FailureReason::Busy => "too many calls are in flight",
             FailureReason::TooManyOfUser => "too many of the user's calls are waiting",
+            FailureReason::MemoryFull => "this server had no memory left for the answer",
             FailureReason::CircuitOpen => "the model failed repeatedly and is not called for a while",
             FailureReason::ServerStopped => "the server was stopped",
             FailureReason::DeadlinePassed => "no answer before the deadline",
@@ -176,7 +186,10 @@ impl FailureReason {
             FailureReason::ModelUnavailable => "the model is not there for this server",
             FailureReason::RequestRejected => "the model did not accept the request",
             // Since 0.2.0.
-            FailureReason::ContextTooLong | FailureReason::SettingRejected => self.text(),
+            FailureReason::ContextTooLong
+            | FailureReason::SettingRejected
+            | FailureReason::EndpointMissing
+            | FailureReason::MemoryFull => self.text(),
             FailureReason::RateLimited => "the model has too many requests",
             FailureReason::ServerError => "the model had an error",
             FailureReason::EmptyAnswer => "the model wrote nothing",
@@ -206,9 +219,25 @@ impl FailureReason {
                 | FailureReason::KeyRejected
                 | FailureReason::ModelUnavailable
                 | FailureReason::RequestRejected
+                | FailureReason::EndpointMissing
                 | FailureReason::ContextTooLong
                 | FailureReason::SettingRejected
         )
+    }
+
+    /// Returns the text for administrators, who know the server's settings. Users get
+    /// [`FailureReason::text`].
+    pub const fn administrators_text(self) -> &'static str {
+        match self {
+            FailureReason::DummyFailed => "test failure (--dummy-failures)",
+            reason => reason.text(),
+        }
+    }
+
+    /// Returns the text for administrators of a stored code. A code that this version does not know
+    /// is its own text.
+    pub fn administrators_text_of(code: &str) -> &str {
+        FailureReason::from_code(code).map_or(code, |reason| reason.administrators_text())
     }
 
     /// Returns the text of a stored code. A code that this version does not know is its own text.

@@ -1,6 +1,7 @@
 //! `Idempotency-Key`: the name that a client gives to a request, and the digest that identifies the
 //! request.
 
+use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -54,6 +55,15 @@ impl Fingerprint {
         let mut text = String::new();
         write_sorted(request, &mut text);
         Fingerprint::of(path, &[("json", &text)])
+    }
+
+    /// Digests the path, a parsed request, and what is too large for JSON values in it.
+    pub fn of_large(path: &str, request: &Value, large: &impl Serialize) -> Fingerprint {
+        let mut text = String::new();
+        write_sorted(request, &mut text);
+        // Nothing that is parsed fails to be written.
+        let large = serde_json::to_string(large).unwrap_or_default();
+        Fingerprint::of(path, &[("json", &text), ("large", &large)])
     }
 
     /// Returns the digest in its stored form.
@@ -118,6 +128,14 @@ mod tests {
         assert_eq!(of(r#"{"a":{"c":1,"d":[2]},"b":null}"#), of(r#"{"b":null,"a":{"d":[2],"c":1}}"#));
         assert_ne!(of(r#"{"a":[1,2]}"#), of(r#"{"a":[2,1]}"#));
         assert_ne!(of(r#"{"a":"1"}"#), of(r#"{"a":1}"#));
+    }
+
+    #[test]
+    fn a_large_part_counts_like_any_other() {
+        let of = |large: &[u32]| Fingerprint::of_large("/", &Value::Null, &large);
+        assert_eq!(of(&[1, 2]), of(&[1, 2]));
+        assert_ne!(of(&[1, 2]), of(&[12]));
+        assert_ne!(of(&[]), Fingerprint::of_json("/", &Value::Null));
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Values that can only be made by parsing, so that holding one proves that it obeys the rules.
 
+mod aliases;
 mod auth_token;
 mod canonical;
 mod common_passwords;
 mod decoration;
+mod endpoint;
 mod extra_fields;
 mod failure_reason;
+mod fold;
 mod idempotency_key;
 mod json_values;
 mod look_alike;
@@ -19,12 +22,17 @@ mod single_line;
 mod usage;
 mod username;
 
-pub use auth_token::{NoRandomness, PlainToken, TokenDigest, presented_token, without_tokens};
+pub use aliases::{Aliases, alias_fit, aliases_in, is_pattern};
+pub use auth_token::{
+    NoRandomness, PlainToken, TokenDigest, first_characters_of, presented_token, without_tokens,
+};
 pub use canonical::canonical_of;
+pub use endpoint::Endpoint;
 pub use extra_fields::ExtraFields;
 pub use failure_reason::FailureReason;
+pub use fold::fold;
 pub use idempotency_key::{Fingerprint, IdempotencyKey};
-pub use json_values::has_more_values;
+pub use json_values::{count_values, has_more_values};
 pub use look_alike::{mixes_scripts, skeleton_of};
 pub use message::Message;
 pub use operation_id::OperationId;

@@ -52,6 +52,15 @@ impl OperationId {
         OperationId::of_digest(digest)
     }
 
+    /// Returns the id of the operation that undoes another one. There is one for each, so that no
+    /// operation is undone twice.
+    pub fn of_undo(undone: &OperationId) -> OperationId {
+        let mut digest = Sha256::new();
+        digest.update("undo");
+        digest.update(undone.0);
+        OperationId::of_digest(digest)
+    }
+
     /// Returns the id of the operation that a user names by an `Idempotency-Key`. Keys of different
     /// users, and keys sent to different paths, are different operations.
     pub fn of_key(path: &str, user_id: i64, key: &IdempotencyKey) -> OperationId {
@@ -70,7 +79,7 @@ impl OperationId {
         OperationId(bytes)
     }
 
-    /// Returns the id in its stored form.
+    /// Returns the bytes that are stored.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }

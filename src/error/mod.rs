@@ -1,8 +1,9 @@
 //! The only error type of the server. A function that a request can reach returns [`Result`]. Each
 //! variant's text is the one in the API's contract, word for word. [`problem`] renders it as RFC
-//! 9457, and [`openai`] in the form of `/v1`. The cause is logged once, in `error_response`, and
-//! never shown.
+//! 9457, [`openai`] in the form of `/v1`, and [`anthropic`] in that of `/v1/messages`. The cause is
+//! logged once, in `error_response`, and never shown.
 
+mod anthropic;
 mod openai;
 mod problem;
 mod unknown_url;
@@ -103,6 +104,10 @@ pub enum Error {
     /// The `Idempotency-Key` belongs to a request with different content.
     #[error("This Idempotency-Key was used for another request")]
     KeyReused,
+    /// The request was a repeat, under the same `Idempotency-Key`, of one whose answer was too
+    /// large to be stored. Nothing was charged now.
+    #[error("The answer was too large to be stored")]
+    AnswerNotKept,
     /// The request was a repeat, under the same `Idempotency-Key`, of the one that made the auth
     /// token with this id.
     #[error("This auth token was made already, with the id {0}. For another one, use a new Idempotency-Key")]
@@ -126,6 +131,9 @@ pub enum Error {
     /// The user has the most chats in progress that the limit allows.
     #[error("Too many requests")]
     TooManyChats,
+    /// A response: the one that it continues is not stored for this user. Contains the chat's id.
+    #[error("Previous response with id 'resp_{0}' not found")]
+    PreviousResponseNotFound(i64),
     /// A chat: no model of this name is on offer.
     #[error("Model not found")]
     ModelNotFound(String),
@@ -165,6 +173,14 @@ pub enum Error {
     /// it wrote are charged. Contains the reason's text.
     #[error("The message could not be answered")]
     PaidWithoutAnswer(&'static str),
+    /// A list cannot be read in full, because the index that it is found by is being built.
+    /// Contains the number of rows that are not in it yet.
+    #[error("Service unavailable")]
+    IndexBehind(i64),
+    /// A list cannot be read, because the index that it is found by names rows that are not of this
+    /// list. It is being checked.
+    #[error("Service unavailable")]
+    IndexWrong,
     /// The outcome is unknown: the work may or may not have been done. The text inside goes to the
     /// log.
     #[error("Service unavailable")]
@@ -183,6 +199,8 @@ const BOUND: HeaderName = HeaderName::from_static("x-ratelimit-bound");
 
 /// How long a client should wait before it retries after a 503, in seconds.
 const RETRY_AFTER_UNAVAILABLE: u64 = 2;
+/// How long a client should wait while the index is being built, in seconds.
+const RETRY_AFTER_INDEX: u64 = 5;
 /// How long a client should wait when large bodies take all places or all memory, in seconds.
 const RETRY_AFTER_LARGE: u64 = 5;
 /// How long a client should wait at its limit of simultaneous chats, in seconds. It has already
@@ -197,6 +215,24 @@ fn spread(seconds: u64) -> String {
 }
 
 impl Error {
+    /// Returns whether another transaction has held a lock for too long, or PostgreSQL has ended
+    /// this one to resolve a deadlock. A retry may well succeed.
+    pub fn is_locked(&self) -> bool {
+        const LOCKED: [&str; 3] =
+            ["database is locked", "canceling statement due to lock timeout", "deadlock detected"];
+        matches!(self, Error::Database(DieselError::DatabaseError(_, information))
+                 if LOCKED.contains(&information.message()))
+    }
+
+    /// Returns the text for the log, with the cause.
+    pub fn in_full(&self) -> String {
+        match self {
+            Error::Unavailable(why) | Error::Internal(why) => why.clone(),
+            Error::Database(error) => error.to_string(),
+            error => error.to_string(),
+        }
+    }
+
     /// Returns whether a query failed because a row violated a constraint of the schema. It is the
     /// only database error that a single job can cause, so the other jobs of its batch can go on.
     pub fn is_constraint_violation(&self) -> bool {
@@ -242,6 +278,9 @@ impl Error {
                 response.insert_header((header::RETRY_AFTER, retry.seconds().to_string()));
                 response.insert_header((BOUND, retry.bound()));
             }
+            Error::IndexBehind(_) | Error::IndexWrong => {
+                response.insert_header((header::RETRY_AFTER, spread(RETRY_AFTER_INDEX)));
+            }
             Error::Busy(seconds) | Error::PasswordQueueFull(seconds) => {
                 response.insert_header((header::RETRY_AFTER, spread(*seconds)));
             }
@@ -272,6 +311,12 @@ impl Error {
         match self {
             Error::Unavailable(why) => log::warn!("answered 503: {why}"),
             Error::NotReady(why) => log::info!("not ready: {why}"),
+            Error::IndexBehind(rows) => {
+                log::info!("answered 503: {rows} rows are not in the index yet, which is being built");
+            }
+            Error::IndexWrong => {
+                log::warn!("answered 503: the index names rows of others, and is being checked")
+            }
             Error::Database(error) if !self.is_constraint_violation() => log::warn!("answered 503: {error}"),
             Error::Database(error) => log::error!("answered 500: {error}"),
             Error::Internal(why) => log::error!("answered 500: {why}"),
@@ -302,6 +347,7 @@ impl ResponseError for Error {
             | Error::BodyCutShort
             | Error::RequestRefused(_)
             | Error::ContextTooLong
+            | Error::PreviousResponseNotFound(_)
             | Error::UnreadableBody { .. }
             | Error::Invalid(_) => StatusCode::BAD_REQUEST,
             Error::Unauthorized | Error::TokenNotFound => StatusCode::UNAUTHORIZED,
@@ -310,7 +356,7 @@ impl ResponseError for Error {
             Error::UnknownHost => StatusCode::MISDIRECTED_REQUEST,
             Error::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Error::RequestTimeout | Error::ReadTooSlowly => StatusCode::REQUEST_TIMEOUT,
-            Error::KeyInFlight | Error::AuthTokenMade(_) => StatusCode::CONFLICT,
+            Error::KeyInFlight | Error::AnswerNotKept | Error::AuthTokenMade(_) => StatusCode::CONFLICT,
             Error::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Error::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Error::UnsupportedMediaType(_) | Error::UnsupportedCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -325,6 +371,8 @@ impl ResponseError for Error {
             | Error::Busy(_)
             | Error::PasswordQueueFull(_)
             | Error::NotReady(_)
+            | Error::IndexBehind(_)
+            | Error::IndexWrong
             | Error::Unavailable(_)
             | Error::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,

@@ -5,11 +5,11 @@
 
 use actix_web::http::header::HeaderName;
 use actix_web::http::{StatusCode, header};
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde_json::{Value, json};
 
 use super::Error;
-use crate::domain::FailureReason;
+use crate::domain::{Endpoint, FailureReason, RequestId};
 
 /// Tells OpenAI's own libraries whether to retry.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -21,17 +21,29 @@ pub struct RetryContext {
     pub has_key: bool,
     /// It is a retry itself (`x-stainless-retry-count`).
     pub is_retry: bool,
+    /// The endpoint, if it is one that charges.
+    pub endpoint: Option<Endpoint>,
+    /// The id of the request.
+    pub request_id: Option<RequestId>,
 }
 
 impl Error {
     /// Returns the response to a request under `/v1`.
     pub fn openai_response(&self, context: RetryContext) -> HttpResponse {
+        let mut response = self.protocol_response(context);
+        response.insert_header((header::CONTENT_TYPE, "application/json"));
+        response.body(self.openai_body(context.endpoint).to_string())
+    }
+
+    /// Begins the response to a client of another protocol: its status, and whether to retry.
+    pub(super) fn protocol_response(&self, context: RetryContext) -> HttpResponseBuilder {
         let mut response = self.response();
         response.status(self.openai_status());
         let is_for_good = match self {
             Error::InsufficientTokens { .. }
             | Error::RequestRefused(_)
             | Error::ContextTooLong
+            | Error::AnswerNotKept
             | Error::PaidWithoutAnswer(_) => true,
             // What failed twice in this way would fail a third time.
             Error::ResponderFailed(reason) => {
@@ -40,22 +52,24 @@ impl Error {
             // It may have been done, and a library that retries by itself would have it done twice.
             Error::Unavailable(_) | Error::Database(_) => !context.has_key,
             // A proxy in between would try again, or take this server for broken.
-            Error::UnknownUrl(_) | Error::ModelNotFound(_) | Error::MethodNotAllowed(_) => true,
+            Error::UnknownUrl(_)
+            | Error::ModelNotFound(_)
+            | Error::PreviousResponseNotFound(_)
+            | Error::MethodNotAllowed(_) => true,
             _ => false,
         };
         if is_for_good {
             response.insert_header((SHOULD_RETRY, "false"));
         }
-        response.insert_header((header::CONTENT_TYPE, "application/json"));
-        response.body(self.openai_body().to_string())
+        response
     }
 
     /// Returns the body, which also ends a stream that broke.
-    pub fn openai_body(&self) -> Value {
+    pub fn openai_body(&self, endpoint: Option<Endpoint>) -> Value {
         json!({ "error": {
             "message": self.openai_message(),
             "type": self.openai_type(),
-            "param": self.openai_param(),
+            "param": self.openai_param(endpoint),
             "code": self.openai_code(),
         } })
     }
@@ -69,7 +83,7 @@ impl Error {
         }
     }
 
-    fn openai_message(&self) -> String {
+    pub(super) fn openai_message(&self) -> String {
         let fields = self.fields().iter().map(|field| format!("{}: {}.", field.field, field.reason));
         match self {
             Error::Invalid(_) | Error::InvalidMessage(_) => fields.collect::<Vec<_>>().join(" "),
@@ -89,17 +103,20 @@ impl Error {
         }
     }
 
-    fn openai_param(&self) -> Option<&'static str> {
-        match self {
-            Error::Invalid(field) => Some(field.field),
-            Error::RequestRefused(field) => *field,
-            Error::ContextTooLong => Some("messages"),
-            Error::ModelNotFound(_) => Some("model"),
-            _ => None,
-        }
+    /// Returns the field at fault, by the name that it has at the endpoint.
+    pub(super) fn openai_param(&self, endpoint: Option<Endpoint>) -> Option<&'static str> {
+        let field = match self {
+            Error::Invalid(field) => field.field,
+            Error::RequestRefused(field) => (*field)?,
+            Error::ContextTooLong => "messages",
+            Error::ModelNotFound(_) => "model",
+            Error::PreviousResponseNotFound(_) => "previous_response_id",
+            _ => return None,
+        };
+        Some(endpoint.map_or(field, |endpoint| endpoint.field(field)))
     }
 
-    fn openai_code(&self) -> String {
+    pub(super) fn openai_code(&self) -> String {
         match self {
             Error::InsufficientTokens { .. } => "insufficient_quota".to_owned(),
             Error::Unauthorized | Error::TokenNotFound => "invalid_api_key".to_owned(),
@@ -128,7 +145,7 @@ mod tests {
     fn what_is_not_confirmed_is_tried_again_only_under_a_key() {
         let error = Error::Unavailable("a test".to_owned());
         for (has_key, told) in [(true, None), (false, Some("false"))] {
-            let response = error.openai_response(RetryContext { has_key, is_retry: false });
+            let response = error.openai_response(RetryContext { has_key, ..RetryContext::default() });
             let header = response.headers().get("x-should-retry").map(|value| value.to_str().unwrap());
             assert_eq!((response.status().as_u16(), header), (503, told));
         }
@@ -145,7 +162,7 @@ mod tests {
             (FailureReason::Stalled, true, None),
             (FailureReason::KeyRejected, false, Some("false")),
         ] {
-            let context = RetryContext { has_key: false, is_retry };
+            let context = RetryContext { is_retry, ..RetryContext::default() };
             let response = Error::ResponderFailed(reason).openai_response(context);
             let header = response.headers().get("x-should-retry").map(|value| value.to_str().unwrap());
             assert_eq!((response.status().as_u16(), header), (502, told), "{reason:?} {is_retry}");
@@ -154,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_model_that_is_not_there_is_named() {
-        let body = Error::ModelNotFound("gpt-9".to_owned()).openai_body();
+        let body = Error::ModelNotFound("gpt-9".to_owned()).openai_body(None);
         assert_eq!(body["error"]["code"], "model_not_found");
         assert_eq!(body["error"]["param"], "model");
         assert!(body["error"]["message"].as_str().unwrap().starts_with("The model `gpt-9` does not exist."));

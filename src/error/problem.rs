@@ -50,6 +50,7 @@ impl Error {
             Error::RequestTimeout => "request-timeout",
             Error::KeyInFlight => "idempotency-key-in-flight",
             Error::KeyReused => "idempotency-key-reused",
+            Error::AnswerNotKept => "answer-not-kept",
             Error::AuthTokenMade(_) => "auth-token-made",
             Error::BodyTooLarge(_) => "body-too-large",
             Error::UnsupportedMediaType(_) | Error::UnsupportedCoding => "unsupported-media-type",
@@ -57,6 +58,7 @@ impl Error {
             Error::TooManyRequests(_) => "too-many-requests",
             Error::TooManyChats => "too-many-chats",
             Error::ModelNotFound(_) => "model-not-found",
+            Error::PreviousResponseNotFound(_) => "previous-response-not-found",
             Error::Busy(_) => "busy",
             Error::MemoryFull => "memory-full",
             Error::UserMemoryFull => "user-memory-full",
@@ -66,7 +68,9 @@ impl Error {
             Error::ContextTooLong => "context-length-exceeded",
             Error::ReadTooSlowly => "read-too-slowly",
             Error::ResponderFailed(_) | Error::PaidWithoutAnswer(_) => "responder-failed",
-            Error::NotReady(_) | Error::Unavailable(_) => "unavailable",
+            Error::NotReady(_) | Error::IndexBehind(_) | Error::IndexWrong | Error::Unavailable(_) => {
+                "unavailable"
+            }
             Error::Database(_) if self.is_constraint_violation() => "internal",
             Error::Database(_) => "unavailable",
             Error::Internal(_) => "internal",
@@ -104,8 +108,16 @@ impl Error {
             | Error::HeadTooLarge => return self.detail_of_http(),
             Error::KeyInFlight => "Wait for the first answer, or send the same request again later.",
             Error::KeyReused => "Send the same request as before under this key, or use a new key.",
+            Error::AnswerNotKept => {
+                "Nothing was charged now. Embeddings of more than 256 KiB are not stored, and of a user's only the \
+                 latest 64 MiB are. To make them again, and be charged again, use another Idempotency-Key or \
+                 none; smaller batches are stored."
+            }
             Error::AuthTokenMade(id) => return auth_token_made(*id),
             Error::ModelNotFound(_) => "Ask for one of the models that GET /v1/models lists.",
+            Error::PreviousResponseNotFound(_) => {
+                "It may have been deleted, or sent with \"store\": false. Send the whole conversation as input."
+            }
             Error::TooManyRequests(_)
             | Error::TooManyChats
             | Error::MemoryFull
@@ -120,6 +132,15 @@ impl Error {
             | Error::PaidWithoutAnswer(_) => return self.detail_of_answer(),
             Error::NotReady(reason) => {
                 return format!("This node takes no requests now ({reason}): send them to another one.");
+            }
+            Error::IndexBehind(rows) => {
+                return format!(
+                    "The index of this list is being built, and {rows} rows are not in it yet, which can take \
+                     minutes. Nothing is lost, and chats go on: ask again later."
+                );
+            }
+            Error::IndexWrong => {
+                "The index of this list is being checked. Nothing is lost, and chats go on: ask again later."
             }
             Error::Unavailable(_) => UNCONFIRMED,
             Error::Database(_) if !self.is_constraint_violation() => UNCONFIRMED,

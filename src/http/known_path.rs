@@ -62,6 +62,10 @@ const OTHERS: [&str; 17] = [
     "slots",
 ];
 
+/// Paths of the OpenAI protocol that this server does not have, although a pattern of its routes
+/// fits them.
+pub const NOT_THERE: [&str; 1] = ["/v1/responses/compact"];
+
 /// The segments that a base URL may end in.
 const PREFIXES: [&str; 4] = ["v1", "api", "openai", "v1beta"];
 /// The most such segments.

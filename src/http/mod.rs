@@ -1,6 +1,7 @@
 //! What the API, the panel and the pages share: routes as data, bodies read within limits, the
 //! settings of the site, and the client of a request.
 
+mod assets;
 mod body;
 mod client;
 mod host;
@@ -9,10 +10,14 @@ mod readiness;
 mod route;
 mod site;
 
+pub use assets::{Asset, Version, asset, find_asset};
 pub use body::{BodyReader, FREE_BYTES, HeldBody, MOST_BYTES, declared_length};
 pub use client::{ClientAddress, request_id_of};
 pub use host::{check_host, is_from_foreign_page};
-pub use known_path::KnownPath;
+pub use known_path::{KnownPath, NOT_THERE};
 pub use readiness::Readiness;
-pub use route::{MethodRoute, Routes, delete, get, not_found, patch, post, resource, speaks_openai};
+pub use route::{
+    MethodRoute, PathKind, Routes, delete, get, not_found, patch, post, resources, speaks_anthropic,
+    speaks_openai,
+};
 pub use site::Site;

@@ -8,8 +8,8 @@ use super::known_path::KnownPath;
 use crate::auth::Guest;
 use crate::error::{Error, UnknownUrl};
 
-/// A table of routes: each path, without a slash at its end, and its methods. Routes are tried in
-/// this order.
+/// A table of routes: each path, without a slash at its end, and its methods. Fixed paths are tried
+/// first, then those with parameters, each in this order.
 pub type Routes = &'static [(&'static str, &'static [MethodRoute])];
 
 /// One method of a path, and its handler.
@@ -44,9 +44,41 @@ pub const fn delete(serve: fn(Route) -> Route) -> MethodRoute {
     MethodRoute { name: "DELETE", route: || web::method(Method::DELETE), serve }
 }
 
+/// How the paths of a part of the table are matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathKind {
+    /// Paths without parameters, which are compared. They come before all others.
+    Fixed,
+    /// Paths with parameters, which are matched by regular expressions.
+    WithParameters,
+}
+
+impl PathKind {
+    /// Returns the kind of a path.
+    pub fn of(path: &str) -> PathKind {
+        if path.contains('{') { PathKind::WithParameters } else { PathKind::Fixed }
+    }
+}
+
 /// Serves one path of a table, with and without a slash at its end. Any other method gets a 405
 /// with `Allow`. `E` is the type of errors in this part of the site.
-pub fn resource<'a, E>(path: &str, methods: impl Iterator<Item = &'a MethodRoute> + Clone) -> Resource
+///
+/// A fixed path gets two resources, because actix matches a resource with two spellings by regular
+/// expressions.
+pub fn resources<'a, E>(path: &str, methods: impl Iterator<Item = &'a MethodRoute> + Clone) -> Vec<Resource>
+where
+    E: From<Error> + Into<actix_web::Error> + 'static,
+{
+    let spellings = vec![format!("{path}/"), path.to_owned()];
+    match PathKind::of(path) {
+        PathKind::Fixed => {
+            spellings.into_iter().map(|path| resource::<E>(vec![path], methods.clone())).collect()
+        }
+        PathKind::WithParameters => vec![resource::<E>(spellings, methods)],
+    }
+}
+
+fn resource<'a, E>(spellings: Vec<String>, methods: impl Iterator<Item = &'a MethodRoute> + Clone) -> Resource
 where
     E: From<Error> + Into<actix_web::Error> + 'static,
 {
@@ -55,7 +87,7 @@ where
         let allow = allow.clone();
         async move { refuse::<E>(guest, Error::MethodNotAllowed(allow)) }
     };
-    let resource = web::resource([format!("{path}/"), path.to_owned()]);
+    let resource = web::resource(spellings);
     let serve = |resource: Resource, method: &MethodRoute| resource.route((method.serve)((method.route)()));
     methods.fold(resource, serve).default_service(web::to(refuse))
 }
@@ -72,6 +104,14 @@ pub async fn not_found<E: From<Error>>(
 /// Returns whether a path is one of the OpenAI protocol, or probably meant as one.
 pub fn speaks_openai(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/") || KnownPath::of(path).is_some_and(|known| known.is_openai)
+}
+
+/// Returns whether a request is one of Anthropic's protocol: by its path, or by the header that
+/// clients of Anthropic's send.
+pub fn speaks_anthropic(request: &HttpRequest) -> bool {
+    let path = request.path().trim_end_matches('/');
+    let is_of_messages = path.ends_with("/messages") || path.contains("/messages/");
+    speaks_openai(path) && (is_of_messages || request.headers().contains_key("anthropic-version"))
 }
 
 /// Returns the error, or the rate limit of the client's address if that is reached.

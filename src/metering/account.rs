@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use super::entry::NewEntry;
 use crate::db::DbConnection;
 use crate::domain::{OperationId, Username};
-use crate::models::{EntryKind, LedgerEntry, User};
+use crate::models::{EntryKind, LedgerEntry, User, Watermark};
 use crate::schema::users;
 
 /// The user that [`open_account`] creates.
@@ -50,7 +50,7 @@ pub fn open_account(conn: &mut DbConnection, new: &NewAccount) -> QueryResult<Op
     if is_taken {
         return Ok(OpenedAccount::NameTaken);
     }
-    User::before_insert(conn)?;
+    Watermark::before_insert(conn)?;
     let id: i64 = diesel::insert_into(users::table)
         .values((
             users::username.eq(new.username.as_str()),

@@ -3,7 +3,7 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::db::{Bind, DbConnection, Statement};
+use crate::db::{Bind, DbConnection, Statement, on_either};
 use crate::domain::OperationId;
 use crate::models::EntryKind;
 
@@ -40,10 +40,6 @@ impl NewEntry<'_> {
                 Bind::Now(self.now),
             ],
         );
-        match conn {
-            DbConnection::Sqlite(conn) => statement.execute(conn),
-            DbConnection::Postgres(conn) => statement.execute(conn),
-        }
-        .map(|_| ())
+        on_either!(conn => statement.execute(conn)).map(|_| ())
     }
 }

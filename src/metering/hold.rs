@@ -3,16 +3,21 @@
 //! The answer, the sweeper and an administrator may all try to end a hold. The one whose UPDATE
 //! changes the row from `pending` moves the money; the others find that it is done.
 
+use std::sync::Arc;
+
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Nullable, Timestamp};
 
 use super::entry::NewEntry;
 use super::operation::{Earlier, look_up};
-use crate::db::{Bind, DbConnection, Statement};
+use crate::db::{Bind, DbConnection, Statement, on_either};
 use crate::domain::{FailureReason, OperationId, Usage};
-use crate::models::{Chat, ChatState, EntryKind, LedgerEntry, StoredKey, ToFollow};
-use crate::schema::{chats, users};
+use crate::models::{Chat, ChatState, EmbeddingAnswer, EntryKind, LedgerEntry, StoredKey, ToFollow};
+use crate::schema::chats;
+
+/// The most bytes of embeddings that are stored for one user. The oldest are deleted first.
+const MOST_KEPT_OF_A_USER: i64 = 64 << 20;
 
 /// How a pending chat ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,18 @@ pub struct Arrived {
     pub usage: Option<Usage>,
     /// When the first part of the answer arrived.
     pub first_byte_at: Option<NaiveDateTime>,
+    /// Embeddings that a retry under the key of the request is to get. `None` if there are none, or
+    /// the request has no key.
+    pub embeddings: Option<KeptEmbeddings>,
+}
+
+/// Embeddings that are stored as long as the key of their request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptEmbeddings {
+    /// The vectors as they are stored. `None` if they are too large for it.
+    pub vectors: Option<Arc<Vec<u8>>>,
+    /// The length of each vector.
+    pub dimensions: usize,
 }
 
 impl Arrived {
@@ -171,18 +188,34 @@ pub fn end_hold(
     operation_id: OperationId,
     now: NaiveDateTime,
 ) -> QueryResult<Ended> {
+    Ok(end_hold_and_tell_when(conn, chat_id, ending, operation_id, now)?.0)
+}
+
+/// Ends a hold like [`end_hold`]. Also returns when this call ended it, as it is stored: on
+/// PostgreSQL that is not `now`. `None` if this call did not end it.
+pub fn end_hold_and_tell_when(
+    conn: &mut DbConnection,
+    chat_id: i64,
+    ending: &Ending,
+    operation_id: OperationId,
+    now: NaiveDateTime,
+) -> QueryResult<(Ended, Option<NaiveDateTime>)> {
     // A release comes from a form, whose operation id may belong to something else.
     if let Ending::Released { note, .. } = ending
         && let Earlier::Other =
             look_up(conn, operation_id, |entry| entry.chat_id == Some(chat_id) && entry.note == *note)?
     {
-        return Ok(Ended::OtherOperation);
+        return Ok((Ended::OtherOperation, None));
     }
-    let Some(Hold { user_id, charge, balance }) = leave_pending(conn, chat_id, ending, now)? else {
-        return already_ended(conn, chat_id, ending, operation_id);
+    let Some(Hold { user_id, charge, balance, finished_at }) = leave_pending(conn, chat_id, ending, now)?
+    else {
+        return Ok((already_ended(conn, chat_id, ending, operation_id)?, None));
     };
+    if let Ending::Complete { arrived: Arrived { embeddings: Some(kept), .. }, .. } = ending {
+        kept.store(conn, user_id, chat_id, now)?;
+    }
     let (kind, amount, actor_id, note) = match ending.money(charge) {
-        Money::Stays => return Ok(Ended::Now { balance }),
+        Money::Stays => return Ok((Ended::Now { balance }, finished_at)),
         Money::Settles(rest) => (EntryKind::Settlement, rest, None, ""),
         Money::GoesBack { actor_id, note } => {
             // A retry may use the key again.
@@ -190,14 +223,29 @@ pub fn end_hold(
             (EntryKind::Refund, charge, actor_id, note)
         }
     };
-    let balance = diesel::update(users::table.find(user_id))
-        .set(users::tokens.eq(users::tokens + amount))
-        .returning(users::tokens)
-        .get_result(conn)?;
+    let balance = give_back(conn, user_id, amount)?;
     let chat_id = Some(chat_id);
     NewEntry { user_id, amount, balance_after: balance, kind, chat_id, actor_id, note, operation_id, now }
         .insert(conn)?;
-    Ok(Ended::Now { balance })
+    Ok((Ended::Now { balance }, finished_at))
+}
+
+impl KeptEmbeddings {
+    fn store(
+        &self,
+        conn: &mut DbConnection,
+        user_id: i64,
+        chat_id: i64,
+        now: NaiveDateTime,
+    ) -> QueryResult<()> {
+        let vectors = self.vectors.as_deref().cloned();
+        let dimensions = i64::try_from(self.dimensions).unwrap_or(i64::MAX);
+        EmbeddingAnswer { chat_id, vectors, dimensions, created_at: now }.insert(
+            conn,
+            user_id,
+            MOST_KEPT_OF_A_USER,
+        )
+    }
 }
 
 /// The row as it was when the chat was pending.
@@ -206,6 +254,8 @@ struct Hold {
     charge: i64,
     /// The user's balance before this ending.
     balance: i64,
+    /// When it ended.
+    finished_at: Option<NaiveDateTime>,
 }
 
 /// Changes the chat's state from `pending` and stores what has arrived. Returns `None` if it was no
@@ -220,12 +270,13 @@ fn leave_pending(
     let nothing = Arrived::default();
     let arrived = ending.arrived().unwrap_or(&nothing);
     let usage = arrived.usage;
-    let statement = Statement::<LeavePending, (BigInt, BigInt, BigInt)>::new(
+    // With `state || ''`, PostgreSQL can't search an index of all pending chats for this one.
+    let statement = Statement::<LeavePending, (BigInt, BigInt, BigInt, Nullable<Timestamp>)>::new(
         "UPDATE chats SET state = ?, failure = ?, finished_at = ?, deadline = NULL, response = ?, answer_extras = ?,
              prompt_tokens = ?, completion_tokens = ?,
              usage_estimated = CASE ? WHEN 1 THEN TRUE WHEN 0 THEN FALSE END, first_byte_at = ?
-         WHERE id = ? AND state = 'pending'
-         RETURNING user_id, charge, (SELECT tokens FROM users WHERE users.id = chats.user_id)",
+         WHERE id = ? AND state || '' = 'pending'
+         RETURNING user_id, charge, (SELECT tokens FROM users WHERE users.id = chats.user_id), finished_at",
         vec![
             Bind::Text(ending.state().as_str()),
             Bind::MaybeText(ending.failure().map(FailureReason::code)),
@@ -239,11 +290,19 @@ fn leave_pending(
             Bind::Integer(chat_id),
         ],
     );
-    let left: Option<(i64, i64, i64)> = match conn {
-        DbConnection::Sqlite(conn) => statement.get_result(conn).optional()?,
-        DbConnection::Postgres(conn) => statement.get_result(conn).optional()?,
-    };
-    Ok(left.map(|(user_id, charge, balance)| Hold { user_id, charge, balance }))
+    let left: Option<(i64, i64, i64, Option<NaiveDateTime>)> =
+        on_either!(conn => statement.get_result(conn)).optional()?;
+    Ok(left.map(|(user_id, charge, balance, finished_at)| Hold { user_id, charge, balance, finished_at }))
+}
+
+/// Adds tokens to a user's balance, and returns the new balance.
+pub(super) fn give_back(conn: &mut DbConnection, user_id: i64, amount: i64) -> QueryResult<i64> {
+    struct GiveBack;
+    let statement = Statement::<GiveBack, BigInt>::new(
+        "UPDATE users SET tokens = tokens + ? WHERE id = ? RETURNING tokens",
+        vec![Bind::Integer(amount), Bind::Integer(user_id)],
+    );
+    on_either!(conn => statement.get_result(conn))
 }
 
 fn already_ended(
@@ -292,7 +351,7 @@ fn keep_late_answer(conn: &mut DbConnection, chat_id: i64, arrived: &Arrived) ->
         .execute(conn)?;
     if kept == 1 {
         // The search must find its words, too.
-        ToFollow::insert(conn, chat_id)?;
+        ToFollow::again(conn, chat_id)?;
     }
     Ok(())
 }

@@ -28,6 +28,15 @@ impl Price {
         }
     }
 
+    /// Returns the model's own price of embeddings, which have no answer in tokens. Without one,
+    /// they cost what a message costs.
+    pub fn of_embeddings(model: &Model, message_price: i64) -> Price {
+        match model.embedding_price {
+            Some(prompt) => Price::Usage { base: 0, prompt, completion: 0 },
+            None => Price::of(model, message_price),
+        }
+    }
+
     /// Returns the tokens to hold before the call: the most that it can cost. `prompt_bound` and
     /// `max_output` are upper bounds of the prompt and of each choice of the answer, in tokens of
     /// the model. Each of the `choices` costs as much as one alone.
@@ -99,6 +108,22 @@ mod tests {
         let price = Price::Usage { base: 5, prompt: 1000, completion: 1000 };
         assert_eq!(price.hold(10, 20, 3), 3 * 35);
         assert_eq!(price.settled(usage(10, 40), 2, 3), Some(55));
+    }
+
+    #[test]
+    fn embeddings_have_a_price_of_their_own() {
+        let priced = Model {
+            base_price: Some(5),
+            prompt_price: Some(10),
+            completion_price: Some(30),
+            embedding_price: Some(2),
+            ..Model::default()
+        };
+        assert_eq!(Price::of_embeddings(&priced, 100), Price::Usage { base: 0, prompt: 2, completion: 0 });
+        assert_eq!(Price::of_embeddings(&priced, 100).settled(usage(1001, 0), 1, 1), Some(3));
+        let as_a_message = Model { embedding_price: None, ..priced };
+        assert_eq!(Price::of_embeddings(&as_a_message, 100), Price::of(&as_a_message, 100));
+        assert_eq!(Price::of_embeddings(&Model::default(), 100), Price::Message(100));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! A refund: an administrator returns what a chat cost, with a reason, once.
 
 use chrono::NaiveDateTime;
-use diesel::prelude::*;
+use diesel::QueryResult;
 
 use super::entry::NewEntry;
+use super::hold::give_back;
 use super::operation::{Earlier, look_up};
 use crate::db::DbConnection;
 use crate::domain::OperationId;
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry};
-use crate::schema::users;
 
 /// A refund of one chat.
 #[derive(Clone, Debug)]
@@ -76,10 +76,7 @@ pub fn refund(conn: &mut DbConnection, refund: &Refund) -> QueryResult<Refunded>
     if cost <= 0 {
         return Ok(Refunded::NothingToRefund);
     }
-    let balance = diesel::update(users::table.find(chat.user_id))
-        .set(users::tokens.eq(users::tokens + cost))
-        .returning(users::tokens)
-        .get_result(conn)?;
+    let balance = give_back(conn, chat.user_id, cost)?;
     NewEntry {
         user_id: chat.user_id,
         amount: cost,

@@ -12,10 +12,10 @@ use crate::clock;
 use crate::db::{Db, DbConnection, Exclusive, Scope, exclusive, lock_users};
 use crate::domain::{FailureReason, OperationId};
 use crate::error::{Error, Result};
-use crate::models::{ChatState, StoredKey};
+use crate::models::{ChatState, EmbeddingAnswer, StoredKey};
 use crate::schema::chats::dsl;
 
-/// How long an idempotency key is stored.
+/// How long an idempotency key is stored, and the embeddings that were made under it.
 const KEEP_KEYS: TimeDelta = TimeDelta::hours(24);
 
 /// The most holds that one sweep ends. The next sweep follows soon.
@@ -123,4 +123,10 @@ fn overdue(conn: &mut DbConnection, now: NaiveDateTime, most: i64) -> QueryResul
 /// Deletes the idempotency keys that are older than 24 hours, and returns how many.
 pub async fn forget_idempotency_keys(db: &Db) -> Result<usize> {
     db.write_in_parts(|conn, most| Ok(StoredKey::forget(conn, clock::now() - KEEP_KEYS, most)?)).await
+}
+
+/// Deletes the embeddings whose idempotency keys are older than 24 hours, and returns of how many
+/// chats.
+pub async fn forget_embeddings(db: &Db) -> Result<usize> {
+    db.write_in_parts(|conn, most| Ok(EmbeddingAnswer::forget(conn, clock::now() - KEEP_KEYS, most)?)).await
 }

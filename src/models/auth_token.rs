@@ -5,7 +5,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Timestamp};
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, MaybeStoredTime, StoredTime};
 use crate::domain::{OperationId, TokenDigest};
 use crate::models::{Editable, EditableField, FieldValue};
 use crate::schema::auth_tokens::{self, dsl};
@@ -25,12 +25,16 @@ pub struct AuthToken {
     /// The name that its owner gave it. `None` if a login created it.
     pub name: Option<String>,
     /// When it was created.
+    #[diesel(deserialize_as = StoredTime)]
     pub created_at: NaiveDateTime,
     /// When it was last used, to the minute: uses are written in batches.
+    #[diesel(deserialize_as = MaybeStoredTime)]
     pub last_used_at: Option<NaiveDateTime>,
     /// When it expires. `None` if it never does.
+    #[diesel(deserialize_as = MaybeStoredTime)]
     pub expires_at: Option<NaiveDateTime>,
     /// When it was revoked, if it was.
+    #[diesel(deserialize_as = MaybeStoredTime)]
     pub revoked_at: Option<NaiveDateTime>,
 }
 

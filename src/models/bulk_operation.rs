@@ -1,11 +1,18 @@
 //! `bulk_operations` and `bulk_failures`: operations on many rows, whose ids are chosen when they
 //! start.
 
-use chrono::NaiveDateTime;
-use diesel::prelude::*;
+use std::collections::HashSet;
 
-use crate::db::DbConnection;
+use chrono::NaiveDateTime;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
+
+use crate::db::{Bind, DbConnection, DynamicStatement, MaybeStoredTime, StoredTime};
 use crate::schema::{bulk_failures, bulk_operations};
+
+/// What a selection names instead of a name that was removed from it.
+pub const NAME_GONE: &str = "a name that is gone";
 
 /// A row of `bulk_operations`, without the chosen ids, which may be many.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -35,9 +42,15 @@ pub struct BulkOperation {
     /// The number of rows that have failed.
     pub failed: i64,
     /// When it was started.
+    #[diesel(deserialize_as = StoredTime)]
     pub created_at: NaiveDateTime,
     /// When the last row was done. `None` until then.
+    #[diesel(deserialize_as = MaybeStoredTime)]
     pub finished_at: Option<NaiveDateTime>,
+    /// The most simultaneous chats to set. `None`: they stay; -1: the limit of the settings.
+    pub concurrent_chats: Option<i64>,
+    /// The most messages a minute to set. `None`: they stay; -1: the limit of the settings.
+    pub requests_per_minute: Option<i64>,
 }
 
 /// A row to insert. Its fields are those of [`BulkOperation`], and the chosen ids.
@@ -68,6 +81,10 @@ pub struct NewBulkOperation {
     pub failed: i64,
     /// When it is started.
     pub created_at: NaiveDateTime,
+    /// See [`BulkOperation::concurrent_chats`].
+    pub concurrent_chats: Option<i64>,
+    /// See [`BulkOperation::requests_per_minute`].
+    pub requests_per_minute: Option<i64>,
 }
 
 /// A row of `bulk_failures`: a chosen row for which the operation failed.
@@ -120,11 +137,70 @@ impl BulkOperation {
             .load(conn)
     }
 
+    /// Returns those operations since a moment that failed for some rows, the latest first. It
+    /// looks at the latest `most` operations.
+    pub fn with_failures_since(
+        conn: &mut DbConnection,
+        moment: NaiveDateTime,
+        most: i64,
+    ) -> QueryResult<Vec<BulkOperation>> {
+        let latest = bulk_operations::table.order(bulk_operations::id.desc()).limit(most);
+        let mut found: Vec<BulkOperation> = latest.select(BulkOperation::as_select()).load(conn)?;
+        found.retain(|operation| operation.failed > 0 && operation.created_at >= moment);
+        Ok(found)
+    }
+
     /// Returns the chosen ids, in the order in which they are done.
     pub fn ids(conn: &mut DbConnection, id: i64) -> QueryResult<Vec<i64>> {
         let bytes: Vec<u8> = bulk_operations::table.find(id).select(bulk_operations::ids).get_result(conn)?;
-        let (whole, _) = bytes.as_chunks::<8>();
-        Ok(whole.iter().map(|bytes| i64::from_be_bytes(*bytes)).collect())
+        Ok(numbers(&bytes))
+    }
+
+    /// Returns whether the chosen ids are stored. They are deleted with an operation that cannot be
+    /// undone.
+    pub fn has_ids(conn: &mut DbConnection, id: i64) -> QueryResult<bool> {
+        let operation = bulk_operations::table.find(id);
+        operation.select(sql::<Bool>("length(ids) > 0")).get_result(conn)
+    }
+
+    /// Returns the ids of the rows that an operation has done. `None` if it has not finished.
+    pub fn finished_ids(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Vec<i64>>> {
+        match BulkOperation::find(conn, id)? {
+            Some(operation) if operation.finished_at.is_some() => BulkOperation::done_ids(conn, id).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the chosen ids for which the operation did not fail, in their order.
+    pub fn done_ids(conn: &mut DbConnection, id: i64) -> QueryResult<Vec<i64>> {
+        let failed: HashSet<i64> = bulk_failures::table
+            .filter(bulk_failures::bulk_operation_id.eq(id))
+            .select(bulk_failures::object_id)
+            .load::<i64>(conn)?
+            .into_iter()
+            .collect();
+        let mut ids = BulkOperation::ids(conn, id)?;
+        ids.retain(|id| !failed.contains(id));
+        Ok(ids)
+    }
+
+    /// Returns those of [`BulkOperation::done_ids`] that are at the places from `from` on, among
+    /// `most` chosen ids.
+    pub fn done_ids_from(conn: &mut DbConnection, id: i64, from: i64, most: i64) -> QueryResult<Vec<i64>> {
+        let text =
+            "SELECT substr(ids, CAST(? AS INTEGER), CAST(? AS INTEGER)) FROM bulk_operations WHERE id = ?";
+        let binds = vec![Bind::Integer(8 * from + 1), Bind::Integer(8 * most), Bind::Integer(id)];
+        let bytes: Vec<u8> = DynamicStatement::<Binary>::new(text.to_owned(), binds).get_result(conn)?;
+        let mut ids = numbers(&bytes);
+        let failed: HashSet<i64> = bulk_failures::table
+            .filter(bulk_failures::bulk_operation_id.eq(id))
+            .filter(bulk_failures::object_id.eq_any(&ids))
+            .select(bulk_failures::object_id)
+            .load::<i64>(conn)?
+            .into_iter()
+            .collect();
+        ids.retain(|id| !failed.contains(id));
+        Ok(ids)
     }
 
     /// Moves the position from `from` to `to`, so that the caller does the rows in between. Returns
@@ -166,7 +242,7 @@ impl BulkOperation {
             let words: String = operation().select(bulk_operations::selection).get_result(conn)?;
             // The number of rows remains.
             let number = words.split_once(": ").map_or(String::new(), |(number, _)| format!("{number}: "));
-            let gone = bulk_operations::selection.eq(format!("{number}a name that is gone"));
+            let gone = bulk_operations::selection.eq(format!("{number}{NAME_GONE}"));
             diesel::update(operation()).set(gone).execute(conn)?;
         }
         if note {
@@ -175,14 +251,32 @@ impl BulkOperation {
         Ok(())
     }
 
-    /// Marks the operation as finished and deletes the chosen ids: the history has an entry for
-    /// each row. Returns whether this call finished it.
-    pub fn finish(conn: &mut DbConnection, id: i64, now: NaiveDateTime) -> QueryResult<bool> {
-        let target = bulk_operations::table
-            .filter(bulk_operations::id.eq(id))
-            .filter(bulk_operations::finished_at.is_null());
-        let finished = (bulk_operations::finished_at.eq(now), bulk_operations::ids.eq(Vec::new()));
-        Ok(diesel::update(target).set(finished).execute(conn)? == 1)
+    /// Marks the operation as finished. Unless it `keeps_ids`, to be undone, this deletes the
+    /// chosen ids: the history has an entry for each row. Returns whether this call finished it.
+    pub fn finish(
+        conn: &mut DbConnection,
+        id: i64,
+        keeps_ids: bool,
+        now: NaiveDateTime,
+    ) -> QueryResult<bool> {
+        let target = || {
+            bulk_operations::table
+                .filter(bulk_operations::id.eq(id))
+                .filter(bulk_operations::finished_at.is_null())
+        };
+        if !keeps_ids {
+            diesel::update(target()).set(bulk_operations::ids.eq(Vec::new())).execute(conn)?;
+        }
+        Ok(diesel::update(target()).set(bulk_operations::finished_at.eq(now)).execute(conn)? == 1)
+    }
+
+    /// Returns the reasons of up to `most` failures of an operation, each with their number.
+    pub fn reasons(conn: &mut DbConnection, id: i64, most: i64) -> QueryResult<Vec<(String, i64)>> {
+        let text = "SELECT w.reason, CAST(count(*) AS BIGINT)
+                    FROM (SELECT reason FROM bulk_failures WHERE bulk_operation_id = ? LIMIT ?) w
+                    GROUP BY w.reason ORDER BY 2 DESC, 1";
+        let binds = vec![Bind::Integer(id), Bind::Integer(most)];
+        DynamicStatement::<(Text, BigInt)>::new(text.to_owned(), binds).load(conn)
     }
 
     /// Returns up to `most` failures of an operation.
@@ -194,4 +288,10 @@ impl BulkOperation {
             .select(BulkFailure::as_select())
             .load(conn)
     }
+}
+
+/// Reads ids, 8 bytes each, big-endian.
+fn numbers(bytes: &[u8]) -> Vec<i64> {
+    let (whole, _) = bytes.as_chunks::<8>();
+    whole.iter().map(|bytes| i64::from_be_bytes(*bytes)).collect()
 }

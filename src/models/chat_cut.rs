@@ -5,8 +5,9 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::{Chat, Keyset};
+use super::{Chat, Keyset, UserRows};
 use crate::db::DbConnection;
+use crate::error::Result;
 use crate::schema::chats::dsl;
 
 /// The most characters of each text that are read to show one chat. An answer that this version
@@ -38,26 +39,31 @@ impl Chat {
         Ok(Chat::find_cut(conn, id, MOST_READ)?.filter(|chat| chat.user_id == user_id))
     }
 
+    /// Returns chats in any order, with empty texts.
+    pub fn without_texts(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<Chat>> {
+        Chat::load_cut(conn, ids, 0)
+    }
+
     /// Returns chats for a list, in any order, with the beginnings of their texts.
     pub fn excerpts(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<Chat>> {
         Chat::load_cut(conn, ids, EXCERPT)
     }
 
     /// Returns a user's chats for a list, the newest first, with the beginnings of their texts.
-    pub fn excerpts_of(conn: &mut DbConnection, user_id: i64, page: Keyset) -> QueryResult<Vec<Chat>> {
-        let ids: Vec<i64> = dsl::chats
-            .filter(dsl::user_id.eq(user_id))
-            .filter(dsl::id.lt(page.before.unwrap_or(i64::MAX)))
-            .order(dsl::id.desc())
-            .limit(page.limit)
-            .select(dsl::id)
-            .load(conn)?;
+    ///
+    /// # Errors
+    /// [`Error::IndexBehind`](crate::error::Error::IndexBehind) while the index is being built, and
+    /// [`Error::IndexWrong`](crate::error::Error::IndexWrong) if it names chats of others.
+    pub fn excerpts_of(conn: &mut DbConnection, user_id: i64, page: Keyset) -> Result<Vec<Chat>> {
+        let ids = UserRows::Chats.page(conn, user_id, page)?;
         let mut chats = Chat::excerpts(conn, &ids)?;
+        UserRows::check_found(&ids, user_id, chats.iter().map(|chat| chat.user_id))?;
         chats.sort_by_key(|chat| std::cmp::Reverse(chat.id));
         Ok(chats)
     }
 
-    fn load_cut(conn: &mut DbConnection, ids: &[i64], most: usize) -> QueryResult<Vec<Chat>> {
+    /// Returns chats, in any order, with the first `most` characters of their texts.
+    pub fn load_cut(conn: &mut DbConnection, ids: &[i64], most: usize) -> QueryResult<Vec<Chat>> {
         let cut = |column: &str| format!("substr(chats.{column}, 1, {most})");
         dsl::chats
             .filter(dsl::id.eq_any(ids))
@@ -80,6 +86,8 @@ impl Chat {
                 sql::<Nullable<Text>>(&cut("answer_extras")),
                 dsl::usage_estimated,
                 dsl::first_byte_at,
+                dsl::endpoint,
+                dsl::is_listed,
             ))
             .load(conn)
     }

@@ -2,7 +2,8 @@
 
 use diesel::prelude::*;
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, fixed, on_either};
+use crate::domain::{alias_fit, aliases_in};
 use crate::models::{Editable, EditableField, FieldValue};
 use crate::schema::models::{self, dsl};
 
@@ -44,6 +45,12 @@ pub struct Model {
     pub image_tokens: Option<i64>,
     /// Names of further fields of a request that clients may pass to it, separated by commas.
     pub extra_fields: String,
+    /// Further names that clients may use for it, separated by commas. One that ends in `*` stands
+    /// for all names that begin so.
+    pub aliases: String,
+    /// Tokens of the balance for 1,000 LLM tokens of texts whose embeddings it makes. `None`: the
+    /// price of any other message.
+    pub embedding_price: Option<i64>,
 }
 
 /// How long an answer may be, in tokens as the model counts them.
@@ -67,6 +74,9 @@ pub struct ModelChanges {
     pub prompt_price: Option<i64>,
     /// Tokens of the balance for 1,000 LLM tokens of the answer.
     pub completion_price: Option<i64>,
+    /// Tokens of the balance for 1,000 LLM tokens of texts whose embeddings it makes. `None`: the
+    /// price of any other message.
+    pub embedding_price: Option<i64>,
     /// Whether it accepts images. `None`: unknown.
     pub accepts_images: Option<bool>,
     /// Whether it accepts audio. `None`: unknown.
@@ -83,16 +93,20 @@ pub struct ModelChanges {
     pub image_tokens: Option<i64>,
     /// Names of further fields of a request that clients may pass to it, separated by commas.
     pub extra_fields: String,
+    /// Further names that clients may use for it, separated by commas.
+    pub aliases: String,
 }
 
 impl Editable for ModelChanges {
     type Row = Model;
 
     const FIELDS: &'static [EditableField<ModelChanges>] = &[
+        EditableField { name: "aliases", value: |model| FieldValue::Text(model.aliases.clone()) },
         EditableField { name: "withdrawn", value: |model| FieldValue::YesNo(model.is_withdrawn) },
         EditableField { name: "base", value: |model| FieldValue::Price(model.base_price) },
         EditableField { name: "prompt", value: |model| FieldValue::Price(model.prompt_price) },
         EditableField { name: "answer", value: |model| FieldValue::Price(model.completion_price) },
+        EditableField { name: "embeddings", value: |model| FieldValue::Price(model.embedding_price) },
         EditableField { name: "accepts_images", value: |model| FieldValue::MaybeYesNo(model.accepts_images) },
         EditableField { name: "accepts_audio", value: |model| FieldValue::MaybeYesNo(model.accepts_audio) },
         EditableField { name: "accepts_tools", value: |model| FieldValue::MaybeYesNo(model.accepts_tools) },
@@ -112,6 +126,7 @@ impl Editable for ModelChanges {
             base_price: model.base_price,
             prompt_price: model.prompt_price,
             completion_price: model.completion_price,
+            embedding_price: model.embedding_price,
             accepts_images: model.accepts_images,
             accepts_audio: model.accepts_audio,
             accepts_tools: model.accepts_tools,
@@ -120,6 +135,7 @@ impl Editable for ModelChanges {
             max_output: model.max_output,
             image_tokens: model.image_tokens,
             extra_fields: model.extra_fields.clone(),
+            aliases: model.aliases.clone(),
         }
     }
 
@@ -137,7 +153,7 @@ impl Editable for ModelChanges {
 impl Model {
     /// Returns the model with this id, if there is one.
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<Model>> {
-        dsl::models.find(id).select(Model::as_select()).get_result(conn).optional()
+        on_either!(conn => fixed(dsl::models.find(id).select(Model::as_select())).get_result(conn)).optional()
     }
 
     /// Returns the model with this name, if there is one.
@@ -147,7 +163,7 @@ impl Model {
 
     /// Returns all models by name: as many as the settings have ever named.
     pub fn all(conn: &mut DbConnection) -> QueryResult<Vec<Model>> {
-        dsl::models.order(dsl::name).select(Model::as_select()).load(conn)
+        on_either!(conn => fixed(dsl::models.order(dsl::name).select(Model::as_select())).load(conn))
     }
 
     /// Returns a model that has no row yet: on offer, at the default price, and nothing is known
@@ -170,6 +186,41 @@ impl Model {
     /// Returns the names of the further fields of a request that clients may pass to it.
     pub fn extra_field_names(&self) -> impl Iterator<Item = &str> {
         self.extra_fields.split(',').map(str::trim).filter(|name| !name.is_empty())
+    }
+
+    /// Returns its aliases.
+    pub fn alias_names(&self) -> impl Iterator<Item = &str> {
+        aliases_in(&self.aliases)
+    }
+
+    /// Returns how well a name fits its aliases, more for a better fit ([`alias_fit`]). `None` if
+    /// it fits none.
+    pub fn alias_fit(&self, name: &str) -> Option<usize> {
+        self.alias_names().filter_map(|alias| alias_fit(alias, name)).max()
+    }
+
+    /// Locks all models until the transaction has ended, or waits for a transaction that changes
+    /// one. (SQLite has one writer anyway.)
+    pub fn lock_all(conn: &mut DbConnection) -> QueryResult<()> {
+        let DbConnection::Postgres(conn) = conn else { return Ok(()) };
+        // In one order, so that no two transactions wait for each other.
+        let all = dsl::models.order(dsl::id).select(dsl::id);
+        all.for_update().load::<i64>(conn).map(|_| ())
+    }
+
+    /// Returns the first of these aliases that another model has, and the name of that model.
+    pub fn alias_of_another(
+        conn: &mut DbConnection,
+        id: i64,
+        aliases: &str,
+    ) -> QueryResult<Option<(String, String)>> {
+        let others = dsl::models.filter(dsl::id.ne(id)).filter(dsl::aliases.ne(""));
+        let others: Vec<Model> = others.order(dsl::name).select(Model::as_select()).load(conn)?;
+        let taken = aliases_in(aliases).find_map(|alias| {
+            let has_it = |other: &&Model| aliases_in(&other.aliases).any(|taken| taken == alias);
+            others.iter().find(has_it).map(|other| (alias.to_owned(), other.name.clone()))
+        });
+        Ok(taken)
     }
 
     /// Inserts the models that have no row yet, at the default price.

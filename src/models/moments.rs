@@ -31,3 +31,21 @@ pub fn first_id_since(
     }
     Ok((high <= highest).then_some(high))
 }
+
+/// Returns those of `ids` whose rows were added in a period, in any order. The period excludes its
+/// end.
+pub fn ids_between(
+    conn: &mut DbConnection,
+    table: &'static str,
+    ids: &[i64],
+    from: NaiveDateTime,
+    to: NaiveDateTime,
+) -> QueryResult<Vec<i64>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let listed = ids.iter().map(i64::to_string).collect::<Vec<_>>().join(",");
+    let text =
+        format!("SELECT id FROM {table} WHERE id IN ({listed}) AND created_at >= ? AND created_at < ?");
+    DynamicStatement::<BigInt>::new(text, vec![Bind::Time(from), Bind::Time(to)]).load(conn)
+}

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, fixed, on_either};
 use crate::schema::panel_settings::{self, dsl};
 
 /// A row of `panel_settings`.
@@ -17,22 +17,34 @@ pub struct PanelSettings {
     pub page_size: i64,
     /// `auto`, `light` or `dark`.
     pub theme: String,
+    /// Whether one key alone is a shortcut.
+    pub shortcuts: bool,
 }
 
 impl PanelSettings {
     /// Returns the preferences of an administrator without a row.
     pub fn default_of(user_id: i64) -> PanelSettings {
-        PanelSettings { user_id, time_zone: "UTC".to_owned(), page_size: 50, theme: "auto".to_owned() }
+        PanelSettings {
+            user_id,
+            time_zone: "UTC".to_owned(),
+            page_size: 50,
+            theme: "auto".to_owned(),
+            shortcuts: true,
+        }
     }
 
     /// Returns the stored preferences of an administrator, or the default.
     pub fn of(conn: &mut DbConnection, user_id: i64) -> QueryResult<PanelSettings> {
-        let found = dsl::panel_settings
-            .find(user_id)
-            .select(PanelSettings::as_select())
-            .get_result(conn)
-            .optional()?;
-        Ok(found.unwrap_or_else(|| PanelSettings::default_of(user_id)))
+        let found = on_either!(conn => {
+            fixed(dsl::panel_settings.find(user_id).select(PanelSettings::as_select())).get_result(conn)
+        });
+        Ok(found.optional()?.unwrap_or_else(|| PanelSettings::default_of(user_id)))
+    }
+
+    /// Whether an administrator has stored preferences.
+    pub fn are_stored(conn: &mut DbConnection, user_id: i64) -> QueryResult<bool> {
+        let found = dsl::panel_settings.find(user_id).select(dsl::user_id).first::<i64>(conn);
+        Ok(found.optional()?.is_some())
     }
 
     /// Stores the preferences, in place of the old ones.

@@ -3,7 +3,7 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, StoredTime, fixed, on_either};
 use crate::domain::TokenDigest;
 use crate::models::User;
 use crate::schema::sessions::{self, dsl};
@@ -18,10 +18,13 @@ pub struct Session {
     /// The administrator.
     pub user_id: i64,
     /// When the administrator signed in.
+    #[diesel(deserialize_as = StoredTime)]
     pub created_at: NaiveDateTime,
     /// When it was last used.
+    #[diesel(deserialize_as = StoredTime)]
     pub last_used_at: NaiveDateTime,
     /// When it ends, even if it is in use.
+    #[diesel(deserialize_as = StoredTime)]
     pub expires_at: NaiveDateTime,
     /// The address that the administrator signed in from.
     pub address: String,
@@ -67,16 +70,19 @@ impl Session {
         idle_since: NaiveDateTime,
         now: NaiveDateTime,
     ) -> QueryResult<Option<(Session, User)>> {
-        dsl::sessions
-            .inner_join(users::table)
-            .filter(dsl::digest.eq(digest.as_bytes().as_slice()))
-            .filter(dsl::expires_at.gt(now))
-            .filter(dsl::last_used_at.gt(idle_since))
-            .filter(users::is_active.eq(true))
-            .filter(users::is_staff.eq(true).or(users::is_superuser.eq(true)))
-            .select((Session::as_select(), User::as_select()))
-            .get_result(conn)
-            .optional()
+        let (now, idle_since) = (StoredTime(now), StoredTime(idle_since));
+        on_either!(conn => {
+            let found = dsl::sessions
+                .inner_join(users::table)
+                .filter(dsl::digest.eq(digest.as_bytes().as_slice()))
+                .filter(dsl::expires_at.gt(now))
+                .filter(dsl::last_used_at.gt(idle_since))
+                .filter(users::is_active.eq(true))
+                .filter(users::is_staff.eq(true).or(users::is_superuser.eq(true)))
+                .select((Session::as_select(), User::as_select()));
+            fixed(found).get_result(conn)
+        })
+        .optional()
     }
 
     /// Returns a user's sessions that have not ended, the latest first.
@@ -110,6 +116,12 @@ impl Session {
     /// Replaces the secret of a session. The old one is no longer valid.
     pub fn renew(conn: &mut DbConnection, id: i64, digest: TokenDigest) -> QueryResult<usize> {
         diesel::update(dsl::sessions.find(id)).set(dsl::digest.eq(digest.as_bytes().to_vec())).execute(conn)
+    }
+
+    /// Returns the messages that the next page shows: a JSON array. `None` if the session has
+    /// ended.
+    pub fn messages_of(conn: &mut DbConnection, id: i64) -> QueryResult<Option<String>> {
+        dsl::sessions.find(id).select(dsl::messages).get_result(conn).optional()
     }
 
     /// Stores the messages that the next page shows: a JSON array.

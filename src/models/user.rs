@@ -5,12 +5,62 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool, Text};
 
-use crate::db::DbConnection;
+use crate::db::{Bind, DbConnection, DynamicStatement, MaybeStoredTime, StoredTime, fixed, on_either};
 use crate::domain::{LoginName, TokenDigest, Username, canonical_of};
 use crate::models::{AuthToken, Editable, EditableField, FieldValue};
-use crate::schema::users;
+use crate::schema::{auth_tokens, users};
+
+/// What charges and limits need to know of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Queryable)]
+pub struct Payer {
+    /// The user's id.
+    pub user_id: i64,
+    /// The balance.
+    pub tokens: i64,
+    /// See [`User::concurrent_chats`].
+    pub concurrent_chats: Option<i64>,
+    /// See [`User::requests_per_minute`].
+    pub requests_per_minute: Option<i64>,
+}
+
+impl Payer {
+    /// Returns what a user's row says.
+    pub fn of(user: &User) -> Payer {
+        Payer {
+            user_id: user.id,
+            tokens: user.tokens,
+            concurrent_chats: user.concurrent_chats,
+            requests_per_minute: user.requests_per_minute,
+        }
+    }
+
+    /// Returns the active user of a valid auth token.
+    pub fn find(
+        conn: &mut DbConnection,
+        digest: TokenDigest,
+        now: NaiveDateTime,
+    ) -> QueryResult<Option<Payer>> {
+        on_either!(conn => {
+            let found = with_auth_token(digest.as_bytes(), StoredTime(now));
+            let columns = (users::id, users::tokens, users::concurrent_chats, users::requests_per_minute);
+            fixed(found.select(columns)).get_result(conn)
+        })
+        .optional()
+    }
+}
+
+/// The active user of an auth token that is valid at a time.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn with_auth_token<'a>(digest: &'a [u8], now: StoredTime) -> _ {
+    auth_tokens::table
+        .inner_join(users::table)
+        .filter(auth_tokens::digest.eq(digest))
+        .filter(auth_tokens::revoked_at.is_null())
+        .filter(auth_tokens::expires_at.is_null().or(auth_tokens::expires_at.gt(now)))
+        .filter(users::is_active.eq(true))
+}
 
 /// The fields of a user that an administrator can edit.
 #[derive(Clone, Debug, PartialEq, Eq, AsChangeset)]
@@ -128,8 +178,10 @@ pub struct User {
     /// Whether the user may do everything in the panel.
     pub is_superuser: bool,
     /// When the user registered or was added.
+    #[diesel(deserialize_as = StoredTime)]
     pub date_joined: NaiveDateTime,
     /// When the user last logged in, if ever.
+    #[diesel(deserialize_as = MaybeStoredTime)]
     pub last_login: Option<NaiveDateTime>,
     /// Increases with each edit by an administrator, so that conflicting edits are found. A charge
     /// does not change it.
@@ -146,7 +198,7 @@ const FIRST_SUPERUSER_LOCK: i64 = 0x746f_6c6c_726f_6f74;
 impl User {
     /// Returns the user with this id, if there is one.
     pub fn find(conn: &mut DbConnection, id: i64) -> QueryResult<Option<User>> {
-        users::table.find(id).select(User::as_select()).get_result(conn).optional()
+        on_either!(conn => fixed(users::table.find(id).select(User::as_select())).get_result(conn)).optional()
     }
 
     /// Returns a user, and the tokens that are held for the user's pending chats. The balance is
@@ -248,16 +300,11 @@ impl User {
         digest: TokenDigest,
         now: NaiveDateTime,
     ) -> QueryResult<Option<(User, AuthToken)>> {
-        use crate::schema::auth_tokens as t;
-        t::table
-            .inner_join(users::table)
-            .filter(t::digest.eq(digest.as_bytes().as_slice()))
-            .filter(t::revoked_at.is_null())
-            .filter(t::expires_at.is_null().or(t::expires_at.gt(now)))
-            .filter(users::is_active.eq(true))
-            .select((User::as_select(), AuthToken::as_select()))
-            .get_result(conn)
-            .optional()
+        on_either!(conn => {
+            let found = with_auth_token(digest.as_bytes(), StoredTime(now));
+            fixed(found.select((User::as_select(), AuthToken::as_select()))).get_result(conn)
+        })
+        .optional()
     }
 
     /// Returns the password hashes of the `most` oldest and the `most` latest users.
@@ -279,6 +326,59 @@ impl User {
         let names: Vec<(i64, String)> =
             users::table.filter(users::id.eq_any(ids)).select((users::id, users::username)).load(conn)?;
         Ok(names.into_iter().collect())
+    }
+
+    /// Returns the ids and canonical names of the users after an id, and whether each is a
+    /// superuser, in the order of their ids.
+    pub fn page_of_names(
+        conn: &mut DbConnection,
+        after: i64,
+        most: i64,
+    ) -> QueryResult<Vec<(i64, String, bool)>> {
+        let page = users::table.filter(users::id.gt(after)).order(users::id).limit(most);
+        page.select((users::id, users::username_canonical, users::is_superuser)).load(conn)
+    }
+
+    /// Returns the ids and canonical names of these users, in any order.
+    pub fn canonical_names_of(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<(i64, String)>> {
+        users::table.filter(users::id.eq_any(ids)).select((users::id, users::username_canonical)).load(conn)
+    }
+
+    /// Returns the ids and canonical names of administrators, at most `most`.
+    pub fn administrators(conn: &mut DbConnection, most: i64) -> QueryResult<Vec<(i64, String)>> {
+        // With a parameter, SQLite would not use the index of administrators.
+        let text = "SELECT id, username_canonical FROM users WHERE is_staff OR is_superuser LIMIT ?";
+        DynamicStatement::<(BigInt, Text)>::new(text.to_owned(), vec![Bind::Integer(most)]).load(conn)
+    }
+
+    /// Returns how many users have joined since a moment, counted up to `most`.
+    pub fn joined_since(conn: &mut DbConnection, moment: NaiveDateTime, most: i64) -> QueryResult<i64> {
+        let text = "SELECT CAST(count(*) AS BIGINT)
+                    FROM (SELECT 1 FROM users WHERE date_joined >= ? LIMIT ?) w";
+        let binds = vec![Bind::Time(moment), Bind::Integer(most)];
+        DynamicStatement::<BigInt>::new(text.to_owned(), binds).get_result(conn)
+    }
+
+    /// Returns ids and names of those of these users who are active and have fewer tokens than
+    /// `price`, in any order.
+    pub fn too_poor_among(
+        conn: &mut DbConnection,
+        ids: &[i64],
+        price: i64,
+    ) -> QueryResult<Vec<(i64, String)>> {
+        users::table
+            .filter(users::id.eq_any(ids))
+            .filter(users::is_active.eq(true))
+            .filter(users::tokens.lt(price))
+            .select((users::id, users::username))
+            .load(conn)
+    }
+
+    /// Returns whether there is a user without rights in the panel.
+    pub fn any_customer(conn: &mut DbConnection) -> QueryResult<bool> {
+        let customers = users::table.filter(users::is_staff.eq(false)).filter(users::is_superuser.eq(false));
+        let found: Vec<i64> = customers.order(users::id).limit(1).select(users::id).load(conn)?;
+        Ok(!found.is_empty())
     }
 
     /// Returns id, canonical name and balance of the users with ids after `after` up to `up_to`, in
@@ -313,22 +413,17 @@ impl User {
         diesel::update(users::table.find(id)).set(users::is_staff.eq(true)).execute(conn)
     }
 
-    /// Returns whether there is a superuser who can sign in.
-    pub fn any_superuser(conn: &mut DbConnection) -> QueryResult<bool> {
-        let superusers = users::table.filter(users::is_superuser.eq(true)).filter(users::is_active.eq(true));
-        diesel::select(diesel::dsl::exists(superusers)).get_result(conn)
+    /// Returns when the first user joined.
+    pub fn first_joined(conn: &mut DbConnection) -> QueryResult<Option<NaiveDateTime>> {
+        users::table.order(users::id).select(users::date_joined).first(conn).optional()
     }
 
-    /// Prepares the transaction for the insertion of a user. It gives the transaction its id before
-    /// the user's id is drawn, which the panel's follower relies on. (The ids of chats and ledger
-    /// entries are drawn after a user's row was locked, which has the same effect.)
-    pub fn before_insert(conn: &mut DbConnection) -> QueryResult<()> {
-        match conn {
-            DbConnection::Sqlite(_) => Ok(()),
-            DbConnection::Postgres(conn) => {
-                diesel::sql_query("SELECT pg_current_xact_id()").execute(conn).map(|_| ())
-            }
-        }
+    /// Returns whether there is a superuser who can sign in.
+    pub fn any_superuser(conn: &mut DbConnection) -> QueryResult<bool> {
+        // With a parameter, SQLite would not use an index of superusers.
+        let superusers = users::table.filter(sql::<Bool>("users.is_superuser"));
+        let first = superusers.filter(users::is_active.eq(true)).order(users::id).select(users::id);
+        Ok(first.first::<i64>(conn).optional()?.is_some())
     }
 
     /// Lets one transaction at a time look for a superuser and create the first one. SQLite has one

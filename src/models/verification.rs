@@ -3,7 +3,7 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::db::DbConnection;
+use crate::db::{DbConnection, MaybeStoredTime, StoredTime};
 use crate::schema::verifications::{self, dsl};
 
 /// A row of `verifications`.
@@ -15,8 +15,10 @@ pub struct Verification {
     /// The administrator who started it.
     pub actor_id: Option<i64>,
     /// When it was started.
+    #[diesel(deserialize_as = StoredTime)]
     pub started_at: NaiveDateTime,
     /// When it ended. `None` while it runs.
+    #[diesel(deserialize_as = MaybeStoredTime)]
     pub finished_at: Option<NaiveDateTime>,
     /// The faults, one in each line. Empty if there are none.
     pub damage: String,

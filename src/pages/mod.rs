@@ -4,11 +4,10 @@ use actix_web::http::header;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
-use rust_embed::Embed;
 
 use crate::auth::Guest;
 use crate::error::{Error, Result};
-use crate::http::{Routes, Site, get, resource};
+use crate::http::{PathKind, Routes, Site, Version, find_asset, get, resources};
 
 /// Pages have no scripts, and load nothing from other sites.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
@@ -16,10 +15,12 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img
 /// The routes of the start page and the static files.
 pub const ROUTES: Routes = &[("/static/{file}", &[get(|r| r.to(file))]), ("", &[get(|r| r.to(start))])];
 
-/// Adds the routes to the application.
-pub fn routes(config: &mut ServiceConfig) {
-    for (path, methods) in ROUTES {
-        config.service(resource::<Error>(path, methods.iter()));
+/// Adds the routes whose paths are of this kind to the application.
+pub fn routes(config: &mut ServiceConfig, kind: PathKind) {
+    for (path, methods) in ROUTES.iter().filter(|(path, _)| PathKind::of(path) == kind) {
+        for resource in resources::<Error>(path, methods.iter()) {
+            config.service(resource);
+        }
     }
 }
 
@@ -54,15 +55,17 @@ fn page(template: &impl Template) -> Result<HttpResponse> {
         .body(html))
 }
 
-/// The folder `static/`: inside the binary, or, in a debug build, read from disk at each request.
-#[derive(Embed)]
-#[folder = "static/"]
-struct Static;
-
+/// Serves a file of `static/` (`GET /static/{file}`). The address with the digest of its contents
+/// never gets other contents, so browsers and proxies may keep it.
 async fn file(_: Guest, path: web::Path<String>) -> Result<HttpResponse> {
-    let file = Static::get(&path).ok_or(Error::NotFound)?;
+    let (asset, version) = find_asset(&path).ok_or(Error::NotFound)?;
+    let caching = match version {
+        Version::This => "public, max-age=31536000, immutable",
+        Version::Any => "public, max-age=300",
+        Version::Other => "no-cache",
+    };
     Ok(HttpResponse::Ok()
-        .content_type(file.metadata.mimetype())
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .body(file.data.into_owned()))
+        .content_type(asset.media_type.as_str())
+        .insert_header((header::CACHE_CONTROL, caching))
+        .body(asset.bytes.clone()))
 }

@@ -1,21 +1,24 @@
 //! History: the audit log as the panel shows it. A list of all entries, and a page for each object.
 
+mod find;
+
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use chrono::NaiveDateTime;
 
+use find::{MOST_WORDS, find, notes};
+
 use super::kit::administrator::Administrator;
-use super::kit::list::{
-    Cell, Choice, Clause, Column, Filter, List, Rows, Searched, Sort, Tab, between_ids, read,
-};
-use super::kit::names::Named;
+use super::kit::list::{Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, catching_up, read};
+use super::kit::names::{Named, titled};
 use super::kit::page::{Crumb, Frame, page};
 use super::kit::paths;
 use super::kit::{PageError, id};
 use crate::audit::{Action, ObjectKind};
 use crate::db::{Db, DbConnection};
 use crate::error::Result;
+use crate::index::follower::{Followed, lag};
 use crate::models::list::SortKey;
 use crate::models::{AuditEntry, AuthToken, BulkOperation, Chat, Model, User};
 
@@ -27,6 +30,7 @@ pub(super) struct HistoryLine {
     pub at: NaiveDateTime,
     pub actor: Cell,
     pub action: String,
+    /// `Nothing` if the actor signed in or out.
     pub object: Cell,
     /// The address from which it was done.
     pub address: String,
@@ -43,7 +47,7 @@ pub(super) fn describe(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Res
         at: entry.row.created_at,
         actor: entry.actor(entry.row.actor_id),
         action: Action::text_of(&entry.row.action).to_owned(),
-        object: object(entry),
+        object: if is_sign_in_or_out(&entry.row) { Cell::Nothing } else { object(entry) },
         address: entry.row.address.clone(),
         note: entry.row.note.clone(),
         changes: Cell::changes(entry.row.changes()),
@@ -55,14 +59,22 @@ fn named(conn: &mut DbConnection, entries: Vec<AuditEntry>) -> Result<Vec<Named<
     Named::all(conn, entries, |entry| [entry.actor_id, entry.user_id])
 }
 
+/// Whether somebody signed in or out. The object is then the actor.
+fn is_sign_in_or_out(entry: &AuditEntry) -> bool {
+    let text = Action::text_of(&entry.action);
+    [Action::SignIn, Action::SignOut].iter().any(|action| action.text() == text)
+        && entry.actor_id == Some(entry.object_id)
+}
+
 /// The object, as a link to its page if there is one.
-fn object(entry: &Named<AuditEntry>) -> Cell {
+pub(super) fn object(entry: &Named<AuditEntry>) -> Cell {
     let id = entry.row.object_id;
     let Some(kind) = ObjectKind::from_code(&entry.row.object_kind) else {
         return Cell::Text(format!("{} {id}", entry.row.object_kind));
     };
     if kind == ObjectKind::User {
-        return entry.user(id);
+        // A sign-in under a name that no user has.
+        return if id == 0 { Cell::Text("an unknown name".to_owned()) } else { entry.user(id) };
     }
     let text = format!("{} {id}", kind.text());
     match kind_path(kind) {
@@ -89,13 +101,14 @@ const ROWS: Rows<Named<AuditEntry>> =
 pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", paths::HISTORY, ROWS)
     .named("entry", "entries")
     .columns(&[
-        Column::text("When", |e: &Named<AuditEntry>| Cell::Time(e.row.created_at)).sort("when"),
-        Column::text("Who", |e| e.actor(e.row.actor_id)),
-        Column::text("Action", |e| Cell::Text(Action::text_of(&e.row.action).to_owned())),
-        Column::text("Object", object),
-        Column::text("Changes", |e| Cell::changes(e.row.changes())),
-        Column::text("Reason", |e| Cell::excerpt(&e.row.note)),
-        Column::text("From", |e| Cell::code(&e.row.address)),
+        Column::time("When", |e: &Named<AuditEntry>| Cell::Time(e.row.created_at)).note().sort("when"),
+        Column::name("Who", |e: &Named<AuditEntry>| e.actor(e.row.actor_id)).note(),
+        Column::name("Action", |e: &Named<AuditEntry>| Cell::Text(Action::text_of(&e.row.action).to_owned()))
+            .lead(),
+        Column::name("Object", object).end(),
+        Column::text("Changes", |e: &Named<AuditEntry>| Cell::changes(e.row.changes())).note(),
+        Column::text("Reason", |e: &Named<AuditEntry>| Cell::excerpt(&e.row.note)).note(),
+        Column::word("From", |e| Cell::code(&e.row.address)),
     ])
     .sorts(&[Sort::descending("when", SortKey::Id)])
     .filters(&[
@@ -112,13 +125,11 @@ pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", paths:
         Tab::new("All", ""),
         Tab::new("Balances", "action=adjust"),
         Tab::new("Sign-ins", "action=sign_in"),
+        Tab::new("Failed sign-ins", "action=fail_sign_in"),
         Tab::new("Today", "date=today"),
     ])
-    .narrowed_by(|conn, params, query| {
-        between_ids(conn, params, query, "audit_log")?;
-        Ok(Searched::Narrowed)
-    })
-    .empty("Nothing has been done in the panel yet. Every change by an administrator is recorded here.");
+    .search("Names, reasons, changes, actions, addresses", find)
+    .empty("Nothing yet. Every change by an administrator appears here.");
 
 /// A choice for each action.
 const ACTIONS: [Choice; Action::ALL.len()] = {
@@ -144,7 +155,17 @@ pub(super) async fn list(
     administrator: Administrator,
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
-    let list = read(&HISTORY, &request, &administrator, &db).await?;
+    let mut list = read(&HISTORY, &request, &administrator, &db).await?;
+    if list.words.split_whitespace().nth(MOST_WORDS).is_some() {
+        list.notes.push(format!("Only {MOST_WORDS} of these words are searched for."));
+    }
+    if !list.words.is_empty() {
+        let words = list.words.clone();
+        let read = move |conn: &mut DbConnection| Ok((lag(conn, Followed::History)?, notes(conn, &words)?));
+        let (behind, cut) = db.read(read).await?;
+        list.notes.extend(catching_up(behind, "entry is", "entries are"));
+        list.notes.extend(cut);
+    }
     let frame = Frame::new(&administrator, &[Crumb::new("History", paths::HISTORY)]);
     list.show(frame)
 }
@@ -156,18 +177,30 @@ struct ObjectPage {
     history: Vec<HistoryLine>,
     /// Whether there are more entries than are shown.
     is_cut: bool,
+    /// What the object is called.
     object: String,
 }
 
-fn exists(conn: &mut DbConnection, kind: ObjectKind, id: i64) -> Result<bool> {
-    Ok(match kind {
-        ObjectKind::User => User::find(conn, id)?.is_some(),
-        ObjectKind::AuthToken => AuthToken::find(conn, id)?.is_some(),
-        ObjectKind::Chat => Chat::find_cut(conn, id, 0)?.is_some(),
-        ObjectKind::BulkOperation => BulkOperation::find(conn, id)?.is_some(),
-        ObjectKind::Model => Model::find(conn, id)?.is_some(),
-        ObjectKind::Session | ObjectKind::Verification => false,
-    })
+/// Returns what an object is called: a user's or a model's name, or the kind of the object, its id
+/// and whose it is. `None` if there is no such object.
+fn name_of(conn: &mut DbConnection, kind: ObjectKind, id: i64) -> Result<Option<String>> {
+    let owner = match kind {
+        ObjectKind::User => return Ok(User::find(conn, id)?.map(|user| user.username)),
+        ObjectKind::Model => return Ok(Model::find(conn, id)?.map(|model| model.name)),
+        ObjectKind::BulkOperation => {
+            return Ok(BulkOperation::find(conn, id)?.map(|_| unnamed(kind, id)));
+        }
+        ObjectKind::Session | ObjectKind::Verification => return Ok(None),
+        ObjectKind::AuthToken => AuthToken::find(conn, id)?.map(|token| token.user_id),
+        ObjectKind::Chat => Chat::find_cut(conn, id, 0)?.map(|chat| chat.user_id),
+    };
+    let Some(owner) = owner else { return Ok(None) };
+    let user = User::find(conn, owner)?;
+    Ok(Some(user.map_or_else(|| unnamed(kind, id), |user| titled(&unnamed(kind, id), &user.username))))
+}
+
+fn unnamed(kind: ObjectKind, id: i64) -> String {
+    format!("{} {id}", kind.text())
 }
 
 async fn of_object(
@@ -186,23 +219,24 @@ async fn of_object(
             AuditEntry::latest_of_object(conn, kind.code(), object_id, SHOWN + 1)?
         };
         // A deleted object may still have a history. One that never existed has none.
-        if entries.is_empty() && !exists(conn, kind, object_id)? {
+        let name = name_of(conn, kind, object_id)?;
+        if entries.is_empty() && name.is_none() {
             return Ok(None);
         }
-        describe(conn, entries).map(Some)
+        let name = name.unwrap_or_else(|| unnamed(kind, object_id));
+        Ok(Some((describe(conn, entries)?, name)))
     };
     let path = kind_path(kind).unwrap_or(paths::HOME);
-    let Some(mut history) = db.read(read).await? else {
+    let Some((mut history, object)) = db.read(read).await? else {
         return Err(PageError::Missing(kind.text(), path));
     };
     let is_cut = history.len() as i64 > SHOWN;
     history.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
     let here = format!("{path}{object_id}/");
-    let object = format!("{} {object_id}", kind.text());
     let way =
         [Crumb::new(kind_label, path), Crumb::new(object.as_str(), here.as_str()), Crumb::here("History")];
-    let frame = Frame::new(&administrator, &way);
-    page(&ObjectPage { frame, history, is_cut, object: object.clone() }).map_err(PageError::from)
+    let frame = Frame { title: titled("History", &object), ..Frame::new(&administrator, &way) };
+    page(&ObjectPage { frame, history, is_cut, object }).map_err(PageError::from)
 }
 
 /// Shows what concerns a user (`GET /admin/users/{id}/history/`).

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::chats::{load, main};
 use super::kit::PageError;
 use super::kit::administrator::Administrator;
-use super::kit::list::{Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, read};
+use super::kit::list::{BulkAction, Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, read};
 use super::kit::names::Named;
 use super::kit::page::{Crumb, Frame};
 use super::kit::paths;
@@ -27,13 +27,13 @@ const ROWS: Rows<Named<Chat>> = Rows { from: PENDING, id: "holds.id", load, id_o
 pub(super) static HOLDS: List<Named<Chat>> = List::new("Holds", paths::HOLDS, ROWS)
     .named("hold", "holds")
     .columns(&[
-        Column::text("Chat", main).sort("id"),
-        Column::text("User", |hold| hold.user(hold.row.user_id)),
-        Column::text("Message", |hold| Cell::excerpt(&hold.row.message)),
-        Column::number("Held", |hold| Cell::Tokens(hold.row.charge)),
-        Column::text("Since", |hold| Cell::Time(hold.row.created_at)),
-        Column::text("Deadline", |hold| Cell::time(hold.row.deadline)),
-        Column::text(RELEASE, release),
+        Column::id("Chat", main).note().sort("id"),
+        Column::name("User", |hold: &Named<Chat>| hold.user(hold.row.user_id)).note(),
+        Column::text("Message", |hold: &Named<Chat>| Cell::excerpt(&hold.row.message)).lead(),
+        Column::number("Held", |hold: &Named<Chat>| Cell::Tokens(hold.row.charge)).side(),
+        Column::time("Since", |hold| Cell::Time(hold.row.created_at)),
+        Column::time("Deadline", |hold: &Named<Chat>| Cell::time(hold.row.deadline)).note(),
+        Column::name(RELEASE, release).note(),
     ])
     .sorts(&[Sort::ascending("id", SortKey::Id)])
     .filters(&[
@@ -44,6 +44,7 @@ pub(super) static HOLDS: List<Named<Chat>> = List::new("Holds", paths::HOLDS, RO
         ]),
     ])
     .tabs(&[Tab::new("Open", ""), Tab::new("Overdue", "overdue=yes")])
+    .actions(&[BulkAction::new("release", "Release…")])
     .empty(
         "No chat is waiting for its answer. A hold past its deadline is refunded automatically within \
          seconds.",

@@ -8,18 +8,23 @@
 mod auth_tokens;
 mod bulk;
 mod chats;
+mod error_page;
 mod history;
 mod holds;
 mod home;
 mod kit;
 mod ledger;
 mod models;
+mod returned_form;
 mod search;
 mod settings;
 mod sign_in;
+mod statement;
 mod users;
+mod views;
 
-pub use kit::{Access, PageError, PageMethod, PageRoute, Section};
+pub use error_page::error_page;
+pub use kit::{Access, PageError, PageMethod, PageRoute, Section, Shortcut};
 
 use actix_web::web::{self, QueryConfig, ServiceConfig};
 
@@ -27,38 +32,45 @@ use Access::{Everybody, Staff, Superusers};
 use kit::paths;
 use kit::route::{Navigation, count_sections, page, section, sections};
 
-use crate::http::{not_found, resource};
+use crate::http::{PathKind, not_found, resources};
 
 /// The pages: navigation, routes and the tests' expectations come from this table. `{id}` also
 /// matches words, so a path with a word stands above the one with `{id}`.
 pub const ROUTES: &[PageRoute] = &[
     section("Home", paths::HOME, &[Staff.get(|r| r.to(home::show))]),
     page("/admin/verify/", &[Superusers.post(|r| r.to(home::verify))]),
-    page(paths::SEARCH, &[Staff.get(|r| r.to(search::show))]),
+    page(paths::SEARCH, &[Staff.get(|r| r.to(search::show)), Staff.post(|r| r.to(search::send))]),
     page(
         paths::SIGN_IN,
         &[Everybody.get(|r| r.to(sign_in::show)), Everybody.post(|r| r.to(sign_in::sign_in))],
     ),
-    page("/admin/sign-out/", &[Staff.post(|r| r.to(sign_in::sign_out))]),
+    page(paths::SIGN_OUT, &[Staff.post(|r| r.to(sign_in::sign_out))]),
     page(
         "/admin/first-run/{key}/",
         &[Everybody.get(|r| r.to(sign_in::show_first_run)), Everybody.post(|r| r.to(sign_in::first_run))],
     ),
-    page(paths::SETTINGS, &[Staff.get(|r| r.to(settings::show)), Staff.post(|r| r.to(settings::store))]),
+    section(
+        "Settings",
+        paths::SETTINGS,
+        &[Staff.get(|r| r.to(settings::show)), Staff.post(|r| r.to(settings::store))],
+    ),
     page("/admin/settings/theme/", &[Staff.post(|r| r.to(settings::set_theme))]),
     page("/admin/settings/sign-out-others/", &[Staff.post(|r| r.to(settings::sign_out_others))]),
     page(
         paths::PASSWORD,
         &[Staff.get(|r| r.to(settings::show_password)), Staff.post(|r| r.to(settings::change_password))],
     ),
+    page("/admin/columns/", &[Staff.post(|r| r.to(views::choose_columns))]),
+    page("/admin/views/", &[Staff.post(|r| r.to(views::save))]),
+    page("/admin/views/{id}/delete/", &[Staff.post(|r| r.to(views::delete))]),
     section("Users", paths::USERS, &[Staff.get(|r| r.to(users::list))]),
     page(
         paths::ADD_USER,
         &[Superusers.get(|r| r.to(users::show_add)), Superusers.post(|r| r.to(users::add))],
     ),
     page("/admin/users/suggest/", &[Staff.get(|r| r.to(users::suggest))]),
-    page("/admin/users/selected/", &[Superusers.post(|r| r.to(bulk::selected_users))]),
-    page(paths::ADJUST_USERS, &[Superusers.post(|r| r.to(bulk::adjust))]),
+    page("/admin/users/selected/", &[Superusers.post(|r| r.to(bulk::selected::<bulk::users::Actions>))]),
+    page(paths::BULK_USERS, &[Superusers.post(|r| r.to(bulk::start::<bulk::users::Actions>))]),
     page("/admin/users/{id}/", &[Staff.get(|r| r.to(users::show))]),
     page(
         "/admin/users/{id}/edit/",
@@ -92,8 +104,11 @@ pub const ROUTES: &[PageRoute] = &[
         "/admin/users/{id}/limits/",
         &[Superusers.get(|r| r.to(users::show_limits)), Superusers.post(|r| r.to(users::limits))],
     ),
+    page("/admin/users/{id}/undo/", &[Superusers.post(|r| r.to(users::undo))]),
     page("/admin/users/{id}/history/", &[Staff.get(|r| r.to(history::of_user))]),
     section("Chats", paths::CHATS, &[Staff.get(|r| r.to(chats::list))]),
+    page("/admin/chats/selected/", &[Superusers.post(|r| r.to(bulk::selected::<bulk::chats::Actions>))]),
+    page(paths::BULK_CHATS, &[Superusers.post(|r| r.to(bulk::start::<bulk::chats::Actions>))]),
     page("/admin/chats/{id}/", &[Staff.get(|r| r.to(chats::show))]),
     page(
         "/admin/chats/{id}/refund/",
@@ -105,6 +120,8 @@ pub const ROUTES: &[PageRoute] = &[
     ),
     page("/admin/chats/{id}/history/", &[Staff.get(|r| r.to(history::of_chat))]),
     section("Holds", paths::HOLDS, &[Staff.get(|r| r.to(holds::list))]),
+    page("/admin/holds/selected/", &[Superusers.post(|r| r.to(bulk::selected::<bulk::holds::Actions>))]),
+    page(paths::BULK_HOLDS, &[Superusers.post(|r| r.to(bulk::start::<bulk::holds::Actions>))]),
     section("Models", paths::MODELS, &[Staff.get(|r| r.to(models::list))]),
     page(
         "/admin/models/{id}/",
@@ -116,8 +133,11 @@ pub const ROUTES: &[PageRoute] = &[
         paths::ADD_AUTH_TOKEN,
         &[Superusers.get(|r| r.to(auth_tokens::show_add)), Superusers.post(|r| r.to(auth_tokens::add))],
     ),
-    page("/admin/auth-tokens/selected/", &[Superusers.post(|r| r.to(bulk::selected_tokens))]),
-    page(paths::REVOKE_AUTH_TOKENS, &[Superusers.post(|r| r.to(bulk::revoke))]),
+    page(
+        "/admin/auth-tokens/selected/",
+        &[Superusers.post(|r| r.to(bulk::selected::<bulk::auth_tokens::Actions>))],
+    ),
+    page(paths::BULK_AUTH_TOKENS, &[Superusers.post(|r| r.to(bulk::start::<bulk::auth_tokens::Actions>))]),
     page(
         "/admin/auth-tokens/{id}/",
         &[Staff.get(|r| r.to(auth_tokens::show_edit)), Superusers.post(|r| r.to(auth_tokens::edit))],
@@ -130,22 +150,35 @@ pub const ROUTES: &[PageRoute] = &[
     section("Ledger", paths::LEDGER, &[Staff.get(|r| r.to(ledger::list))]),
     section("Bulk operations", paths::BULK_OPERATIONS, &[Staff.get(|r| r.to(bulk::list))]),
     page("/admin/bulk-operations/{id}/", &[Staff.get(|r| r.to(bulk::show))]),
+    page(
+        "/admin/bulk-operations/{id}/undo/",
+        &[Superusers.get(|r| r.to(bulk::show_undo)), Superusers.post(|r| r.to(bulk::undo))],
+    ),
     page("/admin/bulk-operations/{id}/history/", &[Staff.get(|r| r.to(history::of_bulk))]),
     section("History", paths::HISTORY, &[Staff.get(|r| r.to(history::list))]),
 ];
 
-/// The navigation, in its order.
+/// Returns all shortcuts of one key, and of two keys one after the other.
+pub fn shortcuts() -> Vec<Shortcut> {
+    kit::shortcuts(&SECTIONS)
+}
+
+/// The sections. `kit::menu` has their order and their groups.
 pub static SECTIONS: [Section; count_sections(ROUTES)] = sections(ROUTES);
 
-/// Adds the panel's routes to the app. Every other path under `/admin/` gets the panel's 404 page.
-pub fn routes(config: &mut ServiceConfig) {
+/// Adds the panel's routes whose paths are of this kind to the app. Every other path under
+/// `/admin/` gets the panel's 404 page.
+pub fn routes(config: &mut ServiceConfig, kind: PathKind) {
     let queries = QueryConfig::default().error_handler(|_, _| PageError::BadQuery.into());
-    config.app_data(Navigation { sections: &SECTIONS, routes: ROUTES });
-    for PageRoute { path, methods, .. } in ROUTES {
+    for PageRoute { path, methods, .. } in ROUTES.iter().filter(|page| PathKind::of(page.path) == kind) {
         let methods = methods.iter().map(|method| &method.route);
-        let page = resource::<PageError>(path.trim_end_matches('/'), methods);
-        config.service(page.app_data(queries.clone()));
+        for page in resources::<PageError>(path.trim_end_matches('/'), methods) {
+            config.service(page.app_data(queries.clone()));
+        }
     }
-    // No other module has routes under this path.
-    config.service(web::resource("/admin/{rest:.*}").default_service(web::to(not_found::<PageError>)));
+    if kind == PathKind::WithParameters {
+        config.app_data(Navigation { sections: &SECTIONS, routes: ROUTES });
+        // No other module has routes under this path.
+        config.service(web::resource("/admin/{rest:.*}").default_service(web::to(not_found::<PageError>)));
+    }
 }

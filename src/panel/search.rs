@@ -1,43 +1,42 @@
-//! The search box at the top of every page, which searches users, chats, auth tokens and the ledger
-//! at once.
+//! The search box at the top of every page, which searches users, chats, reasons, the history and
+//! auth tokens at once, and finds pages and actions by their names.
+//!
+//! The box sends a form, so that an auth token that is pasted into it is in no address. Words that
+//! contain none are redirected to an address that can be kept. The script shows the same results
+//! while one types.
+
+mod actions;
+mod asked;
+mod groups;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
 use askama::Template;
 use serde::Deserialize;
 
-use super::auth_tokens::AUTH_TOKENS;
-use super::chats::CHATS;
-use super::kit::administrator::Administrator;
-use super::kit::list::{Cell, List, ListParams, fetch};
-use super::kit::page::{Crumb, Frame, page};
-use super::kit::paths;
-use super::kit::preferences::Preferences;
-use super::kit::table::Table;
-use super::kit::{PageError, format, id_in, plain_id};
-use super::ledger::LEDGER;
-use super::users::USERS;
-use crate::clock;
-use crate::db::{Db, DbConnection};
-use crate::error::Result as TollgateResult;
+use asked::{Search, query};
+use groups::Group;
 
-/// The most rows of each kind.
-const SHOWN: i64 = 5;
+use super::kit::PageError;
+use super::kit::administrator::Administrator;
+use super::kit::form::Form;
+use super::kit::page::{Crumb, Frame, go, page};
+use super::kit::{format, paths};
+use crate::db::{Db, DbConnection};
+use crate::domain::{TokenDigest, without_tokens};
+use crate::error::Result as TollgateResult;
+use crate::models::AuthToken;
+
+/// The most characters that are searched for.
+const MOST_CHARACTERS: usize = 200;
+/// The fewest characters that may be a whole auth token, ours or an imported one.
+const TOKEN_CHARACTERS: usize = 20;
 
 /// The query string of a search.
 #[derive(Deserialize)]
 pub(super) struct Words {
     #[serde(default)]
     q: String,
-}
-
-/// The results of one kind.
-struct Group {
-    id: &'static str,
-    title: &'static str,
-    table: Table,
-    /// The link to the list with the same words.
-    all: String,
 }
 
 #[derive(Template)]
@@ -48,45 +47,28 @@ struct SearchPage {
     groups: Vec<Group>,
 }
 
-fn group<R>(
-    conn: &mut DbConnection,
-    list: &'static List<R>,
-    id: &'static str,
-    words: &str,
-    preferences: Preferences,
-) -> TollgateResult<Group> {
-    let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("q", words).finish();
-    let params =
-        ListParams::read(list, &query, conn, Preferences { page_size: SHOWN, ..preferences }, clock::now())?;
-    let found = fetch(list, &params, conn)?;
-    Ok(Group {
-        id,
-        title: list.title,
-        table: Table::of(list, &found.rows, &[], "Nothing found."),
-        all: format!("{}?{query}", list.path),
-    })
+/// The results that the script shows while somebody types.
+#[derive(Template)]
+#[template(path = "admin/search_results.html")]
+struct Results {
+    words: String,
+    groups: Vec<Group>,
+    /// The number of results, for screen readers.
+    status: String,
+    /// The link to the page with all results.
+    all: String,
 }
 
-fn read(conn: &mut DbConnection, words: &str, preferences: Preferences) -> TollgateResult<Vec<Group>> {
-    // A number is searched for as an id, but it may also be a word or a part of a name.
-    let number = id_in(words).or_else(|| plain_id(words));
-    let as_id = number.map(|id| format!("#{id}"));
-    let mut groups = vec![
-        group(conn, &USERS, "users", words, preferences)?,
-        group(conn, &CHATS, "chats", words, preferences)?,
-        group(conn, &AUTH_TOKENS, "auth-tokens", words, preferences)?,
-    ];
-    if let Some(id) = &as_id {
-        if !words.starts_with('#') {
-            let by_id = [
-                group(conn, &USERS, "user-by-id", id, preferences)?,
-                group(conn, &CHATS, "chat-by-id", id, preferences)?,
-            ];
-            groups.splice(0..0, by_id.into_iter().filter(|group| !group.table.rows.is_empty()));
-        }
-        groups.push(group(conn, &LEDGER, "ledger", id, preferences)?);
+fn cleaned(typed: &str) -> String {
+    typed.trim().chars().filter(|c| *c != '\0').take(MOST_CHARACTERS).collect()
+}
+
+async fn results(administrator: &Administrator, words: &str, db: &Db) -> TollgateResult<Vec<Group>> {
+    if words.is_empty() {
+        return Ok(Vec::new());
     }
-    Ok(groups)
+    let search = Search::new(administrator, words);
+    db.read_in_turn(administrator.user.id, move |conn| search.groups(conn)).await
 }
 
 /// Shows the results (`GET /admin/search/?q=…`).
@@ -95,21 +77,47 @@ pub(super) async fn show(
     words: Query<Words>,
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
-    let words: String = words.q.trim().chars().filter(|c| *c != '\0').take(200).collect();
-    let (preferences, params) = (administrator.preferences(), words.clone());
-    let groups = if words.is_empty() {
-        Vec::new()
-    } else {
-        db.read_in_turn(administrator.user.id, move |conn| read(conn, &params, preferences)).await?
-    };
+    let words = cleaned(&words.q);
+    let groups = results(&administrator, &words, &db).await?;
     let mut frame = Frame::new(&administrator, &[Crumb::new("Search", paths::SEARCH)]);
     frame.search = words.clone();
     page(&SearchPage { frame, words, groups }).map_err(PageError::from)
 }
 
-impl Group {
-    fn count(&self) -> String {
-        let rows = self.table.rows.len() as i64;
-        if rows >= SHOWN { format!("the first {SHOWN}") } else { format::counted(rows, "result", "results") }
+/// Takes what was typed into the box (`POST /admin/search/`). A whole auth token leads to its page,
+/// and other words to their results. The script gets the results themselves.
+pub(super) async fn send(
+    administrator: Administrator,
+    form: Form,
+    db: Data<Db>,
+) -> Result<HttpResponse, PageError> {
+    let typed = form.text("q");
+    let token = whole_token(typed, &db).await?;
+    let words = cleaned(&without_tokens(typed).unwrap_or_else(|| typed.to_owned()));
+    if !form.has("results") {
+        return Ok(go(&token.map_or_else(|| address(&words), paths::auth_token)));
     }
+    let groups = match token {
+        Some(id) => {
+            let search = Search::new(&administrator, &words);
+            db.read(move |conn| search.token(conn, id)).await?.into_iter().collect()
+        }
+        None => results(&administrator, &words, &db).await?,
+    };
+    let number = groups.iter().map(|group| group.hits.len() as i64).sum();
+    let status = format::counted(number, "result", "results");
+    page(&Results { all: address(&words), words, groups, status }).map_err(PageError::from)
+}
+
+/// Returns the id of the auth token that was typed as a whole. `None` if there is none.
+async fn whole_token(typed: &str, db: &Db) -> TollgateResult<Option<i64>> {
+    let digest = Some(typed).filter(|typed| typed.len() >= TOKEN_CHARACTERS).and_then(TokenDigest::of);
+    let Some(digest) = digest else { return Ok(None) };
+    let find = move |conn: &mut DbConnection| Ok(AuthToken::find_by_digest(conn, digest.as_bytes())?);
+    Ok(db.read_few(find).await?.map(|token| token.id))
+}
+
+/// Returns the address of the results of words without auth tokens.
+fn address(words: &str) -> String {
+    format!("{}?{}", paths::SEARCH, query(words))
 }

@@ -5,9 +5,9 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
-use super::kit::PageError;
-use super::kit::administrator::{Administrator, THEMES, cookie_with};
-use super::kit::common_fields::password_fields;
+use super::kit::administrator::{Administrator, THEMES};
+use super::kit::common_fields::{PASSWORDS_DIFFER, password_fields};
+use super::kit::cookie::CookieKind;
 use super::kit::fields::{Field, FieldChoice, FormView, Kind};
 use super::kit::form::Form;
 use super::kit::format;
@@ -19,12 +19,13 @@ use super::kit::sessions::sessions_table;
 use super::kit::table::Table;
 use super::kit::verb::VerbPage;
 use super::kit::zone::Zone;
+use super::kit::{PageError, Shortcut, shortcuts};
 use super::sign_in::safe_next;
-use crate::administration::store_settings;
-use crate::auth::{Auth, PasswordChange};
+use crate::administration::{store_settings, store_theme};
+use crate::auth::{Auth, PasswordChange, parse_new_password};
 use crate::domain::{Invalid, is_same_password};
 use crate::error::Error;
-use crate::models::PanelSettings;
+use crate::models::{PanelSettings, User};
 
 /// The numbers of rows per page that are on offer.
 const PAGE_SIZES: [&str; 5] = ["10", "25", "50", "100", "200"];
@@ -34,6 +35,7 @@ const PAGE_SIZES: [&str; 5] = ["10", "25", "50", "100", "200"];
 struct SettingsPage {
     frame: Frame,
     form: FormView,
+    shortcuts: Vec<Shortcut>,
     sessions: Table,
     others: usize,
 }
@@ -59,6 +61,15 @@ fn form(settings: &PanelSettings) -> FormView {
                 Field::new("theme", "Theme", Kind::Choice(themes)).value(&settings.theme),
             ],
         )
+        .group(
+            "Keyboard",
+            "",
+            vec![
+                Field::new("shortcuts", "Single-key shortcuts", Kind::Tick).ticked(settings.shortcuts).help(
+                    "See the list below. Turn them off if you use speech input or press keys by accident.",
+                ),
+            ],
+        )
         .send_to(paths::SETTINGS)
         .button("", "Save")
 }
@@ -73,6 +84,7 @@ async fn answer(
     let shown = SettingsPage {
         frame: Frame::new(administrator, &[Crumb::new("Settings and sessions", paths::SETTINGS)]),
         form,
+        shortcuts: shortcuts(administrator.navigation.sections),
         others: sessions.len().saturating_sub(1),
         sessions: sessions_table(&sessions, administrator.session.id),
     };
@@ -105,6 +117,7 @@ fn parse(sent: &Form, user_id: i64) -> Result<PanelSettings, Vec<Invalid>> {
             time_zone: zone.name().to_owned(),
             page_size,
             theme: theme.to_owned(),
+            shortcuts: sent.has("shortcuts"),
         }),
         _ => Err(faults),
     }
@@ -119,7 +132,7 @@ pub(super) async fn store(
     match parse(&sent, administrator.user.id) {
         Ok(settings) => {
             store_settings(&auth.db, settings).await?;
-            administrator.leave_message(&auth, Message::success("Your settings were saved.")).await?;
+            administrator.leave_message(&auth, Message::success("Settings saved.")).await?;
             Ok(go(paths::SETTINGS))
         }
         Err(faults) => {
@@ -137,8 +150,7 @@ pub(super) async fn set_theme(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let theme = THEMES.into_iter().find(|theme| *theme == sent.text("theme")).unwrap_or("auto");
-    let settings = PanelSettings { theme: theme.to_owned(), ..administrator.settings.clone() };
-    store_settings(&auth.db, settings).await?;
+    store_theme(&auth.db, administrator.user.id, theme.to_owned()).await?;
     Ok(go(safe_next(sent.text("here"))))
 }
 
@@ -159,7 +171,7 @@ pub(super) async fn sign_out_others(
 fn password_page(administrator: &Administrator, form: FormView) -> VerbPage {
     let frame = Frame::new(administrator, &[Crumb::new("Change password", paths::PASSWORD)]);
     VerbPage::new(frame, form.account(&administrator.user.username))
-        .note("This ends all your other sessions and all your auth tokens. This session continues.")
+        .note("Ends your other sessions and all your auth tokens. You stay signed in here.")
 }
 
 fn password_form() -> FormView {
@@ -173,6 +185,34 @@ pub(super) async fn show_password(administrator: Administrator) -> Result<HttpRe
     password_page(&administrator, password_form()).show()
 }
 
+const NOT_CURRENT: &str = "that is not your current password";
+
+/// Returns what is wrong with the new password.
+fn faults_of(sent: &Form, user: &User) -> Vec<Invalid> {
+    let mut faults = Vec::new();
+    if let Err(fault) = parse_new_password(sent.raw("password"), user) {
+        faults.push(Invalid::new("password", fault.reason));
+    }
+    if !is_same_password(sent.raw("password"), sent.raw("again")) {
+        faults.push(Invalid::new("again", PASSWORDS_DIFFER));
+    }
+    faults
+}
+
+/// Returns the fault of the old password, if it is wrong.
+async fn check_old(
+    administrator: &Administrator,
+    sent: &Form,
+    auth: &Auth,
+) -> Result<Option<Invalid>, PageError> {
+    let Administrator { user, from, request, .. } = administrator;
+    match auth.confirm_password(user, *from, *request, sent.raw("old_password")).await {
+        Ok(()) => Ok(None),
+        Err(Error::Invalid(_)) => Ok(Some(Invalid::new("old_password", NOT_CURRENT))),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Changes one's own password, if the old one is right (`POST /admin/password/`).
 pub(super) async fn change_password(
     request: HttpRequest,
@@ -180,9 +220,14 @@ pub(super) async fn change_password(
     sent: Form,
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
-    let again = |fault: Invalid| password_page(&administrator, password_form().blame(&[fault])).show();
-    if !is_same_password(sent.raw("password"), sent.raw("again")) {
-        return again(Invalid::new("again", "the two passwords do not match"));
+    let again = |faults: &[Invalid]| password_page(&administrator, password_form().blame(faults)).show();
+    let mut faults = faults_of(&sent, &administrator.user);
+    if !faults.is_empty() {
+        // The old password is checked here only to report all faults at once.
+        if let Some(wrong) = check_old(&administrator, &sent, &auth).await? {
+            faults.insert(0, wrong);
+        }
+        return again(&faults);
     }
     let change = PasswordChange {
         from: administrator.from,
@@ -192,17 +237,18 @@ pub(super) async fn change_password(
     };
     match auth.change_own_password(administrator.user.clone(), administrator.session.id, change).await {
         Ok(secret) => {
-            let text = "Your password was changed. Your other sessions and your auth tokens have ended.";
+            let text = "Password changed. Your other sessions and auth tokens ended.";
             administrator.leave_message(&auth, Message::success(text)).await?;
             let mut response = go(paths::SETTINGS);
-            let cookie = response.add_cookie(&cookie_with(&request, &secret));
+            let cookie = response.add_cookie(&CookieKind::Session.with(&request, &secret));
             cookie.map_err(|error| Error::Internal(error.to_string()))?;
             Ok(response)
         }
-        Err(Error::Invalid(fault)) => {
-            let field = if fault.field == "new_password" { "password" } else { fault.field };
-            again(Invalid::new(field, fault.reason))
-        }
+        Err(Error::Invalid(fault)) => again(&[if fault.field == "new_password" {
+            Invalid::new("password", fault.reason)
+        } else {
+            Invalid::new("old_password", NOT_CURRENT)
+        }]),
         Err(error) => Err(error.into()),
     }
 }

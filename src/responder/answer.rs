@@ -4,18 +4,24 @@ mod choice;
 mod finish_reason;
 mod merge;
 mod message;
+mod order;
+mod recording;
 mod tool_calls;
+
+use std::sync::Arc;
 
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-pub use choice::Choice;
+pub use choice::{Choice, Segment};
 pub use finish_reason::FinishReason;
 pub use message::{Delta, NotAMessage, Reasoning, ReasoningField};
+pub use recording::{Recording, Replay};
 pub use tool_calls::ToolCall;
 
 use super::bounds::AnswerBounds;
+use super::embeddings::Embeddings;
 use super::weight::{weight, weight_of_fields};
 use crate::domain::{UsageDetails, estimate, has_more_values};
 use choice::Growth;
@@ -44,16 +50,25 @@ pub struct Piece {
     pub delta: Delta,
     /// Why the choice ends. Usually only the last part has it.
     pub finish_reason: Option<FinishReason>,
+    /// The stop sequence that ended the choice, if the upstream says which.
+    pub met_stop: Option<String>,
     /// The log probabilities of the tokens in this part, if the client wants them.
     pub logprobs: Option<Value>,
     /// Whether texts contain halves of surrogate pairs, which are yet to be joined.
     pub has_halves: bool,
+    /// The vectors of all inputs, if these are wanted. They belong to no choice.
+    pub embeddings: Option<Arc<Embeddings>>,
 }
 
 impl Piece {
     /// Makes a part that is text.
     pub fn of_text(text: &str) -> Piece {
         Piece { delta: Delta { text: text.to_owned(), ..Delta::default() }, ..Piece::default() }
+    }
+
+    /// Makes a part that is the vectors of all inputs.
+    pub fn of_embeddings(embeddings: Embeddings) -> Piece {
+        Piece { embeddings: Some(Arc::new(embeddings)), ..Piece::default() }
     }
 
     /// Returns the text of the part. Empty if there is none.
@@ -66,7 +81,8 @@ impl Piece {
         let Delta { text, reasoning, refusal, tool_calls, more } = &self.delta;
         let calls: usize = tool_calls.iter().map(ToolCall::weight).sum();
         let texts = text.len() + reasoning.text.len() + refusal.len();
-        texts + calls + weight_of_fields(more) + self.logprobs.as_ref().map_or(0, weight)
+        let stop = self.met_stop.as_ref().map_or(0, String::len);
+        texts + calls + stop + weight_of_fields(more) + self.logprobs.as_ref().map_or(0, weight)
     }
 
     /// Returns the number of bytes that the model wrote in this part: texts, and the names and
@@ -90,6 +106,7 @@ impl Piece {
             && self.delta.more.is_empty()
             && self.finish_reason.is_none()
             && self.logprobs.is_none()
+            && self.embeddings.is_none()
     }
 }
 
@@ -105,6 +122,7 @@ pub struct Answer {
     logprobs_weight: usize,
     /// Whether log probabilities were dropped. They do not start again.
     are_logprobs_dropped: bool,
+    embeddings: Option<Arc<Embeddings>>,
 }
 
 /// The error of an answer that exceeds its limits.
@@ -117,6 +135,8 @@ pub struct StoredAnswer {
     pub answer: Answer,
     /// The details of its usage.
     pub usage_details: UsageDetails,
+    /// The parts in which it was streamed. `None` if they were not recorded.
+    pub parts: Option<Replay>,
 }
 
 impl Answer {
@@ -127,12 +147,19 @@ impl Answer {
         answer
     }
 
+    /// Makes an answer that is vectors.
+    pub fn of_embeddings(embeddings: Embeddings) -> Answer {
+        Answer { embeddings: Some(Arc::new(embeddings)), ..Answer::default() }
+    }
+
     /// Restores a stored answer from its text and its extras ([`Answer::extras`]).
     pub fn stored(text: Option<String>, extras: Option<&str>) -> StoredAnswer {
         let is_bounded = |extras: &&str| {
             extras.len() <= MOST_STORED_EXTRAS && !has_more_values(extras.as_bytes(), MOST_STORED_VALUES)
         };
         let extras = extras.filter(is_bounded);
+        let (replay, rest) = extras.and_then(Replay::split).unzip();
+        let extras = rest.as_deref().or(extras);
         let extras: Option<Map<String, Value>> = extras.and_then(|extras| serde_json::from_str(extras).ok());
         let mut extras = extras.unwrap_or_default();
         let details = extras.remove("usage_details").unwrap_or_default();
@@ -146,7 +173,9 @@ impl Answer {
             _ => None,
         }));
         let usage_details = serde_json::from_value(details).unwrap_or_default();
-        StoredAnswer { answer: Answer { choices, ..Answer::default() }, usage_details }
+        let answer = Answer { choices, ..Answer::default() };
+        let parts = replay.filter(|replay: &Replay| replay.fits(&answer));
+        StoredAnswer { answer, usage_details, parts }
     }
 
     /// Returns as JSON what has to be stored besides the text of the first choice. `None` if there
@@ -172,6 +201,10 @@ impl Answer {
     pub fn add(&mut self, piece: Piece, bounds: &AnswerBounds) -> Result<Piece, Beyond> {
         if piece.choice >= MOST_CHOICES {
             return Err(Beyond);
+        }
+        if let Some(embeddings) = &piece.embeddings {
+            self.embeddings = Some(embeddings.clone());
+            return Ok(piece);
         }
         let news = self.take(piece);
         if self.logprobs_weight > bounds.logprobs && !self.are_logprobs_dropped {
@@ -200,9 +233,13 @@ impl Answer {
         news
     }
 
-    /// Returns the choices as one part each.
+    /// Returns the choices as few parts, in the order in which the model wrote them, or the vectors
+    /// as one.
     pub fn as_pieces(&self) -> Vec<Piece> {
-        self.choices.iter().enumerate().map(|(index, choice)| choice.as_piece(index)).collect()
+        if let Some(embeddings) = &self.embeddings {
+            return vec![Piece { embeddings: Some(embeddings.clone()), ..Piece::default() }];
+        }
+        self.choices.iter().enumerate().flat_map(|(index, choice)| choice.as_pieces(index)).collect()
     }
 
     /// Returns the text of the first choice. `None` if it has none, for example only tool calls.
@@ -216,8 +253,16 @@ impl Answer {
         first.text().or(first.refusal())
     }
 
-    /// Returns whether this many choices have ended.
+    /// Returns the vectors. `None` if the answer is text.
+    pub fn embeddings(&self) -> Option<&Arc<Embeddings>> {
+        self.embeddings.as_ref()
+    }
+
+    /// Returns whether this many choices have ended. Vectors arrive all at once.
     pub fn has_ended(&self, wanted: u32) -> bool {
+        if self.embeddings.is_some() {
+            return true;
+        }
         let ended = self.choices.iter().filter(|choice| choice.finish_reason.is_some()).count();
         u32::try_from(ended).is_ok_and(|ended| ended >= wanted)
     }
@@ -234,12 +279,12 @@ impl Answer {
 
     /// Returns whether any content has arrived.
     pub fn has_begun(&self) -> bool {
-        self.pieces > 0
+        self.pieces > 0 || self.embeddings.is_some()
     }
 
-    /// Returns whether any choice answers something.
+    /// Returns whether there are vectors, or any choice answers something.
     pub fn has_output(&self) -> bool {
-        self.choices.iter().any(Choice::has_output)
+        self.embeddings.is_some() || self.choices.iter().any(Choice::has_output)
     }
 
     /// Returns the number of bytes that the model has written.
@@ -261,6 +306,11 @@ fn stored_choice(mut fields: Map<String, Value>, text: Option<String>) -> Choice
         _ => FinishReason::Stop,
     };
     let logprobs = fields.remove("logprobs");
+    let met_stop = match fields.remove("stop") {
+        Some(Value::String(stop)) => Some(stop),
+        _ => None,
+    };
+    let order = fields.remove("order");
     let message = match fields.remove("message") {
         Some(Value::Object(message)) => message,
         _ => Map::new(),
@@ -269,7 +319,9 @@ fn stored_choice(mut fields: Map<String, Value>, text: Option<String>) -> Choice
     if let Some(text) = text {
         delta.text = text;
     }
-    Choice::stored(delta, finish_reason, logprobs)
+    let mut choice = Choice::stored(delta, order.as_ref().and_then(Value::as_str), finish_reason, logprobs);
+    choice.met_stop = met_stop;
+    choice
 }
 
 /// The stored form of an answer, without the text of its first choice.
@@ -312,15 +364,24 @@ impl StoredChoice<'_> {
     }
 
     fn is_empty(&self) -> bool {
-        self.choice.is_only_text() && self.finish_reason().is_none() && self.logprobs().is_none()
+        self.choice.is_only_text()
+            && self.finish_reason().is_none()
+            && self.choice.met_stop.is_none()
+            && self.logprobs().is_none()
     }
 
     fn write<M: SerializeMap>(&self, fields: &mut M) -> Result<(), M::Error> {
         if self.with_text || !self.choice.is_only_text() {
             fields.serialize_entry("message", &StoredMessage(self))?;
         }
+        if let Some(order) = self.choice.stored_order() {
+            fields.serialize_entry("order", &order)?;
+        }
         if let Some(reason) = self.finish_reason() {
             fields.serialize_entry("finish_reason", reason.as_str())?;
+        }
+        if let Some(stop) = &self.choice.met_stop {
+            fields.serialize_entry("stop", stop)?;
         }
         if let Some(logprobs) = self.logprobs() {
             fields.serialize_entry("logprobs", logprobs)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::FailureReason;
+use crate::domain::{FailureReason, Invalid};
 use crate::error::Error;
 
 /// When to retry if all places are taken, in seconds.
@@ -44,6 +44,9 @@ pub enum Failure {
     /// Another 4xx: the request was rejected. Names the field of the protocol that is at fault, if
     /// the upstream does.
     RequestRejected(Option<&'static str>),
+    /// The upstream has no endpoint for the question, or not for this model. Names the field that
+    /// stands in the way of asking otherwise.
+    EndpointMissing(&'static str),
     /// The conversation is too long for the model.
     ContextTooLong,
     /// The upstream rejected a field that this server sets.
@@ -58,6 +61,8 @@ pub enum Failure {
     Busy,
     /// Too many calls of this user already wait for a place.
     TooManyOfUser,
+    /// No memory was left for the answer.
+    MemoryFull,
     /// The circuit breaker is open. The duration is the time until the next attempt.
     CircuitOpen(Duration),
     /// This server is stopping.
@@ -82,6 +87,7 @@ impl Failure {
             Failure::KeyRejected => FailureReason::KeyRejected,
             Failure::ModelUnavailable => FailureReason::ModelUnavailable,
             Failure::RequestRejected(_) => FailureReason::RequestRejected,
+            Failure::EndpointMissing(_) => FailureReason::EndpointMissing,
             Failure::ContextTooLong => FailureReason::ContextTooLong,
             Failure::SettingRejected(_) => FailureReason::SettingRejected,
             Failure::RateLimited => FailureReason::RateLimited,
@@ -89,6 +95,7 @@ impl Failure {
             Failure::EmptyAnswer => FailureReason::EmptyAnswer,
             Failure::Busy => FailureReason::Busy,
             Failure::TooManyOfUser => FailureReason::TooManyOfUser,
+            Failure::MemoryFull => FailureReason::MemoryFull,
             Failure::CircuitOpen(_) => FailureReason::CircuitOpen,
             Failure::ServerStopped => FailureReason::ServerStopped,
         }
@@ -104,8 +111,24 @@ impl From<Failure> for Error {
             Failure::TooManyOfUser => Error::TooManyChats,
             Failure::RateLimited => Error::Busy(RETRY_AFTER_LIMITED),
             Failure::RequestRejected(field) => Error::RequestRefused(field),
+            Failure::EndpointMissing(field) => Error::Invalid(Invalid::new(field, instead_of(field))),
             Failure::ContextTooLong => Error::ContextTooLong,
+            Failure::MemoryFull => Error::MemoryFull,
             failure => Error::ResponderFailed(failure.reason()),
         }
+    }
+}
+
+/// Returns what to do if the upstream has no endpoint for a question with this field.
+fn instead_of(field: &str) -> &'static str {
+    match field {
+        "suffix" => {
+            "leave it out, or name another model: the upstream takes only conversations for this one, which \
+             have no suffix"
+        }
+        "prompt" => {
+            "give one text, or name another model: the upstream takes only conversations for this one"
+        }
+        _ => "name another model: the upstream does not do this with this one",
     }
 }

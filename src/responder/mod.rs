@@ -4,8 +4,11 @@
 mod answer;
 mod bounds;
 mod catalogue;
+mod completion;
 mod dummy;
+mod embeddings;
 mod failure;
+mod inputs;
 mod question;
 mod surrogates;
 mod upstream;
@@ -15,16 +18,19 @@ use std::time::Duration;
 
 pub use answer::{
     Answer, Choice, Delta, FinishReason, MOST_CHOICES, NotAMessage, Piece, Reasoning, ReasoningField,
-    StoredAnswer, ToolCall,
+    Recording, Replay, Segment, StoredAnswer, ToolCall,
 };
 pub use bounds::AnswerBounds;
 pub use catalogue::{Catalogue, ContextBudget, Turn};
+pub use completion::Completion;
 pub use dummy::Dummy;
+pub use embeddings::{Embeddings, MOST_VECTOR_VALUES, bytes_of};
 pub use failure::Failure;
-pub use question::{Content, Medium, Message, Part, Question};
+pub use inputs::{GivenInputs, Inputs, MOST_INPUTS};
+pub use question::{Content, HINTS, Medium, Message, Part, Question, QuestionKind};
 pub use upstream::{
-    BreakerState, Health, ModelHealth, OperatorFault, OutputLimit, Permit, PromptMark, ReportedProperties,
-    ResponseStream, Upstream, UpstreamKey, UpstreamSettings,
+    BreakerState, EmbeddingsStream, Health, ModelHealth, OperatorFault, OutputLimit, Permit, PromptMark,
+    ReportedProperties, ResponseStream, Upstream, UpstreamKey, UpstreamSettings,
 };
 
 use crate::domain::Usage;
@@ -53,8 +59,10 @@ pub enum CallPermit {
 pub enum AnswerStream {
     /// The dummy's answer, in one part for each choice.
     Dummy(Vec<Piece>),
-    /// The answer of an upstream.
+    /// The answer of an upstream, as text.
     Upstream(Box<ResponseStream>),
+    /// The answer of an upstream, as vectors.
+    Embeddings(Box<EmbeddingsStream>),
 }
 
 impl CallPermit {
@@ -109,16 +117,23 @@ impl Responder {
     ) -> Result<AnswerStream, Failure> {
         match (self, permit) {
             (Responder::Upstream(catalogue), CallPermit::Upstream(permit)) => {
-                let stream = catalogue.upstream.ask(permit, question).await?;
-                Ok(AnswerStream::Upstream(Box::new(stream)))
+                let upstream = &catalogue.upstream;
+                match &question.kind {
+                    QuestionKind::Embeddings(inputs) => {
+                        let stream = upstream.ask_for_embeddings(permit, question, inputs).await?;
+                        Ok(AnswerStream::Embeddings(Box::new(stream)))
+                    }
+                    QuestionKind::Chat | QuestionKind::Completion(_) => {
+                        let stream = upstream.ask(permit, question).await?;
+                        Ok(AnswerStream::Upstream(Box::new(stream)))
+                    }
+                }
             }
             (Responder::Dummy(dummy), _) => {
-                let text = dummy.answer(message).await?;
-                let wanted = usize::try_from(question.choices).unwrap_or(1);
-                let piece = Piece { finish_reason: Some(FinishReason::Stop), ..Piece::of_text(&text) };
+                let mut pieces = dummy.answer(message, question).await?;
                 // The last one is returned first.
-                let pieces = (0..wanted).rev().map(|choice| Piece { choice, ..piece.clone() });
-                Ok(AnswerStream::Dummy(pieces.collect()))
+                pieces.reverse();
+                Ok(AnswerStream::Dummy(pieces))
             }
             (Responder::Upstream(_), CallPermit::Dummy) => Err(Failure::Unreachable),
         }
@@ -159,6 +174,7 @@ impl AnswerStream {
         match self {
             AnswerStream::Dummy(pieces) => Ok(pieces.pop()),
             AnswerStream::Upstream(stream) => stream.next().await,
+            AnswerStream::Embeddings(stream) => stream.next().await,
         }
     }
 
@@ -167,6 +183,7 @@ impl AnswerStream {
         match self {
             AnswerStream::Dummy(_) => None,
             AnswerStream::Upstream(stream) => stream.usage(),
+            AnswerStream::Embeddings(stream) => stream.usage(),
         }
     }
 }

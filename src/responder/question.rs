@@ -4,14 +4,32 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::completion::Completion;
+use super::inputs::Inputs;
 use crate::domain::{RequestId, estimate};
 
-/// A conversation that the model is to continue.
+/// Options that only tune an answer, or say who asks.
+pub const HINTS: [&str; 10] = [
+    "reasoning_effort",
+    "verbosity",
+    "parallel_tool_calls",
+    "top_k",
+    "user",
+    "metadata",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "service_tier",
+];
+
+/// What a model is asked.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The model's name, one of those on offer.
     pub model: String,
-    /// The messages, the oldest first.
+    /// What kind of answer is wanted.
+    pub kind: QuestionKind,
+    /// The messages of a conversation, the oldest first.
     pub messages: Vec<Message>,
     /// How many of the first messages may be left out if the conversation is too long for the
     /// model: earlier turns, which the user did not send with this request. They come after
@@ -19,9 +37,10 @@ pub struct Question {
     pub earlier: usize,
     /// The number of messages before the earlier turns.
     pub instructions: usize,
-    /// The most tokens of each choice of the answer, at least 1.
+    /// The most tokens of each choice of the answer, at least 1. Embeddings have none.
     pub max_output: u32,
-    /// The number of answers to the same question, at least 1.
+    /// The number of choices of the answer, at least 1. A completion has the same number for each
+    /// of its prompts.
     pub choices: u32,
     /// Further fields of the request, passed on unchanged (`temperature`, `stop`, `tools`, …).
     pub options: Map<String, Value>,
@@ -29,6 +48,9 @@ pub struct Question {
     pub extra: Map<String, Value>,
     /// The names of those that are passed on. The model may read them.
     pub passed: Vec<String>,
+    /// Whether an upstream that rejects a [`HINTS`] gets the question without it. Clients of some
+    /// dialects send them by default, whatever the model.
+    pub may_lose_hints: bool,
     /// The request that asks, for the log.
     pub request_id: Option<RequestId>,
 }
@@ -37,6 +59,7 @@ impl Default for Question {
     fn default() -> Question {
         Question {
             model: String::new(),
+            kind: QuestionKind::Chat,
             messages: Vec::new(),
             earlier: 0,
             instructions: 0,
@@ -45,9 +68,22 @@ impl Default for Question {
             options: Map::new(),
             extra: Map::new(),
             passed: Vec::new(),
+            may_lose_hints: false,
             request_id: None,
         }
     }
+}
+
+/// The kind of answer that is wanted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum QuestionKind {
+    /// The next message of a conversation, [`Question::messages`].
+    #[default]
+    Chat,
+    /// What continues texts.
+    Completion(Completion),
+    /// A vector for each input.
+    Embeddings(Inputs),
 }
 
 /// A message of a conversation. What this server does not know of it is kept.
@@ -155,7 +191,8 @@ impl Message {
 }
 
 impl Part {
-    fn parse(part: Value) -> Part {
+    /// Parses a part of the OpenAI protocol.
+    pub fn parse(part: Value) -> Part {
         match Medium::of(&part) {
             Some(medium) => Part::Medium(medium, part),
             None => Part::Text(part),
@@ -222,22 +259,48 @@ impl Question {
         format!("model {}{request}", self.model)
     }
 
-    /// Returns an upper bound of the prompt's tokens: no token is shorter than a byte. The names
-    /// and brackets of the JSON, and a small addition, cover what a model's template adds. A
-    /// picture counts as `image_tokens`, however many bytes it has.
+    /// Returns whether vectors are wanted, and no text.
+    pub fn is_for_embeddings(&self) -> bool {
+        matches!(self.kind, QuestionKind::Embeddings(_))
+    }
+
+    /// Returns how many choices each of these prompts has.
+    pub(super) fn choices_of_each_prompt(&self, prompts: &Inputs) -> u32 {
+        let prompts = u32::try_from(prompts.count()).unwrap_or(u32::MAX).max(1);
+        (self.choices / prompts).max(1)
+    }
+
+    /// Returns an upper bound of the prompt's tokens for each choice: no token is shorter than a
+    /// byte. The names and brackets of the JSON, and a small addition, cover what a model's
+    /// template adds. A picture counts as `image_tokens`, however many bytes it has.
     pub fn prompt_bound(&self, image_tokens: i64) -> i64 {
         let media = self.media().map(|(medium, part)| match medium {
             Medium::Image => image_tokens,
             Medium::Audio => MOST_OF_A_REFERENCE.saturating_add(json_bytes(part) / BYTES_OF_SOUND_A_TOKEN),
             Medium::Other => MOST_OF_A_REFERENCE.saturating_add(json_bytes(part)),
         });
-        media.fold(self.text_bytes().saturating_add(TEMPLATE), i64::saturating_add)
+        let inputs = match &self.kind {
+            QuestionKind::Chat => 0,
+            QuestionKind::Completion(completion) => completion.token_bound(),
+            // The model may read the further fields with each input.
+            QuestionKind::Embeddings(inputs) => {
+                let others = i64::try_from(inputs.count()).unwrap_or(i64::MAX).saturating_sub(1).max(0);
+                inputs.token_bound().saturating_add(self.text_bytes().saturating_mul(others))
+            }
+        };
+        let texts = self.text_bytes().saturating_add(inputs).saturating_add(TEMPLATE);
+        media.fold(texts, i64::saturating_add)
     }
 
     /// Estimates the tokens of the prompt, for when the upstream reports no usage.
     pub fn prompt_estimate(&self) -> i64 {
         let media = self.media().fold(0_i64, |media, _| media.saturating_add(A_USUAL_MEDIUM));
-        estimate(self.text_bytes()).saturating_add(media)
+        let inputs = match &self.kind {
+            QuestionKind::Chat => 0,
+            QuestionKind::Completion(completion) => completion.token_estimate(),
+            QuestionKind::Embeddings(inputs) => inputs.token_estimate(),
+        };
+        estimate(self.text_bytes()).saturating_add(inputs).saturating_add(media)
     }
 
     /// Returns whether a message contains a medium of this kind.
@@ -245,15 +308,31 @@ impl Question {
         self.media().any(|(other, _)| other == medium)
     }
 
+    /// Lets everything before the user's last message be left out, except the system's messages at
+    /// the beginning.
+    pub fn allow_cuts(&mut self) {
+        let is_system = |message: &&Message| message.role == "system";
+        self.instructions = self.messages.iter().take_while(is_system).count();
+        let last = self.messages.iter().rposition(|message| message.role == "user");
+        self.earlier = last.unwrap_or(0).saturating_sub(self.instructions);
+    }
+
     /// Returns the question without the older half of its earlier turns, for a model that found it
-    /// too long. `None` if there are no earlier turns.
+    /// too long. `None` if there are no earlier turns. A turn begins with a message of the user, so
+    /// that a tool call is never separated from its result.
     pub fn halved(&self) -> Option<Question> {
         if self.earlier == 0 {
             return None;
         }
-        // A turn is a message and its answer, and the half that stays is rounded down.
-        let turns = self.earlier / 2;
-        let dropped = (turns - turns / 2) * 2;
+        let earlier = &self.messages[self.instructions..self.instructions + self.earlier];
+        let begins = earlier.iter().enumerate().filter(|(_, message)| message.role == "user");
+        let begins: Vec<usize> = begins.map(|(at, _)| at).collect();
+        // The half that stays is rounded down.
+        let staying = begins.len() / 2;
+        let dropped = match staying {
+            0 => self.earlier,
+            _ => begins[begins.len() - staying],
+        };
         let mut shorter = self.clone();
         shorter.messages.drain(self.instructions..self.instructions + dropped);
         shorter.earlier -= dropped;
@@ -325,6 +404,19 @@ mod tests {
     }
 
     #[test]
+    fn the_bound_covers_inputs_that_are_no_conversation() {
+        let of = |kind| Question { kind, ..Question::default() };
+        let inputs = Inputs::Tokens(vec![1; 1000]);
+        let embeddings = of(QuestionKind::Embeddings(inputs.clone()));
+        assert_eq!((embeddings.prompt_bound(0), embeddings.prompt_estimate()), (TEMPLATE + 1008, 1000));
+        let mut completion = of(QuestionKind::Completion(Completion { prompts: inputs, suffix: None }));
+        assert_eq!((completion.prompt_bound(0), completion.prompt_estimate()), (TEMPLATE + 1008, 1000));
+        completion.options.insert("guided_json".into(), json!("x"));
+        completion.passed.push("guided_json".to_owned());
+        assert_eq!(completion.prompt_bound(0), TEMPLATE + 1008 + 3);
+    }
+
+    #[test]
     fn a_picture_counts_by_its_own_bound_however_many_bytes_it_has() {
         let text = json!({ "type": "text", "text": "hi" });
         let picture = |url: &str| json!({ "type": "image_url", "image_url": { "url": url } });
@@ -369,8 +461,14 @@ mod tests {
     fn half_of_the_earlier_turns_can_be_left_out() {
         let mut question = Question::of_message("m", "now", 10);
         let texts = ["system", "1", "a", "2", "b", "3", "c", "now"];
-        question.messages = texts.map(|text| Message::of_text("user", text)).to_vec();
-        (question.instructions, question.earlier) = (1, 6);
+        let role = |text: &str| match text {
+            "system" => "system",
+            "a" | "b" | "c" => "assistant",
+            _ => "user",
+        };
+        question.messages = texts.map(|text| Message::of_text(role(text), text)).to_vec();
+        question.allow_cuts();
+        assert_eq!((question.instructions, question.earlier), (1, 6));
         let halved = |question: &Question| question.halved().unwrap();
         let texts = |question: &Question| {
             question.messages.iter().flat_map(Message::texts).collect::<Vec<_>>().join(" ")

@@ -23,6 +23,11 @@ pub fn cors(origins: &[String]) -> Condition<Cors> {
             "X-RateLimit-Remaining-Requests",
             "X-RateLimit-Reset-Requests",
             "X-RateLimit-Bound",
+            "Request-Id",
+            "X-Token-Count",
+            "Anthropic-RateLimit-Requests-Limit",
+            "Anthropic-RateLimit-Requests-Remaining",
+            "Anthropic-RateLimit-Requests-Reset",
         ])
         .max_age(3600);
     let origins: Vec<&str> = origins.iter().map(String::as_str).filter(|origin| !origin.is_empty()).collect();

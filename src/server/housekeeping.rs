@@ -7,14 +7,15 @@ use std::time::Duration;
 use chrono::{NaiveDateTime, TimeDelta};
 
 use super::Services;
+use crate::account;
 use crate::administration;
 use crate::audit;
 use crate::auth;
 use crate::clock;
 use crate::config::Config;
-use crate::db::{Db, clock_of};
+use crate::db::{Db, clock_of, free_space};
 use crate::error::Result;
-use crate::index::follower::Follower;
+use crate::index::{self, follower::Follower};
 use crate::metering;
 
 /// Interval between two searches for holds past their deadline.
@@ -38,10 +39,23 @@ pub(super) async fn run(services: Services, config: Config) {
         end_idle_auth_tokens(&services.auth),
         learn_models(&services),
         fill_skeletons(&services.db),
-        hourly(&services.db, config.accounts.history_days),
+        hourly(&services.db, config.accounts.history_days, config.answers.responses_days),
         administration::work_on_bulk_operations(&services.bulk, &services.db),
         Follower::default().run(&services.db),
+        drop_retired(&services.db),
     );
+}
+
+/// Removes the tables that older versions had, once after an upgrade.
+async fn drop_retired(db: &Db) {
+    let mut pace = tokio::time::interval(EVERY_HOUR);
+    loop {
+        pace.tick().await;
+        match index::drop_retired(db).await {
+            Ok(()) => return,
+            Err(error) => log::warn!("tables of an older version are removed in an hour: {error}"),
+        }
+    }
 }
 
 async fn sweep(services: &Services) {
@@ -105,15 +119,20 @@ async fn fill_skeletons(db: &Db) {
     }
 }
 
-async fn hourly(db: &Db, history_days: u32) {
+async fn hourly(db: &Db, history_days: u32, responses_days: u32) {
     let mut pace = tokio::time::interval(EVERY_HOUR);
     loop {
         pace.tick().await;
         log_deleted("idempotency keys older than a day", metering::forget_idempotency_keys(db).await);
+        log_deleted("embeddings older than a day", metering::forget_embeddings(db).await);
+        log_deleted("old changes of what is indexed", index::forget_changes(db).await);
         log_deleted("sessions that ended", auth::forget_sessions(db).await);
         log_deleted("auth tokens that ended long ago", auth::forget_auth_tokens(db).await);
         if history_days > 0 {
             log_deleted("entries of the history", audit::forget(db, history_days).await);
+        }
+        if responses_days > 0 {
+            log_deleted("old responses", account::forget_responses(db, responses_days).await);
         }
         if let Err(error) = db.optimize().await {
             log::warn!("PRAGMA optimize failed: {error}");
@@ -153,9 +172,9 @@ fn difference(before: NaiveDateTime, theirs: NaiveDateTime, after: NaiveDateTime
 }
 
 fn warn_of_little_space(folder: &Path, least_mib: u64) {
-    match rustix::fs::statvfs(folder) {
-        Ok(disk) => {
-            let free_mib = disk.f_bavail.saturating_mul(disk.f_frsize) / (1024 * 1024);
+    match free_space(folder) {
+        Ok(free) => {
+            let free_mib = free / (1024 * 1024);
             if free_mib < least_mib {
                 log::warn!("little disk space: {free_mib} MiB free in {}; make room", folder.display());
             }

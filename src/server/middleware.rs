@@ -14,15 +14,18 @@ use actix_web::{HttpMessage, HttpRequest, ResponseError};
 
 use super::connections::Exchange;
 use crate::client_address::client_of;
-use crate::domain::RequestId;
+use crate::domain::{Endpoint, RequestId};
 use crate::error::{Error, RetryContext};
-use crate::http::{KnownPath, MOST_BYTES, Readiness, Site, check_host, speaks_openai};
-use crate::panel::PageError;
+use crate::http::{KnownPath, MOST_BYTES, Readiness, Site, check_host, speaks_anthropic, speaks_openai};
+use crate::panel::{PageError, error_page};
 
 /// The longest request line and headers together, in bytes.
 const MOST_HEAD_BYTES: usize = 16 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The name under which clients of Anthropic's protocol look for the id.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// Runs a request inside the outermost middleware.
 pub async fn middleware<B: MessageBody + 'static>(
@@ -45,12 +48,17 @@ pub async fn middleware<B: MessageBody + 'static>(
         next.call(request).await?.map_into_boxed_body()
     };
     if let Some(error) = response.response().error()
-        && let Some(mut formatted) = formatted(response.request().clone(), error)
+        && let Some(mut formatted) = formatted(response.request().clone(), error).await
     {
         keep_headers(response.headers(), formatted.headers_mut());
         response = formatted;
     }
     add_headers(response.headers_mut(), &id, site.strict_transport);
+    if speaks_anthropic(response.request())
+        && let Ok(id) = HeaderValue::from_str(&id)
+    {
+        response.headers_mut().insert(ANTHROPIC_REQUEST_ID, id);
+    }
     if drains {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
@@ -67,6 +75,8 @@ enum ErrorFormat {
     Problem,
     /// The format of the OpenAI protocol, on all of its paths.
     OpenAi(RetryContext),
+    /// The format of Anthropic's protocol, on its own paths.
+    Anthropic(RetryContext),
 }
 
 impl ErrorFormat {
@@ -75,7 +85,14 @@ impl ErrorFormat {
             let headers = request.headers();
             let count = headers.get("x-stainless-retry-count").and_then(|value| value.to_str().ok());
             let is_retry = count.and_then(|count| count.parse::<u32>().ok()).is_some_and(|count| count > 0);
-            ErrorFormat::OpenAi(RetryContext { has_key: headers.contains_key("idempotency-key"), is_retry })
+            let endpoint = Endpoint::of_path(request.path());
+            let has_key = headers.contains_key("idempotency-key");
+            let request_id = request.extensions().get::<RequestId>().copied();
+            let context = RetryContext { has_key, is_retry, endpoint, request_id };
+            match speaks_anthropic(request) {
+                true => ErrorFormat::Anthropic(context),
+                false => ErrorFormat::OpenAi(context),
+            }
         } else if wants_problem(request.headers()) {
             ErrorFormat::Problem
         } else {
@@ -88,17 +105,18 @@ impl ErrorFormat {
             ErrorFormat::Contract => error.error_response(),
             ErrorFormat::Problem => error.problem(),
             ErrorFormat::OpenAi(context) => error.openai_response(context),
+            ErrorFormat::Anthropic(context) => error.anthropic_response(context),
         }
     }
 }
 
 /// Logs what the operator has to know of an error, and returns it in the format that the client
 /// asked for. Returns `None` if it has that format already.
-fn formatted(request: HttpRequest, error: &actix_web::Error) -> Option<ServiceResponse<BoxBody>> {
+async fn formatted(request: HttpRequest, error: &actix_web::Error) -> Option<ServiceResponse<BoxBody>> {
     let format = ErrorFormat::of(&request);
     if let Some(page) = error.as_error::<PageError>() {
         page.log();
-        let response = page.page_for(&request);
+        let response = error_page(page, &request).await;
         return Some(ServiceResponse::new(request, response.map_into_boxed_body()));
     }
     match error.as_error::<Error>() {
@@ -135,7 +153,9 @@ fn refuse(request: ServiceRequest, error: Error) -> ServiceResponse<BoxBody> {
 fn keep_headers(from: &HeaderMap, to: &mut HeaderMap) {
     for (name, value) in from {
         let name_text = name.as_str();
-        let is_kept = name_text.starts_with("access-control-") || name_text.starts_with("x-ratelimit-");
+        let is_kept = ["access-control-", "x-ratelimit-", "anthropic-ratelimit-"]
+            .iter()
+            .any(|prefix| name_text.starts_with(prefix));
         if is_kept || name == header::VARY {
             to.append(name.clone(), value.clone());
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use actix_web::web::{self, Data, ServiceConfig};
 use chrono::TimeDelta;
+use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
 use super::cores;
@@ -15,7 +16,8 @@ use crate::client_address::TrustedProxies;
 use crate::config::{Config, LoginErrors, Registration, Switch};
 use crate::db::Db;
 use crate::error::Error;
-use crate::http::{Readiness, Site, not_found};
+use crate::http::{PathKind, Readiness, Site, not_found};
+use crate::models::DatabaseIdentity;
 use crate::pages;
 use crate::panel;
 use crate::throttle::{MemoryBudget, Throttle};
@@ -50,6 +52,7 @@ impl Services {
         let hasher = Hasher::new(config.accounts.bcrypt_cost, cores());
         let rules = AccountRules {
             opening_tokens: config.metering.opening_tokens,
+            large_grant: config.large_grant(),
             registration_open: config.accounts.registration == Registration::Open,
             unified_login_errors: config.accounts.login_errors == LoginErrors::Unified,
             session_idle: TimeDelta::minutes(i64::from(config.accounts.session_idle_minutes)),
@@ -60,20 +63,29 @@ impl Services {
         };
         let is_throttled = config.accounts.throttle == Switch::On;
         let throttle = Throttle::new(is_throttled, config.limits.reads_per_minute);
-        let responder = config.responder()?;
-        let site = site(config, responder.models().to_vec());
-        let toll = Toll::new(db.clone(), responder, config.prices(), runtime);
+        let memory = MemoryBudget::new(config.listen.memory_budget * 1024 * 1024);
+        let responder = config.responder(memory.clone())?;
+        let site =
+            Site { cookie_mark: cookie_mark(config, &db)?, ..site(config, responder.models().to_vec()) };
+        let toll = Toll::new(db.clone(), responder, config.prices(), memory.clone(), runtime);
         Ok(Services {
             auth: Data::new(Auth::new(db.clone(), hasher, throttle, rules)),
             db: Data::new(db),
             toll: Data::new(toll),
             bulk: Data::new(Bulk::default()),
             readiness: Data::new(Readiness::default()),
-            memory: Data::new(MemoryBudget::new(config.listen.memory_budget * 1024 * 1024)),
+            memory: Data::new(memory),
             large_bodies: Data::new(LargeBodies::default()),
             proxies: Data::new(config.listen.trusted_proxies.clone()),
             site: Data::new(site),
         })
+    }
+}
+
+impl Services {
+    /// Returns the part of the names of the panel's cookies that tells this server from others.
+    pub fn cookie_mark(&self) -> &str {
+        &self.site.cookie_mark
     }
 }
 
@@ -82,6 +94,7 @@ impl Services {
 fn site(config: &Config, models: Vec<String>) -> Site {
     Site {
         title: config.listen.site_title.clone(),
+        environment: config.listen.environment_label.clone(),
         public_origin: config.public_origin(),
         cors_origins: config.listen.cors_origins.clone(),
         is_https: config.is_https(),
@@ -91,9 +104,23 @@ fn site(config: &Config, models: Vec<String>) -> Site {
         top_up: config.metering.top_up.clone(),
         answer_limits: config.upstream.answer_limits(),
         models,
+        cookie_mark: String::new(),
         concurrent_chats: config.limits.concurrent_chats,
         requests_per_minute: i64::from(config.limits.requests_per_minute),
+        data_folder: config.data_folder(),
+        min_free_disk: config.listen.min_free_disk,
     }
+}
+
+/// Returns the part of the cookies' names that tells this server from others on the same host name.
+/// A copy of the database has the same identity, so the address that browsers use counts, too.
+fn cookie_mark(config: &Config, db: &Db) -> Result<String, String> {
+    let identity = db.read_blocking(|conn| Ok(DatabaseIdentity::find(conn)?));
+    let identity = identity.map_err(|error| format!("cannot read the database's identity: {error}"))?;
+    let mut digest = Sha256::new();
+    digest.update(&identity.id);
+    digest.update(config.public_origin().unwrap_or_default());
+    Ok(digest.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Converts days to a duration. 0 means no limit.
@@ -114,9 +141,20 @@ pub fn routes(services: Services) -> impl FnOnce(&mut ServiceConfig) {
             .app_data(services.large_bodies)
             .app_data(services.proxies)
             .app_data(services.site)
-            .configure(api::routes)
-            .configure(pages::routes)
-            .configure(panel::routes)
-            .default_service(web::to(not_found::<Error>));
+            .configure(paths);
     }
 }
+
+/// Adds all paths. No fixed path also matches a path with parameters that comes before it in its
+/// table, so the order of the kinds changes nothing.
+fn paths(config: &mut ServiceConfig) {
+    for kind in [PathKind::Fixed, PathKind::WithParameters] {
+        api::routes(config, kind);
+        pages::routes(config, kind);
+        panel::routes(config, kind);
+    }
+    config.default_service(web::to(not_found::<Error>));
+}
+
+#[cfg(test)]
+mod tests;

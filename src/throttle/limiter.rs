@@ -14,7 +14,7 @@ use super::stopwatch::{Stopwatch, nanos};
 /// The number of units that may be used at once, and the time until each further unit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {
-    at_once: u32,
+    pub(super) at_once: u32,
     /// Nanoseconds.
     one_in: u64,
 }
@@ -90,10 +90,14 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         let mut table = self.table(key);
         let whole_at = wait(table.get(key), allowance, units, now)?;
         self.store(&mut table, key, whole_at, now);
-        let spent = whole_at.saturating_sub(now);
-        let units = allowance.whole().saturating_sub(spent) / allowance.one_in.max(1);
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        Ok(Remaining { units, whole_in: Duration::from_nanos(spent) })
+        Ok(remaining(allowance, whole_at.saturating_sub(now)))
+    }
+
+    /// Returns what is left of the allowance of a key.
+    pub(super) fn left(&self, key: &K, allowance: Allowance) -> Remaining {
+        let now = self.clock.now();
+        let whole_at = self.table(key).get(key).copied().unwrap_or(now);
+        remaining(allowance, whole_at.saturating_sub(now))
     }
 
     /// Checks whether `units` could be taken, without taking them.
@@ -153,6 +157,12 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     pub(super) fn keys(&self) -> usize {
         self.tables.iter().map(|table| lock(table).len()).sum()
     }
+}
+
+/// Returns what is left of an allowance that is full again after `spent` nanoseconds.
+fn remaining(allowance: Allowance, spent: u64) -> Remaining {
+    let units = allowance.whole().saturating_sub(spent) / allowance.one_in.max(1);
+    Remaining { units: u32::try_from(units).unwrap_or(u32::MAX), whole_in: Duration::from_nanos(spent) }
 }
 
 /// Ignores poisoning: no code under the lock can panic half-way through a change, so the state is

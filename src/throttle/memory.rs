@@ -293,7 +293,7 @@ impl MemoryShare {
 
     /// Sets which connection is closed when memory runs out and this share is slow. `None`: none is
     /// closed, because the server needs the memory.
-    pub fn cut_by(&mut self, cut: Option<Cut>) {
+    pub fn cut_by(&self, cut: Option<Cut>) {
         if let Some(holder) = self.shared.lock().holders.get_mut(&self.id) {
             holder.cut = cut;
         }

@@ -10,7 +10,7 @@ use super::{MAX_KEYS, RetryAfter};
 /// Allowances of users. The limit is part of the key, so a changed limit counts anew.
 pub(super) struct PerUser(Limiter<(i64, u32)>);
 
-/// What a user may still do after a request, for the `x-ratelimit-*` headers.
+/// What a user may still do after a request, for headers such as `x-ratelimit-*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowed {
     /// The user's limit of requests in a minute.

@@ -101,7 +101,7 @@ async fn a_stored_chat_is_returned_in_full(#[values(On::Sqlite, On::Postgres)] o
     let time = chat["created_at"].as_str().unwrap();
     let expected = json!({
         "id": id, "message": "Hello", "response": "Response to Hello", "model": "dummy", "state": "complete",
-        "charged": 100, "failure": null, "failure_code": null, "conversation_id": null, "usage": null, "created_at": time, "finished_at": time,
+        "charged": 100, "failure": null, "failure_code": null, "conversation_id": null, "endpoint": "/chat/", "usage": null, "created_at": time, "finished_at": time,
     });
     assert_eq!(chat, expected);
     assert_eq!(app.get("/chats/", &token).await.json(), json!({ "chats": [expected], "next": null }));

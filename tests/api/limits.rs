@@ -81,6 +81,8 @@ fn changes() -> Vec<(&'static str, &'static str, Value)> {
         ("DELETE", "/conversations/0/", Value::Null),
         ("POST", "/password/", json!({ "old_password": "x", "new_password": "y" })),
         ("POST", "/logout/", json!({})),
+        ("POST", "/v1/messages/count_tokens", json!({})),
+        ("POST", "/v1/responses/input_tokens", json!({})),
     ]
 }
 
@@ -140,7 +142,7 @@ async fn refused_chats_count_as_messages(#[values(On::Sqlite, On::Postgres)] on:
 }
 
 /// The requests of guests, and of clients with an invalid auth token.
-const GUEST_REQUESTS: [(&str, &str); 12] = [
+const GUEST_REQUESTS: [(&str, &str); 14] = [
     ("GET", "/"),
     ("GET", "/static/tollgate.css"),
     ("GET", "/no-such-path"),
@@ -153,6 +155,8 @@ const GUEST_REQUESTS: [(&str, &str); 12] = [
     ("GET", "/tokens/"),
     ("POST", "/chat/"),
     ("POST", "/v1/chat/completions"),
+    ("POST", "/v1/messages/count_tokens"),
+    ("POST", "/v1/responses/input_tokens"),
 ];
 
 #[rstest]

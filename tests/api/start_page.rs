@@ -18,11 +18,42 @@ async fn the_start_page_says_how_to_begin_and_has_no_script() {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(!policy.contains("script-src") && !policy.contains("unsafe"), "{policy}");
-    // The file that the page refers to exists, has its own type, and may be cached for a while.
-    assert!(html.contains("href=\"/static/tollgate.css\""), "{html}");
-    let file = app.get("/static/tollgate.css", GUEST).await;
+    // The file that the page refers to exists and has its own type.
+    let address = stylesheet(&html);
+    let file = app.get(&address, GUEST).await;
     file.assert_status(200).assert_header("content-type", "text/css");
-    file.assert_header("cache-control", "public, max-age=300");
+}
+
+/// Returns the address of the stylesheet of a page.
+fn stylesheet(html: &str) -> String {
+    let (_, rest) = html.split_once("rel=\"stylesheet\" href=\"").expect("a stylesheet");
+    rest.split('"').next().unwrap().to_owned()
+}
+
+#[actix_web::test]
+async fn browsers_keep_a_file_for_good_if_its_address_has_its_digest() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    let address = stylesheet(&app.get("/", GUEST).await.text());
+    assert_ne!(address, "/static/tollgate.css");
+    let sheet = app.get(&address, GUEST).await;
+    sheet.assert_header("cache-control", "public, max-age=31536000, immutable");
+    // Files that the stylesheet names have digests, too.
+    let text = sheet.text();
+    let urls: Vec<&str> = text.split("url(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(urls.len() >= 2, "{urls:?}");
+    for url in urls {
+        let file = app.get(url, GUEST).await;
+        file.assert_status(200).assert_header("content-type", "image/svg+xml");
+        file.assert_header("cache-control", "public, max-age=31536000, immutable");
+    }
+    // The addresses of old pages still work.
+    let plain = app.get("/static/tollgate.css", GUEST).await;
+    plain.assert_status(200).assert_header("cache-control", "public, max-age=300");
+    assert_eq!(plain.text(), text);
+    // The contents are not those of the digest, so nothing may keep them.
+    let other = app.get("/static/tollgate.0123456789ab.css", GUEST).await;
+    other.assert_status(200).assert_header("cache-control", "no-cache");
+    app.get("/static/tollgate.0123.css", GUEST).await.assert_error(404, "Not found");
 }
 
 #[actix_web::test]

@@ -10,13 +10,16 @@ use crate::support::server::Server;
 use crate::support::{On, TestDatabase};
 
 /// Paths that clients of the OpenAI protocol ask for.
-const OF_CLIENTS: [(&str, &str); 18] = [
+const OF_CLIENTS: [(&str, &str); 21] = [
     ("POST", "/v1/audio/speech"),
     ("POST", "/v1/audio/transcriptions"),
-    ("POST", "/v1/embeddings"),
-    ("POST", "/v1/completions"),
-    ("POST", "/v1/responses"),
-    ("POST", "/v1/messages"),
+    ("POST", "/v1/images/generations"),
+    ("POST", "/v1/rerank"),
+    ("POST", "/v1/responses/compact"),
+    ("POST", "/v1/responses/compact/"),
+    ("POST", "/v1/responses/resp_1/cancel"),
+    ("POST", "/v1/v1/messages"),
+    ("POST", "/messages"),
     ("GET", "/v1/nothing"),
     ("GET", "/v1"),
     ("GET", "/v1/"),
@@ -37,7 +40,7 @@ async fn a_client_of_the_protocol_learns_what_is_available() {
     let token = app.user("ada").await;
     let offered: Vec<&str> =
         api::ROUTES.iter().map(|(path, _)| *path).filter(|path| path.starts_with("/v1/")).collect();
-    assert_eq!(offered.len(), 3, "{offered:?}");
+    assert_eq!(offered.len(), 11, "{offered:?}");
     for (method, path) in OF_CLIENTS {
         for token in [GUEST, &token] {
             for accept in ["application/json", "application/problem+json"] {
@@ -50,7 +53,9 @@ async fn a_client_of_the_protocol_learns_what_is_available() {
                 let body = answer.json();
                 let error = &body["error"];
                 let fields = (&error["type"], &error["param"], &error["code"]);
-                assert_eq!(fields, (&json!("invalid_request_error"), &Value::Null, &json!("unknown_url")));
+                let is_anthropic = path.ends_with("/messages");
+                let kind = if is_anthropic { "not_found_error" } else { "invalid_request_error" };
+                assert_eq!(fields, (&json!(kind), &Value::Null, &json!("unknown_url")), "{path}");
                 let message = error["message"].as_str().unwrap();
                 assert!(message.contains(&format!("`{method} {path}`")), "{message}");
                 assert!(message.contains("base URL ends in /v1"), "{message}");
@@ -60,6 +65,23 @@ async fn a_client_of_the_protocol_learns_what_is_available() {
             }
         }
     }
+}
+
+#[actix_web::test]
+async fn what_responses_do_not_offer_has_something_instead() {
+    let Some(app) = TestApp::spawn(On::Sqlite).await else { return };
+    let token = app.user("ada").await;
+    for (path, instead) in [
+        ("/v1/responses/compact", "\"truncation\": \"auto\""),
+        ("/v1/responses/resp_1/cancel", "close the connection"),
+        ("/v1/responses/resp_1/cancel/", "close the connection"),
+    ] {
+        let answer = app.post(path, &token, json!({ "model": "m" })).await;
+        let message = answer.assert_status(404).json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(instead), "{message}");
+    }
+    // What is a pattern's is still the pattern's.
+    app.post("/v1/responses/resp_1", &token, json!({})).await.assert_status(405);
 }
 
 #[actix_web::test]
@@ -83,7 +105,7 @@ async fn a_long_or_odd_path_is_not_repeated_as_it_is() {
     {
         let answer = app.get(&path, GUEST).await;
         let message = answer.assert_status(404).json()["error"]["message"].as_str().unwrap().to_owned();
-        assert!(message.len() < 500 && !message.contains(char::is_control), "{message}");
+        assert!(message.len() < 700 && !message.contains(char::is_control), "{message}");
     }
 }
 

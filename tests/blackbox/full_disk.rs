@@ -3,19 +3,17 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::assert_unavailable;
 use crate::support::server::{Launch, Server, assert_verified};
-use crate::support::{On, TestDatabase, require, temporary, wait};
+use crate::support::small_disk::SmallDisk;
+use crate::support::{On, TestDatabase, wait};
 
 /// The longest allowed message. With the dummy's response, a chat has 64 kB.
 fn long_message() -> String {
@@ -84,52 +82,17 @@ fn a_limit_on_file_sizes_gives_503s_and_chats_work_again_when_it_is_lifted() {
     assert_verified(&database);
 }
 
-/// A separate file system of 8 MiB, in memory.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<SmallDisk> {
-        let directory = temporary::directory();
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=8m", "tollgate-test"]).arg(directory.path());
-        let mounted = mount.stdin(Stdio::null()).stderr(Stdio::null()).status();
-        if !mounted.is_ok_and(|status| status.success()) {
-            require::skipped(
-                "mounting a file system is not allowed here; the test with a limit on file sizes covers it",
-            );
-            return None;
-        }
-        Some(SmallDisk(directory))
-    }
-
-    /// Fills all but `free` bytes. Returns the file that takes the room.
-    fn fill(&self, free: u64) -> PathBuf {
-        let path = self.0.path().join("filler");
-        let mut filler = File::create(&path).unwrap();
-        while filler.write_all(&[0; 16 * 1024]).is_ok() {}
-        let taken = filler.metadata().unwrap().len();
-        filler.set_len(taken - free).unwrap();
-        path
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
 #[test]
 fn a_full_disk_gives_503s_and_chats_work_again_when_there_is_room() {
     let Some(disk) = SmallDisk::mount() else { return };
-    let database = TestDatabase::sqlite_in(disk.0.path());
+    let database = TestDatabase::sqlite_in(disk.path());
     let server = Launch::on(&database).start();
     let token = server.user("ada");
     let filler = disk.fill(512 * 1024);
     let acknowledged = chat_until_full(&server, &token, &long_message());
     assert!(acknowledged > 0, "the disk was full before the first chat");
     // Now no file can grow by a page. Short chats use up the room inside the files.
-    let rest = disk.0.path().join("rest");
+    let rest = disk.path().join("rest");
     let mut more = File::create(&rest).unwrap();
     while more.write_all(&[0; 4096]).is_ok() {}
     let acknowledged = acknowledged + chat_until_full(&server, &token, "Short");

@@ -6,10 +6,13 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::load::{self, Load, Outcome, RICH, Sent};
+use crate::support::app::TestApp;
 use crate::support::dice::Dice;
 use crate::support::http::Broken;
+use crate::support::index::{assert_catches_up, assert_in_no_file, assert_like_a_fresh_one};
+use crate::support::ledger::{count, raw};
 use crate::support::server::{Launch, Server, assert_verified};
-use crate::support::{On, TestDatabase, require, wait};
+use crate::support::{On, TestDatabase, require, temporary, wait};
 
 const USERS: usize = 4;
 
@@ -31,6 +34,12 @@ const SLOW_TO_ANSWER: [&str; 8] = [
 fn dies_at_sync(when: u32) -> [String; 7] {
     let inject = format!("--inject=fsync,fdatasync:signal=KILL:when={when}");
     ["strace", "-D", "-f", "-qqq", "--trace=fsync,fdatasync", &inject, "-o/dev/null"].map(str::to_owned)
+}
+
+/// Kills the process in the `when`th call of a thread.
+fn dies_at(call: &str, when: u32) -> [String; 7] {
+    let (trace, inject) = (format!("--trace={call}"), format!("--inject={call}:signal=KILL:when={when}"));
+    ["strace", "-D", "-f", "-qqq", &trace, &inject, "-o/dev/null"].map(str::to_owned)
 }
 
 /// Starts again on the same database after a kill, and checks the books before and after it resends
@@ -74,6 +83,8 @@ fn a_kill_under_load_loses_no_acknowledged_chat_and_no_token(#[values(On::Sqlite
     load::assert_books(&server, &tokens, &sent);
     server.kill9();
     assert_verified(&database);
+    // The index was written all the time.
+    assert_catches_up(database);
 }
 
 #[rstest]
@@ -152,4 +163,69 @@ fn a_hold_survives_a_kill(#[values(On::Sqlite, On::Postgres)] on: On) {
     assert_eq!(states, ["pending"]);
     assert_eq!(server.chat(&token, "Next").status, 201);
     assert_verified(&database);
+}
+
+/// Makes a user with chats, and starts to anonymise that user. There is no worker to do it.
+async fn start_to_anonymise(database: TestDatabase) {
+    let app = TestApp::spawn_on(database, &RICH).await;
+    let (token, other) = (app.user("Wanda.Unmistakable").await, app.user("other").await);
+    for number in 0..120 {
+        app.chat(&token, &format!("xylophone {number}")).await.assert_status(201);
+        app.chat(&other, &format!("hello {number}")).await.assert_status(201);
+        if number % 40 == 0 {
+            app.catch_up().await;
+        }
+    }
+    app.catch_up().await;
+    let root = app.superuser("root").await;
+    let id = app.id_of("Wanda.Unmistakable");
+    let page = format!("/admin/users/{id}/anonymise/");
+    root.submit(&page, &[("name", "Wanda.Unmistakable")]).await.assert_status(303);
+}
+
+/// The operation is left to servers that are killed while they do it.
+#[test]
+fn a_user_who_is_anonymised_between_kills_leaves_no_word_in_the_end() {
+    if require::program("strace").is_none() {
+        return require::missing("strace", "on Debian: apt-get install strace");
+    }
+    let folder = temporary::directory();
+    let database = || TestDatabase::sqlite_in(folder.path());
+    actix_web::rt::System::new().block_on(start_to_anonymise(database()));
+    let database = database();
+    let is_done = || {
+        let unfinished = "SELECT count(*) AS n FROM bulk_operations WHERE finished_at IS NULL";
+        count(&mut raw(On::Sqlite, database.url()), unfinished) == 0
+    };
+    let mut killed_before_the_end = 0;
+    for (call, when) in [
+        ("fdatasync", 1),
+        ("fdatasync", 2),
+        ("fdatasync", 4),
+        ("pwrite64", 25),
+        ("fdatasync", 5),
+        ("ftruncate", 1),
+    ] {
+        let wrapper = dies_at(call, when);
+        let wrapper: Vec<&str> = wrapper.iter().map(String::as_str).collect();
+        let mut server = Launch::on(&database).under(&wrapper).spawn();
+        wait::until("the kill, or the end", Duration::from_secs(60), || {
+            (!server.is_running() || is_done()).then_some(())
+        });
+        server.kill9();
+        assert_verified(&database);
+        if is_done() {
+            break;
+        }
+        killed_before_the_end += 1;
+    }
+    assert!(killed_before_the_end > 2, "only {killed_before_the_end} kills came before the end");
+    let mut server = Server::start(&database, &[]);
+    wait::until("the operation", Duration::from_secs(60), || is_done().then_some(()));
+    // While the server runs.
+    assert_in_no_file(database.url(), &["xylophone", "unmistakable"]);
+    server.terminate();
+    assert!(server.wait(Duration::from_secs(20)).success(), "{}", server.log());
+    assert_in_no_file(database.url(), &["xylophone", "unmistakable"]);
+    assert_like_a_fresh_one(database);
 }

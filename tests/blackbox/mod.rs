@@ -15,6 +15,7 @@ mod malformed_heads;
 mod security_log;
 mod stop;
 mod two_servers;
+mod writers;
 
 use crate::support::http::Answer;
 

@@ -16,13 +16,14 @@ pub(super) fn chats(demo: &Demo) -> Vec<Page> {
         page("chat-pending", at(demo.hold, ""), "Release the hold"),
         page("chat-settled", at(demo.settled, ""), "Settled by usage"),
         page("chats-by-reason", "/admin/chats/?state=failed&reason=server_error", "Why it failed:"),
-        page("chat-refund", at(demo.chat, "refund/"), "can be refunded only once"),
+        page("chats-by-endpoint", "/admin/chats/?endpoint=messages", "Endpoint: Messages"),
+        page("chat-refund", at(demo.chat, "refund/"), "can be refunded once"),
         page("chat-refund-errors", at(demo.chat, "refund/"), FAULTS).press("Refund").status(400),
-        page("chat-refund-again", at(demo.refunded, "refund/"), "has already been refunded")
+        page("chat-refund-again", at(demo.refunded, "refund/"), "is refunded already")
             .fill("reason", "Twice")
             .press("Refund")
             .status(409),
-        page("hold-release", at(demo.hold, "release/"), "A hold past its deadline"),
+        page("hold-release", at(demo.hold, "release/"), "Past its deadline, a hold"),
         page("hold-release-errors", at(demo.hold, "release/"), FAULTS).press("Release the hold").status(400),
         page("chat-history", at(demo.refunded, "history/"), "left out half of the contract"),
     ]
@@ -31,7 +32,7 @@ pub(super) fn chats(demo: &Demo) -> Vec<Page> {
 pub(super) fn models(demo: &Demo) -> Vec<Page> {
     let at = |rest: &str| format!("/admin/models/{}/{rest}", demo.model);
     vec![
-        page("models", "/admin/models/", "it is not withdrawn here"),
+        page("models", "/admin/models/", "and not withdrawn here"),
         page("model", at(""), "For example"),
         page("model-errors", at(""), FAULTS).fill("prompt", "a lot").press("Save").status(400),
         page("model-conflict", at(""), "Somebody else changed this")

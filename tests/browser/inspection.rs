@@ -12,6 +12,8 @@ const AXE: &str = include_str!("../../vendor/axe-core/axe.min.js");
 /// All rules for WCAG 2.2 AA, and axe-core's best practices. `target-size` is off by default.
 const RUN_AXE: &str = r#"
     const [where, coloursOnly] = arguments;
+    // Below the sticky bar, a link is half covered wherever the page happens to be scrolled to.
+    if (!where) scrollTo(0, 0);
     const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
     const runOnly = coloursOnly
         ? {type: 'rule', values: ['color-contrast', 'link-in-text-block']}
@@ -31,7 +33,9 @@ const RUN_AXE: &str = r#"
 
 /// Numbers the closed `<details>`, and returns how many there are.
 const MARK_FOLDED: &str = r#"
-    const folded = [...document.querySelectorAll('details:not([open])')];
+    // A menu that this screen does not show cannot be opened.
+    const isShown = (details) => details.getClientRects().length > 0;
+    const folded = [...document.querySelectorAll('details:not([open])')].filter(isShown);
     folded.forEach((details, number) => { details.dataset.folded = number; });
     return folded.length;
 "#;
@@ -112,6 +116,11 @@ impl Faults {
         self.add(page, strings(&found));
     }
 
+    /// Counts a page that is only measured, without axe-core.
+    pub fn count_measured(&mut self) {
+        self.looks += 1;
+    }
+
     /// Checks that the console is empty: no violation of the content security policy, no failing
     /// script, nothing that does not load. It may report the status of an error page, and the
     /// script that the test blocks.
@@ -119,7 +128,8 @@ impl Faults {
         let expected = status.map(|status| format!("the server responded with a status of {status} "));
         let is_expected = |entry: &String| {
             expected.as_ref().is_some_and(|text| entry.contains("/admin/") && entry.contains(text.as_str()))
-                || entry.contains("/static/admin.js - Failed to load resource: net::ERR_BLOCKED_BY_CLIENT")
+                || entry.contains("/static/admin.")
+                    && entry.contains(".js - Failed to load resource: net::ERR_BLOCKED_BY_CLIENT")
         };
         let entries = visitor.console().await.into_iter().filter(|entry| !is_expected(entry));
         self.add(page, entries.map(|entry| format!("the console says: {entry}")));

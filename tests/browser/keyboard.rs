@@ -12,6 +12,7 @@ const FOCUS: &str = r#"
     const element = document.activeElement;
     if (element.matches('.skip')) return 'skip link';
     if (element.id === 'search-all') return 'search of everything';
+    if (element.closest('.palette')) return 'palette';
     if (element.id === 'q') return 'search';
     if (element.closest('.filters')) return 'filters';
     if (element.closest('.table')) return 'table';
@@ -79,14 +80,77 @@ async fn tab_reaches_the_search_and_the_filters_before_the_table() {
 }
 
 #[tokio::test]
-async fn a_slash_focuses_the_search_but_is_typed_inside_a_field() {
+async fn a_slash_opens_the_search_but_is_typed_inside_a_field() {
     let Some(demo) = Demo::write() else { return };
     let server = Server::start(&demo.database, &[]);
     let Some(visitor) = at_the_users(&server).await else { return };
     visitor.type_keys("/").await;
-    assert_eq!(focus(&visitor).await, "search of everything");
+    assert_eq!(focus(&visitor).await, "palette");
     visitor.type_keys("a/b").await;
     let typed = visitor.run("return document.activeElement.value", vec![]).await;
     assert_eq!(typed, json!("a/b"));
     assert_eq!(visitor.console().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn keys_lead_to_pages_and_move_through_rows() {
+    let Some(demo) = Demo::write() else { return };
+    let server = Server::start(&demo.database, &[]);
+    let Some(visitor) = at_the_users(&server).await else { return };
+    let row = "const row = document.activeElement.closest('tbody tr');
+               return [[...document.querySelectorAll('tbody tr')].indexOf(row), row?.querySelector('.tick input').checked];";
+    visitor.type_keys("jjjkx").await;
+    assert_eq!(visitor.run(row, vec![]).await, json!([1, true]));
+    let href = visitor.run("return document.activeElement.getAttribute('href')", vec![]).await;
+    let name = visitor.run("return document.activeElement.textContent.trim()", vec![]).await;
+    visitor.type_keys("?").await;
+    visitor.sees("Keyboard shortcuts").await;
+    // The page behind the dialog gets no keys.
+    visitor.type_keys("gc").await;
+    visitor.type_keys(Key::Escape + "").await;
+    let is_open = "return document.getElementById('keys').open";
+    assert_eq!(visitor.run(is_open, vec![]).await, Value::Bool(false));
+    assert_eq!(visitor.run(row, vec![]).await, json!([1, true]), "the focus is lost");
+    visitor.type_keys(Key::Enter + "").await;
+    visitor.sees(name.as_str().unwrap()).await;
+    visitor.sees("Can chat").await;
+    assert_eq!(json!(visitor.path().await), href);
+    visitor.run(START_AT_THE_TOP, vec![]).await;
+    visitor.type_keys("gl").await;
+    visitor.sees("Show sums").await;
+    assert_eq!(visitor.path().await, "/admin/ledger/");
+    assert_eq!(visitor.console().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_slash_does_nothing_if_single_key_shortcuts_are_switched_off() {
+    let Some(demo) = Demo::write() else { return };
+    let server = Server::start(&demo.database, &[]);
+    let Some(visitor) = at_the_users(&server).await else { return };
+    visitor.open("/admin/settings/").await;
+    visitor.element("#shortcuts").await.click().await.unwrap();
+    visitor.press("Save").await;
+    visitor.sees("Settings saved.").await;
+    visitor.open("/admin/users/").await;
+    visitor.run(START_AT_THE_TOP, vec![]).await;
+    visitor.type_keys("/jgl?").await;
+    assert!(!["palette", "search of everything", "table"].contains(&focus(&visitor).await.as_str()));
+    assert_eq!(visitor.path().await, "/admin/users/");
+    assert_eq!(visitor.console().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_page_that_is_a_form_lets_one_type_at_once() {
+    let Some(demo) = Demo::write() else { return };
+    let server = Server::start(&demo.database, &[]);
+    let Some(visitor) = at_the_users(&server).await else { return };
+    visitor.open(&format!("/admin/users/{}/adjust/", demo.user)).await;
+    visitor.type_keys("5").await;
+    let amount = "return document.getElementById('amount').value";
+    assert_eq!(visitor.run(amount, vec![]).await, json!("5"));
+    visitor.fill(&[("amount", "a lot"), ("reason", "A gift")]).await;
+    visitor.press("Adjust balance").await;
+    visitor.sees("Please correct this").await;
+    let summary = "return document.activeElement.className";
+    assert_eq!(visitor.run(summary, vec![]).await, json!("error-summary"));
 }

@@ -3,11 +3,16 @@
 mod chat_pages;
 mod chromium;
 mod demo;
+mod density;
+mod home;
 mod inspection;
+mod jobs;
 mod keyboard;
 mod page;
 mod pages;
+mod palette;
 mod scripts;
+mod sizes;
 mod tour;
 mod visitor;
 mod walk;

@@ -20,17 +20,17 @@ pub fn before_the_first(link: &str) -> Vec<Page> {
 /// Returns the pages of an unused server, whose first superuser was created by the link.
 pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
     let mut pages = vec![
-        page("first-run-used", link, "There is no such first-run link").status(404),
+        page("first-run-used", link, "This link has already been used").status(404),
         page("empty-home", "/admin/", "Verify the ledger now"),
         page("empty-users", "/admin/users/?active=no", "No users match"),
-        page("empty-user", "/admin/users/1/", "There are no live auth tokens"),
+        page("empty-user", "/admin/users/1/?tab=auth-tokens", "There are no live auth tokens"),
         page("empty-chats", "/admin/chats/", "There are no chats yet"),
         page("empty-models", "/admin/models/", "the built-in dummy answers"),
         page("empty-holds", "/admin/holds/", "No chat is waiting for its answer"),
-        page("empty-auth-tokens", "/admin/auth-tokens/", "0 auth tokens"),
-        page("empty-ledger", "/admin/ledger/?kind=refund", "0 entries"),
-        page("empty-bulk-operations", "/admin/bulk-operations/", "0 bulk operations"),
-        page("empty-history", "/admin/history/?date_to=2020-01-01", "0 entries"),
+        page("empty-auth-tokens", "/admin/auth-tokens/", "There are no auth tokens yet"),
+        page("empty-ledger", "/admin/ledger/?kind=refund", "0 of "),
+        page("empty-bulk-operations", "/admin/bulk-operations/", "There are no bulk operations yet"),
+        page("empty-history", "/admin/history/?date_to=2020-01-01", "0 of "),
     ];
     pages.extend(pages_of_other_sections(&pages, "empty-"));
     pages
@@ -53,17 +53,18 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
             .fill("password", "a")
             .press("Change password")
             .status(400),
-        page("holds", "/admin/holds/", "Release #").folded(),
-        page("ledger", "/admin/ledger/", "Show sums").folded(),
+        page("holds", "/admin/holds/", "Release #"),
+        page("ledger", "/admin/ledger/", "Show sums"),
         page("ledger-sums", "/admin/ledger/?kind=adjustment&sums=1", "Entries summed"),
-        page("bulk-operations", "/admin/bulk-operations/", "#1 adjust balances").folded(),
-        page("bulk-operation", format!("/admin/bulk-operations/{}/", demo.bulk), "12 of 12 rows are done"),
+        page("bulk-operations", "/admin/bulk-operations/", "#1 adjust balances"),
+        page("bulk-operation", format!("/admin/bulk-operations/{}/", demo.bulk), "11 of 12 done."),
+        page("bulk-operation-undo", format!("/admin/bulk-operations/{}/undo/", demo.bulk), "Undo all"),
         page(
             "bulk-operation-history",
             format!("/admin/bulk-operations/{}/history/", demo.bulk),
             "History of",
         ),
-        page("history", "/admin/history/", "Object").folded(),
+        page("history", "/admin/history/", "Object"),
         page("history-filtered", "/admin/history/?action=adjust&date=7days", "Clear all filters"),
     ];
     pages.extend(users(demo));
@@ -99,14 +100,21 @@ fn users(demo: &Demo) -> Vec<Page> {
             .fill("tokens", "many")
             .press("Save")
             .status(400),
-        page("users-bulk-adjust", "/admin/users/?balance=low", "Adjust all").fill("all", "1").press("Go"),
+        page("users-bulk-adjust", "/admin/users/?balance=low", "and will be skipped")
+            .fill("all", "1")
+            .fill("amount", "-900")
+            .press("Go"),
     ]
 }
 
 fn a_user(demo: &Demo) -> Vec<Page> {
     let at = |rest: &str| format!("/admin/users/{}/{rest}", demo.user);
     vec![
-        page("user", at(""), "Held for pending chats").folded(),
+        page("user", at(""), "Can chat: yes").folded(),
+        page("user-statement", at("?tab=statement"), "The whole statement"),
+        page("user-chats", at("?tab=chats"), "All chats"),
+        page("user-auth-tokens", at("?tab=auth-tokens"), "including ended ones"),
+        page("user-security", "/admin/users/1/?tab=security", "Panel sessions"),
         page("user-inactive", format!("/admin/users/{}/", demo.inactive), "inactive"),
         page("user-edit", at("edit/"), "Only a hash is stored"),
         page("user-edit-errors", at("edit/"), FAULTS).fill("username", "two words").press("Save").status(400),
@@ -129,6 +137,11 @@ fn a_user(demo: &Demo) -> Vec<Page> {
             .fill("reason", "Too much")
             .press("Adjust balance")
             .status(400),
+        page("user-adjust-large", at("adjust/"), "Type the amount again")
+            .fill("amount", "9,000,000,000,000,000")
+            .fill("reason", "A slip of the finger")
+            .press("Adjust balance")
+            .status(400),
         page("user-limits", at("limits/"), "default"),
         page("user-limits-errors", at("limits/"), FAULTS)
             .fill("concurrent_chats", "many")
@@ -139,13 +152,13 @@ fn a_user(demo: &Demo) -> Vec<Page> {
             .fill("requests_per_minute", "5")
             .press("Save")
             .status(409),
-        page("user-password", at("password/"), "Give the user the new password"),
+        page("user-password", at("password/"), "Give the new password"),
         page("user-password-errors", at("password/"), FAULTS)
             .fill("password", "a")
             .press("Set password")
             .status(400),
-        page("user-log-out", at("log-out/"), "All auth tokens and sessions of this user end"),
-        page("user-deactivate", at("deactivate/"), "can neither log in nor send"),
+        page("user-log-out", at("log-out/"), "Ends all auth tokens and sessions"),
+        page("user-deactivate", at("deactivate/"), "Blocks login and chats"),
         page("user-deactivate-oneself", "/admin/users/1/deactivate/", FAULTS).press("Deactivate").status(409),
         page("user-reactivate", format!("/admin/users/{}/reactivate/", demo.inactive), "can log in again"),
         page("user-anonymise", at("anonymise/"), "This cannot be undone"),
@@ -160,7 +173,7 @@ fn a_user(demo: &Demo) -> Vec<Page> {
 fn auth_tokens(demo: &Demo) -> Vec<Page> {
     let at = |rest: &str| format!("/admin/auth-tokens/{}/{rest}", demo.token);
     vec![
-        page("auth-tokens", "/admin/auth-tokens/", "Begins with").folded(),
+        page("auth-tokens", "/admin/auth-tokens/", "Begins with"),
         page("auth-tokens-nothing", "/admin/auth-tokens/?q=zzzzzz", "No auth tokens match"),
         page("auth-token", at(""), "Leave empty for never"),
         page("auth-token-errors", at(""), FAULTS).fill("name", "x".repeat(101)).press("Save").status(400),
@@ -170,7 +183,7 @@ fn auth_tokens(demo: &Demo) -> Vec<Page> {
             .press("Save")
             .status(409),
         page("auth-token-revoked", format!("/admin/auth-tokens/{}/", demo.revoked), "revoked"),
-        page("auth-token-revoke", at("revoke/"), "will be rejected"),
+        page("auth-token-revoke", at("revoke/"), "are rejected"),
         page("auth-token-history", format!("/admin/auth-tokens/{}/history/", demo.revoked), "History of"),
         page("auth-token-add", "/admin/auth-tokens/add/", "Name of the auth token"),
         page("auth-token-add-errors", "/admin/auth-tokens/add/", FAULTS)
@@ -193,10 +206,16 @@ fn errors(demo: &Demo) -> Vec<Page> {
         page("error-no-such-page", "/admin/nowhere/", "There is nothing at this address").status(404),
         page("error-no-such-user", "/admin/users/987654/", "There is no such user").status(404),
         forged.fill("csrf", "forged").press("Save").status(403),
+        page("form-returned", format!("/admin/users/{}/adjust/", demo.user), "Send the form again")
+            .fill("csrf", "of-an-earlier-session.1")
+            .fill("amount", "500")
+            .fill("reason", "March top-up")
+            .press("Adjust balance")
+            .status(403),
     ];
     let staff = [
         page("staff-users", "/admin/users/", "Last login"),
-        page("staff-user", format!("/admin/users/{}/", demo.user), "Held for pending chats"),
+        page("staff-user", format!("/admin/users/{}/", demo.user), "Can chat: yes"),
         page("staff-model", format!("/admin/models/{}/", demo.model), "For example"),
         page("staff-auth-token", format!("/admin/auth-tokens/{}/", demo.token), "Begins with"),
         page("error-not-allowed", "/admin/users/add/", "Only superusers may change things").status(403),

@@ -68,6 +68,18 @@ impl Visitor {
         self.chromium.send("Emulation.setDeviceMetricsOverride", size).await;
     }
 
+    /// Sets the size of the screen in CSS pixels. Up to 640 it is a phone.
+    pub async fn set_size(&self, width: u32, height: u32) {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width <= 640});
+        self.chromium.send("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
+    /// Makes the window so many CSS pixels wide.
+    pub async fn set_width(&self, width: u32) {
+        let size = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });
+        self.chromium.send("Emulation.setDeviceMetricsOverride", size).await;
+    }
+
     /// Sets the system's colour scheme, `light` or `dark`. Animations are off, so that no page is
     /// checked half-way through one.
     pub async fn prefer(&self, scheme: &str) {
@@ -108,11 +120,12 @@ impl Visitor {
         url.as_str().strip_prefix(&self.origin).unwrap_or(url.as_str()).to_owned()
     }
 
-    /// Returns the text that the page shows.
+    /// Returns the text that the page shows. The browser itself knows it. WebDriver's own command
+    /// asks for the style of each element, which takes seconds for a long list.
     pub async fn text(&self) -> String {
-        let text = async { self.driver().find(By::Css("body")).await?.text().await };
+        let text = self.driver().execute("return document.body?.innerText ?? ''", vec![]).await;
         // The browser may be on its way to another page.
-        text.await.unwrap_or_default()
+        text.ok().and_then(|text| text.json().as_str().map(str::to_owned)).unwrap_or_default()
     }
 
     /// Waits until the page shows this text.
@@ -161,15 +174,40 @@ impl Visitor {
         self.click(By::XPath(&link), label).await;
     }
 
+    /// Follows a preset above a list. Its link also has a count.
+    pub async fn follow_tab(&self, label: &str) {
+        let link = format!("//nav[@class='tabs']//a[starts-with(normalize-space(), {})]", quoted(label));
+        self.click(By::XPath(&link), label).await;
+    }
+
     pub async fn press(&self, label: &str) {
         let button = format!("//button[normalize-space()={}]", quoted(label));
         self.click(By::XPath(&button), label).await;
     }
 
-    /// Follows a link of the navigation.
+    /// Follows a link of the menu. On a phone some of them are behind *More*.
     pub async fn go_to_place(&self, label: &str) {
-        let link = format!("//nav[@aria-label='Panel']//a[normalize-space()={}]", quoted(label));
+        let link = format!("//nav//a[normalize-space()={}]", quoted(label));
+        let menu = self.driver().find(By::Css("nav.places")).await.unwrap();
+        let is_behind_more =
+            !menu.is_displayed().await.unwrap() && !["Home", "Users", "Chats", "Ledger"].contains(&label);
+        if is_behind_more {
+            self.element(".more-places > summary").await.click().await.unwrap();
+        }
         self.click(By::XPath(&link), label).await;
+    }
+
+    /// Shows pages as paper does, on a system with dark colours.
+    pub async fn use_paper(&self) {
+        let features = json!([{"name": "prefers-color-scheme", "value": "dark"}]);
+        let media = json!({"media": "print", "features": features});
+        self.chromium.send("Emulation.setEmulatedMedia", media).await;
+    }
+
+    /// Shows pages on the screen again, after [`Visitor::use_paper`].
+    pub async fn use_screen(&self) {
+        self.chromium.send("Emulation.setEmulatedMedia", json!({"media": ""})).await;
+        self.prefer("light").await;
     }
 
     /// Opens or closes a `<details>` by its summary.

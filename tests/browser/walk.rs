@@ -60,7 +60,7 @@ async fn make_the_first_superuser(visitor: &Visitor, server: &Server) {
     assert_eq!(visitor.path().await, "/admin/");
     visitor.sees(ADMINISTRATOR).await;
     visitor.open(&link).await;
-    visitor.sees("There is no such first-run link").await;
+    visitor.sees("This link has already been used").await;
     // Drops the console's message about this page's error status.
     visitor.console().await;
 }
@@ -74,26 +74,29 @@ async fn adjust_a_balance(visitor: &Visitor) {
     visitor.type_keys(Key::Enter + "").await;
     visitor.sees("Results for").await;
     visitor.follow("amelia.hart").await;
-    visitor.sees("Held for pending chats").await;
-    visitor.follow("Adjust balance").await;
+    visitor.sees("Can chat: yes").await;
     visitor.fill(&[("amount", "+500"), ("reason", REASON)]).await;
     if visitor.has_scripts() {
-        visitor.sees("The balance goes from 3,900 to 4,400 tokens.").await;
+        visitor.sees("3,900 → 4,400").await;
     } else {
         visitor.press("Show before and after").await;
         visitor.sees("Balance after").await;
         visitor.sees("4,400").await;
     }
     visitor.press("Adjust balance").await;
-    visitor.sees("went from 3,900 to 4,400 tokens (+500)").await;
+    visitor.sees("now has 4,400 tokens (+500)").await;
     visitor.sees(REASON).await;
-    visitor.follow("Show the statement").await;
+    visitor.sees("Undo").await;
+    visitor.open("/admin/users/?q=amelia").await;
+    visitor.follow("amelia.hart").await;
+    visitor.follow("Statement").await;
+    visitor.follow("The whole statement").await;
     visitor.sees("Show sums").await;
     for what in ["+500", "4,400", REASON, ADMINISTRATOR] {
         visitor.sees(what).await;
     }
     visitor.open("/admin/ledger/?kind=adjustment").await;
-    visitor.sees("1 entry").await;
+    visitor.sees("1 of ").await;
     visitor.sees(REASON).await;
     visitor.go_to_place("History").await;
     visitor.sees("adjusted the balance").await;
@@ -107,7 +110,7 @@ async fn refund_a_chat(visitor: &Visitor, chat: &str) {
     visitor.follow("Refund").await;
     visitor.fill(&[("reason", "The egg was hard")]).await;
     visitor.press("Refund").await;
-    visitor.sees("100 tokens were returned").await;
+    visitor.sees("100 tokens for chat").await;
     visitor.sees("The egg was hard").await;
 }
 
@@ -128,7 +131,7 @@ async fn make_an_auth_token(visitor: &Visitor) -> String {
 
 async fn revoke_it(visitor: &Visitor) {
     visitor.follow("Revoke").await;
-    visitor.sees("will be rejected").await;
+    visitor.sees("are rejected").await;
     visitor.press("Revoke").await;
     visitor.sees("was revoked.").await;
 }
@@ -139,26 +142,26 @@ async fn adjust_many_balances(visitor: &Visitor, server: &Server) {
     for (name, token) in POOR.iter().zip(&tokens) {
         visitor.open_until("/admin/users/", name).await;
         visitor.follow(name).await;
-        visitor.sees("Held for pending chats").await;
-        visitor.follow("Adjust balance").await;
+        visitor.sees("Can chat: yes").await;
         visitor.fill(&[("amount", "-3900"), ("reason", "Moved to the team")]).await;
         visitor.press("Adjust balance").await;
-        visitor.sees("went from 4,000 to 100 tokens").await;
+        visitor.sees("now has 100 tokens (−3,900)").await;
         assert_eq!(server.tokens(token), 100);
     }
-    visitor.open_until("/admin/users/?balance=low", "3 users").await;
+    visitor.open_until("/admin/users/?balance=low", "3 of ").await;
     visitor.open("/admin/users/").await;
-    visitor.follow("Low balance").await;
+    visitor.follow_tab("Low balance").await;
     visitor.sees("Balance: Low").await;
     visitor.tick("all that match").await;
+    visitor.fill(&[("amount", "250")]).await;
     visitor.press("Go").await;
     visitor.sees("3 users: balance").await;
-    visitor.fill(&[("amount", "250"), ("reason", "A present for the poor")]).await;
+    visitor.sees("3 users, +250 tokens each: +750 tokens in total.").await;
+    visitor.fill(&[("reason", "A present for the poor")]).await;
     visitor.press("Adjust all").await;
-    visitor.sees("of 3 rows are done").await;
     let finished = patiently(async || {
         let text = visitor.text().await;
-        if text.contains("3 of 3 rows are done: finished.") {
+        if text.contains("All 3 done.") {
             return Some(text);
         }
         // With scripts, the page updates itself.
@@ -179,11 +182,11 @@ async fn adjust_many_balances(visitor: &Visitor, server: &Server) {
 async fn edit_a_user(visitor: &Visitor) {
     visitor.open("/admin/users/?q=amelia").await;
     visitor.follow("amelia.hart").await;
-    visitor.sees("Held for pending chats").await;
+    visitor.sees("Can chat: yes").await;
     visitor.follow("Edit").await;
     visitor.fill(&[("username", "amelia.lund")]).await;
     visitor.press("Save").await;
-    visitor.sees("User amelia.lund was changed.").await;
+    visitor.sees("Saved amelia.lund.").await;
     visitor.follow("Show the user").await;
     visitor.sees("username:").await;
     visitor.sees("amelia.lund").await;

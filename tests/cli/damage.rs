@@ -262,7 +262,7 @@ fn verify_names_a_corrupt_page_of_the_file() {
         u64::try_from(found.number).unwrap()
     };
     let size = number("SELECT page_size AS number FROM pragma_page_size");
-    let index = number("SELECT rootpage AS number FROM sqlite_master WHERE name = 'chats_by_user'");
+    let index = number("SELECT rootpage AS number FROM sqlite_master WHERE name = 'users_by_joined'");
     let empty = number("SELECT rootpage AS number FROM sqlite_master WHERE name = 'chats_pending_by_user'");
     drop(conn);
     // Replaces an index's page by that of an empty index: every row is then missing from it.
@@ -271,7 +271,7 @@ fn verify_names_a_corrupt_page_of_the_file() {
     file.read_exact_at(&mut page, (empty - 1) * size).unwrap();
     file.write_all_at(&page, (index - 1) * size).unwrap();
     drop(file);
-    assert_found(&run(&database, &["verify"]), SOUND, "the file row 1 missing from index chats_by_user");
+    assert_found(&run(&database, &["verify"]), SOUND, "the file row 1 missing from index users_by_joined");
 }
 
 #[rstest]

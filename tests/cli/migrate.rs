@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
 use rstest::rstest;
 
+use super::reindex::await_blocked;
 use super::run;
 use super::sql::execute;
+use crate::support::ledger::raw;
 use crate::support::server::{Launch, Server, assert_verified};
 use crate::support::{On, TestDatabase};
 
@@ -43,6 +46,32 @@ fn migrations_go_up_and_down_and_up_again(#[values(On::Sqlite, On::Postgres)] on
     assert_eq!(server.chat(&token, "Hello").status, 201);
     drop(server);
     assert_verified(&database);
+}
+
+/// Everybody who wants a table waits behind a migration that waits for it.
+#[test]
+fn a_migration_gives_way_while_a_dump_reads_all_tables() {
+    let Some(database) = TestDatabase::create(On::Postgres) else { return };
+    run(&database, &["migrate"]).assert_good();
+    for _ in 0..3 {
+        run(&database, &["migrate", "--down"]).assert_good();
+    }
+    let mut dump = raw(On::Postgres, database.url());
+    let lock = "BEGIN; DO $$ DECLARE name TEXT; BEGIN
+                    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = current_schema() LOOP
+                        EXECUTE format('LOCK TABLE %I IN ACCESS SHARE MODE', name);
+                    END LOOP;
+                END $$";
+    dump.batch_execute(lock).unwrap();
+    let migrated = std::thread::scope(|scope| {
+        let migrate = scope.spawn(|| run(&database, &["migrate"]));
+        let first = await_blocked(&database, "");
+        await_blocked(&database, &first);
+        dump.batch_execute("COMMIT").unwrap();
+        migrate.join().unwrap()
+    });
+    migrated.assert_good();
+    assert!(status(&database).iter().all(|(_, applied)| *applied));
 }
 
 #[rstest]

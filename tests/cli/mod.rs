@@ -5,6 +5,7 @@ mod changepassword;
 mod createsuperuser;
 mod damage;
 mod migrate;
+mod reindex;
 mod secrets;
 mod settings;
 mod sql;
@@ -21,14 +22,14 @@ const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 
 /// How long a command may take on a busy machine. Its output must fit into a pipe: it is read only
 /// at the end.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The output and the exit code of a command.
 #[derive(Debug)]
 pub struct Said {
     code: Option<i32>,
     pub out: String,
-    err: String,
+    pub err: String,
 }
 
 impl From<Output> for Said {

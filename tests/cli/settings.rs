@@ -9,7 +9,7 @@ use crate::support::server::Server;
 use crate::support::{On, TestDatabase, temporary};
 
 /// Every setting: flag, variable, what `--help` says about its default, and an invalid value.
-const SETTINGS: [(&str, &str, &str, &str); 55] = [
+const SETTINGS: [(&str, &str, &str, &str); 58] = [
     ("--bind", "TOLLGATE_BIND", "127.0.0.1:8000", "nowhere"),
     ("--public-url", "TOLLGATE_PUBLIC_URL", "", "ftp://chat.example"),
     ("--hsts-include-subdomains", "TOLLGATE_HSTS_INCLUDE_SUBDOMAINS", "off", "preload"),
@@ -31,11 +31,13 @@ const SETTINGS: [(&str, &str, &str, &str); 55] = [
         "Tollgate",
         "A title that is far too long for the top of a page of the panel",
     ),
+    ("--environment-label", "TOLLGATE_ENVIRONMENT_LABEL", "none", "a label longer than thirty letters"),
     ("--min-free-disk", "TOLLGATE_MIN_FREE_DISK", "512", "-1"),
     ("--database-url", "DATABASE_URL", "tollgate.db", "mysql://root@db/tollgate"),
     ("--read-connections", "TOLLGATE_READ_CONNECTIONS", "SQLite: one per core; PostgreSQL: 8", "0"),
-    ("--pg-writers", "TOLLGATE_PG_WRITERS", "2", "65"),
+    ("--pg-writers", "TOLLGATE_PG_WRITERS", "by the time of a commit", "65"),
     ("--opening-tokens", "TOLLGATE_OPENING_TOKENS", "4000", "-1"),
+    ("--large-grant", "TOLLGATE_LARGE_GRANT", "100 times --opening-tokens", "-1"),
     ("--chat-price", "TOLLGATE_CHAT_PRICE", "100", "1.5"),
     ("--top-up", "TOLLGATE_TOP_UP", "none", " "),
     ("--bcrypt-cost", "TOLLGATE_BCRYPT_COST", "12", "3"),
@@ -50,6 +52,7 @@ const SETTINGS: [(&str, &str, &str, &str); 55] = [
     ("--responder", "TOLLGATE_RESPONDER", "dummy", "oracle"),
     ("--dummy-delay", "TOLLGATE_DUMMY_DELAY", "0", "600001"),
     ("--dummy-failures", "TOLLGATE_DUMMY_FAILURES", "0", "101"),
+    ("--responses-mib", "TOLLGATE_RESPONSES_MIB", "256", "7"),
     ("--concurrent-chats", "TOLLGATE_CONCURRENT_CHATS", "32", "-1"),
     ("--requests-per-minute", "TOLLGATE_REQUESTS_PER_MINUTE", "600", "many"),
     ("--reads-per-minute", "TOLLGATE_READS_PER_MINUTE", "6000", "0"),

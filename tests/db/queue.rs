@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use futures_util::future::join_all;
 use rstest::rstest;
+use tollgate::clock;
 use tollgate::db::{Db, DbConnection, Scope};
+use tollgate::domain::OperationId;
 use tollgate::error::Error;
-use tollgate::metering::adjust;
+use tollgate::metering::{Ended, Ending, adjust, end_hold};
 
 use crate::support::On;
-use crate::support::ledger::{Ledger, adjustment, charge, run_adjustment};
+use crate::support::ledger::{Ledger, adjustment, charge, charged, count, hold, raw, run_adjustment};
 use crate::support::writer::{HeldWriter, Queued, is_waiting, poll, queue};
 
 /// How many jobs can wait in a lane: see `src/db/writer/mod.rs`.
@@ -79,6 +81,60 @@ async fn on_sqlite_bulk_work_gives_way_to_many_chats_but_not_to_all() {
     let passed = order.iter().position(|what| *what == "bulk").expect("it ran");
     assert!(passed >= 4 * BATCH, "chats waited behind bulk work: only {passed} went first");
     assert!(passed <= 10 * BATCH, "bulk work starved: {passed} went first");
+}
+
+/// On SQLite it is in the transaction that was running when it came. On PostgreSQL it is in the
+/// next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_hold_joins_a_batch_that_has_begun() {
+    let Some(ledger) = Ledger::with_writers(On::Sqlite, 1) else { return };
+    let ada = ledger.user("ada", 4000).await;
+    let chat_id = charged(ledger.db.write_set(hold(ada.auth_token)).await.unwrap()).chat_id;
+    let held = HeldWriter::hold(&ledger.db);
+    let (db, url) = (ledger.db.clone(), ledger.url().to_owned());
+    let next = queue(async move {
+        // Another connection sees only what was committed before.
+        let job = move |_: &mut DbConnection| {
+            Ok(count(&mut raw(On::Sqlite, &url), "SELECT tokens AS n FROM users"))
+        };
+        db.write(Scope::none(), job).await
+    });
+    let (db, id) = (ledger.db.clone(), OperationId::generate());
+    let end = queue(async move {
+        let job =
+            move |conn: &mut DbConnection| Ok(end_hold(conn, chat_id, &Ending::LeftEarly, id, clock::now())?);
+        db.write_end(Scope::user(ada.id), job).await
+    });
+    held.release().await;
+    assert_eq!(end.await.unwrap(), Ended::Now { balance: 4000 });
+    assert_eq!(next.await.unwrap(), 4000, "it was committed with the next batch only");
+    ledger.assert_sound();
+}
+
+/// A job that fails by its own fault, and joined a batch that had begun, affects no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_hold_that_fails_does_not_undo_the_batch_that_it_joined() {
+    let Some(ledger) = Ledger::with_writers(On::Sqlite, 1) else { return };
+    let ada = ledger.user("ada", 4000).await;
+    let held = HeldWriter::hold(&ledger.db);
+    let ends: Vec<Queued<()>> = [true, false, true]
+        .into_iter()
+        .map(|is_good| {
+            let (db, change) = (ledger.db.clone(), adjustment(ada.id, 1));
+            queue(async move {
+                let job = move |conn: &mut DbConnection| {
+                    adjust(conn, &change)?;
+                    if is_good { Ok(()) } else { Err(Error::NotFound) }
+                };
+                db.write_end(Scope::user(ada.id), job).await
+            })
+        })
+        .collect();
+    held.release().await;
+    let outcomes: Vec<bool> = join_all(ends).await.iter().map(Result::is_ok).collect();
+    assert_eq!(outcomes, [true, false, true]);
+    assert_eq!(ledger.balance(ada.id), 4002);
+    ledger.assert_sound();
 }
 
 /// While the last job of the batch runs, the callers of the earlier ones must still wait.

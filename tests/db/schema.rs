@@ -38,16 +38,21 @@ fn written() -> Vec<String> {
     lines
 }
 
-/// Returns a database's tables, like `written`. The query gives each column's table, name, type,
+/// Returns a database's tables, like `written`, with those of the index, and without that of the
+/// identity and those that only SQLite has. The query gives each column's table, name, type,
 /// whether it is nullable, and its place in the key.
 fn made(conn: &mut DbConnection) -> Vec<String> {
     let query = match conn {
         DbConnection::Sqlite(_) => {
             "SELECT m.name || '|' || c.name || '|' || c.type || '|' || CASE WHEN c.\"notnull\" THEN '' ELSE 'null' END
                     || '|' || c.pk AS line
-             FROM sqlite_master m JOIN pragma_table_info(m.name) c
-             WHERE m.type = 'table' AND m.name NOT IN ('__diesel_schema_migrations', 'sqlite_sequence')
-                 AND m.name NOT LIKE '%!_search%' ESCAPE '!'
+             FROM (SELECT name, 'main' AS schema FROM main.sqlite_master WHERE type = 'table'
+                   UNION ALL SELECT name, 'idx' FROM idx.sqlite_master WHERE type = 'table') m
+             JOIN pragma_table_info(m.name, m.schema) c
+             WHERE m.name NOT LIKE '%!_search%' ESCAPE '!' AND m.name NOT LIKE 'retired!_%' ESCAPE '!'
+                 AND m.name NOT IN ('__diesel_schema_migrations', 'sqlite_sequence', 'database_identity',
+                                    'index_changes', 'index_owner', 'chat_keys', 'entry_keys')
+                 AND NOT (m.name = 'follower_marks' AND c.name = 'anchor')
              ORDER BY m.name, c.cid"
         }
         DbConnection::Postgres(_) => {
@@ -58,7 +63,8 @@ fn made(conn: &mut DbConnection) -> Vec<String> {
              LEFT JOIN information_schema.key_column_usage k
                  ON (k.table_schema, k.table_name, k.column_name) = (c.table_schema, c.table_name, c.column_name)
                  AND k.constraint_name = c.table_name || '_pkey'
-             WHERE c.table_schema = 'public' AND c.table_name <> '__diesel_schema_migrations'
+             WHERE c.table_schema = 'public'
+                 AND c.table_name NOT IN ('__diesel_schema_migrations', 'database_identity')
                  AND c.table_name NOT LIKE '%!_search' ESCAPE '!'
              ORDER BY c.table_name, c.ordinal_position"
         }

@@ -36,7 +36,9 @@ async fn of_many_messages_at_once_on_a_balance_for_one_exactly_one_is_answered(
     signal.release();
     let (way, got) = receiver.recv_timeout(PATIENCE).unwrap();
     assert_eq!((got.status, got.text.as_str()), (way.status(), "Hello"));
-    assert_eq!(world.ledger("ada"), ["opening 250", "charge -204", "settlement 190"]);
+    let charge = |way| format!("charge -{}", Price::Usage.hold(way));
+    let rest = |way| format!("settlement {}", Price::Usage.hold(way) - Price::Usage.cost(way, 3, 2));
+    assert_eq!(world.ledger("ada"), ["opening 250".to_owned(), charge(way), rest(way)]);
     assert_eq!((world.chats("ada").len(), world.upstream.requests().len()), (1, 1));
     world.close();
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::ask::Way;
+use super::ask::{PLAIN, STREAMS, Way};
 use super::world::{PATIENCE, Price, World};
 use crate::support::upstream::{
     Signal, Step, answer, chunk, done, finish, head, in_time, role, status, text, usage,
@@ -72,7 +72,7 @@ async fn a_client_that_disconnects_before_the_first_byte_of_a_stream_ends_the_ca
     let mut request = 0;
     for (number, script) in scripts.into_iter().enumerate() {
         for price in [Price::Message, Price::Usage] {
-            for way in [Way::ChatStream, Way::V1Stream] {
+            for way in STREAMS {
                 world.price(price);
                 world.upstream.next(script.clone());
                 let user = format!("{way:?}-{price:?}-{number}");
@@ -86,11 +86,12 @@ async fn a_client_that_disconnects_before_the_first_byte_of_a_stream_ends_the_ca
                     (chat.state.as_str(), chat.failure.as_str()),
                     ("cancelled", "client_disconnected")
                 );
+                let prompt = way.counted_prompt();
                 let (usage, ledger) = match price {
-                    Price::Message => ("", price.refunded()),
-                    Price::Usage => ("9 0 counted", price.settled(9, 0)),
+                    Price::Message => (String::new(), price.refunded(way)),
+                    Price::Usage => (format!("{prompt} 0 counted"), price.settled(way, prompt, 0)),
                 };
-                assert_eq!((chat.response.as_str(), chat.usage.as_str()), ("-", usage));
+                assert_eq!((chat.response.as_str(), chat.usage), ("-", usage));
                 assert_eq!(world.ledger(&user), ledger);
                 request += 1;
             }
@@ -108,7 +109,7 @@ async fn a_client_that_disconnects_before_the_upstream_accepts_the_prompt_pays_n
 ) {
     let Some(world) = World::start(on, &[]) else { return };
     world.price(Price::Usage);
-    for (request, way) in [Way::ChatStream, Way::V1Stream].into_iter().enumerate() {
+    for (request, way) in STREAMS.into_iter().enumerate() {
         let signal = Signal::default();
         let mut script = status(503, &[("retry-after", "5")], "gossip");
         script.push(signal.step());
@@ -123,7 +124,7 @@ async fn a_client_that_disconnects_before_the_upstream_accepts_the_prompt_pays_n
         disconnect(stream, Disconnect::Closes);
         assert_eq!(world.ended(&user).state, "cancelled");
         signal.release();
-        assert_eq!(world.ledger(&user), Price::Usage.refunded());
+        assert_eq!(world.ledger(&user), Price::Usage.refunded(way));
     }
     world.close();
 }
@@ -136,7 +137,7 @@ async fn a_client_that_disconnects_during_a_stream_pays_for_what_arrived_and_end
 ) {
     let Some(world) = World::start(on, &[]) else { return };
     let mut request = 0;
-    for way in [Way::ChatStream, Way::V1Stream] {
+    for way in STREAMS {
         for price in [Price::Message, Price::Usage] {
             world.price(price);
             world.upstream.next([head(), role(), text("Hel"), Step::Hang]);
@@ -148,11 +149,12 @@ async fn a_client_that_disconnects_during_a_stream_pays_for_what_arrived_and_end
             assert_cancelled_soon(&world, request).await;
             let chat = world.ended(&user);
             assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("cancelled", "client_disconnected"));
-            assert_eq!((chat.response.as_str(), chat.usage.as_str()), ("Hel", "9 1 counted"));
-            assert_eq!(world.ledger(&user), price.settled(9, 1));
+            let prompt = way.counted_prompt();
+            assert_eq!((chat.response.as_str(), chat.usage), ("Hel", format!("{prompt} 1 counted")));
+            assert_eq!(world.ledger(&user), price.settled(way, prompt, 1));
             let again = way.ask(world.server.address(), &token, Some("key"));
             assert_eq!((again.text.as_str(), again.replayed), ("Hel", true), "what was paid for is found");
-            assert_eq!(world.ledger(&user), price.settled(9, 1));
+            assert_eq!(world.ledger(&user), price.settled(way, prompt, 1));
             request += 1;
         }
     }
@@ -166,7 +168,7 @@ async fn an_answer_that_its_client_did_not_wait_for_is_finished_and_found_by_its
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(world) = World::start(on, &[]) else { return };
-    for (way, price) in [(Way::Chat, Price::Usage), (Way::V1, Price::Message)] {
+    for (way, price) in PLAIN.into_iter().zip([Price::Usage, Price::Message].into_iter().cycle()) {
         world.price(price);
         let signal = Signal::default();
         let rest = [text("lo"), finish("stop"), usage(3, 2), done(), Step::End];
@@ -178,16 +180,16 @@ async fn an_answer_that_its_client_did_not_wait_for_is_finished_and_found_by_its
         disconnect(stream, how);
         // Gives the server time to notice.
         for _ in 0..5 {
-            assert_eq!(world.server.tokens(&token), 4000 - price.hold());
+            assert_eq!(world.server.tokens(&token), 4000 - price.hold(way));
         }
         signal.release();
         let chat = world.ended(&user);
         assert_eq!((chat.state.as_str(), chat.response.as_str()), ("complete", "Hello"));
         let again = way.ask(world.server.address(), &token, Some("key"));
         assert_eq!((again.status, again.text.as_str(), again.replayed), (way.status(), "Hello", true));
-        assert_eq!(world.ledger(&user), price.settled(3, 2));
+        assert_eq!(world.ledger(&user), price.settled(way, 3, 2));
     }
-    assert_eq!(world.upstream.requests().len(), 2);
+    assert_eq!(world.upstream.requests().len(), PLAIN.len());
     world.close();
 }
 
@@ -205,7 +207,7 @@ async fn a_client_that_disconnects_while_it_waits_for_a_free_place_is_not_charge
     world.upstream.next(script);
     let first = send(&world, Way::ChatStream, &world.server.user("first"), "key").await;
     signal.reached().await;
-    for (number, way) in [Way::ChatStream, Way::V1Stream].into_iter().enumerate() {
+    for (number, way) in STREAMS.into_iter().enumerate() {
         let user = format!("second{number}");
         let second = send(&world, way, &world.server.user(&user), "key").await;
         let waiting = |count: i64| {
@@ -278,21 +280,41 @@ async fn a_client_that_stops_reading_uses_bounded_memory_and_pays_for_what_arriv
 
 /// The upstream thinks for long, or sends only its reasoning, which `/chat/` does not pass on. The
 /// connection must not look dead.
-#[rstest]
-#[case::silence(Way::V1Stream, Vec::new())]
-#[case::thoughts(Way::ChatStream, vec![chunk(json!({ "reasoning_content": "hm" }), None)])]
 #[tokio::test]
-async fn a_silent_stream_is_kept_alive_by_comments(#[case] way: Way, #[case] thoughts: Vec<Step>) {
+async fn a_silent_stream_is_kept_alive_by_comments_or_in_messages_by_pings() {
     let Some(world) = World::start(On::Sqlite, &[]) else { return };
     let signal = Signal::default();
-    let mut script = vec![head()];
-    script.extend(thoughts);
-    script.extend([signal.step(), text("Hello"), finish("stop"), usage(3, 2), done(), Step::End]);
-    world.upstream.next(script);
-    let mut stream = send(&world, way, &world.server.user("ada"), "key").await;
-    let began = read_until(&mut stream, ": keep-alive\n\n").await;
-    assert!(began.starts_with("HTTP/1.1 200 OK"), "{began}");
-    signal.release();
-    read_until(&mut stream, "Hello").await;
+    let thought = chunk(json!({ "reasoning_content": "hm" }), None);
+    world.upstream.otherwise([
+        head(),
+        thought,
+        signal.step(),
+        text("Hello"),
+        finish("stop"),
+        usage(3, 2),
+        done(),
+        Step::End,
+    ]);
+    let mut streams = Vec::new();
+    for way in STREAMS {
+        streams.push(send(&world, way, &world.server.user(&format!("{way:?}")), "key").await);
+    }
+    for (stream, way) in streams.iter_mut().zip(STREAMS) {
+        let (wanted, other) = match way {
+            Way::MessagesStream => ("event: ping\ndata: {\"type\":\"ping\"}\n\n", "\n:"),
+            _ => (": keep-alive\n\n", "event: ping"),
+        };
+        let mut began = read_until(stream, wanted).await;
+        assert!(began.starts_with("HTTP/1.1 200 OK"), "{began}");
+        if way == Way::MessagesStream {
+            assert!(began.contains("event: message_start"), "the first ping follows the start: {began}");
+            began = read_until(stream, wanted).await;
+        }
+        assert!(!began.contains(other), "{way:?}: {began}");
+        signal.release();
+    }
+    for stream in &mut streams {
+        read_until(stream, "Hello").await;
+    }
     world.close();
 }

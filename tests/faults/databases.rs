@@ -1,11 +1,10 @@
 //! The database goes away between hold and settle.
 
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use diesel::connection::SimpleConnection;
-use rstest::rstest;
 
-use super::ask::Way;
+use super::ask::{Got, WAYS, Way};
 use super::world::{PATIENCE, Price, World};
 use crate::support::ledger::raw;
 use crate::support::postgres::Cluster;
@@ -19,59 +18,76 @@ fn delayed(signal: &Signal) -> Vec<crate::support::upstream::Step> {
     script
 }
 
-#[rstest]
+/// Asks in these ways at once, and waits until all answers have begun.
+async fn asked(world: &World, ways: &[Way], signal: &Signal) -> Vec<(Way, String, JoinHandle<Got>)> {
+    world.upstream.otherwise(delayed(signal));
+    let address = world.server.address();
+    let ask = |way: &Way| {
+        let (way, token) = (*way, world.server.user(&format!("{way:?}")));
+        let own = token.clone();
+        (way, token, thread::spawn(move || way.ask(address, &own, Some("key"))))
+    };
+    let asked = ways.iter().map(ask).collect();
+    for _ in ways {
+        signal.reached().await;
+    }
+    asked
+}
+
 #[tokio::test]
-async fn an_answer_that_comes_while_postgresql_is_away_is_settled_when_it_is_back(
-    #[values(Way::Chat, Way::ChatStream, Way::V1, Way::V1Stream)] way: Way,
-) {
+async fn answers_that_come_while_postgresql_is_away_are_settled_when_it_is_back() {
     let Some(cluster) = Cluster::start(&[]) else { return };
     let world = World::start_on(TestDatabase::from(cluster.database()), &[]);
     world.price(Price::Usage);
     let signal = Signal::default();
-    world.upstream.next(delayed(&signal));
-    let (address, token) = (world.server.address(), world.server.user("ada"));
-    let asked = thread::spawn(move || way.ask(address, &token, None));
-    signal.reached().await;
+    let asked = asked(&world, &WAYS, &signal).await;
     cluster.stop_immediately();
-    signal.release();
+    WAYS.into_iter().for_each(|_| signal.release());
     wait::until("readiness to go off", PATIENCE, || (!world.server.is_ready()).then_some(()));
     cluster.start_again();
 
-    let got = asked.join().unwrap();
-    assert_eq!((got.status, got.text.as_str(), got.is_whole), (way.status(), "Hello there", true), "{got:?}");
-    assert_eq!(world.ended("ada").state, "complete");
-    assert_eq!(world.ledger("ada"), Price::Usage.settled(3, 2));
+    for (way, _, asked) in asked {
+        let got = asked.join().unwrap();
+        assert_eq!(
+            (got.status, got.text.as_str(), got.is_whole),
+            (way.status(), "Hello there", true),
+            "{got:?}"
+        );
+        let user = format!("{way:?}");
+        assert_eq!(world.ended(&user).state, "complete");
+        assert_eq!(world.ledger(&user), Price::Usage.settled(way, 3, 2));
+    }
     world.close();
 }
 
-/// The client learns that its chat is not confirmed, and finds the answer later by its key.
-#[rstest]
+/// The clients learn that their chats are not confirmed, and find the answers later by their keys.
 #[tokio::test]
-async fn a_client_that_waits_too_long_for_a_lost_database_gets_an_error_and_finds_the_answer_later(
-    #[values(Way::Chat, Way::V1Stream)] way: Way,
-) {
+async fn clients_that_wait_too_long_for_a_lost_database_get_an_error_and_find_the_answers_later() {
     let Some(cluster) = Cluster::start(&[]) else { return };
     let world = World::start_on(TestDatabase::from(cluster.database()), &[]);
     world.price(Price::Usage);
     let signal = Signal::default();
-    world.upstream.next(delayed(&signal));
-    let (address, token) = (world.server.address(), world.server.user("ada"));
-    let waiting = token.clone();
-    let asked = thread::spawn(move || way.ask(address, &waiting, Some("key")));
-    signal.reached().await;
+    let asked = asked(&world, &WAYS, &signal).await;
     cluster.stop_immediately();
-    signal.release();
-    let got = asked.join().unwrap();
-    assert_eq!(got.status, if way.is_stream() { 200 } else { 503 });
-    let error = if way.is_v1() { "unavailable" } else { "Service unavailable" };
-    assert_eq!((got.error.as_deref(), got.is_whole), (Some(error), false));
+    WAYS.into_iter().for_each(|_| signal.release());
+    let mut tokens = Vec::new();
+    for (way, token, asked) in asked {
+        let got = asked.join().unwrap();
+        assert_eq!(got.status, if way.is_stream() { 200 } else { 503 });
+        let error = if way.is_v1() { "unavailable" } else { "Service unavailable" };
+        assert_eq!((got.error.as_deref(), got.is_whole), (Some(error), false));
+        tokens.push((way, token));
+    }
 
     cluster.start_again();
-    let chat = world.ended("ada");
-    assert_eq!((chat.state.as_str(), chat.response.as_str()), ("complete", "Hello there"));
-    let again = way.ask(address, &token, Some("key"));
-    assert_eq!((again.text.as_str(), again.replayed), ("Hello there", true));
-    assert_eq!(world.ledger("ada"), Price::Usage.settled(3, 2));
+    for (way, token) in tokens {
+        let user = format!("{way:?}");
+        let chat = world.ended(&user);
+        assert_eq!((chat.state.as_str(), chat.response.as_str()), ("complete", "Hello there"));
+        let again = way.ask(world.server.address(), &token, Some("key"));
+        assert_eq!((again.text.as_str(), again.replayed), ("Hello there", true));
+        assert_eq!(world.ledger(&user), Price::Usage.settled(way, 3, 2));
+    }
     world.close();
 }
 
@@ -94,7 +110,7 @@ async fn an_answer_that_comes_while_sqlite_is_locked_is_settled_when_it_is_free(
 
     let got = asked.join().unwrap();
     assert_eq!((got.status, got.text.as_str()), (201, "Hello there"), "{got:?}");
-    assert_eq!(world.ledger("ada"), Price::Usage.settled(3, 2));
+    assert_eq!(world.ledger("ada"), Price::Usage.settled(Way::Chat, 3, 2));
     assert_eq!(world.ledger("other"), ["opening 4000"]);
     world.close();
 }

@@ -8,7 +8,7 @@ use rstest::rstest;
 use tollgate::db::Db;
 use tollgate::metering::sweep;
 
-use super::ask::Way;
+use super::ask::{PLAIN, STREAMS, WAYS, Way};
 use super::world::{PATIENCE, Price, World};
 use crate::support::http::Client;
 use crate::support::ledger::{Ledger, charged, hold, open};
@@ -33,29 +33,39 @@ fn another_node(world: &World) -> Db {
 #[tokio::test]
 async fn a_hold_that_a_kill_left_open_is_refunded_by_the_sweeper(
     #[values(On::Sqlite, On::Postgres)] on: On,
-    #[values(Way::Chat, Way::V1Stream)] way: Way,
+    #[values(&PLAIN, &STREAMS)] ways: &[Way],
 ) {
     let Some(mut world) = World::start(on, &[]) else { return };
     world.price(Price::Usage);
-    world.upstream.next([head(), role(), text("Hel"), Step::Hang]);
-    let (address, token) = (world.server.address(), world.server.user("ada"));
-    let headers = format!("Bearer {token}");
-    let asked = thread::spawn(move || {
-        let headers = [("Authorization", headers.as_str()), ("Content-Type", "application/json")];
-        Client::new(address).send("POST", way.path(), &headers, way.body().to_string().as_bytes())
+    world.upstream.otherwise([head(), role(), text("Hel"), Step::Hang]);
+    let address = world.server.address();
+    let users: Vec<_> = ways.iter().map(|way| (*way, world.server.user(&format!("{way:?}")))).collect();
+    let asked = users.iter().cloned().map(|(way, token)| {
+        thread::spawn(move || {
+            let headers = format!("Bearer {token}");
+            let headers = [("Authorization", headers.as_str()), ("Content-Type", "application/json")];
+            Client::new(address).send("POST", way.path(), &headers, way.body().to_string().as_bytes())
+        })
     });
-    world.upstream.request(0).await;
-    world.wait_for_hold("ada");
+    let asked: Vec<_> = asked.collect();
+    world.upstream.request(ways.len() - 1).await;
     world.server.kill9();
-    assert!(asked.join().unwrap().is_err(), "nobody is left to answer");
-    world.upstream.until_client_is_gone(0).await;
-    assert_eq!(world.chats("ada")[0].state, "pending");
+    for asked in asked {
+        assert!(asked.join().unwrap().is_err(), "nobody is left to answer");
+    }
+    for (request, way) in ways.iter().enumerate() {
+        world.upstream.until_client_is_gone(request).await;
+        assert_eq!(world.chats(&format!("{way:?}"))[0].state, "pending");
+    }
 
     world.expire_holds();
     world.server = world.node();
-    let chat = world.ended("ada");
-    assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "deadline_passed"));
-    assert_eq!(world.ledger("ada"), Price::Usage.refunded());
+    for way in ways {
+        let user = format!("{way:?}");
+        let chat = world.ended(&user);
+        assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "deadline_passed"));
+        assert_eq!(world.ledger(&user), Price::Usage.refunded(*way));
+    }
     world.close();
 }
 
@@ -69,27 +79,28 @@ async fn streams_that_end_in_time_are_finished_before_a_stopping_server_exits(
     let signal = Signal::default();
     world.upstream.otherwise(delayed(&signal));
     let address = world.server.address();
-    let asked: Vec<_> = [Way::ChatStream, Way::V1Stream]
+    let asked: Vec<_> = STREAMS
         .into_iter()
         .map(|way| (way, world.server.user(&format!("{way:?}"))))
         .map(|(way, token)| thread::spawn(move || way.ask(address, &token, None)))
         .collect();
-    for _ in 0..2 {
+    for _ in STREAMS {
         signal.reached().await;
     }
     let signalled = Instant::now();
     world.server.terminate();
     wait::until("the signal", PATIENCE, || world.server.log().contains("told to stop").then_some(()));
-    (0..2).for_each(|_| signal.release());
+    STREAMS.into_iter().for_each(|_| signal.release());
     for asked in asked {
         let got = asked.join().unwrap();
         assert_eq!((got.text.as_str(), got.is_whole), ("Hello", true), "{got:?}");
     }
     assert_eq!(world.server.wait(STOP * 3).code(), Some(0));
     assert!(signalled.elapsed() < STOP);
-    for user in ["ChatStream", "V1Stream"] {
-        assert_eq!(world.chats(user)[0].state, "complete");
-        assert_eq!(world.ledger(user), Price::Usage.settled(3, 2));
+    for way in STREAMS {
+        let user = format!("{way:?}");
+        assert_eq!(world.chats(&user)[0].state, "complete");
+        assert_eq!(world.ledger(&user), Price::Usage.settled(way, 3, 2));
     }
     world.close();
 }
@@ -103,30 +114,29 @@ async fn streams_that_do_not_end_are_refunded_with_an_error_event_before_a_stopp
     let signal = Signal::default();
     world.upstream.otherwise(delayed(&signal));
     let address = world.server.address();
-    let ways = [Way::ChatStream, Way::V1Stream];
-    let tokens = ways.map(|way| world.server.user(&format!("{way:?}")));
-    let asked: Vec<_> = ways
+    let tokens = STREAMS.map(|way| world.server.user(&format!("{way:?}")));
+    let asked: Vec<_> = STREAMS
         .into_iter()
         .zip(tokens)
         .map(|(way, token)| thread::spawn(move || way.ask(address, &token, None)))
         .collect();
-    for _ in 0..2 {
+    for _ in STREAMS {
         signal.reached().await;
     }
     let signalled = Instant::now();
     world.server.terminate();
-    let errors = ["The message could not be answered", "responder_failed"];
-    for (asked, error) in asked.into_iter().zip(errors) {
+    for (asked, way) in asked.into_iter().zip(STREAMS) {
+        let error = ["The message could not be answered", "responder_failed"][usize::from(way.is_v1())];
         let got = asked.join().unwrap();
         assert_eq!((got.text.as_str(), got.is_whole, got.error.as_deref()), ("Hel", false, Some(error)));
     }
     assert_eq!(world.server.wait(STOP * 3).code(), Some(0));
     assert!(signalled.elapsed() < STOP, "it took {:?}", signalled.elapsed());
-    for (request, way) in ways.into_iter().enumerate() {
+    for (request, way) in STREAMS.into_iter().enumerate() {
         let chat = world.ended(&format!("{way:?}"));
         assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "server_stopped"));
         assert_eq!(chat.response, "Hel");
-        assert_eq!(world.ledger(&format!("{way:?}")), Price::Message.refunded());
+        assert_eq!(world.ledger(&format!("{way:?}")), Price::Message.refunded(way));
         world.upstream.until_client_is_gone(request).await;
     }
     world.close();
@@ -154,26 +164,35 @@ async fn two_nodes_that_sweep_at_once_refund_each_hold_once(#[values(On::Sqlite,
 #[tokio::test]
 async fn an_answer_that_comes_after_the_sweeper_is_kept_and_costs_nothing(
     #[values(On::Sqlite, On::Postgres)] on: On,
-    #[values(Way::Chat, Way::ChatStream, Way::V1, Way::V1Stream)] way: Way,
 ) {
     let Some(world) = World::start(on, &[]) else { return };
     world.price(Price::Usage);
     let signal = Signal::default();
-    world.upstream.next(delayed(&signal));
-    let (address, token) = (world.server.address(), world.server.user("ada"));
-    let asked = thread::spawn(move || way.ask(address, &token, Some("key")));
-    signal.reached().await;
+    world.upstream.otherwise(delayed(&signal));
+    let address = world.server.address();
+    let ask = |way: Way| {
+        let token = world.server.user(&format!("{way:?}"));
+        thread::spawn(move || way.ask(address, &token, Some("key")))
+    };
+    let asked: Vec<_> = WAYS.into_iter().map(|way| (way, ask(way))).collect();
+    for _ in WAYS {
+        signal.reached().await;
+    }
     world.expire_holds();
     sweep(&another_node(&world)).await.unwrap();
-    assert_eq!(world.ended("ada").state, "failed");
-    signal.release();
-
-    let got = asked.join().unwrap();
-    assert!(got.error.is_some() && !got.is_whole, "{got:?}");
-    assert_eq!(got.status, if way.is_stream() { 200 } else { 502 });
-    let chat = world.ended("ada");
-    assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "deadline_passed"));
-    assert_eq!(chat.response, "Hello");
-    assert_eq!(world.ledger("ada"), Price::Usage.refunded());
+    for way in WAYS {
+        assert_eq!(world.ended(&format!("{way:?}")).state, "failed");
+        signal.release();
+    }
+    for (way, asked) in asked {
+        let got = asked.join().unwrap();
+        assert!(got.error.is_some() && !got.is_whole, "{got:?}");
+        assert_eq!(got.status, if way.is_stream() { 200 } else { 502 });
+        let user = format!("{way:?}");
+        let chat = world.ended(&user);
+        assert_eq!((chat.state.as_str(), chat.failure.as_str()), ("failed", "deadline_passed"));
+        assert_eq!(chat.response, "Hello");
+        assert_eq!(world.ledger(&user), Price::Usage.refunded(way));
+    }
     world.close();
 }

@@ -2,7 +2,7 @@
 
 use rstest::rstest;
 
-use super::ask::Way;
+use super::ask::{FORMS, STREAMS};
 use super::world::{Price, World};
 use crate::support::On;
 use crate::support::upstream::{Step, answer, done, finish, head, role, status, text, usage};
@@ -16,7 +16,7 @@ fn an_answer_can_be_replayed_in_either_form_and_is_paid_for_once(
     world.price(price);
     world.upstream.otherwise(answer("Hello there", 3, 2));
     let address = world.server.address();
-    for forms in [[Way::Chat, Way::ChatStream], [Way::V1, Way::V1Stream]] {
+    for forms in FORMS {
         for (first, again) in [(forms[0], forms[1]), (forms[1], forms[0])] {
             let user = format!("{first:?}");
             let token = world.server.user(&user);
@@ -27,15 +27,15 @@ fn an_answer_can_be_replayed_in_either_form_and_is_paid_for_once(
                 assert_eq!(got.status, way.status());
                 assert_eq!((got.text.as_str(), got.is_whole, got.replayed), ("Hello there", true, true));
                 assert_eq!(got.usage, way.is_v1().then_some((3, 2)));
-                if way != Way::V1Stream {
-                    assert_eq!(got.charged, Some(price.cost(3, 2)), "{way:?}");
+                if way.says_cost() {
+                    assert_eq!(got.charged, Some(price.cost(way, 3, 2)), "{way:?}");
                 }
             }
-            assert_eq!(world.ledger(&user), price.settled(3, 2));
+            assert_eq!(world.ledger(&user), price.settled(first, 3, 2));
             assert_eq!(world.chats(&user).len(), 1);
         }
     }
-    assert_eq!(world.upstream.requests().len(), 4, "a stored answer is not requested again");
+    assert_eq!(world.upstream.requests().len(), 2 * FORMS.len(), "a stored answer is not requested again");
     world.close();
 }
 
@@ -45,8 +45,8 @@ fn a_refund_frees_the_key_whether_the_failure_came_as_a_status_or_in_the_stream(
 ) {
     let Some(world) = World::start(on, &[]) else { return };
     let address = world.server.address();
-    for (way, again) in [(Way::Chat, Way::ChatStream), (Way::ChatStream, Way::Chat), (Way::V1Stream, Way::V1)]
-    {
+    let pairs = FORMS.into_iter().flat_map(|[plain, stream]| [(plain, stream), (stream, plain)]);
+    for (way, again) in pairs {
         let user = format!("{way:?}");
         let token = world.server.user(&user);
         let broken = match way.is_stream() {
@@ -73,13 +73,16 @@ fn a_failure_that_was_paid_for_keeps_its_key_and_a_retry_is_neither_charged_nor_
     let Some(world) = World::start(on, &["--upstream-total-timeout", "2"]) else { return };
     let address = world.server.address();
     let cases = [
-        (vec![head(), finish("stop"), usage(3, 0), done(), Step::End], "", (3, 0)),
-        (vec![head(), text("Hel"), Step::Hang], "Hel", (9, 1)),
+        (vec![head(), finish("stop"), usage(3, 0), done(), Step::End], "", (Some(3), 0)),
+        (vec![head(), text("Hel"), Step::Hang], "Hel", (None, 1)),
     ];
     for (number, (script, partial, (prompt, completion))) in cases.into_iter().enumerate() {
         for price in [Price::Message, Price::Usage] {
             world.price(price);
-            for (way, again) in [(Way::Chat, Way::ChatStream), (Way::V1Stream, Way::V1)] {
+            for (place, mut forms) in FORMS.into_iter().enumerate() {
+                // Each dialect fails in one form and is retried in the other.
+                forms.rotate_left(place % 2);
+                let [way, again] = forms;
                 let user = format!("{way:?}-{price:?}-{number}");
                 let token = world.server.user(&user);
                 world.upstream.next(script.clone());
@@ -97,7 +100,8 @@ fn a_failure_that_was_paid_for_keeps_its_key_and_a_retry_is_neither_charged_nor_
                     "" => assert_eq!((got.status, got.error.is_some()), (502, true), "{user}"),
                     _ => assert_eq!((got.status, got.replayed), (again.status(), true), "{user}"),
                 }
-                assert_eq!(world.ledger(&user), price.settled(prompt, completion), "{user}");
+                let prompt = prompt.unwrap_or(way.counted_prompt());
+                assert_eq!(world.ledger(&user), price.settled(way, prompt, completion), "{user}");
                 assert_eq!(world.chats(&user).len(), 1);
             }
         }
@@ -112,16 +116,20 @@ async fn a_prompt_that_a_disconnected_client_paid_for_is_not_paid_for_again_unde
 ) {
     let Some(world) = World::start(on, &[]) else { return };
     world.price(Price::Usage);
-    let (address, token) = (world.server.address(), world.server.user("ada"));
-    world.upstream.next([Step::Hang]);
-    let stream = super::clients::send(&world, Way::V1Stream, &token, "key").await;
-    world.upstream.request(0).await;
-    drop(stream);
-    assert_eq!(world.ended("ada").state, "cancelled");
-    let got = Way::V1Stream.ask(address, &token, Some("key"));
-    assert_eq!((got.status, got.error.as_deref()), (502, Some("responder_failed")));
-    assert_eq!(world.ledger("ada"), Price::Usage.settled(9, 0));
-    let got = Way::V1Stream.ask(address, &token, Some("another-key"));
-    assert_eq!(got.text, "Hello", "{got:?}");
+    let address = world.server.address();
+    for (request, way) in STREAMS.into_iter().enumerate() {
+        let user = format!("{way:?}");
+        let token = world.server.user(&user);
+        world.upstream.next([Step::Hang]);
+        let stream = super::clients::send(&world, way, &token, "key").await;
+        world.upstream.request(2 * request).await;
+        drop(stream);
+        assert_eq!(world.ended(&user).state, "cancelled");
+        let got = way.ask(address, &token, Some("key"));
+        assert_eq!((got.status, got.error.is_some()), (502, true));
+        assert_eq!(world.ledger(&user), Price::Usage.settled(way, way.counted_prompt(), 0));
+        let got = way.ask(address, &token, Some("another-key"));
+        assert_eq!(got.text, "Hello", "{got:?}");
+    }
     world.close();
 }

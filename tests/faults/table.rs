@@ -1,4 +1,4 @@
-//! One fault of the upstream, tested in all four ways and at both prices.
+//! One fault of the upstream, tested in all ways to ask and at both prices.
 
 use std::thread;
 
@@ -23,6 +23,7 @@ pub struct Fault {
 pub enum Outcome {
     Answered {
         text: String,
+        /// If Tollgate counted, the prompt's is [`Way::counted_prompt`].
         usage: (i64, i64),
         /// Whether Tollgate counted, because the upstream did not.
         counted: bool,
@@ -36,8 +37,9 @@ pub enum Outcome {
         has_begun: bool,
         /// The text that had arrived.
         text: String,
-        /// With a price by usage, the tokens that are charged despite the failure.
-        settled: Option<(i64, i64)>,
+        /// With a price by usage, the tokens that are charged despite the failure. `None` for the
+        /// prompt's: Tollgate counted them.
+        settled: Option<(Option<i64>, i64)>,
     },
 }
 
@@ -82,7 +84,16 @@ impl Fault {
     }
 
     /// The upstream has worked on it: with a price by usage, this number of tokens is charged.
-    pub fn settled(mut self, prompt_tokens: i64, completion_tokens: i64) -> Fault {
+    pub fn settled(self, prompt_tokens: i64, completion_tokens: i64) -> Fault {
+        self.paid(Some(prompt_tokens), completion_tokens)
+    }
+
+    /// Like [`Fault::settled`], by Tollgate's count of the prompt.
+    pub fn settled_as_counted(self, completion_tokens: i64) -> Fault {
+        self.paid(None, completion_tokens)
+    }
+
+    fn paid(mut self, prompt_tokens: Option<i64>, completion_tokens: i64) -> Fault {
         if let Outcome::Failed { settled, .. } = &mut self.outcome {
             *settled = Some((prompt_tokens, completion_tokens));
         }
@@ -102,11 +113,15 @@ impl Fault {
     }
 
     pub fn check_at(&self, world: &World, price: Price) {
+        self.check_ways(world, price, &WAYS);
+    }
+
+    pub fn check_ways(&self, world: &World, price: Price, ways: &[Way]) {
         world.price(price);
         world.upstream.otherwise(self.script.clone());
         let before = world.upstream.requests().len();
         let name = |way: Way| format!("{way:?}-{price:?}");
-        let users: Vec<_> = WAYS.into_iter().map(|way| (way, world.server.user(&name(way)))).collect();
+        let users: Vec<_> = ways.iter().map(|way| (*way, world.server.user(&name(*way)))).collect();
         let address = world.server.address();
         let got: Vec<(Way, Got)> = thread::scope(|scope| {
             let asked =
@@ -115,7 +130,7 @@ impl Fault {
             asked.into_iter().map(|(way, asked)| (way, asked.join().unwrap())).collect()
         });
         let calls = world.upstream.requests().len() - before;
-        assert_eq!(calls, self.calls * WAYS.len());
+        assert_eq!(calls, self.calls * ways.len());
         for (way, got) in got {
             self.check_user(world, way, price, &name(way), &got);
         }
@@ -129,15 +144,16 @@ impl Fault {
         let context = format!("{user}: {got:?} {stored:?}");
         match &self.outcome {
             Outcome::Answered { text, usage: (prompt, completion), counted } => {
+                let prompt = if *counted { way.counted_prompt() } else { *prompt };
                 assert_eq!((got.status, got.error.as_deref()), (way.status(), None), "{context}");
                 assert_eq!((&got.text, got.is_whole), (text, true), "{context}");
-                let cost = price.cost(*prompt, *completion);
-                if way != Way::V1Stream {
+                let cost = price.cost(way, prompt, *completion);
+                if way.says_cost() {
                     assert_eq!((got.charged, got.remaining), (Some(cost), Some(4000 - cost)), "{context}");
                 }
-                let usage = way.is_v1().then_some((*prompt, *completion));
+                let usage = way.is_v1().then_some((prompt, *completion));
                 assert_eq!(got.usage, usage, "{context}");
-                assert_eq!(world.ledger(user), price.settled(*prompt, *completion), "{context}");
+                assert_eq!(world.ledger(user), price.settled(way, prompt, *completion), "{context}");
                 assert_eq!((stored.state.as_str(), &stored.response), ("complete", text), "{context}");
                 let counted = if *counted { " counted" } else { "" };
                 assert_eq!(stored.usage, format!("{prompt} {completion}{counted}"), "{context}");
@@ -151,8 +167,10 @@ impl Fault {
                 assert_eq!((got.status, got.error.as_deref()), (status, Some(error)), "{context}");
                 assert_eq!((got.text.as_str(), got.is_whole), (arrived, false), "{context}");
                 let ledger = match (price, settled) {
-                    (Price::Usage, Some((prompt, completion))) => price.settled(*prompt, *completion),
-                    _ => price.refunded(),
+                    (Price::Usage, Some((prompt, completion))) => {
+                        price.settled(way, prompt.unwrap_or(way.counted_prompt()), *completion)
+                    }
+                    _ => price.refunded(way),
                 };
                 assert_eq!(world.ledger(user), ledger, "{context}");
                 assert_eq!(

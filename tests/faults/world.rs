@@ -4,17 +4,11 @@ use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 
+use super::ask::{GOSSIP, Way};
 use crate::support::ledger::{lines, raw};
 use crate::support::server::{PASSWORD, Server, assert_verified};
 use crate::support::upstream::ScriptedUpstream;
 use crate::support::{On, TestDatabase, wait};
-
-/// Part of each text of the upstream that must never be passed on or logged.
-pub const GOSSIP: &str = "gossip";
-
-/// The message of every chat. In the protocol's JSON it has 33 bytes: at most 97 tokens, and 9 by
-/// our count.
-pub const MESSAGE: &str = "Hello";
 
 pub const PATIENCE: Duration = Duration::from_secs(25);
 
@@ -30,32 +24,32 @@ pub enum Price {
 
 impl Price {
     /// What is charged before the call.
-    pub fn hold(self) -> i64 {
+    pub fn hold(self, way: Way) -> i64 {
         match self {
             Price::Message => 100,
-            Price::Usage => 7 + 97 + 2 * 50,
+            Price::Usage => 7 + way.prompt_bound() + 2 * 50,
         }
     }
 
     /// The final cost of a chat with this usage.
-    pub fn cost(self, prompt_tokens: i64, completion_tokens: i64) -> i64 {
+    pub fn cost(self, way: Way, prompt_tokens: i64, completion_tokens: i64) -> i64 {
         match self {
             Price::Message => 100,
-            Price::Usage => (7 + prompt_tokens + 2 * completion_tokens).min(self.hold()),
+            Price::Usage => (7 + prompt_tokens + 2 * completion_tokens).min(self.hold(way)),
         }
     }
 
     /// The ledger of a user whose only chat was settled.
-    pub fn settled(self, prompt_tokens: i64, completion_tokens: i64) -> Vec<String> {
-        let rest = self.hold() - self.cost(prompt_tokens, completion_tokens);
-        let mut entries = vec!["opening 4000".to_owned(), format!("charge -{}", self.hold())];
+    pub fn settled(self, way: Way, prompt_tokens: i64, completion_tokens: i64) -> Vec<String> {
+        let rest = self.hold(way) - self.cost(way, prompt_tokens, completion_tokens);
+        let mut entries = vec!["opening 4000".to_owned(), format!("charge -{}", self.hold(way))];
         entries.extend((rest > 0).then(|| format!("settlement {rest}")));
         entries
     }
 
     /// The ledger of a user whose only chat was refunded.
-    pub fn refunded(self) -> Vec<String> {
-        let hold = self.hold();
+    pub fn refunded(self, way: Way) -> Vec<String> {
+        let hold = self.hold(way);
         vec!["opening 4000".to_owned(), format!("charge -{hold}"), format!("refund {hold}")]
     }
 }
@@ -158,10 +152,6 @@ impl World {
             assert!(chats.len() <= 1, "{chats:?}");
             chats.into_iter().next().filter(|chat| chat.state != "pending")
         })
-    }
-
-    pub fn wait_for_hold(&self, user: &str) {
-        wait::until("the hold", PATIENCE, || (!self.chats(user).is_empty()).then_some(()));
     }
 
     /// Moves the deadline of all holds into the past.

@@ -48,23 +48,14 @@ async fn a_bulk_operation_covers_what_matched_when_it_was_confirmed(
     let second = root.click(&first, "Next ›").await;
     let confirm = root.send(&second.form().with(&[("all", "1")])).await;
     confirm.assert_shows(&["30 users: search user"]);
-    let done = root.send(&confirm.form().with(&GIFT)).await;
+    let done = root.confirm(&confirm.form().with(&GIFT)).await;
     // A user who registers now is not selected. One who is renamed now stays selected.
     app.register("user-late").await.assert_status(201);
     app.sql("UPDATE users SET username = 'gone', username_canonical = 'gone' WHERE username = 'user-3'");
-    root.follow(&done).await.assert_shows(&[
-        "0 of 30 rows are done",
-        "Selection 30 users: search user",
-        "running",
-    ]);
+    root.follow(&done).await.assert_shows(&["0 of 30 done.", "Selection 30 users: search user", "running"]);
     finish_all(&app.services.db).await.unwrap();
     let page = root.follow(&done).await;
-    page.assert_shows(&[
-        "30 of 30 rows are done: finished",
-        "Amount per user +25",
-        "Reason a gift",
-        "By root",
-    ]);
+    page.assert_shows(&["All 30 done.", "Amount per user +25", "Reason a gift", "By root"]);
     page.assert_shows(&["There are no failures"]);
     assert_eq!(gifts(&app), 30);
     assert_eq!(app.number("SELECT tokens AS value FROM users WHERE username = 'user-late'"), 4000);
@@ -87,15 +78,11 @@ async fn only_the_ticked_rows_are_done(#[values(On::Sqlite, On::Postgres)] on: O
     confirm.assert_shows(&["3 users, ticked one by one"]);
     let cancel = confirm.link("Cancel");
     assert_eq!(cancel, "/admin/users/?q=user", "the way back keeps the filters");
-    let done = root.send(&confirm.form().with(&GIFT)).await;
+    let done = root.confirm(&confirm.form().with(&GIFT)).await;
     finish_all(&app.services.db).await.unwrap();
     let page = root.follow(&done).await;
-    page.assert_shows(&[
-        "3 of 3 rows are done",
-        "finished with failures",
-        "there is no such user",
-        "user 999999",
-    ]);
+    page.assert_shows(&["2 of 3 done.", "1 does not exist and was skipped.", "finished with failures"]);
+    page.assert_shows(&["user 999999 there is no such user"]);
     assert_eq!(gifts(&app), 2);
     for id in ids {
         assert_eq!(app.count(&format!("ledger_entries WHERE user_id = {id} AND amount = 25")), 1);
@@ -111,10 +98,11 @@ async fn rows_that_fail_are_listed_with_the_reason(#[values(On::Sqlite, On::Post
     let token = app.token("user-1").await;
     app.chat(&token, "Hello").await.assert_status(201);
     let confirm = root.send(&root.get("/admin/users/?q=user").await.form().with(&[("all", "1")])).await;
-    let done = root.send(&confirm.form().with(&[("amount", "-4000"), ("reason", "the end")])).await;
+    let done = root.confirm(&confirm.form().with(&[("amount", "-4000"), ("reason", "the end")])).await;
     finish_all(&app.services.db).await.unwrap();
     let page = root.follow(&done).await;
-    page.assert_shows(&["3 of 3 rows are done", "Failed 1", "user-1 the balance would go below 0"]);
+    page.assert_shows(&["2 of 3 done.", "Failed 1", "user-1 the balance would go below 0"]);
+    page.assert_shows(&["1 has fewer than 4,000 tokens and was skipped."]);
     assert_eq!(app.balance(&token).await, 3900);
     assert_eq!(app.count("users WHERE tokens = 0"), 2);
     root.get("/admin/bulk-operations/?state=failures")
@@ -170,8 +158,8 @@ async fn a_form_without_a_selection_or_with_a_fault_starts_nothing(
     let confirm = root.send(&root.get("/admin/users/").await.form().with(&[("all", "1")])).await;
     for (fields, fault) in [
         ([("amount", "0"), ("reason", "x")], "0 changes nothing"),
-        ([("amount", "ten"), ("reason", "x")], "enter a whole number"),
-        ([("amount", "5"), ("reason", "  ")], "enter a reason"),
+        ([("amount", "ten"), ("reason", "x")], "Enter a whole number"),
+        ([("amount", "5"), ("reason", "  ")], "Enter a reason"),
     ] {
         let page = root.send(&confirm.form().with(&fields)).await;
         page.assert_status(400).assert_shows(&[fault]);
@@ -210,14 +198,14 @@ async fn two_workers_at_once_do_each_row_once(#[values(On::Sqlite, On::Postgres)
     }
     app.catch_up().await;
     let confirm = root.send(&root.get("/admin/users/?q=user").await.form().with(&[("all", "1")])).await;
-    let done = root.send(&confirm.form().with(&GIFT)).await;
+    let done = root.confirm(&confirm.form().with(&GIFT)).await;
     let node = ledger::open(app.database().url(), 2);
     let (here, there, again) =
         futures_util::join!(finish_all(&app.services.db), finish_all(&node), finish_all(&app.services.db));
     here.unwrap();
     there.unwrap();
     again.unwrap();
-    root.follow(&done).await.assert_shows(&["705 of 705 rows are done: finished", "There are no failures"]);
+    root.follow(&done).await.assert_shows(&["All 705 done.", "There are no failures"]);
     assert_eq!(gifts(&app), 705);
     app.assert_sound();
 }

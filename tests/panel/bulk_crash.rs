@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rstest::rstest;
-use tollgate::administration::{Bulk, BulkKind, BulkRequest};
+use tollgate::administration::{Bulk, BulkKind, BulkRequest, LimitToSet, LimitsToSet};
 use tollgate::audit::Actor;
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, Scope};
@@ -22,8 +22,14 @@ fn users() -> usize {
     if require::long() { 5_000 } else { 2_000 }
 }
 
-/// Fills a database with users, and starts a bulk operation that gives 25 tokens to each.
-async fn prepare(database: &TestDatabase) -> Db {
+const GIFT: BulkKind = BulkKind::Adjust(25);
+const LIMIT: BulkKind = BulkKind::SetLimits(LimitsToSet {
+    concurrent_chats: LimitToSet::Own(3),
+    requests_per_minute: LimitToSet::Unchanged,
+});
+
+/// Fills a database with users, and starts a bulk operation on all of them.
+async fn prepare(database: &TestDatabase, kind: BulkKind) -> Db {
     let db = open(database.url(), 2);
     db.migrate().unwrap();
     let mut ids = Vec::new();
@@ -43,7 +49,7 @@ async fn prepare(database: &TestDatabase) -> Db {
     let actor = Actor { user_id: ids.first().copied(), address: "192.0.2.1".to_owned() };
     let request = BulkRequest {
         seed: OperationId::generate(),
-        kind: BulkKind::Adjust(25),
+        kind,
         reason: Reason::parse("a gift").unwrap(),
         selection: format!("{} users: all", ids.len()),
         ids,
@@ -76,7 +82,7 @@ async fn a_bulk_adjustment_that_is_killed_repeatedly_is_done_exactly_once(
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(database) = TestDatabase::create(on) else { return };
-    drop(prepare(&database).await);
+    drop(prepare(&database, GIFT).await);
     let mut conn = raw(on, database.url());
     let began = clock::now();
     for part in 1..=3 {
@@ -98,10 +104,37 @@ async fn a_bulk_adjustment_that_is_killed_repeatedly_is_done_exactly_once(
     assert_done_exactly_once(&mut conn, &database);
 }
 
+/// An operation whose rows are done one by one, and not a part at a time.
+#[rstest]
+#[actix_web::test]
+async fn limits_that_are_set_in_bulk_are_set_once_although_the_server_is_killed(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(database) = TestDatabase::create(on) else { return };
+    drop(prepare(&database, LIMIT).await);
+    let mut conn = raw(on, database.url());
+    let mut server = Server::start(&database, &[]);
+    wait::until("a part of the rows", PATIENCE, || (position(&mut conn) >= 100).then_some(()));
+    server.kill9();
+    let reached = position(&mut conn);
+    assert!(reached < users() as i64, "the operation ended before the kill: this tests nothing");
+    let changed = "SELECT count(*) AS n FROM users WHERE concurrent_chats = 3 AND version = 1";
+    assert_eq!(count(&mut conn, changed), reached);
+    let server = Server::start(&database, &[]);
+    wait::until("the end of the operation", PATIENCE, || {
+        server.log().contains("bulk operation 1 is finished").then_some(())
+    });
+    let former = "SELECT count(*) AS n FROM bulk_former_limits WHERE concurrent_chats IS NULL";
+    for query in [changed, former, "SELECT count(*) AS n FROM audit_log WHERE action = 'change'"] {
+        assert_eq!(count(&mut conn, query), users() as i64, "{query}");
+    }
+    assert_eq!(count(&mut conn, "SELECT failed AS n FROM bulk_operations"), 0);
+}
+
 #[actix_web::test]
 async fn two_servers_share_a_bulk_adjustment_and_one_of_them_may_die() {
     let Some(database) = TestDatabase::create(On::Postgres) else { return };
-    drop(prepare(&database).await);
+    drop(prepare(&database, GIFT).await);
     let mut conn = raw(On::Postgres, database.url());
     let (mut one, other) = (Server::start(&database, &[]), Server::start(&database, &[]));
     wait::until("a part of the rows", PATIENCE, || (position(&mut conn) >= 400).then_some(()));

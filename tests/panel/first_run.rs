@@ -41,7 +41,7 @@ async fn the_link_creates_one_superuser_and_then_stops_working(#[values(On::Sqli
         app.text("SELECT CAST(tokens AS TEXT) AS value FROM users WHERE username = 'root'").unwrap(),
         "4000"
     );
-    late.get(&link).await.assert_status(404).assert_shows(&["each one works once"]);
+    late.get(&link).await.assert_status(404).assert_shows(&["This link has already been used"]);
     late.send(&late_form).await.assert_status(404);
     assert_eq!(app.count("users WHERE is_superuser"), 1);
     app.assert_sound();
@@ -132,13 +132,13 @@ async fn a_form_with_a_fault_says_so_and_the_link_still_works(#[values(On::Sqlit
     let browser = Browser::guest(&app);
     let form = filled(&browser.get(&link).await.form());
     for (fields, shown) in [
-        ([("username", "ada"), ("password", PASSWORD), ("again", PASSWORD)], "this name is taken"),
+        ([("username", "ada"), ("password", PASSWORD), ("again", PASSWORD)], "This name is taken"),
         ([("username", "a b"), ("password", PASSWORD), ("again", PASSWORD)], "username"),
         ([("username", "root"), ("password", "short"), ("again", "short")], "password"),
         ([("username", "root"), ("password", "password1"), ("again", "password1")], "password"),
         (
             [("username", "root"), ("password", PASSWORD), ("again", "other")],
-            "the two passwords do not match",
+            "The two passwords do not match.",
         ),
     ] {
         let page = browser.send(&form.clone().with(&fields)).await;

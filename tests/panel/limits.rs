@@ -33,7 +33,7 @@ async fn limits_are_set_one_by_one_and_cleared_again(#[values(On::Sqlite, On::Po
     assert_eq!(page.link("Change limits"), limits);
     let page = root.submit_and_follow(&limits, &[("concurrent_chats", "0")]).await;
     page.assert_shows(&[
-        "The limits of ada were changed",
+        "Saved the limits of ada",
         "Chats at once 0: none allowed (default: 32)",
         "Requests a minute 600 (default)",
         "chats at once: before default → after 0",
@@ -44,10 +44,10 @@ async fn limits_are_set_one_by_one_and_cleared_again(#[values(On::Sqlite, On::Po
     assert_eq!(stored(&app), "0 1000000 2");
     let both = [("concurrent_chats", ""), ("requests_per_minute", "")];
     let page = root.submit_and_follow(&limits, &both).await;
-    page.assert_shows(&["Chats at once 32 (default)", "requests a minute: before 1000000 → after default"]);
+    page.assert_shows(&["Chats at once 32 (default)", "requests a minute: before 1,000,000 → after default"]);
     assert_eq!(stored(&app), "- - 3");
     let page = root.submit_and_follow(&limits, &both).await;
-    page.assert_shows(&["Nothing was changed for ada"]);
+    page.assert_shows(&["No changes to save."]);
     let about_ada = format!("audit_log WHERE action = 'change' AND user_id = {}", app.id_of("ada"));
     assert_eq!(app.count(&about_ada), 3);
 }
@@ -61,7 +61,7 @@ async fn an_invalid_limit_is_rejected(#[values(On::Sqlite, On::Postgres)] on: On
         for field in ["concurrent_chats", "requests_per_minute"] {
             let page = root.submit(&format!("{user}limits/"), &[(field, wrong)]).await;
             page.assert_status(400)
-                .assert_shows(&["enter a whole number from 0 to 1,000,000, or leave it empty"]);
+                .assert_shows(&["Enter a whole number from 0 to 1,000,000, or leave it empty"]);
             assert_eq!(page.form().field(field), Some(wrong), "the input is kept");
         }
     }

@@ -1,10 +1,16 @@
 //! Models in the panel: which are on offer, their prices, and the history of both.
 
+use diesel::connection::SimpleConnection;
 use rstest::rstest;
+use tollgate::administration::{Edited, edit_model};
+use tollgate::audit::Actor;
+use tollgate::db::{Db, DbConnection};
+use tollgate::models::{Editable, Model, ModelChanges};
 
 use crate::api::upstream::spawn;
 use crate::support::On;
-use crate::support::app::TestApp;
+use crate::support::app::{TestApp, eventually};
+use crate::support::ledger::{open, raw};
 use crate::support::panel::Browser;
 use crate::support::upstream::status;
 
@@ -48,7 +54,7 @@ async fn without_models_the_page_says_how_to_get_one(#[values(On::Sqlite, On::Po
     two_models(&app);
     let page = root.get("/admin/models/").await;
     page.assert_hides(&["the built-in dummy"]);
-    page.assert_shows(&["small-1 not in the settings 100 tokens per message (the default price)"]);
+    page.assert_shows(&["small-1 – not in the settings 100 tokens per message (default)"]);
 }
 
 #[rstest]
@@ -64,29 +70,29 @@ async fn a_price_is_set_and_reset_and_the_history_shows_it(#[values(On::Sqlite, 
     };
     let root = app.superuser("root").await;
     let [small, big] = two_models(&app);
-    root.get(&small).await.assert_shows(&["7 tokens per message (the default price)"]);
+    root.get(&small).await.assert_shows(&["7 tokens per message (default)"]);
     let page = root.submit_and_follow(&small, &PRICE).await;
     assert_eq!(stored(&app, "small-1"), "on offer 5 10 1030 1");
     assert_eq!(stored(&app, "big/2?"), "on offer - - - 0", "another model was changed, too");
     page.assert_shows(&[
-        "Model small-1 was changed",
+        "Saved small-1",
         "base 5 + 10 per 1,000 prompt tokens + 1,030 per 1,000 answer tokens",
         // 5 + 10 + 515, and 5 + 40 + 1,030.
-        "and an answer of 500 cost 530. Held in advance: 1,075, the maximum with an answer of 1,000 tokens, \
-         which is the limit if the client sets none",
+        "and 500 answer tokens cost 530. Held first: 1,075, the most with the default limit of 1,000 answer tokens",
         "base price: before default",
-        "price of 1,000 answer tokens: before default → after 1030",
+        "price of 1,000 answer tokens: before default → after 1,030",
     ]);
     let form = page.form().with(&[("withdrawn", "1"), ("price", "message")]);
     root.send(&form).await.assert_status(303);
     assert_eq!(stored(&app, "small-1"), "withdrawn - - - 2");
-    root.get("/admin/models/").await.assert_shows(&["small-1 withdrawn 7 tokens per message"]);
-    for path in ["/admin/history/".to_owned(), format!("{small}history/"), "/admin/".to_owned()] {
+    root.get("/admin/models/").await.assert_shows(&["small-1 – withdrawn 7 tokens per message"]);
+    assert!(root.get("/admin/").await.links().contains(&small), "Home does not lead to the model");
+    for path in ["/admin/history/".to_owned(), format!("{small}history/")] {
         let page = root.get(&path).await;
         page.assert_shows(&["withdrawn: before no → after yes", "base price: before 5"]);
         assert!(page.links().contains(&small), "{path} does not lead to the model");
     }
-    root.get(&format!("{big}history/")).await.assert_shows(&["Nothing has been done yet"]);
+    root.get(&format!("{big}history/")).await.assert_shows(&["No changes yet"]);
     assert_eq!(app.count("audit_log WHERE object_kind = 'model' AND user_id IS NULL"), 2);
     let chats = root.get(&big).await.link("Chats with this model");
     root.get(&chats).await.assert_shows(&["Model: big/2?"]);
@@ -103,7 +109,7 @@ async fn an_invalid_price_is_rejected_at_its_field(#[values(On::Sqlite, On::Post
             .submit(&small, &[("price", "usage"), ("base", "5"), ("prompt", wrong), ("answer", "1")])
             .await;
         page.assert_status(400).assert_shows(&[
-            "Please correct this Per 1,000 prompt tokens: enter a whole number from 0 to 1,000,000,000,000",
+            "Please correct this Per 1,000 prompt tokens: Enter a whole number from 0 to 1,000,000,000,000",
         ]);
         assert_eq!(page.form().field("prompt"), Some(wrong), "the input is kept");
         assert_eq!(page.form().field("base"), Some("5"));
@@ -111,7 +117,7 @@ async fn an_invalid_price_is_rejected_at_its_field(#[values(On::Sqlite, On::Post
     root.submit(&small, &[("price", "free")])
         .await
         .assert_status(400)
-        .assert_shows(&["choose one of the two"]);
+        .assert_shows(&["Choose one of the two"]);
     assert_eq!(stored(&app, "small-1"), "on offer - - - 0");
     assert_eq!(app.count("audit_log WHERE object_kind = 'model'"), 0);
     let limits = [("price", "usage"), ("base", "0"), ("prompt", "0"), ("answer", "1000000000000")];
@@ -138,7 +144,7 @@ async fn the_second_of_two_edits_of_a_model_shows_what_the_first_changed(
         "Somebody else changed this while you were editing",
         "Withdrawn no yes",
         "Per message 5 9",
-        "Per 1,000 answer tokens 1030 3",
+        "Per 1,000 answer tokens 1,030 3",
     ]);
     page.assert_hides(&["<th scope=\"row\">Per 1,000 prompt tokens</th>"]);
     assert_eq!(stored(&app, "small-1"), "on offer 5 10 1030 1", "nothing was saved");
@@ -148,7 +154,7 @@ async fn the_second_of_two_edits_of_a_model_shows_what_the_first_changed(
     // An edit to the values that are already stored does not conflict.
     let same = other.get(&small).await.form().with(&[("version", "0")]);
     let done = other.send(&same).await;
-    other.follow(&done).await.assert_shows(&["Nothing was changed for small-1"]);
+    other.follow(&done).await.assert_shows(&["No changes to save."]);
     assert_eq!(app.count("audit_log WHERE object_kind = 'model'"), 2);
 }
 
@@ -210,13 +216,42 @@ async fn properties_are_set_and_cleared_and_the_history_shows_them(
         "512 (default: 4,096) Answer, at most 8,192 (default: 16,384)",
         "Further fields chat_template_kwargs, think",
         "accepts images: before unknown → after no",
-        "context window: before unknown → after 32768",
+        "context window: before unknown → after 32,768",
         "usual limit of an answer: before default → after 512",
         "further fields: after chat_template_kwargs, think",
     ]);
     let cleared = values.map(|(name, _)| (name, if name.starts_with("accepts") { "unknown" } else { "" }));
-    root.submit_and_follow(&small, &cleared).await.assert_shows(&["highest limit of an answer: before 8192"]);
+    root.submit_and_follow(&small, &cleared)
+        .await
+        .assert_shows(&["highest limit of an answer: before 8,192"]);
     assert_eq!(properties(&app), "- - - - - - - ");
+}
+
+#[rstest]
+#[actix_web::test]
+async fn embeddings_get_a_price_of_their_own_whatever_the_pricing(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn_with(on, &UPSTREAM).await else { return };
+    let root = app.superuser("root").await;
+    let [small, _] = two_models(&app);
+    let price =
+        || app.text("SELECT CAST(embedding_price AS TEXT) AS value FROM models WHERE name = 'small-1'");
+    root.get(&small).await.assert_shows(&["Price of embeddings as a message"]);
+    let page = root.submit_and_follow(&small, &[("embeddings", "1,020")]).await;
+    assert_eq!((price().as_deref(), stored(&app, "small-1").as_str()), (Some("1020"), "on offer - - - 1"));
+    page.assert_shows(&[
+        "Price of embeddings 1,020 per 1,000 tokens",
+        "price of embeddings of 1,000 tokens: before default → after 1,020",
+    ]);
+    root.get("/admin/models/").await.assert_shows(&["(default) 1,020 per 1,000 tokens"]);
+    for wrong in ["-1", "1.5", "1000000000001"] {
+        let page = root.submit(&small, &[("embeddings", wrong)]).await;
+        page.assert_status(400).assert_shows(&["1,000,000,000,000, or leave it empty"]);
+        assert_eq!(page.form().field("embeddings"), Some(wrong), "the input is kept");
+    }
+    root.submit(&small, &[("embeddings", "")]).await.assert_status(303);
+    assert_eq!(price(), None);
 }
 
 #[actix_web::test]
@@ -245,14 +280,14 @@ async fn each_property_with_an_invalid_value_is_rejected_at_its_field() {
     let root = app.superuser("root").await;
     let [small, _] = two_models(&app);
     for (field, wrong, error) in [
-        ("accepts_images", "maybe", "choose one of the three"),
-        ("accepts_audio", "", "choose one of the three"),
-        ("context_tokens", "0", "enter a whole number from 1 to 100,000,000, or leave it empty"),
-        ("default_output", "1.5", "enter a whole number from 1 to 10,000,000, or leave it empty"),
-        ("max_output", "10000001", "enter a whole number from 1 to 10,000,000, or leave it empty"),
-        ("image_tokens", "-1", "enter a whole number from 1 to 1,000,000, or leave it empty"),
-        ("extra_fields", "a-b", "separate the names with commas"),
-        ("extra_fields", "think, max_tokens", "leave out max_tokens"),
+        ("accepts_images", "maybe", "Choose one of the three"),
+        ("accepts_audio", "", "Choose one of the three"),
+        ("context_tokens", "0", "Enter a whole number from 1 to 100,000,000, or leave it empty"),
+        ("default_output", "1.5", "Enter a whole number from 1 to 10,000,000, or leave it empty"),
+        ("max_output", "10000001", "Enter a whole number from 1 to 10,000,000, or leave it empty"),
+        ("image_tokens", "-1", "Enter a whole number from 1 to 1,000,000, or leave it empty"),
+        ("extra_fields", "a-b", "Separate the names with commas"),
+        ("extra_fields", "think, max_tokens", "Leave out max_tokens"),
     ] {
         let page = root.submit(&small, &[(field, wrong), ("withdrawn", "1")]).await;
         page.assert_status(400).assert_shows(&["Please correct this", error]);
@@ -284,4 +319,69 @@ async fn a_conflict_of_properties_shows_both_values() {
         "Further fields b a",
     ]);
     assert_eq!(properties(&app), "no - - 9000 - 6000 - b");
+}
+
+/// Gives a model an alias, on the node of this database handle.
+async fn give_alias(node: &Db, id: i64) -> Edited<Model> {
+    let model = node.read(move |conn| Ok(Model::find(conn, id)?)).await.unwrap().unwrap();
+    let wanted = ModelChanges { aliases: "claude-*".to_owned(), ..ModelChanges::of(&model) };
+    edit_model(node, &Actor::default(), id, model.version, wanted).await.unwrap()
+}
+
+#[actix_web::test]
+async fn two_edits_at_once_never_give_one_alias_to_two_models() {
+    let Some(app) = TestApp::spawn_with(On::Postgres, &UPSTREAM).await else { return };
+    two_models(&app);
+    let id = |name: &str| app.number(&format!("SELECT id AS value FROM models WHERE name = '{name}'"));
+    let (small, big) = (id("small-1"), id("big/2?"));
+    let nodes = [open(app.database().url(), 1), open(app.database().url(), 1)];
+    // Another node has stored the alias, and not committed it yet.
+    let mut other = raw(On::Postgres, app.database().url());
+    let DbConnection::Postgres(other) = &mut other else { return };
+    other.batch_execute("BEGIN; UPDATE models SET aliases = 'claude-*' WHERE name = 'small-1'").unwrap();
+    let commits = async {
+        let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("the edit waits", async || app.count(waiting) > 0).await;
+        other.batch_execute("COMMIT").unwrap();
+    };
+    let (edited, ()) = tokio::join!(give_alias(&nodes[0], big), commits);
+    assert!(matches!(edited, Edited::Refused(_)), "{edited:?}");
+    for _ in 0..10 {
+        app.sql("UPDATE models SET aliases = ''");
+        let (one, two) = tokio::join!(give_alias(&nodes[0], small), give_alias(&nodes[1], big));
+        assert_eq!(app.count("models WHERE aliases <> ''"), 1, "{one:?} {two:?}");
+    }
+}
+
+#[rstest]
+#[actix_web::test]
+async fn aliases_are_set_once_each_and_the_history_and_the_list_show_them(
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(app) = TestApp::spawn_with(on, &UPSTREAM).await else { return };
+    let root = app.superuser("root").await;
+    let [small, big] = two_models(&app);
+    let aliases =
+        |name: &str| app.text(&format!("SELECT aliases AS value FROM models WHERE name = '{name}'")).unwrap();
+    let page = root.submit_and_follow(&small, &[("aliases", " claude-*,gpt-4 ,, claude-*")]).await;
+    assert_eq!(aliases("small-1"), "claude-*, gpt-4");
+    page.assert_shows(&["Aliases claude-*, gpt-4", "aliases: after claude-*, gpt-4"]);
+    root.get("/admin/models/").await.assert_shows(&["small-1 claude-*, gpt-4 on offer"]);
+    // Another model may have a longer one, and not the same.
+    let taken = root.submit(&big, &[("aliases", "gpt-5, gpt-4")]).await;
+    taken
+        .assert_status(400)
+        .assert_shows(&["Leave out gpt-4: it is an alias of the model small-1. Remove it there first."]);
+    assert_eq!(taken.form().field("aliases"), Some("gpt-5, gpt-4"), "the input is kept");
+    assert_eq!((aliases("big/2?").as_str(), stored(&app, "big/2?").as_str()), ("", "on offer - - - 0"));
+    root.submit_and_follow(&big, &[("aliases", "claude-opus-*")]).await;
+    root.submit_and_follow(&small, &[("aliases", "claude-*")]).await;
+    root.submit_and_follow(&big, &[("aliases", "gpt-4")]).await;
+    assert_eq!((aliases("small-1").as_str(), aliases("big/2?").as_str()), ("claude-*", "gpt-4"));
+    root.submit(&big, &[("aliases", "*-opus")])
+        .await
+        .assert_status(400)
+        .assert_shows(&["Put a * only at the end"]);
+    root.submit_and_follow(&small, &[("aliases", "")]).await.assert_shows(&["aliases: before claude-*"]);
+    assert_eq!(aliases("small-1"), "");
 }

@@ -96,7 +96,7 @@ async fn a_number_is_an_id_only_with_one_number_sign(#[values(On::Sqlite, On::Po
         format!("#+{id}"),
         "#".to_owned(),
     ] {
-        make(&user).await.assert_shows(&["there is no such user"]);
+        make(&user).await.assert_shows(&["There is no such user"]);
         let quoted: String = url::form_urlencoded::byte_serialize(user.as_bytes()).collect();
         let list = root.get(&format!("/admin/auth-tokens/?user={quoted}")).await;
         list.assert_shows(&[&format!("{user} (unknown)")]);
@@ -155,7 +155,7 @@ async fn texts_of_one_line_show_something_and_do_not_turn_others_around(
     let titled = app.post("/conversations/", &token, serde_json::json!({ "title": invisible })).await;
     titled.assert_error(400, "Invalid title");
     let adjust = format!("/admin/users/{}/adjust/", app.id_of("ada"));
-    root.submit(&adjust, &[("amount", "5"), ("reason", invisible)]).await.assert_shows(&["enter a reason"]);
+    root.submit(&adjust, &[("amount", "5"), ("reason", invisible)]).await.assert_shows(&["Enter a reason"]);
     root.submit(&adjust, &[("amount", "5"), ("reason", turned)]).await.assert_status(303);
     assert_eq!(app.count("ledger_entries WHERE note = 'a gift'"), 1);
     // What others wrote is isolated where it is shown.

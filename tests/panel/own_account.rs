@@ -51,8 +51,7 @@ async fn changing_ones_own_password_keeps_only_this_session_with_a_new_secret(
     let (token, before) = (app.token("root").await, root.cookie());
     let fields = [NEW_TWICE[0], NEW_TWICE[1], ("old_password", PASSWORD)];
     let page = root.submit_and_follow("/admin/password/", &fields).await;
-    page.assert_status(200)
-        .assert_shows(&["Your password was changed", "You are not signed in anywhere else"]);
+    page.assert_status(200).assert_shows(&["Password changed", "You are not signed in anywhere else"]);
     assert_ne!(root.cookie(), before);
     // Forms of the session still work.
     root.submit("/admin/settings/", &[("page_size", "10")]).await.assert_status(303);

@@ -35,7 +35,17 @@ fn guests_may_only_sign_in_and_staff_change_only_what_is_theirs() {
     let first_run = ["GET /admin/first-run/{key}", "POST /admin/first-run/{key}"];
     assert_eq!(everybody, [guests, first_run].concat());
     let changes: Vec<String> = who(Staff).filter(|route| route.starts_with("POST")).collect();
-    let own = ["sign-out", "settings", "settings/theme", "settings/sign-out-others", "password"];
+    let own = [
+        "search",
+        "sign-out",
+        "settings",
+        "settings/theme",
+        "settings/sign-out-others",
+        "password",
+        "columns",
+        "views",
+        "views/{id}/delete",
+    ];
     assert_eq!(changes, own.map(|path| format!("POST /admin/{path}")));
 }
 

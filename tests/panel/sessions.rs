@@ -55,7 +55,8 @@ async fn the_database_stores_only_a_digest_of_a_session(#[values(On::Sqlite, On:
     // The stored digest is not a valid cookie.
     let digest = stored.get(..64).unwrap().to_ascii_lowercase();
     let thief = Browser::guest(&app);
-    thief.set_cookie(Some(format!("tollgate_session={digest}")));
+    let name = root.cookie().unwrap().split_once('=').unwrap().0.to_owned();
+    thief.set_cookie(Some(format!("{name}={digest}")));
     thief.get("/admin/").await.assert_status(303);
 }
 
@@ -102,9 +103,28 @@ async fn signing_out_ends_the_session_on_the_server(#[values(On::Sqlite, On::Pos
     assert_eq!(root.cookie(), None, "the response must delete the cookie");
     root.set_cookie(cookie);
     root.get("/admin/").await.assert_status(303);
-    root.send(&sign_out).await.assert_status(403);
+    let again = root.send(&sign_out).await;
+    assert_eq!((again.status(), again.location()), (303, "/admin/sign-in/"));
     other.get("/admin/").await.assert_status(200);
     assert_eq!(app.count("audit_log WHERE action = 'sign_out'"), 1);
+}
+
+/// A tab may still show a page of an earlier session.
+#[rstest]
+#[actix_web::test]
+async fn a_late_sign_out_leads_on_and_ends_no_other_session(#[values(On::Sqlite, On::Postgres)] on: On) {
+    let Some(app) = TestApp::spawn(on).await else { return };
+    let root = app.superuser("root").await;
+    app.superuser("grace").await;
+    let late = root.bare_form("/admin/sign-out/").await;
+    root.sign_in("root").await.assert_status(303);
+    let page = root.send(&late).await;
+    assert_eq!((page.status(), page.location()), (303, "/admin/"));
+    root.follow(&page).await.assert_shows(&["You have signed in again"]);
+    let grace = Browser::signed_in(&app, "grace").await;
+    let page = grace.send(&late).await;
+    assert_eq!((page.status(), page.location()), (303, "/admin/"));
+    grace.follow(&page).await.assert_status(200).assert_hides(&["signed in again"]);
 }
 
 #[rstest]
@@ -204,7 +224,7 @@ async fn the_cookie_is_for_this_host_only_and_hidden_from_scripts(
     let browser = Browser::guest(&app);
     for page in [browser.get("/admin/sign-in/").await, browser.sign_in("root").await] {
         let cookie = page.answer.header("set-cookie").unwrap().to_owned();
-        for part in ["tollgate_session=", "HttpOnly", "SameSite=Strict", "Path=/"] {
+        for part in ["tollgate_", "HttpOnly", "SameSite=Lax", "Path=/"] {
             assert!(cookie.contains(part), "{cookie} lacks {part}");
         }
         for part in ["Secure", "Domain", "Expires", "Max-Age"] {
@@ -222,8 +242,8 @@ async fn with_https_the_cookie_is_bound_to_https_and_the_host(#[values(On::Sqlit
     let browser = Browser::at(&app, "https://chat.example");
     let page = browser.sign_in("root").await;
     let cookie = page.answer.header("set-cookie").unwrap().to_owned();
-    assert!(cookie.starts_with("__Host-tollgate_session="), "{cookie}");
-    for part in ["Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
+    assert!(cookie.starts_with("__Host-tollgate_session_"), "{cookie}");
+    for part in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
         assert!(cookie.contains(part), "{cookie} lacks {part}");
     }
     assert!(!cookie.contains("Domain"), "{cookie}");
@@ -242,6 +262,7 @@ async fn the_api_accepts_no_session_and_the_panel_no_auth_token(#[values(On::Sql
     root.request("GET", "/balance/").send().await.assert_error(401, "Unauthorized");
     app.get("/admin/", &token).await.assert_status(303);
     let guest = Browser::guest(&app);
-    guest.set_cookie(Some(format!("tollgate_session={token}")));
+    let name = root.cookie().unwrap().split_once('=').unwrap().0.to_owned();
+    guest.set_cookie(Some(format!("{name}={token}")));
     guest.get("/admin/").await.assert_status(303);
 }

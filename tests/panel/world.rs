@@ -23,8 +23,8 @@ pub async fn furnish<'a>(app: &'a TestApp, name: &str) -> (World, Browser<'a>) {
     let root = app.superuser(name).await;
     app.catch_up().await;
     let user = app.id_of("ada");
-    let form = root.get("/admin/users/").await.form().tick("id", user);
-    let form = root.send(&form).await.form().with(&[("amount", "5"), ("reason", "a gift")]);
+    let form = root.get("/admin/users/").await.form().tick("id", user).with(&[("amount", "5")]);
+    let form = root.send(&form).await.form().with(&[("reason", "a gift")]);
     root.send(&form).await.assert_status(303);
     tollgate::administration::finish_all(&app.services.db).await.unwrap();
     app.sql("INSERT INTO models (name) VALUES ('small-1')");

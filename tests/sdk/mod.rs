@@ -84,7 +84,7 @@ fn assert_works_unchanged(client: &str, sdks: Sdks, program: &str) {
     assert!(server.wait(Duration::from_secs(20)).success());
     assert_eq!(server.log().matches("POST /v1/chat/completions 402 ").count(), 1, "{}", server.log());
     let count = seen.len();
-    clients::report(client, &format!("{count} answers, {count} messages; empty balance: 1 request"));
+    clients::report(client, "", &format!("{count} answers, {count} messages; empty balance: 1 request"));
     drop(server);
     assert_verified(&database);
 }

@@ -18,11 +18,15 @@ pub enum Sdks {
     Python,
     LlamaIndex,
     PydanticAi,
+    Mirascope,
+    Inspect,
     Aider,
     LiteLlm,
     OpenWebUi,
     Node,
     OpenCode,
+    Codex,
+    ClaudeCode,
 }
 
 /// An installation, or the reason why this machine cannot have it. Tests that need the same one
@@ -60,18 +64,32 @@ impl Sdks {
             Sdks::Python => "python",
             Sdks::LlamaIndex => "llamaindex",
             Sdks::PydanticAi => "pydantic-ai",
+            Sdks::Mirascope => "mirascope",
+            Sdks::Inspect => "inspect-ai",
             Sdks::Aider => "aider",
             Sdks::LiteLlm => "litellm",
             Sdks::OpenWebUi => "open-webui",
             Sdks::Node => "node",
             Sdks::OpenCode => "opencode",
+            Sdks::Codex => "codex",
+            Sdks::ClaudeCode => "claude-code",
         }
     }
 
     /// Returns whether only `scripts/proofs clients` runs these programs, because they are large or
     /// take long.
     fn is_heavy(self) -> bool {
-        matches!(self, Sdks::Aider | Sdks::LiteLlm | Sdks::OpenWebUi | Sdks::OpenCode)
+        match self {
+            Sdks::Aider
+            | Sdks::LiteLlm
+            | Sdks::OpenWebUi
+            | Sdks::OpenCode
+            | Sdks::Codex
+            | Sdks::ClaudeCode
+            | Sdks::Mirascope
+            | Sdks::Inspect => true,
+            Sdks::Python | Sdks::LlamaIndex | Sdks::PydanticAi | Sdks::Node => false,
+        }
     }
 
     fn install(self) -> Result<PathBuf, String> {

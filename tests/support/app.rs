@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Instant;
 
@@ -21,7 +22,7 @@ use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tollgate::config::Config;
-use tollgate::db::Db;
+use tollgate::db::{Db, attach_index};
 use tollgate::metering::verify::verify_at_rest;
 use tollgate::server::{self, Services, middleware};
 
@@ -194,6 +195,7 @@ impl TestApp {
     fn sqlite(&self) -> SqliteConnection {
         let mut connection = SqliteConnection::establish(self.database.url()).unwrap();
         connection.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
+        attach_index(&mut connection, Path::new(self.database.url())).unwrap();
         connection
     }
 
@@ -214,7 +216,8 @@ impl Drop for TestApp {
     }
 }
 
-fn config(database_url: &str, flags: &[&str]) -> Config {
+/// Returns the settings of a test's server.
+pub fn config(database_url: &str, flags: &[&str]) -> Config {
     let defaults = ["--database-url", database_url, "--bcrypt-cost", "4", "--throttle", "off"];
     // A flag of the test replaces the default: clap accepts no flag twice.
     let defaults = defaults.chunks(2).filter(|pair| !flags.contains(&pair[0])).flatten();

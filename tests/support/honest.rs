@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::http::Client;
+use super::require::patience;
 use super::server::Server;
 
 /// The time between two chats.
 const EVERY: Duration = Duration::from_secs(1);
-/// The time in which a chat must be answered.
+/// The time in which a chat must be answered if nothing else uses the machine.
 const PROMPT: Duration = Duration::from_secs(1);
 /// The percentage of chats that must be answered in this time.
 const SHARE: usize = 99;
@@ -30,6 +31,12 @@ struct Attempt {
     /// The status, or the reason why there is none.
     outcome: Result<u16, String>,
     took: Duration,
+}
+
+impl Attempt {
+    fn is_prompt(&self) -> bool {
+        self.outcome == Ok(201) && self.took <= patience(PROMPT)
+    }
 }
 
 /// The results of the honest user.
@@ -78,24 +85,19 @@ impl Report {
         self.attempts.len()
     }
 
-    /// Returns the number of chats with a 201 within a second.
+    /// Returns the number of chats with a 201 in time.
     pub fn prompt(&self) -> usize {
-        let is_prompt = |attempt: &&Attempt| attempt.outcome == Ok(201) && attempt.took <= PROMPT;
-        self.attempts.iter().filter(is_prompt).count()
+        self.attempts.iter().filter(|attempt| attempt.is_prompt()).count()
     }
 
     pub fn slowest(&self) -> Duration {
         self.attempts.iter().map(|attempt| attempt.took).max().unwrap_or_default()
     }
 
-    /// Fails unless 99 of 100 chats were answered within a second.
+    /// Fails unless 99 of 100 chats were answered in time.
     #[track_caller]
     pub fn assert_undisturbed(&self) {
-        let late: Vec<_> = self
-            .attempts
-            .iter()
-            .filter(|attempt| attempt.outcome != Ok(201) || attempt.took > PROMPT)
-            .collect();
+        let late: Vec<_> = self.attempts.iter().filter(|attempt| !attempt.is_prompt()).collect();
         assert!(self.sent() > 0, "the honest user has sent nothing");
         let is_enough = self.prompt() * 100 >= self.sent() * SHARE;
         assert!(is_enough, "{} of {} chats were disturbed: {late:?}", late.len(), self.sent());
@@ -104,6 +106,7 @@ impl Report {
     /// Returns a summary for the figures of a storm.
     pub fn summary(&self) -> String {
         let slowest = self.slowest().as_millis();
-        format!("honest user: {} of {} within 1 s, slowest {slowest} ms", self.prompt(), self.sent())
+        let limit = patience(PROMPT).as_secs();
+        format!("honest user: {} of {} within {limit} s, slowest {slowest} ms", self.prompt(), self.sent())
     }
 }

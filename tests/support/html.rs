@@ -182,7 +182,8 @@ pub fn forms(html: &str) -> Vec<Form> {
         let Some(form) = forms.last_mut().filter(|_| is_open) else { continue };
         let pair = (tag.text("name"), tag.text("value"));
         match tag.name.as_str() {
-            "input" if tag.attribute("type") == Some("checkbox") => {
+            // A box without a name is only for the script.
+            "input" if tag.attribute("type") == Some("checkbox") && !pair.0.is_empty() => {
                 if tag.attribute("checked").is_some() {
                     form.fields.push(pair.clone());
                 }
@@ -227,7 +228,8 @@ pub fn text(html: &str) -> String {
             Piece::Text(words) => text.push_str(&words),
             // Inline elements may be in the middle of a word or a sentence.
             Piece::Tag(tag)
-                if ["a", "bdi", "code", "span", "strong"].contains(&tag.name.trim_start_matches('/')) => {}
+                if ["a", "bdi", "code", "mark", "span", "strong"]
+                    .contains(&tag.name.trim_start_matches('/')) => {}
             Piece::Tag(_) => text.push(' '),
         }
     }

@@ -1,16 +1,17 @@
 //! A database with its schema, for tests that call the library directly.
 
+use std::path::Path;
 use std::time::Duration;
 
 use actix_web::ResponseError;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use tokio::runtime::Handle;
-use tollgate::chat::{ChatRequest, Prices, Prompt, SlotBounds, Toll};
+use tollgate::chat::{Chain, ChatRequest, Prices, Prompt, SlotBounds, Toll};
 use tollgate::clock;
-use tollgate::db::{Db, DbConnection, DbOptions, Scope};
+use tollgate::db::{Db, DbConnection, DbOptions, Scope, attach_index};
 use tollgate::domain::{
-    Fingerprint, IdempotencyKey, OperationId, PlainToken, RequestId, TokenDigest, Username,
+    Endpoint, Fingerprint, IdempotencyKey, OperationId, PlainToken, RequestId, TokenDigest, Username,
 };
 use tollgate::error::Result;
 use tollgate::metering::{
@@ -18,6 +19,7 @@ use tollgate::metering::{
 };
 use tollgate::models::{AuthToken, Chat, Keyset, LedgerEntry, NewAuthToken, User};
 use tollgate::responder::{Dummy, Responder};
+use tollgate::throttle::MemoryBudget;
 
 use super::{On, TestDatabase};
 
@@ -54,14 +56,30 @@ impl Ledger {
         Some(Ledger { db, database })
     }
 
+    /// Opens a database that has its schema.
+    pub fn of(database: TestDatabase) -> Ledger {
+        Ledger { db: open(database.url(), 2), database }
+    }
+
     /// Opens another node on the same database. On SQLite it represents another process, such as a
     /// command.
     pub fn node(&self) -> Db {
         open(self.database.url(), 2)
     }
 
+    /// Opens the database again, after it was closed.
+    pub fn reopened(self) -> Ledger {
+        let db = open(self.database.url(), 2);
+        Ledger { db, ..self }
+    }
+
     pub fn url(&self) -> &str {
         self.database.url()
+    }
+
+    /// Returns which database it is.
+    pub fn on(&self) -> On {
+        self.database.on()
     }
 
     /// Opens a connection without any of Tollgate's restrictions.
@@ -108,14 +126,15 @@ impl Ledger {
     /// Returns a user's whole statement, oldest first.
     pub fn entries(&self, user_id: i64) -> Vec<LedgerEntry> {
         let mut entries =
-            self.db.read_blocking(|conn| Ok(LedgerEntry::page_of(conn, user_id, EVERYTHING)?)).unwrap();
+            self.db.read_blocking(|conn| LedgerEntry::page_of(conn, user_id, EVERYTHING)).unwrap();
         entries.reverse();
         entries
     }
 
     /// Returns all chats of a user, oldest first.
     pub fn chats(&self, user_id: i64) -> Vec<Chat> {
-        let mut chats = self.db.read_blocking(|conn| Ok(Chat::page_of(conn, user_id, EVERYTHING)?)).unwrap();
+        let read = |conn: &mut DbConnection| Chat::page_within(conn, user_id, EVERYTHING, usize::MAX);
+        let mut chats = self.db.read_blocking(read).unwrap().rows;
         chats.reverse();
         chats
     }
@@ -141,11 +160,12 @@ const EVERYTHING: Keyset = Keyset { limit: 1_000_000, before: None };
 pub fn open(url: &str, pg_writers: usize) -> Db {
     let url = url.parse().unwrap();
     // The limit is long because many of these tests delay a writer on purpose.
+    let pg_writers = Some(pg_writers);
     let options = DbOptions { url, read_connections: 4, pg_writers, hangs_after: Duration::from_secs(60) };
     Db::open(&options).unwrap()
 }
 
-/// Opens a connection without any of Tollgate's restrictions.
+/// Opens a connection without any of Tollgate's restrictions. On SQLite, the index is attached.
 pub fn raw(on: On, url: &str) -> DbConnection {
     match on {
         On::Sqlite => {
@@ -155,6 +175,7 @@ pub fn raw(on: On, url: &str) -> DbConnection {
                     "PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON",
                 )
                 .unwrap();
+            attach_index(&mut connection, Path::new(url)).unwrap();
             DbConnection::Sqlite(connection)
         }
         On::Postgres => DbConnection::Postgres(PgConnection::establish(url).unwrap()),
@@ -201,6 +222,7 @@ pub fn new_account(name: &str, tokens: i64) -> NewAccount {
 pub fn charge(auth_token: TokenDigest) -> Charge {
     Charge {
         auth_token,
+        endpoint: Endpoint::Chat,
         message: "hi".to_owned(),
         model: "dummy".to_owned(),
         price: PRICE,
@@ -264,19 +286,24 @@ pub fn toll(db: &Db, delay: Duration) -> Toll {
             chat: PRICE,
             concurrent_chats: CONCURRENT_CHATS,
             slots: SlotBounds { waiting: 0, patience: Duration::from_secs(1) },
+            stores_responses: true,
+            stored_bytes: 256 << 20,
             top_up: None,
         },
+        MemoryBudget::new(64 << 20),
         Handle::current(),
     )
 }
 
 pub fn request(auth_token: TokenDigest, message: &str) -> ChatRequest {
     ChatRequest {
+        endpoint: Endpoint::Chat,
         auth_token,
         message: message.to_owned(),
         prompt: Prompt::Message,
         key: None,
         request_id: RequestId::generate(),
+        chain: Chain::default(),
         memory: None,
     }
 }

@@ -14,8 +14,8 @@ pub const ORIGIN: &str = "http://localhost:8000";
 
 pub struct Browser<'a> {
     app: &'a TestApp,
-    /// The cookie as `name=value`, if there is one.
-    cookie: RefCell<Option<String>>,
+    /// The cookies as `name=value`.
+    cookies: RefCell<Vec<String>>,
     origin: String,
 }
 
@@ -33,7 +33,7 @@ impl<'a> Browser<'a> {
 
     /// Returns a browser that has opened the panel at another address.
     pub fn at(app: &'a TestApp, origin: &str) -> Browser<'a> {
-        Browser { app, cookie: RefCell::default(), origin: origin.to_owned() }
+        Browser { app, cookies: RefCell::default(), origin: origin.to_owned() }
     }
 
     /// Signs in with [`PASSWORD`].
@@ -54,22 +54,22 @@ impl<'a> Browser<'a> {
         browser
     }
 
-    /// Returns the cookie of the session or of the guest, as `name=value`.
+    /// Returns the cookie of the session, or else of the guest, as `name=value`.
     pub fn cookie(&self) -> Option<String> {
-        self.cookie.borrow().clone()
+        let cookies = self.cookies.borrow();
+        cookies.iter().find(|cookie| cookie.contains("_session_")).or(cookies.first()).cloned()
     }
 
+    /// Replaces all cookies.
     pub fn set_cookie(&self, cookie: Option<String>) {
-        *self.cookie.borrow_mut() = cookie;
+        *self.cookies.borrow_mut() = cookie.into_iter().collect();
     }
 
-    /// Makes a request with the browser's cookie, without sending it.
+    /// Makes a request with the browser's cookies, without sending it.
     pub fn request(&self, method: &str, path: &str) -> Request<'a> {
         let request = self.app.request(method, path).header("Host", HOST);
-        match &*self.cookie.borrow() {
-            Some(cookie) => request.header("Cookie", cookie),
-            None => request,
-        }
+        let cookies = self.cookies.borrow().join("; ");
+        if cookies.is_empty() { request } else { request.header("Cookie", &cookies) }
     }
 
     pub async fn get(&self, path: &str) -> Page {
@@ -80,6 +80,13 @@ impl<'a> Browser<'a> {
     pub async fn send(&self, form: &Form) -> Page {
         let answer = self.form_request(form).send().await;
         self.page(&form.action, answer)
+    }
+
+    /// Sends a form that leads to a preview, and confirms that. Returns the response.
+    pub async fn confirm(&self, form: &Form) -> Page {
+        let preview = self.send(form).await;
+        preview.assert_status(200);
+        self.send(&preview.form()).await
     }
 
     /// Makes the request of a form, without sending it: a test can send several at once.
@@ -131,13 +138,16 @@ impl<'a> Browser<'a> {
         self.get(&if href.starts_with('?') { format!("{own}{href}") } else { href }).await
     }
 
-    /// Stores the response's cookie, if it sets one.
+    /// Stores the response's cookies, and removes those that it ends.
     fn page(&self, path: &str, answer: Answer) -> Page {
         for (name, value) in &answer.headers {
             if name.eq_ignore_ascii_case("set-cookie") {
                 let pair = value.split(';').next().unwrap_or_default();
                 let is_gone = pair.ends_with('=') || value.contains("Max-Age=0");
-                *self.cookie.borrow_mut() = (!is_gone).then(|| pair.to_owned());
+                let name = pair.split('=').next().unwrap_or_default();
+                let mut cookies = self.cookies.borrow_mut();
+                cookies.retain(|cookie| cookie.split('=').next() != Some(name));
+                cookies.extend((!is_gone).then(|| pair.to_owned()));
             }
         }
         Page { answer, path: path.to_owned() }
@@ -207,6 +217,49 @@ impl Page {
         tags.filter_map(|tag| tag.attribute("href").map(str::to_owned)).collect()
     }
 
+    /// Returns the choices of filters whose text ends with a count, as in `Complete (12)`: the
+    /// parameter and the count.
+    pub fn counted_choices(&self) -> Vec<(String, i64)> {
+        let (mut choices, mut name, mut choice) = (Vec::new(), String::new(), None);
+        for piece in html::pieces(&self.html()) {
+            match piece {
+                Piece::Tag(tag) if tag.name == "select" => {
+                    name = tag.attribute("name").unwrap_or_default().to_owned();
+                }
+                Piece::Tag(tag) if tag.name == "option" => {
+                    choice = tag.attribute("value").map(|value| format!("{name}={value}"));
+                }
+                Piece::Text(words) => {
+                    let count = words.trim().strip_suffix(')').and_then(|text| text.rsplit_once(" ("));
+                    let count = count.and_then(|(_, count)| count.parse().ok());
+                    choices.extend(choice.take().zip(count));
+                }
+                Piece::Tag(_) => {}
+            }
+        }
+        choices
+    }
+
+    /// Returns the presets above a list, each with its address and its count, if it has one.
+    pub fn tabs(&self) -> Vec<(String, Option<i64>)> {
+        let html = self.html();
+        let tabs = html.split_once("class=\"tabs\"").map_or("", |(_, rest)| rest);
+        let tabs = tabs.split_once("</nav>").map_or("", |(tabs, _)| tabs);
+        let mut found: Vec<(String, Option<i64>)> = Vec::new();
+        for piece in html::pieces(tabs) {
+            match (piece, found.last_mut()) {
+                (Piece::Tag(tag), _) if tag.name == "a" => {
+                    found.push((tag.attribute("href").unwrap_or_default().to_owned(), None));
+                }
+                (Piece::Text(words), Some((_, count))) => {
+                    *count = words.trim().replace(',', "").parse().ok().or(*count);
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+
     /// Returns all forms, each with a complete action.
     pub fn forms(&self) -> Vec<Form> {
         let own = |form: Form| {
@@ -215,11 +268,27 @@ impl Page {
         html::forms(&self.html()).into_iter().map(own).collect()
     }
 
-    /// Returns the forms that change something, except those in the menu of every page.
+    /// Returns the forms that change something, except those in the menus of every page and of
+    /// every list, and the button *Undo* in a message.
     pub fn posting_forms(&self) -> Vec<Form> {
-        let menu = ["/admin/sign-out/", "/admin/settings/theme/"];
+        let menus = [
+            "/admin/search/",
+            "/admin/sign-out/",
+            "/admin/settings/theme/",
+            "/admin/columns/",
+            "/admin/views/",
+        ];
+        let is_in_a_menu = |form: &Form| menus.iter().any(|menu| form.action.starts_with(menu));
+        let is_undo = |form: &Form| form.field("undo").is_some();
         let forms = self.forms().into_iter();
-        forms.filter(|form| form.method == "post" && !menu.contains(&form.action.as_str())).collect()
+        forms.filter(|form| form.method == "post" && !is_in_a_menu(form) && !is_undo(form)).collect()
+    }
+
+    /// Returns the form of the button *Undo* in a message.
+    #[track_caller]
+    pub fn undo_form(&self) -> Form {
+        let form = self.forms().into_iter().find(|form| form.field("undo").is_some());
+        form.unwrap_or_else(|| panic!("nothing can be undone on {}: {}", self.path, self.text()))
     }
 
     /// Returns the first of the forms that change something.

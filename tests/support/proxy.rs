@@ -122,6 +122,11 @@ impl Proxy {
         self.orders.stopped.load(Ordering::SeqCst)
     }
 
+    /// Lets new connections through, while those that have stopped stay as they are.
+    pub fn stop_no_more_connections(&self) {
+        self.orders.stop_at_message.store(u32::MAX, Ordering::SeqCst);
+    }
+
     /// Lets the stopped connections continue. New ones do not stop.
     pub fn continue_connections(&self) {
         self.orders.stop_at_message.store(0, Ordering::SeqCst);

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Reports that the calling test cannot run. If everything is required, the test fails. Otherwise
 /// it is skipped, with a message that bypasses the test harness, which would swallow the output of
@@ -35,4 +36,10 @@ pub fn long() -> bool {
 /// Returns whether the versions that take minutes are wanted. `scripts/proofs` sets this.
 pub fn proofs() -> bool {
     std::env::var("TOLLGATE_TEST_PROOFS").is_ok_and(|value| value == "1")
+}
+
+/// Returns the time limit for something that a person waits for. `scripts/proofs` has the machine
+/// to itself and keeps the limit. Other runs share it with tests, so they may take twice as long.
+pub fn patience(limit: Duration) -> Duration {
+    if proofs() { limit } else { limit * 2 }
 }

@@ -190,6 +190,10 @@ impl Server {
         self.signal(Signal::TERM);
     }
 
+    pub fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
     /// Waits for its end. Fails after `limit`.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         self.reap(limit)

@@ -2,6 +2,7 @@
 //! tests may block.
 
 mod connection;
+mod continued;
 pub mod providers;
 mod script;
 
@@ -16,7 +17,9 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use script::{Signal, Step, answer, chunk, done, event, finish, head, role, status, text, usage};
+pub use script::{
+    Signal, Step, answer, chunk, continued, done, embeddings, event, finish, head, role, status, text, usage,
+};
 
 /// Time limit for what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -63,7 +66,8 @@ impl Shared {
             return script.clone();
         }
         let script = self.scripts.lock().unwrap().pop_front();
-        script.unwrap_or_else(|| self.otherwise.lock().unwrap().clone())
+        let script = script.unwrap_or_else(|| self.otherwise.lock().unwrap().clone());
+        if body.get("prompt").is_some() { continued::as_completion(script) } else { script }
     }
 }
 

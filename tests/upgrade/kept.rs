@@ -161,7 +161,10 @@ impl Upgraded {
     /// Opens a page of the panel with the session of a user from before the upgrade.
     fn panel(&self, name: &str, path: &str) -> Answer {
         let secret = self.dump.expected["sessions"][name].as_str().unwrap();
-        let cookie = format!("tollgate_session={secret}");
+        // The sessions are still stored, but the cookie has another name now.
+        let sign_in = self.server.client().send("GET", "/admin/sign-in/", &[], b"").unwrap();
+        let guest = sign_in.header("set-cookie").unwrap().split('=').next().unwrap().to_owned();
+        let cookie = format!("{}={secret}", guest.replace("guest", "session"));
         self.server.client().send("GET", path, &[("Cookie", &cookie)], b"").unwrap()
     }
 

@@ -5,3 +5,4 @@ mod dump;
 mod interrupted;
 mod kept;
 mod large;
+mod retired;

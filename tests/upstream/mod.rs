@@ -5,6 +5,8 @@ mod bounds;
 mod breakers;
 mod cancelling;
 mod client;
+mod completions;
+mod embeddings;
 mod failures;
 mod floods;
 mod mutations;
@@ -18,6 +20,7 @@ use tollgate::domain::Usage;
 use tollgate::responder::{
     Failure, Piece, Question, ResponseStream, Upstream, UpstreamKey, UpstreamSettings,
 };
+use tollgate::throttle::MemoryBudget;
 
 use crate::support::upstream::{ScriptedUpstream, Step, in_time};
 
@@ -36,6 +39,7 @@ fn settings(scripted: &ScriptedUpstream) -> UpstreamSettings {
         calls: 100,
         waiting: 0,
         patience: LONG,
+        memory: MemoryBudget::new(64 << 20),
     }
 }
 
@@ -52,12 +56,12 @@ fn question() -> Question {
 
 /// Waits for a place and for the answer to begin.
 async fn ask(upstream: &Upstream) -> Result<ResponseStream, Failure> {
-    ask_as(ADA, upstream).await
+    ask_as(ADA, upstream, &question()).await
 }
 
-async fn ask_as(user_id: i64, upstream: &Upstream) -> Result<ResponseStream, Failure> {
+async fn ask_as(user_id: i64, upstream: &Upstream, question: &Question) -> Result<ResponseStream, Failure> {
     let permit = upstream.admit(user_id, "m").await?;
-    in_time("an answer to begin", upstream.ask(permit, &question())).await
+    in_time("an answer to begin", upstream.ask(permit, question)).await
 }
 
 async fn next(stream: &mut ResponseStream) -> Result<Option<Piece>, Failure> {
@@ -79,8 +83,12 @@ async fn make_call(upstream: &Upstream) -> Outcome {
 }
 
 async fn make_call_as(user_id: i64, upstream: &Upstream) -> Outcome {
+    outcome_of_question(user_id, upstream, &question()).await
+}
+
+async fn outcome_of_question(user_id: i64, upstream: &Upstream, question: &Question) -> Outcome {
     let mut outcome = Outcome { text: String::new(), finish_reason: None, usage: None, end: Ok(()) };
-    let mut stream = match ask_as(user_id, upstream).await {
+    let mut stream = match ask_as(user_id, upstream, question).await {
         Ok(stream) => stream,
         Err(failure) => return Outcome { end: Err(failure), ..outcome },
     };

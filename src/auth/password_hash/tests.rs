@@ -59,6 +59,7 @@ fn what_django_wrote_verifies_and_other_passwords_do_not() {
         let expected =
             if stored.starts_with("bcrypt_sha256$") { Verified::Yes } else { Verified::YesUpgrade };
         assert_eq!(verify(&password(text), stored, 4), expected, "{stored}");
+        assert!(is_readable(stored), "{stored}");
         assert_eq!(
             verify(&password(&text.replacen(['c', 'P', '0'], "x", 1)), stored, 4),
             Verified::No,
@@ -122,6 +123,7 @@ fn unusable_unknown_and_malformed_hashes_match_nothing() {
         &too_long,
     ] {
         assert_eq!(verify(&password(ASCII), stored, 4), Verified::No, "{stored}");
+        assert!(!is_readable(stored), "{stored}");
     }
 }
 

@@ -7,7 +7,9 @@
 //!
 //! A file that is only missing may come back. All other faults last until a restart.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -19,11 +21,27 @@ use super::generation::EMPTY_LOG;
 use super::header::{Held, Size};
 use super::log_check::{LogEnd, check_on};
 use super::sidecar::Sidecar;
+use super::turn::Turns;
 use super::{FileId, beside};
 use crate::db::DbConnection;
 
 /// The greatest age, in milliseconds, of a check that is good enough for a read.
 const FRESH: u64 = 20;
+/// Writes zeros after the end of a log, `by` bytes, but not beyond `size` bytes in all. SQLite
+/// takes no zeros for a frame. Returns whether the log has that size now.
+///
+/// The caller holds SQLite's write lock: otherwise the zeros could overwrite what is appended at
+/// the same time.
+///
+/// # Errors
+/// Fails if the disk is full.
+pub(in crate::db) fn lengthen(log: &File, size: u64, by: usize) -> io::Result<bool> {
+    let end = log.metadata()?.len();
+    let missing = usize::try_from(size.saturating_sub(end)).unwrap_or(usize::MAX);
+    log.write_all_at(&vec![0; by.min(missing)], end)?;
+    Ok(missing <= by)
+}
+
 /// Watches one database while this process has it open.
 pub(in crate::db) struct Guard {
     /// The path as given. If it is a symbolic link, its target may change.
@@ -38,6 +56,7 @@ pub(in crate::db) struct Guard {
     born: Instant,
     looked_at: AtomicU64,
     connections: Connections,
+    turns: Turns,
 }
 
 struct Log {
@@ -70,6 +89,7 @@ impl Guard {
             born: Instant::now(),
             looked_at: AtomicU64::new(0),
             connections: Connections::default(),
+            turns: Turns::default(),
         })
     }
 
@@ -99,6 +119,11 @@ impl Guard {
     /// Returns the count of open connections.
     pub(in crate::db) fn connections(&self) -> &Connections {
         &self.connections
+    }
+
+    /// Returns the turns of the writer and the keeper of the log.
+    pub(in crate::db) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Starts to watch the log that the first connection has opened.
@@ -245,6 +270,27 @@ impl Guard {
     /// Returns the size of the log, in bytes.
     pub(in crate::db) fn log_size(&self) -> u64 {
         self.log.get().and_then(|log| log.file.metadata().ok()).map_or(0, |metadata| metadata.len())
+    }
+
+    /// Syncs the database's own file, if this process is a server. Another descriptor of it must
+    /// not be opened, because closing it would drop SQLite's locks.
+    pub(in crate::db) fn sync(&self) {
+        if let Some(held) = &self.held {
+            held.sync();
+        }
+    }
+
+    /// Opens the log, to make it longer with [`lengthen`].
+    ///
+    /// # Errors
+    /// Fails if the log cannot be opened, or its name belongs to another file.
+    pub(in crate::db) fn open_log(&self) -> io::Result<File> {
+        let file = OpenOptions::new().write(true).open(beside(&self.real, "-wal"))?;
+        let id = FileId::from(&file.metadata()?);
+        match self.log.get() {
+            Some(log) if log.id == id => Ok(file),
+            _ => Err(io::Error::other("it is another file")),
+        }
     }
 
     /// Removes the log and the index if they are ours. Their contents must have been saved

@@ -40,6 +40,14 @@ impl Held {
         Held { file, generations }
     }
 
+    /// Writes what the system has of the file to the disk. An error shows again at SQLite's own
+    /// sync.
+    pub(super) fn sync(&self) {
+        if let Err(error) = self.file.sync_data() {
+            log::debug!("the database's file is not synced: {error}");
+        }
+    }
+
     /// Returns the size of the file. Returns `None` if it has become smaller, or has another file's
     /// header.
     pub(super) fn size_since(&self, before: Size) -> Option<Size> {

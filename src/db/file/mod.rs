@@ -10,6 +10,7 @@
 //! - [`header`]: checks of the file itself, for a server;
 //! - [`connections`]: counts the open connections;
 //! - [`log_check`]: checks that the log still has what was committed to it;
+//! - [`turn`]: lets the writer and the keeper of the log take turns;
 //! - [`keep`]: saves data that only this process still has open;
 //! - [`copy`]: copies a database that is in use; [`paths`]: checks the paths that it copies from
 //!   and to;
@@ -32,6 +33,7 @@ mod paths;
 mod place;
 mod restore;
 mod sidecar;
+mod turn;
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -46,7 +48,7 @@ pub use place::PlaceError;
 pub use restore::{Before, RestoreError, copy_candidate, replace};
 
 pub(super) use generation::{check_before_open, check_presence, renew};
-pub(super) use guard::{Guard, Ticket};
+pub(super) use guard::{Guard, Ticket, lengthen};
 pub(super) use keep::{Rescue, close_last, follow};
 pub(super) use place::{check_place, tighten_mode};
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::copy_error::CopyError;
 use super::generation::{MAGIC, read_header};
 use super::{FileId, beside};
+use crate::db::index::index_path;
 
 /// The suffixes of files that SQLite or Tollgate may have beside a database.
 const BESIDE: [&str; 6] = ["-wal", "-shm", "-journal", "-lock", "-generation", "-restoring"];
@@ -31,7 +32,8 @@ pub(super) fn check_source(source: &Path, database: &Path) -> Result<(), CopyErr
 pub(super) fn refuse_own_files(database: &Path, path: &Path) -> Result<(), CopyError> {
     // SQLite keeps its files beside the target of a symbolic link.
     let real = database.canonicalize().unwrap_or_else(|_| database.to_owned());
-    let mut own = [database, real.as_path()].into_iter().flat_map(|database| {
+    let index = index_path(&real);
+    let mut own = [database, real.as_path(), index.as_path()].into_iter().flat_map(|database| {
         BESIDE.iter().map(move |suffix| beside(database, suffix)).chain([database.to_owned()])
     });
     let (id, name) = (FileId::of(path), absolute(path));
@@ -70,7 +72,7 @@ mod tests {
         File::create(real.join("a.db")).unwrap();
         let link = folder.path().join("link.db");
         symlink(real.join("a.db"), &link).unwrap();
-        for name in ["a.db", "a.db-wal", "a.db-generation"] {
+        for name in ["a.db", "a.db-wal", "a.db-generation", "a-index.db", "a-index.db-wal"] {
             let refused = refuse_own_files(&link, &real.join(name));
             assert!(matches!(refused, Err(CopyError::Itself(_))), "{name}: {refused:?}");
         }

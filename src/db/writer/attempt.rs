@@ -141,6 +141,8 @@ impl Attempt {
         if !self.is_mine() {
             return Err(Failure::Abandoned);
         }
+        let guard = self.connector.guard();
+        let _turn = guard.as_ref().map(|guard| guard.turns().write());
         let mut session = self.begin()?;
         // BEGIN may have waited for long, on SQLite for a lock. Callers who got a 503 meanwhile are
         // not charged.

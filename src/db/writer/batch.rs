@@ -21,12 +21,15 @@
 //! its state is unknown: on a full disk SQLite itself rolls back the whole transaction, and jobs
 //! that reported success are lost. No caller gets a response before COMMIT has returned.
 
+use std::sync::Arc;
+
 use diesel::connection::TransactionManager;
 
-use super::attempt::{Attempt, Failure, run_bare, set_aside};
+use super::attempt::{Attempt, Failure, run_bare, run_one, set_aside};
 use super::crew::Crew;
 use super::jobs::{Jobs, answer, grouped, keys_of, refuse_all, refuse_one, split, waiting};
 use super::late::How;
+use super::queue::Queue;
 use super::transaction::Transactions;
 use super::watch::Handover;
 use crate::error::Error;
@@ -34,16 +37,20 @@ use crate::error::Error;
 /// How often a batch with an unknown outcome is looked up at once, each time on a new connection.
 /// On PostgreSQL, what is still unknown then goes to the slow lane.
 const LOOK_UPS: u32 = 2;
+/// The most ends of holds that join a batch that has begun, so that it is not much longer.
+const MOST_TO_JOIN: usize = 64;
 
 /// A writer: its connection, if it has one, and the state that it shares with the other writers.
 pub(super) struct Writer {
     attempt: Attempt,
     crew: Crew,
+    /// The queue from which ends of holds join a batch that has begun.
+    joins: Option<Arc<Queue>>,
 }
 
 impl Writer {
-    pub(super) fn new(attempt: Attempt, crew: Crew) -> Writer {
-        Writer { attempt, crew }
+    pub(super) fn new(attempt: Attempt, crew: Crew, joins: Option<Arc<Queue>>) -> Writer {
+        Writer { attempt, crew, joins }
     }
 
     /// Takes over from a writer that hangs, and ends its connection, so that the locks of its
@@ -70,9 +77,14 @@ impl Writer {
             return self.attempt.end_batch();
         }
         self.attempt.begin_batch(&batch);
-        let jobs = grouped(batch);
+        let mut jobs = grouped(batch);
         if self.attempt.is_postgres() {
-            let (sets, others): (Jobs, Jobs) = jobs.into_iter().partition(|job| job.is_set());
+            // The ends of holds come first in a batch, and wait for no charge.
+            let rest = jobs.split_off(jobs.iter().position(|job| job.is_set()).unwrap_or(jobs.len()));
+            if !jobs.is_empty() {
+                self.run_together(jobs, how, LOOK_UPS);
+            }
+            let (sets, others): (Jobs, Jobs) = rest.into_iter().partition(|job| job.is_set());
             sets.into_iter().for_each(|set| self.run_together(vec![set], how, LOOK_UPS));
             if !others.is_empty() {
                 self.run_together(others, how, LOOK_UPS);
@@ -86,9 +98,14 @@ impl Writer {
     fn run_together(&mut self, mut jobs: Jobs, how: How, look_ups_left: u32) {
         let mut late = Vec::new();
         let waits = self.crew.late.is_none();
+        let joins = self.joins.as_ref().filter(|_| !how.again);
         let outcome = self.attempt.transaction(&mut jobs, |conn, jobs, watch| {
             late = set_aside(conn, jobs, waits)?;
-            run_bare(conn, jobs, how.again, watch)
+            run_bare(conn, jobs, how.again, watch)?;
+            // What came while the batch ran need not wait for the next one.
+            let begun = jobs.len();
+            jobs.extend(joins.map_or_else(Vec::new, |queue| waiting(queue.take_ends(MOST_TO_JOIN))));
+            (begun..jobs.len()).try_for_each(|place| run_one(conn, jobs, place, how.again, watch))
         });
         self.defer(late, how);
         match outcome {
@@ -123,7 +140,7 @@ impl Writer {
             late = set_aside(conn, jobs, waits)?;
             for place in 0..jobs.len() {
                 Transactions::begin_transaction(conn).map_err(Failure::of)?;
-                match super::attempt::run_one(conn, jobs, place, how.again, watch) {
+                match run_one(conn, jobs, place, how.again, watch) {
                     Ok(()) => Transactions::commit_transaction(conn).map_err(Failure::of)?,
                     Err(Failure::Own(place, error)) => {
                         Transactions::rollback_transaction(conn).map_err(Failure::of)?;

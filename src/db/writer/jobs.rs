@@ -25,12 +25,17 @@ pub(super) fn waiting(jobs: Jobs) -> Jobs {
     jobs.into_iter().filter_map(|mut job| job.drop_closed().then_some(job)).collect()
 }
 
-/// Combines the commands of each set into one job.
+/// Combines the commands of each set into one job, in the place of the first of them.
 pub(super) fn grouped(batch: Jobs) -> Jobs {
-    let mut jobs: Jobs = Vec::new();
+    let mut jobs: Jobs = Vec::with_capacity(batch.len());
+    let mut sets: Vec<usize> = Vec::new();
     for job in batch {
-        let left_over = jobs.iter_mut().try_fold(job, |job, group| group.absorb(job));
-        jobs.extend(left_over);
+        if !job.is_set() {
+            jobs.push(job);
+        } else if let Some(job) = sets.iter().try_fold(job, |job, place| jobs[*place].absorb(job)) {
+            sets.push(jobs.len());
+            jobs.push(job);
+        }
     }
     jobs
 }

@@ -34,6 +34,15 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// Returns the queue from which ends of holds may join a batch that has begun: SQLite's. On
+    /// PostgreSQL a batch is several transactions, which lock rows in an order.
+    fn joins(&self, is_postgres: bool) -> Option<Arc<Queue>> {
+        match self {
+            Source::Queue(queue) if !is_postgres => Some(queue.clone()),
+            _ => None,
+        }
+    }
+
     fn take(&self) -> Option<(Jobs, How)> {
         match self {
             Source::Queue(queue) => queue.take(BATCH).map(|jobs| (jobs, How::default())),
@@ -94,7 +103,8 @@ impl Seat {
     fn work(&self, left: Handover, watch: Option<Arc<Watch>>) {
         let new_writer = || {
             let attempt = Attempt::new(self.connector.clone(), watch.clone(), self.pulse.clone());
-            Writer::new(attempt, self.crew.clone())
+            let joins = self.source.joins(attempt.is_postgres());
+            Writer::new(attempt, self.crew.clone(), joins)
         };
         let mut writer = new_writer();
         writer.succeed(&left);

@@ -4,12 +4,11 @@
 use diesel::connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{Array, BigInt};
-
-use crate::db::DbConnection;
+use diesel::sql_types::BigInt;
 
 use crate::db::connection::is_disconnect;
 use crate::db::session::Session;
+use crate::db::{DbConnection, IdsStatement};
 
 pub(super) type Transactions = <DbConnection as Connection>::TransactionManager;
 
@@ -64,16 +63,10 @@ pub fn lock_users(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResult<()> {
     if ids.is_empty() {
         return Ok(());
     }
-    diesel::sql_query("SELECT 1 FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
-        .bind::<Array<BigInt>, _>(ids)
-        .execute(conn)?;
+    struct LockUsers;
+    let lock = "SELECT id FROM users WHERE id = ANY(?) ORDER BY id FOR NO KEY UPDATE";
+    IdsStatement::<LockUsers>::new(lock, &ids).execute(conn)?;
     Ok(())
-}
-
-#[derive(QueryableByName)]
-struct Id {
-    #[diesel(sql_type = BigInt)]
-    id: i64,
 }
 
 /// Locks like [`lock_users`], but does not wait. Returns the users whose rows another transaction
@@ -84,18 +77,17 @@ pub(super) fn locked_among(conn: &mut DbConnection, ids: Vec<i64>) -> QueryResul
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let lock = "SELECT id FROM users WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
-    let free: Vec<Id> = diesel::sql_query(lock).bind::<Array<BigInt>, _>(&ids).load(conn)?;
-    let missing: Vec<i64> =
-        ids.into_iter().filter(|id| free.binary_search_by_key(id, |free| free.id).is_err()).collect();
+    struct LockFreeUsers;
+    let lock = "SELECT id FROM users WHERE id = ANY(?) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED";
+    let free: Vec<i64> = IdsStatement::<LockFreeUsers, BigInt>::new(lock, &ids).load(conn)?;
+    let missing: Vec<i64> = ids.into_iter().filter(|id| free.binary_search(id).is_err()).collect();
     if missing.is_empty() {
         return Ok(missing);
     }
     // Some of the users may not exist.
-    let locked: Vec<Id> = diesel::sql_query("SELECT id FROM users WHERE id = ANY($1)")
-        .bind::<Array<BigInt>, _>(missing)
-        .load(conn)?;
-    Ok(locked.into_iter().map(|locked| locked.id).collect())
+    struct FindUsers;
+    let find = "SELECT id FROM users WHERE id = ANY(?)";
+    IdsStatement::<FindUsers, BigInt>::new(find, &missing).load(conn)
 }
 
 fn distinct(mut ids: Vec<i64>) -> Vec<i64> {

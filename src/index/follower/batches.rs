@@ -1,15 +1,15 @@
-//! The batches of the follower. What is read is turned into rows outside the writer, which then
-//! only inserts them.
+//! The batches of the follower. Each runs in one transaction of the index.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDateTime, Timelike};
 
-use crate::db::{BULK_ROWS, Db, DbConnection, Scope};
+use crate::db::DbConnection;
 use crate::error::Result;
 use crate::index::search::{self, SearchIndex};
 use crate::models::{
-    Chat, ChatState, EntryKind, LedgerEntry, QuarterTotal, ToFollow, User, UserBalance, Watermark,
+    AuditEntry, Chat, ChatState, EntryKind, IndexChange, LedgerEntry, QuarterTotal, ToFollow, User,
+    UserBalance, UserRows, Watermark,
 };
 
 /// Sums to be added to quarters of an hour, by kind: the count and the amount.
@@ -40,33 +40,38 @@ fn quarter(at: NaiveDateTime) -> NaiveDateTime {
         .unwrap_or(at)
 }
 
+/// The most bytes of texts that one batch reads, so that memory does not grow with long chats.
+const MOST_BYTES: i64 = 8 * 1024 * 1024;
+
 /// Indexes the names of the next users after `watermark`, at most `most`. Returns their number.
-pub(super) async fn follow_users(db: &Db, watermark: i64, up_to: i64, most: i64) -> Result<usize> {
-    let job = move |conn: &mut DbConnection| {
-        Watermark::lock(conn, "users")?;
-        // The names are read under the lock of the watermark, while no user can be renamed.
-        // Otherwise an old name could stay in the index for ever.
-        let users = User::names_after(conn, watermark, up_to, most)?;
-        let is_all = (users.len() as i64) < most;
-        let next = if is_all { up_to } else { users.last().map_or(up_to, |(id, _, _)| *id) };
-        if !Watermark::advance(conn, "users", watermark, next)? {
-            return Ok(0);
-        }
-        let rows: Vec<(i64, String)> =
-            users.iter().map(|(id, name, _)| (*id, search::name_terms(*id, name))).collect();
-        search::insert(conn, SearchIndex::Users, &rows)?;
-        for (id, _, tokens) in &users {
-            UserBalance::add(conn, *id, *tokens)?;
-        }
-        Ok(users.len())
-    };
-    db.write_bulk(Scope::none(), job).await
+pub(super) fn follow_users(conn: &mut DbConnection, watermark: i64, up_to: i64, most: i64) -> Result<usize> {
+    skip_changes_if_empty(conn)?;
+    Watermark::lock(conn, "users")?;
+    // The names are read under the lock of the watermark, while no user can be renamed. Otherwise
+    // an old name could stay in the index for ever.
+    let users = User::names_after(conn, watermark, up_to, most)?;
+    let is_all = (users.len() as i64) < most;
+    let next = if is_all { up_to } else { users.last().map_or(up_to, |(id, _, _)| *id) };
+    if !Watermark::advance(conn, "users", watermark, next)? {
+        return Ok(0);
+    }
+    let rows = users.iter().map(|(id, name, _)| (*id, search::name_terms(*id, name)));
+    search::insert(conn, SearchIndex::Users, rows)?;
+    for (id, _, tokens) in &users {
+        UserBalance::add(conn, *id, *tokens)?;
+    }
+    Ok(users.len())
 }
 
-/// Adds the next ledger entries after `watermark`, at most `most`, to sums and balances. Returns
-/// their number.
-pub(super) async fn follow_entries(db: &Db, watermark: i64, up_to: i64, most: i64) -> Result<usize> {
-    let entries = db.read(move |conn| Ok(LedgerEntry::after(conn, watermark, up_to, most)?)).await?;
+/// Adds the next ledger entries after `watermark`, at most `most`, to sums and balances, and
+/// indexes their reasons. Returns their number.
+pub(super) fn follow_entries(
+    conn: &mut DbConnection,
+    watermark: i64,
+    up_to: i64,
+    most: i64,
+) -> Result<usize> {
+    let entries = LedgerEntry::after(conn, watermark, up_to, most)?;
     let count = entries.len();
     let next = if (count as i64) < most { up_to } else { entries.last().map_or(up_to, |entry| entry.id) };
     let mut sums = Sum::default();
@@ -80,101 +85,171 @@ pub(super) async fn follow_entries(db: &Db, watermark: i64, up_to: i64, most: i6
         // The ids of one user's entries ascend, so the last entry has the balance.
         balances.insert(entry.user_id, entry.balance_after);
     }
-    let job = move |conn: &mut DbConnection| {
-        if !Watermark::advance(conn, "ledger_entries", watermark, next)? {
-            return Ok(0);
-        }
-        sums.store(conn)?;
-        UserBalance::set(conn, &balances)?;
-        Ok(count)
-    };
-    db.write_bulk(Scope::none(), job).await
+    if !Watermark::advance(conn, "ledger_entries", watermark, next)? {
+        return Ok(0);
+    }
+    search::insert(conn, SearchIndex::Reasons, entries.iter().filter_map(search::reason_terms))?;
+    sums.store(conn)?;
+    UserBalance::set(conn, &balances)?;
+    Ok(count)
 }
 
-/// A chat and the terms by which it is found.
-struct IndexedChat {
-    chat: Chat,
-    terms: String,
-}
-
-fn indexed(chat: &Chat) -> IndexedChat {
-    IndexedChat { chat: chat.clone(), terms: search::chat_terms(chat) }
+/// Indexes the next entries of the history after `watermark`, at most `most`. Returns their number.
+pub(super) fn follow_history(
+    conn: &mut DbConnection,
+    watermark: i64,
+    up_to: i64,
+    most: i64,
+) -> Result<usize> {
+    skip_changes_if_empty(conn)?;
+    // The entries are read under the lock, while none can be blanked or deleted. Otherwise its
+    // words could stay in the index for ever.
+    Watermark::lock(conn, "audit_log")?;
+    let entries = AuditEntry::after(conn, watermark, up_to, most)?;
+    let is_all = (entries.len() as i64) < most;
+    let next = if is_all { up_to } else { entries.last().map_or(up_to, |entry| entry.id) };
+    if !Watermark::advance(conn, "audit_log", watermark, next)? {
+        return Ok(0);
+    }
+    search::insert(conn, SearchIndex::History, entries.iter().map(search::history_terms))?;
+    Ok(entries.len())
 }
 
 /// Stores the terms of chats. If the texts of a chat were removed since it was read, only its marks
 /// are stored.
-fn insert_chats(conn: &mut DbConnection, rows: &[IndexedChat]) -> Result<()> {
-    let ids: Vec<i64> = rows.iter().map(|row| row.chat.id).collect();
+fn insert_chats(conn: &mut DbConnection, chats: &[Chat]) -> Result<()> {
+    let ids: Vec<i64> = chats.iter().map(|chat| chat.id).collect();
     let blanked = Chat::blanked_among(conn, &ids)?;
-    let terms = |row: &IndexedChat| match blanked.contains(&row.chat.id) {
-        true => search::chat_marks(&row.chat),
-        false => row.terms.clone(),
+    let terms = |chat: &Chat| match blanked.contains(&chat.id) {
+        true => search::chat_marks(chat),
+        false => search::chat_terms(chat),
     };
-    let rows: Vec<(i64, String)> = rows.iter().map(|row| (row.chat.id, terms(row))).collect();
-    Ok(search::insert(conn, SearchIndex::Chats, &rows)?)
+    Ok(search::insert(conn, SearchIndex::Chats, chats.iter().map(|chat| (chat.id, terms(chat))))?)
 }
 
+/// Counts a chat without a whole answer where it was sent, as lists show it, and not where it
+/// ended.
 fn add_end(sums: &mut Sum, chat: &Chat) {
     if matches!(chat.state, ChatState::Failed | ChatState::Cancelled) {
-        sums.add(chat.finished_at.unwrap_or(chat.created_at), chat.state.as_str(), 0);
+        sums.add(chat.created_at, chat.state.as_str(), 0);
     }
 }
 
 /// Indexes the next chats after `watermark`, at most `most`. Pending ones are noted for later.
 /// Returns their number.
-pub(super) async fn follow_chats(db: &Db, watermark: i64, up_to: i64, most: i64) -> Result<usize> {
-    let chats = db.read(move |conn| Ok(Chat::after(conn, watermark, up_to, most)?)).await?;
+pub(super) fn follow_chats(conn: &mut DbConnection, watermark: i64, up_to: i64, most: i64) -> Result<usize> {
+    skip_changes_if_empty(conn)?;
+    let (next, most) = Chat::end_of_batch(conn, watermark, up_to, most, MOST_BYTES)?;
+    let chats = Chat::after(conn, watermark, next, most)?;
     let count = chats.len();
-    let next = if (count as i64) < most { up_to } else { chats.last().map_or(up_to, |chat| chat.id) };
     let (late, ended): (Vec<Chat>, Vec<Chat>) =
         chats.into_iter().partition(|chat| chat.state == ChatState::Pending);
     let mut sums = Sum::default();
     ended.iter().for_each(|chat| add_end(&mut sums, chat));
-    let rows: Vec<IndexedChat> = ended.iter().map(indexed).collect();
-    let late: Vec<i64> = late.iter().map(|chat| chat.id).collect();
-    let job = move |conn: &mut DbConnection| {
-        if !Watermark::advance(conn, "chats", watermark, next)? {
-            return Ok(0);
-        }
-        insert_chats(conn, &rows)?;
-        for id in &late {
-            ToFollow::insert(conn, *id)?;
-        }
-        sums.store(conn)?;
-        Ok(count)
-    };
-    db.write_bulk(Scope::none(), job).await
-}
-
-/// Processes chats that were pending when the follower reached them and have ended since, and chats
-/// that failed and were answered after all.
-pub(super) async fn follow_late_chats(db: &Db) -> Result<usize> {
-    let chats = db.read(|conn| Ok(ToFollow::ended(conn, BULK_ROWS)?)).await?;
-    if chats.is_empty() {
+    if !Watermark::advance(conn, "chats", watermark, next)? {
         return Ok(0);
     }
-    let job = move |conn: &mut DbConnection| {
-        Watermark::lock(conn, "chats")?;
-        let ids: Vec<i64> = chats.iter().map(|chat| chat.id).collect();
-        let known = search::known_chats(conn, &ids)?;
-        search::forget_chats(conn, &known)?;
-        let (mut sums, mut rows) = (Sum::default(), Vec::new());
-        for chat in &chats {
-            // Another follower may have processed it. (If that one made the row, it is restored.)
-            let is_mine = ToFollow::delete(conn, chat.id)?;
-            if is_mine || known.contains(&chat.id) {
-                rows.push(indexed(chat));
-            }
-            // The end of a chat that is already in the index has already been counted.
-            if is_mine && !known.contains(&chat.id) {
-                add_end(&mut sums, chat);
-            }
+    insert_chats(conn, &ended)?;
+    for chat in &late {
+        ToFollow::insert(conn, chat.id)?;
+    }
+    sums.store(conn)?;
+    Ok(count)
+}
+
+/// Processes chats that were pending when the follower reached them and have ended since. (On
+/// PostgreSQL also those that failed and were answered after all.) Returns their number.
+pub(super) fn follow_late_chats(conn: &mut DbConnection, ended: &[i64]) -> Result<usize> {
+    let Some(ids) = Chat::parts(conn, ended, MOST_BYTES)?.into_iter().next() else { return Ok(0) };
+    // This is the first table of the index that it uses, as in a rebuild: otherwise each could wait
+    // for the other.
+    Watermark::lock(conn, "chats")?;
+    let known = search::known_chats(conn, &ids)?;
+    search::forget_chats(conn, &known)?;
+    // Another follower may have processed some. (If that one made the row, it is restored.)
+    let mut mine = BTreeSet::new();
+    for id in &ids {
+        if ToFollow::delete(conn, *id)? {
+            mine.insert(*id);
         }
-        insert_chats(conn, &rows)?;
-        sums.store(conn)?;
-        Ok(chats.len())
-    };
-    db.write_bulk(Scope::none(), job).await
+    }
+    // They are read only now: an answer that comes after this makes its row again.
+    let mut chats = Chat::find_many(conn, &ids)?;
+    chats.retain(|chat| mine.contains(&chat.id) || known.contains(&chat.id));
+    let mut sums = Sum::default();
+    // The end of a chat that is already in the index has already been counted.
+    chats.iter().filter(|chat| !known.contains(&chat.id)).for_each(|chat| add_end(&mut sums, chat));
+    insert_chats(conn, &chats)?;
+    sums.store(conn)?;
+    Ok(ids.len())
+}
+
+/// Adds the keys of the next rows after the index's own watermark to those of their users, at most
+/// `most` ids of each table. Only on SQLite. Returns the number of ids.
+pub(super) fn follow_keys(conn: &mut DbConnection, most: i64) -> Result<usize> {
+    let mut count = 0;
+    for keys in [UserRows::Chats, UserRows::LedgerEntries] {
+        let position = Watermark::position(conn, keys.mark())?;
+        let next = keys.highest(conn)?.min(position.saturating_add(most));
+        if next > position && Watermark::advance(conn, keys.mark(), position, next)? {
+            keys.add(conn, position, next)?;
+            count += usize::try_from(next - position).unwrap_or_default();
+        }
+    }
+    Ok(count)
+}
+
+/// Indexes the new names and texts of rows that were changed, at most `most` changes. Only on
+/// SQLite. Returns the number of changes, or `None` if some were deleted before they were read: the
+/// index must be built anew.
+pub(super) fn follow_changes(conn: &mut DbConnection, most: i64) -> Result<Option<usize>> {
+    skip_changes_if_empty(conn)?;
+    let position = Watermark::position(conn, "index_changes")?;
+    let changes = IndexChange::after(conn, position, most)?;
+    let (Some((first, _)), Some((last, _))) = (changes.first(), changes.last()) else { return Ok(Some(0)) };
+    // Their ids have no gaps, and the oldest are deleted first.
+    if *first > position + 1 {
+        return Ok(None);
+    }
+    if !Watermark::advance(conn, "index_changes", position, *last)? {
+        return Ok(Some(0));
+    }
+    let (mut users, mut chats, mut entries) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for (_, change) in &changes {
+        match change {
+            IndexChange::User(id) => users.insert(*id),
+            IndexChange::Chat(id) => chats.insert(*id),
+            IndexChange::Entry(id) => entries.insert(*id),
+        };
+    }
+    search::entries_again(conn, &entries.into_iter().collect::<Vec<_>>())?;
+    for id in users {
+        search::index_again(conn, id)?;
+    }
+    let chats: Vec<i64> = chats.into_iter().collect();
+    let known = search::known_chats(conn, &chats)?;
+    search::forget_chats(conn, &known)?;
+    for part in Chat::parts(conn, &known, MOST_BYTES)? {
+        let chats = Chat::find_many(conn, &part)?;
+        insert_chats(conn, &chats)?;
+    }
+    Ok(Some(changes.len()))
+}
+
+/// Skips the changes so far if nothing that they could change was read: what is read from now on
+/// has them. Only on SQLite.
+fn skip_changes_if_empty(conn: &mut DbConnection) -> Result<()> {
+    let is_empty = matches!(conn, DbConnection::Sqlite(_))
+        && Watermark::position(conn, "users")? == 0
+        && Watermark::position(conn, "chats")? == 0
+        && Watermark::position(conn, "audit_log")? == 0;
+    if is_empty {
+        let (position, last) = (Watermark::position(conn, "index_changes")?, IndexChange::last(conn)?);
+        if last > position {
+            Watermark::advance(conn, "index_changes", position, last)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

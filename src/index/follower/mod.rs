@@ -1,6 +1,6 @@
-//! A projection: follows users, chats and ledger entries by their ids, and maintains what the panel
-//! looks things up in: search terms, balances to sort by, sums to show. Charges do no work for it,
-//! and the panel shows how far behind it is.
+//! A projection: follows users, chats, ledger entries and the history by their ids, and maintains
+//! what the panel looks things up in: search terms, balances to sort by, sums to show. Charges do
+//! no work for it, and the panel shows how far behind it is.
 //!
 //! Every node has a follower. A batch and the watermark (how far the follower has got) are written
 //! in one transaction, and the watermark only moves from where the batch began. So two followers,
@@ -12,28 +12,47 @@ mod watermark;
 use std::time::{Duration, Instant};
 
 use diesel::QueryResult;
+use diesel::connection::SimpleConnection;
 
 pub use batches::Sum;
-use batches::{follow_chats, follow_entries, follow_late_chats, follow_users};
+use batches::{
+    follow_changes, follow_chats, follow_entries, follow_history, follow_keys, follow_late_chats,
+    follow_users,
+};
 use watermark::Settled;
 
-use crate::db::{BULK_ROWS, Db, DbConnection};
+use crate::db::{Db, DbConnection};
 use crate::error::Result;
-use crate::models::Watermark;
+use crate::models::{MOST_BEHIND, ToFollow, UserRows, Watermark};
 
-/// The pause before the tables are read again when there was nothing new.
+/// The pause before the tables are read again when there was not a whole batch. So there are few
+/// batches, and what is new is in the index within a second.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The pause between two batches while there are many writes. At full speed, the follower
-/// reduced the chats per second by a quarter on SQLite, and by more on PostgreSQL. With these
-/// pauses it falls behind under full load and catches up afterwards, and no chat waits long behind
-/// a batch.
-const BUSY_PAUSE: Duration = Duration::from_millis(150);
-/// The most rows of a batch while there are many writes.
-const BUSY_ROWS: i64 = 100;
+/// The most rows of a batch, and of the first one.
+const ROWS: i64 = 2_000;
+/// The most rows of a batch on SQLite while it has much to catch up with: each transaction adds a
+/// segment to the search tables, and segments are merged again and again.
+const MOST_ROWS: i64 = 16_000;
+/// How many times as many ids as rows have their keys added at once.
+const KEYS: i64 = 10;
+/// While a round takes less than half of this, the next one may be larger.
+const LONG_ROUND: Duration = Duration::from_secs(2);
+/// The KiB of pages that SQLite keeps in memory for the index.
+const CACHE: i64 = 2_000;
+/// The same while large batches are written: pages that do not fit are written twice.
+const LARGE_CACHE: i64 = 48_000;
+/// The most rows of a batch on PostgreSQL while there are many writes. Each batch takes a core from
+/// the charges, so it is short, and a pause of the same length follows.
+const BUSY_ROWS: i64 = 200;
+/// The most rows of a batch after several failures.
+const FEWEST_ROWS: i64 = 10;
 /// More writes per second than this are many.
 const BUSY: f64 = 200.0;
 /// The pause after an error.
 const LONG_PAUSE: Duration = Duration::from_secs(5);
+
+/// The number of tables that are followed.
+const FOLLOWED: usize = 4;
 
 /// A table that is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +61,16 @@ pub enum Followed {
     Users,
     /// For the search terms of texts, and the sums of chats.
     Chats,
-    /// For the balances to sort by, and the sums of entries.
+    /// For the balances to sort by, the sums of entries, and the search terms of reasons.
     LedgerEntries,
+    /// For the search terms of the history.
+    History,
 }
 
 impl Followed {
     /// All followed tables.
-    pub const ALL: [Followed; 3] = [Followed::Users, Followed::Chats, Followed::LedgerEntries];
+    pub const ALL: [Followed; FOLLOWED] =
+        [Followed::Users, Followed::Chats, Followed::LedgerEntries, Followed::History];
 
     /// The name of the table.
     pub const fn table(self) -> &'static str {
@@ -56,6 +78,16 @@ impl Followed {
             Followed::Users => "users",
             Followed::Chats => "chats",
             Followed::LedgerEntries => "ledger_entries",
+            Followed::History => "audit_log",
+        }
+    }
+
+    /// The keys that the index has of each row, on SQLite.
+    const fn keys(self) -> Option<UserRows> {
+        match self {
+            Followed::Users | Followed::History => None,
+            Followed::Chats => Some(UserRows::Chats),
+            Followed::LedgerEntries => Some(UserRows::LedgerEntries),
         }
     }
 }
@@ -66,16 +98,21 @@ pub struct Follower {
     settled: Settled,
     /// The most rows of the next batches.
     rows: i64,
+    /// The KiB of pages that SQLite was told to keep in memory.
+    cache: i64,
     /// When each table first had new rows that are not settled. `None` if all are settled.
-    held_up: [Option<Instant>; 3],
+    held_up: [Option<Instant>; FOLLOWED],
 }
+
+/// A round that takes longer than this is logged.
+const SLOW: Duration = Duration::from_secs(60);
 
 /// How long an open transaction may hold up the follower before the log names it.
 const HELD_UP: Duration = Duration::from_secs(60);
 
 impl Default for Follower {
     fn default() -> Follower {
-        Follower { settled: Settled::default(), rows: BULK_ROWS, held_up: [None; 3] }
+        Follower { settled: Settled::default(), rows: ROWS, cache: CACHE, held_up: [None; FOLLOWED] }
     }
 }
 
@@ -83,22 +120,42 @@ impl Follower {
     /// Runs for ever. Errors are logged, and the batch is tried again.
     pub async fn run(mut self, db: &Db) {
         let (mut since, mut writes) = (Instant::now(), db.writes_so_far());
+        let mut failure = String::new();
         loop {
+            let (began, tried) = (Instant::now(), self.rows);
             let round = self.round(db).await;
+            if began.elapsed() > SLOW {
+                log::warn!("the index took {} s for one round", began.elapsed().as_secs());
+            }
             let rate =
                 db.writes_so_far().saturating_sub(writes) as f64 / since.elapsed().as_secs_f64().max(0.001);
             (since, writes) = (Instant::now(), db.writes_so_far());
-            let is_busy = rate > BUSY;
-            self.rows = if is_busy { BUSY_ROWS } else { BULK_ROWS };
+            // On SQLite, the index's thread has a low priority.
+            let is_busy = rate > BUSY && db.url().is_postgres();
+            let was_full = round.as_ref().is_ok_and(|rows| is_full(*rows, tried));
+            if db.url().is_postgres() {
+                self.rows = if is_busy { BUSY_ROWS } else { ROWS };
+            }
             let pause = match round {
-                Ok(0) => PAUSE,
-                Ok(_) if is_busy => BUSY_PAUSE,
+                Ok(_) if !was_full => PAUSE,
+                Ok(_) if is_busy => began.elapsed(),
                 Ok(_) => Duration::ZERO,
+                // Another process writes the index.
+                Err(error) if error.is_locked() => PAUSE,
                 Err(error) => {
-                    log::warn!("the panel's lists and searches fall behind: {error}");
+                    // The batch may have been too much for the time limit of a statement.
+                    self.rows = (tried / 4).max(FEWEST_ROWS);
+                    let why = error.in_full();
+                    if why != failure {
+                        log::warn!("the panel's lists and searches fall behind: {why}");
+                        failure = why;
+                    }
                     LONG_PAUSE
                 }
             };
+            if pause < LONG_PAUSE {
+                failure.clear();
+            }
             tokio::time::sleep(pause).await;
         }
     }
@@ -119,11 +176,40 @@ impl Follower {
     }
 
     /// Processes one batch of each table. Returns the number of rows processed.
+    ///
+    /// # Errors
+    /// The database's error. Batches that are already stored remain.
     pub async fn round(&mut self, db: &Db) -> Result<usize> {
+        let (most, began) = (self.rows, Instant::now());
+        let rows = self.batches(db, most).await?;
+        if !db.url().is_postgres() {
+            self.rows = rows_after(most, is_full(rows, most), began.elapsed());
+            self.resize_cache(db).await?;
+        }
+        Ok(rows)
+    }
+
+    /// Gives SQLite the memory that batches of this size need.
+    async fn resize_cache(&mut self, db: &Db) -> Result<()> {
+        let cache = if self.rows > ROWS { LARGE_CACHE } else { CACHE };
+        if cache != self.cache {
+            self.cache = cache;
+            let text = format!("PRAGMA main.cache_size = -{cache}; PRAGMA shrink_memory");
+            db.write_index(move |conn| Ok(conn.batch_execute(&text)?)).await?;
+        }
+        Ok(())
+    }
+
+    async fn batches(&mut self, db: &Db, most: i64) -> Result<usize> {
         let mut rows = 0;
+        if !db.url().is_postgres() {
+            // The changes come first: words that were removed disappear soon.
+            rows += self::changes(db, most).await?;
+            rows += db.write_index(move |conn| follow_keys(conn, KEYS * most)).await?;
+        }
         for (place, followed) in Followed::ALL.into_iter().enumerate() {
             let (watermark, reading) = db
-                .read(move |conn| {
+                .write_index(move |conn| {
                     let watermark = Watermark::position(conn, followed.table())?;
                     Ok((watermark, watermark::read(conn, followed, watermark)?))
                 })
@@ -131,14 +217,57 @@ impl Follower {
             let up_to = self.settled.observe(followed, reading);
             self.note(db, place, reading.highest > watermark && up_to <= watermark).await;
             if up_to > watermark {
-                rows += match followed {
-                    Followed::Users => follow_users(db, watermark, up_to, self.rows).await?,
-                    Followed::Chats => follow_chats(db, watermark, up_to, self.rows).await?,
-                    Followed::LedgerEntries => follow_entries(db, watermark, up_to, self.rows).await?,
+                let batch = match followed {
+                    Followed::Users => follow_users,
+                    Followed::Chats => follow_chats,
+                    Followed::LedgerEntries => follow_entries,
+                    Followed::History => follow_history,
                 };
+                rows += db.write_index(move |conn| batch(conn, watermark, up_to, most)).await?;
             }
         }
-        Ok(rows + follow_late_chats(db).await?)
+        let ended = db.write_index(move |conn| Ok(ToFollow::ended(conn, most)?)).await?;
+        if !ended.is_empty() {
+            rows += db.write_index(move |conn| follow_late_chats(conn, &ended)).await?;
+        }
+        Ok(rows)
+    }
+}
+
+/// Returns the most rows of the next batches on SQLite, after a round with batches of at most
+/// `most` rows. `is_full` says whether there was at least one whole batch.
+fn rows_after(most: i64, is_full: bool, took: Duration) -> i64 {
+    match most {
+        _ if !is_full => ROWS,
+        _ if took > LONG_ROUND => (most / 2).max(ROWS),
+        _ if took < LONG_ROUND / 2 => (most * 2).min(MOST_ROWS),
+        _ => most,
+    }
+}
+
+/// Returns whether so many rows are at least one whole batch.
+fn is_full(rows: usize, most: i64) -> bool {
+    rows >= usize::try_from(most).unwrap_or(0)
+}
+
+/// Indexes all changes of rows that are already in the index. (On PostgreSQL there are none: each
+/// change has done that itself.)
+pub async fn finish_changes(db: &Db) -> Result<()> {
+    if db.url().is_postgres() {
+        return Ok(());
+    }
+    while changes(db, ROWS).await? > 0 {}
+    Ok(())
+}
+
+/// Indexes the next changes, at most `most`. Returns their number.
+async fn changes(db: &Db, most: i64) -> Result<usize> {
+    match db.write_index(move |conn| follow_changes(conn, most)).await? {
+        Some(count) => Ok(count),
+        None => {
+            db.discard_index("changes were deleted that it has not read").await?;
+            Ok(0)
+        }
     }
 }
 
@@ -146,4 +275,86 @@ impl Follower {
 pub fn lag(conn: &mut DbConnection, followed: Followed) -> QueryResult<i64> {
     let highest = watermark::highest(conn, followed)?;
     Ok((highest - Watermark::position(conn, followed.table())?).max(0))
+}
+
+/// How far the follower is with all tables, in ids. Some ids may not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The ids that it has not read.
+    pub behind: i64,
+    /// All ids.
+    pub all: i64,
+}
+
+impl Progress {
+    /// Returns whether the follower is so far behind that the index is being built, rather than
+    /// catching up.
+    pub fn is_being_built(self) -> bool {
+        self.behind > MOST_BEHIND
+    }
+
+    /// Returns how much is done, in per cent. 100 only if all of it is.
+    pub fn percent(self) -> i64 {
+        match (self.behind, self.all) {
+            (0, _) | (_, 0) => 100,
+            (behind, all) => ((all - behind) * 100 / all).clamp(0, 99),
+        }
+    }
+}
+
+/// The rows of all tables at a moment, by the highest id of each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Goal([i64; FOLLOWED]);
+
+impl Goal {
+    /// Returns the rows that there are now.
+    pub(super) fn now(conn: &mut DbConnection) -> QueryResult<Goal> {
+        let mut goal = Goal([0; FOLLOWED]);
+        for (highest, followed) in goal.0.iter_mut().zip(Followed::ALL) {
+            *highest = watermark::highest(conn, followed)?;
+        }
+        Ok(goal)
+    }
+
+    /// Returns how far the follower is with these rows.
+    pub(super) fn progress(&self, conn: &mut DbConnection) -> QueryResult<Progress> {
+        let mut progress = Progress::default();
+        for (highest, followed) in self.0.into_iter().zip(Followed::ALL) {
+            let mut position = Watermark::position(conn, followed.table())?;
+            if let (DbConnection::Sqlite(_), Some(keys)) = (&*conn, followed.keys()) {
+                position = position.min(Watermark::position(conn, keys.mark())?);
+            }
+            progress.behind += (highest - position).max(0);
+            progress.all += highest;
+        }
+        Ok(progress)
+    }
+}
+
+/// Returns how far the follower is with all tables.
+pub fn progress(conn: &mut DbConnection) -> QueryResult<Progress> {
+    let mut progress = Progress::default();
+    for followed in Followed::ALL {
+        progress.behind += lag(conn, followed)?;
+        progress.all += watermark::highest(conn, followed)?;
+    }
+    Ok(progress)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{MOST_ROWS, ROWS, rows_after};
+
+    #[test]
+    fn batches_grow_while_they_are_quick_and_shrink_when_they_are_not() {
+        let after = |most, is_full, seconds| rows_after(most, is_full, Duration::from_secs(seconds));
+        assert_eq!(after(ROWS, true, 0), 2 * ROWS);
+        assert_eq!(after(MOST_ROWS, true, 0), MOST_ROWS);
+        assert_eq!(after(4 * ROWS, true, 1), 4 * ROWS);
+        assert_eq!(after(4 * ROWS, true, 3), 2 * ROWS);
+        assert_eq!(after(ROWS, true, 60), ROWS);
+        assert_eq!(after(MOST_ROWS, false, 0), ROWS, "it has caught up");
+    }
 }

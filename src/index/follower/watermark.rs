@@ -20,7 +20,7 @@ use crate::db::{Bind, DbConnection, DynamicStatement};
 /// For each table, the highest id that was visible, and the transaction id before which all
 /// transactions must have ended.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Settled([(i64, i64); 3]);
+pub(super) struct Settled([(i64, i64); Followed::ALL.len()]);
 
 /// What [`read`] has read of a table.
 #[derive(Clone, Copy, Debug)]

@@ -1,10 +1,12 @@
-//! Finds chats and users by the words that people type. [`follower`](crate::index::follower) fills
-//! the index in, behind the charges, which do no work for it.
+//! Finds chats, users, reasons and the history by the words that people type.
+//! [`follower`](crate::index::follower) fills the index in, behind the charges, which do no work
+//! for it.
 //!
 //! A search goes through blocks of ids, from the newest: a few at first, then more and more at
 //! once, until the page is full or the time is up. So a common word is found in the first blocks, a
 //! rare one by the index, and no search reads everything.
 
+mod highlight;
 mod store;
 mod terms;
 
@@ -14,10 +16,15 @@ use diesel::QueryResult;
 use diesel::RunQueryDsl;
 use diesel::sql_types::BigInt;
 
-pub(crate) use store::{chat_marks, chat_terms, forget_chats, insert, known_chats};
-pub use store::{erase_forgotten, forget_words, index_user, joined, name_terms};
+pub use highlight::{Matching, highlights};
+pub use store::{blank_entries, forget_words, history_terms, index_user, name_terms, reason_terms};
+pub(crate) use store::{
+    chat_marks, chat_terms, entries_again, forget_chats, index_again, insert, known_chats,
+};
 use terms::{LARGE_BLOCK, SMALL_BLOCK};
-pub use terms::{Term, are_too_many, marks, trigrams, wanted_words, words};
+pub use terms::{
+    Term, are_too_many, has_words, is_exact, joined, marks, wanted_addresses, wanted_parts, wanted_words,
+};
 
 use crate::db::{Bind, DbConnection, DynamicStatement};
 
@@ -27,20 +34,40 @@ const FIRST_LOOK: i64 = 500;
 /// The most blocks of ids that are searched at once.
 const MOST_BLOCKS: i64 = 32;
 
-/// One of the two search indexes.
+/// One of the search indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SearchIndex {
     /// Chats, by the words of message and response, and by their marks.
     Chats,
     /// Users, by any part of the name.
     Users,
+    /// Ledger entries that have a reason, by its words, and by their marks.
+    Reasons,
+    /// Entries of the history, by the words of what they show, by the address, and by their marks.
+    History,
 }
 
 impl SearchIndex {
-    const fn table(self) -> &'static str {
+    /// All search indexes.
+    pub(crate) const ALL: [SearchIndex; 4] =
+        [SearchIndex::Chats, SearchIndex::Users, SearchIndex::Reasons, SearchIndex::History];
+
+    pub(crate) const fn table(self) -> &'static str {
         match self {
             SearchIndex::Chats => "chat_search",
             SearchIndex::Users => "user_search",
+            SearchIndex::Reasons => "reason_search",
+            SearchIndex::History => "history_search",
+        }
+    }
+
+    /// The table whose rows it finds.
+    const fn source(self) -> &'static str {
+        match self {
+            SearchIndex::Chats => "chats",
+            SearchIndex::Users => "users",
+            SearchIndex::Reasons => "ledger_entries",
+            SearchIndex::History => "audit_log",
         }
     }
 
@@ -48,25 +75,49 @@ impl SearchIndex {
     /// list has further work to do.
     const fn time(self) -> Duration {
         match self {
-            SearchIndex::Chats => Duration::from_millis(15),
+            SearchIndex::Chats | SearchIndex::Reasons | SearchIndex::History => Duration::from_millis(15),
             SearchIndex::Users => Duration::from_millis(6),
         }
     }
 }
 
-/// The terms to find. A row matches if it has all of them.
+/// The terms to find. A row matches if it has all of the first ones, one of each group of
+/// alternatives, and none of the last ones.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted(Vec<Term>);
+pub struct Wanted {
+    all: Vec<Term>,
+    /// Groups of alternatives. Of one alternative, a row must have all terms.
+    any: Vec<Vec<Vec<Term>>>,
+    none: Vec<Term>,
+}
 
 impl Wanted {
     /// Requires all of `terms`.
     pub fn terms(terms: impl IntoIterator<Item = Term>) -> Wanted {
-        Wanted(terms.into_iter().collect())
+        Wanted { all: terms.into_iter().collect(), ..Wanted::default() }
     }
 
     /// Requires one more term.
     pub fn and(mut self, term: Term) -> Wanted {
-        self.0.push(term);
+        self.all.push(term);
+        self
+    }
+
+    /// Requires one of these alternatives, with all of its terms. One without terms is no
+    /// alternative.
+    pub fn and_any(mut self, alternatives: impl IntoIterator<Item = Vec<Term>>) -> Wanted {
+        self.any.push(alternatives.into_iter().filter(|terms| !terms.is_empty()).collect());
+        self
+    }
+
+    /// Returns whether no row can match.
+    fn is_impossible(&self) -> bool {
+        self.any.iter().any(Vec::is_empty)
+    }
+
+    /// Leaves out the rows that have this term.
+    pub fn without(mut self, term: Term) -> Wanted {
+        self.none.push(term);
         self
     }
 }
@@ -98,6 +149,9 @@ pub struct Hits {
 pub fn find(conn: &mut DbConnection, index: SearchIndex, wanted: &Wanted, span: Span) -> QueryResult<Hits> {
     let started = Instant::now();
     let mut hits = Hits::default();
+    if wanted.is_impossible() {
+        return Ok(hits);
+    }
     let highest = watermark(conn, index)?;
     let (mut above, mut below) = (span.above.max(0), span.below.min(highest.saturating_add(1)));
     // 0: the ids are checked one by one, without the index.
@@ -171,7 +225,7 @@ fn window(
             );
             // The blocks let it skip to them. With the range alone, a search for words that never
             // occur together would read all rows that have one of them before it checks the range.
-            (text, expression(wanted, &blocks(from, to), "\"", " AND ", " OR "))
+            (text, expression(wanted, &blocks(from, to), &SQLITE))
         }
         DbConnection::Postgres(_) => {
             let rest = format!("ORDER BY id {order} LIMIT {limit}");
@@ -192,7 +246,7 @@ fn window(
                     "WITH part AS MATERIALIZED ({within}) SELECT id FROM part WHERE id >= ? AND id < ? {rest}"
                 ),
             };
-            (text, expression(wanted, &blocks, "'", " & ", " | "))
+            (text, expression(wanted, &blocks, &POSTGRES))
         }
     };
     let is_query_last = look == Look::OneByOne && matches!(conn, DbConnection::Postgres(_));
@@ -210,24 +264,44 @@ fn blocks(from: i64, to: i64) -> Vec<Term> {
     ((from >> bits)..=((to - 1) >> bits)).map(|block| Term::block(block << bits, bits)).collect()
 }
 
+/// How a database writes queries of its text index.
+struct Syntax {
+    quote: &'static str,
+    and: &'static str,
+    or: &'static str,
+    and_not: &'static str,
+    not: &'static str,
+}
+
+const SQLITE: Syntax = Syntax { quote: "\"", and: " AND ", or: " OR ", and_not: " NOT ", not: "NOT " };
+const POSTGRES: Syntax = Syntax { quote: "'", and: " & ", or: " | ", and_not: " & !", not: "!" };
+
 /// Returns the query in the database's syntax. Terms contain only letters, digits and `=`, so
 /// quotes suffice.
-fn expression(wanted: &Wanted, blocks: &[Term], quote: &str, and: &str, or: &str) -> String {
-    let quoted = |term: &Term| format!("{quote}{}{quote}", term.as_str());
-    let any = |terms: &[Term]| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(or));
-    let mut parts: Vec<String> = wanted.0.iter().map(quoted).collect();
+fn expression(wanted: &Wanted, blocks: &[Term], syntax: &Syntax) -> String {
+    let quoted = |term: &Term| format!("{quote}{}{quote}", term.as_str(), quote = syntax.quote);
+    let one_of = |parts: Vec<String>| format!("({})", parts.join(syntax.or));
+    let any = |terms: &[Term]| one_of(terms.iter().map(quoted).collect());
+    let all_of = |terms: &Vec<Term>| {
+        let terms: Vec<String> = terms.iter().map(quoted).collect();
+        format!("({})", terms.join(syntax.and))
+    };
+    let mut parts: Vec<String> = wanted.all.iter().map(quoted).collect();
+    parts.extend(wanted.any.iter().map(|group| one_of(group.iter().map(all_of).collect())));
     if !blocks.is_empty() {
         parts.push(any(blocks));
     }
-    parts.join(and)
+    let all = parts.join(syntax.and);
+    match (all.is_empty(), wanted.none.is_empty()) {
+        (_, true) => all,
+        // Only PostgreSQL is asked for this: a query of SQLite has blocks.
+        (true, false) => format!("{}{}", syntax.not, any(&wanted.none)),
+        (false, false) => format!("({all}){}{}", syntax.and_not, any(&wanted.none)),
+    }
 }
 
 /// Returns the highest id that the follower has processed.
 fn watermark(conn: &mut DbConnection, index: SearchIndex) -> QueryResult<i64> {
-    let name = match index {
-        SearchIndex::Chats => "chats",
-        SearchIndex::Users => "users",
-    };
     let text = "SELECT position FROM follower_marks WHERE name = ?".to_owned();
-    DynamicStatement::<BigInt>::new(text, vec![Bind::Text(name)]).get_result(conn)
+    DynamicStatement::<BigInt>::new(text, vec![Bind::Text(index.source())]).get_result(conn)
 }

@@ -1,155 +1,216 @@
 //! Stores the terms by which rows are found, and deletes them again.
 
-use std::collections::BTreeSet;
-
-use diesel::QueryResult;
-use diesel::RunQueryDsl;
 use diesel::sql_types::BigInt;
+use diesel::{PgConnection, QueryResult, RunQueryDsl, SqliteConnection};
 
-use super::terms::{LARGE_BLOCK, SMALL_BLOCK, Term, marks, trigrams, words};
+use super::terms::{Term, address_terms, blocks_of, joined, marks, name_parts};
 use super::{SearchIndex, watermark};
-use crate::db::{Bind, Db, DbConnection, DynamicStatement, Scope, Statement};
+use crate::db::{Bind, DbConnection, DynamicStatement, Statement};
 use crate::error::Result;
-use crate::models::{Chat, Watermark};
+use crate::models::{AuditEntry, Chat, IndexChange, LedgerEntry, User, Watermark};
 
-/// Stores the terms by which rows are found.
-pub(crate) fn insert(conn: &mut DbConnection, index: SearchIndex, rows: &[(i64, String)]) -> QueryResult<()> {
+/// About the most bytes of terms that one statement inserts on PostgreSQL.
+const MOST_INSERTED: usize = 1024 * 1024;
+
+/// Stores the terms by which rows are found. `rows` are made one by one, because the terms of a
+/// batch are several times as long as its texts.
+pub(crate) fn insert(
+    conn: &mut DbConnection,
+    index: SearchIndex,
+    rows: impl IntoIterator<Item = (i64, String)>,
+) -> QueryResult<()> {
     match conn {
-        DbConnection::Sqlite(conn) => rows.iter().try_for_each(|(id, terms)| {
-            struct IntoChats;
-            struct IntoUsers;
-            let binds = vec![Bind::Integer(*id), Bind::Text(terms)];
-            let inserted = match index {
-                SearchIndex::Chats => {
-                    let text = "INSERT INTO chat_search (rowid, terms) VALUES (?, ?)";
-                    Statement::<IntoChats>::new(text, binds).execute(conn)
-                }
-                SearchIndex::Users => {
-                    let text = "INSERT INTO user_search (rowid, terms) VALUES (?, ?)";
-                    Statement::<IntoUsers>::new(text, binds).execute(conn)
-                }
-            };
-            inserted.map(|_| ())
+        DbConnection::Sqlite(conn) => rows.into_iter().try_for_each(|(id, terms)| {
+            let binds = vec![Bind::Integer(id), Bind::Text(&terms)];
+            insert_one(conn, index, binds).map(|_| ())
         }),
-        // One statement for all rows, since a round trip takes longer than storing a row. Each line
-        // has the id first.
+        // One statement for many rows, since a round trip takes longer than storing a row. Each
+        // line has the id first. A statement has a time limit, so long texts go in several.
         DbConnection::Postgres(conn) => {
-            let lines: Vec<String> = rows.iter().map(|(id, terms)| format!("{id} {terms}")).collect();
-            let lines = lines.join("\n");
-            let text = format!(
-                "INSERT INTO {} (id, terms)
-                 SELECT CAST(line[1] AS BIGINT), array_to_tsvector(array_remove(line[2:], ''))
-                 FROM (SELECT string_to_array(text, ' ') AS line
-                       FROM unnest(string_to_array(?, chr(10))) AS text) AS lines",
-                index.table()
-            );
-            DynamicStatement::<()>::new(text, vec![Bind::Text(&lines)]).execute(conn).map(|_| ())
+            let mut lines = String::new();
+            for (id, terms) in rows {
+                if !lines.is_empty() {
+                    lines.push('\n');
+                }
+                lines.push_str(&format!("{id} {terms}"));
+                if lines.len() >= MOST_INSERTED {
+                    insert_lines(conn, index, &lines)?;
+                    lines.clear();
+                }
+            }
+            if lines.is_empty() { Ok(()) } else { insert_lines(conn, index, &lines) }
+        }
+    }
+}
+
+/// Stores rows on PostgreSQL, one in each line: the id and the terms, with blanks between them.
+fn insert_lines(conn: &mut PgConnection, index: SearchIndex, lines: &str) -> QueryResult<()> {
+    let text = format!(
+        "INSERT INTO {} (id, terms)
+         SELECT CAST(line[1] AS BIGINT), array_to_tsvector(array_remove(line[2:], ''))
+         FROM (SELECT string_to_array(text, ' ') AS line
+               FROM unnest(string_to_array(?, chr(10))) AS text) AS lines",
+        index.table()
+    );
+    DynamicStatement::<()>::new(text, vec![Bind::Text(lines)]).execute(conn).map(|_| ())
+}
+
+fn insert_one(conn: &mut SqliteConnection, index: SearchIndex, binds: Vec<Bind<'_>>) -> QueryResult<usize> {
+    struct IntoChats;
+    struct IntoUsers;
+    struct IntoReasons;
+    struct IntoHistory;
+    match index {
+        SearchIndex::Chats => {
+            let text = "INSERT INTO chat_search (rowid, terms) VALUES (?, ?)";
+            Statement::<IntoChats>::new(text, binds).execute(conn)
+        }
+        SearchIndex::Users => {
+            let text = "INSERT INTO user_search (rowid, terms) VALUES (?, ?)";
+            Statement::<IntoUsers>::new(text, binds).execute(conn)
+        }
+        SearchIndex::Reasons => {
+            let text = "INSERT INTO reason_search (rowid, terms) VALUES (?, ?)";
+            Statement::<IntoReasons>::new(text, binds).execute(conn)
+        }
+        SearchIndex::History => {
+            let text = "INSERT INTO history_search (rowid, terms) VALUES (?, ?)";
+            Statement::<IntoHistory>::new(text, binds).execute(conn)
         }
     }
 }
 
 /// Returns the terms of a user's name, as [`insert`] takes them.
 pub fn name_terms(id: i64, canonical_name: &str) -> String {
-    let blocks = [Term::block(id, SMALL_BLOCK), Term::block(id, LARGE_BLOCK)];
-    joined(trigrams(canonical_name).into_iter().chain(blocks))
+    joined(&[], name_parts(canonical_name).into_iter().chain(blocks_of(id)))
 }
 
-/// Joins terms with blanks.
-pub fn joined(terms: impl IntoIterator<Item = Term>) -> String {
-    let terms: BTreeSet<Term> = terms.into_iter().collect();
-    terms.iter().map(Term::as_str).collect::<Vec<_>>().join(" ")
-}
-
-/// Makes a user findable by a new name. If the follower has not reached the user yet, it will read
-/// the new name itself.
+/// Makes a user findable by a new name, in the transaction that renames the user. On SQLite the
+/// follower does it soon after.
 pub fn index_user(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -> QueryResult<()> {
+    if let DbConnection::Sqlite(conn) = conn {
+        return IndexChange::User(user_id).insert(conn).map(|_| ());
+    }
     Watermark::lock(conn, "users")?;
+    replace_name(conn, user_id, canonical_name)
+}
+
+/// Makes a user findable by the name that is stored now.
+pub(crate) fn index_again(conn: &mut DbConnection, user_id: i64) -> QueryResult<()> {
+    match User::find(conn, user_id)? {
+        Some(user) => replace_name(conn, user_id, &user.username_canonical),
+        None => Ok(()),
+    }
+}
+
+/// Replaces the terms of a name. If the follower has not reached the user yet, it will read the new
+/// name itself.
+fn replace_name(conn: &mut DbConnection, user_id: i64, canonical_name: &str) -> QueryResult<()> {
     forget(conn, SearchIndex::Users, &[user_id])?;
     if watermark(conn, SearchIndex::Users)? < user_id {
         return Ok(());
     }
-    insert(conn, SearchIndex::Users, &[(user_id, name_terms(user_id, canonical_name))])
+    insert(conn, SearchIndex::Users, [(user_id, name_terms(user_id, canonical_name))])
 }
 
 /// Returns the terms of a chat: the words of message and response, and its marks.
 pub(crate) fn chat_terms(chat: &Chat) -> String {
-    let said = [Some(&chat.message), chat.response.as_ref()].into_iter().flatten();
-    joined(said.flat_map(|text| words(text)).chain(marks_of(chat)))
+    joined(&[&chat.message, chat.response.as_deref().unwrap_or_default()], marks_of(chat))
 }
 
 /// Returns the marks of a chat, without the words of its texts.
 pub(crate) fn chat_marks(chat: &Chat) -> String {
-    joined(marks_of(chat))
+    joined(&[], marks_of(chat))
 }
 
 fn marks_of(chat: &Chat) -> Vec<Term> {
-    marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model)
+    let mut marks = marks(chat.id, chat.user_id, chat.state.as_str(), &chat.model);
+    if let Some(code) = &chat.endpoint {
+        marks.extend([Term::endpoint(code), Term::any_endpoint()]);
+    }
+    marks
 }
 
-/// Deletes the words of chats from the index. The caller has locked the follower's watermark, so
-/// chats that the follower has not reached yet will be stored without words.
+/// Returns the terms of a ledger entry: the words of its reason, and its marks. `None` if it has no
+/// reason: charges are not in the index.
+pub fn reason_terms(entry: &LedgerEntry) -> Option<(i64, String)> {
+    let marks = [Term::user(entry.user_id), Term::kind(entry.kind.as_str())];
+    let marks = marks.into_iter().chain(entry.actor_id.map(Term::actor)).chain(blocks_of(entry.id));
+    (!entry.note.is_empty()).then(|| (entry.id, joined(&[&entry.note], marks)))
+}
+
+/// Returns the terms of an entry of the history: the words of its reason and of what was changed,
+/// the beginnings of the address, and marks for what it names by its id. A name may change, so the
+/// names of users are no terms.
+pub fn history_terms(entry: &AuditEntry) -> (i64, String) {
+    let object = [Term::kind(&entry.object_kind.replace(' ', "_")), Term::object(entry.object_id)];
+    let users = entry.actor_id.map(Term::actor).into_iter().chain(entry.user_id.map(Term::user));
+    let marks = object.into_iter().chain([Term::action(&entry.action)]).chain(users);
+    let marks = marks.chain(address_terms(&entry.address)).chain(blocks_of(entry.id));
+    let changes = entry.changes();
+    // Counters change while the entry is in the index.
+    let changes = changes.iter().filter(|change| !change.is_counter());
+    let texts = changes.flat_map(|change| [change.before.as_str(), change.after.as_str()]);
+    let texts: Vec<&str> = texts.chain([entry.note.as_str()]).collect();
+    (entry.id, joined(&texts, marks))
+}
+
+/// Removes the values and reasons of entries of the history, and their words from the index. On
+/// SQLite the follower does that soon after; [`erase_forgotten`](crate::index::erase_forgotten)
+/// waits for it.
+pub fn blank_entries(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
+    // Otherwise the follower could read the words now and store them afterwards.
+    Watermark::lock(conn, "audit_log")?;
+    let blanked = AuditEntry::blank(conn, ids)?;
+    if let DbConnection::Sqlite(conn) = conn {
+        for id in blanked {
+            IndexChange::Entry(id).insert(conn)?;
+        }
+        return Ok(());
+    }
+    Ok(entries_again(conn, &blanked)?)
+}
+
+/// Makes entries of the history findable by what they have now. Deleted ones are removed from the
+/// index, and those that the follower has not reached are left to it.
+pub(crate) fn entries_again(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<()> {
+    let known = known(conn, SearchIndex::History, ids)?;
+    forget(conn, SearchIndex::History, &known)?;
+    let entries = AuditEntry::find_many(conn, &known)?;
+    insert(conn, SearchIndex::History, entries.iter().map(history_terms))
+}
+
+/// Deletes the words of chats from the index, in the transaction that removes their texts. The
+/// caller has locked the follower's watermark, so chats that the follower has not reached yet will
+/// be stored without words. On SQLite the follower does it soon after;
+/// [`erase_forgotten`](crate::index::erase_forgotten) waits for it.
 pub fn forget_words(conn: &mut DbConnection, ids: &[i64]) -> Result<()> {
+    if let DbConnection::Sqlite(conn) = conn {
+        for id in ids {
+            IndexChange::Chat(*id).insert(conn)?;
+        }
+        return Ok(());
+    }
     let known = known_chats(conn, ids)?;
     forget_chats(conn, &known)?;
-    for chat in Chat::find_many(conn, &known)? {
-        insert(conn, SearchIndex::Chats, &[(chat.id, chat_marks(&chat))])?;
-    }
-    Ok(())
+    let chats = Chat::find_many(conn, &known)?;
+    Ok(insert(conn, SearchIndex::Chats, chats.iter().map(|chat| (chat.id, chat_marks(chat))))?)
 }
 
 /// Returns those of `ids` that are in the index.
 pub(crate) fn known_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<Vec<i64>> {
+    known(conn, SearchIndex::Chats, ids)
+}
+
+fn known(conn: &mut DbConnection, index: SearchIndex, ids: &[i64]) -> QueryResult<Vec<i64>> {
     let (list, id) = (listed(ids), id_column(conn));
-    let text = format!("SELECT {id} FROM chat_search WHERE {id} IN ({list})");
+    let text = format!("SELECT {id} FROM {} WHERE {id} IN ({list})", index.table());
     DynamicStatement::<BigInt>::new(text, Vec::new()).load(conn)
 }
 
 /// Deletes chats from the index.
 pub(crate) fn forget_chats(conn: &mut DbConnection, ids: &[i64]) -> QueryResult<()> {
     forget(conn, SearchIndex::Chats, ids)
-}
-
-/// The number of index pages that one job rewrites.
-const MERGED_PAGES: i64 = 200;
-
-/// Erases the words of deleted and anonymised rows. SQLite's index only notes that a row is gone,
-/// and keeps its words until their part is merged with another. So all parts are merged, a little
-/// at a time. SQLite's statistics have samples of names. PostgreSQL keeps the words until the next
-/// VACUUM.
-pub async fn erase_forgotten(db: &Db) -> Result<()> {
-    if db.url().is_postgres() {
-        return Ok(());
-    }
-    for index in [SearchIndex::Chats, SearchIndex::Users] {
-        let mut pages = -MERGED_PAGES;
-        while db.write_bulk(Scope::none(), move |conn| Ok(merge(conn, index, pages)?)).await? {
-            // A negative number begins a merge; a positive one continues it.
-            pages = MERGED_PAGES;
-        }
-    }
-    db.write_bulk(Scope::none(), |conn| Ok(forget_samples(conn)?)).await
-}
-
-/// Merges up to `pages` pages of the index. Returns whether there were any to merge.
-fn merge(conn: &mut DbConnection, index: SearchIndex, pages: i64) -> QueryResult<bool> {
-    let changes = |conn: &mut DbConnection| -> QueryResult<i64> {
-        DynamicStatement::<BigInt>::new("SELECT total_changes()".to_owned(), Vec::new()).get_result(conn)
-    };
-    let before = changes(conn)?;
-    let table = index.table();
-    let text = format!("INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)");
-    DynamicStatement::<()>::new(text, vec![Bind::Integer(pages)]).execute(conn)?;
-    // The command itself counts as one change.
-    Ok(changes(conn)? - before >= 2)
-}
-
-fn forget_samples(conn: &mut DbConnection) -> QueryResult<()> {
-    let text = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_stat4'";
-    let is_there: i64 = DynamicStatement::<BigInt>::new(text.to_owned(), Vec::new()).get_result(conn)?;
-    if is_there == 0 {
-        return Ok(());
-    }
-    DynamicStatement::<()>::new("DELETE FROM sqlite_stat4".to_owned(), Vec::new()).execute(conn).map(|_| ())
 }
 
 fn listed(ids: &[i64]) -> String {

@@ -1,6 +1,6 @@
 //! The charge: finds the user who pays, debits the balance by one guarded statement, and writes the
 //! chat and its ledger entry, all in one transaction. Nearly all writes are charges, so they are a
-//! set command: on PostgreSQL a batch of them is one statement.
+//! set command: a batch of them is one statement on PostgreSQL, and a few on SQLite.
 
 mod postgres;
 mod replay;
@@ -25,10 +25,7 @@ impl SetCommand for Charge {
     fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> Result<Vec<Option<Verdict>>> {
         match conn {
             DbConnection::Postgres(_) => postgres::run(conn, charges, again),
-            // SQLite has one writer, so no other transaction can hold a lock.
-            DbConnection::Sqlite(_) => {
-                charges.iter().map(|charge| sqlite::run(conn, charge, again).map(Some)).collect()
-            }
+            DbConnection::Sqlite(_) => sqlite::run(conn, charges, again),
         }
     }
 }

@@ -11,11 +11,11 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamp};
 
-use super::replay::seen_before;
+use super::replay::{find_done, id_of, seen_before};
 use super::types::{Charge, Charged, Verdict};
 use crate::db::DbConnection;
 use crate::error::{Error, Result};
-use crate::models::{LedgerEntry, StoredKey};
+use crate::models::StoredKey;
 
 const SQL: &str = include_str!("postgres.sql");
 
@@ -45,21 +45,6 @@ pub(super) fn run(conn: &mut DbConnection, charges: &[&Charge], again: bool) -> 
         None => verdicts.next().flatten(),
     };
     Ok(charges.iter().map(verdict).collect())
-}
-
-fn id_of(charge: &Charge) -> Vec<u8> {
-    charge.operation_id.as_bytes().to_vec()
-}
-
-/// Returns the charges that were committed, by their operation ids.
-fn find_done(conn: &mut DbConnection, charges: &[&Charge]) -> Result<HashMap<Vec<u8>, Charged>> {
-    let ids: Vec<Vec<u8>> = charges.iter().copied().map(id_of).collect();
-    let entries = LedgerEntry::find_by_operations(conn, &ids)?;
-    let charged = |entry: LedgerEntry| {
-        let (user_id, balance, created_at) = (entry.user_id, entry.balance_after, entry.created_at);
-        entry.chat_id.map(|chat_id| (entry.operation_id, Charged { chat_id, user_id, balance, created_at }))
-    };
-    Ok(entries.into_iter().filter_map(charged).collect())
 }
 
 /// Returns whether two charges can share a statement.
@@ -176,6 +161,7 @@ struct ChargeSet<'a> {
     keys: Vec<Option<&'a str>>,
     fingerprints: Vec<Option<&'a [u8]>>,
     conversation_ids: Vec<Option<i64>>,
+    endpoints: Vec<&'static str>,
     /// The limit of a user's simultaneous holds. `None` if the charges are not holds.
     concurrent_chats: Option<i64>,
 }
@@ -200,6 +186,7 @@ impl<'a> ChargeSet<'a> {
                 .map(|c| c.key.as_ref().map(|(_, f)| f.as_bytes().as_slice()))
                 .collect(),
             conversation_ids: charges.iter().map(|c| c.conversation_id).collect(),
+            endpoints: charges.iter().map(|c| c.endpoint.code()).collect(),
             concurrent_chats: charges.first().filter(|c| c.is_hold()).map(|c| c.concurrent_chats),
         }
     }
@@ -224,6 +211,7 @@ impl QueryFragment<Pg> for ChargeSet<'_> {
                 9 => out.push_bind_param::<Array<Nullable<Text>>, _>(&self.keys)?,
                 10 => out.push_bind_param::<Array<Nullable<Binary>>, _>(&self.fingerprints)?,
                 11 => out.push_bind_param::<Array<Nullable<BigInt>>, _>(&self.conversation_ids)?,
+                12 => out.push_bind_param::<Array<Text>, _>(&self.endpoints)?,
                 _ => out.push_bind_param::<Nullable<BigInt>, _>(&self.concurrent_chats)?,
             }
             rest = after.trim_start_matches(|c: char| c.is_ascii_digit());

@@ -5,14 +5,18 @@ WITH given AS (
     SELECT $1::bigint AS price, $2::bigint[] AS locked, clock_timestamp() AT TIME ZONE 'UTC' AS now
 ), input AS (
     SELECT * FROM unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bigint[], $8::bytea[], $9::text[], $10::bytea[],
-        $11::bigint[])
+        $11::bigint[], $12::text[])
         WITH ORDINALITY
-        AS i (digest, message, model, response, hold_seconds, operation_id, key, fingerprint, conversation_id, place)
+        AS i (digest, message, model, response, hold_seconds, operation_id, key, fingerprint, conversation_id, endpoint, place)
 ), bearer AS (
+    -- LIMIT makes PostgreSQL look each token up by its index, and never read all of them at once.
     SELECT input.*, t.user_id
     FROM input CROSS JOIN given
-    LEFT JOIN auth_tokens t ON t.digest = input.digest AND t.revoked_at IS NULL
-        AND (t.expires_at IS NULL OR t.expires_at > given.now)
+    LEFT JOIN LATERAL (
+        SELECT user_id FROM auth_tokens
+        WHERE digest = input.digest AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > given.now)
+        LIMIT 1
+    ) t ON true
 ), payer AS MATERIALIZED (
     -- A row that another transaction has locked is skipped, so that only its user waits. A row that
     -- is locked here is read in its newest version.
@@ -25,7 +29,9 @@ WITH given AS (
         bearer.key IS NOT NULL AND row_number() OVER (PARTITION BY payer.id, bearer.key ORDER BY place) > 1 AS repeated
     FROM bearer
     LEFT JOIN payer ON payer.id = bearer.user_id
-    LEFT JOIN idempotency_keys seen ON seen.user_id = payer.id AND seen.key = bearer.key
+    LEFT JOIN LATERAL (
+        SELECT chat_id FROM idempotency_keys WHERE user_id = payer.id AND key = bearer.key LIMIT 1
+    ) seen ON true
 ), queue AS (
     -- All charges here have one price, so the balance covers the first few of a user and no others.
     SELECT request.*,
@@ -35,15 +41,14 @@ WITH given AS (
     WHERE payer_id IS NOT NULL AND seen_chat_id IS NULL AND NOT repeated
 ), most AS (
     -- The most simultaneous holds of a user without an individual limit. NULL: the charges are not holds.
-    SELECT $12::bigint AS holds
+    SELECT $13::bigint AS holds
 ), accepted AS MATERIALIZED (
     -- The time is taken with the id, so that the two ascend together, and after the lock.
     SELECT queue.*, nextval('chats_id_seq') AS chat_id, clock_timestamp() AT TIME ZONE 'UTC' AS charged_at
     FROM queue CROSS JOIN most
     WHERE balance_after >= 0 AND (
         most.holds IS NULL
-        OR turn + (SELECT count(*) FROM chats WHERE chats.user_id = payer_id AND chats.state = 'pending')
-            <= coalesce(concurrent_chats, most.holds))
+        OR turn + pending_holds(payer_id) <= coalesce(concurrent_chats, most.holds))
     ORDER BY place
 ), debit AS (
     -- The new balance is computed from the locked row, not from `users.tokens`: this statement reads
@@ -55,13 +60,13 @@ WITH given AS (
     RETURNING users.id
 ), chat AS (
     INSERT INTO chats (id, user_id, message, response, model, state, charge, origin, created_at, finished_at, deadline,
-        conversation_id)
+        conversation_id, endpoint, is_listed)
     SELECT chat_id, payer_id, message, response, model,
         CASE WHEN response IS NULL THEN 'pending' ELSE 'complete' END,
         given.price, 'live', charged_at,
         CASE WHEN response IS NOT NULL THEN charged_at END,
         CASE WHEN response IS NULL THEN charged_at + make_interval(secs => hold_seconds) END,
-        conversation_id
+        conversation_id, endpoint, endpoint <> 'embeddings'
     FROM accepted CROSS JOIN given ORDER BY place
 ), entry AS (
     INSERT INTO ledger_entries (user_id, amount, balance_after, kind, chat_id, operation_id, created_at)
@@ -77,7 +82,7 @@ SELECT request.payer_id,
     request.tokens - given.price * count(accepted.chat_id) OVER (PARTITION BY request.payer_id ORDER BY place) AS balance,
     request.seen_chat_id, accepted.chat_id, accepted.charged_at,
     CASE WHEN request.payer_id IS NULL AND request.user_id IS NOT NULL
-        THEN EXISTS (SELECT FROM users WHERE users.id = request.user_id AND users.is_active) ELSE false END AS is_locked,
+        THEN coalesce((SELECT users.is_active FROM users WHERE users.id = request.user_id), false) ELSE false END AS is_locked,
     (SELECT count(*) FROM debit) AS debited,
     (SELECT count(DISTINCT payer_id) FROM accepted) AS payers
 FROM request CROSS JOIN given LEFT JOIN accepted USING (place) ORDER BY place

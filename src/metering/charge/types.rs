@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::NaiveDateTime;
 
-use crate::domain::{Fingerprint, IdempotencyKey, OperationId, TokenDigest};
+use crate::domain::{Endpoint, Fingerprint, IdempotencyKey, OperationId, TokenDigest};
 use crate::models::Chat;
 
 /// A chat to be charged.
@@ -16,6 +16,8 @@ pub struct Charge {
     pub message: String,
     /// The name of the model that answers.
     pub model: String,
+    /// The endpoint that the message came through.
+    pub endpoint: Endpoint,
     /// The tokens to debit now: the price, or the most that the chat can cost.
     pub price: i64,
     /// The answer, if it is known already: then the chat is complete at once. Without it the charge

@@ -16,9 +16,9 @@ pub(super) const COMMON: &[Check] = &[
         claim: "every balance equals the sum of its ledger",
         sql: "SELECT 'user ' || id || ' (' || username || ')' AS subject,
                      'has ' || tokens || ' tokens, but the ledger sums to ' || total AS fault
-              FROM (SELECT id, username, tokens,
-                           coalesce((SELECT sum(amount) FROM ledger_entries e WHERE e.user_id = users.id), 0) AS total
-                    FROM users) AS balances
+              FROM (SELECT users.id, username, tokens, coalesce(total, 0) AS total
+                    FROM users LEFT JOIN (SELECT user_id, sum(amount) AS total FROM ledger_entries GROUP BY user_id) AS sums
+                        ON sums.user_id = users.id) AS balances
               WHERE tokens <> total",
     },
     Check {

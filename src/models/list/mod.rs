@@ -18,6 +18,7 @@ use std::borrow::Cow;
 use chrono::NaiveDateTime;
 
 use crate::db::Bind;
+use crate::domain::fold;
 
 /// The most rows that are examined for one page.
 pub const MOST_EXAMINED: i64 = 10_000;
@@ -144,13 +145,41 @@ impl Start {
     }
 }
 
+/// A view that has the ids of a table's rows, and copies of the columns in which conditions lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// The name of the view.
+    pub view: &'static str,
+    /// The columns besides the id.
+    pub columns: &'static [&'static str],
+}
+
+/// A test of names that the database could not make: it knows no accents.
+#[derive(Clone, Debug)]
+pub struct NameTest {
+    /// An SQL expression with the name.
+    pub name: &'static str,
+    /// The words, folded ([`fold`]). The folded name must contain all of them.
+    pub words: Vec<String>,
+}
+
+impl NameTest {
+    /// Returns whether a name contains all words.
+    pub fn is_passed_by(&self, name: &str) -> bool {
+        let name = fold(name);
+        self.words.iter().all(|word| name.contains(word.as_str()))
+    }
+}
+
 /// A list, and the page of it to return.
 #[derive(Clone, Debug)]
 pub struct ListQuery {
     /// A table, or a join that has one row for each id.
     pub from: &'static str,
-    /// The column of the id, with its table's name.
+    /// The column of the id, with the name of its table, or of the keys.
     pub id: &'static str,
+    /// The keys along which to walk instead of the table.
+    pub keys: Option<Keys>,
     /// Where the tested conditions find their columns, if not in `from`: a table and how its row is
     /// found, such as `users WHERE users.id = user_balances.user_id`. With a join, the planner
     /// could walk another index.
@@ -161,6 +190,8 @@ pub struct ListQuery {
     pub descending: bool,
     /// The conditions that all rows of the list satisfy.
     pub conditions: Vec<Condition>,
+    /// The words that a name must contain, however it is written.
+    pub names: Option<NameTest>,
     /// Limits the list to ids from the first value up to, but not including, the second.
     pub between: Option<(i64, i64)>,
     /// Limits the list to these ids.
@@ -194,6 +225,13 @@ pub struct Count {
     pub at_least: bool,
 }
 
+impl Count {
+    /// Returns whether the number is exact, or the highest that is counted.
+    pub fn is_full(&self) -> bool {
+        !self.at_least || self.number >= MOST_COUNTED
+    }
+}
+
 /// The sums of a signed column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
@@ -205,4 +243,11 @@ pub struct Sums {
     pub number: i64,
     /// Whether there are more rows than were examined.
     pub is_cut: bool,
+}
+
+impl Sums {
+    /// The sum of all values.
+    pub fn net(&self) -> i64 {
+        self.given.saturating_add(self.taken)
+    }
 }

@@ -1,11 +1,16 @@
 //! What a list's query returns: a page, a count, all ids, or sums.
 
+use std::time::{Duration, Instant};
+
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::walk::{Beyond, NO_VALUE, WalkBounds};
 use super::{Count, ListQuery, MOST_COUNTED, MOST_GATHERED, Page, Position, SortKey, Start, Sums, Value};
 use crate::db::{DbConnection, DynamicStatement};
+
+/// How long the ids of all rows may be collected.
+const TIME_FOR_ALL: Duration = Duration::from_secs(60);
 
 impl ListQuery {
     /// Returns the query for all rows in the order of their ids. Its page has one row, which is
@@ -14,10 +19,12 @@ impl ListQuery {
         ListQuery {
             from,
             id,
+            keys: None,
             tests_on: None,
             sort: SortKey::Id,
             descending: false,
             conditions: Vec::new(),
+            names: None,
             between: None,
             among: None,
             start: Start::First,
@@ -30,7 +37,7 @@ impl ListQuery {
     pub fn page_with_count(mut self, conn: &mut DbConnection) -> QueryResult<(Page, Count)> {
         let is_gathered = self.gather(conn)?;
         if !self.has_tests() || self.start != Start::First {
-            let count = self.clone().count_gathered(conn, MOST_COUNTED, is_gathered)?;
+            let count = self.clone().count_gathered(conn, WalkBounds::all(), is_gathered)?;
             return Ok((self.page_gathered(conn)?, count));
         }
         // The rows that are examined for the count contain the first page.
@@ -75,34 +82,42 @@ impl ListQuery {
     }
 
     /// Returns the number of rows of the whole list as far as it is known within the limits.
-    pub fn count(self, conn: &mut DbConnection) -> QueryResult<Count> {
-        self.count_up_to(conn, MOST_COUNTED)
+    pub fn count(mut self, conn: &mut DbConnection) -> QueryResult<Count> {
+        let is_gathered = self.gather(conn)?;
+        self.count_gathered(conn, WalkBounds::all(), is_gathered)
     }
 
-    /// Returns the number of rows of the whole list, counted up to `most`.
-    pub fn count_up_to(mut self, conn: &mut DbConnection, most: i64) -> QueryResult<Count> {
-        let is_gathered = self.gather_up_to(conn, most.min(MOST_GATHERED))?;
-        self.count_gathered(conn, most, is_gathered)
+    /// Returns the number of rows of the whole list: exactly, or that there are more than
+    /// [`MOST_COUNTED`]. `None` if this is not known by `until`.
+    pub fn count_by(mut self, conn: &mut DbConnection, until: Instant) -> QueryResult<Option<Count>> {
+        let is_gathered = self.gather(conn)?;
+        let bounds = WalkBounds { until, ..WalkBounds::all() };
+        let count = self.count_gathered(conn, bounds, is_gathered)?;
+        Ok(Some(count).filter(Count::is_full))
     }
 
-    fn count_gathered(mut self, conn: &mut DbConnection, most: i64, is_gathered: bool) -> QueryResult<Count> {
+    fn count_gathered(
+        mut self,
+        conn: &mut DbConnection,
+        bounds: WalkBounds,
+        is_gathered: bool,
+    ) -> QueryResult<Count> {
         self.start = Start::First;
         if let (true, [], None, Some(ids)) = (is_gathered, &self.conditions[..], self.between, &self.among) {
             return Ok(Count { number: ids.len() as i64, at_least: false });
         }
         if self.has_tests() {
             let mut number = 0;
-            let bounds = WalkBounds { most, ..WalkBounds::all() };
             let end = self.walk(conn, bounds, NO_VALUE, |seen| {
                 number += i64::from(seen.fits);
                 true
             })?;
             return Ok(Count { number, at_least: end.is_some() });
         }
-        let (inner, binds) = self.inner("1", NO_VALUE, most + 1, Beyond::All);
+        let (inner, binds) = self.inner("1", NO_VALUE, MOST_COUNTED + 1, Beyond::All);
         let text = format!("SELECT CAST(count(*) AS BIGINT) FROM ({inner}) w");
         let number: i64 = DynamicStatement::<BigInt>::new(text, binds).get_result(conn)?;
-        Ok(Count { number: number.min(most), at_least: number > most })
+        Ok(Count { number: number.min(MOST_COUNTED), at_least: number > MOST_COUNTED })
     }
 
     /// Returns the ids of all rows, up to `most`, in the list's order: the rows that "all that
@@ -119,10 +134,24 @@ impl ListQuery {
             condition.sql = format!("{} IN ({select})", self.id).into();
             condition.leads = true;
         }
+        if self.names.is_some() {
+            return self.all_ids_by_name(conn, most);
+        }
         let (inner, binds) = self.inner("0", NO_VALUE, i64::MAX, Beyond::All);
         let text = format!("SELECT w.id FROM ({inner}) w WHERE w.fits LIMIT {}", most.saturating_add(1));
         let ids: Vec<i64> = DynamicStatement::<BigInt>::new(text, binds).load(conn)?;
         Ok((ids.len() as i64 <= most).then_some(ids))
+    }
+
+    /// Does the same with a test of names, which the database cannot make.
+    fn all_ids_by_name(self, conn: &mut DbConnection, most: i64) -> QueryResult<Option<Vec<i64>>> {
+        let mut ids = Vec::new();
+        let bounds = WalkBounds { most: i64::MAX, until: Instant::now() + TIME_FOR_ALL };
+        let end = self.walk(conn, bounds, NO_VALUE, |seen| {
+            ids.extend(seen.fits.then_some(seen.position.id));
+            ids.len() as i64 <= most
+        })?;
+        Ok((end.is_none() && ids.len() as i64 <= most).then_some(ids))
     }
 
     /// Sums a signed column over the whole list, except what is beyond the limits.
@@ -133,8 +162,8 @@ impl ListQuery {
         let end = self.walk(conn, WalkBounds { most, ..WalkBounds::all() }, column, |seen| {
             if seen.fits {
                 sums.number += 1;
-                sums.given += seen.value.max(0);
-                sums.taken += seen.value.min(0);
+                sums.given = sums.given.saturating_add(seen.value.max(0));
+                sums.taken = sums.taken.saturating_add(seen.value.min(0));
             }
             true
         })?;
@@ -145,10 +174,6 @@ impl ListQuery {
     /// Replaces the first condition that few rows satisfy by the ids of those rows. Returns whether
     /// there was one.
     fn gather(&mut self, conn: &mut DbConnection) -> QueryResult<bool> {
-        self.gather_up_to(conn, MOST_GATHERED)
-    }
-
-    fn gather_up_to(&mut self, conn: &mut DbConnection, most: i64) -> QueryResult<bool> {
         if self.among.is_some() {
             return Ok(false);
         }
@@ -156,9 +181,9 @@ impl ListQuery {
             let condition = &self.conditions[place];
             let Some(select) = condition.gather.filter(|_| !condition.leads) else { continue };
             let binds = condition.values.iter().map(Value::bind).collect();
-            let text = format!("{select} LIMIT {}", most + 1);
+            let text = format!("{select} LIMIT {}", MOST_GATHERED + 1);
             let mut ids: Vec<i64> = DynamicStatement::<BigInt>::new(text, binds).load(conn)?;
-            if ids.len() as i64 <= most {
+            if ids.len() as i64 <= MOST_GATHERED {
                 ids.sort_unstable();
                 ids.dedup();
                 self.among = Some(ids);
@@ -170,6 +195,6 @@ impl ListQuery {
     }
 
     pub(super) fn has_tests(&self) -> bool {
-        self.conditions.iter().any(|condition| !condition.leads)
+        self.names.is_some() || self.conditions.iter().any(|condition| !condition.leads)
     }
 }

@@ -1,5 +1,6 @@
 //! Walks along an index in parts, until enough rows are found or a limit is reached.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
@@ -107,8 +108,8 @@ impl ListQuery {
         Ok(seen)
     }
 
-    /// Returns the SQL for at most `most` rows in the walk's order: id, key, whether all tests are
-    /// passed, and a column.
+    /// Returns the SQL for at most `most` rows in the walk's order: id, key, whether all tests of
+    /// the database are passed, a column, and the name to test.
     pub(super) fn inner(
         &self,
         key: &str,
@@ -127,7 +128,7 @@ impl ListQuery {
         };
         let mut leads: Vec<String> = Vec::new();
         for condition in self.conditions.iter().filter(|condition| condition.leads) {
-            leads.push(format!("({})", condition.sql));
+            leads.push(format!("({})", self.leading(condition)));
             binds.extend(condition.values.iter().map(Value::bind));
         }
         if let Some(ids) = &self.among {
@@ -144,11 +145,34 @@ impl ListQuery {
         binds.extend(values);
         let filter = if leads.is_empty() { String::new() } else { format!(" WHERE {}", leads.join(" AND ")) };
         let order = self.order(beyond);
+        let from = self.source(column);
+        let name = self.names.as_ref().map_or("''", |test| test.name);
         let text = format!(
-            "SELECT {} AS id, {key} AS k, ({fits}) AS fits, {column} AS v FROM {}{filter} ORDER BY {order} LIMIT {most}",
-            self.id, self.from
+            "SELECT {} AS id, {key} AS k, ({fits}) AS fits, {column} AS v, {name} AS name
+             FROM {from}{filter} ORDER BY {order} LIMIT {most}",
+            self.id
         );
         (text, binds)
+    }
+
+    /// Returns what the walk reads: the table, or the keys, with the table where it is needed.
+    fn source(&self, column: &str) -> Cow<'static, str> {
+        let Some(keys) = self.keys else { return self.from.into() };
+        if !self.has_tests() && self.sort == SortKey::Id && column == NO_VALUE {
+            return keys.view.into();
+        }
+        // In this order SQLite walks along the keys.
+        format!("{} CROSS JOIN {table} ON {table}.id = {}.id", keys.view, keys.view, table = self.from).into()
+    }
+
+    /// Returns the SQL of a condition that leads, on the columns of the keys if it walks along
+    /// them.
+    fn leading(&self, condition: &Condition) -> Cow<'static, str> {
+        let Some(keys) = self.keys else { return condition.sql.clone() };
+        let on_keys = |sql: String, column: &&str| {
+            sql.replace(&format!("{}.{column}", self.from), &format!("{}.{column}", keys.view))
+        };
+        keys.columns.iter().fold(condition.sql.clone().into_owned(), on_keys).into()
     }
 
     /// Returns the condition on the range of ids. In a list sorted by id it begins at the walk's
@@ -213,39 +237,41 @@ impl ListQuery {
         beyond: Beyond,
     ) -> QueryResult<Vec<ExaminedRow>> {
         let (text, binds) = self.inner(self.sort.sql().unwrap_or(NO_VALUE), column, most, beyond);
-        let seen = |id: i64, key: Option<Value>, fits: Option<bool>, value: i64| {
+        let seen = |id: i64, key: Option<Value>, fits: Option<bool>, value: i64, name: Option<String>| {
             // A condition on a missing (NULL) column evaluates to NULL, which means "does not
             // match".
-            ExaminedRow { position: Position { key, id }, fits: fits.unwrap_or(false), value }
+            let fits = fits.unwrap_or(false)
+                && self.names.as_ref().is_none_or(|test| test.is_passed_by(&name.unwrap_or_default()));
+            ExaminedRow { position: Position { key, id }, fits, value }
         };
-        type Row<K> = (BigInt, K, Nullable<Bool>, BigInt);
         Ok(match self.sort {
             SortKey::Id => {
-                let rows: Vec<(i64, i64, Option<bool>, i64)> =
-                    DynamicStatement::<Row<BigInt>>::new(text, binds).load(conn)?;
-                rows.into_iter().map(|(id, _, fits, value)| seen(id, None, fits, value)).collect()
+                let rows: Vec<Found<i64>> = DynamicStatement::<Row<BigInt>>::new(text, binds).load(conn)?;
+                rows.into_iter().map(|(id, _, fits, value, name)| seen(id, None, fits, value, name)).collect()
             }
             SortKey::Integer(_) => {
-                let rows: Vec<(i64, i64, Option<bool>, i64)> =
-                    DynamicStatement::<Row<BigInt>>::new(text, binds).load(conn)?;
-                rows.into_iter()
-                    .map(|(id, key, fits, value)| seen(id, Some(Value::Integer(key)), fits, value))
-                    .collect()
+                let rows: Vec<Found<i64>> = DynamicStatement::<Row<BigInt>>::new(text, binds).load(conn)?;
+                let row =
+                    |(id, key, fits, value, name)| seen(id, Some(Value::Integer(key)), fits, value, name);
+                rows.into_iter().map(row).collect()
             }
             SortKey::Text(_) => {
-                let rows: Vec<(i64, String, Option<bool>, i64)> =
-                    DynamicStatement::<Row<Text>>::new(text, binds).load(conn)?;
-                rows.into_iter()
-                    .map(|(id, key, fits, value)| seen(id, Some(Value::Text(key)), fits, value))
-                    .collect()
+                let rows: Vec<Found<String>> = DynamicStatement::<Row<Text>>::new(text, binds).load(conn)?;
+                let row = |(id, key, fits, value, name)| seen(id, Some(Value::Text(key)), fits, value, name);
+                rows.into_iter().map(row).collect()
             }
             SortKey::Time(_) => {
-                let rows: Vec<(i64, NaiveDateTime, Option<bool>, i64)> =
+                let rows: Vec<Found<NaiveDateTime>> =
                     DynamicStatement::<Row<Timestamp>>::new(text, binds).load(conn)?;
-                rows.into_iter()
-                    .map(|(id, key, fits, value)| seen(id, Some(Value::Time(key)), fits, value))
-                    .collect()
+                let row = |(id, key, fits, value, name)| seen(id, Some(Value::Time(key)), fits, value, name);
+                rows.into_iter().map(row).collect()
             }
         })
     }
 }
+
+/// A row of a part, as SQL types: the id, the key, whether the tests of the database are passed,
+/// the value of a column, and the name to test.
+type Row<K> = (BigInt, K, Nullable<Bool>, BigInt, Nullable<Text>);
+/// What is read of such a row.
+type Found<K> = (i64, K, Option<bool>, i64, Option<String>);

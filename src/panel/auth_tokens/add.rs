@@ -18,6 +18,7 @@ use crate::panel::kit::fields::{Field, FieldChoice, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::find_user;
 use crate::panel::kit::message::Message;
+use crate::panel::kit::names::titled;
 use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
@@ -46,9 +47,9 @@ fn form(operation: &str) -> FormView {
                 Field::new("name", "Name of the auth token", Kind::Plain)
                     .required()
                     .most(100)
-                    .help("What it is for, so that its owner recognises it."),
+                    .help("What it is for, such as Reading list."),
                 Field::new("days", "Expires after", Kind::Choice(lifetimes())).value("90"),
-                own_password_field("Required only if the user is staff or a superuser, as you are."),
+                own_password_field("Required only if the user is staff or a superuser."),
             ],
         )
         .button("", "Make the auth token")
@@ -65,7 +66,7 @@ fn page(administrator: &Superuser, form: FormView) -> Result<HttpResponse, PageE
     let way = [Crumb::new("Auth tokens", paths::AUTH_TOKENS), Crumb::here("Make an auth token")];
     // The administrator's own name, since the form may ask for the administrator's own password.
     VerbPage::new(Frame::new(&administrator.0, &way), form.account(&administrator.0.user.username))
-        .note("The auth token is shown once, on the next page. Only its digest is stored.")
+        .note("The next page shows the auth token once. Only its digest is stored.")
         .show()
 }
 
@@ -103,11 +104,12 @@ pub(in crate::panel) async fn add(
         let field = if fault.field == "expires_in_days" { "days" } else { fault.field };
         faults.push(Invalid::new(field, fault.reason));
     });
+    if user.as_ref().is_some_and(has_rights) {
+        faults.extend(confirm(&administrator.0, &sent, &auth).await?);
+    }
     let (Some(user), Ok(request)) = (user, request) else { return again(&faults) };
-    if has_rights(&user)
-        && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
-    {
-        return again(&[fault]);
+    if !faults.is_empty() {
+        return again(&faults);
     }
     let request = request.once(operation_id, fingerprint);
     match auth.make_auth_token(Some(administrator.0.actor()), user.id, request).await {
@@ -132,8 +134,8 @@ async fn repeated(
 ) -> Result<HttpResponse, PageError> {
     let AuthTokenOutcome::MadeBefore(id) = earlier else { return Err(reused().into()) };
     let message = Message::warning(
-        "This auth token was made already, and its text was shown once. If nobody has copied it, revoke it \
-         and make another one.",
+        "This auth token was made already and shown once. If nobody copied it, revoke it and \
+         make another one.",
     );
     administrator.0.leave_message(auth, message.link("Make another", paths::ADD_AUTH_TOKEN)).await?;
     Ok(go(&paths::auth_token(id)))
@@ -144,7 +146,10 @@ fn show_made(administrator: &Superuser, user: User, made: MadeAuthToken) -> Resu
     let way =
         [Crumb::new("Auth tokens", paths::AUTH_TOKENS), Crumb::new("The new auth token", here.as_str())];
     let shown = MadePage {
-        frame: Frame::new(&administrator.0, &way),
+        frame: Frame {
+            title: titled("The new auth token", &user.username),
+            ..Frame::new(&administrator.0, &way)
+        },
         plain: made.plain.expose().to_owned(),
         username: user.username,
         user_id: user.id,

@@ -22,6 +22,7 @@ use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
+use crate::panel::kit::names::titled;
 use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::paths;
 use crate::panel::kit::zone::Zone;
@@ -53,9 +54,7 @@ fn form(token: &AuthToken, zone: Zone, list: &str) -> FormView {
                 Field::new("name", "Name", Kind::Text)
                     .value(token.name.clone().unwrap_or_default())
                     .most(100)
-                    .help(
-                        "Without a name it counts as made by a login, and ends when there are too many of those.",
-                    ),
+                    .help("Name the token to keep it. Unnamed login tokens are cleaned up."),
                 Field::new("expires", "Expires", Kind::Moment).value(expires).help("Leave empty for never."),
             ],
         )
@@ -93,7 +92,7 @@ async fn answer(
     let way = [Crumb::new("Auth tokens", paths::AUTH_TOKENS), Crumb::here(title.as_str())];
     let is_expired = token.expires_at.is_some_and(|expires| expires <= clock::now());
     let shown = TokenPage {
-        frame: Frame::new(administrator, &way),
+        frame: Frame { title: titled(&title, &user.username), ..Frame::new(administrator, &way) },
         form: view.form,
         facts: facts(&token, &user),
         conflicts: view.conflicts,
@@ -172,7 +171,7 @@ pub(in crate::panel) async fn edit(
     };
     let view = match edit_auth_token(&auth.db, &administrator.actor(), &token, shown, wanted.clone()).await? {
         Edited::Done(_) => {
-            let message = Message::success(format!("Auth token {}… was saved.", token.first_characters));
+            let message = Message::success(format!("Saved auth token {}….", token.first_characters));
             administrator
                 .leave_message(&auth, message.link("Show the auth token", paths::auth_token(token.id)))
                 .await?;

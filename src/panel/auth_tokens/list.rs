@@ -24,14 +24,14 @@ pub(in crate::panel) static AUTH_TOKENS: List<Named<AuthToken>> =
     List::new("Auth tokens", paths::AUTH_TOKENS, ROWS)
         .named("auth token", "auth tokens")
         .columns(&[
-            Column::text("Begins with", main).sort("id"),
-            Column::text("Name", name),
-            Column::text("User", |token| token.user(token.row.user_id)),
-            Column::text("State", |token| state(&token.row)),
-            Column::text("Made", |token| Cell::Time(token.row.created_at)),
-            Column::text("Last used", |token| Cell::time(token.row.last_used_at)),
-            Column::text("Expires", |token| Cell::time(token.row.expires_at)),
-            Column::text("Revoked", |token| Cell::time(token.row.revoked_at)),
+            Column::name("Begins with", main).lead().sort("id"),
+            Column::text("Name", name).note(),
+            Column::name("User", |token: &Named<AuthToken>| token.user(token.row.user_id)).note(),
+            Column::word("State", |token: &Named<AuthToken>| state(&token.row)).end(),
+            Column::time("Made", |token| Cell::Time(token.row.created_at)),
+            Column::time("Last used", |token: &Named<AuthToken>| Cell::time(token.row.last_used_at)).note(),
+            Column::time("Expires", |token: &Named<AuthToken>| Cell::time(token.row.expires_at)).if_any(),
+            Column::time("Revoked", |token: &Named<AuthToken>| Cell::time(token.row.revoked_at)).if_any(),
         ])
         .sorts(&[Sort::descending("id", SortKey::Id)])
         .filters(&[
@@ -47,10 +47,7 @@ pub(in crate::panel) static AUTH_TOKENS: List<Named<AuthToken>> =
             ]),
         ])
         .tabs(&[Tab::new("All", ""), Tab::new("Live", "state=live"), Tab::new("Named", "kind=named")])
-        .search(
-            "The first characters of an auth token (at most ten are stored), or the beginning of its name.",
-            find_tokens,
-        )
+        .search("First characters or name", find_tokens)
         .actions(&[BulkAction::new("revoke", "Revoke…")])
         .labels(|token| token.row.first_characters.clone())
         .empty("There are no auth tokens yet. A login makes one, and you can make one for a user.");

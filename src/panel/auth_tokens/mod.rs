@@ -24,5 +24,5 @@ async fn of(db: &Db, id: i64) -> Result<(AuthToken, User), PageError> {
         let user = User::find(conn, token.user_id)?;
         Ok(user.map(|user| (token, user)))
     };
-    db.read(read).await?.ok_or(PageError::Missing("auth token", paths::AUTH_TOKENS))
+    db.read_few(read).await?.ok_or(PageError::Missing("auth token", paths::AUTH_TOKENS))
 }

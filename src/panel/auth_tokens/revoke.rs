@@ -10,6 +10,7 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
+use crate::panel::kit::names::titled;
 use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
@@ -22,17 +23,18 @@ pub(in crate::panel) async fn show_revoke(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let (token, user) = of(&auth.db, id(&place)?).await?;
-    let (title, here) = (format!("Auth token {}…", token.first_characters), paths::auth_token(token.id));
+    let (name, here) = (format!("Auth token {}…", token.first_characters), paths::auth_token(token.id));
     let way = [
         Crumb::new("Auth tokens", paths::AUTH_TOKENS),
-        Crumb::new(title.as_str(), here.as_str()),
+        Crumb::new(name.as_str(), here.as_str()),
         Crumb::here("Revoke"),
     ];
     let form = FormView::default().dangerous().button("", "Revoke").cancel(here.clone());
-    VerbPage::new(Frame::new(&administrator.0, &way), form)
+    let title = titled(&format!("Revoke {}…", token.first_characters), &user.username);
+    VerbPage::new(Frame { title, ..Frame::new(&administrator.0, &way) }, form)
         .note(
-            "Clients that use this auth token will be rejected. This cannot be undone, but the user can \
-             make another one.",
+            "Clients with this auth token are rejected immediately. This can't be undone, but \
+             the user can make another one.",
         )
         .fact("Auth token", Cell::Link { text: format!("{}…", token.first_characters), href: here.clone() })
         .fact("Name", token.name.clone().map_or(Cell::Nothing, Cell::Text))

@@ -17,15 +17,15 @@ use crate::panel::kit::paths;
 static OPERATIONS: List<Named<BulkOperation>> = List::new("Bulk operations", paths::BULK_OPERATIONS, ROWS)
     .named("bulk operation", "bulk operations")
     .columns(&[
-        Column::text("Operation", main).sort("id"),
+        Column::name("Operation", main).lead().sort("id"),
         Column::text("Selection", |bulk| Cell::excerpt(&bulk.row.selection)),
-        Column::number("Amount", amount),
+        Column::number("Amount", amount).end(),
         Column::number("Rows", |bulk| Cell::Tokens(bulk.row.total)),
         Column::number("Failed", |bulk| Cell::Tokens(bulk.row.failed)),
-        Column::text("State", |bulk| state(&bulk.row)),
-        Column::text("Reason", |bulk| Cell::excerpt(&bulk.row.note)),
-        Column::text("By", |bulk| bulk.user(bulk.row.actor_id)),
-        Column::text("Started", |bulk| Cell::Time(bulk.row.created_at)),
+        Column::word("State", |bulk: &Named<BulkOperation>| state(&bulk.row)).note(),
+        Column::text("Reason", |bulk: &Named<BulkOperation>| Cell::excerpt(&bulk.row.note)).note(),
+        Column::word("By", |bulk: &Named<BulkOperation>| bulk.user(bulk.row.actor_id)).note(),
+        Column::time("Started", |bulk: &Named<BulkOperation>| Cell::Time(bulk.row.created_at)).note(),
     ])
     .sorts(&[Sort::descending("id", SortKey::Id)])
     .filters(&[Filter::choice("state", "State").of(&[
@@ -39,8 +39,8 @@ static OPERATIONS: List<Named<BulkOperation>> = List::new("Bulk operations", pat
         Tab::new("With failures", "state=failures"),
     ])
     .empty(
-        "There are no bulk operations yet. To start one, tick users or auth tokens in their lists, or \
-         select all that match.",
+        "There are no bulk operations yet. To start one, tick users, chats, holds or auth tokens in their \
+         lists, or select all that match.",
     );
 
 const ROWS: Rows<Named<BulkOperation>> = Rows {

@@ -1,13 +1,19 @@
-//! Bulk operations: selecting the rows, confirming, and watching the progress.
+//! Bulk operations: selecting the rows, previewing and confirming, watching the progress, and
+//! undoing.
 
-mod adjust;
+pub(super) mod auth_tokens;
+pub(super) mod chats;
 mod form;
+pub(super) mod holds;
 mod list;
-mod revoke;
+mod preview;
+mod reasons;
 mod selection;
 mod show;
+mod undo;
+pub(super) mod users;
 
-pub(super) use adjust::{adjust, selected as selected_users};
+pub(super) use form::{selected, start};
 pub(super) use list::list;
-pub(super) use revoke::{revoke, selected as selected_tokens};
 pub(super) use show::show;
+pub(super) use undo::{show_undo, undo};

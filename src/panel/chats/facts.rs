@@ -3,114 +3,181 @@
 use chrono::NaiveDateTime;
 use serde_json::Value;
 
-use super::list::state;
-use crate::domain::FailureReason;
+use super::list::{endpoint, state};
+use super::usage::counted;
+use crate::domain::{Endpoint, FailureReason};
 use crate::models::{Chat, ChatState, EntryKind, LedgerEntry};
 use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
 use crate::panel::kit::list::Cell;
+use crate::panel::kit::names::Named;
 use crate::responder::Answer;
 
-/// Returns the user, the outcome and the times.
-pub(super) fn facts(chat: &Chat, username: &str) -> Vec<Fact> {
+/// The origin of chats that this server charged. Only another one says something.
+const LIVE: &str = "live";
+
+/// Returns the user and the outcome.
+pub(super) fn outcome(chat: &Chat, username: &str) -> Vec<Fact> {
     let mut facts = vec![
         Fact::new("User", Cell::user(chat.user_id, Some(&username.to_owned()))),
         Fact::new("State", state(chat.state)),
     ];
     if let Some(failure) = &chat.failure {
         let label = if chat.state == ChatState::Cancelled { "Why it ended" } else { "Why it failed" };
-        facts.push(Fact::new(label, Cell::Text(FailureReason::text_of(failure).to_owned())));
+        facts.push(Fact::new(label, Cell::Text(FailureReason::administrators_text_of(failure).to_owned())));
     }
-    facts.extend([
-        Fact::new("Model", Cell::code(&chat.model)),
-        Fact::new("Sent", Cell::Time(chat.created_at)),
-    ]);
-    let after = |time: NaiveDateTime| Cell::Text(format!("after {}", format::span(time - chat.created_at)));
+    facts
+}
+
+/// Returns the model, the times and the path.
+pub(super) fn facts(chat: &Chat) -> Vec<Fact> {
+    let mut facts =
+        vec![Fact::new("Model", Cell::code(&chat.model)), Fact::new("Sent", Cell::Time(chat.created_at))];
+    let span = |time: NaiveDateTime| Cell::Text(format::span(time - chat.created_at));
     if let Some(first) = chat.first_byte_at {
-        facts.push(Fact::new("First part of the answer", after(first)));
+        facts.push(Fact::new("First token", span(first)));
     }
     if let Some(finished) = chat.finished_at {
-        facts.push(Fact::new("End", after(finished)));
+        facts.push(Fact::new(
+            if chat.state == ChatState::Complete { "Done" } else { "Ended" },
+            span(finished),
+        ));
     }
-    facts.push(Fact::new("Finished", Cell::time(chat.finished_at)));
     if chat.state == ChatState::Pending {
         facts.push(Fact::new("Deadline", Cell::time(chat.deadline)));
     }
+    facts.push(Fact::new("Dialect", endpoint(chat)));
+    if let Some(endpoint) = chat.endpoint.as_deref().and_then(Endpoint::from_code) {
+        facts.push(Fact::new("Endpoint", Cell::code(endpoint.path())));
+    }
+    facts
+}
+
+/// Returns the ids.
+pub(super) fn ids(chat: &Chat) -> Vec<Fact> {
+    let mut facts = vec![Fact::new("Id", Cell::Id(chat.id))];
     if let Some(conversation) = chat.conversation_id {
         facts.push(Fact::new("Conversation", Cell::Id(conversation)));
     }
-    facts.extend([Fact::new("Origin", Cell::Text(chat.origin.clone())), Fact::new("Id", Cell::Id(chat.id))]);
+    if chat.origin != LIVE {
+        facts.push(Fact::new("Origin", Cell::Text(chat.origin.clone())));
+    }
     facts
 }
 
 /// Returns the numbers of tokens that the model reported, or that were estimated.
 pub(super) fn usage(chat: &Chat) -> Vec<Fact> {
-    let counted = match chat.usage_estimated {
-        Some(true) => " (estimated, as the model reported none)",
-        _ => "",
-    };
+    let Some(counted) = counted(chat) else { return Vec::new() };
+    let estimated = if counted.is_estimated { " (estimated)" } else { "" };
     let tokens = |label, number: Option<i64>| {
-        number.map(|number| Fact::new(label, Cell::Text(format!("{}{counted}", format::tokens(number)))))
+        let text = number.map_or_else(
+            || "not counted".to_owned(),
+            |number| format!("{}{estimated}", format::tokens(number)),
+        );
+        Fact::new(label, Cell::Text(text))
     };
     let details = Answer::stored(None, chat.answer_extras.as_deref()).usage_details;
     let part = |label, number: Option<i64>| {
         number.map(|number| Fact::new(label, Cell::Text(format::tokens(number))))
     };
     let all = [
-        tokens("Prompt tokens", chat.prompt_tokens),
+        Some(tokens("Prompt tokens", counted.prompt)),
         part("of which cached", details.cached_tokens),
         part("of which audio", details.prompt_audio_tokens),
-        tokens("Answer tokens", chat.completion_tokens),
+        Some(tokens("Answer tokens", counted.answer)),
         part("of which reasoning", details.reasoning_tokens),
         part("of which audio", details.completion_audio_tokens),
     ];
     all.into_iter().flatten().collect()
 }
 
-/// Returns the cost: what was charged, what was returned, and the sum of both.
-pub(super) fn cost<'a>(chat: &Chat, entries: impl Iterator<Item = &'a LedgerEntry>) -> Vec<Fact> {
-    let mut sums = [(EntryKind::Charge, 0), (EntryKind::Settlement, 0), (EntryKind::Refund, 0)];
-    let (mut any, mut total) = (false, 0);
-    for entry in entries {
-        any = true;
-        total += entry.amount;
-        for (_, sum) in sums.iter_mut().filter(|(kind, _)| *kind == entry.kind) {
-            *sum += entry.amount;
+/// Returns the cost in one line. What a pending chat costs is not known yet.
+pub(super) fn cost<'a>(chat: &Chat, entries: impl Iterator<Item = &'a LedgerEntry>) -> Fact {
+    let amounts: Vec<i64> = entries.map(|entry| entry.amount).collect();
+    match (chat.state, amounts.as_slice()) {
+        (ChatState::Pending, _) => {
+            Fact::new("Held", Cell::Text(format!("{}, not settled yet", format::tokens(chat.charge))))
         }
+        // It was imported.
+        (_, []) => Fact::new("Charge", Cell::Tokens(chat.charge)),
+        (_, amounts) => Fact::new("Net cost", Cell::Tokens(-amounts.iter().sum::<i64>())),
     }
-    if !any {
-        return vec![Fact::new("Charge", Cell::Tokens(chat.charge))];
-    }
-    let [(_, charge), (_, settlement), (_, refund)] = sums;
-    let held = if chat.state == ChatState::Pending { "Held" } else { "Charged" };
-    let mut facts = vec![Fact::new(held, Cell::Signed(charge))];
-    if settlement != 0 {
-        facts.push(Fact::new("Settled by usage", Cell::Signed(settlement)));
-    }
-    if refund != 0 {
-        facts.push(Fact::new("Refunded", Cell::Signed(refund)));
-    }
-    facts.push(Fact::new("Final cost", Cell::Tokens(-total)));
-    facts
 }
 
-/// Returns why the answer ended (`finish_reason`), and the parts of the answer other than its text,
-/// as JSON. Either may be empty.
-pub(super) fn extras(chat: &Chat) -> (Option<String>, String) {
-    let Some(stored) = chat.answer_extras.as_deref() else { return (None, String::new()) };
+/// A ledger entry of the chat.
+pub(super) struct Part {
+    pub what: &'static str,
+    pub amount: Cell,
+    pub at: NaiveDateTime,
+    pub balance_after: i64,
+    /// The administrator. `Nothing` if nobody did it by hand.
+    pub actor: Cell,
+    /// The administrator's reason, or an empty text.
+    pub note: String,
+}
+
+/// Returns the entries that the cost consists of, in their order.
+pub(super) fn parts(chat: &Chat, entries: &[Named<LedgerEntry>]) -> Vec<Part> {
+    let what = |kind| match kind {
+        EntryKind::Charge if chat.state == ChatState::Pending => "Held",
+        EntryKind::Charge => "Charged",
+        EntryKind::Settlement => "Settled by usage",
+        EntryKind::Refund => "Refunded",
+        EntryKind::Opening | EntryKind::Adjustment => kind.as_str(),
+    };
+    let part = |entry: &Named<LedgerEntry>| Part {
+        what: what(entry.row.kind),
+        amount: Cell::Signed(entry.row.amount),
+        at: entry.row.created_at,
+        balance_after: entry.row.balance_after,
+        actor: entry.row.actor_id.map_or(Cell::Nothing, |id| entry.user(id)),
+        note: entry.row.note.clone(),
+    };
+    entries.iter().map(part).collect()
+}
+
+/// What an answer consists of besides its text.
+#[derive(Default)]
+pub(super) struct Extras {
+    /// Why the answer ended (`finish_reason`). Empty if that is not recorded.
+    pub finish_reason: String,
+    /// What the model thought before it answered. Empty if it did not.
+    pub reasoning: String,
+    /// The other parts, such as tool calls, as JSON. Empty if there are none.
+    pub rest: String,
+}
+
+/// Returns the parts of the answer other than its text.
+pub(super) fn extras(chat: &Chat) -> Extras {
+    let Some(stored) = chat.answer_extras.as_deref() else { return Extras::default() };
     let Ok(Value::Object(mut extras)) = serde_json::from_str(stored) else {
-        return (None, stored.to_owned());
+        return Extras { rest: stored.to_owned(), ..Extras::default() };
     };
     // It is shown with the usage.
     extras.remove("usage_details");
-    let reason = match extras.remove("finish_reason") {
-        Some(Value::String(reason)) => Some(reason),
-        _ => None,
-    };
+    // They only repeat the answer.
+    extras.remove("parts");
+    let finish_reason = text(extras.remove("finish_reason"));
+    let mut reasoning = String::new();
+    if let Some(Value::Object(message)) = extras.get_mut("message") {
+        // Some upstreams use both names for the same text.
+        for name in ["reasoning_content", "reasoning"] {
+            if message.get(name).is_some_and(Value::is_string) {
+                reasoning = text(message.remove(name));
+            }
+        }
+        if message.is_empty() {
+            extras.remove("message");
+        }
+    }
     let rest = if extras.is_empty() {
         String::new()
     } else {
         serde_json::to_string_pretty(&extras).unwrap_or_else(|_| stored.to_owned())
     };
-    (reason, rest)
+    Extras { finish_reason, reasoning, rest }
+}
+
+fn text(value: Option<Value>) -> String {
+    if let Some(Value::String(text)) = value { text } else { String::new() }
 }

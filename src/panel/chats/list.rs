@@ -3,9 +3,11 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 
+use super::endpoints::{ENDPOINT, ENDPOINTS, listed, of_user};
 use super::find::find;
+use super::usage::counted;
 use crate::db::{Db, DbConnection};
-use crate::domain::FailureReason;
+use crate::domain::{Endpoint, FailureReason};
 use crate::error::Result;
 use crate::index::follower::{Followed, lag};
 use crate::index::search::are_too_many;
@@ -14,7 +16,9 @@ use crate::models::{Chat, ChatState};
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::format;
-use crate::panel::kit::list::{Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, Tone, read};
+use crate::panel::kit::list::{
+    BulkAction, Cell, Choice, Clause, Column, Filter, List, Rows, Sort, Tab, Tone, catching_up, read,
+};
 use crate::panel::kit::names::Named;
 use crate::panel::kit::page::{Crumb, Frame};
 use crate::panel::kit::paths;
@@ -25,20 +29,21 @@ const ROWS: Rows<Named<Chat>> = Rows { from: "chats", id: "chats.id", load, id_o
 pub(in crate::panel) static CHATS: List<Named<Chat>> = List::new("Chats", paths::CHATS, ROWS)
     .named("chat", "chats")
     .columns(&[
-        Column::text("Chat", main).sort("id"),
-        Column::text("When", |chat| Cell::Time(chat.row.created_at)),
-        Column::text("User", |chat| chat.user(chat.row.user_id)),
-        Column::text("Message", |chat| Cell::excerpt(&chat.row.message)),
+        Column::id("Chat", main).note().sort("id"),
+        Column::time("When", |chat: &Named<Chat>| Cell::Time(chat.row.created_at)).note(),
+        Column::name("User", |chat: &Named<Chat>| chat.user(chat.row.user_id)).note(),
+        Column::text("Message", |chat: &Named<Chat>| Cell::excerpt(&chat.row.message)).lead(),
         Column::text("Outcome", |chat| outcome(&chat.row)),
-        Column::text("State", |chat| state(chat.row.state)),
-        Column::number("Charge", |chat| Cell::Tokens(chat.row.charge)),
-        Column::text("Model", |chat| Cell::code(&chat.row.model)),
-        Column::number("Usage", |chat| usage(&chat.row)),
-        Column::number("Took", |chat| took(&chat.row)),
+        Column::word("State", |chat: &Named<Chat>| state(chat.row.state)).note(),
+        Column::number("Charge", |chat: &Named<Chat>| Cell::Tokens(chat.row.charge)).side(),
+        Column::word("Model", |chat: &Named<Chat>| Cell::code(&chat.row.model)).if_telling(),
+        Column::word("Endpoint", |chat: &Named<Chat>| endpoint(&chat.row)).if_telling().spare(),
+        Column::number("Usage", |chat: &Named<Chat>| usage(&chat.row)).if_any().spare(),
+        Column::number("Took", |chat: &Named<Chat>| took(&chat.row)).spare(),
     ])
     .sorts(&[Sort::descending("id", SortKey::Id)])
     .filters(&[
-        Filter::user("user", "User", Clause::leading("chats.user_id = ?")),
+        Filter::user_by("user", "User", of_user),
         Filter::choice("state", "State").of(&[
             Choice::new("complete", "Complete", Clause::tested("chats.state = 'complete'")),
             Choice::new("pending", "Pending", Clause::leading(PENDING)),
@@ -46,19 +51,23 @@ pub(in crate::panel) static CHATS: List<Named<Chat>> = List::new("Chats", paths:
             Choice::new("cancelled", "Cancelled", Clause::leading(CANCELLED)),
         ]),
         Filter::word("model", "Model", Clause::tested("chats.model = ?")),
+        Filter::choice(ENDPOINT, "Endpoint").without_counts().of(&ENDPOINTS),
         Filter::choice("reason", "Why it failed").of(&REASONS),
+        Filter::amounts("charge", "Charge", Clause::tested("chats.charge BETWEEN ? AND ?")),
         Filter::days("date", "When", Clause::tested("chats.created_at >= ? AND chats.created_at < ?")),
     ])
     .tabs(&[
         Tab::new("All", ""),
         Tab::new("Today", "date=today"),
+        Tab::new("Complete", "state=complete"),
         Tab::new("Failed", "state=failed"),
+        Tab::new("Pending", "state=pending"),
         Tab::new("Cancelled", "state=cancelled"),
+        Tab::new("Embeddings", "endpoint=embeddings"),
     ])
-    .search(
-        "Whole words in messages and responses. A chat must have all of them. #17 finds a chat by its id.",
-        find,
-    )
+    .only(listed)
+    .search("Words in messages and answers, or #id", find)
+    .actions(&[BulkAction::new("refund", "Refund…")])
     .empty("There are no chats yet. They arrive through the API: the start page shows how to send one.");
 
 /// A choice for each reason.
@@ -68,7 +77,8 @@ const REASONS: [Choice; FailureReason::ALL.len()] = {
     let mut place = 0;
     while place < choices.len() {
         let reason = FailureReason::ALL[place];
-        choices[place] = Choice::of(reason.code(), reason.text(), FAILED_FOR).formerly(reason.old_text());
+        choices[place] =
+            Choice::of(reason.code(), reason.administrators_text(), FAILED_FOR).formerly(reason.old_text());
         place += 1;
     }
     choices
@@ -87,7 +97,7 @@ pub(in crate::panel) fn load(conn: &mut DbConnection, ids: &[i64]) -> Result<Vec
 }
 
 fn outcome(chat: &Chat) -> Cell {
-    let failure = || chat.failure.as_deref().map(FailureReason::text_of);
+    let failure = || chat.failure.as_deref().map(FailureReason::administrators_text_of);
     let shown = chat.response.as_deref().or_else(failure);
     Cell::excerpt(shown.unwrap_or_default())
 }
@@ -113,16 +123,21 @@ pub(in crate::panel) fn state(state: ChatState) -> Cell {
     Cell::badge(state.as_str(), tone)
 }
 
+/// The dialect of a chat's endpoint.
+pub(in crate::panel) fn endpoint(chat: &Chat) -> Cell {
+    let text = match chat.endpoint.as_deref() {
+        Some(code) => Endpoint::from_code(code).map_or(code, |endpoint| endpoint.dialect()),
+        None => "not recorded",
+    };
+    Cell::Text(text.to_owned())
+}
+
 /// The model's tokens of the prompt and of the answer. `≈` marks an estimate.
 fn usage(chat: &Chat) -> Cell {
-    match (chat.prompt_tokens, chat.completion_tokens) {
-        (None, None) => Cell::Nothing,
-        (prompt, answer) => {
-            let number = |tokens: Option<i64>| tokens.map_or_else(|| "?".to_owned(), format::tokens);
-            let about = if chat.usage_estimated == Some(true) { "≈\u{a0}" } else { "" };
-            Cell::Text(format!("{about}{}\u{a0}+\u{a0}{}", number(prompt), number(answer)))
-        }
-    }
+    let Some(counted) = counted(chat) else { return Cell::Nothing };
+    let number = |tokens: Option<i64>| tokens.map_or_else(|| "?".to_owned(), format::tokens);
+    let about = if counted.is_estimated { "≈\u{a0}" } else { "" };
+    Cell::Text(format!("{about}{}\u{a0}+\u{a0}{}", number(counted.prompt), number(counted.answer)))
 }
 
 /// The time from the message to the end of the answer.
@@ -142,10 +157,7 @@ pub(in crate::panel) async fn list(
     }
     if list.is_narrowed {
         let behind = db.read(|conn| Ok(lag(conn, Followed::Chats)?)).await?;
-        if behind > 0 {
-            let behind = format::counted(behind, "chat is", "chats are");
-            list.notes.push(format!("The search index is catching up: {behind} not in it yet."));
-        }
+        list.notes.extend(catching_up(behind, "chat is", "chats are"));
     }
     let frame = Frame::new(&administrator, &[Crumb::new("Chats", paths::CHATS)]);
     list.show(frame)

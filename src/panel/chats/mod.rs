@@ -1,14 +1,16 @@
 //! Chats: the list, a chat's page with its ledger entries, refunding a chat, and releasing its
 //! hold.
 
+mod endpoints;
 mod facts;
 mod find;
 mod list;
 mod refund;
 mod release;
 mod show;
+mod usage;
 
-pub(super) use list::{CHATS, list, load, main, named};
+pub(super) use list::{CHATS, endpoint, list, load, main, named, state};
 pub(super) use refund::{refund, show_refund};
 pub(super) use release::{release, show_release};
 pub(super) use show::show;

@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Path};
 
+use super::facts::cost;
 use super::of;
 use crate::administration::{release_hold, reused};
 use crate::auth::Auth;
@@ -16,6 +17,7 @@ use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
+use crate::panel::kit::names::titled;
 use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
@@ -31,21 +33,23 @@ fn form(operation: &str) -> FormView {
 }
 
 fn page(administrator: &Superuser, chat: &Chat, user: &User, form: FormView) -> VerbPage {
-    let (title, here) = (format!("Chat {}", chat.id), paths::chat(chat.id));
+    let (name, here) = (format!("Chat {}", chat.id), paths::chat(chat.id));
     let way = [
         Crumb::new("Holds", paths::HOLDS),
-        Crumb::new(title.as_str(), here.as_str()),
+        Crumb::new(name.as_str(), here.as_str()),
         Crumb::here("Release the hold"),
     ];
-    VerbPage::new(Frame::new(&administrator.0, &way), form)
+    let title = titled(&format!("Release the hold of chat {}", chat.id), &user.username);
+    let held = cost(chat, std::iter::empty());
+    VerbPage::new(Frame { title, ..Frame::new(&administrator.0, &way) }, form)
         .note(
-            "This marks the chat as failed and returns its charge at once. A later answer is kept and costs \
-             nothing. A hold past its deadline is released automatically.",
+            "Marks the chat as failed and returns its charge. A later answer is kept and costs \
+             nothing. Past its deadline, a hold is released automatically.",
         )
-        .fact("Chat", Cell::Link { text: title, href: here.clone() })
+        .fact("Chat", Cell::Link { text: name, href: here.clone() })
         .fact("User", Cell::user(user.id, Some(&user.username)))
         .fact("Message", Cell::excerpt(&chat.message))
-        .fact("Charge", Cell::Tokens(chat.charge))
+        .fact(held.label, held.cell)
         .fact("Sent", Cell::Time(chat.created_at))
         .fact("Deadline", Cell::time(chat.deadline))
 }
@@ -78,7 +82,7 @@ pub(in crate::panel) async fn release(
     match release_hold(&auth.db, &administrator.0.actor(), chat.id, &reason, operation_id).await? {
         Ended::Now { balance } | Ended::Earlier { balance } => {
             let text = format!(
-                "The hold of chat {} was released: {} now has {} tokens.",
+                "Released the hold of chat {}: {} now has {} tokens.",
                 chat.id,
                 user.username,
                 format::tokens(balance)
@@ -89,11 +93,9 @@ pub(in crate::panel) async fn release(
                 .await?;
             Ok(go(paths::HOLDS))
         }
-        Ended::AlreadyRefunded => {
-            refuse("The charge of this chat has already been returned, so nothing was done.")
-        }
+        Ended::AlreadyRefunded => refuse("This chat is refunded already."),
         Ended::AlreadyComplete => {
-            refuse("This chat has been answered in the meantime: refund it if it should cost nothing.")
+            refuse("This chat has been answered in the meantime. To return its cost, refund it.")
         }
         Ended::OtherOperation => Err(reused().into()),
         Ended::NoSuchChat => Err(PageError::Missing("chat", paths::CHATS)),

@@ -1,4 +1,4 @@
-//! Why chats failed in the last 24 hours.
+//! Why chats failed today and yesterday.
 
 use chrono::NaiveDate;
 use url::form_urlencoded;
@@ -9,11 +9,15 @@ use crate::models::list::MOST_COUNTED;
 use crate::panel::kit::format;
 use crate::panel::kit::paths;
 
+/// The days that count, up to today: the list that a reason links to can show whole days.
+pub(super) const DAYS: u64 = 2;
+
 /// A reason, the number of chats that failed for it, and the link to them.
 pub(super) struct ReasonLine {
     pub reason: String,
     pub count: String,
-    pub href: String,
+    /// `None` if no list shows only these.
+    pub href: Option<String>,
 }
 
 /// The reasons of failed chats.
@@ -24,20 +28,20 @@ pub(super) struct Failures {
 }
 
 impl Failures {
-    /// Makes the links. `day` is the one on which the last 24 hours began.
+    /// Makes the links. `day` is the first one that counts.
     pub(super) fn new(found: FailuresByReason, day: NaiveDate) -> Failures {
         let since = day.to_string();
         let reasons = by_code(found.reasons).into_iter().map(|(reason, count)| {
             let count = format::tokens(count);
             let mut query = form_urlencoded::Serializer::new(String::new());
-            query.append_pair("state", "failed").append_pair("date_from", &since);
-            let shown = if reason.is_empty() {
-                "no reason recorded".to_owned()
-            } else {
-                query.append_pair("reason", &reason);
-                FailureReason::text_of(&reason).to_owned()
-            };
-            ReasonLine { reason: shown, count, href: format!("{}?{}", paths::CHATS, query.finish()) }
+            query.append_pair("state", "failed").append_pair("endpoint", "all");
+            query.append_pair("date_from", &since);
+            if reason.is_empty() {
+                return ReasonLine { reason: "no reason recorded".to_owned(), count, href: None };
+            }
+            query.append_pair("reason", &reason);
+            let href = Some(format!("{}?{}", paths::CHATS, query.finish()));
+            ReasonLine { reason: FailureReason::administrators_text_of(&reason).to_owned(), count, href }
         });
         let note = if found.is_cut {
             format!(

@@ -1,12 +1,20 @@
-//! The panel's home page: numbers, failures, health and recent actions.
+//! The panel's home page: what needs attention, numbers, a chart, failures, recent actions and
+//! health.
 
+mod actions;
+mod attention;
+mod chart;
+mod days;
 mod failures;
+mod first_steps;
+mod health;
 mod numbers;
 mod upstream;
 
 use actix_web::HttpResponse;
-use actix_web::web::Data;
+use actix_web::web::{Data, Query};
 use askama::Template;
+use serde::Deserialize;
 
 use super::history::{HistoryLine, describe};
 use crate::administration::start_verification;
@@ -15,19 +23,25 @@ use crate::chat::Toll;
 use crate::clock;
 use crate::db::{About, Db, DbConnection, about};
 use crate::error::Result as TollgateResult;
-use crate::index::follower::{Followed, lag};
+use crate::http::Site;
+use crate::index::follower::{Progress, progress};
 use crate::models::{AuditEntry, Chat, FailuresByReason, Model, OpenHolds, Verification};
 use crate::panel::kit::PageError;
 use crate::panel::kit::administrator::{Administrator, Superuser};
 use crate::panel::kit::fact::Fact;
 use crate::panel::kit::form::Form;
-use crate::panel::kit::format;
-use crate::panel::kit::list::{Cell, Tone};
+use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Frame, go, page};
 use crate::panel::kit::paths;
+use actions::ActionLine;
+use attention::{Attention, Found, State};
+use chart::MessagesChart;
+use days::{Calendar, History};
 use failures::Failures;
-use numbers::{Numbers, Times};
+use first_steps::{Step, is_unused, steps};
+use health::{Disk, Server, numbers_note};
+use numbers::{Counted, Numbers};
 use upstream::UpstreamStatus;
 
 /// How many audit entries are shown.
@@ -37,11 +51,19 @@ const RECENT: i64 = 10;
 #[template(path = "admin/home.html")]
 struct HomePage {
     frame: Frame,
+    /// The day, the time and the time zone.
+    as_of: String,
+    attention: Attention,
+    /// What to do first. Empty once the server is used.
+    steps: Vec<Step>,
     numbers: Numbers,
+    /// Why the numbers are too low, if they are.
+    numbers_note: Option<String>,
+    chart: MessagesChart,
     failures: Failures,
     upstream: Option<UpstreamStatus>,
     health: Vec<Fact>,
-    history: Vec<HistoryLine>,
+    actions: Vec<ActionLine>,
     /// The administrator's own id.
     own: i64,
     verification_runs: bool,
@@ -52,84 +74,98 @@ struct HomePage {
 
 /// What one read returns.
 struct Overview {
-    numbers: Numbers,
+    found: Found,
+    history: History,
+    counted: Counted,
     failures: FailuresByReason,
     about: About,
+    disk: Option<Disk>,
     holds: OpenHolds,
-    /// The number of rows that the follower has yet to read.
-    behind: i64,
+    /// How far the follower is.
+    progress: Progress,
     verification: Option<Verification>,
-    history: Vec<HistoryLine>,
+    actions: Vec<HistoryLine>,
     models: Vec<Model>,
+    is_unused: bool,
 }
 
-fn read(conn: &mut DbConnection, times: Times) -> TollgateResult<Overview> {
-    let holds = Chat::open_holds(conn)?;
-    let mut behind = 0;
-    for followed in Followed::ALL {
-        behind += lag(conn, followed)?;
-    }
-    let history = AuditEntry::latest(conn, RECENT)?;
+fn read(conn: &mut DbConnection, calendar: &Calendar, site: &Site) -> TollgateResult<Overview> {
+    let actions = AuditEntry::latest(conn, RECENT)?;
     Ok(Overview {
-        numbers: numbers::read(conn, times, &holds)?,
-        failures: Chat::failures_since(conn, times.day_ago)?,
+        found: Found::read(conn, calendar.now(), site.message_price)?,
+        history: calendar.read(conn)?,
+        counted: Counted::read(conn, calendar)?,
+        failures: Chat::failures_since(conn, calendar.start(failures::DAYS - 1))?,
         about: about(conn)?,
-        holds,
-        behind,
+        disk: Disk::of(site),
+        holds: Chat::open_holds(conn)?,
+        progress: progress(conn)?,
         verification: Verification::latest(conn)?,
-        history: describe(conn, history)?,
+        actions: describe(conn, actions)?,
         models: Model::all(conn)?,
+        is_unused: is_unused(conn)?,
     })
 }
 
-fn verified(verification: Option<&Verification>) -> Cell {
-    match verification {
-        None => Cell::badge("never run from the panel", Tone::Plain),
-        Some(run) if run.finished_at.is_none() => Cell::badge("running", Tone::Plain),
-        Some(run) if run.failure.is_some() => Cell::badge("did not finish", Tone::Warning),
-        Some(run) if run.damage.is_empty() => Cell::badge("the ledger is in order", Tone::Good),
-        Some(_) => Cell::badge("found damage", Tone::Bad),
-    }
-}
-
-fn health(found: &Overview) -> Vec<Fact> {
-    let verification = found.verification.as_ref();
-    let size = format::bytes(u64::try_from(found.about.size).unwrap_or_default());
-    let behind = match found.behind {
-        0 => Cell::badge("up to date", Tone::Good),
-        behind => Cell::Text(format!("{} behind", format::counted(behind, "row", "rows"))),
-    };
-    vec![
-        Fact::new("Tollgate", Cell::Text(env!("CARGO_PKG_VERSION").to_owned())),
-        Fact::new("Database", Cell::Text(format!("{} {}", found.about.kind, found.about.version))),
-        Fact::new("Size", Cell::Text(size)),
-        Fact::new("Lists and searches", behind),
-        Fact::new("Oldest hold since", Cell::time(found.holds.oldest)),
-        Fact::new("Last verification", verified(verification)),
-        Fact::new("Verified at", Cell::time(verification.and_then(|run| run.finished_at))),
-    ]
+/// What the query string asks for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked {
+    /// The number of days of the chart.
+    #[serde(default)]
+    days: String,
 }
 
 /// Shows the page (`GET /admin/`).
 pub(super) async fn show(
     administrator: Administrator,
+    asked: Query<Asked>,
     db: Data<Db>,
     toll: Data<Toll>,
+    site: Data<Site>,
 ) -> Result<HttpResponse, PageError> {
-    let times = Times::of(administrator.zone, clock::now());
-    let found = db.read_in_turn(administrator.user.id, move |conn| read(conn, times)).await?;
+    let calendar = Calendar::new(administrator.zone, clock::now(), &asked.days);
+    let (of_read, site) = (calendar.clone(), site.into_inner());
+    let found = db.read_in_turn(administrator.user.id, move |conn| read(conn, &of_read, &site)).await?;
+    let no_index = db.index_failure();
+    let upstream = toll.upstream_health();
     let verification = found.verification.as_ref();
+    let attention = Attention::new(
+        &found.found,
+        &State {
+            now: calendar.now(),
+            is_unused: found.is_unused,
+            verification,
+            progress: found.progress,
+            no_index: no_index.as_deref(),
+            disk: found.disk.map(|disk| (disk.free, disk.least)),
+            health: upstream.as_ref(),
+            models: &found.models,
+        },
+    );
+    let server = Server {
+        about: &found.about,
+        disk: found.disk,
+        progress: found.progress,
+        has_index: no_index.is_none(),
+        oldest_hold: found.holds.oldest,
+        verification,
+    };
     let failure = verification.and_then(|run| run.failure.clone());
     let damage = verification.map(|run| run.damage.clone()).unwrap_or_default();
     page(&HomePage {
         frame: Frame::new(&administrator, &[]),
-        health: health(&found),
+        as_of: calendar.as_of(),
+        attention,
+        steps: if found.is_unused { steps(administrator.may_change()) } else { Vec::new() },
+        numbers: Numbers::new(&found.history, &found.counted, &found.holds),
+        numbers_note: numbers_note(found.progress, no_index.as_deref()),
+        chart: MessagesChart::new(&calendar, &found.history),
+        health: server.facts(),
         verification_runs: verification.is_some_and(|run| run.finished_at.is_none()),
         damage: failure.unwrap_or(damage),
-        numbers: found.numbers,
-        failures: Failures::new(found.failures, administrator.zone.date_of(times.day_ago)),
-        upstream: toll.upstream_health().map(|health| UpstreamStatus::new(&health, &found.models)),
-        history: found.history,
+        failures: Failures::new(found.failures, calendar.day(failures::DAYS - 1)),
+        upstream: upstream.map(|health| UpstreamStatus::new(&health, &found.models)),
+        actions: ActionLine::all(found.actions, administrator.zone, calendar.now()),
         own: administrator.user.id,
         may_change: administrator.may_change(),
     })
@@ -144,9 +180,7 @@ pub(super) async fn verify(
     db: Data<Db>,
 ) -> Result<HttpResponse, PageError> {
     let message = if start_verification(&db, &administrator.0.actor()).await? {
-        Message::success(
-            "The ledger is being verified in the background. The result will appear under Health.",
-        )
+        Message::success("Verification started. Health shows the result.")
     } else {
         Message::warning("A verification is already running.")
     };

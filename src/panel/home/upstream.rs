@@ -13,8 +13,6 @@ pub(super) struct UpstreamStatus {
     pub facts: Vec<Fact>,
     /// The models on offer.
     pub models: Table,
-    /// What the operator must fix, one sentence for each model.
-    pub faults: Vec<String>,
 }
 
 impl UpstreamStatus {
@@ -23,10 +21,6 @@ impl UpstreamStatus {
         let row = |name: &str| stored.iter().find(|model| model.name == name);
         let is_offered = |seen: &&ModelHealth| !row(&seen.name).is_some_and(|model| model.is_withdrawn);
         let offered: Vec<_> = health.models.iter().filter(is_offered).collect();
-        let faults = offered.iter().filter_map(|seen| {
-            let advice = seen.fault?.advice();
-            Some(format!("{}: {advice}.", seen.name))
-        });
         UpstreamStatus {
             facts: facts(health),
             models: Table {
@@ -36,7 +30,6 @@ impl UpstreamStatus {
                 rows: offered.iter().map(|seen| cells(seen, row(&seen.name))).collect(),
                 empty: "All models are withdrawn.",
             },
-            faults: faults.collect(),
         }
     }
 }

@@ -1,30 +1,33 @@
-//! The users of the panel: the extractors by which a handler requires staff or a superuser, and the
-//! session's cookie.
+//! The users of the panel: the extractors by which a handler requires staff or a superuser.
 
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, HttpResponse, web};
 use url::form_urlencoded;
 
+use super::cookie::session_cookie;
+use super::environment::Environment;
 use super::error::PageError;
 use super::message::Message;
 use super::paths;
 use super::preferences::Preferences;
+use super::returned_form::{arrival, token_for};
 use super::route::Navigation;
+use super::trouble::Trouble;
 use super::zone::Zone;
 use crate::audit::Actor;
-use crate::auth::{Auth, Guest, SignedIn};
+use crate::auth::{Auth, Guest, RequestedBy, SignedIn};
+use crate::chat::Toll;
 use crate::client_address::client_of;
-use crate::domain::{CsrfToken, RequestId, SessionSecret, TokenDigest, without_tokens};
+use crate::domain::{RequestId, SessionSecret, TokenDigest, without_tokens};
 use crate::error::{Error, Result};
 use crate::http::{Site, request_id_of};
-use crate::models::{PanelSettings, Session, User};
+use crate::models::{OpenWork, PanelSettings, SavedView, Session, User};
 
 /// A signed-in member of the staff, who may view everything. Changes require a [`Superuser`].
 #[derive(Clone, Debug)]
@@ -32,9 +35,12 @@ pub(in crate::panel) struct Administrator {
     pub user: User,
     pub session: Session,
     pub settings: PanelSettings,
+    /// The administrator's own saved views, and those that others share.
+    pub views: Vec<SavedView>,
     /// The digest of the session's secret.
     pub digest: TokenDigest,
-    pub csrf: CsrfToken,
+    /// The value of the field `csrf` in each form of the session.
+    pub csrf: String,
     /// Messages that this page shows, once.
     pub messages: Vec<Message>,
     pub zone: Zone,
@@ -45,10 +51,16 @@ pub(in crate::panel) struct Administrator {
     pub request: RequestId,
     /// The panel's name (`--site-title`).
     pub site: String,
+    /// The label that tells this server from others.
+    pub environment: Option<Environment>,
     /// The address of the page that is shown.
     pub here: String,
     /// The sections of the panel.
     pub navigation: Navigation,
+    /// Which models of the upstream fail, if any do.
+    pub trouble: Option<Trouble>,
+    /// The numbers beside the menu.
+    pub open_work: OpenWork,
 }
 
 /// Returns the address of a page without the auth tokens in it, if it has any: somebody pasted one
@@ -80,42 +92,87 @@ impl Administrator {
         let auth = auth_of(&request)?;
         let secret = session_cookie(&request);
         let digest = secret.as_ref().and_then(SessionSecret::digest);
+        let by = requested_by(&request);
         let found = match digest {
-            Some(digest) => auth.admit_session(digest, &request).await?,
+            Some(digest) => auth.admit_session(digest, &request, by).await?,
             None => {
                 Guest::extract(&request).await?;
                 None
             }
         };
-        let (Some(SignedIn { user, session, settings }), Some(secret), Some(digest)) =
-            (found, secret, digest)
-        else {
-            return Err(guest(&request));
-        };
-        let messages: Vec<Message> = serde_json::from_str(&session.messages).unwrap_or_default();
-        // Pages can be read even while nothing can be written. The messages are then shown again.
-        let is_seen = request.method() == Method::GET && !request.headers().contains_key(BACKGROUND);
-        if !messages.is_empty() && is_seen {
-            let cleared = auth.leave_messages(session.id, "[]".to_owned());
-            if !matches!(tokio::time::timeout(PATIENCE, cleared).await, Ok(Ok(()))) {
-                log::warn!("messages of a session could not be cleared");
-            }
+        let (Some(signed_in), Some(secret)) = (found, secret) else { return Err(guest(&request).await) };
+        let administrator = Administrator::new(&request, &secret, signed_in)?;
+        // An error page is shown inside the frame, without looking the session up again.
+        request.extensions_mut().insert(administrator.clone());
+        // A response to the script, or one that the browser loads in advance, may never be shown as
+        // a page, so it uses up no messages.
+        let is_unseen = by == RequestedBy::Script || request.headers().contains_key(PURPOSE);
+        let is_seen = request.method() == Method::GET && !is_unseen;
+        if !administrator.messages.is_empty() && is_seen {
+            administrator.take_messages(&auth).await;
         }
+        Ok(administrator)
+    }
+
+    /// Returns the administrator of a session. The request need not be one of the session yet.
+    ///
+    /// # Errors
+    ///
+    /// `Internal` if the secret has no digest.
+    pub(crate) fn new(
+        request: &HttpRequest,
+        secret: &SessionSecret,
+        signed_in: SignedIn,
+    ) -> Result<Administrator> {
+        let SignedIn { user, session, settings, views, open_work } = signed_in;
+        let digest =
+            secret.digest().ok_or_else(|| Error::Internal("a secret without a digest".to_owned()))?;
         Ok(Administrator {
-            csrf: secret.csrf_token(),
+            csrf: token_for(secret.csrf_token().expose(), user.id),
             digest,
-            messages,
+            messages: serde_json::from_str(&session.messages).unwrap_or_default(),
             zone: Zone::parse(&settings.time_zone).unwrap_or(Zone::UTC),
             theme: THEMES.into_iter().find(|theme| *theme == settings.theme).unwrap_or("auto"),
-            from: client_of(&request),
-            request: request_id_of(&request),
-            site: Site::of(&request).title.clone(),
-            here: here(&request),
-            navigation: Navigation::of(&request),
+            from: client_of(request),
+            request: request_id_of(request),
+            site: Site::of(request).title.clone(),
+            environment: Environment::of(&Site::of(request)),
+            here: here(request),
+            navigation: Navigation::of(request),
+            trouble: request.app_data::<web::Data<Toll>>().and_then(|toll| Trouble::of(toll)),
             user,
             session,
             settings,
+            views,
+            open_work,
         })
+    }
+
+    /// Returns the administrator whose session a request belongs to, for an error page. `None` if
+    /// nobody is signed in, or that would take too long to find out. With `may_look_up` unset, only
+    /// an administrator who was found before the error counts.
+    pub(crate) async fn at_an_error(request: &HttpRequest, may_look_up: bool) -> Option<Administrator> {
+        let known = request.extensions().get::<Administrator>().cloned();
+        if known.is_some() || !may_look_up {
+            return known;
+        }
+        let (auth, secret) = (auth_of(request).ok()?, session_cookie(request)?);
+        let found = auth.look_up_session(secret.digest()?, client_of(request));
+        let found = tokio::time::timeout(PATIENCE, found).await.ok()?.ok()??;
+        let administrator = Administrator::new(request, &secret, found).ok()?;
+        // Messages are for a page that uses them up.
+        Some(Administrator { messages: Vec::new(), ..administrator })
+    }
+
+    /// Deletes the messages that this page shows, and only these: another tab may have left one in
+    /// the meantime. Pages can be read even while nothing can be written. The messages are then
+    /// shown again.
+    async fn take_messages(&self, auth: &Auth) {
+        let shown = values_of(&self.messages).unwrap_or_default();
+        let taken = auth.take_messages(self.user.id, self.session.id, shown);
+        if !matches!(tokio::time::timeout(PATIENCE, taken).await, Ok(Ok(()))) {
+            log::warn!("messages of a session could not be cleared");
+        }
     }
 
     /// Returns the actor that the audit log records.
@@ -133,23 +190,42 @@ impl Administrator {
         self.user.is_superuser
     }
 
-    /// Leaves a message for the next page, in place of earlier ones.
+    /// Leaves a message for the next page, after those that no page has shown yet.
     pub(crate) async fn leave_message(&self, auth: &Auth, message: Message) -> Result<()> {
         self.leave_messages(auth, &[message]).await
     }
 
-    /// Leaves several messages for the next page, in place of earlier ones.
+    /// Leaves several messages for the next page, after those that no page has shown yet.
     pub(crate) async fn leave_messages(&self, auth: &Auth, messages: &[Message]) -> Result<()> {
-        let json = serde_json::to_string(messages).map_err(|error| Error::Internal(error.to_string()))?;
-        auth.leave_messages(self.session.id, json).await
+        auth.leave_messages(self.user.id, self.session.id, values_of(messages)?).await
+    }
+
+    /// Leads to another page, which shows the messages that this page has taken.
+    pub(crate) async fn pass_on(&self, auth: &Auth, to: &str) -> Result<HttpResponse> {
+        if !self.messages.is_empty() {
+            self.leave_messages(auth, &self.messages).await?;
+        }
+        Ok(HttpResponse::SeeOther().insert_header((header::LOCATION, to.to_owned())).finish())
     }
 }
 
-/// Time limit for a page's own bookkeeping writes.
+/// Returns messages as a session stores them.
+fn values_of(messages: &[Message]) -> Result<Vec<serde_json::Value>> {
+    let values = messages.iter().map(serde_json::to_value).collect::<Result<_, _>>();
+    values.map_err(|error| Error::Internal(error.to_string()))
+}
+
+/// Time limit for what a page does beside its own work.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Header of the requests that the panel's script makes in the background. Their responses are not
 /// shown as a page, so they must not use up messages.
 const BACKGROUND: &str = "x-tollgate-background";
+/// Header of the requests for pages that the browser loads in advance.
+const PURPOSE: &str = "sec-purpose";
+
+fn requested_by(request: &HttpRequest) -> RequestedBy {
+    if request.headers().contains_key(BACKGROUND) { RequestedBy::Script } else { RequestedBy::Person }
+}
 
 /// Returns the address of the page that is shown, or of the page that sent a form. It accepts GET.
 fn here(request: &HttpRequest) -> String {
@@ -211,50 +287,16 @@ pub(in crate::panel) fn auth_of(request: &HttpRequest) -> Result<web::Data<Auth>
 }
 
 /// Returns the error for a guest. A request for a page leads to the sign-in page and back; a form
-/// is rejected with a message, since it cannot be sent again after a redirect.
-fn guest(request: &HttpRequest) -> PageError {
+/// comes back, to be sent again after signing in.
+async fn guest(request: &HttpRequest) -> PageError {
     if *request.method() == Method::GET || *request.method() == Method::HEAD {
         let wanted = request.uri().path_and_query().map_or(paths::HOME, |wanted| wanted.as_str());
-        PageError::SignIn(wanted.to_owned())
-    } else {
-        PageError::SessionEnded
+        return PageError::SignIn(wanted.to_owned());
     }
-}
-
-/// Returns the name of the session's cookie. Under HTTPS it has the prefix `__Host-`, with which
-/// browsers require `Secure`, the path `/` and no other host (RFC 6265bis).
-fn cookie_name(request: &HttpRequest) -> &'static str {
-    if Site::of(request).is_https { "__Host-tollgate_session" } else { "tollgate_session" }
-}
-
-/// Returns the secret in the browser's cookie: that of a session, or that of a guest who opened the
-/// sign-in page.
-pub(in crate::panel) fn session_cookie(request: &HttpRequest) -> Option<SessionSecret> {
-    let cookie = request.cookie(cookie_name(request))?;
-    SessionSecret::presented(cookie.value())
-}
-
-/// Returns the cookie for a secret. The browser keeps it until it is closed, unless the session
-/// ends on the server before.
-pub(in crate::panel) fn cookie_with(request: &HttpRequest, secret: &SessionSecret) -> Cookie<'static> {
-    Cookie::build(cookie_name(request), secret.expose().to_owned())
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Strict)
-        .secure(Site::of(request).is_https)
-        .finish()
-}
-
-/// Returns the cookie that makes the browser forget its secret.
-pub(in crate::panel) fn no_cookie(request: &HttpRequest) -> Cookie<'static> {
-    let mut cookie = Cookie::build(cookie_name(request), "")
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Strict)
-        .secure(Site::of(request).is_https)
-        .finish();
-    cookie.make_removal();
-    cookie
+    match arrival(request).await {
+        Some(form) => PageError::Returned(Box::new(form)),
+        None => PageError::SessionEnded,
+    }
 }
 
 /// Returns the `User-Agent` header. Empty if there is none.

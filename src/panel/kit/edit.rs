@@ -67,24 +67,27 @@ impl EditView {
     }
 }
 
-/// Returns what an administrator entered. Texts and times are shown as they were typed.
+/// Returns what an administrator entered. Texts are shown as they were typed.
 fn entered<E: Editable>(field: &EditableField<E>, sent: &Form, wanted: &E, zone: Zone) -> String {
     match (field.value)(wanted) {
-        FieldValue::Text(_) | FieldValue::Time(_) => sent.text(field.name).to_owned(),
+        FieldValue::Text(_) => sent.text(field.name).to_owned(),
         value => shown(value, zone),
     }
 }
 
-/// Returns a value in the form in which it is compared with what was entered.
+/// Returns a value in the form in which it is compared with what was entered. Forms have no
+/// seconds.
 fn shown(value: FieldValue, zone: Zone) -> String {
     match value {
-        FieldValue::Limit(Some(number)) | FieldValue::MaybeNumber(Some(number)) => format::tokens(number),
-        FieldValue::Time(time) => zone.to_field_of(time),
+        FieldValue::Limit(Some(number))
+        | FieldValue::Price(Some(number))
+        | FieldValue::MaybeNumber(Some(number)) => format::tokens(number),
+        FieldValue::Time(Some(time)) => zone.minute(time),
         value => value.to_string(),
     }
 }
 
-/// Returns the message after an edit: `done`, or, if nothing was changed, a text with `name`.
-pub(in crate::panel) fn saved(changes: &[Change], name: &str, done: String) -> Message {
-    Message::success(if changes.is_empty() { format!("Nothing was changed for {name}.") } else { done })
+/// Returns the message after an edit: `done`, or a text that says that nothing was changed.
+pub(in crate::panel) fn saved(changes: &[Change], done: String) -> Message {
+    Message::success(if changes.is_empty() { "No changes to save.".to_owned() } else { done })
 }

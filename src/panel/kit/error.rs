@@ -1,4 +1,5 @@
-//! Errors as pages, which say what happened and what to do next.
+//! Errors as pages, which say what happened and what to do next. `panel::error_page` shows them to
+//! administrators inside the frame of the panel.
 
 use std::fmt;
 
@@ -9,6 +10,8 @@ use url::form_urlencoded;
 
 use super::csp::CONTENT_SECURITY_POLICY;
 use super::paths;
+use super::returned_form::ReturnedForm;
+use super::sentence::sentence;
 use crate::error::Error;
 use crate::http::Site;
 
@@ -19,8 +22,14 @@ pub enum PageError {
     SignIn(String),
     /// The address contained an auth token. Holds the address without it, where the page is.
     Shortened(String),
-    /// A form was sent by somebody who is not, or no longer, signed in.
+    /// A form was sent by somebody who is not signed in.
     SessionEnded,
+    /// A form was sent after its session had ended. Holds the form, which comes back.
+    Returned(Box<ReturnedForm>),
+    /// The link of the first run was used, so that there is a superuser now.
+    FirstRunUsed,
+    /// The key in the link of the first run is not the one that the server has printed.
+    FirstRunUnknown,
     /// It is not allowed. Holds the reason and what to do instead.
     Forbidden(&'static str),
     /// The query string cannot be parsed.
@@ -66,9 +75,14 @@ struct WayOut<'a> {
 }
 
 impl PageError {
-    fn title(&self) -> &'static str {
-        if let PageError::Error(Error::PasswordQueueFull(_) | Error::Busy(_)) = self {
-            return "Too busy";
+    /// Returns the title of the page.
+    pub(crate) fn title(&self) -> &'static str {
+        match self {
+            PageError::Error(Error::PasswordQueueFull(_) | Error::Busy(_)) => return "Too busy",
+            PageError::FirstRunUsed => return "This link has already been used",
+            PageError::FirstRunUnknown => return "This link does not work",
+            PageError::SessionEnded | PageError::Returned(_) => return "Not signed in",
+            _ => {}
         }
         match self.status_code() {
             StatusCode::SEE_OTHER => "Please sign in",
@@ -84,15 +98,22 @@ impl PageError {
         }
     }
 
-    fn advice(&self) -> String {
+    /// Returns what happened and what to do next.
+    pub(crate) fn advice(&self) -> String {
         match self {
             PageError::SignIn(_) => "This page is for administrators.".to_owned(),
             PageError::Shortened(_) => "The page is at another address.".to_owned(),
-            PageError::SessionEnded => {
-                "You are not signed in, or the session has ended. Sign in and send the form again.".to_owned()
+            PageError::SessionEnded | PageError::Returned(_) => {
+                "You are not signed in, or the session has ended. Nothing was done.".to_owned()
+            }
+            PageError::FirstRunUsed => "The server has an administrator. Sign in.".to_owned(),
+            PageError::FirstRunUnknown => {
+                "It is from an earlier start of the server, or not complete. The server's log has the latest \
+                 one: look for first-run."
+                    .to_owned()
             }
             PageError::Forbidden(why) => (*why).to_owned(),
-            PageError::BadQuery => "The part of the address after the question mark is not valid.".to_owned(),
+            PageError::BadQuery => "The address is not valid after its question mark.".to_owned(),
             PageError::Missing(what, _) => {
                 format!("There is no such {what}. It may have been removed, or the address is mistyped.")
             }
@@ -108,8 +129,8 @@ impl PageError {
                     .to_owned()
             }
             PageError::Error(Error::BodyTooLarge(_)) => "Select fewer rows, or shorten the text.".to_owned(),
-            PageError::Error(Error::Invalid(invalid)) => format!("{}: {}.", invalid.field, invalid.reason),
-            PageError::Error(error) if error.status_code().is_client_error() => format!("{error}."),
+            PageError::Error(Error::Invalid(invalid)) => sentence(&invalid.reason),
+            PageError::Error(error) if error.status_code().is_client_error() => sentence(&error.to_string()),
             PageError::Error(_) => {
                 "This is a defect in the server. Give its operator the request id from this response's \
                  headers."
@@ -118,9 +139,30 @@ impl PageError {
         }
     }
 
-    /// Returns the error's page, titled with the site's name.
-    pub fn page_for(&self, request: &HttpRequest) -> HttpResponse {
-        self.page(&Site::of(request).title)
+    /// Returns the error's page for somebody who is not signed in, titled with the site's name.
+    pub(crate) fn page_for(&self, request: &HttpRequest) -> HttpResponse {
+        self.page(&Site::of(request).full_title())
+    }
+
+    /// Returns the link on the error's page: its label and its address.
+    pub(crate) fn way_out(&self) -> (&'static str, &'static str) {
+        match self {
+            PageError::Missing(_, list) => ("Back to the list", *list),
+            PageError::SessionEnded | PageError::Returned(_) | PageError::FirstRunUsed => {
+                ("Sign in", paths::SIGN_IN)
+            }
+            _ => ("To the panel's home page", paths::HOME),
+        }
+    }
+
+    /// Copies the headers that tell programs what to do next.
+    pub(crate) fn add_headers(&self, response: &mut HttpResponse) {
+        let PageError::Error(error) = self else { return };
+        for name in [header::RETRY_AFTER, header::ALLOW, header::ACCEPT] {
+            if let Some(value) = error.error_response().headers().get(&name) {
+                response.headers_mut().insert(name, value.clone());
+            }
+        }
     }
 
     /// Logs what the operator has to know, if anything.
@@ -135,9 +177,13 @@ impl ResponseError for PageError {
     fn status_code(&self) -> StatusCode {
         match self {
             PageError::SignIn(_) | PageError::Shortened(_) => StatusCode::SEE_OTHER,
-            PageError::SessionEnded | PageError::Forbidden(_) => StatusCode::FORBIDDEN,
+            PageError::SessionEnded | PageError::Returned(_) | PageError::Forbidden(_) => {
+                StatusCode::FORBIDDEN
+            }
             PageError::BadQuery => StatusCode::BAD_REQUEST,
-            PageError::Missing(..) => StatusCode::NOT_FOUND,
+            PageError::Missing(..) | PageError::FirstRunUsed | PageError::FirstRunUnknown => {
+                StatusCode::NOT_FOUND
+            }
             PageError::Error(Error::Unauthorized | Error::InvalidCredentials) => StatusCode::FORBIDDEN,
             PageError::Error(error) => error.status_code(),
         }
@@ -162,27 +208,17 @@ impl PageError {
         if let PageError::Shortened(to) = self {
             return HttpResponse::SeeOther().insert_header((header::LOCATION, to.as_str())).finish();
         }
-        let (label, href) = match self {
-            PageError::Missing(_, list) => ("Back to the list", *list),
-            PageError::SessionEnded => ("Sign in", paths::SIGN_IN),
-            _ => ("To the panel's home page", paths::HOME),
-        };
+        let (label, href) = self.way_out();
         let way = WayOut { label, href };
         let status = self.status_code();
         let page =
             ErrorPage { site, title: self.title(), status: status.as_u16(), advice: self.advice(), way };
         let html = page.render().unwrap_or_else(|_| self.title().to_owned());
-        let mut response = HttpResponse::build(status);
-        if let PageError::Error(error) = self {
-            for name in [header::RETRY_AFTER, header::ALLOW, header::ACCEPT] {
-                if let Some(value) = error.error_response().headers().get(&name) {
-                    response.insert_header((name, value.clone()));
-                }
-            }
-        }
-        response
+        let mut response = HttpResponse::build(status)
             .content_type("text/html; charset=utf-8")
             .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
-            .body(html)
+            .body(html);
+        self.add_headers(&mut response);
+        response
     }
 }

@@ -2,6 +2,7 @@
 //! and in a summary on top. What was entered is kept.
 
 use super::form::Form;
+use super::sentence::sentence;
 use crate::domain::Invalid;
 
 /// The form of a page.
@@ -22,6 +23,8 @@ pub(in crate::panel) struct FormView {
     pub account: String,
     /// Whether the first button is shown as dangerous.
     pub is_dangerous: bool,
+    /// Whether the page is this form, so that its first field gets the focus.
+    pub is_alone: bool,
 }
 
 /// A button that sends the form.
@@ -245,6 +248,31 @@ impl FormView {
         self
     }
 
+    /// Puts the focus on the first field, because the page is this form.
+    pub(crate) fn alone(mut self) -> FormView {
+        self.is_alone = true;
+        self
+    }
+
+    /// Whether a field gets the focus when the page is opened. If the form has faults, the summary
+    /// of them gets it.
+    pub(crate) fn has_focus(&self, field: &Field) -> bool {
+        let shown = self.groups.iter().filter(|group| !group.is_folded).flat_map(|group| &group.fields);
+        let first = shown.into_iter().find(|field| field.kind != Kind::ReadOnly);
+        self.is_alone && !self.has_faults() && first.is_some_and(|first| first.name == field.name)
+    }
+
+    /// Adds a field behind the one with this name.
+    pub(crate) fn and_field_after(mut self, name: &str, field: Field) -> FormView {
+        for group in &mut self.groups {
+            if let Some(place) = group.fields.iter().position(|before| before.name == name) {
+                group.fields.insert(place + 1, field);
+                break;
+            }
+        }
+        self
+    }
+
     /// Shows the first button as dangerous.
     pub(crate) fn dangerous(mut self) -> FormView {
         self.is_dangerous = true;
@@ -290,22 +318,22 @@ impl FormView {
         fields.find(|field| field.name == name).map(|field| field.label)
     }
 
-    /// Shows each error at its field. Errors of fields that the form does not have are shown on top
-    /// only.
+    /// Shows each error at its field, as a sentence. Errors of fields that the form does not have
+    /// are shown on top only.
     pub(crate) fn blame(mut self, errors: &[Invalid]) -> FormView {
         for error in errors {
             let mut fields = self.groups.iter_mut().flat_map(|group| &mut group.fields);
             match fields.find(|field| field.name == error.field) {
-                Some(field) => field.error = Some(error.reason.clone()),
-                None => self.faults.push(format!("{}: {}", error.field, error.reason)),
+                Some(field) => field.error = Some(sentence(&error.reason)),
+                None => self.faults.push(sentence(&error.reason)),
             }
         }
         self
     }
 
     /// Adds a fault that belongs to no field.
-    pub(crate) fn fault(mut self, text: impl Into<String>) -> FormView {
-        self.faults.push(text.into());
+    pub(crate) fn fault(mut self, text: &str) -> FormView {
+        self.faults.push(sentence(text));
         self
     }
 

@@ -1,18 +1,21 @@
 //! Forms: the only way in which a handler of the panel reads a body. Reading one checks where it
 //! comes from, so that no handler can forget to: the `Origin` must be ours, and the field `csrf`
-//! must be the token of the browser's own session.
+//! must be the token of the browser's own session. A form whose session has ended comes back with
+//! what was entered ([`ReturnedForm`]).
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use url::form_urlencoded;
 
-use super::administrator::session_cookie;
+use super::cookie::{CookieKind, session_cookie};
 use super::error::PageError;
-use crate::domain::OperationId;
+use super::returned_form::{CSRF, Fields, ReturnedForm, announce, split_token};
+use crate::domain::{OperationId, SessionSecret};
 use crate::error::Error;
 use crate::http::{BodyReader, MOST_BYTES, Site};
 
@@ -24,7 +27,7 @@ const MOST_FIELDS: usize = 5_000;
 
 /// The fields of a form that was sent from one of our own pages.
 #[derive(Clone, Debug)]
-pub(in crate::panel) struct Form(Vec<(String, String)>);
+pub(in crate::panel) struct Form(Fields);
 
 impl Form {
     /// Returns a field's text, trimmed. Empty if the field is missing.
@@ -58,6 +61,16 @@ impl Form {
         self.text("version").parse().unwrap_or(-1)
     }
 
+    /// Returns all values of a repeated field, trimmed.
+    pub(crate) fn texts(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(field, _)| field == name).map(|(_, value)| value.trim()).collect()
+    }
+
+    /// Whether the form has the token of this secret.
+    fn is_of(&self, secret: &SessionSecret) -> bool {
+        secret.csrf_token().is(split_token(self.raw(CSRF)).0)
+    }
+
     /// Returns all values of a repeated field that are numbers.
     pub(crate) fn numbers(&self, name: &str) -> Vec<i64> {
         let values = self.0.iter().filter(|(field, _)| field == name);
@@ -65,30 +78,88 @@ impl Form {
     }
 }
 
+type Reading<T> = Pin<Box<dyn Future<Output = Result<T, PageError>>>>;
+
 impl FromRequest for Form {
     type Error = PageError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self, PageError>>>>;
+    type Future = Reading<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        let announced = announce(&request);
+        Box::pin(async move {
+            let form = read(&request, &mut payload).await?;
+            let returned = ReturnedForm::sent(&request, &form.0);
+            if session_cookie(&request).is_some_and(|secret| form.is_of(&secret)) {
+                // The session may have ended: then the extractor of the administrator takes it.
+                let _ = announced.send(returned);
+                return Ok(form);
+            }
+            Err(match returned {
+                Some(returned) => PageError::Returned(Box::new(returned)),
+                None => PageError::SessionEnded,
+            })
+        })
+    }
+}
+
+/// A form of a page that guests may open. The page comes again if the form is not of the browser's
+/// own cookie: the handler decides.
+pub(in crate::panel) struct GuestForm {
+    pub form: Form,
+    /// Why the form must not be accepted. `None` if it may be.
+    pub fault: Option<GuestFault>,
+}
+
+/// Why a guest's form must not be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::panel) enum GuestFault {
+    /// The browser sent no cookie: it rejects cookies, or has deleted them.
+    NoCookie,
+    /// The browser has another cookie: that of a page which was opened later.
+    OtherCookie,
+}
+
+impl GuestFault {
+    /// Returns what to do about it.
+    pub(crate) fn advice(self) -> &'static str {
+        match self {
+            GuestFault::NoCookie => {
+                "Your browser sent no cookie, and without one you cannot sign in. Allow cookies for this \
+                 site, then try again."
+            }
+            GuestFault::OtherCookie => "This page was out of date. Nothing was done: try again.",
+        }
+    }
+}
+
+impl FromRequest for GuestForm {
+    type Error = PageError;
+    type Future = Reading<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            check_origin(&request)?;
-            let body = BodyReader::new(&request, MOST_BYTES).read(&mut payload).await?;
-            if request.content_type() != FORM {
-                return Err(Error::UnsupportedMediaType(FORM).into());
-            }
-            let form = parse(&body.bytes)?;
-            let secret = session_cookie(&request);
-            if secret.is_some_and(|secret| secret.csrf_token().is(form.raw("csrf"))) {
-                Ok(form)
-            } else {
-                Err(PageError::Forbidden(
-                    "This form does not belong to your session: the session may have ended, or you have \
-                     signed in again. Nothing was done. Go back, reload the page and send the form again.",
-                ))
-            }
+            let form = read(&request, &mut payload).await?;
+            let secrets = [CookieKind::Guest, CookieKind::Session].map(|kind| kind.read(&request));
+            let fault = match secrets {
+                [None, None] => Some(GuestFault::NoCookie),
+                secrets if secrets.iter().flatten().any(|secret| form.is_of(secret)) => None,
+                _ => Some(GuestFault::OtherCookie),
+            };
+            Ok(GuestForm { form, fault })
         })
     }
+}
+
+/// Reads a form from one of our own pages.
+async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Form, PageError> {
+    check_origin(request)?;
+    let body = BodyReader::new(request, MOST_BYTES).read(payload).await?;
+    if request.content_type() != FORM {
+        return Err(Error::UnsupportedMediaType(FORM).into());
+    }
+    parse(&body.bytes)
 }
 
 fn parse(body: &[u8]) -> Result<Form, PageError> {
@@ -103,7 +174,7 @@ fn parse(body: &[u8]) -> Result<Form, PageError> {
     if fields.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
         return Err(unreadable());
     }
-    Ok(Form(fields))
+    Ok(Form(Arc::new(fields)))
 }
 
 /// Checks that a form was sent from this site. Browsers name the origin of each form. If the header

@@ -15,6 +15,52 @@ pub(in crate::panel) fn tokens(amount: i64) -> String {
     if amount < 0 { format!("\u{2212}{text}") } else { text }
 }
 
+/// Returns a number in a few characters: `1,731`, `173.1 k`, `9.0 Q`. It never says more than there
+/// is: digits that are left out are not rounded up.
+pub(in crate::panel) fn compact(amount: i64) -> String {
+    const UNITS: [&str; 5] = ["k", "M", "B", "T", "Q"];
+    let size = amount.unsigned_abs();
+    if size < 10_000 {
+        return tokens(amount);
+    }
+    let (mut tenths, mut unit) = (size / 100, 0);
+    while tenths >= 10_000 && unit + 1 < UNITS.len() {
+        tenths /= 1_000;
+        unit += 1;
+    }
+    let sign = if amount < 0 { "\u{2212}" } else { "" };
+    let whole = tokens(i64::try_from(tenths / 10).unwrap_or(i64::MAX));
+    format!("{sign}{whole}.{}\u{a0}{}", tenths % 10, UNITS.get(unit).unwrap_or(&"Q"))
+}
+
+/// Returns a number of 0 or more as people say it: `9 quadrillion`, `2.25 trillion`. It is cut to
+/// three digits from a million on.
+pub(in crate::panel) fn in_words(number: i64) -> String {
+    const UNITS: [(i64, &str); 5] = [
+        (1_000_000_000_000_000_000, "quintillion"),
+        (1_000_000_000_000_000, "quadrillion"),
+        (1_000_000_000_000, "trillion"),
+        (1_000_000_000, "billion"),
+        (1_000_000, "million"),
+    ];
+    let Some((unit, name)) = UNITS.into_iter().find(|(unit, _)| number >= *unit) else {
+        return tokens(number);
+    };
+    let (whole, rest) = (number / unit, number % unit);
+    let places: usize = if whole >= 100 {
+        0
+    } else if whole >= 10 {
+        1
+    } else {
+        2
+    };
+    let hundredths = rest / (unit / 100);
+    let digits = format!("{hundredths:02}");
+    let digits = digits.get(..places).unwrap_or_default().trim_end_matches('0');
+    let point = if digits.is_empty() { "" } else { "." };
+    format!("{whole}{point}{digits} {name}")
+}
+
 /// Returns a change of a balance with its sign: `+500`, `−100`.
 pub(in crate::panel) fn signed(amount: i64) -> String {
     if amount > 0 { format!("+{}", tokens(amount)) } else { tokens(amount) }
@@ -58,6 +104,56 @@ mod tests {
         let expected =
             ["0", "7", "999", "1,000", "123,456", "1,234,567", "−100", "−9,223,372,036,854,775,808"];
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn compact_numbers_have_few_characters_and_never_say_more_than_there_is() {
+        let shown = [
+            0,
+            -7,
+            9_999,
+            10_000,
+            173_199,
+            999_999,
+            1_000_000,
+            -2_500_000_000,
+            999_999_999_999_999,
+            9_000_000_000_060_500,
+            i64::MAX,
+        ]
+        .map(|amount| compact(amount).replace('\u{a0}', " "));
+        let expected = [
+            "0",
+            "−7",
+            "9,999",
+            "10.0 k",
+            "173.1 k",
+            "999.9 k",
+            "1.0 M",
+            "−2.5 B",
+            "999.9 T",
+            "9.0 Q",
+            "9,223.3 Q",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn large_numbers_are_said_in_words() {
+        let said = [
+            (0, "0"),
+            (999, "999"),
+            (1_250, "1,250"),
+            (1_500_000, "1.5 million"),
+            (12_050_000, "12 million"),
+            (12_350_000, "12.3 million"),
+            (2_250_000_000_000, "2.25 trillion"),
+            (9_000_000_000_000_000, "9 quadrillion"),
+            (i64::MAX, "9.22 quintillion"),
+        ];
+        for (number, words) in said {
+            assert_eq!(in_words(number), words);
+        }
     }
 
     #[test]

@@ -8,6 +8,19 @@ use crate::db::DbConnection;
 use crate::error::Result;
 use crate::models::User;
 
+/// The characters that are written from right to left begin here.
+const FIRST_HEBREW: char = '\u{590}';
+
+/// Returns the title of a page about one thing: what the page is for, and the thing's name. In a
+/// title nothing but characters can keep a name from turning the text around it.
+pub(in crate::panel) fn titled(what: &str, name: &str) -> String {
+    if name.chars().all(|character| character < FIRST_HEBREW) {
+        format!("{what} · {name}")
+    } else {
+        format!("{what} · \u{2068}{name}\u{2069}")
+    }
+}
+
 /// A row, and the names of all users that its page mentions.
 #[derive(Clone, Debug)]
 pub(in crate::panel) struct Named<T> {
@@ -37,5 +50,19 @@ impl<T> Named<T> {
     /// Returns the name of an actor. `None` is the server itself or its command line.
     pub(crate) fn actor(&self, id: Option<i64>) -> Cell {
         id.map_or_else(|| Cell::Text("the server".to_owned()), |id| self.user(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::titled;
+
+    #[test]
+    fn a_title_names_its_thing_and_isolates_it_where_that_matters() {
+        assert_eq!(titled("Limits", "ada"), "Limits · ada");
+        assert_eq!(
+            titled("Limits", "\u{5D3}\u{5D5}\u{5D3}"),
+            "Limits · \u{2068}\u{5D3}\u{5D5}\u{5D3}\u{2069}"
+        );
     }
 }

@@ -6,10 +6,14 @@ use actix_web::http::header;
 use askama::Template;
 
 use super::administrator::Administrator;
+use super::ago::ago;
 use super::csp::CONTENT_SECURITY_POLICY;
+use super::environment::Environment;
 use super::format;
+use super::menu::{MenuGroup, MenuItem, Shortcut, is_at_the_bottom, menu, shortcuts};
 use super::message::Message;
 use super::paths;
+use super::trouble::Trouble;
 use super::zone::Zone;
 use crate::clock;
 use crate::error::{Error, Result};
@@ -21,8 +25,12 @@ pub(in crate::panel) struct Frame {
     pub site: String,
     /// The administrator's username.
     pub administrator: String,
-    /// The navigation.
-    pub places: Vec<MenuItem>,
+    /// The label that tells this server from others.
+    pub environment: Option<Environment>,
+    /// The menu, by groups.
+    pub menu: Vec<MenuGroup>,
+    /// All shortcuts. Empty if the administrator has switched them off.
+    pub shortcuts: Vec<Shortcut>,
     /// The path from the home page to this page, which comes last. Empty on the home page.
     pub breadcrumbs: Vec<Crumb>,
     pub messages: Vec<Message>,
@@ -30,18 +38,17 @@ pub(in crate::panel) struct Frame {
     /// `auto`, `light` or `dark`.
     pub theme: &'static str,
     pub zone: Zone,
+    /// The present time.
+    pub now: chrono::NaiveDateTime,
     /// The page's own address, to return to after the theme was switched.
     pub here: String,
     pub version: &'static str,
     /// The text in the search box at the top.
     pub search: String,
-}
-
-/// A link of the navigation.
-pub(in crate::panel) struct MenuItem {
-    pub label: &'static str,
-    pub href: &'static str,
-    pub is_current: bool,
+    /// Which models of the upstream fail, for the banner above the page.
+    pub trouble: Option<Trouble>,
+    /// Whether one key alone is a shortcut.
+    pub has_shortcuts: bool,
 }
 
 /// A breadcrumb: a page on the path from the home page to the one that is shown.
@@ -67,32 +74,45 @@ impl Frame {
     /// The frame of a page. `way` has the breadcrumbs after *Home*, and ends with the page itself.
     pub(crate) fn new(administrator: &Administrator, way: &[Crumb]) -> Frame {
         let here = way.first().map_or(paths::HOME, |crumb| crumb.href.as_str());
-        let href = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
-        let places = administrator.navigation.sections.iter().map(|section| MenuItem {
-            label: section.label,
-            href: section.path,
-            is_current: href(here) == section.path,
-        });
+        let here = here.split('?').next().unwrap_or_default();
+        let has_shortcuts = administrator.settings.shortcuts;
+        let sections = administrator.navigation.sections;
         let breadcrumbs = std::iter::once(Crumb::new("Home", paths::HOME)).chain(way.iter().cloned());
         Frame {
             title: way.last().map_or_else(|| "Home".to_owned(), |crumb| crumb.label.clone()),
             site: administrator.site.clone(),
             administrator: administrator.user.username.clone(),
-            places: places.collect(),
+            environment: administrator.environment.clone(),
+            menu: menu(administrator, here),
+            shortcuts: if has_shortcuts { shortcuts(sections) } else { Vec::new() },
             breadcrumbs: if way.is_empty() { Vec::new() } else { breadcrumbs.collect() },
             messages: administrator.messages.clone(),
-            csrf: administrator.csrf.expose().to_owned(),
+            csrf: administrator.csrf.clone(),
             theme: administrator.theme,
             zone: administrator.zone,
+            now: clock::now(),
             here: administrator.here.clone(),
             version: env!("CARGO_PKG_VERSION"),
             search: String::new(),
+            trouble: administrator.trouble.clone(),
+            has_shortcuts,
         }
+    }
+
+    /// Returns the links in the bar at the bottom of a phone.
+    pub(crate) fn bottom(&self) -> impl Iterator<Item = &MenuItem> {
+        let items = self.menu.iter().flat_map(|group| &group.items);
+        items.filter(|item| is_at_the_bottom(item.href))
     }
 
     /// Formats a number, for templates.
     pub(crate) fn tokens(&self, amount: &i64) -> String {
         format::tokens(*amount)
+    }
+
+    /// Formats a number in a few characters, for templates.
+    pub(crate) fn compact(&self, amount: &i64) -> String {
+        format::compact(*amount)
     }
 
     /// Formats a change of a balance with its sign, for templates.
@@ -102,7 +122,12 @@ impl Frame {
 
     /// Returns the present time in the format of a `datetime-local` field.
     pub(crate) fn now_field(&self) -> String {
-        self.zone.to_field(clock::now())
+        self.zone.to_field(self.now)
+    }
+
+    /// Formats a time as lists show it: how long ago, or the date.
+    pub(crate) fn ago(&self, utc: &chrono::NaiveDateTime) -> String {
+        ago(self.zone, self.now, *utc)
     }
 
     /// Formats a time in the administrator's time zone.

@@ -33,7 +33,7 @@ struct Preview {
 impl VerbPage {
     /// A page with a form alone.
     pub(crate) fn new(frame: Frame, form: FormView) -> VerbPage {
-        VerbPage { frame, form, notes: Vec::new(), facts: Vec::new(), preview: None }
+        VerbPage { frame, form: form.alone(), notes: Vec::new(), facts: Vec::new(), preview: None }
     }
 
     /// Adds a paragraph above the form.

@@ -4,6 +4,8 @@
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
+use crate::clock;
+
 /// A time zone by its name in the tz database, such as `Europe/Berlin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::panel) struct Zone(Tz);
@@ -30,6 +32,34 @@ impl Zone {
     /// Formats a time in this zone, to the second.
     pub(crate) fn show(self, utc: NaiveDateTime) -> String {
         self.0.from_utc_datetime(&utc).format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// Formats the time of day in this zone, to the minute.
+    pub(crate) fn time_of(self, utc: NaiveDateTime) -> String {
+        self.0.from_utc_datetime(&utc).format("%H:%M").to_string()
+    }
+
+    /// Formats a time in this zone, to the minute.
+    pub(crate) fn minute(self, utc: NaiveDateTime) -> String {
+        self.0.from_utc_datetime(&utc).format("%Y-%m-%d %H:%M").to_string()
+    }
+
+    /// Formats a time in few characters: how long ago it was, the time of day if it is today, and
+    /// otherwise the date.
+    pub(crate) fn brief(self, utc: &NaiveDateTime) -> String {
+        self.brief_at(*utc, clock::now())
+    }
+
+    fn brief_at(self, utc: NaiveDateTime, now: NaiveDateTime) -> String {
+        let minutes = (now - utc).num_minutes();
+        match minutes {
+            0 if now >= utc => "just now".to_owned(),
+            1..60 => format!("{minutes} min ago"),
+            _ if self.date_of(utc) == self.date_of(now) => {
+                self.0.from_utc_datetime(&utc).format("%H:%M").to_string()
+            }
+            _ => self.date_of(utc).to_string(),
+        }
     }
 
     /// Formats a time as a `datetime-local` field has it, to the minute.
@@ -93,6 +123,19 @@ mod tests {
     fn a_day_without_midnight_begins_at_its_first_moment() {
         let cairo = Zone::parse("Africa/Cairo").unwrap();
         assert_eq!(cairo.start_of("2024-04-26".parse().unwrap()), utc("2024-04-25T22:00:00"));
+    }
+
+    #[test]
+    fn a_brief_time_is_relative_at_first_and_then_a_time_of_day_and_then_a_date() {
+        let (berlin, now) = (Zone::parse("Europe/Berlin").unwrap(), utc("2026-11-29T22:30:00"));
+        let brief = |time: &str| berlin.brief_at(utc(time), now);
+        assert_eq!(brief("2026-11-29T22:29:31"), "just now");
+        assert_eq!(brief("2026-11-29T21:31:00"), "59 min ago");
+        assert_eq!(brief("2026-11-29T21:30:00"), "22:30");
+        assert_eq!(brief("2026-11-28T22:59:59"), "2026-11-28");
+        assert_eq!(brief("2026-11-28T23:00:00"), "00:00");
+        assert_eq!(brief("2026-11-29T22:30:30"), "23:30", "a time in the future");
+        assert_eq!(brief("2026-12-31T12:00:00"), "2026-12-31");
     }
 
     #[test]

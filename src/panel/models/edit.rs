@@ -5,11 +5,13 @@ use actix_web::web::{Data, Path};
 use askama::Template;
 
 use super::form::{example, form, parse};
-use super::{in_words, properties, state};
+use super::performance::Performance;
+use super::{embeddings_in_words, in_words, properties, state};
 use crate::administration::{Edited, edit_model};
 use crate::audit::ObjectKind;
 use crate::auth::Auth;
 use crate::chat::Toll;
+use crate::clock;
 use crate::db::Db;
 use crate::domain::Invalid;
 use crate::http::Site;
@@ -35,6 +37,8 @@ struct ModelPage {
     facts: Vec<Fact>,
     conflicts: Vec<Conflict>,
     history: Vec<HistoryLine>,
+    /// `None` if nobody has used the model lately.
+    performance: Option<Performance>,
     may_change: bool,
 }
 
@@ -43,11 +47,12 @@ fn facts(model: &Model, known: &Model, site: &Site) -> Vec<Fact> {
     let price = Price::of(model, site.message_price);
     let mut facts =
         vec![Fact::new("State", state(model, site)), Fact::new("Price", Cell::Text(in_words(price)))];
+    facts.push(Fact::new("Price of embeddings", Cell::Text(embeddings_in_words(model))));
     let default = known.answer_limits(site.answer_limits).default;
     if let Some((cost, held)) = example(price, default) {
         let text = format!(
-            "A prompt of 1,000 tokens (about 4,000 bytes) and an answer of 500 cost {}. Held in advance: \
-             {}, the maximum with an answer of {} tokens, which is the limit if the client sets none.",
+            "1,000 prompt tokens (about 4,000 bytes) and 500 answer tokens cost {}. Held first: \
+             {}, the most with the default limit of {} answer tokens.",
             format::tokens(cost),
             format::tokens(held),
             format::tokens(default.into())
@@ -60,7 +65,7 @@ fn facts(model: &Model, known: &Model, site: &Site) -> Vec<Fact> {
 }
 
 async fn find(db: &Db, id: i64) -> Result<Model, PageError> {
-    let found = db.read(move |conn| Ok(Model::find(conn, id)?)).await?;
+    let found = db.read_few(move |conn| Ok(Model::find(conn, id)?)).await?;
     found.ok_or(PageError::Missing("model", paths::MODELS))
 }
 
@@ -75,11 +80,12 @@ struct ModelContext<'a> {
 impl ModelContext<'_> {
     async fn respond(&self, model: Model, view: EditView) -> Result<HttpResponse, PageError> {
         let id = model.id;
-        let history = self
+        let (name, zone, now) = (model.name.clone(), self.administrator.zone, clock::now());
+        let (history, performance) = self
             .db
-            .read(move |conn| {
+            .read_in_turn(self.administrator.user.id, move |conn| {
                 let entries = AuditEntry::latest_of_object(conn, ObjectKind::Model.code(), id, 20)?;
-                describe(conn, entries)
+                Ok((describe(conn, entries)?, Performance::read(conn, &name, zone, now)?))
             })
             .await?;
         let title = format!("Model {}", model.name);
@@ -90,6 +96,7 @@ impl ModelContext<'_> {
             facts: facts(&model, &self.toll.known(&model), self.site),
             conflicts: view.conflicts,
             history,
+            performance,
             may_change: self.administrator.may_change(),
             model,
         };
@@ -134,8 +141,8 @@ pub(in crate::panel) async fn edit(
     let actor = administrator.actor();
     match edit_model(&auth.db, &actor, model.id, sent.version(), wanted.clone()).await? {
         Edited::Done(changes) => {
-            let done = format!("Model {} was changed.", model.name);
-            administrator.leave_message(&auth, saved(&changes, &model.name, done)).await?;
+            let done = format!("Saved {}.", model.name);
+            administrator.leave_message(&auth, saved(&changes, done)).await?;
             Ok(go(&paths::model(model.id)))
         }
         Edited::Conflict(stored) => {

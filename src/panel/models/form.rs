@@ -13,6 +13,9 @@ use crate::panel::kit::paths;
 const PARTS: [(&str, &str); 3] =
     [("base", "Per message"), ("prompt", "Per 1,000 prompt tokens"), ("answer", "Per 1,000 answer tokens")];
 
+/// The price of embeddings: the name and the label of its field.
+const EMBEDDINGS: (&str, &str) = ("embeddings", "Embeddings, per 1,000 tokens");
+
 const BY_MESSAGE: &str = "message";
 const BY_USAGE: &str = "usage";
 
@@ -29,21 +32,24 @@ pub(super) fn form(model: &Model) -> FormView {
         let value = stored.map(|tokens| tokens.to_string()).unwrap_or_default();
         price.push(Field::new(name, label, Kind::Amount).value(value).most(30));
     }
+    let embeddings = model.embedding_price.map(|tokens| tokens.to_string()).unwrap_or_default();
+    let field = Field::new(EMBEDDINGS.0, EMBEDDINGS.1, Kind::Amount).value(embeddings).most(30);
+    price.push(field.help("Empty: embeddings cost what a message costs."));
     let form = FormView::default()
         .hide("version", model.version.to_string())
         .group(
             "Availability",
             "",
-            vec![Field::new("withdrawn", "Withdrawn", Kind::Tick).ticked(model.is_withdrawn).help(
-                "New chats cannot use this model, although the settings name it. Pending chats \
-                 continue.",
-            )],
+            vec![
+                Field::new("withdrawn", "Withdrawn", Kind::Tick)
+                    .ticked(model.is_withdrawn)
+                    .help("New chats can't use this model. Pending chats continue."),
+            ],
         )
         .group(
             "Price",
-            "In whole tokens of the balance, from 0 to 1,000,000,000,000. By usage, the most that a chat \
-             can cost is held before it is sent on, and what was not used is returned when it ends. A new \
-             price applies to chats that arrive after it was saved.",
+            "Whole tokens, 0 to 1,000,000,000,000. By usage, the highest possible cost is held \
+             first; what is not used returns at the end. A new price applies to new chats.",
             price,
         );
     properties::groups(form, model).button("", "Save").cancel(paths::MODELS)
@@ -54,6 +60,7 @@ pub(super) fn parse(sent: &Form) -> Result<ModelChanges, Vec<Invalid>> {
     let mut wanted = ModelChanges { is_withdrawn: sent.has("withdrawn"), ..ModelChanges::default() };
     let mut faults = Vec::new();
     read_price(sent, &mut wanted, &mut faults);
+    wanted.embedding_price = read_embedding_price(sent, &mut faults);
     properties::read(sent, &mut wanted, &mut faults);
     if faults.is_empty() { Ok(wanted) } else { Err(faults) }
 }
@@ -65,12 +72,29 @@ fn read_price(sent: &Form, wanted: &mut ModelChanges, faults: &mut Vec<Invalid>)
         _ => return faults.push(Invalid::new("price", "choose one of the two")),
     }
     [wanted.base_price, wanted.prompt_price, wanted.completion_price] = PARTS.map(|(name, _)| {
-        let read = whole_number(sent.text(name)).filter(|tokens| *tokens <= MOST_PRICE);
+        let read = price_of(sent, name);
         if read.is_none() {
             faults.push(Invalid::new(name, "enter a whole number from 0 to 1,000,000,000,000"));
         }
         read
     });
+}
+
+fn read_embedding_price(sent: &Form, faults: &mut Vec<Invalid>) -> Option<i64> {
+    let (name, _) = EMBEDDINGS;
+    if sent.text(name).is_empty() {
+        return None;
+    }
+    let read = price_of(sent, name);
+    if read.is_none() {
+        let reason = "enter a whole number from 0 to 1,000,000,000,000, or leave it empty";
+        faults.push(Invalid::new(name, reason));
+    }
+    read
+}
+
+fn price_of(sent: &Form, name: &str) -> Option<i64> {
+    whole_number(sent.text(name)).filter(|tokens| *tokens <= MOST_PRICE)
 }
 
 /// Returns the cost of an example chat, and what is held for it in advance, both in tokens. `None`

@@ -3,6 +3,7 @@
 mod edit;
 mod form;
 mod list;
+mod performance;
 mod properties;
 
 pub(super) use edit::{edit, show};
@@ -18,7 +19,7 @@ use crate::panel::kit::list::{Cell, Tone};
 fn in_words(price: Price) -> String {
     match price {
         Price::Message(tokens) => {
-            format!("{} per message (the default price)", format::counted(tokens, "token", "tokens"))
+            format!("{} per message (default)", format::counted(tokens, "token", "tokens"))
         }
         Price::Usage { base, prompt, completion } => format!(
             "base {} + {} per 1,000 prompt tokens + {} per 1,000 answer tokens",
@@ -26,6 +27,14 @@ fn in_words(price: Price) -> String {
             format::tokens(prompt),
             format::tokens(completion)
         ),
+    }
+}
+
+/// Returns the price of embeddings as text.
+fn embeddings_in_words(model: &Model) -> String {
+    match model.embedding_price {
+        Some(tokens) => format!("{} per 1,000 tokens", format::tokens(tokens)),
+        None => "as a message".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! and write.
 
 use crate::administration::{MOST_CONTEXT, MOST_IMAGE_TOKENS, MOST_OUTPUT, whole_number};
-use crate::domain::{ExtraFields, Invalid};
+use crate::domain::{Aliases, ExtraFields, Invalid};
 use crate::http::Site;
 use crate::models::{DEFAULT_IMAGE_TOKENS, Model, ModelChanges};
 use crate::panel::kit::fact::Fact;
@@ -18,6 +18,7 @@ const CONTEXT: (&str, &str) = ("context_tokens", "Context window");
 const DEFAULT_OUTPUT: (&str, &str) = ("default_output", "Answer, if the client sets no limit");
 const OUTPUT: (&str, &str) = ("max_output", "Answer, at most");
 const IMAGE: (&str, &str) = ("image_tokens", "Tokens of an image, at most");
+const ALIASES: (&str, &str) = ("aliases", "Aliases");
 const EXTRA: (&str, &str) = ("extra_fields", "Further fields");
 
 const UNKNOWN: &str = "unknown";
@@ -28,6 +29,9 @@ const REPORTED: &str = "as the upstream reports";
 /// The most characters that the field for names takes.
 const MOST_CHARACTERS: usize = 1400;
 
+/// The most characters that the field for aliases takes.
+const MOST_OF_ALIASES: usize = 10_200;
+
 /// Adds the groups of fields with the stored values.
 pub(super) fn groups(form: FormView, model: &Model) -> FormView {
     let number = |(name, label): (&'static str, &'static str), stored: Option<i64>| {
@@ -35,9 +39,23 @@ pub(super) fn groups(form: FormView, model: &Model) -> FormView {
         Field::new(name, label, Kind::Amount).value(value).most(30)
     };
     form.group(
+        "Names",
+        "",
+        vec![
+            Field::new(ALIASES.0, ALIASES.1, Kind::Plain)
+                .value(model.aliases.clone())
+                .most(MOST_OF_ALIASES)
+                .help(
+                    "Up to 50 other names for clients, separated by commas, such as \
+                     claude-sonnet-*. A * at the end matches anything. A model's own name wins, \
+                     then an equal alias, then the longest one with a *.",
+                ),
+        ],
+    )
+    .group(
         "What it accepts",
-        "A request with something that the model does not accept gets an error that says so, and nothing \
-         is charged. If a value is unknown here and to the upstream's list of models, the request is sent on.",
+        "A request with something else gets an error and costs nothing. Unknown: the upstream's \
+         list of models decides, and otherwise the request is sent on.",
         vec![
             answer(IMAGES, model.accepts_images),
             answer(AUDIO, model.accepts_audio),
@@ -46,25 +64,23 @@ pub(super) fn groups(form: FormView, model: &Model) -> FormView {
                 .value(model.extra_fields.clone())
                 .most(MOST_CHARACTERS)
                 .help(
-                    "Names of request fields, separated by commas, that clients may pass to this model in \
-                     addition to the usual ones, such as chat_template_kwargs. Up to 20.",
+                    "Up to 20 other request fields that clients may pass on, separated by \
+                     commas, such as chat_template_kwargs.",
                 ),
         ],
     )
     .group(
         "Lengths",
-        "In tokens as the model counts them. Leave empty what is unknown, or as the settings say.",
+        "In the model's tokens. Empty: unknown, or the setting for all models.",
         vec![
-            number(CONTEXT, model.context_tokens)
-                .help("The most tokens that a prompt and its answer may have together."),
-            number(DEFAULT_OUTPUT, model.default_output)
-                .help("The setting for all models is --upstream-default-output."),
+            number(CONTEXT, model.context_tokens).help("Prompt and answer together."),
+            number(DEFAULT_OUTPUT, model.default_output).help("For all models: --upstream-default-output."),
             number(OUTPUT, model.max_output).help(
-                "Whatever the client asks for. With a price by usage, more is held in advance if this is \
-                 higher. The setting for all models is --upstream-max-output.",
+                "Even if the client asks for more. With a price by usage, a higher limit holds \
+                 more. For all models: --upstream-max-output.",
             ),
             number(IMAGE, model.image_tokens)
-                .help("With a price by usage, so much is held for each image. The default is 2,000."),
+                .help("Held for each image with a price by usage. Default: 2,000."),
         ],
     )
 }
@@ -114,6 +130,10 @@ pub(super) fn read(sent: &Form, wanted: &mut ModelChanges, faults: &mut Vec<Inva
     wanted.default_output = number(DEFAULT_OUTPUT, MOST_OUTPUT);
     wanted.max_output = number(OUTPUT, MOST_OUTPUT);
     wanted.image_tokens = number(IMAGE, MOST_IMAGE_TOKENS);
+    match Aliases::parse(ALIASES.0, sent.text(ALIASES.0)) {
+        Ok(aliases) => wanted.aliases = aliases.to_string(),
+        Err(fault) => faults.push(fault),
+    }
     match ExtraFields::parse(EXTRA.0, sent.text(EXTRA.0)) {
         Ok(fields) => wanted.extra_fields = fields.to_string(),
         Err(fault) => faults.push(fault),
@@ -141,7 +161,11 @@ pub(super) fn facts(model: &Model, known: &Model, site: &Site) -> Vec<Fact> {
         Fact::new(label, Cell::Text(format!("{REPORTED}: {}", format::tokens(tokens))))
     };
     let limits = site.answer_limits;
-    let mut facts = vec![
+    let mut facts = Vec::new();
+    if !model.aliases.is_empty() {
+        facts.push(Fact::new(ALIASES.1, Cell::Code(model.aliases.clone())));
+    }
+    facts.extend([
         answer(IMAGES, model.accepts_images, known.accepts_images),
         answer(AUDIO, model.accepts_audio, known.accepts_audio),
         answer(TOOLS, model.accepts_tools, known.accepts_tools),
@@ -156,7 +180,7 @@ pub(super) fn facts(model: &Model, known: &Model, site: &Site) -> Vec<Fact> {
             _ => number(OUTPUT, model.max_output, limits.most.into()),
         },
         number(IMAGE, model.image_tokens, DEFAULT_IMAGE_TOKENS),
-    ];
+    ]);
     if !model.extra_fields.is_empty() {
         facts.push(Fact::new(EXTRA.1, Cell::Code(model.extra_fields.clone())));
     }

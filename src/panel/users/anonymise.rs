@@ -14,6 +14,7 @@ use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::{Cell, capped};
 use crate::panel::kit::message::Message;
+use crate::panel::kit::names::titled;
 use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
@@ -26,9 +27,9 @@ fn form(user: &User, operation: &str) -> FormView {
             "",
             "",
             vec![
-                Field::new("name", "Username, to confirm", Kind::Plain)
+                Field::new("name", "Type the username to confirm", Kind::Plain)
                     .required()
-                    .help("Type the username exactly as it is shown above."),
+                    .help("Exactly as it is shown above."),
             ],
         )
         .dangerous()
@@ -43,24 +44,25 @@ fn page(administrator: &Superuser, user: &User, goes: &WhatGoes, form: FormView)
         Crumb::new(user.username.as_str(), here.as_str()),
         Crumb::here("Anonymise"),
     ];
-    VerbPage::new(Frame::new(&administrator.0, &way), form)
+    let title = titled("Anonymise", &user.username);
+    VerbPage::new(Frame { title, ..Frame::new(&administrator.0, &way) }, form)
         .note(
-            "This cannot be undone. It removes the name, the password, the texts of all chats, the \
-             conversations, the auth tokens, the sessions and what the history says about this user. It \
-             deactivates the account.",
+            "This cannot be undone. Removes the name, the password, all texts of chats, \
+             conversations and stored responses, all auth tokens and sessions, and the user's \
+             details in the history. Deactivates the account.",
         )
         .note(
-            "The amounts stay: the ledger is never changed, so its entries remain, under a meaningless \
-             name. Reasons that were written into the ledger remain, too.",
+            "The ledger never changes: its entries and their reasons stay, under a meaningless \
+             name.",
         )
         .note(
-            "Earlier backups still contain all of this, and restoring one brings it back: delete them when \
-             you no longer need them. On PostgreSQL, the removed texts stay in the database's files until \
-             the next VACUUM.",
+            "Backups still contain everything: delete those that you no longer need. On \
+             PostgreSQL, the removed texts stay in the database's files until the next VACUUM.",
         )
         .fact("User", Cell::Link { text: user.username.clone(), href: here })
         .fact("Chats whose texts are removed", Cell::Text(capped(goes.chats)))
         .fact("Conversations removed", Cell::Text(capped(goes.conversations)))
+        .fact("Stored responses removed", Cell::Text(capped(goes.responses)))
         .fact("Auth tokens removed", Cell::Text(capped(goes.auth_tokens)))
         .fact("Sessions ended", Cell::Text(capped(goes.sessions)))
         .fact("Ledger entries kept", Cell::Text(capped(goes.ledger_entries)))
@@ -100,7 +102,7 @@ pub(in crate::panel) async fn anonymise(
     match anonymise_user(&auth.db, &bulk, &actor, user.id, operation_id).await? {
         Anonymised::Started(operation) => {
             let message = Message::success(format!(
-                "User {} no longer has a name; the texts are being removed in the background.",
+                "{}'s name is removed. The texts are removed in the background.",
                 user.id
             ));
             let href = paths::bulk_operation(operation);
@@ -108,9 +110,8 @@ pub(in crate::panel) async fn anonymise(
             Ok(go(&paths::user(user.id)))
         }
         Anonymised::HoldsOpen => {
-            let view = view.fault(
-                "Some chats of this user are pending: wait for them to end, or release their holds first.",
-            );
+            let view =
+                view.fault("This user has pending chats. Wait until they end, or release their holds.");
             page(&administrator, &user, &goes, view).answer(StatusCode::CONFLICT)
         }
         Anonymised::Refused(why) => {

@@ -3,18 +3,19 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::find;
+use super::{find, undo_form};
 use crate::administration::{adjust_balance, parse_amount, reused};
 use crate::auth::Auth;
 use crate::domain::{Invalid, OperationId, Reason};
 use crate::metering::Adjusted;
 use crate::models::User;
 use crate::panel::kit::administrator::Superuser;
-use crate::panel::kit::common_fields::{amount_field, reason_field};
+use crate::panel::kit::common_fields::{amount_field, confirm_large, reason_field, with_large_amount};
 use crate::panel::kit::fields::FormView;
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
+use crate::panel::kit::names::titled;
 use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
@@ -37,7 +38,8 @@ fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
         Crumb::new(user.username.as_str(), here.as_str()),
         Crumb::here("Adjust balance"),
     ];
-    VerbPage::new(Frame::new(&administrator.0, &way), form)
+    let title = titled("Adjust balance", &user.username);
+    VerbPage::new(Frame { title, ..Frame::new(&administrator.0, &way) }, form)
         .fact("User", Cell::Link { text: user.username.clone(), href: here })
         .fact("Balance", Cell::Tokens(user.tokens))
 }
@@ -63,28 +65,31 @@ pub(in crate::panel) async fn adjust(
 ) -> Result<HttpResponse, PageError> {
     let operation_id = sent.operation()?;
     let user = find(&auth.db, id(&place)?).await?;
-    let view = form(&user, sent.text("operation")).refill(&sent);
     let parsed = (parse_amount(sent.text("amount")), Reason::parse(sent.text("reason")));
+    let large = parsed.0.as_ref().ok().and_then(|amount| confirm_large(*amount, &auth.rules, &sent));
+    let form = form(&user, sent.text("operation"));
     if let (true, (Ok(amount), _)) = (sent.has("preview"), &parsed) {
-        return page(&administrator, &user, view).preview(user.tokens, *amount).show();
+        let form = with_large_amount(form, "amount", None, &sent).refill(&sent);
+        return page(&administrator, &user, form).preview(user.tokens, *amount).show();
     }
-    let (amount, reason) = match parsed {
-        (Ok(amount), Ok(reason)) => (amount, reason),
-        (amount, reason) => {
-            let faults: Vec<Invalid> = amount.err().into_iter().chain(reason.err()).collect();
+    let view = with_large_amount(form, "amount", large.as_ref(), &sent).refill(&sent);
+    let (amount, reason) = match (parsed, large) {
+        ((Ok(amount), Ok(reason)), None) => (amount, reason),
+        ((amount, reason), large) => {
+            let faults: Vec<Invalid> = amount.err().into_iter().chain(reason.err()).chain(large).collect();
             return page(&administrator, &user, view.blame(&faults)).show();
         }
     };
     let actor = administrator.0.actor();
     match adjust_balance(&auth.db, &actor, user.id, amount, &reason, operation_id).await? {
         Adjusted::Done { balance, .. } => {
-            let (before, after) = (format::tokens(balance - amount), format::tokens(balance));
             let text = format!(
-                "The balance of {} went from {before} to {after} tokens ({}).",
+                "{} now has {} ({}).",
                 user.username,
+                format::counted(balance, "token", "tokens"),
                 format::signed(amount)
             );
-            let message = Message::success(text).link("Show the statement", paths::statement(user.id));
+            let message = Message::success(text).undo(undo_form(user.id, operation_id));
             administrator.0.leave_message(&auth, message).await?;
             Ok(go(&paths::user(user.id)))
         }

@@ -14,10 +14,12 @@ use crate::error::Result;
 use crate::models::{Editable, User, UserChanges};
 use crate::panel::kit::From;
 use crate::panel::kit::administrator::Superuser;
+use crate::panel::kit::common_fields::{optional_reason, optional_reason_field};
 use crate::panel::kit::confirm::{confirm, own_password_field};
 use crate::panel::kit::edit::{Conflict, EditView, saved};
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
+use crate::panel::kit::names::titled;
 use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, back_to, id};
@@ -32,12 +34,13 @@ struct EditPage {
 
 fn answer(administrator: &Superuser, user: &User, view: EditView) -> Result<HttpResponse, PageError> {
     let here = paths::user(user.id);
-    let frame = Frame::new(
-        &administrator.0,
-        &[Crumb::new("Users", paths::USERS), Crumb::new(&user.username, &here), Crumb::here("Edit user")],
-    );
+    let way =
+        [Crumb::new("Users", paths::USERS), Crumb::new(&user.username, &here), Crumb::here("Edit user")];
+    let title = titled("Edit user", &user.username);
+    let frame = Frame { title, ..Frame::new(&administrator.0, &way) };
     // The administrator's own name, since the form may ask for the administrator's own password.
     let form = view.form.account(&administrator.0.user.username);
+    let form = if view.conflicts.is_empty() { form.alone() } else { form };
     page_with(view.status, &EditPage { frame, form, conflicts: view.conflicts }).map_err(PageError::from)
 }
 
@@ -46,12 +49,12 @@ fn form(user: &User, list: &str) -> FormView {
     let mut fields = rights(user.is_staff, user.is_superuser);
     fields.insert(
         0,
-        Field::new("active", "Active", Kind::Tick).ticked(user.is_active).help(
-            "An inactive user can neither log in nor send anything. Unticking this ends all auth tokens and \
-             sessions.",
-        ),
+        Field::new("active", "Active", Kind::Tick)
+            .ticked(user.is_active)
+            .help("Off: can't log in or chat, and all auth tokens and sessions end."),
     );
     fields.push(own_password_field("Required only to give somebody rights."));
+    fields.push(optional_reason_field());
     FormView::default()
         .hide("version", user.version.to_string())
         .hide("list", list)
@@ -66,7 +69,7 @@ fn form(user: &User, list: &str) -> FormView {
                     .help("Letters of one script, digits and @ . + - _, up to 50 characters."),
                 Field::new("hash", "Password", Kind::ReadOnly)
                     .value(format!("{algorithm}: {masked}"))
-                    .help("Only a hash is stored. A new password is set on a page of its own."),
+                    .help("Only a hash is stored. To change it, use Set password."),
             ],
         )
         .group("Rights", "", fields)
@@ -108,18 +111,19 @@ pub(in crate::panel) async fn edit(
     auth: Data<Auth>,
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
-    let again = |fault: Invalid| {
+    let again = |faults: &[Invalid]| {
         let form = form(&user, sent.text("list"));
-        answer(&administrator, &user, EditView::faulty(form, &sent, &[fault]))
-    };
-    let username = match username(&sent, &user) {
-        Ok(username) => username,
-        Err(fault) => return again(fault),
+        answer(&administrator, &user, EditView::faulty(form, &sent, faults))
     };
     let gives_rights = (sent.has("staff") && !user.is_staff) || (sent.has("superuser") && !user.is_superuser);
-    if gives_rights && let Some(fault) = confirm(&administrator.0, &sent, &auth).await? {
-        return again(fault);
-    }
+    let unconfirmed = if gives_rights { confirm(&administrator.0, &sent, &auth).await? } else { None };
+    let (username, reason) = match (username(&sent, &user), optional_reason(&sent), unconfirmed) {
+        (Ok(username), Ok(reason), None) => (username, reason),
+        (username, reason, unconfirmed) => {
+            let faults = username.err().into_iter().chain(reason.err()).chain(unconfirmed);
+            return again(&faults.collect::<Vec<_>>());
+        }
+    };
     let wanted = UserChanges {
         is_active: sent.has("active"),
         is_staff: sent.has("staff"),
@@ -127,10 +131,10 @@ pub(in crate::panel) async fn edit(
         ..UserChanges::of(&user).named(&username)
     };
     let actor = administrator.0.actor();
-    match edit_user(&auth.db, &actor, user.id, sent.version(), wanted.clone()).await? {
+    match edit_user(&auth.db, &actor, user.id, sent.version(), wanted.clone(), &reason).await? {
         Edited::Done(changes) => {
-            let done = format!("User {} was changed.", sent.text("username"));
-            let message = saved(&changes, &user.username, done).link("Show the user", paths::user(user.id));
+            let done = format!("Saved {}.", sent.text("username"));
+            let message = saved(&changes, done).link("Show the user", paths::user(user.id));
             administrator.0.leave_message(&auth, message).await?;
             Ok(go(&match (sent.has("another"), sent.has("continue")) {
                 (true, _) => paths::ADD_USER.to_owned(),
@@ -143,7 +147,7 @@ pub(in crate::panel) async fn edit(
             let view = EditView::conflict(form, &sent, &*stored, &wanted, administrator.0.zone);
             answer(&administrator, &stored, view)
         }
-        Edited::Refused(fault) => again(fault),
+        Edited::Refused(fault) => again(&[fault]),
         Edited::Gone => Err(PageError::Missing("user", paths::USERS)),
     }
 }

@@ -17,6 +17,8 @@ use crate::panel::kit::fact::Fact;
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::list::Cell;
+use crate::panel::kit::message::UndoForm;
+use crate::panel::kit::names::titled;
 use crate::panel::kit::page::{Crumb, Frame, go, page_with};
 use crate::panel::kit::paths;
 use crate::panel::kit::{PageError, format, id};
@@ -29,15 +31,30 @@ struct LimitsPage {
     conflicts: Vec<Conflict>,
 }
 
-const CHATS: (&str, &str) = ("concurrent_chats", "Chats at once");
-const REQUESTS: (&str, &str) = ("requests_per_minute", "Requests a minute");
+/// The name and the label of the limit of simultaneous chats.
+pub(in crate::panel) const CHATS_AT_ONCE: (&str, &str) = ("concurrent_chats", "Chats at once");
+/// The name and the label of the limit of messages a minute.
+pub(in crate::panel) const REQUESTS_A_MINUTE: (&str, &str) = ("requests_per_minute", "Requests a minute");
 
 /// The limits in force, for the user's page.
 pub(super) fn facts(user: &User, site: &Site) -> Vec<Fact> {
     vec![
-        Fact::new(CHATS.1, Cell::Text(in_words(user.concurrent_chats, site.concurrent_chats))),
-        Fact::new(REQUESTS.1, Cell::Text(in_words(user.requests_per_minute, site.requests_per_minute))),
+        Fact::new(CHATS_AT_ONCE.1, Cell::Text(in_words(user.concurrent_chats, site.concurrent_chats))),
+        Fact::new(
+            REQUESTS_A_MINUTE.1,
+            Cell::Text(in_words(user.requests_per_minute, site.requests_per_minute)),
+        ),
     ]
+}
+
+/// The most chats that a user may have at once.
+pub(super) fn concurrent_chats(user: &User, site: &Site) -> i64 {
+    user.concurrent_chats.unwrap_or(site.concurrent_chats)
+}
+
+/// The most messages that a user may send in a minute.
+pub(super) fn requests_per_minute(user: &User, site: &Site) -> i64 {
+    user.requests_per_minute.unwrap_or(site.requests_per_minute)
 }
 
 fn in_words(own: Option<i64>, default: i64) -> String {
@@ -57,15 +74,12 @@ fn form(user: &User) -> FormView {
         .hide("version", user.version.to_string())
         .group(
             "",
-            "Whole numbers from 0, which allows none at all, to 1,000,000. Leave empty for the server's \
-             default.",
+            "0 to 1,000,000; 0 allows none. Empty: the server's default.",
             vec![
-                field(CHATS, user.concurrent_chats)
-                    .help("How many chats of this user may be pending at once, on all nodes together."),
-                field(REQUESTS, user.requests_per_minute).help(
-                    "How many messages this user may send per minute, to each node. A change takes \
-                     effect within 10 seconds.",
-                ),
+                field(CHATS_AT_ONCE, user.concurrent_chats)
+                    .help("Pending at the same time, on all nodes together."),
+                field(REQUESTS_A_MINUTE, user.requests_per_minute)
+                    .help("Messages to each node. Takes effect within 10 seconds."),
             ],
         )
         .button("", "Save")
@@ -79,9 +93,10 @@ fn answer(administrator: &Superuser, user: &User, view: EditView) -> Result<Http
         Crumb::new(user.username.as_str(), here.as_str()),
         Crumb::here("Limits"),
     ];
-    let frame = Frame::new(&administrator.0, &way);
-    page_with(view.status, &LimitsPage { frame, form: view.form, conflicts: view.conflicts })
-        .map_err(PageError::from)
+    let title = titled("Limits", &user.username);
+    let frame = Frame { title, ..Frame::new(&administrator.0, &way) };
+    let form = if view.conflicts.is_empty() { view.form.alone() } else { view.form };
+    page_with(view.status, &LimitsPage { frame, form, conflicts: view.conflicts }).map_err(PageError::from)
 }
 
 /// Shows the form (`GET /admin/users/{id}/limits/`).
@@ -107,7 +122,10 @@ fn parse(sent: &Form) -> Result<UserLimits, Vec<Invalid>> {
             limit
         }
     };
-    let limits = UserLimits { concurrent_chats: read(CHATS.0), requests_per_minute: read(REQUESTS.0) };
+    let limits = UserLimits {
+        concurrent_chats: read(CHATS_AT_ONCE.0),
+        requests_per_minute: read(REQUESTS_A_MINUTE.0),
+    };
     if faults.is_empty() { Ok(limits) } else { Err(faults) }
 }
 
@@ -127,8 +145,11 @@ pub(in crate::panel) async fn limits(
     };
     match set_limits(&auth.db, &administrator.0.actor(), user.id, sent.version(), wanted).await? {
         Edited::Done(changes) => {
-            let done = format!("The limits of {} were changed.", user.username);
-            administrator.0.leave_message(&auth, saved(&changes, &user.username, done)).await?;
+            let done = format!("Saved the limits of {}.", user.username);
+            let message = saved(&changes, done);
+            let is_changed = !changes.is_empty();
+            let message = if is_changed { message.undo(undo(&user, sent.version())) } else { message };
+            administrator.0.leave_message(&auth, message).await?;
             Ok(go(&paths::user(user.id)))
         }
         Edited::Conflict(stored) => {
@@ -138,4 +159,17 @@ pub(in crate::panel) async fn limits(
         Edited::Refused(fault) => again(&[fault]),
         Edited::Gone => Err(PageError::Missing("user", paths::USERS)),
     }
+}
+
+/// The form that returns to the limits of before, if nobody changes the user in the meantime.
+fn undo(before: &User, version: i64) -> UndoForm {
+    let limit = |own: Option<i64>| own.map(|limit| limit.to_string()).unwrap_or_default();
+    let version = (version + 1).to_string();
+    let (chats, requests) = (limit(before.concurrent_chats), limit(before.requests_per_minute));
+    let fields = [
+        ("version", version.as_str()),
+        (CHATS_AT_ONCE.0, chats.as_str()),
+        (REQUESTS_A_MINUTE.0, requests.as_str()),
+    ];
+    UndoForm::new(paths::limits(before.id), &fields)
 }

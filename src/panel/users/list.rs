@@ -1,20 +1,26 @@
 //! The list of users.
 
+use std::collections::{BTreeSet, HashMap};
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use chrono::{NaiveDateTime, TimeDelta};
 
+use crate::clock;
 use crate::db::{Db, DbConnection};
-use crate::domain::{canonical_of, mixes_scripts};
-use crate::error::Result;
+use crate::domain::{fold, mixes_scripts};
+use crate::error::{Error, Result};
 use crate::index::follower::{Followed, lag};
-use crate::index::search::{self, SearchIndex, Span, Wanted, trigrams};
-use crate::models::User;
-use crate::models::list::{Condition, ListQuery, MOST_GATHERED, SortKey, Value};
+use crate::index::search::{self, SearchIndex, Span, Term, Wanted, is_exact, wanted_parts};
+use crate::models::list::{
+    Condition, Count, ListQuery, MOST_COUNTED, MOST_GATHERED, NameTest, SortKey, Value,
+};
+use crate::models::{User, UserActivity, UserRows, first_id_since};
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::list::{
     BulkAction, Cell, Choice, Clause, Column, Filter, List, ListParams, ListView, Rows, Searched, Sort, Tab,
-    Tone, read,
+    Tone, capped, read,
 };
 use crate::panel::kit::page::{Crumb, Frame, page};
 use crate::panel::kit::paths;
@@ -28,18 +34,25 @@ pub(in crate::panel) struct ListedUser {
     pub user: User,
     /// The name of another user that this one's looks like.
     pub looks_like: Option<String>,
+    /// What the user did in the past seven days.
+    /// `None` while the index is being built.
+    pub activity: Option<UserActivity>,
 }
 
 /// All users. The search box at the top and the suggestions use this list, too.
 pub(in crate::panel) static USERS: List<ListedUser> = List::new("Users", paths::USERS, ROWS)
     .named("user", "users")
     .columns(&[
-        Column::text("Name", main).sort("name"),
-        Column::number("Balance", |row: &ListedUser| Cell::Tokens(row.user.tokens)).sort("balance"),
-        Column::text("State", |row| state(&row.user)),
-        Column::text("Rights", |row| rights(&row.user)),
-        Column::text("Joined", |row: &ListedUser| Cell::Time(row.user.date_joined)).sort("joined"),
-        Column::text("Last login", |row: &ListedUser| Cell::time(row.user.last_login)).sort("last_login"),
+        Column::text("Name", main).lead().sort("name"),
+        Column::number("Balance", |row: &ListedUser| Cell::Tokens(row.user.tokens)).end().sort("balance"),
+        Column::word("State", |row: &ListedUser| state(&row.user)).note(),
+        Column::word("Rights", |row: &ListedUser| rights(&row.user)).note().if_telling(),
+        Column::time("Joined", |row: &ListedUser| Cell::Time(row.user.date_joined)).note().sort("joined"),
+        Column::time("Last login", |row: &ListedUser| Cell::time(row.user.last_login)).sort("last_login"),
+        Column::time("Last chat", |row: &ListedUser| {
+            Cell::time(row.activity.and_then(|activity| activity.last_chat))
+        }),
+        Column::number("Chats in 7 days", |row: &ListedUser| chats(row)),
         Column::number("Id", |row| Cell::Id(row.user.id)),
     ])
     .sorts(&[
@@ -61,9 +74,17 @@ pub(in crate::panel) static USERS: List<ListedUser> = List::new("Users", paths::
             Choice::by("zero", "Zero", |params| below(params, 1)),
             Choice::by("low", "Low (below 1,000)", |params| below(params, LOW)),
         ]),
+        Filter::amounts_by("tokens", "Balance range", balances),
         Filter::choice("login", "Last login").of(&[
             Choice::new("never", "Never", NEVER_LOGGED_IN),
             Choice::new("ever", "Has logged in", Clause::tested("users.last_login IS NOT NULL")),
+        ]),
+        Filter::choice(CHATTED, "Last chat").without_counts().of(&[
+            Choice::new("today", "Today", ANY),
+            Choice::new("7days", "In the past 7 days", ANY),
+            Choice::new("30days", "In the past 30 days", ANY),
+            Choice::new("not30days", "Not in the past 30 days", ANY),
+            Choice::new("never", "Never", ANY),
         ]),
         Filter::days("joined", "Joined", JOINED),
     ])
@@ -74,26 +95,64 @@ pub(in crate::panel) static USERS: List<ListedUser> = List::new("Users", paths::
         Tab::new("Staff", "staff=yes"),
         Tab::new("New this week", "joined=7days"),
     ])
-    .search(
-        "Any part of a name, or #17 for an id. If there are several words, the name must contain all of \
-         them.",
-        find_names,
-    )
-    .actions(&[BulkAction::new("adjust", "Adjust balances…")])
+    .search("Any part of a name, or #id", find_names)
+    .actions(&[
+        BulkAction::new("adjust", "Adjust balances…").with_amount(),
+        BulkAction::new("limits", "Set limits…"),
+        BulkAction::new("deactivate", "Deactivate…"),
+        BulkAction::new("reactivate", "Reactivate…"),
+        BulkAction::new("log-out", "Log out everywhere…"),
+    ])
     .note(note)
     .labels(|row| row.user.username.clone())
-    .empty("There are no users yet. Users register through the API, or you can add one here.");
+    .empty("No users yet. They register through the API, or you add them here.");
 
-const ROWS: Rows<ListedUser> = Rows {
-    from: "users",
-    id: "users.id",
-    load: |conn, ids| {
-        let mut alike = User::look_alikes(conn, ids)?;
-        let listed = |user: User| ListedUser { looks_like: alike.remove(&user.id), user };
-        Ok(User::find_many(conn, ids)?.into_iter().map(listed).collect())
-    },
-    id_of: |row| row.user.id,
-};
+const ROWS: Rows<ListedUser> = Rows { from: "users", id: "users.id", load, id_of: |row| row.user.id };
+
+/// The name of the filter by the last chat.
+const CHATTED: &str = "chatted";
+
+/// The condition of its choices until [`find_names`] knows the ids of the chats.
+const ANY: Clause = Clause::tested(ANY_USER);
+const ANY_USER: &str = "1 = 1";
+
+fn load(conn: &mut DbConnection, ids: &[i64]) -> Result<Vec<ListedUser>> {
+    let mut alike = User::look_alikes(conn, ids)?;
+    let week = first_id_since(conn, "chats", clock::now() - TimeDelta::days(7))?.unwrap_or(i64::MAX);
+    let is_known = !matches!(UserRows::Chats.check(conn), Err(Error::IndexBehind(_)));
+    let mut activity = if is_known { UserActivity::of(conn, ids, week)? } else { HashMap::new() };
+    let listed = |user: User| ListedUser {
+        looks_like: alike.remove(&user.id),
+        activity: activity.remove(&user.id),
+        user,
+    };
+    Ok(User::find_many(conn, ids)?.into_iter().map(listed).collect())
+}
+
+fn chats(row: &ListedUser) -> Cell {
+    row.activity.map_or(Cell::Nothing, |activity| Cell::Text(capped(activity.chats)))
+}
+
+/// Replaces the condition of the filter by the last chat. Chats are in the order of their ids, so
+/// the id of the first one in the period decides.
+fn narrow_by_chats(conn: &mut DbConnection, params: &ListParams, query: &mut ListQuery) -> Result<()> {
+    let Some(value) = params.value(CHATTED) else { return Ok(()) };
+    // While the index is being built, nearly everybody would seem to have sent nothing.
+    UserRows::Chats.check(conn)?;
+    query.conditions.retain(|condition| condition.sql != ANY_USER);
+    let since = match value {
+        "today" => params.zone.start_of(params.zone.date_of(params.now)),
+        "7days" => params.now - TimeDelta::days(7),
+        "30days" | "not30days" => params.now - TimeDelta::days(30),
+        _ => NaiveDateTime::default(),
+    };
+    let first = first_id_since(conn, "chats", since)?.unwrap_or(i64::MAX);
+    query.conditions.push(match value {
+        "not30days" | "never" => UserActivity::not_since(conn, first),
+        _ => UserActivity::since(conn, first),
+    });
+    Ok(())
+}
 
 const INACTIVE: Clause =
     Clause::gathered("NOT users.is_active", "SELECT users.id FROM users WHERE NOT users.is_active");
@@ -141,6 +200,18 @@ fn below(params: &ListParams, bound: i64) -> Condition {
     Condition::gathered(sql, values, gather)
 }
 
+/// Selects a range of balances, from the same copies.
+fn balances(params: &ListParams) -> Clause {
+    if params.sort == "balance" {
+        return Clause::leading("user_balances.balance >= ? AND user_balances.balance <= ?");
+    }
+    Clause::gathered(
+        "(SELECT b.balance FROM user_balances b WHERE b.user_id = users.id) BETWEEN ? AND ?",
+        "SELECT user_balances.user_id FROM user_balances
+         WHERE user_balances.balance >= ? AND user_balances.balance <= ?",
+    )
+}
+
 fn state(user: &User) -> Cell {
     if user.is_active { Cell::badge("active", Tone::Good) } else { Cell::badge("inactive", Tone::Warning) }
 }
@@ -154,62 +225,84 @@ pub(super) fn rights(user: &User) -> Cell {
     }
 }
 
-/// Searches names for every word. Words of one or two characters match only the beginning of a
-/// name, since they have no trigrams.
+/// Searches names for every word: any part of a name, in every script, whatever its accents.
 pub(super) fn find_names(
     conn: &mut DbConnection,
     params: &ListParams,
     query: &mut ListQuery,
 ) -> Result<Searched> {
+    let mut name = "users.username_canonical";
     if params.sort == "balance" {
         // The follower's copy has the index on balances, so that a debit need not update one.
         query.from = "user_balances";
         query.id = "user_balances.user_id";
         query.tests_on = Some("users WHERE users.id = user_balances.user_id");
+        name = "(SELECT users.username_canonical FROM users WHERE users.id = user_balances.user_id)";
     }
-    let words: Vec<String> = params.words.split_whitespace().take(5).map(canonical_of).collect();
-    let mut terms = Vec::new();
-    for word in &words {
-        if let Some(id) = id_in(word) {
-            query.among = Some(vec![id]);
-            continue;
-        }
-        if word.chars().count() < 3 {
-            let bounds = vec![Value::Text(word.clone()), Value::Text(format!("{word}\u{10FFFF}"))];
-            let condition = "users.username_canonical >= ? AND users.username_canonical < ?";
-            let gather = "SELECT users.id FROM users
-                          WHERE users.username_canonical >= ? AND users.username_canonical < ?";
-            query.conditions.push(match params.sort {
-                "name" if query.conditions.is_empty() => Condition::leading(condition, bounds),
-                _ => Condition::gathered(condition, bounds, gather),
-            });
-            continue;
-        }
-        terms.extend(trigrams(word));
-        let pattern = word.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-        let values = vec![Value::Text(format!("%{pattern}%"))];
-        query.conditions.push(Condition::tested("users.username_canonical LIKE ? ESCAPE '!'", values));
-    }
-    if !terms.is_empty() && query.among.is_none() {
-        let limit = usize::try_from(MOST_GATHERED).unwrap_or(usize::MAX);
-        let span = Span { above: 0, below: i64::MAX, descending: true, limit: limit + 1 };
-        let hits = search::find(conn, SearchIndex::Users, &Wanted::terms(terms), span)?;
-        // Few hits are sorted. If there are many, walking the order soon finds a page of them.
-        if hits.ids.len() <= limit && hits.looked_until.is_none() {
-            query.among = Some(hits.ids);
+    narrow_by_chats(conn, params, query)?;
+    let mut words = Vec::new();
+    for word in params.words.split_whitespace().take(MOST_WORDS) {
+        match id_in(word) {
+            Some(id) => query.among = Some(vec![id]),
+            None => words.push(fold(word)),
         }
     }
-    Ok(Searched::Narrowed)
+    words.retain(|word| !word.is_empty());
+    if words.is_empty() {
+        return Ok(Searched::Narrowed);
+    }
+    let searched = if query.among.is_none() { narrow_by_names(conn, params, query, &words)? } else { None };
+    // The terms of a long word may be in a name in another order.
+    query.names = Some(NameTest { name, words });
+    Ok(searched.map_or(Searched::Narrowed, Searched::Counted))
+}
+
+/// The most words of a name that are searched for.
+const MOST_WORDS: usize = 5;
+
+/// Narrows the query to the users whose names have the terms of the words, if they are few, which
+/// are then sorted. If there are many, walking the order soon finds a page of them. Then it returns
+/// their number, if it is known.
+fn narrow_by_names(
+    conn: &mut DbConnection,
+    params: &ListParams,
+    query: &mut ListQuery,
+    words: &[String],
+) -> Result<Option<Count>> {
+    let terms: BTreeSet<Term> = words.iter().flat_map(|word| wanted_parts(word)).collect();
+    let most = usize::try_from(MOST_COUNTED).unwrap_or(usize::MAX);
+    let span = Span { above: 0, below: i64::MAX, descending: true, limit: most.saturating_add(1) };
+    let hits = search::find(conn, SearchIndex::Users, &Wanted::terms(terms), span)?;
+    if hits.looked_until.is_some() {
+        return Ok(None);
+    }
+    let number = i64::try_from(hits.ids.len()).unwrap_or(i64::MAX);
+    if number <= MOST_GATHERED {
+        query.among = Some(hits.ids);
+        return Ok(None);
+    }
+    let is_known = params.picked.is_empty() && words.iter().all(|word| is_exact(word));
+    Ok(is_known.then_some(Count { number: number.min(MOST_COUNTED), at_least: number > MOST_COUNTED }))
+}
+
+fn is_by_balance(name: &str) -> bool {
+    ["balance", "tokens_from", "tokens_to"].contains(&name)
 }
 
 /// Whether a query string filters or sorts by balances, which the follower keeps.
 fn by_balance(query: &str) -> bool {
     url::form_urlencoded::parse(query.as_bytes())
-        .any(|(name, value)| name == "balance" || (name == "sort" && value.ends_with("balance")))
+        .any(|(name, value)| is_by_balance(&name) || (name == "sort" && value.ends_with("balance")))
 }
 
-/// Returns a note if balances decide which users match, and the follower is behind.
+/// Returns a note if balances or chats decide which users match, and the follower is behind.
 fn note(conn: &mut DbConnection, query: &str) -> Result<Option<String>> {
+    let is_by_chats = url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == CHATTED);
+    let behind = if is_by_chats { UserRows::Chats.behind(conn)? } else { 0 };
+    if behind > 0 {
+        let chats = format::counted(behind, "new chat is", "new chats are");
+        return Ok(Some(format!("{chats} not counted yet: the list catches up in the background.")));
+    }
     if !by_balance(query) {
         return Ok(None);
     }
@@ -217,8 +310,8 @@ fn note(conn: &mut DbConnection, query: &str) -> Result<Option<String>> {
     let entries = format::counted(behind, "ledger entry", "ledger entries");
     Ok((behind > 0).then(|| {
         format!(
-            "Filters and sorting by balance are {entries} behind and catch up in the background. The \
-             balances shown are up to date."
+            "Filters and sorting by balance are {entries} behind. The balances shown are up to \
+             date."
         )
     }))
 }
@@ -244,7 +337,7 @@ pub(in crate::panel) async fn list(
     let is_followed = by_balance(request.query_string()) || !list.words.is_empty();
     if users > 0 && is_followed {
         let behind = format::counted(users, "new user is", "new users are");
-        list.notes.push(format!("{behind} not in this list yet: it catches up in the background."));
+        list.notes.push(format!("{behind} not in this list yet."));
     }
     list.notes.extend(note);
     page(&UsersPage { frame, list, may_change: administrator.may_change() }).map_err(PageError::from)

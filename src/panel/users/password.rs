@@ -6,14 +6,15 @@ use actix_web::web::{Data, Path};
 
 use super::find;
 use crate::auth::{self, Auth, Keep};
-use crate::domain::{Invalid, OperationId, is_same_password};
+use crate::domain::{Invalid, NewPassword, OperationId, is_same_password};
 use crate::models::User;
 use crate::panel::kit::administrator::Superuser;
-use crate::panel::kit::common_fields::password_fields;
+use crate::panel::kit::common_fields::{PASSWORDS_DIFFER, password_fields};
 use crate::panel::kit::confirm::{confirm, has_rights, own_password_field};
 use crate::panel::kit::fields::{Field, FormView, Kind};
 use crate::panel::kit::form::Form;
 use crate::panel::kit::message::Message;
+use crate::panel::kit::names::titled;
 use crate::panel::kit::page::{Crumb, Frame, go};
 use crate::panel::kit::paths;
 use crate::panel::kit::verb::VerbPage;
@@ -22,9 +23,8 @@ use crate::panel::kit::{PageError, id};
 fn form(user: &User) -> FormView {
     let mut fields = password_fields(false);
     fields.push(
-        Field::new("unusable", "Disable password login", Kind::Tick).help(
-            "The user can then no longer log in, but auth tokens that you make for the user still work.",
-        ),
+        Field::new("unusable", "Disable password login", Kind::Tick)
+            .help("Auth tokens that you make for the user still work."),
     );
     if has_rights(user) {
         fields.push(own_password_field("Required because this user may sign in to the panel.").required());
@@ -45,8 +45,11 @@ fn page(administrator: &Superuser, user: &User, form: FormView) -> VerbPage {
         Crumb::new(user.username.as_str(), here.as_str()),
         Crumb::here("Set password"),
     ];
-    VerbPage::new(Frame::new(&administrator.0, &way), form)
-        .note("This ends all auth tokens and sessions of the user. Give the user the new password in person.")
+    let title = titled("Set password", &user.username);
+    VerbPage::new(Frame { title, ..Frame::new(&administrator.0, &way) }, form).note(
+        "Ends the user's auth tokens and sessions. Give the new password to the user in \
+               person.",
+    )
 }
 
 /// Shows the form (`GET /admin/users/{id}/password/`). For one's own password it leads to the page
@@ -58,9 +61,32 @@ pub(in crate::panel) async fn show_password(
 ) -> Result<HttpResponse, PageError> {
     let user = find(&auth.db, id(&place)?).await?;
     if user.id == administrator.0.user.id {
-        return Ok(go(paths::PASSWORD));
+        return Ok(administrator.0.pass_on(&auth, paths::PASSWORD).await?);
     }
     page(&administrator, &user, form(&user)).show()
+}
+
+/// Reads the new password. `None` if nobody is to log in with a password any more.
+///
+/// # Errors
+///
+/// Returns every fault of the fields.
+fn parse(sent: &Form, user: &User) -> Result<Option<NewPassword>, Vec<Invalid>> {
+    let given = sent.raw("password");
+    if sent.has("unusable") {
+        let fault = || vec![Invalid::new("unusable", "leave the password empty, or untick this")];
+        return if given.is_empty() { Ok(None) } else { Err(fault()) };
+    }
+    let differs =
+        (!is_same_password(given, sent.raw("again"))).then(|| Invalid::new("again", PASSWORDS_DIFFER));
+    let new = auth::parse_new_password(given, user);
+    match (new, differs) {
+        (Ok(new), None) => Ok(Some(new)),
+        (new, differs) => {
+            let new = new.err().map(|fault| Invalid::new("password", fault.reason));
+            Err(new.into_iter().chain(differs).collect())
+        }
+    }
 }
 
 /// Sets the password (`POST /admin/users/{id}/password/`).
@@ -77,30 +103,24 @@ pub(in crate::panel) async fn set_password(
         return Ok(go(paths::PASSWORD));
     }
     let again =
-        |fault: Invalid| page(&administrator, &user, form(&user).refill(&sent).blame(&[fault])).show();
-    if has_rights(&user)
-        && let Some(fault) = confirm(&administrator.0, &sent, &auth).await?
-    {
-        return again(fault);
+        |faults: &[Invalid]| page(&administrator, &user, form(&user).refill(&sent).blame(faults)).show();
+    let mut faults = Vec::new();
+    let new = parse(&sent, &user).map_err(|wrong| faults.extend(wrong));
+    if has_rights(&user) {
+        faults.extend(confirm(&administrator.0, &sent, &auth).await?);
     }
-    let hash = if sent.has("unusable") {
-        if !sent.raw("password").is_empty() {
-            return again(Invalid::new("unusable", "leave the password empty, or untick this"));
-        }
-        unusable_hash()
-    } else {
-        if !is_same_password(sent.raw("password"), sent.raw("again")) {
-            return again(Invalid::new("again", "the two passwords do not match"));
-        }
-        match auth::parse_new_password(sent.raw("password"), &user) {
-            Ok(password) => auth.hash_for_another(password, administrator.0.from).await?,
-            Err(fault) => return again(Invalid::new("password", fault.reason)),
-        }
+    let new = match new {
+        Ok(new) if faults.is_empty() => new,
+        _ => return again(&faults),
+    };
+    let hash = match new {
+        None => unusable_hash(),
+        Some(password) => auth.hash_for_another(password, administrator.0.from).await?,
     };
     auth::set_password(&auth.db, &administrator.0.actor(), user.id, hash, None, Keep::Nothing).await?;
     let what =
         if sent.has("unusable") { "can no longer log in with a password" } else { "has a new password" };
-    let text = format!("{} {what}; all auth tokens and sessions have ended.", user.username);
+    let text = format!("{} {what}. All auth tokens and sessions ended.", user.username);
     administrator
         .0
         .leave_message(&auth, Message::success(text).link("Show the user", paths::user(user.id)))

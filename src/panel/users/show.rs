@@ -1,159 +1,241 @@
-//! A user's page: everything about one user in one place.
+//! A user's page: who it is, what they have and whether they can chat at the left, and a tab with
+//! what they did at the right.
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Path, Query};
 use askama::Template;
+use chrono::{Days, NaiveDateTime};
+use serde::Deserialize;
 
+use super::ability::{Ability, Circumstances, has_password};
+use super::activity::{Event, Place};
 use super::limits;
 use super::list::{mark, rights};
+use super::spending::Spending;
+use super::tabs::{Tab, TabBody, TabLink, TabReader, unless_behind};
 use crate::auth::Auth;
+use crate::chat::Toll;
+use crate::clock;
 use crate::db::DbConnection;
+use crate::domain::{OperationId, REASON_LENGTH};
 use crate::error::Result;
 use crate::http::Site;
-use crate::models::{AuditEntry, AuthToken, Chat, Keyset, LedgerEntry, Session, User};
-use crate::panel::auth_tokens::AUTH_TOKENS;
-use crate::panel::chats::CHATS;
+use crate::models::{AuditEntry, AuthToken, Chat, Keyset, LedgerEntry, Model, OpenHolds, Spent, User};
 use crate::panel::history::{HistoryLine, describe};
-use crate::panel::kit::From;
 use crate::panel::kit::administrator::Administrator;
 use crate::panel::kit::fact::Fact;
 use crate::panel::kit::list::{Cell, Tone};
-use crate::panel::kit::names::Named;
+use crate::panel::kit::names::titled;
 use crate::panel::kit::page::{Crumb, Frame, page};
 use crate::panel::kit::paths;
-use crate::panel::kit::sessions::sessions_table;
-use crate::panel::kit::table::Table;
-use crate::panel::kit::{PageError, back_to, id};
-use crate::panel::ledger::LEDGER;
-use crate::panel::{auth_tokens, chats, ledger};
+use crate::panel::kit::zone::Zone;
+use crate::panel::kit::{PageError, back_to, format, id};
 
-/// The most rows in each table. The lists have the rest.
-const SHOWN: i64 = 10;
+/// The query string of the page.
+#[derive(Deserialize)]
+pub(in crate::panel) struct Wanted {
+    /// The query string of the list that the page was reached from, if any.
+    #[serde(default)]
+    list: String,
+    /// The tab's name. Anything else is the first tab.
+    #[serde(default)]
+    tab: String,
+    /// Where the timeline begins.
+    #[serde(default)]
+    older: String,
+}
+
+/// The most entries of the history among which the user's deactivation is looked for.
+const LOOKED_THROUGH: i64 = 200;
 
 #[derive(Template)]
 #[template(path = "admin/user.html")]
 struct UserPage {
     frame: Frame,
     user: User,
-    held: i64,
+    /// Tokens spent per day, in the tab *Statement*. `None` if there were none lately.
+    spending: Option<Spending>,
+    /// Why the user is inactive, and since when.
+    deactivation: Option<HistoryLine>,
     state: Cell,
     rights: Cell,
     /// A warning about the name, if it looks like another one.
     mark: Option<String>,
-    last_login: Cell,
-    entries: Table,
-    chats: Table,
-    tokens: Table,
-    sessions: Table,
-    limits: Vec<Fact>,
-    history: Vec<HistoryLine>,
+    balance: String,
+    /// The tokens that are held for pending chats.
+    reserved: String,
+    ability: Ability,
+    facts: Vec<Fact>,
+    tabs: Vec<TabLink>,
+    /// The link to the newest part of the timeline.
+    timeline: String,
+    body: TabBody,
+    /// Whether the user can log in with a password.
+    has_password: bool,
     may_change: bool,
     /// The link to the form, which leads back to the list.
     edit: String,
+    /// The id of the adjustment that the page's form makes.
+    operation: String,
+    most_of_reason: usize,
+}
+
+impl UserPage {
+    /// Whether the balance needs smaller digits to fit into its column.
+    fn is_long(&self) -> bool {
+        self.balance.len() > 11
+    }
 }
 
 /// What one read returns.
 struct UserOverview {
     user: User,
     looks_like: Option<String>,
-    held: i64,
-    entries: Vec<Named<LedgerEntry>>,
-    chats: Vec<Named<Chat>>,
-    tokens: Vec<Named<AuthToken>>,
-    sessions: Vec<Session>,
-    history: Vec<HistoryLine>,
+    holds: OpenHolds,
+    live_tokens: usize,
+    models: Vec<Model>,
+    /// `None` while the index is being built.
+    spent: Option<Spent>,
+    last_chat: Option<NaiveDateTime>,
+    body: TabBody,
+    spending: Option<Spending>,
+    deactivation: Option<HistoryLine>,
 }
 
 fn read(
     conn: &mut DbConnection,
     user_id: i64,
-    idle_since: chrono::NaiveDateTime,
-    now: chrono::NaiveDateTime,
+    zone: Zone,
+    reader: &TabReader,
 ) -> Result<Option<UserOverview>> {
-    let Some((user, held)) = User::find_with_held(conn, user_id)? else { return Ok(None) };
-    let first = Keyset { limit: SHOWN, before: None };
-    let mut tokens = AuthToken::live_of(conn, user_id, now)?;
-    tokens.truncate(usize::try_from(SHOWN).unwrap_or(usize::MAX));
-    let history = AuditEntry::latest_of_user(conn, user_id, SHOWN)?;
-    let entries = LedgerEntry::page_of(conn, user_id, first)?;
-    let chats = Chat::excerpts_of(conn, user_id, first)?;
+    let Some(user) = User::find(conn, user_id)? else { return Ok(None) };
+    let tokens = AuthToken::live_of(conn, user_id, reader.now)?;
+    let today = zone.date_of(reader.now);
+    let [week, month] = [6, 29].map(|days| zone.start_of(today - Days::new(days)));
+    let newest = Keyset { limit: 1, before: None };
+    let last_chat = unless_behind(Chat::excerpts_of(conn, user_id, newest))?.unwrap_or_default();
+    let deactivation = match user.is_active {
+        true => None,
+        false => AuditEntry::latest_deactivation(conn, user_id, LOOKED_THROUGH)?,
+    };
+    let spending = match reader.tab {
+        Tab::Statement => unless_behind(Spending::read(conn, user_id, zone, reader.now))?.flatten(),
+        _ => None,
+    };
     Ok(Some(UserOverview {
-        entries: ledger::named(conn, entries)?,
-        chats: chats::named(conn, chats)?,
-        tokens: auth_tokens::named(conn, tokens)?,
-        sessions: Session::live_of(conn, user_id, idle_since, now)?,
-        history: describe(conn, history)?,
+        spending,
+        deactivation: describe(conn, deactivation.into_iter().collect())?.pop(),
         looks_like: User::look_alikes(conn, &[user_id])?.remove(&user_id),
+        holds: Chat::open_holds_of(conn, user_id)?,
+        live_tokens: tokens.len(),
+        models: Model::all(conn)?,
+        spent: unless_behind(LedgerEntry::spent_since(conn, user_id, week, month))?,
+        last_chat: last_chat.first().map(|chat| chat.created_at),
+        body: reader.read(conn, &user, tokens)?,
         user,
-        held,
     }))
+}
+
+/// Returns the facts in the column at the left.
+fn facts(found: &UserOverview, site: &Site) -> Vec<Fact> {
+    let spent = |tokens: i64, is_cut: bool| {
+        let more = if is_cut { "more than " } else { "" };
+        Cell::Text(format!("{more}{}", format::tokens(tokens)))
+    };
+    let mut facts = Vec::new();
+    if let Some(sums) = found.spent {
+        facts.push(Fact::new("Spent in 7 days", spent(sums.recently, sums.recently_is_cut)));
+        facts.push(Fact::new("Spent in 30 days", spent(sums.lately, sums.lately_is_cut)));
+    }
+    facts.extend([
+        Fact::new("Last chat", Cell::time(found.last_chat)),
+        Fact::new("Last login", Cell::time(found.user.last_login)),
+        Fact::new("Joined", Cell::Time(found.user.date_joined)),
+    ]);
+    facts.extend(limits::facts(&found.user, site));
+    let tokens = i64::try_from(found.live_tokens).unwrap_or(i64::MAX);
+    facts.push(Fact::new("Live auth tokens", Cell::Tokens(tokens)));
+    facts.push(Fact::new("Id", Cell::Id(found.user.id)));
+    facts
 }
 
 /// Shows the page (`GET /admin/users/{id}/`).
 pub(in crate::panel) async fn show(
     administrator: Administrator,
     place: Path<String>,
-    from: Query<From>,
+    wanted: Query<Wanted>,
     auth: Data<Auth>,
     site: Data<Site>,
+    toll: Data<Toll>,
 ) -> Result<HttpResponse, PageError> {
-    let (user_id, now) = (id(&place)?, crate::clock::now());
-    let idle_since = now - auth.rules.session_idle;
-    let read = move |conn: &mut DbConnection| read(conn, user_id, idle_since, now);
+    let (user_id, now) = (id(&place)?, clock::now());
+    let (tab, zone, may_change) = (Tab::named(&wanted.tab), administrator.zone, administrator.may_change());
+    let reader = TabReader {
+        tab,
+        place: Place::parse(&wanted.older),
+        own_session: administrator.session.id,
+        may_change,
+        zone,
+        idle_since: now - auth.rules.session_idle,
+        now,
+    };
+    let read = move |conn: &mut DbConnection| read(conn, user_id, zone, &reader);
     let found = auth.db.read_in_turn(administrator.user.id, read).await?;
     let Some(found) = found else { return Err(PageError::Missing("user", paths::USERS)) };
-    let here = paths::user(user_id);
-    let users = back_to(paths::USERS, &from.list);
-    let frame = Frame::new(
-        &administrator,
-        &[
-            Crumb::new("Users", users.as_deref().unwrap_or(paths::USERS)),
-            Crumb::new(&found.user.username, &here),
-        ],
-    );
-    let state = if found.user.is_active {
-        Cell::badge("active", Tone::Good)
-    } else {
-        Cell::badge("inactive", Tone::Warning)
+    let circumstances = Circumstances {
+        live_tokens: found.live_tokens,
+        holds: found.holds,
+        models: &found.models,
+        site: &site,
+        is_throttled: auth.throttle.is_on(),
+        are_held: !toll.is_instant(),
     };
     page(&UserPage {
-        frame,
-        held: found.held,
-        state,
+        frame: frame(&administrator, &found.user, tab, &wanted.list),
+        state: state(&found.user),
         rights: rights(&found.user),
         mark: mark(&found.user.username, found.looks_like.as_deref()),
-        last_login: Cell::time(found.user.last_login),
-        entries: Table::of(&LEDGER, &found.entries, &["User"], "There are no entries."),
-        chats: Table::of(&CHATS, &found.chats, &["User"], "There are no chats yet."),
-        tokens: tokens_table(&found.tokens, administrator.may_change()),
-        sessions: sessions_table(&found.sessions, administrator.session.id),
-        limits: limits::facts(&found.user, &site),
-        history: found.history,
-        may_change: administrator.may_change(),
-        edit: edit_href(user_id, &from.list),
+        balance: format::tokens(found.user.tokens),
+        reserved: format::tokens(found.holds.tokens),
+        ability: Ability::of(&found.user, &circumstances),
+        facts: facts(&found, &site),
+        tabs: tab.links(&wanted.list),
+        timeline: Tab::Activity.href(&wanted.list),
+        has_password: has_password(&found.user),
+        body: found.body,
+        spending: found.spending,
+        deactivation: found.deactivation,
+        may_change,
+        edit: with_list(paths::edit_user(user_id), &wanted.list),
+        operation: OperationId::generate().to_text(),
+        most_of_reason: REASON_LENGTH,
         user: found.user,
     })
     .map_err(PageError::from)
 }
 
-/// A table of the live auth tokens. If `may_change`, each has a link that revokes it.
-fn tokens_table(tokens: &[Named<AuthToken>], may_change: bool) -> Table {
-    let table =
-        Table::of(&AUTH_TOKENS, tokens, &["User", "State", "Revoked"], "There are no live auth tokens.");
-    if !may_change {
-        return table;
+fn frame(administrator: &Administrator, user: &User, tab: Tab, list: &str) -> Frame {
+    let (users, here) = (back_to(paths::USERS, list), paths::user(user.id));
+    let way = [
+        Crumb::new("Users", users.as_deref().unwrap_or(paths::USERS)),
+        Crumb::new(user.username.as_str(), here.as_str()),
+    ];
+    let frame = Frame::new(administrator, &way);
+    match tab {
+        Tab::Activity => frame,
+        tab => Frame { title: titled(tab.label(), &user.username), ..frame },
     }
-    let revoke = |token: &Named<AuthToken>| Cell::Link {
-        text: format!("Revoke {}…", token.row.first_characters),
-        href: paths::revoke(token.row.id),
-    };
-    table.and("Revoke", tokens.iter().map(revoke))
 }
 
-fn edit_href(user_id: i64, list: &str) -> String {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    match list {
-        "" => paths::edit_user(user_id),
-        list => format!("{}?{}", paths::edit_user(user_id), query.append_pair("list", list).finish()),
+fn state(user: &User) -> Cell {
+    if user.is_active { Cell::badge("active", Tone::Good) } else { Cell::badge("inactive", Tone::Warning) }
+}
+
+/// Adds the parameter by which a page leads back to the list.
+fn with_list(path: String, list: &str) -> String {
+    if list.is_empty() {
+        return path;
     }
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    format!("{path}?{}", query.append_pair("list", list).finish())
 }

@@ -10,6 +10,7 @@ use super::Piece;
 use super::finish_reason::FinishReason;
 use super::merge::{merge_fields, replace_halves, replace_halves_in};
 use super::message::{Delta, Reasoning, has_output_in, write_fields};
+use super::order::{Extent, Kind, Order};
 use super::tool_calls::{ToolCall, ToolCalls};
 
 /// A choice of an answer: what the model wrote.
@@ -20,13 +21,29 @@ pub struct Choice {
     refusal: String,
     calls: ToolCalls,
     more: Map<String, Value>,
+    order: Order,
     /// Why it ended. `None` if it has not ended.
     pub finish_reason: Option<FinishReason>,
+    /// The stop sequence that ended it. `None` if none did, or the upstream does not say which.
+    pub met_stop: Option<String>,
     /// The log probabilities of its tokens. `None` if there are none, or they were dropped.
     pub logprobs: Option<Value>,
     text_joiner: Joiner,
     reasoning_joiner: Joiner,
     refusal_joiner: Joiner,
+}
+
+/// A part of a choice, in the order in which the model wrote them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Segment<'a> {
+    /// Thoughts.
+    Reasoning(&'a str),
+    /// Text.
+    Text(&'a str),
+    /// The text of a refusal.
+    Refusal(&'a str),
+    /// A tool call.
+    Call(&'a ToolCall),
 }
 
 /// How much the weight of a choice has grown.
@@ -40,11 +57,63 @@ pub(super) struct Growth {
 
 impl Choice {
     /// Restores a stored choice.
-    pub(super) fn stored(delta: Delta, finish_reason: FinishReason, logprobs: Option<Value>) -> Choice {
+    pub(super) fn stored(
+        delta: Delta,
+        order: Option<&str>,
+        finish_reason: FinishReason,
+        logprobs: Option<Value>,
+    ) -> Choice {
         let Delta { text, reasoning, refusal, tool_calls, more } = delta;
         let calls = ToolCalls::stored(tool_calls);
         let finish_reason = Some(finish_reason);
-        Choice { text, reasoning, refusal, calls, more, finish_reason, logprobs, ..Choice::default() }
+        let mut choice =
+            Choice { text, reasoning, refusal, calls, more, finish_reason, logprobs, ..Choice::default() };
+        let order = order.and_then(Order::parse);
+        choice.order = order.unwrap_or_else(|| Order::usual(choice.extent()));
+        choice
+    }
+
+    fn extent(&self) -> Extent {
+        Extent {
+            reasoning: self.reasoning.text.len(),
+            text: self.text.len(),
+            refusal: self.refusal.len(),
+            calls: self.calls.iter().count(),
+        }
+    }
+
+    /// Returns the order of its segments, as it is stored. `None` for the usual order.
+    pub(super) fn stored_order(&self) -> Option<String> {
+        self.order.stored(self.extent())
+    }
+
+    /// Returns the parts of the choice, in the order in which the model wrote them.
+    pub fn segments(&self) -> Vec<Segment<'_>> {
+        let extent = self.extent();
+        let in_order = self.order.spans(extent).and_then(|spans| self.segments_of(spans));
+        let usual = || self.segments_of(Order::usual(extent).spans(extent)?);
+        in_order.or_else(usual).unwrap_or_default()
+    }
+
+    /// Returns the segments with these lengths. `None` if one would end within a character.
+    fn segments_of(&self, spans: &[(Kind, usize)]) -> Option<Vec<Segment<'_>>> {
+        let mut reasoning = self.reasoning.text.as_str();
+        let (mut text, mut refusal) = (self.text.as_str(), self.refusal.as_str());
+        let mut calls = self.calls.iter();
+        let segment = |(kind, bytes): &(Kind, usize)| {
+            Some(match kind {
+                Kind::Reasoning => Segment::Reasoning(split_off(&mut reasoning, *bytes)?),
+                Kind::Text => Segment::Text(split_off(&mut text, *bytes)?),
+                Kind::Refusal => Segment::Refusal(split_off(&mut refusal, *bytes)?),
+                Kind::Call => Segment::Call(calls.next()?),
+            })
+        };
+        spans.iter().map(segment).collect()
+    }
+
+    /// Returns a field that this server does not interpret.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.more.get(name)
     }
 
     /// Returns the refusal. `None` if the model did not refuse.
@@ -55,6 +124,11 @@ impl Choice {
     /// Returns the text. `None` if there is none, for example only tool calls.
     pub fn text(&self) -> Option<&str> {
         Some(self.text.as_str()).filter(|text| !text.is_empty())
+    }
+
+    /// Returns what the model thought. Its text is empty if the upstream shows none.
+    pub fn reasoning(&self) -> &Reasoning {
+        &self.reasoning
     }
 
     /// Returns whether the model thought, as far as the upstream shows it.
@@ -81,13 +155,16 @@ impl Choice {
 
     /// Adds a part. Returns what clients have to get of it, with each complete value once.
     pub(super) fn add(&mut self, piece: Piece, with_logprobs: bool, growth: &mut Growth) -> Piece {
-        let Piece { choice, delta, finish_reason, logprobs, has_halves } = piece;
+        let Piece { choice, delta, finish_reason, met_stop, logprobs, has_halves, embeddings: _ } = piece;
         let mut news = self.add_delta(delta, has_halves, growth);
         let finish_reason = finish_reason.filter(|_| self.finish_reason.is_none());
         if finish_reason.is_some() {
             self.end(&mut news);
             self.finish_reason.clone_from(&finish_reason);
+            growth.rest += met_stop.as_ref().map_or(0, |stop| escaped_bytes(stop));
+            self.met_stop = met_stop;
         }
+        growth.rest += self.order.note(&news);
         let mut logprobs = logprobs.filter(|_| with_logprobs);
         if let Some(part) = &mut logprobs {
             if has_halves {
@@ -95,7 +172,7 @@ impl Choice {
             }
             growth.logprobs += append(self.logprobs.get_or_insert(Value::Null), part);
         }
-        Piece { choice, delta: news, finish_reason, logprobs, has_halves: false }
+        Piece { choice, delta: news, finish_reason, logprobs, ..Piece::default() }
     }
 
     fn add_delta(&mut self, delta: Delta, has_halves: bool, growth: &mut Growth) -> Delta {
@@ -148,19 +225,44 @@ impl Choice {
         let text = std::mem::take(&mut self.text);
         let (finish_reason, logprobs) = (self.finish_reason.take(), self.logprobs.take());
         *self = Choice { text, finish_reason, logprobs, ..Choice::default() };
+        self.order = Order::usual(self.extent());
     }
 
-    /// Returns the whole choice as one part.
-    pub(super) fn as_piece(&self, choice: usize) -> Piece {
-        let delta = Delta {
-            text: self.text.clone(),
-            reasoning: self.reasoning.clone(),
-            refusal: self.refusal.clone(),
-            tool_calls: self.calls.iter().cloned().collect(),
-            more: self.more.clone(),
-        };
+    /// Returns the choice as parts: one, or if its order is unusual, one for each segment.
+    pub(super) fn as_pieces(&self, choice: usize) -> Vec<Piece> {
         let (finish_reason, logprobs) = (self.finish_reason.clone(), self.logprobs.clone());
-        Piece { choice, delta, finish_reason, logprobs, has_halves: false }
+        if self.stored_order().is_none() {
+            let delta = Delta {
+                text: self.text.clone(),
+                reasoning: self.reasoning.clone(),
+                refusal: self.refusal.clone(),
+                tool_calls: self.calls.iter().cloned().collect(),
+                more: self.more.clone(),
+            };
+            return vec![Piece { choice, delta, finish_reason, logprobs, ..Piece::default() }];
+        }
+        let piece = |segment| Piece { choice, delta: self.delta_of(segment), ..Piece::default() };
+        let mut pieces: Vec<_> = self.segments().into_iter().map(piece).collect();
+        let mut logprobs = logprobs;
+        if let Some(first) = pieces.iter_mut().find(|piece| !piece.delta.text.is_empty()) {
+            first.logprobs = logprobs.take();
+        }
+        let delta = Delta { more: self.more.clone(), ..Delta::default() };
+        pieces.push(Piece { choice, delta, finish_reason, logprobs, ..Piece::default() });
+        pieces
+    }
+
+    fn delta_of(&self, segment: Segment<'_>) -> Delta {
+        let mut delta = Delta::default();
+        match segment {
+            Segment::Reasoning(text) => {
+                delta.reasoning = Reasoning { text: text.to_owned(), field: self.reasoning.field };
+            }
+            Segment::Text(text) => text.clone_into(&mut delta.text),
+            Segment::Refusal(text) => text.clone_into(&mut delta.refusal),
+            Segment::Call(call) => delta.tool_calls.push(call.clone()),
+        }
+        delta
     }
 
     /// Writes the message without its text, as it is stored.
@@ -194,6 +296,13 @@ impl Serialize for Choice {
         self.write_calls_unnumbered(&mut fields)?;
         fields.end()
     }
+}
+
+/// Takes so many bytes from the beginning of a text. `None` if that is within a character.
+fn split_off<'a>(text: &mut &'a str, bytes: usize) -> Option<&'a str> {
+    let (first, rest) = text.split_at_checked(bytes)?;
+    *text = rest;
+    Some(first)
 }
 
 /// Adds a part to log probabilities: lists are joined, and other values replaced. Returns how much

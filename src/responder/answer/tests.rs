@@ -183,3 +183,41 @@ fn stored_extras_that_are_too_large_are_not_read() {
     let answer = Answer::stored(Some("text".to_owned()), Some(&extras)).answer;
     assert_eq!(whole(&answer), json!({ "role": "assistant", "content": "text" }));
 }
+
+#[test]
+fn an_unusual_order_is_stored_and_read_back() {
+    let mut answer = Answer::default();
+    for delta in [
+        json!({ "content": "one" }),
+        json!({ "tool_calls": [{ "index": 0, "id": "a", "function": { "name": "f", "arguments": "" } }] }),
+        json!({ "tool_calls": [{ "index": 0, "function": { "arguments": "{}" } }] }),
+        json!({ "reasoning": "hm" }),
+        json!({ "content": "two" }),
+    ] {
+        answer.take(piece(delta));
+    }
+    answer.take(Piece { finish_reason: Some(FinishReason::Stop), ..Piece::default() });
+    let kinds = |answer: &Answer| -> Vec<String> {
+        let kind = |segment: &Segment<'_>| match segment {
+            Segment::Reasoning(text) => format!("reasoning {text}"),
+            Segment::Text(text) => format!("text {text}"),
+            Segment::Refusal(text) => format!("refusal {text}"),
+            Segment::Call(call) => format!("call {}", call.input),
+        };
+        answer.choices()[0].segments().iter().map(kind).collect()
+    };
+    let wanted = ["text one", "call {}", "reasoning hm", "text two"];
+    assert_eq!(kinds(&answer), wanted);
+    let extras = extras(&answer).unwrap();
+    let stored = |text: &str, extras: &str| Answer::stored(Some(text.to_owned()), Some(extras)).answer;
+    let back = stored("onetwo", &extras);
+    assert_eq!(kinds(&back), wanted);
+    let pieces = back.as_pieces();
+    let deltas: Vec<_> = pieces.iter().map(|piece| json!(piece.delta)).collect();
+    assert_eq!((&deltas[0], &deltas[3]), (&json!({ "content": "one" }), &json!({ "content": "two" })));
+    // What does not fit the answer is not used: the usual order is.
+    for order in ["t3 c r2 t9", "t1 c r2 t5", "x", "", "t3 r2 t3"] {
+        let extras = extras.replace("t3 c r2 t3", order);
+        assert_eq!(kinds(&stored("üüü", &extras)), ["reasoning hm", "text üüü", "call {}"], "{order}");
+    }
+}

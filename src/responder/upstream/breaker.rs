@@ -12,7 +12,7 @@ mod pass;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDateTime, TimeDelta};
 
 use super::fault::OperatorFault;
 use crate::clock;
@@ -31,6 +31,8 @@ pub(super) struct ProbeFailure {
 
 /// Failures in a row that start a probe.
 const SUSPICIOUS: u32 = 5;
+/// How long failures in a row count as a failing model after the last one.
+const RECENT: TimeDelta = TimeDelta::minutes(10);
 /// The shortest time between two probes while calls fail and probes succeed.
 const BETWEEN_PROBES: Duration = Duration::from_secs(1);
 /// The first rest, after the first failed probe. The rest doubles with each further one. Probes are
@@ -107,6 +109,13 @@ impl ModelHealth {
     /// Returns the health of a model that was not called yet.
     pub fn not_called(name: &str) -> ModelHealth {
         Breaker::new(name).health(Instant::now())
+    }
+
+    /// Returns whether calls fail now: none is made, or several have failed in a row lately. Old
+    /// failures mean only that nobody has called the model since.
+    pub fn is_failing(&self, now: NaiveDateTime) -> bool {
+        let is_recent = self.last_failure.is_some_and(|(at, _)| now - at < RECENT);
+        self.state != BreakerState::Closed || (self.failures_in_a_row >= SUSPICIOUS && is_recent)
     }
 }
 

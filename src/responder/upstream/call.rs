@@ -13,10 +13,11 @@ use super::complaint::Complaint;
 use super::fault::OperatorFault;
 use super::openai;
 use super::prompt::{PromptBody, PromptMark};
-use super::request_form::{RequestForm, RequestForms};
+use super::request_form::{Acceptance, Adaptation, RequestForm, RequestForms};
 use super::retry::{Advice, Miss, asked_wait};
+use super::translation::as_chat;
 use crate::clock;
-use crate::responder::{Failure, Question};
+use crate::responder::{Failure, Question, QuestionKind};
 
 /// How long an unused connection is kept. Most servers keep it longer, so they do not close it just
 /// as it is used.
@@ -26,12 +27,14 @@ const MOST_OF_AN_ERROR: usize = 16 << 10;
 /// How long an error's body may take to arrive.
 const PATIENCE_WITH_AN_ERROR: Duration = Duration::from_secs(2);
 /// The most times that the form of one request is adapted.
-const MOST_ADAPTATIONS: u32 = 3;
+const MOST_ADAPTATIONS: u32 = 5;
 
 /// Makes calls to an upstream.
 pub(super) struct Caller {
     client: Client,
-    url: Url,
+    chat_url: Url,
+    completions_url: Url,
+    embeddings_url: Url,
     models_url: Url,
     authorization: Option<HeaderValue>,
     forms: RequestForms,
@@ -66,7 +69,9 @@ impl Caller {
         let authorization = settings.key.as_ref().map(|key| key.header());
         Ok(Caller {
             client,
-            url: below(&settings.base_url, &openai::CALLS)?,
+            chat_url: below(&settings.base_url, &openai::CHAT_COMPLETIONS)?,
+            completions_url: below(&settings.base_url, &openai::COMPLETIONS)?,
+            embeddings_url: below(&settings.base_url, &openai::EMBEDDINGS)?,
             models_url: below(&settings.base_url, &openai::MODELS)?,
             authorization,
             forms: RequestForms::new(settings.output_limit),
@@ -91,31 +96,65 @@ impl Caller {
     /// the upstream rejects the form of the request, and not its content, it is sent once more in a
     /// form that the upstream accepts.
     pub(super) async fn call(&self, question: &Question, mark: &PromptMark) -> Result<Begun, Miss> {
-        let mut form = self.forms.of(&question.model);
-        let (mut adapted, mut is_remembered) = (None, true);
+        let asked = self.forms.of(&question.model);
+        let (mut form, mut is_remembered) = (asked, true);
         let begun = Instant::now();
         let mut adaptations = 0;
         loop {
             let miss = match self.call_in_form(question, form, mark, begun).await {
                 Ok(answer) => {
-                    self.forms.accepted(&question.model, adapted.filter(|_| is_remembered));
+                    let has_completed =
+                        matches!(question.kind, QuestionKind::Completion(_)) && !form.completes_by_chat;
+                    let found = if is_remembered { form } else { asked };
+                    self.forms.accepted(&question.model, &Acceptance { asked, found, has_completed });
                     return Ok(answer);
                 }
                 Err(miss) => miss,
             };
-            let complaint = miss.complaint.as_ref().filter(|_| miss.is_about_the_request());
-            let complaint = complaint.filter(|_| adaptations < MOST_ADAPTATIONS);
-            let next = complaint.and_then(|complaint| {
-                let next = self.forms.adaptation(&question.model, form, complaint)?;
+            let next = self.next_form(question, form, &miss, adaptations);
+            if next.is_some_and(|(adaptation, _)| !adaptation.is_certain()) {
                 // It may be one of the client's own options that excludes streams.
-                is_remembered &= complaint.field.is_some() || question.options.is_empty();
-                Some(next)
-            });
+                let names_a_field =
+                    miss.complaint.as_ref().is_some_and(|complaint| complaint.field.is_some());
+                is_remembered &= names_a_field || question.options.is_empty();
+            }
+            if matches!(next, Some((Adaptation::WithoutHints(_), _))) {
+                // Another value of the same hint may be accepted.
+                let is_unknown = |it: &Complaint| it.is_about_an_unknown_field() && !it.mentions("value");
+                is_remembered &= miss.complaint.as_ref().is_some_and(is_unknown);
+            }
+            if matches!(next, Some((Adaptation::CompletionsByChat, _))) {
+                // Anything else may be gone with the next request.
+                is_remembered &= miss.complaint.as_ref().is_some_and(Complaint::is_about_the_path);
+            }
             let Some((adaptation, next)) = next else { return Err(miss) };
             log::warn!("{}: {}. The request is sent again", question.label(), adaptation.text());
             form = next;
-            adapted = Some(next);
             adaptations += 1;
+        }
+    }
+
+    /// Returns how to send a question again that the upstream rejected in this form. `None` if that
+    /// would not help.
+    fn next_form(
+        &self,
+        question: &Question,
+        form: RequestForm,
+        miss: &Miss,
+        adaptations: u32,
+    ) -> Option<(Adaptation, RequestForm)> {
+        if adaptations >= MOST_ADAPTATIONS {
+            return None;
+        }
+        let complaint = miss.complaint.as_ref().filter(|_| miss.is_about_the_request());
+        match (&question.kind, miss.failure) {
+            (QuestionKind::Completion(_), Failure::EndpointMissing(_)) => form.by_chat(),
+            (QuestionKind::Embeddings(_), _) => form.for_embeddings(complaint?),
+            _ => {
+                let complaint = complaint?;
+                let without_hints = form.without_hints(question, complaint);
+                without_hints.or_else(|| self.forms.adaptation(&question.model, form, complaint))
+            }
         }
     }
 
@@ -131,8 +170,18 @@ impl Caller {
         mark: &PromptMark,
         begun: Instant,
     ) -> Result<Begun, Miss> {
+        let translated;
+        let question = match &question.kind {
+            QuestionKind::Completion(completion) if form.completes_by_chat => {
+                let missing = |field| Miss::for_good(Failure::EndpointMissing(field));
+                translated = as_chat(question, completion).map_err(missing)?;
+                &translated
+            }
+            _ => question,
+        };
         // An upstream that does not stream sends nothing before the answer is complete.
-        let limit = if form.streams { self.first_byte_timeout } else { self.total_timeout };
+        let streams = form.streams && !question.is_for_embeddings();
+        let limit = if streams { self.first_byte_timeout } else { self.total_timeout };
         let body = Bytes::from(openai::body_of(question, form));
         let left = limit.saturating_sub(begun.elapsed());
         let attempts = self.attempts(body, question, mark, begun + limit);
@@ -165,7 +214,12 @@ impl Caller {
     }
 
     async fn attempt(&self, body: PromptBody, question: &Question) -> Result<Begun, Miss> {
-        let request = self.authorized(self.client.post(self.url.clone()));
+        let url = match question.kind {
+            QuestionKind::Chat => &self.chat_url,
+            QuestionKind::Completion(_) => &self.completions_url,
+            QuestionKind::Embeddings(_) => &self.embeddings_url,
+        };
+        let request = self.authorized(self.client.post(url.clone()));
         let accepted = "text/event-stream, application/json";
         let request = request.header(CONTENT_TYPE, "application/json").header(ACCEPT, accepted);
         let mut response =
@@ -242,7 +296,12 @@ async fn refusal(response: Response, question: &Question) -> Miss {
             openai::complaint(&body.unwrap_or_default())
         }
     };
-    let failure = complaint.failure(status);
+    let failure = match question.kind {
+        QuestionKind::Completion(_) | QuestionKind::Embeddings(_) if complaint.lacks_endpoint(status) => {
+            Failure::EndpointMissing("model")
+        }
+        _ => complaint.failure(status),
+    };
     // Never the upstream's own words: they may repeat the prompt.
     log::warn!(
         "{}: status {}, code {}, field {}: {}",

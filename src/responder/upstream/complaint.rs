@@ -64,9 +64,45 @@ const TOO_MUCH: [&str; 8] = [
     "at most",
 ];
 
+/// Words that mean that a field is unknown or not supported.
+const UNKNOWN_FIELD_WORDS: [&str; 7] =
+    ["unsupported", "not supported", "unrecognized", "unknown", "extra", "not permitted", "unexpected"];
+
 /// Codes of errors that mean that there is no such model.
 const NO_MODEL_CODES: [&str; 5] =
     ["model_not_found", "invalid_model", "model_not_available", "unknown_model", "deploymentnotfound"];
+
+/// Words that mean that there is no such endpoint, or not for this model.
+const NO_ENDPOINT_WORDS: [&str; 11] = [
+    "v1/completions",
+    "v1/embeddings",
+    "completions api",
+    "embeddings api",
+    "completion operation does not work",
+    "embeddings operation does not work",
+    "generate embeddings",
+    "not support embedding",
+    "not support completion",
+    "not support generate",
+    "unknown request url",
+];
+
+/// Codes of errors that mean the same.
+const NO_ENDPOINT_CODES: [&str; 3] = ["unknown_url", "operationnotsupported", "not_supported_error"];
+
+/// What servers say of a path that they do not have, and nothing else. A longer page may be from a
+/// gateway in trouble.
+const MISSING_PATH: [&str; 9] = [
+    "",
+    "not found",
+    "404 not found",
+    "404 page not found",
+    "page not found",
+    "file not found",
+    "method not allowed",
+    "405 method not allowed",
+    "not implemented",
+];
 
 /// Codes of errors that mean that the operator has no credit left.
 const NO_CREDIT_CODES: [&str; 5] = [
@@ -78,7 +114,7 @@ const NO_CREDIT_CODES: [&str; 5] = [
 ];
 
 /// Other codes and types that upstreams use, for the log.
-const KNOWN_CODES: [&str; 36] = [
+const KNOWN_CODES: [&str; 39] = [
     "invalid_value",
     "invalid_type",
     "invalid_request",
@@ -115,6 +151,9 @@ const KNOWN_CODES: [&str; 36] = [
     "overloaded_error",
     "unavailable_error",
     "api_error",
+    "unknown_url",
+    "operationnotsupported",
+    "not_supported_error",
 ];
 
 /// Parts of codes that mean that a filter rejected what the user sent.
@@ -162,6 +201,43 @@ impl Complaint {
 
     fn has_code_with(&self, parts: &[&str]) -> bool {
         self.codes.iter().any(|code| parts.iter().any(|part| code.contains(part)))
+    }
+
+    /// Returns whether the message says that a field is unknown or not supported, and not that its
+    /// value is wrong.
+    pub(super) fn is_about_an_unknown_field(&self) -> bool {
+        self.mentions_any(&UNKNOWN_FIELD_WORDS)
+    }
+
+    /// Returns whether the upstream says that it has no such endpoint, or not for this model.
+    fn names_endpoint(&self) -> bool {
+        self.has_code(&NO_ENDPOINT_CODES) || self.mentions_any(&NO_ENDPOINT_WORDS)
+    }
+
+    /// Returns whether an endpoint that was found missing will also be missing for the next
+    /// request: the upstream says so, or answers as servers do that lack the path.
+    pub(super) fn is_about_the_path(&self) -> bool {
+        let words = self.words.trim().trim_end_matches(['.', '!']);
+        self.names_endpoint() || (!self.is_about_the_model() && MISSING_PATH.contains(&words))
+    }
+
+    /// Returns whether there is no endpoint for completions or embeddings, or not for this model.
+    pub(super) fn lacks_endpoint(&self, status: StatusCode) -> bool {
+        let says_so = self.names_endpoint();
+        match status.as_u16() {
+            405 | 501 => true,
+            404 => says_so || !self.is_about_the_model(),
+            400 | 403 | 422 | 500 => says_so,
+            _ => false,
+        }
+    }
+
+    /// Returns whether the upstream says that it has no such model.
+    fn is_about_the_model(&self) -> bool {
+        let is_missing = ["not found", "not exist", "no such", "unknown", "not available", "no access"];
+        self.field == Some("model")
+            || self.has_code(&NO_MODEL_CODES)
+            || (self.mentions("model") && self.mentions_any(&is_missing))
     }
 
     /// Returns the failure that a status and its error mean.
@@ -249,6 +325,67 @@ mod tests {
         let about = |field| Complaint { field: Some(field), ..Complaint::default() };
         assert_eq!(failure(400, &about("temperature")), Failure::RequestRejected(Some("temperature")));
         assert_eq!(failure(400, &about("max_tokens")), Failure::SettingRejected("max_tokens"));
+    }
+
+    #[test]
+    fn a_missing_endpoint_is_told_from_a_missing_model() {
+        let lacks = |status: u16, field, code: &str, words: &str| {
+            let codes = vec![code.to_owned()];
+            let complaint = Complaint { codes, field, words: words.to_owned() };
+            complaint.lacks_endpoint(StatusCode::from_u16(status).unwrap())
+        };
+        let chat_model = "this is a chat model and not supported in the v1/completions endpoint";
+        let azure = "the completion operation does not work with the specified model, gpt-4o";
+        for (status, field, code, words) in [
+            (404, None, "", ""),
+            (405, None, "", "method not allowed"),
+            (501, None, "not_supported_error", "this server does not support embeddings"),
+            (404, Some("model"), "invalid_request_error", chat_model),
+            (404, None, "unknown_url", "unknown request url: post /openai/v1/completions"),
+            (400, None, "operationnotsupported", azure),
+            (400, None, "badrequesterror", "the model does not support embeddings api"),
+            (403, None, "", "you are not allowed to generate embeddings from this model"),
+        ] {
+            assert!(lacks(status, field, code, words), "{status} {words}");
+        }
+        for (status, field, code, words) in [
+            (404, Some("model"), "notfounderror", "the model `m` does not exist"),
+            (404, None, "model_not_found", ""),
+            (404, None, "not_found_error", "model \"m\" not found, try pulling it first"),
+            (400, None, "badrequesterror", "temperature must be positive"),
+            (403, None, "", "forbidden"),
+            (500, None, "", "cuda error"),
+            (429, None, "", "v1/completions: too many requests"),
+        ] {
+            assert!(!lacks(status, field, code, words), "{status} {words}");
+        }
+    }
+
+    #[test]
+    fn only_a_missing_path_is_missing_for_long() {
+        let complaint = |code: &str, words: &str| Complaint {
+            codes: vec![code.to_owned()],
+            field: None,
+            words: words.to_owned(),
+        };
+        for (code, words) in [
+            ("", ""),
+            ("", "404 page not found\n"),
+            ("not_found_error", "file not found"),
+            ("", "method not allowed."),
+            ("unknown_url", "unknown request url: post /openai/v1/completions"),
+            ("", "cannot post /v1/completions"),
+        ] {
+            assert!(complaint(code, words).is_about_the_path(), "{code} {words}");
+        }
+        for (code, words) in [
+            ("model_not_found", ""),
+            ("", "the model `m` does not exist"),
+            ("", "<html><title>404 not found</title>"),
+            ("", "no healthy upstream"),
+        ] {
+            assert!(!complaint(code, words).is_about_the_path(), "{code} {words}");
+        }
     }
 
     #[test]

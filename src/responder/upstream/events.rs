@@ -34,6 +34,8 @@ pub(super) struct Event<'a> {
     pub(super) data: &'a [u8],
 }
 
+/// The number of bytes in which the end of a line is looked for at once.
+const BLOCK: usize = 32;
 /// The longest name of an event, in bytes. A longer one counts as no name.
 const MOST_OF_A_NAME: usize = 64;
 
@@ -103,7 +105,7 @@ impl Events {
             }
         }
         self.looked = self.looked.max(self.start);
-        let end = self.buffer[self.looked..].iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let end = end_of_line(&self.buffer[self.looked..]);
         let to = end.map_or(self.buffer.len(), |end| self.looked + end);
         if to - self.start > self.most {
             return Err(TooLong);
@@ -152,6 +154,15 @@ impl Events {
     }
 }
 
+/// Returns the position of the first end of a line.
+fn end_of_line(bytes: &[u8]) -> Option<usize> {
+    let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    // Without a branch for each byte, the compiler looks at all bytes of a block at once.
+    let has_end = |block: &[u8]| block.iter().fold(false, |any, byte| any | is_end(byte));
+    let clear = bytes.chunks_exact(BLOCK).take_while(|block| !has_end(block)).count() * BLOCK;
+    bytes[clear..].iter().position(is_end).map(|end| clear + end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,6 +203,18 @@ mod tests {
             assert_eq!(all(&[&bytes[..at], &bytes[at..]]), whole, "split at {at}");
         }
         assert_eq!(all(&bytes.chunks(1).collect::<Vec<_>>()), whole);
+    }
+
+    #[test]
+    fn the_first_end_of_a_line_is_found_wherever_it_is() {
+        for length in 0..4 * BLOCK {
+            let mut bytes = vec![b'x'; length];
+            assert_eq!(end_of_line(&bytes), None, "of {length}");
+            for end in (0..length).rev() {
+                bytes[end] = if end % 2 == 0 { b'\n' } else { b'\r' };
+                assert_eq!(end_of_line(&bytes), Some(end), "of {length}");
+            }
+        }
     }
 
     #[test]

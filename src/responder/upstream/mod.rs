@@ -7,6 +7,7 @@
 mod breaker;
 mod call;
 mod complaint;
+mod embeddings;
 mod events;
 mod fault;
 mod gate;
@@ -19,6 +20,7 @@ mod reported;
 mod request_form;
 mod retry;
 mod stream;
+mod translation;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,6 +31,7 @@ use chrono::NaiveDateTime;
 use url::Url;
 
 pub use breaker::{BreakerState, ModelHealth};
+pub use embeddings::EmbeddingsStream;
 pub use fault::OperatorFault;
 pub use key::UpstreamKey;
 pub use output_limit::OutputLimit;
@@ -36,16 +39,18 @@ pub use prompt::PromptMark;
 pub use reported::ReportedProperties;
 pub use stream::ResponseStream;
 
-use super::{Failure, Question};
+use super::{Failure, Inputs, Question};
 use crate::domain::FailureReason;
+use crate::throttle::{MemoryBudget, MemoryShare};
 use breaker::{Breaker, Moment, Pass};
-use call::Caller;
+use call::{Begun, Caller};
 use gate::{CallPlace, Gate};
 
 /// The address of the upstream, and limits for its use.
 #[derive(Clone, Debug)]
 pub struct UpstreamSettings {
-    /// The base URL, which ends in `/v1`. Calls go to `chat/completions` below it.
+    /// The base URL, which ends in `/v1`. Calls go to `chat/completions`, `completions` and
+    /// `embeddings` below it.
     pub base_url: Url,
     /// The API key. A local upstream often needs none.
     pub key: Option<UpstreamKey>,
@@ -65,6 +70,8 @@ pub struct UpstreamSettings {
     pub waiting: usize,
     /// How long a call waits for a place.
     pub patience: Duration,
+    /// The memory for answers with vectors.
+    pub memory: MemoryBudget,
 }
 
 /// An upstream. Its clones share its connections, its limits and its observed state.
@@ -82,6 +89,7 @@ struct Inner {
     reported: Mutex<BTreeMap<String, ReportedProperties>>,
     idle_timeout: Duration,
     total_timeout: Duration,
+    memory: MemoryBudget,
 }
 
 /// The permission to make one call, and its place among the calls in flight. Dropping it makes room
@@ -128,6 +136,7 @@ impl Upstream {
             reported: Mutex::default(),
             idle_timeout: settings.idle_timeout,
             total_timeout: settings.total_timeout,
+            memory: settings.memory,
         };
         Ok(Upstream { inner: Arc::new(inner) })
     }
@@ -146,13 +155,33 @@ impl Upstream {
         Ok(Permit { pass, upstream: self.inner.clone(), prompt: PromptMark::default(), _place: place })
     }
 
-    /// Asks, and waits until the answer begins. Dropping the future ends the call.
+    /// Asks for text, and waits until the answer begins. Dropping the future ends the call.
     ///
     /// # Errors
     /// The reason why there is no answer.
     pub async fn ask(&self, permit: Permit, question: &Question) -> Result<ResponseStream, Failure> {
+        let (begun, permit) = self.call(permit, question).await?;
+        Ok(ResponseStream::new(begun, permit, self.inner.idle_timeout, question))
+    }
+
+    /// Asks for the vectors of these inputs, which are those of the question, and waits until the
+    /// answer begins. Dropping the future ends the call.
+    ///
+    /// # Errors
+    /// The reason why there is no answer.
+    pub async fn ask_for_embeddings(
+        &self,
+        permit: Permit,
+        question: &Question,
+        inputs: &Inputs,
+    ) -> Result<EmbeddingsStream, Failure> {
+        let (begun, permit) = self.call(permit, question).await?;
+        Ok(EmbeddingsStream::new(begun, permit, self.inner.idle_timeout, question, inputs))
+    }
+
+    async fn call(&self, permit: Permit, question: &Question) -> Result<(Begun, Permit), Failure> {
         match self.inner.caller.call(question, &permit.prompt).await {
-            Ok(begun) => Ok(ResponseStream::new(begun, permit, self.inner.idle_timeout, question)),
+            Ok(begun) => Ok((begun, permit)),
             Err(miss) => {
                 if let Some(fault) = miss.fault {
                     permit.note(fault);
@@ -227,6 +256,13 @@ impl Permit {
     /// Returns a mark that shows, during the call, whether the upstream has the prompt.
     pub fn prompt_mark(&self) -> PromptMark {
         self.prompt.clone()
+    }
+
+    /// Returns a share of the memory for answers, which counts towards its user's.
+    fn memory_share(&self) -> MemoryShare {
+        let mut share = self.upstream.memory.share(None);
+        share.belong_to(self.pass.user_id());
+        share
     }
 
     fn succeeded(self) {

@@ -4,6 +4,9 @@
 //! The parser is lenient: it skips whatever carries nothing, and takes text as text, however it is
 //! wrapped. It invents nothing: only a finish reason ends an answer.
 
+mod plain;
+mod vectors;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -12,24 +15,45 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::complaint::Complaint;
+use super::output_limit::OutputLimit;
 use super::request_form::RequestForm;
 use crate::domain::{Usage, UsageDetails, has_more_values};
 use crate::responder::bounds::VALUES_OF_AN_EVENT;
 use crate::responder::surrogates::replace_lone;
-use crate::responder::{Delta, Failure, FinishReason, Message, Piece, Question};
+use crate::responder::{
+    Completion, Delta, Failure, FinishReason, Inputs, Message, Piece, Question, QuestionKind,
+};
+pub(super) use vectors::{Vector, VectorReader};
 
-/// The path of calls, below the base URL.
-pub(super) const CALLS: [&str; 2] = ["chat", "completions"];
+/// The path of calls that continue a conversation, below the base URL.
+pub(super) const CHAT_COMPLETIONS: [&str; 2] = ["chat", "completions"];
+/// The path of calls that continue texts, below the base URL.
+pub(super) const COMPLETIONS: [&str; 1] = ["completions"];
+/// The path of calls that make vectors, below the base URL.
+pub(super) const EMBEDDINGS: [&str; 1] = ["embeddings"];
 /// The path of the list of models, below the base URL.
 pub(super) const MODELS: [&str; 1] = ["models"];
 
 /// Fields that this server sets, and fields that would override them or ask for more answers than
 /// were charged.
-const OURS: [&str; 7] =
-    ["model", "messages", "max_tokens", "max_completion_tokens", "n", "stream", "stream_options"];
+const OURS: [&str; 13] = [
+    "model",
+    "messages",
+    "prompt",
+    "suffix",
+    "input",
+    "encoding_format",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "best_of",
+    "echo",
+    "stream",
+    "stream_options",
+];
 
 /// The fields of a request that the protocol has. An error may name one of them.
-const FIELDS: [&str; 37] = [
+const FIELDS: [&str; 42] = [
     "messages",
     "model",
     "audio",
@@ -67,42 +91,90 @@ const FIELDS: [&str; 37] = [
     "top_p",
     "user",
     "verbosity",
+    "prompt",
+    "suffix",
+    "input",
+    "dimensions",
+    "encoding_format",
 ];
 
 /// The longest finish reason, in bytes.
 const MOST_OF_A_REASON: usize = 64;
 
+/// The longest stop sequence that an answer may name, in bytes. A longer one is not kept.
+const MOST_OF_A_STOP: usize = 1024;
+
+/// The body of a request. The field that is asked depends on the endpoint.
+#[derive(Default, Serialize)]
+struct Body<'a> {
+    #[serde(flatten)]
+    options: BTreeMap<&'a str, &'a Value>,
+    #[serde(flatten)]
+    limits: BTreeMap<&'a str, u32>,
+    model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<&'a [Message]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt: Option<&'a Inputs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suffix: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<&'a Inputs>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding_format: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<BTreeMap<&'a str, bool>>,
+}
+
 /// Writes the body of the request. Our own fields override the client's, because the price was
-/// calculated from them. The conversation is written directly as text, without another copy, as it
-/// may be large.
+/// calculated from them. What is asked is written directly as text, without another copy, as it may
+/// be large.
 pub(super) fn body_of(question: &Question, form: RequestForm) -> Vec<u8> {
-    #[derive(Serialize)]
-    struct Fields<'a> {
-        #[serde(flatten)]
-        options: BTreeMap<&'a str, &'a Value>,
-        #[serde(flatten)]
-        limits: BTreeMap<&'a str, u32>,
-        model: &'a str,
-        messages: &'a [Message],
-        stream: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        stream_options: Option<BTreeMap<&'a str, bool>>,
-    }
     let options = question.options.iter().map(|(name, value)| (name.as_str(), value));
-    let mut limits = BTreeMap::from([(form.output_limit.name(), question.max_output)]);
-    if question.choices > 1 {
-        limits.insert("n", question.choices);
-    }
+    let is_lost = |name: &str| question.may_lose_hints && form.lost.contains(name);
+    let is_sent = |name: &str| !OURS.contains(&name) && !is_lost(name);
     let asks_for_usage = form.streams && form.asks_for_usage;
-    let fields = Fields {
-        options: options.filter(|(name, _)| !OURS.contains(name)).collect(),
-        limits,
+    let common = Body {
+        options: options.filter(|(name, _)| is_sent(name)).collect(),
         model: &question.model,
-        messages: &question.messages,
-        stream: form.streams,
+        stream: Some(form.streams),
         stream_options: asks_for_usage.then(|| BTreeMap::from([("include_usage", true)])),
+        ..Body::default()
     };
-    serde_json::to_vec(&fields).unwrap_or_default()
+    let body = match &question.kind {
+        QuestionKind::Chat => Body {
+            messages: Some(&question.messages),
+            limits: limits(question, form.output_limit.name(), question.choices),
+            ..common
+        },
+        QuestionKind::Completion(Completion { prompts, suffix }) => Body {
+            prompt: Some(prompts),
+            suffix: suffix.as_deref(),
+            // No other name was ever needed here, and each prompt has its own choices.
+            limits: limits(question, OutputLimit::MaxTokens.name(), question.choices_of_each_prompt(prompts)),
+            ..common
+        },
+        QuestionKind::Embeddings(inputs) => Body {
+            input: Some(inputs),
+            encoding_format: form.asks_for_numbers.then_some("float"),
+            stream: None,
+            stream_options: None,
+            ..common
+        },
+    };
+    serde_json::to_vec(&body).unwrap_or_default()
+}
+
+/// Returns the fields that limit the output: `name`, and how many choices there are if there are
+/// several.
+fn limits<'a>(question: &Question, name: &'a str, choices: u32) -> BTreeMap<&'a str, u32> {
+    let mut limits = BTreeMap::from([(name, question.max_output)]);
+    if choices > 1 {
+        limits.insert("n", choices);
+    }
+    limits
 }
 
 /// The content of an event, or of a whole answer.
@@ -144,6 +216,10 @@ struct Choice {
     message: Option<Value>,
     text: Option<Value>,
     finish_reason: Option<Value>,
+    /// The stop sequence that vLLM met, or the number of a token.
+    stop_reason: Option<Value>,
+    /// The same of SGLang.
+    matched_stop: Option<Value>,
     logprobs: Option<Value>,
     usage: Option<Value>,
 }
@@ -159,6 +235,9 @@ pub(super) fn read(name: &[u8], data: &[u8]) -> Result<Said, Failure> {
     }
     if carries_nothing(data) {
         return Ok(Said::default());
+    }
+    if let Some(said) = plain::read(data) {
+        return Ok(said);
     }
     let text = String::from_utf8_lossy(data);
     read_chunk(text.as_bytes())
@@ -262,6 +341,7 @@ impl Choice {
             return Err(Failure::Unreadable);
         }
         let finish_reason = finish_reason.map(|reason| FinishReason::of(&storable(reason)));
+        let met_stop = [self.stop_reason, self.matched_stop].into_iter().flatten().find_map(stop_of);
         let is_whole = matches!(self.delta, None | Some(Value::Null)) && self.message.is_some();
         let written = self.delta.filter(|delta| !delta.is_null()).or(self.message).or(self.text);
         let mut delta = match written {
@@ -282,8 +362,16 @@ impl Choice {
         }
         let mut logprobs = self.logprobs.filter(|logprobs| !logprobs.is_null());
         logprobs.iter_mut().for_each(make_storable);
-        let piece = Piece { choice, delta, finish_reason, logprobs, has_halves };
+        let piece = Piece { choice, delta, finish_reason, met_stop, logprobs, has_halves, embeddings: None };
         Ok((!piece.is_empty()).then_some(Part { piece, is_whole }))
+    }
+}
+
+/// Returns the text of a stop sequence. Tokens that end every answer are numbers.
+fn stop_of(stop: Value) -> Option<String> {
+    match stop {
+        Value::String(stop) if (1..=MOST_OF_A_STOP).contains(&stop.len()) => Some(storable(stop)),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use reqwest::Response;
 use tokio::time::timeout;
 
@@ -12,6 +13,7 @@ use super::Permit;
 use super::call::Begun;
 use super::events::{Events, TooLong};
 use super::openai::{self, Said};
+use crate::clock::Alarm;
 use crate::domain::Usage;
 use crate::responder::{AnswerBounds, Failure, Piece, Question};
 
@@ -36,6 +38,7 @@ pub struct ResponseStream {
     events: Events,
     whole: Vec<u8>,
     idle_timeout: Duration,
+    alarm: Alarm,
     /// When the wait for the upstream began. Kept if `next` is dropped half-way and called again.
     waiting_since: Option<Instant>,
     /// When the wait for the end of a complete answer began.
@@ -143,6 +146,7 @@ impl ResponseStream {
             events: Events::new(bounds.event),
             whole: Vec::new(),
             idle_timeout,
+            alarm: Alarm::default(),
             waiting_since: None,
             ended_since: None,
             text_left: bounds.text,
@@ -262,11 +266,11 @@ impl ResponseStream {
             let ended = *self.ended_since.get_or_insert_with(Instant::now);
             left = left.min(WAIT_FOR_THE_END.saturating_sub(ended.elapsed()));
         }
-        let arrival = match timeout(left, response.chunk()).await {
-            Ok(Ok(Some(bytes))) => Arrival::Bytes(bytes),
-            Ok(Ok(None)) => Arrival::End,
-            Ok(Err(_)) => Arrival::Broken(Failure::CutShort),
-            Err(_) => Arrival::Broken(Failure::Stalled),
+        let arrival = match self.alarm.within(left, response.chunk()).await {
+            Some(Ok(Some(bytes))) => Arrival::Bytes(bytes),
+            Some(Ok(None)) => Arrival::End,
+            Some(Err(_)) => Arrival::Broken(Failure::CutShort),
+            None => Arrival::Broken(Failure::Stalled),
         };
         self.waiting_since = None;
         arrival
@@ -333,7 +337,9 @@ impl ResponseStream {
             permit.succeeded();
         }
         // Usually only the end of the body is missing. Reading it saves a new connection.
-        if let Some(mut response) = self.response.take() {
+        if let Some(mut response) = self.response.take()
+            && !matches!(response.chunk().now_or_never(), Some(Ok(None) | Err(_)))
+        {
             tokio::spawn(async move { timeout(LINGER, response.chunk()).await.map(drop) });
         }
     }

@@ -2,13 +2,19 @@
 
 mod choices;
 mod completions;
+mod dialects;
+mod embeddings;
 mod errors;
+mod hints;
 mod isolation;
 mod limits;
 mod media;
+mod messages;
 mod odd_answers;
 mod prices;
+mod responses;
 mod streams;
+mod text_completions;
 
 use serde_json::{Value, json};
 

@@ -13,6 +13,8 @@ const EXTRAS: [&str; 2] = [
     "NULL",
     r#"'{"finish_reason":"tool_calls","message":{"tool_calls":[{"id":"call_1","type":"function","function":{"name":"look_up_recipe","arguments":"{\"dish\":\"risotto\"}"}}]}}'"#,
 ];
+/// The endpoints of chats, as SQL.
+const ENDPOINTS: [&str; 5] = ["'chat'", "'responses'", "'messages'", "'chat_completions'", "NULL"];
 /// The administrator who does everything, from [`ADDRESS`].
 const ACTOR: i64 = 1;
 const ADDRESS: &str = "198.51.100.23";
@@ -203,11 +205,13 @@ impl Book {
         }
         let extras = if state == "cancelled" { "NULL" } else { EXTRAS[usize::from(id % 7 == 0)] };
         let extras = if response == "NULL" { "NULL" } else { extras };
+        let endpoint = ENDPOINTS[usize::try_from(id).unwrap() % ENDPOINTS.len()];
         self.write(format!(
             "INSERT INTO chats (id, user_id, message, response, model, state, charge, prompt_tokens, completion_tokens,
-                                usage_estimated, failure, origin, created_at, first_byte_at, finished_at, deadline, answer_extras)
+                                usage_estimated, failure, origin, created_at, first_byte_at, finished_at, deadline, answer_extras,
+                                endpoint)
              VALUES ({id}, {user}, {message}, {response}, '{model}', '{state}', {charge}, {used},
-                     {failure}, 'live', {at}, {first}, {finished}, {deadline}, {extras})"
+                     {failure}, 'live', {at}, {first}, {finished}, {deadline}, {extras}, {endpoint})"
         ));
         self.enter(name, minutes_ago, "charge", -charge, &format!("{id}, NULL, ''"));
         if state == "failed" {
@@ -247,7 +251,8 @@ impl Book {
              VALUES ({id}, {user}, randomblob(32), '{first}', {shown}, {at}, {used}, {expires}, {revoked})"
         ));
         if is_revoked {
-            let changes = [change("revoked", "", revoked.trim_matches('\''))];
+            let recorded = format!("{}Z", revoked.trim_matches('\'').replacen(' ', "T", 1));
+            let changes = [change("revoked", "", recorded)];
             self.record(minutes_ago - 1, "revoke", ("auth_token", id), &user.to_string(), &changes, "");
         }
         id

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tollgate::clock;
 use tollgate::db::{DbConnection, Scope, SetCommand};
 use tollgate::domain::Usage;
-use tollgate::domain::{FailureReason, OperationId, TokenDigest};
+use tollgate::domain::{Endpoint, FailureReason, OperationId, TokenDigest};
 use tollgate::metering::{
     Adjusted, Adjustment, Arrived, Charge, Ended, Ending, NewAccount, OpenedAccount, Verdict, open_account,
     sweep,
@@ -127,6 +127,7 @@ impl<'a> World<'a> {
     async fn chat(&mut self, user: usize, price: i64, name: Option<u8>, message: u8, hold: bool) -> Outcome {
         let text = message.to_string();
         let charge = Charge {
+            endpoint: Endpoint::Chat,
             auth_token: self.users[user].2,
             message: text.clone(),
             model: "dummy".to_owned(),

@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Bench, tool_call};
+use super::{Bench, CHAT_COMPLETIONS, MESSAGES, RESPONSES, tool_call};
 use crate::sdk::programs::{Program, Sdks};
 use crate::support::upstream::answer;
 
@@ -14,7 +14,7 @@ fn free_port() -> u16 {
 
 #[test]
 fn aider_works_with_its_documented_settings() {
-    let Some(mut bench) = Bench::of("aider", Sdks::Aider) else { return };
+    let Some(mut bench) = Bench::of("aider", CHAT_COMPLETIONS, Sdks::Aider) else { return };
     let settings = bench.settings("yaml");
     let [plain, edit, refused] = ["Say hello.", "Change the file.", "Say hello."].map(|message| {
         bench.program("check_aider.sh", "").file(".aider.conf.yml", &settings).argument(message)
@@ -34,7 +34,7 @@ fn aider_works_with_its_documented_settings() {
 
 #[test]
 fn opencode_works_with_its_documented_settings() {
-    let Some(mut bench) = Bench::of("opencode", Sdks::OpenCode) else { return };
+    let Some(mut bench) = Bench::of("opencode", CHAT_COMPLETIONS, Sdks::OpenCode) else { return };
     let settings = bench.settings("json");
     let [plain, session, tools, refused] = ["plain", "session", "plain", "plain"].map(|step| {
         bench.program("check_opencode.sh", "").file("project/opencode.json", &settings).argument(step)
@@ -55,9 +55,65 @@ fn opencode_works_with_its_documented_settings() {
     bench.end();
 }
 
+/// Returns whether a request has the result of a tool that contains this word.
+fn has_result(body: &Value, word: &str) -> bool {
+    let messages = body["messages"].as_array().expect("messages");
+    messages.iter().any(|message| message["role"] == "tool" && message["content"].to_string().contains(word))
+}
+
+#[test]
+fn codex_works_with_its_documented_settings() {
+    let Some(mut bench) = Bench::of("Codex", RESPONSES, Sdks::Codex) else { return };
+    let settings = bench.settings("toml");
+    let [plain, tools, structured, cut, refused] = ["plain", "tools", "structured", "cut", "refused"]
+        .map(|step| bench.program("check_codex.sh", "").file(".codex/config.toml", &settings).argument(step));
+    let said = bench.costs("a question", &["big"], || plain.run());
+    assert!(said.contains("Hello") && !said.contains("failed: "), "{said}");
+
+    bench.upstream.next(tool_call("exec_command", &json!({ "cmd": "echo sunny" })));
+    let said = bench.costs("a question with a tool", &["big", "big"], || tools.run());
+    assert!(said.contains("Hello"), "{said}");
+    assert!(has_result(&bench.last_request(), "sunny"), "{}", bench.last_request());
+
+    bench.upstream.next(answer(r#"{"town":"Oslo","degrees":21}"#, 3, 2));
+    let said = bench.costs("an answer of a given form", &["big"], || structured.run());
+    assert!(said.contains(r#"{"town":"Oslo","degrees":21}"#), "{said}");
+    assert_eq!(bench.last_request()["response_format"]["type"], "json_schema");
+
+    // It tries again, longer each time, for eight seconds in all.
+    let said = bench.breaks_off(6, || cut.run());
+    assert!(said.contains("failed: 1"), "{said}");
+    bench.is_refused(6, || refused.run());
+    bench.end();
+}
+
+#[test]
+fn claude_code_works_with_its_documented_settings() {
+    let Some(mut bench) = Bench::of("Claude Code", MESSAGES, Sdks::ClaudeCode) else { return };
+    let [plain, tools, structured, cut, refused] = ["plain", "tools", "structured", "cut", "refused"]
+        .map(|step| bench.with_variables(bench.program("check_claude_code.sh", "")).argument(step));
+    let said = bench.costs("a question", &["big"], || plain.run());
+    assert!(said.contains("Hello") && !said.contains("failed: "), "{said}");
+
+    bench.upstream.next(tool_call("Bash", &json!({ "command": "echo sunny", "description": "Says it" })));
+    let said = bench.costs("a question with a tool", &["big", "big"], || tools.run());
+    assert!(said.contains("Hello"), "{said}");
+    assert!(has_result(&bench.last_request(), "sunny"), "{}", bench.last_request());
+
+    bench.upstream.next(tool_call("StructuredOutput", &json!({ "town": "Oslo", "degrees": 21 })));
+    let said = bench.costs("an answer of a given form", &["big"], || structured.run());
+    assert!(said.contains(r#"{"town":"Oslo","degrees":21}"#), "{said}");
+
+    // It asks again, for an answer in one piece.
+    let said = bench.recovers(|| cut.run());
+    assert!(said.contains("Hello") && !said.contains("Hel\n"), "{said}");
+    bench.is_refused(1, || refused.run());
+    bench.end();
+}
+
 #[test]
 fn open_webui_works_with_its_documented_settings() {
-    let Some(mut bench) = Bench::of("Open WebUI", Sdks::OpenWebUi) else { return };
+    let Some(mut bench) = Bench::of("Open WebUI", CHAT_COMPLETIONS, Sdks::OpenWebUi) else { return };
     // The last line starts it.
     let settings = bench.settings("sh").replace("open-webui serve", "");
     let port = free_port().to_string();
@@ -83,7 +139,7 @@ fn open_webui_works_with_its_documented_settings() {
 
 #[test]
 fn litellms_proxy_works_with_its_documented_settings() {
-    let Some(mut bench) = Bench::of("LiteLLM in front", Sdks::LiteLlm) else { return };
+    let Some(mut bench) = Bench::of("LiteLLM in front", CHAT_COMPLETIONS, Sdks::LiteLlm) else { return };
     let settings = bench.settings("yaml");
     let port = free_port().to_string();
     let proxy =

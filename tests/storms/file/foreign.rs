@@ -55,6 +55,10 @@ fn a_file_that_is_changed_under_the_server_is_no_longer_served(
     before.await_acknowledged(100);
     before.stop();
     let backup = back_up(&database, "backup.db");
+    // A pause lets the keeper copy the log into the file. Before that there is little to cut off.
+    wait::until("a copied log", Duration::from_secs(30), || {
+        (fs::metadata(database.url()).ok()?.len() > 100_000).then_some(())
+    });
     let load = Load::start(&server, &tokens, "after");
     load.await_acknowledged(100);
     handle(&backup, &database);

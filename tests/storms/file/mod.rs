@@ -58,6 +58,7 @@ fn names(database: &TestDatabase) -> Vec<String> {
     let mut names: Vec<String> = entries
         .map(|name| name.to_string_lossy().into_owned())
         .filter(|name| !name.ends_with("-lock") && !name.ends_with("-generation"))
+        .filter(|name| !name.contains("-index.db"))
         .collect();
     names.sort();
     names
@@ -69,8 +70,14 @@ fn stop_clean(server: &mut Server, database: &TestDatabase) {
     server.terminate();
     let status = server.wait(Duration::from_secs(20));
     assert_eq!(status.code(), Some(0), "{}", server.log());
+    let index = database.url().replace(".db", "-index.db");
     for suffix in ["-wal", "-shm", "-journal"] {
         assert!(!beside(database, suffix).exists(), "{suffix} is left:\n{}", server.log());
+        assert!(
+            !Path::new(&format!("{index}{suffix}")).exists(),
+            "{index}{suffix} is left:\n{}",
+            server.log()
+        );
     }
 }
 

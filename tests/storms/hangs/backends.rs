@@ -81,9 +81,13 @@ fn a_stopped_backend_of_a_writer_costs_only_its_own_transaction(
     );
     assert!(others.len() >= USERS / 2, "only {others:?} were served\n{}", scene.server.log());
     seen.assert_unbroken();
-    assert!(seen.slowest() < ANSWER, "somebody waited for {:?}", seen.slowest());
+    assert!(seen.slowest() < require::patience(ANSWER), "somebody waited for {:?}", seen.slowest());
     let after = seen.longest_gap(&(0..USERS).collect::<Vec<_>>(), to + Duration::from_secs(2), end);
-    assert!(after < Duration::from_secs(1), "it did not recover: {after:?}\n{}", scene.server.log());
+    assert!(
+        after < require::patience(Duration::from_secs(1)),
+        "it did not recover: {after:?}\n{}",
+        scene.server.log()
+    );
     probed.assert_in_time();
     assert_books(&scene, &seen);
 }
@@ -126,9 +130,13 @@ fn stopped_backends_of_readers_and_of_bulk_work_delay_no_chats() {
     let (to, seen) = (crowd.now(), crowd.stop());
     let everybody: Vec<usize> = (0..USERS).collect();
     let gap = seen.longest_gap(&everybody, from, to);
-    assert!(gap < Duration::from_secs(2), "chats paused for {gap:?}\n{}", scene.server.log());
     assert!(
-        slowest < ANSWER && rejected <= 1,
+        gap < require::patience(Duration::from_secs(2)),
+        "chats paused for {gap:?}\n{}",
+        scene.server.log()
+    );
+    assert!(
+        slowest < require::patience(ANSWER) && rejected <= 1,
         "{rejected} reads were rejected, the slowest took {slowest:?}"
     );
 }

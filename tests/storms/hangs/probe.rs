@@ -6,9 +6,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::support::http::Client;
+use crate::support::require::patience;
 use crate::support::server::Server;
 
-/// The longest time for `/readyz`: 2 s. (A little more, for debug builds beside other tests.)
+/// The longest time for `/readyz`: 2 s, and a little more for debug builds.
 const IN_TIME: Duration = Duration::from_millis(2500);
 
 pub struct Probe {
@@ -59,7 +60,7 @@ impl Answers {
     /// Checks that each response came in time.
     #[track_caller]
     pub fn assert_in_time(&self) {
-        let late: Vec<_> = self.0.iter().filter(|probed| probed.took > IN_TIME).collect();
+        let late: Vec<_> = self.0.iter().filter(|probed| probed.took > patience(IN_TIME)).collect();
         assert!(late.is_empty() && !self.0.is_empty(), "{late:?}");
     }
 }

@@ -9,6 +9,7 @@ use super::party::{Stopped, backends};
 use super::probe::{Probed, ask};
 use crate::support::http::Client;
 use crate::support::postgres::Cluster;
+use crate::support::require::patience;
 use crate::support::server::Server;
 use crate::support::{On, TestDatabase, wait};
 
@@ -20,7 +21,7 @@ fn assert_not_ready(client: &mut Client, words: &[&str]) {
     wait::until("readiness to end", Duration::from_secs(5), || is_off(&ask(client)).then_some(()));
     for _ in 0..3 {
         let probed = ask(client);
-        assert!(is_off(&probed) && probed.took < IN_TIME, "{probed:?}");
+        assert!(is_off(&probed) && probed.took < patience(IN_TIME), "{probed:?}");
         let reason = probed.reason.clone().unwrap_or_default();
         assert!(words.contains(&reason.as_str()), "{probed:?}");
     }

@@ -123,6 +123,21 @@ pub fn answer(words: &str, prompt_tokens: i64, completion_tokens: i64) -> Vec<St
     script
 }
 
+/// Returns an event with one choice of a completion: this text and finish reason.
+pub fn continued(index: usize, text: &str, finish_reason: Option<&str>) -> Step {
+    let choice = json!({ "index": index, "text": text, "logprobs": null, "finish_reason": finish_reason });
+    event(&json!({ "id": "cmpl-1", "object": "text_completion", "choices": [choice] }).to_string())
+}
+
+/// Returns a response with vectors, one for each input, in this order.
+pub fn embeddings(vectors: &[&[f32]], prompt_tokens: i64) -> Vec<Step> {
+    let element = |(index, vector): (usize, &&[f32])| json!({ "object": "embedding", "index": index, "embedding": vector });
+    let data: Vec<Value> = vectors.iter().enumerate().map(element).collect();
+    let usage = json!({ "prompt_tokens": prompt_tokens, "total_tokens": prompt_tokens });
+    let body = json!({ "object": "list", "data": data, "model": "m", "usage": usage });
+    status(200, &[("content-type", "application/json")], &body.to_string())
+}
+
 /// Returns a response in one piece.
 pub fn status(status: u16, headers: &[(&str, &str)], body: &str) -> Vec<Step> {
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();

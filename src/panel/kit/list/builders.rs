@@ -1,10 +1,9 @@
 //! The functions by which a `static` [`List`] is described. Each part of a description names only
 //! what differs from the defaults.
 
-use super::Cell;
 use super::{
-    BulkAction, Choice, ChoiceTest, Clause, Column, Filter, FilterKind, Find, List, ListParams, Note, Rows,
-    Search, Sort, Tab,
+    BulkAction, Choice, ChoiceTest, Clause, ClauseBy, Column, Filter, FilterKind, Find, List, ListParams,
+    Note, Only, Rows, Search, Sort, Tab,
 };
 use crate::models::list::{Condition, SortKey};
 
@@ -22,6 +21,7 @@ impl<R> List<R> {
             filters: &[],
             tabs: &[],
             search: None,
+            only: None,
             actions: &[],
             note: None,
             label_of: None,
@@ -60,15 +60,15 @@ impl<R> List<R> {
         self
     }
 
-    /// Adds a search box. `help` is shown below it.
+    /// Adds a search box. `help` says what can be searched for.
     pub(crate) const fn search(mut self, help: &'static str, find: Find) -> List<R> {
-        self.search = Some(Search { help: Some(help), find });
+        self.search = Some(Search { help, find });
         self
     }
 
-    /// Lets `find` narrow the query by filters that need the database, without a search box.
-    pub(crate) const fn narrowed_by(mut self, find: Find) -> List<R> {
-        self.search = Some(Search { help: None, find });
+    /// Leaves out the rows that do not satisfy these conditions, whatever the filters say.
+    pub(crate) const fn only(mut self, only: Only) -> List<R> {
+        self.only = Some(only);
         self
     }
 
@@ -97,24 +97,6 @@ impl<R> List<R> {
     }
 }
 
-impl<R> Column<R> {
-    /// A column of texts.
-    pub(crate) const fn text(label: &'static str, cell: fn(&R) -> Cell) -> Column<R> {
-        Column { label, sort: None, is_number: false, cell }
-    }
-
-    /// A column of numbers, which are aligned at the right.
-    pub(crate) const fn number(label: &'static str, cell: fn(&R) -> Cell) -> Column<R> {
-        Column { label, sort: None, is_number: true, cell }
-    }
-
-    /// Makes the head a link that sorts by the [`Sort`] with this name.
-    pub(crate) const fn sort(mut self, name: &'static str) -> Column<R> {
-        self.sort = Some(name);
-        self
-    }
-}
-
 impl Sort {
     /// An order in which a first click shows the lowest value first.
     pub(crate) const fn ascending(name: &'static str, key: SortKey) -> Sort {
@@ -128,9 +110,13 @@ impl Sort {
 }
 
 impl Filter {
+    const fn new(name: &'static str, label: &'static str, kind: FilterKind) -> Filter {
+        Filter { name, label, kind, has_counts: true }
+    }
+
     /// A filter with a few choices, which [`Filter::of`] sets.
     pub(crate) const fn choice(name: &'static str, label: &'static str) -> Filter {
-        Filter { name, label, kind: FilterKind::Choice(&[]) }
+        Filter::new(name, label, FilterKind::Choice(&[]))
     }
 
     /// Sets the choices of a filter.
@@ -139,20 +125,50 @@ impl Filter {
         self
     }
 
+    /// Leaves the choices out of *Show counts*.
+    pub(crate) const fn without_counts(mut self) -> Filter {
+        self.has_counts = false;
+        self
+    }
+
     /// A filter by days. The clause compares with the start of the range and with its end, which is
     /// excluded.
     pub(crate) const fn days(name: &'static str, label: &'static str, clause: Clause) -> Filter {
-        Filter { name, label, kind: FilterKind::Days(clause) }
+        Filter::new(name, label, FilterKind::Days(clause))
+    }
+
+    /// A filter by amounts. The clause compares with the lowest and with the highest, which both
+    /// belong to the range.
+    pub(crate) const fn amounts(name: &'static str, label: &'static str, clause: Clause) -> Filter {
+        Filter::new(name, label, FilterKind::Amounts(ClauseBy::Fixed(clause)))
+    }
+
+    /// A filter by amounts whose clause depends on the other parameters.
+    pub(crate) const fn amounts_by(
+        name: &'static str,
+        label: &'static str,
+        clause: fn(&ListParams) -> Clause,
+    ) -> Filter {
+        Filter::new(name, label, FilterKind::Amounts(ClauseBy::Params(clause)))
     }
 
     /// A filter by a user. The clause compares with the user's id.
     pub(crate) const fn user(name: &'static str, label: &'static str, clause: Clause) -> Filter {
-        Filter { name, label, kind: FilterKind::User(clause) }
+        Filter::new(name, label, FilterKind::User(ClauseBy::Fixed(clause)))
+    }
+
+    /// A filter by a user whose clause depends on the other parameters.
+    pub(crate) const fn user_by(
+        name: &'static str,
+        label: &'static str,
+        clause: fn(&ListParams) -> Clause,
+    ) -> Filter {
+        Filter::new(name, label, FilterKind::User(ClauseBy::Params(clause)))
     }
 
     /// A filter by a word. The clause compares with the word as it was typed.
     pub(crate) const fn word(name: &'static str, label: &'static str, clause: Clause) -> Filter {
-        Filter { name, label, kind: FilterKind::Word(clause) }
+        Filter::new(name, label, FilterKind::Word(clause))
     }
 }
 
@@ -189,7 +205,7 @@ impl Choice {
 }
 
 impl Tab {
-    /// A preset with a query string. An empty one shows all rows.
+    /// A preset with the parameters that it sets. One without any removes those of the others.
     pub(crate) const fn new(label: &'static str, query: &'static str) -> Tab {
         Tab { label, query }
     }
@@ -198,6 +214,12 @@ impl Tab {
 impl BulkAction {
     /// An action with the value and the label of its option.
     pub(crate) const fn new(name: &'static str, label: &'static str) -> BulkAction {
-        BulkAction { name, label }
+        BulkAction { name, label, asks_amount: false }
+    }
+
+    /// Adds a field for an amount of tokens.
+    pub(crate) const fn with_amount(mut self) -> BulkAction {
+        self.asks_amount = true;
+        self
     }
 }

@@ -3,7 +3,10 @@
 use chrono::NaiveDateTime;
 
 use crate::models::Change;
-use crate::panel::kit::paths;
+use crate::panel::kit::{format, paths};
+
+/// A text up to this length fits each column, so it needs no title.
+const SHORT: usize = 12;
 
 /// A value with its meaning. `templates/admin/pieces.html` decides how it looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,10 +96,31 @@ impl Cell {
         if text.is_empty() { Cell::Nothing } else { Cell::Code(text.to_owned()) }
     }
 
-    /// The first 120 characters of a text on one line, or nothing if it is blank.
+    /// The text of a cell in one line that may be too long for its column.
+    pub(crate) fn title(&self) -> Option<&str> {
+        let text = match self {
+            Cell::Text(text) | Cell::Excerpt(text) | Cell::Code(text) => text,
+            Cell::Link { text, .. } | Cell::Main { text, .. } | Cell::Marked { text, .. } => text,
+            _ => return None,
+        };
+        (text.chars().nth(SHORT).is_some()).then_some(text)
+    }
+
+    /// Returns the number of characters of a number, and 0 for other cells.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Cell::Tokens(amount) => format::tokens(*amount).chars().count(),
+            Cell::Signed(amount) => format::signed(*amount).chars().count(),
+            Cell::Text(text) => text.chars().count(),
+            Cell::Id(id) => id.to_string().len() + 3,
+            _ => 0,
+        }
+    }
+
+    /// The first 200 characters of a text on one line, or nothing if it is blank.
     pub(crate) fn excerpt(text: &str) -> Cell {
         let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        if let Some((end, _)) = words.char_indices().nth(120) {
+        if let Some((end, _)) = words.char_indices().nth(200) {
             words.truncate(end);
             words.push('…');
         }

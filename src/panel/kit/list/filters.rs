@@ -1,27 +1,29 @@
 //! Filters as the list's template shows them: the ones on offer, and a chip for each active one.
 
-use super::days::DAY_PRESETS;
+use chrono::Datelike;
+
+use super::days::{DAY_PRESETS, Period};
 use super::link::{Link, capped};
 use super::{Choice, Filter, FilterKind, ListPage, ListParams};
-use crate::models::list::Count;
 
-/// A filter on offer.
+/// The most years before this one that a filter by days links to.
+const MOST_YEARS: i32 = 20;
+
+/// A filter on offer: a row of the form.
 pub(in crate::panel) struct FilterView {
     /// The parameter's name.
     pub name: &'static str,
     pub label: &'static str,
-    /// A link for each choice, if they are few.
-    pub choices: Vec<Link>,
-    /// The choices of its drop-down list, if they are many.
+    /// The choices of its drop-down list. Empty if it has none.
     pub options: Vec<FilterOption>,
     /// The text in its field. `None` if it has no such field.
     pub text: Option<String>,
     /// Whether the text names a user.
     pub is_user: bool,
-    /// The two fields of a filter by days.
-    pub days: Option<DayFields>,
-    /// The other parameters, which its form keeps.
-    pub kept: Vec<Parameter>,
+    /// The fields for both ends of a range.
+    pub range: Option<RangeFields>,
+    /// The links from years to days.
+    pub way: Vec<Link>,
 }
 
 /// A choice in a drop-down list.
@@ -31,10 +33,12 @@ pub(in crate::panel) struct FilterOption {
     pub is_selected: bool,
 }
 
-/// The first and the last day, as they were typed.
-pub(in crate::panel) struct DayFields {
+/// The first and the last value of a range, as they were typed.
+pub(in crate::panel) struct RangeFields {
     pub from: String,
     pub to: String,
+    /// Whether they are days. Otherwise they are amounts.
+    pub are_days: bool,
 }
 
 /// A parameter of the query string.
@@ -88,77 +92,85 @@ pub(super) fn cleared(params: &ListParams) -> String {
 
 /// Returns the current parameters, except paging and the ones in `without`.
 pub(super) fn kept(params: &ListParams, without: &[&str]) -> Vec<Parameter> {
-    let is_kept = |name: &str| {
-        !["after", "before", "last", "facets"].contains(&name)
-            && !without.iter().any(|other| {
-                name == *other
-                    || name.strip_prefix(other).is_some_and(|rest| ["_from", "_to"].contains(&rest))
-            })
-    };
-    params
-        .pairs
-        .iter()
-        .filter(|(name, _)| is_kept(name))
-        .map(|(name, value)| Parameter { name: name.clone(), value: value.clone() })
-        .collect()
+    let query = params.changed(without, []);
+    let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
+    pairs.map(|(name, value)| Parameter { name, value }).collect()
 }
 
 impl FilterOption {
-    fn new(value: &str, label: &str, is_selected: bool) -> FilterOption {
-        FilterOption { value: value.to_owned(), label: label.to_owned(), is_selected }
+    fn new(value: &str, label: String, is_selected: bool) -> FilterOption {
+        FilterOption { value: value.to_owned(), label, is_selected }
     }
 }
 
-/// Returns a filter with its choices, and their counts if they were requested.
+/// Returns the options of a filter. A value that is not among them is added.
+fn options(any: &str, offered: Vec<(&str, String)>, value: &str) -> Vec<FilterOption> {
+    let any = FilterOption::new("", any.to_owned(), value.is_empty());
+    let option = |(one, label): (&str, String)| FilterOption::new(one, label, one == value);
+    let mut options: Vec<FilterOption> =
+        std::iter::once(any).chain(offered.into_iter().map(option)).collect();
+    if options.iter().all(|option| !option.is_selected) {
+        let label = Period::parse(value).map_or_else(|| value.to_owned(), Period::label);
+        options.push(FilterOption::new(value, label, true));
+    }
+    options
+}
+
+/// Returns the links by which a filter by days leads from years to days.
+fn way(filter: &Filter, params: &ListParams, first_year: Option<i32>) -> Vec<Link> {
+    let today = params.zone.date_of(params.now);
+    let link = |period: Period, label: String, is_current| Link {
+        label,
+        href: format!("?{}", params.with(filter.name, Some(&period.value()))),
+        is_current,
+        count: String::new(),
+    };
+    let Some(period) = params.value(filter.name).and_then(Period::parse) else {
+        let this_year = today.year();
+        let years = first_year.unwrap_or(this_year).max(this_year - MOST_YEARS)..=this_year;
+        let years = years.rev().filter_map(|year| Period::parse(&year.to_string()));
+        return years.map(|year| link(year, year.label(), false)).collect();
+    };
+    let way = period.way().into_iter().map(|part| link(part, part.short_label(), part == period));
+    way.chain(period.parts(today).into_iter().map(|part| link(part, part.short_label(), false))).collect()
+}
+
+/// Returns a filter as a row of the form, with counts of its choices if they were requested.
 pub(super) fn filter_view<R>(
     filter: &'static Filter,
     params: &ListParams,
     found: &ListPage<R>,
 ) -> FilterView {
-    let value = params.value(filter.name);
+    let value = params.value(filter.name).unwrap_or_default();
     let counts = found.facets.iter().find(|facet| facet.filter == filter.name).map(|facet| &facet.counts);
-    let choice = |label: &str, this: &str, count: Option<&Count>| Link {
-        label: count.map_or_else(|| label.to_owned(), |count| format!("{label} ({})", capped(*count))),
-        href: format!("?{}", params.with(filter.name, (!this.is_empty()).then_some(this))),
-        is_current: value.unwrap_or_default() == this && (value.is_some() || this.is_empty()),
+    let counted = |place: usize, one: &Choice| match counts.and_then(|counts| counts.get(place)) {
+        Some(Some(count)) => format!("{} ({})", one.label, capped(*count)),
+        _ => one.label.to_owned(),
     };
-    let (mut choices, mut options) = (Vec::new(), Vec::new());
-    match filter.kind {
-        FilterKind::Choice(all) if filter.is_long() => {
-            let value = value.unwrap_or_default();
-            options.push(FilterOption::new("", "Any", value.is_empty()));
-            let option = |one: &Choice| FilterOption::new(one.value, one.label, one.value == value);
-            options.extend(all.iter().map(option));
-            // A code that this version does not know.
-            if options.iter().all(|option| !option.is_selected) {
-                options.push(FilterOption::new(value, value, true));
-            }
-        }
-        FilterKind::Choice(all) => {
-            choices.push(choice("Any", "", None));
-            for (place, one) in all.iter().enumerate() {
-                choices.push(choice(one.label, one.value, counts.and_then(|counts| counts.get(place))));
-            }
-        }
-        FilterKind::Days(_) => {
-            choices.push(choice("Any time", "", None));
-            choices.extend(DAY_PRESETS.iter().map(|preset| choice(preset.label, preset.value, None)));
-        }
-        FilterKind::User(_) | FilterKind::Word(_) => {}
-    }
-    let parameter = |name: String| params.pairs.get(&name).cloned().unwrap_or_default();
     let is_typed = matches!(filter.kind, FilterKind::User(_) | FilterKind::Word(_));
+    let are_days = matches!(filter.kind, FilterKind::Days(_));
+    let end = |end: &str| params.pairs.get(&format!("{}_{end}", filter.name)).cloned().unwrap_or_default();
     FilterView {
         name: filter.name,
         label: filter.label,
-        choices,
-        options,
-        text: is_typed.then(|| value.unwrap_or_default().to_owned()),
+        options: match filter.kind {
+            FilterKind::Choice(all) => {
+                let offered = all.iter().enumerate().map(|(place, one)| (one.value, counted(place, one)));
+                options("Any", offered.collect(), value)
+            }
+            FilterKind::Days(_) => {
+                let offered = DAY_PRESETS.iter().map(|preset| (preset.value, preset.label.to_owned()));
+                options("Any time", offered.collect(), value)
+            }
+            FilterKind::User(_) | FilterKind::Word(_) | FilterKind::Amounts(_) => Vec::new(),
+        },
+        text: is_typed.then(|| value.to_owned()),
         is_user: matches!(filter.kind, FilterKind::User(_)),
-        days: matches!(filter.kind, FilterKind::Days(_)).then(|| DayFields {
-            from: parameter(format!("{}_from", filter.name)),
-            to: parameter(format!("{}_to", filter.name)),
+        range: (are_days || matches!(filter.kind, FilterKind::Amounts(_))).then(|| RangeFields {
+            from: end("from"),
+            to: end("to"),
+            are_days,
         }),
-        kept: kept(params, &[filter.name]),
+        way: if are_days { way(filter, params, found.first_year) } else { Vec::new() },
     }
 }

@@ -7,8 +7,9 @@ use crate::models::list::{Count, Page};
 pub(in crate::panel) struct Facet {
     /// The filter's name.
     pub filter: &'static str,
-    /// A count for each choice, in their order. The last ones may be missing.
-    pub counts: Vec<Count>,
+    /// A count for each choice, in their order. `None`, or none at the end, where counting would
+    /// take too long.
+    pub counts: Vec<Option<Count>>,
 }
 
 /// A page of a list, as it was read from the database.
@@ -24,4 +25,8 @@ pub(in crate::panel) struct ListPage<R> {
     pub total: Option<Count>,
     /// The counts of filters. Empty unless they were requested.
     pub facets: Vec<Facet>,
+    /// How many rows each tab would show. `None` where counting would take too long.
+    pub tabs: Vec<Option<Count>>,
+    /// The first year on offer in filters by days. `None` if only the present one is.
+    pub first_year: Option<i32>,
 }

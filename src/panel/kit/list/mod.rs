@@ -5,30 +5,37 @@
 //! [`params`] reads the query string, [`page`] fetches the rows, [`view`] and [`filters`] are what
 //! the template shows.
 
+mod amounts;
 mod builders;
+mod by_words;
 mod cell;
 mod clause;
+mod column;
 mod dates;
 mod days;
 mod filters;
 mod link;
 mod list_page;
+mod narrow;
 mod page;
 mod params;
+mod tabs;
 mod view;
 
+pub(in crate::panel) use by_words::{ByWords, catching_up, few_hits};
 pub(in crate::panel) use cell::{Cell, Tone};
 pub(in crate::panel) use clause::Clause;
-pub(in crate::panel) use dates::{between_ids, ids_of_days};
+pub(in crate::panel) use column::{At, Column};
+pub(in crate::panel) use dates::between_ids;
 pub(in crate::panel) use link::capped;
 pub(in crate::panel) use list_page::ListPage;
-pub(in crate::panel) use page::{all_ids, fetch, read};
-pub(in crate::panel) use params::{ListParams, find_user};
+pub(in crate::panel) use page::{all_ids, fetch, first_ids, first_rows, read};
+pub(in crate::panel) use params::{ListParams, find_user, is_place};
 pub(in crate::panel) use view::ListView;
 
 use crate::db::DbConnection;
 use crate::error::Result;
-use crate::models::list::{Condition, ListQuery, Page, SortKey, Value};
+use crate::models::list::{Condition, Count, ListQuery, Page, SortKey, Value};
 
 /// The description of a list of rows of the type `R`.
 pub(in crate::panel) struct List<R: 'static> {
@@ -47,6 +54,8 @@ pub(in crate::panel) struct List<R: 'static> {
     /// The presets. The first one shows all rows.
     pub tabs: &'static [Tab],
     pub search: Option<Search>,
+    /// What rows must satisfy besides the filters.
+    pub only: Option<Only>,
     pub actions: &'static [BulkAction],
     /// What an administrator has to know before an action on all rows that match.
     pub note: Option<Note>,
@@ -67,15 +76,6 @@ pub(in crate::panel) struct Rows<R: 'static> {
     pub id_of: fn(&R) -> i64,
 }
 
-/// A column of a list.
-pub(in crate::panel) struct Column<R> {
-    pub label: &'static str,
-    /// The name of the [`Sort`] that a click on its head selects.
-    pub sort: Option<&'static str>,
-    pub is_number: bool,
-    pub cell: fn(&R) -> Cell,
-}
-
 /// An order on offer. There must be an index for it.
 pub(in crate::panel) struct Sort {
     /// Its name in the query string. A `-` before it reverses the order.
@@ -85,10 +85,10 @@ pub(in crate::panel) struct Sort {
     pub descending_first: bool,
 }
 
-/// A preset above a list.
+/// A preset above a list. It adds to what the administrator has set.
 pub(in crate::panel) struct Tab {
     pub label: &'static str,
-    /// The query string. Empty for all rows.
+    /// The parameters that it sets. Empty for the tab that removes those of the others.
     pub query: &'static str,
 }
 
@@ -96,6 +96,9 @@ pub(in crate::panel) struct Tab {
 pub(in crate::panel) struct BulkAction {
     pub name: &'static str,
     pub label: &'static str,
+    /// Whether an amount of tokens may be entered beside it, so that the next page can say what
+    /// will happen.
+    pub asks_amount: bool,
 }
 
 /// A filter on offer.
@@ -104,6 +107,8 @@ pub(in crate::panel) struct Filter {
     pub name: &'static str,
     pub label: &'static str,
     pub kind: FilterKind,
+    /// Whether its choices can be counted in a short time.
+    has_counts: bool,
 }
 
 /// The kind of a filter: what one enters.
@@ -112,20 +117,42 @@ pub(in crate::panel) enum FilterKind {
     Choice(&'static [Choice]),
     /// A range of days in the administrator's time zone.
     Days(Clause),
+    /// A range of amounts.
+    Amounts(ClauseBy),
     /// A user, by name or id.
-    User(Clause),
+    User(ClauseBy),
     /// A word that must match exactly, such as the name of a model.
     Word(Clause),
 }
 
-/// The most choices that are shown as links, each with a count. More would push the list off the
-/// screen, and take too long to count.
-const MOST_LINKS: usize = 8;
+/// A clause that may depend on the other parameters of the list.
+#[derive(Clone, Copy)]
+pub(in crate::panel) enum ClauseBy {
+    Fixed(Clause),
+    Params(fn(&ListParams) -> Clause),
+}
+
+impl ClauseBy {
+    fn of(self, params: &ListParams) -> Clause {
+        match self {
+            ClauseBy::Fixed(clause) => clause,
+            ClauseBy::Params(clause) => clause(params),
+        }
+    }
+}
+
+/// The most choices of a filter that are counted. More would take too long.
+const MOST_COUNTED_CHOICES: usize = 8;
 
 impl Filter {
-    /// Returns whether the choices are a drop-down list, without counts.
-    fn is_long(&self) -> bool {
-        matches!(self.kind, FilterKind::Choice(choices) if choices.len() > MOST_LINKS)
+    /// Returns the choices that *Show counts* counts.
+    fn counted_choices(&self) -> Option<&'static [Choice]> {
+        match self.kind {
+            FilterKind::Choice(choices) if self.has_counts && choices.len() <= MOST_COUNTED_CHOICES => {
+                Some(choices)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -168,14 +195,17 @@ impl Choice {
 /// Narrows the query to rows that match the words, or finds the page itself.
 type Find = fn(&mut DbConnection, &ListParams, &mut ListQuery) -> Result<Searched>;
 
+/// Returns the conditions that rows must satisfy besides those of the filters.
+type Only = fn(&mut DbConnection, &ListParams) -> Result<Vec<Condition>>;
+
 /// Returns what an administrator has to know about the rows that match a query string, such as that
 /// the follower is behind.
 type Note = fn(&mut DbConnection, &str) -> Result<Option<String>>;
 
 /// How a list is searched.
 pub(in crate::panel) struct Search {
-    /// The text below the search box. `None`: there is no box, only filters that need the database.
-    pub help: Option<&'static str>,
+    /// What can be searched for.
+    pub help: &'static str,
     /// Applies the words, and filters that need the database, to the query.
     pub find: Find,
 }
@@ -184,6 +214,9 @@ pub(in crate::panel) struct Search {
 pub(in crate::panel) enum Searched {
     /// The query was narrowed.
     Narrowed,
-    /// The search found the page itself, from the search table.
-    Page(Page),
+    /// The query was narrowed, and so many rows match.
+    Counted(Count),
+    /// The search found the page itself, from the search table, and how many rows match if that is
+    /// known.
+    Page(Page, Option<Count>),
 }

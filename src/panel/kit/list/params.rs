@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDateTime;
 use url::form_urlencoded;
 
+use super::amounts::amounts;
 use super::days::days;
 use super::{Choice, Filter, FilterKind, List};
 use crate::db::DbConnection;
@@ -140,16 +141,25 @@ impl ListParams {
     /// Returns the query string of the first page of the list with one parameter changed.
     pub(crate) fn with(&self, name: &str, value: Option<&str>) -> String {
         let changed = value.map(|value| (name, value));
-        let kept = self.pairs.iter().filter(|(key, _)| {
-            key.as_str() != name && !PLACES.contains(&key.as_str()) && !is_part_of(key, name)
-        });
-        let pairs = kept.map(|(key, value)| (key.as_str(), value.as_str())).chain(changed);
-        encode(pairs)
+        self.changed(&[name], changed)
+    }
+
+    /// Returns the query string of the first page of the list, without some parameters and with
+    /// others.
+    pub(super) fn changed<'a>(
+        &self,
+        without: &[&str],
+        with: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> String {
+        let is_kept =
+            |key: &str| !is_place(key) && !without.iter().any(|name| key == *name || is_part_of(key, name));
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.pairs.iter().filter(|(key, _)| is_kept(key))).extend_pairs(with).finish()
     }
 
     /// Returns the query string of another page of the list. `place` is the name of the parameter.
     pub(crate) fn at(&self, place: &str, position: Option<&Position>) -> String {
-        let kept = self.pairs.iter().filter(|(key, _)| !PLACES.contains(&key.as_str()));
+        let kept = self.pairs.iter().filter(|(key, _)| !is_place(key));
         let text = position.map_or_else(|| "1".to_owned(), written);
         let place = (!place.is_empty()).then_some((place, text.as_str()));
         encode(kept.map(|(key, value)| (key.as_str(), value.as_str())).chain(place))
@@ -183,6 +193,12 @@ impl ListParams {
                 picked(days.value, days.shown, clause.with(self.sort, moments.into()))
             }));
         }
+        if let FilterKind::Amounts(clause) = filter.kind {
+            return Ok(amounts(&self.pairs, filter.name).map(|range| {
+                let ends = [range.from, range.to].map(Value::Integer);
+                picked(String::new(), range.shown, clause.of(self).with(self.sort, ends.into()))
+            }));
+        }
         let Some(value) = self.pairs.get(filter.name) else { return Ok(None) };
         Ok(match filter.kind {
             FilterKind::Choice(choices) => match find_choice(choices, value) {
@@ -200,13 +216,13 @@ impl ListParams {
                 let shown =
                     user.as_ref().map_or_else(|| format!("{value} (unknown)"), |user| user.username.clone());
                 let id = user.map_or(-1, |user| user.id);
-                Some(picked(value.clone(), shown, clause.with(self.sort, vec![Value::Integer(id)])))
+                Some(picked(value.clone(), shown, clause.of(self).with(self.sort, vec![Value::Integer(id)])))
             }
             FilterKind::Word(clause) => {
                 let condition = clause.with(self.sort, vec![Value::Text(value.clone())]);
                 Some(picked(value.clone(), value.clone(), condition))
             }
-            FilterKind::Days(_) => None,
+            FilterKind::Days(_) | FilterKind::Amounts(_) => None,
         })
     }
 }
@@ -227,6 +243,11 @@ pub(in crate::panel) const MOST_ROWS_OF_A_PAGE: i64 = 200;
 
 /// The parameters that say which page of a list is shown.
 const PLACES: [&str; 4] = ["after", "before", "last", "facets"];
+
+/// Whether a parameter says which page of a list is shown, and not which rows the list has.
+pub(in crate::panel) fn is_place(name: &str) -> bool {
+    PLACES.contains(&name)
+}
 
 fn is_part_of(key: &str, name: &str) -> bool {
     key.strip_prefix(name).is_some_and(|rest| rest == "_from" || rest == "_to")

@@ -6,7 +6,8 @@ use askama::Template;
 use super::filters::{Chip, FilterView, Parameter, chips, cleared, filter_view, kept};
 use super::link::{Link, capped};
 use super::params::MOST_ROWS_OF_A_PAGE;
-use super::{BulkAction, Cell, Filter, FilterKind, List, ListPage, ListParams, Tab};
+use super::{BulkAction, Cell, Column, List, ListPage, ListParams, Tab};
+use crate::models::ColumnChoices;
 use crate::models::list::{Count, Start};
 use crate::panel::kit::PageError;
 use crate::panel::kit::page::{Frame, page};
@@ -20,23 +21,35 @@ pub(in crate::panel) struct ListView {
     pub here: String,
     /// The words in the search box.
     pub words: String,
-    /// The text below the search box. `None`: there is no box.
+    /// What can be searched for. `None`: there is no search box.
     pub search_help: Option<&'static str>,
     /// The other parameters, which the search form keeps.
     pub kept: Vec<Parameter>,
     pub tabs: Vec<Link>,
     pub filters: Vec<FilterView>,
+    /// The parameters that are not filters, which the form of filters keeps.
+    pub kept_by_filters: Vec<Parameter>,
+    /// How many filters are set.
+    pub filters_set: usize,
+    /// Whether the form of filters is open, because its counts were requested.
+    pub shows_counts: bool,
     pub chips: Vec<Chip>,
     /// The link that removes all filters.
     pub clear: String,
     /// The link that shows the counts of filters.
     pub facets: Option<String>,
-    /// How many rows match, and how many there are in total.
+    /// How many rows match, and how many there are in total: `1,042 of 5,124`.
     pub count: String,
+    /// What the count counts, for screen readers.
+    pub counted: &'static str,
     /// How many rows match, for "all that match".
     pub matching: String,
     /// The link that shows all rows on one page, if they fit.
     pub show_all: Option<ShowAll>,
+    /// The columns to choose from: all but the first.
+    pub columns: Vec<ColumnChoice>,
+    /// The saved views of this list.
+    pub views: Vec<ViewLink>,
     pub heads: Vec<Head>,
     pub rows: Vec<Row>,
     /// Empty for administrators who may not change anything.
@@ -55,10 +68,28 @@ pub(in crate::panel) struct ListView {
     pub notes: Vec<String>,
 }
 
+/// A column to choose.
+pub(in crate::panel) struct ColumnChoice {
+    pub label: &'static str,
+    pub is_shown: bool,
+}
+
+/// A saved view of the list.
+pub(in crate::panel) struct ViewLink {
+    pub id: i64,
+    pub name: String,
+    pub href: String,
+    /// Whether the administrator may delete it: an own one, or as a superuser any.
+    pub may_delete: bool,
+}
+
 /// The head of a column.
 pub(in crate::panel) struct Head {
     pub label: &'static str,
-    pub is_number: bool,
+    /// Its CSS classes.
+    pub class: &'static str,
+    /// The CSS class of its width.
+    pub width: String,
     /// The link that sorts by this column, if that is possible.
     pub href: Option<String>,
     /// `ascending` or `descending` if the list is sorted by this column.
@@ -76,7 +107,10 @@ pub(in crate::panel) struct Row {
 /// A cell, with the label of its column for narrow screens.
 pub(in crate::panel) struct RowCell {
     pub label: &'static str,
-    pub is_number: bool,
+    /// Its CSS classes.
+    pub class: &'static str,
+    /// The CSS class of its place on a phone.
+    pub at: &'static str,
     pub cell: Cell,
 }
 
@@ -101,7 +135,12 @@ impl ListView {
     }
 
     /// Makes the view of a page of a list.
-    pub(crate) fn new<R>(list: &List<R>, params: &ListParams, found: &ListPage<R>) -> ListView {
+    pub(crate) fn new<R>(
+        list: &List<R>,
+        params: &ListParams,
+        found: &ListPage<R>,
+        chosen: &ColumnChoices,
+    ) -> ListView {
         let page = &found.page;
         let first = found.page.rows.first();
         let last = found.page.rows.last();
@@ -114,24 +153,36 @@ impl ListView {
             .looked_until
             .as_ref()
             .map(|position| link(if is_backwards { "before" } else { "after" }, Some(position)));
+        let columns = list.columns_for(&found.rows, chosen);
         ListView {
             path: list.path,
             many: list.many,
             here: params.here(),
             words: params.words.clone(),
-            search_help: list.search.as_ref().and_then(|search| search.help),
+            search_help: list.search.as_ref().map(|search| search.help),
             kept: kept(params, &["q"]),
-            tabs: tabs(list, params),
+            tabs: tabs(list, params, found),
             filters: list.filters.iter().map(|filter| filter_view(filter, params, found)).collect(),
+            kept_by_filters: {
+                let mut names: Vec<&str> = list.filters.iter().map(|filter| filter.name).collect();
+                // The form has a box for the words.
+                names.extend(list.search.as_ref().map(|_| "q"));
+                kept(params, &names)
+            },
+            filters_set: params.picked.len(),
+            shows_counts: params.wants_facets,
             chips: chips(params),
             clear: cleared(params),
             facets: (!params.wants_facets && list.has_choices() && found.count.is_some())
                 .then(|| format!("?{}&facets=1", params.here())),
-            count: with_total(matching(list, found), found),
+            count: count(found),
+            counted: if shown_count(found) == 1 { list.one } else { list.many },
             matching: matching(list, found),
             show_all: show_all(params, found.count),
-            heads: heads(list, params),
-            rows: found.rows.iter().map(|row| list.row(row, &params.here())).collect(),
+            columns: list.column_choices(&columns),
+            views: Vec::new(),
+            heads: columns.iter().map(|column| head(list, params, column, &found.rows)).collect(),
+            rows: found.rows.iter().map(|row| list.row(row, &columns, &params.here())).collect(),
             actions: list.actions,
             first: page.has_previous.then(|| link("", None)),
             previous: first.filter(|_| page.has_previous).map(|row| link("before", Some(row))),
@@ -146,6 +197,21 @@ impl ListView {
 }
 
 impl ListView {
+    /// Returns the action beside which an amount may be entered.
+    pub(crate) fn action_with_amount(&self) -> Option<&'static BulkAction> {
+        self.actions.iter().find(|action| action.asks_amount)
+    }
+
+    /// Leaves a column out of what is printed.
+    pub(crate) fn leave_off_paper(&mut self, label: &str) {
+        for head in self.heads.iter_mut().filter(|head| head.label == label) {
+            head.class = "off-paper";
+        }
+        for cell in self.rows.iter_mut().flat_map(|row| &mut row.cells).filter(|cell| cell.label == label) {
+            cell.class = "off-paper";
+        }
+    }
+
     /// Removes a column, such as links to forms for administrators who may not use them.
     pub(crate) fn leave_out(&mut self, label: &str) {
         self.heads.retain(|head| head.label != label);
@@ -157,12 +223,29 @@ impl ListView {
 
 impl<R> List<R> {
     fn has_choices(&self) -> bool {
-        let is_counted = |filter: &Filter| matches!(filter.kind, FilterKind::Choice(_)) && !filter.is_long();
-        self.filters.iter().any(is_counted)
+        self.filters.iter().any(|filter| filter.counted_choices().is_some())
+    }
+
+    /// Returns the columns that a page shows: the first one, those that the administrator has
+    /// chosen, and of the others those that say something.
+    fn columns_for(&self, rows: &[R], chosen: &ColumnChoices) -> Vec<&'static Column<R>> {
+        let is_shown = |column: &Column<R>| {
+            chosen.get(column.label).copied().unwrap_or_else(|| column.appears_with(rows))
+        };
+        let numbered = self.columns.iter().enumerate();
+        numbered.filter(|(place, column)| *place == 0 || is_shown(column)).map(|(_, column)| column).collect()
+    }
+
+    fn column_choices(&self, shown: &[&Column<R>]) -> Vec<ColumnChoice> {
+        let choice = |column: &Column<R>| ColumnChoice {
+            label: column.label,
+            is_shown: shown.iter().any(|one| one.label == column.label),
+        };
+        self.columns.iter().skip(1).map(choice).collect()
     }
 
     /// Returns a row. Its main link carries the list's query string, to return to the same page.
-    fn row(&self, row: &R, here: &str) -> Row {
+    fn row(&self, row: &R, columns: &[&Column<R>], here: &str) -> Row {
         let back = |href: String| match here {
             "" => href,
             here => {
@@ -170,14 +253,15 @@ impl<R> List<R> {
                 format!("{href}?{}", query.append_pair("list", here).finish())
             }
         };
-        let cell = |column: &super::Column<R>| match (column.cell)(row) {
+        let cell = |column: &Column<R>| match (column.cell)(row) {
             Cell::Main { text, href } => Cell::Main { text, href: back(href) },
             Cell::Marked { text, href, mark } => Cell::Marked { text, href: back(href), mark },
             cell => cell,
         };
-        let cells = self.columns.iter().map(|column| RowCell {
+        let cells = columns.iter().map(|column| RowCell {
             label: column.label,
-            is_number: column.is_number,
+            class: column.class(),
+            at: column.at.class(),
             cell: cell(column),
         });
         let id = (self.rows.id_of)(row);
@@ -186,21 +270,35 @@ impl<R> List<R> {
     }
 }
 
+/// Returns how many rows match, if that is known: where a walk ended at its bound, the number of
+/// rows so far would change from day to day.
+fn known<R>(found: &ListPage<R>) -> Option<Count> {
+    found.count.filter(Count::is_full)
+}
+
 fn matching<R>(list: &List<R>, found: &ListPage<R>) -> String {
-    let shown = found.rows.len();
-    match found.count {
+    match known(found) {
         Some(count) if count.number == 1 && !count.at_least => format!("1 {}", list.one),
         Some(count) => format!("{} {}", capped(count), list.many),
-        None if shown == 1 => format!("1 {} on this page", list.one),
-        None => format!("{shown} {} on this page", list.many),
+        None => format!("{}, not counted yet", list.many),
     }
 }
 
-fn with_total<R>(matching: String, found: &ListPage<R>) -> String {
+/// Returns how many rows match, and how many there are in total.
+fn count<R>(found: &ListPage<R>) -> String {
+    let shown = match known(found) {
+        Some(count) => capped(count),
+        None => format!("{} on this page", found.rows.len()),
+    };
     match found.total {
-        Some(total) => format!("{matching} ({} in total)", capped(total)),
-        None => matching,
+        Some(total) => format!("{shown} of {}", capped(total)),
+        None => shown,
     }
+}
+
+/// Returns the last number of the text of [`count`], which its noun follows.
+fn shown_count<R>(found: &ListPage<R>) -> i64 {
+    found.total.or(known(found)).map_or(found.rows.len() as i64, |count| count.number)
 }
 
 /// Returns the link if there are more rows than on this page, but not too many for one page.
@@ -211,35 +309,26 @@ fn show_all(params: &ListParams, count: Option<Count>) -> Option<ShowAll> {
     fits.then(|| ShowAll { href: format!("?{}", params.with("rows", Some(&rows))), number })
 }
 
-fn tabs<R>(list: &List<R>, params: &ListParams) -> Vec<Link> {
-    let here = {
-        let mut here = kept(params, &["sort", "q", "rows", "sums"]);
-        here.sort();
-        here
+fn tabs<R>(list: &List<R>, params: &ListParams, found: &ListPage<R>) -> Vec<Link> {
+    let tab = |(place, tab): (usize, &Tab)| Link {
+        label: tab.label.to_owned(),
+        href: format!("?{}", tab.query(list.tabs, params)),
+        is_current: tab.is_current(list.tabs, params),
+        count: found.tabs.get(place).copied().flatten().map(capped).unwrap_or_default(),
     };
-    let tab = |Tab { label, query }: &Tab| {
-        let mut pairs: Vec<Parameter> = url::form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .filter(|(name, _)| name != "sort")
-            .map(|(name, value)| Parameter { name, value })
-            .collect();
-        pairs.sort();
-        Link { label: (*label).to_owned(), href: format!("{}?{query}", list.path), is_current: pairs == here }
-    };
-    list.tabs.iter().map(tab).collect()
+    list.tabs.iter().enumerate().map(tab).collect()
 }
 
-fn heads<R>(list: &List<R>, params: &ListParams) -> Vec<Head> {
-    let head = |column: &super::Column<R>| {
-        let sort = column.sort.and_then(|name| list.sorts.iter().find(|sort| sort.name == name));
-        let is_order = sort.is_some_and(|sort| sort.name == params.sort);
-        let href = sort.map(|sort| {
-            let descending = if is_order { !params.descending } else { sort.descending_first };
-            let value = if descending { format!("-{}", sort.name) } else { sort.name.to_owned() };
-            format!("?{}", params.with("sort", Some(&value)))
-        });
-        let order = is_order.then_some(if params.descending { "descending" } else { "ascending" });
-        Head { label: column.label, is_number: column.is_number, href, order }
-    };
-    list.columns.iter().map(head).collect()
+fn head<R>(list: &List<R>, params: &ListParams, column: &Column<R>, rows: &[R]) -> Head {
+    let sort = column.sort.and_then(|name| list.sorts.iter().find(|sort| sort.name == name));
+    let is_order = sort.is_some_and(|sort| sort.name == params.sort);
+    let href = sort.map(|sort| {
+        let descending = if is_order { !params.descending } else { sort.descending_first };
+        let value = if descending { format!("-{}", sort.name) } else { sort.name.to_owned() };
+        format!("?{}", params.with("sort", Some(&value)))
+    });
+    let order = is_order.then_some(if params.descending { "descending" } else { "ascending" });
+    let longest = rows.iter().map(|row| (column.cell)(row).length()).max().unwrap_or_default();
+    let width = column.width.class(longest.max(column.label.chars().count()));
+    Head { label: column.label, class: column.class(), width, href, order }
 }

@@ -20,6 +20,11 @@ impl Pass {
         Pass { breaker, user_id, is_trial }
     }
 
+    /// Returns the user who may make the call.
+    pub(in super::super) fn user_id(&self) -> i64 {
+        self.user_id
+    }
+
     /// Returns the breaker, to report a probe to it.
     pub(in super::super) fn breaker(&self) -> Arc<Breaker> {
         self.breaker.clone()
@@ -62,12 +67,15 @@ impl Pass {
                 memory.last_failure = Some((now.time, failure.reason()));
                 memory.note_failure(&self.breaker, self.user_id, now.instant)
             }
+            // It may not even have been sent.
+            Failure::EndpointMissing(_) => Watch::No,
             // Caused by this server.
             Failure::DummyFailed
             | Failure::TotalTimeout
             | Failure::Busy
             | Failure::TooManyOfUser
             | Failure::CircuitOpen(_)
+            | Failure::MemoryFull
             | Failure::ServerStopped => Watch::No,
         }
     }

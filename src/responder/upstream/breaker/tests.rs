@@ -251,6 +251,8 @@ fn what_counts_as_a_failure_and_what_does_not() {
         Busy,
         TooManyOfUser,
         resting(1),
+        EndpointMissing("model"),
+        MemoryFull,
         ServerStopped,
         DummyFailed,
     ];
@@ -288,4 +290,19 @@ fn calls_from_before_the_rest_neither_end_nor_prolong_it() {
     good.succeeded(world.now);
     assert_eq!((world.state(), world.in_a_row()), (BreakerState::Open, 5));
     assert_eq!(world.admit().unwrap_err(), Failure::CircuitOpen(Duration::from_millis(500)));
+}
+
+#[test]
+fn a_model_is_failing_while_its_last_failures_are_recent_or_its_calls_are_paused() {
+    let world = World::new();
+    let health = |minutes: i64| {
+        let now = world.now.time + TimeDelta::minutes(minutes);
+        world.breaker.health(world.now.instant).is_failing(now)
+    };
+    world.fail(4);
+    assert!(!health(0), "four failures may be one user's");
+    world.fail(1);
+    assert_eq!([0, 9, 10, 60].map(health), [true, true, false, false]);
+    world.breaker.probed(FAILED, world.now);
+    assert_eq!([0, 60].map(health), [true, true], "no calls are made");
 }

@@ -101,7 +101,7 @@ pub(super) fn rows() -> Vec<Row> {
                 400,
                 r#"{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please modify your prompt and retry.","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"jailbreak":{"filtered":true,"detected":true}}}}}"#,
             ),
-            failed("request_rejected"),
+            failed("request_rejected").param("messages"),
         ),
         Row::new(
             "azure_wrong_key",

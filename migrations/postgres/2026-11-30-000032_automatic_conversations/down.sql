@@ -1,0 +1,2 @@
+DROP INDEX conversations_started;
+ALTER TABLE conversations DROP COLUMN is_automatic;

@@ -1,0 +1,2 @@
+DROP TABLE database_identity;
+ALTER TABLE panel_settings DROP COLUMN shortcuts;

@@ -1,0 +1,2 @@
+-- Only PostgreSQL needs the function of this name.
+SELECT 1;

@@ -1,0 +1,1 @@
+ALTER TABLE panel_settings DROP COLUMN shortcuts;
