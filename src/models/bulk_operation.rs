@@ -192,8 +192,11 @@ impl BulkOperation {
         let binds = vec![Bind::Integer(8 * from + 1), Bind::Integer(8 * most), Bind::Integer(id)];
         let bytes: Vec<u8> = DynamicStatement::<Binary>::new(text.to_owned(), binds).get_result(conn)?;
         let mut ids = numbers(&bytes);
+        let (Some(first), Some(last)) = (ids.iter().min(), ids.iter().max()) else { return Ok(ids) };
+        // Without the bounds, PostgreSQL may read all failures of the operation for each batch.
         let failed: HashSet<i64> = bulk_failures::table
             .filter(bulk_failures::bulk_operation_id.eq(id))
+            .filter(bulk_failures::object_id.between(*first, *last))
             .filter(bulk_failures::object_id.eq_any(&ids))
             .select(bulk_failures::object_id)
             .load::<i64>(conn)?

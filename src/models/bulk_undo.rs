@@ -66,8 +66,13 @@ impl FormerLimits {
         operation_id: i64,
         user_ids: &[i64],
     ) -> QueryResult<HashMap<i64, UserLimits>> {
+        let (Some(first), Some(last)) = (user_ids.iter().min(), user_ids.iter().max()) else {
+            return Ok(HashMap::new());
+        };
+        // Without the bounds, PostgreSQL may read all rows of the operation for each batch of it.
         let own = bulk_former_limits::table
             .filter(bulk_former_limits::bulk_operation_id.eq(operation_id))
+            .filter(bulk_former_limits::user_id.between(*first, *last))
             .filter(bulk_former_limits::user_id.eq_any(user_ids));
         let found: Vec<FormerLimits> = own.select(FormerLimits::as_select()).load(conn)?;
         let limits = |former: FormerLimits| UserLimits {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::db::{Bind, DbConnection, DynamicStatement};
 use crate::schema::import_map::dsl;
@@ -62,13 +63,23 @@ impl ImportMap {
         kind: ImportedKind,
         keys: &[&str],
     ) -> QueryResult<HashMap<String, i64>> {
-        let found: Vec<(String, i64)> = dsl::import_map
-            .filter(dsl::source.eq(source))
-            .filter(dsl::kind.eq(kind.as_str()))
-            .filter(dsl::source_id.eq_any(keys))
-            .select((dsl::source_id, dsl::target_id))
-            .load(conn)?;
-        Ok(found.into_iter().collect())
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        // One look-up by the whole primary key for each. With `= ANY`, PostgreSQL may read all rows
+        // of the kind and compare each with every key: nothing is known yet about a table that is
+        // being filled.
+        let text = format!(
+            "WITH wanted (key) AS (VALUES {})
+             SELECT key, (SELECT target_id FROM import_map WHERE source = ? AND kind = ? AND source_id = key)
+             FROM wanted",
+            vec!["(?)"; keys.len()].join(", ")
+        );
+        let mut binds: Vec<Bind<'_>> = keys.iter().map(|key| Bind::Text(key)).collect();
+        binds.extend([Bind::Text(source), Bind::Text(kind.as_str())]);
+        let found: Vec<(String, Option<i64>)> =
+            DynamicStatement::<(Text, Nullable<BigInt>)>::new(text, binds).load(conn)?;
+        Ok(found.into_iter().filter_map(|(key, id)| Some((key, id?))).collect())
     }
 
     /// Records that rows were imported: their keys, with their ids here.

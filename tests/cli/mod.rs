@@ -22,7 +22,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 
 /// How long a command may take on a busy machine. Its output must fit into a pipe: it is read only
 /// at the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The output and the exit code of a command.
 #[derive(Debug)]
