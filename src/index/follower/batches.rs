@@ -185,18 +185,15 @@ pub(super) fn follow_late_chats(conn: &mut DbConnection, ended: &[i64]) -> Resul
 }
 
 /// Adds the keys of the next rows after the index's own watermark to those of their users, at most
-/// `most` ids of each table. Only on SQLite. Returns the number of ids.
-pub(super) fn follow_keys(conn: &mut DbConnection, most: i64) -> Result<usize> {
-    let mut count = 0;
-    for keys in [UserRows::Chats, UserRows::LedgerEntries] {
-        let position = Watermark::position(conn, keys.mark())?;
-        let next = keys.highest(conn)?.min(position.saturating_add(most));
-        if next > position && Watermark::advance(conn, keys.mark(), position, next)? {
-            keys.add(conn, position, next)?;
-            count += usize::try_from(next - position).unwrap_or_default();
-        }
+/// `most` ids. Only on SQLite. Returns the number of ids.
+pub(super) fn follow_keys(conn: &mut DbConnection, keys: UserRows, most: i64) -> Result<i64> {
+    let position = Watermark::position(conn, keys.mark())?;
+    let next = keys.highest(conn)?.min(position.saturating_add(most));
+    if next <= position || !Watermark::advance(conn, keys.mark(), position, next)? {
+        return Ok(0);
     }
-    Ok(count)
+    keys.add(conn, position, next)?;
+    Ok(next - position)
 }
 
 /// Indexes the new names and texts of rows that were changed, at most `most` changes. Only on

@@ -33,8 +33,14 @@ const ROWS: i64 = 2_000;
 /// The most rows of a batch on SQLite while it has much to catch up with: each transaction adds a
 /// segment to the search tables, and segments are merged again and again.
 const MOST_ROWS: i64 = 16_000;
-/// How many times as many ids as rows have their keys added at once.
-const KEYS: i64 = 10;
+/// The most ids of a table whose keys are added at once, at first and while there is much to catch
+/// up with. The keys of one user are together, so each batch writes most pages of a large index
+/// again: the fewer batches, the better.
+const KEYS: i64 = 20_000;
+const MOST_KEYS: i64 = 500_000;
+/// How many times as many ledger entries as chats are read at once. Few have a text, but each has
+/// a balance, and those of a batch are spread over many pages.
+const ENTRIES: i64 = 4;
 /// While a round takes less than half of this, the next one may be larger.
 const LONG_ROUND: Duration = Duration::from_secs(2);
 /// The KiB of pages that SQLite keeps in memory for the index.
@@ -92,12 +98,17 @@ impl Followed {
     }
 }
 
+/// A batch of one table: from a watermark up to an id, at most so many rows. Returns their number.
+type Batch = fn(&mut DbConnection, i64, i64, i64) -> Result<usize>;
+
 /// A follower, and what it knows of open transactions.
 #[derive(Debug)]
 pub struct Follower {
     settled: Settled,
     /// The most rows of the next batches.
     rows: i64,
+    /// The most ids of the next batches of keys.
+    keys: i64,
     /// The KiB of pages that SQLite was told to keep in memory.
     cache: i64,
     /// When each table first had new rows that are not settled. `None` if all are settled.
@@ -112,7 +123,13 @@ const HELD_UP: Duration = Duration::from_secs(60);
 
 impl Default for Follower {
     fn default() -> Follower {
-        Follower { settled: Settled::default(), rows: ROWS, cache: CACHE, held_up: [None; FOLLOWED] }
+        Follower {
+            settled: Settled::default(),
+            rows: ROWS,
+            keys: KEYS,
+            cache: CACHE,
+            held_up: [None; FOLLOWED],
+        }
     }
 }
 
@@ -145,6 +162,7 @@ impl Follower {
                 Err(error) => {
                     // The batch may have been too much for the time limit of a statement.
                     self.rows = (tried / 4).max(FEWEST_ROWS);
+                    self.keys = KEYS;
                     let why = error.in_full();
                     if why != failure {
                         log::warn!("the panel's lists and searches fall behind: {why}");
@@ -175,23 +193,43 @@ impl Follower {
         }
     }
 
-    /// Processes one batch of each table. Returns the number of rows processed.
+    /// Processes one batch of each table, or only keys while many are missing. Returns the number of
+    /// rows processed.
     ///
     /// # Errors
     /// The database's error. Batches that are already stored remain.
     pub async fn round(&mut self, db: &Db) -> Result<usize> {
-        let (most, began) = (self.rows, Instant::now());
-        let rows = self.batches(db, most).await?;
-        if !db.url().is_postgres() {
-            self.rows = rows_after(most, is_full(rows, most), began.elapsed());
-            self.resize_cache(db).await?;
+        if db.url().is_postgres() {
+            return self.batches(db, self.rows).await;
         }
+        // The changes come first: words that were removed disappear soon.
+        let mut rows = changes(db, self.rows).await?;
+        // Then the keys: without them, users cannot see their own history.
+        let keys = self.add_keys(db).await?;
+        rows += usize::try_from(keys).unwrap_or_default();
+        if keys < KEYS {
+            let (most, began) = (self.rows, Instant::now());
+            let batches = self.batches(db, most).await?;
+            self.rows = size_after(most, [ROWS, MOST_ROWS], is_full(batches, most), began.elapsed());
+            rows += batches;
+        }
+        self.resize_cache(db).await?;
         Ok(rows)
+    }
+
+    /// Adds one batch of keys of each table. Returns the most ids of one table.
+    async fn add_keys(&mut self, db: &Db) -> Result<i64> {
+        let (most, began, mut count) = (self.keys, Instant::now(), 0);
+        for keys in [UserRows::Chats, UserRows::LedgerEntries] {
+            count = count.max(db.write_index(move |conn| follow_keys(conn, keys, most)).await?);
+        }
+        self.keys = size_after(most, [KEYS, MOST_KEYS], count >= most, began.elapsed());
+        Ok(count)
     }
 
     /// Gives SQLite the memory that batches of this size need.
     async fn resize_cache(&mut self, db: &Db) -> Result<()> {
-        let cache = if self.rows > ROWS { LARGE_CACHE } else { CACHE };
+        let cache = if self.rows > ROWS || self.keys > KEYS { LARGE_CACHE } else { CACHE };
         if cache != self.cache {
             self.cache = cache;
             let text = format!("PRAGMA main.cache_size = -{cache}; PRAGMA shrink_memory");
@@ -202,11 +240,6 @@ impl Follower {
 
     async fn batches(&mut self, db: &Db, most: i64) -> Result<usize> {
         let mut rows = 0;
-        if !db.url().is_postgres() {
-            // The changes come first: words that were removed disappear soon.
-            rows += self::changes(db, most).await?;
-            rows += db.write_index(move |conn| follow_keys(conn, KEYS * most)).await?;
-        }
         for (place, followed) in Followed::ALL.into_iter().enumerate() {
             let (watermark, reading) = db
                 .write_index(move |conn| {
@@ -217,11 +250,12 @@ impl Follower {
             let up_to = self.settled.observe(followed, reading);
             self.note(db, place, reading.highest > watermark && up_to <= watermark).await;
             if up_to > watermark {
-                let batch = match followed {
-                    Followed::Users => follow_users,
-                    Followed::Chats => follow_chats,
-                    Followed::LedgerEntries => follow_entries,
-                    Followed::History => follow_history,
+                let (batch, most): (Batch, i64) = match followed {
+                    Followed::Users => (follow_users, most),
+                    Followed::Chats => (follow_chats, most),
+                    Followed::LedgerEntries if most > ROWS => (follow_entries, ENTRIES * most),
+                    Followed::LedgerEntries => (follow_entries, most),
+                    Followed::History => (follow_history, most),
                 };
                 rows += db.write_index(move |conn| batch(conn, watermark, up_to, most)).await?;
             }
@@ -234,13 +268,13 @@ impl Follower {
     }
 }
 
-/// Returns the most rows of the next batches on SQLite, after a round with batches of at most
-/// `most` rows. `is_full` says whether there was at least one whole batch.
-fn rows_after(most: i64, is_full: bool, took: Duration) -> i64 {
+/// Returns the size of the next batches on SQLite, within these bounds, after batches of size
+/// `most`. `is_full` says whether there was at least one whole batch.
+fn size_after(most: i64, [least, largest]: [i64; 2], is_full: bool, took: Duration) -> i64 {
     match most {
-        _ if !is_full => ROWS,
-        _ if took > LONG_ROUND => (most / 2).max(ROWS),
-        _ if took < LONG_ROUND / 2 => (most * 2).min(MOST_ROWS),
+        _ if !is_full => least,
+        _ if took > LONG_ROUND => (most / 2).max(least),
+        _ if took < LONG_ROUND / 2 => (most * 2).min(largest),
         _ => most,
     }
 }
@@ -320,11 +354,13 @@ impl Goal {
     pub(super) fn progress(&self, conn: &mut DbConnection) -> QueryResult<Progress> {
         let mut progress = Progress::default();
         for (highest, followed) in self.0.into_iter().zip(Followed::ALL) {
-            let mut position = Watermark::position(conn, followed.table())?;
+            let mut behind = (highest - Watermark::position(conn, followed.table())?).max(0);
             if let (DbConnection::Sqlite(_), Some(keys)) = (&*conn, followed.keys()) {
-                position = position.min(Watermark::position(conn, keys.mark())?);
+                let keys = (highest - Watermark::position(conn, keys.mark())?).max(0);
+                // Each is half of the work, and there is no more to do only without both.
+                behind = (behind + keys + 1) / 2;
             }
-            progress.behind += (highest - position).max(0);
+            progress.behind += behind;
             progress.all += highest;
         }
         Ok(progress)
@@ -345,11 +381,13 @@ pub fn progress(conn: &mut DbConnection) -> QueryResult<Progress> {
 mod tests {
     use std::time::Duration;
 
-    use super::{MOST_ROWS, ROWS, rows_after};
+    use super::{MOST_ROWS, ROWS, size_after};
 
     #[test]
     fn batches_grow_while_they_are_quick_and_shrink_when_they_are_not() {
-        let after = |most, is_full, seconds| rows_after(most, is_full, Duration::from_secs(seconds));
+        let after = |most, is_full, seconds| {
+            size_after(most, [ROWS, MOST_ROWS], is_full, Duration::from_secs(seconds))
+        };
         assert_eq!(after(ROWS, true, 0), 2 * ROWS);
         assert_eq!(after(MOST_ROWS, true, 0), MOST_ROWS);
         assert_eq!(after(4 * ROWS, true, 1), 4 * ROWS);
