@@ -193,8 +193,8 @@ impl Follower {
         }
     }
 
-    /// Processes one batch of each table, or only keys while many are missing. Returns the number of
-    /// rows processed.
+    /// Processes one batch of each table, or only keys while many are missing. Returns the number
+    /// of rows processed.
     ///
     /// # Errors
     /// The database's error. Batches that are already stored remain.
