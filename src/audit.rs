@@ -38,11 +38,13 @@ pub enum ObjectKind {
     Verification,
     /// A model, with its price.
     Model,
+    /// A backup. Its id is the time in its name.
+    Backup,
 }
 
 impl ObjectKind {
     /// All kinds.
-    pub const ALL: [ObjectKind; 7] = [
+    pub const ALL: [ObjectKind; 8] = [
         ObjectKind::User,
         ObjectKind::AuthToken,
         ObjectKind::Chat,
@@ -50,6 +52,7 @@ impl ObjectKind {
         ObjectKind::BulkOperation,
         ObjectKind::Verification,
         ObjectKind::Model,
+        ObjectKind::Backup,
     ];
 
     /// Returns the code, as the database stores it. It never changes.
@@ -62,6 +65,7 @@ impl ObjectKind {
             ObjectKind::BulkOperation => "bulk_operation",
             ObjectKind::Verification => "verification",
             ObjectKind::Model => "model",
+            ObjectKind::Backup => "backup",
         }
     }
 
@@ -75,6 +79,7 @@ impl ObjectKind {
             ObjectKind::BulkOperation => "bulk operation",
             ObjectKind::Verification => "verification",
             ObjectKind::Model => "model",
+            ObjectKind::Backup => "backup",
         }
     }
 
@@ -116,13 +121,15 @@ pub enum Action {
     SignOut,
     /// All of a user's auth tokens and sessions were ended.
     LogOutEverywhere,
-    /// A bulk operation or a verification was started.
+    /// A bulk operation, a verification or a backup was started.
     Start,
+    /// A backup was downloaded.
+    Download,
 }
 
 impl Action {
     /// All actions, for the filter of the panel's History.
-    pub const ALL: [Action; 15] = [
+    pub const ALL: [Action; 16] = [
         Action::Add,
         Action::Change,
         Action::SetPassword,
@@ -138,6 +145,7 @@ impl Action {
         Action::SignOut,
         Action::LogOutEverywhere,
         Action::Start,
+        Action::Download,
     ];
 
     /// Returns the code, as the database stores it. It never changes.
@@ -158,6 +166,7 @@ impl Action {
             Action::SignOut => "sign_out",
             Action::LogOutEverywhere => "log_out_everywhere",
             Action::Start => "start",
+            Action::Download => "download",
         }
     }
 
@@ -179,6 +188,7 @@ impl Action {
             Action::SignOut => "signed out",
             Action::LogOutEverywhere => "logged out everywhere",
             Action::Start => "started",
+            Action::Download => "downloaded",
         }
     }
 
@@ -200,6 +210,7 @@ impl Action {
             Action::SignOut => "signed out",
             Action::LogOutEverywhere => "logged out everywhere",
             Action::Start => "started",
+            Action::Download => "downloaded",
         }
     }
 

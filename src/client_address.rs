@@ -53,6 +53,39 @@ pub fn client_of(request: &HttpRequest) -> IpAddr {
     proxies.client(peer, request.headers().get_all("x-forwarded-for").map(|line| line.as_bytes()))
 }
 
+/// What becomes of a request's `X-Forwarded-For`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwarding {
+    /// The request has none.
+    Absent,
+    /// It is believed, because the peer is a trusted proxy.
+    Believed,
+    /// It is ignored, because the peer is none.
+    Ignored,
+}
+
+impl Forwarding {
+    /// Returns the value as one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Forwarding::Absent => "absent",
+            Forwarding::Believed => "believed",
+            Forwarding::Ignored => "ignored",
+        }
+    }
+}
+
+/// Returns what becomes of a request's `X-Forwarded-For`.
+pub fn forwarding_of(request: &HttpRequest) -> Forwarding {
+    if !request.headers().contains_key("x-forwarded-for") {
+        return Forwarding::Absent;
+    }
+    let proxies = request.app_data::<web::Data<TrustedProxies>>();
+    let is_trusted =
+        request.peer_addr().zip(proxies).is_some_and(|(peer, proxies)| proxies.trusts(peer.ip()));
+    if is_trusted { Forwarding::Believed } else { Forwarding::Ignored }
+}
+
 impl FromStr for TrustedProxies {
     type Err = InvalidProxy;
 

@@ -1,8 +1,15 @@
 //! All settings: flag, variable, default, unit. `tollgate --help` prints this file's texts.
 
 mod accounts;
+mod backup;
 mod database;
+mod file;
 mod listen;
+mod refusal;
+mod reload;
+mod secret;
+mod settings;
+mod tls;
 mod upstream;
 mod values;
 
@@ -11,16 +18,28 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-pub use accounts::{Accounts, LoginErrors, Registration, Switch};
-pub use database::Database;
+pub use accounts::{Accounts, LoginErrors, PasswordHashing, Registration, Switch};
+pub use backup::BackupArgs;
+pub use database::{Database, DatabaseAddress};
+pub use file::{FileSetting, SettingsFile, UPSTREAM_KEY};
 pub use listen::Listen;
+pub use refusal::{NOT_SHOWN, advice, check, may_hold_secret, quoted};
+pub use reload::{after_reload, is_reloaded};
+pub use secret::{SecretText, read_secret};
+pub use settings::{Given, Origin, Setting, Settings, is_path};
+pub use tls::{Hsts, TlsArgs};
 pub use upstream::{Limits, UpstreamArgs};
 use values::{log_filter, top_up};
 
+use crate::backup::BackupSettings;
 use crate::chat::Prices;
-use crate::db::{DatabaseUrl, DbOptions, HANGS_AFTER};
+use crate::db::{DatabaseUrl, DbOptions};
+use crate::logging::LogFormat;
 use crate::responder::{Dummy, Responder};
 use crate::throttle::MemoryBudget;
+
+/// The usual time of HSTS, in seconds.
+const YEAR: u32 = 31_536_000;
 
 /// All settings. They may stand before or after a command.
 #[derive(Args, Clone, Debug)]
@@ -28,9 +47,15 @@ pub struct Config {
     /// Settings of the HTTP server.
     #[command(flatten)]
     pub listen: Listen,
+    /// Settings of TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// Settings of the database.
     #[command(flatten)]
     pub database: Database,
+    /// Settings of scheduled backups.
+    #[command(flatten)]
+    pub backup: BackupArgs,
     /// Settings of balances and prices.
     #[command(flatten)]
     pub metering: Metering,
@@ -46,21 +71,49 @@ pub struct Config {
     /// Settings of an upstream.
     #[command(flatten)]
     pub upstream: UpstreamArgs,
+    /// A file with settings in TOML; flags and variables come before it [default: none]
+    #[arg(
+        global = true,
+        long = "config",
+        env = "TOLLGATE_CONFIG",
+        value_name = "FILE",
+        help_heading = "General"
+    )]
+    pub config_file: Option<PathBuf>,
     /// What is logged to standard error: a level (error, warn, info, debug, trace), or env_logger's
     /// filter syntax
     #[arg(global = true, long, env = "TOLLGATE_LOG", value_name = "FILTER", default_value = "info",
-          value_parser = log_filter)]
+          value_parser = log_filter, help_heading = "General")]
     pub log: String,
+    /// The form of the log's lines
+    #[arg(
+        global = true,
+        long,
+        env = "TOLLGATE_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text",
+        help_heading = "General"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// The opening balance.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Metering")]
+pub struct OpeningBalance {
+    /// Tokens that a new user gets
+    #[arg(global = true, long, env = "TOLLGATE_OPENING_TOKENS", value_name = "TOKENS", default_value_t = 4000,
+          value_parser = clap::value_parser!(i64).range(0..=1_000_000_000_000_000))]
+    pub opening_tokens: i64,
 }
 
 /// The opening balance and the price of a chat.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Metering")]
 pub struct Metering {
-    /// Tokens that a new user gets
-    #[arg(global = true, long, env = "TOLLGATE_OPENING_TOKENS", value_name = "TOKENS", default_value_t = 4000,
-          value_parser = clap::value_parser!(i64).range(0..=1_000_000_000_000_000))]
-    pub opening_tokens: i64,
+    /// What a new user gets.
+    #[command(flatten)]
+    pub opening: OpeningBalance,
     /// Tokens above which the panel asks for the amount of a grant twice; 0: never [default: 100
     /// times --opening-tokens]
     #[arg(global = true, long, env = "TOLLGATE_LARGE_GRANT", value_name = "TOKENS",
@@ -123,30 +176,12 @@ pub enum ResponderName {
 impl Config {
     /// Returns the options for opening the database.
     pub fn db_options(&self) -> DbOptions {
-        DbOptions {
-            url: self.database.database_url.clone(),
-            read_connections: self
-                .database
-                .read_connections
-                .unwrap_or_else(|| self.default_read_connections()),
-            pg_writers: self.database.pg_writers.map(usize::from),
-            hangs_after: HANGS_AFTER,
-        }
-    }
-
-    /// Returns the number of read connections if it is not set. Reading SQLite keeps a core busy,
-    /// so more threads than cores would not help. Reading PostgreSQL mostly waits for the server.
-    fn default_read_connections(&self) -> u32 {
-        if self.database.database_url.is_postgres() {
-            return 8;
-        }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        u32::try_from(cores.max(2)).unwrap_or(2)
+        self.database.options()
     }
 
     /// Returns the tokens above which a grant is large. 0 means that none is.
     pub fn large_grant(&self) -> i64 {
-        let default = || self.metering.opening_tokens.saturating_mul(100);
+        let default = || self.metering.opening.opening_tokens.saturating_mul(100);
         self.metering.large_grant.unwrap_or_else(default)
     }
 
@@ -176,10 +211,24 @@ impl Config {
         })
     }
 
+    /// Makes the responder after a reload of the settings. `before` is the one that answers now: a
+    /// reload does not exchange the dummy and an upstream for each other.
+    ///
+    /// # Errors
+    /// As for [`Config::responder`].
+    pub fn responder_after(&self, before: &Responder, memory: MemoryBudget) -> Result<Responder, String> {
+        Ok(match before {
+            Responder::Dummy(_) => before.clone(),
+            Responder::Upstream(catalogue) => {
+                Responder::Upstream(self.upstream.catalogue_after(catalogue, memory)?)
+            }
+        })
+    }
+
     /// Returns the folder of an SQLite database, to watch its free disk space. `None` for
     /// PostgreSQL.
     pub fn data_folder(&self) -> Option<PathBuf> {
-        match &self.database.database_url {
+        match self.database.url() {
             DatabaseUrl::Sqlite(path) => {
                 let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
                 Some(parent.map_or_else(|| PathBuf::from("."), PathBuf::from))
@@ -188,22 +237,50 @@ impl Config {
         }
     }
 
+    /// Returns the settings of backups. `None` if they are off, or the database is PostgreSQL.
+    pub fn backup_settings(&self) -> Option<BackupSettings> {
+        let folder = self.backup.backup_dir.clone().filter(|folder| !folder.as_os_str().is_empty())?;
+        self.database.url().sqlite_path()?;
+        Some(BackupSettings {
+            folder,
+            every: Some(self.backup.backup_every).filter(|every| !every.is_zero()),
+            keep: usize::try_from(self.backup.backup_keep).unwrap_or(usize::MAX),
+            leaves_free: self.listen.min_free_disk.saturating_mul(1024 * 1024),
+        })
+    }
+
     /// Returns the origin of `--public-url`, as browsers send it.
     pub fn public_origin(&self) -> Option<String> {
         self.listen.public_url.as_ref().map(|url| url.origin().ascii_serialization())
     }
 
-    /// Returns the value of `Strict-Transport-Security`: one year. `None` unless clients use https.
-    pub fn strict_transport(&self) -> Option<&'static str> {
-        let value = match self.listen.hsts_include_subdomains {
-            Switch::On => "max-age=31536000; includeSubDomains",
-            Switch::Off => "max-age=31536000",
+    /// Returns the value of `Strict-Transport-Security`, which is sent over https only. `None` if
+    /// it is not sent.
+    pub fn strict_transport(&self) -> Option<String> {
+        let seconds = match self.tls.hsts {
+            Some(Hsts::Off) => return None,
+            Some(Hsts::Seconds(seconds)) => seconds,
+            None if self.has_https_url() => YEAR,
+            // Nobody has said that this host will have https from now on.
+            None => return None,
         };
-        self.is_https().then_some(value)
+        let subdomains = match self.listen.hsts_include_subdomains {
+            Switch::On => "; includeSubDomains",
+            Switch::Off => "",
+        };
+        Some(format!("max-age={seconds}{subdomains}"))
     }
 
-    /// Returns whether clients use https.
+    /// Returns whether all clients use https: because the settings say so, or because the server
+    /// speaks nothing else.
     pub fn is_https(&self) -> bool {
+        match self.listen.public_url {
+            Some(_) => self.has_https_url(),
+            None => self.tls.is_on(),
+        }
+    }
+
+    fn has_https_url(&self) -> bool {
         self.listen.public_url.as_ref().is_some_and(|url| url.scheme() == "https")
     }
 }

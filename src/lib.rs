@@ -7,12 +7,13 @@
 //! | `main` | starts the command line |
 //! | [`cli`] | the commands; puts the parts together |
 //! | [`server`] | the HTTP server: sockets, middleware, housekeeping |
-//! | [`pages`] | the start page and the static files |
+//! | [`pages`] | the start page, the API's documentation and the static files |
 //! | [`panel`] | the panel: lists, forms and pages for administrators |
 //! | [`api`] | the HTTP API, one file per resource: extract, parse, one call, respond |
 //! | [`config`] | every setting |
 //! | [`import`] | brings users and chats over from another service |
 //! | [`administration`] | what administrators do; each verb records itself in one transaction |
+//! | [`backup`] | backups that the server makes: the schedule, the folder, the copy |
 //! | [`index`] | what the panel looks things up in, filled in behind the charges |
 //! | [`account`] | what belongs to a user: chats, statement, conversations |
 //! | [`chat`] | the life of a chat: charge, answer, settle |
@@ -26,9 +27,13 @@
 //! | [`schema`] | the tables, as Diesel sees them |
 //! | [`error`] | the one error type and how it is rendered |
 //! | [`throttle`] | limits and fair queues |
+//! | [`tls`] | the certificate of the server, read again when it changes |
+//! | [`logging`] | the log: its form, its level, what it knows of a request |
+//! | [`metrics`] | counters and histograms, and the text in which Prometheus reads them |
 //! | [`domain`] | values that can only be made by parsing |
 //! | [`clock`] | the time |
 //! | [`client_address`] | the client behind trusted proxies |
+//! | [`live`] | values that a reload of the settings replaces |
 
 #![forbid(unsafe_code)]
 
@@ -37,6 +42,7 @@ pub mod administration;
 pub mod api;
 pub mod audit;
 pub mod auth;
+pub mod backup;
 pub mod chat;
 pub mod cli;
 pub mod client_address;
@@ -48,7 +54,10 @@ pub mod error;
 pub mod http;
 pub mod import;
 pub mod index;
+pub mod live;
+pub mod logging;
 pub mod metering;
+pub mod metrics;
 pub mod models;
 pub mod pages;
 pub mod panel;
@@ -58,3 +67,4 @@ pub mod responder;
 pub mod schema;
 pub mod server;
 pub mod throttle;
+pub mod tls;

@@ -32,6 +32,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    backup_runs (id) {
+        id -> BigInt,
+        started_at -> Timestamp,
+        finished_at -> Timestamp,
+        actor_id -> Nullable<BigInt>,
+        file -> Text,
+        size -> BigInt,
+        failure -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     bulk_failures (bulk_operation_id, object_id) {
         bulk_operation_id -> BigInt,
         object_id -> BigInt,
@@ -316,6 +328,7 @@ diesel::joinable!(user_balances -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     audit_log,
     auth_tokens,
+    backup_runs,
     bulk_failures,
     bulk_former_limits,
     bulk_operations,

@@ -16,6 +16,7 @@ mod stopwatch;
 mod turns;
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 pub use attempts::Attempt;
@@ -55,13 +56,13 @@ pub enum RequestKind {
 
 /// All throttles of this node. Make one for the whole server and share it.
 pub struct Throttle {
-    enabled: bool,
+    enabled: AtomicBool,
     attempts: Attempts,
     registration: ByAddress,
     guests: ByAddress,
     messages: PerUser,
     reads: Limiter<i64>,
-    read_allowance: Allowance,
+    reads_per_minute: AtomicU32,
     changes: Limiter<i64>,
     /// Accounts that have signed in, each with the address that they came from.
     signed_in: Recent<AccountKey>,
@@ -76,21 +77,31 @@ impl Throttle {
 
     fn with_clock(enabled: bool, reads_per_minute: u32, clock: &Stopwatch) -> Throttle {
         Throttle {
-            enabled,
+            enabled: AtomicBool::new(enabled),
             attempts: Attempts::new(clock),
             registration: ByAddress::new(REGISTRATION, "registrations from one address", clock.clone()),
             guests: ByAddress::new(GUEST, "requests of guests from one address", clock.clone()),
             messages: PerUser::new(clock.clone()),
             reads: Limiter::new(MAX_KEYS, clock.clone()),
-            read_allowance: Allowance::a_minute(reads_per_minute),
+            reads_per_minute: AtomicU32::new(reads_per_minute),
             changes: Limiter::new(MAX_KEYS, clock.clone()),
             signed_in: Recent::new(MAX_KEYS),
         }
     }
 
+    /// Changes the settings. What was counted before stays counted.
+    pub fn change(&self, enabled: bool, reads_per_minute: u32) {
+        self.enabled.store(enabled, Ordering::Relaxed);
+        self.reads_per_minute.store(reads_per_minute, Ordering::Relaxed);
+    }
+
     /// Returns whether the throttles are on.
     pub fn is_on(&self) -> bool {
-        self.enabled
+        self.enabled.load(Ordering::Relaxed)
+    }
+
+    fn read_allowance(&self) -> Allowance {
+        Allowance::a_minute(self.reads_per_minute.load(Ordering::Relaxed))
     }
 
     /// Begins an attempt to log in: 10 at once, then 1 per 6 s for an address; 5 at once, then 1
@@ -115,7 +126,7 @@ impl Throttle {
     }
 
     async fn begin(&self, from: IpAddr, account: &str, is_panel: bool) -> Result<Attempt<'_>, RetryAfter> {
-        if !self.enabled {
+        if !self.is_on() {
             return Ok(Attempt::unthrottled());
         }
         let is_known = self.has_signed_in(from, account);
@@ -127,7 +138,7 @@ impl Throttle {
     /// # Errors
     /// The allowance is used up.
     pub fn check_registration(&self, from: IpAddr) -> Result<(), RetryAfter> {
-        if self.enabled { self.registration.take(from) } else { Ok(()) }
+        if self.is_on() { self.registration.take(from) } else { Ok(()) }
     }
 
     /// Counts a request without a valid auth token or session: 3000 at once, then 50 a second for
@@ -136,7 +147,7 @@ impl Throttle {
     /// # Errors
     /// The allowance is used up.
     pub fn check_guest(&self, from: IpAddr) -> Result<(), RetryAfter> {
-        if self.enabled { self.guests.take(from) } else { Ok(()) }
+        if self.is_on() { self.guests.take(from) } else { Ok(()) }
     }
 
     /// Checks whether another request of a guest would be allowed, without counting it.
@@ -144,7 +155,7 @@ impl Throttle {
     /// # Errors
     /// The allowance is used up.
     pub fn peek_guest(&self, from: IpAddr) -> Result<(), RetryAfter> {
-        if self.enabled { self.guests.peek(from) } else { Ok(()) }
+        if self.is_on() { self.guests.peek(from) } else { Ok(()) }
     }
 
     /// Counts a message of a user whose limit is `limit` a minute.
@@ -161,10 +172,10 @@ impl Throttle {
     /// The allowance is used up.
     pub fn check_unpaid(&self, user_id: i64, kind: RequestKind) -> Result<(), RetryAfter> {
         let (limiter, allowance, bound) = match kind {
-            RequestKind::Read => (&self.reads, self.read_allowance, "reads of one user in a minute"),
+            RequestKind::Read => (&self.reads, self.read_allowance(), "reads of one user in a minute"),
             RequestKind::Change => (&self.changes, CHANGES, "changes by one user in a minute"),
         };
-        if !self.enabled {
+        if !self.is_on() {
             return Ok(());
         }
         limiter.take(&user_id, allowance, 1).map(|_| ()).map_err(|wait| RetryAfter::new(wait, bound))
@@ -173,7 +184,7 @@ impl Throttle {
     /// Returns what is left of a user's changes. `None` if the throttles are off.
     pub fn changes_left(&self, user_id: i64) -> Option<Allowed> {
         let Remaining { units: remaining, whole_in: reset } =
-            self.enabled.then(|| self.changes.left(&user_id, CHANGES))?;
+            self.is_on().then(|| self.changes.left(&user_id, CHANGES))?;
         Some(Allowed { limit: CHANGES.at_once, remaining, reset })
     }
 
@@ -181,8 +192,8 @@ impl Throttle {
     /// debt.
     pub fn charge_bytes(&self, user_id: i64, bytes: usize) {
         let units = u32::try_from(bytes / BYTES_OF_A_READ).unwrap_or(u32::MAX);
-        if self.enabled && units > 0 {
-            self.reads.charge(&user_id, self.read_allowance, units);
+        if self.is_on() && units > 0 {
+            self.reads.charge(&user_id, self.read_allowance(), units);
         }
     }
 

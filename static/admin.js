@@ -68,21 +68,36 @@ function filterMenu() {
   }
 }
 
+// Puts a text into the clipboard. Browsers give pages over plain http no other way than to copy what
+// is selected.
+async function copyText(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "hidden";
+  document.body.append(field);
+  const focused = document.activeElement;
+  field.select();
+  const isCopied = document.execCommand("copy");
+  field.remove();
+  focused?.focus();
+  if (!isCopied) throw new Error("the browser does not copy");
+}
+
 function addCopyButtons(root) {
-  if (!navigator.clipboard) return;
   for (const element of all("[data-copy]", root)) {
     // In a table the button is empty, and the stylesheet draws an icon into it.
     const label = element.closest("td") ? "" : "Copy";
     const copy = button(label, "copy quiet", async () => {
       try {
-        await navigator.clipboard.writeText(element.dataset.copy);
+        await copyText(element.dataset.copy);
         copy.textContent = "Copied";
       } catch {
         copy.textContent = "Copying failed";
       }
       setTimeout(() => { copy.textContent = label; }, 2000);
     });
-    copy.setAttribute("aria-label", `Copy ${element.dataset.copy}`);
+    copy.setAttribute("aria-label", `Copy ${element.dataset.copyName ?? element.dataset.copy}`);
     element.after(copy);
   }
 }

@@ -25,5 +25,6 @@ mod readme;
 mod sdk;
 mod storms;
 mod support;
+mod tls;
 mod upgrade;
 mod upstream;

@@ -6,6 +6,7 @@
 
 mod anonymise;
 mod auth_tokens;
+mod backups;
 mod balances;
 mod bulk;
 mod bulk_forecast;
@@ -24,6 +25,7 @@ mod verifications;
 
 pub use anonymise::{Anonymised, WhatGoes, anonymise_user, what_goes};
 pub use auth_tokens::edit_auth_token;
+pub use backups::{record_download, start_backup};
 pub use balances::{adjust, adjust_balance, parse_amount, refund_chat, release_hold, reused, whole_number};
 pub use bulk::{Bulk, BulkRequest, MOST_ROWS};
 pub use bulk_forecast::{ForecastRow, RowState, forecast};

@@ -7,6 +7,7 @@ use crate::auth::{Auth, Credentials};
 use crate::client_address::client_of;
 use crate::domain::TokenDigest;
 use crate::error::{Error, Result};
+use crate::logging::RequestNotes;
 
 /// Returns the auth token of the `Authorization` header, or the one in the body if there is no
 /// header.
@@ -48,11 +49,15 @@ impl<Body> Arrived<Body> {
         self,
         auth: &Auth,
         auth_token: TokenDigest,
+        http: &HttpRequest,
         parse: impl FnOnce(Body) -> Result<Request>,
     ) -> Result<Request> {
-        match self.0.and_then(parse) {
-            Ok(request) => Ok(request),
-            Err(error) => Err(auth.current_user(auth_token).await.err().unwrap_or(error)),
-        }
+        let error = match self.0.and_then(parse) {
+            Ok(request) => return Ok(request),
+            Err(error) => error,
+        };
+        let current = auth.current_user(auth_token).await?;
+        RequestNotes::of(http).set_user(current.user.id);
+        Err(error)
     }
 }

@@ -16,10 +16,9 @@ use super::idempotency::key_of;
 use super::receipt::{add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
 use crate::chat::{Chain, ChatRequest, Event, Prompt, Toll};
-use crate::client_address::client_of;
 use crate::domain::{Endpoint, Fingerprint, Invalid, Message, TokenDigest};
 use crate::error::{Error, Result};
-use crate::http::request_id_of;
+use crate::logging::RequestNotes;
 
 /// The fields are of any type, because a value of a wrong type must not hide the other fields: the
 /// contract prescribes the order of the checks.
@@ -89,8 +88,9 @@ async fn admit(
     let auth_token = auth_token(auth, credentials, in_body, http)?;
     let body = Arrived::new(body)?;
     // A rejected message also counts: it costs the server a look-up, and the client nothing.
-    auth.check_message(auth_token, client_of(http)).await?;
-    let (mut request, in_parts) = body.admit(auth, auth_token, |body| parse(auth_token, body, http)).await?;
+    auth.check_message(auth_token, http).await?;
+    let (mut request, in_parts) =
+        body.admit(auth, auth_token, http, |body| parse(auth_token, body, http)).await?;
     if let Some(mut memory) = memory {
         // The message stays in memory until it is answered, however fast its client is.
         memory.cut_by(None);
@@ -123,9 +123,9 @@ fn parse(auth_token: TokenDigest, body: Sent<ChatBody>, http: &HttpRequest) -> R
     let key = key_of(http)?.map(|key| (key, fingerprint(message.as_str(), conversation_id)));
     let prompt = conversation_id.map_or(Prompt::Message, Prompt::Conversation);
     let message = message.into_string();
-    let request_id = request_id_of(http);
     let (endpoint, chain) = (Endpoint::Chat, Chain::default());
-    let request = ChatRequest { endpoint, auth_token, message, prompt, key, request_id, chain, memory: None };
+    let notes = RequestNotes::of(http);
+    let request = ChatRequest { endpoint, auth_token, message, prompt, key, notes, chain, memory: None };
     Ok((request, in_parts))
 }
 
@@ -183,7 +183,6 @@ fn write(what: Event) -> Bytes {
             }),
         ),
         Event::Failed(error) => {
-            error.log();
             event(Some("error"), &json!({ "error": error.to_string(), "detail": error.detail() }))
         }
     }

@@ -9,7 +9,6 @@ use super::chats::ChatView;
 use super::page::{self, List, PageQuery};
 use crate::account::Title;
 use crate::auth::{Auth, Credentials, CurrentUser};
-use crate::client_address::client_of;
 use crate::clock::rfc3339;
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
@@ -43,7 +42,7 @@ pub(super) async fn create(
     body: JsonBody,
 ) -> Result<HttpResponse> {
     // It writes as much as a message does, and costs nothing, so it counts as one.
-    auth.check_message(credentials.or(|| None)?, client_of(&http)).await?;
+    auth.check_message(credentials.or(|| None)?, &http).await?;
     // A conversation needs no title, so it needs no body.
     let title = match body.optional::<ConversationBody>()? {
         None => None,

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::chat::{ChatRequest, ChatStream, Event, Toll};
 use crate::clock::Alarm;
 use crate::error::{Error, Result};
+use crate::logging::RequestNotes;
 
 /// How long the first part is waited for before the head is sent. A failure within this time is
 /// reported by the status.
@@ -31,17 +32,19 @@ pub(super) struct Opened {
     /// The rest of the stream, and what is known at its beginning.
     pub stream: ChatStream,
     first: Option<Event>,
+    notes: RequestNotes,
 }
 
 /// Charges the message and waits up to [`HEAD_WAITS`] for the answer to begin.
 pub(super) async fn open(toll: &Toll, request: ChatRequest) -> Result<Opened> {
+    let notes = request.notes.clone();
     let mut stream = toll.stream(request).await?;
     let first = match tokio::time::timeout(HEAD_WAITS, stream.next()).await {
         Ok(Some(Event::Failed(error))) => return Err(error),
         Ok(first) => first,
         Err(_) => None,
     };
-    Ok(Opened { stream, first })
+    Ok(Opened { stream, first, notes })
 }
 
 /// Responds with the answer as a stream of events, each written by `writer`, and `keep_alive` in
@@ -59,6 +62,7 @@ pub(super) fn respond(
     let body = EventBody {
         stream: opened.stream,
         first: opened.first,
+        notes: opened.notes,
         keep_alive,
         alarm: Alarm::default(),
         has_ended: false,
@@ -73,6 +77,7 @@ pub(super) fn respond(
 struct EventBody {
     stream: ChatStream,
     first: Option<Event>,
+    notes: RequestNotes,
     keep_alive: &'static [u8],
     alarm: Alarm,
     /// Whether the client has received the last event, `Done` or `Failed`.
@@ -99,11 +104,27 @@ impl EventBody {
             let cut = || Error::Internal("a stream ended without saying how".to_owned());
             let Some(event) = event else { return Some(Err(cut())) };
             self.has_ended = matches!(event, Event::Done(_) | Event::Failed(_));
+            if let Event::Failed(error) = &event {
+                self.log(error);
+            }
             let bytes = writer(event);
             if !bytes.is_empty() {
                 return Some(Ok(bytes));
             }
         }
+    }
+}
+
+impl EventBody {
+    /// Logs why a stream has failed. The line of its request says nothing of it: that was written
+    /// when the response began.
+    fn log(&self, error: &Error) {
+        let (notes, id, reason) = (&self.notes, self.notes.id(), error.slug());
+        error.log(Some(id));
+        log::info!(
+            request_id = id, user_id = notes.user_id(), chat_id = notes.chat_id(), reason = reason;
+            "a stream that had begun has failed: {reason}{notes}, request {id}"
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{self, timeout, timeout_at};
 
 use crate::auth::{Auth, Credentials};
 use crate::chat::Toll;
-use crate::client_address::client_of;
+use crate::client_address::{client_of, forwarding_of};
 use crate::clock::rfc3339;
 use crate::db::{Db, NotReady};
 use crate::domain::FailureReason;
@@ -19,16 +19,34 @@ use crate::http::Readiness;
 use crate::models::User;
 use crate::responder::{Health, ModelHealth};
 
+/// The header by which `tollgate doctor` asks whether the proxy on its way is trusted, and that of
+/// the answer. The answer says nothing of addresses.
+const DOCTOR: &str = "x-tollgate-doctor";
+
 /// `GET /healthz`, and `GET /health`, which many programs expect: responds as long as the process
 /// is alive.
-pub(super) async fn alive() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "status": "alive" }))
+pub(super) async fn alive(request: HttpRequest) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    if request.headers().contains_key(DOCTOR) {
+        response.insert_header((DOCTOR, format!("forwarded-for={}", forwarding_of(&request).word())));
+    }
+    response.json(json!({ "status": "alive" }))
 }
 
 /// Time limit for the trial read.
 const IN_TIME: Duration = Duration::from_millis(1500);
 /// Time limit for the whole check.
 const ALL_IN_TIME: Duration = Duration::from_millis(1900);
+
+/// Returns why this node cannot read and write now, or `None` if it can. Takes at most 1.5 s.
+pub async fn not_ready(readiness: &Readiness, db: &Db) -> Option<NotReady> {
+    if readiness.is_draining() {
+        return Some(NotReady::Draining);
+    }
+    let read = timeout(IN_TIME, db.read(|conn| Ok(User::find(conn, 0)?)));
+    let (read, trouble) = tokio::join!(read, db.not_ready());
+    trouble.or(if matches!(read, Ok(Ok(_))) { None } else { Some(NotReady::Database) })
+}
 
 /// Checks whether this node can read and write now, within 2 s. A 503 has one fixed word as its
 /// reason. Only administrators see that an upstream does not answer, and only in the body: other
@@ -40,17 +58,9 @@ pub(super) async fn ready(
     toll: web::Data<Toll>,
     auth: web::Data<Auth>,
 ) -> Result<HttpResponse> {
-    if readiness.is_draining() {
-        return Err(Error::NotReady(NotReady::Draining.word()));
-    }
     let deadline = time::Instant::now() + ALL_IN_TIME;
-    let read = timeout(IN_TIME, db.read(|conn| Ok(User::find(conn, 0)?)));
-    let (read, trouble) = tokio::join!(read, db.not_ready());
-    if let Some(trouble) = trouble {
+    if let Some(trouble) = not_ready(&readiness, &db).await {
         return Err(Error::NotReady(trouble.word()));
-    }
-    if !matches!(read, Ok(Ok(_))) {
-        return Err(Error::NotReady(NotReady::Database.word()));
     }
     let mut body = json!({ "status": "ready" });
     if let Some(health) = toll.upstream_health()

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::form::{FormBody, Sent};
 use super::text::short;
 use crate::auth::{Auth, LogIn};
-use crate::domain::RequestId;
 use crate::error::{Error, Result};
 use crate::http::ClientAddress;
+use crate::logging::RequestNotes;
 
 /// The fields are of any type, so that a value of a wrong type does not make the whole body
 /// unreadable: the contract has a text for each field.
@@ -29,13 +29,13 @@ struct LogInResponse<'a> {
 pub(super) async fn create(
     auth: web::Data<Auth>,
     from: ClientAddress,
-    id: RequestId,
+    notes: RequestNotes,
     body: FormBody,
 ) -> Result<HttpResponse> {
     let Sent { fields: LogInBody { username, password }, fault, .. } = body.parse()?;
     let (username, password) = (short(username), short(password));
     let log_in =
-        LogIn { from: from.0, request: id, username: username.as_deref(), password: password.as_deref() };
+        LogIn { from: from.0, request: notes, username: username.as_deref(), password: password.as_deref() };
     let token = auth.log_in(log_in).await.map_err(|error| match (error, fault) {
         (error @ (Error::InvalidUsername | Error::InvalidCredentials), Some(fault)) => {
             error.of_unreadable_body(fault)

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::auth::{Auth, CurrentUser};
 use crate::clock::rfc3339;
 use crate::error::Result;
-use crate::http::Site;
+use crate::http::CurrentSite;
 
 #[derive(Serialize)]
 struct Me<'a> {
@@ -26,7 +26,7 @@ struct Me<'a> {
 /// `GET /me/`: returns the user.
 pub(super) async fn show(
     auth: web::Data<Auth>,
-    site: web::Data<Site>,
+    site: CurrentSite,
     current: CurrentUser,
 ) -> Result<HttpResponse> {
     let (user, held) = current.profile(&auth.db).await?;

@@ -28,6 +28,7 @@ mod v1;
 
 use actix_web::web::{self, ServiceConfig};
 
+pub use health::not_ready;
 pub use large_body::LargeBodies;
 
 use crate::error::{Error, Result};

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::body::JsonBody;
 use super::text::short;
 use crate::auth::{Auth, CurrentUser, PasswordChange};
-use crate::domain::{Invalid, RequestId};
+use crate::domain::Invalid;
 use crate::error::{Error, Result};
 use crate::http::ClientAddress;
+use crate::logging::RequestNotes;
 
 #[derive(Deserialize)]
 struct PasswordBody {
@@ -22,7 +23,7 @@ pub(super) async fn change(
     auth: web::Data<Auth>,
     current: CurrentUser,
     from: ClientAddress,
-    id: RequestId,
+    notes: RequestNotes,
     body: JsonBody,
 ) -> Result<HttpResponse> {
     let unreadable =
@@ -31,6 +32,6 @@ pub(super) async fn change(
     let text = |text: Option<String>| short(text.map(Value::String));
     let (old, new) = (text(request.old_password), text(request.new_password));
     let (old, new) = (old.as_deref(), new.as_deref());
-    auth.change_password(current, PasswordChange { from: from.0, request: id, old, new }).await?;
+    auth.change_password(current, PasswordChange { from: from.0, request: notes, old, new }).await?;
     Ok(HttpResponse::Ok().json(json!({ "message": "Password changed" })))
 }

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use super::form::{FormBody, Sent};
 use super::text::short;
 use crate::auth::Auth;
-use crate::domain::RequestId;
 use crate::error::{Error, Result};
 use crate::http::ClientAddress;
+use crate::logging::RequestNotes;
 
 /// The fields are of any type, so that an error about a value of a wrong type can name its field.
 #[derive(Default, Deserialize)]
@@ -22,12 +22,12 @@ struct RegisterBody {
 pub(super) async fn create(
     auth: web::Data<Auth>,
     from: ClientAddress,
-    id: RequestId,
+    notes: RequestNotes,
     body: FormBody,
 ) -> Result<HttpResponse> {
     let Sent { fields: RegisterBody { username, password }, fault, .. } = body.parse()?;
     let (username, password) = (short(username), short(password));
-    let registered = auth.register(from.0, id, username.as_deref(), password.as_deref()).await;
+    let registered = auth.register(from.0, notes, username.as_deref(), password.as_deref()).await;
     registered.map_err(|error| match (error, fault) {
         (error @ Error::InvalidRegistration(_), Some(fault)) => error.of_unreadable_body(fault),
         (error, _) => error,

@@ -190,7 +190,7 @@ impl Auth {
     /// Uses are written once a minute, so an auth token gets five minutes more. The job reads
     /// ranges of ids, and each write touches only a few rows, so chats never wait for it.
     pub async fn end_idle_auth_tokens(&self) -> Result<usize> {
-        let Some(idle) = self.rules.auth_token_idle else { return Ok(0) };
+        let Some(idle) = self.rules().auth_token_idle else { return Ok(0) };
         let now = clock::now();
         let unused_since = now - idle - IDLE_GRACE;
         let (mut after, mut ended) = (0, 0);

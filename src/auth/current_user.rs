@@ -17,6 +17,7 @@ use crate::clock;
 use crate::db::DbConnection;
 use crate::domain::{TokenDigest, presented_token};
 use crate::error::{Error, Result};
+use crate::logging::RequestNotes;
 use crate::models::{AuthToken, Payer, User};
 use crate::throttle::RequestKind;
 
@@ -133,10 +134,11 @@ fn extract<T: Bearer>(request: &HttpRequest) -> Extracted<T> {
     let credentials = Credentials::of(request);
     let auth = request.app_data::<web::Data<Auth>>().cloned();
     let (kind, from) = (kind_of(request), client_of(request));
+    let notes = RequestNotes::of(request);
     Box::pin(async move {
         let auth = auth.ok_or_else(|| Error::Internal("no Auth in the app's data".to_owned()))?;
         let Ok(digest) = credentials.or(|| None) else { return Err(auth.refuse(None, from)) };
-        auth.admit(digest, kind, from).await
+        auth.admit(digest, kind, from, &notes).await
     })
 }
 
@@ -170,10 +172,19 @@ pub(super) fn kind_of(request: &HttpRequest) -> RequestKind {
 
 impl Auth {
     /// Returns the user of a live auth token, unless the user or the address has reached a limit.
-    async fn admit<T: Bearer>(&self, digest: TokenDigest, kind: RequestKind, from: IpAddr) -> Result<T> {
-        let counted = self.check_before(digest, kind, from)?;
+    async fn admit<T: Bearer>(
+        &self,
+        digest: TokenDigest,
+        kind: RequestKind,
+        from: IpAddr,
+        notes: &RequestNotes,
+    ) -> Result<T> {
+        let counted = self.check_before(digest, kind, from, notes)?;
         match self.bearer::<T>(digest).await {
-            Ok(current) => self.check_after(counted, digest, current.payer(), kind).map(|()| current),
+            Ok(current) => {
+                notes.set_user(current.payer().user_id);
+                self.check_after(counted, digest, current.payer(), kind).map(|()| current)
+            }
             Err(Error::Unauthorized) => Err(self.refuse(Some(digest), from)),
             Err(error) => Err(error),
         }

@@ -12,19 +12,20 @@ use super::register::{parse_account, superuser_account};
 use super::security_log::{LoggedAttempt, Refused};
 use crate::audit::{Action, Actor, Event};
 use crate::db::{DbConnection, Scope};
-use crate::domain::{RequestId, SessionSecret, TokenDigest};
+use crate::domain::{SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
+use crate::logging::RequestNotes;
 use crate::metering::{OpenedAccount, open_account};
 use crate::models::{Change, User};
 use crate::throttle::Lane;
 
 /// The first superuser, as entered in the form.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct FirstSuperuser<'a> {
     /// The client's address.
     pub from: IpAddr,
-    /// The id of the request, for the log.
-    pub request: RequestId,
+    /// What the log knows of the request.
+    pub request: RequestNotes,
     /// The browser's name, for the list of sessions.
     pub user_agent: &'a str,
     /// The username, as entered.
@@ -79,7 +80,7 @@ impl Auth {
     /// [`Error::NotFound`] if the link was used. [`Error::InvalidRegistration`] if the name or the
     /// password breaks the rules.
     pub async fn make_first_superuser(&self, key: &str, new: FirstSuperuser<'_>) -> Result<SessionSecret> {
-        let attempt = LoggedAttempt { what: "first superuser", from: new.from, request: new.request };
+        let attempt = LoggedAttempt { what: "first superuser", from: new.from, request: new.request.clone() };
         match self.try_first_superuser(key, new).await {
             Ok((user_id, username, secret)) => {
                 attempt.succeeded(user_id, &username);
@@ -101,7 +102,7 @@ impl Auth {
         let (username, password) =
             parse_account(Some(username), Some(password)).map_err(Error::InvalidRegistration)?;
         let hash = self.hasher.hash(Requester { lane: Lane::Panel, from }, password).await?;
-        let account = superuser_account(username, hash, self.rules.opening_tokens);
+        let account = superuser_account(username, hash, self.rules().opening_tokens);
         let actor = Actor { user_id: None, address: from.to_string() };
         let job = move |conn: &mut DbConnection| {
             User::lock_first_superuser(conn)?;

@@ -3,7 +3,9 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
+use super::hashing::HashTimes;
 use super::password_hash::{self, HashError, Verified};
 use super::usual_cost::UsualCost;
 use crate::domain::Password;
@@ -17,6 +19,7 @@ pub struct Hasher {
     /// One permit for each hash that may run at once.
     turns: Turns,
     usual_cost: Arc<UsualCost>,
+    times: Arc<HashTimes>,
 }
 
 /// Who asks for a hash: the lane to wait in, and the address that takes turns with others.
@@ -33,7 +36,22 @@ impl Hasher {
     /// once: the number of cores, at least one.
     pub fn new(bcrypt_cost: u32, permits: usize) -> Hasher {
         let usual_cost = Arc::new(UsualCost::new(bcrypt_cost));
-        Hasher { bcrypt_cost, turns: Turns::new(permits), usual_cost }
+        Hasher { bcrypt_cost, turns: Turns::new(permits), usual_cost, times: Arc::default() }
+    }
+
+    /// Returns the times of hashes since the start.
+    pub fn times(&self) -> &HashTimes {
+        &self.times
+    }
+
+    /// Returns the number of hashes that run now.
+    pub fn running(&self) -> usize {
+        self.turns.held()
+    }
+
+    /// Returns the number of requests that wait for a hash.
+    pub fn waiting(&self) -> usize {
+        self.turns.waiting()
     }
 
     /// Returns the usual cost of the stored hashes.
@@ -84,12 +102,18 @@ impl Hasher {
         requester: Requester,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, HashError> {
+        let asked = Instant::now();
         let turn = self.turns.acquire(requester.lane, requester.from).await.map_err(|_| HashError::Busy)?;
+        self.times.waits.observe(asked.elapsed());
+        let times = self.times.clone();
         let blocking = tokio::task::spawn_blocking(move || {
             // The permit belongs to the work, not to the caller, who may disconnect while a core is
             // still busy.
             let _turn = turn;
-            work()
+            let began = Instant::now();
+            let done = work();
+            times.durations.observe(began.elapsed());
+            done
         });
         blocking.await.map_err(|error| HashError::Failed(error.to_string()))
     }

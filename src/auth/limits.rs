@@ -14,6 +14,7 @@ use crate::client_address::client_of;
 use crate::clock;
 use crate::domain::TokenDigest;
 use crate::error::{Error, Result};
+use crate::logging::RequestNotes;
 use crate::models::{Payer, User};
 use crate::throttle::{Allowed, RequestKind};
 
@@ -104,23 +105,25 @@ impl Auth {
     /// # Errors
     /// [`Error::TooManyRequests`] at the limit. [`Error::Unauthorized`] if the auth token is not
     /// valid.
-    pub async fn check_message(&self, digest: TokenDigest, from: IpAddr) -> Result<()> {
-        self.count_message(digest, from).await?.verdict
+    pub async fn check_message(&self, digest: TokenDigest, http: &HttpRequest) -> Result<()> {
+        self.count_message(digest, http).await?.verdict
     }
 
-    /// Counts a message, and returns what is left of the limit, even if nothing is left.
+    /// Counts a message, and returns what is left of the limit, even if nothing is left. Notes
+    /// whose request it is.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] if the auth token is not valid, or instead
     /// [`Error::TooManyRequests`] if the address has reached the limit of guests.
-    pub async fn count_message(&self, digest: TokenDigest, from: IpAddr) -> Result<Counted> {
+    pub async fn count_message(&self, digest: TokenDigest, http: &HttpRequest) -> Result<Counted> {
         if !self.throttle.is_on() {
             return Ok(Counted { allowed: None, verdict: Ok(()) });
         }
         let known = match self.limits.of(digest).filter(Known::is_fresh) {
             Some(known) => known,
-            None => self.look_up_limit(digest, from).await?,
+            None => self.look_up_limit(digest, client_of(http)).await?,
         };
+        RequestNotes::of(http).set_user(known.user_id);
         Ok(match self.throttle.check_message(known.user_id, known.limit) {
             Ok(allowed) => Counted { allowed: Some(allowed), verdict: Ok(()) },
             Err(retry) => Counted {
@@ -156,6 +159,7 @@ impl Auth {
         digest: TokenDigest,
         kind: RequestKind,
         from: IpAddr,
+        notes: &RequestNotes,
     ) -> Result<IsCounted> {
         if !self.throttle.is_on() {
             return Ok(IsCounted(true));
@@ -163,6 +167,8 @@ impl Auth {
         match self.limits.of(digest) {
             Some(known) if known.is_fresh() => {
                 let checked = self.throttle.check_unpaid(known.user_id, kind);
+                // A request that is refused here is the user's, too.
+                notes.set_user(known.user_id);
                 checked.map(|()| IsCounted(true)).map_err(Error::TooManyRequests)
             }
             _ => self.check_stranger(digest, from).map(|()| IsCounted(false)),
@@ -209,7 +215,7 @@ impl Auth {
 
     fn remember(&self, digest: TokenDigest, payer: Payer, fresh_for: Duration) -> Known {
         let own = payer.requests_per_minute.map(|own| u32::try_from(own).unwrap_or(u32::MAX));
-        let limit = own.unwrap_or(self.rules.requests_per_minute);
+        let limit = own.unwrap_or(self.rules().requests_per_minute);
         let now = Instant::now();
         let known = Known { user_id: payer.user_id, limit, since: now, fresh_until: now + fresh_for };
         self.limits.remember(digest, known);

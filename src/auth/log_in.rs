@@ -10,8 +10,9 @@ use super::{Auth, CurrentUser};
 use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{DbConnection, Scope};
-use crate::domain::{LoginName, Password, PlainToken, RequestId};
+use crate::domain::{LoginName, Password, PlainToken};
 use crate::error::{Error, Result};
+use crate::logging::RequestNotes;
 use crate::models::{AuthToken, Change, NewAuthToken, User};
 use crate::throttle::Lane;
 
@@ -26,8 +27,8 @@ const HASHES_TO_LEARN_FROM: i64 = 200;
 pub struct LogIn<'a> {
     /// The client's address.
     pub from: IpAddr,
-    /// The id of the request, for the log.
-    pub request: RequestId,
+    /// What the log knows of the request.
+    pub request: RequestNotes,
     /// The username. `None` if the body has no text for it.
     pub username: Option<&'a str>,
     /// The password. `None` if the body has no text for it.
@@ -40,7 +41,7 @@ impl Auth {
     /// An unknown name takes as long as a wrong password. Both get the same status. The setting
     /// `--login-errors` says whether both get the same text.
     pub async fn log_in(&self, log_in: LogIn<'_>) -> Result<PlainToken> {
-        let attempt = LoggedAttempt { what: "log-in", from: log_in.from, request: log_in.request };
+        let attempt = LoggedAttempt { what: "log-in", from: log_in.from, request: log_in.request.clone() };
         match self.try_log_in(log_in).await {
             Ok((user_id, username, token)) => {
                 attempt.succeeded(user_id, &username);
@@ -65,10 +66,10 @@ impl Auth {
         let verified = self.verify(requester, password.clone(), found.as_ref()).await?;
         let Some(user) = found else { return Err(unknown("no such user")) };
         let Some(password) = password.filter(|_| verified != Verified::No) else {
-            return Err(wrong(format!("wrong password of user {}", user.id)));
+            return Err(wrong(format!("wrong password of user {}", user.id)).of_user(user.id));
         };
         if !user.is_active {
-            return Err(wrong(format!("user {} is deactivated", user.id)));
+            return Err(wrong(format!("user {} is deactivated", user.id)).of_user(user.id));
         }
         attempt.succeeded();
         self.throttle.note_sign_in(log_in.from, &account);
@@ -79,7 +80,7 @@ impl Auth {
         let (id, username) = (user.id, user.username.clone());
         match self.make_login_token(user, new_hash).await? {
             Some(token) => Ok((id, username, token)),
-            None => Err(wrong(format!("user {id} was changed meanwhile"))),
+            None => Err(wrong(format!("user {id} was changed meanwhile")).of_user(id)),
         }
     }
 
@@ -131,7 +132,7 @@ impl Auth {
             self.write_last_uses().await;
         }
         let plain = PlainToken::generate()?;
-        let expires_at = self.rules.auth_token_lifetime.map(|lifetime| now + lifetime);
+        let expires_at = self.rules().auth_token_lifetime.map(|lifetime| now + lifetime);
         let new = NewAuthToken {
             user_id: user.id,
             digest: plain.digest().as_bytes().to_vec(),
@@ -173,7 +174,7 @@ impl Auth {
 
     /// Returns the error for a failed log-in, unified if the setting says so.
     fn refusal(&self, error: Error) -> Error {
-        if self.rules.unified_login_errors { Error::InvalidCredentials } else { error }
+        if self.rules().unified_login_errors { Error::InvalidCredentials } else { error }
     }
 
     /// Ends the auth token of the request, or all of the user's. The audit log records the latter.

@@ -8,6 +8,7 @@ mod current_user;
 mod failed_sign_ins;
 mod first_run;
 mod hasher;
+mod hashing;
 mod last_uses;
 mod limits;
 mod log_in;
@@ -26,6 +27,7 @@ pub use auth_tokens::{
 pub use current_user::{Credentials, CurrentUser};
 pub use first_run::{FirstRun, FirstSuperuser};
 pub use hasher::Hasher;
+pub use hashing::HashTimes;
 pub use last_uses::LastUses;
 pub use limits::{Counted, Guest};
 pub use log_in::LogIn;
@@ -34,10 +36,13 @@ pub use register::{NewSuperuser, make_superuser, parse_account};
 pub use sessions::{RequestedBy, SignIn, SignedIn, forget_sessions};
 pub use skeletons::fill_skeletons;
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use tokio::sync::OnceCell;
 
 use crate::db::Db;
+use crate::live::Live;
 use crate::throttle::Throttle;
 
 /// The settings for accounts.
@@ -68,7 +73,7 @@ pub struct Auth {
     pub(crate) db: Db,
     pub(crate) hasher: Hasher,
     pub(crate) throttle: Throttle,
-    pub(crate) rules: AccountRules,
+    rules: Live<AccountRules>,
     pub(crate) last_uses: LastUses,
     limits: limits::KnownLimits,
     /// Set after stored hashes were sampled.
@@ -81,12 +86,28 @@ impl Auth {
     /// Puts the parts together.
     pub fn new(db: Db, hasher: Hasher, throttle: Throttle, rules: AccountRules) -> Auth {
         let (last_uses, limits, usual_cost_learnt, first_run) = Default::default();
+        let rules = Live::new(rules);
         Auth { db, hasher, throttle, rules, last_uses, limits, usual_cost_learnt, first_run }
+    }
+
+    /// Returns the settings for accounts, as they are now.
+    pub fn rules(&self) -> Arc<AccountRules> {
+        self.rules.get()
+    }
+
+    /// Replaces the settings for accounts.
+    pub fn set_rules(&self, rules: AccountRules) {
+        self.rules.set(rules);
     }
 
     /// Returns the cost of the bcrypt that a log-in with an unknown name takes, in doublings.
     pub fn cost_of_unknown_names(&self) -> u32 {
         self.hasher.usual_cost().get()
+    }
+
+    /// Returns the hasher of passwords.
+    pub fn hasher(&self) -> &Hasher {
+        &self.hasher
     }
 
     /// Counts the bytes of a response for the user.

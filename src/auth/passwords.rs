@@ -9,20 +9,19 @@ use super::{Auth, CurrentUser};
 use crate::audit::{Action, Actor, Event};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
-use crate::domain::{
-    Invalid, NewPassword, Password, RequestId, SessionSecret, TokenDigest, is_same_password,
-};
+use crate::domain::{Invalid, NewPassword, Password, SessionSecret, TokenDigest, is_same_password};
 use crate::error::{Error, Result};
+use crate::logging::RequestNotes;
 use crate::models::{AuthToken, Session, User};
 use crate::throttle::Lane;
 
 /// A change of one's own password, as received.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct PasswordChange<'a> {
     /// The client's address.
     pub from: IpAddr,
-    /// The id of the request, for the log.
-    pub request: RequestId,
+    /// What the log knows of the request.
+    pub request: RequestNotes,
     /// The old password. `None` if the body has no text for it.
     pub old: Option<&'a str>,
     /// The new password. `None` if the body has no text for it.
@@ -69,7 +68,8 @@ impl Auth {
     }
 
     async fn change_and_log(&self, user: User, change: PasswordChange<'_>, keep: Keep) -> Result<()> {
-        let attempt = LoggedAttempt { what: "password change", from: change.from, request: change.request };
+        let attempt =
+            LoggedAttempt { what: "password change", from: change.from, request: change.request.clone() };
         let (id, username) = (user.id, user.username.clone());
         match self.change(user, change, keep).await {
             Ok(()) => {
@@ -88,6 +88,7 @@ impl Auth {
         let wrong = || {
             let invalid = Invalid::new("old_password", "it is not this user's password");
             Refused::new(format!("wrong old password of user {}", user.id), Error::Invalid(invalid))
+                .of_user(user.id)
         };
         let old = change.old.and_then(|old| Password::parse(old).ok()).ok_or_else(wrong)?;
         let new = change.new.ok_or_else(|| Invalid::new("new_password", "give it as text"));
@@ -119,7 +120,7 @@ impl Auth {
         &self,
         user: &User,
         from: IpAddr,
-        request: RequestId,
+        request: RequestNotes,
         given: &str,
     ) -> Result<()> {
         let attempt = LoggedAttempt { what: "confirmation by password", from, request };
@@ -139,7 +140,8 @@ impl Auth {
             return Ok(());
         }
         let invalid = Invalid::new("own_password", "it is not your password");
-        Err(Refused::new(format!("wrong password of user {}", user.id), Error::Invalid(invalid)))
+        let refused = Refused::new(format!("wrong password of user {}", user.id), Error::Invalid(invalid));
+        Err(refused.of_user(user.id))
     }
 
     /// Returns whether a new password is the one that another user has already. Somebody who sets

@@ -8,8 +8,9 @@ use super::security_log::{LoggedAttempt, Refused};
 use crate::audit::{Action, Actor, COMMAND_LINE, Event};
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
-use crate::domain::{Invalid, NewPassword, OperationId, RequestId, Username};
+use crate::domain::{Invalid, NewPassword, OperationId, Username};
 use crate::error::{Error, Result};
+use crate::logging::RequestNotes;
 use crate::metering::{NewAccount, OpenedAccount, open_account};
 use crate::models::Change;
 use crate::throttle::Lane;
@@ -20,7 +21,7 @@ impl Auth {
     pub async fn register(
         &self,
         from: IpAddr,
-        request: RequestId,
+        request: RequestNotes,
         username: Option<&str>,
         password: Option<&str>,
     ) -> Result<()> {
@@ -40,7 +41,7 @@ impl Auth {
         username: Option<&str>,
         password: Option<&str>,
     ) -> Result<(i64, Username), Refused> {
-        if !self.rules.registration_open {
+        if !self.rules().registration_open {
             return Err(Error::RegistrationClosed.into());
         }
         self.throttle.check_registration(from).map_err(Error::TooManyRequests)?;
@@ -48,7 +49,7 @@ impl Auth {
         let new = NewAccount {
             username: username.clone(),
             password_hash: self.hasher.hash(Requester { lane: Lane::Open, from }, password).await?,
-            tokens: self.rules.opening_tokens,
+            tokens: self.rules().opening_tokens,
             is_superuser: false,
             operation_id: OperationId::generate(),
             now: clock::now(),

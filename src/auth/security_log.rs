@@ -7,21 +7,21 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::domain::RequestId;
 use crate::error::Error;
+use crate::logging::RequestNotes;
 
 /// The number of characters of a name in the log. Imported names can be longer.
 const NAME_LENGTH: usize = 100;
 
 /// The attempted action, for the log.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LoggedAttempt {
     /// The beginning of the line.
     pub what: &'static str,
     /// The client's address.
     pub from: IpAddr,
-    /// The id of the request.
-    pub request: RequestId,
+    /// The request.
+    pub request: RequestNotes,
 }
 
 /// Why an attempt failed: one text for the log, and one for the client.
@@ -86,13 +86,22 @@ impl LoggedAttempt {
     /// Logs a success, with the user's name.
     pub(super) fn succeeded(&self, user_id: i64, username: &str) {
         let LoggedAttempt { what, from, request } = self;
-        log::info!("{what}: user {user_id} {}, from {from}, request {request}", Quoted(username));
+        request.set_user(user_id);
+        let (request, name) = (request.id(), Quoted(username));
+        log::info!(
+            request_id = request, user_id = user_id, from:% = from;
+            "{what}: user {user_id} {name}, from {from}, request {request}"
+        );
     }
 
     /// Logs the reason and returns the error for the client.
     pub(super) fn refused(&self, refused: Refused) -> Error {
         let LoggedAttempt { what, from, request } = self;
-        log::info!("{what} refused: {}, from {from}, request {request}", refused.why);
+        let (request, why) = (request.id(), &refused.why);
+        log::info!(
+            request_id = request, user_id = refused.user_id, reason = refused.error.slug(), from:% = from;
+            "{what} refused: {why}, from {from}, request {request}"
+        );
         refused.error
     }
 }

@@ -15,8 +15,9 @@ use crate::audit::{Action, Actor, Event};
 use crate::client_address::client_of;
 use crate::clock;
 use crate::db::{Db, DbConnection, Scope};
-use crate::domain::{LoginName, Password, RequestId, SessionSecret, TokenDigest};
+use crate::domain::{LoginName, Password, SessionSecret, TokenDigest};
 use crate::error::{Error, Result};
+use crate::logging::RequestNotes;
 use crate::models::{NewSession, OpenWork, PanelSettings, Payer, SavedView, Session, User};
 use crate::throttle::Lane;
 
@@ -35,8 +36,8 @@ const USER_AGENT_LENGTH: usize = 200;
 pub struct SignIn<'a> {
     /// The client's address.
     pub from: IpAddr,
-    /// The id of the request, for the log.
-    pub request: RequestId,
+    /// What the log knows of the request.
+    pub request: RequestNotes,
     /// The browser's name, for the list of sessions.
     pub user_agent: &'a str,
     /// The username, as entered.
@@ -77,8 +78,11 @@ impl Auth {
     /// name, a wrong password, and a user who is deactivated or not staff all take the same time
     /// and get the same error. A failure is in the history.
     pub async fn sign_in(&self, sign_in: SignIn<'_>) -> Result<SessionSecret> {
-        let attempt =
-            LoggedAttempt { what: "sign-in to the panel", from: sign_in.from, request: sign_in.request };
+        let attempt = LoggedAttempt {
+            what: "sign-in to the panel",
+            from: sign_in.from,
+            request: sign_in.request.clone(),
+        };
         let (from, name) = (sign_in.from, sign_in.username);
         match self.try_sign_in(sign_in).await {
             Ok((user_id, username, secret)) => {
@@ -155,7 +159,7 @@ impl Auth {
             digest: digest.as_bytes().to_vec(),
             created_at: now,
             last_used_at: now,
-            expires_at: now + self.rules.session_lifetime,
+            expires_at: now + self.rules().session_lifetime,
             address: from.to_string(),
             user_agent: user_agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_LENGTH).collect(),
         };
@@ -196,10 +200,14 @@ impl Auth {
         by: RequestedBy,
     ) -> Result<Option<SignedIn>> {
         let (kind, from) = (kind_of(request), client_of(request));
-        let counted = self.check_before(digest, kind, from)?;
+        let notes = RequestNotes::of(request);
+        let counted = self.check_before(digest, kind, from, &notes)?;
         let found = self.signed_in(digest, by).await?;
         match &found {
-            Some(signed_in) => self.check_after(counted, digest, Payer::of(&signed_in.user), kind)?,
+            Some(signed_in) => {
+                notes.set_user(signed_in.user.id);
+                self.check_after(counted, digest, Payer::of(&signed_in.user), kind)?;
+            }
             None => match self.refuse(Some(digest), from) {
                 Error::Unauthorized => {}
                 error => return Err(error),
@@ -212,7 +220,7 @@ impl Auth {
     /// session that just ended, on any node, is rejected. `None` if there is no such session.
     pub async fn signed_in(&self, digest: TokenDigest, by: RequestedBy) -> Result<Option<SignedIn>> {
         let now = clock::now();
-        let idle_since = now - self.rules.session_idle;
+        let idle_since = now - self.rules().session_idle;
         let read = move |conn: &mut DbConnection| {
             let Some((session, user)) = Session::find_live(conn, digest, idle_since, now)? else {
                 return Ok(None);
@@ -256,7 +264,7 @@ impl Auth {
     /// Returns a user's live sessions, the latest first.
     pub async fn sessions_of(&self, user_id: i64) -> Result<Vec<Session>> {
         let now = clock::now();
-        let idle_since = now - self.rules.session_idle;
+        let idle_since = now - self.rules().session_idle;
         self.db.read(move |conn| Ok(Session::live_of(conn, user_id, idle_since, now)?)).await
     }
 

@@ -7,10 +7,11 @@ use super::prepare::Prepared;
 use super::receipt::Receipt;
 use super::request::{ChatRequest, Prompt};
 use crate::clock;
-use crate::domain::{OperationId, Usage};
+use crate::domain::{OperationId, TokenDigest, Usage};
 use crate::error::{Error, Result};
+use crate::logging::RequestNotes;
 use crate::metering::{Charge, Charged, Price, Verdict};
-use crate::models::ChatState;
+use crate::models::{ChatState, Payer};
 use crate::responder::Answer;
 
 /// How long a hold lasts beyond the responder's time limit before the sweeper considers it
@@ -71,14 +72,16 @@ impl Context {
         Error::InsufficientTokens { balance, price, is_at_most, top_up: self.prices.top_up.clone() }
     }
 
-    /// Runs a charge. `of` is the price of its model.
+    /// Runs a charge, and notes its user and its chat. `of` is the price of its model.
     ///
     /// # Errors
     /// The errors that the contract names. Nothing was charged then.
-    pub(super) async fn charge(&self, charge: Charge, of: Price) -> Result<Admission> {
+    pub(super) async fn charge(&self, charge: Charge, of: Price, notes: &RequestNotes) -> Result<Admission> {
         let (message, model, price) = (charge.message.clone(), charge.model.clone(), charge.price);
-        let response = charge.response.clone();
-        match self.db.write_set(charge).await? {
+        let (response, auth_token) = (charge.response.clone(), charge.auth_token);
+        let verdict = self.db.write_set(charge).await?;
+        self.note(&verdict, auth_token, notes).await;
+        match verdict {
             Verdict::Charged(charged) => {
                 let Some(response) = response else { return Ok(Admission::Held(charged)) };
                 let answer = Answer::of_text(&response);
@@ -107,6 +110,31 @@ impl Context {
                 let vectors = self.stored_embeddings(&chat).await?;
                 Ok(Admission::Answered(Box::new(Receipt::replayed(*chat, vectors, charged, balance)?)))
             }
+        }
+    }
+
+    /// Notes whose request it is, and its chat, for the request's lines in the log.
+    async fn note(&self, verdict: &Verdict, auth_token: TokenDigest, notes: &RequestNotes) {
+        match verdict {
+            Verdict::Charged(charged) => {
+                notes.set_user(charged.user_id);
+                notes.set_chat(charged.chat_id);
+            }
+            Verdict::Replay { chat, .. } => {
+                notes.set_user(chat.user_id);
+                notes.set_chat(chat.id);
+            }
+            // Usually a limit has found the user before. It does not if throttles are off.
+            Verdict::Insufficient { .. } | Verdict::InFlight | Verdict::KeyReused
+                if notes.user_id().is_none() =>
+            {
+                let now = clock::now();
+                let payer = self.db.read_few(move |conn| Ok(Payer::find(conn, auth_token, now)?)).await;
+                if let Ok(Some(payer)) = payer {
+                    notes.set_user(payer.user_id);
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -101,6 +101,7 @@ impl Context {
             _ => None,
         };
         let mut found = self.look_up(request, conversation_id).await?;
+        request.notes.set_user(found.user_id);
         if found.is_known {
             return Ok(Prepared { is_known: true, ..Prepared::dummy(found.user_id, self.prices.chat) });
         }
@@ -232,7 +233,7 @@ fn question(
             (fit(std::mem::take(&mut **wanted), model, &on_offer, catalogue)?, model)
         }
     };
-    question.request_id = Some(request.request_id);
+    question.request_id = Some(request.notes.id());
     let price = match question.is_for_embeddings() {
         true => Price::of_embeddings(model, message_price),
         false => Price::of(model, message_price),

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::chain::Chain;
 use super::slots::SlotBounds;
-use crate::domain::{Endpoint, Fingerprint, IdempotencyKey, RequestId, TokenDigest};
+use crate::domain::{Endpoint, Fingerprint, IdempotencyKey, TokenDigest};
+use crate::logging::RequestNotes;
 use crate::responder::Question;
 use crate::throttle::MemoryShare;
 
@@ -40,8 +41,8 @@ pub struct ChatRequest {
     /// The idempotency key and the digest of the request. The digest tells a retry from another
     /// request under the same key.
     pub key: Option<(IdempotencyKey, Fingerprint)>,
-    /// The id of the request, for the log.
-    pub request_id: RequestId,
+    /// What the log knows of the request.
+    pub notes: RequestNotes,
     /// What it stores and continues.
     pub chain: Chain,
     /// The memory that a large prompt takes until the answer has ended.

@@ -31,7 +31,8 @@ pub struct SlotBounds {
     pub patience: Duration,
 }
 
-/// The slots of all users on this node.
+/// The slots of all users on this node. Cheap to clone; clones share the slots.
+#[derive(Clone)]
 pub(super) struct Slots {
     shared: Arc<Shared>,
 }

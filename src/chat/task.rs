@@ -107,7 +107,8 @@ impl Context {
             () = client.left() => return Ok(None),
         };
         if prepared.is_known {
-            let admission = self.charge(self.new_charge(request, &prepared), prepared.price).await?;
+            let admission =
+                self.charge(self.new_charge(request, &prepared), prepared.price, &request.notes).await?;
             // If the key was forgotten at this very moment, the charge is a hold, which then fails
             // and is refunded at once.
             let permit = Err(Failure::Busy);
@@ -120,7 +121,7 @@ impl Context {
                 () = client.left() => return Ok(None),
                 () = self.hurry.cancelled() => return Err(Failure::Busy.into()),
             };
-            match self.charge(self.new_charge(request, &prepared), prepared.price).await {
+            match self.charge(self.new_charge(request, &prepared), prepared.price, &request.notes).await {
                 // The user's holds on other nodes take the slot. The place goes to somebody else.
                 Err(Error::TooManyChats) => {
                     drop(permit);
@@ -306,9 +307,10 @@ impl Context {
                 tries += 1;
             }
             if self.hurry.is_cancelled() || !is_passing(&error) || tries >= MOST_TRIES {
+                let (chat_id, user_id) = (charged.chat_id, charged.user_id);
                 log::error!(
-                    "chat {}: its hold could not be ended and is left to the sweeper",
-                    charged.chat_id
+                    chat_id = chat_id, user_id = user_id;
+                    "chat {chat_id}: its hold could not be ended and is left to the sweeper"
                 );
                 return Err(error);
             }

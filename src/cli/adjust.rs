@@ -1,10 +1,13 @@
 //! `tollgate adjust USER AMOUNT --note …`.
 
+use serde_json::json;
+
+use super::output::print_json;
 use super::{Refusal, block_on, explain, find_user, open_migrated_to_change};
 use crate::administration::adjust;
 use crate::audit::Actor;
 use crate::clock;
-use crate::config::Config;
+use crate::config::Database;
 use crate::domain::{OperationId, single_line};
 use crate::metering::{Adjusted, Adjustment};
 
@@ -30,9 +33,14 @@ pub(super) struct Args {
     /// The reason, which the user sees on the statement
     #[arg(long, value_name = "TEXT")]
     note: String,
+    /// Write the outcome to standard output as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    database: Database,
 }
 
-pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
+pub(super) fn run(args: Args) -> Result<(), Refusal> {
     if args.amount == 0 {
         return Err(
             "the amount is 0: give a number of tokens to add, or a negative number to remove".to_owned()
@@ -41,7 +49,7 @@ pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
     let note = single_line(&args.note, NOTE_LENGTH).map_err(|_| {
         format!("give a --note of one line of 1 to {NOTE_LENGTH} characters: the reason, for the statement")
     })?;
-    let db = open_migrated_to_change(config)?;
+    let db = open_migrated_to_change(&args.database)?;
     let user = find_user(&db, &args.user)?;
     let adjustment = Adjustment {
         user_id: user.id,
@@ -52,6 +60,9 @@ pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
         now: clock::now(),
     };
     match block_on(async { adjust(&db, &Actor::default(), adjustment).await.map_err(explain) })? {
+        Adjusted::Done { balance, .. } if args.json => {
+            print_json(&json!({ "username": user.username, "amount": args.amount, "balance": balance }))
+        }
         Adjusted::Done { balance, .. } => {
             println!("{}: {:+} tokens, balance {balance}", user.username, args.amount);
             Ok(())

@@ -1,10 +1,14 @@
 //! `tollgate backup FILE`.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
+use super::output::{print_json, seconds};
 use super::{Refusal, explain, open_existing};
-use crate::config::Config;
+use crate::config::Database;
 use crate::db::file::{Pace, PartialCopy, Progress};
 use crate::db::{DatabaseUrl, Db, DbOptions, HANGS_AFTER};
 use crate::metering::verify;
@@ -25,21 +29,31 @@ pub(super) struct Args {
     /// Do not check the backup
     #[arg(long)]
     no_verify: bool,
+    /// Write the outcome to standard output as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    database: Database,
 }
 
-pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
-    let Some(database) = config.database.database_url.sqlite_path() else {
+pub(super) fn run(args: &Args) -> Result<(), Refusal> {
+    let started = Instant::now();
+    let Some(database) = args.database.url().sqlite_path() else {
         return Err(
             "the database is PostgreSQL: make a backup with pg_dump, which reads one snapshot while \
                     servers run, and put it back with pg_restore"
                 .to_owned(),
         );
     };
-    let db = open_existing(config)?;
+    let db = open_existing(&args.database)?;
     let mut copy =
         PartialCopy::begin(database, &args.file, args.overwrite).map_err(|error| error.to_string())?;
     let mut log = ProgressLog::new("copied");
-    let mut pace = Pace { rate: args.rate * 1024 * 1024, report: &mut |progress| log.report(progress) };
+    let mut report = |progress| {
+        log.report(progress);
+        ControlFlow::Continue(())
+    };
+    let mut pace = Pace { rate: args.rate * 1024 * 1024, report: &mut report };
     db.copy_into(&mut copy, &mut pace).map_err(explain)?;
     drop(db);
     log.finish();
@@ -47,8 +61,16 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
         check(copy.path(), &copy)?;
     }
     copy.finish().map_err(|error| error.to_string())?;
-    println!("backup written to {}", args.file.display());
-    Ok(())
+    if !args.json {
+        println!("backup written to {}", args.file.display());
+        return Ok(());
+    }
+    print_json(&json!({
+        "backup": args.file.display().to_string(),
+        "bytes": std::fs::metadata(&args.file).map_or(0, |file| file.len()),
+        "verified": !args.no_verify,
+        "seconds": seconds(started.elapsed()),
+    }))
 }
 
 /// Checks that a copy is complete and that its books are right.

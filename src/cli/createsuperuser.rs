@@ -1,9 +1,12 @@
 //! `tollgate createsuperuser`.
 
+use serde_json::json;
+
+use super::output::print_json;
 use super::passwords::{PasswordSource, ask};
 use super::{Refusal, block_on, explain, open};
 use crate::auth::{NewSuperuser, make_superuser, password_hash};
-use crate::config::Config;
+use crate::config::{Database, OpeningBalance, PasswordHashing};
 use crate::domain::{NewPassword, Username};
 
 #[derive(clap::Args, Debug)]
@@ -13,20 +16,32 @@ pub(super) struct Args {
     username: Option<String>,
     #[command(flatten)]
     password: PasswordSource,
+    /// Write the outcome to standard output as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    opening: OpeningBalance,
+    #[command(flatten)]
+    hashing: PasswordHashing,
 }
 
-pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
+pub(super) fn run(args: Args) -> Result<(), Refusal> {
     let name = args.username.map_or_else(|| ask("username"), Ok)?;
     let username = Username::parse(&name).map_err(|invalid| format!("username: {}", invalid.reason))?;
-    let db = open(config)?;
+    let db = open(&args.database)?;
     let password = args.password.read()?;
     let password = NewPassword::parse(&password, &username)
         .map_err(|invalid| format!("password: {}", invalid.reason))?;
-    let password_hash = password_hash::hash(password.as_ref(), config.accounts.bcrypt_cost)
+    let password_hash = password_hash::hash(password.as_ref(), args.hashing.bcrypt_cost)
         .map_err(|error| format!("cannot hash the password: {error}"))?;
     let name = username.as_str().to_owned();
-    let new = NewSuperuser { username, password_hash, tokens: config.metering.opening_tokens };
+    let new = NewSuperuser { username, password_hash, tokens: args.opening.opening_tokens };
     block_on(async { make_superuser(&db, new).await.map_err(explain) })?;
+    if args.json {
+        return print_json(&json!({ "username": name }));
+    }
     println!("Superuser {name} created");
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! `tollgate import-django`.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
+use serde_json::Value;
 
+use super::output::print_json;
 use super::{Refusal, block_on, explain, open, open_migrated};
-use crate::config::Config;
+use crate::config::{Database, read_secret};
 use crate::db::{DatabaseUrl, Db};
 use crate::import::{
     Import, ImportOptions, Named, NegativeBalances, Progress, Rename, Report, Role, parse_renames,
@@ -34,14 +37,17 @@ docs/migrating-from-django.md describes a whole migration.";
 pub(super) struct Args {
     /// The database of the Django service, which is only read: an SQLite file, or
     /// postgres://USER@HOST/DATABASE (the password may be in PGPASSWORD or ~/.pgpass)
-    #[arg(long, value_name = "URL")]
-    from: DatabaseUrl,
+    #[arg(long, value_name = "URL", required_unless_present = "from_url_file")]
+    from: Option<DatabaseUrl>,
+    /// A file with the value of --from, for a URL with a password
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    from_url_file: Option<PathBuf>,
     /// Say what is found and what would happen to it, and write nothing
     #[arg(long)]
     dry_run: bool,
     /// Write the report to standard output as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// A table that is not recognised: ROLE=TABLE, or ROLE=none. May be repeated
     #[arg(long, value_name = "ROLE=TABLE", value_parser = parse_table)]
     table: Vec<(Role, Option<String>)>,
@@ -74,6 +80,8 @@ pub(super) struct Args {
     /// The model that imported chats name
     #[arg(long, value_name = "NAME", default_value = "dummy", value_parser = parse_source)]
     model: String,
+    #[command(flatten)]
+    database: Database,
 }
 
 fn parse_table(text: &str) -> Result<(Role, Option<String>), String> {
@@ -110,24 +118,29 @@ fn parse_source(text: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
-    let (dry_run, json) = (args.dry_run, args.json);
+pub(super) fn run(args: Args) -> Result<ExitCode, Refusal> {
+    let (dry_run, json, database) = (args.dry_run, args.json, args.database.clone());
     let options = args.options()?;
     if dry_run {
-        let db = present(config)?;
+        let db = present(&database)?;
         let import = Import::prepare(db.as_ref(), options).map_err(|error| error.to_string())?;
         print(import.report(), json)?;
         match import.refusal() {
             Some(refusal) => eprintln!("nothing would be imported: {refusal}"),
             None => eprintln!("nothing was written: run it again without --dry-run"),
         }
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
-    let db = open(config)?;
+    let db = open(&database)?;
     let import = Import::prepare(Some(&db), options).map_err(|error| error.to_string())?;
     if let Some(refusal) = import.refusal() {
-        print(import.report(), json)?;
-        return Err(format!("nothing was imported: {refusal}"));
+        let refusal = format!("nothing was imported: {refusal}");
+        match json {
+            true => print_json(&with_error(import.report(), &refusal)?)?,
+            false => print(import.report(), json)?,
+        }
+        eprintln!("tollgate: {refusal}");
+        return Ok(ExitCode::FAILURE);
     }
     if !json {
         print(import.report(), json)?;
@@ -150,7 +163,24 @@ pub(super) fn run(config: &Config, args: Args) -> Result<(), Refusal> {
     let is_served = db.is_served();
     // A stop leaves the database as one file. A server keeps its log.
     let closed = db.close(Instant::now() + Duration::from_secs(10));
-    if is_served { Ok(()) } else { closed }
+    match closed {
+        Err(why) if !is_served => {
+            eprintln!("tollgate: {why}");
+            Ok(ExitCode::FAILURE)
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// Returns a report as JSON, with the error first.
+fn with_error(report: &Report, error: &str) -> Result<Value, Refusal> {
+    let Value::Object(report) = serde_json::to_value(report).map_err(|error| error.to_string())? else {
+        return Err("the report is not an object".to_owned());
+    };
+    let mut document = serde_json::Map::new();
+    document.insert("error".to_owned(), Value::from(error));
+    document.extend(report);
+    Ok(Value::Object(document))
 }
 
 impl Args {
@@ -162,8 +192,18 @@ impl Args {
             let parsed = parse_renames(&text);
             renames.extend(parsed.map_err(|why| format!("--renames {}: {why}", path.display()))?);
         }
+        let from = match (self.from, &self.from_url_file) {
+            (Some(from), _) => from,
+            (None, Some(file)) => {
+                let url = read_secret("--from-url-file", "the URL of the old database", file)?;
+                url.expose()
+                    .parse::<DatabaseUrl>()
+                    .map_err(|why| format!("--from-url-file: the URL in the file: {why}"))?
+            }
+            (None, None) => return Err("give --from, the database of the Django service".to_owned()),
+        };
         Ok(ImportOptions {
-            from: self.from,
+            from,
             source: self.source,
             named: Named { tables: self.table, columns: self.column },
             renames,
@@ -178,23 +218,23 @@ impl Args {
 
 /// Opens the database for a dry run, which must not make or migrate one. `None` if there is none,
 /// or if it is empty.
-fn present(config: &Config) -> Result<Option<Db>, Refusal> {
-    if config.database.database_url.sqlite_path().is_some_and(|path| !path.exists()) {
+fn present(database: &Database) -> Result<Option<Db>, Refusal> {
+    if database.url().sqlite_path().is_some_and(|path| !path.exists()) {
         return Ok(None);
     }
-    let db = Db::open(&config.db_options()).map_err(explain)?;
+    let db = Db::open(&database.options()).map_err(explain)?;
     let states = db.migration_state().map_err(|error| error.to_string())?;
     if states.iter().all(|state| !state.applied) {
         return Ok(None);
     }
     drop(db);
-    open_migrated(config).map(Some)
+    open_migrated(database).map(Some)
 }
 
 fn print(report: &Report, json: bool) -> Result<(), Refusal> {
     match json {
         false => println!("{report}"),
-        true => println!("{}", serde_json::to_string_pretty(report).map_err(|error| error.to_string())?),
+        true => print_json(report)?,
     }
     Ok(())
 }

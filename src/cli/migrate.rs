@@ -1,8 +1,11 @@
 //! `tollgate migrate [--status | --down]`.
 
+use serde_json::{Value, json};
+
+use super::output::print_json;
 use super::{Refusal, explain, must_exist};
-use crate::config::Config;
-use crate::db::{Db, ServeLock};
+use crate::config::Database;
+use crate::db::{Db, MigrationState, ServeLock};
 
 #[derive(clap::Args, Debug)]
 pub(super) struct Args {
@@ -12,43 +15,69 @@ pub(super) struct Args {
     /// Undo the newest migration, which deletes the data in it; stop every server first
     #[arg(long, conflicts_with = "status")]
     down: bool,
+    /// Write the outcome to standard output as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    database: Database,
 }
 
-pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
+pub(super) fn run(args: &Args) -> Result<(), Refusal> {
     if args.status || args.down {
-        must_exist(config)?;
+        must_exist(&args.database.address)?;
     }
     // A server that runs on the file would continue with tables that no longer exist. The lock is
     // released only after the database is closed, because closing the lock's descriptor would drop
     // SQLite's own locks.
     let lock = match args.down {
-        true => Some(ServeLock::take(&config.database.database_url).map_err(|error| error.to_string())?),
+        true => Some(ServeLock::take(args.database.url()).map_err(|error| error.to_string())?),
         false => None,
     };
-    let options = config.db_options();
+    let options = args.database.options();
     let db = match (&lock, args.status) {
         (Some(lock), _) => Db::open_to_serve(&options, lock),
         (None, true) => Db::open(&options),
         (None, false) => Db::open_to_change(&options),
     };
     let db = db.map_err(explain)?;
-    if args.status {
-        for state in db.migration_state().map_err(|error| error.to_string())? {
-            println!("[{}] {}", if state.applied { 'x' } else { ' ' }, state.name);
-        }
-        return Ok(());
+    let outcome = match (args.status, args.down) {
+        (true, _) => status(&db),
+        (_, true) => down(&db),
+        _ => up(&db),
+    };
+    let (lines, document) = outcome?;
+    if args.json {
+        return print_json(&document);
     }
-    if args.down {
-        match db.migrate_down().map_err(|error| error.to_string())? {
-            Some(name) => println!("reverted {name}"),
-            None => println!("there is nothing to revert"),
-        }
-        return Ok(());
-    }
-    let applied = db.migrate().map_err(|error| error.to_string())?;
-    applied.iter().for_each(|name| println!("applied {name}"));
-    if applied.is_empty() {
-        println!("the database is up to date");
-    }
+    lines.iter().for_each(|line| println!("{line}"));
     Ok(())
+}
+
+/// What is printed: lines for people, or a document.
+type Report = (Vec<String>, Value);
+
+fn status(db: &Db) -> Result<Report, Refusal> {
+    let states = db.migration_state().map_err(|error| error.to_string())?;
+    let line = |state: &MigrationState| format!("[{}] {}", if state.applied { 'x' } else { ' ' }, state.name);
+    let row = |state: &MigrationState| json!({ "name": state.name, "applied": state.applied });
+    let rows: Vec<Value> = states.iter().map(row).collect();
+    Ok((states.iter().map(line).collect(), json!({ "migrations": rows })))
+}
+
+fn down(db: &Db) -> Result<Report, Refusal> {
+    let reverted = db.migrate_down().map_err(|error| error.to_string())?;
+    let line = match &reverted {
+        Some(name) => format!("reverted {name}"),
+        None => "there is nothing to revert".to_owned(),
+    };
+    Ok((vec![line], json!({ "reverted": reverted })))
+}
+
+fn up(db: &Db) -> Result<Report, Refusal> {
+    let applied = db.migrate().map_err(|error| error.to_string())?;
+    let mut lines: Vec<String> = applied.iter().map(|name| format!("applied {name}")).collect();
+    if applied.is_empty() {
+        lines.push("the database is up to date".to_owned());
+    }
+    Ok((lines, json!({ "applied": applied })))
 }

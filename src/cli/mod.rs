@@ -4,30 +4,42 @@
 mod adjust;
 mod backup;
 mod changepassword;
+mod command_line;
+mod completions;
 mod createsuperuser;
+mod doctor;
 mod import_django;
+mod man;
 mod migrate;
+mod output;
 mod passwords;
 mod reindex;
+mod reload;
 mod restore;
 mod serve;
+mod show_config;
 mod usage;
 mod verify;
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use output::print_failure;
+use usage::{Loaded, Unusable, load};
 
-use crate::config::Config;
+use crate::config::{Config, Database, DatabaseAddress};
 use crate::db::Db;
 use crate::error::Error;
+use crate::logging::{self, LogFormat};
 use crate::models::User;
 
 /// Tollgate: a metered chat server. It sells chat messages against a prepaid token balance.
 ///
-/// Without a command it serves. Settings may stand before or after the command; each has an
-/// environment variable, and a flag beats its variable.
+/// Without a command it serves. Settings may stand before or after the command. A flag comes before
+/// its environment variable, the variable before the settings file (--config), and the file before
+/// the default.
 #[derive(Parser, Debug)]
 #[command(version, max_term_width = 120, after_help = AFTER_HELP)]
 pub struct Cli {
@@ -44,6 +56,9 @@ Examples:
   tollgate adjust ada 500 --note 'March top-up'   give tokens, also while a server runs
   tollgate backup tollgate-monday.db              copy the database, also while a server runs
   tollgate --database-url postgres://tollgate@db/tollgate verify
+  tollgate --config tollgate.toml doctor          check the settings and the machine
+
+`tollgate COMMAND --help` lists the settings that a command reads.
 
 Exit codes: 0 success, 1 failure, 2 bad usage.";
 
@@ -58,7 +73,7 @@ enum Command {
     /// Add tokens to a user's balance, or remove some; a server may be running
     Adjust(adjust::Args),
     /// Prove that every balance equals its ledger; names what is wrong and exits 1
-    Verify,
+    Verify(verify::Args),
     /// Write a checked copy of the SQLite database to a file, even while a server runs
     Backup(backup::Args),
     /// Replace the SQLite database with a backup, keeping the old one under a name with the date;
@@ -66,11 +81,40 @@ enum Command {
     Restore(restore::Args),
     /// Build the index of the panel's lists and searches anew, even while a server runs; the server
     /// itself rebuilds one that is damaged or missing
-    Reindex,
+    Reindex(reindex::Args),
     /// Import users, auth tokens and chats from the database of a Django service; it is only read
     ImportDjango(Box<import_django::Args>),
     /// Apply the database migrations that are missing (serve does so by itself)
     Migrate(migrate::Args),
+    /// Print the values of all settings, and where each came from, without secrets
+    Config(show_config::Args),
+    /// Check the settings, the machine and what is around the server, and say what to do; changes
+    /// nothing
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the manual page
+    Man,
+}
+
+impl Command {
+    /// Returns whether it writes one JSON document to standard output, also when it fails.
+    fn writes_json(&self) -> bool {
+        match self {
+            Command::Createsuperuser(args) => args.json,
+            Command::Changepassword(args) => args.json,
+            Command::Adjust(args) => args.json,
+            Command::Verify(args) => args.json,
+            Command::Backup(args) => args.json,
+            Command::Restore(args) => args.json,
+            Command::Reindex(args) => args.json,
+            Command::ImportDjango(args) => args.json,
+            Command::Migrate(args) => args.json,
+            Command::Config(args) => args.json,
+            Command::Doctor(args) => args.json,
+            Command::Serve | Command::Completions(_) | Command::Man => false,
+        }
+    }
 }
 
 /// Why a command failed, as a text for the terminal.
@@ -78,50 +122,58 @@ type Refusal = String;
 
 /// Runs the program. Returns its exit code.
 pub fn main() -> ExitCode {
-    usage::parse().map_or_else(|code| code, run)
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match load(&words) {
+        Ok(loaded) => run(loaded),
+        Err(unusable) => match (&unusable, doctor::of_words(&words)) {
+            (Unusable::Setting(why), Some(doctor)) => doctor.report_unusable(why),
+            _ => unusable.print(&words),
+        },
+    }
 }
 
-fn run(cli: Cli) -> ExitCode {
-    start_logging(&cli.config.log);
+/// Runs a command. Each gets only the settings that its help lists.
+fn run(Loaded { cli, settings }: Loaded) -> ExitCode {
     let config = &cli.config;
-    let outcome = match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve::run(config),
-        Command::Createsuperuser(args) => createsuperuser::run(config, args),
-        Command::Changepassword(args) => changepassword::run(config, args),
-        Command::Adjust(args) => adjust::run(config, args),
-        Command::Verify => verify::run(config),
-        Command::Backup(args) => backup::run(config, &args),
-        Command::Restore(args) => restore::run(config, &args),
-        Command::Reindex => reindex::run(config),
-        Command::ImportDjango(args) => import_django::run(config, *args),
-        Command::Migrate(args) => migrate::run(config, &args),
+    if let Err(why) = logging::start(&config.log, config.log_format) {
+        eprintln!("tollgate: the log cannot be started: {why}");
+    }
+    let command = cli.command.unwrap_or(Command::Serve);
+    let writes_json = command.writes_json();
+    let logs_json = matches!(command, Command::Serve) && config.log_format == LogFormat::Json;
+    let done = |()| ExitCode::SUCCESS;
+    let outcome = match command {
+        Command::Serve => serve::run(config, settings).map(done),
+        Command::Createsuperuser(args) => createsuperuser::run(args).map(done),
+        Command::Changepassword(args) => changepassword::run(args).map(done),
+        Command::Adjust(args) => adjust::run(args).map(done),
+        Command::Verify(args) => verify::run(&args),
+        Command::Backup(args) => backup::run(&args).map(done),
+        Command::Restore(args) => restore::run(&args).map(done),
+        Command::Reindex(args) => reindex::run(&args).map(done),
+        Command::ImportDjango(args) => import_django::run(*args),
+        Command::Migrate(args) => migrate::run(&args).map(done),
+        Command::Config(args) => show_config::run(&args, &settings).map(done),
+        Command::Doctor(args) => doctor::run(&args, config, &settings),
+        Command::Completions(args) => completions::run(&args).map(done),
+        Command::Man => man::run().map(done),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(refusal) => {
-            eprintln!("tollgate: {refusal}");
-            ExitCode::FAILURE
+    outcome.unwrap_or_else(|refusal| {
+        if writes_json {
+            print_failure(&refusal);
         }
-    }
-}
-
-/// Starts the log: lines with time and level on standard error.
-fn start_logging(filter: &str) {
-    let mut builder = env_logger::Builder::new();
-    // actix logs the start and end of each worker. Naming the module in the filter turns this on
-    // again.
-    builder.filter_module("actix_server", log::LevelFilter::Warn);
-    // actix-http logs malformed requests as errors, so any port scanner could flood the log.
-    builder.filter_module("actix_http", log::LevelFilter::Off);
-    builder.parse_filters(filter).format_timestamp_millis().format_target(false);
-    if builder.try_init().is_err() {
-        eprintln!("tollgate: a logger is already set");
-    }
+        match logs_json {
+            // Programs that read the log get nothing else.
+            true => logging::announce(log::Level::Error, &refusal),
+            false => eprintln!("tollgate: {refusal}"),
+        }
+        ExitCode::FAILURE
+    })
 }
 
 /// Opens the configured database, migrated, for a command that changes data.
-fn open(config: &Config) -> Result<Db, Refusal> {
-    migrated(Db::open_to_change(&config.db_options()).map_err(explain)?)
+fn open(database: &Database) -> Result<Db, Refusal> {
+    migrated(Db::open_to_change(&database.options()).map_err(explain)?)
 }
 
 /// Applies the missing migrations.
@@ -134,14 +186,14 @@ fn migrated(db: Db) -> Result<Db, Refusal> {
 
 /// Opens an existing database that has all migrations. A mistyped path must not make a new
 /// database, and a newer binary must not change the tables under a running server.
-fn open_migrated(config: &Config) -> Result<Db, Refusal> {
-    check_migrated(open_existing(config)?)
+fn open_migrated(database: &Database) -> Result<Db, Refusal> {
+    check_migrated(open_existing(database)?)
 }
 
 /// Like [`open_migrated`], for a command that changes data.
-fn open_migrated_to_change(config: &Config) -> Result<Db, Refusal> {
-    must_exist(config)?;
-    check_migrated(Db::open_to_change(&config.db_options()).map_err(explain)?)
+fn open_migrated_to_change(database: &Database) -> Result<Db, Refusal> {
+    must_exist(&database.address)?;
+    check_migrated(Db::open_to_change(&database.options()).map_err(explain)?)
 }
 
 fn check_migrated(db: Db) -> Result<Db, Refusal> {
@@ -152,13 +204,13 @@ fn check_migrated(db: Db) -> Result<Db, Refusal> {
     }
 }
 
-fn open_existing(config: &Config) -> Result<Db, Refusal> {
-    must_exist(config)?;
-    Db::open(&config.db_options()).map_err(explain)
+fn open_existing(database: &Database) -> Result<Db, Refusal> {
+    must_exist(&database.address)?;
+    Db::open(&database.options()).map_err(explain)
 }
 
-fn must_exist(config: &Config) -> Result<(), Refusal> {
-    match config.database.database_url.sqlite_path() {
+fn must_exist(address: &DatabaseAddress) -> Result<(), Refusal> {
+    match address.database_url.sqlite_path() {
         Some(path) if !path.exists() => {
             Err(format!("there is no database {}: check --database-url", path.display()))
         }

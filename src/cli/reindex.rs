@@ -2,16 +2,28 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
+use super::output::{print_json, seconds};
 use super::{Refusal, block_on, explain, open_migrated};
-use crate::config::Config;
+use crate::config::Database;
 use crate::index::follower::Progress;
 use crate::index::rebuild;
 
 /// Interval between two progress lines.
 const PRINT_EVERY: Duration = Duration::from_secs(2);
 
-pub(super) fn run(config: &Config) -> Result<(), Refusal> {
-    let db = open_migrated(config)?;
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Write the outcome to standard output as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    database: Database,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Refusal> {
+    let db = open_migrated(&args.database)?;
     if db.is_served() {
         eprintln!("the server that runs builds the index");
     }
@@ -25,9 +37,16 @@ pub(super) fn run(config: &Config) -> Result<(), Refusal> {
         }
     };
     let rows = block_on(async { rebuild(&db, &mut report).await.map_err(explain) })?;
-    println!("the index is built: {rows} rows in {:.1} s", started.elapsed().as_secs_f64());
+    let took = started.elapsed();
     let is_served = db.is_served();
     // A stop leaves the index as one file, too. A server keeps its log.
     let closed = db.close(Instant::now() + Duration::from_secs(10));
-    if is_served { Ok(()) } else { closed }
+    if !is_served {
+        closed?;
+    }
+    if args.json {
+        return print_json(&json!({ "rows": rows, "seconds": seconds(took) }));
+    }
+    println!("the index is built: {rows} rows in {:.1} s", took.as_secs_f64());
+    Ok(())
 }

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+
 use super::Refusal;
 use super::backup::{ProgressLog, check};
-use crate::config::Config;
+use super::output::print_json;
+use crate::config::DatabaseAddress;
 use crate::db::file::{Before, copy_candidate, replace};
 use crate::db::{ServeLock, ServeLockError};
 
@@ -19,10 +22,15 @@ pub(super) struct Args {
     /// always runs
     #[arg(long)]
     no_verify: bool,
+    /// Write the outcome to standard output as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    address: DatabaseAddress,
 }
 
-pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
-    let url = &config.database.database_url;
+pub(super) fn run(args: &Args) -> Result<(), Refusal> {
+    let url = &args.address.database_url;
     let Some(database) = url.sqlite_path() else {
         return Err("the database is PostgreSQL: put a backup back with pg_restore, or with psql".to_owned());
     };
@@ -42,6 +50,18 @@ pub(super) fn run(config: &Config, args: &Args) -> Result<(), Refusal> {
     };
     checked.map_err(|why| format!("{} is not restored: {why}", args.file.display()))?;
     let before = replace(&lock, candidate, !args.delete_old).map_err(|error| error.to_string())?;
+    if args.json {
+        let kept = match &before {
+            Before::KeptAs(kept) => Some(kept.display().to_string()),
+            Before::Deleted | Before::None => None,
+        };
+        return print_json(&json!({
+            "database": database.display().to_string(),
+            "backup": args.file.display().to_string(),
+            "verified": !args.no_verify,
+            "old_database": kept,
+        }));
+    }
     println!("{} was restored from {}", database.display(), args.file.display());
     match before {
         Before::KeptAs(kept) => println!("the old database was kept as {}", kept.display()),

@@ -1,25 +1,56 @@
 //! `tollgate verify`.
 
-use super::{Refusal, explain, open_migrated};
-use crate::config::Config;
-use crate::metering::verify;
+use std::process::ExitCode;
 
-pub(super) fn run(config: &Config) -> Result<(), Refusal> {
-    let db = open_migrated(config)?;
+use serde_json::{Value, json};
+
+use super::output::print_json;
+use super::{Refusal, explain, open_migrated};
+use crate::config::Database;
+use crate::metering::verify::{self, Fault, Finding};
+
+#[derive(clap::Args, Debug)]
+pub(super) struct Args {
+    /// Write the findings to standard output as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    database: Database,
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Refusal> {
+    let db = open_migrated(&args.database)?;
     let findings = verify::verify(&db).map_err(explain)?;
-    let mut wrong = 0;
-    for finding in findings {
-        println!("{}  {}", if finding.faults.is_empty() { "ok   " } else { "WRONG" }, finding.claim);
-        for fault in &finding.faults {
-            println!("         {} {}", fault.subject, fault.fault);
-        }
-        if finding.more {
-            println!("         and more");
-        }
-        wrong += usize::from(!finding.faults.is_empty());
+    let wrong = findings.iter().filter(|finding| !finding.faults.is_empty()).count();
+    if args.json {
+        let claims: Vec<Value> = findings.iter().map(claim).collect();
+        print_json(&json!({ "ok": wrong == 0, "database": db.url().to_string(), "claims": claims }))?;
+    } else {
+        findings.iter().for_each(print);
     }
-    match wrong {
-        0 => Ok(()),
-        count => Err(format!("{count} of the claims above do not hold for {}", db.url())),
+    if wrong == 0 {
+        return Ok(ExitCode::SUCCESS);
     }
+    eprintln!("tollgate: {wrong} of the claims above do not hold for {}", db.url());
+    Ok(ExitCode::FAILURE)
+}
+
+fn print(finding: &Finding) {
+    println!("{}  {}", if finding.faults.is_empty() { "ok   " } else { "WRONG" }, finding.claim);
+    for fault in &finding.faults {
+        println!("         {} {}", fault.subject, fault.fault);
+    }
+    if finding.more {
+        println!("         and more");
+    }
+}
+
+fn claim(finding: &Finding) -> Value {
+    let fault = |fault: &Fault| json!({ "subject": fault.subject, "fault": fault.fault });
+    json!({
+        "claim": finding.claim,
+        "ok": finding.faults.is_empty(),
+        "faults": finding.faults.iter().map(fault).collect::<Vec<_>>(),
+        "more": finding.more,
+    })
 }

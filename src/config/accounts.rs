@@ -2,14 +2,23 @@
 
 use clap::{Args, ValueEnum};
 
-/// Settings of passwords, log-ins and sessions.
+/// The cost of new password hashes.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Accounts")]
-pub struct Accounts {
+pub struct PasswordHashing {
     /// Cost of bcrypt for new password hashes: each step doubles the work
     #[arg(global = true, long, env = "TOLLGATE_BCRYPT_COST", value_name = "COST", default_value_t = 12,
           value_parser = clap::value_parser!(u32).range(4..=16))]
     pub bcrypt_cost: u32,
+}
+
+/// Settings of passwords, log-ins and sessions.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Accounts")]
+pub struct Accounts {
+    /// How passwords are hashed.
+    #[command(flatten)]
+    pub hashing: PasswordHashing,
     /// Throttles on log-in, registration and sign-in; off switches every throttle and rate limit
     /// off
     #[arg(global = true, long, env = "TOLLGATE_THROTTLE", value_name = "SWITCH", default_value = "on")]

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::Switch;
-use super::values::{cors_origin, environment_label, public_url, site_title};
+use super::values::{cors_origin, environment_label, public_url, site_notice, site_title, socket_address};
 use crate::client_address::{Networks, TrustedProxies};
 
 /// Settings of the HTTP server.
@@ -18,7 +18,8 @@ pub struct Listen {
         long,
         env = "TOLLGATE_BIND",
         value_name = "ADDRESS:PORT",
-        default_value = "127.0.0.1:8000"
+        default_value = "127.0.0.1:8000",
+        value_parser = socket_address
     )]
     pub bind: SocketAddr,
     /// The address that clients use, when it is not --bind (behind a proxy); https:// turns on
@@ -26,7 +27,7 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_PUBLIC_URL", hide_env_values = true, value_name = "URL",
           value_parser = public_url)]
     pub public_url: Option<url::Url>,
-    /// Whether HSTS also covers the subdomains of the host in --public-url; only with https://
+    /// Whether HSTS (see --hsts) also covers the subdomains of the host
     #[arg(
         global = true,
         long,
@@ -80,7 +81,7 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_MEMORY_BUDGET", value_name = "MIB", default_value_t = 96,
           value_parser = clap::value_parser!(u64).range(16..=1_000_000))]
     pub memory_budget: u64,
-    /// Seconds that a request's head may take to arrive
+    /// Seconds that a request's head may take to arrive, and a TLS handshake before it
     #[arg(global = true, long, env = "TOLLGATE_HEAD_TIMEOUT", value_name = "SECONDS", default_value_t = 5,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub head_timeout: u64,
@@ -101,10 +102,18 @@ pub struct Listen {
     #[arg(global = true, long, env = "TOLLGATE_DRAIN_DELAY", value_name = "SECONDS", default_value_t = 0,
           value_parser = clap::value_parser!(u64).range(0..=3600))]
     pub drain_delay: u64,
-    /// The name of the panel, in its header and in the titles of its pages
+    /// Address and port for Prometheus metrics (GET /metrics), best one that only your monitoring
+    /// reaches, such as 127.0.0.1:9464 [default: none]
+    #[arg(global = true, long, env = "TOLLGATE_METRICS_BIND", value_name = "ADDRESS:PORT",
+          value_parser = socket_address)]
+    pub metrics_bind: Option<SocketAddr>,
+    /// The name of the site, on the start page, in the panel's header and in the titles of pages
     #[arg(global = true, long, env = "TOLLGATE_SITE_TITLE", value_name = "TEXT", default_value = "Tollgate",
           value_parser = site_title)]
     pub site_title: String,
+    /// A line on the start page, such as how to get an account and tokens [default: none]
+    #[arg(global = true, long, env = "TOLLGATE_SITE_NOTICE", value_name = "TEXT", value_parser = site_notice)]
+    pub site_notice: Option<String>,
     /// A label that tells this server from others, such as staging, in the panel's header and in
     /// the titles of its pages [default: none]
     #[arg(global = true, long, env = "TOLLGATE_ENVIRONMENT_LABEL", value_name = "TEXT",

@@ -1,21 +1,17 @@
 //! The settings of an upstream LLM, and the limits of a user.
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use url::Url;
 
+use super::secret::{SecretText, read_secret};
 use super::values::{model_name, upstream_url};
 use crate::chat::SlotBounds;
 use crate::models::AnswerLimits;
 use crate::responder::{Catalogue, OutputLimit, Upstream, UpstreamKey, UpstreamSettings};
 use crate::throttle::MemoryBudget;
-
-/// The variable that may hold the key. There is no such flag, because everybody who lists the
-/// processes could see it.
-const KEY_VARIABLE: &str = "TOLLGATE_UPSTREAM_KEY";
 
 /// The limits of a user, unless the user has limits of their own.
 #[derive(Args, Clone, Debug)]
@@ -48,7 +44,7 @@ pub struct UpstreamArgs {
           value_parser = model_name)]
     pub upstream_models: Vec<String>,
     /// File with the upstream's API key; or set the variable TOLLGATE_UPSTREAM_KEY to the key
-    /// itself [default: none]
+    /// itself, but not both [default: none]
     #[arg(
         global = true,
         long,
@@ -57,6 +53,10 @@ pub struct UpstreamArgs {
         value_name = "FILE"
     )]
     pub upstream_key_file: Option<PathBuf>,
+    /// The key itself, from its variable or from the settings file. There is no such flag, because
+    /// everybody who lists the processes could see it.
+    #[arg(skip)]
+    pub upstream_key: Option<SecretText>,
     /// What the model is told before each message to /chat/ [default: nothing]
     #[arg(global = true, long, env = "TOLLGATE_UPSTREAM_SYSTEM_PROMPT", value_name = "TEXT")]
     pub upstream_system_prompt: Option<String>,
@@ -119,22 +119,39 @@ impl UpstreamArgs {
     /// # Errors
     /// A text that says which setting is missing or wrong.
     pub fn catalogue(&self, memory: MemoryBudget) -> Result<Catalogue, String> {
+        let settings = self.settings(memory)?;
+        let models = self.models()?;
+        Ok(self.offer(Upstream::new(settings)?, models))
+    }
+
+    /// Makes the catalogue like [`UpstreamArgs::catalogue`], after a reload. If calls are made as
+    /// before, what is known of the upstream stays.
+    ///
+    /// # Errors
+    /// As for [`UpstreamArgs::catalogue`].
+    pub fn catalogue_after(&self, before: &Catalogue, memory: MemoryBudget) -> Result<Catalogue, String> {
+        let settings = self.settings(memory)?;
+        let models = self.models()?;
+        Ok(self.offer(before.upstream.changed_to(settings)?, models))
+    }
+
+    fn offer(&self, upstream: Upstream, models: Vec<String>) -> Catalogue {
+        Catalogue {
+            upstream,
+            models,
+            system_prompt: self.upstream_system_prompt.clone().filter(|prompt| !prompt.trim().is_empty()),
+            default_output: self.upstream_default_output,
+            max_output: self.upstream_max_output,
+            context_tokens: i64::from(self.upstream_context),
+        }
+    }
+
+    fn settings(&self, memory: MemoryBudget) -> Result<UpstreamSettings, String> {
         let base_url = self
             .upstream_url
             .clone()
             .ok_or("--responder openai needs --upstream-url, for example http://127.0.0.1:8081/v1")?;
-        let mut models: Vec<String> = Vec::new();
-        for name in self.upstream_models.iter().filter(|name| !name.is_empty()) {
-            if !models.contains(name) {
-                models.push(name.clone());
-            }
-        }
-        if models.is_empty() {
-            return Err(
-                "--responder openai needs --upstream-models, the names of the models on offer".to_owned()
-            );
-        }
-        let upstream = Upstream::new(UpstreamSettings {
+        Ok(UpstreamSettings {
             base_url,
             key: self.key()?,
             output_limit: self.upstream_limit_field,
@@ -146,15 +163,22 @@ impl UpstreamArgs {
             waiting: usize::try_from(self.upstream_waiting).unwrap_or(usize::MAX),
             patience: Duration::from_secs(self.upstream_patience),
             memory,
-        })?;
-        Ok(Catalogue {
-            upstream,
-            models,
-            system_prompt: self.upstream_system_prompt.clone().filter(|prompt| !prompt.trim().is_empty()),
-            default_output: self.upstream_default_output,
-            max_output: self.upstream_max_output,
-            context_tokens: i64::from(self.upstream_context),
         })
+    }
+
+    fn models(&self) -> Result<Vec<String>, String> {
+        let mut models: Vec<String> = Vec::new();
+        for name in self.upstream_models.iter().filter(|name| !name.is_empty()) {
+            if !models.contains(name) {
+                models.push(name.clone());
+            }
+        }
+        if models.is_empty() {
+            return Err(
+                "--responder openai needs --upstream-models, the names of the models on offer".to_owned()
+            );
+        }
+        Ok(models)
     }
 
     /// Returns the limits on waiting for one of a user's own chats to end.
@@ -171,55 +195,13 @@ impl UpstreamArgs {
         AnswerLimits { default: self.upstream_default_output.min(most), most }
     }
 
-    /// Returns the key from its file, or otherwise from its variable.
+    /// Returns the key from its file, or otherwise the one that was given itself.
     fn key(&self) -> Result<Option<UpstreamKey>, String> {
         let text = match &self.upstream_key_file {
-            Some(file) => Some(read_key(file)?),
-            None => key_of_variable()?,
+            Some(file) => Some(read_secret("--upstream-key-file", "the upstream's API key", file)?),
+            None => self.upstream_key.clone(),
         };
-        let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        text.map(|text| UpstreamKey::parse(&text)).transpose()
+        let text = text.filter(|text| !text.expose().trim().is_empty());
+        text.map(|text| UpstreamKey::parse(text.expose())).transpose()
     }
-}
-
-/// The largest size of a key's file, in bytes.
-const MOST_KEY_BYTES: u64 = 16 * 1024;
-
-fn key_of_variable() -> Result<Option<String>, String> {
-    match std::env::var(KEY_VARIABLE) {
-        Ok(text) => Ok(Some(text)),
-        Err(std::env::VarError::NotPresent) => Ok(None),
-        // The error's own text would show the key.
-        Err(std::env::VarError::NotUnicode(_)) => Err(format!("{KEY_VARIABLE} is not text")),
-    }
-}
-
-/// Reads the key's file. Errors do not contain the file's content. If the file does not exist, they
-/// do not contain its name either, because somebody may have given the key itself instead of a file
-/// name.
-fn read_key(file: &Path) -> Result<String, String> {
-    let refused = |why: &str| format!("--upstream-key-file: {why}");
-    let cannot = |error: std::io::Error| {
-        refused(&format!(
-            "the file cannot be read ({}): give the path of a file that holds the key",
-            error.kind()
-        ))
-    };
-    // A named pipe would block, and a device may never end.
-    if !std::fs::metadata(file).map_err(cannot)?.is_file() {
-        return Err(refused("it is not a regular file: give the path of a file that holds the key"));
-    }
-    let mut bytes = Vec::new();
-    let opened = std::fs::File::open(file).map_err(cannot)?;
-    opened.take(MOST_KEY_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() as u64 > MOST_KEY_BYTES {
-        return Err(refused(
-            "the file is larger than 16 KiB: it must hold the upstream's API key and nothing else",
-        ));
-    }
-    let text = String::from_utf8(bytes).map_err(|_| refused("the file is not text"))?;
-    if text.trim().is_empty() {
-        return Err(refused("the file is empty: write the upstream's API key into it"));
-    }
-    Ok(text)
 }

@@ -1,13 +1,25 @@
 //! Parses the values of settings that have a form of their own. Each error says what to write
 //! instead.
 
+use std::net::SocketAddr;
+
 use crate::domain::single_line;
 
 /// Parses a filter for the log. env_logger itself only warns of what it cannot parse, and ignores
 /// it.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
-    env_filter::Builder::new().try_parse(text).map_err(|error| error.to_string())?;
+    let parsed = env_filter::Builder::new().try_parse(text).map(|_| ());
+    parsed.map_err(|error| {
+        format!("{error}: give a level (error, warn, info, debug, trace), or MODULE=LEVEL, comma-separated")
+    })?;
     Ok(text.to_owned())
+}
+
+/// Parses an address to listen on.
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "give an IP address and a port, for example 127.0.0.1:8000, 0.0.0.0:8000 or [::]:8000".to_owned()
+    })
 }
 
 /// Parses an address for clients: http or https, with a host and without a path.
@@ -37,6 +49,11 @@ pub(super) fn environment_label(text: &str) -> Result<String, String> {
 
 /// Parses the text about top-ups: one line of 1 to 300 characters.
 pub(super) fn top_up(text: &str) -> Result<String, String> {
+    single_line(text, 300).map_err(|_| "give one line of 1 to 300 characters".to_owned())
+}
+
+/// Parses the operator's line on the start page: one line of 1 to 300 characters.
+pub(super) fn site_notice(text: &str) -> Result<String, String> {
     single_line(text, 300).map_err(|_| "give one line of 1 to 300 characters".to_owned())
 }
 

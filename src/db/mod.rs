@@ -6,6 +6,7 @@
 
 mod about;
 mod checkpointer;
+mod checkup;
 mod connection;
 mod connector;
 pub mod file;
@@ -21,6 +22,7 @@ mod serve_lock;
 mod session;
 mod statement;
 mod stored_time;
+pub mod tally;
 mod url;
 mod watchdog;
 pub mod writer;
@@ -32,6 +34,7 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 
 pub use about::{About, about, free_space};
+pub use checkup::{DiskCheckup, PostgresCheckup, SqliteCheckup, check_disk, check_postgres, check_sqlite};
 pub use connection::DbConnection;
 pub(crate) use connection::on_either;
 pub use index::{ANCHOR, attach_index};
@@ -42,7 +45,7 @@ pub use serve_lock::{ServeLock, ServeLockError};
 pub use statement::{Bind, DynamicStatement, IdsStatement, RowsStatement, Statement, fixed};
 pub use stored_time::{MaybeStoredTime, StoredTime};
 pub use url::{DatabaseUrl, DatabaseUrlError};
-pub use writer::{NotReady, Scope, SetCommand, lock_users};
+pub use writer::{NotReady, Scope, SetCommand, Waiting, WriterMeasures, lock_users};
 
 use crate::error::{Error, Result};
 use checkpointer::Checkpointer;
@@ -94,6 +97,17 @@ struct Inner {
     file: Option<SqliteFile>,
     /// The watchdog, for PostgreSQL.
     _watchdog: Option<Watchdog>,
+}
+
+/// How the connections that read are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Open connections.
+    pub open: u32,
+    /// Connections that are reading now.
+    pub in_use: u32,
+    /// Reads that wait for a thread.
+    pub waiting: usize,
 }
 
 struct SqliteFile {
@@ -299,6 +313,23 @@ impl Db {
     /// see how busy the writers are.
     pub fn writes_so_far(&self) -> u64 {
         self.inner.writers.main_jobs()
+    }
+
+    /// Returns what the writers have measured since the start.
+    pub fn writer_measures(&self) -> &WriterMeasures {
+        self.inner.writers.measures()
+    }
+
+    /// Returns the jobs that wait for the writers now.
+    pub fn waiting_writes(&self) -> Waiting {
+        self.inner.writers.waiting()
+    }
+
+    /// Returns how the connections that read are used now.
+    pub fn reading(&self) -> Reading {
+        let state = self.inner.pool().map(|pool| pool.state());
+        let (open, idle) = state.map_or((0, 0), |state| (state.connections, state.idle_connections));
+        Reading { open, in_use: open.saturating_sub(idle), waiting: self.inner.readers.waiting() }
     }
 
     /// Runs `part` in the second lane until it changes fewer rows than it may. `part` gets the most

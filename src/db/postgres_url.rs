@@ -109,6 +109,18 @@ fn is_local(host: &str) -> bool {
     is_socket || is_loopback || host == "::1" || host.starts_with("[::1]")
 }
 
+/// Returns whether a URL holds a password or another secret.
+pub(super) fn has_secret(text: &str) -> bool {
+    let Parts { user, query, .. } = parts(text);
+    let has_password = user.is_some_and(|(_, password)| password.is_some_and(|it| !it.is_empty()));
+    let mut names = query.split('&').filter_map(|parameter| parameter.split_once('='));
+    has_password || names.any(|(name, value)| SECRETS.contains(&name) && !value.is_empty())
+}
+
+/// The parameters whose values are secret.
+const SECRETS: [&str; 5] =
+    ["password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"];
+
 /// Returns the URL for display, without the password and without the query, which may contain one.
 pub(super) fn shown(text: &str) -> String {
     let Parts { user, hosts, database, .. } = parts(text);
@@ -118,6 +130,21 @@ pub(super) fn shown(text: &str) -> String {
         None => String::new(),
     };
     format!("postgres://{user}{hosts}{database}")
+}
+
+/// The parameters that name a database and the way to it, and never hold a secret.
+const PLAIN: [&str; 8] =
+    ["dbname", "host", "hostaddr", "port", "sslmode", "sslrootcert", "target_session_attrs", "user"];
+
+/// Returns the URL for PostgreSQL's own tools, without the password and without parameters that
+/// they do not need.
+pub(super) fn for_tools(text: &str) -> String {
+    let Parts { user, hosts, database, query } = parts(text);
+    let user = user.map(|(name, _)| format!("{name}@")).unwrap_or_default();
+    let is_plain = |parameter: &&str| PLAIN.iter().any(|name| parameter.split('=').next() == Some(name));
+    let query: Vec<&str> = query.split('&').filter(is_plain).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("postgres://{user}{hosts}{database}{mark}{}", query.join("&"))
 }
 
 /// All parameters that libpq knows in a URL (PostgreSQL 18).
@@ -223,6 +250,37 @@ mod tests {
             assert!(check(bad).is_err(), "{bad}");
         }
         assert_eq!(shown("postgres://u:a-secret@h1:1,h2/d?password=b-secret"), "postgres://u:***@h1:1,h2/d");
+    }
+
+    #[test]
+    fn tools_get_no_password() {
+        for (url, shown) in [
+            ("postgres://u:a-secret@h:5432/d", "postgres://u@h:5432/d"),
+            (
+                "postgresql://u@h1,h2/d?target_session_attrs=read-write",
+                "postgres://u@h1,h2/d?target_session_attrs=read-write",
+            ),
+            (
+                "postgres:///d?host=/run/postgresql&password=a-secret&options=-c%20x",
+                "postgres:///d?host=/run/postgresql",
+            ),
+            ("postgres://h?passfile=/a&user=u&sslpassword=a-secret", "postgres://h?user=u"),
+            ("postgres://", "postgres://"),
+        ] {
+            assert_eq!(for_tools(url), shown);
+        }
+    }
+
+    #[test]
+    fn a_password_anywhere_is_a_secret() {
+        for secret in
+            ["postgres://u:p@h/d", "postgres://h/d?password=p", "postgres://h?sslmode=require&sslpassword=p"]
+        {
+            assert!(has_secret(secret), "{secret}");
+        }
+        for open in ["postgres://u@h/d", "postgres://u:@h/d", "postgres://h/d?sslmode=require&password="] {
+            assert!(!has_secret(open), "{open}");
+        }
     }
 
     #[test]

@@ -141,6 +141,11 @@ impl Readers {
         Ok(())
     }
 
+    /// Returns the number of reads that wait for a thread, or for their user's turn.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.waiting() + self.turns.waiting()
+    }
+
     /// Lets new threads take over from those that hang. On PostgreSQL, the watchdog calls it
     /// several times a second.
     pub(super) fn relieve(&self) {

@@ -55,6 +55,9 @@ pub enum ServeLockError {
          server first"
     )]
     OtherFile(PathBuf),
+    /// The file is missing and cannot be created.
+    #[error("cannot create {0}: {1}; create its folder, and let the user that runs tollgate write there")]
+    Create(PathBuf, io::Error),
     /// The file system does not lock the file.
     #[error("cannot lock {0}: {1}; SQLite needs a file system with locks, such as that of a local disk")]
     Io(PathBuf, io::Error),
@@ -75,7 +78,7 @@ impl ServeLock {
     pub fn take(url: &DatabaseUrl) -> Result<ServeLock, ServeLockError> {
         let Some(database) = url.sqlite_path() else { return Ok(ServeLock { held: None }) };
         check_presence(&real(database))?;
-        url.create_if_missing().map_err(|error| ServeLockError::Io(database.to_owned(), error))?;
+        url.create_if_missing().map_err(|error| ServeLockError::Create(database.to_owned(), error))?;
         check_place(database)?;
         tighten_mode(&real(database))?;
         Ok(ServeLock { held: Some(lock(database, WAIT)?) })
@@ -88,7 +91,7 @@ impl ServeLock {
     pub(super) fn take_if_free(url: &DatabaseUrl) -> Result<Option<ServeLock>, ServeLockError> {
         let Some(database) = url.sqlite_path() else { return Ok(None) };
         check_presence(&real(database))?;
-        url.create_if_missing().map_err(|error| ServeLockError::Io(database.to_owned(), error))?;
+        url.create_if_missing().map_err(|error| ServeLockError::Create(database.to_owned(), error))?;
         check_place(database)?;
         match lock(database, Duration::ZERO) {
             Ok(held) => Ok(Some(ServeLock { held: Some(held) })),

@@ -87,11 +87,28 @@ impl DatabaseUrl {
         matches!(self, DatabaseUrl::Postgres(_))
     }
 
+    /// Returns whether the address holds a password or another secret.
+    pub fn has_secret(&self) -> bool {
+        match self {
+            DatabaseUrl::Sqlite(_) => false,
+            DatabaseUrl::Postgres(url) => postgres_url::has_secret(url),
+        }
+    }
+
     /// Returns the path of an SQLite file. Returns `None` for PostgreSQL.
     pub fn sqlite_path(&self) -> Option<&Path> {
         match self {
             DatabaseUrl::Sqlite(path) => Some(path),
             DatabaseUrl::Postgres(_) => None,
+        }
+    }
+
+    /// Returns the URL of a PostgreSQL database for its own tools, without the password. Returns
+    /// `None` for SQLite.
+    pub fn for_tools(&self) -> Option<String> {
+        match self {
+            DatabaseUrl::Sqlite(_) => None,
+            DatabaseUrl::Postgres(text) => Some(postgres_url::for_tools(text)),
         }
     }
 

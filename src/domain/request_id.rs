@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use log::kv::{ToValue, Value};
 use rand::RngExt;
 
 /// The id of one request: the value of its `X-Request-Id` header, which its lines in the log show,
@@ -19,5 +20,12 @@ impl RequestId {
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
+    }
+}
+
+/// The value of the field `request_id` of a line in the log.
+impl ToValue for RequestId {
+    fn to_value(&self) -> Value<'_> {
+        Value::from_display(self)
     }
 }

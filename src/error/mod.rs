@@ -14,12 +14,14 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use log::Level;
 use rand::RngExt;
 
 pub use openai::RetryContext;
 pub use unknown_url::UnknownUrl;
 
-use crate::domain::{FailureReason, Invalid, NoRandomness};
+use crate::domain::{FailureReason, Invalid, NoRandomness, RequestId};
+use crate::logging::About;
 use crate::throttle::{Exhausted, RetryAfter};
 
 /// The result of a function that a request can reach.
@@ -306,31 +308,46 @@ impl Error {
         response
     }
 
-    /// Logs what the operator has to know, if anything.
-    pub fn log(&self) {
-        match self {
-            Error::Unavailable(why) => log::warn!("answered 503: {why}"),
-            Error::NotReady(why) => log::info!("not ready: {why}"),
+    /// Logs what the operator has to know, if anything. `request` is the request that failed.
+    pub fn log(&self, request: Option<RequestId>) {
+        if let Some((level, text)) = self.told() {
+            let (reason, about) = (self.slug(), About(request));
+            log::log!(level, request_id = request, reason = reason; "{text}{about}");
+        }
+    }
+
+    /// Returns what the operator has to know, and how urgent it is.
+    fn told(&self) -> Option<(Level, String)> {
+        let refused = |why: &str| format!("answered 503: {why}");
+        Some(match self {
+            Error::Unavailable(why) => (Level::Warn, refused(why)),
+            Error::NotReady(why) => (Level::Info, format!("not ready: {why}")),
             Error::IndexBehind(rows) => {
-                log::info!("answered 503: {rows} rows are not in the index yet, which is being built");
+                let why = format!("{rows} rows are not in the index yet, which is being built");
+                (Level::Info, refused(&why))
             }
             Error::IndexWrong => {
-                log::warn!("answered 503: the index names rows of others, and is being checked")
+                (Level::Warn, refused("the index names rows of others, and is being checked"))
             }
-            Error::Database(error) if !self.is_constraint_violation() => log::warn!("answered 503: {error}"),
-            Error::Database(error) => log::error!("answered 500: {error}"),
-            Error::Internal(why) => log::error!("answered 500: {why}"),
+            Error::Database(error) if !self.is_constraint_violation() => {
+                (Level::Warn, refused(&error.to_string()))
+            }
+            Error::Database(error) => (Level::Error, format!("answered 500: {error}")),
+            Error::Internal(why) => (Level::Error, format!("answered 500: {why}")),
             Error::UnknownHost => {
-                log::warn!("rejected a page's request to a host name that is not ours: {}", self.detail())
+                let what = "rejected a page's request to a host name that is not ours";
+                (Level::Warn, format!("{what}: {}", self.detail()))
             }
-            Error::ResponderFailed(reason) => log::warn!("the responder failed: {}", reason.text()),
-            Error::PaidWithoutAnswer(why) => log::warn!("the responder failed: {why}"),
+            Error::ResponderFailed(reason) => {
+                (Level::Warn, format!("the responder failed: {}", reason.text()))
+            }
+            Error::PaidWithoutAnswer(why) => (Level::Warn, format!("the responder failed: {why}")),
             Error::Busy(_)
             | Error::MemoryFull
             | Error::TooManyLargeBodies(_)
-            | Error::PasswordQueueFull(_) => log::warn!("answered 503: {}", self.detail()),
-            _ => {}
-        }
+            | Error::PasswordQueueFull(_) => (Level::Warn, refused(&self.detail())),
+            _ => return None,
+        })
     }
 }
 
@@ -401,4 +418,14 @@ impl From<NoRandomness> for Error {
     fn from(error: NoRandomness) -> Self {
         Error::Unavailable(error.to_string())
     }
+}
+
+/// Returns the innermost cause of an error of another library, for operators. The outer ones often
+/// only repeat a URL.
+pub fn root_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
 }

@@ -29,8 +29,51 @@ fn too_expensive(balance: i64, price: i64, is_at_most: bool, top_up: Option<&str
 }
 
 impl Error {
+    /// All results of [`Error::slug`], in order.
+    pub const SLUGS: [&'static str; 38] = [
+        "answer-not-kept",
+        "auth-token-made",
+        "body-too-large",
+        "busy",
+        "context-length-exceeded",
+        "head-too-large",
+        "idempotency-key-in-flight",
+        "idempotency-key-reused",
+        "insufficient-tokens",
+        "internal",
+        "invalid-body",
+        "invalid-credentials",
+        "invalid-field",
+        "invalid-message",
+        "invalid-password",
+        "invalid-registration",
+        "invalid-username",
+        "memory-full",
+        "method-not-allowed",
+        "model-not-found",
+        "not-found",
+        "password-queue-full",
+        "previous-response-not-found",
+        "read-too-slowly",
+        "registration-closed",
+        "request-refused",
+        "request-timeout",
+        "responder-failed",
+        "too-many-chats",
+        "too-many-large-bodies",
+        "too-many-requests",
+        "unauthorized",
+        "unavailable",
+        "unknown-host",
+        "unreadable-body",
+        "unsupported-media-type",
+        "user-memory-full",
+        "username-taken",
+    ];
+
     /// Returns the last part of the problem's `type`. It is part of the contract and never changes.
-    pub(super) fn slug(&self) -> &'static str {
+    /// Metrics and the log name an error by it, too.
+    pub fn slug(&self) -> &'static str {
         match self {
             Error::InvalidRegistration(_) => "invalid-registration",
             Error::UsernameTaken => "username-taken",
@@ -284,5 +327,22 @@ impl Error {
         };
         let body = serde_json::to_string(&problem).unwrap_or_default();
         self.response().content_type("application/problem+json").body(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Error;
+
+    /// A slug that is not in the list would be counted as `other`.
+    #[test]
+    fn every_slug_is_in_the_list_of_slugs() {
+        let source = include_str!("problem.rs");
+        let (_, function) = source.split_once("pub fn slug(&self)").unwrap();
+        let (function, _) = function.split_once("\n    }\n").unwrap();
+        let mut slugs: Vec<&str> = function.split('"').skip(1).step_by(2).collect();
+        slugs.sort_unstable();
+        slugs.dedup();
+        assert_eq!(slugs, Error::SLUGS);
     }
 }

@@ -4,11 +4,12 @@ use std::future::{Ready, ready};
 use std::net::IpAddr;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use actix_web::{FromRequest, HttpRequest};
 
 use crate::client_address::client_of;
 use crate::domain::RequestId;
 use crate::error::{Error, Result};
+use crate::logging::RequestNotes;
 
 /// The client's address, for throttles and the log.
 #[derive(Clone, Copy, Debug)]
@@ -23,16 +24,16 @@ impl FromRequest for ClientAddress {
     }
 }
 
-impl FromRequest for RequestId {
+impl FromRequest for RequestNotes {
     type Error = Error;
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(request_id_of(request)))
+        ready(Ok(RequestNotes::of(request)))
     }
 }
 
 /// Returns the request's id, which the response has in `X-Request-Id`.
 pub fn request_id_of(request: &HttpRequest) -> RequestId {
-    request.extensions().get::<RequestId>().copied().unwrap_or_else(RequestId::generate)
+    RequestNotes::of(request).id()
 }

@@ -6,6 +6,7 @@ use actix_web::HttpRequest;
 use actix_web::http::{Method, header};
 use url::Host;
 
+use super::scheme::is_https;
 use super::site::Site;
 use crate::error::{Error, Result};
 
@@ -73,7 +74,11 @@ pub fn is_from_foreign_page(request: &HttpRequest, site: &Site) -> bool {
     };
     let is_named = site.cors_origins.iter().any(|named| named == origin || named == "*");
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let is_own = origin.split_once("://").is_some_and(|(_, own)| authority(own) == authority(host));
+    // Somebody in between can change a page that came over plain http, whatever its host.
+    let is_as_safe = |scheme: &str| scheme.eq_ignore_ascii_case("https") || !is_https(request, site);
+    let is_own = origin
+        .split_once("://")
+        .is_some_and(|(scheme, own)| authority(own) == authority(host) && is_as_safe(scheme));
     !is_named && !is_own && site.public_origin.as_deref() != Some(origin)
 }
 
@@ -190,6 +195,24 @@ mod tests {
         );
         for origin in ["https://other.example", "chrome-extension://abc", "https://chat.example"] {
             assert!(!served("other.example", origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn over_https_a_page_that_came_over_plain_http_is_foreign() {
+        let is_foreign = |is_https: bool, origin: &str| {
+            let request = TestRequest::default().insert_header((header::HOST, "chat.example"));
+            let request = request.insert_header((header::ORIGIN, origin.to_owned())).to_http_request();
+            is_from_foreign_page(&request, &Site { is_https, ..Site::default() })
+        };
+        for (is_https, origin, expected) in [
+            (true, "https://chat.example", false),
+            (true, "http://chat.example", true),
+            (false, "http://chat.example", false),
+            // A proxy may speak TLS without anybody having said so.
+            (false, "https://chat.example", false),
+        ] {
+            assert_eq!(is_foreign(is_https, origin), expected, "{is_https} {origin}");
         }
     }
 

@@ -8,6 +8,7 @@ mod host;
 mod known_path;
 mod readiness;
 mod route;
+mod scheme;
 mod site;
 
 pub use assets::{Asset, Version, asset, find_asset};
@@ -17,7 +18,8 @@ pub use host::{check_host, is_from_foreign_page};
 pub use known_path::{KnownPath, NOT_THERE};
 pub use readiness::Readiness;
 pub use route::{
-    MethodRoute, PathKind, Routes, delete, get, not_found, patch, post, resources, speaks_anthropic,
-    speaks_openai,
+    MethodRoute, PathKind, RoutePath, Routes, delete, get, not_found, patch, post, resources,
+    speaks_anthropic, speaks_openai,
 };
-pub use site::Site;
+pub use scheme::is_https;
+pub use site::{CurrentSite, Site};

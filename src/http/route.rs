@@ -44,6 +44,11 @@ pub const fn delete(serve: fn(Route) -> Route) -> MethodRoute {
     MethodRoute { name: "DELETE", route: || web::method(Method::DELETE), serve }
 }
 
+/// The path of a request's row in the table of routes, without a slash at its end. The resource has
+/// it as data, because actix would have to match all paths again to tell which one it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoutePath(pub &'static str);
+
 /// How the paths of a part of the table are matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathKind {
@@ -65,16 +70,18 @@ impl PathKind {
 ///
 /// A fixed path gets two resources, because actix matches a resource with two spellings by regular
 /// expressions.
-pub fn resources<'a, E>(path: &str, methods: impl Iterator<Item = &'a MethodRoute> + Clone) -> Vec<Resource>
+pub fn resources<'a, E>(
+    path: &'static str,
+    methods: impl Iterator<Item = &'a MethodRoute> + Clone,
+) -> Vec<Resource>
 where
     E: From<Error> + Into<actix_web::Error> + 'static,
 {
     let spellings = vec![format!("{path}/"), path.to_owned()];
+    let resource = |spellings| resource::<E>(spellings, methods.clone()).app_data(RoutePath(path));
     match PathKind::of(path) {
-        PathKind::Fixed => {
-            spellings.into_iter().map(|path| resource::<E>(vec![path], methods.clone())).collect()
-        }
-        PathKind::WithParameters => vec![resource::<E>(spellings, methods)],
+        PathKind::Fixed => spellings.into_iter().map(|path| resource(vec![path])).collect(),
+        PathKind::WithParameters => vec![resource(spellings)],
     }
 }
 

@@ -1,29 +1,44 @@
 //! The settings that handlers and the middleware read.
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::ops::Deref;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::http::header::HeaderValue;
 use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest};
 
+use crate::live::Live;
 use crate::models::AnswerLimits;
+use crate::tls::Tls;
 
-/// The settings that handlers and the middleware read. The server fills it from the command line;
-/// handlers take it as `Data<Site>`.
+/// The settings that handlers and the middleware read. The server fills it from the command line,
+/// and again at each reload; handlers take it as [`CurrentSite`].
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// The panel's title (`--site-title`).
+    /// The name of the site (`--site-title`).
     pub title: String,
+    /// The operator's line on the start page (`--site-notice`).
+    pub notice: Option<String>,
     /// The label that tells this server from others (`--environment-label`).
     pub environment: Option<String>,
+    /// Whether anybody may register over the API (`--registration`).
+    pub is_registration_open: bool,
     /// The origin of `--public-url`. `None` if the site is at the address that browsers use.
     pub public_origin: Option<String>,
     /// The origins of `--cors-origins`, whose pages may use the API.
     pub cors_origins: Vec<String>,
-    /// Whether clients use https, through a proxy. The scheme of `--public-url` decides.
+    /// Whether all clients use https: the server speaks TLS, or `--public-url` says so. A request
+    /// may come over https without it: [`is_https`](super::is_https).
     pub is_https: bool,
-    /// The value of `Strict-Transport-Security`. `None` if the header is not sent.
-    pub strict_transport: Option<&'static str>,
+    /// The value of `Strict-Transport-Security` over https. `None` if the header is not sent.
+    pub strict_transport: Option<HeaderValue>,
+    /// The server's certificate, if it speaks TLS itself.
+    pub tls: Option<Tls>,
     /// Time limit for a whole body to arrive, before the extra time for its length. actix-web has
     /// no such limit.
     pub body_timeout: Duration,
@@ -49,15 +64,40 @@ pub struct Site {
     pub min_free_disk: u64,
 }
 
+/// The settings of the moment at which a request arrived, as an extractor. A reload does not change
+/// them.
+#[derive(Clone, Debug)]
+pub struct CurrentSite(Arc<Site>);
+
+impl Deref for CurrentSite {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.0
+    }
+}
+
+impl FromRequest for CurrentSite {
+    type Error = Infallible;
+    type Future = Ready<Result<CurrentSite, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(CurrentSite(Site::of(request))))
+    }
+}
+
 impl Default for Site {
     fn default() -> Site {
         Site {
             title: "Tollgate".to_owned(),
+            notice: None,
             environment: None,
+            is_registration_open: true,
             public_origin: None,
             cors_origins: Vec::new(),
             is_https: false,
             strict_transport: None,
+            tls: None,
             body_timeout: Duration::from_secs(15),
             message_price: 0,
             top_up: None,
@@ -73,9 +113,9 @@ impl Default for Site {
 }
 
 impl Site {
-    /// Returns the settings of the server that a request came to.
-    pub fn of(request: &HttpRequest) -> Data<Site> {
-        request.app_data::<Data<Site>>().cloned().unwrap_or_default()
+    /// Returns the settings of the server that a request came to, as they are now.
+    pub fn of(request: &HttpRequest) -> Arc<Site> {
+        request.app_data::<Data<Live<Site>>>().map(|site| site.get()).unwrap_or_default()
     }
 
     /// Returns the panel's title with the label that tells this server from others.

@@ -10,6 +10,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Nullable, Text};
 use super::entry::NewEntry;
 use super::operation::{Earlier, MOST_TOKENS, look_up};
 use crate::db::DbConnection;
+use crate::db::tally::{Moved, note_entries};
 use crate::domain::OperationId;
 use crate::error::{Error, Result};
 use crate::models::{EntryKind, LedgerEntry, User};
@@ -167,6 +168,10 @@ fn adjust_set(conn: &mut PgConnection, adjustment: &AdjustmentOfMany) -> Result<
     if rows.first().is_some_and(|row| row.moved != row.done) {
         return Err(Error::Internal("an adjustment changed the wrong number of users".to_owned()));
     }
+    let done = rows.iter().filter(|row| row.balance.is_some()).count();
+    let moved = if adjustment.amount < 0 { Moved::Deduction } else { Moved::Grant };
+    let amount = adjustment.amount.clamp(-MOST_TOKENS, MOST_TOKENS);
+    note_entries(moved, done, amount.saturating_mul(i64::try_from(done).unwrap_or(i64::MAX)));
     let adjusted = |row: Row| match (row.balance, row.before) {
         (Some(balance), _) => (row.user_id, Adjusted::Done { balance, is_new: true }),
         (None, Some(balance)) => (row.user_id, Adjusted::OutOfRange { balance }),

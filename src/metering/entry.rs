@@ -3,6 +3,7 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
+use crate::db::tally::{Moved, note_entries};
 use crate::db::{Bind, DbConnection, Statement, on_either};
 use crate::domain::OperationId;
 use crate::models::EntryKind;
@@ -40,6 +41,20 @@ impl NewEntry<'_> {
                 Bind::Now(self.now),
             ],
         );
-        on_either!(conn => statement.execute(conn)).map(|_| ())
+        on_either!(conn => statement.execute(conn))?;
+        note_entries(self.moved(), 1, self.amount);
+        Ok(())
+    }
+
+    fn moved(&self) -> Moved {
+        match self.kind {
+            EntryKind::Opening => Moved::Opening,
+            EntryKind::Charge => Moved::Charge,
+            EntryKind::Settlement => Moved::Settlement,
+            EntryKind::Refund if self.actor_id.is_none() => Moved::Refund,
+            EntryKind::Refund => Moved::RefundByAdministrator,
+            EntryKind::Adjustment if self.amount < 0 => Moved::Deduction,
+            EntryKind::Adjustment => Moved::Grant,
+        }
     }
 }

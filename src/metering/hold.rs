@@ -11,6 +11,7 @@ use diesel::sql_types::{BigInt, Nullable, Timestamp};
 
 use super::entry::NewEntry;
 use super::operation::{Earlier, look_up};
+use crate::db::tally::{ChatEnd, note_chats};
 use crate::db::{Bind, DbConnection, Statement, on_either};
 use crate::domain::{FailureReason, OperationId, Usage};
 use crate::models::{Chat, ChatState, EmbeddingAnswer, EntryKind, LedgerEntry, StoredKey, ToFollow};
@@ -153,6 +154,15 @@ impl Ending {
         }
     }
 
+    fn end(&self) -> ChatEnd {
+        match self {
+            Ending::Complete { .. } => ChatEnd::Complete,
+            Ending::Cancelled { .. } | Ending::LeftEarly => ChatEnd::Cancelled,
+            Ending::Failed { reason, .. } => ChatEnd::Failed(*reason),
+            Ending::Released { .. } => ChatEnd::Failed(FailureReason::Released),
+        }
+    }
+
     fn arrived(&self) -> Option<&Arrived> {
         match self {
             Ending::Complete { arrived, .. }
@@ -211,6 +221,7 @@ pub fn end_hold_and_tell_when(
     else {
         return Ok((already_ended(conn, chat_id, ending, operation_id)?, None));
     };
+    note_chats(ending.end(), 1);
     if let Ending::Complete { arrived: Arrived { embeddings: Some(kept), .. }, .. } = ending {
         kept.store(conn, user_id, chat_id, now)?;
     }

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::result::Error as DieselError;
 use diesel::sql_types::{BigInt, Text};
 
+use crate::db::tally::{Moved, note_entries};
 use crate::db::{Bind, DbConnection, DynamicStatement, on_either};
 use crate::domain::{OperationId, canonical_of, skeleton_of};
 use crate::models::{EntryKind, Watermark};
@@ -108,7 +109,10 @@ fn insert_openings(
         ]
     });
     let statement = DynamicStatement::<()>::new(text, binds.collect());
-    on_either!(conn => statement.execute(conn)).map(|_| ())
+    on_either!(conn => statement.execute(conn))?;
+    let tokens = accounts.iter().fold(0_i64, |sum, account| sum.saturating_add(account.tokens));
+    note_entries(Moved::Opening, accounts.len(), tokens);
+    Ok(())
 }
 
 const fn truth(value: bool) -> &'static str {

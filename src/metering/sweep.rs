@@ -97,10 +97,13 @@ async fn end(db: &Db, part: Vec<Hold>) -> Result<Option<usize>> {
 }
 
 fn log_failures(holds: &[Hold], error: &Error) {
-    for (chat_id, _) in holds {
-        log::error!("chat {chat_id}: its hold is past its deadline and could not be refunded");
+    for (chat_id, user_id) in holds {
+        log::error!(
+            chat_id = *chat_id, user_id = *user_id;
+            "chat {chat_id}: its hold is past its deadline and could not be refunded"
+        );
     }
-    error.log();
+    error.log(None);
 }
 
 /// Returns the holds past their deadline, with the user of each. On PostgreSQL the database's clock

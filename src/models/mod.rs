@@ -4,6 +4,7 @@
 
 mod audit_entry;
 mod auth_token;
+mod backup_run;
 mod bulk_operation;
 mod bulk_undo;
 mod chat;
@@ -37,6 +38,7 @@ mod verification;
 
 pub use audit_entry::{ATTEMPTS, AuditEntry, Change, NewAuditEntry};
 pub use auth_token::{AuthToken, AuthTokenChanges, NewAuthToken};
+pub use backup_run::{BackupRun, NewBackupRun};
 pub use bulk_operation::{BulkFailure, BulkOperation, NAME_GONE, NewBulkOperation};
 pub use bulk_undo::{BulkUndo, FormerLimits};
 pub use chat::{Chat, ChatState, FailuresByReason, OpenHolds};

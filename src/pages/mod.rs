@@ -1,19 +1,30 @@
-//! Pages that anybody may open: the start page, and the static files.
+//! Pages that anybody may open: the start page, the API's documentation, and the static files.
 
+mod documents;
+mod markdown;
+mod start;
+
+use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 
 use crate::auth::Guest;
 use crate::error::{Error, Result};
 use crate::http::{PathKind, Routes, Site, Version, find_asset, get, resources};
 
-/// Pages have no scripts, and load nothing from other sites.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// Pages load styles, images and the script of this server, and nothing inline.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'";
 
-/// The routes of the start page and the static files.
-pub const ROUTES: Routes = &[("/static/{file}", &[get(|r| r.to(file))]), ("", &[get(|r| r.to(start))])];
+/// The routes of the start page, the documentation and the static files.
+pub const ROUTES: Routes = &[
+    ("/static/{file}", &[get(|r| r.to(file))]),
+    ("/docs/api", &[get(|r| r.to(documents::api))]),
+    ("/docs/charges", &[get(|r| r.to(documents::charges))]),
+    ("/docs/clients", &[get(|r| r.to(documents::clients))]),
+    ("", &[get(|r| r.to(start::show))]),
+];
 
 /// Adds the routes whose paths are of this kind to the application.
 pub fn routes(config: &mut ServiceConfig, kind: PathKind) {
@@ -24,27 +35,17 @@ pub fn routes(config: &mut ServiceConfig, kind: PathKind) {
     }
 }
 
-#[derive(Template)]
-#[template(path = "start.html")]
-struct StartPage<'a> {
-    version: &'a str,
-    address: &'a str,
-    /// The operator's text on how to get more tokens. Empty if there is none.
-    top_up: &'a str,
-    /// Whether that text is an address, and nothing else.
-    is_link: bool,
+/// What all of these pages show around their content (`templates/base.html`).
+struct Frame {
+    /// The name of the site, with the label that tells this server from others.
+    site: String,
+    version: &'static str,
 }
 
-/// Shows the start page: what Tollgate is and how to begin.
-async fn start(_: Guest, request: HttpRequest) -> Result<HttpResponse> {
-    let host =
-        request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8000");
-    let site = Site::of(&request);
-    let address = format!("{}://{host}", if site.is_https { "https" } else { "http" });
-    let top_up = site.top_up.as_deref().unwrap_or_default();
-    let is_web = ["https://", "http://"].iter().any(|scheme| top_up.starts_with(scheme));
-    let is_link = is_web && !top_up.contains(char::is_whitespace);
-    page(&StartPage { version: env!("CARGO_PKG_VERSION"), address: &address, top_up, is_link })
+impl Frame {
+    fn of(site: &Site) -> Frame {
+        Frame { site: site.full_title(), version: env!("CARGO_PKG_VERSION") }
+    }
 }
 
 fn page(template: &impl Template) -> Result<HttpResponse> {

@@ -77,6 +77,9 @@ pub(super) fn object(entry: &Named<AuditEntry>) -> Cell {
         return if id == 0 { Cell::Text("an unknown name".to_owned()) } else { entry.user(id) };
     }
     let text = format!("{} {id}", kind.text());
+    if kind == ObjectKind::Backup {
+        return Cell::Link { text, href: paths::BACKUPS.to_owned() };
+    }
     match kind_path(kind) {
         Some(path) => Cell::Link { text, href: format!("{path}{id}/") },
         None => Cell::Text(text),
@@ -90,7 +93,7 @@ fn kind_path(kind: ObjectKind) -> Option<&'static str> {
         ObjectKind::Chat => Some(paths::CHATS),
         ObjectKind::BulkOperation => Some(paths::BULK_OPERATIONS),
         ObjectKind::Model => Some(paths::MODELS),
-        ObjectKind::Session | ObjectKind::Verification => None,
+        ObjectKind::Session | ObjectKind::Verification | ObjectKind::Backup => None,
     }
 }
 
@@ -190,7 +193,7 @@ fn name_of(conn: &mut DbConnection, kind: ObjectKind, id: i64) -> Result<Option<
         ObjectKind::BulkOperation => {
             return Ok(BulkOperation::find(conn, id)?.map(|_| unnamed(kind, id)));
         }
-        ObjectKind::Session | ObjectKind::Verification => return Ok(None),
+        ObjectKind::Session | ObjectKind::Verification | ObjectKind::Backup => return Ok(None),
         ObjectKind::AuthToken => AuthToken::find(conn, id)?.map(|token| token.user_id),
         ObjectKind::Chat => Chat::find_cut(conn, id, 0)?.map(|chat| chat.user_id),
     };

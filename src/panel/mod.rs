@@ -6,6 +6,7 @@
 //! [`Form`](kit::form::Form), which checks that the body comes from one of the panel's own pages.
 
 mod auth_tokens;
+mod backups;
 mod bulk;
 mod chats;
 mod error_page;
@@ -155,6 +156,9 @@ pub const ROUTES: &[PageRoute] = &[
         &[Superusers.get(|r| r.to(bulk::show_undo)), Superusers.post(|r| r.to(bulk::undo))],
     ),
     page("/admin/bulk-operations/{id}/history/", &[Staff.get(|r| r.to(history::of_bulk))]),
+    section("Backups", paths::BACKUPS, &[Staff.get(|r| r.to(backups::show))]),
+    page("/admin/backups/start/", &[Superusers.post(|r| r.to(backups::start))]),
+    page("/admin/backups/download/", &[Superusers.post(|r| r.to(backups::download))]),
     section("History", paths::HISTORY, &[Staff.get(|r| r.to(history::list))]),
 ];
 

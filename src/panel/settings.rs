@@ -206,7 +206,7 @@ async fn check_old(
     auth: &Auth,
 ) -> Result<Option<Invalid>, PageError> {
     let Administrator { user, from, request, .. } = administrator;
-    match auth.confirm_password(user, *from, *request, sent.raw("old_password")).await {
+    match auth.confirm_password(user, *from, request.clone(), sent.raw("old_password")).await {
         Ok(()) => Ok(None),
         Err(Error::Invalid(_)) => Ok(Some(Invalid::new("old_password", NOT_CURRENT))),
         Err(error) => Err(error.into()),
@@ -231,7 +231,7 @@ pub(super) async fn change_password(
     }
     let change = PasswordChange {
         from: administrator.from,
-        request: administrator.request,
+        request: administrator.request.clone(),
         old: Some(sent.raw("old_password")),
         new: Some(sent.raw("password")),
     };

@@ -23,7 +23,8 @@ use crate::auth::{Auth, FirstSuperuser, Guest, RequestedBy, SignIn, parse_accoun
 use crate::client_address::client_of;
 use crate::domain::{Invalid, SessionSecret, is_same_password};
 use crate::error::Error;
-use crate::http::{Site, request_id_of};
+use crate::http::Site;
+use crate::logging::RequestNotes;
 
 /// The query string of the sign-in page: where to go afterwards.
 #[derive(Deserialize)]
@@ -181,7 +182,7 @@ pub(super) async fn sign_in(
     let agent = user_agent(&request);
     let sign_in = SignIn {
         from: client_of(&request),
-        request: request_id_of(&request),
+        request: RequestNotes::of(&request),
         user_agent: &agent,
         username: form.text("username"),
         password: form.raw("password"),
@@ -347,7 +348,7 @@ pub(super) async fn first_run(
         let agent = user_agent(&request);
         let new = FirstSuperuser {
             from: client_of(&request),
-            request: request_id_of(&request),
+            request: RequestNotes::of(&request),
             user_agent: &agent,
             username,
             password,

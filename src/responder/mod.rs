@@ -9,6 +9,7 @@ mod dummy;
 mod embeddings;
 mod failure;
 mod inputs;
+mod label;
 mod question;
 mod surrogates;
 mod upstream;
@@ -27,10 +28,12 @@ pub use dummy::Dummy;
 pub use embeddings::{Embeddings, MOST_VECTOR_VALUES, bytes_of};
 pub use failure::Failure;
 pub use inputs::{GivenInputs, Inputs, MOST_INPUTS};
+pub use label::Label;
 pub use question::{Content, HINTS, Medium, Message, Part, Question, QuestionKind};
 pub use upstream::{
-    BreakerState, EmbeddingsStream, Health, ModelHealth, OperatorFault, OutputLimit, Permit, PromptMark,
-    ReportedProperties, ResponseStream, Upstream, UpstreamKey, UpstreamSettings,
+    BreakerState, CallMeasures, EmbeddingsStream, Health, ModelHealth, OperatorFault, OutputLimit, Permit,
+    PromptMark, ReportedProperties, ResponseStream, Upstream, UpstreamCheck, UpstreamKey, UpstreamSettings,
+    http_date,
 };
 
 use crate::domain::Usage;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::completion::Completion;
 use super::inputs::Inputs;
+use super::label::Label;
 use crate::domain::{RequestId, estimate};
 
 /// Options that only tune an answer, or say who asks.
@@ -254,9 +255,8 @@ impl Question {
     }
 
     /// Returns the model and the request, as the log names them.
-    pub fn label(&self) -> String {
-        let request = self.request_id.map(|id| format!(", request {id}")).unwrap_or_default();
-        format!("model {}{request}", self.model)
+    pub fn label(&self) -> Label {
+        Label { model: self.model.clone(), request_id: self.request_id }
     }
 
     /// Returns whether vectors are wanted, and no text.

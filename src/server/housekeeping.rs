@@ -12,7 +12,6 @@ use crate::administration;
 use crate::audit;
 use crate::auth;
 use crate::clock;
-use crate::config::Config;
 use crate::db::{Db, clock_of, free_space};
 use crate::error::Result;
 use crate::index::{self, follower::Follower};
@@ -26,7 +25,7 @@ const EVERY_TEN_MINUTES: Duration = Duration::from_secs(600);
 const EVERY_HOUR: Duration = Duration::from_secs(3600);
 
 /// Runs the periodic work until it is dropped.
-pub(super) async fn run(services: Services, config: Config) {
+pub(super) async fn run(services: Services) {
     if let Err(error) = administration::end_interrupted_verifications(&services.db).await {
         log::warn!("verifications that were interrupted could not be ended: {error}");
     }
@@ -35,15 +34,24 @@ pub(super) async fn run(services: Services, config: Config) {
     }
     tokio::join!(
         sweep(&services),
-        minutely(&services, &config),
+        minutely(&services),
         end_idle_auth_tokens(&services.auth),
         learn_models(&services),
         fill_skeletons(&services.db),
-        hourly(&services.db, config.accounts.history_days, config.answers.responses_days),
+        hourly(&services),
         administration::work_on_bulk_operations(&services.bulk, &services.db),
+        services.backups.run(&services.db),
         Follower::default().run(&services.db),
         drop_retired(&services.db),
+        watch_certificate(&services),
     );
+}
+
+/// Reads the files of the server's certificate again when they change.
+async fn watch_certificate(services: &Services) {
+    if let Some(tls) = services.tls() {
+        tls.watch().await;
+    }
 }
 
 /// Removes the tables that older versions had, once after an upgrade.
@@ -71,13 +79,14 @@ async fn sweep(services: &Services) {
     }
 }
 
-async fn minutely(services: &Services, config: &Config) {
+async fn minutely(services: &Services) {
     let mut pace = tokio::time::interval(EVERY_MINUTE);
     loop {
         pace.tick().await;
         services.auth.write_last_uses().await;
         services.auth.housekeeping();
         warn_of_clocks(&services.db).await;
+        let config = services.settings.get();
         if let Some(folder) = config.data_folder() {
             warn_of_little_space(&folder, config.listen.min_free_disk);
         }
@@ -119,10 +128,13 @@ async fn fill_skeletons(db: &Db) {
     }
 }
 
-async fn hourly(db: &Db, history_days: u32, responses_days: u32) {
+async fn hourly(services: &Services) {
+    let db = &services.db;
     let mut pace = tokio::time::interval(EVERY_HOUR);
     loop {
         pace.tick().await;
+        let config = services.settings.get();
+        let (history_days, responses_days) = (config.accounts.history_days, config.answers.responses_days);
         log_deleted("idempotency keys older than a day", metering::forget_idempotency_keys(db).await);
         log_deleted("embeddings older than a day", metering::forget_embeddings(db).await);
         log_deleted("old changes of what is indexed", index::forget_changes(db).await);

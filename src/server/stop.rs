@@ -39,9 +39,11 @@ pub(super) fn stop_on_signal(
         }
         log::info!("told to stop: finishing requests in flight");
         services.readiness.finish();
+        services.backups.stop();
         let last_moment = Instant::now() + LAST_MOMENT;
         let finish = async {
-            services.toll.drain(DRAIN, server.stop(true)).await;
+            let drained = services.toll.drain(DRAIN, server.stop(true));
+            tokio::join!(drained, services.backups.stopped());
             services.auth.write_last_uses().await;
         };
         // Neither a database that hangs nor a client that does not read may delay the exit: a

@@ -119,6 +119,11 @@ impl MemoryBudget {
         MemoryBudget(Arc::new(Shared { limit, state: Mutex::default(), freed: Notify::new() }))
     }
 
+    /// Returns the bytes that may be in use.
+    pub fn limit(&self) -> u64 {
+        self.0.limit
+    }
+
     /// Returns the bytes in use.
     pub fn used(&self) -> u64 {
         self.0.lock().used

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::On;
 use crate::support::app::{Answer, GUEST, Request, TestApp};
+use crate::support::html::text;
 use crate::support::server::PASSWORD;
 
 async fn problem(request: Request<'_>) -> Answer {
@@ -114,8 +115,8 @@ async fn the_operators_text_says_how_to_top_up_a_balance() {
     let answer = problem(request).await;
     let detail = format!("This costs 100 tokens and the balance is 50. To top it up: {top_up}");
     assert_problem(&answer, 400, "insufficient-tokens", "Insufficient tokens", &detail, &[]);
-    let page = app.request("GET", "/").send().await;
-    assert!(page.text().contains(&format!("To top up a balance: {top_up}")), "{}", page.text());
+    let page = text(&app.request("GET", "/").send().await.text());
+    assert!(page.contains(&format!("To top up a balance: {top_up}")), "{page}");
     assert_eq!(app.get("/me/", &token).await.json()["top_up"], top_up);
 }
 

@@ -1,13 +1,18 @@
 //! The log of a whole run has a line for each request, with the id that its client got, and no
 //! secret.
 
+use std::time::Duration;
+
 use rstest::rstest;
 use serde_json::json;
 
 use super::load::send;
+use super::log_lines::objects;
+use crate::faults::ask::{GOSSIP, WAYS};
 use crate::support::http::Answer;
-use crate::support::server::{PASSWORD, Server};
-use crate::support::{On, TestDatabase};
+use crate::support::server::{Launch, PASSWORD, Server};
+use crate::support::upstream::{ScriptedUpstream, Step, answer, event, head, role, status, text};
+use crate::support::{On, TestDatabase, temporary};
 
 const MESSAGE: &str = "a message that is nobody's business";
 const WRONG_PASSWORD: &str = "a wrong pass phrase 8";
@@ -113,6 +118,31 @@ fn mistakes(run: &mut Run, token: &str) {
     }
 }
 
+/// Puts secrets where they do not belong, or where only the panel and other protocols look.
+fn elsewhere(run: &mut Run, token: &str) {
+    let cookie = format!("tollgate_session={WRONG_PASSWORD}; token={token}");
+    let form = format!("username={WRONG_PASSWORD}&password={PASSWORD}&csrf={token}");
+    for (headers, method, path, body) in [
+        (vec![("Cookie", cookie.as_str())], "GET", "/admin/", ""),
+        (vec![("Cookie", cookie.as_str())], "POST", "/admin/sign-in/", form.as_str()),
+        (vec![("x-api-key", token)], "POST", "/v1/messages", "{"),
+        (vec![("Referer", token), ("User-Agent", token), ("X-Request-Id", token)], "GET", "/", ""),
+        (vec![("Origin", token)], "POST", "/login/", form.as_str()),
+        (vec![("Content-Type", "application/x-www-form-urlencoded")], "POST", "/login/", form.as_str()),
+        (vec![("Content-Type", token)], "POST", "/chat/", form.as_str()),
+        (vec![("Idempotency-Key", token)], "POST", "/chat/", form.as_str()),
+        (vec![("X-Forwarded-For", token), ("Accept", token)], "GET", "/tokens/", ""),
+        (vec![("Connection", token)], token, "/tokens/", ""),
+    ] {
+        let answer = run.server.client().send(method, path, &headers, body.as_bytes()).unwrap();
+        // A page of the panel leads to the sign-in page.
+        assert!((200..500).contains(&answer.status), "{answer:?}");
+        if answer.header("X-Request-Id").is_some() {
+            run.answers.push(answer);
+        }
+    }
+}
+
 /// Returns the pieces of a secret that are long enough to be useful to a thief.
 fn pieces(secret: &str) -> Vec<&str> {
     match secret.strip_prefix("tg_") {
@@ -121,13 +151,36 @@ fn pieces(secret: &str) -> Vec<&str> {
     }
 }
 
+/// Returns the lines of a request's own, with their status.
+fn lines_of(log: &str, id: &str, format: &str) -> Vec<u16> {
+    if format == "json" {
+        let own =
+            objects(log).into_iter().filter(|line| line["request_id"] == id && line["path"].is_string());
+        return own.map(|line| line["status"].as_u64().unwrap() as u16).collect();
+    }
+    let own = log.lines().filter(|line| line.ends_with(&format!(", id {id}")));
+    // [TIME LEVEL ] METHOD PATH STATUS MILLISECONDS ms, from …
+    let status = |line: &str| line.split(" ms, from ").next()?.rsplit(' ').nth(1)?.parse().ok();
+    own.map(|line| status(line).unwrap_or_else(|| panic!("no status: {line}"))).collect()
+}
+
+#[track_caller]
+fn assert_secret(log: &str, secrets: &[String]) {
+    for secret in secrets {
+        for piece in pieces(secret) {
+            assert!(!log.contains(piece), "{piece:?} is in the log:\n{log}");
+        }
+    }
+}
+
 #[rstest]
 fn the_log_has_a_line_for_each_request_and_no_secret(
-    #[values("info", "debug")] level: &str,
+    #[values("info", "trace")] level: &str,
+    #[values("text", "json")] format: &str,
     #[values(On::Sqlite, On::Postgres)] on: On,
 ) {
     let Some(database) = TestDatabase::create(on) else { return };
-    let server = Server::start(&database, &["--log", level]);
+    let server = Server::start(&database, &["--log", level, "--log-format", format]);
     let secrets =
         [PASSWORD, WRONG_PASSWORD, NEW_PASSWORD, HOPELESS_PASSWORD, MESSAGE, "something else to hide"];
     let secrets = secrets.map(str::to_owned).to_vec();
@@ -135,6 +188,7 @@ fn the_log_has_a_line_for_each_request_and_no_secret(
     let (token, named) = accounts(&mut run);
     chats(&mut run, &token, &named);
     mistakes(&mut run, &token);
+    elsewhere(&mut run, &token);
     let change = json!({"old_password": PASSWORD, "new_password": NEW_PASSWORD});
     assert_eq!(run.post("/password/", Some(&token), change), 200);
     assert_eq!(run.post("/logout/", Some(&token), json!({"everywhere": true})), 200);
@@ -145,18 +199,75 @@ fn the_log_has_a_line_for_each_request_and_no_secret(
     let log = run.server.log();
     for answer in &run.answers {
         let id = answer.header("X-Request-Id").unwrap_or_else(|| panic!("no id: {answer:?}"));
-        let lines: Vec<&str> = log.lines().filter(|line| line.ends_with(&format!(", id {id}"))).collect();
-        assert_eq!(lines.len(), 1, "{id} in {log}");
-        assert!(lines[0].contains(&format!(" {} ", answer.status)), "{} has another status", lines[0]);
+        assert_eq!(lines_of(&log, id, format), [answer.status], "{id} in {log}");
     }
-    for secret in &run.secrets {
-        for piece in pieces(secret) {
-            assert!(!log.contains(piece), "{piece:?} is in the log:\n{log}");
-        }
-    }
+    assert_secret(&log, &run.secrets);
     if level == "info" {
         let requests = log.lines().filter(|line| line.contains(", id ")).count();
         let probes = log.lines().filter(|line| line.contains("GET /readyz ")).count();
         assert_eq!(requests - probes, run.answers.len(), "{log}");
+    }
+}
+
+const KEY: &str = "sk-zq7-the-operators-key-zq8";
+const DATABASE_PASSWORD: &str = "zq7databasezq8";
+
+/// Returns the URL of a database with a password, which it does not ask for.
+fn with_password(url: &str) -> String {
+    match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
+        Some((scheme, (user, place))) => format!("{scheme}://{user}:{DATABASE_PASSWORD}@{place}"),
+        None => url.to_owned(),
+    }
+}
+
+/// Asks in each way, and lets the upstream answer, refuse, and fail half-way, each time with the
+/// client's message in its answer.
+fn ask_an_upstream(server: &Server, upstream: &ScriptedUpstream, token: &str) {
+    let gossip =
+        json!({ "error": { "message": format!("{GOSSIP}: {MESSAGE}"), "code": GOSSIP } }).to_string();
+    let json = [("content-type", "application/json")];
+    for way in WAYS {
+        for script in [
+            answer(MESSAGE, 9, 2),
+            status(400, &json, &gossip),
+            status(401, &json, &gossip),
+            status(500, &json, &gossip),
+            vec![head(), role(), text(MESSAGE), event(&gossip), Step::End],
+            vec![head(), event(&format!("{{{MESSAGE}")), Step::End],
+            vec![Step::Reset],
+        ] {
+            upstream.next(script);
+            let _ = server.client().post(way.path(), Some(token), &way.body_with(MESSAGE));
+        }
+    }
+}
+
+#[rstest]
+fn no_line_has_a_message_a_key_or_the_databases_password(
+    #[values("info", "trace")] level: &str,
+    #[values("text", "json")] format: &str,
+    #[values(On::Sqlite, On::Postgres)] on: On,
+) {
+    let Some(database) = TestDatabase::create(on) else { return };
+    let (directory, upstream) = (temporary::directory(), ScriptedUpstream::start());
+    let file = directory.path().join("key");
+    std::fs::write(&file, KEY).unwrap();
+    let (url, database_url) = (upstream.url(), with_password(database.url()));
+    let flags = ["--responder", "openai", "--upstream-url", &url, "--upstream-models", "m"];
+    let more = ["--upstream-key-file", file.to_str().unwrap(), "--log", level, "--log-format", format];
+    let launch = Launch::at(&database_url).flags(&flags).flags(&more).flags(&["--opening-tokens", "1000000"]);
+    let mut server = launch.start();
+    let token = server.user("ada");
+    ask_an_upstream(&server, &upstream, &token);
+    assert!(upstream.requests().len() > 2 * WAYS.len(), "the upstream was asked");
+    server.terminate();
+    assert!(server.wait(Duration::from_secs(20)).success());
+    let log = server.log();
+    let secrets = [MESSAGE, GOSSIP, KEY, DATABASE_PASSWORD, PASSWORD, &token, "zq7", "zq8"];
+    assert_secret(&log, &secrets.map(str::to_owned));
+    // The log has the lines of these requests, and what the calls have met.
+    assert!(log.contains("code other") && log.contains("the model did not accept the request"), "{log}");
+    if format == "json" {
+        objects(&log);
     }
 }

@@ -1,5 +1,6 @@
 //! The panel in a real browser: headless Chromium, driven by chromedriver.
 
+mod backups;
 mod chat_pages;
 mod chromium;
 mod demo;
@@ -13,6 +14,7 @@ mod pages;
 mod palette;
 mod scripts;
 mod sizes;
+mod start_page;
 mod tour;
 mod visitor;
 mod walk;

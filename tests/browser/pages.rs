@@ -30,6 +30,7 @@ pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
         page("empty-auth-tokens", "/admin/auth-tokens/", "There are no auth tokens yet"),
         page("empty-ledger", "/admin/ledger/?kind=refund", "0 of "),
         page("empty-bulk-operations", "/admin/bulk-operations/", "There are no bulk operations yet"),
+        page("empty-backups", "/admin/backups/", "This server makes no backups by itself"),
         page("empty-history", "/admin/history/?date_to=2020-01-01", "0 of "),
     ];
     pages.extend(pages_of_other_sections(&pages, "empty-"));
@@ -64,6 +65,8 @@ pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
             format!("/admin/bulk-operations/{}/history/", demo.bulk),
             "History of",
         ),
+        // The tour waits until there is one.
+        page("backups", "/admin/backups/", "Download"),
         page("history", "/admin/history/", "Object"),
         page("history-filtered", "/admin/history/?action=adjust&date=7days", "Clear all filters"),
     ];
@@ -215,6 +218,7 @@ fn errors(demo: &Demo) -> Vec<Page> {
     ];
     let staff = [
         page("staff-users", "/admin/users/", "Last login"),
+        page("staff-backups", "/admin/backups/", "checked"),
         page("staff-user", format!("/admin/users/{}/", demo.user), "Can chat: yes"),
         page("staff-model", format!("/admin/models/{}/", demo.model), "For example"),
         page("staff-auth-token", format!("/admin/auth-tokens/{}/", demo.token), "Begins with"),
@@ -222,6 +226,10 @@ fn errors(demo: &Demo) -> Vec<Page> {
     ];
     pages.extend(staff.into_iter().map(|page| page.seen_by(Who::Staff)));
     let guest = [
+        page("start", "/", "Read the API's documentation").folded(),
+        page("documentation", "/docs/api/", "Every path works with and without").folded(),
+        page("documentation-clients", "/docs/clients/", "What a message costs"),
+        page("documentation-charges", "/docs/charges/", "Hold, settle, refund"),
         page("sign-in", "/admin/sign-in/", "For administrators"),
         page("sign-in-errors", "/admin/sign-in/", "The name or the password is wrong")
             .fill("username", demo.name)

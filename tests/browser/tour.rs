@@ -13,7 +13,7 @@ use super::page::{Page, Who};
 use super::pages::{before_the_first, of_a_busy_server, of_a_fresh_server};
 use super::visitor::{Screen, Visitor, patiently};
 use crate::support::server::{PASSWORD, Server, assert_verified};
-use crate::support::{On, TestDatabase, require, wait};
+use crate::support::{On, TestDatabase, require, temporary, wait};
 
 /// Fills in a form of the page and submits it with a button, without the browser's validation: the
 /// test is about what the server shows.
@@ -177,9 +177,13 @@ async fn wait_for_the_follower(visitor: &Visitor) {
 async fn every_page_of_a_busy_server_is_accessible(#[case] screen: Screen, #[case] has_scripts: bool) {
     let Some(demo) = Demo::write() else { return };
     assert_verified(&demo.database);
-    let server = Server::start(&demo.database, &UPSTREAM);
+    let folder = temporary::directory();
+    let mut flags = UPSTREAM.to_vec();
+    flags.extend(["--backup-dir", folder.path().to_str().unwrap()]);
+    let server = Server::start(&demo.database, &flags);
     let Some(mut tour) = Tour::start(&server, has_scripts, screen).await else { return };
     wait_for_the_follower(&tour.visitor).await;
+    tour.visitor.open_until("/admin/backups/", "checked").await;
     let pages = of_a_busy_server(&demo);
     tour.show(&pages).await;
     tour.faults.judge(pages.len());

@@ -90,6 +90,12 @@ impl Visitor {
         self.chromium.send("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
+    /// Stores what is downloaded in a folder.
+    pub async fn keep_downloads(&self, folder: &Path) {
+        let how = json!({"behavior": "allow", "downloadPath": folder});
+        self.chromium.send("Browser.setDownloadBehavior", how).await;
+    }
+
     /// Blocks requests to these addresses.
     pub async fn block(&self, addresses: &str) {
         self.chromium.send("Network.enable", json!({})).await;

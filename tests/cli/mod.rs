@@ -2,26 +2,36 @@
 
 mod adjust;
 mod changepassword;
+mod completions;
 mod createsuperuser;
 mod damage;
+mod doctor;
+mod help;
+mod json;
 mod migrate;
 mod reindex;
+mod secret_files;
 mod secrets;
 mod settings;
+mod settings_file;
 mod sql;
+mod starts;
 mod terminal;
 mod upstream;
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::support::TestDatabase;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
 
-/// How long a command may take on a busy machine. Its output must fit into a pipe: it is read only
-/// at the end.
+/// How long a command may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The output and the exit code of a command.
@@ -32,17 +42,16 @@ pub struct Said {
     pub err: String,
 }
 
-impl From<Output> for Said {
-    fn from(output: Output) -> Said {
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
 impl Said {
     #[track_caller]
     pub fn assert_good(&self) {
         assert_eq!(self.code, Some(0), "{self:?}");
+    }
+
+    /// Returns the document on standard output, which has nothing else.
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// Checks that the command exited with this code and said why on standard error.
@@ -65,6 +74,7 @@ fn finish_with(command: &mut Command, input: &[u8]) -> Said {
     let mut process = command.spawn().unwrap();
     // A command that refuses at once may have closed it already.
     let _ = process.stdin.take().unwrap().write_all(input);
+    let (out, err) = (read(process.stdout.take()), read(process.stderr.take()));
     let deadline = Instant::now() + PATIENCE;
     while process.try_wait().unwrap().is_none() {
         if Instant::now() > deadline {
@@ -72,7 +82,24 @@ fn finish_with(command: &mut Command, input: &[u8]) -> Said {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    process.wait_with_output().unwrap().into()
+    let code = process.wait().unwrap().code();
+    Said { code, out: out.join().unwrap(), err: err.join().unwrap() }
+}
+
+/// Reads what a command writes, while it runs.
+fn read(output: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        output.unwrap().read_to_end(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// Runs the binary in a directory with these variables and no others.
+fn tollgate_in(directory: &Path, words: &[&str], variables: &[(&str, &str)]) -> Said {
+    let mut command = Command::new(BINARY);
+    command.env_clear().envs(variables.iter().copied()).args(words).current_dir(directory);
+    finish(&mut command, "")
 }
 
 /// Runs a command on a database, with `input` on its standard input.

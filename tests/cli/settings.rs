@@ -2,16 +2,18 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
-use super::{BINARY, Said, finish, run};
+use super::{run, tollgate_in};
 use crate::support::server::Server;
 use crate::support::{On, TestDatabase, temporary};
 
 /// Every setting: flag, variable, what `--help` says about its default, and an invalid value.
-const SETTINGS: [(&str, &str, &str, &str); 58] = [
+const SETTINGS: [(&str, &str, &str, &str); 71] = [
     ("--bind", "TOLLGATE_BIND", "127.0.0.1:8000", "nowhere"),
     ("--public-url", "TOLLGATE_PUBLIC_URL", "", "ftp://chat.example"),
+    ("--tls-certificate", "TOLLGATE_TLS_CERTIFICATE", "none", ""),
+    ("--tls-key", "TOLLGATE_TLS_KEY", "none", ""),
+    ("--hsts", "TOLLGATE_HSTS", "a year if --public-url is https://, otherwise off", "soon"),
     ("--hsts-include-subdomains", "TOLLGATE_HSTS_INCLUDE_SUBDOMAINS", "off", "preload"),
     ("--trusted-proxies", "TOLLGATE_TRUSTED_PROXIES", "none", "10.0.0.0/99"),
     ("--cors-origins", "TOLLGATE_CORS_ORIGINS", "none", ""),
@@ -25,17 +27,23 @@ const SETTINGS: [(&str, &str, &str, &str); 58] = [
     ("--keep-alive-timeout", "TOLLGATE_KEEP_ALIVE_TIMEOUT", "75", "0"),
     ("--write-timeout", "TOLLGATE_WRITE_TIMEOUT", "30", "0"),
     ("--drain-delay", "TOLLGATE_DRAIN_DELAY", "0", "3601"),
+    ("--metrics-bind", "TOLLGATE_METRICS_BIND", "none", "9464"),
     (
         "--site-title",
         "TOLLGATE_SITE_TITLE",
         "Tollgate",
         "A title that is far too long for the top of a page of the panel",
     ),
+    ("--site-notice", "TOLLGATE_SITE_NOTICE", "none", " "),
     ("--environment-label", "TOLLGATE_ENVIRONMENT_LABEL", "none", "a label longer than thirty letters"),
     ("--min-free-disk", "TOLLGATE_MIN_FREE_DISK", "512", "-1"),
     ("--database-url", "DATABASE_URL", "tollgate.db", "mysql://root@db/tollgate"),
+    ("--database-url-file", "DATABASE_URL_FILE", "none", ""),
     ("--read-connections", "TOLLGATE_READ_CONNECTIONS", "SQLite: one per core; PostgreSQL: 8", "0"),
     ("--pg-writers", "TOLLGATE_PG_WRITERS", "by the time of a commit", "65"),
+    ("--backup-dir", "TOLLGATE_BACKUP_DIR", "none", ""),
+    ("--backup-every", "TOLLGATE_BACKUP_EVERY", "24h", "soon"),
+    ("--backup-keep", "TOLLGATE_BACKUP_KEEP", "7", "-1"),
     ("--opening-tokens", "TOLLGATE_OPENING_TOKENS", "4000", "-1"),
     ("--large-grant", "TOLLGATE_LARGE_GRANT", "100 times --opening-tokens", "-1"),
     ("--chat-price", "TOLLGATE_CHAT_PRICE", "100", "1.5"),
@@ -52,6 +60,8 @@ const SETTINGS: [(&str, &str, &str, &str); 58] = [
     ("--responder", "TOLLGATE_RESPONDER", "dummy", "oracle"),
     ("--dummy-delay", "TOLLGATE_DUMMY_DELAY", "0", "600001"),
     ("--dummy-failures", "TOLLGATE_DUMMY_FAILURES", "0", "101"),
+    ("--store-responses", "TOLLGATE_STORE_RESPONSES", "on", "sometimes"),
+    ("--responses-days", "TOLLGATE_RESPONSES_DAYS", "30", "-1"),
     ("--responses-mib", "TOLLGATE_RESPONSES_MIB", "256", "7"),
     ("--concurrent-chats", "TOLLGATE_CONCURRENT_CHATS", "32", "-1"),
     ("--requests-per-minute", "TOLLGATE_REQUESTS_PER_MINUTE", "600", "many"),
@@ -71,16 +81,11 @@ const SETTINGS: [(&str, &str, &str, &str); 58] = [
     ("--upstream-calls", "TOLLGATE_UPSTREAM_CALLS", "64", "0"),
     ("--upstream-waiting", "TOLLGATE_UPSTREAM_WAITING", "512", "-1"),
     ("--upstream-patience", "TOLLGATE_UPSTREAM_PATIENCE", "5", "0"),
+    ("--config", "TOLLGATE_CONFIG", "none", ""),
     ("--log", "TOLLGATE_LOG", "info", "tollgate=loud"),
+    ("--log-format", "TOLLGATE_LOG_FORMAT", "text", "xml"),
     ("--bcrypt-cost", "TOLLGATE_BCRYPT_COST", "12", "17"),
 ];
-
-/// Runs the binary in an empty directory with these variables.
-fn tollgate_in(directory: &Path, words: &[&str], variables: &[(&str, &str)]) -> Said {
-    let mut command = Command::new(BINARY);
-    command.env_clear().envs(variables.iter().copied()).args(words).current_dir(directory);
-    finish(&mut command, "")
-}
 
 fn is_empty(directory: &Path) -> bool {
     std::fs::read_dir(directory).unwrap().next().is_none()

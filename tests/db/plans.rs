@@ -15,7 +15,8 @@ use futures_util::future::join_all;
 use tollgate::auth::{AccountRules, Auth, AuthTokenOutcome, AuthTokenRequest, Hasher, LogIn, PasswordChange};
 use tollgate::chat::ChatRequest;
 use tollgate::db::{Db, DbConnection};
-use tollgate::domain::{OperationId, RequestId};
+use tollgate::domain::OperationId;
+use tollgate::logging::RequestNotes;
 use tollgate::metering::{Charge, forget_idempotency_keys, sweep};
 use tollgate::models::Keyset;
 use tollgate::throttle::Throttle;
@@ -189,11 +190,11 @@ async fn use_everything(db: Db) {
         auth_token_idle: Some(chrono::TimeDelta::days(1)),
     };
     let auth = Auth::new(db.clone(), Hasher::new(4, 1), Throttle::new(false, 1), rules);
-    let (from, id) = (IpAddr::from(Ipv4Addr::LOCALHOST), RequestId::generate());
+    let (from, notes) = (IpAddr::from(Ipv4Addr::LOCALHOST), RequestNotes::begin());
     let (name, password) = (Some("ada"), Some("correct horse battery"));
-    auth.register(from, id, name, password).await.unwrap();
-    auth.register(from, id, name, password).await.unwrap_err();
-    let plain = auth.log_in(LogIn { from, request: id, username: name, password }).await.unwrap();
+    auth.register(from, notes.clone(), name, password).await.unwrap();
+    auth.register(from, notes.clone(), name, password).await.unwrap_err();
+    let plain = auth.log_in(LogIn { from, request: notes.clone(), username: name, password }).await.unwrap();
     let current = auth.current_user(plain.digest()).await.unwrap();
     let at_once = toll(&db, Duration::ZERO);
     let receipt = at_once.chat(request(plain.digest(), "hi")).await.unwrap();
@@ -236,7 +237,7 @@ async fn use_everything(db: Db) {
     auth.revoke_own_auth_token(&current, from, made.stored.id).await.unwrap();
     auth.write_last_uses().await;
     auth.end_idle_auth_tokens().await.unwrap();
-    let change = PasswordChange { from, request: id, old: password, new: Some("another good password") };
+    let change = PasswordChange { from, request: notes, old: password, new: Some("another good password") };
     auth.change_password(current.clone(), change).await.unwrap();
     auth.log_out(&current, from, false).await.unwrap();
     auth.log_out(&current, from, true).await.unwrap();

@@ -2,8 +2,10 @@
 
 mod api;
 mod clients;
+mod console;
 mod decisions;
 mod failures;
+pub mod operating;
 mod panel;
 mod paths;
 mod settings;

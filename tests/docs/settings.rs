@@ -1,14 +1,20 @@
 //! `docs/settings.md` lists every setting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Arg, CommandFactory, Parser};
-use tollgate::config::Config;
+use tollgate::config::{Config, is_reloaded};
 
 use super::{code, rows};
 use crate::house::source::below;
 
 const DOCUMENT: &str = include_str!("../../docs/settings.md");
+
+/// Returns a section of the document.
+fn section(title: &str) -> &'static str {
+    let (_, rest) = DOCUMENT.split_once(&format!("\n## {title}\n")).expect("the document has that section");
+    rest.split("\n## ").next().unwrap_or_default()
+}
 
 #[derive(Parser)]
 struct Flags {
@@ -33,7 +39,8 @@ fn setting(argument: &Arg) -> Setting {
 
 fn documented() -> BTreeMap<String, Setting> {
     let mut settings = BTreeMap::new();
-    for row in rows(DOCUMENT) {
+    let secrets = rows(section("Secrets"));
+    for row in rows(DOCUMENT).into_iter().filter(|row| !secrets.contains(row)) {
         let [flag, variable, default, meaning] = row[..] else { panic!("a setting has four cells: {row:?}") };
         assert!(!meaning.is_empty(), "{flag} has no meaning");
         let (flag, variable) = (code(flag).unwrap().to_owned(), code(variable).unwrap().to_owned());
@@ -48,6 +55,17 @@ fn the_settings_and_their_defaults_are_those_of_the_program() {
     let defined = defined();
     assert!(defined.len() > 40, "only {} settings are checked", defined.len());
     assert_eq!(documented(), defined);
+}
+
+#[test]
+fn the_settings_that_a_reload_changes_are_listed() {
+    let named: BTreeSet<&str> =
+        section("Reload").split('`').filter_map(|word| word.strip_prefix("--")).collect();
+    let command = Flags::command();
+    let names = command.get_arguments().filter_map(|argument| argument.get_long());
+    let reloaded: BTreeSet<&str> = names.filter(|name| is_reloaded(name)).collect();
+    assert!(reloaded.len() > 20, "only {} settings are checked", reloaded.len());
+    assert_eq!(named, reloaded);
 }
 
 #[test]

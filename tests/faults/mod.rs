@@ -2,7 +2,7 @@
 //! whether the call is cancelled, and that `verify` finds nothing. `docs/charges.md` has the table.
 
 mod answers;
-mod ask;
+pub mod ask;
 mod balances;
 mod breaker;
 mod clients;
@@ -15,4 +15,4 @@ mod one_question;
 mod replays;
 mod same_bytes;
 mod table;
-mod world;
+pub mod world;

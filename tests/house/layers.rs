@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, below, root};
 
 /// The modules of the crate from top to bottom. Each uses only those after it.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 30] = [
     "main",
     "cli",
     "server",
@@ -15,6 +15,7 @@ const ORDER: [&str; 25] = [
     "config",
     "import",
     "administration",
+    "backup",
     "index",
     "account",
     "chat",
@@ -28,9 +29,13 @@ const ORDER: [&str; 25] = [
     "schema",
     "error",
     "throttle",
+    "tls",
+    "logging",
+    "metrics",
     "domain",
     "clock",
     "client_address",
+    "live",
 ];
 
 fn place(module: &str) -> usize {

@@ -21,6 +21,14 @@ fn handlers_do_not_use_diesel() {
     }
 }
 
+/// A reload replaces the settings of the site, so nobody may keep those of the start.
+#[test]
+fn handlers_take_the_settings_of_the_moment() {
+    for source in below("src") {
+        assert!(!source.dense().contains("data<site>"), "{}: take CurrentSite", source.path);
+    }
+}
+
 /// Diesel calls and SQL that change a balance or write the ledger, in lower case and without
 /// blanks.
 const MOVES_MONEY: [&str; 16] = [

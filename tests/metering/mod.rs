@@ -9,3 +9,4 @@ mod many_rows;
 mod races;
 mod races_of_nodes;
 mod refunds;
+mod totals;

@@ -95,7 +95,7 @@ async fn nodes_on_one_database_share_the_session(#[values(On::Sqlite, On::Postgr
         let config = crate::support::app::config(app.database().url(), flags);
         let db = tollgate::db::Db::clone(&app.services.db);
         let handle = tokio::runtime::Handle::current();
-        tollgate::server::Services::new(&config, db, handle).unwrap().cookie_mark().to_owned()
+        tollgate::server::Services::new(&config, db, handle).unwrap().cookie_mark()
     };
     assert!(name.ends_with(&mark(&[])), "{name}");
     // A copy of the database at another address is another server.

@@ -1,9 +1,11 @@
 //! The panel, tested through its real routes without a browser.
 
 mod anonymise;
+mod backups;
 mod bulk;
 mod bulk_actions;
 mod bulk_crash;
+mod certificate;
 mod chat_page;
 mod conflicts;
 mod cookies;

@@ -6,6 +6,7 @@ mod clients;
 mod meter;
 mod programs;
 mod readme;
+mod start_page;
 
 use std::time::Duration;
 

@@ -1,6 +1,5 @@
 //! An honest user during a storm, who sends a chat each second and times the answers.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -47,13 +46,13 @@ pub struct Report {
 
 impl HonestUser {
     pub fn start(server: &Server, token: &str) -> HonestUser {
-        HonestUser::start_at(server.address(), token)
+        HonestUser::start_with(server.client(), token)
     }
 
-    pub fn start_at(address: SocketAddr, token: &str) -> HonestUser {
+    fn start_with(client: Client, token: &str) -> HonestUser {
         let (stop, token) = (Arc::new(AtomicBool::new(false)), token.to_owned());
         let should_stop = stop.clone();
-        let thread = std::thread::spawn(move || chat_until_stopped(address, &token, &should_stop));
+        let thread = std::thread::spawn(move || chat_until_stopped(client, &token, &should_stop));
         HonestUser { stop, thread }
     }
 
@@ -64,8 +63,7 @@ impl HonestUser {
     }
 }
 
-fn chat_until_stopped(address: SocketAddr, token: &str, should_stop: &AtomicBool) -> Vec<Attempt> {
-    let mut client = Client::new(address);
+fn chat_until_stopped(mut client: Client, token: &str, should_stop: &AtomicBool) -> Vec<Attempt> {
     let mut attempts = Vec::new();
     let begun = Instant::now();
     while !should_stop.load(Ordering::Relaxed) {

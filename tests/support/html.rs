@@ -207,6 +207,15 @@ pub fn forms(html: &str) -> Vec<Form> {
     forms
 }
 
+/// Returns the texts that the page's buttons copy, in order.
+pub fn copied(html: &str) -> Vec<String> {
+    let text = |piece: Piece| match piece {
+        Piece::Tag(tag) => tag.attribute("data-copy").map(str::to_owned),
+        Piece::Text(_) => None,
+    };
+    pieces(html).into_iter().filter_map(text).collect()
+}
+
 /// Returns the cells of a column, from top to bottom, in the first table whose head has `label`.
 pub fn column(html: &str, label: &str) -> Vec<String> {
     let table = html.split_once("<table").map_or("", |(_, rest)| rest);

@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 client over a plain socket. It keeps connections alive, never retries, can send
-//! any bytes, and distinguishes a response that never began from one that was cut short.
+//! A small HTTP/1.1 client over a plain socket or TLS. It keeps connections alive, never retries,
+//! can send any bytes, and distinguishes a response that never began from one that was cut short.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::wire::{Connector, Wire};
+
 /// Time limit for each read and write, longer than the server may take for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to the server. It is opened again if the server has closed it between two requests.
 pub struct Client {
     address: SocketAddr,
-    connection: Option<BufReader<TcpStream>>,
+    connector: Connector,
+    connection: Option<BufReader<Wire>>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,7 +72,12 @@ impl Answer {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Client {
-        Client { address, connection: None }
+        Client::over(address, Connector::Plain)
+    }
+
+    /// Returns a client that makes its connections in this way.
+    pub fn over(address: SocketAddr, connector: Connector) -> Client {
+        Client { address, connector, connection: None }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -130,16 +138,16 @@ impl Client {
         Ok(answer)
     }
 
-    fn connect(&mut self) -> Result<BufReader<TcpStream>, Broken> {
+    fn connect(&mut self) -> Result<BufReader<Wire>, Broken> {
         if let Some(connection) = self.connection.take()
-            && still_open(connection.get_ref())
+            && still_open(connection.get_ref().socket())
         {
             return Ok(connection);
         }
         let stream = TcpStream::connect(self.address).map_err(|_| Broken::Refused)?;
         let prepared = stream.set_nodelay(true).and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
         prepared.and_then(|()| stream.set_write_timeout(Some(PATIENCE))).map_err(|_| Broken::NoAnswer)?;
-        Ok(BufReader::new(stream))
+        self.connector.over(stream).map(BufReader::new).map_err(|_| Broken::NoAnswer)
     }
 }
 
@@ -152,7 +160,7 @@ fn still_open(stream: &TcpStream) -> bool {
     idle && stream.set_nonblocking(false).is_ok()
 }
 
-fn read_answer(connection: &mut BufReader<TcpStream>) -> Result<Answer, Broken> {
+fn read_answer(connection: &mut BufReader<Wire>) -> Result<Answer, Broken> {
     match connection.fill_buf() {
         Ok([]) => return Err(Broken::NoAnswer),
         Ok(_) => {}
@@ -184,7 +192,7 @@ fn read_answer(connection: &mut BufReader<TcpStream>) -> Result<Answer, Broken> 
     Ok(answer)
 }
 
-fn read_body(connection: &mut BufReader<TcpStream>, answer: &Answer) -> Result<Vec<u8>, Broken> {
+fn read_body(connection: &mut BufReader<Wire>, answer: &Answer) -> Result<Vec<u8>, Broken> {
     let mut body = Vec::new();
     if answer.status == 204 || answer.status == 304 {
         return Ok(body);
@@ -211,11 +219,7 @@ fn read_body(connection: &mut BufReader<TcpStream>, answer: &Answer) -> Result<V
     Ok(body)
 }
 
-fn read_exactly(
-    connection: &mut BufReader<TcpStream>,
-    length: u64,
-    body: &mut Vec<u8>,
-) -> Result<(), Broken> {
+fn read_exactly(connection: &mut BufReader<Wire>, length: u64, body: &mut Vec<u8>) -> Result<(), Broken> {
     match connection.take(length).read_to_end(body) {
         Ok(read) if read as u64 == length => Ok(()),
         Ok(read) => Err(Broken::HalfAnswer(format!("{read} of {length} bytes of the body"))),
@@ -223,7 +227,7 @@ fn read_exactly(
     }
 }
 
-fn read_line(connection: &mut BufReader<TcpStream>) -> Result<String, Broken> {
+fn read_line(connection: &mut BufReader<Wire>) -> Result<String, Broken> {
     let mut line = Vec::new();
     match connection.read_until(b'\n', &mut line) {
         Ok(_) if line.ends_with(b"\r\n") => Ok(String::from_utf8_lossy(&line[..line.len() - 2]).into_owned()),

@@ -11,9 +11,10 @@ use tollgate::chat::{Chain, ChatRequest, Prices, Prompt, SlotBounds, Toll};
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, DbOptions, Scope, attach_index};
 use tollgate::domain::{
-    Endpoint, Fingerprint, IdempotencyKey, OperationId, PlainToken, RequestId, TokenDigest, Username,
+    Endpoint, Fingerprint, IdempotencyKey, OperationId, PlainToken, TokenDigest, Username,
 };
 use tollgate::error::Result;
+use tollgate::logging::RequestNotes;
 use tollgate::metering::{
     Adjusted, Adjustment, Charge, NewAccount, OpenedAccount, Verdict, adjust, open_account, verify,
 };
@@ -144,6 +145,22 @@ impl Ledger {
         count(&mut self.raw(), &format!("SELECT count(*) AS n FROM {table}"))
     }
 
+    /// Checks that this node has counted, for the metrics, what the ledger and the chats say. All
+    /// of it must have been written by this node.
+    #[track_caller]
+    pub fn assert_counted(&self) {
+        let totals = &self.db.writer_measures().totals;
+        let moved = totals.moved().filter(|(_, entries, _)| *entries > 0);
+        let mut counted: Vec<String> =
+            moved.map(|(moved, entries, tokens)| format!("{} {entries} {tokens}", moved.name())).collect();
+        let ends = totals.ends().chain(totals.failures()).filter(|(_, number)| *number > 0);
+        counted.extend(ends.map(|(name, number)| format!("{name} {number}")));
+        counted.sort_unstable();
+        let mut stored = lines(&mut self.raw(), COUNTED);
+        stored.sort_unstable();
+        assert_eq!(counted, stored);
+    }
+
     /// Checks that `verify` finds no errors.
     #[track_caller]
     pub fn assert_sound(&self) {
@@ -153,6 +170,19 @@ impl Ledger {
         assert!(wrong.is_empty(), "verify found {wrong:#?}");
     }
 }
+
+/// The ledger entries of each kind, with their tokens; and the chats that have ended in each way,
+/// and why they have failed.
+const COUNTED: &str = "
+    SELECT kind || ' ' || CAST(count(*) AS text) || ' ' || CAST(sum(tokens) AS text) AS line FROM (
+        SELECT abs(amount) AS tokens,
+            CASE WHEN kind = 'refund' AND actor_id IS NOT NULL THEN 'refund_by_administrator'
+                 WHEN kind = 'adjustment' AND amount < 0 THEN 'deduction'
+                 WHEN kind = 'adjustment' THEN 'grant' ELSE kind END AS kind
+        FROM ledger_entries) entries
+    GROUP BY kind
+    UNION ALL SELECT state || ' ' || CAST(count(*) AS text) FROM chats WHERE state <> 'pending' GROUP BY state
+    UNION ALL SELECT failure || ' ' || CAST(count(*) AS text) FROM chats WHERE state = 'failed' GROUP BY failure";
 
 const EVERYTHING: Keyset = Keyset { limit: 1_000_000, before: None };
 
@@ -302,7 +332,7 @@ pub fn request(auth_token: TokenDigest, message: &str) -> ChatRequest {
         message: message.to_owned(),
         prompt: Prompt::Message,
         key: None,
-        request_id: RequestId::generate(),
+        notes: RequestNotes::begin(),
         chain: Chain::default(),
         memory: None,
     }

@@ -3,6 +3,8 @@
 
 mod administrators;
 pub mod app;
+pub mod balancer;
+pub mod certificates;
 pub mod dice;
 pub mod figures;
 pub mod gate;
@@ -18,6 +20,7 @@ pub mod panel;
 pub mod postgres;
 pub mod proxy;
 pub mod require;
+pub mod scrape;
 pub mod server;
 pub mod small_disk;
 pub mod sockets;
@@ -25,6 +28,7 @@ pub mod temporary;
 pub mod tls;
 pub mod upstream;
 pub mod wait;
+pub mod wire;
 pub mod writer;
 
 use std::path::Path;

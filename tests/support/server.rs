@@ -12,7 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::certificates::Certificates;
 use super::http::{Answer, Client};
+use super::wire::{Connector, Scheme};
 use super::{TestDatabase, keeper, temporary, wait};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_tollgate");
@@ -23,6 +25,7 @@ pub const PASSWORD: &str = "a plain pass phrase 7";
 /// The command line of a server.
 pub struct Launch {
     words: Vec<String>,
+    certificates: Option<Arc<Certificates>>,
 }
 
 /// A running server. Dropping it kills it.
@@ -31,6 +34,8 @@ pub struct Server {
     address: Option<SocketAddr>,
     log: Arc<Mutex<String>>,
     log_reader: Option<JoinHandle<()>>,
+    connector: Connector,
+    certificates: Option<Arc<Certificates>>,
     _directory: TempDir,
 }
 
@@ -52,7 +57,7 @@ impl Launch {
     pub fn at(url: &str) -> Launch {
         let words = [BINARY, "serve", "--bind", "127.0.0.1:0", "--bcrypt-cost", "4", "--throttle", "off"];
         let words = words.into_iter().chain(["--database-url", url]);
-        Launch { words: words.map(str::to_owned).collect() }
+        Launch { words: words.map(str::to_owned).collect(), certificates: None }
     }
 
     /// Sets flags. A flag replaces its default in the tests (`--throttle off`), because clap
@@ -64,6 +69,28 @@ impl Launch {
             }
         }
         self.words.extend(flags.iter().map(|flag| flag.to_string()));
+        self
+    }
+
+    /// Speaks TLS with these certificates.
+    pub fn with(mut self, certificates: &Arc<Certificates>) -> Launch {
+        self.certificates = Some(certificates.clone());
+        self.flags(&certificates.flags())
+    }
+
+    /// Speaks HTTPS with certificates of its own, or HTTP.
+    pub fn over(self, scheme: Scheme) -> Launch {
+        match scheme {
+            Scheme::Http => self,
+            Scheme::Https => self.with(&Arc::new(Certificates::new())),
+        }
+    }
+
+    /// Leaves a flag of the tests out, so that a variable or a settings file can set it.
+    pub fn without(mut self, flag: &str) -> Launch {
+        if let Some(place) = self.words.iter().position(|word| word == flag) {
+            self.words.drain(place..place + 2);
+        }
         self
     }
 
@@ -98,7 +125,10 @@ impl Launch {
         keeper::watch(process.id(), "KILL");
         let log = Arc::new(Mutex::new(String::new()));
         let log_reader = process.stderr.take().map(|stderr| collect(stderr, log.clone()));
-        Server { process, address: None, log, log_reader, _directory: directory }
+        let certificates = self.certificates;
+        let connector = certificates.as_ref().map(|certificates| certificates.connector());
+        let connector = connector.unwrap_or_default();
+        Server { process, address: None, log, log_reader, connector, certificates, _directory: directory }
     }
 
     /// Starts it and waits until it is ready.
@@ -122,9 +152,9 @@ fn collect(stderr: ChildStderr, log: Arc<Mutex<String>>) -> JoinHandle<()> {
     })
 }
 
-/// Returns the address in the line `listening on http://127.0.0.1:PORT`.
+/// Returns the address in the line `listening on http://127.0.0.1:PORT`, or the same with https.
 fn listening_address(log: &str) -> Option<SocketAddr> {
-    let rest = log.split_once("listening on http://")?.1;
+    let rest = log.split_once("listening on http")?.1.trim_start_matches('s').strip_prefix("://")?;
     let (address, _) = rest.split_once(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')?;
     Some(address.parse().unwrap_or_else(|_| panic!("not an address: {address}")))
 }
@@ -156,6 +186,11 @@ impl Server {
         answer.is_ok_and(|answer| answer.status == 200)
     }
 
+    /// Names the address of a server whose log does not.
+    pub fn set_address(&mut self, address: SocketAddr) {
+        self.address = Some(address);
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address.expect("the test must first wait for the server")
     }
@@ -170,7 +205,17 @@ impl Server {
     }
 
     pub fn client(&self) -> Client {
-        Client::new(self.address())
+        Client::over(self.address(), self.connector())
+    }
+
+    /// Returns how clients connect.
+    pub fn connector(&self) -> Connector {
+        self.connector.clone()
+    }
+
+    /// Returns the certificates of a server that speaks TLS.
+    pub fn certificates(&self) -> &Certificates {
+        self.certificates.as_ref().expect("the server must speak TLS")
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -2,9 +2,9 @@
 //! small buffers.
 
 use std::collections::HashSet;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
-use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 
 /// Returns the clients (IPv4) whose connections the server at this port still holds. A connection
 /// that the server has closed does not count, even if the kernel still has some of it.
@@ -33,6 +33,14 @@ pub fn connect_with_a_small_buffer(server: SocketAddr) -> TcpStream {
     sockopt::set_socket_recv_buffer_size(&client, 4096).unwrap();
     connect(&client, &server).unwrap();
     client.into()
+}
+
+/// Connects from an address of this machine.
+pub fn connect_from(from: Ipv4Addr, server: SocketAddr) -> std::io::Result<TcpStream> {
+    let client = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&client, &SocketAddr::from((from, 0)))?;
+    connect(&client, &server)?;
+    Ok(client.into())
 }
 
 /// Raises this process's limit on open files to the highest that the system allows.

@@ -94,6 +94,19 @@ async fn the_key_is_never_shown() {
     assert!(!format!("{:?} {upstream:?} {:?}", settings(&scripted), upstream.health()).contains("sk-secret"));
 }
 
+/// The metrics count the calls since the start.
+#[tokio::test]
+async fn an_upstream_with_another_key_counts_its_calls_with_those_before() {
+    let scripted = ScriptedUpstream::start();
+    let before = client(&scripted);
+    make_call(&before).await;
+    let key = Some(UpstreamKey::parse("sk-other").unwrap());
+    let after = before.changed_to(UpstreamSettings { key, ..settings(&scripted) }).unwrap();
+    make_call(&after).await;
+    assert_eq!(scripted.requests()[1].header("authorization"), Some("Bearer sk-other"));
+    assert_eq!(after.measures("m").complete.value(), 2);
+}
+
 #[tokio::test]
 async fn settings_that_cannot_work_are_refused() {
     let scripted = ScriptedUpstream::start();

@@ -205,10 +205,7 @@ impl Chunks {
             Event::Piece(piece) => self.piece(&piece),
             Event::Done(receipt) => self.end(&receipt),
             // No `[DONE]` follows, and a stream without it has not ended well.
-            Event::Failed(error) => {
-                error.log();
-                event(None, &error.openai_body(Some(Endpoint::Completions)))
-            }
+            Event::Failed(error) => event(None, &error.openai_body(Some(Endpoint::Completions))),
         }
     }
 

@@ -14,10 +14,9 @@ use crate::api::large_body::{self, Large, LargeBodies};
 use crate::api::receipt::{add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
 use crate::chat::{Chain, ChatRequest, Event, Prompt, Receipt, Started, Toll};
-use crate::client_address::client_of;
 use crate::domain::{Endpoint, Fingerprint, TokenDigest};
 use crate::error::{Error, Result};
-use crate::http::request_id_of;
+use crate::logging::RequestNotes;
 use crate::responder::Question;
 
 /// A dialect: the form of a request and of its answer at one endpoint. A value holds what the
@@ -80,7 +79,7 @@ pub(in crate::api) async fn create<D: Dialect>(
     payload: web::Payload,
 ) -> Result<HttpResponse> {
     let auth_token = auth_token(&auth, credentials, || None, &http)?;
-    let counted = auth.count_message(auth_token, client_of(&http)).await?;
+    let counted = auth.count_message(auth_token, &http).await?;
     let answered = match counted.verdict {
         Ok(()) => {
             let body = read::<D>(&auth, auth_token, &places, &http, payload).await?;
@@ -114,7 +113,7 @@ async fn respond<D: Dialect>(
     body: Arrived<Large<D::Body>>,
     http: &HttpRequest,
 ) -> Result<HttpResponse> {
-    let asked = body.admit(auth, auth_token, |body| parse::<D>(auth_token, body, http)).await?;
+    let asked = body.admit(auth, auth_token, http, |body| parse::<D>(auth_token, body, http)).await?;
     let answer = answer(auth, toll, asked.request, asked.in_parts).await?;
     let mut response = HttpResponse::Ok();
     Ok(match answer {
@@ -145,7 +144,7 @@ fn parse<D: Dialect>(auth_token: TokenDigest, body: Large<D::Body>, http: &HttpR
         message: parsed.message,
         prompt: Prompt::Whole(Box::new(parsed.question)),
         key,
-        request_id: request_id_of(http),
+        notes: RequestNotes::of(http),
         chain: parsed.dialect.take_chain(),
         memory: body.memory,
     };

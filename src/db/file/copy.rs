@@ -4,12 +4,14 @@
 //! complete, checked and on the disk. A failure before that leaves nothing behind.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use diesel::{Connection as _, SqliteConnection};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
@@ -17,6 +19,7 @@ use super::copy_error::CopyError;
 use super::generation::fresh;
 use super::paths::{refuse_in_use, refuse_own_files};
 use super::{beside, sync_folder};
+use crate::db::DbConnection;
 use crate::db::url::DatabaseUrl;
 
 /// The number of bytes that are copied between two checks of the clock.
@@ -24,6 +27,9 @@ const PIECE: u64 = 1024 * 1024;
 /// While a copy is made, the log keeps everything that is written. Above this size, in bytes, the
 /// copy is made as fast as possible.
 const LONGEST_LOG: u64 = 256 * 1024 * 1024;
+
+/// What the name of an unfinished copy ends in.
+const UNFINISHED: &str = ".part";
 
 /// The progress of a copy, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -38,8 +44,8 @@ pub struct Progress {
 pub struct Pace<'a> {
     /// The most bytes per second. 0 means no limit.
     pub rate: u64,
-    /// Called with the progress while the copy is made.
-    pub report: &'a mut dyn FnMut(Progress),
+    /// Called with the progress while the copy is made. It may end the copy.
+    pub report: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
 }
 
 /// An unfinished copy. Dropping it removes it, unless it has its real name.
@@ -68,7 +74,7 @@ impl PartialCopy {
             }
             refuse_in_use(target)?;
         }
-        PartialCopy::at(beside(target, ".part"), target)
+        PartialCopy::at(beside(target, UNFINISHED), target)
     }
 
     pub(super) fn at(path: PathBuf, target: &Path) -> Result<PartialCopy, CopyError> {
@@ -122,7 +128,9 @@ impl PartialCopy {
             let count = |pages: i32| u64::try_from(pages).unwrap_or(0) * page;
             let total = count(progress.pagecount);
             let done = total.saturating_sub(count(progress.remaining));
-            (pace.report)(Progress { done, total });
+            if (pace.report)(Progress { done, total }).is_break() {
+                return Err(CopyError::Stopped);
+            }
             match step {
                 StepResult::Done => break,
                 StepResult::More => {
@@ -178,6 +186,16 @@ impl PartialCopy {
         }
     }
 
+    /// Opens the whole copy to read it, without a file beside it. Nobody may change it meanwhile.
+    ///
+    /// # Errors
+    /// Fails if the copy cannot be opened.
+    pub fn reader(&self) -> Result<DbConnection, CopyError> {
+        let failed = |error| CopyError::Io(self.path.clone(), io::Error::other(error));
+        let uri = DatabaseUrl::sqlite_uri(&self.path).replace("?mode=rw", "?mode=ro&immutable=1");
+        Ok(DbConnection::Sqlite(SqliteConnection::establish(&uri).map_err(failed)?))
+    }
+
     /// Gives the copy its own generation and makes it a single file without a log, on the disk.
     /// Returns the generation.
     ///
@@ -221,6 +239,39 @@ impl Drop for PartialCopy {
             remove_beside(&self.path);
         }
     }
+}
+
+/// Removes what an interrupted copy to `target` has left, unless another process is still writing
+/// it. Returns whether there was something.
+///
+/// # Errors
+/// Fails if it cannot be read or removed.
+pub fn remove_leftover(target: &Path) -> io::Result<bool> {
+    let path = beside(target, UNFINISHED);
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened?,
+    };
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(false),
+        Err(TryLockError::Error(error)) => return Err(error),
+    }
+    remove_beside(&path);
+    fs::remove_file(&path)?;
+    Ok(true)
+}
+
+/// Removes an unfinished copy that this process is still working on, because the process ends.
+pub fn abandon(target: &Path) {
+    let path = beside(target, UNFINISHED);
+    let _ = fs::remove_file(&path);
+    remove_beside(&path);
+}
+
+/// Returns the target of an unfinished copy with this name. `None` if the name is another file's.
+pub fn target_of_unfinished(name: &str) -> Option<&str> {
+    name.strip_suffix(UNFINISHED)
 }
 
 /// Limits the rate of a copy, so that it does not use the disk's whole throughput.

@@ -44,4 +44,7 @@ pub enum CopyError {
     /// The source is another program's database.
     #[error("{0} is not a database of Tollgate")]
     Foreign(PathBuf),
+    /// The caller has ended the copy.
+    #[error("the copy was stopped")]
+    Stopped,
 }

@@ -34,7 +34,7 @@ pub(super) const EMPTY_LOG: u64 = 32;
 const USER_VERSION: std::ops::Range<usize> = 60..64;
 /// The part of the header that is read here.
 pub(super) const HEADER: usize = 100;
-pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
+pub(in crate::db) const MAGIC: &[u8] = b"SQLite format 3\0";
 
 /// Why a database file must not be opened. Each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -323,7 +323,7 @@ fn keeps_a_log(database: &Path) -> Result<bool, GenerationError> {
 }
 
 /// Reads the header of a file that is not open in any SQLite connection of this process.
-pub(super) fn read_header(path: &Path) -> io::Result<Vec<u8>> {
+pub(in crate::db) fn read_header(path: &Path) -> io::Result<Vec<u8>> {
     let mut header = Vec::with_capacity(HEADER);
     File::open(path)?.take(HEADER as u64).read_to_end(&mut header)?;
     Ok(header)

@@ -41,13 +41,13 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub use copy::{Pace, PartialCopy, Progress};
+pub use copy::{Pace, PartialCopy, Progress, abandon, remove_leftover, target_of_unfinished};
 pub use copy_error::CopyError;
 pub use generation::GenerationError;
 pub use place::PlaceError;
 pub use restore::{Before, RestoreError, copy_candidate, replace};
 
-pub(super) use generation::{check_before_open, check_presence, renew};
+pub(super) use generation::{MAGIC, check_before_open, check_presence, read_header, renew};
 pub(super) use guard::{Guard, Ticket, lengthen};
 pub(super) use keep::{Rescue, close_last, follow};
 pub(super) use place::{check_place, tighten_mode};
@@ -81,6 +81,11 @@ pub fn beside(database: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(database);
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Returns whether two paths name the same file, perhaps by two names (hard links).
+pub fn is_same_file(one: &Path, other: &Path) -> bool {
+    FileId::of(one).is_some_and(|id| FileId::of(other) == Some(id))
 }
 
 /// Makes the names in the folder of `path` durable: a file that was created or renamed there

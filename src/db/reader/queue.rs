@@ -43,6 +43,12 @@ impl Queue {
         self.threads
     }
 
+    /// Returns the number of reads that wait.
+    pub(super) fn waiting(&self) -> usize {
+        let state = self.lock();
+        state.waiting.len() + state.long.len()
+    }
+
     /// Accepts no more reads. The threads end when the queue is empty.
     pub(super) fn close(&self) {
         self.lock().closed = true;

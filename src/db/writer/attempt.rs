@@ -2,11 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use diesel::connection::TransactionManager;
 use diesel::result::Error as DieselError;
 
 use super::jobs::{Jobs, users_of};
+use super::measures::WriterMeasures;
 use super::pulse::Pulse;
 use super::transaction::{
     NotBegun, Transactions, begin_in, commit_on, is_lock_timeout, lock_users, locked_among, makes_way,
@@ -16,6 +18,7 @@ use crate::db::DbConnection;
 use crate::db::connector::Connector;
 use crate::db::postgres;
 use crate::db::session::Session;
+use crate::db::tally;
 use crate::error::{Error, Result};
 
 /// Why a transaction failed.
@@ -59,11 +62,17 @@ pub(super) struct Attempt {
     /// `None` on SQLite.
     watch: Option<Arc<Watch>>,
     pulse: Arc<Pulse>,
+    measures: Arc<WriterMeasures>,
 }
 
 impl Attempt {
-    pub(super) fn new(connector: Connector, watch: Option<Arc<Watch>>, pulse: Arc<Pulse>) -> Attempt {
-        Attempt { connector, session: None, watch, pulse }
+    pub(super) fn new(
+        connector: Connector,
+        watch: Option<Arc<Watch>>,
+        pulse: Arc<Pulse>,
+        measures: Arc<WriterMeasures>,
+    ) -> Attempt {
+        Attempt { connector, session: None, watch, pulse, measures }
     }
 
     pub(super) fn is_postgres(&self) -> bool {
@@ -124,13 +133,26 @@ impl Attempt {
         jobs: &mut Jobs,
         body: impl FnOnce(&mut DbConnection, &mut Jobs, Option<&Watch>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        tally::reset();
         let outcome = self.try_transaction(jobs, body);
+        self.measure(&outcome, jobs);
         if outcome.is_ok() {
             self.pulse.beat();
         } else if !self.is_mine() {
             return Err(Failure::Abandoned);
         }
         outcome
+    }
+
+    fn measure(&self, outcome: &Result<(), Failure>, jobs: &Jobs) {
+        match outcome {
+            Ok(()) => {
+                self.measures.batches.observe_number(jobs.iter().map(|job| job.callers()).sum());
+                self.measures.totals.commit();
+            }
+            Err(Failure::Database(_) | Failure::Unknown(_)) => self.measures.failures.increment(),
+            Err(_) => {}
+        }
     }
 
     fn try_transaction(
@@ -166,7 +188,10 @@ impl Attempt {
                 failure => failure,
             });
         }
-        match commit_on(conn) {
+        let began = Instant::now();
+        let committed = commit_on(conn);
+        self.measures.commits.observe(began.elapsed());
+        match committed {
             Ok(()) => {
                 // If an SQLite file or log was moved, deleted or overwritten, the commit is lost.
                 let is_there = session.check_commit();

@@ -32,6 +32,7 @@ use super::late::How;
 use super::queue::Queue;
 use super::transaction::Transactions;
 use super::watch::Handover;
+use crate::db::tally;
 use crate::error::Error;
 
 /// How often a batch with an unknown outcome is looked up at once, each time on a new connection.
@@ -140,10 +141,12 @@ impl Writer {
             late = set_aside(conn, jobs, waits)?;
             for place in 0..jobs.len() {
                 Transactions::begin_transaction(conn).map_err(Failure::of)?;
+                let before = tally::mark();
                 match run_one(conn, jobs, place, how.again, watch) {
                     Ok(()) => Transactions::commit_transaction(conn).map_err(Failure::of)?,
                     Err(Failure::Own(place, error)) => {
                         Transactions::rollback_transaction(conn).map_err(Failure::of)?;
+                        tally::rewind(before);
                         failed.push((place, error));
                     }
                     Err(failure) => return Err(failure),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::late::Late;
+use super::measures::WriterMeasures;
 
 /// The most threads of one node that may hang at once. If there are more, the database itself
 /// hangs, and more connections would not help.
@@ -16,6 +17,8 @@ pub(super) struct Crew {
     pub late: Option<Arc<Late>>,
     /// The number of threads that hang.
     pub abandoned: Arc<AtomicUsize>,
+    /// What all writers have done.
+    pub measures: Arc<WriterMeasures>,
 }
 
 impl Crew {

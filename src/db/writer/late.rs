@@ -102,6 +102,11 @@ impl Late {
         }
     }
 
+    /// Returns the number of jobs that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Waits for due jobs. Returns up to `most` that can run together, or `None` when the lane is
     /// closed.
     pub(super) fn take(&self, most: usize) -> Option<(Jobs, How)> {

@@ -9,7 +9,7 @@
 //! - [`attempt`]: one transaction; [`transaction`]: the statements around it;
 //! - [`late`]: the slow lane, for jobs whose rows another transaction has locked;
 //! - [`seat`]: takes over from a writer that hangs; [`watch`]: notices that it hangs;
-//! - [`readiness`]: checks that all of this works.
+//! - [`readiness`]: checks that all of this works; [`measures`]: what the metrics show of it.
 //!
 //! SQLite has one writer. PostgreSQL has several for requests, one for bulk work, and two for the
 //! slow lane. Users are divided among the writers, so that two writers seldom meet at one row.
@@ -20,6 +20,7 @@ mod crew;
 mod job;
 mod jobs;
 mod late;
+mod measures;
 mod pulse;
 mod queue;
 mod readiness;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use job::SetCommand;
+pub use measures::{Waiting, WriterMeasures};
 pub use queue::Lane;
 pub use readiness::NotReady;
 pub use transaction::lock_users;
@@ -167,6 +169,22 @@ impl Writers {
     /// Returns how many jobs of the main lane have begun since the start.
     pub(super) fn main_jobs(&self) -> u64 {
         self.queues.iter().map(|queue| queue.taken()).sum()
+    }
+
+    /// Returns what was measured since the start.
+    pub(super) fn measures(&self) -> &WriterMeasures {
+        &self.crew.measures
+    }
+
+    /// Returns the jobs that wait now.
+    pub(super) fn waiting(&self) -> Waiting {
+        let late = self.crew.late.as_ref().map_or(0, |late| late.waiting());
+        let all = self.queues.iter().chain(&self.bulk);
+        all.fold(Waiting { late, ..Waiting::default() }, |sum, queue| {
+            let [main, ends, bulk] = queue.waiting();
+            let oldest = sum.oldest.max(queue.oldest().unwrap_or_default());
+            Waiting { main: sum.main + main, ends: sum.ends + ends, bulk: sum.bulk + bulk, oldest, ..sum }
+        })
     }
 
     /// Lets new threads take over from those that hang. The watchdog calls it several times a

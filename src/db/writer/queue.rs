@@ -105,6 +105,12 @@ impl Queue {
         self.lock().take_ends(most)
     }
 
+    /// Returns the number of jobs in each lane: of requests, ends of holds, and bulk work.
+    pub(super) fn waiting(&self) -> [usize; 3] {
+        let state = self.lock();
+        [state.main.len(), state.ends.len(), state.bulk.len()]
+    }
+
     /// Returns the age of the oldest job of a request.
     pub(super) fn oldest(&self) -> Option<Duration> {
         let state = self.lock();

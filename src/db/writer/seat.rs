@@ -102,7 +102,12 @@ impl Seat {
     /// callers of that batch get a 503, and a new writer continues.
     fn work(&self, left: Handover, watch: Option<Arc<Watch>>) {
         let new_writer = || {
-            let attempt = Attempt::new(self.connector.clone(), watch.clone(), self.pulse.clone());
+            let attempt = Attempt::new(
+                self.connector.clone(),
+                watch.clone(),
+                self.pulse.clone(),
+                self.crew.measures.clone(),
+            );
             let joins = self.source.joins(attempt.is_postgres());
             Writer::new(attempt, self.crew.clone(), joins)
         };

@@ -14,6 +14,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamp};
 use super::replay::{find_done, id_of, seen_before};
 use super::types::{Charge, Charged, Verdict};
 use crate::db::DbConnection;
+use crate::db::tally::{ChatEnd, Moved, note_chats, note_entries};
 use crate::error::{Error, Result};
 use crate::models::StoredKey;
 
@@ -114,6 +115,8 @@ fn verdict(conn: &mut DbConnection, charge: &Charge, row: Row) -> Result<Option<
         return Ok(Some(Verdict::Unauthorized));
     };
     if let (Some(chat_id), Some(created_at)) = (row.chat_id, row.charged_at) {
+        note_entries(Moved::Charge, 1, charge.price);
+        note_chats(ChatEnd::Complete, usize::from(!charge.is_hold()));
         return Ok(Some(Verdict::Charged(Charged { chat_id, user_id, balance, created_at })));
     }
     if let Some((key, fingerprint)) = &charge.key {

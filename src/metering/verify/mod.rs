@@ -55,9 +55,21 @@ pub fn verify_at_rest(db: &Db) -> Result<Vec<Finding>> {
     verify_but(db, Some(checks::NO_LATE_HOLD))
 }
 
+/// Runs all checks like [`verify_at_rest`] on a connection of the caller's, which has no open
+/// transaction: for a copy that nobody changes.
+///
+/// # Errors
+/// As for [`verify`].
+pub fn verify_copy(conn: &mut DbConnection) -> Result<Vec<Finding>> {
+    verify_on(conn, Some(checks::NO_LATE_HOLD))
+}
+
 fn verify_but(db: &Db, left_out: Option<&str>) -> Result<Vec<Finding>> {
     let mut conn = db.reader()?;
-    let conn: &mut DbConnection = &mut conn;
+    verify_on(&mut conn, left_out)
+}
+
+fn verify_on(conn: &mut DbConnection, left_out: Option<&str>) -> Result<Vec<Finding>> {
     match conn {
         DbConnection::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN")?,
         DbConnection::Postgres(conn) => {

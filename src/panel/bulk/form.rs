@@ -254,7 +254,7 @@ impl<R: Send> BulkForm<R> {
 /// counts.
 fn too_large(kind: BulkKind, auth: &Auth, sent: &Form) -> Option<Invalid> {
     match kind {
-        BulkKind::Adjust(amount) => confirm_large(amount, &auth.rules, sent),
+        BulkKind::Adjust(amount) => confirm_large(amount, &auth.rules(), sent),
         _ => None,
     }
 }

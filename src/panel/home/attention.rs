@@ -3,7 +3,9 @@
 
 use chrono::{NaiveDateTime, TimeDelta};
 
+use super::health::days_left;
 use crate::administration::RowFailure;
+use crate::backup::BackupOverview;
 use crate::db::DbConnection;
 use crate::error::Result;
 use crate::index::follower::Progress;
@@ -13,6 +15,7 @@ use crate::panel::kit::format;
 use crate::panel::kit::list::Tone;
 use crate::panel::kit::paths;
 use crate::responder::{BreakerState, Health, ModelHealth};
+use crate::tls::{Served, Validity};
 
 /// The place of the page's section on the server's health.
 const HEALTH: &str = "#health-section";
@@ -121,8 +124,12 @@ pub(super) struct State<'a> {
     pub progress: Progress,
     /// Why there is no index, if there is none.
     pub no_index: Option<&'a str>,
+    /// The backups, if the server makes any.
+    pub backups: Option<&'a BackupOverview>,
     /// The free disk space in bytes, and below which it is too little.
     pub disk: Option<(u64, u64)>,
+    /// The certificate, if the server speaks TLS itself.
+    pub certificate: Option<&'a Served>,
     pub health: Option<&'a Health>,
     pub models: &'a [Model],
 }
@@ -137,6 +144,8 @@ impl Attention {
     pub(super) fn new(found: &Found, state: &State<'_>) -> Attention {
         let mut items = upstream(state);
         items.extend(disk(state));
+        items.extend(backups(state));
+        items.extend(certificate(state));
         items.extend(index(state));
         items.extend(verification(state));
         items.extend(overdue(found));
@@ -229,6 +238,52 @@ fn disk(state: &State<'_>) -> Option<Item> {
     (free < least).then(|| Item::new(Tone::Bad, text(), HEALTH))
 }
 
+/// A backup that failed matters more than that the last good one is old, which follows from it.
+fn backups(state: &State<'_>) -> Vec<Item> {
+    let Some(overview) = state.backups else { return Vec::new() };
+    let mut items = Vec::new();
+    if let Some(failure) = &overview.failure {
+        items.push(Item::new(Tone::Bad, format!("The last backup failed: {}", failure.why), paths::BACKUPS));
+    } else if let Some(age) = overview.is_old(state.now) {
+        let age = match age.num_days() {
+            0 => format::counted(age.num_hours(), "hour", "hours"),
+            days => format::counted(days, "day", "days"),
+        };
+        let text = match overview.last_good {
+            Some(_) => format!("The last good backup is {age} old"),
+            None => format!("There is no backup, {age} after the server's start"),
+        };
+        items.push(Item::new(Tone::Warning, text, paths::BACKUPS));
+    }
+    if overview.from_the_future > 0 {
+        let text = "By the clock, some backups are from the future: no old backup is deleted";
+        items.push(Item::new(Tone::Warning, text, paths::BACKUPS));
+    }
+    items
+}
+
+/// A certificate that clients refuse or soon will, and changed files that are not used.
+fn certificate(state: &State<'_>) -> Vec<Item> {
+    let Some(Served { certificate, failure }) = state.certificate else { return Vec::new() };
+    let validity = match certificate.validity(state.now) {
+        Validity::Valid => None,
+        Validity::EndsSoon(days) => {
+            Some((Tone::Warning, format!("The TLS certificate expires in {}: renew it", days_left(days))))
+        }
+        Validity::NotYet => Some((
+            Tone::Bad,
+            "The TLS certificate is not valid yet, so clients refuse it: check the clock".to_owned(),
+        )),
+        Validity::Ended => {
+            Some((Tone::Bad, "The TLS certificate has expired, so clients refuse it: renew it".to_owned()))
+        }
+    };
+    let rejected =
+        failure.as_ref().map(|why| (Tone::Warning, format!("The new TLS certificate is not used. {why}")));
+    let items = validity.into_iter().chain(rejected);
+    items.map(|(tone, text)| Item::new(tone, text, HEALTH)).collect()
+}
+
 fn index(state: &State<'_>) -> Option<Item> {
     let (tone, text) = match state.progress {
         _ if state.no_index.is_some() => {
@@ -269,7 +324,10 @@ fn verification(state: &State<'_>) -> Option<Item> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::backup::{BackupFailure, BackupSettings};
 
     fn quiet<'a>() -> State<'a> {
         State {
@@ -278,7 +336,9 @@ mod tests {
             verification: None,
             progress: Progress::default(),
             no_index: None,
+            backups: None,
             disk: None,
+            certificate: None,
             health: None,
             models: &[],
         }
@@ -339,6 +399,44 @@ mod tests {
         assert_eq!(said(run(24, "")), Vec::<String>::new());
         assert_eq!(said(run(49, "")), ["The ledger was last verified 2 days ago"]);
         assert_eq!(said(run(1, "user 1")), ["The last verification of the ledger found damage"]);
+    }
+
+    #[test]
+    fn a_backup_that_failed_or_is_old_needs_attention() {
+        let settings = BackupSettings {
+            folder: "/backups".into(),
+            every: Some(Duration::from_secs(24 * 3_600)),
+            keep: 7,
+            leaves_free: 0,
+        };
+        let good = BackupOverview {
+            settings,
+            files: Vec::new(),
+            running: None,
+            failure: None,
+            last_good: Some(quiet().now - TimeDelta::hours(47)),
+            due_at: None,
+            from_the_future: 0,
+            free: None,
+            shares_disk: false,
+            since: quiet().now - TimeDelta::hours(72),
+        };
+        let said =
+            |overview: BackupOverview| texts(&nothing(), &State { backups: Some(&overview), ..quiet() });
+        assert_eq!(said(good.clone()), Vec::<String>::new());
+        let old = BackupOverview { last_good: Some(quiet().now - TimeDelta::hours(49)), ..good.clone() };
+        assert_eq!(said(old.clone()), ["The last good backup is 2 days old"]);
+        let none = BackupOverview { last_good: None, ..good.clone() };
+        assert_eq!(said(none), ["There is no backup, 3 days after the server's start"]);
+        let failure = Some(BackupFailure { at: quiet().now, why: "there is no room".to_owned() });
+        assert_eq!(
+            said(BackupOverview { failure, ..old.clone() }),
+            ["The last backup failed: there is no room"]
+        );
+        let ahead = "By the clock, some backups are from the future: no old backup is deleted";
+        assert_eq!(said(BackupOverview { from_the_future: 1, ..good }), [ahead]);
+        let settings = BackupSettings { every: None, ..old.settings.clone() };
+        assert_eq!(said(BackupOverview { settings, ..old }), Vec::<String>::new(), "there is no schedule");
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! The server's health: versions, sizes, the index and the last verification.
+//! The server's health: versions, sizes, the certificate, the index and the last verification.
 
 use chrono::NaiveDateTime;
 
+use crate::backup::BackupOverview;
 use crate::db::{About, free_space};
 use crate::http::Site;
 use crate::index::follower::Progress;
@@ -9,6 +10,8 @@ use crate::models::Verification;
 use crate::panel::kit::fact::Fact;
 use crate::panel::kit::format;
 use crate::panel::kit::list::{Cell, Tone};
+use crate::panel::kit::paths;
+use crate::tls::{Certificate, Served, Validity};
 
 /// The file system that has the SQLite file.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +33,20 @@ impl Disk {
         let text = format::bytes(self.free);
         if self.free < self.least { Cell::badge(text, Tone::Bad) } else { Cell::Text(text) }
     }
+}
+
+fn validity(certificate: &Certificate, now: NaiveDateTime) -> Cell {
+    match certificate.validity(now) {
+        Validity::Valid => Cell::badge("valid", Tone::Good),
+        Validity::EndsSoon(days) => Cell::badge(format!("expires in {}", days_left(days)), Tone::Warning),
+        Validity::NotYet => Cell::badge("not valid yet", Tone::Bad),
+        Validity::Ended => Cell::badge("expired", Tone::Bad),
+    }
+}
+
+/// Returns a number of whole days as people say it.
+pub(super) fn days_left(days: i64) -> String {
+    if days == 0 { "less than a day".to_owned() } else { format::counted(days, "day", "days") }
 }
 
 fn verified(verification: Option<&Verification>) -> Cell {
@@ -68,12 +85,27 @@ pub(super) fn numbers_note(progress: Progress, failure: Option<&str>) -> Option<
 pub(super) struct Server<'a> {
     pub about: &'a About,
     pub disk: Option<Disk>,
+    pub now: NaiveDateTime,
+    /// The certificate, if the server speaks TLS itself.
+    pub certificate: Option<&'a Served>,
     /// How far the index is.
     pub progress: Progress,
     pub has_index: bool,
     /// When the oldest open hold was made.
     pub oldest_hold: Option<NaiveDateTime>,
     pub verification: Option<&'a Verification>,
+    /// The backups, if the server makes any.
+    pub backups: Option<&'a BackupOverview>,
+}
+
+/// When the last good backup was begun, or that there is none.
+fn last_backup(backups: Option<&BackupOverview>) -> Cell {
+    match backups {
+        None => Cell::Link { text: "not by this server".to_owned(), href: paths::BACKUPS.to_owned() },
+        Some(BackupOverview { last_good: Some(at), .. }) => Cell::Time(*at),
+        Some(BackupOverview { failure: Some(_), .. }) => Cell::badge("failed", Tone::Bad),
+        Some(_) => Cell::badge("none yet", Tone::Plain),
+    }
 }
 
 impl Server<'_> {
@@ -86,7 +118,12 @@ impl Server<'_> {
             Fact::new("Size", Cell::Text(size)),
         ];
         facts.extend(self.disk.map(|disk| Fact::new("Free disk space", disk.cell())));
+        if let Some(Served { certificate, .. }) = self.certificate {
+            facts.push(Fact::new("TLS certificate", validity(certificate, self.now)));
+            facts.push(Fact::new("Certificate expires", Cell::Time(certificate.ends())));
+        }
         facts.extend([
+            Fact::new("Last good backup", last_backup(self.backups)),
             Fact::new("Search index", self.index()),
             Fact::new("Oldest hold since", Cell::time(self.oldest_hold)),
             Fact::new("Last verification", verified(self.verification)),

@@ -19,11 +19,12 @@ use serde::Deserialize;
 use super::history::{HistoryLine, describe};
 use crate::administration::start_verification;
 use crate::auth::Auth;
+use crate::backup::Backups;
 use crate::chat::Toll;
 use crate::clock;
 use crate::db::{About, Db, DbConnection, about};
 use crate::error::Result as TollgateResult;
-use crate::http::Site;
+use crate::http::{CurrentSite, Site};
 use crate::index::follower::{Progress, progress};
 use crate::models::{AuditEntry, Chat, FailuresByReason, Model, OpenHolds, Verification};
 use crate::panel::kit::PageError;
@@ -34,6 +35,7 @@ use crate::panel::kit::list::Cell;
 use crate::panel::kit::message::Message;
 use crate::panel::kit::page::{Frame, go, page};
 use crate::panel::kit::paths;
+use crate::tls::Tls;
 use actions::ActionLine;
 use attention::{Attention, Found, State};
 use chart::MessagesChart;
@@ -121,13 +123,16 @@ pub(super) async fn show(
     asked: Query<Asked>,
     db: Data<Db>,
     toll: Data<Toll>,
-    site: Data<Site>,
+    site: CurrentSite,
+    backups: Data<Backups>,
 ) -> Result<HttpResponse, PageError> {
     let calendar = Calendar::new(administrator.zone, clock::now(), &asked.days);
-    let (of_read, site) = (calendar.clone(), site.into_inner());
+    let of_read = calendar.clone();
+    let served = site.tls.as_ref().map(Tls::served);
     let found = db.read_in_turn(administrator.user.id, move |conn| read(conn, &of_read, &site)).await?;
     let no_index = db.index_failure();
     let upstream = toll.upstream_health();
+    let backups = backups.overview(calendar.now());
     let verification = found.verification.as_ref();
     let attention = Attention::new(
         &found.found,
@@ -137,7 +142,9 @@ pub(super) async fn show(
             verification,
             progress: found.progress,
             no_index: no_index.as_deref(),
+            backups: backups.as_ref(),
             disk: found.disk.map(|disk| (disk.free, disk.least)),
+            certificate: served.as_ref(),
             health: upstream.as_ref(),
             models: &found.models,
         },
@@ -145,10 +152,13 @@ pub(super) async fn show(
     let server = Server {
         about: &found.about,
         disk: found.disk,
+        now: calendar.now(),
+        certificate: served.as_ref(),
         progress: found.progress,
         has_index: no_index.is_none(),
         oldest_hold: found.holds.oldest,
         verification,
+        backups: backups.as_ref(),
     };
     let failure = verification.and_then(|run| run.failure.clone());
     let damage = verification.map(|run| run.damage.clone()).unwrap_or_default();

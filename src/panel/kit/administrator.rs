@@ -24,9 +24,10 @@ use crate::audit::Actor;
 use crate::auth::{Auth, Guest, RequestedBy, SignedIn};
 use crate::chat::Toll;
 use crate::client_address::client_of;
-use crate::domain::{RequestId, SessionSecret, TokenDigest, without_tokens};
+use crate::domain::{SessionSecret, TokenDigest, without_tokens};
 use crate::error::{Error, Result};
-use crate::http::{Site, request_id_of};
+use crate::http::Site;
+use crate::logging::RequestNotes;
 use crate::models::{OpenWork, PanelSettings, SavedView, Session, User};
 
 /// A signed-in member of the staff, who may view everything. Changes require a [`Superuser`].
@@ -48,7 +49,7 @@ pub(in crate::panel) struct Administrator {
     pub theme: &'static str,
     /// The client's address.
     pub from: IpAddr,
-    pub request: RequestId,
+    pub request: RequestNotes,
     /// The panel's name (`--site-title`).
     pub site: String,
     /// The label that tells this server from others.
@@ -134,7 +135,7 @@ impl Administrator {
             zone: Zone::parse(&settings.time_zone).unwrap_or(Zone::UTC),
             theme: THEMES.into_iter().find(|theme| *theme == settings.theme).unwrap_or("auto"),
             from: client_of(request),
-            request: request_id_of(request),
+            request: RequestNotes::of(request),
             site: Site::of(request).title.clone(),
             environment: Environment::of(&Site::of(request)),
             here: here(request),

@@ -33,7 +33,7 @@ pub(in crate::panel) async fn confirm(
         return Ok(Some(Invalid::new("own_password", "enter your own password, too")));
     }
     let Administrator { user, from, request, .. } = administrator;
-    match auth.confirm_password(user, *from, *request, given).await {
+    match auth.confirm_password(user, *from, request.clone(), given).await {
         Ok(()) => Ok(None),
         Err(Error::Invalid(invalid)) => Ok(Some(invalid)),
         Err(error) => Err(error.into()),

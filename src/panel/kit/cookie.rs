@@ -10,7 +10,7 @@ use actix_web::HttpRequest;
 use actix_web::cookie::{Cookie, SameSite};
 
 use crate::domain::SessionSecret;
-use crate::http::Site;
+use crate::http::{Site, is_https};
 
 /// Which of the two cookies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ impl CookieKind {
     /// Returns the name of the cookie. It contains a mark of the server's database, because
     /// browsers share cookies among all ports of a host. Under HTTPS it has the prefix `__Host-`,
     /// with which browsers require `Secure`, the path `/` and no other host (RFC 6265bis).
-    fn name(self, site: &Site) -> String {
-        let prefix = if site.is_https { "__Host-" } else { "" };
+    fn name(self, request: &HttpRequest, site: &Site) -> String {
+        let prefix = if is_https(request, site) { "__Host-" } else { "" };
         let kind = match self {
             CookieKind::Session => "session",
             CookieKind::Guest => "guest",
@@ -34,7 +34,7 @@ impl CookieKind {
 
     /// Returns the secret in the browser's cookie.
     pub(crate) fn read(self, request: &HttpRequest) -> Option<SessionSecret> {
-        let cookie = request.cookie(&self.name(&Site::of(request)))?;
+        let cookie = request.cookie(&self.name(request, &Site::of(request)))?;
         SessionSecret::presented(cookie.value())
     }
 
@@ -42,22 +42,22 @@ impl CookieKind {
     /// ends on the server before.
     pub(crate) fn with(self, request: &HttpRequest, secret: &SessionSecret) -> Cookie<'static> {
         let site = Site::of(request);
-        Cookie::build(self.name(&site), secret.expose().to_owned())
+        Cookie::build(self.name(request, &site), secret.expose().to_owned())
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
-            .secure(site.is_https)
+            .secure(is_https(request, &site))
             .finish()
     }
 
     /// Returns the cookie that makes the browser forget its secret.
     pub(crate) fn without(self, request: &HttpRequest) -> Cookie<'static> {
         let site = Site::of(request);
-        let mut cookie = Cookie::build(self.name(&site), "")
+        let mut cookie = Cookie::build(self.name(request, &site), "")
             .path("/")
             .http_only(true)
             .same_site(SameSite::Lax)
-            .secure(site.is_https)
+            .secure(is_https(request, &site))
             .finish();
         cookie.make_removal();
         cookie

@@ -12,6 +12,7 @@ use super::csp::CONTENT_SECURITY_POLICY;
 use super::paths;
 use super::returned_form::ReturnedForm;
 use super::sentence::sentence;
+use crate::domain::RequestId;
 use crate::error::Error;
 use crate::http::Site;
 
@@ -165,10 +166,28 @@ impl PageError {
         }
     }
 
-    /// Logs what the operator has to know, if anything.
-    pub fn log(&self) {
+    /// Logs what the operator has to know, if anything. `request` is the request that failed.
+    pub fn log(&self, request: RequestId) {
         if let PageError::Error(error) = self {
-            error.log();
+            error.log(Some(request));
+        }
+    }
+
+    /// All results of [`PageError::reason`] that are not slugs of an [`Error`].
+    pub const REASONS: [&'static str; 5] =
+        ["first-run-unknown", "first-run-used", "forbidden", "invalid-query", "session-ended"];
+
+    /// Returns the reason for metrics and the log. `None` if the page is only at another address.
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            PageError::SignIn(_) | PageError::Shortened(_) => None,
+            PageError::SessionEnded | PageError::Returned(_) => Some("session-ended"),
+            PageError::FirstRunUsed => Some("first-run-used"),
+            PageError::FirstRunUnknown => Some("first-run-unknown"),
+            PageError::Forbidden(_) => Some("forbidden"),
+            PageError::BadQuery => Some("invalid-query"),
+            PageError::Missing(..) => Some("not-found"),
+            PageError::Error(error) => Some(error.slug()),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::error::PageError;
 use super::returned_form::{CSRF, Fields, ReturnedForm, announce, split_token};
 use crate::domain::{OperationId, SessionSecret};
 use crate::error::Error;
-use crate::http::{BodyReader, MOST_BYTES, Site};
+use crate::http::{BodyReader, MOST_BYTES, Site, is_https};
 
 /// The content type of the panel's own forms.
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -199,9 +199,11 @@ fn check_origin(request: &HttpRequest) -> Result<(), PageError> {
 }
 
 fn our_origin(request: &HttpRequest) -> Option<String> {
-    Site::of(request).public_origin.clone().or_else(|| {
+    let site = Site::of(request);
+    site.public_origin.clone().or_else(|| {
         let host = request.headers().get(header::HOST)?.to_str().ok()?;
-        origin_of(&format!("http://{host}"))
+        let scheme = if is_https(request, &site) { "https" } else { "http" };
+        origin_of(&format!("{scheme}://{host}"))
     })
 }
 

@@ -44,6 +44,7 @@ static GROUPS: [Group; 4] = [
         heading: "Operations",
         places: &[
             place(paths::BULK_OPERATIONS, "bulk", 'b'),
+            place(paths::BACKUPS, "backup", 'k'),
             place(paths::HISTORY, "history", 'y'),
             place(paths::SETTINGS, "settings", 's'),
         ],

@@ -29,6 +29,8 @@ pub(in crate::panel) const AUTH_TOKENS: &str = "/admin/auth-tokens/";
 pub(in crate::panel) const LEDGER: &str = "/admin/ledger/";
 /// The list of bulk operations.
 pub(in crate::panel) const BULK_OPERATIONS: &str = "/admin/bulk-operations/";
+/// The backups.
+pub(in crate::panel) const BACKUPS: &str = "/admin/backups/";
 /// The list of audit entries.
 pub(in crate::panel) const HISTORY: &str = "/admin/history/";
 

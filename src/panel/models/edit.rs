@@ -14,7 +14,7 @@ use crate::chat::Toll;
 use crate::clock;
 use crate::db::Db;
 use crate::domain::Invalid;
-use crate::http::Site;
+use crate::http::{CurrentSite, Site};
 use crate::metering::Price;
 use crate::models::{AuditEntry, Model};
 use crate::panel::history::{HistoryLine, describe};
@@ -110,7 +110,7 @@ pub(in crate::panel) async fn show(
     place: Path<String>,
     db: Data<Db>,
     toll: Data<Toll>,
-    site: Data<Site>,
+    site: CurrentSite,
 ) -> Result<HttpResponse, PageError> {
     let model = find(&db, id(&place)?).await?;
     let view = EditView::new(form(&model));
@@ -125,7 +125,7 @@ pub(in crate::panel) async fn edit(
     sent: Form,
     auth: Data<Auth>,
     toll: Data<Toll>,
-    site: Data<Site>,
+    site: CurrentSite,
 ) -> Result<HttpResponse, PageError> {
     let administrator = administrator.0;
     let context = ModelContext { administrator: &administrator, db: &auth.db, toll: &toll, site: &site };

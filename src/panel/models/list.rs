@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::{embeddings_in_words, in_words, state};
 use crate::db::Db;
-use crate::http::Site;
+use crate::http::{CurrentSite, Site};
 use crate::metering::Price;
 use crate::models::Model;
 use crate::panel::kit::PageError;
@@ -50,7 +50,7 @@ fn table(models: &[Model], site: &Site) -> Table {
 pub(in crate::panel) async fn list(
     administrator: Administrator,
     db: Data<Db>,
-    site: Data<Site>,
+    site: CurrentSite,
 ) -> Result<HttpResponse, PageError> {
     let models = db.read(|conn| Ok(Model::all(conn)?)).await?;
     let frame = Frame::new(&administrator, &[Crumb::new("Models", paths::MODELS)]);

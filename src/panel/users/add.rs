@@ -35,7 +35,7 @@ fn answer(administrator: &Superuser, form: FormView, status: StatusCode) -> Resu
 }
 
 fn form(auth: &Auth, operation: &str) -> FormView {
-    let tokens = auth.rules.opening_tokens.to_string();
+    let tokens = auth.rules().opening_tokens.to_string();
     FormView::default()
         .hide("operation", operation)
         .group(
@@ -141,7 +141,7 @@ pub(in crate::panel) async fn add(
     let gives_rights = is_staff || is_superuser;
     let unconfirmed = if gives_rights { confirm(&administrator.0, &sent, &auth).await? } else { None };
     let tokens = whole_number(sent.text("tokens")).filter(|tokens| *tokens <= MOST_TOKENS);
-    let large = tokens.and_then(|tokens| confirm_large(tokens, &auth.rules, &sent));
+    let large = tokens.and_then(|tokens| confirm_large(tokens, &auth.rules(), &sent));
     let (username, password, tokens) = match parsed {
         Ok(parsed) if unconfirmed.is_none() && large.is_none() => parsed,
         parsed => {

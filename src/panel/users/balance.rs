@@ -66,7 +66,7 @@ pub(in crate::panel) async fn adjust(
     let operation_id = sent.operation()?;
     let user = find(&auth.db, id(&place)?).await?;
     let parsed = (parse_amount(sent.text("amount")), Reason::parse(sent.text("reason")));
-    let large = parsed.0.as_ref().ok().and_then(|amount| confirm_large(*amount, &auth.rules, &sent));
+    let large = parsed.0.as_ref().ok().and_then(|amount| confirm_large(*amount, &auth.rules(), &sent));
     let form = form(&user, sent.text("operation"));
     if let (true, (Ok(amount), _)) = (sent.has("preview"), &parsed) {
         let form = with_large_amount(form, "amount", None, &sent).refill(&sent);

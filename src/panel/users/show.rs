@@ -19,7 +19,7 @@ use crate::clock;
 use crate::db::DbConnection;
 use crate::domain::{OperationId, REASON_LENGTH};
 use crate::error::Result;
-use crate::http::Site;
+use crate::http::{CurrentSite, Site};
 use crate::models::{AuditEntry, AuthToken, Chat, Keyset, LedgerEntry, Model, OpenHolds, Spent, User};
 use crate::panel::history::{HistoryLine, describe};
 use crate::panel::kit::administrator::Administrator;
@@ -165,7 +165,7 @@ pub(in crate::panel) async fn show(
     place: Path<String>,
     wanted: Query<Wanted>,
     auth: Data<Auth>,
-    site: Data<Site>,
+    site: CurrentSite,
     toll: Data<Toll>,
 ) -> Result<HttpResponse, PageError> {
     let (user_id, now) = (id(&place)?, clock::now());
@@ -176,7 +176,7 @@ pub(in crate::panel) async fn show(
         own_session: administrator.session.id,
         may_change,
         zone,
-        idle_since: now - auth.rules.session_idle,
+        idle_since: now - auth.rules().session_idle,
         now,
     };
     let read = move |conn: &mut DbConnection| read(conn, user_id, zone, &reader);

@@ -82,7 +82,12 @@ impl Caller {
 
     /// Builds a request for the list of models.
     pub(super) fn models_request(&self) -> RequestBuilder {
-        self.authorized(self.client.get(self.models_url.clone()).header(ACCEPT, "application/json"))
+        self.authorized(self.models_request_without_key())
+    }
+
+    /// Builds a request for the list of models that does not have the key.
+    pub(super) fn models_request_without_key(&self) -> RequestBuilder {
+        self.client.get(self.models_url.clone()).header(ACCEPT, "application/json")
     }
 
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
@@ -128,7 +133,7 @@ impl Caller {
                 is_remembered &= miss.complaint.as_ref().is_some_and(Complaint::is_about_the_path);
             }
             let Some((adaptation, next)) = next else { return Err(miss) };
-            log::warn!("{}: {}. The request is sent again", question.label(), adaptation.text());
+            question.label().warn(&format!("{}. The request is sent again", adaptation.text()));
             form = next;
             adaptations += 1;
         }
@@ -279,7 +284,7 @@ fn lost(error: reqwest::Error, question: &Question) -> Miss {
     let failure = if error.is_connect() { Failure::Unreachable } else { Failure::ConnectionLost };
     // The operator needs the reason: an unknown host name, or a certificate that is not trusted. It
     // contains no text from the upstream, and not the address, whose query may contain a secret.
-    log::warn!("{}: {}: {:?}", question.label(), failure.reason().text(), error.without_url());
+    question.label().warn(&format!("{}: {:?}", failure.reason().text(), error.without_url()));
     let advice = if failure == Failure::Unreachable { Advice::Again(None) } else { Advice::Never };
     Miss { advice, ..Miss::for_good(failure) }
 }
@@ -303,14 +308,13 @@ async fn refusal(response: Response, question: &Question) -> Miss {
         _ => complaint.failure(status),
     };
     // Never the upstream's own words: they may repeat the prompt.
-    log::warn!(
-        "{}: status {}, code {}, field {}: {}",
-        question.label(),
+    question.label().warn(&format!(
+        "status {}, code {}, field {}: {}",
         status.as_u16(),
         complaint.code(),
         complaint.field.unwrap_or("none"),
         failure.reason().text()
-    );
+    ));
     let is_passing = can_retry
         && matches!(failure, Failure::RateLimited | Failure::ServerError | Failure::RequestRejected(_));
     let advice = if is_passing { Advice::Again(asked_wait) } else { Advice::Never };

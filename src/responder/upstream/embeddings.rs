@@ -11,7 +11,7 @@ use super::Permit;
 use super::call::Begun;
 use super::openai::{Vector, VectorReader};
 use crate::domain::Usage;
-use crate::responder::{Embeddings, Failure, Inputs, MOST_VECTOR_VALUES, Piece, Question};
+use crate::responder::{Embeddings, Failure, Inputs, Label, MOST_VECTOR_VALUES, Piece, Question};
 use crate::throttle::MemoryShare;
 
 /// Bytes on the wire for each input: a vector of 4,096 numbers with all their digits has less than
@@ -41,7 +41,7 @@ pub struct EmbeddingsStream {
     /// How it ended. `None` if it has not.
     ended: Option<Result<(), Failure>>,
     /// The model and the request, as the log names them.
-    label: String,
+    label: Label,
 }
 
 impl EmbeddingsStream {
@@ -130,7 +130,7 @@ impl EmbeddingsStream {
 
     fn fail(&mut self, failure: Failure) {
         self.response = None;
-        log::warn!("{}: {}", self.label, failure.reason().text());
+        self.label.warn(failure.reason().text());
         if let Some(permit) = self.permit.take() {
             permit.failed(failure);
         }

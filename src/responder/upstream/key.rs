@@ -8,7 +8,7 @@ use reqwest::header::HeaderValue;
 const MOST_BYTES: usize = 4096;
 
 /// The upstream's API key. It is never shown, and sent in one header only.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UpstreamKey(HeaderValue);
 
 impl UpstreamKey {

@@ -6,12 +6,14 @@
 
 mod breaker;
 mod call;
+mod check;
 mod complaint;
 mod embeddings;
 mod events;
 mod fault;
 mod gate;
 mod key;
+mod measures;
 mod openai;
 mod output_limit;
 mod probe;
@@ -31,9 +33,11 @@ use chrono::NaiveDateTime;
 use url::Url;
 
 pub use breaker::{BreakerState, ModelHealth};
+pub use check::{UpstreamCheck, http_date};
 pub use embeddings::EmbeddingsStream;
 pub use fault::OperatorFault;
 pub use key::UpstreamKey;
+pub use measures::CallMeasures;
 pub use output_limit::OutputLimit;
 pub use prompt::PromptMark;
 pub use reported::ReportedProperties;
@@ -45,6 +49,11 @@ use crate::throttle::{MemoryBudget, MemoryShare};
 use breaker::{Breaker, Moment, Pass};
 use call::{Begun, Caller};
 use gate::{CallPlace, Gate};
+use measures::MeasuredCall;
+
+/// The most models that are measured, and the name under which all others are.
+const MOST_MEASURED: usize = 200;
+const OTHER_MODELS: &str = "other";
 
 /// The address of the upstream, and limits for its use.
 #[derive(Clone, Debug)]
@@ -74,22 +83,37 @@ pub struct UpstreamSettings {
     pub memory: MemoryBudget,
 }
 
+impl UpstreamSettings {
+    /// Returns whether calls are made in the same way, whatever the limits on them are.
+    fn calls_like(&self, other: &UpstreamSettings) -> bool {
+        let times = |it: &UpstreamSettings| {
+            (it.connect_timeout, it.first_byte_timeout, it.idle_timeout, it.total_timeout)
+        };
+        (&self.base_url, &self.key, self.output_limit) == (&other.base_url, &other.key, other.output_limit)
+            && times(self) == times(other)
+    }
+}
+
 /// An upstream. Its clones share its connections, its limits and its observed state.
 #[derive(Clone)]
 pub struct Upstream {
     inner: Arc<Inner>,
 }
 
+/// The calls of the models, by name, at most [`MOST_MEASURED`].
+type AllMeasures = Mutex<BTreeMap<String, Arc<CallMeasures>>>;
+
 struct Inner {
     caller: Caller,
-    gate: Gate,
+    /// Shared with the upstream before a change of the settings, whose calls still take places.
+    gate: Arc<Gate>,
     /// The breakers of the models that were called, by name. Only models on offer are called.
     breakers: Mutex<BTreeMap<String, Arc<Breaker>>>,
+    /// Shared like the gate, because counters never go back.
+    measures: Arc<AllMeasures>,
     /// What the upstream's list says of the models on offer, by name.
     reported: Mutex<BTreeMap<String, ReportedProperties>>,
-    idle_timeout: Duration,
-    total_timeout: Duration,
-    memory: MemoryBudget,
+    settings: UpstreamSettings,
 }
 
 /// The permission to make one call, and its place among the calls in flight. Dropping it makes room
@@ -98,6 +122,7 @@ pub struct Permit {
     pass: Pass,
     upstream: Arc<Inner>,
     prompt: PromptMark,
+    call: MeasuredCall,
     _place: CallPlace,
 }
 
@@ -129,16 +154,31 @@ impl Upstream {
         if settings.calls == 0 {
             return Err("at least one call of the upstream must be allowed at a time".to_owned());
         }
-        let inner = Inner {
-            caller: Caller::new(&settings)?,
-            gate: Gate::new(settings.calls, settings.waiting, settings.patience),
-            breakers: Mutex::default(),
-            reported: Mutex::default(),
-            idle_timeout: settings.idle_timeout,
-            total_timeout: settings.total_timeout,
-            memory: settings.memory,
-        };
-        Ok(Upstream { inner: Arc::new(inner) })
+        let gate = Arc::new(Gate::new(settings.calls, settings.waiting, settings.patience));
+        Upstream::behind(gate, Arc::default(), settings)
+    }
+
+    fn behind(
+        gate: Arc<Gate>,
+        measures: Arc<AllMeasures>,
+        settings: UpstreamSettings,
+    ) -> Result<Upstream, String> {
+        let caller = Caller::new(&settings)?;
+        let (breakers, reported) = Default::default();
+        Ok(Upstream { inner: Arc::new(Inner { caller, gate, breakers, measures, reported, settings }) })
+    }
+
+    /// Returns an upstream with other settings, in which nothing has failed yet. Its calls and
+    /// those that still run count together, so the limits on both stay as they are. If calls would
+    /// be made in the same way, it is this one.
+    ///
+    /// # Errors
+    /// As for [`Upstream::new`].
+    pub fn changed_to(&self, settings: UpstreamSettings) -> Result<Upstream, String> {
+        if self.inner.settings.calls_like(&settings) {
+            return Ok(self.clone());
+        }
+        Upstream::behind(self.inner.gate.clone(), self.inner.measures.clone(), settings)
     }
 
     /// Permits a call of a model for a user, at once or after waiting for a place. Only call it
@@ -147,12 +187,28 @@ impl Upstream {
     /// # Errors
     /// [`Failure::Busy`], [`Failure::TooManyOfUser`] and [`Failure::CircuitOpen`].
     pub async fn admit(&self, user_id: i64, model: &str) -> Result<Permit, Failure> {
+        let measures = self.inner.measures(model);
+        self.try_admit(user_id, model, &measures).await.inspect_err(|failure| measures.refuse(*failure))
+    }
+
+    async fn try_admit(
+        &self,
+        user_id: i64,
+        model: &str,
+        measures: &Arc<CallMeasures>,
+    ) -> Result<Permit, Failure> {
         let breaker = self.inner.breaker(model);
         breaker.check(Moment::now().instant)?;
         let place = self.inner.gate.enter(user_id).await?;
         // The breaker may have opened during the wait.
         let pass = breaker.admit(user_id, Moment::now().instant)?;
-        Ok(Permit { pass, upstream: self.inner.clone(), prompt: PromptMark::default(), _place: place })
+        let call = MeasuredCall::new(measures.clone(), self.inner.settings.total_timeout);
+        Ok(Permit { pass, upstream: self.inner.clone(), prompt: PromptMark::default(), call, _place: place })
+    }
+
+    /// Returns the calls of a model since the start.
+    pub fn measures(&self, model: &str) -> Arc<CallMeasures> {
+        self.inner.measures(model)
     }
 
     /// Asks for text, and waits until the answer begins. Dropping the future ends the call.
@@ -161,7 +217,7 @@ impl Upstream {
     /// The reason why there is no answer.
     pub async fn ask(&self, permit: Permit, question: &Question) -> Result<ResponseStream, Failure> {
         let (begun, permit) = self.call(permit, question).await?;
-        Ok(ResponseStream::new(begun, permit, self.inner.idle_timeout, question))
+        Ok(ResponseStream::new(begun, permit, self.inner.settings.idle_timeout, question))
     }
 
     /// Asks for the vectors of these inputs, which are those of the question, and waits until the
@@ -176,10 +232,11 @@ impl Upstream {
         inputs: &Inputs,
     ) -> Result<EmbeddingsStream, Failure> {
         let (begun, permit) = self.call(permit, question).await?;
-        Ok(EmbeddingsStream::new(begun, permit, self.inner.idle_timeout, question, inputs))
+        Ok(EmbeddingsStream::new(begun, permit, self.inner.settings.idle_timeout, question, inputs))
     }
 
-    async fn call(&self, permit: Permit, question: &Question) -> Result<(Begun, Permit), Failure> {
+    async fn call(&self, mut permit: Permit, question: &Question) -> Result<(Begun, Permit), Failure> {
+        permit.call.begin();
         match self.inner.caller.call(question, &permit.prompt).await {
             Ok(begun) => Ok((begun, permit)),
             Err(miss) => {
@@ -226,7 +283,7 @@ impl Upstream {
 
     /// Returns the time limit for a whole answer.
     pub fn time_limit(&self) -> Duration {
-        self.inner.total_timeout
+        self.inner.settings.total_timeout
     }
 }
 
@@ -239,6 +296,17 @@ impl Inner {
         let breaker = Arc::new(Breaker::new(model));
         breakers.insert(model.to_owned(), breaker.clone());
         breaker
+    }
+
+    /// Returns the measures of a model. Only models on offer are called. If there are very many,
+    /// the last ones share theirs.
+    fn measures(&self, model: &str) -> Arc<CallMeasures> {
+        let mut all = self.measures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(measures) = all.get(model) {
+            return measures.clone();
+        }
+        let name = if all.len() < MOST_MEASURED { model } else { OTHER_MODELS };
+        all.entry(name.to_owned()).or_default().clone()
     }
 
     fn models(&self, now: std::time::Instant) -> Vec<ModelHealth> {
@@ -260,12 +328,18 @@ impl Permit {
 
     /// Returns a share of the memory for answers, which counts towards its user's.
     fn memory_share(&self) -> MemoryShare {
-        let mut share = self.upstream.memory.share(None);
+        let mut share = self.upstream.settings.memory.share(None);
         share.belong_to(self.pass.user_id());
         share
     }
 
-    fn succeeded(self) {
+    /// Notes that a part of the answer has arrived.
+    fn note_part(&mut self) {
+        self.call.note_part();
+    }
+
+    fn succeeded(mut self) {
+        self.call.end(Ok(()));
         self.pass.succeeded(Moment::now());
     }
 
@@ -274,7 +348,8 @@ impl Permit {
         self.pass.breaker().note(fault);
     }
 
-    fn failed(self, failure: Failure) {
+    fn failed(mut self, failure: Failure) {
+        self.call.end(Err(failure));
         let breaker = self.pass.breaker();
         let watch = self.pass.failed(failure, Moment::now());
         probe::watch(&self.upstream, breaker, watch);

@@ -15,7 +15,7 @@ use super::events::{Events, TooLong};
 use super::openai::{self, Said};
 use crate::clock::Alarm;
 use crate::domain::Usage;
-use crate::responder::{AnswerBounds, Failure, Piece, Question};
+use crate::responder::{AnswerBounds, Failure, Label, Piece, Question};
 
 /// The number of bytes on the wire that each arrival counts as, at least.
 const LEAST_OF_AN_ARRIVAL: usize = 64;
@@ -59,7 +59,7 @@ pub struct ResponseStream {
     usage: Option<Usage>,
     failure: Option<Failure>,
     /// The model and the request, as the log names them.
-    label: String,
+    label: Label,
 }
 
 /// The form of a response.
@@ -172,7 +172,11 @@ impl ResponseStream {
         }
         let result = self.read().await;
         match result {
-            Ok(Some(_)) => {}
+            Ok(Some(_)) => {
+                if let Some(permit) = &mut self.permit {
+                    permit.note_part();
+                }
+            }
             Ok(None) => self.end(),
             Err(failure) => self.fail(failure),
         }
@@ -347,7 +351,7 @@ impl ResponseStream {
     fn fail(&mut self, failure: Failure) {
         self.failure = Some(failure);
         self.response = None;
-        log::warn!("{}: {}", self.label, failure.reason().text());
+        self.label.warn(failure.reason().text());
         if let Some(permit) = self.permit.take() {
             permit.failed(failure);
         }

@@ -15,18 +15,22 @@ use std::time::Duration;
 
 use actix_http::body::MessageBody;
 use actix_http::{HttpService, Request, Response};
+use actix_server::GracefulShutdownSignal;
 use actix_service::{IntoServiceFactory, Service, ServiceFactory, ServiceFactoryExt, fn_factory, map_config};
 use actix_web::dev::{AppConfig, Server};
 use actix_web::rt::net::TcpStream;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::exchange::PART;
+use super::handshakes::{Greeting, Handshakes};
+use super::refusal::Refusal;
 use super::registry::{Bounds, Full, Registry};
-use super::wire::Socket;
+use super::wire::{Socket, Transport};
 use super::{CLOCK_LAG, Connection, LINGER, Limits, guard};
 use crate::config::Config;
+use crate::server::traffic::{TOO_MANY_CONNECTIONS, Traffic};
 use crate::throttle::MemoryBudget;
+use crate::tls::Tls;
 
 /// When actix-web closes the remaining connections during shutdown, in seconds: after the time for
 /// holds.
@@ -37,10 +41,8 @@ const BACKLOG: u32 = 2048;
 const SPARE: usize = 128;
 /// The number of rejected connections that get a response at once. More of them are just closed.
 const REJECTED_AT_ONCE: usize = 32;
-/// How long a rejected connection may take to read its response.
+/// How long a rejected connection may take to read its response, with the TLS handshake before it.
 const REJECTION: Duration = Duration::from_secs(1);
-/// `Retry-After` for a rejected client, in seconds.
-const RETRY_AFTER: u32 = 5;
 
 /// Listens on the configured address. Returns the server and its actual address.
 ///
@@ -49,7 +51,7 @@ const RETRY_AFTER: u32 = 5;
 pub(in crate::server) fn listen<F, I, S, B>(
     config: &Config,
     workers: usize,
-    memory: &MemoryBudget,
+    shared: Shared,
     app: F,
 ) -> io::Result<(Server, SocketAddr)>
 where
@@ -68,7 +70,6 @@ where
     // The socket already listens; this sets the length of the queue.
     rustix::net::listen(&socket, i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
     let address = socket.local_addr()?;
-    let shared = Shared::new(config, memory);
     let builder = Server::build()
         .workers(workers)
         // The registry counts connections. Beyond its limit, a few may wait to be rejected, or to
@@ -79,12 +80,12 @@ where
     let stopping = builder.graceful_shutdown_signal();
     let limits = shared.limits;
     let builder = builder.listen("http", socket, move || {
-        let (stopping, shared) = (stopping.clone(), shared.clone());
+        let (signal, shared, stopping) = (stopping.clone(), shared.clone(), stopping.clone());
         let app = app().into_factory().map_err(|error| error.into().error_response());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
-                let stopping = stopping.clone();
-                async move { stopping.notified().await }
+                let signal = signal.clone();
+                async move { signal.notified().await }
             })
             .keep_alive(limits.keep_alive + CLOCK_LAG)
             .client_request_timeout(limits.head + CLOCK_LAG)
@@ -100,8 +101,8 @@ where
             })
             .h1(map_config(app, |()| AppConfig::default()));
         fn_factory(move || {
-            let (http, shared) = (http.new_service(()), shared.clone());
-            async move { Ok::<_, ()>(Accept { http: Rc::new(http.await?), shared }) }
+            let (http, shared, stopping) = (http.new_service(()), shared.clone(), stopping.clone());
+            async move { Ok::<_, ()>(Accept { http: Rc::new(http.await?), shared, stopping }) }
         })
     })?;
     Ok((builder.run(), address))
@@ -109,15 +110,25 @@ where
 
 /// The state that all workers share.
 #[derive(Clone)]
-struct Shared {
+pub(in crate::server) struct Shared {
     limits: Limits,
     registry: Arc<Registry>,
     memory: MemoryBudget,
     rejecting: Arc<AtomicUsize>,
+    /// `None` without TLS.
+    handshakes: Option<Handshakes>,
+    traffic: Arc<Traffic>,
 }
 
 impl Shared {
-    fn new(config: &Config, memory: &MemoryBudget) -> Shared {
+    /// Makes the state of a server with this number of workers. `traffic` counts the connections.
+    pub(in crate::server) fn new(
+        config: &Config,
+        workers: usize,
+        memory: &MemoryBudget,
+        tls: Option<&Tls>,
+        traffic: &Arc<Traffic>,
+    ) -> Shared {
         let listen = &config.listen;
         let count = |setting: u32| usize::try_from(setting).unwrap_or(usize::MAX);
         let bounds = Bounds {
@@ -130,15 +141,28 @@ impl Shared {
             registry: Arc::new(Registry::new(bounds)),
             memory: memory.clone(),
             rejecting: Arc::default(),
+            handshakes: tls.map(|tls| Handshakes::new(tls.clone(), workers)),
+            traffic: traffic.clone(),
         }
     }
 
-    async fn reject(self, stream: TcpStream, why: Full) {
+    async fn reject(self, stream: TcpStream, peer: SocketAddr, why: Full) {
+        self.traffic.refuse(TOO_MANY_CONNECTIONS);
         if self.rejecting.fetch_add(1, Ordering::Relaxed) < REJECTED_AT_ONCE {
             // The result does not matter: the client need not read the response.
-            let _ = timeout(REJECTION, send_refusal(stream, why)).await;
+            let _ = timeout(REJECTION, self.send_rejection(stream, peer, why)).await;
         }
         self.rejecting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    async fn send_rejection(&self, stream: TcpStream, peer: SocketAddr, why: Full) -> io::Result<()> {
+        let refusal = Refusal::full(why);
+        match &self.handshakes {
+            Some(handshakes) if Greeting::of(&stream).await? == Greeting::Tls => {
+                refusal.send(handshakes.accept(stream, peer.ip()).await?).await
+            }
+            _ => refusal.send(stream).await,
+        }
     }
 }
 
@@ -146,6 +170,7 @@ impl Shared {
 struct Accept<S> {
     http: Rc<S>,
     shared: Shared,
+    stopping: GracefulShutdownSignal,
 }
 
 impl<S> Service<TcpStream> for Accept<S>
@@ -165,23 +190,73 @@ where
         // A connection without an address has already ended.
         let Ok(peer) = stream.peer_addr() else { return Box::pin(async { Ok(()) }) };
         prepare(&stream, self.shared.limits.write);
-        let Shared { limits, registry, memory, .. } = &self.shared;
+        let Shared { limits, registry, memory, handshakes, traffic, .. } = &self.shared;
         let slot = match registry.admit(peer.ip()) {
             Ok(slot) => slot,
             Err(why) => {
-                let rejected = self.shared.clone().reject(stream, why);
+                let rejected = self.shared.clone().reject(stream, peer, why);
                 return Box::pin(async {
                     rejected.await;
                     Ok(())
                 });
             }
         };
+        log::debug!("opened a connection from {}", peer.ip());
         let connection = Rc::new(Connection::new(*limits, slot, memory.clone()));
-        let dispatcher = self.http.call((Socket::new(stream, connection.clone()), Some(peer)));
+        let open = traffic.connections.hold();
+        let Some(handshakes) = handshakes.clone() else {
+            let dispatcher = self.http.call((Socket::plain(stream, connection.clone()), Some(peer)));
+            return Box::pin(async move {
+                guard(&connection, dispatcher).await;
+                drop(open);
+                Ok(())
+            });
+        };
+        let (http, stopping) = (self.http.clone(), self.stopping.clone());
         Box::pin(async move {
+            connection.begin_handshake();
+            let dispatcher = async {
+                // A stopping server begins no request, so it needs no handshake either.
+                let socket = tokio::select! {
+                    socket = begin_tls(&handshakes, stream, &connection, peer) => socket,
+                    () = stopping.notified() => None,
+                };
+                if let Some(socket) = socket {
+                    let _ = http.call((socket, Some(peer))).await;
+                }
+            };
             guard(&connection, dispatcher).await;
+            drop(open);
             Ok(())
         })
+    }
+}
+
+/// Makes the handshake of a new connection. Returns `None` if there is no connection after it.
+async fn begin_tls(
+    handshakes: &Handshakes,
+    stream: TcpStream,
+    connection: &Rc<Connection>,
+    peer: SocketAddr,
+) -> Option<Socket> {
+    match Greeting::of(&stream).await.ok()? {
+        Greeting::Tls => {}
+        Greeting::Text => {
+            // The result does not matter: the client need not read the response.
+            let _ = Refusal::https_only().send(stream).await;
+            return None;
+        }
+        Greeting::Other => return None,
+    }
+    match handshakes.accept(Transport::sealed(stream, connection.clone()), peer.ip()).await {
+        Ok(stream) => {
+            connection.end_handshake();
+            Some(Socket::tls(stream, connection.clone()))
+        }
+        Err(error) => {
+            log::debug!("closed a connection from {}: no TLS handshake: {error}", peer.ip());
+            None
+        }
     }
 }
 
@@ -196,31 +271,4 @@ fn prepare(stream: &TcpStream, write: Duration) {
     if let Err(error) = nodelay.and(user_timeout.map_err(io::Error::from)) {
         log::debug!("cannot set the options of a connection: {error}");
     }
-}
-
-/// Sends a rejected client the limit that was reached, and lets it read the response.
-async fn send_refusal(mut stream: TcpStream, why: Full) -> io::Result<()> {
-    let (status, text) = match why {
-        Full::Address(most) => (
-            "429 Too Many Requests",
-            format!(
-                "Too many connections from your network: all {most} are busy (--max-connections-per-address)"
-            ),
-        ),
-        Full::All(most) => (
-            "503 Service Unavailable",
-            format!("Too many connections: all {most} are busy (--max-connections)"),
-        ),
-    };
-    let body = serde_json::json!({ "error": text }).to_string();
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nRetry-After: {RETRY_AFTER}\r\n\
-         Cache-Control: no-store\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(format!("{head}{body}").as_bytes()).await?;
-    stream.shutdown().await?;
-    let mut rest = [0; 1024];
-    while stream.read(&mut rest).await? > 0 {}
-    Ok(())
 }

@@ -7,7 +7,9 @@
 
 mod exchange;
 mod framing;
+mod handshakes;
 mod listener;
+mod refusal;
 mod registry;
 mod wire;
 
@@ -23,7 +25,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub(super) use exchange::Exchange;
 use framing::{BodyLength, Framing};
-pub(super) use listener::listen;
+pub(super) use listener::{Shared, listen};
 use registry::{Slot, Stage};
 
 use crate::config::Config;
@@ -50,6 +52,9 @@ const EXCHANGE_MARGIN: Duration = Duration::from_secs(120);
 /// The initial size of actix-http's read buffer. It grows with heads and bodies and never shrinks
 /// while the connection lasts. Only its growth counts towards the memory budget.
 const FIRST_BUFFER: u64 = 8 * 1024;
+/// How many bytes of the next request a TLS connection reads ahead, to notice that its client has
+/// closed it: the end of TLS comes behind them.
+const READ_AHEAD: usize = 1024;
 /// The largest size of the read buffer.
 const LARGEST_BUFFER: u64 = 128 * 1024;
 
@@ -83,6 +88,8 @@ impl Limits {
 /// The event that a connection is waiting for.
 #[derive(Clone, Copy, Debug)]
 enum Waiting {
+    /// The end of a TLS handshake.
+    Handshake,
     FirstHead,
     NextRequest,
     NextHead,
@@ -122,6 +129,10 @@ struct Wire {
     /// The known size of the read buffer.
     buffer: u64,
     share: Option<MemoryShare>,
+    /// Bytes that have arrived over TLS and of which no whole record has been passed on.
+    sealed: u64,
+    /// The share of the memory budget for these bytes, if they are many.
+    sealed_share: Option<MemoryShare>,
 }
 
 impl Connection {
@@ -134,6 +145,19 @@ impl Connection {
         self.slot.cut()
     }
 
+    /// Records that a TLS handshake comes first.
+    fn begin_handshake(&self) {
+        self.wait_for(Waiting::Handshake, Instant::now());
+    }
+
+    /// Records that the TLS handshake is over. The time for the first head begins.
+    fn end_handshake(&self) {
+        let now = Instant::now();
+        self.slot.touch(now);
+        self.wait_for(Waiting::FirstHead, now);
+        self.note_opened();
+    }
+
     fn wait_for(&self, what: Waiting, now: Instant) {
         self.waiting.set((what, now));
     }
@@ -143,6 +167,7 @@ impl Connection {
         let Limits { head, body, keep_alive, write, exchange } = self.limits;
         let (waiting, since) = self.waiting.get();
         let (limit, why) = match waiting {
+            Waiting::Handshake => (head, "no whole TLS handshake in time"),
             Waiting::FirstHead => (head + CLOCK_LAG + AFTER_THE_RESPONSE, "no whole head in time"),
             Waiting::NextHead => (head, "no whole head in time"),
             Waiting::NextRequest => (keep_alive, "no further request in time"),

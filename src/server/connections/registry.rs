@@ -56,14 +56,14 @@ pub(super) enum Full {
 
 /// A network that counts as one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
+pub(super) enum Network {
     V4(u32),
     /// The first 64 bits.
     V6(u64),
 }
 
 impl Network {
-    fn of(address: IpAddr) -> Network {
+    pub(super) fn of(address: IpAddr) -> Network {
         match address.to_canonical() {
             IpAddr::V4(v4) => Network::V4(v4.to_bits()),
             IpAddr::V6(v6) => Network::V6((v6.to_bits() >> 64) as u64),

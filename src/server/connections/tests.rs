@@ -52,6 +52,45 @@ fn each_stage_has_its_limit() {
 }
 
 #[test]
+fn a_tls_handshake_has_a_limit_of_its_own_before_that_of_the_head() {
+    let connection = connection();
+    connection.begin_handshake();
+    assert_eq!(left(&connection), (5, "no whole TLS handshake in time"));
+    connection.end_handshake();
+    assert_eq!(left(&connection), (5 + 1, "no whole head in time"));
+}
+
+#[test]
+fn bytes_of_tls_count_towards_the_memory_budget_until_they_are_passed_on() {
+    let connection = connection();
+    connection.note_sealed(8 * 1024);
+    assert_eq!(connection.budget.used(), 0, "a short record is not counted");
+    connection.note_sealed(100);
+    connection.note_sealed(4_000);
+    assert_eq!(connection.budget.used(), 8 * 1024 + 100 + 4_000);
+    connection.note_opened();
+    assert_eq!(connection.budget.used(), 0);
+    connection.note_sealed(10_000);
+    connection.end_handshake();
+    assert_eq!(connection.budget.used(), 0, "the handshake's messages are gone");
+}
+
+#[test]
+fn bytes_that_were_read_to_find_the_end_of_tls_wait_for_their_turn() {
+    let connection = connection();
+    receive(&connection, b"GET / HTTP/1.1\r\n\r\n");
+    connection.begin(BodyLength::None);
+    connection.carry(b"GET /2", true);
+    assert!(!connection.may_read());
+    connection.finish(true);
+    assert_eq!(left(&connection).0, 5, "the next head has begun");
+    let mut space = vec![0; 100];
+    let mut buffer = ReadBuf::new(&mut space);
+    assert!(connection.pass_carried(&mut buffer));
+    assert_eq!(buffer.filled(), b"GET /2");
+}
+
+#[test]
 fn a_body_has_a_second_more_for_each_64_kib_up_to_the_longest_body() {
     for (length, more) in [(0xffff, 0), (0x10000, 1), (8 << 20, 128), (u64::MAX, 128)] {
         let connection = connection();

@@ -1,4 +1,5 @@
-//! A connection's socket for the HTTP dispatcher. It reads one request at a time.
+//! A connection's socket for the HTTP dispatcher, with or without TLS. It reads one request at a
+//! time.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -10,37 +11,150 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::Buf;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
+use tokio_rustls::server::TlsStream;
 
 use super::registry::Stage;
-use super::{Connection, FIRST_BUFFER, LARGEST_BUFFER, Waiting};
+use super::{Connection, FIRST_BUFFER, LARGEST_BUFFER, READ_AHEAD, Waiting};
 
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     pub(super) connection: Rc<Connection>,
 }
 
-impl Socket {
-    pub(super) fn new(stream: TcpStream, connection: Rc<Connection>) -> Socket {
-        Socket { stream, connection }
+enum Stream {
+    Plain(Transport),
+    Tls(Box<TlsStream<Transport>>),
+}
+
+/// The bytes on the wire, whatever they mean. It notes whether the client takes what is written,
+/// and how much of TLS has arrived that cannot be passed on yet.
+pub(super) struct Transport {
+    stream: TcpStream,
+    connection: Rc<Connection>,
+    is_sealed: bool,
+}
+
+impl Transport {
+    /// Bytes of TLS.
+    pub(super) fn sealed(stream: TcpStream, connection: Rc<Connection>) -> Transport {
+        Transport { stream, connection, is_sealed: true }
     }
 
-    /// Reads nothing. Only detects whether the client has disconnected.
-    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut byte = [MaybeUninit::uninit()];
-        let peeked = self.stream.poll_peek(cx, &mut ReadBuf::uninit(&mut byte))?;
-        match peeked {
-            // Nothing was read into the buffer, so the connection has ended.
-            Poll::Ready(0) => Poll::Ready(Ok(())),
-            Poll::Ready(_) | Poll::Pending => {
-                let mut wire = self.connection.wire.borrow_mut();
-                if peeked.is_ready() || !wire.carried.is_empty() {
-                    // Bytes that have already arrived wake no task.
-                    wire.gated = Some(cx.waker().clone());
-                }
-                Poll::Pending
-            }
+    fn note_written(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Ready(_) => self.connection.wrote(),
+            Poll::Pending => self.connection.stalls(),
         }
     }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let transport = self.get_mut();
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut transport.stream).poll_read(cx, buffer))?;
+        if transport.is_sealed {
+            transport.connection.note_sealed(buffer.filled().len() - before);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let transport = self.get_mut();
+        let written = Pin::new(&mut transport.stream).poll_write(cx, bytes);
+        transport.note_written(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let transport = self.get_mut();
+        let written = Pin::new(&mut transport.stream).poll_write_vectored(cx, parts);
+        transport.note_written(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+impl Socket {
+    /// A connection without TLS.
+    pub(super) fn plain(stream: TcpStream, connection: Rc<Connection>) -> Socket {
+        let transport = Transport { stream, connection: connection.clone(), is_sealed: false };
+        Socket { stream: Stream::Plain(transport), connection }
+    }
+
+    /// A connection after its TLS handshake.
+    pub(super) fn tls(stream: TlsStream<Transport>, connection: Rc<Connection>) -> Socket {
+        Socket { stream: Stream::Tls(Box::new(stream)), connection }
+    }
+
+    /// Reads nothing of the request. Only detects whether the client has disconnected.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Plain(transport) => poll_end(transport, &self.connection, cx),
+            Stream::Tls(stream) => poll_end_of_tls(stream, &self.connection, cx),
+        }
+    }
+}
+
+fn poll_end(transport: &Transport, connection: &Connection, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    let mut byte = [MaybeUninit::uninit()];
+    let peeked = transport.stream.poll_peek(cx, &mut ReadBuf::uninit(&mut byte))?;
+    // Nothing was read into the buffer, so the connection has ended.
+    if peeked == Poll::Ready(0) {
+        return Poll::Ready(Ok(()));
+    }
+    let mut wire = connection.wire.borrow_mut();
+    if peeked.is_ready() || !wire.carried.is_empty() {
+        // Bytes that have already arrived wake no task.
+        wire.gated = Some(cx.waker().clone());
+    }
+    Poll::Pending
+}
+
+/// Like [`poll_end`]. The end of TLS is a record behind the others, so some of the next request may
+/// have to be read first. It is kept until its turn.
+fn poll_end_of_tls(
+    stream: &mut TlsStream<Transport>,
+    connection: &Connection,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    let mut space = [0; READ_AHEAD];
+    loop {
+        let room = READ_AHEAD.saturating_sub(connection.wire.borrow().carried.len());
+        let Some(space) = space.get_mut(..room).filter(|space| !space.is_empty()) else { break };
+        let mut buffer = ReadBuf::new(space);
+        match Pin::new(&mut *stream).poll_read(cx, &mut buffer)? {
+            Poll::Pending => break,
+            Poll::Ready(()) if buffer.filled().is_empty() => return Poll::Ready(Ok(())),
+            Poll::Ready(()) => connection.carry(buffer.filled(), buffer.remaining() > 0),
+        }
+    }
+    let mut wire = connection.wire.borrow_mut();
+    if !wire.carried.is_empty() {
+        wire.gated = Some(cx.waker().clone());
+    }
+    Poll::Pending
 }
 
 impl AsyncRead for Socket {
@@ -57,7 +171,16 @@ impl AsyncRead for Socket {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut socket.stream).poll_read(cx, buffer))?;
+        match &mut socket.stream {
+            Stream::Plain(stream) => ready!(Pin::new(stream).poll_read(cx, buffer))?,
+            Stream::Tls(stream) => {
+                ready!(Pin::new(stream).poll_read(cx, buffer))?;
+                // Only a full buffer leaves something of a record behind.
+                if buffer.remaining() > 0 {
+                    socket.connection.note_opened();
+                }
+            }
+        }
         let fresh = buffer.filled().get(before..).unwrap_or_default();
         let passed = socket.connection.pass_fresh(fresh);
         buffer.set_filled(before + passed);
@@ -67,21 +190,24 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let socket = self.get_mut();
-        let written = Pin::new(&mut socket.stream).poll_write(cx, bytes);
-        match &written {
-            Poll::Ready(_) => socket.connection.wrote(),
-            Poll::Pending => socket.connection.stalls(),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
-        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
     }
 }
 
@@ -133,6 +259,37 @@ impl Connection {
         passed
     }
 
+    /// Keeps bytes behind the current request that were read to see whether the client has gone.
+    /// `is_all` tells that no part of a record is left behind.
+    pub(super) fn carry(&self, bytes: &[u8], is_all: bool) {
+        self.wire.borrow_mut().carried.extend_from_slice(bytes);
+        if is_all {
+            self.note_opened();
+        }
+    }
+
+    /// Counts bytes of TLS that have arrived.
+    pub(super) fn note_sealed(&self, bytes: usize) {
+        let bytes = bytes as u64;
+        let mut wire = self.wire.borrow_mut();
+        let wire = &mut *wire;
+        wire.sealed += bytes;
+        if wire.sealed <= FIRST_BUFFER {
+            return;
+        }
+        let uncounted = if wire.sealed_share.is_some() { bytes } else { wire.sealed };
+        let share = wire.sealed_share.get_or_insert_with(|| self.budget.share(Some(self.cut().clone())));
+        share.progress(uncounted);
+        share.add(uncounted);
+    }
+
+    /// Records that everything that has arrived over TLS was passed on.
+    pub(super) fn note_opened(&self) {
+        let mut wire = self.wire.borrow_mut();
+        wire.sealed = 0;
+        wire.sealed_share = None;
+    }
+
     fn note_passed(&self, wire: &mut super::Wire, passed: usize, was_between: bool) {
         let now = Instant::now();
         wire.received += passed as u64;
@@ -163,7 +320,7 @@ impl Connection {
         let stage = match self.waiting.get().0 {
             Waiting::Request { .. } | Waiting::Response(_) => Stage::Busy,
             Waiting::NextRequest => Stage::Idle,
-            Waiting::FirstHead | Waiting::NextHead | Waiting::End => Stage::Unfinished,
+            Waiting::Handshake | Waiting::FirstHead | Waiting::NextHead | Waiting::End => Stage::Unfinished,
         };
         self.slot.note(stage, now);
         self.wire.borrow_mut().open();

@@ -46,4 +46,5 @@ fn any_history_gives_the_balances_ledger_and_chats_of_the_model(#[values(On::Sql
     }
     outcome.unwrap();
     ledger.assert_sound();
+    ledger.assert_counted();
 }

@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
+use rstest::rstest;
+
 use super::storm::{Storm, size};
 use crate::support::wait;
+use crate::support::wire::Scheme;
 
 /// The limit on heads, and on the time after the last response, with slack for a busy machine.
 const SOON: Duration = Duration::from_secs(15);
 
-#[test]
-fn requests_in_chunks_that_never_come_are_closed_and_keep_nobody_out() {
-    let Some(storm) = Storm::begin(&[]) else { return };
+#[rstest]
+fn requests_in_chunks_that_never_come_are_closed_and_keep_nobody_out(
+    #[values(Scheme::Http, Scheme::Https)] scheme: Scheme,
+) {
+    let Some(storm) = Storm::begin_over(scheme, &[]) else { return };
     let count = size(8192, 600);
     let heads = [
         "GET /healthz HTTP/1.1\r\nHost: a\r\n",
@@ -23,7 +28,7 @@ fn requests_in_chunks_that_never_come_are_closed_and_keep_nobody_out() {
     let streams = storm.connect(count, request, false);
     let closed = storm.await_closed(&streams, SOON);
     storm.end(
-        "half-open chunked requests",
+        &format!("half-open chunked requests, {scheme:?}"),
         &format!(
             "{} connections, the last closed {:.1} s after it came",
             streams.len(),
@@ -32,9 +37,11 @@ fn requests_in_chunks_that_never_come_are_closed_and_keep_nobody_out() {
     );
 }
 
-#[test]
-fn heads_that_never_end_are_closed_and_keep_nobody_out() {
-    let Some(storm) = Storm::begin(&[]) else { return };
+#[rstest]
+fn heads_that_never_end_are_closed_and_keep_nobody_out(
+    #[values(Scheme::Http, Scheme::Https)] scheme: Scheme,
+) {
+    let Some(storm) = Storm::begin_over(scheme, &[]) else { return };
     let count = size(8192, 600);
     // A few are as long as a head may be.
     let half = |number: usize| {
@@ -44,7 +51,7 @@ fn heads_that_never_end_are_closed_and_keep_nobody_out() {
     let streams = storm.connect(count, half, false);
     let closed = storm.await_closed(&streams, SOON);
     storm.end(
-        "half-sent heads",
+        &format!("half-sent heads, {scheme:?}"),
         &format!(
             "{} connections, the last closed {:.1} s after it came",
             streams.len(),
@@ -54,12 +61,12 @@ fn heads_that_never_end_are_closed_and_keep_nobody_out() {
 }
 
 /// Responses fill the buffers, but nobody reads them.
-#[test]
-fn unread_responses_keep_nobody_out() {
+#[rstest]
+fn unread_responses_keep_nobody_out(#[values(Scheme::Http, Scheme::Https)] scheme: Scheme) {
     let most = size(8192, 60);
     let (setting, limit) = (most.to_string(), size(30, 5).to_string());
     let flags = ["--max-connections", &setting, "--write-timeout", &limit];
-    let Some(storm) = Storm::begin(&flags) else { return };
+    let Some(storm) = Storm::begin_over(scheme, &flags) else { return };
     // 75 KB: more than the kernel takes for a client with a small buffer.
     let pages = b"GET /static/tollgate.css HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3);
     // The honest user has the same address. If all places were taken, the server would close that
@@ -69,17 +76,18 @@ fn unread_responses_keep_nobody_out() {
     let held = storm.held(&streams);
     let closed = storm.await_closed(&streams, Duration::from_secs(90));
     storm.end(
-        "responses that are not read",
+        &format!("responses that are not read, {scheme:?}"),
         &format!("{held} connections held, the last closed after {:.1} s", closed.as_secs_f64()),
     );
 }
 
 /// More connections than places: the network with the most loses its connections first.
-#[test]
-fn a_flood_of_connections_displaces_only_itself() {
+#[rstest]
+fn a_flood_of_connections_displaces_only_itself(#[values(Scheme::Http, Scheme::Https)] scheme: Scheme) {
     let most = size(8192, 400);
     let setting = most.to_string();
-    let Some(storm) = Storm::begin(&["--max-connections", &setting, "--head-timeout", "60"]) else { return };
+    let flags = ["--max-connections", &setting, "--head-timeout", "60"];
+    let Some(storm) = Storm::begin_over(scheme, &flags) else { return };
     let streams = storm.connect(most * 5 / 4, |_| b"GET /".to_vec(), false);
     let held = wait::until("the idlest to be closed", SOON, || {
         let held = storm.held(&streams);
@@ -90,5 +98,8 @@ fn a_flood_of_connections_displaces_only_itself() {
     assert!(storm.server.is_ready());
     let count = streams.len();
     drop(streams);
-    storm.end("more connections than places", &format!("{count} connections, {most} places, {held} held"));
+    storm.end(
+        &format!("more connections than places, {scheme:?}"),
+        &format!("{count} connections, {most} places, {held} held"),
+    );
 }

@@ -1,19 +1,22 @@
 //! No connection outlives its limits, whatever its client sends, drips or leaves unread. None is
-//! closed early.
+//! closed early. TLS changes nothing of this, and handshakes have a limit of their own.
 
 mod cases;
+mod handshakes;
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rstest::rstest;
 use serde_json::json;
 
-use crate::support::server::Server;
+use crate::support::server::{Launch, Server};
 use crate::support::sockets::{connect_with_a_small_buffer, held};
+use crate::support::wire::{Connector, Scheme, Wire};
 use crate::support::{On, TestDatabase, require};
 
 /// The limits of the server under test, in seconds.
@@ -64,10 +67,11 @@ struct Scene {
 
 impl Scene {
     /// Starts a server with this limit on heads and bodies, in seconds, and a user with a history.
-    fn new(limit: &str) -> Option<Scene> {
+    fn new(scheme: Scheme, limit: &str) -> Option<Scene> {
         let database = TestDatabase::create(On::Sqlite)?;
         let flags = ["--head-timeout", limit, "--body-timeout", limit, "--keep-alive-timeout", "4"];
-        let server = Server::start(&database, &[&flags[..], &["--write-timeout", "2"]].concat());
+        let flags = [&flags[..], &["--write-timeout", "2"]].concat();
+        let server = Launch::on(&database).flags(&flags).over(scheme).start();
         let token = server.user("ada");
         // A history of 2 MB.
         for _ in 0..8 {
@@ -85,19 +89,21 @@ impl Case {
     fn start(
         self,
         server: SocketAddr,
+        connector: Connector,
         should_stop: Arc<AtomicBool>,
-    ) -> (SocketAddr, std::thread::JoinHandle<TcpStream>) {
-        let mut stream = match self.is_deaf {
+    ) -> (SocketAddr, std::thread::JoinHandle<Option<Wire>>) {
+        let socket = match self.is_deaf {
             true => connect_with_a_small_buffer(server),
             false => TcpStream::connect(server).unwrap(),
         };
-        stream.set_nodelay(true).unwrap();
-        stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
-        let own = stream.local_addr().unwrap();
+        socket.set_nodelay(true).unwrap();
+        socket.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+        let own = socket.local_addr().unwrap();
         let thread = std::thread::spawn(move || {
+            let mut stream = connector.over(socket).ok()?;
             let _ = stream.write_all(&self.first);
             self.then.act(&mut stream, &should_stop);
-            stream
+            Some(stream)
         });
         (own, thread)
     }
@@ -105,11 +111,11 @@ impl Case {
 
 impl Then {
     /// Acts until `should_stop` is set, whatever happens to the connection.
-    fn act(&self, stream: &mut TcpStream, should_stop: &AtomicBool) {
+    fn act(&self, stream: &mut Wire, should_stop: &AtomicBool) {
         let pause = match self {
             Then::Nothing => return,
             Then::HalfClose => {
-                let _ = stream.shutdown(Shutdown::Write);
+                stream.close_write();
                 return;
             }
             Then::Later(wait, bytes) => {
@@ -140,14 +146,14 @@ impl Then {
 
 /// Returns how long the server held each connection, in seconds. Those that it still held at the
 /// end count as endless.
-fn lifetimes(server: SocketAddr, cases: Vec<Case>) -> Vec<(Case, f64)> {
+fn lifetimes(server: SocketAddr, connector: &Connector, cases: Vec<Case>) -> Vec<(Case, f64)> {
     let should_stop = Arc::new(AtomicBool::new(false));
     let mut begun = HashMap::new();
     let mut threads = Vec::new();
     for case in cases {
         // The server may see the connection before this thread runs again.
         let since = Instant::now();
-        let (own, thread) = case.clone().start(server, should_stop.clone());
+        let (own, thread) = case.clone().start(server, connector.clone(), should_stop.clone());
         begun.insert(own, (case, since));
         threads.push(thread);
     }
@@ -175,13 +181,9 @@ fn lifetimes(server: SocketAddr, cases: Vec<Case>) -> Vec<(Case, f64)> {
     measured
 }
 
-#[test]
-fn no_connection_outlives_its_limits_and_none_is_closed_early() {
-    let Some(scene) = Scene::new("1") else { return };
-    let cases = cases::all(&scene.token);
-    let count = cases.len();
-    let measured = lifetimes(scene.server.address(), cases);
-    assert_eq!(measured.len(), count);
+/// Fails if a connection was held for longer than it may last, or was closed early.
+fn assert_limits(measured: &[(Case, f64)]) {
+    let count = measured.len();
     let slack = require::patience(SLACK).as_secs_f64();
     let wrong: Vec<String> = measured
         .iter()
@@ -191,19 +193,32 @@ fn no_connection_outlives_its_limits_and_none_is_closed_early() {
         })
         .collect();
     assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[rstest]
+fn no_connection_outlives_its_limits_and_none_is_closed_early(
+    #[values(Scheme::Http, Scheme::Https)] scheme: Scheme,
+) {
+    let Some(scene) = Scene::new(scheme, "1") else { return };
+    let cases = cases::all(&scene.token);
+    let count = cases.len();
+    let measured = lifetimes(scene.server.address(), &scene.server.connector(), cases);
+    assert_eq!(measured.len(), count);
+    assert_limits(&measured);
     assert_eq!(scene.server.chat(&scene.token, "still there?").status, 201);
     let log = scene.server.log();
     assert!(!log.contains("panicked"), "{log}");
 }
 
 /// The counterpart: clients that are merely slow get their responses.
-#[test]
-fn a_client_that_is_merely_slow_is_served() {
-    let Some(scene) = Scene::new("3") else { return };
+#[rstest]
+fn a_client_that_is_merely_slow_is_served(#[values(Scheme::Http, Scheme::Https)] scheme: Scheme) {
+    let Some(scene) = Scene::new(scheme, "3") else { return };
     let head = format!("Host: a\r\nAuthorization: Bearer {}\r\n", scene.token);
     let (page, own) = std::thread::scope(|threads| {
         let reader = threads.spawn(|| {
-            let mut stream = connect_with_a_small_buffer(scene.server.address());
+            let socket = connect_with_a_small_buffer(scene.server.address());
+            let mut stream = scene.server.connector().over(socket).unwrap();
             write!(stream, "GET /chats/?limit=200 HTTP/1.1\r\n{head}Connection: close\r\n\r\n").unwrap();
             let (mut page, mut part) = (Vec::new(), vec![0; 64 * 1024]);
             loop {

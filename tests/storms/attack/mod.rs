@@ -2,6 +2,7 @@
 
 mod addresses;
 mod half_open;
+mod handshakes;
 mod held_memory;
 mod large_prompts;
 mod lifetimes;

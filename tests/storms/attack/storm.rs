@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use crate::support::figures::report;
 use crate::support::honest::HonestUser;
 use crate::support::memory::{PeakMemory, resident_mb};
-use crate::support::server::Server;
+use crate::support::server::{Launch, Server};
 use crate::support::sockets::{connect_with_a_small_buffer, held, raise_open_files_limit};
+use crate::support::wire::{Scheme, Wire};
 use crate::support::{On, TestDatabase, require, wait};
 
 /// The limits on the server's memory at any time, and a minute after a storm, in MB.
@@ -31,6 +32,11 @@ pub(super) fn size(full: usize, modest: usize) -> usize {
 impl Storm {
     /// Starts a server and the honest user. Returns `None` if only the quick tests should run.
     pub fn begin(flags: &[&str]) -> Option<Storm> {
+        Storm::begin_over(Scheme::Http, flags)
+    }
+
+    /// Like [`Storm::begin`], with or without TLS.
+    pub fn begin_over(scheme: Scheme, flags: &[&str]) -> Option<Storm> {
         if !require::long() {
             require::skipped("storms are long");
             return None;
@@ -39,29 +45,26 @@ impl Storm {
         let database = TestDatabase::create(On::Sqlite)?;
         // Enough for a chat each second, however long the storm lasts.
         let flags = [&["--opening-tokens", "1000000"], flags].concat();
-        let server = Server::start(&database, &flags);
+        let server = Launch::on(&database).flags(&flags).over(scheme).start();
         let honest = HonestUser::start(&server, &server.user("honest"));
         let peak = PeakMemory::watch(server.pid());
         Some(Storm { server, _database: database, honest, peak, begun: Instant::now() })
     }
 
     /// Opens this number of connections and sends the bytes of `first` on each. A deaf connection
-    /// has a small receive buffer. Omits connections that the server does not accept.
-    pub fn connect(
-        &self,
-        count: usize,
-        first: impl Fn(usize) -> Vec<u8> + Sync,
-        is_deaf: bool,
-    ) -> Vec<TcpStream> {
+    /// has a small receive buffer. Omits connections that the server does not accept. With TLS, the
+    /// bytes come after the handshake.
+    pub fn connect(&self, count: usize, first: impl Fn(usize) -> Vec<u8> + Sync, is_deaf: bool) -> Vec<Wire> {
         use std::io::Write;
-        let address = self.server.address();
-        let open = |number: usize| -> Option<TcpStream> {
-            let mut stream = if is_deaf {
+        let (address, connector) = (self.server.address(), self.server.connector());
+        let open = |number: usize| -> Option<Wire> {
+            let socket = if is_deaf {
                 connect_with_a_small_buffer(address)
             } else {
                 TcpStream::connect(address).ok()?
             };
-            stream.set_write_timeout(Some(Duration::from_secs(5))).ok()?;
+            socket.set_write_timeout(Some(Duration::from_secs(5))).ok()?;
+            let mut stream = connector.over(socket).ok()?;
             let _ = stream.write_all(&first(number));
             Some(stream)
         };
@@ -77,14 +80,15 @@ impl Storm {
     }
 
     /// Returns how many of these connections the server holds.
-    pub fn held(&self, streams: &[TcpStream]) -> usize {
+    pub fn held(&self, streams: &[Wire]) -> usize {
         let held = held(self.server.address().port());
-        let own: Vec<SocketAddr> = streams.iter().filter_map(|stream| stream.local_addr().ok()).collect();
+        let own: Vec<SocketAddr> =
+            streams.iter().filter_map(|stream| stream.socket().local_addr().ok()).collect();
         own.iter().filter(|address| held.contains(address)).count()
     }
 
     /// Waits until the server holds none of these connections. Returns how long that took.
-    pub fn await_closed(&self, streams: &[TcpStream], limit: Duration) -> Duration {
+    pub fn await_closed(&self, streams: &[Wire], limit: Duration) -> Duration {
         let begun = Instant::now();
         wait::until("all connections of the storm to be closed", limit, || {
             // The kernel's table is long. Reading it more often would slow everybody down.

@@ -8,6 +8,7 @@ mod lost_log;
 mod modes;
 mod restores;
 mod rounds;
+mod scheduled;
 mod second_server;
 mod stops;
 

@@ -1,86 +1,29 @@
 //! A rolling restart of three nodes behind a proxy, under load. The proxies run with the files in
 //! `deploy/`.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rstest::rstest;
-use tempfile::TempDir;
 
 use super::crowd::{Crowd, row};
+use crate::support::balancer::{Balancer, Kind, free_port};
 use crate::support::http::Client;
 use crate::support::server::{Launch, Server, assert_verified};
-use crate::support::{On, TestDatabase, figures, keeper, require, temporary, wait};
+use crate::support::{On, TestDatabase, figures, require, wait};
 
 const USERS: usize = 6;
 
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Haproxy,
-    Nginx,
-}
-
-/// A proxy in front of the nodes. Dropping it ends it.
-struct Balancer {
-    process: Child,
-    port: u16,
-    _directory: TempDir,
-}
-
-impl Balancer {
-    /// Starts a proxy with its file in `deploy/`, except for the ports. Returns `None` if it is not
-    /// installed.
-    fn start(kind: Kind, nodes: &[u16; 3]) -> Option<Balancer> {
-        let (name, text) = match kind {
-            Kind::Haproxy => ("haproxy", include_str!("../../../deploy/haproxy.cfg")),
-            Kind::Nginx => ("nginx", include_str!("../../../deploy/nginx.conf")),
-        };
-        let program = ["/usr/sbin", "/usr/local/sbin"].map(|folder| std::path::Path::new(folder).join(name));
-        let program =
-            require::program(name).or_else(|| program.into_iter().find(|program| program.is_file()));
-        let Some(program) = program else {
-            require::missing(name, &format!("install it, on Debian: apt-get install {name}"));
-            return None;
-        };
-        let port = free_port();
-        let ports = [(8001, nodes[0]), (8002, nodes[1]), (8003, nodes[2]), (8080, port)];
-        let text = ports.iter().fold(text.to_owned(), |text, (example, port)| {
-            let example = format!("127.0.0.1:{example}");
-            assert!(text.contains(&example), "the file does not contain {example}");
-            text.replace(&example, &format!("127.0.0.1:{port}"))
-        });
-        let directory = temporary::directory();
-        let file = directory.path().join("config");
-        std::fs::write(&file, text).unwrap();
-        let mut command = Command::new(program);
-        match kind {
-            Kind::Haproxy => command.arg("-db").arg("-f").arg(&file),
-            Kind::Nginx => {
-                command.arg("-p").arg(directory.path()).arg("-c").arg(&file).args(["-g", "daemon off;"])
-            }
-        };
-        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        keeper::watch(process.id(), "TERM");
-        Some(Balancer { process, port, _directory: directory })
-    }
-
-    fn client(&self) -> Client {
-        Client::new(([127, 0, 0, 1], self.port).into())
-    }
-}
-
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_raw(self.process.id() as i32).expect("a process has a number");
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.process.wait();
-        keeper::forget(self.process.id());
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Starts a proxy with its file in `deploy/`, except for the ports.
+fn balancer(kind: Kind, nodes: &[u16; 3]) -> Option<Balancer> {
+    let text = match kind {
+        Kind::Haproxy => include_str!("../../../deploy/haproxy.cfg"),
+        Kind::Nginx => include_str!("../../../deploy/nginx.conf"),
+        Kind::Caddy => unreachable!("no rolling restart is tested behind it"),
+    };
+    let port = free_port();
+    let ports = [(8001, nodes[0]), (8002, nodes[1]), (8003, nodes[2]), (8080, port)];
+    let changes = ports.map(|(example, port)| (format!("127.0.0.1:{example}"), format!("127.0.0.1:{port}")));
+    Balancer::start(kind, port, text, &changes)
 }
 
 fn node(database: &TestDatabase, port: u16) -> Server {
@@ -96,10 +39,10 @@ fn a_rolling_restart_behind_a_proxy_breaks_no_request(#[values(Kind::Haproxy, Ki
     let rounds = if require::proofs() { 2 } else { 1 };
     let Some(database) = TestDatabase::create(On::Postgres) else { return };
     let ports = [free_port(), free_port(), free_port()];
-    let Some(balancer) = Balancer::start(kind, &ports) else { return };
+    let Some(balancer) = balancer(kind, &ports) else { return };
     let mut nodes: Vec<Server> = ports.iter().map(|port| node(&database, *port)).collect();
     let tokens: Vec<String> = (0..USERS).map(|number| nodes[0].user(&format!("user{number}"))).collect();
-    let mut client = balancer.client();
+    let mut client = Client::new(balancer.address());
     wait::until("the proxy", Duration::from_secs(20), || {
         client.send("GET", "/readyz", &[], b"").is_ok_and(|answer| answer.status == 200).then_some(())
     });

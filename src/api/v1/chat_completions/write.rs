@@ -62,10 +62,7 @@ impl Chunks {
             Event::Done(receipt) => self.end(&receipt),
             // No `[DONE]` follows, and a stream without it has not ended well: a client must not
             // take half an answer for a whole one.
-            Event::Failed(error) => {
-                error.log();
-                event(None, &error.openai_body(Some(Endpoint::ChatCompletions)))
-            }
+            Event::Failed(error) => event(None, &error.openai_body(Some(Endpoint::ChatCompletions))),
         }
     }
 

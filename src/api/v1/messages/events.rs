@@ -49,7 +49,6 @@ impl Events {
             Event::Done(receipt) => self.end(&receipt, &mut out),
             // No `message_stop` follows: a client must not take half an answer for a whole one.
             Event::Failed(error) => {
-                error.log();
                 put(&mut out, "error", &error.anthropic_body(Some(self.request_id)));
             }
         }

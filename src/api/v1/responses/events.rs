@@ -413,7 +413,6 @@ impl Events {
     /// and would take half an answer for a whole one, or ask again without end. `error` stops all
     /// of them.
     fn fail(&mut self, error: &Error) {
-        error.log();
         let error = error.openai_body(Some(Endpoint::Responses))["error"].take();
         let why = json!({ "code": error["code"], "message": error["message"] });
         self.send("error", json!({ "error": error }));

@@ -12,6 +12,7 @@ use super::super::types::{Charge, Charged, Verdict};
 use super::rows::{self, Accepted};
 use super::sqlite;
 use crate::db::DbConnection;
+use crate::db::tally::{ChatEnd, Moved, note_chats, note_entries};
 use crate::error::{Error, Result};
 use crate::models::StoredKey;
 
@@ -149,6 +150,10 @@ impl<'a> Batch<'a> {
         }
         rows::insert_chats(sqlite(conn)?, &self.accepted, times)?;
         rows::insert_entries(sqlite(conn)?, &self.accepted, times)?;
+        let prices = self.accepted.iter().map(|accepted| accepted.charge.price);
+        note_entries(Moved::Charge, self.accepted.len(), prices.fold(0, i64::saturating_add));
+        let answered = self.accepted.iter().filter(|accepted| !accepted.charge.is_hold()).count();
+        note_chats(ChatEnd::Complete, answered);
         for (_, stored) in self.keys.drain() {
             stored.insert(conn)?;
         }

@@ -6,6 +6,7 @@ use diesel::sql_types::BigInt;
 use super::super::replay::seen_before;
 use super::super::types::{Charge, Charged, Verdict};
 use super::sqlite;
+use crate::db::tally::{ChatEnd, note_chats};
 use crate::db::{Bind, DbConnection, Statement};
 use crate::error::Result;
 use crate::metering::entry::NewEntry;
@@ -59,6 +60,9 @@ impl Charge {
         if let Some((key, fingerprint)) = &self.key {
             let (key, fingerprint) = (key.as_str().to_owned(), fingerprint.as_bytes().to_vec());
             StoredKey { user_id, key, fingerprint, chat_id, created_at: self.now }.insert(conn)?;
+        }
+        if !self.is_hold() {
+            note_chats(ChatEnd::Complete, 1);
         }
         Ok(Verdict::Charged(Charged { chat_id, user_id, balance, created_at: self.now }))
     }
