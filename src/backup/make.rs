@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::BackupSettings;
 use super::name::BackupName;
-use crate::db::file::{Pace, PartialCopy, Progress};
+use crate::db::file::{CopyError, Pace, PartialCopy, Progress};
 use crate::db::{Db, free_space};
 use crate::metering::verify::verify_copy;
 
@@ -57,7 +57,8 @@ impl Plan<'_> {
     pub(super) fn make(&self, db: &Db, note: &dyn Fn(Phase) -> ControlFlow<()>) -> Result<u64, NoBackup> {
         let target = self.settings.folder.join(self.name.to_string());
         self.check_room(fs::metadata(self.database)?.len())?;
-        let mut copy = PartialCopy::begin(self.database, &target, false)?;
+        let explain = |error| self.explain(error);
+        let mut copy = PartialCopy::begin(self.database, &target, false).map_err(explain)?;
         let mut ended = None;
         let mut report = |progress: Progress| {
             if note(Phase::Copying(progress)).is_break() {
@@ -70,16 +71,16 @@ impl Plan<'_> {
         let copied = db.copy_into(&mut copy, &mut Pace { rate: RATE, report: &mut report });
         match (copied, ended) {
             (_, Some(why)) => return Err(why),
-            (Err(error), None) => return Err(NoBackup::Failed(error.in_full())),
+            (Err(error), None) => return Err(explain(error)),
             (Ok(()), None) => {}
         }
         let check = || if note(Phase::Checking).is_break() { Err(NoBackup::Stopped) } else { Ok(()) };
         check()?;
-        copy.check()?;
+        copy.check().map_err(explain)?;
         check()?;
         check_books(&copy)?;
         check()?;
-        copy.finish()?;
+        copy.finish().map_err(explain)?;
         Ok(fs::metadata(&target)?.len())
     }
 
@@ -94,19 +95,29 @@ impl Plan<'_> {
             return Ok(());
         }
         let mib = |bytes: u64| bytes.div_ceil(1024 * 1024);
-        let folder = self.settings.folder.display();
         let kept = match reserve {
             0 => String::new(),
             reserve => {
                 format!(", as {} MiB of the database's disk stay free (--min-free-disk)", mib(reserve))
             }
         };
-        Err(NoBackup::Failed(format!(
-            "there is no room for a backup in {folder}: it needs {} MiB and {} MiB are free{kept}. Make room, \
-             lower --backup-keep, or choose a folder on another disk",
-            mib(needed),
-            mib(free),
-        )))
+        Err(self.no_room(&format!("it needs {} MiB and {} MiB are free{kept}", mib(needed), mib(free))))
+    }
+
+    fn no_room(&self, why: &str) -> NoBackup {
+        NoBackup::Failed(format!(
+            "there is no room for a backup in {}: {why}. Make room, lower --backup-keep, or choose a folder on \
+             another disk",
+            self.settings.folder.display()
+        ))
+    }
+
+    /// Says what to do about an error of the copy. The disk may fill up after the check.
+    fn explain(&self, error: CopyError) -> NoBackup {
+        match error.is_disk_full() {
+            true => self.no_room("the disk filled up while the copy was written"),
+            false => NoBackup::Failed(error.to_string()),
+        }
     }
 }
 

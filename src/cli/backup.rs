@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args) -> Result<(), Refusal> {
         ControlFlow::Continue(())
     };
     let mut pace = Pace { rate: args.rate * 1024 * 1024, report: &mut report };
-    db.copy_into(&mut copy, &mut pace).map_err(explain)?;
+    db.copy_into(&mut copy, &mut pace).map_err(|error| error.to_string())?;
     drop(db);
     log.finish();
     if !args.no_verify {

@@ -50,7 +50,7 @@ pub use writer::{NotReady, Scope, SetCommand, Waiting, WriterMeasures, lock_user
 use crate::error::{Error, Result};
 use checkpointer::Checkpointer;
 use connection::Purpose;
-use file::{Guard, Pace, PartialCopy};
+use file::{CopyError, Guard, Pace, PartialCopy};
 use index::IndexWriter;
 use lease::{Lease, Pool};
 use reader::Readers;
@@ -381,12 +381,12 @@ impl Db {
     /// thread.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], with the reason.
-    pub fn copy_into(&self, copy: &mut PartialCopy, pace: &mut Pace<'_>) -> Result<()> {
+    /// Fails if reading or writing fails, or if the database's file was replaced meanwhile.
+    pub fn copy_into(&self, copy: &mut PartialCopy, pace: &mut Pace<'_>) -> Result<(), CopyError> {
         let Some(file) = &self.inner.file else { return Ok(()) };
-        copy.fill_from_live(file.guard.real(), pace).map_err(unavailable)?;
+        copy.fill_from_live(file.guard.real(), pace)?;
         // Check that the copy came from the file that was opened.
-        file.guard.check().map_err(Error::Unavailable)
+        file.guard.check().map_err(CopyError::Replaced)
     }
 }
 

@@ -1,7 +1,9 @@
 //! The errors of a backup or a restore.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ffi;
 
 use super::advise;
 
@@ -9,12 +11,15 @@ use super::advise;
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
     /// A file cannot be read or written.
-    #[error("{0}: {1}")]
+    #[error("{}", match is_full(.1) {
+        true => no_room(.0),
+        false => format!("{}: {}", .0.display(), .1),
+    })]
     Io(PathBuf, io::Error),
     /// SQLite cannot read or write a file.
-    #[error("{}", match .1.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DiskFull) => format!("there is no room for {}", .0.display()),
-        _ => advise(.0, .1),
+    #[error("{}", match is_full_for_sqlite(.1) {
+        true => no_room(.0),
+        false => advise(.0, .1),
     })]
     Sqlite(PathBuf, rusqlite::Error),
     /// The target is the database or one of its own files.
@@ -44,7 +49,35 @@ pub enum CopyError {
     /// The source is another program's database.
     #[error("{0} is not a database of Tollgate")]
     Foreign(PathBuf),
+    /// The database's file was replaced while it was copied. Contains what happened.
+    #[error("{0}")]
+    Replaced(String),
     /// The caller has ended the copy.
     #[error("the copy was stopped")]
     Stopped,
+}
+
+impl CopyError {
+    /// Whether the disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            CopyError::Io(_, error) => is_full(error),
+            CopyError::Sqlite(_, error) => is_full_for_sqlite(error),
+            _ => false,
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// SQLite has a code of its own for a full disk, but not when it makes the index of a log larger.
+fn is_full_for_sqlite(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    matches!(code, Some(ffi::SQLITE_FULL | ffi::SQLITE_IOERR_SHMSIZE))
+}
+
+fn no_room(path: &Path) -> String {
+    format!("there is no room for {}: make room, or use another disk", path.display())
 }

@@ -246,6 +246,82 @@ fn on_a_full_disk_a_backup_fails_leaves_nothing_and_deletes_nothing() {
     assert!(server.log().contains("lower --backup-keep"), "{}", server.log());
 }
 
+/// The room is checked before the copy, but the disk may fill up at any later step: while the copy
+/// is written, checked or given its name. Each of these failures says what to do.
+#[test]
+fn a_backup_that_nearly_fits_says_what_to_do_or_is_made() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let folder = disk.path().join("backups");
+    fs::create_dir(&folder).unwrap();
+    let flags = ["--backup-dir", folder.to_str().unwrap(), "--backup-every", "1s", "--backup-keep", "1"];
+    let mut server = Launch::on(&database).start();
+    server.user("ada");
+    stop_clean(&mut server, &database);
+    let size = fs::metadata(database.url()).unwrap().len();
+    let (mut made, mut failed) = (0, 0);
+    for pages in (0..24).step_by(3) {
+        let filler = disk.fill(size + pages * 4096);
+        let mut server = Launch::on(&database).flags(&flags).start();
+        let line = wait::until("the end of a backup", PATIENCE, || {
+            let log = server.log();
+            let is_end = |line: &&str| line.contains("made the backup") || line.contains("failed: ");
+            log.lines().find(is_end).map(str::to_owned)
+        });
+        server.kill9();
+        match line.contains("made the backup") {
+            true => made += 1,
+            false => {
+                assert!(line.contains("no room") && line.contains("lower --backup-keep"), "{pages}: {line}");
+                failed += 1;
+            }
+        }
+        fs::remove_file(filler).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+    }
+    assert!(made > 0 && failed > 0, "{made} were made, {failed} failed");
+}
+
+#[test]
+fn commands_that_copy_say_what_to_do_on_a_full_disk() {
+    let Some(disk) = SmallDisk::mount() else { return };
+    let database = TestDatabase::create(On::Sqlite).unwrap();
+    let mut server = Launch::on(&database).start();
+    server.user("ada");
+    stop_clean(&mut server, &database);
+    let size = fs::metadata(database.url()).unwrap().len();
+    let elsewhere = temporary::directory();
+    let source = elsewhere.path().join("backup.db");
+    assert_good(&run(&database, &["backup", source.to_str().unwrap()]));
+    let target = disk.path().join("target.db");
+    let restored = TestDatabase::sqlite_in(disk.path());
+    let commands = [
+        (&database, vec!["backup", target.to_str().unwrap()]),
+        (&restored, vec!["restore", source.to_str().unwrap()]),
+    ];
+    for (database, command) in commands {
+        let mut good = 0;
+        for pages in [-100, 60].into_iter().chain(-1..32) {
+            disk.fill(size.saturating_add_signed(pages * 4096));
+            let output = run(database, &command);
+            match output.status.success() {
+                true => good += 1,
+                false => {
+                    let why = said(&output);
+                    assert!(why.contains("make room"), "{command:?}, {pages} pages: {why}");
+                    let left = names_in(disk.path()).into_iter().filter(|name| !name.ends_with("-lock"));
+                    assert_eq!(left.collect::<Vec<_>>(), ["filler"], "{command:?}, {pages} pages");
+                }
+            }
+            for name in names_in(disk.path()) {
+                fs::remove_file(disk.path().join(name)).unwrap();
+            }
+        }
+        assert!((1..35).contains(&good), "{command:?}: {good}");
+    }
+}
+
 #[test]
 fn on_the_disk_of_the_database_a_backup_leaves_room_for_chats() {
     let Some(disk) = SmallDisk::mount() else { return };
