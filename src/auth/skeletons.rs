@@ -9,12 +9,12 @@ use crate::models::User;
 /// Fills in the missing skeletons, in parts, and returns their number. After an upgrade these are
 /// all users, and later those that were imported. Several nodes may do it at once.
 pub async fn fill_skeletons(db: &Db) -> Result<usize> {
-    let mut filled = 0;
+    let (mut filled, mut above) = (0, 0);
     loop {
-        let users = db.read(|conn| Ok(User::without_skeleton(conn, BULK_ROWS)?)).await?;
-        if users.is_empty() {
-            return Ok(filled);
-        }
+        let users = db.read(move |conn| Ok(User::without_skeleton(conn, above, BULK_ROWS)?)).await?;
+        // Each part begins where the last one ended. Otherwise it would read all before it again.
+        let Some((last, _)) = users.last() else { return Ok(filled) };
+        above = *last;
         let scope = Scope::users(users.iter().map(|(id, _)| *id).collect());
         let looks: Vec<(i64, String, String)> =
             users.into_iter().map(|(id, name)| (id, skeleton_of(&name), name)).collect();

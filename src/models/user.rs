@@ -247,9 +247,15 @@ impl User {
             .execute(conn)
     }
 
-    /// Returns the ids and names of up to `most` users whose skeletons are not computed yet.
-    pub fn without_skeleton(conn: &mut DbConnection, most: i64) -> QueryResult<Vec<(i64, String)>> {
+    /// Returns the ids and names of up to `most` users whose skeletons are not computed yet, from
+    /// the lowest id above `above`.
+    pub fn without_skeleton(
+        conn: &mut DbConnection,
+        above: i64,
+        most: i64,
+    ) -> QueryResult<Vec<(i64, String)>> {
         users::table
+            .filter(users::id.gt(above))
             .filter(users::username_skeleton.is_null())
             .order(users::id)
             .limit(most)

@@ -131,7 +131,7 @@ pub(super) static HISTORY: List<Named<AuditEntry>> = List::new("History", paths:
         Tab::new("Failed sign-ins", "action=fail_sign_in"),
         Tab::new("Today", "date=today"),
     ])
-    .search("Names, reasons, changes, actions, addresses", find)
+    .search("Names, reasons, addresses", find)
     .empty("Nothing yet. Every change by an administrator appears here.");
 
 /// A choice for each action.

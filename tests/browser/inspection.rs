@@ -57,6 +57,24 @@ const OVERFLOWING: &str = r#"
     return [`the page is ${whole} px wide on ${width} px\n    ${first.join('\n    ')}`];
 "#;
 
+/// Reports cells of lists whose time or state is cut, and open menus that something covers.
+const CUT: &str = r#"
+    const isCut = (cell) => cell.scrollWidth > cell.clientWidth + 1;
+    const cut = [...document.querySelectorAll('.list td')]
+        .filter((cell) => cell.querySelector('time, .badge') && isCut(cell))
+        .map((cell) => `cut: ${cell.textContent.trim()}`);
+    const covered = [...document.querySelectorAll('.menu[open] > :not(summary)')].flatMap((menu) => {
+        const box = menu.getBoundingClientRect();
+        const points = [0.2, 0.4, 0.6, 0.8].map((part) => [box.left + box.width / 2, box.top + box.height * part]);
+        return points
+            .filter(([x, y]) => y > 0 && y < innerHeight && x > 0 && x < innerWidth)
+            .map(([x, y]) => document.elementFromPoint(x, y))
+            .filter((top) => top && !menu.contains(top))
+            .map((top) => `covered by ${top.outerHTML.slice(0, 100)}`);
+    });
+    return [...new Set([...cut, ...covered])];
+"#;
+
 /// Faults of the checked pages, each with the pages that have it.
 #[derive(Default)]
 pub struct Faults {
@@ -110,9 +128,12 @@ impl Faults {
         self.looks += 1;
     }
 
-    /// Checks that the page does not scroll to the side (WCAG 1.4.10).
+    /// Checks that the page does not scroll to the side (WCAG 1.4.10), that no time or state of a
+    /// list is cut, and that nothing covers an open menu.
     pub async fn check_width(&mut self, visitor: &Visitor, page: &str, screen: Screen) {
         let found = visitor.run(OVERFLOWING, vec![json!(screen.width())]).await;
+        self.add(page, strings(&found));
+        let found = visitor.run(CUT, vec![]).await;
         self.add(page, strings(&found));
     }
 

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
 use rstest::rstest;
+use tollgate::auth::fill_skeletons;
 use tollgate::clock;
 use tollgate::db::{Db, DbConnection, Scope};
 use tollgate::domain::OperationId;
+use tollgate::index::search::{SearchIndex, Span, Term, Wanted, find};
 use tollgate::metering::{Arrived, Charge, Charged, Ending, end_hold};
 
 use crate::support::ledger::{Account, Ledger, charge, charged, count, hold, key, lines, open};
@@ -113,4 +115,54 @@ async fn a_writer_reads_what_it_needs_and_no_more(#[values(false, true)] analyze
     // Reading a table or the pending chats of all users once is 1,000 already.
     let most = 10 * i64::try_from(chats).unwrap();
     assert!(!read.is_empty() && read.values().all(|number| *number <= most), "{chats} chats: {read:#?}");
+}
+
+/// After an upgrade, what names look like is computed for all users, in parts.
+#[tokio::test(flavor = "multi_thread")]
+async fn computing_what_names_look_like_reads_each_user_once() {
+    let Some(ledger) = Ledger::with_writers(On::Postgres, 1) else { return };
+    // So many that reading all of them for each part is not the best plan.
+    let users = 6_000;
+    ledger.sql(&format!(
+        "INSERT INTO users (username, username_canonical, password, tokens, date_joined)
+         SELECT 'user' || i, 'user' || i, '!', 0, now() FROM generate_series(1, {users}) i;
+         ANALYZE"
+    ));
+    let closes_by = || Instant::now() + Duration::from_secs(20);
+    ledger.db.close(closes_by()).unwrap();
+    let before = read_so_far(&ledger);
+    let db = open(ledger.url(), 1);
+    let filled = fill_skeletons(&db).await.unwrap();
+    assert_eq!(filled as i64, users);
+    db.close(closes_by()).unwrap();
+    let after = read_so_far(&ledger);
+    // Once to read the names, and once to store what they look like.
+    for name in ["users", "users_pkey"] {
+        let read = after[name] - before[name];
+        assert!(read <= 4 * users, "{read} rows of {name} were read for {users} users");
+    }
+}
+
+/// A name that many users have becomes many terms, any of which a row may have. PostgreSQL thinks
+/// that each of them is frequent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_for_many_terms_uses_the_index() {
+    let Some(ledger) = Ledger::with_writers(On::Postgres, 1) else { return };
+    let rows = 20_000;
+    ledger.sql(&format!(
+        "INSERT INTO history_search (id, terms)
+         SELECT i, array_to_tsvector(ARRAY['=u' || (i % 5000), '=b' || (i >> 15), 'word' || i])
+         FROM generate_series(1, {rows}) i;
+         UPDATE follower_marks SET position = {rows} WHERE name = 'audit_log';
+         ANALYZE"
+    ));
+    ledger.db.close(Instant::now() + Duration::from_secs(20)).unwrap();
+    let before = read_so_far(&ledger);
+    let of_users = (0..100).map(|user| vec![Term::user(1_000_000 + user)]);
+    let wanted = Wanted::default().and_any(of_users.chain([vec![Term::user(7)]]));
+    let span = Span { above: 0, below: i64::MAX, descending: true, limit: 10_000 };
+    let hits = find(&mut ledger.raw(), SearchIndex::History, &wanted, span).unwrap();
+    assert_eq!((hits.ids.len(), hits.looked_until), (4, None));
+    let read = read_so_far(&ledger)["history_search"] - before["history_search"];
+    assert_eq!(read, 0, "the whole table was read");
 }

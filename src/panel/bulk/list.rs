@@ -74,7 +74,7 @@ pub(super) fn state(operation: &BulkOperation) -> Cell {
     match (operation.finished_at, operation.failed) {
         (None, _) => Cell::badge("running", Tone::Plain),
         (Some(_), 0) => Cell::badge("finished", Tone::Good),
-        (Some(_), _) => Cell::badge("finished with failures", Tone::Warning),
+        (Some(_), _) => Cell::badge("with failures", Tone::Warning),
     }
 }
 

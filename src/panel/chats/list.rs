@@ -66,7 +66,7 @@ pub(in crate::panel) static CHATS: List<Named<Chat>> = List::new("Chats", paths:
         Tab::new("Embeddings", "endpoint=embeddings"),
     ])
     .only(listed)
-    .search("Words in messages and answers, or #id", find)
+    .search("Words of a message, or #id", find)
     .actions(&[BulkAction::new("refund", "Refund…")])
     .empty("There are no chats yet. They arrive through the API: the start page shows how to send one.");
 

@@ -22,17 +22,22 @@ pub(in crate::panel) struct Column<R> {
 pub(in crate::panel) enum Width {
     /// An id, or the link to a row.
     Id,
-    /// A time.
+    /// A time. The column is wider where one has a year.
     Time,
     /// A name. A longer one is cut, and its title has all of it.
     Name,
-    /// One or two words, such as a state.
+    /// One or two words, such as a state. The column is wider where they are long.
     Word,
     /// A number, aligned at the right. The column is as wide as its longest number.
     Number,
     /// A part of the width that the other columns leave.
     Rest,
 }
+
+/// The most characters of a time without a year.
+const SHORT_TIME: usize = 10;
+/// The most characters of a short word, such as `cancelled`.
+const SHORT_WORD: usize = 9;
 
 /// Where a phone shows a cell. A row has two lines there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,9 +82,9 @@ impl Width {
     pub(crate) fn class(self, longest: usize) -> String {
         match self {
             Width::Id => "w-id".to_owned(),
-            Width::Time => "w-time".to_owned(),
+            Width::Time => if longest > SHORT_TIME { "w-date" } else { "w-time" }.to_owned(),
             Width::Name => "w-name".to_owned(),
-            Width::Word => "w-word".to_owned(),
+            Width::Word => if longest > SHORT_WORD { "w-words" } else { "w-word" }.to_owned(),
             Width::Rest => "w-rest".to_owned(),
             // In steps, so that the stylesheet has a class for each.
             Width::Number => format!("w-{}", longest.clamp(6, 27).next_multiple_of(3)),
@@ -206,6 +211,16 @@ mod tests {
     fn a_column_of_numbers_is_as_wide_as_its_longest_number() {
         let class = |longest| Width::Number.class(longest);
         assert_eq!([0, 6, 7, 21, 22, 99].map(class), ["w-6", "w-6", "w-9", "w-21", "w-24", "w-27"]);
+    }
+
+    #[test]
+    fn a_column_of_words_or_times_has_room_for_long_ones() {
+        assert_eq!(
+            ["complete", "adjustment"].map(|word| Width::Word.class(word.len())),
+            ["w-word", "w-words"]
+        );
+        let times = ["50 min ago", "2 Mar 2027", "25 Feb 2027"];
+        assert_eq!(times.map(|time| Width::Time.class(time.len())), ["w-time", "w-time", "w-date"]);
     }
 
     #[test]
