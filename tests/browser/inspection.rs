@@ -128,13 +128,15 @@ impl Faults {
         self.looks += 1;
     }
 
-    /// Checks that the page does not scroll to the side (WCAG 1.4.10), that no time or state of a
-    /// list is cut, and that nothing covers an open menu.
+    /// Checks that the page does not scroll to the side (WCAG 1.4.10), and on a wide screen that
+    /// no time or state of a list is cut and nothing covers an open menu.
     pub async fn check_width(&mut self, visitor: &Visitor, page: &str, screen: Screen) {
         let found = visitor.run(OVERFLOWING, vec![json!(screen.width())]).await;
         self.add(page, strings(&found));
-        let found = visitor.run(CUT, vec![]).await;
-        self.add(page, strings(&found));
+        if screen == Screen::Wide {
+            let found = visitor.run(CUT, vec![]).await;
+            self.add(page, strings(&found));
+        }
     }
 
     /// Counts a page that is only measured, without axe-core.

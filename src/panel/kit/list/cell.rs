@@ -1,7 +1,8 @@
 //! The contents of a table's cell.
 
-use chrono::NaiveDateTime;
+use chrono::{Datelike, NaiveDateTime};
 
+use crate::clock;
 use crate::models::Change;
 use crate::panel::kit::{format, paths};
 
@@ -106,13 +107,17 @@ impl Cell {
         (text.chars().nth(SHORT).is_some()).then_some(text)
     }
 
-    /// Returns the number of characters of a number, and 0 for other cells.
+    /// Returns the number of characters of a number, a word or a time, and 0 for other cells.
     pub(crate) fn length(&self) -> usize {
         match self {
             Cell::Tokens(amount) => format::tokens(*amount).chars().count(),
             Cell::Signed(amount) => format::signed(*amount).chars().count(),
             Cell::Text(text) => text.chars().count(),
             Cell::Id(id) => id.to_string().len() + 3,
+            Cell::Badge { text, .. } => text.chars().count(),
+            Cell::Code(text) => text.chars().count(),
+            // With a year: 25 Feb 2027.
+            Cell::Time(time) if time.year() != clock::now().year() => 11,
             _ => 0,
         }
     }

@@ -36,8 +36,8 @@ pub(in crate::panel) enum Width {
 
 /// The most characters of a time without a year.
 const SHORT_TIME: usize = 10;
-/// The most characters of a short word, such as `cancelled`.
-const SHORT_WORD: usize = 9;
+/// The most characters of a short word, such as `complete`.
+const SHORT_WORD: usize = 8;
 
 /// Where a phone shows a cell. A row has two lines there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_column_of_words_or_times_has_room_for_long_ones() {
         assert_eq!(
-            ["complete", "adjustment"].map(|word| Width::Word.class(word.len())),
+            ["complete", "cancelled"].map(|word| Width::Word.class(word.len())),
             ["w-word", "w-words"]
         );
         let times = ["50 min ago", "2 Mar 2027", "25 Feb 2027"];
