@@ -5,6 +5,7 @@ mod clients;
 mod console;
 mod decisions;
 mod failures;
+mod links;
 pub mod operating;
 mod panel;
 mod paths;
