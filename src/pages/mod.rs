@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::http::{PathKind, Routes, Site, Version, find_asset, get, resources};
 
 /// Pages load styles, images and the script of this server, and nothing inline.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; \
-     form-action 'self'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; object-src 'none'; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// The routes of the start page, the documentation, `security.txt` and the static files.
 pub const ROUTES: Routes = &[
