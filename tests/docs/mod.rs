@@ -13,6 +13,7 @@ mod panel;
 mod paths;
 mod settings;
 mod upstreams;
+mod versions;
 
 use std::collections::BTreeSet;
 
