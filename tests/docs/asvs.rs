@@ -1,5 +1,5 @@
-//! `docs/security.md` goes through every requirement of ASVS 5.0 up to level 2, names files and tests
-//! that exist, and counts right.
+//! `docs/security.md` goes through every requirement of ASVS 5.0 up to level 2, names files and
+//! tests that exist, and counts right.
 
 use std::collections::BTreeMap;
 

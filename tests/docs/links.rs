@@ -9,9 +9,9 @@ use url::{Host, Url};
 use crate::house::source::{root, texts_of_the_repository};
 
 /// The documents, by their paths.
-pub type Documents = BTreeMap<String, String>;
+type Documents = BTreeMap<String, String>;
 
-pub fn documents() -> Documents {
+fn documents() -> Documents {
     let texts = texts_of_the_repository().into_iter().filter(|(path, _)| path.ends_with(".md"));
     let documents: Documents = texts.collect();
     assert!(documents.len() > 15, "only {} documents are checked", documents.len());
@@ -23,7 +23,7 @@ fn events(document: &str) -> Parser<'_> {
 }
 
 /// Returns where the links and pictures of a document lead.
-pub fn links(document: &str) -> Vec<String> {
+fn links(document: &str) -> Vec<String> {
     let leads = |event: Event<'_>| match event {
         Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some(dest_url.to_string()),
         _ => None,
@@ -32,7 +32,7 @@ pub fn links(document: &str) -> Vec<String> {
 }
 
 /// Returns the anchors of a document's headings, as GitHub makes them.
-pub fn anchors(document: &str) -> BTreeSet<String> {
+fn anchors(document: &str) -> BTreeSet<String> {
     let (mut anchors, mut heading) = (BTreeSet::new(), None);
     for event in events(document) {
         match event {
@@ -179,7 +179,7 @@ fn the_index_has_a_line_for_each_document() {
 fn links_and_anchors_are_found_in_a_document() {
     let document = "# A `b`, c!\n\n[d](e.md#f) ![g](h.png)\n\n| i |\n| --- |\n| [j](#a-b-c) |\n\n## Same\n\n## Same\n\n```sh\n[k](l)\n```\n";
     assert_eq!(links(document), ["e.md#f", "h.png", "#a-b-c"]);
-    assert_eq!(anchors(document), ["a-b-c", "same", "same-1"].map(str::to_owned).into());
+    assert_eq!(anchors(document), BTreeSet::from(["a-b-c", "same", "same-1"].map(str::to_owned)));
 }
 
 #[test]
@@ -211,5 +211,5 @@ fn links_that_lead_nowhere_are_found() {
         ("b/b.md".to_owned(), "[a](../a.md)".to_owned()),
         ("c.md".to_owned(), "[a](a.md)".to_owned()),
     ]);
-    assert_eq!(reached(&linked, "a.md"), ["a.md", "b/b.md"].map(str::to_owned).into());
+    assert_eq!(reached(&linked, "a.md"), BTreeSet::from(["a.md", "b/b.md"].map(str::to_owned)));
 }

@@ -22,8 +22,8 @@ fn this_version_has_a_section_and_the_newest_comes_first() {
     assert!(CHANGELOG.find("\n## Unreleased\n").is_none_or(|unreleased| unreleased < first));
 }
 
-/// The policy in `docs/upgrading.md` rests on these. A version that is just being made has no commit
-/// yet.
+/// The policy in `docs/upgrading.md` rests on these. A version that is just being made has no
+/// commit yet.
 #[test]
 fn databases_of_each_released_version_are_kept_for_the_tests_of_upgrades() {
     let files: Vec<String> = std::fs::read_dir(root().join("tests/upgrade"))

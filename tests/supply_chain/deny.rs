@@ -4,7 +4,7 @@
 use std::process::{Command, Output};
 use std::sync::LazyLock;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use toml::de::{DeTable, DeValue};
 
 use crate::house::source::root;
@@ -64,8 +64,8 @@ fn no_crate_has_a_known_hole() {
 fn rules(text: &str) -> Value {
     fn value(of: &DeValue<'_>) -> Value {
         match of {
-            DeValue::String(text) => json!(text.as_ref()),
-            DeValue::Boolean(is_on) => json!(is_on),
+            DeValue::String(text) => Value::String(text.to_string()),
+            DeValue::Boolean(is_on) => Value::Bool(*is_on),
             DeValue::Array(elements) => elements.iter().map(|element| value(element.get_ref())).collect(),
             DeValue::Table(fields) => table(fields),
             other => panic!("a {} is not expected here", other.type_str()),
