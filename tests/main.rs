@@ -24,6 +24,7 @@ mod panel;
 mod readme;
 mod sdk;
 mod storms;
+mod supply_chain;
 mod support;
 mod tls;
 mod upgrade;

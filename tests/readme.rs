@@ -7,13 +7,14 @@ use crate::support::On;
 use crate::support::TestDatabase;
 use crate::support::server::{Server, assert_verified};
 
-/// The address that the README's commands name.
+/// The address that the commands of documents name.
 pub const ADDRESS: &str = "127.0.0.1:8000";
 
-/// Returns a section of the README.
-pub fn section(title: &str) -> &'static str {
-    let readme = include_str!("../README.md");
-    let (_, rest) = readme.split_once(&format!("\n## {title}\n")).expect("the README has that section");
+const README: &str = include_str!("../README.md");
+
+/// Returns a section of a document.
+pub fn section(document: &'static str, title: &str) -> &'static str {
+    let (_, rest) = document.split_once(&format!("\n## {title}\n")).expect("the document has that section");
     rest.split("\n## ").next().unwrap_or_default()
 }
 
@@ -40,7 +41,7 @@ pub fn session(section: &'static str) -> Vec<(String, String)> {
 pub fn run(steps: &[(String, String)], server: &Server) -> Vec<String> {
     let mut script = String::from("set -eo pipefail\n");
     for (command, _) in steps {
-        // Responses end without a newline, but the README shows each on a line of its own.
+        // Responses end without a newline, but the document shows each on a line of its own.
         script.push_str(&format!("{command}\nprintf '\\n--\\n'\n"));
     }
     let script = script.replace(ADDRESS, &server.address().to_string());
@@ -54,7 +55,7 @@ pub fn run(steps: &[(String, String)], server: &Server) -> Vec<String> {
 fn the_readmes_first_steps_print_what_it_shows() {
     let database = TestDatabase::create(On::Sqlite).expect("SQLite is built in");
     let mut server = Server::start(&database, &[]);
-    let steps = session(section("First steps"));
+    let steps = session(section(README, "First steps"));
     assert!(steps.len() >= 8, "{steps:?}");
     let printed = run(&steps, &server);
     for ((command, shown), printed) in steps.iter().zip(printed) {

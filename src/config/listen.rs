@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use clap::Args;
 
 use super::Switch;
-use super::values::{cors_origin, environment_label, public_url, site_notice, site_title, socket_address};
+use super::values::{
+    cors_origin, environment_label, public_url, security_contact, site_notice, site_title, socket_address,
+};
 use crate::client_address::{Networks, TrustedProxies};
 
 /// Settings of the HTTP server.
@@ -114,6 +116,11 @@ pub struct Listen {
     /// A line on the start page, such as how to get an account and tokens [default: none]
     #[arg(global = true, long, env = "TOLLGATE_SITE_NOTICE", value_name = "TEXT", value_parser = site_notice)]
     pub site_notice: Option<String>,
+    /// Where to report vulnerabilities, for /.well-known/security.txt: a mail address, or an https
+    /// URL of a page or form [default: none]
+    #[arg(global = true, long, env = "TOLLGATE_SECURITY_CONTACT", value_name = "CONTACT",
+          value_parser = security_contact)]
+    pub security_contact: Option<String>,
     /// A label that tells this server from others, such as staging, in the panel's header and in
     /// the titles of its pages [default: none]
     #[arg(global = true, long, env = "TOLLGATE_ENVIRONMENT_LABEL", value_name = "TEXT",

@@ -9,10 +9,11 @@ use clap::{Arg, Command};
 pub const NOT_SHOWN: &str = "(not shown)";
 
 /// Settings whose values may hold a secret, or where somebody may enter one by mistake.
-const MAY_HOLD_SECRETS: [&str; 8] = [
+const MAY_HOLD_SECRETS: [&str; 9] = [
     "database-url",
     "database-url-file",
     "public-url",
+    "security-contact",
     "tls-key",
     "cors-origins",
     "upstream-url",

@@ -3,11 +3,12 @@
 use super::{Accounts, Answers, BackupArgs, Config, Listen, TlsArgs, UpstreamArgs};
 
 /// The settings that a reload changes. All others are read at the start only.
-const RELOADED: [&str; 39] = [
+const RELOADED: [&str; 40] = [
     "hsts",
     "hsts-include-subdomains",
     "site-title",
     "site-notice",
+    "security-contact",
     "environment-label",
     "min-free-disk",
     "backup-every",
@@ -60,6 +61,7 @@ pub fn after_reload(running: &Config, wanted: &Config) -> Config {
             hsts_include_subdomains: wanted.listen.hsts_include_subdomains,
             site_title: wanted.listen.site_title,
             site_notice: wanted.listen.site_notice,
+            security_contact: wanted.listen.security_contact,
             environment_label: wanted.listen.environment_label,
             min_free_disk: wanted.listen.min_free_disk,
             ..listen.clone()
@@ -116,6 +118,7 @@ mod tests {
             "upstream-limit-field" => "max_completion_tokens",
             "site-title" | "site-notice" | "environment-label" | "top-up" => "x",
             "upstream-models" | "upstream-system-prompt" => "x",
+            "security-contact" => "security@chat.example",
             "backup-every" => "20m",
             "log" => "warn",
             "log-format" => "json",

@@ -57,6 +57,34 @@ pub(super) fn site_notice(text: &str) -> Result<String, String> {
     single_line(text, 300).map_err(|_| "give one line of 1 to 300 characters".to_owned())
 }
 
+/// Parses where vulnerabilities are reported. Returns it as the URI that RFC 9116 wants, so that a
+/// mail address becomes `mailto:…`.
+pub(super) fn security_contact(text: &str) -> Result<String, String> {
+    let wrong = || {
+        "give a mail address (security@chat.example), or an https URL without a user name and a password"
+            .to_owned()
+    };
+    if let Some(address) = text.strip_prefix("mailto:").or(Some(text).filter(|text| !text.contains(':'))) {
+        return if is_mail_address(address) { Ok(format!("mailto:{address}")) } else { Err(wrong()) };
+    }
+    let url = url::Url::parse(text).map_err(|_| wrong())?;
+    let is_sound = url.scheme() == "https" && url.has_host();
+    let is_anonymous = url.username().is_empty() && url.password().is_none();
+    if is_sound && is_anonymous { Ok(url.into()) } else { Err(wrong()) }
+}
+
+/// Returns whether a text is a plain mail address, with only characters that a URI may contain as
+/// they are.
+fn is_mail_address(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let is_local = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);
+    let is_label = |label: &str| {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        !label.is_empty() && label.bytes().all(is_allowed) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    text.len() <= 254 && !local.is_empty() && local.bytes().all(is_local) && domain.split('.').all(is_label)
+}
+
 /// Parses an origin. It must be written as browsers send it, because it would otherwise never
 /// match, without any error. The empty text is the only element of an empty list.
 pub(super) fn cors_origin(text: &str) -> Result<String, String> {
@@ -121,6 +149,36 @@ mod tests {
             ["app.example", "https://app.example/", "https://APP.example", "https://a.example:443", "null"]
         {
             assert!(cors_origin(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_security_contact_is_a_mail_address_or_an_https_url() {
+        for (good, uri) in [
+            ("security@chat.example", "mailto:security@chat.example"),
+            ("mailto:ada+reports@chat.example", "mailto:ada+reports@chat.example"),
+            ("root@localhost", "mailto:root@localhost"),
+            ("https://chat.example/report?by=form", "https://chat.example/report?by=form"),
+            ("https://chat.example", "https://chat.example/"),
+        ] {
+            assert_eq!(security_contact(good), Ok(uri.to_owned()));
+        }
+        for bad in [
+            "",
+            "ada",
+            "@chat.example",
+            "ada@",
+            "ada@chat..example",
+            "ada@-chat.example",
+            "ada@chat.example,eve@chat.example",
+            "ada@chat.example\nContact: mailto:eve@chat.example",
+            "Ada <ada@chat.example>",
+            "http://chat.example/report",
+            "https://ada:secret@chat.example/",
+            "ftp://chat.example",
+            "javascript:alert(1)",
+        ] {
+            assert!(security_contact(bad).is_err(), "{bad}");
         }
     }
 }

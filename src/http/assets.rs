@@ -70,7 +70,7 @@ fn load() -> BTreeMap<String, Asset> {
     let (sheets, others): (Vec<_>, Vec<_>) = Static::iter().partition(|name| name.ends_with(".css"));
     for name in others.into_iter().chain(sheets) {
         let Some(file) = Static::get(&name) else { continue };
-        let media_type = file.metadata.mimetype().to_owned();
+        let media_type = media_type(file.metadata.mimetype());
         let bytes = if name.ends_with(".css") {
             Bytes::from(with_digests(&String::from_utf8_lossy(&file.data), &assets))
         } else {
@@ -80,6 +80,11 @@ fn load() -> BTreeMap<String, Asset> {
         assets.insert(name.into_owned(), Asset { bytes, media_type, address });
     }
     assets
+}
+
+/// Returns a content type with the encoding, which is the same for all texts of ours.
+fn media_type(guessed: &str) -> String {
+    if guessed.starts_with("text/") { format!("{guessed}; charset=utf-8") } else { guessed.to_owned() }
 }
 
 /// Replaces the plain addresses of files in a stylesheet.

@@ -24,6 +24,8 @@ pub struct Site {
     pub title: String,
     /// The operator's line on the start page (`--site-notice`).
     pub notice: Option<String>,
+    /// Where vulnerabilities are reported, as a URI (`--security-contact`).
+    pub security_contact: Option<String>,
     /// The label that tells this server from others (`--environment-label`).
     pub environment: Option<String>,
     /// Whether anybody may register over the API (`--registration`).
@@ -91,6 +93,7 @@ impl Default for Site {
         Site {
             title: "Tollgate".to_owned(),
             notice: None,
+            security_contact: None,
             environment: None,
             is_registration_open: true,
             public_origin: None,

@@ -1,7 +1,9 @@
-//! Pages that anybody may open: the start page, the API's documentation, and the static files.
+//! Pages that anybody may open: the start page, the API's documentation, `security.txt`, and the
+//! static files.
 
 mod documents;
 mod markdown;
+mod security_txt;
 mod start;
 
 use actix_web::HttpResponse;
@@ -14,15 +16,16 @@ use crate::error::{Error, Result};
 use crate::http::{PathKind, Routes, Site, Version, find_asset, get, resources};
 
 /// Pages load styles, images and the script of this server, and nothing inline.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; \
-     form-action 'self'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; object-src 'none'; \
+     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The routes of the start page, the documentation and the static files.
+/// The routes of the start page, the documentation, `security.txt` and the static files.
 pub const ROUTES: Routes = &[
     ("/static/{file}", &[get(|r| r.to(file))]),
     ("/docs/api", &[get(|r| r.to(documents::api))]),
     ("/docs/charges", &[get(|r| r.to(documents::charges))]),
     ("/docs/clients", &[get(|r| r.to(documents::clients))]),
+    ("/.well-known/security.txt", &[get(|r| r.to(security_txt::show))]),
     ("", &[get(|r| r.to(start::show))]),
 ];
 

@@ -29,6 +29,11 @@ use crate::panel::{PageError, error_page};
 /// The longest request line and headers together, in bytes.
 const MOST_HEAD_BYTES: usize = 16 * 1024;
 
+/// The policy of responses that are no pages: whatever a browser takes them for, nothing in them
+/// acts.
+const CONTENT_SECURITY_POLICY: &str =
+    "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The name under which clients of Anthropic's protocol look for the id.
@@ -236,7 +241,7 @@ fn add_headers(headers: &mut HeaderMap, id: &str, strict_transport: Option<Heade
         headers.insert(header::CACHE_CONTROL, fixed("no-store"));
     }
     if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
-        headers.insert(header::CONTENT_SECURITY_POLICY, fixed("default-src 'none'; frame-ancestors 'none'"));
+        headers.insert(header::CONTENT_SECURITY_POLICY, fixed(CONTENT_SECURITY_POLICY));
     }
     if let Some(value) = strict_transport {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, value);

@@ -156,6 +156,7 @@ fn site(config: &Config, models: Vec<String>) -> Site {
     Site {
         title: config.listen.site_title.clone(),
         notice: config.listen.site_notice.clone(),
+        security_contact: config.listen.security_contact.clone(),
         environment: config.listen.environment_label.clone(),
         is_registration_open: config.accounts.registration == Registration::Open,
         public_origin: config.public_origin(),

@@ -22,6 +22,7 @@ mod pages;
 mod password;
 mod problems;
 mod registration;
+mod security_txt;
 mod start_page;
 mod streams;
 mod throttles;

@@ -59,7 +59,7 @@ async fn the_start_page_offers_three_entries_and_lines_with_the_servers_own_addr
     // The file that the page refers to exists and has its own type.
     let address = stylesheet(&html);
     let file = app.get(&address, GUEST).await;
-    file.assert_status(200).assert_header("content-type", "text/css");
+    file.assert_status(200).assert_header("content-type", "text/css; charset=utf-8");
 }
 
 /// Returns the address of the stylesheet of a page.

@@ -205,6 +205,19 @@ fn hsts_and_the_notice_of_the_start_page_change_without_a_restart() {
 }
 
 #[test]
+fn the_security_contact_changes_without_a_restart() {
+    let Some(database) = TestDatabase::create(On::Sqlite) else { return };
+    let reloading = Reloading::start(&database, "security-contact = 'ada@chat.example'\n", &[]);
+    let served = || reloading.server.client().send("GET", "/.well-known/security.txt", &[], b"").unwrap();
+    assert!(served().text().starts_with("Contact: mailto:ada@chat.example\n"), "{:?}", served());
+    let log = reloading.reload("security-contact = 'https://chat.example/report'\n");
+    assert!(log.contains("the settings were reloaded: security-contact\n"), "{log}");
+    assert!(served().text().starts_with("Contact: https://chat.example/report\n"), "{:?}", served());
+    reloading.reload("");
+    assert_eq!(served().status, 404);
+}
+
+#[test]
 fn the_schedule_of_backups_changes_and_their_folder_does_not() {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let folder = temporary::directory();

@@ -13,10 +13,11 @@ const SECRET: &str = "zq7secretzq8";
 const HALVES: [&str; 2] = ["zq7", "zq8"];
 
 /// Settings whose values may hold a secret, with their variables.
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 8] = [
     ("--database-url", "DATABASE_URL"),
     ("--database-url-file", "DATABASE_URL_FILE"),
     ("--public-url", "TOLLGATE_PUBLIC_URL"),
+    ("--security-contact", "TOLLGATE_SECURITY_CONTACT"),
     ("--cors-origins", "TOLLGATE_CORS_ORIGINS"),
     ("--upstream-url", "TOLLGATE_UPSTREAM_URL"),
     ("--upstream-key-file", "TOLLGATE_UPSTREAM_KEY_FILE"),

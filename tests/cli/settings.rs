@@ -8,7 +8,7 @@ use crate::support::server::Server;
 use crate::support::{On, TestDatabase, temporary};
 
 /// Every setting: flag, variable, what `--help` says about its default, and an invalid value.
-const SETTINGS: [(&str, &str, &str, &str); 71] = [
+const SETTINGS: [(&str, &str, &str, &str); 72] = [
     ("--bind", "TOLLGATE_BIND", "127.0.0.1:8000", "nowhere"),
     ("--public-url", "TOLLGATE_PUBLIC_URL", "", "ftp://chat.example"),
     ("--tls-certificate", "TOLLGATE_TLS_CERTIFICATE", "none", ""),
@@ -35,6 +35,7 @@ const SETTINGS: [(&str, &str, &str, &str); 71] = [
         "A title that is far too long for the top of a page of the panel",
     ),
     ("--site-notice", "TOLLGATE_SITE_NOTICE", "none", " "),
+    ("--security-contact", "TOLLGATE_SECURITY_CONTACT", "none", ""),
     ("--environment-label", "TOLLGATE_ENVIRONMENT_LABEL", "none", "a label longer than thirty letters"),
     ("--min-free-disk", "TOLLGATE_MIN_FREE_DISK", "512", "-1"),
     ("--database-url", "DATABASE_URL", "tollgate.db", "mysql://root@db/tollgate"),

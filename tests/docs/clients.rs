@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{code, rows};
+use super::{code, code_spans, rows};
 use crate::house::source::{below, root};
 
 fn read(path: &str) -> String {
@@ -14,11 +14,6 @@ fn sections(document: &str) -> BTreeSet<&str> {
     let (_, clients) = document.split_once("\n## The clients\n").expect("a part with the clients");
     let clients = clients.split("\n## ").next().unwrap();
     clients.lines().filter_map(|line| line.strip_prefix("### ")).collect()
-}
-
-/// Returns the code spans of a cell.
-fn spans(cell: &str) -> impl Iterator<Item = &str> {
-    cell.split('`').skip(1).step_by(2)
 }
 
 /// Returns the packages that `install.sh` installs, with their versions.
@@ -40,9 +35,9 @@ fn every_client_has_a_section_a_pinned_version_and_a_test() {
         let function = path.rsplit("::").next().unwrap();
         assert!(tests.contains(function), "{name}: there is no test {path}");
         // The program curl is the system's.
-        assert!(name == "curl" || spans(packages).count() > 0, "{name} has no version");
+        assert!(name == "curl" || code_spans(packages).count() > 0, "{name} has no version");
         clients.insert(name);
-        versions.extend(spans(packages));
+        versions.extend(code_spans(packages));
         proofs.insert(function.to_owned());
     }
     assert!(clients.len() > 10, "only {clients:?} are checked");

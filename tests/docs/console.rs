@@ -5,7 +5,8 @@
 //! text within a line, and a line with nothing but `…` for any lines. A comment above a block says
 //! what it needs: `<!-- console: server FLAGS -->` starts a server in the folder, whose process is
 //! `$TOLLGATE_PID`, and `<!-- console: stop -->` stops it. Each address `127.0.0.1:PORT` gets a
-//! free port. `<!-- tests/…rs runs … -->` says that another test runs the block.
+//! free port. `<!-- tests/…rs runs … -->` says that another test runs the block, which must name
+//! the document.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -55,7 +56,9 @@ fn steps(path: &str, document: &str) -> (Vec<Step>, usize) {
             let block = lines.by_ref().take_while(|(_, line)| *line != "```");
             match comment.split(' ').next().filter(|word| word.ends_with(".rs") && word.contains('/')) {
                 Some(test) => {
-                    assert!(root().join(test).exists(), "{path}: there is no {test}");
+                    let source = std::fs::read_to_string(root().join(test));
+                    let source = source.unwrap_or_else(|error| panic!("{path}: {test}: {error}"));
+                    assert!(source.contains(path), "{test} does not read {path}");
                     elsewhere += 1;
                     block.for_each(drop);
                 }
@@ -291,7 +294,7 @@ $ no such command
 $ not run
 ```
 ";
-    let (steps, elsewhere) = steps("x.md", document);
+    let (steps, elsewhere) = steps("README.md", document);
     let run = |line, command: &str, shown: &str| Step::Run {
         line,
         command: command.to_owned(),

@@ -7,7 +7,8 @@ const WIDTH: usize = 100;
 
 fn is_checked(path: &str) -> bool {
     let is_in_docs = path.strip_prefix("docs/").is_some_and(|name| !name.contains('/'));
-    is_in_docs && path.ends_with(".md") || ["README.md", "CHANGELOG.md", "CONTRIBUTING.md"].contains(&path)
+    is_in_docs && path.ends_with(".md")
+        || ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"].contains(&path)
 }
 
 /// Returns the numbers of the lines of prose in a Markdown document that are too wide. Tables,

@@ -5,7 +5,7 @@
 mod clients;
 mod meter;
 mod programs;
-mod readme;
+mod real_model;
 mod start_page;
 
 use std::time::Duration;

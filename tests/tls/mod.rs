@@ -6,3 +6,4 @@ mod proxies;
 mod reload;
 mod scheme;
 mod start;
+mod upstream;

@@ -46,7 +46,7 @@ impl Refusal {
         let retry_after = self.retry_after.map(|seconds| format!("Retry-After: {seconds}\r\n"));
         let head = format!(
             "HTTP/1.1 {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}Cache-Control: no-store\r\n\
-             Connection: close\r\n\r\n",
+             X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
             self.status,
             body.len(),
             retry_after.unwrap_or_default(),

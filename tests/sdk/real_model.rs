@@ -1,4 +1,5 @@
-//! The README's instructions for a streamed answer of a real model, followed to the letter.
+//! The instructions of `docs/upstreams.md` for a streamed answer of a real model, followed to the
+//! letter.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,9 +14,13 @@ use crate::support::{On, TestDatabase, model};
 
 const TITLE: &str = "Put a real model behind it";
 
+fn instructions() -> &'static str {
+    section(include_str!("../../docs/upstreams.md"), TITLE)
+}
+
 /// Returns the two commands that keep running.
 fn commands() -> (&'static str, &'static str) {
-    let indented: Vec<_> = section(TITLE).lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    let indented: Vec<_> = instructions().lines().filter_map(|line| line.strip_prefix("    ")).collect();
     // Those of the Python program come after them.
     let [model, server, ..] = indented[..] else { panic!("{indented:?}") };
     (model, server)
@@ -31,7 +36,7 @@ fn shape(stream: &str) -> Vec<(String, BTreeSet<String>)> {
 }
 
 #[test]
-fn the_readme_leads_from_nothing_to_a_streamed_answer_of_a_real_model() {
+fn the_document_leads_from_nothing_to_a_streamed_answer_of_a_real_model() {
     let Some(place) = Sdks::Python.installed() else { return };
     let Some(model) = model::shared() else { return };
     let (first, second) = commands();
@@ -43,7 +48,7 @@ fn the_readme_leads_from_nothing_to_a_streamed_answer_of_a_real_model() {
     let database = TestDatabase::create(On::Sqlite).expect("SQLite is built in");
     let mut server = Launch::on(&database).flags(&flags).start();
 
-    let mut steps = session(section(TITLE));
+    let mut steps = session(instructions());
     // The section says how to see the token.
     steps.push(("echo $TOKEN".to_owned(), String::new()));
     let [(_, signed_up), (_, streamed), _] = &steps[..] else { panic!("four commands in all: {steps:?}") };
@@ -52,7 +57,7 @@ fn the_readme_leads_from_nothing_to_a_streamed_answer_of_a_real_model() {
     assert_eq!(shape(&printed[1]), shape(streamed), "{}", printed[1]);
 
     let token = &printed[2];
-    let snippet = block(section(TITLE), "python");
+    let snippet = block(instructions(), "python");
     for placeholder in [ADDRESS, "tg_…"] {
         assert!(snippet.contains(placeholder), "{snippet}");
     }
