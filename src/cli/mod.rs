@@ -18,6 +18,7 @@ mod reindex;
 mod reload;
 mod restore;
 mod serve;
+mod service_manager;
 mod show_config;
 mod usage;
 mod verify;

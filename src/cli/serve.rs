@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 use super::reload::Reload;
+use super::service_manager::announce_ready;
 use super::{Refusal, explain, migrated};
 use crate::client_address::TrustedProxies;
 use crate::clock;
@@ -51,6 +52,7 @@ pub(super) fn run(config: &Config, settings: Settings) -> Result<(), Refusal> {
         if let Some(key) = key {
             print_first_run_link(config, address, &key);
         }
+        announce_ready();
     };
     let readiness = services.readiness.clone();
     let mut reload = Reload::new(config.clone(), settings);
