@@ -22,12 +22,12 @@ pub use accounts::{Accounts, LoginErrors, PasswordHashing, Registration, Switch}
 pub use backup::BackupArgs;
 pub use database::{Database, DatabaseAddress};
 pub use file::{FileSetting, SettingsFile, UPSTREAM_KEY};
-pub use listen::Listen;
+pub use listen::{Listen, ListenAddress};
 pub use refusal::{NOT_SHOWN, advice, check, may_hold_secret, quoted};
 pub use reload::{after_reload, is_reloaded};
 pub use secret::{SecretText, read_secret};
 pub use settings::{Given, Origin, Setting, Settings, is_path};
-pub use tls::{Hsts, TlsArgs};
+pub use tls::{Hsts, TlsArgs, TlsFiles};
 pub use upstream::{Limits, UpstreamArgs};
 use values::{log_filter, top_up};
 
@@ -276,7 +276,7 @@ impl Config {
     pub fn is_https(&self) -> bool {
         match self.listen.public_url {
             Some(_) => self.has_https_url(),
-            None => self.tls.is_on(),
+            None => self.tls.files.is_on(),
         }
     }
 

@@ -8,6 +8,7 @@ mod command_line;
 mod completions;
 mod createsuperuser;
 mod doctor;
+mod health;
 mod import_django;
 mod man;
 mod migrate;
@@ -17,6 +18,7 @@ mod reindex;
 mod reload;
 mod restore;
 mod serve;
+mod service_manager;
 mod show_config;
 mod usage;
 mod verify;
@@ -91,6 +93,8 @@ enum Command {
     /// Check the settings, the machine and what is around the server, and say what to do; changes
     /// nothing
     Doctor(doctor::Args),
+    /// Ask the server on this machine whether it is alive, for container engines and scripts
+    Health(health::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
     /// Print the manual page
@@ -112,6 +116,7 @@ impl Command {
             Command::Migrate(args) => args.json,
             Command::Config(args) => args.json,
             Command::Doctor(args) => args.json,
+            Command::Health(args) => args.json,
             Command::Serve | Command::Completions(_) | Command::Man => false,
         }
     }
@@ -155,6 +160,7 @@ fn run(Loaded { cli, settings }: Loaded) -> ExitCode {
         Command::Migrate(args) => migrate::run(&args).map(done),
         Command::Config(args) => show_config::run(&args, &settings).map(done),
         Command::Doctor(args) => doctor::run(&args, config, &settings),
+        Command::Health(args) => health::run(&args).map(done),
         Command::Completions(args) => completions::run(&args).map(done),
         Command::Man => man::run().map(done),
     };

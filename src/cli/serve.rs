@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 use super::reload::Reload;
+use super::service_manager::announce_ready;
 use super::{Refusal, explain, migrated};
 use crate::client_address::TrustedProxies;
 use crate::clock;
@@ -51,6 +52,7 @@ pub(super) fn run(config: &Config, settings: Settings) -> Result<(), Refusal> {
         if let Some(key) = key {
             print_first_run_link(config, address, &key);
         }
+        announce_ready();
     };
     let readiness = services.readiness.clone();
     let mut reload = Reload::new(config.clone(), settings);
@@ -60,7 +62,7 @@ pub(super) fn run(config: &Config, settings: Settings) -> Result<(), Refusal> {
     let closed = db.close(close_until(readiness.finishing_since()));
     drop(db);
     drop(lock);
-    served.map_err(|error| cannot_serve(config.listen.bind, &error))?;
+    served.map_err(|error| cannot_serve(config.listen.address.bind, &error))?;
     closed
 }
 
@@ -147,7 +149,7 @@ fn warn_of_tls(config: &Config, tls: Option<&Tls>) {
 /// filter is, because it is meant for the person at the terminal; to standard output if standard
 /// error is for programs. It is never part of a line of the log.
 fn print_first_run_link(config: &Config, listening: SocketAddr, key: &SessionSecret) {
-    let scheme = if config.tls.is_on() { "https" } else { "http" };
+    let scheme = if config.tls.files.is_on() { "https" } else { "http" };
     let address = match &config.listen.public_url {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
         // A browser cannot open `0.0.0.0` or `::`.

@@ -1,6 +1,6 @@
 //! The settings of the HTTP server.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::Args;
 
@@ -10,10 +10,10 @@ use super::values::{
 };
 use crate::client_address::{Networks, TrustedProxies};
 
-/// Settings of the HTTP server.
+/// The address of the HTTP server.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Serving")]
-pub struct Listen {
+pub struct ListenAddress {
     /// Address and port to listen on
     #[arg(
         global = true,
@@ -24,6 +24,28 @@ pub struct Listen {
         value_parser = socket_address
     )]
     pub bind: SocketAddr,
+}
+
+impl ListenAddress {
+    /// Returns the address at which programs on this machine reach the server: a loopback address
+    /// if it listens on all of them.
+    pub fn from_this_machine(&self) -> SocketAddr {
+        let ip = match self.bind.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
+        SocketAddr::new(ip, self.bind.port())
+    }
+}
+
+/// Settings of the HTTP server.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Serving")]
+pub struct Listen {
+    /// Where it listens.
+    #[command(flatten)]
+    pub address: ListenAddress,
     /// The address that clients use, when it is not --bind (behind a proxy); https:// turns on
     /// Secure cookies and HSTS
     #[arg(global = true, long, env = "TOLLGATE_PUBLIC_URL", hide_env_values = true, value_name = "URL",
@@ -129,4 +151,22 @@ pub struct Listen {
     /// Free disk space, in MiB, below which the log and the panel warn
     #[arg(global = true, long, env = "TOLLGATE_MIN_FREE_DISK", value_name = "MIB", default_value_t = 512)]
     pub min_free_disk: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_all_addresses_is_reached_over_loopback() {
+        for (bind, reached) in [
+            ("0.0.0.0:80", "127.0.0.1:80"),
+            ("[::]:80", "[::1]:80"),
+            ("127.0.0.1:8000", "127.0.0.1:8000"),
+            ("192.0.2.7:443", "192.0.2.7:443"),
+        ] {
+            let address = ListenAddress { bind: bind.parse().unwrap() };
+            assert_eq!(address.from_this_machine(), reached.parse().unwrap(), "{bind}");
+        }
+    }
 }

@@ -10,10 +10,10 @@ use crate::tls::Tls;
 /// The longest time of HSTS, in seconds: ten years.
 const MOST_HSTS: u32 = 10 * 365 * 24 * 3600;
 
-/// Settings of TLS.
+/// The files of the server's certificate.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "TLS")]
-pub struct TlsArgs {
+pub struct TlsFiles {
     /// File with the server's certificate and then those that signed it, in PEM: the server speaks
     /// https and nothing else; needs --tls-key [default: none]
     #[arg(global = true, long, env = "TOLLGATE_TLS_CERTIFICATE", value_name = "FILE")]
@@ -22,6 +22,15 @@ pub struct TlsArgs {
     /// none]
     #[arg(global = true, long, env = "TOLLGATE_TLS_KEY", hide_env_values = true, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
+}
+
+/// Settings of TLS.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsArgs {
+    /// The certificate and its key.
+    #[command(flatten)]
+    pub files: TlsFiles,
     /// Seconds for which browsers may use nothing but https (HSTS); 0 makes them forget it; off
     /// says nothing [default: a year if --public-url is https://, otherwise off]
     #[arg(global = true, long, env = "TOLLGATE_HSTS", value_name = "SECONDS")]
@@ -51,7 +60,7 @@ impl FromStr for Hsts {
     }
 }
 
-impl TlsArgs {
+impl TlsFiles {
     /// Returns whether the server itself speaks https.
     pub fn is_on(&self) -> bool {
         self.tls_certificate.is_some()

@@ -70,7 +70,7 @@ impl Services {
         let memory = MemoryBudget::new(config.listen.memory_budget * 1024 * 1024);
         let responder = config.responder(memory.clone())?;
         let identity = identity(&db)?;
-        let tls = config.tls.open()?;
+        let tls = config.tls.files.open()?;
         let site = Site {
             cookie_mark: cookie_mark(config, &identity),
             tls: tls.clone(),

@@ -12,7 +12,7 @@ const DATABASE: [&str; 4] = ["--database-url", "--database-url-file", "--read-co
 
 /// Each command that does not read all settings: the settings that it reads, and its own options.
 /// The functions of the commands get no others, which the compiler checks.
-fn commands() -> [(&'static str, Vec<&'static str>, Vec<&'static str>); 11] {
+fn commands() -> [(&'static str, Vec<&'static str>, Vec<&'static str>); 12] {
     let with = |more: &[&'static str]| [&GENERAL[..], &DATABASE, more].concat();
     [
         ("adjust", with(&[]), vec!["--note", "--json"]),
@@ -50,6 +50,11 @@ fn commands() -> [(&'static str, Vec<&'static str>, Vec<&'static str>); 11] {
                 "--source",
                 "--model",
             ],
+        ),
+        (
+            "health",
+            [&GENERAL[..], &["--bind", "--tls-certificate", "--tls-key"]].concat(),
+            vec!["--ready", "--timeout", "--json"],
         ),
         ("completions", vec![], vec![]),
         ("man", vec![], vec![]),

@@ -6,6 +6,7 @@ mod completions;
 mod createsuperuser;
 mod damage;
 mod doctor;
+mod health;
 mod help;
 mod json;
 mod migrate;

@@ -1,7 +1,7 @@
 //! Checks of what is around the server: proxies, the public URL, the monitoring, the upstream.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -76,7 +76,7 @@ fn proxies(config: &Config, forwarded: Option<&str>) -> Check {
 
 async fn public_url(config: &Config) -> Visit {
     let only = |check| Visit { check, forwarded: None, clock: None };
-    let bind = config.listen.bind;
+    let bind = config.listen.address.bind;
     let Some(url) = &config.listen.public_url else {
         return only(match bind.ip().is_loopback() {
             true => {
@@ -96,7 +96,7 @@ async fn public_url(config: &Config) -> Visit {
             let clock = date.map(|theirs| OtherClock { name: "the public URL", theirs, ours });
             Visit { check: answered(url, status, forwarded.is_some()), forwarded, clock }
         }
-        Err(why) if !is_running(bind) => only(Check::skipped(
+        Err(why) if !is_running(config) => only(Check::skipped(
             "public URL",
             format!(
                 "{url} cannot be reached ({why}), and no server listens on {bind}: start it, and run doctor again"
@@ -155,14 +155,9 @@ async fn visit(url: &Url) -> Result<(StatusCode, Option<String>, Option<chrono::
     Ok((response.status(), forwarded, text("date").and_then(http_date)))
 }
 
-/// Returns whether something listens on an address of this machine.
-fn is_running(bind: SocketAddr) -> bool {
-    let ip = match bind.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    TcpStream::connect_timeout(&SocketAddr::new(ip, bind.port()), SHORTLY).is_ok()
+/// Returns whether something listens where the server should.
+fn is_running(config: &Config) -> bool {
+    TcpStream::connect_timeout(&config.listen.address.from_this_machine(), SHORTLY).is_ok()
 }
 
 /// Checks the address for metrics.
@@ -174,12 +169,12 @@ fn metrics(config: &Config) -> Check {
         let advice = "the server does not start: give --metrics-bind a free port of this machine";
         Check::failure("metrics", why, advice)
     };
-    if bind.port() != 0 && bind == config.listen.bind {
+    if bind.port() != 0 && bind == config.listen.address.bind {
         return fails(format!("{bind} is the address of --bind, too"));
     }
     match TcpListener::bind(bind) {
         // A server that runs has the address.
-        Err(error) if error.kind() != ErrorKind::AddrInUse || !is_running(config.listen.bind) => {
+        Err(error) if error.kind() != ErrorKind::AddrInUse || !is_running(config) => {
             fails(format!("cannot listen on {bind}: {error}"))
         }
         _ if bind.ip().is_unspecified() => Check::warning(

@@ -9,7 +9,7 @@ use crate::tls::Validity;
 const NAME: &str = "certificate";
 
 pub(super) fn check(config: &Config) -> Check {
-    let tls = match config.tls.open() {
+    let tls = match config.tls.files.open() {
         Ok(Some(tls)) => tls,
         Ok(None) => return Check::skipped(NAME, "the server does not speak TLS itself"),
         Err(why) => return Check::failure(NAME, why, "the server does not start until this is corrected"),

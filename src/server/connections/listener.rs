@@ -66,7 +66,7 @@ where
     S::Service: 'static,
     B: MessageBody + 'static,
 {
-    let socket = std::net::TcpListener::bind(config.listen.bind)?;
+    let socket = std::net::TcpListener::bind(config.listen.address.bind)?;
     // The socket already listens; this sets the length of the queue.
     rustix::net::listen(&socket, i32::try_from(BACKLOG).unwrap_or(i32::MAX))?;
     let address = socket.local_addr()?;

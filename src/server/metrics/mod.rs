@@ -51,7 +51,7 @@ struct Sources {
 /// Fails if it cannot listen on the address.
 pub(super) fn start(config: &Config, bind: SocketAddr, services: &Services) -> io::Result<ServerHandle> {
     let mut own = config.clone();
-    own.listen.bind = bind;
+    own.listen.address.bind = bind;
     own.listen.max_connections = MOST_CONNECTIONS;
     own.listen.max_connections_per_address = MOST_CONNECTIONS;
     let sources = Data::new(Sources {
