@@ -94,7 +94,8 @@ fn unreadable() -> Error {
 
 fn example() -> Value {
     json!({
-        "id": 3, "name": "Kitchen", "first_characters": "tg_0123456", "created_at": "2026-12-02T08:00:00.000000Z",
+        "id": 3, "name": "Kitchen", "first_characters": "tg_0123456",
+        "created_at": "2026-12-02T08:00:00.000000Z",
         "last_used_at": null, "expires_at": "2027-01-01T08:00:00.000000Z", "current": false,
     })
 }

@@ -37,8 +37,8 @@ struct ChatBody {
     /// The conversation that the message continues. Without one it stands alone.
     #[schema(value_type = Option<i64>)]
     conversation_id: Option<Value>,
-    /// Whether the answer comes part by part. If it is missing, `Accept: text/event-stream` asks for
-    /// that.
+    /// Whether the answer comes part by part. If it is missing, `Accept: text/event-stream` asks
+    /// for that.
     #[schema(value_type = Option<bool>)]
     stream: Option<Value>,
 }
@@ -83,13 +83,13 @@ fn any_token() -> Object {
 }
 
 /// The events of a stream.
-const EVENTS: &str = "Server-sent events: `delta` for each part, then `done`, or `error` if the answer broke off. \
-                      A comment after every 10 s of silence keeps the connection alive.";
+const EVENTS: &str = "Server-sent events: `delta` for each part, then `done`, or `error` if the answer broke \
+                      off. A comment after every 10 s of silence keeps the connection alive.";
 
 /// A stream, for people who read the documentation.
 const STREAM: &str = "event: delta\ndata: {\"text\":\"Response to Hello\"}\n\n\
-                      event: done\ndata: {\"chat_id\":5,\"message\":\"Hello\",\"response\":\"Response to Hello\",\
-                      \"charged\":100,\"remaining\":3900}\n\n";
+                      event: done\ndata: {\"chat_id\":5,\"message\":\"Hello\",\
+                      \"response\":\"Response to Hello\",\"charged\":100,\"remaining\":3900}\n\n";
 
 /// Describes `POST /chat/`.
 pub(super) fn describe_create() -> Operation {

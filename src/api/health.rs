@@ -130,7 +130,10 @@ pub(super) fn describe_ready() -> Operation {
     Operation::of(ready)
         .open_to(Access::Optional)
         .titled(Tag::Server, "Is it ready?")
-        .about("Checks within 2 s whether this node can read and write. An administrator sees the upstream, too.")
+        .about(
+            "Checks within 2 s whether this node can read and write. An administrator sees the upstream, \
+             too.",
+        )
         .returns(returned)
         .fails(
             [NotReady::Draining, NotReady::Database, NotReady::Writer, NotReady::File]

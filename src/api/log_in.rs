@@ -52,8 +52,9 @@ pub(super) fn describe_create() -> Operation {
     Operation::of(create)
         .titled(Tag::Accounts, "Log in")
         .about(
-            "Makes a new auth token; your others stay valid. Of those that log-ins have made, the 20 used last \
-             are kept. With --login-errors unified, a wrong name and a wrong password have the same text.",
+            "Makes a new auth token; your others stay valid. Of those that log-ins have made, the 20 used \
+             last are kept. With --login-errors unified, a wrong name and a wrong password have the same \
+             text.",
         )
         .takes(body.also_as(&MEDIA_TYPES))
         .returns(success)

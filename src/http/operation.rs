@@ -63,7 +63,8 @@ impl Tag {
             Tag::Chats => "Messages and their answers, your history, your balance and its statement.",
             Tag::OpenAi => {
                 "For programs made for OpenAI: the base URL ends in /v1, and an auth token is the API key. \
-                 Fields that this server passes on are not checked here: the model's upstream may reject them."
+                 Fields that this server passes on are not checked here: the model's upstream may reject \
+                 them."
             }
             Tag::Anthropic => {
                 "For programs made for Anthropic: the base URL is the server's, and an auth token is the key."

@@ -19,13 +19,13 @@ pub const ADDRESS: &str = "http://127.0.0.1:8000";
 const ABOUT: &str = "A metered chat server: messages are paid for from a prepaid balance of tokens.\n\n\
     - Every path works with and without a slash at its end, and every GET also serves HEAD. Another method \
     gets 405, with `Allow`.\n\
-    - An auth token is sent as `Authorization: Bearer <token>`; `Token <token>` and the token alone work, too. \
-    `POST /login/` makes one. A request without one gets 401, whatever else is wrong with it.\n\
+    - An auth token is sent as `Authorization: Bearer <token>`; `Token <token>` and the token alone work, \
+    too. `POST /login/` makes one. A request without one gets 401, whatever else is wrong with it.\n\
     - Fields that are not listed are ignored. U+0000 and lone surrogates are rejected anywhere in a body.\n\
-    - Errors are `{\"error\": \"…\"}`. With `Accept: application/problem+json` they have the form of RFC 9457. \
-    Under /v1 they have the form of the protocol; with a header `anthropic-version`, of Anthropic's.\n\
-    - A 503 with `Service unavailable` means *not confirmed*: look at your history, or send the request again \
-    under the same `Idempotency-Key`.";
+    - Errors are `{\"error\": \"…\"}`. With `Accept: application/problem+json` they have the form of RFC \
+    9457. Under /v1 they have the form of the protocol; with a header `anthropic-version`, of Anthropic's.\n\
+    - A 503 with `Service unavailable` means *not confirmed*: look at your history, or send the request \
+    again under the same `Idempotency-Key`.";
 
 /// A method of a path, as the document has it.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ pub fn entries(tables: &[Routes]) -> Vec<Entry> {
     entries
 }
 
-/// Returns a path of a table as clients usually write it. The paths of the old contract have a slash
-/// at their end; those of other protocols, of health checks and of files do not.
+/// Returns a path of a table as clients usually write it. The paths of the old contract have a
+/// slash at their end; those of other protocols, of health checks and of files do not.
 fn usual_spelling(path: &str) -> String {
     let has_none = |path: &str| {
         path.starts_with("/v1/") || path.contains('.') || ["/healthz", "/health", "/readyz"].contains(&path)

@@ -1,5 +1,5 @@
-//! What anybody may open: the start page, the API's documentation, its description for programs, and
-//! the static files.
+//! What anybody may open: the start page, the API's documentation, its description for programs,
+//! and the static files.
 
 mod documents;
 mod markdown;

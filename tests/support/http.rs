@@ -1,6 +1,6 @@
 //! A small HTTP/1.1 client over a plain socket or TLS. It keeps connections alive, never retries,
-//! can send any bytes, and distinguishes a response that never began from one that was cut short. It
-//! compares what it gets with the document of the API.
+//! can send any bytes, and distinguishes a response that never began from one that was cut short.
+//! It compares what it gets with the document of the API.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};

@@ -11,20 +11,24 @@ use super::{
 use crate::http::Schema;
 use crate::http::operation::{A_MODEL, Body, Example, Operation, Tag};
 
-const EVENTS: &str = "Server-sent events: a `chat.completion.chunk` for each part, then `[DONE]`. A stream without \
-                      `[DONE]` has broken off; its last event is an error.";
+const EVENTS: &str = "Server-sent events: a `chat.completion.chunk` for each part, then `[DONE]`. A stream \
+                      without `[DONE]` has broken off; its last event is an error.";
 
 fn request_schema() -> Schema {
     let own = fields(json!({
         "model": model_field(),
         "messages": {
             "type": "array", "minItems": 1,
-            "description": "The conversation, the oldest message first. Messages are passed with all of their fields.",
+            "description": "The conversation, the oldest message first. Messages are passed with all \
+                            of their fields.",
             "items": {
                 "type": "object",
                 "required": ["role"],
                 "properties": {
-                    "role": { "type": "string", "description": "Such as `system`, `user`, `assistant`, `tool`." },
+                    "role": {
+                        "type": "string",
+                        "description": "Such as `system`, `user`, `assistant`, `tool`.",
+                    },
                     "content": { "description": "A text, or a list of parts: texts, pictures, recordings." },
                 },
             },
@@ -58,7 +62,10 @@ fn answer_schema() -> Schema {
                 "properties": {
                     "role": { "const": "assistant" },
                     "content": { "type": ["string", "null"], "description": "The answer." },
-                    "refusal": { "type": ["string", "null"], "description": "Why the model does not answer." },
+                    "refusal": {
+                        "type": ["string", "null"],
+                        "description": "Why the model does not answer.",
+                    },
                     "tool_calls": { "type": "array", "items": { "type": "object" } },
                 },
             },
@@ -119,7 +126,10 @@ pub(in crate::api) fn describe() -> Operation {
     ];
     let operation = charging::<ChatCompletions>()
         .titled(Tag::OpenAi, "Answer a conversation")
-        .about("Chat Completions of OpenAI. Other fields are ignored, unless the model's list in the panel has them.")
+        .about(
+            "Chat Completions of OpenAI. Other fields are ignored, unless the model's list in the panel has \
+             them.",
+        )
         .takes(Body::json(request_schema(), examples))
         .returns(answered(answer_schema(), answer, EVENTS, &stream))
         .fails(wrong(faults));

@@ -20,7 +20,8 @@ fn request_schema() -> Schema {
     let own = fields(json!({
         "model": model_field(),
         "prompt": {
-            "description": "What is continued: a text, tokens, or a list of either. Each has its own answers.",
+            "description": "What is continued: a text, tokens, or a list of either, each with its own \
+                            answers.",
             "anyOf": [
                 { "type": "string" },
                 { "type": "array", "minItems": 1, "maxItems": MOST_CHOICES, "items": { "type": "string" } },

@@ -48,7 +48,9 @@ fn answer_schema() -> Schema {
         "properties": {
             "object": { "const": "embedding" },
             "index": { "type": "integer" },
-            "embedding": { "anyOf": [{ "type": "array", "items": { "type": "number" } }, { "type": "string" }] },
+            "embedding": {
+                "anyOf": [{ "type": "array", "items": { "type": "number" } }, { "type": "string" }],
+            },
         },
     });
     let usage = json!({

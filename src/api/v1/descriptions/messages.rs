@@ -10,8 +10,8 @@ use super::{
 use crate::http::Schema;
 use crate::http::operation::{A_MODEL, Body, Example, Operation, Success, Tag};
 
-const EVENTS: &str = "Server-sent events as the protocol has them: `message_start`, the blocks, `message_delta` and \
-                      `message_stop`, with a `ping` in silences. A stream that breaks off ends with `error`.";
+const EVENTS: &str = "Server-sent events as the protocol has them: `message_start`, the blocks, `message_delta` \
+                      and `message_stop`, with a `ping` in silences. A stream that breaks off ends with `error`.";
 
 /// The headers that only this protocol has.
 const LIMITS: [&str; 3] = [

@@ -28,7 +28,10 @@ fn model_schema() -> Schema {
         "properties": {
             "type": { "const": "model" },
             "id": { "type": "string" },
-            "display_name": { "type": "string", "description": "The model's own name; the id may be an alias." },
+            "display_name": {
+                "type": "string",
+                "description": "The model's own name; the id may be an alias.",
+            },
             "created_at": { "type": "string", "description": "The beginning of 1970: it is not known." },
         },
     });

@@ -11,8 +11,8 @@ use crate::error::Error;
 use crate::http::Schema;
 use crate::http::operation::{A_MODEL, Body, Example, Operation, Parameter, Success, Tag};
 
-const EVENTS: &str = "Server-sent events as OpenAI's libraries read them, each with its `sequence_number`, then \
-                      `[DONE]`. A stream that breaks off ends with `error`, `response.failed` and `[DONE]`.";
+const EVENTS: &str = "Server-sent events as OpenAI's libraries read them, each with its `sequence_number`, \
+                      then `[DONE]`. A stream that breaks off ends with `error`, `response.failed` and `[DONE]`.";
 
 /// Returns the fields that both routes take.
 fn own() -> Map<String, Value> {
@@ -22,8 +22,8 @@ fn own() -> Map<String, Value> {
     fields(json!({
         "model": model_field(),
         "input": {
-            "description": "What you say: a text, or a list of items. It may be missing if the request continues \
-                            a response.",
+            "description": "What you say: a text, or a list of items. It may be missing if the request \
+                            continues a response.",
             "anyOf": [
                 { "type": "string" },
                 { "type": "array", "items": { "type": "object" } },
@@ -40,7 +40,8 @@ fn own() -> Map<String, Value> {
         },
         "tools": {
             "type": ["array", "null"],
-            "description": "Tools that the model may call: `function`, `custom`, `namespace`. Others are left out.",
+            "description": "Tools that the model may call: `function`, `custom`, `namespace`. Others are \
+                            left out.",
             "items": {
                 "type": "object", "required": ["type"], "properties": { "type": { "type": "string" } },
             },
@@ -92,7 +93,10 @@ fn request_schema() -> Schema {
 
 fn countable_schema() -> Schema {
     let more = fields(json!({
-        "previous_response_id": { "description": "Not offered here: give the whole conversation.", "type": "null" },
+        "previous_response_id": {
+            "type": "null",
+            "description": "Not offered here: give the whole conversation.",
+        },
     }));
     let refused = not_offered(&NOT_OFFERED, &json!([false, null, []]));
     Schema::named("InputTokensRequest", request(&["model", "input"], [own(), more, refused]))
@@ -121,7 +125,9 @@ fn response_schema() -> Schema {
     let schema = json!({
         "type": "object",
         "description": "It also repeats what the request said about the answer.",
-        "required": ["id", "object", "created_at", "completed_at", "status", "error", "model", "output", "usage"],
+        "required": [
+            "id", "object", "created_at", "completed_at", "status", "error", "model", "output", "usage",
+        ],
         "properties": {
             "id": { "type": "string", "pattern": "^resp_[0-9]+$" },
             "object": { "const": "response" },
