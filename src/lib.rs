@@ -18,6 +18,7 @@
 //! | [`account`] | what belongs to a user: chats, statement, conversations |
 //! | [`chat`] | the life of a chat: charge, answer, settle |
 //! | [`responder`] | what answers: the dummy, or an upstream |
+//! | [`openapi`] | the description of the API, made of the tables of routes |
 //! | [`http`] | what api, panel and pages share: routes as data, bodies within limits |
 //! | [`auth`] | who somebody is: log-in, sessions, auth tokens, passwords |
 //! | [`audit`] | who did what to what; the panel shows it as History |
@@ -59,6 +60,7 @@ pub mod logging;
 pub mod metering;
 pub mod metrics;
 pub mod models;
+pub mod openapi;
 pub mod pages;
 pub mod panel;
 pub mod responder;

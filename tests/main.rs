@@ -20,6 +20,7 @@ mod faults;
 mod house;
 mod import;
 mod metering;
+mod openapi;
 mod packages;
 mod panel;
 mod readme;

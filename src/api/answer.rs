@@ -3,7 +3,8 @@
 use super::event_stream::{self, Opened};
 use crate::auth::Auth;
 use crate::chat::{ChatRequest, Receipt, Toll};
-use crate::error::Result;
+use crate::domain::FailureReason;
+use crate::error::{Error, Result};
 
 /// The answer to a message.
 pub(super) enum ChatAnswer {
@@ -11,6 +12,24 @@ pub(super) enum ChatAnswer {
     Whole(Receipt),
     /// The stream of its parts.
     InParts(Opened),
+}
+
+/// Returns the errors of charging a message and answering it.
+pub(super) fn errors_of_answers() -> [Error; 12] {
+    [
+        Error::InsufficientTokens { balance: 50, price: 100, is_at_most: false, top_up: None },
+        Error::RequestRefused(None),
+        Error::ContextTooLong,
+        Error::ModelNotFound("gpt-9".to_owned()),
+        Error::ReadTooSlowly,
+        Error::KeyInFlight,
+        Error::TooManyChats,
+        Error::UserMemoryFull,
+        Error::ResponderFailed(FailureReason::ServerError),
+        Error::PaidWithoutAnswer(FailureReason::TotalTimeout.text()),
+        Error::Busy(2),
+        Error::MemoryFull,
+    ]
 }
 
 /// Charges a message and returns its answer: whole, or with `in_parts` as soon as it begins.

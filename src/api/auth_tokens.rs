@@ -2,34 +2,52 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::body::JsonBody;
-use super::idempotency::key_of;
+use super::idempotency::{self, key_of};
 use crate::auth::{Auth, AuthTokenOutcome, AuthTokenRequest, CurrentUser};
 use crate::clock::rfc3339;
 use crate::domain::{Invalid, OperationId};
 use crate::error::{Error, Result};
-use crate::http::ClientAddress;
+use crate::http::operation::{Body, Example, Operation, Parameter, Success, Tag};
+use crate::http::{ClientAddress, Schema};
 use crate::models::AuthToken;
 
 /// The path, for fingerprints and the operations of keys.
 const PATH: &str = "/auth-tokens/";
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewAuthToken)]
 struct AuthTokenBody {
+    /// What it is for: one line.
+    #[schema(value_type = String, required, min_length = 1, max_length = 100)]
     name: Option<String>,
+    /// How long it lives. Without one, it does not end by itself.
+    #[schema(minimum = 1, maximum = 36500)]
     expires_in_days: Option<i64>,
 }
 
 /// An auth token as its user sees it. The token itself is not stored, so it cannot be shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuthToken)]
 struct AuthTokenView {
+    /// The id, by which it can be revoked.
     id: i64,
     /// `null` if the auth token was made by a login.
+    #[schema(required)]
     name: Option<String>,
+    /// How it begins, to tell it from others.
     first_characters: String,
+    /// When it was made (RFC 3339).
+    #[schema(format = DateTime)]
     created_at: String,
+    /// About when it was used last. `null` if it never was.
+    #[schema(required, format = DateTime)]
     last_used_at: Option<String>,
+    /// When it ends. `null` if it does not end by itself.
+    #[schema(required, format = DateTime)]
     expires_at: Option<String>,
     /// Whether this request was made with it.
     current: bool,
@@ -49,17 +67,77 @@ impl AuthTokenView {
     }
 }
 
-#[derive(Serialize)]
+/// The user's live auth tokens.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuthTokens)]
 struct AuthTokenList {
+    /// The latest first.
     auth_tokens: Vec<AuthTokenView>,
 }
 
-#[derive(Serialize)]
+/// An auth token that was just made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MadeAuthToken)]
 struct Made<'a> {
     /// The token in plain text. No other response has it.
     token: &'a str,
     #[serde(flatten)]
     view: AuthTokenView,
+}
+
+fn unreadable() -> Error {
+    Error::Invalid(Invalid::new(
+        "body",
+        "give JSON with \"name\" and, if wanted, a whole number \"expires_in_days\"",
+    ))
+}
+
+fn example() -> Value {
+    json!({
+        "id": 3, "name": "Kitchen", "first_characters": "tg_0123456",
+        "created_at": "2026-12-02T08:00:00.000000Z",
+        "last_used_at": null, "expires_at": "2027-01-01T08:00:00.000000Z", "current": false,
+    })
+}
+
+/// Describes `GET /auth-tokens/`.
+pub(super) fn describe_list() -> Operation {
+    let example = json!({ "auth_tokens": [example()] });
+    Operation::of(list).titled(Tag::Accounts, "List your auth tokens").returns(Success::json(
+        200,
+        "The live ones.",
+        Schema::of::<AuthTokenList>(),
+        example,
+    ))
+}
+
+/// Describes `POST /auth-tokens/`.
+pub(super) fn describe_create() -> Operation {
+    let body = json!({ "name": "Kitchen", "expires_in_days": 30 });
+    let body = Body::json(Schema::of::<AuthTokenBody>(), [Example::new("kitchen", "For a month.", body)]);
+    let mut made = example();
+    made["token"] = format!("tg_{}", "0123456789abcdef".repeat(3)).into();
+    let wrong = [(None, None), (Some("a"), Some(0))];
+    let wrong = wrong.into_iter().filter_map(|(name, days)| AuthTokenRequest::parse(name, days).err());
+    let repeat = "Under one key, one auth token is made. A repeat gets 409 with its id.";
+    Operation::of(create)
+        .titled(Tag::Accounts, "Make a named auth token")
+        .about("A named one stays until it ends or is revoked. It is shown this once.")
+        .with([idempotency::parameter(repeat)])
+        .takes(body)
+        .returns(Success::json(201, "The new auth token.", Schema::of::<Made>(), made))
+        .fails([unreadable(), Error::AuthTokenMade(3)])
+        .fails(wrong.map(Error::Invalid))
+        .fails(idempotency::errors())
+}
+
+/// Describes `DELETE /auth-tokens/{id}/`.
+pub(super) fn describe_revoke() -> Operation {
+    Operation::of(revoke)
+        .titled(Tag::Accounts, "Revoke an auth token")
+        .with([Parameter::id("The id of one of your auth tokens.")])
+        .returns(Success::empty(204, "It is revoked."))
+        .fails([Error::NotFound])
 }
 
 /// `GET /auth-tokens/`: lists the user's live auth tokens.
@@ -78,12 +156,6 @@ pub(super) async fn create(
     body: JsonBody,
     http: HttpRequest,
 ) -> Result<HttpResponse> {
-    let unreadable = || {
-        Error::Invalid(Invalid::new(
-            "body",
-            "give JSON with \"name\" and, if wanted, a whole number \"expires_in_days\"",
-        ))
-    };
     let request: AuthTokenBody = body.json()?.ok_or_else(unreadable)?;
     let mut request =
         AuthTokenRequest::parse(request.name.as_deref(), request.expires_in_days).map_err(Error::Invalid)?;

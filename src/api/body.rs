@@ -13,6 +13,7 @@ use serde_json::error::Category;
 
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
+use crate::http::operation::{Describe, Operation};
 use crate::http::{BodyReader, HeldBody, MOST_BYTES, declared_length};
 
 /// A request body, or the error of reading it. Extracting it never fails, so that the handler
@@ -171,6 +172,24 @@ impl FromRequest for JsonBody {
             Ok(JsonBody(reader.read(&mut payload).await))
         })
     }
+}
+
+impl Describe for JsonBody {
+    fn describe(operation: &mut Operation) {
+        operation.errors.extend(errors_of_reading(MOST_BYTES, "application/json"));
+    }
+}
+
+/// Returns the errors of reading a body of at most so many bytes, of these content types.
+pub(super) fn errors_of_reading(most: usize, accepted: &'static str) -> [Error; 6] {
+    [
+        Error::BodyCutShort,
+        Error::RequestTimeout,
+        Error::BodyTooLarge(most),
+        Error::UnsupportedMediaType(accepted),
+        Error::UnsupportedCoding,
+        Error::MemoryFull,
+    ]
 }
 
 /// Checks the content type, the content encoding and the declared length.

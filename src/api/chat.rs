@@ -7,26 +7,39 @@ use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType};
 
 use super::admit::{Arrived, auth_token};
-use super::answer::{ChatAnswer, answer};
+use super::answer::{ChatAnswer, answer, errors_of_answers};
 use super::event_stream::{self, event};
-use super::form::{FormBody, Sent};
-use super::idempotency::key_of;
-use super::receipt::{add_receipt, add_start};
+use super::form::{FormBody, MEDIA_TYPES, Sent};
+use super::idempotency::{self, key_of};
+use super::receipt::{self, add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
 use crate::chat::{Chain, ChatRequest, Event, Prompt, Toll};
 use crate::domain::{Endpoint, Fingerprint, Invalid, Message, TokenDigest};
 use crate::error::{Error, Result};
+use crate::http::Schema;
+use crate::http::operation::{Access, Body, Content, Example, Operation, Success, Tag};
 use crate::logging::RequestNotes;
 
 /// The fields are of any type, because a value of a wrong type must not hide the other fields: the
 /// contract prescribes the order of the checks.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = NewChat)]
 struct ChatBody {
+    /// What you say: 1 to 32,000 characters, not all of them blank.
+    #[schema(value_type = String, required, min_length = 1, max_length = 32000, pattern = "\\S")]
     message: Option<Value>,
+    #[schema(schema_with = any_token)]
     token: Option<Value>,
+    /// The conversation that the message continues. Without one it stands alone.
+    #[schema(value_type = Option<i64>)]
     conversation_id: Option<Value>,
+    /// Whether the answer comes part by part. If it is missing, `Accept: text/event-stream` asks
+    /// for that.
+    #[schema(value_type = Option<bool>)]
     stream: Option<Value>,
 }
 
@@ -53,10 +66,68 @@ impl ChatBody {
     }
 }
 
-#[derive(Serialize)]
+/// An answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Answer)]
 struct ChatResponse<'a> {
+    /// What you said.
     message: &'a str,
+    /// What the model answered.
     response: &'a str,
+}
+
+/// Describes the field `token`. If there is a header, its value does not matter.
+fn any_token() -> Object {
+    let meaning = "Your auth token, if there is no Authorization header.";
+    ObjectBuilder::new().schema_type(SchemaType::AnyValue).description(Some(meaning)).build()
+}
+
+/// The events of a stream.
+const EVENTS: &str = "Server-sent events: `delta` for each part, then `done`, or `error` if the answer broke \
+                      off. A comment after every 10 s of silence keeps the connection alive.";
+
+/// A stream, for people who read the documentation.
+const STREAM: &str = "event: delta\ndata: {\"text\":\"Response to Hello\"}\n\n\
+                      event: done\ndata: {\"chat_id\":5,\"message\":\"Hello\",\
+                      \"response\":\"Response to Hello\",\"charged\":100,\"remaining\":3900}\n\n";
+
+/// Describes `POST /chat/`.
+pub(super) fn describe_create() -> Operation {
+    let hello = Example::new("hello", "A message.", json!({ "message": "Hello" }));
+    let stream =
+        Example::new("stream", "The answer part by part.", json!({ "message": "Hello", "stream": true }));
+    let body = Body::json(Schema::of::<ChatBody>(), [hello, stream]).also_as(&MEDIA_TYPES);
+    let answer = json!({ "message": "Hello", "response": "Response to Hello" });
+    let whole = Success::json(201, "The whole answer.", Schema::of::<ChatResponse>(), answer);
+    let parts = Success::empty(200, "The answer part by part.")
+        .or(Content::events(EVENTS, STREAM))
+        .with(&["X-Accel-Buffering"]);
+    let unreadable = no_message().of_unreadable_body(Invalid::new("body", "it is empty"));
+    let repeat =
+        "For 24 hours the same request under the same key returns the stored answer, and is not charged.";
+    Operation::of(create)
+        .open_to(Access::TokenOrBody)
+        .titled(Tag::Chats, "Send a message")
+        .about("Charges the message and returns its answer. What failed is returned to your balance.")
+        .with([idempotency::parameter(repeat)])
+        .takes(body)
+        .returns(receipt::described(whole))
+        .returns(receipt::described(parts))
+        .fails([no_message(), unreadable, wrong_stream(), wrong_conversation()])
+        .fails(idempotency::errors())
+        .fails(errors_of_answers())
+}
+
+fn no_message() -> Error {
+    Error::InvalidMessage(Invalid::new("message", "give \"message\" as text"))
+}
+
+fn wrong_stream() -> Error {
+    Error::Invalid(Invalid::new("stream", "give true or false"))
+}
+
+fn wrong_conversation() -> Error {
+    Error::Invalid(Invalid::new("conversation_id", "give the id of one of your conversations"))
 }
 
 /// `POST /chat/`: charges a message and returns its answer.
@@ -102,7 +173,6 @@ async fn admit(
 }
 
 fn parse(auth_token: TokenDigest, body: Sent<ChatBody>, http: &HttpRequest) -> Result<(ChatRequest, bool)> {
-    let no_message = || Error::InvalidMessage(Invalid::new("message", "give \"message\" as text"));
     if let Some(fault) = body.fault {
         return Err(no_message().of_unreadable_body(fault));
     }
@@ -112,13 +182,11 @@ fn parse(auth_token: TokenDigest, body: Sent<ChatBody>, http: &HttpRequest) -> R
     let in_parts = match request.stream {
         None | Some(Value::Null) => accepts_events(http),
         Some(Value::Bool(wanted)) => wanted,
-        Some(_) => return Err(Error::Invalid(Invalid::new("stream", "give true or false"))),
+        Some(_) => return Err(wrong_stream()),
     };
     let conversation_id = match request.conversation_id {
         None | Some(Value::Null) => None,
-        Some(id) => Some(id.as_i64().ok_or_else(|| {
-            Error::Invalid(Invalid::new("conversation_id", "give the id of one of your conversations"))
-        })?),
+        Some(id) => Some(id.as_i64().ok_or_else(wrong_conversation)?),
     };
     let key = key_of(http)?.map(|key| (key, fingerprint(message.as_str(), conversation_id)));
     let prompt = conversation_id.map_or(Prompt::Message, Prompt::Conversation);

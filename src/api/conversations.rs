@@ -3,27 +3,115 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::body::JsonBody;
-use super::chats::ChatView;
+use super::chats::{self, ChatView};
 use super::page::{self, List, PageQuery};
 use crate::account::Title;
 use crate::auth::{Auth, Credentials, CurrentUser};
 use crate::clock::rfc3339;
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
-use crate::models::{Chat, Conversation};
+use crate::http::Schema;
+use crate::http::operation::{Body, Example, Operation, Parameter, Success, Tag};
+use crate::models::{Chat, Conversation, MOST_CONVERSATIONS};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewConversation)]
 struct ConversationBody {
+    /// What it is about: one line. It may be missing or empty.
+    #[schema(max_length = 200)]
     title: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A conversation.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Conversation)]
 struct ConversationView {
+    /// The id, for the `conversation_id` of messages.
     id: i64,
+    /// What it is about. It may be empty.
     title: String,
+    /// When it was started (RFC 3339).
+    #[schema(format = DateTime)]
     created_at: String,
+}
+
+fn example() -> Value {
+    json!({ "id": 2, "title": "Eggs", "created_at": "2026-12-02T08:00:00.000000Z" })
+}
+
+fn title_example() -> Example {
+    Example::new("eggs", "A title.", json!({ "title": "Eggs" }))
+}
+
+/// Returns the error of a title that has more than one line.
+fn wrong_title() -> impl Iterator<Item = Error> {
+    Title::parse("a\nb").err().into_iter().map(Error::Invalid)
+}
+
+fn id() -> Parameter {
+    Parameter::id("The id of one of your conversations.")
+}
+
+/// Describes `POST /conversations/`.
+pub(super) fn describe_create() -> Operation {
+    let too_many = format!("you have started {MOST_CONVERSATIONS}: delete one of them first");
+    Operation::of(create)
+        .titled(Tag::Chats, "Start a conversation")
+        .about(
+            "Messages with its id are answered with what was said before. It counts as a message for limits.",
+        )
+        .takes(Body::json(Schema::of::<ConversationBody>(), [title_example()]).or_none())
+        .returns(Success::json(201, "The new conversation.", Schema::of::<ConversationView>(), example()))
+        .fails([no_title(), Error::Invalid(Invalid::new("conversation", too_many))])
+        .fails(wrong_title())
+}
+
+/// Describes `GET /conversations/`.
+pub(super) fn describe_list() -> Operation {
+    let operation = Operation::of(list).titled(Tag::Chats, "List your conversations");
+    let page = json!({ "conversations": [example()], "next": null });
+    page::described::<ConversationView>(operation, "conversations", None, page)
+}
+
+/// Describes `GET /conversations/{id}/`.
+pub(super) fn describe_show() -> Operation {
+    let operation = Operation::of(show)
+        .titled(Tag::Chats, "See a conversation")
+        .about("With a page of its chats, newest first.")
+        .with([id()])
+        .fails([Error::NotFound]);
+    let mut page = example();
+    page["chats"] = json!([chats::example()]);
+    page["next"] = Value::Null;
+    let head = Some(Schema::of::<ConversationView>());
+    page::described::<ChatView>(operation, "chats", head, page)
+}
+
+/// Describes `PATCH /conversations/{id}/`.
+pub(super) fn describe_rename() -> Operation {
+    let title = json!({ "type": "string", "maxLength": 200, "description": "The new title: one line." });
+    let schema = json!({ "type": "object", "required": ["title"], "properties": { "title": title } });
+    Operation::of(rename)
+        .titled(Tag::Chats, "Rename a conversation")
+        .with([id()])
+        .takes(Body::json(Schema::named("Title", schema), [title_example()]))
+        .returns(Success::json(200, "The conversation.", Schema::of::<ConversationView>(), example()))
+        .fails([no_title(), Error::NotFound])
+        .fails(wrong_title())
+}
+
+/// Describes `DELETE /conversations/{id}/`.
+pub(super) fn describe_delete() -> Operation {
+    Operation::of(delete)
+        .titled(Tag::Chats, "Delete a conversation")
+        .about("Its chats stay in your history.")
+        .with([id()])
+        .returns(Success::empty(204, "It is deleted."))
+        .fails([Error::NotFound])
 }
 
 impl From<Conversation> for ConversationView {

@@ -10,9 +10,10 @@ use actix_web::web;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::body::{check_head, parse};
+use super::body::{check_head, errors_of_reading, parse, unreadable};
 use crate::domain::{Invalid, has_more_values};
 use crate::error::{Error, Result};
+use crate::http::operation::JSON;
 use crate::http::{BodyReader, FREE_BYTES, MOST_BYTES, declared_length};
 use crate::throttle::{FairSemaphore, MemoryShare, SemaphoreBounds};
 
@@ -52,6 +53,16 @@ pub(super) struct Large<T> {
     pub json: Result<T, Invalid>,
     /// The share. `None` if the body is too small to count.
     pub memory: Option<Arc<MemoryShare>>,
+}
+
+/// Returns the errors of reading and parsing a body.
+pub(super) fn errors() -> impl Iterator<Item = Error> {
+    let further = [
+        Error::Invalid(unreadable("it is empty: send a JSON object")),
+        Error::UserMemoryFull,
+        Error::TooManyLargeBodies(AT_ONCE),
+    ];
+    errors_of_reading(MOST_BYTES_OF_V1, JSON).into_iter().chain(further)
 }
 
 /// Returns whether a body may be so large that its memory counts. A chunked body declares no

@@ -1,4 +1,5 @@
-//! The JSON API: one file per resource, and here the table of routes.
+//! The JSON API: one file per resource, and here the table of routes. Each route has its
+//! description, of which the document at `/openapi.json` is made.
 //!
 //! Every path is served with and without its trailing slash. Another method gets 405 with `Allow`.
 
@@ -30,52 +31,96 @@ use actix_web::web::{self, ServiceConfig};
 
 pub use health::not_ready;
 pub use large_body::LargeBodies;
+use v1::descriptions;
 
 use crate::error::{Error, Result};
 use crate::http::{NOT_THERE, PathKind, Routes, delete, get, not_found, patch, post, resources};
 
 /// The table of routes. The busiest come first, because paths are tried in order.
 pub const ROUTES: Routes = &[
-    ("/chat", &[post(|r| r.to(chat::create))]),
-    ("/tokens", &[get(|r| r.to(balance::tokens))]),
-    ("/balance", &[get(|r| r.to(balance::balance))]),
-    ("/register", &[post(|r| r.to(register::create))]),
-    ("/login", &[post(|r| r.to(log_in::create))]),
-    ("/logout", &[post(|r| r.to(log_out::create))]),
-    ("/v1/chat/completions", &[post(|r| r.to(v1::create::<v1::ChatCompletions>))]),
-    ("/v1/completions", &[post(|r| r.to(v1::create::<v1::Completions>))]),
-    ("/v1/embeddings", &[post(|r| r.to(v1::create::<v1::EmbeddingsOfInputs>))]),
-    ("/v1/messages", &[post(|r| r.to(v1::create::<v1::Messages>))]),
-    ("/v1/messages/count_tokens", &[post(|r| r.to(v1::count_tokens::<v1::Messages>))]),
-    ("/v1/responses", &[post(|r| r.to(v1::create::<v1::Responses>))]),
-    ("/v1/responses/input_tokens", &[post(|r| r.to(v1::count_tokens::<v1::Responses>))]),
+    ("/chat", &[post(|r| r.to(chat::create)).described(chat::describe_create)]),
+    ("/tokens", &[get(|r| r.to(balance::tokens)).described(balance::describe_tokens)]),
+    ("/balance", &[get(|r| r.to(balance::balance)).described(balance::describe_balance)]),
+    ("/register", &[post(|r| r.to(register::create)).described(register::describe_create)]),
+    ("/login", &[post(|r| r.to(log_in::create)).described(log_in::describe_create)]),
+    ("/logout", &[post(|r| r.to(log_out::create)).described(log_out::describe_create)]),
+    (
+        "/v1/chat/completions",
+        &[post(|r| r.to(v1::create::<v1::ChatCompletions>))
+            .described(descriptions::chat_completions::describe)],
+    ),
+    (
+        "/v1/completions",
+        &[post(|r| r.to(v1::create::<v1::Completions>)).described(descriptions::completions::describe)],
+    ),
+    (
+        "/v1/embeddings",
+        &[post(|r| r.to(v1::create::<v1::EmbeddingsOfInputs>)).described(descriptions::embeddings::describe)],
+    ),
+    (
+        "/v1/messages",
+        &[post(|r| r.to(v1::create::<v1::Messages>)).described(descriptions::messages::describe)],
+    ),
+    (
+        "/v1/messages/count_tokens",
+        &[post(|r| r.to(v1::count_tokens::<v1::Messages>)).described(descriptions::messages::describe_count)],
+    ),
+    (
+        "/v1/responses",
+        &[post(|r| r.to(v1::create::<v1::Responses>)).described(descriptions::responses::describe)],
+    ),
+    (
+        "/v1/responses/input_tokens",
+        &[post(|r| r.to(v1::count_tokens::<v1::Responses>))
+            .described(descriptions::responses::describe_count)],
+    ),
     (
         "/v1/responses/{id}",
-        &[get(|r| r.to(v1::responses::resource::show)), delete(|r| r.to(v1::responses::resource::delete))],
+        &[
+            get(|r| r.to(v1::responses::resource::show)).described(descriptions::responses::describe_show),
+            delete(|r| r.to(v1::responses::resource::delete))
+                .described(descriptions::responses::describe_delete),
+        ],
     ),
-    ("/v1/responses/{id}/input_items", &[get(|r| r.to(v1::responses::resource::input_items))]),
-    ("/v1/models", &[get(|r| r.to(v1::models::list))]),
+    (
+        "/v1/responses/{id}/input_items",
+        &[get(|r| r.to(v1::responses::resource::input_items))
+            .described(descriptions::responses::describe_input_items)],
+    ),
+    ("/v1/models", &[get(|r| r.to(v1::models::list)).described(descriptions::models::describe_list)]),
     // Names of models may contain slashes.
-    ("/v1/models/{id:.+}", &[get(|r| r.to(v1::models::show))]),
-    ("/conversations", &[get(|r| r.to(conversations::list)), post(|r| r.to(conversations::create))]),
+    ("/v1/models/{id:.+}", &[get(|r| r.to(v1::models::show)).described(descriptions::models::describe_show)]),
+    (
+        "/conversations",
+        &[
+            get(|r| r.to(conversations::list)).described(conversations::describe_list),
+            post(|r| r.to(conversations::create)).described(conversations::describe_create),
+        ],
+    ),
     (
         "/conversations/{id}",
         &[
-            get(|r| r.to(conversations::show)),
-            patch(|r| r.to(conversations::rename)),
-            delete(|r| r.to(conversations::delete)),
+            get(|r| r.to(conversations::show)).described(conversations::describe_show),
+            patch(|r| r.to(conversations::rename)).described(conversations::describe_rename),
+            delete(|r| r.to(conversations::delete)).described(conversations::describe_delete),
         ],
     ),
-    ("/me", &[get(|r| r.to(me::show))]),
-    ("/chats", &[get(|r| r.to(chats::list))]),
-    ("/chats/{id}", &[get(|r| r.to(chats::show))]),
-    ("/ledger", &[get(|r| r.to(ledger::list))]),
-    ("/auth-tokens", &[get(|r| r.to(auth_tokens::list)), post(|r| r.to(auth_tokens::create))]),
-    ("/auth-tokens/{id}", &[delete(|r| r.to(auth_tokens::revoke))]),
-    ("/password", &[post(|r| r.to(password::change))]),
-    ("/healthz", &[get(|r| r.to(health::alive))]),
-    ("/health", &[get(|r| r.to(health::alive))]),
-    ("/readyz", &[get(|r| r.to(health::ready))]),
+    ("/me", &[get(|r| r.to(me::show)).described(me::describe_show)]),
+    ("/chats", &[get(|r| r.to(chats::list)).described(chats::describe_list)]),
+    ("/chats/{id}", &[get(|r| r.to(chats::show)).described(chats::describe_show)]),
+    ("/ledger", &[get(|r| r.to(ledger::list)).described(ledger::describe_list)]),
+    (
+        "/auth-tokens",
+        &[
+            get(|r| r.to(auth_tokens::list)).described(auth_tokens::describe_list),
+            post(|r| r.to(auth_tokens::create)).described(auth_tokens::describe_create),
+        ],
+    ),
+    ("/auth-tokens/{id}", &[delete(|r| r.to(auth_tokens::revoke)).described(auth_tokens::describe_revoke)]),
+    ("/password", &[post(|r| r.to(password::change)).described(password::describe_change)]),
+    ("/healthz", &[get(|r| r.to(health::alive)).described(health::describe_alive)]),
+    ("/health", &[get(|r| r.to(health::alive)).described(health::describe_alive)]),
+    ("/readyz", &[get(|r| r.to(health::ready)).described(health::describe_ready)]),
 ];
 
 /// Adds the routes whose paths are of this kind to the application.

@@ -2,10 +2,15 @@
 
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use crate::auth::{Auth, CurrentUser};
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
+use crate::http::Schema;
+use crate::http::operation::{Operation, Parameter, Success};
 use crate::models::{Keyset, PAGE_BYTES, Rows};
 
 /// Rows of a page if the request does not say.
@@ -19,6 +24,55 @@ const MOST: i64 = 200;
 pub(super) struct PageQuery {
     limit: Option<String>,
     before: Option<String>,
+}
+
+/// Returns the schema of a text that is one of these words.
+pub(super) fn words(meaning: &str, words: &[&str]) -> Object {
+    let words = words.iter().copied().map(str::to_owned);
+    ObjectBuilder::new().schema_type(Type::String).description(Some(meaning)).enum_values(Some(words)).build()
+}
+
+/// Describes a page of a list: its parameters, their errors, and the page, whose rows have the name
+/// `name` and the form of `View`. `head`: the schema of the object that has the rows, if they are
+/// fields among others.
+pub(super) fn described<View: ToSchema>(
+    operation: Operation,
+    name: &'static str,
+    head: Option<Schema>,
+    example: Value,
+) -> Operation {
+    let parameters = [
+        Parameter::query(
+            "limit",
+            "The number of rows. A page ends at about 1 MiB, so it may have fewer.",
+            json!({ "type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT }),
+        ),
+        Parameter::query(
+            "before",
+            "An id: the page has the rows before it, newest first.",
+            json!({ "type": "integer", "format": "int64", "minimum": 1, "maximum": i64::MAX }),
+        ),
+    ];
+    let wrong = ["limit=0", "before=0", "limit=1&limit=2"];
+    let errors = wrong.into_iter().filter_map(|query| PageQuery::parse(query).err()).map(Error::Invalid);
+    let rows = Schema::of::<View>();
+    let page = json!({
+        "type": "object",
+        "required": [name, "next"],
+        "properties": {
+            name: { "type": "array", "items": rows.json, "maxItems": MOST },
+            "next": {
+                "type": ["string", "null"],
+                "description": "The path of the next page. `null` on the last one.",
+            },
+        },
+    });
+    let schema = match head {
+        None => Schema::plain(page),
+        Some(head) => Schema::plain(json!({ "allOf": [head.json, page] })).using(head),
+    };
+    let page = Success::json(200, "A page of the list.", schema.using(rows), example);
+    operation.with(parameters).fails(errors).returns(page)
 }
 
 impl PageQuery {
@@ -124,7 +178,6 @@ fn next_link(path: &str, page: Keyset, last: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
 
     #[test]
     fn a_page_has_a_default_and_a_bound() {

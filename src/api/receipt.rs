@@ -3,7 +3,15 @@
 use actix_web::HttpResponseBuilder;
 
 use crate::chat::{Receipt, Started};
+use crate::http::operation::Success;
 use crate::models::ChatState;
+
+/// Describes these headers.
+pub(super) fn described(success: Success) -> Success {
+    success
+        .with(&["X-Tokens-Charged", "X-Tokens-Remaining", "X-Chat-Id"])
+        .perhaps_with(&["Idempotency-Replayed", "X-Chat-State"])
+}
 
 /// Adds `X-Tokens-Charged`, `X-Tokens-Remaining` and `X-Chat-Id`.
 pub(super) fn add_receipt(response: &mut HttpResponseBuilder, receipt: &Receipt) {

@@ -5,10 +5,38 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{HttpResponse, ResponseError};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{Error, RetryContext};
 use crate::domain::{Endpoint, RequestId};
+
+/// An error in the form of Anthropic's protocol.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AnthropicError)]
+pub struct AnthropicBody {
+    /// Always `error`.
+    r#type: &'static str,
+    /// The id of the request, as in `X-Request-Id`.
+    #[schema(required)]
+    request_id: Option<String>,
+    error: AnthropicFault,
+}
+
+/// What is wrong, for clients of Anthropic's protocol.
+#[derive(Debug, Serialize, ToSchema)]
+struct AnthropicFault {
+    /// The kind of error, which the protocol prescribes for each status.
+    r#type: &'static str,
+    /// What is wrong, and what to do about it.
+    message: String,
+    /// The field at fault. `null` if no field is. Anthropic's own errors do not have this.
+    #[schema(required)]
+    param: Option<&'static str>,
+    /// A code that never changes. Anthropic's own errors do not have this.
+    code: String,
+}
 
 impl Error {
     /// Returns the response to a request under `/v1/messages`.
@@ -20,13 +48,15 @@ impl Error {
 
     /// Returns the body, which also ends a stream that broke.
     pub fn anthropic_body(&self, request_id: Option<RequestId>) -> Value {
+        let error = AnthropicFault {
+            r#type: self.anthropic_type(),
+            message: self.anthropic_message(),
+            param: self.openai_param(Some(Endpoint::Messages)),
+            code: self.openai_code(),
+        };
         let request_id = request_id.map(|id| id.to_string());
-        json!({ "type": "error", "request_id": request_id, "error": {
-            "type": self.anthropic_type(),
-            "message": self.anthropic_message(),
-            "param": self.openai_param(Some(Endpoint::Messages)),
-            "code": self.openai_code(),
-        } })
+        // Texts can always be written.
+        serde_json::to_value(AnthropicBody { r#type: "error", request_id, error }).unwrap_or_default()
     }
 
     /// Returns the message. Claude Code knows by these words that it must shorten the conversation.

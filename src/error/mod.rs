@@ -16,8 +16,12 @@ use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use log::Level;
 use rand::RngExt;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-pub use openai::RetryContext;
+pub use anthropic::AnthropicBody;
+pub use openai::{OpenAiBody, RetryContext};
+pub use problem::Problem;
 pub use unknown_url::UnknownUrl;
 
 use crate::domain::{FailureReason, Invalid, NoRandomness, RequestId};
@@ -194,6 +198,18 @@ pub enum Error {
     /// A defect of this server. The text inside goes to the log.
     #[error("Internal server error")]
     Internal(String),
+}
+
+/// An error in the form of the old contract.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct ContractBody {
+    /// What is wrong. Clients may compare this text: it never changes.
+    error: String,
+    /// Why this node takes no requests. Only `GET /readyz` has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    reason: Option<&'static str>,
 }
 
 /// The header that names the limit that was reached.
@@ -397,11 +413,11 @@ impl ResponseError for Error {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut body = serde_json::json!({ "error": self.to_string() });
-        if let Error::NotReady(reason) = self {
-            body["reason"] = (*reason).into();
-        }
-        self.response().json(body)
+        let reason = match self {
+            Error::NotReady(reason) => Some(*reason),
+            _ => None,
+        };
+        self.response().json(ContractBody { error: self.to_string(), reason })
     }
 }
 

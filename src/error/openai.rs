@@ -6,13 +6,36 @@
 use actix_web::http::header::HeaderName;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Error;
 use crate::domain::{Endpoint, FailureReason, RequestId};
 
 /// Tells OpenAI's own libraries whether to retry.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// An error in the form of OpenAI's protocol.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpenAiError)]
+pub struct OpenAiBody {
+    error: OpenAiFault,
+}
+
+/// What is wrong, for clients of OpenAI's protocol.
+#[derive(Debug, Serialize, ToSchema)]
+struct OpenAiFault {
+    /// What is wrong, and what to do about it.
+    message: String,
+    /// The kind of error, as the protocol has it.
+    r#type: &'static str,
+    /// The field at fault. `null` if no field is.
+    #[schema(required)]
+    param: Option<&'static str>,
+    /// A code that never changes.
+    code: String,
+}
 
 /// What is known of a request that decides whether a retry helps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,12 +89,14 @@ impl Error {
 
     /// Returns the body, which also ends a stream that broke.
     pub fn openai_body(&self, endpoint: Option<Endpoint>) -> Value {
-        json!({ "error": {
-            "message": self.openai_message(),
-            "type": self.openai_type(),
-            "param": self.openai_param(endpoint),
-            "code": self.openai_code(),
-        } })
+        let error = OpenAiFault {
+            message: self.openai_message(),
+            r#type: self.openai_type(),
+            param: self.openai_param(endpoint),
+            code: self.openai_code(),
+        };
+        // Texts can always be written.
+        serde_json::to_value(OpenAiBody { error }).unwrap_or_default()
     }
 
     /// Returns the status of the protocol where the old contract has another one. None of the

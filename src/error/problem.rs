@@ -3,9 +3,35 @@
 
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Error;
 use crate::domain::Invalid;
+
+/// An error as RFC 9457 defines it, for clients that accept `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// The kind of error, `urn:tollgate:problem:` and one word. It never changes.
+    r#type: String,
+    /// What happened, in a few words.
+    title: String,
+    /// The status of the response.
+    status: u16,
+    /// What to do about it.
+    detail: String,
+    /// The fields at fault. Missing if no field is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldProblem>,
+}
+
+/// A field at fault.
+#[derive(Debug, Serialize, ToSchema)]
+struct FieldProblem {
+    /// The name of the field, or of the parameter or header.
+    field: &'static str,
+    /// What to give instead.
+    detail: String,
+}
 
 const UNCONFIRMED: &str =
     "It is not known whether this was done. Check, or send it again with the same Idempotency-Key.";
@@ -290,7 +316,7 @@ impl Error {
     }
 
     /// Returns what happened, in a few words.
-    fn title(&self) -> String {
+    pub fn title(&self) -> String {
         match self {
             // The contract's text would name a field that nobody could read.
             Error::UnreadableBody { .. } => "Unreadable body".to_owned(),
@@ -302,28 +328,13 @@ impl Error {
     /// Returns the response as RFC 9457 defines it, for a client that accepts
     /// `application/problem+json`.
     pub fn problem(&self) -> HttpResponse {
-        #[derive(Serialize)]
-        struct FieldProblem<'a> {
-            field: &'a str,
-            detail: &'a str,
-        }
-        #[derive(Serialize)]
-        struct Problem<'a> {
-            r#type: String,
-            title: String,
-            status: u16,
-            detail: String,
-            #[serde(skip_serializing_if = "Vec::is_empty")]
-            errors: Vec<FieldProblem<'a>>,
-        }
-        let errors =
-            self.fields().iter().map(|f| FieldProblem { field: f.field, detail: &f.reason }).collect();
+        let field = |fault: &Invalid| FieldProblem { field: fault.field, detail: fault.reason.clone() };
         let problem = Problem {
             r#type: format!("urn:tollgate:problem:{}", self.slug()),
             title: self.title(),
             status: self.status_code().as_u16(),
             detail: self.detail(),
-            errors,
+            errors: self.fields().iter().map(field).collect(),
         };
         let body = serde_json::to_string(&problem).unwrap_or_default();
         self.response().content_type("application/problem+json").body(body)

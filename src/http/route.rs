@@ -5,6 +5,7 @@ use actix_web::web;
 use actix_web::{HttpRequest, Resource, Route, guard};
 
 use super::known_path::KnownPath;
+use super::operation::Operation;
 use crate::auth::Guest;
 use crate::error::{Error, UnknownUrl};
 
@@ -21,27 +22,46 @@ pub struct MethodRoute {
     /// Adds the handler. Each handler has a type of its own, which a table cannot name, so it is
     /// inside a function.
     serve: fn(Route) -> Route,
+    /// Describes it, if it is a part of the API.
+    describe: Option<fn() -> Operation>,
+}
+
+impl MethodRoute {
+    /// Adds the description of a route of the API.
+    pub const fn described(self, describe: fn() -> Operation) -> MethodRoute {
+        MethodRoute { name: self.name, route: self.route, serve: self.serve, describe: Some(describe) }
+    }
+
+    /// Returns its description. `None` if it is not a part of the API.
+    pub fn operation(&self) -> Option<Operation> {
+        self.describe.map(|describe| describe())
+    }
+
+    /// Returns the method's name alone. `Allow` also lists HEAD for GET.
+    pub fn method(&self) -> &'static str {
+        self.name.split(',').next().unwrap_or(self.name)
+    }
 }
 
 /// Makes a route for GET and HEAD, for example `get(|r| r.to(show))`.
 pub const fn get(serve: fn(Route) -> Route) -> MethodRoute {
     let route = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
-    MethodRoute { name: "GET, HEAD", route, serve }
+    MethodRoute { name: "GET, HEAD", route, serve, describe: None }
 }
 
 /// Makes a route for POST.
 pub const fn post(serve: fn(Route) -> Route) -> MethodRoute {
-    MethodRoute { name: "POST", route: || web::method(Method::POST), serve }
+    MethodRoute { name: "POST", route: || web::method(Method::POST), serve, describe: None }
 }
 
 /// Makes a route for PATCH.
 pub const fn patch(serve: fn(Route) -> Route) -> MethodRoute {
-    MethodRoute { name: "PATCH", route: || web::method(Method::PATCH), serve }
+    MethodRoute { name: "PATCH", route: || web::method(Method::PATCH), serve, describe: None }
 }
 
 /// Makes a route for DELETE.
 pub const fn delete(serve: fn(Route) -> Route) -> MethodRoute {
-    MethodRoute { name: "DELETE", route: || web::method(Method::DELETE), serve }
+    MethodRoute { name: "DELETE", route: || web::method(Method::DELETE), serve, describe: None }
 }
 
 /// The path of a request's row in the table of routes, without a slash at its end. The resource has

@@ -32,6 +32,10 @@ pub enum ChatState {
 }
 
 impl ChatState {
+    /// All states.
+    pub const ALL: [ChatState; 4] =
+        [ChatState::Pending, ChatState::Complete, ChatState::Failed, ChatState::Cancelled];
+
     /// Returns the name that the database stores and the API shows.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +53,7 @@ where
 {
     fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
         let text = String::from_sql(bytes)?;
-        [ChatState::Pending, ChatState::Complete, ChatState::Failed, ChatState::Cancelled]
+        ChatState::ALL
             .into_iter()
             .find(|state| state.as_str() == text)
             .ok_or_else(|| format!("unknown chat state {text}").into())

@@ -29,6 +29,15 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
+    /// All kinds.
+    pub const ALL: [EntryKind; 5] = [
+        EntryKind::Opening,
+        EntryKind::Charge,
+        EntryKind::Settlement,
+        EntryKind::Refund,
+        EntryKind::Adjustment,
+    ];
+
     /// Returns the name that the database stores.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -42,8 +51,7 @@ impl EntryKind {
 
     /// Returns the kind that the database stores under this name.
     pub fn named(name: &str) -> Option<EntryKind> {
-        use EntryKind::*;
-        [Opening, Charge, Settlement, Refund, Adjustment].into_iter().find(|kind| kind.as_str() == name)
+        EntryKind::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 

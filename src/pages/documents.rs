@@ -30,6 +30,27 @@ fn path_of(document: &str) -> Option<String> {
     DOCUMENTS.iter().any(|(name, _)| *name == document).then(|| format!("/docs/{document}/"))
 }
 
+/// A link to a page of the documentation.
+pub(super) struct Link {
+    /// The name of the document. Empty for the reference.
+    pub(super) name: &'static str,
+    /// The path of its page.
+    pub(super) path: String,
+    /// Its title.
+    pub(super) label: String,
+}
+
+/// Returns the links to all pages of the documentation.
+pub(super) fn links() -> Vec<Link> {
+    let reference = Link { name: "", path: "/docs/".to_owned(), label: "Reference".to_owned() };
+    let documents = PARSED.iter().map(|(name, blocks)| Link {
+        name: *name,
+        path: format!("/docs/{name}/"),
+        label: title_of(blocks),
+    });
+    std::iter::once(reference).chain(documents).collect()
+}
+
 #[derive(Template)]
 #[template(path = "document.html")]
 struct DocumentPage {
@@ -38,8 +59,7 @@ struct DocumentPage {
     blocks: Vec<Block>,
     /// The id and the text of each section.
     sections: Vec<(String, String)>,
-    /// The names, paths and titles of all documents.
-    documents: Vec<(&'static str, String, String)>,
+    documents: Vec<Link>,
     name: &'static str,
 }
 
@@ -53,15 +73,15 @@ fn show(name: &'static str, request: &HttpRequest, site: &Site) -> Result<HttpRe
     let address = site.address(request);
     let of_name = PARSED.iter().find(|(document, _)| *document == name);
     let blocks = of_name.map(|(_, blocks)| blocks.as_slice()).unwrap_or_default();
-    let documents = PARSED.iter().map(|(name, blocks)| (*name, format!("/docs/{name}/"), title_of(blocks)));
-    page(&DocumentPage {
+    let document = DocumentPage {
         frame: Frame::of(site),
         title: title_of(blocks),
         sections: blocks.iter().filter_map(|block| block.heading(2)).collect(),
         blocks: blocks.iter().map(|block| block.replace(EXAMPLE, &address)).collect(),
-        documents: documents.collect(),
+        documents: links(),
         name,
-    })
+    };
+    page(&document, std::convert::identity)
 }
 
 /// Shows what the API takes and returns (`GET /docs/api/`).

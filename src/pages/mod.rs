@@ -1,8 +1,10 @@
-//! Pages that anybody may open: the start page, the API's documentation, `security.txt`, and the
-//! static files.
+//! What anybody may open: the start page, the API's documentation, its description for programs,
+//! `security.txt`, and the static files.
 
 mod documents;
 mod markdown;
+mod openapi;
+mod reference;
 mod security_txt;
 mod start;
 
@@ -15,6 +17,8 @@ use crate::auth::Guest;
 use crate::error::{Error, Result};
 use crate::http::{PathKind, Routes, Site, Version, find_asset, get, resources};
 
+pub use openapi::document;
+
 /// Pages load styles, images and the script of this server, and nothing inline.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; object-src 'none'; \
      base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
@@ -25,6 +29,9 @@ pub const ROUTES: Routes = &[
     ("/docs/api", &[get(|r| r.to(documents::api))]),
     ("/docs/charges", &[get(|r| r.to(documents::charges))]),
     ("/docs/clients", &[get(|r| r.to(documents::clients))]),
+    ("/docs", &[get(|r| r.to(reference::show))]),
+    ("/openapi.json", &[get(|r| r.to(openapi::show)).described(openapi::describe)]),
+    // For people who report vulnerabilities, in a form of its own (RFC 9116): no part of the API.
     ("/.well-known/security.txt", &[get(|r| r.to(security_txt::show))]),
     ("", &[get(|r| r.to(start::show))]),
 ];
@@ -51,8 +58,10 @@ impl Frame {
     }
 }
 
-fn page(template: &impl Template) -> Result<HttpResponse> {
+/// Renders a page. `finish` puts in what differs from server to server.
+fn page(template: &impl Template, finish: impl FnOnce(String) -> String) -> Result<HttpResponse> {
     let html = template.render().map_err(|error| Error::Internal(format!("a template failed: {error}")))?;
+    let html = finish(html);
     Ok(HttpResponse::Ok()
         .content_type("text/html; charset=utf-8")
         .insert_header((header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))

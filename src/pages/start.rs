@@ -52,7 +52,7 @@ pub(super) async fn show(
     let address = site.address(&request);
     let top_up = site.top_up.as_deref().unwrap_or_default();
     let is_web = ["https://", "http://"].iter().any(|scheme| top_up.starts_with(scheme));
-    page(&StartPage {
+    let start = StartPage {
         frame: Frame::of(&site),
         trouble: not_ready(&readiness, &db).await.map(in_words),
         notice: site.notice.as_deref().unwrap_or_default(),
@@ -63,7 +63,8 @@ pub(super) async fn show(
         base_url: format!("{address}/v1"),
         top_up,
         is_link: is_web && !top_up.contains(char::is_whitespace),
-    })
+    };
+    page(&start, std::convert::identity)
 }
 
 fn in_words(trouble: NotReady) -> &'static str {

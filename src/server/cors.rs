@@ -3,6 +3,8 @@
 use actix_cors::Cors;
 use actix_web::middleware::Condition;
 
+use crate::http::ResponseHeader;
+
 /// Returns the CORS middleware. It permits nothing to pages of other origins, unless the settings
 /// name the origins, and never permits cookies. A named origin may send any header: it is trusted,
 /// and libraries and tracing tools add headers that no list could keep up with.
@@ -10,25 +12,7 @@ pub fn cors(origins: &[String]) -> Condition<Cors> {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "PATCH", "DELETE"])
         .allow_any_header()
-        .expose_headers([
-            "X-Tokens-Charged",
-            "X-Tokens-Remaining",
-            "X-Chat-Id",
-            "X-Request-Id",
-            "Idempotency-Replayed",
-            "Retry-After",
-            "X-Should-Retry",
-            "X-Chat-State",
-            "X-RateLimit-Limit-Requests",
-            "X-RateLimit-Remaining-Requests",
-            "X-RateLimit-Reset-Requests",
-            "X-RateLimit-Bound",
-            "Request-Id",
-            "X-Token-Count",
-            "Anthropic-RateLimit-Requests-Limit",
-            "Anthropic-RateLimit-Requests-Remaining",
-            "Anthropic-RateLimit-Requests-Reset",
-        ])
+        .expose_headers(ResponseHeader::exposed())
         .max_age(3600);
     let origins: Vec<&str> = origins.iter().map(String::as_str).filter(|origin| !origin.is_empty()).collect();
     let cors = if origins.contains(&"*") {

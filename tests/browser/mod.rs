@@ -12,6 +12,7 @@ mod keyboard;
 mod page;
 mod pages;
 mod palette;
+mod reference;
 mod scripts;
 mod sizes;
 mod start_page;

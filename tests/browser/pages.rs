@@ -228,6 +228,7 @@ fn errors(demo: &Demo) -> Vec<Page> {
     let guest = [
         page("start", "/", "Read the API's documentation").folded(),
         page("documentation", "/docs/api/", "Every path works with and without").folded(),
+        page("reference", "/docs/", "Programs read the same from"),
         page("documentation-clients", "/docs/clients/", "What a message costs"),
         page("documentation-charges", "/docs/charges/", "Hold, settle, refund"),
         page("sign-in", "/admin/sign-in/", "For administrators"),

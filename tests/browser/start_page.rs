@@ -94,7 +94,7 @@ async fn lines_are_copied_without_a_clipboard_too() {
 #[tokio::test]
 async fn no_line_wraps_and_no_page_is_wider_than_the_screen() {
     let Some((_database, _server, visitor)) = start(Screen::Wide).await else { return };
-    for path in ["/", "/docs/api/", "/docs/charges/", "/docs/clients/"] {
+    for path in ["/", "/docs/", "/docs/api/", "/docs/charges/", "/docs/clients/"] {
         for width in [1280, 768, 390, 320] {
             visitor.set_size(width, 844).await;
             visitor.open(path).await;

@@ -28,7 +28,7 @@ use tollgate::server::{self, Services, middleware};
 
 pub use super::http::Answer;
 use super::server::PASSWORD;
-use super::{On, TestDatabase};
+use super::{On, TestDatabase, documented};
 
 /// Passed instead of an auth token, for a request without one.
 pub const GUEST: &str = "";
@@ -84,7 +84,7 @@ impl TestApp {
         let inner = TestRequest::with_uri(path)
             .method(Method::from_str(method).unwrap())
             .peer_addr(SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000)));
-        Request { app: self, inner }
+        Request { app: self, inner, method: method.to_owned(), target: path.to_owned() }
     }
 
     pub async fn get(&self, path: &str, token: &str) -> Answer {
@@ -232,6 +232,8 @@ pub fn config(database_url: &str, flags: &[&str]) -> Config {
 pub struct Request<'a> {
     app: &'a TestApp,
     inner: TestRequest,
+    method: String,
+    target: String,
 }
 
 impl Request<'_> {
@@ -266,10 +268,11 @@ impl Request<'_> {
         Request { inner: self.inner.peer_addr(SocketAddr::from((address, 40_000))), ..self }
     }
 
-    /// Sends it. The future does not borrow the app, so that it can be awaited on a task of its
-    /// own.
+    /// Sends it, and compares the answer with the document of the API. The future does not borrow
+    /// the app, so that it can be awaited on a task of its own.
     pub fn send(self) -> LocalBoxFuture<'static, Answer> {
-        let response = (self.app.routes)(self.inner);
+        let Request { app, inner, method, target } = self;
+        let response = (app.routes)(inner);
         Box::pin(async move {
             let (_, response) = response.await.unwrap().into_parts();
             let status = response.status().as_u16();
@@ -277,7 +280,9 @@ impl Request<'_> {
             let headers = response.headers().iter();
             let headers = headers.map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
             let body = to_bytes(response.into_body()).await.unwrap().to_vec();
-            Answer { status, headers, body }
+            let answer = Answer { status, headers, body };
+            documented::check(&method, &target, answer.seen());
+            answer
         })
     }
 }

@@ -1,5 +1,6 @@
 //! A small HTTP/1.1 client over a plain socket or TLS. It keeps connections alive, never retries,
 //! can send any bytes, and distinguishes a response that never began from one that was cut short.
+//! It compares what it gets with the document of the API.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -8,10 +9,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::documented::{self, Seen};
 use super::wire::{Connector, Wire};
 
 /// Time limit for each read and write, longer than the server may take for anything.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The bytes of a request in which its first line is looked for.
+const MOST_OF_A_LINE: usize = 4096;
 
 /// A connection to the server. It is opened again if the server has closed it between two requests.
 pub struct Client {
@@ -50,6 +55,11 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// Returns what is compared with the document of the API.
+    pub fn seen(&self) -> Seen<'_> {
+        Seen { status: self.status, headers: &self.headers, body: &self.body }
     }
 
     pub fn text(&self) -> String {
@@ -124,7 +134,11 @@ impl Client {
     /// Sends the parts one by one, as slowly as the iterator yields them, and reads one response.
     pub fn raw_in_parts<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) -> Result<Answer, Broken> {
         let mut connection = self.connect()?;
+        let mut begun = Vec::new();
         for part in parts {
+            if !begun.contains(&b'\n') {
+                begun.extend_from_slice(&part[..part.len().min(MOST_OF_A_LINE)]);
+            }
             // A server may respond, and close, before it has read everything. Its response must
             // still be read.
             if connection.get_mut().write_all(part).is_err() {
@@ -132,6 +146,7 @@ impl Client {
             }
         }
         let answer = read_answer(&mut connection)?;
+        documented::check_raw(&begun, answer.seen());
         if !answer.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
             self.connection = Some(connection);
         }

@@ -6,6 +6,7 @@ pub mod app;
 pub mod balancer;
 pub mod certificates;
 pub mod dice;
+pub mod documented;
 pub mod figures;
 pub mod gate;
 pub mod honest;

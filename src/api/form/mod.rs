@@ -16,10 +16,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::body::{
-    check_coding, check_length, content_type, is_json, looks_like_json, parse, unreadable, without_mark,
+    check_coding, check_length, content_type, errors_of_reading, is_json, looks_like_json, parse, unreadable,
+    without_mark,
 };
 use crate::domain::Invalid;
 use crate::error::{Error, Result};
+use crate::http::operation::{Describe, JSON, Operation};
 use crate::http::{BodyReader, HeldBody, MOST_BYTES, Site, is_from_foreign_page};
 use crate::throttle::MemoryShare;
 use fields::Fields;
@@ -27,6 +29,9 @@ use parameter::parameter;
 
 /// The content types that are read, as `Accept` lists them.
 const ACCEPTED: &str = "application/json, application/x-www-form-urlencoded, multipart/form-data";
+
+/// The same, one by one.
+pub(super) const MEDIA_TYPES: [&str; 3] = [JSON, "application/x-www-form-urlencoded", "multipart/form-data"];
 
 /// A kind of form, and what its content type says about it.
 #[derive(Debug, PartialEq, Eq)]
@@ -130,6 +135,12 @@ impl FromRequest for FormBody {
                 Err(error) => Ok(FormBody { body: Err(error), form: None }),
             }
         })
+    }
+}
+
+impl Describe for FormBody {
+    fn describe(operation: &mut Operation) {
+        operation.errors.extend(errors_of_reading(MOST_BYTES, ACCEPTED));
     }
 }
 

@@ -21,7 +21,7 @@ use crate::responder::{
 
 /// The fields that are passed on unchanged, besides [`TUNING`]. A further field is passed on only
 /// if the model's list in the panel has it.
-const PASSED_ON: [&str; 2] = ["logprobs", "user"];
+pub(super) const PASSED_ON: [&str; 2] = ["logprobs", "user"];
 
 /// Fields of the protocol that this server reads itself.
 const READ: [&str; 8] =

@@ -21,10 +21,10 @@ use crate::throttle::Cut;
 
 /// The fields that are passed on unchanged. A further field is passed on only if the model's list
 /// in the panel has it.
-const PASSED_ON: [&str; 2] = ["dimensions", "user"];
+pub(super) const PASSED_ON: [&str; 2] = ["dimensions", "user"];
 
 /// The longest vector that a client may ask for.
-const MOST_DIMENSIONS: i64 = 65_536;
+pub(super) const MOST_DIMENSIONS: i64 = 65_536;
 
 /// The bytes of a response that are written at once, at least.
 const A_PART: usize = 64 << 10;

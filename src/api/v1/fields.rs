@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::responder::{MOST_CHOICES, Message};
 
 /// The longest name of a model, in bytes.
-const MODEL_LENGTH: usize = 200;
+pub(super) const MODEL_LENGTH: usize = 200;
 
 /// The most characters of a message that the user's chats keep.
 const MESSAGE_LENGTH: usize = 32_000;
@@ -28,6 +28,9 @@ pub(super) const TUNING: [&str; 10] = [
 ];
 
 /// Returns the name of the model that is asked.
+///
+/// # Errors
+/// It is missing, no text, or too long.
 pub(super) fn model(model: Option<Value>) -> Result<String> {
     match model {
         Some(Value::String(model)) if (1..=MODEL_LENGTH).contains(&model.len()) => Ok(model),

@@ -7,6 +7,7 @@ mod answers;
 mod chat_completions;
 mod completions;
 mod count;
+pub(super) mod descriptions;
 mod dialect;
 mod embeddings;
 mod fields;

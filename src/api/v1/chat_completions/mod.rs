@@ -8,6 +8,9 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::{Map, Value};
 
 use self::request::CompletionRequest;
+#[cfg(test)]
+pub(super) use self::request::READ;
+pub(super) use self::request::{NOT_OFFERED, PASSED_ON};
 use self::write::{Chunks, completion};
 use super::dialect::{Dialect, Parsed};
 use crate::chat::{Event, Receipt, Started};

@@ -10,7 +10,7 @@ use crate::responder::{Message, Question};
 /// The fields that are passed on unchanged, besides [`TUNING`]. A further field is passed on only
 /// if the model's list in the panel has it: it could make the upstream write more than was held
 /// for, or give the client access to something that is not its own.
-const PASSED_ON: [&str; 17] = [
+pub(in crate::api::v1) const PASSED_ON: [&str; 17] = [
     "logprobs",
     "top_logprobs",
     "tools",
@@ -31,11 +31,11 @@ const PASSED_ON: [&str; 17] = [
 ];
 
 /// Fields of the protocol that this server reads itself.
-const READ: [&str; 7] =
+pub(in crate::api::v1) const READ: [&str; 7] =
     ["model", "messages", "n", "max_tokens", "max_completion_tokens", "stream", "stream_options"];
 
 /// Fields of the protocol that are not offered, and what to do instead.
-const NOT_OFFERED: [(&str, &str); 4] = [
+pub(in crate::api::v1) const NOT_OFFERED: [(&str, &str); 4] = [
     ("audio", "leave it out: answers are text"),
     ("prediction", "leave it out: predicted outputs are not offered"),
     ("web_search_options", "leave it out: web searches are not offered"),

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use self::events::Events;
 use self::request::MessagesRequest;
+pub(super) use self::request::{IGNORED, NOT_OFFERED};
 use self::write::{Stops, message};
 use super::count::Countable;
 use super::dialect::{Dialect, Parsed};

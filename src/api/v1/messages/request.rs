@@ -16,10 +16,11 @@ const PASSED_ON: [&str; 3] = ["temperature", "top_p", "top_k"];
 
 /// Fields that change nothing here: hints to Anthropic's caches and statistics. `betas` is for
 /// clients that send the header `anthropic-beta` in the body.
-const IGNORED: [&str; 4] = ["cache_control", "diagnostics", "betas", "anthropic_version"];
+pub(in crate::api::v1) const IGNORED: [&str; 4] =
+    ["cache_control", "diagnostics", "betas", "anthropic_version"];
 
 /// Fields that are not offered, and what to do instead. Empty ones are ignored.
-const NOT_OFFERED: [(&str, &str); 6] = [
+pub(in crate::api::v1) const NOT_OFFERED: [(&str, &str); 6] = [
     ("user_profile_id", "leave it out, and give \"metadata.user_id\": profiles are not offered"),
     ("mcp_servers", "leave it out: connect to MCP servers in your program"),
     ("container", "leave it out: code execution is not offered"),

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 use self::events::Events;
 use self::request::ResponseRequest;
+pub(super) use self::request::{INCLUDED, NEVER_THERE, NOT_OFFERED};
 use self::shape::Shape;
 use super::count::Countable;
 use super::dialect::{Dialect, Parsed};

@@ -33,7 +33,7 @@ pub(super) struct ResponseRequest {
 
 /// Features that are not offered: they are refused unless the field is missing, `null`, false or an
 /// empty list.
-const NOT_OFFERED: [(&str, &str); 4] = [
+pub(in crate::api::v1) const NOT_OFFERED: [(&str, &str); 4] = [
     ("background", "leave it out, or give false: responses are answered at once"),
     ("conversation", "leave it out, and give \"previous_response_id\" or the whole input"),
     ("prompt", "leave it out, and give \"instructions\" and \"input\": stored prompts are not offered"),
@@ -54,10 +54,11 @@ const PASSED_ON: [&str; 9] = [
 ];
 
 /// What can be included.
-const INCLUDED: [&str; 2] = ["reasoning.encrypted_content", "message.output_text.logprobs"];
+pub(in crate::api::v1) const INCLUDED: [&str; 2] =
+    ["reasoning.encrypted_content", "message.output_text.logprobs"];
 
 /// What can be included of tools that are not offered, and of the input. There is never any of it.
-const NEVER_THERE: [&str; 6] = [
+pub(in crate::api::v1) const NEVER_THERE: [&str; 6] = [
     "file_search_call.results",
     "web_search_call.results",
     "web_search_call.action.sources",
