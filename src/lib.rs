@@ -12,6 +12,7 @@
 //! | [`api`] | the HTTP API, one file per resource: extract, parse, one call, respond |
 //! | [`config`] | every setting |
 //! | [`import`] | brings users and chats over from another service |
+//! | [`demo`] | the sample data of `tollgate demo`, with a past of 90 days |
 //! | [`administration`] | what administrators do; each verb records itself in one transaction |
 //! | [`backup`] | backups that the server makes: the schedule, the folder, the copy |
 //! | [`index`] | what the panel looks things up in, filled in behind the charges |
@@ -50,6 +51,7 @@ pub mod client_address;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod demo;
 pub mod domain;
 pub mod error;
 pub mod http;

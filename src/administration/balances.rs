@@ -61,7 +61,7 @@ pub async fn adjust(db: &Db, actor: &Actor, adjustment: Adjustment) -> Result<Ad
 }
 
 /// Makes an adjustment and records it, in the caller's transaction.
-pub(super) fn adjust_and_record(
+pub(crate) fn adjust_and_record(
     conn: &mut DbConnection,
     actor: &Actor,
     adjustment: &Adjustment,
@@ -143,7 +143,7 @@ pub async fn refund_chat(
 }
 
 /// Does what [`refund_chat`] does in the caller's transaction, which has locked the user.
-pub(super) fn refund_and_record(
+pub(crate) fn refund_and_record(
     conn: &mut DbConnection,
     by: &By<'_>,
     chat_id: i64,
@@ -181,7 +181,7 @@ pub async fn release_hold(
 }
 
 /// Does what [`release_hold`] does in the caller's transaction, which has locked the user.
-pub(super) fn release_and_record(
+pub(crate) fn release_and_record(
     conn: &mut DbConnection,
     by: &By<'_>,
     chat: &Chat,

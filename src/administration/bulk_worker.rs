@@ -9,9 +9,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::NaiveDateTime;
+
 use super::anonymise;
 use super::balances::record_adjustments;
-use super::bulk::Bulk;
+use super::bulk::{Bulk, BulkRequest, insert};
 use super::bulk_kind::BulkKind;
 use super::bulk_rows::{Work, do_row, lock};
 use super::edit::By;
@@ -128,22 +130,59 @@ async fn do_part(
         if !BulkOperation::advance(conn, operation.id, from, from + part.len() as i64)? {
             return Ok(Part::Done);
         }
-        let actor = Actor { user_id: Some(operation.actor_id), address: operation.address.clone() };
-        if let BulkKind::Adjust(amount) = kind {
-            adjust_part(conn, &operation, amount, &actor, &part, now)?;
-            return Ok(Part::Done);
-        }
-        lock(conn, kind, &part)?;
-        let by = By { actor: &actor, reason: &operation.note, now };
-        let work = Work { operation: &operation, undone: undone.as_ref(), kind, by };
-        for id in &part {
-            if let Some(failure) = do_row(conn, &work, *id)? {
-                operation.fail(conn, *id, failure.code())?;
-            }
-        }
+        do_rows(conn, &operation, undone.as_ref(), kind, &part, now)?;
         Ok(Part::Done)
     };
     db.write_bulk(Scope::none(), job).await
+}
+
+/// Does the rows of a part in the caller's transaction, which has moved the operation's position.
+fn do_rows(
+    conn: &mut DbConnection,
+    operation: &BulkOperation,
+    undone: Option<&BulkOperation>,
+    kind: BulkKind,
+    part: &[i64],
+    now: NaiveDateTime,
+) -> Result<()> {
+    let actor = Actor { user_id: Some(operation.actor_id), address: operation.address.clone() };
+    if let BulkKind::Adjust(amount) = kind {
+        return adjust_part(conn, operation, amount, &actor, part, now);
+    }
+    lock(conn, kind, part)?;
+    let by = By { actor: &actor, reason: &operation.note, now };
+    let work = Work { operation, undone, kind, by };
+    for id in part {
+        if let Some(failure) = do_row(conn, &work, *id)? {
+            operation.fail(conn, *id, failure.code())?;
+        }
+    }
+    Ok(())
+}
+
+/// Starts an operation of few rows and finishes it at the same moment, in the caller's transaction.
+/// Returns its id. The sample data of `tollgate demo` has operations of the past, which no worker
+/// can do any more.
+pub(crate) fn do_at_once(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    request: &BulkRequest,
+    now: NaiveDateTime,
+) -> Result<i64> {
+    let missing = || Error::Internal("a bulk operation vanished".to_owned());
+    let id = insert(conn, actor, request, None, now)?;
+    let started = BulkOperation::find(conn, id)?.ok_or_else(missing)?;
+    let mut position = 0;
+    for part in request.ids.chunks(PART) {
+        let end = position + part.len() as i64;
+        BulkOperation::advance(conn, id, position, end)?;
+        do_rows(conn, &started, None, request.kind, part, now)?;
+        position = end;
+    }
+    let done = BulkOperation::find(conn, id)?.ok_or_else(missing)?;
+    let can_be_undone = request.kind.undo().is_some() && done.failed < done.total;
+    BulkOperation::finish(conn, id, can_be_undone, now)?;
+    Ok(id)
 }
 
 /// Adjusts the balances of the users of a part and records it.
@@ -153,7 +192,7 @@ fn adjust_part(
     amount: i64,
     actor: &Actor,
     part: &[i64],
-    now: chrono::NaiveDateTime,
+    now: NaiveDateTime,
 ) -> Result<()> {
     let adjustment = AdjustmentOfMany {
         user_ids: part.to_vec(),

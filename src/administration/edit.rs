@@ -77,8 +77,8 @@ pub(super) async fn edit<E: Edit>(
     db.write(target.scope, job).await
 }
 
-/// Who edits, why and when.
-pub(super) struct By<'a> {
+/// Who acts, why and when.
+pub(crate) struct By<'a> {
     pub actor: &'a Actor,
     /// The reason, for the audit log. Empty if none was given.
     pub reason: &'a str,

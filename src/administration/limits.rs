@@ -28,7 +28,7 @@ pub async fn set_limits(
 }
 
 /// Sets a user's limits, whatever else has changed, in the caller's transaction.
-pub(super) fn set_limits_and_record(
+pub(crate) fn set_limits_and_record(
     conn: &mut DbConnection,
     by: &By<'_>,
     user_id: i64,

@@ -23,6 +23,14 @@ mod undo;
 mod users;
 mod verifications;
 
+pub(crate) use balances::{adjust_and_record, refund_and_record, release_and_record};
+pub(crate) use bulk_worker::do_at_once;
+pub(crate) use edit::By;
+pub(crate) use limits::set_limits_and_record;
+pub(crate) use models::edit_model_and_record;
+pub(crate) use undo::undo_and_record;
+pub(crate) use users::{add_and_record, log_out_and_record, set_active_and_record};
+
 pub use anonymise::{Anonymised, WhatGoes, anonymise_user, what_goes};
 pub use auth_tokens::edit_auth_token;
 pub use backups::{record_download, start_backup};

@@ -1,6 +1,6 @@
 //! Models: withdrawing one, putting it back on offer, and setting its price and properties.
 
-use super::edit::{Edit, Edited, Target, edit};
+use super::edit::{By, Edit, Edited, Target, edit, edit_and_record};
 use crate::audit::{Action, Actor, Event, ObjectKind};
 use crate::db::{Db, DbConnection, Scope};
 use crate::domain::Invalid;
@@ -51,4 +51,14 @@ pub async fn edit_model(
 ) -> Result<Edited<Model>> {
     let target = Target { actor, id: model_id, scope: Scope::none(), reason: "" };
     edit(db, target, move |stored: &Model| stored.version == version, move |_| wanted.clone()).await
+}
+
+/// Changes a model, whatever else has changed, in the caller's transaction.
+pub(crate) fn edit_model_and_record(
+    conn: &mut DbConnection,
+    by: &By<'_>,
+    model_id: i64,
+    wanted: &ModelChanges,
+) -> Result<Edited<Model>> {
+    edit_and_record(conn, by, model_id, |_: &Model| true, |_| wanted.clone())
 }

@@ -78,7 +78,7 @@ pub async fn undo_entry(db: &Db, actor: &Actor, user_id: i64, undone: OperationI
 
 /// Undoes the ledger entry of an operation and records it as an adjustment, in the caller's
 /// transaction, which has locked the user.
-pub(super) fn undo_and_record(conn: &mut DbConnection, by: &By<'_>, undone: OperationId) -> Result<Undone> {
+pub(crate) fn undo_and_record(conn: &mut DbConnection, by: &By<'_>, undone: OperationId) -> Result<Undone> {
     let undo = Undo { undone, note: by.reason.to_owned(), actor_id: by.actor.user_id, now: by.now };
     let outcome = metering::undo(conn, &undo)?;
     if let Undone::Done { user_id, amount, balance } = outcome {

@@ -115,25 +115,10 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
         is_staff,
         is_superuser: account.is_superuser,
     };
-    let job = move |conn: &mut DbConnection| {
-        let id = match open_account(conn, &account)? {
-            OpenedAccount::Opened(id) => id,
-            OpenedAccount::OpenedBefore(_) => {
-                return added_before(conn, account.operation_id, &wanted);
-            }
-            OpenedAccount::NameTaken => return Ok(None),
-        };
-        if is_staff && !account.is_superuser {
-            User::set_staff(conn, id)?;
-        }
-        let changes = [
-            Change::new("username", "", account.username.as_str()),
-            Change::new("tokens", "", account.tokens),
-            Change::new("staff", "", FieldValue::YesNo(is_staff)),
-            Change::new("superuser", "", FieldValue::YesNo(account.is_superuser)),
-        ];
-        actor.record(conn, &Event { changes: &changes, ..Event::about_user(Action::Add, id) }, now)?;
-        Ok(Some(id))
+    let job = move |conn: &mut DbConnection| match add_and_record(conn, &actor, &account, is_staff)? {
+        OpenedAccount::Opened(id) => Ok(Some(id)),
+        OpenedAccount::OpenedBefore(_) => added_before(conn, account.operation_id, &wanted),
+        OpenedAccount::NameTaken => Ok(None),
     };
     let added = match db.write(Scope::none(), job.clone()).await {
         // Between the look-up and the insert, the same form or somebody else added the name. Trying
@@ -145,6 +130,30 @@ pub async fn add_user(db: &Db, actor: &Actor, new: UserToAdd) -> Result<Option<i
         Err(error) if error.is_unique_violation() => Ok(None),
         outcome => outcome,
     }
+}
+
+/// Adds a user and records it, in the caller's transaction. A superuser is staff, too.
+pub(crate) fn add_and_record(
+    conn: &mut DbConnection,
+    actor: &Actor,
+    account: &NewAccount,
+    is_staff: bool,
+) -> Result<OpenedAccount> {
+    let opened = open_account(conn, account)?;
+    if let OpenedAccount::Opened(id) = opened {
+        if is_staff && !account.is_superuser {
+            User::set_staff(conn, id)?;
+        }
+        let changes = [
+            Change::new("username", "", account.username.as_str()),
+            Change::new("tokens", "", account.tokens),
+            Change::new("staff", "", FieldValue::YesNo(is_staff || account.is_superuser)),
+            Change::new("superuser", "", FieldValue::YesNo(account.is_superuser)),
+        ];
+        let event = Event { changes: &changes, ..Event::about_user(Action::Add, id) };
+        actor.record(conn, &event, account.now)?;
+    }
+    Ok(opened)
 }
 
 impl Edit for UserChanges {
@@ -278,7 +287,7 @@ pub async fn set_active_if_unchanged(
 
 /// Deactivates or reactivates a user, whatever else has changed, in the caller's transaction. It
 /// must have locked the rows of all superusers.
-pub(super) fn set_active_and_record(
+pub(crate) fn set_active_and_record(
     conn: &mut DbConnection,
     by: &By<'_>,
     user_id: i64,
@@ -310,7 +319,7 @@ pub async fn log_out_everywhere(
 }
 
 /// Does what [`log_out_everywhere`] does in the caller's transaction.
-pub(super) fn log_out_and_record(
+pub(crate) fn log_out_and_record(
     conn: &mut DbConnection,
     by: &By<'_>,
     user_id: i64,

@@ -32,6 +32,7 @@ pub use last_uses::LastUses;
 pub use limits::{Counted, Guest};
 pub use log_in::LogIn;
 pub use passwords::{Keep, PasswordChange, parse_new_password, set_password};
+pub(crate) use register::open_superuser;
 pub use register::{NewSuperuser, make_superuser, parse_account};
 pub use sessions::{RequestedBy, SignIn, SignedIn, forget_sessions};
 pub use skeletons::fill_skeletons;

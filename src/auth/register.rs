@@ -75,17 +75,20 @@ pub struct NewSuperuser {
 /// [`Error::UsernameTaken`].
 pub async fn make_superuser(db: &Db, new: NewSuperuser) -> Result<i64> {
     let account = superuser_account(new.username, new.password_hash, new.tokens);
-    let job = move |conn: &mut DbConnection| {
-        let opened = open_account(conn, &account)?;
-        if let OpenedAccount::Opened(id) = opened {
-            let name = account.username.as_str();
-            let changes = [Change::new("username", "", name), Change::new("superuser", "", "yes")];
-            let event = Event { changes: &changes, note: COMMAND_LINE, ..Event::about_user(Action::Add, id) };
-            Actor::default().record(conn, &event, account.now)?;
-        }
-        Ok(opened)
-    };
-    opened(db.write(Scope::none(), job).await)
+    opened(db.write(Scope::none(), move |conn| open_superuser(conn, &account)).await)
+}
+
+/// Opens the account of a superuser who is made on the command line, and records it, in the
+/// caller's transaction.
+pub(crate) fn open_superuser(conn: &mut DbConnection, account: &NewAccount) -> Result<OpenedAccount> {
+    let opened = open_account(conn, account)?;
+    if let OpenedAccount::Opened(id) = opened {
+        let name = account.username.as_str();
+        let changes = [Change::new("username", "", name), Change::new("superuser", "", "yes")];
+        let event = Event { changes: &changes, note: COMMAND_LINE, ..Event::about_user(Action::Add, id) };
+        Actor::default().record(conn, &event, account.now)?;
+    }
+    Ok(opened)
 }
 
 /// Returns a new account with all rights.

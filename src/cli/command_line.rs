@@ -8,7 +8,7 @@ use super::Cli;
 use crate::config::{Given, Origin};
 
 /// The commands that read all settings.
-const READ_ALL: [&str; 3] = ["serve", "config", "doctor"];
+const READ_ALL: [&str; 4] = ["serve", "demo", "config", "doctor"];
 /// The commands that read no setting.
 const READ_NONE: [&str; 2] = ["completions", "man"];
 /// The settings that all other commands read, by their flags.

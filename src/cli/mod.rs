@@ -7,6 +7,7 @@ mod changepassword;
 mod command_line;
 mod completions;
 mod createsuperuser;
+mod demo;
 mod doctor;
 mod health;
 mod import_django;
@@ -54,6 +55,7 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Examples:
   tollgate                                        serve on 127.0.0.1:8000, with tollgate.db in this folder
+  tollgate demo                                   look at the panel, on a scratch database with sample data
   tollgate createsuperuser                        make the first administrator
   tollgate adjust ada 500 --note 'March top-up'   give tokens, also while a server runs
   tollgate backup tollgate-monday.db              copy the database, also while a server runs
@@ -68,6 +70,9 @@ Exit codes: 0 success, 1 failure, 2 bad usage.";
 enum Command {
     /// Serve the API (the default): migrates the database first, drains on SIGTERM and SIGINT
     Serve,
+    /// Serve a scratch database with sample data and a superuser, to look at the panel; the end
+    /// deletes it
+    Demo(demo::Args),
     /// Make a superuser; prompts for anything that is not given
     Createsuperuser(createsuperuser::Args),
     /// Change a user's password, which ends the user's auth tokens; prompts for it
@@ -105,6 +110,7 @@ impl Command {
     /// Returns whether it writes one JSON document to standard output, also when it fails.
     fn writes_json(&self) -> bool {
         match self {
+            Command::Demo(args) => args.json,
             Command::Createsuperuser(args) => args.json,
             Command::Changepassword(args) => args.json,
             Command::Adjust(args) => args.json,
@@ -145,10 +151,12 @@ fn run(Loaded { cli, settings }: Loaded) -> ExitCode {
     }
     let command = cli.command.unwrap_or(Command::Serve);
     let writes_json = command.writes_json();
-    let logs_json = matches!(command, Command::Serve) && config.log_format == LogFormat::Json;
+    let serves = matches!(command, Command::Serve | Command::Demo(_));
+    let logs_json = serves && config.log_format == LogFormat::Json;
     let done = |()| ExitCode::SUCCESS;
     let outcome = match command {
         Command::Serve => serve::run(config, settings).map(done),
+        Command::Demo(args) => demo::run(&args, config, settings).map(done),
         Command::Createsuperuser(args) => createsuperuser::run(args).map(done),
         Command::Changepassword(args) => changepassword::run(args).map(done),
         Command::Adjust(args) => adjust::run(args).map(done),

@@ -30,6 +30,16 @@ fn background_threads() -> usize {
 }
 
 pub(super) fn run(config: &Config, settings: Settings) -> Result<(), Refusal> {
+    run_and_announce(config, settings, |_| {})
+}
+
+/// Serves, and calls `announce` with the address once connections are accepted and stop signals are
+/// handled.
+pub(super) fn run_and_announce(
+    config: &Config,
+    settings: Settings,
+    announce: impl FnOnce(SocketAddr),
+) -> Result<(), Refusal> {
     let lock = ServeLock::take(config.database.url()).map_err(|error| error.to_string())?;
     raise_open_files_limit(config);
     let db = migrated(Db::open_to_serve(&config.db_options(), &lock).map_err(explain)?)?;
@@ -52,6 +62,7 @@ pub(super) fn run(config: &Config, settings: Settings) -> Result<(), Refusal> {
         if let Some(key) = key {
             print_first_run_link(config, address, &key);
         }
+        announce(address);
         announce_ready();
     };
     let readiness = services.readiness.clone();
@@ -75,7 +86,7 @@ fn follow_log_signals(runtime: &Runtime) -> Result<(), Refusal> {
 }
 
 /// Says why the server cannot listen on an address, and what to do.
-fn cannot_serve(bind: SocketAddr, error: &ServeError) -> Refusal {
+pub(super) fn cannot_serve(bind: SocketAddr, error: &ServeError) -> Refusal {
     let (setting, address, error) = match error {
         ServeError::Clients(error) => ("--bind", bind, error),
         ServeError::Metrics(address, error) => ("--metrics-bind", *address, error),
@@ -145,17 +156,22 @@ fn warn_of_tls(config: &Config, tls: Option<&Tls>) {
     }
 }
 
-/// Prints the link for making the first superuser, once. It goes to standard error whatever the log
-/// filter is, because it is meant for the person at the terminal; to standard output if standard
-/// error is for programs. It is never part of a line of the log.
-fn print_first_run_link(config: &Config, listening: SocketAddr, key: &SessionSecret) {
+/// Returns the address that clients on this machine use, without a slash at its end.
+pub(super) fn address_of(config: &Config, listening: SocketAddr) -> String {
     let scheme = if config.tls.files.is_on() { "https" } else { "http" };
-    let address = match &config.listen.public_url {
+    match &config.listen.public_url {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
         // A browser cannot open `0.0.0.0` or `::`.
         None if listening.ip().is_unspecified() => format!("{scheme}://127.0.0.1:{}", listening.port()),
         None => format!("{scheme}://{listening}"),
-    };
+    }
+}
+
+/// Prints the link for making the first superuser, once. It goes to standard error whatever the log
+/// filter is, because it is meant for the person at the terminal; to standard output if standard
+/// error is for programs. It is never part of a line of the log.
+fn print_first_run_link(config: &Config, listening: SocketAddr, key: &SessionSecret) {
+    let address = address_of(config, listening);
     log::info!("there is no superuser yet: make one with `tollgate createsuperuser`, or in a browser:");
     let link = format!("\n    {address}/admin/first-run/{}/\n", key.expose());
     match config.log_format {

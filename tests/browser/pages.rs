@@ -37,6 +37,22 @@ pub fn of_a_fresh_server(link: &str) -> Vec<Page> {
     pages
 }
 
+/// Returns the pages of `tollgate demo` that have most to show.
+pub fn of_a_demo() -> Vec<Page> {
+    vec![
+        page("demo-home", "/admin/?days=90", "Ran out of tokens"),
+        page("demo-users", "/admin/users/", "Last login"),
+        page("demo-user", "/admin/users/4/", "ada.lovelace"),
+        page("demo-chats", "/admin/chats/?state=failed", "llama-3.1-8b"),
+        page("demo-holds", "/admin/holds/", "Release #"),
+        page("demo-models", "/admin/models/", "qwen2.5-32b"),
+        page("demo-ledger", "/admin/ledger/?kind=adjustment&sums=1", "Entries summed"),
+        page("demo-auth-tokens", "/admin/auth-tokens/", "printed by tollgate demo"),
+        page("demo-bulk-operations", "/admin/bulk-operations/", "Trial accounts"),
+        page("demo-history", "/admin/history/?action=adjust", "adjusted the balance"),
+    ]
+}
+
 /// Returns the pages of a server that is in use.
 pub fn of_a_busy_server(demo: &Demo) -> Vec<Page> {
     let mut pages = vec![

@@ -1,6 +1,7 @@
 //! A tour of every page: accessible, without console messages, and no wider than the screen. If
 //! `TOLLGATE_SCREENSHOTS` names a folder, it also takes screenshots (`scripts/screenshots`).
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use serde_json::json;
 use super::demo::{Demo, STAFF, SUPERUSER};
 use super::inspection::Faults;
 use super::page::{Page, Who};
-use super::pages::{before_the_first, of_a_busy_server, of_a_fresh_server};
+use super::pages::{before_the_first, of_a_busy_server, of_a_demo, of_a_fresh_server};
 use super::visitor::{Screen, Visitor, patiently};
+use crate::support::demo::{DemoServer, address};
 use crate::support::server::{PASSWORD, Server, assert_verified};
 use crate::support::{On, TestDatabase, require, temporary, wait};
 
@@ -63,9 +65,9 @@ pub fn first_run_link(server: &Server) -> String {
 }
 
 impl Tour {
-    async fn start(server: &Server, has_scripts: bool, screen: Screen) -> Option<Tour> {
+    async fn start(at: SocketAddr, has_scripts: bool, screen: Screen) -> Option<Tour> {
         // In a browser that blocks all scripts axe-core would not run either.
-        let visitor = Visitor::arrive(server.address(), true, screen).await?;
+        let visitor = Visitor::arrive(at, true, screen).await?;
         if !has_scripts {
             visitor.block("*/static/admin.*").await;
         }
@@ -181,7 +183,7 @@ async fn every_page_of_a_busy_server_is_accessible(#[case] screen: Screen, #[cas
     let mut flags = UPSTREAM.to_vec();
     flags.extend(["--backup-dir", folder.path().to_str().unwrap()]);
     let server = Server::start(&demo.database, &flags);
-    let Some(mut tour) = Tour::start(&server, has_scripts, screen).await else { return };
+    let Some(mut tour) = Tour::start(server.address(), has_scripts, screen).await else { return };
     wait_for_the_follower(&tour.visitor).await;
     tour.visitor.open_until("/admin/backups/", "checked").await;
     let pages = of_a_busy_server(&demo);
@@ -199,7 +201,7 @@ async fn every_page_of_a_fresh_server_is_accessible(#[case] screen: Screen) {
     let Some(database) = TestDatabase::create(On::Sqlite) else { return };
     let server = Server::start(&database, &[]);
     let link = first_run_link(&server);
-    let Some(mut tour) = Tour::start(&server, true, screen).await else { return };
+    let Some(mut tour) = Tour::start(server.address(), true, screen).await else { return };
     let before = before_the_first(&link);
     tour.show(&before).await;
     tour.visitor.open(&link).await;
@@ -210,4 +212,23 @@ async fn every_page_of_a_fresh_server_is_accessible(#[case] screen: Screen) {
     let after = of_a_fresh_server(&link);
     tour.show(&after).await;
     tour.faults.judge(before.len() + after.len());
+}
+
+/// What a newcomer sees who has started `tollgate demo`. Its users write in several scripts.
+#[rstest]
+#[case::wide(Screen::Wide)]
+#[case::phone(Screen::Phone)]
+#[tokio::test]
+async fn the_pages_of_a_demo_are_accessible(#[case] screen: Screen) {
+    let demo = DemoServer::spawn(&["--json"]);
+    let document = demo.document();
+    let text = |key: &str| document[key].as_str().unwrap();
+    let Some(mut tour) = Tour::start(address(text("panel")), true, screen).await else { return };
+    tour.visitor.sign_in_with(text("username"), text("password")).await;
+    tour.who = Who::Superuser;
+    tour.visitor.open_until("/admin/chats/?q=photosynthesis", "Explain photosynthesis").await;
+    tour.visitor.open_until("/admin/users/?balance=zero", "0").await;
+    let pages = of_a_demo();
+    tour.show(&pages).await;
+    tour.faults.judge(pages.len());
 }

@@ -113,9 +113,13 @@ impl Visitor {
     }
 
     pub async fn sign_in(&self, name: &str) {
+        self.sign_in_with(name, PASSWORD).await;
+    }
+
+    pub async fn sign_in_with(&self, name: &str, password: &str) {
         self.forget_cookies().await;
         self.open("/admin/sign-in/").await;
-        self.fill(&[("username", name), ("password", PASSWORD)]).await;
+        self.fill(&[("username", name), ("password", password)]).await;
         self.press("Sign in").await;
         self.sees("Recent actions").await;
     }

@@ -5,6 +5,7 @@ mod changepassword;
 mod completions;
 mod createsuperuser;
 mod damage;
+mod demo;
 mod doctor;
 mod health;
 mod help;

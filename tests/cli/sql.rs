@@ -47,7 +47,8 @@ pub(super) fn execute_unguarded(database: &TestDatabase, on: On, statements: &st
     }
 }
 
-fn lines(conn: &mut SqliteConnection, query: &str) -> Vec<String> {
+/// Returns the texts in the column `line`.
+pub(super) fn lines(conn: &mut SqliteConnection, query: &str) -> Vec<String> {
     let lines: Vec<Line> = diesel::sql_query(query).load(conn).unwrap();
     lines.into_iter().map(|line| line.line).collect()
 }

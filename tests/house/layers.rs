@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::{Source, below, root};
 
 /// The modules of the crate from top to bottom. Each uses only those after it.
-const ORDER: [&str; 31] = [
+const ORDER: [&str; 32] = [
     "main",
     "cli",
     "server",
@@ -14,6 +14,7 @@ const ORDER: [&str; 31] = [
     "api",
     "config",
     "import",
+    "demo",
     "administration",
     "backup",
     "index",

@@ -151,7 +151,8 @@ fn two_builds_of_one_commit_in_two_folders_are_equal() {
     assert!(!text.contains(folder), "the program has the path of the folder in which it was built");
 }
 
-/// The list is made for the machine and the features of the package, and not for those of the tests.
+/// The list is made for the machine and the features of the package, and not for those of this
+/// build.
 #[test]
 fn the_archive_has_the_components_of_its_program_and_their_licences() {
     if !is_wanted() {

@@ -5,6 +5,7 @@ mod administrators;
 pub mod app;
 pub mod balancer;
 pub mod certificates;
+pub mod demo;
 pub mod dice;
 pub mod documented;
 pub mod figures;
