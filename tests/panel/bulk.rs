@@ -81,7 +81,7 @@ async fn only_the_ticked_rows_are_done(#[values(On::Sqlite, On::Postgres)] on: O
     let done = root.confirm(&confirm.form().with(&GIFT)).await;
     finish_all(&app.services.db).await.unwrap();
     let page = root.follow(&done).await;
-    page.assert_shows(&["2 of 3 done.", "1 does not exist and was skipped.", "with failures"]);
+    page.assert_shows(&["2 of 3 done.", "1 does not exist and was skipped.", "State with failures"]);
     page.assert_shows(&["user 999999 there is no such user"]);
     assert_eq!(gifts(&app), 2);
     for id in ids {
@@ -107,7 +107,7 @@ async fn rows_that_fail_are_listed_with_the_reason(#[values(On::Sqlite, On::Post
     assert_eq!(app.count("users WHERE tokens = 0"), 2);
     root.get("/admin/bulk-operations/?state=failures")
         .await
-        .assert_shows(&["1 bulk operation", "with failures"]);
+        .assert_shows(&["1 bulk operation", "3 1 with failures the end"]);
     app.assert_sound();
 }
 
