@@ -86,11 +86,6 @@ fn any_token() -> Object {
 const EVENTS: &str = "Server-sent events: `delta` for each part, then `done`, or `error` if the answer broke \
                       off. A comment after every 10 s of silence keeps the connection alive.";
 
-/// A stream, for people who read the documentation.
-const STREAM: &str = "event: delta\ndata: {\"text\":\"Response to Hello\"}\n\n\
-                      event: done\ndata: {\"chat_id\":5,\"message\":\"Hello\",\
-                      \"response\":\"Response to Hello\",\"charged\":100,\"remaining\":3900}\n\n";
-
 /// Describes `POST /chat/`.
 pub(super) fn describe_create() -> Operation {
     let hello = Example::new("hello", "A message.", json!({ "message": "Hello" }));
@@ -99,8 +94,12 @@ pub(super) fn describe_create() -> Operation {
     let body = Body::json(Schema::of::<ChatBody>(), [hello, stream]).also_as(&MEDIA_TYPES);
     let answer = json!({ "message": "Hello", "response": "Response to Hello" });
     let whole = Success::json(201, "The whole answer.", Schema::of::<ChatResponse>(), answer);
+    let delta = json!({ "text": "Response to Hello" });
+    let done = json!({
+        "chat_id": 5, "message": "Hello", "response": "Response to Hello", "charged": 100, "remaining": 3900,
+    });
     let parts = Success::empty(200, "The answer part by part.")
-        .or(Content::events(EVENTS, STREAM))
+        .or(Content::events(EVENTS, &[("delta", delta.to_string()), ("done", done.to_string())]))
         .with(&["X-Accel-Buffering"]);
     let unreadable = no_message().of_unreadable_body(Invalid::new("body", "it is empty"));
     let repeat =

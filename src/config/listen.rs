@@ -140,8 +140,8 @@ pub struct Listen {
     pub site_notice: Option<String>,
     /// Where to report vulnerabilities, for /.well-known/security.txt: a mail address, or an https
     /// URL of a page or form [default: none]
-    #[arg(global = true, long, env = "TOLLGATE_SECURITY_CONTACT", value_name = "CONTACT",
-          value_parser = security_contact)]
+    #[arg(global = true, long, env = "TOLLGATE_SECURITY_CONTACT", hide_env_values = true,
+          value_name = "CONTACT", value_parser = security_contact)]
     pub security_contact: Option<String>,
     /// A label that tells this server from others, such as staging, in the panel's header and in
     /// the titles of its pages [default: none]

@@ -172,6 +172,8 @@ pub const A_MODEL: &str = "a-model-on-offer";
 pub const JSON: &str = "application/json";
 /// The media type of server-sent events.
 pub const EVENTS: &str = "text/event-stream";
+/// The type of a server-sent event that names none.
+pub const MESSAGE: &str = "message";
 
 /// A body in one media type.
 #[derive(Clone, Debug)]
@@ -190,11 +192,24 @@ impl Content {
         Content { media_type: JSON, schema, examples: examples.into_iter().collect() }
     }
 
-    /// Makes a stream of server-sent events. `meaning` says which there are.
-    pub fn events(meaning: &str, example: &str) -> Content {
-        let schema = Schema::plain(json!({ "type": "string", "description": meaning }));
-        let example = Example::new("stream", "The events of a short answer.", example.into());
-        Content { media_type: EVENTS, schema, examples: vec![example] }
+    /// Makes a stream of server-sent events. `meaning` says which there are. The examples are the
+    /// types and the data of the events of a short answer; the type of most protocols is
+    /// [`MESSAGE`].
+    ///
+    /// OpenAPI 3.1 does not say what the schema of a stream describes. Its tools read it as that of
+    /// one event, as the HTML standard parses it.
+    pub fn events(meaning: &str, examples: &[(&str, String)]) -> Content {
+        let schema = Schema::plain(json!({
+            "type": "object",
+            "description": meaning,
+            "required": ["data"],
+            "properties": { "event": { "type": "string" }, "data": { "type": "string" } },
+        }));
+        let example = |(place, (event, data)): (usize, &(&str, String))| {
+            let name = format!("event-{}", place + 1);
+            Example::new(&name, "An event of a short answer.", json!({ "event": event, "data": data }))
+        };
+        Content { media_type: EVENTS, schema, examples: examples.iter().enumerate().map(example).collect() }
     }
 }
 

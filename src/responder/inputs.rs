@@ -278,8 +278,10 @@ impl<'de> Visitor<'de> for ElementVisitor {
         Ok(Element::Other)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Element, E> {
-        Ok(Element::Other)
+    /// A whole number may be written as `7.0`.
+    fn visit_f64<E>(self, token: f64) -> Result<Element, E> {
+        let is_token = token.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&token);
+        Ok(if is_token { Element::Token(token as u32) } else { Element::Other })
     }
 }
 
@@ -308,6 +310,15 @@ mod tests {
                 "{value}"
             );
             assert!(!inputs.has_empty());
+        }
+    }
+
+    #[test]
+    fn a_token_may_be_written_with_a_fraction_of_zero() {
+        let inputs = serde_json::from_str::<GivenInputs>("[[7.0, 8], [4294967295.0]]").unwrap().0;
+        assert_eq!(inputs, Some(Inputs::TokenLists(vec![vec![7, 8], vec![u32::MAX]])));
+        for other in ["[-1.0]", "[4294967296.0]", "[1e300]", "[0.5]"] {
+            assert_eq!(serde_json::from_str::<GivenInputs>(other).unwrap().0, None, "{other}");
         }
     }
 

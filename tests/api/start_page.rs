@@ -271,5 +271,5 @@ async fn the_documentation_is_served_with_the_servers_own_address() {
         }
     }
     app.get("/docs/decisions/", GUEST).await.assert_error(404, "Not found");
-    app.get("/docs/", GUEST).await.assert_error(404, "Not found");
+    app.get("/docs/none/", GUEST).await.assert_error(404, "Not found");
 }

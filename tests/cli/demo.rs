@@ -79,7 +79,8 @@ impl Browser {
 
 /// Returns the number of links to objects whose paths begin with `objects` and their ids.
 fn links(html: &str, objects: &str) -> usize {
-    let links = html.split(&format!("href=\"{objects}")).skip(1);
+    let start = format!("href=\"{objects}");
+    let links = html.split(&start).skip(1);
     links.filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit())).count()
 }
 

@@ -165,12 +165,45 @@ fn check_body(response: &'static Value, seen: Seen<'_>, has_head_only: bool, wha
     let content = contents.and_then(|contents| contents.get(media_type));
     let content =
         content.unwrap_or_else(|| panic!("{what}: the document of the API does not have this content type"));
-    if has_head_only || !media_type.ends_with("json") || seen.body.len() > MOST_BYTES {
+    if has_head_only || seen.body.len() > MOST_BYTES {
+        return;
+    }
+    if media_type == "text/event-stream" {
+        for event in events(seen.body) {
+            let faults = faults(&content["schema"], &event);
+            assert!(faults.is_empty(), "{what}: an event differs from the document: {faults:#?}\n{event}");
+        }
+        return;
+    }
+    if !media_type.ends_with("json") {
         return;
     }
     let body = serde_json::from_slice(seen.body).unwrap_or_else(|error| panic!("{what}: no JSON: {error}"));
     let faults = faults(&content["schema"], &body);
     assert!(faults.is_empty(), "{what}: the body differs from the document: {faults:#?}\n{body}");
+}
+
+/// Returns the events of a stream, without one that has only begun. An event without data is a
+/// comment.
+fn events(stream: &[u8]) -> Vec<Value> {
+    let stream = String::from_utf8_lossy(stream);
+    let whole = stream.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
+    let event = |block: &str| {
+        let fields = |name: &str| {
+            let start = format!("{name}: ");
+            block.lines().filter_map(|line| Some(line.strip_prefix(&start)?.to_owned())).collect::<Vec<_>>()
+        };
+        let mut event = json!({ "event": fields("event").pop().unwrap_or_else(|| "message".to_owned()) });
+        if block.lines().all(|line| line.starts_with(':')) {
+            return None;
+        }
+        let data = fields("data");
+        if !data.is_empty() {
+            event["data"] = data.join("\n").into();
+        }
+        Some(event)
+    };
+    whole.split("\n\n").filter(|block| !block.is_empty()).filter_map(event).collect()
 }
 
 /// Returns what is wrong with a value, by a schema of the document.
@@ -213,6 +246,18 @@ fn a_path_of_a_request_is_found_in_the_document() {
     ] {
         assert_eq!(find(path).map(|(template, _)| template), expected, "{path}");
     }
+}
+
+#[test]
+fn the_events_of_a_stream_are_read() {
+    let stream =
+        b": waiting\n\nevent: delta\ndata: {\"text\":\"a\"}\n\ndata: [DONE]\n\nevent: ping\n\ndata: cut";
+    let expected = json!([
+        { "event": "delta", "data": "{\"text\":\"a\"}" },
+        { "event": "message", "data": "[DONE]" },
+        { "event": "ping" },
+    ]);
+    assert_eq!(Value::from(events(stream)), expected);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::http::operation::{Access, Body, Content, Example, Parameter, Place, Tag};
+use crate::http::operation::{Access, Body, Content, EVENTS, Example, MESSAGE, Parameter, Place, Tag};
 use crate::http::{ALWAYS_SENT, ResponseHeader, SOMETIMES_SENT};
 use crate::openapi::{ADDRESS, Entry, Response};
 
@@ -198,6 +198,17 @@ impl ExampleView {
         };
         ExampleView { summary: example.summary.clone(), text }
     }
+
+    /// Shows the events of a stream as they are sent.
+    fn of_stream(events: &[Example]) -> ExampleView {
+        let summary = "The events of a short answer.".to_owned();
+        let field = |event: &Example, name: &str| event.value[name].as_str().unwrap_or_default().to_owned();
+        let text = events.iter().map(|event| match field(event, "event") {
+            name if name == MESSAGE => format!("data: {}\n\n", field(event, "data")),
+            name => format!("event: {name}\ndata: {}\n\n", field(event, "data")),
+        });
+        ExampleView { summary, text: text.collect() }
+    }
 }
 
 impl ResponseView {
@@ -227,7 +238,11 @@ impl ContentView {
         ContentView {
             media_type: content.media_type,
             kind: Kind::of(&content.schema.json),
-            examples: content.examples.iter().map(ExampleView::of).collect(),
+            examples: if content.media_type == EVENTS {
+                vec![ExampleView::of_stream(&content.examples)]
+            } else {
+                content.examples.iter().map(ExampleView::of).collect()
+            },
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     streaming, usage, wrong,
 };
 use crate::http::Schema;
-use crate::http::operation::{A_MODEL, Body, Example, Operation, Tag};
+use crate::http::operation::{A_MODEL, Body, Example, MESSAGE, Operation, Tag};
 
 const EVENTS: &str = "Server-sent events: a `chat.completion.chunk` for each part, then `[DONE]`. A stream \
                       without `[DONE]` has broken off; its last event is an error.";
@@ -113,7 +113,7 @@ pub(in crate::api) fn describe() -> Operation {
             "logprobs": null, "finish_reason": "stop",
         }],
     });
-    let stream = format!("data: {chunk}\n\ndata: [DONE]\n\n");
+    let stream = [(MESSAGE, chunk.to_string()), (MESSAGE, "[DONE]".to_owned())];
     let examples = [
         Example::new("hello", "A message.", question(&[])),
         Example::new("stream", "The answer part by part.", question(&[("stream", true.into())])),

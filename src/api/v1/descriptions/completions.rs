@@ -9,7 +9,7 @@ use super::{
     usage, wrong,
 };
 use crate::http::Schema;
-use crate::http::operation::{A_MODEL, Body, Example, Operation, Tag};
+use crate::http::operation::{A_MODEL, Body, Example, MESSAGE, Operation, Tag};
 use crate::responder::MOST_CHOICES;
 
 const EVENTS: &str = "Server-sent events: a `text_completion` for each part, then `[DONE]`. A stream without \
@@ -85,7 +85,7 @@ fn answer() -> Value {
 pub(in crate::api) fn describe() -> Operation {
     let mut whole = answer();
     whole["usage"] = json!({ "prompt_tokens": 1, "completion_tokens": 4, "total_tokens": 5 });
-    let stream = format!("data: {}\n\ndata: [DONE]\n\n", answer());
+    let stream = [(MESSAGE, answer().to_string()), (MESSAGE, "[DONE]".to_owned())];
     let example = json!({ "model": A_MODEL, "prompt": "Once" });
     let faults = [
         ("prompt", "give a text, a list of tokens, or a list of either, with at least one"),

@@ -164,8 +164,7 @@ pub(in crate::api) fn describe() -> Operation {
         "delta": { "type": "text_delta", "text": "Response to Hello" },
     });
     let stop = json!({ "type": "message_stop" });
-    let events =
-        format!("event: content_block_delta\ndata: {delta}\n\nevent: message_stop\ndata: {stop}\n\n");
+    let events = [("content_block_delta", delta.to_string()), ("message_stop", stop.to_string())];
     let examples = [
         Example::new("hello", "A message.", hello),
         Example::new("stream", "The answer part by part.", stream),

@@ -54,7 +54,7 @@ fn limited(operation: Operation) -> Operation {
 }
 
 /// Makes the response of a route that charges: the whole answer, or its parts.
-fn answered(schema: Schema, example: Value, events: &str, stream: &str) -> Success {
+fn answered(schema: Schema, example: Value, events: &str, stream: &[(&str, String)]) -> Success {
     let whole = Success::json(200, "The answer, whole or part by part.", schema, example);
     receipt::described(whole.or(Content::events(events, stream)).perhaps_with(&["X-Accel-Buffering"]))
 }

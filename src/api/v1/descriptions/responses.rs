@@ -9,7 +9,7 @@ use super::{
 };
 use crate::error::Error;
 use crate::http::Schema;
-use crate::http::operation::{A_MODEL, Body, Example, Operation, Parameter, Success, Tag};
+use crate::http::operation::{A_MODEL, Body, Example, MESSAGE, Operation, Parameter, Success, Tag};
 
 const EVENTS: &str = "Server-sent events as OpenAI's libraries read them, each with its `sequence_number`, \
                       then `[DONE]`. A stream that breaks off ends with `error`, `response.failed` and `[DONE]`.";
@@ -34,10 +34,6 @@ fn own() -> Map<String, Value> {
         "stream": { "type": ["boolean", "null"], "description": "Whether the answer comes part by part." },
         "stream_options": { "description": "Ignored." },
         "max_output_tokens": most_tokens(),
-        "store": {
-            "type": ["boolean", "null"],
-            "description": "Whether the response is stored. If it is missing, it is, unless it is large.",
-        },
         "tools": {
             "type": ["array", "null"],
             "description": "Tools that the model may call: `function`, `custom`, `namespace`. Others are \
@@ -82,6 +78,10 @@ fn own() -> Map<String, Value> {
 
 fn request_schema() -> Schema {
     let more = fields(json!({
+        "store": {
+            "type": ["boolean", "null"],
+            "description": "Whether the response is stored. If it is missing, it is, unless it is large.",
+        },
         "previous_response_id": {
             "type": ["string", "null"], "pattern": "^resp_(0|[1-9][0-9]{0,17})$",
             "description": "The response of yours that this one continues.",
@@ -172,7 +172,7 @@ pub(in crate::api) fn describe() -> Operation {
     let hello = json!({ "model": A_MODEL, "input": "Hello" });
     let stream = json!({ "model": A_MODEL, "input": "Hello", "stream": true });
     let completed = json!({ "type": "response.completed", "sequence_number": 8, "response": response() });
-    let events = format!("event: response.completed\ndata: {completed}\n\ndata: [DONE]\n\n");
+    let events = [("response.completed", completed.to_string()), (MESSAGE, "[DONE]".to_owned())];
     let examples = [
         Example::new("hello", "A message.", hello),
         Example::new("stream", "The answer part by part.", stream),
