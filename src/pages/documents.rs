@@ -44,7 +44,7 @@ pub(super) struct Link {
 pub(super) fn links() -> Vec<Link> {
     let reference = Link { name: "", path: "/docs/".to_owned(), label: "Reference".to_owned() };
     let documents = PARSED.iter().map(|(name, blocks)| Link {
-        name: *name,
+        name,
         path: format!("/docs/{name}/"),
         label: title_of(blocks),
     });

@@ -217,7 +217,7 @@ impl ResponseView {
         let own = response.headers.keys().filter(|name| !is_common(name));
         let header = |name: &&'static str| {
             let meaning = ResponseHeader::find(name).map_or("", |header| header.meaning);
-            HeaderView { name: *name, meaning }
+            HeaderView { name, meaning }
         };
         ResponseView {
             status: response.status,
