@@ -43,7 +43,7 @@ pub fn of_a_demo() -> Vec<Page> {
         page("demo-home", "/admin/?days=90", "Ran out of tokens"),
         page("demo-users", "/admin/users/", "Last login"),
         page("demo-user", "/admin/users/4/", "ada.lovelace"),
-        page("demo-chats", "/admin/chats/?state=failed", "llama-3.1-8b"),
+        page("demo-chats", "/admin/chats/?state=failed", "State: Failed"),
         page("demo-holds", "/admin/holds/", "Release #"),
         page("demo-models", "/admin/models/", "qwen2.5-32b"),
         page("demo-ledger", "/admin/ledger/?kind=adjustment&sums=1", "Entries summed"),
