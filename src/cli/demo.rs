@@ -23,6 +23,7 @@ use crate::db::file::beside;
 use crate::db::{DatabaseUrl, Db};
 use crate::demo::{Sample, Terms, fill};
 use crate::domain::{NewPassword, Username};
+use crate::index::rebuild;
 use crate::server::ServeError;
 
 const AFTER_HELP: &str = "\
@@ -312,6 +313,8 @@ async fn fill_file(config: &Config, terms: Terms) -> Result<Sample, Refusal> {
     let db = Db::open_to_change(&config.db_options()).map_err(explain)?;
     db.migrate().map_err(|error| error.to_string())?;
     let sample = fill(&db, terms).await.map_err(explain)?;
+    // So the first page has all numbers.
+    rebuild(&db, &mut |_| {}).await.map_err(explain)?;
     db.close(Instant::now() + CLOSE_WITHIN)?;
     Ok(sample)
 }

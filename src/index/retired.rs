@@ -31,8 +31,13 @@ pub async fn drop_retired(db: &Db) -> Result<()> {
         if !db.read(move |conn| Ok(exists(conn, table)?)).await? {
             continue;
         }
-        while db.write_bulk(Scope::none(), move |conn| Ok(empty_or_drop(conn, table, key)?)).await? {}
-        log::info!("removed the table {table}, which moved to the index");
+        let mut parts = 0;
+        while db.write_bulk(Scope::none(), move |conn| Ok(empty_or_drop(conn, table, key)?)).await? {
+            parts += 1;
+        }
+        // A new database also has these tables for a moment, with a few rows of SQLite's own.
+        let level = if parts > 1 { log::Level::Info } else { log::Level::Debug };
+        log::log!(level, "removed the table {table}, which moved to the index");
     }
     Ok(())
 }

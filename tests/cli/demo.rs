@@ -99,6 +99,7 @@ fn a_demo_shows_a_panel_full_of_data_to_its_superuser() {
     let home = text(&browser.send("GET", "/admin/", b"").text());
     let took = started.elapsed();
     assert!(home.contains("Recent actions"), "{home}");
+    assert!(home.contains(" in 7 days") && !home.contains(" 0 in 7 days"), "the index is behind: {home}");
     assert!(took < require::patience(SEEN_WITHIN), "the panel was seen after {took:?}");
     for (path, objects, least) in [
         ("/admin/users/", "/admin/users/", 20),

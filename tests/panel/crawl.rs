@@ -76,7 +76,9 @@ impl<'a> Crawl<'a> {
         for link in page.links().into_iter().filter(|link| !link.starts_with('#')) {
             self.note(absolute(&page.path, &link), page);
         }
-        for form in page.forms() {
+        // Only the page's script sends the forms of the reference: tests/browser/reference.rs.
+        let has_own = page.path != "/docs/";
+        for form in page.forms().into_iter().filter(|_| has_own) {
             if form.method != "post" {
                 let own = form.action.split('?').next().unwrap_or_default();
                 self.note(format!("{own}?{}", encoded(&form.fields)), page);
