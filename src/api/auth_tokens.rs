@@ -21,8 +21,8 @@ const PATH: &str = "/auth-tokens/";
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewAuthToken)]
 struct AuthTokenBody {
-    /// What it is for: one line.
-    #[schema(value_type = String, required, min_length = 1, max_length = 100)]
+    /// What it is for: one line of at most 100 characters, not counting white space at its ends.
+    #[schema(value_type = String, required, min_length = 1)]
     name: Option<String>,
     /// How long it lives. Without one, it does not end by itself.
     #[schema(minimum = 1, maximum = 36500)]

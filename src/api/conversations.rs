@@ -21,8 +21,8 @@ use crate::models::{Chat, Conversation, MOST_CONVERSATIONS};
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewConversation)]
 struct ConversationBody {
-    /// What it is about: one line. It may be missing or empty.
-    #[schema(max_length = 200)]
+    /// What it is about: one line of at most 200 characters, not counting white space at its ends.
+    /// It may be missing or empty.
     title: Option<String>,
 }
 
@@ -93,7 +93,8 @@ pub(super) fn describe_show() -> Operation {
 
 /// Describes `PATCH /conversations/{id}/`.
 pub(super) fn describe_rename() -> Operation {
-    let title = json!({ "type": "string", "maxLength": 200, "description": "The new title: one line." });
+    let meaning = "The new title: one line of at most 200 characters, not counting white space at its ends.";
+    let title = json!({ "type": "string", "description": meaning });
     let schema = json!({ "type": "object", "required": ["title"], "properties": { "title": title } });
     Operation::of(rename)
         .titled(Tag::Chats, "Rename a conversation")
