@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::output::print_json;
+use super::output::{print_json, print_line};
 use super::{Refusal, block_on, explain, find_user, open_migrated_to_change};
 use crate::administration::adjust;
 use crate::audit::Actor;
@@ -64,7 +64,7 @@ pub(super) fn run(args: Args) -> Result<(), Refusal> {
             print_json(&json!({ "username": user.username, "amount": args.amount, "balance": balance }))
         }
         Adjusted::Done { balance, .. } => {
-            println!("{}: {:+} tokens, balance {balance}", user.username, args.amount);
+            print_line(format_args!("{}: {:+} tokens, balance {balance}", user.username, args.amount))?;
             Ok(())
         }
         Adjusted::OutOfRange { balance } => Err(format!(

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::output::{print_json, seconds};
+use super::output::{print_json, print_line, seconds};
 use super::{Refusal, explain, open_existing};
 use crate::config::Database;
 use crate::db::file::{Pace, PartialCopy, Progress};
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<(), Refusal> {
     }
     copy.finish().map_err(|error| error.to_string())?;
     if !args.json {
-        println!("backup written to {}", args.file.display());
+        print_line(format_args!("backup written to {}", args.file.display()))?;
         return Ok(());
     }
     print_json(&json!({

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::output::print_json;
+use super::output::{print_json, print_line};
 use super::passwords::PasswordSource;
 use super::{Refusal, block_on, explain, find_user, open_migrated_to_change};
 use crate::audit::Actor;
@@ -44,6 +44,9 @@ pub(super) fn run(args: Args) -> Result<(), Refusal> {
     if args.json {
         return print_json(&json!({ "username": user.username }));
     }
-    println!("Password of {} changed; all auth tokens of the user have ended", user.username);
+    print_line(format_args!(
+        "Password of {} changed; all auth tokens of the user have ended",
+        user.username
+    ))?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::output::print_json;
+use super::output::{print_json, print_line};
 use super::passwords::{PasswordSource, ask};
 use super::{Refusal, block_on, explain, open};
 use crate::auth::{NewSuperuser, make_superuser, password_hash};
@@ -42,6 +42,6 @@ pub(super) fn run(args: Args) -> Result<(), Refusal> {
     if args.json {
         return print_json(&json!({ "username": name }));
     }
-    println!("Superuser {name} created");
+    print_line(format_args!("Superuser {name} created"))?;
     Ok(())
 }

@@ -18,9 +18,9 @@ use super::output::{print_json, seconds};
 use super::serve::{address_of, cannot_serve, run_and_announce};
 use super::{Refusal, block_on, explain};
 use crate::auth::password_hash;
-use crate::config::{Config, Database, DatabaseAddress, Origin, ResponderName, Settings};
+use crate::config::{Config, DatabaseAddress, Origin, ResponderName, Settings};
 use crate::db::file::beside;
-use crate::db::{DatabaseUrl, Db};
+use crate::db::{DatabaseUrl, Db, index_path};
 use crate::demo::{Sample, Terms, fill};
 use crate::domain::{NewPassword, Username};
 use crate::index::rebuild;
@@ -99,10 +99,7 @@ impl Demo<'_> {
         };
         let served = run_and_announce(&self.config, settings, |listening| {
             self.announce(listening, &password, &sample);
-            // The server has not heard of a signal that came before it listened to signals.
-            if stop.have_come() {
-                let _ = kill_process(getpid(), rustix::process::Signal::TERM);
-            }
+            stop.pass_on();
         });
         served.map_err(|refusal| match self.place {
             Place::Scratch(..) => refusal,
@@ -267,7 +264,9 @@ impl Place {
     /// Deletes a database that was not filled. Only this process has used it.
     fn discard(&self) {
         if let Place::Chosen(file) = self {
-            FILES.iter().for_each(|suffix| drop(fs::remove_file(beside(file, suffix))));
+            for file in [file.clone(), index_path(file)] {
+                FILES.iter().for_each(|suffix| drop(fs::remove_file(beside(&file, suffix))));
+            }
         }
     }
 
@@ -280,11 +279,16 @@ impl Place {
     }
 }
 
-/// Returns the settings of a server on a file.
+/// Returns the settings of a demo on a file. It writes no backups among those of the operator's
+/// server, and neither names that server's address nor sends secrets there.
 fn on_file(config: &Config, file: &Path) -> Config {
     let database_url = DatabaseUrl::Sqlite(file.to_owned());
     let address = DatabaseAddress { database_url, database_url_file: None };
-    Config { database: Database { address, ..config.database.clone() }, ..config.clone() }
+    let mut config = config.clone();
+    config.database.address = address;
+    config.backup.backup_dir = None;
+    config.listen.public_url = None;
+    config
 }
 
 /// Makes a random password that the rules for new ones accept.
@@ -319,10 +323,13 @@ async fn fill_file(config: &Config, terms: Terms) -> Result<Sample, Refusal> {
     Ok(sample)
 }
 
-/// The signals that end the demo, from its beginning on: it must not leave the folder behind.
+/// The signals that end the demo, from its beginning on: it must not leave the folder behind. A
+/// terminal that is closed sends SIGHUP, by which other servers read their settings again.
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    quit: Signal,
 }
 
 impl StopSignals {
@@ -333,6 +340,8 @@ impl StopSignals {
         Ok(StopSignals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+            quit: listen(SignalKind::quit())?,
         })
     }
 
@@ -341,12 +350,33 @@ impl StopSignals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
+            _ = self.quit.recv() => {}
         }
     }
 
-    /// Returns whether a signal has come that nobody has waited for.
-    fn have_come(&mut self) -> bool {
-        self.received().now_or_never().is_some()
+    /// Stops the server at the signals that it does not stop at by itself, and at once if a signal
+    /// has come that nobody has waited for.
+    fn pass_on(mut self) {
+        let stop = || {
+            let _ = kill_process(getpid(), rustix::process::Signal::TERM);
+        };
+        if self.received().now_or_never().is_some() {
+            return stop();
+        }
+        std::thread::spawn(move || {
+            let waited = block_on(async {
+                tokio::select! {
+                    _ = self.hangup.recv() => {}
+                    _ = self.quit.recv() => {}
+                }
+                Ok(())
+            });
+            match waited {
+                Ok(()) => stop(),
+                Err(refusal) => log::error!("SIGHUP does not end the demo: {refusal}"),
+            }
+        });
     }
 }
 

@@ -15,7 +15,7 @@ use clap::FromArgMatches;
 use serde_json::json;
 
 use super::command_line::{command_line, without_variables};
-use super::output::print_json;
+use super::output::{print_json, print_line};
 use super::{Cli, Command, Refusal, block_on};
 use crate::config::{Config, Settings};
 use check::{Check, State};
@@ -71,8 +71,8 @@ fn report(args: &Args, checks: &[Check]) -> Result<ExitCode, Refusal> {
     if args.json {
         print_json(&json!({ "ok": failures == 0, "checks": checks }))?;
     } else {
-        checks.iter().for_each(|check| println!("{check}"));
-        println!("{} checks, {failures} failures, {warnings} warnings", checks.len());
+        checks.iter().try_for_each(|check| print_line(format_args!("{check}")))?;
+        print_line(format_args!("{} checks, {failures} failures, {warnings} warnings", checks.len()))?;
     }
     Ok(if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, StatusCode, redirect};
 use serde_json::json;
 
-use super::output::{print_json, seconds};
+use super::output::{print_json, print_line, seconds};
 use super::{Refusal, block_on};
 use crate::config::{ListenAddress, TlsFiles};
 use crate::error::root_cause;
@@ -16,7 +16,7 @@ const MOST_BYTES: usize = 4096;
 
 const AFTER_HELP: &str = "\
 It asks over --bind, in the same way as the server listens. Exit codes: 0 if the server answers
-that it is well, 1 if not.";
+that it is well, 1 if not, 2 if a setting is wrong.";
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<(), Refusal> {
     match args.json {
         true => print_json(&json!({ "ok": true, "url": url, "seconds": seconds(started.elapsed()) })),
         false => {
-            println!("{}", if args.ready { "ready" } else { "alive" });
+            print_line(format_args!("{}", if args.ready { "ready" } else { "alive" }))?;
             Ok(())
         }
     }

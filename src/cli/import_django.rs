@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use super::output::print_json;
+use super::output::{print_json, print_line};
 use super::{Refusal, block_on, explain, open, open_migrated};
 use crate::config::{Database, read_secret};
 use crate::db::{DatabaseUrl, Db};
@@ -233,10 +233,9 @@ fn present(database: &Database) -> Result<Option<Db>, Refusal> {
 
 fn print(report: &Report, json: bool) -> Result<(), Refusal> {
     match json {
-        false => println!("{report}"),
-        true => print_json(report)?,
+        false => print_line(format_args!("{report}")),
+        true => print_json(report),
     }
-    Ok(())
 }
 
 /// When the last progress line was printed, and about what.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::output::print_json;
+use super::output::{print_json, print_line};
 use super::{Refusal, explain, must_exist};
 use crate::config::Database;
 use crate::db::{Db, MigrationState, ServeLock};
@@ -49,8 +49,7 @@ pub(super) fn run(args: &Args) -> Result<(), Refusal> {
     if args.json {
         return print_json(&document);
     }
-    lines.iter().for_each(|line| println!("{line}"));
-    Ok(())
+    lines.iter().try_for_each(|line| print_line(format_args!("{line}")))
 }
 
 /// What is printed: lines for people, or a document.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::output::{print_json, seconds};
+use super::output::{print_json, print_line, seconds};
 use super::{Refusal, block_on, explain, open_migrated};
 use crate::config::Database;
 use crate::index::follower::Progress;
@@ -47,6 +47,6 @@ pub(super) fn run(args: &Args) -> Result<(), Refusal> {
     if args.json {
         return print_json(&json!({ "rows": rows, "seconds": seconds(took) }));
     }
-    println!("the index is built: {rows} rows in {:.1} s", took.as_secs_f64());
+    print_line(format_args!("the index is built: {rows} rows in {:.1} s", took.as_secs_f64()))?;
     Ok(())
 }

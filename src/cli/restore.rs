@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Refusal;
 use super::backup::{ProgressLog, check};
-use super::output::print_json;
+use super::output::{print_json, print_line};
 use crate::config::DatabaseAddress;
 use crate::db::file::{Before, copy_candidate, replace};
 use crate::db::{ServeLock, ServeLockError};
@@ -62,10 +62,10 @@ pub(super) fn run(args: &Args) -> Result<(), Refusal> {
             "old_database": kept,
         }));
     }
-    println!("{} was restored from {}", database.display(), args.file.display());
+    print_line(format_args!("{} was restored from {}", database.display(), args.file.display()))?;
     match before {
-        Before::KeptAs(kept) => println!("the old database was kept as {}", kept.display()),
-        Before::Deleted => println!("the old database was deleted"),
+        Before::KeptAs(kept) => print_line(format_args!("the old database was kept as {}", kept.display()))?,
+        Before::Deleted => print_line(format_args!("the old database was deleted"))?,
         Before::None => {}
     }
     Ok(())

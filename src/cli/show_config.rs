@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Refusal;
-use super::output::print_json;
+use super::output::{print_json, print_line};
 use crate::config::{Setting, Settings};
 
 const AFTER_HELP: &str = "\
@@ -26,10 +26,10 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<(), Refusal> {
     for setting in settings.iter() {
         if setting.heading != heading {
             let gap = if heading.is_empty() { "" } else { "\n" };
-            println!("{gap}# {}", setting.heading);
+            print_line(format_args!("{gap}# {}", setting.heading))?;
             heading = &setting.heading;
         }
-        println!("{}", line(setting));
+        print_line(format_args!("{}", line(setting)))?;
     }
     Ok(())
 }

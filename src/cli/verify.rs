@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::output::print_json;
+use super::output::{print_json, print_line};
 use super::{Refusal, explain, open_migrated};
 use crate::config::Database;
 use crate::metering::verify::{self, Fault, Finding};
@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Refusal> {
         let claims: Vec<Value> = findings.iter().map(claim).collect();
         print_json(&json!({ "ok": wrong == 0, "database": db.url().to_string(), "claims": claims }))?;
     } else {
-        findings.iter().for_each(print);
+        findings.iter().try_for_each(print)?;
     }
     if wrong == 0 {
         return Ok(ExitCode::SUCCESS);
@@ -35,14 +35,16 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Refusal> {
     Ok(ExitCode::FAILURE)
 }
 
-fn print(finding: &Finding) {
-    println!("{}  {}", if finding.faults.is_empty() { "ok   " } else { "WRONG" }, finding.claim);
+fn print(finding: &Finding) -> Result<(), Refusal> {
+    let outcome = if finding.faults.is_empty() { "ok   " } else { "WRONG" };
+    print_line(format_args!("{outcome}  {}", finding.claim))?;
     for fault in &finding.faults {
-        println!("         {} {}", fault.subject, fault.fault);
+        print_line(format_args!("         {} {}", fault.subject, fault.fault))?;
     }
     if finding.more {
-        println!("         and more");
+        print_line(format_args!("         and more"))?;
     }
+    Ok(())
 }
 
 fn claim(finding: &Finding) -> Value {

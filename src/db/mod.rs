@@ -37,7 +37,7 @@ pub use about::{About, about, free_space};
 pub use checkup::{DiskCheckup, PostgresCheckup, SqliteCheckup, check_disk, check_postgres, check_sqlite};
 pub use connection::DbConnection;
 pub(crate) use connection::on_either;
-pub use index::{ANCHOR, attach_index};
+pub use index::{ANCHOR, attach_index, index_path};
 pub use migrate::{MigrationError, MigrationState};
 pub use open::OwnConnection;
 pub use postgres::{Exclusive, HANGS_AFTER, clock_of, connect_to_read, exclusive};

@@ -179,7 +179,7 @@ fn a_person_reads_the_same_on_the_terminal() {
 
 #[rstest]
 fn nothing_is_left_of_a_demo_that_was_stopped(
-    #[values(Signal::TERM, Signal::INT)] signal: Signal,
+    #[values(Signal::TERM, Signal::INT, Signal::HUP)] signal: Signal,
     #[values(true, false)] is_serving: bool,
 ) {
     let mut demo = DemoServer::spawn(&["--json"]);

@@ -11,6 +11,7 @@ mod health;
 mod help;
 mod json;
 mod migrate;
+mod output;
 mod reindex;
 mod secret_files;
 mod secrets;

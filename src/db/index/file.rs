@@ -455,7 +455,7 @@ impl IndexFile {
 }
 
 /// Returns the path of the index of a database: `tollgate-index.db` for `tollgate.db`.
-pub(in crate::db) fn index_path(database: &Path) -> PathBuf {
+pub fn index_path(database: &Path) -> PathBuf {
     let mut name = database.file_stem().unwrap_or_default().to_owned();
     name.push("-index");
     if let Some(extension) = database.extension() {

@@ -22,8 +22,8 @@ use diesel::connection::{AnsiTransactionManager, Connection, TransactionManager}
 use tokio::sync::oneshot;
 
 pub use contents::ANCHOR;
-pub use file::attach_index;
-pub(super) use file::{IndexFile, index_path};
+pub(super) use file::IndexFile;
+pub use file::{attach_index, index_path};
 pub(super) use state::{Attached, IndexState, Suspicion};
 
 use super::DbConnection;
