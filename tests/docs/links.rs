@@ -2,11 +2,14 @@
 //! document, or to an address of the right form. No test asks the network whether a site exists.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
+use std::process::Command;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use url::{Host, Url};
 
 use crate::house::source::{root, texts_of_the_repository};
+use crate::support::temporary;
 
 /// The documents, by their paths.
 type Documents = BTreeMap<String, String>;
@@ -115,21 +118,39 @@ fn fault_of_address(link: &str) -> Option<&'static str> {
     (!is_public || !is_sound).then_some("is no https address of a public host")
 }
 
-#[test]
-fn every_link_leads_to_a_file_a_heading_or_an_address() {
-    let documents = documents();
-    let exists = |path: &str| root().join(path).exists();
+/// Checks all links of documents that lie in a folder.
+fn check_links(documents: &Documents, folder: &Path) {
+    let exists = |path: &str| folder.join(path).exists();
     let (mut count, mut faults) = (0, Vec::new());
-    for (path, document) in &documents {
+    for (path, document) in documents {
         for link in links(document) {
             count += 1;
-            if let Some(fault) = fault(&documents, exists, path, &link) {
+            if let Some(fault) = fault(documents, exists, path, &link) {
                 faults.push(format!("{path}: {link} {fault}"));
             }
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
     assert!(count > 200, "only {count} links are checked");
+}
+
+#[test]
+fn every_link_leads_to_a_file_a_heading_or_an_address() {
+    check_links(&documents(), &root());
+}
+
+/// The packages have fewer files than the repository.
+#[test]
+fn the_links_of_packed_documents_lead_to_packed_files() {
+    let folder = temporary::directory();
+    let script = "source <(sed -n '/^copy_documents()/,/^}/p' packaging/pack); copy_documents \"$1\"";
+    let mut bash = Command::new("bash");
+    let copied = bash.args(["-ec", script, "-"]).arg(folder.path()).current_dir(root()).status();
+    assert!(copied.unwrap().success(), "{script}");
+    let mut packed = documents();
+    packed.retain(|path, _| folder.path().join(path).exists());
+    assert!(packed.len() > 15, "only {} documents are packed", packed.len());
+    check_links(&packed, folder.path());
 }
 
 /// Returns the documents that are reached from one by links.

@@ -27,11 +27,12 @@ fn the_scripts_of_the_package_are_shell_and_stop_at_a_failure() {
 /// What people have paid for goes only if somebody says so.
 #[test]
 fn only_an_answer_deletes_the_data() {
-    let deletes = |name: &&str| read(&format!("packaging/debian/{name}")).contains("rm -rf");
+    let is_deleting = |line: &str| line.contains(" -delete") || line.contains("rm -r");
+    let deletes = |name: &&str| read(&format!("packaging/debian/{name}")).lines().any(is_deleting);
     assert_eq!(SCRIPTS.iter().filter(|name| deletes(name)).collect::<Vec<_>>(), [&"postrm"]);
     let script = read("packaging/debian/postrm");
-    let (before, after) = script.split_once("rm -rf").unwrap();
-    assert!(after.starts_with(" /var/lib/tollgate\n") && !after.contains("rm -rf"), "{after}");
+    assert_eq!(script.lines().filter(|line| is_deleting(line)).count(), 1, "{script}");
+    let (before, _) = script.split_once("find /var/lib/tollgate/ -mindepth 1 -delete").unwrap();
     assert!(before.trim_end().ends_with("if [ \"$delete_data\" = true ]; then"), "{before}");
     let template = read("packaging/debian/templates");
     assert!(

@@ -39,6 +39,9 @@ figure 'container image' "$(megabytes "$size") unpacked, $(megabytes "$(gzip -6c
 for name in tollgate.cdx.json THIRD-PARTY-LICENCES; do
     holds "$name" test -s "$root/usr/share/doc/tollgate/$name"
 done
+for name in ca-certificates libc6 libgcc-s1; do
+    holds "$name in the list" grep -q "\"pkg:deb/debian/$name@" "$root/usr/share/doc/tollgate/tollgate.cdx.json"
+done
 expect 'programs in the image' "$(find "$root" -type f -perm /111 ! -name '*.so*' -printf '/%P\n')" /usr/bin/tollgate
 expect 'files of other users that it may write to' "$(find "$root" ! -type l -perm -002 ! -path "$root/tmp" -printf '/%P\n')" ''
 
