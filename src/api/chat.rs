@@ -18,7 +18,7 @@ use super::idempotency::{self, key_of};
 use super::receipt::{self, add_receipt, add_start};
 use crate::auth::{Auth, Credentials};
 use crate::chat::{Chain, ChatRequest, Event, Prompt, Toll};
-use crate::domain::{Endpoint, Fingerprint, Invalid, Message, TokenDigest};
+use crate::domain::{Endpoint, FailureReason, Fingerprint, Invalid, Message, TokenDigest};
 use crate::error::{Error, Result};
 use crate::http::Schema;
 use crate::http::operation::{Access, Body, Content, Example, Operation, Success, Tag};
@@ -98,8 +98,11 @@ pub(super) fn describe_create() -> Operation {
     let done = json!({
         "chat_id": 5, "message": "Hello", "response": "Response to Hello", "charged": 100, "remaining": 3900,
     });
+    let whole_stream = [("delta", delta.to_string()), ("done", done.to_string())];
+    let broken = Error::ResponderFailed(FailureReason::ServerError);
+    let broken = json!({ "error": broken.to_string(), "detail": broken.detail() });
     let parts = Success::empty(200, "The answer part by part.")
-        .or(Content::events(EVENTS, &[("delta", delta.to_string()), ("done", done.to_string())]))
+        .or(Content::events(EVENTS, &whole_stream, &[("error", broken.to_string())]))
         .with(&["X-Accel-Buffering"]);
     let unreadable = no_message().of_unreadable_body(Invalid::new("body", "it is empty"));
     let repeat =

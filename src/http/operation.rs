@@ -192,24 +192,28 @@ impl Content {
         Content { media_type: JSON, schema, examples: examples.into_iter().collect() }
     }
 
-    /// Makes a stream of server-sent events. `meaning` says which there are. The examples are the
-    /// types and the data of the events of a short answer; the type of most protocols is
-    /// [`MESSAGE`].
+    /// Makes a stream of server-sent events. `meaning` says which there are. The examples are all
+    /// events of a short answer, and those that end one that broke off: each has a type, in most
+    /// protocols [`MESSAGE`], and data.
     ///
     /// OpenAPI 3.1 does not say what the schema of a stream describes. Its tools read it as that of
     /// one event, as the HTML standard parses it.
-    pub fn events(meaning: &str, examples: &[(&str, String)]) -> Content {
+    pub fn events(meaning: &str, whole: &[(&str, String)], broken: &[(&str, String)]) -> Content {
         let schema = Schema::plain(json!({
             "type": "object",
             "description": meaning,
             "required": ["data"],
             "properties": { "event": { "type": "string" }, "data": { "type": "string" } },
         }));
-        let example = |(place, (event, data)): (usize, &(&str, String))| {
-            let name = format!("event-{}", place + 1);
-            Example::new(&name, "An event of a short answer.", json!({ "event": event, "data": data }))
+        let named = |start: &'static str, summary: &'static str| {
+            move |(place, (event, data)): (usize, &(&str, String))| {
+                let name = format!("{start}-{}", place + 1);
+                Example::new(&name, summary, json!({ "event": event, "data": data }))
+            }
         };
-        Content { media_type: EVENTS, schema, examples: examples.iter().enumerate().map(example).collect() }
+        let whole = whole.iter().enumerate().map(named("event", "The events of a short answer."));
+        let broken = broken.iter().enumerate().map(named("broken", "The end of a stream that broke off."));
+        Content { media_type: EVENTS, schema, examples: whole.chain(broken).collect() }
     }
 }
 

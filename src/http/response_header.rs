@@ -75,10 +75,10 @@ pub static RESPONSE_HEADERS: [ResponseHeader; 34] = [
     ),
     exposed("X-Token-Count", Words(&["upper-bound"]), "The number is a bound: no prompt has more tokens."),
     plain("WWW-Authenticate", Text, "The scheme of the Authorization header."),
-    plain("Allow", Text, "The methods of this path."),
+    exposed("Allow", Text, "The methods of this path."),
     plain("Accept", Text, "The content types that this path takes."),
     plain("Accept-Encoding", Text, "The content encodings that this path takes."),
-    plain("ETag", Text, "Identifies the contents, for If-None-Match."),
+    exposed("ETag", Text, "Identifies the contents, for If-None-Match."),
     plain("X-Accel-Buffering", Words(&["no"]), "Asks proxies not to buffer the stream."),
     plain(
         "X-Tollgate-Doctor",

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::error::Error;
 use crate::http::operation::{Access, Body, Content, Example, Operation, Parameter, Place, Tag};
 use crate::http::{ResponseHeader, Routes, Schema};
 
@@ -25,7 +26,12 @@ const ABOUT: &str = "A metered chat server: messages are paid for from a prepaid
     - Errors are `{\"error\": \"…\"}`. With `Accept: application/problem+json` they have the form of RFC \
     9457. Under /v1 they have the form of the protocol; with a header `anthropic-version`, of Anthropic's.\n\
     - A 503 with `Service unavailable` means *not confirmed*: look at your history, or send the request \
-    again under the same `Idempotency-Key`.";
+    again under the same `Idempotency-Key`.\n\
+    - A connection may be refused before a request is read: by 400, 408 or 431 without a body, or by 429 or \
+    503 with an error. Such a response has none of the headers that all others have.\n\
+    - Pages of the origins in `--cors-origins` may call the API. A preflight (`OPTIONS`) of another origin \
+    gets 400.\n\
+    - Pages for people, their files, and the metrics at `--metrics-bind` are not described here.";
 
 /// A method of a path, as the document has it.
 #[derive(Debug)]
@@ -59,14 +65,33 @@ impl Entry {
 pub fn entries(tables: &[Routes]) -> Vec<Entry> {
     let mut entries = Vec::new();
     for (path, methods) in tables.iter().flat_map(|table| table.iter()) {
+        let allow = methods.iter().map(|method| method.name).collect::<Vec<_>>().join(", ");
         for method in methods.iter() {
-            let Some(operation) = method.operation() else { continue };
+            let Some(mut operation) = method.operation() else { continue };
             let path = usual_spelling(path);
+            // OpenAPI has no place for the other methods of a path.
+            operation.errors.push(Error::MethodNotAllowed(allow.clone()));
+            operation.parameters.extend(headers_of(&path, &operation.parameters));
             let responses = responses::of(&path, &operation);
             entries.push(Entry { path, method: method.method(), operation, responses });
         }
     }
     entries
+}
+
+/// Returns the headers that choose the form of errors under `/v1`, and that are not `known` yet.
+fn headers_of(path: &str, known: &[Parameter]) -> Vec<Parameter> {
+    if !path.starts_with("/v1/") {
+        return Vec::new();
+    }
+    let version = "With any value, errors have the form of Anthropic's protocol.";
+    let attempts = "How many attempts have failed. Then X-Should-Retry also ends attempts that failed twice.";
+    let all = [
+        Parameter::header("anthropic-version", version, json!({ "type": "string" })),
+        Parameter::header("x-stainless-retry-count", attempts, json!({ "type": "string" })),
+    ];
+    let is_new = |parameter: &Parameter| known.iter().all(|other| other.name != parameter.name);
+    all.into_iter().filter(is_new).collect()
 }
 
 /// Returns a path of a table as clients usually write it. The paths of the old contract have a

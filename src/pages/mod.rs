@@ -31,8 +31,7 @@ pub const ROUTES: Routes = &[
     ("/docs/clients", &[get(|r| r.to(documents::clients))]),
     ("/docs", &[get(|r| r.to(reference::show))]),
     ("/openapi.json", &[get(|r| r.to(openapi::show)).described(openapi::describe)]),
-    // For people who report vulnerabilities, in a form of its own (RFC 9116): no part of the API.
-    ("/.well-known/security.txt", &[get(|r| r.to(security_txt::show))]),
+    ("/.well-known/security.txt", &[get(|r| r.to(security_txt::show)).described(security_txt::describe)]),
     ("", &[get(|r| r.to(start::show))]),
 ];
 

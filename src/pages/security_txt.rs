@@ -2,11 +2,13 @@
 
 use actix_web::HttpResponse;
 use chrono::{Days, NaiveDate};
+use serde_json::json;
 
 use crate::auth::Guest;
 use crate::clock::now;
 use crate::error::{Error, Result};
-use crate::http::{CurrentSite, Site};
+use crate::http::operation::{Content, Example, Operation, Success, Tag};
+use crate::http::{CurrentSite, Schema, Site};
 
 /// The days for which a copy may be trusted. RFC 9116 recommends less than a year.
 const DAYS: Days = Days::new(180);
@@ -18,6 +20,21 @@ const DAYS: Days = Days::new(180);
 pub(super) async fn show(_: Guest, site: CurrentSite) -> Result<HttpResponse> {
     let text = text(&site, now().date()).ok_or(Error::NotFound)?;
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(text))
+}
+
+/// Describes the route.
+pub(super) fn describe() -> Operation {
+    let example = "Contact: mailto:security@chat.example\nExpires: 2027-06-01T00:00:00Z\n";
+    let content = Content {
+        media_type: "text/plain",
+        schema: Schema::plain(json!({ "type": "string" })),
+        examples: vec![Example::new("mail", "A mail address.", example.into())],
+    };
+    Operation::of(show)
+        .titled(Tag::Server, "See where to report vulnerabilities")
+        .about("A file of RFC 9116. There is none without `--security-contact`.")
+        .returns(Success::empty(200, "The operator's contact.").or(content))
+        .fails([Error::NotFound])
 }
 
 /// Returns the text as of a day. It is made of the setting at each request, so the server itself

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
+use actix_cors::CorsError;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -112,6 +113,10 @@ fn reason_of_page(status: StatusCode) -> Option<&'static str> {
 /// Returns our own error in place of one of actix-web's, whose body is plain text and may reveal
 /// more than it should.
 fn ours_of(error: &actix_web::Error) -> Error {
+    if matches!(error.as_error(), Some(CorsError::OriginNotAllowed)) {
+        let reason = "ask the operator to name the origin of your page in --cors-origins";
+        return Error::Invalid(crate::domain::Invalid::new("origin", reason));
+    }
     match error.as_response_error().status_code() {
         StatusCode::NOT_FOUND => Error::NotFound,
         StatusCode::PAYLOAD_TOO_LARGE => Error::BodyTooLarge(MOST_BYTES),

@@ -43,6 +43,9 @@ fn examples_have_the_form_of_their_schemas() {
     assert!(count > 300, "only {count} examples are checked");
 }
 
+/// There is no `security.txt` without a contact.
+const FLAGS: [&str; 4] = ["--opening-tokens", "100000", "--security-contact", "security@chat.example"];
+
 /// A server in which the ids of the examples exist.
 struct World {
     app: TestApp,
@@ -56,7 +59,7 @@ struct World {
 
 impl World {
     async fn new(on: On) -> Option<World> {
-        let app = TestApp::spawn_with(on, &["--opening-tokens", "100000"]).await?;
+        let app = TestApp::spawn_with(on, &FLAGS).await?;
         // The examples of accounts are of a user named ada.
         app.register("ada").await.assert_status(201);
         let token = app.token("ada").await;

@@ -106,6 +106,7 @@ fn faults(text: &str) -> Vec<String> {
     }
     for (section, check) in [
         ("advisories", "yanked"),
+        ("licenses", "unused-allowed-license"),
         ("bans", "multiple-versions"),
         ("bans", "wildcards"),
         ("sources", "unknown-git"),
@@ -145,8 +146,16 @@ skip = [\"syn@2\", { crate = \"http@0.2\", reason = \"old\" }]
 unknown-registry = \"deny\"
 ";
     let faults = faults(text);
-    for what in ["RUSTSEC-2026-0001", "syn@2", "http@0.2", "\"ISC\"", "multiple-versions", "unknown-git"] {
+    for what in [
+        "RUSTSEC-2026-0001",
+        "syn@2",
+        "http@0.2",
+        "\"ISC\"",
+        "unused-allowed-license",
+        "multiple-versions",
+        "unknown-git",
+    ] {
         assert!(faults.iter().any(|fault| fault.contains(what)), "{what}: {faults:?}");
     }
-    assert_eq!(faults.len(), 6, "{faults:?}");
+    assert_eq!(faults.len(), 7, "{faults:?}");
 }

@@ -201,7 +201,7 @@ impl ExampleView {
 
     /// Shows the events of a stream as they are sent.
     fn of_stream(events: &[Example]) -> ExampleView {
-        let summary = "The events of a short answer.".to_owned();
+        let summary = events.first().map(|event| event.summary.clone()).unwrap_or_default();
         let field = |event: &Example, name: &str| event.value[name].as_str().unwrap_or_default().to_owned();
         let text = events.iter().map(|event| match field(event, "event") {
             name if name == MESSAGE => format!("data: {}\n\n", field(event, "data")),
@@ -239,7 +239,8 @@ impl ContentView {
             media_type: content.media_type,
             kind: Kind::of(&content.schema.json),
             examples: if content.media_type == EVENTS {
-                vec![ExampleView::of_stream(&content.examples)]
+                let streams = content.examples.chunk_by(|one, next| one.summary == next.summary);
+                streams.map(ExampleView::of_stream).collect()
             } else {
                 content.examples.iter().map(ExampleView::of).collect()
             },

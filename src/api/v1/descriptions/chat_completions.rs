@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::super::chat_completions::{ChatCompletions, NOT_OFFERED, PASSED_ON};
 use super::super::fields::TUNING;
 use super::{
-    answered, charging, choices, fields, limited, model_field, most_tokens, not_offered, passed, request,
-    streaming, usage, wrong,
+    Stream, answered, broken, charging, choices, fields, limited, model_field, most_tokens, not_offered,
+    passed, request, streaming, usage, wrong,
 };
+use crate::domain::Endpoint;
 use crate::http::Schema;
 use crate::http::operation::{A_MODEL, Body, Example, MESSAGE, Operation, Tag};
 
@@ -114,6 +115,7 @@ pub(in crate::api) fn describe() -> Operation {
         }],
     });
     let stream = [(MESSAGE, chunk.to_string()), (MESSAGE, "[DONE]".to_owned())];
+    let broken = [(MESSAGE, broken().openai_body(Some(Endpoint::ChatCompletions)).to_string())];
     let examples = [
         Example::new("hello", "A message.", question(&[])),
         Example::new("stream", "The answer part by part.", question(&[("stream", true.into())])),
@@ -131,7 +133,11 @@ pub(in crate::api) fn describe() -> Operation {
              them.",
         )
         .takes(Body::json(request_schema(), examples))
-        .returns(answered(answer_schema(), answer, EVENTS, &stream))
+        .returns(answered(
+            answer_schema(),
+            answer,
+            Stream { meaning: EVENTS, whole: &stream, broken: &broken },
+        ))
         .fails(wrong(faults));
     limited(operation)
 }

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::super::completions::{Completions, PASSED_ON};
 use super::super::fields::TUNING;
 use super::{
-    answered, charging, choices, fields, limited, model_field, most_tokens, passed, request, streaming,
-    usage, wrong,
+    Stream, answered, broken, charging, choices, fields, limited, model_field, most_tokens, passed, request,
+    streaming, usage, wrong,
 };
+use crate::domain::Endpoint;
 use crate::http::Schema;
 use crate::http::operation::{A_MODEL, Body, Example, MESSAGE, Operation, Tag};
 use crate::responder::MOST_CHOICES;
@@ -86,6 +87,7 @@ pub(in crate::api) fn describe() -> Operation {
     let mut whole = answer();
     whole["usage"] = json!({ "prompt_tokens": 1, "completion_tokens": 4, "total_tokens": 5 });
     let stream = [(MESSAGE, answer().to_string()), (MESSAGE, "[DONE]".to_owned())];
+    let broken = [(MESSAGE, broken().openai_body(Some(Endpoint::Completions)).to_string())];
     let example = json!({ "model": A_MODEL, "prompt": "Once" });
     let faults = [
         ("prompt", "give a text, a list of tokens, or a list of either, with at least one"),
@@ -95,7 +97,11 @@ pub(in crate::api) fn describe() -> Operation {
         .titled(Tag::OpenAi, "Continue a text")
         .about("Completions of OpenAI. All prompts together may have 16 answers.")
         .takes(Body::json(request_schema(), [Example::new("once", "A text.", example)]))
-        .returns(answered(answer_schema(), whole, EVENTS, &stream))
+        .returns(answered(
+            answer_schema(),
+            whole,
+            Stream { meaning: EVENTS, whole: &stream, broken: &broken },
+        ))
         .fails(wrong(faults));
     limited(operation)
 }

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::super::messages::{IGNORED, Messages, NOT_OFFERED};
 use super::{
-    answered, anthropic_version, charging, counting, fields, limited, model_field, not_offered, request,
-    wrong,
+    Stream, answered, anthropic_version, broken, charging, counting, fields, limited, model_field,
+    not_offered, request, wrong,
 };
 use crate::http::Schema;
 use crate::http::operation::{A_MODEL, Body, Example, Operation, Success, Tag};
@@ -145,6 +145,31 @@ fn message() -> Value {
     json!({ "model": A_MODEL, "messages": [{ "role": "user", "content": "Hello" }] })
 }
 
+/// Returns the events of an answer.
+fn stream_of(answer: &Value) -> Vec<(&'static str, String)> {
+    let mut begun = answer.clone();
+    begun["content"] = json!([]);
+    begun["stop_reason"] = Value::Null;
+    begun["usage"]["output_tokens"] = 0.into();
+    let block = json!({ "type": "text", "text": "" });
+    let delta = json!({ "type": "text_delta", "text": answer["content"][0]["text"] });
+    let end = json!({ "stop_reason": answer["stop_reason"], "stop_sequence": null });
+    let events = [
+        ("message_start", json!({ "message": begun })),
+        ("ping", json!({})),
+        ("content_block_start", json!({ "index": 0, "content_block": block })),
+        ("content_block_delta", json!({ "index": 0, "delta": delta })),
+        ("content_block_stop", json!({ "index": 0 })),
+        ("message_delta", json!({ "delta": end, "usage": answer["usage"] })),
+        ("message_stop", json!({})),
+    ];
+    let typed = |(name, mut data): (&'static str, Value)| {
+        data["type"] = name.into();
+        (name, data.to_string())
+    };
+    events.into_iter().map(typed).collect()
+}
+
 /// Describes `POST /v1/messages`.
 pub(in crate::api) fn describe() -> Operation {
     let (mut hello, mut stream) = (message(), message());
@@ -159,12 +184,7 @@ pub(in crate::api) fn describe() -> Operation {
         "content": [{ "type": "text", "text": "Response to Hello" }],
         "stop_reason": "end_turn", "stop_sequence": null, "usage": usage,
     });
-    let delta = json!({
-        "type": "content_block_delta", "index": 0,
-        "delta": { "type": "text_delta", "text": "Response to Hello" },
-    });
-    let stop = json!({ "type": "message_stop" });
-    let events = [("content_block_delta", delta.to_string()), ("message_stop", stop.to_string())];
+    let (events, broken) = (stream_of(&answer), [("error", broken().anthropic_body(None).to_string())]);
     let examples = [
         Example::new("hello", "A message.", hello),
         Example::new("stream", "The answer part by part.", stream),
@@ -178,7 +198,11 @@ pub(in crate::api) fn describe() -> Operation {
         .about("Messages of Anthropic, for any model on offer.")
         .with([anthropic_version("May have any value, or be missing.")])
         .takes(Body::json(request_schema(), examples))
-        .returns(answered(answer_schema(), answer, EVENTS, &events))
+        .returns(answered(
+            answer_schema(),
+            answer,
+            Stream { meaning: EVENTS, whole: &events, broken: &broken },
+        ))
         .fails(wrong(faults));
     limited(operation).perhaps_with(&LIMITS)
 }

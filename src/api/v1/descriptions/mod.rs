@@ -16,6 +16,7 @@ use super::dialect::{Dialect, create};
 use super::fields::{MODEL_LENGTH, invalid, model};
 use crate::api::answer::errors_of_answers;
 use crate::api::{idempotency, large_body, receipt};
+use crate::domain::FailureReason;
 use crate::error::Error;
 use crate::http::Schema;
 use crate::http::operation::{Content, Operation, Parameter, Success};
@@ -53,10 +54,26 @@ fn limited(operation: Operation) -> Operation {
     operation.perhaps_with(&LIMITS)
 }
 
+/// What a stream is like.
+struct Stream<'a> {
+    /// Which events there are.
+    meaning: &'a str,
+    /// The events of a short answer.
+    whole: &'a [(&'a str, String)],
+    /// The last events of a stream that broke off.
+    broken: &'a [(&'a str, String)],
+}
+
 /// Makes the response of a route that charges: the whole answer, or its parts.
-fn answered(schema: Schema, example: Value, events: &str, stream: &[(&str, String)]) -> Success {
+fn answered(schema: Schema, example: Value, stream: Stream<'_>) -> Success {
     let whole = Success::json(200, "The answer, whole or part by part.", schema, example);
-    receipt::described(whole.or(Content::events(events, stream)).perhaps_with(&["X-Accel-Buffering"]))
+    let parts = Content::events(stream.meaning, stream.whole, stream.broken);
+    receipt::described(whole.or(parts).perhaps_with(&["X-Accel-Buffering"]))
+}
+
+/// Returns the error of a stream that broke off.
+fn broken() -> Error {
+    Error::ResponderFailed(FailureReason::ServerError)
 }
 
 /// Makes the header by which clients of Anthropic's protocol are known.

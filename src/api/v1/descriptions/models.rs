@@ -6,7 +6,7 @@ use super::super::models::{list, show};
 use super::{anthropic_version, wrong};
 use crate::error::Error;
 use crate::http::Schema;
-use crate::http::operation::{A_MODEL, Operation, Parameter, Success, Tag};
+use crate::http::operation::{A_MODEL, Content, Example, Operation, Parameter, Success, Tag};
 
 const VERSION: &str = "If it is there, the answer has the form of Anthropic's protocol.";
 
@@ -68,6 +68,20 @@ fn example() -> Value {
     json!({ "id": A_MODEL, "object": "model", "created": 0, "owned_by": "tollgate" })
 }
 
+fn anthropic_example() -> Value {
+    let beginning = "1970-01-01T00:00:00Z";
+    json!({ "type": "model", "id": A_MODEL, "display_name": A_MODEL, "created_at": beginning })
+}
+
+/// Makes the response in both forms.
+fn returned(meaning: &'static str, schema: Schema, openai: Value, anthropic: Value) -> Success {
+    let examples = [
+        Example::new("openai", "In the form of OpenAI.", openai),
+        Example::new("anthropic", "In the form of Anthropic.", anthropic),
+    ];
+    Success::empty(200, meaning).or(Content::json(schema, examples))
+}
+
 /// Describes `GET /v1/models`.
 pub(in crate::api) fn describe_list() -> Operation {
     let parameters = [
@@ -77,10 +91,13 @@ pub(in crate::api) fn describe_list() -> Operation {
         Parameter::query("before_id", "With that header: the page ends before this model.", json!({})),
     ];
     let models = json!({ "object": "list", "data": [example()] });
+    let page = json!({
+        "data": [anthropic_example()], "has_more": false, "first_id": A_MODEL, "last_id": A_MODEL,
+    });
     Operation::of(list)
         .titled(Tag::OpenAi, "List the models on offer")
         .with(parameters)
-        .returns(Success::json(200, "The models.", models_schema(), models))
+        .returns(returned("The models.", models_schema(), models, page))
         .fails(wrong([
             ("limit", "give a whole number from 1 to 1000"),
             ("query", "give each parameter once"),
@@ -95,6 +112,6 @@ pub(in crate::api) fn describe_show() -> Operation {
     Operation::of(show)
         .titled(Tag::OpenAi, "See a model")
         .with([id, anthropic_version(VERSION)])
-        .returns(Success::json(200, "The model.", model_schema(), example()))
+        .returns(returned("The model.", model_schema(), example(), anthropic_example()))
         .fails([Error::ModelNotFound("gpt-9".to_owned())])
 }

@@ -5,8 +5,10 @@ use serde_json::{Map, Value, json};
 use super::super::responses::resource::{delete, input_items, show};
 use super::super::responses::{INCLUDED, NEVER_THERE, NOT_OFFERED, Responses};
 use super::{
-    answered, charging, counting, fields, limited, model_field, most_tokens, not_offered, request, wrong,
+    Stream, answered, broken, charging, counting, fields, limited, model_field, most_tokens, not_offered,
+    request, wrong,
 };
+use crate::domain::Endpoint;
 use crate::error::Error;
 use crate::http::Schema;
 use crate::http::operation::{A_MODEL, Body, Example, MESSAGE, Operation, Parameter, Success, Tag};
@@ -161,6 +163,68 @@ fn response() -> Value {
     })
 }
 
+/// Numbers events, from `first` on, and writes them.
+fn numbered(first: u64, events: Vec<(&'static str, Value)>) -> Vec<(&'static str, String)> {
+    let numbered = |(number, (name, mut data)): (u64, (&'static str, Value))| {
+        data["type"] = name.into();
+        data["sequence_number"] = number.into();
+        (name, data.to_string())
+    };
+    let mut written: Vec<_> = (first..).zip(events).map(numbered).collect();
+    written.push((MESSAGE, "[DONE]".to_owned()));
+    written
+}
+
+/// Returns the events of an answer.
+fn stream_of(response: Value) -> Vec<(&'static str, String)> {
+    let item = response["output"][0].clone();
+    let (id, part) = (item["id"].clone(), item["content"][0].clone());
+    let begun = json!({ "response": in_state("in_progress", Value::Null) });
+    let (mut empty_item, mut empty_part) = (item.clone(), part.clone());
+    empty_item["status"] = "in_progress".into();
+    empty_item["content"] = json!([]);
+    empty_part["text"] = "".into();
+    let at = |more: Value| {
+        let mut data = fields(json!({ "item_id": id, "output_index": 0, "content_index": 0 }));
+        data.extend(fields(more));
+        Value::from(data)
+    };
+    let text = &part["text"];
+    numbered(
+        0,
+        vec![
+            ("response.created", begun.clone()),
+            ("response.in_progress", begun),
+            ("response.output_item.added", json!({ "output_index": 0, "item": empty_item })),
+            ("response.content_part.added", at(json!({ "part": empty_part }))),
+            ("response.output_text.delta", at(json!({ "delta": text, "logprobs": [] }))),
+            ("response.output_text.done", at(json!({ "text": text, "logprobs": [] }))),
+            ("response.content_part.done", at(json!({ "part": part }))),
+            ("response.output_item.done", json!({ "output_index": 0, "item": item })),
+            ("response.completed", json!({ "response": response })),
+        ],
+    )
+}
+
+/// Returns a response without an answer.
+fn in_state(status: &str, error: Value) -> Value {
+    let mut state = response();
+    state["status"] = status.into();
+    state["error"] = error;
+    state["output"] = json!([]);
+    state["completed_at"] = Value::Null;
+    state["usage"] = Value::Null;
+    state
+}
+
+/// Returns the last events of a stream that broke off.
+fn broken_end() -> Vec<(&'static str, String)> {
+    let error = broken().openai_body(Some(Endpoint::Responses))["error"].take();
+    let why = json!({ "code": error["code"], "message": error["message"] });
+    let failed = json!({ "response": in_state("failed", why) });
+    numbered(5, vec![("error", json!({ "error": error })), ("response.failed", failed)])
+}
+
 /// Makes the parameter `{id}` of the routes below.
 fn id() -> Parameter {
     let schema = json!({ "type": "string", "pattern": "^resp_(0|[1-9][0-9]{0,17})$" });
@@ -171,8 +235,7 @@ fn id() -> Parameter {
 pub(in crate::api) fn describe() -> Operation {
     let hello = json!({ "model": A_MODEL, "input": "Hello" });
     let stream = json!({ "model": A_MODEL, "input": "Hello", "stream": true });
-    let completed = json!({ "type": "response.completed", "sequence_number": 8, "response": response() });
-    let events = [("response.completed", completed.to_string()), (MESSAGE, "[DONE]".to_owned())];
+    let (whole, broken) = (stream_of(response()), broken_end());
     let examples = [
         Example::new("hello", "A message.", hello),
         Example::new("stream", "The answer part by part.", stream),
@@ -182,7 +245,11 @@ pub(in crate::api) fn describe() -> Operation {
         .titled(Tag::OpenAi, "Answer an input")
         .about("Responses of OpenAI and Open Responses. A stored response can be continued and looked up.")
         .takes(Body::json(request_schema(), examples))
-        .returns(answered(response_schema(), response(), EVENTS, &events))
+        .returns(answered(
+            response_schema(),
+            response(),
+            Stream { meaning: EVENTS, whole: &whole, broken: &broken },
+        ))
         .fails(wrong(faults))
         .fails([Error::PreviousResponseNotFound(17)]);
     limited(operation)
@@ -215,6 +282,11 @@ pub(in crate::api) fn describe_show() -> Operation {
     Operation::of(show)
         .titled(Tag::OpenAi, "See a stored response")
         .about("As it was returned when it was made. It is never streamed.")
+        .with([Parameter::query(
+            "stream",
+            "Only `true` is refused.",
+            json!({ "not": { "enum": ["true", true] } }),
+        )])
         .with([id()])
         .returns(Success::json(200, "The response.", response_schema(), response()))
         .fails(wrong([("stream", "leave it out: stored responses are returned whole")]))
