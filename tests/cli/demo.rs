@@ -177,6 +177,20 @@ fn a_person_reads_the_same_on_the_terminal() {
     demo.stop(Signal::TERM);
 }
 
+/// Backups and secrets of a demo have no business with the operator's server.
+#[test]
+fn a_demo_leaves_the_operators_folders_and_address_alone() {
+    let directory = temporary::directory();
+    let folder = directory.path().to_str().unwrap();
+    let mut demo =
+        DemoServer::spawn(&["--json", "--backup-dir", folder, "--public-url", "https://chat.example"]);
+    let document = demo.document();
+    assert!(document["panel"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{document}");
+    assert!(!document.to_string().contains("chat.example"), "{document}");
+    demo.stop(Signal::TERM);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
 #[rstest]
 fn nothing_is_left_of_a_demo_that_was_stopped(
     #[values(Signal::TERM, Signal::INT, Signal::HUP)] signal: Signal,
