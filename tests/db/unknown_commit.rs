@@ -115,6 +115,41 @@ async fn charges_that_were_committed_but_not_confirmed_are_found_and_not_done_tw
     ledger.assert_sound();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn charges_in_one_statement_that_was_not_confirmed_are_found_and_not_done_twice() {
+    let Some(Scene { ledger, proxy, db, ada, bob }) = Scene::create().await else { return };
+    proxy.lose_commit(THE_BATCH);
+    let payers = [ada, bob, ada];
+    let verdicts = charge_together(&db, payers.map(|payer| charge(payer.auth_token)).to_vec()).await;
+    assert!(proxy.has_lost_commits());
+    let verdicts: Vec<Verdict> = verdicts.into_iter().map(|verdict| verdict.unwrap()).collect();
+    let [one, poor, two] = verdicts.try_into().unwrap();
+    assert_eq!([one, two].map(|verdict| charged(verdict).balance), [3900, 3800]);
+    assert!(matches!(poor, Verdict::Insufficient { balance: 50 }), "{poor:?}");
+    assert_eq!((ledger.balance(ada.id), ledger.count("chats")), (3800, 2));
+    ledger.assert_sound();
+}
+
+/// A trigger of somebody else prevents the debit of one user. The statement is the whole
+/// transaction, so it must undo itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_set_of_charges_that_debits_too_few_users_undoes_itself() {
+    let Some(ledger) = Ledger::with_writers(On::Postgres, 1) else { return };
+    let (ada, bob) = (ledger.user("ada", 4000).await, ledger.user("bob", 4000).await);
+    ledger.sql(&format!(
+        "CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+         CREATE TRIGGER keep BEFORE UPDATE ON users FOR EACH ROW WHEN (OLD.id = {}) EXECUTE FUNCTION keep()",
+        bob.id
+    ));
+    let charges = [ada, bob].map(|payer| charge(payer.auth_token)).to_vec();
+    for verdict in charge_together(&ledger.db, charges).await {
+        assert!(matches!(verdict, Err(Error::Unavailable(_))), "{verdict:?}");
+    }
+    assert_eq!((ledger.balance(ada.id), ledger.count("chats")), (4000, 0));
+    assert_eq!(charged(ledger.db.write_set(charge(ada.auth_token)).await.unwrap()).balance, 3900);
+    ledger.assert_sound();
+}
+
 /// The connection breaks again while what was committed is looked up: one to three times.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]

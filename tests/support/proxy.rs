@@ -1,5 +1,5 @@
 //! A proxy in front of PostgreSQL. It can lose the response to a COMMIT, so that the client does
-//! not learn that the commit is done. It can stall: it keeps all connections open and passes
+//! not learn that the commit is done. A writer's statement outside a transaction counts as one. It can stall: it keeps all connections open and passes
 //! nothing on. It can also stop each new connection at a chosen point.
 
 use std::io::{Read, Write};
@@ -163,9 +163,15 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
     let mut messages_left = orders.stop_at_message.load(Ordering::SeqCst);
     let from_server_is_cut = cut.clone();
     let watched = orders.clone();
+    let in_transaction = Arc::new(AtomicBool::new(false));
+    let (is_in_transaction, mut is_writer) = (in_transaction.clone(), false);
     std::thread::spawn(move || {
         copy(from_client, to_server, |bytes| {
-            let is_commit = bytes.windows(7).any(|window| window == b"COMMIT\0");
+            let contains = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
+            is_writer |= contains(b"tollgate-writer");
+            let runs_statement = bytes.starts_with(b"B") && contains(b"__diesel_stmt");
+            let is_alone = is_writer && runs_statement && !is_in_transaction.load(Ordering::SeqCst);
+            let is_commit = is_alone || contains(b"COMMIT\0");
             if is_commit && watched.stall_at_commit.swap(false, Ordering::SeqCst) {
                 watched.stalled.store(true, Ordering::SeqCst);
             }
@@ -183,7 +189,11 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
     // libpq waits for each response before it sends more, so the next response after a COMMIT
     // belongs to it.
     std::thread::spawn(move || {
-        copy(server, client, |_| {
+        copy(server, client, |bytes| {
+            // The server ends each response with ReadyForQuery, which has the state.
+            if let [.., b'Z', 0, 0, 0, 5, state] = bytes {
+                in_transaction.store(*state != b'I', Ordering::SeqCst);
+            }
             orders.wait_while_stalled();
             let is_cut = from_server_is_cut.load(Ordering::SeqCst);
             if is_cut && orders.refuse_then.load(Ordering::SeqCst) {

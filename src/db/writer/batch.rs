@@ -14,7 +14,9 @@
 //! - Any other database error, even one that a job ignores (PostgreSQL), or a savepoint that fails:
 //!   all get a 503.
 //! - COMMIT failed on PostgreSQL, or the connection hangs: the outcome is unknown. All are looked
-//!   up, and run again if they are absent.
+//!   up, and run again if they are absent. The same holds for a set of commands that is one
+//!   statement, which is a transaction without BEGIN and COMMIT, unless PostgreSQL reports its
+//!   error.
 //! - COMMIT failed on SQLite: all are rolled back and get a 503.
 //!
 //! After a job's own failure and after a lock, the connection is kept. Otherwise it is dropped, as
@@ -100,14 +102,19 @@ impl Writer {
         let mut late = Vec::new();
         let waits = self.crew.late.is_none();
         let joins = self.joins.as_ref().filter(|_| !how.again);
-        let outcome = self.attempt.transaction(&mut jobs, |conn, jobs, watch| {
-            late = set_aside(conn, jobs, waits)?;
-            run_bare(conn, jobs, how.again, watch)?;
-            // What came while the batch ran need not wait for the next one.
-            let begun = jobs.len();
-            jobs.extend(joins.map_or_else(Vec::new, |queue| waiting(queue.take_ends(MOST_TO_JOIN))));
-            (begun..jobs.len()).try_for_each(|place| run_one(conn, jobs, place, how.again, watch))
-        });
+        let is_one_statement =
+            self.attempt.is_postgres() && !how.again && jobs.len() == 1 && jobs[0].is_one_statement();
+        let outcome = match is_one_statement {
+            true => self.attempt.statement(&mut jobs),
+            false => self.attempt.transaction(&mut jobs, |conn, jobs, watch| {
+                late = set_aside(conn, jobs, waits)?;
+                run_bare(conn, jobs, how.again, watch)?;
+                // What came while the batch ran need not wait for the next one.
+                let begun = jobs.len();
+                jobs.extend(joins.map_or_else(Vec::new, |queue| waiting(queue.take_ends(MOST_TO_JOIN))));
+                (begun..jobs.len()).try_for_each(|place| run_one(conn, jobs, place, how.again, watch))
+            }),
+        };
         self.defer(late, how);
         match outcome {
             Ok(()) => {

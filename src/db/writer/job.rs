@@ -27,6 +27,10 @@ pub trait SetCommand: Send + Sync + Sized + 'static {
     /// # Errors
     /// A database error. A rejection is an `Answer`.
     fn run(conn: &mut DbConnection, commands: &[&Self], again: bool) -> Result<Vec<Option<Self::Answer>>>;
+
+    /// Returns whether `run` sends PostgreSQL these commands as one statement and nothing else.
+    /// That statement then is the whole transaction.
+    fn is_one_statement(commands: &[&Self]) -> bool;
 }
 
 /// Identifies jobs that lock the same rows.
@@ -56,6 +60,9 @@ pub(super) trait Queued: Any + Send {
 
     /// Returns whether it is a set of commands, which locks the rows that it changes itself.
     fn is_set(&self) -> bool;
+
+    /// Returns whether it sends PostgreSQL one statement and nothing else.
+    fn is_one_statement(&self) -> bool;
 
     /// Adds `other` to this job if both are commands of the same set. Otherwise returns it.
     fn absorb(&mut self, other: Box<dyn Queued>) -> Option<Box<dyn Queued>>;
@@ -150,6 +157,10 @@ where
         false
     }
 
+    fn is_one_statement(&self) -> bool {
+        false
+    }
+
     fn absorb(&mut self, other: Box<dyn Queued>) -> Option<Box<dyn Queued>> {
         Some(other)
     }
@@ -190,6 +201,10 @@ impl<C: SetCommand> SetJob<C> {
     fn of(calls: Vec<Arc<Call<C, C::Answer>>>) -> Self {
         SetJob { calls, outcomes: Vec::new() }
     }
+
+    fn commands(&self) -> Vec<&C> {
+        self.calls.iter().map(|call| &call.work).collect()
+    }
 }
 
 impl<C: SetCommand> Queued for SetJob<C> {
@@ -209,6 +224,10 @@ impl<C: SetCommand> Queued for SetJob<C> {
         true
     }
 
+    fn is_one_statement(&self) -> bool {
+        C::is_one_statement(&self.commands())
+    }
+
     fn drop_closed(&mut self) -> bool {
         self.calls.retain(|call| call.is_waiting());
         !self.calls.is_empty()
@@ -216,9 +235,8 @@ impl<C: SetCommand> Queued for SetJob<C> {
 
     fn run(&mut self, conn: &mut DbConnection, again: bool) -> Result<()> {
         self.outcomes.clear();
-        let commands: Vec<&C> = self.calls.iter().map(|call| &call.work).collect();
-        self.outcomes = C::run(conn, &commands, again)?;
-        if self.outcomes.len() != commands.len() {
+        self.outcomes = C::run(conn, &self.commands(), again)?;
+        if self.outcomes.len() != self.calls.len() {
             return Err(Error::Internal("a set of commands gave the wrong number of answers".to_owned()));
         }
         Ok(())

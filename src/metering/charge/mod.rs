@@ -28,4 +28,8 @@ impl SetCommand for Charge {
             DbConnection::Sqlite(_) => sqlite::run(conn, charges, again),
         }
     }
+
+    fn is_one_statement(charges: &[&Charge]) -> bool {
+        postgres::is_one_statement(charges)
+    }
 }
