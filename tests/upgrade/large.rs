@@ -56,6 +56,11 @@ fn fill(dump: &Dump, count: i64) {
         ),
     ];
     let mut conn = dump.conn();
+    if dump.on == On::Sqlite {
+        // Operation ids are random. Pages that do not fit would go to the log and be read from
+        // there again and again, which takes hours.
+        conn.batch_execute("PRAGMA cache_size = -8000000").unwrap();
+    }
     for statement in statements {
         conn.batch_execute(&statement).unwrap_or_else(|error| panic!("{error} in {statement}"));
     }

@@ -82,11 +82,16 @@ pub fn backends(observer: &mut PgConnection, name: &str) -> Vec<i32> {
 
 /// Returns the moment that a process is in, if it is one of [`Moment`].
 fn state(observer: &mut PgConnection, pid: i32) -> Option<Moment> {
-    let query = format!("SELECT state FROM pg_stat_activity WHERE pid = {pid}");
+    // A batch of charges is one statement, so most transactions are never idle. One with a number
+    // has written something.
+    let query = format!(
+        "SELECT CASE WHEN backend_xid IS NOT NULL THEN 'in transaction' ELSE state END AS state
+         FROM pg_stat_activity WHERE pid = {pid}"
+    );
     let row: Option<State> = diesel::sql_query(query).get_result(observer).optional().unwrap();
     match row?.state?.as_str() {
         "idle" => Some(Moment::Idle),
-        "idle in transaction" => Some(Moment::InTransaction),
+        "in transaction" => Some(Moment::InTransaction),
         _ => None,
     }
 }
