@@ -1,6 +1,7 @@
 //! A proxy in front of PostgreSQL. It can lose the response to a COMMIT, so that the client does
-//! not learn that the commit is done. A writer's statement outside a transaction counts as one. It can stall: it keeps all connections open and passes
-//! nothing on. It can also stop each new connection at a chosen point.
+//! not learn that the commit is done. A writer's statement outside a transaction counts as one. It
+//! can stall: it keeps all connections open and passes nothing on. It can also stop each new
+//! connection at a chosen point.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
