@@ -13,8 +13,12 @@ use crate::support::{On, figures, require};
 
 /// The chats of each user.
 const CHATS_EACH: i64 = 100;
-/// The longest time that another client's read or debit may wait for an upgrade.
+/// The longest time that another client's read may wait for an upgrade, and a start may take after
+/// it.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The longest time that a debit on PostgreSQL may wait, whatever the number of chats: other nodes
+/// go on. On SQLite the migration is one transaction, during which no server runs.
+const LONGEST_LOCK: Duration = Duration::from_secs(10);
 /// Time limit for an upgrade of a million chats by `tollgate migrate`.
 const LONGEST_UPGRADE: Duration = Duration::from_secs(120);
 
@@ -152,6 +156,7 @@ fn millions_of_chats_are_upgraded_without_a_long_lock(
         ),
     );
     assert!(took < LONGEST_UPGRADE * millions, "{took:?}");
-    assert!(read < LONGEST_WAIT && debit < LONGEST_WAIT, "read {read:?}, debit {debit:?}");
+    assert!(read < LONGEST_WAIT, "a read waited for {read:?}");
+    assert!(on == On::Sqlite || debit < LONGEST_LOCK, "a debit waited for {debit:?}");
     assert!(ready < LONGEST_WAIT, "the start took {ready:?}");
 }
