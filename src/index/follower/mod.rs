@@ -47,7 +47,7 @@ const LONG_ROUND: Duration = Duration::from_secs(1);
 /// a whole round.
 const LONG_ROUND_FAR_BEHIND: Duration = Duration::from_secs(2);
 /// So many rows behind are far behind: the index is being built, or was stopped for long.
-const FAR_BEHIND: i64 = 4 * MOST_BEHIND;
+const FAR_BEHIND: i64 = 20 * MOST_BEHIND;
 /// The KiB of pages that SQLite keeps in memory for the index.
 const CACHE: i64 = 2_000;
 /// The same while batches are larger than usual: pages that do not fit are written twice.
