@@ -42,18 +42,11 @@ const MOST_KEYS: i64 = 500_000;
 /// a balance, and those of a batch are spread over many pages.
 const ENTRIES: i64 = 4;
 /// While a round takes less than half of this, the next one may be larger.
-const LONG_ROUND: Duration = Duration::from_secs(1);
-/// The same while the index is far behind. Larger batches take less work, and what is new waits for
-/// a whole round.
-const LONG_ROUND_FAR_BEHIND: Duration = Duration::from_secs(2);
-/// So many rows behind are far behind: the index is being built, or was stopped for long.
-const FAR_BEHIND: i64 = 20 * MOST_BEHIND;
+const LONG_ROUND: Duration = Duration::from_secs(2);
 /// The KiB of pages that SQLite keeps in memory for the index.
 const CACHE: i64 = 2_000;
-/// The same while batches are larger than usual: pages that do not fit are written twice.
-const BUSY_CACHE: i64 = 8_000;
-/// The same while the index is far behind.
-const CACHE_FAR_BEHIND: i64 = 48_000;
+/// The same while large batches are written: pages that do not fit are written twice.
+const LARGE_CACHE: i64 = 48_000;
 /// The most rows of a batch on PostgreSQL while there are many writes. Each batch takes a core from
 /// the charges, so it is short, and a pause of the same length follows.
 const BUSY_ROWS: i64 = 200;
@@ -116,8 +109,6 @@ pub struct Follower {
     rows: i64,
     /// The most ids of the next batches of keys.
     keys: i64,
-    /// Whether there is much to catch up with, on SQLite.
-    is_far_behind: bool,
     /// The KiB of pages that SQLite was told to keep in memory.
     cache: i64,
     /// When each table first had new rows that are not settled. `None` if all are settled.
@@ -136,7 +127,6 @@ impl Default for Follower {
             settled: Settled::default(),
             rows: ROWS,
             keys: KEYS,
-            is_far_behind: false,
             cache: CACHE,
             held_up: [None; FOLLOWED],
         }
@@ -220,11 +210,9 @@ impl Follower {
         if keys < KEYS {
             let (most, began) = (self.rows, Instant::now());
             let batches = self.batches(db, most).await?;
-            self.rows = self.size_after(most, [ROWS, MOST_ROWS], is_full(batches, most), began.elapsed());
+            self.rows = size_after(most, [ROWS, MOST_ROWS], is_full(batches, most), began.elapsed());
             rows += batches;
         }
-        let progress = db.write_index(|conn| Ok(progress(conn)?)).await?;
-        self.is_far_behind = progress.behind > FAR_BEHIND;
         self.resize_cache(db).await?;
         Ok(rows)
     }
@@ -235,22 +223,13 @@ impl Follower {
         for keys in [UserRows::Chats, UserRows::LedgerEntries] {
             count = count.max(db.write_index(move |conn| follow_keys(conn, keys, most)).await?);
         }
-        self.keys = self.size_after(most, [KEYS, MOST_KEYS], count >= most, began.elapsed());
+        self.keys = size_after(most, [KEYS, MOST_KEYS], count >= most, began.elapsed());
         Ok(count)
-    }
-
-    fn size_after(&self, most: i64, bounds: [i64; 2], is_full: bool, took: Duration) -> i64 {
-        let long = if self.is_far_behind { LONG_ROUND_FAR_BEHIND } else { LONG_ROUND };
-        size_after(most, bounds, is_full, took.as_secs_f64() / long.as_secs_f64())
     }
 
     /// Gives SQLite the memory that batches of this size need.
     async fn resize_cache(&mut self, db: &Db) -> Result<()> {
-        let cache = match self.rows > ROWS || self.keys > KEYS {
-            _ if self.is_far_behind => CACHE_FAR_BEHIND,
-            true => BUSY_CACHE,
-            false => CACHE,
-        };
+        let cache = if self.rows > ROWS || self.keys > KEYS { LARGE_CACHE } else { CACHE };
         if cache != self.cache {
             self.cache = cache;
             let text = format!("PRAGMA main.cache_size = -{cache}; PRAGMA shrink_memory");
@@ -290,13 +269,12 @@ impl Follower {
 }
 
 /// Returns the size of the next batches on SQLite, within these bounds, after batches of size
-/// `most`. `is_full` says whether there was at least one whole batch. `took` is their time, as a
-/// part of a long round.
-fn size_after(most: i64, [least, largest]: [i64; 2], is_full: bool, took: f64) -> i64 {
+/// `most`. `is_full` says whether there was at least one whole batch.
+fn size_after(most: i64, [least, largest]: [i64; 2], is_full: bool, took: Duration) -> i64 {
     match most {
         _ if !is_full => least,
-        _ if took > 1.0 => (most / 2).max(least),
-        _ if took < 0.5 => (most * 2).min(largest),
+        _ if took > LONG_ROUND => (most / 2).max(least),
+        _ if took < LONG_ROUND / 2 => (most * 2).min(largest),
         _ => most,
     }
 }
@@ -401,16 +379,20 @@ pub fn progress(conn: &mut DbConnection) -> QueryResult<Progress> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{MOST_ROWS, ROWS, size_after};
 
     #[test]
     fn batches_grow_while_they_are_quick_and_shrink_when_they_are_not() {
-        let after = |most, is_full, took| size_after(most, [ROWS, MOST_ROWS], is_full, took);
-        assert_eq!(after(ROWS, true, 0.0), 2 * ROWS);
-        assert_eq!(after(MOST_ROWS, true, 0.0), MOST_ROWS);
-        assert_eq!(after(4 * ROWS, true, 0.6), 4 * ROWS);
-        assert_eq!(after(4 * ROWS, true, 1.5), 2 * ROWS);
-        assert_eq!(after(ROWS, true, 30.0), ROWS);
-        assert_eq!(after(MOST_ROWS, false, 0.0), ROWS, "it has caught up");
+        let after = |most, is_full, seconds| {
+            size_after(most, [ROWS, MOST_ROWS], is_full, Duration::from_secs(seconds))
+        };
+        assert_eq!(after(ROWS, true, 0), 2 * ROWS);
+        assert_eq!(after(MOST_ROWS, true, 0), MOST_ROWS);
+        assert_eq!(after(4 * ROWS, true, 1), 4 * ROWS);
+        assert_eq!(after(4 * ROWS, true, 3), 2 * ROWS);
+        assert_eq!(after(ROWS, true, 60), ROWS);
+        assert_eq!(after(MOST_ROWS, false, 0), ROWS, "it has caught up");
     }
 }
