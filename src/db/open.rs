@@ -221,3 +221,41 @@ fn refuse_pooler(connector: &Connector) -> Result<()> {
         Err(why) => Err(refused(&why)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+    use crate::db::HANGS_AFTER;
+
+    /// The pool connects on a thread of its own, and a request may still read.
+    #[test]
+    fn a_database_that_is_being_closed_has_not_lost_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("t.db"));
+        let options = DbOptions { url, read_connections: 1, pg_writers: None, hangs_after: HANGS_AFTER };
+        for _ in 0..3 {
+            let db = Db::open(&options).unwrap();
+            db.migrate().unwrap();
+            let guard = db.inner.file.as_ref().unwrap().guard.clone();
+            let (is_closed, asked) = (AtomicBool::new(false), guard.clone());
+            let closed = thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !is_closed.load(Ordering::Acquire) {
+                        drop(asked.ticket());
+                        let _ = asked.check();
+                    }
+                });
+                let closed = db.close(Instant::now() + Duration::from_secs(30));
+                is_closed.store(true, Ordering::Release);
+                closed
+            });
+            assert_eq!(closed, Ok(()));
+            assert!(!folder.path().join("t.db-wal").exists());
+            assert!(guard.ticket().is_err() && guard.check().is_err());
+            assert_eq!(guard.fault(), None);
+        }
+    }
+}

@@ -14,6 +14,8 @@ pub(in crate::db) struct Connections {
 struct State {
     open: usize,
     closing: bool,
+    /// Whether the last connection has closed, or is about to.
+    closed: bool,
 }
 
 impl Connections {
@@ -28,6 +30,18 @@ impl Connections {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.open = state.open.saturating_sub(1);
         self.closed_one.notify_all();
+    }
+
+    /// Records that the last connection closes now. SQLite then removes the log.
+    pub(super) fn close_last(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.closing = true;
+        state.closed = true;
+    }
+
+    /// Returns whether the last connection has closed, so that the log may be gone.
+    pub(super) fn are_closed(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed
     }
 
     /// Prevents new connections, and waits until only `rest` are left, or until `until`.

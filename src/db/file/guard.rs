@@ -108,12 +108,12 @@ impl Guard {
     /// # Errors
     /// Fails with the reason why no connection is permitted.
     pub(in crate::db) fn ticket(self: &Arc<Guard>) -> Result<Ticket, String> {
-        self.check()?;
-        if self.connections.add() {
-            Ok(Ticket(self.clone()))
-        } else {
-            Err(format!("{} is being closed", self.path.display()))
+        if !self.connections.add() {
+            return Err(self.closing());
         }
+        let ticket = Ticket(self.clone());
+        self.check()?;
+        Ok(ticket)
     }
 
     /// Returns the count of open connections.
@@ -167,6 +167,10 @@ impl Guard {
             // The folder may have been moved between the two checks.
             if let Err(error) = fs::metadata(&self.path) {
                 return Err(self.missing(&error));
+            }
+            // SQLite removes the log together with the last connection.
+            if self.connections.are_closed() {
+                return Err(self.closing());
             }
             return Err(self.latch(Fault::LogGone));
         }
@@ -333,6 +337,10 @@ impl Guard {
 
     fn missing(&self, error: &std::io::Error) -> String {
         format!("{} is gone ({error}): put the same file back, or stop the server", self.path.display())
+    }
+
+    fn closing(&self) -> String {
+        format!("{} is being closed", self.path.display())
     }
 
     fn explain(&self, fault: Fault) -> String {

@@ -124,6 +124,7 @@ pub(in crate::db) fn close_last(guard: &Guard, session: Session, rescue: &Rescue
         mem::forget(session);
         return;
     }
+    guard.connections().close_last();
     drop(session);
     // SQLite does not remove the log if the file has another name.
     if rescue.saved == Some(true) && matches!(fault, Some(Fault::Replaced | Fault::Deleted)) {

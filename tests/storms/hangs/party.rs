@@ -1,5 +1,6 @@
 //! Stops processes of PostgreSQL at a chosen moment, so that they hang.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -28,9 +29,12 @@ impl Stopped {
         while Instant::now() < deadline {
             for pid in backends(&mut observer, name) {
                 let stopped = Stopped::process(pid);
-                // At this moment it may hold a lock of the whole cluster, which would block
-                // everybody.
-                if others_can_write(database) && state(&mut observer, pid) == Some(moment) {
+                // A transaction costs only itself. But within a statement, the process may hold a
+                // lock of PostgreSQL's own, on a page or the whole cluster, which nobody can break.
+                if others_can_write(database)
+                    && state(&mut observer, pid) == Some(moment)
+                    && !blocks_a_page(&mut observer)
+                {
                     return stopped;
                 }
                 drop(stopped);
@@ -94,6 +98,24 @@ fn state(observer: &mut PgConnection, pid: i32) -> Option<Moment> {
         "in transaction" => Some(Moment::InTransaction),
         _ => None,
     }
+}
+
+/// Returns whether a process of this database waits for an internal lock and does not get it. While
+/// users chat, somebody needs each lock several times within the time that this takes.
+fn blocks_a_page(observer: &mut PgConnection) -> bool {
+    let query = "SELECT pid FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type IN ('LWLock', 'BufferPin')";
+    let mut waiting: BTreeMap<i32, usize> = BTreeMap::new();
+    let until = Instant::now() + Duration::from_millis(700);
+    while Instant::now() < until {
+        let found: Vec<Process> = diesel::sql_query(query).load(observer).unwrap();
+        waiting = found.iter().map(|found| (found.pid, waiting.get(&found.pid).unwrap_or(&0) + 1)).collect();
+        if waiting.values().any(|times| *times == 10) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    false
 }
 
 /// Returns whether another connection can write within a second.
