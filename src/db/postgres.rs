@@ -178,16 +178,16 @@ pub(super) fn backend(connection: &mut PgConnection) -> Option<Backend> {
 
 /// Ends a connection from outside, and with it its transaction and its locks. Does not end one that
 /// waits for a synchronous standby: that would make a commit visible that the standby does not
-/// have.
-pub(super) fn terminate(connection: &mut DbConnection, backend: &Backend) -> QueryResult<()> {
-    let DbConnection::Postgres(connection) = connection else { return Ok(()) };
+/// have. Returns `false` if there is nothing to end (any more).
+pub(super) fn terminate(connection: &mut DbConnection, backend: &Backend) -> QueryResult<bool> {
+    let DbConnection::Postgres(connection) = connection else { return Ok(false) };
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
                WHERE pid = $1 AND CAST(backend_start AS TEXT) = $2 AND wait_event IS DISTINCT FROM 'SyncRep'";
     diesel::sql_query(end)
         .bind::<Integer, _>(backend.pid)
         .bind::<Text, _>(&backend.started)
         .execute(connection)
-        .map(|_| ())
+        .map(|found| found > 0)
 }
 
 /// Work that only one node does at a time. Each kind has its own number among the advisory locks.

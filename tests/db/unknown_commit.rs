@@ -130,8 +130,66 @@ async fn charges_in_one_statement_that_was_not_confirmed_are_found_and_not_done_
     ledger.assert_sound();
 }
 
+/// A proxy has accepted the statement and lost its client. It delivers the statement when the
+/// client has been told that nothing was charged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_that_was_rejected_is_not_made_when_its_statement_arrives_later() {
+    let Some(Scene { ledger, proxy, db, bob, .. }) = Scene::create().await else { return };
+    let held = HeldWriter::hold(&db);
+    let queued = queue({
+        let db = db.clone();
+        async move { db.write_set(charge(bob.auth_token)).await }
+    });
+    proxy.withhold_statement();
+    held.release().await;
+    let verdict = queued.await.unwrap();
+    assert!(matches!(verdict, Verdict::Insufficient { balance: 50 }), "{verdict:?}");
+    assert!(proxy.has_withheld());
+    run_adjustment(&ledger.db, adjustment(bob.id, 100)).await.unwrap();
+    proxy.deliver();
+    assert_eq!((ledger.balance(bob.id), ledger.count("chats")), (150, 0));
+    assert_eq!(charged(db.write_set(charge(bob.auth_token)).await.unwrap()).balance, 50);
+    ledger.assert_sound();
+}
+
+/// PostgreSQL was restarted, or a firewall has closed the connection while it was idle. That is not
+/// a failure that an operator is called for.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_that_was_closed_costs_nothing() {
+    let Some(ledger) = Ledger::with_writers(On::Postgres, 1) else { return };
+    let ada = ledger.user("ada", 4000).await;
+    ledger.db.write_set(charge(ada.auth_token)).await.unwrap();
+    ledger.sql(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'tollgate-writer'",
+    );
+    assert_eq!(charged(ledger.db.write_set(charge(ada.auth_token)).await.unwrap()).balance, 3800);
+    assert_eq!(ledger.db.writer_measures().failures.value(), 0);
+    ledger.assert_sound();
+}
+
+/// A deferred trigger of somebody else fails when the statement is committed.
+#[tokio::test(flavor = "multi_thread")]
+async fn charges_whose_commit_is_refused_are_not_made() {
+    let Some(ledger) = Ledger::with_writers(On::Postgres, 1) else { return };
+    let (ada, bob) = (ledger.user("ada", 4000).await, ledger.user("bob", 4000).await);
+    ledger.sql(&format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not today''; END';
+         CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON ledger_entries DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW WHEN (NEW.user_id = {}) EXECUTE FUNCTION refuse()",
+        bob.id
+    ));
+    let charges = [ada, bob].map(|payer| charge(payer.auth_token)).to_vec();
+    for verdict in charge_together(&ledger.db, charges).await {
+        assert!(matches!(verdict, Err(Error::Unavailable(_))), "{verdict:?}");
+    }
+    assert_eq!((ledger.balance(ada.id), ledger.count("chats")), (4000, 0));
+    assert_eq!(charged(ledger.db.write_set(charge(ada.auth_token)).await.unwrap()).balance, 3900);
+    ledger.assert_sound();
+}
+
 /// A trigger of somebody else prevents the debit of one user. The statement is the whole
-/// transaction, so it must undo itself.
+/// transaction, so it must undo itself. Only that user gets an error.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_of_charges_that_debits_too_few_users_undoes_itself() {
     let Some(ledger) = Ledger::with_writers(On::Postgres, 1) else { return };
@@ -142,11 +200,10 @@ async fn a_set_of_charges_that_debits_too_few_users_undoes_itself() {
         bob.id
     ));
     let charges = [ada, bob].map(|payer| charge(payer.auth_token)).to_vec();
-    for verdict in charge_together(&ledger.db, charges).await {
-        assert!(matches!(verdict, Err(Error::Unavailable(_))), "{verdict:?}");
-    }
-    assert_eq!((ledger.balance(ada.id), ledger.count("chats")), (4000, 0));
-    assert_eq!(charged(ledger.db.write_set(charge(ada.auth_token)).await.unwrap()).balance, 3900);
+    let [adas, bobs] = charge_together(&ledger.db, charges).await.try_into().unwrap();
+    assert_eq!(charged(adas.unwrap()).balance, 3900);
+    assert!(matches!(bobs, Err(Error::Database(_))), "{bobs:?}");
+    assert_eq!((ledger.balance(bob.id), ledger.count("chats")), (4000, 1));
     ledger.assert_sound();
 }
 

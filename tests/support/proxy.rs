@@ -1,13 +1,16 @@
 //! A proxy in front of PostgreSQL. It can lose the response to a COMMIT, so that the client does
 //! not learn that the commit is done. A writer's statement outside a transaction counts as one. It
-//! can stall: it keeps all connections open and passes nothing on. It can also stop each new
-//! connection at a chosen point.
+//! can close the client's side of a connection and deliver its statement later. It can stall: it
+//! keeps all connections open and passes nothing on. It can also stop each new connection at a
+//! chosen point.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use super::wait;
 
 #[derive(Default)]
 struct Orders {
@@ -27,6 +30,12 @@ struct Orders {
     stop_at_message: AtomicU32,
     /// The number of connections that have stopped at that point.
     stopped: AtomicU32,
+    /// Whether to withhold a writer's next statement.
+    withhold: AtomicBool,
+    /// The statement that is withheld, and where it should go.
+    withheld: Mutex<Option<(Vec<u8>, TcpStream)>>,
+    /// Whether the server has ended its side of that connection, or answered.
+    withheld_is_over: AtomicBool,
     /// Both ends of each connection.
     open: Mutex<Vec<TcpStream>>,
 }
@@ -144,6 +153,26 @@ impl Proxy {
         self.orders.refuse.store(false, Ordering::SeqCst);
     }
 
+    /// Keeps back a writer's next statement outside a transaction, and disconnects the client.
+    pub fn withhold_statement(&self) {
+        self.orders.withhold.store(true, Ordering::SeqCst);
+    }
+
+    pub fn has_withheld(&self) -> bool {
+        self.orders.withheld.lock().unwrap().is_some()
+    }
+
+    /// Delivers the statement that was kept back. Waits until the server has answered it, or has
+    /// ended the connection.
+    pub fn deliver(&self) {
+        let (bytes, mut server) = self.orders.withheld.lock().unwrap().take().expect("nothing was withheld");
+        // The server may have ended the connection.
+        let _ = server.write_all(&bytes);
+        wait::until("the answer to the statement", Duration::from_secs(20), || {
+            self.orders.withheld_is_over.load(Ordering::SeqCst).then_some(())
+        });
+    }
+
     /// Returns whether all COMMITs that were to be lost have been lost.
     pub fn has_lost_commits(&self) -> bool {
         let left = |counter: &AtomicU32| counter.load(Ordering::SeqCst);
@@ -166,6 +195,8 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
     let watched = orders.clone();
     let in_transaction = Arc::new(AtomicBool::new(false));
     let (is_in_transaction, mut is_writer) = (in_transaction.clone(), false);
+    let is_withheld = Arc::new(AtomicBool::new(false));
+    let (withholds, kept) = (is_withheld.clone(), to_server.try_clone().unwrap());
     std::thread::spawn(move || {
         copy(from_client, to_server, |bytes| {
             let contains = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
@@ -173,6 +204,12 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
             let runs_statement = bytes.starts_with(b"B") && contains(b"__diesel_stmt");
             let is_alone = is_writer && runs_statement && !is_in_transaction.load(Ordering::SeqCst);
             let is_commit = is_alone || contains(b"COMMIT\0");
+            if is_alone && watched.withhold.swap(false, Ordering::SeqCst) {
+                let statement = (bytes.to_owned(), kept.try_clone().unwrap());
+                *watched.withheld.lock().unwrap() = Some(statement);
+                withholds.store(true, Ordering::SeqCst);
+                return Pass::Kept;
+            }
             if is_commit && watched.stall_at_commit.swap(false, Ordering::SeqCst) {
                 watched.stalled.store(true, Ordering::SeqCst);
             }
@@ -184,7 +221,7 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
             if is_commit && watched.loses_this_commit() {
                 cut.store(true, Ordering::SeqCst);
             }
-            true
+            Pass::On
         })
     });
     // libpq waits for each response before it sends more, so the next response after a COMMIT
@@ -200,18 +237,34 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
             if is_cut && orders.refuse_then.load(Ordering::SeqCst) {
                 orders.refuse.store(true, Ordering::SeqCst);
             }
-            !is_cut
-        })
+            if is_cut { Pass::Nothing } else { Pass::On }
+        });
+        if is_withheld.load(Ordering::SeqCst) {
+            orders.withheld_is_over.store(true, Ordering::SeqCst);
+        }
     });
 }
 
-/// Copies until one side ends or `pass` returns `false`. After that, nothing is passed on in either
-/// direction.
-fn copy(mut from: TcpStream, mut to: TcpStream, mut pass: impl FnMut(&[u8]) -> bool) {
+/// What happens to bytes.
+enum Pass {
+    On,
+    /// From now on, nothing is passed on in either direction.
+    Nothing,
+    /// The sender is disconnected, and the receiver is not.
+    Kept,
+}
+
+/// Copies until one side ends, or `pass` says otherwise.
+fn copy(mut from: TcpStream, mut to: TcpStream, mut pass: impl FnMut(&[u8]) -> Pass) {
     let mut buffer = [0; 65_536];
     while let Ok(count @ 1..) = from.read(&mut buffer) {
-        if !pass(&buffer[..count]) || to.write_all(&buffer[..count]).is_err() {
-            break;
+        match pass(&buffer[..count]) {
+            Pass::On if to.write_all(&buffer[..count]).is_ok() => {}
+            Pass::On | Pass::Nothing => break,
+            Pass::Kept => {
+                let _ = from.shutdown(Shutdown::Both);
+                return;
+            }
         }
     }
     let _ = from.shutdown(Shutdown::Both);

@@ -7,6 +7,8 @@ use std::time::Instant;
 use diesel::connection::TransactionManager;
 use diesel::result::Error as DieselError;
 
+use super::crew::Crew;
+use super::fence::Fence;
 use super::jobs::{Jobs, users_of};
 use super::measures::WriterMeasures;
 use super::pulse::Pulse;
@@ -17,7 +19,6 @@ use super::watch::{Handover, Watch};
 use crate::db::DbConnection;
 use crate::db::connection::is_disconnect;
 use crate::db::connector::Connector;
-use crate::db::postgres;
 use crate::db::session::Session;
 use crate::db::tally;
 use crate::error::{Error, Result};
@@ -64,6 +65,7 @@ pub(super) struct Attempt {
     watch: Option<Arc<Watch>>,
     pulse: Arc<Pulse>,
     measures: Arc<WriterMeasures>,
+    fence: Arc<Fence>,
 }
 
 impl Attempt {
@@ -71,9 +73,10 @@ impl Attempt {
         connector: Connector,
         watch: Option<Arc<Watch>>,
         pulse: Arc<Pulse>,
-        measures: Arc<WriterMeasures>,
+        crew: &Crew,
     ) -> Attempt {
-        Attempt { connector, session: None, watch, pulse, measures }
+        let (measures, fence) = (crew.measures.clone(), crew.fence.clone());
+        Attempt { connector, session: None, watch, pulse, measures, fence }
     }
 
     pub(super) fn is_postgres(&self) -> bool {
@@ -98,32 +101,18 @@ impl Attempt {
     }
 
     /// Takes over what another writer left: its jobs now belong to this writer, and its connection
-    /// is ended.
+    /// is ended. If that fails, it is ended before anything is looked up.
     pub(super) fn succeed(&mut self, left: &Handover) {
         self.begin_batch(&left.jobs);
-        if left.backends.is_empty() {
-            return;
-        }
-        if let Some(watch) = &self.watch {
-            watch.succeeds(left.backends.clone());
-        }
-        match self.connect() {
-            Ok(mut session) => {
-                for backend in &left.backends {
-                    let ended = postgres::terminate(session.connection(), backend);
-                    if !self.is_mine() {
-                        return;
-                    }
-                    if let Err(error) = ended {
-                        log::warn!("the hanging connection could not be ended: {error}");
-                    }
-                }
-                self.session = Some(session);
-            }
+        let Some(backend) = &left.backend else { return };
+        self.fence.add(backend.clone());
+        let connected = self.connect().and_then(|mut session| {
+            let ended = self.fence.end_lost(session.connection());
+            ended.map(|()| session).map_err(|error| error.to_string())
+        });
+        match connected {
+            Ok(session) => self.session = Some(session),
             Err(why) => log::warn!("the hanging connection could not be ended: {why}"),
-        }
-        if let Some(watch) = &self.watch {
-            watch.succeeds(Vec::new());
         }
     }
 
@@ -164,7 +153,8 @@ impl Attempt {
                 self.measures.batches.observe_number(jobs.iter().map(|job| job.callers()).sum());
                 self.measures.totals.commit();
             }
-            Err(Failure::Database(_) | Failure::Unknown(_)) => self.measures.failures.increment(),
+            // Of an unknown outcome, the look-up counts.
+            Err(Failure::Database(_)) => self.measures.failures.increment(),
             Err(_) => {}
         }
     }
@@ -235,7 +225,11 @@ impl Attempt {
             Some(session) => session,
             None => self.connect().map_err(Failure::Database)?,
         };
-        // To connect may have taken long. Callers who got a 503 meanwhile are not charged.
+        // To connect may have taken long. Another writer may have run the jobs, and callers who got
+        // a 503 meanwhile are not charged.
+        if !self.is_mine() {
+            return Err(Failure::Abandoned);
+        }
         jobs.retain_mut(|job| job.drop_closed());
         let Some(job) = jobs.first_mut() else {
             self.session = Some(session);
@@ -243,12 +237,12 @@ impl Attempt {
         };
         let began = Instant::now();
         let ran = catch_unwind(AssertUnwindSafe(|| job.run(session.connection(), false)));
-        self.measures.commits.observe(began.elapsed());
         if !self.is_mine() {
             return Err(Failure::Abandoned);
         }
         let failure = match ran {
             Ok(Ok(())) => {
+                self.measures.commits.observe(began.elapsed());
                 self.session = Some(session);
                 return Ok(());
             }
@@ -259,14 +253,17 @@ impl Attempt {
             Ok(Err(error)) => Failure::Unknown(error.to_string()),
             Err(_) => Failure::Unknown("a job panicked".to_owned()),
         };
-        if matches!(failure, Failure::Own(..) | Failure::Locked(_)) {
-            self.session = Some(session);
+        match failure {
+            Failure::Own(..) | Failure::Locked(_) => self.session = Some(session),
+            // It may not even have arrived.
+            Failure::Unknown(_) => session.backend.into_iter().for_each(|backend| self.fence.add(backend)),
+            _ => {}
         }
         Err(failure)
     }
 
-    /// Begins a transaction. If the last connection is gone, it opens a new one, which is safe
-    /// because nothing has run yet.
+    /// Begins a transaction, after it has ended the connections that were lost. If the last
+    /// connection is gone, it opens a new one, which is safe because nothing has run yet.
     fn begin(&mut self) -> Result<Session, Failure> {
         let mut kept = self.session.take();
         loop {
@@ -275,7 +272,8 @@ impl Attempt {
                 Some(session) => session,
                 None => self.connect().map_err(Failure::Database)?,
             };
-            match begin_in(&mut session) {
+            let fenced = self.fence.end_lost(session.connection()).map_err(|error| NotBegun::of(&error));
+            match fenced.and_then(|()| begin_in(&mut session)) {
                 Ok(()) => return Ok(session),
                 Err(NotBegun::Disconnected(why)) if !is_new => {
                     log::info!("the database closed a connection: {why}")
@@ -307,10 +305,12 @@ impl Attempt {
     }
 }
 
-/// Returns whether the database itself reports an error of a statement, on a connection that still
-/// works.
+/// Returns whether PostgreSQL itself reports an error of a statement, on a connection that still
+/// works. Errors of libpq, of which only a whole message with a line feed exists, say nothing about
+/// the statement.
 fn is_reported(error: &DieselError) -> bool {
-    matches!(error, DieselError::DatabaseError(..)) && !is_disconnect(error)
+    let DieselError::DatabaseError(_, information) = error else { return false };
+    !information.message().ends_with('\n') && !is_disconnect(error)
 }
 
 /// Locks the users of all jobs. Removes and returns the jobs whose user's row another transaction

@@ -243,7 +243,7 @@ impl Writer {
             Failure::Abandoned => {}
             Failure::Locked(place) => self.isolate(jobs, how, place),
             Failure::Unknown(why) => {
-                log::warn!("a COMMIT had an unknown outcome ({why}): looking up what was committed");
+                log::warn!("it is unknown what was committed ({why}): looking it up");
                 self.look_up_commits(jobs, why, look_ups_left);
             }
             Failure::Database(why) if how.again => self.look_up_commits(jobs, why, look_ups_left),

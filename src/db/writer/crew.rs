@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::fence::Fence;
 use super::late::Late;
 use super::measures::WriterMeasures;
 
@@ -17,6 +18,8 @@ pub(super) struct Crew {
     pub late: Option<Arc<Late>>,
     /// The number of threads that hang.
     pub abandoned: Arc<AtomicUsize>,
+    /// Connections to end before anything is looked up.
+    pub fence: Arc<Fence>,
     /// What all writers have done.
     pub measures: Arc<WriterMeasures>,
 }

@@ -18,9 +18,10 @@ const BATCHES: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 192];
 pub struct WriterMeasures {
     /// The jobs in each transaction that was committed.
     pub batches: Histogram,
-    /// The time of each COMMIT, with the sync of the disk.
+    /// The time of each COMMIT, with the sync of the disk, or of each statement that is a
+    /// transaction of its own.
     pub commits: Histogram,
-    /// Transactions that the database has failed.
+    /// Transactions that the database has failed. Those with an unknown outcome do not count.
     pub failures: Counter,
     /// What was committed.
     pub totals: Totals,

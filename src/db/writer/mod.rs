@@ -8,7 +8,8 @@
 //! - [`batch`]: how a batch is run, and what happens to the others when one fails;
 //! - [`attempt`]: one transaction; [`transaction`]: the statements around it;
 //! - [`late`]: the slow lane, for jobs whose rows another transaction has locked;
-//! - [`seat`]: takes over from a writer that hangs; [`watch`]: notices that it hangs;
+//! - [`seat`]: takes over from a writer that hangs; [`watch`]: notices that it hangs; [`fence`]:
+//!   ends lost connections;
 //! - [`readiness`]: checks that all of this works; [`measures`]: what the metrics show of it.
 //!
 //! SQLite has one writer. PostgreSQL has several for requests, one for bulk work, and two for the
@@ -17,6 +18,7 @@
 mod attempt;
 mod batch;
 mod crew;
+mod fence;
 mod job;
 mod jobs;
 mod late;

@@ -81,7 +81,7 @@ impl Seat {
         let watch = seat.spawn(begun)?;
         *seat.watch() = watch;
         // The thread waits for this, so it cannot have ended.
-        let _ = begin.send(Handover { jobs: Vec::new(), backends: Vec::new() });
+        let _ = begin.send(Handover::default());
         Ok(seat)
     }
 
@@ -102,12 +102,7 @@ impl Seat {
     /// callers of that batch get a 503, and a new writer continues.
     fn work(&self, left: Handover, watch: Option<Arc<Watch>>) {
         let new_writer = || {
-            let attempt = Attempt::new(
-                self.connector.clone(),
-                watch.clone(),
-                self.pulse.clone(),
-                self.crew.measures.clone(),
-            );
+            let attempt = Attempt::new(self.connector.clone(), watch.clone(), self.pulse.clone(), &self.crew);
             let joins = self.source.joins(attempt.is_postgres());
             Writer::new(attempt, self.crew.clone(), joins)
         };

@@ -22,6 +22,13 @@ pub(super) enum NotBegun {
     NotNow(String),
 }
 
+impl NotBegun {
+    pub(super) fn of(error: &DieselError) -> NotBegun {
+        let why = error.to_string();
+        if is_disconnect(error) { NotBegun::Disconnected(why) } else { NotBegun::Broken(why) }
+    }
+}
+
 /// Begins a transaction. Fails if an SQLite file is not the one that was opened.
 pub(super) fn begin_in(session: &mut Session) -> Result<(), NotBegun> {
     session.check().map_err(NotBegun::NotNow)?;
@@ -38,8 +45,7 @@ pub(super) fn begin_in(session: &mut Session) -> Result<(), NotBegun> {
                 let why = "another program holds the write lock of the SQLite file: end it, or wait for it";
                 Err(NotBegun::NotNow(why.to_owned()))
             }
-            Err(error) if is_disconnect(&error) => Err(NotBegun::Disconnected(error.to_string())),
-            Err(error) => Err(NotBegun::Broken(error.to_string())),
+            Err(error) => Err(NotBegun::of(&error)),
         };
     }
 }

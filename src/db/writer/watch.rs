@@ -23,17 +23,16 @@ struct State {
     /// Twins of all jobs that the writer took and may not have answered yet.
     twins: Vec<Box<dyn Queued>>,
     backend: Option<Backend>,
-    /// The server's sides of connections that hung before this one, until they are ended.
-    predecessors: Vec<Backend>,
     abandoned: bool,
 }
 
-/// The jobs and connections that an abandoned writer leaves behind.
+/// The jobs and the connection that an abandoned writer leaves behind.
+#[derive(Default)]
 pub(super) struct Handover {
     /// Jobs whose outcome is unknown.
     pub jobs: Vec<Box<dyn Queued>>,
-    /// The server's sides of the connections that hang.
-    pub backends: Vec<Backend>,
+    /// The server's side of the connection that hangs.
+    pub backend: Option<Backend>,
 }
 
 impl Watch {
@@ -73,12 +72,6 @@ impl Watch {
         }
     }
 
-    /// Records the connections that this writer is about to end, so that its successor ends them if
-    /// this one hangs, too. An empty list means that they were ended.
-    pub(super) fn succeeds(&self, predecessors: Vec<Backend>) {
-        self.lock().predecessors = predecessors;
-    }
-
     pub(super) fn connected_to(&self, backend: Option<Backend>) {
         self.lock().backend = backend;
     }
@@ -100,9 +93,7 @@ impl Watch {
             return None;
         }
         state.abandoned = true;
-        let mut backends = take(&mut state.predecessors);
-        backends.extend(state.backend.take());
-        Some(Handover { jobs: take(&mut state.twins), backends })
+        Some(Handover { jobs: take(&mut state.twins), backend: state.backend.take() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -136,14 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn the_third_writer_learns_of_both_connections_that_hang() {
-        let backend = |pid| Backend { pid, started: "today".to_owned() };
+    fn one_writer_takes_over_the_connection_that_hangs() {
+        let backend = Backend { pid: 1, started: "today".to_owned() };
         let watch = Watch::default();
         watch.hold(Vec::new());
-        watch.succeeds(vec![backend(1)]);
-        watch.connected_to(Some(backend(2)));
+        watch.connected_to(Some(backend.clone()));
         let left = watch.abandon(Duration::ZERO, LONG).unwrap();
-        assert_eq!(left.backends, [backend(1), backend(2)]);
+        assert_eq!(left.backend, Some(backend));
         assert!(watch.abandon(Duration::ZERO, LONG).is_none(), "only one writer takes over");
     }
 }

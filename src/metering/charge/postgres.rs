@@ -9,7 +9,7 @@ use chrono::NaiveDateTime;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamp};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamp};
 
 use super::replay::{find_done, id_of, seen_before};
 use super::types::{Charge, Charged, Verdict};
@@ -146,8 +146,6 @@ struct Row {
     charged_at: Option<NaiveDateTime>,
     /// Whether another transaction has locked the payer's row.
     is_locked: bool,
-    /// 1. The statement fails if it debited another number of users than it should have.
-    _is_exact: i32,
 }
 
 struct ChargeSet<'a> {
@@ -229,15 +227,8 @@ impl QueryId for ChargeSet<'_> {
 }
 
 impl Query for ChargeSet<'_> {
-    type SqlType = (
-        Nullable<BigInt>,
-        Nullable<BigInt>,
-        Nullable<BigInt>,
-        Nullable<BigInt>,
-        Nullable<Timestamp>,
-        Bool,
-        Integer,
-    );
+    type SqlType =
+        (Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<BigInt>, Nullable<Timestamp>, Bool);
 }
 
 impl RunQueryDsl<PgConnection> for ChargeSet<'_> {}

@@ -69,8 +69,12 @@ WITH given AS (
         conversation_id, endpoint, endpoint <> 'embeddings'
     FROM accepted CROSS JOIN given ORDER BY place
 ), entry AS (
+    -- The rows are locked before they are changed, so only a defect, or somebody's trigger, can debit another number of
+    -- users. The statement may be the whole transaction, so it undoes itself: the operation id must not be NULL.
     INSERT INTO ledger_entries (user_id, amount, balance_after, kind, chat_id, operation_id, created_at)
-    SELECT payer_id, -given.price, balance_after, 'charge', chat_id, operation_id, charged_at
+    SELECT payer_id, -given.price, balance_after, 'charge', chat_id,
+        CASE WHEN (SELECT count(*) FROM debit) = (SELECT count(DISTINCT payer_id) FROM accepted) THEN operation_id END,
+        charged_at
     FROM accepted CROSS JOIN given ORDER BY place
 ), remembered AS (
     INSERT INTO idempotency_keys (user_id, key, fingerprint, chat_id, created_at)
@@ -82,8 +86,5 @@ SELECT request.payer_id,
     request.tokens - given.price * count(accepted.chat_id) OVER (PARTITION BY request.payer_id ORDER BY place) AS balance,
     request.seen_chat_id, accepted.chat_id, accepted.charged_at,
     CASE WHEN request.payer_id IS NULL AND request.user_id IS NOT NULL
-        THEN coalesce((SELECT users.is_active FROM users WHERE users.id = request.user_id), false) ELSE false END AS is_locked,
-    -- The rows are locked before they are changed, so only a defect, or somebody's trigger, can change another number of
-    -- users. The statement may be the whole transaction, so the check is a part of it: a division by zero undoes everything.
-    1 / CASE WHEN (SELECT count(*) FROM debit) = (SELECT count(DISTINCT payer_id) FROM accepted) THEN 1 ELSE 0 END AS is_exact
+        THEN coalesce((SELECT users.is_active FROM users WHERE users.id = request.user_id), false) ELSE false END AS is_locked
 FROM request CROSS JOIN given LEFT JOIN accepted USING (place) ORDER BY place

@@ -80,7 +80,7 @@ fn write_writers(db: &Db, text: &mut Exposition) {
     text.value("tollgate_writer_queue_age_seconds", Gauge, "Age of the oldest job of a request.", age);
     let help = "Jobs in a committed transaction.";
     text.family("tollgate_writer_batch_jobs", Histogram, help).histogram(&[], &measures.batches);
-    let help = "Time of a COMMIT, with the sync of the disk.";
+    let help = "Time of a COMMIT, or of charges that commit themselves (PostgreSQL).";
     text.family("tollgate_writer_commit_duration_seconds", Histogram, help).histogram(&[], &measures.commits);
     let help = "Transactions that the database has failed.";
     text.value("tollgate_writer_failed_transactions_total", Counter, help, measures.failures.value());
