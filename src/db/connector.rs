@@ -142,7 +142,10 @@ impl Connector {
     fn connect_postgres(&self, url: &str) -> Result<Session, String> {
         let mut connection = postgres::connect(url, self.purpose, self.patience)?;
         let backend = match self.purpose {
-            Purpose::Write | Purpose::Bulk => postgres::backend(&mut connection),
+            // Without it, a writer that loses the connection could not end it.
+            Purpose::Write | Purpose::Bulk => {
+                Some(postgres::backend(&mut connection).map_err(|error| error.to_string())?)
+            }
             _ => None,
         };
         let mut session = Session::new(DbConnection::Postgres(connection), None);

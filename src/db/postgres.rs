@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Integer, Text, Timestamp};
+use diesel::sql_types::{Array, Bool, Integer, Text, Timestamp};
 
 use super::DbConnection;
 use super::connection::Purpose;
@@ -170,24 +170,23 @@ fn explain(reason: String) -> String {
     reason
 }
 
-/// Returns the server's side of this connection, or `None` if it cannot be determined.
-pub(super) fn backend(connection: &mut PgConnection) -> Option<Backend> {
+/// Returns the server's side of this connection.
+pub(super) fn backend(connection: &mut PgConnection) -> QueryResult<Backend> {
     let own = "SELECT pid, CAST(backend_start AS TEXT) AS started FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-    diesel::sql_query(own).get_result(connection).ok()
+    diesel::sql_query(own).get_result(connection)
 }
 
-/// Ends a connection from outside, and with it its transaction and its locks. Does not end one that
+/// Ends connections from outside, and with each its transaction and its locks. Does not end one that
 /// waits for a synchronous standby: that would make a commit visible that the standby does not
-/// have. Returns `false` if there is nothing to end (any more).
-pub(super) fn terminate(connection: &mut DbConnection, backend: &Backend) -> QueryResult<bool> {
-    let DbConnection::Postgres(connection) = connection else { return Ok(false) };
-    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-               WHERE pid = $1 AND CAST(backend_start AS TEXT) = $2 AND wait_event IS DISTINCT FROM 'SyncRep'";
-    diesel::sql_query(end)
-        .bind::<Integer, _>(backend.pid)
-        .bind::<Text, _>(&backend.started)
-        .execute(connection)
-        .map(|found| found > 0)
+/// have. Returns the number of those that were still there.
+pub(super) fn terminate(connection: &mut DbConnection, backends: &[Backend]) -> QueryResult<usize> {
+    let DbConnection::Postgres(connection) = connection else { return Ok(0) };
+    let end = "SELECT pg_terminate_backend(pid)
+               FROM pg_stat_activity JOIN unnest($1, $2) AS ended (pid, started) USING (pid)
+               WHERE CAST(backend_start AS TEXT) = started AND wait_event IS DISTINCT FROM 'SyncRep'";
+    let (pids, starts): (Vec<i32>, Vec<&str>) =
+        backends.iter().map(|backend| (backend.pid, backend.started.as_str())).unzip();
+    diesel::sql_query(end).bind::<Array<Integer>, _>(pids).bind::<Array<Text>, _>(starts).execute(connection)
 }
 
 /// Work that only one node does at a time. Each kind has its own number among the advisory locks.

@@ -1,6 +1,8 @@
 //! A COMMIT with an unknown outcome: PostgreSQL disconnected before it answered. What was committed
 //! is found by its operation id, and the rest is run. Nothing is done twice.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use rstest::rstest;
 use tollgate::auth::{NewSuperuser, make_superuser};
@@ -14,6 +16,7 @@ use super::eight::{Connection, Eight};
 use crate::support::On;
 use crate::support::ledger::{Account, Ledger, adjustment, charge, charged, hold, key, open, run_adjustment};
 use crate::support::proxy::Proxy;
+use crate::support::wait;
 use crate::support::writer::{HeldWriter, queue};
 
 /// Ends the connection during the first COMMIT only: a sequence is not rolled back.
@@ -131,20 +134,25 @@ async fn charges_in_one_statement_that_was_not_confirmed_are_found_and_not_done_
 }
 
 /// A proxy has accepted the statement and lost its client. It delivers the statement when the
-/// client has been told that nothing was charged.
+/// client has been told that nothing was charged. In the second case the first look-ups cannot
+/// connect, and the slow lane looks it up.
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_charge_that_was_rejected_is_not_made_when_its_statement_arrives_later() {
+async fn a_charge_that_was_rejected_is_not_made_when_its_statement_arrives_later(
+    #[values(false, true)] refuses: bool,
+) {
     let Some(Scene { ledger, proxy, db, bob, .. }) = Scene::create().await else { return };
     let held = HeldWriter::hold(&db);
     let queued = queue({
         let db = db.clone();
         async move { db.write_set(charge(bob.auth_token)).await }
     });
-    proxy.withhold_statement();
+    proxy.withhold_statement(refuses);
     held.release().await;
+    wait::until("the statement", Duration::from_secs(20), || proxy.has_withheld().then_some(()));
+    proxy.accept_again();
     let verdict = queued.await.unwrap();
     assert!(matches!(verdict, Verdict::Insufficient { balance: 50 }), "{verdict:?}");
-    assert!(proxy.has_withheld());
     run_adjustment(&ledger.db, adjustment(bob.id, 100)).await.unwrap();
     proxy.deliver();
     assert_eq!((ledger.balance(bob.id), ledger.count("chats")), (150, 0));

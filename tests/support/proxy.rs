@@ -153,8 +153,10 @@ impl Proxy {
         self.orders.refuse.store(false, Ordering::SeqCst);
     }
 
-    /// Keeps back a writer's next statement outside a transaction, and disconnects the client.
-    pub fn withhold_statement(&self) {
+    /// Keeps back a writer's next statement outside a transaction, and disconnects the client. With
+    /// `refuses`, later connections fail, until [`Proxy::accept_again`].
+    pub fn withhold_statement(&self, refuses: bool) {
+        self.orders.refuse_then.store(refuses, Ordering::SeqCst);
         self.orders.withhold.store(true, Ordering::SeqCst);
     }
 
@@ -205,6 +207,7 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
             let is_alone = is_writer && runs_statement && !is_in_transaction.load(Ordering::SeqCst);
             let is_commit = is_alone || contains(b"COMMIT\0");
             if is_alone && watched.withhold.swap(false, Ordering::SeqCst) {
+                watched.refuse.store(watched.refuse_then.load(Ordering::SeqCst), Ordering::SeqCst);
                 let statement = (bytes.to_owned(), kept.try_clone().unwrap());
                 *watched.withheld.lock().unwrap() = Some(statement);
                 withholds.store(true, Ordering::SeqCst);

@@ -213,16 +213,11 @@ async fn run(listener: TcpListener, shared: Arc<Shared>, mut orders: mpsc::Unbou
         tokio::select! {
             order = orders.recv() => {
                 let Some((is_open, done)) = order else { return };
-                listener = None;
-                drop(closed.take());
-                if is_open {
-                    listener = Some(TcpListener::bind(address).await.unwrap());
-                } else {
-                    let socket = TcpSocket::new_v4().unwrap();
-                    socket.set_reuseaddr(true).unwrap();
-                    socket.bind(address).unwrap();
-                    closed = Some(socket);
+                if !is_open && listener.take().is_some() {
+                    closed = Some(bind_again(address).await);
                     connections.shutdown().await;
+                } else if let Some(socket) = closed.take() {
+                    listener = Some(socket.listen(1024).unwrap());
                 }
                 let _ = done.send(());
             }
@@ -232,6 +227,21 @@ async fn run(listener: TcpListener, shared: Arc<Shared>, mut orders: mpsc::Unbou
             }
         }
     }
+}
+
+/// Binds a socket to a port whose listener was just closed. A process that another test is starting
+/// may have it open for a moment longer.
+async fn bind_again(address: SocketAddr) -> TcpSocket {
+    let bind = async || loop {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        match socket.bind(address) {
+            Ok(()) => return socket,
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    in_time("the port to be free", bind()).await
 }
 
 async fn accept(listener: Option<&TcpListener>) -> std::io::Result<(tokio::net::TcpStream, SocketAddr)> {

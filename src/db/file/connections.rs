@@ -14,7 +14,7 @@ pub(in crate::db) struct Connections {
 struct State {
     open: usize,
     closing: bool,
-    /// Whether the last connection has closed, or is about to.
+    /// Whether the keeper of the log closes its connection, or has done so.
     closed: bool,
 }
 
@@ -32,16 +32,19 @@ impl Connections {
         self.closed_one.notify_all();
     }
 
-    /// Records that the last connection closes now. SQLite then removes the log.
+    /// Records that the keeper of the log closes its connection. If it is the last one, SQLite
+    /// removes the log.
     pub(super) fn close_last(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.closing = true;
         state.closed = true;
     }
 
-    /// Returns whether the last connection has closed, so that the log may be gone.
+    /// Returns whether the last connection closes or has closed, so that the log may be gone.
     pub(super) fn are_closed(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that was too slow may still be open, and needs the log.
+        state.closed && state.open <= 1
     }
 
     /// Prevents new connections, and waits until only `rest` are left, or until `until`.

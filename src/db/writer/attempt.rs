@@ -117,15 +117,17 @@ impl Attempt {
     }
 
     /// Runs one transaction: BEGIN, `body`, COMMIT. Afterwards no transaction is open, whatever
-    /// failed.
+    /// failed. With `again`, the jobs may have been done before.
     pub(super) fn transaction(
         &mut self,
         jobs: &mut Jobs,
+        again: bool,
         body: impl FnOnce(&mut DbConnection, &mut Jobs, Option<&Watch>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         tally::reset();
-        let outcome = self.try_transaction(jobs, body);
-        self.ended(outcome, jobs)
+        let outcome = self.try_transaction(jobs, again, body);
+        self.measure(&outcome, jobs);
+        self.ended(outcome)
     }
 
     /// Runs one job that is one statement on PostgreSQL, without BEGIN and COMMIT: a batch of
@@ -133,12 +135,15 @@ impl Attempt {
     pub(super) fn statement(&mut self, jobs: &mut Jobs) -> Result<(), Failure> {
         tally::reset();
         let outcome = self.try_statement(jobs);
-        self.ended(outcome, jobs)
+        // The connection may have been closed while it was idle. The look-up counts what fails.
+        if !matches!(outcome, Err(Failure::Unknown(_))) {
+            self.measure(&outcome, jobs);
+        }
+        self.ended(outcome)
     }
 
-    /// Counts a transaction, and tells whether another writer has taken over.
-    fn ended(&self, outcome: Result<(), Failure>, jobs: &Jobs) -> Result<(), Failure> {
-        self.measure(&outcome, jobs);
+    /// Tells whether another writer has taken over.
+    fn ended(&self, outcome: Result<(), Failure>) -> Result<(), Failure> {
         if outcome.is_ok() {
             self.pulse.beat();
         } else if !self.is_mine() {
@@ -153,8 +158,7 @@ impl Attempt {
                 self.measures.batches.observe_number(jobs.iter().map(|job| job.callers()).sum());
                 self.measures.totals.commit();
             }
-            // Of an unknown outcome, the look-up counts.
-            Err(Failure::Database(_)) => self.measures.failures.increment(),
+            Err(Failure::Database(_) | Failure::Unknown(_)) => self.measures.failures.increment(),
             Err(_) => {}
         }
     }
@@ -162,6 +166,7 @@ impl Attempt {
     fn try_transaction(
         &mut self,
         jobs: &mut Jobs,
+        again: bool,
         body: impl FnOnce(&mut DbConnection, &mut Jobs, Option<&Watch>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         if !self.is_mine() {
@@ -169,7 +174,7 @@ impl Attempt {
         }
         let guard = self.connector.guard();
         let _turn = guard.as_ref().map(|guard| guard.turns().write());
-        let mut session = self.begin()?;
+        let mut session = self.begin(again)?;
         // BEGIN may have waited for long, on SQLite for a lock. Callers who got a 503 meanwhile are
         // not charged.
         jobs.retain_mut(|job| job.drop_closed());
@@ -262,9 +267,9 @@ impl Attempt {
         Err(failure)
     }
 
-    /// Begins a transaction, after it has ended the connections that were lost. If the last
+    /// Begins a transaction. With `again`, first ends the connections that were lost. If the last
     /// connection is gone, it opens a new one, which is safe because nothing has run yet.
-    fn begin(&mut self) -> Result<Session, Failure> {
+    fn begin(&mut self, again: bool) -> Result<Session, Failure> {
         let mut kept = self.session.take();
         loop {
             let is_new = kept.is_none();
@@ -272,8 +277,8 @@ impl Attempt {
                 Some(session) => session,
                 None => self.connect().map_err(Failure::Database)?,
             };
-            let fenced = self.fence.end_lost(session.connection()).map_err(|error| NotBegun::of(&error));
-            match fenced.and_then(|()| begin_in(&mut session)) {
+            let fenced = if again { self.fence.end_lost(session.connection()) } else { Ok(()) };
+            match fenced.map_err(|error| NotBegun::of(&error)).and_then(|()| begin_in(&mut session)) {
                 Ok(()) => return Ok(session),
                 Err(NotBegun::Disconnected(why)) if !is_new => {
                     log::info!("the database closed a connection: {why}")

@@ -106,7 +106,7 @@ impl Writer {
             self.attempt.is_postgres() && !how.again && jobs.len() == 1 && jobs[0].is_one_statement();
         let outcome = match is_one_statement {
             true => self.attempt.statement(&mut jobs),
-            false => self.attempt.transaction(&mut jobs, |conn, jobs, watch| {
+            false => self.attempt.transaction(&mut jobs, how.again, |conn, jobs, watch| {
                 late = set_aside(conn, jobs, waits)?;
                 run_bare(conn, jobs, how.again, watch)?;
                 // What came while the batch ran need not wait for the next one.
@@ -143,7 +143,7 @@ impl Writer {
         let mut failed: Vec<(usize, Error)> = Vec::new();
         let mut late = Vec::new();
         let waits = self.crew.late.is_none();
-        let outcome = self.attempt.transaction(&mut jobs, |conn, jobs, watch| {
+        let outcome = self.attempt.transaction(&mut jobs, how.again, |conn, jobs, watch| {
             failed.clear();
             late = set_aside(conn, jobs, waits)?;
             for place in 0..jobs.len() {
@@ -203,7 +203,7 @@ impl Writer {
         loop {
             tries_left -= 1;
             let mut late = Vec::new();
-            let outcome = self.attempt.transaction(&mut jobs, |conn, jobs, watch| {
+            let outcome = self.attempt.transaction(&mut jobs, how.again, |conn, jobs, watch| {
                 late = set_aside(conn, jobs, waits)?;
                 run_bare(conn, jobs, how.again, watch)
             });

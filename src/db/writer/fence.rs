@@ -12,58 +12,61 @@ use std::time::{Duration, Instant};
 use diesel::QueryResult;
 
 use crate::db::DbConnection;
-use crate::db::connection::is_disconnect;
 use crate::db::postgres::{self, Backend};
 
-/// How long to wait for the end of a connection. One whose process is stopped ends when it
+/// How long to wait for the end of the connections. One whose process is stopped ends when it
 /// continues, and before it reads a statement.
-const ENDS_WITHIN: Duration = Duration::from_millis(100);
+const END_WITHIN: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(2);
+/// After this time, all callers of a lost connection have their response.
+const NEEDED_FOR: Duration = Duration::from_secs(6);
+
+const _: () = assert!(NEEDED_FOR.as_millis() > super::CONFIRM_WITHIN.as_millis());
 
 /// The connections that the writers of this node have lost, until they are ended.
 #[derive(Default)]
 pub(super) struct Fence {
-    lost: Mutex<Vec<Backend>>,
+    lost: Mutex<Vec<(Backend, Instant)>>,
 }
 
 impl Fence {
     /// Records a connection that was lost.
     pub(super) fn add(&self, backend: Backend) {
-        self.lost().push(backend);
+        self.lost().push((backend, Instant::now()));
     }
 
     /// Ends all connections that were lost. Call it outside a transaction, which would see only the
     /// connections of when it began.
     ///
     /// # Errors
-    /// Fails if this connection breaks. Then the rest is ended the next time.
+    /// Fails if they cannot be ended. The next call tries again, unless nobody waits for their
+    /// statements any more.
     pub(super) fn end_lost(&self, conn: &mut DbConnection) -> QueryResult<()> {
-        let lost = self.lost().clone();
-        for backend in lost {
-            match end(conn, &backend) {
-                Err(error) if is_disconnect(&error) => return Err(error),
-                // Nothing would be charged any more if this were tried again and again.
-                Err(error) => log::warn!(
-                    "the lost connection {} could not be ended, and may still make a charge: {error}. The server's role                      needs the right to call pg_terminate_backend",
-                    backend.pid
-                ),
-                Ok(()) => {}
-            }
-            self.lost().retain(|other| *other != backend);
+        let lost: Vec<Backend> = self.lost().iter().map(|(backend, _)| backend.clone()).collect();
+        if lost.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let until = Instant::now() + END_WITHIN;
+        loop {
+            match postgres::terminate(conn, &lost) {
+                Ok(left) if left > 0 && Instant::now() < until => thread::sleep(PAUSE),
+                Ok(_) => {
+                    self.lost().retain(|(backend, _)| !lost.contains(backend));
+                    return Ok(());
+                }
+                Err(error) => {
+                    self.lost().retain(|(_, since)| since.elapsed() < NEEDED_FOR);
+                    log::warn!(
+                        "a lost connection could not be ended, which needs the right to call pg_terminate_backend: {error}"
+                    );
+                    return Err(error);
+                }
+            }
+        }
     }
 
     /// Ignores poisoning: no code under the lock can panic half-way through a change.
-    fn lost(&self) -> MutexGuard<'_, Vec<Backend>> {
+    fn lost(&self) -> MutexGuard<'_, Vec<(Backend, Instant)>> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn end(conn: &mut DbConnection, backend: &Backend) -> QueryResult<()> {
-    let until = Instant::now() + ENDS_WITHIN;
-    while postgres::terminate(conn, backend)? && Instant::now() < until {
-        thread::sleep(PAUSE);
-    }
-    Ok(())
 }

@@ -53,7 +53,7 @@ fn a_stopped_backend_of_a_writer_costs_only_its_own_transaction(
     let probe = Probe::start(&scene.server);
     crowd.run_for(Duration::from_secs(3));
     let stopped = Stopped::backend(&scene.database, "tollgate-writer", moment);
-    let from = crowd.now();
+    let from = crowd.now() - stopped.time();
     crowd.run_for(span());
     let to = crowd.now();
     drop(stopped);

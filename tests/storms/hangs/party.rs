@@ -19,7 +19,10 @@ pub enum Moment {
 }
 
 /// A stopped process. Dropping this resumes it.
-pub struct Stopped(i32);
+pub struct Stopped {
+    pid: i32,
+    since: Instant,
+}
 
 impl Stopped {
     /// Stops a process of PostgreSQL that serves a connection with this name.
@@ -47,13 +50,18 @@ impl Stopped {
     /// Stops the process with this number.
     pub fn process(pid: i32) -> Stopped {
         signal(pid, Signal::STOP);
-        Stopped(pid)
+        Stopped { pid, since: Instant::now() }
+    }
+
+    /// Returns for how long the process has been stopped.
+    pub fn time(&self) -> Duration {
+        self.since.elapsed()
     }
 }
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        signal(self.0, Signal::CONT);
+        signal(self.pid, Signal::CONT);
     }
 }
 
@@ -66,6 +74,14 @@ fn signal(pid: i32, signal: Signal) {
 struct Process {
     #[diesel(sql_type = Integer)]
     pid: i32,
+}
+
+#[derive(QueryableByName)]
+struct Waiting {
+    #[diesel(sql_type = Integer)]
+    pid: i32,
+    #[diesel(sql_type = Text)]
+    wait_event: String,
 }
 
 #[derive(QueryableByName)]
@@ -103,13 +119,18 @@ fn state(observer: &mut PgConnection, pid: i32) -> Option<Moment> {
 /// Returns whether a process of this database waits for an internal lock and does not get it. While
 /// users chat, somebody needs each lock several times within the time that this takes.
 fn blocks_a_page(observer: &mut PgConnection) -> bool {
-    let query = "SELECT pid FROM pg_stat_activity
+    let query = "SELECT pid, wait_event FROM pg_stat_activity
                  WHERE datname = current_database() AND wait_event_type IN ('LWLock', 'BufferPin')";
-    let mut waiting: BTreeMap<i32, usize> = BTreeMap::new();
+    let mut waiting: BTreeMap<(i32, String), usize> = BTreeMap::new();
     let until = Instant::now() + Duration::from_millis(700);
     while Instant::now() < until {
-        let found: Vec<Process> = diesel::sql_query(query).load(observer).unwrap();
-        waiting = found.iter().map(|found| (found.pid, waiting.get(&found.pid).unwrap_or(&0) + 1)).collect();
+        let found: Vec<Waiting> = diesel::sql_query(query).load(observer).unwrap();
+        let count = |found: Waiting| {
+            let key = (found.pid, found.wait_event);
+            let times = waiting.get(&key).unwrap_or(&0) + 1;
+            (key, times)
+        };
+        waiting = found.into_iter().map(count).collect();
         if waiting.values().any(|times| *times == 10) {
             return true;
         }
