@@ -176,8 +176,8 @@ pub(super) fn backend(connection: &mut PgConnection) -> QueryResult<Backend> {
     diesel::sql_query(own).get_result(connection)
 }
 
-/// Ends connections from outside, and with each its transaction and its locks. Does not end one that
-/// waits for a synchronous standby: that would make a commit visible that the standby does not
+/// Ends connections from outside, and with each its transaction and its locks. Does not end one
+/// that waits for a synchronous standby: that would make a commit visible that the standby does not
 /// have. Returns the number of those that were still there.
 pub(super) fn terminate(connection: &mut DbConnection, backends: &[Backend]) -> QueryResult<usize> {
     let DbConnection::Postgres(connection) = connection else { return Ok(0) };
