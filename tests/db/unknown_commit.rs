@@ -134,12 +134,17 @@ async fn charges_in_one_statement_that_was_not_confirmed_are_found_and_not_done_
 }
 
 /// A proxy has accepted the statement and lost its client. It delivers the statement when the
-/// client has been told that nothing was charged. In the second case the first look-ups cannot
-/// connect, and the slow lane looks it up.
+/// client has been told that nothing was charged. A look-up that cannot connect (`refuses`), or
+/// that fails to end the lost connection, is followed by another one, in the end in the slow lane.
 #[rstest]
+#[case::at_once(false, 0)]
+#[case::nobody_connects(true, 0)]
+#[case::two_connections_break(false, 2)]
+#[case::the_slow_lane_ends_it(false, 4)]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_charge_that_was_rejected_is_not_made_when_its_statement_arrives_later(
-    #[values(false, true)] refuses: bool,
+    #[case] refuses: bool,
+    #[case] lost_ends: u32,
 ) {
     let Some(Scene { ledger, proxy, db, bob, .. }) = Scene::create().await else { return };
     let held = HeldWriter::hold(&db);
@@ -147,12 +152,14 @@ async fn a_charge_that_was_rejected_is_not_made_when_its_statement_arrives_later
         let db = db.clone();
         async move { db.write_set(charge(bob.auth_token)).await }
     });
+    proxy.lose_ends(lost_ends);
     proxy.withhold_statement(refuses);
     held.release().await;
     wait::until("the statement", Duration::from_secs(20), || proxy.has_withheld().then_some(()));
     proxy.accept_again();
     let verdict = queued.await.unwrap();
     assert!(matches!(verdict, Verdict::Insufficient { balance: 50 }), "{verdict:?}");
+    assert!(proxy.has_lost_ends());
     run_adjustment(&ledger.db, adjustment(bob.id, 100)).await.unwrap();
     proxy.deliver();
     assert_eq!((ledger.balance(bob.id), ledger.count("chats")), (150, 0));

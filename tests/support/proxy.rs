@@ -30,6 +30,9 @@ struct Orders {
     stop_at_message: AtomicU32,
     /// The number of connections that have stopped at that point.
     stopped: AtomicU32,
+    /// The number of queries that end a connection of PostgreSQL and are lost, each with its own
+    /// connection.
+    ends_to_lose: AtomicU32,
     /// Whether to withhold a writer's next statement.
     withhold: AtomicBool,
     /// The statement that is withheld, and where it should go.
@@ -52,6 +55,11 @@ impl Orders {
         while self.stop_at_message.load(Ordering::SeqCst) != 0 {
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    fn loses_this_end(&self) -> bool {
+        let count_down = |left: u32| left.checked_sub(1);
+        self.ends_to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down).is_ok()
     }
 
     fn loses_this_commit(&self) -> bool {
@@ -160,6 +168,16 @@ impl Proxy {
         self.orders.withhold.store(true, Ordering::SeqCst);
     }
 
+    /// Loses this number of `pg_terminate_backend`, each with its connection.
+    pub fn lose_ends(&self, number: u32) {
+        self.orders.ends_to_lose.store(number, Ordering::SeqCst);
+    }
+
+    /// Returns whether all of those have been lost.
+    pub fn has_lost_ends(&self) -> bool {
+        self.orders.ends_to_lose.load(Ordering::SeqCst) == 0
+    }
+
     pub fn has_withheld(&self) -> bool {
         self.orders.withheld.lock().unwrap().is_some()
     }
@@ -206,6 +224,9 @@ fn forward(client: TcpStream, server: TcpStream, orders: Arc<Orders>) {
             let runs_statement = bytes.starts_with(b"B") && contains(b"__diesel_stmt");
             let is_alone = is_writer && runs_statement && !is_in_transaction.load(Ordering::SeqCst);
             let is_commit = is_alone || contains(b"COMMIT\0");
+            if contains(b"pg_terminate_backend") && watched.loses_this_end() {
+                return Pass::Nothing;
+            }
             if is_alone && watched.withhold.swap(false, Ordering::SeqCst) {
                 watched.refuse.store(watched.refuse_then.load(Ordering::SeqCst), Ordering::SeqCst);
                 let statement = (bytes.to_owned(), kept.try_clone().unwrap());

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use diesel::QueryResult;
 
 use crate::db::DbConnection;
+use crate::db::connection::is_disconnect;
 use crate::db::postgres::{self, Backend};
 
 /// How long to wait for the end of the connections. One whose process is stopped ends when it
@@ -22,6 +23,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 const NEEDED_FOR: Duration = Duration::from_secs(6);
 
 const _: () = assert!(NEEDED_FOR.as_millis() > super::CONFIRM_WITHIN.as_millis());
+
+const NEEDED_RIGHT: &str = "The server's role needs the right to call pg_terminate_backend";
 
 /// The connections that the writers of this node have lost, until they are ended.
 #[derive(Default)]
@@ -56,9 +59,9 @@ impl Fence {
                 }
                 Err(error) => {
                     self.lost().retain(|(_, since)| since.elapsed() < NEEDED_FOR);
-                    log::warn!(
-                        "a lost connection could not be ended, which needs the right to call pg_terminate_backend: {error}"
-                    );
+                    if !is_disconnect(&error) {
+                        log::warn!("cannot end a lost connection: {error}. {NEEDED_RIGHT}");
+                    }
                     return Err(error);
                 }
             }

@@ -21,7 +21,8 @@ pub struct WriterMeasures {
     /// The time of each COMMIT, with the sync of the disk, or of each statement that is a
     /// transaction of its own.
     pub commits: Histogram,
-    /// Transactions that the database has failed. Those with an unknown outcome do not count.
+    /// Transactions that the database has failed. A statement with an unknown outcome does not
+    /// count, but its look-up does if it fails.
     pub failures: Counter,
     /// What was committed.
     pub totals: Totals,
