@@ -167,6 +167,29 @@ async fn a_charge_that_was_rejected_is_not_made_when_its_statement_arrives_later
     ledger.assert_sound();
 }
 
+/// The server's role may not end connections, so nobody knows what the statement will do. Others
+/// are charged as before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_whose_connection_cannot_be_ended_is_not_confirmed() {
+    let Some(ledger) = Ledger::create(On::Postgres) else { return };
+    let (ada, bob) = (ledger.user("ada", 4000).await, ledger.user("bob", 50).await);
+    ledger.sql(
+        "CREATE ROLE harmless LOGIN;
+         GRANT ALL ON ALL TABLES IN SCHEMA public TO harmless;
+         GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO harmless;
+         REVOKE EXECUTE ON FUNCTION pg_terminate_backend FROM PUBLIC",
+    );
+    let proxy = Proxy::start(ledger.url());
+    let db = open(&proxy.url(ledger.url()).replace("postgres@", "harmless@"), 1);
+    charged(db.write_set(charge(ada.auth_token)).await.unwrap());
+    proxy.withhold_statement(false);
+    let verdict = db.write_set(charge(bob.auth_token)).await;
+    assert!(matches!(verdict, Err(Error::Unavailable(_))), "{verdict:?}");
+    assert!(proxy.has_withheld());
+    assert_eq!(charged(db.write_set(charge(ada.auth_token)).await.unwrap()).balance, 3800);
+    ledger.assert_sound();
+}
+
 /// PostgreSQL was restarted, or a firewall has closed the connection while it was idle. That is not
 /// a failure that an operator is called for.
 #[tokio::test(flavor = "multi_thread")]
