@@ -6,12 +6,15 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use rstest::rstest;
 use tollgate::db::{DbConnection, Scope};
 use tollgate::error::Error;
 use tollgate::metering::adjust;
 
 use super::eight::{Connection, Eight};
-use crate::support::ledger::{adjustment, count, status};
+use crate::support::ledger::{Ledger, adjustment, count, open, status};
 use crate::support::writer::{HeldWriter, Queued, queue};
 use crate::support::{On, wait};
 
@@ -22,6 +25,37 @@ async fn a_terminated_connection_gives_the_whole_batch_503_and_the_next_batch_su
     let outcome = eight.run(|conn, _| Ok(conn.batch_execute(end)?)).await;
     outcome.assert([503; 8], [1, 1, 1, 1, 1, 0, 0, 0], Connection::ThrownAway);
     eight.assert_recovered().await;
+}
+
+/// A commit of money waits for the disk, whatever the cluster, the database or the role say. Only
+/// the index, which can be built again, does not wait.
+#[rstest]
+#[case::off("off", "on")]
+#[case::local("local", "on")]
+#[case::remote_write("remote_write", "remote_write")]
+#[case::remote_apply("remote_apply", "remote_apply")]
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_are_durable_whatever_the_database_says(#[case] set: &str, #[case] used: &str) {
+    let Some(ledger) = Ledger::create(On::Postgres) else { return };
+    ledger.sql(&format!(
+        "DO $$ BEGIN
+             EXECUTE format('ALTER DATABASE %I SET synchronous_commit = {set}', current_database());
+         END $$"
+    ));
+    let db = open(ledger.url(), 1);
+    assert_eq!(db.write(Scope::none(), synchronous_commit).await.unwrap(), used);
+    assert_eq!(db.write_bulk(Scope::none(), synchronous_commit).await.unwrap(), used);
+    assert_eq!(db.write_index(synchronous_commit).await.unwrap(), "off");
+}
+
+fn synchronous_commit(conn: &mut DbConnection) -> Result<String, Error> {
+    #[derive(QueryableByName)]
+    struct Setting {
+        #[diesel(sql_type = Text)]
+        value: String,
+    }
+    let query = "SELECT current_setting('synchronous_commit') AS value";
+    Ok(diesel::sql_query(query).get_result::<Setting>(conn)?.value)
 }
 
 #[tokio::test(flavor = "multi_thread")]
