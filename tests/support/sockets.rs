@@ -6,15 +6,35 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
 
+/// The states of a connection that the server has not accepted yet (`tcp_states.h`). Once it has
+/// closed a connection, the state is another one.
+const ESTABLISHED: &str = "01";
+const SYN_RECV: &str = "03";
+const CLOSE_WAIT: &str = "08";
+
 /// Returns the clients (IPv4) whose connections the server at this port still holds. A connection
 /// that the server has closed does not count, even if the kernel still has some of it.
 pub fn held(port: u16) -> HashSet<SocketAddr> {
+    connections(port, |_, is_a_process_its_owner| is_a_process_its_owner)
+}
+
+/// Returns the clients (IPv4) whose connections the server at this port has not closed, whether or
+/// not it has accepted them.
+pub fn open(port: u16) -> HashSet<SocketAddr> {
+    connections(port, |state, is_a_process_its_owner| {
+        is_a_process_its_owner || [ESTABLISHED, SYN_RECV, CLOSE_WAIT].contains(&state)
+    })
+}
+
+/// Returns the clients of those connections at this port for which `counts` is true, given their
+/// state and whether a process has them.
+fn connections(port: u16, counts: impl Fn(&str, bool) -> bool) -> HashSet<SocketAddr> {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("cannot read /proc/net/tcp");
     let rows = table.lines().skip(1).filter_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let (local, remote, inode) = (address(fields[1])?, address(fields[2])?, fields[9]);
-        let is_held = local.port() == port && remote.port() != 0 && inode != "0";
-        is_held.then_some(remote)
+        let (local, remote, state, inode) = (address(fields[1])?, address(fields[2])?, fields[3], fields[9]);
+        let is_meant = local.port() == port && remote.port() != 0 && counts(state, inode != "0");
+        is_meant.then_some(remote)
     });
     rows.collect()
 }

@@ -26,7 +26,7 @@ use super::handshakes::{Greeting, Handshakes};
 use super::refusal::Refusal;
 use super::registry::{Bounds, Full, Registry};
 use super::wire::{Socket, Transport};
-use super::{CLOCK_LAG, Connection, LINGER, Limits, guard};
+use super::{CLOCK_LAG, Connection, KEEP_ALIVE_MARGIN, LINGER, Limits, guard};
 use crate::config::Config;
 use crate::server::traffic::{TOO_MANY_CONNECTIONS, Traffic};
 use crate::throttle::MemoryBudget;
@@ -87,7 +87,7 @@ where
                 let signal = signal.clone();
                 async move { signal.notified().await }
             })
-            .keep_alive(limits.keep_alive + CLOCK_LAG)
+            .keep_alive(limits.keep_alive + KEEP_ALIVE_MARGIN)
             .client_request_timeout(limits.head + CLOCK_LAG)
             .client_disconnect_timeout(LINGER)
             .h1_write_buffer_size(PART)

@@ -34,9 +34,12 @@ use crate::throttle::{Cut, MemoryBudget, MemoryShare};
 /// How long a client may keep sending after the last response, so that it can read the response
 /// before the connection is closed.
 const LINGER: Duration = Duration::from_secs(3);
-/// actix-http reads the time from a clock that it sets twice a second, so its timers may end half a
-/// second early.
-const CLOCK_LAG: Duration = Duration::from_millis(500);
+/// actix-http reads the time from a clock that it sets twice a second, and later than that while a
+/// worker is busy. Its timers end early by as much as that clock is behind.
+const CLOCK_LAG: Duration = Duration::from_secs(1);
+/// How much later than [`Limits::keep_alive`] actix-http would close an idle connection. Only this
+/// module's own limit is exact, so it always comes first.
+const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(60);
 /// If a response is sent at a time limit, this module closes the connection this much later.
 const AFTER_THE_RESPONSE: Duration = Duration::from_millis(500);
 /// How long a body may wait for a place or for memory before its handler reads it.
