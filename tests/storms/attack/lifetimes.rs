@@ -5,6 +5,7 @@ mod cases;
 mod handshakes;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -31,6 +32,8 @@ const LINGER: f64 = 3.5;
 const SLACK: Duration = Duration::from_millis(2500);
 /// A client that sends its first bytes later than this may miss the time limit for a head.
 const PROMPT: Duration = Duration::from_millis(500);
+/// A connection that the kernel's table omits is there again within this time.
+const REAPPEARS: Duration = Duration::from_millis(500);
 /// Longer than any limit.
 const END: Duration = Duration::from_secs(14);
 
@@ -73,7 +76,7 @@ impl Scene {
     fn new(scheme: Scheme, limit: &str) -> Option<Scene> {
         let database = TestDatabase::create(On::Sqlite)?;
         let flags = ["--head-timeout", limit, "--body-timeout", limit, "--keep-alive-timeout", "4"];
-        let flags = [&flags[..], &["--write-timeout", "2"]].concat();
+        let flags = [&flags[..], &["--write-timeout", "2", "--log", "debug"]].concat();
         let server = Launch::on(&database).flags(&flags).over(scheme).start();
         let token = server.user("ada");
         // A history of 2 MB.
@@ -176,44 +179,73 @@ fn lifetimes(server: SocketAddr, connector: &Connector, cases: Vec<Case>) -> Vec
     let start = |case: Case| case.start(server, connector, &should_stop);
     let clients: Vec<Client> = cases.into_iter().map(start).collect();
     let last = Instant::now() + END;
-    let mut lasted: HashMap<SocketAddr, f64> = HashMap::new();
-    while lasted.len() < clients.len() && Instant::now() < last {
+    let mut closed: HashMap<SocketAddr, Instant> = HashMap::new();
+    let mut changed = Instant::now();
+    while Instant::now() < last && (closed.len() < clients.len() || changed.elapsed() < REAPPEARS) {
         std::thread::sleep(Duration::from_millis(50));
         let now = Instant::now();
-        let mut open = sockets::open(server.port());
-        if clients.iter().any(|client| !open.contains(&client.own) && !lasted.contains_key(&client.own)) {
-            // The kernel may omit a connection while others come and go.
-            open.extend(sockets::open(server.port()));
-        }
-        for client in clients.iter().filter(|client| !open.contains(&client.own)) {
-            let age = now.saturating_duration_since(client.since);
-            lasted.entry(client.own).or_insert(age.as_secs_f64());
+        let open = sockets::open(server.port());
+        for client in &clients {
+            // The kernel's table may omit a connection while others come and go, so what counts is
+            // when it was last there.
+            if open.contains(&client.own) {
+                closed.remove(&client.own);
+                changed = now;
+            } else {
+                closed.entry(client.own).or_insert_with(|| {
+                    changed = now;
+                    now
+                });
+            }
         }
     }
     should_stop.store(true, Ordering::Relaxed);
-    let measured = clients.into_iter().map(|Client { case, own, is_prompt, thread, .. }| {
+    let measured = clients.into_iter().map(|Client { case, own, since, is_prompt, thread }| {
         drop(thread.join());
-        Lifetime { case, lasted: lasted.get(&own).copied().unwrap_or(f64::INFINITY), is_prompt }
+        let closed = closed.get(&own).filter(|closed| closed.elapsed() >= REAPPEARS);
+        let lasted = closed.map(|closed| closed.saturating_duration_since(since).as_secs_f64());
+        Lifetime { case, lasted: lasted.unwrap_or(f64::INFINITY), is_prompt }
     });
     measured.collect()
 }
 
-/// Fails if a connection was held for longer than it may last, or was closed early.
-fn assert_limits(measured: &[Lifetime]) {
-    let count = measured.len();
+impl Lifetime {
+    /// Returns whether the connection was held for as long as it should be.
+    fn is_right(&self) -> bool {
+        let slack = require::patience(SLACK).as_secs_f64();
+        let is_early = self.is_prompt && self.lasted < self.case.at_least - 0.2;
+        !is_early && self.lasted <= self.case.at_most + slack
+    }
+}
+
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Case { what, at_least, at_most, .. } = &self.case;
+        write!(f, "{what}: {:.1} s, not {at_least:.1} to {at_most:.1} s", self.lasted)
+    }
+}
+
+/// Fails if a connection is held for longer than it may last, or is closed early. On a machine that
+/// is busy with other tests a measurement may be off, so what looks wrong is measured again, with
+/// few other connections.
+fn assert_limits(server: &Server, connector: &Connector, cases: Vec<Case>) {
+    let count = cases.len();
+    let measured = lifetimes(server.address(), connector, cases);
     let prompt = measured.iter().filter(|lifetime| lifetime.is_prompt).count();
     assert!(prompt * 2 > count, "only {prompt} of {count} clients were prompt: this machine is too busy");
-    let slack = require::patience(SLACK).as_secs_f64();
-    let is_early =
-        |Lifetime { case, lasted, is_prompt }: &Lifetime| *is_prompt && *lasted < case.at_least - 0.2;
-    let wrong: Vec<String> = measured
-        .iter()
-        .filter(|lifetime| is_early(lifetime) || lifetime.lasted > lifetime.case.at_most + slack)
-        .map(|Lifetime { case, lasted, .. }| {
-            format!("{}: {lasted:.1} s, not {:.1} to {:.1} s", case.what, case.at_least, case.at_most)
-        })
-        .collect();
-    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    let first: Vec<_> = measured.into_iter().filter(|lifetime| !lifetime.is_right()).collect();
+    if first.is_empty() {
+        return;
+    }
+    println!("measured again: {}", list(&first));
+    let again: Vec<_> = first.into_iter().map(|lifetime| lifetime.case).collect();
+    let again = lifetimes(server.address(), connector, again);
+    let wrong: Vec<_> = again.into_iter().filter(|lifetime| !lifetime.is_right()).collect();
+    assert!(wrong.is_empty(), "{} of {count}:\n{}\n{}", wrong.len(), list(&wrong), server.log());
+}
+
+fn list(lifetimes: &[Lifetime]) -> String {
+    lifetimes.iter().map(Lifetime::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[rstest]
@@ -221,11 +253,7 @@ fn no_connection_outlives_its_limits_and_none_is_closed_early(
     #[values(Scheme::Http, Scheme::Https)] scheme: Scheme,
 ) {
     let Some(scene) = Scene::new(scheme, "1") else { return };
-    let cases = cases::all(&scene.token);
-    let count = cases.len();
-    let measured = lifetimes(scene.server.address(), &scene.server.connector(), cases);
-    assert_eq!(measured.len(), count);
-    assert_limits(&measured);
+    assert_limits(&scene.server, &scene.server.connector(), cases::all(&scene.token));
     assert_eq!(scene.server.chat(&scene.token, "still there?").status, 201);
     let log = scene.server.log();
     assert!(!log.contains("panicked"), "{log}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Case, HEAD, Scene, Then, assert_limits, lifetimes};
+use super::{Case, HEAD, Scene, Then, assert_limits};
 use crate::support::wire::{Connector, Scheme, hello};
 
 fn case(what: &str, first: &[u8], then: Then, at_least: f64, at_most: f64) -> Case {
@@ -46,11 +46,7 @@ fn cases(hello: &[u8]) -> Vec<Case> {
 fn no_handshake_outlives_its_limit_and_none_is_cut_short() {
     let Some(scene) = Scene::new(Scheme::Https, "1") else { return };
     let config = std::sync::Arc::new(scene.server.certificates().client());
-    let cases = cases(&hello(&config));
-    let count = cases.len();
-    let measured = lifetimes(scene.server.address(), &Connector::Plain, cases);
-    assert_eq!(measured.len(), count);
-    assert_limits(&measured);
+    assert_limits(&scene.server, &Connector::Plain, cases(&hello(&config)));
     assert_eq!(scene.server.chat(&scene.token, "still there?").status, 201);
     let log = scene.server.log();
     assert!(!log.contains("panicked"), "{log}");
