@@ -7,7 +7,7 @@ use rstest::rstest;
 
 use super::RICH;
 use super::crowd::{Crowd, row};
-use super::party::{Moment, Stopped};
+use super::party::{Moment, Stopped, locked_users};
 use super::probe::Probe;
 use crate::support::postgres::Cluster;
 use crate::support::server::{Server, assert_verified};
@@ -54,6 +54,7 @@ fn a_stopped_backend_of_a_writer_costs_only_its_own_transaction(
     crowd.run_for(Duration::from_secs(3));
     let stopped = Stopped::backend(&scene.database, "tollgate-writer", moment);
     let from = crowd.now() - stopped.time();
+    let locked = locked_users(&scene.database);
     crowd.run_for(span());
     let to = crowd.now();
     drop(stopped);
@@ -74,12 +75,20 @@ fn a_stopped_backend_of_a_writer_costs_only_its_own_transaction(
         ),
         &format!("chats/s of {} of {USERS} users: {}", others.len(), row(&counts)),
     );
+    // The writers share the users by chance, and a batch may have all of one writer's.
+    if let Some(locked) = locked {
+        assert!(
+            stuck.iter().all(|user| locked.contains(&format!("user{user}"))),
+            "{stuck:?} got nothing, but only {locked:?} were locked\n{}",
+            scene.server.log()
+        );
+    }
     assert!(
         moment == Moment::InTransaction || stuck.is_empty(),
         "{stuck:?} got nothing\n{}",
         scene.server.log()
     );
-    assert!(others.len() >= USERS / 2, "only {others:?} were served\n{}", scene.server.log());
+    assert!(!others.is_empty(), "nobody was served\n{}", scene.server.log());
     seen.assert_unbroken();
     assert!(seen.slowest() < require::patience(ANSWER), "somebody waited for {:?}", seen.slowest());
     let after = seen.longest_gap(&(0..USERS).collect::<Vec<_>>(), to + Duration::from_secs(2), end);

@@ -1,6 +1,6 @@
 //! Stops processes of PostgreSQL at a chosen moment, so that they hang.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -88,6 +88,34 @@ struct Waiting {
 struct State {
     #[diesel(sql_type = Nullable<Text>)]
     state: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    username_canonical: String,
+}
+
+/// Returns the users whose rows one transaction keeps locked: those that are locked whenever they
+/// are looked at. Others lock them only for moments. `None` if a stopped process keeps this from
+/// looking, by a lock of PostgreSQL's own.
+pub fn locked_users(database: &TestDatabase) -> Option<BTreeSet<String>> {
+    let mut observer = PgConnection::establish(database.url()).unwrap();
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut names = |query: &str| -> BTreeSet<String> {
+            let found: Vec<Name> = diesel::sql_query(query).load(&mut observer).unwrap();
+            found.into_iter().map(|name| name.username_canonical).collect()
+        };
+        let mut locked = names("SELECT username_canonical FROM users");
+        for _ in 0..40 {
+            let free = names("SELECT username_canonical FROM users FOR UPDATE SKIP LOCKED");
+            locked.retain(|name| !free.contains(name));
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = send.send(locked);
+    });
+    receive.recv_timeout(Duration::from_secs(5)).ok()
 }
 
 /// Returns the processes that serve connections with this name.
