@@ -11,7 +11,7 @@ use super::party::{Moment, Stopped, locked_users};
 use super::probe::Probe;
 use crate::support::postgres::Cluster;
 use crate::support::server::{Server, assert_verified};
-use crate::support::{TestDatabase, figures, require};
+use crate::support::{TestDatabase, figures, require, wait};
 
 const USERS: usize = 8;
 /// The longest time without a chat for users of the stopped writer. The watchdog acts after 1.5 s.
@@ -52,9 +52,14 @@ fn a_stopped_backend_of_a_writer_costs_only_its_own_transaction(
     let crowd = Crowd::at(scene.server.address(), &scene.tokens);
     let probe = Probe::start(&scene.server);
     crowd.run_for(Duration::from_secs(3));
-    let stopped = Stopped::backend(&scene.database, "tollgate-writer", moment);
+    // The writers share the users by chance, so a batch may lock more than half of so few. Such a
+    // moment says nothing of the others.
+    let (stopped, locked) = wait::until("a moment that locks at most half", Duration::from_secs(60), || {
+        let stopped = Stopped::backend(&scene.database, "tollgate-writer", moment);
+        let locked = locked_users(&scene.database).filter(|locked| locked.len() <= USERS / 2)?;
+        Some((stopped, locked))
+    });
     let from = crowd.now() - stopped.time();
-    let locked = locked_users(&scene.database);
     crowd.run_for(span());
     let to = crowd.now();
     drop(stopped);
@@ -75,20 +80,17 @@ fn a_stopped_backend_of_a_writer_costs_only_its_own_transaction(
         ),
         &format!("chats/s of {} of {USERS} users: {}", others.len(), row(&counts)),
     );
-    // The writers share the users by chance, and a batch may have all of one writer's.
-    if let Some(locked) = locked {
-        assert!(
-            stuck.iter().all(|user| locked.contains(&format!("user{user}"))),
-            "{stuck:?} got nothing, but only {locked:?} were locked\n{}",
-            scene.server.log()
-        );
-    }
+    assert!(
+        stuck.iter().all(|user| locked.contains(&format!("user{user}"))),
+        "{stuck:?} got nothing, but only {locked:?} were locked\n{}",
+        scene.server.log()
+    );
     assert!(
         moment == Moment::InTransaction || stuck.is_empty(),
         "{stuck:?} got nothing\n{}",
         scene.server.log()
     );
-    assert!(!others.is_empty(), "nobody was served\n{}", scene.server.log());
+    assert!(others.len() >= USERS / 2, "only {others:?} were served\n{}", scene.server.log());
     seen.assert_unbroken();
     assert!(seen.slowest() < require::patience(ANSWER), "somebody waited for {:?}", seen.slowest());
     let after = seen.longest_gap(&(0..USERS).collect::<Vec<_>>(), to + Duration::from_secs(2), end);
